@@ -1,1 +1,2 @@
-"""Benchmarks: limits, rivals and ChatApp measured in turn within one run; the result is the ratio."""
+"""Benchmarks: limits, rivals and ChatApp measured in turn within one run; the result is the
+ratio."""

@@ -38,7 +38,8 @@ MEASURES: dict[str, Callable[[Plan], Iterator[Figure]]] = {
 
 
 def main() -> int:
-    """Run the command line. Return 0 if everything requested was measured, whether or not the goals hold; else 1."""
+    """Run the command line. Return 0 if everything requested was measured, whether or not the goals
+    hold; else 1."""
     asked = _parsed()
     allow_descriptors()
     run = Run(machine=described(), rounds=asked.rounds, began=time.strftime("%Y-%m-%d %H:%M"))
@@ -79,8 +80,12 @@ def _tell(run: Run) -> None:
 
 
 def _parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Limit, rival and ours, in turn.")
-    parser.add_argument("--only", type=_names, default=[*MEASURES], help="such as D1,F2; all without it")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Limit, rival and ours, in turn."
+    )
+    parser.add_argument(
+        "--only", type=_names, default=[*MEASURES], help="such as D1,F2; all without it"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--into", type=Path, help="a Markdown file with a bench section")

@@ -1,11 +1,13 @@
-"""What Python alone needs for a direct message: blocking sockets, no event loop, no loss, no order, no names.
+"""What Python alone needs for a direct message: blocking sockets, no event loop, no loss, no order,
+no names.
 
 python -m bench.bare COUNT WINDOW
 
-Two processes on a core each. A message is encoded by msgspec, and all that may leave together shares datagrams of ten,
-each sealed by AES-256-GCM; an acknowledgement answers all that one wake-up brought. Each end appends what it sends or takes
-to a file before it goes on, as ChatApp's journal does. Prints {"p50", "rate", "cpu"}: seconds of a round trip, messages a
-second, and seconds of processor time of both ends in all.
+Two processes on a core each. A message is encoded by msgspec, and all that may leave together
+shares datagrams of ten, each sealed by AES-256-GCM; an acknowledgement answers all that one wake-up
+brought. Each end appends what it sends or takes to a file before it goes on, as ChatApp's journal
+does. Prints {"p50", "rate", "cpu"}: seconds of a round trip, messages a second, and seconds of
+processor time of both ends in all.
 """
 
 import json
@@ -30,7 +32,8 @@ TOGETHER: Final = 10
 """Messages of 100 bytes that fit a datagram of 1,200."""
 _NONCE: Final = 12
 _PATIENCE: Final = 30
-"""Seconds for a datagram that must come. Python's own timeout would make `MSG_DONTWAIT` wait, too."""
+"""Seconds for a datagram that must come. Python's own timeout would make `MSG_DONTWAIT` wait,
+too."""
 
 
 class Said(msgspec.Struct, array_like=True, tag=1, gc=False):
@@ -69,7 +72,9 @@ class End:
         for start in range(0, len(frames), TOGETHER):
             self._nonce += 1
             nonce = self._nonce.to_bytes(_NONCE, "big")
-            self._sock.send(nonce + self._key.encrypt(nonce, _encode(frames[start : start + TOGETHER]), None))
+            self._sock.send(
+                nonce + self._key.encrypt(nonce, _encode(frames[start : start + TOGETHER]), None)
+            )
 
     def store(self, frames: list[Said | Acked]) -> None:
         """Store frames that came."""
@@ -102,7 +107,8 @@ def answer(end: End, count: int) -> None:
 
 
 def ask(end: End, count: int, window: int) -> list[float]:
-    """Send `count` messages, `window` of them not yet acknowledged. Return the spans from sending to an acknowledgement."""
+    """Send `count` messages, `window` of them not yet acknowledged. Return the spans from sending
+    to an acknowledgement."""
     sent = acked = 0
     took = []
     while acked < count:

@@ -1,10 +1,12 @@
-"""What Python alone needs to save letters (M1): uvloop, one key for all links, no names, no places, no limits, no index.
+"""What Python alone needs to save letters (M1): uvloop, one key for all links, no names, no places,
+no limits, no index.
 
 python -m bench.bareletters PORT FILE
 
-A frame is opened by AES-256-GCM and decoded. The letter is encoded for the journal and appended with those of its turn. A
-thread syncs all that was appended while the sync before it ran. Then each sender gets an answer, sealed for its link. Any
-registry in Python has to do that for a letter, so none comes below it.
+A frame is opened by AES-256-GCM and decoded. The letter is encoded for the journal and appended
+with those of its turn. A thread syncs all that was appended while the sync before it ran. Then each
+sender gets an answer, sealed for its link. Any registry in Python has to do that for a letter, so
+none comes below it.
 """
 
 import asyncio
@@ -39,7 +41,8 @@ def sealed(count: int, payload: bytes) -> bytes:
 
 
 class _Journal:
-    """A file to which the letters of a turn are appended together, and the senders who wait for the next sync."""
+    """A file to which the letters of a turn are appended together, and the senders who wait for the
+    next sync."""
 
     def __init__(self, path: str, loop: asyncio.AbstractEventLoop) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -51,7 +54,9 @@ class _Journal:
 
     def append(self, letter: DepositMail, sender: "_Sender") -> None:
         payload = encode(letter)
-        self._records.append(len(payload).to_bytes(4, "big") + crc32(payload).to_bytes(4, "big") + payload)
+        self._records.append(
+            len(payload).to_bytes(4, "big") + crc32(payload).to_bytes(4, "big") + payload
+        )
         self._waiting.append((sender, letter.reference))
         if not self._is_awake:
             self._is_awake = True
@@ -88,7 +93,9 @@ class _Sender(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         data, start = self._left + data, 0
-        while (end := start + 4 + int.from_bytes(data[start : start + 4], "big")) <= len(data) > start:
+        while (
+            (end := start + 4 + int.from_bytes(data[start : start + 4], "big")) <= len(data) > start
+        ):
             nonce = self._opened.to_bytes(12, "big")
             self._opened += 1
             self._journal.append(_decode(_KEY.decrypt(nonce, data[start + 5 : end], _HEADER)), self)
@@ -121,7 +128,13 @@ class BareLetters:
 
     def _open(self, stack: ExitStack, senders: int, each: int, letter: bytes) -> None:
         folder, port = stack.enter_context(scratch()), free_port()
-        words: list[str | Path] = [sys.executable, "-m", "bench.bareletters", str(port), folder / "journal"]
+        words: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "bench.bareletters",
+            str(port),
+            folder / "journal",
+        ]
         self.server = stack.enter_context(Process(words))
         self.server.line()
         links = [stack.enter_context(_connected(port)) for _ in range(senders)]
@@ -129,7 +142,14 @@ class BareLetters:
         script.write_bytes(script_of(_deposits(each, letter)))
         fds = [link.fileno() for link in links]
         scripts = [_linked(folder, script, place) for place in range(senders)]
-        load: list[str | Path] = [built("clerks"), "links", "-", str(senders), *scripts, *map(str, fds)]
+        load: list[str | Path] = [
+            built("clerks"),
+            "links",
+            "-",
+            str(senders),
+            *scripts,
+            *map(str, fds),
+        ]
         self.load = stack.enter_context(Process(load, fds=fds))
         self.load.line()
 

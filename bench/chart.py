@@ -35,7 +35,9 @@ def chart(run: Run) -> str:
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 4}" y2="{height - 24}" '
             f'stroke="{colour}" stroke-width="{width}"/>'
         )
-        lines.append(f'<text x="{x:.1f}" y="{height - 10}" text-anchor="middle" fill="#555">{label}</text>')
+        lines.append(
+            f'<text x="{x:.1f}" y="{height - 10}" text-anchor="middle" fill="#555">{label}</text>'
+        )
     for row, figure in enumerate(run.figures):
         lines += _bar(figure, _TOP + row * _ROW)
     return "\n".join([*lines, "</svg>", ""])

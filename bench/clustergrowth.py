@@ -2,9 +2,9 @@
 
 python -m bench.clustergrowth [--sizes 300,1000,3000] [--nodes 3] [--into FILE.md]
 
-Simulated peers, spread over the nodes; three nats-servers. Everything runs on one machine, so what counts is processor time.
-From two sizes follows what one change of status costs a node, for itself and for each person at it; and from that how many
-people a cluster of so many nodes carries.
+Simulated peers, spread over the nodes; three nats-servers. Everything runs on one machine, so what
+counts is processor time. From two sizes follows what one change of status costs a node, for itself
+and for each person at it; and from that how many people a cluster of so many nodes carries.
 """
 
 import argparse
@@ -37,8 +37,8 @@ NODES: Final = (1, 2, 3, 5, 10)
 
 
 class Cost(NamedTuple):
-    """Milliseconds of processor time of one event: at the node with the state, at each other node on average, and at all
-    servers behind them."""
+    """Milliseconds of processor time of one event: at the node with the state, at each other node
+    on average, and at all servers behind them."""
 
     keeper: float
     other: float
@@ -82,13 +82,15 @@ def _cost(each: list[float], registries: Registries) -> Cost:
 
 
 class Slope(NamedTuple):
-    """Milliseconds of one change at one node: for the change itself, and for each person at the node."""
+    """Milliseconds of one change at one node: for the change itself, and for each person at the
+    node."""
 
     fixed: float
     each: float
 
     def people(self, nodes: int) -> float:
-        """Return with how many people on so many nodes the table takes `SHARE` of a core at each node."""
+        """Return with how many people on so many nodes the table takes `SHARE` of a core at each
+        node."""
         changes = CHANGES_A_DAY * PEAK / 86_400  # a person and second
         # changes * people * (fixed + each * people / nodes) milliseconds a second
         a, b, c = changes * self.each / nodes, changes * self.fixed, -SHARE * 1e3
@@ -123,10 +125,13 @@ def told(found: dict[int, dict[int, Size]], nodes: int) -> str:
         costs = {count: [cost_of(found[count][size]) for size in sizes] for count in found}
         lines.append(f"| {what}, ms: a registry alone | " + _row([cost[0] for cost in costs[1]]))
         lines += [
-            f"| {what}, ms, {nodes} nodes: {place} | " + _row([cost[index] for cost in costs[nodes]])
+            f"| {what}, ms, {nodes} nodes: {place} | "
+            + _row([cost[index] for cost in costs[nodes]])
             for place, index in where
         ]
-    lines.append("| memory of a registry alone, MiB | " + _row([found[1][size].memory for size in sizes]))
+    lines.append(
+        "| memory of a registry alone, MiB | " + _row([found[1][size].memory for size in sizes])
+    )
     memory = [found[nodes][size].memory for size in sizes]
     lines.append(f"| memory of the largest of {nodes} nodes, MiB | " + _row(memory))
     small, large = sizes[0], sizes[-1]
@@ -145,10 +150,14 @@ def _row(values: Sequence[float]) -> str:
 
 def main() -> int:
     """The command line; 1 if it could not be measured."""
-    parser = argparse.ArgumentParser(prog="python -m bench.clustergrowth", description="How a cluster grows.")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.clustergrowth", description="How a cluster grows."
+    )
     parser.add_argument("--sizes", default="300,1000,3000")
     parser.add_argument("--nodes", type=int, default=3)
-    parser.add_argument("--into", type=Path, help="a Markdown file with a section for the growth of clusters")
+    parser.add_argument(
+        "--into", type=Path, help="a Markdown file with a section for the growth of clusters"
+    )
     asked = parser.parse_args()
     sizes = list(map(int, asked.sizes.split(",")))
     if len(sizes) < 2 or asked.nodes < 2:

@@ -1,7 +1,9 @@
-"""M2: letters saved a second by a registry in a cluster, against the same registry on files, in turn.
+"""M2: letters saved a second by a registry in a cluster, against the same registry on files, in
+turn.
 
-The load is that of M1. The cluster is three nats-servers on this machine, each with a folder of its own and
-`sync_interval: always`, so each letter is written and synced three times; the files are synced once.
+The load is that of M1. The cluster is three nats-servers on this machine, each with a folder of its
+own and `sync_interval: always`, so each letter is written and synced three times; the files are
+synced once.
 """
 
 import time
@@ -23,7 +25,8 @@ def _free_ports() -> Iterator[int]:
 
 @contextmanager
 def nats_servers() -> Iterator[tuple[str, list[Process]]]:
-    """Three servers: their addresses as `--cluster` takes them, and their processes. Raises Absent."""
+    """Three servers: their addresses as `--cluster` takes them, and their processes. Raises
+    Absent."""
     with ExitStack() as stack:
         cluster = NatsCluster(stack.enter_context(scratch()), _free_ports())
         try:
@@ -71,7 +74,9 @@ class _Round:
         facts = {"us a letter": middle(pace.costs), "p50 ms": min(pace.waits)}
         if self._servers:
             facts["us a letter at all servers"] = middle(self._costs)
-        plan.side(f"M2 {self._name}", *pace.sides, *([self._side] if self._servers else []), **facts)
+        plan.side(
+            f"M2 {self._name}", *pace.sides, *([self._side] if self._servers else []), **facts
+        )
 
 
 def m2(plan: Plan) -> Iterator[Figure]:
@@ -85,7 +90,8 @@ def m2(plan: Plan) -> Iterator[Figure]:
             plan.skip(f"M2: {absence}")
             return
         offices = [
-            stack.enter_context(office(total, options=options)) for options in ((), ("--cluster", urls))
+            stack.enter_context(office(total, options=options))
+            for options in ((), ("--cluster", urls))
         ]
         files, cluster = (
             _Round(name, here, behind)

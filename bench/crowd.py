@@ -1,4 +1,5 @@
-"""A crowd of simulated peers in one process: all sockets in one epoll, with a limit on unanswered requests."""
+"""A crowd of simulated peers in one process: all sockets in one epoll, with a limit on unanswered
+requests."""
 
 import heapq
 import select
@@ -12,7 +13,13 @@ from bench.machine import Failed
 from bench.members import Member, host_of
 from bench.registry import Server
 from chatapp.wire.admission import is_table_signed, is_welcome_authentic, table_in
-from chatapp.wire.codec import decode_cookie, decode_refused, decode_table_batch, decode_welcome, encode
+from chatapp.wire.codec import (
+    decode_cookie,
+    decode_refused,
+    decode_table_batch,
+    decode_welcome,
+    encode,
+)
 from chatapp.wire.errors import DecodeError, SealError
 from chatapp.wire.framing import Kind, frame, unpack_answer, unpack_opening
 from chatapp.wire.limits import LINK_KEEPALIVE_SPAN
@@ -28,7 +35,8 @@ _PATIENCE: Final = 300.0
 _UDP_BUFFER: Final = 1 << 20
 _CHECKED: Final = 10
 _SO_MEMINFO: Final = 55
-"""Linux's option with nine figures of a socket, of which the last one counts datagrams that were dropped."""
+"""Linux's option with nine figures of a socket, of which the last one counts datagrams that were
+dropped."""
 
 
 class Crowd:
@@ -42,8 +50,9 @@ class Crowd:
         sockets: int | None = None,
         keeps_links: bool = False,
     ) -> None:
-        """`servers`: the members are spread over these registries. `sockets`: UDP sockets that members share; one each
-        without it. `keeps_links`: send Ping on silent links, as peers do, whenever the crowd has a turn."""
+        """`servers`: the members are spread over these registries. `sockets`: UDP sockets that
+        members share; one each without it. `keeps_links`: send Ping on silent links, as peers do,
+        whenever the crowd has a turn."""
         self.members: Final = list(members)
         self._server_of = {
             member.index: servers[place % len(servers)] for place, member in enumerate(self.members)
@@ -120,7 +129,8 @@ class Crowd:
     # --- coming in
 
     def join(self, *, links: bool = True, tables: bool = False) -> float:
-        """Register everybody, with a link and a whole table if requested. Return the seconds that this took."""
+        """Register everybody, with a link and a whole table if requested. Return the seconds that
+        this took."""
         began = time.monotonic()
         waiting = list(reversed(self.members))
         self._wants_tables = tables
@@ -136,7 +146,9 @@ class Crowd:
             self.turn(0.05)
             now = time.monotonic()
             if now - began > _PATIENCE:
-                raise Failed(self._state(f"{len(coming)} members did not get in within {_PATIENCE:.0f} s"))
+                raise Failed(
+                    self._state(f"{len(coming)} members did not get in within {_PATIENCE:.0f} s")
+                )
             for index, (member, since) in list(coming.items()):
                 if self._is_in(member, links):
                     del coming[index]
@@ -205,7 +217,9 @@ class Crowd:
             _, _, member = heapq.heappop(to_keep)
             if member.is_attached and member.spoke_at + LINK_KEEPALIVE_SPAN <= now:
                 member.request(Ping(reference=0))
-            self._keep(member, (member.spoke_at if member.is_attached else now) + LINK_KEEPALIVE_SPAN)
+            self._keep(
+                member, (member.spoke_at if member.is_attached else now) + LINK_KEEPALIVE_SPAN
+            )
 
     def quiet(self, span: float = 0.4) -> None:
         """Read until nothing has come for `span` seconds."""
@@ -235,7 +249,9 @@ class Crowd:
             elif kind == Kind.WELCOME:
                 self._welcomed(data)
             elif kind == Kind.REFUSED:
-                raise Failed(f"the registry refuses a member: {decode_refused(data[1:]).reason.name}")
+                raise Failed(
+                    f"the registry refuses a member: {decode_refused(data[1:]).reason.name}"
+                )
             elif kind == Kind.ANSWER:
                 opener = self._by_opening.pop(unpack_answer(data).session, None)
                 if opener is not None:
@@ -255,7 +271,8 @@ class Crowd:
         member.is_welcome = True
 
     def _told(self, data: bytes, members: list[Member]) -> None:
-        """Process a broadcast: it is opened and checked once for all, since its bytes are the same for all."""
+        """Process a broadcast: it is opened and checked once for all, since its bytes are the same
+        for all."""
         if self._knowing is None:
             return
         if data not in self._batches:
@@ -290,7 +307,11 @@ def lines_of(member: Member, count: int, *, text: str) -> list[bytes]:
     assert granted is not None
     base = time.time_ns() // 1_000
     return [
-        frame(key.seal(granted.sender_index, encode(GroupBody(base + place, base, base // 1_000, text))))
+        frame(
+            key.seal(
+                granted.sender_index, encode(GroupBody(base + place, base, base // 1_000, text))
+            )
+        )
         for place in range(count)
     ]
 

@@ -24,8 +24,9 @@ _SETTLED_AFTER = 0.5
 """Seconds after which an idle peer has done what it put off."""
 _DEAREST_ROUNDS = 2
 HERE, THERE = 0, 1
-"""The two ends have a core each, in the limit and in ours: two machines, as far as one can be two. Without that the
-scheduler puts a C ping-pong on one core whenever the other is busy, and the ratio is a matter of luck."""
+"""The two ends have a core each, in the limit and in ours: two machines, as far as one can be two.
+Without that the scheduler puts a C ping-pong on one core whenever the other is busy, and the ratio
+is a matter of luck."""
 
 
 class Pair:
@@ -38,19 +39,23 @@ class Pair:
     def ping(self, count: int) -> dict[str, Any]:
         """One at a time; round trips in seconds."""
         ready(self.bob, {"do": "expect", "count": count})
-        found: dict[str, Any] = self.alice.ask(json.dumps({"do": "ping", "to": self._to, "count": count}))
+        found: dict[str, Any] = self.alice.ask(
+            json.dumps({"do": "ping", "to": self._to, "count": count})
+        )
         found["bob"] = checked(self.bob.told())["cpu"]
         return found
 
     def stream(
         self, count: int, window: int, size: int = TEXT_SIZE, *, takes_detours: bool = False
     ) -> dict[str, Any]:
-        """Many at once. `seconds` is until acknowledged, `shown` until the last was shown at the other end. `takes_detours`:
-        some may go through the server; `detours` says how many did."""
+        """Many at once. `seconds` is until acknowledged, `shown` until the last was shown at the
+        other end. `takes_detours`: some may go through the server; `detours` says how many did."""
         self.begin(count, window, size, takes_detours=takes_detours)
         return self.end()
 
-    def begin(self, count: int, window: int, size: int = TEXT_SIZE, *, takes_detours: bool = False) -> None:
+    def begin(
+        self, count: int, window: int, size: int = TEXT_SIZE, *, takes_detours: bool = False
+    ) -> None:
         """Begin what `stream` does."""
         ready(self.bob, {"do": "expect", "count": count})
         order = {"do": "stream", "to": self._to, "count": count, "window": window, "size": size}
@@ -60,7 +65,9 @@ class Pair:
         """Wait for the end of what was begun."""
         found: dict[str, Any] = self.alice.told()
         there = checked(self.bob.told())
-        found["shown"] = there["ended"] - found["began"]  # one clock: CLOCK_MONOTONIC is the machine's
+        found["shown"] = (
+            there["ended"] - found["began"]
+        )  # one clock: CLOCK_MONOTONIC is the machine's
         found["bob"], found["lost"] = there["cpu"], there["lost"]
         return found
 
@@ -132,7 +139,8 @@ def c_server() -> Iterator[tuple[Process, int]]:
 
 
 class Bare:
-    """Python without ChatApp (`bench.bare`), measured beside ours: what pure Python could come to."""
+    """Python without ChatApp (`bench.bare`), measured beside ours: what pure Python could come
+    to."""
 
     def __init__(self) -> None:
         self._found: list[dict[str, Any]] = []
@@ -160,11 +168,15 @@ def d1(plan: Plan) -> Iterator[Figure]:
         _, port = stack.enter_context(c_server())
         relay = None
         try:
-            relay = stack.enter_context(room_of(stack.enter_context(ngircd(core=THERE)), 2, core=HERE))
+            relay = stack.enter_context(
+                room_of(stack.enter_context(ngircd(core=THERE)), 2, core=HERE)
+            )
         except Absent as absence:
             plan.skip(f"D1: {absence}")
         for _ in plan.rounds():
-            limit.append(said([built("udp"), "ping", str(port), str(count)], core=HERE)["p50"] * 1e6)
+            limit.append(
+                said([built("udp"), "ping", str(port), str(count)], core=HERE)["p50"] * 1e6
+            )
             bare.run(count, 1)
             if relay is not None:
                 rival.append(relay.ask(f"answer {count}")["p50"] * 1e6)
@@ -302,7 +314,8 @@ def _by_c(ports: list[int], count: int) -> float:
 
 
 def d3(plan: Plan) -> Iterator[Figure]:
-    """10,000 messages over a line that loses 5 % of the datagrams either way, and once over one that loses 30 %."""
+    """10,000 messages over a line that loses 5 % of the datagrams either way, and once over one
+    that loses 30 %."""
     count = plan.count(10_000)
     lossy, clean, worst = [], [], []
     lost = detours = 0
@@ -315,7 +328,8 @@ def d3(plan: Plan) -> Iterator[Figure]:
             lossy.append(found["shown"])
             lost += found["lost"]
     for _ in plan.rounds(_DEAREST_ROUNDS):
-        # Each round has a pair of its own: after heavy loss a peer relays for a while, which the check of a round refuses.
+        # Each round has a pair of its own: after heavy loss a peer relays for a while, which the
+        # check of a round refuses.
         with pair(seeds=(13, 14)) as both:
             both.lose(HEAVY_LOSS)
             found = both.stream(count, 0, takes_detours=True)
@@ -353,7 +367,14 @@ def d4(plan: Plan) -> Iterator[Figure]:
     alice, bob = Side("alice"), Side("bob")
     with pair() as both, c_server() as (server, port):
         datagrams = count * LONG // DATAGRAM
-        copy: list[str | Path] = [built("udp"), "stream", str(port), str(datagrams), "64", str(DATAGRAM)]
+        copy: list[str | Path] = [
+            built("udp"),
+            "stream",
+            str(port),
+            str(datagrams),
+            "64",
+            str(DATAGRAM),
+        ]
         for _ in plan.rounds():
             before = server.cpu()
             found = said(copy, core=HERE)

@@ -1,7 +1,8 @@
-"""F1 and F2: a room of 1,000 members and one speaker; ours is sealed and stored, the others are plain text.
+"""F1 and F2: a room of 1,000 members and one speaker; ours is sealed and stored, the others are
+plain text.
 
-All servers run side by side for the whole measure and are measured in turn. Each has its own load generator, the same C
-program, which idles in between.
+All servers run side by side for the whole measure and are measured in turn. Each has its own load
+generator, the same C program, which idles in between.
 """
 
 import statistics
@@ -50,7 +51,8 @@ class Room:
 
 
 Start = Callable[[Path], AbstractContextManager[RegistryProcess]]
-"""Starts a registry, or a node of one, that keeps what it has in a folder, and finds it there when it is started again."""
+"""Starts a registry, or a node of one, that keeps what it has in a folder, and finds it there when
+it is started again."""
 
 
 def alone(folder: Path) -> RegistryProcess:
@@ -60,10 +62,11 @@ def alone(folder: Path) -> RegistryProcess:
 
 @contextmanager
 def ours(size: int, lines: int, *, folder: Path, start: Start = alone) -> Iterator[Room]:
-    """A registry with a channel of `size` receivers and one speaker, who has `lines` sealed in advance.
+    """A registry with a channel of `size` receivers and one speaker, who has `lines` sealed in
+    advance.
 
-    The names are bound in an earlier life of the registry: a newcomer's binding makes a new channel key due a minute
-    later, and lines are sealed for one.
+    The names are bound in an earlier life of the registry: a newcomer's binding makes a new channel
+    key due a minute later, and lines are sealed for one.
     """
     counter = time.time_ns() // 1_000_000
     newcomers = [Member(index, counter=counter) for index in range(size + 1)]
@@ -87,7 +90,8 @@ def ours(size: int, lines: int, *, folder: Path, start: Start = alone) -> Iterat
 
 
 def _prove(crowd: Crowd) -> None:
-    """Send one line through the real registry and let everybody open it, so that the count that follows is of real lines."""
+    """Send one line through the real registry and let everybody open it, so that the count that
+    follows is of real lines."""
     speaker, heard = crowd.members[-1], set()
     key = speaker.group_key()
 
@@ -135,7 +139,9 @@ def measured(plan: Plan, window: int, *, seconds: float) -> dict[str, Room]:
             for room in all_rooms:
                 room.results.append(room.run(lines[room.name], window))
         for room in all_rooms:
-            facts = {key: statistics.median(one[key] for one in room.results) for key in room.results[0]}
+            facts = {
+                key: statistics.median(one[key] for one in room.results) for key in room.results[0]
+            }
             plan.side(
                 f"{'F1' if window == 1 else 'F2'} {room.name}",
                 *room.sides,
@@ -149,7 +155,13 @@ def measured(plan: Plan, window: int, *, seconds: float) -> dict[str, Room]:
 
 
 def _figures(
-    goal: str, what: str, unit: str, key: str, sense: str, bounds: dict[str, float], found: dict[str, Room]
+    goal: str,
+    what: str,
+    unit: str,
+    key: str,
+    sense: str,
+    bounds: dict[str, float],
+    found: dict[str, Room],
 ) -> Iterator[Figure]:
     for name, bound in bounds.items():
         if name in found:
@@ -178,4 +190,6 @@ def f2(plan: Plan) -> Iterator[Figure]:
     what = f"room of {ROOM if not plan.is_quick else 200:,}, 16 in flight"
     yield from _figures("F2", f"{what}, CPU a delivery", "us", "cpu", LOWER, {"C": 1.15}, found)
     bounds = {"ngircd": 1.9, "NATS": 1.9, "Redis": 1.35}
-    yield from _figures("F2", f"{what}, deliveries a CPU-second", "/s", "per_cpu", HIGHER, bounds, found)
+    yield from _figures(
+        "F2", f"{what}, deliveries a CPU-second", "/s", "per_cpu", HIGHER, bounds, found
+    )

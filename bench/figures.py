@@ -1,6 +1,7 @@
 """Figures: the results of a run by round, what they are compared with, and whether the goal is met.
 
-Rounds are paired: a ratio is computed within one round, so other load on the machine affects both sides alike.
+Rounds are paired: a ratio is computed within one round, so other load on the machine affects both
+sides alike.
 """
 
 import statistics
@@ -14,7 +15,8 @@ HIGHER: Final = ">="
 
 
 class Figure(msgspec.Struct, kw_only=True):
-    """One line of the table. `theirs` is empty where the bound is a number of its own and no ratio."""
+    """One line of the table. `theirs` is empty where the bound is a number of its own and no
+    ratio."""
 
     goal: str
     what: str
@@ -31,7 +33,9 @@ class Figure(msgspec.Struct, kw_only=True):
         """Ours against theirs, round by round; ours itself where there is no theirs."""
         if not self.theirs:
             return self.ours
-        return [ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True) if theirs]
+        return [
+            ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True) if theirs
+        ]
 
     @property
     def ratio(self) -> float:
@@ -76,7 +80,8 @@ class Run(msgspec.Struct, kw_only=True):
     seconds: float = 0.0
     figures: list[Figure] = msgspec.field(default_factory=list)
     sides: list[dict[str, Any]] = msgspec.field(default_factory=list)
-    """Beside the figures: each side's processor share and whatever else tells whether the load was in the way."""
+    """Beside the figures: each side's processor share and whatever else tells whether the load was
+    in the way."""
     skipped: list[str] = msgspec.field(default_factory=list)
 
 

@@ -1,8 +1,10 @@
 """How cost grows with people online, and with mail that waits.
 
-python -m bench.growth [--sizes 100,1000,10000] [--letters 100000] [--json FILE] [--chart FILE.svg] [--into FILE.md]
+python -m bench.growth [--sizes 100,1000,10000] [--letters 100000] [--json FILE] [--chart FILE.svg]
+[--into FILE.md]
 
-Simulated peers, real sockets, one registry a size. What counts is the exponent: 1 is in proportion to people online.
+Simulated peers, real sockets, one registry a size. What counts is the exponent: 1 is in proportion
+to people online.
 """
 
 import argparse
@@ -82,7 +84,8 @@ def spent(registry: Registries, act: Callable[[], object]) -> float:
 
 
 def _await_key(crowd: Crowd) -> None:
-    """Wait for the channel key that newcomers cause, a minute after the last one: its price is none of what follows."""
+    """Wait for the channel key that newcomers cause, a minute after the last one: its price is none
+    of what follows."""
     last = crowd.members[-1]
     before, until = last.granted, time.monotonic() + _KEY_WITHIN
     while last.granted is before:
@@ -161,7 +164,9 @@ def mail_at(letters: int) -> dict[str, float]:
         with RegistryProcess(here.folder, here.registry.port) as again:
             started = time.monotonic()
             loaded = again.memory()
-            reader = Member(here.crowd.members[-1].index + 1, counter=time.time_ns() // 1_000_000 + 2)
+            reader = Member(
+                here.crowd.members[-1].index + 1, counter=time.time_ns() // 1_000_000 + 2
+            )
             with Crowd(again.servers, [reader]) as crowd:
                 came = crowd.join()
     return {
@@ -181,7 +186,8 @@ def exponents(costs: dict[int, dict[str, float]], key: str) -> list[float]:
     """Return the growth between neighbouring sizes; 1 is proportional."""
     sizes = sorted(costs)
     return [
-        math.log(max(costs[large][key], 1e-9) / max(costs[small][key], 1e-9)) / math.log(large / small)
+        math.log(max(costs[large][key], 1e-9) / max(costs[small][key], 1e-9))
+        / math.log(large / small)
         for small, large in pairwise(sizes)
     ]
 
@@ -193,7 +199,9 @@ def told(found: dict[str, Any]) -> str:
     lines = [
         f"{summary(found['machine'])}.",
         "",
-        "| | " + " | ".join(f"{size:,} online" for size in sizes) + " | grows as people to the power of |",
+        "| | "
+        + " | ".join(f"{size:,} online" for size in sizes)
+        + " | grows as people to the power of |",
         "|---|" + "---|" * (len(sizes) + 1),
     ]
     for key, what in KEYS.items():
@@ -201,10 +209,14 @@ def told(found: dict[str, Any]) -> str:
         last = f"{powers[-1]:.2f}" if powers else ""
         mark = " (more than linear)" if powers and powers[-1] > _LINEAR else ""
         lines.append(
-            f"| {what} | " + " | ".join(short(costs[size][key]) for size in sizes) + f" | {last}{mark} |"
+            f"| {what} | "
+            + " | ".join(short(costs[size][key]) for size in sizes)
+            + f" | {last}{mark} |"
         )
     lines.append(
-        "| memory a person, KiB | " + " | ".join(short(costs[size]["memory_each"]) for size in sizes) + " | |"
+        "| memory a person, KiB | "
+        + " | ".join(short(costs[size]["memory_each"]) for size in sizes)
+        + " | |"
     )
     if found["mail"]:
         lines += ["", "| mail that waits | |", "|---|---|"]

@@ -1,7 +1,7 @@
 """The chart of growth: cost against people online, each cost as a multiple of its first value.
 
-Both scales are logarithmic: a cost in proportion to the people online follows the dashed diagonal, and a steeper one
-crosses it.
+Both scales are logarithmic: a cost in proportion to the people online follows the dashed diagonal,
+and a steeper one crosses it.
 """
 
 import math
@@ -30,7 +30,9 @@ def chart(costs: Mapping[str, Mapping[str, float]], names: Mapping[str, str]) ->
         x = _across(size / sizes[0], span)
         y = _up(size / sizes[0], span)
         lines.append(f'<text x="{x:.0f}" y="{_BOTTOM + 18}" text-anchor="middle">{size:,}</text>')
-        lines.append(f'<text x="{_LEFT - 6}" y="{y + 4:.0f}" text-anchor="end">{size / sizes[0]:g} x</text>')
+        lines.append(
+            f'<text x="{_LEFT - 6}" y="{y + 4:.0f}" text-anchor="end">{size / sizes[0]:g} x</text>'
+        )
     for place, (key, name) in enumerate(names.items()):
         first = max(costs[str(sizes[0])][key], 1e-9)
         points = [
@@ -41,10 +43,14 @@ def chart(costs: Mapping[str, Mapping[str, float]], names: Mapping[str, str]) ->
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         lines.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         lines += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in points]
-        lines.append(f'<rect x="{_RIGHT + 24}" y="{y - 10}" width="14" height="10" fill="{colour}"/>')
+        lines.append(
+            f'<rect x="{_RIGHT + 24}" y="{y - 10}" width="14" height="10" fill="{colour}"/>'
+        )
         lines.append(f'<text x="{_RIGHT + 44}" y="{y}">{escape(name)}</text>')
     y = _TOP + 16 + 22 * len(names)
-    lines.append(f'<text x="{_RIGHT + 24}" y="{y}" fill="#777">dashed: in proportion to people online</text>')
+    lines.append(
+        f'<text x="{_RIGHT + 24}" y="{y}" fill="#777">dashed: in proportion to people online</text>'
+    )
     return "\n".join([*lines, "</svg>", ""])
 
 

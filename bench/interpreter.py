@@ -1,10 +1,12 @@
 """How the running Python was built.
 
-It needs the standard library alone, and no new syntax: `make install` runs this file with each Python that it finds.
+It needs the standard library alone, and no new syntax: `make install` runs this file with each
+Python that it finds.
 
-python bench/interpreter.py            print the version and the kind of build
-python bench/interpreter.py --optimised    exit with 0 if this Python is new enough and optimised, else with 1
-python bench/interpreter.py --any          exit with 0 if this Python is new enough, else with 1
+python bench/interpreter.py            print the version and the kind of build python
+bench/interpreter.py --optimised    exit with 0 if this Python is new enough and optimised, else
+with 1 python bench/interpreter.py --any          exit with 0 if this Python is new enough, else
+with 1
 """
 
 import platform
@@ -15,10 +17,11 @@ OLDEST = (3, 11)
 
 
 def is_optimised() -> bool:
-    """Whether this Python was compiled with the help of a profile, which makes it 10 to 20 % faster.
+    """Whether this Python was compiled with the help of a profile, which makes it 10 to 20 %
+    faster.
 
-    Linux distributions do that without saying so in their configuration; so does the installer for Windows, where the
-    configuration has no arguments at all.
+    Linux distributions do that without saying so in their configuration; so does the installer for
+    Windows, where the configuration has no arguments at all.
     """
     arguments = sysconfig.get_config_var("CONFIG_ARGS")
     is_from_distribution = sys.platform == "linux" and sys.base_prefix == "/usr"

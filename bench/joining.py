@@ -1,7 +1,8 @@
 """J1: 1,000 people come in at once, and each knows all others.
 
-ngircd: everybody has registered, joined one channel, and has been told of everybody in it. Ours: everybody is
-registered under a signature, has a sealed link, and holds a table in which all 1,000 are online.
+ngircd: everybody has registered, joined one channel, and has been told of everybody in it. Ours:
+everybody is registered under a signature, has a sealed link, and holds a table in which all 1,000
+are online.
 """
 
 import time
@@ -38,7 +39,9 @@ def j1(plan: Plan) -> Iterator[Figure]:
                 plan.skip(f"J1: {absence}")
                 is_there = False
         with scratch() as folder, RegistryProcess(folder / "data") as registry:
-            members = [Member(index, counter=time.time_ns() // 1_000_000) for index in range(people)]
+            members = [
+                Member(index, counter=time.time_ns() // 1_000_000) for index in range(people)
+            ]
             members[0].rows = {}
             with Crowd(registry.servers, members) as crowd:
                 before, own = registry.cpu(), time.process_time()
@@ -51,7 +54,14 @@ def j1(plan: Plan) -> Iterator[Figure]:
     what = f"{people:,} come in, every table complete"
     if rival:
         yield Figure(
-            goal="J1", what=what, unit="s", ours=ours, against="ngircd", theirs=rival, sense=LOWER, bound=0.3
+            goal="J1",
+            what=what,
+            unit="s",
+            ours=ours,
+            against="ngircd",
+            theirs=rival,
+            sense=LOWER,
+            bound=0.3,
         )
     for about, unit, found, bound in (
         ("CPU at the registry", "ms", [one / people * 1e3 for one in cpu], 1.5),

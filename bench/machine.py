@@ -1,7 +1,8 @@
-"""The machine under a measurement: programs built and run, ports, folders, processor time and memory.
+"""The machine under a measurement: programs built and run, ports, folders, processor time and
+memory.
 
-Every process started here is stopped by its id and cannot outlive the bench: the kernel ends it with its parent, and its
-processor time is limited.
+Every process started here is stopped by its id and cannot outlive the bench: the kernel ends it
+with its parent, and its processor time is limited.
 """
 
 import ctypes
@@ -36,7 +37,8 @@ class Failed(Exception):
 
 
 def cache() -> Path:
-    """Where built programs and scratch files are: on a disk, which the system's folder for temporary files may not be."""
+    """Where built programs and scratch files are: on a disk, which the system's folder for
+    temporary files may not be."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(home) / "chatapp-bench"
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,7 +53,8 @@ def scratch() -> Iterator[Path]:
 
 
 def built(name: str) -> Path:
-    """The program `limits/<name>.c`, compiled when its source is newer than what was built before."""
+    """The program `limits/<name>.c`, compiled when its source is newer than what was built
+    before."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         raise Failed("no C compiler on the PATH")
@@ -61,7 +64,10 @@ def built(name: str) -> Path:
     if not program.exists():
         fresh = program.with_suffix(f".{os.getpid()}")
         done = subprocess.run(
-            [compiler, "-O2", "-o", str(fresh), str(sources[-1])], capture_output=True, text=True, check=False
+            [compiler, "-O2", "-o", str(fresh), str(sources[-1])],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise Failed(f"{name}.c does not compile:\n{done.stderr}")
@@ -171,7 +177,8 @@ class Process:
         return self.told()
 
     def cpu(self) -> float:
-        """Seconds of processor time that all its threads have had, to the nanosecond where the kernel counts so."""
+        """Seconds of processor time that all its threads have had, to the nanosecond where the
+        kernel counts so."""
         try:
             tasks = Path(f"/proc/{self.pid}/task").iterdir()
             spent = sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9

@@ -1,7 +1,8 @@
 """M1: letters saved a second, 50 senders at once, each waiting for its answer before the next.
 
-Ours are sealed letters in sealed frames, made in advance so that the load is a replay; each answer is opened
-afterwards. Everything ends on the same file system: the registry's journal, Redis's append-only file, the plain file.
+Ours are sealed letters in sealed frames, made in advance so that the load is a replay; each answer
+is opened afterwards. Everything ends on the same file system: the registry's journal, Redis's
+append-only file, the plain file.
 """
 
 import time
@@ -31,7 +32,8 @@ _TEXT: Final = "x" * 100
 
 
 def letter_of(sender: Member, reader: Member) -> bytes:
-    """A real letter. The registry cannot tell it from another one, so each sender's frames all carry its one."""
+    """A real letter. The registry cannot tell it from another one, so each sender's frames all
+    carry its one."""
     now = time.time_ns() // 1_000_000
     body = LetterBody(
         number=now * 1_000,
@@ -60,7 +62,8 @@ def deposits(sender: Member, readers: list[Member], count: int) -> Iterator[byte
 
 
 def letters_each(count: int) -> int:
-    """Return how many of `count` letters a sender needs to have at hand: who is answered sooner asks more."""
+    """Return how many of `count` letters a sender needs to have at hand: who is answered sooner
+    asks more."""
     return -(-count // SENDERS) + count // SENDERS // 2 + 100
 
 
@@ -75,7 +78,8 @@ class Office:
         self._scripts = scripts
 
     def prove(self, count: int) -> None:
-        """Check that every answer opens and says that a letter is saved, in order for each sender."""
+        """Check that every answer opens and says that a letter is saved, in order for each
+        sender."""
         saved = 0
         for member, script in zip(self.crowd.members, self._scripts, strict=True):
             reader = FrameReader()
@@ -86,7 +90,9 @@ class Office:
             while (whole := reader.next_frame()) is not None:
                 notice = decode_notice(member.session.open(whole))
                 if not isinstance(notice, MailSaved) or notice.reference != reference:
-                    raise Failed(f"letter {reference} of {member.card.name} was answered by {notice}")
+                    raise Failed(
+                        f"letter {reference} of {member.card.name} was answered by {notice}"
+                    )
                 reference += 1
             saved += reference
         if saved != count:
@@ -94,9 +100,11 @@ class Office:
 
 
 @contextmanager
-def office(count: int, *, readers: int | None = None, options: Sequence[str] = ()) -> Iterator[Office]:
-    """Make room for `count` letters at a registry with these options. Names are bound in an earlier run, because a newcomer
-    causes a new channel key later."""
+def office(
+    count: int, *, readers: int | None = None, options: Sequence[str] = ()
+) -> Iterator[Office]:
+    """Make room for `count` letters at a registry with these options. Names are bound in an earlier
+    run, because a newcomer causes a new channel key later."""
     readers_wanted = readers or count // (MAILBOX_PLACES // 2 - 8) + SENDERS
     each = letters_each(count)
     counter = time.time_ns() // 1_000_000
@@ -118,7 +126,14 @@ def office(count: int, *, readers: int | None = None, options: Sequence[str] = (
             script.write_bytes(script_of(deposits(sender, boxes, each)))
             scripts.append(script)
         fds = [sender.link.fileno() for sender in senders if sender.link is not None]
-        words: list[str | Path] = [built("clerks"), "links", "-", str(SENDERS), *scripts, *map(str, fds)]
+        words: list[str | Path] = [
+            built("clerks"),
+            "links",
+            "-",
+            str(SENDERS),
+            *scripts,
+            *map(str, fds),
+        ]
         load = stack.enter_context(Process(words, fds=fds))
         load.line()
         yield Office(registry, crowd, load, scripts, len(letter_of(senders[0], boxes[0])))
@@ -128,7 +143,13 @@ def office(count: int, *, readers: int | None = None, options: Sequence[str] = (
 def redis_clerks(size: int) -> Iterator[tuple[Process, Process]]:
     """Redis, and as many clients that append values of `size` bytes. Raises Absent."""
     with redis(durable=True) as server:
-        words: list[str | Path] = [built("clerks"), "redis", str(server.port), str(SENDERS), str(size)]
+        words: list[str | Path] = [
+            built("clerks"),
+            "redis",
+            str(server.port),
+            str(SENDERS),
+            str(size),
+        ]
         with Process(words) as load:
             load.line()
             yield server.process, load
@@ -175,17 +196,23 @@ def m1(plan: Plan) -> Iterator[Figure]:
         python = stack.enter_context(BareLetters(SENDERS, letters_each(total), bytes(here.size)))
         python.load.ask(f"run {count}")
         for _ in plan.rounds():
-            limit.append(said([built("sync"), folder / "plain", str(syncs), str(here.size)])["rate"])
+            limit.append(
+                said([built("sync"), folder / "plain", str(syncs), str(here.size)])["rate"]
+            )
             if there is not None:
                 rival.measure(*there, count)
             ours.measure(here.registry, here.load, count)
             bare.measure(python.server, python.load, count)
         here.prove(total)
-    plan.side("M1 ours", *ours.sides, **{"letter bytes": float(here.size), "p50 ms": min(ours.waits)})
+    plan.side(
+        "M1 ours", *ours.sides, **{"letter bytes": float(here.size), "p50 ms": min(ours.waits)}
+    )
     if rival.rates:
         plan.side("M1 Redis", *rival.sides, **{"us a letter": middle(rival.costs)})
     plan.side(
-        "M1 bare Python", *bare.sides, **{"us a letter": middle(bare.costs), "letters/s": middle(bare.rates)}
+        "M1 bare Python",
+        *bare.sides,
+        **{"us a letter": middle(bare.costs), "letters/s": middle(bare.rates)},
     )
     plan.side("M1 one fdatasync each", **{"letters/s": middle(limit)})
     if rival.rates:

@@ -47,5 +47,7 @@ class Plan:
         """Record each side's share of a core, and other facts."""
         told: dict[str, float | str] = {"case": case}
         told |= {f"{side.name} (cores)": round(side.share, 2) for side in sides}
-        told |= {key: short(value) if isinstance(value, float) else value for key, value in facts.items()}
+        told |= {
+            key: short(value) if isinstance(value, float) else value for key, value in facts.items()
+        }
         self._run.sides.append(told)

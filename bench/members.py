@@ -1,7 +1,8 @@
-"""Simulated peers: as much of a peer as a registry can see, on real sockets, without disk or delivery.
+"""Simulated peers: as much of a peer as a registry can see, on real sockets, without disk or
+delivery.
 
-Each speaks the protocol with functions of `wire`: HELLO, REGISTER, link, table. Identities follow from their index, so the
-same people come back after a restart of the registry.
+Each speaks the protocol with functions of `wire`: HELLO, REGISTER, link, table. Identities follow
+from their index, so the same people come back after a restart of the registry.
 """
 
 import hashlib
@@ -28,8 +29,9 @@ from chatapp.wire.sessions.link import LinkOpening, LinkSession
 from chatapp.wire.sessions.session import SessionTable
 
 HOSTS: Final = 41
-"""Loopback addresses that simulated peers are spread over: the registry bounds what one address may ask. A prime, so that
-the first member of every room of a certain size has another address each time."""
+"""Loopback addresses that simulated peers are spread over: the registry bounds what one address may
+ask. A prime, so that the first member of every room of a certain size has another address each
+time."""
 
 _READ: Final = 1 << 18
 
@@ -68,7 +70,8 @@ class Member:
         self.version = 0
         self.is_fetching = False
         self.announced = 0
-        """The newest version that a broadcast named while a request was pending: the answer may be of before."""
+        """The newest version that a broadcast named while a request was pending: the answer may be
+        of before."""
         self.wants_table = False
         self.table_bytes = 0
         self.bytes_heard = 0
@@ -85,7 +88,9 @@ class Member:
 
     def hello(self) -> bytes:
         """The first datagram."""
-        return bytes((Kind.HELLO,)) + encode_hello(Hello(version=PROTOCOL_VERSION, nonce=self.nonce))
+        return bytes((Kind.HELLO,)) + encode_hello(
+            Hello(version=PROTOCOL_VERSION, nonce=self.nonce)
+        )
 
     def register(self, cookie: Cookie) -> bytes:
         """The answer to a COOKIE."""
@@ -121,7 +126,9 @@ class Member:
         self.link.bind((self.host, 0))
         self.link.connect(server)
         self.link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        first, self._begun = self.sessions.open_link(self.registry, encode(Attach()), now=time.monotonic())
+        first, self._begun = self.sessions.open_link(
+            self.registry, encode(Attach()), now=time.monotonic()
+        )
         self.link.sendall(frame(first))
         self.spoke_at = time.monotonic()
         self.link.setblocking(False)
@@ -192,7 +199,8 @@ class Member:
             self.fetch()
 
     def take_batch(self, batch: TableBatch) -> None:
-        """Process a broadcast as the product does: it is the next in the chain, or a reason to request pages."""
+        """Process a broadcast as the product does: it is the next in the chain, or a reason to
+        request pages."""
         if not self.wants_table or batch.version <= self.version:
             return
         if batch.since > self.version or not batch.rows:

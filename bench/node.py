@@ -6,12 +6,15 @@ Told by lines of JSON on standard input, answers by one line each:
 
 {"do": "ping", "to": NAME, "count": N}                 one at a time, each awaited: round trips
     {"do": "stream", "to": NAME, "count": N, "window": W, "size": S}
-                                                           texts of S bytes; at most W unsettled, 0: as many as there are
-    {"do": "expect", "count": N}                           "ready"; then, when N texts were shown, what came of them
-    {"do": "lose", "share": S}                             from now on, this share of what arrives by UDP is lost
+                                                           texts of S bytes; at most W unsettled, 0:
+                                                           as many as there are
+    {"do": "expect", "count": N}                           "ready"; then, when N texts were shown,
+    what came of them
+    {"do": "lose", "share": S}                             from now on, this share of what arrives
+    by UDP is lost
 
-Texts have 100 bytes where no other size is asked for. They begin with their index, so the receiver can tell that each came
-once and in order.
+Texts have 100 bytes where no other size is asked for. They begin with their index, so the receiver
+can tell that each came once and in order.
 """
 
 import asyncio
@@ -96,7 +99,9 @@ class Node:
                     self._shown.append(int(event.text[:8]))
                 elif isinstance(event, MailReturned):
                     self._shown += [
-                        int(line.text[:8]) for line in event.lines if isinstance(line, DirectReceived)
+                        int(line.text[:8])
+                        for line in event.lines
+                        if isinstance(line, DirectReceived)
                     ]
             self._me.events_shown(batch)
             if self._wanted and len(self._shown) >= self._wanted:
@@ -135,7 +140,8 @@ class Node:
     async def _stream(
         self, to: str, count: int, window: int, size: int, *, takes_detours: bool
     ) -> dict[str, Any]:
-        """Send messages. `takes_detours`: some may go through the server, as they do when a path loses much."""
+        """Send messages. `takes_detours`: some may go through the server, as they do when a path
+        loses much."""
         waiting: deque[Receipt] = deque()
         detours = 0
         start, cpu = time.monotonic(), time.process_time()
@@ -155,7 +161,12 @@ class Node:
             if not takes_detours:
                 check(receipt)
         seconds = time.monotonic() - start
-        return {"detours": detours, "began": start, "seconds": seconds, "cpu": time.process_time() - cpu}
+        return {
+            "detours": detours,
+            "began": start,
+            "seconds": seconds,
+            "cpu": time.process_time() - cpu,
+        }
 
     async def _expect(self, count: int) -> None:
         self._done.clear()
@@ -190,7 +201,9 @@ async def run(name: str, port: int, folder: Path) -> None:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    async with Peer(name, ("127.0.0.1", port), home=folder, machine=Machine(endpoint=LossyEndpoint)) as me:
+    async with Peer(
+        name, ("127.0.0.1", port), home=folder, machine=Machine(endpoint=LossyEndpoint)
+    ) as me:
         node = Node(me)
         watching = asyncio.create_task(node.watch())
         tell("ready")

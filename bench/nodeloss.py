@@ -1,11 +1,11 @@
 """N2: how soon the people of a cluster have links elsewhere when a node is killed.
 
-Three nats-servers, three nodes and 900 simulated people on this machine, 300 at each node. First a node is killed that only
-serves, then, when it is back, the one that keeps the state.
+Three nats-servers, three nodes and 900 simulated people on this machine, 300 at each node. First a
+node is killed that only serves, then, when it is back, the one that keeps the state.
 
-A simulated person looks for servers, registers and tries again as a peer does: with the peer's own state machine
-(`peer.core.registry.session`). Then it opens its link and fetches the table. It has no disk, no conversations, and does
-not look into rows, so that one processor carries 900 of them.
+A simulated person looks for servers, registers and tries again as a peer does: with the peer's own
+state machine (`peer.core.registry.session`). Then it opens its link and fetches the table. It has
+no disk, no conversations, and does not look into rows, so that one processor carries 900 of them.
 """
 
 import hashlib
@@ -67,7 +67,10 @@ class Traveller:
             first_opening=counter << 20,
         )
         card = make_card(
-            self.identity, name=f"member{index:05d}", mail=AgreementKey(seed).public, counter=counter
+            self.identity,
+            name=f"member{index:05d}",
+            mail=AgreementKey(seed).public,
+            counter=counter,
         )
         self.registration.use_card(card, first_opening=counter << 20)
         self.udp: Final = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -220,8 +223,8 @@ class Travellers:
             self._turn(now)
 
     def returned(self, lost: Address, began: float) -> list[float]:
-        """Wait until everybody has a link, and not to the lost node. Return after how many seconds each of those had
-        one who did not keep theirs."""
+        """Wait until everybody has a link, and not to the lost node. Return after how many seconds
+        each of those had one who did not keep theirs."""
         took: dict[int, float] = {}
         away: set[int] = set()
 
@@ -346,7 +349,9 @@ def _cluster() -> Iterator[tuple[Registries, Travellers]]:
     """Start nodes, and let people come in. The first node keeps the state."""
     with ExitStack() as stack:
         urls, servers = stack.enter_context(nats_servers())
-        nodes = stack.enter_context(cluster_of(NODES, stack.enter_context(scratch()), urls, servers))
+        nodes = stack.enter_context(
+            cluster_of(NODES, stack.enter_context(scratch()), urls, servers)
+        )
         places = [Address(*server) for server in nodes.servers]
         counter = time.time_ns() // 1_000_000
         people = [Traveller(index, places, counter=counter) for index in range(NODES * AT_EACH)]
@@ -357,17 +362,17 @@ def _cluster() -> Iterator[tuple[Registries, Travellers]]:
 
 def n2(plan: Plan) -> Iterator[Figure]:
     """Measure N2."""
-    front, keeper = _Loss("a node that only serves"), _Loss("the node that keeps the state")
+    edge, keeper = _Loss("a node that only serves"), _Loss("the node that keeps the state")
     try:
         for _ in plan.rounds(3):
             with _cluster() as (nodes, people):
                 first, other, last = nodes.processes
                 people.whole_table(time.monotonic())
-                front.kill(last, (first, other), people)
+                edge.kill(last, (first, other), people)
                 again = nodes.start_again(last)
                 keeper.kill(first, (other, again), people)
     except Absent as absence:
         plan.skip(f"N2: {absence}")
         return
-    yield front.figure(plan)
+    yield edge.figure(plan)
     yield keeper.figure(plan)

@@ -1,7 +1,9 @@
-"""N1: what a delivery costs the node of a cluster that only has the connections, against a registry on one machine.
+"""N1: what a delivery costs the node of a cluster that only has the connections, against a registry
+on one machine.
 
-The cluster is three nats-servers and two registries on this machine: one keeps the state, and all members of the room are
-at the other. Each line goes from this node to the one with the state, is stored there, comes back and is delivered.
+The cluster is three nats-servers and two registries on this machine: one keeps the state, and all
+members of the room are at the other. Each line goes from this node to the one with the state, is
+stored there, comes back and is delivered.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,8 +37,8 @@ class _Cluster:
         options = ["--cluster", self._urls, "--cluster-key", str(folder / "cluster.key")]
         with RegistryProcess(folder / "keeper", options=options) as self.keeper:
             self.keeper.lines_until("keeps the state")
-            with RegistryProcess(folder / "front", options=options) as front:
-                yield front
+            with RegistryProcess(folder / "edge", options=options) as edge:
+                yield edge
 
 
 def cluster_of(count: int, folder: Path, urls: str, servers: Sequence[Process]) -> Registries:

@@ -24,7 +24,8 @@ LONG: Final = 1_000_000
 """Lines that a history keeps at most."""
 PAGE: Final = 50
 HELD_MAX: Final = 15.0
-"""Milliseconds for which the event loop may be held: the interpreter lets a thread work for 5 ms at a time."""
+"""Milliseconds for which the event loop may be held: the interpreter lets a thread work for 5 ms at
+a time."""
 _WORDS_A_MESSAGE: Final = 12
 _VOCABULARY: Final = 5_000
 _SEARCHES: Final = 40
@@ -33,7 +34,8 @@ _STREAM: Final = b"b" * 32
 
 
 def h1(plan: Plan) -> Iterator[Figure]:
-    """One word, as typed to its end, and the newest 50 lines with it; against SQLite's LIKE over the same table."""
+    """One word, as typed to its end, and the newest 50 lines with it; against SQLite's LIKE over
+    the same table."""
     first: list[float] = []
     ours: list[float] = []
     scans: list[float] = []
@@ -80,8 +82,9 @@ def h1(plan: Plan) -> Iterator[Figure]:
 
 
 def p1(plan: Plan) -> Iterator[Figure]:
-    """Pages, a place in the middle, and words, in the longest history that there is: of one conversation of it, through the
-    SDK of a running peer. A ticking task shows how long the event loop is held meanwhile."""
+    """Pages, a place in the middle, and words, in the longest history that there is: of one
+    conversation of it, through the SDK of a running peer. A ticking task shows how long the event
+    loop is held meanwhile."""
     chance = random.Random(2)
     texts = _texts(chance, _vocabulary(chance), plan.count(LONG))
     found: dict[str, list[float]] = {}
@@ -96,11 +99,17 @@ def p1(plan: Plan) -> Iterator[Figure]:
             against="(a number)",
             theirs=[],
             sense=LOWER,
-            bound=20.0 if "search" in what or "all" in what else HELD_MAX if "held" in what else 5.0,
+            bound=20.0
+            if "search" in what or "all" in what
+            else HELD_MAX
+            if "held" in what
+            else 5.0,
         )
 
 
-async def _measure_past(folder: Path, texts: list[str], plan: Plan, found: dict[str, list[float]]) -> None:
+async def _measure_past(
+    folder: Path, texts: list[str], plan: Plan, found: dict[str, list[float]]
+) -> None:
     chance, said = random.Random(3), _words_of(texts)
     server = ("127.0.0.1", free_port())  # nobody is there: reading needs nobody
     peer = Peer("alice", server, home=folder)
@@ -116,11 +125,15 @@ async def _measure_past(folder: Path, texts: list[str], plan: Plan, found: dict[
             past = peer.past
             reads: dict[str, list[Awaitable[Sequence[object]]]] = {
                 "the newest page of a conversation": [past.page(bob) for _ in words],
-                "a page of a conversation before a line": [past.page(bob, before=id_) for id_ in places],
+                "a page of a conversation before a line": [
+                    past.page(bob, before=id_) for id_ in places
+                ],
                 "a page around a line": [past.around(id_) for id_ in places],
                 "a page of a room": [past.page(room("lab")) for _ in words],
                 "a search": [past.search(word) for word in words],
-                "a search in a conversation": [past.search(word, conversation=bob) for word in words],
+                "a search in a conversation": [
+                    past.search(word, conversation=bob) for word in words
+                ],
                 "all conversations": [past.conversations() for _ in words],
             }
             held = 0.0
@@ -139,7 +152,8 @@ async def _measure_past(folder: Path, texts: list[str], plan: Plan, found: dict[
 
 
 class _Ticking:
-    """A task that comes to turn as often as the event loop lets it, and notes the longest time in between."""
+    """A task that comes to turn as often as the event loop lets it, and notes the longest time in
+    between."""
 
     def __init__(self) -> None:
         self.longest = 0.0
@@ -161,7 +175,8 @@ class _Ticking:
 
 
 def _write_mixed(path: Path, server: str, texts: list[str]) -> None:
-    """Write a history of one person with whom most is said, of a room of twenty, and of the channel."""
+    """Write a history of one person with whom most is said, of a room of twenty, and of the
+    channel."""
     history = History(path, server=server)
     mark, members = group_mark("#lab"), [bytes([65 + number]) * 32 for number in range(20)]
     streams = [_STREAM, *(mark + one for one in members), group_mark(CHANNEL) + members[0]]
@@ -202,7 +217,9 @@ def _written(path: Path, texts: list[str]) -> History:
     history = History(path, server="here")
     for start in range(0, len(texts), _AT_ONCE):
         some = enumerate(texts[start : start + _AT_ONCE], start + 1)
-        history.apply([IncomingAdded(_STREAM, number, number, text, late=False) for number, text in some])
+        history.apply(
+            [IncomingAdded(_STREAM, number, number, text, late=False) for number, text in some]
+        )
     return history
 
 

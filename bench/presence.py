@@ -1,7 +1,7 @@
 """T1: one person's status changes, or many people's do, and 10,000 people online are told by UDP.
 
-The kernel stamps each datagram's arrival. Nobody reads during a broadcast, so that readers do not slow the sender. A C
-program sends the same bytes to the same sockets.
+The kernel stamps each datagram's arrival. Nobody reads during a broadcast, so that readers do not
+slow the sender. A C program sends the same bytes to the same sockets.
 """
 
 import select
@@ -35,8 +35,8 @@ _CALM_WITHIN: Final = 60.0
 
 _STAMPED: Final = getattr(socket, "SO_TIMESTAMPNS", 35)
 _SETTLED_AFTER: Final = 0.6
-"""Seconds after which a change is complete: changes are gathered for 50 ms, and the last version is announced again
-after 250 ms."""
+"""Seconds after which a change is complete: changes are gathered for 50 ms, and the last version is
+announced again after 250 ms."""
 
 
 class Ears:
@@ -114,7 +114,8 @@ class Changing:
 
 
 class House:
-    """A registry, many who are online, one who comes and goes, one who asks for signs of life, and C as the rival."""
+    """A registry, many who are online, one who comes and goes, one who asks for signs of life, and
+    C as the rival."""
 
     def __init__(self, online: int, changing: int, stack: ExitStack) -> None:
         """`changing`: people who come and go."""
@@ -135,8 +136,8 @@ class House:
         self._be_calm()
 
     def _be_calm(self) -> None:
-        """Wait until the registry has told everybody of those who came in: it sends 50,000 datagrams a second at most, which
-        is five broadcasts to 10,000 people."""
+        """Wait until the registry has told everybody of those who came in: it sends 50,000
+        datagrams a second at most, which is five broadcasts to 10,000 people."""
         began = time.monotonic()
         while True:
             time.sleep(2 * _SETTLED_AFTER)
@@ -146,13 +147,16 @@ class House:
                 raise Failed(f"the registry still tells of newcomers after {_CALM_WITHIN:.0f} s")
 
     def tell(self) -> tuple[bytes, float, float]:
-        """Make one change. Return the time from the first arrival to the last, and the registry's CPU; both in ms."""
+        """Make one change. Return the time from the first arrival to the last, and the registry's
+        CPU; both in ms."""
         before = self._registry.cpu()
         self._change()
         time.sleep(_SETTLED_AFTER)
         cpu = (self._registry.cpu() - before) / 2 * 1e3  # the change, and its version once more
         told = {
-            data: stamps for data, stamps in self._ears.heard().items() if len(stamps) > self._online // 2
+            data: stamps
+            for data, stamps in self._ears.heard().items()
+            if len(stamps) > self._online // 2
         }
         data = max(told, key=len, default=b"")
         if len(told) != 2 or len(told[data]) < self._online:
@@ -161,21 +165,25 @@ class House:
         return data, spread(told[data]), cpu
 
     def _change(self) -> None:
-        """Change each person in turn: the changes of one person are announced at once a few times only (clause 3.3)."""
+        """Change each person in turn: the changes of one person are announced at once a few times
+        only (clause 3.3)."""
         somebody = self._changing.pop(0)
         somebody.change()
         self._changing.append(somebody)
 
     def tell_by_c(self, data: bytes) -> tuple[float, float]:
-        """Send the same bytes to the same sockets. Return first arrival to last, and CPU; both in ms."""
+        """Send the same bytes to the same sockets. Return first arrival to last, and CPU; both in
+        ms."""
         if self._sender is None:
-            self._sender = self._stack.enter_context(_sender(data, self._crowd.addresses, self._folder))
+            self._sender = self._stack.enter_context(
+                _sender(data, self._crowd.addresses, self._folder)
+            )
         found = self._sender.ask("now")
         return max(map(spread, self._ears.heard().values())), found["cpu"] * 1e3
 
     def storm(self, changes: int, span: float) -> tuple[float, float]:
-        """So many changes in so many seconds, each of another person: the registry's share of a core until all are told, and
-        the longest wait for an answer, in ms."""
+        """So many changes in so many seconds, each of another person: the registry's share of a
+        core until all are told, and the longest wait for an answer, in ms."""
         before, began, longest, made = self._registry.cpu(), time.monotonic(), 0.0, 0
         while (passed := time.monotonic() - began) < span:
             if made < changes * passed / span:
@@ -210,9 +218,13 @@ def t1(plan: Plan) -> Iterator[Figure]:
             told.append((first_to_last, cpu))
             by_c.append(house.tell_by_c(data))
             waits.append(house.waits())
-        storms = [house.storm(int(CHANGES * _BUSY_FOR), _BUSY_FOR) for _ in plan.rounds(_DEAREST_ROUNDS)]
+        storms = [
+            house.storm(int(CHANGES * _BUSY_FOR), _BUSY_FOR) for _ in plan.rounds(_DEAREST_ROUNDS)
+        ]
     calm = min(wait for wait, _ in waits)
-    plan.side("T1", **{"longest wait without a broadcast, ms": calm, "distinct datagrams a change": 2.0})
+    plan.side(
+        "T1", **{"longest wait without a broadcast, ms": calm, "distinct datagrams a change": 2.0}
+    )
     for place, what in enumerate(("first to last", "CPU a broadcast")):
         yield Figure(
             goal="T1",
@@ -253,7 +265,8 @@ def t1(plan: Plan) -> Iterator[Figure]:
 
 
 def _ping_all(crowd: Crowd) -> None:
-    """Renew all leases: they last 30 s, and the first people to register have used up part of theirs."""
+    """Renew all leases: they last 30 s, and the first people to register have used up part of
+    theirs."""
     for place, member in enumerate(crowd.members):
         crowd.send(member, *member.ping())
         if place % 64 == 63:

@@ -9,8 +9,8 @@ from typing import Final, Self
 from bench.machine import CHECKOUT, Process, free_port
 
 _SETTINGS = {"CHATAPP_LEASE": "3600", "CHATAPP_REQUESTS": "10000000"}
-"""Members of a load send no signs of life and must not count as away during a measurement; and one of them requests as
-much as a crowd would."""
+"""Members of a load send no signs of life and must not count as away during a measurement; and one
+of them requests as much as a crowd would."""
 
 Server = tuple[str, int]
 """A host and a port for UDP and TCP."""
@@ -24,7 +24,15 @@ class RegistryProcess(Process):
         self.folder = folder
         self.options: Final = list(options)
         super().__init__(
-            [sys.executable, CHECKOUT / "ChatApp.py", "-s", str(self.port), "--data", str(folder), *options],
+            [
+                sys.executable,
+                CHECKOUT / "ChatApp.py",
+                "-s",
+                str(self.port),
+                "--data",
+                str(folder),
+                *options,
+            ],
             env=_SETTINGS,
         )
         try:
@@ -40,10 +48,12 @@ class RegistryProcess(Process):
 
 
 class Registries:
-    """The registries that one crowd is spread over, measured together: one, or the nodes of a cluster. Use it as a
-    context."""
+    """The registries that one crowd is spread over, measured together: one, or the nodes of a
+    cluster. Use it as a context."""
 
-    def __init__(self, processes: Sequence[RegistryProcess], *, behind: Sequence[Process] = ()) -> None:
+    def __init__(
+        self, processes: Sequence[RegistryProcess], *, behind: Sequence[Process] = ()
+    ) -> None:
         """`behind`: what they need, which somebody else stops."""
         self.processes: Final = list(processes)
         self.behind: Final = list(behind)
@@ -79,7 +89,8 @@ class Registries:
 
 
 Start = Callable[[Path], Registries]
-"""Starts registries that keep what they have in a folder, and find it there when they are started again."""
+"""Starts registries that keep what they have in a folder, and find it there when they are started
+again."""
 
 
 def one_registry(folder: Path) -> Registries:

@@ -10,7 +10,8 @@ def table(run: Run) -> str:
     rows = [_HEAD, *(_row(figure) for figure in run.figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
     ]
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(lines)
@@ -18,7 +19,9 @@ def table(run: Run) -> str:
 
 def _row(figure: Figure) -> tuple[str, ...]:
     ratios = figure.ratios
-    against = f"{figure.against} {short(middle(figure.theirs))}" if figure.theirs else figure.against
+    against = (
+        f"{figure.against} {short(middle(figure.theirs))}" if figure.theirs else figure.against
+    )
     return (
         figure.goal,
         figure.what,

@@ -1,7 +1,8 @@
-"""The servers that people would use instead: fetched by `make bench-rivals` or found on the PATH, run on loopback.
+"""The servers that people would use instead: fetched by `make bench-rivals` or found on the PATH,
+run on loopback.
 
-They run without restrictions: flood limits and pings are off, and nothing is written to disk unless the measure is about
-the disk.
+They run without restrictions: flood limits and pings are off, and nothing is written to disk unless
+the measure is about the disk.
 """
 
 import os
@@ -34,7 +35,8 @@ FETCHED: Final = CHECKOUT / ".rivals"
 
 
 def program_of(name: str) -> str | None:
-    """Find a rival's program: fetched ones first, then those that the system has. None: there is none."""
+    """Find a rival's program: fetched ones first, then those that the system has. None: there is
+    none."""
     fetched = [
         *FETCHED.glob("python/*/bin"),
         FETCHED / "python/bin",
@@ -114,7 +116,15 @@ def redis(*, durable: bool = False) -> Iterator[Rival]:
     program, port = _found("redis-server", "redis-server"), free_port()
     with scratch() as folder:
         disk = ["yes", "--appendfsync", "always"] if durable else ["no"]
-        command: list[str | Path] = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+        command: list[str | Path] = [
+            program,
+            "--port",
+            str(port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+        ]
         command += ["--dir", folder, "--appendonly", *disk, "--maxclients", "15000"]
         with _running("Redis", "redis", command, port) as rival:
             yield rival
@@ -159,7 +169,10 @@ RELAYS: tuple[tuple[str, Callable[[], AbstractContextManager[Rival]]], ...] = (
 
 @contextmanager
 def room_of(rival: Rival, receivers: int, *, core: int | None = None) -> Iterator[Process]:
-    """Start a load generator with so many receivers, all in the room; `joined` is the time that this took."""
-    with Process([built("room"), rival.protocol, str(rival.port), str(receivers)], core=core) as load:
+    """Start a load generator with so many receivers, all in the room; `joined` is the time that
+    this took."""
+    with Process(
+        [built("room"), rival.protocol, str(rival.port), str(receivers)], core=core
+    ) as load:
         load.joined = load.told()
         yield load

@@ -1,4 +1,5 @@
-"""S1 to S3: an idle peer's memory at the registry, a peer's time to its first prompt, and its CPU while nothing happens."""
+"""S1 to S3: an idle peer's memory at the registry, a peer's time to its first prompt, and its CPU
+while nothing happens."""
 
 import os
 import pty
@@ -55,7 +56,8 @@ def s1(plan: Plan) -> Iterator[Figure]:
 
 
 def s2(plan: Plan) -> Iterator[Figure]:
-    """From `exec` to the prompt, with a registry that answers. Files are in the page cache, and modules are compiled."""
+    """From `exec` to the prompt, with a registry that answers. Files are in the page cache, and
+    modules are compiled."""
     on_terminal: list[float] = []
     on_pipe: list[float] = []
     bare: list[float] = []
@@ -73,7 +75,9 @@ def s2(plan: Plan) -> Iterator[Figure]:
         for number in range(plan.rounds_wanted + 1):
             words = [*command, str(free_port())]
             bare.append(_span([sys.executable, "-c", "pass"], environment))
-            imports.append(_span([sys.executable, "-c", "import chatapp.peer.faces.line.start"], environment))
+            imports.append(
+                _span([sys.executable, "-c", "import chatapp.peer.faces.line.start"], environment)
+            )
             on_terminal.append(_until_prompt(words, environment, is_terminal=True))
             on_pipe.append(_until_prompt(words, environment, is_terminal=False))
             if number == 0:  # the first start makes keys and fills caches
@@ -139,8 +143,9 @@ def s3(plan: Plan) -> Iterator[Figure]:
 
 
 def _environment(compiled: Path) -> dict[str, str]:
-    """The environment of a user, for whom Python keeps compiled modules. Where PYTHONDONTWRITEBYTECODE is set, each start
-    would compile every module of ours anew, which takes longer than all the rest."""
+    """The environment of a user, for whom Python keeps compiled modules. Where
+    PYTHONDONTWRITEBYTECODE is set, each start would compile every module of ours anew, which takes
+    longer than all the rest."""
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(compiled)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return environment

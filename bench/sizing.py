@@ -1,9 +1,11 @@
-"""What a registry needs for so many people who chat at a stated rate: memory, processor, network and disk.
+"""What a registry needs for so many people who chat at a stated rate: memory, processor, network
+and disk.
 
 python -m bench.sizing [--sizes 10,100,1000,3000,10000] [--json FILE] [--into FILE.md]
 
-Real sockets and the real program; the people are simulated. Each size takes as long as its people need to come in twice, and
-`SPAN` seconds more, or longer on a machine that is too slow for people and registry together.
+Real sockets and the real program; the people are simulated. Each size takes as long as its people
+need to come in twice, and `SPAN` seconds more, or longer on a machine that is too slow for people
+and registry together.
 """
 
 import argparse
@@ -42,14 +44,16 @@ LINES_AN_HOUR: Final = 60
 CHANGES_AN_HOUR: Final = 1
 """How often each goes, and comes back: everybody is told of both."""
 _CHANGES_EACH: Final = 8
-"""Changes that one person makes in a measurement at most: further ones would be announced as one (clause 3.3)."""
+"""Changes that one person makes in a measurement at most: further ones would be announced as one
+(clause 3.3)."""
 _TEXT: Final = "x" * 100
 _PING_SPAN: Final = 10.0
 """Seconds between two signs of life of a peer."""
 SPAN: Final = 20.0
 """Seconds of chat that are measured."""
 _WARM_UP: Final = _PING_SPAN
-"""Seconds of chat before: everybody's first sign of life opens a session, which costs more than all others."""
+"""Seconds of chat before: everybody's first sign of life opens a session, which costs more than all
+others."""
 _STEP: Final = 0.05
 """Seconds of the timetable that may pass before the next look at what came in."""
 _SLOWEST: Final = 12.0
@@ -93,11 +97,14 @@ class Talker(Member):
 class Town:
     """A crowd that chats: what each does is in one timetable, spread evenly over time.
 
-    The timetable has a clock of its own. It goes with real time, but stands still while the machine is too slow for the
-    crowd or for the registry, so that what happens in a second of the timetable costs the same on a busy machine.
+    The timetable has a clock of its own. It goes with real time, but stands still while the machine
+    is too slow for the crowd or for the registry, so that what happens in a second of the timetable
+    costs the same on a busy machine.
     """
 
-    def __init__(self, crowd: Crowd, people: list[Talker], changing: list[Changing], folder: Path) -> None:
+    def __init__(
+        self, crowd: Crowd, people: list[Talker], changing: list[Changing], folder: Path
+    ) -> None:
         self.crowd = crowd
         self.people = people
         self._changing = cycle(changing)
@@ -110,7 +117,8 @@ class Town:
         self._unanswered = 0
         """Signs of life sent, less datagrams that were no broadcast."""
         self._untold: deque[int] = deque()
-        """For each change that is not told yet: how many copies of broadcasts have been heard when everybody knows it."""
+        """For each change that is not told yet: how many copies of broadcasts have been heard when
+        everybody knows it."""
         self._now = 0.0
         self._plan: list[tuple[float, int, float, Deed]] = []
         """When, a number that tells deeds apart, after how long again, what."""
@@ -164,8 +172,8 @@ class Town:
         self._every(1.0, 0.0, self.look_at_journals)
 
     def chat(self, span: float) -> float:
-        """Let them chat for so many seconds of the timetable, until all is heard. Return the seconds that this took.
-        Raises Failed if that is too long, or lines got lost."""
+        """Let them chat for so many seconds of the timetable, until all is heard. Return the
+        seconds that this took. Raises Failed if that is too long, or lines got lost."""
         until, began = self._now + span, time.monotonic()
         last = began
         while self._now < until or self.unheard > 0 or self.untold:
@@ -202,13 +210,17 @@ class Town:
         self._unanswered += 1
 
     def look_at_journals(self) -> None:
-        """Count what was stored since the last look. A checkpoint removes journals, and begins another one."""
+        """Count what was stored since the last look. A checkpoint removes journals, and begins
+        another one."""
         before, self._journals = self._journals, _journals(self._folder)
-        self.stored += sum(max(size - before.get(name, 0), 0) for name, size in self._journals.items())
+        self.stored += sum(
+            max(size - before.get(name, 0), 0) for name, size in self._journals.items()
+        )
 
     def _change(self) -> None:
         next(self._changing).change()
-        # A broadcast may be under way that does not have it. The one that has it is followed by another at last.
+        # A broadcast may be under way that does not have it. The one that has it is followed by
+        # another at last.
         self._untold.append(self.crowd.broadcasts_heard + 2 * len(self.people))
 
     def _count(self, _: Member, __: bytes, /) -> None:
@@ -221,9 +233,11 @@ def changes_a_second(people: int) -> float:
 
 
 def needs_at(people: int, start: Start = one_registry) -> dict[str, float]:
-    """Measure registries, all together, with so many people online who chat. Raises Failed if lines get lost.
+    """Measure registries, all together, with so many people online who chat. Raises Failed if lines
+    get lost.
 
-    The names are bound in an earlier life of the registry: a newcomer's binding makes a new channel key due a minute later.
+    The names are bound in an earlier life of the registry: a newcomer's binding makes a new channel
+    key due a minute later.
     """
     counter = time.time_ns() // 1_000_000
     changing = 1 + math.ceil(changes_a_second(people) * (_WARM_UP + SPAN) / _CHANGES_EACH)
@@ -249,7 +263,8 @@ def needs_at(people: int, start: Start = one_registry) -> dict[str, float]:
 
 
 def _measured(town: Town, registries: Registries) -> dict[str, float]:
-    """Let the town chat, and return what a second of that takes. Raises Failed if datagrams get lost."""
+    """Let the town chat, and return what a second of that takes. Raises Failed if datagrams get
+    lost."""
     town.look_at_journals()
     said, sent, heard, got = town.said, town.sent, town.heard, town.crowd.bytes_heard
     cpu, disk, lost = registries.cpu(), town.stored, town.crowd.datagrams_lost
@@ -310,8 +325,11 @@ def told(found: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """The command line; 1 when a size could not be measured: the section names it beside those that were measured."""
-    parser = argparse.ArgumentParser(prog="python -m bench.sizing", description="What a registry needs.")
+    """The command line; 1 when a size could not be measured: the section names it beside those that
+    were measured."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.sizing", description="What a registry needs."
+    )
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--into", type=Path, help="a Markdown file with a section for sizes")

@@ -1,6 +1,7 @@
 """Chat for people who share a network: direct, sealed, and going on when the server dies.
 
-These are the public names of the SDK. Each is loaded when it is first used, so that `import chatapp` costs little.
+These are the public names of the SDK. Each is loaded when it is first used, so that `import
+chatapp` costs little.
 """
 
 import importlib
@@ -9,7 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from chatapp import events
-    from chatapp.peer.api.conversations import DESK, EVERYBODY, Conversation, ConversationKind, person, room
+    from chatapp.peer.api.conversations import (
+        DESK,
+        EVERYBODY,
+        Conversation,
+        ConversationKind,
+        person,
+        room,
+    )
     from chatapp.peer.api.errors import (
         AlreadyOpen,
         AlreadyRead,
@@ -117,7 +125,8 @@ def __getattr__(name: str) -> object:
 
 
 def _loaded(module: str) -> ModuleType:
-    """Import a module of ours. Raises ImportError with one clear sentence on a system that ChatApp does not run on."""
+    """Import a module of ours. Raises ImportError with one clear sentence on a system that ChatApp
+    does not run on."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError:

@@ -1,14 +1,16 @@
-"""The program's entry: it chooses what reads the command line, and reports what is wrong with it."""
+"""The program's entry: it chooses what reads the command line, and reports what is wrong with
+it."""
 
 import gc
 import signal
 import sys
 
 if __name__ == "__main__" or sys.argv[0].endswith("ChatApp"):
-    # While modules load, Ctrl-C ends the program at once. Later each mode installs a handler of its own.
+    # While modules load, Ctrl-C ends the program at once. Later each mode installs a handler of its
+    # own.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # Nothing that loading makes is garbage, and looking for some takes a twentieth of a start. Each program turns the
-    # collector on when it is loaded.
+    # Nothing that loading makes is garbage, and looking for some takes a twentieth of a start. Each
+    # program turns the collector on when it is loaded.
     gc.disable()
 
 import importlib
@@ -23,13 +25,24 @@ from chatapp.system import needing_packages, unsupported
 with needing_packages():
     from chatapp.preferences import Face
     from chatapp.questions import InputEnded
-    from chatapp.starting import CONFIG_VARIABLE, LOG_VARIABLE, open_closed_streams, serve, talk, visit
+    from chatapp.starting import (
+        CONFIG_VARIABLE,
+        LOG_VARIABLE,
+        open_closed_streams,
+        serve,
+        talk,
+        visit,
+    )
     from chatapp.validation import Misuse
     from chatapp.wire.errors import AddressRefused, NameRefused
 
 _CHAT: Final = "chatapp.commands.chat"
 """Reads a line that begins with none of `COMMANDS`."""
-_PLAIN_MODES: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {"-s": serve, "-c": talk, "--desk": visit}
+_PLAIN_MODES: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {
+    "-s": serve,
+    "-c": talk,
+    "--desk": visit,
+}
 _PEER_MODE: Final = "-c"
 _FULL: Final = "--full"
 
@@ -43,7 +56,8 @@ _MISUSED: Final = 2
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the command line `args` (default: the program's own) and return the exit status; 2 for a mistake in it."""
+    """Run the command line `args` (default: the program's own) and return the exit status; 2 for a
+    mistake in it."""
     if why := unsupported():
         print(f"ChatApp: {why}", file=sys.stderr)
         return _FAILED
@@ -63,21 +77,23 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _is_plain(words: Sequence[str]) -> bool:
-    """Whether a line is a mode and its arguments, without an option, on the line or in the environment. A peer may be a full
-    screen, which asks for a fast start as well."""
+    """Whether a line is a mode and its arguments, without an option, on the line or in the
+    environment. A peer may be a full screen, which asks for a fast start as well."""
     variables = (LOG_VARIABLE, CONFIG_VARIABLE, _COMPLETE_VARIABLE)
     return (
         bool(words)
         and words[0] in _PLAIN_MODES
         and not any(
-            word.startswith("-") and not (word == _FULL and words[0] == _PEER_MODE) for word in words[1:]
+            word.startswith("-") and not (word == _FULL and words[0] == _PEER_MODE)
+            for word in words[1:]
         )
         and not any(variable in os.environ for variable in variables)
     )
 
 
 def _run_plain(words: Sequence[str]) -> int:
-    """Run a plain line without typer, whose loading takes a tenth of a start. `chatapp.commands.chat` would do the same."""
+    """Run a plain line without typer, whose loading takes a tenth of a start.
+    `chatapp.commands.chat` would do the same."""
     if _FULL in words:
         return talk([word for word in words[1:] if word != _FULL], face=Face.FULL)
     return _PLAIN_MODES[words[0]](words[1:])
@@ -104,14 +120,16 @@ def _run(words: list[str]) -> int:
 
 
 _FIRST_IS_COMMAND: Final = re.compile(r"(\S+\s+)(\S+)\s+(.*)", re.DOTALL)
-"""A line in pieces: the program, the next word, the rest. In bash's line there is a line end after each word."""
+"""A line in pieces: the program, the next word, the rest. In bash's line there is a line end after
+each word."""
 
 
 def _words_to_complete() -> list[str]:
     """Return the command whose line a shell wants completed, if it is one of `COMMANDS`.
 
-    typer reads the line from the environment and knows one program with one set of options. So the command is taken out
-    of the line, and what follows is completed as if the command were the program."""
+    typer reads the line from the environment and knows one program with one set of options. So the
+    command is taken out of the line, and what follows is completed as if the command were the
+    program."""
     import typer
 
     typer.main.get_command(importlib.import_module(_CHAT).app)  # makes the shells known to typer
@@ -127,13 +145,17 @@ def _words_to_complete() -> list[str]:
 
 
 def _unable(error: OSError) -> int:
-    """Report an error of standard output, or of a file; a closed pipe is no error. Returns the exit status."""
+    """Report an error of standard output, or of a file; a closed pipe is no error. Returns the exit
+    status."""
     os.dup2(
         os.open(os.devnull, os.O_WRONLY), 1
     )  # otherwise the interpreter reports the error once more when it exits
     if isinstance(error, BrokenPipeError):
         return 0
-    print(f"ChatApp: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
+    print(
+        f"ChatApp: {error.filename or 'standard output'}: {error.strerror or error}",
+        file=sys.stderr,
+    )
     return _FAILED
 
 

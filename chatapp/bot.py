@@ -12,8 +12,8 @@
 
     bot.run("echo", ("192.0.2.1", 5000), room="lab")
 
-A handler is a function, async or not, of one `Message`. What it returns, if it is not empty, is said where the message came
-from. An error of a handler is logged and ends nothing.
+A handler is a function, async or not, of one `Message`. What it returns, if it is not empty, is
+said where the message came from. An error of a handler is logged and ends nothing.
 """
 
 import asyncio
@@ -105,8 +105,9 @@ class Message:
         return self.line.room if isinstance(self.line, events.RoomReceived) else None
 
     async def answer(self, text: str) -> Receipt | None:
-        """Say this where the message came from: to its author, in the room, or to everybody. Returns None if that
-        conversation has had all answers that it gets in a minute. Raises as `Peer.send`."""
+        """Say this where the message came from: to its author, in the room, or to everybody.
+        Returns None if that conversation has had all answers that it gets in a minute. Raises as
+        `Peer.send`."""
         if not self.allowance.take(self.line.conversation, now=asyncio.get_running_loop().time()):
             return None
         match self.line:
@@ -152,13 +153,15 @@ class _Duties:
 
 
 class Bot:
-    """A bot. The decorators say what it does, `run` runs it as a program, `serve` inside a program of yours.
+    """A bot. The decorators say what it does, `run` runs it as a program, `serve` inside a program
+    of yours.
 
-    It does not hear itself, nor authors who may be others than they say (`AuthorDoubt`). It answers direct messages that
-    came while it was away, and no lines of a room or of the channel from before its start. No conversation gets more than
-    `answers_a_minute`, so that two bots which answer each other fall silent. Messages of one conversation are handled one
-    after the other, and other conversations do not wait for them. A message counts as shown when it was handled, so one that
-    a crash interrupts is handled again after it."""
+    It does not hear itself, nor authors who may be others than they say (`AuthorDoubt`). It answers
+    direct messages that came while it was away, and no lines of a room or of the channel from
+    before its start. No conversation gets more than `answers_a_minute`, so that two bots which
+    answer each other fall silent. Messages of one conversation are handled one after the other, and
+    other conversations do not wait for them. A message counts as shown when it was handled, so one
+    that a crash interrupts is handled again after it."""
 
     def __init__(self, *, prefix: str = "!", answers_a_minute: int = 20) -> None:
         """`prefix`: what the texts of commands begin with."""
@@ -180,8 +183,8 @@ class Bot:
         return self._register(events.ChannelReceived, handler)
 
     def command(self, name: str) -> Callable[[AnyHandler], AnyHandler]:
-        """Call this for each text of the prefix and this name, wherever it is said. Raises ValueError for a name that is no
-        single word, or has a handler already."""
+        """Call this for each text of the prefix and this name, wherever it is said. Raises
+        ValueError for a name that is no single word, or has a handler already."""
         key = name.casefold()
         if key.split() != [key] or key in self._duties.commands:
             raise ValueError(f"a command is one word, and each has one handler: {name!r}")
@@ -204,7 +207,8 @@ class Bot:
         return register
 
     def on_error(self, report: AnyReport) -> AnyReport:
-        """Call this with each error of a handler and its message (None for a task), after the error was logged."""
+        """Call this with each error of a handler and its message (None for a task), after the error
+        was logged."""
         self._duties.reports.append(report)
         return report
 
@@ -224,14 +228,17 @@ class Bot:
         code: str | None = None,
         registry_key: str | None = None,
     ) -> None:
-        """Run until Ctrl-C or SIGTERM. The arguments are those of `Peer`. Without a server, attach to the program that runs
-        under this name on this machine (`Peer.attach`), and leave it alone at the end. Raises SystemExit, which prints one
-        clear line, if the bot cannot run, is not let in, or the other program ends."""
+        """Run until Ctrl-C or SIGTERM. The arguments are those of `Peer`. Without a server, attach
+        to the program that runs under this name on this machine (`Peer.attach`), and leave it alone
+        at the end. Raises SystemExit, which prints one clear line, if the bot cannot run, is not
+        let in, or the other program ends."""
         try:
             if server is None:
                 asyncio.run(self._until_signal(Peer.attach(name, home=home), enters=room))
             else:
-                peer = Peer(name, server, room=room, home=home, code=code, registry_key=registry_key)
+                peer = Peer(
+                    name, server, room=room, home=home, code=code, registry_key=registry_key
+                )
                 asyncio.run(self._until_signal(peer))
         except (ChatAppError, OSError, sqlite3.Error) as error:
             sys.exit(str(error))
@@ -249,8 +256,9 @@ class Bot:
                 sys.exit(f"the program that ran {peer.name} has ended")
 
     async def serve(self, peer: "Peer | RemotePeer") -> None:
-        """Answer at an open peer, or an attached one, whose events no other loop of this program reads, until it is closed.
-        Raises NotOpen, and NotLetIn when the registry does not let it in any more."""
+        """Answer at an open peer, or an attached one, whose events no other loop of this program
+        reads, until it is closed. Raises NotOpen, and NotLetIn when the registry does not let it in
+        any more."""
         await peer.ready()
         # An attached peer has the same interface.
         await _Service(cast(Peer, peer), self._duties, Allowance(self._answers_a_minute)).run()
@@ -295,13 +303,18 @@ class _Service:
                         await self._take(line, is_old=is_start)
                 case events.DirectReceived() | events.RoomReceived() | events.ChannelReceived():
                     await self._take(event, is_old=is_start and event.late is not None)
-                case events.NameUnavailable() | events.AdmissionRefused() | events.RegistryKeyChanged():
+                case (
+                    events.NameUnavailable()
+                    | events.AdmissionRefused()
+                    | events.RegistryKeyChanged()
+                ):
                     await self._peer.ready()  # raises NotLetIn, unless it is over already
                 case _:
                     pass
 
     async def _take(self, line: events.Line, *, is_old: bool) -> None:
-        """Queue a line for its handlers, unless the bot does not answer it. `is_old`: it is from before the start."""
+        """Queue a line for its handlers, unless the bot does not answer it. `is_old`: it is from
+        before the start."""
         is_wrong = line.doubt is not None if isinstance(line, events.DirectReceived) else is_old
         if is_wrong or line.sender == self._peer.name:
             self._peer.events_shown([line])
@@ -338,4 +351,6 @@ class _Service:
         while True:
             await asyncio.sleep(due - loop.time())
             await self._duties.call(lambda: task(self._peer), None)
-            due = max(due + span, loop.time())  # a task that takes longer than its span leaves out a turn
+            due = max(
+                due + span, loop.time()
+            )  # a task that takes longer than its span leaves out a turn

@@ -1,6 +1,7 @@
 """The events of a peer, and what they are made of: the public module.
 
-`Event` is the closed union of all events. `to_json` and `from_json` turn one into an object for other programs, and back.
+`Event` is the closed union of all events. `to_json` and `from_json` turn one into an object for
+other programs, and back.
 
     from chatapp import events
 
@@ -258,22 +259,22 @@ __all__ = [
 
 
 def to_json(event: Event) -> dict[str, Any]:
-    """Return an event as an object that `json.dumps` takes: its fields, with its class's name as `type`. Enums are their
-    names in lower case, keys (bytes) are hexadecimal."""
+    """Return an event as an object that `json.dumps` takes: its fields, with its class's name as
+    `type`. Enums are their names in lower case, keys (bytes) are hexadecimal."""
     fields: dict[str, Any] = encode(event, Event)
     return fields
 
 
 def from_json(data: object) -> Event:
-    """Return the event that `to_json` made into this object; fields that are unknown are ignored. Raises DecodeError for
-    what is none."""
+    """Return the event that `to_json` made into this object; fields that are unknown are ignored.
+    Raises DecodeError for what is none."""
     event: Event = decode(data, Event, "event")
     return event
 
 
 def said_in(event: Event) -> Iterator[Line]:
-    """Yield the lines that others said: of an event that is one, or those of `MailReturned`, which waited while we were
-    away."""
+    """Yield the lines that others said: of an event that is one, or those of `MailReturned`, which
+    waited while we were away."""
     if isinstance(event, MailReturned):
         yield from event.lines
     elif isinstance(event, DirectReceived | ChannelReceived | RoomReceived):

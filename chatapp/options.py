@@ -1,4 +1,5 @@
-"""Options that several commands share, as types of their parameters, and the help of those that differ in a word."""
+"""Options that several commands share, as types of their parameters, and the help of those that
+differ in a word."""
 
 import enum
 from typing import Annotated, Final, TypeAlias
@@ -11,7 +12,9 @@ KEY_HELP: Final = (
     "The fingerprint of the registry's key, as the registry prints it; any other key is refused."
 )
 ACK_TIMEOUT_HELP: Final = "Seconds until a message without an answer is sent again (0.1 to 3; 0.5)."
-CODE_HELP: Final = "Your join code, if the registry asks newcomers for one (- reads standard input)."
+CODE_HELP: Final = (
+    "Your join code, if the registry asks newcomers for one (- reads standard input)."
+)
 LOG_HELP: Final = "How much to log to standard error."
 
 HELP: Final = {"help_option_names": ["-h", "--help"]}
@@ -37,7 +40,9 @@ Data: TypeAlias = Annotated[
 ]
 Logging: TypeAlias = Annotated[LogLevel, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP)]
 Code: TypeAlias = Annotated[str | None, typer.Option(metavar="CODE", help=CODE_HELP)]
-RegistryKey: TypeAlias = Annotated[str | None, typer.Option("--registry-key", metavar="KEY", help=KEY_HELP)]
+RegistryKey: TypeAlias = Annotated[
+    str | None, typer.Option("--registry-key", metavar="KEY", help=KEY_HELP)
+]
 
 
 def command_line() -> typer.Typer:

@@ -1,4 +1,5 @@
-"""The preferences of a person: a small TOML file beside their keys that says how a peer shows itself on a terminal.
+"""The preferences of a person: a small TOML file beside their keys that says how a peer shows
+itself on a terminal.
 
 The command line overrules it.
 """
@@ -35,8 +36,8 @@ class Preferences(NamedTuple):
 
 
 def preferences_in(home: Path) -> Preferences:
-    """Read the preferences in a person's folder; those of a missing file are the defaults. Raises Misuse, which names the
-    file, the key and what is allowed."""
+    """Read the preferences in a person's folder; those of a missing file are the defaults. Raises
+    Misuse, which names the file, the key and what is allowed."""
     path = home / FILE_NAME
     try:
         with path.open("rb") as file:

@@ -1,4 +1,5 @@
-"""What a person at a terminal is asked at the start: the name, the server and the room, each with its default."""
+"""What a person at a terminal is asked at the start: the name, the server and the room, each with
+its default."""
 
 import os
 import sys
@@ -44,7 +45,8 @@ class ServerChoice(NamedTuple):
 
     servers: tuple[Address, ...]
     announced_key: str | None = None
-    """The digits of the fingerprint with which the chosen server was announced; None if no announcement was chosen."""
+    """The digits of the fingerprint with which the chosen server was announced; None if no
+    announcement was chosen."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -69,20 +71,25 @@ def ask_all(
     read: Read = input,
     say: Say = print,
 ) -> Choice:
-    """Ask for everything that a start needs, except what is given. Raises Misuse, InputEnded at the end of input."""
+    """Ask for everything that a start needs, except what is given. Raises Misuse, InputEnded at the
+    end of input."""
     from chatapp.peer.node.starts import latest_name, start_of
 
     given = None if servers is None else ServerChoice(servers)
     finish = tuple if given else (look or look_around)()
     name = ask_name(latest_name(home), read=read, say=say)
     server = given or ask_server(start_of(home, name), finish(), read=read, say=say)
-    entered = ask_room(read=read, say=say) if room is None else name_from(room.removeprefix("#"), "--room")
+    entered = (
+        ask_room(read=read, say=say)
+        if room is None
+        else name_from(room.removeprefix("#"), "--room")
+    )
     return Choice(name, server, entered)
 
 
 def look_around() -> "Callable[[], Sequence[FoundRegistry]]":
-    """Begin to look for registries on this network, unless the environment says not to. Return what ends the search and
-    returns them."""
+    """Begin to look for registries on this network, unless the environment says not to. Return what
+    ends the search and returns them."""
     if os.environ.get(DISCOVER_VARIABLE) == "false":
         return tuple
     from chatapp.wire.aio.lan import Discovery
@@ -107,8 +114,9 @@ def ask_server(
     read: Read = input,
     say: Say = print,
 ) -> ServerChoice:
-    """Ask for the server, or for several of one registry. `start`: the last start of the name; its servers are the default.
-    Else a registry that was found alone is. Raises InputEnded at the end of input."""
+    """Ask for the server, or for several of one registry. `start`: the last start of the name; its
+    servers are the default. Else a registry that was found alone is. Raises InputEnded at the end
+    of input."""
     listed = sorted(found, key=lambda one: not _is_where_last(one, start))
     if listed:
         say("Servers on this network:")
@@ -130,8 +138,8 @@ def ask_server(
 
 
 def _default_of(start: "Start | None", found: "Sequence[FoundRegistry]") -> ServerChoice | None:
-    """Return what an empty answer means. Whoever announces the key of the last start at another address is not believed:
-    such a registry is chosen by its number."""
+    """Return what an empty answer means. Whoever announces the key of the last start at another
+    address is not believed: such a registry is chosen by its number."""
     if start is not None:
         return ServerChoice(start.servers)
     return _announced(found[0]) if len(found) == 1 else None
@@ -171,7 +179,8 @@ def _is_where_last(one: "FoundRegistry", start: "Start | None") -> bool:
 
 
 def ask_room(*, read: Read = input, say: Say = print) -> PeerName | None:
-    """Ask for the room to enter; an empty line means none. Raises InputEnded at the end of input."""
+    """Ask for the room to enter; an empty line means none. Raises InputEnded at the end of
+    input."""
 
     def room(text: str) -> PeerName | None:
         return name_from(text.removeprefix("#"), "room") if text else None
@@ -180,8 +189,8 @@ def ask_room(*, read: Read = input, say: Say = print) -> PeerName | None:
 
 
 def servers_typed(text: str) -> tuple[Address, ...]:
-    """Read a server: host and port with a blank or a colon between them; or several with commas between them. Raises Misuse,
-    AddressRefused."""
+    """Read a server: host and port with a blank or a colon between them; or several with commas
+    between them. Raises Misuse, AddressRefused."""
     words: Sequence[str] = text.split()
     if len(words) == 1 and "," not in text:
         host, colon, port = words[0].rpartition(":")
@@ -197,7 +206,9 @@ def _with_default(question: str, default: object) -> str:
     return f"{question}: " if default is None else f"{question} [{default}]: "
 
 
-def _asked(question: str, default: T | None, convert: Callable[[str], T], *, read: Read, say: Say) -> T:
+def _asked(
+    question: str, default: T | None, convert: Callable[[str], T], *, read: Read, say: Say
+) -> T:
     """Ask until the answer is valid. An empty answer means the default, if there is one."""
     while True:
         try:

@@ -1,7 +1,7 @@
 """Start a registry, a peer or a visitor of the help desk from the words of a command line.
 
-Each function returns the exit status and raises Misuse, NameRefused or AddressRefused for a wrong word. Each imports its
-program itself, so that a peer never loads the registry.
+Each function returns the exit status and raises Misuse, NameRefused or AddressRefused for a wrong
+word. Each imports its program itself, so that a peer never loads the registry.
 """
 
 import os
@@ -52,7 +52,8 @@ _DESK_ARGUMENTS: Final = ("server-ip", "server-port")
 _ACK_TIMEOUT_LEAST: Final = 0.1
 """Seconds in which a peer far away, or one with a slow disk, can still answer."""
 _ACK_TIMEOUT_MOST: Final = 3.0
-"""Seconds. All five tries of a message must fit the 15 s for which its recipient holds later ones back."""
+"""Seconds. All five tries of a message must fit the 15 s for which its recipient holds later ones
+back."""
 
 
 def serve(
@@ -64,8 +65,8 @@ def serve(
     port: str | None = None,
     quiet: bool = False,
 ) -> int:
-    """Run a registry. `options` overrule the file `config`; `lists`: files with the keys that may, or may not, come in.
-    `port`: as given by an option. `quiet`: the terminal rings for nothing."""
+    """Run a registry. `options` overrule the file `config`; `lists`: files with the keys that may,
+    or may not, come in. `port`: as given by an option. `quiet`: the terminal rings for nothing."""
     (port_text,) = counted([*words, *([] if port is None else [port])], "-s", _SERVER_ARGUMENTS)
     number = parse_port(port_text, "port")
     data = options.get("data")
@@ -79,8 +80,8 @@ def serve(
 
     try:
         settings = read()
-    except Misconfigured as wrong:
-        raise Misuse(str(wrong)) from None
+    except Misconfigured as error:
+        raise Misuse(str(error)) from None
     from chatapp.registry.program.server import run
 
     files = [file for file in (config, *lists.values()) if file]
@@ -147,9 +148,10 @@ def talk(
     log_level: str = DEFAULT_LOG_LEVEL,
     is_daemon: bool = False,
 ) -> int:
-    """Run a peer at its terminal, or without one (`is_daemon`). `host`, `port`: the server's, as given by options.
-    `announced_key`: the fingerprint with which the server was announced on the local network. `face`, `quiet`: None for what
-    the user's preferences say. Without any server, the peer goes to the one of its last start."""
+    """Run a peer at its terminal, or without one (`is_daemon`). `host`, `port`: the server's, as
+    given by options. `announced_key`: the fingerprint with which the server was announced on the
+    local network. `face`, `quiet`: None for what the user's preferences say. Without any server,
+    the peer goes to the one of its last start."""
     mode = "daemon" if is_daemon else "-c"
     if not words:
         counted(words, mode, _CLIENT_ARGUMENTS[:_CLIENT_NEEDS])
@@ -160,9 +162,15 @@ def talk(
     entered = None if room is None else name_from(room.removeprefix("#"), "--room")
     timeout = None
     if ack_timeout is not None:
-        timeout = seconds_from(ack_timeout, "--ack-timeout", least=_ACK_TIMEOUT_LEAST, most=_ACK_TIMEOUT_MOST)
+        timeout = seconds_from(
+            ack_timeout, "--ack-timeout", least=_ACK_TIMEOUT_LEAST, most=_ACK_TIMEOUT_MOST
+        )
     # A script must not depend on the preferences of the person who runs it.
-    prefers = preferences_in(folder or default_home()) if is_terminal() and not is_daemon else Preferences()
+    prefers = (
+        preferences_in(folder or default_home())
+        if is_terminal() and not is_daemon
+        else Preferences()
+    )
     chosen = face or prefers.face
     plain = is_daemon or chosen is Face.PLAIN
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
@@ -212,22 +220,26 @@ def talk(
 
 
 def _places(mode: str, name: str, named: ServerWords) -> tuple[tuple[Address, ...] | None, int]:
-    """Return the servers that the words of a peer name, None for none, and the peer's own port. Raises Misuse,
-    AddressRefused."""
+    """Return the servers that the words of a peer name, None for none, and the peer's own port.
+    Raises Misuse, AddressRefused."""
     if named.host is None and named.port is None:
         return None, _ANY_PORT
     if named.host is None:
         raise Misuse("--port is the server's port: say --host, too")
     words = [one for one in (name, named.host, named.port, *named.rest) if one is not None]
-    arguments = _CLIENT_ARGUMENTS if len(words) > _CLIENT_NEEDS else _CLIENT_ARGUMENTS[:_CLIENT_NEEDS]
+    arguments = (
+        _CLIENT_ARGUMENTS if len(words) > _CLIENT_NEEDS else _CLIENT_ARGUMENTS[:_CLIENT_NEEDS]
+    )
     _, host, port, *own = counted(words, mode, arguments)
     servers = parse_servers(host, parse_port(port, "server-port"), "server-ip")
-    return servers, _ANY_PORT if own in ([], [str(_ANY_PORT)]) else parse_port(own[0], "client-port")
+    return servers, _ANY_PORT if own in ([], [str(_ANY_PORT)]) else parse_port(
+        own[0], "client-port"
+    )
 
 
 def server_to_use(name: PeerName, folder: Path | None, *, may_ask: bool) -> ServerChoice:
-    """Return the servers of the last start with this name; if there is none, ask for them where somebody can be asked.
-    Raises Misuse, AddressRefused."""
+    """Return the servers of the last start with this name; if there is none, ask for them where
+    somebody can be asked. Raises Misuse, AddressRefused."""
     from chatapp.peer.node.starts import start_of
 
     if may_ask and is_terminal() and start_of(folder or default_home(), name) is None:
@@ -241,8 +253,8 @@ def remembered_server(
     *,
     usage: str = "-c {name} <server-ip> <server-port> <client-port>",
 ) -> tuple[Address, ...]:
-    """Return the servers of the last start with this name. Raises Misuse with the command line `usage` if there is none,
-    AddressRefused."""
+    """Return the servers of the last start with this name. Raises Misuse with the command line
+    `usage` if there is none, AddressRefused."""
     from chatapp.peer.node.starts import start_of
 
     start = start_of(folder or default_home(), name)
@@ -255,8 +267,8 @@ def remembered_server(
 
 
 def _load_asyncio() -> None:
-    """Load asyncio without ssl, which nothing here uses, and whose loading takes 3 % of a start. asyncio allows for Pythons
-    that are built without it."""
+    """Load asyncio without ssl, which nothing here uses, and whose loading takes 3 % of a start.
+    asyncio allows for Pythons that are built without it."""
     if "asyncio" in sys.modules or "ssl" in sys.modules:
         return
     sys.modules["ssl"] = None  # type: ignore[assignment]
@@ -267,7 +279,8 @@ def _load_asyncio() -> None:
 
 
 def open_closed_streams() -> None:
-    """Open standard streams that were closed as empty ones: a socket would get their number otherwise, and be written to."""
+    """Open standard streams that were closed as empty ones: a socket would get their number
+    otherwise, and be written to."""
     for descriptor, mode, name in ((0, "r", "stdin"), (1, "w", "stdout"), (2, "w", "stderr")):
         try:
             os.fstat(descriptor)

@@ -30,4 +30,6 @@ def needing_packages() -> Iterator[None]:
         package = (missing.name or "").partition(".")[0]
         if package in ("", "chatapp"):
             raise
-        sys.exit(f"ChatApp: {package} is not installed here; type: make install, then .venv/bin/ChatApp")
+        sys.exit(
+            f"ChatApp: {package} is not installed here; type: make install, then .venv/bin/ChatApp"
+        )

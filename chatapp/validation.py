@@ -52,7 +52,8 @@ def counted(words: Sequence[str], mode: str, arguments: Sequence[str]) -> Sequen
 
 
 class ServerWords(NamedTuple):
-    """The words of a command line that name a server, and a port of ours; None for those not given."""
+    """The words of a command line that name a server, and a port of ours; None for those not
+    given."""
 
     host: str | None
     port: str | None
@@ -60,7 +61,8 @@ class ServerWords(NamedTuple):
 
 
 def server_words(words: Sequence[str], *, host: str | None, port: str | None) -> ServerWords:
-    """Take the server's host and port from the options `--host` and `--port`, else from the first words."""
+    """Take the server's host and port from the options `--host` and `--port`, else from the first
+    words."""
     left = list(words)
     if host is None and left:
         host = left.pop(0)
@@ -93,13 +95,17 @@ def language_from(typed: str | None) -> str | None:
     language = None if typed is None else typed.lower()
     if language is not None and language not in LANGUAGES:
         there = ", ".join(LANGUAGES)
-        raise Misuse(f'--lang: "{quoted(str(typed))}" is no language of this program; there are {there}')
+        raise Misuse(
+            f'--lang: "{quoted(str(typed))}" is no language of this program; there are {there}'
+        )
     return language
 
 
 def whole_number_from(text: str, option: str, *, least: int, most: int) -> int:
     """Check a whole number. Raises Misuse."""
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(most)) else None
+    number = (
+        int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(most)) else None
+    )
     if number is None or not least <= number <= most:
         raise Misuse(f'{option}: "{quoted(text)}" is not a whole number from {least} to {most}')
     return number
@@ -109,7 +115,9 @@ def seconds_from(text: str, option: str, *, least: float, most: float) -> float:
     """Check a number of seconds. Raises Misuse."""
     seconds = float(text) if _SECONDS.fullmatch(text) else None
     if seconds is None or not least <= seconds <= most:
-        raise Misuse(f'{option}: "{quoted(text)}" is not a number of seconds from {least:g} to {most:g}')
+        raise Misuse(
+            f'{option}: "{quoted(text)}" is not a number of seconds from {least:g} to {most:g}'
+        )
     return seconds
 
 
@@ -124,8 +132,8 @@ def folder_from(text: str | None) -> Path | None:
 
 
 def code_from(text: str | None, environment: Mapping[str, str]) -> str | None:
-    """Check a join code: the one given, the first line of standard input for `-`, or else $CHATAPP_CODE. Warns of a code on
-    the command line, which others can read. Raises Misuse."""
+    """Check a join code: the one given, the first line of standard input for `-`, or else
+    $CHATAPP_CODE. Warns of a code on the command line, which others can read. Raises Misuse."""
     typed = text if text is not None else environment.get("CHATAPP_CODE") or None
     if typed is None:
         return None
@@ -141,7 +149,8 @@ def code_from(text: str | None, environment: Mapping[str, str]) -> str | None:
 
 
 def _line_typed(question: str) -> str:
-    """Read the next line of standard input and not a byte more: the program reads the rest later."""
+    """Read the next line of standard input and not a byte more: the program reads the rest
+    later."""
     if sys.stdin is not None and sys.stdin.isatty():
         print(question, end="", file=sys.stderr, flush=True)
     line = b""
@@ -152,8 +161,9 @@ def _line_typed(question: str) -> str:
 
 
 def servers_from(host: str, port: int) -> tuple[Address, ...]:
-    """Return the servers of one registry as they were typed: the registry is remembered under them. `host`: one or several,
-    with commas between them. Raises AddressRefused for a wrong one, and if no server has an address."""
+    """Return the servers of one registry as they were typed: the registry is remembered under them.
+    `host`: one or several, with commas between them. Raises AddressRefused for a wrong one, and if
+    no server has an address."""
     return found_servers(parse_servers(host, port, "server-ip"))
 
 
@@ -164,8 +174,8 @@ def found_servers(servers: tuple[Address, ...]) -> tuple[Address, ...]:
 
 
 def listening_from(text: str, option: str) -> Address:
-    """Check where to listen: an IP address and a port, or a port alone, which is one of 127.0.0.1. Raises Misuse,
-    AddressRefused."""
+    """Check where to listen: an IP address and a port, or a port alone, which is one of 127.0.0.1.
+    Raises Misuse, AddressRefused."""
     host, _, port = text.rpartition(":")
     literal = ip_literal(host.removeprefix("[").removesuffix("]")) if host else _LOOPBACK
     if literal is None or (":" in literal) is not host.startswith("["):
@@ -191,12 +201,15 @@ def hosts_from(texts: Sequence[str], option: str) -> list[str]:
     """Check names of hosts, without a port. Raises Misuse."""
     for text in texts:
         if host_name(text) is None:
-            raise Misuse(f'{option}: "{quoted(text)}" is not a name of a host, such as desk.example.org')
+            raise Misuse(
+                f'{option}: "{quoted(text)}" is not a name of a host, such as desk.example.org'
+            )
     return list(texts)
 
 
 def registry_key_from(text: str | None, environment: Mapping[str, str]) -> str | None:
-    """Check the digits of a registry's key: those given, or else $CHATAPP_REGISTRY_KEY. Raises Misuse."""
+    """Check the digits of a registry's key: those given, or else $CHATAPP_REGISTRY_KEY. Raises
+    Misuse."""
     typed = text if text is not None else environment.get("CHATAPP_REGISTRY_KEY") or None
     if typed is None:
         return None
@@ -205,18 +218,23 @@ def registry_key_from(text: str | None, environment: Mapping[str, str]) -> str |
     try:
         return require_fingerprint(typed)
     except KeyRefused as refusal:
-        raise Misuse(f"{'CHATAPP_REGISTRY_KEY' if text is None else '--registry-key'}: {refusal}") from None
+        raise Misuse(
+            f"{'CHATAPP_REGISTRY_KEY' if text is None else '--registry-key'}: {refusal}"
+        ) from None
 
 
 def listed_in(file: str | None, option: str) -> list[str] | None:
-    """Return the lines of a file, except empty ones and those that begin with #; None for no file. Raises Misuse."""
+    """Return the lines of a file, except empty ones and those that begin with #; None for no file.
+    Raises Misuse."""
     if file is None:
         return None
     try:
         with _path(file, option).open("rb") as stream:
             content = stream.read(LIST_BYTES_MAX + 1)
         if len(content) > LIST_BYTES_MAX:
-            raise Misuse(f'{option}: "{quoted(file)}": a list may have {LIST_BYTES_MAX:,} bytes at most')
+            raise Misuse(
+                f'{option}: "{quoted(file)}": a list may have {LIST_BYTES_MAX:,} bytes at most'
+            )
         lines = (line.strip() for line in content.decode().splitlines())
     except OSError as error:
         raise Misuse(f'{option}: "{quoted(file)}": {error.strerror or error}') from None
@@ -226,7 +244,8 @@ def listed_in(file: str | None, option: str) -> list[str] | None:
 
 
 def check_readable_again(files: Iterable[str]) -> None:
-    """Refuse to reload what is no file: a pipe would be empty by now, or block the reader. Raises Misuse."""
+    """Refuse to reload what is no file: a pipe would be empty by now, or block the reader. Raises
+    Misuse."""
     for file in files:
         if not path_of(file).is_file():
             raise Misuse(f'"{quoted(file)}" is not a file, so it cannot be reloaded')

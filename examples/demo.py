@@ -2,8 +2,9 @@
 
 python -m examples.demo
 
-It types what people would type, prints who typed and saw what and when, and checks every step. The exit status is 0, or 1
-at the first step that goes wrong. `scenes` has the steps of each scene; `theatre` drives the processes.
+It types what people would type, prints who typed and saw what and when, and checks every step. The
+exit status is 0, or 1 at the first step that goes wrong. `scenes` has the steps of each scene;
+`theatre` drives the processes.
 """
 
 import asyncio
@@ -51,7 +52,9 @@ async def perform(play: Play, stage: Stage) -> None:
     play.scene("9. The registry is back, and the kept message goes out by itself")
     registry = await stage.registry("--operator", "alice")
     await scenes.hear_of_it(alice, bob)
-    await scenes.return_to_mail(carol, scenes.late("alice", "See you tomorrow"), *scenes.MISSED_IN_THE_LAB)
+    await scenes.return_to_mail(
+        carol, scenes.late("alice", "See you tomorrow"), *scenes.MISSED_IN_THE_LAB
+    )
 
     play.scene("10. Bob changes his name; messages to the new name find him")
     await scenes.rename_bob(alice, bob, carol)
@@ -79,7 +82,10 @@ async def main() -> int:
     """Play the demo. Returns the exit status."""
     task = asyncio.current_task()
     assert task is not None
-    for number in (signal.SIGTERM, signal.SIGINT):  # a shell starts what runs behind it with SIGINT ignored
+    for number in (
+        signal.SIGTERM,
+        signal.SIGINT,
+    ):  # a shell starts what runs behind it with SIGINT ignored
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     play = Play()
     try:

@@ -1,4 +1,5 @@
-"""Drawings of a terminal's screen: as SVG for a page, and as PNG (with Pillow and the font DejaVu Sans Mono)."""
+"""Drawings of a terminal's screen: as SVG for a page, and as PNG (with Pillow and the font DejaVu
+Sans Mono)."""
 
 from collections.abc import Iterator
 from html import escape
@@ -130,7 +131,8 @@ def _size(screen: pyte.Screen) -> tuple[float, float]:
 
 
 def _row(screen: pyte.Screen, row: int, look: Look) -> list[str]:
-    """Return the elements of one row, with the place of each character: the widths of fonts differ."""
+    """Return the elements of one row, with the place of each character: the widths of fonts
+    differ."""
     top = BAR + MARGIN + row * HIGH
     grounds, texts = [], []
     for run in _runs(screen, row, look):
@@ -159,7 +161,9 @@ def _row(screen: pyte.Screen, row: int, look: Look) -> list[str]:
 
 def _runs(screen: pyte.Screen, row: int, look: Look) -> Iterator[_Run]:
     cells = [(column, screen.buffer[row][column]) for column in range(screen.columns)]
-    for (ink, ground, is_bold, is_underlined), group in groupby(cells, lambda cell: _style(cell[1], look)):
+    for (ink, ground, is_bold, is_underlined), group in groupby(
+        cells, lambda cell: _style(cell[1], look)
+    ):
         run = list(group)
         shown = [(column, char.data[0]) for column, char in run if char.data.strip()]
         yield _Run(
@@ -209,10 +213,14 @@ def painted(screen: pyte.Screen, path: Path, look: Look = DARK) -> None:
                 at = (MARGIN + column * WIDE) * SCALE, y
                 brush.text(at, character, font=fonts[run.is_bold], fill=run.ink)
             for column, sides in run.lines():
-                for from_x, from_y, to_x, to_y in _line_ends(column, BAR + MARGIN + row * HIGH, sides):
+                for from_x, from_y, to_x, to_y in _line_ends(
+                    column, BAR + MARGIN + row * HIGH, sides
+                ):
                     left, right = sorted((round(SCALE * from_x), round(SCALE * to_x)))
                     above, below = sorted((round(SCALE * from_y), round(SCALE * to_y)))
-                    brush.rectangle((left, above, right + SCALE - 1, below + SCALE - 1), fill=run.ink)
+                    brush.rectangle(
+                        (left, above, right + SCALE - 1, below + SCALE - 1), fill=run.ink
+                    )
     # A picture of a terminal has few colours: a palette makes the file a third as long.
     image.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 

@@ -115,7 +115,9 @@ async def full_desk(stage: Stage, home: Path) -> Pictures:
             await visitor.types(visitor.name)
             await visitor.types(f"987654321{place}")
             await visitor.types(str(3 - place % 3))
-            await visitor.sees(re.compile(r"\[(You are connected|Waiting room, position [123])\.\]"))
+            await visitor.sees(
+                re.compile(r"\[(You are connected|Waiting room, position [123])\.\]")
+            )
         await alice.sees("Asha Rao")
         await visitors[0].types("Hello! My marks in physics went down this term")
         await alice.sees("this term")

@@ -14,9 +14,12 @@ _LIST: Final = re.compile(f"{re.escape(GUIDE_BEGINS)}.*?{re.escape(GUIDE_ENDS)}"
 
 
 def with_commands(text: str) -> str:
-    """Return the guide with the present list. Raises ValueError if the marks around the list are missing."""
+    """Return the guide with the present list. Raises ValueError if the marks around the list are
+    missing."""
     if len(_LIST.findall(text)) != 1:
-        raise ValueError("docs/guide.md must have the two marks around its list of commands exactly once")
+        raise ValueError(
+            "docs/guide.md must have the two marks around its list of commands exactly once"
+        )
     return _LIST.sub(lambda found: guide_table(), text)
 
 

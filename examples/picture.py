@@ -1,12 +1,14 @@
-"""Draw pictures of ChatApp on a real terminal: scenes that end, as PNG, and the full screen's and the README's as SVG too.
+"""Draw pictures of ChatApp on a real terminal: scenes that end, as PNG, and the full screen's and
+the README's as SVG too.
 
 python -m examples.picture docs             # docs/pictures/* and docs/terminal.svg
 python -m examples.picture docs talk full   # these scenes alone
 
-A registry and people run on free loopback ports, one of them at a pseudo-terminal. Her screen at the end of the scene is
-drawn character by character, as a terminal emulator shows it. The scene `full` draws one full screen in three sizes, on a
-dark and on a light ground, and what can be opened above it. The scenes `web` and `operator` paint pages of the web desk
-and of an operator, where Chromium is installed.
+A registry and people run on free loopback ports, one of them at a pseudo-terminal. Her screen at
+the end of the scene is drawn character by character, as a terminal emulator shows it. The scene
+`full` draws one full screen in three sizes, on a dark and on a light ground, and what can be opened
+above it. The scenes `web` and `operator` paint pages of the web desk and of an operator, where
+Chromium is installed.
 """
 
 import asyncio
@@ -101,7 +103,9 @@ async def desk(stage: Stage, home: Path) -> Pictures:
         await alice.sees("1 online")
         alice.types(".on\r")
         await alice.sees("on duty")
-        for visitor, answers in zip(visitors, (("9876543210", "3"), ("9876543211", "5")), strict=True):
+        for visitor, answers in zip(
+            visitors, (("9876543210", "3"), ("9876543211", "5")), strict=True
+        ):
             await visitor.types(visitor.name)
             for answer in answers:
                 await visitor.types(answer)
@@ -123,7 +127,8 @@ BROWSED: Final = {"web": web.picture, "operator": web.operator_picture}
 
 
 async def play(scene: str, pictures: Path) -> Pictures | None:
-    """Play a scene. Returns its pictures; None if something went wrong. `pictures`: where the browser puts its own."""
+    """Play a scene. Returns its pictures; None if something went wrong. `pictures`: where the
+    browser puts its own."""
     try:
         async with stage_for(Play()) as stage, asyncio.timeout(PLAYED_WITHIN):
             if scene in BROWSED:
@@ -148,6 +153,8 @@ if __name__ == "__main__":
         for file, (screen, look, is_svg) in pictures.items():
             painted(screen, folder / "pictures" / f"{file}.png", look)
             if is_svg:
-                (folder / "pictures" / f"{file}.svg").write_text(drawn(screen, look), encoding="utf-8")
+                (folder / "pictures" / f"{file}.svg").write_text(
+                    drawn(screen, look), encoding="utf-8"
+                )
         if name == "room":
             (folder / "terminal.svg").write_text(drawn(pictures[name].screen), encoding="utf-8")

@@ -38,7 +38,9 @@ def reminder_bot() -> Bot:
     @bot.command("remind")
     def remind(message: Message) -> str:
         minutes, _, text = message.argument.partition(" ")
-        if not (minutes.isascii() and minutes.isdecimal() and 1 <= int(minutes) <= MINUTES_MAX and text):
+        if not (
+            minutes.isascii() and minutes.isdecimal() and 1 <= int(minutes) <= MINUTES_MAX and text
+        ):
             return f"!remind <minutes, 1 to {MINUTES_MAX}> <text>"
         if len(pending) == PENDING_MAX:
             return "I have too much to remember already."

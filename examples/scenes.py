@@ -29,7 +29,8 @@ LATE: Final = re.compile(r" \d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
 
 
 async def come_in(stage: Stage, alice_code: str) -> list[Actor]:
-    """Start three people, and return them once everybody knows all. Alice is an operator of the help desk."""
+    """Start three people, and return them once everybody knows all. Alice is an operator of the
+    help desk."""
     people: list[Actor] = []
     for name in ("alice", "bob", "carol"):
         codes = {"CHATAPP_CODE": alice_code} if name == "alice" else {}
@@ -46,7 +47,9 @@ async def conversation(people: list[Actor]) -> None:
     for sender in people:
         for recipient in people:
             await says(
-                sender, recipient, f"Hello {recipient.name.capitalize()}, this is {sender.name.capitalize()}"
+                sender,
+                recipient,
+                f"Hello {recipient.name.capitalize()}, this is {sender.name.capitalize()}",
             )
 
 
@@ -175,7 +178,8 @@ async def serve_a_browser(stage: Stage, alice: Actor) -> None:
 
 
 async def serve_from_a_page(stage: Stage, alice: Actor) -> None:
-    """Alice serves a visitor at her terminal, then opens her page in a browser and goes on there."""
+    """Alice serves a visitor at her terminal, then opens her page in a browser and goes on
+    there."""
     visitor = await web.typed_visitor(stage, "Tara Bose", "9876543213", "1")
     await visitor.sees("[You are connected.]")
     await visitor.types("Where do I pay the fee?")

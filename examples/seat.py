@@ -22,7 +22,8 @@ from examples.theatre import PROGRAM, WITHIN, Stage, StepFailed
 
 
 class Seat:
-    """A person at a terminal whose screen can be drawn. pyte does not know dim text, so dim is fed to it as italics."""
+    """A person at a terminal whose screen can be drawn. pyte does not know dim text, so dim is fed
+    to it as italics."""
 
     def __init__(self, process: asyncio.subprocess.Process, master: int) -> None:
         self.screen: Final = _Screen(COLUMNS, ROWS)
@@ -36,16 +37,33 @@ class Seat:
 
     @classmethod
     async def take(
-        cls, name: str, server: int, port: int, home: Path, variables: Mapping[str, str], *options: str
+        cls,
+        name: str,
+        server: int,
+        port: int,
+        home: Path,
+        variables: Mapping[str, str],
+        *options: str,
     ) -> "Seat":
         """Start a peer at a terminal of its own."""
         master, slave = pty.openpty()
         _set_size(slave, COLUMNS, ROWS)
         words = ["-c", name, "127.0.0.1", str(server), str(port), *options]
-        environment = {**os.environ, "TERM": "xterm-256color", "CHATAPP_HOME": str(home), **variables}
+        environment = {
+            **os.environ,
+            "TERM": "xterm-256color",
+            "CHATAPP_HOME": str(home),
+            **variables,
+        }
         environment.pop("NO_COLOR", None)
         process = await asyncio.create_subprocess_exec(
-            *PROGRAM, *words, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
+            *PROGRAM,
+            *words,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environment,
+            start_new_session=True,
         )
         os.close(slave)
         return cls(process, master)
@@ -55,7 +73,8 @@ class Seat:
         os.write(self._master, keys.encode())
 
     async def sees(self, text: str) -> None:
-        """Wait until this text is on the screen. Raises StepFailed, which quotes the screen instead."""
+        """Wait until this text is on the screen. Raises StepFailed, which quotes the screen
+        instead."""
         try:
             async with asyncio.timeout(WITHIN):
                 while not any(text in row for row in self.screen.display):
@@ -72,7 +91,9 @@ class Seat:
         with contextlib.suppress(TimeoutError):
             while True:
                 self._news.clear()
-                async with asyncio.timeout(RESTS_FOR):  # `wait_for` may swallow a cancellation (Python 3.11)
+                async with asyncio.timeout(
+                    RESTS_FOR
+                ):  # `wait_for` may swallow a cancellation (Python 3.11)
                     await self._news.wait()
 
     async def resizes(self, columns: int, rows: int) -> None:
@@ -85,7 +106,9 @@ class Seat:
         self.screen.reset()
         self.screen.cursor.hidden = is_hidden
         _set_size(self._master, columns, rows)
-        self._process.send_signal(signal.SIGWINCH)  # the terminal is not the one that controls the process
+        self._process.send_signal(
+            signal.SIGWINCH
+        )  # the terminal is not the one that controls the process
         while not self.screen.display[-1].strip():
             self._news.clear()
             await self._news.wait()
@@ -114,7 +137,8 @@ class Seat:
 
 
 class _Screen(pyte.Screen):
-    """A screen that asks and answers nothing: pyte takes some questions of programs for other sequences."""
+    """A screen that asks and answers nothing: pyte takes some questions of programs for other
+    sequences."""
 
     def report_device_status(self, mode: int, **more: object) -> None:
         """Answer nothing."""
@@ -147,7 +171,9 @@ Pictures = dict[str, Picture]
 
 
 @contextlib.asynccontextmanager
-async def seat(name: str, stage: Stage, home: Path, *options: str, **variables: str) -> AsyncIterator[Seat]:
+async def seat(
+    name: str, stage: Stage, home: Path, *options: str, **variables: str
+) -> AsyncIterator[Seat]:
     """Seat somebody at a terminal until the scene is over."""
     taken = await Seat.take(name, *stage.next_ports(), home, variables, *options)
     try:

@@ -17,13 +17,16 @@ from typing import Final
 
 CHECKOUT: Final = Path(__file__).parents[1]
 INSTALLED: Final = Path(sys.executable).with_name("ChatApp")
-PROGRAM: Final = [str(INSTALLED)] if INSTALLED.exists() else [sys.executable, str(CHECKOUT / "ChatApp.py")]
+PROGRAM: Final = (
+    [str(INSTALLED)] if INSTALLED.exists() else [sys.executable, str(CHECKOUT / "ChatApp.py")]
+)
 
 HOST: Final = "127.0.0.1"
 PROMPT: Final = re.compile(r"(?:\[[^]]*\] )?>>> ")
 """In a room, the room's name stands before the prompt."""
 WITHIN: Final = 30.0
-"""Seconds in which a line must appear. The longest regular wait is for five tries and a search for the registry."""
+"""Seconds in which a line must appear. The longest regular wait is for five tries and a search for
+the registry."""
 
 PORTS: Final = 50
 """Ports of one play: more than it needs."""
@@ -48,8 +51,8 @@ class Play:
         print(f"{self.seconds:7.2f}  {who:<8}  {what:<5}  {line}", flush=True)
 
     def scene(self, title: str, *, needs: Sequence[str] = ()) -> bool:
-        """Print the title of the next scene. Return whether it can be played; if not, print which of the modules that it
-        needs are missing."""
+        """Print the title of the next scene. Return whether it can be played; if not, print which
+        of the modules that it needs are missing."""
         print(f"\n{title}", flush=True)
         missing = [one.replace("_", "-") for one in needs if importlib.util.find_spec(one) is None]
         if missing:
@@ -113,7 +116,9 @@ class Actor:
         await self._reading
         self._play.tell(self.name, "ended", f"with status {status}")
         if status != wanted:
-            raise StepFailed(f"{self.name} should have ended with status {wanted}, and did with {status}")
+            raise StepFailed(
+                f"{self.name} should have ended with status {wanted}, and did with {status}"
+            )
         self._play.checks += 1
 
     async def clear_away(self) -> None:
@@ -124,7 +129,8 @@ class Actor:
         await self._reading
 
     def _signal(self, number: signal.Signals) -> None:
-        # Process.send_signal polls the process first, and so takes the exit status away from asyncio's watcher.
+        # Process.send_signal polls the process first, and so takes the exit status away from
+        # asyncio's watcher.
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._process.pid, number)
 
@@ -153,7 +159,8 @@ class Actor:
 
 
 async def operator_code(registry: Actor, name: str) -> str:
-    """Return the code that an operator of the help desk needs at the first start, as the registry prints it."""
+    """Return the code that an operator of the help desk needs at the first start, as the registry
+    prints it."""
     code = re.compile(rf"\[Operator {name}: start once with --code (\S+)\]")
     await registry.sees(code)
     return next(found[1] for line in registry.seen if (found := code.fullmatch(line)))
@@ -170,17 +177,20 @@ class Stage:
         self._actors: list[Actor] = []
 
     async def registry(self, *options: str) -> Actor:
-        """Start the registry, and wait until it listens. A second start continues with the same data."""
+        """Start the registry, and wait until it listens. A second start continues with the same
+        data."""
         registry = await self.start("registry", "-s", str(self._port), *options)
         await registry.sees(re.compile(f".*{self._port}.*"))
         return registry
 
     async def registry_with(self, operator: str) -> str:
-        """Start the registry with an operator of its help desk. Return the code with which the operator starts once."""
+        """Start the registry with an operator of its help desk. Return the code with which the
+        operator starts once."""
         return await operator_code(await self.registry("--operator", operator), operator)
 
     async def person(self, name: str, **variables: str) -> Actor:
-        """Start a peer with these variables in its environment. Wait for its welcome before typing."""
+        """Start a peer with these variables in its environment. Wait for its welcome before
+        typing."""
         words = "-c", name, HOST, str(self._port), str(next(self._ports))
         return await self.start(name, *words, variables=variables)
 
@@ -206,7 +216,9 @@ class Stage:
         for actor in self._actors:
             await actor.clear_away()
 
-    async def start(self, name: str, *words: str, variables: Mapping[str, str] | None = None) -> Actor:
+    async def start(
+        self, name: str, *words: str, variables: Mapping[str, str] | None = None
+    ) -> Actor:
         """Start ChatApp with these words, in a home of its own, without waiting for it."""
         variables = variables or {}
         shown = (f"{variable}={value}" for variable, value in variables.items())

@@ -1,5 +1,5 @@
-"""The web desk: a visitor who sends forms as a browser without JavaScript does, an operator's page, and a real browser for
-pictures."""
+"""The web desk: a visitor who sends forms as a browser without JavaScript does, an operator's page,
+and a real browser for pictures."""
 
 import asyncio
 import contextlib
@@ -33,9 +33,11 @@ WITHIN: Final = 30.0
 """Seconds in which a page must show something."""
 
 
-async def web_desk(stage: Stage, *, port: int | None = None, is_known: bool = False) -> tuple[Actor, int]:
-    """Start the web desk, and return it and its port when it is ready. `port`: None for a free one. `is_known`: whether it
-    has met the registry before."""
+async def web_desk(
+    stage: Stage, *, port: int | None = None, is_known: bool = False
+) -> tuple[Actor, int]:
+    """Start the web desk, and return it and its port when it is ready. `port`: None for a free one.
+    `is_known`: whether it has met the registry before."""
     server, free = stage.next_ports()
     port = port or free
     desk = await stage.program("web", "web", HOST, str(server), "--listen", str(port))
@@ -124,7 +126,9 @@ class WebOperator:
         shown = await asyncio.to_thread(self._news, texts)
         missing = [text for text in texts if text not in shown]
         if missing:
-            raise StepFailed(f"{self._name} should have seen\n    {missing[0]}\nand saw\n    {shown}")
+            raise StepFailed(
+                f"{self._name} should have seen\n    {missing[0]}\nand saw\n    {shown}"
+            )
         for text in texts:
             self._play.tell(self._name, "saw", text)
             self._play.checks += 1
@@ -189,7 +193,8 @@ async def operator(stage: Stage) -> Actor:
 
 
 async def picture(stage: Stage, target: Path) -> None:
-    """Paint three pages of a phone side by side: the form, the line in the dark, and a conversation."""
+    """Paint three pages of a phone side by side: the form, the line in the dark, and a
+    conversation."""
     from PIL import Image
 
     bob = await operator(stage)
@@ -225,7 +230,10 @@ async def picture(stage: Stage, target: Path) -> None:
         await talk.locator(".theirs").wait_for()
         for count, (said, answer) in enumerate(
             (
-                ("Hello! My marks in physics went down this term.", "Thank you for writing. Since when?"),
+                (
+                    "Hello! My marks in physics went down this term.",
+                    "Thank you for writing. Since when?",
+                ),
                 ("Since October: I missed two weeks.", "Let us look at what you missed, then."),
             ),
             2,
@@ -266,7 +274,9 @@ async def operator_picture(stage: Stage, target: Path) -> None:
     await bob.sees("Asha Rao: Hello! My marks in physics went down this term.")
     _, address = await operator_page(stage, "bob")
     async with browser() as chromium:
-        context = await chromium.new_context(viewport={"width": 1280, "height": 720}, device_scale_factor=1)
+        context = await chromium.new_context(
+            viewport={"width": 1280, "height": 720}, device_scale_factor=1
+        )
         page = await context.new_page()
         await page.goto(address[0])
         await page.locator(".theirs").wait_for()
@@ -280,7 +290,9 @@ async def operator_picture(stage: Stage, target: Path) -> None:
             await asha.sees(f"bob: {said}")
             await asha.types(answer)
             await page.get_by_text(answer).wait_for()
-        await page.fill("#note", "Missed two weeks in October; ask the physics teacher for the sheets.")
+        await page.fill(
+            "#note", "Missed two weeks in October; ask the physics teacher for the sheets."
+        )
         await page.get_by_text("Keep the note").click()
         await page.get_by_text("Note about Asha Rao kept.").wait_for()
         await page.get_by_text("Dismiss").click()

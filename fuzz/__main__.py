@@ -1,8 +1,9 @@
-"""The command `python -m fuzz [--seconds N] [--at-once N] [target ...]`: each target in its own process.
+"""The command `python -m fuzz [--seconds N] [--at-once N] [target ...]`: each target in its own
+process.
 
-With atheris each is guided by what its bytes reach; without it valid bytes are changed at random. What broke something
-is kept in `fuzz/found`, where `make test` tries it from then on, and the exit status is 1. What reached something new
-is kept in `.fuzz`, where the next run begins.
+With atheris each is guided by what its bytes reach; without it valid bytes are changed at random.
+What broke something is kept in `fuzz/found`, where `make test` tries it from then on, and the exit
+status is 1. What reached something new is kept in `.fuzz`, where the next run begins.
 """
 
 import argparse
@@ -53,7 +54,12 @@ def guided(name: str, seconds: int) -> None:
         return bytes(atheris.Mutate(data, largest))
 
     (FOUND / name).mkdir(parents=True, exist_ok=True)
-    options = [f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=1024", "-print_final_stats=1"]
+    options = [
+        f"-max_total_time={seconds}",
+        "-timeout=20",
+        "-rss_limit_mb=1024",
+        "-print_final_stats=1",
+    ]
     options += [f"-max_len={LARGEST}", f"-artifact_prefix={FOUND / name}/raw-"]
     atheris.Setup(["fuzz", str(grown), *options], take, custom_mutator=change)
     atheris.Fuzz()
@@ -77,14 +83,18 @@ def unguided(name: str, seconds: int) -> None:
 
 
 def run(name: str, seconds: int) -> bool:
-    """Run one target in its own process, and print its row of the table; returns whether nothing broke."""
+    """Run one target in its own process, and print its row of the table; returns whether nothing
+    broke."""
     command = [sys.executable, "-m", "fuzz", "--inside", name, "--seconds", str(seconds)]
     begun = time.monotonic()
-    # What it leaves there goes with it: a fuzzer ends its process without a word. In memory where that can be had.
+    # What it leaves there goes with it: a fuzzer ends its process without a word. In memory where
+    # that can be had.
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         own = {**os.environ, "TMPDIR": folder}
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, env=own)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False, env=own
+        )
     took = time.monotonic() - begun
     said = done.stdout + done.stderr
     cases = sum(int(count) for count in _DONE.findall(said))
@@ -104,7 +114,9 @@ def main() -> int:
     asked = argparse.ArgumentParser(prog="python -m fuzz")
     asked.add_argument("targets", nargs="*")
     asked.add_argument("--seconds", type=int, default=SECONDS, help="for each target")
-    asked.add_argument("--at-once", type=int, default=AT_ONCE, help="targets that run beside each other")
+    asked.add_argument(
+        "--at-once", type=int, default=AT_ONCE, help="targets that run beside each other"
+    )
     asked.add_argument("--inside", help=argparse.SUPPRESS)
     words = asked.parse_args()
     is_guided = importlib.util.find_spec("atheris") is not None
@@ -118,9 +130,16 @@ def main() -> int:
         asked.error(f"no target {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}")
     names = words.targets or list(TARGETS)
     minutes = -(-len(names) // words.at_once) * words.seconds / 60
-    how = "guided by atheris" if is_guided else "atheris is not installed: changed copies of valid bytes"
+    how = (
+        "guided by atheris"
+        if is_guided
+        else "atheris is not installed: changed copies of valid bytes"
+    )
     print(f"{how}; {len(names)} targets take {minutes:.0f} min\n")
-    print("| target | cases | a second | time | edges | broke |\n|---|---|---|---|---|---|", flush=True)
+    print(
+        "| target | cases | a second | time | edges | broke |\n|---|---|---|---|---|---|",
+        flush=True,
+    )
     with ThreadPoolExecutor(words.at_once) as pool:
         are_whole = list(pool.map(lambda name: run(name, words.seconds), names))
     return 0 if all(are_whole) else 1

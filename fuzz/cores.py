@@ -1,7 +1,7 @@
 """Fuzz targets: cores under bytes from strangers, friends and registries.
 
-A core must drop and count invalid input, never raise, and answer nobody with more than they sent. Each core is replaced
-after some bytes, so that a failing input can be identified.
+A core must drop and count invalid input, never raise, and answer nobody with more than they sent.
+Each core is replaced after some bytes, so that a failing input can be identified.
 """
 
 from collections.abc import Sequence
@@ -31,8 +31,8 @@ STEP: Final = 0.01
 
 
 class Registry:
-    """A registry with people, a visitor and an operator receives any bytes by datagram, on a new connection, and on
-    their links."""
+    """A registry with people, a visitor and an operator receives any bytes by datagram, on a new
+    connection, and on their links."""
 
     def __init__(self) -> None:
         help_desk = HelpDesk(DeskSettings(operators=("bob",)))
@@ -77,7 +77,8 @@ class _Remembering(MemoryStore):
 
 
 class Store:
-    """A registry starts on a store with one strange entry, which is complete but was not written by a registry."""
+    """A registry starts on a store with one strange entry, which is complete but was not written by
+    a registry."""
 
     def __init__(self) -> None:
         help_desk = HelpDesk(DeskSettings(operators=("bob",)), store=(store := _Remembering()))
@@ -103,8 +104,11 @@ class Store:
 
 
 def _counts_too_far(entry: entries.Entry) -> bool:
-    """Whether a number in it is higher than any that a registry reaches: with a valid checksum that is not damage."""
-    return any(isinstance(value, int) and value > COUNT_MAX for value in msgspec.structs.astuple(entry))
+    """Whether a number in it is higher than any that a registry reaches: with a valid checksum that
+    is not damage."""
+    return any(
+        isinstance(value, int) and value > COUNT_MAX for value in msgspec.structs.astuple(entry)
+    )
 
 
 class _Company:
@@ -177,7 +181,8 @@ class Uplink(_Company):
 
 
 class Visitor:
-    """A visitor of the help desk receives anything from the registry, by datagram and on the link."""
+    """A visitor of the help desk receives anything from the registry, by datagram and on the
+    link."""
 
     def __init__(self) -> None:
         network = Network(1)
@@ -188,7 +193,7 @@ class Visitor:
         self.guest.start()
         assert network.run_until(lambda: bool(self.guest.disk.ticket), within=10.0)
         network.run_for(2.0)
-        self.link = registry.core.front.links.attached()[0]
+        self.link = registry.core.edge.links.attached()[0]
         self.server = registry.address
         self.now = network.now
 
@@ -210,4 +215,4 @@ class Visitor:
 
 
 def _link_of(registry: SimulatedRegistry, identity: bytes) -> PeerLink:
-    return next(link for link in registry.core.front.links.attached() if link.identity == identity)
+    return next(link for link in registry.core.edge.links.attached() if link.identity == identity)

@@ -1,4 +1,5 @@
-"""Fuzz targets: decoders and parsers of typed text, which must return a value or raise one named error."""
+"""Fuzz targets: decoders and parsers of typed text, which must return a value or raise one named
+error."""
 
 from typing import Final
 
@@ -91,7 +92,10 @@ class Letters:
         for letter in (data, hint + data, hint + sealed, hint + honest):
             try:
                 opened = open_letter(
-                    letter, reader=self.reader.public, mail_keys=[self.key], sender=self.sender.public
+                    letter,
+                    reader=self.reader.public,
+                    mail_keys=[self.key],
+                    sender=self.sender.public,
                 )
             except WireError:
                 continue
@@ -99,7 +103,8 @@ class Letters:
 
 
 def words(data: bytes) -> None:
-    """Names, texts, forms, addresses, join codes, keys: everything that people type into a field."""
+    """Names, texts, forms, addresses, join codes, keys: everything that people type into a
+    field."""
     text = data.decode("utf-8", "surrogateescape")
     shown = sanitize(text)
     assert not any((ord(sign) < 32 and sign != "\t") or 0x7F <= ord(sign) < 0xA0 for sign in shown)
@@ -138,7 +143,12 @@ def _can_ban(text: str) -> bool:
         bans = Bans([text])
     except (ValueError, ChatAppError):
         return False
-    bans.has_host("10.1.2.3"), bans.has_host("2001:db8::1"), bans.has_name("alice"), bans.has_key(b"k" * 32)
+    (
+        bans.has_host("10.1.2.3"),
+        bans.has_host("2001:db8::1"),
+        bans.has_name("alice"),
+        bans.has_key(b"k" * 32),
+    )
     return True
 
 

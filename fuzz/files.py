@@ -1,4 +1,5 @@
-"""Fuzz targets: files that another program may have overwritten; each is read, or reported as invalid."""
+"""Fuzz targets: files that another program may have overwritten; each is read, or reported as
+invalid."""
 
 import asyncio
 import contextlib
@@ -19,7 +20,12 @@ from chatapp.peer.node.keystore import MARK, BrokenKeyFile, KeyFolder
 from chatapp.peer.node.ticket import VisitFolder
 from chatapp.registry.program.admin.listener import answered
 from chatapp.registry.program.settings import Misconfigured, configure, shown
-from chatapp.registry.rules.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, AdminRequest
+from chatapp.registry.rules.admin.messages import (
+    AdminAnswer,
+    AdminRefusal,
+    AdminRefused,
+    AdminRequest,
+)
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.identity import AgreementKey, Identity
@@ -28,7 +34,9 @@ from fuzz import seeds
 _SERVER: Final = Address("192.0.2.1", 5_000)
 _PATCH: Final = 4
 """Bytes of a patch: three give the place, one the new value."""
-_MEMORY: Final = "/dev/shm" if "TMPDIR" not in os.environ and os.access("/dev/shm", os.W_OK) else None
+_MEMORY: Final = (
+    "/dev/shm" if "TMPDIR" not in os.environ and os.access("/dev/shm", os.W_OK) else None
+)
 
 
 class _Folder:
@@ -41,7 +49,8 @@ class _Folder:
 
 
 class HistoryFile(_Folder):
-    """A peer starts with a `history.db` in which some bytes, or the values of a column, were changed."""
+    """A peer starts with a `history.db` in which some bytes, or the values of a column, were
+    changed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +87,10 @@ class HistoryFile(_Folder):
         )
         db = sqlite3.connect(self._file)
         try:
-            db.execute(f"UPDATE {table} SET {column} = ?", (values[(rest[0] if rest else 0) % len(values)],))
+            db.execute(
+                f"UPDATE {table} SET {column} = ?",
+                (values[(rest[0] if rest else 0) % len(values)],),
+            )
             db.commit()
         finally:
             db.close()
@@ -88,10 +100,14 @@ def _columns_of(whole: bytes, file: Path) -> list[tuple[str, str]]:
     file.write_bytes(whole)
     db = sqlite3.connect(file)
     try:
-        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        tables = [
+            name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
         tables = [name for name in tables if not name.startswith(("words", "sqlite"))]
         return [
-            (table, row[1]) for table in sorted(tables) for row in db.execute(f"PRAGMA table_info({table})")
+            (table, row[1])
+            for table in sorted(tables)
+            for row in db.execute(f"PRAGMA table_info({table})")
         ]
     finally:
         db.close()
@@ -132,23 +148,25 @@ def _use(path: Path) -> None:
 
 
 class Configuration(_Folder):
-    """A registry's configuration file: settings that can be shown and read again, or one line that names what is wrong."""
+    """A registry's configuration file: settings that can be shown and read again, or one line that
+    names what is wrong."""
 
     def __call__(self, data: bytes) -> None:
         file = self.path / "chatapp.toml"
         file.write_bytes(data)
         try:
             found = configure(file)
-        except Misconfigured as wrong:
-            if "\n" in str(wrong):
-                raise ValueError("more than one line") from wrong
+        except Misconfigured as error:
+            if "\n" in str(error):
+                raise ValueError("more than one line") from error
             return
         file.write_text("\n".join(shown(found)))
         assert configure(file).settings == found.settings
 
 
 class Keepsakes(_Folder):
-    """Small files of a person, a visitor and a registry: keys, counters, renames, tickets, admin requests."""
+    """Small files of a person, a visitor and a registry: keys, counters, renames, tickets, admin
+    requests."""
 
     def __call__(self, data: bytes) -> None:
         self._be_a_person(data)

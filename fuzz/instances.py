@@ -34,10 +34,17 @@ def _of(found: inspect.Type, chance: Random) -> Any:
             assert found.ge is not None
             assert found.le is not None
             return chance.choice(
-                (found.ge, found.le, min(found.ge + 1, found.le), chance.randint(found.ge, found.le))
+                (
+                    found.ge,
+                    found.le,
+                    min(found.ge + 1, found.le),
+                    chance.randint(found.ge, found.le),
+                )
             )
         case inspect.StrType():
-            return "".join(chance.choices(_LETTERS, k=_size(found.min_length, found.max_length, chance)))
+            return "".join(
+                chance.choices(_LETTERS, k=_size(found.min_length, found.max_length, chance))
+            )
         case inspect.BytesType():
             return chance.randbytes(_size(found.min_length, found.max_length, chance))
         case inspect.ListType():

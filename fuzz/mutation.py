@@ -70,12 +70,15 @@ def _with_other_bytes(data: bytes, chance: random.Random) -> bytes:
                 changed[place:place] = chance.randbytes(chance.randrange(1, 9))
             case _ if changed:
                 begin = chance.randrange(len(changed))
-                changed[begin : begin + chance.randrange(1, 9)] = chance.randbytes(chance.randrange(9))
+                changed[begin : begin + chance.randrange(1, 9)] = chance.randbytes(
+                    chance.randrange(9)
+                )
     return bytes(changed)
 
 
 def _with_other_values(data: bytes, chance: random.Random, others: Sequence[bytes]) -> bytes | None:
-    """Return a copy with other values; None if there is no message, or the result cannot be encoded."""
+    """Return a copy with other values; None if there is no message, or the result cannot be
+    encoded."""
     for prefix in range(_PREFIX_MAX + 1):
         tree = _read(data[prefix:])
         if not isinstance(tree, list):
@@ -113,7 +116,13 @@ def _changed(tree: Tree, chance: random.Random, others: Sequence[bytes]) -> Tree
             return chance.choice((*_TEXTS, tree + tree, tree[:-1], tree.encode()))
         case bytes():
             return chance.choice(
-                (b"", tree[:-1], tree + b"\0", chance.randbytes(len(tree)), _with_other_bytes(tree, chance))
+                (
+                    b"",
+                    tree[:-1],
+                    tree + b"\0",
+                    chance.randbytes(len(tree)),
+                    _with_other_bytes(tree, chance),
+                )
             )
     return chance.choice((None, 0, "", b"", [], {}, 1.5, tree))
 

@@ -1,5 +1,5 @@
-"""Valid bytes to begin from: messages of every kind, the datagrams of a small busy world, typed lines, and files. They
-are the same in every run."""
+"""Valid bytes to begin from: messages of every kind, the datagrams of a small busy world, typed
+lines, and files. They are the same in every run."""
 
 import functools
 from pathlib import Path
@@ -105,7 +105,15 @@ def words() -> list[bytes]:
         "+91 98765 43210",
         "9876543210",
     ]
-    texts += ["192.0.2.1", "2001:db8::1%eth0", "::ffff:192.0.2.1", "10.0.0.0/8", "5000", code, code.lower()]
+    texts += [
+        "192.0.2.1",
+        "2001:db8::1%eth0",
+        "::ffff:192.0.2.1",
+        "10.0.0.0/8",
+        "5000",
+        code,
+        code.lower(),
+    ]
     texts += [
         "ab" * 16,
         "ab:cd " * 16,
@@ -144,7 +152,9 @@ def journals() -> list[bytes]:
     """Journals with entries of every kind."""
     found: list[bytes] = []
 
-    @settings(max_examples=12, derandomize=True, database=None, phases=[Phase.generate], deadline=None)
+    @settings(
+        max_examples=12, derandomize=True, database=None, phases=[Phase.generate], deadline=None
+    )
     @given(st.data())
     def write(data: st.DataObject) -> None:
         author = Author()
@@ -162,7 +172,9 @@ def entry_bytes() -> list[bytes]:
 
 def configurations() -> list[bytes]:
     """Configuration files: every key, and mistakes."""
-    whole = "\n".join(shown(configure(environment={"CHATAPP_REGION": "IN", "CHATAPP_QUEUES": "desk sales"})))
+    whole = "\n".join(
+        shown(configure(environment={"CHATAPP_REGION": "IN", "CHATAPP_QUEUES": "desk sales"}))
+    )
     texts = [
         whole,
         *(f"[{table}" for table in whole.split("[") if table),
@@ -176,7 +188,8 @@ def keepsakes() -> list[bytes]:
     """Small JSON files: tickets, keys, renames, admin requests."""
     errands = [MakeInvites(codes=[b"c" * 32]), ListNames(), ReleaseName(name="bob")]
     texts = [
-        msgspec.json.encode(one) for one in (StoredVisit(ticket=b"t" * 16, shown=3), StoredVisit(), *errands)
+        msgspec.json.encode(one)
+        for one in (StoredVisit(ticket=b"t" * 16, shown=3), StoredVisit(), *errands)
     ]
     keys = [[1_700_000_000.5, "ab" * 32], [1_600_000_000.0, "cd" * 32]]
     return [
@@ -232,6 +245,13 @@ def write_history(path: Path) -> None:
 
 
 def patches() -> list[bytes]:
-    """Changes of a history (`fuzz.files.HistoryFile`): of some bytes, and of each column to values of each type."""
-    bytes_ = [bytes((0, *at.to_bytes(3), value)) for at in range(0, 60_000, 2_999) for value in (0, 1, 255)]
-    return bytes_ + [bytes((0x80 + column, kind)) + b"\x91\x01" for column in range(48) for kind in range(6)]
+    """Changes of a history (`fuzz.files.HistoryFile`): of some bytes, and of each column to values
+    of each type."""
+    bytes_ = [
+        bytes((0, *at.to_bytes(3), value))
+        for at in range(0, 60_000, 2_999)
+        for value in (0, 1, 255)
+    ]
+    return bytes_ + [
+        bytes((0x80 + column, kind)) + b"\x91\x01" for column in range(48) for kind in range(6)
+    ]

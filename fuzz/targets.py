@@ -1,6 +1,7 @@
 """The fuzz targets: every way in which foreign bytes come in, and valid bytes to begin from.
 
-A target is a function of bytes that must not raise, or an object with state that is callable in this way.
+A target is a function of bytes that must not raise, or an object with state that is callable in
+this way.
 """
 
 import hashlib
@@ -15,7 +16,8 @@ from fuzz.mutation import mutated
 
 Take = Callable[[bytes], None]
 FOUND: Final = Path(__file__).parent / "found"
-"""Inputs that broke a target: `<target>/<digest>`, the inputs since the target was made, as records of a journal."""
+"""Inputs that broke a target: `<target>/<digest>`, the inputs since the target was made, as records
+of a journal."""
 
 
 class Target(NamedTuple):
@@ -70,8 +72,8 @@ class Running:
         self._take(data)
 
     def keep_finding(self) -> Path:
-        """Keep the inputs that broke it as a file that `make test` tries from now on: the last input, or all if they
-        are needed."""
+        """Keep the inputs that broke it as a file that `make test` tries from now on: the last
+        input, or all if they are needed."""
         last = self._given[-1:]
         return keep(self.name, last if breaks(self.name, last) else self._given)
 

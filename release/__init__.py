@@ -1,1 +1,2 @@
-"""What those who install ChatApp get beside the program: pages of the manual, completion for shells, packages."""
+"""What those who install ChatApp get beside the program: pages of the manual, completion for
+shells, packages."""

@@ -2,8 +2,9 @@
 
 python -m release.audit [LOCK ...]
 
-Exit status: 0 none is known, 1 some are known, 2 misused, 3 not audited: the database did not answer for every dependency.
-pip-audit itself also succeeds when the database knows none of the packages, as behind a mirror that has no such database.
+Exit status: 0 none is known, 1 some are known, 2 misused, 3 not audited: the database did not
+answer for every dependency. pip-audit itself also succeeds when the database knows none of the
+packages, as behind a mirror that has no such database.
 """
 
 import argparse
@@ -61,7 +62,11 @@ def ask_pip_audit(locks: Sequence[Path]) -> tuple[bytes, str]:
         "--progress-spinner",
         "off",
     ]
-    words += ["--format", "json", *(word for lock in locks for word in ("--requirement", str(lock)))]
+    words += [
+        "--format",
+        "json",
+        *(word for lock in locks for word in ("--requirement", str(lock))),
+    ]
     done = subprocess.run(words, capture_output=True, timeout=_TIMEOUT, check=False)
     return done.stdout, done.stderr.decode("utf-8", "replace")
 
@@ -76,12 +81,15 @@ def audit(locks: Sequence[Path], ask: Auditor = ask_pip_audit) -> tuple[list[str
     except msgspec.DecodeError:
         *_, last = complaint.strip().splitlines() or ["pip-audit says nothing"]
         return [f"not audited: {last}"], _NOT_AUDITED
-    # One lock file may pin a package twice, at versions for different platforms: each is asked about.
+    # One lock file may pin a package twice, at versions for different platforms: each is asked
+    # about.
     found = {(one.name, one.version): one for one in report.dependencies}
     lines = [_line(one, weakness) for one in found.values() for weakness in one.vulns]
     unanswered = [one.name for one in found.values() if one.skip_reason]
     if unanswered or not found:
-        named = ", ".join(unanswered[:_NAMED_MOST]) + (", ..." if len(unanswered) > _NAMED_MOST else "")
+        named = ", ".join(unanswered[:_NAMED_MOST]) + (
+            ", ..." if len(unanswered) > _NAMED_MOST else ""
+        )
         about = f" ({named})" if named else ""
         asked = f"{len(unanswered)} of {len(found)} dependencies"
         lines.append(f"not audited: the database has no answer about {asked}{about}")
@@ -97,8 +105,12 @@ def _line(dependency: Dependency, weakness: Weakness) -> str:
 
 def main(words: Sequence[str] | None = None, ask: Auditor = ask_pip_audit) -> int:
     """Run the command line and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m release.audit", description="Look for known weaknesses.")
-    parser.add_argument("locks", nargs="*", type=Path, metavar="LOCK", help="by default all of requirements")
+    parser = argparse.ArgumentParser(
+        prog="python -m release.audit", description="Look for known weaknesses."
+    )
+    parser.add_argument(
+        "locks", nargs="*", type=Path, metavar="LOCK", help="by default all of requirements"
+    )
     locks: list[Path] = parser.parse_args(words).locks or LOCKS
     for lock in locks:
         if not lock.is_file():

@@ -1,4 +1,5 @@
-"""The command line as a value, read from the program's own tables: what the manual and the completion are made from."""
+"""The command line as a value, read from the program's own tables: what the manual and the
+completion are made from."""
 
 import enum
 import importlib
@@ -14,7 +15,8 @@ PROGRAM: Final = "ChatApp"
 HELP: Final = "--help"
 _CHAT: Final = "chatapp.commands.chat"
 _SHELL_OPTIONS: Final = frozenset({"install_completion", "show_completion"})
-"""typer's own options, which write or print the completion of one shell: the files made here take their place."""
+"""typer's own options, which write or print the completion of one shell: the files made here take
+their place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,9 @@ class CommandPage:
 
 def command_line() -> CommandPage:
     """Return the whole command line."""
-    below = tuple(_page((PROGRAM, name), _command(module)) for name, (module, _) in COMMANDS.items())
+    below = tuple(
+        _page((PROGRAM, name), _command(module)) for name, (module, _) in COMMANDS.items()
+    )
     return _page((PROGRAM,), _command(_CHAT), below=below)
 
 
@@ -85,9 +89,14 @@ def _page(words: tuple[str, ...], command: Any, below: tuple[CommandPage, ...] =
         about=command.help or "",
         after=command.epilog or "",
         arguments=tuple(
-            (_argument(one), one.help or "") for one in command.params if one.param_type_name == "argument"
+            (_argument(one), one.help or "")
+            for one in command.params
+            if one.param_type_name == "argument"
         ),
-        options=(*_options(command), OptionRow(spellings=("-h", HELP), about="Show the help and exit.")),
+        options=(
+            *_options(command),
+            OptionRow(spellings=("-h", HELP), about="Show the help and exit."),
+        ),
         commands=below or tuple(_page((*words, name), one) for name, one in inner.items()),
     )
 

@@ -1,4 +1,5 @@
-"""Completion for bash, zsh and fish: the names of commands, their options, and values that can be listed.
+"""Completion for bash, zsh and fish: the names of commands, their options, and values that can be
+listed.
 
 The files hold everything themselves. To ask the program at each Tab would take a third of a second.
 """
@@ -76,7 +77,9 @@ def bash(line: CommandPage) -> str:
     commands, values = [], []
     for page in line.pages():
         key = " ".join(page.words[1:])
-        told = [f"options='{' '.join(spelling for one in page.options for spelling in one.spellings)}'"]
+        told = [
+            f"options='{' '.join(spelling for one in page.options for spelling in one.spellings)}'"
+        ]
         if page.commands:
             at = f"((COMP_CWORD == {len(page.words)})) && "
             told.append(f"{at}commands='{' '.join(one.name for one in page.commands)}'")
@@ -132,9 +135,16 @@ def _zsh_body(page: CommandPage) -> Iterator[str]:
     """Yield the lines of a function. It sees its own command as the first word."""
     if page.commands:
         yield "    local -a commands=("
-        yield from (f"        {_zsh_quoted(f'{one.name}:{_first_line(one.about)}')}" for one in page.commands)
+        yield from (
+            f"        {_zsh_quoted(f'{one.name}:{_first_line(one.about)}')}"
+            for one in page.commands
+        )
         yield "    )"
-        yield "    if (( CURRENT > 2 )) && (( ${+functions[" + _zsh_function(page) + "_$words[2]]} )); then"
+        yield (
+            "    if (( CURRENT > 2 )) && (( ${+functions["
+            + _zsh_function(page)
+            + "_$words[2]]} )); then"
+        )
         yield f"        local function={_zsh_function(page)}_$words[2]"
         yield "        shift words; (( CURRENT-- ))"
         yield "        $function"
@@ -220,7 +230,9 @@ def fish(line: CommandPage) -> str:
 
 
 def _fish_option(option: OptionRow) -> str:
-    spelled = [f"-l {one[2:]}" if one.startswith("--") else f"-s {one[1:]}" for one in option.spellings]
+    spelled = [
+        f"-l {one[2:]}" if one.startswith("--") else f"-s {one[1:]}" for one in option.spellings
+    ]
     value = ""
     if option.takes_path:
         value = " -r -a '(__fish_complete_directories)'" if option.value == "DIR" else " -r -F"

@@ -1,9 +1,10 @@
-"""Make what is given away: a wheel, a source distribution, the list of components, and checksums of all three.
+"""Make what is given away: a wheel, a source distribution, the list of components, and checksums of
+all three.
 
 python -m release.distribution [--into FOLDER]
 
-The packages are made from the last commit alone. Equal commits give equal bytes: times are that of the commit (or
-SOURCE_DATE_EPOCH), owners and access rights are fixed, and files stand in order.
+The packages are made from the last commit alone. Equal commits give equal bytes: times are that of
+the commit (or SOURCE_DATE_EPOCH), owners and access rights are fixed, and files stand in order.
 """
 
 import argparse
@@ -37,9 +38,13 @@ class Unmade(Exception):
 def make(checkout: Path, into: Path, environment: Mapping[str, str]) -> list[Path]:
     """Make the packages of the last commit in a folder, and return them. Raises Unmade."""
     if not (checkout / ".git").exists():
-        raise Unmade(f"{checkout}: not a checkout of git, so there is no commit to make packages of")
+        raise Unmade(
+            f"{checkout}: not a checkout of git, so there is no commit to make packages of"
+        )
     if changed := _run(["git", "status", "--porcelain"], checkout).splitlines():
-        raise Unmade(f"{len(changed)} files are not committed, such as {changed[0][3:]}: commit them first")
+        raise Unmade(
+            f"{len(changed)} files are not committed, such as {changed[0][3:]}: commit them first"
+        )
     epoch = _epoch(environment, default=_run(["git", "log", "-1", "--format=%ct"], checkout))
     with tempfile.TemporaryDirectory() as folder:
         source, built = Path(folder) / "source", Path(folder) / "built"
@@ -62,7 +67,9 @@ def make(checkout: Path, into: Path, environment: Mapping[str, str]) -> list[Pat
         _run([*components, "requirements/run.txt"], source, fixed)
         into.mkdir(parents=True, exist_ok=True)
         packages = [_settle(path, into, epoch) for path in sorted(built.iterdir())]
-    sums = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in packages)
+    sums = "".join(
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in packages
+    )
     (into / CHECKSUMS).write_text(sums, "ascii")
     return [*packages, into / CHECKSUMS]
 
@@ -70,7 +77,13 @@ def make(checkout: Path, into: Path, environment: Mapping[str, str]) -> list[Pat
 def _run(words: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> str:
     try:
         done = subprocess.run(
-            words, cwd=folder, env=environment, capture_output=True, text=True, timeout=_TIMEOUT, check=False
+            words,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unmade(str(error)) from None
@@ -83,7 +96,10 @@ def _run(words: Sequence[str], folder: Path, environment: Mapping[str, str] | No
 def _epoch(environment: Mapping[str, str], *, default: str) -> int:
     """Return the time of everything in the packages, in seconds since 1970."""
     text = environment.get("SOURCE_DATE_EPOCH", default).strip()
-    if not (text.isascii() and text.isdecimal() and len(text) < 12) or int(text) < _FIRST_YEAR_OF_ZIP:
+    if (
+        not (text.isascii() and text.isdecimal() and len(text) < 12)
+        or int(text) < _FIRST_YEAR_OF_ZIP
+    ):
         raise Unmade(f"SOURCE_DATE_EPOCH={text}: must be seconds since 1970, and not before 1980")
     return int(text)
 
@@ -101,7 +117,8 @@ def _settle(built: Path, into: Path, epoch: int) -> Path:
 
 
 def settled_tar(content: bytes, epoch: int) -> bytes:
-    """Return a compressed archive with its files in order, of one time, and owned by nobody in particular."""
+    """Return a compressed archive with its files in order, of one time, and owned by nobody in
+    particular."""
     written = io.BytesIO()
     with (
         tarfile.open(fileobj=io.BytesIO(content)) as before,
@@ -117,7 +134,8 @@ def settled_tar(content: bytes, epoch: int) -> bytes:
 
 
 def settled_zip(content: bytes, epoch: int) -> bytes:
-    """Return a wheel with its files in order and of one time. Its list of files stays the last, as it has to."""
+    """Return a wheel with its files in order and of one time. Its list of files stays the last, as
+    it has to."""
     written = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(content)) as before,
@@ -129,7 +147,9 @@ def settled_zip(content: bytes, epoch: int) -> bytes:
             plain = zipfile.ZipInfo(member.filename, time.gmtime(epoch)[:6])
             plain.compress_type = zipfile.ZIP_DEFLATED
             plain.create_system = 3  # Unix, whatever made it
-            plain.external_attr = (0o100000 | _mode(member.external_attr >> 16, is_folder=False)) << 16
+            plain.external_attr = (
+                0o100000 | _mode(member.external_attr >> 16, is_folder=False)
+            ) << 16
             after.writestr(plain, before.read(member))
     return written.getvalue()
 
@@ -140,8 +160,12 @@ def _mode(mode: int, *, is_folder: bool) -> int:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m release.distribution", description="Make the packages.")
-    parser.add_argument("--into", type=Path, default=CHECKOUT / "dist", help="a folder, by default dist")
+    parser = argparse.ArgumentParser(
+        prog="python -m release.distribution", description="Make the packages."
+    )
+    parser.add_argument(
+        "--into", type=Path, default=CHECKOUT / "dist", help="a folder, by default dist"
+    )
     into = parser.parse_args(words).into
     try:
         made = make(CHECKOUT, into, os.environ)

@@ -59,7 +59,10 @@ def program_page() -> str:
             'How a peer shows itself on a terminal: face = "line", "full" or "plain", and quiet = true or false. The '
             "command line overrules it. Without a terminal it is not read.",
         ),
-        _item(_italic("$CHATAPP_HOME/registry/PORT"), "What a registry keeps: copy it by ChatApp backup."),
+        _item(
+            _italic("$CHATAPP_HOME/registry/PORT"),
+            "What a registry keeps: copy it by ChatApp backup.",
+        ),
         _section("SEE ALSO"),
         ".BR chatapp.toml (5)",
     )
@@ -146,12 +149,14 @@ def _setting(key: str, default: object, about: str) -> Iterator[str]:
 
 
 _WHERE: Final = re.compile(r"(Command line|Environment) .*", re.DOTALL)
-"""The end of a comment, which names other ways to set the value: the page makes that from the table."""
+"""The end of a comment, which names other ways to set the value: the page makes that from the
+table."""
 _ASSIGNED: Final = re.compile(r"(?:# )?([a-z_]+) = ")
 
 
 def _sample_prose(sample: str) -> dict[str, str]:
-    """Return what the sample file says about each setting. Raises ValueError if it says nothing about one."""
+    """Return what the sample file says about each setting. Raises ValueError if it says nothing
+    about one."""
     found: dict[str, str] = {}
     comment: list[str] = []
     for line in sample.splitlines():
@@ -172,7 +177,9 @@ def _sample_prose(sample: str) -> dict[str, str]:
 
 
 def _document(*parts: str) -> str:
-    return "\n".join(('.\\" Made by `python -m release` from the tables of the program.', *parts, ""))
+    return "\n".join(
+        ('.\\" Made by `python -m release` from the tables of the program.', *parts, "")
+    )
 
 
 def _head(name: str, section: int) -> tuple[str, ...]:
@@ -208,7 +215,8 @@ def _quoted(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return text that is shown as it is: neither an escape nor a request at the begin of a line."""
+    """Return text that is shown as it is: neither an escape nor a request at the begin of a
+    line."""
     plain = text.replace("\\", "\\e").replace("-", "\\-")
     return f"\\&{plain}" if plain.startswith((".", "'")) else plain
 

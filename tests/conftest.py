@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 _FUZZ_EXAMPLES: Final = int(os.environ.get("CHATAPP_EXAMPLES", "5000"))
 
 _QUICK_EXAMPLES: Final = 50
-"""The same ones each time: what fails, fails for whoever changed something, and at once. `make fuzz` draws others, a hundred
-times as many."""
+"""The same ones each time: what fails, fails for whoever changed something, and at once. `make
+fuzz` draws others, a hundred times as many."""
 
 settings.register_profile(
     "quick",
@@ -41,7 +41,8 @@ def _is_not_about_speed(record: logging.LogRecord) -> bool:
     return "took %.3f seconds" not in str(record.msg)
 
 
-# asyncio's debug mode logs each step of 0.1 s and more. Tests that read the log must not depend on what else a machine does.
+# asyncio's debug mode logs each step of 0.1 s and more. Tests that read the log must not depend on
+# what else a machine does.
 logging.getLogger("asyncio").addFilter(_is_not_about_speed)
 
 
@@ -49,7 +50,8 @@ logging.getLogger("asyncio").addFilter(_is_not_about_speed)
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """A test file that collects nothing fails: an emptied or misspelt test must not pass for a green one."""
+    """A test file that collects nothing fails: an emptied or misspelt test must not pass for a
+    green one."""
     report = yield
     if isinstance(collector, pytest.Module) and report.passed and not report.result:
         report.outcome = "failed"

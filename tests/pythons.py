@@ -21,7 +21,9 @@ _TELL: Final = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2
 
 def find(version: str, environment: Mapping[str, str]) -> Path | None:
     """Return the first Python of this version that runs and can make virtual environments."""
-    return next((python for python in _candidates(version, environment) if _runs(python, version)), None)
+    return next(
+        (python for python in _candidates(version, environment) if _runs(python, version)), None
+    )
 
 
 def _candidates(version: str, environment: Mapping[str, str]) -> Iterator[Path]:
@@ -37,7 +39,8 @@ def _numbers(python: Path) -> list[int]:
 
 
 def _runs(python: Path, version: str) -> bool:
-    """Whether it is of this version. A program of pyenv's that chooses one may be there and refuse."""
+    """Whether it is of this version. A program of pyenv's that chooses one may be there and
+    refuse."""
     try:
         done = subprocess.run(
             [python, "-c", _TELL], capture_output=True, text=True, timeout=60, check=False, cwd="/"

@@ -1,1 +1,2 @@
-"""What two ChatApp programs exchange: values, bytes, keys and reliable delivery, without roles and without clocks."""
+"""What two ChatApp programs exchange: values, bytes, keys and reliable delivery, without roles and
+without clocks."""

@@ -11,7 +11,9 @@ PORT_MIN: Final = 1_024
 PORT_MAX: Final = 65_535
 
 _PORT: Final = re.compile(r"[0-9]{1,5}\Z")
-_SERVER: Final = re.compile(r"(?:\[(?P<bracketed>[^\[\]]*)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[^:]*))?\Z")
+_SERVER: Final = re.compile(
+    r"(?:\[(?P<bracketed>[^\[\]]*)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[^:]*))?\Z"
+)
 _NO_PORT: Final = 0
 _HOST: Final = re.compile(r"(?:[0-9A-Za-z_](?:[0-9A-Za-z_.-]{0,63})|[0-9A-Fa-f:.]{2,64})\Z")
 _HOST_NAME: Final = re.compile(r"(?!-)[0-9A-Za-z_-]{1,63}(?:\.[0-9A-Za-z_-]{1,63})*\.?")
@@ -34,7 +36,8 @@ class Address(NamedTuple):
 
     @property
     def via(self) -> str:
-        """The address of this machine from which to answer a datagram that came from here; empty if the kernel may choose.
+        """The address of this machine from which to answer a datagram that came from here; empty if
+        the kernel may choose.
 
         It is no part of the address: two that differ only in this are equal.
         """
@@ -55,9 +58,11 @@ def addresses_via(host: str) -> type[Address]:
 
 
 def normalized_host(host: str) -> str:
-    """Return `host` in the one form in which hosts are compared: without a scope id, and IPv4 never inside IPv6.
+    """Return `host` in the one form in which hosts are compared: without a scope id, and IPv4 never
+    inside IPv6.
 
-    Sockets write everything else in one way already; this runs for every datagram, so it does no more than it must.
+    Sockets write everything else in one way already; this runs for every datagram, so it does no
+    more than it must.
     """
     if ":" not in host:
         return host
@@ -84,7 +89,8 @@ def network_of(host: str) -> str:
 
 def ip_literal(text: str) -> str | None:
     """Return the normalized form of `text` if it is an IPv4 or IPv6 address, else None."""
-    import ipaddress  # deferred: it costs milliseconds at a peer's start, and only faces parse addresses
+    # deferred: it costs milliseconds at a peer's start, and only faces parse addresses
+    import ipaddress
 
     try:
         found = ipaddress.ip_address(text)
@@ -96,14 +102,16 @@ def ip_literal(text: str) -> str | None:
 
 
 def host_name(text: str) -> str | None:
-    """Return a name of a host as it is compared: lower case, without the dot at its end. None if it is no name."""
+    """Return a name of a host as it is compared: lower case, without the dot at its end. None if it
+    is no name."""
     if len(text) > _HOST_NAME_MAX or not _HOST_NAME.fullmatch(text):
         return None
     return text.lower().removesuffix(".")
 
 
 def server_name(host: str, port: int) -> str:
-    """Return the form by which a server is remembered: lower case, no dot at the end, an IP address normalized.
+    """Return the form by which a server is remembered: lower case, no dot at the end, an IP address
+    normalized.
 
     A host name stays a host name: the address to which it resolves may change.
     """
@@ -111,12 +119,15 @@ def server_name(host: str, port: int) -> str:
 
 
 def parse_servers(text: str, port: int, what: str) -> tuple[Address, ...]:
-    """Parse the servers of one registry: hosts with commas between them, each with a port of its own where it is not `port`
-    (`a,b:5001,[::1]:5002`). Raises AddressRefused, which names the argument `what` and the wrong element."""
+    """Parse the servers of one registry: hosts with commas between them, each with a port of its
+    own where it is not `port` (`a,b:5001,[::1]:5002`). Raises AddressRefused, which names the
+    argument `what` and the wrong element."""
     elements = [element.strip() for element in text.split(",")]
     if len(elements) > 1 and not all(elements):
         raise AddressRefused(what, text, "names no server before or after a comma")
-    return _checked([_parse_server(element, port, what) for element in elements[: SERVERS_MAX + 1]], what)
+    return _checked(
+        [_parse_server(element, port, what) for element in elements[: SERVERS_MAX + 1]], what
+    )
 
 
 def _checked(servers: list[Address], what: str) -> tuple[Address, ...]:
@@ -142,8 +153,8 @@ def _parse_server(element: str, port: int, what: str) -> Address:
 
 
 def servers_of(given: ServerSpec) -> tuple[Address, ...]:
-    """Return the servers that a program names: a host and a port, a text such as `a:5000,b:5001`, or several of either.
-    Raises AddressRefused."""
+    """Return the servers that a program names: a host and a port, a text such as `a:5000,b:5001`,
+    or several of either. Raises AddressRefused."""
     if isinstance(given, str):
         parts: Sequence[tuple[str, int] | str] = (given,)
     elif len(given) == 2 and isinstance(given[0], str) and isinstance(given[1], int):
@@ -153,7 +164,9 @@ def servers_of(given: ServerSpec) -> tuple[Address, ...]:
     servers: list[Address] = []
     for part in parts:
         host, port = (
-            (part, _NO_PORT) if isinstance(part, str) else (part[0], parse_port(str(part[1]), "server"))
+            (part, _NO_PORT)
+            if isinstance(part, str)
+            else (part[0], parse_port(str(part[1]), "server"))
         )
         servers += parse_servers(host, port, "server")
     if not servers:
@@ -165,7 +178,8 @@ def servers_of(given: ServerSpec) -> tuple[Address, ...]:
 
 
 def is_server(server: Address) -> bool:
-    """Whether a program may look for a registry there, going by the form of the host and by the port."""
+    """Whether a program may look for a registry there, going by the form of the host and by the
+    port."""
     return is_port(server.port) and _HOST.match(server.host) is not None
 
 
@@ -175,8 +189,8 @@ def servers_text(servers: Iterable[Address]) -> str:
 
 
 def parse_port(text: str, what: str) -> int:
-    """Parse a port that was given for the argument `what`. Raises AddressRefused, which names the argument and the
-    range."""
+    """Parse a port that was given for the argument `what`. Raises AddressRefused, which names the
+    argument and the range."""
     if not _PORT.match(text) or not is_port(int(text)):
         raise AddressRefused(what, text, f"is not a port; ports are {PORT_MIN}-{PORT_MAX}")
     return int(text)

@@ -1,8 +1,8 @@
-"""The signed messages of registration: REGISTER by the peer, WELCOME and REFUSED by the registry; join codes; and the
-vouchers of gateways.
+"""The signed messages of registration: REGISTER by the peer, WELCOME and REFUSED by the registry;
+join codes; and the vouchers of gateways.
 
-Each signature covers all other fields and the other side's identity or nonce (clauses 4.3 to 4.5), so that no such
-datagram can be used a second time or by anybody else.
+Each signature covers all other fields and the other side's identity or nonce (clauses 4.3 to 4.5),
+so that no such datagram can be used a second time or by anybody else.
 """
 
 import hashlib
@@ -14,7 +14,13 @@ from chatapp.wire.address import Address
 from chatapp.wire.codec import encode
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.identity import Identity, is_signed_by
-from chatapp.wire.messages.registration import RefusalReason, Refused, Register, ServerPlace, Welcome
+from chatapp.wire.messages.registration import (
+    RefusalReason,
+    Refused,
+    Register,
+    ServerPlace,
+    Welcome,
+)
 from chatapp.wire.messages.table import Card
 
 _INVITED: Final = b"chatapp invited 1\0"
@@ -26,13 +32,15 @@ _MEANT: Final = str.maketrans({"O": "0", "I": "1", "L": "1"})
 _KEY_SIZE: Final = 32
 
 CODE_BYTES: Final = 10
-"""Random bytes of a code, of which 75 bits are used: too many to try them all while the code is valid, with or without
-its public half."""
+"""Random bytes of a code, of which 75 bits are used: too many to try them all while the code is
+valid, with or without its public half."""
 _SEED_LETTERS: Final = 15
 _TAG_LETTERS: Final = 9
-"""45 bits: somebody who does not know the code has one chance in 2^45 for each registry key that they present."""
+"""45 bits: somebody who does not know the code has one chance in 2^45 for each registry key that
+they present."""
 _TAG_ROUNDS: Final = 2_000
-"""Rounds of PBKDF2: somebody who knows the code and looks for a registry key that fits pays this for each key they try."""
+"""Rounds of PBKDF2: somebody who knows the code and looks for a registry key that fits pays this
+for each key they try."""
 CODE_LETTERS: Final = _SEED_LETTERS + _TAG_LETTERS + 1
 _GROUP: Final = 5
 
@@ -51,16 +59,21 @@ class JoinCode:
     __slots__ = ("_key", "_seed", "_tag", "public", "text")
 
     def __init__(self, text: str) -> None:
-        """Raises CodeRefused. One letter is a check, so a typing error is found before any request is sent."""
+        """Raises CodeRefused. One letter is a check, so a typing error is found before any request
+        is sent."""
         letters = text.upper().translate(_MEANT).replace("-", "").replace(" ", "")
         if len(letters) != CODE_LETTERS or any(letter not in _ALPHABET for letter in letters):
             raise CodeRefused
         if letters[-1] != _check(letters[:-1]):
             raise CodeRefused
-        self.text: Final = "-".join(letters[at : at + _GROUP] for at in range(0, CODE_LETTERS, _GROUP))
+        self.text: Final = "-".join(
+            letters[at : at + _GROUP] for at in range(0, CODE_LETTERS, _GROUP)
+        )
         self._seed: Final = letters[:_SEED_LETTERS]
         self._tag: Final = letters[_SEED_LETTERS:-1]
-        seed = hashlib.blake2b(self._seed.encode(), digest_size=_KEY_SIZE, person=b"chatapp code").digest()
+        seed = hashlib.blake2b(
+            self._seed.encode(), digest_size=_KEY_SIZE, person=b"chatapp code"
+        ).digest()
         self._key = Identity(seed)
         self.public: Final = self._key.public
 
@@ -73,11 +86,13 @@ class JoinCode:
         return cls(letters + _check(letters))
 
     def is_made_by(self, registry: bytes) -> bool:
-        """Whether the registry with this identity key made the code: it is shown to no other registry."""
+        """Whether the registry with this identity key made the code: it is shown to no other
+        registry."""
         return _tag_of(registry, self._seed) == self._tag
 
     def invitation_for(self, *, registry: bytes, nonce: bytes, identity: bytes) -> bytes:
-        """Return the invitation for a REGISTER, valid for this registry, this identity and this attempt only."""
+        """Return the invitation for a REGISTER, valid for this registry, this identity and this
+        attempt only."""
         return self.public + self._key.sign(_INVITED, encode([registry, nonce, identity]))
 
 
@@ -87,30 +102,36 @@ def public_half(proof: bytes) -> bytes:
 
 
 def is_invitation_for(invitation: bytes, *, registry: bytes, nonce: bytes, identity: bytes) -> bool:
-    """Whether the holder of the code made this invitation for exactly this registry, attempt and identity."""
+    """Whether the holder of the code made this invitation for exactly this registry, attempt and
+    identity."""
     said = encode([registry, nonce, identity])
     return is_signed_by(public_half(invitation), _INVITED, said, invitation[_KEY_SIZE:])
 
 
 def make_voucher(gateway: Identity, *, registry: bytes, nonce: bytes, identity: bytes) -> bytes:
-    """Return the voucher of a gateway for a visitor: 96 bytes, valid for this registry, this visitor's key and this
-    attempt only (clause 4.10)."""
+    """Return the voucher of a gateway for a visitor: 96 bytes, valid for this registry, this
+    visitor's key and this attempt only (clause 4.10)."""
     return gateway.public + gateway.sign(_VOUCHED, encode([registry, nonce, identity]))
 
 
 def is_voucher_for(voucher: bytes, *, registry: bytes, nonce: bytes, identity: bytes) -> bool:
-    """Whether the gateway that the voucher names made it for exactly this registry, attempt and visitor."""
+    """Whether the gateway that the voucher names made it for exactly this registry, attempt and
+    visitor."""
     said = encode([registry, nonce, identity])
     return is_signed_by(public_half(voucher), _VOUCHED, said, voucher[_KEY_SIZE:])
 
 
 def _tag_of(registry: bytes, seed: str) -> str:
     salt = _TAGGED + registry
-    return _letters(hashlib.pbkdf2_hmac("sha512", seed.encode(), salt, _TAG_ROUNDS, 6), _TAG_LETTERS)
+    return _letters(
+        hashlib.pbkdf2_hmac("sha512", seed.encode(), salt, _TAG_ROUNDS, 6), _TAG_LETTERS
+    )
 
 
 def _check(letters: str) -> str:
-    return _letters(hashlib.blake2b(letters.encode(), digest_size=1, person=b"chatapp check").digest(), 1)
+    return _letters(
+        hashlib.blake2b(letters.encode(), digest_size=1, person=b"chatapp check").digest(), 1
+    )
 
 
 def _letters(chance: bytes, count: int) -> str:
@@ -136,10 +157,12 @@ def make_register(
     code: JoinCode | None = None,
     gateway: Identity | None = None,
 ) -> Register:
-    """Make a REGISTER for the registry with that identity key. `gateway`: the key of the gateway through which a visitor
-    comes."""
+    """Make a REGISTER for the registry with that identity key. `gateway`: the key of the gateway
+    through which a visitor comes."""
     shown = (
-        b"" if code is None else code.invitation_for(registry=registry, nonce=nonce, identity=card.identity)
+        b""
+        if code is None
+        else code.invitation_for(registry=registry, nonce=nonce, identity=card.identity)
     )
     voucher = b""
     if gateway is not None:
@@ -168,9 +191,12 @@ def make_welcome(
     clock: int = 0,
     servers: Sequence[Address] = (),
 ) -> Welcome:
-    """Make a WELCOME for the peer with that card, seen at that address. `servers`: the other servers of the registry."""
+    """Make a WELCOME for the peer with that card, seen at that address. `servers`: the other
+    servers of the registry."""
     places = list(starmap(ServerPlace, servers))
-    said = _welcomed(card.identity, nonce, host, port, table_version, lease, link_port, clock, places)
+    said = _welcomed(
+        card.identity, nonce, host, port, table_version, lease, link_port, clock, places
+    )
     return Welcome(
         nonce=nonce,
         host=host,
@@ -226,18 +252,27 @@ def make_refused(
 def is_refused_authentic(message: Refused, *, registry: bytes) -> bool:
     """Whether this registry signed the REFUSED."""
     said = encode(
-        [message.nonce, message.reason, message.name, message.counter, message.seconds, message.text]
+        [
+            message.nonce,
+            message.reason,
+            message.name,
+            message.counter,
+            message.seconds,
+            message.text,
+        ]
     )
     return is_signed_by(registry, _REFUSED, said, message.signature)
 
 
 def sign_table(registry: Identity, batch: bytes) -> bytes:
-    """Return the payload of a TABLE: 64 bytes of signature, then the encoded `TableBatch` (clause 3.3)."""
+    """Return the payload of a TABLE: 64 bytes of signature, then the encoded `TableBatch` (clause
+    3.3)."""
     return registry.sign(_TABLE, batch) + batch
 
 
 def is_table_signed(payload: bytes, *, registry: bytes) -> bool:
-    """Whether this registry signed the TABLE: every member holds the group's key, so the seal does not show it."""
+    """Whether this registry signed the TABLE: every member holds the group's key, so the seal does
+    not show it."""
     return is_signed_by(registry, _TABLE, table_in(payload), payload[:_SIGNATURE_SIZE])
 
 
@@ -249,8 +284,8 @@ def table_in(payload: bytes) -> bytes:
 def _asked(
     registry: bytes, nonce: bytes, cookie: bytes, card: Card, invitation: bytes, voucher: bytes
 ) -> bytes:
-    """Return the signed part of a REGISTER. It includes the invitation and the voucher: otherwise an attacker on the path
-    could remove them, and the author would be refused."""
+    """Return the signed part of a REGISTER. It includes the invitation and the voucher: otherwise
+    an attacker on the path could remove them, and the author would be refused."""
     asked: list[object] = [registry, nonce, cookie, card]
     if voucher:
         asked += [invitation, voucher]

@@ -11,12 +11,14 @@ class Buckets(Generic[Whose]):
     """A token bucket for each key: tokens come back at `rate` a second, up to `burst`."""
 
     def __init__(self, *, rate: float, burst: float, most: int | None = None) -> None:
-        """`most`: how many buckets to keep, the most recently used ones; None for all until `forget`."""
+        """`most`: how many buckets to keep, the most recently used ones; None for all until
+        `forget`."""
         self._rate: Final = rate
         self._burst: Final = burst
         self._most: Final = most
         self._buckets: dict[Whose, tuple[float, float]] = {} if most is None else OrderedDict()
-        """The tokens, and when they were counted. Only where the oldest is dropped is the order of use kept."""
+        """The tokens, and when they were counted. Only where the oldest is dropped is the order of
+        use kept."""
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -29,7 +31,8 @@ class Buckets(Generic[Whose]):
         return has_token
 
     def overdraw(self, whose: Whose, count: float = 1, *, now: float) -> float:
-        """Take tokens whether or not they are there. Return the seconds until the debt is paid, 0.0 for no debt."""
+        """Take tokens whether or not they are there. Return the seconds until the debt is paid, 0.0
+        for no debt."""
         tokens, at = self._refilled(whose, now)
         tokens -= count
         self._buckets[whose] = (tokens, at)

@@ -1,7 +1,7 @@
 """Messages as msgpack bytes and back, by msgspec.
 
-A decoder returns a message or raises `DecodeError`, whatever the bytes. Encoders and decoders are made once, since making
-one costs a hundred times as much as using it.
+A decoder returns a message or raises `DecodeError`, whatever the bytes. Encoders and decoders are
+made once, since making one costs a hundred times as much as using it.
 """
 
 import contextlib
@@ -12,7 +12,13 @@ import msgspec
 
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.limits import BODY_MAX, DATAGRAM_FRAMES_MAX, HELLO_SIZE
-from chatapp.wire.messages.direct import DeliveryFrame, DirectBody, DirectGroupLine, LastOpening, Typing
+from chatapp.wire.messages.direct import (
+    DeliveryFrame,
+    DirectBody,
+    DirectGroupLine,
+    LastOpening,
+    Typing,
+)
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import LetterBody, SignedLetter
 from chatapp.wire.messages.registration import (
@@ -87,16 +93,20 @@ _decode_notice: Final = _decoder(RegistryNotice, "notice")
 
 
 def decode_frames(payload: bytes) -> list[DatagramFrame]:
-    """Return the frames of a sealed datagram's plaintext (clause 5.3) without those that we cannot read: kinds of a later
-    version, or values out of their bounds. Raises DecodeError when the payload is not an array, or has too many elements."""
+    """Return the frames of a sealed datagram's plaintext (clause 5.3) without those that we cannot
+    read: kinds of a later version, or values out of their bounds. Raises DecodeError when the
+    payload is not an array, or has too many elements."""
     try:
         return _frames_of(payload)  # type: ignore[no-any-return]
     except _hostile:
         return _readable_frames(_decode_raw_frames(payload))  # type: ignore[arg-type]
 
 
-def decode_payloads(payloads: Sequence[bytes]) -> tuple[list[list[DatagramFrame]], list[DecodeError]]:
-    """Return the frames of each payload, as `decode_frames` does, and the errors of those that cannot be decoded."""
+def decode_payloads(
+    payloads: Sequence[bytes],
+) -> tuple[list[list[DatagramFrame]], list[DecodeError]]:
+    """Return the frames of each payload, as `decode_frames` does, and the errors of those that
+    cannot be decoded."""
     try:
         return list(map(_frames_of, payloads)), []
     except _hostile:
@@ -139,7 +149,8 @@ def decode_direct_body(body: bytes) -> DirectBody:
 def decode_message_body(body: bytes) -> DirectBody | DirectGroupLine:
     """Decode the body of anything that one peer sends another. Raises DecodeError.
 
-    A group's line begins with a text, a direct message with a number (clause 6.9), which tells them apart.
+    A group's line begins with a text, a direct message with a number (clause 6.9), which tells them
+    apart.
     """
     if len(body) > BODY_MAX:
         raise DecodeError("message body", f"{len(body)} bytes, at most {BODY_MAX}")
@@ -150,7 +161,8 @@ def decode_message_body(body: bytes) -> DirectBody | DirectGroupLine:
 
 
 def decode_direct_bodies(bodies: Sequence[bytes]) -> list[DirectBody] | None:
-    """Decode the bodies of direct messages, all at once; None if any of them is something else, or malformed."""
+    """Decode the bodies of direct messages, all at once; None if any of them is something else, or
+    malformed."""
     if max(map(len, bodies), default=0) > BODY_MAX:
         return None
     try:
@@ -162,14 +174,16 @@ def decode_direct_bodies(bodies: Sequence[bytes]) -> list[DirectBody] | None:
 def encode_hello(hello: Hello) -> bytes:
     """Encode a HELLO, padded to its full size (clause 4.1), without the byte for its kind.
 
-    The padding is one more element of the array: zeros after the array could not be told from a nonce that ends in 0.
+    The padding is one more element of the array: zeros after the array could not be told from a
+    nonce that ends in 0.
     """
     room = HELLO_SIZE - 1 - len(_encoder.encode(hello)) - _BIN8_HEADER
     return _encoder.encode([hello.version, hello.nonce, bytes(room)])
 
 
 def decode_hello(data: bytes | memoryview) -> Hello:
-    """Decode a HELLO without its kind byte. Raises DecodeError, also when it is shorter than it must be (clause 4.1)."""
+    """Decode a HELLO without its kind byte. Raises DecodeError, also when it is shorter than it
+    must be (clause 4.1)."""
     if len(data) != HELLO_SIZE - 1:
         raise DecodeError("HELLO", f"{len(data) + 1} bytes instead of {HELLO_SIZE}")
     return _decode_hello(data)

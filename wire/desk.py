@@ -1,9 +1,10 @@
-"""The rules of the help desk that both of its ends apply: the visitor's form, and the visitor whom an operator means.
+"""The rules of the help desk that both of its ends apply: the visitor's form, and the visitor whom
+an operator means.
 
-The visitor's program checks the form to say what is wrong, the registry because a stranger may send anything. `Focus`
-and `ShownRoom` serve both faces of an operator, the peer and the registry's own terminal. A person goes on typing for
-a moment after the visitor has changed, so what is entered within `HOLD_BACK_FOR` of a change that the operator did not
-ask for is held back.
+The visitor's program checks the form to say what is wrong, the registry because a stranger may send
+anything. `Focus` and `ShownRoom` serve both faces of an operator, the peer and the registry's own
+terminal. A person goes on typing for a moment after the visitor has changed, so what is entered
+within `HOLD_BACK_FOR` of a change that the operator did not ask for is held back.
 """
 
 import enum
@@ -26,7 +27,8 @@ _NUMBER_TYPED_MAX: Final = 64
 """Characters of a number as typed, with blanks, brackets and dashes."""
 
 _NUMBER: Final = re.compile(r"[( ]*\+?[0-9 \t().-]*")
-"""A number as people write it. The library would also accept signs that elsewhere mean an extension, or nothing."""
+"""A number as people write it. The library would also accept signs that elsewhere mean an
+extension, or nothing."""
 
 _JOINTS: Final = "'-."
 """Signs that join or shorten the parts of a name: O'Brien, Anne-Marie, J. Rao."""
@@ -37,12 +39,13 @@ _SPELLINGS: Final = str.maketrans(
 """Characters that people type for them."""
 
 _NOT_OF_A_NAME: Final = str.maketrans(dict.fromkeys(",·", " "))
-"""Characters that stand between the parts of many names: the error suggests the name without them."""
+"""Characters that stand between the parts of many names: the error suggests the name without
+them."""
 
 
 def full_name(text: str) -> str:
-    """Return a person's name in canonical form: letters (with their marks), ' - . and single blanks, and a letter in each
-    part. Raises FormRefused."""
+    """Return a person's name in canonical form: letters (with their marks), ' - . and single
+    blanks, and a letter in each part. Raises FormRefused."""
     name = unicodedata.normalize("NFC", " ".join(text.translate(_SPELLINGS).split()))
     if not name:
         raise FormRefused("name", text, "is empty: type letters and spaces", fault="name_empty")
@@ -60,14 +63,17 @@ def full_name(text: str) -> str:
 
 
 def mobile_number(text: str, region: str) -> str:
-    """Return a mobile number of `region` (or of any, with its country code) as `+919876543210`. Raises FormRefused."""
+    """Return a mobile number of `region` (or of any, with its country code) as `+919876543210`.
+    Raises FormRefused."""
     # Deferred: the import is slow, and most programs never need it.
     import phonenumbers
 
     typed = text.strip()
     example = _example(region)
     shown = _shown(example)
-    wrong = FormRefused("number", text, f"is not a mobile number ({shown})", fault="number_wrong", **example)
+    wrong = FormRefused(
+        "number", text, f"is not a mobile number ({shown})", fault="number_wrong", **example
+    )
     if len(typed) > _NUMBER_TYPED_MAX:
         raise wrong
     if not _NUMBER.fullmatch(typed):
@@ -98,7 +104,8 @@ def is_region(text: str) -> bool:
 
 
 def folded_name(name: str) -> str:
-    """Return what names are compared by, however their parts are joined: their letters, in one case."""
+    """Return what names are compared by, however their parts are joined: their letters, in one
+    case."""
     return "".join(filter(_is_letter, unicodedata.normalize("NFC", name))).casefold()
 
 
@@ -190,13 +197,15 @@ class Focus:
     def __init__(self) -> None:
         self.client: Client | None = None
         self._came_at = _NEVER
-        """When the operator was shown that visitor, unless a command of the operator brought the visitor."""
+        """When the operator was shown that visitor, unless a command of the operator brought the
+        visitor."""
         self._gone: tuple[Client, ClientChange | None] | None = None
         """The visitor served last, and how that session ended."""
         self._gone_until = _NEVER
         """Lines entered before this time may be meant for that visitor."""
         self._is_end_clear = False
-        """Whether the session may be ended without a question: the visitor has spoken, or the operator was asked once."""
+        """Whether the session may be ended without a question: the visitor has spoken, or the
+        operator was asked once."""
 
     # --- what the operator is shown
 
@@ -225,7 +234,8 @@ class Focus:
             self._is_end_clear = True
 
     def lost(self, change: ClientChange | None, *, now: float) -> None:
-        """Note that the operator is shown that they no longer serve the visitor; `change` says why, if known."""
+        """Note that the operator is shown that they no longer serve the visitor; `change` says why,
+        if known."""
         if self.client is None:
             return
         self._gone, self.client = (self.client, change), None
@@ -241,11 +251,13 @@ class Focus:
     # --- what the operator types
 
     def takes_lines(self, *, entered_at: float) -> bool:
-        """Whether text that is not a command is for a visitor: the present one, or one who left a moment ago."""
+        """Whether text that is not a command is for a visitor: the present one, or one who left a
+        moment ago."""
         return self.client is not None or entered_at < self._gone_until
 
     def meant(self, typed: Typed, *, entered_at: float) -> Client | Held | None:
-        """Return the visitor meant by a line that was entered at this time; None when nobody is served."""
+        """Return the visitor meant by a line that was entered at this time; None when nobody is
+        served."""
         # A command about nobody does no harm, and has its own answer.
         is_about = self.client is not None or typed is not Typed.COMMAND
         if is_about and self._gone is not None and entered_at < self._gone_until:
@@ -259,22 +271,24 @@ class Focus:
         return self.client
 
     def doubts_end(self) -> Client | None:
-        """Return the visitor who is served and has said nothing, once: the operator is asked before the session ends."""
+        """Return the visitor who is served and has said nothing, once: the operator is asked before
+        the session ends."""
         if self._is_end_clear:
             return None
         self._is_end_clear = True
         return self.client
 
     def missed(self, visit: int) -> Held:
-        """Return what to report of a request that was refused because the operator no longer served this visit."""
+        """Return what to report of a request that was refused because the operator no longer served
+        this visit."""
         if self._gone is not None and self._gone[0].visit == visit:
             return Held(*self._gone, self.client)
         return Held(None, None, self.client)
 
 
 class StaleNumber(NamedTuple):
-    """A number that meant one visitor in the list that was shown, and means another one after the operator's own
-    commands. Both fields are names."""
+    """A number that meant one visitor in the list that was shown, and means another one after the
+    operator's own commands. Both fields are names."""
 
     was: str
     is_now: str
@@ -299,15 +313,19 @@ class ShownRoom:
         self._shown, self._moved, self._total = list(room.waiting), list(room.waiting), room.total
 
     def at(self, position: int) -> Client | StaleNumber | None:
-        """Return the visitor who has this number, from 1: `NOT_SHOWN` if the operator has not seen that part of the line;
-        None if nobody has it."""
+        """Return the visitor who has this number, from 1: `NOT_SHOWN` if the operator has not seen
+        that part of the line; None if nobody has it."""
         if self._total is None or len(self._shown) < position <= self._total:
             return NOT_SHOWN
         if not 1 <= position <= len(self._shown):
             return None
         was = self._shown[position - 1]
         now = self._moved[position - 1] if position <= len(self._moved) else was
-        return Client(was.visit, was.name) if now.visit == was.visit else StaleNumber(was.name, now.name)
+        return (
+            Client(was.visit, was.name)
+            if now.visit == was.visit
+            else StaleNumber(was.name, now.name)
+        )
 
     def dropped(self, visit: int) -> None:
         """Note that the operator has dropped this visitor from the line."""

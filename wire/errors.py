@@ -31,7 +31,8 @@ class ChatAppError(Exception):
 
 
 class WireError(ChatAppError):
-    """Input from another program that breaks the protocol: it is dropped and counted, never answered."""
+    """Input from another program that breaks the protocol: it is dropped and counted, never
+    answered."""
 
 
 class DecodeError(WireError):
@@ -97,10 +98,13 @@ class EntryRefused(ChatAppError):
 class FormRefused(EntryRefused):
     """An invalid entry in the help desk's form; `what` is the field.
 
-    `fault` names what is wrong, and `values` has what the reason says, for those who say it in another language.
+    `fault` names what is wrong, and `values` has what the reason says, for those who say it in
+    another language.
     """
 
-    def __init__(self, what: str, text: str, reason: str, *, fault: str = "", **values: object) -> None:
+    def __init__(
+        self, what: str, text: str, reason: str, *, fault: str = "", **values: object
+    ) -> None:
         super().__init__(what, text, reason)
         self.fault = fault
         self.values = values
@@ -122,12 +126,14 @@ class PortInUse(ChatAppError):
 
     @classmethod
     def when_taken(cls, port: int, error: OSError) -> Exception:
-        """Return what to raise for a bind that failed: PortInUse if the port is taken, else the error itself."""
+        """Return what to raise for a bind that failed: PortInUse if the port is taken, else the
+        error itself."""
         return cls(port) if error.errno == errno.EADDRINUSE else error
 
 
 class StoreError(ChatAppError):
-    """Files that cannot be used. `where` names the file or folder, `reason` says why in words for a person."""
+    """Files that cannot be used. `where` names the file or folder, `reason` says why in words for a
+    person."""
 
     def __init__(self, where: str, reason: str) -> None:
         super().__init__(where, reason)
@@ -147,12 +153,13 @@ class StoreBroken(StoreError):
 
 
 class StoreReadOnly(StoreError):
-    """A sync failed, or a write could not be undone: reading goes on, writing when the store has recovered."""
+    """A sync failed, or a write could not be undone: reading goes on, writing when the store has
+    recovered."""
 
 
 class StoreLost(StoreReadOnly):
-    """The store belongs to another process now. Nothing is written here any more, and what was being written may be stored
-    or not."""
+    """The store belongs to another process now. Nothing is written here any more, and what was
+    being written may be stored or not."""
 
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -171,7 +178,7 @@ def quoted(text: str) -> str:
 
 
 def needs_extra(extra: str) -> str:
-    """Say that an extra of the package is needed, for a command or an option that the caller names, and how to install it:
-    from a checkout, since no index of packages has ChatApp. `lan` is named as well, because the command replaces what was
-    installed before."""
+    """Say that an extra of the package is needed, for a command or an option that the caller names,
+    and how to install it: from a checkout, since no index of packages has ChatApp. `lan` is named
+    as well, because the command replaces what was installed before."""
     return f"needs the extra {extra}: in a checkout of ChatApp, run pipx install --force '.[lan,{extra}]'"

@@ -12,7 +12,8 @@ _FILE_MODE: Final = 0o600
 
 
 def path_of(named: str) -> Path:
-    """Return the path that a person typed, with `~` and `~name` expanded. Raises FileNotFoundError."""
+    """Return the path that a person typed, with `~` and `~name` expanded. Raises
+    FileNotFoundError."""
     try:
         return Path(named).expanduser()
     except RuntimeError:
@@ -20,14 +21,17 @@ def path_of(named: str) -> Path:
 
 
 def default_home() -> Path:
-    """Return $CHATAPP_HOME, or the platform's folder for a program's data. Raises FileNotFoundError."""
+    """Return $CHATAPP_HOME, or the platform's folder for a program's data. Raises
+    FileNotFoundError."""
     named = os.environ.get("CHATAPP_HOME")
     return path_of(named) if named else platform_home()
 
 
 def platform_home() -> Path:
     """Return the platform's folder for a program's data."""
-    from platformdirs import user_data_path  # deferred: it takes 20 ms, which most starts need not spend
+    from platformdirs import (
+        user_data_path,  # deferred: it takes 20 ms, which most starts need not spend
+    )
 
     return user_data_path("ChatApp", appauthor=False)
 
@@ -38,7 +42,8 @@ def known_homes() -> list[Path]:
 
 
 def make_private(folder: Path) -> None:
-    """Create `folder` and its missing parents, accessible to this user alone, on the disk. Raises OSError."""
+    """Create `folder` and its missing parents, accessible to this user alone, on the disk. Raises
+    OSError."""
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     for one in reversed(missing):
         one.mkdir(mode=_FOLDER_MODE, exist_ok=True)
@@ -48,8 +53,8 @@ def make_private(folder: Path) -> None:
 
 @contextlib.contextmanager
 def at_folder(folder: Path) -> Iterator[None]:
-    """Make this folder the current one for a moment: the path of a Unix socket is limited to about 100 bytes, which a
-    folder's path easily exceeds. Raises OSError."""
+    """Make this folder the current one for a moment: the path of a Unix socket is limited to about
+    100 bytes, which a folder's path easily exceeds. Raises OSError."""
     before = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.chdir(folder)
@@ -60,12 +65,15 @@ def at_folder(folder: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path, content: bytes, *, draft: Path | None = None) -> None:
-    """Write a private file so that a crash leaves either all of it on disk or the earlier file. `draft`: where to write
-    it before it gets its name; needed where several programs may write the same file at once. Raises OSError."""
+    """Write a private file so that a crash leaves either all of it on disk or the earlier file.
+    `draft`: where to write it before it gets its name; needed where several programs may write the
+    same file at once. Raises OSError."""
     draft = draft or path.with_name(f"{path.name}.new")
     with contextlib.suppress(FileNotFoundError):
         draft.unlink()  # an earlier program may have been killed here
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+    file = os.open(
+        draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE
+    )
     with open(file, "wb") as stream:
         stream.write(content)
         stream.flush()
@@ -84,8 +92,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def keep_public_half(path: Path, public: bytes, *, is_new: bool) -> bool:
-    """Write the public half of a key beside the secret one, if it is not there yet. Return False if another one is there:
-    the bytes of a damaged key are a key as well, but somebody else's."""
+    """Write the public half of a key beside the secret one, if it is not there yet. Return False if
+    another one is there: the bytes of a damaged key are a key as well, but somebody else's."""
     text = public.hex().encode()
     if is_new or not path.exists():
         write_whole(path, text + b"\n")

@@ -1,7 +1,7 @@
 """Frames on a link, and the binary headers of datagrams and frames.
 
-A TCP stream is cut into frames of `u32 length` (big endian) and that many bytes (clause 9.2). A length is checked before
-anything is allocated for it.
+A TCP stream is cut into frames of `u32 length` (big endian) and that many bytes (clause 9.2). A
+length is checked before anything is allocated for it.
 """
 
 import enum
@@ -21,7 +21,8 @@ def frame(body: bytes) -> bytes:
 
 
 class FrameReader:
-    """Cuts a stream, fed in any pieces, into whole frames. `largest` may be raised once the other side is known."""
+    """Cuts a stream, fed in any pieces, into whole frames. `largest` may be raised once the other
+    side is known."""
 
     __slots__ = ("_buffer", "largest")
 
@@ -34,7 +35,8 @@ class FrameReader:
         self._buffer += data
 
     def next_frame(self) -> bytes | None:
-        """Return the next whole frame, or None. Raises DecodeError for a length of 0 or over `largest`."""
+        """Return the next whole frame, or None. Raises DecodeError for a length of 0 or over
+        `largest`."""
         buffer = self._buffer
         if len(buffer) < LENGTH_SIZE:
             return None
@@ -83,7 +85,8 @@ _NUMBER_MAX: Final = 2**63 - 1
 SEALED_OVERHEAD: Final = _sealed.size + AEAD_TAG_SIZE
 SEALED_HEADER_SIZE: Final = _sealed.size
 SEALED_HEAD_SIZE: Final = _sealed.size - COUNTER_SIZE
-"""The bytes that are the same in all sealed datagrams of one session: the header without its counter."""
+"""The bytes that are the same in all sealed datagrams of one session: the header without its
+counter."""
 OPENING_HEADER_SIZE: Final = _opening.size
 OPENING_HEAD_SIZE: Final = _opening.size - COUNTER_SIZE
 """The bytes that are the same in all datagrams of one opening: the header without its counter."""
@@ -95,7 +98,8 @@ GROUP_OVERHEAD: Final = _group.size + AEAD_TAG_SIZE
 
 
 class OpeningHeader(NamedTuple):
-    """The header that begins a session (clause 5.2): `ephemeral` and `tag` are the first message of the handshake."""
+    """The header that begins a session (clause 5.2): `ephemeral` and `tag` are the first message of
+    the handshake."""
 
     identity: bytes
     number: int
@@ -107,7 +111,8 @@ class OpeningHeader(NamedTuple):
 
 
 class AnswerHeader(NamedTuple):
-    """The header that answers an opening (clause 5.3): `ephemeral` and `tag` are the second message of the handshake."""
+    """The header that answers an opening (clause 5.3): `ephemeral` and `tag` are the second message
+    of the handshake."""
 
     session: bytes
     theirs: bytes
@@ -117,8 +122,8 @@ class AnswerHeader(NamedTuple):
 
 
 class GroupHeader(NamedTuple):
-    """The header of a group frame: `tag` names the group, `epoch` its key; `sender_index` and `counter` form the nonce
-    (clause 8.2)."""
+    """The header of a group frame: `tag` names the group, `epoch` its key; `sender_index` and
+    `counter` form the nonce (clause 8.2)."""
 
     tag: bytes
     epoch: int
@@ -132,8 +137,8 @@ def pack_opening(header: OpeningHeader) -> bytes:
 
 
 def unpack_opening(data: bytes) -> OpeningHeader:
-    """Unpack the header of an opening. Raises DecodeError if it is too short, or its number exceeds a signed 64-bit
-    integer."""
+    """Unpack the header of an opening. Raises DecodeError if it is too short, or its number exceeds
+    a signed 64-bit integer."""
     if len(data) < OPENING_OVERHEAD:
         raise DecodeError("OPENING", f"{len(data)} bytes")
     header = OpeningHeader._make(_opening.unpack_from(data)[1:])
@@ -148,7 +153,8 @@ def pack_answer(header: AnswerHeader) -> bytes:
 
 
 def unpack_answer(data: bytes) -> AnswerHeader:
-    """Unpack the header of an answer. Raises DecodeError if it is too short for a header and an AEAD tag."""
+    """Unpack the header of an answer. Raises DecodeError if it is too short for a header and an
+    AEAD tag."""
     if len(data) < ANSWER_OVERHEAD:
         raise DecodeError("ANSWER", f"{len(data)} bytes")
     return AnswerHeader._make(_answer.unpack_from(data)[1:])
@@ -160,7 +166,8 @@ def pack_group(header: GroupHeader) -> bytes:
 
 
 def unpack_group(data: bytes | memoryview) -> GroupHeader:
-    """Unpack the header of a group frame. Raises DecodeError if it is too short for a header and an AEAD tag."""
+    """Unpack the header of a group frame. Raises DecodeError if it is too short for a header and an
+    AEAD tag."""
     if len(data) < GROUP_OVERHEAD:
         raise DecodeError("GROUP", f"{len(data)} bytes")
     _, tag, epoch, sender_index, counter = _group.unpack_from(data)
@@ -168,7 +175,8 @@ def unpack_group(data: bytes | memoryview) -> GroupHeader:
 
 
 def pack_relayed(position: int, frame: bytes) -> bytes:
-    """Return a group frame as the registry relays it, with its position in the group's log in front (clause 8.4)."""
+    """Return a group frame as the registry relays it, with its position in the group's log in front
+    (clause 8.4)."""
     return _relayed.pack(Kind.GROUP_RELAYED, position) + frame
 
 

@@ -1,7 +1,8 @@
 """Identity keys, mail keys and cards (clause 3).
 
-A name has one Ed25519 identity key, whose X25519 form opens sessions, and one X25519 mail key for each week, kept on disk
-so that mail can wait. A card ties the two together under the identity key's signature.
+A name has one Ed25519 identity key, whose X25519 form opens sessions, and one X25519 mail key for
+each week, kept on disk so that mail can wait. A card ties the two together under the identity key's
+signature.
 """
 
 import hashlib
@@ -69,7 +70,8 @@ def agreement_half(identity: bytes) -> bytes:
 class AgreementKey:
     """An X25519 key (RFC 7748): an identity in this form, a key for one handshake, or a mail key.
 
-    It is libsodium's: with `cryptography`, the first key of a program loads modules for 6 ms, a thirtieth of a start."""
+    It is libsodium's: with `cryptography`, the first key of a program loads modules for 6 ms, a
+    thirtieth of a start."""
 
     __slots__ = ("_hpke", "public", "raw")
 
@@ -84,8 +86,8 @@ class AgreementKey:
 
     @property
     def hpke(self) -> "X25519PrivateKey":
-        """The secret half as HPKE takes it, made once: a few keys open many letters. It goes when this object goes, so an
-        erased key stays in no cache."""
+        """The secret half as HPKE takes it, made once: a few keys open many letters. It goes when
+        this object goes, so an erased key stays in no cache."""
         if self._hpke is None:
             from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
@@ -93,8 +95,8 @@ class AgreementKey:
         return self._hpke
 
     def agree(self, other: bytes) -> bytes:
-        """Return the 32 bytes shared with the public key `other`. Raises SealError for a key of small order, or of another
-        size."""
+        """Return the 32 bytes shared with the public key `other`. Raises SealError for a key of
+        small order, or of another size."""
         if len(other) == AGREEMENT_KEY_SIZE:
             try:
                 return crypto_scalarmult(self.raw, other)
@@ -106,7 +108,9 @@ class AgreementKey:
 def make_card(identity: Identity, *, name: str, mail: bytes, counter: int) -> Card:
     """Make a signed card (clause 3.1)."""
     signature = identity.sign(_CARD, _said(name, identity.public, mail, counter))
-    return Card(name=name, identity=identity.public, mail=mail, counter=counter, signature=signature)
+    return Card(
+        name=name, identity=identity.public, mail=mail, counter=counter, signature=signature
+    )
 
 
 def is_authentic(card: Card) -> bool:
@@ -120,18 +124,20 @@ def _said(name: str, identity: bytes, mail: bytes, counter: int) -> bytes:
 
 
 def fingerprint(identity: bytes) -> str:
-    """Return a key's fingerprint for people to compare (clause 3.6): 128 bits of BLAKE2b as eight groups of four
-    digits."""
+    """Return a key's fingerprint for people to compare (clause 3.6): 128 bits of BLAKE2b as eight
+    groups of four digits."""
     return in_groups_of_four(fingerprint_digits(identity))
 
 
 def fingerprint_digits(identity: bytes) -> str:
-    """Return the 32 digits of a key's fingerprint without blanks, the form that programs compare."""
+    """Return the 32 digits of a key's fingerprint without blanks, the form that programs
+    compare."""
     return hashlib.blake2b(identity, digest_size=16, person=b"chatapp finger").hexdigest()
 
 
 def fingerprint_from(text: str) -> str | None:
-    """Return the 32 digits of a typed fingerprint, or of a key that was typed in full (64 digits); None for anything else.
+    """Return the 32 digits of a typed fingerprint, or of a key that was typed in full (64 digits);
+    None for anything else.
 
     Blanks, colons and case do not matter.
     """

@@ -8,15 +8,16 @@ from typing import Final
 # --- sizes on the wire -------------------------------------------------------------------------------------
 
 DATAGRAM_MAX: Final = 1_232
-"""Bytes of a UDP payload: 1,280 (the least MTU of IPv6, RFC 8200 section 5) less headers, so that IP never fragments
-it."""
+"""Bytes of a UDP payload: 1,280 (the least MTU of IPv6, RFC 8200 section 5) less headers, so that
+IP never fragments it."""
 
 DATAGRAM_FRAMES_MAX: Final = 128
-"""Frames in one datagram: more than ours ever hold. Skipping a frame of an unknown kind takes some microseconds, so a
-datagram full of the shortest frames must not take milliseconds."""
+"""Frames in one datagram: more than ours ever hold. Skipping a frame of an unknown kind takes some
+microseconds, so a datagram full of the shortest frames must not take milliseconds."""
 
 HELLO_SIZE: Final = 256
-"""Bytes of a HELLO: at least as many as of its answer, so that a forged sender address cannot use us for amplification."""
+"""Bytes of a HELLO: at least as many as of its answer, so that a forged sender address cannot use
+us for amplification."""
 
 TEXT_MAX: Final = 65_536
 """Bytes of UTF-8 in one message. The sender refuses longer ones with a clear line."""
@@ -31,17 +32,20 @@ LINK_FRAME_MAX: Final = 72 * 1024
 """Bytes of one frame on an open link: a letter of full length fits, with space for its envelope."""
 
 LINK_FIRST_FRAME_MAX: Final = 4 * 1024
-"""Bytes of the first frame of a link. Nobody is authenticated yet, so a huge length must not make us allocate."""
+"""Bytes of the first frame of a link. Nobody is authenticated yet, so a huge length must not make
+us allocate."""
 
 LINK_QUEUE_MAX: Final = 96 * 1024
-"""Bytes waiting for one reader before its link is cut: a reader that never reads must not fill our memory."""
+"""Bytes waiting for one reader before its link is cut: a reader that never reads must not fill our
+memory."""
 
 MAIL_BATCH_MAX: Final = 64 * 1024
-"""Bytes of letters in one batch; the next follows when it is acknowledged. A batch may always hold one letter of any
-size."""
+"""Bytes of letters in one batch; the next follows when it is acknowledged. A batch may always hold
+one letter of any size."""
 
 TABLE_PAGE_MAX: Final = 48 * 1024
-"""Bytes of rows in one page of the table. The peer asks for the next page, so its own reading sets the pace."""
+"""Bytes of rows in one page of the table. The peer asks for the next page, so its own reading sets
+the pace."""
 
 GROUP_PAGE_MAX: Final = 48 * 1024
 """Bytes of stored lines in one page of a group's log."""
@@ -49,85 +53,95 @@ GROUP_PAGE_MAX: Final = 48 * 1024
 # --- links ---------------------------------------------------------------------------------------------------
 
 LINK_FIRST_FRAME_TIMEOUT: Final = 5.0
-"""Seconds within which the first frame must arrive: a silent connection holds a descriptor no longer than this."""
+"""Seconds within which the first frame must arrive: a silent connection holds a descriptor no
+longer than this."""
 
 LINK_SEGMENT_MAX: Final = 1_220
-"""Bytes of a TCP segment: 1,280 (the least MTU of IPv6) less headers, as for datagrams. Where a network drops larger
-segments and its ICMP messages too (a black hole), they vanish silently and the link would stall for ever."""
+"""Bytes of a TCP segment: 1,280 (the least MTU of IPv6) less headers, as for datagrams. Where a
+network drops larger segments and its ICMP messages too (a black hole), they vanish silently and the
+link would stall for ever."""
 
 LINK_STALL_TIMEOUT: Final = 10.0
-"""Seconds for which data on a link may stay unanswered, or unacknowledged by the other machine. After that the link
-counts as lost, and a message on it takes another way within 12 s."""
+"""Seconds for which data on a link may stay unanswered, or unacknowledged by the other machine.
+After that the link counts as lost, and a message on it takes another way within 12 s."""
 
 LINK_KEEPALIVE_SPAN: Final = 50.0
-"""Seconds of silence after which a peer sends something on its link, to test whether it still works."""
+"""Seconds of silence after which a peer sends something on its link, to test whether it still
+works."""
 
 LINKS_WAITING_PER_ADDRESS: Final = 16
-"""Connections of one address that are not authenticated. The oldest is closed for a newer one, so a flood of silent
-connections never keeps out a real peer behind the same address (a classroom behind one NAT)."""
+"""Connections of one address that are not authenticated. The oldest is closed for a newer one, so a
+flood of silent connections never keeps out a real peer behind the same address (a classroom behind
+one NAT)."""
 
 LINKS_WAITING_IN_ALL: Final = 512
 """The same for all addresses together: below the usual limit of 1,024 descriptors."""
 
 OWN_ADDRESSES_MAX: Final = 64
-"""Addresses of its own machine for which the registry opens a UDP socket. All of 127/8 is local, so a local program
-could otherwise use up the descriptors. For further addresses the kernel chooses the address of the answer."""
+"""Addresses of its own machine for which the registry opens a UDP socket. All of 127/8 is local, so
+a local program could otherwise use up the descriptors. For further addresses the kernel chooses the
+address of the answer."""
 
 # --- the registry --------------------------------------------------------------------------------------------
 
 NAMES_MAX: Final = 100_000
-"""Names bound at one registry, unless its settings say otherwise; each costs about 1 KiB of memory permanently. Beyond it
-newcomers are refused with `full`."""
+"""Names bound at one registry, unless its settings say otherwise; each costs about 1 KiB of memory
+permanently. Beyond it newcomers are refused with `full`."""
 
 NAMES_MOST: Final = 300_000
 """The most names that a registry can be set to: every peer holds them all."""
 
 RELEASED_TOLD_MAX: Final = 10_000
-"""Names that were given up whose last rows are kept for the peers that hold them, until the registry's next start."""
+"""Names that were given up whose last rows are kept for the peers that hold them, until the
+registry's next start."""
 
 NAMES_RESERVED_MAX: Final = 4
-"""Names reserved for one identity besides its present one. Beyond it the oldest becomes free, so that nobody hoards
-names."""
+"""Names reserved for one identity besides its present one. Beyond it the oldest becomes free, so
+that nobody hoards names."""
 
 RENAMES_BURST: Final = 8
-"""Changes of name of one identity at once: each is sent to everybody, and costs a signature to check."""
+"""Changes of name of one identity at once: each is sent to everybody, and costs a signature to
+check."""
 
 RENAMES_SPAN: Final = 60.0
 """Seconds until an identity that has used these up may change its name once more."""
 
 LETTER_PLACE: Final = 4_096
-"""Bytes of one place in a mailbox: a letter takes one place for each such part of its length. Small letters cost memory
-and a place in a list, large ones the disk."""
+"""Bytes of one place in a mailbox: a letter takes one place for each such part of its length. Small
+letters cost memory and a place in a list, large ones the disk."""
 
 ROW_CHANGES_BURST: Final = 12
-"""Changes of one table row sent at once, enough for four times away and back: each goes to everybody online."""
+"""Changes of one table row sent at once, enough for four times away and back: each goes to
+everybody online."""
 
 ROW_CHANGES_SPAN: Final = 5.0
-"""Seconds until one more change of the row is sent; changes meanwhile are sent as one, with the latest state."""
+"""Seconds until one more change of the row is sent; changes meanwhile are sent as one, with the
+latest state."""
 
 ROW_CHANGES_PER_NETWORK_BURST: Final = 512.0
-"""The same for all people of one network together. When a school behind one address comes back, half of it is announced
-at once; all of it is served in any case."""
+"""The same for all people of one network together. When a school behind one address comes back,
+half of it is announced at once; all of it is served in any case."""
 
 ROW_CHANGES_PER_NETWORK: Final = 25.0
-"""Changes a second after that: six KiB a second for everybody online, when thousands of identities come and go only to
-cause traffic."""
+"""Changes a second after that: six KiB a second for everybody online, when thousands of identities
+come and go only to cause traffic."""
 
 MAILBOX_PLACES: Final = 256
-"""Places in one mailbox, 1 MiB. At most half of them are for one network, and a third for one sender
-(`registry.rules.limits`): otherwise four people could fill a mailbox, and nobody else's letter would be saved there for 21
-days."""
+"""Places in one mailbox, 1 MiB. At most half of them are for one network, and a third for one
+sender (`registry.rules.limits`): otherwise four people could fill a mailbox, and nobody else's
+letter would be saved there for 21 days."""
 
 MAIL_PLACES: Final = 512_000
-"""Places in all mailboxes together: 2 GiB of disk, and about 0.3 KiB of memory each. Shared by the same rules, since
-identities may write to each other and four senders could fill what belongs to everybody."""
+"""Places in all mailboxes together: 2 GiB of disk, and about 0.3 KiB of memory each. Shared by the
+same rules, since identities may write to each other and four senders could fill what belongs to
+everybody."""
 
 MAIL_KEPT_FOR: Final = 21 * 86_400.0
 """Seconds for which a letter is kept, and for which a peer keeps its old mail keys."""
 
 NAME_KEPT_FOR: Final = MAIL_KEPT_FOR
-"""Seconds for which a name that was given up stays reserved: nobody else gets a name while letters to its former bearer
-may wait."""
+"""Seconds for which a name that was given up stays reserved: nobody else gets a name while letters
+to its former bearer may wait."""
 
 GROUP_KEPT_FOR: Final = 7 * 86_400.0
 """Seconds for which a line of the channel or of a room is kept for absent members."""
@@ -139,17 +153,19 @@ GROUP_BYTES_MAX: Final = 16 * 1024 * 1024
 """Bytes kept in one group's log."""
 
 ROOMS_MAX: Final = 1_024
-"""Rooms at one registry, unless its settings say otherwise, each with a file of its own. The room that has been without
-members longest makes way for a new one."""
+"""Rooms at one registry, unless its settings say otherwise, each with a file of its own. The room
+that has been without members longest makes way for a new one."""
 
 ROOM_MEMBERS_MAX: Final = 1_024
-"""Members of a room. Whoever enters receives all members in one frame, which 36 bytes a member fill by half."""
+"""Members of a room. Whoever enters receives all members in one frame, which 36 bytes a member fill
+by half."""
 
 ROOM_LINES_MAX: Final = 2_000
 """Lines kept in a room's log."""
 
 ROOM_BYTES_MAX: Final = 2 * 1024 * 1024
-"""Bytes kept in a room's log: 2 GiB of disk if every room is full, even though one person may fill a room alone."""
+"""Bytes kept in a room's log: 2 GiB of disk if every room is full, even though one person may fill
+a room alone."""
 
 ROOMS_MADE_BURST: Final = 8
 """Rooms that one identity may create at once, so that nobody uses up `ROOMS_MAX` alone."""
@@ -158,14 +174,16 @@ ROOMS_MADE_SPAN: Final = 600.0
 """Seconds until one identity may create one room more."""
 
 ROOMS_MADE_PER_ADDRESS_BURST: Final = 256
-"""Rooms that may be created from one address at once: identities cost nothing, and a school of 5,000 in rooms of 20 shares
-an address. At most half of all rooms are for one network in any case (`registry.rules.limits.Shares`)."""
+"""Rooms that may be created from one address at once: identities cost nothing, and a school of
+5,000 in rooms of 20 shares an address. At most half of all rooms are for one network in any case
+(`registry.rules.limits.Shares`)."""
 
 ROOMS_MADE_PER_ADDRESS_SPAN: Final = 30.0
 """Seconds until one room more may be created from there."""
 
 ROOM_ENTRIES_BURST: Final = 64
-"""Times that one identity may enter rooms at once: each is announced to all members, and answered with a list of them."""
+"""Times that one identity may enter rooms at once: each is announced to all members, and answered
+with a list of them."""
 
 ROOM_ENTRIES_SPAN: Final = 0.5
 """Seconds until an identity that has used these up may enter a room once more."""
@@ -174,7 +192,8 @@ ROOM_LIST_MAX: Final = 48 * 1024
 """Bytes of rooms in one list."""
 
 TOPIC_MAX: Final = 200
-"""Characters of a room's topic: two lines on most screens, and at most 800 bytes in the frame that lists a full room."""
+"""Characters of a room's topic: two lines on most screens, and at most 800 bytes in the frame that
+lists a full room."""
 
 TOPICS_BURST: Final = 8
 """Topics that one identity may set at once: each goes to the disk and to all members."""
@@ -183,14 +202,15 @@ TOPICS_SPAN: Final = 5.0
 """Seconds until an identity that has used these up may set one more."""
 
 SILENCE_REPORTS_PER_SECOND: Final = 5.0
-"""Reports a second, averaged, by which one member may have others probed for a sign of life. Each leads to at most one
-probe on each path, unless the other member does not answer."""
+"""Reports a second, averaged, by which one member may have others probed for a sign of life. Each
+leads to at most one probe on each path, unless the other member does not answer."""
 
 SILENCE_REPORTS_BURST: Final = 50.0
 """Such reports at once: all the people with whom a member talks may vanish together."""
 
 REQUESTS_PER_SECOND: Final = 5_000.0
-"""Frames a second that one link is served, averaged; a faster link is read more slowly, and nothing is dropped."""
+"""Frames a second that one link is served, averaged; a faster link is read more slowly, and nothing
+is dropped."""
 
 REQUESTS_BURST: Final = 10_000.0
 """Frames that one link may send at once."""
@@ -199,23 +219,25 @@ REQUESTS_NETWORK_FACTOR: Final = 4
 """The factor for all links of one network together: identities cost nothing."""
 
 LINE_COST: Final = 20
-"""The requests for which a line of a group counts: each member gets it, and the disk. It allows one speaker 250 a
-second, and 500 at once."""
+"""The requests for which a line of a group counts: each member gets it, and the disk. It allows one
+speaker 250 a second, and 500 at once."""
 
 LINE_UNIT: Final = 256
-"""A line counts as one request more for each so many bytes: it allows 18 of the longest lines a second."""
+"""A line counts as one request more for each so many bytes: it allows 18 of the longest lines a
+second."""
 
 RENEWAL_COST: Final = 250
-"""Requests as which a frame of a link's renewal counts: the answer takes four key agreements, a quarter of a
-millisecond."""
+"""Requests as which a frame of a link's renewal counts: the answer takes four key agreements, a
+quarter of a millisecond."""
 
 ANSWER_UNIT: Final = 1_024
-"""A request counts as one more for each so many bytes of its answer: pages of a table or of a log are expensive."""
+"""A request counts as one more for each so many bytes of its answer: pages of a table or of a log
+are expensive."""
 
 RELAYS_PER_SECOND: Final = 200.0
-"""Datagrams a second of one sender to one recipient that the registry relays over links, averaged: a fallback where UDP
-fails. Further ones are dropped, as on a slow network; otherwise a flooder would fill the recipient's link until it is
-cut."""
+"""Datagrams a second of one sender to one recipient that the registry relays over links, averaged:
+a fallback where UDP fails. Further ones are dropped, as on a slow network; otherwise a flooder
+would fill the recipient's link until it is cut."""
 
 RELAYS_BURST: Final = 400.0
 """Such datagrams at once: several of the longest messages."""
@@ -227,14 +249,15 @@ RELAYS_PER_NETWORK_BURST: Final = 800.0
 """The same limit for datagrams at once."""
 
 REQUESTS_QUEUED_MAX: Final = 8
-"""Requests of one identity that wait behind one that waits for the disk: more than a person types while a disk hangs,
-and little memory for a program that asks as fast as it is served."""
+"""Requests of one identity that wait behind one that waits for the disk: more than a person types
+while a disk hangs, and little memory for a program that asks as fast as it is served."""
 
 ANNOUNCEMENT_MAX: Final = 1_000
 """Characters of what a server's owner tells everybody."""
 
 EXCLUSION_TEXT_MAX: Final = 200
-"""Characters that a server's owner tells somebody who is kept out: a REFUSED with them fits any path."""
+"""Characters that a server's owner tells somebody who is kept out: a REFUSED with them fits any
+path."""
 
 BANS_MAX: Final = 10_000
 """Bans that the server's owner may add while it runs."""
@@ -243,36 +266,42 @@ INVITES_MAX: Final = 1_000
 """Unused join codes; the server's owner makes more when some are used or have expired."""
 
 INVITE_KEPT_FOR: Final = 7 * 86_400.0
-"""Seconds for which a join code is valid: a code that was lost in a mailbox must not work for ever."""
+"""Seconds for which a join code is valid: a code that was lost in a mailbox must not work for
+ever."""
 
 REGISTERS_PER_SECOND: Final = 200.0
-"""REGISTER datagrams a second and address whose signature is checked (about 0.1 ms each); further ones are dropped."""
+"""REGISTER datagrams a second and address whose signature is checked (about 0.1 ms each); further
+ones are dropped."""
 
 REGISTERS_BURST: Final = 2_000.0
-"""REGISTER datagrams of one address at once: a classroom behind one NAT that comes back after a power cut."""
+"""REGISTER datagrams of one address at once: a classroom behind one NAT that comes back after a
+power cut."""
 
 OPENINGS_PER_NETWORK_PER_SECOND: Final = 200.0
-"""Openings of sessions a second and address that are processed (about 0.3 ms each), beside the first one of each party
-in a while: 2,000 identities of one address would otherwise take most of a core."""
+"""Openings of sessions a second and address that are processed (about 0.3 ms each), beside the
+first one of each party in a while: 2,000 identities of one address would otherwise take most of a
+core."""
 
 OPENINGS_PER_NETWORK_BURST: Final = 2_000.0
 """Openings of one address at once: all whose REGISTERs are let in together."""
 
 REGISTERS_WAITING_MAX: Final = 4_096
-"""REGISTERs that wait for their signature check, about 2 KiB each. A school that comes back behind one address fits; a
-peer that does not fit tries again."""
+"""REGISTERs that wait for their signature check, about 2 KiB each. A school that comes back behind
+one address fits; a peer that does not fit tries again."""
 
 NAMES_PER_ADDRESS_BURST: Final = 2_000.0
-"""New names that one address (one /64 of IPv6) may bind at once: a school behind one NAT on its first day. Names are
-bound for ever, so unlimited binding would use up NAMES_MAX for everybody; this bounds what a squatter gets from one
-address."""
+"""New names that one address (one /64 of IPv6) may bind at once: a school behind one NAT on its
+first day. Names are bound for ever, so unlimited binding would use up NAMES_MAX for everybody; this
+bounds what a squatter gets from one address."""
 
 NAMES_PER_ADDRESS_PER_HOUR: Final = 500.0
-"""New names of one address an hour, averaged, after that. A peer that has a name already is not affected."""
+"""New names of one address an hour, averaged, after that. A peer that has a name already is not
+affected."""
 
 PROMISES_MAX: Final = 50_000
-"""Answers that wait for the disk (about 1 KiB each). Beyond it, while a disk hangs, requests that must be stored are
-refused as if the disk were full: members who ask as fast as they are served would otherwise fill our memory."""
+"""Answers that wait for the disk (about 1 KiB each). Beyond it, while a disk hangs, requests that
+must be stored are refused as if the disk were full: members who ask as fast as they are served
+would otherwise fill our memory."""
 
 PROMISES_BYTES_MAX: Final = 64 * 1024 * 1024
 """Bytes of group lines that wait for the disk before the members get them."""
@@ -286,8 +315,8 @@ GUESTS_MAX: Final = 8_192
 """Guests (people without a name) in all; each costs about 1 KiB until it is forgotten."""
 
 GIVEN_AGAIN_MAX: Final = 256
-"""Delivered messages that a sender has in memory at a time to give them to one recipient again. Any others are only in its
-history."""
+"""Delivered messages that a sender has in memory at a time to give them to one recipient again. Any
+others are only in its history."""
 
 GIVEN_AGAIN_TEXTS_MAX: Final = 1024 * 1024
 """Characters of these messages."""
@@ -299,19 +328,24 @@ SERVER_HOST_MAX: Final = 64
 """Characters of a host in a WELCOME."""
 
 SERVER_ADDRESSES_MAX: Final = 16
-"""Addresses at which a peer looks for its registry: those of the servers that it was given and of those it was told of."""
+"""Addresses at which a peer looks for its registry: those of the servers that it was given and of
+those it was told of."""
 
 GUESTS_PER_ADDRESS: Final = 256
-"""Guests of one address: enough for a class behind one NAT, yet one machine alone cannot take every place."""
+"""Guests of one address: enough for a class behind one NAT, yet one machine alone cannot take every
+place."""
 
 GUESTS_PER_GATEWAY: Final = GUESTS_MAX // 2
-"""Guests of one gateway, which the server's owner has listed: a gateway that misbehaves leaves half of the places."""
+"""Guests of one gateway, which the server's owner has listed: a gateway that misbehaves leaves half
+of the places."""
 
 GUEST_KEPT_FOR: Final = 60.0
-"""Seconds for which a guest without a link is remembered: as long as a cookie is valid, so that no old REGISTER works."""
+"""Seconds for which a guest without a link is remembered: as long as a cookie is valid, so that no
+old REGISTER works."""
 
 DESK_QUEUES_MAX: Final = 16
-"""Queues of one desk: they come from the registry's own configuration and must fit in one notice."""
+"""Queues of one desk: they come from the registry's own configuration and must fit in one
+notice."""
 
 DESK_QUEUE_NAME_MAX: Final = 32
 """Characters of a queue's name."""
@@ -323,13 +357,15 @@ DESK_MENU_TEXT_MAX: Final = 100
 """Characters of one entry."""
 
 DESK_FORM_NAME_MAX: Final = 64
-"""Characters of a visitor's full name: enough for long names, little for each of thousands who share a queue."""
+"""Characters of a visitor's full name: enough for long names, little for each of thousands who
+share a queue."""
 
 DESK_FORM_NUMBER_MAX: Final = 20
 """Characters of a telephone number: 15 digits (E.164) and the separators between them."""
 
 DESK_WAITING_MAX: Final = 2_048
-"""Visitors in one queue: about 1 KiB of memory and disk each. Beyond it newcomers read that the line is full."""
+"""Visitors in one queue: about 1 KiB of memory and disk each. Beyond it newcomers read that the
+line is full."""
 
 DESK_VISITS_PER_ADDRESS: Final = 128
 """Visits of one address at once: one machine cannot fill the line alone."""
@@ -338,8 +374,8 @@ DESK_VISITS_PER_GATEWAY: Final = DESK_WAITING_MAX // 2
 """Visits of one gateway at once: it cannot fill a line alone."""
 
 DESK_LINES_MAX: Final = 1_000
-"""Lines kept of one visit. Lines that both sides have read are dropped first, oldest first; a hand-over passes on what
-is kept."""
+"""Lines kept of one visit. Lines that both sides have read are dropped first, oldest first; a
+hand-over passes on what is kept."""
 
 DESK_LINES_BYTES_MAX: Final = 4 * TEXT_MAX
 """Bytes of the lines kept of one visit: four of the longest."""
@@ -348,13 +384,15 @@ DESK_WINDOW: Final = TEXT_MAX
 """Bytes of lines sent to one reader and not confirmed: fewer than would get their link cut."""
 
 DESK_LINES_PER_SECOND: Final = 20.0
-"""Lines a second that one visitor or operator may send, averaged: each costs a disk write and a notice."""
+"""Lines a second that one visitor or operator may send, averaged: each costs a disk write and a
+notice."""
 
 DESK_LINES_BURST: Final = 200.0
 """Lines at once: a text of this many lines may be pasted."""
 
 DESK_JOINS_PER_SECOND: Final = 20.0
-"""Visits a second that may begin from one host, averaged: who joins and leaves again and again costs disk writes."""
+"""Visits a second that may begin from one host, averaged: who joins and leaves again and again
+costs disk writes."""
 
 DESK_JOINS_BURST: Final = 200.0
 """Visits at once from one host: more than it may have, as some leave and come again."""
@@ -369,10 +407,12 @@ DESK_NOTE_MAX: Final = 4_096
 """Bytes of an operator's note about a visitor."""
 
 DESK_DESCRIPTION_MAX: Final = 4_096
-"""Bytes of what a visitor who waits writes about the issue: kept with the form, in memory and on disk."""
+"""Bytes of what a visitor who waits writes about the issue: kept with the form, in memory and on
+disk."""
 
 DESK_CLOSING_MAX: Final = 200
-"""Characters of what an operator says about the closing of a queue: all queues must fit in one notice."""
+"""Characters of what an operator says about the closing of a queue: all queues must fit in one
+notice."""
 
 DESK_HOURS_MAX: Final = 32
 """Entries of the opening hours."""
@@ -390,7 +430,8 @@ DESK_ANSWERS_BYTES_MAX: Final = 32_768
 """Bytes of all ready answers together: they must fit in one notice."""
 
 DESK_SHOWN_MAX: Final = 40
-"""Visitors served, and waiting, in one answer to `.room`: with the longest names still below the size of a frame."""
+"""Visitors served, and waiting, in one answer to `.room`: with the longest names still below the
+size of a frame."""
 
 DESK_SESSIONS_MAX: Final = 2_048
 """Past sessions that are remembered for a queue's figures of the day and its estimates."""
@@ -408,13 +449,15 @@ DESK_PAST_LINE_SHOWN: Final = 2_000
 """Characters of a line in an answer to `.past`."""
 
 DESK_UNTOLD_MAX: Final = 256
-"""Visitors who were dropped from the line while they were away, and are told so when they come back."""
+"""Visitors who were dropped from the line while they were away, and are told so when they come
+back."""
 
 DESK_CONSOLE_LINES_MAX: Final = 1_000
 """Unread lines for the registry's own terminal: beyond it they are counted, not kept."""
 
 DESK_TYPED_AHEAD_MAX: Final = 20_000
-"""Lines typed at the registry's own terminal that wait for the answer to an earlier one: more than one read brings."""
+"""Lines typed at the registry's own terminal that wait for the answer to an earlier one: more than
+one read brings."""
 
 # --- a peer --------------------------------------------------------------------------------------------------
 
@@ -422,22 +465,26 @@ CONTACTS_MAX: Final = NAMES_MOST
 """Table rows that a peer holds; a dishonest registry cannot make it hold more."""
 
 EVENTS_WAITING_MAX: Final = 10_000
-"""Events that wait for the program that shows them (a stopped terminal, a bot that hangs). Beyond it no message is
-accepted from anybody: messages are not acknowledged and not lost, as if we were away."""
+"""Events that wait for the program that shows them (a stopped terminal, a bot that hangs). Beyond
+it no message is accepted from anybody: messages are not acknowledged and not lost, as if we were
+away."""
 
 RECORDS_WAITING_MAX: Final = 10_000
-"""Records that wait for a disk that accepts no writes. Beyond it nothing is accepted or sent until the disk works
-again."""
+"""Records that wait for a disk that accepts no writes. Beyond it nothing is accepted or sent until
+the disk works again."""
 
 TEXTS_WAITING_MAX: Final = 32 * 1024 * 1024
-"""Characters in the texts of waiting events, or of waiting records, with the same effect: a line may have 64 KiB."""
+"""Characters in the texts of waiting events, or of waiting records, with the same effect: a line
+may have 64 KiB."""
 
 HELD_TEXTS_MAX: Final = 16 * 1024 * 1024
-"""Characters of all messages that wait for an earlier one of their sender. Beyond it, messages of the sender who holds
-most are shown out of order: somebody who leaves out numbers on purpose must not fill our memory with later messages."""
+"""Characters of all messages that wait for an earlier one of their sender. Beyond it, messages of
+the sender who holds most are shown out of order: somebody who leaves out numbers on purpose must
+not fill our memory with later messages."""
 
 HELD_MESSAGE_COST: Final = 1_024
-"""Characters that each of these messages counts beside its text, for what is kept with it: so at most 16,384 wait."""
+"""Characters that each of these messages counts beside its text, for what is kept with it: so at
+most 16,384 wait."""
 
 GROUP_HELD_MAX: Final = 64
 """Group frames held because their sender's table row has not arrived yet."""

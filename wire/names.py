@@ -1,7 +1,7 @@
 """Names of people: validation, comparison, look-alikes, and the file name for a name.
 
-A name is kept and shown as typed ("Bob"), compared by its key ("bob"), and refused if it looks like a name that is taken
-(by its skeleton). The rules follow PRECIS (RFC 8265).
+A name is kept and shown as typed ("Bob"), compared by its key ("bob"), and refused if it looks like
+a name that is taken (by its skeleton). The rules follow PRECIS (RFC 8265).
 """
 
 import base64
@@ -25,14 +25,16 @@ RESERVED: Final = frozenset({"server"})
 """Keys that neither a person nor a room may have: `server:` begins a command."""
 
 OURS: Final = ("server", "registry", "system", "operator", "everybody", "all", "you")
-"""What the faces call the registry, the user and everybody: a person with such a name would be taken for one of them."""
+"""What the faces call the registry, the user and everybody: a person with such a name would be
+taken for one of them."""
 
 _TYPED_MAX: Final = 4 * NAME_MAX
-"""Characters accepted before composition (NFC), which joins at most three into one: a cap before any work."""
+"""Characters accepted before composition (NFC), which joins at most three into one: a cap before
+any work."""
 
 _MARKS_MAX: Final = 4
-"""Marks on one letter, counting those composed with it. Every living script needs fewer; a stack of thirty would paint
-over the lines above and below."""
+"""Marks on one letter, counting those composed with it. Every living script needs fewer; a stack of
+thirty would paint over the lines above and below."""
 
 _PLAIN_ALIKE: Final = str.maketrans("I10", "llo")
 """ASCII characters that look like others; `m` looks like the two letters `rn`."""
@@ -47,21 +49,27 @@ _ALLOWED: Final = "only letters, digits, _ and - are allowed"
 
 
 def peer_name(text: str) -> PeerName:
-    """Return `text` as a name: 1-32 letters with their marks, decimal digits, `_` and `-` (PRECIS UsernameCasePreserved).
+    """Return `text` as a name: 1-32 letters with their marks, decimal digits, `_` and `-` (PRECIS
+    UsernameCasePreserved).
 
-    Full-width forms become plain ones and letters are composed (NFC). Raises NameRefused with a one-line reason.
+    Full-width forms become plain ones and letters are composed (NFC). Raises NameRefused with a
+    one-line reason.
     """
     if _PLAIN.match(text):
         name, key = text, text.lower()
     else:
-        name, key = _by_precis(text, "UsernameCasePreserved"), _by_precis(text, "UsernameCaseMapped")
+        name, key = (
+            _by_precis(text, "UsernameCasePreserved"),
+            _by_precis(text, "UsernameCaseMapped"),
+        )
     if key in RESERVED:
         raise NameRefused(text, "it is kept for the server itself")
     return PeerName(name)
 
 
 def person_name(text: str) -> PeerName:
-    """Return `text` as a person's name: any name but those that look like one of `OURS`. Raises NameRefused."""
+    """Return `text` as a person's name: any name but those that look like one of `OURS`. Raises
+    NameRefused."""
     name = peer_name(text)
     looks = looks_of(name)
     word = next((word for word in OURS if not looks.isdisjoint(_looks_of_ours(word))), None)
@@ -77,7 +85,8 @@ def _looks_of_ours(word: str) -> frozenset[str]:
 
 @lru_cache(maxsize=_KEYS_REMEMBERED)
 def name_key(name: str) -> str:
-    """Return the key by which names are compared: two names with one key are the same name (PRECIS UsernameCaseMapped).
+    """Return the key by which names are compared: two names with one key are the same name (PRECIS
+    UsernameCaseMapped).
 
     A key is itself a name, and its own key. Raises NameRefused for text that is not a name.
     """
@@ -130,23 +139,27 @@ def _check_characters(text: str, made: str) -> None:
 
 @cache
 def _profile(name: str) -> "Profile":
-    from precis_i18n import get_profile  # deferred: most names are plain, and a peer has to start fast
+    from precis_i18n import (
+        get_profile,  # deferred: most names are plain, and a peer has to start fast
+    )
 
     return get_profile(name)
 
 
 def looks_of(name: str) -> frozenset[str]:
-    """Return what `name` looks like, as typed and as its key: two names that share one of these look alike.
+    """Return what `name` looks like, as typed and as its key: two names that share one of these
+    look alike.
 
-    So "aIice" is refused beside "alice" and "rnary" beside "Mary". The price: of names that differ only in such
-    characters, like "user1" and "userl" or "Lan" and "Ian", only one can be taken. Raises NameRefused for text that is not
-    a name.
+    So "aIice" is refused beside "alice" and "rnary" beside "Mary". The price: of names that differ
+    only in such characters, like "user1" and "userl" or "Lan" and "Ian", only one can be taken.
+    Raises NameRefused for text that is not a name.
     """
     return frozenset((skeleton(name), skeleton(name_key(name))))
 
 
 def skeleton(name: str) -> str:
-    """Return what `name` looks like in its present spelling, in lower case: after UTS 39, section 4."""
+    """Return what `name` looks like in its present spelling, in lower case: after UTS 39, section
+    4."""
     seen, made = "", name
     for _ in range(4):  # folding may produce another look-alike; it happens twice at most
         if made == seen:
@@ -162,8 +175,9 @@ def skeleton(name: str) -> str:
 def _prototypes() -> dict[int, str]:
     """Return the ASCII or canonical look-alike of each non-ASCII character that has one.
 
-    The library holds the Unicode table in both directions at once, as a set of stars: a prototype with the characters that
-    look like it around it. If a star contains exactly one ASCII character, that one becomes the prototype here.
+    The library holds the Unicode table in both directions at once, as a set of stars: a prototype
+    with the characters that look like it around it. If a star contains exactly one ASCII character,
+    that one becomes the prototype here.
     """
     # Deferred: it takes 50 ms, and only registries need it.
     from confusable_homoglyphs.confusables import confusables_data
@@ -197,11 +211,12 @@ def _prototype(centre: str, leaves: list[str]) -> str:
 
 
 def file_name_of(name: str) -> str:
-    """Return `name` as one path component, different for every name even where a file system ignores case.
+    """Return `name` as one path component, different for every name even where a file system
+    ignores case.
 
-    Plain lower-case names stay readable behind a prefix, which also keeps them from being `-x`, `con` or hidden; others
-    are written in base32. At most 207 characters of a-z, 0-9, `_` and `-`. Raises ValueError for text longer than a name
-    can be.
+    Plain lower-case names stay readable behind a prefix, which also keeps them from being `-x`,
+    `con` or hidden; others are written in base32. At most 207 characters of a-z, 0-9, `_` and `-`.
+    Raises ValueError for text longer than a name can be.
     """
     if _PLAIN_FILE_NAME.match(name):
         return f"n-{name}"

@@ -1,7 +1,8 @@
 """Sealing of group frames and of letters (sealed mail), and the replay window.
 
-All members of a group share its AES-256-GCM key. The nonce is sender index and counter, and the registry never gives one
-index twice under one key. The keys between two parties are in `wire.sessions.session` and `wire.sessions.link`.
+All members of a group share its AES-256-GCM key. The nonce is sender index and counter, and the
+registry never gives one index twice under one key. The keys between two parties are in
+`wire.sessions.session` and `wire.sessions.link`.
 """
 
 import hashlib
@@ -27,11 +28,12 @@ from chatapp.wire.identity import AgreementKey, Identity, is_signed_by
 from chatapp.wire.messages.mail import LetterBody, SignedLetter
 
 CIPHERS_KEPT: Final = 512
-"""Ciphers kept ready, for as many sessions as talk at once. Each takes 2.4 KiB, and one that has to be made anew costs 1.4
-microseconds; a silent session keeps its keys only."""
+"""Ciphers kept ready, for as many sessions as talk at once. Each takes 2.4 KiB, and one that has to
+be made anew costs 1.4 microseconds; a silent session keeps its keys only."""
 
 REPLAY_WINDOW: Final = 4_096
-"""Counters behind the newest that can still be told apart: several full windows of datagrams in flight."""
+"""Counters behind the newest that can still be told apart: several full windows of datagrams in
+flight."""
 
 
 def group_tag(name: str) -> bytes:
@@ -69,10 +71,11 @@ class Ciphers:
 
 
 class ReplayWindow:
-    """A replay window: the newest accepted counter and a bit for each of those behind it (RFC 4303, 3.4.3).
+    """A replay window: the newest accepted counter and a bit for each of those behind it (RFC 4303,
+    3.4.3).
 
-    Counters mostly come in order. Those that followed each other without a gap since `_top` get their bits when another
-    one comes.
+    Counters mostly come in order. Those that followed each other without a gap since `_top` get
+    their bits when another one comes.
     """
 
     __slots__ = ("_bits", "_top", "newest")
@@ -139,7 +142,8 @@ class GroupKey:
         return packed + self._seal(packed[-12:], payload, packed)
 
     def open(self, frame: bytes) -> bytes:
-        """Open a frame that was just relayed. Raises SealError for a forgery or a replay, DecodeError."""
+        """Open a frame that was just relayed. Raises SealError for a forgery or a replay,
+        DecodeError."""
         header = unpack_group(frame)
         window = self._replay.get(header.sender_index)
         if window is not None and not window.is_fresh(header.counter):
@@ -149,7 +153,8 @@ class GroupKey:
         return payload
 
     def open_stored(self, frame: bytes) -> bytes:
-        """Open a frame from the log, where the message number shows whether it is a repeat. Raises SealError."""
+        """Open a frame from the log, where the message number shows whether it is a repeat. Raises
+        SealError."""
         if len(frame) < GROUP_OVERHEAD:
             raise SealError("too short")
         packed = frame[:GROUP_HEADER_SIZE]
@@ -161,16 +166,20 @@ class GroupKey:
 
 _LETTER: Final = b"chatapp letter 1\0"
 _KEY_HINT: Final = 4
-"""Bytes of the mail key in front of the ciphertext: they tell the reader which of its recent keys it needs."""
+"""Bytes of the mail key in front of the ciphertext: they tell the reader which of its recent keys
+it needs."""
 _suite: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
 
 def seal_letter(body: LetterBody, *, author: Identity, mail_key: bytes) -> bytes:
-    """Seal a letter, as the registry stores it. Raises SealError if `mail_key` is not a valid key."""
+    """Seal a letter, as the registry stores it. Raises SealError if `mail_key` is not a valid
+    key."""
     encoded = encode(body)
     signed = SignedLetter(body=encoded, signature=author.sign(_LETTER, mail_key + encoded))
     try:
-        sealed = _suite.encrypt(encode(signed), X25519PublicKey.from_public_bytes(mail_key), info=_LETTER)
+        sealed = _suite.encrypt(
+            encode(signed), X25519PublicKey.from_public_bytes(mail_key), info=_LETTER
+        )
     except ValueError:
         raise SealError("the recipient's mail key is not a valid X25519 key") from None
     return mail_key[:_KEY_HINT] + sealed
@@ -179,7 +188,8 @@ def seal_letter(body: LetterBody, *, author: Identity, mail_key: bytes) -> bytes
 def open_letter(
     letter: bytes, *, reader: bytes, mail_keys: Iterable[AgreementKey], sender: bytes
 ) -> LetterBody:
-    """Open a letter and check that `sender` wrote it for `reader` (identity keys). Raises SealError, DecodeError."""
+    """Open a letter and check that `sender` wrote it for `reader` (identity keys). Raises
+    SealError, DecodeError."""
     hint, sealed = letter[:_KEY_HINT], letter[_KEY_HINT:]
     problem = "sealed for a key that we no longer hold"
     for key in mail_keys:

@@ -8,8 +8,9 @@ _NEAR: Final = 0.6
 
 
 def nearest(word: str, known: Collection[str], *, drastic: Collection[str] = ()) -> str | None:
-    """Return the known word that was probably meant; None if none is near. Of the `drastic` ones, which end or delete
-    something, only one that is one letter away is returned: who takes the advice unread must not lose anything by it."""
+    """Return the known word that was probably meant; None if none is near. Of the `drastic` ones,
+    which end or delete something, only one that is one letter away is returned: who takes the
+    advice unread must not lose anything by it."""
     import difflib  # deferred: only a mistake needs it
 
     likely = [one for one in known if one not in drastic or is_one_letter_away(word, one)]
@@ -17,7 +18,8 @@ def nearest(word: str, known: Collection[str], *, drastic: Collection[str] = ())
 
 
 def is_one_letter_away(word: str, other: str) -> bool:
-    """Whether one letter less, more or changed, or two neighbours swapped, make one word of the other; or nothing does."""
+    """Whether one letter less, more or changed, or two neighbours swapped, make one word of the
+    other; or nothing does."""
     begin = 0
     while begin < min(len(word), len(other)) and word[begin] == other[begin]:
         begin += 1

@@ -1,15 +1,16 @@
 """Making foreign text safe to show: `sanitize` stands between every remote string and a terminal.
 
-A terminal obeys control characters, some characters reorder or hide their neighbours, and a line end in a text would forge
-a line of ours. What a person may honestly type is kept: every letter, blank, tab, emoji, joiner and variation selector.
+A terminal obeys control characters, some characters reorder or hide their neighbours, and a line
+end in a text would forge a line of ours. What a person may honestly type is kept: every letter,
+blank, tab, emoji, joiner and variation selector.
 """
 
 import re
 from typing import Final
 
 SHOWN_MAX: Final = 4 * 65_536
-"""Characters of one text that are shown. The longest legal message fits even if each of its characters grows to four
-(`\\x1b`)."""
+"""Characters of one text that are shown. The longest legal message fits even if each of its
+characters grows to four (`\\x1b`)."""
 
 _LINE_END: Final = "\u23ce"
 _REPLACEMENT: Final = "\ufffd"
@@ -20,7 +21,8 @@ _CONTROLS: Final = "\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f"
 _BIDI: Final = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _INVISIBLE: Final = (
     "\u00ad\u180e\u200b\u2060-\u2065\u206a-\u206f\ufeff\ufff0-\ufffb"
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # shorthand and music: format characters without a shape
+    # shorthand and music: format characters without a shape
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
 )
 _TAGS: Final = "\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
 _SURROGATES: Final = "\ud800-\udfff"
@@ -34,12 +36,12 @@ _UNSAFE: Final = re.compile(
 
 
 def sanitize(text: str, limit: int = SHOWN_MAX) -> str:
-    r"""Return `text` as one line that a terminal shows and does not obey; at most `limit` characters, the last `…` when
-    cut.
+    r"""Return `text` as one line that a terminal shows and does not obey; at most `limit`
+    characters, the last `…` when cut.
 
-    A line end of any kind (also CR LF) becomes `⏎`; another control character (C0 but the tab, DEL, C1) its escape as in
-    `\x1b`; bidi controls, invisible format characters, tags, lone surrogates and noncharacters become U+FFFD. Applying it
-    twice changes nothing more.
+    A line end of any kind (also CR LF) becomes `⏎`; another control character (C0 but the tab, DEL,
+    C1) its escape as in `\x1b`; bidi controls, invisible format characters, tags, lone surrogates
+    and noncharacters become U+FFFD. Applying it twice changes nothing more.
     """
     if text.isprintable() and len(text) <= limit:
         return text

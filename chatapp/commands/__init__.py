@@ -19,4 +19,5 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "verify": ("chatapp.commands.verify", "read a registry's files and say what is damaged"),
     "web": ("chatapp.commands.web", "serve a help desk to browsers"),
 }
-"""First words that begin a command line of their own; the module whose `app` reads the rest of it, and what it does."""
+"""First words that begin a command line of their own; the module whose `app` reads the rest of it,
+and what it does."""

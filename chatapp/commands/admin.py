@@ -28,7 +28,9 @@ Mail = Annotated[list[str] | None, typer.Argument(metavar="[purge NAME]")]
 Lines = Annotated[str, typer.Option("--count", metavar="N", help="How many lines, the newest.")]
 BanFor = Annotated[
     str | None,
-    typer.Option("--for", metavar="SPAN", help="How long it holds, such as 2h, 7d; without it for good."),
+    typer.Option(
+        "--for", metavar="SPAN", help="How long it holds, such as 2h, 7d; without it for good."
+    ),
 ]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="What the banned are told.")]
 Ban = Annotated[str, typer.Argument(metavar="KEY|NAME|ADDRESS|NETWORK")]
@@ -38,7 +40,8 @@ KickFor = Annotated[
     str, typer.Option("--for", metavar="SPAN", help="How long they stay out, such as 30s, 5m, 2h.")
 ]
 StopIn = Annotated[
-    str | None, typer.Option("--in", metavar="SPAN", help="When to stop, such as 10m; without it at once.")
+    str | None,
+    typer.Option("--in", metavar="SPAN", help="When to stop, such as 10m; without it at once."),
 ]
 Cancel = Annotated[bool, typer.Option("--cancel", help="Cancel the planned stop.")]
 
@@ -114,7 +117,8 @@ def rooms(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
 
 @app.command("mail", epilog=_EPILOG)
 def mail(words: Mail = None, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
-    """List the mailboxes with waiting letters, which nobody here can read, or delete what waits for somebody."""
+    """List the mailboxes with waiting letters, which nobody here can read, or delete what waits for
+    somebody."""
     from chatapp.registry.rules.admin.messages import PurgeMail, ShowMail
 
     match words or []:
@@ -123,7 +127,9 @@ def mail(words: Mail = None, port: Port = None, data: Data = None, as_json: AsJs
         case ["purge", *rest]:
             (name,) = counted(rest, "mail purge", ("name",))
             done = f"the letters for {quoted(name)} are deleted"
-            return show_answer(folder_of_registry(data, port), PurgeMail(name), as_json=as_json, done=done)
+            return show_answer(
+                folder_of_registry(data, port), PurgeMail(name), as_json=as_json, done=done
+            )
         case [other, *_]:
             raise Misuse(f'mail: unknown action "{quoted(other)}": mail, or mail purge <name>')
     raise AssertionError
@@ -131,8 +137,14 @@ def mail(words: Mail = None, port: Port = None, data: Data = None, as_json: AsJs
 
 @app.command("room", epilog=_EPILOG)
 def room(words: Room, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
-    """Close a room and delete its lines, put somebody out of it, or set its topic (an empty text clears it)."""
-    from chatapp.registry.rules.admin.messages import AdminRequest, CloseRoom, KickFromRoom, SetRoomTopic
+    """Close a room and delete its lines, put somebody out of it, or set its topic (an empty text
+    clears it)."""
+    from chatapp.registry.rules.admin.messages import (
+        AdminRequest,
+        CloseRoom,
+        KickFromRoom,
+        SetRoomTopic,
+    )
     from chatapp.wire.limits import TOPIC_MAX
 
     request: AdminRequest
@@ -146,10 +158,14 @@ def room(words: Room, port: Port = None, data: Data = None, as_json: AsJson = Fa
         case ["topic", of, *text]:
             topic = " ".join(text)
             if len(topic) > TOPIC_MAX:
-                raise Misuse(f"room topic: {len(topic):,} characters are too many; at most {TOPIC_MAX:,}")
+                raise Misuse(
+                    f"room topic: {len(topic):,} characters are too many; at most {TOPIC_MAX:,}"
+                )
             request, done = SetRoomTopic(of, topic), f"the topic of {quoted(of)} is set"
         case _:
-            what = f'unknown action "{quoted(words[0])}"' if words[0] != "topic" else "missing: <room>"
+            what = (
+                f'unknown action "{quoted(words[0])}"' if words[0] != "topic" else "missing: <room>"
+            )
             raise Misuse(
                 f"room: {what}: room close <room>, room kick <room> <name>, or room topic <room> <text>"
             )
@@ -173,7 +189,9 @@ def erase(name: Name, port: Port = None, data: Data = None, as_json: AsJson = Fa
 
 
 @app.command("log", epilog=_EPILOG)
-def log(count: Lines = _LOG_SHOWN, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
+def log(
+    count: Lines = _LOG_SHOWN, port: Port = None, data: Data = None, as_json: AsJson = False
+) -> int:
     """Show who has asked the registry for what: the newest lines of admin.log in its folder."""
     from chatapp.registry.rules.admin.messages import LOG_SHOWN_MAX, ShowLog
 
@@ -192,7 +210,9 @@ def log_level(level: Level, port: Port = None, data: Data = None, as_json: AsJso
     if found is None:
         raise Misuse(f'log-level: "{quoted(level)}" is not one of {", ".join(LOG_LEVELS)}')
     done = f"the registry logs from {found} on"
-    return show_answer(folder_of_registry(data, port), SetLogLevel(found), as_json=as_json, done=done)
+    return show_answer(
+        folder_of_registry(data, port), SetLogLevel(found), as_json=as_json, done=done
+    )
 
 
 @app.command("queue")
@@ -213,7 +233,11 @@ def stats(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
 
 @app.command("kick", epilog=_EPILOG)
 def kick(
-    name: Name, span: KickFor = _KICK_FOR, port: Port = None, data: Data = None, as_json: AsJson = False
+    name: Name,
+    span: KickFor = _KICK_FOR,
+    port: Port = None,
+    data: Data = None,
+    as_json: AsJson = False,
 ) -> int:
     """Disconnect somebody, and keep them out for a while."""
     from chatapp.registry.rules.admin.messages import KICK_SPAN_MAX, KickPerson
@@ -237,7 +261,9 @@ def ban(
     from chatapp.wire.limits import EXCLUSION_TEXT_MAX
 
     if len(reason) > EXCLUSION_TEXT_MAX:
-        raise Misuse(f"--reason: {len(reason):,} characters are too many; at most {EXCLUSION_TEXT_MAX:,}")
+        raise Misuse(
+            f"--reason: {len(reason):,} characters are too many; at most {EXCLUSION_TEXT_MAX:,}"
+        )
     seconds = 0 if span is None else seconds_of(span, "--for", most=BAN_SPAN_MAX)
     done = f"{quoted(what)} is banned" + (f" for {span}" if span else "")
     request = AddBan(what, seconds, reason)
@@ -267,7 +293,9 @@ def announce(text: Words, port: Port = None, data: Data = None, as_json: AsJson 
     from chatapp.registry.rules.admin.messages import Announce
 
     request = Announce(_joined(text, "announce"))
-    return show_answer(folder_of_registry(data, port), request, as_json=as_json, done="everybody is told")
+    return show_answer(
+        folder_of_registry(data, port), request, as_json=as_json, done="everybody is told"
+    )
 
 
 @app.command("release", epilog=_EPILOG)
@@ -276,7 +304,9 @@ def release(name: Name, port: Port = None, data: Data = None, as_json: AsJson = 
     from chatapp.registry.rules.admin.messages import ReleaseName
 
     done = f"The name {quoted(name)} is free now"
-    return show_answer(folder_of_registry(data, port), ReleaseName(name), as_json=as_json, done=done)
+    return show_answer(
+        folder_of_registry(data, port), ReleaseName(name), as_json=as_json, done=done
+    )
 
 
 @app.command("reload", epilog=_EPILOG)
@@ -297,7 +327,12 @@ def stop(
     as_json: AsJson = False,
 ) -> int:
     """Stop the registry, at once or at a planned time that everybody is told."""
-    from chatapp.registry.rules.admin.messages import STOP_SPAN_MAX, AdminRequest, CancelStop, StopRegistry
+    from chatapp.registry.rules.admin.messages import (
+        STOP_SPAN_MAX,
+        AdminRequest,
+        CancelStop,
+        StopRegistry,
+    )
 
     if cancel and (reason or within):
         raise Misuse("stop: --cancel goes without a time and a reason")
@@ -308,7 +343,10 @@ def stop(
         request, done = CancelStop(), "the planned stop is cancelled, and everybody is told"
     elif within:
         span = seconds_of(within, "--in", most=STOP_SPAN_MAX)
-        request, done = StopRegistry(span, _joined(reason or [], "stop")), f"the registry stops in {within}"
+        request, done = (
+            StopRegistry(span, _joined(reason or [], "stop")),
+            f"the registry stops in {within}",
+        )
     else:
         request, done = StopRegistry(), "the registry stops"
     return show_answer(folder_of_registry(data, port), request, as_json=as_json, done=done)

@@ -43,7 +43,8 @@ def folder_of_registry(data: str | None, port: str | None) -> Path:
 
 
 def key_of_registry(folder: Path) -> bytes | None:
-    """Return a registry's identity key. None, and a line on standard error, if it cannot be read."""
+    """Return a registry's identity key. None, and a line on standard error, if it cannot be
+    read."""
     from chatapp.registry.program.admin.client import AdminRequestFailed, key_of
 
     try:
@@ -54,7 +55,8 @@ def key_of_registry(folder: Path) -> bytes | None:
 
 
 def answer_to(folder: Path, request: "AdminRequest") -> "AdminAnswer | None":
-    """Return the registry's answer. None, and a line on standard error, if it refuses or does not answer."""
+    """Return the registry's answer. None, and a line on standard error, if it refuses or does not
+    answer."""
     from chatapp.registry.program.admin.client import AdminRequestFailed, ask
     from chatapp.registry.program.admin.texts import refusal_text
     from chatapp.registry.rules.admin.messages import AdminRefused
@@ -70,9 +72,11 @@ def answer_to(folder: Path, request: "AdminRequest") -> "AdminAnswer | None":
     return answer
 
 
-def show_answer(folder: Path, request: "AdminRequest", *, as_json: bool = False, done: str = "") -> int:
-    """Ask a registry and print its answer. Return the exit status. `done`: the line for an answer that says no more than
-    that the request was done."""
+def show_answer(
+    folder: Path, request: "AdminRequest", *, as_json: bool = False, done: str = ""
+) -> int:
+    """Ask a registry and print its answer. Return the exit status. `done`: the line for an answer
+    that says no more than that the request was done."""
     answer = answer_to(folder, request)
     if answer is None:
         return FAILED

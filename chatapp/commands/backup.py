@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 Folder: TypeAlias = Annotated[str, typer.Argument(metavar="DIR")]
 Keep: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="N", help="Make the backup in a new folder in DIR, and keep the newest N of them."),
+    typer.Option(
+        metavar="N", help="Make the backup in a new folder in DIR, and keep the newest N of them."
+    ),
 ]
 
 KEEP_MAX: Final = 1_000
@@ -49,8 +51,8 @@ def backup(
 
 
 def _made(registry: Path, target: Path, keep: int | None) -> "BackupMade | None":
-    """Make a backup, and return what was copied. None, and a line on standard error, if it was not made. Raises
-    BackupFailed."""
+    """Make a backup, and return what was copied. None, and a line on standard error, if it was not
+    made. Raises BackupFailed."""
     from chatapp.registry.rules.admin.messages import BackupMade, MakeBackup
     from chatapp.registry.store.backup import BackupFailed, read_manifest
     from chatapp.registry.store.rotation import next_in, note_backup, prune

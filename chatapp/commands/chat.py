@@ -1,4 +1,5 @@
-"""`ChatApp` without a command: the options of a registry, a peer and a visitor, and which of them go together."""
+"""`ChatApp` without a command: the options of a registry, a peer and a visitor, and which of them
+go together."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
@@ -24,7 +25,9 @@ DAEMON_USAGE: Final = "ChatApp daemon <name> [<server-ip> <server-port> [<client
 DESK_USAGE: Final = "ChatApp --desk <server-ip> <server-port>"
 WEB_USAGE: Final = "ChatApp web <server-ip> <server-port>"
 ADMIN_USAGE: Final = "A registry on this machine: ChatApp admin --help"
-ACCESS_USAGE: Final = "Access: ChatApp invite [--count N]; ChatApp names list; ChatApp names release <name>"
+ACCESS_USAGE: Final = (
+    "Access: ChatApp invite [--count N]; ChatApp names list; ChatApp names release <name>"
+)
 EXPORT_USAGE: Final = "ChatApp export <name> [--format txt|jsonl] [--data DIR]"
 
 _ROOM_HELP: Final = "Peer: enter this room at the start."
@@ -43,16 +46,21 @@ _REGION_HELP: Final = "Registry: the country of the help desk's phone numbers, s
 _LOG_FORMAT_HELP: Final = "Registry: how to log, text or json (one object a line)."
 _LOG_FILE_HELP: Final = "Registry: log to this file; SIGHUP reopens it."
 _METRICS_HELP: Final = (
-    "Registry: serve metrics and health checks by HTTP, such as 127.0.0.1:9464 (a port alone: 127.0.0.1)."
+    "Registry: serve metrics and health checks by HTTP, such as 127.0.0.1:9464 "
+    "(a port alone: 127.0.0.1)."
 )
 _METRICS_HOST_HELP: Final = (
-    "Registry: a name under which metrics are asked for, beside localhost and IP addresses (repeatable)."
+    "Registry: a name under which metrics are asked for, beside localhost and IP addresses "
+    "(repeatable)."
 )
 _NO_ANNOUNCE_HELP: Final = "Registry: do not announce it on the local network."
 _INVITE_HELP: Final = "Registry: newcomers need a join code."
-_ALLOW_HELP: Final = "Registry: a file of keys, one a line; newcomers with other keys need a join code."
+_ALLOW_HELP: Final = (
+    "Registry: a file of keys, one a line; newcomers with other keys need a join code."
+)
 _GATEWAY_HELP: Final = (
-    "Registry: the key of a web gateway (ChatApp web), whose visitors have limits of their own (repeatable)."
+    "Registry: the key of a web gateway (ChatApp web), whose visitors have limits of their own "
+    "(repeatable)."
 )
 _ALSO_HELP: Final = (
     "Registry: its other servers, such as a:5000,b:5001; peers go there when this one is away."
@@ -88,9 +96,15 @@ def _show_version(asked: bool) -> None:
 
 def _first_words(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Complete the name of a command, which stands before everything else."""
-    if context.params.get("words") or any(context.params.get(mode) for mode in ("server", "client", "desk")):
+    if context.params.get("words") or any(
+        context.params.get(mode) for mode in ("server", "client", "desk")
+    ):
         return []
-    return [(command, about) for command, (_, about) in COMMANDS.items() if command.startswith(incomplete)]
+    return [
+        (command, about)
+        for command, (_, about) in COMMANDS.items()
+        if command.startswith(incomplete)
+    ]
 
 
 @app.command(
@@ -112,23 +126,35 @@ def chat(
             autocompletion=_first_words,
         ),
     ] = None,
-    server: Annotated[bool, typer.Option("-s", "--server", help="Run the registry on <port>.")] = False,
+    server: Annotated[
+        bool, typer.Option("-s", "--server", help="Run the registry on <port>.")
+    ] = False,
     client: Annotated[
         bool,
-        typer.Option("-c", "--client", help="Chat as a peer, by default at the server of the last time."),
+        typer.Option(
+            "-c", "--client", help="Chat as a peer, by default at the server of the last time."
+        ),
     ] = False,
-    desk: Annotated[bool, typer.Option("--desk", help="Visit the help desk of a registry.")] = False,
+    desk: Annotated[
+        bool, typer.Option("--desk", help="Visit the help desk of a registry.")
+    ] = False,
     data: Data = None,
     log_level: Annotated[
         LogLevel | None, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP, show_default="warning")
     ] = None,
     config: Annotated[
         str | None,
-        typer.Option(metavar="FILE", envvar=CONFIG_VARIABLE, help="Registry: its configuration file (TOML)."),
+        typer.Option(
+            metavar="FILE", envvar=CONFIG_VARIABLE, help="Registry: its configuration file (TOML)."
+        ),
     ] = None,
-    operator: Annotated[list[str] | None, typer.Option(metavar="NAME|KEY", help=_OPERATOR_HELP)] = None,
+    operator: Annotated[
+        list[str] | None, typer.Option(metavar="NAME|KEY", help=_OPERATOR_HELP)
+    ] = None,
     region: Annotated[str | None, typer.Option(metavar="CC", help=_REGION_HELP)] = None,
-    queue: Annotated[str | None, typer.Option(metavar="NAME", help="Visitor: the queue to join.")] = None,
+    queue: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Visitor: the queue to join.")
+    ] = None,
     lang: Annotated[str | None, typer.Option(metavar="LANGUAGE", help=_LANG_HELP)] = None,
     plain: Annotated[bool, typer.Option("--plain", help=_PLAIN_HELP)] = False,
     full: Annotated[bool, typer.Option("--full", help=_FULL_HELP)] = False,
@@ -141,33 +167,45 @@ def chat(
     ] = False,
     room: Annotated[str | None, typer.Option(metavar="ROOM", help=_ROOM_HELP)] = None,
     ack_timeout: Annotated[
-        str | None, typer.Option("--ack-timeout", metavar="SECONDS", help=_of("Peer", ACK_TIMEOUT_HELP))
+        str | None,
+        typer.Option("--ack-timeout", metavar="SECONDS", help=_of("Peer", ACK_TIMEOUT_HELP)),
     ] = None,
     code: Annotated[str | None, typer.Option(metavar="CODE", help=_of("Peer", CODE_HELP))] = None,
     host: Annotated[str | None, typer.Option(metavar="HOST", help=_HOST_HELP)] = None,
     port: Annotated[str | None, typer.Option(metavar="PORT", help=_PORT_HELP)] = None,
     registry_key: Annotated[
-        str | None, typer.Option("--registry-key", metavar="KEY", help=_of("Peer, visitor", KEY_HELP))
+        str | None,
+        typer.Option("--registry-key", metavar="KEY", help=_of("Peer, visitor", KEY_HELP)),
     ] = None,
     no_announce: Annotated[bool, typer.Option("--no-announce", help=_NO_ANNOUNCE_HELP)] = False,
     log_format: Annotated[str | None, typer.Option(metavar="FORMAT", help=_LOG_FORMAT_HELP)] = None,
     log_file: Annotated[str | None, typer.Option(metavar="FILE", help=_LOG_FILE_HELP)] = None,
-    metrics: Annotated[str | None, typer.Option(metavar="[ADDRESS:]PORT", help=_METRICS_HELP)] = None,
-    metrics_host: Annotated[list[str] | None, typer.Option(metavar="NAME", help=_METRICS_HOST_HELP)] = None,
+    metrics: Annotated[
+        str | None, typer.Option(metavar="[ADDRESS:]PORT", help=_METRICS_HELP)
+    ] = None,
+    metrics_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help=_METRICS_HOST_HELP)
+    ] = None,
     invite_only: Annotated[bool, typer.Option("--invite-only", help=_INVITE_HELP)] = False,
     allow: Annotated[str | None, typer.Option(metavar="FILE", help=_ALLOW_HELP)] = None,
     ban: Annotated[str | None, typer.Option(metavar="FILE", help=_BAN_HELP)] = None,
     also: Annotated[str | None, typer.Option(metavar="SERVERS", help=_ALSO_HELP)] = None,
     gateway: Annotated[list[str] | None, typer.Option(metavar="KEY", help=_GATEWAY_HELP)] = None,
     cluster: Annotated[str | None, typer.Option(metavar="URL,...", help=_CLUSTER_HELP)] = None,
-    cluster_name: Annotated[str | None, typer.Option(metavar="NAME", help=_CLUSTER_NAME_HELP)] = None,
+    cluster_name: Annotated[
+        str | None, typer.Option(metavar="NAME", help=_CLUSTER_NAME_HELP)
+    ] = None,
     cluster_key: Annotated[str | None, typer.Option(metavar="FILE", help=_CLUSTER_KEY_HELP)] = None,
-    cluster_credentials: Annotated[str | None, typer.Option(metavar="FILE", help=_CREDENTIALS_HELP)] = None,
+    cluster_credentials: Annotated[
+        str | None, typer.Option(metavar="FILE", help=_CREDENTIALS_HELP)
+    ] = None,
     _version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> int:
-    """Chat for people who share a network: a registry introduces them, then they talk directly to each other."""
+    """Chat for people who share a network: a registry introduces them, then they talk directly to
+    each other."""
     words = words or []
     check_options(words)
     # `ChatApp` alone, or with nothing but a server, asks for what it needs.
@@ -191,7 +229,9 @@ def chat(
         "--cluster-key": cluster_key,
         "--cluster-credentials": cluster_credentials,
     }
-    _check_fit({"--operator": operator, "--region": region, **access}, is_fit=server, who=_REGISTRY_HAS)
+    _check_fit(
+        {"--operator": operator, "--region": region, **access}, is_fit=server, who=_REGISTRY_HAS
+    )
     _check_fit(
         {"--queue": queue, "--lang": lang is not None},
         is_fit=desk,
@@ -213,7 +253,9 @@ def chat(
         who="only a peer (-c) and a visitor (--desk) have this option",
     )
     _check_fit(
-        {"--stay": stay}, is_fit=client or desk or is_alone, who="a registry (-s) always keeps running"
+        {"--stay": stay},
+        is_fit=client or desk or is_alone,
+        who="a registry (-s) always keeps running",
     )
     if server:
         decided: dict[str, object] = {
@@ -234,7 +276,9 @@ def chat(
             "cluster_key": cluster_key,
             "cluster_credentials": cluster_credentials,
         }
-        return serve(words, config, decided, {"allow": allow, "ban": ban}, port=port, quiet=bool(quiet))
+        return serve(
+            words, config, decided, {"allow": allow, "ban": ban}, port=port, quiet=bool(quiet)
+        )
     level = log_level.value if log_level else DEFAULT_LOG_LEVEL
     if desk:
         return visit(
@@ -252,7 +296,11 @@ def chat(
         )
     announced_key = None
     if is_alone:
-        given = None if host is None or port is None else servers_from(host, parse_port(port, "server-port"))
+        given = (
+            None
+            if host is None or port is None
+            else servers_from(host, parse_port(port, "server-port"))
+        )
         chosen = ask_all(folder_from(data) or default_home(), servers=given, room=room)
         words, room = [chosen.name], chosen.room
         host, port = servers_text(chosen.server.servers), str(chosen.server.servers[0].port)
@@ -294,7 +342,9 @@ def _check_mode(words: Sequence[str], *, server: bool, client: bool, desk: bool)
 def _face(*, full: bool, line: bool, plain: bool) -> Face | None:
     """Return the face that the options choose, None for none."""
     asked = [
-        face for face, is_asked in ((Face.FULL, full), (Face.LINE, line), (Face.PLAIN, plain)) if is_asked
+        face
+        for face, is_asked in ((Face.FULL, full), (Face.LINE, line), (Face.PLAIN, plain))
+        if is_asked
     ]
     if len(asked) > 1:
         raise Misuse(f"use either --{asked[0].value} or --{asked[1].value}")

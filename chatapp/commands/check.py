@@ -27,18 +27,22 @@ def check(
     file: Annotated[
         str | None,
         typer.Option(
-            "--config", metavar="FILE", envvar="CHATAPP_CONFIG", help="The registry's configuration file."
+            "--config",
+            metavar="FILE",
+            envvar="CHATAPP_CONFIG",
+            help="The registry's configuration file.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Look at a registry's settings, port, disk and clock, and at the servers of its cluster and their certificates."""
+    """Look at a registry's settings, port, disk and clock, and at the servers of its cluster and
+    their certificates."""
     from chatapp.registry.program.settings import Misconfigured, cluster_of, configure
 
     try:
         settings = configure(Path(file) if file else None, environment=os.environ).settings
-    except Misconfigured as wrong:
-        raise Misuse(str(wrong)) from None
+    except Misconfigured as error:
+        raise Misuse(str(error)) from None
     from chatapp.registry.program.app import folder_of
     from chatapp.registry.program.checks import checks
 

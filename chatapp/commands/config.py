@@ -12,16 +12,23 @@ from chatapp.validation import Misuse
 app: Final = command_line()
 
 
-@app.command("config", epilog="Exit status: 0 fine, 2 misused or a wrong setting.", context_settings=HELP)
+@app.command(
+    "config", epilog="Exit status: 0 fine, 2 misused or a wrong setting.", context_settings=HELP
+)
 def config(
     check: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Only test this file, and say in one line whether it is fine."),
+        typer.Option(
+            metavar="FILE", help="Only test this file, and say in one line whether it is fine."
+        ),
     ] = None,
     file: Annotated[
         str | None,
         typer.Option(
-            "--config", metavar="FILE", envvar="CHATAPP_CONFIG", help="The registry's configuration file."
+            "--config",
+            metavar="FILE",
+            envvar="CHATAPP_CONFIG",
+            help="The registry's configuration file.",
         ),
     ] = None,
 ) -> int:
@@ -35,6 +42,6 @@ def config(
         else:
             for line in shown(configure(Path(file) if file else None, environment=os.environ)):
                 typer.echo(line)
-    except Misconfigured as wrong:
-        raise Misuse(str(wrong)) from None
+    except Misconfigured as error:
+        raise Misuse(str(error)) from None
     return 0

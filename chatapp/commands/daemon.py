@@ -4,7 +4,16 @@ from typing import Annotated, Final
 
 import typer
 
-from chatapp.options import ACK_TIMEOUT_HELP, CONTEXT, QUIET, Code, Data, Logging, RegistryKey, command_line
+from chatapp.options import (
+    ACK_TIMEOUT_HELP,
+    CONTEXT,
+    QUIET,
+    Code,
+    Data,
+    Logging,
+    RegistryKey,
+    command_line,
+)
 from chatapp.starting import talk
 from chatapp.validation import check_options
 
@@ -26,13 +35,16 @@ def daemon(
     ] = None,
     data: Data = None,
     log_level: Logging = QUIET,
-    room: Annotated[str | None, typer.Option(metavar="ROOM", help="Enter this room at the start.")] = None,
+    room: Annotated[
+        str | None, typer.Option(metavar="ROOM", help="Enter this room at the start.")
+    ] = None,
     ack_timeout: Annotated[
         str | None, typer.Option("--ack-timeout", metavar="SECONDS", help=ACK_TIMEOUT_HELP)
     ] = None,
     code: Code = None,
     host: Annotated[
-        str | None, typer.Option(metavar="HOST", help="The server's address, instead of the argument.")
+        str | None,
+        typer.Option(metavar="HOST", help="The server's address, instead of the argument."),
     ] = None,
     port: Annotated[
         str | None, typer.Option(metavar="PORT", help="The server's port, instead of the argument.")

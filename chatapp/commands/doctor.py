@@ -1,4 +1,5 @@
-"""`ChatApp doctor`: the arguments for finding out why something does not work; `peer.faces.line.doctor` finds out."""
+"""`ChatApp doctor`: the arguments for finding out why something does not work;
+`peer.faces.line.doctor` finds out."""
 
 from typing import Annotated, Final
 
@@ -14,20 +15,26 @@ app: Final = command_line()
 
 
 @app.command(
-    "doctor", epilog="Exit status: 0 all is well, 1 problem found, 2 misused.", context_settings=CONTEXT
+    "doctor",
+    epilog="Exit status: 0 all is well, 1 problem found, 2 misused.",
+    context_settings=CONTEXT,
 )
 def doctor(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SERVER-IP SERVER-PORT]", help="By default the server of the last start."),
+        typer.Argument(
+            metavar="[SERVER-IP SERVER-PORT]", help="By default the server of the last start."
+        ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Your name; by default that of the last start.")
+        str | None,
+        typer.Option(metavar="NAME", help="Your name; by default that of the last start."),
     ] = None,
     data: Data = None,
     log_level: Logging = QUIET,
 ) -> int:
-    """Check the connection to a server, your name and your disk, and say what to do about each problem."""
+    """Check the connection to a server, your name and your disk, and say what to do about each
+    problem."""
     words = words or []
     check_options(words)
     folder = folder_from(data)
@@ -48,4 +55,6 @@ def doctor(
     is_known_there = start is not None and not set(start.servers).isdisjoint(servers)
     from chatapp.peer.faces.line.doctor import run
 
-    return run(servers=servers, name=me if is_known_there else None, home=home, log_level=log_level.value)
+    return run(
+        servers=servers, name=me if is_known_there else None, home=home, log_level=log_level.value
+    )

@@ -26,10 +26,13 @@ app: Final = command_line()
 )
 def export(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name that you used with -c.")],
-    form: Annotated[Format, typer.Option("--format", help="Lines of text, or JSON objects.")] = Format.TXT,
+    form: Annotated[
+        Format, typer.Option("--format", help="Lines of text, or JSON objects.")
+    ] = Format.TXT,
     data: Data = None,
 ) -> int:
-    """Write the whole history of a name to standard output, oldest first. Its peer may be running."""
+    """Write the whole history of a name to standard output, oldest first. Its peer may be
+    running."""
     me, folder = name_from(name), folder_from(data)
     from chatapp.wire.folders import default_home
 
@@ -41,7 +44,8 @@ def export(
 
 
 def _written(lines: Iterable[str], path: Path) -> int:
-    """Write lines to standard output until they end or the reader closes it. Returns the exit status."""
+    """Write lines to standard output until they end or the reader closes it. Returns the exit
+    status."""
     import sqlite3
 
     out = sys.stdout

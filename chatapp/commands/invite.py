@@ -5,7 +5,15 @@ from typing import Annotated, Final
 
 import typer
 
-from chatapp.commands.asking import FAILED, AsJson, Data, Port, answer_to, folder_of_registry, key_of_registry
+from chatapp.commands.asking import (
+    FAILED,
+    AsJson,
+    Data,
+    Port,
+    answer_to,
+    folder_of_registry,
+    key_of_registry,
+)
 from chatapp.options import HELP, command_line
 from chatapp.validation import whole_number_from
 from chatapp.wire.limits import INVITES_MAX
@@ -16,7 +24,9 @@ app: Final = command_line()
 
 
 @app.command("invite", epilog="Exit status: 0 made, 1 not made, 2 misused.", context_settings=HELP)
-def invite(count: Count = "1", port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
+def invite(
+    count: Count = "1", port: Port = None, data: Data = None, as_json: AsJson = False
+) -> int:
     """Print new join codes, one a line: each lets one newcomer in, within 7 days."""
     number = whole_number_from(count, "--count", least=1, most=INVITES_MAX)
     folder = folder_of_registry(data, port)

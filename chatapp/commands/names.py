@@ -19,7 +19,9 @@ def _actions(context: typer.Context, incomplete: str) -> list[str]:
     return [action for action in ("list", "release") if action.startswith(incomplete)]
 
 
-@app.command("names", epilog="Exit status: 0 done, 1 not done, 2 misused.", context_settings=CONTEXT)
+@app.command(
+    "names", epilog="Exit status: 0 done, 1 not done, 2 misused.", context_settings=CONTEXT
+)
 def names(
     words: Annotated[
         list[str] | None, typer.Argument(metavar="list | release NAME", autocompletion=_actions)
@@ -28,7 +30,8 @@ def names(
     data: Data = None,
     as_json: AsJson = False,
 ) -> int:
-    """List every name with the fingerprint of its key, or release the name of somebody who is away."""
+    """List every name with the fingerprint of its key, or release the name of somebody who is
+    away."""
     words = words or []
     check_options(words)
     from chatapp.registry.rules.admin.messages import ListNames, ReleaseName
@@ -40,7 +43,9 @@ def names(
         case ["release", *rest]:
             (name,) = counted(rest, "names release", ("name",))
             done = f"The name {quoted(name)} is free now"
-            return show_answer(folder_of_registry(data, port), ReleaseName(name), as_json=as_json, done=done)
+            return show_answer(
+                folder_of_registry(data, port), ReleaseName(name), as_json=as_json, done=done
+            )
         case _:
             what = f'unknown action "{quoted(words[0])}"' if words else "choose one"
             raise Misuse(f"names: {what}: names list, or names release <name>")

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from chatapp.registry.store.backup import Manifest
 
 Replace = Annotated[
-    bool, typer.Option("--replace", help="Move the present files aside instead of refusing to restore.")
+    bool,
+    typer.Option("--replace", help="Move the present files aside instead of refusing to restore."),
 ]
 
 app: Final = command_line()
@@ -25,7 +26,8 @@ app: Final = command_line()
 
 @app.command("restore", epilog="Exit status: 0 done, 1 not done, 2 misused.", context_settings=HELP)
 def restore(folder: Folder, port: Port = None, data: Data = None, replace: Replace = False) -> int:
-    """Put a backup back. The registry must not run. Whatever was said since then is still with those who said it."""
+    """Put a backup back. The registry must not run. Whatever was said since then is still with
+    those who said it."""
     wanted = None if port is None else parse_port(port, "--port")
     source, home = path_from(folder), folder_from(data)
     from chatapp.registry.program.admin.client import AdminRequestFailed
@@ -49,7 +51,8 @@ def restore(folder: Folder, port: Port = None, data: Data = None, replace: Repla
 
 
 def _restore(source: Path, manifest: "Manifest", target: Path, *, replace: bool) -> None:
-    """Put a backup back, instead of the files that are there. Raises BackupFailed, AdminRequestFailed, Misuse."""
+    """Put a backup back, instead of the files that are there. Raises BackupFailed,
+    AdminRequestFailed, Misuse."""
     from chatapp.registry.program.admin.client import held
     from chatapp.registry.store.backup import put_back
 
@@ -58,7 +61,9 @@ def _restore(source: Path, manifest: "Manifest", target: Path, *, replace: bool)
         return
     with held(target):
         if _key_of(target) not in (None, manifest.key):
-            raise Misuse(f"{target} belongs to another registry than the backup: move it away first")
+            raise Misuse(
+                f"{target} belongs to another registry than the backup: move it away first"
+            )
         if not replace:
             raise Misuse(f"{target} has files of this registry: --replace moves them aside")
         aside = target.with_name(f"{target.name}.before-{time.strftime('%Y%m%d-%H%M%S')}")
@@ -67,7 +72,8 @@ def _restore(source: Path, manifest: "Manifest", target: Path, *, replace: bool)
 
 
 def _key_of(folder: Path) -> str | None:
-    """Return a registry's key; None if its file is missing or damaged, which may be the reason to restore it."""
+    """Return a registry's key; None if its file is missing or damaged, which may be the reason to
+    restore it."""
     from chatapp.registry.program.admin.client import AdminRequestFailed, key_of
 
     try:

@@ -22,7 +22,8 @@ from chatapp.wire.address import parse_port, parse_servers
 
 _ARGUMENTS: Final = ("name", "server-ip", "server-port", "to", "text")
 _SHORT: Final = ("name", "to", "text")
-"""The arguments without a server: the one where the program of this name runs, or of its last start."""
+"""The arguments without a server: the one where the program of this name runs, or of its last
+start."""
 
 app: Final = command_line()
 
@@ -44,7 +45,9 @@ def send(
     log_level: Logging = QUIET,
     code: Code = None,
     registry_key: RegistryKey = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the receipt as one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the receipt as one JSON object.")
+    ] = False,
 ) -> int:
     """Send one message to one person, wait for its outcome, and leave."""
     words = words or []
@@ -62,7 +65,9 @@ def send(
     if not text.strip():
         raise Misuse("text: the message is empty")
     usage = "send {name} <server-ip> <server-port> <to> <text>"
-    found = remembered_server(me, folder, usage=usage) if servers is None else found_servers(servers)
+    found = (
+        remembered_server(me, folder, usage=usage) if servers is None else found_servers(servers)
+    )
     from chatapp.peer.faces.line.send import run
 
     said = None if text == "-" else os.fsencode(text).decode("utf-8", "replace")

@@ -1,5 +1,5 @@
-"""`ChatApp stats`: the figures of a help desk, asked for by an operator over the network (`peer.faces.line.stats`), or by
-the administrator on the registry's own machine."""
+"""`ChatApp stats`: the figures of a help desk, asked for by an operator over the network
+(`peer.faces.line.stats`), or by the administrator on the registry's own machine."""
 
 import os
 from typing import Annotated, Final
@@ -25,12 +25,16 @@ _ARGUMENTS: Final = ("server-ip", "server-port")
 app: Final = command_line()
 
 
-@app.command("stats", epilog="Exit status: 0 shown, 1 not available, 2 misused.", context_settings=CONTEXT)
+@app.command(
+    "stats", epilog="Exit status: 0 shown, 1 not available, 2 misused.", context_settings=CONTEXT
+)
 def stats(
     words: Annotated[list[str] | None, typer.Argument(metavar="SERVER-IP SERVER-PORT")] = None,
     operator: Annotated[
         str | None,
-        typer.Option("--as", metavar="NAME", help="An operator of the desk whose peer is not running."),
+        typer.Option(
+            "--as", metavar="NAME", help="An operator of the desk whose peer is not running."
+        ),
     ] = None,
     queue: Annotated[
         str | None, typer.Option(metavar="NAME", help="The queue; by default the first one.")
@@ -39,7 +43,9 @@ def stats(
     log_level: Logging = QUIET,
     code: Code = None,
     registry_key: RegistryKey = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; times in seconds.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object; times in seconds.")
+    ] = False,
 ) -> int:
     """Show how many visitors a help desk has served today, and how long they waited.
 

@@ -13,22 +13,30 @@ if TYPE_CHECKING:
     from chatapp.registry.rules.admin.messages import AdminAnswer
 
 Backup = Annotated[
-    str | None, typer.Argument(metavar="[DIR]", help="A backup, instead of the registry's own files.")
+    str | None,
+    typer.Argument(metavar="[DIR]", help="A backup, instead of the registry's own files."),
 ]
 
 app: Final = command_line()
 
 
 @app.command(
-    "verify", epilog="Exit status: 0 all sound, 1 damaged or not read, 2 misused.", context_settings=HELP
+    "verify",
+    epilog="Exit status: 0 all sound, 1 damaged or not read, 2 misused.",
+    context_settings=HELP,
 )
-def verify(folder: Backup = None, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
-    """Read everything that a registry keeps, or a backup, and say what is damaged. It changes nothing."""
+def verify(
+    folder: Backup = None, port: Port = None, data: Data = None, as_json: AsJson = False
+) -> int:
+    """Read everything that a registry keeps, or a backup, and say what is damaged. It changes
+    nothing."""
     from chatapp.registry.program.admin.texts import lines_of
     from chatapp.registry.rules.admin.messages import FilesVerified, VerifyFiles
 
     is_own = folder is None
-    answer = answer_to(folder_of_registry(data, port), VerifyFiles()) if is_own else _read(folder or "")
+    answer = (
+        answer_to(folder_of_registry(data, port), VerifyFiles()) if is_own else _read(folder or "")
+    )
     if not isinstance(answer, FilesVerified):
         return FAILED
     if as_json:

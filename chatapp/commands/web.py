@@ -46,7 +46,9 @@ def web(
     words: Annotated[list[str] | None, typer.Argument(metavar="SERVER-IP SERVER-PORT")] = None,
     as_: Annotated[
         str | None,
-        typer.Option("--as", metavar="NAME", help="Serve the page of this operator, for this machine alone."),
+        typer.Option(
+            "--as", metavar="NAME", help="Serve the page of this operator, for this machine alone."
+        ),
     ] = None,
     listen: Annotated[
         str | None,
@@ -72,13 +74,15 @@ def web(
         ),
     ] = None,
     queue: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The queue to join; by default the first one.")
+        str | None,
+        typer.Option(metavar="NAME", help="The queue to join; by default the first one."),
     ] = None,
     title: Annotated[
         str | None, typer.Option(metavar="TEXT", help="The name of the desk on its pages.")
     ] = None,
     lang: Annotated[
-        str | None, typer.Option(metavar="LANGUAGE", help="en or hi, for browsers that ask for neither.")
+        str | None,
+        typer.Option(metavar="LANGUAGE", help="en or hi, for browsers that ask for neither."),
     ] = None,
     data: Data = None,
     log_level: Logging = QUIET,
@@ -91,11 +95,19 @@ def web(
     server, server_port = counted(words, "web", _ARGUMENTS)
     there = parse_port(server_port, "server-port")
     if as_ is not None:
-        of_visitors = {"--proxy": proxy, "--host": host, "--queue": queue, "--title": title, "--lang": lang}
+        of_visitors = {
+            "--proxy": proxy,
+            "--host": host,
+            "--queue": queue,
+            "--title": title,
+            "--lang": lang,
+        }
         for option, value in of_visitors.items():
             if value:
                 raise Misuse(f"{option}: {_OF_VISITORS}")
-        return _serve_operator(as_, server, there, listen or _LISTEN_AS, code, data, log_level, registry_key)
+        return _serve_operator(
+            as_, server, there, listen or _LISTEN_AS, code, data, log_level, registry_key
+        )
     if code is not None:
         raise Misuse("--code: only an operator (--as) has a join code")
     listen_at = listening_from(listen or _LISTEN, "--listen")
@@ -158,7 +170,8 @@ def _serve_operator(
 
 
 def _lacks(missing: ModuleNotFoundError) -> int:
-    """Say which extra is not installed; raise the error again if it is about something else. Returns the exit status."""
+    """Say which extra is not installed; raise the error again if it is about something else.
+    Returns the exit status."""
     if missing.name is None or missing.name.partition(".")[0] not in _LIBRARIES:
         raise missing
     print(f"ChatApp: web {needs_extra('web')}", file=sys.stderr)

@@ -1,4 +1,5 @@
-"""Virtual time for an event loop of asyncio: a span in which nothing happens takes no time at all."""
+"""Virtual time for an event loop of asyncio: a span in which nothing happens takes no time at
+all."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +10,8 @@ from chatapp.testing.errors import TownMisused
 Result = TypeVar("Result")
 
 BEGIN: Final = 1_000.0
-"""The loop's time when a town begins. It is always the same, so that sums of times are rounded in the same way."""
+"""The loop's time when a town begins. It is always the same, so that sums of times are rounded in
+the same way."""
 
 PASS_SPAN: Final = 1e-6
 """Seconds that one pass of the loop takes. So even a task that never sleeps lets time go on."""
@@ -20,9 +22,9 @@ _REPLACED: Final = ("time", "run_in_executor")
 class VirtualClock:
     """Takes the place of the clock of the running event loop, from `start` to `stop`.
 
-    When every task waits, the clock goes forward to the next timer at once. Timers that were set before `start` or are left
-    at `stop` keep the span that is left. Work for threads is done at once, in the loop's own thread, so that its end does
-    not depend on the machine."""
+    When every task waits, the clock goes forward to the next timer at once. Timers that were set
+    before `start` or are left at `stop` keep the span that is left. Work for threads is done at
+    once, in the loop's own thread, so that its end does not depend on the machine."""
 
     def __init__(self) -> None:
         """Raises TownMisused for an event loop whose clock cannot be replaced."""
@@ -30,7 +32,9 @@ class VirtualClock:
         self._selector: Any = getattr(self._loop, "_selector", None)
         if self._selector is None or not hasattr(self._loop, "_scheduled"):
             kind = f"{type(self._loop).__module__}.{type(self._loop).__name__}"
-            raise TownMisused(f"virtual time needs an event loop of asyncio itself (asyncio.run), not {kind}")
+            raise TownMisused(
+                f"virtual time needs an event loop of asyncio itself (asyncio.run), not {kind}"
+            )
         if "time" in vars(self._loop):
             raise TownMisused("a town is open in this event loop already")
         self._now = BEGIN
@@ -56,8 +60,9 @@ class VirtualClock:
         return self._now
 
     def _pass(self, timeout: float | None) -> Any:
-        """Stand in for `select`: return what sockets and pipes have, and let time pass instead of waiting. Without a timer
-        only a socket, a pipe or a signal can wake the loop, so it waits for that."""
+        """Stand in for `select`: return what sockets and pipes have, and let time pass instead of
+        waiting. Without a timer only a socket, a pipe or a signal can wake the loop, so it waits
+        for that."""
         if self._is_over:
             self._restore()
             return self._selector.select(0.0)

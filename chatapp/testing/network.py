@@ -1,4 +1,5 @@
-"""A simulated network: datagrams that may be lost, late or doubled, connections that resend, and hosts cut off from others.
+"""A simulated network: datagrams that may be lost, late or doubled, connections that resend, and
+hosts cut off from others.
 
 One `random.Random` decides everything, and the event loop's clock is the only clock.
 """
@@ -25,7 +26,8 @@ RESEND_AFTER: Final = 0.2
 RESEND_AFTER_MOST: Final = 5.0
 
 CONNECT_TRIES: Final = 6
-"""Attempts to reach the other host, after 1, 2, 4 ... seconds, until a connection counts as failed."""
+"""Attempts to reach the other host, after 1, 2, 4 ... seconds, until a connection counts as
+failed."""
 
 WINDOW: Final = 256 * 1024
 """Bytes that an end which does not read holds; further ones stay with the sender."""
@@ -73,8 +75,8 @@ class Network:
         return frozenset((one, other)) in self._cut
 
     def kill(self, host: str) -> None:
-        """End what the program on a host has on the network, as the system does when a program is killed. The program
-        itself is not told."""
+        """End what the program on a host has on the network, as the system does when a program is
+        killed. The program itself is not told."""
         for table in (self._endpoints, self._listeners):
             for address in [one for one in table if one.host == host]:
                 del table[address]
@@ -211,11 +213,15 @@ class SimulatedListener:
 
 
 class Connection:
-    """A TCP connection: bytes arrive whole and in order, however often they must be sent, or the connection breaks."""
+    """A TCP connection: bytes arrive whole and in order, however often they must be sent, or the
+    connection breaks."""
 
     def __init__(self, network: Network, addresses: tuple[Address, Address]) -> None:
         self._network = network
-        self.ends: Final = (End(self, addresses[0], addresses[1]), End(self, addresses[1], addresses[0]))
+        self.ends: Final = (
+            End(self, addresses[0], addresses[1]),
+            End(self, addresses[1], addresses[0]),
+        )
         self._paths: Final = (Path(network, *self.ends), Path(network, *reversed(self.ends)))
 
     def begin(self, protocols: tuple[asyncio.Protocol, asyncio.Protocol]) -> None:
@@ -349,7 +355,8 @@ class Path:
         self._try()
 
     def finish(self, *, is_reset: bool = False) -> None:
-        """Let the other end learn that this one is closed: after all bytes, or at once and without them."""
+        """Let the other end learn that this one is closed: after all bytes, or at once and without
+        them."""
         if is_reset:
             self._unsent.clear()
         error = ConnectionResetError() if is_reset else None
@@ -372,7 +379,9 @@ class Path:
         self._lost_since, self._resend_after = None, RESEND_AFTER
         arrival = now + self._network.delay()
         if self._under_way:
-            arrival = max(arrival, self._under_way[-1] + GAP)  # timers of one time ring in any order
+            arrival = max(
+                arrival, self._under_way[-1] + GAP
+            )  # timers of one time ring in any order
         data, last = bytes(self._unsent), self._last
         self._unsent.clear()
         self._last = None

@@ -1,4 +1,5 @@
-"""A town: a registry and people, each on a simulated machine, in one event loop and in virtual time."""
+"""A town: a registry and people, each on a simulated machine, in one event loop and in virtual
+time."""
 
 import asyncio
 import contextlib
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Final, Self, TypeVar
 
 from chatapp.bot import Bot
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.sdk.client import Peer
 from chatapp.registry.program.app import Registry
@@ -23,7 +24,7 @@ from chatapp.wire.aio.machine import Machine, MakeLink
 from chatapp.wire.names import name_key, peer_name
 from chatapp.wire.storage.disk import Disk
 
-Kind = TypeVar("Kind", bound=happened.Event | happened.Said)
+Kind = TypeVar("Kind", bound=events.Event | events.Said)
 
 PORT: Final = 5_000
 """The port of the registry."""
@@ -76,8 +77,8 @@ class TownMachine:
 
     @contextlib.contextmanager
     def killing(self) -> Iterator[None]:
-        """Kill the program that runs here. Inside, it is closed as usual, but nobody hears of it, and the files are put back
-        to what they are now."""
+        """Kill the program that runs here. Inside, it is closed as usual, but nobody hears of it,
+        and the files are put back to what they are now."""
         self._network.kill(self.host)
         copy = self.folder.with_name(f"{self.folder.name}.copy")
         shutil.copytree(self.folder, copy)
@@ -112,7 +113,11 @@ class TownRegistry:
             raise TownMisused("the registry runs already")
         place = self.place
         registry = Registry(
-            PORT, place.folder, say=lambda line: None, machine=place.machine, takes_admin_requests=False
+            PORT,
+            place.folder,
+            say=lambda line: None,
+            machine=place.machine,
+            takes_admin_requests=False,
         )
         await registry.start()
         self._running, self.fingerprint = registry, registry.fingerprint
@@ -122,8 +127,8 @@ class TownRegistry:
         await self._taken().stop()
 
     async def kill(self) -> None:
-        """End as by `kill -9`: nobody is told, and the disk keeps what was written. Raises TownMisused if it does not
-        run."""
+        """End as by `kill -9`: nobody is told, and the disk keeps what was written. Raises
+        TownMisused if it does not run."""
         running = self._taken()
         with self.place.killing():
             await running.stop()
@@ -138,18 +143,20 @@ class TownRegistry:
 class Town:
     """A registry and people on a simulated network, in virtual time.
 
-    While a town is open, its event loop has a virtual clock: `asyncio.sleep`, `asyncio.timeout` and the programs of the town
-    count virtual seconds, and waiting costs nothing. The peers are those of the SDK, on the product's own drivers and files;
-    only sockets, clocks, threads and chance are simulated. The same seed gives the same run."""
+    While a town is open, its event loop has a virtual clock: `asyncio.sleep`, `asyncio.timeout` and
+    the programs of the town count virtual seconds, and waiting costs nothing. The peers are those
+    of the SDK, on the product's own drivers and files; only sockets, clocks, threads and chance are
+    simulated. The same seed gives the same run."""
 
     def __init__(self, seed: int = 0) -> None:
-        """`seed`: decides all chance, such as which datagrams get lost and what keys are made of."""
+        """`seed`: decides all chance, such as which datagrams get lost and what keys are made
+        of."""
         self._rng = random.Random(seed)
         self._undo: contextlib.AsyncExitStack | None = None
         self._is_open = False
         self._places: dict[str, TownMachine] = {}
         self._peers: dict[Peer, TownMachine] = {}
-        self._mail: dict[Peer, deque[happened.Line]] = {}
+        self._mail: dict[Peer, deque[events.Line]] = {}
         """Lines of mail that `event` has not looked at."""
         self._bots: list[asyncio.Task[None]] = []
 
@@ -163,7 +170,9 @@ class Town:
             self._clock = VirtualClock()
             self._clock.start()
             undo.push_async_callback(self._clock.stop)
-            self._folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="chatapp-town-")))
+            self._folder = Path(
+                undo.enter_context(tempfile.TemporaryDirectory(prefix="chatapp-town-"))
+            )
             self._network = Network(self._new_rng())
             self._registry = TownRegistry(self._place("registry of the town"))
             await self._registry.start()
@@ -199,16 +208,24 @@ class Town:
         return self._registry
 
     async def peer(self, name: str, *, folder: str = "", room: str | None = None) -> Peer:
-        """Start a program for a person, and return it half a second after it is ready (`Peer.ready`), so that the others
-        have heard of it. A person who comes again has the same machine and folder as before. `folder`: the name of another
-        folder, and so of somebody else, on a machine of its own. `room`: the room to enter. Raises TownMisused if the person
-        is here, and whatever `Peer` raises."""
+        """Start a program for a person, and return it half a second after it is ready
+        (`Peer.ready`), so that the others have heard of it. A person who comes again has the same
+        machine and folder as before. `folder`: the name of another folder, and so of somebody else,
+        on a machine of its own. `room`: the room to enter. Raises TownMisused if the person is
+        here, and whatever `Peer` raises."""
         self._require_open()
         label = f"folder {folder}" if folder else f"person {name_key(peer_name(name))}"
         place = self._place(label)
-        if any(held is place and peer.state is not PeerState.CLOSED for peer, held in self._peers.items()):
-            raise TownMisused(f"{folder or name} is in the town already; `folder` makes it somebody else")
-        peer = Peer(name, self._registry.address, home=place.folder, room=room, machine=place.machine)
+        if any(
+            held is place and peer.state is not PeerState.CLOSED
+            for peer, held in self._peers.items()
+        ):
+            raise TownMisused(
+                f"{folder or name} is in the town already; `folder` makes it somebody else"
+            )
+        peer = Peer(
+            name, self._registry.address, home=place.folder, room=room, machine=place.machine
+        )
         async with contextlib.AsyncExitStack() as undo:
             await undo.enter_async_context(peer)
             undo.pop_all()
@@ -217,15 +234,16 @@ class Town:
         return peer
 
     async def bot(self, bot: Bot, name: str, *, room: str | None = None) -> Peer:
-        """Start a bot under a name and return its peer, as `peer` does. It runs until the peer or the town is closed; an
-        error that ends it before is raised when the town is closed. Raises TownMisused, and whatever `Peer` raises."""
+        """Start a bot under a name and return its peer, as `peer` does. It runs until the peer or
+        the town is closed; an error that ends it before is raised when the town is closed. Raises
+        TownMisused, and whatever `Peer` raises."""
         peer = await self.peer(name, room=room)
         self._bots.append(asyncio.create_task(bot.serve(peer)))
         return peer
 
     async def kill(self, peer: Peer) -> None:
-        """End a peer as by `kill -9`: nobody is told, and the disk keeps what was written. `restart` brings it back. Raises
-        TownMisused if it is not open."""
+        """End a peer as by `kill -9`: nobody is told, and the disk keeps what was written.
+        `restart` brings it back. Raises TownMisused if it is not open."""
         place = self._place_of(peer)
         if peer.state is PeerState.CLOSED:
             raise TownMisused(f"{peer.name} is not open")
@@ -234,8 +252,8 @@ class Town:
             await peer.close(within=0.0)
 
     async def restart(self, peer: Peer) -> None:
-        """Start a peer again with its folder, after closing it if it is open, and wait as `peer` does. Raises
-        TownMisused, and whatever `Peer.open` and `Peer.ready` raise."""
+        """Start a peer again with its folder, after closing it if it is open, and wait as `peer`
+        does. Raises TownMisused, and whatever `Peer.open` and `Peer.ready` raise."""
         self._place_of(peer)
         self._mail.pop(peer, None)
         await peer.close()
@@ -244,9 +262,10 @@ class Town:
         await asyncio.sleep(HEARD_AFTER)
 
     async def event(self, peer: Peer, kind: type[Kind], *, within: float = WITHIN) -> Kind:
-        """Return the next event of this kind, such as `events.DirectReceived`; a line of `MailReturned` is one, too. It and
-        what happened before it count as shown, and are not returned any more. Raises TimeoutError if there is none within so
-        many seconds, or the peer is closed; AlreadyRead while a loop of yours reads the peer's events."""
+        """Return the next event of this kind, such as `events.DirectReceived`; a line of
+        `MailReturned` is one, too. It and what happened before it count as shown, and are not
+        returned any more. Raises TimeoutError if there is none within so many seconds, or the peer
+        is closed; AlreadyRead while a loop of yours reads the peer's events."""
         self._place_of(peer)
         if (found := self._in_mail(peer, kind)) is not None:
             return found
@@ -256,7 +275,7 @@ class Town:
                     if isinstance(event, kind):
                         peer.events_shown([event])
                         return event
-                    if isinstance(event, happened.MailReturned):
+                    if isinstance(event, events.MailReturned):
                         self._mail.setdefault(peer, deque()).extend(event.lines)
                         if (found := self._in_mail(peer, kind)) is not None:
                             return found
@@ -265,7 +284,8 @@ class Town:
         raise TimeoutError(f"{peer.name} saw no {kind.__name__} until it was closed")
 
     def _in_mail(self, peer: Peer, kind: type[Kind]) -> Kind | None:
-        """Return the next line of this kind in mail that was returned, and forget those before it."""
+        """Return the next line of this kind in mail that was returned, and forget those before
+        it."""
         lines = self._mail.get(peer, deque())
         while lines:
             line = lines.popleft()
@@ -292,8 +312,8 @@ class Town:
     # --- the network
 
     def lose(self, share: float) -> None:
-        """Lose this share of all datagrams from now on, from 0 to 1. Connections send again what they lose. Raises
-        TownMisused."""
+        """Lose this share of all datagrams from now on, from 0 to 1. Connections send again what
+        they lose. Raises TownMisused."""
         self._weather.loss = _share(share, "loss")
 
     def double(self, share: float) -> None:
@@ -301,20 +321,24 @@ class Town:
         self._weather.doubled = _share(share, "doubling")
 
     def delay(self, least: float, most: float | None = None) -> None:
-        """Let everything be under way for `least` to `most` seconds; without `most`, for exactly `least`. Datagrams may
-        overtake each other. Raises TownMisused."""
+        """Let everything be under way for `least` to `most` seconds; without `most`, for exactly
+        `least`. Datagrams may overtake each other. Raises TownMisused."""
         most = least if most is None else most
         weather = self._weather
         if not 0.0 <= least <= most:
-            raise TownMisused(f"a delay is from 0 s on, and the least first, not {least} to {most} s")
+            raise TownMisused(
+                f"a delay is from 0 s on, and the least first, not {least} to {most} s"
+            )
         weather.delay_least, weather.delay_most = least, most
 
     def partition(self, one: "Peer | TownRegistry", other: "Peer | TownRegistry") -> None:
-        """Let nothing pass between two people, or a person and `town.registry`, until `heal`. Raises TownMisused."""
+        """Let nothing pass between two people, or a person and `town.registry`, until `heal`.
+        Raises TownMisused."""
         self._network.cut(self._place_of(one).host, self._place_of(other).host)
 
     def heal(self) -> None:
-        """Let everything pass between all again, without loss, doubles and long delays. Raises TownMisused."""
+        """Let everything pass between all again, without loss, doubles and long delays. Raises
+        TownMisused."""
         self._require_open()
         self._network.heal()
 
@@ -344,7 +368,9 @@ class Town:
             return self._registry.place
         if isinstance(owner, Peer) and owner in self._peers:
             return self._peers[owner]
-        raise TownMisused(f"{owner!r} is not of this town: use what `town.peer` returned, or `town.registry`")
+        raise TownMisused(
+            f"{owner!r} is not of this town: use what `town.peer` returned, or `town.registry`"
+        )
 
 
 def _share(share: float, what: str) -> float:

@@ -1,11 +1,12 @@
-"""Play a cluster: three nats-servers, three registries, three people, and what goes wrong in between.
+"""Play a cluster: three nats-servers, three registries, three people, and what goes wrong in
+between.
 
 python -m examples.cluster [--stay]
 
-The people are at different nodes and talk with each other. The play kills the node that keeps the state together with the
-server that leads the stream, kills a node that only serves, freezes a node and stops one, and checks each step. The exit
-status is 0, or 1 at the first step that goes wrong. With --stay it starts servers and registries only, says what to type,
-and runs until Ctrl-C.
+The people are at different nodes and talk with each other. The play kills the node that keeps the
+state together with the server that leads the stream, kills a node that only serves, freezes a node
+and stops one, and checks each step. The exit status is 0, or 1 at the first step that goes wrong.
+With --stay it starts servers and registries only, says what to type, and runs until Ctrl-C.
 """
 
 import asyncio
@@ -42,8 +43,14 @@ class Nodes:
         """The one that keeps the state."""
 
     async def start(self, index: int) -> None:
-        """Start a registry, and wait until it serves beside the one that keeps the state, if there is one."""
-        options = ["--cluster", self._servers.urls, "--cluster-key", str(self._stage.folder / "cluster.key")]
+        """Start a registry, and wait until it serves beside the one that keeps the state, if there
+        is one."""
+        options = [
+            "--cluster",
+            self._servers.urls,
+            "--cluster-key",
+            str(self._stage.folder / "cluster.key"),
+        ]
         monitors = ",".join(server.monitor for server in self._servers.servers)
         is_first = not self.running
         self.running[index] = await self._stage.start(
@@ -70,7 +77,8 @@ class Nodes:
         await node.ends(-signal.SIGKILL)
 
     async def see_keeper(self, among: Iterable[int]) -> None:
-        """Wait until one of these registries keeps the state, and the others serve beside it. Raises StepFailed."""
+        """Wait until one of these registries keeps the state, and the others serve beside it.
+        Raises StepFailed."""
         waiting = {asyncio.create_task(self.running[one].sees(KEEPS_STATE)): one for one in among}
         done, late = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for task in late:
@@ -87,7 +95,8 @@ class Nodes:
         return [index for index in self.running if index != self.keeper]
 
     async def person(self, name: str, at: int) -> Actor:
-        """Start a peer that is told of one node only, and wait until it is registered. It learns of the others."""
+        """Start a peer that is told of one node only, and wait until it is registered. It learns of
+        the others."""
         port = self._home.setdefault(name, str(next(self._stage.ports)))
         person = await self._stage.start(name, "-c", name, HOST, str(self.ports[at]), port)
         await person.sees(WELCOME)
@@ -97,12 +106,16 @@ class Nodes:
 async def perform(play: Play, stage: Stage, servers: NatsCluster) -> None:
     """Play all scenes in order."""
     nodes = Nodes(stage, servers)
-    play.scene("1. Three servers and three nodes; the first node keeps the state, the others serve beside it")
+    play.scene(
+        "1. Three servers and three nodes; the first node keeps the state, the others serve beside it"
+    )
     servers.start()
     await nodes.start_all()
 
     play.scene("2. Alice, Bob and Carol are at different nodes, and talk: directly and in a room")
-    alice, bob, carol = [await nodes.person(name, at) for at, name in enumerate(("alice", "bob", "carol"))]
+    alice, bob, carol = [
+        await nodes.person(name, at) for at, name in enumerate(("alice", "bob", "carol"))
+    ]
     await alice.types("send bob Hello from another node")
     await bob.sees("alice: Hello from another node")
     for person in (alice, carol):
@@ -117,7 +130,9 @@ async def perform(play: Play, stage: Stage, servers: NatsCluster) -> None:
     await alice.types("/dm bob Lunch at noon?")
     await alice.sees(SAVED)
 
-    play.scene("4. The node that keeps the state and the server that leads the stream are killed at once")
+    play.scene(
+        "4. The node that keeps the state and the server that leads the stream are killed at once"
+    )
     leader = servers.leader_of(JOURNAL)
     await nodes.kill(nodes.keeper)
     if leader is not None:
@@ -140,14 +155,18 @@ async def perform(play: Play, stage: Stage, servers: NatsCluster) -> None:
     await carol.types("And here?")
     await alice.sees(re.compile(r"carol \(in lab\): .*And here\?"))
 
-    play.scene("6. The node that keeps the state is frozen, and thaws when another one has taken over")
+    play.scene(
+        "6. The node that keeps the state is frozen, and thaws when another one has taken over"
+    )
     frozen = nodes.running[nodes.keeper]
     frozen.send(signal.SIGSTOP)
     await nodes.see_keeper(nodes.others())
     frozen.send(signal.SIGCONT)
     await frozen.sees(LOST, BESIDE)
 
-    play.scene("7. The node that keeps the state is stopped in order; another one takes over at once")
+    play.scene(
+        "7. The node that keeps the state is stopped in order; another one takes over at once"
+    )
     stopping = nodes.running.pop(nodes.keeper)
     stopping.send(signal.SIGTERM)
     await nodes.see_keeper(nodes.running)
@@ -196,7 +215,10 @@ async def main() -> int:
         print(f"\nFAILED: {failure}", flush=True)
         return 1
     except TimeoutError as late:
-        print(f"\nFAILED: {str(late) or f'the play was not over after {PLAY_WITHIN:.0f} s'}", flush=True)
+        print(
+            f"\nFAILED: {str(late) or f'the play was not over after {PLAY_WITHIN:.0f} s'}",
+            flush=True,
+        )
         return 1
     except asyncio.CancelledError:
         return 0 if stays else 1

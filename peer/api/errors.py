@@ -1,4 +1,5 @@
-"""The exceptions of the SDK, besides those of `wire.errors`. Each carries its facts; `str()` of each is one clear line.
+"""The exceptions of the SDK, besides those of `wire.errors`. Each carries its facts; `str()` of
+each is one clear line.
 
 ChatAppError
 +-- NotOpen               the peer is not open
@@ -74,14 +75,13 @@ class NotRunning(ChatAppError):
 
     def __str__(self) -> str:
         if self.reason:
-            return (
-                f'the program of "{quoted(self.name)}" that runs here cannot be used: {quoted(self.reason)}'
-            )
+            return f'the program of "{quoted(self.name)}" that runs here cannot be used: {quoted(self.reason)}'
         return f'no program of "{quoted(self.name)}" runs here'
 
 
 class NotResponding(ChatAppError):
-    """The program of this user that runs under this name does not answer: it is stopped, or too busy."""
+    """The program of this user that runs under this name does not answer: it is stopped, or too
+    busy."""
 
     def __init__(self, name: str, process: int = 0) -> None:
         """`process`: its number; 0 if it is not known."""
@@ -134,7 +134,8 @@ class NotAdmitted(NotLetIn):
 
 
 class OtherRegistry(NotLetIn):
-    """Another registry answers at this address than the one that we know. Both are given by their fingerprints."""
+    """Another registry answers at this address than the one that we know. Both are given by their
+    fingerprints."""
 
     def __init__(self, expected: str, got: str) -> None:
         super().__init__(expected, got)

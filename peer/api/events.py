@@ -1,7 +1,9 @@
-"""Events: what happens at a node that a user or a program should know of, as one closed union, grouped by topic.
+"""Events: what happens at a node that a user or a program should know of, as one closed union,
+grouped by topic.
 
-Faces word them (`peer.words`). Programs match the classes and the enums; the enums' values are explanations, not texts.
-Each class has its name as its tag. `chatapp.events` is the public name of this module.
+Faces word them (`peer.words`). Programs match the classes and the enums; the enums' values are
+explanations, not texts. Each class has its name as its tag. `chatapp.events` is the public name of
+this module.
 """
 
 import enum
@@ -23,7 +25,8 @@ class DutyChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class ClientCame(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """We serve this visitor from now on. It has the visitor's form, and the note of an earlier operator."""
+    """We serve this visitor from now on. It has the visitor's form, and the note of an earlier
+    operator."""
 
     visit: int
     """The number of the visit, by which requests name the visitor."""
@@ -81,7 +84,8 @@ class ClientMoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class ClientSaid(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A line of the visit, by the visitor or an earlier operator. Call `operator.lines_shown` when it was shown."""
+    """A line of the visit, by the visitor or an earlier operator. Call `operator.lines_shown` when
+    it was shown."""
 
     sender: str
     text: str
@@ -161,7 +165,8 @@ class HeldInput(enum.Enum):
 
 
 class HeldBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What we typed was not carried out, because it may have been meant for another visitor than our present one."""
+    """What we typed was not carried out, because it may have been meant for another visitor than
+    our present one."""
 
     what: HeldInput
     former: str
@@ -175,13 +180,15 @@ class HeldBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class NothingSaid(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The session was not ended: our visitor has said nothing in it. The same request once more ends it."""
+    """The session was not ended: our visitor has said nothing in it. The same request once more
+    ends it."""
 
     name: str
 
 
 class NumberMoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A number of the waiting room was ambiguous: our own commands gave it to another visitor than the list shows."""
+    """A number of the waiting room was ambiguous: our own commands gave it to another visitor than
+    the list shows."""
 
     position: int
     was: str
@@ -268,7 +275,8 @@ class PastSession(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PastSessions(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The answer to `.past`: the oldest first. `total`: how many there are of the name, or of all."""
+    """The answer to `.past`: the oldest first. `total`: how many there are of the name, or of
+    all."""
 
     sessions: tuple[PastSession, ...]
     total: int
@@ -319,13 +327,14 @@ class PeopleListed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class TableChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Rows of our table changed: names, addresses, keys, who is online. `PersonCame` and `PersonAway` tell the latter by
-    name."""
+    """Rows of our table changed: names, addresses, keys, who is online. `PersonCame` and
+    `PersonAway` tell the latter by name."""
 
 
 class PersonCame(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Somebody is online who was not. Told from the moment on at which we have the registry's table, also of those who came
-    while our link was down; before that, `people()` says who is online.
+    """Somebody is online who was not. Told from the moment on at which we have the registry's
+    table, also of those who came while our link was down; before that, `people()` says who is
+    online.
 
     `is_quiet`: faces say nothing, since it was found out afterwards, or we ignore the person."""
 
@@ -342,7 +351,8 @@ class Absence(enum.Enum):
 
 
 class PersonAway(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Somebody who was online is not any more. `is_quiet`, and from when on it is told: as in `PersonCame`."""
+    """Somebody who was online is not any more. `is_quiet`, and from when on it is told: as in
+    `PersonCame`."""
 
     name: str
     how: Absence
@@ -350,7 +360,8 @@ class PersonAway(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class PersonTyping(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A person is writing a message to us. Repeated every few seconds; nothing says that they stopped."""
+    """A person is writing a message to us. Repeated every few seconds; nothing says that they
+    stopped."""
 
     name: str
 
@@ -364,8 +375,8 @@ class Renamed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class KeyChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The registry shows another key for a name than the one we hold, so nothing is sent to that name. `is_again`: it is not
-    the first other key."""
+    """The registry shows another key for a name than the one we hold, so nothing is sent to that
+    name. `is_again`: it is not the first other key."""
 
     name: str
     is_again: bool = False
@@ -378,8 +389,9 @@ class KeyRestored(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class SafetyNumber(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The answer to `/verify`: 60 digits that are the same at both ends unless somebody has swapped a key. `is_verified`:
-    the user has compared this key. `is_changed`: it is not the key that we hold."""
+    """The answer to `/verify`: 60 digits that are the same at both ends unless somebody has swapped
+    a key. `is_verified`: the user has compared this key. `is_changed`: it is not the key that we
+    hold."""
 
     name: str
     digits: str
@@ -403,15 +415,17 @@ class Doubt(enum.Enum):
 
 
 class NotTrusted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Nothing changed: the key shown for a name is not the one that the user means. The name `server` is our registry."""
+    """Nothing changed: the key shown for a name is not the one that the user means. The name
+    `server` is our registry."""
 
     name: str
     why: Doubt
 
 
 class RegistryKey(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The answer to `/verify server`: fingerprints of the key that we hold and of the key that answers in its place, each
-    empty for none. `is_verified`: the user has compared the one that we hold."""
+    """The answer to `/verify server`: fingerprints of the key that we hold and of the key that
+    answers in its place, each empty for none. `is_verified`: the user has compared the one that we
+    hold."""
 
     held: str
     other: str
@@ -454,8 +468,8 @@ SOMEBODY: Final = "somebody unknown"
 
 
 class AuthorDoubt(enum.IntEnum):
-    """Why the author, who signed the message, may not be the person whom the user knows by that name. The numbers are
-    stored on disk."""
+    """Why the author, who signed the message, may not be the person whom the user knows by that
+    name. The numbers are stored on disk."""
 
     NOT_IN_TABLE = 1
     """The author claims the name; the table has no row with that name and key."""
@@ -464,8 +478,8 @@ class AuthorDoubt(enum.IntEnum):
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Somebody said a line to us, to everybody or in our room: what `DirectReceived`, `ChannelReceived` and `RoomReceived`
-    have in common."""
+    """Somebody said a line to us, to everybody or in our room: what `DirectReceived`,
+    `ChannelReceived` and `RoomReceived` have in common."""
 
     id: int
     """The id of the line in our history."""
@@ -487,7 +501,8 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class DirectReceived(Said, frozen=True, kw_only=True):
-    """A message to us alone. `doubt`: why the author may not be `sender`; None for somebody in the table."""
+    """A message to us alone. `doubt`: why the author may not be `sender`; None for somebody in the
+    table."""
 
     doubt: AuthorDoubt | None = None
 
@@ -520,14 +535,16 @@ class MailReturned(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class MailUnreadable(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A piece of sealed mail to us cannot be opened, and never will be. `detail` is for logs and people."""
+    """A piece of sealed mail to us cannot be opened, and never will be. `detail` is for logs and
+    people."""
 
     sender: str
     detail: str
 
 
 class MailHeldBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Mail stays with the registry: it is from more unknown authors than are remembered at a time."""
+    """Mail stays with the registry: it is from more unknown authors than are remembered at a
+    time."""
 
 
 class LineLoss(enum.Enum):
@@ -539,8 +556,8 @@ class LineLoss(enum.Enum):
 
 
 class LineUnreadable(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A line in the log of the channel (`room` is empty) or of a room cannot be read. `detail` is what is wrong with an
-    invalid one, for logs and people."""
+    """A line in the log of the channel (`room` is empty) or of a room cannot be read. `detail` is
+    what is wrong with an invalid one, for logs and people."""
 
     room: str
     sender: str
@@ -599,8 +616,8 @@ class AdmissionRefused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     reason: AdmissionRefusal
     key: str = ""
-    """A fingerprint. NOT_INVITED: of our own key, which the registry may list. CODE_OF_ANOTHER: of the registry that
-    answers, when it is known."""
+    """A fingerprint. NOT_INVITED: of our own key, which the registry may list. CODE_OF_ANOTHER: of
+    the registry that answers, when it is known."""
     seconds: int = 0
     """BANNED, KICKED: for how long, after which we register again; 0 for no end."""
     text: str = ""
@@ -635,7 +652,8 @@ class RenameFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class NameReleased(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """We have given up our name: we are offline, anybody may take it, and our mail is deleted. Our keys stay."""
+    """We have given up our name: we are offline, anybody may take it, and our mail is deleted. Our
+    keys stay."""
 
     name: str
 
@@ -645,9 +663,7 @@ class ReleaseRefusal(enum.Enum):
 
     PENDING = "a change of our name is pending"
     UNREACHABLE = "there is no link to the registry"
-    UNANSWERED = (
-        "the link broke, or the registry did not answer in time; we register again under the same name"
-    )
+    UNANSWERED = "the link broke, or the registry did not answer in time; we register again under the same name"
     KEPT_FOR_OPERATOR = "the registry keeps it for an operator"
     FULL = "too much is asked of the registry for us already"
     NOT_SERVING = "the registry cannot write to its disk"
@@ -698,7 +714,8 @@ class ServerBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class ServerOfAnotherRegistry(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """One of our servers is not our registry: it shows the key with this fingerprint. It is not used."""
+    """One of our servers is not our registry: it shows the key with this fingerprint. It is not
+    used."""
 
     server: Address
     key: str
@@ -713,41 +730,46 @@ class LinkTrouble(enum.Enum):
 
 
 class LinkTroubled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The link to TCP port `port` of the registry has trouble, or not any more, while the registry answers by UDP."""
+    """The link to TCP port `port` of the registry has trouble, or not any more, while the registry
+    answers by UDP."""
 
     port: int
     trouble: LinkTrouble
 
 
 class NoServerAtStart(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The registry did not answer at start. `table_time`: when our copy of the table was saved; None without one."""
+    """The registry did not answer at start. `table_time`: when our copy of the table was saved;
+    None without one."""
 
     table_time: float | None
 
 
 class RegistryMet(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A registry that we did not know has let us in. `key`: its fingerprint. `is_verified`: the user, or a join code, had
-    named it."""
+    """A registry that we did not know has let us in. `key`: its fingerprint. `is_verified`: the
+    user, or a join code, had named it."""
 
     key: str
     is_verified: bool
 
 
 class RegistryRecognized(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """This server is a registry that we know by other addresses; we hold the same people and keys as there."""
+    """This server is a registry that we know by other addresses; we hold the same people and keys
+    as there."""
 
     servers: tuple[str, ...]
 
 
 class RegistryKeyAccepted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A registry with another key than before has let us in, as the user has agreed to. `key`: its fingerprint."""
+    """A registry with another key than before has let us in, as the user has agreed to. `key`: its
+    fingerprint."""
 
     key: str
 
 
 class RegistryKeyChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Another registry answers than the expected one. `expected`, `got`: fingerprints. `is_announced`: only an announcement
-    on the local network said which one to expect; we never met it here."""
+    """Another registry answers than the expected one. `expected`, `got`: fingerprints.
+    `is_announced`: only an announcement on the local network said which one to expect; we never met
+    it here."""
 
     expected: str
     got: str
@@ -783,8 +805,8 @@ RegistryEvent = (
 
 
 class EnteredRoom(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """We entered a room. `members`: the others, by name. `missed`: how many lines from before follow. `topic`: empty for
-    none."""
+    """We entered a room. `members`: the others, by name. `missed`: how many lines from before
+    follow. `topic`: empty for none."""
 
     room: str
     members: tuple[str, ...]
@@ -869,7 +891,8 @@ class NoAnswer(enum.Enum):
 
 
 class RoomsUnknown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The registry did not say which rooms there are. `RoomsKnown` with our own room follows, if we are in one."""
+    """The registry did not say which rooms there are. `RoomsKnown` with our own room follows, if we
+    are in one."""
 
     reason: NoAnswer
 
@@ -882,7 +905,8 @@ class MembersListed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class TopicKnown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The topic of our room: the answer to `/topic`, or `is_change`, somebody has set or cleared it."""
+    """The topic of our room: the answer to `/topic`, or `is_change`, somebody has set or cleared
+    it."""
 
     room: str
     text: str
@@ -962,11 +986,11 @@ class MessageState(enum.IntEnum):
     KEPT = 2
     """In our own outbox; it goes out when a way opens."""
     SAVED = 3
-    """On the registry's disk: sealed in the recipient's mailbox, or in the log of a group. A sealed message is sent directly
-    again ahead of a newer one, to keep the order."""
+    """On the registry's disk: sealed in the recipient's mailbox, or in the log of a group. A sealed
+    message is sent directly again ahead of a newer one, to keep the order."""
     DELIVERED = 4
-    """Decrypted and stored by the recipient's program. A line of a group that the registry has is stored as DELIVERED, too,
-    as nothing more happens to it."""
+    """Decrypted and stored by the recipient's program. A line of a group that the registry has is
+    stored as DELIVERED, too, as nothing more happens to it."""
     REFUSED = 5
     """It will not arrive."""
     EXPIRED = 6
@@ -980,7 +1004,8 @@ class MessageState(enum.IntEnum):
 
 
 class MessageChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A message or line of ours has this state now. It is told once, except that KEPT is told for each `reason`."""
+    """A message or line of ours has this state now. It is told once, except that KEPT is told for
+    each `reason`."""
 
     to: str
     """The recipient's name; empty for the channel; a room's name has its sign."""
@@ -992,7 +1017,8 @@ class MessageChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     through_server: bool = False
     """DELIVERED: whether it went through the registry."""
     was_saved: bool = False
-    """DELIVERED: whether it was SAVED before. Faces say nothing then: they have said that it is saved."""
+    """DELIVERED: whether it was SAVED before. Faces say nothing then: they have said that it is
+    saved."""
     text: str = ""
     """EXPIRED: the text of the message."""
 
@@ -1031,7 +1057,8 @@ class TooLong(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class LinesAbandoned(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """We left a room while `count` lines of ours still waited for the registry: not everybody there gets them."""
+    """We left a room while `count` lines of ours still waited for the registry: not everybody there
+    gets them."""
 
     room: str
     count: int
@@ -1041,16 +1068,16 @@ SentEvent = MessageChanged | Unacknowledged | Addressed | TooLong | LinesAbandon
 
 
 class HistoryMissing(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The history's database was missing or empty, so the history begins again. `found`: how many of the newest lines were
-    in its journal still."""
+    """The history's database was missing or empty, so the history begins again. `found`: how many
+    of the newest lines were in its journal still."""
 
     path: str
     found: int
 
 
 class LinesLost(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The newest `count` lines of the history are gone: its files were damaged. `kept_as`: the name under which the damaged
-    journal is kept; None if it was missing."""
+    """The newest `count` lines of the history are gone: its files were damaged. `kept_as`: the name
+    under which the damaged journal is kept; None if it was missing."""
 
     path: str
     count: int
@@ -1058,33 +1085,35 @@ class LinesLost(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class StorageFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Our own disk takes nothing; messages are not acknowledged until it does. `error`: as the system words it, for people
-    and logs."""
+    """Our own disk takes nothing; messages are not acknowledged until it does. `error`: as the
+    system words it, for people and logs."""
 
     error: str
 
 
 class HistoryBehind(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Messages are stored in the journal, but the history's database cannot be written: it lacks the newest ones until it
-    can. `error`: as SQLite words it, for people and logs."""
+    """Messages are stored in the journal, but the history's database cannot be written: it lacks
+    the newest ones until it can. `error`: as SQLite words it, for people and logs."""
 
     error: str
 
 
 class ReadersBehind(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A reader of these events is so far behind that no more messages are taken until it catches up."""
+    """A reader of these events is so far behind that no more messages are taken until it catches
+    up."""
 
 
 class FolderNotMoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Our folder could not be given our new name; the next start tries again. `error`: as the system words it."""
+    """Our folder could not be given our new name; the next start tries again. `error`: as the
+    system words it."""
 
     name: str
     error: str
 
 
 class EventsMissed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """This program is attached to another one and was so slow that it was not told everything. What was said is in the
-    history."""
+    """This program is attached to another one and was so slow that it was not told everything. What
+    was said is in the history."""
 
 
 class ProgramEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -1098,7 +1127,9 @@ AttachmentEvent = EventsMissed | ProgramEnded
 """The events of a program that is attached to another one."""
 
 
-StorageEvent = HistoryMissing | LinesLost | StorageFailed | HistoryBehind | ReadersBehind | FolderNotMoved
+StorageEvent = (
+    HistoryMissing | LinesLost | StorageFailed | HistoryBehind | ReadersBehind | FolderNotMoved
+)
 
 
 Event = (

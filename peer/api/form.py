@@ -1,4 +1,5 @@
-"""The form that a visitor fills in: which questions, in which order, and after how many wrong answers it ends."""
+"""The form that a visitor fills in: which questions, in which order, and after how many wrong
+answers it ends."""
 
 import enum
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ TRIES: Final = 3
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
-    """A complete form. `number` is in the international format (E.164); `issue` is a number of the menu, from 1."""
+    """A complete form. `number` is in the international format (E.164); `issue` is a number of the
+    menu, from 1."""
 
     name: str
     number: str
@@ -55,7 +57,8 @@ class Interview:
     """One request, question by question."""
 
     def __init__(self, *, region: str, menu: Sequence[str]) -> None:
-        """`region`: where a number without a country code is dialled (ISO 3166). `menu`: the issues to choose from."""
+        """`region`: where a number without a country code is dialled (ISO 3166). `menu`: the issues
+        to choose from."""
         self._region: Final = region
         self.menu: Final = menu
         self._answers: list[str | int] = []
@@ -88,7 +91,8 @@ class Interview:
         self._wrong, self.refusal = 0, None
 
     def answer(self, typed: str) -> bool:
-        """Take an answer to the question; False if it is not acceptable, and `refusal` tells why."""
+        """Take an answer to the question; False if it is not acceptable, and `refusal` tells
+        why."""
         assert self.question is not None, "nothing is asked"
         try:
             self._answers.append(self._checked(self.question, typed))
@@ -117,6 +121,7 @@ class StoredVisit(msgspec.Struct, frozen=True, kw_only=True):
     """The highest position of the visit that was shown."""
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a ticket that no registry would accept: its request would never be answered."""
+        """Raises ValueError for a ticket that no registry would accept: its request would never be
+        answered."""
         if len(self.ticket) not in (0, TICKET_SIZE):
             raise ValueError(f"a ticket has {TICKET_SIZE} bytes")

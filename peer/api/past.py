@@ -4,7 +4,7 @@ import enum
 
 import msgspec
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, person
 from chatapp.peer.api.conversations import room as in_room
 from chatapp.peer.api.events import AuthorDoubt, MessageState
@@ -23,20 +23,23 @@ class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
     """One line of our history, said by us (`outgoing`) or to us."""
 
     id: int
-    """A running number of this history, never given twice: the id of the line's receipt, and of every event about it."""
+    """A running number of this history, never given twice: the id of the line's receipt, and of
+    every event about it."""
     at: float
     """When the line was written, in Unix seconds by its author's clock."""
     kind: LineKind
     sender: str
     doubt: AuthorDoubt | None
-    """Why the author may not be `sender`, if only the message says so: no table has ever shown the author's key."""
+    """Why the author may not be `sender`, if only the message says so: no table has ever shown the
+    author's key."""
     to: str | None
     """The recipient of a direct line."""
     room: str | None
     text: str
     outgoing: bool
     state: MessageState | None
-    """How far our own line got; None for others'. A line of the channel or a room that the registry has is DELIVERED."""
+    """How far our own line got; None for others'. A line of the channel or a room that the registry
+    has is DELIVERED."""
 
     @property
     def conversation(self) -> Conversation:
@@ -44,7 +47,8 @@ class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
         match self.kind:
             case LineKind.DIRECT:
                 return person(
-                    (self.to if self.outgoing else self.sender) or "", is_claimed=self.doubt is not None
+                    (self.to if self.outgoing else self.sender) or "",
+                    is_claimed=self.doubt is not None,
                 )
             case LineKind.CHANNEL:
                 return EVERYBODY
@@ -57,8 +61,8 @@ class ConversationState(msgspec.Struct, frozen=True, kw_only=True):
 
     conversation: Conversation
     unread: int
-    """How many lines of others are newer than what was read; 1,000 for more as well. Lines of people who are ignored do not
-    count."""
+    """How many lines of others are newer than what was read; 1,000 for more as well. Lines of
+    people who are ignored do not count."""
     read: int
     """The id of the line up to which it is read; 0 for nothing."""
     last: HistoryLine | None
@@ -92,6 +96,6 @@ class DeskTalkLine(msgspec.Struct, frozen=True, kw_only=True):
 class DeskTalk(msgspec.Struct, frozen=True, kw_only=True):
     """The visitor whom we serve, and what was said so far, also to earlier operators."""
 
-    client: happened.ClientCame
+    client: events.ClientCame
     """The form and the note as they are now."""
     lines: tuple[DeskTalkLine, ...]

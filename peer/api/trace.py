@@ -1,4 +1,5 @@
-"""The delivery trace of a message of ours: which ways it took, when, and how it ended; and how a trace is stored."""
+"""The delivery trace of a message of ours: which ways it took, when, and how it ended; and how a
+trace is stored."""
 
 import enum
 from collections.abc import Iterable
@@ -9,8 +10,8 @@ import msgspec
 from chatapp.peer.api.events import MessageReason
 
 STEPS_MAX: Final = 64
-"""Steps remembered of one message. A kept message is retried every 30 s while nobody answers; the first steps say what
-happened, and a step that changes the state is always recorded."""
+"""Steps remembered of one message. A kept message is retried every 30 s while nobody answers; the
+first steps say what happened, and a step that changes the state is always recorded."""
 
 
 class TraceEvent(enum.IntEnum):
@@ -23,14 +24,16 @@ class TraceEvent(enum.IntEnum):
     MAILED = 3
     """Sealed as mail for the registry: the direct ways failed, or the recipient is away."""
     KEPT = 4
-    """Waiting in our outbox. `when`: since when the registry is silent; or `reason`: why else no way is open."""
+    """Waiting in our outbox. `when`: since when the registry is silent; or `reason`: why else no
+    way is open."""
     SAVED = 5
     """On the registry's disk; `when`: until when it is kept there."""
     ACKNOWLEDGED = 6
-    """Stored by the recipient. `tries` and `span` belong to the attempt that got through; see also `through_server` and
-    `is_late`."""
+    """Stored by the recipient. `tries` and `span` belong to the attempt that got through; see also
+    `through_server` and `is_late`."""
     ACCEPTED = 7
-    """A line of the channel or of a room is on the registry's disk. `span`: seconds since it was written."""
+    """A line of the channel or of a room is on the registry's disk. `span`: seconds since it was
+    written."""
     REFUSED = 8
     """The message will not arrive: `reason`."""
     EXPIRED = 9
@@ -40,7 +43,8 @@ class TraceEvent(enum.IntEnum):
 
 
 class TraceStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One step. `TraceEvent` says which fields `what` uses. Times are in Unix seconds, spans in seconds."""
+    """One step. `TraceEvent` says which fields `what` uses. Times are in Unix seconds, spans in
+    seconds."""
 
     at: float
     what: TraceEvent
@@ -54,7 +58,8 @@ class TraceStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Raw = tuple[int | str, ...]
-"""A step in memory and on disk: the event, milliseconds since the message was written, and the fields of that event."""
+"""A step in memory and on disk: the event, milliseconds since the message was written, and the
+fields of that event."""
 
 AT_ONCE: Final = 100
 """A message sent within so many milliseconds counts as sent at once."""
@@ -63,9 +68,9 @@ SENT_AT_ONCE: Final[tuple[Raw, ...]] = ((TraceEvent.SENT, 0, 1),)
 """How nearly every trace begins. One shared value, so that it takes no memory for each message."""
 
 Stored = int | bytes | None
-"""A trace on disk: packed steps. Of a message that was sent at once and acknowledged directly at the first try, it is only
-the Unix time of the acknowledgement in milliseconds: messages of one acknowledgement share it, and one statement stores
-them all."""
+"""A trace on disk: packed steps. Of a message that was sent at once and acknowledged directly at
+the first try, it is only the Unix time of the acknowledgement in milliseconds: messages of one
+acknowledgement share it, and one statement stores them all."""
 
 
 class Trailed(Protocol):
@@ -108,7 +113,8 @@ class DeliveryTraces:
             message.steps = (*message.steps, (what, self._since(message, now), *more))
 
     def changed(self, message: Trailed, what: TraceEvent, now: float, *more: int | str) -> bytes:
-        """Record a step that changes the message's state, even in a full trace. Return the trace to store."""
+        """Record a step that changes the message's state, even in a full trace. Return the trace to
+        store."""
         message.steps = message.steps[: STEPS_MAX - 1]
         self.note(message, what, now, *more)
         return packed(message.steps)
@@ -149,7 +155,9 @@ def readable(steps: tuple[Raw, ...], at_ms: int) -> tuple[TraceStep, ...]:
     """Return the steps for people and programs. What is not a valid step is left out."""
     read: list[TraceStep] = []
     for raw in steps:
-        step = _step(raw, at_ms, is_late=any(one.what in (TraceEvent.KEPT, TraceEvent.SAVED) for one in read))
+        step = _step(
+            raw, at_ms, is_late=any(one.what in (TraceEvent.KEPT, TraceEvent.SAVED) for one in read)
+        )
         if step is not None:
             read.append(step)
     return tuple(read)
@@ -159,8 +167,12 @@ def _step(raw: Raw, at_ms: int, *, is_late: bool) -> TraceStep | None:
     match raw:
         case (TraceEvent.SENT, int(after), int(tries)):
             return TraceStep(at=_unix(at_ms, after), what=TraceEvent.SENT, tries=tries)
-        case (TraceEvent.KEPT, int(after), int(), str(reason)) if reason in MessageReason.__members__:
-            return TraceStep(at=_unix(at_ms, after), what=TraceEvent.KEPT, reason=MessageReason[reason])
+        case (TraceEvent.KEPT, int(after), int(), str(reason)) if (
+            reason in MessageReason.__members__
+        ):
+            return TraceStep(
+                at=_unix(at_ms, after), what=TraceEvent.KEPT, reason=MessageReason[reason]
+            )
         case ((TraceEvent.RELAYED | TraceEvent.MAILED | TraceEvent.REDIRECTED) as what, int(after)):
             return TraceStep(at=_unix(at_ms, after), what=TraceEvent(what))
         case ((TraceEvent.KEPT | TraceEvent.SAVED) as what, int(after), int(when)):
@@ -179,7 +191,9 @@ def _step(raw: Raw, at_ms: int, *, is_late: bool) -> TraceStep | None:
         case (TraceEvent.REFUSED | TraceEvent.EXPIRED) as what, int(after), str(reason) if (
             reason in MessageReason.__members__
         ):
-            return TraceStep(at=_unix(at_ms, after), what=TraceEvent(what), reason=MessageReason[reason])
+            return TraceStep(
+                at=_unix(at_ms, after), what=TraceEvent(what), reason=MessageReason[reason]
+            )
     return None
 
 

@@ -19,12 +19,14 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FormWanted(msgspec.Struct, frozen=True, kw_only=True):
-    """The desk is open to us: fill in the form, then `join`. Told again if the desk comes back with another form."""
+    """The desk is open to us: fill in the form, then `join`. Told again if the desk comes back with
+    another form."""
 
     region: str
     menu: tuple[str, ...]
     keep_form: int
-    """Seconds after a session for which operators can look up what we answer here; 0: not at all."""
+    """Seconds after a session for which operators can look up what we answer here; 0: not at
+    all."""
     keep_talk: int
     """The same for what is said; never longer."""
 
@@ -37,7 +39,8 @@ class QueueUnknown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeskClosed(msgspec.Struct, frozen=True, kw_only=True):
-    """Our queue takes no newcomers. `opens_at`: Unix time; 0 if nobody knows. `is_waiting`: we are in the line, and stay."""
+    """Our queue takes no newcomers. `opens_at`: Unix time; 0 if nobody knows. `is_waiting`: we are
+    in the line, and stay."""
 
     text: str
     opens_at: int
@@ -45,7 +48,8 @@ class DeskClosed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GatewayUnknown(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry does not list the gateway through which we come, and counts us with the gateway's address."""
+    """The registry does not list the gateway through which we come, and counts us with the
+    gateway's address."""
 
 
 class Announced(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +64,8 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PositionGone(msgspec.Struct, frozen=True, kw_only=True):
-    """Our position was not kept any longer. `is_joining`: our form joins the end of the line; otherwise a form is wanted."""
+    """Our position was not kept any longer. `is_joining`: our form joins the end of the line;
+    otherwise a form is wanted."""
 
     is_joining: bool
 
@@ -114,18 +119,20 @@ class SentBack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PauseChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """Others are called before us from now on, and our position is kept (`is_paused`), or we are called in turn again."""
+    """Others are called before us from now on, and our position is kept (`is_paused`), or we are
+    called in turn again."""
 
     is_paused: bool
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True):
-    """What we wrote is kept as the description of our issue: the operator reads it with our form."""
+    """What we wrote is kept as the description of our issue: the operator reads it with our
+    form."""
 
 
 class DescriptionRefused(msgspec.Struct, frozen=True, kw_only=True):
-    """What we wrote is not kept: the description would have `size` bytes. `is_line`: the text was a line that would have
-    been added."""
+    """What we wrote is not kept: the description would have `size` bytes. `is_line`: the text was a
+    line that would have been added."""
 
     size: int
     limit: int
@@ -151,7 +158,8 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LineReceived(msgspec.Struct, frozen=True, kw_only=True):
-    """The operator says something. Call `lines_shown(position)` once it is shown. `at`: Unix time."""
+    """The operator says something. Call `lines_shown(position)` once it is shown. `at`: Unix
+    time."""
 
     operator: str
     text: str
@@ -160,9 +168,9 @@ class LineReceived(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EarlierLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line that was said and shown before this program was started, told once more so that the whole conversation can be
-    shown. `operator`: empty for one of ours. Call `lines_shown(position)` once it is shown, or left out on purpose. `at`:
-    Unix time."""
+    """A line that was said and shown before this program was started, told once more so that the
+    whole conversation can be shown. `operator`: empty for one of ours. Call `lines_shown(position)`
+    once it is shown, or left out on purpose. `at`: Unix time."""
 
     operator: str
     text: str
@@ -171,7 +179,8 @@ class EarlierLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LineSettled(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of ours, by what `say` returned, is on the registry's disk and will reach the operator, or it will not."""
+    """A line of ours, by what `say` returned, is on the registry's disk and will reach the
+    operator, or it will not."""
 
     line: int
     is_saved: bool
@@ -188,7 +197,8 @@ class VisitorLineRefused(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VisitEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """The visit is over. `cause`: None when the session was ended while we were away. `may_rate`: we can still `rate` it."""
+    """The visit is over. `cause`: None when the session was ended while we were away. `may_rate`:
+    we can still `rate` it."""
 
     cause: OverCause | None
     may_rate: bool = False
@@ -223,9 +233,9 @@ class FolderFull(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VisitorServerLost(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry does not answer any more, and is being looked for. `keep_place`: for how many seconds our position is
-    kept; None without a position. `is_stopped`: the registry said that it stops: our position is kept until it is back, and
-    for so many seconds after that."""
+    """The registry does not answer any more, and is being looked for. `keep_place`: for how many
+    seconds our position is kept; None without a position. `is_stopped`: the registry said that it
+    stops: our position is kept until it is back, and for so many seconds after that."""
 
     keep_place: int | None
     is_stopped: bool = False
@@ -248,20 +258,23 @@ LinkTroubled = peers.LinkTroubled
 
 
 class TicketNotStored(msgspec.Struct, frozen=True, kw_only=True):
-    """Our ticket cannot be written, and so we cannot join; it is tried again and again. `error`: as the system words it."""
+    """Our ticket cannot be written, and so we cannot join; it is tried again and again. `error`: as
+    the system words it."""
 
     path: str
     error: str
 
 
 class RegistryKeyUnreadable(msgspec.Struct, frozen=True, kw_only=True):
-    """The file with the registry's key holds no key: the next key is trusted as at a first contact."""
+    """The file with the registry's key holds no key: the next key is trusted as at a first
+    contact."""
 
     path: str
 
 
 class TicketDamaged(msgspec.Struct, frozen=True, kw_only=True):
-    """The file with our ticket is damaged, so our position is lost; the file is kept under another name."""
+    """The file with our ticket is damaged, so our position is lost; the file is kept under another
+    name."""
 
     path: str
     kept_as: str

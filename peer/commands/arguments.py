@@ -1,4 +1,5 @@
-"""Rows of the command table: their type, and how the words behind a spelling are cut and checked."""
+"""Rows of the command table: their type, and how the words behind a spelling are cut and
+checked."""
 
 import enum
 from collections.abc import Callable
@@ -37,6 +38,7 @@ class Cut(enum.Enum):
     NOTHING = "nothing may follow"
     WORD = "one word"
     MAYBE_WORD = "one word or nothing"
+    MAYBE_SHOWN = "the word that the usage line shows, or nothing"
     TWO_WORDS = "two words"
     TEXT = "the whole rest, as typed"
     MAYBE_TEXT = "the whole rest or nothing"
@@ -63,7 +65,7 @@ WORDS: Final = Shape("<words>", Cut.TEXT)
 NAME_AND_TEXT: Final = Shape("<name> <text>", Cut.WORD_AND_TEXT)
 NAME_AND_KEY: Final = Shape("<name> <key>", Cut.WORD_AND_MAYBE_TEXT)
 MAYBE_COMMAND: Final = Shape("[command]", Cut.MAYBE_WORD)
-MAYBE_ALL: Final = Shape("[all]", Cut.MAYBE_WORD)
+MAYBE_ALL: Final = Shape("[all]", Cut.MAYBE_SHOWN)
 MAYBE_NUMBER: Final = Shape("[n]", Cut.MAYBE_WORD)
 MAYBE_WHICH: Final = Shape("[id or last]", Cut.MAYBE_WORD)
 
@@ -96,7 +98,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     offline: bool = False
     """Whether the command works after `dereg`."""
     is_drastic: bool = False
-    """Whether it ends or gives up something. Such a command is suggested only for a word that is one letter away."""
+    """Whether it ends or gives up something. Such a command is suggested only for a word that is
+    one letter away."""
 
     @property
     def usages(self) -> tuple[str, ...]:
@@ -149,11 +152,17 @@ def new_name(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, str]
     return read
 
 
-def other_person(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, str], Intent | Mistake]:
+def other_person(
+    to_intent: Callable[[PeerName], Intent],
+) -> Callable[[Context, str], Intent | Mistake]:
     """Return a reader of the name of a person who is not the user."""
 
     def read(context: Context, name: str) -> Intent | Mistake:
-        return Mistake(answers.IS_YOU) if is_same_name(name, context.me) else named(to_intent)(context, name)
+        return (
+            Mistake(answers.IS_YOU)
+            if is_same_name(name, context.me)
+            else named(to_intent)(context, name)
+        )
 
     return read
 
@@ -198,7 +207,8 @@ def verify(context: Context, name: str) -> Intent | Mistake:
 
 
 def trust(context: Context, name: str, digits: str = "") -> Intent | Mistake:
-    """Read the name of another person, or `server`, and the digits of a key, with or without blanks."""
+    """Read the name of another person, or `server`, and the digits of a key, with or without
+    blanks."""
     typed = "".join(digits.split()) or None
     if name.lower() == SERVER:
         return TrustKey(SERVER, typed)
@@ -206,10 +216,13 @@ def trust(context: Context, name: str, digits: str = "") -> Intent | Mistake:
 
 
 def query(context: Context, *words: str) -> Intent | Mistake:
-    """Read the person, or the room, for whom bare lines are from now on; without a name, they are for nobody any more."""
+    """Read the person, or the room, for whom bare lines are from now on; without a name, they are
+    for nobody any more."""
     if not words:
         return OpenQuery()
-    return join(context, words[0]) if words[0].startswith("#") else named(OpenQuery)(context, words[0])
+    return (
+        join(context, words[0]) if words[0].startswith("#") else named(OpenQuery)(context, words[0])
+    )
 
 
 def examine(context: Context, *words: str) -> Intent | Mistake:
@@ -219,8 +232,6 @@ def examine(context: Context, *words: str) -> Intent | Mistake:
 
 def show_people(context: Context, word: str = "") -> Intent | Mistake:
     """Read whether everybody is to be shown."""
-    if word.lower() not in ("", "all"):
-        return Mistake(answers.usage_line(usage("who", MAYBE_ALL)))
     return ShowPeople(is_whole=bool(word))
 
 

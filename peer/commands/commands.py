@@ -106,8 +106,8 @@ from chatapp.wire.messages.desk import (
 )
 from chatapp.wire.names import peer_name
 
-# An operator's command is the request itself. Its reference, and the visit that it concerns, are 0 here: the core
-# fills them in (`peer.core.desk.operator`).
+# An operator's command is the request itself. Its reference, and the visit that it concerns, are 0
+# here: the core fills them in (`peer.core.desk.operator`).
 
 
 def _of_queue(request: Callable[[str], OperatorRequest]) -> Callable[..., Intent | Mistake]:
@@ -121,7 +121,9 @@ def _of_queue(request: Callable[[str], OperatorRequest]) -> Callable[..., Intent
 
 def _drop(context: Context, position: str) -> Intent | Mistake:
     dropped = number(position)
-    return Mistake(answers.not_a_position(position)) if dropped is None else DropVisitor(0, 0, dropped)
+    return (
+        Mistake(answers.not_a_position(position)) if dropped is None else DropVisitor(0, 0, dropped)
+    )
 
 
 def _move(context: Context, position: str, to: str) -> Intent | Mistake:
@@ -141,7 +143,9 @@ def _say(context: Context, text: str) -> Intent | Mistake:
 
 def _close(context: Context, text: str = "") -> Intent | Mistake:
     too_long = len(text) > DESK_CLOSING_MAX
-    return Mistake(answers.closing_too_long(DESK_CLOSING_MAX)) if too_long else CloseQueue(0, "", text)
+    return (
+        Mistake(answers.closing_too_long(DESK_CLOSING_MAX)) if too_long else CloseQueue(0, "", text)
+    )
 
 
 def _of_text(request: Callable[[str], OperatorRequest]) -> Callable[..., Intent | Mistake]:
@@ -499,7 +503,9 @@ COMMANDS: Final = (
     ),
 )
 
-BY_SPELLING: Final[Mapping[str, Command]] = {word: row for row in COMMANDS for word in row.spellings}
+BY_SPELLING: Final[Mapping[str, Command]] = {
+    word: row for row in COMMANDS for word in row.spellings
+}
 """The row of every spelling."""
 
 
@@ -510,8 +516,9 @@ DESK_SPELLINGS: Final = frozenset(word for row in DESK_COMMANDS for word in row.
 
 
 def unknown(word: str, *, is_operator: bool) -> Mistake:
-    """Return a mistake that suggests the command that is called so elsewhere, or the nearest one, if one is near. Those of
-    the help desk are suggested to operators only, for words that begin as they do."""
+    """Return a mistake that suggests the command that is called so elsewhere, or the nearest one,
+    if one is near. Those of the help desk are suggested to operators only, for words that begin as
+    they do."""
     # Deferred: a start does not need them.
     from chatapp.peer.commands.elsewhere import ELSEWHERE
     from chatapp.wire.suggestions import nearest
@@ -519,20 +526,26 @@ def unknown(word: str, *, is_operator: bool) -> Mistake:
     sign, bare = _sign_and_rest(word.lower())
     if sign != _DESK_SIGN and bare in ELSEWHERE:
         here = ELSEWHERE[bare]
-        return Mistake(answers.not_here(word) if here is None else answers.unknown_command(word, here))
+        return Mistake(
+            answers.not_here(word) if here is None else answers.unknown_command(word, here)
+        )
     likely = [
         one
         for one in BY_SPELLING
-        if one.startswith(_DESK_SIGN) == (sign == _DESK_SIGN) and (is_operator or one not in DESK_SPELLINGS)
+        if one.startswith(_DESK_SIGN) == (sign == _DESK_SIGN)
+        and (is_operator or one not in DESK_SPELLINGS)
     ]
-    by_rest = {_sign_and_rest(one)[1]: one for one in sorted(likely, key=partial(_rank_beside, sign))}
+    by_rest = {
+        _sign_and_rest(one)[1]: one for one in sorted(likely, key=partial(_rank_beside, sign))
+    }
     drastic = {rest for rest, one in by_rest.items() if BY_SPELLING[one].is_drastic}
     near = nearest(bare, by_rest, drastic=drastic)
     return Mistake(answers.unknown_command(word, None if near is None else by_rest[near]))
 
 
 def _rank_beside(sign: str, spelling: str) -> tuple[bool, bool]:
-    """Rank a spelling of a command: best, with the highest rank, is one with the sign that was typed, worst one without."""
+    """Rank a spelling of a command: best, with the highest rank, is one with the sign that was
+    typed, worst one without."""
     own, _ = _sign_and_rest(spelling)
     return own == sign, own != ""
 
@@ -543,7 +556,8 @@ def _sign_and_rest(word: str) -> tuple[str, str]:
 
 
 def _spelling_of(word: str) -> str | None:
-    """Return the spelling that is meant by a word behind `help`, which may lack its sign: `dm` means `/dm`."""
+    """Return the spelling that is meant by a word behind `help`, which may lack its sign: `dm`
+    means `/dm`."""
     word = word.lower()
     return next((one for one in (word, f"/{word}", word[1:]) if one in BY_SPELLING), None)
 
@@ -558,7 +572,8 @@ _NOT_TYPED: Final = frozenset({"reference", "visit"})
 
 
 def as_typed(intent: Intent, *, in_room: bool = False) -> str:
-    """Spell a line that means `intent`, as it is typed in a room or outside. Empty for the intent `Empty`."""
+    """Spell a line that means `intent`, as it is typed in a room or outside. Empty for the intent
+    `Empty`."""
     row = _BY_MEANING.get(type(intent))
     if row is None:
         return ""
@@ -566,20 +581,20 @@ def as_typed(intent: Intent, *, in_room: bool = False) -> str:
     spelling = next(one for one in faithful if not in_room or one.startswith(SIGNS))
     fields = msgspec.structs.asdict(intent).items()
     arguments = [
-        str(value) for field, value in fields if value not in (None, "", 0) and field not in _NOT_TYPED
+        str(value)
+        for field, value in fields
+        if value not in (None, "", 0) and field not in _NOT_TYPED
     ]
     return " ".join((spelling, *arguments))
 
 
-GUIDE_BEGINS: Final = (
-    "<!-- The list of commands is made from peer/commands/commands.py by `python -m examples.guide`. -->"
-)
+GUIDE_BEGINS: Final = "<!-- The list of commands is made from peer/commands/commands.py by `python -m examples.guide`. -->"
 GUIDE_ENDS: Final = "<!-- End of the list of commands. -->"
 
 
 def help_lines(command: str | None = None, *, is_operator: bool = False) -> list[str]:
-    """List every command, one line each, those of the help desk for operators only; or for one spelling its summary, all
-    its spellings and an example."""
+    """List every command, one line each, those of the help desk for operators only; or for one
+    spelling its summary, all its spellings and an example."""
     if command is not None:
         row = BY_SPELLING[command]
         return [

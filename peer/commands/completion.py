@@ -1,4 +1,5 @@
-"""Completion: the commands, the names of people (the last ones talked with first) and the rooms that Tab offers."""
+"""Completion: the commands, the names of people (the last ones talked with first) and the rooms
+that Tab offers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
@@ -27,7 +28,8 @@ class CompletionIndex:
         self._recent: dict[str, None] = {}
         self._answers: tuple[str, ...] = ()
         self.is_operator = False
-        """Whether the user is an operator of the help desk: its commands are offered to operators only."""
+        """Whether the user is an operator of the help desk: its commands are offered to operators
+        only."""
 
     def set_people(self, names: Iterable[str]) -> None:
         """Take the names of everybody in the table."""
@@ -50,7 +52,8 @@ class CompletionIndex:
         _put_last(self._rooms, room)
 
     def people(self) -> list[str]:
-        """Return the names of people: the last ones talked with first, then the others in the order of the table."""
+        """Return the names of people: the last ones talked with first, then the others in the order
+        of the table."""
         there = set(self._people)
         recent = [name for name in reversed(self._recent) if name in there]
         return [*recent, *(name for name in self._people if name not in self._recent)]
@@ -85,7 +88,9 @@ def common_start(texts: Sequence[str]) -> str:
     length = len(first)
     for other in others:
         alike = zip(first.casefold(), other.casefold(), strict=False)
-        length = min(length, next((at for at, (one, two) in enumerate(alike) if one != two), len(other)))
+        length = min(
+            length, next((at for at, (one, two) in enumerate(alike) if one != two), len(other))
+        )
     return first[:length]
 
 
@@ -109,7 +114,11 @@ def _commands(word: str, offered: Mapping[str, Command], *, is_in_room: bool) ->
 
 def _addressed(word: str, index: CompletionIndex) -> list[Candidate]:
     """Complete names to `bob:`, which begins a message to bob."""
-    return [Candidate(f"{one.text}:", one.replaces) for one in _like(word, index.people())] if word else []
+    return (
+        [Candidate(f"{one.text}:", one.replaces) for one in _like(word, index.people())]
+        if word
+        else []
+    )
 
 
 def _arguments(spelling: str, argument: str, index: CompletionIndex) -> list[Candidate]:
@@ -132,7 +141,11 @@ def _arguments(spelling: str, argument: str, index: CompletionIndex) -> list[Can
 
 
 def _like(begun: str, names: Sequence[str]) -> list[Candidate]:
-    return [Candidate(name, len(begun)) for name in names if name.casefold().startswith(begun.casefold())]
+    return [
+        Candidate(name, len(begun))
+        for name in names
+        if name.casefold().startswith(begun.casefold())
+    ]
 
 
 def _put_last(names: dict[str, None], name: str) -> None:

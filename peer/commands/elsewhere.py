@@ -120,5 +120,5 @@ ELSEWHERE: Final[Mapping[str, str | None]] = {
     "video": None,
     "voice": None,
 }
-"""What commands of IRC, Slack and other chat programs are called here, without their signs; None for what there is not in
-this version."""
+"""What commands of IRC, Slack and other chat programs are called here, without their signs; None
+for what there is not in this version."""

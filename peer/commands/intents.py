@@ -1,7 +1,8 @@
 """Intents: what a typed line means, and what the meaning depends on.
 
-The fields of an intent stand in the order in which they are typed, so that `help.as_typed` can spell a line from it. An
-operator's command is the request to the registry itself (`OperatorRequest`).
+The fields of an intent stand in the order in which they are typed, so that `help.as_typed` can
+spell a line from it. An operator's command is the request to the registry itself
+(`OperatorRequest`).
 """
 
 from typing import Final
@@ -20,7 +21,8 @@ class SendDirect(msgspec.Struct, frozen=True):
 
 
 class OpenQuery(msgspec.Struct, frozen=True):
-    """Send bare lines to one person from now on, or enter the room of that name; without a name, to nobody any more."""
+    """Send bare lines to one person from now on, or enter the room of that name; without a name, to
+    nobody any more."""
 
     to: PeerName | None = None
 
@@ -92,7 +94,8 @@ class GiveUpName(msgspec.Struct, frozen=True):
 
 
 class ShowPeople(msgspec.Struct, frozen=True):
-    """List who is online, and when the others were last seen: those seen last, or `is_whole` all of them."""
+    """List who is online, and when the others were last seen: those seen last, or `is_whole` all of
+    them."""
 
     is_whole: bool = False
 
@@ -106,7 +109,8 @@ SERVER: Final = PeerName("server")
 
 
 class VerifyKey(msgspec.Struct, frozen=True):
-    """Show the digits that two people compare to rule out a third one between them, or the key of the SERVER."""
+    """Show the digits that two people compare to rule out a third one between them, or the key of
+    the SERVER."""
 
     name: PeerName
 
@@ -167,7 +171,8 @@ class SayToClient(msgspec.Struct, frozen=True):
 
 
 class SayAnswer(msgspec.Struct, frozen=True):
-    """Say the ready answer with this short word to the help desk's visitor; empty: list the ready answers."""
+    """Say the ready answer with this short word to the help desk's visitor; empty: list the ready
+    answers."""
 
     word: str
 
@@ -231,7 +236,9 @@ class Context(msgspec.Struct, frozen=True):
     query: PeerName | None = None
     """The person for whom a bare line outside of a room is, if it is no command."""
     serves: bool = False
-    """Whether a line that is no command is for a visitor of the help desk: the one served, or one who has just left."""
+    """Whether a line that is no command is for a visitor of the help desk: the one served, or one
+    who has just left."""
     is_operator: bool = False
-    """Whether the user is an operator of the help desk: its commands are suggested to operators only."""
+    """Whether the user is an operator of the help desk: its commands are suggested to operators
+    only."""
     on_duty: bool = False

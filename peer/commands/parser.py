@@ -1,9 +1,10 @@
-"""The parser of typed lines: `parse` turns a line into an intent or a mistake, by the table of commands.
+"""The parser of typed lines: `parse` turns a line into an intent or a mistake, by the table of
+commands.
 
-A line that begins with a sign (`/`, `.`, `server:`) is always a command. In a room, any other line is chat, except the
-word `leave`. Outside, its first word is a command, or the line is `<name>:<text>`, or it is sent to the person of
-`/query`. While an operator serves a visitor of
-the help desk, any line without a sign is said to that visitor, in a room and outside.
+A line that begins with a sign (`/`, `.`, `server:`) is always a command. In a room, any other line
+is chat, except the word `leave`. Outside, its first word is a command, or the line is
+`<name>:<text>`, or it is sent to the person of `/query`. While an operator serves a visitor of the
+help desk, any line without a sign is said to that visitor, in a room and outside.
 """
 
 import re
@@ -35,8 +36,8 @@ _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 
 def parse(line: str, context: Context) -> Intent | Mistake:
-    """Return what `line` means; never raises. The text of a message stays as typed, except for lone surrogates, which no
-    encoding has."""
+    """Return what `line` means; never raises. The text of a message stays as typed, except for lone
+    surrogates, which no encoding has."""
     line = whole(line)
     words = line.lstrip(_BLANKS)
     if not words:
@@ -48,7 +49,11 @@ def parse(line: str, context: Context) -> Intent | Mistake:
     if words.startswith(_ESCAPE):
         if context.room is not None:
             return SayInRoom(words[1:])
-        return Mistake(answers.NOT_IN_ROOM) if context.query is None else SendDirect(context.query, words[1:])
+        return (
+            Mistake(answers.NOT_IN_ROOM)
+            if context.query is None
+            else SendDirect(context.query, words[1:])
+        )
     is_chat = context.room is not None and not words.lower().startswith(SIGNS)
     if is_chat and words.strip(_BLANKS).lower() not in _IN_ROOM:
         return SayInRoom(line)
@@ -56,8 +61,8 @@ def parse(line: str, context: Context) -> Intent | Mistake:
 
 
 def command_meant(line: str) -> str | None:
-    """Return the spelling, with a sign, of the command that a bare line would be outside of a room; None if it would be
-    none, or if what follows its first word does not fit."""
+    """Return the spelling, with a sign, of the command that a bare line would be outside of a room;
+    None if it would be none, or if what follows its first word does not fit."""
     word, rest = _first_word(whole(line).lstrip(_BLANKS))
     row = BY_SPELLING.get(word.lower())
     if row is None or word.startswith(SIGNS) or _arguments(row, word.lower(), rest) is None:
@@ -66,7 +71,8 @@ def command_meant(line: str) -> str | None:
 
 
 def whole(line: str) -> str:
-    """Return `line` without its line end, and with lone surrogates replaced, so that it can be encoded."""
+    """Return `line` without its line end, and with lone surrogates replaced, so that it can be
+    encoded."""
     return _SURROGATES.sub("\ufffd", line).rstrip("\r\n")
 
 
@@ -90,7 +96,9 @@ def _command(line: str, context: Context) -> Intent | Mistake:
     return unknown(word, is_operator=context.is_operator)
 
 
-def _read(row: Command, how: str, context: Context, arguments: tuple[str, ...] | None) -> Intent | Mistake:
+def _read(
+    row: Command, how: str, context: Context, arguments: tuple[str, ...] | None
+) -> Intent | Mistake:
     if context.offline and not row.offline:
         return Mistake(answers.OFFLINE)
     if arguments is None:
@@ -106,7 +114,9 @@ def _arguments(row: Command, spelling: str, rest: str) -> tuple[str, ...] | None
             return None if word else ()
         case Cut.WORD:
             return None if after.strip(_BLANKS) else _some(word)
-        case Cut.MAYBE_WORD:
+        case Cut.MAYBE_SHOWN if word and word.lower() != row.shape.shown.strip("[]"):
+            return None
+        case Cut.MAYBE_WORD | Cut.MAYBE_SHOWN:
             return None if after.strip(_BLANKS) else (word,) if word else ()
         case Cut.TWO_WORDS:
             second, more = _first_word(after.lstrip(_BLANKS))
@@ -122,7 +132,8 @@ def _arguments(row: Command, spelling: str, rest: str) -> tuple[str, ...] | None
 
 
 def _first_word(text: str) -> tuple[str, str]:
-    """Split at the first blank; only that one blank is dropped, since the rest may be the text of a message."""
+    """Split at the first blank; only that one blank is dropped, since the rest may be the text of a
+    message."""
     for at, character in enumerate(text):
         if character in _BLANKS:
             return text[:at], text[at + 1 :]
@@ -135,7 +146,8 @@ def _some(*arguments: str) -> tuple[str, ...] | None:
 
 
 def _unquoted(text: str) -> str:
-    """Return `text` without the pair of quotes around the whole of it; `"a" and "b"` has no such pair."""
+    """Return `text` without the pair of quotes around the whole of it; `"a" and "b"` has no such
+    pair."""
     outer = text.strip(_BLANKS)
     inner, pair = outer[1:-1], outer[:1] + outer[-1:]
     if len(outer) > 1 and pair in _QUOTES and set(inner).isdisjoint(pair):
@@ -167,8 +179,8 @@ class Dialogue:
         return answers.ASK_TO if self._to is None else answers.ASK_TEXT
 
     def answer(self, line: str) -> SendDirect | Mistake | Empty:
-        """Take the user's answer. Returns the message once it is complete, else a line to show, or nothing. Unless it
-        `is_over` then, ask the `question` that follows."""
+        """Take the user's answer. Returns the message once it is complete, else a line to show, or
+        nothing. Unless it `is_over` then, ask the `question` that follows."""
         line = whole(line)
         if line.strip().lower() in _GIVES_UP:
             self.is_over = True
@@ -187,7 +199,8 @@ class Confirmation:
     """A question that is answered with yes, or else with no, before something is done."""
 
     def __init__(self, intent: Intent, question: str, *, otherwise: str) -> None:
-        """`intent`: what is done after a yes. `otherwise`: the line to show after any other answer."""
+        """`intent`: what is done after a yes. `otherwise`: the line to show after any other
+        answer."""
         self._intent = intent
         self._otherwise = otherwise
         self.question: Final = question

@@ -1,6 +1,8 @@
-"""Catching up after the link came up: what was missed is gathered, and shown together once it is complete.
+"""Catching up after the link came up: what was missed is gathered, and shown together once it is
+complete.
 
-The room is announced first, then the missed lines, oldest first. If there are too many, some are shown before that.
+The room is announced first, then the missed lines, oldest first. If there are too many, some are
+shown before that.
 """
 
 from dataclasses import dataclass
@@ -48,11 +50,12 @@ class RoomArrival:
         self.entry: PendingRequest | None = None
         """The user's request to enter another room."""
         self.reentry: PendingRequest | None = None
-        """The request that names our present room to the registry, on a new link or after an entry that failed."""
+        """The request that names our present room to the registry, on a new link or after an entry
+        that failed."""
 
     def announce(self, catch_up: "CatchUp") -> None:
-        """Tell the user that we are in the room, once: not while an entry is pending, or while the registry has yet to
-        learn that we are there, or lines are missing."""
+        """Tell the user that we are in the room, once: not while an entry is pending, or while the
+        registry has yet to learn that we are there, or lines are missing."""
         room, reach = self._groups.room, self._registry_status.reach
         if room is None or self._members.is_announced or self.entry is not None:
             return
@@ -66,11 +69,14 @@ class RoomArrival:
         members = self._members.announce()
         topic = self._members.topic
         shown = "" if topic is None or self._members.hides(topic) else topic.text
-        self._out.events.append(EnteredRoom(room=room.room, members=members, missed=missed, topic=shown))
+        self._out.events.append(
+            EnteredRoom(room=room.room, members=members, missed=missed, topic=shown)
+        )
 
 
 class CatchUp:
-    """Gathers the mail and lines that the registry sends after the link came up, until all of it is here."""
+    """Gathers the mail and lines that the registry sends after the link came up, until all of it is
+    here."""
 
     def __init__(self, outputs: Outputs, arrival: RoomArrival) -> None:
         self._out = outputs
@@ -115,7 +121,8 @@ class CatchUp:
         return bool(self._lines)
 
     def holds_back(self, line: Line) -> bool:
-        """Return whether an earlier line of the same stream is still gathered: this line must not overtake it."""
+        """Return whether an earlier line of the same stream is still gathered: this line must not
+        overtake it."""
         return any(_stream(other) == _stream(line) for other in self._lines)
 
     def awaits(self, name: str) -> bool:
@@ -131,7 +138,8 @@ class CatchUp:
         self._to_take.append(serial)
 
     def stored(self) -> None:
-        """Have the mail of the batch synced: it is stored now. The registry has the only other copy of it."""
+        """Have the mail of the batch synced: it is stored now. The registry has the only other copy
+        of it."""
         if self._to_take:
             self._taking.append((self._out.syncs.covering, self._to_take))
             self._to_take = []
@@ -145,8 +153,8 @@ class CatchUp:
             self._out.requests.append(TakeMail(serials=serials))
 
     def release(self) -> None:
-        """Show the gathered lines if nothing more is awaited, or there are too many: letters that never end must not fill
-        our memory."""
+        """Show the gathered lines if nothing more is awaited, or there are too many: letters that
+        never end must not fill our memory."""
         if self.is_mail_drained and not self._awaited:
             self._arrival.announce(self)
         elif self._size <= TEXTS_WAITING_MAX:
@@ -157,7 +165,8 @@ class CatchUp:
 
 
 def in_order(lines: list[Line]) -> list[Line]:
-    """Return the lines oldest first, but each sender's lines in their own order: a sender's clock may have been set back."""
+    """Return the lines oldest first, but each sender's lines in their own order: a sender's clock
+    may have been set back."""
     newest: dict[tuple[type, bytes, str], float] = {}
     keyed = []
     for line in sorted(lines, key=lambda line: line.number):

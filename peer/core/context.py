@@ -14,7 +14,8 @@ from chatapp.wire.messages.link import PeerRequest
 
 
 def drop_invalid(problems: Sequence[Exception], dropped: Counter[str]) -> None:
-    """Count the inputs that are invalid. Raises an ExceptionGroup of all other problems: they are faults of ours."""
+    """Count the inputs that are invalid. Raises an ExceptionGroup of all other problems: they are
+    faults of ours."""
     faults = []
     for problem in problems:
         if isinstance(problem, WireError):
@@ -26,7 +27,8 @@ def drop_invalid(problems: Sequence[Exception], dropped: Counter[str]) -> None:
 
 
 class Outputs:
-    """The outputs of one node. Every part appends to the lists; the core drains them after each turn."""
+    """The outputs of one node. Every part appends to the lists; the core drains them after each
+    turn."""
 
     __slots__ = ("events", "has_numbered", "new_id", "records", "requests", "syncs", "wants_sync")
 
@@ -74,8 +76,8 @@ class RegistryStatus:
         self.silent_since: float | None = None
         """Since when the registry is out of reach; None while the link is up."""
         self.clock_offset: float | None = None
-        """Seconds by which the registry's clock was ahead of ours (negative: behind) when it last let us in; None when it
-        has not let us in since the start of the program."""
+        """Seconds by which the registry's clock was ahead of ours (negative: behind) when it last
+        let us in; None when it has not let us in since the start of the program."""
         self.clock_ahead: float | None = None
         """The same, but 0 when it was behind."""
 

@@ -1,6 +1,7 @@
 """One person's node: it assembles the parts of the core and is what a driver calls.
 
-Datagrams, link frames and the time come in; datagrams, link bytes, records, events and one deadline go out.
+Datagrams, link frames and the time come in; datagrams, link bytes, records, events and one deadline
+go out.
 """
 
 import random
@@ -10,8 +11,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from chatapp.peer.api import conversations
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import conversations, events
 from chatapp.peer.api.trace import DeliveryTraces, WallClock
 from chatapp.peer.core.catch_up import CatchUp, RoomArrival
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus, drop_invalid
@@ -248,7 +248,9 @@ class PeerCore:
             now=now,
         )
 
-    def _assemble_rooms(self, loaded: Loaded, stored: dict[bytes, StoredStream], now: float) -> None:
+    def _assemble_rooms(
+        self, loaded: Loaded, stored: dict[bytes, StoredStream], now: float
+    ) -> None:
         """Make the part for the room that we are in, and those for requests about rooms."""
         current = CurrentRoom(
             loaded.room,
@@ -294,7 +296,8 @@ class PeerCore:
         )
 
     def _assemble_user(self, loaded: Loaded) -> None:
-        """Make the parts that the user commands: messages, the desk, another name, trust in keys."""
+        """Make the parts that the user commands: messages, the desk, another name, trust in
+        keys."""
         self.operator = Operator(self._out, self._rng)
         self.sending = Sending(
             me=self.me,
@@ -404,7 +407,8 @@ class PeerCore:
         )
 
     def _assemble_connection(self) -> None:
-        """Make the connection to the registry, and the part that decides what follows from its changes."""
+        """Make the connection to the registry, and the part that decides what follows from its
+        changes."""
         self._registration = PeerRegistration(
             me=self.me,
             session=self._session,
@@ -427,7 +431,8 @@ class PeerCore:
         )
 
     def _restore(self, loaded: Loaded, stored: dict[bytes, StoredStream], *, now: float) -> None:
-        """Restore the table of the last run, and the messages that were pending with the people in it."""
+        """Restore the table of the last run, and the messages that were pending with the people in
+        it."""
         contacts = self._contacts
         for identity, number in loaded.openings.items():
             self._transport.sessions.restore(identity, number)
@@ -439,7 +444,8 @@ class PeerCore:
             contacts.also_called(identity, key)
         contacts.ignored.update(loaded.ignored)
         for row in loaded.replaced:
-            # This key was replaced by another. Mail saved for it may still expire; nothing else happens to it.
+            # This key was replaced by another. Mail saved for it may still expire; nothing else
+            # happens to it.
             contact = Contact(row.card.identity, row)
             contact.is_blocked = True
             contact.conversation = Conversation(
@@ -453,7 +459,8 @@ class PeerCore:
             self._unresolved.restore(loaded.registry, loaded.unresolved_names, stored)
 
     def take_messages(self, *, has_room: bool) -> None:
-        """Accept messages of other people, or stop. A message not accepted is not acknowledged, so it is not lost."""
+        """Accept messages of other people, or stop. A message not accepted is not acknowledged, so
+        it is not lost."""
         self._dispatcher.takes_messages = has_room
 
     def read_link(self, *, is_read: bool, now: float) -> None:
@@ -467,11 +474,13 @@ class PeerCore:
         self._session.use_code(code)
 
     def demand_registry(self, digits: str) -> None:
-        """Register only with the registry whose key has this fingerprint, whatever key is pinned."""
+        """Register only with the registry whose key has this fingerprint, whatever key is
+        pinned."""
         self._session.demand(digits)
 
     def expect_announced_registry(self, digits: str) -> None:
-        """Register, at a first contact, only with the registry whose key has this fingerprint, which was announced."""
+        """Register, at a first contact, only with the registry whose key has this fingerprint,
+        which was announced."""
         self._session.expect_announced(digits)
 
     @property
@@ -486,11 +495,13 @@ class PeerCore:
 
     @property
     def servers_to_look_up(self) -> list[Address]:
-        """Servers that the registry has named by host names whose addresses `add_servers` was not given yet."""
+        """Servers that the registry has named by host names whose addresses `add_servers` was not
+        given yet."""
         return self._session.servers.to_look_up
 
     def add_servers(self, looked_up: Sequence[Address], addresses: Iterable[Address]) -> None:
-        """Look for the registry at these addresses, too. `looked_up`: the servers to which they belong."""
+        """Look for the registry at these addresses, too. `looked_up`: the servers to which they
+        belong."""
         servers = self._session.servers
         servers.add(addresses)
         servers.to_look_up = [server for server in servers.to_look_up if server not in looked_up]
@@ -506,14 +517,16 @@ class PeerCore:
             self._transport.send_typing(to, now=now)
 
     def test_paths(self, name: str, *, now: float) -> None:
-        """Find out whether a person answers directly, and through the registry; `path_result` has the result."""
+        """Find out whether a person answers directly, and through the registry; `path_result` has
+        the result."""
         contact = self._contacts.by_name(name)
         if contact is not None and self._registry_status.reach is not RegistryReach.NONE:
             can_relay = self._registry_status.reach is RegistryReach.UP
             self._path_tests.begin(contact, can_relay=can_relay, now=now)
 
     def path_result(self, name: str) -> PathResult | None:
-        """Return the result of the last path test with a person; None while it is under way or if there was none."""
+        """Return the result of the last path test with a person; None while it is under way or if
+        there was none."""
         contact = self._contacts.by_name(name)
         return None if contact is None else self._path_tests.result(contact.identity)
 
@@ -523,7 +536,8 @@ class PeerCore:
 
     @property
     def clock_offset(self) -> float | None:
-        """Seconds by which the registry's clock was ahead of ours (negative: behind) when it last let us in; None before."""
+        """Seconds by which the registry's clock was ahead of ours (negative: behind) when it last
+        let us in; None before."""
         return self._registry_status.clock_offset
 
     def start(self, *, now: float) -> None:
@@ -540,10 +554,10 @@ class PeerCore:
         self._session.leave(now=now)
         self._follow_up(now)
 
-    def people(self) -> tuple[happened.Person, ...]:
+    def people(self) -> tuple[events.Person, ...]:
         """Return everybody in the table who has a name, by name."""
         people = [
-            happened.Person(
+            events.Person(
                 name=contact.name,
                 online=contact.row.online,
                 since=float(contact.row.since),
@@ -557,7 +571,7 @@ class PeerCore:
         ]
         return tuple(sorted(people, key=lambda person: person.name))
 
-    def lines_shown(self, lines: Iterable[happened.Line]) -> None:
+    def lines_shown(self, lines: Iterable[events.Line]) -> None:
         """Note that lines were shown, so that they are not shown again after a restart."""
         ours = self.me.identity.public
         self._streams.lines_shown([line for line in lines if line.identity != ours])
@@ -565,9 +579,10 @@ class PeerCore:
     def mark_read(
         self, conversation: conversations.Conversation, keys: Iterable[tuple[bytes, bool]], id_: int
     ) -> None:
-        """Note that the user has read a conversation up to the line with this id. `keys`: as in `conversation_of`."""
+        """Note that the user has read a conversation up to the line with this id. `keys`: as in
+        `conversation_of`."""
         self._out.records += [ReadUpTo(key, is_group, id_) for key, is_group in keys]
-        self._out.events.append(happened.ConversationRead(conversation=conversation, id=id_))
+        self._out.events.append(events.ConversationRead(conversation=conversation, id=id_))
 
     @property
     def is_settled(self) -> bool:
@@ -576,22 +591,28 @@ class PeerCore:
 
     @property
     def is_sending(self) -> bool:
-        """Whether a message of ours is under way, and an event will tell what becomes of it. Of a line for a visitor of the
-        help desk, and of the copies of a room line, no event tells that they have arrived."""
+        """Whether a message of ours is under way, and an event will tell what becomes of it. Of a
+        line for a visitor of the help desk, and of the copies of a room line, no event tells that
+        they have arrived."""
         return not (self._ladder.is_settled and self._outbox.is_answered)
 
     @property
     def sending_try(self) -> int:
         """How often the direct message that is under way longest was sent; 0 if none is."""
         streams = (
-            one.conversation for one in self._transport.active.values() if one.conversation is not None
+            one.conversation
+            for one in self._transport.active.values()
+            if one.conversation is not None
         )
         return max((conversation.delivery.tries_of_oldest for conversation in streams), default=0)
 
     @property
     def is_ready(self) -> bool:
         """Whether the table and our mail are up to date, or the registry is out of reach."""
-        return self._registry_status.reach is not RegistryReach.SEEKING and self._catch_up.is_mail_drained
+        return (
+            self._registry_status.reach is not RegistryReach.SEEKING
+            and self._catch_up.is_mail_drained
+        )
 
     @property
     def state(self) -> State:
@@ -604,8 +625,9 @@ class PeerCore:
         return self.state in (State.OFFLINE, State.LEAVING, State.REFUSED)
 
     @property
-    def not_let_in(self) -> happened.NotLetIn | None:
-        """Why we are not registered although something answers at the registry's address; None otherwise."""
+    def not_let_in(self) -> events.NotLetIn | None:
+        """Why we are not registered although something answers at the registry's address; None
+        otherwise."""
         return self._registration.not_let_in
 
     @property
@@ -619,7 +641,8 @@ class PeerCore:
         return self._registration.newly_pinned is not None
 
     def registry_met(self) -> bytes | None:
-        """Return, once, the identity key of a registry that let us in and is not the one we started with."""
+        """Return, once, the identity key of a registry that let us in and is not the one we started
+        with."""
         return self._registration.take_pinned()
 
     @property
@@ -630,9 +653,9 @@ class PeerCore:
     # --- what comes in
 
     def receive_datagrams(self, batch: Sequence[tuple[bytes, Address]], *, now: float) -> None:
-        """Take datagrams with their senders, whatever they are, each as if it came alone. What was in them is handled
-        together, after the last one. Never answers with an error. Raises an ExceptionGroup of our own faults, once
-        everything else is handled."""
+        """Take datagrams with their senders, whatever they are, each as if it came alone. What was
+        in them is handled together, after the last one. Never answers with an error. Raises an
+        ExceptionGroup of our own faults, once everything else is handled."""
         problems: list[Exception] = []
         for datagrams, sender in runs_of(batch):
             if self._dispatcher.is_of_peer(datagrams[0]):
@@ -677,7 +700,8 @@ class PeerCore:
         self._follow_up(now)
 
     def records_stored(self, *, now: float) -> bool:
-        """Note that all records drained so far are on disk. Return whether there may be datagrams to send now."""
+        """Note that all records drained so far are on disk. Return whether there may be datagrams
+        to send now."""
         if self._notes.written:
             self._notes.stored()
         is_numbered = self._out.has_numbered  # mostly not: no call
@@ -688,7 +712,8 @@ class PeerCore:
         return self._direct_receiver.stored(now=now) or is_numbered
 
     def sync_begins(self) -> int:
-        """Return the number of a sync that begins now. It covers all records that `records_stored` was told of."""
+        """Return the number of a sync that begins now. It covers all records that `records_stored`
+        was told of."""
         return self._out.syncs.begin()
 
     def synced(self, number: int) -> None:
@@ -703,25 +728,31 @@ class PeerCore:
         return self._out.wants_sync or bool(self._ladder.may_have_lost)
 
     def wants_sync(self) -> bool:
-        """Return, once, whether somebody waits for the disk: what is stored is to be synced at once."""
+        """Return, once, whether somebody waits for the disk: what is stored is to be synced at
+        once."""
         wants, self._out.wants_sync = self._out.wants_sync, False
         return wants
 
     def lost_messages(self, *, now: float) -> list[LostMessages]:
-        """Return, once, which delivered messages of ours to read from the history, for `give_again`."""
+        """Return, once, which delivered messages of ours to read from the history, for
+        `give_again`."""
         return self._ladder.lost(now=now)
 
     def give_again(
         self, lost: LostMessages, found: Sequence[StoredOutgoing], *, is_all: bool, now: float
     ) -> None:
-        """Give messages to their recipient again who may have lost them. `is_all`: there are no others."""
+        """Give messages to their recipient again who may have lost them. `is_all`: there are no
+        others."""
         self._ladder.give_again(lost.contact, found, is_all=is_all, now=now)
 
     def handle_timer(self, *, now: float) -> None:
         """Do what is due. Early and late calls are harmless."""
-        self._connection.handle_timer(now=now)  # first: "the server is lost" comes before its consequences
+        self._connection.handle_timer(
+            now=now
+        )  # first: "the server is lost" comes before its consequences
         self._monitor.look(now=now)
-        # Before the delivery streams' own timers, which drop messages that are due without showing them.
+        # Before the delivery streams' own timers, which drop messages that are due without showing
+        # them.
         self._streams.handle_timer(now=now)
         self._dispatcher.handle_timer(now=now)
         self._ladder.handle_timer(now=now)
@@ -739,7 +770,8 @@ class PeerCore:
         self._follow_up(now)
 
     def _follow_up(self, now: float) -> None:
-        """Act on what the last input did to the registration and the link; measure whether the registry can be reached."""
+        """Act on what the last input did to the registration and the link; measure whether the
+        registry can be reached."""
         self._session.table_version = self._table.version
         self._connection.follow_up(now=now)
         self._monitor.look(now=now)
@@ -774,10 +806,15 @@ class PeerCore:
         if self._transport.active and reach is not RegistryReach.NONE:
             self._transport.flush(now=now, can_relay=reach is RegistryReach.UP)
         datagrams = self._transport.datagrams_to_send()
-        return self._connection.datagrams_to_send() + datagrams if self._session.outgoing else datagrams
+        return (
+            self._connection.datagrams_to_send() + datagrams
+            if self._session.outgoing
+            else datagrams
+        )
 
     def link_bytes_to_send(self, *, now: float) -> list[bytes]:
-        """Return the bytes for the link, once, in order. Call it after `datagrams_to_send`, which may relay."""
+        """Return the bytes for the link, once, in order. Call it after `datagrams_to_send`, which
+        may relay."""
         return self._connection.link_bytes_to_send(now=now)
 
     @property
@@ -809,13 +846,13 @@ class PeerCore:
         records, out.records = out.records, []
         return records + self._streams.marks() if self._streams.has_marks else records
 
-    def events(self) -> list[happened.Event]:
+    def events(self) -> list[events.Event]:
         """Return the events, once, in order."""
         events, self._out.events = self._out.events, []
         return events
 
 
 def _capped(row: Row, version: int) -> Row:
-    """Return the row with version 0 if it is newer than the table: the registry was restored from a backup since, and
-    any row that it sends now is newer than this one."""
+    """Return the row with version 0 if it is newer than the table: the registry was restored from a
+    backup since, and any row that it sends now is newer than this one."""
     return row if row.version <= version else msgspec.structs.replace(row, version=0)

@@ -1,4 +1,5 @@
-"""Dispatch of what comes in: datagrams, the registry's notices on the link, and changed rows of the table."""
+"""Dispatch of what comes in: datagrams, the registry's notices on the link, and changed rows of the
+table."""
 
 import random
 from collections import Counter
@@ -126,17 +127,20 @@ class Dispatcher:
         self._rng = rng
         self._dropped = dropped
         self._unread: dict[bytes, Contact] = {}
-        """Contacts of whom the present batch of datagrams has frames that are not fully handled yet."""
+        """Contacts of whom the present batch of datagrams has frames that are not fully handled
+        yet."""
         self.takes_messages = True
-        """Whether messages of other people are accepted now; those that are not are not acknowledged either."""
+        """Whether messages of other people are accepted now; those that are not are not
+        acknowledged either."""
 
     def is_of_peer(self, data: bytes) -> bool:
-        """Whether a datagram is sealed by somebody else than the registry, as far as its header says."""
+        """Whether a datagram is sealed by somebody else than the registry, as far as its header
+        says."""
         return bool(data) and data[0] in SEALED_KINDS and not self._session.is_ours(data)
 
     def registry_datagram_arrived(self, data: bytes, sender: Address, *, now: float) -> bool:
-        """Handle a datagram that is not `is_of_peer`. Return whether the registry may have sent it. Raises WireError for
-        an invalid one."""
+        """Handle a datagram that is not `is_of_peer`. Return whether the registry may have sent it.
+        Raises WireError for an invalid one."""
         kind = data[0] if data else 0
         is_registry = kind in SEALED_KINDS or sender in self._session.servers
         if kind == Kind.GROUP and is_registry:
@@ -147,9 +151,12 @@ class Dispatcher:
             self._dropped["unknown kind"] += 1
         return is_registry
 
-    def run_arrived(self, datagrams: Sequence[bytes], sender: Address, *, now: float) -> list[Exception]:
-        """Handle a run of datagrams that are `is_of_peer` (see `runs_of`), each as if it came alone. Return what is wrong
-        with single ones: a WireError if they are invalid, any other exception for a fault of ours."""
+    def run_arrived(
+        self, datagrams: Sequence[bytes], sender: Address, *, now: float
+    ) -> list[Exception]:
+        """Handle a run of datagrams that are `is_of_peer` (see `runs_of`), each as if it came
+        alone. Return what is wrong with single ones: a WireError if they are invalid, any other
+        exception for a fault of ours."""
         if self._registry_status.reach is RegistryReach.NONE:
             return []
         try:
@@ -164,7 +171,9 @@ class Dispatcher:
 
     def datagram_relayed(self, notice: DatagramRelayed, now: float) -> None:
         """Handle a datagram that came through the registry. Raises WireError."""
-        came = self._transport.open_run([notice.datagram], source=None, now=now, relayed_by=notice.sender)
+        came = self._transport.open_run(
+            [notice.datagram], source=None, now=now, relayed_by=notice.sender
+        )
         self._opened(came, through_server=True, now=now)
         if came.problems:
             raise came.problems[0]
@@ -172,7 +181,8 @@ class Dispatcher:
     def _opened(self, came: OpenedDatagrams, *, through_server: bool, now: float) -> None:
         """Handle opened datagrams. What is wrong with single ones is added to `came.problems`."""
         if came.is_return and came.contact.conversation is not None:
-            came.contact.conversation.outgoing.unsynced.lose()  # not what the new life acknowledges right now
+            # not what the new life acknowledges right now
+            came.contact.conversation.outgoing.unsynced.lose()
         try:
             if payloads := [*filter(None, came.payloads)]:
                 self._payloads_arrived(came, payloads, through_server=through_server, now=now)
@@ -193,7 +203,9 @@ class Dispatcher:
             return
         if not self.takes_messages:  # not acknowledged: as if we were away
             before = sum(map(len, datagrams))
-            datagrams = [[frame for frame in frames if type(frame) is not Part] for frames in datagrams]
+            datagrams = [
+                [frame for frame in frames if type(frame) is not Part] for frames in datagrams
+            ]
             self._dropped["no room"] += before - sum(map(len, datagrams))
         conversation = contact.conversation or self._direct_receiver.conversation(contact)
         self._unread[contact.identity] = contact
@@ -210,15 +222,21 @@ class Dispatcher:
         problems: list[Exception],
         now: float,
     ) -> list[list[DatagramFrame]]:
-        """Give the frames of datagrams to the delivery stream. Return those of other kinds, for each datagram with any."""
+        """Give the frames of datagrams to the delivery stream. Return those of other kinds, for
+        each datagram with any."""
         try:
             return conversation.delivery.receive_all(datagrams, now=now)
         except Exception as fault:  # noqa: BLE001 - any fault at all
             if len(datagrams) == 1:
                 problems.append(fault)
                 return []
-        # A repeated frame does no harm. So all go there again, one by one, and only what has the fault is lost.
-        return [frames for one in datagrams for frames in self._delivered(conversation, [one], problems, now)]
+        # A repeated frame does no harm. So all go there again, one by one, and only what has the
+        # fault is lost.
+        return [
+            frames
+            for one in datagrams
+            for frames in self._delivered(conversation, [one], problems, now)
+        ]
 
     def _others_arrived(
         self, contact: Contact, frames: Sequence[DatagramFrame], *, through_server: bool, now: float
@@ -239,8 +257,8 @@ class Dispatcher:
             self._transport.send_frame(contact, pong, through_registry=through_server, now=now)
 
     def read_all(self, *, through_server: bool = False, now: float) -> list[Exception]:
-        """Handle what the datagrams of a batch contained: all messages and acknowledgements of a contact at once. Return our
-        own faults: the one in a contact costs no other."""
+        """Handle what the datagrams of a batch contained: all messages and acknowledgements of a
+        contact at once. Return our own faults: the one in a contact costs no other."""
         faults: list[Exception] = []
         while self._unread:
             _, contact = self._unread.popitem()
@@ -262,7 +280,9 @@ class Dispatcher:
         kinds = set(map(type, events))
         arrived = [event for event in events if type(event) is Arrived] if Arrived in kinds else []
         acknowledged = (
-            [event for event in events if type(event) is Acknowledged] if Acknowledged in kinds else []
+            [event for event in events if type(event) is Acknowledged]
+            if Acknowledged in kinds
+            else []
         )
         if self._fanout.carried:
             acknowledged = [
@@ -292,11 +312,13 @@ class Dispatcher:
         if is_asked:
             self._tell_numbers(contact, now)
         if acknowledged:
-            self._settlement.acknowledged(contact, acknowledged, through_server=through_server, now=now)
+            self._settlement.acknowledged(
+                contact, acknowledged, through_server=through_server, now=now
+            )
 
     def handle_timer(self, *, now: float) -> None:
-        """Let each delivery stream retry what is due, or give up. Raises an ExceptionGroup of faults of ours in what had
-        come."""
+        """Let each delivery stream retry what is due, or give up. Raises an ExceptionGroup of
+        faults of ours in what had come."""
         faults = self.read_all(now=now)
         for contact in list(self._transport.active.values()):
             if contact.conversation is not None:
@@ -315,8 +337,8 @@ class Dispatcher:
         return min((due for due in dues if due is not None), default=None)
 
     def _tell_numbers(self, contact: Contact, now: float) -> None:
-        """Tell somebody which of their numbers we know, and our time: they may have lost the numbers that they used, and
-        their clock may be behind."""
+        """Tell somebody which of their numbers we know, and our time: they may have lost the
+        numbers that they used, and their clock may be behind."""
         clock = int((now + self._clock.offset) * 1_000_000)
         known = min(max(clock, self._direct_receiver.beyond(contact)), KNOWN_MAX)
         assert contact.conversation is not None
@@ -330,7 +352,8 @@ class Dispatcher:
         self._outbox.numbers_reported(contact, number, skip=skip, now=now)
 
     def _look_for(self, contact: Contact, now: float) -> None:
-        """Find out why somebody does not answer: they may have another address, or a new session after a restart."""
+        """Find out why somebody does not answer: they may have another address, or a new session
+        after a restart."""
         if self._registry_status.reach is RegistryReach.UP:
             self._table.fetch(now=now)
         self._transport.sessions.doubt(contact.identity, now=now)
@@ -339,11 +362,13 @@ class Dispatcher:
         key = self._channel.key(unpack_group(data).epoch)
         if key is None or self._session.pinned is None:
             return  # the link is not up yet; the first page will bring these rows
-        # No replay window here: every member has the key and could move the window. The version shows what is a repeat.
+        # No replay window here: every member has the key and could move the window. The version
+        # shows what is a repeat.
         payload = key.open_stored(data)
         batch = decode_table_batch(table_in(payload))
         if batch.version > self._table.version:
-            # Each change is sent twice. Skip the costly signature check for batches with nothing new.
+            # Each change is sent twice. Skip the costly signature check for batches with nothing
+            # new.
             if not is_table_signed(payload, registry=self._session.pinned):
                 raise SealError("a table that the registry has not signed")
             self._table_changed(batch, now)
@@ -363,8 +388,8 @@ class Dispatcher:
     def rows_changed(
         self, changes: list[tuple[Contact, Change]], now: float, *, is_heard: bool = False
     ) -> None:
-        """Apply changed rows to pending messages, lines and rooms. `is_heard`: the contacts have said so themselves, and it
-        is noted what they may have lost."""
+        """Apply changed rows to pending messages, lines and rooms. `is_heard`: the contacts have
+        said so themselves, and it is noted what they may have lost."""
         for contact, change in changes:
             conversation = contact.conversation
             if change is Change.RESTARTED and conversation is not None:
@@ -387,7 +412,12 @@ class PendingBacklog:
     """Mail and pages of group logs that wait for the rows of their senders, in order."""
 
     def __init__(
-        self, *, table: Table, contacts: Contacts, direct_receiver: DirectReceiver, outbox: GroupOutbox
+        self,
+        *,
+        table: Table,
+        contacts: Contacts,
+        direct_receiver: DirectReceiver,
+        outbox: GroupOutbox,
     ) -> None:
         self._table = table
         self._contacts = contacts
@@ -398,10 +428,13 @@ class PendingBacklog:
         """The number of the table request whose answer has the rows of all senders that wait."""
 
     def came(self, notice: MailBatch | GroupPage, *, now: float) -> None:
-        """Take a notice, or hold it back while a sender is unknown: the broadcast of a new sender's row may be lost."""
+        """Take a notice, or hold it back while a sender is unknown: the broadcast of a new sender's
+        row may be lost."""
         self._waiting.append(notice)
         of = notice.letters if isinstance(notice, MailBatch) else notice.lines
-        if self._table.is_fresh and any(self._contacts.by_identity(one.sender) is None for one in of):
+        if self._table.is_fresh and any(
+            self._contacts.by_identity(one.sender) is None for one in of
+        ):
             self._table.fetch_anew(now=now)
             self._known_by = self._table.asked
         self.take(now=now)
@@ -511,7 +544,14 @@ class NoticeHandler:
                 self._rooms.granted(notice, now=now)
             case GroupAccepted() | GroupRefused():
                 self._outbox.answered(notice, now=now)
-            case RoomEntered() | RoomRefused() | RoomLeft() | RoomEvicted() | RoomChanged() | RoomsListed():
+            case (
+                RoomEntered()
+                | RoomRefused()
+                | RoomLeft()
+                | RoomEvicted()
+                | RoomChanged()
+                | RoomsListed()
+            ):
                 self._room_notice_arrived(notice, now)
             case TopicChanged() | TopicRefused():
                 self._rooms.topic.answered(notice)
@@ -530,7 +570,9 @@ class NoticeHandler:
             self._group_receiver.rows_arrived(now=now)
         self._backlog.take(now=now)
 
-    def _mail_notice_arrived(self, notice: MailSaved | MailRefused | MailExpired, now: float) -> None:
+    def _mail_notice_arrived(
+        self, notice: MailSaved | MailRefused | MailExpired, now: float
+    ) -> None:
         match notice:
             case MailSaved(reference):
                 reopened = self._mail_queue.saved(reference, now=now)
@@ -539,8 +581,11 @@ class NoticeHandler:
             case MailRefused(reference, reason):
                 self._mail_queue.refused(reference, reason, now=now)
             case MailExpired(recipient, number):
-                # A replaced key is not in the contacts any more, but mail sealed to it can still expire.
-                contact = self._contacts.by_identity(recipient) or self._settlement.waiting.get(recipient)
+                # A replaced key is not in the contacts any more, but mail sealed to it can still
+                # expire.
+                contact = self._contacts.by_identity(recipient) or self._settlement.waiting.get(
+                    recipient
+                )
                 if contact is not None:
                     self._settlement.expired(contact, number, now=now)
 
@@ -564,6 +609,7 @@ class NoticeHandler:
                 self._rooms.room_list.listed(notice)
 
     def _desk_notice_arrived(self, notice: DeskNotice, now: float) -> None:
-        """Handle a notice of the help desk. An honest registry sends no visitor's notice to somebody with a name."""
+        """Handle a notice of the help desk. An honest registry sends no visitor's notice to
+        somebody with a name."""
         if not isinstance(notice, VisitorNotice):
             self._operator.handle(notice, now=now)

@@ -18,12 +18,13 @@ from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.messages.table import Card
 
 _OPENINGS_BITS: Final = 9
-"""How far a card's counter is shifted to get a number for openings: each counter leaves room for so many bits of them. The
-counter follows the clock in milliseconds."""
+"""How far a card's counter is shifted to get a number for openings: each counter leaves room for so
+many bits of them. The counter follows the clock in milliseconds."""
 
 
 COUNTER_MAX: Final = 2**62
-"""A higher counter from a registry is ignored, so that there is always a counter left for a newer card."""
+"""A higher counter from a registry is ignored, so that there is always a counter left for a newer
+card."""
 
 
 class LocalIdentity:
@@ -38,8 +39,9 @@ class LocalIdentity:
         counter: int,
         other_name: str | None = None,
     ) -> None:
-        """`counter`: above the counters of all earlier cards. `mail_keys`: newest first. `other_name`: the name by which the
-        registry may know us instead, if a rename was cut short."""
+        """`counter`: above the counters of all earlier cards. `mail_keys`: newest first.
+        `other_name`: the name by which the registry may know us instead, if a rename was cut
+        short."""
         self.name = name
         self.other_name = other_name
         self.identity: Final = identity
@@ -49,7 +51,8 @@ class LocalIdentity:
 
     @property
     def first_opening(self) -> int:
-        """A number above those of all session openings of earlier runs; it is derived from the card's counter."""
+        """A number above those of all session openings of earlier runs; it is derived from the
+        card's counter."""
         return min(self._counter, 2**53) << _OPENINGS_BITS
 
     @property
@@ -63,8 +66,8 @@ class LocalIdentity:
         return self._make_card(name)
 
     def outdo(self, counter: int) -> bool:
-        """Make our card newer than this counter, which an earlier run or another program has used. Return False if our card
-        is newer already, or no counter is left."""
+        """Make our card newer than this counter, which an earlier run or another program has used.
+        Return False if our card is newer already, or no counter is left."""
         if not self._counter <= counter < COUNTER_MAX:
             return False
         self._counter = counter + 1
@@ -87,7 +90,8 @@ class LocalIdentity:
 
 
 class NotesToSelf:
-    """Messages to ourselves: nothing is sent, but they are stored, delivered and shown like any message."""
+    """Messages to ourselves: nothing is sent, but they are stored, delivered and shown like any
+    message."""
 
     def __init__(self, me: LocalIdentity, stored: StoredStream, outputs: Outputs) -> None:
         self._me = me
@@ -109,7 +113,9 @@ class NotesToSelf:
         for one in kept:
             message = self._outgoing.add(one.text, wall=wall, id_=one.id)
             message.at_ms = one.at_ms
-            self._write(message, OutgoingMoved(stream, one.number, self._me.identity.public, message.number))
+            self._write(
+                message, OutgoingMoved(stream, one.number, self._me.identity.public, message.number)
+            )
 
     def _write(self, message: Message, record: Record) -> None:
         key = self._me.identity.public

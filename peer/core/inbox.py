@@ -1,6 +1,7 @@
 """Incoming messages between the disk and the screen: each is shown once, in its sender's order.
 
-There is one stream for each sender and group. A message is acknowledged and shown only when its record is on disk.
+There is one stream for each sender and group. A message is acknowledged and shown only when its
+record is on disk.
 """
 
 from collections.abc import Iterable, Sequence, Set
@@ -32,8 +33,8 @@ from chatapp.wire.messages.rooms import CHANNEL, ROOM_SIGN
 
 RISES_A_RECORD: Final = 32
 NUMBERS_A_RECORD: Final = 1_024
-"""The floor is stored once in so many rises, or when it has risen by so many numbers. A floor on disk that lags costs a
-start the reading of the numbers above it, which are stored one by one."""
+"""The floor is stored once in so many rises, or when it has risen by so many numbers. A floor on
+disk that lags costs a start the reading of the numbers above it, which are stored one by one."""
 
 _identity_of: Final = attrgetter("identity")
 
@@ -70,7 +71,8 @@ class Stream:
     """Why the author of direct messages may not be the person of that name."""
 
     def lines(self, numbers: list[int]) -> list[Line]:
-        """Return the lines to show for numbers that are ready; there is none for a number without a text."""
+        """Return the lines to show for numbers that are ready; there is none for a number without a
+        text."""
         texts = self.texts
         taken = [(number, *texts.pop(number)) for number in numbers if number in texts]
         self.size -= sum([len(text) for _, _, text, _, _ in taken]) + HELD_MESSAGE_COST * len(taken)
@@ -117,9 +119,11 @@ class Stream:
         ]
 
     def overtaken_by(self, number: int) -> list[Record]:
-        """Return records that mark the numbers below `number` that are still being stored, before `number` counts as
-        shown."""
-        return self.overtaken([other for other in self.texts if other < number and other not in self.behind])
+        """Return records that mark the numbers below `number` that are still being stored, before
+        `number` counts as shown."""
+        return self.overtaken(
+            [other for other in self.texts if other < number and other not in self.behind]
+        )
 
     def overtaken(self, numbers: list[int]) -> list[Record]:
         """Mark these numbers: a later one is shown before them."""
@@ -157,7 +161,8 @@ class Streams:
     """All streams to us, each restored from disk when it is first needed."""
 
     def __init__(self, catch_up: CatchUp, outputs: Outputs, ignored: Set[bytes]) -> None:
-        """`ignored`: identities whose lines count as shown but are not; the set may change at any time."""
+        """`ignored`: identities whose lines count as shown but are not; the set may change at any
+        time."""
         self._catch_up = catch_up
         self._out = outputs
         self._ignored = ignored
@@ -168,7 +173,8 @@ class Streams:
         """The `size` of those streams together."""
         self._is_relieving = False
         self.written: list[tuple[Stream, list[int], bool]] = []
-        """Records handed out and not yet on disk: (stream, numbers, whether the delivery stream acknowledges)."""
+        """Records handed out and not yet on disk: (stream, numbers, whether the delivery stream
+        acknowledges)."""
         self._marks: dict[bytes, int] = {}
         self._marks_behind: list[Record] = []
         self.has_marks = False
@@ -185,16 +191,18 @@ class Streams:
         self._streams[stream.key] = stream
 
     def take(self, stream: Stream, number: int, at_ms: int, text: str, *, late: bool) -> None:
-        """Take a message that came through the registry. A repeat changes nothing. A message that an inbox has no room for
-        is taken all the same: the registry drops what it has handed over, so nobody would send it again. What it costs has
-        a bound: see HELD_TEXTS_MAX for those that wait, RANGES_MAX for their numbers."""
+        """Take a message that came through the registry. A repeat changes nothing. A message that
+        an inbox has no room for is taken all the same: the registry drops what it has handed over,
+        so nobody would send it again. What it costs has a bound: see HELD_TEXTS_MAX for those that
+        wait, RANGES_MAX for their numbers."""
         if stream.inbox.admit(number) is not Admission.REPEAT:
             self._keep(stream, number, at_ms, text, late=late)
             stream.inbox.storing_aside.add(number)
             self.written.append((stream, [number], False))
 
     def take_direct(self, stream: Stream, messages: Sequence[tuple[int, DirectBody]]) -> None:
-        """Take messages that came by datagrams, by number, in the order in which they came. A repeat changes nothing."""
+        """Take messages that came by datagrams, by number, in the order in which they came. A
+        repeat changes nothing."""
         inbox, taken = stream.inbox, [number for number, _ in messages]
         fresh_from = inbox.fresh_from  # does not change here: nothing is stored
         if taken and min(taken) >= fresh_from and stream.texts.keys().isdisjoint(taken):
@@ -220,22 +228,27 @@ class Streams:
             is_behind = number < stream.highest
             if is_behind:
                 stream.behind.add(number)
-            self._out.records.append(IncomingAdded(stream.key, number, at_ms, text, late, is_behind, id_))
+            self._out.records.append(
+                IncomingAdded(stream.key, number, at_ms, text, late, is_behind, id_)
+            )
 
     def _keep_new(self, stream: Stream, messages: Sequence[tuple[int, DirectBody]]) -> None:
-        """As `_keep` for each of these direct messages. They are newer than all that were shown, and each came once."""
+        """As `_keep` for each of these direct messages. They are newer than all that were shown,
+        and each came once."""
         key, new_id = stream.key, self._out.new_id
         texts = {number: (said.at, said.text, False, new_id()) for number, said in messages}
         stream.texts.update(texts)
-        stream.size += sum(map(len, [said.text for _, said in messages])) + HELD_MESSAGE_COST * len(messages)
+        stream.size += sum(map(len, [said.text for _, said in messages])) + HELD_MESSAGE_COST * len(
+            messages
+        )
         self._out.records += [
             IncomingAdded(key, number, at_ms, text, late, False, id_)
             for number, (at_ms, text, late, id_) in texts.items()
         ]
 
     def take_silently(self, stream: Stream, number: int) -> bool:
-        """Take a number of a direct stream that has nothing to show there, as it carries a group's line. Return False for
-        a repeat, or when too much is held already."""
+        """Take a number of a direct stream that has nothing to show there, as it carries a group's
+        line. Return False for a repeat, or when too much is held already."""
         if stream.inbox.admit(number) is not Admission.NEW:
             if stream.conversation is not None:
                 stream.conversation.delivery.reject(number)
@@ -244,8 +257,8 @@ class Streams:
         return True
 
     def stored(self, *, now: float) -> dict[bytes, Stream]:
-        """Acknowledge all messages whose records were handed out so far, now that these are on disk. Return the streams that
-        may have something to show."""
+        """Acknowledge all messages whose records were handed out so far, now that these are on
+        disk. Return the streams that may have something to show."""
         written, self.written = self.written, []
         touched: dict[bytes, Stream] = {}
         for stream, numbers, is_direct in written:
@@ -258,8 +271,8 @@ class Streams:
         return touched
 
     def release(self, stream: Stream, now: float) -> None:
-        """Show what is ready. When too much text waits for earlier messages in all, the sender of most of it waits no
-        longer, so a single sender cannot fill our memory."""
+        """Show what is ready. When too much text waits for earlier messages in all, the sender of
+        most of it waits no longer, so a single sender cannot fill our memory."""
         self.remember_floor(stream, stream.inbox.floor)
         is_gathering = self._catch_up.is_gathering
         lines = stream.lines(stream.inbox.ready(now))
@@ -270,7 +283,9 @@ class Streams:
             for number in numbers:
                 if number > stream.highest:
                     stream.highest = number
-                elif number not in stream.behind:  # a later number was shown while this one was being stored
+                elif (
+                    number not in stream.behind
+                ):  # a later number was shown while this one was being stored
                     self._out.records += stream.overtaken([number])
         if not (is_gathering or self._ignored or [line for line in lines if line.late is not None]):
             self._out.events += lines
@@ -323,8 +338,8 @@ class Streams:
         self._catch_up.release()
 
     def next_timer(self) -> float | None:
-        """Return when the next message will have waited long enough; 0.0 (at once) for messages that wait no longer, as a
-        repeated letter has named a floor or a gap."""
+        """Return when the next message will have waited long enough; 0.0 (at once) for messages
+        that wait no longer, as a repeated letter has named a floor or a gap."""
         streams = self._holding.values()
         if any(stream.inbox.has_ready for stream in streams):
             return 0.0
@@ -341,7 +356,9 @@ class Streams:
     def _numbers_shown(self, stream: Stream, numbers: list[int]) -> None:
         """Note that these lines of a stream were shown, in this order."""
         key, highest = stream.key, max(numbers)
-        if not stream.behind and (not stream.texts or highest < min(stream.texts)):  # mostly: in their order
+        if not stream.behind and (
+            not stream.texts or highest < min(stream.texts)
+        ):  # mostly: in their order
             if highest > stream.shown:
                 self._marks[key] = stream.shown = highest
                 self.has_marks = True
@@ -353,13 +370,15 @@ class Streams:
                 self.has_marks = True
             if number > stream.shown:
                 if stream.texts:
-                    # The mark for `number` would also cover earlier numbers that are still being stored.
+                    # The mark for `number` would also cover earlier numbers that are still being
+                    # stored.
                     self._marks_behind += stream.overtaken_by(number)
                 self._marks[key] = stream.shown = number
                 self.has_marks = True
 
     def marks(self) -> list[Record]:
-        """Return records, once, of how far each stream was shown: one record for many lines, unless some were behind."""
+        """Return records, once, of how far each stream was shown: one record for many lines, unless
+        some were behind."""
         self.has_marks = False
         marks, self._marks = self._marks, {}
         behind, self._marks_behind = self._marks_behind, []

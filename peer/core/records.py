@@ -1,7 +1,9 @@
-"""Records: what the core hands out to be stored, and what it gets back at the next start (`Loaded`).
+"""Records: what the core hands out to be stored, and what it gets back at the next start
+(`Loaded`).
 
-`peer.history` stores the records; the core acknowledges and shows nothing before they are in its journal. Tags and the
-order of fields are the journal's format: add at the end. `stream` is the key of a stream: see `parties_of`.
+`peer.history` stores the records; the core acknowledges and shows nothing before they are in its
+journal. Tags and the order of fields are the journal's format: add at the end. `stream` is the key
+of a stream: see `parties_of`.
 """
 
 import contextlib
@@ -25,7 +27,8 @@ DEAD: Final = frozenset({MessageState.REFUSED, MessageState.EXPIRED})
 
 
 class OutgoingAdded(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
-    """A message of ours was begun. `id`: of the line in our history; None for the one after the highest."""
+    """A message of ours was begun. `id`: of the line in our history; None for the one after the
+    highest."""
 
     stream: bytes
     number: int
@@ -45,8 +48,8 @@ class OutgoingChanged(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=Fa
 
 
 class OutgoingDelivered(msgspec.Struct, frozen=True, array_like=True, tag=25, gc=False):
-    """Consecutive messages of ours were sent at once, and acknowledged directly at the first try. `at_ms`: when;
-    that is their delivery trace, too (see `Stored`)."""
+    """Consecutive messages of ours were sent at once, and acknowledged directly at the first try.
+    `at_ms`: when; that is their delivery trace, too (see `Stored`)."""
 
     stream: bytes
     first: int
@@ -64,8 +67,9 @@ class OutgoingMoved(msgspec.Struct, frozen=True, array_like=True, tag=3, gc=Fals
 
 
 class IncomingAdded(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False):
-    """A message to us, which is acknowledged when this is stored. `late`: it came as mail or from a log. `behind`: a later
-    one of its stream is shown before it, so the `Shown` of that one does not cover it. `id`: as in `OutgoingAdded`."""
+    """A message to us, which is acknowledged when this is stored. `late`: it came as mail or from a
+    log. `behind`: a later one of its stream is shown before it, so the `Shown` of that one does not
+    cover it. `id`: as in `OutgoingAdded`."""
 
     stream: bytes
     number: int
@@ -98,7 +102,8 @@ class ShownBehind(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False)
 
 
 class FloorRaised(msgspec.Struct, frozen=True, array_like=True, tag=8, gc=False):
-    """The sender told not to wait for anything below `floor`. `holes`: the spans [start, end) below it that never came."""
+    """The sender told not to wait for anything below `floor`. `holes`: the spans [start, end) below
+    it that never came."""
 
     stream: bytes
     floor: int
@@ -145,8 +150,8 @@ class RowsSaved(msgspec.Struct, frozen=True, array_like=True, tag=13, gc=False):
 
 
 class RegistryPinned(msgspec.Struct, frozen=True, array_like=True, tag=14, gc=False):
-    """Our server is the registry with this identity key: trusted on first use, or accepted by the user after a change.
-    `is_verified`: the user has named the key."""
+    """Our server is the registry with this identity key: trusted on first use, or accepted by the
+    user after a change. `is_verified`: the user has named the key."""
 
     identity: bytes
     is_verified: bool = False
@@ -157,7 +162,8 @@ class RegistryVerified(msgspec.Struct, frozen=True, array_like=True, tag=15, gc=
 
 
 class ServersNamed(msgspec.Struct, frozen=True, array_like=True, tag=24, gc=False):
-    """Our registry has other servers at these hosts and ports, in the order in which they are to be asked."""
+    """Our registry has other servers at these hosts and ports, in the order in which they are to be
+    asked."""
 
     servers: tuple[Address, ...]
 
@@ -165,7 +171,8 @@ class ServersNamed(msgspec.Struct, frozen=True, array_like=True, tag=24, gc=Fals
 class Named(msgspec.Struct, frozen=True, array_like=True, tag=16, gc=False):
     """Somebody's name, for lines that outlive the row of their author.
 
-    `doubt`: only the author of a letter says so; why it may not be so. A name from the table is not replaced by it."""
+    `doubt`: only the author of a letter says so; why it may not be so. A name from the table is not
+    replaced by it."""
 
     identity: bytes
     name: str
@@ -180,14 +187,16 @@ class FormerName(msgspec.Struct, frozen=True, array_like=True, tag=17, gc=False)
 
 
 class NameBlocked(msgspec.Struct, frozen=True, array_like=True, tag=18, gc=False):
-    """The registry showed this row under a pinned name with another key. What is stored of the name stays as it is."""
+    """The registry showed this row under a pinned name with another key. What is stored of the name
+    stays as it is."""
 
     name_key: str
     row: Row
 
 
 class NameCleared(msgspec.Struct, frozen=True, array_like=True, tag=19, gc=False):
-    """A name is not blocked any more. `replaced`: the old identity, if the user trusted the new one."""
+    """A name is not blocked any more. `replaced`: the old identity, if the user trusted the new
+    one."""
 
     name_key: str
     replaced: bytes | None = None
@@ -200,7 +209,8 @@ class PersonVerified(msgspec.Struct, frozen=True, array_like=True, tag=20, gc=Fa
 
 
 class OpeningTaken(msgspec.Struct, frozen=True, array_like=True, tag=21, gc=False):
-    """This person began a session with us by the opening of this number. Earlier openings are void, after a restart too."""
+    """This person began a session with us by the opening of this number. Earlier openings are void,
+    after a restart too."""
 
     identity: bytes
     number: int
@@ -214,7 +224,8 @@ class IgnoreChanged(msgspec.Struct, frozen=True, array_like=True, tag=22, gc=Fal
 
 
 class ReadUpTo(msgspec.Struct, frozen=True, array_like=True, tag=23, gc=False):
-    """The user has read a conversation up to the line with this id. `key`: see `conversation_of`."""
+    """The user has read a conversation up to the line with this id. `key`: see
+    `conversation_of`."""
 
     key: bytes
     is_group: bool
@@ -260,15 +271,17 @@ Record = (
 
 
 CAN_WAIT: Final = frozenset({FloorRaised, CursorMoved, ReadUpTo, OutgoingOnDisk})
-"""The kinds of records that may wait for the next write, because no promise and no event depends on them.
+"""The kinds of records that may wait for the next write, because no promise and no event depends on
+them.
 
-Lost in a crash, such a record costs a repeat that is recognised, as when a line of a log is fetched again, or a line that
-counts as unread once more. A record of what was shown, or reported as delivered, cannot wait: lost, the same would be shown
-or reported twice."""
+Lost in a crash, such a record costs a repeat that is recognised, as when a line of a log is fetched
+again, or a line that counts as unread once more. A record of what was shown, or reported as
+delivered, cannot wait: lost, the same would be shown or reported twice."""
 
 
 MAY_LAG: Final = CAN_WAIT | {RowsSaved, Named, FormerName, OpeningTaken}
-"""The kinds of records that need not reach the disk soon: nothing that anybody said or was shown is lost with them."""
+"""The kinds of records that need not reach the disk soon: nothing that anybody said or was shown is
+lost with them."""
 
 
 class StoredOutgoing(msgspec.Struct, frozen=True):
@@ -283,7 +296,8 @@ class StoredOutgoing(msgspec.Struct, frozen=True):
 
 
 class StoredIncoming(msgspec.Struct, frozen=True):
-    """A message to us that is stored and, as far as we know, was not shown. `behind`: as in `IncomingAdded`."""
+    """A message to us that is stored and, as far as we know, was not shown. `behind`: as in
+    `IncomingAdded`."""
 
     number: Number
     at_ms: int
@@ -300,9 +314,11 @@ class StoredStream(msgspec.Struct, frozen=True, kw_only=True):
     """The highest provisional number that a message ever had (clause 6.10); 0 for none."""
     outgoing: tuple[StoredOutgoing, ...] = ()
     unsynced_from: Number | None = None
-    """The first of our delivered messages that may not survive a power cut at their recipient; None if all do."""
+    """The first of our delivered messages that may not survive a power cut at their recipient; None
+    if all do."""
     gaps: tuple[tuple[Number, Number], ...] = ()
-    """Spans [start, end) of our numbers between unsettled ones that were never used, or will never arrive."""
+    """Spans [start, end) of our numbers between unsettled ones that were never used, or will never
+    arrive."""
     floor: Number = 0
     shown: Number = 0
     seen: tuple[Number, ...] = ()
@@ -310,12 +326,14 @@ class StoredStream(msgspec.Struct, frozen=True, kw_only=True):
     holes: tuple[tuple[Number, Number], ...] = ()
     """Spans [start, end) below the floor of which nothing had come when the floor was stored."""
     gone: tuple[tuple[Number, Number], ...] = ()
-    """Spans [start, end) of numbers that were stored and shown, and whose texts were deleted since."""
+    """Spans [start, end) of numbers that were stored and shown, and whose texts were deleted
+    since."""
     unshown: tuple[StoredIncoming, ...] = ()
 
 
 class StoredGroup(msgspec.Struct, frozen=True):
-    """Our position in a group's log: we have all lines up to `cursor`, and our own newest line is at `newest`."""
+    """Our position in a group's log: we have all lines up to `cursor`, and our own newest line is
+    at `newest`."""
 
     cursor: Number | None = None
     newest: Number = 0
@@ -325,7 +343,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """All that a node starts with."""
 
     registry: bytes | None = None
-    """The identity key of the registry that the server was the last time; None before the first contact."""
+    """The identity key of the registry that the server was the last time; None before the first
+    contact."""
     is_registry_verified: bool = False
     """Whether the user has compared that key."""
     servers: tuple[Address, ...] = ()
@@ -348,7 +367,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     openings: dict[bytes, Number] = {}
     """The number of the last opening that each person began a session with."""
     unknown_authors: dict[bytes, str] = {}
-    """Authors outside the table of letters that were not shown, with the names that they have or claim."""
+    """Authors outside the table of letters that were not shown, with the names that they have or
+    claim."""
     replaced: tuple[Row, ...] = ()
     """Last rows of keys that were replaced by others while mail was saved for them."""
     last_id: int = 0
@@ -375,27 +395,31 @@ class StreamParties(NamedTuple):
 def parties_of(stream: bytes, *, is_ours: bool) -> StreamParties:
     """Return whose stream has this key.
 
-    The key of a direct stream is the other's identity. The key of our stream to the channel is the mark alone; to a room it
-    is the mark, the group's name and a zero byte. Behind either, a member's stream has the member's identity."""
+    The key of a direct stream is the other's identity. The key of our stream to the channel is the
+    mark alone; to a room it is the mark, the group's name and a zero byte. Behind either, a
+    member's stream has the member's identity."""
     group, person = (stream, None) if is_ours else (stream[:-KEY_SIZE], stream[-KEY_SIZE:])
     if group == CHANNEL_MARK:
         return StreamParties("", person)
     if group.startswith(CHANNEL_MARK) and group.endswith(b"\0"):
-        with contextlib.suppress(UnicodeDecodeError):  # an identity key may happen to look like this
+        with contextlib.suppress(
+            UnicodeDecodeError
+        ):  # an identity key may happen to look like this
             return StreamParties(group[1:-1].decode()[1:], person)
     return StreamParties(None, stream)
 
 
 def conversation_of(stream: bytes, *, is_ours: bool) -> tuple[bytes, bool]:
-    """Return the key of the stream's conversation, and whether it is a group's: the other person's identity, or the mark of
-    the group."""
+    """Return the key of the stream's conversation, and whether it is a group's: the other person's
+    identity, or the mark of the group."""
     if parties_of(stream, is_ours=is_ours).room is None:
         return stream, False
     return stream if is_ours else stream[:-KEY_SIZE], True
 
 
 def name_stream(registry: bytes, key: str) -> bytes:
-    """Return the key of our stream to an unresolved name at this registry; it has the size of an identity key."""
+    """Return the key of our stream to an unresolved name at this registry; it has the size of an
+    identity key."""
     return hashlib.sha256(b"chatapp name 1\0" + registry + key.encode()).digest()
 
 

@@ -26,8 +26,8 @@ from chatapp.wire.names import is_same_name, peer_name
 
 
 class SentMessage(msgspec.Struct, frozen=True, gc=False):
-    """A message of ours: the recipient's name as its owner writes it, the id in our history, and the number in our stream
-    to the recipient."""
+    """A message of ours: the recipient's name as its owner writes it, the id in our history, and
+    the number in our stream to the recipient."""
 
     to: str
     id: int
@@ -75,7 +75,8 @@ class Sending:
         self._clock = clock
 
     def look_up(self, name: str, *, now: float) -> LookUp:
-        """Return whether a message to `name` can be begun. ASKING: call again after the next turn."""
+        """Return whether a message to `name` can be begun. ASKING: call again after the next
+        turn."""
         if self._contacts.is_blocked(name):
             return LookUp.BLOCKED
         if self._contacts.by_name(name) is not None or is_same_name(name, self._me.name):
@@ -98,20 +99,23 @@ class Sending:
         return self._session.pinned is not None
 
     def send(self, to: str, text: str, *, now: float) -> SentMessage:
-        """Begin a message to somebody who is KNOWN. Raises TextTooLong, UnicodeEncodeError, KeyError."""
+        """Begin a message to somebody who is KNOWN. Raises TextTooLong, UnicodeEncodeError,
+        KeyError."""
         begun = self.send_to_known(to, text, now=now)
         if begun is None:
             raise KeyError(to)
         return begun
 
     def send_to_known(self, to: str, text: str, *, now: float) -> SentMessage | None:
-        """Begin a message to this name if it is KNOWN; else None, and `look_up` says why. Raises TextTooLong,
-        UnicodeEncodeError."""
+        """Begin a message to this name if it is KNOWN; else None, and `look_up` says why. Raises
+        TextTooLong, UnicodeEncodeError."""
         contacts = self._contacts
         contact, is_to_me = contacts.by_name(to), is_same_name(to, self._me.name)
         if (contact is None and not is_to_me) or (contacts.blocked and contacts.is_blocked(to)):
             return None
-        if len(text) > _SHORT or not text.isascii():  # else nothing has to be encoded to know its length
+        if (
+            len(text) > _SHORT or not text.isascii()
+        ):  # else nothing has to be encoded to know its length
             check_length(text)
         if self._resolver.searches:
             self._resolver.forget(to)
@@ -127,25 +131,28 @@ class Sending:
         return SentMessage(contact.row.card.name, message.id, message.number)
 
     def keep(self, to: str, text: str, *, now: float) -> SentMessage:
-        """Begin a message to a name that is UNANSWERED: it waits until the registry resolves the name. Raises TextTooLong,
-        UnicodeEncodeError."""
+        """Begin a message to a name that is UNANSWERED: it waits until the registry resolves the
+        name. Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
         if self._session.is_lost:
             self._session.search(now=now)
         assert self._session.pinned is not None
         wall = now + self._clock.offset
-        message = self._unresolved.keep(self._session.pinned, peer_name(to), text, wall=wall, now=now)
+        message = self._unresolved.keep(
+            self._session.pinned, peer_name(to), text, wall=wall, now=now
+        )
         return SentMessage(peer_name(to), message.id, message.number)
 
     def send_all(self, text: str, *, now: float) -> SentMessage:
-        """Begin a line for the channel; its recipient's name is empty. Raises TextTooLong, UnicodeEncodeError."""
+        """Begin a line for the channel; its recipient's name is empty. Raises TextTooLong,
+        UnicodeEncodeError."""
         check_length(text)
         line = self._outbox.say(self._groups.channel, text, now=now)
         return SentMessage("", line.id, line.number)
 
     def say(self, text: str, *, now: float) -> SentMessage | None:
-        """Begin a line for our room. Return None, and report `NotInRoom`, when we are in none. Raises TextTooLong,
-        UnicodeEncodeError."""
+        """Begin a line for our room. Return None, and report `NotInRoom`, when we are in none.
+        Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
         room = self._groups.room
         if room is None:
@@ -155,8 +162,8 @@ class Sending:
         return SentMessage(room.name, line.id, line.number)
 
     def say_on_duty(self, text: str, target: VisitTarget, *, now: float, line: int = 0) -> None:
-        """Send a line to a visitor whom we serve at the help desk. `line`: by what events name it. Raises TextTooLong,
-        UnicodeEncodeError."""
+        """Send a line to a visitor whom we serve at the help desk. `line`: by what events name it.
+        Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
         self._operator.say(text, target, wall=now + self._clock.offset, line=line)
 
@@ -170,8 +177,8 @@ class Sending:
 
 
 def check_length(text: str) -> None:
-    """Check the length of a text. Raises TextTooLong for more than TEXT_MAX bytes of UTF-8, UnicodeEncodeError for lone
-    surrogates."""
+    """Check the length of a text. Raises TextTooLong for more than TEXT_MAX bytes of UTF-8,
+    UnicodeEncodeError for lone surrogates."""
     size = len(text.encode())
     if size > TEXT_MAX:
         raise TextTooLong(size, TEXT_MAX)

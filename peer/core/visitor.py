@@ -1,7 +1,7 @@
 """The core of a visitor: what comes in from the registry, and what goes out to it, without any I/O.
 
-A visitor is a guest at the registry: a key and a card without a name, no table, no mail, only the desk (clause 13.1 of the
-protocol). What is asked and told at the desk is in `peer.core.desk.visit`.
+A visitor is a guest at the registry: a key and a card without a name, no table, no mail, only the
+desk (clause 13.1 of the protocol). What is asked and told at the desk is in `peer.core.desk.visit`.
 """
 
 import random
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, get_args
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.api.trace import WallClock
 from chatapp.peer.core.context import drop_invalid
@@ -28,14 +28,15 @@ _DESK_NOTICES: Final = get_args(NoticeToVisitor)
 
 
 class VisitorRegistration:
-    """What a visitor does about its registration and its link (a `RegistrationOwner` and a `LinkReader`)."""
+    """What a visitor does about its registration and its link (a `RegistrationOwner` and a
+    `LinkReader`)."""
 
     def __init__(
         self,
         visit: Visit,
         session: RegistrySession,
         *,
-        events: list[happened.VisitEvent],
+        events: list[visit_events.VisitEvent],
         dropped: Counter[str],
     ) -> None:
         self._visit = visit
@@ -49,10 +50,10 @@ class VisitorRegistration:
 
     # --- the registration
 
-    def tell(self, event: happened.VisitEvent) -> None:
+    def tell(self, event: visit_events.VisitEvent) -> None:
         """Tell the visitor."""
-        if isinstance(event, happened.ServerStopping | happened.ServerBack):
-            self._is_stopped = isinstance(event, happened.ServerStopping)
+        if isinstance(event, visit_events.ServerStopping | visit_events.ServerBack):
+            self._is_stopped = isinstance(event, visit_events.ServerStopping)
         self._events.append(event)
 
     def welcomed(self, *, is_first: bool, is_back: bool, new_key: bytes | None, now: float) -> bool:
@@ -63,22 +64,31 @@ class VisitorRegistration:
     def denied(self, reason: RefusalReason, *, has_begun: bool, now: float) -> None:
         """Tell the visitor why the registry does not let us in."""
         seconds, text = self._session.denied_for, self._session.denied_text
-        self.tell(happened.VisitorNotAdmitted(reason=reason, seconds=seconds, text=text))
+        self.tell(visit_events.VisitorNotAdmitted(reason=reason, seconds=seconds, text=text))
 
     def lost(self, *, has_begun: bool, now: float) -> None:
         """Tell the visitor that the registry is lost, and for how long the position is kept."""
         if has_begun:
             keep_place = self._visit.keep_place if self._visit.stage in ADMITTED else None
-            self.tell(happened.VisitorServerLost(keep_place=keep_place, is_stopped=self._is_stopped))
+            self.tell(
+                visit_events.VisitorServerLost(keep_place=keep_place, is_stopped=self._is_stopped)
+            )
         else:
-            self.tell(happened.NoServer())
+            self.tell(visit_events.NoServer())
         for _ in range(self._visit.give_up_questions()):
-            self.tell(happened.QuestionUnanswered())
+            self.tell(visit_events.QuestionUnanswered())
 
-    def replaced(self, stranger: bytes, *, is_code_foreign: bool, has_begun: bool, now: float) -> None:
-        """Tell the visitor that another registry answers. `is_code_foreign` is never true: a visitor has no join code."""
+    def replaced(
+        self, stranger: bytes, *, is_code_foreign: bool, has_begun: bool, now: float
+    ) -> None:
+        """Tell the visitor that another registry answers. `is_code_foreign` is never true: a
+        visitor has no join code."""
         self.is_stranger = True
-        self.tell(happened.RegistryKeyChanged(expected=self._session.expected, got=fingerprint(stranger)))
+        self.tell(
+            visit_events.RegistryKeyChanged(
+                expected=self._session.expected, got=fingerprint(stranger)
+            )
+        )
 
     def left(self, *, is_confirmed: bool) -> None:
         """Do nothing: a visitor who has left need not be told."""
@@ -89,7 +99,8 @@ class VisitorRegistration:
         """Do nothing: the desk shows itself on a new link without a question."""
 
     def link_lost(self) -> None:
-        """Do nothing: the visit repeats what is still to be asked when the desk shows itself again."""
+        """Do nothing: the visit repeats what is still to be asked when the desk shows itself
+        again."""
 
     def notice_arrived(self, notice: NodeNotice, *, now: float) -> None:
         """Handle a notice of the desk; a visitor gets no others."""
@@ -119,13 +130,13 @@ class VisitorCore:
         wall_offset: float,
         gateway: Identity | None = None,
     ) -> None:
-        """`gateway`: the key of the gateway through which we come; `GatewayUnknown` follows if the registry does not list
-        it."""
+        """`gateway`: the key of the gateway through which we come; `GatewayUnknown` follows if the
+        registry does not list it."""
         self.me: Final = me
         self.clock: Final = WallClock(wall_offset)
         self.dropped: Final[Counter[str]] = Counter()
         """How many datagrams and frames were invalid, by reason."""
-        self._events: list[happened.VisitEvent] = []
+        self._events: list[visit_events.VisitEvent] = []
         self._requests: list[PeerRequest] = []
         self._session = RegistrySession(
             identity=me.identity,
@@ -138,7 +149,9 @@ class VisitorCore:
         if gateway is not None:
             self._session.use_gateway(gateway)
         self._link = RegistryLink(rng)
-        self._visit = Visit(stored, queue=queue, rng=rng, send=self._send, has_gateway=gateway is not None)
+        self._visit = Visit(
+            stored, queue=queue, rng=rng, send=self._send, has_gateway=gateway is not None
+        )
         self._registration = VisitorRegistration(
             self._visit, self._session, events=self._events, dropped=self.dropped
         )
@@ -152,7 +165,8 @@ class VisitorCore:
         )
 
     def _send(self, request: PeerRequest) -> None:
-        """Queue a request for the link; without a link it is dropped, and the visit repeats it on the next one."""
+        """Queue a request for the link; without a link it is dropped, and the visit repeats it on
+        the next one."""
         if self._link.is_up:
             self._requests.append(request)
 
@@ -172,33 +186,37 @@ class VisitorCore:
         self._visit.join(form)
 
     def ask_position(self) -> None:
-        """Ask where we are; `PositionAnswered`, `ServedAnswered` or `QuestionUnanswered` follows."""
+        """Ask where we are; `PositionAnswered`, `ServedAnswered` or `QuestionUnanswered`
+        follows."""
         if self._session.is_lost:
-            self._events.append(happened.QuestionUnanswered())
+            self._events.append(visit_events.QuestionUnanswered())
         else:
             self._visit.ask_position()
 
     def pause(self, *, is_paused: bool) -> None:
-        """Let others go first, or be called in turn again; `PauseChanged`, `PositionAnswered`, `ServedAnswered` or
-        `QuestionUnanswered` follows."""
+        """Let others go first, or be called in turn again; `PauseChanged`, `PositionAnswered`,
+        `ServedAnswered` or `QuestionUnanswered` follows."""
         if self._session.is_lost or self._visit.stage not in ADMITTED:
-            self._events.append(happened.QuestionUnanswered())
+            self._events.append(visit_events.QuestionUnanswered())
         else:
             self._visit.pause(is_paused=is_paused)
 
     def say(self, text: str, *, now: float) -> int | None:
-        """Say a line to the operator, and return what `LineSettled` will name it by; or add it to the description while we
-        wait. It waits here while the registry is away. The caller keeps to TEXT_MAX."""
+        """Say a line to the operator, and return what `LineSettled` will name it by; or add it to
+        the description while we wait. It waits here while the registry is away. The caller keeps to
+        TEXT_MAX."""
         return self._visit.say(text, wall=now + self.clock.offset)
 
     def describe(self, text: str, *, now: float) -> None:
-        """Replace the description of our issue, while we wait. It waits here while the registry is away."""
+        """Replace the description of our issue, while we wait. It waits here while the registry is
+        away."""
         self._visit.describe(text, wall=now + self.clock.offset)
 
     def rate(self, rating: int) -> None:
-        """Rate the session, from 1 to 5, during it or after its end; `Rated` or `QuestionUnanswered` follows."""
+        """Rate the session, from 1 to 5, during it or after its end; `Rated` or
+        `QuestionUnanswered` follows."""
         if self._session.is_lost:
-            self._events.append(happened.QuestionUnanswered())
+            self._events.append(visit_events.QuestionUnanswered())
         else:
             self._visit.rate(rating)
 
@@ -219,8 +237,9 @@ class VisitorCore:
         self._visit.lines_shown(position)
 
     def leave(self, *, now: float) -> None:
-        """Give the position up and leave; `has_left` tells when the registry knows it, or is known not to answer. If another
-        registry answers, the ticket is kept: it is still valid at ours."""
+        """Give the position up and leave; `has_left` tells when the registry knows it, or is known
+        not to answer. If another registry answers, the ticket is kept: it is still valid at
+        ours."""
         if not self._registration.is_stranger:
             self._visit.give_up()
         self._session.leave(now=now)
@@ -253,14 +272,15 @@ class VisitorCore:
 
     @property
     def is_settled(self) -> bool:
-        """Whether our position is known and all our lines have arrived or were refused, or the registry does not answer."""
+        """Whether our position is known and all our lines have arrived or were refused, or the
+        registry does not answer."""
         return self._session.is_lost or (self._link.is_up and self._visit.is_settled)
 
     # --- what comes in
 
     def receive_datagrams(self, batch: Sequence[tuple[bytes, Address]], *, now: float) -> None:
-        """Handle any bytes from anybody. Never answers with an error. Raises an ExceptionGroup of our own faults, once
-        everything else is handled."""
+        """Handle any bytes from anybody. Never answers with an error. Raises an ExceptionGroup of
+        our own faults, once everything else is handled."""
         problems: list[Exception] = []
         for data, sender in batch:
             try:
@@ -332,14 +352,15 @@ class VisitorCore:
         return self._connection.link_renewals
 
     def wants_stored(self) -> StoredVisit | None:
-        """Return, once, what is to be stored; None for nothing. Call `stored` when it is on disk."""
+        """Return, once, what is to be stored; None for nothing. Call `stored` when it is on
+        disk."""
         return self._visit.wants_stored()
 
     def stored(self) -> None:
         """Note that what `wants_stored` returned is on disk."""
         self._visit.stored()
 
-    def events(self) -> list[happened.VisitEvent]:
+    def events(self) -> list[visit_events.VisitEvent]:
         """Return the events, once, in order."""
         events = self._events + self._visit.events()
         self._events.clear()

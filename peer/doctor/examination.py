@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.doctor.findings import Check, Finding, Trouble, clock_finding, path_finding
 from chatapp.peer.doctor.probes import probe_disk, probe_privacy, probe_servers
@@ -10,8 +10,8 @@ from chatapp.peer.node.local import PeerNode
 from chatapp.wire.names import is_same_name
 
 _REFUSALS: Final = {
-    happened.NameUnavailable: Trouble.NAME_TAKEN,
-    happened.AdmissionRefused: Trouble.NOT_ADMITTED,
+    events.NameUnavailable: Trouble.NAME_TAKEN,
+    events.AdmissionRefused: Trouble.NOT_ADMITTED,
 }
 
 
@@ -21,7 +21,9 @@ async def examine(node: PeerNode) -> list[Finding]:
     findings = await probe_servers(node.core.server_addresses, known_key=held)
     refusal = node.core.not_let_in
     if refusal is not None and type(refusal) in _REFUSALS:
-        findings.append(Finding(check=Check.NAME, trouble=_REFUSALS[type(refusal)], subject=node.name))
+        findings.append(
+            Finding(check=Check.NAME, trouble=_REFUSALS[type(refusal)], subject=node.name)
+        )
     elif node.core.clock_offset is not None:
         findings.append(Finding(check=Check.NAME, subject=node.name))
     if node.core.clock_offset is not None:
@@ -30,8 +32,8 @@ async def examine(node: PeerNode) -> list[Finding]:
 
 
 async def examine_person(node: PeerNode, name: str) -> list[Finding]:
-    """Look at a person: known, online, with the key that we know, and in reach directly and through the registry. Where the
-    registry is not in reach, the way to it comes first."""
+    """Look at a person: known, online, with the key that we know, and in reach directly and through
+    the registry. Where the registry is not in reach, the way to it comes first."""
     findings: list[Finding] = []
     if node.core.reach is not RegistryReach.UP:
         findings = await examine(node)
@@ -46,7 +48,11 @@ async def examine_person(node: PeerNode, name: str) -> list[Finding]:
     elif not person.online:
         trouble = Trouble.AWAY
     findings.append(Finding(check=Check.PERSON, trouble=trouble, subject=person.name))
-    if trouble not in (None, Trouble.AWAY) or is_same_name(person.name, node.name) or node.core.is_offline:
+    if (
+        trouble not in (None, Trouble.AWAY)
+        or is_same_name(person.name, node.name)
+        or node.core.is_offline
+    ):
         return findings
     node.core.test_paths(person.name, now=node.driver.now())
     node.driver.schedule()

@@ -5,7 +5,8 @@ import enum
 import msgspec
 
 CLOCK_TOLERATED = 60.0
-"""Seconds by which the clocks of two machines may differ before times of messages mislead people."""
+"""Seconds by which the clocks of two machines may differ before times of messages mislead
+people."""
 DISK_NEEDED = 50_000_000
 """Free bytes below which a disk counts as nearly full."""
 PACKET_NEEDED = 1_280
@@ -61,13 +62,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     trouble: Trouble | None = None
     """None if all is well."""
     amount: float | None = None
-    """UDP, TCP, DIRECT, RELAY, OTHER_SERVER: the round trip in seconds; None where nothing answered. PACKETS, DISK: bytes.
-    CLOCK: seconds that ours is ahead."""
+    """UDP, TCP, DIRECT, RELAY, OTHER_SERVER: the round trip in seconds; None where nothing
+    answered. PACKETS, DISK: bytes. CLOCK: seconds that ours is ahead."""
     subject: str = ""
-    """KEY: the fingerprint of the key that answers. PERSON, DIRECT, RELAY: the name. NAME: our name. DISK, PRIVACY: the
-    folder."""
+    """KEY: the fingerprint of the key that answers. PERSON, DIRECT, RELAY: the name. NAME: our
+    name. DISK, PRIVACY: the folder."""
     server: str = ""
-    """ADDRESS: the host that is not found. UDP, TCP, OTHER_SERVER: the address of the server. Empty for the only one."""
+    """ADDRESS: the host that is not found. UDP, TCP, OTHER_SERVER: the address of the server. Empty
+    for the only one."""
 
     @property
     def is_fine(self) -> bool:

@@ -1,4 +1,5 @@
-"""Probes of the network and of the disk: each makes findings of what the operating system and the registry answer."""
+"""Probes of the network and of the disk: each makes findings of what the operating system and the
+registry answer."""
 
 import asyncio
 import contextlib
@@ -25,25 +26,32 @@ from chatapp.wire.limits import DATAGRAM_MAX
 from chatapp.wire.messages.registration import PROTOCOL_VERSION, Hello
 
 _NO_WAY: Final = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN)
-_MTU_OF_PATH: Final = {socket.AF_INET: (socket.IPPROTO_IP, 14), socket.AF_INET6: (socket.IPPROTO_IPV6, 24)}
-"""Linux's IP_MTU and IPV6_MTU: the longest packet on the path of a connected socket, as far as the kernel knows."""
+_MTU_OF_PATH: Final = {
+    socket.AF_INET: (socket.IPPROTO_IP, 14),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 24),
+}
+"""Linux's IP_MTU and IPV6_MTU: the longest packet on the path of a connected socket, as far as the
+kernel knows."""
 
 
 async def probe_server(
     address: Address, *, known_key: str | None, policy: Policy | None = None
 ) -> list[Finding]:
-    """Ask a registry by UDP and TCP, without registering. `known_key`: the fingerprint that its key must have, if we know
-    one. Takes at most as long as a question of the protocol (2.5 s)."""
+    """Ask a registry by UDP and TCP, without registering. `known_key`: the fingerprint that its key
+    must have, if we know one. Takes at most as long as a question of the protocol (2.5 s)."""
     limits = policy or Policy()
-    udp, tcp = await asyncio.gather(_ask_by_udp(address, known_key, limits), _ask_by_tcp(address, limits))
+    udp, tcp = await asyncio.gather(
+        _ask_by_udp(address, known_key, limits), _ask_by_tcp(address, limits)
+    )
     return sorted([*udp, tcp], key=lambda one: list(Check).index(one.check))
 
 
 async def probe_servers(
     addresses: Sequence[Address], *, known_key: str | None, policy: Policy | None = None
 ) -> list[Finding]:
-    """Ask all servers of a registry at once. Of the first that answers with the right key (of the first one, if none does)
-    everything is told, of each other one whether it answers: one server is enough, so its silence is no trouble."""
+    """Ask all servers of a registry at once. Of the first that answers with the right key (of the
+    first one, if none does) everything is told, of each other one whether it answers: one server is
+    enough, so its silence is no trouble."""
     found = await asyncio.gather(
         *(probe_server(address, known_key=known_key, policy=policy) for address in addresses)
     )
@@ -51,7 +59,9 @@ async def probe_servers(
         return found[0]
     best = next((place for place, findings in enumerate(found) if _is_in_order(findings)), 0)
     whole = [
-        msgspec.structs.replace(one, server=str(addresses[best])) if one.check in _OF_SERVER else one
+        msgspec.structs.replace(one, server=str(addresses[best]))
+        if one.check in _OF_SERVER
+        else one
         for one in found[best]
     ]
     others = [
@@ -72,7 +82,9 @@ def _is_in_order(findings: Sequence[Finding]) -> bool:
 def _in_brief(address: Address, findings: Sequence[Finding]) -> Finding:
     udp = next(one for one in findings if one.check is Check.UDP)
     trouble = next((one.trouble for one in findings if one.check is Check.KEY), None)
-    return Finding(check=Check.OTHER_SERVER, trouble=trouble, amount=udp.amount, server=str(address))
+    return Finding(
+        check=Check.OTHER_SERVER, trouble=trouble, amount=udp.amount, server=str(address)
+    )
 
 
 async def _ask_by_udp(address: Address, known_key: str | None, policy: Policy) -> list[Finding]:
@@ -100,7 +112,8 @@ async def _ask_by_udp(address: Address, known_key: str | None, policy: Policy) -
 async def _cookie(
     loop: asyncio.AbstractEventLoop, endpoint: socket.socket, policy: Policy
 ) -> tuple[float, str] | Trouble:
-    """Send HELLOs until a COOKIE comes. Return the seconds until then and the registry's key. Raises OSError."""
+    """Send HELLOs until a COOKIE comes. Return the seconds until then and the registry's key.
+    Raises OSError."""
     nonce = os.urandom(16)
     hello = bytes((Kind.HELLO,)) + encode_hello(Hello(version=PROTOCOL_VERSION, nonce=nonce))
     has_heard = False
@@ -118,7 +131,8 @@ async def _cookie(
 
 
 def _key_in(datagram: bytes, nonce: bytes) -> str | None:
-    """Return the fingerprint of the registry whose COOKIE answers our HELLO; None for anything else."""
+    """Return the fingerprint of the registry whose COOKIE answers our HELLO; None for anything
+    else."""
     if not datagram or datagram[0] != Kind.COOKIE:
         return None
     try:
@@ -163,7 +177,8 @@ def _packet_sizes(endpoint: socket.socket, family: int) -> list[int]:
 
 
 def probe_disk(folder: Path, *, free_of: Callable[[Path], int] | None = None) -> Finding:
-    """Look at the disk of a folder, which may not exist yet. `free_of`: returns the free bytes of the disk with a folder."""
+    """Look at the disk of a folder, which may not exist yet. `free_of`: returns the free bytes of
+    the disk with a folder."""
     existing = next((one for one in (folder, *folder.parents) if one.is_dir()), Path("/"))
     try:
         free = (free_of or _free)(existing)

@@ -1,4 +1,5 @@
-"""Opening a peer in a program, or attaching to one that runs: what stands in the way as lines, and the offer to others."""
+"""Opening a peer in a program, or attaching to one that runs: what stands in the way as lines, and
+the offer to others."""
 
 import asyncio
 import logging
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("chatapp.peer")
 
 OFFERED_WITHIN: Final = 2.0
-"""Seconds to wait for another program that has our folder or our port and offers nothing: it may be one of this user that
-has just started, or is about to end."""
+"""Seconds to wait for another program that has our folder or our port and offers nothing: it may be
+one of this user that has just started, or is about to end."""
 
 _LOOK_SPAN: Final = 0.1
 
@@ -30,9 +31,12 @@ _LOOK_SPAN: Final = 0.1
 class NotOpened(ChatAppError):
     """A program could neither open the peer nor attach to one that runs."""
 
-    def __init__(self, lines: Sequence[str], *, is_taken: bool = False, may_pass: bool = False) -> None:
-        """`lines`: why, in `[ ]`, or one that begins with `ChatApp:`. `is_taken`: whether another program of this user has
-        the name. `may_pass`: whether it can be otherwise a moment later."""
+    def __init__(
+        self, lines: Sequence[str], *, is_taken: bool = False, may_pass: bool = False
+    ) -> None:
+        """`lines`: why, in `[ ]`, or one that begins with `ChatApp:`. `is_taken`: whether another
+        program of this user has the name. `may_pass`: whether it can be otherwise a moment
+        later."""
         super().__init__(*lines)
         self.lines = lines
         self.is_taken = is_taken
@@ -42,9 +46,9 @@ class NotOpened(ChatAppError):
 async def open_or_attach(
     peer: Peer, *, shows: bool = True, within: float = OFFERED_WITHIN
 ) -> "RemotePeer | None":
-    """Attach to the program that runs under the peer's name, or open the peer. Returns the running one, attached; None if
-    the peer is open now. `shows`: as in `Peer.attach`. `within`: seconds to wait for a program that is in our way and offers
-    nothing. Raises NotOpened."""
+    """Attach to the program that runs under the peer's name, or open the peer. Returns the running
+    one, attached; None if the peer is open now. `shows`: as in `Peer.attach`. `within`: seconds to
+    wait for a program that is in our way and offers nothing. Raises NotOpened."""
     loop = asyncio.get_running_loop()
     until = loop.time() + within
     home = peer.folder.parents[1]
@@ -71,7 +75,8 @@ def elsewhere_line(peer: "RemotePeer") -> str:
 
 
 def offered(peer: Peer) -> "Offer | None":
-    """Offer an open peer to other programs; None if the disk prevents that, which only they notice."""
+    """Offer an open peer to other programs; None if the disk prevents that, which only they
+    notice."""
     try:
         return Offer(peer)
     except OSError as error:
@@ -86,16 +91,20 @@ async def open_peer(peer: Peer) -> None:
     except PortInUse as error:
         raise NotOpened([f"[{error}]"], may_pass=True) from None
     except FolderInUse as error:
-        taken = Taken(name=peer.name, by=TakenBy.OWN_PROGRAM, process=error.process, port=error.port)
+        taken = Taken(
+            name=peer.name, by=TakenBy.OWN_PROGRAM, process=error.process, port=error.port
+        )
         lines = [answers.name_taken(peer.name), answers.taken_line(taken)]
         raise NotOpened(lines, is_taken=True, may_pass=True) from None
     except sqlite3.Error as error:
-        # SQLite reports damage as this very class; its subclasses mean something else, such as a full disk.
+        # SQLite reports damage as this very class; its subclasses mean something else, such as a
+        # full disk.
         is_damaged = type(error) is sqlite3.DatabaseError
         history = str(peer.folder / "history.db")
         raise NotOpened([answers.history_failed(history, error, is_damaged=is_damaged)]) from None
     except OSError as error:
-        # When a new file cannot take an old one's place, filename2 is the old one, which is the one that the user knows.
+        # When a new file cannot take an old one's place, filename2 is the old one, which is the one
+        # that the user knows.
         where = error.filename2 or error.filename or peer.folder
         raise NotOpened([f"ChatApp: {where}: {error.strerror or error}"]) from None
     except ChatAppError as error:

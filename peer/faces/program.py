@@ -14,7 +14,11 @@ import msgspec
 from chatapp.peer.view.running import DONE, INTERRUPTED
 from chatapp.wire.address import Address
 
-ENDING_SIGNALS: Final = ((signal.SIGTERM, DONE), (signal.SIGHUP, DONE), (signal.SIGINT, INTERRUPTED))
+ENDING_SIGNALS: Final = (
+    (signal.SIGTERM, DONE),
+    (signal.SIGHUP, DONE),
+    (signal.SIGINT, INTERRUPTED),
+)
 """The signals that end a program, and with which exit status."""
 
 
@@ -25,7 +29,8 @@ class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
     servers: Sequence[Address]
     registry_key: str | None
     announced_key: str | None = None
-    """The fingerprint with which the chosen server was announced on the local network; None for no announcement."""
+    """The fingerprint with which the chosen server was announced on the local network; None for no
+    announcement."""
     port: int
     home: Path
     room: str | None = None
@@ -65,4 +70,6 @@ def resume_gc() -> None:
 
 def start_logging(level: str) -> None:
     """Log to standard error."""
-    logging.basicConfig(level=level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )

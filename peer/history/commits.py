@@ -1,8 +1,10 @@
-"""When records are stored: in the journal at once, if an acknowledgement depends on them, and in the database later.
+"""When records are stored: in the journal at once, if an acknowledgement depends on them, and in
+the database later.
 
-The journal is synced soon after a record of which something was told to somebody, and not while nothing is new.
-The database is filled from the journal when nothing was stored for a moment, when records have waited for long, when much
-waits, before a reader looks, and at the end; a part at a time, so that no message waits for it.
+The journal is synced soon after a record of which something was told to somebody, and not while
+nothing is new. The database is filled from the journal when nothing was stored for a moment, when
+records have waited for long, when much waits, before a reader looks, and at the end; a part at a
+time, so that no message waits for it.
 """
 
 import asyncio
@@ -19,7 +21,8 @@ from chatapp.wire.errors import StoreError
 from chatapp.wire.limits import RECORDS_WAITING_MAX, TEXTS_WAITING_MAX
 
 BATCH_SPAN: Final = 0.02
-"""Seconds for which records that no acknowledgement depends on wait for a write that is made anyway."""
+"""Seconds for which records that no acknowledgement depends on wait for a write that is made
+anyway."""
 
 STORE_AGAIN_AFTER: Final = 1.0
 """Seconds between attempts to write to a disk that failed; nothing is acknowledged meanwhile."""
@@ -28,16 +31,17 @@ IDLE_SPAN: Final = 0.05
 """Seconds without a write after which the database is filled."""
 
 UNFILED_SPAN: Final = 2.0
-"""Seconds after which records are filed even under load. A shorter burst of messages does not pay for the database."""
+"""Seconds after which records are filed even under load. A shorter burst of messages does not pay
+for the database."""
 
 UNFILED_MAX: Final = 4 * 1024 * 1024
-"""Bytes in the journal, some 30,000 records, beyond which the database is filled at once. A start after a crash, or a reader
-who looks during a burst, waits until they are filed: some 0.2 s."""
+"""Bytes in the journal, some 30,000 records, beyond which the database is filled at once. A start
+after a crash, or a reader who looks during a burst, waits until they are filed: some 0.2 s."""
 
 
 SYNC_SPAN: Final = 0.75
-"""Seconds from a record to the sync that puts it on the disk. A power cut costs this and the time of the sync, together less
-than a second; each sync costs some milliseconds of the disk."""
+"""Seconds from a record to the sync that puts it on the disk. A power cut costs this and the time
+of the sync, together less than a second; each sync costs some milliseconds of the disk."""
 
 LAGGING_SYNC_SPAN: Final = 30.0
 """The same for records that may lag: rows of the table, in a crowd some every second."""
@@ -66,15 +70,16 @@ class CommitQueue:
         self._pending: PendingSync | None = None
         """The sync that is under way."""
         self.trouble: str | None = None
-        """Why the journal cannot be written, when that begins. Whoever reports it sets it to None."""
+        """Why the journal cannot be written, when that begins. Whoever reports it sets it to
+        None."""
         self.is_full = False
         """Whether so much waits for a failing disk that no more must be added."""
         self.filing_trouble: str | None = None
         """What SQLite says when filing begins to fail. Whoever reports it sets it to None."""
 
     def keep(self, records: Sequence[Record], *, now: float, is_last: bool = False) -> bool:
-        """Add records and write if it is time; True when nothing that an acknowledgement depends on is left unstored.
-        `is_last`: no other write will come."""
+        """Add records and write if it is time; True when nothing that an acknowledgement depends on
+        is left unstored. `is_last`: no other write will come."""
         if records:
             if not self._waiting:
                 self._waiting_since = now
@@ -110,7 +115,8 @@ class CommitQueue:
             self.sync_at = min(self.sync_at, now)
 
     def begin_sync(self, *, now: float) -> PendingSync | None:
-        """Return a sync that is due, for another thread to run; `end_sync` follows. None if none is due."""
+        """Return a sync that is due, for another thread to run; `end_sync` follows. None if none is
+        due."""
         if self._pending is not None or now < self.sync_at:
             return None
         if self._journal.is_unconfirmed and not self._is_in_database(now):
@@ -145,8 +151,8 @@ class CommitQueue:
         return self.end_sync(None, now=now)
 
     def _is_in_database(self, now: float) -> bool:
-        """Whether the database is on the disk, with all that a part of the journal holds which the disk did not confirm: no
-        later sync of that part could tell."""
+        """Whether the database is on the disk, with all that a part of the journal holds which the
+        disk did not confirm: no later sync of that part could tell."""
         if self.file_all(now=now):
             with contextlib.suppress(sqlite3.Error, OSError):
                 self._tidy()
@@ -155,7 +161,8 @@ class CommitQueue:
     # --- filing
 
     def next_timer(self) -> float | None:
-        """When to call `keep`, `begin_sync` and `file_if_due` again even if there is nothing to add."""
+        """When to call `keep`, `begin_sync` and `file_if_due` again even if there is nothing to
+        add."""
         dues = []
         if self.sync_at < math.inf and self._pending is None:
             dues.append(self.sync_at)
@@ -176,15 +183,16 @@ class CommitQueue:
             self._file(now)
 
     def file_all(self, *, now: float) -> bool:
-        """File all records that are stored. False if the database cannot be written: it lacks the newest ones then."""
+        """File all records that are stored. False if the database cannot be written: it lacks the
+        newest ones then."""
         while self._unfiled:
             if not self._file(now):
                 return False
         return True
 
     async def file_gently(self, *, now: Callable[[], float]) -> None:
-        """File what is stored by now, a part at a time, and let others run in between. What the database does not take stays
-        in the journal."""
+        """File what is stored by now, a part at a time, and let others run in between. What the
+        database does not take stays in the journal."""
         left = self._unfiled
         while left > 0 and self._unfiled:
             before = self._unfiled
@@ -194,7 +202,8 @@ class CommitQueue:
             await asyncio.sleep(0)
 
     def close(self, *, now: float) -> bool:
-        """File all records, and close the journal. False if something cannot be filed: it stays until the next start."""
+        """File all records, and close the journal. False if something cannot be filed: it stays
+        until the next start."""
         is_filed = self.file_all(now=now)
         self.sync_at = math.inf
         if is_filed:
@@ -240,7 +249,9 @@ class CommitQueue:
         return min(self.sync_at, now + (LAGGING_SYNC_SPAN if kinds <= MAY_LAG else SYNC_SPAN))
 
     def _measure(self) -> None:
-        self.is_full = len(self._waiting) >= RECORDS_WAITING_MAX or self._texts_waiting >= TEXTS_WAITING_MAX
+        self.is_full = (
+            len(self._waiting) >= RECORDS_WAITING_MAX or self._texts_waiting >= TEXTS_WAITING_MAX
+        )
 
     def _file(self, now: float) -> bool:
         """File some records. False if the database cannot be written."""

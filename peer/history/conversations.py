@@ -1,4 +1,5 @@
-"""The conversations of a history: which there are, how far each is read, and which rows of the tables belong to one."""
+"""The conversations of a history: which there are, how far each is read, and which rows of the
+tables belong to one."""
 
 import sqlite3
 from typing import Final, NamedTuple
@@ -42,7 +43,8 @@ class _Row(msgspec.Struct, array_like=True, gc=False):
 
 
 class StoredConversation(NamedTuple):
-    """One row of `conversations`. Several rows are one conversation if a person has had several keys."""
+    """One row of `conversations`. Several rows are one conversation if a person has had several
+    keys."""
 
     id: int
     key: bytes
@@ -61,7 +63,8 @@ class ConversationQueries:
 
     @damage_named()
     def all(self, registry: int) -> list[StoredConversation]:
-        """Return the conversations with people, and those of the groups of this registry (its row in `registries`)."""
+        """Return the conversations with people, and those of the groups of this registry (its row
+        in `registries`)."""
         everywhere = schema.EVERYWHERE
         found = self._db.execute(_ROWS, (everywhere, everywhere, registry)).fetchall()
         return [_stored(msgspec.convert(row, _Row)) for row in found]
@@ -77,14 +80,16 @@ class ConversationQueries:
 
     @damage_named()
     def unread(self, row: StoredConversation) -> int:
-        """Return how many lines of others are newer than what the user has read, `UNREAD_MAX` at most."""
+        """Return how many lines of others are newer than what the user has read, `UNREAD_MAX` at
+        most."""
         if row.newest <= row.read:
             return 0
         return int(self._db.execute(_UNREAD, (row.id, row.read)).fetchone()[0])
 
 
 def identity_of(conversation: Conversation) -> tuple[ConversationKind, str, bool]:
-    """Return what two values of the same conversation have in common, in whatever case the name is written."""
+    """Return what two values of the same conversation have in common, in whatever case the name is
+    written."""
     try:
         name = name_key(conversation.name)
     except NameRefused:

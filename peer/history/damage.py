@@ -1,8 +1,9 @@
 """Open a history with its journal: file what the last program could not, and notice what is lost.
 
-A program that was killed leaves records in the journal that the database does not have yet. They are filed before anything
-is loaded. Lines that were on the disk and are neither in the database nor in the journal are lost: their senders will not
-send them again, so the user must be told. See `docs/decisions/noticing-lost-history.md`.
+A program that was killed leaves records in the journal that the database does not have yet. They
+are filed before anything is loaded. Lines that were on the disk and are neither in the database nor
+in the journal are lost: their senders will not send them again, so the user must be told. See
+`docs/decisions/noticing-lost-history.md`.
 """
 
 import contextlib
@@ -19,8 +20,8 @@ from chatapp.wire.storage.journal import generation_in
 
 
 def first_known_server(path: Path, servers: Sequence[str]) -> str:
-    """Return the first of these servers of which a history, which may not exist, knows the registry; without one, the
-    first."""
+    """Return the first of these servers of which a history, which may not exist, knows the
+    registry; without one, the first."""
     if len(servers) > 1 and path.exists():
         with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as db:
             return first_known(db, servers)
@@ -30,8 +31,8 @@ def first_known_server(path: Path, servers: Sequence[str]) -> str:
 def open_history(
     path: Path, *, server: str, is_new: bool, disk: Disk | None = None
 ) -> tuple[History, RecordJournal, HistoryMissing | LinesLost | None]:
-    """Open a history and its journal, and tell what is lost. `is_new`: there was no history before. Raises sqlite3.Error,
-    OSError."""
+    """Open a history and its journal, and tell what is lost. `is_new`: there was no history before.
+    Raises sqlite3.Error, OSError."""
     is_missing = not path.exists() or not path.stat().st_size
     with contextlib.ExitStack() as undo:
         journal = RecordJournal(path.parent, server=server, disk=disk)
@@ -46,7 +47,9 @@ def open_history(
         with contextlib.suppress(sqlite3.Error):
             if journal.has_filed(history.filed) and history.sync():
                 journal.remove_filed(history.filed)
-        if (left := journal.begin_sync()) is not None:  # nobody is told later which life has stored it
+        if (
+            left := journal.begin_sync()
+        ) is not None:  # nobody is told later which life has stored it
             left.run()
         undo.pop_all()
     if is_missing:
@@ -60,13 +63,17 @@ def open_history(
 
 
 def file_leftovers(path: Path) -> None:
-    """File what a program that was killed left in the journal, for somebody who only reads. Nothing is done if a program
-    runs there, which does it itself, or if the files do not allow it. What is lost is left for the next start to tell."""
+    """File what a program that was killed left in the journal, for somebody who only reads. Nothing
+    is done if a program runs there, which does it itself, or if the files do not allow it. What is
+    lost is left for the next start to tell."""
     disk = Disk()
     with contextlib.suppress(sqlite3.Error, OSError), contextlib.ExitStack() as undo:
         folder = disk.open_root(path.parent)
         undo.callback(disk.close, folder)
-        if not any(map(generation_in, disk.names(folder))) or (lock := disk.lock(folder, "lock")) is None:
+        if (
+            not any(map(generation_in, disk.names(folder)))
+            or (lock := disk.lock(folder, "lock")) is None
+        ):
             return
         undo.callback(disk.close, lock)
         journal = RecordJournal(path.parent, server="")
@@ -78,7 +85,8 @@ def file_leftovers(path: Path) -> None:
 
 
 def replay(history: History, journal: RecordJournal) -> int:
-    """File all that the journal has. Return how many lines are missing. Raises sqlite3.Error, OSError."""
+    """File all that the journal has. Return how many lines are missing. Raises sqlite3.Error,
+    OSError."""
     lost = 0
     while (batch := journal.read(history.filed)) is not None:
         history.file(batch)

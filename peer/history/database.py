@@ -1,6 +1,7 @@
 """The history as it is read: messages, streams, the last table, in one SQLite file.
 
-It is filled from the journal, some time after the core has acknowledged what it stores: see `peer.history.commits`.
+It is filled from the journal, some time after the core has acknowledged what it stores: see
+`peer.history.commits`.
 """
 
 import contextlib
@@ -58,8 +59,9 @@ from chatapp.wire.codec import encode
 
 _log = logging.getLogger("chatapp.peer")
 
-# Python's sqlite3 takes an exact `int` or `str` as it is. For any other value (None, a bool, an enum member) it looks for an
-# adapter first, which costs as much as a fifth of the row. So columns that stay NULL are not bound.
+# Python's sqlite3 takes an exact `int` or `str` as it is. For any other value (None, a bool, an
+# enum member) it looks for an adapter first, which costs as much as a fifth of the row. So columns
+# that stay NULL are not bound.
 _ADD_OURS: Final = (
     "INSERT INTO lines (stream, number, at_ms, text, state, trace, id) VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
@@ -67,9 +69,7 @@ _ADD_THEIRS: Final = (
     "INSERT INTO lines (stream, number, at_ms, text, is_late, is_overtaken, id) "
     "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream, number) DO NOTHING"
 )
-_CHANGE: Final = (
-    "UPDATE lines SET state = ?, trace = coalesce(?, trace) WHERE stream = ? AND number BETWEEN ? AND ?"
-)
+_CHANGE: Final = "UPDATE lines SET state = ?, trace = coalesce(?, trace) WHERE stream = ? AND number BETWEEN ? AND ?"
 _MOVE_TALK: Final = """
 UPDATE conversation_lines SET conversation = (SELECT conversation FROM streams WHERE id = :to_stream)
     WHERE conversation = (SELECT conversation FROM streams WHERE id = :from_stream)
@@ -97,8 +97,8 @@ class History:
     """`history.db` of one person, as seen from one server."""
 
     def __init__(self, path: Path | str, *, server: str) -> None:
-        """`server`: as the user types it (`wire.address.server_name`). Raises sqlite3.Error, OSError; the file is then as it
-        was."""
+        """`server`: as the user types it (`wire.address.server_name`). Raises sqlite3.Error,
+        OSError; the file is then as it was."""
         self._db = sqlite3.connect(path, isolation_level=None)
         try:
             with damage_named():
@@ -118,26 +118,28 @@ class History:
 
     @damage_named()
     def file(self, batch: Batch) -> None:
-        """Store the journal's next records, and that they are here, in one transaction. Raises sqlite3.Error; then nothing
-        has changed."""
+        """Store the journal's next records, and that they are here, in one transaction. Raises
+        sqlite3.Error; then nothing has changed."""
         self.see_from(batch.server)
         try:
             self.apply(batch.records, until=batch.until)
         except sqlite3.IntegrityError as error:
-            # A fault of ours. What contradicts the history is left out, else nothing after it would ever be filed.
+            # A fault of ours. What contradicts the history is left out, else nothing after it would
+            # ever be filed.
             _log.error("history.db takes not every record: %s", error)
             self.apply(batch.records, until=batch.until, leaves_out=True)
 
     @property
     def is_blank(self) -> bool:
-        """Whether no message was ever stored and no registry ever let us in. Raises sqlite3.Error."""
+        """Whether no message was ever stored and no registry ever let us in. Raises
+        sqlite3.Error."""
         return self.maintenance.newest() == 0 and not self.registries.has_met_any
 
     def apply(
         self, records: Sequence[Record], *, until: Position | None = None, leaves_out: bool = False
     ) -> None:
-        """Store records in one transaction. Raises sqlite3.Error; then none of them is stored. `leaves_out`: go on without a
-        record that contradicts what is here."""
+        """Store records in one transaction. Raises sqlite3.Error; then none of them is stored.
+        `leaves_out`: go on without a record that contradicts what is here."""
         execute = self._db.execute
         execute("BEGIN IMMEDIATE")
         try:
@@ -153,19 +155,21 @@ class History:
         except BaseException:
             if self._db.in_transaction:
                 execute("ROLLBACK")
-            self._forget_streams()  # some may have been created in the transaction that was rolled back
+            # some may have been created in the transaction that was rolled back
+            self._forget_streams()
             self.registries.look_again()
             raise
         if until is not None:
             self.filed = until
 
     def give_up_early(self) -> None:
-        """Wait only a moment from now on while another program has the database locked: nothing depends on it at once."""
+        """Wait only a moment from now on while another program has the database locked: nothing
+        depends on it at once."""
         self._db.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
 
     def sync(self) -> bool:
-        """Wait until everything stored so far is on the disk. False while another program's reading prevents it. Raises
-        sqlite3.Error."""
+        """Wait until everything stored so far is on the disk. False while another program's reading
+        prevents it. Raises sqlite3.Error."""
         _, logged, merged = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         return bool(logged == merged)
 
@@ -180,14 +184,14 @@ class History:
         return loading.load(self._db, self.registries.current)
 
     def delivered(self, stream: bytes, first: int, end: int) -> tuple[list[StoredOutgoing], bool]:
-        """Return our delivered messages to somebody with numbers in [first, end), as many as may be given again at a time,
-        and whether these are all. Raises sqlite3.Error."""
+        """Return our delivered messages to somebody with numbers in [first, end), as many as may be
+        given again at a time, and whether these are all. Raises sqlite3.Error."""
         with damage_named():
             return loading.delivered(self._db, self._ours[stream], first, end)
 
     def unshown(self, *, after: int, count: int) -> list[StoredLine]:
-        """Return the first `count` lines to us after the one with the id `after` that were not shown. Raises
-        sqlite3.Error."""
+        """Return the first `count` lines to us after the one with the id `after` that were not
+        shown. Raises sqlite3.Error."""
         with damage_named():
             ids = unshown_ids(self._db, self.registries.current, after=after, count=count)
         return self.lines.with_ids(ids)
@@ -216,14 +220,18 @@ class History:
                 to_id, from_id = self._ours[to_stream], self._ours[stream]
                 execute(_MOVE, (to_id, to_number, from_id, number))
                 if to_stream != stream:
-                    execute(_MOVE_TALK, {"to_stream": to_id, "to_number": to_number, "from_stream": from_id})
+                    execute(
+                        _MOVE_TALK,
+                        {"to_stream": to_id, "to_number": to_number, "from_stream": from_id},
+                    )
             case Overtaken(stream, number):
                 execute(_OVERTAKEN, (1, self._theirs[stream], number))
             case ShownBehind(stream, number):
                 execute(_OVERTAKEN, (0, self._theirs[stream], number))
             case ReadUpTo(key, is_group, id_):
                 registry = here if is_group else schema.EVERYWHERE
-                # What is still to come is not read, and an id that no line has may be more than SQLite takes.
+                # What is still to come is not read, and an id that no line has may be more than
+                # SQLite takes.
                 execute(_READ, (min(id_, self.maintenance.newest()), key, registry))
             case RoomKept():
                 execute("INSERT OR REPLACE INTO room VALUES (?, ?)", (here, encode(record)))
@@ -232,17 +240,27 @@ class History:
             case Named(identity, name, doubt):
                 execute(_NAMED, (identity, name, doubt or 0))
             case FormerName(identity, name_key):
-                execute("DELETE FROM former_names WHERE registry = ? AND identity = ?", (here, identity))
-                execute("INSERT OR REPLACE INTO former_names VALUES (?, ?, ?)", (here, name_key, identity))
+                execute(
+                    "DELETE FROM former_names WHERE registry = ? AND identity = ?", (here, identity)
+                )
+                execute(
+                    "INSERT OR REPLACE INTO former_names VALUES (?, ?, ?)",
+                    (here, name_key, identity),
+                )
             case NameBlocked(name_key, row):
-                execute("INSERT OR REPLACE INTO blocked VALUES (?, ?, ?)", (here, name_key, encode(row)))
+                execute(
+                    "INSERT OR REPLACE INTO blocked VALUES (?, ?, ?)", (here, name_key, encode(row))
+                )
             case NameCleared():
                 self._clear_name(record)
             case PersonVerified(identity):
                 execute("INSERT OR IGNORE INTO verified VALUES (?, ?)", (here, identity))
             case IgnoreChanged(identity, is_ignored):
                 statement = "INSERT OR IGNORE INTO ignored VALUES (?)"
-                execute(statement if is_ignored else "DELETE FROM ignored WHERE identity = ?", (identity,))
+                execute(
+                    statement if is_ignored else "DELETE FROM ignored WHERE identity = ?",
+                    (identity,),
+                )
             case RegistryPinned() | RegistryVerified() | ServersNamed():
                 self._apply_registry(record)
             case _:
@@ -263,7 +281,8 @@ class History:
         execute("DELETE FROM blocked WHERE registry = ? AND name_key = ?", (here, cleared.name_key))
         whose = "WHERE registry = ? AND identity = ?"
         execute(
-            f"INSERT OR REPLACE INTO replaced_people SELECT * FROM people {whose}", (here, cleared.replaced)
+            f"INSERT OR REPLACE INTO replaced_people SELECT * FROM people {whose}",
+            (here, cleared.replaced),
         )
         for table in ("people", "former_names", "verified"):
             execute(f"DELETE FROM {table} {whose}", (here, cleared.replaced))
@@ -286,13 +305,14 @@ class History:
             [(row.card.identity, row.card.name, 0) for row in saved.rows],
         )
         self._db.execute(
-            "UPDATE registries SET version = ?, table_at = ? WHERE id = ?", (saved.version, saved.at, here)
+            "UPDATE registries SET version = ?, table_at = ? WHERE id = ?",
+            (saved.version, saved.at, here),
         )
 
 
 class _Pending:
-    """Records of the frequent kinds, merged: a line that was added and then changed is one row, and of numbers that only
-    rise the last one is written."""
+    """Records of the frequent kinds, merged: a line that was added and then changed is one row, and
+    of numbers that only rise the last one is written."""
 
     def __init__(
         self,
@@ -309,8 +329,8 @@ class _Pending:
         self._theirs = theirs
         self._set_place = set_place
         self._lines: list[Sequence[object]] = []
-        """Values for `_ADD_OURS` (lists, which later changes fill in) and `_ADD_THEIRS` (tuples), in the order in which the
-        lines were added."""
+        """Values for `_ADD_OURS` (lists, which later changes fill in) and `_ADD_THEIRS` (tuples),
+        in the order in which the lines were added."""
         self._added: dict[tuple[int, int], list[object]] = {}
         """Values for `_ADD_OURS`, by stream and number."""
         self._changes: dict[tuple[int, int], tuple[MessageState, Stored]] = {}
@@ -324,8 +344,8 @@ class _Pending:
         self._places: dict[tuple[str, str], int] = {}
 
     def take(self, records: Iterable[Record]) -> None:
-        """Take records, and store those of other kinds in between. Nearly all are one of the first here, for which no
-        function is called."""
+        """Take records, and store those of other kinds in between. Nearly all are one of the first
+        here, for which no function is called."""
         lines, added, changes = self._lines, self._added, self._changes
         ours, theirs, unsettled = self._ours, self._theirs, int(MessageState.UNSETTLED)
         for record in records:
@@ -407,8 +427,13 @@ class _Pending:
                 many(statement, [(number, stream) for stream, number in numbers.items()])
                 numbers.clear()
         if self._holes:
-            many("DELETE FROM missing_numbers WHERE stream = ?", [(stream,) for stream in self._holes])
-            many(_HOLE, [(stream, *hole) for stream, holes in self._holes.items() for hole in holes])
+            many(
+                "DELETE FROM missing_numbers WHERE stream = ?",
+                [(stream,) for stream in self._holes],
+            )
+            many(
+                _HOLE, [(stream, *hole) for stream, holes in self._holes.items() for hole in holes]
+            )
             self._holes.clear()
         if self._opened:
             many(_OPENED, self._opened.items())
@@ -419,7 +444,8 @@ class _Pending:
             taken.clear()
 
     def _spans(self) -> list[tuple[MessageState, Stored, int, int, int]]:
-        """Join changes of consecutive numbers into one: an acknowledgement settles many messages in the same way."""
+        """Join changes of consecutive numbers into one: an acknowledgement settles many messages in
+        the same way."""
         spans: list[tuple[MessageState, Stored, int, int, int]] = []
         for (stream, number), change in self._changes.items():
             how = (*change, stream)

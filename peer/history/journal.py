@@ -1,8 +1,10 @@
-"""The journal of one history: what the core wants stored, a turn at a time, before it is filed in the database.
+"""The journal of one history: what the core wants stored, a turn at a time, before it is filed in
+the database.
 
-A turn's records are one frame, appended by one call to the system. What was appended survives the death of the process, as
-a commit of SQLite does, at a tenth of the cost; it survives a power cut once it is synced, which a thread does soon after.
-The frames are filed later, in the order of their positions: see `History.file` and `docs/decisions/journal-and-index.md`.
+A turn's records are one frame, appended by one call to the system. What was appended survives the
+death of the process, as a commit of SQLite does, at a tenth of the cost; it survives a power cut
+once it is synced, which a thread does soon after. The frames are filed later, in the order of their
+positions: see `History.file` and `docs/decisions/journal-and-index.md`.
 
     journal-<generation>   begins with a Beginning; usually one, several after a crash or under load
     journal.lines          how many lines are on the disk for certain
@@ -34,7 +36,8 @@ GENERATION_MAX: Final = 16 * 1024 * 1024
 """Bytes after which another generation begins, so that the one before can be removed."""
 
 READ_AT_ONCE: Final = 64 * 1024
-"""Bytes of frames that are filed in one transaction: some 500 records, which takes one or two milliseconds."""
+"""Bytes of frames that are filed in one transaction: some 500 records, which takes one or two
+milliseconds."""
 
 LINES: Final = "journal.lines"
 _LINES_SIZE: Final = 20
@@ -53,8 +56,8 @@ _UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class Beginning(msgspec.Struct, frozen=True, array_like=True, tag=0):
-    """The first record of a generation. `lines`: how many lines earlier ones had. `server`: from which the history was
-    seen."""
+    """The first record of a generation. `lines`: how many lines earlier ones had. `server`: from
+    which the history was seen."""
 
     lines: int
     server: str
@@ -64,7 +67,8 @@ _decode_beginning: Final = msgspec.msgpack.Decoder(Beginning).decode
 
 
 class Position(NamedTuple):
-    """The end of a frame: how far the database has come. `lines`: how many lines there are before it."""
+    """The end of a frame: how far the database has come. `lines`: how many lines there are before
+    it."""
 
     generation: int = 0
     offset: int = 0
@@ -83,7 +87,8 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One generation. `start` is where its turns begin; `lines` is None if its beginning is damaged."""
+    """One generation. `start` is where its turns begin; `lines` is None if its beginning is
+    damaged."""
 
     journal: Journal
     start: int
@@ -95,10 +100,16 @@ class PendingSync:
     """What is to be synced so that all records appended by now are on the disk."""
 
     def __init__(
-        self, disk: Disk, parts: Sequence[Journal], *, folder: int | None, generation: int, lines: int
+        self,
+        disk: Disk,
+        parts: Sequence[Journal],
+        *,
+        folder: int | None,
+        generation: int,
+        lines: int,
     ) -> None:
-        """`folder`: whose names are to be synced, too; None if they are. `generation`: the newest one. `lines`: how many
-        were appended by now."""
+        """`folder`: whose names are to be synced, too; None if they are. `generation`: the newest
+        one. `lines`: how many were appended by now."""
         self._disk: Final = disk
         self._upto: Final = [(journal, journal.length) for journal in parts]
         self._folder: Final = folder
@@ -106,7 +117,8 @@ class PendingSync:
         self.lines: Final = lines
 
     def run(self) -> None:
-        """Wait for the disk; in any thread. Raises SyncFailed. Until the end, no file of the journal is to be closed."""
+        """Wait for the disk; in any thread. Raises SyncFailed. Until the end, no file of the
+        journal is to be closed."""
         if self._folder is not None:
             self._disk.sync_folder(self._folder)
         for journal, length in self._upto:
@@ -136,7 +148,8 @@ class RecordJournal:
             self._next_generation = max(generations, default=0) + 1
             self._noted = self._noted_lines() if LINES in names else 0
             self.lines = max(self._noted, *(part.lines or 0 for part in self._parts), 0)
-            """How many lines were ever appended, as far as is known: after a kill it may be less, for a moment's."""
+            """How many lines were ever appended, as far as is known: after a kill it may be less,
+            for a moment's."""
         except BaseException:
             self.close()
             raise
@@ -144,7 +157,11 @@ class RecordJournal:
     @property
     def is_whole(self) -> bool:
         """Whether all records that were ever appended are here: the first generation is."""
-        return bool(self._parts) and self._parts[0].journal.generation == 1 and self._parts[0].lines == 0
+        return (
+            bool(self._parts)
+            and self._parts[0].journal.generation == 1
+            and self._parts[0].lines == 0
+        )
 
     @property
     def is_unconfirmed(self) -> bool:
@@ -157,8 +174,8 @@ class RecordJournal:
         return self._parts[0].server if self._parts else self._server
 
     def append(self, records: Sequence[Record]) -> int:
-        """Append records by one write. Return how many of them are stored: all, unless they are too many for one frame.
-        Raises StoreError; then none of them is."""
+        """Append records by one write. Return how many of them are stored: all, unless they are too
+        many for one frame. Raises StoreError; then none of them is."""
         while len(payload := encode(records)) > LARGEST_CLAIM and len(records) > 1:
             records = records[: len(records) // 2]
         current = self._current
@@ -169,9 +186,8 @@ class RecordJournal:
         try:
             current.append(whole)
         except StoreReadOnly:
-            self._current = (
-                None  # half a frame is left at its end, so the next attempt begins another generation
-            )
+            # half a frame is left at its end, so the next attempt begins another generation
+            self._current = None
             raise
         self.size += len(whole)
         self.lines += _lines_in(records)
@@ -192,8 +208,8 @@ class RecordJournal:
         self.note_synced(done.lines)
 
     def note_synced(self, lines: int) -> None:
-        """Note that so many lines are on the disk: in one call, so that a crash leaves this number or the earlier one. If it
-        fails, less damage is noticed."""
+        """Note that so many lines are on the disk: in one call, so that a crash leaves this number
+        or the earlier one. If it fails, less damage is noticed."""
         if lines <= self._noted:
             return
         with contextlib.suppress(OSError):
@@ -212,8 +228,9 @@ class RecordJournal:
         return count
 
     def read(self, position: Position) -> Batch | None:
-        """Return what follows a position, some of it; None at the end. What is not a whole frame ends its generation:
-        it is what a crash left of a turn that nobody was promised, or damage, which the numbers of lines show."""
+        """Return what follows a position, some of it; None at the end. What is not a whole frame
+        ends its generation: it is what a crash left of a turn that nobody was promised, or damage,
+        which the numbers of lines show."""
         missing = 0
         for part in self._parts:
             generation = part.journal.generation
@@ -233,12 +250,14 @@ class RecordJournal:
         return None
 
     def go_on_after(self, position: Position) -> None:
-        """Count generations and lines on from this position, too: the files before it may be gone."""
+        """Count generations and lines on from this position, too: the files before it may be
+        gone."""
         self._next_generation = max(self._next_generation, position.generation + 1)
         self.lines = max(self.lines, position.lines)
 
     def keep_damaged(self) -> str | None:
-        """Give a damaged generation a name under which it stays. Return the name; None if none is damaged."""
+        """Give a damaged generation a name under which it stays. Return the name; None if none is
+        damaged."""
         if self._damaged is None:
             return None
         try:
@@ -251,7 +270,8 @@ class RecordJournal:
         return bool(self._parts) and self._is_filed(self._parts[0], position)
 
     def remove_filed(self, position: Position) -> None:
-        """Remove the generations before this position. Up to there the database must be on the disk."""
+        """Remove the generations before this position. Up to there the database must be on the
+        disk."""
         filed = [part for part in self._parts if self._is_filed(part, position)]
         for part in filed:
             self._parts.remove(part)
@@ -280,8 +300,9 @@ class RecordJournal:
         self._disk.close(self._folder)
 
     def _end_on_disk(self) -> None:
-        """Sync the current generation, mostly a second's records. Else a power cut might leave later records without these:
-        that we have a group's log up to some line, without the line."""
+        """Sync the current generation, mostly a second's records. Else a power cut might leave
+        later records without these: that we have a group's log up to some line, without the
+        line."""
         current, self._current = self._current, None
         if current is not None:
             try:
@@ -318,11 +339,14 @@ class RecordJournal:
         if payloads:
             with contextlib.suppress(*_UNREADABLE):
                 beginning = _decode_beginning(payloads[0])
-                return _Part(journal, HEADER_SIZE + len(payloads[0]), beginning.lines, beginning.server)
+                return _Part(
+                    journal, HEADER_SIZE + len(payloads[0]), beginning.lines, beginning.server
+                )
         return _Part(journal, 0, None, self._server)
 
     def _records(self, journal: Journal, offset: int) -> tuple[list[Record], int]:
-        """Return the records of some whole frames from `offset` on, and where the last of them ends."""
+        """Return the records of some whole frames from `offset` on, and where the last of them
+        ends."""
         records: list[Record] = []
         for payload in self._payloads(journal, offset):
             try:
@@ -333,7 +357,8 @@ class RecordJournal:
         return records, offset
 
     def _payloads(self, journal: Journal, offset: int) -> Iterator[bytes]:
-        """Yield those of the frames in `READ_AT_ONCE` bytes, but of at least one frame if there is one."""
+        """Yield those of the frames in `READ_AT_ONCE` bytes, but of at least one frame if there is
+        one."""
         left, size = journal.length - offset, READ_AT_ONCE
         while True:
             payloads, _ = scan(journal.read(min(size, left), offset))

@@ -62,7 +62,9 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
         is_registry_verified=bool(is_verified),
         servers=_named_servers(db, registry),
         rows=tuple(rows),
-        version=0 if broken else msgspec.convert(version, Number),  # then the registry sends the table again
+        version=0
+        if broken
+        else msgspec.convert(version, Number),  # then the registry sends the table again
         table_at=msgspec.convert(table_at, float),
         groups=_checked(_groups(db, registry), dict[str, StoredGroup]),
         room=_room(db, registry),
@@ -70,31 +72,38 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
         blocked=tuple(blocked),
         verified=_keys(db, "SELECT identity FROM verified WHERE registry = ?", registry),
         ignored=_keys(db, "SELECT identity FROM ignored"),
-        openings=_checked(dict(db.execute("SELECT identity, number FROM openings")), dict[bytes, Number]),
+        openings=_checked(
+            dict(db.execute("SELECT identity, number FROM openings")), dict[bytes, Number]
+        ),
         unknown_authors=_unknown_authors(db, streams, known),
         unresolved_names=_unknown(db, streams, known),
         former_names=dict(
-            db.execute("SELECT identity, name_key FROM former_names WHERE registry = ?", (registry,))
+            db.execute(
+                "SELECT identity, name_key FROM former_names WHERE registry = ?", (registry,)
+            )
         ),
         last_id=msgspec.convert(db.execute(_LAST_ID).fetchone()[0], Number),
         replaced=tuple(
             row
             for row in dropped
-            if row.card.identity not in known and streams.get(row.card.identity, StoredStream()).outgoing
+            if row.card.identity not in known
+            and streams.get(row.card.identity, StoredStream()).outgoing
         ),
     )
 
 
 def _named_servers(db: sqlite3.Connection, registry: int) -> tuple[Address, ...]:
-    found = db.execute("SELECT host, port FROM named_servers WHERE registry = ? ORDER BY place", (registry,))
+    found = db.execute(
+        "SELECT host, port FROM named_servers WHERE registry = ? ORDER BY place", (registry,)
+    )
     return tuple(filter(is_server, msgspec.convert(found.fetchall(), list[Address])))[:SERVERS_MAX]
 
 
 def _unknown_authors(
     db: sqlite3.Connection, streams: dict[bytes, StoredStream], known: set[bytes]
 ) -> dict[bytes, str]:
-    """Return the authors of lines that are still to be shown who are not in the table, with the name in `names`; an empty
-    one if there is none."""
+    """Return the authors of lines that are still to be shown who are not in the table, with the
+    name in `names`; an empty one if there is none."""
     unknown_authors = {}
     for key, stream in streams.items():
         if stream.unshown and len(key) == KEY_SIZE and key not in known:
@@ -106,7 +115,8 @@ def _unknown_authors(
 def _unknown(
     db: sqlite3.Connection, streams: dict[bytes, StoredStream], known: set[bytes]
 ) -> dict[bytes, str]:
-    """Return the recipients of unsettled messages of ours who are not in the table, with their names."""
+    """Return the recipients of unsettled messages of ours who are not in the table, with their
+    names."""
     unknown = {}
     for key, stream in streams.items():
         if stream.outgoing and len(key) == KEY_SIZE and key not in known:
@@ -121,12 +131,14 @@ def _keys(db: sqlite3.Connection, query: str, *values: int) -> frozenset[bytes]:
 
 
 def _checked(found: Found, shape: type[Found]) -> Found:
-    """Return the value if all in it has the types and bounds of its shape. Raises msgspec.ValidationError."""
+    """Return the value if all in it has the types and bounds of its shape. Raises
+    msgspec.ValidationError."""
     return msgspec.convert(msgspec.to_builtins(found, builtin_types=(bytes, frozenset)), shape)
 
 
 def _rows(db: sqlite3.Connection, table: str, registry: int) -> tuple[list[Row], int]:
-    """Return the rows of a table, and how many are invalid: an invalid row must not prevent the start."""
+    """Return the rows of a table, and how many are invalid: an invalid row must not prevent the
+    start."""
     rows, broken = [], 0
     for (blob,) in db.execute(f"SELECT row FROM {table} WHERE registry = ?", (registry,)):
         try:
@@ -137,7 +149,9 @@ def _rows(db: sqlite3.Connection, table: str, registry: int) -> tuple[list[Row],
 
 
 def _groups(db: sqlite3.Connection, registry: int) -> dict[str, StoredGroup]:
-    rows = db.execute("SELECT name, cursor, newest FROM log_positions WHERE registry = ?", (registry,))
+    rows = db.execute(
+        "SELECT name, cursor, newest FROM log_positions WHERE registry = ?", (registry,)
+    )
     return {name: StoredGroup(cursor, newest) for name, cursor, newest in rows}
 
 
@@ -156,7 +170,8 @@ SELECT (SELECT max(number) FROM lines WHERE stream = :stream AND number < :provi
 
 
 UNSYNCED_MAX: Final = 65_536
-"""Messages to one recipient that a start looks at: one that never says what is on its disk must not make starts slow."""
+"""Messages to one recipient that a start looks at: one that never says what is on its disk must not
+make starts slow."""
 
 _UNSYNCED: Final = (
     "SELECT min(number) FROM lines WHERE stream = ? AND number >= ? "
@@ -191,13 +206,18 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
             shown=shown,
             seen=(*late.get(id_, ()), *(number for (number,) in seen)),
             holes=tuple(holes.get(id_, ())),
-            gone=tuple(db.execute('SELECT start, "end" FROM dropped_numbers WHERE stream = ?', (id_,))),
+            gone=tuple(
+                db.execute('SELECT start, "end" FROM dropped_numbers WHERE stream = ?', (id_,))
+            ),
             unshown=_unshown(db, id_, shown),
         )
     for id_, key, settled, last, on_disk in db.execute(
-        "SELECT id, key, settled, last, on_disk FROM streams WHERE ours AND registry IN (?, ?)", here
+        "SELECT id, key, settled, last, on_disk FROM streams WHERE ours AND registry IN (?, ?)",
+        here,
     ):
-        highest, provisional = db.execute(_HIGHEST, {"stream": id_, "provisional": PROVISIONAL}).fetchone()
+        highest, provisional = db.execute(
+            _HIGHEST, {"stream": id_, "provisional": PROVISIONAL}
+        ).fetchone()
         outgoing = tuple(
             StoredOutgoing(number, at_ms, text, MessageState(state), trace, id_)
             for number, at_ms, text, state, trace, id_ in db.execute(
@@ -211,7 +231,9 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
         if parties_of(msgspec.convert(key, bytes), is_ours=True).room is None:
             unsynced_from = _unsynced_from(db, id_, on_disk)
         waiting = [
-            number for number in (unsynced_from, *(one.number for one in outgoing[:1])) if number is not None
+            number
+            for number in (unsynced_from, *(one.number for one in outgoing[:1]))
+            if number is not None
         ]
         streams[key] = msgspec.structs.replace(
             streams.get(key, StoredStream()),
@@ -225,8 +247,8 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
 
 
 def _unsynced_from(db: sqlite3.Connection, stream: int, on_disk: int) -> int | None:
-    """Return the first delivered message of ours of which its recipient has not said that it survives a power cut there, of
-    the newest UNSYNCED_MAX; None if there is none."""
+    """Return the first delivered message of ours of which its recipient has not said that it
+    survives a power cut there, of the newest UNSYNCED_MAX; None if there is none."""
     (first,) = db.execute(_UNSYNCED, (stream, on_disk)).fetchone()
     if first is None:
         return None
@@ -237,7 +259,9 @@ def _unsynced_from(db: sqlite3.Connection, stream: int, on_disk: int) -> int | N
     return None if first is None else int(first)
 
 
-def delivered(db: sqlite3.Connection, stream: int, first: int, end: int) -> tuple[list[StoredOutgoing], bool]:
+def delivered(
+    db: sqlite3.Connection, stream: int, first: int, end: int
+) -> tuple[list[StoredOutgoing], bool]:
     """Return as `History.delivered`."""
     found: list[StoredOutgoing] = []
     size = 0
@@ -256,13 +280,16 @@ def _unshown(db: sqlite3.Connection, stream: int, shown: int) -> tuple[StoredInc
         (stream, shown, stream),
     )
     return tuple(
-        StoredIncoming(number, at_ms, text, bool(behind), id_) for number, at_ms, text, behind, id_ in rows
+        StoredIncoming(number, at_ms, text, bool(behind), id_)
+        for number, at_ms, text, behind, id_ in rows
     )
 
 
-def _gaps(db: sqlite3.Connection, stream: int, *, floor: int, last: int) -> tuple[tuple[int, int], ...]:
-    """Return the ranges of numbers, from our first unsettled message to the last number used, of messages that will never
-    arrive."""
+def _gaps(
+    db: sqlite3.Connection, stream: int, *, floor: int, last: int
+) -> tuple[tuple[int, int], ...]:
+    """Return the ranges of numbers, from our first unsettled message to the last number used, of
+    messages that will never arrive."""
     found = db.execute(
         "SELECT number FROM lines WHERE stream = ? AND number >= ? AND number < ? "
         f"AND state NOT IN ({_DEAD}) ORDER BY number",

@@ -1,4 +1,5 @@
-"""Maintain a history while the peer is idle: fill the search index, drop the oldest lines beyond the limits.
+"""Maintain a history while the peer is idle: fill the search index, drop the oldest lines beyond
+the limits.
 
 All of it is done in steps of a few milliseconds, so that no acknowledgement waits for it.
 """
@@ -19,7 +20,8 @@ LINES_KEPT: Final = 1_000_000
 """Lines that are kept. With 100 bytes of text each, they and their index take some 300 MiB."""
 
 BYTES_KEPT: Final = 1024 * 1024 * 1024
-"""Bytes of pages in use beyond which the oldest lines go even if there are fewer: a line may have 64 KiB."""
+"""Bytes of pages in use beyond which the oldest lines go even if there are fewer: a line may have
+64 KiB."""
 
 DROPPED_AT_ONCE: Final = 50
 """Lines that one step drops: a few milliseconds, even if they are scattered all over the file."""
@@ -31,7 +33,8 @@ LINE_COST: Final = 200
 """Bytes that a line takes in the tables and the index besides its text."""
 
 INDEXED_AT_THE_END: Final = 20_000
-"""Lines that are indexed before the program ends: a tenth of a second. The rest is indexed next time."""
+"""Lines that are indexed before the program ends: a tenth of a second. The rest is indexed next
+time."""
 
 LOOK_SPAN: Final = 5.0
 """Seconds between looks; nothing is done unless no line was added since the last look."""
@@ -62,12 +65,13 @@ SELECT lines.id, stream, number, NOT ours AND (number >= floor OR EXISTS
     WHERE stream = ? AND number > ? AND lines.id < (SELECT max(id) FROM lines) AND CASE WHEN ours THEN state IN ({_FINAL})
         ELSE number <= shown AND coalesce(is_overtaken, 0) = 0 END
     ORDER BY number LIMIT ?"""
-"""A line that is not settled or not shown stays, however old it is. Where a line may come a second time (its number is
-not below its sender's floor, or in a hole), its number is kept. The newest line always stays, because the next id follows
-from it."""
+"""A line that is not settled or not shown stays, however old it is. Where a line may come a second
+time (its number is not below its sender's floor, or in a hole), its number is kept. The newest line
+always stays, because the next id follows from it."""
 
 _STRANGERS: Final = "everybody to whom the user has never written"
-"""They share one conversation when space is counted: a flood from many new keys costs none of the user's friends a line."""
+"""They share one conversation when space is counted: a flood from many new keys costs none of the
+user's friends a line."""
 
 
 class _OldLine(NamedTuple):
@@ -81,7 +85,8 @@ class _OldLine(NamedTuple):
 
 
 class _SpaceUsed:
-    """How much space the lines of each stream take. They are counted a few at a time, and only once a limit is passed."""
+    """How much space the lines of each stream take. They are counted a few at a time, and only once
+    a limit is passed."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -113,15 +118,17 @@ class _SpaceUsed:
         self._costs[line.stream] = self._costs.get(line.stream, 0) - LINE_COST - line.size
 
     def speakers(self) -> Iterator[list[int]]:
-        """Yield whose lines to drop, the largest first: both streams of a direct conversation together, and each stream of
-        a group on its own, the groups by their total size."""
+        """Yield whose lines to drop, the largest first: both streams of a direct conversation
+        together, and each stream of a group on its own, the groups by their total size."""
         for stream in self._costs.keys() - self._parties.keys():
             key, ours, registry = self._db.execute(
                 "SELECT key, ours, registry FROM streams WHERE id = ?", (stream,)
             ).fetchone()
             room = parties_of(key, is_ours=bool(ours)).room
             self._parties[stream] = key, bool(ours), None if room is None else (registry, room)
-        answered = {key for key, is_ours, group in self._parties.values() if is_ours and group is None}
+        answered = {
+            key for key, is_ours, group in self._parties.values() if is_ours and group is None
+        }
         costs: dict[Hashable, int] = {}
         streams: dict[Hashable, list[int]] = {}
         for stream, cost in self._costs.items():
@@ -138,14 +145,16 @@ class _SpaceUsed:
 
 
 class Maintenance:
-    """What there is to do in one history, in steps. Every method raises sqlite3.Error; earlier steps stay done."""
+    """What there is to do in one history, in steps. Every method raises sqlite3.Error; earlier
+    steps stay done."""
 
     def __init__(self, db: sqlite3.Connection, lines: MessageQueries) -> None:
         self._db = db
         self._lines = lines
         self._space = _SpaceUsed(db)
         self._looked_at: dict[int, int] = {}
-        """Up to which number each stream was searched for droppable lines: those that stayed are not looked at again."""
+        """Up to which number each stream was searched for droppable lines: those that stayed are
+        not looked at again."""
         self._emptied: dict[int, int] = {}
         """Streams without a droppable line, with the newest line of the history at that time."""
         self._settled_at = -1
@@ -175,10 +184,14 @@ class Maintenance:
         return int(self._db.execute(NEWEST_LINE).fetchone()[0])
 
     def drop_oldest(
-        self, *, lines_kept: int = LINES_KEPT, bytes_kept: int = BYTES_KEPT, most: int = DROPPED_AT_ONCE
+        self,
+        *,
+        lines_kept: int = LINES_KEPT,
+        bytes_kept: int = BYTES_KEPT,
+        most: int = DROPPED_AT_ONCE,
     ) -> bool:
-        """Drop some lines beyond the limits; True when there may be more. The number of a dropped line is never used for
-        another one of ours, and never accepted again from others."""
+        """Drop some lines beyond the limits; True when there may be more. The number of a dropped
+        line is never used for another one of ours, and never accepted again from others."""
         newest = self.newest()
         is_full = self._bytes_in_use() > bytes_kept
         if newest <= lines_kept and not is_full:
@@ -239,14 +252,17 @@ class Maintenance:
             raise
 
     def _keep_number(self, stream: int, number: int) -> None:
-        """Remember that a line had this number. Numbers in a row share one row of `dropped_numbers`: keeping the lines
-        themselves would let a sender who never raises the floor fill the file."""
+        """Remember that a line had this number. Numbers in a row share one row of
+        `dropped_numbers`: keeping the lines themselves would let a sender who never raises the
+        floor fill the file."""
         longer = self._db.execute(
-            'UPDATE dropped_numbers SET "end" = "end" + 1 WHERE stream = ? AND "end" = ?', (stream, number)
+            'UPDATE dropped_numbers SET "end" = "end" + 1 WHERE stream = ? AND "end" = ?',
+            (stream, number),
         )
         if not longer.rowcount:
             self._db.execute(
-                "INSERT OR REPLACE INTO dropped_numbers VALUES (?, ?, ?)", (stream, number, number + 1)
+                "INSERT OR REPLACE INTO dropped_numbers VALUES (?, ?, ?)",
+                (stream, number, number + 1),
             )
 
 

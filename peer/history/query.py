@@ -1,6 +1,8 @@
-"""Read a history: pages of it, the lines that match a search, one by its id, conversations, all of it.
+"""Read a history: pages of it, the lines that match a search, one by its id, conversations, all of
+it.
 
-`MessageQueries` reads the tables; `shown` makes a line as people read it. `peer.sdk.past` is what the SDK offers.
+`MessageQueries` reads the tables; `shown` makes a line as people read it. `peer.sdk.past` is what
+the SDK offers.
 """
 
 import sqlite3
@@ -29,9 +31,7 @@ _FOUND: Final = (
     "CROSS JOIN streams ON streams.id = stream"
 )
 _NAME: Final = "SELECT name, nullif(doubt, 0) FROM names WHERE identity = ?"
-IS_HEARD: Final = (
-    f"(ours OR NOT EXISTS (SELECT 1 FROM ignored WHERE identity = substr(streams.key, -{KEY_SIZE})))"
-)
+IS_HEARD: Final = f"(ours OR NOT EXISTS (SELECT 1 FROM ignored WHERE identity = substr(streams.key, -{KEY_SIZE})))"
 _IS_SHOWN: Final = "(ours OR number <= shown AND coalesce(is_overtaken, 0) = 0)"
 
 
@@ -97,9 +97,10 @@ class MessageQueries:
         after: int | None = None,
         only_shown: bool = False,
     ) -> list[StoredLine]:
-        """Return lines of people who are not ignored, oldest first: the newest ones with ids below `before`, or with
-        `after`, the oldest ones with ids above it. `among`: the conversations, by their ids, whose lines are found as far as
-        they are indexed; all lines if there is none. `only_shown`: without those that were not shown yet."""
+        """Return lines of people who are not ignored, oldest first: the newest ones with ids below
+        `before`, or with `after`, the oldest ones with ids above it. `among`: the conversations, by
+        their ids, whose lines are found as far as they are indexed; all lines if there is none.
+        `only_shown`: without those that were not shown yet."""
         if len(among) > 1:  # one person with several keys: rare
             pages = [
                 self.page((one,), limit=limit, before=before, after=after, only_shown=only_shown)
@@ -107,7 +108,9 @@ class MessageQueries:
             ]
             lines = sorted(line for page in pages for line in page)  # by id
             return (
-                lines[: max(limit, 0)] if after is not None else lines[max(len(lines) - max(limit, 0), 0) :]
+                lines[: max(limit, 0)]
+                if after is not None
+                else lines[max(len(lines) - max(limit, 0), 0) :]
             )
         tables, id_ = (_OF_TALKS, "line") if among else (_LINE, "lines.id")
         order, compared, bound = ("DESC", "<", before) if after is None else ("ASC", ">", after)
@@ -116,15 +119,21 @@ class MessageQueries:
             where += f"{_IS_SHOWN} AND "
         values = (*among, _id_in_reach(bound), max(limit, 0))
         found = self._lines(
-            f"{tables} WHERE {where}{id_} {compared} ? AND {IS_HEARD} ORDER BY {id_} {order} LIMIT ?", values
+            f"{tables} WHERE {where}{id_} {compared} ? AND {IS_HEARD} ORDER BY {id_} {order} LIMIT ?",
+            values,
         )
         return found if after is not None else found[::-1]
 
     def search(
-        self, words: str, limit: int, *, among: Sequence[int] | None = None, before: int | None = None
+        self,
+        words: str,
+        limit: int,
+        *,
+        among: Sequence[int] | None = None,
+        before: int | None = None,
     ) -> list[StoredLine]:
-        """Return the newest `limit` lines that match and are indexed, oldest first. `among`: only in these conversations;
-        `before`: only with ids below this one."""
+        """Return the newest `limit` lines that match and are indexed, oldest first. `among`: only
+        in these conversations; `before`: only with ids below this one."""
         wanted = query(words)
         if wanted is None:
             return []
@@ -162,7 +171,9 @@ class MessageQueries:
     def _lines(self, statement: str, values: tuple[object, ...]) -> list[StoredLine]:
         names: dict[bytes, _Name] = {}
         with damage_named():
-            return [self._line(row, names) for row in self._db.execute(statement, values).fetchall()]
+            return [
+                self._line(row, names) for row in self._db.execute(statement, values).fetchall()
+            ]
 
     def _one(self, statement: str, values: tuple[object, ...]) -> StoredLine | None:
         with damage_named():
@@ -204,7 +215,13 @@ def _id_in_reach(id_: int | None) -> int:
 
 def shown(line: StoredLine, me: str) -> HistoryLine:
     """Return a stored line as people read it."""
-    kind = LineKind.ROOM if line.room else LineKind.CHANNEL if line.room is not None else LineKind.DIRECT
+    kind = (
+        LineKind.ROOM
+        if line.room
+        else LineKind.CHANNEL
+        if line.room is not None
+        else LineKind.DIRECT
+    )
     other = line.name or SOMEBODY
     return HistoryLine(
         id=line.id,

@@ -34,7 +34,8 @@ def open_read_only(path: Path) -> sqlite3.Connection:
 
 
 class HistoryReader:
-    """Reads one history in a thread, one query after the other. A query sees what is filed when it begins."""
+    """Reads one history in a thread, one query after the other. A query sees what is filed when it
+    begins."""
 
     def __init__(self, path: Path) -> None:
         """The file is opened, and the thread begins, with the first query."""
@@ -63,7 +64,8 @@ class HistoryReader:
         return query(self._queries)
 
     def close(self) -> None:
-        """Wait for the query that is being done, leave out the others, and close the file; a second call does nothing."""
+        """Wait for the query that is being done, leave out the others, and close the file; a second
+        call does nothing."""
         self._is_closed = True
         if self._executor is not None:
             self._executor.shutdown()

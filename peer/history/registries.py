@@ -1,4 +1,5 @@
-"""The registries that a history knows, by their identity keys, and to which of them each server leads."""
+"""The registries that a history knows, by their identity keys, and to which of them each server
+leads."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -31,14 +32,17 @@ UPDATE OR IGNORE conversation_lines SET conversation = (SELECT id FROM conversat
 
 
 def first_known(db: sqlite3.Connection, servers: Sequence[str]) -> str:
-    """Return the first of these servers that leads to a registry which has let us in; without one, the first. Raises
-    sqlite3.Error."""
+    """Return the first of these servers that leads to a registry which has let us in; without one,
+    the first. Raises sqlite3.Error."""
     known = "SELECT 1 FROM servers JOIN registries ON registries.id = registry WHERE server = ? AND identity IS NOT NULL"
-    return next((server for server in servers if db.execute(known, (server,)).fetchone()), servers[0])
+    return next(
+        (server for server in servers if db.execute(known, (server,)).fetchone()), servers[0]
+    )
 
 
 class Registries:
-    """All registries that a history knows, as seen from one server. Every method raises sqlite3.Error."""
+    """All registries that a history knows, as seen from one server. Every method raises
+    sqlite3.Error."""
 
     def __init__(self, db: sqlite3.Connection, server: str) -> None:
         """`server`: as the user types it, normalised (`wire.address.server_name`)."""
@@ -46,7 +50,8 @@ class Registries:
         self.server = server
         """The server, from which the history is seen."""
         self.current = self._look_up() or self._begin()
-        """The row of the registry to which our server leads. Before the first contact, it is one without an identity."""
+        """The row of the registry to which our server leads. Before the first contact, it is one
+        without an identity."""
 
     def see_from(self, server: str) -> None:
         """See the history from this server from now on."""
@@ -54,14 +59,20 @@ class Registries:
         self.look_again()
 
     def look_again(self) -> None:
-        """Read again to which registry our server leads: a transaction that changed it may have been rolled back."""
+        """Read again to which registry our server leads: a transaction that changed it may have
+        been rolled back."""
         self.current = self._look_up() or self._begin()
 
     def is_change(self, identity: bytes) -> bool:
-        """Return whether something else is known of this registry than of the one to which our server leads now: another
-        server leads to it, or it takes the place of one with another key."""
+        """Return whether something else is known of this registry than of the one to which our
+        server leads now: another server leads to it, or it takes the place of one with another
+        key."""
         known = self._row_of(identity)
-        return known != self.current if known is not None else self._identity_of(self.current) is not None
+        return (
+            known != self.current
+            if known is not None
+            else self._identity_of(self.current) is not None
+        )
 
     @property
     def is_met(self) -> bool:
@@ -71,7 +82,9 @@ class Registries:
     @property
     def has_met_any(self) -> bool:
         """Whether any registry has ever let us in."""
-        found = self._db.execute("SELECT 1 FROM registries WHERE identity IS NOT NULL LIMIT 1").fetchone()
+        found = self._db.execute(
+            "SELECT 1 FROM registries WHERE identity IS NOT NULL LIMIT 1"
+        ).fetchone()
         return found is not None
 
     def other_servers(self) -> list[str]:
@@ -83,8 +96,9 @@ class Registries:
         return [server for (server,) in found]
 
     def pin(self, identity: bytes, *, is_verified: bool) -> None:
-        """Note that our server leads to this registry from now on. If the registry is unknown and takes the place of another
-        one, with the user's consent, it inherits what is known of the other one."""
+        """Note that our server leads to this registry from now on. If the registry is unknown and
+        takes the place of another one, with the user's consent, it inherits what is known of the
+        other one."""
         known = self._row_of(identity)
         if known is None:
             self._replace(identity)
@@ -102,9 +116,11 @@ class Registries:
         )
 
     def lead_here(self, servers: Sequence[str]) -> None:
-        """Note that these servers lead to our registry, too, as the user says, unless they are known to lead elsewhere."""
+        """Note that these servers lead to our registry, too, as the user says, unless they are
+        known to lead elsewhere."""
         self._db.executemany(
-            "INSERT OR IGNORE INTO servers VALUES (?, ?)", [(server, self.current) for server in servers]
+            "INSERT OR IGNORE INTO servers VALUES (?, ?)",
+            [(server, self.current) for server in servers],
         )
 
     def verify(self) -> None:
@@ -130,26 +146,34 @@ class Registries:
         return row
 
     def _row_of(self, identity: bytes) -> int | None:
-        found = self._db.execute("SELECT id FROM registries WHERE identity = ?", (identity,)).fetchone()
+        found = self._db.execute(
+            "SELECT id FROM registries WHERE identity = ?", (identity,)
+        ).fetchone()
         return None if found is None else int(found[0])
 
     def _identity_of(self, registry: int) -> bytes | None:
-        found = self._db.execute("SELECT identity FROM registries WHERE id = ?", (registry,)).fetchone()
+        found = self._db.execute(
+            "SELECT identity FROM registries WHERE id = ?", (registry,)
+        ).fetchone()
         return None if found is None else found[0]
 
     def _replace(self, identity: bytes) -> None:
-        """Give our registry another identity. People's keys stay pinned. Versions and positions were those of the earlier
-        registry, so the table and the logs are fetched again."""
+        """Give our registry another identity. People's keys stay pinned. Versions and positions
+        were those of the earlier registry, so the table and the logs are fetched again."""
         execute, registry = self._db.execute, self.current
         before = self._identity_of(registry)
-        execute("UPDATE registries SET identity = ?, is_verified = 0 WHERE id = ?", (identity, registry))
+        execute(
+            "UPDATE registries SET identity = ?, is_verified = 0 WHERE id = ?", (identity, registry)
+        )
         if before is None:
             return
         execute("UPDATE registries SET version = 0 WHERE id = ?", (registry,))
         execute("DELETE FROM log_positions WHERE registry = ?", (registry,))
         for table in ("people", "blocked"):
             key = "identity" if table == "people" else "name_key"
-            rows = execute(f"SELECT {key}, row FROM {table} WHERE registry = ?", (registry,)).fetchall()
+            rows = execute(
+                f"SELECT {key}, row FROM {table} WHERE registry = ?", (registry,)
+            ).fetchall()
             for whose, row in rows:
                 execute(
                     f"UPDATE {table} SET row = ? WHERE registry = ? AND {key} = ?",
@@ -162,8 +186,11 @@ class Registries:
         self.current = registry
         if self._identity_of(before) is not None:
             return
-        # A registry without an identity has nothing but lines of ours that were said before the first contact.
-        streams = execute("SELECT id, key, ours FROM streams WHERE registry = ?", (before,)).fetchall()
+        # A registry without an identity has nothing but lines of ours that were said before the
+        # first contact.
+        streams = execute(
+            "SELECT id, key, ours FROM streams WHERE registry = ?", (before,)
+        ).fetchall()
         for stream, key, ours in streams:
             talk, _ = conversation_of(key, is_ours=bool(ours))
             schema.add_stream(self._db, key, ours, registry, conversation=talk)
@@ -180,8 +207,8 @@ class Registries:
 
 
 def _of_no_version(row: bytes) -> bytes:
-    """Return a stored row with version 0, so that any row of the registry replaces it. A row that cannot be read stays as it
-    is; the next start reports it."""
+    """Return a stored row with version 0, so that any row of the registry replaces it. A row that
+    cannot be read stays as it is; the next start reports it."""
     try:
         return encode(msgspec.structs.replace(decode_row(row), version=0))
     except DecodeError:

@@ -1,18 +1,21 @@
 """The tables of `history.db`.
 
-What belongs to a registry (its people, which of them are blocked, positions in the logs of its groups, lines said to its
-groups) is stored under the registry's identity key. `servers` has the registry to which each server leads, as the user types
-it, and `named_servers` the other servers that the registry itself has named.
+What belongs to a registry (its people, which of them are blocked, positions in the logs of its
+groups, lines said to its groups) is stored under the registry's identity key. `servers` has the
+registry to which each server leads, as the user types it, and `named_servers` the other servers
+that the registry itself has named.
 
-A message is one row of `lines`, whose id is the running number that the user sees. It is found by its stream and number
-through one index, and both are small integers: keys are stored once, in `streams`. So a message costs two insertions, each
-at the end of a B-tree, and its id costs nothing. `is_late`: it came as mail or from a log. `is_overtaken`: a later line of
-its stream was shown before it. `dropped_numbers` has the numbers of dropped lines that may come a second time, and
-`missing_numbers` those below a sender's floor that had not come when the floor was stored, as ranges [start, end).
-`on_disk`: our delivered messages below this number survive a power cut at their recipient.
-A conversation is the streams of two people, or those of a group at its registry; `read` is the id up to which the user has
-read it. `conversation_lines` has its lines, as an index that is filled later. `progress` says up to which line the indexes
-go, and up to where the journal's records are here.
+A message is one row of `lines`, whose id is the running number that the user sees. It is found by
+its stream and number through one index, and both are small integers: keys are stored once, in
+`streams`. So a message costs two insertions, each at the end of a B-tree, and its id costs nothing.
+`is_late`: it came as mail or from a log. `is_overtaken`: a later line of its stream was shown
+before it. `dropped_numbers` has the numbers of dropped lines that may come a second time, and
+`missing_numbers` those below a sender's floor that had not come when the floor was stored, as
+ranges [start, end). `on_disk`: our delivered messages below this number survive a power cut at
+their recipient. A conversation is the streams of two people, or those of a group at its registry;
+`read` is the id up to which the user has read it. `conversation_lines` has its lines, as an index
+that is filled later. `progress` says up to which line the indexes go, and up to where the journal's
+records are here.
 """
 
 import sqlite3
@@ -30,7 +33,8 @@ THEIRS: Final = 0
 """Values of `streams.ours`: who speaks in the stream."""
 
 EVERYWHERE: Final = 0
-"""The registry of a stream between two people: it is the same stream whichever registry they use."""
+"""The registry of a stream between two people: it is the same stream whichever registry they
+use."""
 
 _TABLES: Final = """
 CREATE TABLE registries (
@@ -97,7 +101,8 @@ class AnotherFormat(sqlite3.DatabaseError):
 
 
 def check(db: sqlite3.Connection) -> bool:
-    """Return whether the file has our tables; False: it is empty. Raises AnotherFormat, and other sqlite3.Error."""
+    """Return whether the file has our tables; False: it is empty. Raises AnotherFormat, and other
+    sqlite3.Error."""
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version == VERSION:
         return True
@@ -125,9 +130,14 @@ def prepare(db: sqlite3.Connection) -> None:
         raise
 
 
-def add_stream(db: sqlite3.Connection, key: bytes, ours: int, registry: int, *, conversation: bytes) -> None:
+def add_stream(
+    db: sqlite3.Connection, key: bytes, ours: int, registry: int, *, conversation: bytes
+) -> None:
     """Add a stream, and the conversation with this key, unless they are there."""
-    db.execute("INSERT OR IGNORE INTO conversations (key, registry) VALUES (?, ?)", (conversation, registry))
+    db.execute(
+        "INSERT OR IGNORE INTO conversations (key, registry) VALUES (?, ?)",
+        (conversation, registry),
+    )
     db.execute(
         "INSERT OR IGNORE INTO streams (key, ours, registry, conversation) VALUES (?, ?, ?, "
         "(SELECT id FROM conversations WHERE key = ? AND registry = ?))",
@@ -141,7 +151,8 @@ class Damaged(sqlite3.DatabaseError):
 
 @contextmanager
 def damage_named() -> Iterator[None]:
-    """Turn the errors of reading invalid values into Damaged, which is an sqlite3.Error as all others of a history."""
+    """Turn the errors of reading invalid values into Damaged, which is an sqlite3.Error as all
+    others of a history."""
     try:
         yield
     except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:

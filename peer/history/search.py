@@ -1,9 +1,11 @@
-"""Find messages by the words in them, with one full-text index, and by their conversation, with another.
+"""Find messages by the words in them, with one full-text index, and by their conversation, with
+another.
 
-Indexing must not slow down storing. So lines are indexed later: while the peer is idle, when it ends, and at the latest
-when somebody looks for one. `progress.indexed` is the id up to which all lines are indexed. The index of words holds no
-text of its own (`content=''`). In scripts that are written without spaces, each character is indexed as a word, and a search
-for several of them is a search for a phrase: any part of a Chinese, Japanese or Thai sentence is found.
+Indexing must not slow down storing. So lines are indexed later: while the peer is idle, when it
+ends, and at the latest when somebody looks for one. `progress.indexed` is the id up to which all
+lines are indexed. The index of words holds no text of its own (`content=''`). In scripts that are
+written without spaces, each character is indexed as a word, and a search for several of them is a
+search for a phrase: any part of a Chinese, Japanese or Thai sentence is found.
 """
 
 import asyncio
@@ -15,7 +17,8 @@ from typing import Final
 from chatapp.peer.history.schema import NEWEST_LINE, damage_named
 
 INDEXED_AT_ONCE: Final = 200
-"""Lines that are indexed in one step: a few milliseconds, so that no acknowledgement waits for it."""
+"""Lines that are indexed in one step: a few milliseconds, so that no acknowledgement waits for
+it."""
 
 WORDS_MAX: Final = 32
 """Words of a search that are used. Nobody types more, and each costs one look-up in the index."""
@@ -27,7 +30,8 @@ _WITHOUT_BLANKS: Final = (
 
 
 def spread(text: str) -> str:
-    """Return the text as it is indexed: with spaces around each character of a script that has none."""
+    """Return the text as it is indexed: with spaces around each character of a script that has
+    none."""
     return text if text.isascii() else _without_blanks().sub(r" \g<0> ", text)
 
 
@@ -38,7 +42,8 @@ def _without_blanks() -> re.Pattern[str]:
 
 
 def query(words: str) -> str | None:
-    """Return the FTS5 query for what a person typed: all of the words, the last one as a prefix. None if it has no word."""
+    """Return the FTS5 query for what a person typed: all of the words, the last one as a prefix.
+    None if it has no word."""
     typed = words.encode(errors="replace").decode().replace("\0", " ").split()
     found = [word for word in typed if any(map(str.isalnum, word))][:WORDS_MAX]
     if not found:
@@ -90,8 +95,8 @@ class Indexes:
             await asyncio.sleep(0)
 
     def forget(self, ids: list[int]) -> None:
-        """Remove lines from the indexes, within the transaction that drops them and while they are still there: FTS5 needs
-        their text, since the index has none of its own."""
+        """Remove lines from the indexes, within the transaction that drops them and while they are
+        still there: FTS5 needs their text, since the index has none of its own."""
         self._db.executemany(
             "DELETE FROM conversation_lines WHERE line = ? AND conversation = "
             "(SELECT conversation FROM lines JOIN streams ON streams.id = stream WHERE lines.id = ?)",

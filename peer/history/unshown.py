@@ -1,4 +1,5 @@
-"""The lines of a history of which nobody has said that they were shown, for programs that come to a running peer."""
+"""The lines of a history of which nobody has said that they were shown, for programs that come to a
+running peer."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -14,8 +15,11 @@ from chatapp.peer.api.events import (
 from chatapp.peer.history import schema
 from chatapp.peer.history.query import IS_HEARD, StoredLine
 
-# By stream, so that it takes no longer with a long history: few lines of a stream are above its mark.
-_CHOSEN: Final = f"NOT ours AND streams.registry IN (:everywhere, :here) AND lines.id > :after AND {IS_HEARD}"
+# By stream, so that it takes no longer with a long history: few lines of a stream are above its
+# mark.
+_CHOSEN: Final = (
+    f"NOT ours AND streams.registry IN (:everywhere, :here) AND lines.id > :after AND {IS_HEARD}"
+)
 _IDS: Final = f"""
 SELECT lines.id FROM streams CROSS JOIN lines ON lines.stream = streams.id AND lines.number > streams.shown
     WHERE {_CHOSEN}
@@ -25,8 +29,8 @@ ORDER BY 1 LIMIT :count"""
 
 
 def unshown_ids(db: sqlite3.Connection, registry: int, *, after: int, count: int) -> list[int]:
-    """Return the ids of the first `count` lines to us after the one with the id `after` that were not shown, of
-    people who are not ignored. Raises sqlite3.Error."""
+    """Return the ids of the first `count` lines to us after the one with the id `after` that were
+    not shown, of people who are not ignored. Raises sqlite3.Error."""
     bounds = {"everywhere": schema.EVERYWHERE, "here": registry, "after": after, "count": count}
     return [id_ for (id_,) in db.execute(_IDS, bounds)]
 
@@ -47,7 +51,13 @@ def received(line: StoredLine) -> Line:
         )
     if not line.room:
         return ChannelReceived(
-            id=line.id, sender=sender, identity=identity, number=line.number, text=line.text, at=at, late=at
+            id=line.id,
+            sender=sender,
+            identity=identity,
+            number=line.number,
+            text=line.text,
+            at=at,
+            late=at,
         )
     return RoomReceived(
         id=line.id,
@@ -62,13 +72,15 @@ def received(line: StoredLine) -> Line:
 
 
 def in_senders_order(lines: Iterable[Line]) -> list[Line]:
-    """Return lines in the order of their ids, except that those of one sender to one place are in the order in which they
-    were said: one that arrived late has a higher id than a later one."""
+    """Return lines in the order of their ids, except that those of one sender to one place are in
+    the order in which they were said: one that arrived late has a higher id than a later one."""
     arrived = sorted(lines, key=lambda line: line.id)
     streams: dict[object, list[Line]] = {}
     for line in arrived:
         streams.setdefault(_stream_of(line), []).append(line)
-    said = {key: iter(sorted(stream, key=lambda line: line.number)) for key, stream in streams.items()}
+    said = {
+        key: iter(sorted(stream, key=lambda line: line.number)) for key, stream in streams.items()
+    }
     return [next(said[_stream_of(line)]) for line in arrived]
 
 

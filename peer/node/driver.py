@@ -1,7 +1,8 @@
 """Run a node, a peer's or a visitor's, on real sockets and the real clock.
 
-Everything that comes in (datagrams, frames of the link, a timer, a call of the user) goes to the node's core and is
-followed by a turn, in which the node takes out of its core what has come of it: datagrams, records, link bytes, events.
+Everything that comes in (datagrams, frames of the link, a timer, a call of the user) goes to the
+node's core and is followed by a turn, in which the node takes out of its core what has come of it:
+datagrams, records, link bytes, events.
 """
 
 import asyncio
@@ -23,21 +24,26 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 SETTLE_SPAN: Final = 0.01
-"""Seconds from a turn until the deadlines are looked at: no part of a core sets a shorter one, so nothing is late."""
+"""Seconds from a turn until the deadlines are looked at: no part of a core sets a shorter one, so
+nothing is late."""
 
 LOOK_SPAN: Final = 0.0002
-"""Seconds for which we look for an answer before we sleep: no longer than it takes to fall asleep and to wake up again."""
+"""Seconds for which we look for an answer before we sleep: no longer than it takes to fall asleep
+and to wake up again."""
 
 LOOKS_LEFT_OUT: Final = 64
 """Looks that are left out at most after one that found nothing."""
 
 LINK_QUEUE: Final = 8 * 1024 * 1024
-"""Bytes of ours that may wait until the registry reads them. They are the user's own words, so the limit is generous."""
+"""Bytes of ours that may wait until the registry reads them. They are the user's own words, so the
+limit is generous."""
 
 _log = logging.getLogger("chatapp.peer")
 
 
-def call_guarded(handle: Callable[..., None], *what: object, now: float, dropped: Counter[str]) -> None:
+def call_guarded(
+    handle: Callable[..., None], *what: object, now: float, dropped: Counter[str]
+) -> None:
     """Pass input to the core. A bug there is logged and counted; it must not end the program."""
     try:
         handle(*what, now=now)
@@ -47,7 +53,9 @@ def call_guarded(handle: Callable[..., None], *what: object, now: float, dropped
         for fault in faults:
             is_debugging = _log.isEnabledFor(logging.DEBUG)
             _log.error(
-                "fault while listening: %s", quoted(repr(fault)), exc_info=fault if is_debugging else None
+                "fault while listening: %s",
+                quoted(repr(fault)),
+                exc_info=fault if is_debugging else None,
             )
 
 
@@ -93,7 +101,8 @@ class DrivenNode(Protocol):
 
 
 class Connection:
-    """The connection that a node has, or the attempt to make one, if any. What comes of earlier ones is ignored."""
+    """The connection that a node has, or the attempt to make one, if any. What comes of earlier
+    ones is ignored."""
 
     def __init__(
         self,
@@ -127,8 +136,8 @@ class Connection:
             self._connecting = asyncio.get_running_loop().create_task(self._connect())
 
     def _let_go(self) -> None:
-        """Close the connection, and give up the attempt to make one. Else the core would take the end of this one for the
-        end of the next one."""
+        """Close the connection, and give up the attempt to make one. Else the core would take the
+        end of this one for the end of the next one."""
         if self._connecting is not None:
             self._connecting.cancel()
         if self._link is not None:
@@ -156,8 +165,9 @@ class Connection:
             self._connecting.cancel()
 
     async def closed(self) -> None:
-        """Wait until no attempt to connect is under way. `await` on an attempt that was given up would raise CancelledError,
-        and to suppress that would swallow a cancellation of the caller too."""
+        """Wait until no attempt to connect is under way. `await` on an attempt that was given up
+        would raise CancelledError, and to suppress that would swallow a cancellation of the caller
+        too."""
         if self._connecting is not None:
             await asyncio.wait([self._connecting])
 
@@ -215,8 +225,9 @@ async def resolved(servers: Sequence[Address]) -> dict[Address, Address]:
 
 
 class AnswerLook:
-    """Keeps the event loop awake for a moment after a message that has nothing else beside it: its answer is often so near
-    that falling asleep and waking up would take longer. Everybody else in the loop goes on as usual.
+    """Keeps the event loop awake for a moment after a message that has nothing else beside it: its
+    answer is often so near that falling asleep and waking up would take longer. Everybody else in
+    the loop goes on as usual.
 
     Over a longer path nothing is found, and then fewer and fewer messages are looked after."""
 
@@ -245,7 +256,9 @@ class AnswerLook:
 
     def _go_on(self) -> None:
         if self._loop.time() < self._until:
-            self._loop.call_soon(self._go_on)  # before that, the loop asks the sockets without waiting
+            self._loop.call_soon(
+                self._go_on
+            )  # before that, the loop asks the sockets without waiting
             return
         self._is_scheduled = False
         if self._until:
@@ -255,8 +268,8 @@ class AnswerLook:
 
 
 class SyncThread:
-    """Puts what is stored on the disk, in a thread: one sync at a time. It begins with the first one, and sleeps between
-    them."""
+    """Puts what is stored on the disk, in a thread: one sync at a time. It begins with the first
+    one, and sleeps between them."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop: Final = loop
@@ -269,7 +282,9 @@ class SyncThread:
     def begin(self, sync: Callable[[], None], tell: Callable[[OSError | None], None]) -> None:
         """Run a sync, which may raise OSError, and tell how it ended. None may be under way."""
         if self._executor is None:
-            from concurrent.futures import ThreadPoolExecutor  # deferred: nothing is synced in a start
+            from concurrent.futures import (
+                ThreadPoolExecutor,  # deferred: nothing is synced in a start
+            )
 
             self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="chatapp-disk")
         self._tell = tell
@@ -350,13 +365,15 @@ class Driver:
     # --- for the node
 
     def now(self) -> float:
-        """Return monotonic seconds, and tell the core what the wall clock shows: it may be set at any time."""
+        """Return monotonic seconds, and tell the core what the wall clock shows: it may be set at
+        any time."""
         now = self._loop.time()
         self._node.core.clock.offset = self._machine.wall() - now
         return now
 
     def schedule(self) -> None:
-        """Take a turn after this loop iteration, so that everything done in it shares datagrams and one commit."""
+        """Take a turn after this loop iteration, so that everything done in it shares datagrams and
+        one commit."""
         if not self.is_turn_due:
             self.is_turn_due = True
             self._look.end()
@@ -398,7 +415,9 @@ class Driver:
     def _timer_rang(self) -> None:
         self._timer = None
         due = self._node.next_timer()
-        if due is not None and due <= self._loop.time():  # mostly the timer rings to look for deadlines only
+        if (
+            due is not None and due <= self._loop.time()
+        ):  # mostly the timer rings to look for deadlines only
             core = self._node.core
             call_guarded(core.handle_timer, now=self.now(), dropped=core.dropped)
             self._node.take_turn(now=self._loop.time())
@@ -418,8 +437,8 @@ class Driver:
         now = self._loop.time() if now is None else now
         self._node.take_turn(now=now)
         self._turns.wake()
-        # Finding the earliest deadline of all parts costs as much as a message. So it is not done in every turn: the
-        # timer rings soon after the turn, and looks for deadlines then.
+        # Finding the earliest deadline of all parts costs as much as a message. So it is not done
+        # in every turn: the timer rings soon after the turn, and looks for deadlines then.
         if self._timer is not None:
             if self._timer.when() <= now + SETTLE_SPAN:
                 return

@@ -11,10 +11,12 @@ from chatapp.wire.limits import EVENTS_WAITING_MAX, TEXTS_WAITING_MAX
 Event = TypeVar("Event")
 
 UNREAD_MAX: Final = 1_000
-"""Events that are kept until the first reader begins. A program that only sends never reads: its events must not pile up."""
+"""Events that are kept until the first reader begins. A program that only sends never reads: its
+events must not pile up."""
 
 SHOWN_TOGETHER: Final = 256
-"""While more events wait, a loop reports those that it has finished with in batches of this size."""
+"""While more events wait, a loop reports those that it has finished with in batches of this
+size."""
 
 
 class Waiters:
@@ -82,14 +84,14 @@ def _size_of(events: Sequence[object]) -> int:
 
 
 class Subscription(Generic[Event]):
-    """Every event from the moment of the subscription on, for a program that looks on: it decides nothing about what counts
-    as shown, and nobody waits for it.
+    """Every event from the moment of the subscription on, for a program that looks on: it decides
+    nothing about what counts as shown, and nobody waits for it.
 
         with peer.subscribe() as events:
             async for event in events: ...
 
-    Once `EVENTS_WAITING_MAX` events wait for it, or `TEXTS_WAITING_MAX` characters of their texts, it is closed, and whoever
-    reads it gets FellBehind. It ends when the peer is closed."""
+    Once `EVENTS_WAITING_MAX` events wait for it, or `TEXTS_WAITING_MAX` characters of their texts,
+    it is closed, and whoever reads it gets FellBehind. It ends when the peer is closed."""
 
     def __init__(self, feed: "EventFeed[Event]") -> None:
         self._feed: Final = feed
@@ -117,8 +119,8 @@ class Subscription(Generic[Event]):
         return event
 
     async def next_batch(self) -> list[Event]:
-        """Return all events that wait, waiting for one; empty once the peer or the subscription is closed. Raises
-        FellBehind."""
+        """Return all events that wait, waiting for one; empty once the peer or the subscription is
+        closed. Raises FellBehind."""
         await self._feed.wait_for(self._queue, while_=lambda: not self._is_over)
         self._check()
         return self._queue.take()
@@ -143,8 +145,8 @@ class Subscription(Generic[Event]):
 
 
 class EventFeed(Generic[Event]):
-    """The events of a node from its opening to its closing: for one reader, who decides what has been shown and whose pace
-    counts, and for any number of subscribers, who look on."""
+    """The events of a node from its opening to its closing: for one reader, who decides what has
+    been shown and whose pace counts, and for any number of subscribers, who look on."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, has_room: Callable[[], None]) -> None:
         """`has_room` is called when the reader has caught up with a feed that was full."""
@@ -203,10 +205,13 @@ class EventFeed(Generic[Event]):
     def is_full(self) -> bool:
         """Whether the reader is so far behind that it must be waited for."""
         main = self.main  # asked in every turn: one call
-        return self.is_read and (len(main.events) >= EVENTS_WAITING_MAX or main.size >= TEXTS_WAITING_MAX)
+        return self.is_read and (
+            len(main.events) >= EVENTS_WAITING_MAX or main.size >= TEXTS_WAITING_MAX
+        )
 
     async def next_batch(self) -> list[Event]:
-        """Take everything from the main queue, waiting until there is something; empty once the feed is closed."""
+        """Take everything from the main queue, waiting until there is something; empty once the
+        feed is closed."""
         self.is_read = True
         await self.wait_for(self.main)
         return self.take()
@@ -220,9 +225,9 @@ class EventFeed(Generic[Event]):
         return batch
 
     async def read(self, shown: Callable[[list[Event]], None]) -> AsyncGenerator[Event, None]:
-        """Yield each event until the feed is closed, and call `shown` with those that the loop has finished with: those
-        after which it asked for another one. Raises AlreadyRead while another loop runs; the next loop after it goes on
-        where it left."""
+        """Yield each event until the feed is closed, and call `shown` with those that the loop has
+        finished with: those after which it asked for another one. Raises AlreadyRead while another
+        loop runs; the next loop after it goes on where it left."""
         if self._has_loop:
             raise AlreadyRead
         self._has_loop = self.is_read = True
@@ -236,8 +241,8 @@ class EventFeed(Generic[Event]):
                 queue.size -= _size_of((event,))
                 self._caught_up(was_full=was_full)
                 yield event
-                # The reader has come back for more, so it has finished with `event`. One `shown` for each would cost
-                # one commit for each.
+                # The reader has come back for more, so it has finished with `event`. One `shown`
+                # for each would cost one commit for each.
                 done.append(event)
                 if not queue or len(done) >= SHOWN_TOGETHER:
                     shown(done)
@@ -251,7 +256,10 @@ class EventFeed(Generic[Event]):
         if was_full and not self.is_full and not self.is_closed:
             self._has_room()
 
-    async def wait_for(self, queue: EventQueue[Event], *, while_: Callable[[], bool] = lambda: True) -> None:
-        """Wait for an event in this queue, or for the end of the feed, or until `while_` does not hold any more."""
+    async def wait_for(
+        self, queue: EventQueue[Event], *, while_: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Wait for an event in this queue, or for the end of the feed, or until `while_` does not
+        hold any more."""
         while not queue and not self.is_closed and while_():
             await self._waiters.wait()

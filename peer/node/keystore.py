@@ -1,6 +1,7 @@
 """A person's keys on disk: the identity, the mail keys of the last weeks, the counter of cards.
 
-Each name has a folder of mode 0700 with files of mode 0600, and a lock, so that a name runs once at a time.
+Each name has a folder of mode 0700 with files of mode 0600, and a lock, so that a name runs once at
+a time.
 """
 
 import fcntl
@@ -21,16 +22,19 @@ from chatapp.wire.limits import MAIL_KEPT_FOR
 from chatapp.wire.names import is_same_name, peer_name
 
 MAIL_KEY_LASTS_FOR: Final = 7 * 86_400.0
-"""Seconds for which a mail key is in the card. After that it is kept for as long as mail sealed to it may wait."""
+"""Seconds for which a mail key is in the card. After that it is kept for as long as mail sealed to
+it may wait."""
 
 MARK: Final = "renaming"
 """The file that notes a change of name: the old name and the new one."""
 
 RENEWALS_MAX: Final = 4_096
-"""Cards that the program may make after one start, at one a day. Their counters are reserved at the start."""
+"""Cards that the program may make after one start, at one a day. Their counters are reserved at the
+start."""
 
 COUNTER_MAX: Final = 1 << 53
-"""A higher counter in the file is damage: a card could not use it, for counters must be able to rise for ever."""
+"""A higher counter in the file is damage: a card could not use it, for counters must be able to
+rise for ever."""
 
 
 _HOLDER_MAX: Final = 64
@@ -58,11 +62,14 @@ class BrokenKeyFile(ChatAppError):
 
 
 class OtherKey(ChatAppError):
-    """A key file holds a key, but not the one of the public key beside it: with it we would be somebody else."""
+    """A key file holds a key, but not the one of the public key beside it: with it we would be
+    somebody else."""
 
     def __init__(self, path: Path, public: Path) -> None:
         wrong = f"{path} does not belong to {public.name} beside it: one of them is damaged"
-        super().__init__(f"{wrong}; restore them from a copy, or remove both to start as somebody new")
+        super().__init__(
+            f"{wrong}; restore them from a copy, or remove both to start as somebody new"
+        )
         self.path = path
 
 
@@ -77,16 +84,16 @@ class NameHasKeys(ChatAppError):
 class KeyFolder:
     """The keys of one name. While it is open, no other program uses them.
 
-    A change of name is noted in the folder before the registry is asked (`mark`). The folder is moved when the registry has
-    answered (`settle`). After a crash in between, the folder is found under both names: under the old one by its path, under
-    the new one by the note."""
+    A change of name is noted in the folder before the registry is asked (`mark`). The folder is
+    moved when the registry has answered (`settle`). After a crash in between, the folder is found
+    under both names: under the old one by its path, under the new one by the note."""
 
     def __init__(
         self, home: Path, name: str, *, wall: float, rng: random.Random | None = None, port: int = 0
     ) -> None:
-        """`wall`: Unix seconds. `rng`: what new keys are made of; None for the system's chance. `port`: our UDP port, for
-        another program that finds the folder in use. Raises FolderInUse, BrokenKeyFile, OtherKey, OSError; then the folder
-        is free again."""
+        """`wall`: Unix seconds. `rng`: what new keys are made of; None for the system's chance.
+        `port`: our UDP port, for another program that finds the folder in use. Raises FolderInUse,
+        BrokenKeyFile, OtherKey, OSError; then the folder is free again."""
         self._rng: Final = rng or random.SystemRandom()
         folder = _find(home, name)
         make_private(folder)
@@ -107,7 +114,8 @@ class KeyFolder:
             self.is_new: Final = not (folder / IDENTITY_FILE).exists()
             """Whether this person has never been here before."""
             if self.is_new:
-                # A crash right here must not leave the public half of an earlier key beside the new one.
+                # A crash right here must not leave the public half of an earlier key beside the new
+                # one.
                 (folder / "identity.pub").unlink(missing_ok=True)
             self.identity: Final = Identity(self._secret(IDENTITY_FILE))
             self._check_public_half()
@@ -131,7 +139,8 @@ class KeyFolder:
         write_whole(self._folder / MARK, json.encode([old, name]))
 
     def settle(self, name: str) -> None:
-        """Give the folder this name, which is certainly ours. Raises OSError; a later start then tries again."""
+        """Give the folder this name, which is certainly ours. Raises OSError; a later start then
+        tries again."""
         target = folder_of(self._home, name)
         if target != self._folder:
             os.rename(self._folder, target)
@@ -142,12 +151,14 @@ class KeyFolder:
 
     @property
     def history(self) -> Path:
-        """The file of the person's messages. It is created here, because SQLite would let others read it."""
+        """The file of the person's messages. It is created here, because SQLite would let others
+        read it."""
         return self._folder / "history.db"
 
     def next_counter(self, wall: float) -> int:
-        """Return a card counter above every earlier one: the last one + 1 or the clock in milliseconds, whichever is larger
-        (clause 3.1 of the protocol). The `RENEWALS_MAX` counters after it are reserved for later cards of this start."""
+        """Return a card counter above every earlier one: the last one + 1 or the clock in
+        milliseconds, whichever is larger (clause 3.1 of the protocol). The `RENEWALS_MAX` counters
+        after it are reserved for later cards of this start."""
         path = self._folder / "card.counter"
         try:
             last = int(path.read_text())
@@ -164,8 +175,8 @@ class KeyFolder:
         os.close(self._lock)
 
     def discard(self) -> None:
-        """Remove the folder and everything in it, as far as the disk allows: nobody knows this person. Call `close` after
-        it."""
+        """Remove the folder and everything in it, as far as the disk allows: nobody knows this
+        person. Call `close` after it."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _names(self) -> list[str]:
@@ -191,10 +202,12 @@ class KeyFolder:
             raise OtherKey(self._folder / IDENTITY_FILE, path)
 
     def _mail_keys(self, wall: float) -> list[AgreementKey]:
-        """Return the keys that may still be needed, newest first. A new one is made when the newest is a week old.
+        """Return the keys that may still be needed, newest first. A new one is made when the newest
+        is a week old.
 
-        A key is in the card until a start makes a newer one, however long the program runs or is not run at all. So the time
-        for which mail sealed to it may wait is counted from that start."""
+        A key is in the card until a start makes a newer one, however long the program runs or is
+        not run at all. So the time for which mail sealed to it may wait is counted from that
+        start."""
         path = self._folder / "mail.keys"
         try:
             kept = json.decode(path.read_bytes(), type=list[tuple[float, str]])
@@ -208,7 +221,9 @@ class KeyFolder:
             fresh.insert(0, (wall, AgreementKey(self._rng.randbytes(32))))
         replaced = pairwise(made for made, _ in fresh)
         fresh = fresh[:1] + [
-            key for key, (newer, _) in zip(fresh[1:], replaced, strict=True) if newer > wall - MAIL_KEPT_FOR
+            key
+            for key, (newer, _) in zip(fresh[1:], replaced, strict=True)
+            if newer > wall - MAIL_KEPT_FOR
         ]
         if fresh != keys:
             write_whole(path, json.encode([(made, key.raw.hex()) for made, key in fresh]))
@@ -216,7 +231,8 @@ class KeyFolder:
 
 
 def holder_of(folder: Path) -> tuple[int, int]:
-    """Return the process and the port of the program that holds a folder, or held it last; zeros if they are not known."""
+    """Return the process and the port of the program that holds a folder, or held it last; zeros if
+    they are not known."""
     try:
         lock = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -228,7 +244,8 @@ def holder_of(folder: Path) -> tuple[int, int]:
 
 
 def _holder(lock: int) -> tuple[int, int]:
-    """Return the process and the port of the program that holds a lock; zeros if they cannot be read."""
+    """Return the process and the port of the program that holds a lock; zeros if they cannot be
+    read."""
     try:
         process, port = os.pread(lock, _HOLDER_MAX, 0).split()
         return int(process), int(port)
@@ -237,7 +254,8 @@ def _holder(lock: int) -> tuple[int, int]:
 
 
 def _find(home: Path, name: str) -> Path:
-    """Find the folder of a name: by its path, else by a note that a change to this name was begun."""
+    """Find the folder of a name: by its path, else by a note that a change to this name was
+    begun."""
     folder = folder_of(home, name)
     if not folder.exists() and folder.parent.exists():
         for other in sorted(folder.parent.iterdir()):
@@ -247,7 +265,8 @@ def _find(home: Path, name: str) -> Path:
 
 
 def _marked(folder: Path) -> list[str]:
-    """Return the old and the new name of a change begun in this folder; nothing if there is none or the note is invalid."""
+    """Return the old and the new name of a change begun in this folder; nothing if there is none or
+    the note is invalid."""
     try:
         names = json.decode((folder / MARK).read_bytes(), type=list[str])
         return [peer_name(one) for one in names]

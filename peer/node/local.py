@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
@@ -32,7 +32,8 @@ Result = TypeVar("Result")
 
 
 def line_id() -> int:
-    """Return a new id of a line to a visitor, which no other program that uses the peer draws: 52 random bits, not 0."""
+    """Return a new id of a line to a visitor, which no other program that uses the peer draws: 52
+    random bits, not 0."""
     return secrets.randbits(52) or 1
 
 
@@ -52,9 +53,9 @@ class PeerNode:
         policy: Policy,
         machine: Machine,
     ) -> None:
-        """Bind, lock, load and begin to register. `servers`: as the user gave them; `addresses`: their IP addresses, each
-        with the server to which it belongs. Raises PortInUse, FolderInUse, BrokenKeyFile, OtherKey, sqlite3.Error, OSError;
-        then nothing is left open."""
+        """Bind, lock, load and begin to register. `servers`: as the user gave them; `addresses`:
+        their IP addresses, each with the server to which it belongs. Raises PortInUse, FolderInUse,
+        BrokenKeyFile, OtherKey, sqlite3.Error, OSError; then nothing is left open."""
         self._loop: Final = asyncio.get_running_loop()
         self._servers: Final = [server_name(*server) for server in servers]
         self._addresses: Final = dict(addresses)
@@ -76,7 +77,9 @@ class PeerNode:
         with contextlib.ExitStack() as undo:
             self.driver: Final = Driver(self, port=port, machine=machine)
             undo.callback(self.driver.close)
-            self.keys: Final = KeyFolder(home, name, wall=wall, rng=machine.rng, port=self.driver.port)
+            self.keys: Final = KeyFolder(
+                home, name, wall=wall, rng=machine.rng, port=self.driver.port
+            )
             undo.callback(self.keys.close)
             server = first_known_server(self.keys.history, self._servers)
             self._history, journal, damage = open_history(
@@ -94,7 +97,9 @@ class PeerNode:
         """Whether a registry has let us in whose key is not on our disk yet."""
         self._reader = HistoryReader(self.keys.history)
         self._maintenance = MaintenanceSchedule(self._loop, self._history.maintenance)
-        self.feed: Final[EventFeed[happened.Event]] = EventFeed(self._loop, has_room=self.driver.schedule)
+        self.feed: Final[EventFeed[events.Event]] = EventFeed(
+            self._loop, has_room=self.driver.schedule
+        )
         self.tell([] if damage is None else [damage])
         self._register()
         self.driver.start()
@@ -119,7 +124,8 @@ class PeerNode:
         )
 
     def _note_servers(self) -> None:
-        """Note that all our servers lead to the registry that we know, so that each alone is enough at a later start."""
+        """Note that all our servers lead to the registry that we know, so that each alone is enough
+        at a later start."""
         if self._history.registries.is_met:
             with contextlib.suppress(sqlite3.Error):  # it is noted at another start
                 self._history.registries.lead_here(self._servers)
@@ -151,8 +157,9 @@ class PeerNode:
         self.keys.close()
 
     def _is_nobody(self) -> bool:
-        """Whether the keys of this start are of no use: they are new, and the name for which they were made is taken."""
-        if not self.keys.is_new or not isinstance(self.core.not_let_in, happened.NameUnavailable):
+        """Whether the keys of this start are of no use: they are new, and the name for which they
+        were made is taken."""
+        if not self.keys.is_new or not isinstance(self.core.not_let_in, events.NameUnavailable):
             return False
         try:
             return self._history.is_blank
@@ -182,8 +189,9 @@ class PeerNode:
         return self._history.registries.current
 
     async def read(self, query: Callable[[MessageQueries], Result], *, by_index: bool) -> Result:
-        """Read the history beside the event loop, including what was said right before. `by_index`: the query uses the
-        indexes. Raises sqlite3.Error, and NotOpen when the peer is closed meanwhile."""
+        """Read the history beside the event loop, including what was said right before. `by_index`:
+        the query uses the indexes. Raises sqlite3.Error, and NotOpen when the peer is closed
+        meanwhile."""
         await self._write_and_file()
         if by_index:
             await self._history.lines.index.catch_up_gently()
@@ -199,18 +207,19 @@ class PeerNode:
         await self.commits.file_gently(now=self._loop.time)
         self._tell_filing_trouble()
 
-    def unshown(self, *, after: int, count: int) -> list[happened.Line]:
+    def unshown(self, *, after: int, count: int) -> list[events.Line]:
         """Return lines to us that were not shown. Raises sqlite3.Error."""
         self.file_all()
         return [received(line) for line in self._history.unshown(after=after, count=count)]
 
-    def tell(self, events: Sequence[happened.Event]) -> None:
+    def tell(self, events: Sequence[events.Event]) -> None:
         """Give events to every reader."""
         if events:
             self.feed.put(events)
 
     def store(self, *, now: float | None = None, is_last: bool = False) -> bool:
-        """Store what the core wants stored; True when nothing that an acknowledgement depends on is left unstored."""
+        """Store what the core wants stored; True when nothing that an acknowledgement depends on is
+        left unstored."""
         now = self._loop.time() if now is None else now
         is_stored = self.commits.keep(self.core.records_to_store(), now=now, is_last=is_last)
         if self.commits.trouble is not None:
@@ -219,11 +228,12 @@ class PeerNode:
 
     def _tell_trouble(self) -> None:
         if self.commits.trouble is not None:
-            self.tell([happened.StorageFailed(error=self.commits.trouble)])
+            self.tell([events.StorageFailed(error=self.commits.trouble)])
             self.commits.trouble = None
 
     def sync(self) -> bool:
-        """Store what the core wants stored, and wait until it is on the disk. False if the disk does not confirm that."""
+        """Store what the core wants stored, and wait until it is on the disk. False if the disk
+        does not confirm that."""
         is_stored = self.store()
         self._sync_thread.wait()
         is_synced = self.commits.sync(now=self._loop.time())
@@ -250,13 +260,15 @@ class PeerNode:
         for lost in self.core.lost_messages(now=now):
             if self.file_all():
                 with contextlib.suppress(sqlite3.Error):  # they are looked for again
-                    found, is_all = self._history.delivered(lost.contact.identity, lost.first, lost.end)
+                    found, is_all = self._history.delivered(
+                        lost.contact.identity, lost.first, lost.end
+                    )
                     self.core.give_again(lost, found, is_all=is_all, now=now)
                     self.driver.schedule()
 
     def leave(self) -> None:
-        """Go offline. Those to whom we have acknowledged something are told first that it is on our disk: without that, they
-        would keep it for us."""
+        """Go offline. Those to whom we have acknowledged something are told first that it is on our
+        disk: without that, they would keep it for us."""
         core, now = self.core, self.driver.now()
         if self.store(now=now):
             core.records_stored(now=now)
@@ -277,7 +289,7 @@ class PeerNode:
 
     def _tell_filing_trouble(self) -> None:
         if self.commits.filing_trouble is not None:
-            self.tell([happened.HistoryBehind(error=self.commits.filing_trouble)])
+            self.tell([events.HistoryBehind(error=self.commits.filing_trouble)])
             self.commits.filing_trouble = None
 
     async def turn(self) -> None:
@@ -317,7 +329,9 @@ class PeerNode:
         events = core.events()
         if events:
             self.receipts.note_all(events)
-        if self.core.renaming.confirmed is not None and (name := self.core.renaming.take_confirmed()):
+        if self.core.renaming.confirmed is not None and (
+            name := self.core.renaming.take_confirmed()
+        ):
             self._move_folder(name)
         if events:
             self.tell(events)
@@ -329,7 +343,8 @@ class PeerNode:
             self._tell_filing_trouble()
 
     async def _look_up(self, servers: Sequence[Address]) -> None:
-        """Find the addresses of servers that the registry has named. One that is not found is looked up at another start."""
+        """Find the addresses of servers that the registry has named. One that is not found is
+        looked up at another start."""
         found: dict[Address, Address] = {}
         with contextlib.suppress(AddressRefused):
             found = await resolved(servers)
@@ -341,12 +356,14 @@ class PeerNode:
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline of the core and of the disk."""
-        dues = [due for due in (self.core.next_timer(), self.commits.next_timer()) if due is not None]
+        dues = [
+            due for due in (self.core.next_timer(), self.commits.next_timer()) if due is not None
+        ]
         return min(dues, default=None)
 
     def _is_registry_known(self) -> bool:
-        """Find out what the history knows of a registry that has let us in, and change to it if need be. False while the
-        disk prevents that."""
+        """Find out what the history knows of a registry that has let us in, and change to it if
+        need be. False while the disk prevents that."""
         self._met = self.core.registry_met() or self._met
         if self._met is not None:
             if not self.commits.file_all(now=self._loop.time()):
@@ -360,19 +377,19 @@ class PeerNode:
         return not self._is_changing_registry or self._change_registry()
 
     def _change_registry(self) -> bool:
-        """Begin again with what the history knows of the registry that has let us in: it is not the one whose people the
-        core began with. False while the disk does not take the change."""
+        """Begin again with what the history knows of the registry that has let us in: it is not the
+        one whose people the core began with. False while the disk does not take the change."""
         if not self.file_all():
             return False
         self.sync()  # what the old core has acknowledged counts as on the disk for the new one
         self._is_changing_registry = False
         self._note_servers()
         # The new core registers again and tells these again.
-        repeated = happened.Registered | happened.RegistryMet
-        events = [event for event in self.core.events() if not isinstance(event, repeated)]
+        repeated = events.Registered | events.RegistryMet
+        batch = [event for event in self.core.events() if not isinstance(event, repeated)]
         if servers := self._history.registries.other_servers():
-            events.append(happened.RegistryRecognized(servers=tuple(servers)))
-        self.tell(events)
+            batch.append(events.RegistryRecognized(servers=tuple(servers)))
+        self.tell(batch)
         self.registry_key = self.core.demanded_registry
         self.core = self._new_core(self.core.me.name, self._machine.wall())
         self._had_room = None
@@ -381,10 +398,11 @@ class PeerNode:
         return True
 
     def _throttle(self) -> None:
-        """Take no messages while nobody reads the events or the disk fails: they would fill our memory."""
+        """Take no messages while nobody reads the events or the disk fails: they would fill our
+        memory."""
         is_full = self.feed.is_full
         if is_full and not self._is_full:
-            self.tell([happened.ReadersBehind()])
+            self.tell([events.ReadersBehind()])
         self._is_full = is_full
         has_room = not is_full and not self.commits.is_full
         if has_room is self._had_room:
@@ -397,8 +415,8 @@ class PeerNode:
     def _move_folder(self, name: str) -> None:
         """Give our folder this name, under which the registry knows us for certain now.
 
-        The history is closed while its folder moves. A crash at any point leaves a folder that is found under either name
-        (`peer.node.keystore`)."""
+        The history is closed while its folder moves. A crash at any point leaves a folder that is
+        found under either name (`peer.node.keystore`)."""
         now, server = self._loop.time(), self._history.registries.server
         self.commits.keep((), now=now, is_last=True)
         self._sync_thread.wait()
@@ -409,7 +427,7 @@ class PeerNode:
         try:
             self.keys.settle(name)
         except OSError as error:
-            self.tell([happened.FolderNotMoved(name=name, error=str(error))])
+            self.tell([events.FolderNotMoved(name=name, error=str(error))])
         self._history, journal, _ = open_history(self.keys.history, server=server, is_new=False)
         self.commits.use(self._history, journal)
         self._reader = HistoryReader(self.keys.history)

@@ -17,24 +17,36 @@ _UNDER_WAY: Final = frozenset({MessageState.UNSETTLED, MessageState.KEPT})
 
 
 class Receipt:
-    """The receipt of one message. `state` is UNSETTLED at first. It may change from KEPT to another one when a way opens,
-    and from SAVED to DELIVERED or EXPIRED."""
+    """The receipt of one message. `state` is UNSETTLED at first. It may change from KEPT to another
+    one when a way opens, and from SAVED to DELIVERED or EXPIRED."""
 
-    __slots__ = ("__weakref__", "_is_over", "_waiters", "id", "reason", "state", "through_server", "to")
+    __slots__ = (
+        "__weakref__",
+        "_is_over",
+        "_waiters",
+        "id",
+        "reason",
+        "state",
+        "through_server",
+        "to",
+    )
 
     def __init__(self, to: str, id_: int) -> None:
         self.to: Final = to
         """The recipient's name; empty for the channel; a room's name has its sign."""
         self.id: Final = id_
-        """The id of the line in our history, on every event about it; 0 for a message that was never begun."""
+        """The id of the line in our history, on every event about it; 0 for a message that was
+        never begun."""
         self.state = MessageState.UNSETTLED
         self.reason: MessageReason | None = None
-        """Why it is KEPT, REFUSED or EXPIRED, if there is more to say than that the registry is away."""
+        """Why it is KEPT, REFUSED or EXPIRED, if there is more to say than that the registry is
+        away."""
         self.through_server = False
         """Whether a delivered message went through the registry."""
         self._is_over = False
         self._waiters: list[asyncio.Future[None]] | None = None
-        """A future for each waiter, so that cancelling one takes the answer from no other. Mostly nobody waits."""
+        """A future for each waiter, so that cancelling one takes the answer from no other. Mostly
+        nobody waits."""
 
     def __repr__(self) -> str:
         state = self.state.name if self.state is not MessageState.UNSETTLED else "under way"
@@ -48,7 +60,8 @@ class Receipt:
 
     @property
     def is_final(self) -> bool:
-        """Whether the state never changes again: DELIVERED, REFUSED or EXPIRED; of a line to a group, SAVED as well."""
+        """Whether the state never changes again: DELIVERED, REFUSED or EXPIRED; of a line to a
+        group, SAVED as well."""
         if self.state is MessageState.SAVED:
             return self.to == CHANNEL or self.to.startswith(ROOM_SIGN)
         return self.state not in _UNDER_WAY
@@ -60,9 +73,10 @@ class Receipt:
         return self.state
 
     async def final(self) -> MessageState:
-        """Wait for the state that never changes again (`is_final`). For somebody who is away, this takes until they fetch
-        their mail and hear from us again, or until the mail expires after 21 days. Raises NotOpen when the peer is closed
-        first: the message goes its way, and this receipt does not learn of it."""
+        """Wait for the state that never changes again (`is_final`). For somebody who is away, this
+        takes until they fetch their mail and hear from us again, or until the mail expires after 21
+        days. Raises NotOpen when the peer is closed first: the message goes its way, and this
+        receipt does not learn of it."""
         while not self.is_final:
             if self._is_over:
                 raise NotOpen
@@ -70,7 +84,11 @@ class Receipt:
         return self.state
 
     def settle(
-        self, state: MessageState, reason: MessageReason | None = None, *, through_server: bool = False
+        self,
+        state: MessageState,
+        reason: MessageReason | None = None,
+        *,
+        through_server: bool = False,
     ) -> None:
         """Note the state and wake those who wait for it."""
         self.state, self.reason, self.through_server = state, reason, through_server
@@ -107,8 +125,9 @@ class Receipts:
         """Receipts of saved messages, which may wait for weeks, as long as somebody holds them."""
         self._is_first = True
         self.is_alone = True
-        """Whether the newest message found nothing else under way, and so did the one before it: a program that sends one at
-        a time. The first of many that are sent together finds nothing either, but the one before it did."""
+        """Whether the newest message found nothing else under way, and so did the one before it: a
+        program that sends one at a time. The first of many that are sent together finds nothing
+        either, but the one before it did."""
 
     def open(self, to: str, id_: int) -> Receipt:
         """Return a receipt for a message that has just been begun."""
@@ -137,8 +156,8 @@ class Receipts:
                     self._saved[event.id] = receipt
 
     def close(self, *, is_kept: bool) -> None:
-        """Close all receipts: the peer is being closed. `is_kept`: what is still under way is on disk and goes out at the
-        next start."""
+        """Close all receipts: the peer is being closed. `is_kept`: what is still under way is on
+        disk and goes out at the next start."""
         for receipt in (*self._open.values(), *self._saved.values()):
             if receipt.state is MessageState.UNSETTLED:
                 if is_kept:

@@ -1,5 +1,5 @@
-"""The last start of each name: the server at which it was registered. `ChatApp -c <name>` goes on there, and a name that
-is taken is explained by it."""
+"""The last start of each name: the server at which it was registered. `ChatApp -c <name>` goes on
+there, and a name that is taken is explained by it."""
 
 import contextlib
 import enum
@@ -41,22 +41,27 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def remember(folder: Path, name: str, servers: Sequence[Address], *, key: str = "") -> None:
-    """Note in the folder of a name that it was registered at these servers. `key`: the digits of the fingerprint of its key.
-    A disk that does not take the note costs only the note."""
+    """Note in the folder of a name that it was registered at these servers. `key`: the digits of
+    the fingerprint of its key. A disk that does not take the note costs only the note."""
     before = _read(folder)
     names = () if before is None else (*before.former, before.name)
-    former = tuple(one for one in dict.fromkeys(names) if not is_same_name(one, name))[-_FORMER_MAX:]
+    former = tuple(one for one in dict.fromkeys(names) if not is_same_name(one, name))[
+        -_FORMER_MAX:
+    ]
     start = Start(name=name, servers=tuple(servers), at=time.time(), key=key, former=former)
     with contextlib.suppress(OSError):
         write_whole(folder / FILE, msgspec.json.encode(start))
 
 
 def note_release(folder: Path) -> None:
-    """Note in the folder of a name that it was given up. A disk that does not take the note costs only the note."""
+    """Note in the folder of a name that it was given up. A disk that does not take the note costs
+    only the note."""
     start = _read(folder)
     if start is not None:
         with contextlib.suppress(OSError):
-            write_whole(folder / FILE, msgspec.json.encode(msgspec.structs.replace(start, is_released=True)))
+            write_whole(
+                folder / FILE, msgspec.json.encode(msgspec.structs.replace(start, is_released=True))
+            )
 
 
 def start_of(home: Path, name: str) -> Start | None:
@@ -97,7 +102,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def why_taken(home: Path, name: str, *, others: Iterable[Path]) -> Taken:
-    """Return whose the name is that a registry has refused. `others`: homes besides `home` in which our keys may be."""
+    """Return whose the name is that a registry has refused. `others`: homes besides `home` in which
+    our keys may be."""
     for start in sorted(_all(home), key=lambda start: start.at, reverse=True):
         if any(is_same_name(one, name) for one in start.former):
             return Taken(name=name, by=TakenBy.SELF_RENAMED, now_called=start.name)

@@ -1,4 +1,5 @@
-"""The files of a visitor: the key of each registry that was trusted, and the tickets of visits that are not over."""
+"""The files of a visitor: the key of each registry that was trusted, and the tickets of visits that
+are not over."""
 
 import contextlib
 import fcntl
@@ -41,11 +42,12 @@ class VisitStore(Protocol):
         """What is wrong with the files."""
 
     def pin(self, registry: bytes) -> None:
-        """Trust this registry as the one to which the server leads. `visit` is then an unfinished one of ours there, if
-        there is one. Raises OSError, TooManyVisits."""
+        """Trust this registry as the one to which the server leads. `visit` is then an unfinished
+        one of ours there, if there is one. Raises OSError, TooManyVisits."""
 
     def save(self, visit: StoredVisit) -> None:
-        """Store the visit, or delete it if it is over. Raises OSError; then what is stored is as it was."""
+        """Store the visit, or delete it if it is over. Raises OSError; then what is stored is as it
+        was."""
 
     def close(self) -> None:
         """Let another program continue the visit."""
@@ -63,12 +65,12 @@ class TooManyVisits(ChatAppError):
 
 
 class VisitFolder:
-    """The files of one visit to the desk of one registry. While the folder is open, no other program continues this
-    visit."""
+    """The files of one visit to the desk of one registry. While the folder is open, no other
+    program continues this visit."""
 
     def __init__(self, home: Path, *servers: str) -> None:
-        """`servers`: those of the registry, as the user names them (`wire.address.server_name`); the first whose key is
-        known decides. Raises OSError, TooManyVisits."""
+        """`servers`: those of the registry, as the user names them (`wire.address.server_name`);
+        the first whose key is known decides. Raises OSError, TooManyVisits."""
         self._home: Final = home / "visits"
         names = [hashlib.blake2b(server.encode(), digest_size=16).hexdigest() for server in servers]
         self._key_files: Final = [self._home / "servers" / f"{name}.key" for name in names]
@@ -90,19 +92,21 @@ class VisitFolder:
     @property
     def folder(self) -> Path:
         """The folder of the files: that of the registry, once it is known."""
-        return self._home if self.registry is None else self._home / fingerprint_digits(self.registry)
+        return (
+            self._home if self.registry is None else self._home / fingerprint_digits(self.registry)
+        )
 
     def pin(self, registry: bytes) -> None:
-        """Trust this registry as the one to which the server leads. `visit` is then an unfinished one of ours there, if
-        there is one. Raises OSError, TooManyVisits."""
+        """Trust this registry as the one to which the server leads. `visit` is then an unfinished
+        one of ours there, if there is one. Raises OSError, TooManyVisits."""
         before, self.registry = self.registry, registry
         self._note_key(before)
         self.close()
         self._enter(registry)
 
     def _note_key(self, before: bytes | None) -> None:
-        """Note that our servers lead to our registry: those that led to `before`, and those that led nowhere. Raises
-        OSError."""
+        """Note that our servers lead to our registry: those that led to `before`, and those that
+        led nowhere. Raises OSError."""
         assert self.registry is not None
         for file in self._key_files:
             with contextlib.suppress(FileNotFoundError):
@@ -138,7 +142,8 @@ class VisitFolder:
         raise TooManyVisits(self.folder)
 
     def _load(self, path: Path) -> None:
-        """Load the visit. A damaged file costs the position in the line and no more; it is set aside."""
+        """Load the visit. A damaged file costs the position in the line and no more; it is set
+        aside."""
         try:
             self.visit = msgspec.json.decode(path.read_bytes(), type=StoredVisit)
         except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -150,7 +155,9 @@ class VisitFolder:
         return self.folder / f"visit-{number}.json"
 
     def _locked(self, number: int) -> bool:
-        lock = os.open(self.folder / f"visit-{number}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(
+            self.folder / f"visit-{number}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -160,7 +167,8 @@ class VisitFolder:
         return True
 
     def save(self, visit: StoredVisit) -> None:
-        """Store the visit, or delete its file if the visit is over. Raises OSError; then the file is as it was."""
+        """Store the visit, or delete its file if the visit is over. Raises OSError; then the file
+        is as it was."""
         if visit.ticket:
             assert self._path is not None, "there is no ticket before the first contact"
             write_whole(self._path, msgspec.json.encode(visit))
@@ -182,8 +190,8 @@ GATEWAY_KEY_FILE: Final = "gateway.key"
 
 def gateway_key(folder: Path) -> Identity:
     """Return the gateway's key in `folder`, which is made if it is missing. Its fingerprint
-    (`chatapp.wire.identity.fingerprint`) is what the registry is given by `--gateway`; `Visitor(gateway=...)` takes the key.
-    Raises BrokenKeyFile, OSError."""
+    (`chatapp.wire.identity.fingerprint`) is what the registry is given by `--gateway`;
+    `Visitor(gateway=...)` takes the key. Raises BrokenKeyFile, OSError."""
     make_private(folder)
     path = folder / GATEWAY_KEY_FILE
     if not path.exists():

@@ -1,4 +1,5 @@
-"""A peer as many clients see it: its events with their numbers, its state, its people, and what they ask of it.
+"""A peer as many clients see it: its events with their numbers, its state, its people, and what
+they ask of it.
 
 Nothing here knows a socket. A request may take as long as the peer takes to answer it.
 """
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.codec import encode
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.rpc.methods import METHODS, Method, method
@@ -26,7 +27,8 @@ from chatapp.wire.errors import ChatAppError, quoted
 _log = logging.getLogger("chatapp.peer")
 
 _CHANGES_KEPT: Final = 20_000
-"""Changes of people that are remembered. A client that is further behind is told everybody again."""
+"""Changes of people that are remembered. A client that is further behind is told everybody
+again."""
 
 
 def snapshot_of(peer: Peer) -> PeerSnapshot:
@@ -55,11 +57,11 @@ class PeopleLog:
     """The people in the table, and in which order their rows have changed."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, happened.Person] = {}
+        self._rows: dict[str, events.Person] = {}
         self._changed: list[str] = []
         self._forgotten = 0
 
-    def update(self, people: Sequence[happened.Person]) -> None:
+    def update(self, people: Sequence[events.Person]) -> None:
         """Take the people as they are now."""
         rows = {one.name: one for one in people}
         self._changed += [name for name, row in rows.items() if self._rows.get(name) != row]
@@ -77,13 +79,15 @@ class PeopleLog:
     def lines_after(self, told: int | None) -> list[bytes]:
         """Return lines that tell somebody who was told so many changes of the others."""
         is_all = told is None or told < self._forgotten
-        changed = self._rows if is_all else dict.fromkeys(self._changed[(told or 0) - self._forgotten :])
+        changed = (
+            self._rows if is_all else dict.fromkeys(self._changed[(told or 0) - self._forgotten :])
+        )
         people = [self._rows[name] for name in changed if name in self._rows]
         gone = [name for name in changed if name not in self._rows]
         lines = []
         for at in range(0, max(len(people), len(gone), 1), PEOPLE_TOGETHER):
             until = at + PEOPLE_TOGETHER
-            told_now = encode(tuple(people[at:until]), tuple[happened.Person, ...])
+            told_now = encode(tuple(people[at:until]), tuple[events.Person, ...])
             params = {"is_all": is_all and at == 0, "people": told_now, "gone": gone[at:until]}
             lines.append(notice("people", params))
         return lines
@@ -102,27 +106,30 @@ class Hub:
         self._snapshot: PeerSnapshot | None = None
         self._state_line = b""
         self._state_version = 0
-        self._unshown: dict[int, happened.Line] = {}
-        """Lines that clients have, by id, and that nobody has reported as shown; without their texts."""
+        self._unshown: dict[int, events.Line] = {}
+        """Lines that clients have, by id, and that nobody has reported as shown; without their
+        texts."""
 
-    def note(self, events: Sequence[happened.Event]) -> None:
+    def note(self, batch: Sequence[events.Event]) -> None:
         """Number events and keep them. `tell` passes them on."""
-        self._ring.add(events)
-        for event in events:
-            if isinstance(event, happened.DirectReceived | happened.ChannelReceived | happened.RoomReceived):
+        self._ring.add(batch)
+        for event in batch:
+            if isinstance(
+                event, events.DirectReceived | events.ChannelReceived | events.RoomReceived
+            ):
                 self._note_unshown([event])
-            elif isinstance(event, happened.MailReturned):
+            elif isinstance(event, events.MailReturned):
                 self._note_unshown(event.lines)
-            elif isinstance(event, happened.PeopleEvent | happened.RegistryEvent):
+            elif isinstance(event, events.PeopleEvent | events.RegistryEvent):
                 self._are_people_old = True
 
-    def _note_unshown(self, lines: Sequence[happened.Line]) -> None:
+    def _note_unshown(self, lines: Sequence[events.Line]) -> None:
         for line in lines:
             self._unshown[line.id] = msgspec.structs.replace(line, text="")
         while len(self._unshown) > UNSHOWN_MAX:
             del self._unshown[next(iter(self._unshown))]
 
-    def forget_shown(self, lines: Sequence[happened.Line]) -> None:
+    def forget_shown(self, lines: Sequence[events.Line]) -> None:
         """Forget lines that were reported as shown, by the program itself or by a client."""
         for line in lines:
             self._unshown.pop(line.id, None)
@@ -135,7 +142,8 @@ class Hub:
     # --- what clients are told
 
     def look(self) -> None:
-        """Look at the state of the peer: `tell` tells it if it has changed. A closed peer changes no more."""
+        """Look at the state of the peer: `tell` tells it if it has changed. A closed peer changes
+        no more."""
         try:
             snapshot = snapshot_of(self._peer)
             people = self._peer.people() if self._are_people_old else None
@@ -150,7 +158,8 @@ class Hub:
             self._state_version += 1
 
     def tell(self, session: RpcSession, *, room: int) -> None:
-        """Tell a subscriber what has changed, and as many of the next events as `room` bytes hold."""
+        """Tell a subscriber what has changed, and as many of the next events as `room` bytes
+        hold."""
         if session.after is None or session.is_over:
             return
         if room > 0:
@@ -174,11 +183,15 @@ class Hub:
         asked = own or METHODS.get(call.method)
         if asked is None:
             known = ", ".join(sorted({*_OWN_METHODS, *METHODS}))
-            return None, RpcError(Code.NO_SUCH_METHOD, f"there is no such method; there are: {known}")
+            return None, RpcError(
+                Code.NO_SUCH_METHOD, f"there is no such method; there are: {known}"
+            )
         try:
             arguments = asked.arguments(call.params)
             result = (
-                asked.run(self._peer, **arguments) if own is None else own.run(self, session, **arguments)
+                asked.run(self._peer, **arguments)
+                if own is None
+                else own.run(self, session, **arguments)
             )
             if hasattr(result, "__await__"):
                 result = await result
@@ -208,8 +221,11 @@ class Hub:
             state=snapshot_of(peer),
         )
 
-    def subscribe(self, session: RpcSession, run: str | None = None, after: int | None = None) -> Subscribed:
-        """Tell a client of events from now on, or from those on that follow the one with the number `after` of `run`."""
+    def subscribe(
+        self, session: RpcSession, run: str | None = None, after: int | None = None
+    ) -> Subscribed:
+        """Tell a client of events from now on, or from those on that follow the one with the number
+        `after` of `run`."""
         is_first = run is None and after is None
         is_whole = run == self._run and after is not None and self._ring.has_all_after(after)
         session.after = begin = after if is_whole and after is not None else self._ring.last
@@ -228,9 +244,9 @@ class Hub:
         position: int | None = None,
     ) -> None:
         """Note that a client has shown lines, or the lines of a visit up to this position."""
-        shown: list[happened.Event] = [self._unshown[one] for one in ids if one in self._unshown]
+        shown: list[events.Event] = [self._unshown[one] for one in ids if one in self._unshown]
         if visit is not None and position is not None:
-            shown.append(happened.ClientSaid(sender="", text="", visit=visit, position=position))
+            shown.append(events.ClientSaid(sender="", text="", visit=visit, position=position))
         self._peer.events_shown(shown)
 
     async def unshown(self, session: RpcSession, after: int = 0) -> Unshown:

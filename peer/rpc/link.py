@@ -18,7 +18,8 @@ class RpcLink(asyncio.Protocol):
     """One connection. After its end every request raises NotOpen."""
 
     def __init__(self, notice: Notice, lost: Callable[[], None]) -> None:
-        """`notice` gets the method and the parameters of each notification. `lost` is called once, at the end."""
+        """`notice` gets the method and the parameters of each notification. `lost` is called once,
+        at the end."""
         self._notice: Final = notice
         self._lost: Final = lost
         self._transport: asyncio.Transport | None = None
@@ -28,7 +29,9 @@ class RpcLink(asyncio.Protocol):
         self._at_once: dict[int, Callable[[Any], None]] = {}
 
     @classmethod
-    async def over(cls, connected: socket.socket, notice: Notice, lost: Callable[[], None]) -> "RpcLink":
+    async def over(
+        cls, connected: socket.socket, notice: Notice, lost: Callable[[], None]
+    ) -> "RpcLink":
         """Return a link over a connected socket. Raises OSError."""
         loop = asyncio.get_running_loop()
         _, link = await loop.create_unix_connection(lambda: cls(notice, lost), sock=connected)
@@ -37,10 +40,15 @@ class RpcLink(asyncio.Protocol):
     # --- requests
 
     def call(
-        self, method: str, params: Mapping[str, Any], *, answered: Callable[[Any], None] | None = None
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        *,
+        answered: Callable[[Any], None] | None = None,
     ) -> asyncio.Future[Any]:
-        """Send a request; return the future of its result as JSON values. The future raises NotOpen, RpcError or the
-        exception that the error tells of. `answered` gets the result before any line that follows is taken."""
+        """Send a request; return the future of its result as JSON values. The future raises
+        NotOpen, RpcError or the exception that the error tells of. `answered` gets the result
+        before any line that follows is taken."""
         future = asyncio.get_running_loop().create_future()
         self._last_id += 1
         if self._send({"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": params}):

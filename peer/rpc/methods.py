@@ -1,4 +1,5 @@
-"""The methods that clients may call: those of the SDK, by their own names and parameters (clause 5)."""
+"""The methods that clients may call: those of the SDK, by their own names and parameters (clause
+5)."""
 
 import enum
 import inspect
@@ -68,9 +69,11 @@ def _wrong(message: str) -> RpcError:
     return RpcError(Code.WRONG_PARAMETERS, message)
 
 
-def method(run: Callable[..., Any], owner: Callable[[Peer], Any] | None = None, *, own: int = 1) -> Method:
-    """Make a method of a function. Its first `own` parameters are not the client's; the first one is the peer, or what
-    `owner` returns for it."""
+def method(
+    run: Callable[..., Any], owner: Callable[[Peer], Any] | None = None, *, own: int = 1
+) -> Method:
+    """Make a method of a function. Its first `own` parameters are not the client's; the first one
+    is the peer, or what `owner` returns for it."""
     hints = typing.get_type_hints(run, localns=_LOCAL_NAMES, include_extras=True)
     parameters = {
         name.rstrip("_"): (name, shape_of(hints[name]), one.default is one.empty)

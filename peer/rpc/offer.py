@@ -1,5 +1,5 @@
-"""Offer an open peer to other programs. What serves them is loaded when the first one comes, so that a start does not wait
-for it."""
+"""Offer an open peer to other programs. What serves them is loaded when the first one comes, so
+that a start does not wait for it."""
 
 import asyncio
 import socket

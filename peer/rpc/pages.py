@@ -41,7 +41,8 @@ async def page(
     limit: int = PAGE,
     only_shown: bool = False,
 ) -> Page:
-    """Return a page, or the end of it, from which one goes on backwards; with `after`, the beginning of it."""
+    """Return a page, or the end of it, from which one goes on backwards; with `after`, the
+    beginning of it."""
     lines = await peer.past.page(
         conversation,
         before=before,
@@ -72,7 +73,9 @@ async def search(
 ) -> Page:
     """Return the newest lines that are found, from which one goes on backwards."""
     most = min(limit, LINES_TOGETHER + 1)
-    return _newest(await peer.past.search(words, conversation=conversation, before=before, limit=most))
+    return _newest(
+        await peer.past.search(words, conversation=conversation, before=before, limit=most)
+    )
 
 
 async def why(peer: Peer, id_: int | None = None) -> DeliveryTrace | None:
@@ -88,7 +91,8 @@ async def conversations(peer: Peer, start: int = 0) -> Conversations:
 
 
 async def talk(peer: Peer, start: int = 0) -> TalkPage:
-    """Return the conversation with the visitor whom the operator serves, after its first `start` lines."""
+    """Return the conversation with the visitor whom the operator serves, after its first `start`
+    lines."""
     found = await peer.desk.talk()
     if found is None:
         return TalkPage(talk=None, more=False)

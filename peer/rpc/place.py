@@ -1,4 +1,5 @@
-"""The socket of a peer program in the person's folder: where it is, and how it is bound and connected to (clause 1)."""
+"""The socket of a peer program in the person's folder: where it is, and how it is bound and
+connected to (clause 1)."""
 
 import contextlib
 import os
@@ -14,8 +15,8 @@ _BACKLOG: Final = 32
 
 
 def bound_socket(folder: Path) -> socket.socket:
-    """Return a socket that listens in this folder, whose lock we hold: a socket that is there has no program behind it.
-    Raises OSError."""
+    """Return a socket that listens in this folder, whose lock we hold: a socket that is there has
+    no program behind it. Raises OSError."""
     listening = _socket()
     try:
         with at_folder(folder):
@@ -31,8 +32,8 @@ def bound_socket(folder: Path) -> socket.socket:
 
 
 def connected_socket(folder: Path) -> socket.socket | None:
-    """Return a socket that is connected to the program that runs in this folder; None if none runs or offers one. Raises
-    OSError."""
+    """Return a socket that is connected to the program that runs in this folder; None if none runs
+    or offers one. Raises OSError."""
     connected = _socket()
     try:
         with at_folder(folder):

@@ -13,17 +13,20 @@ LINE_MAX: Final = 524_288
 
 LINES_TOGETHER: Final = 100
 TEXT_TOGETHER: Final = 65_536
-"""Lines of the history, and bytes of their texts, in one answer or event: they fit a line whatever their characters are."""
+"""Lines of the history, and bytes of their texts, in one answer or event: they fit a line whatever
+their characters are."""
 
 PEOPLE_TOGETHER: Final = 500
 """People in one line."""
 
 EVENTS_KEPT: Final = 10_000
 TEXT_KEPT: Final = 16 * 1024 * 1024
-"""Events, and bytes of their texts, that are kept for clients that come back or are behind (clause 4.2)."""
+"""Events, and bytes of their texts, that are kept for clients that come back or are behind (clause
+4.2)."""
 
 UNREAD_MAX: Final = 256 * 1024
-"""Bytes written to a client that it has not read, beyond which nothing more is written until it reads."""
+"""Bytes written to a client that it has not read, beyond which nothing more is written until it
+reads."""
 
 CALLS_MAX: Final = 64
 """Requests of one client under way. Nothing more is read from it meanwhile."""

@@ -1,4 +1,5 @@
-"""The last events of a program, numbered, for clients that come back or read slowly (clause 4.2)."""
+"""The last events of a program, numbered, for clients that come back or read slowly (clause
+4.2)."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -6,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.codec import encode
 from chatapp.peer.rpc.protocol import EVENTS_KEPT, LINES_TOGETHER, TEXT_KEPT, TEXT_TOGETHER
 
@@ -19,7 +20,7 @@ class _Kept:
 
     __slots__ = ("event", "has_more", "line", "size")
 
-    def __init__(self, event: happened.Event, *, has_more: bool) -> None:
+    def __init__(self, event: events.Event, *, has_more: bool) -> None:
         self.event: Final = event
         self.has_more: Final = has_more
         self.line: bytes | None = None
@@ -43,7 +44,7 @@ class EventRing:
         """The number of the first event that is kept; that of the next event if none is."""
         return self.last + 1 - len(self._kept)
 
-    def add(self, events: Sequence[happened.Event]) -> None:
+    def add(self, events: Sequence[events.Event]) -> None:
         """Number events, and forget the oldest ones."""
         for event in events:
             for piece, has_more in _pieces(event):
@@ -51,7 +52,9 @@ class EventRing:
                 self._kept.append(kept)
                 self._size += kept.size
                 self.last += 1
-        while len(self._kept) > self._events_max or (self._size > self._size_max and len(self._kept) > 1):
+        while len(self._kept) > self._events_max or (
+            self._size > self._size_max and len(self._kept) > 1
+        ):
             self._size -= self._kept.popleft().size
 
     def has_all_after(self, number: int) -> bool:
@@ -62,13 +65,16 @@ class EventRing:
         """Return the line that tells of a kept event."""
         kept = self._kept[number - self.first]
         if kept.line is None:
-            params: dict[str, object] = {"number": number, "event": encode(kept.event, happened.Event)}
+            params: dict[str, object] = {
+                "number": number,
+                "event": encode(kept.event, events.Event),
+            }
             if kept.has_more:
                 params["more"] = True
             kept.line = notice("event", params)
         return kept.line
 
-    def event(self, number: int) -> happened.Event:
+    def event(self, number: int) -> events.Event:
         """Return a kept event."""
         return self._kept[number - self.first].event
 
@@ -78,9 +84,9 @@ def notice(method: str, params: object) -> bytes:
     return msgspec.json.encode({"jsonrpc": "2.0", "method": method, "params": params}) + b"\n"
 
 
-def together(lines: Sequence[happened.Line]) -> Iterator[tuple[happened.Line, ...]]:
+def together(lines: Sequence[events.Line]) -> Iterator[tuple[events.Line, ...]]:
     """Cut lines into parts that fit a line of the protocol each."""
-    part: list[happened.Line] = []
+    part: list[events.Line] = []
     size = 0
     for line in lines:
         own = _text_size(line)
@@ -93,18 +99,18 @@ def together(lines: Sequence[happened.Line]) -> Iterator[tuple[happened.Line, ..
         yield tuple(part)
 
 
-def _pieces(event: happened.Event) -> Iterator[tuple[happened.Event, bool]]:
+def _pieces(event: events.Event) -> Iterator[tuple[events.Event, bool]]:
     """Yield an event that fits a line, or its pieces; and whether more pieces follow."""
-    if not isinstance(event, happened.MailReturned):
+    if not isinstance(event, events.MailReturned):
         yield event, False
         return
     parts = list(together(event.lines))
     for place, lines in enumerate(parts, start=1):
-        yield happened.MailReturned(lines=lines), place < len(parts)
+        yield events.MailReturned(lines=lines), place < len(parts)
 
 
-def _text_size(event: happened.Event) -> int:
+def _text_size(event: events.Event) -> int:
     """Return the bytes of the texts of an event."""
-    if isinstance(event, happened.MailReturned):
+    if isinstance(event, events.MailReturned):
         return sum(map(_text_size, event.lines))
     return len(getattr(event, "text", "").encode("utf-8", "surrogatepass"))

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.rpc.hub import Hub
 from chatapp.peer.rpc.protocol import CALLS_MAX, CLIENTS_MAX, UNREAD_MAX, Farewell
 from chatapp.peer.rpc.session import Call, RpcSession
@@ -18,7 +18,8 @@ LOOK_SPAN: Final = 0.5
 """Seconds after which the state is looked at again while a message is under way."""
 
 FAREWELL_WITHIN: Final = 2.0
-"""Seconds that a client gets to read the last lines before its connection is closed all the same."""
+"""Seconds that a client gets to read the last lines before its connection is closed all the
+same."""
 
 
 class RpcServer:
@@ -31,7 +32,10 @@ class RpcServer:
         self._is_telling = False
         self._is_closed = False
         self._looking: asyncio.TimerHandle | None = None
-        self._listeners: Final = (peer.listen(self._happened), peer.listen_shown(self._hub.forget_shown))
+        self._listeners: Final = (
+            peer.listen(self._happened),
+            peer.listen_shown(self._hub.forget_shown),
+        )
 
     async def serve(self, listening: socket.socket) -> asyncio.Server:
         """Accept clients at a socket that listens."""
@@ -66,7 +70,7 @@ class RpcServer:
             self._is_telling = True
             self._loop.call_soon(self._tell)
 
-    def _happened(self, events: Sequence[happened.Event]) -> None:
+    def _happened(self, events: Sequence[events.Event]) -> None:
         self._hub.note(events)
         self.tell_soon()
 
@@ -153,7 +157,8 @@ class Client(asyncio.Protocol):
         self._write()
 
     def _begin_calls(self, data: bytes = b"") -> None:
-        """Take bytes, and begin with the next requests unless too many are under way or the client does not read."""
+        """Take bytes, and begin with the next requests unless too many are under way or the client
+        does not read."""
         if self._transport is None or self._transport.is_closing():
             return
         self._take_calls(data)

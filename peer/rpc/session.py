@@ -1,4 +1,5 @@
-"""One client of a program, without I/O: bytes in, requests out; answers, events and notices in, bytes out."""
+"""One client of a program, without I/O: bytes in, requests out; answers, events and notices in,
+bytes out."""
 
 from collections import deque
 from typing import Any, Final
@@ -43,14 +44,16 @@ class RpcSession:
     # --- what comes in
 
     def receive(self, data: bytes, *, most: int = CALLS_MAX) -> list[Call]:
-        """Take bytes of the client; return the requests that are to be carried out, of the next `most` lines at most.
-        Further lines wait for the next call."""
+        """Take bytes of the client; return the requests that are to be carried out, of the next
+        `most` lines at most. Further lines wait for the next call."""
         self._input += data
         calls: list[Call] = []
         while most > 0 and not self.is_over:
             end = self._input.find(b"\n")
             if max(end, len(self._input) if end < 0 else 0) >= LINE_MAX:
-                self.fail(None, RpcError(Code.NOT_A_REQUEST, f"a line has at most {LINE_MAX:,} bytes"))
+                self.fail(
+                    None, RpcError(Code.NOT_A_REQUEST, f"a line has at most {LINE_MAX:,} bytes")
+                )
                 self.end(Farewell.TOO_LONG)
             if end < 0 or self.is_over:
                 break
@@ -88,7 +91,11 @@ class RpcSession:
             if not self._has_said_hello:
                 raise RpcError(Code.NO_HELLO, f"the first request is {HELLO}")
             return
-        wanted = call.params.get("protocol") if isinstance(call.params, dict) else (call.params or [None])[0]
+        wanted = (
+            call.params.get("protocol")
+            if isinstance(call.params, dict)
+            else (call.params or [None])[0]
+        )
         if wanted != VERSION or isinstance(wanted, bool):
             spoken = f"this program speaks version {VERSION} of the protocol"
             raise RpcError(Code.OTHER_VERSION, spoken, {"protocol": VERSION})
@@ -107,7 +114,8 @@ class RpcSession:
             self.fail(call.id, error)
 
     def fail(self, id_: object, error: RpcError) -> None:
-        """Answer what may not even be a request with an error. `id_`: the request's; None if it is not known."""
+        """Answer what may not even be a request with an error. `id_`: the request's; None if it is
+        not known."""
         told: dict[str, object] = {"code": int(error.code), "message": error.message}
         if error.data is not None:
             told["data"] = error.data
@@ -122,7 +130,8 @@ class RpcSession:
         self._output.append(line)
 
     def tell_events(self, ring: EventRing, *, room: int) -> None:
-        """Send the next events, until `room` bytes are used up. A client that is behind what is kept is cut."""
+        """Send the next events, until `room` bytes are used up. A client that is behind what is
+        kept is cut."""
         if self.after is None or self.is_over:
             return
         if not ring.has_all_after(self.after):
@@ -150,8 +159,8 @@ class RpcSession:
 def _json(line: bytes) -> object:
     try:
         return msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-        raise RpcError(Code.NOT_JSON, f"not JSON: {str(wrong)[:_WORDS_SHOWN]}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RpcError(Code.NOT_JSON, f"not JSON: {str(error)[:_WORDS_SHOWN]}") from None
 
 
 def _call(asked: object) -> Call:

@@ -86,7 +86,8 @@ class Conversations(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TalkPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Lines of the conversation with a visitor of the help desk. `more`: whether further ones follow."""
+    """Lines of the conversation with a visitor of the help desk. `more`: whether further ones
+    follow."""
 
     talk: DeskTalk | None
     more: bool

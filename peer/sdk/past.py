@@ -1,6 +1,7 @@
 """The past of a peer: pages of its history, searches, conversations, and how a line was delivered.
 
-Everything is read from the disk, beside the event loop: however long the history is, nothing else waits for it.
+Everything is read from the disk, beside the event loop: however long the history is, nothing else
+waits for it.
 """
 
 from collections.abc import Callable
@@ -22,8 +23,9 @@ PAGE_MAX: Final = 1_000
 
 
 class Past:
-    """What was said, by us and to us, as far as it is kept: the newest 1,000,000 lines. Lines of people whom we ignore are
-    left out. Every method raises NotOpen, and sqlite3.Error when the history cannot be read."""
+    """What was said, by us and to us, as far as it is kept: the newest 1,000,000 lines. Lines of
+    people whom we ignore are left out. Every method raises NotOpen, and sqlite3.Error when the
+    history cannot be read."""
 
     def __init__(self, open_node: Callable[[], PeerNode]) -> None:
         """`open_node` raises NotOpen while there is none."""
@@ -38,9 +40,10 @@ class Past:
         limit: int = PAGE,
         only_shown: bool = False,
     ) -> list[HistoryLine]:
-        """Return the newest `limit` lines (1,000 at most) of a conversation, or of all, oldest first. `before`: only lines
-        older than the one with this id. `after`: the lines that follow the one with this id, the oldest of them first.
-        `only_shown`: without the lines that were not shown yet, which events give again."""
+        """Return the newest `limit` lines (1,000 at most) of a conversation, or of all, oldest
+        first. `before`: only lines older than the one with this id. `after`: the lines that follow
+        the one with this id, the oldest of them first. `only_shown`: without the lines that were
+        not shown yet, which events give again."""
         node = self._open_node()
         registry, me = node.registry, node.name
 
@@ -56,8 +59,8 @@ class Past:
         return await node.read(read, by_index=conversation is not None)
 
     async def around(self, id_: int, *, limit: int = PAGE) -> list[HistoryLine]:
-        """Return lines of the same conversation around the one with this id, which is among them: half of them older, half
-        newer, oldest first. Empty when there is no such line."""
+        """Return lines of the same conversation around the one with this id, which is among them:
+        half of them older, half newer, oldest first. Empty when there is no such line."""
         node = self._open_node()
         registry, me = node.registry, node.name
 
@@ -83,9 +86,10 @@ class Past:
         before: int | None = None,
         limit: int = PAGE,
     ) -> list[HistoryLine]:
-        """Return the newest `limit` lines (1,000 at most) that have all the words, oldest first. The last word may be the
-        beginning of one. Case, diacritics and punctuation do not matter. Without a word, nothing is found. `conversation`:
-        only its lines. `before`: only lines older than the one with this id."""
+        """Return the newest `limit` lines (1,000 at most) that have all the words, oldest first.
+        The last word may be the beginning of one. Case, diacritics and punctuation do not matter.
+        Without a word, nothing is found. `conversation`: only its lines. `before`: only lines older
+        than the one with this id."""
         node = self._open_node()
         registry, me = node.registry, node.name
 
@@ -99,8 +103,8 @@ class Past:
         return await node.read(read, by_index=True)
 
     async def why(self, id_: int | None = None) -> DeliveryTrace | None:
-        """Return how the line with this id was delivered; without an id, our own newest line. None if there is no such
-        line."""
+        """Return how the line with this id was delivered; without an id, our own newest line. None
+        if there is no such line."""
         node = self._open_node()
 
         def read(lines: MessageQueries) -> StoredLine | None:
@@ -119,8 +123,9 @@ class Past:
         return DeliveryTrace(line=shown(line, node.name), steps=readable(steps, line.at_ms))
 
     async def conversations(self) -> list[ConversationState]:
-        """Return every conversation in which something was said, the one with the newest line first: those with people, and
-        those with the groups of our registry. On duty, the help desk is the first."""
+        """Return every conversation in which something was said, the one with the newest line
+        first: those with people, and those with the groups of our registry. On duty, the help desk
+        is the first."""
         node = self._open_node()
         registry, me = node.registry, node.name
         states = await node.read(lambda lines: _states(lines, registry, me), by_index=True)
@@ -129,9 +134,10 @@ class Past:
         return states
 
     async def mark_read(self, conversation: Conversation, id_: int) -> None:
-        """Note that the user has read this conversation up to the line with this id, or up to its newest line if the id is
-        higher, and `ConversationRead` follows. It is kept over restarts; what was read once stays so. Nothing happens for a
-        conversation in which nothing was said."""
+        """Note that the user has read this conversation up to the line with this id, or up to its
+        newest line if the id is higher, and `ConversationRead` follows. It is kept over restarts;
+        what was read once stays so. Nothing happens for a conversation in which nothing was
+        said."""
         node = self._open_node()
         registry = node.registry
         rows = await node.read(
@@ -147,9 +153,11 @@ def _bounded(limit: int) -> int:
     return max(0, min(limit, PAGE_MAX))
 
 
-def _ids(lines: MessageQueries, conversation: Conversation | None, registry: int) -> list[int] | None:
-    """Return the rows of a conversation; an empty list stands for all conversations, and None means that there is no such
-    conversation."""
+def _ids(
+    lines: MessageQueries, conversation: Conversation | None, registry: int
+) -> list[int] | None:
+    """Return the rows of a conversation; an empty list stands for all conversations, and None means
+    that there is no such conversation."""
     if conversation is None:
         return []
     return [row.id for row in lines.conversations.rows_of(conversation, registry)] or None

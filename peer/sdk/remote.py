@@ -1,7 +1,7 @@
 """A peer that another program runs, with the interface of `Peer`.
 
-What a property says is the state that the other program told last: it is told before the answers and events that follow from
-it. What a method asks goes through the socket.
+What a property says is the state that the other program told last: it is told before the answers
+and events that follow from it. What a method asks goes through the socket.
 """
 
 import asyncio
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from msgspec.structs import replace
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.codec import decode, encode
 from chatapp.peer.api.errors import AlreadyOpen, NotOpen, NotResponding, NotRunning
-from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.events import Event, Line, MessageState
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.history.unshown import in_senders_order
@@ -41,14 +41,17 @@ if TYPE_CHECKING:
     from chatapp.peer.doctor.findings import Finding
 
 ANSWERS_WITHIN: Final = 5.0
-"""Seconds after which a program to which we attach counts as one that does not answer. A stopped one never does."""
+"""Seconds after which a program to which we attach counts as one that does not answer. A stopped
+one never does."""
 
 _TOLD_MAX: Final = UNSHOWN_MAX + EVENTS_WAITING_MAX
-"""Lines told by events that we remember: as many as may wait for their reader, and as many as it may be busy with."""
+"""Lines told by events that we remember: as many as may wait for their reader, and as many as it
+may be busy with."""
 
 
 class RemoteDesk:
-    """As `OperatorDesk`. A time of entry is read from the clock that all programs of this machine share."""
+    """As `OperatorDesk`. A time of entry is read from the clock that all programs of this machine
+    share."""
 
     def __init__(self, peer: "RemotePeer") -> None:
         self._peer: Final = peer
@@ -111,7 +114,9 @@ class RemoteDesk:
         _check_text(text)
         at = _now() if entered_at is None else entered_at
         line = line_id() if line is None else line
-        self._peer.post("desk.say", text=text, visit=visit, entered_at=at, is_maybe=is_maybe, line=line)
+        self._peer.post(
+            "desk.say", text=text, visit=visit, entered_at=at, is_maybe=is_maybe, line=line
+        )
         return line
 
     def ask(
@@ -150,46 +155,46 @@ class RemoteTrust:
     def __init__(self, peer: "RemotePeer") -> None:
         self._peer: Final = peer
 
-    async def number(self, name: str) -> happened.SafetyNumber | happened.NobodyKnown:
+    async def number(self, name: str) -> events.SafetyNumber | events.NobodyKnown:
         """As `PeerTrust.number`."""
-        answer = happened.SafetyNumber | happened.NobodyKnown
-        found: happened.SafetyNumber | happened.NobodyKnown = await self._peer.ask(
+        answer = events.SafetyNumber | events.NobodyKnown
+        found: events.SafetyNumber | events.NobodyKnown = await self._peer.ask(
             "trust.number", answer, name=name
         )
         return found
 
     async def accept(
         self, name: str, digits: str | None
-    ) -> happened.Trusted | happened.NotTrusted | happened.NobodyKnown:
+    ) -> events.Trusted | events.NotTrusted | events.NobodyKnown:
         """As `PeerTrust.accept`."""
-        answer = happened.Trusted | happened.NotTrusted | happened.NobodyKnown
-        found: happened.Trusted | happened.NotTrusted | happened.NobodyKnown
+        answer = events.Trusted | events.NotTrusted | events.NobodyKnown
+        found: events.Trusted | events.NotTrusted | events.NobodyKnown
         found = await self._peer.ask("trust.accept", answer, name=name, digits=digits)
         return found
 
-    async def registry_key(self) -> happened.RegistryKey:
+    async def registry_key(self) -> events.RegistryKey:
         """As `PeerTrust.registry_key`."""
-        found: happened.RegistryKey = await self._peer.ask("trust.registry_key", happened.RegistryKey)
+        found: events.RegistryKey = await self._peer.ask("trust.registry_key", events.RegistryKey)
         return found
 
-    async def accept_registry(self, digits: str | None) -> happened.Trusted | happened.NotTrusted:
+    async def accept_registry(self, digits: str | None) -> events.Trusted | events.NotTrusted:
         """As `PeerTrust.accept_registry`."""
-        answer = happened.Trusted | happened.NotTrusted
-        found: happened.Trusted | happened.NotTrusted
+        answer = events.Trusted | events.NotTrusted
+        found: events.Trusted | events.NotTrusted
         found = await self._peer.ask("trust.accept_registry", answer, digits=digits)
         return found
 
-    async def ignore(self, name: str) -> happened.Ignored | happened.NobodyKnown:
+    async def ignore(self, name: str) -> events.Ignored | events.NobodyKnown:
         """As `PeerTrust.ignore`."""
         return await self._ignore("trust.ignore", name)
 
-    async def unignore(self, name: str) -> happened.Ignored | happened.NobodyKnown:
+    async def unignore(self, name: str) -> events.Ignored | events.NobodyKnown:
         """As `PeerTrust.unignore`."""
         return await self._ignore("trust.unignore", name)
 
-    async def _ignore(self, method: str, name: str) -> happened.Ignored | happened.NobodyKnown:
-        answer = happened.Ignored | happened.NobodyKnown
-        found: happened.Ignored | happened.NobodyKnown = await self._peer.ask(method, answer, name=name)
+    async def _ignore(self, method: str, name: str) -> events.Ignored | events.NobodyKnown:
+        answer = events.Ignored | events.NobodyKnown
+        found: events.Ignored | events.NobodyKnown = await self._peer.ask(method, answer, name=name)
         return found
 
 
@@ -206,12 +211,12 @@ class RemotePeer:
         self._link: RpcLink | None = None
         self._greeting: Greeting | None = None
         self._snapshot: PeerSnapshot | None = None
-        self._people: dict[str, happened.Person] = {}
-        self._feed: EventFeed[happened.Event] | None = None
+        self._people: dict[str, events.Person] = {}
+        self._feed: EventFeed[Event] | None = None
         self._receipts = Receipts()
         self._last = 0
         """The number of the last event that we have."""
-        self._mail: list[happened.Line] = []
+        self._mail: list[Line] = []
         """The beginning of a `MailReturned` of which more is to come."""
         self._given: set[int] = set()
         """Ids of lines that were told as unshown ones, and may be told by an event once more."""
@@ -236,7 +241,8 @@ class RemotePeer:
 
     @property
     def snapshot(self) -> PeerSnapshot:
-        """The state that the other program told last. Raises NotOpen for a peer that was never open."""
+        """The state that the other program told last. Raises NotOpen for a peer that was never
+        open."""
         if self._snapshot is None:
             raise NotOpen
         return self._snapshot
@@ -275,7 +281,8 @@ class RemotePeer:
 
     @property
     def process(self) -> int:
-        """The number of the process that runs the peer. Raises NotOpen for a peer that was never open."""
+        """The number of the process that runs the peer. Raises NotOpen for a peer that was never
+        open."""
         return self.greeting.process
 
     @property
@@ -286,7 +293,9 @@ class RemotePeer:
     @property
     def folder(self) -> Path:
         """As `Peer.folder`."""
-        return folder_of(self._home, self._name) if self._greeting is None else self._greeting.folder
+        return (
+            folder_of(self._home, self._name) if self._greeting is None else self._greeting.folder
+        )
 
     @property
     def room(self) -> str | None:
@@ -323,11 +332,11 @@ class RemotePeer:
         """As `Peer.in_reach`."""
         return self.snapshot.in_reach
 
-    def members(self) -> tuple[happened.Person, ...]:
+    def members(self) -> tuple[events.Person, ...]:
         """As `Peer.members`."""
         return self.snapshot.members
 
-    def people(self) -> tuple[happened.Person, ...]:
+    def people(self) -> tuple[events.Person, ...]:
         """As `Peer.people`."""
         if self._snapshot is None:
             raise NotOpen
@@ -350,8 +359,8 @@ class RemotePeer:
         await self.close()
 
     async def open(self) -> None:
-        """Attach to the running program. Raises AlreadyOpen, NotRunning, NotResponding, NotOpen if it ends meanwhile,
-        OSError."""
+        """Attach to the running program. Raises AlreadyOpen, NotRunning, NotResponding, NotOpen if
+        it ends meanwhile, OSError."""
         if self._link is not None or self._is_opening:
             raise AlreadyOpen
         self._is_opening = True
@@ -370,7 +379,8 @@ class RemotePeer:
         await self.ask("ready", None)
 
     async def close(self, *, within: float = 1.0) -> None:
-        """Detach; the other program goes on. `within`: seconds to wait until what was asked last is on its way."""
+        """Detach; the other program goes on. `within`: seconds to wait until what was asked last is
+        on its way."""
         self._is_leaving = True
         for task in (self._coming_back, self._catching_up):
             if task is not None:
@@ -383,7 +393,8 @@ class RemotePeer:
         self._end()
 
     async def _attach(self, *, resume: tuple[str, int] | None) -> None:
-        """Connect and subscribe. `resume`: the run of the program, and the last event that we have. Raises as `open`."""
+        """Connect and subscribe. `resume`: the run of the program, and the last event that we have.
+        Raises as `open`."""
         folder = folder_of(self._home, self.name)
         try:
             connected = connected_socket(folder)
@@ -418,7 +429,8 @@ class RemotePeer:
             raise
 
     async def _subscribe(self, resume: tuple[str, int] | None) -> bool:
-        """Have events told from now on, or from the last one that we have. Returns whether others are lost."""
+        """Have events told from now on, or from the last one that we have. Returns whether others
+        are lost."""
         params: dict[str, Any] = {} if resume is None else {"run": resume[0], "after": resume[1]}
         if self._link is None:
             raise NotOpen
@@ -437,27 +449,30 @@ class RemotePeer:
             self._mail = []
             self._receipts.close(is_kept=True)
             self._receipts = Receipts()
-            self._put([happened.EventsMissed()])
+            self._put([events.EventsMissed()])
 
-    async def unshown(self, after: int = 0, limit: int = 100) -> list[happened.Line]:
+    async def unshown(self, after: int = 0, limit: int = 100) -> list[Line]:
         """As `Peer.unshown`."""
-        lines: list[happened.Line] = []
+        lines: list[Line] = []
         has_more = True
         while has_more and len(lines) < limit:
-            found: Unshown = await self.ask("unshown", Unshown, after=lines[-1].id if lines else after)
+            found: Unshown = await self.ask(
+                "unshown", Unshown, after=lines[-1].id if lines else after
+            )
             lines += found.lines
             has_more = found.more
         return lines[:limit]
 
     async def _take_unshown(self) -> None:
-        """Tell what nobody has shown, except lines that events have told: their reader may not be done with them."""
+        """Tell what nobody has shown, except lines that events have told: their reader may not be
+        done with them."""
         if not self._shows:
             return
         found = await self.unshown(limit=UNSHOWN_MAX)
         lines = [line for line in self._new(found) if line.id not in self._told]
         if lines:
             self._given.update(line.id for line in lines)
-            self._put([happened.MailReturned(lines=tuple(in_senders_order(lines)))])
+            self._put([events.MailReturned(lines=tuple(in_senders_order(lines)))])
 
     def _link_lost(self, link: RpcLink) -> None:
         """Come back once: the program may have cut us because we were slow."""
@@ -466,13 +481,15 @@ class RemotePeer:
         self._link = None
         if self._is_leaving or self._is_opening or self._greeting is None:
             return
-        self._coming_back = asyncio.get_running_loop().create_task(self._come_back_to(self._greeting.run))
+        self._coming_back = asyncio.get_running_loop().create_task(
+            self._come_back_to(self._greeting.run)
+        )
 
     async def _come_back_to(self, run: str) -> None:
         try:
             await self._attach(resume=(run, self._last))
         except (ChatAppError, OSError):
-            self._put([happened.ProgramEnded(name=self.name)])
+            self._put([events.ProgramEnded(name=self.name)])
             self._end()
 
     def _end(self) -> None:
@@ -484,8 +501,8 @@ class RemotePeer:
     # --- requests
 
     async def ask(self, method: str, answer: Any, **params: Any) -> Any:
-        """Call a method of the protocol; return its result, a value of the type `answer`. Raises NotOpen, and what the
-        method raises."""
+        """Call a method of the protocol; return its result, a value of the type `answer`. Raises
+        NotOpen, and what the method raises."""
         if self._link is None:
             raise NotOpen
         return decode(await self._link.call(method, params), answer or type(None), method)
@@ -512,12 +529,15 @@ class RemotePeer:
         return await self._sent("say", text=text)
 
     async def _sent(self, method: str, **params: str) -> Receipt:
-        """Call a method that sends. The receipt is there before the next event is taken, which may be about it."""
+        """Call a method that sends. The receipt is there before the next event is taken, which may
+        be about it."""
         receipts: list[Receipt] = []
         if self._link is None:
             raise NotOpen
         await self._link.call(
-            method, params, answered=lambda raw: receipts.append(self._receipt(decode(raw, Sent, method)))
+            method,
+            params,
+            answered=lambda raw: receipts.append(self._receipt(decode(raw, Sent, method))),
         )
         return receipts[0]
 
@@ -528,7 +548,7 @@ class RemotePeer:
             return receipt
         receipt = self._receipts.open(sent.to, sent.id)
         if sent.state is not MessageState.UNSETTLED:
-            changed = happened.MessageChanged(
+            changed = events.MessageChanged(
                 to=sent.to,
                 id=sent.id,
                 state=sent.state,
@@ -570,9 +590,9 @@ class RemotePeer:
         """As `Peer.list_rooms`."""
         self.post("list_rooms")
 
-    async def rooms(self) -> tuple[happened.Room, ...]:
+    async def rooms(self) -> tuple[events.Room, ...]:
         """As `Peer.rooms`."""
-        found: tuple[happened.Room, ...] = await self.ask("rooms", tuple[happened.Room, ...])
+        found: tuple[events.Room, ...] = await self.ask("rooms", tuple[events.Room, ...])
         return found
 
     def rename(self, new: str) -> None:
@@ -608,34 +628,34 @@ class RemotePeer:
 
     # --- events
 
-    def events(self) -> AsyncGenerator[happened.Event, None]:
+    def events(self) -> AsyncGenerator[Event, None]:
         """As `Peer.events`."""
         return self._any_feed().read(self.events_shown)
 
-    def subscribe(self) -> Subscription[happened.Event]:
+    def subscribe(self) -> Subscription[Event]:
         """As `Peer.subscribe`."""
         return self._any_feed().subscribe()
 
-    async def next_events(self) -> list[happened.Event]:
+    async def next_events(self) -> list[Event]:
         """As `Peer.next_events`."""
         return await self._any_feed().next_batch()
 
-    def take_events(self) -> list[happened.Event]:
+    def take_events(self) -> list[Event]:
         """As `Peer.take_events`."""
         return self._any_feed().take()
 
-    def events_shown(self, batch: Sequence[happened.Event]) -> None:
+    def events_shown(self, batch: Sequence[Event]) -> None:
         """As `Peer.events_shown`, if we are to decide what was shown."""
         if not self._shows:
             return
         ids: list[int] = []
         for event in batch:
             match event:
-                case happened.DirectReceived() | happened.ChannelReceived() | happened.RoomReceived():
+                case events.DirectReceived() | events.ChannelReceived() | events.RoomReceived():
                     ids.append(event.id)
-                case happened.MailReturned(lines=lines):
+                case events.MailReturned(lines=lines):
                     ids += [line.id for line in lines]
-                case happened.ClientSaid(visit=visit, position=position):
+                case events.ClientSaid(visit=visit, position=position):
                     self._shown.append({"visit": visit, "position": position})
                 case _:
                     pass
@@ -653,11 +673,11 @@ class RemotePeer:
             if self._is_leaving or self._feed is None or self._feed.is_closed:
                 self._shown = []  # we do not come back
 
-    def listen(self, listener: Callable[[Sequence[happened.Event]], None]) -> Callable[[], None]:
+    def listen(self, listener: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
         """As `Peer.listen`."""
         return self._any_feed().listen(listener)
 
-    def _any_feed(self) -> EventFeed[happened.Event]:
+    def _any_feed(self) -> EventFeed[Event]:
         if self._feed is None:
             raise NotOpen
         return self._feed
@@ -684,35 +704,35 @@ class RemotePeer:
         is_next = number == self._last + 1 and not self._is_behind
         if is_next:
             self._last = number  # even if we do not know this kind of event: others follow it
-        event: happened.Event = decode(params.get("event"), happened.Event, "event")
+        event: Event = decode(params.get("event"), Event, "event")
         self._receipts.note_all([event])
         if not is_next:
             return  # what we do not take now is told again when we subscribe again
-        if isinstance(event, happened.MailReturned):
+        if isinstance(event, events.MailReturned):
             self._mail += event.lines
             if params.get("more") is True:
                 return
-            event, self._mail = happened.MailReturned(lines=self._new(self._mail)), []
+            event, self._mail = events.MailReturned(lines=self._new(self._mail)), []
             if not event.lines:
                 return
             self._note_told(event.lines)
-        elif isinstance(event, happened.Line):
+        elif isinstance(event, Line):
             if not self._new([event]):
                 return
             self._note_told([event])
         self._put([event])
 
-    def _note_told(self, lines: Iterable[happened.Line]) -> None:
+    def _note_told(self, lines: Iterable[Line]) -> None:
         self._told.update((line.id, None) for line in lines)
         while len(self._told) > _TOLD_MAX:
             del self._told[next(iter(self._told))]
 
-    def _new(self, lines: Iterable[happened.Line]) -> tuple[happened.Line, ...]:
+    def _new(self, lines: Iterable[Line]) -> tuple[Line, ...]:
         """Return the lines that were not told yet."""
         return tuple(line for line in lines if line.id not in self._given)
 
     def _take_people(self, params: dict[str, Any]) -> None:
-        people: list[happened.Person] = decode(params.get("people"), list[happened.Person], "people")
+        people: list[events.Person] = decode(params.get("people"), list[events.Person], "people")
         gone: list[str] = decode(params.get("gone"), list[str], "gone")
         if params.get("is_all") is True:
             self._people = {}
@@ -721,11 +741,12 @@ class RemotePeer:
         for name in gone:
             self._people.pop(name, None)
 
-    def _put(self, events: Sequence[happened.Event]) -> None:
+    def _put(self, events: Sequence[Event]) -> None:
         feed = self._any_feed()
         feed.put(events)
         if feed.is_full and self._link is not None and not self._is_behind:
-            # The program keeps what we cannot take now. Not to read at all would keep answers and outcomes from us, too.
+            # The program keeps what we cannot take now. Not to read at all would keep answers and
+            # outcomes from us, too.
             self._is_behind = True
 
     def _catch_up(self) -> None:

@@ -96,13 +96,16 @@ class RemotePast:
 
     async def mark_read(self, conversation: Conversation, id_: int) -> None:
         """As `Past.mark_read`."""
-        await self._peer.ask("past.mark_read", None, conversation=encode(conversation, Conversation), id=id_)
+        await self._peer.ask(
+            "past.mark_read", None, conversation=encode(conversation, Conversation), id=id_
+        )
 
 
 async def _backwards(
     ask: Callable[[int | None, int], Awaitable[Page]], before: int | None, limit: int
 ) -> list[HistoryLine]:
-    """Ask for the newest lines before `before`, then for those before them, until there are `limit`."""
+    """Ask for the newest lines before `before`, then for those before them, until there are
+    `limit`."""
     lines: list[HistoryLine] = []
     has_more = True
     while has_more and len(lines) < min(limit, PAGE_MAX):

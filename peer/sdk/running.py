@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 
 async def running_program(name: PeerName, home: Path, *, shows: bool = True) -> "RemotePeer | None":
-    """Return the peer of this name that another program runs, attached; None if none runs and offers one. `shows`: as in
-    `Peer.attach`. Raises NotResponding, and NotRunning with the reason if the program that runs cannot be used."""
+    """Return the peer of this name that another program runs, attached; None if none runs and
+    offers one. `shows`: as in `Peer.attach`. Raises NotResponding, and NotRunning with the reason
+    if the program that runs cannot be used."""
     if not is_offered(folder_of(home, name)):
         return None
     from chatapp.peer.sdk.remote import RemotePeer  # deferred: most starts need it not
@@ -36,8 +37,11 @@ async def running_program(name: PeerName, home: Path, *, shows: bool = True) -> 
     return peer
 
 
-async def is_same_server(peer: "RemotePeer", servers: Sequence[Address], registry_key: str | None) -> bool:
-    """Whether a running peer is at one of these servers, and the registry there has the demanded key."""
+async def is_same_server(
+    peer: "RemotePeer", servers: Sequence[Address], registry_key: str | None
+) -> bool:
+    """Whether a running peer is at one of these servers, and the registry there has the demanded
+    key."""
     if registry_key is not None and peer.server_key not in ("", require_fingerprint(registry_key)):
         return False
     try:

@@ -1,6 +1,7 @@
 """A visitor of a help desk as a program uses it.
 
-Requests go to the core of the open visitor (`peer.core.visitor`); what comes of them is told by events.
+Requests go to the core of the open visitor (`peer.core.visitor`); what comes of them is told by
+events.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.core.desk.visit import ADMITTED, Stage
@@ -32,7 +33,8 @@ STORE_AGAIN_AFTER: Final = 1.0
 
 
 class VisitorNode:
-    """A visitor from its opening to its closing: its core, what it has on the network and on disk, and its events."""
+    """A visitor from its opening to its closing: its core, what it has on the network and on disk,
+    and its events."""
 
     def __init__(
         self,
@@ -44,8 +46,8 @@ class VisitorNode:
         gateway: Identity | None,
         machine: Machine,
     ) -> None:
-        """Bind, load the ticket and look for the registry. `servers`: as the user gave them. Raises AddressRefused,
-        PortInUse, OSError, TooManyVisits; then nothing is left open."""
+        """Bind, load the ticket and look for the registry. `servers`: as the user gave them. Raises
+        AddressRefused, PortInUse, OSError, TooManyVisits; then nothing is left open."""
         self._machine: Final = machine
         self._gateway: Final = gateway
         self._loop: Final = asyncio.get_running_loop()
@@ -62,7 +64,7 @@ class VisitorNode:
             undo.pop_all()
         self.core = self._new_core()
         self._begun_with = self._store.visit
-        self.feed: Final[EventFeed[happened.VisitEvent]] = EventFeed(
+        self.feed: Final[EventFeed[visit_events.VisitEvent]] = EventFeed(
             self._loop, has_room=self.driver.schedule
         )
         self.feed.put(self._store.damage)
@@ -131,16 +133,18 @@ class VisitorNode:
         except OSError as error:
             if not self._save_at:
                 path = str(error.filename or self._store.folder)
-                self.feed.put([happened.TicketNotStored(path=path, error=error.strerror or str(error))])
+                self.feed.put(
+                    [visit_events.TicketNotStored(path=path, error=error.strerror or str(error))]
+                )
             self._save_at = now + STORE_AGAIN_AFTER
 
     def _pin(self, registry: bytes) -> None:
-        """Store the key of the registry that has let us in. If we have an unfinished visit there, go on with that one.
-        Raises OSError."""
+        """Store the key of the registry that has let us in. If we have an unfinished visit there,
+        go on with that one. Raises OSError."""
         try:
             self._store.pin(registry)
         except TooManyVisits as error:
-            self.feed.put([happened.FolderFull(folder=str(error.folder))])
+            self.feed.put([visit_events.FolderFull(folder=str(error.folder))])
         if self._store.visit != self._begun_with:
             self.feed.put(self.core.events())
             self._unsaved = None
@@ -164,27 +168,31 @@ class Visitor:
         open_store: Callable[[], VisitStore] | None = None,
         machine: Machine = THIS_MACHINE,
     ) -> None:
-        """`queue`: which queue of the desk, by default its first one. `gateway`: the key of the gateway through which the
-        visitor comes (`peer.node.ticket.gateway_key`): a registry that lists it counts the visitor with the gateway,
-        and not with this machine's address; from another one `GatewayUnknown` follows. `open_store`: opens the store of
-        this visit; by default an unfinished visit in the folder `home` is continued, else a new one is begun there. All
-        else is as in `peer.sdk.client.Peer`. Raises AddressRefused, KeyRefused."""
+        """`queue`: which queue of the desk, by default its first one. `gateway`: the key of the
+        gateway through which the visitor comes (`peer.node.ticket.gateway_key`): a registry that
+        lists it counts the visitor with the gateway, and not with this machine's address; from
+        another one `GatewayUnknown` follows. `open_store`: opens the store of this visit; by
+        default an unfinished visit in the folder `home` is continued, else a new one is begun
+        there. All else is as in `peer.sdk.client.Peer`. Raises AddressRefused, KeyRefused."""
         self._machine: Final = machine
         self._gateway: Final = gateway
         self._servers: Final = servers_of(server)
-        self._registry_key: Final = None if registry_key is None else require_fingerprint(registry_key)
+        self._registry_key: Final = (
+            None if registry_key is None else require_fingerprint(registry_key)
+        )
         self._queue: Final = queue
         self._home: Final = home
         self._open_store: Final = open_store or self._open_folder
         self._node: VisitorNode | None = None
         """The open node; None while the visitor is closed."""
-        self._feed: EventFeed[happened.VisitEvent] | None = None
+        self._feed: EventFeed[visit_events.VisitEvent] | None = None
         """The events of the present opening, else of the last one."""
 
     # --- life
 
     def open(self) -> None:
-        """Bind, load the ticket and look for the registry. Raises AddressRefused, PortInUse, OSError, TooManyVisits."""
+        """Bind, load the ticket and look for the registry. Raises AddressRefused, PortInUse,
+        OSError, TooManyVisits."""
         self._node = VisitorNode(
             self._servers,
             registry_key=self._registry_key,
@@ -196,10 +204,13 @@ class Visitor:
         self._feed = self._node.feed
 
     def _open_folder(self) -> VisitStore:
-        return VisitFolder(self._home or default_home(), *(server_name(*server) for server in self._servers))
+        return VisitFolder(
+            self._home or default_home(), *(server_name(*server) for server in self._servers)
+        )
 
     async def close(self, *, within: float) -> None:
-        """Give the position up, waiting at most `within` seconds for the registry's answer, and let go of everything."""
+        """Give the position up, waiting at most `within` seconds for the registry's answer, and let
+        go of everything."""
         if (node := self._node) is None:
             return
         try:
@@ -215,8 +226,8 @@ class Visitor:
         await node.driver.closed()
 
     async def detach(self) -> None:
-        """Let go of everything but the position: the registry keeps it for a while, and who opens the store again goes on
-        with the visit."""
+        """Let go of everything but the position: the registry keeps it for a while, and who opens
+        the store again goes on with the visit."""
         if (node := self._node) is not None:
             node.close()
             self._node = None
@@ -236,8 +247,8 @@ class Visitor:
         node.driver.schedule()
 
     def say(self, text: str) -> int | None:
-        """Say a line to the operator, and return what `LineSettled` will name it by; None if it was added to the description
-        instead, as we wait. Raises TextTooLong."""
+        """Say a line to the operator, and return what `LineSettled` will name it by; None if it was
+        added to the description instead, as we wait. Raises TextTooLong."""
         size = len(text.encode())
         if size > TEXT_MAX:
             raise TextTooLong(size, TEXT_MAX)
@@ -247,7 +258,8 @@ class Visitor:
         return line
 
     def describe(self, text: str) -> None:
-        """Replace the description of our issue, while we wait; `Described` or `DescriptionRefused` follows."""
+        """Replace the description of our issue, while we wait; `Described` or `DescriptionRefused`
+        follows."""
         node = self._open_node()
         node.core.describe(text, now=node.driver.now())
         node.driver.schedule()
@@ -259,13 +271,15 @@ class Visitor:
         node.driver.schedule()
 
     def rate(self, rating: int) -> None:
-        """Rate the session, from 1 (bad) to 5 (good), during it or after its end; `Rated` follows."""
+        """Rate the session, from 1 (bad) to 5 (good), during it or after its end; `Rated`
+        follows."""
         node = self._open_node()
         node.core.rate(rating)
         node.driver.schedule()
 
     def pause(self, *, is_paused: bool) -> None:
-        """Let others go first, or be called in turn again; `PauseChanged` follows, or what follows `ask_position`."""
+        """Let others go first, or be called in turn again; `PauseChanged` follows, or what follows
+        `ask_position`."""
         node = self._open_node()
         node.core.pause(is_paused=is_paused)
         node.driver.schedule()
@@ -309,37 +323,44 @@ class Visitor:
         return self._open_node().core.stage is Stage.ASKING
 
     async def stage_known(self) -> None:
-        """Wait until it is known where we are: asked for the form, in the line, being served, or at the end."""
-        while (node := self._node) and node.core.stage in (Stage.CLOSED, Stage.JOINING, Stage.RETURNING):
+        """Wait until it is known where we are: asked for the form, in the line, being served, or at
+        the end."""
+        while (node := self._node) and node.core.stage in (
+            Stage.CLOSED,
+            Stage.JOINING,
+            Stage.RETURNING,
+        ):
             await node.driver.turn()
 
     async def settled(self) -> None:
-        """Wait until our position is known and all that we said has arrived, or the registry does not answer."""
+        """Wait until our position is known and all that we said has arrived, or the registry does
+        not answer."""
         while (node := self._node) and not node.core.is_settled:
             await node.driver.turn()
 
     # --- events
 
-    async def next_events(self) -> list[happened.VisitEvent]:
-        """Return all that happened since the last call, waiting for something; empty once the visitor is closed. Call
-        `events_shown` afterwards. Raises NotOpen for a visitor that was never open."""
+    async def next_events(self) -> list[visit_events.VisitEvent]:
+        """Return all that happened since the last call, waiting for something; empty once the
+        visitor is closed. Call `events_shown` afterwards. Raises NotOpen for a visitor that was
+        never open."""
         return await self._any_feed().next_batch()
 
-    def take_events(self) -> list[happened.VisitEvent]:
+    def take_events(self) -> list[visit_events.VisitEvent]:
         """Return the same as `next_events`, without waiting."""
         return self._any_feed().take()
 
-    def events_shown(self, events: Sequence[happened.VisitEvent]) -> None:
-        """Report that the visitor has seen these; the operator's lines among them are given again after the program's next
-        start only, as `EarlierLine`."""
+    def events_shown(self, batch: Sequence[visit_events.VisitEvent]) -> None:
+        """Report that the visitor has seen these; the operator's lines among them are given again
+        after the program's next start only, as `EarlierLine`."""
         if (node := self._node) is None:
             return
-        for event in events:
-            if isinstance(event, happened.LineReceived | happened.EarlierLine):
+        for event in batch:
+            if isinstance(event, visit_events.LineReceived | visit_events.EarlierLine):
                 node.core.lines_shown(event.position)
         node.driver.schedule()
 
-    def _any_feed(self) -> EventFeed[happened.VisitEvent]:
+    def _any_feed(self) -> EventFeed[visit_events.VisitEvent]:
         if self._feed is None:
             raise NotOpen
         return self._feed

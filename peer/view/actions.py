@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, assert_never
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation, person, room
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.api.past import HistoryLine, LineKind
@@ -60,7 +60,8 @@ PAST_SHOWN: Final = 20
 PAST_READ: Final = 200
 """Lines of the past that tell with whom the user has talked lately."""
 FAREWELL_WITHIN: Final = 0.5
-"""Seconds to wait for acknowledgements before leaving. On a good network they take a few milliseconds."""
+"""Seconds to wait for acknowledgements before leaving. On a good network they take a few
+milliseconds."""
 
 
 ID_LENGTH_MAX: Final = 18
@@ -74,11 +75,12 @@ class Actions:
         self,
         peer: "AnyPeer",
         show: Callable[[Iterable[str]], None],
-        tell: Callable[[happened.Event], None],
+        tell: Callable[[events.Event], None],
         *,
         is_screen: bool,
     ) -> None:
-        """`is_screen`: whether a person looks, who can be asked before something cannot be taken back."""
+        """`is_screen`: whether a person looks, who can be asked before something cannot be taken
+        back."""
         self._is_screen = is_screen
         self._peer = peer
         self._show = show
@@ -92,9 +94,13 @@ class Actions:
         match intent:
             case SendDirect() | SendAll() | SayInRoom():
                 await self.send(intent)
-            case JoinRoom() | ExitRoom() | ShowRooms() | ShowMembers() | ShowTopic() | ChangeTopic():
+            case (
+                JoinRoom() | ExitRoom() | ShowRooms() | ShowMembers() | ShowTopic() | ChangeTopic()
+            ):
                 await self._use_rooms(intent)
-            case GoOffline() | GoOnline() | ChangeName() | GiveUpName() | ShowPeople() | ShowTable():
+            case (
+                GoOffline() | GoOnline() | ChangeName() | GiveUpName() | ShowPeople() | ShowTable()
+            ):
                 await self._change_presence(intent)
             case VerifyKey() | TrustKey() | Ignore() | Unignore():
                 await self._trust(intent)
@@ -125,25 +131,27 @@ class Actions:
         await desk.answered()  # the next line may depend on the answer
 
     async def drain(self) -> None:
-        """Wait a moment for the fate of what was said last, so that it can be shown. What takes longer goes on later."""
+        """Wait a moment for the fate of what was said last, so that it can be shown. What takes
+        longer goes on later."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_WITHIN):
                 await self._peer.settled()
 
     def say_to_client(self, text: str, *, entered_at: float, is_maybe: bool) -> int | None:
-        """Say something to the visitor whom the user serves. `is_maybe`: as in `OperatorDesk.say`. Returns the id by which
-        events name the line; None if it is too long, which an event says."""
+        """Say something to the visitor whom the user serves. `is_maybe`: as in `OperatorDesk.say`.
+        Returns the id by which events name the line; None if it is too long, which an event
+        says."""
         desk = self._peer.desk
         try:
             return desk.say(text, entered_at=entered_at, is_maybe=is_maybe)
         except TextTooLong as error:
             to = desk.client or "everybody"
-            self._tell(happened.TooLong(to=to, size=error.size, limit=error.limit))
+            self._tell(events.TooLong(to=to, size=error.size, limit=error.limit))
             return None
 
     async def show_latest(self) -> list[str]:
-        """Show the last lines of the past again, as far as they have been shown before. Returns the names of the people whom
-        the user talked with lately, the last one last."""
+        """Show the last lines of the past again, as far as they have been shown before. Returns the
+        names of the people whom the user talked with lately, the last one last."""
         past = await self._latest(None, PAST_READ)
         self._show(history.past_lines(past[-PAST_SHOWN:]))
         direct = [line for line in past if line.kind is LineKind.DIRECT and line.doubt is None]
@@ -151,7 +159,8 @@ class Actions:
         return list(dict.fromkeys(one for one in others if one is not None))
 
     async def show_latest_with(self, name: str) -> None:
-        """Show the last lines of the past with one person, as far as they have been shown before."""
+        """Show the last lines of the past with one person, as far as they have been shown
+        before."""
         self._show(history.past_lines(await self._latest(person(name), PAST_SHOWN)))
 
     async def _latest(self, conversation: Conversation | None, limit: int) -> list[HistoryLine]:
@@ -180,7 +189,7 @@ class Actions:
                 case _:
                     assert_never(intent)
         except TextTooLong as error:
-            self._tell(happened.TooLong(to=to, size=error.size, limit=error.limit))
+            self._tell(events.TooLong(to=to, size=error.size, limit=error.limit))
             return None
 
     async def _use_rooms(
@@ -201,9 +210,9 @@ class Actions:
             case ChangeTopic(text):
                 peer.set_topic(text)
             case ShowMembers() if peer.room is None:
-                self._tell(happened.NotInRoom())
+                self._tell(events.NotInRoom())
             case ShowMembers():
-                self._tell(happened.MembersListed(room=peer.room or "", members=peer.members()))
+                self._tell(events.MembersListed(room=peer.room or "", members=peer.members()))
             case _:
                 assert_never(intent)
 
@@ -229,7 +238,7 @@ class Actions:
             case ShowTable():
                 self._show(table_lines(peer.people()))
             case ShowPeople(is_whole=is_whole):
-                self._tell(happened.PeopleListed(people=peer.people(), is_whole=is_whole))
+                self._tell(events.PeopleListed(people=peer.people(), is_whole=is_whole))
             case _:
                 assert_never(intent)
 
@@ -257,16 +266,23 @@ class Actions:
             case ShowTrace(which):
                 self._show(history.trace_lines(await past.why(_id_typed(which))))
             case ShowHistory(count):
-                self._show(history.history_lines(await past.page(limit=count)) or [history.NOTHING_YET])
+                self._show(
+                    history.history_lines(await past.page(limit=count)) or [history.NOTHING_YET]
+                )
             case SearchHistory(words):
-                self._show(history.history_lines(await past.search(words)) or [history.NOTHING_FOUND])
+                self._show(
+                    history.history_lines(await past.search(words)) or [history.NOTHING_FOUND]
+                )
             case _:
                 assert_never(intent)
 
 
 def _id_typed(which: str) -> int | None:
-    """Return the id of a line as it was typed, with or without a # before it; None for `last`, 0 for what is no id."""
+    """Return the id of a line as it was typed, with or without a # before it; None for `last`, 0
+    for what is no id."""
     if which == "last":
         return None
     digits = which.strip().removeprefix("#")
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= ID_LENGTH_MAX else 0
+    return (
+        int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= ID_LENGTH_MAX else 0
+    )

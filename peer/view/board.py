@@ -1,18 +1,21 @@
-"""What an operator of the help desk knows of it, gathered from events: whom they serve, and who waits. No I/O."""
+"""What an operator of the help desk knows of it, gathered from events: whom they serve, and who
+waits. No I/O."""
 
 from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import ClientMove
 from chatapp.wire.names import is_same_name
 
 MINUTE: Final = 60.0
 """Seconds after which a span that is shown in minutes is another one."""
 _STILL_SERVED: Final = (ClientMove.AWAY, ClientMove.BACK, ClientMove.SILENT)
-_CHANGES: Final = happened.DutyChanged | happened.ClientCame | happened.VisitorsWaiting | happened.ClientMoved
+_CHANGES: Final = (
+    events.DutyChanged | events.ClientCame | events.VisitorsWaiting | events.ClientMoved
+)
 """Events after which others may be served or wait."""
 
 
@@ -22,8 +25,8 @@ class DeskBoard:
     def __init__(
         self, me: str, *, is_on: bool = False, waiting: int = 0, client: str = "", visit: int = 0
     ) -> None:
-        """`is_on`: whether the operator is on duty. `waiting`: how many wait. `client`, `visit`: the visitor who is served
-        already."""
+        """`is_on`: whether the operator is on duty. `waiting`: how many wait. `client`, `visit`:
+        the visitor who is served already."""
         self.me = me
         """The operator's own name."""
         self.is_on = is_on
@@ -38,52 +41,54 @@ class DeskBoard:
         self.move: ClientMove | None = None
         """AWAY or SILENT while the visitor is that."""
         self.waiting = waiting
-        self.line: tuple[happened.ListedVisitor, ...] = ()
+        self.line: tuple[events.ListedVisitor, ...] = ()
         """Who waits, in order; of a long line only the beginning."""
-        self.served: tuple[happened.ListedVisitor, ...] = ()
+        self.served: tuple[events.ListedVisitor, ...] = ()
         """Whom others serve."""
         self.operators = 0
         """How many operators are on duty."""
-        self.figures: happened.Figures | None = None
+        self.figures: events.Figures | None = None
         self.is_stale = is_on
         """Whether the line has to be asked for: it may be another one."""
 
-    def take(self, batch: Iterable[happened.Event], *, now: float) -> None:
+    def take(self, batch: Iterable[events.Event], *, now: float) -> None:
         """Take what happened, at a Unix time."""
         for event in batch:
             self._take(event, now)
             self.is_stale = self.is_on and (self.is_stale or isinstance(event, _CHANGES))
 
-    def _take(self, event: happened.Event, now: float) -> None:
+    def _take(self, event: events.Event, now: float) -> None:
         match event:
-            case happened.DutyChanged(is_on=is_on, queue=queue):
+            case events.DutyChanged(is_on=is_on, queue=queue):
                 self.is_on, self.queue = is_on, queue or self.queue
                 if not is_on:
                     self.line, self.waiting = (), 0
-            case happened.VisitorsWaiting(queue=queue, waiting=waiting):
+            case events.VisitorsWaiting(queue=queue, waiting=waiting):
                 self.queue, self.waiting = queue, waiting
-            case happened.WaitingRoom():
+            case events.WaitingRoom():
                 self.queue, self.operators = event.queue, event.operators
                 self.line, self.waiting = event.waiting, event.total
                 self.served = tuple(one for one in event.served if not self._is_mine(one))
                 self._complete(event.served)
-            case happened.Figures():
+            case events.Figures():
                 self.figures = event
-            case happened.ClientCame():
+            case events.ClientCame():
                 self.client, self.since, self.note = event, now, event.note
                 self.move = None if event.is_here else ClientMove.AWAY
-            case happened.ClientMoved(move=move) if (
+            case events.ClientMoved(move=move) if (
                 self.client is not None and event.name == self.client.name
             ):
                 self.move = move if move in (ClientMove.AWAY, ClientMove.SILENT) else None
                 if move not in _STILL_SERVED:
                     self.client, self.note = None, ""
-            case happened.ClientSaid(visit=visit) if self.client is not None and visit == self.client.visit:
+            case events.ClientSaid(visit=visit) if (
+                self.client is not None and visit == self.client.visit
+            ):
                 self.move = None
-            case happened.CommandSucceeded(action=happened.DeskAction.NOTED, name=name, text=text):
+            case events.CommandSucceeded(action=events.DeskAction.NOTED, name=name, text=text):
                 if self.client is not None and name == self.client.name:
                     self.note = text
-            case happened.Renamed(is_me=True, new=new):
+            case events.Renamed(is_me=True, new=new):
                 self.me = new
             case _:
                 pass
@@ -93,17 +98,22 @@ class DeskBoard:
         seen = {one.operator for one in (*self.served, *self.line) if one.operator}
         return sorted(one for one in seen if not is_same_name(one, self.me))
 
-    def _is_mine(self, one: happened.ListedVisitor) -> bool:
+    def _is_mine(self, one: events.ListedVisitor) -> bool:
         return (
-            self.client is not None and one.name == self.client.name and is_same_name(one.operator, self.me)
+            self.client is not None
+            and one.name == self.client.name
+            and is_same_name(one.operator, self.me)
         )
 
-    def _complete(self, served: Iterable[happened.ListedVisitor]) -> None:
-        """Learn from the list what the visitor wants, and since when they are served, if a program is attached later."""
+    def _complete(self, served: Iterable[events.ListedVisitor]) -> None:
+        """Learn from the list what the visitor wants, and since when they are served, if a program
+        is attached later."""
         for one in served:
             if self.client is not None and self._is_mine(one):
                 self.since = one.since
-                self.client = msgspec.structs.replace(self.client, issue=self.client.issue or one.issue)
+                self.client = msgspec.structs.replace(
+                    self.client, issue=self.client.issue or one.issue
+                )
 
     def next_change(self, *, now: float) -> float | None:
         """Return the Unix time at which a span in minutes changes; None while no span is shown."""
@@ -119,8 +129,8 @@ def minutes(since: float, now: float) -> int:
     return max(int((now - since) // MINUTE), 0)
 
 
-def _without_form(name: str, visit: int) -> happened.ClientCame:
-    return happened.ClientCame(
+def _without_form(name: str, visit: int) -> events.ClientCame:
+    return events.ClientCame(
         visit=visit,
         name=name,
         number="",

@@ -17,8 +17,9 @@ class Fit(NamedTuple):
 
 
 def fit(typed: str, candidate: str) -> Fit | None:
-    """Judge a candidate: it has all typed characters in their order, in any case; None if it has not. Characters at the
-    start, at the start of a word and next to each other count more, and of two that fit alike, the shorter one wins."""
+    """Judge a candidate: it has all typed characters in their order, in any case; None if it has
+    not. Characters at the start, at the start of a word and next to each other count more, and of
+    two that fit alike, the shorter one wins."""
     wanted = [one.lower() for one in typed if not one.isspace()]
     text = [one.lower() for one in candidate]
     if not wanted:

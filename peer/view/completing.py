@@ -38,7 +38,8 @@ class Completing:
         self.candidates, self.chosen = [], None
 
     def step(self, typed: str, direction: int) -> Replacement | None:
-        """Return what Tab (`direction` 1) or Shift-Tab (-1) puts before the cursor; None for nothing."""
+        """Return what Tab (`direction` 1) or Shift-Tab (-1) puts before the cursor; None for
+        nothing."""
         if self.candidates:
             count = len(self.candidates)
             first = 0 if direction > 0 else count - 1

@@ -1,4 +1,5 @@
-"""What the operator's page shows: the state of the desk, built from the operator's events. It does no I/O."""
+"""What the operator's page shows: the state of the desk, built from the operator's events. It does
+no I/O."""
 
 import enum
 from collections import deque
@@ -6,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.past import DeskTalk
 
 LINES_MAX: Final = 1_000
@@ -47,7 +48,7 @@ class TalkLine(msgspec.Struct, kw_only=True):
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """Something that the operator is told about this moment."""
 
-    event: happened.Event
+    event: events.Event
     at: float
 
 
@@ -63,22 +64,22 @@ class OperatorView:
         """Whether the registry has let us in."""
         self.is_away = False
         """Whether the registry does not answer."""
-        self.refusal: happened.Event | None = None
+        self.refusal: events.Event | None = None
         """Why the registry does not let us in."""
         self.is_operator = False
         self.is_on_duty = False
         self.queue = ""
         self.answers: dict[str, str] = {}
-        self.client: happened.ClientCame | None = None
+        self.client: events.ClientCame | None = None
         """The visitor whom we serve, with the form."""
         self.is_client_here = True
         self.is_client_silent = False
         self.lines: deque[TalkLine] = deque(maxlen=LINES_MAX)
         self.talk = 0
         """Counts the conversations that were shown, to tell one from the next."""
-        self.room: happened.WaitingRoom | None = None
-        self.figures: happened.Figures | None = None
-        self.past: happened.PastSessions | None = None
+        self.room: events.WaitingRoom | None = None
+        self.figures: events.Figures | None = None
+        self.past: events.PastSessions | None = None
         self.notices: deque[Notice] = deque(maxlen=NOTICES_MAX)
         self.letters = 0
         """How many messages of other people have come; the page does not show them."""
@@ -121,13 +122,18 @@ class OperatorView:
 
     def found(self, *, is_on_duty: bool, is_operator: bool, answers: dict[str, str]) -> None:
         """Take the state of a program that has run before us."""
-        self.is_here, self.is_on_duty, self.is_operator, self.answers = True, is_on_duty, is_operator, answers
+        self.is_here, self.is_on_duty, self.is_operator, self.answers = (
+            True,
+            is_on_duty,
+            is_operator,
+            answers,
+        )
         self.wants_room = is_operator
         self._change()
 
     def found_talk(self, talk: DeskTalk) -> list[TalkLine]:
-        """Take the conversation of a program that has run before us. Return its lines that the registry has not answered.
-        Lines of it that events tell again are left out."""
+        """Take the conversation of a program that has run before us. Return its lines that the
+        registry has not answered. Lines of it that events tell again are left out."""
         self._begin(talk.client)
         waiting = []
         for line in talk.lines:
@@ -146,67 +152,67 @@ class OperatorView:
         self.is_operator = self.wants_room = True
         self._change()
 
-    def handle(self, event: happened.Event, *, at: float) -> None:
+    def handle(self, event: events.Event, *, at: float) -> None:
         """Take an event in. `at`: Unix time."""
         match event:
-            case happened.ClientCame():
+            case events.ClientCame():
                 self._begin(event)
-            case happened.ClientSaid(visit=visit, position=place) if (
+            case events.ClientSaid(visit=visit, position=place) if (
                 visit == self.visit and place > self._position
             ):
                 mark = LineMark.SAVED if event.sender == self.name else None
                 self._add(event.sender, event.text, event.at or at, mark=mark)
-            case happened.ClientMoved():
+            case events.ClientMoved():
                 self._client_moved(event, at)
-            case happened.DutyChanged(is_on=is_on, queue=queue):
+            case events.DutyChanged(is_on=is_on, queue=queue):
                 if not is_on or queue != self.queue:
                     self.past = None  # only operators on duty see it, and that of their own queue
                 self.is_operator, self.is_on_duty, self.queue = True, is_on, queue
                 self.wants_room = True
-            case happened.VisitorsWaiting():
+            case events.VisitorsWaiting():
                 self.is_operator = self.wants_room = True
-            case happened.AnswersKnown(answers=answers):
+            case events.AnswersKnown(answers=answers):
                 self.is_operator, self.answers = True, answers
-            case happened.WaitingRoom(is_quiet=True):
+            case events.WaitingRoom(is_quiet=True):
                 self.is_operator, self.room, self.wants_room = True, event, False
                 self.queue = self.queue or event.queue  # of a program that has run before us
-            case happened.Figures(is_quiet=True):
+            case events.Figures(is_quiet=True):
                 self.figures = event
-            case happened.PastSessions(is_quiet=True):
+            case events.PastSessions(is_quiet=True):
                 self.past = event
-            case happened.CommandSucceeded() | happened.NumberMoved():
+            case events.CommandSucceeded() | events.NumberMoved():
                 self.wants_room = True
                 self._note_kept(event)
                 self._notice(event, at)
-            case happened.CommandFailed(reason=reason):
+            case events.CommandFailed(reason=reason):
                 self._failed(event, reason, at)
-            case happened.HeldBack(line=line):
+            case events.HeldBack(line=line):
                 self._line_lost(line)
                 self._notice(event, at)
             case _:
                 self._handle_rest(event, at)
         self._change()
 
-    def _handle_rest(self, event: happened.Event, at: float) -> None:
+    def _handle_rest(self, event: events.Event, at: float) -> None:
         match event:
-            case happened.Registered() | happened.ServerBack():
+            case events.Registered() | events.ServerBack():
                 self.is_here, self.is_away, self.refusal = True, False, None
-            case happened.ServerLost() | happened.NoServerAtStart():
+            case events.ServerLost() | events.NoServerAtStart():
                 self.is_away = True
-            case happened.AdmissionRefused() | happened.NameUnavailable() | happened.RegistryKeyChanged():
+            case events.AdmissionRefused() | events.NameUnavailable() | events.RegistryKeyChanged():
                 self.refusal = event
-            case happened.DirectReceived():
+            case events.DirectReceived():
                 self.letters += 1
-            case happened.MailReturned(lines=lines):
+            case events.MailReturned(lines=lines):
                 self.letters += len(lines)
-            case happened.ProgramEnded():
+            case events.ProgramEnded():
                 self.is_over = True
-            case happened.ServerAnnounced() | happened.NothingSaid():
+            case events.ServerAnnounced() | events.NothingSaid():
                 self._notice(event, at)
             case _:
                 pass
 
-    def _begin(self, came: happened.ClientCame) -> None:
+    def _begin(self, came: events.ClientCame) -> None:
         self.client, self.is_client_here, self.is_client_silent = came, came.is_here, False
         self.is_operator = self.wants_room = True
         self.lines.clear()
@@ -214,23 +220,23 @@ class OperatorView:
         self.notices.clear()
         self.talk += 1
 
-    def _note_kept(self, event: happened.CommandSucceeded | happened.NumberMoved) -> None:
+    def _note_kept(self, event: events.CommandSucceeded | events.NumberMoved) -> None:
         """Show a note that the registry has stored, if it is about the visitor whom we serve."""
         match event:
-            case happened.CommandSucceeded(action=happened.DeskAction.NOTED, visit=visit, text=text) if (
-                self.client is not None and visit == self.client.visit
-            ):
+            case events.CommandSucceeded(
+                action=events.DeskAction.NOTED, visit=visit, text=text
+            ) if self.client is not None and visit == self.client.visit:
                 self.client = msgspec.structs.replace(self.client, note=text)
             case _:
                 pass
 
-    def _client_moved(self, event: happened.ClientMoved, at: float) -> None:
+    def _client_moved(self, event: events.ClientMoved, at: float) -> None:
         match event.move:
-            case happened.ClientMove.AWAY:
+            case events.ClientMove.AWAY:
                 self.is_client_here = False
-            case happened.ClientMove.BACK:
+            case events.ClientMove.BACK:
                 self.is_client_here = True
-            case happened.ClientMove.SILENT:
+            case events.ClientMove.SILENT:
                 self.is_client_silent = True
             case _:
                 self.client = None
@@ -239,22 +245,27 @@ class OperatorView:
                 self._notice(event, at)
         self.wants_room = True
 
-    def _failed(self, event: happened.CommandFailed, reason: happened.CommandFailure, at: float) -> None:
-        if reason is happened.CommandFailure.NOT_AN_OPERATOR:
+    def _failed(
+        self, event: events.CommandFailed, reason: events.CommandFailure, at: float
+    ) -> None:
+        if reason is events.CommandFailure.NOT_AN_OPERATOR:
             self.is_operator, self.wants_room = False, False
             return
         self._line_lost(event.line)
-        if reason is not happened.CommandFailure.ROOM_EMPTY:
+        if reason is not events.CommandFailure.ROOM_EMPTY:
             self._notice(event, at)
 
     def _line_lost(self, number: int) -> None:
-        """Mark the line of the page that reached nobody. `number`: what `desk.say` returned for it; 0 for no line."""
+        """Mark the line of the page that reached nobody. `number`: what `desk.say` returned for it;
+        0 for no line."""
         lost = [line for line in self.lines if number and line.number == number]
         for line in lost:
             self._change()
             line.mark, line.changed = LineMark.LOST, self.version
 
-    def _add(self, sender: str, text: str, at: float, *, mark: LineMark | None, number: int = 0) -> TalkLine:
+    def _add(
+        self, sender: str, text: str, at: float, *, mark: LineMark | None, number: int = 0
+    ) -> TalkLine:
         self._count += 1
         self._change()
         line = TalkLine(
@@ -272,7 +283,7 @@ class OperatorView:
             self.is_client_silent = False
         return line
 
-    def _notice(self, event: happened.Event, at: float) -> None:
+    def _notice(self, event: events.Event, at: float) -> None:
         self.notices.append(Notice(event=event, at=at))
 
     def _change(self) -> None:

@@ -1,7 +1,7 @@
 """The export of a whole history, as text for people and as JSON for programs.
 
-The history may belong to a peer that is running, which files what was said a moment ago by itself. Otherwise what a crash
-left in the journal is filed first; nothing else is changed.
+The history may belong to a peer that is running, which files what was said a moment ago by itself.
+Otherwise what a crash left in the journal is filed first; nothing else is changed.
 """
 
 import enum
@@ -30,7 +30,8 @@ class Format(enum.Enum):
 
 
 def history_of(name: str, home: Path) -> Path | None:
-    """Return the path of somebody's history in a data folder; None if nobody of that name has one there."""
+    """Return the path of somebody's history in a data folder; None if nobody of that name has one
+    there."""
     path = folder_of(home, name) / "history.db"
     return path if path.is_file() else None
 
@@ -68,7 +69,9 @@ def _in_jsonl(stored: StoredLine, line: HistoryLine) -> str:
         "number": stored.number,
         "identity": stored.person.hex() if stored.person is not None else None,
         "state": line.state.name.lower() if line.state is not None else None,
-        "trace": [_fields(step) for step in readable(unpacked(stored.trace, stored.at_ms), stored.at_ms)],
+        "trace": [
+            _fields(step) for step in readable(unpacked(stored.trace, stored.at_ms), stored.at_ms)
+        ],
         "text": line.text,
     }
     return json.dumps(said, ensure_ascii=False)

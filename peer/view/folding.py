@@ -1,7 +1,8 @@
-"""What a terminal shows of others' coming and going: one line for all of them, and only for people whom the user knows.
+"""What a terminal shows of others' coming and going: one line for all of them, and only for people
+whom the user knows.
 
-These are the people whom the user has talked with and the people in their room. That the table has changed is no line at
-all: the status line counts the people online.
+These are the people whom the user has talked with and the people in their room. That the table has
+changed is no line at all: the status line counts the people online.
 """
 
 import enum
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.words.people import came_line, joined_line, left_line, left_room_line, lost_line
 from chatapp.wire.names import name_key
 
@@ -31,8 +32,9 @@ class _Moves(msgspec.Struct):
     people: dict[Move, dict[str, None]] = {}
 
     def add(self, move: Move, name: str, room: str = "") -> None:
-        """Note a person. Whoever came or went altogether is not also named as coming to the room or leaving it, and whoever
-        went and is back, or came and is gone, is named once, by the last."""
+        """Note a person. Whoever came or went altogether is not also named as coming to the room or
+        leaving it, and whoever went and is back, or came and is gone, is named once, by the
+        last."""
         self.room = room or self.room
         if move in (Move.CAME, Move.LEFT_ROOM) and any(
             name in self.people.get(other, ()) for other in (Move.JOINED, Move.LEFT, Move.LOST)
@@ -75,8 +77,8 @@ class Folding:
 
     def lines(
         self,
-        batch: Sequence[happened.Event],
-        lines_of: Callable[[happened.Event], list[str]],
+        batch: Sequence[events.Event],
+        lines_of: Callable[[events.Event], list[str]],
     ) -> list[str]:
         """Return the lines for a batch of events."""
         lines: list[str] = []
@@ -84,26 +86,26 @@ class Folding:
         near = {
             name_key(event.name)
             for event in batch
-            if isinstance(event, happened.MemberLeft | happened.MemberJoined)
+            if isinstance(event, events.MemberLeft | events.MemberJoined)
         }
         for event in batch:
             match event:
-                case happened.TableChanged():
+                case events.TableChanged():
                     pass
-                case happened.PersonCame(name=name, is_quiet=is_quiet):
+                case events.PersonCame(name=name, is_quiet=is_quiet):
                     if not is_quiet and name_key(name) in self._known:
                         moves.add(Move.CAME, name)
-                case happened.PersonAway(
-                    name=name, how=happened.Absence.LEFT | happened.Absence.LOST, is_quiet=is_quiet
+                case events.PersonAway(
+                    name=name, how=events.Absence.LEFT | events.Absence.LOST, is_quiet=is_quiet
                 ):
                     if not is_quiet and self._is_near(name, near):
-                        is_left = event.how is happened.Absence.LEFT
+                        is_left = event.how is events.Absence.LEFT
                         moves.add(Move.LEFT if is_left else Move.LOST, name)
-                case happened.MemberJoined(name=name, room=room):
+                case events.MemberJoined(name=name, room=room):
                     moves.add(Move.JOINED, name, room)
-                case happened.MemberLeft(name=name, room=room):
+                case events.MemberLeft(name=name, room=room):
                     moves.add(Move.LEFT_ROOM, name, room)
-                case happened.Renamed(old=old, is_me=False) if not self._is_near(old, near):
+                case events.Renamed(old=old, is_me=False) if not self._is_near(old, near):
                     pass
                 case _:
                     self._note(event)
@@ -115,17 +117,17 @@ class Folding:
     def _is_near(self, name: str, near: set[str]) -> bool:
         return name_key(name) in self._known or name_key(name) in near
 
-    def _note(self, event: happened.Event) -> None:
+    def _note(self, event: events.Event) -> None:
         """Learn from an event whom the user talks with."""
         match event:
-            case happened.DirectReceived(sender=name) | happened.Unacknowledged(to=name):
+            case events.DirectReceived(sender=name) | events.Unacknowledged(to=name):
                 self.talked_with(name)
-            case happened.MailReturned(lines=lines):
+            case events.MailReturned(lines=lines):
                 for line in lines:
                     self._note(line)
-            case happened.MessageChanged(to=name, room="") if name:
+            case events.MessageChanged(to=name, room="") if name:
                 self.talked_with(name)
-            case happened.Renamed(new=name, is_me=False):
+            case events.Renamed(new=name, is_me=False):
                 self.talked_with(name)
             case _:
                 pass

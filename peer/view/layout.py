@@ -1,7 +1,8 @@
-"""How a terminal lays out lines: the time before each line, the date between two days, and rows that end between words.
+"""How a terminal lays out lines: the time before each line, the date between two days, and rows
+that end between words.
 
-Lines, times and widths go in, rows come out. A row is at most as wide as the window, in cells: a cell is the width of a
-Latin letter.
+Lines, times and widths go in, rows come out. A row is at most as wide as the window, in cells: a
+cell is the width of a Latin letter.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,15 +27,19 @@ _INDENT_MAX: Final = 3
 
 
 class Pages:
-    """The lines of one terminal, from the first to the last: it knows which day the last line was from."""
+    """The lines of one terminal, from the first to the last: it knows which day the last line was
+    from."""
 
     def __init__(self, *, today: date, is_utf8: bool) -> None:
         self._day = today
         self._rule = "\u2500\u2500" if is_utf8 else "--"
 
-    def rows(self, line: Fragments, *, day: date, clock: str, hang: int, width: int) -> list[Fragments]:
-        """Return the rows of a line, and before them a date if the last line was from another day. `clock`: the time at
-        which the line was said. `hang`: the cells by which all rows but the first are indented, behind the margin."""
+    def rows(
+        self, line: Fragments, *, day: date, clock: str, hang: int, width: int
+    ) -> list[Fragments]:
+        """Return the rows of a line, and before them a date if the last line was from another day.
+        `clock`: the time at which the line was said. `hang`: the cells by which all rows but the
+        first are indented, behind the margin."""
         rows: list[Fragments] = []
         if day != self._day:
             self._day = day
@@ -50,24 +55,29 @@ class Pages:
 
 
 def hang_of(line: str) -> int:
-    """Return by how many cells the further rows of a line are indented: a message begins below its text."""
+    """Return by how many cells the further rows of a line are indented: a message begins below its
+    text."""
     if isinstance(line, MessageLine):
         return sum(map(cells_of, line[: line.text_at]))
     return 1 if line.startswith("[") else 2
 
 
 def wrapped(line: Fragments, *, indent: int, width: int) -> list[Fragments]:
-    """Cut a line into rows. Blanks where a row ends are dropped, and all rows but the first begin with the indent."""
+    """Cut a line into rows. Blanks where a row ends are dropped, and all rows but the first begin
+    with the indent."""
     text = "".join(piece for _, piece in line)
     indent = min(indent, width // _INDENT_MAX)
     if len(text) <= width and text.isascii() and "\t" not in text:
         return [line]
-    rows = [_between(line, start, end) for start, end in breaks(text, first=width, later=width - indent)]
+    rows = [
+        _between(line, start, end) for start, end in breaks(text, first=width, later=width - indent)
+    ]
     return [rows[0], *([("", " " * indent), *row] for row in rows[1:])]
 
 
 def breaks(text: str, *, first: int, later: int) -> list[tuple[int, int]]:
-    """Return where each row begins and ends in the text. `first`, `later`: the cells of the first row and of the others."""
+    """Return where each row begins and ends in the text. `first`, `later`: the cells of the first
+    row and of the others."""
     rows: list[tuple[int, int]] = []
     start = 0
     for paragraph in text.split(LINE_END):
@@ -78,7 +88,9 @@ def breaks(text: str, *, first: int, later: int) -> list[tuple[int, int]]:
     return rows
 
 
-def _plain_rows(text: str, start: int, end: int, first: int, later: int) -> Iterator[tuple[int, int]]:
+def _plain_rows(
+    text: str, start: int, end: int, first: int, later: int
+) -> Iterator[tuple[int, int]]:
     """Do what `_rows` does, faster, for text of which each character takes one cell."""
     row, room = start, max(first, 1)
     while (at := row + room) < end:
@@ -98,7 +110,8 @@ def _rows(text: str, start: int, end: int, first: int, later: int) -> Iterator[t
     """Yield the rows of the text from `start` to `end`, in which there is no line end."""
     row, at, cells, room = start, start, 0, first
     gap = 0
-    """Where the last blanks in the row begin that stand behind a word; not above `row`: there are none."""
+    """Where the last blanks in the row begin that stand behind a word; not above `row`: there are
+    none."""
     while at < end:
         is_blank = text[at] == " "
         if is_blank and at > row and text[at - 1] != " ":
@@ -118,7 +131,8 @@ def _rows(text: str, start: int, end: int, first: int, later: int) -> Iterator[t
 
 
 def _is_long(text: str, at: int, gap: int, end: int, room: int) -> bool:
-    """Return whether the word at `at`, behind the blanks at `gap`, is wider than a row: it is cut wherever it stands."""
+    """Return whether the word at `at`, behind the blanks at `gap`, is wider than a row: it is cut
+    wherever it stands."""
     word_end = text.find(" ", at, end)
     if text[at] == " ":
         return False
@@ -159,8 +173,8 @@ _WINDOWLESS: Final = frozenset({"", "linux", "vt100", "vt220"})
 
 
 def notice(text: str, environment: Mapping[str, str]) -> str:
-    """Return what a terminal is sent to show a notice on the desktop; empty where the terminal cannot, or may not. Inside of
-    tmux and screen it may not: they pass no notices on."""
+    """Return what a terminal is sent to show a notice on the desktop; empty where the terminal
+    cannot, or may not. Inside of tmux and screen it may not: they pass no notices on."""
     shown = text if len(text) <= NOTICE_MAX else text[: NOTICE_MAX - 1] + "\u2026"
     term = environment.get("TERM", "")
     if environment.get("TMUX") or term.startswith(("screen", "tmux")):
@@ -173,13 +187,13 @@ def notice(text: str, environment: Mapping[str, str]) -> str:
 
 
 def title(me: str, unread: int, sender: str) -> str:
-    """Return the title of the window. `me`: empty for a visitor of a help desk. `unread`: messages for the user since they
-    last typed; `sender`: of the last one."""
+    """Return the title of the window. `me`: empty for a visitor of a help desk. `unread`: messages
+    for the user since they last typed; `sender`: of the last one."""
     program = f"ChatApp {me}" if me else "ChatApp help desk"
     return f"({unread}) {sender} \u00b7 {program}" if unread else program
 
 
 def titled(text: str, environment: Mapping[str, str]) -> str:
-    """Return what a terminal is sent to give its window a title; empty where it has none. The sequence ends with ST, as
-    some terminals ring after BEL."""
+    """Return what a terminal is sent to give its window a title; empty where it has none. The
+    sequence ends with ST, as some terminals ring after BEL."""
     return "" if environment.get("TERM", "") in _WINDOWLESS else f"\x1b]2;{text}\x1b\\"

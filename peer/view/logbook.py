@@ -1,7 +1,9 @@
-"""The log of one conversation as rows of a screen: entries go in, rows come out. Nothing here draws.
+"""The log of one conversation as rows of a screen: entries go in, rows come out. Nothing here
+draws.
 
-A row is cut between words, as wide as the log in cells. Only rows that are looked at are made; of all others it is known how
-many there are. So a log of many thousand lines takes no longer to show than one of twenty.
+A row is cut between words, as wide as the log in cells. Only rows that are looked at are made; of
+all others it is known how many there are. So a log of many thousand lines takes no longer to show
+than one of twenty.
 """
 
 import enum
@@ -64,11 +66,13 @@ class LogEntry(msgspec.Struct, kw_only=True, eq=False):
     mark: Mark | None = None
     """What became of a message of ours; None: it is under way."""
     note: str = ""
-    """Stands below the text: what there is to say about the author, or about what became of the message."""
+    """Stands below the text: what there is to say about the author, or about what became of the
+    message."""
 
 
 Row = Fragments
-"""One row: pieces of text, each behind the name of its style. It is as wide as the log, or shorter."""
+"""One row: pieces of text, each behind the name of its style. It is as wide as the log, or
+shorter."""
 
 
 class LogBook:
@@ -151,11 +155,13 @@ class LogBook:
         self._count_from(at)
 
     def prepend(self, entries: Sequence[LogEntry]) -> int:
-        """Add entries that are older than all others. Return how many rows the others moved down."""
+        """Add entries that are older than all others. Return how many rows the others moved
+        down."""
         return self._insert(0, entries)
 
     def insert(self, entries: Sequence[LogEntry], *, before: LogEntry) -> int:
-        """Add entries before one that is here. Return how many rows that one and all that follow moved down."""
+        """Add entries before one that is here. Return how many rows that one and all that follow
+        moved down."""
         return self._insert(self.place_of(before) or 0, entries)
 
     def _insert(self, place: int, entries: Sequence[LogEntry]) -> int:
@@ -173,8 +179,8 @@ class LogBook:
         return self.height - before
 
     def merge(self, entries: Iterable[LogEntry]) -> None:
-        """Put messages of the past, the oldest first, between those that are here, in the order of their ids. Notices stay
-        behind the message that they followed."""
+        """Put messages of the past, the oldest first, between those that are here, in the order of
+        their ids. Notices stay behind the message that they followed."""
         waiting = deque(entry for entry in entries if entry.id not in self._by_id)
         last = max((place for place, one in enumerate(self._entries) if one.id), default=-1)
         merged: list[LogEntry] = []
@@ -204,10 +210,15 @@ class LogBook:
         self._count([place])
 
     def mark_unread(self, entry: LogEntry | None) -> None:
-        """Draw a rule before this entry: it and all that follow are new to the user. None: draw no rule."""
+        """Draw a rule before this entry: it and all that follow are new to the user. None: draw no
+        rule."""
         if entry is self._unread:
             return
-        moved = [place for one in (self._unread, entry) if one and (place := self.place_of(one)) is not None]
+        moved = [
+            place
+            for one in (self._unread, entry)
+            if one and (place := self.place_of(one)) is not None
+        ]
         self._unread = entry
         self._count(moved)
 
@@ -233,7 +244,8 @@ class LogBook:
         return self._gaps
 
     def gap_in(self, first: int, after: int) -> LogEntry | None:
-        """Return an entry before which lines are left out, if it begins in these rows: from `first` on, before `after`."""
+        """Return an entry before which lines are left out, if it begins in these rows: from `first`
+        on, before `after`."""
         return next((gap for gap in self._gaps if first <= self.rows_of(gap)[0] < after), None)
 
     def select(self, entry: LogEntry | None) -> None:
@@ -244,8 +256,8 @@ class LogBook:
         self.selected = entry
 
     def neighbour(self, step: int, *, from_row: int) -> LogEntry | None:
-        """Return the message before the selected one (`step` -1), or after it (1). Without a selection, the last one that
-        begins at this row or above. None if there is no other."""
+        """Return the message before the selected one (`step` -1), or after it (1). Without a
+        selection, the last one that begins at this row or above. None if there is no other."""
         place = self.place_of(self.selected) if self.selected is not None else None
         if place is None:
             place = bisect_right(self._tops, from_row, hi=len(self._entries))
@@ -266,11 +278,13 @@ class LogBook:
         return self._places.get(id(entry))
 
     def id_at(self, place: int) -> int:
-        """Return the id of the message at this place, or of the last one before it that has an id; 0 for none."""
+        """Return the id of the message at this place, or of the last one before it that has an id;
+        0 for none."""
         return next((one.id for one in reversed(self._entries[: place + 1]) if one.id), 0)
 
     def id_from(self, place: int) -> int | None:
-        """Return the id of the message at this place, or of the first one after it that has an id; None for none."""
+        """Return the id of the message at this place, or of the first one after it that has an id;
+        None for none."""
         return next((one.id for one in self._entries[place:] if one.id), None)
 
     def rows_of(self, entry: LogEntry) -> tuple[int, int]:
@@ -282,7 +296,9 @@ class LogBook:
         """Return how many messages begin at this row or below it."""
         if y >= self.height:
             return 0
-        return sum(one.kind is EntryKind.MESSAGE for one in self._entries[bisect_left(self._tops, y) :])
+        return sum(
+            one.kind is EntryKind.MESSAGE for one in self._entries[bisect_left(self._tops, y) :]
+        )
 
     def entry_at(self, y: int) -> LogEntry | None:
         """Return the entry that has this row."""
@@ -394,7 +410,9 @@ class LogBook:
         """Return what stands before the text of an entry."""
         clock = shown_clock(entry.at)[1]
         is_message = entry.kind is EntryKind.MESSAGE
-        name_style = "me" if entry.is_mine else CLAIMED if entry.is_claimed else f"name {entry.sender}"
+        name_style = (
+            "me" if entry.is_mine else CLAIMED if entry.is_claimed else f"name {entry.sender}"
+        )
         sign = self._signs.alert if entry.kind is EntryKind.ALERT else self._signs.notice
         if not self._is_wide:
             if is_message:
@@ -433,7 +451,8 @@ def mark_style(mark: Mark | None) -> str:
 
 
 def clipped(text: str, cells: int, sign: str) -> str:
-    """Return the beginning of a text that takes at most so many cells; `sign` ends it when it is cut."""
+    """Return the beginning of a text that takes at most so many cells; `sign` ends it when it is
+    cut."""
     if _cells(text) <= cells:
         return text
     shown, taken, room = "", 0, cells - len(sign)

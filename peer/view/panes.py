@@ -1,4 +1,5 @@
-"""The conversations of the full screen: the log of each, what is unread, and the list in which they stand."""
+"""The conversations of the full screen: the log of each, what is unread, and the list in which they
+stand."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -21,7 +22,8 @@ PaneKey = tuple[ConversationKind, str, bool]
 
 
 def key_of(conversation: Conversation) -> PaneKey:
-    """Return what is the same for two conversations with one person, however their name is spelled."""
+    """Return what is the same for two conversations with one person, however their name is
+    spelled."""
     named = conversation.name
     return (
         conversation.kind,
@@ -52,7 +54,8 @@ class Pane:
         self.has_older = True
         """Whether there may be lines that are older than those of the log."""
         self.missing = 0
-        """The lowest id of a line of ours that another program has sent, and that is to be read into the log; 0 for none."""
+        """The lowest id of a line of ours that another program has sent, and that is to be read
+        into the log; 0 for none."""
         self.unshown: list[tuple[Event, LogEntry]] = []
         """Events whose lines have not been painted yet, each with its entry, the oldest first."""
         self.draft = ""
@@ -80,7 +83,8 @@ class Pane:
         self.calls = self.calls or calls
 
     def note_missing(self, id_: int) -> None:
-        """Note that another program of the user has sent this line. One that is older than the log is read with the past."""
+        """Note that another program of the user has sent this line. One that is older than the log
+        is read with the past."""
         oldest = self.book.end_id
         if oldest is None or id_ > oldest or not (self.has_older or self.book.gaps):
             self.missing = min(self.missing or id_, id_)
@@ -107,7 +111,8 @@ def said_entry(
     calls: bool = False,
     doubt: AuthorDoubt | None = None,
 ) -> LogEntry:
-    """Return the entry of a message. `text` is sanitized here. `doubt`: why the author may not be `sender`."""
+    """Return the entry of a message. `text` is sanitized here. `doubt`: why the author may not be
+    `sender`."""
     shown_name = YOU if is_mine else title_of(person(sender, is_claimed=doubt is not None))
     shown_text = sanitize(text)
     is_named = not is_mine and mentions(MessageLine(shown_name, ": ", shown_text), me)
@@ -136,7 +141,9 @@ def past_entry(line: HistoryLine, me: str) -> LogEntry:
         doubt=line.doubt,
     )
     if line.outgoing:
-        entry.mark = mark_of(line.state or MessageState.UNSETTLED, is_direct=line.kind is LineKind.DIRECT)
+        entry.mark = mark_of(
+            line.state or MessageState.UNSETTLED, is_direct=line.kind is LineKind.DIRECT
+        )
     return entry
 
 
@@ -193,8 +200,9 @@ class PaneList:
             pane.calls = pane.unread > 0 and state.conversation.kind is ConversationKind.PERSON
 
     def rename(self, old: str, new: str) -> Pane | None:
-        """Have the conversation with a person stand under their new name. Return it, if there is one. The conversation with
-        somebody else who had that name before stays, as one whose name is only claimed."""
+        """Have the conversation with a person stand under their new name. Return it, if there is
+        one. The conversation with somebody else who had that name before stays, as one whose name
+        is only claimed."""
         pane = self._panes.pop(key_of(person(old)), None)
         if pane is not None:
             former = self._panes.pop(key_of(person(new)), None)
@@ -215,8 +223,9 @@ class PaneList:
         is_at_desk: bool,
         waiting: int,
     ) -> list[ListRow]:
-        """Return the rows of the list: the help desk, rooms, everybody, people. Among rooms and among people, those with a
-        call come first, then those with unread lines, then those with whom the user talked last."""
+        """Return the rows of the list: the help desk, rooms, everybody, people. Among rooms and
+        among people, those with a call come first, then those with unread lines, then those with
+        whom the user talked last."""
         here = {name_key(one.name): one for one in people if not is_same_name(one.name, me)}
         for one in here.values():
             key = (ConversationKind.PERSON, name_key(one.name), False)
@@ -229,11 +238,15 @@ class PaneList:
             if kind is ConversationKind.DESK and not (is_at_desk or key == opened_key):
                 continue
             who = here.get(key[1]) if kind is ConversationKind.PERSON and not key[2] else None
-            is_current = kind is ConversationKind.ROOM and room is not None and is_same_name(room, key[1])
+            is_current = (
+                kind is ConversationKind.ROOM and room is not None and is_same_name(room, key[1])
+            )
             row = ListRow(
                 conversation=pane.conversation if who is None else person(who.name),
                 is_open=key == opened_key,
-                is_online=(who is not None and who.online) if kind is ConversationKind.PERSON else None,
+                is_online=(who is not None and who.online)
+                if kind is ConversationKind.PERSON
+                else None,
                 since=who.since if who is not None and not who.online else 0.0,
                 unread=pane.unread,
                 calls=pane.calls,
@@ -266,7 +279,8 @@ def _order(pane: Pane, row: ListRow) -> tuple[object, ...]:
 
 
 def next_with_news(rows: Sequence[ListRow]) -> Conversation | None:
-    """Return the conversation to which Alt-A goes: one that calls the user, else one with unread lines; None for none."""
+    """Return the conversation to which Alt-A goes: one that calls the user, else one with unread
+    lines; None for none."""
     hot = [row for row in rows if row.unread and not row.is_open]
     calling = [row for row in hot if row.calls]
     return (calling or hot)[0].conversation if hot else None

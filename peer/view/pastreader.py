@@ -22,7 +22,8 @@ AROUND: Final = PAGE // 2
 
 
 class PastReader:
-    """Reads what was said before, and what other programs of the user say. A log is read by one method at a time."""
+    """Reads what was said before, and what other programs of the user say. A log is read by one
+    method at a time."""
 
     def __init__(
         self,
@@ -31,14 +32,15 @@ class PastReader:
         settle: Callable[[Pane, LogEntry], None],
         tell_unreadable: Callable[[Pane, sqlite3.Error], None],
     ) -> None:
-        """`settle`: give an entry that was read the outcome that came before it. `tell_unreadable`: say that the history
-        cannot be read."""
+        """`settle`: give an entry that was read the outcome that came before it. `tell_unreadable`:
+        say that the history cannot be read."""
         self._peer: Final = peer
         self._settle: Final = settle
         self._tell_unreadable: Final = tell_unreadable
 
     async def load(self, pane: Pane) -> bool:
-        """Read the newest part of a conversation, the first time. Return whether it was read now."""
+        """Read the newest part of a conversation, the first time. Return whether it was read
+        now."""
         async with pane.reading:
             if pane.is_loaded:
                 return False
@@ -54,8 +56,9 @@ class PastReader:
             return pane.book.prepend(await self._page(pane, before=pane.book.oldest_id))
 
     async def jump(self, pane: Pane, id_: int) -> LogEntry | None:
-        """Return the entry with this id; None if there is no such line. The lines around it are read if it is not there; of
-        those between them and the others, the log notes that they are left out."""
+        """Return the entry with this id; None if there is no such line. The lines around it are
+        read if it is not there; of those between them and the others, the log notes that they are
+        left out."""
         async with pane.reading:
             if pane.book.by_id(id_) is None:
                 older = await self._lines(pane, before=id_ + 1, limit=AROUND)
@@ -64,8 +67,11 @@ class PastReader:
                     self._place(pane, older, newer)
         return pane.book.by_id(id_)
 
-    def _place(self, pane: Pane, older: Sequence[HistoryLine], newer: Sequence[HistoryLine]) -> None:
-        """Put the lines around one into the log, as far as they are not there. `older` ends with the one."""
+    def _place(
+        self, pane: Pane, older: Sequence[HistoryLine], newer: Sequence[HistoryLine]
+    ) -> None:
+        """Put the lines around one into the log, as far as they are not there. `older` ends with
+        the one."""
         book = pane.book
         above = _unknown(book, reversed(older))
         below = _unknown(book, newer)
@@ -85,8 +91,9 @@ class PastReader:
             book.mark_gap(entries[0], is_gap=not joins_older)
 
     async def fill(self, pane: Pane, gap: LogEntry, *, is_upwards: bool) -> int:
-        """Read a page of the lines that are left out before this entry: those next to it if `is_upwards`, else those that
-        follow the lines above. Return how many rows the entry moved down."""
+        """Read a page of the lines that are left out before this entry: those next to it if
+        `is_upwards`, else those that follow the lines above. Return how many rows the entry moved
+        down."""
         book = pane.book
         async with pane.reading:
             place = book.place_of(gap)
@@ -97,7 +104,9 @@ class PastReader:
                 lines = await self._lines(pane, before=newer)
             else:
                 lines = await self._lines(pane, after=older)
-            left_out = [one for one in lines if older < one.id and (newer is None or one.id < newer)]
+            left_out = [
+                one for one in lines if older < one.id and (newer is None or one.id < newer)
+            ]
             entries = self._entries(pane, left_out)
             is_closed = len(left_out) < PAGE
             grown = book.insert(entries, before=gap)
@@ -107,8 +116,8 @@ class PastReader:
             return grown
 
     async def load_missing(self, pane: Pane, *, is_busy: Callable[[], bool]) -> bool:
-        """Read the lines of ours that other programs have sent. Return whether the log got any. None is added while
-        `is_busy`: it may be a message of this program that has no id yet."""
+        """Read the lines of ours that other programs have sent. Return whether the log got any.
+        None is added while `is_busy`: it may be a message of this program that has no id yet."""
         async with pane.reading:
             lowest, pane.missing = pane.missing, 0
             if not lowest:
@@ -161,7 +170,9 @@ class PastReader:
 
     def _entries(self, pane: Pane, lines: Iterable[HistoryLine]) -> list[LogEntry]:
         """Return the entries of those lines that the log does not have."""
-        entries = [past_entry(line, self._peer.name) for line in lines if pane.book.by_id(line.id) is None]
+        entries = [
+            past_entry(line, self._peer.name) for line in lines if pane.book.by_id(line.id) is None
+        ]
         for entry in entries:
             self._settle(pane, entry)
         return entries
@@ -173,8 +184,8 @@ def _unknown(book: LogBook, lines: Iterable[HistoryLine]) -> list[HistoryLine]:
 
 
 def _gap_around(book: LogBook, id_: int) -> LogEntry | None:
-    """Return the entry before which the line with this id is left out: one behind a gap, or the first of the log; None if
-    the line is newer than all."""
+    """Return the entry before which the line with this id is left out: one behind a gap, or the
+    first of the log; None if the line is newer than all."""
     places = sorted(place for gap in book.gaps if (place := book.place_of(gap)) is not None)
     for place in [0, *places]:
         newer = book.id_from(place)

@@ -1,8 +1,9 @@
-"""Where an event is shown: in the conversation that it is about, and not in whichever one is open."""
+"""Where an event is shown: in the conversation that it is about, and not in whichever one is
+open."""
 
 import enum
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, EVERYBODY, Conversation, person, room
 from chatapp.peer.view.logbook import EntryKind
 
@@ -18,68 +19,68 @@ class Spot(enum.Enum):
 Place = Conversation | Spot
 
 _ALERTS = (
-    happened.KeyChanged
-    | happened.RegistryKeyChanged
-    | happened.AdmissionRefused
-    | happened.StorageEvent
-    | happened.ReadersBehind
-    | happened.EventsMissed
-    | happened.ProgramEnded
-    | happened.ServerStopPlanned
+    events.KeyChanged
+    | events.RegistryKeyChanged
+    | events.AdmissionRefused
+    | events.StorageEvent
+    | events.ReadersBehind
+    | events.EventsMissed
+    | events.ProgramEnded
+    | events.ServerStopPlanned
 )
-_RULES = happened.ServerLost | happened.ServerBack | happened.NoServerAtStart | happened.ServerStopping
+_RULES = events.ServerLost | events.ServerBack | events.NoServerAtStart | events.ServerStopping
 _OF_A_ROOM = (
-    happened.EnteredRoom
-    | happened.LeftRoom
-    | happened.MemberJoined
-    | happened.MemberLeft
-    | happened.TopicKnown
-    | happened.TopicUnknown
-    | happened.TopicNotSet
-    | happened.LinesAbandoned
+    events.EnteredRoom
+    | events.LeftRoom
+    | events.MemberJoined
+    | events.MemberLeft
+    | events.TopicKnown
+    | events.TopicUnknown
+    | events.TopicNotSet
+    | events.LinesAbandoned
 )
 _EVERYWHERE = (
     _RULES
-    | happened.StorageEvent
-    | happened.AttachmentEvent
-    | happened.LinkTroubled
-    | happened.ServerAnnounced
-    | happened.ServerStopPlanned
-    | happened.ServerStopCancelled
-    | happened.AdmissionRefused
-    | happened.RegistryKeyChanged
-    | happened.MailHeldBack
+    | events.StorageEvent
+    | events.AttachmentEvent
+    | events.LinkTroubled
+    | events.ServerAnnounced
+    | events.ServerStopPlanned
+    | events.ServerStopCancelled
+    | events.AdmissionRefused
+    | events.RegistryKeyChanged
+    | events.MailHeldBack
 )
 _NOWHERE = (
-    happened.MessageChanged  # at the message itself
-    | happened.Unacknowledged
-    | happened.Addressed
-    | happened.ConversationRead
-    | happened.TableChanged
-    | happened.PersonTyping
-    | happened.AnswersKnown
-    | happened.Registered
+    events.MessageChanged  # at the message itself
+    | events.Unacknowledged
+    | events.Addressed
+    | events.ConversationRead
+    | events.TableChanged
+    | events.PersonTyping
+    | events.AnswersKnown
+    | events.Registered
 )
 
 
-def place_of(event: happened.Event) -> Place:
+def place_of(event: events.Event) -> Place:
     """Return where an event that is no message is shown."""
     match event:
-        case happened.PersonCame(name=name) | happened.PersonAway(name=name):
+        case events.PersonCame(name=name) | events.PersonAway(name=name):
             return person(name)
-        case happened.KeyChanged(name=name) | happened.KeyRestored(name=name):
+        case events.KeyChanged(name=name) | events.KeyRestored(name=name):
             return person(name)
-        case happened.Renamed(new=new, is_me=False):
+        case events.Renamed(new=new, is_me=False):
             return person(new)
-        case happened.MailUnreadable(sender=name):
+        case events.MailUnreadable(sender=name):
             return person(name)
-        case happened.LineUnreadable(room=where):
+        case events.LineUnreadable(room=where):
             return room(where) if where else EVERYBODY
         case _ if isinstance(event, _NOWHERE):
             return Spot.NOWHERE
         case _ if isinstance(event, _OF_A_ROOM):
             return room(event.room)
-        case _ if isinstance(event, happened.DutyEvent):
+        case _ if isinstance(event, events.DutyEvent):
             return DESK
         case _ if isinstance(event, _EVERYWHERE):
             return Spot.EVERYWHERE
@@ -87,7 +88,7 @@ def place_of(event: happened.Event) -> Place:
             return Spot.TYPED
 
 
-def kind_of(event: happened.Event) -> EntryKind:
+def kind_of(event: events.Event) -> EntryKind:
     """Return how loudly an event is shown."""
     if isinstance(event, _RULES):
         return EntryKind.RULE

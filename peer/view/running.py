@@ -28,7 +28,8 @@ class Running:
         return self._status.done()
 
     async def until_over(self, *work: Coroutine[Any, Any, None]) -> int:
-        """Run these coroutines side by side until the run is ended. Returns the exit status; raises what a task raised."""
+        """Run these coroutines side by side until the run is ended. Returns the exit status; raises
+        what a task raised."""
         tasks = [asyncio.create_task(one) for one in work]
         for task in tasks:
             task.add_done_callback(self._task_ended)

@@ -1,4 +1,5 @@
-"""The session behind the full screen: what happens goes into conversations, and what is typed is carried out.
+"""The session behind the full screen: what happens goes into conversations, and what is typed is
+carried out.
 
 It knows the SDK and no widget. `SessionView` is what it needs of the screen.
 """
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.conversations import (
     DESK,
     EVERYBODY,
@@ -99,7 +100,8 @@ class SessionView(Protocol):
         """Whether the user is typing something."""
 
     def log_changed(self, pane: Pane) -> None:
-        """Draw the log of this conversation anew, if it is open. It follows its end if that was in view."""
+        """Draw the log of this conversation anew, if it is open. It follows its end if that was in
+        view."""
 
     def log_grew_above(self, pane: Pane, rows: int) -> None:
         """The log got so many rows above those that were there."""
@@ -116,14 +118,14 @@ class SessionView(Protocol):
     def called(self, by: str, text: str) -> None:
         """Draw attention: somebody calls the user."""
 
-    def took(self, batch: Sequence[happened.Event]) -> None:
+    def took(self, batch: Sequence[events.Event]) -> None:
         """Show what happened where more than the logs show it."""
 
     def table_wanted(self) -> None:
         """Show the table of people."""
 
     @property
-    def listed(self) -> Sequence[happened.ListedVisitor]:
+    def listed(self) -> Sequence[events.ListedVisitor]:
         """Who waits at the help desk, as the screen shows it; nobody if it does not."""
 
 
@@ -148,7 +150,7 @@ class FullSession:
         signs: Signs,
         *,
         running: Running,
-        note: Callable[[Sequence[happened.Event]], None] = lambda events: None,
+        note: Callable[[Sequence[events.Event]], None] = lambda events: None,
         explain_taken: Callable[[], Iterable[str]] = tuple,
         has_started: bool = False,
     ) -> None:
@@ -161,7 +163,9 @@ class FullSession:
         """Lines to show below the screen when it is gone."""
         self._view: SessionView | None = None
         self._state: Final = SessionState(peer, self.completions, Folding())
-        self._past: Final = PastReader(peer, settle=self._settle_early, tell_unreadable=self._tell_unreadable)
+        self._past: Final = PastReader(
+            peer, settle=self._settle_early, tell_unreadable=self._tell_unreadable
+        )
         self._note = note
         self._explain_taken = explain_taken
         self._has_started = has_started
@@ -175,16 +179,18 @@ class FullSession:
         self._was_asked = False
         self._lines: asyncio.Queue[EnteredLine] = asyncio.Queue()
         self._current_line = ""
-        self._early: dict[int, happened.MessageChanged] = {}
+        self._early: dict[int, events.MessageChanged] = {}
         """Outcomes of messages that have no id here yet."""
         self._watch: asyncio.TimerHandle | None = None
         self._topic = ""
         self._desk_questions = 0
-        """How often the user has asked who waits, or for the figures of the desk, and has not read the answer."""
+        """How often the user has asked who waits, or for the figures of the desk, and has not read
+        the answer."""
         self._room_questions = 0
         """The same for the rooms that there are."""
         self._desk_lines: Final[dict[int, LogEntry]] = {}
-        """Our lines to the visitor that the registry has neither taken nor refused, by the id that events name."""
+        """Our lines to the visitor that the registry has neither taken nor refused, by the id that
+        events name."""
         self._is_looking_at_desk = False
         self._tasks: Final[set[asyncio.Task[None]]] = set()
 
@@ -227,7 +233,9 @@ class FullSession:
             case ConversationKind.EVERYBODY:
                 return words.everybody_about(peer.people())
             case ConversationKind.PERSON:
-                who = next((one for one in peer.people() if is_same_name(one.name, what.name)), None)
+                who = next(
+                    (one for one in peer.people() if is_same_name(one.name, what.name)), None
+                )
                 return words.person_about(None if what.is_claimed else who, now=time.time())
             case ConversationKind.DESK:
                 desk = peer.desk
@@ -282,7 +290,8 @@ class FullSession:
         self._fetch_missing()
 
     async def fill_gap(self, pane: Pane, gap: LogEntry, *, is_above: bool) -> None:
-        """Read lines that are left out before this entry. `is_above`: they belong above the rows in view."""
+        """Read lines that are left out before this entry. `is_above`: they belong above the rows in
+        view."""
         grown = await self._past.fill(pane, gap, is_upwards=is_above)
         if grown and is_above and self._view is not None:
             self._view.log_grew_above(pane, grown)
@@ -294,7 +303,8 @@ class FullSession:
         self._show_in(pane, [history.history_unreadable(error)], EntryKind.ALERT)
 
     async def jump(self, conversation: Conversation, id_: int) -> LogEntry | None:
-        """Open a conversation at the line with this id. Return its entry; None if there is no such line."""
+        """Open a conversation at the line with this id. Return its entry; None if there is no such
+        line."""
         pane = self.panes.pane(conversation)
         await self.load(pane)
         entry = await self._past.jump(pane, id_)
@@ -304,7 +314,8 @@ class FullSession:
         return entry
 
     def painted(self, pane: Pane, last: LogEntry | None, *, is_focused: bool) -> None:
-        """Note that the lines of a conversation were painted up to this entry; None: there was nothing to paint."""
+        """Note that the lines of a conversation were painted up to this entry; None: there was
+        nothing to paint."""
         book = pane.book
         place = -1 if last is None else book.place_of(last)
         if place is None:
@@ -312,7 +323,9 @@ class FullSession:
         is_end = place == len(book) - 1
         seen = [event for event, entry in pane.unshown if _is_up_to(book.place_of(entry), place)]
         if seen:
-            pane.unshown = [one for one in pane.unshown if not _is_up_to(book.place_of(one[1]), place)]
+            pane.unshown = [
+                one for one in pane.unshown if not _is_up_to(book.place_of(one[1]), place)
+            ]
             self.peer.events_shown(seen)
         newest = book.newest_id if is_end else book.id_at(place)
         if is_focused and (newest > pane.read or (is_end and pane.unread)):
@@ -330,7 +343,9 @@ class FullSession:
         task.add_done_callback(self._tasks.discard)
 
     async def _mark_read(self, conversation: Conversation, id_: int) -> None:
-        with contextlib.suppress(ChatAppError, sqlite3.Error):  # then it counts as unread in other faces
+        with contextlib.suppress(
+            ChatAppError, sqlite3.Error
+        ):  # then it counts as unread in other faces
             await self.peer.past.mark_read(conversation, id_)
 
     # --- what happens
@@ -354,7 +369,8 @@ class FullSession:
         self._list_changed()
 
     def _first(self) -> Pane:
-        """Return the conversation that is open at the start: the room where we are, else that of the newest line."""
+        """Return the conversation that is open at the start: the room where we are, else that of
+        the newest line."""
         current = self.peer.room
         if current is not None:
             return self.panes.pane(room(current))
@@ -370,7 +386,7 @@ class FullSession:
         """Handle what has happened and was not taken yet."""
         self._take(self.peer.take_events())
 
-    def _take(self, batch: Sequence[happened.Event]) -> None:
+    def _take(self, batch: Sequence[events.Event]) -> None:
         self._note(batch)  # before it is shown, as in `LineFace`
         lines = [line for event in batch for line in self._take_event(event)]
         self._state.take(batch, lines)
@@ -381,44 +397,46 @@ class FullSession:
         self._look_at_desk_lines()
         self._list_changed()
 
-    def _take_event(self, event: happened.Event) -> list[str]:
+    def _take_event(self, event: events.Event) -> list[str]:
         """Put an event where it belongs. Returns its lines, in the words of the line face."""
         match event:
-            case happened.DirectReceived() | happened.ChannelReceived() | happened.RoomReceived():
+            case events.DirectReceived() | events.ChannelReceived() | events.RoomReceived():
                 self._said(event)
                 return lines_of(event)
-            case happened.MailReturned(lines=several):
+            case events.MailReturned(lines=several):
                 for line in several:
                     self._said(line)
                 return lines_of(event)
-            case happened.ClientSaid():
+            case events.ClientSaid():
                 self._said_at_desk(event)
                 return lines_of(event)
-            case happened.MessageChanged():
+            case events.MessageChanged():
                 self._settled(event)
-            case happened.ConversationRead(conversation=what, id=id_):
+            case events.ConversationRead(conversation=what, id=id_):
                 if (pane := self.panes.known(what)) is not None and id_ > pane.read:
                     pane.note_read(id_)
-            case happened.Renamed(old=old, new=new, is_me=False):
+            case events.Renamed(old=old, new=new, is_me=False):
                 self.panes.rename(old, new)
-            case happened.WaitingRoom() | happened.Figures():
+            case events.WaitingRoom() | events.Figures():
                 if event.is_quiet or not self._desk_questions:
                     return []  # the desk pane or another program has asked, and shows it
                 self._desk_questions -= 1
-            case happened.RoomsKnown() | happened.RoomsUnknown():
+            case events.RoomsKnown() | events.RoomsUnknown():
                 if not self._room_questions:
                     return []  # an overlay has asked, and shows them
-                self._room_questions -= isinstance(event, happened.RoomsKnown) or self.peer.room is None
-            case happened.TopicKnown(text=text):
+                self._room_questions -= (
+                    isinstance(event, events.RoomsKnown) or self.peer.room is None
+                )
+            case events.TopicKnown(text=text):
                 self._topic = text
-            case happened.EnteredRoom(topic=topic):
+            case events.EnteredRoom(topic=topic):
                 self._topic = topic
             case _:
                 pass
         self._notice(event)
         return []
 
-    def _said(self, line: happened.Line) -> None:
+    def _said(self, line: events.Line) -> None:
         """Show a line that somebody said."""
         pane = self.panes.pane(line.conversation)
         at = line.at if line.late is None else line.late
@@ -426,7 +444,7 @@ class FullSession:
         if entry is not None:
             pane.unshown.append((line, entry))
         else:
-            is_direct = isinstance(line, happened.DirectReceived)
+            is_direct = isinstance(line, events.DirectReceived)
             entry = said_entry(
                 sender=line.sender,
                 text=line.text,
@@ -434,7 +452,7 @@ class FullSession:
                 me=self.peer.name,
                 id_=line.id,
                 calls=is_direct,
-                doubt=line.doubt if isinstance(line, happened.DirectReceived) else None,
+                doubt=line.doubt if isinstance(line, events.DirectReceived) else None,
             )
             entry.calls, calls = entry.calls and not is_direct, entry.calls
             pane.note_line(line.id, at, is_mine=False, calls=calls)
@@ -447,7 +465,7 @@ class FullSession:
             if calls:
                 self._call(entry.sender, line.text)
 
-    def _said_at_desk(self, event: happened.ClientSaid) -> None:
+    def _said_at_desk(self, event: events.ClientSaid) -> None:
         pane = self.panes.pane(DESK)
         entry = said_entry(sender=event.sender, text=event.text, at=time.time(), me=self.peer.name)
         pane.unshown.append((event, entry))
@@ -455,7 +473,7 @@ class FullSession:
         pane.book.append([entry])
         self._log_changed(pane)
 
-    def _settled(self, event: happened.MessageChanged) -> None:
+    def _settled(self, event: events.MessageChanged) -> None:
         """Show at a message of ours what became of it."""
         if not event.id:
             return  # the receipt says the same
@@ -476,18 +494,20 @@ class FullSession:
         if event is not None:
             self._change(pane, entry, event)
 
-    def _change(self, pane: Pane, entry: LogEntry, event: happened.MessageChanged) -> None:
+    def _change(self, pane: Pane, entry: LogEntry, event: events.MessageChanged) -> None:
         mark = mark_of(event.state, is_direct=bool(event.to) and not event.room)
         is_told = event.state in (MessageState.KEPT, MessageState.REFUSED, MessageState.EXPIRED)
         note = (
-            " ".join(map(words.unbracketed, lines_of(event, in_reach=self.peer.in_reach))) if is_told else ""
+            " ".join(map(words.unbracketed, lines_of(event, in_reach=self.peer.in_reach)))
+            if is_told
+            else ""
         )
         pane.book.change(entry, mark=mark, note=note)
         self._log_changed(pane)
 
     def _fetch_missing(self) -> None:
-        """Read the lines that other programs of the user have sent. Nothing is read while a line is being carried out: it
-        may be a message that is about to get its id."""
+        """Read the lines that other programs of the user have sent. Nothing is read while a line is
+        being carried out: it may be a message that is about to get its id."""
         if not self._is_saying:
             for pane in self.panes.all():
                 if pane.missing and pane.is_loaded and not pane.is_loading:
@@ -503,14 +523,14 @@ class FullSession:
         """Whether there are typed lines that are not carried out."""
         return bool(self._current_line) or not self._lines.empty()
 
-    def _notice(self, event: happened.Event) -> None:
+    def _notice(self, event: events.Event) -> None:
         """Show an event that is no message in the conversations where it belongs."""
         place = place_of(event)
         if place is Spot.NOWHERE:
             return
         lines = words.rule_lines(event) or self._state.lines(event)
         kind = kind_of(event)
-        if isinstance(event, happened.PersonCame):
+        if isinstance(event, events.PersonCame):
             lines = [words.came(event.name)] if not event.is_quiet else []
         if not lines:
             return
@@ -526,38 +546,38 @@ class FullSession:
         for line in lines:
             if isinstance(line, CallingLine):
                 self._call(line.by, line)
-        if isinstance(event, happened.KeyChanged):
+        if isinstance(event, events.KeyChanged):
             pane = panes[0]
             pane.unread, pane.calls = pane.unread + 1, True
             self._call(event.name, lines[0])
 
-    def _handle(self, event: happened.Event) -> None:
+    def _handle(self, event: events.Event) -> None:
         """Act on the events that begin or end something, as `LineFace` does."""
         match event:
-            case happened.PersonTyping():
+            case events.PersonTyping():
                 asyncio.get_running_loop().call_later(TYPING_SHOWN_FOR, self._list_changed)
-            case happened.Registered():
+            case events.Registered():
                 self._has_started = True
-            case happened.NoServerAtStart(table_time=None):
+            case events.NoServerAtStart(table_time=None):
                 self.end(FAILED, [*lines_of(event), offer_at_end(self.peer.server)])
-            case happened.LeaveUnanswered() | happened.ProgramEnded():
+            case events.LeaveUnanswered() | events.ProgramEnded():
                 self.end(FAILED, lines_of(event))
-            case happened.NoServerAtStart():
+            case events.NoServerAtStart():
                 self._has_started = True
-            case happened.NameUnavailable() | happened.AdmissionRefused() | happened.RegistryKeyChanged():
+            case events.NameUnavailable() | events.AdmissionRefused() | events.RegistryKeyChanged():
                 if not self._has_started:
-                    taken = isinstance(event, happened.NameUnavailable)
+                    taken = isinstance(event, events.NameUnavailable)
                     self.end(FAILED, [*lines_of(event), *(self._explain_taken() if taken else ())])
-            case happened.EnteredRoom(room=entered):
+            case events.EnteredRoom(room=entered):
                 if not self._has_chosen or self._open.conversation.kind is ConversationKind.ROOM:
                     self._show_pane(self.panes.pane(room(entered)))
-            case happened.DutyChanged(is_on=True) | happened.ClientCame():
+            case events.DutyChanged(is_on=True) | events.ClientCame():
                 desk = self.panes.pane(DESK)
                 if self._view is None or not self._view.is_typed_in or desk is self._open:
                     self._show_pane(desk)
                 else:  # what is being typed is for the conversation that is open
                     desk.unread, desk.calls = desk.unread + 1, True
-            case happened.HeldBack(line=number) | happened.CommandFailed(line=number):
+            case events.HeldBack(line=number) | events.CommandFailed(line=number):
                 self._settle_desk_line(number, MessageState.REFUSED)
             case _:
                 pass
@@ -574,9 +594,13 @@ class FullSession:
 
     # --- what is shown in a log
 
-    def _show_in(self, pane: Pane, lines: Iterable[str], kind: EntryKind = EntryKind.NOTICE) -> None:
+    def _show_in(
+        self, pane: Pane, lines: Iterable[str], kind: EntryKind = EntryKind.NOTICE
+    ) -> None:
         now = time.time()
-        entries = [LogEntry(kind=kind, at=now, text=sanitize(words.unbracketed(line))) for line in lines]
+        entries = [
+            LogEntry(kind=kind, at=now, text=sanitize(words.unbracketed(line))) for line in lines
+        ]
         pane.book.append(entries)
         self._log_changed(pane)
 
@@ -588,7 +612,7 @@ class FullSession:
         """Show the answer to a line where it was typed."""
         self._show_in(self._typed_in, lines)
 
-    def _tell(self, event: happened.Event) -> None:
+    def _tell(self, event: events.Event) -> None:
         """Show the answer to a command that needs nobody else."""
         self._answer(self._state.lines(event))
 
@@ -604,19 +628,26 @@ class FullSession:
 
     def typing(self, draft: str) -> None:
         """Tell the recipient of what is being typed that it is."""
-        intent = self._meaning(draft, self._open) if draft.strip() and self._dialogue is None else None
+        intent = (
+            self._meaning(draft, self._open) if draft.strip() and self._dialogue is None else None
+        )
         if isinstance(intent, SendDirect):
             self.peer.typing(intent.to)
 
     def enter(self, text: str, pane: Pane | None = None) -> None:
-        """Take a line that was typed in this conversation, or in the open one. A message stands in the log at once."""
+        """Take a line that was typed in this conversation, or in the open one. A message stands in
+        the log at once."""
         pane = pane or self._open
         typed = TypedLine(text, asyncio.get_running_loop().time())
         entry = None
         pane.book.mark_unread(None)
         if self._dialogue is None and len(text) <= LINE_MAX and self._is_talk(text, pane):
             entry = said_entry(
-                sender=self.peer.name, text=_talk_of(text), at=time.time(), me=self.peer.name, is_mine=True
+                sender=self.peer.name,
+                text=_talk_of(text),
+                at=time.time(),
+                me=self.peer.name,
+                is_mine=True,
             )
             pane.book.append([entry])
             pane.talked_at = entry.at
@@ -624,7 +655,8 @@ class FullSession:
         self._lines.put_nowait(EnteredLine(pane, typed, entry))
 
     def press(self, command: str) -> None:
-        """Carry out the command for which a key stands. It is no answer to a question: the question is given up."""
+        """Carry out the command for which a key stands. It is no answer to a question: the question
+        is given up."""
         typed = TypedLine(command, asyncio.get_running_loop().time())
         self._lines.put_nowait(EnteredLine(self._open, typed, is_key=True))
 
@@ -658,13 +690,17 @@ class FullSession:
             left.append(self._lines.get_nowait().line)
         context = Context(me=self.peer.name)
         asked = [
-            line for line in left if not isinstance(parser.parse(line, context), Empty | GoOffline | Quit)
+            line
+            for line in left
+            if not isinstance(parser.parse(line, context), Empty | GoOffline | Quit)
         ]
         return not_sent_lines(asked)
 
     def _is_talk(self, text: str, pane: Pane) -> bool:
         """Whether a line is said in a conversation; everything else is a command or nothing."""
-        return isinstance(self._meaning(text, pane), SendDirect | SendAll | SayInRoom) and not _is_sign(text)
+        return isinstance(
+            self._meaning(text, pane), SendDirect | SendAll | SayInRoom
+        ) and not _is_sign(text)
 
     def _parse(self, line: TypedLine, pane: Pane) -> Intent | Mistake:
         self._was_asked = self._dialogue is not None
@@ -678,7 +714,8 @@ class FullSession:
         return self._meaning(line, pane)
 
     def _meaning(self, line: str, pane: Pane) -> Intent | Mistake:
-        """Return what a line means that is typed in this conversation: a command begins with a sign; all else is said."""
+        """Return what a line means that is typed in this conversation: a command begins with a
+        sign; all else is said."""
         peer, whole = self.peer, parser.whole(line)
         context = Context(
             me=peer.name,
@@ -696,7 +733,11 @@ class FullSession:
             case ConversationKind.EVERYBODY:
                 return SendAll(text)
             case ConversationKind.ROOM:
-                return SayInRoom(text) if self.is_in(what) else Mistake(words.not_there_line(what.name))
+                return (
+                    SayInRoom(text)
+                    if self.is_in(what)
+                    else Mistake(words.not_there_line(what.name))
+                )
             case ConversationKind.DESK:
                 return SayToClient(text)
             case ConversationKind.PERSON if what.is_claimed:
@@ -759,16 +800,16 @@ class FullSession:
                 await self._actions.do(intent, entered_at=line.at)
 
     def _named(self, intent: DropVisitor | MoveVisitor) -> DropVisitor | MoveVisitor:
-        """Name the visitor who has the number on the screen. Without a list there, the core knows the one that was shown
-        last."""
+        """Name the visitor who has the number on the screen. Without a list there, the core knows
+        the one that was shown last."""
         listed = () if self._view is None else self._view.listed
         if 1 <= intent.position <= len(listed):
             return replace(intent, visit=listed[intent.position - 1].visit)
         return intent
 
     def refresh_desk(self, *, with_figures: bool) -> None:
-        """Ask who waits at the help desk, and with the figures of the day, for this screen alone; the answers are told by
-        events. Nothing is asked while the registry is away."""
+        """Ask who waits at the help desk, and with the figures of the day, for this screen alone;
+        the answers are told by events. Nothing is asked while the registry is away."""
         peer = self.peer
         if peer.is_offline or peer.is_server_away or not peer.desk.is_operator:
             return
@@ -795,7 +836,11 @@ class FullSession:
             self._answer([nobody_and_no_room(to)])
 
     async def _send(
-        self, intent: SendDirect | SendAll | SayInRoom, line: TypedLine, pane: Pane, entry: LogEntry | None
+        self,
+        intent: SendDirect | SendAll | SayInRoom,
+        line: TypedLine,
+        pane: Pane,
+        entry: LogEntry | None,
     ) -> None:
         """Send a message, which stands in the log of its conversation with a mark."""
         if entry is not None and isinstance(intent, SayInRoom) and self._doubts(intent, line):
@@ -833,7 +878,11 @@ class FullSession:
             case SendAll():
                 return EVERYBODY
             case SayInRoom():
-                return room(self.peer.room) if self.peer.room is not None else self._typed_in.conversation
+                return (
+                    room(self.peer.room)
+                    if self.peer.room is not None
+                    else self._typed_in.conversation
+                )
 
     def _doubts(self, intent: SayInRoom, line: str) -> bool:
         """Whether to ask first, as the line would be a command outside of the room."""
@@ -859,7 +908,8 @@ class FullSession:
         self._say_to_client(text, line)
 
     def _say_to_client(self, text: str, line: TypedLine) -> None:
-        """Say a line to the visitor. It stands in the log of the help desk, and gets its mark when the registry answers."""
+        """Say a line to the visitor. It stands in the log of the help desk, and gets its mark when
+        the registry answers."""
         entry = None
         if self.peer.desk.client is not None:
             me = self.peer.name
@@ -881,8 +931,8 @@ class FullSession:
             self._begin(self._await_desk_lines())
 
     async def _await_desk_lines(self) -> None:
-        """Mark our lines to the visitor as taken once the registry has answered. Without a link nothing is known of them:
-        then the next event that comes looks again."""
+        """Mark our lines to the visitor as taken once the registry has answered. Without a link
+        nothing is known of them: then the next event that comes looks again."""
         try:
             with contextlib.suppress(ChatAppError):  # the program that runs the peer has ended
                 while self._desk_lines and self.peer.state is PeerState.ONLINE:
@@ -930,5 +980,5 @@ def _is_up_to(place: int | None, last: int) -> bool:
     return place is not None and place <= last
 
 
-def _refusal(receipt: Receipt) -> happened.MessageChanged:
-    return happened.MessageChanged(to=receipt.to, id=0, state=receipt.state, reason=receipt.reason)
+def _refusal(receipt: Receipt) -> events.MessageChanged:
+    return events.MessageChanged(to=receipt.to, id=0, state=receipt.state, reason=receipt.reason)

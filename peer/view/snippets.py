@@ -1,7 +1,8 @@
-"""Snippets of found messages: the part around the first word that was looked for, and where such words are in it.
+"""Snippets of found messages: the part around the first word that was looked for, and where such
+words are in it.
 
-The words are compared as the history's search does: case and diacritics do not matter, and the last word may be the
-beginning of one.
+The words are compared as the history's search does: case and diacritics do not matter, and the last
+word may be the beginning of one.
 """
 
 import functools
@@ -30,8 +31,8 @@ class Snippet(NamedTuple):
 
 
 def snippet(text: str, wanted: re.Pattern[str] | None, *, cut: str) -> Snippet:
-    """Return the part of a message around the first match. `wanted`: from `pattern_of`. `cut`: stands where something is
-    left out."""
+    """Return the part of a message around the first match. `wanted`: from `pattern_of`. `cut`:
+    stands where something is left out."""
     safe = sanitize(text)
     found = [] if wanted is None else [match.span() for match in wanted.finditer(_folded(safe))]
     start = _start(safe, found[0][0]) if found else 0
@@ -43,15 +44,19 @@ def snippet(text: str, wanted: re.Pattern[str] | None, *, cut: str) -> Snippet:
 
 
 def pattern_of(typed: str) -> re.Pattern[str] | None:
-    """Return what finds the words that a person typed in a folded text; None if there is no word."""
+    """Return what finds the words that a person typed in a folded text; None if there is no
+    word."""
     runs = re.findall(f"{_LETTER}+", _folded(sanitize(typed)).replace(_MARK, ""))[: 2 * WORDS_MAX]
     if not runs:
         return None
-    return re.compile("|".join(_one(run, is_last=place == len(runs)) for place, run in enumerate(runs, 1)))
+    return re.compile(
+        "|".join(_one(run, is_last=place == len(runs)) for place, run in enumerate(runs, 1))
+    )
 
 
 def _one(run: str, *, is_last: bool) -> str:
-    """Return the pattern of one word. In a script without blanks, any part of a sentence is a word."""
+    """Return the pattern of one word. In a script without blanks, any part of a sentence is a
+    word."""
     letters = "".join(f"{re.escape(letter)}{_MARK}*" for letter in run)
     if spread(run) != run:
         return letters

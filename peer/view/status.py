@@ -1,10 +1,11 @@
-"""The state that a user sees all the time: their name, their room, how many people are online, what is under way."""
+"""The state that a user sees all the time: their name, their room, how many people are online, what
+is under way."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.commands.completion import CompletionIndex
@@ -17,18 +18,23 @@ from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.names import PeerName, is_same_name, peer_name
 
 TYPING_SHOWN_FOR: Final = 6.0
-"""Seconds for which a person counts as typing after having said so: two of the spans in which it is said again."""
+"""Seconds for which a person counts as typing after having said so: two of the spans in which it is
+said again."""
 
 if TYPE_CHECKING:
     from chatapp.peer.sdk.anypeer import AnyPeer
 
 
 class SessionState:
-    """The state that a user sees all the time, besides the lines: their name, their room, how many people are online."""
+    """The state that a user sees all the time, besides the lines: their name, their room, how many
+    people are online."""
 
-    def __init__(self, peer: "AnyPeer", completions: CompletionIndex | None, folding: Folding | None) -> None:
-        """`completions`: where to note names for a terminal that offers them; without one, people need not be counted.
-        `folding`: what leaves out lines that a person at a screen need not read; None to show them all."""
+    def __init__(
+        self, peer: "AnyPeer", completions: CompletionIndex | None, folding: Folding | None
+    ) -> None:
+        """`completions`: where to note names for a terminal that offers them; without one, people
+        need not be counted. `folding`: what leaves out lines that a person at a screen need not
+        read; None to show them all."""
         self._peer = peer
         self._completions = completions
         self._folding = folding
@@ -39,11 +45,13 @@ class SessionState:
         self._online = 0
         self._unread = 0
         self._seen: dict[Conversation, int] = {}
-        """The newest line of others that was shown of each conversation, since the user last typed."""
+        """The newest line of others that was shown of each conversation, since the user last
+        typed."""
         self._typing: dict[str, float] = {}
         """Until when each person counts as typing to the user, by the loop's clock."""
         self._last_room_notice: list[str] = []
-        """The lines that last said how our room lines travel without the registry; shown again only when they change."""
+        """The lines that last said how our room lines travel without the registry; shown again only
+        when they change."""
 
     def view(self) -> View:
         """Return the present state."""
@@ -69,38 +77,40 @@ class SessionState:
         )
 
     def mark_read(self) -> dict[Conversation, int]:
-        """Count unread lines from zero again: the user has typed, and so has seen them. Return, once, up to which line each
-        conversation is read now."""
+        """Count unread lines from zero again: the user has typed, and so has seen them. Return,
+        once, up to which line each conversation is read now."""
         self._unread = 0
         read, self._seen = self._seen, {}
         return read
 
-    def lines(self, event: happened.Event) -> list[str]:
+    def lines(self, event: events.Event) -> list[str]:
         """Return the lines to show for an event; none that would only repeat the last notice."""
         lines = lines_of(event, in_reach=self._peer.in_reach)
         match event:
-            case happened.MessageChanged(state=MessageState.KEPT) if event.room:
+            case events.MessageChanged(state=MessageState.KEPT) if event.room:
                 before, self._last_room_notice = self._last_room_notice, lines
                 return lines if lines != before else []
-            case happened.Renamed(old=old, new=new) if self.query is not None and is_same_name(
+            case events.Renamed(old=old, new=new) if self.query is not None and is_same_name(
                 old, self.query
             ):
                 self.query = peer_name(new)
-            case happened.VisitorsWaiting() if self._folding is None:
+            case events.VisitorsWaiting() if self._folding is None:
                 return []  # a pipe shows nobody who waits until asked
-            case happened.EnteredRoom() | happened.ServerLost() | happened.ServerBack():
+            case events.EnteredRoom() | events.ServerLost() | events.ServerBack():
                 self._last_room_notice = []
-            case happened.MessageChanged(state=MessageState.SAVED) if event.room:
+            case events.MessageChanged(state=MessageState.SAVED) if event.room:
                 self._last_room_notice = []
             case _:
                 pass
         return lines
 
-    def batch_lines(self, batch: Sequence[happened.Event]) -> list[str]:
+    def batch_lines(self, batch: Sequence[events.Event]) -> list[str]:
         """Return the lines to show for several events."""
         if self._folding is None:
             return [line for event in batch for line in self.lines(event)]
-        return self._folding.lines(batch, lambda event: self.under_way.lines(event, self.lines(event)))
+        return self._folding.lines(
+            batch, lambda event: self.under_way.lines(event, self.lines(event))
+        )
 
     def talked_with(self, people: Iterable[str]) -> None:
         """Note whom the user talked with before this start."""
@@ -116,19 +126,19 @@ class SessionState:
             is_same_name(one, room) for one in self._completions.rooms()
         )
 
-    def _note_seen(self, event: happened.Event) -> None:
-        for one in event.lines if isinstance(event, happened.MailReturned) else (event,):
-            if isinstance(one, happened.Said):
+    def _note_seen(self, event: events.Event) -> None:
+        for one in event.lines if isinstance(event, events.MailReturned) else (event,):
+            if isinstance(one, events.Said):
                 self._seen[one.conversation] = max(one.id, self._seen.get(one.conversation, 0))
 
-    def take(self, batch: Sequence[happened.Event], lines: Sequence[str]) -> None:
-        """Count what a batch of events and its lines change: who is typing, unread lines, people online, names for
-        completion."""
+    def take(self, batch: Sequence[events.Event], lines: Sequence[str]) -> None:
+        """Count what a batch of events and its lines change: who is typing, unread lines, people
+        online, names for completion."""
         for event in batch:
             self._note_seen(event)
-            if isinstance(event, happened.PersonTyping):
+            if isinstance(event, events.PersonTyping):
                 self._typing[event.name] = asyncio.get_running_loop().time() + TYPING_SHOWN_FOR
-            elif isinstance(event, happened.DirectReceived):
+            elif isinstance(event, events.DirectReceived):
                 self._typing.pop(event.sender, None)
         if self._completions is None:
             return
@@ -139,27 +149,28 @@ class SessionState:
                 self._completions.add_recent(line.sender)
         for event in batch:
             match event:
-                case happened.Unacknowledged(to=to):
+                case events.Unacknowledged(to=to):
                     self._completions.add_recent(to)
-                case happened.MessageChanged(
+                case events.MessageChanged(
                     to=to, room="", state=MessageState.DELIVERED | MessageState.KEPT
                 ) if to:
                     self._completions.add_recent(to)
-                case happened.AnswersKnown(answers=answers):
+                case events.AnswersKnown(answers=answers):
                     self._completions.set_answers(answers)
-                case happened.EnteredRoom(room=room):
+                case events.EnteredRoom(room=room):
                     self._completions.add_room(room)
-                case happened.RoomsKnown(rooms=rooms):
+                case events.RoomsKnown(rooms=rooms):
                     for one in rooms:
                         self._completions.add_room(one.name)
                 case _:
                     pass
-        counts = happened.TableChanged | happened.Registered | happened.Renamed
+        counts = events.TableChanged | events.Registered | events.Renamed
         if any(isinstance(event, counts) for event in batch):
             self.count_people()
 
     def count_people(self) -> None:
-        """Count the people online, and note their names for completion, if somebody wants to know."""
+        """Count the people online, and note their names for completion, if somebody wants to
+        know."""
         if self._completions is not None:
             people = self._peer.people()
             self._completions.set_people(one.name for one in people)

@@ -1,13 +1,14 @@
-"""Our messages on a screen: a mark beside each line once it is settled, and lines that name the message they are about.
+"""Our messages on a screen: a mark beside each line once it is settled, and lines that name the
+message they are about.
 
-A message that is under way stands above the prompt. Its first outcome moves it up, with the mark. A later outcome, of a
-message that was kept or saved, is a line that quotes it.
+A message that is under way stands above the prompt. Its first outcome moves it up, with the mark. A
+later outcome, of a message that was kept or saved, is a line that quotes it.
 """
 
 from collections import deque
 from typing import Final
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.words.formatting import Mark, SettledLine, TypedLine
 from chatapp.wire.text import sanitize
@@ -48,17 +49,17 @@ class UnderWay:
         self._refused.clear()
         return [SettledLine(typed) for typed in left]
 
-    def lines(self, event: happened.Event, lines: list[str]) -> list[str]:
+    def lines(self, event: events.Event, lines: list[str]) -> list[str]:
         """Return what a screen shows for an event. `lines`: what a pipe shows."""
         match event:
-            case happened.MessageChanged():
+            case events.MessageChanged():
                 return self._changed(event, lines)
-            case happened.Unacknowledged(id=message) if message in self._typed:
+            case events.Unacknowledged(id=message) if message in self._typed:
                 return []  # the status line tells the tries, and a mark what becomes of it
             case _:
                 return lines
 
-    def _changed(self, event: happened.MessageChanged, lines: list[str]) -> list[str]:
+    def _changed(self, event: events.MessageChanged, lines: list[str]) -> list[str]:
         mark = mark_of(event.state, is_direct=_is_direct(event))
         typed = self._typed.pop(event.id, None)
         if not event.id and self._refused:
@@ -66,18 +67,23 @@ class UnderWay:
         is_one_of_several = len(self._texts) > 1
         text = self._texts.get(event.id)
         if not (
-            event.state is MessageState.KEPT or (event.state is MessageState.SAVED and _is_direct(event))
+            event.state is MessageState.KEPT
+            or (event.state is MessageState.SAVED and _is_direct(event))
         ):
             self._texts.pop(event.id, None)
         if typed is None:
             return [_naming(line, text) for line in lines] if text is not None else lines
         if mark is Mark.RECEIVED:
             return [SettledLine(typed, mark)]
-        named = [_naming(line, text) for line in lines] if is_one_of_several and text is not None else lines
+        named = (
+            [_naming(line, text) for line in lines]
+            if is_one_of_several and text is not None
+            else lines
+        )
         return [SettledLine(typed, mark), *named]
 
 
-def _is_direct(event: happened.MessageChanged) -> bool:
+def _is_direct(event: events.MessageChanged) -> bool:
     return bool(event.to) and not event.room
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 
 LINES_MAX: Final = 1_000
 """Lines that a page shows; the registry keeps no more of a visit."""
@@ -21,7 +21,8 @@ class WebStage(enum.Enum):
     """Which page is shown."""
 
     ARRIVING = "arriving"
-    """It is not known yet where the visitor is: the form or the ticket is on its way to the registry."""
+    """It is not known yet where the visitor is: the form or the ticket is on its way to the
+    registry."""
     WAITING = "waiting"
     TALKING = "talking"
     OVER = "over"
@@ -65,7 +66,7 @@ class ShownLine(msgspec.Struct, kw_only=True):
 class Note(msgspec.Struct, frozen=True, kw_only=True):
     """Something to tell the visitor: an event that concerns this moment."""
 
-    event: happened.VisitEvent
+    event: visit_events.VisitEvent
     at: float
 
 
@@ -82,7 +83,7 @@ class VisitView:
         """The place in the line, from 1; 0 while it is not known."""
         self.operators = 0
         """How many operators are on duty, as far as known."""
-        self.estimate: happened.Estimate | None = None
+        self.estimate: visit_events.Estimate | None = None
         self.estimate_known = False
         """Whether the registry has answered at this position."""
         self.is_paused = False
@@ -100,7 +101,7 @@ class VisitView:
         self.notes: deque[Note] = deque(maxlen=NOTES_MAX)
         self.is_closed = False
         """Whether the queue takes no newcomers any more, while we wait."""
-        self.end: happened.VisitEvent | None = None
+        self.end: visit_events.VisitEvent | None = None
         """Why the visit is over."""
         self.may_rate = False
         self.rating = 0
@@ -134,79 +135,79 @@ class VisitView:
 
     # --- what happens
 
-    def handle(self, event: happened.VisitEvent, *, at: float) -> None:
+    def handle(self, event: visit_events.VisitEvent, *, at: float) -> None:
         """Take an event in. `at`: Unix time."""
         match event:
-            case happened.PositionKnown(position=position, operators=operators):
+            case visit_events.PositionKnown(position=position, operators=operators):
                 self._enter(WebStage.WAITING)
                 if position != self.position:
                     self.estimate, self.estimate_known = None, False
                 self.position, self.operators = position, operators
-            case happened.PositionAnswered(position=position, estimate=estimate):
+            case visit_events.PositionAnswered(position=position, estimate=estimate):
                 self._enter(WebStage.WAITING)
                 self.position, self.estimate, self.estimate_known = position, estimate, True
-            case happened.SentBack(why=why):
+            case visit_events.SentBack(why=why):
                 self._enter(WebStage.WAITING)
-                self.is_paused = self.is_paused or why is happened.SentBackReason.ON_HOLD
+                self.is_paused = self.is_paused or why is visit_events.SentBackReason.ON_HOLD
                 self._note(event, at)
-            case happened.PauseChanged(is_paused=is_paused):
+            case visit_events.PauseChanged(is_paused=is_paused):
                 self.is_paused = is_paused
-            case happened.Served(operator=operator):
+            case visit_events.Served(operator=operator):
                 self.operator = operator
                 self._begin_talk()
-            case happened.ServedAnswered():
+            case visit_events.ServedAnswered():
                 self._begin_talk()
-            case happened.LineReceived(operator=operator, text=text, at=said_at):
+            case visit_events.LineReceived(operator=operator, text=text, at=said_at):
                 self.operator = operator
                 self._add(who=operator, text=text, at=said_at)
-            case happened.EarlierLine(operator=operator, text=text, at=said_at):
+            case visit_events.EarlierLine(operator=operator, text=text, at=said_at):
                 self.operator = operator or self.operator
                 mark = None if operator else Mark.SAVED
                 self._add(who=operator, text=text, at=said_at, mark=mark)
-            case happened.LineSettled(line=line, is_saved=is_saved):
+            case visit_events.LineSettled(line=line, is_saved=is_saved):
                 self._settle(line, is_saved=is_saved)
-            case happened.DeskClosed(is_waiting=True):
+            case visit_events.DeskClosed(is_waiting=True):
                 self.is_closed = True
                 self._note(event, at)
-            case happened.Rated(is_kept=is_kept):
+            case visit_events.Rated(is_kept=is_kept):
                 self.is_rating_kept = is_kept
             case _:
                 self._handle_rest(event, at)
         self._change()
 
-    def _handle_rest(self, event: happened.VisitEvent, at: float) -> None:
+    def _handle_rest(self, event: visit_events.VisitEvent, at: float) -> None:
         match event:
-            case happened.VisitorServerLost(keep_place=keep_place):
+            case visit_events.VisitorServerLost(keep_place=keep_place):
                 self.is_away, self.keep_place = True, keep_place
-            case happened.NoServer() | happened.RegistryKeyChanged():
+            case visit_events.NoServer() | visit_events.RegistryKeyChanged():
                 self.is_away = True
-            case happened.ServerBack() | happened.FormWanted() | happened.Resumed():
+            case visit_events.ServerBack() | visit_events.FormWanted() | visit_events.Resumed():
                 self.is_away = False
-            case happened.VisitEnded(may_rate=may_rate):
+            case visit_events.VisitEnded(may_rate=may_rate):
                 self.may_rate = may_rate
                 self._end(event)
             case (
-                happened.VisitRefused()
-                | happened.VisitorNotAdmitted()
-                | happened.QueueUnknown()
-                | happened.DeskClosed()
-                | happened.EndedUnseen()
-                | happened.FolderFull()
+                visit_events.VisitRefused()
+                | visit_events.VisitorNotAdmitted()
+                | visit_events.QueueUnknown()
+                | visit_events.DeskClosed()
+                | visit_events.EndedUnseen()
+                | visit_events.FolderFull()
             ):
                 self._end(event)
-            case happened.PositionGone(is_joining=False):
+            case visit_events.PositionGone(is_joining=False):
                 self._end(event)
             case (
-                happened.Announced()
-                | happened.ServerAnnounced()
-                | happened.ServerStopPlanned()
-                | happened.ServerStopCancelled()
-                | happened.ServerStopping()
-                | happened.VisitorLineRefused()
-                | happened.NotYourTurn()
-                | happened.DescriptionRefused()
-                | happened.PositionGone()
-                | happened.TicketNotStored()
+                visit_events.Announced()
+                | visit_events.ServerAnnounced()
+                | visit_events.ServerStopPlanned()
+                | visit_events.ServerStopCancelled()
+                | visit_events.ServerStopping()
+                | visit_events.VisitorLineRefused()
+                | visit_events.NotYourTurn()
+                | visit_events.DescriptionRefused()
+                | visit_events.PositionGone()
+                | visit_events.TicketNotStored()
             ):
                 self._note(event, at)
             case _:
@@ -219,7 +220,7 @@ class VisitView:
         self.was_served = True
         self.notes.clear()
 
-    def _end(self, event: happened.VisitEvent) -> None:
+    def _end(self, event: visit_events.VisitEvent) -> None:
         if self.stage is not WebStage.OVER:
             self.end = event
             self._enter(WebStage.OVER)
@@ -231,9 +232,12 @@ class VisitView:
             self.unsent -= shown.size
 
     def _add(self, *, who: str, text: str, at: float, mark: Mark | None = None) -> list[ShownLine]:
-        """Show a text, as several lines if it is long. The oldest lines go when there are too many."""
+        """Show a text, as several lines if it is long. The oldest lines go when there are too
+        many."""
         added = [
-            ShownLine(id=self._next_id(), who=who, text=part, at=at, mark=mark, changed=self.version + 1)
+            ShownLine(
+                id=self._next_id(), who=who, text=part, at=at, mark=mark, changed=self.version + 1
+            )
             for part in _parts(text)
         ]
         self.lines.extend(added)
@@ -247,7 +251,7 @@ class VisitView:
         self._count += 1
         return f"{_LINE}{self._count}"
 
-    def _note(self, event: happened.VisitEvent, at: float) -> None:
+    def _note(self, event: visit_events.VisitEvent, at: float) -> None:
         if not self.notes or self.notes[-1].event != event:
             self.notes.append(Note(event=event, at=at))
 
@@ -266,7 +270,8 @@ def _parts(text: str) -> list[str]:
 
 
 TEXT_PER_SESSION: Final = 1024 * 1024
-"""Bytes of lines that are kept to be shown of one visit; the oldest go first. The registry keeps a quarter of it."""
+"""Bytes of lines that are kept to be shown of one visit; the oldest go first. The registry keeps a
+quarter of it."""
 
 
 LINE_COST: Final = 512
@@ -274,5 +279,5 @@ LINE_COST: Final = 512
 
 
 PART_MAX: Final = 16 * 1024
-"""Characters of a text that are shown as one line; a longer text is shown as several. Escaped, each has at most ten bytes,
-so every line fits in a page."""
+"""Characters of a text that are shown as one line; a longer text is shown as several. Escaped, each
+has at most ten bytes, so every line fits in a page."""

@@ -38,9 +38,7 @@ def saying_question(room: str, command: str) -> str:
 
 def release_question(me: str) -> str:
     """Ask before the user's name is given up."""
-    return (
-        f"Give up the name {name(me)}? Anybody may take it then, and your mail at the server is deleted. y/N "
-    )
+    return f"Give up the name {name(me)}? Anybody may take it then, and your mail at the server is deleted. y/N "
 
 
 def name_kept(me: str) -> str:
@@ -49,7 +47,8 @@ def name_kept(me: str) -> str:
 
 
 def query_line(to: str | None, *, room: str | None) -> str:
-    """Say where a line without a command goes from now on. `room`: the one that the user is in; it comes first."""
+    """Say where a line without a command goes from now on. `room`: the one that the user is in; it
+    comes first."""
     if room is not None:
         other_way = "" if to is None else f" Use /dm {name(to)}, or leave first."
         return f"[You are in {name(room)}: what you type goes there.{other_way}]"
@@ -114,11 +113,17 @@ _NOT_SENT_SHOWN: Final = 20
 
 
 def not_sent_lines(typed: Sequence[str]) -> list[str]:
-    """Return the lines that quote what was typed and not carried out before the program ended; of many, the first ones
-    and a count."""
-    shown = [f"[Not sent: {sanitize(line.strip(), QUOTED_MAX)}]" for line in typed[:_NOT_SENT_SHOWN]]
+    """Return the lines that quote what was typed and not carried out before the program ended; of
+    many, the first ones and a count."""
+    shown = [
+        f"[Not sent: {sanitize(line.strip(), QUOTED_MAX)}]" for line in typed[:_NOT_SENT_SHOWN]
+    ]
     more = len(typed) - len(shown)
-    return [*shown, f"[Not sent either: {counted(more, 'more line', 'more lines')}]"] if more else shown
+    return (
+        [*shown, f"[Not sent either: {counted(more, 'more line', 'more lines')}]"]
+        if more
+        else shown
+    )
 
 
 def name_taken(taken: str) -> str:
@@ -143,7 +148,8 @@ def runs_already_line(who: str, process: int, port: int) -> str:
 
 
 def runs_elsewhere_line(who: str, server: Address, process: int, port: int) -> str:
-    """Say that a program runs under a name, at another server or with another key of it than the user asked for."""
+    """Say that a program runs under a name, at another server or with another key of it than the
+    user asked for."""
     at = f"{sanitize(server.host)} {server.port}"
     which = f"{name(who)} is already running ({_which(process, port)})"
     return f"[{which} at the server {at}: end it first, or start without a server.]"

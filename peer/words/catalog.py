@@ -1,4 +1,5 @@
-"""The catalogues of what a visitor reads: one file of texts for each language, in a folder for each face."""
+"""The catalogues of what a visitor reads: one file of texts for each language, in a folder for each
+face."""
 
 import string
 import tomllib
@@ -23,7 +24,8 @@ class Catalog:
         self._english = english
 
     def text(self, key: str, /, **values: object) -> str:
-        """Return a text with these values in the places of their names. Raises KeyError for a key that does not exist."""
+        """Return a text with these values in the places of their names. Raises KeyError for a key
+        that does not exist."""
         return self._texts[key].format(**values)
 
     def translations(self, section: str) -> dict[str, str]:
@@ -34,18 +36,22 @@ class Catalog:
 
 @cache
 def catalog_of(language: str, folder: Path = _FOLDER) -> Catalog:
-    """Return the catalogue of a language. `folder`: that of another face than the terminal. Raises KeyError for a language
-    that does not exist."""
+    """Return the catalogue of a language. `folder`: that of another face than the terminal. Raises
+    KeyError for a language that does not exist."""
     if language not in LANGUAGES:
         raise KeyError(language)
     english = texts_in(ENGLISH, folder)
-    return Catalog(language, english if language == ENGLISH else texts_in(language, folder), english)
+    return Catalog(
+        language, english if language == ENGLISH else texts_in(language, folder), english
+    )
 
 
 def texts_in(language: str, folder: Path = _FOLDER) -> dict[str, str]:
     """Return the texts in the file of a language, by `section.key`."""
     tables = tomllib.loads((folder / f"{language}.toml").read_text("utf-8"))
-    return {f"{section}.{key}": text for section, texts in tables.items() for key, text in texts.items()}
+    return {
+        f"{section}.{key}": text for section, texts in tables.items() for key, text in texts.items()
+    }
 
 
 def places_in(text: str) -> set[str]:
@@ -54,7 +60,10 @@ def places_in(text: str) -> set[str]:
 
 
 def language_of(environment: Mapping[str, str]) -> str:
-    """Return the language that the environment asks for (LC_ALL, LC_MESSAGES, LANG), English if there are no texts in it."""
-    named = next((environment[one] for one in ("LC_ALL", "LC_MESSAGES", "LANG") if environment.get(one)), "")
+    """Return the language that the environment asks for (LC_ALL, LC_MESSAGES, LANG), English if
+    there are no texts in it."""
+    named = next(
+        (environment[one] for one in ("LC_ALL", "LC_MESSAGES", "LANG") if environment.get(one)), ""
+    )
     language = named.partition(".")[0].partition("_")[0].lower()
     return language if language in LANGUAGES else ENGLISH

@@ -94,7 +94,11 @@ def duty_lines(event: DutyEvent) -> list[str]:
         case AnswersKnown():
             return []  # `.a` lists them
         case VisitorsWaiting(queue=queue, is_first=is_first):
-            return [CallingLine(f"[Someone is waiting ({name(queue)}).]", by=name(queue))] if is_first else []
+            return (
+                [CallingLine(f"[Someone is waiting ({name(queue)}).]", by=name(queue))]
+                if is_first
+                else []
+            )
         case ClientCame():
             return _form(event)
         case ClientMoved(name=who, move=move):
@@ -111,7 +115,9 @@ def duty_lines(event: DutyEvent) -> list[str]:
             ask = ".next again ends the session, .hold keeps the place at the head of the line"
             return [f"[{name(who)} has said nothing yet: {ask}.]"]
         case NumberMoved(position=position, was=was, is_now=is_now):
-            changed = f"Number {position} was {name(was)} when you looked, and is {name(is_now)} now"
+            changed = (
+                f"Number {position} was {name(was)} when you looked, and is {name(is_now)} now"
+            )
             return [f"[{changed}: type .room first.]"]
         case WaitingRoom(is_quiet=True) | Figures(is_quiet=True) | PastSessions(is_quiet=True):
             return []  # the program that has asked shows it
@@ -159,7 +165,9 @@ def _held_back(held: HeldBack) -> str:
         return NO_CLIENT
     match held.what:
         case HeldInput.LINE:
-            what = f"this was not said to {client}" if client and held.former else "this was not said"
+            what = (
+                f"this was not said to {client}" if client and held.former else "this was not said"
+            )
         case HeldInput.NOTE:
             what = f"this was not noted about {client}" if client else "this was not noted"
         case HeldInput.HAND_OVER:
@@ -172,7 +180,13 @@ def _held_back(held: HeldBack) -> str:
 
 
 def _form(came: ClientCame) -> list[str]:
-    how = "Your client" if came.is_back else "Handed-over client" if came.handed_over_by else "Next client"
+    how = (
+        "Your client"
+        if came.is_back
+        else "Handed-over client"
+        if came.handed_over_by
+        else "Next client"
+    )
     by = f", from {name(came.handed_over_by)}" if came.handed_over_by else ""
     lines = [
         CallingLine(f"[{how}{by}; waited {_span(came.waited)}.]", by=name(came.name)),
@@ -194,7 +208,8 @@ def _room(room: WaitingRoom) -> list[str]:
         return [*lines, "[Waiting room: empty.]"]
     lines.append(f"[Waiting room: {room.total:,}.]")
     lines += [
-        f"{position}. {_visitor(one, 'waiting since', 'for')}" for position, one in enumerate(room.waiting, 1)
+        f"{position}. {_visitor(one, 'waiting since', 'for')}"
+        for position, one in enumerate(room.waiting, 1)
     ]
     if room.total > len(room.waiting):
         lines.append(f"[And {room.total - len(room.waiting):,} more.]")
@@ -210,9 +225,13 @@ def _visitor(one: ListedVisitor, since: str, by: str) -> str:
 
 
 def _figures(figures: Figures) -> list[str]:
-    waits = f"median wait {_span(figures.median_wait)}, 90th percentile {_span(figures.ninetieth_wait)}"
+    waits = (
+        f"median wait {_span(figures.median_wait)}, 90th percentile {_span(figures.ninetieth_wait)}"
+    )
     now = f"waiting now {figures.waiting:,}, longest {_span(figures.longest_waiting)}"
-    on_duty = f"operators on duty {figures.operators:,}{_rating(figures.rated, figures.mean_rating)}"
+    on_duty = (
+        f"operators on duty {figures.operators:,}{_rating(figures.rated, figures.mean_rating)}"
+    )
     return [f"[Served today {figures.served_today:,}; {waits}; {now}; {on_duty}.]"]
 
 

@@ -69,7 +69,8 @@ class FindingText(NamedTuple):
 
 
 def doctor_lines(findings: Sequence[Finding], server: Address) -> list[str]:
-    """Return one line for each finding and one that sums them up. `server`: as the user named it."""
+    """Return one line for each finding and one that sums them up. `server`: as the user named
+    it."""
     lines = [AnswerLine(f"[{title}: {said}]") for title, said, _ in finding_texts(findings, server)]
     return [*lines, AnswerLine(f"[{summary_of(findings)}]")]
 

@@ -105,12 +105,14 @@ ConnectionEvent = (
 )
 
 _MAIL_HELD_BACK: Final = (
-    "[There are letters from too many people who are not in the table; those not shown wait at the server.]"
+    "[There are letters from too many people who are not in the table; "
+    "those not shown wait at the server.]"
 )
 
 
 def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
-    """Return the lines to show for `event`, without the prompt; none holds a line end. A message is a `MessageLine`.
+    """Return the lines to show for `event`, without the prompt; none holds a line end. A message is
+    a `MessageLine`.
 
     `in_reach`: how many members of the room can be reached while the registry is away."""
     if isinstance(event, Line):
@@ -167,7 +169,11 @@ def _received(line: Line) -> MessageLine:
             return MessageLine(sender, f" (in {name(room)}): {when}", text, audience=Audience.ROOM)
         case ChannelReceived():
             return MessageLine(
-                sender, f": {when}", f"{text}]", before="[Channel_Message ", audience=Audience.EVERYBODY
+                sender,
+                f": {when}",
+                f"{text}]",
+                before="[Channel_Message ",
+                audience=Audience.EVERYBODY,
             )
         case _:
             assert_never(line)
@@ -201,7 +207,9 @@ def _direct_fate(event: MessageChanged) -> list[str]:
         case MessageState.DELIVERED if event.was_saved:
             return []  # "saved" was said, and nothing is left to do
         case MessageState.DELIVERED:
-            return [f"[Message received by {to}{' through the server' if event.through_server else ''}.]"]
+            return [
+                f"[Message received by {to}{' through the server' if event.through_server else ''}.]"
+            ]
         case MessageState.SAVED:
             return ["[Messages received by the server and saved]"]
         case MessageState.REFUSED if why is not None:
@@ -231,14 +239,16 @@ def _channel_fate(event: MessageChanged) -> list[str]:
 
 
 def _room_fate(event: MessageChanged, in_reach: int) -> list[str]:
-    """Return the lines for a line to a room; none when it is saved, as a receipt after each line would break up the
-    conversation."""
+    """Return the lines for a line to a room; none when it is saved, as a receipt after each line
+    would break up the conversation."""
     match event.state:
         case MessageState.KEPT if not in_reach:
             return [f"{SERVER_SILENT} Your line goes out when the server is back."]
         case MessageState.KEPT:
             members = counted(in_reach, "member", "members")
-            return [f"{SERVER_SILENT} Your line goes straight to {members}; the others get it later."]
+            return [
+                f"{SERVER_SILENT} Your line goes straight to {members}; the others get it later."
+            ]
         case MessageState.REFUSED if event.reason is not None:
             return [f"[Line to {name(event.room)} refused: {UNSENT[event.reason]}.]"]
         case _:
@@ -263,7 +273,9 @@ def _connection(event: ConnectionEvent) -> list[str]:
         case NoServerAtStart(table_time=table_time):
             if table_time is None:
                 return [SERVER_SILENT, "[Exiting]"]
-            return [f"{SERVER_SILENT} Working with the table of {shown_time(table_time)}; still trying."]
+            return [
+                f"{SERVER_SILENT} Working with the table of {shown_time(table_time)}; still trying."
+            ]
         case ServerLost():
             return [f"{SERVER_SILENT} Direct chat goes on."]
         case ServerBack():
@@ -317,7 +329,9 @@ def _storage(event: StorageEvent) -> str:
         case ReadersBehind():
             return "Too many messages wait to be shown: no more are taken until then"
         case FolderNotMoved(name=wanted, error=error):
-            return f"The folder of {wanted} could not be moved ({error}); the next start tries again"
+            return (
+                f"The folder of {wanted} could not be moved ({error}); the next start tries again"
+            )
         case _:
             assert_never(event)
 
@@ -334,6 +348,8 @@ def _registry_key_lines(
         case RegistryKeyAccepted(key=key):
             return key_accepted(key)
         case RegistryKeyChanged(expected=expected, got=got, is_announced=is_announced):
-            return key_not_as_announced(expected, got) if is_announced else key_changed(expected, got)
+            return (
+                key_not_as_announced(expected, got) if is_announced else key_changed(expected, got)
+            )
         case _:
             assert_never(event)

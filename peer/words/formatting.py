@@ -1,7 +1,8 @@
-"""The pieces of shown lines: names, times, lists, messages, the prompt, the status line and colours.
+"""The pieces of shown lines: names, times, lists, messages, the prompt, the status line and
+colours.
 
-Every string from elsewhere passes `sanitize` here and nowhere earlier, so that nothing shown can send an escape sequence
-to the terminal or pass for a line of ours.
+Every string from elsewhere passes `sanitize` here and nowhere earlier, so that nothing shown can
+send an escape sequence to the terminal or pass for a line of ours.
 """
 
 import enum
@@ -19,7 +20,8 @@ from chatapp.wire.names import is_same_name, name_key
 from chatapp.wire.text import sanitize
 
 _NAME_SHOWN: Final = 64
-"""Characters of a name that are shown: twice what a name can have, so that only a forged one is cut."""
+"""Characters of a name that are shown: twice what a name can have, so that only a forged one is
+cut."""
 
 _REASON_SHOWN: Final = 500
 DOUBTS: Final = {
@@ -33,7 +35,8 @@ _LISTED: Final = 12
 
 _FIRST_TIME: Final = 0.0
 _LAST_TIME: Final = 253_370_764_800.0
-"""1 January 9999 as Unix time. Times that strangers send are clamped to what `datetime` can show."""
+"""1 January 9999 as Unix time. Times that strangers send are clamped to what `datetime` can
+show."""
 
 
 class TypedLine(str):
@@ -42,7 +45,8 @@ class TypedLine(str):
     __slots__ = ("at",)
 
     at: float
-    """By the loop's clock. Of a line that lay unread for a while, the earliest time at which it may have been typed."""
+    """By the loop's clock. Of a line that lay unread for a while, the earliest time at which it may
+    have been typed."""
 
     def __new__(cls, line: str, at: float) -> Self:
         """Make a line that was typed at the time `at`."""
@@ -60,7 +64,8 @@ class Audience(enum.Enum):
 
 
 class MessageLine(str):
-    """A line that shows a message, such as `sender: text`; terminals give its parts different styles."""
+    """A line that shows a message, such as `sender: text`; terminals give its parts different
+    styles."""
 
     __slots__ = ("at", "audience", "is_calling", "is_claimed", "sender", "sender_at", "text_at")
 
@@ -109,7 +114,8 @@ class Mark(enum.Enum):
 
 
 class SettledLine(str):
-    """A line that the user typed, of which it is known now what became of it. Only a screen shows it: with its mark."""
+    """A line that the user typed, of which it is known now what became of it. Only a screen shows
+    it: with its mark."""
 
     __slots__ = ("mark", "typed")
 
@@ -131,7 +137,8 @@ class AnswerLine(str):
 
 
 class CallingLine(str):
-    """A line that is no message and calls the user: terminals ring, and say so in the title of the window."""
+    """A line that is no message and calls the user: terminals ring, and say so in the title of the
+    window."""
 
     __slots__ = ("by",)
 
@@ -151,7 +158,8 @@ def name(text: str) -> str:
 
 
 def doubted(doubt: AuthorDoubt | None) -> str:
-    """Return the warning that stands behind the name of an author, with a blank before it; empty without a doubt."""
+    """Return the warning that stands behind the name of an author, with a blank before it; empty
+    without a doubt."""
     return "" if doubt is None else f" ({DOUBTS[doubt]})"
 
 
@@ -161,10 +169,13 @@ def reason(text: str) -> str:
 
 
 def names(several: Sequence[str]) -> str:
-    """Join names: `bob`, `bob and carol`, `bob, carol and dave`, or the first of many and the number of the others."""
+    """Join names: `bob`, `bob and carol`, `bob, carol and dave`, or the first of many and the
+    number of the others."""
     shown = [name(one) for one in several[:_LISTED]]
     if len(several) > _LISTED:
-        shown.append(f"{len(several) - _LISTED:,} others" if len(several) > _LISTED + 1 else "1 other")
+        shown.append(
+            f"{len(several) - _LISTED:,} others" if len(several) > _LISTED + 1 else "1 other"
+        )
     return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
 
 
@@ -174,7 +185,8 @@ def counted(count: int, one: str, many: str) -> str:
 
 
 def shown_time(moment: float) -> str:
-    """Show Unix time as local `YYYY-MM-DD HH:MM:SS`. A time outside of the calendar shows the nearest end of it."""
+    """Show Unix time as local `YYYY-MM-DD HH:MM:SS`. A time outside of the calendar shows the
+    nearest end of it."""
     return f"{_local(moment):%Y-%m-%d %H:%M:%S}"
 
 
@@ -206,7 +218,8 @@ def _local(moment: float) -> datetime:
 
 
 def key_met(key: str, *, is_verified: bool) -> str:
-    """Report the first contact. `key`: the fingerprint; `is_verified`: the user or a join code had named the key."""
+    """Report the first contact. `key`: the fingerprint; `is_verified`: the user or a join code had
+    named the key."""
     expected = ", as expected" if is_verified else ""
     return f"[First contact with this server; its key is {name(key)}{expected}.]"
 
@@ -265,7 +278,8 @@ def link_trouble(port: int, trouble: LinkTrouble) -> str:
 
 
 PROMPT: Final = ">>> "
-"""Stands before each line on a pipe, and before the line being typed on a terminal; in a room behind the room's name."""
+"""Stands before each line on a pipe, and before the line being typed on a terminal; in a room
+behind the room's name."""
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -286,7 +300,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     is_sending: bool = False
     """Whether a message of ours is under way."""
     sending_try: int = 0
-    """How often the message that is under way longest was sent directly; 0 or 1: there is nothing to say."""
+    """How often the message that is under way longest was sent directly; 0 or 1: there is nothing
+    to say."""
     tries: int = 0
     """How often a message is sent directly at most."""
     in_reach: int = 0
@@ -300,10 +315,12 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def prompt_of(view: View) -> str:
-    """Return the prompt: `>>> `, in a room `[lab] >>> ` or `[lab, server away, 2 in reach] >>> `, and while an operator
-    serves a visitor `[desk: Asha Rao] >>> `, on a terminal `[desk: Asha Rao, 2 waiting] >>> ` while others wait.
+    """Return the prompt: `>>> `, in a room `[lab] >>> ` or `[lab, server away, 2 in reach] >>> `,
+    and while an operator serves a visitor `[desk: Asha Rao] >>> `, on a terminal `[desk: Asha Rao,
+    2 waiting] >>> ` while others wait.
 
-    Outside a room it never changes, because scripts match it; a line says that the registry is away."""
+    Outside a room it never changes, because scripts match it; a line says that the registry is
+    away."""
     if view.client is not None and not view.is_offline:
         waiting = f", {view.waiting:,} waiting" if view.waiting else ""
         return f"[desk: {name(view.client)}{waiting}] {PROMPT}"
@@ -324,23 +341,31 @@ Fragments = list[tuple[str, str]]
 
 
 def status_pieces(view: View) -> Fragments:
-    """Return the pieces of the status line, the most important first. A visitor of a help desk has no name."""
+    """Return the pieces of the status line, the most important first. A visitor of a help desk has
+    no name."""
     if not view.me:
         away = [(_ALARM, "server away")] if view.is_server_away else []
-        return [*away, *((_STATUS if away or place else _ME, note) for place, note in enumerate(view.notes))]
+        return [
+            *away,
+            *((_STATUS if away or place else _ME, note) for place, note in enumerate(view.notes)),
+        ]
     me = (_ME, name(view.me))
     if view.is_offline:
         return [me, (_ALARM, "offline"), (_STATUS, f"reg {name(view.me)} to return")]
     pieces = [me]
     if view.room is not None:
         pieces.append((_STATUS, name(view.room)))
-    pieces.append((_ALARM, "server away") if view.is_server_away else (_STATUS, f"{view.online:,} online"))
+    pieces.append(
+        (_ALARM, "server away") if view.is_server_away else (_STATUS, f"{view.online:,} online")
+    )
     if view.query is not None and view.room is None and view.client is None:
         pieces.append((_STATUS, f"to {name(view.query)}"))
     if view.client is not None:
         pieces.append((_STATUS, f"serving {name(view.client)}"))
     elif view.is_on_duty:
-        pieces.append((_STATUS, f"on duty, {view.waiting:,} waiting" if view.waiting else "on duty"))
+        pieces.append(
+            (_STATUS, f"on duty, {view.waiting:,} waiting" if view.waiting else "on duty")
+        )
     if view.is_sending:
         tried = f", try {view.sending_try} of {view.tries}" if view.sending_try > 1 else ""
         pieces.append((_STATUS, f"sending{tried}"))
@@ -349,11 +374,34 @@ def status_pieces(view: View) -> Fragments:
     return [*pieces, *((_STATUS, note) for note in view.notes)]
 
 
-OF_256: Final = (160, 166, 130, 100, 64, 28, 29, 30, 31, 32, 27, 62, 99, 97, 129, 164, 163, 162, 132, 131)
-"""Colours of the 256 that can be read on black and on white alike: each has a contrast of 3.6 and more to both."""
+OF_256: Final = (
+    160,
+    166,
+    130,
+    100,
+    64,
+    28,
+    29,
+    30,
+    31,
+    32,
+    27,
+    62,
+    99,
+    97,
+    129,
+    164,
+    163,
+    162,
+    132,
+    131,
+)
+"""Colours of the 256 that can be read on black and on white alike: each has a contrast of 3.6 and
+more to both."""
 
 OF_16: Final = ("ansired", "ansigreen", "ansiyellow", "ansimagenta", "ansicyan", "ansibrightblue")
-"""The user chooses what a terminal of 16 colours shows; black, white and dark blue are left out as hard to read."""
+"""The user chooses what a terminal of 16 colours shows; black, white and dark blue are left out as
+hard to read."""
 
 _CUBE: Final = (0, 95, 135, 175, 215, 255)
 
@@ -390,8 +438,8 @@ def mentions(line: str, me: str) -> bool:
 
 
 def calls(line: str, me: str) -> bool:
-    """Whether the line is somebody else's new message to the user alone, or contains the user's name. A visitor of a help
-    desk has no name (`me`), and is called by lines that say so."""
+    """Whether the line is somebody else's new message to the user alone, or contains the user's
+    name. A visitor of a help desk has no name (`me`), and is called by lines that say so."""
     if not isinstance(line, MessageLine) or line.at is not None:
         return False
     if not me or is_same_name(line.sender, me):
@@ -445,7 +493,8 @@ def _naming(me: str) -> re.Pattern[str]:
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """One way to complete a line: `text` replaces the last `replaces` characters. `about` says what it is."""
+    """One way to complete a line: `text` replaces the last `replaces` characters. `about` says what
+    it is."""
 
     text: str
     replaces: int

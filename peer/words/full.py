@@ -1,4 +1,5 @@
-"""The words of the full screen that the line face does not have: titles, the list, rules, what the input says."""
+"""The words of the full screen that the line face does not have: titles, the list, rules, what the
+input says."""
 
 import re
 from collections.abc import Sequence
@@ -34,8 +35,11 @@ def terminal_too_small(columns: int, rows: int, *, least: tuple[int, int]) -> st
 
 
 def cannot_be_full(why: str, *, shows_lines: bool) -> str:
-    """Say why there is no full screen. `shows_lines`: the user's preferences ask for it, and lines are shown instead."""
-    return f'ChatApp: face = "full" {why}; showing lines' if shows_lines else f"ChatApp: --full {why}"
+    """Say why there is no full screen. `shows_lines`: the user's preferences ask for it, and lines
+    are shown instead."""
+    return (
+        f'ChatApp: face = "full" {why}; showing lines' if shows_lines else f"ChatApp: --full {why}"
+    )
 
 
 def dumb_terminal(term: str) -> str:
@@ -98,7 +102,8 @@ def person_about(person: Person | None, *, now: float) -> str:
 
 
 def since(at: float, *, now: float) -> str:
-    """Show a time of the past in few cells: `09:41` of today, `Tue` of the last days, else `14 Nov` or `14 Nov 2025`."""
+    """Show a time of the past in few cells: `09:41` of today, `Tue` of the last days, else `14 Nov`
+    or `14 Nov 2025`."""
     (day, clock), (today, _) = shown_clock(at), shown_clock(now)
     if day == today:
         return clock
@@ -114,7 +119,9 @@ def came(who: str) -> str:
 
 def desk_about(client: str | None, waiting: int, *, is_on_duty: bool) -> str:
     """Say whom the user serves at the help desk."""
-    serving = f"serving {name(client)}" if client is not None else "on duty" if is_on_duty else "off duty"
+    serving = (
+        f"serving {name(client)}" if client is not None else "on duty" if is_on_duty else "off duty"
+    )
     return f"{serving}, {waiting:,} waiting" if waiting else serving
 
 
@@ -157,8 +164,8 @@ def rule_lines(event: Event) -> list[str]:
 
 
 def unbracketed(line: str) -> str:
-    """Return a line of the line face without the brackets that set it apart there: `[Bye.]` becomes `Bye.`, and
-    `[Silence] Go on.` becomes two sentences."""
+    """Return a line of the line face without the brackets that set it apart there: `[Bye.]` becomes
+    `Bye.`, and `[Silence] Go on.` becomes two sentences."""
     found = _BRACKETED.fullmatch(line)
     if found is None:
         return line

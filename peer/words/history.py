@@ -36,7 +36,8 @@ def history_lines(lines: Sequence[HistoryLine]) -> list[str]:
 
 
 def past_lines(lines: Sequence[HistoryLine]) -> list[str]:
-    """Return messages of the past as a terminal shows them again: as new ones, and own lines with their recipient."""
+    """Return messages of the past as a terminal shows them again: as new ones, and own lines with
+    their recipient."""
     return [_shown_again(line) for line in lines]
 
 
@@ -50,7 +51,13 @@ def _shown_again(line: HistoryLine) -> MessageLine:
         where = f" to {name(line.to or '')}"
     text = f"{sanitize(line.text)}{end}"
     return MessageLine(
-        name(line.sender), f"{where}: ", text, before=before, at=line.at, audience=audience, doubt=line.doubt
+        name(line.sender),
+        f"{where}: ",
+        text,
+        before=before,
+        at=line.at,
+        audience=audience,
+        doubt=line.doubt,
     )
 
 
@@ -80,7 +87,8 @@ def trace_steps(trace: DeliveryTrace) -> list[str]:
 
 
 def _more_sends(count: int) -> str:
-    """Say how often a message was sent besides the steps on record: repeats ahead of their time, and probes, are none."""
+    """Say how often a message was sent besides the steps on record: repeats ahead of their time,
+    and probes, are none."""
     return f"and {counted(count, 'more send', 'more sends')} of the same message"
 
 
@@ -96,7 +104,9 @@ def _past(line: HistoryLine, width: int) -> MessageLine:
         case _:
             assert_never(line.kind)
     before = f"{line.id:>{width}}  {shown_time(line.at)}  "
-    return MessageLine(sender, f" to {target}: ", sanitize(line.text), before=before, doubt=line.doubt)
+    return MessageLine(
+        sender, f" to {target}: ", sanitize(line.text), before=before, doubt=line.doubt
+    )
 
 
 def _step(step: TraceStep, target: str, *, was_sent: bool) -> str:
@@ -118,9 +128,13 @@ def _outcome(step: TraceStep, target: str) -> str:
         case TraceEvent.KEPT if step.reason is not None:
             return f"kept: {kept(step.reason)}"
         case TraceEvent.KEPT:
-            return "kept: registry silent" + ("" if step.when is None else f" since {shown_time(step.when)}")
+            return "kept: registry silent" + (
+                "" if step.when is None else f" since {shown_time(step.when)}"
+            )
         case TraceEvent.SAVED:
-            return "saved at the registry" + ("" if step.when is None else f" until {shown_time(step.when)}")
+            return "saved at the registry" + (
+                "" if step.when is None else f" until {shown_time(step.when)}"
+            )
         case TraceEvent.ACKNOWLEDGED:
             way = " through the server" if step.through_server else ""
             if step.is_late:

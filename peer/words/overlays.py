@@ -117,7 +117,8 @@ def failed(error: Exception) -> str:
 
 
 def addressed_to(line: HistoryLine) -> str:
-    """Return to whom a line was said, to be put behind its sender; empty for a line to the user alone."""
+    """Return to whom a line was said, to be put behind its sender; empty for a line to the user
+    alone."""
     match line.kind:
         case LineKind.DIRECT:
             return f"to {name(line.to or '')}" if line.outgoing else doubted(line.doubt).strip()
@@ -130,7 +131,8 @@ def addressed_to(line: HistoryLine) -> str:
 
 
 def short_time(moment: float, today: date) -> str:
-    """Return a Unix time as local time: `Fri 20 Nov 09:41`, and `2025-11-20 09:41` for another year."""
+    """Return a Unix time as local time: `Fri 20 Nov 09:41`, and `2025-11-20 09:41` for another
+    year."""
     day, clock = shown_clock(moment)
     shown = f"{day:%a} {day.day:>2} {day:%b}" if day.year == today.year else f"{day:%Y-%m-%d}"
     return f"{shown} {clock}"
@@ -154,7 +156,8 @@ def people_here(count: int) -> str:
 
 
 def presence(*, is_online: bool, since: float) -> str:
-    """Say whether a person is here. `since`: when they were last seen, in Unix seconds; 0 if nobody knows."""
+    """Say whether a person is here. `since`: when they were last seen, in Unix seconds; 0 if nobody
+    knows."""
     if is_online:
         return "online"
     return f"away since {shown_time(since)[:-3]}" if since else "away"
@@ -186,7 +189,8 @@ def span(minutes: int) -> str:
 
 
 def serving_spans(served: int | None, waited: int) -> str:
-    """Say for how many minutes a visitor is served, if that is known, and how long they waited. `waited`: seconds."""
+    """Say for how many minutes a visitor is served, if that is known, and how long they waited.
+    `waited`: seconds."""
     spans = [] if served is None else [f"with you for {span(served)}"]
     return ", ".join([*spans, *([f"waited {span(waited // 60)}"] if waited else [])])
 

@@ -30,7 +30,8 @@ def _session(one: PastSession) -> list[str]:
     elif one.left_out:
         lines.append(f"[{counted(one.left_out, 'earlier line is', 'earlier lines are')} left out.]")
     return lines + [
-        f"{shown_time(line.at)[11:]} {name(line.sender)}: {sanitize(line.text)}" for line in one.lines
+        f"{shown_time(line.at)[11:]} {name(line.sender)}: {sanitize(line.text)}"
+        for line in one.lines
     ]
 
 

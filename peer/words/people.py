@@ -71,7 +71,9 @@ PresenceEvent = (
     | PeopleListed
 )
 KeyEvent = SafetyNumber | RegistryKey | Trusted | NotTrusted | KeyChanged | KeyRestored
-IdentityEvent = Renamed | RenameFailed | NameReleased | ReleaseFailed | Ignored | NobodyKnown | KeyEvent
+IdentityEvent = (
+    Renamed | RenameFailed | NameReleased | ReleaseFailed | Ignored | NobodyKnown | KeyEvent
+)
 
 _NO_ENTRY: Final = {
     RoomEntryRefusal.BAD_NAME: "the server does not accept this name",
@@ -152,7 +154,8 @@ def typing_note(people: Sequence[str]) -> str:
 def here_line(people: Sequence[Person], me: str) -> str:
     """Say who is online besides the user."""
     here = sorted(
-        (one.name for one in people if one.online and not is_same_name(one.name, me)), key=str.casefold
+        (one.name for one in people if one.online and not is_same_name(one.name, me)),
+        key=str.casefold,
     )
     return f"[Here: {names(here)}.]" if here else "[Nobody else is here.]"
 
@@ -191,7 +194,9 @@ def presence_lines(event: PresenceEvent) -> list[str]:
             return [_ROOM_EXITS[how].format(room=name(room))]
         case RoomEntryDenied(room=room, reason=why):
             invalid = why is RoomEntryRefusal.INVALID_NAME
-            return [f"[You cannot enter {name(room)}: {_invalid(room) if invalid else _NO_ENTRY[why]}.]"]
+            return [
+                f"[You cannot enter {name(room)}: {_invalid(room) if invalid else _NO_ENTRY[why]}.]"
+            ]
         case NotInRoom():
             return [NOT_IN_ROOM]
         case MemberJoined(room=room, name=who):
@@ -248,7 +253,9 @@ def identity_lines(event: IdentityEvent) -> list[str]:
             return [f"[You are still {name(who)}: {_NO_RELEASE[why]}.]"]
         case Ignored(name=who, is_ignored=is_ignored):
             shown = (
-                f"no longer see what {name(who)} says" if is_ignored else f"see what {name(who)} says again"
+                f"no longer see what {name(who)} says"
+                if is_ignored
+                else f"see what {name(who)} says again"
             )
             return [f"[You {shown}.]"]
         case NobodyKnown(name=who):
@@ -292,7 +299,9 @@ def _doubt(event: NotTrusted) -> str:
         case Doubt.NO_DIGITS:
             return f"Which key? {verify} shows its digits: compare them, then type {trust} <digits>"
         case Doubt.OTHER_DIGITS:
-            return f"Those are not the digits of the key of {_whose(event.name)}; {verify} shows them"
+            return (
+                f"Those are not the digits of the key of {_whose(event.name)}; {verify} shows them"
+            )
         case Doubt.CHANGED:
             what = f"The key of {_whose(event.name)} has changed since {verify} showed these digits"
             return f"{what}: compare again"
@@ -330,7 +339,11 @@ def _topic(event: TopicKnown | TopicUnknown | TopicNotSet) -> str:
     if event.is_administrators:
         author = "The server's administrator" if event.is_change else "the server's administrator"
     if not text:
-        return f"[{author} cleared the topic of {where}.]" if event.is_change else f"[{where} has no topic.]"
+        return (
+            f"[{author} cleared the topic of {where}.]"
+            if event.is_change
+            else f"[{where} has no topic.]"
+        )
     if event.is_change:
         return f"[{author} set the topic of {where}: {text}]"
     return f"[The topic of {where}, set by {author} {shown_time(event.at)}: {text}]"
@@ -341,7 +354,8 @@ AWAY_SHOWN: Final = 20
 
 
 def _people(people: tuple[Person, ...], *, is_whole: bool) -> list[str]:
-    """Return a line for each person: those online by name, then the others, the one seen last first."""
+    """Return a line for each person: those online by name, then the others, the one seen last
+    first."""
     by_name = sorted(people, key=lambda person: person.name.casefold())
     online = [one for one in by_name if one.online]
     away = sorted((one for one in by_name if not one.online), key=lambda one: -one.since)
@@ -351,7 +365,9 @@ def _people(people: tuple[Person, ...], *, is_whole: bool) -> list[str]:
         for one in (*online, *shown)
     ]
     more = len(away) - len(shown)
-    return [*lines, f"[{more:,} more were last seen earlier: /who all shows them.]"] if more else lines
+    return (
+        [*lines, f"[{more:,} more were last seen earlier: /who all shows them.]"] if more else lines
+    )
 
 
 def _presence(one: Person) -> str:
@@ -361,12 +377,18 @@ def _presence(one: Person) -> str:
 
 
 def table_lines(people: Sequence[Person]) -> list[str]:
-    """Return the table: a line each with name, IP address, port and presence, under a line that says so."""
+    """Return the table: a line each with name, IP address, port and presence, under a line that
+    says so."""
     if not people:
         return ["[Still loading the table.]"]
     rows = [("name", "address", "port", "online")]
     rows += [
-        (name(one.name), sanitize(one.host) or "-", str(one.port or "-"), "yes" if one.online else "no")
+        (
+            name(one.name),
+            sanitize(one.host) or "-",
+            str(one.port or "-"),
+            "yes" if one.online else "no",
+        )
         for one in people
     ]
     widths = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
@@ -405,7 +427,9 @@ def _safety_number(event: SafetyNumber) -> list[str]:
 
 def _registry_key(event: RegistryKey) -> list[str]:
     if event.other:
-        shown = f"[The server shows a different key from the one that you know: {name(event.other)}]"
+        shown = (
+            f"[The server shows a different key from the one that you know: {name(event.other)}]"
+        )
     elif event.held:
         shown = f"[The server's key: {name(event.held)}]"
     else:

@@ -1,5 +1,5 @@
-"""Words that lines of several kinds share: why a message was not sent, why the registry did not answer, or does
-not let us in."""
+"""Words that lines of several kinds share: why a message was not sent, why the registry did not
+answer, or does not let us in."""
 
 from typing import Final
 

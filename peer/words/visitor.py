@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, assert_never
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import FormQuestion
 from chatapp.peer.words.catalog import ENGLISH, Catalog
 from chatapp.peer.words.formatting import (
@@ -63,7 +63,11 @@ class VisitorTexts:
 
     def status(self, position: int) -> str:
         """Return where the visitor is, for the status line; 0: being served."""
-        return self._text("status.waiting", position=position) if position else self._text("status.active")
+        return (
+            self._text("status.waiting", position=position)
+            if position
+            else self._text("status.active")
+        )
 
     def question_lines(self, question: FormQuestion, menu: Sequence[str]) -> list[str]:
         """Return the lines that ask a question of the form. `menu`: the issues to choose from."""
@@ -86,8 +90,9 @@ class VisitorTexts:
         values = {"example": self._example(refused), **refused.values}
         return self._text(f"fault.{refused.fault}", **values)
 
-    def not_admitted(self, event: happened.VisitorNotAdmitted) -> str:
-        """Return why the registry does not let the visitor in, for how long, and what its owner says, within a sentence."""
+    def not_admitted(self, event: visit_events.VisitorNotAdmitted) -> str:
+        """Return why the registry does not let the visitor in, for how long, and what its owner
+        says, within a sentence."""
         # The other reasons concern names and join codes, which a visitor does not have.
         key = _NOT_ADMITTED.get(event.reason, "other")
         if key == "banned" and event.seconds:
@@ -100,7 +105,7 @@ class VisitorTexts:
         key = "number_example" if "digits" in refused.values else "number_abroad"
         return self._text(f"fault.{key}", **refused.values) if refused.what == "number" else ""
 
-    def kept(self, form: happened.FormWanted) -> str:
+    def kept(self, form: visit_events.FormWanted) -> str:
         """Return for how long it is kept what the visitor answers and says, within a sentence."""
         if not form.keep_form:
             return self._text("kept.nothing")
@@ -135,7 +140,9 @@ class VisitorTexts:
     def description_lines(self, text: str) -> list[str]:
         """Show what the visitor wrote about the issue."""
         lines = [
-            self._text("description.shown", line=line) for line in map(sanitize, text.split("\n")) if line
+            self._text("description.shown", line=line)
+            for line in map(sanitize, text.split("\n"))
+            if line
         ]
         return lines or [self._text("description.none")]
 
@@ -153,55 +160,65 @@ class VisitorTexts:
 
     # --- what has happened
 
-    def lines_of(self, event: happened.VisitEvent, *, is_first: bool = False) -> list[str]:
-        """Return the lines to show for an event, without the prompt. `is_first`: it is the operator's first line."""
+    def lines_of(self, event: visit_events.VisitEvent, *, is_first: bool = False) -> list[str]:
+        """Return the lines to show for an event, without the prompt. `is_first`: it is the
+        operator's first line."""
         match event:
-            case happened.FormWanted():  # the form asks its own questions
+            case visit_events.FormWanted():  # the form asks its own questions
                 return [self._text("form.warning"), self._text("form.kept", what=self.kept(event))]
-            case happened.LineSettled():
-                return []  # a terminal shows what it was typed; why a line is refused is told by itself
-            case happened.LineReceived(operator=operator, text=text):
+            case visit_events.LineSettled():
+                # a terminal shows what it was typed; why a line is refused is told by itself
+                return []
+            case visit_events.LineReceived(operator=operator, text=text):
                 return [MessageLine(name(operator), ": ", sanitize(text), is_calling=is_first)]
-            case happened.EarlierLine(operator=operator, text=text):
-                return [MessageLine(name(operator) or self._text("transcript.you"), ": ", sanitize(text))]
-            case happened.NotYourTurn():
+            case visit_events.EarlierLine(operator=operator, text=text):
+                return [
+                    MessageLine(
+                        name(operator) or self._text("transcript.you"), ": ", sanitize(text)
+                    )
+                ]
+            case visit_events.NotYourTurn():
                 return [self._text("line.wait")]
             case (
-                happened.VisitorLineRefused()
-                | happened.VisitRefused()
-                | happened.VisitorNotAdmitted()
-                | happened.FolderFull()
+                visit_events.VisitorLineRefused()
+                | visit_events.VisitRefused()
+                | visit_events.VisitorNotAdmitted()
+                | visit_events.FolderFull()
             ):
                 return [self._refusal(event)]
             case (
-                happened.VisitorServerLost()
-                | happened.ServerBack()
-                | happened.ServerAnnounced()
-                | happened.ServerStopPlanned()
-                | happened.ServerStopCancelled()
-                | happened.ServerStopping()
-                | happened.NoServer()
-                | happened.QuestionUnanswered()
+                visit_events.VisitorServerLost()
+                | visit_events.ServerBack()
+                | visit_events.ServerAnnounced()
+                | visit_events.ServerStopPlanned()
+                | visit_events.ServerStopCancelled()
+                | visit_events.ServerStopping()
+                | visit_events.NoServer()
+                | visit_events.QuestionUnanswered()
             ):
                 return [self._of_server(event)]
             case (
-                happened.RegistryMet()
-                | happened.RegistryKeyAccepted()
-                | happened.RegistryKeyChanged()
-                | happened.ServerOfAnotherRegistry()
-                | happened.LinkTroubled()
+                visit_events.RegistryMet()
+                | visit_events.RegistryKeyAccepted()
+                | visit_events.RegistryKeyChanged()
+                | visit_events.ServerOfAnotherRegistry()
+                | visit_events.LinkTroubled()
             ):
                 return [self._of_way(event)]
-            case happened.TicketNotStored() | happened.RegistryKeyUnreadable() | happened.TicketDamaged():
+            case (
+                visit_events.TicketNotStored()
+                | visit_events.RegistryKeyUnreadable()
+                | visit_events.TicketDamaged()
+            ):
                 return [sanitize(self._of_files(event))]
             case (
-                happened.QueueUnknown()
-                | happened.DeskClosed()
-                | happened.GatewayUnknown()
-                | happened.Announced()
-                | happened.Rated()
-                | happened.Described()
-                | happened.DescriptionRefused()
+                visit_events.QueueUnknown()
+                | visit_events.DeskClosed()
+                | visit_events.GatewayUnknown()
+                | visit_events.Announced()
+                | visit_events.Rated()
+                | visit_events.Described()
+                | visit_events.DescriptionRefused()
             ):
                 return [self._of_desk(event)]
             case _:
@@ -209,21 +226,21 @@ class VisitorTexts:
 
     def _refusal(
         self,
-        event: happened.VisitorLineRefused
-        | happened.VisitRefused
-        | happened.VisitorNotAdmitted
-        | happened.FolderFull,
+        event: visit_events.VisitorLineRefused
+        | visit_events.VisitRefused
+        | visit_events.VisitorNotAdmitted
+        | visit_events.FolderFull,
     ) -> str:
         """Return why something is refused."""
         match event:
-            case happened.VisitorLineRefused(reason=reason):
+            case visit_events.VisitorLineRefused(reason=reason):
                 why = self._text(f"line_refused.{reason.name.lower()}")
                 return self._text("refused.message", why=why)
-            case happened.VisitRefused(reason=refusal):
+            case visit_events.VisitRefused(reason=refusal):
                 why = self._text(f"refused.{refusal.name.lower()}")
-            case happened.VisitorNotAdmitted():
+            case visit_events.VisitorNotAdmitted():
                 why = self.not_admitted(event)
-            case happened.FolderFull(folder=folder):
+            case visit_events.FolderFull(folder=folder):
                 why = sanitize(self.folder_full(folder))
             case _:
                 assert_never(event)
@@ -231,37 +248,37 @@ class VisitorTexts:
 
     def _of_desk(
         self,
-        event: happened.QueueUnknown
-        | happened.DeskClosed
-        | happened.GatewayUnknown
-        | happened.Announced
-        | happened.Rated
-        | happened.Described
-        | happened.DescriptionRefused,
+        event: visit_events.QueueUnknown
+        | visit_events.DeskClosed
+        | visit_events.GatewayUnknown
+        | visit_events.Announced
+        | visit_events.Rated
+        | visit_events.Described
+        | visit_events.DescriptionRefused,
     ) -> str:
         """Return the line about the desk, or about what it keeps of the visitor's issue."""
         match event:
-            case happened.QueueUnknown(name=wanted, queues=queues):
+            case visit_events.QueueUnknown(name=wanted, queues=queues):
                 key = "desk.queue_unknown_one" if len(queues) == 1 else "desk.queue_unknown"
                 there = names(queues) if self._is_english else ", ".join(map(name, queues))
                 return self._text(key, queue=name(wanted), queues=there)
-            case happened.DeskClosed():
+            case visit_events.DeskClosed():
                 return self._closed(event)
-            case happened.GatewayUnknown():
+            case visit_events.GatewayUnknown():
                 return self._text("desk.gateway_unknown")
-            case happened.Announced(operator=operator, text=text):
+            case visit_events.Announced(operator=operator, text=text):
                 return self._text("desk.announced", operator=name(operator), text=sanitize(text))
-            case happened.Rated(is_kept=is_kept):
+            case visit_events.Rated(is_kept=is_kept):
                 return self._text("rating.kept" if is_kept else "rating.nothing")
-            case happened.Described():
+            case visit_events.Described():
                 return self._text("description.kept")
-            case happened.DescriptionRefused(size=size, limit=limit, is_line=is_line):
+            case visit_events.DescriptionRefused(size=size, limit=limit, is_line=is_line):
                 key = "description.line_too_long" if is_line else "description.too_long"
                 return self._text(key, size=size, most=limit)
             case _:
                 assert_never(event)
 
-    def _closed(self, event: happened.DeskClosed) -> str:
+    def _closed(self, event: visit_events.DeskClosed) -> str:
         """Say that the desk is closed, why, and until when."""
         about = f": {sanitize(event.text).rstrip('.')}" if event.text else ""
         if event.is_waiting:
@@ -273,86 +290,88 @@ class VisitorTexts:
 
     def _of_position(
         self,
-        event: happened.Resumed
-        | happened.PositionGone
-        | happened.EndedUnseen
-        | happened.PositionKnown
-        | happened.PositionAnswered
-        | happened.ServedAnswered
-        | happened.SentBack
-        | happened.PauseChanged
-        | happened.Served
-        | happened.VisitEnded,
+        event: visit_events.Resumed
+        | visit_events.PositionGone
+        | visit_events.EndedUnseen
+        | visit_events.PositionKnown
+        | visit_events.PositionAnswered
+        | visit_events.ServedAnswered
+        | visit_events.SentBack
+        | visit_events.PauseChanged
+        | visit_events.Served
+        | visit_events.VisitEnded,
     ) -> list[str]:
         """Return the lines about the visitor's position and turn."""
         match event:
-            case happened.PositionKnown(position=position, operators=operators):
+            case visit_events.PositionKnown(position=position, operators=operators):
                 nobody = [] if operators else [self._text("line.nobody_serves")]
                 return [self._text("line.position", position=position), *nobody]
-            case happened.PositionAnswered(position=position, estimate=estimate):
+            case visit_events.PositionAnswered(position=position, estimate=estimate):
                 span = self._span(estimate)
                 return [self._text("line.asked", position=position, ahead=position - 1, span=span)]
-            case happened.ServedAnswered():
+            case visit_events.ServedAnswered():
                 return [self._text("line.active")]
-            case happened.Served(turn=turn, operator=operator):
+            case visit_events.Served(turn=turn, operator=operator):
                 line = self._text(f"turn.{turn.name.lower()}", operator=name(operator))
                 return [CallingLine(line, by=name(operator))]
-            case happened.SentBack(why=why, queue=queue):
+            case visit_events.SentBack(why=why, queue=queue):
                 return [self._text(f"back.{why.name.lower()}", queue=name(queue))]
-            case happened.PauseChanged(is_paused=is_paused):
+            case visit_events.PauseChanged(is_paused=is_paused):
                 return [self._text("line.paused" if is_paused else "line.pause_over")]
-            case happened.Resumed():
+            case visit_events.Resumed():
                 return [self._text("line.resumed")]
-            case happened.PositionGone(is_joining=is_joining):
+            case visit_events.PositionGone(is_joining=is_joining):
                 return [self._text("line.gone_joining" if is_joining else "line.gone")]
-            case happened.EndedUnseen(cause=cause):
+            case visit_events.EndedUnseen(cause=cause):
                 return [self._text("line.ended_unseen", why=self._over(cause))]
-            case happened.VisitEnded(cause=ended_by):
+            case visit_events.VisitEnded(cause=ended_by):
                 return [self._text("line.ended", why=self._over(ended_by))]
             case _:
                 assert_never(event)
 
-    def _over(self, cause: happened.OverCause | None) -> str:
+    def _over(self, cause: visit_events.OverCause | None) -> str:
         return self._text("over.unseen" if cause is None else f"over.{cause.name.lower()}")
 
-    def _span(self, estimate: happened.Estimate | None) -> str:
+    def _span(self, estimate: visit_events.Estimate | None) -> str:
         if estimate is None:
             return self._text("line.no_span")
-        return self._text("line.span", least=estimate.least // _MINUTE, most=-(-estimate.most // _MINUTE))
+        return self._text(
+            "line.span", least=estimate.least // _MINUTE, most=-(-estimate.most // _MINUTE)
+        )
 
     def _of_server(
         self,
-        event: happened.VisitorServerLost
-        | happened.ServerBack
-        | happened.ServerAnnounced
-        | happened.ServerStopPlanned
-        | happened.ServerStopCancelled
-        | happened.ServerStopping
-        | happened.NoServer
-        | happened.QuestionUnanswered,
+        event: visit_events.VisitorServerLost
+        | visit_events.ServerBack
+        | visit_events.ServerAnnounced
+        | visit_events.ServerStopPlanned
+        | visit_events.ServerStopCancelled
+        | visit_events.ServerStopping
+        | visit_events.NoServer
+        | visit_events.QuestionUnanswered,
     ) -> str:
         """Return the line about the registry."""
         match event:
-            case happened.VisitorServerLost(keep_place=None) | happened.NoServer():
+            case visit_events.VisitorServerLost(keep_place=None) | visit_events.NoServer():
                 return self._text("server.trying")
-            case happened.VisitorServerLost(keep_place=keep_place, is_stopped=is_stopped):
+            case visit_events.VisitorServerLost(keep_place=keep_place, is_stopped=is_stopped):
                 key = "server.trying_stopped" if is_stopped else "server.trying_kept"
                 return self._text(key, seconds=self._counted(keep_place or 0, "second"))
-            case happened.QuestionUnanswered():
+            case visit_events.QuestionUnanswered():
                 return self._text("server.silent")
-            case happened.ServerBack():
+            case visit_events.ServerBack():
                 return self._text("server.back")
-            case happened.ServerAnnounced(text=text):
+            case visit_events.ServerAnnounced(text=text):
                 return self._text("server.says", text=sanitize(text))
-            case happened.ServerStopPlanned(seconds=seconds, reason=why):
+            case visit_events.ServerStopPlanned(seconds=seconds, reason=why):
                 size, unit = next((one for one in _UNITS if seconds >= one[0]), _UNITS[-1])
                 because = f": {sanitize(why)}" if why else ""
                 return self._text(
                     "server.stops", when=self._counted(round(seconds / size), unit), why=because
                 )
-            case happened.ServerStopCancelled():
+            case visit_events.ServerStopCancelled():
                 return self._text("server.stop_cancelled")
-            case happened.ServerStopping():
+            case visit_events.ServerStopping():
                 return self._text("server.stopping")
             case _:
                 assert_never(event)
@@ -362,49 +381,54 @@ class VisitorTexts:
 
     def _of_way(
         self,
-        event: happened.RegistryMet
-        | happened.RegistryKeyAccepted
-        | happened.RegistryKeyChanged
-        | happened.ServerOfAnotherRegistry
-        | happened.LinkTroubled,
+        event: visit_events.RegistryMet
+        | visit_events.RegistryKeyAccepted
+        | visit_events.RegistryKeyChanged
+        | visit_events.ServerOfAnotherRegistry
+        | visit_events.LinkTroubled,
     ) -> str:
         """Return the line about the registry's key, or about the way to it."""
         match event:
-            case happened.RegistryMet(key=key, is_verified=is_verified):
-                return self._text("server.key_expected" if is_verified else "server.key_met", key=name(key))
-            case happened.RegistryKeyAccepted(key=key):
+            case visit_events.RegistryMet(key=key, is_verified=is_verified):
+                return self._text(
+                    "server.key_expected" if is_verified else "server.key_met", key=name(key)
+                )
+            case visit_events.RegistryKeyAccepted(key=key):
                 return self._text("server.key_accepted", key=name(key))
-            case happened.RegistryKeyChanged(expected=expected, got=got):
+            case visit_events.RegistryKeyChanged(expected=expected, got=got):
                 return self._text("server.key_changed", expected=name(expected), got=name(got))
-            case happened.ServerOfAnotherRegistry(server=server, key=key):
+            case visit_events.ServerOfAnotherRegistry(server=server, key=key):
                 return self._text("server.another", server=sanitize(str(server)), key=name(key))
-            case happened.LinkTroubled(port=port, trouble=trouble):
+            case visit_events.LinkTroubled(port=port, trouble=trouble):
                 return self._text(f"server.link_{trouble.name.lower()}", port=port)
             case _:
                 assert_never(event)
 
     def _of_files(
-        self, event: happened.TicketNotStored | happened.RegistryKeyUnreadable | happened.TicketDamaged
+        self,
+        event: visit_events.TicketNotStored
+        | visit_events.RegistryKeyUnreadable
+        | visit_events.TicketDamaged,
     ) -> str:
         """Return what is wrong with the visitor's files."""
         match event:
-            case happened.TicketNotStored(path=path, error=error):
+            case visit_events.TicketNotStored(path=path, error=error):
                 return self._text("files.ticket_not_stored", path=path, error=error)
-            case happened.RegistryKeyUnreadable(path=path):
+            case visit_events.RegistryKeyUnreadable(path=path):
                 return self._text("files.key_unreadable", path=path)
-            case happened.TicketDamaged(path=path, kept_as=kept_as):
+            case visit_events.TicketDamaged(path=path, kept_as=kept_as):
                 return self._text("files.ticket_damaged", path=path, kept_as=kept_as)
             case _:
                 assert_never(event)
 
 
 _NOT_ADMITTED: Final = {
-    happened.RefusalReason.VERSION: "version",
-    happened.RefusalReason.NOT_SERVING: "not_serving",
-    happened.RefusalReason.BANNED: "banned",
-    happened.RefusalReason.VISITORS_FULL: "full",
-    happened.RefusalReason.ADDRESS_FULL: "address_full",
-    happened.RefusalReason.GATEWAY_BANNED: "gateway_banned",
+    visit_events.RefusalReason.VERSION: "version",
+    visit_events.RefusalReason.NOT_SERVING: "not_serving",
+    visit_events.RefusalReason.BANNED: "banned",
+    visit_events.RefusalReason.VISITORS_FULL: "full",
+    visit_events.RefusalReason.ADDRESS_FULL: "address_full",
+    visit_events.RefusalReason.GATEWAY_BANNED: "gateway_banned",
 }
 
 

@@ -1,1 +1,2 @@
-"""A registry whose state is a stream of a NATS JetStream cluster, so that another one can go on with it."""
+"""A registry whose state is a stream of a NATS JetStream cluster, so that another one can go on
+with it."""

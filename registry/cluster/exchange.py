@@ -1,5 +1,5 @@
-"""The state of a cluster as files of a registry without one, and back: for backups, and to begin a cluster with what a
-single registry has."""
+"""The state of a cluster as files of a registry without one, and back: for backups, and to begin a
+cluster with what a single registry has."""
 
 import shutil
 from collections.abc import Iterator
@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from chatapp.registry.cluster.stream.image import Image
-from chatapp.registry.store.entries import CheckpointMark, DeskOwner, Entry, MailStored, MailTaken, Owner
+from chatapp.registry.store.entries import (
+    CheckpointMark,
+    DeskOwner,
+    Entry,
+    MailStored,
+    MailTaken,
+    Owner,
+)
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.journals import Journals, Reader
 from chatapp.registry.store.keystore import KEY_FILE, PUBLIC_FILE
@@ -28,8 +35,8 @@ _NOBODY: Final = bytes(32)
 
 
 def entries_in(folder: Path) -> list[Entry]:
-    """Return everything that a registry's folder holds, as entries. The caller holds the folder's lock. Raises StoreError,
-    OSError; StoreUnusable if anything in it is damaged."""
+    """Return everything that a registry's folder holds, as entries. The caller holds the folder's
+    lock. Raises StoreError, OSError; StoreUnusable if anything in it is damaged."""
     disk = Disk()
     root = disk.open_root(folder)
     index = FileIndex()
@@ -41,7 +48,8 @@ def entries_in(folder: Path) -> list[Entry]:
         journals.adopt(loading.journals, loading.highest_generation)
         if loaded.damage:
             raise StoreUnusable(
-                str(folder), f"{loaded.damage[0]}; start the registry without --cluster once to repair that"
+                str(folder),
+                f"{loaded.damage[0]}; start the registry without --cluster once to repair that",
             )
         state = index.state
         entries: list[Entry] = [*loaded.names, *loaded.members, *loaded.invites, *loaded.bans]
@@ -51,7 +59,9 @@ def entries_in(folder: Path) -> list[Entry]:
             places = sorted(place for holder in state.holders(owner) for place in holder.values())
             with closing(Reader(disk, layout, journals.by_generation, owner, None)) as reader:
                 found = [reader.entry(place) for place in places]
-            entries += [one for one in found if one is not None and not isinstance(one, CheckpointMark)]
+            entries += [
+                one for one in found if one is not None and not isinstance(one, CheckpointMark)
+            ]
         return entries
     finally:
         journals.close()
@@ -60,14 +70,15 @@ def entries_in(folder: Path) -> list[Entry]:
 
 
 def remove_copy(folder: Path) -> None:
-    """Remove the copy that a crash during a backup has left in a node's folder: it is not sealed."""
+    """Remove the copy that a crash during a backup has left in a node's folder: it is not
+    sealed."""
     shutil.rmtree(folder / _COPY, ignore_errors=True)
 
 
 @contextmanager
 def as_folder(image: Image, identity: Identity, home: Path) -> Iterator[Path]:
-    """Write a state as the folder of a registry without a cluster, inside the node's folder `home`, and remove it at the
-    end. Raises StoreError, OSError."""
+    """Write a state as the folder of a registry without a cluster, inside the node's folder `home`,
+    and remove it at the end. Raises StoreError, OSError."""
     remove_copy(home)
     folder = home / _COPY
     make_private(folder)

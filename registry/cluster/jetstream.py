@@ -1,7 +1,8 @@
-"""The connection to NATS JetStream: requests and answers of the engine, and which streams a cluster has there.
+"""The connection to NATS JetStream: requests and answers of the broker, and which streams a cluster
+has there.
 
-It runs an event loop in a thread of its own, so that the lease is renewed while the registry loads. Requests share one
-inbox: servers lose answers to inboxes that are made for each request.
+It runs an event loop in a thread of its own, so that the lease is renewed while the registry loads.
+Requests share one inbox: servers lose answers to inboxes that are made for each request.
 """
 
 import asyncio
@@ -48,15 +49,18 @@ _Followed = tuple[str, Callable[["Msg"], Awaitable[None]]]
 """A subject, and what is called with each of its messages."""
 
 ANSWER_WITHIN: Final = 2.0
-"""Seconds that the engine has for an answer. Then the same message is sent again."""
+"""Seconds that the broker has for an answer. Then the same message is sent again."""
 ASK_WITHIN: Final = 0.5
-"""Seconds that the engine has for the answer to a short question, which changes nothing. Then it is asked again: a question
-during an election is never answered, and a registry that takes over would wait for each of these answers in turn."""
+"""Seconds that the broker has for the answer to a short question, which changes nothing. Then it is
+asked again: a question during an election is never answered, and a registry that takes over would
+wait for each of these answers in turn."""
 ASK_AGAIN: Final = 0.1
-"""Seconds without an answer after which such a question is asked again, beside the first: one that was asked just before the
-end of an election is never answered, and a caller that waits for it loses `ASK_WITHIN`."""
+"""Seconds without an answer after which such a question is asked again, beside the first: one that
+was asked just before the end of an election is never answered, and a caller that waits for it loses
+`ASK_WITHIN`."""
 READ_WITHIN: Final = 20.0
-"""Seconds that a question may go on without an answer: the election of a stream's leader takes 4 to 8."""
+"""Seconds that a question may go on without an answer: the election of a stream's leader takes 4 to
+8."""
 FOLLOWED_WITHIN: Final = 1
 """Seconds in which the servers have to refuse what this registry may not follow."""
 BATCH: Final = 1_000
@@ -64,10 +68,11 @@ BATCH: Final = 1_000
 BATCH_BYTES: Final = 8 * 1024 * 1024
 """The most bytes asked for at once."""
 AGAIN_AFTER: Final = 1.0
-"""Seconds between attempts to connect anew once the servers have closed the connection, as for a changed password."""
+"""Seconds between attempts to connect anew once the servers have closed the connection, as for a
+changed password."""
 REPLICAS: Final = 3
 DUPLICATES_FOR: Final = 120
-"""Seconds for which the engine knows the ids of messages."""
+"""Seconds for which the broker knows the ids of messages."""
 
 _API: Final = "$JS.API"
 _EXPECTED_PLACE: Final = "Nats-Expected-Last-Sequence"
@@ -119,7 +124,7 @@ class _Stored(msgspec.Struct):
 
 
 class _Reply(msgspec.Struct):
-    """Any answer of the engine's interface."""
+    """Any answer of the broker's interface."""
 
     error: _Error | None = None
     seq: int = 0
@@ -130,19 +135,21 @@ class _Reply(msgspec.Struct):
 
 _SEED: Final = re.compile(rb"\bSU[A-Z2-7]{56}\b")
 _JWT: Final = b"BEGIN NATS USER JWT"
-"""The mark of NATS credentials. The client library would look for it for ever in a file without it."""
+"""The mark of NATS credentials. The client library would look for it for ever in a file without
+it."""
 _SEED_OF_JWT: Final = b"BEGIN USER NKEY SEED"
 _replies: Final = msgspec.json.Decoder(_Reply)
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:
-    """Leave out what asyncio logs at the end of each connection by TLS; the client library causes it."""
+    """Leave out what asyncio logs at the end of each connection by TLS; the client library causes
+    it."""
     return "eof_received() has no effect" not in record.getMessage()
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
-    """How to reach the servers. `credentials`: a file of NATS credentials, or one with an nkey's seed; `ca`: the
-    certificates that sign the servers', None for those of the system."""
+    """How to reach the servers. `credentials`: a file of NATS credentials, or one with an nkey's
+    seed; `ca`: the certificates that sign the servers', None for those of the system."""
 
     servers: tuple[str, ...]
     credentials: Path | None = None
@@ -150,8 +157,8 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JetStream:
-    """A `Ledger` of the cluster `name`. Call `open` first, and `close` last. Methods without `async` are for any thread but
-    the own one."""
+    """A `Ledger` of the cluster `name`. Call `open` first, and `close` last. Methods without
+    `async` are for any thread but the own one."""
 
     def __init__(self, access: Access, name: str) -> None:
         self._access = access
@@ -183,7 +190,8 @@ class JetStream:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Future[T]":
-        """Run a coroutine in the thread; the caller is an event loop, which may await the future."""
+        """Run a coroutine in the thread; the caller is an event loop, which may await the
+        future."""
         return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     def call_soon(self, work: Callable[[], object]) -> None:
@@ -244,7 +252,8 @@ class JetStream:
             await asyncio.sleep(0.5)
 
     async def _connect_once(self) -> bool:
-        """Try to connect. Return whether that succeeded. Raises ClusterUnavailable, OSError for a wrong file."""
+        """Try to connect. Return whether that succeeded. Raises ClusterUnavailable, OSError for a
+        wrong file."""
         import nats.errors
         from nats.aio.client import Client
 
@@ -285,14 +294,16 @@ class JetStream:
         return True
 
     async def _closed(self, reason: Exception | None) -> None:
-        """Connect anew: the servers have closed the connection, after which the client library does nothing more."""
+        """Connect anew: the servers have closed the connection, after which the client library does
+        nothing more."""
         if reason is not None:
             await self._noted(reason)
         _log.warning("the servers of the cluster closed the connection: %s", quoted(self._trouble))
         self._again = asyncio.create_task(self._connect_again())
 
     async def _connect_again(self) -> None:
-        """Try to connect for ever. Files of credentials are read each time: the next ones may be right."""
+        """Try to connect for ever. Files of credentials are read each time: the next ones may be
+        right."""
         while True:
             await asyncio.sleep(AGAIN_AFTER)
             self._is_denied = False
@@ -305,7 +316,8 @@ class JetStream:
                 return
 
     def _credentials(self) -> dict[str, Any]:
-        """Return the options of the client for TLS and for credentials. Raises ClusterUnavailable, OSError, ImportError."""
+        """Return the options of the client for TLS and for credentials. Raises ClusterUnavailable,
+        OSError, ImportError."""
         chosen: dict[str, Any] = {}
         if demands_tls(self._access.servers, self._access.ca):
             try:
@@ -333,7 +345,9 @@ class JetStream:
         if self._is_denied or (type(error).__name__ == "NoServersError" and self._trouble):
             return  # the errors of each server came before it
         self._trouble = text.removeprefix("nats: ")
-        self._is_denied = "authorization" in text.lower() or type(error).__name__ == "AuthorizationError"
+        self._is_denied = (
+            "authorization" in text.lower() or type(error).__name__ == "AuthorizationError"
+        )
         self._is_forbidden = self._is_forbidden or _PERMISSIONS in text.lower()
 
     async def _reconnected(self) -> None:
@@ -355,7 +369,8 @@ class JetStream:
         return self._trouble
 
     def check_allowed(self) -> None:
-        """Raise ClusterUnavailable if the servers have refused something that a registry of this cluster has to do."""
+        """Raise ClusterUnavailable if the servers have refused something that a registry of this
+        cluster has to do."""
         if self._is_forbidden:
             raise ClusterUnavailable(ClusterProblem.FORBIDDEN, self._trouble)
 
@@ -366,17 +381,19 @@ class JetStream:
     @property
     def servers(self) -> int:
         """How many servers are known."""
-        known = {(one.hostname, one.port) for one in self._client.servers} if self._client else set()
+        known = (
+            {(one.hostname, one.port) for one in self._client.servers} if self._client else set()
+        )
         return len(known)
 
     # --- streams
 
     def stream(self, stream: Stream) -> str:
-        """Return a stream's name in the engine."""
+        """Return a stream's name in the broker."""
         return f"chatapp-{self._name}-{stream.name.lower()}"
 
     def subject(self, subject: Subject, run: str = "") -> str:
-        """Return a subject as the engine knows it. `run`: of a snapshot's pieces, `*` for all."""
+        """Return a subject as the broker knows it. `run`: of a snapshot's pieces, `*` for all."""
         return f"chatapp.{self._name}.{subject.value}" + (f".{run}" if run else "")
 
     @property
@@ -420,7 +437,8 @@ class JetStream:
         return {
             "name": self.stream(stream),
             "subjects": sorted(
-                self.subject(subject, "*" if subject is Subject.SNAPSHOT else "") for subject in stream.value
+                self.subject(subject, "*" if subject is Subject.SNAPSHOT else "")
+                for subject in stream.value
             ),
             "retention": "limits",
             "discard": "old" if is_lease else "new",
@@ -434,14 +452,17 @@ class JetStream:
 
     @property
     def _replicas(self) -> int:
-        """How many copies a stream has: one if one server is named, which may be known by several addresses."""
+        """How many copies a stream has: one if one server is named, which may be known by several
+        addresses."""
         return REPLICAS if len(self._access.servers) > 1 else 1
 
     def _check(self, stream: Stream, config: _Config) -> None:
         """Refuse a stream whose messages could vanish."""
         name = self.stream(stream)
         is_bounded = config.max_age or config.max_msgs >= 0 or config.storage != "file"
-        drops = config.retention != "limits" or (stream is not Stream.LEASE and config.discard != "new")
+        drops = config.retention != "limits" or (
+            stream is not Stream.LEASE and config.discard != "new"
+        )
         if is_bounded or drops:
             raise ClusterUnavailable(ClusterProblem.MESSAGES_VANISH, name)
         wanted = self._config(stream)
@@ -468,7 +489,8 @@ class JetStream:
         *,
         within: float = ANSWER_WITHIN,
     ) -> "Msg | None":
-        """Return the answer, None if there is none in time. Raises MaxPayloadError of the client library."""
+        """Return the answer, None if there is none in time. Raises MaxPayloadError of the client
+        library."""
         import nats.errors
 
         client = self._client
@@ -484,12 +506,17 @@ class JetStream:
         except (nats.errors.Error, TimeoutError, OSError):
             return None
 
-    async def _ask(self, what: str, body: object = None, *, within: float = ANSWER_WITHIN) -> _Reply | None:
+    async def _ask(
+        self, what: str, body: object = None, *, within: float = ANSWER_WITHIN
+    ) -> _Reply | None:
         data = b"" if body is None else msgspec.json.encode(body)
         return _reply_in(await self._request(f"{_API}.{what}", data, within=within))
 
-    async def _question(self, what: str, body: object = None, *, within: float = ASK_WITHIN) -> _Reply | None:
-        """Ask what changes nothing, again and again. Return the first answer, None if there is none in time."""
+    async def _question(
+        self, what: str, body: object = None, *, within: float = ASK_WITHIN
+    ) -> _Reply | None:
+        """Ask what changes nothing, again and again. Return the first answer, None if there is none
+        in time."""
         asked: set[asyncio.Task[_Reply | None]] = set()
         try:
             async with asyncio.timeout(within):
@@ -507,7 +534,9 @@ class JetStream:
             for one in asked:
                 one.cancel()
 
-    async def publish_soon(self, publication: Publication, *, within: float = ANSWER_WITHIN) -> Answer:
+    async def publish_soon(
+        self, publication: Publication, *, within: float = ANSWER_WITHIN
+    ) -> Answer:
         """Publish a message and wait for the answer, in the own thread."""
         import nats.errors
 
@@ -534,7 +563,9 @@ class JetStream:
             return Unanswered()
         return Refused(reply.error.description, is_full=reply.error.err_code in _FULL)
 
-    async def newest_soon(self, subject: Subject, *, within: float = ANSWER_WITHIN) -> Placed | None:
+    async def newest_soon(
+        self, subject: Subject, *, within: float = ANSWER_WITHIN
+    ) -> Placed | None:
         """Return the newest message of a subject, in the own thread. Raises LedgerUnavailable."""
         what = f"STREAM.MSG.GET.{self.stream(STREAM_OF[subject])}"
         reply = await self._question(what, {"last_by_subj": self.subject(subject)}, within=within)
@@ -564,7 +595,9 @@ class JetStream:
     async def _extent(self, stream: Stream) -> Extent:
         async with _patience():
             while True:
-                reply = await self._question(f"STREAM.INFO.{self.stream(stream)}", within=ASK_WITHIN)
+                reply = await self._question(
+                    f"STREAM.INFO.{self.stream(stream)}", within=ASK_WITHIN
+                )
                 if reply is not None and reply.error is None and reply.state is not None:
                     return Extent(reply.state.first_seq, reply.state.last_seq)
                 await asyncio.sleep(0.1)
@@ -588,8 +621,9 @@ class JetStream:
     # --- core NATS: what no stream keeps
 
     async def follow_soon(self, subject: str, came: "Callable[[Msg], Awaitable[None]]") -> None:
-        """Subscribe to a subject, at this connection and at all later ones, in the own thread. What is sent while there is
-        no connection is lost. Raises ClusterUnavailable if the servers do not allow it."""
+        """Subscribe to a subject, at this connection and at all later ones, in the own thread. What
+        is sent while there is no connection is lost. Raises ClusterUnavailable if the servers do
+        not allow it."""
         import nats.errors
 
         self._followed.add((subject, came))
@@ -625,8 +659,9 @@ class JetStream:
                     await subscription.unsubscribe()
 
     async def send_soon(self, subject: str, data: bytes) -> None:
-        """Send a message to those that follow a subject now, in the own thread. It may be lost; while there is no connection
-        a little waits for the next one. What is too large for the servers is lost, which is logged once a connection."""
+        """Send a message to those that follow a subject now, in the own thread. It may be lost;
+        while there is no connection a little waits for the next one. What is too large for the
+        servers is lost, which is logged once a connection."""
         import nats.errors
 
         if self._client is None:
@@ -652,8 +687,8 @@ class JetStream:
             first = found[-1].place + 1
 
     async def _batch(self, stream: Stream, first: int, last: int) -> list[Placed]:
-        """Read some messages. Any replica answers, and one that is behind does not have the newest yet, so an empty answer
-        is believed only after the leader's."""
+        """Read some messages. Any replica answers, and one that is behind does not have the newest
+        yet, so an empty answer is believed only after the leader's."""
         async with _patience():
             while True:
                 found = [one for one in await self._batch_once(stream, first) if one.place <= last]

@@ -1,4 +1,5 @@
-"""The cluster's key on disk: 64 hexadecimal digits in a file for its owner alone, the same on all nodes."""
+"""The cluster's key on disk: 64 hexadecimal digits in a file for its owner alone, the same on all
+nodes."""
 
 import os
 import stat
@@ -33,7 +34,9 @@ def read_key(path: Path) -> ClusterKey | None:
     try:
         return ClusterKey(bytes.fromhex(text.decode("ascii")))
     except ValueError:
-        raise KeyUnusable(path, f"holds no cluster key, which is {2 * KEY_SIZE} hexadecimal digits") from None
+        raise KeyUnusable(
+            path, f"holds no cluster key, which is {2 * KEY_SIZE} hexadecimal digits"
+        ) from None
 
 
 def make_key(path: Path) -> ClusterKey:

@@ -1,12 +1,13 @@
-"""The lease decides which registry serves. Its holder renews it; another registry takes it once it is given back, or was not
-renewed for a while.
+"""The lease decides which registry serves. Its holder renews it; another registry takes it once it
+is given back, or was not renewed for a while.
 
     STANDBY --claimed--> OWNER --overtaken, or not confirmed for CUT_AFTER--> LOST
                            +------given back--> RELEASED
 
-The lease only decides who tries; the journal's fence decides whose writes count. So a standby measures the lease by what it
-sees: it takes a lease that stayed the same for `SPAN` while the engine answered. While the engine has no leader nobody can
-take it, and the owner keeps its peers for up to `CUT_AFTER`, promising nothing.
+The lease only decides who tries; the journal's fence decides whose writes count. So a standby
+measures the lease by what it sees: it takes a lease that stayed the same for `SPAN` while the
+broker answered. While the broker has no leader nobody can take it, and the owner keeps its peers
+for up to `CUT_AFTER`, promising nothing.
 """
 
 import enum
@@ -25,8 +26,8 @@ BEAT: Final = 0.5
 """Seconds between two renewals."""
 
 SPAN_AFTER_SILENCE: Final = 1.0
-"""The same when the engine answers again after a silence as long as `SPAN`, such as an election: an owner that lives tries
-to renew all the time, and is through at once."""
+"""The same when the broker answers again after a silence as long as `SPAN`, such as an election: an
+owner that lives tries to renew all the time, and is through at once."""
 
 LOOK_SPAN: Final = 0.25
 """Seconds between two looks of a standby."""
@@ -35,8 +36,8 @@ LOOK_AGAIN: Final = 0.1
 """Seconds from a look that was not answered to the next one: the answer was waited for already."""
 
 CUT_AFTER: Final = 10.0
-"""Seconds without a confirmed renewal after which the owner stops serving. The election of a stream's leader takes 4 to 8;
-a shorter time would disconnect everybody at each."""
+"""Seconds without a confirmed renewal after which the owner stops serving. The election of a
+stream's leader takes 4 to 8; a shorter time would disconnect everybody at each."""
 
 
 class LeaseState(enum.Enum):
@@ -66,8 +67,8 @@ _decoder: Final = msgspec.msgpack.Decoder(LeaseRecord)
 
 
 def read_record(opener: Opener, found: Placed) -> LeaseRecord:
-    """Open a lease. Raises BundleRefused for one that was not sealed with the key for this place, and for another version's;
-    a record of another shape counts as free."""
+    """Open a lease. Raises BundleRefused for one that was not sealed with the key for this place,
+    and for another version's; a record of another shape counts as free."""
     opened = opener.open(Kind.LEASE, found.message)
     if opened.number != found.place:
         raise BundleRefused(Flaw.OUT_OF_ORDER, opened.number)
@@ -105,7 +106,8 @@ class Lease:
         self._strays = strays
         """Counts leases that nobody with the cluster's key has sealed."""
         self.saw_other_key = False
-        """Whether one of them says that it was sealed with another key. If this registry's is wrong, all of them do."""
+        """Whether one of them says that it was sealed with another key. If this registry's is
+        wrong, all of them do."""
         self.term = 0
         """Where in its stream this registry took the lease: higher than any owner before did."""
 
@@ -117,8 +119,8 @@ class Lease:
         return self._next
 
     def age(self, *, now: float) -> float | None:
-        """Return the seconds since the lease was seen to be confirmed: by an answer to its owner, or by a look that found it
-        changed. None before the first look of a standby."""
+        """Return the seconds since the lease was seen to be confirmed: by an answer to its owner,
+        or by a look that found it changed. None before the first look of a standby."""
         if self.state is LeaseState.OWNER:
             return now - self._confirmed_at
         return None if self._changed_at is None else now - self._changed_at
@@ -130,7 +132,8 @@ class Lease:
         return self.state is LeaseState.STANDBY and now >= self._next
 
     def looked(self, found: Placed | None, *, now: float) -> bool:
-        """Note the lease as it is. Return whether to claim it now. Raises BundleRefused if another version holds it."""
+        """Note the lease as it is. Return whether to claim it now. Raises BundleRefused if another
+        version holds it."""
         self._next = now + LOOK_SPAN
         record = self._record(found)
         place = 0 if found is None else found.place
@@ -151,8 +154,8 @@ class Lease:
         return not is_held or self._quiet_for >= self._span
 
     def not_looked(self, *, now: float) -> None:
-        """Note that a look was not answered. While nobody can renew the lease it does not run out, so this time does not
-        count; what was seen before a short silence still does."""
+        """Note that a look was not answered. While nobody can renew the lease it does not run out,
+        so this time does not count; what was seen before a short silence still does."""
         self._next, self._seen_at = now + LOOK_AGAIN, None
         self._silent_at = now if self._silent_at is None else self._silent_at
 
@@ -164,7 +167,11 @@ class Lease:
     def claimed(self, answer: Answer, *, now: float) -> None:
         """Note the answer to the claim. Without one, the next look tells."""
         if isinstance(answer, Acked):
-            self.state, self._place, self._confirmed_at = LeaseState.OWNER, answer.place, self._sent_at
+            self.state, self._place, self._confirmed_at = (
+                LeaseState.OWNER,
+                answer.place,
+                self._sent_at,
+            )
             self.term = answer.place
             self.serving = self._mine.name
             self._next = now + BEAT
@@ -172,11 +179,13 @@ class Lease:
     # --- the owner
 
     def is_confirmed(self, *, now: float) -> bool:
-        """Whether this registry is the owner, and was confirmed so lately that no other can have the lease yet."""
+        """Whether this registry is the owner, and was confirmed so lately that no other can have
+        the lease yet."""
         return self.state is LeaseState.OWNER and now - self._confirmed_at < SPAN_AFTER_SILENCE
 
     def publication(self, *, now: float) -> Publication | None:
-        """Return the renewal that is due. An owner that was not confirmed for too long loses the lease here."""
+        """Return the renewal that is due. An owner that was not confirmed for too long loses the
+        lease here."""
         if self.state is LeaseState.OWNER and now - self._confirmed_at >= CUT_AFTER:
             self.state = LeaseState.LOST
         if self.state is not LeaseState.OWNER or now < self._next:
@@ -185,8 +194,8 @@ class Lease:
         return self._publication(self._mine)
 
     def renewed(self, answer: Answer, *, now: float) -> bool:
-        """Note the answer to a renewal. Return whether the lease has to be read: another registry may have it, or the answer
-        to a renewal was lost, and the next one has to follow it."""
+        """Note the answer to a renewal. Return whether the lease has to be read: another registry
+        may have it, or the answer to a renewal was lost, and the next one has to follow it."""
         if self.state is not LeaseState.OWNER:
             return False
         if isinstance(answer, Acked):
@@ -196,7 +205,8 @@ class Lease:
         return not isinstance(answer, Acked)
 
     def found(self, found: Placed | None) -> None:
-        """Note what is there instead of the last renewal. Raises BundleRefused if another version holds the lease."""
+        """Note what is there instead of the last renewal. Raises BundleRefused if another version
+        holds the lease."""
         if self.state is not LeaseState.OWNER:
             return
         record = self._record(found)
@@ -209,7 +219,8 @@ class Lease:
             self._place, self._next = place, float("-inf")
 
     def _record(self, found: Placed | None) -> LeaseRecord | None:
-        """Open what is in the lease's place. Raises BundleRefused for a lease of another version."""
+        """Open what is in the lease's place. Raises BundleRefused for a lease of another
+        version."""
         if found is None:
             return None
         try:

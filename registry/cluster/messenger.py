@@ -1,5 +1,5 @@
-"""Carries the messages of the bus between the main event loop and the engine's thread. Nothing waits in the main loop; what
-is too much is lost, which the sessions of the bus notice.
+"""Carries the messages of the bus between the main event loop and the broker's thread. Nothing
+waits in the main loop; what is too much is lost, which the sessions of the bus notice.
 """
 
 import asyncio
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 WAITING_MAX: Final = 32 * 1024 * 1024
-"""Bytes of messages of one subject that wait in each direction. Each subject has its own share, so a node that sends or is
-sent too much does not cost the other ones their messages."""
+"""Bytes of messages of one subject that wait in each direction. Each subject has its own share, so
+a node that sends or is sent too much does not cost the other ones their messages."""
 
 WAITING_IN_ALL: Final = 8 * WAITING_MAX
-"""Bytes of messages of all subjects that wait in each direction: anybody with a node's credentials can make up subjects."""
+"""Bytes of messages of all subjects that wait in each direction: anybody with a node's credentials
+can make up subjects."""
 
 OVERHEAD: Final = 512
 """Bytes that a message which waits counts beside its own: others may send empty ones."""
@@ -33,7 +34,8 @@ SUBJECTS_MAX: Final = 1_000
 """Subjects of which messages wait in each direction. A cluster has one or two for each node."""
 
 SUBJECT_OVERHEAD: Final = 1_024
-"""Bytes that a subject of which messages wait counts beside its name, a character of which takes up to four."""
+"""Bytes that a subject of which messages wait counts beside its name, a character of which takes up
+to four."""
 
 TURN_FOR: Final = 0.005
 """Seconds for which messages are handed over before others get the event loop."""
@@ -46,8 +48,8 @@ _ANY: Final = ">"
 
 
 class _Waiting:
-    """Messages that wait for the other thread, in order within each subject; the subjects take turns. One thread adds and
-    the other takes."""
+    """Messages that wait for the other thread, in order within each subject; the subjects take
+    turns. One thread adds and the other takes."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -59,7 +61,8 @@ class _Waiting:
         """The same subjects in the order of their turns."""
         self._in_all = 0
         self._losing: set[str] = set()
-        """Subjects whose messages were lost since the last time that none waited; `_ANY` for all together."""
+        """Subjects whose messages were lost since the last time that none waited; `_ANY` for all
+        together."""
 
     def add(self, subject: str, data: bytes) -> bool:
         """Add a message. Return whether the other thread has to be woken."""
@@ -67,7 +70,9 @@ class _Waiting:
             size = self._sizes.get(subject, 0)
             cost = len(data) + OVERHEAD + (0 if size else SUBJECT_OVERHEAD + 4 * len(subject))
             is_full = size + cost > WAITING_MAX
-            has_room = self._in_all + cost <= WAITING_IN_ALL and (size or len(self._sizes) < SUBJECTS_MAX)
+            has_room = self._in_all + cost <= WAITING_IN_ALL and (
+                size or len(self._sizes) < SUBJECTS_MAX
+            )
             if has_room and not is_full:
                 is_first = not self._turns
                 if not size:
@@ -81,7 +86,9 @@ class _Waiting:
             is_first = named not in self._losing
             self._losing.add(named)
         if is_first:
-            _log.warning("the bus of the cluster is too slow: messages for %s are lost", quoted(named))
+            _log.warning(
+                "the bus of the cluster is too slow: messages for %s are lost", quoted(named)
+            )
         return False
 
     def take(self) -> tuple[str, bytes] | None:
@@ -106,19 +113,20 @@ class _Waiting:
 
 
 class Messenger:
-    """Follows some subjects of the bus, and sends to others. It belongs to the main event loop, in which it is made."""
+    """Follows some subjects of the bus, and sends to others. It belongs to the main event loop, in
+    which it is made."""
 
     def __init__(
         self,
-        engine: JetStream,
+        broker: JetStream,
         subjects: Iterable[str],
         receive: Callable[[bytes], None],
         *,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """`receive`: gets each message that has come, in the main event loop."""
-        self._engine = engine
-        self._base = engine.bus
+        self._broker = broker
+        self._base = broker.bus
         self._subjects = tuple(subjects)
         self._receive = receive
         self._now = now
@@ -131,21 +139,22 @@ class Messenger:
 
     async def open(self) -> None:
         """Begin to follow. Raises ClusterUnavailable."""
-        await self._engine.start(self._follow())
+        await self._broker.start(self._follow())
 
     async def close(self) -> None:
         """Send what waits, and follow nothing more."""
         self._is_closed = True
-        await self._engine.start(self._unfollow())
+        await self._broker.start(self._unfollow())
 
     def send(self, messages: Iterable[tuple[str, bytes]]) -> None:
         """Send messages soon, each to its subject."""
         wakes = [self._out.add(subject, data) for subject, data in messages]
         if any(wakes) and not self._is_closed:
-            self._engine.call_soon(self._begin_sending)
+            self._broker.call_soon(self._begin_sending)
 
     def _take_in(self) -> None:
-        """Hand over what has come. A flood is handed over in slices, so that others get the event loop in between."""
+        """Hand over what has come. A flood is handed over in slices, so that others get the event
+        loop in between."""
         until = self._now() + TURN_FOR
         while not self._is_closed and (found := self._in.take()) is not None:
             self._receive(found[1])
@@ -153,11 +162,11 @@ class Messenger:
                 self._loop.call_soon(self._take_in)
                 return
 
-    # --- in the engine's thread
+    # --- in the broker's thread
 
     async def _follow(self) -> None:
         for subject in self._subjects:
-            await self._engine.follow_soon(self._base + subject, self._came)
+            await self._broker.follow_soon(self._base + subject, self._came)
 
     async def _unfollow(self) -> None:
         with suppress(TimeoutError):
@@ -165,7 +174,7 @@ class Messenger:
                 while self._sending is not None:
                     await self._sending
                 for subject in self._subjects:
-                    await self._engine.unfollow_soon(self._base + subject, self._came)
+                    await self._broker.unfollow_soon(self._base + subject, self._came)
 
     async def _came(self, message: "Msg") -> None:
         if self._in.add(message.subject.removeprefix(self._base), message.data):
@@ -185,7 +194,7 @@ class Messenger:
 
     async def _send_one(self, subject: str, data: bytes) -> None:
         try:
-            await self._engine.send_soon(self._base + subject, data)
+            await self._broker.send_soon(self._base + subject, data)
         except Exception as error:  # noqa: BLE001 - a fault of ours or of the library: those behind it still go out
             if not self._is_failing:
                 _log.error("a message between nodes could not be sent: %s", quoted(repr(error)))

@@ -21,7 +21,8 @@ _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-f:]+")
 
 
 class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of a registry in a cluster. Files are paths; None for the default or for none."""
+    """The settings of a registry in a cluster. Files are paths; None for the default or for
+    none."""
 
     servers: tuple[str, ...]
     name: str = DEFAULT_NAME
@@ -32,15 +33,17 @@ class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def server_urls(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the servers' addresses, each with its scheme and port. The scheme of one holds for those behind it. Raises
-    ValueError, whose text names the wrong one."""
+    """Return the servers' addresses, each with its scheme and port. The scheme of one holds for
+    those behind it. Raises ValueError, whose text names the wrong one."""
     scheme, found = _SCHEMES[0], list[str]()
     for text in texts:
         given, separator, rest = text.partition("://")
         if separator:
             scheme = given.lower()
         if scheme not in _SCHEMES:
-            raise ValueError(f'"{quoted(without_secrets(text))}" does not begin with nats:// or tls://')
+            raise ValueError(
+                f'"{quoted(without_secrets(text))}" does not begin with nats:// or tls://'
+            )
         place = rest if separator else text
         url = f"{scheme}://{place}"
         port = _port_of(url, text)
@@ -53,18 +56,22 @@ def server_urls(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def monitor_urls(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the addresses of the servers' monitoring. Raises ValueError, whose text names the wrong one."""
+    """Return the addresses of the servers' monitoring. Raises ValueError, whose text names the
+    wrong one."""
     found = []
     for text in texts:
         if urlsplit(text).scheme not in _MONITORED:
-            raise ValueError(f'"{quoted(without_secrets(text))}" does not begin with http:// or https://')
+            raise ValueError(
+                f'"{quoted(without_secrets(text))}" does not begin with http:// or https://'
+            )
         _port_of(text, text)
         found.append(text.rstrip("/"))
     return tuple(found)
 
 
 def demands_tls(servers: Iterable[str], ca: object) -> bool:
-    """Return whether nothing may be said to these servers without TLS. `ca`: the certificates that sign theirs, or None."""
+    """Return whether nothing may be said to these servers without TLS. `ca`: the certificates that
+    sign theirs, or None."""
     return ca is not None or any(server.startswith("tls:") for server in servers)
 
 
@@ -82,11 +89,17 @@ def _port_of(url: str, text: str) -> int | None:
         port = parts.port
     except ValueError:
         raise ValueError(f'"{shown}" has no valid host and port') from None
-    if parts.hostname is None or not _HOST.fullmatch(parts.hostname) or parts.path.strip("/") or port == 0:
+    if (
+        parts.hostname is None
+        or not _HOST.fullmatch(parts.hostname)
+        or parts.path.strip("/")
+        or port == 0
+    ):
         raise ValueError(f'"{shown}" has no valid host and port')
     return port
 
 
 def without_secrets(text: str) -> str:
-    """Return an address, or a text about one, without user and password, so that it may be shown."""
+    """Return an address, or a text about one, without user and password, so that it may be
+    shown."""
     return re.sub(r"^(\w*:/+)?.*@", r"\1", text, flags=re.DOTALL)

@@ -35,8 +35,8 @@ _log = logging.getLogger(__name__)
 
 
 def check_folder(folder: Path, identity: bytes, cluster: str) -> None:
-    """Check that a folder does not hold another registry than the cluster, which has this identity. Raises StoreUnusable,
-    KeyUnusable, OSError."""
+    """Check that a folder does not hold another registry than the cluster, which has this identity.
+    Raises StoreUnusable, KeyUnusable, OSError."""
     own = load_or_make(folder)[0].public if (folder / KEY_FILE).exists() else None
     if own is None and (folder / PUBLIC_FILE).exists():
         own = public_key(folder)
@@ -48,8 +48,9 @@ def check_folder(folder: Path, identity: bytes, cluster: str) -> None:
 
 
 class ClusterStorage:
-    """A `registry.store.storage.Storage` in a cluster's stream. `lost`: called, in any thread, when this process can store
-    nothing more. `holds_lease`: whether the lease was confirmed just now. `lease_strays`: those in its place.
+    """A `registry.store.storage.Storage` in a cluster's stream. `lost`: called, in any thread, when
+    this process can store nothing more. `holds_lease`: whether the lease was confirmed just now.
+    `lease_strays`: those in its place.
 
     Making it raises StoreError, OSError.
     """
@@ -111,14 +112,16 @@ class ClusterStorage:
         self._store.give_up()
 
     def _found(self) -> tuple[ClusterFounded, Sequence[Entry]]:
-        """Return the first records of a new cluster: what a registry without a cluster has left in the folder, if any."""
+        """Return the first records of a new cluster: what a registry without a cluster has left in
+        the folder, if any."""
         identity, _ = load_or_make(self._folder)
         founded = ClusterFounded(seal_identity(identity, self._key.secret), int(time.time()))
         entries = entries_in(self._folder) if (self._folder / NAMES).exists() else []
         return founded, entries
 
     def _note_mark(self, mark: Mark) -> None:
-        """Keep what this node knows of the stream. Until the identity was compared, the folder may be another registry's."""
+        """Keep what this node knows of the stream. Until the identity was compared, the folder may
+        be another registry's."""
         self._mark = mark
         if self._identity is None:
             return

@@ -20,23 +20,23 @@ def new_key_line(path: Path) -> str:
     return f"[The cluster is new. Copy its key to the same place on the other nodes: {path}]"
 
 
-def serving_beside_line(house: str) -> str:
-    """Return the line for a node that serves, while the node `house` keeps the state."""
-    return f"[Serving beside {quoted(house)}, which keeps the state.]"
+def serving_beside_line(engine: str) -> str:
+    """Return the line for a node that serves, while the node `engine` keeps the state."""
+    return f"[Serving beside {quoted(engine)}, which keeps the state.]"
 
 
-def no_house_line(trouble: str | None) -> str:
-    """Return the line for a node that sees no node that keeps the state. `trouble`: why the servers of the cluster do not
-    answer, empty if that is not known; None if they do."""
+def no_engine_line(trouble: str | None) -> str:
+    """Return the line for a node that sees no node that keeps the state. `trouble`: why the servers
+    of the cluster do not answer, empty if that is not known; None if they do."""
     if trouble is None:
         return "[No node that keeps the state is seen: nobody is served here until one is.]"
     why = f" ({quoted(trouble)})" if trouble else ""
     return f"[The servers of the cluster do not answer{why}: nobody is served here until they do.]"
 
 
-def console_elsewhere_line(house: str) -> str:
+def console_elsewhere_line(engine: str) -> str:
     """Return the line for what was typed at the console of a node that does not keep the state."""
-    where = quoted(house) if house else "another node"
+    where = quoted(engine) if engine else "another node"
     return f"[The console is open at {where}, which keeps the state.]"
 
 

@@ -1,5 +1,6 @@
-"""A client of NATS that says nothing without TLS. nats-py uses TLS only where the first line of a server, which is not
-encrypted, asks for it: whoever changes that line would read the password and all that follows."""
+"""A client of NATS that says nothing without TLS. nats-py uses TLS only where the first line of a
+server, which is not encrypted, asks for it: whoever changes that line would read the password and
+all that follows."""
 
 from typing import Any
 

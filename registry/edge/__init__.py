@@ -1,4 +1,5 @@
 """The edge of a registry: links, seals and datagrams of the people at one node.
 
-Read first: `ports` (what edge and engine say to each other), `edge` (the edge), `links` (one connection).
+Read first: `ports` (what edge and engine say to each other), `edge` (the edge), `links` (one
+connection).
 """

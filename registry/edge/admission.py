@@ -1,7 +1,9 @@
-"""Admission: what an unknown address must show before it costs the registry memory or much time (clauses 4.1 to 4.3).
+"""Admission: what an unknown address must show before it costs the registry memory or much time
+(clauses 4.1 to 4.3).
 
-A COOKIE for a HELLO costs one keyed hash and no state. A REGISTER is examined only if it shows the cookie that was
-given to its address, and within the address's rate. Its two signatures, which cost most, are checked when its turn comes.
+A COOKIE for a HELLO costs one keyed hash and no state. A REGISTER is examined only if it shows the
+cookie that was given to its address, and within the address's rate. Its two signatures, which cost
+most, are checked when its turn comes.
 """
 
 import hashlib
@@ -10,7 +12,12 @@ from typing import Final, Generic, TypeVar
 
 from chatapp.registry.rules.effects import DropReason
 from chatapp.wire.address import Address, network_of
-from chatapp.wire.admission import is_invitation_for, is_register_authentic, is_voucher_for, make_refused
+from chatapp.wire.admission import (
+    is_invitation_for,
+    is_register_authentic,
+    is_voucher_for,
+    make_refused,
+)
 from chatapp.wire.buckets import Buckets
 from chatapp.wire.codec import decode_hello, encode
 from chatapp.wire.framing import Kind
@@ -21,7 +28,8 @@ from chatapp.wire.messages.table import Card
 
 _COOKIE_SIZE: Final = 16
 _VERSION_REFUSALS_PER_SECOND: Final = 20.0
-"""Signed answers a second to HELLOs of another version, over all addresses: a HELLO proves nothing."""
+"""Signed answers a second to HELLOs of another version, over all addresses: a HELLO proves
+nothing."""
 _BY_VERSION: Final = "version"
 
 
@@ -40,23 +48,26 @@ class Gate:
         )
 
     def answer_hello(self, data: bytes, sender: Address, *, card: Card, now: float) -> bytes | None:
-        """Return the answer to a HELLO, never longer than the HELLO; None for no answer. Raises DecodeError."""
+        """Return the answer to a HELLO, never longer than the HELLO; None for no answer. Raises
+        DecodeError."""
         hello = decode_hello(data[1:])
         if hello.version == PROTOCOL_VERSION:
             return self._cookie_for(hello.nonce, sender, card, now)
         if not self._refusals.take(_BY_VERSION, now=now):
             return None
-        refused = make_refused(self._registry, nonce=hello.nonce, reason=RefusalReason.VERSION, name="")
+        refused = make_refused(
+            self._registry, nonce=hello.nonce, reason=RefusalReason.VERSION, name=""
+        )
         return bytes((Kind.REFUSED,)) + encode(refused)
 
     def renew_cookie(self, register: Register, sender: Address, *, card: Card, now: float) -> bytes:
-        """Return the COOKIE that answers a REGISTER with a bad cookie, as of a former start: it is shorter than the
-        REGISTER."""
+        """Return the COOKIE that answers a REGISTER with a bad cookie, as of a former start: it is
+        shorter than the REGISTER."""
         return self._cookie_for(register.nonce, sender, card, now)
 
     def screen(self, register: Register, sender: Address, *, now: float) -> DropReason | None:
-        """Return why a REGISTER is dropped; None if its cookie is valid and its network within the rate. These checks cost
-        little."""
+        """Return why a REGISTER is dropped; None if its cookie is valid and its network within the
+        rate. These checks cost little."""
         if not self._is_cookie_good(register.cookie, sender, now):
             return DropReason.BAD_COOKIE
         if not self._registers.take(network_of(sender.host), now=now):
@@ -66,17 +77,21 @@ class Gate:
     def flaw_of(self, register: Register) -> DropReason | None:
         """Return what is wrong with the signatures; None if they are good. This check costs much.
 
-        The signature of the card itself is not checked: that of the REGISTER is by the same key and covers the card, and
-        whoever uses the card checks it.
+        The signature of the card itself is not checked: that of the REGISTER is by the same key and
+        covers the card, and whoever uses the card checks it.
         """
         if not is_register_authentic(register, registry=self._registry.public):
             return DropReason.BAD_REGISTER_SIGNATURE
         shown, identity = register.invitation, register.card.identity
         registry, nonce = self._registry.public, register.nonce
-        if shown and not is_invitation_for(shown, registry=registry, nonce=nonce, identity=identity):
+        if shown and not is_invitation_for(
+            shown, registry=registry, nonce=nonce, identity=identity
+        ):
             return DropReason.BAD_INVITATION
         voucher = register.voucher
-        if voucher and not is_voucher_for(voucher, registry=registry, nonce=nonce, identity=identity):
+        if voucher and not is_voucher_for(
+            voucher, registry=registry, nonce=nonce, identity=identity
+        ):
             return DropReason.BAD_VOUCHER
         return None
 
@@ -102,12 +117,12 @@ Waiting = TypeVar("Waiting")
 
 RATE: Final = 1_000.0
 BURST: Final = 100.0
-"""REGISTERs a second, and at once, that are handled as they come, from everybody together: a tenth of a core, and 20 ms
-in which nothing else is done. Further ones are queued."""
+"""REGISTERs a second, and at once, that are handled as they come, from everybody together: a tenth
+of a core, and 20 ms in which nothing else is done. Further ones are queued."""
 
 SERVED_IN_ONE_TURN: Final = 4
-"""REGISTERs handled in one turn of the queue, half a millisecond, before the event loop goes on, above all to the
-datagrams that wait in the socket."""
+"""REGISTERs handled in one turn of the queue, half a millisecond, before the event loop goes on,
+above all to the datagrams that wait in the socket."""
 
 
 class FairQueue(Generic[Waiting]):

@@ -1,4 +1,5 @@
-"""The driver of a front: it carries bytes between sockets and a core, and rings the core's one timer.
+"""The driver of an edge: it carries bytes between sockets and a core, and rings the core's one
+timer.
 
 Everything that comes in one turn of the event loop is answered together at its end.
 """
@@ -13,7 +14,12 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from chatapp.registry.edge.edge import Output
-from chatapp.registry.rules.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, CoreRequest
+from chatapp.registry.rules.admin.messages import (
+    AdminAnswer,
+    AdminRefusal,
+    AdminRefused,
+    CoreRequest,
+)
 from chatapp.registry.rules.effects import DropReason, Event, Fault, LinkRenewed
 from chatapp.registry.telemetry.lines import LINK_ENDS, event_line
 from chatapp.wire.address import Address
@@ -29,22 +35,24 @@ _LEVELS: Final[dict[type[Event], int]] = {Fault: logging.ERROR, LinkRenewed: log
 """The levels of the log's lines for events; those not named here are for information."""
 
 BROADCAST_SLICE = 128
-"""Datagrams of a broadcast sent before others get the event loop, which 10,000 at once would hold for 60 ms."""
+"""Datagrams of a broadcast sent before others get the event loop, which 10,000 at once would hold
+for 60 ms."""
 
 MANY_WRITES = 64
-"""Links written to in one turn, from which on sockets are read again before the rest of the turn: a thousand writes take
-milliseconds, in which lines for the same readers arrive. uvloop reads all that came until then, asyncio only sockets that
-were ready before the turn began."""
+"""Links written to in one turn, from which on sockets are read again before the rest of the turn: a
+thousand writes take milliseconds, in which lines for the same readers arrive. uvloop reads all that
+came until then, asyncio only sockets that were ready before the turn began."""
 
 LINGER_FOR = 5.0
-"""Seconds that a closed link may take for its last bytes: a peer that never reads must not keep it."""
+"""Seconds that a closed link may take for its last bytes: a peer that never reads must not keep
+it."""
 
 FLUSH_FOR = 0.25
 """Seconds that links have for their last bytes when the registry stops."""
 
 
 class DrivenCore(Protocol):
-    """A core with a front (`registry.engine.core.RegistryCore`)."""
+    """A core with an edge (`registry.engine.core.RegistryCore`)."""
 
     @property
     def dropped(self) -> Counter[DropReason]:
@@ -71,8 +79,9 @@ class Timed(Protocol):
     def next_timer(self) -> float: ...
 
 
-class FrontDriver:
-    """Runs the front of one core with sockets and a clock. It owns all links (`wire.aio.link.TcpLinkOwner`)."""
+class EdgeDriver:
+    """Runs the edge of one core with sockets and a clock. It owns all links
+    (`wire.aio.link.TcpLinkOwner`)."""
 
     def __init__(
         self,
@@ -83,10 +92,10 @@ class FrontDriver:
         timed: Timed | None = None,
         machine: Machine = THIS_MACHINE,
     ) -> None:
-        """`take_rest`: carries out what else the core has produced in a turn. It is called after the links were written to,
-        as a thread that it starts would delay a thousand writes, and after many writes one turn of the event loop later:
-        what is read until then (`MANY_WRITES`) shares its sync, and the next writes. `timed`: has the timer if that is not
-        the core."""
+        """`take_rest`: carries out what else the core has produced in a turn. It is called after
+        the links were written to, as a thread that it starts would delay a thousand writes, and
+        after many writes one turn of the event loop later: what is read until then (`MANY_WRITES`)
+        shares its sync, and the next writes. `timed`: has the timer if that is not the core."""
         self._now = machine.now
         self._loop = loop
         self._core = core
@@ -121,12 +130,13 @@ class FrontDriver:
         self.wake()
 
     async def stop(self, reason: str) -> None:
-        """Send what is left, refuse the admin requests that wait for an answer, and end the links."""
+        """Send what is left, refuse the admin requests that wait for an answer, and end the
+        links."""
         self.turn()
         self._take_rest()
         for answer in self._admin_requests.values():
             if not answer.done():
-                answer.set_result(AdminRefused(refusal=AdminRefusal.NO_HOUSE))
+                answer.set_result(AdminRefused(refusal=AdminRefusal.NO_ENGINE))
         if self._timer is not None:
             self._timer.cancel()
         self._endpoint = None
@@ -174,7 +184,8 @@ class FrontDriver:
             self._emptied.set()
 
     def call_guarded(self, hear: Callable[..., None], *what: object) -> None:
-        """Call an input of the core. The core should never raise; if it does, nobody else is affected."""
+        """Call an input of the core. The core should never raise; if it does, nobody else is
+        affected."""
         try:
             hear(*what, now=self._now())
         except Exception as error:  # noqa: BLE001 - a fault of ours, whatever it is
@@ -234,7 +245,8 @@ class FrontDriver:
                 self._behind.discard(number)
 
     def _widen(self) -> None:
-        """Allow long frames at once: the rest of what one read brought is cut into frames by the new limit."""
+        """Allow long frames at once: the rest of what one read brought is cut into frames by the
+        new limit."""
         for number in self._core.take_links_to_widen():
             if number in self._links:
                 self._links[number].allow_full_frames()
@@ -253,7 +265,8 @@ class FrontDriver:
                 self._loop.call_later(LINGER_FOR, links[number].cut, LINK_ENDS[reason])
 
     def _broadcast(self) -> None:
-        """Send one slice of a broadcast. The next follows when others had their turn, and answers that wait go before it."""
+        """Send one slice of a broadcast. The next follows when others had their turn, and answers
+        that wait go before it."""
         self._is_broadcasting = False
         if self._endpoint is None or not self._broadcasts:
             self._broadcasts.clear()
@@ -261,7 +274,9 @@ class FrontDriver:
             return
         try:
             if self._is_awake and not self._has_given_way:
-                self._has_given_way = True  # once, or a stream of questions would end all broadcasts
+                self._has_given_way = (
+                    True  # once, or a stream of questions would end all broadcasts
+                )
             else:
                 self._has_given_way = False
                 self._send_slice(self._endpoint)
@@ -272,7 +287,8 @@ class FrontDriver:
             self._note_broadcasts()
 
     def _note_broadcasts(self) -> None:
-        """Tell the core when datagrams of broadcasts wait, and when all are sent: the next broadcast may be due by then."""
+        """Tell the core when datagrams of broadcasts wait, and when all are sent: the next
+        broadcast may be due by then."""
         waits = bool(self._broadcasts)
         if waits is not self._has_backlog:
             self._has_backlog = waits
@@ -293,7 +309,8 @@ class FrontDriver:
     # --- the administrator
 
     def figures(self) -> dict[str, float]:
-        """Return what has passed, and what waits for slow readers, by the names in `registry.telemetry.figures`."""
+        """Return what has passed, and what waits for slow readers, by the names in
+        `registry.telemetry.figures`."""
         waiting = [self._links[number].waiting for number in self._behind if number in self._links]
         return {
             "datagrams_in": self._datagrams_in,
@@ -324,7 +341,8 @@ class FrontDriver:
     # --- time
 
     def _arm(self) -> None:
-        """Arm the one timer. One that rings too early does no harm, so a later deadline leaves it as it is."""
+        """Arm the one timer. One that rings too early does no harm, so a later deadline leaves it
+        as it is."""
         due = self._timed.next_timer()
         if due >= self._timer_at or self._endpoint is None:
             return

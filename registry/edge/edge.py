@@ -1,8 +1,10 @@
-"""The front of a registry: it holds the connections, proves who speaks, and sends what the house decides.
+"""The edge of a registry: it holds the connections, proves who speaks, and sends what the engine
+decides.
 
-Here are the admission of unknown addresses, the sessions and their seals, the links and their queues. A front keeps
-nothing that must outlive it: when it dies, its peers register at another one. Nothing that a stranger sends raises; it
-is dropped and counted. A stranger who has proved nothing never gets more bytes than it sent.
+Here are the admission of unknown addresses, the sessions and their seals, the links and their
+queues. An edge keeps nothing that must outlive it: when it dies, its peers register at another one.
+Nothing that a stranger sends raises; it is dropped and counted. A stranger who has proved nothing
+never gets more bytes than it sent.
 """
 
 import contextlib
@@ -11,7 +13,7 @@ from typing import Final, NamedTuple
 
 from chatapp.registry.edge.admission import FairQueue, Gate
 from chatapp.registry.edge.links import Links, LinkState, PeerLink, cost_of_answers, cost_of_line
-from chatapp.registry.edge.ports import HousePort
+from chatapp.registry.edge.ports import EnginePort
 from chatapp.registry.edge.sessions import Sessions
 from chatapp.registry.rules.admin.messages import AdminAnswer
 from chatapp.registry.rules.effects import (
@@ -63,10 +65,10 @@ class Output(NamedTuple):
     """What happened, for the log."""
 
 
-class Front:
-    """One front. It is a `FrontPort` for its house."""
+class Edge:
+    """One edge. It is a `EdgePort` for its engine."""
 
-    house: HousePort
+    engine: EnginePort
     """Set before anything comes in."""
 
     def __init__(
@@ -82,9 +84,9 @@ class Front:
         secret: bytes | None = None,
         now: float,
     ) -> None:
-        """`identity`: the registry's. `counter`: the one of its card, which no earlier life of this front had. `links_max`:
-        how many connections the machine can hold. `secret`: of an earlier front at this port, whose cookies are good here
-        too."""
+        """`identity`: the registry's. `counter`: the one of its card, which no earlier life of this
+        edge had. `links_max`: how many connections the machine can hold. `secret`: of an earlier
+        edge at this port, whose cookies are good here too."""
         self.identity: Final = identity
         self._policy = policy
         self._link_port = link_port
@@ -100,8 +102,8 @@ class Front:
         self._datagrams: list[tuple[bytes, Address]] = []
         self._broadcasts: list[tuple[bytes, list[Address]]] = []
         self.is_broadcasting = False
-        """Whether datagrams of earlier broadcasts still wait to be sent. What has changed meanwhile is told by the next one,
-        once, however often it has changed."""
+        """Whether datagrams of earlier broadcasts still wait to be sent. What has changed meanwhile
+        is told by the next one, once, however often it has changed."""
         self._admin_answers: list[tuple[str, AdminAnswer]] = []
 
     # --- links
@@ -136,7 +138,7 @@ class Front:
             self.links.throttle.note_of_ended(link.network, cost, now=now)
         else:
             if link.state is LinkState.ATTACHED:
-                self.house.sign_of_life(link.identity, now=now)
+                self.engine.sign_of_life(link.identity, now=now)
             self.links.throttle.note(number, link.network, cost, now=now)
         self.settle(now=now)
 
@@ -150,10 +152,10 @@ class Front:
                 self._recorder.note(LinkRenewed(address=link.remote))
             return
         if kind == _GROUP:
-            self.house.group_frame(frame, unpack_group(frame), link.caller, now=now)
+            self.engine.group_frame(frame, unpack_group(frame), link.caller, now=now)
             return
         assert link.session is not None
-        self.house.request(decode_request(link.session.open(frame)), link.caller, now=now)
+        self.engine.request(decode_request(link.session.open(frame)), link.caller, now=now)
 
     def _attach(self, link: PeerLink, frame: bytes, now: float) -> None:
         """Open the link's session by its first frame, which must carry an Attach (clause 9.1)."""
@@ -170,17 +172,20 @@ class Front:
         if not isinstance(request, Attach):
             self.links.end(link.number, LinkEndReason.NO_ATTACH)
             return
-        self.links.attach(link, session, identity, answer, is_guest=identity in self.sessions.guests)
-        self.house.request(request, link.caller, now=now)
+        self.links.attach(
+            link, session, identity, answer, is_guest=identity in self.sessions.guests
+        )
+        self.engine.request(request, link.caller, now=now)
 
     def take_links_to_widen(self) -> list[int]:
-        """Drain the links that have authenticated since the last call: their frames may have full length from now on."""
+        """Drain the links that have authenticated since the last call: their frames may have full
+        length from now on."""
         widened, self.links.to_widen = self.links.to_widen, []
         return widened
 
     def link_backlog(self, number: int, size: int) -> None:
-        """Note that `size` written bytes wait for the link's reader. The driver reports each write that leaves some waiting,
-        then again until none are."""
+        """Note that `size` written bytes wait for the link's reader. The driver reports each write
+        that leaves some waiting, then again until none are."""
         link = self.links.find(number)
         if link is not None:
             link.backlog = size
@@ -189,7 +194,7 @@ class Front:
         """Note that a connection is over, whichever side ended it."""
         link = self.links.forget(number)
         if link is not None and link.state is LinkState.ATTACHED:
-            self.house.link_lost(link.identity, number, now=now)
+            self.engine.link_lost(link.identity, number, now=now)
             self.settle(now=now)
 
     # --- datagrams
@@ -201,8 +206,8 @@ class Front:
             if kind in (Kind.SEALED, Kind.OPENING, Kind.ANSWER):
                 self._open_sealed(data, sender, now)
             elif kind == Kind.HELLO:
-                if not self.house.admits(now):
-                    dropped[DropReason.NO_HOUSE] += 1
+                if not self.engine.admits(now):
+                    dropped[DropReason.NO_ENGINE] += 1
                     return
                 answer = self.gate.answer_hello(data, sender, card=self.sessions.card, now=now)
                 if answer is None:
@@ -219,13 +224,13 @@ class Front:
             dropped[DropReason.SEAL_BROKEN] += 1
 
     def _receive_register(self, data: bytes, sender: Address, now: float) -> None:
-        """Serve a REGISTER at once, or queue it when many come: its signatures cost more than all the rest. Raises
-        DecodeError."""
+        """Serve a REGISTER at once, or queue it when many come: its signatures cost more than all
+        the rest. Raises DecodeError."""
         register = decode_register(data[1:])
         flaw = self.gate.screen(register, sender, now=now)
         if flaw is not None:
             self._recorder.dropped[flaw] += 1
-            if flaw is DropReason.BAD_COOKIE and self.house.admits(now):
+            if flaw is DropReason.BAD_COOKIE and self.engine.admits(now):
                 answer = self.gate.renew_cookie(register, sender, card=self.sessions.card, now=now)
                 self._datagrams.append((answer, sender))
         elif self.register_queue.is_free(now=now):
@@ -239,7 +244,7 @@ class Front:
             self._recorder.dropped[flaw] += 1
             return
         caller = Caller(identity=register.card.identity, address=sender)
-        self.house.register(register, caller, now=now)
+        self.engine.register(register, caller, now=now)
         self.settle(now=now)
 
     def _open_sealed(self, data: bytes, sender: Address, now: float) -> None:
@@ -252,18 +257,24 @@ class Front:
             self._datagrams.append((opened.answer, sender))
         if not opened.payload:
             return
-        frames = [frame for frame in decode_frames(opened.payload) if isinstance(frame, Ping | Leave)]
+        frames = [
+            frame for frame in decode_frames(opened.payload) if isinstance(frame, Ping | Leave)
+        ]
         if not frames:
             self._recorder.dropped[DropReason.NOTHING_FOR_REGISTRY] += 1
             return
         caller = Caller(
-            identity=opened.identity, address=sender, session=opened.session, is_newest=opened.is_newest
+            identity=opened.identity,
+            address=sender,
+            session=opened.session,
+            is_newest=opened.is_newest,
         )
-        # Only the last frame is served: one answer a datagram, so that nobody can make us send more than they do.
-        self.house.request(frames[-1], caller, now=now)
+        # Only the last frame is served: one answer a datagram, so that nobody can make us send more
+        # than they do.
+        self.engine.request(frames[-1], caller, now=now)
         self.settle(now=now)
 
-    # --- from the house
+    # --- from the engine
 
     def reply(self, to: Caller, payload: bytes) -> None:
         """Answer a caller on the link or in the session by which the request came."""
@@ -288,7 +299,9 @@ class Front:
         else:
             self._recorder.dropped[DropReason.RECIPIENT_LINK_BUSY] += 1
 
-    def send_datagram(self, identity: bytes, address: Address, payload: bytes, *, now: float) -> None:
+    def send_datagram(
+        self, identity: bytes, address: Address, payload: bytes, *, now: float
+    ) -> None:
         """Send a message in a sealed datagram, if there is a session."""
         with contextlib.suppress(SealError):  # the session has expired
             datagrams = self.sessions.table.seal(identity, join_frames([payload]), now=now)
@@ -298,7 +311,9 @@ class Front:
         """Send the signed WELCOME and allow sessions with the peer."""
         address = admitted.to.address
         assert address is not None
-        self.sessions.admit(admitted.card.identity, admitted.nonce, is_guest=admitted.is_guest, now=now)
+        self.sessions.admit(
+            admitted.card.identity, admitted.nonce, is_guest=admitted.is_guest, now=now
+        )
         welcome = make_welcome(
             self.identity,
             card=admitted.card,
@@ -329,7 +344,9 @@ class Front:
             text=refused.text,
         )
         self._datagrams.append((bytes((Kind.REFUSED,)) + encode(message), address))
-        self._recorder.note(RegistrationRefused(name=refused.name, address=address, reason=refused.reason))
+        self._recorder.note(
+            RegistrationRefused(name=refused.name, address=address, reason=refused.reason)
+        )
 
     def disconnect(self, link: int, reason: LinkEndReason) -> None:
         """End a link after what is queued for it."""
@@ -349,7 +366,7 @@ class Front:
             self.links.send(link, payload)
 
     def tell_stopping(self) -> None:
-        """Tell everybody at this front that it stops now."""
+        """Tell everybody at this edge that it stops now."""
         self.tell_everybody(encode(Announcement(AnnouncementKind.STOPPING, "", 0)))
 
     def broadcast(self, frame: bytes, addresses: list[Address]) -> None:
@@ -357,8 +374,8 @@ class Front:
         self._broadcasts.append((frame, addresses))
 
     def broadcast_backlog(self, *, waits: bool) -> None:
-        """Note whether datagrams of broadcasts wait to be sent. The driver reports it when some are left at the end of its
-        turn, then again when none are."""
+        """Note whether datagrams of broadcasts wait to be sent. The driver reports it when some are
+        left at the end of its turn, then again when none are."""
         self.is_broadcasting = waits
 
     def answer_admin(self, ticket: str, answer: AdminAnswer) -> None:
@@ -366,7 +383,8 @@ class Front:
         self._admin_answers.append((ticket, answer))
 
     def charge_answers(self, number: int, size: int, count: int, *, now: float) -> None:
-        """Count `size` bytes in `count` answers that came later than the link's requests were counted. It may be over."""
+        """Count `size` bytes in `count` answers that came later than the link's requests were
+        counted. It may be over."""
         cost = cost_of_answers(size, count)
         if cost:
             self.links.charge(number, cost, now=now)
@@ -381,7 +399,8 @@ class Front:
         self.links.throttle.release(number)
 
     def end_all(self, reason: LinkEndReason) -> None:
-        """End all links, those included that have proved nothing. Neither the house nor the log is told of each."""
+        """End all links, those included that have proved nothing. Neither the engine nor the log is
+        told of each."""
         self.links.end_all(reason)
 
     # --- time
@@ -400,14 +419,14 @@ class Front:
         return min([self.register_queue.due, *(due for due in others if due is not None)])
 
     def settle(self, *, now: float) -> None:
-        """Finish an input: the house learns of the links that we ended."""
+        """Finish an input: the engine learns of the links that we ended."""
         while ended := self.links.ended:  # handling one may end others
             self.links.ended = []
             for link, reason in ended:
-                name = self.house.name_of(link.identity)
+                name = self.engine.name_of(link.identity)
                 self._recorder.note(LinkEnded(name=name, address=link.remote, reason=reason))
-                self.house.link_lost(link.identity, link.number, now=now)
-        self.house.settle(now=now)
+                self.engine.link_lost(link.identity, link.number, now=now)
+        self.engine.settle(now=now)
 
     # --- out
 

@@ -30,8 +30,9 @@ from chatapp.wire.limits import (
 from chatapp.wire.sessions.link import LinkSession
 
 TIME_TO_SPEAK: Final = 2.0
-"""Seconds that a connection has to speak before a flood may push it out. A class of pupils behind one address that
-connects at once must not push itself out; a silent connection lives no longer than this while others want its place."""
+"""Seconds that a connection has to speak before a flood may push it out. A class of pupils behind
+one address that connects at once must not push itself out; a silent connection lives no longer than
+this while others want its place."""
 
 WAITING_AT_ONCE: Final = 8 * LINKS_WAITING_IN_ALL
 """Connections without a first frame, however young, past which the oldest is ended at once."""
@@ -70,7 +71,8 @@ class PendingConnections:
         return self._waiting.oldest()
 
     def excess(self, network: str, *, now: float) -> int | None:
-        """Return a connection to end because there are too many, after one of this network has joined; ask until None."""
+        """Return a connection to end because there are too many, after one of this network has
+        joined; ask until None."""
         of_network = self._by_network.get(network, {})
         if len(of_network) > LINKS_WAITING_PER_ADDRESS:
             first = next(iter(of_network))
@@ -91,8 +93,8 @@ class PendingConnections:
         return self._waiting.next_deadline()
 
     def _had_time(self, number: int, now: float) -> bool:
-        """Return whether a connection could have spoken: a crowd that connects at one moment is accepted before any of it is
-        read."""
+        """Return whether a connection could have spoken: a crowd that connects at one moment is
+        accepted before any of it is read."""
         return now >= self._since[number] + TIME_TO_SPEAK
 
 
@@ -102,7 +104,8 @@ def cost_of_line(size: int) -> int:
 
 
 def cost_of_answers(size: int, requests: int) -> int:
-    """Return how many extra requests `size` bytes of answers count as, beyond the `requests` they answer."""
+    """Return how many extra requests `size` bytes of answers count as, beyond the `requests` they
+    answer."""
     return max(size // ANSWER_UNIT - requests, 0)
 
 
@@ -126,7 +129,8 @@ class LinkThrottle:
     def note(self, number: int, network: str, count: int, *, now: float) -> None:
         """Count requests of a link, and pause it when there are too many."""
         wait = max(
-            self._links.overdraw(number, count, now=now), self._networks.overdraw(network, count, now=now)
+            self._links.overdraw(number, count, now=now),
+            self._networks.overdraw(network, count, now=now),
         )
         if wait:
             self._paused[number] = now + wait
@@ -167,10 +171,13 @@ class LinkThrottle:
                 self.changed[number] = None
 
     def take_changes(self) -> tuple[list[int], list[int]]:
-        """Drain the links that have changed: those from which nothing is to be read for now, and those to read again."""
+        """Drain the links that have changed: those from which nothing is to be read for now, and
+        those to read again."""
         changed, self.changed = self.changed, {}
         silent = self._paused.keys() | self._held.keys()
-        return [one for one in changed if one in silent], [one for one in changed if one not in silent]
+        return [one for one in changed if one in silent], [
+            one for one in changed if one not in silent
+        ]
 
     def next_deadline(self) -> float | None:
         """Return when the first pause is over."""
@@ -204,7 +211,8 @@ class FanoutBuffer:
         self._joined.clear()
 
     def after(self, place: int) -> bytes:
-        """Return all frames of this turn from an index on: one object for all who ask for the same."""
+        """Return all frames of this turn from an index on: one object for all who ask for the
+        same."""
         start = max(place - self.begin, 0)
         joined = self._joined.get(start)
         if joined is None:
@@ -337,7 +345,13 @@ class Links:
             self.end(gone, LinkEndReason.TOO_MANY_PENDING)
 
     def attach(
-        self, link: PeerLink, session: LinkSession, identity: bytes, answer: bytes, *, is_guest: bool = False
+        self,
+        link: PeerLink,
+        session: LinkSession,
+        identity: bytes,
+        answer: bytes,
+        *,
+        is_guest: bool = False,
     ) -> None:
         """Attach a link whose first frame opened. `answer` goes before all else."""
         link.state, link.session, link.identity = LinkState.ATTACHED, session, identity
@@ -379,7 +393,8 @@ class Links:
         return link
 
     def charge(self, number: int, count: int, *, now: float) -> None:
-        """Count requests against the rates of a link and its network, or of the network alone if the link is over."""
+        """Count requests against the rates of a link and its network, or of the network alone if
+        the link is over."""
         link = self._links.get(number)
         if link is not None:
             self.throttle.note(number, link.network, count, now=now)
@@ -403,8 +418,8 @@ class Links:
         self._queue(link, frame(link.session.seal(payload)))
 
     def renewal_came(self, link: PeerLink, data: bytes) -> bool:
-        """Handle a frame that renews the link's keys (clause 9.6). Return whether that was the last one. Raises
-        SealError."""
+        """Handle a frame that renews the link's keys (clause 9.6). Return whether that was the last
+        one. Raises SealError."""
         assert link.session is not None
         answer = link.session.renewal_came(data)
         if answer:
@@ -417,7 +432,8 @@ class Links:
         self._relayed.append(frame(body), sender=sender)
 
     def relay_to(self, body: bytes, numbers: Sequence[int], *, sender: int) -> None:
-        """Queue the same bytes, one object, for those of these links that exist, but not for the sender's."""
+        """Queue the same bytes, one object, for those of these links that exist, but not for the
+        sender's."""
         piece = frame(body)
         for number in numbers:
             link = self._attached.get(number)
@@ -475,8 +491,8 @@ class Links:
         return drained
 
     def _shared_writes(self) -> Iterator[tuple[int, list[bytes]]]:
-        """Yield the relayed frames for links that have not taken them. These have nothing else queued, and most share
-        one list."""
+        """Yield the relayed frames for links that have not taken them. These have nothing else
+        queued, and most share one list."""
         log = self._relayed
         begin, end = log.begin, log.end
         shared = [log.after(begin)]

@@ -1,10 +1,12 @@
-"""The seam between the two halves of a registry: fronts hold the connections, the house keeps the state and decides.
+"""The seam between the two halves of a registry: edges hold the connections, the engine keeps the
+state and decides.
 
-A registry on one machine is one front and one house in one process, which call each other. In a cluster each node is a
-front, and one of them has the house; a bus carries the same calls.
+A registry on one machine is one edge and one engine in one process, which call each other. In a
+cluster each node is a edge, and one of them has the engine; a bus carries the same calls.
 
-A link is named by one number: the node's in the upper bits, and below it the number that the front gave it. The front of
-the house's own process is node 0, so a registry on one machine sees plain numbers.
+A link is named by one number: the node's in the upper bits, and below it the number that the edge
+gave it. The edge of the engine's own process is node 0, so a registry on one machine sees plain
+numbers.
 """
 
 from typing import Protocol
@@ -17,11 +19,13 @@ from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.registration import Register
 
 
-class HousePort(Protocol):
-    """What a front asks of the house. The callers are authenticated; requests may still be nonsense."""
+class EnginePort(Protocol):
+    """What an edge asks of the engine. The callers are authenticated; requests may still be
+    nonsense."""
 
     def admits(self, now: float, /) -> bool:
-        """Return whether people are let in at this time. If not, a HELLO gets no answer, so that peers look elsewhere."""
+        """Return whether people are let in at this time. If not, a HELLO gets no answer, so that
+        peers look elsewhere."""
 
     def name_of(self, identity: bytes) -> str:
         """Return the name of a person, for the log; empty if it is not known."""
@@ -45,8 +49,9 @@ class HousePort(Protocol):
         """Finish an input, after all that it led to."""
 
 
-class FrontPort(Protocol):
-    """What the house tells a front. What is for a link that has gone is lost. `payload`: an encoded message."""
+class EdgePort(Protocol):
+    """What the engine tells an edge. What is for a link that has gone is lost. `payload`: an
+    encoded message."""
 
     def reply(self, to: Caller, payload: bytes) -> None:
         """Answer a caller on the link or in the session by which the request came."""
@@ -57,11 +62,14 @@ class FrontPort(Protocol):
     def offer(self, link: int, payload: bytes) -> None:
         """Send on a link, unless its reader is behind."""
 
-    def send_datagram(self, identity: bytes, address: Address, payload: bytes, *, now: float) -> None:
+    def send_datagram(
+        self, identity: bytes, address: Address, payload: bytes, *, now: float
+    ) -> None:
         """Send in a sealed datagram."""
 
     def admit(self, admitted: Admit, *, table_version: int, clock: int, now: float) -> None:
-        """Send the signed WELCOME and allow sessions with the peer. `clock`: the house's, in milliseconds."""
+        """Send the signed WELCOME and allow sessions with the peer. `clock`: the engine's, in
+        milliseconds."""
 
     def refuse(self, refused: Refuse) -> None:
         """Send the signed REFUSED."""
@@ -73,13 +81,14 @@ class FrontPort(Protocol):
         """Send the same bytes on all links of members but the sender's."""
 
     def relay_to(self, frame: bytes, links: tuple[int, ...], sender: int) -> None:
-        """Send the same bytes on these links but the sender's. Links of other nodes are left out."""
+        """Send the same bytes on these links but the sender's. Links of other nodes are left
+        out."""
 
     def tell_everybody(self, payload: bytes) -> None:
         """Send on every link, of members and of guests."""
 
     def broadcast(self, frame: bytes, addresses: list[Address]) -> None:
-        """Send one datagram to the people online at this front, who are at these addresses."""
+        """Send one datagram to the people online at this edge, who are at these addresses."""
 
     def answer_admin(self, ticket: str, answer: AdminAnswer) -> None:
         """Pass on the answer to the admin request with this ticket."""

@@ -1,7 +1,7 @@
 """The registry's sessions: which peers may open one.
 
-A session is bound to the nonce of the peer's latest registration, so an opening of an earlier registration, or of an
-earlier life of the registry, opens nothing.
+A session is bound to the nonce of the peer's latest registration, so an opening of an earlier
+registration, or of an earlier life of the registry, opens nothing.
 """
 
 import itertools
@@ -20,7 +20,9 @@ _OLDEST_TRIED: Final = 16
 class Sessions:
     """The peers that may open sessions, and the registry's own card."""
 
-    def __init__(self, identity: Identity, rng: Randomness, policy: RegistryPolicy, *, counter: int) -> None:
+    def __init__(
+        self, identity: Identity, rng: Randomness, policy: RegistryPolicy, *, counter: int
+    ) -> None:
         self._contexts: dict[bytes, bytes] = {}
         self._most: Final = policy.sessions_max
         self.guests: Final[set[bytes]] = set()
@@ -43,7 +45,8 @@ class Sessions:
             self._forget_oldest(identity)
 
     def _forget_oldest(self, newest: bytes) -> None:
-        """Forget the oldest registration that has no live session: that peer has to register again."""
+        """Forget the oldest registration that has no live session: that peer has to register
+        again."""
         for identity in list(itertools.islice(self._contexts, _OLDEST_TRIED)):
             if identity != newest and not self.table.is_in_use(identity):
                 del self._contexts[identity]

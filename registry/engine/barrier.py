@@ -1,4 +1,5 @@
-"""The commit barrier: entries on their way to the disk, and the effects that wait until they are there."""
+"""The commit barrier: entries on their way to the disk, and the effects that wait until they are
+there."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -6,7 +7,14 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.rules.effects import Caller, Effect, LettersOutcome, Persist, Resume, StoreLetter
+from chatapp.registry.rules.effects import (
+    Caller,
+    Effect,
+    LettersOutcome,
+    Persist,
+    Resume,
+    StoreLetter,
+)
 from chatapp.registry.store.entries import Entry
 from chatapp.wire.limits import PROMISES_BYTES_MAX, PROMISES_MAX
 
@@ -50,7 +58,8 @@ class CommitBarrier:
         return self._stored
 
     def add(self, persist: Persist) -> Sequence[Effect]:
-        """Queue the entries. Return the effects that need not wait: nothing is on its way, or too much is."""
+        """Queue the entries. Return the effects that need not wait: nothing is on its way, or too
+        much is."""
         if not persist.then and not persist.otherwise:
             self._new.extend(persist.entries)
             return ()
@@ -77,7 +86,8 @@ class CommitBarrier:
         before = self._handed + len(self._new) - 1
         run = self._waiting[-1] if self._waiting else None
         if run is None or not run.letters or run.upto != before or before == self._handed:
-            # The first entry of a turn begins a run, too: what is handed over together is stored together or not at all.
+            # The first entry of a turn begins a run, too: what is handed over together is stored
+            # together or not at all.
             run = _Promise(before)
             self._waiting.append(run)
         run.letters.append(letter)
@@ -91,7 +101,8 @@ class CommitBarrier:
         return entries
 
     def stored(self, count: int) -> list[Effect]:
-        """Note that the oldest `count` entries on their way are on the disk. Return the effects that waited for them."""
+        """Note that the oldest `count` entries on their way are on the disk. Return the effects
+        that waited for them."""
         self._stored = min(self._stored + count, self._handed)
         released: list[Effect] = []
         while self._waiting and self._waiting[0].upto <= self._stored:
@@ -99,8 +110,8 @@ class CommitBarrier:
         return released
 
     def failed(self, newest: int | None) -> list[Effect]:
-        """Note that the newest `newest` entries on their way (all, for None) were not stored. Return the effects for that
-        case."""
+        """Note that the newest `newest` entries on their way (all, for None) were not stored.
+        Return the effects for that case."""
         pending = self._handed - self._stored
         lost = pending if newest is None else min(newest, pending)
         kept_upto = self._handed - lost
@@ -121,5 +132,9 @@ class CommitBarrier:
         self._held -= promise.held
         self._count -= len(promise.letters) or 1
         if promise.letters:
-            return (Resume(request=LettersOutcome(letters=promise.letters, is_stored=is_stored), to=_NOBODY),)
+            return (
+                Resume(
+                    request=LettersOutcome(letters=promise.letters, is_stored=is_stored), to=_NOBODY
+                ),
+            )
         return promise.then if is_stored else promise.otherwise

@@ -1,12 +1,13 @@
-"""A registry as one state machine without I/O: bytes, the time and random numbers come in, bytes and one deadline go out.
+"""A registry as one state machine without I/O: bytes, the time and random numbers come in, bytes
+and one deadline go out.
 
-It is a front and a house that call each other.
+It is an edge and an engine that call each other.
 """
 
 from typing import Final
 
-from chatapp.registry.edge.edge import LINKS_MAX, Front, Output
-from chatapp.registry.engine.engine import House
+from chatapp.registry.edge.edge import LINKS_MAX, Edge, Output
+from chatapp.registry.engine.engine import Engine
 from chatapp.registry.rules.admin.messages import AdminAnswer, CoreRequest
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import LOCAL
@@ -47,7 +48,7 @@ class RegistryCore:
         self.recorder: Final = Recorder(events_max=policy.events_max)
         self.dropped: Final = self.recorder.dropped
         """How much was not served, by reason."""
-        self.front: Final = Front(
+        self.edge: Final = Edge(
             identity=identity,
             rng=rng,
             link_port=link_port,
@@ -57,7 +58,7 @@ class RegistryCore:
             links_max=links_max,
             now=now,
         )
-        self.house: Final = House(
+        self.engine: Final = Engine(
             identity=identity,
             rng=rng,
             loaded=loaded,
@@ -70,102 +71,105 @@ class RegistryCore:
             access=access or AccessSettings(),
             now=now,
         )
-        self.front.house = self.house
-        self.house.fronts[LOCAL] = self.front
-        self.operators: Final = self.house.service.operators
-        # What the front does, under the names that a driver uses.
-        self.link_opened: Final = self.front.link_opened
-        self.receive_frames: Final = self.front.receive_frames
-        self.take_links_to_widen: Final = self.front.take_links_to_widen
-        self.link_backlog: Final = self.front.link_backlog
-        self.broadcast_backlog: Final = self.front.broadcast_backlog
-        self.link_closed: Final = self.front.link_closed
-        self.receive_datagram: Final = self.front.receive_datagram
-        self.tell_stopping: Final = self.front.tell_stopping
-        self.house.start(now=now)
+        self.edge.engine = self.engine
+        self.engine.edges[LOCAL] = self.edge
+        self.operators: Final = self.engine.service.operators
+        # What the edge does, under the names that a driver uses.
+        self.link_opened: Final = self.edge.link_opened
+        self.receive_frames: Final = self.edge.receive_frames
+        self.take_links_to_widen: Final = self.edge.take_links_to_widen
+        self.link_backlog: Final = self.edge.link_backlog
+        self.broadcast_backlog: Final = self.edge.broadcast_backlog
+        self.link_closed: Final = self.edge.link_closed
+        self.receive_datagram: Final = self.edge.receive_datagram
+        self.tell_stopping: Final = self.edge.tell_stopping
+        self.engine.start(now=now)
 
     # --- the registry's console and its administrator
 
     def console_opened(self, *, is_terminal: bool, now: float) -> None:
-        """Open the registry's console for typed lines. `is_terminal`: whether a person types, and not a script."""
-        self.house.console_opened(is_terminal=is_terminal, now=now)
-        self.front.settle(now=now)
+        """Open the registry's console for typed lines. `is_terminal`: whether a person types, and
+        not a script."""
+        self.engine.console_opened(is_terminal=is_terminal, now=now)
+        self.edge.settle(now=now)
 
     def console_typed(self, line: str, *, now: float) -> None:
         """Handle a line typed at the console."""
-        self.house.console_typed(line, now=now)
-        self.front.settle(now=now)
+        self.engine.console_typed(line, now=now)
+        self.edge.settle(now=now)
 
     def console_closed(self, *, now: float) -> None:
         """Note that the console's input has ended."""
-        self.house.console_closed(now=now)
-        self.front.settle(now=now)
+        self.engine.console_closed(now=now)
+        self.edge.settle(now=now)
 
     def run_admin_request(self, request: CoreRequest, ticket: str, *, now: float) -> None:
         """Carry out an admin request. `take_admin_answers` returns the answer under this ticket."""
-        self.house.run_admin_request(request, ticket, now=now)
-        self.front.settle(now=now)
+        self.engine.run_admin_request(request, ticket, now=now)
+        self.edge.settle(now=now)
 
     def change_lists(self, lists: AccessLists, *, now: float) -> int:
         """Put new access lists in force. Return how many people who are here have to go."""
-        count = self.house.change_lists(lists, now=now)
-        self.front.settle(now=now)
+        count = self.engine.change_lists(lists, now=now)
+        self.edge.settle(now=now)
         return count
 
     def snapshot(self, *, now: float) -> CoreSnapshot:
         """Return the figures of this moment."""
-        found = self.house.snapshot(now=now)
-        found.figures["links"] = len(self.front.links)
-        found.figures["room_deliveries"] = self.front.links.copies_relayed
+        found = self.engine.snapshot(now=now)
+        found.figures["links"] = len(self.edge.links)
+        found.figures["room_deliveries"] = self.edge.links.copies_relayed
         return found
 
     # --- the disk
 
     def entries_to_store(self) -> list[Entry]:
-        """Drain the new journal entries, in order. The driver appends and syncs them, then calls one of the next two."""
-        return self.house.entries_to_store()
+        """Drain the new journal entries, in order. The driver appends and syncs them, then calls
+        one of the next two."""
+        return self.engine.entries_to_store()
 
     def entries_stored(self, count: int, *, now: float) -> None:
         """Note that the oldest `count` entries on their way are on the disk."""
-        self.house.entries_stored(count, now=now)
-        self.front.settle(now=now)
+        self.engine.entries_stored(count, now=now)
+        self.edge.settle(now=now)
 
     def store_failed(
         self, reason: str, *, newest: int | None = None, is_full: bool = False, now: float
     ) -> None:
-        """Note that the newest `newest` entries on their way (all, for None) were not stored. `reason` is for the log;
-        `is_full`: whether the disk had no space left."""
-        self.house.store_failed(reason, newest=newest, is_full=is_full, now=now)
-        self.front.settle(now=now)
+        """Note that the newest `newest` entries on their way (all, for None) were not stored.
+        `reason` is for the log; `is_full`: whether the disk had no space left."""
+        self.engine.store_failed(reason, newest=newest, is_full=is_full, now=now)
+        self.edge.settle(now=now)
 
     # --- time
 
     def set_wall(self, wall: float, *, now: float) -> None:
-        """Set the wall clock (Unix seconds). It stamps what is stored from now on, and moves no deadline."""
-        self.house.set_wall(wall, now=now)
+        """Set the wall clock (Unix seconds). It stamps what is stored from now on, and moves no
+        deadline."""
+        self.engine.set_wall(wall, now=now)
 
     def handle_timer(self, *, now: float) -> None:
         """Do what is due. Early and late calls are harmless."""
-        self.house.handle_timer(now=now)
-        self.front.handle_timer(now=now)
-        if not self.front.is_broadcasting:
-            self.house.broadcast_table(now=now)
+        self.engine.handle_timer(now=now)
+        self.edge.handle_timer(now=now)
+        if not self.edge.is_broadcasting:
+            self.engine.broadcast_table(now=now)
 
     def next_timer(self) -> float:
         """Return when `handle_timer` is to be called next."""
-        due = min(self.front.next_timer(), self.house.next_timer())
-        return due if self.front.is_broadcasting else min(due, self.house.next_broadcast())
+        due = min(self.edge.next_timer(), self.engine.next_timer())
+        return due if self.edge.is_broadcasting else min(due, self.engine.next_broadcast())
 
     # --- out
 
     def take_output(self) -> Output:
         """Drain everything that the driver has to send or log."""
-        return self.front.take_output()
+        return self.edge.take_output()
 
     def take_console_lines(self) -> list[str]:
         """Drain the lines for the console."""
-        return self.house.take_console_lines()
+        return self.engine.take_console_lines()
 
     def take_admin_answers(self) -> list[tuple[str, AdminAnswer]]:
         """Drain the answers to admin requests, by ticket."""
-        return self.front.take_admin_answers()
+        return self.edge.take_admin_answers()

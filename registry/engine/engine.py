@@ -1,13 +1,13 @@
-"""The house of a registry: it keeps the state and decides, for all of the registry's fronts.
+"""The engine of a registry: it keeps the state and decides, for all of the registry's edges.
 
-A request is handed to the service, which returns effects. The house carries them out: it tells fronts what to send, and
-holds back whatever must wait for the disk.
+A request is handed to the service, which returns effects. The engine carries them out: it tells
+edges what to send, and holds back whatever must wait for the disk.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, assert_never
 
-from chatapp.registry.edge.ports import FrontPort
+from chatapp.registry.edge.ports import EdgePort
 from chatapp.registry.engine.barrier import CommitBarrier
 from chatapp.registry.rules.admin.messages import CoreRequest
 from chatapp.registry.rules.desk.settings import DeskSettings
@@ -60,8 +60,8 @@ _AFTER_NODE: Final = " "
 """Between the node and its ticket, in the ticket of an admin request."""
 
 
-class House:
-    """One house. It is a `HousePort` for each of its fronts."""
+class Engine:
+    """One engine. It is a `EnginePort` for each of its edges."""
 
     def __init__(
         self,
@@ -94,10 +94,10 @@ class House:
             own_key=identity.public,
             now=now,
         )
-        self.fronts: Final[dict[int, FrontPort]] = {}
-        """The fronts, by node. Effects for other nodes are lost."""
+        self.edges: Final[dict[int, EdgePort]] = {}
+        """The edges, by node. Effects for other nodes are lost."""
         self.holds_lease: Callable[[float], bool] = lambda now: True
-        """Whether no other node can have a house at this time."""
+        """Whether no other node can have an engine at this time."""
         self._barrier = CommitBarrier()
         self._broadcaster = TableBroadcaster(self.service.directory.table, identity, policy)
         self._console_lines: list[str] = []
@@ -109,11 +109,12 @@ class House:
         """Do what has to be done before the first request is served. Call it once."""
         self._carry_out(self.service.start(), now)
 
-    # --- from the fronts
+    # --- from the edges
 
     def admits(self, now: float, /) -> bool:
-        """Return whether people are let in at this time. A house that may have been succeeded must not: a peer that has seen
-        the table of the later one would take its own for the table of a registry that was restored from a backup."""
+        """Return whether people are let in at this time. An engine that may have been succeeded
+        must not: a peer that has seen the table of the later one would take its own for the table
+        of a registry that was restored from a backup."""
         return self.holds_lease(now)
 
     def name_of(self, identity: bytes) -> str:
@@ -126,7 +127,7 @@ class House:
         if self.admits(now):
             self._carry_out(self.service.register(register, caller, now=now), now)
         else:
-            self._recorder.dropped[DropReason.NO_HOUSE] += 1
+            self._recorder.dropped[DropReason.NO_ENGINE] += 1
 
     def request(self, request: PeerRequest, caller: Caller, *, now: float) -> None:
         """Handle a request of an authenticated caller."""
@@ -141,8 +142,8 @@ class House:
         self._carry_out(self.service.link_lost(identity, link, now=now), now)
 
     def node_lost(self, node: int, links: Sequence[tuple[int, bytes]], *, now: float) -> None:
-        """Forget the front of a node that has gone, with these links and their identities."""
-        self.fronts.pop(node, None)
+        """Forget the edge of a node that has gone, with these links and their identities."""
+        self.edges.pop(node, None)
         self._carry_out(self.service.node_lost(node, links, now=now), now)
 
     def sign_of_life(self, identity: bytes, *, now: float) -> None:
@@ -156,7 +157,8 @@ class House:
     # --- the registry's console and its administrator
 
     def console_opened(self, *, is_terminal: bool, now: float) -> None:
-        """Open the registry's console for typed lines. `is_terminal`: whether a person types, and not a script."""
+        """Open the registry's console for typed lines. `is_terminal`: whether a person types, and
+        not a script."""
         self._carry_out(self.service.desk.console.opened(is_terminal=is_terminal, now=now), now)
 
     def console_typed(self, line: str, *, now: float) -> None:
@@ -167,8 +169,11 @@ class House:
         """Note that the console's input has ended."""
         self._carry_out(self.service.desk.console.closed(now=now), now)
 
-    def run_admin_request(self, request: CoreRequest, ticket: str, *, node: int = LOCAL, now: float) -> None:
-        """Carry out an admin request that was made at this node. Its front gets the answer, under this ticket."""
+    def run_admin_request(
+        self, request: CoreRequest, ticket: str, *, node: int = LOCAL, now: float
+    ) -> None:
+        """Carry out an admin request that was made at this node. Its edge gets the answer, under
+        this ticket."""
         whole = f"{node}{_AFTER_NODE}{ticket}"
         self._carry_out(self.service.run_admin_request(request, whole, now=now), now)
 
@@ -190,7 +195,8 @@ class House:
     # --- the disk
 
     def entries_to_store(self) -> list[Entry]:
-        """Drain the new journal entries, in order. The driver appends and syncs them, then calls one of the next two."""
+        """Drain the new journal entries, in order. The driver appends and syncs them, then calls
+        one of the next two."""
         return self._barrier.entries_to_store()
 
     def entries_stored(self, count: int, *, now: float) -> None:
@@ -201,8 +207,8 @@ class House:
     def store_failed(
         self, reason: str, *, newest: int | None = None, is_full: bool = False, now: float
     ) -> None:
-        """Note that the newest `newest` entries on their way (all, for None) were not stored. `reason` is for the log;
-        `is_full`: whether the disk had no space left."""
+        """Note that the newest `newest` entries on their way (all, for None) were not stored.
+        `reason` is for the log; `is_full`: whether the disk had no space left."""
         self.service.disk.is_full = is_full
         self._recorder.note(StoreFailed(reason=reason))
         self._carry_out(self._barrier.failed(newest), now)
@@ -210,7 +216,8 @@ class House:
     # --- time
 
     def set_wall(self, wall: float, *, now: float) -> None:
-        """Set the wall clock (Unix seconds). It stamps what is stored from now on, and moves no deadline."""
+        """Set the wall clock (Unix seconds). It stamps what is stored from now on, and moves no
+        deadline."""
         self._clock.set(wall, now=now)
 
     def handle_timer(self, *, now: float) -> None:
@@ -225,10 +232,10 @@ class House:
             return
         key, index = self.service.channel.group.key, self.service.indices.own
         sealed = [key.seal(index, payload) for payload in payloads]
-        for node, front in self.fronts.items():
+        for node, edge in self.edges.items():
             addresses = directory.online_addresses(node)
             for frame in sealed:
-                front.broadcast(frame, addresses)
+                edge.broadcast(frame, addresses)
 
     def next_timer(self) -> float:
         """Return when `handle_timer` is to be called next."""
@@ -247,8 +254,8 @@ class House:
         return lines
 
     def _carry_out(self, effects: Iterable[Effect], now: float) -> None:
-        """Carry out each effect by itself: a fault of ours in one must not cost the effects behind it, which may be of other
-        people."""
+        """Carry out each effect by itself: a fault of ours in one must not cost the effects behind
+        it, which may be of other people."""
         for effect in effects:
             try:
                 self._carry_out_one(effect, now)
@@ -259,9 +266,9 @@ class House:
         match effect:  # the most frequent first: each case costs an isinstance check
             case Reply():
                 to = effect.to
-                front = self.fronts.get(to.node if to.link is None else node_of(to.link))
-                if front is not None:
-                    front.reply(to, encode(effect.message))
+                edge = self.edges.get(to.node if to.link is None else node_of(to.link))
+                if edge is not None:
+                    edge.reply(to, encode(effect.message))
             case StoreLetter():
                 if not self._barrier.add_letter(effect):
                     refused = LettersOutcome(letters=(effect,), is_stored=False)
@@ -272,16 +279,16 @@ class House:
             case Resume():
                 self._carry_out(self.service.handle(effect.request, effect.to, now=now), now)
             case Push() | Offer():
-                front = self.fronts.get(node_of(effect.link))
-                if front is not None:
-                    send = front.push if isinstance(effect, Push) else front.offer
+                edge = self.edges.get(node_of(effect.link))
+                if edge is not None:
+                    send = edge.push if isinstance(effect, Push) else edge.offer
                     send(effect.link, encode(effect.message))
             case Relay():
-                for front in self.fronts.values():
-                    front.relay(effect.frame, effect.sender)
+                for edge in self.edges.values():
+                    edge.relay(effect.frame, effect.sender)
             case RelayTo():
-                for front in self.fronts.values():
-                    front.relay_to(effect.frame, effect.links, effect.sender)
+                for edge in self.edges.values():
+                    edge.relay_to(effect.frame, effect.links, effect.sender)
             case Drop():
                 self._recorder.dropped[effect.reason] += 1
             case _:
@@ -304,35 +311,35 @@ class House:
             case CheckAlive():
                 self.service.liveness.check_alive(effect.identity, now=now)
             case SendDatagram():
-                front = self.fronts.get(effect.node)
-                if front is not None:
+                edge = self.edges.get(effect.node)
+                if edge is not None:
                     payload = encode(effect.message)
-                    front.send_datagram(effect.identity, effect.address, payload, now=now)
+                    edge.send_datagram(effect.identity, effect.address, payload, now=now)
             case Admit():
-                front = self.fronts.get(effect.to.node)
-                if front is not None:
+                edge = self.edges.get(effect.to.node)
+                if edge is not None:
                     version, clock = self.service.directory.version, self._clock.millis(now)
-                    front.admit(effect, table_version=version, clock=clock, now=now)
+                    edge.admit(effect, table_version=version, clock=clock, now=now)
             case Refuse():
-                front = self.fronts.get(effect.to.node)
-                if front is not None:
-                    front.refuse(effect)
+                edge = self.edges.get(effect.to.node)
+                if edge is not None:
+                    edge.refuse(effect)
             case Note():
                 self._recorder.note(effect.event)
             case Disconnect():
-                front = self.fronts.get(node_of(effect.link))
-                if front is not None:
-                    front.disconnect(effect.link, effect.reason)
+                edge = self.edges.get(node_of(effect.link))
+                if edge is not None:
+                    edge.disconnect(effect.link, effect.reason)
             case ShowOnConsole():
                 self._console_lines += effect.lines
             case AnswerAdmin():
                 node, _, ticket = effect.ticket.partition(_AFTER_NODE)
-                front = self.fronts.get(int(node))
-                if front is not None:
-                    front.answer_admin(ticket, effect.answer)
+                edge = self.edges.get(int(node))
+                if edge is not None:
+                    edge.answer_admin(ticket, effect.answer)
             case TellEverybody():
                 payload = encode(effect.message)
-                for front in self.fronts.values():
-                    front.tell_everybody(payload)
+                for edge in self.edges.values():
+                    edge.tell_everybody(payload)
             case _:
                 assert_never(effect)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from chatapp.registry.edge.driver import FrontDriver
+from chatapp.registry.edge.driver import EdgeDriver
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.program.admin.listener import AdminListener, SocketUnusable, listen
 from chatapp.registry.program.driver import RegistryDriver
@@ -47,7 +47,7 @@ from chatapp.wire.identity import Identity, fingerprint
 
 if TYPE_CHECKING:
     from chatapp.registry.program.admin.recorded import Answer
-    from chatapp.registry.program.serving import HouseBus
+    from chatapp.registry.program.serving import EngineBus
     from chatapp.registry.store.backup import Inspection, Manifest
     from chatapp.wire.aio.lan import Announcer
 
@@ -57,8 +57,8 @@ _LINKS_MAX = 200_000
 
 
 def folder_of(port: int, data: Path | None) -> Path:
-    """Return the folder of the registry on this port: in `data`, else in $CHATAPP_HOME, else where the platform keeps
-    data."""
+    """Return the folder of the registry on this port: in `data`, else in $CHATAPP_HOME, else where
+    the platform keeps data."""
     return (data or default_home()) / "registry" / str(port)
 
 
@@ -76,7 +76,8 @@ def raise_descriptor_limit() -> None:
 
 
 def links_max() -> int:
-    """Return how many connections there may be, leaving descriptors for files and for the next accept."""
+    """Return how many connections there may be, leaving descriptors for files and for the next
+    accept."""
     try:
         import resource  # not on every platform
     except ImportError:
@@ -88,8 +89,9 @@ def links_max() -> int:
 
 
 DRAINED_A_WAKE_UP: Final = 256
-"""Datagrams read before links and timers get the event loop. They take about two milliseconds, since expensive requests
-are queued. With fewer, the socket would fill under a flood while a broadcast goes out."""
+"""Datagrams read before links and timers get the event loop. They take about two milliseconds,
+since expensive requests are queued. With fewer, the socket would fill under a flood while a
+broadcast goes out."""
 
 _CODES_AT_START: Final = 3
 _FIRST: Final = "first"
@@ -111,15 +113,19 @@ class _Refusal:
 
 
 class ListeningPort:
-    """The UDP and the TCP port of a registry. They are taken once; drivers may serve there in turn."""
+    """The UDP and the TCP port of a registry. They are taken once; drivers may serve there in
+    turn."""
 
     def __init__(self, number: int, *, machine: Machine = THIS_MACHINE) -> None:
         """Take the ports. Raises Unable."""
         self.number: Final = number
-        self._driver: FrontDriver | None = None
+        self._driver: EdgeDriver | None = None
         self._is_open = self._is_told = self._takes_links = False
         self.endpoint: Final = machine.endpoint(
-            asyncio.get_running_loop(), self._receive, at_once=DRAINED_A_WAKE_UP, answers_from_asked=True
+            asyncio.get_running_loop(),
+            self._receive,
+            at_once=DRAINED_A_WAKE_UP,
+            answers_from_asked=True,
         )
         try:
             self.endpoint.open(number)
@@ -130,7 +136,7 @@ class ListeningPort:
                 raise Unable(failure_line(str(error))) from None
             raise Unable(port_unusable_line(number, error.strerror or str(error))) from None
 
-    async def serve(self, driver: FrontDriver) -> None:
+    async def serve(self, driver: EdgeDriver) -> None:
         """Hand what comes to this driver from now on."""
         self._driver, self._takes_links = driver, True
         if not self._is_open:
@@ -144,20 +150,23 @@ class ListeningPort:
         """Accept no more links, until another driver serves."""
         self._takes_links = False
 
-    def pause(self, driver: FrontDriver) -> None:
+    def pause(self, driver: EdgeDriver) -> None:
         """Drop what comes, unless another driver serves by now."""
         if self._driver is driver:
             self._driver = None
 
     def first_lines(self, key: str, folder: Path) -> list[str]:
-        """Return the lines that tell people where the registry listens; none after the first time. `key`: the fingerprint of
-        its key."""
+        """Return the lines that tell people where the registry listens; none after the first time.
+        `key`: the fingerprint of its key."""
         from chatapp.wire.aio.interfaces import own_addresses  # deferred: ctypes takes 7 ms to load
 
         if self._is_told:
             return []
         self._is_told = True
-        return [*start_lines(self.number, key, folder), *address_lines(own_addresses(), self.number)]
+        return [
+            *start_lines(self.number, key, folder),
+            *address_lines(own_addresses(), self.number),
+        ]
 
     def close(self) -> None:
         """Let the ports go."""
@@ -185,11 +194,12 @@ class Registry:
         takes_admin_requests: bool = True,
         storage: Storage | None = None,
         listening: ListeningPort | None = None,
-        bus: "HouseBus | None" = None,
+        bus: "EngineBus | None" = None,
     ) -> None:
-        """`takes_admin_requests`: whether other programs of this user can ask for join codes and the like. `storage`: where
-        the state is, None for the registry's folder. `listening`: its ports if they are taken already and stay so. `bus`:
-        the way to the other nodes of its cluster."""
+        """`takes_admin_requests`: whether other programs of this user can ask for join codes and
+        the like. `storage`: where the state is, None for the registry's folder. `listening`: its
+        ports if they are taken already and stay so. `bus`: the way to the other nodes of its
+        cluster."""
         self._takes_admin_requests = takes_admin_requests
         self._port = port
         self._machine = machine
@@ -226,7 +236,7 @@ class Registry:
                 undo.callback(admin_socket.close)
             if (
                 self._bus is not None
-            ):  # the loop goes on, in which this node still is the front of another one's house
+            ):  # the loop goes on, in which this node still is the edge of another one's engine
                 found = await asyncio.to_thread(self._read)
             else:
                 found = self._read()
@@ -236,7 +246,7 @@ class Registry:
             undo.pop_all()
         self._driver, self._listening = driver, listening
         self._admin_socket = admin_socket
-        await listening.serve(driver.front)
+        await listening.serve(driver.edge)
         driver.start(listening.endpoint)
         for line in (
             *listening.first_lines(self.fingerprint, self.folder),
@@ -261,9 +271,13 @@ class Registry:
         assert self._driver is not None
         if isinstance(request, ShowStats):
             snapshot = self.snapshot(0.0)
-            figures = {name: value for name, value in snapshot.figures.items() if name != "loop_lag_seconds"}
+            figures = {
+                name: value
+                for name, value in snapshot.figures.items()
+                if name != "loop_lag_seconds"
+            }
             return StatsShown(figures, dict(snapshot.dropped), snapshot.queues)
-        return await self._driver.front.ask(request)
+        return await self._driver.edge.ask(request)
 
     async def back_up(self, target: Path) -> "Manifest":
         """Copy everything that is kept into a folder. Raises BackupFailed, StoreError."""
@@ -309,7 +323,8 @@ class Registry:
         return 0 if self._driver is None else self._driver.change_lists(lists)
 
     def open_console(self, show: Callable[[list[str]], None], *, is_terminal: bool) -> None:
-        """Open the console. `show` prints its lines; `is_terminal`: whether a person types, and not a script."""
+        """Open the console. `show` prints its lines; `is_terminal`: whether a person types, and not
+        a script."""
         if self._driver is not None:
             self._driver.open_console(show, is_terminal=is_terminal)
 
@@ -334,7 +349,7 @@ class Registry:
         elif self._admin_socket is not None:
             self._admin_socket.close()
         await driver.stop()
-        listening.pause(driver.front)
+        listening.pause(driver.edge)
         if self._bus is not None:
             await self._bus.close()
         if self._lets_port_go:
@@ -354,19 +369,26 @@ class Registry:
         except (OSError, KeyUnusable, StoreError) as error:
             raise Unable(failure_line(str(error))) from None
 
-    def _driver_of(self, found: Found, loop: asyncio.AbstractEventLoop, store: Store) -> RegistryDriver:
+    def _driver_of(
+        self, found: Found, loop: asyncio.AbstractEventLoop, store: Store
+    ) -> RegistryDriver:
         loaded, identity, is_new = found
         self._report(loaded, is_new)
         self.fingerprint = fingerprint(identity.public)
         core = self._make_core(identity, loaded, store)
         self._operators = list(operator_lines(core.operators))
-        neighbours = None if self._bus is None else self._bus.join(core, identity, now=self._machine.now())
+        neighbours = (
+            None if self._bus is None else self._bus.join(core, identity, now=self._machine.now())
+        )
         driver = RegistryDriver(loop, core, store, neighbours=neighbours, machine=self._machine)
         codes = self._draw_codes(loaded, identity.public)
-        core.run_admin_request(MakeInvites([code.public for code in codes]), _FIRST, now=self._machine.now())
+        core.run_admin_request(
+            MakeInvites([code.public for code in codes]), _FIRST, now=self._machine.now()
+        )
         driver.committer.commit_now()
         is_stored = any(
-            ticket == _FIRST and isinstance(answer, Done) for ticket, answer in core.take_admin_answers()
+            ticket == _FIRST and isinstance(answer, Done)
+            for ticket, answer in core.take_admin_answers()
         )
         self._codes = codes if is_stored else []
         return driver
@@ -378,13 +400,14 @@ class Registry:
             raise Unable(failure_line(str(error))) from None
 
     def _draw_codes(self, loaded: Loaded, registry: bytes) -> list[JoinCode]:
-        """Draw join codes if newcomers need one and none is left. They are shown at the start only, so a log of the console
-        holds no others."""
+        """Draw join codes if newcomers need one and none is left. They are shown at the start only,
+        so a log of the console holds no others."""
         if not self._access.invite_only or loaded.invites:
             return []
         rng = self._machine.rng
         return [
-            JoinCode.generate(rng.randbytes(CODE_BYTES), registry=registry) for _ in range(_CODES_AT_START)
+            JoinCode.generate(rng.randbytes(CODE_BYTES), registry=registry)
+            for _ in range(_CODES_AT_START)
         ]
 
     def _make_core(self, identity: Identity, loaded: Loaded, store: Store) -> RegistryCore:
@@ -411,7 +434,8 @@ class Registry:
 
 
 def announcer(port: int, key: str) -> "Announcer":
-    """Announce a registry on the local network, where the library for that is installed. `key`: its fingerprint."""
+    """Announce a registry on the local network, where the library for that is installed. `key`: its
+    fingerprint."""
     from chatapp.wire.aio.lan import Announcer  # deferred: not every registry announces itself
 
     return Announcer(port, key.replace(" ", ""))

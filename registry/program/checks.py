@@ -1,5 +1,5 @@
-"""What can keep a registry on this machine from serving: its port, its disk, its cluster's servers and their certificates,
-and the clock. It changes nothing."""
+"""What can keep a registry on this machine from serving: its port, its disk, its cluster's servers
+and their certificates, and the clock. It changes nothing."""
 
 import ctypes
 import errno
@@ -30,7 +30,8 @@ from chatapp.wire.messages.registration import PROTOCOL_VERSION, Hello
 ANSWER_WITHIN: Final = 2.0
 """Seconds to wait for an answer."""
 FREE_LEAST: Final = 256 << 20
-"""Free bytes below which a disk is short: a checkpoint writes its files anew beside the old ones."""
+"""Free bytes below which a disk is short: a checkpoint writes its files anew beside the old
+ones."""
 EXPIRY_SPAN: Final = 14 * 86_400
 """Seconds before its end at which a certificate is to be renewed."""
 AHEAD_MOST: Final = 60.0
@@ -50,7 +51,8 @@ class Check(msgspec.Struct, frozen=True):
 
 
 def checks(folder: Path, cluster: ClusterSettings | None) -> Iterator[Check]:
-    """Look at everything that the registry with this folder needs; its port is the folder's name."""
+    """Look at everything that the registry with this folder needs; its port is the folder's
+    name."""
     port = int(folder.name)
     figures, runs = None, False
     try:
@@ -93,7 +95,9 @@ def _running(port: int) -> Iterator[Check]:
 
 def _udp_trouble(port: int) -> str | None:
     """Return why no registry answers on the port; None if one does."""
-    hello = bytes((Kind.HELLO,)) + encode_hello(Hello(version=PROTOCOL_VERSION, nonce=os.urandom(16)))
+    hello = bytes((Kind.HELLO,)) + encode_hello(
+        Hello(version=PROTOCOL_VERSION, nonce=os.urandom(16))
+    )
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as asking:
         asking.settimeout(ANSWER_WITHIN)
         try:
@@ -122,7 +126,11 @@ def _free(port: int) -> Iterator[Check]:
                 tried.bind(("", port))
                 yield Check(what, True, f"{port} is free; no registry runs")
             except OSError as error:
-                taken = "in use, and no registry answers" if error.errno == errno.EADDRINUSE else _why(error)
+                taken = (
+                    "in use, and no registry answers"
+                    if error.errno == errno.EADDRINUSE
+                    else _why(error)
+                )
                 yield Check(what, False, f"{port}: {taken}")
 
 
@@ -145,9 +153,15 @@ def _disk(folder: Path, figures: dict[str, float] | None) -> Iterator[Check]:
             yield Check("folder", True, str(folder))
         else:
             yield Check(
-                "folder", None, f"{folder} belongs to another user: run this check as {account(found.st_uid)}"
+                "folder",
+                None,
+                f"{folder} belongs to another user: run this check as {account(found.st_uid)}",
             )
-    takes = os.access(there, os.W_OK) if figures is None else bool(figures.get("store_accepts_writes", 1))
+    takes = (
+        os.access(there, os.W_OK)
+        if figures is None
+        else bool(figures.get("store_accepts_writes", 1))
+    )
     if is_ours and not takes:
         yield Check("disk", False, f"{there}: it takes no writes")
     else:
@@ -191,15 +205,25 @@ def _server(url: str, context: ssl.SSLContext, *, demands_tls: bool) -> Iterator
     parts = urlsplit(url)
     place = f"{parts.hostname}:{parts.port}"
     try:
-        with socket.create_connection((parts.hostname, parts.port or 0), timeout=ANSWER_WITHIN) as line:
+        with socket.create_connection(
+            (parts.hostname, parts.port or 0), timeout=ANSWER_WITHIN
+        ) as line:
             info = _info(line)
-            trouble = "another program answers" if info is None else _trouble(info, demands_tls=demands_tls)
-            yield Check("NATS", not trouble, f"{place}: {trouble}" if trouble else f"{place} answers")
+            trouble = (
+                "another program answers"
+                if info is None
+                else _trouble(info, demands_tls=demands_tls)
+            )
+            yield Check(
+                "NATS", not trouble, f"{place}: {trouble}" if trouble else f"{place} answers"
+            )
             if info is not None and (info.tls_required or (demands_tls and info.tls_available)):
                 yield _certificate(line, context, str(parts.hostname), place)
             if info is not None and info.auth_required:
                 yield Check(
-                    "login", None, f"{place} demands one: only the start of a registry shows that it is right"
+                    "login",
+                    None,
+                    f"{place} demands one: only the start of a registry shows that it is right",
                 )
     except OSError as error:
         yield Check("NATS", False, f"{place}: {_why(error)}")
@@ -236,7 +260,9 @@ def _certificate(line: socket.socket, context: ssl.SSLContext, host: str, place:
     except OSError as error:
         return Check("certificate", False, f"{place}: {_why(error)}")
     left = ssl.cert_time_to_seconds(str(shown["notAfter"])) - time.time()
-    return Check("certificate", left > EXPIRY_SPAN, f"{place}: valid for {int(left) // 86_400} more days")
+    return Check(
+        "certificate", left > EXPIRY_SPAN, f"{place}: valid for {int(left) // 86_400} more days"
+    )
 
 
 # --- the clock
@@ -252,7 +278,9 @@ def _clock(folder: Path) -> Check:
             newest = max(newest, os.stat(folder / name).st_mtime)
     ahead = newest - time.time()
     if ahead > AHEAD_MOST:
-        return Check("clock", False, f"it was set back: a file here is {int(ahead):,} s newer than now")
+        return Check(
+            "clock", False, f"it was set back: a file here is {int(ahead):,} s newer than now"
+        )
     shown = time.strftime("%Y-%m-%d %H:%M:%S %z")
     if _is_synchronised():
         return Check("clock", True, f"{shown}, synchronised")
@@ -264,8 +292,8 @@ def _clock(folder: Path) -> Check:
 
 
 def _is_synchronised() -> bool:
-    """Return whether the kernel says that its clock is synchronised. It does not know of a host that sets the clock, nor of
-    every NTP client."""
+    """Return whether the kernel says that its clock is synchronised. It does not know of a host
+    that sets the clock, nor of every NTP client."""
     try:
         state = int(ctypes.CDLL(None).ntp_adjtime(ctypes.create_string_buffer(1_024)))
     except (OSError, AttributeError):
@@ -278,4 +306,8 @@ def _why(error: Exception) -> str:
         return error.verify_message.rstrip(".")
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.lower().replace("_", " ")
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    return (
+        (error.strerror if isinstance(error, OSError) else None)
+        or str(error)
+        or type(error).__name__
+    )

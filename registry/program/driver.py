@@ -1,5 +1,5 @@
-"""The driver of a registry: beside that of its front, it brings entries to the disk, and serves the console and the
-administrator.
+"""The driver of a registry: beside that of its edge, it brings entries to the disk, and serves the
+console and the administrator.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
-from chatapp.registry.edge.driver import FrontDriver, Timed
+from chatapp.registry.edge.driver import EdgeDriver, Timed
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.rules.desk.figures.histogram import Histogram
 from chatapp.registry.rules.people.access import AccessLists
@@ -27,7 +27,8 @@ _STORED_AGAIN: Final = "the disk takes what is to be stored again"
 
 
 QUIET_AFTER: Final = 10.0
-"""Seconds without trouble after which it counts as over: on a nearly full disk small entries find room now and then."""
+"""Seconds without trouble after which it counts as over: on a nearly full disk small entries find
+room now and then."""
 
 
 class _DiskTrouble:
@@ -48,7 +49,8 @@ class _DiskTrouble:
         return what in self._last
 
     def went_well(self, what: str, after: str, *, is_sure: bool = False) -> None:
-        """Note a success. It ends the trouble if it is the first for a while, or `is_sure` to last."""
+        """Note a success. It ends the trouble if it is the first for a while, or `is_sure` to
+        last."""
         if what in self._last and (is_sure or self._now() - self._last[what] >= QUIET_AFTER):
             del self._last[what]
             _log.warning("%s", after)
@@ -120,7 +122,9 @@ class Committer:
     async def run_beside(self, work: Callable[[], T]) -> T:
         """Run `work` in the thread of the checkpoints, so that none runs meanwhile."""
         while self._checkpoint is not None:
-            await asyncio.shield(self._checkpoint)  # others wait for it, too: our cancelling must not end it
+            await asyncio.shield(
+                self._checkpoint
+            )  # others wait for it, too: our cancelling must not end it
         self._checkpoint = self._loop.create_future()
         try:
             return await self._loop.run_in_executor(self._checkpoint_thread, work)
@@ -142,7 +146,9 @@ class Committer:
     async def finish(self) -> None:
         """Wait for the last syncs and checkpoints, and close the store."""
         while self._sync is not None or self._checkpoint is not None:
-            await asyncio.gather(*(one for one in (self._sync, self._checkpoint) if one is not None))
+            await asyncio.gather(
+                *(one for one in (self._sync, self._checkpoint) if one is not None)
+            )
         await self._loop.run_in_executor(self._sync_thread, self._store.close)
         self._sync_thread.shutdown()
         self._checkpoint_thread.shutdown()
@@ -185,7 +191,8 @@ class Committer:
         if isinstance(error, StoreLost):
             return  # the registry that serves now answers what its peers ask again
         self._call_guarded(
-            partial(self._core.store_failed, newest=newest, is_full=isinstance(error, StoreFull)), str(error)
+            partial(self._core.store_failed, newest=newest, is_full=isinstance(error, StoreFull)),
+            str(error),
         )
 
     def _recovered(self, done: asyncio.Future[None]) -> None:
@@ -198,7 +205,9 @@ class Committer:
         if error is not None:
             self._trouble.say(logging.WARNING, "checkpoint put off", error)
         else:
-            self._trouble.went_well("checkpoint put off", "the checkpoint is made up for", is_sure=True)
+            self._trouble.went_well(
+                "checkpoint put off", "the checkpoint is made up for", is_sure=True
+            )
         self._end_checkpoint()
 
     def _end_checkpoint(self) -> None:
@@ -212,16 +221,17 @@ MAINTENANCE_SPAN = 5.0
 
 
 class Neighbours(Timed, Protocol):
-    """The other nodes of a cluster, as the node with the house reaches them. It has the timer of the whole node."""
+    """The other nodes of a cluster, as the node with the engine reaches them. It has the timer of
+    the whole node."""
 
     def receive_bus(self, data: bytes, *, now: float) -> None:
         """Handle a message of another node."""
 
     def send_messages(self) -> None:
-        """Send what the house tells other nodes."""
+        """Send what the engine tells other nodes."""
 
     def leave(self) -> None:
-        """Tell other nodes that the house serves nobody any more."""
+        """Tell other nodes that the engine serves nobody any more."""
 
     def figures(self, *, now: float) -> dict[str, float]:
         """Return figures about them, by their names in `registry.telemetry.figures`."""
@@ -246,20 +256,22 @@ class RegistryDriver:
         self._core = core
         self._neighbours = neighbours
         self._has_left = False
-        """Whether the other nodes were told that the house serves nobody any more."""
-        self.front: Final = FrontDriver(loop, core, self._take_rest, timed=neighbours, machine=machine)
-        self.committer = Committer(loop, core, store, self.front.call_guarded, now=machine.now)
+        """Whether the other nodes were told that the engine serves nobody any more."""
+        self.edge: Final = EdgeDriver(
+            loop, core, self._take_rest, timed=neighbours, machine=machine
+        )
+        self.committer = Committer(loop, core, store, self.edge.call_guarded, now=machine.now)
         self._maintenance: asyncio.TimerHandle | None = None
         self._show: Callable[[list[str]], None] | None = None
 
     def start(self, endpoint: Endpoint) -> None:
         """Begin to serve."""
         self._maintain()
-        self.front.start(endpoint)
+        self.edge.start(endpoint)
 
     async def stop(self) -> None:
-        """Stop: tell everybody, store and answer what is under way, then end the links and close the store. In a cluster
-        nobody is told: people are back at another node in a moment."""
+        """Stop: tell everybody, store and answer what is under way, then end the links and close
+        the store. In a cluster nobody is told: people are back at another node in a moment."""
         if self._neighbours is None:
             self._core.tell_stopping()
         await self.committer.settle()
@@ -268,13 +280,14 @@ class RegistryDriver:
         if self._neighbours is not None:
             self._has_left = True
             self._neighbours.leave()
-        await self.front.stop("the registry stops")
+        await self.edge.stop("the registry stops")
         await self.committer.finish()
 
     def receive_bus(self, data: bytes) -> None:
-        """Hand a message of another node to the house, unless it has left: what it would store then is not stored."""
+        """Hand a message of another node to the engine, unless it has left: what it would store
+        then is not stored."""
         if self._neighbours is not None and not self._has_left:
-            self.front.call_guarded(self._neighbours.receive_bus, data)
+            self.edge.call_guarded(self._neighbours.receive_bus, data)
 
     def _take_rest(self) -> None:
         self.committer.commit()
@@ -292,24 +305,25 @@ class RegistryDriver:
     # --- the registry's own terminal
 
     def open_console(self, show: Callable[[list[str]], None], *, is_terminal: bool) -> None:
-        """Open the console. `show` prints its lines; `is_terminal`: whether a person types, and not a script."""
+        """Open the console. `show` prints its lines; `is_terminal`: whether a person types, and not
+        a script."""
         self._show = show
-        self.front.call_guarded(partial(self._core.console_opened, is_terminal=is_terminal))
+        self.edge.call_guarded(partial(self._core.console_opened, is_terminal=is_terminal))
 
     def console_typed(self, line: str) -> None:
         """Pass on a line that was typed at the console."""
-        self.front.call_guarded(self._core.console_typed, line)
+        self.edge.call_guarded(self._core.console_typed, line)
 
     def close_console(self) -> None:
         """Pass on that the console's input has ended."""
-        self.front.call_guarded(self._core.console_closed)
+        self.edge.call_guarded(self._core.console_closed)
 
     # --- the administrator
 
     def snapshot(self) -> CoreSnapshot:
         """Return the figures of the core and of this driver."""
         snapshot = self._core.snapshot(now=self._now())
-        snapshot.figures.update(self.front.figures())
+        snapshot.figures.update(self.edge.figures())
         if self._neighbours is not None:
             snapshot.figures.update(self._neighbours.figures(now=self._now()))
         snapshot.figures["store_accepts_writes"] = int(self.committer.is_storing)
@@ -318,5 +332,5 @@ class RegistryDriver:
     def change_lists(self, lists: AccessLists) -> int:
         """Put new access lists in force. Return how many people who are here have to go."""
         count = self._core.change_lists(lists, now=self._now())
-        self.front.wake()
+        self.edge.wake()
         return count

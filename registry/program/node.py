@@ -1,4 +1,5 @@
-"""One registry as a node of a cluster: it connects, checks what it finds, and waits until the lease is its own."""
+"""One registry as a node of a cluster: it connects, checks what it finds, and waits until the lease
+is its own."""
 
 import asyncio
 import http.client
@@ -21,15 +22,27 @@ from chatapp.registry.cluster.exchange import remove_copy
 from chatapp.registry.cluster.jetstream import Access, JetStream
 from chatapp.registry.cluster.keyfile import NAME, make_key, read_key
 from chatapp.registry.cluster.lease import Lease, LeaseState
-from chatapp.registry.cluster.settings import ClusterSettings, monitor_urls, server_urls, without_secrets
+from chatapp.registry.cluster.settings import (
+    ClusterSettings,
+    monitor_urls,
+    server_urls,
+    without_secrets,
+)
 from chatapp.registry.cluster.storage import ClusterStorage, check_folder
-from chatapp.registry.cluster.stream.bundles import SALT_SIZE, BundleRefused, ClusterKey, Flaw, Opener, Sealer
+from chatapp.registry.cluster.stream.bundles import (
+    SALT_SIZE,
+    BundleRefused,
+    ClusterKey,
+    Flaw,
+    Opener,
+    Sealer,
+)
 from chatapp.registry.cluster.stream.ledger import LedgerUnavailable, Stream, Subject
 from chatapp.registry.cluster.stream.mark import Mark, read_mark, write_mark
 from chatapp.registry.cluster.stream.store import is_key_of
 from chatapp.registry.cluster.stream.strays import Strays
 from chatapp.registry.program.app import ListeningPort
-from chatapp.registry.program.serving import Bus, FrontOffice, HouseBus, NodeFront
+from chatapp.registry.program.serving import Bus, EdgeOffice, EngineBus, NodeEdge
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.store.keystore import KEY_FILE, KeyUnusable
 from chatapp.registry.store.protocol import StoreInUse
@@ -40,23 +53,25 @@ from chatapp.wire.storage.disk import Disk
 _log = logging.getLogger(__name__)
 
 SWITCH_SPAN: Final = 0.0005
-"""Seconds after which a busy thread lets another one run, a tenth of Python's default. Storing passes through three threads,
-each of which would wait that long for the busy event loop."""
+"""Seconds after which a busy thread lets another one run, a tenth of Python's default. Storing
+passes through three threads, each of which would wait that long for the busy event loop."""
 TRY_FOR: Final = 30.0
 """Seconds in which the cluster has to be usable at the start."""
 SAY_AFTER: Final = 2.0
 """Seconds of trying after which a line says so."""
 LEASE_WITHIN: Final = 0.5
-"""Seconds that the engine has for an answer about the lease. A renewal without one is sent again at once."""
+"""Seconds that the broker has for an answer about the lease. A renewal without one is sent again at
+once."""
 MONITOR_WITHIN: Final = 3.0
 """Seconds that a server's monitoring has for its answer."""
 STOP_WITHIN: Final = 3.0
-"""Seconds that a stop waits for the engine to store the last entries."""
+"""Seconds that a stop waits for the broker to store the last entries."""
 _MONITOR_BYTES: Final = 1 << 20
 
 
 class ClusterNode:
-    """One node. Call `open` first, then `win_lease` and `lost` in turn, and `close` last. All run in the main event loop."""
+    """One node. Call `open` first, then `win_lease` and `lost` in turn, and `close` last. All run
+    in the main event loop."""
 
     def __init__(
         self, settings: ClusterSettings, *, folder: Path, name: str, say: Callable[[str], None]
@@ -68,7 +83,7 @@ class ClusterNode:
         self._lease_strays = Strays(settings.name, "place of the lease", now=time.monotonic)
         self._say = say
         self._key_path = path_of(settings.key) if settings.key else folder / NAME
-        self._engine: JetStream | None = None
+        self._broker: JetStream | None = None
         self._key: ClusterKey | None = None
         self._has_made_key = False
         self._lease: Lease | None = None
@@ -78,17 +93,19 @@ class ClusterNode:
         self._storage: ClusterStorage | None = None
         self._flaw: BundleRefused | None = None
         self._is_key_known = False
-        """Whether the key was seen to open something that a stray in the lease's place leaves in doubt."""
+        """Whether the key was seen to open something that a stray in the lease's place leaves in
+        doubt."""
         self._is_answered = True
         self._is_stopped = False
         """Whether the storage can store nothing more."""
         self._locks: list[int] = []
-        self._front: NodeFront | None = None
+        self._edge: NodeEdge | None = None
 
     # --- the start
 
     async def open(self) -> None:
-        """Connect and check everything. Raises ClusterUnavailable, KeyUnusable, StoreError, OSError."""
+        """Connect and check everything. Raises ClusterUnavailable, KeyUnusable, StoreError,
+        OSError."""
         sys.setswitchinterval(SWITCH_SPAN)
         self._take_folder()
         settings = self._settings
@@ -98,17 +115,17 @@ class ClusterNode:
             credentials=path_of(settings.credentials) if settings.credentials else None,
             ca=path_of(settings.ca) if settings.ca else None,
         )
-        self._engine = JetStream(access, settings.name)
+        self._broker = JetStream(access, settings.name)
         saying = self._loop.call_later(SAY_AFTER, self._say, texts.TRYING_LINE)
         try:
-            await asyncio.to_thread(self._engine.open, within=TRY_FOR)
+            await asyncio.to_thread(self._broker.open, within=TRY_FOR)
         finally:
             saying.cancel()
-        if self._engine.message_max < MESSAGE_MAX:
-            raise ClusterUnavailable(ClusterProblem.SMALL_MESSAGES, f"{self._engine.message_max:,}")
+        if self._broker.message_max < MESSAGE_MAX:
+            raise ClusterUnavailable(ClusterProblem.SMALL_MESSAGES, f"{self._broker.message_max:,}")
         await self._check_monitors()
-        self._key = await asyncio.to_thread(self._find_key, self._engine)
-        await self._mark_folder(self._engine)
+        self._key = await asyncio.to_thread(self._find_key, self._broker)
+        await self._mark_folder(self._broker)
 
     def _take_folder(self) -> None:
         make_private(self._folder)
@@ -135,12 +152,12 @@ class ClusterNode:
             if not is_synced:
                 raise ClusterUnavailable(ClusterProblem.SYNCS_LATE, without_secrets(url))
 
-    def _find_key(self, engine: JetStream) -> ClusterKey:
+    def _find_key(self, broker: JetStream) -> ClusterKey:
         """Read the cluster's key, or make it if the cluster is new."""
         key = read_key(self._key_path)
         if key is not None:
             return key
-        if not _is_new(engine):
+        if not _is_new(broker):
             raise KeyUnusable(
                 self._key_path,
                 f"missing: copy the key of the cluster {self._settings.name} from another node",
@@ -150,7 +167,7 @@ class ClusterNode:
 
     # --- its roles
 
-    def house_bus(self) -> HouseBus:
+    def engine_bus(self) -> EngineBus:
         """Return the way to the other nodes. This node has the lease."""
         lease, storage = self._lease, self._storage
         assert lease is not None and storage is not None
@@ -160,21 +177,31 @@ class ClusterNode:
             if storage is self._storage:
                 self._store_lost()
 
-        return HouseBus(
+        return EngineBus(
             self._bus(),
             term=lease.term,
             holds_lease=lambda: lease.is_confirmed(now=time.monotonic()),
             overtaken=overtaken,
         )
 
-    def front(
-        self, listening: ListeningPort, office: FrontOffice, *, policy: RegistryPolicy, links_max: int
-    ) -> NodeFront:
-        """Return this node as the front of another one's house."""
-        self._front = NodeFront(
-            self._bus(), listening, office, trouble=self._trouble, policy=policy, links_max=links_max
+    def edge(
+        self,
+        listening: ListeningPort,
+        office: EdgeOffice,
+        *,
+        policy: RegistryPolicy,
+        links_max: int,
+    ) -> NodeEdge:
+        """Return this node as the edge of another one's engine."""
+        self._edge = NodeEdge(
+            self._bus(),
+            listening,
+            office,
+            trouble=self._trouble,
+            policy=policy,
+            links_max=links_max,
         )
-        return self._front
+        return self._edge
 
     @property
     def state_node(self) -> str:
@@ -184,25 +211,25 @@ class ClusterNode:
     def figures(self) -> dict[str, float]:
         """Return the figures of the lease and of the connection to the servers."""
         figures: dict[str, float] = {
-            "cluster_connected": self._engine is not None and self._engine.is_connected
+            "cluster_connected": self._broker is not None and self._broker.is_connected
         }
         age = None if self._lease is None else self._lease.age(now=time.monotonic())
         return figures if age is None else {**figures, "cluster_lease_age_seconds": age}
 
     def _bus(self) -> Bus:
-        assert self._engine is not None and self._key is not None
-        return Bus(self._engine, self._key, self._settings.name, name=self._name)
+        assert self._broker is not None and self._key is not None
+        return Bus(self._broker, self._key, self._settings.name, name=self._name)
 
     def _trouble(self) -> str | None:
-        return None if self._is_answered or self._engine is None else self._engine.trouble
+        return None if self._is_answered or self._broker is None else self._broker.trouble
 
     # --- the lease
 
     async def win_lease(self) -> ClusterStorage:
-        """Wait until this node has the lease, and return the storage of the state, which it has to keep now. Raises
-        ClusterUnavailable, KeyUnusable, StoreError."""
-        assert self._engine is not None and self._key is not None
-        name, key, engine = self._settings.name, self._key, self._engine
+        """Wait until this node has the lease, and return the storage of the state, which it has to
+        keep now. Raises ClusterUnavailable, KeyUnusable, StoreError."""
+        assert self._broker is not None and self._key is not None
+        name, key, broker = self._settings.name, self._key, self._broker
         self._is_stopped = False
         lease = self._lease = Lease(
             Sealer(key, name, os.urandom(SALT_SIZE)),
@@ -212,18 +239,18 @@ class ClusterNode:
             strays=self._lease_strays,
             now=time.monotonic(),
         )
-        self._keeping = engine.start(self._keep(lease))
+        self._keeping = broker.start(self._keep(lease))
         self._keeping.add_done_callback(_log_fault)
         has_waited = False
         while lease.state is LeaseState.STANDBY and self._flaw is None:
-            engine.check_allowed()
-            await self._check_key(engine, key, lease)
+            broker.check_allowed()
+            await self._check_key(broker, key, lease)
             if lease.serving:
                 has_waited = True
                 with suppress(ClusterUnavailable):
-                    await self._mark_folder(engine)
-            if self._front is not None and self._front.identity is not None:
-                check_folder(self._folder, self._front.identity, name)
+                    await self._mark_folder(broker)
+            if self._edge is not None and self._edge.identity is not None:
+                check_folder(self._folder, self._edge.identity, name)
             await self._wait()
         if self._flaw is not None:
             raise self._refusal(self._flaw)
@@ -236,7 +263,7 @@ class ClusterNode:
         if has_waited:
             self._say(texts.TAKING_OVER_LINE)
         self._storage = ClusterStorage(
-            engine,
+            broker,
             key,
             name,
             folder=self._folder,
@@ -247,25 +274,26 @@ class ClusterNode:
         )
         return self._storage
 
-    async def _check_key(self, engine: JetStream, key: ClusterKey, lease: Lease) -> None:
-        """Look whether this node has the cluster's key, if there is a lease that it does not open: another key may be wrong,
-        or a stray may be there. Raises KeyUnusable, StoreError."""
+    async def _check_key(self, broker: JetStream, key: ClusterKey, lease: Lease) -> None:
+        """Look whether this node has the cluster's key, if there is a lease that it does not open:
+        another key may be wrong, or a stray may be there. Raises KeyUnusable, StoreError."""
         if not lease.saw_other_key or self._is_key_known:
             return
         try:
-            found = await asyncio.to_thread(is_key_of, engine, Opener(key, self._settings.name))
+            found = await asyncio.to_thread(is_key_of, broker, Opener(key, self._settings.name))
         except LedgerUnavailable:
             return
         if found is False or (found is None and self._has_made_key):
             raise self._refusal(BundleRefused(Flaw.OTHER_KEY))
         self._is_key_known = found is True
 
-    async def _mark_folder(self, engine: JetStream) -> None:
-        """Note in the folder whose it is and, once the cluster exists, that this node must not begin it anew."""
+    async def _mark_folder(self, broker: JetStream) -> None:
+        """Note in the folder whose it is and, once the cluster exists, that this node must not
+        begin it anew."""
         if (self._folder / KEY_FILE).exists():  # the storage looks first whose folder it is
             return
         if read_mark(self._folder, self._settings.name) is None:
-            is_new = await asyncio.to_thread(_is_new, engine)
+            is_new = await asyncio.to_thread(_is_new, broker)
             write_mark(self._folder, self._settings.name, None if is_new else Mark(1))
 
     def _refusal(self, flaw: BundleRefused) -> StoreError | KeyUnusable:
@@ -282,7 +310,11 @@ class ClusterNode:
 
     async def lost(self) -> None:
         """Wait until this node must not keep the state any longer, and say so."""
-        while not self._is_stopped and self._lease is not None and self._lease.state is LeaseState.OWNER:
+        while (
+            not self._is_stopped
+            and self._lease is not None
+            and self._lease.state is LeaseState.OWNER
+        ):
             await self._wait()
         self._say(texts.LOST_LINE)
 
@@ -293,26 +325,29 @@ class ClusterNode:
                 await self._news.wait()
 
     def hurry(self) -> None:
-        """Note that the registry stops: it does not wait for the engine any longer than a moment."""
+        """Note that the registry stops: it does not wait for the broker any longer than a
+        moment."""
         if self._storage is not None:
             self._loop.call_later(STOP_WITHIN, self._storage.give_up)
 
     async def step_down(self) -> None:
-        """Give the lease back, if it is this registry's: a standby takes over at once. The registry has stopped."""
-        keeping, lease, engine = self._keeping, self._lease, self._engine
+        """Give the lease back, if it is this registry's: a standby takes over at once. The registry
+        has stopped."""
+        keeping, lease, broker = self._keeping, self._lease, self._broker
         self._keeping = self._lease = self._storage = None
         if keeping is not None:  # it ends by itself: it sees that it keeps no lease any more
             await asyncio.wait([keeping], timeout=STOP_WITHIN)
-        if lease is not None and engine is not None and lease.state is LeaseState.OWNER:
-            release = engine.publish_soon(lease.release(), within=LEASE_WITHIN)
-            await engine.start(release)
+        if lease is not None and broker is not None and lease.state is LeaseState.OWNER:
+            release = broker.publish_soon(lease.release(), within=LEASE_WITHIN)
+            await broker.start(release)
 
     async def close(self) -> None:
-        """Give the lease back, close the connection, and let the folder go. Calling it again does nothing."""
+        """Give the lease back, close the connection, and let the folder go. Calling it again does
+        nothing."""
         await self.step_down()
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            await asyncio.to_thread(engine.close)
+        broker, self._broker = self._broker, None
+        if broker is not None:
+            await asyncio.to_thread(broker.close)
         while self._locks:
             os.close(self._locks.pop())
 
@@ -321,7 +356,7 @@ class ClusterNode:
         with suppress(RuntimeError):  # the program ends
             self._loop.call_soon_threadsafe(self._news.set)
 
-    # --- in the engine's thread
+    # --- in the broker's thread
 
     async def _keep(self, lease: Lease) -> None:
         """Look at the lease, claim it and renew it, until it is lost."""
@@ -342,11 +377,11 @@ class ClusterNode:
                 self._store_lost()
 
     async def _step(self, lease: Lease) -> None:
-        engine = self._engine
-        assert engine is not None
+        broker = self._broker
+        assert broker is not None
         if lease.wants_look(now=time.monotonic()):
             try:
-                found = await engine.newest_soon(Subject.LEASE, within=LEASE_WITHIN)
+                found = await broker.newest_soon(Subject.LEASE, within=LEASE_WITHIN)
             except LedgerUnavailable:
                 self._is_answered = False
                 lease.not_looked(now=time.monotonic())
@@ -354,21 +389,23 @@ class ClusterNode:
             self._is_answered = True
             if lease.looked(found, now=time.monotonic()):
                 claim = lease.claim(now=time.monotonic())
-                lease.claimed(await engine.publish_soon(claim, within=LEASE_WITHIN), now=time.monotonic())
+                lease.claimed(
+                    await broker.publish_soon(claim, within=LEASE_WITHIN), now=time.monotonic()
+                )
             return
         renewal = lease.publication(now=time.monotonic())
         if renewal is None:
             return
-        answer = await engine.publish_soon(renewal, within=LEASE_WITHIN)
+        answer = await broker.publish_soon(renewal, within=LEASE_WITHIN)
         if lease.renewed(answer, now=time.monotonic()):
             with suppress(LedgerUnavailable):
-                lease.found(await engine.newest_soon(Subject.LEASE, within=LEASE_WITHIN))
+                lease.found(await broker.newest_soon(Subject.LEASE, within=LEASE_WITHIN))
 
 
-def _is_new(engine: JetStream) -> bool:
+def _is_new(broker: JetStream) -> bool:
     """Whether nothing was ever stored. Raises ClusterUnavailable."""
     try:
-        return not engine.extent(Stream.JOURNAL).last
+        return not broker.extent(Stream.JOURNAL).last
     except LedgerUnavailable:
         raise ClusterUnavailable(ClusterProblem.NO_STREAM) from None
 
@@ -395,7 +432,8 @@ class _Monitoring(msgspec.Struct):
 
 
 def _syncs_always(url: str) -> bool:
-    """Ask a server's monitoring whether it syncs before it confirms. Raises OSError, ValueError, HTTPException."""
+    """Ask a server's monitoring whether it syncs before it confirms. Raises OSError, ValueError,
+    HTTPException."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open(f"{url}/varz", timeout=MONITOR_WITHIN) as answer:
         data = answer.read(_MONITOR_BYTES)

@@ -21,7 +21,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from chatapp.registry.cluster.settings import ClusterSettings
-from chatapp.registry.cluster.texts import KEEPS_STATE_LINE, console_elsewhere_line, serving_beside_line
+from chatapp.registry.cluster.texts import (
+    KEEPS_STATE_LINE,
+    console_elsewhere_line,
+    serving_beside_line,
+)
 from chatapp.registry.program.admin.control import AdminControl
 from chatapp.registry.program.admin.listener import AdminListener, SocketUnusable, listen
 from chatapp.registry.program.app import (
@@ -77,7 +81,7 @@ from chatapp.wire.limits import DESK_CONSOLE_LINES_MAX, TEXT_MAX
 
 if TYPE_CHECKING:
     from chatapp.registry.program.node import ClusterNode
-    from chatapp.registry.program.serving import HouseBus, NodeFront
+    from chatapp.registry.program.serving import EngineBus, NodeEdge
     from chatapp.registry.telemetry.metrics import MetricsServer
     from chatapp.wire.aio.lan import Announcer
 
@@ -102,8 +106,8 @@ class SettingsReload:
         begun: Callable[[], None] = lambda: None,
         ended: Callable[[], None] = lambda: None,
     ) -> None:
-        """`change`: puts lists in force and returns how many people had to go. `begun` and `ended` are called around
-        each reload."""
+        """`change`: puts lists in force and returns how many people had to go. `begun` and `ended`
+        are called around each reload."""
         self._again = again
         self._first: Final = first
         self._change = change
@@ -111,7 +115,8 @@ class SettingsReload:
         self._begun = begun
         self._ended = ended
         self.access = access_of(first.registry)
-        """The settings of access with the lists that were loaded last: a registry that serves again begins with them."""
+        """The settings of access with the lists that were loaded last: a registry that serves again
+        begins with them."""
         self._task: asyncio.Task[AdminAnswer] | None = None
         self._is_wanted = self._is_open = False
 
@@ -132,8 +137,8 @@ class SettingsReload:
         return await asyncio.shield(self._task)
 
     def close(self) -> None:
-        """Note that the registry does not serve. A reload that is under way is cancelled, and begins anew at the next
-        `open`."""
+        """Note that the registry does not serve. A reload that is under way is cancelled, and
+        begins anew at the next `open`."""
         self._is_open = False
         if self._task is not None and not self._task.done():
             self._task.cancel()
@@ -150,9 +155,9 @@ class SettingsReload:
             self._is_wanted = False
             try:
                 settings, lists = await asyncio.to_thread(self._load)
-            except ChatAppError as wrong:
-                self._say(not_reloaded_line(str(wrong)))
-                answer = AdminRefused(refusal=AdminRefusal.LISTS_WRONG, detail=str(wrong))
+            except ChatAppError as error:
+                self._say(not_reloaded_line(str(error)))
+                answer = AdminRefused(refusal=AdminRefusal.LISTS_WRONG, detail=str(error))
                 continue
             table = settings.registry
             self.access = msgspec.structs.replace(
@@ -173,7 +178,9 @@ class SettingsReload:
         later = sorted(key for key, _ in _others(settings) - _others(self._first))
         if later:
             self._say(restart_needed_line(later))
-        return ListsReloaded(allowed=allowed, banned=banned, gateways=gateways, evicted=evicted, later=later)
+        return ListsReloaded(
+            allowed=allowed, banned=banned, gateways=gateways, evicted=evicted, later=later
+        )
 
 
 def _others(settings: Settings) -> set[tuple[str, str]]:
@@ -202,7 +209,8 @@ class ControllingTerminal:
 
 CHUNK: Final = 65_536
 LINE_MAX: Final = TEXT_MAX + 1_024
-"""Bytes of a typed line that are read: a text of full length and a command. The rest is cut off and refused."""
+"""Bytes of a typed line that are read: a text of full length and a command. The rest is cut off and
+refused."""
 
 _OUTPUT: Final = 1
 """The descriptor of standard output."""
@@ -211,8 +219,9 @@ FLUSH_FOR: Final = 0.25
 
 
 class Console:
-    """Reads typed lines and prints lines. Calls `typed` for each line and `closed` at the end of the input; on a
-    terminal Ctrl-D calls `ended` instead. Rings a terminal for lines that call the operator, unless `quiet`."""
+    """Reads typed lines and prints lines. Calls `typed` for each line and `closed` at the end of
+    the input; on a terminal Ctrl-D calls `ended` instead. Rings a terminal for lines that call the
+    operator, unless `quiet`."""
 
     def __init__(
         self,
@@ -308,8 +317,8 @@ class Console:
         (self._ended if is_ours else self._closed)()
 
     def _read_all(self, descriptor: int) -> None:
-        """Read all input, in a thread, which waits until the loop has taken what was read. The end of the program
-        cancels nothing that it waits for: that would be reported as a fault."""
+        """Read all input, in a thread, which waits until the loop has taken what was read. The end
+        of the program cancels nothing that it waits for: that would be reported as a fault."""
         taken = threading.Semaphore(1)
         with contextlib.suppress(RuntimeError):  # the loop is closed: the program ends
             with contextlib.suppress(OSError):  # the input is gone: that is its end
@@ -339,15 +348,16 @@ FAULTS_SPAN: Final = 10.0
 
 
 class LoopFaults:
-    """Logs faults of an event loop that asyncio would print with a traceback, such as a connection that could not be
-    accepted."""
+    """Logs faults of an event loop that asyncio would print with a traceback, such as a connection
+    that could not be accepted."""
 
     def __init__(self) -> None:
         self._silent_until = 0.0
         self._unsaid = 0
 
     def note(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-        """Log a fault that the event loop reports. A flood of faults does not become a flood of lines."""
+        """Log a fault that the event loop reports. A flood of faults does not become a flood of
+        lines."""
         self._unsaid += 1
         if loop.time() >= self._silent_until:
             self._silent_until = loop.time() + FAULTS_SPAN
@@ -360,13 +370,13 @@ _STOPPED: Final = 0
 _FAILED: Final = 1
 _INTERRUPTED: Final = 130
 _GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)
-"""The garbage collector rarely looks for cycles: walking the rows of thousands of people holds the loop, and hardly any
-cycles are made."""
+"""The garbage collector rarely looks for cycles: walking the rows of thousands of people holds the
+loop, and hardly any cycles are made."""
 
 
 def run(*, port: int, settings: Settings, again: Again | None = None, quiet: bool = False) -> int:
-    """Run a registry until a signal comes and return the exit status. `again` reads the settings once more, if there are
-    files. `quiet`: the terminal rings for nothing."""
+    """Run a registry until a signal comes and return the exit status. `again` reads the settings
+    once more, if there are files. `quiet`: the terminal rings for nothing."""
     table = settings.registry
     try:
         file = None if table.log_file is None else path_of(table.log_file)
@@ -387,7 +397,9 @@ def run(*, port: int, settings: Settings, again: Again | None = None, quiet: boo
         return _FAILED
 
 
-async def _until_signal(port: int, settings: Settings, again: Again | None, log: Log, *, quiet: bool) -> int:
+async def _until_signal(
+    port: int, settings: Settings, again: Again | None, log: Log, *, quiet: bool
+) -> int:
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
 
@@ -413,10 +425,14 @@ async def _until_signal(port: int, settings: Settings, again: Again | None, log:
         await run.close()
 
 
-async def _serve_in_cluster(run: "_Run", settings: ClusterSettings, stopped: asyncio.Future[int]) -> None:
-    """Serve as the front of the cluster's house, and as the house whenever the lease is this node's, until a signal comes.
-    Raises Unable."""
-    from chatapp.registry.program.node import ClusterNode  # deferred: not every registry is in a cluster
+async def _serve_in_cluster(
+    run: "_Run", settings: ClusterSettings, stopped: asyncio.Future[int]
+) -> None:
+    """Serve as the edge of the cluster's engine, and as the engine whenever the lease is this
+    node's, until a signal comes. Raises Unable."""
+    from chatapp.registry.program.node import (
+        ClusterNode,  # deferred: not every registry is in a cluster
+    )
 
     name = f"{socket.gethostname()}:{run.port}"
     node = ClusterNode(settings, folder=run.folder, name=name, say=_say)
@@ -426,12 +442,12 @@ async def _serve_in_cluster(run: "_Run", settings: ClusterSettings, stopped: asy
         if not stopped.done():
             await run.open_beside(node)
         while not stopped.done():
-            await run.start_front(node, listening)
+            await run.start_edge(node, listening)
             storage = await _unless(stopped, node.win_lease())
             if storage is None:
                 return
             try:
-                await run.start(storage, listening, node.house_bus())
+                await run.start(storage, listening, node.engine_bus())
             except Unable as failure:
                 if not storage.is_interrupted:
                     raise
@@ -447,7 +463,9 @@ async def _serve_in_cluster(run: "_Run", settings: ClusterSettings, stopped: asy
     except ChatAppError as error:
         raise Unable(failure_line(str(error))) from None
     except OSError as error:
-        raise Unable(failure_line(f"{error.filename or run.folder}: {error.strerror or error}")) from None
+        raise Unable(
+            failure_line(f"{error.filename or run.folder}: {error.strerror or error}")
+        ) from None
     finally:
         node.hurry()
         await run.stop()
@@ -472,7 +490,8 @@ FAREWELL_WITHIN: Final = 0.1
 
 
 class _Run:
-    """A registry with its console, its administrator and its metrics. In a cluster it may change its role."""
+    """A registry with its console, its administrator and its metrics. In a cluster it may change
+    its role."""
 
     def __init__(
         self,
@@ -491,7 +510,7 @@ class _Run:
         self._supervisor = supervisor
         self._quiet = quiet
         self._registry: Registry | None = None
-        self._front: NodeFront | None = None
+        self._edge: NodeEdge | None = None
         self._control: AdminControl | None = None
         self._admin: AdminListener | None = None
         """The administrator's socket of a node in a cluster, which outlives its roles."""
@@ -517,9 +536,10 @@ class _Run:
         self,
         storage: Storage | None = None,
         listening: ListeningPort | None = None,
-        bus: "HouseBus | None" = None,
+        bus: "EngineBus | None" = None,
     ) -> None:
-        """Begin to serve with the state. In a cluster this node is another one's front until then. Raises Unable."""
+        """Begin to serve with the state. In a cluster this node is another one's edge until then.
+        Raises Unable."""
         settings = self._settings
         access = access_of(settings.registry) if self.reload is None else self.reload.access
         registry = Registry(
@@ -536,7 +556,7 @@ class _Run:
         )
         await registry.start()
         self._registry = registry
-        await self._stop_front(hands_over=False)
+        await self._stop_edge(hands_over=False)
         _tell(RegistryStarted(port=self.port, key=registry.fingerprint))
         self._announce(registry.fingerprint)
         if self.reload is not None:
@@ -559,8 +579,8 @@ class _Run:
         self._tell_ready()
 
     async def open_beside(self, node: "ClusterNode") -> None:
-        """Open what a node of a cluster has in both roles: the administrator's socket, the metrics and the console. Raises
-        Unable."""
+        """Open what a node of a cluster has in both roles: the administrator's socket, the metrics
+        and the console. Raises Unable."""
         from chatapp.registry.program.admin.recorded import (
             RecordedAdmin,
         )  # deferred: it is needed once people are served
@@ -575,25 +595,30 @@ class _Run:
         await self._open_metrics()
         self._open_console()
 
-    async def start_front(self, node: "ClusterNode", listening: ListeningPort) -> None:
-        """Serve as the front of another node's house, unless this node does. Raises ClusterUnavailable."""
-        if self._front is not None:
+    async def start_edge(self, node: "ClusterNode", listening: ListeningPort) -> None:
+        """Serve as the edge of another node's engine, unless this node does. Raises
+        ClusterUnavailable."""
+        if self._edge is not None:
             return
-        from chatapp.registry.program.serving import FrontOffice  # deferred: most registries are alone
+        from chatapp.registry.program.serving import (
+            EdgeOffice,  # deferred: most registries are alone
+        )
 
-        def opened(house: str, key: str) -> None:
-            for line in (*listening.first_lines(key, self.folder), serving_beside_line(house)):
+        def opened(engine: str, key: str) -> None:
+            for line in (*listening.first_lines(key, self.folder), serving_beside_line(engine)):
                 _say(line)
             self._announce(key)
-            self._status = beside_text(self.port, house)
+            self._status = beside_text(self.port, engine)
             self._tell_ready()
 
         if self.reload is not None:
             self.reload.open()
-        office = FrontOffice(say=_say, opened=opened, reload=self._reload, stop=lambda: self._stop(_STOPPED))
+        office = EdgeOffice(
+            say=_say, opened=opened, reload=self._reload, stop=lambda: self._stop(_STOPPED)
+        )
         policy = policy_of(self._settings.registry)
-        self._front = node.front(listening, office, policy=policy, links_max=links_max())
-        await self._front.start()
+        self._edge = node.edge(listening, office, policy=policy, links_max=links_max())
+        await self._edge.start()
         self._status = searching_text(self.port)
         self._tell_ready()
 
@@ -601,7 +626,7 @@ class _Run:
         """Stop serving."""
         if self.reload is not None:
             self.reload.close()
-        await self._stop_front(hands_over=True)
+        await self._stop_edge(hands_over=True)
         registry, self._registry = self._registry, None
         if registry is not None:
             if self._control is not None:
@@ -621,10 +646,10 @@ class _Run:
         if self._admin is not None:
             await self._admin.close()
 
-    async def _stop_front(self, *, hands_over: bool) -> None:
-        front, self._front = self._front, None
-        if front is not None:
-            await front.stop(hands_over=hands_over)
+    async def _stop_edge(self, *, hands_over: bool) -> None:
+        edge, self._edge = self._edge, None
+        if edge is not None:
+            await edge.stop(hands_over=hands_over)
 
     # --- beside it
 
@@ -633,25 +658,28 @@ class _Run:
         return None if self.reload is None else self.reload.answer
 
     def _announce(self, key: str) -> None:
-        """Announce the registry on the local network, where the library for that is installed. `key`: the fingerprint of its
-        key."""
+        """Announce the registry on the local network, where the library for that is installed.
+        `key`: the fingerprint of its key."""
         if self._settings.registry.announce and self._announcer is None:
             self._announcer = announcer(self.port, key)
 
     async def _answer(self, request: RegistryRequest) -> AdminAnswer:
         """Carry out a request of the administrator of a node, in the role that it has now."""
-        if self._front is not None:
-            return await self._front.answer(request)
+        if self._edge is not None:
+            return await self._edge.answer(request)
         if self._control is not None and self._registry is not None:
             return await self._control.answer(request)
-        return AdminRefused(refusal=AdminRefusal.NO_HOUSE)
+        return AdminRefused(refusal=AdminRefusal.NO_ENGINE)
 
     async def _open_metrics(self) -> None:
         """Serve metrics over HTTP, if they are wanted. Raises Unable."""
         at = metrics_address(self._settings.registry.metrics or "")
         if at is None:
             return
-        from chatapp.registry.telemetry.metrics import MetricsServer, MetricsUnavailable  # deferred: few do
+        from chatapp.registry.telemetry.metrics import (  # deferred: few do
+            MetricsServer,
+            MetricsUnavailable,
+        )
 
         self._metrics = MetricsServer(
             self._snapshot, self._why_not_ready, hosts=self._settings.registry.metrics_hosts
@@ -662,7 +690,7 @@ class _Run:
             raise Unable(failure_line(str(error))) from None
 
     def _snapshot(self, lag: float) -> Snapshot:
-        serving = self._front or self._registry
+        serving = self._edge or self._registry
         snapshot = NOTHING if serving is None else serving.snapshot(lag)
         if self._node is None:
             return snapshot
@@ -670,7 +698,7 @@ class _Run:
         return snapshot._replace(figures=figures, state_node=self._node.state_node)
 
     def _why_not_ready(self) -> str:
-        serving = self._front or self._registry
+        serving = self._edge or self._registry
         return "the registry does not serve" if serving is None else serving.why_not_ready()
 
     def _open_console(self) -> None:
@@ -692,8 +720,8 @@ class _Run:
     def _typed(self, line: str) -> None:
         if self._registry is not None:
             self._registry.console_typed(line)
-        elif self._front is not None:
-            _say(console_elsewhere_line(self._front.house_name))
+        elif self._edge is not None:
+            _say(console_elsewhere_line(self._edge.engine_name))
 
     def _closed(self) -> None:
         self._has_input = False
@@ -707,8 +735,8 @@ def _handle_signals(
     reload: SettingsReload | None,
     log: Log,
 ) -> None:
-    """Handle signals. SIGHUP reopens the log's file and reloads lists, if there are such files; otherwise, or when the
-    terminal is gone, it ends the registry."""
+    """Handle signals. SIGHUP reopens the log's file and reloads lists, if there are such files;
+    otherwise, or when the terminal is gone, it ends the registry."""
     loop.add_signal_handler(signal.SIGTERM, stop, _STOPPED)
     loop.add_signal_handler(signal.SIGINT, stop, _INTERRUPTED)
     stops = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # started by nohup
@@ -733,7 +761,8 @@ def _tell(event: RegistryStarted | RegistryStopped | ListsChanged) -> None:
 
 
 def _local_zone() -> tzinfo:
-    """Return the zone of this machine, with its rules of summer time where the system tells them."""
+    """Return the zone of this machine, with its rules of summer time where the system tells
+    them."""
     with suppress(OSError, ValueError):
         if name := os.environ.get("TZ", "").lstrip(":"):
             return ZoneInfo(name)

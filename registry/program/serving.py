@@ -1,4 +1,5 @@
-"""The two roles of a node, with sockets and the bus: the front of another node's house, or the node with the house."""
+"""The two roles of a node, with sockets and the bus: the edge of another node's engine, or the node
+with the engine."""
 
 import asyncio
 import os
@@ -6,14 +7,14 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from chatapp.registry.cluster import texts
-from chatapp.registry.cluster.bus.front_node import FrontCore
-from chatapp.registry.cluster.bus.house_node import HouseNode
-from chatapp.registry.cluster.bus.messages import ID_SIZE, NEWS, TO_HOUSE, front_subject
-from chatapp.registry.cluster.bus.remote_house import HouseState
+from chatapp.registry.cluster.bus.edge_node import EdgeCore
+from chatapp.registry.cluster.bus.engine_node import EngineNode
+from chatapp.registry.cluster.bus.messages import ID_SIZE, NEWS, TO_ENGINE, edge_subject
+from chatapp.registry.cluster.bus.remote_engine import EngineState
 from chatapp.registry.cluster.jetstream import JetStream
 from chatapp.registry.cluster.messenger import Messenger
 from chatapp.registry.cluster.stream.bundles import SALT_SIZE, ClusterKey, Opener, Sealer
-from chatapp.registry.edge.driver import FrontDriver
+from chatapp.registry.edge.driver import EdgeDriver
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.program.app import ListeningPort, process_figures
 from chatapp.registry.rules.admin.messages import (
@@ -37,7 +38,7 @@ from chatapp.wire.aio.machine import THIS_MACHINE
 from chatapp.wire.identity import Identity, fingerprint
 
 UNSEEN_AFTER: Final = 5.0
-"""Seconds without a house after which a line says so: another node takes over within 2 to 4."""
+"""Seconds without an engine after which a line says so: another node takes over within 2 to 4."""
 CLOCK_SPAN: Final = 5.0
 """Seconds between two looks at the wall clock."""
 
@@ -45,8 +46,8 @@ CLOCK_SPAN: Final = 5.0
 class Bus:
     """How the nodes of a cluster reach each other. `name`: this node's, for people."""
 
-    def __init__(self, engine: JetStream, key: ClusterKey, cluster: str, *, name: str) -> None:
-        self.engine: Final = engine
+    def __init__(self, broker: JetStream, key: ClusterKey, cluster: str, *, name: str) -> None:
+        self.broker: Final = broker
         self.name: Final = name
         self._key = key
         self._cluster = cluster
@@ -60,25 +61,25 @@ class Bus:
         return Opener(self._key, self._cluster)
 
 
-class HouseBus:
-    """The other nodes, as the node with the house reaches them. It is `registry.program.driver.Neighbours` once it has
-    joined."""
+class EngineBus:
+    """The other nodes, as the node with the engine reaches them. It is
+    `registry.program.driver.Neighbours` once it has joined."""
 
     def __init__(
         self, bus: Bus, *, term: int, holds_lease: Callable[[], bool], overtaken: Callable[[], None]
     ) -> None:
-        """`term`: higher than that of any house before. `holds_lease`: whether no other node can have a house now.
-        `overtaken`: called when another one has."""
+        """`term`: higher than that of any engine before. `holds_lease`: whether no other node can
+        have an engine now. `overtaken`: called when another one has."""
         self._bus = bus
         self._term = term
         self._holds_lease = holds_lease
         self._overtaken = overtaken
-        self._node: HouseNode | None = None
+        self._node: EngineNode | None = None
         self._messenger: Messenger | None = None
 
-    def join(self, core: RegistryCore, identity: Identity, *, now: float) -> "HouseBus":
+    def join(self, core: RegistryCore, identity: Identity, *, now: float) -> "EngineBus":
         """Join the registry's core with the other nodes."""
-        self._node = HouseNode(
+        self._node = EngineNode(
             core,
             identity=identity,
             term=self._term,
@@ -93,7 +94,7 @@ class HouseBus:
 
     async def open(self, receive: Callable[[bytes], None]) -> None:
         """Begin to listen to the other nodes. Raises ClusterUnavailable."""
-        self._messenger = Messenger(self._bus.engine, (TO_HOUSE, NEWS), receive)
+        self._messenger = Messenger(self._bus.broker, (TO_ENGINE, NEWS), receive)
         await self._messenger.open()
 
     async def close(self) -> None:
@@ -110,14 +111,14 @@ class HouseBus:
             self._overtaken()
 
     def send_messages(self) -> None:
-        """Send what the house tells other nodes."""
+        """Send what the engine tells other nodes."""
         if self._node is not None and self._messenger is not None:
             self._messenger.send(self._node.take_messages())
 
     def figures(self, *, now: float) -> dict[str, float]:
-        """Return the figures of the node with the house, as one of several."""
+        """Return the figures of the node with the engine, as one of several."""
         assert self._node is not None
-        return {"cluster_keeps_state": 1, "cluster_lag_seconds": self._node.fronts.lag(now=now)}
+        return {"cluster_keeps_state": 1, "cluster_lag_seconds": self._node.edges.lag(now=now)}
 
     def leave(self) -> None:
         """Tell the other nodes that this one serves nobody any more."""
@@ -135,8 +136,8 @@ class HouseBus:
         return self._node.next_timer()
 
 
-class FrontOffice:
-    """What a front asks of the program around it."""
+class EdgeOffice:
+    """What an edge asks of the program around it."""
 
     def __init__(
         self,
@@ -146,37 +147,39 @@ class FrontOffice:
         reload: Callable[[], Awaitable[AdminAnswer]] | None,
         stop: Callable[[], None],
     ) -> None:
-        """`opened`: called each time that the house was found, with the name of its node and the fingerprint of the
-        registry's key. `reload`: reads the access lists again; None if there are no files. `stop`: ends the program."""
+        """`opened`: called each time that the engine was found, with the name of its node and the
+        fingerprint of the registry's key. `reload`: reads the access lists again; None if there are
+        no files. `stop`: ends the program."""
         self.say: Final = say
         self.opened: Final = opened
         self.reload: Final = reload
         self.stop: Final = stop
 
 
-class NodeFront:
-    """A node while another one has the house: it serves its peers by asking that."""
+class NodeEdge:
+    """A node while another one has the engine: it serves its peers by asking that."""
 
     def __init__(
         self,
         bus: Bus,
         listening: ListeningPort,
-        office: FrontOffice,
+        office: EdgeOffice,
         *,
         trouble: Callable[[], str | None],
         policy: RegistryPolicy,
         links_max: int,
     ) -> None:
-        """`trouble`: why the servers of the cluster do not answer, if that is known; None if they do."""
+        """`trouble`: why the servers of the cluster do not answer, if that is known; None if they
+        do."""
         self._loop = asyncio.get_running_loop()
         self._listening = listening
         self._office = office
         self._trouble = trouble
-        front_id = os.urandom(ID_SIZE)
+        edge_id = os.urandom(ID_SIZE)
         self._now, self._wall = THIS_MACHINE.now, THIS_MACHINE.wall
         self._started_at = self._now()
-        self._core = FrontCore(
-            front_id=front_id,
+        self._core = EdgeCore(
+            edge_id=edge_id,
             name=bus.name,
             sealer=bus.sealer(),
             opener=bus.opener(),
@@ -187,8 +190,8 @@ class NodeFront:
             policy=policy,
             links_max=links_max,
         )
-        self._driver = FrontDriver(self._loop, self._core, self._take_rest)
-        self._messenger = Messenger(bus.engine, (NEWS, front_subject(front_id)), self._receive)
+        self._driver = EdgeDriver(self._loop, self._core, self._take_rest)
+        self._messenger = Messenger(bus.broker, (NEWS, edge_subject(edge_id)), self._receive)
         self._told = ""
         """The node that people were told keeps the state; empty if none."""
         self._unseen: asyncio.TimerHandle | None = None
@@ -196,14 +199,16 @@ class NodeFront:
         self._is_stopped = False
 
     async def start(self) -> None:
-        """Begin to look for the house, and to serve once it is found. Raises ClusterUnavailable."""
+        """Begin to look for the engine, and to serve once it is found. Raises
+        ClusterUnavailable."""
         await self._messenger.open()
         await self._listening.serve(self._driver)
         self._driver.start(self._listening.endpoint)
         self._look_at_clock()
 
     async def stop(self, *, hands_over: bool) -> None:
-        """End the links. `hands_over`: whether the house is told, as the program stops; else this node takes over."""
+        """End the links. `hands_over`: whether the engine is told, as the program stops; else this
+        node takes over."""
         self._is_stopped = True
         if hands_over:
             self._driver.call_guarded(self._core.leave)
@@ -215,13 +220,13 @@ class NodeFront:
                 handle.cancel()
 
     @property
-    def house_name(self) -> str:
+    def engine_name(self) -> str:
         """The name of the node that keeps the state, empty if none is known."""
-        return self._core.house_name
+        return self._core.engine_name
 
     @property
     def identity(self) -> bytes | None:
-        """The public key of the registry, None while the house is not found."""
+        """The public key of the registry, None while the engine is not found."""
         identity = self._core.identity
         return None if identity is None else identity.public
 
@@ -239,26 +244,28 @@ class NodeFront:
     # --- what people and programs are told
 
     def _tell(self) -> None:
-        """Tell people which node keeps the state, each time that changes, and that none does, after a while."""
+        """Tell people which node keeps the state, each time that changes, and that none does, after
+        a while."""
         key = self.identity
         if self._is_stopped:
             return
-        if self._core.state is HouseState.OPEN and key is not None:
+        if self._core.state is EngineState.OPEN and key is not None:
             if self._unseen is not None:
                 self._unseen.cancel()
                 self._unseen = None
-            if self._told != self.house_name:
-                self._told = self.house_name
+            if self._told != self.engine_name:
+                self._told = self.engine_name
                 self._office.opened(self._told, fingerprint(key))
         elif self._unseen is None:
             self._unseen = self._loop.call_later(UNSEEN_AFTER, self._tell_unseen)
 
     def _tell_unseen(self) -> None:
         self._told = ""
-        self._office.say(texts.no_house_line(self._trouble()))
+        self._office.say(texts.no_engine_line(self._trouble()))
 
     async def answer(self, request: RegistryRequest) -> AdminAnswer:
-        """Carry out a request of the administrator of this node: here, at the house, or not at all."""
+        """Carry out a request of the administrator of this node: here, at the engine, or not at
+        all."""
         match request:
             case ReloadLists():
                 if self._office.reload is None:
@@ -268,8 +275,8 @@ class NodeFront:
                 self._loop.call_soon(self._office.stop)  # the answer goes out first
                 return Done()
             case StopRegistry() | CancelStop() | MakeBackup() | VerifyFiles():
-                refusal = AdminRefusal.OTHER_NODE if self.house_name else AdminRefusal.NO_HOUSE
-                return AdminRefused(refusal=refusal, subject=self.house_name)
+                refusal = AdminRefusal.OTHER_NODE if self.engine_name else AdminRefusal.NO_ENGINE
+                return AdminRefused(refusal=refusal, subject=self.engine_name)
             case ShowStats():
                 found = self.snapshot(0.0)
                 return StatsShown(dict(found.figures), dict(found.dropped), [])
@@ -277,7 +284,8 @@ class NodeFront:
                 return await self._driver.ask(request)
 
     def snapshot(self, lag: float) -> Snapshot:
-        """Return the figures of this node. `lag`: how late the event loop was at most, in seconds."""
+        """Return the figures of this node. `lag`: how late the event loop was at most, in
+        seconds."""
         found = self._core.snapshot(now=self._now())
         figures = {
             **found.figures,
@@ -291,4 +299,6 @@ class NodeFront:
 
     def why_not_ready(self) -> str:
         """Return why nobody is served now, empty if people are."""
-        return "" if self._core.state is HouseState.OPEN else "no node that keeps the state is seen"
+        return (
+            "" if self._core.state is EngineState.OPEN else "no node that keeps the state is seen"
+        )

@@ -1,8 +1,8 @@
-"""The registry's settings: every one with its range and default, and where values come from: a file, the environment,
-the command line.
+"""The registry's settings: every one with its range and default, and where values come from: a
+file, the environment, the command line.
 
-A field's `description` is the answer to a wrong value. Numbers that nobody should have to think about are in
-`limits.RegistryPolicy`.
+A field's `description` is the answer to a wrong value. Numbers that nobody should have to think
+about are in `limits.RegistryPolicy`.
 """
 
 import tomllib
@@ -56,20 +56,27 @@ OPERATORS_MAX: Final = 100
 
 FolderPath = Annotated[str, msgspec.Meta(min_length=1, description="the path of a folder")]
 Lease = Annotated[int, msgspec.Meta(ge=5, le=3_600, description="whole seconds from 5 to 3600")]
-Letters = Annotated[int, msgspec.Meta(ge=1, le=10_000_000, description="a whole number from 1 to 10000000")]
+Letters = Annotated[
+    int, msgspec.Meta(ge=1, le=10_000_000, description="a whole number from 1 to 10000000")
+]
 Requests = Annotated[
     int, msgspec.Meta(ge=100, le=10_000_000, description="a whole number from 100 to 10000000")
 ]
 NamesMax = Annotated[
-    int, msgspec.Meta(ge=1_000, le=NAMES_MOST, description=f"a whole number from 1000 to {NAMES_MOST}")
+    int,
+    msgspec.Meta(ge=1_000, le=NAMES_MOST, description=f"a whole number from 1000 to {NAMES_MOST}"),
 ]
-RoomsMax = Annotated[int, msgspec.Meta(ge=16, le=100_000, description="a whole number from 16 to 100000")]
+RoomsMax = Annotated[
+    int, msgspec.Meta(ge=16, le=100_000, description="a whole number from 16 to 100000")
+]
 SessionsMax = Annotated[
     int, msgspec.Meta(ge=1_000, le=1_000_000, description="a whole number from 1000 to 1000000")
 ]
 Region = Annotated[
     str,
-    msgspec.Meta(pattern=r"\A[A-Z]{2}\Z", description="two capital letters of a country, such as IN or DE"),
+    msgspec.Meta(
+        pattern=r"\A[A-Z]{2}\Z", description="two capital letters of a country, such as IN or DE"
+    ),
 ]
 Issue = Annotated[str, msgspec.Meta(min_length=1, max_length=DESK_MENU_TEXT_MAX, pattern=r"\S")]
 Menu = Annotated[
@@ -91,7 +98,8 @@ Queues = Annotated[
 Operators = Annotated[
     tuple[str, ...],
     msgspec.Meta(
-        max_length=OPERATORS_MAX, description=f"at most {OPERATORS_MAX} different names of people or keys"
+        max_length=OPERATORS_MAX,
+        description=f"at most {OPERATORS_MAX} different names of people or keys",
     ),
 ]
 MailDays = Annotated[float, msgspec.Meta(ge=1, le=21, description="days from 1 to 21")]
@@ -179,7 +187,8 @@ ClusterServers = Annotated[
 ClusterName = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"\A[A-Za-z0-9_-]{1,32}\Z", description="1 to 32 letters, digits, _ and - without accents"
+        pattern=r"\A[A-Za-z0-9_-]{1,32}\Z",
+        description="1 to 32 letters, digits, _ and - without accents",
     ),
 ]
 Monitors = Annotated[
@@ -208,7 +217,8 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     keep_mail: MailDays = RegistryPolicy().mail_kept_for / _DAY
     """Days that a letter waits to be fetched."""
     keep_lines: LineDays = RegistryPolicy().group_kept_for / _DAY
-    """Days that lines of rooms and the channel are kept, and that somebody who is away stays a member of a room."""
+    """Days that lines of rooms and the channel are kept, and that somebody who is away stays a
+    member of a room."""
     names: NamesMax = RegistryPolicy().names_max
     """Names that may be bound; newcomers beyond them are refused."""
     rooms: RoomsMax = RegistryPolicy().rooms_max
@@ -230,7 +240,8 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ban: Ban = AccessSettings().ban
     """Banned keys, names, addresses and networks."""
     servers: Servers = ()
-    """Other servers at which this registry answers, with the same identity: peers go there when this one is away."""
+    """Other servers at which this registry answers, with the same identity: peers go there when
+    this one is away."""
     gateways: Gateways = AccessSettings().gateways
     """Keys of gateways: programs through which visitors of the help desk come by browser."""
 
@@ -255,7 +266,8 @@ class ClusterTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The table `[cluster]`."""
 
     cluster: ClusterServers = ()
-    """The addresses of the NATS servers that keep the state; without any, the registry keeps it in its folder."""
+    """The addresses of the NATS servers that keep the state; without any, the registry keeps it in
+    its folder."""
     cluster_name: ClusterName = DEFAULT_NAME
     """The name of this cluster on these servers."""
     cluster_key: FilePath | None = None
@@ -327,7 +339,8 @@ def cluster_of(table: ClusterTable) -> ClusterSettings | None:
 
 
 def desk_of(table: DeskTable, *, utc_offset: int, zone: tzinfo) -> DeskSettings:
-    """Return the settings of the desk. `utc_offset`: seconds that local time is ahead of UTC now; `zone`: the local zone."""
+    """Return the settings of the desk. `utc_offset`: seconds that local time is ahead of UTC now;
+    `zone`: the local zone."""
     return DeskSettings(**msgspec.structs.asdict(table), utc_offset=utc_offset, zone=zone)
 
 
@@ -391,8 +404,8 @@ def _flaw(key: str, value: object) -> str:
         case "servers", list() | tuple():
             return flaw_of_servers(value)
         case "metrics_hosts", list() | tuple():
-            wrong = next((text for text in value if host_name(str(text)) is None), None)
-            return "" if wrong is None else f'"{quoted(str(wrong))}" is not a name of a host'
+            refused = next((text for text in value if host_name(str(text)) is None), None)
+            return "" if refused is None else f'"{quoted(str(refused))}" is not a name of a host'
         case "metrics", str():
             return "" if metrics_address(value) else "it is no address"
         case _:
@@ -401,7 +414,9 @@ def _flaw(key: str, value: object) -> str:
 
 def flaw_of_keys(texts: Iterable[str]) -> str:
     """Return what is wrong with a list of keys; empty for nothing."""
-    return next((f'"{quoted(text)}" is not a key' for text in texts if fingerprint_from(text) is None), "")
+    return next(
+        (f'"{quoted(text)}" is not a key' for text in texts if fingerprint_from(text) is None), ""
+    )
 
 
 def flaw_of_servers(texts: Sequence[str]) -> str:
@@ -410,24 +425,24 @@ def flaw_of_servers(texts: Sequence[str]) -> str:
         servers = servers_of(texts) if texts else ()
     except AddressRefused as refused:
         return f'"{quoted(refused.text)}" {refused.reason}'
-    wrong = next((server for server in servers if not is_server(server)), None)
-    return "" if wrong is None else f'"{quoted(str(wrong))}" is not a server'
+    unfit = next((server for server in servers if not is_server(server)), None)
+    return "" if unfit is None else f'"{quoted(str(unfit))}" is not a server'
 
 
 def flaw_of_bans(texts: Iterable[str]) -> str:
     """Return what is wrong with a list of bans; empty for nothing."""
     try:
         Bans(texts)
-    except (ValueError, NameRefused) as wrong:
-        return quoted(str(wrong))
+    except (ValueError, NameRefused) as error:
+        return quoted(str(error))
     return ""
 
 
 def _flaw_of(read: Callable[[Iterable[str]], object], texts: Iterable[str]) -> str:
     try:
         read(texts)
-    except ValueError as wrong:
-        return quoted(str(wrong))
+    except ValueError as error:
+        return quoted(str(error))
     return ""
 
 
@@ -507,7 +522,15 @@ _BETWEEN: Final = {
 """The separator of a list in a variable; None for blanks."""
 
 _TEXTS: Final = frozenset(
-    {"data", "log_file", "metrics", "cluster_name", "cluster_key", "cluster_credentials", "cluster_ca"}
+    {
+        "data",
+        "log_file",
+        "metrics",
+        "cluster_name",
+        "cluster_key",
+        "cluster_credentials",
+        "cluster_ca",
+    }
 )
 """Keys whose value is a text, even if it has only digits."""
 
@@ -531,7 +554,8 @@ def configure(
     environment: Mapping[str, str] | None = None,
     options: Mapping[str, object] | None = None,
 ) -> Configuration:
-    """Return the settings. `options`: values from the command line by key, None for those not given.
+    """Return the settings. `options`: values from the command line by key, None for those not
+    given.
 
     Raises Misconfigured.
     """

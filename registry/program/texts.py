@@ -14,8 +14,8 @@ _LOOPBACK: Final = "127.0.0.1"
 
 
 def address_lines(addresses: Sequence[str], port: int) -> list[str]:
-    """Return the lines that say what others type to reach a registry, and what a firewall must let through.
-    `addresses`: this machine's; without any, only people on this machine can come."""
+    """Return the lines that say what others type to reach a registry, and what a firewall must let
+    through. `addresses`: this machine's; without any, only people on this machine can come."""
     return [
         *(
             f"[Others type: ChatApp -c <name> {host} {port} <client-port>]"
@@ -25,7 +25,9 @@ def address_lines(addresses: Sequence[str], port: int) -> list[str]:
     ]
 
 
-NEW_KEY_LINE: Final = "[The registry's key was missing: a new one was made, and peers will warn of it]"
+NEW_KEY_LINE: Final = (
+    "[The registry's key was missing: a new one was made, and peers will warn of it]"
+)
 _LINE_MAX: Final = 1_000
 
 
@@ -41,13 +43,15 @@ def serving_text(port: int) -> str:
     return f"Listening on UDP and TCP port {port}"
 
 
-def beside_text(port: int, house: str) -> str:
-    """Return what a service manager shows of a node of a cluster while the node `house` keeps the state."""
-    return f"{serving_text(port)}; {quoted(house)} keeps the state"
+def beside_text(port: int, engine: str) -> str:
+    """Return what a service manager shows of a node of a cluster while the node `engine` keeps the
+    state."""
+    return f"{serving_text(port)}; {quoted(engine)} keeps the state"
 
 
 def searching_text(port: int) -> str:
-    """Return what a service manager shows of a node of a cluster that sees no node that keeps the state."""
+    """Return what a service manager shows of a node of a cluster that sees no node that keeps the
+    state."""
     return f"{serving_text(port)}; looking for the node that keeps the state"
 
 
@@ -57,9 +61,14 @@ def join_code_line(code: JoinCode) -> str:
 
 
 def operator_lines(operators: Operators) -> Iterator[str]:
-    """Yield a line for each operator listed by name: the key that has the name, or the code to get it."""
+    """Yield a line for each operator listed by name: the key that has the name, or the code to get
+    it."""
     for key, text in operators.names.items():
-        shown, bearer, code = sanitize(text, _LINE_MAX), operators.bearer(key), operators.codes.get(key)
+        shown, bearer, code = (
+            sanitize(text, _LINE_MAX),
+            operators.bearer(key),
+            operators.codes.get(key),
+        )
         if bearer is not None:
             yield f"[Operator {shown}: the key {fingerprint(bearer)}]"
         elif code is not None:
@@ -74,12 +83,14 @@ def failure_line(why: str) -> str:
 
 
 def port_unusable_line(port: int, why: str) -> str:
-    """Return the line for a port that cannot be opened, for another reason than that it is taken."""
+    """Return the line for a port that cannot be opened, for another reason than that it is
+    taken."""
     return f"[Port {port} cannot be used: {why}]"
 
 
 def reloaded_line(*, allowed: int, banned: int, gateways: int, evicted: int) -> str:
-    """Return the line for access lists that were reloaded. `evicted`: how many people that disconnected."""
+    """Return the line for access lists that were reloaded. `evicted`: how many people that
+    disconnected."""
     gone = f"; {evicted:,} disconnected" if evicted else ""
     known = f", gateways: {gateways:,}" if gateways else ""
     return f"[Lists reloaded: {allowed:,} allowed, {banned:,} banned{known}{gone}]"

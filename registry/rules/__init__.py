@@ -1,4 +1,5 @@
 """All rules of a registry, without I/O: a request or the time comes in, effects go out.
 
-Read first: `effects` (what a rule may ask for), `hub` (which rule handles what), `mail` (a whole subject in one file).
+Read first: `effects` (what a rule may ask for), `hub` (which rule handles what), `mail` (a whole
+subject in one file).
 """

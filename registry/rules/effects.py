@@ -1,7 +1,8 @@
-"""Effects: what a decision of the registry leads to, as values. The rule that decides sends nothing itself.
+"""Effects: what a decision of the registry leads to, as values. The rule that decides sends nothing
+itself.
 
-Here too: who asks (`Caller`), what the log is told (events), and the outcomes by which a rule continues when the disk
-has answered (`StoreOutcome`).
+Here too: who asks (`Caller`), what the log is told (events), and the outcomes by which a rule
+continues when the disk has answered (`StoreOutcome`).
 """
 
 import enum
@@ -41,9 +42,10 @@ class DropReason(enum.Enum):
     BAD_VOUCHER = enum.auto()
     REPEATED_REGISTER_AFTER_LEAVE = enum.auto()
     REGISTER_OF_EARLIER_SESSION = enum.auto()
-    """It was admitted at this node in an earlier session with a house. Its peer registers anew; somebody plays it back."""
-    HOUSE_BEHIND = enum.auto()
-    """A datagram was dropped because too many are still unhandled by the house."""
+    """It was admitted at this node in an earlier session with an engine. Its peer registers anew;
+    somebody plays it back."""
+    ENGINE_BEHIND = enum.auto()
+    """A datagram was dropped because too many are still unhandled by the engine."""
     RENAME_OF_ANOTHER = enum.auto()
     RELEASE_FROM_OLD_LINK = enum.auto()
     NAME_BEING_GIVEN_UP = enum.auto()
@@ -61,7 +63,7 @@ class DropReason(enum.Enum):
     RECIPIENT_LINK_BUSY = enum.auto()
     REQUEST_QUEUE_FULL = enum.auto()
     LINK_HAS_ENDED = enum.auto()
-    """The house has ended the link, which its node did not know yet."""
+    """The engine has ended the link, which its node did not know yet."""
     # groups
     UNKNOWN_GROUP = enum.auto()
     FOREIGN_GROUP_FRAME = enum.auto()
@@ -77,13 +79,13 @@ class DropReason(enum.Enum):
     MEMBER_AT_DESK = enum.auto()
     OTHER_VISIT = enum.auto()
     # the bus of a cluster
-    NO_HOUSE = enum.auto()
-    """This node's front has no house that could answer."""
+    NO_ENGINE = enum.auto()
+    """This node's edge has no engine that could answer."""
     BUS_SEAL_BROKEN = enum.auto()
     BUS_OTHER_VERSION = enum.auto()
     BUS_MALFORMED = enum.auto()
     BUS_OTHER_SESSION = enum.auto()
-    """It belongs to a session that is over, or to another house."""
+    """It belongs to a session that is over, or to another engine."""
     BUS_GAP = enum.auto()
     """Messages of its session before it were lost, so the session ends."""
     # anywhere
@@ -111,11 +113,11 @@ class LinkEndReason(enum.Enum):
     """The administrator has disconnected the peer."""
     NO_SENDER_INDEX = enum.auto()
     """The store has reserved no more sender indices yet."""
-    NO_HOUSE = enum.auto()
+    NO_ENGINE = enum.auto()
     """No node of the cluster keeps the state just now, or this one cannot see it."""
-    OTHER_HOUSE = enum.auto()
+    OTHER_ENGINE = enum.auto()
     """Another node of the cluster keeps the state now."""
-    HOUSE_SESSION_LOST = enum.auto()
+    ENGINE_SESSION_LOST = enum.auto()
     """Messages between this node and the one that keeps the state were lost."""
     NODE_STOPS = enum.auto()
 
@@ -149,7 +151,8 @@ class RegistrationRefused(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LinkEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry ended a link. `name`: empty for a visitor, and for somebody who proved nothing."""
+    """The registry ended a link. `name`: empty for a visitor, and for somebody who proved
+    nothing."""
 
     name: str
     address: Address
@@ -196,7 +199,8 @@ Event: TypeAlias = (
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The authenticated author of a request, and the way it came: a link, else a datagram from `address`."""
+    """The authenticated author of a request, and the way it came: a link, else a datagram from
+    `address`."""
 
     identity: bytes
     link: int | None = None
@@ -207,7 +211,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     session: bytes = b""
     """The session of a datagram, in which it is answered."""
     is_newest: bool = True
-    """Whether no later datagram of the caller was opened before. Only the newest says how things are now."""
+    """Whether no later datagram of the caller was opened before. Only the newest says how things
+    are now."""
 
 
 # --- outcomes, by which a rule continues
@@ -244,7 +249,8 @@ class ReleaseOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class LettersOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Letters were stored, or not: all that came one after the other and went to the disk together."""
+    """Letters were stored, or not: all that came one after the other and went to the disk
+    together."""
 
     letters: Sequence["StoreLetter"]
     is_stored: bool
@@ -383,7 +389,8 @@ class CheckAlive(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Send a notice on a link, unless much waits there already: what others send must not fill it."""
+    """Send a notice on a link, unless much waits there already: what others send must not fill
+    it."""
 
     link: int
     message: RegistryNotice
@@ -452,8 +459,8 @@ class Resume(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Persist(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Store `entries`. Then carry out `then`; if they cannot be stored, `otherwise`. Both wait for all earlier entries
-    too."""
+    """Store `entries`. Then carry out `then`; if they cannot be stored, `otherwise`. Both wait for
+    all earlier entries too."""
 
     entries: tuple[Entry, ...]
     then: tuple["Effect", ...] = ()
@@ -463,8 +470,9 @@ class Persist(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class StoreLetter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Store a letter. Its outcome comes with those of the letters around it (`LettersOutcome`), and waits for all earlier
-    entries too. Letters are the most frequent entries, and a `Persist` for each would cost twice as much."""
+    """Store a letter. Its outcome comes with those of the letters around it (`LettersOutcome`), and
+    waits for all earlier entries too. Letters are the most frequent entries, and a `Persist` for
+    each would cost twice as much."""
 
     entry: MailStored
     reference: int
@@ -524,7 +532,7 @@ NODE_SHIFT: Final = 40
 
 
 LOCAL: Final = 0
-"""The node of the front in the house's own process."""
+"""The node of the edge in the engine's own process."""
 
 
 def node_of(link: int) -> int:
@@ -538,10 +546,10 @@ def origin_of(caller: Caller) -> int:
 
 
 def link_at(node: int, number: int) -> int:
-    """Return the name of the link with a front's own number on this node."""
+    """Return the name of the link with an edge's own number on this node."""
     return node << NODE_SHIFT | number
 
 
-def number_at_front(link: int) -> int:
-    """Return the number that the front gave the link."""
+def number_at_edge(link: int) -> int:
+    """Return the number that the edge gave the link."""
     return link & ((1 << NODE_SHIFT) - 1)

@@ -1,7 +1,7 @@
 """The rules of the registry put together: which rule answers a request, and what time brings.
 
-Each rule decides and returns effects (`effects.py`); it sends and stores nothing and waits for nothing. So datagrams,
-links and tests share every rule.
+Each rule decides and returns effects (`effects.py`); it sends and stores nothing and waits for
+nothing. So datagrams, links and tests share every rule.
 """
 
 from collections.abc import Sequence
@@ -43,9 +43,20 @@ from chatapp.registry.rules.effects import (
     TopicOutcome,
     VisitOutcome,
 )
-from chatapp.registry.rules.limits import DiskState, RegistryPolicy, WallClock, first_epoch, first_number
+from chatapp.registry.rules.limits import (
+    DiskState,
+    RegistryPolicy,
+    WallClock,
+    first_epoch,
+    first_number,
+)
 from chatapp.registry.rules.mail import MailService, ReadLetters
-from chatapp.registry.rules.people.access import AccessLists, AccessPolicy, AccessSettings, Operators
+from chatapp.registry.rules.people.access import (
+    AccessLists,
+    AccessPolicy,
+    AccessSettings,
+    Operators,
+)
 from chatapp.registry.rules.people.connections import Connections, SenderIndices
 from chatapp.registry.rules.people.directory import Directory, Person
 from chatapp.registry.rules.people.presence import Liveness, PresenceTracker
@@ -73,8 +84,23 @@ from chatapp.wire.messages.desk import DeskRequest
 from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed, ReportSilence
 from chatapp.wire.messages.link import Attach
 from chatapp.wire.messages.mail import AskMail, DepositMail, TakeMail
-from chatapp.wire.messages.registration import Leave, Ping, Probe, RefusalReason, Register, Release, Rename
-from chatapp.wire.messages.rooms import CHANNEL, EnterRoom, FetchGroup, LeaveRoom, ListRooms, SetTopic
+from chatapp.wire.messages.registration import (
+    Leave,
+    Ping,
+    Probe,
+    RefusalReason,
+    Register,
+    Release,
+    Rename,
+)
+from chatapp.wire.messages.rooms import (
+    CHANNEL,
+    EnterRoom,
+    FetchGroup,
+    LeaveRoom,
+    ListRooms,
+    SetTopic,
+)
 from chatapp.wire.messages.table import FetchTable
 from chatapp.wire.sessions.opening import Randomness
 
@@ -130,7 +156,8 @@ class LinkLifecycle:
         if reservation is None:
             return []
         kept, lost = (
-            SenderIndicesOutcome(upto=reservation.upto, is_stored=is_stored) for is_stored in (True, False)
+            SenderIndicesOutcome(upto=reservation.upto, is_stored=is_stored)
+            for is_stored in (True, False)
         )
         return [
             Persist(
@@ -150,7 +177,8 @@ class LinkLifecycle:
         return effects
 
     def forget(self, person: Person, *, now: float) -> list[Effect]:
-        """Remove a person who has no name any more, and who may be online, from the table and from all that they were in."""
+        """Remove a person who has no name any more, and who may be online, from the table and from
+        all that they were in."""
         identity = person.card.identity
         self._mail.reader_left(identity)
         effects = [
@@ -167,8 +195,12 @@ class LinkLifecycle:
         """Note that a link is over: its member is away at once, until the next sign of life."""
         if self._presence.link_lost(identity, link, now=now):
             self._mail.reader_left(identity)
-            return self._rooms.go_away(identity, now=now) + self._desk.link_lost(identity, link, now=now)
-        return self._desk.link_lost(identity, link, now=now) if identity in self._desk.guests else []
+            return self._rooms.go_away(identity, now=now) + self._desk.link_lost(
+                identity, link, now=now
+            )
+        return (
+            self._desk.link_lost(identity, link, now=now) if identity in self._desk.guests else []
+        )
 
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Probe those in doubt, and take those offline who stayed silent."""
@@ -191,21 +223,25 @@ class LinkLifecycle:
         if link is not None:
             effects.append(Push(link=link, message=_PROBE))
         if address is not None:
-            effects.append(SendDatagram(node=node, identity=identity, address=address, message=_PROBE))
+            effects.append(
+                SendDatagram(node=node, identity=identity, address=address, message=_PROBE)
+            )
         return effects
 
 
 class DatagramRelay:
-    """Passes sealed datagrams from one peer's link to another's, where UDP does not get through (clause 6.8).
+    """Passes sealed datagrams from one peer's link to another's, where UDP does not get through
+    (clause 6.8).
 
-    A sender above the rate loses datagrams, as on a full network. Nobody else loses any for it, and no link is ended for
-    what others send over it.
+    A sender above the rate loses datagrams, as on a full network. Nobody else loses any for it, and
+    no link is ended for what others send over it.
     """
 
     def __init__(self, directory: Directory, connections: Connections) -> None:
         self._directory = directory
         self._connections = connections
-        # Counted by recipient too: answering a flooder must not use up what a sender has for others.
+        # Counted by recipient too: answering a flooder must not use up what a sender has for
+        # others.
         self._senders: Buckets[tuple[bytes, bytes]] = Buckets(
             rate=RELAYS_PER_SECOND, burst=RELAYS_BURST, most=BUCKETS_MAX
         )
@@ -241,11 +277,14 @@ class BanEnforcer:
     def mark(self) -> None:
         """Make the row of everybody who is banned say so, and no other row."""
         for person in self._directory:
-            is_banned = self._access.has_bans and self._is_banned(person.card.identity, person.address.host)
+            is_banned = self._access.has_bans and self._is_banned(
+                person.card.identity, person.address.host
+            )
             self._directory.ban(person, is_banned=is_banned)
 
     def evict(self, *, now: float) -> tuple[int, list[Effect]]:
-        """Mark rows and disconnect those who are banned. Return how many were here, and the effects."""
+        """Mark rows and disconnect those who are banned. Return how many were here, and the
+        effects."""
         self.mark()
         count, effects = 0, list[Effect]()
         if not self._access.has_bans:
@@ -262,9 +301,11 @@ class BanEnforcer:
         return count, effects
 
     def refuse(self, caller: Caller) -> list[Effect]:
-        """Return what the request of a banned caller leads to; nothing for a caller who is not banned. A banned peer
-        keeps its session: forgetting one would let a nonce be used twice."""
-        if not self._is_banned(caller.identity, "" if caller.address is None else caller.address.host):
+        """Return what the request of a banned caller leads to; nothing for a caller who is not
+        banned. A banned peer keeps its session: forgetting one would let a nonce be used twice."""
+        if not self._is_banned(
+            caller.identity, "" if caller.address is None else caller.address.host
+        ):
             return []
         if caller.link is None:
             return [Drop(reason=DropReason.BANNED)]
@@ -325,11 +366,19 @@ class Service:
         self.rooms = Rooms(self.directory, context)
         self.liveness = Liveness(policy)
         self._presence = PresenceTracker(self.directory, connections, self.liveness, clock)
-        self._mail = MailService(self.directory, connections, clock, read_letters, self.disk, policy)
+        self._mail = MailService(
+            self.directory, connections, clock, read_letters, self.disk, policy
+        )
         self._access = AccessPolicy(access)
         self._renaming = Renaming(self.directory, clock, is_banned=self._access.bans_name)
         self._registration = Registration(
-            self.directory, connections, self._presence, self.channel, self._renaming, self._access, clock
+            self.directory,
+            connections,
+            self._presence,
+            self.channel,
+            self._renaming,
+            self._access,
+            clock,
         )
         self.operators = Operators(desk.operators, self.directory)
         self.desk = Desk(desk, self.operators, self.directory, connections, self.liveness, clock)
@@ -364,7 +413,9 @@ class Service:
             self.desk,
             self.directory,
         )
-        self._releasing = Releasing(self.directory, connections, self._renaming, forget=self._forget)
+        self._releasing = Releasing(
+            self.directory, connections, self._renaming, forget=self._forget
+        )
         self._ban_enforcer = BanEnforcer(self._access, self.directory, self._presence, self.desk)
         self._silence_reports: Buckets[bytes] = Buckets(
             rate=SILENCE_REPORTS_PER_SECOND, burst=SILENCE_REPORTS_BURST, most=BUCKETS_MAX
@@ -376,7 +427,8 @@ class Service:
         self._first = self._load(loaded, wall=clock.seconds(now), now=now)
 
     def _load(self, loaded: Loaded, *, wall: int, now: float) -> Persist:
-        """Restore what earlier lives stored. Return what has to be stored before the first request is served."""
+        """Restore what earlier lives stored. Return what has to be stored before the first request
+        is served."""
         self._access.invites.load(loaded.invites, wall=wall, now=now)
         self._access.own_bans.load(loaded.bans, wall=wall, now=now)
         self._access.bans_changed()
@@ -386,7 +438,8 @@ class Service:
         entries = (*self.indices.first_reservation, first_key, *self.rooms.load(loaded, now=now))
         keys = [entry for entry in entries if isinstance(entry, GroupKeyMade)]
         outcomes = [
-            GroupKeyOutcome(group=key.group, epoch=key.epoch, key=key.key, is_stored=True) for key in keys
+            GroupKeyOutcome(group=key.group, epoch=key.epoch, key=key.key, is_stored=True)
+            for key in keys
         ]
         return Persist(
             entries=entries, then=tuple(Resume(request=outcome, to=_NOBODY) for outcome in outcomes)
@@ -454,7 +507,9 @@ class Service:
             case FetchGroup():
                 group = self._group(request.group)
                 return (
-                    [Drop(reason=DropReason.UNKNOWN_GROUP)] if group is None else group.fetch(request, caller)
+                    [Drop(reason=DropReason.UNKNOWN_GROUP)]
+                    if group is None
+                    else group.fetch(request, caller)
                 )
             case Ping() | Leave() | Attach():
                 return self._handle_presence(request, caller, now)
@@ -475,7 +530,9 @@ class Service:
             effects += self._tell_planned_stop(caller, now)
         return effects
 
-    def _handle_presence(self, request: Ping | Leave | Attach, caller: Caller, now: float) -> list[Effect]:
+    def _handle_presence(
+        self, request: Ping | Leave | Attach, caller: Caller, now: float
+    ) -> list[Effect]:
         if isinstance(request, Leave):
             return self._link_lifecycle.leave(request, caller, now=now)
         if self._access.has_bans and (banned := self._ban_enforcer.refuse(caller)):
@@ -484,7 +541,11 @@ class Service:
             return _refuse_kicked(caller)
         if isinstance(request, Attach):
             effects = self._link_lifecycle.attach(caller, now=now)
-            return effects if self._admin.stop_at is None else effects + self._tell_planned_stop(caller, now)
+            return (
+                effects
+                if self._admin.stop_at is None
+                else effects + self._tell_planned_stop(caller, now)
+            )
         return self._presence.ping(request, caller, now=now)
 
     def _handle_room(
@@ -526,7 +587,8 @@ class Service:
     # --- the administrator
 
     def figures(self, *, now: float) -> dict[str, float]:
-        """Return the figures of people, rooms and mail, by their names in `registry.telemetry.figures`."""
+        """Return the figures of people, rooms and mail, by their names in
+        `registry.telemetry.figures`."""
         return {
             "registered": len(self.directory),
             "online": self.directory.online_count,
@@ -534,7 +596,9 @@ class Service:
             "table_changes": self.directory.version - self._first_version,
             "rooms": len(self.rooms.index),
             "mail_waiting": len(self._mail),
-            "mail_oldest_seconds": max((age for _, _, _, age in self._mail.boxes(now=now)), default=0.0),
+            "mail_oldest_seconds": max(
+                (age for _, _, _, age in self._mail.boxes(now=now)), default=0.0
+            ),
         }
 
     def run_admin_request(self, request: CoreRequest, ticket: str, *, now: float) -> list[Effect]:
@@ -546,7 +610,8 @@ class Service:
         return effects
 
     def change_lists(self, lists: AccessLists, *, now: float) -> tuple[int, list[Effect]]:
-        """Put new access lists in force. Return how many people who are here have to go, and the effects."""
+        """Put new access lists in force. Return how many people who are here have to go, and the
+        effects."""
         self._access.change(lists)
         return self._ban_enforcer.evict(now=now)
 
@@ -584,11 +649,15 @@ class Service:
     def _group(self, name: str) -> GroupRules | None:
         return self.channel if name == CHANNEL else self.rooms.index.by_group(name)
 
-    def receive_frame(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> list[Effect]:
+    def receive_frame(
+        self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float
+    ) -> list[Effect]:
         """Handle a group frame that came on a link."""
         if caller.identity in self.desk.guests:
             return [Drop(reason=DropReason.NOT_FOR_GUESTS)]
-        rules = self.channel if header.tag == self.channel.tag else self.rooms.index.by_tag(header.tag)
+        rules = (
+            self.channel if header.tag == self.channel.tag else self.rooms.index.by_tag(header.tag)
+        )
         if rules is None:
             return [Drop(reason=DropReason.FOREIGN_GROUP_FRAME)]
         return rules.receive_frame(frame, header, caller, now=now)
@@ -597,7 +666,9 @@ class Service:
         """A link is over, a member's or a guest's."""
         return self._link_lifecycle.link_lost(identity, link, now=now)
 
-    def node_lost(self, node: int, links: Sequence[tuple[int, bytes]], *, now: float) -> list[Effect]:
+    def node_lost(
+        self, node: int, links: Sequence[tuple[int, bytes]], *, now: float
+    ) -> list[Effect]:
         """A node has gone, with these links and their identities."""
         effects: list[Effect] = []
         for link, identity in links:
@@ -610,7 +681,8 @@ class Service:
     # --- time
 
     def handle_timer(self, *, now: float) -> list[Effect]:
-        """Do what is due: silent peers, group keys, table rows, the desk, and now and then a sweep of what has expired."""
+        """Do what is due: silent peers, group keys, table rows, the desk, and now and then a sweep
+        of what has expired."""
         effects = self._link_lifecycle.handle_timer(now=now)
         self.directory.handle_timer(now=now)
         effects += self._end_bans(now)

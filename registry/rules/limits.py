@@ -1,5 +1,5 @@
-"""Limits for the rules: leases, shares of a quota, queues of pending requests, the registry's clock and its
-policy.
+"""Limits for the rules: leases, shares of a quota, queues of pending requests, the registry's clock
+and its policy.
 
 Nothing here reads a clock: `now` comes in.
 """
@@ -24,7 +24,8 @@ from chatapp.wire.messages.table import RUN_BITS
 
 
 class DiskState:
-    """Remembers whether the last write failed because the disk was full, so that refusals can say so."""
+    """Remembers whether the last write failed because the disk was full, so that refusals can say
+    so."""
 
     def __init__(self) -> None:
         self.is_full = False
@@ -36,7 +37,8 @@ Queued = TypeVar("Queued")
 class PendingRequests(Generic[Queued]):
     """The identities with a request at the disk, each with a queue of the requests that came since.
 
-    Only the answer to the request for which a queue waits releases the queue, so its first request can always go on.
+    Only the answer to the request for which a queue waits releases the queue, so its first request
+    can always go on.
     """
 
     def __init__(self) -> None:
@@ -59,8 +61,8 @@ class PendingRequests(Generic[Queued]):
         return True
 
     def end(self, identity: bytes) -> list[Queued]:
-        """Return the requests that waited, in order, now that the disk has answered. The first of them that goes to the disk
-        makes the others wait again."""
+        """Return the requests that waited, in order, now that the disk has answered. The first of
+        them that goes to the disk makes the others wait again."""
         return list(self._queues.pop(identity, ()))
 
 
@@ -85,7 +87,9 @@ class Leases(Generic[Held]):
     def renew(self, key: Held, *, now: float) -> None:
         """Begin or renew a lease of one span. A clock that runs backwards shortens none."""
         self._until.pop(key, None)
-        latest = next(reversed(self._until.values()), 0.0)  # keeps the order when `now` runs backwards
+        latest = next(
+            reversed(self._until.values()), 0.0
+        )  # keeps the order when `now` runs backwards
         self._until[key] = max(now + self._span, latest)
 
     def end(self, key: Held) -> bool:
@@ -113,19 +117,22 @@ class Leases(Generic[Held]):
 
 
 EPOCHS_BY_CLOCK_MAX: Final = 3 * 2**30
-"""The clock sets no epoch above this one (the year 2072): a quarter of all epochs is left to count on by one."""
+"""The clock sets no epoch above this one (the year 2072): a quarter of all epochs is left to count
+on by one."""
 
 
 def first_epoch(*, last: int, wall: int) -> int:
-    """Return the first epoch of a group in a new life: above `last`, the last one on disk (0 for none), and above the
-    clock's seconds, which a disk that was put back from a backup cannot set back."""
+    """Return the first epoch of a group in a new life: above `last`, the last one on disk (0 for
+    none), and above the clock's seconds, which a disk that was put back from a backup cannot set
+    back."""
     return max(last, min(wall, EPOCHS_BY_CLOCK_MAX)) + 1
 
 
 def first_number(*, epoch: int, chance: bytes) -> int:
-    """Return the number above which versions and positions of a life begin. Its channel begins with `epoch`, so the clock
-    gives it 2^28 numbers a second, and no life runs into the numbers of a later one. `chance` is at least four random bytes:
-    two lives under one epoch, of which only one is on disk, hardly ever meet."""
+    """Return the number above which versions and positions of a life begin. Its channel begins with
+    `epoch`, so the clock gives it 2^28 numbers a second, and no life runs into the numbers of a
+    later one. `chance` is at least four random bytes: two lives under one epoch, of which only one
+    is on disk, hardly ever meet."""
     return epoch << RUN_BITS | int.from_bytes(chance[:4]) >> 33 - RUN_BITS
 
 
@@ -151,23 +158,26 @@ class WallClock:
 
 
 def remaining(stored_at_ms: int, wall: float, *, kept_for: float, at_least: float) -> float:
-    """Return the seconds that a loaded record has left. Its age by the wall clock is clamped, since that clock may be
-    wrong."""
+    """Return the seconds that a loaded record has left. Its age by the wall clock is clamped, since
+    that clock may be wrong."""
     age = max(wall - stored_at_ms / 1_000, 0.0)
     return min(max(kept_for - age, at_least), kept_for)
 
 
 class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry's numbers that nobody needs to configure, and a few that settings replace. Spans are in seconds."""
+    """The registry's numbers that nobody needs to configure, and a few that settings replace. Spans
+    are in seconds."""
 
     lease_span: int = 30
-    """Somebody who shows no sign of life for so long counts as away, whatever their connection looks like."""
+    """Somebody who shows no sign of life for so long counts as away, whatever their connection
+    looks like."""
     probe_span: float = 0.5
     """Seconds between two probes of somebody whom others cannot reach."""
     probes: int = 5
     """Unanswered probes after which they count as away."""
     late_after: float = 1.0
-    """If a timer is later than this, the registry itself was stopped, and signs of life are still to be read."""
+    """If a timer is later than this, the registry itself was stopped, and signs of life are still
+    to be read."""
     cookie_window: float = 30.0
     """A cookie is valid in the window in which it was made and in the next one."""
     grace_span: float = 60.0
@@ -178,46 +188,55 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     busy_span: float = 0.1
     """While changes go on, they are broadcast no more often than this."""
     datagram_span: float = 0.04
-    """Pause after a broadcast for each of its datagrams. More than about 125 changes a second pile up, until they are too
-    many for a broadcast: to fetch so many once a second costs both sides less."""
+    """Pause after a broadcast for each of its datagrams. More than about 125 changes a second pile
+    up, until they are too many for a broadcast: to fetch so many once a second costs both sides
+    less."""
     broadcasts_per_second: float = 50_000.0
-    """Broadcast datagrams a second, over all recipients: half a core at the worst, and what the sockets of a full house
-    take."""
+    """Broadcast datagrams a second, over all recipients: half a core at the worst, and what the
+    sockets of a full engine take."""
     announce_span: float = 0.25
-    """So long after the last broadcast its version is announced once more, so that a lost datagram is noticed."""
+    """So long after the last broadcast its version is announced once more, so that a lost datagram
+    is noticed."""
     storm_span: float = 1.0
-    """While there are too many changes to broadcast, the version is announced no more often than this."""
+    """While there are too many changes to broadcast, the version is announced no more often than
+    this."""
     broadcast_datagrams: int = 8
-    """Datagrams in one broadcast. More changes are fetched over the links, where each row travels once and is
-    acknowledged."""
+    """Datagrams in one broadcast. More changes are fetched over the links, where each row travels
+    once and is acknowledged."""
 
     names_max: int = NAMES_MAX
     """Names that may be bound, about 1 KiB each. Past it, newcomers are refused."""
     rooms_max: int = ROOMS_MAX
     """Rooms that may be there at once."""
     sessions_max: int = 50_000
-    """How many peers may open sessions, about 0.5 KiB each. Past it, those silent longest have to register again."""
+    """How many peers may open sessions, about 0.5 KiB each. Past it, those silent longest have to
+    register again."""
     epoch_span: float = 60.0
     """The channel's key is replaced no more often than this, however often its members change."""
     room_epoch_span: float = 1.0
     """The same for a room's key, which changes when a few people come and go."""
     room_news_span: float = 0.02
-    """Changes of a room's members are gathered for so long, then announced to those who are in it."""
+    """Changes of a room's members are gathered for so long, then announced to those who are in
+    it."""
     room_news_per_second: float = 20_000.0
-    """Such announcements a second in one room, over all its members: each copy is sealed for its link."""
+    """Such announcements a second in one room, over all its members: each copy is sealed for its
+    link."""
 
     sweep_span: float = 60.0
     """Seconds between two sweeps for what has expired."""
     restart_grace: float = 86_400.0
-    """Minimum life of what was loaded: after a restart the wall clock may be a year ahead, and set right later."""
+    """Minimum life of what was loaded: after a restart the wall clock may be a year ahead, and set
+    right later."""
     requests_per_second: float = REQUESTS_PER_SECOND
-    """Requests a second of one link, averaged; all links of one network together have four times as many."""
+    """Requests a second of one link, averaged; all links of one network together have four times as
+    many."""
     mail_places: int = MAIL_PLACES
     """Places in all mailboxes together."""
     mail_kept_for: float = MAIL_KEPT_FOR
     """How long a letter waits to be fetched."""
     group_kept_for: float = GROUP_KEPT_FOR
-    """How long a line of a room or the channel is kept, and somebody who is away stays a member of a room."""
+    """How long a line of a room or the channel is kept, and somebody who is away stays a member of
+    a room."""
     events_max: int = 10_000
     """Events kept for the log until they are drained."""
     servers: tuple[Address, ...] = ()

@@ -1,4 +1,5 @@
-"""Mail: letters for people who are away are stored, handed over, and dropped when they expire (clause 7).
+"""Mail: letters for people who are away are stored, handed over, and dropped when they expire
+(clause 7).
 
 A letter is confirmed when the disk has it. Its bytes stay in the store until it is handed over.
 """
@@ -43,10 +44,26 @@ _BATCH_LETTERS: Final = 256
 class QueuedLetter:
     """A letter in a mailbox, without its bytes."""
 
-    __slots__ = ("expires_at", "is_stored", "number", "places", "repeat", "sender", "serial", "size")
+    __slots__ = (
+        "expires_at",
+        "is_stored",
+        "number",
+        "places",
+        "repeat",
+        "sender",
+        "serial",
+        "size",
+    )
 
     def __init__(
-        self, *, serial: int, sender: bytes, number: int, size: int, expires_at: float, is_stored: bool
+        self,
+        *,
+        serial: int,
+        sender: bytes,
+        number: int,
+        size: int,
+        expires_at: float,
+        is_stored: bool,
     ) -> None:
         self.serial: Final = serial
         self.sender: Final = sender
@@ -58,7 +75,8 @@ class QueuedLetter:
         self.is_stored = is_stored
         """Whether the disk has it. Only then is it handed to its reader."""
         self.repeat: tuple[int, Caller] | None = None
-        """The reference and caller of the latest repeat, while the letter is on its way to the disk."""
+        """The reference and caller of the latest repeat, while the letter is on its way to the
+        disk."""
 
 
 def places_of(size: int) -> int:
@@ -116,7 +134,8 @@ class Mailbox:
         return letter
 
     def next_batch(self) -> LetterBatch:
-        """Return the oldest stored letters, as many as one batch holds, and mark them as outstanding."""
+        """Return the oldest stored letters, as many as one batch holds, and mark them as
+        outstanding."""
         chosen: list[QueuedLetter] = []
         size = 0
         for letter in self:
@@ -153,12 +172,18 @@ class Mailboxes:
         """Return the mailbox of a recipient for whom letters wait."""
         return self._boxes.get(recipient)
 
-    def refusal_of(self, recipient: bytes, sender: bytes, network: str, size: int) -> MailRefusal | None:
+    def refusal_of(
+        self, recipient: bytes, sender: bytes, network: str, size: int
+    ) -> MailRefusal | None:
         """Return why this sender cannot leave a letter of this size; None if they can."""
         places, box = places_of(size), self._boxes.get(recipient)
         for shares in (self._shares,) if box is None else (box.shares, self._shares):
             if not shares.has_room(sender, network, places):
-                return MailRefusal.SHARE_USED_UP if shares.has_left(places) else MailRefusal.MAILBOX_FULL
+                return (
+                    MailRefusal.SHARE_USED_UP
+                    if shares.has_left(places)
+                    else MailRefusal.MAILBOX_FULL
+                )
         return None
 
     def deposit(
@@ -202,14 +227,16 @@ class Mailboxes:
     def expired(self, *, now: float) -> Iterator[tuple[bytes, list[int]]]:
         """Yield (recipient, serials) of letters that have expired, for the caller to remove.
 
-        A letter that is on its way to the disk is left alone, and one that its reader is storing is left for the next
-        sweep.
+        A letter that is on its way to the disk is left alone, and one that its reader is storing is
+        left for the next sweep.
         """
         for recipient, box in list(self._boxes.items()):
             over = [
                 letter.serial
                 for letter in box
-                if letter.expires_at <= now and letter.is_stored and letter.serial not in box.outstanding
+                if letter.expires_at <= now
+                and letter.is_stored
+                and letter.serial not in box.outstanding
             ]
             if over:
                 yield recipient, over
@@ -246,7 +273,9 @@ class MailService:
     def load(self, loaded: Loaded, *, now: float) -> None:
         """Restore the letters of earlier lives."""
         next_serial = loaded.highest_serial + 1
-        self._boxes = Mailboxes(places=self._places, next_serial=next_serial, kept_for=self._kept_for)
+        self._boxes = Mailboxes(
+            places=self._places, next_serial=next_serial, kept_for=self._kept_for
+        )
         wall = self._clock.seconds(now)
         for recipient, heads in loaded.letters.items():
             for head in heads:
@@ -262,7 +291,8 @@ class MailService:
                 self._boxes.add(recipient, letter, self._directory.network_of(head.sender))
 
     def boxes(self, *, now: float) -> Iterator[tuple[bytes, int, int, float]]:
-        """Yield for each mailbox its reader, the number of letters, their size, and the seconds that the oldest waits."""
+        """Yield for each mailbox its reader, the number of letters, their size, and the seconds
+        that the oldest waits."""
         for recipient in self._boxes.recipients():
             box = self._boxes.find(recipient)
             assert box is not None
@@ -273,7 +303,8 @@ class MailService:
     # --- in
 
     def deposit(self, request: DepositMail, caller: Caller, *, now: float) -> list[Effect]:
-        """Store a letter. It is answered when the disk has it, or at once if it is refused or was stored before."""
+        """Store a letter. It is answered when the disk has it, or at once if it is refused or was
+        stored before."""
         identity, recipient = caller.identity, request.recipient
         author = self._directory.person(identity)
         if author is None or self._directory.person(recipient) is None:
@@ -302,7 +333,8 @@ class MailService:
         return [StoreLetter(entry=entry, reference=request.reference, to=caller)]
 
     def letters_settled(self, outcome: LettersOutcome) -> list[Effect]:
-        """Finish deposits: answer each sender, then hand letters over to the readers who are there and free."""
+        """Finish deposits: answer each sender, then hand letters over to the readers who are there
+        and free."""
         effects: list[Effect] = []
         readers: dict[bytes, None] = {}
         for stored in outcome.letters:
@@ -343,7 +375,9 @@ class MailService:
         if box is None:
             return []
         was_out = bool(box.outstanding)
-        stored = [serial for serial in request.serials if (letter := box.get(serial)) and letter.is_stored]
+        stored = [
+            serial for serial in request.serials if (letter := box.get(serial)) and letter.is_stored
+        ]
         removed = [letter.serial for letter in self._boxes.remove(caller.identity, stored)]
         if not removed:
             return []
@@ -353,7 +387,8 @@ class MailService:
         return effects
 
     def hand_over(self, reader: bytes) -> list[Effect]:
-        """Send a reader who has a link the oldest stored letters; an empty batch tells that there are none."""
+        """Send a reader who has a link the oldest stored letters; an empty batch tells that there
+        are none."""
         link = self._connections.link_of(reader)
         if link is None:
             return []
@@ -378,7 +413,8 @@ class MailService:
         return [Push(link=link, message=MailBatch(handed, more=more))]
 
     def _give_up(self, reader: bytes, loss: RecordLost) -> list[Effect]:
-        """Report letters that the disk has lost to their senders as expired, and hand over the rest."""
+        """Report letters that the disk has lost to their senders as expired, and hand over the
+        rest."""
         effects = self._drop(reader, loss.keys)
         if not any(isinstance(effect, Persist) for effect in effects):
             return [
@@ -389,14 +425,19 @@ class MailService:
     # --- age
 
     def forget(self, recipient: bytes) -> list[Effect]:
-        """Drop the letters for somebody who has no name any more. Those on their way to the disk go by the next sweep."""
+        """Drop the letters for somebody who has no name any more. Those on their way to the disk go
+        by the next sweep."""
         return self.purge(recipient)[1]
 
     def purge(self, recipient: bytes) -> tuple[int, list[Effect]]:
         """Drop the stored letters for somebody. Return how many, and the effects."""
         box = self._boxes.find(recipient)
         before = len(self)
-        effects = [] if box is None else self._drop(recipient, [one.serial for one in box if one.is_stored])
+        effects = (
+            []
+            if box is None
+            else self._drop(recipient, [one.serial for one in box if one.is_stored])
+        )
         return before - len(self), effects
 
     def forget_author(self, sender: bytes) -> tuple[int, list[Effect]]:
@@ -415,7 +456,8 @@ class MailService:
         return (0, 0) if box is None else (len(box), sum(letter.size for letter in box))
 
     def ask(self, request: AskMail, caller: Caller) -> list[Effect]:
-        """Report which of these letters have gone. A sender without a link was not told when they were dropped."""
+        """Report which of these letters have gone. A sender without a link was not told when they
+        were dropped."""
         box = self._boxes.find(request.recipient)
         return [
             Reply(to=caller, message=MailExpired(request.recipient, number))

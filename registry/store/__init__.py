@@ -1,1 +1,2 @@
-"""What the registry keeps on disk: names, mail, group keys and lines, and the help desk's visits."""
+"""What the registry keeps on disk: names, mail, group keys and lines, and the help desk's
+visits."""

@@ -1,9 +1,10 @@
-"""Backups of a registry's folder: making one, putting it back, and reading everything to see what is damaged.
+"""Backups of a registry's folder: making one, putting it back, and reading everything to see what
+is damaged.
 
-A backup is a folder with the same files as the registry's own, and with `backup.json`, which is written last: it has the
-size and the SHA-256 of each file. While a registry runs, the copy is made between two checkpoints, when journals only
-grow, and of a journal only what is on the disk is copied. So a backup is what the registry would find after a crash at that
-moment.
+A backup is a folder with the same files as the registry's own, and with `backup.json`, which is
+written last: it has the size and the SHA-256 of each file. While a registry runs, the copy is made
+between two checkpoints, when journals only grow, and of a journal only what is on the disk is
+copied. So a backup is what the registry would find after a crash at that moment.
 """
 
 import errno
@@ -94,7 +95,10 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
 def files_in(folder: Path) -> Iterator[str]:
     """Yield the paths of the files that make up a registry's folder. Raises OSError."""
     for name in sorted(os.listdir(folder)):
-        if name in (KEY_FILE, PUBLIC_FILE, NAMES, DESK, JOURNALS) or generation_in(name) is not None:
+        if (
+            name in (KEY_FILE, PUBLIC_FILE, NAMES, DESK, JOURNALS)
+            or generation_in(name) is not None
+        ):
             yield name
     for within in _FOLDERS:
         with suppress(FileNotFoundError):
@@ -109,8 +113,9 @@ def files_in(folder: Path) -> Iterator[str]:
 def make_backup(
     folder: Path, target: Path, *, lengths: Mapping[str, int], port: int, made_at: int
 ) -> Manifest:
-    """Copy a registry's folder to `target`, which must be missing or empty, and return what was copied. `lengths`: how many
-    bytes of each growing file to copy. If it fails, nothing is left of the copy. Raises BackupFailed."""
+    """Copy a registry's folder to `target`, which must be missing or empty, and return what was
+    copied. `lengths`: how many bytes of each growing file to copy. If it fails, nothing is left of
+    the copy. Raises BackupFailed."""
     try:
         if target.exists() and any(target.iterdir()):
             raise BackupFailed(f"{target} is not empty: name a new folder")
@@ -127,9 +132,13 @@ def make_backup(
         raise
 
 
-def _copy_all(folder: Path, target: Path, *, lengths: Mapping[str, int], port: int, made_at: int) -> Manifest:
+def _copy_all(
+    folder: Path, target: Path, *, lengths: Mapping[str, int], port: int, made_at: int
+) -> Manifest:
     """Copy all files, the manifest last. Raises BackupFailed, OSError."""
-    files = {name: _copied(folder / name, target / name, lengths.get(name)) for name in files_in(folder)}
+    files = {
+        name: _copied(folder / name, target / name, lengths.get(name)) for name in files_in(folder)
+    }
     if KEY_FILE not in files or PUBLIC_FILE not in files:
         raise BackupFailed(f"{folder} holds no registry: its key is missing")
     key = (folder / PUBLIC_FILE).read_text(encoding="ascii").strip()
@@ -143,7 +152,9 @@ def _copied(source: Path, copy: Path, length: int | None) -> FileSum:
     """Copy a file, or its first `length` bytes, and sync the copy. Raises OSError."""
     copy.parent.mkdir(mode=0o700, exist_ok=True)
     digest, size = hashlib.sha256(), 0
-    out = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+    out = os.open(
+        copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE
+    )
     with _opened(source) as stream, open(out, "wb") as written:
         while length is None or size < length:
             piece = stream.read(_PIECE if length is None else min(_PIECE, length - size))
@@ -158,7 +169,8 @@ def _copied(source: Path, copy: Path, length: int | None) -> FileSum:
 
 
 def _opened(path: Path) -> BufferedReader:
-    """Open a regular file for reading, and nothing else: neither a link nor a pipe. Raises OSError."""
+    """Open a regular file for reading, and nothing else: neither a link nor a pipe. Raises
+    OSError."""
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
@@ -208,7 +220,9 @@ def read_manifest(backup: Path) -> Manifest:
             return msgspec.json.decode(content, type=Manifest)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise BackupFailed(f"{path} is damaged") from None
-    raise BackupFailed(f"{backup} is a backup of another version: format {form}, this version reads {FORMAT}")
+    raise BackupFailed(
+        f"{backup} is a backup of another version: format {form}, this version reads {FORMAT}"
+    )
 
 
 class _AnyManifest(msgspec.Struct):
@@ -252,8 +266,9 @@ def _flaw(path: Path, wanted: FileSum, *, is_there: bool) -> str | None:
 
 
 def put_back(backup: Path, manifest: Manifest, folder: Path, *, aside: Path | None) -> None:
-    """Make `folder` a copy of a backup. A folder that is there is renamed to `aside` first; None if it must not be there.
-    The caller holds the folder's lock, if there is one. Raises BackupFailed."""
+    """Make `folder` a copy of a backup. A folder that is there is renamed to `aside` first; None if
+    it must not be there. The caller holds the folder's lock, if there is one. Raises
+    BackupFailed."""
     draft = folder.with_name(f"{folder.name}.restoring")
     try:
         shutil.rmtree(draft, ignore_errors=True)
@@ -298,7 +313,9 @@ class _Reading:
     def run(self) -> Inspection:
         """Read everything. Raises OSError if the folder itself cannot be read."""
         names = list(files_in(self._folder))
-        journals = {generation: name for name in names if (generation := generation_in(name)) is not None}
+        journals = {
+            generation: name for name in names if (generation := generation_in(name)) is not None
+        }
         self._damage += key_flaws(self._folder)
         self._files += sum(name in names for name in (KEY_FILE, PUBLIC_FILE))
         self._read_list(is_there=JOURNALS in names)
@@ -332,13 +349,16 @@ class _Reading:
         return data
 
     def _scanned(self, name: str) -> tuple[list[bytes], str | None]:
-        """Return the payloads of a file's whole records, and a line if there is anything else in it."""
+        """Return the payloads of a file's whole records, and a line if there is anything else in
+        it."""
         data = self._content(name)
         if isinstance(data, str):
             return [], data
         payloads, whole = scan(data)
         self._records += len(payloads)
-        return payloads, None if whole == len(data) else torn(name, len(payloads), len(data) - whole)
+        return payloads, None if whole == len(data) else torn(
+            name, len(payloads), len(data) - whole
+        )
 
     def _note(self, *flaws: str | None) -> None:
         """Note the first of these lines, if there is one."""
@@ -389,8 +409,8 @@ class _Reading:
 
 
 def inspect(folder: Path, *, lengths: Mapping[str, int]) -> Inspection:
-    """Read everything in a registry's folder, or in a backup, and change nothing. `lengths`: how many bytes of each growing
-    file to read. Raises BackupFailed."""
+    """Read everything in a registry's folder, or in a backup, and change nothing. `lengths`: how
+    many bytes of each growing file to read. Raises BackupFailed."""
     try:
         found = _Reading(folder, lengths).run()
     except OSError as error:

@@ -1,12 +1,16 @@
-"""Bringing to rest what the journals say: the middle part of a checkpoint (`files.py` has its beginning and end).
+"""Bringing to rest what the journals say: the middle part of a checkpoint (`files.py` has its
+beginning and end).
 
 The process may die, or the power may fail, between any two steps, because
 
 - the journals are on the disk before the first step, and stay until after the last;
-- a file at rest is only appended to, or replaced whole by a rename. Either way it ends with a CheckpointMark, which says
+- a file at rest is only appended to, or replaced whole by a rename. Either way it ends with a
+  CheckpointMark, which says
   up to which generation it is complete, so that replaying skips what it holds already;
-- the new file of names, whose first record says the same for all files and whose last ones list them, is put in place
-  last. That is the moment at which the checkpoint counts, and everything before it is synced by then.
+- the new file of names, whose first record says the same for all files and whose last ones list
+  them, is put in place
+  last. That is the moment at which the checkpoint counts, and everything before it is synced by
+  then.
 """
 
 import logging
@@ -19,22 +23,36 @@ from threading import Lock
 from chatapp.registry.store.entries import CheckpointMark, FileAtRest, Owner, encode
 from chatapp.registry.store.inventory import list_of
 from chatapp.registry.store.journals import Reader
-from chatapp.registry.store.segments import AT_REST, FileIndex, FileLayout, Item, Plan, Snapshot, path_of
+from chatapp.registry.store.segments import (
+    AT_REST,
+    FileIndex,
+    FileLayout,
+    Item,
+    Plan,
+    Snapshot,
+    path_of,
+)
 from chatapp.wire.storage.disk import Disk, set_aside
 from chatapp.wire.storage.journal import Journal, frame, journal_name
 
 _log = logging.getLogger(__name__)
 
-# Records that get their new places at once: a fraction of a millisecond in which the event loop's thread may wait.
+# Records that get their new places at once: a fraction of a millisecond in which the event loop's
+# thread may wait.
 _MOVED_AT_ONCE = 1000
 
 
 class Checkpoint:
-    """Carries out a checkpoint in the worker thread. `lock` is held while places are updated, never over a call to the
-    disk."""
+    """Carries out a checkpoint in the worker thread. `lock` is held while places are updated, never
+    over a call to the disk."""
 
     def __init__(
-        self, disk: Disk, layout: FileLayout, index: FileIndex, journals: Mapping[int, Journal], lock: Lock
+        self,
+        disk: Disk,
+        layout: FileLayout,
+        index: FileIndex,
+        journals: Mapping[int, Journal],
+        lock: Lock,
     ) -> None:
         self._disk = disk
         self._layout = layout
@@ -43,9 +61,14 @@ class Checkpoint:
         self._lock = lock
 
     def bring_to_rest(self, snapshot: Snapshot) -> None:
-        """Bring a snapshot to rest, durably. After an OSError the next checkpoint plans what is left."""
+        """Bring a snapshot to rest, durably. After an OSError the next checkpoint plans what is
+        left."""
         marker = frame(
-            encode(CheckpointMark(generation=snapshot.generation, highest_serial=snapshot.highest_serial))
+            encode(
+                CheckpointMark(
+                    generation=snapshot.generation, highest_serial=snapshot.highest_serial
+                )
+            )
         )
         waiting = list(reversed(snapshot.plans))
         hollow: list[Plan] = []
@@ -86,26 +109,31 @@ class Checkpoint:
             self._file(replace(plan, rewrite=True), marker, generation)
 
     def _append(self, plan: Plan, items: list[Item], marker: bytes) -> bool:
-        """Append to a file. Return False if it is not as it was left: an earlier try failed half-way, or somebody else
-        changed it."""
+        """Append to a file. Return False if it is not as it was left: an earlier try failed
+        half-way, or somebody else changed it."""
         copies = _Copies(items)
         offset = plan.status.size
         with closing(self._reader(plan)) as reader:
-            size = self._layout.append(plan.owner, chain(copies.taken_by(reader), [marker]), size=offset)
+            size = self._layout.append(
+                plan.owner, chain(copies.taken_by(reader), [marker]), size=offset
+            )
         if size is None:
             return False
         self._report(plan.owner, copies.lost)
         plan.status.size = size
         for first in range(0, len(copies.sound), _MOVED_AT_ONCE):
             with self._lock:
-                offset = self._index.moved(plan, copies.sound[first : first + _MOVED_AT_ONCE], offset)
+                offset = self._index.moved(
+                    plan, copies.sound[first : first + _MOVED_AT_ONCE], offset
+                )
         with self._lock:
             self._index.lose(copies.lost)
         return True
 
     def _write_anew(self, plan: Plan, items: list[Item], marker: bytes, generation: int) -> None:
-        """Rewrite a file. All places change at one moment. From then on the new file is read whatever its name is:
-        renaming may have to wait for the disk, and the loop's thread must not."""
+        """Rewrite a file. All places change at one moment. From then on the new file is read
+        whatever its name is: renaming may have to wait for the disk, and the loop's thread must
+        not."""
         copies = _Copies(items)
         with closing(self._reader(plan)) as reader:
             size, file = self._layout.prepare(plan.owner, chain(copies.taken_by(reader), [marker]))
@@ -128,17 +156,21 @@ class Checkpoint:
             self._disk.close(file)
 
     def _report(self, owner: Owner, lost: list[Item]) -> None:
-        """Report records that have rotted since they were written. Their files are kept for repair."""
+        """Report records that have rotted since they were written. Their files are kept for
+        repair."""
         for generation in sorted({item.place.generation for item in lost}):
             folder, name = self._layout.locate(owner)
             if generation != AT_REST:
                 folder, name = self._layout.root, journal_name(generation)
             with suppress(OSError):
                 name = set_aside(self._disk, folder, name, keep=True)
-            _log.warning("%d records cannot be read any more; the file is kept as %s", len(lost), name)
+            _log.warning(
+                "%d records cannot be read any more; the file is kept as %s", len(lost), name
+            )
 
     def _remove(self, plan: Plan) -> None:
-        """Remove the file of an owner who has nothing left. One that stays by mishap holds a CheckpointMark and no more."""
+        """Remove the file of an owner who has nothing left. One that stays by mishap holds a
+        CheckpointMark and no more."""
         if plan.status.size:
             with suppress(OSError):
                 self._layout.remove(plan.owner)
@@ -146,7 +178,8 @@ class Checkpoint:
             self._index.forget_file(plan)
 
     def _names(self, snapshot: Snapshot, marker: bytes, hollow: Sequence[Plan]) -> Iterator[bytes]:
-        """Yield what the file of names holds: the mark, the people, and the list of all files but those that go."""
+        """Yield what the file of names holds: the mark, the people, and the list of all files but
+        those that go."""
         yield marker
         for entry in snapshot.people:
             yield frame(encode(entry))

@@ -1,7 +1,8 @@
 """The journal's entries: one closed union, and its encoding.
 
-The same bytes stand in the journal and in the files at rest, so a checkpoint copies records without encoding them. Tags
-and the order of fields are the format on disk: add at the end, and never reuse a number.
+The same bytes stand in the journal and in the files at rest, so a checkpoint copies records without
+encoding them. Tags and the order of fields are the format on disk: add at the end, and never reuse
+a number.
 """
 
 import enum
@@ -11,11 +12,14 @@ import msgspec
 
 IDENTITY_SIZE = 32
 
-Identity: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=IDENTITY_SIZE, max_length=IDENTITY_SIZE)]
+Identity: TypeAlias = Annotated[
+    bytes, msgspec.Meta(min_length=IDENTITY_SIZE, max_length=IDENTITY_SIZE)
+]
 
 
 class NameBound(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
-    """`name_key` belongs to `identity`, whose newest card is `card`. The latest entry of a name counts."""
+    """`name_key` belongs to `identity`, whose newest card is `card`. The latest entry of a name
+    counts."""
 
     name_key: str
     identity: bytes
@@ -23,13 +27,15 @@ class NameBound(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
     channel_since: int
     at: int
     code: bytes = b""
-    """The public half of the join code that it used up. They are one record, so a crash keeps both or neither."""
+    """The public half of the join code that it used up. They are one record, so a crash keeps both
+    or neither."""
     network: str = ""
     """The network from which the identity's first name was bound. Quotas count by it."""
 
 
 class MailStored(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
-    """A sealed letter waits for `recipient`. `serial` rises over the whole store; `number` is the sender's own."""
+    """A sealed letter waits for `recipient`. `serial` rises over the whole store; `number` is the
+    sender's own."""
 
     recipient: Identity
     serial: int
@@ -67,15 +73,16 @@ class GroupLineKept(msgspec.Struct, frozen=True, array_like=True, tag=5, gc=Fals
 
 
 class GroupCut(msgspec.Struct, frozen=True, array_like=True, tag=6, gc=False):
-    """The lines up to and including `position` are dropped, and with them the keys that only they needed."""
+    """The lines up to and including `position` are dropped, and with them the keys that only they
+    needed."""
 
     group: str
     position: int
 
 
 class GroupLinesDropped(msgspec.Struct, frozen=True, array_like=True, tag=17):
-    """These lines are dropped from among others that stay, and the group's file is written anew. The newest line of a group
-    stays, unless its author is erased.
+    """These lines are dropped from among others that stay, and the group's file is written anew.
+    The newest line of a group stays, unless its author is erased.
 
     `last_uses`: for each of their epochs, the position of its last line that stays, or -1.
     """
@@ -86,7 +93,8 @@ class GroupLinesDropped(msgspec.Struct, frozen=True, array_like=True, tag=17):
 
 
 class DeskVisitKept(msgspec.Struct, frozen=True, array_like=True, tag=40, gc=False):
-    """A visit of the help desk. The latest entry of a visit counts. Numbers rise over the whole store."""
+    """A visit of the help desk. The latest entry of a visit counts. Numbers rise over the whole
+    store."""
 
     visit: int
     queue: str
@@ -126,7 +134,8 @@ class DeskLineKept(msgspec.Struct, frozen=True, array_like=True, tag=41, gc=Fals
 class DeskVisitOver(msgspec.Struct, frozen=True, array_like=True, tag=42, gc=False):
     """The visit is over, and its lines are dropped.
 
-    The newest visits that were served are kept for figures, and the newest ones whose visitor is still to be told.
+    The newest visits that were served are kept for figures, and the newest ones whose visitor is
+    still to be told.
     """
 
     visit: int
@@ -185,7 +194,8 @@ class DeskPastDropped(msgspec.Struct, frozen=True, array_like=True, tag=46):
 
 
 class DeskVisitRated(msgspec.Struct, frozen=True, array_like=True, tag=47, gc=False):
-    """A visitor has rated the session. The latest entry of a visit counts; the newest visits are kept."""
+    """A visitor has rated the session. The latest entry of a visit counts; the newest visits are
+    kept."""
 
     visit: int
     queue: str
@@ -194,17 +204,20 @@ class DeskVisitRated(msgspec.Struct, frozen=True, array_like=True, tag=47, gc=Fa
 
 
 class CheckpointMark(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False):
-    """In files at rest only: this file holds everything about its subject from the journals up to `generation`."""
+    """In files at rest only: this file holds everything about its subject from the journals up to
+    `generation`."""
 
     generation: int
     highest_serial: int
 
 
 class RoomMemberKept(msgspec.Struct, frozen=True, array_like=True, tag=8, gc=False):
-    """`identity` is a member of the room `group`, and of no other. Lines up to `since` are not theirs to read.
+    """`identity` is a member of the room `group`, and of no other. Lines up to `since` are not
+    theirs to read.
 
-    They are here, or away since `at`, having been sent all lines up to `seen`. If `is_closed` is set, they are a member no
-    more: while they were away the registry's owner has closed the room, or only taken them out of it.
+    They are here, or away since `at`, having been sent all lines up to `seen`. If `is_closed` is
+    set, they are a member no more: while they were away the registry's owner has closed the room,
+    or only taken them out of it.
     """
 
     identity: Identity
@@ -229,7 +242,8 @@ class GroupGone(msgspec.Struct, frozen=True, array_like=True, tag=10, gc=False):
 
 
 class RoomTopicKept(msgspec.Struct, frozen=True, array_like=True, tag=18, gc=False):
-    """The topic of the room `group`, which ends with it. The latest entry counts; an empty text: it has none."""
+    """The topic of the room `group`, which ends with it. The latest entry counts; an empty text: it
+    has none."""
 
     group: str
     text: str
@@ -271,7 +285,8 @@ class InviteGone(msgspec.Struct, frozen=True, array_like=True, tag=14, gc=False)
 
 
 class BanKept(msgspec.Struct, frozen=True, array_like=True, tag=21, gc=False):
-    """The administrator has banned a key, a name, an address or a network since `at`, up to `until` (0: for good)."""
+    """The administrator has banned a key, a name, an address or a network since `at`, up to `until`
+    (0: for good)."""
 
     what: str
     at: int
@@ -287,14 +302,15 @@ class BanLifted(msgspec.Struct, frozen=True, array_like=True, tag=22, gc=False):
 
 
 class JournalBegan(msgspec.Struct, frozen=True, array_like=True, tag=15):
-    """The first record of each journal, on the disk before the journal is listed. A journal without it was emptied by
-    somebody else."""
+    """The first record of each journal, on the disk before the journal is listed. A journal without
+    it was emptied by somebody else."""
 
     generation: int
 
 
 class JournalsListed(msgspec.Struct, frozen=True, array_like=True, tag=16):
-    """The one record of the list of journals: each of these must exist, unless a checkpoint has brought it to rest."""
+    """The one record of the list of journals: each of these must exist, unless a checkpoint has
+    brought it to rest."""
 
     generations: list[int]
 
@@ -309,7 +325,8 @@ class FileAtRest(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class FilesListed(msgspec.Struct, frozen=True, array_like=True, tag=23):
-    """In the file of names only: some of the files at rest that its checkpoint left. The last one ends the file."""
+    """In the file of names only: some of the files at rest that its checkpoint left. The last one
+    ends the file."""
 
     files: list[FileAtRest]
     is_last: bool
@@ -354,8 +371,9 @@ class DeskOwner(enum.Enum):
     DESK = "desk"
 
 
-# The file an entry belongs to: an identity's mailbox, a group's log, the desk's file, or (None) the file of names, which
-# also holds room members, join codes, bans and how many sender indices are reserved.
+# The file an entry belongs to: an identity's mailbox, a group's log, the desk's file, or (None) the
+# file of names, which also holds room members, join codes, bans and how many sender indices are
+# reserved.
 Owner: TypeAlias = bytes | str | DeskOwner
 
 Sign: TypeAlias = JournalBegan | JournalsListed | FilesListed
@@ -380,14 +398,15 @@ def owner_of(entry: Entry) -> Owner | None:
 
 
 def encode(entry: Entry | CheckpointMark | Sign) -> bytes:
-    """Encode an entry. Raises ValueError for one that could not be read back: it must never reach the disk."""
+    """Encode an entry. Raises ValueError for one that could not be read back: it must never reach
+    the disk."""
     identity = _identity_in(entry)
     if identity is not None and len(identity) != IDENTITY_SIZE:
         raise ValueError(f"an identity has {IDENTITY_SIZE} bytes, not {len(identity)}")
     try:
         return _encoder.encode(entry)
-    except OverflowError as wrong:
-        raise ValueError(str(wrong)) from wrong
+    except OverflowError as error:
+        raise ValueError(str(error)) from error
 
 
 def _identity_in(entry: Entry | CheckpointMark | Sign) -> bytes | None:

@@ -1,12 +1,13 @@
 """The store on a disk: its folder, its locks and threads, and when a checkpoint begins and ends.
 
     <folder>/lock                        held as long as a registry runs
-    <folder>/journal-<generation>        everything since the last checkpoint; usually one, two during a checkpoint
-    <folder>/journals                    the list of journals that must exist
+    <folder>/journal-<generation>        everything since the last checkpoint; usually one, two
+    during a checkpoint <folder>/journals                    the list of journals that must exist
     <folder>/names, mail/, groups/, desk what earlier journals said, at rest (segments.py)
 
-`_lock` guards memory and is held only for moments, since the event loop's thread takes it. `_syncing` keeps threads from
-syncing at the same time: a lost write is reported to one of two syncs only, and the other would wrongly succeed.
+`_lock` guards memory and is held only for moments, since the event loop's thread takes it.
+`_syncing` keeps threads from syncing at the same time: a lost write is reported to one of two syncs
+only, and the other would wrongly succeed.
 """
 
 import logging
@@ -18,7 +19,14 @@ from threading import Lock
 from typing import TypeVar
 
 from chatapp.registry.store.checkpoint import Checkpoint
-from chatapp.registry.store.entries import CheckpointMark, Entry, GroupLineKept, MailStored, Owner, encode
+from chatapp.registry.store.entries import (
+    CheckpointMark,
+    Entry,
+    GroupLineKept,
+    MailStored,
+    Owner,
+    encode,
+)
 from chatapp.registry.store.journals import Journals, Reader
 from chatapp.registry.store.protocol import Loaded, RecordLost, StoreInUse, StoreUnusable
 from chatapp.registry.store.recovery import Loading
@@ -29,12 +37,14 @@ from chatapp.wire.storage.journal import frame
 
 _log = logging.getLogger(__name__)
 
-# A checkpoint is due at this length of the journal, after this time, or with this many journals of interrupted runs.
+# A checkpoint is due at this length of the journal, after this time, or with this many journals of
+# interrupted runs.
 CHECKPOINT_BYTES = 16 * 1024 * 1024
 CHECKPOINT_SPAN = 60.0
 CHECKPOINT_JOURNALS = 8
-# A checkpoint soon after a visit erases its lines from the disk, but a busy desk must not write all files all the time. So
-# two such checkpoints are at least this far apart, and this many times as long as the last one took.
+# A checkpoint soon after a visit erases its lines from the disk, but a busy desk must not write all
+# files all the time. So two such checkpoints are at least this far apart, and this many times as
+# long as the last one took.
 ERASE_SPAN = 5.0
 ERASE_SHARE = 20
 # Pause after a failed checkpoint: a full disk does not empty by itself.
@@ -42,7 +52,9 @@ RETRY_SPAN = 5.0
 
 T = TypeVar("T")
 
-_UNCONFIRMED = "the disk did not confirm a write; nothing is promised until it can be written to again"
+_UNCONFIRMED = (
+    "the disk did not confirm a write; nothing is promised until it can be written to again"
+)
 
 
 class FileStore:
@@ -56,8 +68,9 @@ class FileStore:
         now: Callable[[], float] = time.monotonic,
         disk: Disk | None = None,
     ) -> None:
-        """Lock the folder for this process. `has_past`: a registry has run here before, so its files must exist. Raises
-        StoreInUse if another process has the folder, StoreUnusable if it cannot be used."""
+        """Lock the folder for this process. `has_past`: a registry has run here before, so its
+        files must exist. Raises StoreInUse if another process has the folder, StoreUnusable if it
+        cannot be used."""
         self._where = str(folder)
         self._has_past = has_past
         self._now = now
@@ -73,31 +86,36 @@ class FileStore:
         try:
             self._root, self._held = self._take(folder)
             self._layout = FileLayout(self._disk, self._root)
-        except OSError as wrong:
-            raise StoreUnusable(self._where, wrong.strerror or str(wrong)) from wrong
+        except OSError as error:
+            raise StoreUnusable(self._where, error.strerror or str(error)) from error
         self._journals = Journals(self._disk, self._root)
         self._checkpointer = Checkpoint(
             self._disk, self._layout, self._index, self._journals.by_generation, self._lock
         )
 
     def load(self) -> Loaded:
-        loading = Loading(self._disk, self._layout, self._index, folder=self._where, has_past=self._has_past)
+        loading = Loading(
+            self._disk, self._layout, self._index, folder=self._where, has_past=self._has_past
+        )
         try:
             loaded = loading.run()
             self._journals.adopt(loading.journals, loading.highest_generation)
             self._journals.turn(self._journals.prepare())
-            # The core will confirm what it is told here, and the process before may have died before it synced that.
+            # The core will confirm what it is told here, and the process before may have died
+            # before it synced that.
             for journal in loading.journals:
                 journal.sync(journal.length)
             for name in loading.unused:
                 self._disk.remove(self._root, name)
             if not loading.has_names and not loading.given_up:
                 # From now on a start without this file is one that lost the names.
-                self._checkpointer.bring_to_rest(self._index.snapshot(self._journals.current.generation - 1))
-        except SyncFailed as wrong:
-            loaded.damage.append(str(self._give_up(wrong)))
-        except OSError as wrong:
-            raise store_error(self._where, wrong) from wrong
+                self._checkpointer.bring_to_rest(
+                    self._index.snapshot(self._journals.current.generation - 1)
+                )
+        except SyncFailed as error:
+            loaded.damage.append(str(self._give_up(error)))
+        except OSError as error:
+            raise store_error(self._where, error) from error
         self._is_urgent = bool(loaded.damage)
         if loading.given_up:
             self._go_on_without(loading.given_up, loaded)
@@ -109,8 +127,8 @@ class FileStore:
             self.checkpoint()
             for name in given_up:
                 self._disk.remove(self._root, name)
-        except (OSError, StoreError) as wrong:
-            loaded.damage.append(f"{wrong}; the registry is to be told again at the next start")
+        except (OSError, StoreError) as error:
+            loaded.damage.append(f"{error}; the registry is to be told again at the next start")
 
     def append(self, entries: Sequence[Entry]) -> None:
         records = [frame(encode(entry)) for entry in entries]
@@ -121,11 +139,13 @@ class FileStore:
             journal = self._journals.current
             try:
                 offset = journal.append(b"".join(records))
-            except StoreReadOnly as wrong:
-                self._read_only = wrong.reason
+            except StoreReadOnly as error:
+                self._read_only = error.reason
                 raise
             except StoreFull:
-                self._is_urgent = True  # a checkpoint drops what was taken meanwhile, and makes room
+                self._is_urgent = (
+                    True  # a checkpoint drops what was taken meanwhile, and makes room
+                )
                 raise
             for entry, record in zip(entries, records, strict=True):
                 length = len(record)
@@ -140,8 +160,8 @@ class FileStore:
                 upto = journal.length
             try:
                 journal.sync(upto)
-            except SyncFailed as wrong:
-                raise self._give_up(wrong) from wrong
+            except SyncFailed as error:
+                raise self._give_up(error) from error
 
     def read_letters(self, recipient: bytes, serials: Sequence[int]) -> list[bytes]:
         with self._lock:
@@ -178,11 +198,11 @@ class FileStore:
             try:
                 snapshot = self._turn()
                 self._checkpointer.bring_to_rest(snapshot)
-            except SyncFailed as wrong:
-                raise self._give_up(wrong) from wrong
-            except OSError as wrong:
+            except SyncFailed as error:
+                raise self._give_up(error) from error
+            except OSError as error:
                 self._not_before = self._now() + RETRY_SPAN
-                raise store_error(self._where, wrong) from wrong
+                raise store_error(self._where, error) from error
             with self._lock:
                 done = self._journals.take_out(snapshot.generation)
                 self._checkpoint_at = self._now()
@@ -192,8 +212,9 @@ class FileStore:
                 journal.retire()
 
     def hold_still(self, work: Callable[[Mapping[str, int]], T]) -> T:
-        """Call `work` while no checkpoint changes the files, in a worker thread. It gets the lengths of the journals as far
-        as they are on the disk; beyond, they may grow meanwhile. Raises StoreError, and what `work` raises."""
+        """Call `work` while no checkpoint changes the files, in a worker thread. It gets the
+        lengths of the journals as far as they are on the disk; beyond, they may grow meanwhile.
+        Raises StoreError, and what `work` raises."""
         with self._checkpointing:
             self.sync()
             with self._lock:
@@ -210,7 +231,8 @@ class FileStore:
             return bool(self._read_only) and now >= self._not_before
 
     def recover(self) -> None:
-        """Read the folder as at a start, and begin a new journal: that shows that the disk can be written to."""
+        """Read the folder as at a start, and begin a new journal: that shows that the disk can be
+        written to."""
         with self._checkpointing, self._syncing:
             with self._lock:
                 if not self._read_only:
@@ -218,8 +240,8 @@ class FileStore:
                 self._not_before = self._now() + RETRY_SPAN
             try:
                 self._begin_anew()
-            except OSError as wrong:
-                raise store_error(self._where, wrong) from wrong
+            except OSError as error:
+                raise store_error(self._where, error) from error
         self.checkpoint()
 
     def _begin_anew(self) -> None:
@@ -229,7 +251,9 @@ class FileStore:
         try:
             for line in loading.run().damage:
                 _log.warning("%s", line)
-            journals.adopt(loading.journals, max(loading.highest_generation, self._journals.highest))
+            journals.adopt(
+                loading.journals, max(loading.highest_generation, self._journals.highest)
+            )
             for journal in loading.journals:
                 journal.sync(journal.length)
             journals.turn(journals.prepare())
@@ -237,7 +261,8 @@ class FileStore:
             for journal in loading.journals:
                 journal.close()
             raise
-        # Some of what was written before may be in the kernel's memory only, with the error already forgotten.
+        # Some of what was written before may be in the kernel's memory only, with the error already
+        # forgotten.
         index.mark_all_stale()
         with self._lock:
             old_journals, self._journals = self._journals, journals
@@ -259,8 +284,8 @@ class FileStore:
                 self.sync()
                 while self._has_work():
                     self.checkpoint()
-        except StoreError as wrong:
-            _log.warning("the journal stays as it is: %s", wrong)
+        except StoreError as error:
+            _log.warning("the journal stays as it is: %s", error)
         finally:
             self._journals.close()
             self._layout.close()
@@ -278,16 +303,19 @@ class FileStore:
     def _turn(self) -> Snapshot:
         """Take a snapshot of what this checkpoint brings to rest, and sync it.
 
-        Usually a new journal begins here. When an earlier checkpoint failed, its journal is brought to rest first and
-        the current one goes on, so that journals and open files do not pile up on a disk that stays full. Entries of the
-        current journal come to rest too in that case, and replaying them later changes nothing.
+        Usually a new journal begins here. When an earlier checkpoint failed, its journal is brought
+        to rest first and the current one goes on, so that journals and open files do not pile up on
+        a disk that stays full. Entries of the current journal come to rest too in that case, and
+        replaying them later changes nothing.
         """
         with self._syncing:
             fresh = None if self._journals.is_behind else self._journals.prepare()
             with self._lock:
                 present = self._journals.current
                 upto = present.length
-                snapshot = self._index.snapshot(present.generation if fresh else present.generation - 1)
+                snapshot = self._index.snapshot(
+                    present.generation if fresh else present.generation - 1
+                )
                 if fresh:
                     self._journals.turn(fresh)
             present.sync(upto)
@@ -323,6 +351,6 @@ class FileStore:
         if self._read_only:
             raise StoreReadOnly(self._where, self._read_only)
 
-    def _give_up(self, wrong: SyncFailed) -> StoreReadOnly:
-        self._read_only = f"{_UNCONFIRMED} ({wrong.strerror})"
+    def _give_up(self, error: SyncFailed) -> StoreReadOnly:
+        self._read_only = f"{_UNCONFIRMED} ({error.strerror})"
         return StoreReadOnly(self._where, self._read_only)

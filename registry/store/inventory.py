@@ -1,9 +1,11 @@
-"""What a folder has to hold at rest, and what is wrong with what it holds. A start and a check of the files judge by it.
+"""What a folder has to hold at rest, and what is wrong with what it holds. A start and a check of
+the files judge by it.
 
-The file of names ends with the list of files that its checkpoint left, so both change at one moment. A checkpoint that was
-interrupted may have done part of its work: each file that it finished ends with a mark above that of the names, each file
-that it was appending to begins as listed, and a file that it was making is not listed. The journals have what such files
-lack. Every other difference was made by somebody else.
+The file of names ends with the list of files that its checkpoint left, so both change at one
+moment. A checkpoint that was interrupted may have done part of its work: each file that it finished
+ends with a mark above that of the names, each file that it was appending to begins as listed, and a
+file that it was making is not listed. The journals have what such files lack. Every other
+difference was made by somebody else.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +28,9 @@ from chatapp.wire.storage.journal import HEADER_SIZE, scan
 LISTED_AT_ONCE: Final = 4_096
 """Files in one record of the list: its size is less than half of the largest record's."""
 
-_PUT_BACK: Final = "what it lacks is lost, unless you stop the registry and put the file back from a backup"
+_PUT_BACK: Final = (
+    "what it lacks is lost, unless you stop the registry and put the file back from a backup"
+)
 _RESTORE: Final = "stop the registry and restore a backup"
 
 
@@ -41,7 +45,8 @@ def unreadable(path: str, why: str) -> str:
 
 
 def torn(path: str, count: int, rest: int) -> str:
-    """Return a line about a journal or a file of names with `rest` bytes behind its `count` whole records."""
+    """Return a line about a journal or a file of names with `rest` bytes behind its `count` whole
+    records."""
     return (
         f"{path}: {count:,} records are whole, the last {rest:,} bytes are torn or damaged; a torn journal is usual after a "
         f"power cut and lacks nothing that was confirmed; else {_RESTORE}"
@@ -117,8 +122,11 @@ class Inventory:
         """Whether the list of files was read whole."""
         self._seen: set[str] = set()
 
-    def take_names(self, payloads: Iterable[bytes]) -> list[tuple[Place, Entry | CheckpointMark | None]]:
-        """Take in the file of names. Return its records but the list, None for one that means nothing."""
+    def take_names(
+        self, payloads: Iterable[bytes]
+    ) -> list[tuple[Place, Entry | CheckpointMark | None]]:
+        """Take in the file of names. Return its records but the list, None for one that means
+        nothing."""
         records: list[tuple[Place, Entry | CheckpointMark | None]] = []
         for place, payload in placed(payloads, AT_REST):
             record = decode(payload)
@@ -148,7 +156,8 @@ class Inventory:
     def read(
         self, path: str, data: bytes
     ) -> tuple[FileFound, list[tuple[Place, Entry | CheckpointMark | None]]]:
-        """Read a file at rest. Return what it is like, and its whole records, None for one that means nothing."""
+        """Read a file at rest. Return what it is like, and its whole records, None for one that
+        means nothing."""
         payloads, whole = scan(data)
         records = [(place, decode(payload)) for place, payload in placed(payloads, AT_REST)]
         listed = self._listed.get(path)
@@ -180,8 +189,8 @@ class Inventory:
         return found.has_listed and found.size == self._listed[found.path].size
 
     def flaw(self, found: FileFound, *, is_pending: bool) -> str | None:
-        """Return a line about a file that is not as it should be. `is_pending`: whether a journal has entries that have
-        still to come to rest."""
+        """Return a line about a file that is not as it should be. `is_pending`: whether a journal
+        has entries that have still to come to rest."""
         is_leftover = not found.count and found.is_ended and not self.is_listed(found.path)
         if self.is_as_left(found) or is_leftover or (found.is_ended and self._is_ahead(found)):
             return None
@@ -191,7 +200,8 @@ class Inventory:
         return None if what is None else f"{quoted(found.path)}: {what}"
 
     def missing(self) -> list[str]:
-        """Return a line about each file that is listed and was not found. All that are there were read before."""
+        """Return a line about each file that is listed and was not found. All that are there were
+        read before."""
         return [
             f"{path}: missing ({one.size:,} bytes); {_PUT_BACK}"
             for path, one in sorted(self._listed.items())

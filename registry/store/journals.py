@@ -1,4 +1,5 @@
-"""The registry's journals: which there are, the list of those that must exist, and reading one owner's records."""
+"""The registry's journals: which there are, the list of those that must exist, and reading one
+owner's records."""
 
 from collections.abc import Mapping, Sequence
 
@@ -59,13 +60,14 @@ class Journals:
         return self.count > 1
 
     def adopt(self, earlier: Sequence[Journal], highest_generation: int) -> None:
-        """Take over the journals of earlier processes. New ones are numbered above every generation that any file
-        mentions."""
+        """Take over the journals of earlier processes. New ones are numbered above every generation
+        that any file mentions."""
         self.by_generation.update((journal.generation, journal) for journal in earlier)
         self._next_generation = highest_generation + 1
 
     def prepare(self) -> Journal:
-        """Return a new journal without entries, on the disk and listed. One thread may call it without the lock."""
+        """Return a new journal without entries, on the disk and listed. One thread may call it
+        without the lock."""
         generation = self._next_generation
         self._next_generation += 1
         first = frame(encode(JournalBegan(generation)))
@@ -90,7 +92,8 @@ class Journals:
         self.by_generation[fresh.generation] = fresh
 
     def take_out(self, generation: int) -> list[Journal]:
-        """Remove and return the journals up to `generation`, which have come to rest. Call it under the lock."""
+        """Remove and return the journals up to `generation`, which have come to rest. Call it under
+        the lock."""
         done = [journal for number, journal in self.by_generation.items() if number <= generation]
         for journal in done:
             del self.by_generation[journal.generation]
@@ -115,7 +118,8 @@ class Journals:
 
 
 class Reader:
-    """Reads one owner's records. The owner's file at rest is `at_rest`, or is opened by name when first needed.
+    """Reads one owner's records. The owner's file at rest is `at_rest`, or is opened by name when
+    first needed.
 
     Close it after use; `at_rest` stays open.
     """
@@ -136,7 +140,8 @@ class Reader:
         self._opened: int | None = None
 
     def record(self, place: Place) -> bytes | None:
-        """Return the whole record with its header, None if it is damaged or gone. It never raises."""
+        """Return the whole record with its header, None if it is damaged or gone. It never
+        raises."""
         try:
             record = self._bytes(place)
         except (OSError, KeyError):

@@ -1,10 +1,12 @@
-"""The registry's identity key, which peers have pinned: on disk, or sealed in a store that several nodes share.
+"""The registry's identity key, which peers have pinned: on disk, or sealed in a store that several
+nodes share.
 
-Files are written under another name and then renamed, so no crash leaves half a key. A damaged key is never replaced:
-that would be another registry, and every peer would warn of it.
+Files are written under another name and then renamed, so no crash leaves half a key. A damaged key
+is never replaced: that would be another registry, and every peer would warn of it.
 
-The nodes of a cluster are one registry, so they have one identity. It is kept with their common state, sealed with the
-cluster key: whoever runs the store without that key cannot read it, nor exchange it unnoticed.
+The nodes of a cluster are one registry, so they have one identity. It is kept with their common
+state, sealed with the cluster key: whoever runs the store without that key cannot read it, nor
+exchange it unnoticed.
 """
 
 import hashlib
@@ -26,8 +28,12 @@ PUBLIC_FILE = "identity.pub"
 _SEED_SIZE = 32
 _MODE = 0o600
 
-_RESTORE_KEY: Final = f"restore it from a copy, or remove it and {PUBLIC_FILE} to be another registry"
-_KEY_GONE: Final = f"missing; restore it from a copy, or remove {PUBLIC_FILE} too to be another registry"
+_RESTORE_KEY: Final = (
+    f"restore it from a copy, or remove it and {PUBLIC_FILE} to be another registry"
+)
+_KEY_GONE: Final = (
+    f"missing; restore it from a copy, or remove {PUBLIC_FILE} too to be another registry"
+)
 _OTHER_KEY: Final = (
     f"does not belong to {PUBLIC_FILE} beside it: one of them is damaged; restore them from a copy, or remove both to be "
     "another registry"
@@ -55,14 +61,15 @@ class KeyUnusable(ChatAppError):
 
 
 def load_or_make(folder: Path, rng: random.Random | None = None) -> tuple[Identity, bool]:
-    """Return the key in `folder`, made if needed, and whether it was made just now. `rng`: what a new key is made of; None
-    for the system's chance. Raises KeyUnusable."""
+    """Return the key in `folder`, made if needed, and whether it was made just now. `rng`: what a
+    new key is made of; None for the system's chance. Raises KeyUnusable."""
     path = folder / KEY_FILE
     try:
         seed = _read(path)
         is_new = seed is None
         if seed is None:
-            # If we crashed after making the new key, the public half of a lost one would not fit it.
+            # If we crashed after making the new key, the public half of a lost one would not fit
+            # it.
             (folder / PUBLIC_FILE).unlink(missing_ok=True)
             seed = (rng or random.SystemRandom()).randbytes(_SEED_SIZE)
             write_whole(path, seed)
@@ -80,7 +87,8 @@ def had_key(folder: Path) -> bool:
 
 
 def has_key(folder: Path) -> bool:
-    """Return whether a registry has its key in `folder`. Raises KeyUnusable if it had one that is gone."""
+    """Return whether a registry has its key in `folder`. Raises KeyUnusable if it had one that is
+    gone."""
     if (folder / KEY_FILE).exists():
         return True
     if had_key(folder):
@@ -89,7 +97,8 @@ def has_key(folder: Path) -> bool:
 
 
 def key_flaws(folder: Path) -> list[str]:
-    """Return a line about each half of the key in `folder` that is missing or damaged, and change nothing."""
+    """Return a line about each half of the key in `folder` that is missing or damaged, and change
+    nothing."""
     path, public = folder / KEY_FILE, folder / PUBLIC_FILE
     try:
         seed = _read(path, mends=False)
@@ -106,7 +115,8 @@ def key_flaws(folder: Path) -> list[str]:
 
 
 def _read(path: Path, *, mends: bool = True) -> bytes | None:
-    """Return the key's bytes, None if the file does not exist. `mends`: whether others lose their access to it."""
+    """Return the key's bytes, None if the file does not exist. `mends`: whether others lose their
+    access to it."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -123,7 +133,8 @@ def _read(path: Path, *, mends: bool = True) -> bytes | None:
 
 
 def public_key(folder: Path) -> bytes:
-    """Return the public key of the registry with this folder, which must have run once. Raises KeyUnusable, OSError."""
+    """Return the public key of the registry with this folder, which must have run once. Raises
+    KeyUnusable, OSError."""
     path = folder / PUBLIC_FILE
     try:
         identity = bytes.fromhex(path.read_text(encoding="ascii"))
@@ -143,15 +154,22 @@ class IdentityUnreadable(ChatAppError):
         return "the registry's identity in the cluster cannot be opened: this node has another cluster key, or it is damaged"
 
 
-def seal_identity(identity: Identity, cluster_key: bytes, rng: random.Random | None = None) -> bytes:
-    """Return the identity sealed with the cluster key (61 bytes), to be kept in a store that others may read. `rng`: what
-    the nonce is made of; None for the system's chance."""
+def seal_identity(
+    identity: Identity, cluster_key: bytes, rng: random.Random | None = None
+) -> bytes:
+    """Return the identity sealed with the cluster key (61 bytes), to be kept in a store that others
+    may read. `rng`: what the nonce is made of; None for the system's chance."""
     nonce = (rng or random.SystemRandom()).randbytes(_SEAL_NONCE_SIZE)
-    return _SEALED_VERSION + nonce + _seal_cipher(cluster_key).encrypt(nonce, identity.seed, _SEALED_VERSION)
+    return (
+        _SEALED_VERSION
+        + nonce
+        + _seal_cipher(cluster_key).encrypt(nonce, identity.seed, _SEALED_VERSION)
+    )
 
 
 def open_identity(sealed: bytes, cluster_key: bytes) -> Identity:
-    """Return the identity that `seal_identity` sealed. Raises IdentityUnreadable for any other bytes or key."""
+    """Return the identity that `seal_identity` sealed. Raises IdentityUnreadable for any other
+    bytes or key."""
     if len(sealed) != _SEALED_SIZE or not sealed.startswith(_SEALED_VERSION):
         raise IdentityUnreadable
     nonce, ciphertext = sealed[1 : 1 + _SEAL_NONCE_SIZE], sealed[1 + _SEAL_NONCE_SIZE :]
@@ -162,7 +180,8 @@ def open_identity(sealed: bytes, cluster_key: bytes) -> Identity:
 
 
 def _seal_cipher(cluster_key: bytes) -> AESGCM:
-    """Return the cipher for the identity alone: what else the cluster key seals has keys of its own."""
+    """Return the cipher for the identity alone: what else the cluster key seals has keys of its
+    own."""
     if len(cluster_key) != CLUSTER_KEY_SIZE:
         raise ValueError(f"a cluster key has {CLUSTER_KEY_SIZE} bytes, not {len(cluster_key)}")
     return AESGCM(hashlib.blake2b(key=cluster_key, digest_size=32, person=_SEAL_PURPOSE).digest())

@@ -3,10 +3,13 @@
 Rules for threads:
 
 - `load` first, once, before anything else; `close` last, when no other call runs.
-- `append`, `read_letters`, `read_lines`, `checkpoint_due` and `recovery_due` are for the thread of the event loop. They make
+- `append`, `read_letters`, `read_lines`, `checkpoint_due` and `recovery_due` are for the thread of
+  the event loop. They make
   no syncs.
-- `sync`, `checkpoint` and `recover` are for worker threads. Each may wait for the disk, and while they do, appending and
-  reading go on. One worker that calls them in turn is enough; with two, a sync need not wait for a long checkpoint.
+- `sync`, `checkpoint` and `recover` are for worker threads. Each may wait for the disk, and while
+  they do, appending and
+  reading go on. One worker that calls them in turn is enough; with two, a sync need not wait for a
+  long checkpoint.
 
 An entry may be called stored when a `sync` has returned that began after its `append` returned.
 """
@@ -58,7 +61,8 @@ class LineHead(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class LoadedGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """A group as it was stored. `cut` and `highest` are positions, -1 for none; the next line's is above `highest`."""
+    """A group as it was stored. `cut` and `highest` are positions, -1 for none; the next line's is
+    above `highest`."""
 
     keys: dict[int, bytes]  # by epoch, the newest last
     lines: list[LineHead]  # by position
@@ -84,7 +88,9 @@ class LoadedDesk(msgspec.Struct, frozen=True, kw_only=True):
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the core needs at its start."""
 
-    names: list[NameBound | NameReserved]  # the latest entry of each name, in the order of the entries
+    names: list[
+        NameBound | NameReserved
+    ]  # the latest entry of each name, in the order of the entries
     letters: dict[bytes, list[LetterHead]]  # by recipient, the lowest serial first
     groups: dict[str, LoadedGroup]
     members: list[RoomMemberKept] = []  # one for each person
@@ -106,37 +112,43 @@ class Store(Protocol):
     def append(self, entries: Sequence[Entry]) -> None:
         """Store `entries`, in this order, without waiting for the disk.
 
-        Raises StoreFull (none of them counts; a later append may fit), StoreBroken (the same, for another reason) or
-        StoreReadOnly; ValueError for an entry that no store can hold. After StoreLost this process stores nothing more, and
-        nobody is told what became of what is under way.
+        Raises StoreFull (none of them counts; a later append may fit), StoreBroken (the same, for
+        another reason) or StoreReadOnly; ValueError for an entry that no store can hold. After
+        StoreLost this process stores nothing more, and nobody is told what became of what is under
+        way.
         """
 
     def sync(self) -> None:
-        """Return when everything appended before this call is on the disk. After StoreReadOnly whatever no earlier call
-        covered never will be."""
+        """Return when everything appended before this call is on the disk. After StoreReadOnly
+        whatever no earlier call covered never will be."""
 
     def read_letters(self, recipient: bytes, serials: Sequence[int]) -> list[bytes]:
-        """Return the letters in the order of `serials`. RecordLost names those that are missing or unreadable."""
+        """Return the letters in the order of `serials`. RecordLost names those that are missing or
+        unreadable."""
 
     def read_lines(self, group: str, positions: Sequence[int]) -> list[bytes]:
-        """Return the frames in the order of `positions`. RecordLost names those that are missing or unreadable."""
+        """Return the frames in the order of `positions`. RecordLost names those that are missing or
+        unreadable."""
 
     def checkpoint_due(self, now: float) -> bool:
-        """Return whether it is time to call `checkpoint`; `now` by the clock that the store was made with."""
+        """Return whether it is time to call `checkpoint`; `now` by the clock that the store was
+        made with."""
 
     def checkpoint(self) -> None:
-        """Bring to rest what the journal says, and begin a new one. If it raises, nothing is lost; it is due again
-        later."""
+        """Bring to rest what the journal says, and begin a new one. If it raises, nothing is lost;
+        it is due again later."""
 
     def recovery_due(self, now: float) -> bool:
-        """Return whether it is time to call `recover`: the store is read-only, and no recovery was tried just now."""
+        """Return whether it is time to call `recover`: the store is read-only, and no recovery was
+        tried just now."""
 
     def recover(self) -> None:
-        """After StoreReadOnly: go back to what the last successful `sync` covered, and accept writes again. Raises
-        StoreError while the disk does not work; then it is due again later."""
+        """After StoreReadOnly: go back to what the last successful `sync` covered, and accept
+        writes again. Raises StoreError while the disk does not work; then it is due again later."""
 
     def close(self) -> None:
-        """Stop in order: sync, checkpoint, let go. It does not raise: what cannot come to rest stays in the journal."""
+        """Stop in order: sync, checkpoint, let go. It does not raise: what cannot come to rest
+        stays in the journal."""
 
 
 LOST_SUFFIX = ".lost"
@@ -155,7 +167,8 @@ class StoreUnusable(StoreError):
 
 
 class StoreLacking(StoreUnusable):
-    """A file is missing without which people's names would be anybody's: the administrator has to decide."""
+    """A file is missing without which people's names would be anybody's: the administrator has to
+    decide."""
 
     def __init__(self, folder: str, name: str, what: str) -> None:
         lost = shlex.quote(f"{folder}/{name}{LOST_SUFFIX}")
@@ -168,7 +181,8 @@ class StoreLacking(StoreUnusable):
 
 
 class RecordLost(StoreError):
-    """`keys` (serials or positions) cannot be read: never stored, dropped, or damaged on the disk."""
+    """`keys` (serials or positions) cannot be read: never stored, dropped, or damaged on the
+    disk."""
 
     def __init__(self, where: str, keys: Sequence[int]) -> None:
         super().__init__(where, f"cannot be read: {', '.join(map(str, keys))}")

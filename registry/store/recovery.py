@@ -1,12 +1,13 @@
 """Loading: building the state from the files at rest and then from the journals.
 
-For a damaged file, the whole records before the damage count, the file is kept under another name, and one line reports
-it. A file that must exist and says nothing stops the start, since going on without it would give people's names away.
-The administrator can order the store to go on by a file of the same name that ends in `.lost`.
+For a damaged file, the whole records before the damage count, the file is kept under another name,
+and one line reports it. A file that must exist and says nothing stops the start, since going on
+without it would give people's names away. The administrator can order the store to go on by a file
+of the same name that ends in `.lost`.
 
-Replaying is idempotent. Each file at rest says up to which generation it is complete, and journals of those generations
-are skipped for its owner. So a letter that was taken does not come back, even if only its storing can be read in a
-damaged journal.
+Replaying is idempotent. Each file at rest says up to which generation it is complete, and journals
+of those generations are skipped for its owner. So a letter that was taken does not come back, even
+if only its storing can be read in a damaged journal.
 """
 
 import errno
@@ -74,13 +75,15 @@ class Loading:
         self._layout = layout
         self._index = index
         self._builder = LoadedBuilder()
-        self._through: dict[Owner | None, int] = {}  # up to which generation an owner's file is complete
+        self._through: dict[
+            Owner | None, int
+        ] = {}  # up to which generation an owner's file is complete
         self._skipped = 0
         self._damage: list[str] = []
         self._inventory = Inventory()
         self._odd_looking: list[tuple[int, str, FileFound]] = []
-        """Files that no complete checkpoint left like this, each with its folder and name: the journals show whether an
-        interrupted one did."""
+        """Files that no complete checkpoint left like this, each with its folder and name: the
+        journals show whether an interrupted one did."""
         self._files: list[str] = []
         self._listed: list[int] = []
         """Generations that must exist, unless they have come to rest."""
@@ -92,7 +95,8 @@ class Loading:
         self.highest_generation = 0
 
     def run(self) -> Loaded:
-        """Read everything in the folder. Journals that a checkpoint has still to bring to rest are in `journals`."""
+        """Read everything in the folder. Journals that a checkpoint has still to bring to rest are
+        in `journals`."""
         self._layout.tidy()
         self._files = self._disk.names(self._layout.root)
         generations = sorted(filter(None, map(generation_in, self._files)))
@@ -108,12 +112,15 @@ class Loading:
             self._read_journal(generation)
         self._check_names(is_told_of=bool(self.journals))
         self._check_files()
-        self.highest_generation = max(self.highest_generation, *self._listed, *self._through.values(), 0)
+        self.highest_generation = max(
+            self.highest_generation, *self._listed, *self._through.values(), 0
+        )
         return self._builder.loaded(self._index.state, skipped=self._skipped, damage=self._damage)
 
     @property
     def has_names(self) -> bool:
-        """Whether there is a file of names that says up to which generation everything has come to rest."""
+        """Whether there is a file of names that says up to which generation everything has come to
+        rest."""
         return None in self._through
 
     @property
@@ -132,9 +139,13 @@ class Loading:
             self._listed = listed.generations
 
     def _check_names(self, *, is_told_of: bool) -> None:
-        """Check that the names exist. `is_told_of`: whether something shows that there were names. The first start of
-        all writes their file last, before it serves anybody."""
-        if not self.has_names and not self.given_up and (is_told_of or self._through or self._has_past):
+        """Check that the names exist. `is_told_of`: whether something shows that there were names.
+        The first start of all writes their file last, before it serves anybody."""
+        if (
+            not self.has_names
+            and not self.given_up
+            and (is_told_of or self._through or self._has_past)
+        ):
             self._lack(NAMES, names_lack(is_there=NAMES in self._files))
 
     def _check_journals(self, generations: list[int]) -> None:
@@ -203,15 +214,17 @@ class Loading:
             )  # the file of a group that is gone: nothing in it says whose it was
 
     def _settle(self, owner: Owner, found: FileFound) -> None:
-        """Let a file be appended to only if the last complete checkpoint left it like this: of an unfinished one, some
-        bytes may be in the kernel's memory only, with the error already forgotten."""
+        """Let a file be appended to only if the last complete checkpoint left it like this: of an
+        unfinished one, some bytes may be in the kernel's memory only, with the error already
+        forgotten."""
         status = self._index.status(owner)
         status.size, status.generation = found.whole, found.mark
         if not self._index.state.holders(owner) or not self._inventory.is_as_left(found):
             self._index.mark_stale(owner)
 
     def _check_files(self) -> None:
-        """Report files at rest that are not as the last checkpoint left them, unless an interrupted one made them so."""
+        """Report files at rest that are not as the last checkpoint left them, unless an interrupted
+        one made them so."""
         for folder, name, found in self._odd_looking:
             flaw = self._inventory.flaw(found, is_pending=bool(self.journals))
             if flaw is not None:
@@ -245,7 +258,9 @@ class Loading:
             elif generation > self._through.get(owner_of(record), 0):
                 self._take_in(record, place)
         self._report_odd(root, name, name, odd)
-        self.journals.append(Journal.reopen(self._disk, root, generation, start=start, length=length))
+        self.journals.append(
+            Journal.reopen(self._disk, root, generation, start=start, length=length)
+        )
 
     def _take_in(self, entry: Entry, place: Place) -> None:
         self._builder.note(entry)
@@ -267,14 +282,17 @@ class Loading:
         """Return a file's bytes. None, and a line, if it is no file that can be read."""
         try:
             return read_file(self._disk, folder, name)
-        except OSError as wrong:
-            if wrong.errno not in _NOT_A_FILE:
-                raise StoreUnusable(shown, wrong.strerror or str(wrong)) from wrong
-            self._keep_damaged(folder, name, unreadable(shown, wrong.strerror or str(wrong)), keep=False)
+        except OSError as error:
+            if error.errno not in _NOT_A_FILE:
+                raise StoreUnusable(shown, error.strerror or str(error)) from error
+            self._keep_damaged(
+                folder, name, unreadable(shown, error.strerror or str(error)), keep=False
+            )
             return None
 
     def _recover(self, folder: int, name: str, shown: str) -> tuple[list[bytes], bool]:
-        """Return the payloads of a file's whole records, and whether there is nothing else in it."""
+        """Return the payloads of a file's whole records, and whether there is nothing else in
+        it."""
         data = self._content(folder, name, shown)
         if data is None:
             return [], False
@@ -293,5 +311,5 @@ class Loading:
     def _keep_damaged(self, folder: int, name: str, line: str, *, keep: bool) -> None:
         try:
             self._damage.append(f"{line}; kept as {set_aside(self._disk, folder, name, keep=keep)}")
-        except OSError as wrong:
-            self._damage.append(f"{line}; it could not be kept ({wrong.strerror})")
+        except OSError as error:
+            self._damage.append(f"{line}; it could not be kept ({error.strerror})")

@@ -1,4 +1,5 @@
-"""A series of backups in one folder: each in a folder of its own, named by its time, and only the newest ones kept."""
+"""A series of backups in one folder: each in a folder of its own, named by its time, and only the
+newest ones kept."""
 
 import datetime as dt
 import re
@@ -19,8 +20,8 @@ _DIGITS_MAX: Final = 16
 
 
 def next_in(series: Path, *, at: float) -> Path:
-    """Return the folder for a backup made at the Unix time `at`: one that does not exist yet. The series is created if it is
-    missing. Raises BackupFailed."""
+    """Return the folder for a backup made at the Unix time `at`: one that does not exist yet. The
+    series is created if it is missing. Raises BackupFailed."""
     try:
         if not series.exists():
             make_private(series)
@@ -37,9 +38,9 @@ def next_in(series: Path, *, at: float) -> Path:
 
 
 def prune(series: Path, *, keep: int, key: str) -> list[Path]:
-    """Remove all but the newest `keep` complete backups of the registry with this public key (hexadecimal digits). Return
-    the removed folders. Everything else in the folder stays: other registries' backups, and what is no backup. Raises
-    BackupFailed."""
+    """Remove all but the newest `keep` complete backups of the registry with this public key
+    (hexadecimal digits). Return the removed folders. Everything else in the folder stays: other
+    registries' backups, and what is no backup. Raises BackupFailed."""
     removed = []
     for backup in sorted(_backups_in(series, key), key=_order)[:-keep]:
         try:
@@ -71,7 +72,8 @@ def note_backup(folder: Path, *, at: float) -> None:
 
 
 def last_backup(folder: Path) -> int | None:
-    """Return when the last backup of a registry succeeded, in Unix seconds; None if that is not known."""
+    """Return when the last backup of a registry succeeded, in Unix seconds; None if that is not
+    known."""
     try:
         text = (folder / LAST_BACKUP).read_bytes()[: _DIGITS_MAX + 1].strip()
     except OSError:

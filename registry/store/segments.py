@@ -44,8 +44,8 @@ Holder: TypeAlias = dict[int, Place]
 
 @dataclass(slots=True)
 class FileStatus:
-    """A file at rest: its length (0: it does not exist), the generation in the mark at its end, how much of it is dead, and
-    whether it must be rewritten.
+    """A file at rest: its length (0: it does not exist), the generation in the mark at its end, how
+    much of it is dead, and whether it must be rewritten.
 
     `file` is open while the file that is read has not got its name yet.
     """
@@ -59,7 +59,8 @@ class FileStatus:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a checkpoint has to do for one owner: the live tables, each with a copy made when planning."""
+    """What a checkpoint has to do for one owner: the live tables, each with a copy made when
+    planning."""
 
     owner: Owner
     status: FileStatus
@@ -73,13 +74,16 @@ class Snapshot:
 
     generation: int
     plans: list[Plan]
-    people: list[Entry]  # names, room members, join codes, bans, and how many sender indices are reserved
+    people: list[
+        Entry
+    ]  # names, room members, join codes, bans, and how many sender indices are reserved
     highest_serial: int
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A record on its way to a file: the table that holds its place, its key there, and its present place."""
+    """A record on its way to a file: the table that holds its place, its key there, and its present
+    place."""
 
     place: Place
     holder: Holder
@@ -93,8 +97,12 @@ class FileIndex:
         self.state: StoreState[Place] = StoreState()
         self.behind: dict[Owner, None] = {}  # owners whose file a checkpoint has to write, in order
         self._index: dict[Owner, FileStatus] = {}
-        self._to_rewrite: set[Owner] = set()  # owners whose file holds something that no longer counts
-        self.spent_through = AT_REST  # journals up to this one may hold lines of visits that are over
+        self._to_rewrite: set[Owner] = (
+            set()
+        )  # owners whose file holds something that no longer counts
+        self.spent_through = (
+            AT_REST  # journals up to this one may hold lines of visits that are over
+        )
 
     def status(self, owner: Owner) -> FileStatus:
         found = self._index.get(owner)
@@ -133,7 +141,8 @@ class FileIndex:
             self.mark_stale(owner)
 
     def snapshot(self, generation: int) -> Snapshot:
-        """Plan a checkpoint of everything that is behind. It copies tables only, since the store is locked meanwhile."""
+        """Plan a checkpoint of everything that is behind. It copies tables only, since the store is
+        locked meanwhile."""
         plans = [self._plan(owner) for owner in self.behind]
         self.behind = {}
         return Snapshot(generation, plans, self.state.people(), self.state.highest_serial)
@@ -145,8 +154,8 @@ class FileIndex:
         self.behind.update(dict.fromkeys(plan.owner for plan in plans))
 
     def moved(self, plan: Plan, items: list[Item], offset: int) -> int:
-        """Note that the records of `items` lie one after the other in the owner's file from `offset` on. Return their
-        end."""
+        """Note that the records of `items` lie one after the other in the owner's file from
+        `offset` on. Return their end."""
         for item in items:
             length = item.place.length
             if item.holder.get(item.key) == item.place:
@@ -157,14 +166,16 @@ class FileIndex:
         return offset
 
     def read_from(self, plan: Plan, file: int, size: int, generation: int) -> int | None:
-        """Read an owner's records from another file. Return the one that was open in its place, to be closed."""
+        """Read an owner's records from another file. Return the one that was open in its place, to
+        be closed."""
         status = plan.status
         before, status.file = status.file, file
         status.size, status.generation, status.dead, status.stale = size, generation, 0, True
         return before
 
     def read_by_name(self, plan: Plan) -> int | None:
-        """Note that the new file has its name and may be appended to. Return the file to be closed."""
+        """Note that the new file has its name and may be appended to. Return the file to be
+        closed."""
         plan.status.stale = False
         before, plan.status.file = plan.status.file, None
         return before
@@ -192,8 +203,13 @@ class FileIndex:
     def _plan(self, owner: Owner) -> Plan:
         status = self.status(owner)
         held = [(holder, holder.copy()) for holder in self.state.holders(owner)]
-        # Taken letters and lines of the desk leave the disk with the next checkpoint, a group's lines when they are many.
-        bearable = 0 if isinstance(owner, bytes | DeskOwner) else max(_WORTH_WRITING_ANEW, status.size // 2)
+        # Taken letters and lines of the desk leave the disk with the next checkpoint, a group's
+        # lines when they are many.
+        bearable = (
+            0
+            if isinstance(owner, bytes | DeskOwner)
+            else max(_WORTH_WRITING_ANEW, status.size // 2)
+        )
         rewrite = status.stale or status.dead > bearable or owner in self._to_rewrite
         self._to_rewrite.discard(owner)
         return Plan(owner, status, rewrite, held)
@@ -213,7 +229,8 @@ _WRITE_SIZE = 1 << 18
 
 
 class FileLayout:
-    """The names of files, and how they are written. Every method may raise OSError, SyncFailed among them."""
+    """The names of files, and how they are written. Every method may raise OSError, SyncFailed
+    among them."""
 
     def __init__(self, disk: Disk, root: int) -> None:
         self._disk = disk
@@ -227,7 +244,8 @@ class FileLayout:
         return {"": self.root, MAIL: self.mail, GROUPS: self.groups}[within], name
 
     def listing(self) -> list[tuple[int, str, str]]:
-        """Return every file at rest but `names`, and whatever else is in its folders: folder, name, and path."""
+        """Return every file at rest but `names`, and whatever else is in its folders: folder, name,
+        and path."""
         folders = ((self.mail, MAIL), (self.groups, GROUPS))
         found = [
             (folder, name, f"{within}/{name}")
@@ -241,7 +259,11 @@ class FileLayout:
 
     def tidy(self) -> None:
         """Remove new files that never got their names."""
-        for folder, is_ours in ((self.root, _is_of_root), (self.mail, _is_mail), (self.groups, _is_group)):
+        for folder, is_ours in (
+            (self.root, _is_of_root),
+            (self.mail, _is_mail),
+            (self.groups, _is_group),
+        ):
             for name in self._disk.names(folder):
                 if name.endswith(NEW_SUFFIX) and is_ours(name.removesuffix(NEW_SUFFIX)):
                     self._disk.remove(folder, name)
@@ -257,7 +279,9 @@ class FileLayout:
         """
         folder, name = self.locate(owner)
         try:
-            file = self._disk.open_to_append(folder, name) if size else self._disk.create(folder, name)
+            file = (
+                self._disk.open_to_append(folder, name) if size else self._disk.create(folder, name)
+            )
         except (FileExistsError, FileNotFoundError):
             return None
         try:
@@ -268,7 +292,8 @@ class FileLayout:
             self._disk.close(file)
 
     def prepare(self, owner: Owner | None, records: Iterable[bytes]) -> tuple[int, int]:
-        """Write and sync a new file, which `put_in_place` makes the owner's. Return its size, and the open file."""
+        """Write and sync a new file, which `put_in_place` makes the owner's. Return its size, and
+        the open file."""
         folder, name = self.locate(owner)
         new = name + NEW_SUFFIX
         try:
@@ -325,7 +350,11 @@ def path_of(owner: Owner | None) -> str:
 def is_at_rest(path: str) -> bool:
     """Return whether a file of this path may be one that a checkpoint writes for an owner."""
     within, _, name = path.rpartition("/")
-    return path == DESK or (within == MAIL and _is_mail(name)) or (within == GROUPS and _is_group(name))
+    return (
+        path == DESK
+        or (within == MAIL and _is_mail(name))
+        or (within == GROUPS and _is_group(name))
+    )
 
 
 def is_put_aside(name: str) -> bool:

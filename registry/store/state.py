@@ -1,11 +1,12 @@
 """What the entries mean, taken together, without files, threads or clocks.
 
-`apply` gets each entry with a mark of *where* its bytes are: for the file store a place on the disk, for the memory store of
-the tests the entry itself. So both share every rule, and letters and lines need not be in memory.
+`apply` gets each entry with a mark of *where* its bytes are: for the file store a place on the
+disk, for the memory store of the tests the entry itself. So both share every rule, and letters and
+lines need not be in memory.
 
-Applying an entry again changes nothing: a stored serial, a made key and a reached position are known, and what was taken
-or cut is not there. Only a letter that was stored *and* taken must not be applied again without its taking; the journals'
-generations see to that (`recovery.py`).
+Applying an entry again changes nothing: a stored serial, a made key and a reached position are
+known, and what was taken or cut is not there. Only a letter that was stored *and* taken must not be
+applied again without its taking; the journals' generations see to that (`recovery.py`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -64,8 +65,8 @@ def _replaced(kept: dict[int, Where], visit: int, where: Where) -> Sequence[Wher
 
 
 class DeskState(Generic[Where]):
-    """The help desk: visits by number, lines by `line_key`, the newest sessions and ends by visit, and what is kept of past
-    sessions."""
+    """The help desk: visits by number, lines by `line_key`, the newest sessions and ends by visit,
+    and what is kept of past sessions."""
 
     def __init__(self) -> None:
         self.visits: dict[int, Where] = {}
@@ -76,7 +77,9 @@ class DeskState(Generic[Where]):
         ] = {}  # the highest visit that ended unserved: its number is not given again
         self.untold: dict[
             int, Where
-        ] = {}  # visits that ended unserved whose visitor may still have to be told, in the order of their ends
+            # visits that ended unserved whose visitor may still have to be told, in the order of their
+            # ends
+        ] = {}
         self.openings: dict[str, Where] = {}  # by queue
         self.ratings: dict[int, Where] = {}  # by visit, in the order of the first ones
         self.sessions: dict[int, Where] = {}  # who, what about, how long
@@ -90,7 +93,11 @@ class DeskState(Generic[Where]):
         """Return an independent copy, of the same places."""
         twin: DeskState[Where] = DeskState()
         twin.visits, twin.lines = self.visits.copy(), self.lines.copy()
-        twin.served, twin.last, twin.untold = self.served.copy(), self.last.copy(), self.untold.copy()
+        twin.served, twin.last, twin.untold = (
+            self.served.copy(),
+            self.last.copy(),
+            self.untold.copy(),
+        )
         twin.openings, twin.ratings = self.openings.copy(), self.ratings.copy()
         twin.sessions, twin.transcripts = self.sessions.copy(), self.transcripts.copy()
         twin.highest_visit, twin._spans = self.highest_visit, self._spans.copy()
@@ -169,12 +176,18 @@ class DeskState(Generic[Where]):
         self.ratings[entry.visit] = where
         if former is not None:
             return (former,)
-        return (self.ratings.pop(next(iter(self.ratings))),) if len(self.ratings) > DESK_SESSIONS_MAX else ()
+        return (
+            (self.ratings.pop(next(iter(self.ratings))),)
+            if len(self.ratings) > DESK_SESSIONS_MAX
+            else ()
+        )
 
     def _remember(self, entry: DeskVisitOver, where: Where) -> Sequence[Where]:
         if entry.called_at or entry.ticket:
             kept, most = (
-                (self.served, DESK_SESSIONS_MAX) if entry.called_at else (self.untold, DESK_UNTOLD_MAX)
+                (self.served, DESK_SESSIONS_MAX)
+                if entry.called_at
+                else (self.untold, DESK_UNTOLD_MAX)
             )
             kept[entry.visit] = where
             return (kept.pop(next(iter(kept))),) if len(kept) > most else ()
@@ -196,8 +209,8 @@ class DeskState(Generic[Where]):
         return visit in self.served or visit in self.last or visit in self.untold
 
 
-# A line on its way may still use the current key or the one before while a newer key is on its way, so this many keys are
-# kept whether or not a line needs them.
+# A line on its way may still use the current key or the one before while a newer key is on its way,
+# so this many keys are kept whether or not a line needs them.
 NEWEST_KEYS_KEPT = 3
 
 
@@ -242,7 +255,8 @@ class StoredGroup(Generic[Where]):
         return ()
 
     def _drop_unused_key(self) -> Sequence[Where]:
-        """Drop the oldest of the newest keys if no line needs it: a room may change its key every second for years."""
+        """Drop the oldest of the newest keys if no line needs it: a room may change its key every
+        second for years."""
         old = next(islice(reversed(self.keys), NEWEST_KEYS_KEPT, None), None)
         if old is None or self.last_use.get(old, -1) > self.cut:
             return ()
@@ -301,8 +315,8 @@ class StoreState(Generic[Where]):
         self.sender_indices = 0  # how many were ever reserved
 
     def apply(self, entry: Entry, where: Where) -> Sequence[Where]:
-        """Take in an entry that lies at `where`. Return the places that are not needed any more, `where` itself for a
-        repeat."""
+        """Take in an entry that lies at `where`. Return the places that are not needed any more,
+        `where` itself for a repeat."""
         match entry:
             case MailStored():
                 return self._store(entry, where)
@@ -376,8 +390,8 @@ class StoreState(Generic[Where]):
                 assert_never(entry)
 
     def people(self) -> list[Entry]:
-        """Return what is held in memory as it is: names, room members, join codes, bans, and how many sender indices are
-        reserved."""
+        """Return what is held in memory as it is: names, room members, join codes, bans, and how
+        many sender indices are reserved."""
         entries: list[Entry] = [
             *self.names.values(),
             *self.members.values(),
@@ -502,12 +516,15 @@ class LoadedBuilder:
             case _:
                 pass
 
-    def loaded(self, state: StoreState[Any], *, skipped: int = 0, damage: Sequence[str] = ()) -> Loaded:
+    def loaded(
+        self, state: StoreState[Any], *, skipped: int = 0, damage: Sequence[str] = ()
+    ) -> Loaded:
         """Return what is still in `state`."""
         return Loaded(
             names=list(state.names.values()),
             letters={
-                owner: [self._letters[serial] for serial in sorted(box)] for owner, box in state.mail.items()
+                owner: [self._letters[serial] for serial in sorted(box)]
+                for owner, box in state.mail.items()
             },
             groups={name: self._group(name, group) for name, group in state.groups.items()},
             members=list(state.members.values()),

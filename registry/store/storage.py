@@ -1,4 +1,5 @@
-"""Where a registry's state and its identity are: in its folder, or elsewhere (`registry.cluster`)."""
+"""Where a registry's state and its identity are: in its folder, or elsewhere
+(`registry.cluster`)."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
     from chatapp.registry.store.backup import Inspection, Manifest
 
 CLUSTER_MARK = "cluster"
-"""The file that says that the folder belongs to a node of a cluster, whose state is not in the folder."""
+"""The file that says that the folder belongs to a node of a cluster, whose state is not in the
+folder."""
 
 
 def marked_cluster(folder: Path) -> str | None:
-    """Return the cluster whose node this folder belongs to, None if there is none. What a registry without a cluster found
-    in such a folder would be old. Raises OSError."""
+    """Return the cluster whose node this folder belongs to, None if there is none. What a registry
+    without a cluster found in such a folder would be old. Raises OSError."""
     try:
         text = (folder / CLUSTER_MARK).read_text(errors="replace")
     except FileNotFoundError:
@@ -48,7 +50,8 @@ class Storage(Protocol):
         """Load the state and the identity, once."""
 
     def back_up(self, target: Path, *, port: int, made_at: int) -> "Manifest":
-        """Copy everything that is kept into a folder, in a worker thread beside no checkpoint. Raises BackupFailed."""
+        """Copy everything that is kept into a folder, in a worker thread beside no checkpoint.
+        Raises BackupFailed."""
 
     def verify(self) -> "Inspection":
         """Read everything that is kept, likewise."""

@@ -1,4 +1,5 @@
-"""The registry's figures: what each is called, what it says, and the histograms in which spans are counted.
+"""The registry's figures: what each is called, what it says, and the histograms in which spans are
+counted.
 
 Figures are read when somebody asks for them: what serves people only adds to plain numbers.
 """
@@ -33,9 +34,12 @@ FIGURES: Final = {
     "guests": Figure(FigureKind.GAUGE, "Visitors of the help desk who are connected"),
     "links": Figure(FigureKind.GAUGE, "Connections, those included that have proved nothing yet"),
     "links_held": Figure(
-        FigureKind.GAUGE, "Connections not read until the cluster's house has caught up, at a node without it"
+        FigureKind.GAUGE,
+        "Connections not read until the cluster's engine has caught up, at a node without it",
     ),
-    "links_behind": Figure(FigureKind.GAUGE, "Connections whose readers have not taken all that was sent"),
+    "links_behind": Figure(
+        FigureKind.GAUGE, "Connections whose readers have not taken all that was sent"
+    ),
     "link_queue_bytes": Figure(FigureKind.GAUGE, "Bytes that wait for such readers"),
     "table_changes": Figure(FigureKind.COUNTER, "Versions of the table since the start"),
     "broadcasts": Figure(FigureKind.COUNTER, "Broadcasts of changes of the table"),
@@ -43,7 +47,9 @@ FIGURES: Final = {
     "rooms": Figure(FigureKind.GAUGE, "Rooms"),
     "mail_waiting": Figure(FigureKind.GAUGE, "Letters that wait for their readers"),
     "mail_oldest_seconds": Figure(FigureKind.GAUGE, "How long the oldest letter has waited"),
-    "store_accepts_writes": Figure(FigureKind.GAUGE, "1 if the disk takes what is to be stored, else 0"),
+    "store_accepts_writes": Figure(
+        FigureKind.GAUGE, "1 if the disk takes what is to be stored, else 0"
+    ),
     "cluster_strays": Figure(
         FigureKind.COUNTER,
         "Messages in the cluster's streams that no registry of it wrote; they are passed over",
@@ -51,7 +57,9 @@ FIGURES: Final = {
     "stored_entries": Figure(
         FigureKind.COUNTER, "Entries of the journal on the disk; acknowledgements wait for them"
     ),
-    "room_deliveries": Figure(FigureKind.COUNTER, "Copies of lines of rooms and the channel sent to members"),
+    "room_deliveries": Figure(
+        FigureKind.COUNTER, "Copies of lines of rooms and the channel sent to members"
+    ),
     "datagrams_in": Figure(FigureKind.COUNTER, "Datagrams received"),
     "datagrams_out": Figure(FigureKind.COUNTER, "Datagrams sent"),
     "bytes_in": Figure(FigureKind.COUNTER, "Bytes received, in datagrams and on connections"),
@@ -62,15 +70,22 @@ FIGURES: Final = {
     "memory_bytes": Figure(FigureKind.GAUGE, "Resident memory"),
     "descriptors": Figure(FigureKind.GAUGE, "Open descriptors"),
     "descriptors_max": Figure(FigureKind.GAUGE, "Descriptors that may be open"),
-    "loop_lag_seconds": Figure(FigureKind.GAUGE, "How late the event loop was at most since the last look"),
+    "loop_lag_seconds": Figure(
+        FigureKind.GAUGE, "How late the event loop was at most since the last look"
+    ),
     "backup_age_seconds": Figure(
         FigureKind.GAUGE, "Seconds since the last backup that succeeded; absent if there was none"
     ),
-    "cluster_keeps_state": Figure(FigureKind.GAUGE, "1 at the node that keeps the cluster's state, else 0"),
-    "cluster_lease_age_seconds": Figure(
-        FigureKind.GAUGE, "Seconds since this node saw the lease of the node with the state confirmed"
+    "cluster_keeps_state": Figure(
+        FigureKind.GAUGE, "1 at the node that keeps the cluster's state, else 0"
     ),
-    "cluster_connected": Figure(FigureKind.GAUGE, "1 if this node is connected to a NATS server, else 0"),
+    "cluster_lease_age_seconds": Figure(
+        FigureKind.GAUGE,
+        "Seconds since this node saw the lease of the node with the state confirmed",
+    ),
+    "cluster_connected": Figure(
+        FigureKind.GAUGE, "1 if this node is connected to a NATS server, else 0"
+    ),
     "cluster_lag_seconds": Figure(
         FigureKind.GAUGE,
         "Seconds since this node heard the node with the state; there, since it heard the most silent one",
@@ -81,7 +96,9 @@ FIGURES: Final = {
 BUILD: Final = Figure(FigureKind.GAUGE, "1, with the versions of ChatApp and Python as labels")
 """The figure `build_info`."""
 
-STATE_NODE: Final = Figure(FigureKind.GAUGE, "1, with the node that keeps the cluster's state as a label")
+STATE_NODE: Final = Figure(
+    FigureKind.GAUGE, "1, with the node that keeps the cluster's state as a label"
+)
 """The figure `cluster_state_info`."""
 
 DROPPED: Final = Figure(FigureKind.COUNTER, "What came in and was not served, by reason")

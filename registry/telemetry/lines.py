@@ -30,9 +30,9 @@ LINK_ENDS: Final = {
     LinkEndReason.BANNED: "banned",
     LinkEndReason.KICKED: "disconnected by the administrator",
     LinkEndReason.NO_SENDER_INDEX: "the disk takes no more sender indices",
-    LinkEndReason.NO_HOUSE: "no node keeps the state",
-    LinkEndReason.OTHER_HOUSE: "another node keeps the state now",
-    LinkEndReason.HOUSE_SESSION_LOST: "messages to or from the node that keeps the state were lost",
+    LinkEndReason.NO_ENGINE: "no node keeps the state",
+    LinkEndReason.OTHER_ENGINE: "another node keeps the state now",
+    LinkEndReason.ENGINE_SESSION_LOST: "messages to or from the node that keeps the state were lost",
     LinkEndReason.NODE_STOPS: "this node stops",
 }
 
@@ -56,7 +56,9 @@ def event_line(event: Event) -> str:
         case StoreFailed():
             return f"not stored: {event.reason}"
         case NamesSkipped():
-            return f"{event.count} names on the disk have cards of an unknown shape and were skipped"
+            return (
+                f"{event.count} names on the disk have cards of an unknown shape and were skipped"
+            )
         case Fault():
             return f"fault while serving: {event.reason} at {', '.join(event.places)}"
     assert_never(event)

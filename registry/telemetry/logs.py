@@ -1,7 +1,7 @@
 """The registry's log: to standard error or to a file, as text or as JSON, one line an event.
 
-A JSON line has `at`, `level`, `event` and the event's own fields. Names of events and fields are stable. What is logged has
-names and addresses, never the text of a message.
+A JSON line has `at`, `level`, `event` and the event's own fields. Names of events and fields are
+stable. What is logged has names and addresses, never the text of a message.
 """
 
 import datetime as dt
@@ -62,12 +62,14 @@ class ListsChanged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def event_name(event: object) -> str:
-    """Return the name under which an event is logged: its class in small letters with underscores."""
+    """Return the name under which an event is logged: its class in small letters with
+    underscores."""
     return _WORDS.sub("_", type(event).__name__).lower()
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one JSON object. A record without an event is a `log` with its message."""
+    """Formats a record as one JSON object. A record without an event is a `log` with its
+    message."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = dt.datetime.fromtimestamp(record.created, dt.UTC)
@@ -121,8 +123,8 @@ class Log:
         return self._file is not None
 
     def reopen(self) -> None:
-        """Go on in a new file, if the present one was moved away. A file that cannot be opened is reported on standard
-        error, and the log goes on there."""
+        """Go on in a new file, if the present one was moved away. A file that cannot be opened is
+        reported on standard error, and the log goes on there."""
         if self._file is None or self._handler is None:
             return
         try:
@@ -135,7 +137,9 @@ class Log:
 
 
 def _file_handler(file: Path) -> "WatchedFileHandler":
-    from logging.handlers import WatchedFileHandler  # deferred: it loads much that few registries need
+    from logging.handlers import (
+        WatchedFileHandler,  # deferred: it loads much that few registries need
+    )
 
     try:
         _make(file)

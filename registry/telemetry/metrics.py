@@ -1,7 +1,7 @@
 """Metrics for Prometheus and health checks, over HTTP: `/metrics`, `/healthz`, `/readyz`.
 
-Everything is read at the moment of a request, in the event loop. The server takes few connections, each for one short
-request, so whoever can reach the port cannot hold much.
+Everything is read at the moment of a request, in the event loop. The server takes few connections,
+each for one short request, so whoever can reach the port cannot hold much.
 """
 
 import asyncio
@@ -51,11 +51,15 @@ class MetricsServer:
     """Serves the metrics of a registry."""
 
     def __init__(
-        self, look: Callable[[float], Snapshot], ready: Callable[[], str], *, hosts: Iterable[str] = ()
+        self,
+        look: Callable[[float], Snapshot],
+        ready: Callable[[], str],
+        *,
+        hosts: Iterable[str] = (),
     ) -> None:
-        """`look`: returns the figures, given how late the event loop was at most, in seconds. `ready`: says why the
-        registry is not ready; empty if it is. `hosts`: names under which it is asked, beside those that `KnownHosts`
-        has."""
+        """`look`: returns the figures, given how late the event loop was at most, in seconds.
+        `ready`: says why the registry is not ready; empty if it is. `hosts`: names under which it
+        is asked, beside those that `KnownHosts` has."""
         self._hosts = KnownHosts(hosts)
         self._look = look
         self._ready = ready

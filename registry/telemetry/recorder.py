@@ -1,4 +1,5 @@
-"""What the cores of a registry report while they serve: counts of what was dropped, and events for the log."""
+"""What the cores of a registry report while they serve: counts of what was dropped, and events for
+the log."""
 
 import traceback
 from collections import Counter

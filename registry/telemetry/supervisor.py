@@ -1,5 +1,5 @@
-"""What a service manager such as systemd is told, by the protocol of sd_notify(3): the registry serves, loads its lists
-again, or stops; and its event loop still runs.
+"""What a service manager such as systemd is told, by the protocol of sd_notify(3): the registry
+serves, loads its lists again, or stops; and its event loop still runs.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ _MICROSECONDS: Final = 1_000_000
 
 
 def socket_address(environment: Mapping[str, str]) -> str | None:
-    """Return the address of the service manager's socket: NOTIFY_SOCKET, a path, or a name after `@`. None if there is
-    none, or one of another kind."""
+    """Return the address of the service manager's socket: NOTIFY_SOCKET, a path, or a name after
+    `@`. None if there is none, or one of another kind."""
     named = environment.get("NOTIFY_SOCKET", "")
     if named.startswith("@"):
         return f"\0{named[1:]}"
@@ -29,16 +29,21 @@ def socket_address(environment: Mapping[str, str]) -> str | None:
 
 
 def watchdog_span(environment: Mapping[str, str], pid: int) -> float | None:
-    """Return the seconds after which the service manager restarts the process `pid` if it gives no sign of life
-    (WATCHDOG_USEC), or None if it does not watch this process (WATCHDOG_PID)."""
+    """Return the seconds after which the service manager restarts the process `pid` if it gives no
+    sign of life (WATCHDOG_USEC), or None if it does not watch this process (WATCHDOG_PID)."""
     span, watched = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", str(pid))
-    if not (span.isascii() and span.isdecimal() and len(span) < 20) or watched != str(pid) or not int(span):
+    if (
+        not (span.isascii() and span.isdecimal() and len(span) < 20)
+        or watched != str(pid)
+        or not int(span)
+    ):
         return None
     return int(span) / _MICROSECONDS
 
 
 class Supervisor:
-    """The service manager that started this program, if any. Every method does nothing without one."""
+    """The service manager that started this program, if any. Every method does nothing without
+    one."""
 
     def __init__(
         self,
@@ -54,7 +59,8 @@ class Supervisor:
         self._next: asyncio.TimerHandle | None = None
 
     def ready(self, status: str) -> None:
-        """Tell that the program serves, at first or again after `reloading`. `status`: a line that is shown to people."""
+        """Tell that the program serves, at first or again after `reloading`. `status`: a line that
+        is shown to people."""
         self._tell(f"READY=1\nSTATUS={status}")
         if self._address is not None and self._span is not None and self._next is None:
             self._keep_alive(asyncio.get_running_loop(), self._span / _KEEP_ALIVES)
@@ -70,7 +76,8 @@ class Supervisor:
         self._tell("STOPPING=1")
 
     def _keep_alive(self, loop: asyncio.AbstractEventLoop, interval: float) -> None:
-        """Give a sign of life, and again after `interval` seconds, from the event loop: a loop that hangs gives none."""
+        """Give a sign of life, and again after `interval` seconds, from the event loop: a loop that
+        hangs gives none."""
         self._tell("WATCHDOG=1", wait=False)
         self._next = loop.call_later(interval, self._keep_alive, loop, interval)
 

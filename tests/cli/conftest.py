@@ -1,4 +1,5 @@
-"""Fixtures for command-line tests: the programs are replaced, and what would be started is recorded."""
+"""Fixtures for command-line tests: the programs are replaced, and what would be started is
+recorded."""
 
 import sys
 import types

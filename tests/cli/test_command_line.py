@@ -61,7 +61,9 @@ KEY = "0123 4567 89ab cdef 0123 4567 89ab cdef"
 def test_the_key_that_the_registry_must_have(
     started: Started, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
-    assert chatapp.__main__.main([*arguments[:-1], "--registry-key", KEY.upper(), arguments[-1]]) == 0
+    assert (
+        chatapp.__main__.main([*arguments[:-1], "--registry-key", KEY.upper(), arguments[-1]]) == 0
+    )
     assert started.told["registry_key"] == KEY.replace(" ", "")
     monkeypatch.setenv("CHATAPP_REGISTRY_KEY", "f" * 32)
     assert chatapp.__main__.main(arguments) == 0
@@ -131,8 +133,14 @@ def test_options_are_passed_on(started: Started, tmp_path: Path) -> None:
         == 0
     )
     assert started.told["home"] == tmp_path / "new"
-    assert (started.told["plain"], started.told["stay"], started.told["log_level"]) == (True, True, "debug")
-    assert chatapp.__main__.main(["-s", "5000", "--data", str(tmp_path), "--log-level", "error"]) == 0
+    assert (started.told["plain"], started.told["stay"], started.told["log_level"]) == (
+        True,
+        True,
+        "debug",
+    )
+    assert (
+        chatapp.__main__.main(["-s", "5000", "--data", str(tmp_path), "--log-level", "error"]) == 0
+    )
     assert started.told["port"] == 5000
     assert started.settings.registry == RegistryTable(data=str(tmp_path), log_level="error")
 
@@ -151,7 +159,13 @@ def test_how_long_to_wait_for_an_answer(started: Started, typed: str, seconds: f
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("hi there", "hi there"), ("-", None), ("-5 degrees", "-5 degrees"), ("--", "--"), ("\udcff", "\ufffd")],
+    [
+        ("hi there", "hi there"),
+        ("-", None),
+        ("-5 degrees", "-5 degrees"),
+        ("--", "--"),
+        ("\udcff", "\ufffd"),
+    ],
 )
 def test_one_message(started: Started, text: str, said: str | None) -> None:
     arguments = [*SEND, "--json", text] if text != "--" else [*SEND, "--json", "--", "--"]
@@ -170,7 +184,9 @@ def test_one_message(started: Started, text: str, said: str | None) -> None:
     }
 
 
-def test_one_message_of_blanks_is_none(started: Started, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_message_of_blanks_is_none(
+    started: Started, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert chatapp.__main__.main([*SEND, " "]) == 2
     assert capsys.readouterr().err == "ChatApp: text: the message is empty\n"
 
@@ -202,11 +218,26 @@ def test_a_visitor_is_started(started: Started, tmp_path: Path) -> None:
     assert started.told == {**server, **silent}
     assert (
         chatapp.__main__.main(
-            ["--desk", "::1", "5000", "--queue", "exams", "--stay", "--lang", "HI", "--data", str(tmp_path)]
+            [
+                "--desk",
+                "::1",
+                "5000",
+                "--queue",
+                "exams",
+                "--stay",
+                "--lang",
+                "HI",
+                "--data",
+                str(tmp_path),
+            ]
         )
         == 0
     )
-    assert (started.told["queue"], started.told["stay"], started.told["data"]) == ("exams", True, tmp_path)
+    assert (started.told["queue"], started.told["stay"], started.told["data"]) == (
+        "exams",
+        True,
+        tmp_path,
+    )
     assert started.told["language"] == "hi"
 
 
@@ -214,10 +245,23 @@ def test_a_registry_gets_its_settings_from_command_line_environment_and_file(
     started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "chatapp.toml"
-    file.write_text('[desk]\nregion = "DE"\nkeep_place = 9\n[registry]\nlog_level = "error"\nlease = 9\n')
+    file.write_text(
+        '[desk]\nregion = "DE"\nkeep_place = 9\n[registry]\nlog_level = "error"\nlease = 9\n'
+    )
     monkeypatch.setenv("CHATAPP_KEEP_PLACE", "8")
     monkeypatch.setenv("CHATAPP_LOG_LEVEL", "info")
-    typed = ["-s", "5000", "--config", str(file), "--region", "FR", "--operator", "bob", "--operator", "eve"]
+    typed = [
+        "-s",
+        "5000",
+        "--config",
+        str(file),
+        "--region",
+        "FR",
+        "--operator",
+        "bob",
+        "--operator",
+        "eve",
+    ]
     assert chatapp.__main__.main(typed) == 0
     assert started.settings == Settings(
         registry=RegistryTable(log_level="info", lease=9),
@@ -230,7 +274,10 @@ def test_a_registry_gets_its_settings_from_command_line_environment_and_file(
 
 
 def test_the_configuration_is_checked_and_shown(
-    started: Started, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    started: Started,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     file = tmp_path / "chatapp.toml"
     file.write_text("[registry]\nlease = 9\n")

@@ -26,7 +26,9 @@ def home(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     history = History(folder / "history.db", server="here")
     history.apply([Named(b"b" * 32, "bob")])
-    history.apply([OutgoingAdded(b"b" * 32, n, n, f"line {n} ✓ {'x' * 100}") for n in range(1, LINES + 1)])
+    history.apply(
+        [OutgoingAdded(b"b" * 32, n, n, f"line {n} ✓ {'x' * 100}") for n in range(1, LINES + 1)]
+    )
     history.close()
     return tmp_path
 
@@ -64,13 +66,17 @@ def test_what_a_crash_left_in_the_journal_is_exported_too(
     assert sorted(path.read_bytes() for path in folder.glob("journal*")) == left
 
 
-def test_a_time_that_no_calendar_has_stops_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_time_that_no_calendar_has_stops_nothing(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The dates of messages come from their senders, and may be anything."""
     history = History(home / "peers" / "n-alice" / "history.db", server="here")
     history.apply([IncomingAdded(b"b" * 32, 1, 2**63 - 1, "from beyond", late=False)])
     history.close()
     for form in ("txt", "jsonl"):
-        assert chatapp.__main__.main(["export", "alice", "--format", form, "--data", str(home)]) == 0
+        assert (
+            chatapp.__main__.main(["export", "alice", "--format", form, "--data", str(home)]) == 0
+        )
         assert "from beyond" in capsys.readouterr().out.splitlines()[-1]
 
 
@@ -119,10 +125,15 @@ def test_a_reader_that_stops_gets_no_traceback(home: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("words", [["export", "alice"], ["export", "--help"]])
-def test_an_output_that_takes_nothing_is_one_line_and_status_1(home: Path, words: list[str]) -> None:
+def test_an_output_that_takes_nothing_is_one_line_and_status_1(
+    home: Path, words: list[str]
+) -> None:
     with open("/dev/full", "wb") as full:
         ended = run(*words, home=home, stdout=full)
-    assert (ended.returncode, ended.stderr) == (1, b"ChatApp: standard output: No space left on device\n")
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        b"ChatApp: standard output: No space left on device\n",
+    )
 
 
 def test_a_closed_output_does_not_crash(home: Path) -> None:

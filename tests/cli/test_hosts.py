@@ -20,17 +20,29 @@ def nothing_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("host", "found"),
-    [("::1", "::1"), ("::ffff:127.0.0.1", "127.0.0.1"), ("localhost", "127.0.0.1"), ("0:0::1", "::1")],
+    [
+        ("::1", "::1"),
+        ("::ffff:127.0.0.1", "127.0.0.1"),
+        ("localhost", "127.0.0.1"),
+        ("0:0::1", "::1"),
+    ],
 )
-def test_a_server_is_an_address_or_a_name_that_resolves(started: Started, host: str, found: str) -> None:
+def test_a_server_is_an_address_or_a_name_that_resolves(
+    started: Started, host: str, found: str
+) -> None:
     assert chatapp.__main__.main(["-c", "alice", host, "5000", "6000"]) == 0
     assert started.told["servers"] == (Address(host, 5000),)
     assert hosts.hosts_from(host, "server-ip")[0] == found
 
 
-@pytest.mark.parametrize("answer", [socket.gaierror("no such host"), UnicodeError("label too long")])
+@pytest.mark.parametrize(
+    "answer", [socket.gaierror("no such host"), UnicodeError("label too long")]
+)
 def test_a_host_that_is_not_found(
-    started: Started, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, answer: Exception
+    started: Started,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Exception,
 ) -> None:
     def refuse(*_args: object, **_named: object) -> None:
         raise answer
@@ -58,7 +70,9 @@ def test_a_resolver_that_never_answers_is_not_waited_for(
     assert "slow.example" in capsys.readouterr().err
 
 
-def test_ipv4_is_preferred_where_a_host_has_both(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ipv4_is_preferred_where_a_host_has_both(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def both(*_args: object, **_named: object) -> list[tuple[object, ...]]:
         return [
             (socket.AF_INET6, socket.SOCK_DGRAM, 17, "", ("fe80::1%lo", 0, 0, 1)),
@@ -100,7 +114,9 @@ def test_names_that_get_no_answer_share_one_limit(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     monkeypatch.setattr(hosts, "LOOKUP_TIMEOUT", 0.5)
-    servers = [Address(name, 5000) for name in ("a.example", "b.example", "c.example", "good.example")]
+    servers = [
+        Address(name, 5000) for name in ("a.example", "b.example", "c.example", "good.example")
+    ]
     began = time.monotonic()
     for _ in range(2):
         assert list(hosts.server_addresses(servers, "server-ip")) == [Address("192.0.2.7", 5000)]

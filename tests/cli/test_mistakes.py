@@ -16,7 +16,10 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
 @pytest.mark.parametrize(
     ("typed", "line"),
     [
-        ("", f"nothing to do: {chatapp.commands.chat.SERVER_USAGE}, or {chatapp.commands.chat.CLIENT_USAGE}"),
+        (
+            "",
+            f"nothing to do: {chatapp.commands.chat.SERVER_USAGE}, or {chatapp.commands.chat.CLIENT_USAGE}",
+        ),
         (
             "5000",
             f"nothing to do: {chatapp.commands.chat.SERVER_USAGE}, or {chatapp.commands.chat.CLIENT_USAGE}",
@@ -39,7 +42,10 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
             'name: "You" is not a name: it looks like "you", a word that ChatApp keeps for itself',
         ),
         ("-c alice 127.0.0.1", "-c needs <name> <server-ip> <server-port>; missing: <server-port>"),
-        ("-c alice --host 127.0.0.1", "-c needs <name> <server-ip> <server-port>; missing: <server-port>"),
+        (
+            "-c alice --host 127.0.0.1",
+            "-c needs <name> <server-ip> <server-port>; missing: <server-port>",
+        ),
         ("-c alice --port 5000", "--port is the server's port: say --host, too"),
         (
             "-c alice --host 127.0.0.1 --port 5000 6000 7",
@@ -48,23 +54,35 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
         ("-c alice --host 127.0.0.1 --port 80", f'server-port: "80" is not a port; {PORTS}'),
         ("-s --port 80", f'port: "80" is not a port; {PORTS}'),
         ("-s 5000 --port 5001", '-s needs <port>: unexpected argument "5001"'),
-        ("-s 5000 --host 127.0.0.1", "--host: only a peer (-c) and a visitor (--desk) have this option"),
+        (
+            "-s 5000 --host 127.0.0.1",
+            "--host: only a peer (-c) and a visitor (--desk) have this option",
+        ),
         ("web", "web needs <server-ip> <server-port>; missing: <server-ip>, <server-port>"),
         ("web 127.0.0.1", "web needs <server-ip> <server-port>; missing: <server-port>"),
-        ("web 127.0.0.1 5000 6000", 'web needs <server-ip> <server-port>: unexpected argument "6000"'),
+        (
+            "web 127.0.0.1 5000 6000",
+            'web needs <server-ip> <server-port>: unexpected argument "6000"',
+        ),
         ("web 127.0.0.1 80", f'server-port: "80" is not a port; {PORTS}'),
         ("web 127.0.0.1 5000 --listen 80", f'--listen: "80" is not a port; {PORTS}'),
         ("web 127.0.0.1 5000 --listen here:8080", f'--listen: "here:8080" {LISTEN}'),
         ("web 127.0.0.1 5000 --listen ::1:8080", f'--listen: "::1:8080" {LISTEN}'),
         ("web 127.0.0.1 5000 --listen [127.0.0.1]:8080", f'--listen: "[127.0.0.1]:8080" {LISTEN}'),
         ("web 127.0.0.1 5000 --proxy caddy", '--proxy: "caddy" is not an IP address or network'),
-        ("web 127.0.0.1 5000 --proxy 10.0.0.1/8", '--proxy: "10.0.0.1/8" is not an IP address or network'),
+        (
+            "web 127.0.0.1 5000 --proxy 10.0.0.1/8",
+            '--proxy: "10.0.0.1/8" is not an IP address or network',
+        ),
         (
             "web 127.0.0.1 5000 --queue a/b",
             '--queue: "a/b" is not a name: only letters, digits, _ and - are allowed',
         ),
         (f"web 127.0.0.1 5000 --title {'x' * 81}", "--title: has more than 80 characters"),
-        ("web 127.0.0.1 5000 --lang fr", '--lang: "fr" is no language of this program; there are en, hi'),
+        (
+            "web 127.0.0.1 5000 --lang fr",
+            '--lang: "fr" is no language of this program; there are en, hi',
+        ),
         (
             "web 127.0.0.1 5000 --as a/b",
             '--as: "a/b" is not a name: only letters, digits, _ and - are allowed',
@@ -79,10 +97,19 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
         ),
         ("web 127.0.0.1 5000 --code 1", "--code: only an operator (--as) has a join code"),
         ("-s 5000 --gateway bob", f'--gateway ["bob"]: "bob" is not a key; must be {KEYS}'),
-        ("-c alice 127.0.0.1 5000 6000 --gateway 1", "--gateway: only a registry (-s) has this option"),
+        (
+            "-c alice 127.0.0.1 5000 6000 --gateway 1",
+            "--gateway: only a registry (-s) has this option",
+        ),
         ("web 127.0.0.1 5000 --operator bob", 'unknown option "--operator"; see ChatApp --help'),
-        ("--desk 127.0.0.1 5000 --lang fr", '--lang: "fr" is no language of this program; there are en, hi'),
-        ("--desk 127.0.0.1 5000 --lang=", '--lang: "" is no language of this program; there are en, hi'),
+        (
+            "--desk 127.0.0.1 5000 --lang fr",
+            '--lang: "fr" is no language of this program; there are en, hi',
+        ),
+        (
+            "--desk 127.0.0.1 5000 --lang=",
+            '--lang: "" is no language of this program; there are en, hi',
+        ),
         ("-s 5000 --lang hi", "--lang: only a visitor (--desk) has this option"),
         ("--desk --port 5000", "--desk needs <server-ip> <server-port>; missing: <server-port>"),
         (
@@ -109,7 +136,10 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
         ),
         ("-s 5000 --stay", "--stay: a registry (-s) always keeps running"),
         ("-s 5000 --queue a", "--queue: only a visitor (--desk) has this option"),
-        ("-c alice 127.0.0.1 5000 6000 --operator a", "--operator: only a registry (-s) has this option"),
+        (
+            "-c alice 127.0.0.1 5000 6000 --operator a",
+            "--operator: only a registry (-s) has this option",
+        ),
         ("--desk 127.0.0.1 5000 --region DE", "--region: only a registry (-s) has this option"),
         ("--desk -s 5000", "use either --desk or -s"),
         ("--desk -c 5000", "use either --desk or -c"),
@@ -132,13 +162,27 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
         ("config --check /none.toml", "/none.toml: No such file or directory"),
         ("-s 5000 --room lab", "--room: only a peer (-c) has this option"),
         ("-s 5000 --ack-timeout 1", "--ack-timeout: only a peer (-c) has this option"),
-        ("--desk 127.0.0.1 5000 --ack-timeout 1", "--ack-timeout: only a peer (-c) has this option"),
+        (
+            "--desk 127.0.0.1 5000 --ack-timeout 1",
+            "--ack-timeout: only a peer (-c) has this option",
+        ),
         *(
             (
                 f"-c alice 127.0.0.1 5000 6000 --ack-timeout {typed}",
                 f'--ack-timeout: "{typed}" is not a number of seconds from 0.1 to 3',
             )
-            for typed in ("0", "0.09", "3.01", "nan", "inf", "1e0", "soon", "1_0", "-1", "99999999999")
+            for typed in (
+                "0",
+                "0.09",
+                "3.01",
+                "nan",
+                "inf",
+                "1e0",
+                "soon",
+                "1_0",
+                "-1",
+                "99999999999",
+            )
         ),
         (
             "-c alice 127.0.0.1 5000 6000 --room l.ab",
@@ -176,7 +220,8 @@ def test_a_mistake_is_one_line_that_names_the_culprit(
 
 
 @pytest.mark.parametrize(
-    "typed", [["-s", "5000", "--log-level", "loud"], ["-s", "5000", "--data"], ["-s", "5000", "--plain=1"]]
+    "typed",
+    [["-s", "5000", "--log-level", "loud"], ["-s", "5000", "--data"], ["-s", "5000", "--plain=1"]],
 )
 def test_what_typer_refuses_is_one_line_too(
     started: Started, capsys: pytest.CaptureFixture[str], typed: list[str]
@@ -190,7 +235,9 @@ def test_what_typer_refuses_is_one_line_too(
 
 
 @pytest.mark.parametrize("name", ["al\x1b[2Jice", "alice\n", "", " ", "../alice", "x" * 33])
-def test_a_bad_name_is_quoted_clean(started: Started, capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_a_bad_name_is_quoted_clean(
+    started: Started, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
     assert chatapp.__main__.main(["-c", name, "127.0.0.1", "5000", "6000"]) == 2
     shown = capsys.readouterr().err
     assert shown.startswith('ChatApp: name: "')
@@ -200,7 +247,8 @@ def test_a_bad_name_is_quoted_clean(started: Started, capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize("library", ["starlette", "uvicorn", "h11"])
 def test_the_web_desk_says_which_extra_it_needs(library: str) -> None:
-    # In a process of its own: modules that are loaded a second time here would stay behind for the tests that follow.
+    # In a process of its own: modules that are loaded a second time here would stay behind for the
+    # tests that follow.
     code = (
         f"import sys; sys.modules[{library!r}] = None; from chatapp.__main__ import main; "
         "sys.exit(main(['web', '127.0.0.1', '5000']))"
@@ -208,7 +256,5 @@ def test_the_web_desk_says_which_extra_it_needs(library: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
-    needed = (
-        "ChatApp: web needs the extra web: in a checkout of ChatApp, run pipx install --force '.[lan,web]'\n"
-    )
+    needed = "ChatApp: web needs the extra web: in a checkout of ChatApp, run pipx install --force '.[lan,web]'\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", needed)

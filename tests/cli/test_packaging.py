@@ -1,4 +1,5 @@
-"""What is installed: one package, `chatapp`, from a wheel, from a source distribution, and from a checkout."""
+"""What is installed: one package, `chatapp`, from a wheel, from a source distribution, and from a
+checkout."""
 
 import os
 import subprocess
@@ -83,9 +84,13 @@ def sdist(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=["checkout", "sdist"])
 def installed(
-    request: pytest.FixtureRequest, sources: Path, sdist: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    sources: Path,
+    sdist: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """What a wheel puts beside other packages; the wheel is made from the checkout, or from the source distribution."""
+    """What a wheel puts beside other packages; the wheel is made from the checkout, or from the
+    source distribution."""
     folder = tmp_path_factory.mktemp("wheel")
     source = sources
     if request.param == "sdist":
@@ -96,7 +101,9 @@ def installed(
 
 
 def test_a_wheel_installs_one_package(installed: Path) -> None:
-    names = {path.name for path in installed.iterdir() if path.suffix not in (".dist-info", ".data")}
+    names = {
+        path.name for path in installed.iterdir() if path.suffix not in (".dist-info", ".data")
+    }
     assert names == {"chatapp"}
     assert (installed / "chatapp" / "py.typed").exists()
     for folder in FOLDERS:
@@ -110,7 +117,9 @@ def test_a_wheel_installs_one_package(installed: Path) -> None:
 
 def test_a_wheel_brings_the_manual_and_completion(installed: Path) -> None:
     (shared,) = installed.glob("*.data/data/share")
-    brought = {path.relative_to(shared).as_posix(): path for path in shared.rglob("*") if path.is_file()}
+    brought = {
+        path.relative_to(shared).as_posix(): path for path in shared.rglob("*") if path.is_file()
+    }
     sources = {path.name: path for path in (CHECKOUT / "contrib").rglob("*") if path.is_file()}
     assert sorted(brought) == [
         "bash-completion/completions/ChatApp",
@@ -125,7 +134,11 @@ def test_a_wheel_brings_the_manual_and_completion(installed: Path) -> None:
 def test_a_source_distribution_has_what_an_administrator_needs(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"contrib/systemd/chatapp@.service", "contrib/man/ChatApp.1", "docs/chatapp.toml"} <= names
+    assert {
+        "contrib/systemd/chatapp@.service",
+        "contrib/man/ChatApp.1",
+        "docs/chatapp.toml",
+    } <= names
 
 
 def test_the_installed_package_runs_beside_packages_named_like_our_folders(
@@ -175,13 +188,27 @@ def test_types_are_seen_where_a_wheel_is_installed(sources: Path, tmp_path: Path
     unpacked(build("wheel", sources, tmp_path / "built"), site)
     (tmp_path / "user.py").write_text(USER, "utf-8")
     (tmp_path / "misuser.py").write_text(USER.replace('"hi"', "7"), "utf-8")
-    words = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path / 'cache'}"]
+    words = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--config-file=",
+        f"--cache-dir={tmp_path / 'cache'}",
+    ]
     words += ["--python-executable", str(home / "bin" / "python")]
     assert "Success" in run([*words, "user.py"], cwd=tmp_path)
     done = subprocess.run(
-        [*words, "misuser.py"], capture_output=True, text=True, timeout=110, check=False, cwd=tmp_path
+        [*words, "misuser.py"],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+        cwd=tmp_path,
     )
-    assert 'Argument 2 to "send" of "Peer" has incompatible type "int"; expected "str"' in done.stdout
+    assert (
+        'Argument 2 to "send" of "Peer" has incompatible type "int"; expected "str"' in done.stdout
+    )
 
 
 def test_every_public_name_is_there_and_no_other() -> None:

@@ -9,7 +9,15 @@ import pytest
 import chatapp.__main__
 from chatapp.peer.node.folders import folder_of
 from chatapp.peer.node.starts import Start, remember
-from chatapp.questions import Choice, InputEnded, ServerChoice, ask_all, ask_name, ask_server, servers_typed
+from chatapp.questions import (
+    Choice,
+    InputEnded,
+    ServerChoice,
+    ask_all,
+    ask_name,
+    ask_server,
+    servers_typed,
+)
 from chatapp.validation import Misuse
 from chatapp.wire.address import Address
 from chatapp.wire.aio.lan import FoundRegistry
@@ -70,7 +78,9 @@ def test_the_second_start_offers_what_was_chosen_before(tmp_path: Path) -> None:
 
 def test_a_room_that_is_given_is_not_asked_for(tmp_path: Path) -> None:
     person = Person("alice", "192.0.2.1:5000")
-    assert ask_all(tmp_path, look=nothing, room="#lab", read=person.read, say=person.say).room == "lab"
+    assert (
+        ask_all(tmp_path, look=nothing, room="#lab", read=person.read, say=person.say).room == "lab"
+    )
 
 
 KEY = "0123456789abcdef" * 2
@@ -112,7 +122,12 @@ def test_of_several_the_person_chooses() -> None:
 def test_only_the_server_of_the_last_start_is_the_default_whoever_claims_its_key() -> None:
     claims = found("192.0.2.6", "a")
     last = ServerChoice((Address("192.0.2.1", 5000),))
-    for others in ([], [claims], [found("192.0.2.8", "c", OTHER_KEY)], [claims, found("192.0.2.1", "z")]):
+    for others in (
+        [],
+        [claims],
+        [found("192.0.2.8", "c", OTHER_KEY)],
+        [claims, found("192.0.2.1", "z")],
+    ):
         person = Person("")
         chosen = ask_server(start("192.0.2.1", KEY), others, read=person.read, say=person.say)
         assert chosen == last, (
@@ -175,7 +190,9 @@ def test_the_end_of_input_at_a_question_is_no_failure(
         raise EOFError
 
     monkeypatch.setattr("chatapp.starting.is_terminal", lambda: True)
-    monkeypatch.setattr("chatapp.starting.ask_server", lambda last, found: ask_server(last, found, read=end))
+    monkeypatch.setattr(
+        "chatapp.starting.ask_server", lambda last, found: ask_server(last, found, read=end)
+    )
     monkeypatch.setenv("CHATAPP_DISCOVER", "false")
     monkeypatch.setenv("CHATAPP_HOME", str(tmp_path))
     assert chatapp.__main__.main(["-c", "alice"]) == 0
@@ -192,7 +209,11 @@ def test_a_server_that_is_given_is_not_asked_for(
     assert chatapp.__main__.main(words) == 0
     assert started.mode == "peer"
     told = started.told
-    assert (told["name"], told["servers"], told["room"]) == ("alice", (Address("127.0.0.1", 5000),), "lab")
+    assert (told["name"], told["servers"], told["room"]) == (
+        "alice",
+        (Address("127.0.0.1", 5000),),
+        "lab",
+    )
     monkeypatch.setattr("sys.stdin", io.StringIO("alice\n"))
     assert chatapp.__main__.main([*words, "--room", "hall"]) == 0
     assert told["announced_key"] is None

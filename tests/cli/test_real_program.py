@@ -17,7 +17,12 @@ CHECKOUT = Path(__file__).parents[2]
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(CHECKOUT / "ChatApp.py"), *arguments]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment}
+        command,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **environment},
     )
 
 
@@ -45,7 +50,10 @@ def test_an_unknown_home_is_one_line(words: str) -> None:
 
 COMPLETED = [
     ("ChatApp --l", "--log-level --lang --line --log-format --log-file"),
-    ("ChatApp ", "admin backup check config daemon doctor export invite names restore send stats verify web"),
+    (
+        "ChatApp ",
+        "admin backup check config daemon doctor export invite names restore send stats verify web",
+    ),
     ("ChatApp s", "send stats"),
     ("ChatApp -c s", ""),
     ("ChatApp send --j", "--json"),
@@ -108,7 +116,13 @@ ENTRIES = [
 @pytest.mark.parametrize("package", ["msgspec", "cryptography"])
 def test_without_its_packages_the_program_says_so_in_one_line(entry: str, package: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.modules['{package}'] = None; {entry}", "-s", "5000"],
+        [
+            sys.executable,
+            "-c",
+            f"import sys; sys.modules['{package}'] = None; {entry}",
+            "-s",
+            "5000",
+        ],
         capture_output=True,
         text=True,
         timeout=60,
@@ -123,9 +137,7 @@ UNSUPPORTED = (
     "this system is not supported: ChatApp runs on Linux, macOS and other POSIX systems "
     "(missing here: fcntl, termios)"
 )
-WITHOUT_POSIX = (
-    "import sys; sys.modules.update(dict.fromkeys(('fcntl', 'termios', 'resource', 'pwd', 'curses')))"
-)
+WITHOUT_POSIX = "import sys; sys.modules.update(dict.fromkeys(('fcntl', 'termios', 'resource', 'pwd', 'curses')))"
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
@@ -146,7 +158,11 @@ def test_on_another_system_the_program_says_so_in_one_line(entry: str, words: li
 
 def test_on_another_system_the_sdk_says_so_in_one_sentence() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", f"{WITHOUT_POSIX}; import chatapp; chatapp.ChatAppError; chatapp.Peer"],
+        [
+            sys.executable,
+            "-c",
+            f"{WITHOUT_POSIX}; import chatapp; chatapp.ChatAppError; chatapp.Peer",
+        ],
         capture_output=True,
         text=True,
         timeout=60,
@@ -165,6 +181,11 @@ def test_checking_a_command_line_loads_neither_program_nor_slow_libraries() -> N
         "print(*slow & set(sys.modules))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=CHECKOUT
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        cwd=CHECKOUT,
     )
     assert done.stdout == "\n"

@@ -1,4 +1,5 @@
-"""The project's tooling: lock files without local paths, and a test run that rejects empty and endless tests."""
+"""The project's tooling: lock files without local paths, and a test run that rejects empty and
+endless tests."""
 
 import pkgutil
 import re
@@ -35,7 +36,9 @@ def test_everything_that_the_project_needs_is_locked(lock: str, extra: str | Non
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
     needed = [*project["dependencies"], *(project["optional-dependencies"][extra] if extra else ())]
     locked = set(
-        re.findall(r"^([a-z0-9-]+)==", (CHECKOUT / "requirements" / lock).read_text("utf-8"), re.MULTILINE)
+        re.findall(
+            r"^([a-z0-9-]+)==", (CHECKOUT / "requirements" / lock).read_text("utf-8"), re.MULTILINE
+        )
     )
     names = {re.split(r"[><=; \[]", one)[0].lower().replace("_", "-") for one in needed}
     assert names <= locked
@@ -44,7 +47,11 @@ def test_everything_that_the_project_needs_is_locked(lock: str, extra: str | Non
 def test_the_locks_agree() -> None:
     build, run, dev, docs, release = (
         dict(
-            re.findall(r"^(\S+)==(\S+)", (CHECKOUT / "requirements" / lock).read_text("utf-8"), re.MULTILINE)
+            re.findall(
+                r"^(\S+)==(\S+)",
+                (CHECKOUT / "requirements" / lock).read_text("utf-8"),
+                re.MULTILINE,
+            )
         )
         for lock in ("build.txt", "run.txt", "dev.txt", "docs.txt", "release.txt")
     )
@@ -57,24 +64,39 @@ def test_the_locks_agree() -> None:
 def test_every_page_is_in_the_navigation_of_the_documentation() -> None:
     pages = {page.name for page in (CHECKOUT / "docs").glob("*.md")}
     named = re.findall(
-        r": ([a-z0-9/_-]+\.md)$", (CHECKOUT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE | re.IGNORECASE
+        r": ([a-z0-9/_-]+\.md)$",
+        (CHECKOUT / "mkdocs.yml").read_text("utf-8"),
+        re.MULTILINE | re.IGNORECASE,
     )
     assert sorted(named) == sorted({*pages, "decisions/README.md"})
 
 
 def test_every_public_module_is_in_the_documentation_and_everything_there_exists() -> None:
-    pages = "".join((CHECKOUT / "docs" / page).read_text("utf-8") for page in ("api.md", "events.md"))
+    pages = "".join(
+        (CHECKOUT / "docs" / page).read_text("utf-8") for page in ("api.md", "events.md")
+    )
     named = re.findall(r"^::: (\S+)$", pages, re.MULTILINE)
     assert {"chatapp", "chatapp.bot", "chatapp.events", "chatapp.testing"} <= set(named)
     assert all(pkgutil.resolve_name(name) is not None for name in named)
 
 
 def test_a_test_file_that_holds_no_test_fails(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text((CHECKOUT / "tests/conftest.py").read_text("utf-8"), "utf-8")
+    (tmp_path / "conftest.py").write_text(
+        (CHECKOUT / "tests/conftest.py").read_text("utf-8"), "utf-8"
+    )
     (tmp_path / "test_empty.py").write_text("def tset_misspelt(): pass\n", "utf-8")
     (tmp_path / "test_full.py").write_text("def test_well(): pass\n", "utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "--rootdir",
+            str(tmp_path),
+            str(tmp_path),
+        ],
         capture_output=True,
         text=True,
         timeout=60,
@@ -106,7 +128,15 @@ def test_well():
 
 def test_an_endless_test_fails_and_the_others_run(tmp_path: Path) -> None:
     (tmp_path / "test_endless.py").write_text(ENDLESS, "utf-8")
-    pytest_here = ["pytest", "-c", str(CHECKOUT / "pyproject.toml"), "--rootdir", str(tmp_path), "-n", "1"]
+    pytest_here = [
+        "pytest",
+        "-c",
+        str(CHECKOUT / "pyproject.toml"),
+        "--rootdir",
+        str(tmp_path),
+        "-n",
+        "1",
+    ]
     limits = ["--timeout=1", "-o", "faulthandler_timeout=3", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [sys.executable, "-m", *pytest_here, *limits, str(tmp_path)],
@@ -120,5 +150,7 @@ def test_an_endless_test_fails_and_the_others_run(tmp_path: Path) -> None:
 
 
 def test_each_test_has_a_limit() -> None:
-    options = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]["ini_options"]
+    options = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"][
+        "ini_options"
+    ]
     assert 0 < options["timeout"] < options["faulthandler_timeout"]

@@ -1,8 +1,8 @@
 """The protocol, written independently from docs/protocol.md alone.
 
-Only general primitives are used (hashlib, hmac, struct, the raw ciphers and curves), each as the document names it.
-Where these functions and `wire` make the same bytes, the document says all that somebody needs who writes another
-program. It must not import `wire`.
+Only general primitives are used (hashlib, hmac, struct, the raw ciphers and curves), each as the
+document names it. Where these functions and `wire` make the same bytes, the document says all that
+somebody needs who writes another program. It must not import `wire`.
 """
 
 import hashlib
@@ -67,7 +67,11 @@ def _sized(first: int, size: int) -> bytes:
     """A length in one, two or four bytes behind `first`, `first` + 1 or `first` + 2."""
     if size < 1 << 8:
         return struct.pack(">BB", first, size)
-    return struct.pack(">BH", first + 1, size) if size < 1 << 16 else struct.pack(">BI", first + 2, size)
+    return (
+        struct.pack(">BH", first + 1, size)
+        if size < 1 << 16
+        else struct.pack(">BI", first + 2, size)
+    )
 
 
 # --- keys (clauses 1.4, 3 and 5.1)
@@ -90,7 +94,9 @@ def public_of(raw: bytes) -> bytes:
 
 def agreed(raw: bytes, other: bytes) -> bytes:
     """X25519."""
-    return X25519PrivateKey.from_private_bytes(raw).exchange(X25519PublicKey.from_public_bytes(other))
+    return X25519PrivateKey.from_private_bytes(raw).exchange(
+        X25519PublicKey.from_public_bytes(other)
+    )
 
 
 def extracted(salt: bytes, material: bytes) -> bytes:
@@ -182,7 +188,13 @@ def prologue(
 ) -> bytes:
     """What a handshake is bound to."""
     return (
-        b"chatapp session 1\0" + way + initiator + responder + struct.pack(">Q", number) + session + context
+        b"chatapp session 1\0"
+        + way
+        + initiator
+        + responder
+        + struct.pack(">Q", number)
+        + session
+        + context
     )
 
 
@@ -192,7 +204,9 @@ def proof(ss: bytes, bound_to: bytes, first: bytes) -> bytes:
     return hashlib.blake2s(bound_to + first, key=key, digest_size=16).digest()
 
 
-def opening_head(initiator: bytes, number: int, session: bytes, first: bytes, shown: bytes) -> bytes:
+def opening_head(
+    initiator: bytes, number: int, session: bytes, first: bytes, shown: bytes
+) -> bytes:
     """An OPENING up to its counter."""
     return b"\x06" + initiator + struct.pack(">Q", number) + session + first + shown
 
@@ -236,7 +250,9 @@ def sealed(key: bytes, session: bytes, counter: int, payload: bytes) -> bytes:
     return sealed_behind(b"\x07" + session, key, counter, payload)
 
 
-def group_frame(key: bytes, name: str, epoch: int, sender_index: int, counter: int, payload: bytes) -> bytes:
+def group_frame(
+    key: bytes, name: str, epoch: int, sender_index: int, counter: int, payload: bytes
+) -> bytes:
     """A GROUP frame."""
     header = struct.pack(">B8sIIQ", 8, group_tag(name), epoch, sender_index, counter)
     return header + AESGCM(key).encrypt(struct.pack(">IQ", sender_index, counter), payload, header)
@@ -255,11 +271,14 @@ def letter(body: list[object], seed: bytes, mail_key: bytes, ephemeral: bytes) -
     """A letter, with the secret bytes of HPKE's ephemeral key."""
     encoded = packed(body)
     signature = signed(seed, b"chatapp letter 1\0", mail_key + encoded)
-    return mail_key[:4] + hpke(packed([encoded, signature]), mail_key, b"chatapp letter 1\0", ephemeral)
+    return mail_key[:4] + hpke(
+        packed([encoded, signature]), mail_key, b"chatapp letter 1\0", ephemeral
+    )
 
 
 def hpke(payload: bytes, recipient: bytes, info: bytes, ephemeral: bytes) -> bytes:
-    """RFC 9180, base mode, one message: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305, no aad."""
+    """RFC 9180, base mode, one message: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305,
+    no aad."""
     enc = public_of(ephemeral)
     kem, suite = b"KEM\0\x20", b"HPKE\0\x20\0\x01\0\x03"
     prk = _labelled_extract(kem, b"", b"eae_prk", agreed(ephemeral, recipient))

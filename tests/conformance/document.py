@@ -26,7 +26,8 @@ def text() -> str:
 
 @cache
 def clauses() -> dict[str, str]:
-    """The text of each clause by its number ("5.1"); that of a chapter ("5") is what stands before its first clause."""
+    """The text of each clause by its number ("5.1"); that of a chapter ("5") is what stands before
+    its first clause."""
     headings = list(_HEADING.finditer(text()))
     ends = [heading.start() for heading in headings[1:]] + [len(text())]
     found: dict[str, str] = {}
@@ -38,7 +39,8 @@ def clauses() -> dict[str, str]:
 
 @cache
 def attaching_clauses() -> set[str]:
-    """The numbers of the clauses and chapters of docs/rpc.md, for programs that attach to a peer."""
+    """The numbers of the clauses and chapters of docs/rpc.md, for programs that attach to a
+    peer."""
     found = re.findall(
         r"^(?:## )?([0-9]+(?:\.[0-9]+)?)\. ", _ATTACHING.read_text(encoding="utf-8"), re.MULTILINE
     )
@@ -52,7 +54,8 @@ def flowing(some: str) -> str:
 
 
 def rows(number: str, *, columns: int) -> list[list[str]]:
-    """The rows of all tables in a clause that have so many columns, without headings; cells as written."""
+    """The rows of all tables in a clause that have so many columns, without headings; cells as
+    written."""
     start = re.search(rf"^##+ {re.escape(number)}\.? .*$", text(), re.MULTILINE)
     assert start is not None, f"there is no clause {number}"
     end = _HEADING.search(text(), start.end())
@@ -61,7 +64,11 @@ def rows(number: str, *, columns: int) -> list[list[str]]:
     found = [[cell.strip() for cell in _CELL.split(line.strip())[1:-1]] for line in tables]
     rulers = {place for place, row in enumerate(found) if set("".join(row)) <= {"-"} and any(row)}
     headings = {place - 1 for place in rulers}
-    return [row for place, row in enumerate(found) if place not in rulers | headings and len(row) == columns]
+    return [
+        row
+        for place, row in enumerate(found)
+        if place not in rulers | headings and len(row) == columns
+    ]
 
 
 @cache

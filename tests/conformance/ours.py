@@ -2,7 +2,7 @@
 
 import random
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
@@ -12,7 +12,7 @@ from chatapp.wire.codec import decode_row
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.identity import AgreementKey, Identity
 from tests.conformance import by_hand
-from tests.conformance.house import THERE
+from tests.conformance.engine import THERE
 from tests.conformance.stranger import Fields, Stranger
 
 SERVER = Address("192.0.2.100", 5_000)
@@ -21,13 +21,14 @@ WALL = 1_700_000_000.0
 
 
 class Ours:
-    """Our peer "alice", who knows one stranger from an earlier table and whose registry does not answer."""
+    """Our peer "alice", who knows one stranger from an earlier table and whose registry does not
+    answer."""
 
     def __init__(self, knows: Stranger, *, has_been_in: bool = True) -> None:
         """`has_been_in`: whether it has seen the registry's clock, and takes its own for right."""
         self.now = NOW
         self.disk: list[object] = []
-        self.seen: list[happened.Event] = []
+        self.seen: list[events.Event] = []
         self.is_disk_slow = self.is_sync_slow = False
         mail = [AgreementKey(b"\x03" * 32)]
         me = LocalIdentity(name="alice", identity=Identity(b"\x01" * 32), mail_keys=mail, counter=1)
@@ -77,7 +78,9 @@ class Ours:
             self.core.records_stored(now=self.now)
             if not self.is_sync_slow:
                 self.core.synced(self.core.sync_begins())
-        self.sent += [(data, to) for data, to in self.core.datagrams_to_send(now=self.now) if to != SERVER]
+        self.sent += [
+            (data, to) for data, to in self.core.datagrams_to_send(now=self.now) if to != SERVER
+        ]
         self.seen += self.core.events()
 
     def receive(self, datagram: bytes, source: Address = THERE) -> None:
@@ -104,7 +107,7 @@ class Ours:
 
     def texts(self) -> list[str]:
         """Return the direct messages shown."""
-        return [event.text for event in self.seen if isinstance(event, happened.DirectReceived)]
+        return [event.text for event in self.seen if isinstance(event, events.DirectReceived)]
 
 
 def frames_for(who: Stranger, sent: list[tuple[bytes, Address]]) -> list[Fields]:

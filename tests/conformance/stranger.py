@@ -1,4 +1,5 @@
-"""Another program than ours: a peer written from docs/protocol.md with `by_hand`, and nothing of ours.
+"""Another program than ours: a peer written from docs/protocol.md with `by_hand`, and nothing of
+ours.
 
 It does what a test tells it, keeps no time and sends nothing by itself. It must not import `wire`.
 """
@@ -76,10 +77,13 @@ class Stranger:
         return by_hand.agreement_secret(self.seed)
 
     def begin(self, way: bytes) -> tuple[by_hand.Handshake, bytes, bytes, bytes, bytes]:
-        """Begin a session: return the handshake, the head of its datagrams, their key, our id and our ephemeral secret."""
+        """Begin a session: return the handshake, the head of its datagrams, their key, our id and
+        our ephemeral secret."""
         number, self.openings = self.openings, self.openings + 1
         ours, ephemeral = struct.pack(">Q", number), struct.pack(">Q", number) + self.ephemeral[8:]
-        bound_to = by_hand.prologue(self.identity, self.other, number, ours, way=way, context=self.context)
+        bound_to = by_hand.prologue(
+            self.identity, self.other, number, ours, way=way, context=self.context
+        )
         handshake = by_hand.Handshake(bound_to, self.identity, self.other)
         half = by_hand.agreement_half(self.other)
         ss = by_hand.agreed(self.secret, half)
@@ -172,7 +176,9 @@ class Stranger:
 
     def renew(self) -> bytes:
         """Return the frame that begins a renewal of the link's keys, with its length."""
-        handshake = by_hand.Handshake(b"chatapp renewal 1\0" + self.link_hash, self.identity, self.other)
+        handshake = by_hand.Handshake(
+            b"chatapp renewal 1\0" + self.link_hash, self.identity, self.other
+        )
         ephemeral = self.ephemeral[:24] + struct.pack(">Q", self.link_sent)
         half = by_hand.agreement_half(self.other)
         es, ss = by_hand.agreed(ephemeral, half), by_hand.agreed(self.secret, half)
@@ -181,8 +187,8 @@ class Stranger:
         return self._link_frame(first, b"\x0b")
 
     def renewed(self, frame: bytes) -> bytes:
-        """Process the registry's frame of a renewal; returns the frame after which our new key is used, with its
-        length."""
+        """Process the registry's frame of a renewal; returns the frame after which our new key is
+        used, with its length."""
         second = self._link_opened(frame, b"\x0b")
         handshake, ephemeral = self.renewal
         ee, se = by_hand.agreed(ephemeral, second[:32]), by_hand.agreed(self.secret, second[:32])

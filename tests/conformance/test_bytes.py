@@ -1,7 +1,7 @@
 """Bytes (clauses 1, 3, 4): a program written from the document alone makes those that ours makes.
 
-`by_hand` is such a program. What it makes is compared with the test vectors, which test_document.py compares with the
-code.
+`by_hand` is such a program. What it makes is compared with the test vectors, which test_document.py
+compares with the code.
 """
 
 import hashlib
@@ -43,17 +43,19 @@ from tests.support.strategies import ALONE, NOTICES, REQUESTS, Message, messages
 
 @given(st.sampled_from([*(set(ALONE) - {Hello}), *REQUESTS, *NOTICES]).flatmap(messages))
 def test_messages_are_arrays_in_their_shortest_form(message: Message) -> None:
-    """Clause 1.3: "A message is one msgpack array of its fields, in the order in which this document lists them. ...
-    Numbers, lengths and texts are written in their shortest form"."""
+    """Clause 1.3: "A message is one msgpack array of its fields, in the order in which this
+    document lists them. ... Numbers, lengths and texts are written in their shortest form"."""
     data = encode(message)
     assert by_hand.packed(msgspec.msgpack.decode(data)) == data
 
 
 def test_later_elements_are_ignored() -> None:
-    """Clause 1.3: "A reader ignores elements behind those that it knows, so that a later version can add some. Only a card
-    never has more elements than are listed here"."""
+    """Clause 1.3: "A reader ignores elements behind those that it knows, so that a later version
+    can add some. Only a card never has more elements than are listed here"."""
     assert decode_direct_body(by_hand.packed([5, "hi", "later", [1]])).text == "hi"
-    assert decode_frames(by_hand.packed([[10, 7, "later"]])) == decode_frames(by_hand.packed([[10, 7]]))
+    assert decode_frames(by_hand.packed([[10, 7, "later"]])) == decode_frames(
+        by_hand.packed([[10, 7]])
+    )
     card = fields("cards", "alice.card")
     decode_card(by_hand.packed(card))
     with pytest.raises(DecodeError):
@@ -65,9 +67,13 @@ def test_a_reader_takes_the_longer_forms(message: Message) -> None:
     """Clause 1.3: "A reader also accepts the longer forms of msgpack"."""
     long = by_hand.packed_long(msgspec.msgpack.decode(encode(message)))
     kind = type(message)
-    decode = decode_request if kind in REQUESTS else decode_notice if kind in NOTICES else ALONE[kind]
+    decode = (
+        decode_request if kind in REQUESTS else decode_notice if kind in NOTICES else ALONE[kind]
+    )
     assert decode(long) == decode(encode(message)) or kind in (TableBatch, TablePage)
-    if isinstance(message, TableBatch | TablePage):  # whose rows stay as they came, until each is read
+    if isinstance(
+        message, TableBatch | TablePage
+    ):  # whose rows stay as they came, until each is read
         read = decode(long)
         assert isinstance(read, TableBatch | TablePage)
         assert [decode_row(row) for row in read.rows] == [decode_row(row) for row in message.rows]
@@ -75,38 +81,46 @@ def test_a_reader_takes_the_longer_forms(message: Message) -> None:
 
 @pytest.mark.parametrize("who", ["alice", "bob", "registry"])
 def test_keys_and_cards(who: str) -> None:
-    """Clause 3.1: "of the identity key, with the purpose of cards, over the array `[name, identity, mail, counter]`"."""
+    """Clause 3.1: "of the identity key, with the purpose of cards, over the array `[name, identity,
+    mail, counter]`"."""
     seed = printed("keys", f"{who}.identity.seed")
     mail = by_hand.public_of(printed("keys", f"{who}.mail.secret"))
     assert by_hand.identity_of(seed) == printed("keys", f"{who}.identity")
     assert mail == printed("keys", f"{who}.mail")
-    made = by_hand.card(seed, words("cards", f"{who}.name"), mail, number("cards", f"{who}.counter"))
+    made = by_hand.card(
+        seed, words("cards", f"{who}.name"), mail, number("cards", f"{who}.counter")
+    )
     assert by_hand.packed(made) == printed("cards", f"{who}.card")
 
 
 def test_a_batch_is_signed_and_sealed() -> None:
-    """Clause 3.3: "The 64 bytes of signature and the encoded batch behind them are the payload of one GROUP datagram, sealed
-    under the channel's current key and under a sender index that the registry has reserved for itself (clause 8.2)"."""
+    """Clause 3.3: "The 64 bytes of signature and the encoded batch behind them are the payload of
+    one GROUP datagram, sealed under the channel's current key and under a sender index that the
+    registry has reserved for itself (clause 8.2)"."""
     batch = printed("table", "batch")
     since, version, rows = fields("table", "batch")
     assert by_hand.packed([since, version, rows]) == batch
     assert by_hand.packed(rows) == b"\x91" + printed("table", "row")
     payload = by_hand.signed(REGISTRY_SEED, b"chatapp table 1\0", batch) + batch
     assert payload == printed("table", "payload")
-    sealed = by_hand.group_frame(printed("table", "key"), "channel", number("table", "epoch"), 0, 0, payload)
+    sealed = by_hand.group_frame(
+        printed("table", "key"), "channel", number("table", "epoch"), 0, 0, payload
+    )
     assert sealed == printed("table", "datagram")
 
 
 def test_a_fingerprint() -> None:
-    """Clause 3.6: "BLAKE2b over it with 16 bytes of digest and the personalisation `chatapp finger`: 32 hexadecimal
-    digits in eight groups of four"."""
+    """Clause 3.6: "BLAKE2b over it with 16 bytes of digest and the personalisation `chatapp
+    finger`: 32 hexadecimal digits in eight groups of four"."""
     digest = hashlib.blake2b(ALICE, digest_size=16, person=b"chatapp finger").hexdigest()
-    assert words("keys", "alice.fingerprint") == " ".join(digest[at : at + 4] for at in range(0, 32, 4))
+    assert words("keys", "alice.fingerprint") == " ".join(
+        digest[at : at + 4] for at in range(0, 32, 4)
+    )
 
 
 def test_a_safety_number() -> None:
-    """Clause 3.7: "the first hash is over `chatapp safety 1`, a zero byte and the key; each of the next 5,199 is over the
-    previous hash and the key"."""
+    """Clause 3.7: "the first hash is over `chatapp safety 1`, a zero byte and the key; each of the
+    next 5,199 is over the previous hash and the key"."""
     halves = []
     for key in (ALICE, BOB):
         digest = hashlib.sha512(b"chatapp safety 1\0" + key).digest()
@@ -118,7 +132,8 @@ def test_a_safety_number() -> None:
 
 
 def test_a_hello() -> None:
-    """Clause 4.1: "the padding is a bin of zeros that makes the whole datagram, with its kind, 256 bytes long"."""
+    """Clause 4.1: "the padding is a bin of zeros that makes the whole datagram, with its kind, 256
+    bytes long"."""
     made = b"\x01" + by_hand.packed([1, printed("admission", "nonce"), bytes(233)])
     assert made == printed("admission", "hello")
     assert len(made) == 256
@@ -126,65 +141,83 @@ def test_a_hello() -> None:
 
 
 def test_a_cookie_is_never_longer_than_a_hello() -> None:
-    """Clause 4.1: "A HELLO of any other length is dropped: its answer is never longer, so nothing is gained by forging the
-    sender"."""
+    """Clause 4.1: "A HELLO of any other length is dropped: its answer is never longer, so nothing
+    is gained by forging the sender"."""
     assert len(printed("admission", "cookie.datagram")) <= 256
     assert printed("admission", "cookie.datagram") == b"\x02" + by_hand.packed(
-        [printed("admission", "nonce"), printed("admission", "cookie"), fields("cards", "registry.card")]
+        [
+            printed("admission", "nonce"),
+            printed("admission", "cookie"),
+            fields("cards", "registry.card"),
+        ]
     )
 
 
 def test_a_register() -> None:
-    """Clause 4.3: "over the array `[registry, nonce, cookie, card]`, where `registry` is the registry's
-    identity key"."""
+    """Clause 4.3: "over the array `[registry, nonce, cookie, card]`, where `registry` is the
+    registry's identity key"."""
     said = fields("admission", "register", skipped=1)[:3]
     signature = by_hand.signed(SEED, b"chatapp register 1\0", by_hand.packed([REGISTRY, *said]))
-    assert b"\x03" + by_hand.packed([*said, signature, b"", b""]) == printed("admission", "register")
+    assert b"\x03" + by_hand.packed([*said, signature, b"", b""]) == printed(
+        "admission", "register"
+    )
 
 
 def test_an_invitation() -> None:
-    """Clause 4.8: "BLAKE2b over the first 15 characters with 32 bytes of digest and the personalisation `chatapp code`"."""
+    """Clause 4.8: "BLAKE2b over the first 15 characters with 32 bytes of digest and the
+    personalisation `chatapp code`"."""
     letters = vectors()["invitation"]["code"].strip('"').replace("-", "").encode()
     check = hashlib.blake2b(letters[:24], digest_size=1, person=b"chatapp check").digest()[0] & 31
     assert b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[check] == letters[24]
     salt = b"chatapp code of 1\0" + REGISTRY
     tag = int.from_bytes(hashlib.pbkdf2_hmac("sha512", letters[:15], salt, 2_000, 6))
     lowest_first = [tag >> 5 * place & 31 for place in range(9)]
-    assert bytes(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[bits] for bits in lowest_first) == letters[15:24]
+    assert (
+        bytes(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[bits] for bits in lowest_first) == letters[15:24]
+    )
     seed = hashlib.blake2b(letters[:15], digest_size=32, person=b"chatapp code").digest()
     key = bytes(SigningKey(seed).verify_key)
-    said = by_hand.packed([REGISTRY, printed("admission", "nonce"), fields("cards", "alice.card")[1]])
+    said = by_hand.packed(
+        [REGISTRY, printed("admission", "nonce"), fields("cards", "alice.card")[1]]
+    )
     assert printed("invitation", "code.key") == key
-    assert printed("invitation", "invitation") == key + by_hand.signed(seed, b"chatapp invited 1\0", said)
+    assert printed("invitation", "invitation") == key + by_hand.signed(
+        seed, b"chatapp invited 1\0", said
+    )
 
 
 def test_a_voucher() -> None:
-    """Clause 4.10: "the gateway's public key, and its signature with the purpose of vouchers over the array `[registry,
-    nonce, identity]`"."""
+    """Clause 4.10: "the gateway's public key, and its signature with the purpose of vouchers over
+    the array `[registry, nonce, identity]`"."""
     nonce = printed("admission", "nonce")
     signature = by_hand.signed(SEED, b"chatapp voucher 1\0", by_hand.packed([REGISTRY, nonce, BOB]))
     assert printed("voucher", "voucher") == ALICE + signature
 
 
 def test_a_register_with_a_voucher() -> None:
-    """Clause 4.3: "If there is a voucher, the invitation and the voucher are further elements of that array"."""
+    """Clause 4.3: "If there is a voucher, the invitation and the voucher are further elements of
+    that array"."""
     sent = fields("voucher", "register", skipped=1)
     assert sent[4:] == [b"", printed("voucher", "voucher")]
     said = by_hand.packed([REGISTRY, *sent[:3], *sent[4:]])
-    assert sent[3] == by_hand.signed(printed("keys", "bob.identity.seed"), b"chatapp register 1\0", said)
+    assert sent[3] == by_hand.signed(
+        printed("keys", "bob.identity.seed"), b"chatapp register 1\0", said
+    )
 
 
 def test_a_welcome() -> None:
-    """Clause 4.4: "over the array `[identity, nonce, host, port, table_version, lease, link_port, clock, servers]`, where
-    `identity` is the peer's"."""
+    """Clause 4.4: "over the array `[identity, nonce, host, port, table_version, lease, link_port,
+    clock, servers]`, where `identity` is the peer's"."""
     said = fields("admission", "welcome", skipped=1)[:8]
-    signature = by_hand.signed(REGISTRY_SEED, b"chatapp welcome 1\0", by_hand.packed([ALICE, *said]))
+    signature = by_hand.signed(
+        REGISTRY_SEED, b"chatapp welcome 1\0", by_hand.packed([ALICE, *said])
+    )
     assert b"\x04" + by_hand.packed([*said, signature]) == printed("admission", "welcome")
 
 
 def test_a_refusal() -> None:
-    """Clause 4.5: "the signature is the registry's, with the purpose of REFUSED, over the array `[nonce, reason, name,
-    counter, seconds, text]`"."""
+    """Clause 4.5: "the signature is the registry's, with the purpose of REFUSED, over the array
+    `[nonce, reason, name, counter, seconds, text]`"."""
     said: list[object] = [printed("admission", "nonce"), 9, "alice", 0, 3600, "spam"]
     signature = by_hand.signed(REGISTRY_SEED, b"chatapp refused 1\0", by_hand.packed(said))
     assert b"\x05" + by_hand.packed([*said, signature]) == printed("admission", "refused")

@@ -1,4 +1,5 @@
-"""Docs/protocol.md as a whole: cited clauses exist, quotations are exact, and tables match the code."""
+"""Docs/protocol.md as a whole: cited clauses exist, quotations are exact, and tables match the
+code."""
 
 import ast
 import enum
@@ -84,7 +85,9 @@ def conformance_tests() -> Iterator[tuple[str, str | None]]:
                 yield f"{path.name}::{node.name}", ast.get_docstring(node)
 
 
-@pytest.mark.parametrize(("name", "said"), list(conformance_tests()), ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(
+    ("name", "said"), list(conformance_tests()), ids=lambda value: str(value)[:60]
+)
 def test_every_conformance_test_quotes_its_clause(name: str, said: str | None) -> None:
     quote = QUOTED.search(said or "")
     assert quote is not None, f"{name} quotes no clause"
@@ -98,7 +101,9 @@ def test_every_conformance_test_quotes_its_clause(name: str, said: str | None) -
 
 def test_the_kinds() -> None:
     """Clause 2.1."""
-    assert {int(row[0]): row[1] for row in rows("2.1", columns=6)} == {kind.value: kind.name for kind in Kind}
+    assert {int(row[0]): row[1] for row in rows("2.1", columns=6)} == {
+        kind.value: kind.name for kind in Kind
+    }
 
 
 def test_the_headers() -> None:
@@ -111,14 +116,20 @@ def test_the_headers() -> None:
 def tagged(number: str) -> dict[str, tuple[int, list[str]]]:
     """Tag and fields of each message in a clause's table."""
     table = [row for columns in (3, 4) for row in rows(number, columns=columns) if row[0].isdigit()]
-    return {row[1]: (int(row[0]), [one.strip() for one in row[2].split(",") if one.strip()]) for row in table}
+    return {
+        row[1]: (int(row[0]), [one.strip() for one in row[2].split(",") if one.strip()])
+        for row in table
+    }
 
 
-@pytest.mark.parametrize(("number", "shapes"), [("5.3", FRAMES), ("9.3", REQUESTS), ("9.4", NOTICES)])
+@pytest.mark.parametrize(
+    ("number", "shapes"), [("5.3", FRAMES), ("9.3", REQUESTS), ("9.4", NOTICES)]
+)
 def test_tags_and_fields(number: str, shapes: tuple[type[Message], ...]) -> None:
     """Clauses 5.3, 9.3 and 9.4."""
     assert tagged(number) == {
-        shape.__name__: (shape.__struct_config__.tag, list(shape.__struct_fields__)) for shape in shapes
+        shape.__name__: (shape.__struct_config__.tag, list(shape.__struct_fields__))
+        for shape in shapes
     }
 
 
@@ -225,11 +236,16 @@ def test_the_vectors_are_what_the_code_makes(block: str) -> None:
 def test_no_block_of_vectors_is_left_over() -> None:
     """Clause 11."""
     assert set(printed_vectors()) == set(vectors.BLOCKS)
-    assert set(printed_vectors()) == set(re.findall(r"^```(?:vectors )?(\S+)$", text(), re.MULTILINE))
+    assert set(printed_vectors()) == set(
+        re.findall(r"^```(?:vectors )?(\S+)$", text(), re.MULTILINE)
+    )
 
 
 def test_a_changed_vector_would_be_noticed() -> None:
     """Clause 11: the reader of blocks reads all of a value."""
     long = printed_vectors()["letter"]["letter"]
     assert len(bytes.fromhex(long)) == 4 + 32 + 16 + 202
-    assert msgspec.msgpack.decode(bytes.fromhex(printed_vectors()["cards"]["alice.card"]))[0] == "alice"
+    assert (
+        msgspec.msgpack.decode(bytes.fromhex(printed_vectors()["cards"]["alice.card"]))[0]
+        == "alice"
+    )

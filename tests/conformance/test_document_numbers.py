@@ -20,7 +20,9 @@ def value_of(dotted: str) -> float:
     """A constant of a module, or a field of a policy with its usual value."""
     parts = dotted.split(".")
     owner, rest = (
-        (".".join(parts[:-2]), parts[-2:]) if parts[-2][0].isupper() else (".".join(parts[:-1]), parts[-1:])
+        (".".join(parts[:-2]), parts[-2:])
+        if parts[-2][0].isupper()
+        else (".".join(parts[:-1]), parts[-1:])
     )
     found = importlib.import_module(owner)
     value = getattr(found, rest[0])
@@ -47,13 +49,19 @@ def test_no_limit_is_missing() -> None:
 @pytest.mark.parametrize(
     ("number", "said"),
     [
-        ("4.3", f"{limits.REGISTERS_PER_SECOND:.0f} a second, {limits.REGISTERS_BURST:,.0f} at once"),
+        (
+            "4.3",
+            f"{limits.REGISTERS_PER_SECOND:.0f} a second, {limits.REGISTERS_BURST:,.0f} at once",
+        ),
         ("6.1", f"at most {limits.BODY_MAX:,} bytes"),
         ("6.4", f"tried {Policy().tries} times, {Policy().ack_timeout * 1000:.0f} ms apart"),
         ("6.6", f"up to {Policy().assembly_bytes:,} bytes"),
         ("6.6", f"up to {Policy().assembly_bytes_in_all:,} bytes"),
         ("6.6", f"has come for {Policy().assembly_span:.0f} s"),
-        ("6.7", f"for at most {Policy().hold_span:.0f} s, and up to {Policy().hold_numbers:,} messages"),
+        (
+            "6.7",
+            f"for at most {Policy().hold_span:.0f} s, and up to {Policy().hold_numbers:,} messages",
+        ),
         (
             "6.7",
             f"more than {limits.HELD_TEXTS_MAX:,} characters, and each counts {limits.HELD_MESSAGE_COST:,}",
@@ -74,7 +82,10 @@ def test_no_limit_is_missing() -> None:
         ("9.5", f"more than {WAITING_AT_ONCE:,}, or"),
         ("4.7", f"at most {limits.NAMES_RESERVED_MAX} reserved names"),
         ("4.7", f"for {limits.NAME_KEPT_FOR / 86_400:.0f} days"),
-        ("4.7", f"{limits.RENAMES_BURST} times at once and then once in {limits.RENAMES_SPAN:.0f} s"),
+        (
+            "4.7",
+            f"{limits.RENAMES_BURST} times at once and then once in {limits.RENAMES_SPAN:.0f} s",
+        ),
         ("12.2", f"{limits.ROOM_MEMBERS_MAX:,} members are in it"),
         ("12.2", f"there are {limits.ROOMS_MAX:,} rooms"),
         (
@@ -85,7 +96,10 @@ def test_no_limit_is_missing() -> None:
         ("12.5", f"at most {limits.ROOM_LINES_MAX:,} lines or {limits.ROOM_BYTES_MAX >> 20} MiB"),
         ("12.6", f"at most {ROOMS_LISTED_MAX:,} of them or {limits.ROOM_LIST_MAX >> 10} KiB"),
         ("12.7", f"at most {limits.TOPIC_MAX} characters"),
-        ("12.7", f"set {limits.TOPICS_BURST} topics at once, or one within {limits.TOPICS_SPAN:.0f} s"),
+        (
+            "12.7",
+            f"set {limits.TOPICS_BURST} topics at once, or one within {limits.TOPICS_SPAN:.0f} s",
+        ),
         ("13.1", f"forgotten after {limits.GUEST_KEPT_FOR:.0f} s"),
         (
             "13.1",
@@ -97,7 +111,10 @@ def test_no_limit_is_missing() -> None:
         ("13.2", f"{limits.DESK_JOINS_PER_GATEWAY:.0f} through one gateway"),
         ("13.2", f"at most {limits.DESK_FORM_NAME_MAX} characters"),
         ("13.2", f"at most every {MOVES_SPAN} s"),
-        ("13.3", f"for {DeskSettings().keep_place:.0f} s. For {DeskSettings().pass_over_after:.0f} s"),
+        (
+            "13.3",
+            f"for {DeskSettings().keep_place:.0f} s. For {DeskSettings().pass_over_after:.0f} s",
+        ),
         ("13.3", f"registry: {DeskSettings().restart_grace:.0f} s"),
         ("13.3", f"after {DeskSettings().operator_grace:.0f} s"),
         ("13.2", f"at most {limits.DESK_DESCRIPTION_MAX:,} bytes"),

@@ -12,8 +12,8 @@ from tests.conformance.stranger import Stranger
 
 
 def test_an_acknowledgement_means_that_it_is_stored(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.4: "Ack names numbers that the receiver has stored, so that they survive the death of its program; it is
-    never sent before"."""
+    """Clause 6.4: "Ack names numbers that the receiver has stored, so that they survive the death
+    of its program; it is never sent before"."""
     ours.is_disk_slow = True
     ours.receive(bob.seal([4, 7], part(7, "hello")))
     assert acked(bob, ours.take()) == set()
@@ -25,8 +25,11 @@ def test_an_acknowledgement_means_that_it_is_stored(ours: Ours, bob: Stranger) -
     assert any(isinstance(record, IncomingAdded) and record.number == 7 for record in ours.disk)
 
 
-def test_everybody_learns_when_what_was_acknowledged_survives_a_power_cut(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.13: "everybody who was sent an Ack with its number or a lower one is sent **OnDisk**"."""
+def test_everybody_learns_when_what_was_acknowledged_survives_a_power_cut(
+    ours: Ours, bob: Stranger
+) -> None:
+    """Clause 6.13: "everybody who was sent an Ack with its number or a lower one is sent
+    **OnDisk**"."""
     ours.is_sync_slow = True
     ours.receive(bob.seal([4, 7], part(7, "hello")))
     (ack,) = [frame for frame in frames_for(bob, ours.take()) if frame[0] == 2]
@@ -54,7 +57,8 @@ def test_a_repeat_is_acknowledged_and_not_shown(ours: Ours, bob: Stranger) -> No
 def test_what_is_settled_and_never_came_is_shown_when_it_comes(
     ours: Ours, bob: Stranger, settling: list[int]
 ) -> None:
-    """Clause 6.3: "A number that never came is new when it comes, also below the floor or in a gap"."""
+    """Clause 6.3: "A number that never came is new when it comes, also below the floor or in a
+    gap"."""
     ours.receive(bob.seal([4, 6], settling, part(7, "seven")))
     assert ours.texts() == ["seven"]
     for _ in range(2):
@@ -73,7 +77,8 @@ def test_what_has_come_is_a_repeat_below_the_floor_too(ours: Ours, bob: Stranger
 
 
 def test_messages_are_shown_in_order(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.7: "A receiver shows each message of a sender once, in the order of their numbers"."""
+    """Clause 6.7: "A receiver shows each message of a sender once, in the order of their
+    numbers"."""
     ours.receive(bob.seal([4, 7], part(9, "nine")))
     ours.receive(bob.seal(part(8, "eight")))
     assert ours.texts() == []
@@ -94,14 +99,15 @@ def test_a_hole_is_waited_for_15_seconds(ours: Ours, bob: Stranger) -> None:
 
 
 def test_nobody_waits_for_what_never_comes(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.3: "**Gap** names `count` numbers from `first` on that are not sent although the floor is below them"."""
+    """Clause 6.3: "**Gap** names `count` numbers from `first` on that are not sent although the
+    floor is below them"."""
     ours.receive(bob.seal([4, 5], part(5, "five"), [5, 6, 2], part(8, "eight")))
     assert ours.texts() == ["five", "eight"]
 
 
 def test_parts_in_any_order(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.6: "PartAck names the parts of an incomplete message that are held in memory, where a restart loses them; it
-    does not say that the message is stored"."""
+    """Clause 6.6: "PartAck names the parts of an incomplete message that are held in memory, where
+    a restart loses them; it does not say that the message is stored"."""
     body = by_hand.packed([0, "x" * 3_000])
     pieces = [body[at : at + 1_000] for at in range(0, len(body), 1_000)]
     order = [3, 1, 0]
@@ -123,14 +129,15 @@ def test_other_frames_are_ignored_between_peers(ours: Ours, bob: Stranger) -> No
 
 
 def test_the_last_ping_of_a_peer_is_answered_on_its_path(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.12: "answers each with a **Pong** by the path on which the Ping came, with the table version 0; of several
-    Pings in one datagram it answers the last"."""
+    """Clause 6.12: "answers each with a **Pong** by the path on which the Ping came, with the table
+    version 0; of several Pings in one datagram it answers the last"."""
     ours.receive(bob.seal([10, 3], [10, 5]))
     assert frames_for(bob, ours.take()) == [[11, 5, 0]]
 
 
 def test_a_peer_that_asks_is_told_which_numbers_are_known(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.10: "A receiver neither stores nor acknowledges such a part. It answers the datagram with one **Known**"."""
+    """Clause 6.10: "A receiver neither stores nor acknowledges such a part. It answers the datagram
+    with one **Known**"."""
     clock = int(WALL * 1_000_000)
     ours.receive(bob.seal([1, 2**62, 0, 1, b""], [1, 2**62 + 1, 0, 1, b""]))
     frames = frames_for(bob, ours.take())
@@ -140,7 +147,9 @@ def test_a_peer_that_asks_is_told_which_numbers_are_known(ours: Ours, bob: Stran
     assert ours.texts() == []
 
 
-def test_who_is_typing_is_told_once_a_second_and_answered_nothing(ours: Ours, bob: Stranger) -> None:
+def test_who_is_typing_is_told_once_a_second_and_answered_nothing(
+    ours: Ours, bob: Stranger
+) -> None:
     """Clause 6.11: "It is neither stored, nor acknowledged, nor sent again"."""
     ours.receive(bob.seal([4, 0]))
     ours.take()
@@ -148,7 +157,9 @@ def test_who_is_typing_is_told_once_a_second_and_answered_nothing(ours: Ours, bo
     for _ in range(4):
         ours.receive(bob.seal([8], [8]))
         ours.wait(0.5)
-    assert [event for event in ours.seen if isinstance(event, PersonTyping)] == [PersonTyping(name="bob")] * 2
+    assert [event for event in ours.seen if isinstance(event, PersonTyping)] == [
+        PersonTyping(name="bob")
+    ] * 2
     assert (frames_for(bob, ours.take()), len(ours.disk)) == ([], stored)
     ours.core.trust.ignore("bob", is_ignored=True)
     ours.wait(2.0)
@@ -168,9 +179,11 @@ def test_who_is_typing_is_told_once_a_second_and_answered_nothing(ours: Ours, bo
         lambda data: b"",
     ],
 )
-def test_what_is_wrong_is_dropped(ours: Ours, bob: Stranger, spoil: Callable[[bytes], bytes]) -> None:
-    """Clause 1.5: "A datagram or frame is dropped if it does not decode or open, or has an unknown session, an unknown
-    kind or a bad signature"."""
+def test_what_is_wrong_is_dropped(
+    ours: Ours, bob: Stranger, spoil: Callable[[bytes], bytes]
+) -> None:
+    """Clause 1.5: "A datagram or frame is dropped if it does not decode or open, or has an unknown
+    session, an unknown kind or a bad signature"."""
     ours.take()
     good = bob.seal([4, 7], part(7, "hello"))
     ours.receive(spoil(good))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from tests.conformance import by_hand
 from tests.conformance.ours import NOW, WALL, Ours, frames_for
 from tests.conformance.stranger import Fields, Stranger, unpacked
@@ -10,8 +10,8 @@ from tests.support.screen import is_now
 
 
 def test_a_message_is_tried_five_times(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.4: "A message that is not acknowledged is tried 5 times, 500 ms apart, and given up as unanswered 500 ms
-    after the last"."""
+    """Clause 6.4: "A message that is not acknowledged is tried 5 times, 500 ms apart, and given up
+    as unanswered 500 ms after the last"."""
     ours.wait(3.0)
     ours.take()
     number = ours.core.sending.send("bob", "are you there?", now=ours.now).number
@@ -39,7 +39,8 @@ def test_a_floor_stands_with_every_part(ours: Ours, bob: Stranger) -> None:
 
 
 def test_numbers_begin_with_the_clock(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.2: "the larger of the last one stored + 1 and the clock in microseconds; each later number is one higher"."""
+    """Clause 6.2: "the larger of the last one stored + 1 and the clock in microseconds; each later
+    number is one higher"."""
     first = ours.core.sending.send("bob", "one", now=ours.now).number
     second = ours.core.sending.send("bob", "two", now=ours.now + 5.0).number
     assert first == int((WALL + ours.now - NOW) * 1_000_000)
@@ -74,11 +75,12 @@ def test_a_delivered_message_is_sent_again_to_another_life_of_its_recipient(
     ours.receive(bob.seal([9, 9, 0]))
     ours.wait(3.0)
     assert numbers_of(bob, ours) == []
-    assert len([event for event in ours.seen if is_now(event, happened.MessageState.DELIVERED)]) == 2
+    assert len([event for event in ours.seen if is_now(event, events.MessageState.DELIVERED)]) == 2
 
 
 def test_an_acknowledgement_that_comes_after_its_sync_was_done(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.13: "the number of the sync after which all that it names survives a power cut, or 0 if it does already"."""
+    """Clause 6.13: "the number of the sync after which all that it names survives a power cut, or 0
+    if it does already"."""
     for ack_sync in (0, 1):
         number = ours.core.sending.send("bob", "hello", now=ours.now).number
         ours.settle()
@@ -109,7 +111,9 @@ def test_an_acknowledgement_ends_the_tries(ours: Ours, bob: Stranger) -> None:
     begun = ours.core.sending.send("bob", "hello", now=ours.now)
     ours.settle()
     ours.receive(bob.seal([2, begun.number, [1]]))
-    assert [event.id for event in ours.seen if is_now(event, happened.MessageState.DELIVERED)] == [begun.id]
+    assert [event.id for event in ours.seen if is_now(event, events.MessageState.DELIVERED)] == [
+        begun.id
+    ]
     ours.take()
     ours.wait(3.0)
     assert [data for data, _ in ours.take() if data[0] in (6, 7, 10)] == []
@@ -117,7 +121,8 @@ def test_an_acknowledgement_ends_the_tries(ours: Ours, bob: Stranger) -> None:
 
 @pytest.mark.parametrize("size", [1, 1_028, 1_029, 5_000, 65_536])
 def test_no_datagram_is_longer_than_it_may_be(ours: Ours, bob: Stranger, size: int) -> None:
-    """Clause 6.6: "A body is cut into **parts** of at most 1,029 bytes, all of one size but the last"."""
+    """Clause 6.6: "A body is cut into **parts** of at most 1,029 bytes, all of one size but the
+    last"."""
     ours.core.sending.send("bob", "x" * size, now=ours.now)
     ours.settle()
     sent = ours.take()
@@ -137,9 +142,13 @@ def parts_of(bob: Stranger, ours: Ours) -> list[Fields]:
 def test_numbers_begin_above_what_the_recipient_knows(bob: Stranger) -> None:
     """Clause 6.10: "at the largest of `number`, its own clock and the last one stored + 1"."""
     ours = Ours(bob, has_been_in=False)
-    provisional = [ours.core.sending.send("bob", text, now=ours.now).number for text in ("one", "two")]
+    provisional = [
+        ours.core.sending.send("bob", text, now=ours.now).number for text in ("one", "two")
+    ]
     ours.settle()
-    assert [frame[1:] for frame in parts_of(bob, ours)] == [[number, 0, 1, b""] for number in provisional]
+    assert [frame[1:] for frame in parts_of(bob, ours)] == [
+        [number, 0, 1, b""] for number in provisional
+    ]
     assert min(provisional) >= 2**62
     known = int((WALL + 3_600.0) * 1_000_000)
     ours.receive(bob.seal([6, known]))
@@ -149,7 +158,9 @@ def test_numbers_begin_above_what_the_recipient_knows(bob: Stranger) -> None:
     assert [frame[1] for frame in told] == [first, first + 1]
     assert [unpacked(frame[4])[1] for frame in told] == ["one", "two"]
     ours.receive(bob.seal([6, first + 1_000]))
-    assert ours.core.sending.send("bob", "three", now=ours.now).number == first + 2, "they begin once"
+    assert ours.core.sending.send("bob", "three", now=ours.now).number == first + 2, (
+        "they begin once"
+    )
 
 
 def test_nothing_is_sent_under_a_number_that_is_not_stored(bob: Stranger) -> None:
@@ -174,7 +185,7 @@ def test_an_acknowledgement_of_an_unsent_message_is_ignored(bob: Stranger) -> No
     number = ours.core.sending.send("bob", "hello", now=ours.now).number
     ours.settle()
     ours.receive(bob.seal([2, number, [1]]))
-    assert not any(is_now(event, happened.MessageState.DELIVERED) for event in ours.seen)
+    assert not any(is_now(event, events.MessageState.DELIVERED) for event in ours.seen)
     ours.receive(bob.seal([6, 2**61 + 1]))
     assert {frame[1] for frame in parts_of(bob, ours)} <= {number}, "more than anybody may know"
 

@@ -1,7 +1,7 @@
 """The test vectors of docs/protocol.md: fixed keys in, bytes out, made by the code itself.
 
-`python -m tests.conformance.vectors` prints the blocks for the document. Only HPKE draws its own random key, so the
-letter is made by hand (by_hand.py), and the code must open it.
+`python -m tests.conformance.vectors` prints the blocks for the document. Only HPKE draws its own
+random key, so the letter is made by hand (by_hand.py), and the code must open it.
 """
 
 from collections.abc import Iterator
@@ -143,7 +143,12 @@ def _admission() -> Iterator[tuple[str, Value]]:
         servers=[Address("192.0.2.8", 5_001), Address("standby.example", 5_000)],
     )
     refused = make_refused(
-        REGISTRY.identity, nonce=NONCE, reason=RefusalReason.BANNED, name="alice", seconds=3_600, text="spam"
+        REGISTRY.identity,
+        nonce=NONCE,
+        reason=RefusalReason.BANNED,
+        name="alice",
+        seconds=3_600,
+        text="spam",
     )
     cookie = Cookie(nonce=NONCE, cookie=COOKIE, card=REGISTRY.card)
     yield "nonce", NONCE
@@ -180,7 +185,10 @@ def _session() -> Iterator[tuple[str, Value]]:
     yield "alice.agreement.secret", ALICE.identity.agreement_key().raw
     yield "alice.agreement", ALICE.identity.agreement_key().public
     yield "bob.agreement", agreement_half(BOB.identity.public)
-    yield "static.agreement", ALICE.identity.agreement_key().agree(agreement_half(BOB.identity.public))
+    yield (
+        "static.agreement",
+        ALICE.identity.agreement_key().agree(agreement_half(BOB.identity.public)),
+    )
     yield "number", NUMBER
     for who, party in (("alice", ALICE), ("bob", BOB)):
         yield f"{who}.session", party.randbytes(8)
@@ -329,7 +337,9 @@ def printed() -> str:
     for name, values in made().items():
         lines += [f"```vectors {name}"]
         for key, value in values.items():
-            lines += wrap(f"{key} = {value}", _WIDTH, subsequent_indent="    ", break_on_hyphens=False)
+            lines += wrap(
+                f"{key} = {value}", _WIDTH, subsequent_indent="    ", break_on_hyphens=False
+            )
         lines += ["```", ""]
     return "\n".join(lines)
 

@@ -1,4 +1,5 @@
-"""Pages in Debian's Chromium, for end-to-end tests. The fixture `browser` is one browser for all of them."""
+"""Pages in Debian's Chromium, for end-to-end tests. The fixture `browser` is one browser for all of
+them."""
 
 import shutil
 from typing import Any, Final, Literal
@@ -37,11 +38,16 @@ async def page_of(context: BrowserContext) -> tuple[Page, list[str]]:
 
 
 async def is_accessible(page: Page) -> None:
-    """Let axe-core look for violations, light and dark, and see that nothing is wider than the window."""
+    """Let axe-core look for violations, light and dark, and see that nothing is wider than the
+    window."""
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for scheme in schemes:
         await page.emulate_media(color_scheme=scheme)
         found: dict[str, Any] = (await Axe().run(page)).response
-        assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]] == []
-    wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert [
+            (one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]
+        ] == []
+    wide = await page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
     assert wide <= 0

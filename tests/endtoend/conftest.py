@@ -1,4 +1,5 @@
-"""Fixtures for end-to-end tests: each test has its own programs, which are gone at its end and have reported no error."""
+"""Fixtures for end-to-end tests: each test has its own programs, which are gone at its end and have
+reported no error."""
 
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True, scope="session")
 def nobody_said_nohup() -> Iterator[None]:
-    """Reset the signals that `nohup` ignores: a registry respects `nohup`, and inherits it from the test run."""
+    """Reset the signals that `nohup` ignores: a registry respects `nohup`, and inherits it from the
+    test run."""
     before = signal.getsignal(signal.SIGHUP)
     if before is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)
@@ -41,7 +43,8 @@ async def browser() -> "AsyncIterator[Browser]":
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    """The programs of one test. Whatever the test is about, no program may write to standard error."""
+    """The programs of one test. Whatever the test is about, no program may write to standard
+    error."""
     stage = Stage(tmp_path)
     try:
         yield stage

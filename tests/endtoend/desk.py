@@ -1,7 +1,7 @@
 """The help desk in end-to-end tests: its lines, operators and visitors.
 
-Before an operator or visitor acts, their own program must have shown what the action depends on: the output of the
-visitor's program says nothing about what the operator's program has received.
+Before an operator or visitor acts, their own program must have shown what the action depends on:
+the output of the visitor's program says nothing about what the operator's program has received.
 """
 
 import asyncio
@@ -44,7 +44,9 @@ async def operator(stage: Stage, name: str = "bob") -> Program:
     return peer
 
 
-async def visitor(stage: Stage, name: str, *options: str, server_port: int | None = None) -> Program:
+async def visitor(
+    stage: Stage, name: str, *options: str, server_port: int | None = None
+) -> Program:
     """Return a visitor who has filled in the form."""
     program = await stage.visitor(name, *options, server_port=server_port)
     await program.sees(NAME)
@@ -65,7 +67,9 @@ async def in_line(visitor: Program, at: int) -> None:
         while True:
             await visitor.type(".queue")
             with contextlib.suppress(AssertionError):
-                await visitor.sees(re.compile(rf"\[You are number {at} in the waiting room.*"), within=2.0)
+                await visitor.sees(
+                    re.compile(rf"\[You are number {at} in the waiting room.*"), within=2.0
+                )
                 return
 
 

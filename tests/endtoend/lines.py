@@ -21,7 +21,9 @@ CHANNEL_TAKEN: Final = "[Message received by Server.]"
 CHANNEL_SILENT: Final = "[Server not responding.]"
 
 TIME: Final = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
-WORKING: Final = re.compile(rf"\[Server not responding\] Working with the table of {TIME}; still trying\.")
+WORKING: Final = re.compile(
+    rf"\[Server not responding\] Working with the table of {TIME}; still trying\."
+)
 
 
 def is_met(line: str) -> bool:

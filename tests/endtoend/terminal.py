@@ -1,4 +1,5 @@
-"""A peer on a pseudo-terminal: keys in, screen out. The screen is compared as text without escape sequences."""
+"""A peer on a pseudo-terminal: keys in, screen out. The screen is compared as text without escape
+sequences."""
 
 import asyncio
 import codecs
@@ -28,7 +29,9 @@ CTRL_R: Final = "\x12"
 UP: Final = "\x1b[A"
 TAB: Final = "\t"
 
-_ESCAPES: Final = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_=>])")
+_ESCAPES: Final = re.compile(
+    r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_=>])"
+)
 _TIME: Final = re.compile(r"\d\d:\d\d ")
 _NEXT_ROW: Final = re.compile(r"\r*\n {7,}(?=\S)")
 _HERE_ARE: Final = ("[Here: ", "[Nobody else is here.]")
@@ -38,7 +41,8 @@ _TAKE_TERMINAL: Final = (
     "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
     "os.execv(sys.argv[1], sys.argv[1:])"
 )
-"""The child's first action: make the pseudo-terminal its controlling terminal, so that closing it hangs up."""
+"""The child's first action: make the pseudo-terminal its controlling terminal, so that closing it
+hangs up."""
 
 
 class Terminal:
@@ -68,8 +72,9 @@ class Terminal:
         answers: bool = True,
         inside: Sequence[str] = (),
     ) -> Self:
-        """Start ChatApp with these arguments on a terminal of 24 lines of 80, which answers when it is asked where its
-        cursor is (as a screen does, and a program that plays one does not). `inside`: what runs a command elsewhere."""
+        """Start ChatApp with these arguments on a terminal of 24 lines of 80, which answers when it
+        is asked where its cursor is (as a screen does, and a program that plays one does not).
+        `inside`: what runs a command elsewhere."""
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         process = await asyncio.create_subprocess_exec(
@@ -123,12 +128,14 @@ class Terminal:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
-            raise AssertionError(f"{text!r} was not drawn; this was:\n{self.text[self._from :]}") from None
+            raise AssertionError(
+                f"{text!r} was not drawn; this was:\n{self.text[self._from :]}"
+            ) from None
         self._from = place + len(text)
 
     async def stands(self, *rows: str) -> None:
-        """Wait until the screen has these rows, one below the other, with nothing after the last but empty ones. News of the
-        table come in between when they like, and are passed over."""
+        """Wait until the screen has these rows, one below the other, with nothing after the last
+        but empty ones. News of the table come in between when they like, and are passed over."""
         try:
             async with asyncio.timeout(WITHIN):
                 while [row for row in self.rows if not _is_news(row)][-len(rows) :] != list(rows):
@@ -140,12 +147,14 @@ class Terminal:
 
     @property
     def rows(self) -> list[str]:
-        """Return the visible rows, down to the last that is not empty, without times and blanks at their ends."""
+        """Return the visible rows, down to the last that is not empty, without times and blanks at
+        their ends."""
         return [_TIME.sub("", row, count=1) if _TIME.match(row) else row for row in self.timed_rows]
 
     @property
     def timed_rows(self) -> list[str]:
-        """Return the visible rows as they are, down to the last that is not empty, without blanks at their ends."""
+        """Return the visible rows as they are, down to the last that is not empty, without blanks
+        at their ends."""
         return "\n".join(row.rstrip() for row in self._screen.display).rstrip("\n").split("\n")
 
     @property
@@ -177,8 +186,8 @@ class Terminal:
             self._master = None
 
     async def clear_away(self) -> None:
-        """Remove everything, whatever happened. The program is killed before its terminal is closed, as it would answer
-        that with an orderly end."""
+        """Remove everything, whatever happened. The program is killed before its terminal is
+        closed, as it would answer that with an orderly end."""
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGKILL)  # as in `Program.signal`
@@ -211,5 +220,5 @@ def _is_news(row: str) -> bool:
 
 
 Open = Callable[..., Awaitable[Terminal]]
-"""Opens a terminal with a peer on it: the peer's name, then options; as named arguments its `port`, `answers` and
-environment."""
+"""Opens a terminal with a peer on it: the peer's name, then options; as named arguments its `port`,
+`answers` and environment."""

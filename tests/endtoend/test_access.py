@@ -71,7 +71,9 @@ async def test_codes_let_one_newcomer_in_each(stage: Stage) -> None:
     assert alice.complaints == [CODE_SHOWN]
 
 
-async def test_listed_keys_need_no_code_and_banned_ones_are_refused(stage: Stage, tmp_path: Path) -> None:
+async def test_listed_keys_need_no_code_and_banned_ones_are_refused(
+    stage: Stage, tmp_path: Path
+) -> None:
     allow, ban = tmp_path / "allow", tmp_path / "ban"
     allow.write_text("# nobody yet\n" + "0" * 32 + "\n")
     ban.write_text("mallory\n\n127.9.0.0/16\n")
@@ -168,12 +170,16 @@ async def test_lists_are_read_again_while_the_registry_runs(stage: Stage, tmp_pa
     await alice.sees("[bob is banned from this server.]")
     ban.write_text("carol\na name\n")
     registry.signal(signal.SIGHUP)
-    await registry.sees(re.compile(r'\[--ban \["carol", "a name"\]: .*; the lists stay as they were\]'))
+    await registry.sees(
+        re.compile(r'\[--ban \["carol", "a name"\]: .*; the lists stay as they were\]')
+    )
     await bob.type("reg bob")
     await bob.sees(BANNED)
     ban.unlink()
     registry.signal(signal.SIGHUP)
-    await registry.sees(f'["{ban}" is not a file, so it cannot be reloaded; the lists stay as they were]')
+    await registry.sees(
+        f'["{ban}" is not a file, so it cannot be reloaded; the lists stay as they were]'
+    )
     ban.write_text("carol\n")
     registry.signal(signal.SIGHUP)
     await registry.sees("[Lists reloaded: 0 allowed, 1 banned]")
@@ -190,7 +196,9 @@ async def test_a_registry_whose_terminal_is_closed_ends_whatever_it_could_read(
 ) -> None:
     ban = tmp_path / "ban"
     ban.write_text("")
-    terminal = await Terminal.open("-s", str(stage.port), "--ban", str(ban), home=tmp_path / "registry")
+    terminal = await Terminal.open(
+        "-s", str(stage.port), "--ban", str(ban), home=tmp_path / "registry"
+    )
     try:
         await terminal.shows("[Files in")
         terminal.close()

@@ -225,7 +225,11 @@ async def test_the_log_is_json_without_texts_and_is_reopened_on_a_signal(
     assert await registry.ends() == 0
     old, new = ((tmp_path / name).read_text() for name in ("old.log", "registry.log"))
     events = [json.loads(line) for line in old.splitlines()]
-    assert [one["event"] for one in events] == ["registry_started", "peer_registered", "peer_registered"]
+    assert [one["event"] for one in events] == [
+        "registry_started",
+        "peer_registered",
+        "peer_registered",
+    ]
     assert {one.get("name") for one in events[1:]} == {"alice", "bob"}
     assert [json.loads(line)["event"] for line in new.splitlines()][-1] == "registry_stopped"
     assert "nobody logs" not in old + new

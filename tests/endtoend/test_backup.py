@@ -18,13 +18,17 @@ async def operator(stage: Stage, *words: str, status: int = 0) -> list[str]:
     return said
 
 
-async def test_a_restored_backup_loses_nothing_that_was_said_since(stage: Stage, tmp_path: Path) -> None:
+async def test_a_restored_backup_loses_nothing_that_was_said_since(
+    stage: Stage, tmp_path: Path
+) -> None:
     registry = await stage.registry()
     alice, bob, carol = peers = await stage.welcome("alice", "bob", "carol")
     await alice.type("/all before the backup")
     await alice.sees(CHANNEL_TAKEN)
     copy = str(tmp_path / "copy")
-    assert re.fullmatch(r".*/copy: \d+ files, [\d,]+ bytes", (await operator(stage, "backup", copy))[0])
+    assert re.fullmatch(
+        r".*/copy: \d+ files, [\d,]+ bytes", (await operator(stage, "backup", copy))[0]
+    )
     for words in (["verify"], ["verify", copy]):
         assert (await operator(stage, *words))[0].endswith("read: all sound")
     await alice.type("/all after the backup")
@@ -57,7 +61,9 @@ async def test_a_restored_backup_loses_nothing_that_was_said_since(stage: Stage,
         assert len(shown) == len(set(shown)), "shown twice"
 
 
-async def test_the_newest_of_a_series_stay_and_their_age_is_told(stage: Stage, tmp_path: Path) -> None:
+async def test_the_newest_of_a_series_stay_and_their_age_is_told(
+    stage: Stage, tmp_path: Path
+) -> None:
     await stage.registry()
     series = tmp_path / "series"
     assert "backup age seconds" not in "".join(await operator(stage, "admin", "stats"))
@@ -67,13 +73,17 @@ async def test_the_newest_of_a_series_stay_and_their_age_is_told(stage: Stage, t
     assert len(kept) == 2
     for backup in kept:
         assert (await operator(stage, "verify", str(backup)))[0].endswith("read: all sound")
-    (age,) = [line for line in await operator(stage, "admin", "stats") if "backup age seconds" in line]
+    (age,) = [
+        line for line in await operator(stage, "admin", "stats") if "backup age seconds" in line
+    ]
     assert float(age.split()[-1]) < 60
     wrong = await operator(stage, "backup", str(series), "--keep", "none", status=2)
     assert wrong == ['ChatApp: --keep: "none" is not a whole number from 1 to 1000']
 
 
-async def test_what_is_no_backup_or_of_another_registry_is_refused(stage: Stage, tmp_path: Path) -> None:
+async def test_what_is_no_backup_or_of_another_registry_is_refused(
+    stage: Stage, tmp_path: Path
+) -> None:
     registry = await stage.registry()
     copy, other = str(tmp_path / "copy"), str(tmp_path / "other")
     await operator(stage, "backup", copy)

@@ -62,7 +62,11 @@ async def test_a_registry_of_a_cluster_by_tls(stage: Stage, tmp_path: Path) -> N
     try:
         registry = await stage.registry("--config", str(settings))
         await registry.sees("[This node keeps the state.]")
-        assert await check(stage, "--config", str(settings)) == {**WELL, "NATS": True, "certificate": True}
+        assert await check(stage, "--config", str(settings)) == {
+            **WELL,
+            "NATS": True,
+            "certificate": True,
+        }
         registry.signal(signal.SIGINT)
         await registry.ends()
     finally:

@@ -1,4 +1,5 @@
-"""The registry stops in order: peers and visitors are told; and what the registry's own terminal shows of the table."""
+"""The registry stops in order: peers and visitors are told; and what the registry's own terminal
+shows of the table."""
 
 import re
 import signal
@@ -8,7 +9,9 @@ from tests.endtoend.lines import CHANNEL_TAKEN, WELCOME
 from tests.support.stage import Stage
 
 
-async def test_peers_and_visitors_are_told_that_the_registry_stops_and_is_back(stage: Stage) -> None:
+async def test_peers_and_visitors_are_told_that_the_registry_stops_and_is_back(
+    stage: Stage,
+) -> None:
     registry = await stage.registry()
     alice = await stage.peer("alice")
     await alice.sees(WELCOME)
@@ -29,7 +32,8 @@ async def test_peers_and_visitors_are_told_that_the_registry_stops_and_is_back(s
     for one in (alice, ana):
         await one.sees("[Server is back.]")
 
-    # A registry that is back before anybody has missed it is told of as well, to those who have a link again.
+    # A registry that is back before anybody has missed it is told of as well, to those who have a
+    # link again.
     await alice.type("/all here again")
     await alice.sees(CHANNEL_TAKEN)
     await ana.type(".queue")

@@ -1,4 +1,5 @@
-"""Three nodes of a cluster serve at once. When one dies, freezes or stops, the others go on with the same people."""
+"""Three nodes of a cluster serve at once. When one dies, freezes or stops, the others go on with
+the same people."""
 
 import asyncio
 import json
@@ -51,7 +52,9 @@ class Cluster:
 
     async def start(self, index: int) -> Program:
         """Start a node without waiting for it."""
-        return await self._stage.begin_registry(*self._options, home=f"r{index}", port=self.ports[index])
+        return await self._stage.begin_registry(
+            *self._options, home=f"r{index}", port=self.ports[index]
+        )
 
     async def all(self) -> list[Program]:
         """Start all nodes; the first one keeps the state."""
@@ -83,7 +86,9 @@ async def test_people_at_different_nodes_talk(stage: Stage, cluster: Cluster) ->
     key = await nodes[0].sees(lambda line: line.startswith("[Registry key"))
     for node in nodes[1:]:
         await node.sees(key)
-    alice, bob, carol = [await cluster.peer(name, at) for at, name in enumerate(("alice", "bob", "carol"))]
+    alice, bob, carol = [
+        await cluster.peer(name, at) for at, name in enumerate(("alice", "bob", "carol"))
+    ]
     await knows(alice, "bob", "carol")
     await alice.type("send bob hello")
     await asyncio.gather(bob.sees("alice: hello"), alice.sees(received("bob")))
@@ -102,7 +107,9 @@ async def test_people_at_different_nodes_talk(stage: Stage, cluster: Cluster) ->
         await peer.sees(lambda line: line.endswith("room line"))
 
 
-async def test_the_administrator_of_a_node_is_answered_by_the_house(stage: Stage, cluster: Cluster) -> None:
+async def test_the_administrator_of_a_node_is_answered_by_the_engine(
+    stage: Stage, cluster: Cluster
+) -> None:
     nodes = await cluster.all()
     await cluster.peer("alice", 2)
 
@@ -130,7 +137,9 @@ async def test_the_administrator_of_a_node_is_answered_by_the_house(stage: Stage
     assert await nodes[1].ends() == 0
 
 
-async def test_a_node_whose_folder_holds_another_registry_ends(stage: Stage, cluster: Cluster) -> None:
+async def test_a_node_whose_folder_holds_another_registry_ends(
+    stage: Stage, cluster: Cluster
+) -> None:
     alone = await stage.begin_registry(home="r1", port=cluster.ports[1])
     await alone.sees(lambda line: line.startswith("[Registry key"))
     alone.signal(signal.SIGTERM)
@@ -142,7 +151,9 @@ async def test_a_node_whose_folder_holds_another_registry_ends(stage: Stage, clu
     assert await second.ends() == 1
 
 
-async def test_a_node_dies_freezes_or_stops_and_the_others_go_on(stage: Stage, cluster: Cluster) -> None:
+async def test_a_node_dies_freezes_or_stops_and_the_others_go_on(
+    stage: Stage, cluster: Cluster
+) -> None:
     nodes = await cluster.all()
     alice, bob = await cluster.peer("alice", 0), await cluster.peer("bob", 1)
     await knows(alice, "bob")
@@ -156,7 +167,7 @@ async def test_a_node_dies_freezes_or_stops_and_the_others_go_on(stage: Stage, c
     nodes[0] = await cluster.start(0)
     await nodes[0].sees(cluster.beside(nodes.index(keeper)))
     other = next(node for node in nodes[1:] if node is not keeper)
-    await other.kill()  # it is a front only
+    await other.kill()  # it is an edge only
     await bob.type("send alice and again")
     await alice.sees("bob: and again")
 
@@ -183,40 +194,42 @@ class Stranger:
     """Somebody who may publish at the servers and has not the cluster's key."""
 
     def __init__(self, server: NatsServer, name: str) -> None:
-        self._engine = JetStream(Access(servers=(server.url,)), name)
+        self._broker = JetStream(Access(servers=(server.url,)), name)
 
     async def publish(self, subject: Subject, *messages: bytes) -> None:
         """Publish messages, and wait until the servers have the last one."""
-        engine = self._engine
+        broker = self._broker
 
         async def send() -> None:
             for message in messages[:-1]:
-                await engine.send_soon(engine.subject(subject), message)
-            await engine.publish_soon(
+                await broker.send_soon(broker.subject(subject), message)
+            await broker.publish_soon(
                 Publication(subject=subject, message=messages[-1], after=None), within=30
             )
 
-        await asyncio.to_thread(engine.run, send())
+        await asyncio.to_thread(broker.run, send())
 
     async def __aenter__(self) -> "Stranger":
-        await asyncio.to_thread(self._engine.open, within=10)
+        await asyncio.to_thread(self._broker.open, within=10)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.to_thread(self._engine.close)
+        await asyncio.to_thread(self._broker.close)
 
     async def heard(self, stream: Stream) -> list[bytes]:
         """Return what is in a stream."""
-        extent = await asyncio.to_thread(self._engine.extent, stream)
-        found = await asyncio.to_thread(lambda: list(self._engine.read(stream, extent.first, extent.last)))
+        extent = await asyncio.to_thread(self._broker.extent, stream)
+        found = await asyncio.to_thread(
+            lambda: list(self._broker.read(stream, extent.first, extent.last))
+        )
         return [placed.message for placed in found]
 
 
 async def test_strays_in_the_streams_end_no_node_and_nothing_saved_is_lost(
     stage: Stage, cluster: Cluster, nats_server: NatsServer
 ) -> None:
-    """Somebody publishes again what is in the streams: while a node writes, before another one takes over, before a start
-    of all nodes."""
+    """Somebody publishes again what is in the streams: while a node writes, before another one
+    takes over, before a start of all nodes."""
     nodes = [await cluster.start(0)]
     await nodes[0].sees(KEEPS_STATE)
     nodes.append(await cluster.start(1))
@@ -262,4 +275,6 @@ async def test_strays_in_the_streams_end_no_node_and_nothing_saved_is_lost(
     for number in range(1, said + 1):
         await bob.sees(mail("alice", f"number {number}"))
     for program in stage.programs:
-        program.complaints[:] = [line for line in program.complaints if "were passed over" not in line]
+        program.complaints[:] = [
+            line for line in program.complaints if "were passed over" not in line
+        ]

@@ -1,4 +1,5 @@
-"""Several programs under one name: a daemon or a first face runs the peer, the others attach to it."""
+"""Several programs under one name: a daemon or a first face runs the peer, the others attach to
+it."""
 
 import asyncio
 import json
@@ -163,14 +164,18 @@ async def test_what_does_not_fit_the_running_program_is_one_line(stage: Stage) -
     running = await daemon(stage)
     await running.sees(READY)
     second = await daemon(stage)
-    await second.sees(re.compile(r"\[alice is already running .*: ChatApp -c alice opens a window of it\.\]"))
+    await second.sees(
+        re.compile(r"\[alice is already running .*: ChatApp -c alice opens a window of it\.\]")
+    )
     assert await second.ends() == 1
     elsewhere = await stage.peer("alice", server_port=stage.port - 1)
     await elsewhere.sees(
         re.compile(rf"\[alice is already running .* at the server 127\.0\.0\.1 {stage.port}: .*\]")
     )
     assert await elsewhere.ends() == 1
-    other_key = await stage.peer("alice", "--registry-key", "0123 4567 89ab cdef 0123 4567 89ab cdef")
+    other_key = await stage.peer(
+        "alice", "--registry-key", "0123 4567 89ab cdef 0123 4567 89ab cdef"
+    )
     await other_key.sees(re.compile(r"\[alice is already running .*\]"))
     assert await other_key.ends() == 1
 
@@ -184,7 +189,9 @@ async def test_a_daemon_that_is_not_let_in_says_so_and_ends(stage: Stage) -> Non
     await stage.welcome("alice")
     stranger = await daemon(stage, home="stranger")
     await stranger.sees(taken("alice"))
-    await stranger.sees(re.compile(r"\[(Somebody else has it|Your key for it is in another folder): .*\]"))
+    await stranger.sees(
+        re.compile(r"\[(Somebody else has it|Your key for it is in another folder): .*\]")
+    )
     assert await stranger.ends() == 1
     assert not (stage.folder / "stranger" / "peers" / "n-alice").exists()
 
@@ -201,7 +208,9 @@ async def test_a_client_in_another_language_speaks_by_the_document(stage: Stage)
     running = await daemon(stage)
     await running.sees(READY)
     await knows(bob, "alice")
-    client = await stage.run("client", ["node", str(SCRIPT), str(folder_of(stage) / "socket")], home="alice")
+    client = await stage.run(
+        "client", ["node", str(SCRIPT), str(folder_of(stage) / "socket")], home="alice"
+    )
     await client.sees("hello alice online")
     await bob.sees("alice: from another language")
     await client.sees("settled delivered")

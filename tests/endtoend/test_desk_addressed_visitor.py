@@ -1,4 +1,5 @@
-"""Lines that an operator types while visitors change: nobody else reads them, and they end no session."""
+"""Lines that an operator types while visitors change: nobody else reads them, and they end no
+session."""
 
 import signal
 
@@ -12,7 +13,9 @@ SERVING = "bob · lab · 2 online · serving Ana"
 GOES_ON = "[Ana has left; the session with Ben goes on.]"
 
 
-async def test_lines_typed_before_the_visitor_changes_are_for_the_former_visitor(stage: Stage) -> None:
+async def test_lines_typed_before_the_visitor_changes_are_for_the_former_visitor(
+    stage: Stage,
+) -> None:
     """The operator's program is stopped meanwhile, so that nothing is a matter of milliseconds."""
     await stage.registry("--operator", "bob", "--operator", "eva")
     bob = await operator(stage)
@@ -59,7 +62,9 @@ async def test_numbers_of_the_waiting_room_mean_the_visitors_who_were_shown(stag
     await stage.registry("--operator", "bob")
     bob = await operator(stage)
     await served(stage, "Ana", by=bob)
-    ben, cem, dan = [await joined(stage, name, at) for at, name in enumerate(("Ben", "Cem", "Dan"), 1)]
+    ben, cem, dan = [
+        await joined(stage, name, at) for at, name in enumerate(("Ben", "Cem", "Dan"), 1)
+    ]
     await bob.type(".room")
     await bob.sees("[Waiting room: 3.]")
     await ben.type("/quit")

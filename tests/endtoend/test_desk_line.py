@@ -1,5 +1,5 @@
-"""The help desk's waiting line with real programs through pipes: first come, first served, whatever is killed in
-between."""
+"""The help desk's waiting line with real programs through pipes: first come, first served, whatever
+is killed in between."""
 
 import asyncio
 
@@ -82,7 +82,8 @@ async def test_a_waiting_and_an_active_visitor(stage: Stage) -> None:
     await ana.sees(ACTIVE)
     await ben.type("hello?", ".queue", "/nonsense", "/help")
     await ben.sees_all(
-        "[Please wait for your turn.]", "[You are number 1 in the waiting room: 0 ahead, no estimate yet.]"
+        "[Please wait for your turn.]",
+        "[You are number 1 in the waiting room: 0 ahead, no estimate yet.]",
     )
     await ben.sees(beginning('[Unknown command "/nonsense": nothing was sent.'))
     await ben.sees(beginning(".queue "))
@@ -116,7 +117,9 @@ async def test_drop_and_move(stage: Stage) -> None:
     await stage.registry("--operator", "bob")
     bob = await operator(stage)
     await served(stage, "Ana", by=bob)
-    ben, cem, dan = [await joined(stage, name, at) for at, name in enumerate(("Ben", "Cem", "Dan"), 1)]
+    ben, cem, dan = [
+        await joined(stage, name, at) for at, name in enumerate(("Ben", "Cem", "Dan"), 1)
+    ]
     await bob.type(".move 3 1")
     await bob.sees("[Dan is number 1 now.]")
     await asyncio.gather(dan.sees(position(1)), ben.sees(position(2)), cem.sees(position(3)))

@@ -49,7 +49,9 @@ async def answers(ana: Terminal) -> None:
     ana.press("6\r")
 
 
-async def test_the_status_lines_below_both_prompts(stage: Stage, ana: Terminal, at_terminal: Open) -> None:
+async def test_the_status_lines_below_both_prompts(
+    stage: Stage, ana: Terminal, at_terminal: Open
+) -> None:
     await answers(ana)
     await ana.shows("[Waiting room, position 1.]")
     await ana.stands(">>>", "queue: number 1")

@@ -54,7 +54,9 @@ async def test_two_operators_and_one_of_them_is_killed(stage: Stage) -> None:
     await ben.sees("eva: welcome")
 
 
-async def test_an_operator_whose_program_dies_in_a_session_reads_all_of_it_again(stage: Stage) -> None:
+async def test_an_operator_whose_program_dies_in_a_session_reads_all_of_it_again(
+    stage: Stage,
+) -> None:
     await stage.registry("--operator", "bob")
     bob = await operator(stage)
     ana = await served(stage, "Ana", by=bob)
@@ -90,9 +92,13 @@ async def test_people_who_are_not_operators(stage: Stage) -> None:
         await eve.sees("[Only help-desk operators can do that.]")
 
 
-async def test_a_person_who_takes_an_operators_name_without_the_code_is_not_an_operator(stage: Stage) -> None:
+async def test_a_person_who_takes_an_operators_name_without_the_code_is_not_an_operator(
+    stage: Stage,
+) -> None:
     registry = await stage.registry("--operator", "Bob")
-    kept = beginning("[Not registered: this name is kept for an operator of the help desk: start once with")
+    kept = beginning(
+        "[Not registered: this name is kept for an operator of the help desk: start once with"
+    )
     wrong = "[Not registered: this join code is used up, too old or not of this server.]"
     code, stage.codes = stage.codes["Bob"], {}
     for name, why, options in (
@@ -106,7 +112,9 @@ async def test_a_person_who_takes_an_operators_name_without_the_code_is_not_an_o
     eve = await stage.peer("eve")
     await eve.sees(WELCOME)
     await eve.type("/nickname bob")
-    await eve.sees("[You cannot be called bob: the server keeps it for an operator of the help desk.]")
+    await eve.sees(
+        "[You cannot be called bob: the server keeps it for an operator of the help desk.]"
+    )
     bob = await stage.peer("bob", environment={"CHATAPP_CODE": code})
     await bob.sees(WELCOME)
     await bob.type(".on")
@@ -164,7 +172,10 @@ async def test_figures_for_people_and_for_scripts(stage: Stage) -> None:
     )
     asked = ["stats", "127.0.0.1", str(stage.port), "--as", "wall", "--json"]
     figures = await stage.run(
-        "figures", [*CHATAPP, *asked], home="wall", environment={"CHATAPP_CODE": stage.codes["wall"]}
+        "figures",
+        [*CHATAPP, *asked],
+        home="wall",
+        environment={"CHATAPP_CODE": stage.codes["wall"]},
     )
     assert await figures.ends() == 0
     (shown,) = figures.shown()
@@ -196,7 +207,9 @@ async def test_the_registry_s_own_terminal_serves(stage: Stage) -> None:
     await registry.sees("Name: Ben")
 
 
-async def test_a_registry_whose_standard_input_is_closed_serves_and_ends_in_order(stage: Stage) -> None:
+async def test_a_registry_whose_standard_input_is_closed_serves_and_ends_in_order(
+    stage: Stage,
+) -> None:
     command = ["sh", "-c", 'exec "$@" <&-', "sh", *CHATAPP, "-s", str(stage.port)]
     registry = await stage.run("registry", command, home="registry")
     await registry.sees(beginning("[Registry listening"))
@@ -222,14 +235,19 @@ async def test_menu_region_and_queues_come_from_the_configuration(stage: Stage) 
     bob = await stage.peer("bob")
     await bob.sees(WELCOME)
     await bob.type(".room", ".room exams", ".next exams")
-    await bob.sees_all(EMPTY, re.compile("1. Ana, Größe, waiting since .*"), "Number: +4915123456789")
+    await bob.sees_all(
+        EMPTY, re.compile("1. Ana, Größe, waiting since .*"), "Number: +4915123456789"
+    )
     await ana.sees(TURN)
 
 
 async def test_a_wrong_configuration_is_one_line_and_status_2(stage: Stage) -> None:
     file = stage.folder / "chatapp.toml"
     file.write_text("[desk]\nkeep_place = -1\n")
-    for arguments in (["-s", str(stage.port), "--config", str(file)], ["config", "--check", str(file)]):
+    for arguments in (
+        ["-s", str(stage.port), "--config", str(file)],
+        ["config", "--check", str(file)],
+    ):
         program = await stage.run("wrong", [*CHATAPP, *arguments], home="wrong")
         assert await program.ends() == 2
         assert program.complaints == [

@@ -31,7 +31,9 @@ async def test_wrong_answers_are_told_and_after_three_the_request_is_void(stage:
     assert ana.shown(beginning("[name: ")) == [
         f'[name: "{one}" may contain only letters, spaces and . \' -.]' for one in ("R2D2", "Ana-9")
     ]
-    no_number = re.compile(r'\[number: ".*" is not a mobile number \(IN: 10 digits such as \d{10}\)\.\]')
+    no_number = re.compile(
+        r'\[number: ".*" is not a mobile number \(IN: 10 digits such as \d{10}\)\.\]'
+    )
     assert len(ana.shown(no_number)) == 2
     assert ana.shown(beginning("[issue: ")) == [
         f'[issue: "{one}" is not a number from 1 to 6.]' for one in ("7", "0", "x")
@@ -183,7 +185,9 @@ async def cut_off(stage: Stage) -> Program:
     return await stage.visitor("Eve")
 
 
-async def test_a_visitor_who_has_just_written_is_not_told_to_have_said_nothing(stage: Stage) -> None:
+async def test_a_visitor_who_has_just_written_is_not_told_to_have_said_nothing(
+    stage: Stage,
+) -> None:
     await stage.registry("--operator", "bob")
     bob = await operator(stage)
     ana = await served(stage, "Ana", by=bob)

@@ -24,7 +24,9 @@ async def test_at_the_end_of_input_all_is_settled_first(stage: Stage) -> None:
         assert len(alice.shown(line)) == 1, str(alice)
     await bob.sees_all("alice: hi", "[Channel_Message alice: everybody]")
     carol.signal(signal.SIGCONT)
-    await carol.sees(lambda line: line == "alice: hello" or bool(mail("alice", "hello").fullmatch(line)))
+    await carol.sees(
+        lambda line: line == "alice: hello" or bool(mail("alice", "hello").fullmatch(line))
+    )
     await knows(carol, "carol")
     assert len(carol.shown(beginning("alice: "))) == 1
 
@@ -61,7 +63,9 @@ async def test_with_stay_the_end_of_input_changes_nothing(stage: Stage) -> None:
     [(signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, 130)],
     ids=lambda it: str(int(it)),
 )
-async def test_signals_end_at_once_and_cleanly(stage: Stage, number: signal.Signals, status: int) -> None:
+async def test_signals_end_at_once_and_cleanly(
+    stage: Stage, number: signal.Signals, status: int
+) -> None:
     registry = await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     alice.signal(number)
@@ -75,7 +79,9 @@ async def test_signals_end_at_once_and_cleanly(stage: Stage, number: signal.Sign
     assert await registry.ends() == status
     bob.signal(number)
     assert await bob.ends() == status
-    assert registry.lines[-1].text == f"[A firewall must let UDP and TCP port {stage.port} through.]"
+    assert (
+        registry.lines[-1].text == f"[A firewall must let UDP and TCP port {stage.port} through.]"
+    )
 
 
 async def test_a_registry_without_an_input_goes_on(stage: Stage) -> None:
@@ -110,7 +116,9 @@ async def test_a_reader_that_reads_no_more_keeps_nobody_from_ending(stage: Stage
         await knows(bob, "alice")
         for _ in range(8):
             await bob.type(f"send alice {'x' * 20_000}")
-        await bob.sees_times(8, beginning(received("alice"), SAVED))  # long before, the pipe was full
+        await bob.sees_times(
+            8, beginning(received("alice"), SAVED)
+        )  # long before, the pipe was full
         alice.signal(signal.SIGTERM)
         assert await alice.ends() == 0
     finally:

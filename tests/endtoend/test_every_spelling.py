@@ -135,7 +135,9 @@ async def test_chat_in_a_room(stage: Stage) -> None:
     await alice.type(*texts)
     for text in texts.values():
         await bob.sees(f"alice (in lab): {text}")
-    assert bob.shown(beginning("alice (in lab): ")) == [f"alice (in lab): {text}" for text in texts.values()]
+    assert bob.shown(beginning("alice (in lab): ")) == [
+        f"alice (in lab): {text}" for text in texts.values()
+    ]
     assert set(alice.prompts) == {"[lab] "}
     await alice.type("/sned carol hi", ".nothing", "server:nothing")
     await alice.sees_all(unknown("/sned"), unknown(".nothing"), unknown("server:nothing"))
@@ -207,7 +209,9 @@ async def test_trust_and_ignoring(stage: Stage) -> None:
     await bob.sees(received("alice"))
     await carol.sees(on_channel("bob", "unseen by alice"))
     await carol.type("send_all behind it")
-    await alice.sees(on_channel("carol", "behind it"))  # so the line before it has come to alice, too
+    await alice.sees(
+        on_channel("carol", "behind it")
+    )  # so the line before it has come to alice, too
     await alice.type("/unignore bob")
     await alice.sees("[You see what bob says again.]")
     await bob.type("send alice seen")
@@ -237,7 +241,9 @@ async def test_the_past(stage: Stage) -> None:
         await alice.type(spelling)
         await alice.sees(first)
         await alice.sees(re.compile(r"\[sent \d\d:\d\d:\d\d\.\d{3} try 1\]"))
-        await alice.sees(re.compile(r"\[acknowledged by bob after \d+ tr(y|ies), \d+\.\d\d s \(.*\)\]"))
+        await alice.sees(
+            re.compile(r"\[acknowledged by bob after \d+ tr(y|ies), \d+\.\d\d s \(.*\)\]")
+        )
     await alice.type("/search breakfast", "/why 99999")
     await alice.sees_all("[No messages were found.]", beginning("[No such message"))
 
@@ -255,7 +261,9 @@ async def test_a_room_goes_on_without_the_registry_and_the_prompt_says_so(stage:
         await person.sees("alice (in lab): still here")
         await person.sees("alice (in lab): /names")
     await alice.sees("[3 people in lab:]")
-    notice = "[Server not responding] Your line goes straight to 2 members; the others get it later."
+    notice = (
+        "[Server not responding] Your line goes straight to 2 members; the others get it later."
+    )
     await alice.sees(notice)
     assert "[lab, server away, 2 in reach] " in alice.prompts
     await stage.registry()
@@ -266,5 +274,7 @@ async def test_a_room_goes_on_without_the_registry_and_the_prompt_says_so(stage:
         # Late, for who came back after it.
         await person.sees(re.compile(rf"bob \(in lab\): ({TIME} )?all back"))
         assert person.prompts[-1] == "[lab] "
-        assert len(person.shown(lambda line: line == "alice (in lab): still here")) == (person is carol)
+        assert len(person.shown(lambda line: line == "alice (in lab): still here")) == (
+            person is carol
+        )
     assert len(alice.shown(lambda line: line == notice)) == 1

@@ -38,12 +38,18 @@ def test_a_scene_that_cannot_be_played_says_why(capsys: pytest.CaptureFixture[st
     ]
 
 
-@pytest.mark.parametrize("start", ["", "trap '' INT; "], ids=["in front", "started with SIGINT ignored"])
+@pytest.mark.parametrize(
+    "start", ["", "trap '' INT; "], ids=["in front", "started with SIGINT ignored"]
+)
 async def test_a_demo_that_is_interrupted_leaves_nothing_behind(stage: Stage, start: str) -> None:
     command = ["sh", "-c", f'{start}exec "$0" -m examples.demo', sys.executable]
     demo = await stage.run("demo", command, home="demo")
-    folder = re.search(r"/\S*chatapp-demo-[^/]*", await demo.sees(lambda line: "chatapp-demo-" in line))
-    port = re.search(r"-c alice 127\.0\.0\.1 (\d+)", await demo.sees(lambda line: "-c alice" in line))
+    folder = re.search(
+        r"/\S*chatapp-demo-[^/]*", await demo.sees(lambda line: "chatapp-demo-" in line)
+    )
+    port = re.search(
+        r"-c alice 127\.0\.0\.1 (\d+)", await demo.sees(lambda line: "-c alice" in line)
+    )
     assert folder and port
     demo.signal(signal.SIGINT)
     assert await demo.ends() == 130
@@ -85,7 +91,9 @@ async def test_the_echo_bot_answers_messages(stage: Stage) -> None:
     await alice.type("send echo later")
     await alice.sees(SAVED)
     again = await stage.run("echo", command, home="echo")
-    await alice.sees(lambda line: line == "echo: later" or bool(mail("echo", "later").fullmatch(line)))
+    await alice.sees(
+        lambda line: line == "echo: later" or bool(mail("echo", "later").fullmatch(line))
+    )
     assert len(alice.shown(beginning("echo: "))) == 4
     twin = await stage.run("echo", command, home="another")
     assert await twin.ends() == 1

@@ -33,7 +33,9 @@ async def newcomer(stage: Stage) -> AsyncIterator[Newcomer]:
         await terminal.clear_away()
 
 
-async def test_a_newcomer_is_asked_and_comes_back_with_enter_alone(stage: Stage, newcomer: Newcomer) -> None:
+async def test_a_newcomer_is_asked_and_comes_back_with_enter_alone(
+    stage: Stage, newcomer: Newcomer
+) -> None:
     await stage.registry()
     first = await newcomer.start()
     await first.shows("Your name: ")
@@ -66,7 +68,9 @@ async def test_a_name_without_a_server_is_asked_for_it(stage: Stage, newcomer: N
 
 
 @pytest.mark.parametrize(("key", "statuses"), [(CTRL_D, {0}), (CTRL_C, {130, -2})])
-async def test_a_question_can_be_left(stage: Stage, newcomer: Newcomer, key: str, statuses: set[int]) -> None:
+async def test_a_question_can_be_left(
+    stage: Stage, newcomer: Newcomer, key: str, statuses: set[int]
+) -> None:
     alice = await newcomer.start()
     await alice.shows("Your name: ")
     alice.press(key)
@@ -93,7 +97,9 @@ async def test_a_taken_name_is_asked_for_again(stage: Stage, newcomer: Newcomer)
     assert await second.ends() == 0
 
 
-async def test_the_doctor_is_offered_once_when_the_server_is_away(stage: Stage, newcomer: Newcomer) -> None:
+async def test_the_doctor_is_offered_once_when_the_server_is_away(
+    stage: Stage, newcomer: Newcomer
+) -> None:
     registry = await stage.registry()
     alice = await newcomer.start("-c", "alice", "127.0.0.1", str(stage.port))
     await alice.shows(WELCOME)

@@ -1,4 +1,5 @@
-"""The full screen as people start it: on a real terminal, in three sizes, and the terminal as it was at the end."""
+"""The full screen as people start it: on a real terminal, in three sizes, and the terminal as it
+was at the end."""
 
 import asyncio
 import os
@@ -26,7 +27,9 @@ async def has(terminal: Terminal, *texts: str, first: str = "") -> None:
             ):
                 await terminal.changes()
     except TimeoutError:
-        raise AssertionError(f"{texts} are not all there:\n" + "\n".join(terminal.timed_rows)) from None
+        raise AssertionError(
+            f"{texts} are not all there:\n" + "\n".join(terminal.timed_rows)
+        ) from None
 
 
 async def test_people_talk_on_a_full_screen_in_three_sizes(stage: Stage, at_terminal: Open) -> None:
@@ -78,7 +81,9 @@ async def test_a_closed_window_ends_the_program(stage: Stage, at_terminal: Open)
     await bob.sees("alice has left.")
 
 
-async def test_a_server_that_never_answers_is_told_below_the_screen(stage: Stage, at_terminal: Open) -> None:
+async def test_a_server_that_never_answers_is_told_below_the_screen(
+    stage: Stage, at_terminal: Open
+) -> None:
     alice = await at_terminal("alice", FULL, NO_COLOR="1")
     assert await alice.ends() == 1
     below = alice.drawn.rpartition(NORMAL)[2]
@@ -98,7 +103,9 @@ async def test_a_terminal_that_cannot_be_drawn_on_is_named(
     await alice.shows(f"ChatApp: --full needs a terminal that can be drawn on; {why}")
 
 
-async def test_who_prefers_the_full_screen_gets_it_without_an_option(stage: Stage, at_terminal: Open) -> None:
+async def test_who_prefers_the_full_screen_gets_it_without_an_option(
+    stage: Stage, at_terminal: Open
+) -> None:
     (stage.folder / "alice").mkdir()
     (stage.folder / "alice" / "preferences.toml").write_text('face = "full"\n', encoding="utf-8")
     await stage.registry()
@@ -124,7 +131,9 @@ async def test_without_a_terminal_there_is_one_line(tmp_path: Path) -> None:
     )
     out, err = await asyncio.wait_for(process.communicate(), WITHIN)
     assert (process.returncode, out) == (1, b"")
-    assert err.decode() == "ChatApp: --full needs a terminal: standard input and output must be one\n"
+    assert (
+        err.decode() == "ChatApp: --full needs a terminal: standard input and output must be one\n"
+    )
 
 
 async def test_a_second_program_attaches_as_a_full_screen(stage: Stage, at_terminal: Open) -> None:
@@ -132,7 +141,9 @@ async def test_a_second_program_attaches_as_a_full_screen(stage: Stage, at_termi
     (bob,) = await stage.welcome("bob")
     first = await at_terminal("alice")
     await first.shows("[Welcome, You are registered.]")
-    second = await at_terminal("alice", FULL, LANG="C", LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    second = await at_terminal(
+        "alice", FULL, LANG="C", LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0"
+    )
     await has(second, "Second window of alice", "+ bob", "alice | 2 online")
     second.press("\x1b2hello\r")  # Alt-2
     await bob.sees("alice: hello")

@@ -14,7 +14,8 @@ ROUNDS = 20
 
 
 def garbage(chance: Random) -> bytes:
-    """Return an invalid datagram: any bytes, or a kind that exists and then any bytes; of any size up to the largest."""
+    """Return an invalid datagram: any bytes, or a kind that exists and then any bytes; of any size
+    up to the largest."""
     size = chance.choice((0, 1, 2, 17, 25, 100, 255, 256, 257, 600, 1_200, 1_201, 9_000, 60_000))
     return (bytes((chance.randrange(12),)) + chance.randbytes(size))[:size]
 
@@ -32,7 +33,9 @@ async def test_garbage_and_half_open_connections_while_a_chat_goes_on(stage: Sta
             await bob.type(f"send alice back {number}")
             await alice.sees_all(f"bob: back {number}", arrived("bob"), CHANNEL_TAKEN)
         await asyncio.gather(flood, connecting)
-        carol = await stage.peer("carol")  # newcomers come in although the connections are still there
+        carol = await stage.peer(
+            "carol"
+        )  # newcomers come in although the connections are still there
         await carol.sees(WELCOME)
         await knows(carol, "alice", "bob")
         await bob.type("dereg bob")
@@ -56,7 +59,8 @@ def send_garbage(ports: list[int]) -> None:
 
 
 def connect(port: int, open_sockets: contextlib.ExitStack) -> None:
-    """Open connections that stay open and send nothing, little, or something that is not a greeting."""
+    """Open connections that stay open and send nothing, little, or something that is not a
+    greeting."""
     chance = Random(21)
     openings = (
         b"",

@@ -42,7 +42,9 @@ async def test_mail_waits_and_comes_oldest_first(stage: Stage) -> None:
     assert [line.split(" ", 3)[::3] for line in letters] == [
         [f"{sender.name}:", text] for sender, text in order
     ]
-    times = [datetime.strptime(" ".join(line.split(" ")[1:3]), "%Y-%m-%d %H:%M:%S") for line in letters]
+    times = [
+        datetime.strptime(" ".join(line.split(" ")[1:3]), "%Y-%m-%d %H:%M:%S") for line in letters
+    ]
     assert times == sorted(times)
     assert began <= times[0]
     assert times[-1] <= datetime.now()
@@ -126,7 +128,9 @@ async def test_a_message_for_a_full_mailbox_is_kept_and_its_author_reads_why(sta
     bob = await stage.peer("bob")
     await bob.sees_times(room + 2, beginning("alice: "))
     letters = bob.shown(beginning("alice: "))
-    assert [line.split("letter ")[1] for line in letters] == [str(number) for number in range(room + 2)]
+    assert [line.split("letter ")[1] for line in letters] == [
+        str(number) for number in range(room + 2)
+    ]
 
 
 async def test_a_person_who_leaves_is_reported_out_of_the_room_first(stage: Stage) -> None:
@@ -141,4 +145,9 @@ async def test_a_person_who_leaves_is_reported_out_of_the_room_first(stage: Stag
     await carol.kill()
     await alice.sees_all("carol left lab.", "carol lost the connection.")
     goings = alice.shown(re.compile(r"(bob|carol) (left lab|has left|lost the connection)\."))
-    assert goings == ["bob left lab.", "bob has left.", "carol left lab.", "carol lost the connection."]
+    assert goings == [
+        "bob left lab.",
+        "bob has left.",
+        "carol left lab.",
+        "carol lost the connection.",
+    ]

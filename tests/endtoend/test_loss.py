@@ -83,7 +83,8 @@ async def test_coming_and_going_through_a_fifth_lost(stage: Stage) -> None:
 
 
 def check(report: Path) -> None:
-    """Check that the pattern was at work: it has seen this program's datagrams and dropped its share of them."""
+    """Check that the pattern was at work: it has seen this program's datagrams and dropped its
+    share of them."""
     sent, lost = map(int, report.read_text("utf-8").split())
     assert sent > COUNT / 4
     assert 0.08 < lost / sent < 0.35

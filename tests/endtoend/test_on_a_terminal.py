@@ -56,7 +56,9 @@ async def test_keys_that_end_it(stage: Stage, at_terminal: Open, keys: str, stat
     await knows(bob, away=["alice"])
 
 
-async def test_ctrl_c_clears_a_half_typed_line_and_a_question(stage: Stage, at_terminal: Open) -> None:
+async def test_ctrl_c_clears_a_half_typed_line_and_a_question(
+    stage: Stage, at_terminal: Open
+) -> None:
     await stage.registry()
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")
@@ -75,7 +77,9 @@ async def test_ctrl_c_clears_a_half_typed_line_and_a_question(stage: Stage, at_t
     alice.press("\r")
     await bob.sees("alice: one⏎ two⏎  three")
     await alice.shows(RECEIVED)
-    await alice.stands(">>> send bob one", " " * 11 + "two", " " * 12 + "three  ✓", ">>>", "alice · 2 online")
+    await alice.stands(
+        ">>> send bob one", " " * 11 + "two", " " * 12 + "three  ✓", ">>>", "alice · 2 online"
+    )
     alice.press(CTRL_C)
     assert await alice.ends() == 130
 
@@ -156,7 +160,9 @@ async def test_a_burst_of_lines(stage: Stage, at_terminal: Open) -> None:
     await bob.sees("alice: all read")
 
 
-async def test_the_past_comes_back_with_its_times_and_who_is_here(stage: Stage, at_terminal: Open) -> None:
+async def test_the_past_comes_back_with_its_times_and_who_is_here(
+    stage: Stage, at_terminal: Open
+) -> None:
     await stage.registry()
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")
@@ -171,7 +177,9 @@ async def test_the_past_comes_back_with_its_times_and_who_is_here(stage: Stage, 
     assert await bob.ends() == 0
     again = await at_terminal("alice")
     await again.shows("[Nobody else is here.]")
-    shown = [row for row in again.timed_rows if re.match(r"\d\d:\d\d (alice to bob: one|bob: )", row)]
+    shown = [
+        row for row in again.timed_rows if re.match(r"\d\d:\d\d (alice to bob: one|bob: )", row)
+    ]
     assert [row[6:] for row in shown[:2]] == ["alice to bob: one", "bob: two"]
     assert len(shown) == 3
     assert re.fullmatch(r"\d\d:\d\d bob: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d three", shown[2])
@@ -213,7 +221,9 @@ async def test_words_are_not_cut_where_a_row_ends(stage: Stage, at_terminal: Ope
     )
 
 
-async def test_a_terminal_that_cannot_draw_has_lines_as_in_a_pipe(stage: Stage, at_terminal: Open) -> None:
+async def test_a_terminal_that_cannot_draw_has_lines_as_in_a_pipe(
+    stage: Stage, at_terminal: Open
+) -> None:
     await stage.registry()
     alice = await at_terminal("alice", TERM="dumb")
     await alice.shows(f">>> {WELCOME}")

@@ -1,4 +1,5 @@
-"""`ChatApp send`: one message from a script and its exit status, without disturbing a running peer."""
+"""`ChatApp send`: one message from a script and its exit status, without disturbing a running
+peer."""
 
 import json
 import signal
@@ -124,7 +125,9 @@ async def test_a_mistake_as_json_is_one_object_too(stage: Stage) -> None:
 async def test_a_running_peer_of_another_name_is_not_disturbed(stage: Stage) -> None:
     await stage.registry()
     (bob,) = await stage.welcome("bob")
-    script = await send(stage, "script", "bob", "hi", home="bob")  # the same machine, and the same files
+    script = await send(
+        stage, "script", "bob", "hi", home="bob"
+    )  # the same machine, and the same files
     assert await script.ends() == 0
     await bob.sees("script: hi")
     await bob.type("send bob still here")

@@ -1,4 +1,5 @@
-"""The operator's page in a real browser: the program as operators see it, with a registry and visitors beside it."""
+"""The operator's page in a real browser: the program as operators see it, with a registry and
+visitors beside it."""
 
 import asyncio
 import contextlib
@@ -19,7 +20,9 @@ from tests.support.ports import free_port
 from tests.support.program import Program
 from tests.support.stage import CHATAPP, Stage
 
-HOSTILE: Final = "</p><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+HOSTILE: Final = (
+    "</p><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+)
 
 pytestmark = [NEEDS_CHROMIUM, pytest.mark.asyncio(loop_scope="session")]
 
@@ -39,9 +42,19 @@ class OperatorsMachine:
         self.program = await self.start()
 
     async def start(self, home: str = "bob") -> Program:
-        words = ["web", "--as", "bob", "127.0.0.1", str(self.stage.port), "--listen", str(self.port)]
+        words = [
+            "web",
+            "--as",
+            "bob",
+            "127.0.0.1",
+            str(self.stage.port),
+            "--listen",
+            str(self.port),
+        ]
         environment = {"CHATAPP_CODE": self.stage.codes["bob"]}
-        program = await self.stage.run("page", [*CHATAPP, *words], home=home, environment=environment)
+        program = await self.stage.run(
+            "page", [*CHATAPP, *words], home=home, environment=environment
+        )
         self.address = await program.sees(beginning(self.url))
         return program
 
@@ -64,7 +77,9 @@ async def says(page: Page, text: str) -> None:
     await page.keyboard.press("Enter")
 
 
-async def test_an_operator_serves_the_line_in_a_browser(machine: OperatorsMachine, browser: Browser) -> None:
+async def test_an_operator_serves_the_line_in_a_browser(
+    machine: OperatorsMachine, browser: Browser
+) -> None:
     context = await browser.new_context(viewport={"width": 1_280, "height": 800})
     page, troubles = await page_of(context)
 
@@ -75,13 +90,17 @@ async def test_an_operator_serves_the_line_in_a_browser(machine: OperatorsMachin
     await page.goto(machine.address)
     home = page.url
     assert re.fullmatch(re.escape(machine.url) + r"[0-9a-f]{32}/", home)
-    await expect(page.get_by_role("button", name="Go on duty", exact=True)).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_role("button", name="Go on duty", exact=True)).to_be_visible(
+        timeout=WITHIN
+    )
     await is_accessible(page)
     other = await context.new_page()
     form = f'<form method="post" action="{home}do/on"><button>go</button></form>'
     await other.goto(f"data:text/html,{form}")
     await other.get_by_role("button").click()
-    await expect(other.get_by_text("This request comes from another site.")).to_be_visible(timeout=WITHIN)
+    await expect(other.get_by_text("This request comes from another site.")).to_be_visible(
+        timeout=WITHIN
+    )
     await other.close()
 
     # Two visitors come; the first is served, and what they say to each other arrives.
@@ -122,7 +141,8 @@ async def test_an_operator_serves_the_line_in_a_browser(machine: OperatorsMachin
     await asha.sees("bob: still there?")
     await expect(page.locator(".mark.sending")).to_have_count(0, timeout=WITHIN)
 
-    # The program is killed and started again: the open page says what to do, and the new one shows the whole talk.
+    # The program is killed and started again: the open page says what to do, and the new one shows
+    # the whole talk.
     await machine.program.kill()
     await expect(page.get_by_text("The program on this machine does not answer.")).to_be_visible(
         timeout=WITHIN
@@ -189,7 +209,8 @@ async def squatting(port: int) -> AsyncIterator[Squatter]:
 
 
 async def sent_again(port: int, requests: list[bytes]) -> list[bytes]:
-    """Send requests as they were received, each on a connection of its own; return the first line of each answer."""
+    """Send requests as they were received, each on a connection of its own; return the first line
+    of each answer."""
     answers = []
     for request in requests:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -219,7 +240,8 @@ async def test_who_takes_the_port_after_the_program_gets_nothing_that_works(
     assert "Sec-Fetch-Mode: navigate" in squatter.requests[0].decode()
     (cookie,) = squatter.cookies()[:1]
 
-    # In the next run none of it works: not as it was sent, not for the page of this run, not the token.
+    # In the next run none of it works: not as it was sent, not for the page of this run, not the
+    # token.
     machine.program = await machine.start()
     assert await sent_again(machine.port, squatter.requests[:1]) == [b"HTTP/1.1 403 Forbidden\r\n"]
     await page.goto(machine.address)
@@ -275,8 +297,8 @@ async def test_a_page_beside_a_program_that_runs_under_the_name(
     await bob.sees("Asha: hello")
     await expect(page.locator(".theirs .text")).to_have_text("hello", timeout=WITHIN)
     await bob.kill()
-    await expect(page.get_by_text("The program that this page belongs to has ended.")).to_be_visible(
-        timeout=WITHIN
-    )
+    await expect(
+        page.get_by_text("The program that this page belongs to has ended.")
+    ).to_be_visible(timeout=WITHIN)
     assert troubles == []
     await context.close()

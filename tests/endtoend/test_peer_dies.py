@@ -1,4 +1,5 @@
-"""Peers that are killed, restarted, frozen or unreachable: which rung of the ladder delivers the message."""
+"""Peers that are killed, restarted, frozen or unreachable: which rung of the ladder delivers the
+message."""
 
 import asyncio
 import re
@@ -23,7 +24,9 @@ from tests.support.ports import free_port
 from tests.support.stage import Stage, answer, knows, lossy, who
 
 
-async def test_a_killed_and_restarted_peer_gets_the_next_message_without_a_word(stage: Stage) -> None:
+async def test_a_killed_and_restarted_peer_gets_the_next_message_without_a_word(
+    stage: Stage,
+) -> None:
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     await alice.type("send bob one")
@@ -97,7 +100,9 @@ async def test_people_out_of_reach_are_reached_through_the_server(stage: Stage) 
     await alice.sees("bob: yes")
     await bob.sees(relayed("alice"))
     assert alice.shown(no_ack("bob")) == []
-    assert [line for line in bob.shown() if line not in (WELCOME, UPDATED) and not is_met(line)] == [
+    assert [
+        line for line in bob.shown() if line not in (WELCOME, UPDATED) and not is_met(line)
+    ] == [
         "alice: can you hear me",
         "alice: and this",
         "alice: at once now",
@@ -105,7 +110,9 @@ async def test_people_out_of_reach_are_reached_through_the_server(stage: Stage) 
     ]
 
 
-async def test_a_peer_killed_with_its_message_on_the_way_sends_it_in_its_next_life(stage: Stage) -> None:
+async def test_a_peer_killed_with_its_message_on_the_way_sends_it_in_its_next_life(
+    stage: Stage,
+) -> None:
     registry = await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     bob.signal(signal.SIGSTOP)

@@ -43,9 +43,13 @@ async def test_direct_chat_goes_on_and_what_was_kept_arrives(stage: Stage) -> No
     assert received("bob") in shown[: shown.index(LOST)], (
         "what is typed while it is looked for goes out at once"
     )
-    await alice.type("send bob are you there", "send carol kept", "send_all anybody?", "send alice note")
+    await alice.type(
+        "send bob are you there", "send carol kept", "send_all anybody?", "send alice note"
+    )
     await bob.type("send alice I am")
-    await alice.sees_all(received("bob"), received("bob"), "bob: I am", CHANNEL_SILENT, received("alice"))
+    await alice.sees_all(
+        received("bob"), received("bob"), "bob: I am", CHANNEL_SILENT, received("alice")
+    )
     await alice.sees(kept("carol"))
     await bob.sees("alice: are you there")
     await bob.type("who")
@@ -144,7 +148,9 @@ async def test_killed_while_four_people_store_mail(stage: Stage) -> None:
     for sender in senders:
         await dora.sees(mail(sender.name, "26"))
         letters = dora.shown(beginning(f"{sender.name}: "))
-        assert [line.rpartition(" ")[2] for line in letters] == [str(number) for number in range(27)]
+        assert [line.rpartition(" ")[2] for line in letters] == [
+            str(number) for number in range(27)
+        ]
     await dora.type("quit")
     assert await dora.ends() == 0
     dora = await stage.peer("dora")

@@ -1,5 +1,5 @@
-"""A server's key with real programs: shown at first contact, required by an option, recognised under another name,
-refused after a change, and accepted when the user names it."""
+"""A server's key with real programs: shown at first contact, required by an option, recognised
+under another name, refused after a change, and accepted when the user names it."""
 
 import re
 import signal
@@ -53,7 +53,9 @@ async def test_the_first_contact_shows_the_key_that_the_registry_prints(stage: S
     await visitor.sees(f"[First contact with this server; its key is {key}.]")
 
 
-async def test_people_stay_who_they_are_when_the_registry_is_found_under_another_name(stage: Stage) -> None:
+async def test_people_stay_who_they_are_when_the_registry_is_found_under_another_name(
+    stage: Stage,
+) -> None:
     registry = await stage.registry()
     bob = await stage.peer("bob")
     alice = await stage.peer("alice", host="localhost")
@@ -78,7 +80,9 @@ async def test_people_stay_who_they_are_when_the_registry_is_found_under_another
     await renumbered.sees(lambda line: line.endswith("alice to bob: hi"))
 
 
-async def test_another_registry_under_a_known_name_is_refused_by_every_program(stage: Stage) -> None:
+async def test_another_registry_under_a_known_name_is_refused_by_every_program(
+    stage: Stage,
+) -> None:
     registry = await stage.registry()
     key = await key_of(registry)
     alice, asha = await stage.peer("alice"), await stage.visitor("asha")
@@ -92,7 +96,9 @@ async def test_another_registry_under_a_known_name_is_refused_by_every_program(s
     assert await refused.ends() == 1
     assert refused.shown() == [changed(key, other)]
     said = await stage.run(
-        "alice", [*CHATAPP, "send", "alice", "127.0.0.1", str(stage.port), "bob", "hi"], home="alice"
+        "alice",
+        [*CHATAPP, "send", "alice", "127.0.0.1", str(stage.port), "bob", "hi"],
+        home="alice",
     )
     assert (await said.ends(), said.shown()) == (4, [changed(key, other)])
     visitor = await stage.visitor("asha")
@@ -116,7 +122,16 @@ async def test_a_demanded_key_holds_at_the_first_contact(stage: Stage, tmp_path:
         )
         assert await refused.ends() == 1
         assert refused.shown() == [changed(wrong, key)]
-    words = [*CHATAPP, "send", "carol", "127.0.0.1", str(stage.port), "alice", "hi", "--registry-key"]
+    words = [
+        *CHATAPP,
+        "send",
+        "carol",
+        "127.0.0.1",
+        str(stage.port),
+        "alice",
+        "hi",
+        "--registry-key",
+    ]
     said = await stage.run("carol", [*words, wrong], home="carol")
     assert (await said.ends(), said.shown()) == (4, [changed(wrong, key)])
     alice = await stage.peer("alice", "--registry-key", key.replace(" ", ""))

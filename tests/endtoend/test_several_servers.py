@@ -1,4 +1,5 @@
-"""A registry with two servers: one is killed, the other goes on with its state, and nobody has to do anything."""
+"""A registry with two servers: one is killed, the other goes on with its state, and nobody has to
+do anything."""
 
 import asyncio
 import re

@@ -49,7 +49,10 @@ async def test_a_mistake_is_one_line_that_names_the_culprit_and_status_2(stage: 
         try:
             assert await program.ends() == 2, (typed, str(program))
             assert len(program.complaints) == 1, (typed, program.complaint)
-            assert all(culprit in program.complaint for culprit in culprits), (typed, program.complaint)
+            assert all(culprit in program.complaint for culprit in culprits), (
+                typed,
+                program.complaint,
+            )
             assert program.lines == []
         finally:
             await program.kill()
@@ -110,13 +113,18 @@ async def test_a_registry_whose_port_is_taken(stage: Stage, kind: socket.SocketK
     assert registry.shown() == [f"[Port {stage.port} is already in use]"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127/8 and says what was asked")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux has all of 127/8 and says what was asked"
+)
 async def test_a_registry_answers_from_whichever_of_its_addresses_was_asked(stage: Stage) -> None:
     await stage.registry()
     alice, bob = await stage.peer("alice", host="127.0.0.2"), await stage.peer("bob")
     for peer in (alice, bob):
         await peer.sees(WELCOME)
-    for peer in (alice, bob):  # what is told to everybody comes from the address that each asked, too
+    for peer in (
+        alice,
+        bob,
+    ):  # what is told to everybody comes from the address that each asked, too
         await knows(peer, "alice", "bob")
     await bob.type("send alice hello", "dereg bob")
     await alice.sees("bob: hello")
@@ -169,7 +177,9 @@ async def test_a_taken_name_is_told_and_its_holder_is_undisturbed(stage: Stage) 
     assert await impostor.ends() == 1
     assert [line.casefold() for line in impostor.shown()[:1]] == [taken("alice").casefold()]
     assert "bring the folder peers/n-alice" in impostor.shown()[1]
-    assert not list((stage.folder / "impostor" / "peers").iterdir()), "a refused start leaves no keys"
+    assert not list((stage.folder / "impostor" / "peers").iterdir()), (
+        "a refused start leaves no keys"
+    )
     await bob.type("send alice who are you")
     await alice.sees("bob: who are you")
     await alice.type("quit")
@@ -196,7 +206,9 @@ async def test_the_same_home_twice_where_the_first_program_offers_nothing(stage:
     twin = await stage.peer("alice")
     assert await twin.ends() == 1
     which = f"process {bot.pid}, UDP port {port}"
-    own_program = f"[Your own program ({which}) is running with this name: go on there, or end it first.]"
+    own_program = (
+        f"[Your own program ({which}) is running with this name: go on there, or end it first.]"
+    )
     assert twin.shown() == [taken("alice"), own_program]
     (bob,) = await stage.welcome("bob")
     await bob.type("send alice still you?")

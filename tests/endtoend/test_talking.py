@@ -33,8 +33,11 @@ async def test_direct_messages_all_ways_and_to_oneself(stage: Stage) -> None:
         assert len(person.shown(re.compile(r"\[Message received by .*"))) == 3
 
 
-async def test_everybody_is_told_once_of_each_who_comes_in_and_of_each_who_goes(stage: Stage) -> None:
-    """The assignment: whoever comes first reads it for all, themselves too, the last one for themselves alone."""
+async def test_everybody_is_told_once_of_each_who_comes_in_and_of_each_who_goes(
+    stage: Stage,
+) -> None:
+    """The assignment: whoever comes first reads it for all, themselves too, the last one for
+    themselves alone."""
     await stage.registry()
     people: list[Program] = []
     for name in ("alice", "bob", "carol"):
@@ -132,7 +135,9 @@ async def test_what_was_mistyped_is_told_and_sends_nothing(stage: Stage) -> None
     assert bob.shown(beginning("alice")) == ["alice: last"]
 
 
-async def test_the_channel_reaches_all_but_its_sender_and_waits_for_the_absent(stage: Stage) -> None:
+async def test_the_channel_reaches_all_but_its_sender_and_waits_for_the_absent(
+    stage: Stage,
+) -> None:
     await stage.registry()
     alice, bob, carol = await stage.welcome("alice", "bob", "carol")
     await alice.type("send_all one", '/bm "two"', "/all three")

@@ -76,7 +76,9 @@ async def test_nobody_gives_orders_to_the_terminal(stage: Stage, at_terminal: Op
     assert WELCOME in alice.rows
 
 
-async def test_keys_pressed_early_are_neither_lost_nor_shown_twice(stage: Stage, at_terminal: Open) -> None:
+async def test_keys_pressed_early_are_neither_lost_nor_shown_twice(
+    stage: Stage, at_terminal: Open
+) -> None:
     await stage.registry()
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")
@@ -93,7 +95,9 @@ async def test_keys_pressed_early_are_neither_lost_nor_shown_twice(stage: Stage,
     assert await alice.ends() == 130
 
 
-async def test_a_line_typed_at_the_first_prompt_is_carried_out_once(stage: Stage, at_terminal: Open) -> None:
+async def test_a_line_typed_at_the_first_prompt_is_carried_out_once(
+    stage: Stage, at_terminal: Open
+) -> None:
     await stage.registry()
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")
@@ -126,7 +130,9 @@ async def test_a_signal_at_the_first_prompt_ends_the_program(at_terminal: Open) 
     assert alice.modes == alice.modes_before
 
 
-async def test_tab_offers_commands_and_whom_one_talked_with_last(stage: Stage, at_terminal: Open) -> None:
+async def test_tab_offers_commands_and_whom_one_talked_with_last(
+    stage: Stage, at_terminal: Open
+) -> None:
     await stage.registry()
     bob, bea = await stage.welcome("bob", "bea")
     alice = await at_terminal("alice")
@@ -180,7 +186,9 @@ async def test_a_paste_of_several_lines_asks_first(stage: Stage, at_terminal: Op
     await bob.sees("alice: a single line")
 
 
-async def test_a_message_is_asked_for_in_the_place_of_the_prompt(stage: Stage, at_terminal: Open) -> None:
+async def test_a_message_is_asked_for_in_the_place_of_the_prompt(
+    stage: Stage, at_terminal: Open
+) -> None:
     await stage.registry()
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")
@@ -213,7 +221,9 @@ async def test_bare_lines_go_to_the_open_conversation_and_a_room_asks_about_comm
     alice.press("join lab\r")
     await alice.stands("[lab] >>>", "alice · lab · 2 online")
     alice.press("who\r")
-    await alice.stands("[lab] >>> who", "Send this to lab? y/N (to run it: /who)", "alice · lab · 2 online")
+    await alice.stands(
+        "[lab] >>> who", "Send this to lab? y/N (to run it: /who)", "alice · lab · 2 online"
+    )
     alice.press("y\r")
     await bob.sees("alice (in lab): who")
 
@@ -321,7 +331,9 @@ async def test_a_message_shows_its_tries_and_then_a_mark(stage: Stage, at_termin
     bob.signal(signal.SIGCONT)
 
 
-async def test_a_refused_message_and_a_terminal_without_utf_8(stage: Stage, at_terminal: Open) -> None:
+async def test_a_refused_message_and_a_terminal_without_utf_8(
+    stage: Stage, at_terminal: Open
+) -> None:
     await stage.registry()
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice", PYTHONIOENCODING="ascii:replace")
@@ -334,7 +346,9 @@ async def test_a_refused_message_and_a_terminal_without_utf_8(stage: Stage, at_t
     await alice.shows("[Message to nobody refused: nobody of that name is known here.]")
 
 
-@pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux, which breaks rows as most terminals do")
+@pytest.mark.skipif(
+    shutil.which("tmux") is None, reason="needs tmux, which breaks rows as most terminals do"
+)
 async def test_a_narrower_window_leaves_no_piece_of_the_line_being_typed(
     stage: Stage, tmp_path: Path
 ) -> None:
@@ -354,8 +368,11 @@ async def test_a_narrower_window_leaves_no_piece_of_the_line_being_typed(
 
 
 def _stands_once(typed: str, rows: list[str]) -> bool:
-    """Whether this row of the line being typed is on the screen, and no piece of an earlier drawing."""
-    return rows[-1] == "alice · 1 online" and [row for row in rows if row.startswith(">>> ")] == [typed]
+    """Whether this row of the line being typed is on the screen, and no piece of an earlier
+    drawing."""
+    return rows[-1] == "alice · 1 online" and [row for row in rows if row.startswith(">>> ")] == [
+        typed
+    ]
 
 
 class Tmux:
@@ -375,7 +392,8 @@ class Tmux:
         await self._says("resize-window", "-x", str(width), "-y", "24")
 
     async def shows(self, wanted: Callable[[list[str]], bool]) -> None:
-        """Wait until the rows of the screen, without empty ones and blanks at their ends, are as wanted."""
+        """Wait until the rows of the screen, without empty ones and blanks at their ends, are as
+        wanted."""
         rows: list[str] = []
         try:
             async with asyncio.timeout(WITHIN):
@@ -390,7 +408,8 @@ class Tmux:
 
     async def _says(self, *words: str) -> str:
         tmux = await asyncio.create_subprocess_exec(
-            *("tmux", "-u", "-S", self._socket, "-f", "/dev/null", *words), stdout=asyncio.subprocess.PIPE
+            *("tmux", "-u", "-S", self._socket, "-f", "/dev/null", *words),
+            stdout=asyncio.subprocess.PIPE,
         )
         said, _ = await tmux.communicate()
         return said.decode()

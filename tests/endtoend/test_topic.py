@@ -1,4 +1,5 @@
-"""The topic of a room, between real programs: told, kept by a registry that is killed, read by a newcomer."""
+"""The topic of a room, between real programs: told, kept by a registry that is killed, read by a
+newcomer."""
 
 import asyncio
 import re

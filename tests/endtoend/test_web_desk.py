@@ -1,4 +1,5 @@
-"""The web desk in a real browser: the program as its users see it, with a registry and an operator beside it."""
+"""The web desk in a real browser: the program as its users see it, with a registry and an operator
+beside it."""
 
 import re
 from collections.abc import AsyncIterator
@@ -20,7 +21,9 @@ from tests.support.ports import free_port
 from tests.support.program import Program
 from tests.support.stage import CHATAPP, Stage
 
-HOSTILE: Final = "</p><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+HOSTILE: Final = (
+    "</p><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+)
 
 NOBODY_LOOKS: Final = """() => {
     window.noticed = [];
@@ -73,8 +76,12 @@ async def fill_in(page: Page, *, name: str, number: str = "98765 43210") -> None
     await page.get_by_role("button", name="Join the queue").click()
 
 
-async def test_a_visit_from_the_form_to_the_end(desk: Desk, browser: Browser, tmp_path: Path) -> None:
-    context = await browser.new_context(viewport=PHONE, accept_downloads=True, permissions=["notifications"])
+async def test_a_visit_from_the_form_to_the_end(
+    desk: Desk, browser: Browser, tmp_path: Path
+) -> None:
+    context = await browser.new_context(
+        viewport=PHONE, accept_downloads=True, permissions=["notifications"]
+    )
     page, troubles = await page_of(context)
 
     # The form: mistakes are told at their fields, and the first of them has the focus.
@@ -106,7 +113,9 @@ async def test_a_visit_from_the_form_to_the_end(desk: Desk, browser: Browser, tm
     await bob.sees("Says: My marks went down")
     await expect(page.get_by_role("heading", name="You are talking with bob")).to_be_visible()
     await expect(page.get_by_label("Your message")).to_be_focused()
-    await expect(page.get_by_label("Your message")).to_have_value("My marks went down, and")  # was not saved
+    await expect(page.get_by_label("Your message")).to_have_value(
+        "My marks went down, and"
+    )  # was not saved
     assert await page.evaluate("noticed") == ["It is your turn"]
     await bob.type(HOSTILE)
     await expect(page.locator(".theirs .text")).to_have_text(HOSTILE)
@@ -119,7 +128,8 @@ async def test_a_visit_from_the_form_to_the_end(desk: Desk, browser: Browser, tm
     await expect(page.get_by_label("Your message")).to_have_value("")
     await is_accessible(page)
 
-    # Reload; the gateway is killed, and says all again when it is back; a line typed meanwhile is not lost.
+    # Reload; the gateway is killed, and says all again when it is back; a line typed meanwhile is
+    # not lost.
     await page.reload()
     await expect(page.locator(".line")).to_have_count(2)
     await desk.gateway.kill()
@@ -163,7 +173,9 @@ async def test_a_visit_from_the_form_to_the_end(desk: Desk, browser: Browser, tm
     await context.close()
 
 
-async def test_a_browser_without_javascript_and_one_that_leaves(desk: Desk, browser: Browser) -> None:
+async def test_a_browser_without_javascript_and_one_that_leaves(
+    desk: Desk, browser: Browser
+) -> None:
     plain = await browser.new_context(java_script_enabled=False, viewport=PHONE)
     page, _ = await page_of(plain)
     await page.goto(desk.url)

@@ -41,7 +41,9 @@ async def test_what_prevents_it_from_serving_is_said_in_one_line(stage: Stage) -
     same = await web(stage, free_port())
     assert await same.ends() == 1
     (complaint,) = same.complaints
-    assert complaint.endswith(" is used by another web desk of this server; name another one with --data DIR")
+    assert complaint.endswith(
+        " is used by another web desk of this server; name another one with --data DIR"
+    )
     unknown = await web(stage, free_port(), "--queue", "exams", home="third")
     await unknown.sees('[There is no queue "exams" here; there is desk.]')
     assert await unknown.ends() == 1
@@ -49,7 +51,9 @@ async def test_what_prevents_it_from_serving_is_said_in_one_line(stage: Stage) -
         program.complaints.clear()
 
 
-async def test_a_signal_ends_it_and_its_streams_and_the_visitor_keeps_the_place(stage: Stage) -> None:
+async def test_a_signal_ends_it_and_its_streams_and_the_visitor_keeps_the_place(
+    stage: Stage,
+) -> None:
     registry = await stage.registry()
     port = free_port()
     program = await web(stage, port)

@@ -1,1 +1,2 @@
-"""The fault lab: the real program under faults of machines, disks, networks and strangers (docs/reliability.md)."""
+"""The fault lab: the real program under faults of machines, disks, networks and strangers
+(docs/reliability.md)."""

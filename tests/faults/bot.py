@@ -1,4 +1,5 @@
-"""One bot of the soak: a `Peer` that writes to others, uses rooms, changes its name, leaves and returns.
+"""One bot of the soak: a `Peer` that writes to others, uses rooms, changes its name, leaves and
+returns.
 
 It records in its ledger what was promised and what it was shown.
 """
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.core import PeerCore
@@ -21,7 +22,8 @@ from chatapp.peer.sdk.client import Peer
 from tests.faults.ledger import Ledger, What
 
 EACH: Final = 2.0
-"""Seconds between two actions of a bot, on average, with up to `BUSY` bots. More of them act as often all together."""
+"""Seconds between two actions of a bot, on average, with up to `BUSY` bots. More of them act as
+often all together."""
 BUSY: Final = 200
 CIRCLE: Final = 16
 """People to whom a bot writes."""
@@ -36,8 +38,11 @@ AGAIN_AFTER: Final = 0.5
 class Bot:
     """One bot. Its label stays the same, whatever its name is."""
 
-    def __init__(self, number: int, ports: Sequence[int], home: Path, everybody: int, ledger: Ledger) -> None:
-        """`ports`: of the registry's servers. Bots begin at all of them in turn, as do those of each room."""
+    def __init__(
+        self, number: int, ports: Sequence[int], home: Path, everybody: int, ledger: Ledger
+    ) -> None:
+        """`ports`: of the registry's servers. Bots begin at all of them in turn, as do those of
+        each room."""
         self.label: Final = label_of(number)
         servers = servers_from(number + number // rooms_of(everybody), ports)
         self.peer: Final = Peer(_name_at(home, self.label), servers, home=home)
@@ -59,7 +64,8 @@ class Bot:
         )
         self._each: Final = EACH * max(1.0, everybody / BUSY)
         self._to_greet: Final = list(dict.fromkeys([*self._circle, *mates]))
-        """People with whom it will have a conversation: room lines go to them directly while the registry is away."""
+        """People with whom it will have a conversation: room lines go to them directly while the
+        registry is away."""
         self._receipts: list[tuple[str, Receipt]] = []
         self._number = 0
 
@@ -69,36 +75,38 @@ class Bot:
         while self.is_steady and self.peer.room is None:
             self.peer.enter_room(self.room)
             await self.peer.room_settled()
-            if self.peer.room is None:  # the registry was away just now, or did not answer soon enough
+            if (
+                self.peer.room is None
+            ):  # the registry was away just now, or did not answer soon enough
                 await asyncio.sleep(AGAIN_AFTER)  # a bot's patience; a peer itself asks once
 
     async def watch(self) -> None:
         """Record what is shown, before it counts as shown."""
         async for event in self.peer.events():
             match event:
-                case happened.DirectReceived() | happened.RoomReceived():
+                case events.DirectReceived() | events.RoomReceived():
                     self._see(event)
-                case happened.MailReturned(lines=lines):
+                case events.MailReturned(lines=lines):
                     for line in lines:
                         self._see(line)
-                case happened.RenameFailed() | happened.RoomEntryDenied() | happened.NameUnavailable():
+                case events.RenameFailed() | events.RoomEntryDenied() | events.NameUnavailable():
                     self._note(What.FATE, type(event).__name__)
-                case happened.LinesAbandoned():
+                case events.LinesAbandoned():
                     self._note(What.FATE, "told that a room line did not reach everybody")
-                case happened.MessageChanged(state=MessageState.REFUSED) if event.room:
+                case events.MessageChanged(state=MessageState.REFUSED) if event.room:
                     self._note(What.BROKEN, str(event))
                 case (
-                    happened.KeyChanged()
-                    | happened.RegistryKeyChanged()
-                    | happened.MailUnreadable()
-                    | happened.MailHeldBack()
-                    | happened.LineUnreadable()
-                    | happened.HistoryMissing()
-                    | happened.LinesLost()
-                    | happened.StorageFailed()
-                    | happened.HistoryBehind()
-                    | happened.ReadersBehind()
-                    | happened.FolderNotMoved()
+                    events.KeyChanged()
+                    | events.RegistryKeyChanged()
+                    | events.MailUnreadable()
+                    | events.MailHeldBack()
+                    | events.LineUnreadable()
+                    | events.HistoryMissing()
+                    | events.LinesLost()
+                    | events.StorageFailed()
+                    | events.HistoryBehind()
+                    | events.ReadersBehind()
+                    | events.FolderNotMoved()
                 ):
                     self._note(What.BROKEN, str(event))
                 case _:
@@ -131,10 +139,13 @@ class Bot:
 
     async def linked(self, *, but: int) -> None:
         """Wait until there is a link, and not to the server with this port."""
-        await self.peer._open_node().until(lambda core: core._link.is_up and core.server_address.port != but)
+        await self.peer._open_node().until(
+            lambda core: core._link.is_up and core.server_address.port != but
+        )
 
     async def sees_all(self, count: int) -> None:
-        """Wait until the table shows the first so many bots online; record a bot that is shown twice."""
+        """Wait until the table shows the first so many bots online; record a bot that is shown
+        twice."""
         await self.peer._open_node().until(lambda core: self._is_whole(core, count))
 
     def _is_whole(self, core: PeerCore, count: int) -> bool:
@@ -176,7 +187,9 @@ class Bot:
     async def _write_to(self, label: str) -> None:
         name: str | None = label
         if self.roams:  # so others do, and change their names
-            name = next((one.name for one in self.peer.people() if one.name.startswith(label)), None)
+            name = next(
+                (one.name for one in self.peer.people() if one.name.startswith(label)), None
+            )
         if name is not None:
             text = self._text(label)
             self._receipts.append((text, await self.peer.send(name, text)))
@@ -198,12 +211,14 @@ class Bot:
             kind = "room line" if is_of_room else "message"
             self._note(What.FATE, f"{kind} {receipt.state.name.lower()} {receipt.reason}".rstrip())
             # Who is about to leave a room takes a kept line along.
-            is_promise = not (is_of_room and receipt.state is MessageState.KEPT and not self.is_steady)
+            is_promise = not (
+                is_of_room and receipt.state is MessageState.KEPT and not self.is_steady
+            )
             if is_promise and receipt.state is not MessageState.REFUSED:
                 self._note(What.PROMISED, text)
         self._receipts = left
 
-    def _see(self, line: happened.Line) -> None:
+    def _see(self, line: events.Line) -> None:
         text = line.text
         self._note(What.SHOWN, text)
         author, to, _ = text.split(" ")

@@ -2,9 +2,10 @@
 
 python -m tests.faults.bots <port,...> <home> <ledger> <first> <count> <all>
 
-Standard input says what to do: `talk`, `chat` (nobody leaves or changes a name), `count`, `linked <port>` (all have links
-to other servers than that), `tables <count>` (all see the first so many bots online), `stop`, `expect <file>`, `end`. A line
-answers each, but for the first two. What was promised and shown stands in the ledger.
+Standard input says what to do: `talk`, `chat` (nobody leaves or changes a name), `count`, `linked
+<port>` (all have links to other servers than that), `tables <count>` (all see the first so many
+bots online), `stop`, `expect <file>`, `end`. A line answers each, but for the first two. What was
+promised and shown stands in the ledger.
 """
 
 import asyncio
@@ -21,7 +22,8 @@ from tests.faults.ledger import Ledger, What, read
 from tests.faults.machine import allocated, allow_descriptors, sqlite_memory
 
 AT_ONCE: Final = 25
-"""Bots that register together. With more, some would find another server faster than the one that they ask first."""
+"""Bots that register together. With more, some would find another server faster than the one that
+they ask first."""
 
 
 class Crew:
@@ -44,10 +46,13 @@ class Crew:
             for bot in some:
                 await bot.peer.open()
             watching += [
-                asyncio.create_task(task) for bot in some for task in (bot.watch(), bot.follow_link())
+                asyncio.create_task(task)
+                for bot in some
+                for task in (bot.watch(), bot.follow_link())
             ]
             await asyncio.gather(*(bot.begin() for bot in some))
-        gc.freeze()  # else it looks through the tables of hundreds of peers again and again: a fifth of the time
+        # else it looks through the tables of hundreds of peers again and again: a fifth of the time
+        gc.freeze()
         print("ready", flush=True)
         while words := (await commands.readline()).decode().split():
             if words == ["end"]:
@@ -63,7 +68,9 @@ class Crew:
             case ["talk" | "chat" as how]:
                 for bot in self.bots:
                     bot.roams = how == "talk"
-                self._tasks += [asyncio.create_task(bot.conversation(self._stopped)) for bot in self.bots]
+                self._tasks += [
+                    asyncio.create_task(bot.conversation(self._stopped)) for bot in self.bots
+                ]
             case ["count"]:
                 print(json.dumps(self._counts()), flush=True)
             case ["linked", port]:
@@ -74,7 +81,9 @@ class Crew:
                 self._stopped.set()
                 self._tasks.append(asyncio.create_task(self._rest(self._tasks[:])))
             case ["expect", path]:
-                self._tasks.append(asyncio.create_task(self._complete(json.loads(Path(path).read_text()))))
+                self._tasks.append(
+                    asyncio.create_task(self._complete(json.loads(Path(path).read_text())))
+                )
             case _:
                 raise ValueError(f"{words} is no command")
 
@@ -97,19 +106,23 @@ class Crew:
         """Wait until these bots were shown everything expected, in this run or an earlier one."""
         shown = {(entry.who, entry.text) for entry in read(self._path) if entry.what is What.SHOWN}
         for bot in self.bots:
-            bot.expect({text for text in expected.get(bot.label, ()) if (bot.label, text) not in shown})
+            bot.expect(
+                {text for text in expected.get(bot.label, ()) if (bot.label, text) not in shown}
+            )
         for bot in self.bots:
             await bot.complete.wait()
         print("complete", flush=True)
 
     def _counts(self) -> Counter[str]:
-        """Count the product's entries that could accumulate, over all bots, and the bytes that are allocated, but for those
-        of SQLite."""
+        """Count the product's entries that could accumulate, over all bots, and the bytes that are
+        allocated, but for those of SQLite."""
         counts = Counter({"allocated": allocated() - sqlite_memory()})
         for bot in self.bots:
             node = bot.peer._open_node()
             core = node.core
-            conversations = [one.conversation for one in core._contacts if one.conversation is not None]
+            conversations = [
+                one.conversation for one in core._contacts if one.conversation is not None
+            ]
             counts["conversations"] += len(conversations)
             counts["unsettled"] += sum(len(one.outgoing.messages) for one in conversations)
             counts["unshown"] += sum(

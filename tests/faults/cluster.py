@@ -21,7 +21,8 @@ _NOT_STORED: Final = re.compile(
 
 
 class Cluster:
-    """Three servers and three nodes, which all serve; `active` keeps the state, as far as was waited for."""
+    """Three servers and three nodes, which all serve; `active` keeps the state, as far as was
+    waited for."""
 
     def __init__(self, stage: Stage, *options: str) -> None:
         """`options`: of each node."""
@@ -65,9 +66,12 @@ class Cluster:
         return [index for index in range(NODES) if index != self.active]
 
     async def find_active(self) -> None:
-        """Wait until another node than before keeps the state, and the third one serves beside it."""
+        """Wait until another node than before keeps the state, and the third one serves beside
+        it."""
         others = self.others
-        waiting = {asyncio.ensure_future(self.registries[one].sees(KEEPS_STATE)): one for one in others}
+        waiting = {
+            asyncio.ensure_future(self.registries[one].sees(KEEPS_STATE)): one for one in others
+        }
         done, late = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for task in late:
             task.cancel()
@@ -78,7 +82,7 @@ class Cluster:
             if index != self.active:
                 await self.registries[index].sees(BESIDE)
 
-    async def kill_front(self) -> None:
+    async def kill_edge(self) -> None:
         """Kill a node that only serves, and start it again."""
         index = self.others[0]
         await self.registries[index].kill()
@@ -90,7 +94,8 @@ class Cluster:
         await self.registries[index].sees(BESIDE)
 
     async def kill_active_and_leader(self) -> float:
-        """Kill both, start them again when another node keeps the state, and return the seconds until it did."""
+        """Kill both, start them again when another node keeps the state, and return the seconds
+        until it did."""
         leader = self.servers.leader_of(JOURNAL)
         began, old = time.monotonic(), self.active
         await self.registries[old].kill()
@@ -111,7 +116,8 @@ class Cluster:
         return said.index(max(said))
 
     def complaints(self) -> list[str]:
-        """Return what programs complained of, but for a node that could not store something: another one does."""
+        """Return what programs complained of, but for a node that could not store something:
+        another one does."""
         return [line for line in self._stage.complaints() if not _NOT_STORED.search(line)]
 
 

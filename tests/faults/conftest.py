@@ -1,4 +1,5 @@
-"""What every test of the fault lab has: programs of its own, and a place for the figure that it measured.
+"""What every test of the fault lab has: programs of its own, and a place for the figure that it
+measured.
 
 The figures of a run are printed behind it, as the rows of docs/reliability.md.
 """
@@ -17,7 +18,8 @@ Note = Callable[[str, str, str], None]
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    """The programs of one test. None of them may write to standard error, whatever is done to them."""
+    """The programs of one test. None of them may write to standard error, whatever is done to
+    them."""
     stage = Stage(tmp_path)
     try:
         yield stage
@@ -40,8 +42,8 @@ async def outspoken_stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 @pytest.fixture
 async def cluster(outspoken_stage: Stage) -> AsyncIterator[Cluster]:
-    """A cluster whose nodes may say that something was not stored, and nothing else. Visitors of its desk wait, because its
-    operator never comes."""
+    """A cluster whose nodes may say that something was not stored, and nothing else. Visitors of
+    its desk wait, because its operator never comes."""
     made = Cluster(outspoken_stage, "--operator", "olga")
     try:
         await made.start()

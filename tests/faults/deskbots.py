@@ -2,8 +2,8 @@
 
 python -m tests.faults.deskbots <port,...> <home> <ledger> <code> ...
 
-An operator greets each visitor, the visitor answers, the operator ends the session. Standard input says `talk`, `stop`,
-`end`. It knows the SDK's two desks.
+An operator greets each visitor, the visitor answers, the operator ends the session. Standard input
+says `talk`, `stop`, `end`. It knows the SDK's two desks.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import ClientCame, ClientMoved, ClientSaid
 from chatapp.peer.api.form import Form
@@ -37,8 +37,9 @@ Note = Callable[[What, str, str], None]
 
 
 class Operator:
-    """One operator. It checks the state now and then, as a person does: requests made while the registry was away had
-    no effect, and a visitor reported as back may be one whose arrival was never reported."""
+    """One operator. It checks the state now and then, as a person does: requests made while the
+    registry was away had no effect, and a visitor reported as back may be one whose arrival was
+    never reported."""
 
     def __init__(self, name: str, servers: ServerSpec, home: Path, code: str, note: Note) -> None:
         self.name: Final = name
@@ -112,28 +113,28 @@ class Lane:
         while batch := await visitor.next_events():
             for event in batch:
                 match event:
-                    case happened.FormWanted():
+                    case visit_events.FormWanted():
                         visitor.join(Form(name=name, number="+919876543210", issue=1))
-                    case happened.LineReceived(text=text, operator=operator):
+                    case visit_events.LineReceived(text=text, operator=operator):
                         is_greeted = True
                         self._note(What.SHOWN, name, text)
                         visitor.say(f"{name} {operator} {time.time_ns()}")
-                    case happened.VisitEnded():
+                    case visit_events.VisitEnded():
                         if not is_greeted:
                             self._note(What.BROKEN, name, f"was sent away without a word: {event}")
                         return str(event)
                     case (
-                        happened.VisitRefused()
-                        | happened.VisitorNotAdmitted()
-                        | happened.VisitorLineRefused()
+                        visit_events.VisitRefused()
+                        | visit_events.VisitorNotAdmitted()
+                        | visit_events.VisitorLineRefused()
                     ):
                         self._note(What.BROKEN, name, f"is refused: {event}")
                         return str(event)
                     case (
-                        happened.TicketNotStored()
-                        | happened.TicketDamaged()
-                        | happened.RegistryKeyUnreadable()
-                        | happened.RegistryKeyChanged()
+                        visit_events.TicketNotStored()
+                        | visit_events.TicketDamaged()
+                        | visit_events.RegistryKeyUnreadable()
+                        | visit_events.RegistryKeyChanged()
                     ):
                         self._note(What.BROKEN, name, str(event))
                     case _:
@@ -159,7 +160,9 @@ async def main() -> None:
         await operator.peer.ready()
     over = asyncio.Event()
     serving = [
-        asyncio.create_task(one) for operator in operators for one in (operator.watch(), operator.serve(over))
+        asyncio.create_task(one)
+        for operator in operators
+        for one in (operator.watch(), operator.serve(over))
     ]
     print("ready", flush=True)
     await commands.readline()

@@ -2,10 +2,12 @@
 
 python -m tests.faults.flooder <port> <kind> <rate> <seconds>
 
-It sends from many addresses of its own machine, and counts each address's bytes out and in: a registry may not send
-more to an address that has proved nothing than came from there. Its last word is one line of JSON.
+It sends from many addresses of its own machine, and counts each address's bytes out and in: a
+registry may not send more to an address that has proved nothing than came from there. Its last word
+is one line of JSON.
 
-Each source counts the answers to all that it sent: a HELLO from elsewhere, sent last, is answered last.
+Each source counts the answers to all that it sent: a HELLO from elsewhere, sent last, is answered
+last.
 """
 
 import itertools
@@ -47,7 +49,11 @@ def hello(chance: random.Random, version: int = PROTOCOL_VERSION) -> bytes:
 def garbage(chance: random.Random) -> Make:
     """Yield modified valid datagrams, known kinds with random bytes, or just random bytes."""
     samples = [hello(chance), hello(chance, 9), bytes((7,)) + chance.randbytes(400)]
-    samples += [bytes((kind,)) + chance.randbytes(size) for kind in range(12) for size in (0, 17, 255, 1_100)]
+    samples += [
+        bytes((kind,)) + chance.randbytes(size)
+        for kind in range(12)
+        for size in (0, 17, 255, 1_100)
+    ]
 
     def make() -> bytes:
         sample = bytearray(chance.choice(samples))
@@ -166,8 +172,12 @@ def main() -> None:
             assert all(len(sample) == HELLO_SIZE for sample in samples)
             make = itertools.cycle(samples).__next__
         case "forged":  # from everywhere, so that no address has used up its share of checks
-            makes = [signed(chance, flood.cookie(place), is_forged=True) for place in range(SOURCES)]
-            make = itertools.cycle([one() for _ in range(SAMPLES // SOURCES) for one in makes]).__next__
+            makes = [
+                signed(chance, flood.cookie(place), is_forged=True) for place in range(SOURCES)
+            ]
+            make = itertools.cycle(
+                [one() for _ in range(SAMPLES // SOURCES) for one in makes]
+            ).__next__
         case _:
             sources = 1
             made = signed(chance, flood.cookie(0), is_forged=False)
@@ -177,7 +187,13 @@ def main() -> None:
     flood.run(make, rate=int(rate), seconds=float(seconds), sources=sources)
     worst = max(came / out for came, out in zip(flood.came, flood.out, strict=True) if out)
     used = time.process_time() - began
-    told = {"sent": flood.sent, "out": sum(flood.out), "in": sum(flood.came), "worst": worst, "used": used}
+    told = {
+        "sent": flood.sent,
+        "out": sum(flood.out),
+        "in": sum(flood.came),
+        "worst": worst,
+        "used": used,
+    }
     print(json.dumps(told))
 
 

@@ -1,10 +1,12 @@
-"""A hostile client, as a process of its own: somebody with as many identities as they like, at one address, who does what
-the programs of honest people never do.
+"""A hostile client, as a process of its own: somebody with as many identities as they like, at one
+address, who does what the programs of honest people never do.
 
-    python -m tests.faults.hostile <port> <play> <seconds> <friend's identity> <name>=<port of their program> ...
+    python -m tests.faults.hostile <port> <play> <seconds> <friend's identity> <name>=<port of their
+    program> ...
 
-It says `ready` when the play has begun, and in the end one line of JSON with what it did and was told. The plays speak
-through `Visitor`s, and where another peer must open what is sent, through real peers whose streams say something else.
+It says `ready` when the play has begun, and in the end one line of JSON with what it did and was
+told. The plays speak through `Visitor`s, and where another peer must open what is sent, through
+real peers whose streams say something else.
 """
 
 import asyncio
@@ -56,8 +58,8 @@ class Hostile:
     """All identities of one attacker."""
 
     def __init__(self, port: int, name: str, *, victims: dict[str, int], friend: bytes) -> None:
-        """`name`: the prefix of all their names; `victims`: the names of people and the ports of their programs;
-        `friend`: a person who is away."""
+        """`name`: the prefix of all their names; `victims`: the names of people and the ports of
+        their programs; `friend`: a person who is away."""
         self.port: Final = port
         self.name: Final = name
         self.victims: Final = victims
@@ -131,7 +133,9 @@ class Hostile:
             while True:
                 said = await member.next_notice()
                 what = type(said).__name__
-                self.heard[f"{what} {said.result.name}" if isinstance(said, CommandDone) else what] += 1
+                self.heard[
+                    f"{what} {said.result.name}" if isinstance(said, CommandDone) else what
+                ] += 1
 
     def throw(self, data: bytes, victim: str) -> None:
         """Send a datagram to a person's program, or to the registry if none is named."""
@@ -142,7 +146,8 @@ class Hostile:
     # --- plays: trust
 
     async def another_registry(self) -> None:
-        """Pose as their registry, under another key: answer, admit and refuse everybody who asks."""
+        """Pose as their registry, under another key: answer, admit and refuse everybody who
+        asks."""
         key = Identity(os.urandom(32))
         card = make_card(key, name="", mail=b"m" * 32, counter=1)
         async for burst in self.bursts(1_000):
@@ -159,7 +164,9 @@ class Hostile:
                     lease=30,
                     link_port=self.port,
                 )
-                refused = make_refused(key, nonce=nonce, reason=RefusalReason.NAME_TAKEN, name="alice")
+                refused = make_refused(
+                    key, nonce=nonce, reason=RefusalReason.NAME_TAKEN, name="alice"
+                )
                 said = (
                     bytes((Kind.COOKIE,)) + encode(cookie),
                     bytes((Kind.WELCOME,)) + encode(welcome),
@@ -189,14 +196,16 @@ class Hostile:
                 self.done["names asked for"] += 2
 
     async def openings(self) -> None:
-        """Open sessions with the two and the registry, again and again: in everybody's name without the proof, and in one's
-        own with it."""
+        """Open sessions with the two and the registry, again and again: in everybody's name without
+        the proof, and in one's own with it."""
         (peer,) = await self.peers(1)
         core = peer._open_node().core
         own, registry = core.me.identity, core._session.pinned
         known = {victim: core._contacts.by_name(victim) for victim in self.victims}
         victims = {
-            victim: contact.row.card.identity for victim, contact in known.items() if contact is not None
+            victim: contact.row.card.identity
+            for victim, contact in known.items()
+            if contact is not None
         }
         assert registry is not None and len(victims) == len(self.victims)
         authors = (*victims.values(), registry, own.public, os.urandom(32))
@@ -222,7 +231,8 @@ class Hostile:
                         self.done["genuine openings"] += 1
 
     async def operators_of_the_help_desk(self) -> None:
-        """Take an operator's name, ask for all that operators may ask, and show invented join codes."""
+        """Take an operator's name, ask for all that operators may ask, and show invented join
+        codes."""
         members = await self.members(5)
         names = [OPERATOR, OPERATOR.upper(), OPERATOR.replace("e", "\u0435", 1)]
         async for burst in self.bursts(500):
@@ -345,7 +355,8 @@ class Hostile:
             one.close()
 
     async def claims(self) -> None:
-        """Claim that the table is newer than it is and that people are silent who are not, and request the whole table."""
+        """Claim that the table is newer than it is and that people are silent who are not, and
+        request the whole table."""
         members = await self.members(5)
         (peer,) = await self.peers(1)
         known = [peer._open_node().core._contacts.by_name(victim) for victim in self.victims]
@@ -355,7 +366,10 @@ class Hostile:
                 assert contact is not None
                 member = members[number % len(members)]
                 member.ask(
-                    FetchTable(2**62 + number), FetchTable(0), ReportSilence(contact.identity), Ping(number)
+                    FetchTable(2**62 + number),
+                    FetchTable(0),
+                    ReportSilence(contact.identity),
+                    Ping(number),
                 )
                 await member.flush()
                 self.done["claims"] += 3
@@ -370,7 +384,9 @@ class Hostile:
                 contact = known[number % len(known)]
                 assert contact is not None
                 member = members[number % len(members)]
-                member.ask(DepositMail(number, contact.identity, number, self.random.randbytes(300)))
+                member.ask(
+                    DepositMail(number, contact.identity, number, self.random.randbytes(300))
+                )
                 await member.flush()
                 self.done["letters"] += 1
 

@@ -2,9 +2,9 @@
 
 It knows what bots noted, and rows of figures.
 
-A text is `<author> <to> <number>`, and an author's numbers rise: a bot's are its clock when it wrote that, in
-microseconds. `to` is one bot, or `#<room>`: then each bot that was in the room from the start must see it, and others
-may.
+A text is `<author> <to> <number>`, and an author's numbers rise: a bot's are its clock when it
+wrote that, in microseconds. `to` is one bot, or `#<room>`: then each bot that was in the room from
+the start must see it, and others may.
 """
 
 from collections import Counter, defaultdict
@@ -18,7 +18,8 @@ from chatapp.wire.delivery.policy import Policy
 from tests.faults.ledger import Entry, What
 
 UNMARKED_FOR: Final = 2.0
-"""Seconds before a `kill -9` in which a message may have been shown but not marked as shown: it is shown again."""
+"""Seconds before a `kill -9` in which a message may have been shown but not marked as shown: it is
+shown again."""
 HOLD_SPAN: Final = Policy().hold_span
 GROWTH: Final = 0.03
 """Share by which a figure may grow between the two times that are compared."""
@@ -34,7 +35,8 @@ class Findings:
     overtaken: int = 0
     """Shown after a later message that had waited for it as long as messages wait (clause 6.7)."""
     again: int = 0
-    """Shown again after a restart, because the program was killed right after the first time: not promised otherwise."""
+    """Shown again after a restart, because the program was killed right after the first time: not
+    promised otherwise."""
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     late: list[str] = field(default_factory=list)
@@ -56,7 +58,8 @@ class Findings:
 
 
 def due_to(text: str, steady: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the bots that must see this. `steady`: for each room, the bots in it from the start."""
+    """Return the bots that must see this. `steady`: for each room, the bots in it from the
+    start."""
     author, to, _ = text.split(" ")
     if to.startswith("#"):
         return [member for member in steady[to[1:]] if member != author]
@@ -64,9 +67,13 @@ def due_to(text: str, steady: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def judge(
-    entries: Iterable[Entry], *, steady: Mapping[str, Sequence[str]], kills: Mapping[str, Sequence[float]]
+    entries: Iterable[Entry],
+    *,
+    steady: Mapping[str, Sequence[str]],
+    kills: Mapping[str, Sequence[float]],
 ) -> Findings:
-    """Judge the entries. `kills`: when each person's program was killed. Entries of one viewer are in order."""
+    """Judge the entries. `kills`: when each person's program was killed. Entries of one viewer are
+    in order."""
     found = Findings()
     promised: list[str] = []
     seen: dict[str, dict[str, float]] = defaultdict(dict)
@@ -83,7 +90,8 @@ def judge(
                 pass
             case What.SHOWN if (before := seen[who].get(text)) is not None:
                 is_excused = any(
-                    before < kill < at and kill < before + UNMARKED_FOR for kill in kills.get(who, ())
+                    before < kill < at and kill < before + UNMARKED_FOR
+                    for kill in kills.get(who, ())
                 )
                 found.again += is_excused
                 if not is_excused:
@@ -102,7 +110,10 @@ def judge(
                 stream[int(number)] = at
     found.promised = len(promised)
     found.lost = [
-        f"{who}: {text}" for text in promised for who in due_to(text, steady) if text not in seen[who]
+        f"{who}: {text}"
+        for text in promised
+        for who in due_to(text, steady)
+        if text not in seen[who]
     ]
     return found
 
@@ -124,11 +135,16 @@ class Trend:
 
 
 def trend(name: str, points: Sequence[tuple[float, float]], *, noise: float) -> Trend:
-    """Return the trend over the last two thirds of a run: the median slope between any two points (Theil and Sen), so that
-    what lasts for a moment does not count: a process that was stopped is short of links. `points`: (seconds, figure) since
-    the start. `noise`: growth allowed in any case."""
+    """Return the trend over the last two thirds of a run: the median slope between any two points
+    (Theil and Sen), so that what lasts for a moment does not count: a process that was stopped is
+    short of links. `points`: (seconds, figure) since the start. `noise`: growth allowed in any
+    case."""
     late = points[len(points) // 3 :]
-    slope = median((b - a) / (t - s) for (s, a), (t, b) in combinations(late, 2)) if len(late) > 1 else 0.0
+    slope = (
+        median((b - a) / (t - s) for (s, a), (t, b) in combinations(late, 2))
+        if len(late) > 1
+        else 0.0
+    )
     begin, end = late[0][0], late[-1][0]
     base = median(figure - slope * (at - begin) for at, figure in late)
     return Trend(
@@ -140,9 +156,16 @@ def trend(name: str, points: Sequence[tuple[float, float]], *, noise: float) -> 
 
 
 def compared(
-    name: str, points: Sequence[tuple[float, float]], ends: tuple[float, float], *, span: float, noise: float
+    name: str,
+    points: Sequence[tuple[float, float]],
+    ends: tuple[float, float],
+    *,
+    span: float,
+    noise: float,
 ) -> Trend:
-    """Return the change between two times: the medians of the points in the `span` seconds before each of `ends`. `points`
-    and `noise`: as of `trend`."""
-    begin, end = (median(figure for at, figure in points if last - span <= at <= last) for last in ends)
+    """Return the change between two times: the medians of the points in the `span` seconds before
+    each of `ends`. `points` and `noise`: as of `trend`."""
+    begin, end = (
+        median(figure for at, figure in points if last - span <= at <= last) for last in ends
+    )
     return Trend(name, begin, end, max(GROWTH * begin, noise))

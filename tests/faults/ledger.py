@@ -1,4 +1,5 @@
-"""The notes of a bot: what was promised to it and what it was shown, in a file that survives `kill -9`.
+"""The notes of a bot: what was promised to it and what it was shown, in a file that survives `kill
+-9`.
 
 `tests.faults.judging` decides what may be missing or come twice.
 """
@@ -21,7 +22,8 @@ class What(enum.StrEnum):
     FATE = "fate"
     """An outcome, to be counted."""
     LINK = "link"
-    """`who` has a link to the registry's server with the port `text`; empty: it has none any more."""
+    """`who` has a link to the registry's server with the port `text`; empty: it has none any
+    more."""
     BROKEN = "broken"
     """Something that must not happen."""
 

@@ -55,7 +55,8 @@ async def registry_under(stage: Stage, *prefix: str) -> Program:
 
 
 def limited(rule: str) -> tuple[str, ...]:
-    """Return a shell command with a limit (`ulimit`) on what is run after it, in the same process."""
+    """Return a shell command with a limit (`ulimit`) on what is run after it, in the same
+    process."""
     return ("bash", "-c", f'ulimit {rule} && exec "$@"', "limited")
 
 
@@ -72,14 +73,15 @@ class _MallInfo(ctypes.Structure):
 
 
 def allocated() -> int:
-    """Return the bytes that this process has allocated and not freed. What is resident does not tell: it stays as high as
-    it ever was."""
+    """Return the bytes that this process has allocated and not freed. What is resident does not
+    tell: it stays as high as it ever was."""
     found = _library(None).mallinfo2()
     return int(found.uordblks + found.hblkhd)
 
 
 def sqlite_memory() -> int:
-    """Return the bytes that SQLite holds in this process, mainly page caches of up to 2 MiB a file. 0: unknown."""
+    """Return the bytes that SQLite holds in this process, mainly page caches of up to 2 MiB a file.
+    0: unknown."""
     library = next(
         (
             line.split()[-1]
@@ -95,8 +97,8 @@ def sqlite_memory() -> int:
 
 @functools.cache
 def _library(path: str | None) -> ctypes.CDLL:
-    """Return a library of this process, opened once: to open it again makes 9 KB of garbage, which the collector of a
-    registry hardly ever looks for."""
+    """Return a library of this process, opened once: to open it again makes 9 KB of garbage, which
+    the collector of a registry hardly ever looks for."""
     library = ctypes.CDLL(path)
     if path is None:
         library.mallinfo2.restype = _MallInfo

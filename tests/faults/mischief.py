@@ -27,8 +27,8 @@ class Mischief:
         self._chance = chance
 
     async def make_one(self, *, may_kill_registry: bool) -> None:
-        """Make any one fault. A registry that may not be killed is stopped for a while; nodes of a cluster are killed and
-        stopped at any time."""
+        """Make any one fault. A registry that may not be killed is stopped for a while; nodes of a
+        cluster are killed and stopped at any time."""
         kinds = [self._kill_a_loner, self._stop_a_crew, self._garbage, self._silence]
         if self._troupe.cluster is not None:
             kinds += [self._disturb_cluster] * len(kinds)
@@ -50,7 +50,9 @@ class Mischief:
             await self._kill_a_server(cluster)
             return
         index, what = (
-            (cluster.active, "keeper") if fault < 2 else (self._chance.choice(cluster.others), "other node")
+            (cluster.active, "keeper")
+            if fault < 2
+            else (self._chance.choice(cluster.others), "other node")
         )
         if fault % 2:
             self._stop(cluster.registries[index], f"{what} stopped", most=REGISTRY_STOPPED_FOR)
@@ -107,7 +109,9 @@ class Mischief:
             silent = socket.socket()
             silent.setblocking(False)
             with contextlib.suppress(OSError, TimeoutError):
-                async with asyncio.timeout(1.0):  # a registry that is stopped takes so many, and no more
+                async with asyncio.timeout(
+                    1.0
+                ):  # a registry that is stopped takes so many, and no more
                     await loop.sock_connect(silent, self._server)
             loop.call_later(SILENT_FOR, silent.close)
 

@@ -1,7 +1,7 @@
 """Small test networks: namespaces joined by a switch, with filters and address translation.
 
-Their names contain our process id. They are removed with the test in any case, and the machine's own network is not
-touched.
+Their names contain our process id. They are removed with the test in any case, and the machine's
+own network is not touched.
 """
 
 import contextlib
@@ -62,7 +62,8 @@ class Lab:
         return address
 
     def machine_behind_nat(self, name: str) -> str:
-        """Add a machine that others see only at the address of its gateway, `<name>-gate`; returns its own address."""
+        """Add a machine that others see only at the address of its gateway, `<name>-gate`; returns
+        its own address."""
         gate = f"{name}-gate"
         self.machine(gate)
         self._add(name)
@@ -143,7 +144,8 @@ class Lab:
     def _cable(self, one: str, port: str, other: str, other_port: str) -> None:
         command = f"ip link add {port} netns {self._full(one)} type veth peer name {other_port} netns {self._full(other)}"
         subprocess.run(command.split(), check=True, capture_output=True)
-        # Single packets, as on a wire: else filters would see segments and datagrams that the kernel has not divided yet.
+        # Single packets, as on a wire: else filters would see segments and datagrams that the
+        # kernel has not divided yet.
         self.run(one, f"ip link set {port} gso_max_segs 1")
         self.run(other, f"ip link set {other_port} gso_max_segs 1")
 

@@ -2,9 +2,9 @@
 
 python -m tests.faults.registry <report> <words of ChatApp>
 
-It runs ChatApp, and a thread of it writes the bytes that are allocated into the report every few seconds. A soak cannot tell
-a table without a limit from one that fills for longer than the soak runs, so the largest tables of the registry get limits
-that are reached in its first half.
+It runs ChatApp, and a thread of it writes the bytes that are allocated into the report every few
+seconds. A soak cannot tell a table without a limit from one that fills for longer than the soak
+runs, so the largest tables of the registry get limits that are reached in its first half.
 """
 
 import os
@@ -18,9 +18,14 @@ from chatapp.wire import limits
 from tests.faults.machine import allocated
 
 EVERY: Final = 5.0
-LOW: Final = {"ROOM_LINES_MAX": 150, "DESK_SESSIONS_MAX": 64, "DESK_UNTOLD_MAX": 16, "BUCKETS_MAX": 300}
-"""Limits of `chatapp.wire.limits`. With 200 bots a room gets about 25 lines a minute, and the desk 16 visits. Limiters of
-requests are kept for each person, or for each pair of people."""
+LOW: Final = {
+    "ROOM_LINES_MAX": 150,
+    "DESK_SESSIONS_MAX": 64,
+    "DESK_UNTOLD_MAX": 16,
+    "BUCKETS_MAX": 300,
+}
+"""Limits of `chatapp.wire.limits`. With 200 bots a room gets about 25 lines a minute, and the desk
+16 visits. Limiters of requests are kept for each person, or for each pair of people."""
 ENDED_REMEMBERED: Final = 512
 """Of `chatapp.registry.edge.links`. With 200 bots 100 links end in a minute."""
 

@@ -1,5 +1,5 @@
-"""Test networks that need nothing but `ip`, and root: machines around a router that drops what it is told to, and machines
-on one switch."""
+"""Test networks that need nothing but `ip`, and root: machines around a router that drops what it
+is told to, and machines on one switch."""
 
 import asyncio
 import itertools
@@ -48,8 +48,10 @@ class RoutedLab(Lab):
         return f"{network}.2"
 
     def block(self, *traffic: str) -> None:
-        """Drop this traffic, and nothing else: selectors of `ip rule`, such as `ipproto udp dport 5000`."""
-        # The rule of the machine's own addresses has the preference 0; what is forwarded meets ours next.
+        """Drop this traffic, and nothing else: selectors of `ip rule`, such as `ipproto udp dport
+        5000`."""
+        # The rule of the machine's own addresses has the preference 0; what is forwarded meets ours
+        # next.
         while True:
             try:
                 self.run("router", "ip rule del pref 100")

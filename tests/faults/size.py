@@ -1,7 +1,7 @@
 """How much of a fault is tried: a small, quick dose in `make test`, all of it in `make faults`.
 
-Only the numbers differ, and the bars in seconds: they depend on the machine as much as on the program, and apply only
-where somebody reads the figures.
+Only the numbers differ, and the bars in seconds: they depend on the machine as much as on the
+program, and apply only where somebody reads the figures.
 """
 
 import math
@@ -30,5 +30,6 @@ def rounds(small: int, whole: int) -> int:
 
 
 def bar(seconds: float) -> float:
-    """Return the limit in seconds; none in `make test`, where a busy machine must not fail a test."""
+    """Return the limit in seconds; none in `make test`, where a busy machine must not fail a
+    test."""
     return seconds if IS_WHOLE else math.inf

@@ -2,20 +2,23 @@
 
 python -m tests.faults.soak [--minutes 20] [--bots 200] [--seed 1] [--cluster]
 
-Some bots lose a tenth of their datagrams all the time; a few are programs of their own, which are killed and started
-again; visitors come to the help desk. A line now and then says how things stand, and two tables at the end what was
-found: the exit status is 1 when a promise was broken or something grew.
+Some bots lose a tenth of their datagrams all the time; a few are programs of their own, which are
+killed and started again; visitors come to the help desk. A line now and then says how things stand,
+and two tables at the end what was found: the exit status is 1 when a promise was broken or
+something grew.
 
-The registry is killed in the first sixth; later it is only stopped, so that what it holds can be judged. In the first
-minutes everybody writes to all of their circle, and an outage of the registry lets everybody look for everybody else: what
-grows later is no conversation that begins, and nobody is met for the first time.
+The registry is killed in the first sixth; later it is only stopped, so that what it holds can be
+judged. In the first minutes everybody writes to all of their circle, and an outage of the registry
+lets everybody look for everybody else: what grows later is no conversation that begins, and nobody
+is met for the first time.
 
-There are two pauses without faults, while everybody goes on talking: before half of the time is over, and at the end. Each
-outlasts the sessions that faults make. So the memory that is allocated at the ends of both can be compared.
+There are two pauses without faults, while everybody goes on talking: before half of the time is
+over, and at the end. Each outlasts the sessions that faults make. So the memory that is allocated
+at the ends of both can be compared.
 
-With --cluster the registry is a cluster of three nodes on three servers, and bots, operators and visitors begin at different
-nodes. The node that keeps the state, the other nodes and the servers are killed and stopped all the time, so what nodes hold
-is shown, and not judged.
+With --cluster the registry is a cluster of three nodes on three servers, and bots, operators and
+visitors begin at different nodes. The node that keeps the state, the other nodes and the servers
+are killed and stopped all the time, so what nodes hold is shown, and not judged.
 """
 
 import argparse
@@ -42,8 +45,8 @@ from tests.support.stage import Stage
 
 FIRST_FAULT: Final = 10.0
 OUTAGE: Final = 60.0
-"""How long the registry is stopped at first: everybody looks for everybody else then (`HAIL_AFTER_LOSS`), so that nobody
-meets anybody for the first time later."""
+"""How long the registry is stopped at first: everybody looks for everybody else then
+(`HAIL_AFTER_LOSS`), so that nobody meets anybody for the first time later."""
 REPORT_EVERY: Final = 10.0
 PRINT_EVERY: Final = 6
 """How many reports pass for each one that is printed."""
@@ -52,26 +55,27 @@ SHOWN_WITHIN: Final = 120.0
 MEASURED_FOR: Final = 30.0
 """Seconds at the end of a pause in which memory is measured."""
 PAUSE: Final = 30.0 + ERASE_AFTER + MEASURED_FOR
-"""Seconds without faults before each of the two times that are compared: programs recover, and the sessions that were begun
-until then are erased."""
+"""Seconds without faults before each of the two times that are compared: programs recover, and the
+sessions that were begun until then are erased."""
 REGISTRY_FILLS: Final = 1.0
-"""MiB that names given up and visitors' keys may take at a registry between the two times: their limits are out of a run's
-reach."""
+"""MiB that names given up and visitors' keys may take at a registry between the two times: their
+limits are out of a run's reach."""
 JUDGED_FROM: Final = 20.0
-"""Minutes of a run that is judged: in the first half caches fill, conversations begin, and the keys of groups change (once
-a minute) until as many are kept as ever are (eight)."""
+"""Minutes of a run that is judged: in the first half caches fill, conversations begin, and the keys
+of groups change (once a minute) until as many are kept as ever are (eight)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The figures at one moment: of the registry (all nodes of a cluster together), and of all groups of bots together."""
+    """The figures at one moment: of the registry (all nodes of a cluster together), and of all
+    groups of bots together."""
 
     at: float
     registry: float
     """MiB: allocated, or resident if it is a cluster."""
     bots: float
-    """Allocated MiB, but for what SQLite holds: its page caches have a bound of their own (2 MiB a bot), which no run
-    reaches."""
+    """Allocated MiB, but for what SQLite holds: its page caches have a bound of their own (2 MiB a
+    bot), which no run reaches."""
     registry_held: int
     bots_held: int
     counts: Counter[str]
@@ -80,7 +84,9 @@ class Report:
 class Soak:
     """One run."""
 
-    def __init__(self, stage: Stage, *, minutes: float, bots: int, seed: int, is_cluster: bool) -> None:
+    def __init__(
+        self, stage: Stage, *, minutes: float, bots: int, seed: int, is_cluster: bool
+    ) -> None:
         self.minutes = minutes
         self.chance = random.Random(seed)
         self.troupe = Troupe(stage, bots=bots, is_cluster=is_cluster, chance=self.chance)
@@ -132,8 +138,12 @@ class Soak:
         if self.troupe.cluster is not None:
             return crews
         return [
-            self._memory("registry", [(one.at, one.registry) for one in reports], noise=REGISTRY_FILLS),
-            trend("registry, descriptors", [(one.at, one.registry_held) for one in reports], noise=8.0),
+            self._memory(
+                "registry", [(one.at, one.registry) for one in reports], noise=REGISTRY_FILLS
+            ),
+            trend(
+                "registry, descriptors", [(one.at, one.registry_held) for one in reports], noise=8.0
+            ),
             *crews,
         ]
 
@@ -160,7 +170,9 @@ class Soak:
             elif now >= fault:
                 await self.mischief.make_one(may_kill_registry=now < calm)
                 fault = time.monotonic() + self.chance.uniform(1.0, 9.0)
-            await asyncio.sleep(max(min(report, fault, end) - time.monotonic(), 0.0))  # the soak's own clock
+            await asyncio.sleep(
+                max(min(report, fault, end) - time.monotonic(), 0.0)
+            )  # the soak's own clock
         await self._report(time.monotonic() - begun)
 
     # --- the end
@@ -191,7 +203,8 @@ class Soak:
 
 
 def is_pause(at: float, *, minutes: float) -> bool:
-    """Whether no faults are made so many seconds after the start. A run that is too short to be judged has no pauses."""
+    """Whether no faults are made so many seconds after the start. A run that is too short to be
+    judged has no pauses."""
     ends = (30 * minutes, 60 * minutes) if minutes >= JUDGED_FROM else ()
     return any(end - PAUSE <= at < end for end in ends)
 
@@ -214,11 +227,15 @@ def tell(findings: Findings, trends: list[Trend], *, is_judged: bool) -> None:
     )
     if not is_judged:
         print(f"(Too short to judge what grows: that takes {JUDGED_FROM:.0f} minutes.)\n")
-    print("| memory at the ends of the pauses, descriptors since a third | from | to | allowed | flat |")
+    print(
+        "| memory at the ends of the pauses, descriptors since a third | from | to | allowed | flat |"
+    )
     print("|---|---|---|---|---|")
     for line in trends:
         answer = "yes" if line.is_flat else "NO" if is_judged else "no"
-        print(f"| {line.name} | {line.begin:.1f} | {line.end:.1f} | + {line.allowed:.1f} | {answer} |")
+        print(
+            f"| {line.name} | {line.begin:.1f} | {line.end:.1f} | + {line.allowed:.1f} | {answer} |"
+        )
 
 
 async def main() -> int:
@@ -231,7 +248,9 @@ async def main() -> int:
     words = asked.parse_args()
     folder = Path(tempfile.mkdtemp())
     stage = Stage(folder)
-    soak = Soak(stage, minutes=words.minutes, bots=words.bots, seed=words.seed, is_cluster=words.cluster)
+    soak = Soak(
+        stage, minutes=words.minutes, bots=words.bots, seed=words.seed, is_cluster=words.cluster
+    )
     try:
         findings = await soak.run()
     finally:

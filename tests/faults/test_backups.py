@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.endtoend.lines import BACK, CHANNEL_TAKEN, LOST, SAVED, SILENT, TIME, WELCOME, channel_mail
+from tests.endtoend.lines import (
+    BACK,
+    CHANNEL_TAKEN,
+    LOST,
+    SAVED,
+    SILENT,
+    TIME,
+    WELCOME,
+    channel_mail,
+)
 from tests.faults.conftest import Note
 from tests.support.program import Program
 from tests.support.stage import CHATAPP, PROMPT, Stage, copy_folder, knows
@@ -23,14 +32,17 @@ def put_back(backup: Path, folder: Path) -> None:
 
 
 async def say(author: Program, name: str, what: str, readers: list[Program]) -> None:
-    """Send lines to the channel and to the room where all are, and wait until the readers were shown them."""
+    """Send lines to the channel and to the room where all are, and wait until the readers were
+    shown them."""
     for number in range(LINES):
         await author.type(f"/all {what} {number}", f"in the room {what} {number}")
     await author.sees_times(LINES, CHANNEL_TAKEN)
     for reader in readers:
         for number in range(LINES):
             await reader.sees(re.compile(rf"\[Channel_Message {name}: ({TIME} )?{what} {number}\]"))
-            await reader.sees(re.compile(rf"{name} \(in lab\): ({TIME} )?in the room {what} {number}"))
+            await reader.sees(
+                re.compile(rf"{name} \(in lab\): ({TIME} )?in the room {what} {number}")
+            )
 
 
 async def test_the_registrys_folder_is_put_back(stage: Stage, figure: Note) -> None:
@@ -43,7 +55,10 @@ async def test_the_registrys_folder_is_put_back(stage: Stage, figure: Note) -> N
     await registry.kill()
     for peer in peers:
         await peer.sees(LOST)
-    folder, backup = stage.folder / "registry" / "registry" / str(stage.port), stage.folder / "backup"
+    folder, backup = (
+        stage.folder / "registry" / "registry" / str(stage.port),
+        stage.folder / "backup",
+    )
     copy_folder(folder, backup)
     registry = await stage.registry()
     for peer in peers:
@@ -86,7 +101,9 @@ async def talk(author: Program, what: str, *people: str) -> set[str]:
     for number in range(LINES):
         told = {name: f"{what} {number} to {name}" for name in people}
         to_all, to_room = f"{what} {number} to all", f"{what} {number} to lab"
-        await author.type(*(f"/msg {name} {text}" for name, text in told.items()), f"/all {to_all}", to_room)
+        await author.type(
+            *(f"/msg {name} {text}" for name, text in told.items()), f"/all {to_all}", to_room
+        )
         said.update(told.values(), {to_all, to_room})
     return said
 
@@ -99,7 +116,8 @@ async def reads(reader: Program, said: set[str]) -> None:
 
 @pytest.mark.skipif(FAKETIME is None, reason="faketime is not installed")
 async def test_a_persons_folder_is_put_back_under_a_slow_clock(stage: Stage, figure: Note) -> None:
-    """The lost state of alice's folder has left dave letters and lines; he hears her later messages first."""
+    """The lost state of alice's folder has left dave letters and lines; he hears her later messages
+    first."""
     registry = await stage.registry()
     alice, bob, carol, dave = peers = await stage.welcome("alice", "bob", "carol", "dave")
     for peer in peers:
@@ -132,7 +150,9 @@ async def test_a_persons_folder_is_put_back_under_a_slow_clock(stage: Stage, fig
     await again.sees(lambda line: line.startswith(SILENT))
     assert FAKETIME is not None
     mine = ["-c", "alice", "127.0.0.1", str(stage.port), str(stage.parse_port("alice"))]
-    alice = await stage.run("alice", [FAKETIME, "-f", "-1h", *CHATAPP, *mine], home="alice", prompt=PROMPT)
+    alice = await stage.run(
+        "alice", [FAKETIME, "-f", "-1h", *CHATAPP, *mine], home="alice", prompt=PROMPT
+    )
     await alice.sees(lambda line: line.startswith(SILENT))
     said |= await talk(alice, "after", "bob", "dave")
     for name in ("bob", "dave"):
@@ -144,7 +164,12 @@ async def test_a_persons_folder_is_put_back_under_a_slow_clock(stage: Stage, fig
     for name, reader in readers.items():
         await reads(reader, {text for text in for_(name, "after") if not text.endswith(name)})
     for name, programs in {"bob": [bob], "carol": [carol], "dave": [dave, again]}.items():
-        shown = [found[0] for one in programs for line in one.lines if (found := MESSAGE.search(line.text))]
+        shown = [
+            found[0]
+            for one in programs
+            for line in one.lines
+            if (found := MESSAGE.search(line.text))
+        ]
         assert sorted(shown) == sorted(for_(name, "")), name
     figure(
         "a person's folder put back, the clock an hour slow, the registry away",
@@ -157,7 +182,8 @@ OTHER = "[Not registered: another program uses your name and key; type reg to ta
 
 
 async def test_two_programs_with_copies_of_one_folder(stage: Stage, figure: Note) -> None:
-    """The program that registered last has the name. The other one reports that, and takes it again for its user."""
+    """The program that registered last has the name. The other one reports that, and takes it again
+    for its user."""
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     copy_folder(stage.folder / "alice", stage.folder / "copy")
@@ -171,10 +197,16 @@ async def test_two_programs_with_copies_of_one_folder(stage: Stage, figure: Note
     await knows(bob, "bob", away=["alice"])  # nothing that bob knows of her now is older
     await alice.type("reg alice")
     await alice.sees(WELCOME)
-    await knows(bob, "alice", "bob")  # until the news of her return has come, bob's answer would go by mail
+    await knows(
+        bob, "alice", "bob"
+    )  # until the news of her return has come, bob's answer would go by mail
     await alice.type("send bob from the first one")
     await bob.sees("alice: from the first one")
     await bob.type("send alice heard")
     await alice.sees("bob: heard")
     assert copy.shown(OTHER) == []
-    figure("the same folder run twice", "the earlier one reads why it is out, and is in again by reg", "so")
+    figure(
+        "the same folder run twice",
+        "the earlier one reads why it is out, and is in again by reg",
+        "so",
+    )

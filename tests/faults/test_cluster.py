@@ -1,4 +1,5 @@
-"""A cluster on three real servers: registries and servers are killed, frozen and lost, and what was promised holds."""
+"""A cluster on three real servers: registries and servers are killed, frozen and lost, and what was
+promised holds."""
 
 import asyncio
 import re
@@ -64,11 +65,13 @@ def ending(text: str) -> Callable[[str], bool]:
 async def test_peers_that_run_on_find_the_registry_that_serves(
     outspoken_stage: Stage, cluster: Cluster, figure: Note
 ) -> None:
-    """Direct chat never stops, rooms and the desk's line go on, and what is saved is read once, in order."""
+    """Direct chat never stops, rooms and the desk's line go on, and what is saved is read once, in
+    order."""
     stage, slowest, wanted = outspoken_stage, 0.0, list[str]()
     names = ("alice", "bob", "carol")  # each is given another node, and learns of the others
     alice, bob, carol = [
-        await stage.peer(name, server_port=port) for name, port in zip(names, cluster.ports, strict=True)
+        await stage.peer(name, server_port=port)
+        for name, port in zip(names, cluster.ports, strict=True)
     ]
     for peer in (alice, bob, carol):
         await peer.sees(WELCOME)
@@ -89,17 +92,21 @@ async def test_peers_that_run_on_find_the_registry_that_serves(
         slowest = max(slowest, time.monotonic() - began)
         await bob.sees(ending(f"room-{life}"))
         await killing
-        await cluster.kill_front()
+        await cluster.kill_edge()
         wanted.append(f"saved-{life}")
     carol = await stage.peer("carol")
     await carol.sees(lambda line: line.endswith(wanted[-1]))
-    found = [line.rsplit(" ", 1)[1] for line in carol.shown(lambda line: line.startswith("alice: "))]
+    found = [
+        line.rsplit(" ", 1)[1] for line in carol.shown(lambda line: line.startswith("alice: "))
+    ]
     assert found == wanted
     for at, visitor in enumerate(line, 1):
         await in_line(visitor, at)
     for kind in ("direct", "room"):
         said = [line for line in bob.shown() if f"{kind}-" in line and line.startswith("alice")]
-        assert [line.rsplit("-", 1)[1] for line in said] == [str(life) for life in range(KILLS)], kind
+        assert [line.rsplit("-", 1)[1] for line in said] == [str(life) for life in range(KILLS)], (
+            kind
+        )
     figure(
         f"the node that keeps the state and the leader killed {KILLS} times, then another node, under peers at all nodes",
         f"direct chat, a room and the desk's line went on; a letter is saved {slowest:.1f} s after a kill at the latest",
@@ -180,7 +187,9 @@ async def test_an_owner_that_thaws_changes_nothing(
     found = [line.rsplit(" ", 1)[1] for line in bob.shown(lambda line: line.startswith("alice: "))]
     assert found == wanted
     figure(
-        f"a registry frozen and thawed {thaws} times", "what it held is read once, in order", "nothing lost"
+        f"a registry frozen and thawed {thaws} times",
+        "what it held is read once, in order",
+        "nothing lost",
     )
 
 

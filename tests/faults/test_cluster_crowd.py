@@ -1,7 +1,9 @@
-"""Nodes of a cluster are killed under a crowd: its peers are elsewhere soon, nobody is shown twice, nothing saved is lost.
+"""Nodes of a cluster are killed under a crowd: its peers are elsewhere soon, nobody is shown twice,
+nothing saved is lost.
 
-300 peers begin at each of three nodes and talk: messages, rooms with members at all nodes, letters to people who are away.
-Visitors who came by different nodes wait in one line. CHATAPP_CROWD replaces the number of peers of a node.
+300 peers begin at each of three nodes and talk: messages, rooms with members at all nodes, letters
+to people who are away. Visitors who came by different nodes wait in one line. CHATAPP_CROWD
+replaces the number of peers of a node.
 """
 
 import json
@@ -87,7 +89,11 @@ class Crowd:
 
     def entries(self) -> list[Entry]:
         """Return all that everybody noted so far."""
-        return [entry for path in sorted((self._stage.folder / "ledgers").iterdir()) for entry in read(path)]
+        return [
+            entry
+            for path in sorted((self._stage.folder / "ledgers").iterdir())
+            for entry in read(path)
+        ]
 
     @property
     def _steady(self) -> dict[str, list[str]]:
@@ -102,7 +108,14 @@ class Crowd:
         name = f"crew{group.start}"
         ports = ",".join(map(str, self._cluster.ports))
         folder = self._stage.folder
-        words = (ports, folder / "homes", folder / "ledgers" / name, group.start, len(group), EVERYBODY)
+        words = (
+            ports,
+            folder / "homes",
+            folder / "ledgers" / name,
+            group.start,
+            len(group),
+            EVERYBODY,
+        )
         command = [sys.executable, "-m", "tests.faults.bots", *map(str, words)]
         return await self._stage.run(name, command, home=name)
 
@@ -131,7 +144,10 @@ async def kill_under(crowd: Crowd, cluster: Cluster, index: int) -> Return:
     nodes = [node.pid for node in cluster.registries if not node.has_ended]
     before = sum(map(processor_time_of, nodes)), crowd.processor_time()
     await crowd.ask(f"linked {cluster.ports[index]}", "linked")
-    by_nodes, by_bots = sum(map(processor_time_of, nodes)) - before[0], crowd.processor_time() - before[1]
+    by_nodes, by_bots = (
+        sum(map(processor_time_of, nodes)) - before[0],
+        crowd.processor_time() - before[1],
+    )
     await crowd.ask(f"tables {ONLINE}", "tables")
     whole = time.monotonic() - began
     linked = {
@@ -143,12 +159,16 @@ async def kill_under(crowd: Crowd, cluster: Cluster, index: int) -> Return:
     return Return(list(linked.values()), whole, spent)
 
 
-async def test_nodes_are_killed_under_a_crowd(outspoken_stage: Stage, cluster: Cluster, figure: Note) -> None:
+async def test_nodes_are_killed_under_a_crowd(
+    outspoken_stage: Stage, cluster: Cluster, figure: Note
+) -> None:
     crowd = Crowd(outspoken_stage, cluster)
     await crowd.start()
     line = [
         await joined(outspoken_stage, name, at, server_port=port)
-        for (at, name), port in zip(enumerate(("Ana", "Ben", "Cleo"), 1), cluster.ports, strict=True)
+        for (at, name), port in zip(
+            enumerate(("Ana", "Ben", "Cleo"), 1), cluster.ports, strict=True
+        )
     ]
     await crowd.ask(f"tables {ONLINE}", "tables")
     other, old = cluster.others[0], cluster.active

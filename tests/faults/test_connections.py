@@ -26,7 +26,8 @@ STUCK = dose(8, 100)
 LOGIN_WITHIN = bar(5.0)
 CUT_WITHIN = bar(20.0)
 SLACK = bar(10.0)
-"""What fails a test is far beyond the bar, which the figure is to be held against: a busy machine is no fault of ours."""
+"""What fails a test is far beyond the bar, which the figure is to be held against: a busy machine
+is no fault of ours."""
 
 
 async def login(port: int, name: str) -> float:
@@ -66,7 +67,9 @@ async def test_silent_connections(stage: Stage, figure: Note) -> None:
         silent.append(await connect(stage.port, f"127.0.0.{2 + number % 200}"))
         since.append(time.monotonic())
     cut = asyncio.gather(*map(cut_after, silent))
-    await login(stage.port, "early")  # not counted: a thousand waits begin here, and that is our own work
+    await login(
+        stage.port, "early"
+    )  # not counted: a thousand waits begin here, and that is our own work
     logins = [await login(stage.port, f"person{number}") for number in range(10)]
     lived = [end - start for start, end in zip(since, await cut, strict=True)]
     for connection in silent:
@@ -173,7 +176,8 @@ async def ask_until_cut(person: Visitor) -> int:
         count += 1
         await asyncio.sleep(0)  # the loop's turn: it learns that the link is over
         if person.transport.get_write_buffer_size() > MIB:
-            person.transport.resume_reading()  # the kernel's buffers are full: now look whether it is over
+            # the kernel's buffers are full: now look whether it is over
+            person.transport.resume_reading()
             await person.ended()
             break
     return count

@@ -1,6 +1,8 @@
-"""A crowd whose table changes a hundred times a second: everybody's is the same a second after the last change (I5).
+"""A crowd whose table changes a hundred times a second: everybody's is the same a second after the
+last change (I5).
 
-In virtual time, on real cores: 60 people in `make test`, 1,000 with `CHATAPP_FAULTS=1`, where the figure is printed.
+In virtual time, on real cores: 60 people in `make test`, 1,000 with `CHATAPP_FAULTS=1`, where the
+figure is printed.
 """
 
 import random
@@ -23,14 +25,17 @@ LOOKS: Final = 0.02
 
 
 class Crowd:
-    """Many people and one registry, on a network where datagrams overtake each other and some come twice."""
+    """Many people and one registry, on a network where datagrams overtake each other and some come
+    twice."""
 
     def __init__(self, seed: int) -> None:
         self.network = Network(seed, Weather(doubled=0.1, delay_least=0.001, delay_most=0.02))
         self.chance = random.Random(seed)
         self.registry = SimulatedRegistry(self.network, "9.9.9.9")
         self.people = [
-            Person(self.network, f"p{at:04}", self.registry.address, f"10.0.{at // 250}.{at % 250 + 1}")
+            Person(
+                self.network, f"p{at:04}", self.registry.address, f"10.0.{at // 250}.{at % 250 + 1}"
+            )
             for at in range(PEOPLE)
         ]
 
@@ -56,11 +61,12 @@ class Crowd:
             person.crash()
 
     def time_until_equal(self, *, within: float) -> float | None:
-        """Return the seconds from the registry's last change until all online have its table; None for longer."""
+        """Return the seconds from the registry's last change until all online have its table; None
+        for longer."""
         end = self.network.now + within
         changed_at, version = self.network.now, 0
         while self.network.now <= end:
-            directory = self.registry.house.service.directory
+            directory = self.registry.engine.service.directory
             if directory.version != version:
                 changed_at, version = self.network.now, directory.version
             if self.is_equal():
@@ -69,18 +75,25 @@ class Crowd:
         return None
 
     def is_equal(self) -> bool:
-        """Whether everybody who is online holds the registry's table: its version, and who is online by it."""
-        there = [person for person in self.people if person.is_running and not person.core.is_offline]
+        """Whether everybody who is online holds the registry's table: its version, and who is
+        online by it."""
+        there = [
+            person for person in self.people if person.is_running and not person.core.is_offline
+        ]
         if not all(person.core.reach is RegistryReach.UP for person in there):
             return False
-        directory = self.registry.house.service.directory
+        directory = self.registry.engine.service.directory
         if {person.core.table_version for person in there} != {directory.version}:
             return False
         names = sorted(person.card.name for person in directory if person.online)
-        return all([one.name for one in person.core.people() if one.online] == names for person in there)
+        return all(
+            [one.name for one in person.core.people() if one.online] == names for person in there
+        )
 
 
-def test_all_tables_are_equal_a_second_after_the_last_of_a_hundred_changes_a_second(figure: Note) -> None:
+def test_all_tables_are_equal_a_second_after_the_last_of_a_hundred_changes_a_second(
+    figure: Note,
+) -> None:
     crowd = Crowd(1)
     crowd.come_in()
     for _ in range(CHANGES):

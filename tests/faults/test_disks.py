@@ -1,7 +1,8 @@
-"""Disks that fill up, fail or were torn under a running registry: nothing is reported as saved that is not.
+"""Disks that fill up, fail or were torn under a running registry: nothing is reported as saved that
+is not.
 
-The store's own tests try every step of every operation (tests/registry/store); here the operating system refuses, to the
-real program.
+The store's own tests try every step of every operation (tests/registry/store); here the operating
+system refuses, to the real program.
 """
 
 import os
@@ -14,7 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.wire.messages.mail import DepositMail, MailBatch, MailRefusal, MailRefused, MailSaved, TakeMail
+from chatapp.wire.messages.mail import (
+    DepositMail,
+    MailBatch,
+    MailRefusal,
+    MailRefused,
+    MailSaved,
+    TakeMail,
+)
 from chatapp.wire.messages.registration import RefusalReason, Refused
 from tests.endtoend.lines import CHANNEL_TAKEN, SAVED, WELCOME, beginning
 from tests.faults.conftest import Note
@@ -26,7 +34,8 @@ from tests.support.stage import Stage, copy_folder, knows
 LETTER = 2_000
 LETTERS = 24
 SENDERS = 4
-"""Together as many letters as the share of one network allows, and more than the disks below take."""
+"""Together as many letters as the share of one network allows, and more than the disks below
+take."""
 REFUSED = "[Channel message refused: the server cannot write to its disk.]"
 WORKS_AGAIN = re.compile(r".*the disk takes what is to be stored again")
 CUTS = dose(6, 60)
@@ -47,7 +56,8 @@ class Post:
             await person.come()
 
     async def write(self, *, first: int) -> None:
-        """Send letters of each sender in turn, and wait for each answer: all at once might not fit into a link's queue."""
+        """Send letters of each sender in turn, and wait for each answer: all at once might not fit
+        into a link's queue."""
         for sender in self.senders:
             sender.ask(
                 *(
@@ -159,14 +169,20 @@ async def test_a_small_disk(outspoken_stage: Stage, small_disk: Path, figure: No
     await registry.kill()
     await stage.registry("--data", str(small_disk))
     assert await read_all(stage.port) == post.saved
-    figure("disk full (256 KiB)", f"{len(post.saved)} saved, none lost; {len(post.refused)} told", "as above")
+    figure(
+        "disk full (256 KiB)",
+        f"{len(post.saved)} saved, none lost; {len(post.refused)} told",
+        "as above",
+    )
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace, to make a sync fail")
 async def test_a_sync_that_fails(outspoken_stage: Stage, figure: Note) -> None:
     stage = outspoken_stage
     failing = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync"]
-    registry = await registry_under(stage, *failing, "-e", "inject=fdatasync,fsync:error=EIO:when=40+")
+    registry = await registry_under(
+        stage, *failing, "-e", "inject=fdatasync,fsync:error=EIO:when=40+"
+    )
     alice, bob = await stage.welcome("alice", "bob")
     await bob.type("quit")
     await bob.ends()
@@ -188,7 +204,11 @@ async def test_a_sync_that_fails(outspoken_stage: Stage, figure: Note) -> None:
     await bob.sees(WELCOME)
     for number in range(saved):
         await bob.sees(lambda line, number=number: line.endswith(f" {number}"))  # type: ignore[misc]
-    figure("a sync fails with EIO", f"{saved} saved before, all read; then kept, and told", "never *saved*")
+    figure(
+        "a sync fails with EIO",
+        f"{saved} saved before, all read; then kept, and told",
+        "never *saved*",
+    )
 
 
 async def test_torn_journals(outspoken_stage: Stage, figure: Note) -> None:
@@ -201,7 +221,8 @@ async def test_torn_journals(outspoken_stage: Stage, figure: Note) -> None:
     await registry.kill()
     folder = stage.folder / "registry" / "registry" / str(stage.port)
     journal = max(
-        (one for one in folder.rglob("*journal*") if one.is_file()), key=lambda one: one.stat().st_size
+        (one for one in folder.rglob("*journal*") if one.is_file()),
+        key=lambda one: one.stat().st_size,
     )
     whole = journal.read_bytes()
     counts = []
@@ -224,7 +245,9 @@ async def test_torn_journals(outspoken_stage: Stage, figure: Note) -> None:
 
 
 @pytest.mark.parametrize("is_emptied", [False, True], ids=["removed", "emptied"])
-async def test_a_journal_that_is_gone(outspoken_stage: Stage, is_emptied: bool, figure: Note) -> None:
+async def test_a_journal_that_is_gone(
+    outspoken_stage: Stage, is_emptied: bool, figure: Note
+) -> None:
     stage = outspoken_stage
     registry = await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
@@ -239,7 +262,9 @@ async def test_a_journal_that_is_gone(outspoken_stage: Stage, is_emptied: bool, 
     journal.write_bytes(b"") if is_emptied else journal.unlink()
     for _ in range(2):
         registry = await stage.begin_registry()
-        said = await registry.sees(beginning(f"[{journal}: {'empty' if is_emptied else 'missing'}; "))
+        said = await registry.sees(
+            beginning(f"[{journal}: {'empty' if is_emptied else 'missing'}; ")
+        )
         assert await registry.ends() == 1
         assert len(registry.lines) == 1
         assert not registry.complaints
@@ -263,10 +288,13 @@ async def test_a_journal_that_is_gone(outspoken_stage: Stage, is_emptied: bool, 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace, to make a sync fail")
 async def test_a_sync_that_fails_once(outspoken_stage: Stage, figure: Note) -> None:
-    """What was refused is shown to nobody, now or later; the channel and a room work again without a restart."""
+    """What was refused is shown to nobody, now or later; the channel and a room work again without
+    a restart."""
     stage = outspoken_stage
     failing = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync"]
-    registry = await registry_under(stage, *failing, "-e", "inject=fdatasync,fsync:error=EIO:when=30")
+    registry = await registry_under(
+        stage, *failing, "-e", "inject=fdatasync,fsync:error=EIO:when=30"
+    )
     alice, bob = await stage.welcome("alice", "bob")
     for person in (alice, bob):
         await person.type("join lab")

@@ -1,4 +1,5 @@
-"""The doctor on real networks, with each thing blocked: the line that names the trouble and its cure."""
+"""The doctor on real networks, with each thing blocked: the line that names the trouble and its
+cure."""
 
 import signal
 from collections.abc import Iterator
@@ -38,7 +39,9 @@ async def test_each_way_to_the_server_blocked(stage: Stage, lab: RoutedLab) -> N
     server = (town.server, str(PORT))
     status, lines = await doctor(town, "alice", *server)
     assert status == 1
-    assert "nothing runs on that port there. Start the server (ChatApp -s 5000)" in about(lines, "UDP")
+    assert "nothing runs on that port there. Start the server (ChatApp -s 5000)" in about(
+        lines, "UDP"
+    )
     assert "nothing runs on that port there" in about(lines, "TCP")
 
     await town.registry()
@@ -46,13 +49,17 @@ async def test_each_way_to_the_server_blocked(stage: Stage, lab: RoutedLab) -> N
 
     lab.block(f"ipproto udp dport {PORT}")
     _, lines = await doctor(town, "alice", *server)
-    assert "although TCP works: a firewall drops UDP. Let UDP port 5000 through" in about(lines, "UDP")
+    assert "although TCP works: a firewall drops UDP. Let UDP port 5000 through" in about(
+        lines, "UDP"
+    )
     assert ": fine, " in about(lines, "TCP")
 
     lab.block(f"ipproto tcp dport {PORT}")
     _, lines = await doctor(town, "alice", *server)
     assert ": fine, " in about(lines, "UDP")
-    assert "although UDP works: a firewall drops TCP. Let TCP port 5000 through" in about(lines, "TCP")
+    assert "although UDP works: a firewall drops TCP. Let TCP port 5000 through" in about(
+        lines, "TCP"
+    )
 
     lab.block(f"ipproto udp dport {PORT}", f"ipproto tcp dport {PORT}")
     status, lines = await doctor(town, "alice", *server)
@@ -85,7 +92,9 @@ async def test_each_way_to_a_person_blocked(stage: Stage, lab: RoutedLab) -> Non
 
     lab.block(f"from {addresses['alice']} to {addresses['bob']} ipproto udp")
     await alice.type("/doctor bob")
-    straight = "[Direct path: bob does not answer directly: a firewall or a router between you drops UDP."
+    straight = (
+        "[Direct path: bob does not answer directly: a firewall or a router between you drops UDP."
+    )
     await alice.sees(beginning(straight))
     await alice.sees(beginning("[Path through the server: fine, "))
 
@@ -137,4 +146,6 @@ async def test_with_ones_own_name_key_and_clock(stage: Stage, lab: RoutedLab) ->
     await registry.sees(beginning("[Registry listening"))
     status, lines = await doctor(town, "alice")
     assert status == 1
-    assert "not the key that you know. Somebody may sit between you" in about(lines, "Key of the server")
+    assert "not the key that you know. Somebody may sit between you" in about(
+        lines, "Key of the server"
+    )

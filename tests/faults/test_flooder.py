@@ -1,4 +1,5 @@
-"""The flooding tool: each kind of flood costs the registry what it is said to cost, and nothing else."""
+"""The flooding tool: each kind of flood costs the registry what it is said to cost, and nothing
+else."""
 
 from random import Random
 

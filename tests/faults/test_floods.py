@@ -1,4 +1,5 @@
-"""Floods of datagrams: real people register meanwhile, memory stays bounded, and no more goes out than came in."""
+"""Floods of datagrams: real people register meanwhile, memory stays bounded, and no more goes out
+than came in."""
 
 import asyncio
 import contextlib
@@ -21,10 +22,11 @@ from tests.support.stage import Stage, knows
 SECONDS = dose(2.0, 10.0)
 MEMORY = 50 * MIB
 TRIES, APART = dose(1_000, 5), 0.5
-"""How often a peer asks, and how far apart (clause 4.6); a small dose asks for as long as a busy machine may take."""
+"""How often a peer asks, and how far apart (clause 4.6); a small dose asks for as long as a busy
+machine may take."""
 IN_WITHIN = bar(10.0)
-"""Seconds after which `make faults` fails. The bar is 1 s for the registration; the figure is to be held against that, on a
-machine that has nothing else to do."""
+"""Seconds after which `make faults` fails. The bar is 1 s for the registration; the figure is to be
+held against that, on a machine that has nothing else to do."""
 
 
 async def register(port: int, name: str) -> float:
@@ -48,7 +50,8 @@ async def asked(newcomer: Visitor, question: bytes, answer: Kind) -> bytes:
 
 
 async def start(stage: Stage, name: str) -> float:
-    """Start the program until it is registered, as its user would. Return the seconds of all starts."""
+    """Start the program until it is registered, as its user would. Return the seconds of all
+    starts."""
     begun = time.monotonic()
     newcomer = await stage.peer(name)
     while await newcomer.sees(lambda line: line in (WELCOME, SILENT)) == SILENT:
@@ -63,21 +66,37 @@ async def start(stage: Stage, name: str) -> float:
         ("garbage", dose(5_000, 50_000), False),
         ("hello", dose(1_000, 5_000), False),
         ("forged", dose(500, 2_000), True),
-        pytest.param("forged", 10_000, True, marks=only_whole),  # as much as a core can check, or more
+        pytest.param(
+            "forged", 10_000, True, marks=only_whole
+        ),  # as much as a core can check, or more
         ("signed", dose(100, 2_000), True),
     ],
 )
-async def test_a_flood(stage: Stage, figure: Note, kind: str, rate: int, proves_itself: bool) -> None:
+async def test_a_flood(
+    stage: Stage, figure: Note, kind: str, rate: int, proves_itself: bool
+) -> None:
     registry = await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     before = memory_of(registry.pid)
     flood = await stage.run(
         "flooder",
-        [sys.executable, "-m", "tests.faults.flooder", str(stage.port), kind, str(rate), str(SECONDS)],
+        [
+            sys.executable,
+            "-m",
+            "tests.faults.flooder",
+            str(stage.port),
+            kind,
+            str(rate),
+            str(SECONDS),
+        ],
         home="flooder",
     )
     await flood.sees("ready")
-    busy, began, lost = processor_time_of(registry.pid), time.monotonic(), datagrams_lost_at(stage.port)
+    busy, began, lost = (
+        processor_time_of(registry.pid),
+        time.monotonic(),
+        datagrams_lost_at(stage.port),
+    )
     registered: list[float] = []
     started: list[float] = []
     # One in any case: a machine that stood still for as long as the flood lasts has seen none.

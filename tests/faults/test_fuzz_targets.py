@@ -1,4 +1,5 @@
-"""The fuzz targets under mutated valid bytes, the same ones each time, and under every input that ever broke one.
+"""The fuzz targets under mutated valid bytes, the same ones each time, and under every input that
+ever broke one.
 
 This is a sample; `make fuzz` looks for more, guided by coverage.
 """

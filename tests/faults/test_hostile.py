@@ -1,4 +1,5 @@
-"""A hostile client beside two people who talk: whatever it does, they notice only what they are told."""
+"""A hostile client beside two people who talk: whatever it does, they notice only what they are
+told."""
 
 import asyncio
 import contextlib
@@ -39,8 +40,8 @@ PING_SPAN = 5.0
 LONG = "x" * 20_000
 MEMORY = 50 * MIB
 TOLD_MOST = 400_000 + 10_000 * SECONDS
-"""Bytes that the registry may send to somebody who is online: 512 rows of the table at once, 25 a second after that, and
-what the two say to everybody."""
+"""Bytes that the registry may send to somebody who is online: 512 rows of the table at once, 25 a
+second after that, and what the two say to everybody."""
 IN_WITHIN = bar(5.0)
 """Seconds for a message and its receipt."""
 
@@ -49,7 +50,8 @@ OF_OTHERS = (
     rf"(eve\S*|friend|listener) (is now \S+|has left\.|lost the connection\.)|eve\S+: ({TIME} )?\d+ and nothing else"
     r"|\[A letter from eve\S+ could not be opened: .*"
 )
-"""What a terminal shows of people who are neither: that they come and go, and what they write to us."""
+"""What a terminal shows of people who are neither: that they come and go, and what they write to
+us."""
 
 
 OF_THE_DESK = (

@@ -1,6 +1,8 @@
-"""A hostile browser at the port of the web desk: keys, bodies, pages, connections and names that it should not send.
+"""A hostile browser at the port of the web desk: keys, bodies, pages, connections and names that it
+should not send.
 
-It comes from addresses of its own. Meanwhile somebody at another address asks for the form, and a monitor for `/healthz`.
+It comes from addresses of its own. Meanwhile somebody at another address asks for the form, and a
+monitor for `/healthz`.
 """
 
 import asyncio
@@ -24,7 +26,8 @@ from tests.support.program import Program
 from tests.support.stage import CHATAPP, Stage
 
 DESCRIPTORS: Final = dose(400, 2_000)
-"""The limit of the web desk: half of them are connections. So all can be held by a test that has few itself."""
+"""The limit of the web desk: half of them are connections. So all can be held by a test that has
+few itself."""
 KEYS: Final = dose(20, 100)
 CUT: Final = dose(100, 500)
 PAGES: Final = dose(40, 200)
@@ -69,7 +72,8 @@ class Site:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
             headers["Content-Length"] = str(len(body))
         writer.write(
-            self.head("GET" if fields is None else "POST", path, {**headers, "Connection": "close"}) + body
+            self.head("GET" if fields is None else "POST", path, {**headers, "Connection": "close"})
+            + body
         )
         answer = b""
         try:
@@ -116,7 +120,8 @@ async def site(stage: Stage) -> Site:
 
 
 async def opened(stage: Stage, *options: str) -> Site:
-    """Open a desk whose registry serves one visitor at a time, and its web desk with few descriptors."""
+    """Open a desk whose registry serves one visitor at a time, and its web desk with few
+    descriptors."""
     await stage.registry()
     port = free_port()
     words = ["web", "127.0.0.1", str(stage.port), "--listen", str(port), *options]
@@ -177,7 +182,8 @@ async def held_connections(site: Site) -> None:
 
 
 async def heavy_pages(site: Site) -> None:
-    """A long talk, whose page is asked for again and again by readers who are gone, or never read."""
+    """A long talk, whose page is asked for again and again by readers who are gone, or never
+    read."""
     cookie = site.served
     for number in range(LINES):
         fields = {"text": f"{number} " + "&" * 60_000, "key": str(number)}
@@ -189,7 +195,9 @@ async def heavy_pages(site: Site) -> None:
     stuck = []
     for number in range(PAGES):
         _, writer = await site.connect("127.0.0.2")
-        writer.write(8 * site.head("GET", ("/", "/log", "/earlier?before=9")[number % 3], {"Cookie": cookie}))
+        writer.write(
+            8 * site.head("GET", ("/", "/log", "/earlier?before=9")[number % 3], {"Cookie": cookie})
+        )
         if number % 2:
             writer.transport.abort()
         else:
@@ -223,7 +231,9 @@ ATTACKS: Final[list[Attack]] = [
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-async def test_others_are_served_whatever_one_browser_does(site: Site, figure: Note, attack: Attack) -> None:
+async def test_others_are_served_whatever_one_browser_does(
+    site: Site, figure: Note, attack: Attack
+) -> None:
     await site.ask("/", address=OTHER)
     before = memory_of(site.program.pid)
     others = Others(site)
@@ -247,7 +257,9 @@ async def test_others_are_served_whatever_one_browser_does(site: Site, figure: N
     assert grown < GROWN_MAX
 
 
-async def test_the_log_has_at_most_a_line_a_second_whatever_clients_do(outspoken_stage: Stage) -> None:
+async def test_the_log_has_at_most_a_line_a_second_whatever_clients_do(
+    outspoken_stage: Stage,
+) -> None:
     site = await opened(outspoken_stage, "--log-level", "debug")
     before = len(site.program.complaints)
     begun = time.monotonic()
@@ -258,5 +270,7 @@ async def test_the_log_has_at_most_a_line_a_second_whatever_clients_do(outspoken
     told = site.program.complaints[before:]
     assert 0 < len(told) <= lasted + 1
     assert [
-        line for line in told if not line.startswith("INFO chatapp.peer: web desk, since its start: ")
+        line
+        for line in told
+        if not line.startswith("INFO chatapp.peer: web desk, since its start: ")
     ] == []

@@ -14,7 +14,9 @@ from tests.support.stage import Stage, knows, who
 LIVES = dose(2, 10)
 
 
-async def test_a_name_stays_its_owners_over_restarts_of_the_registry(stage: Stage, figure: Note) -> None:
+async def test_a_name_stays_its_owners_over_restarts_of_the_registry(
+    stage: Stage, figure: Note
+) -> None:
     registry = await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     for life in range(LIVES):
@@ -47,8 +49,14 @@ async def test_forged_datagrams_move_nobody(stage: Stage, figure: Note) -> None:
         mallory = Visitor(stage.port, "mallory")
         await mallory.come()
         for number in range(dose(500, 5_000)):
-            kind = (Kind.SEALED, Kind.REGISTER, Kind.OPENING, Kind.WELCOME, Kind.REFUSED)[number % 5]
-            forged = bytes((kind,)) + mallory.sealed(b"")[1:41] + mallory.random.randbytes(8 + number % 200)
+            kind = (Kind.SEALED, Kind.REGISTER, Kind.OPENING, Kind.WELCOME, Kind.REFUSED)[
+                number % 5
+            ]
+            forged = (
+                bytes((kind,))
+                + mallory.sealed(b"")[1:41]
+                + mallory.random.randbytes(8 + number % 200)
+            )
             for port in (stage.port, stage.parse_port("alice"), stage.parse_port("bob")):
                 stranger.sendto(forged, ("127.0.0.1", port))
                 sent += 1
@@ -64,4 +72,8 @@ async def test_forged_datagrams_move_nobody(stage: Stage, figure: Note) -> None:
     await bob.sees("alice: undisturbed")
     await alice.sees(received("bob"))
     assert alice.shown(LOST) == bob.shown(LOST) == []
-    figure(f"{sent:,} forged LEAVE, REGISTER, CARD, WELCOME, REFUSED", "no row changed", "row unchanged")
+    figure(
+        f"{sent:,} forged LEAVE, REGISTER, CARD, WELCOME, REFUSED",
+        "no row changed",
+        "row unchanged",
+    )

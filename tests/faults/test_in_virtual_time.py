@@ -1,5 +1,5 @@
-"""Faults with a numeric bar: messages that take another path under loss, recovery after a partition, and the cost of
-restarts, clock jumps and stopped programs.
+"""Faults with a numeric bar: messages that take another path under loss, recovery after a
+partition, and the cost of restarts, clock jumps and stopped programs.
 
 Two people and a registry in virtual time; the promise is checked after every step here too.
 """
@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageState
 from tests.faults.conftest import Note
 from tests.faults.size import dose
@@ -21,7 +21,8 @@ APART: Final = 70.0
 """Seconds between two messages, so that none goes round because the one before had to."""
 MESSAGES: Final = dose(60, 2_000)
 UNCONFIRMED: Final = {0.1: 0.0005, 0.3: 0.045, 0.5: 0.26}
-"""By the loss each way: the share of messages that none of five tries gets across and acknowledged."""
+"""By the loss each way: the share of messages that none of five tries gets across and
+acknowledged."""
 
 
 def calm_world(seed: int, *, people: int = 2) -> World:
@@ -42,8 +43,8 @@ def test_as_many_messages_take_the_other_path_as_chance_allows(loss: float, figu
         alice.send(bob.name, f"message {number}")
         world.network.run_for(APART)
     assert bob.screen.texts() == [f"message {number}" for number in range(MESSAGES)]
-    round_about = alice.screen.count(happened.Unacknowledged) + sum(
-        is_now(event, happened.MessageState.DELIVERED) and event.through_server
+    round_about = alice.screen.count(events.Unacknowledged) + sum(
+        is_now(event, events.MessageState.DELIVERED) and event.through_server
         for event in alice.screen.events
     )
     measured = f"{round_about} of {MESSAGES:,} not confirmed straight, all shown once and in order"
@@ -87,15 +88,18 @@ def test_the_first_message_after_a_restart_goes_straight(seed: int) -> None:
     world.network.run_for(chance.choice((0.0, 0.01, 0.1, 1.0)))
     alice.send(bob.name, "after")
     assert world.network.run_until(lambda: "after" in bob.screen.texts(), within=2.5)
-    assert world.network.run_until(lambda: not alice.count_standing(MessageState.UNSETTLED), within=2.5)
+    assert world.network.run_until(
+        lambda: not alice.count_standing(MessageState.UNSETTLED), within=2.5
+    )
     assert not any(
-        is_now(event, MessageState.REFUSED) or isinstance(event, happened.MailUnreadable)
+        is_now(event, MessageState.REFUSED) or isinstance(event, events.MailUnreadable)
         for event in alice.screen.events
     )
 
 
 def sent_in_a_minute(seed: int, *, jump: float = 0.0, stopped_for: float = 0.0) -> int:
-    """Datagrams of a world with mail waiting and messages under way, when a clock jumps or a program was stopped."""
+    """Datagrams of a world with mail waiting and messages under way, when a clock jumps or a
+    program was stopped."""
     world = calm_world(seed, people=3)
     alice, bob, carol = world.people
     carol.leave()

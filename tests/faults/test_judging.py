@@ -16,7 +16,9 @@ from tests.faults.soak import is_pause
 STEADY = {"tea": ["ann", "bob", "cid"]}
 
 
-def said(*entries: tuple[float, What, str, str], kills: dict[str, list[float]] | None = None) -> Findings:
+def said(
+    *entries: tuple[float, What, str, str], kills: dict[str, list[float]] | None = None
+) -> Findings:
     return judge((Entry(*entry) for entry in entries), steady=STEADY, kills=kills or {})
 
 
@@ -60,7 +62,9 @@ def test_a_member_who_comes_and_goes_may_miss_a_line_but_not_see_it_twice() -> N
 def test_a_message_shown_right_before_a_kill_may_be_shown_again(
     kill: float, again: int, doubled: int
 ) -> None:
-    found = said(shown(1.0, "bob", "ann bob 1"), shown(9.0, "bob", "ann bob 1"), kills={"bob": [kill]})
+    found = said(
+        shown(1.0, "bob", "ann bob 1"), shown(9.0, "bob", "ann bob 1"), kills={"bob": [kill]}
+    )
     assert (found.again, len(found.doubled)) == (again, doubled)
 
 
@@ -77,7 +81,9 @@ def test_a_later_one_first_is_out_of_order_and_another_author_is_not() -> None:
 def test_a_later_one_need_not_wait_for_ever() -> None:
     """Numbers are times in microseconds: 20 s after it was written it had waited long enough."""
     for shown_at, overtaken in ((20.0, 1), (10.0, 0)):
-        found = said(shown(shown_at, "bob", "ann bob 2000000"), shown(30.0, "bob", "ann bob 1000000"))
+        found = said(
+            shown(shown_at, "bob", "ann bob 2000000"), shown(30.0, "bob", "ann bob 1000000")
+        )
         assert (found.overtaken, len(found.late)) == (overtaken, 1 - overtaken)
 
 
@@ -100,7 +106,10 @@ def test_a_ledger_reads_as_it_was_written(tmp_path_factory: pytest.TempPathFacto
 def series(slope: float, *, noise: float = 0.0, dips: int = 0) -> list[tuple[float, float]]:
     chance = random.Random(1)
     points = [(float(at), 100.0 + slope * at + chance.uniform(-noise, noise)) for at in range(120)]
-    return [(at, 20.0) if place % 10 < dips else (at, figure) for place, (at, figure) in enumerate(points)]
+    return [
+        (at, 20.0) if place % 10 < dips else (at, figure)
+        for place, (at, figure) in enumerate(points)
+    ]
 
 
 def test_a_constant_figure_is_flat_whatever_happens_for_a_moment() -> None:
@@ -121,12 +130,15 @@ def test_a_figure_that_grows_in_the_first_third_only_is_flat() -> None:
 
 
 def memory(leak: float) -> list[tuple[float, float]]:
-    """Return readings of 20 minutes in MiB: 30 at rest, up to 10 more under faults, and what leaks in a second."""
+    """Return readings of 20 minutes in MiB: 30 at rest, up to 10 more under faults, and what leaks
+    in a second."""
     chance = random.Random(1)
     return [
         (
             float(at),
-            30.0 + leak * at + (0.0 if 570 <= at <= 600 or at >= 1_170 else chance.uniform(0.0, 10.0)),
+            30.0
+            + leak * at
+            + (0.0 if 570 <= at <= 600 or at >= 1_170 else chance.uniform(0.0, 10.0)),
         )
         for at in range(0, 1_201, 10)
     ]

@@ -1,4 +1,5 @@
-"""A registry that is killed while it stores: every letter and name that it confirmed is still there.
+"""A registry that is killed while it stores: every letter and name that it confirmed is still
+there.
 
 Each life ends with kill -9 after a random number of answers, while more is on its way to the disk.
 """
@@ -33,8 +34,11 @@ class Accounts:
         self.taken: set[tuple[bytes, int]] = set()
 
     def check(self) -> None:
-        """I3: nothing saved is lost; nothing is there that nobody sent; nothing comes back that was taken."""
-        assert self.saved <= self.read, f"lost: {len(self.saved - self.read)} letters that were saved"
+        """I3: nothing saved is lost; nothing is there that nobody sent; nothing comes back that was
+        taken."""
+        assert self.saved <= self.read, (
+            f"lost: {len(self.saved - self.read)} letters that were saved"
+        )
         assert self.read <= self.deposited
 
 
@@ -84,13 +88,17 @@ async def test_killed_while_storing_letters_and_names(stage: Stage, figure: Note
     reader.close()
 
 
-def deposit(sender: Visitor, recipient: bytes, numbers: "itertools.count[int]", accounts: Accounts) -> None:
+def deposit(
+    sender: Visitor, recipient: bytes, numbers: "itertools.count[int]", accounts: Accounts
+) -> None:
     """Send letters of different sizes, all at once."""
     letters = []
     for _ in range(DEPOSITS):
         number = next(numbers)
         accounts.deposited.add((sender.id, number))
-        letters.append(DepositMail(number, recipient, number, b"x" * sender.random.choice((40, 400, 2_000))))
+        letters.append(
+            DepositMail(number, recipient, number, b"x" * sender.random.choice((40, 400, 2_000)))
+        )
     sender.ask(*letters)
 
 
@@ -116,7 +124,8 @@ async def note_answers(senders: list[Visitor], accounts: Accounts, *, upto: int)
 
 
 async def read(reader: Visitor, accounts: Accounts, *, takes: bool) -> bool:
-    """Read the mailbox, and mostly take the letters, which then must not come again. Return whether it was all of it."""
+    """Read the mailbox, and mostly take the letters, which then must not come again. Return whether
+    it was all of it."""
     here: set[tuple[bytes, int]] = set()
     while True:
         batch = await reader.notice(MailBatch)
@@ -131,7 +140,9 @@ async def read(reader: Visitor, accounts: Accounts, *, takes: bool) -> bool:
         reader.ask(TakeMail([letter.serial for letter in batch.letters]))
         if not batch.more:
             reader.ask(Ping(0))
-            await reader.notice(Pong)  # requests of a link are served in order: the letters are taken by now
+            await reader.notice(
+                Pong
+            )  # requests of a link are served in order: the letters are taken by now
             return True
 
 

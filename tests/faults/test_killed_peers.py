@@ -1,7 +1,8 @@
-"""Peers that are killed while they talk, or whose disk is full: what was acknowledged is in its reader's history, once.
+"""Peers that are killed while they talk, or whose disk is full: what was acknowledged is in its
+reader's history, once.
 
-Each life of a program ends with kill -9 after a random number of receipts or lines, while more is on its way. The past is
-read from a copy of the folder as the kill left it.
+Each life of a program ends with kill -9 after a random number of receipts or lines, while more is
+on its way. The past is read from a copy of the folder as the kill left it.
 """
 
 import asyncio
@@ -60,14 +61,17 @@ async def test_killed_while_they_talk(stage: Stage, figure: Note) -> None:
     await bob.sees(lambda line: line.endswith("the end"))
     await asyncio.gather(alice.kill(), bob.kill())
     read = await past(stage, "bob", copy="bob-end")
-    # A history has messages as they arrived: after a kill the first ones of a burst may have to be sent again.
+    # A history has messages as they arrived: after a kill the first ones of a burst may have to be
+    # sent again.
     assert sorted(read) == sorted(await past(stage, "alice", copy="alice-end"))
     for life in range(KILLS):
         found = sorted(int(text.partition(".")[2]) for text in read if text.startswith(f"{life}."))
         assert found == list(range(len(found))), "lost or doubled"
     for program in stage.programs:
         shown = [
-            (int(line[1]), int(line[2])) for one in program.lines if (line := _OF_ALICE.fullmatch(one.text))
+            (int(line[1]), int(line[2]))
+            for one in program.lines
+            if (line := _OF_ALICE.fullmatch(one.text))
         ]
         assert shown == sorted(set(shown)), "shown twice or out of order"
         assert life % 2 or len(found) == BURST
@@ -111,12 +115,18 @@ async def test_a_full_disk_acknowledges_nothing_and_works_again(
     await alice.type(*(f"send bob {text}" for text in texts))
     told = await bob.sees(re.compile(r"\[Nothing can be stored .*"))
     assert "No space left on device" in told
-    assert receipts(alice) <= len(bob.shown(lambda line: line.startswith("alice: "))) < len(texts) / 2
+    assert (
+        receipts(alice) <= len(bob.shown(lambda line: line.startswith("alice: "))) < len(texts) / 2
+    )
     ballast.unlink()
     await bob.sees(lambda line: line.endswith(texts[-1]))
     shown = [line.split(" ")[-2] for line in bob.shown(lambda line: line.endswith("x" * 3_000))]
     assert shown == [str(number) for number in range(20)]
-    figure("a peer's disk is full", "nothing acknowledged; all shown, once, when there was room", "none lost")
+    figure(
+        "a peer's disk is full",
+        "nothing acknowledged; all shown, once, when there was room",
+        "none lost",
+    )
 
 
 def is_receipt(line: str) -> bool:
@@ -128,9 +138,20 @@ def receipts(alice: Program) -> int:
 
 
 async def past(stage: Stage, name: str, *, copy: str, home: Path | None = None) -> list[str]:
-    """Return the texts between alice and bob in somebody's history, from a copy of the folder as it is."""
+    """Return the texts between alice and bob in somebody's history, from a copy of the folder as it
+    is."""
     folder = copy_folder(home or stage.folder / name, stage.folder / copy)
-    words = [str(CHECKOUT / "ChatApp.py"), "export", name, "--format", "jsonl", "--data", str(folder)]
-    exporting = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=asyncio.subprocess.PIPE)
+    words = [
+        str(CHECKOUT / "ChatApp.py"),
+        "export",
+        name,
+        "--format",
+        "jsonl",
+        "--data",
+        str(folder),
+    ]
+    exporting = await asyncio.create_subprocess_exec(
+        sys.executable, *words, stdout=asyncio.subprocess.PIPE
+    )
     out, _ = await exporting.communicate()
     return [json.loads(line)["text"] for line in out.splitlines()]

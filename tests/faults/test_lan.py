@@ -14,7 +14,9 @@ from tests.faults.routers import SwitchedLab, switched_lab_or_skip
 from tests.support.program import Program
 from tests.support.stage import CHATAPP, Stage, copy_folder
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("zeroconf") is None, reason="needs zeroconf")
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("zeroconf") is None, reason="needs zeroconf"
+)
 
 OPENLY = {"CHATAPP_ANNOUNCE": "true", "CHATAPP_DISCOVER": "true"}
 
@@ -34,7 +36,9 @@ class Newcomer:
 
     async def start(self, machine: str) -> Terminal:
         home = self.stage.folder / machine
-        terminal = await Terminal.open(home=home, environment=OPENLY, inside=self.lab.inside(machine))
+        terminal = await Terminal.open(
+            home=home, environment=OPENLY, inside=self.lab.inside(machine)
+        )
         self.terminals.append(terminal)
         return terminal
 
@@ -54,7 +58,9 @@ async def registry(stage: Stage, lab: SwitchedLab, name: str, *options: str) -> 
     return program
 
 
-async def test_a_newcomer_finds_the_only_registry(stage: Stage, lab: SwitchedLab, newcomer: Newcomer) -> None:
+async def test_a_newcomer_finds_the_only_registry(
+    stage: Stage, lab: SwitchedLab, newcomer: Newcomer
+) -> None:
     address = lab.machine("server")
     lab.machine("quiet")
     lab.machine("alice")
@@ -142,7 +148,9 @@ async def test_a_rogue_that_announces_the_known_key_gets_nobody(
     words = [*lab.inside("rogue"), sys.executable, "-c", ANNOUNCE, key.replace(" ", "")]
     await stage.run("announcer", words, home="rogue")
     await lab.hears_announcements("alice", 1)
-    refused = f"[This is not the server that was announced: the announced key is {key}, this server's is "
+    refused = (
+        f"[This is not the server that was announced: the announced key is {key}, this server's is "
+    )
 
     again = await newcomer.start("alice")
     await again.shows("Your name [alice]: ")
@@ -189,5 +197,7 @@ async def test_the_true_registry_is_found_at_its_new_address(
     await again.shows(WELCOME)
     again.press("quit\r")
     assert await again.ends() == 0
-    third = await met(newcomer, "alice", ("Your name [alice]: ", ""), (f"[{moved_address} 5000]: ", ""))
+    third = await met(
+        newcomer, "alice", ("Your name [alice]: ", ""), (f"[{moved_address} 5000]: ", "")
+    )
     await third.shows(WELCOME)

@@ -1,7 +1,14 @@
 """Mailboxes that somebody fills: quotas hold, and a sender who is refused is told."""
 
 from chatapp.wire.limits import MAILBOX_PLACES
-from chatapp.wire.messages.mail import DepositMail, MailBatch, MailRefusal, MailRefused, MailSaved, TakeMail
+from chatapp.wire.messages.mail import (
+    DepositMail,
+    MailBatch,
+    MailRefusal,
+    MailRefused,
+    MailSaved,
+    TakeMail,
+)
 from tests.endtoend.lines import SAVED, WELCOME, beginning
 from tests.faults.conftest import Note
 from tests.faults.machine import MIB, memory_of
@@ -16,7 +23,8 @@ ACCOMPLICES = 6
 async def stuff(
     sender: Visitor, recipient: bytes, count: int, letter: bytes
 ) -> tuple[int, list[MailRefusal]]:
-    """Deposit letters until they are refused. Return how many were saved, and why the others were not."""
+    """Deposit letters until they are refused. Return how many were saved, and why the others were
+    not."""
     saved, refused, number = 0, [], 0
     while number < count:
         batch = range(number, min(number + 500, count))
@@ -87,7 +95,9 @@ async def test_large_letters_take_more_places(stage: Stage) -> None:
     sender.close()
 
 
-async def test_a_message_that_does_not_fit_is_kept_and_arrives_when_its_reader_is_back(stage: Stage) -> None:
+async def test_a_message_that_does_not_fit_is_kept_and_arrives_when_its_reader_is_back(
+    stage: Stage,
+) -> None:
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     await bob.type("quit")
@@ -101,6 +111,6 @@ async def test_a_message_that_does_not_fit_is_kept_and_arrives_when_its_reader_i
     bob = await stage.peer("bob")
     await bob.sees(WELCOME)
     await bob.sees_times(third + 4, beginning("alice: "))
-    assert [line.split()[-1] for line in bob.shown() if line.startswith((">>> alice: ", "alice: "))] == [
-        str(number) for number in range(third + 4)
-    ]
+    assert [
+        line.split()[-1] for line in bob.shown() if line.startswith((">>> alice: ", "alice: "))
+    ] == [str(number) for number in range(third + 4)]

@@ -53,7 +53,15 @@ class Town:
         return registry
 
     async def peer(self, name: str, *, server: str | None = None) -> Program:
-        words = [*self.lab.inside(name), *CHATAPP, "-c", name, server or self.server, str(PORT), "6000"]
+        words = [
+            *self.lab.inside(name),
+            *CHATAPP,
+            "-c",
+            name,
+            server or self.server,
+            str(PORT),
+            "6000",
+        ]
         return await self.stage.run(name, words, home=name, prompt=PROMPT)
 
     async def peers(self, *names: str) -> list[Program]:
@@ -118,13 +126,17 @@ async def test_an_address_that_changes_under_a_peer(stage: Stage, lab: Lab, figu
     assert len(lines) == len(set(lines)) == 2 * rounds
 
 
-async def test_a_peer_whom_only_the_registry_can_reach(stage: Stage, lab: Lab, figure: Note) -> None:
+async def test_a_peer_whom_only_the_registry_can_reach(
+    stage: Stage, lab: Lab, figure: Note
+) -> None:
     town = Town(lab, stage)
     await town.registry()
     lab.machine_behind_nat("alice")
     lab.machine("bob")
     alice, bob = await town.peers("alice", "bob")
-    await bob.type("send alice can you hear me")  # alice has never written to bob: her router lets nothing in
+    await bob.type(
+        "send alice can you hear me"
+    )  # alice has never written to bob: her router lets nothing in
     await alice.sees("bob: can you hear me")
     # Her acknowledgement goes both ways too, and may be here first by the one that it opens.
     way = await bob.sees(lambda line: line in (received("alice"), relayed("alice")))
@@ -134,7 +146,9 @@ async def test_a_peer_whom_only_the_registry_can_reach(stage: Stage, lab: Lab, f
     await bob.type("send alice good")
     await alice.sees("bob: good")
     assert bob.shown(no_ack("alice")) == []
-    figure("behind NAT, reached by the registry alone", f"arrived through the server: {way}", "rung 2")
+    figure(
+        "behind NAT, reached by the registry alone", f"arrived through the server: {way}", "rung 2"
+    )
 
 
 async def test_a_firewall_between_two_peers(stage: Stage, lab: Lab, figure: Note) -> None:
@@ -155,7 +169,9 @@ async def test_a_firewall_between_two_peers(stage: Stage, lab: Lab, figure: Note
     await alice.sees_times(5, relayed("bob"))
     assert alice.shown(no_ack("bob")) == bob.shown(no_ack("alice")) == []
     figure(
-        "firewall that drops UDP between peers", "10 of 10 through the server", "rung 2, no word of failure"
+        "firewall that drops UDP between peers",
+        "10 of 10 through the server",
+        "rung 2, no word of failure",
     )
 
 
@@ -209,7 +225,9 @@ async def test_a_registry_with_two_addresses(stage: Stage, lab: Lab, figure: Not
     await bob.sees("alice: by the alias")
     await bob.type("dereg bob")
     await knows(alice, away=["bob"])
-    figure("a registry with a second address", "answers from the one that was asked", "people come in")
+    figure(
+        "a registry with a second address", "answers from the one that was asked", "people come in"
+    )
 
 
 async def test_tcp_blocked_while_udp_passes(stage: Stage, lab: Lab, figure: Note) -> None:
@@ -226,7 +244,9 @@ async def test_tcp_blocked_while_udp_passes(stage: Stage, lab: Lab, figure: Note
     bob = await town.peer("bob")
     await bob.sees(WELCOME)
     await alice.type("send bob hello")
-    await alice.sees("[Server not responding] Message to bob kept; it goes out when the server is back.")
+    await alice.sees(
+        "[Server not responding] Message to bob kept; it goes out when the server is back."
+    )
     lab.filter("registry")
     await alice.sees(f"[The server answers on TCP port {PORT} now.]", within=45)
     await bob.sees(re.compile("alice: (.* )?hello"), within=45)
@@ -256,14 +276,18 @@ async def test_long_segments_vanish(stage: Stage, lab: Lab, figure: Note) -> Non
     took = asyncio.get_running_loop().time() - begun
     await bob.type("reg bob")
     await bob.sees(lambda line: line.startswith("alice: ") and line.count(" long") == words)
-    figure("TCP segments over 1,280 bytes vanish", f"20 KB saved after {took:.1f} s, and read", "12 s")
+    figure(
+        "TCP segments over 1,280 bytes vanish", f"20 KB saved after {took:.1f} s, and read", "12 s"
+    )
     assert took < bar(12.0)
 
 
 @only_whole
-async def test_people_who_join_a_room_during_a_partition(stage: Stage, lab: Lab, figure: Note) -> None:
-    """One of three people in a room is cut off: she does not see who enters, and a person who is cut off wants to
-    enter."""
+async def test_people_who_join_a_room_during_a_partition(
+    stage: Stage, lab: Lab, figure: Note
+) -> None:
+    """One of three people in a room is cut off: she does not see who enters, and a person who is
+    cut off wants to enter."""
     town = Town(lab, stage)
     await town.registry()
     names = ("alice", "bob", "carol", "dave")
@@ -300,7 +324,10 @@ async def test_people_who_join_a_room_during_a_partition(stage: Stage, lab: Lab,
                 said = rf"{speaker.name} \(in den\): (.* )?all together, says {speaker.name}"
                 await hearer.sees(re.compile(said), within=30)
     for person in (alice, bob, carol, dave):
-        lines = [re.sub(f"{TIME} ", "", line) for line in person.shown(lambda line: " (in den): " in line)]
+        lines = [
+            re.sub(f"{TIME} ", "", line)
+            for line in person.shown(lambda line: " (in den): " in line)
+        ]
         assert len(lines) == len(set(lines)), "nothing twice"
     figure(
         "people join a room while it is cut in two",
@@ -315,9 +342,14 @@ async def members_are(person: Program, names: Sequence[str]) -> None:
         await person.type("/names", "/fence")
         await person.sees(beginning('[Unknown command "/fence"'))
         fences = [
-            at for at, line in enumerate(person.lines) if line.text.startswith('[Unknown command "/fence"')
+            at
+            for at, line in enumerate(person.lines)
+            if line.text.startswith('[Unknown command "/fence"')
         ]
         since = fences[-2] if len(fences) > 1 else 0
-        if any(line.text == f"[{len(names)} people in den:]" for line in person.lines[since : fences[-1]]):
+        if any(
+            line.text == f"[{len(names)} people in den:]"
+            for line in person.lines[since : fences[-1]]
+        ):
             return
         await person.sees(beginning(*(f"{name} joined" for name in names)), within=30)

@@ -1,4 +1,5 @@
-"""Programs that come and go all the time while two people talk on terminals: no line about them on their screens."""
+"""Programs that come and go all the time while two people talk on terminals: no line about them on
+their screens."""
 
 import asyncio
 from pathlib import Path

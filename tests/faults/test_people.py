@@ -1,4 +1,5 @@
-"""People whose programs are held up: stopped, flooded with lines, shown to nobody, short of descriptors.
+"""People whose programs are held up: stopped, flooded with lines, shown to nobody, short of
+descriptors.
 
 Nothing is lost, doubled or out of order, and nobody else notices.
 """
@@ -21,7 +22,8 @@ STOPPED_FOR = 40.0
 """Longer than a lease: the registry has had every reason to think them gone."""
 LINES = dose(100, 500)
 UNSHOWN = dose(1_000, 12_000)
-"""Lines for somebody whose terminal takes none: in `make faults` more than a peer lets wait (`EVENTS_WAITING_MAX`)."""
+"""Lines for somebody whose terminal takes none: in `make faults` more than a peer lets wait
+(`EVENTS_WAITING_MAX`)."""
 TEXT = "a line of a terminal's width, more or less, so that what it holds is soon full"
 FEW = 64
 SETTLES = 120.0
@@ -67,7 +69,9 @@ async def test_many_lines_at_once_into_a_room(stage: Stage, figure: Note) -> Non
     people = await stage.welcome("alice", "bob", "carol")
     await enter("lab", *people)
     begun = asyncio.get_running_loop().time()
-    await asyncio.gather(*(one.type(*(f"{one.name} says {n}" for n in range(LINES))) for one in people))
+    await asyncio.gather(
+        *(one.type(*(f"{one.name} says {n}" for n in range(LINES))) for one in people)
+    )
     for one in people:
         for other in people:
             if one is not other:
@@ -100,7 +104,9 @@ async def test_a_terminal_that_takes_nothing(stage: Stage, figure: Note) -> None
     await alice.sees("carol: do you notice anything")
     await carol.sees(received("alice"))
     await alice.type(*(f"send bob {TEXT} {number}" for number in range(first, UNSHOWN)))
-    await alice.sees_times(UNSHOWN - first, lambda line: line in fates or "refused" in line, within=SETTLES)
+    await alice.sees_times(
+        UNSHOWN - first, lambda line: line in fates or "refused" in line, within=SETTLES
+    )
     grown = (memory_of(bob.pid) - before) / MIB
     straight, saved = (len(alice.shown(fate)) for fate in fates)
     shown = await asyncio.to_thread(read_until, reading, straight + saved)
@@ -131,13 +137,17 @@ async def test_a_peer_with_few_descriptors(stage: Stage, figure: Note) -> None:
     registry = await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     words = ["-c", "carol", "127.0.0.1", str(stage.port), str(free_port())]
-    carol = await stage.run("carol", [*limited(f"-n {FEW}"), *CHATAPP, *words], home="carol", prompt=PROMPT)
+    carol = await stage.run(
+        "carol", [*limited(f"-n {FEW}"), *CHATAPP, *words], home="carol", prompt=PROMPT
+    )
     await carol.sees(WELCOME)
     for person in (alice, bob, carol):
         await knows(person, "alice", "bob", "carol")
     held = []
     for number in range(20):
-        await carol.type(f"send alice {number}", f"send_all {number}", "join lab", "/history", "/search 0")
+        await carol.type(
+            f"send alice {number}", f"send_all {number}", "join lab", "/history", "/search 0"
+        )
         await alice.sees(f"carol: {number}")
         await bob.sees(f"[Channel_Message carol: {number}]")
         await carol.sees(beginning("[You are in lab"))

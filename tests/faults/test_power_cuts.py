@@ -1,7 +1,8 @@
 """A peer's machine loses power while it is talked to: nothing is lost that its author's disk has.
 
-The peer's folder is on a disk of its own, an image behind a loop device. A power cut is a copy of the image, taken while
-everything runs: it holds what the file system had handed to the disk by then, and nothing of what was in memory only.
+The peer's folder is on a disk of its own, an image behind a loop device. A power cut is a copy of
+the image, taken while everything runs: it holds what the file system had handed to the disk by
+then, and nothing of what was in memory only.
 """
 
 import asyncio
@@ -48,7 +49,8 @@ class Disk:
         self.folder.chmod(0o700)
 
     def lose_power(self, program: Program) -> None:
-        """Take away what the disk does not have. The program stands still while the image is copied, and dies."""
+        """Take away what the disk does not have. The program stands still while the image is
+        copied, and dies."""
         program.signal(signal.SIGSTOP)
         left = self._image.with_name("left")
         shutil.copyfile(self._image, left)
@@ -88,7 +90,9 @@ async def talk(alice: Program, said: list[str], most: float) -> None:
         await asyncio.sleep(EACH)  # a person's pause
 
 
-async def test_a_power_cut_while_somebody_talks_to_a_peer(stage: Stage, disk: Disk, figure: Note) -> None:
+async def test_a_power_cut_while_somebody_talks_to_a_peer(
+    stage: Stage, disk: Disk, figure: Note
+) -> None:
     """In the first round bob is new: his key and his server's are on the disk, too."""
     chance = Random(1)
     home = {"CHATAPP_HOME": str(disk.folder)}

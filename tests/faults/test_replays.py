@@ -1,4 +1,5 @@
-"""Recorded openings, sent again and again from any socket; and thousands of openings from one address."""
+"""Recorded openings, sent again and again from any socket; and thousands of openings from one
+address."""
 
 import asyncio
 import contextlib
@@ -36,7 +37,8 @@ SHARE_BAR = 0.25
 
 @contextlib.asynccontextmanager
 async def replayed(opening: bytes, port: int, rate: float) -> AsyncIterator[None]:
-    """Send a recorded opening so often, for so long that its author's allowance is used up, and on until the end."""
+    """Send a recorded opening so often, for so long that its author's allowance is used up, and on
+    until the end."""
     is_used_up = asyncio.Event()
 
     async def send() -> None:
@@ -92,7 +94,9 @@ async def test_two_go_on_talking_while_an_opening_comes_again(
     slowest = 0.0
     async with replayed(opening, stage.parse_port("bob"), rate):
         for number in range(MESSAGES):
-            alice = await restarted(stage, alice, WELCOME if is_registry_there else AT_WORK_WITH_THE_TABLE)
+            alice = await restarted(
+                stage, alice, WELCOME if is_registry_there else AT_WORK_WITH_THE_TABLE
+            )
             begun = time.monotonic()
             await alice.type(f"send bob message {number}")
             await bob.sees(f"alice: message {number}")
@@ -107,7 +111,9 @@ async def test_two_go_on_talking_while_an_opening_comes_again(
     assert slowest < bar(5.0)
 
 
-async def test_the_registry_answers_the_next_opening_while_an_older_one_comes_again(stage: Stage) -> None:
+async def test_the_registry_answers_the_next_opening_while_an_older_one_comes_again(
+    stage: Stage,
+) -> None:
     await stage.registry()
     alice = Visitor(stage.port, "alice")
     await alice.come()
@@ -130,7 +136,8 @@ def openings_of(sessions: SessionTable, to: bytes, count: int) -> list[bytes]:
 async def test_two_thousand_identities_of_one_address_take_no_core(
     stage: Stage, figure: Note, victim: str
 ) -> None:
-    """Each opens a session once a second, as often as one of them may; two others talk meanwhile."""
+    """Each opens a session once a second, as often as one of them may; two others talk
+    meanwhile."""
     allow_descriptors()
     registry = await stage.registry()
     heard = stage.folder / "heard"
@@ -144,8 +151,12 @@ async def test_two_thousand_identities_of_one_address_take_no_core(
         assert isinstance(await eve.register(), Welcome)
     is_registry = victim == "the registry"
     target, flooded = (stage.port, registry) if is_registry else (stage.parse_port("bob"), bob)
-    identity = crowd[0].registry if is_registry else recorded(heard, stage.parse_port("alice"))[1:33]
-    rounds = zip(*(openings_of(sessions_of(eve, identity), identity, SECONDS) for eve in crowd), strict=True)
+    identity = (
+        crowd[0].registry if is_registry else recorded(heard, stage.parse_port("alice"))[1:33]
+    )
+    rounds = zip(
+        *(openings_of(sessions_of(eve, identity), identity, SECONDS) for eve in crowd), strict=True
+    )
     flood = [opening for one in rounds for opening in one]
     await asyncio.sleep(BREATH)
     used, begun = processor_time_of(flooded.pid), time.monotonic()

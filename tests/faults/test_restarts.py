@@ -11,7 +11,9 @@ LIVES = dose(3, 20)
 BACK_WITHIN = bar(5.0)
 
 
-async def test_a_registry_that_dies_again_and_again_is_found_each_time(stage: Stage, figure: Note) -> None:
+async def test_a_registry_that_dies_again_and_again_is_found_each_time(
+    stage: Stage, figure: Note
+) -> None:
     registry = await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     await bob.type("quit")

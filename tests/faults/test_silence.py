@@ -1,4 +1,5 @@
-"""Programs that hang and machines that vanish, with their connections open: how soon everybody knows."""
+"""Programs that hang and machines that vanish, with their connections open: how soon everybody
+knows."""
 
 import asyncio
 import signal

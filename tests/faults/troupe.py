@@ -1,4 +1,5 @@
-"""The programs of a soak: the registry or the nodes of a cluster, crews of many bots, bots alone in a program, a help desk.
+"""The programs of a soak: the registry or the nodes of a cluster, crews of many bots, bots alone in
+a program, a help desk.
 
 It starts them, kills them and starts them again as they were.
 """
@@ -74,7 +75,9 @@ class Troupe:
             self.crews.append(await self._begin(f"crew{place}", place * self.each, self.each, loss))
         for place in range(LONERS):
             loss = LOSS if place % 2 else 0.0
-            self.loners.append(await self._begin(f"loner{place}", self.each * CREWS + place, 1, loss))
+            self.loners.append(
+                await self._begin(f"loner{place}", self.each * CREWS + place, 1, loss)
+            )
         self.desk = await self._run(
             "desk",
             "tests.faults.deskbots",
@@ -122,7 +125,8 @@ class Troupe:
         return [*(group.program for group in self.groups), self.desk]
 
     def registry_memory(self) -> int:
-        """Return the bytes that the registry had allocated a moment ago. Of a cluster: those resident, of all nodes."""
+        """Return the bytes that the registry had allocated a moment ago. Of a cluster: those
+        resident, of all nodes."""
         if self.cluster is not None:
             return sum(memory_of(node.pid) for node in self.registries if not node.has_ended)
         return registry.allocated_by(self._report)
@@ -170,7 +174,9 @@ class Troupe:
     async def _begin_cluster(self, cluster: Cluster) -> None:
         await cluster.start()
         for name in OPERATORS:
-            said = await cluster.registries[0].sees(lambda line, name=name: f"[Operator {name}: " in line)  # type: ignore[misc]
+            said = await cluster.registries[0].sees(
+                lambda line, name=name: f"[Operator {name}: " in line  # type: ignore[misc]
+            )
             self.stage.note_code(said)
 
     @property

@@ -1,8 +1,9 @@
 """A peer by hand over real sockets, who does just what a test says and counts every byte.
 
-It speaks the protocol with `wire`'s own functions. It knows no retries: on loopback a question is answered, or the test
-has found something. Deadlines are `asyncio.timeout`s: `wait_for` of Python 3.11 loses a cancellation that comes
-together with what was waited for, and whoever cancelled then waits out the deadline.
+It speaks the protocol with `wire`'s own functions. It knows no retries: on loopback a question is
+answered, or the test has found something. Deadlines are `asyncio.timeout`s: `wait_for` of Python
+3.11 loses a cancellation that comes together with what was waited for, and whoever cancelled then
+waits out the deadline.
 """
 
 import asyncio
@@ -27,7 +28,15 @@ from chatapp.wire.framing import FrameReader, Kind, frame
 from chatapp.wire.identity import Identity, make_card
 from chatapp.wire.limits import LINK_FRAME_MAX
 from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice
-from chatapp.wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Leave, Ping, Refused, Welcome
+from chatapp.wire.messages.registration import (
+    PROTOCOL_VERSION,
+    Cookie,
+    Hello,
+    Leave,
+    Ping,
+    Refused,
+    Welcome,
+)
 from chatapp.wire.messages.table import Card
 from chatapp.wire.sessions.link import LinkSession
 from chatapp.wire.sessions.session import SessionTable
@@ -179,14 +188,16 @@ class Visitor:
         return cast(asyncio.Transport, self._writer.transport)
 
     async def notice(self, kind: type[Notice]) -> Notice:
-        """Return the next notice of this kind, ignoring others. ConnectionError when the link ends."""
+        """Return the next notice of this kind, ignoring others. ConnectionError when the link
+        ends."""
         while True:
             said = await self.next_notice()
             if isinstance(said, kind):
                 return said
 
     async def next_notice(self) -> RegistryNotice:
-        """Return the registry's next notice, ignoring relayed lines. ConnectionError when the link ends."""
+        """Return the registry's next notice, ignoring relayed lines. ConnectionError when the link
+        ends."""
         while True:
             while (whole := self._frames.next_frame()) is not None:
                 if whole[0] != Kind.GROUP_RELAYED:

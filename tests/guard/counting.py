@@ -43,7 +43,8 @@ class Counter:
 
 
 def count_calls(run: Callable[[], object]) -> int:
-    """How many functions of the product itself are called; those of libraries are others' to keep cheap."""
+    """How many functions of the product itself are called; those of libraries are others' to keep
+    cheap."""
     calls = 0
 
     def note(frame: FrameType, event: str, _: object) -> None:
@@ -60,7 +61,9 @@ def count_calls(run: Callable[[], object]) -> int:
 
 def calm_world(people: int) -> World:
     """Everybody registered, all tables complete."""
-    world = World(7, people=people, weather=Weather(delay_least=0.002, delay_most=0.002))  # nothing overtakes
+    world = World(
+        7, people=people, weather=Weather(delay_least=0.002, delay_most=0.002)
+    )  # nothing overtakes
     world.start()
     assert world.network.run_until(world.is_calm, within=10.0)
     world.network.run_for(2.0)

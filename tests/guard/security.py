@@ -1,18 +1,20 @@
 """The claims of `docs/security.md`, and the tests that show each of them.
 
-`security.toml` beside this file has a table for each section of the document and a line for each sentence of it, in the
-document's order:
+`security.toml` beside this file has a table for each section of the document and a line for each
+sentence of it, in the document's order:
 
     "the beginning of the sentence" = ["tests/folder/test_file.py::test_name", ...]
 
-The beginning is that of one sentence of its section, without `*` and backquotes. A path alone means that the whole file is
-about the sentence. Instead of tests a sentence may have one of these words:
+The beginning is that of one sentence of its section, without `*` and backquotes. A path alone means
+that the whole file is about the sentence. Instead of tests a sentence may have one of these words:
 
 - "reader": it explains a word or advises the reader, and promises nothing.
-- "admitted": it grants somebody a power without a bound that anybody relies on. What somebody *cannot* do is never
+- "admitted": it grants somebody a power without a bound that anybody relies on. What somebody
+  *cannot* do is never
   "admitted".
 
-A sentence that no test shows stands in no line: in the document "(not tested)" follows it, before its full stop.
+A sentence that no test shows stands in no line: in the document "(not tested)" follows it, before
+its full stop.
 
 `python -m tests.guard.security` prints every sentence with its tests.
 """
@@ -81,7 +83,9 @@ def _claims_of_a_table(section: str, lines: list[str]) -> Iterator[Claim]:
     for cells in rows:
         if powers == ["can", "cannot"]:
             for power, cell in zip(powers, cells, strict=True):
-                yield from (Claim(section, text, is_denial=power == "cannot") for text in _sentences(cell))
+                yield from (
+                    Claim(section, text, is_denial=power == "cannot") for text in _sentences(cell)
+                )
         else:
             yield Claim(section, _plain(" | ".join(cells)), is_denial=False)
 
@@ -112,13 +116,17 @@ def faults(claims: list[Claim], listed: dict[str, dict[str, Shown]]) -> Iterator
         yield from _faults_of_a_section(section, here, listed.get(section, {}))
 
 
-def _faults_of_a_section(section: str, claims: list[Claim], listed: dict[str, Shown]) -> Iterator[str]:
+def _faults_of_a_section(
+    section: str, claims: list[Claim], listed: dict[str, Shown]
+) -> Iterator[str]:
     places: list[int] = []
     for beginning, shown in listed.items():
         match [place for place, claim in enumerate(claims) if claim.text.startswith(beginning)]:
             case [place]:
                 places.append(place)
-                yield from (f'"{beginning}": {fault}' for fault in _faults_of_a_line(claims[place], shown))
+                yield from (
+                    f'"{beginning}": {fault}' for fault in _faults_of_a_line(claims[place], shown)
+                )
             case found:
                 number = "several sentences begin" if found else "no sentence begins"
                 yield f'{number} so in "{section}" of security.md: "{beginning}"'
@@ -126,7 +134,9 @@ def _faults_of_a_section(section: str, claims: list[Claim], listed: dict[str, Sh
         if places.count(place) > 1:
             yield f'"{claim.text}" has several lines in {LIST.name}'
         if (place in places) == claim.is_untested:
-            yield _UNSHOWN.format(claim=claim) if not claim.is_untested else _BOTH.format(claim=claim)
+            yield (
+                _UNSHOWN.format(claim=claim) if not claim.is_untested else _BOTH.format(claim=claim)
+            )
     if places != sorted(places):
         first = next(later for earlier, later in pairwise(places) if later < earlier)
         yield f'"{claims[first].text}" stands too late in {LIST.name}: lines are in the document\'s order'
@@ -156,7 +166,9 @@ def _faults_of_a_line(claim: Claim, shown: Shown) -> Iterator[str]:
 def is_test(name: str) -> bool:
     """Whether there is such a test, or such a file of tests."""
     path, _, test = name.partition("::")
-    return Path(path).name.startswith("test_") and (test in _tests(path) if test else bool(_tests(path)))
+    return Path(path).name.startswith("test_") and (
+        test in _tests(path) if test else bool(_tests(path))
+    )
 
 
 @cache
@@ -170,7 +182,9 @@ def _tests(path: str) -> frozenset[str]:
 def _tests_in(module: ast.Module | ast.ClassDef) -> Iterator[str]:
     for node in module.body:
         match node:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) if name.startswith("test_"):
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) if name.startswith(
+                "test_"
+            ):
                 yield name
             case ast.ClassDef(name=name) if name.startswith("Test"):
                 yield from (f"{name}::{test}" for test in _tests_in(node))
@@ -185,7 +199,11 @@ def main() -> None:
         if claim.section != section:
             section = claim.section
             print(f"\n{section}")
-        found = (shown for begin, shown in listed.get(section, {}).items() if claim.text.startswith(begin))
+        found = (
+            shown
+            for begin, shown in listed.get(section, {}).items()
+            if claim.text.startswith(begin)
+        )
         shown = next(found, "")
         print(f"\n  {claim.text}")
         for name in [shown] if isinstance(shown, str) else shown:

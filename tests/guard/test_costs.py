@@ -1,5 +1,6 @@
-"""What messages between peers cost in counts: datagrams, bytes, seals, statements, writes, turns, calls. A change that
-makes one of them dearer fails here, on any machine; how long they take stands in `bench/`.
+"""What messages between peers cost in counts: datagrams, bytes, seals, statements, writes, turns,
+calls. A change that makes one of them dearer fails here, on any machine; how long they take stands
+in `bench/`.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.history.database import History
 from chatapp.peer.history.journal import RecordJournal
@@ -47,7 +48,8 @@ def count_datagrams(world: World, between: tuple[Address, Address]) -> list[int]
 
 class TestDirectMessages:
     def burst(self, counter: Counter | None) -> tuple[World, list[int]]:
-        """640 messages of 100 characters said in one turn, until all are delivered. A session begins with it."""
+        """640 messages of 100 characters said in one turn, until all are delivered. A session
+        begins with it."""
         world = calm_world(2)
         world.network.after_each = lambda: None  # the checks of the promise would be counted too
         alice, bob = world.people
@@ -58,11 +60,13 @@ class TestDirectMessages:
             alice.core.sending.send("bob", TEXT, now=world.network.now)
         alice.turn()
         assert world.network.run_until(
-            lambda: alice.screen.count(happened.MessageState.DELIVERED) == MESSAGES, within=10.0
+            lambda: alice.screen.count(events.MessageState.DELIVERED) == MESSAGES, within=10.0
         )
         return world, sizes
 
-    def test_a_datagram_carries_many_messages_and_an_ack_answers_many(self, counter: Counter) -> None:
+    def test_a_datagram_carries_many_messages_and_an_ack_answers_many(
+        self, counter: Counter
+    ) -> None:
         _, sizes = self.burst(counter)
         assert len(sizes) <= MESSAGES / 3.75
 
@@ -70,7 +74,9 @@ class TestDirectMessages:
         _, sizes = self.burst(counter)
         assert sum(sizes) <= MESSAGES * (len(TEXT) + 42)
 
-    def test_a_datagram_is_sealed_once(self, monkeypatch: pytest.MonkeyPatch, counter: Counter) -> None:
+    def test_a_datagram_is_sealed_once(
+        self, monkeypatch: pytest.MonkeyPatch, counter: Counter
+    ) -> None:
         sealed: list[bytes] = []
         seal_all = Session.seal_all
 
@@ -100,13 +106,16 @@ class TestDirectMessages:
         world.network.run_for(1.0)  # the session has begun
         for _ in range(2):
             alice.core.sending.send("bob", "x" * 30_000, now=world.network.now)
-        batch = [(data, alice.address) for data, _ in alice.core.datagrams_to_send(now=world.network.now)]
+        batch = [
+            (data, alice.address) for data, _ in alice.core.datagrams_to_send(now=world.network.now)
+        ]
         calls = count_calls(lambda: bob.core.receive_datagrams(batch, now=world.network.now))
         assert len(batch) > 50
         assert calls <= len(batch) * CALLS_A_DATAGRAM_OF_A_RUN
 
     def test_a_message_is_one_row_at_each_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Its acknowledgement was stored meanwhile, and what a turn shares is a statement for many."""
+        """Its acknowledgement was stored meanwhile, and what a turn shares is a statement for
+        many."""
         statements: list[str] = []
         opened = History.__init__
 
@@ -123,7 +132,8 @@ class TestDirectMessages:
         assert len(statements) <= 2.2 * MESSAGES
 
     def test_a_row_has_nothing_that_needs_an_adapter(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Looking for one takes Python's sqlite3 as long as a fifth of the row, for each value that is no int or str."""
+        """Looking for one takes Python's sqlite3 as long as a fifth of the row, for each value that
+        is no int or str."""
         world, _ = self.burst(None)
         adapted: list[object] = []
 
@@ -132,7 +142,7 @@ class TestDirectMessages:
             return value
 
         adapters: Any = sqlite3.adapters
-        for kind in (bool, bytes, type(None), happened.MessageState):
+        for kind in (bool, bytes, type(None), events.MessageState):
             monkeypatch.setitem(adapters, (kind, sqlite3.PrepareProtocol), noted)
         for person in world.people:
             assert len(person.history.lines.latest(MESSAGES)) == MESSAGES
@@ -146,9 +156,12 @@ class TestDriver:
         self, tmp_path: Path, counter: Counter
     ) -> None:
         server = ("127.0.0.1", free_port())
-        house = Registry(server[1], tmp_path, say=lambda line: None)
-        await house.start()
-        async with Peer("alice", server, home=tmp_path) as alice, Peer("bob", server, home=tmp_path) as bob:
+        engine = Registry(server[1], tmp_path, say=lambda line: None)
+        await engine.start()
+        async with (
+            Peer("alice", server, home=tmp_path) as alice,
+            Peer("bob", server, home=tmp_path) as bob,
+        ):
             watching = asyncio.create_task(show_everything(bob))
             await (await alice.send("bob", TEXT)).settled()
             for owner, name in (
@@ -164,9 +177,10 @@ class TestDriver:
                 await (await alice.send("bob", TEXT)).settled()
             calls = dict(counter.calls)
             watching.cancel()
-        await house.stop()
+        await engine.stop()
         rings = calls["Driver._timer_rang"]
-        # Nobody looks for deadlines in between. A ring looks once, and again after it did what was due.
+        # Nobody looks for deadlines in between. A ring looks once, and again after it did what was
+        # due.
         assert calls["PeerCore.next_timer"] <= 2 * rings + 2
         # A probe where the machine was slow.
         assert ONE_BY_ONE <= calls["DatagramEndpoint.send_all"] <= 2 * ONE_BY_ONE + 2 * rings

@@ -1,5 +1,5 @@
-"""Widgets of the full screen get `Content` and never a bare string, which Textual would read as markup: a message with
-`[@click=app.quit]` in it would become a button."""
+"""Widgets of the full screen get `Content` and never a bare string, which Textual would read as
+markup: a message with `[@click=app.quit]` in it would become a button."""
 
 import ast
 from collections.abc import Iterator
@@ -65,7 +65,10 @@ def _says_no_markup(call: ast.Call) -> bool:
 def _of_classes(tree: ast.AST) -> Iterator[str]:
     """The lines where a class that is derived from such a widget passes a text on."""
     for one in ast.walk(tree):
-        if isinstance(one, ast.ClassDef) and {getattr(base, "id", "") for base in one.bases} & READS_MARKUP:
+        if (
+            isinstance(one, ast.ClassDef)
+            and {getattr(base, "id", "") for base in one.bases} & READS_MARKUP
+        ):
             for node in ast.walk(one):
                 if (
                     isinstance(node, ast.Call)
@@ -83,7 +86,9 @@ def offences(source: str) -> Iterator[str]:
         match node:
             case ast.keyword(arg="markup", value=value) if not _is_false(value):
                 yield f"line {value.lineno}: markup"
-            case ast.keyword(arg=str(name), value=value) if name in _ATTRIBUTES and not _is_content(value):
+            case ast.keyword(arg=str(name), value=value) if name in _ATTRIBUTES and not _is_content(
+                value
+            ):
                 yield f"line {value.lineno}: {name}"
             case ast.Assign(targets=[ast.Attribute(attr=name)], value=value) if (
                 name in _ATTRIBUTES and not _is_content(value)
@@ -133,4 +138,7 @@ def test_a_bare_string_is_noticed(source: str) -> None:
 
 def test_content_is_fine() -> None:
     assert list(offences("Static(Content(text), markup=False); one.update(Content(text))")) == []
-    assert list(offences("Static(content=Content(text), markup=False); one.tooltip = Content(text)")) == []
+    assert (
+        list(offences("Static(content=Content(text), markup=False); one.tooltip = Content(text)"))
+        == []
+    )

@@ -1,4 +1,5 @@
-"""How many files and functions of the product one event passes through: what a reader must follow to understand it.
+"""How many files and functions of the product one event passes through: what a reader must follow
+to understand it.
 
 The counts are those of today. A change that lets them grow says why, or finds a shorter way.
 """
@@ -27,10 +28,11 @@ from tests.peer.village import Village, next_of, village  # noqa: F401
 from tests.registry.rig import Rig
 
 MESSAGE = (59, 359)
-"""Files and functions for a first `send bob hi`, from the typed line to the shown receipt, at both ends; see
-`docs/decisions/hops.md`."""
+"""Files and functions for a first `send bob hi`, from the typed line to the shown receipt, at both
+ends; see `docs/decisions/hops.md`."""
 REGISTER = (40, 192)
-"""For HELLO, REGISTER and the link, at the registry\'s core; `docs/decisions/hops.md` says what they are."""
+"""For HELLO, REGISTER and the link, at the registry\'s core; `docs/decisions/hops.md` says what
+they are."""
 ROOM_LINE = (23, 79)
 """For one line of a room, at the registry's core."""
 
@@ -42,10 +44,12 @@ PEER, REGISTRY, WIRE = (str(TOP / name) + os.sep for name in ("peer", "registry"
 
 
 class Passed:
-    """The functions of the product that were entered, on behalf of one program, while it watched."""
+    """The functions of the product that were entered, on behalf of one program, while it
+    watched."""
 
     def __init__(self, program: str) -> None:
-        """`program`: the folder of the program; what it calls in `wire` counts, and what tests call there does not."""
+        """`program`: the folder of the program; what it calls in `wire` counts, and what tests call
+        there does not."""
         self._program = program
         self._depth = 0
         self._functions: set[tuple[str, str]] = set()
@@ -97,8 +101,8 @@ def knows(peer: Peer, name: str) -> bool:
 
 
 async def hold_still(monkeypatch: pytest.MonkeyPatch, *peers: Peer) -> None:
-    """Let no timer ring, fill no index, and broadcast no table: which of that happens during a message depends on how fast
-    the machine is."""
+    """Let no timer ring, fill no index, and broadcast no table: which of that happens during a
+    message depends on how fast the machine is."""
     monkeypatch.setattr(Driver, "_timer_rang", lambda _: None)
     monkeypatch.setattr(CommitQueue, "file_if_due", lambda _, *, now: None)
     for peer in peers:

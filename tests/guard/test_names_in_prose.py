@@ -1,4 +1,5 @@
-"""Names of our modules, files and tests in documents and docstrings exist, so that prose does not outlive a rename."""
+"""Names of our modules, files and tests in documents and docstrings exist, so that prose does not
+outlive a rename."""
 
 import ast
 import importlib
@@ -87,10 +88,14 @@ def test_docstrings_name_only_what_exists() -> None:
 def test_the_table_of_the_architecture_names_only_modules_of_each_folder() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     folders = [
-        row for row in re.findall(r"^\| `([\w/]+)` \| (.*) \|$", text, re.MULTILINE) if is_there(row[0])
+        row
+        for row in re.findall(r"^\| `([\w/]+)` \| (.*) \|$", text, re.MULTILINE)
+        if is_there(row[0])
     ]
     assert len(folders) > 10
-    named = [f"{folder}/{module}" for folder, cell in folders for module in re.findall(r"`(\w+)`", cell)]
+    named = [
+        f"{folder}/{module}" for folder, cell in folders for module in re.findall(r"`(\w+)`", cell)
+    ]
     assert not [name for name in named if not is_there(name)]
 
 
@@ -105,7 +110,12 @@ def test_the_layers_of_the_architecture_are_there() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["wire/no_such_file", "wire.limits.NO_SUCH_LIMIT", "wire.no_such_module", "test_no_such_file.py"],
+    [
+        "wire/no_such_file",
+        "wire.limits.NO_SUCH_LIMIT",
+        "wire.no_such_module",
+        "test_no_such_file.py",
+    ],
 )
 def test_a_name_that_does_not_exist_is_found(name: str) -> None:
     assert list(unknown_names(f"as `{name}` says")) == [name]

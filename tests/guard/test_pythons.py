@@ -1,4 +1,5 @@
-"""Which Python `make` uses: one that was chosen beforehand, the best of those on PATH, or each one that is found."""
+"""Which Python `make` uses: one that was chosen beforehand, the best of those on PATH, or each one
+that is found."""
 
 import os
 import shutil
@@ -11,14 +12,19 @@ from tests.pythons import CHECKOUT, find
 
 
 def fake(path: Path, *, says: str = "3.13", status: int = 0) -> Path:
-    """A program that takes the place of a Python: it tells a version, and makes folders for virtual environments."""
+    """A program that takes the place of a Python: it tells a version, and makes folders for virtual
+    environments."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f'#!/bin/sh\ntest "$2" = venv && mkdir -p "$3/bin"\necho {says}\nexit {status}\n')
+    path.write_text(
+        f'#!/bin/sh\ntest "$2" = venv && mkdir -p "$3/bin"\necho {says}\nexit {status}\n'
+    )
     path.chmod(0o755)
     return path
 
 
-def test_one_on_path_comes_before_those_of_pyenv_and_may_be_in_a_folder_with_a_space(tmp_path: Path) -> None:
+def test_one_on_path_comes_before_those_of_pyenv_and_may_be_in_a_folder_with_a_space(
+    tmp_path: Path,
+) -> None:
     refused = fake(tmp_path / "shims" / "python3.13", status=127)
     other = fake(tmp_path / "other" / "python3.13", says="3.12")
     right = fake(tmp_path / "with space" / "python3.13")
@@ -65,7 +71,9 @@ def test_a_virtual_environment_that_was_made_beforehand_is_kept(checkout: Path) 
     assert (checkout / ".venv" / ".made").exists()
 
 
-def test_one_that_is_broken_is_made_again_by_a_python_in_a_folder_with_a_space(checkout: Path) -> None:
+def test_one_that_is_broken_is_made_again_by_a_python_in_a_folder_with_a_space(
+    checkout: Path,
+) -> None:
     fake(checkout / ".venv" / "bin" / "python", status=1)
     python = fake(checkout / "some programs" / "python3.13")
     make(checkout, f"{python.parent}:/usr/bin:/bin")

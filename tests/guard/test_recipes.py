@@ -34,7 +34,9 @@ def test_every_step_is_read() -> None:
 def test_a_step_names_what_is_there(file: str, about: str) -> None:
     content = (ROOT / file).read_text()
     missing = [
-        name for name in _NAME.findall(about) if not is_in(name, content) and not is_elsewhere(name, about)
+        name
+        for name in _NAME.findall(about)
+        if not is_in(name, content) and not is_elsewhere(name, about)
     ]
     assert missing == []
 

@@ -1,5 +1,6 @@
-"""What a registry's work costs in counts: signatures, seals, system calls, batches for the disk, calls of our own
-functions. A change that makes one of them dearer fails here, on any machine; how long they take stands in `bench/`.
+"""What a registry's work costs in counts: signatures, seals, system calls, batches for the disk,
+calls of our own functions. A change that makes one of them dearer fails here, on any machine; how
+long they take stands in `bench/`.
 """
 
 import asyncio
@@ -79,7 +80,9 @@ class TestMail:
         calls = count_calls(deposit)
         assert calls <= LETTERS * CALLS_A_LETTER
         assert counter.calls["LinkSession.seal"] == LETTERS  # its answer, by which the sender knows
-        assert counter.calls["RegistryCore.entries_to_store"] <= 2  # a turn brings one batch to the disk
+        assert (
+            counter.calls["RegistryCore.entries_to_store"] <= 2
+        )  # a turn brings one batch to the disk
 
 
 class TestLinks:
@@ -94,11 +97,15 @@ class TestLinks:
             return direct(descriptor, data)
 
         here, there = connected()
-        _, link = await asyncio.get_running_loop().create_connection(lambda: TcpLink(Owner()), sock=here)
+        _, link = await asyncio.get_running_loop().create_connection(
+            lambda: TcpLink(Owner()), sock=here
+        )
         transport = link._transport
         assert transport is not None
         monkeypatch.setattr(os, "write", write)
-        monkeypatch.setattr(transport, "write", lambda data: pytest.fail("it went through the transport"))
+        monkeypatch.setattr(
+            transport, "write", lambda data: pytest.fail("it went through the transport")
+        )
         for _ in range(10):
             link.write([b"a line", b"and another"])
         assert written == [17] * 10

@@ -9,7 +9,9 @@ HERE = "tests/guard/test_security.py::test_every_sentence_has_its_tests_or_says_
 
 
 def test_every_sentence_has_its_tests_or_says_that_it_has_none() -> None:
-    found = list(faults(claims(security.DOCUMENT.read_text(encoding="utf-8")), security.read_list()))
+    found = list(
+        faults(claims(security.DOCUMENT.read_text(encoding="utf-8")), security.read_list())
+    )
     assert not found, "\n".join(found)
 
 
@@ -61,17 +63,31 @@ CELL = "# P\n\n| can | cannot |\n|---|---|\n| take it | keep it |\n"
         ("# P\n\nA is so. A is not.", {"A is": [HERE]}, 'several sentences begin so in "P"'),
         ("# P\n\nA is so.", {"A": []}, "no test is named"),
         ("# P\n\nA is so.", {"A": [HERE + "_"]}, f"there is no test {HERE}_"),
-        ("# P\n\nA is so.", {"A": ["tests/guard/test_none.py"]}, "there is no test tests/guard/test_none.py"),
-        ("# P\n\nA is so.", {"A": ["tests/guard/security.py"]}, "there is no test tests/guard/security.py"),
+        (
+            "# P\n\nA is so.",
+            {"A": ["tests/guard/test_none.py"]},
+            "there is no test tests/guard/test_none.py",
+        ),
+        (
+            "# P\n\nA is so.",
+            {"A": ["tests/guard/security.py"]},
+            "there is no test tests/guard/security.py",
+        ),
         ("# P\n\nA is so.", {"A": "obvious"}, '"obvious" is neither'),
         ("# P\n\nA is so.", {"A": [HERE], "A is": [HERE]}, '"A is so." has several lines'),
-        ("# P\n\nA is so (not tested).", {"A": [HERE]}, '"A is so (not tested)." says (not tested), and'),
+        (
+            "# P\n\nA is so (not tested).",
+            {"A": [HERE]},
+            '"A is so (not tested)." says (not tested), and',
+        ),
         ("# P\n\nA. B.", {"B": [HERE], "A": [HERE]}, '"A." stands too late'),
         (CELL, {"take": "admitted", "keep": "admitted"}, '"keep": what somebody cannot do'),
     ],
 )
 def test_what_does_not_fit_is_named(document: str, listed: dict[str, Shown], fault: str) -> None:
-    assert any(line.startswith(fault) or fault in line for line in faults(claims(document), {"P": listed}))
+    assert any(
+        line.startswith(fault) or fault in line for line in faults(claims(document), {"P": listed})
+    )
 
 
 def test_a_section_that_is_gone_is_named() -> None:

@@ -1,5 +1,5 @@
-"""The load that measures registries: it is spread over several of them, waits for a slow machine, and a size that cannot be
-measured takes no other with it."""
+"""The load that measures registries: it is spread over several of them, waits for a slow machine,
+and a size that cannot be measured takes no other with it."""
 
 import socket
 import sys
@@ -39,7 +39,9 @@ def test_a_size_that_fails_is_named_beside_the_others(
 def test_a_crowd_is_spread_over_its_registries() -> None:
     members = [Member(index, counter=1) for index in range(4)]
     with ExitStack() as stack:
-        ends = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2)]
+        ends = [
+            stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2)
+        ]
         for end in ends:
             end.bind(("127.0.0.1", 0))
             end.settimeout(5.0)

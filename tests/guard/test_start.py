@@ -1,5 +1,5 @@
-"""What a start loads: the number of modules, and the slow ones that must wait until they are needed. How long a start takes
-stands in `bench/` (S2).
+"""What a start loads: the number of modules, and the slow ones that must wait until they are
+needed. How long a start takes stands in `bench/` (S2).
 """
 
 import subprocess
@@ -38,10 +38,17 @@ NOT_AT_A_START = {
     "typer",
     "unittest",
 }
-NOT_BEFORE_A_PROMPT = {"chatapp.peer.sdk.client", "chatapp.wire.sessions", "cryptography", "nacl", "sqlite3"}
+NOT_BEFORE_A_PROMPT = {
+    "chatapp.peer.sdk.client",
+    "chatapp.wire.sessions",
+    "cryptography",
+    "nacl",
+    "sqlite3",
+}
 NOT_IN_A_PEER = NOT_AT_A_START | {"chatapp.registry", "ssl", "uvloop"}
 STANDARD_MOST = 200
-"""How many modules of the standard library a start may load: they differ from one Python to the next, 192 with 3.13."""
+"""How many modules of the standard library a start may load: they differ from one Python to the
+next, 192 with 3.13."""
 PEER = ["-c", "alice", "127.0.0.1", "5000", "6000"]
 
 
@@ -51,7 +58,12 @@ PEER = ["-c", "alice", "127.0.0.1", "5000", "6000"]
         (PEER, False, 400, NOT_IN_A_PEER | {"prompt_toolkit"}),
         (PEER, True, 395, NOT_IN_A_PEER | NOT_BEFORE_A_PROMPT),
         (["--desk", "127.0.0.1", "5000"], False, 430, NOT_IN_A_PEER | {"prompt_toolkit"}),
-        (["-s", "5000"], False, 405, NOT_AT_A_START | {"chatapp.peer", "prompt_toolkit", "sqlite3"}),
+        (
+            ["-s", "5000"],
+            False,
+            405,
+            NOT_AT_A_START | {"chatapp.peer", "prompt_toolkit", "sqlite3"},
+        ),
         (
             ["send", "alice", "127.0.0.1", "5000", "bob", "hi"],
             False,
@@ -63,8 +75,8 @@ PEER = ["-c", "alice", "127.0.0.1", "5000", "6000"]
 def test_a_start_loads_few_modules(
     words: list[str], is_terminal: bool, most: int, absent: set[str], tmp_path: Path
 ) -> None:
-    """`most`: of our modules and those of other packages, a twentieth above what it takes. On a terminal: what is loaded
-    before the prompt."""
+    """`most`: of our modules and those of other packages, a twentieth above what it takes. On a
+    terminal: what is loaded before the prompt."""
     done = subprocess.run(
         [
             sys.executable,

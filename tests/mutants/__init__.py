@@ -1,4 +1,5 @@
-"""Mutation testing: small faults are put into the program one at a time, and tests must notice each.
+"""Mutation testing: small faults are put into the program one at a time, and tests must notice
+each.
 
     python -m tests.mutants                      every module that is listed in judged.toml
     python -m tests.mutants wire/codec.py ...    these

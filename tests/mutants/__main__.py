@@ -1,4 +1,5 @@
-"""The command line: which modules, how many forks at a time; exit status 1 when a mutant survives that nobody has judged."""
+"""The command line: which modules, how many forks at a time; exit status 1 when a mutant survives
+that nobody has judged."""
 
 import argparse
 import sys
@@ -16,19 +17,24 @@ JUDGED: Final = Path(__file__).with_name("judged.toml")
 
 
 def main(words: Sequence[str]) -> int:
-    """Try all mutants of the modules that are named, or of all that are listed. Returns the exit status."""
+    """Try all mutants of the modules that are named, or of all that are listed. Returns the exit
+    status."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
     parser.add_argument(
         "modules", nargs="*", metavar="MODULE", help="as listed in judged.toml; all by default"
     )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--judged", type=Path, default=JUDGED)
-    parser.add_argument("--limit", type=float, default=running.LIMIT, help="seconds beyond what tests take")
+    parser.add_argument(
+        "--limit", type=float, default=running.LIMIT, help="seconds beyond what tests take"
+    )
     asked = parser.parse_args(words)
     listed = tomllib.loads(asked.judged.read_text("utf-8"))["module"]
     unknown = [one for one in asked.modules if one not in {module["path"] for module in listed}]
     if unknown:
-        parser.error(f"{asked.judged.name} does not list {', '.join(unknown)}, and so names no tests for it")
+        parser.error(
+            f"{asked.judged.name} does not list {', '.join(unknown)}, and so names no tests for it"
+        )
     chosen = [one for one in listed if not asked.modules or one["path"] in asked.modules]
     wrong = [_try(one, workers=asked.workers, limit=asked.limit) for one in chosen]
     return int(any(wrong))
@@ -50,12 +56,15 @@ def _try(listed: dict[str, object], *, workers: int, limit: float) -> bool:
         return True
     names = {(one.mutant.where, one.mutant.change) for one in alive}
     new = [one for one in alive if (one.mutant.where, one.mutant.change) not in judged]
-    counts = f"{len(mutants) - len(alive)} of {len(mutants)} killed, {len(alive) - len(new)} equivalent"
+    counts = (
+        f"{len(mutants) - len(alive)} of {len(mutants)} killed, {len(alive) - len(new)} equivalent"
+    )
     print(f"{path}: {counts}, {time.monotonic() - started:.0f} s", flush=True)
     for one in sorted(new, key=lambda one: one.mutant.lines):
         mutant, how = one.mutant, "survived" if one.is_reached else "not reached"
         print(
-            f"    {how}: {path}:{mutant.lines[0]} {mutant.where or 'at import'}: {mutant.change}", flush=True
+            f"    {how}: {path}:{mutant.lines[0]} {mutant.where or 'at import'}: {mutant.change}",
+            flush=True,
         )
     for where, change in sorted(judged - names):
         print(f"    judged, but killed or gone: {where or 'at import'}: {change}", flush=True)

@@ -46,7 +46,8 @@ class Mutant:
     where: str
     """The function that contains it, as `Class.method`; empty outside functions."""
     change: str
-    """The replacement and the original. Together with `where` it identifies the mutant, wherever the line moves."""
+    """The replacement and the original. Together with `where` it identifies the mutant, wherever
+    the line moves."""
     lines: tuple[int, int]
     """The first and the last line of the statement that is changed."""
     is_in_function: bool
@@ -97,7 +98,12 @@ def _head(statement: ast.stmt) -> str:
     if not any(_blocks(statement)):
         return " ".join(ast.unparse(statement).split())
     bare = copy.copy(statement)
-    for name, empty in (("body", [ast.Pass()]), ("orelse", []), ("finalbody", []), ("handlers", [])):
+    for name, empty in (
+        ("body", [ast.Pass()]),
+        ("orelse", []),
+        ("finalbody", []),
+        ("handlers", []),
+    ):
         if hasattr(bare, name):
             setattr(bare, name, empty)
     if isinstance(bare, ast.Match):
@@ -190,7 +196,9 @@ def _changes(node: ast.AST) -> list[_Change]:
         case ast.Call(func=ast.Name(id=name)) if name in _FUNCTIONS:
             return [_call_otherwise]
         case ast.If() | ast.While() | ast.IfExp():
-            is_changed_inside = isinstance(node.test, ast.Compare | ast.BoolOp | ast.UnaryOp | ast.Constant)
+            is_changed_inside = isinstance(
+                node.test, ast.Compare | ast.BoolOp | ast.UnaryOp | ast.Constant
+            )
             return [] if is_changed_inside else [_negate]
         case ast.Break():
             return [lambda one: ast.copy_location(ast.Continue(), one)]

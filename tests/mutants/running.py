@@ -1,8 +1,8 @@
 """Runs the tests of a module once for each mutant of it, each time in a forked process.
 
-A process that has collected the tests is forked for each mutant, gives the functions of the module their changed code, and
-runs only the tests that reach the changed lines: a fraction of a second each. What happens at import (a constant, a default)
-needs a process that imports everything again.
+A process that has collected the tests is forked for each mutant, gives the functions of the module
+their changed code, and runs only the tests that reach the changed lines: a fraction of a second
+each. What happens at import (a constant, a default) needs a process that imports everything again.
 """
 
 import gc
@@ -25,7 +25,8 @@ import pytest
 from tests.mutants.operators import Mutant
 
 LIMIT: Final = 20.0
-"""Seconds that a mutant may take beyond three times what its tests take without it: an endless loop is noticed so."""
+"""Seconds that a mutant may take beyond three times what its tests take without it: an endless loop
+is noticed so."""
 
 IMPORT_SECONDS: Final = 60.0
 """Seconds that it may take to import everything on a busy machine."""
@@ -40,7 +41,8 @@ _ARGUMENTS: Final = (
 _SURVIVED: Final = 0
 _KILLED: Final = 1
 _NEEDS_IMPORT: Final = 2
-"""The changed function uses other variables of the function around it: its module must be imported anew."""
+"""The changed function uses other variables of the function around it: its module must be imported
+anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,8 @@ class Unsound(Exception):
 def survivors(
     module: Path, mutants: Sequence[Mutant], tests: Sequence[str], *, workers: int, limit: float
 ) -> Iterator[Survivor]:
-    """The mutants of a module that no test notices. `limit`: seconds that a mutant may take beyond three times what its
-    tests take without it. Raises Unsound."""
+    """The mutants of a module that no test notices. `limit`: seconds that a mutant may take beyond
+    three times what its tests take without it. Raises Unsound."""
     reads, writes = os.pipe()
     if (child := os.fork()) == 0:
         os.close(reads)
@@ -106,7 +108,8 @@ def survivors(
 
 
 class _Host:
-    """A pytest plugin that runs the collected tests in a fork for each mutant, and not once as usual."""
+    """A pytest plugin that runs the collected tests in a fork for each mutant, and not once as
+    usual."""
 
     def __init__(
         self, module: Path, mutants: Sequence[Mutant], *, workers: int, limit: float, answers: int
@@ -118,7 +121,8 @@ class _Host:
         self._answers = answers
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Tell the seconds of each test, then each survivor, then the mutants that need an import."""
+        """Tell the seconds of each test, then each survivor, then the mutants that need an
+        import."""
         baseline = _baseline(self._module, session)
         if baseline.failed or not session.items:
             what = ", ".join(baseline.failed) or "nothing is collected"
@@ -134,7 +138,9 @@ class _Host:
         def run(place: int) -> int:
             if not put_into(functions, self._mutants[inside[place]].code):
                 return _NEEDS_IMPORT
-            return _KILLED if _fails(session, [items[one] for one in reaching[place]]) else _SURVIVED
+            return (
+                _KILLED if _fails(session, [items[one] for one in reaching[place]]) else _SURVIVED
+            )
 
         def limit(place: int) -> float:
             return self._limit + 3 * sum(baseline.seconds[one] for one in reaching[place])
@@ -158,7 +164,8 @@ def functions_of(module: Path) -> list[FunctionType]:
 
 
 def put_into(functions: Iterable[FunctionType], code: CodeType) -> bool:
-    """Replace the code of a module's functions by that of `code`; False if one of them cannot be replaced."""
+    """Replace the code of a module's functions by that of `code`; False if one of them cannot be
+    replaced."""
     new = {(one.co_qualname, one.co_firstlineno): one for one in _inner_codes(code)}
     for function in functions:
         found = new.get((function.__code__.co_qualname, function.__code__.co_firstlineno))
@@ -182,7 +189,9 @@ def _baseline(module: Path, session: pytest.Session) -> Baseline:
         signal.setitimer(signal.ITIMER_REAL, BASELINE_LIMIT)
         seconds: dict[str, float] = {}
         failed: list[str] = []
-        watcher = coverage.Coverage(data_file=None, include=[str(module.resolve())], config_file=False)
+        watcher = coverage.Coverage(
+            data_file=None, include=[str(module.resolve())], config_file=False
+        )
         watcher.start()
         for item in session.items:
             watcher.switch_context(item.nodeid)
@@ -202,7 +211,9 @@ def _baseline(module: Path, session: pytest.Session) -> Baseline:
     if not text:
         return Baseline({}, {}, [f"the tests did not end within {BASELINE_LIMIT:.0f} s"])
     told = json.loads(text)
-    by_line = {int(line): [one for one in contexts if one] for line, contexts in told["by_line"].items()}
+    by_line = {
+        int(line): [one for one in contexts if one] for line, contexts in told["by_line"].items()
+    }
     return Baseline(by_line, told["seconds"], told["failed"])
 
 
@@ -256,8 +267,8 @@ class _Loader(importlib.machinery.SourceFileLoader):
 def _forked(
     count: int, run: Callable[[int], int], limit: Callable[[int], float], *, workers: int
 ) -> Iterator[tuple[int, int]]:
-    """Run `run(0)`, `run(1)`, ... each in a fork, so many at a time, and yield what each returns. A fork that takes longer
-    than its limit, or dies, has noticed the fault."""
+    """Run `run(0)`, `run(1)`, ... each in a fork, so many at a time, and yield what each returns. A
+    fork that takes longer than its limit, or dies, has noticed the fault."""
     under_way: dict[int, int] = {}
     begun = 0
     while begun < count or under_way:

@@ -57,7 +57,9 @@ def test_code_without_a_fault_is_left_alone(line: str) -> None:
 
 def test_a_fault_is_named_by_its_function_and_the_same_one_twice_by_its_count() -> None:
     source = "class A:\n    def b(self):\n        self.c()\n        self.c()\nD = 1\n"
-    found = [(one.where, one.change, one.lines, one.is_in_function) for one in mutants_of(source, "a.py")]
+    found = [
+        (one.where, one.change, one.lines, one.is_in_function) for one in mutants_of(source, "a.py")
+    ]
     assert found == [
         ("A.b", "self.c() -> pass", (3, 3), True),
         ("A.b", "self.c() -> pass #2", (4, 4), True),

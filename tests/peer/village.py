@@ -1,6 +1,8 @@
-"""A registry and peers over real loopback sockets and disks, in one event loop, for tests of the SDK.
+"""A registry and peers over real loopback sockets and disks, in one event loop, for tests of the
+SDK.
 
-Few tests need it, since most run on the core without sockets. Tests wait for conditions and never sleep.
+Few tests need it, since most run on the core without sockets. Tests wait for conditions and never
+sleep.
 """
 
 import asyncio
@@ -10,7 +12,7 @@ from typing import TypeVar
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.form import Form
 from chatapp.peer.node.receipts import Receipt
@@ -29,7 +31,7 @@ from tests.support.ports import free_port
 WITHIN = 60.0
 QUICK = Policy(ack_timeout=0.1)
 """A short wait, for tests that wait in vain. A registry's disk may take longer to answer."""
-Kind = TypeVar("Kind", bound=happened.Event)
+Kind = TypeVar("Kind", bound=events.Event)
 
 
 class Village:
@@ -50,8 +52,8 @@ class Village:
         desk: DeskSettings | None = None,
         servers: tuple[Address, ...] = (),
     ) -> None:
-        """Open the registry. `folder`: another folder makes another registry at the same address. `servers`: where
-        else it answers, as it says."""
+        """Open the registry. `folder`: another folder makes another registry at the same address.
+        `servers`: where else it answers, as it says."""
         policy = RegistryPolicy(servers=servers)
         self._registry = Registry(
             self.port,
@@ -62,7 +64,9 @@ class Village:
             policy=policy,
         )
         await self._registry.start()
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: self.faults.append(context))
+        asyncio.get_running_loop().set_exception_handler(
+            lambda loop, context: self.faults.append(context)
+        )
 
     async def close_registry(self) -> None:
         if self._registry is not None:
@@ -70,8 +74,8 @@ class Village:
             await registry.stop()
 
     async def open_desk(self, operator: str) -> tuple[Visitor, DeskSettings]:
-        """Open the registry anew with a help desk that has this operator. Return a visitor, Asha Rao, who waits there, and
-        the settings of the desk."""
+        """Open the registry anew with a help desk that has this operator. Return a visitor, Asha
+        Rao, who waits there, and the settings of the desk."""
         async with self.peer(operator) as peer:
             key = fingerprint(bytes.fromhex((peer.folder / "identity.pub").read_text()))
         await self.close_registry()

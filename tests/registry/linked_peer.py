@@ -51,7 +51,8 @@ class LinkedPeer(Newcomer):
         return link
 
     def first_frame(self, said: bytes | None = None) -> bytes:
-        """Return the first frame, which opens the session of a link and carries an Attach or another request."""
+        """Return the first frame, which opens the session of a link and carries an Attach or
+        another request."""
         said = encode(Attach()) if said is None else said
         first, self._begun = self.sessions.open_link(self._registry[0], said, now=self.rig.now)
         return first
@@ -101,7 +102,11 @@ class LinkedPeer(Newcomer):
         assert self.link is not None
         frames = self.rig.frames[self.link]
         self.rig.frames[self.link] = [frame for frame in frames if frame[0] == Kind.GROUP_RELAYED]
-        return [decode_notice(self.session.open(frame)) for frame in frames if frame[0] != Kind.GROUP_RELAYED]
+        return [
+            decode_notice(self.session.open(frame))
+            for frame in frames
+            if frame[0] != Kind.GROUP_RELAYED
+        ]
 
     def take_all(self) -> None:
         """Read everything sent so far, by datagram and link, and forget it."""
@@ -128,7 +133,9 @@ class LinkedPeer(Newcomer):
     def line(self, text: str, number: int = 1) -> bytes:
         """Return a sealed group frame."""
         assert self.key is not None
-        return self.key.seal(self.sender_index, encode(GroupBody(number=number, floor=0, at=0, text=text)))
+        return self.key.seal(
+            self.sender_index, encode(GroupBody(number=number, floor=0, at=0, text=text))
+        )
 
     # --- rooms
 
@@ -144,7 +151,9 @@ class LinkedPeer(Newcomer):
     def say(self, text: str) -> bytes:
         """Send a line to the room."""
         assert self.room_key is not None
-        line = self.room_key.seal(self.sender_index, encode(GroupBody(number=1, floor=0, at=0, text=text)))
+        line = self.room_key.seal(
+            self.sender_index, encode(GroupBody(number=1, floor=0, at=0, text=text))
+        )
         self.send_raw(line)
         return line
 

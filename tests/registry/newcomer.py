@@ -66,7 +66,10 @@ class Newcomer:
         """Start again: no session, and a card with a higher counter."""
         self.counter += 1
         self.sessions = SessionTable(
-            self.identity, rng=self.rng, context_of=self._context_of, first_number=self.counter << 20
+            self.identity,
+            rng=self.rng,
+            context_of=self._context_of,
+            first_number=self.counter << 20,
         )
         self.card = self.make_card()
 
@@ -121,7 +124,9 @@ class Newcomer:
                 return decode_refused(data[1:])
         return None
 
-    def register(self, *, card: Card | None = None, code: JoinCode | None = None) -> Welcome | Refused | None:
+    def register(
+        self, *, card: Card | None = None, code: JoinCode | None = None
+    ) -> Welcome | Refused | None:
         """Register completely."""
         cookie = self.hello()
         asked = self.register_bytes(cookie, card=card, code=code)

@@ -1,4 +1,5 @@
-"""One registry core under test: no sockets, no sleeping; time is a number, and outputs are sorted by kind."""
+"""One registry core under test: no sockets, no sleeping; time is a number, and outputs are sorted
+by kind."""
 
 import random
 from collections import defaultdict
@@ -98,8 +99,12 @@ class Rig:
 
     def turn(self) -> None:
         """Do what the driver does at the end of a turn."""
-        assert self.faults_allowed or not self.core.dropped[DropReason.FAULT], self.take_event_lines()
-        while self.core.front.register_queue.due <= self.now:  # the shell's next timer, which is due at once
+        assert self.faults_allowed or not self.core.dropped[DropReason.FAULT], (
+            self.take_event_lines()
+        )
+        while (
+            self.core.edge.register_queue.due <= self.now
+        ):  # the shell's next timer, which is due at once
             self.core.handle_timer(now=self.now)
         if self.auto_commit:
             self._commit_all(self.core)
@@ -150,20 +155,23 @@ class Rig:
                 self.store.sync()
             except StoreError as error:
                 core.store_failed(
-                    str(error), newest=len(new) or None, is_full=isinstance(error, StoreFull), now=self.now
+                    str(error),
+                    newest=len(new) or None,
+                    is_full=isinstance(error, StoreFull),
+                    now=self.now,
                 )
             else:
                 core.entries_stored(len(entries), now=self.now)
             self.handed = []
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; every deadline on the way is met, and everybody with a link who is not frozen shows signs of
-        life."""
+        """Let time pass; every deadline on the way is met, and everybody with a link who is not
+        frozen shows signs of life."""
         until = self.now + seconds
         self._show_life(self.peers, until)
         while (due := self.core.next_timer()) <= until:
             self.now = max(self.now, due)
-            if asked := self.core.house.service.liveness._probes:
+            if asked := self.core.engine.service.liveness._probes:
                 self._show_life([peer for peer in self.peers if peer.id in asked], self.now)
             self.core.handle_timer(now=self.now)
             self.turn()
@@ -172,7 +180,7 @@ class Rig:
     def _show_life(self, peers: list[LinkedPeer], now: float) -> None:
         for peer in peers:
             if peer.shows_life:
-                self.core.house.service.liveness.note_if_present(peer.id, now=now)
+                self.core.engine.service.liveness.note_if_present(peer.id, now=now)
 
     # --- the world
 
@@ -214,7 +222,9 @@ class Rig:
     def peer(self, name: str, *, host: str | None = None) -> "LinkedPeer":
         """Return a peer that has done nothing yet."""
         self._made += 1
-        self.peers.append(LinkedPeer(self, name, host=host or f"10.0.0.{self._made}", seed=self._made))
+        self.peers.append(
+            LinkedPeer(self, name, host=host or f"10.0.0.{self._made}", seed=self._made)
+        )
         return self.peers[-1]
 
     def member(self, name: str) -> "LinkedPeer":
@@ -226,7 +236,8 @@ class Rig:
 
 
 def row_of(rig: Rig, peer: LinkedPeer) -> Row:
-    """Return a person's row in the table. A row that is not there yet is told without a link after a while (clause 3.3)."""
+    """Return a person's row in the table. A row that is not there yet is told without a link after
+    a while (clause 3.3)."""
     if (row := _row_now(rig, peer)) is None:
         rig.advance(LINK_AWAITED_FOR)
         row = _row_now(rig, peer)
@@ -235,6 +246,6 @@ def row_of(rig: Rig, peer: LinkedPeer) -> Row:
 
 
 def _row_now(rig: Rig, peer: LinkedPeer) -> Row | None:
-    page = decode_notice(bytes(rig.core.house.service.directory.table.page(0)))
+    page = decode_notice(bytes(rig.core.engine.service.directory.table.page(0)))
     assert isinstance(page, TablePage)
     return next((row for row in rows_of(page.rows) if row.card.identity == peer.id), None)  # type: ignore[arg-type]

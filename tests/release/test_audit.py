@@ -1,4 +1,5 @@
-"""What `make audit` makes of pip-audit's answers: silence of the database is not the same as no weakness."""
+"""What `make audit` makes of pip-audit's answers: silence of the database is not the same as no
+weakness."""
 
 import subprocess
 from collections.abc import Sequence
@@ -13,13 +14,13 @@ WEAK = (
     '{"name": "nats-py", "version": "2.12.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["2.12.1", "2.13"]},'
     ' {"id": "PYSEC-2", "fix_versions": []}]}'
 )
-UNKNOWN = (
-    '{"name": "idna", "skip_reason": "Dependency not found on PyPI and could not be audited: idna (3.11)"}'
-)
+UNKNOWN = '{"name": "idna", "skip_reason": "Dependency not found on PyPI and could not be audited: idna (3.11)"}'
 
 
 def answering(*dependencies: str, complaint: str = "") -> "Auditor":
-    return Auditor(f'{{"dependencies": [{", ".join(dependencies)}], "fixes": []}}'.encode(), complaint)
+    return Auditor(
+        f'{{"dependencies": [{", ".join(dependencies)}], "fixes": []}}'.encode(), complaint
+    )
 
 
 class Auditor:
@@ -48,11 +49,17 @@ class Auditor:
             ],
             1,
         ),
-        ([SOUND, UNKNOWN], ["not audited: the database has no answer about 1 of 2 dependencies (idna)"], 3),
+        (
+            [SOUND, UNKNOWN],
+            ["not audited: the database has no answer about 1 of 2 dependencies (idna)"],
+            3,
+        ),
         ([], ["not audited: the database has no answer about 0 of 0 dependencies"], 3),
         (
             [UNKNOWN.replace("idna", f"p{number}", 1) for number in range(7)],
-            ["not audited: the database has no answer about 7 of 7 dependencies (p0, p1, p2, p3, p4, ...)"],
+            [
+                "not audited: the database has no answer about 7 of 7 dependencies (p0, p1, p2, p3, p4, ...)"
+            ],
             3,
         ),
     ],
@@ -89,7 +96,10 @@ def test_a_pip_audit_that_hangs_is_told_in_one_line() -> None:
     def hang(locks: Sequence[Path], /) -> tuple[bytes, str]:
         raise subprocess.TimeoutExpired("pip-audit", 600)
 
-    assert audit(LOCKS, hang) == (["not audited: Command 'pip-audit' timed out after 600 seconds"], 3)
+    assert audit(LOCKS, hang) == (
+        ["not audited: Command 'pip-audit' timed out after 600 seconds"],
+        3,
+    )
 
 
 def test_every_lock_file_is_audited_unless_some_are_named(

@@ -1,4 +1,5 @@
-"""The Containerfile: its rules, and its steps run in plain folders, up to a registry that serves and is found healthy."""
+"""The Containerfile: its rules, and its steps run in plain folders, up to a registry that serves
+and is found healthy."""
 
 import asyncio
 import fnmatch
@@ -22,7 +23,8 @@ from tests.support.program import CHECKOUT, Program
 FILE: Final = CHECKOUT / "Containerfile"
 IGNORED: Final = CHECKOUT / ".containerignore"
 VENV: Final = (sys.executable, "-m", "venv", "--without-pip")
-"""What makes the virtual environment here: pip is one of the dependencies that are there already."""
+"""What makes the virtual environment here: pip is one of the dependencies that are there
+already."""
 
 
 def test_docker_is_shown_the_same_files_as_podman() -> None:
@@ -33,7 +35,10 @@ def instructions() -> list[tuple[str, str]]:
     """Each instruction and what follows it, lines that go on joined."""
     lines = [line for line in FILE.read_text("utf-8").splitlines() if not line.startswith("#")]
     joined = re.sub(r"\\\n\s*", " ", "\n".join(lines))
-    return [(word, rest) for word, _, rest in (line.partition(" ") for line in joined.splitlines() if line)]
+    return [
+        (word, rest)
+        for word, _, rest in (line.partition(" ") for line in joined.splitlines() if line)
+    ]
 
 
 def stages() -> list[list[tuple[str, str]]]:
@@ -63,11 +68,17 @@ def health_check(stage: list[tuple[str, str]]) -> list[str]:
 
 def context() -> Iterator[Path]:
     """The files that reach a build: all that .containerignore lets through."""
-    rules = [line for line in IGNORED.read_text("utf-8").splitlines() if line and not line.startswith("#")]
+    rules = [
+        line
+        for line in IGNORED.read_text("utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
     for folder, names, files in os.walk(CHECKOUT):
         here = Path(folder).relative_to(CHECKOUT)
         links = [name for name in names if (Path(folder) / name).is_symlink()]
-        names[:] = [name for name in names if name not in (".git", ".venv", ".venvs", "__pycache__", *links)]
+        names[:] = [
+            name for name in names if name not in (".git", ".venv", ".venvs", "__pycache__", *links)
+        ]
         for name in (*files, *links):
             if _passes(str(here / name), rules):
                 yield here / name
@@ -100,7 +111,9 @@ def test_the_image_runs_without_rights_on_one_volume_with_both_ports() -> None:
     assert words[:2] == ["ChatApp", "-s"]
     assert sorted(only(final, "EXPOSE").split()) == [f"{words[2]}/tcp", f"{words[2]}/udp"]
     assert health_check(final)[-2:] == ["--port", words[2]]
-    assert [word for word, _ in final].index("USER") < [word for word, _ in final].index("ENTRYPOINT")
+    assert [word for word, _ in final].index("USER") < [word for word, _ in final].index(
+        "ENTRYPOINT"
+    )
 
 
 def test_everything_that_is_downloaded_is_locked() -> None:
@@ -120,7 +133,9 @@ def test_only_what_is_needed_reaches_the_build() -> None:
 
 @pytest.mark.skipif(shutil.which("hadolint") is None, reason="hadolint is not installed")
 def test_hadolint_finds_nothing() -> None:
-    done = subprocess.run(["hadolint", str(FILE)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        ["hadolint", str(FILE)], capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -128,7 +143,8 @@ def test_hadolint_finds_nothing() -> None:
 
 
 class PlainFolders:
-    """A builder whose root is a plain folder. What it installs needs no download: dependencies are those of the tests."""
+    """A builder whose root is a plain folder. What it installs needs no download: dependencies are
+    those of the tests."""
 
     def __init__(self, root: Path, port: int) -> None:
         self.root = root
@@ -204,7 +220,9 @@ async def test_its_steps_make_a_registry_that_serves_and_is_healthy(tmp_path: Pa
     assert Path(program).is_relative_to(builder.root)
     registry = await Program.start("registry", [program, *command[1:]], environment=environment)
     try:
-        await registry.sees(f"[Files in {builder.place('/var/lib/chatapp')}/registry/{builder.port}]")
+        await registry.sees(
+            f"[Files in {builder.place('/var/lib/chatapp')}/registry/{builder.port}]"
+        )
         healthy = await Program.start("health", [program, *health[1:]], environment=environment)
         assert await healthy.ends() == 0
         registry.signal(signal.SIGTERM)

@@ -72,7 +72,9 @@ def test_a_program_stays_a_program() -> None:
 
 def git(folder: Path, *words: str) -> None:
     author = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
-    subprocess.run(["git", *author, *words], cwd=folder, check=True, capture_output=True, timeout=60)
+    subprocess.run(
+        ["git", *author, *words], cwd=folder, check=True, capture_output=True, timeout=60
+    )
 
 
 def test_packages_are_made_of_commits_only(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""The pages of the manual and the files of completion: up to date, valid, and complete by the program's own help."""
+"""The pages of the manual and the files of completion: up to date, valid, and complete by the
+program's own help."""
 
 import re
 import shlex
@@ -25,7 +26,9 @@ def needs(program: str) -> pytest.MarkDecorator:
 
 def run(*words: str, typed: str = "") -> str:
     """Run a program that must succeed and complain of nothing; return what it prints."""
-    done = subprocess.run(words, input=typed, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        words, input=typed, capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stderr) == (0, ""), words
     return done.stdout
 
@@ -37,7 +40,10 @@ def test_a_page_has_no_fault_and_shows_everything(page: Path) -> None:
     words = set(shown.split())
     if page.name == "ChatApp.1":
         options = {
-            one for part in command_line().pages() for option in part.options for one in option.spellings
+            one
+            for part in command_line().pages()
+            for option in part.options
+            for one in option.spellings
         }
         assert {*COMMANDS, *options} <= {word.strip(",") for word in words}
     else:
@@ -90,14 +96,16 @@ def test_bash_knows_every_command_and_option() -> None:
     for page in pages:
         for last in ("", "-"):
             words = " ".join(map(shlex.quote, (*page.words, last)))
-            script += (
-                f'COMP_WORDS=({words}) COMP_CWORD={len(page.words)}; _ChatApp; echo "${{COMPREPLY[*]}}"\n'
-            )
+            script += f'COMP_WORDS=({words}) COMP_CWORD={len(page.words)}; _ChatApp; echo "${{COMPREPLY[*]}}"\n'
     answers = run("bash", "-c", script).splitlines()
-    for page, (commands, options) in zip(pages, zip(answers[::2], answers[1::2], strict=True), strict=True):
+    for page, (commands, options) in zip(
+        pages, zip(answers[::2], answers[1::2], strict=True), strict=True
+    ):
         if page.commands:
             assert commands.split() == [one.name for one in page.commands], page.words
-        assert options.split() == [one for option in page.options for one in option.spellings], page.words
+        assert options.split() == [one for option in page.options for one in option.spellings], (
+            page.words
+        )
 
 
 # --- other shells
@@ -123,6 +131,9 @@ def test_fish_offers_what_fits() -> None:
         ("ChatApp admin stats --as", set()),
     ):
         found = run(
-            "fish", "--no-config", "-c", f"source {shlex.quote(str(file))}; complete -C {shlex.quote(line)}"
+            "fish",
+            "--no-config",
+            "-c",
+            f"source {shlex.quote(str(file))}; complete -C {shlex.quote(line)}",
         )
         assert {one.split("\t")[0] for one in found.splitlines()} == offered

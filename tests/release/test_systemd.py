@@ -1,4 +1,5 @@
-"""The systemd unit: systemd understands every line of it, and it gives a registry what it needs and nothing more."""
+"""The systemd unit: systemd understands every line of it, and it gives a registry what it needs and
+nothing more."""
 
 import configparser
 import shutil
@@ -38,7 +39,11 @@ def analyze(folder: Path, unit: Path, *words: str) -> subprocess.CompletedProces
     program = service(unit)["ExecStart"].split()[0]
     instance.write_text(unit.read_text("utf-8").replace(program, f'"{sys.executable}"'), "utf-8")
     return subprocess.run(
-        ["systemd-analyze", *words, str(instance)], capture_output=True, text=True, timeout=60, check=False
+        ["systemd-analyze", *words, str(instance)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -52,7 +57,9 @@ def test_systemd_understands_the_unit(unit: Path, tmp_path: Path) -> None:
 @needs_systemd
 @pytest.mark.parametrize("unit", [UNIT, BACKUP], ids=lambda unit: unit.name)
 def test_systemd_finds_the_service_well_protected(unit: Path, tmp_path: Path) -> None:
-    done = analyze(tmp_path, unit, "security", "--offline=true", "--no-pager", f"--threshold={MOST_EXPOSED}")
+    done = analyze(
+        tmp_path, unit, "security", "--offline=true", "--no-pager", f"--threshold={MOST_EXPOSED}"
+    )
     assert done.returncode == 0, done.stdout
 
 
@@ -78,7 +85,9 @@ def test_the_service_runs_as_the_user_that_is_made_for_it() -> None:
     assert line.split()[-1] == f"/var/lib/{service()['StateDirectory']}"
 
 
-def test_the_backup_lies_where_the_registry_may_write_and_the_timer_starts_it(tmp_path: Path) -> None:
+def test_the_backup_lies_where_the_registry_may_write_and_the_timer_starts_it(
+    tmp_path: Path,
+) -> None:
     words = service(BACKUP)["ExecStart"].split()
     state = f"/var/lib/{service()['StateDirectory']}"
     assert words[1:] == ["backup", f"{state}/backups/%i", "--keep", "14", "--port", "%i"]
@@ -91,6 +100,8 @@ def test_the_backup_lies_where_the_registry_may_write_and_the_timer_starts_it(tm
         )
         when = calendar.partition("=")[2]
         assert (
-            subprocess.run(["systemd-analyze", "calendar", when], capture_output=True, check=False).returncode
+            subprocess.run(
+                ["systemd-analyze", "calendar", when], capture_output=True, check=False
+            ).returncode
             == 0
         )

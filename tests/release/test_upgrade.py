@@ -1,4 +1,5 @@
-"""From one wheel to another and back, as docs/upgrading.md says: names and mail stay, and people come back."""
+"""From one wheel to another and back, as docs/upgrading.md says: names and mail stay, and people
+come back."""
 
 import re
 import signal
@@ -25,8 +26,12 @@ def sites(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     sites = {}
     for version in (OLD, NEW):
         text = project.read_text("utf-8")
-        project.write_text(re.sub(r'(?m)^version = ".*"$', f'version = "{version}"', text, count=1), "utf-8")
-        sites[version] = unpacked(build("wheel", sources, folder / version), folder / f"site-{version}")
+        project.write_text(
+            re.sub(r'(?m)^version = ".*"$', f'version = "{version}"', text, count=1), "utf-8"
+        )
+        sites[version] = unpacked(
+            build("wheel", sources, folder / version), folder / f"site-{version}"
+        )
     return sites
 
 

@@ -1,4 +1,5 @@
-"""The command `python -m tests.simulation`: so many worlds, how many a minute, and which of them broke.
+"""The command `python -m tests.simulation`: so many worlds, how many a minute, and which of them
+broke.
 
 python -m tests.simulation --seeds 20000 --workers 2 [--first 0] [--nodes 3]
 """
@@ -28,7 +29,9 @@ def fate(seed: int, nodes: int) -> str:
 
 def fates(first: int, *, last: int, nodes: int) -> list[str]:
     """Return the fates of a batch of worlds."""
-    return [broken for seed in range(first, min(first + _BATCH, last)) if (broken := fate(seed, nodes))]
+    return [
+        broken for seed in range(first, min(first + _BATCH, last)) if (broken := fate(seed, nodes))
+    ]
 
 
 def main() -> int:
@@ -41,7 +44,9 @@ def main() -> int:
     words = asked.parse_args()
     last, begun, broken = words.first + words.seeds, time.monotonic(), 0
     with ProcessPoolExecutor(words.workers) as pool:
-        for found in pool.map(partial(fates, last=last, nodes=words.nodes), range(words.first, last, _BATCH)):
+        for found in pool.map(
+            partial(fates, last=last, nodes=words.nodes), range(words.first, last, _BATCH)
+        ):
             for line in found:
                 broken += 1
                 print(line, flush=True)

@@ -1,12 +1,13 @@
-"""The end of a simulated world: after a calm, nothing is missing and everything works for everybody.
+"""The end of a simulated world: after a calm, nothing is missing and everything works for
+everybody.
 
-This checks liveness, not only safety: new messages go directly, room lines arrive, and the desk serves all who wait, in
-order.
+This checks liveness, not only safety: new messages go directly, room lines arrive, and the desk
+serves all who wait, in order.
 """
 
 from typing import Final
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.registry.rules.desk.queue.visit import Visit
 from tests.simulation import deskdeeds
 from tests.support.world import World
@@ -41,10 +42,10 @@ def check_end(world: World) -> None:
 def check_straight(world: World) -> None:
     """Check that a new message is delivered and shown."""
     one, other = world.people[0], world.people[1]
-    before = one.screen.count(happened.MessageState.DELIVERED)
+    before = one.screen.count(events.MessageState.DELIVERED)
     one.send(other.called, "after the storm")
     assert world.network.run_until(
-        lambda: one.screen.count(happened.MessageState.DELIVERED) > before, within=5.0
+        lambda: one.screen.count(events.MessageState.DELIVERED) > before, within=5.0
     )
     assert other.screen.texts()[-1] == "after the storm"
 
@@ -65,8 +66,9 @@ def check_room(world: World, room: str) -> None:
 
 
 def serve_everybody(world: World) -> None:
-    """Let operators serve until nobody waits. The promise checks the order of the turns; this checks that each comes."""
-    queue = world.registry.house.service.desk._queue
+    """Let operators serve until nobody waits. The promise checks the order of the turns; this
+    checks that each comes."""
+    queue = world.registry.engine.service.desk._queue
     for guest in world.guests:
         if guest.is_placed:
             guest.pause(is_paused=False)
@@ -77,11 +79,14 @@ def serve_everybody(world: World) -> None:
         go_on_duty(world, name)
         _serve_queue(world, name, patience=patience)
     assert not queue.visits
-    assert all(not guest.is_placed for guest in world.guests), "a visitor still takes their place for kept"
+    assert all(not guest.is_placed for guest in world.guests), (
+        "a visitor still takes their place for kept"
+    )
 
 
 def _serve_queue(world: World, name: str, *, patience: float) -> None:
-    """Let operators serve one queue until nobody is left in it. `patience`: until when places of the absent are kept."""
+    """Let operators serve one queue until nobody is left in it. `patience`: until when places of
+    the absent are kept."""
     operators = deskdeeds.operators_of(world)
     while visits := _visits_of(world, name):
         is_called = any(visit.is_here for visit in visits)
@@ -97,7 +102,7 @@ def _serve_queue(world: World, name: str, *, patience: float) -> None:
 
 
 def _visits_of(world: World, name: str) -> list[Visit]:
-    visits = world.registry.house.service.desk._queue.visits
+    visits = world.registry.engine.service.desk._queue.visits
     return [visit for visit in visits.values() if visit.queue == name]
 
 
@@ -110,7 +115,7 @@ def _end_sessions(world: World) -> None:
 
 def go_on_duty(world: World, queue: str) -> None:
     """Put everybody who may serve on duty at this queue only, under whatever name they have."""
-    those, listed = deskdeeds.operators_of(world), world.registry.house.service.operators
+    those, listed = deskdeeds.operators_of(world), world.registry.engine.service.operators
     operators = [person for person in those if listed.includes(person.identity.public)]
     assert those[0] in operators
     for operator in those:

@@ -1,7 +1,9 @@
-"""What people do in a world: they write to one, to all, to a room; come, go, and change their names.
+"""What people do in a world: they write to one, to all, to a room; come, go, and change their
+names.
 
-Each is a function of a world and of somebody; whoever cannot do it just now (no program, offline) does nothing. Whoever
-acts is at the machine, so a program that was stopped goes on. What must hold is the world's to say.
+Each is a function of a world and of somebody; whoever cannot do it just now (no program, offline)
+does nothing. Whoever acts is at the machine, so a program that was stopped goes on. What must hold
+is the world's to say.
 """
 
 from typing import Final
@@ -50,7 +52,9 @@ def enter(world: World, one: Person, room: str) -> None:
         return
     world.rooms.begin(one, room)
     one.enter(room)
-    world.network.run_until(lambda: not one.is_running or one.core.rooms.is_settled, within=ANSWERED_WITHIN)
+    world.network.run_until(
+        lambda: not one.is_running or one.core.rooms.is_settled, within=ANSWERED_WITHIN
+    )
     if one.is_running and one.room == room:
         world.rooms.end(one, but=room)
     elif one.is_running:

@@ -1,7 +1,7 @@
 """What visitors and operators of the help desk do in a world.
 
-Visitors come, say something, give up or quit; operators take duty and say what `.next`, `.end`, `.drop`, `.move`,
-`.handover` say. Operators are peers like others, under all that happens to peers.
+Visitors come, say something, give up or quit; operators take duty and say what `.next`, `.end`,
+`.drop`, `.move`, `.handover` say. Operators are peers like others, under all that happens to peers.
 """
 
 import random
@@ -36,7 +36,8 @@ from tests.support.people import Person
 from tests.support.world import World
 
 OPERATOR: Final = "bob"
-"""The operator by name: the key that first takes it with the code that the registry prints, whatever its name later."""
+"""The operator by name: the key that first takes it with the code that the registry prints,
+whatever its name later."""
 
 
 SECOND_QUEUE: Final = "exams"
@@ -66,7 +67,9 @@ def appoint(world: World) -> None:
 
 def visitor_comes(world: World, chance: random.Random) -> None:
     """Bring a new visitor, or a former one: back with the ticket, or for another visit."""
-    away = [guest for guest in world.guests if not guest.is_running or guest.guest.stage is Stage.OVER]
+    away = [
+        guest for guest in world.guests if not guest.is_running or guest.guest.stage is Stage.OVER
+    ]
     if not away or chance.random() < 0.5:
         world.visitor()
         return
@@ -78,7 +81,8 @@ def visitor_comes(world: World, chance: random.Random) -> None:
 
 
 def visitor_says(world: World, guest: Guest) -> None:
-    """Send a line to the operator; of a visitor who waits, or waits again when it arrives, it becomes the description."""
+    """Send a line to the operator; of a visitor who waits, or waits again when it arrives, it
+    becomes the description."""
     if is_there(guest):
         text = f"{world.next_number()} from {guest.name} to the desk"
         world.desk.wrote(digest(guest.disk.ticket), text)
@@ -175,7 +179,9 @@ def drop(world: World, one: Person, position: int) -> None:
 
 def move(world: World, one: Person, position: int, to: int) -> None:
     """`.move`."""
-    _types(world, one, lambda operator: operator.ask(MoveVisitor(0, 0, position, to), _target(world)))
+    _types(
+        world, one, lambda operator: operator.ask(MoveVisitor(0, 0, position, to), _target(world))
+    )
 
 
 def hand_over(world: World, one: Person, other: Person) -> None:

@@ -1,21 +1,22 @@
-"""What happens to a world, whatever people do: crashes, partitions, weather, strangers, impostors, clocks, stopped
-programs, addresses that change, newcomers.
+"""What happens to a world, whatever people do: crashes, partitions, weather, strangers, impostors,
+clocks, stopped programs, addresses that change, newcomers.
 
-Each is a function of a world and of chance; none of them may break the promise. What must hold, the world knows.
+Each is a function of a world and of chance; none of them may break the promise. What must hold, the
+world knows.
 """
 
 import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.wire.address import Address
 from chatapp.wire.codec import encode_hello
 from chatapp.wire.framing import Kind
 from chatapp.wire.messages.registration import Hello
 from tests.simulation import deeds
+from tests.support.cluster.broker import BROKER
 from tests.support.cluster.cluster import SimulatedCluster
-from tests.support.cluster.engine import ENGINE
 from tests.support.network import Weather
 from tests.support.people import Person
 from tests.support.replayer import RATES, Replayer
@@ -26,7 +27,8 @@ LOSSES: Final = (0.0, 0.1, 0.3, 0.5)
 LINKS_AFTER: Final = (0.0, 0.0, 0.02, 0.3)
 """Seconds after which a registry that continues reads its links, after the datagrams."""
 PARTITIONS: Final = (0.5, 2.5, 5.0, 12.0, 25.0)
-"""Seconds for which nodes of a cluster are cut off: some notice nothing, some lose their people, some the lease."""
+"""Seconds for which nodes of a cluster are cut off: some notice nothing, some lose their people,
+some the lease."""
 Hazard = Callable[[World, random.Random], None]
 
 
@@ -55,13 +57,14 @@ def program_dies_or_starts(world: World, chance: random.Random) -> None:
 
 
 def registry_dies_or_starts(world: World, chance: random.Random) -> None:
-    """Kill or start the registry, or a node of it. It loses what was not synced, and does not start on a disk that accepts
-    no writes."""
+    """Kill or start the registry, or a node of it. It loses what was not synced, and does not start
+    on a disk that accepts no writes."""
     world.registry.dies_or_starts(chance)
 
 
 def disk_is_slow(world: World, chance: random.Random) -> None:
-    """Slow the registry's syncs down: many requests arrive during one, and are covered by the next one."""
+    """Slow the registry's syncs down: many requests arrive during one, and are covered by the next
+    one."""
     seconds = chance.choice((0.05, 0.5, 3.0))
     world.registry.slow_down(seconds, chance.choice((1.0, 10.0)))
 
@@ -72,7 +75,8 @@ def disk_is_full(world: World, chance: random.Random) -> None:
 
 
 def disk_fails(world: World, chance: random.Random) -> None:
-    """Let the registry's syncs fail for a while: what they were to cover is lost; what was synced before is there."""
+    """Let the registry's syncs fail for a while: what they were to cover is lost; what was synced
+    before is there."""
     world.registry.refuse(is_full=False, span=chance.choice((0.1, 3.0)))
 
 
@@ -83,8 +87,8 @@ def registry_fails_over(world: World, chance: random.Random) -> None:
 
 
 def registry_stops(world: World, chance: random.Random) -> None:
-    """Stop the registry (SIGSTOP) and continue it after a while: datagrams and link bytes wait, timers are late.
-    Sometimes twice in a row."""
+    """Stop the registry (SIGSTOP) and continue it after a while: datagrams and link bytes wait,
+    timers are late. Sometimes twice in a row."""
     machine = world.registry.any_machine(chance)
     if world.is_healed or not machine.is_running or machine.is_stopped:
         return
@@ -139,7 +143,9 @@ def stranger_sends_garbage(world: World, chance: random.Random) -> None:
     for _ in range(10):
         target = world.registry.any_address(chance)
         data, _, target = chance.choice(world.network.recorded or [(b"?", stranger, target)])
-        bad = world.network.damaged(data) if data and chance.random() < 0.7 else chance.randbytes(200)
+        bad = (
+            world.network.damaged(data) if data and chance.random() < 0.7 else chance.randbytes(200)
+        )
         world.network.forge(bad, stranger, target)
 
 
@@ -151,16 +157,20 @@ def somebody_replays(world: World, chance: random.Random) -> None:
 
 
 def somebody_replays_everything(world: World, chance: random.Random) -> None:
-    """Let a stranger hear everything from now on, and send all of it again for ever, at one of several rates."""
+    """Let a stranger hear everything from now on, and send all of it again for ever, at one of
+    several rates."""
     Replayer(world.network, chance.choice(RATES)).begin()
 
 
 def somebody_forges(world: World, chance: random.Random) -> None:
-    """Send a forgery of a session's next datagram, from the right address: the header is right, the rest is not."""
+    """Send a forgery of a session's next datagram, from the right address: the header is right, the
+    rest is not."""
     for _ in range(min(5, len(world.network.recorded))):
         data, source, target = chance.choice(world.network.recorded)
         kept = chance.choice((1, 9, 17))
-        world.network.forge(data[:kept] + chance.randbytes(max(len(data) - kept, 0)), source, target)
+        world.network.forge(
+            data[:kept] + chance.randbytes(max(len(data) - kept, 0)), source, target
+        )
 
 
 def impostor_comes(world: World, chance: random.Random) -> None:
@@ -174,7 +184,7 @@ def impostor_comes(world: World, chance: random.Random) -> None:
     impostor.start()
 
     def give_up() -> None:
-        assert not impostor.screen.count(happened.Registered), f"I4: {impostor.name} is two people"
+        assert not impostor.screen.count(events.Registered), f"I4: {impostor.name} is two people"
         impostor.crash()
 
     world.network.after(3.0, give_up)
@@ -227,9 +237,9 @@ def _cut_for_a_while(
     network.after(chance.choice(PARTITIONS), mend)
 
 
-def node_is_cut_from_the_engine(cluster: SimulatedCluster, chance: random.Random) -> None:
-    """Cut a node off from the engine: it can store nothing, and the lease runs out."""
-    _cut_for_a_while(cluster, chance, [(cluster.any_machine(chance).host, ENGINE)])
+def node_is_cut_from_the_broker(cluster: SimulatedCluster, chance: random.Random) -> None:
+    """Cut a node off from the broker: it can store nothing, and the lease runs out."""
+    _cut_for_a_while(cluster, chance, [(cluster.any_machine(chance).host, BROKER)])
 
 
 def two_nodes_are_cut(cluster: SimulatedCluster, chance: random.Random) -> None:
@@ -239,15 +249,15 @@ def two_nodes_are_cut(cluster: SimulatedCluster, chance: random.Random) -> None:
 
 
 def node_is_alone(cluster: SimulatedCluster, chance: random.Random) -> None:
-    """Cut a node off from the engine and from the other nodes, but not from peers."""
+    """Cut a node off from the broker and from the other nodes, but not from peers."""
     node = cluster.any_machine(chance)
-    others = (ENGINE, *(other.host for other in cluster.machines if other is not node))
+    others = (BROKER, *(other.host for other in cluster.machines if other is not node))
     _cut_for_a_while(cluster, chance, [(node.host, other) for other in others])
 
 
-def engine_is_away(cluster: SimulatedCluster, chance: random.Random) -> None:
-    """Let the engine be without a leader for a while."""
-    cluster.engine.away_until = cluster.network.now + chance.choice((1.0, 5.0, 15.0))
+def broker_is_away(cluster: SimulatedCluster, chance: random.Random) -> None:
+    """Let the broker be without a leader for a while."""
+    cluster.broker.away_until = cluster.network.now + chance.choice((1.0, 5.0, 15.0))
 
 
 def bus_connects_anew(cluster: SimulatedCluster, chance: random.Random) -> None:
@@ -262,27 +272,29 @@ def bus_changes(cluster: SimulatedCluster, chance: random.Random) -> None:
 
 
 def bus_is_played_back(cluster: SimulatedCluster, chance: random.Random) -> None:
-    """Publish earlier messages of the bus again, also those of houses and sessions that are over."""
+    """Publish earlier messages of the bus again, also those of engines and sessions that are
+    over."""
     recorded = list(cluster.bus.recorded)
     for message in chance.sample(recorded, min(len(recorded), 50)):
         cluster.bus.publish_again(*message)
 
 
-def engine_forgets(cluster: SimulatedCluster, chance: random.Random) -> None:
-    """Let the engine forget which messages it has, so that a repeat is noticed by its place alone."""
-    cluster.engine.ledger.forget_ids()
+def broker_forgets(cluster: SimulatedCluster, chance: random.Random) -> None:
+    """Let the broker forget which messages it has, so that a repeat is noticed by its place
+    alone."""
+    cluster.broker.ledger.forget_ids()
 
 
 ClusterHazard = Callable[[SimulatedCluster, random.Random], None]
 CLUSTER_HAZARDS: Final[tuple[ClusterHazard, ...]] = (
-    node_is_cut_from_the_engine,
+    node_is_cut_from_the_broker,
     two_nodes_are_cut,
     node_is_alone,
-    engine_is_away,
+    broker_is_away,
     bus_connects_anew,
     bus_changes,
     bus_is_played_back,
-    engine_forgets,
+    broker_forgets,
 )
 HAZARDS: Final[tuple[Hazard, ...]] = (
     program_dies_or_starts,

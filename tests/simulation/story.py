@@ -1,7 +1,7 @@
 """The story of a world, as a seed tells it: who does what next, and what happens to them.
 
-All that people, visitors and operators do, and all hazards, are in every story; what there is most of differs, so that
-some worlds write letters, some sit in rooms, and some wait at the desk.
+All that people, visitors and operators do, and all hazards, are in every story; what there is most
+of differs, so that some worlds write letters, some sit in rooms, and some wait at the desk.
 """
 
 import random
@@ -21,9 +21,11 @@ LONG_PAUSES: Final = (*PAUSES, 4.0)
 STOP_SHARE: Final = 0.1
 """Of the steps of a world in which the registry is stopped, the share at which it is."""
 CLUSTER_SHARE: Final = 0.1
-"""Of the steps of a world with a cluster, the share at which something happens to its nodes, its bus or its engine."""
+"""Of the steps of a world with a cluster, the share at which something happens to its nodes, its
+bus or its broker."""
 TOPIC_SHARE: Final = 0.1
-"""Of the steps of a world, the share at which somebody sets the topic of their room, if they are in one."""
+"""Of the steps of a world, the share at which somebody sets the topic of their room, if they are in
+one."""
 
 REPLAYED_SHARE: Final = 0.5
 """The share of worlds in which a stranger sends everything again, until the end."""
@@ -31,7 +33,8 @@ REPLAYED_SHARE: Final = 0.5
 HOLD_SHARE: Final = 0.2
 """Of the steps of a world with visitors, the share at which others are let go first, or no more."""
 SIDE_SHARE: Final = 0.15
-"""Of the steps of a world with visitors, the share at which a second queue, the opening or a rating is concerned."""
+"""Of the steps of a world with visitors, the share at which a second queue, the opening or a rating
+is concerned."""
 
 
 def _one(world: World, chance: random.Random) -> Person:
@@ -80,7 +83,12 @@ WAITING: Final[tuple[tuple[Act, int], ...]] = (
     (lambda world, chance: deskdeeds.call_next(world, _operator(world, chance)), 4),
     (lambda world, chance: deskdeeds.end_session(world, _operator(world, chance)), 3),
     (lambda world, chance: deskdeeds.look(world, _operator(world, chance)), 2),
-    (lambda world, chance: deskdeeds.drop(world, _operator(world, chance), _position(world, chance)), 1),
+    (
+        lambda world, chance: deskdeeds.drop(
+            world, _operator(world, chance), _position(world, chance)
+        ),
+        1,
+    ),
     (
         lambda world, chance: deskdeeds.move(
             world, _operator(world, chance), _position(world, chance), _position(world, chance)
@@ -88,14 +96,20 @@ WAITING: Final[tuple[tuple[Act, int], ...]] = (
         3,
     ),
     (
-        lambda world, chance: deskdeeds.hand_over(world, *chance.sample(deskdeeds.operators_of(world), 2)),
+        lambda world, chance: deskdeeds.hand_over(
+            world, *chance.sample(deskdeeds.operators_of(world), 2)
+        ),
         3,
     ),
     (lambda world, chance: deskdeeds.say_on_duty(world, _operator(world, chance)), 12),
 )
 HOLDING: Final[tuple[Act, ...]] = (
-    _visitors(lambda world, guest: deskdeeds.visitor_lets_others_go_first(world, guest, is_paused=True)),
-    _visitors(lambda world, guest: deskdeeds.visitor_lets_others_go_first(world, guest, is_paused=False)),
+    _visitors(
+        lambda world, guest: deskdeeds.visitor_lets_others_go_first(world, guest, is_paused=True)
+    ),
+    _visitors(
+        lambda world, guest: deskdeeds.visitor_lets_others_go_first(world, guest, is_paused=False)
+    ),
     lambda world, chance: deskdeeds.put_on_hold(world, _operator(world, chance)),
 )
 ASIDE: Final[tuple[Act, ...]] = (
@@ -107,7 +121,9 @@ ASIDE: Final[tuple[Act, ...]] = (
     ),
     lambda world, chance: deskdeeds.close_queue(world, _operator(world, chance)),
     lambda world, chance: deskdeeds.open_queue(world, _operator(world, chance)),
-    lambda world, chance: deskdeeds.visitor_rates(world, chance.choice(world.guests), chance.randint(1, 5)),
+    lambda world, chance: deskdeeds.visitor_rates(
+        world, chance.choice(world.guests), chance.randint(1, 5)
+    ),
 )
 KINDS: Final = (WRITING, SITTING, WAITING)
 TEMPERS: Final = ((6, 1, 1), (2, 6, 1), (1, 1, 6), (3, 3, 3))
@@ -123,10 +139,11 @@ def live_through(
     replays: bool = True,
     nodes: int = 1,
 ) -> World:
-    """Play a world from its beginning to the calm after it. `stops`: in half of the worlds the registry is stopped now
-    and then. `disk_fails`: in half of them its syncs fail now and then. `fails_over`: in half of them the registry's node
-    dies now and then, and another one takes over. `replays`: in half of them a stranger sends everything again. Each has a
-    source of chance of its own that decides when, so the rest of the story is told by the seed. `nodes`: 1, or those of a
+    """Play a world from its beginning to the calm after it. `stops`: in half of the worlds the
+    registry is stopped now and then. `disk_fails`: in half of them its syncs fail now and then.
+    `fails_over`: in half of them the registry's node dies now and then, and another one takes over.
+    `replays`: in half of them a stranger sends everything again. Each has a source of chance of its
+    own that decides when, so the rest of the story is told by the seed. `nodes`: 1, or those of a
     cluster."""
     chance = random.Random(seed)
     stopping = random.Random(f"stops {seed}")
@@ -200,7 +217,12 @@ def try_seed(
     again = f"repeat it with CHATAPP_SEED={seed}" + (f" CHATAPP_NODES={nodes}" if nodes > 1 else "")
     try:
         world = live_through(
-            seed, stops=stops, disk_fails=disk_fails, fails_over=fails_over, replays=replays, nodes=nodes
+            seed,
+            stops=stops,
+            disk_fails=disk_fails,
+            fails_over=fails_over,
+            replays=replays,
+            nodes=nodes,
         )
         closing.check_end(world)
     except AssertionError as error:

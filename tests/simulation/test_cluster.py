@@ -1,31 +1,33 @@
-"""A cluster of three nodes in virtual time: people at any node go on when nodes die, freeze or are cut off, and the promise
-notices faults of the nodes."""
+"""A cluster of three nodes in virtual time: people at any node go on when nodes die, freeze or are
+cut off, and the promise notices faults of the nodes."""
 
 from collections.abc import Callable
 
 import pytest
 
 from chatapp.peer.core.context import RegistryReach
-from chatapp.registry.cluster.bus.front_node import FrontCore
-from chatapp.registry.cluster.bus.fronts import Fronts
+from chatapp.registry.cluster.bus.edge_node import EdgeCore
+from chatapp.registry.cluster.bus.edges import Edges
 from chatapp.registry.cluster.bus.messages import DownBundle
-from chatapp.registry.cluster.bus.remote_front import RemoteFront
-from chatapp.registry.cluster.bus.remote_house import RemoteHouse
+from chatapp.registry.cluster.bus.remote_edge import RemoteEdge
+from chatapp.registry.cluster.bus.remote_engine import RemoteEngine
 from chatapp.registry.cluster.bus.session import BusSession, Order
-from chatapp.registry.engine.engine import House
+from chatapp.registry.engine.engine import Engine
 from tests.simulation import closing
 from tests.simulation.story import try_seed
+from tests.support.cluster.broker import BROKER
 from tests.support.cluster.cluster import NODES, SimulatedCluster
-from tests.support.cluster.engine import ENGINE
 from tests.support.cluster.node import ClusterMachine
 from tests.support.world import World
 
 BACK_WITHIN = 10.0
-"""Seconds from the death of a node until everybody is registered again: the lease, and the search for a node."""
+"""Seconds from the death of a node until everybody is registered again: the lease, and the search
+for a node."""
 
 
 def begun(seed: int) -> tuple[World, SimulatedCluster, ClusterMachine]:
-    """Return a world with one person at each node and all in one room, its cluster, and the node with the house."""
+    """Return a world with one person at each node and all in one room, its cluster, and the node
+    with the engine."""
     world = World(seed, people=3, nodes=NODES)
     world.registry.start()
     world.network.run_for(4.0)
@@ -36,9 +38,9 @@ def begun(seed: int) -> tuple[World, SimulatedCluster, ClusterMachine]:
         person.enter("lab")
     world.network.run_for(1.0)
     assert isinstance(world.registry, SimulatedCluster)
-    house = world.registry.house_machine
-    assert house is not None
-    return world, world.registry, house
+    engine = world.registry.engine_machine
+    assert engine is not None
+    return world, world.registry, engine
 
 
 def all_are_in(world: World) -> bool:
@@ -46,7 +48,8 @@ def all_are_in(world: World) -> bool:
 
 
 def talk(world: World, text: str) -> None:
-    """Let everybody say something in the room, to all and to another one, and see that it is read once."""
+    """Let everybody say something in the room, to all and to another one, and see that it is read
+    once."""
     for at, person in enumerate(world.people):
         person.say(f"{text} in the lab from {person.name}")
         person.send_all(f"{text} to all from {person.name}")
@@ -69,10 +72,10 @@ def test_everybody_is_at_the_node_that_they_prefer_and_reads_all() -> None:
     closing.check_end(world)
 
 
-@pytest.mark.parametrize("with_house", [True, False])
-def test_people_of_a_node_that_dies_come_in_at_another(with_house: bool) -> None:
-    world, cluster, house = begun(2)
-    dead = house if with_house else next(one for one in cluster.machines if one is not house)
+@pytest.mark.parametrize("with_engine", [True, False])
+def test_people_of_a_node_that_dies_come_in_at_another(with_engine: bool) -> None:
+    world, cluster, engine = begun(2)
+    dead = engine if with_engine else next(one for one in cluster.machines if one is not engine)
     dead.kill()
     world.network.run_for(BACK_WITHIN)
     assert all_are_in(world)
@@ -80,30 +83,30 @@ def test_people_of_a_node_that_dies_come_in_at_another(with_house: bool) -> None
     talk(world, "after the death")
 
 
-def test_a_house_that_was_frozen_changes_nothing_when_it_goes_on() -> None:
+def test_an_engine_that_was_frozen_changes_nothing_when_it_goes_on() -> None:
     world, cluster, old = begun(3)
     old.stop()
     world.network.run_for(2 * BACK_WITHIN)
-    assert cluster.house_machine not in (None, old)
+    assert cluster.engine_machine not in (None, old)
     assert all_are_in(world)
     versions = [person.core.table_version for person in world.people]
-    stored = dict(cluster.engine.ledger.last)
+    stored = dict(cluster.broker.ledger.last)
     old.go_on()
     world.network.run_for(1.0)
-    assert not old.is_house
+    assert not old.is_engine
     assert [person.core.table_version for person in world.people] == versions
     assert cluster.owner is not old
-    assert all(cluster.engine.ledger.last[stream] >= place for stream, place in stored.items())
+    assert all(cluster.broker.ledger.last[stream] >= place for stream, place in stored.items())
     talk(world, "after the thaw")
 
 
-def test_people_leave_a_node_that_is_cut_off_with_the_house() -> None:
+def test_people_leave_a_node_that_is_cut_off_with_the_engine() -> None:
     world, cluster, old = begun(4)
     others = [one for one in cluster.machines if one is not old]
-    for host in (ENGINE, *(one.host for one in others)):
+    for host in (BROKER, *(one.host for one in others)):
         world.network.cut(old.host, host)
     world.network.run_for(20.0)
-    assert cluster.house_machine in others
+    assert cluster.engine_machine in others
     assert all_are_in(world)
     assert old.address not in {person.core.server_address for person in world.people}
     world.network.heal()
@@ -118,11 +121,11 @@ def test_lines_have_one_order_at_all_nodes_over_takeovers() -> None:
             person.say(f"{life} from {person.name}")
             person.send_all(f"{life} to all from {person.name}")
             world.network.run_for(0.3)
-        house = cluster.house_machine
-        assert house is not None
-        house.kill()
+        engine = cluster.engine_machine
+        assert engine is not None
+        engine.kill()
         world.network.run_for(BACK_WITHIN)
-        house.start()
+        engine.start()
     assert cluster.takeovers == 5
     closing.come_to_rest(world)
     closing.check_end(world)
@@ -132,9 +135,9 @@ def test_lines_have_one_order_at_all_nodes_over_takeovers() -> None:
 
 
 def live_through_a_bad_day() -> None:
-    """Let a node die and come back, lose its session with the house, and the house freeze."""
-    world, cluster, house = begun(6)
-    one, other = (machine for machine in cluster.machines if machine is not house)
+    """Let a node die and come back, lose its session with the engine, and the engine freeze."""
+    world, cluster, engine = begun(6)
+    one, other = (machine for machine in cluster.machines if machine is not engine)
     talk(world, "in the morning")
     one.kill()
     world.network.run_for(BACK_WITHIN)
@@ -142,9 +145,9 @@ def live_through_a_bad_day() -> None:
     cluster.bus.reconnect(other.host, 1.5)
     world.network.run_for(BACK_WITHIN)
     talk(world, "at noon")
-    house.stop()
+    engine.stop()
     world.network.run_for(BACK_WITHIN)
-    house.go_on()
+    engine.go_on()
     world.network.run_for(BACK_WITHIN)
     talk(world, "in the evening")
     closing.come_to_rest(world)
@@ -152,32 +155,34 @@ def live_through_a_bad_day() -> None:
 
 
 def _forget_node_lost(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(House, "node_lost", lambda self, node, links, now: self.fronts.pop(node, None))
+    patch.setattr(Engine, "node_lost", lambda self, node, links, now: self.edges.pop(node, None))
 
 
 def _keep_links(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(FrontCore, "_close", lambda self, reason: setattr(self, "_front", None))
+    patch.setattr(EdgeCore, "_close", lambda self, reason: setattr(self, "_edge", None))
 
 
 def _relay_twice(patch: pytest.MonkeyPatch) -> None:
-    relay = RemoteFront.relay
+    relay = RemoteEdge.relay
 
-    def twice(self: RemoteFront, frame: bytes, sender: int) -> None:
+    def twice(self: RemoteEdge, frame: bytes, sender: int) -> None:
         relay(self, frame, sender)
         relay(self, frame, sender)
 
-    patch.setattr(RemoteFront, "relay", twice)
+    patch.setattr(RemoteEdge, "relay", twice)
 
 
 def _never_lose_a_node(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Fronts, "_silent_at", lambda self, front: float("inf"))
+    patch.setattr(Edges, "_silent_at", lambda self, edge: float("inf"))
 
 
 def test_a_bad_day_breaks_no_promise() -> None:
     live_through_a_bad_day()
 
 
-@pytest.mark.parametrize("fault", [_forget_node_lost, _keep_links, _relay_twice, _never_lose_a_node])
+@pytest.mark.parametrize(
+    "fault", [_forget_node_lost, _keep_links, _relay_twice, _never_lose_a_node]
+)
 def test_the_promise_notices_faults_of_the_nodes(
     fault: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,20 +216,20 @@ def _use_repeated_bundles(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(BusSession, "accept", accept_repeated)
 
 
-def _use_bundles_of_an_old_house(patch: pytest.MonkeyPatch) -> None:
-    receive = RemoteHouse._receive_bundle
+def _use_bundles_of_an_old_engine(patch: pytest.MonkeyPatch) -> None:
+    receive = RemoteEngine._receive_bundle
 
-    def receive_all(self: RemoteHouse, bundle: DownBundle, now: float) -> None:
-        if self._session is None or self._is_ours(bundle.house, bundle.run):
+    def receive_all(self: RemoteEngine, bundle: DownBundle, now: float) -> None:
+        if self._session is None or self._is_ours(bundle.engine, bundle.run):
             receive(self, bundle, now)
         else:
             self._carry_out(bundle.items, now)
 
-    patch.setattr(RemoteHouse, "_receive_bundle", receive_all)
+    patch.setattr(RemoteEngine, "_receive_bundle", receive_all)
 
 
 @pytest.mark.parametrize(
-    "fault", [_use_what_follows_a_gap, _use_repeated_bundles, _use_bundles_of_an_old_house]
+    "fault", [_use_what_follows_a_gap, _use_repeated_bundles, _use_bundles_of_an_old_engine]
 )
 def test_a_few_worlds_are_enough_to_notice_faults_of_the_sessions(
     fault: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch

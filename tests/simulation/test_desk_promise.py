@@ -1,4 +1,5 @@
-"""What the promise of the help desk (I6) says about several events of one step, which it sees together."""
+"""What the promise of the help desk (I6) says about several events of one step, which it sees
+together."""
 
 from types import SimpleNamespace
 from typing import cast
@@ -20,7 +21,9 @@ class Watched:
     def __init__(self) -> None:
         self.queue = DeskQueue(DeskSettings())
         desk = SimpleNamespace(
-            _queue=self.queue, _openings=SimpleNamespace(_said={}), _ratings=SimpleNamespace(_kept={})
+            _queue=self.queue,
+            _openings=SimpleNamespace(_said={}),
+            _ratings=SimpleNamespace(_kept={}),
         )
         registry = SimpleNamespace(
             is_running=True,
@@ -28,7 +31,7 @@ class Watched:
             refused_at=-1.0,
             kept_until=0.0,
             desk=DeskSettings(),
-            house=SimpleNamespace(service=SimpleNamespace(desk=desk)),
+            engine=SimpleNamespace(service=SimpleNamespace(desk=desk)),
         )
         world = SimpleNamespace(registry=registry, guests=[], network=SimpleNamespace(now=0.0))
         self.promise = DeskPromise(cast("World", world))
@@ -50,7 +53,9 @@ def watched() -> Watched:
     return Watched()
 
 
-def test_others_are_called_before_a_visitor_who_returns_later_in_the_same_step(watched: Watched) -> None:
+def test_others_are_called_before_a_visitor_who_returns_later_in_the_same_step(
+    watched: Watched,
+) -> None:
     watched.queue.lost(watched.first, now=1.0)
     watched.queue.handle_timer(now=5.0)
     watched.look()
@@ -60,7 +65,9 @@ def test_others_are_called_before_a_visitor_who_returns_later_in_the_same_step(w
     assert watched.second.operator == CONSOLE
 
 
-def test_others_are_called_before_a_visitor_who_resumes_later_in_the_same_step(watched: Watched) -> None:
+def test_others_are_called_before_a_visitor_who_resumes_later_in_the_same_step(
+    watched: Watched,
+) -> None:
     watched.queue.pause(watched.first)
     watched.look()
     watched.queue.take_duty(CONSOLE, DEFAULT_QUEUE)
@@ -95,5 +102,7 @@ def test_others_are_called_before_a_visitor_whom_an_operator_moves_behind_them_i
 def test_nobody_is_moved_unless_an_operator_asks_for_it(watched: Watched) -> None:
     watched.queue.move(watched.first, 2)
     watched.queue.take_duty(CONSOLE, DEFAULT_QUEUE)
-    with pytest.raises(AssertionError, match="I6: a place was changed, and nobody has asked for it"):
+    with pytest.raises(
+        AssertionError, match="I6: a place was changed, and nobody has asked for it"
+    ):
         watched.look()

@@ -1,4 +1,5 @@
-"""A registry whose node dies while another takes over its state: people go on, and find it within seconds."""
+"""A registry whose node dies while another takes over its state: people go on, and find it within
+seconds."""
 
 import random
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.limits import TEXT_MAX
@@ -65,7 +65,9 @@ def test_parts_without_their_last_cost_four_mebibytes_for_fifteen_seconds_and_no
             most = max(most, buffer.bytes_held)
     assert Policy().assembly_bytes_in_all - 100_000 < most <= Policy().assembly_bytes_in_all
     assert [text[:2] for text in bob.screen.texts()] == ["0 ", "1 "]
-    delivered = [event for event in alice.screen.events if is_now(event, happened.MessageState.DELIVERED)]
+    delivered = [
+        event for event in alice.screen.events if is_now(event, events.MessageState.DELIVERED)
+    ]
     assert [event.through_server for event in delivered] == [False, False]
     world.network.run_for(Policy().assembly_span)
     assert (buffer.bytes_held, len(buffer)) == (0, 0)

@@ -1,8 +1,9 @@
-"""Links over minutes of virtual time: their keys are renewed while people talk, and nobody notices."""
+"""Links over minutes of virtual time: their keys are renewed while people talk, and nobody
+notices."""
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api import visit_events as visits
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.wire.sessions.link import LinkSession
@@ -13,7 +14,7 @@ from tests.support.world import World
 
 TURNS = 4
 SPAN = RENEW_AFTER / 4
-TROUBLES = (happened.ServerLost, happened.ServerBack, happened.LinkTroubled, visits.VisitorServerLost)
+TROUBLES = (events.ServerLost, events.ServerBack, events.LinkTroubled, visits.VisitorServerLost)
 
 
 class Renewals:
@@ -55,7 +56,9 @@ def begun(weather: Weather | None = None) -> World:
     return world
 
 
-@pytest.mark.parametrize("weather", [None, Weather(loss=0.1, delay_most=0.2)], ids=["fine", "lossy"])
+@pytest.mark.parametrize(
+    "weather", [None, Weather(loss=0.1, delay_most=0.2)], ids=["fine", "lossy"]
+)
 def test_links_that_carry_something_are_renewed_and_nobody_notices(
     renewals: Renewals, weather: Weather | None
 ) -> None:

@@ -10,8 +10,12 @@ from tests.support.world import World
 
 @pytest.mark.parametrize("seed", [1, 9, 18, 24])
 def test_a_registry_that_dies_again_and_again_mixes_nobody_up(seed: int) -> None:
-    """More links than one a second: sender indexes that an earlier life gave are not given again."""
-    world, chance = World(seed, people=5, weather=Weather(loss=0.2, delay_most=0.2)), random.Random(seed)
+    """More links than one a second: sender indexes that an earlier life gave are not given
+    again."""
+    world, chance = (
+        World(seed, people=5, weather=Weather(loss=0.2, delay_most=0.2)),
+        random.Random(seed),
+    )
     network = world.network
     world.start()
     network.run_for(1.0)

@@ -1,11 +1,11 @@
-"""A restarted registry, and people who have not come back to it yet: they are tried directly first, and nobody waits
-for them twice."""
+"""A restarted registry, and people who have not come back to it yet: they are tried directly first,
+and nobody waits for them twice."""
 
 from collections.abc import Callable
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach
 from tests.support.machine import POLICY
@@ -45,10 +45,10 @@ def fates(world: World, person: Person, text: str, *, within: float) -> list[Mes
     world.network.run_for(within)
     fates: list[MessageState | type] = []
     for event in person.screen.events[before:]:
-        if isinstance(event, happened.MessageChanged) and not event.was_saved:
+        if isinstance(event, events.MessageChanged) and not event.was_saved:
             fates.append(event.state)
-        elif isinstance(event, happened.Unacknowledged):
-            fates.append(happened.Unacknowledged)
+        elif isinstance(event, events.Unacknowledged):
+            fates.append(events.Unacknowledged)
     return fates
 
 
@@ -67,7 +67,7 @@ def test_messages_kept_for_them_go_directly_too(world: World) -> None:
     world.network._cut.discard(frozenset(hosts))
     world.network.run_for(2.0)
     assert bob.screen.texts() == ["one"]
-    assert alice.screen.count(happened.MessageState.SAVED) == 0
+    assert alice.screen.count(events.MessageState.SAVED) == 0
 
 
 def test_people_who_died_meanwhile_are_waited_for_once(world: World) -> None:
@@ -75,8 +75,8 @@ def test_people_who_died_meanwhile_are_waited_for_once(world: World) -> None:
     restart(world, meanwhile=bob.crash)
     assert fates(world, alice, "one", within=POLICY.give_up_after - 0.1) == []
     world.network.run_for(0.1 + AT_ONCE)
-    assert alice.screen.count(happened.MessageState.SAVED) == 1
-    assert fates(world, alice, "two", within=AT_ONCE) == [happened.Unacknowledged, MessageState.SAVED]
+    assert alice.screen.count(events.MessageState.SAVED) == 1
+    assert fates(world, alice, "two", within=AT_ONCE) == [events.Unacknowledged, MessageState.SAVED]
 
 
 def test_people_who_left_before_are_not_waited_for(world: World) -> None:
@@ -84,7 +84,7 @@ def test_people_who_left_before_are_not_waited_for(world: World) -> None:
     bob.quit()
     world.network.run_for(1.0)
     restart(world)
-    assert fates(world, alice, "one", within=AT_ONCE) == [happened.Unacknowledged, MessageState.SAVED]
+    assert fates(world, alice, "one", within=AT_ONCE) == [events.Unacknowledged, MessageState.SAVED]
 
 
 def test_a_start_with_the_previous_table_behaves_the_same(world: World) -> None:
@@ -102,7 +102,7 @@ def test_people_whom_the_registry_has_lost_are_answered_directly(world: World) -
     alice, bob = world.people
     world.network.cut(bob.address.host, world.machine.address.host)
     assert world.network.run_until(lambda: not alice.core.people()[1].online, within=60.0)
-    assert fates(world, alice, "one", within=AT_ONCE) == [happened.Unacknowledged, MessageState.SAVED]
+    assert fates(world, alice, "one", within=AT_ONCE) == [events.Unacknowledged, MessageState.SAVED]
     bob.send("alice", "I cannot reach the server")
     world.network.run_for(1.0)
     assert fates(world, alice, "I read you", within=AT_ONCE) == [MessageState.DELIVERED]
@@ -114,10 +114,12 @@ def test_people_who_left_on_purpose_get_mail_whatever_still_arrives(world: World
     bob.send("alice", "bye")
     world.network.run_until(lambda: alice.screen.texts() == ["bye"], within=1.0)
     late = next(
-        one for one in reversed(world.network.recorded) if one[1] == bob.address and one[2] == alice.address
+        one
+        for one in reversed(world.network.recorded)
+        if one[1] == bob.address and one[2] == alice.address
     )
     bob.leave()
     world.network.run_for(1.0)
     world.network.forge(*late)
     world.network.run_for(0.1)
-    assert fates(world, alice, "one", within=AT_ONCE) == [happened.Unacknowledged, MessageState.SAVED]
+    assert fates(world, alice, "one", within=AT_ONCE) == [events.Unacknowledged, MessageState.SAVED]

@@ -1,4 +1,5 @@
-"""Path tests in virtual time: a person answers by the path on which the Ping came, or the test ends without an answer."""
+"""Path tests in virtual time: a person answers by the path on which the Ping came, or the test ends
+without an answer."""
 
 import pytest
 
@@ -24,7 +25,9 @@ def result_of(world: World, person: Person, name: str) -> PathResult:
     """Return the result of a test that this person makes."""
     person.core.test_paths(name, now=world.network.now)
     person.turn()
-    assert world.network.run_until(lambda: person.core.path_result(name) is not None, within=ENDS_WITHIN)
+    assert world.network.run_until(
+        lambda: person.core.path_result(name) is not None, within=ENDS_WITHIN
+    )
     result = person.core.path_result(name)
     assert result is not None
     return result
@@ -51,7 +54,9 @@ def test_a_blocked_direct_path(world: World) -> None:
 def test_nobody_answers(world: World) -> None:
     alice, bob = world.people
     bob.fall_asleep()
-    assert result_of(world, alice, "bob") == PathResult(direct=None, relayed=None, is_relay_tried=True)
+    assert result_of(world, alice, "bob") == PathResult(
+        direct=None, relayed=None, is_relay_tried=True
+    )
 
 
 def test_without_a_registry_only_the_direct_path_is_tried(world: World) -> None:

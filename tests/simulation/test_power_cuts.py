@@ -1,7 +1,9 @@
-"""Machines of people that lose power while they talk: what their disks did not hold yet is given again by its authors.
+"""Machines of people that lose power while they talk: what their disks did not hold yet is given
+again by its authors.
 
-A disk forgets what was not synced, or the end of it. In the end every direct message is with its recipient, in its author's
-order; only what was shown in the last second before a power cut may be shown once more.
+A disk forgets what was not synced, or the end of it. In the end every direct message is with its
+recipient, in its author's order; only what was shown in the last second before a power cut may be
+shown once more.
 """
 
 import os
@@ -57,7 +59,9 @@ def texts_of(reader: Person, author: Person) -> list[str]:
     return [text for (text,) in reader.history._db.execute(query, (author.identity.public,))]
 
 
-def burst(world: World, author: Person, reader: Person, *, count: int = 20, span: float = 0.02) -> list[str]:
+def burst(
+    world: World, author: Person, reader: Person, *, count: int = 20, span: float = 0.02
+) -> list[str]:
     texts = [f"{world.next_number()} from {author.name}" for _ in range(count)]
     for text in texts:
         author.send(reader.called, text)
@@ -73,7 +77,9 @@ def test_what_a_power_cut_costs_its_author_gives_again(*, is_idle: bool, is_serv
     if not is_served:
         world.machine.crash()
         away = RegistryReach.LOST
-        assert world.network.run_until(lambda: {alice.core.reach, bob.core.reach} == {away}, within=60.0)
+        assert world.network.run_until(
+            lambda: {alice.core.reach, bob.core.reach} == {away}, within=60.0
+        )
     said = burst(world, alice, bob)
     world.network.run_for(SYNC_SPAN + 0.2)
     said += burst(world, alice, bob)
@@ -87,7 +93,9 @@ def test_what_a_power_cut_costs_its_author_gives_again(*, is_idle: bool, is_serv
         said += burst(world, alice, bob)
     world.network.run_for(60.0)
     assert texts_of(bob, alice) == said
-    assert alice.screen.count(MessageState.DELIVERED) - before == (0 if is_idle else 20), "told once"
+    assert alice.screen.count(MessageState.DELIVERED) - before == (0 if is_idle else 20), (
+        "told once"
+    )
     come_to_rest(world)
 
 
@@ -158,7 +166,8 @@ def test_letters_stay_with_the_registry_until_they_are_on_the_disk() -> None:
 
 
 def play(seed: int) -> None:
-    """People talk in bad weather; machines lose power, programs are killed, the registry comes and goes."""
+    """People talk in bad weather; machines lose power, programs are killed, the registry comes and
+    goes."""
     chance = random.Random(seed)
     world = known(seed, people=chance.randint(2, 3))
     world.network.weather = Weather(

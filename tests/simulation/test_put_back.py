@@ -1,4 +1,5 @@
-"""A person's folder is restored from a backup while the clock is behind: later messages are shown, each once."""
+"""A person's folder is restored from a backup while the clock is behind: later messages are shown,
+each once."""
 
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from tests.support.world import World
 BEHIND = 3_600.0
 LINES = 5
 ALONE = 40.0
-"""Seconds in which everybody finds out that the registry is away, and what was kept is tried again."""
+"""Seconds in which everybody finds out that the registry is away, and what was kept is tried
+again."""
 
 
 @pytest.fixture
@@ -90,8 +92,9 @@ def to_everybody(said: set[str]) -> set[str]:
 def test_messages_that_the_lost_state_left_with_the_registry_are_shown(
     world: World, tmp_path: Path, *, is_kept: bool
 ) -> None:
-    """Letters, and lines in the logs. Bob hears alice's later floor, or her gap, before he fetches them. `is_kept`: whether
-    a letter of the backup is unsettled still, so that her floor stays below them."""
+    """Letters, and lines in the logs. Bob hears alice's later floor, or her gap, before he fetches
+    them. `is_kept`: whether a letter of the backup is unsettled still, so that her floor stays
+    below them."""
     alice, bob, carol = world.people
     shown = say(world, alice, "before")
     if is_kept:
@@ -121,8 +124,11 @@ def test_messages_that_the_lost_state_left_with_the_registry_are_shown(
     assert_shown_once(carol, to_everybody(shown))
 
 
-def test_a_member_who_answers_later_knows_the_numbers_of_the_lost_state(world: World, tmp_path: Path) -> None:
-    """Bob answers first. He was away when alice used the numbers that are lost, and his clock is slow as well."""
+def test_a_member_who_answers_later_knows_the_numbers_of_the_lost_state(
+    world: World, tmp_path: Path
+) -> None:
+    """Bob answers first. He was away when alice used the numbers that are lost, and his clock is
+    slow as well."""
     alice, bob, carol = world.people
     shown = say(world, alice, "before")
     backup = Backup(alice, tmp_path)
@@ -179,8 +185,9 @@ def starts_anew(world: World, author: Person) -> None:
 def test_nothing_is_lost_while_the_registry_is_away(
     world: World, tmp_path: Path, *, is_told: bool, is_newer: bool
 ) -> None:
-    """The readers tell alice which numbers they know. `is_told`: whether the registry was there until her folder was put
-    back. `is_newer`: whether they know openings of hers, too, which are above those that she makes now."""
+    """The readers tell alice which numbers they know. `is_told`: whether the registry was there
+    until her folder was put back. `is_newer`: whether they know openings of hers, too, which are
+    above those that she makes now."""
     alice, bob, carol = world.people
     shown = say(world, alice, "before")
     backup = Backup(alice, tmp_path)
@@ -205,7 +212,8 @@ def test_nothing_is_lost_while_the_registry_is_away(
 def test_nothing_is_lost_when_the_registry_comes_back(
     world: World, tmp_path: Path, *, is_bob_there: bool
 ) -> None:
-    """It is away at first: what nobody has taken by then gets numbers above its clock, letters too."""
+    """It is away at first: what nobody has taken by then gets numbers above its clock, letters
+    too."""
     alice, bob, carol = world.people
     shown = say(world, alice, "before")
     backup = Backup(alice, tmp_path)
@@ -220,7 +228,9 @@ def test_nothing_is_lost_when_the_registry_comes_back(
     world.network.run_for(ALONE)
     world.registry.start()
     world.network.run_for(ALONE)
-    saved = {text for text in said if alice.state_of(bob.identity.public, text) is MessageState.SAVED}
+    saved = {
+        text for text in said if alice.state_of(bob.identity.public, text) is MessageState.SAVED
+    }
     assert len(saved) == (0 if is_bob_there else LINES)
     if not is_bob_there:
         bob.start()

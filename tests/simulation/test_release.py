@@ -1,8 +1,9 @@
-"""People who give up their names (`/release`), over a bad network, and whoever takes the names afterwards."""
+"""People who give up their names (`/release`), over a bad network, and whoever takes the names
+afterwards."""
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.registry.session import State
@@ -23,7 +24,7 @@ def world() -> World:
     return world
 
 
-def told(person: Person, kind: type[happened.Event]) -> list[happened.Event]:
+def told(person: Person, kind: type[events.Event]) -> list[events.Event]:
     return [event for event in person.screen.events if isinstance(event, kind)]
 
 
@@ -47,15 +48,19 @@ def release(world: World, person: Person) -> None:
 def test_the_others_see_them_go_and_somebody_else_may_come_by_that_name(world: World) -> None:
     alice, bob, carol = world.people
     release(world, bob)
-    assert told(bob, happened.NameReleased) == [happened.NameReleased(name="bob")]
-    assert not told(bob, happened.LeaveUnanswered)
+    assert told(bob, events.NameReleased) == [events.NameReleased(name="bob")]
+    assert not told(bob, events.LeaveUnanswered)
     world.network.run_for(2.0)
     assert "bob" not in names_of(alice) | names_of(carol)
-    assert told(alice, happened.PersonAway) == [happened.PersonAway(name="bob", how=happened.Absence.LEFT)]
+    assert told(alice, events.PersonAway) == [
+        events.PersonAway(name="bob", how=events.Absence.LEFT)
+    ]
     other = newcomer(world, "bob")
     world.network.run_for(3.0)
     assert other.core.state is State.REGISTERED
-    assert told(alice, happened.KeyChanged) == [happened.KeyChanged(name="bob")], "they are not taken for him"
+    assert told(alice, events.KeyChanged) == [events.KeyChanged(name="bob")], (
+        "they are not taken for him"
+    )
 
 
 def test_a_newcomer_takes_the_next_owner_for_the_only_one(world: World) -> None:
@@ -65,7 +70,7 @@ def test_a_newcomer_takes_the_next_owner_for_the_only_one(world: World) -> None:
     world.network.run_for(3.0)
     other = newcomer(world, "bob")
     world.network.run_for(3.0)
-    assert not told(dave, happened.KeyChanged)
+    assert not told(dave, events.KeyChanged)
     dave.send("bob", "hi")
     world.network.run_for(3.0)
     assert other.screen.texts() == ["hi"]
@@ -82,7 +87,7 @@ def test_who_gave_up_a_name_may_take_it_again_and_is_known(world: World) -> None
     assert world.network.run_until(lambda: bob.core.reach is RegistryReach.UP, within=10.0)
     world.network.run_for(3.0)
     assert "bob" in names_of(alice)
-    assert not told(alice, happened.KeyChanged)
+    assert not told(alice, events.KeyChanged)
     alice.send("bob", "welcome back")
     world.network.run_for(2.0)
     assert "welcome back" in bob.screen.texts()
@@ -98,7 +103,7 @@ def test_mail_is_deleted_and_later_mail_is_refused(world: World) -> None:
     assert alice.screen.count(MessageState.SAVED) == 1
     bob.come_back()
     bob.release()  # too early: there is no link
-    assert told(bob, happened.ReleaseFailed)
+    assert told(bob, events.ReleaseFailed)
     world.network.run_until(lambda: bob.core.reach is RegistryReach.UP, within=5.0)
     release(world, bob)
     world.network.run_for(2.0)
@@ -124,8 +129,8 @@ def test_over_a_bad_network_the_name_is_free_or_stays_and_the_user_is_told(seed:
     world.network.run_for(10.0)
     world.network.weather = Weather()
     world.network.run_for(CALM_WITHIN)
-    is_free = bool(told(bob, happened.NameReleased))
-    assert is_free != bool(told(bob, happened.ReleaseFailed)), "one of them is told"
+    is_free = bool(told(bob, events.NameReleased))
+    assert is_free != bool(told(bob, events.ReleaseFailed)), "one of them is told"
     assert bob.core.is_offline is is_free
     if not was_restarted:  # a restarted registry does not know whom to tell of names that are free
         assert ("bob" in names_of(alice)) is not is_free

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.core.context import RegistryReach
 from chatapp.wire.sessions.session import ERASE_AFTER, OPENINGS_BURST
 from tests.support.people import Person
@@ -11,15 +11,16 @@ from tests.support.screen import is_now
 from tests.support.world import World
 
 USES_UP_AFTER = 2 * OPENINGS_BURST
-"""Seconds after which 1.5 openings a second have used up the allowance of an author, if they count for it."""
+"""Seconds after which 1.5 openings a second have used up the allowance of an author, if they count
+for it."""
 
 
 def say_and_hear(world: World, author: Person, reader: Person, text: str) -> None:
     """Say something, which must be shown and acknowledged within two seconds."""
-    before = author.screen.count(happened.MessageState.DELIVERED)
+    before = author.screen.count(events.MessageState.DELIVERED)
     author.send(reader.name, text)
     assert world.network.run_until(
-        lambda: author.screen.count(happened.MessageState.DELIVERED) > before, within=2.0
+        lambda: author.screen.count(events.MessageState.DELIVERED) > before, within=2.0
     ), text
     assert reader.screen.texts()[-1] == text
 
@@ -53,13 +54,16 @@ def test_all_messages_go_directly_while_an_opening_of_each_comes_again(
         for author, reader in ((alice, bob), (bob, alice)):
             author.crash()
             author.start()
-            assert world.network.run_until(lambda: author.core.reach is not RegistryReach.NONE, within=10.0)  # noqa: B023
+            assert world.network.run_until(
+                lambda: author.core.reach is not RegistryReach.NONE,  # noqa: B023
+                within=10.0,
+            )
             say_and_hear(world, author, reader, f"{author.name} {number}")
     delivered = [
         event
         for person in world.people
         for event in person.screen.events
-        if is_now(event, happened.MessageState.DELIVERED)
+        if is_now(event, events.MessageState.DELIVERED)
     ]
     assert [event.through_server for event in delivered] == [False] * 8
     assert replayer.openings_sent >= USES_UP_AFTER * 2 * rate

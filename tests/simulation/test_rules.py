@@ -1,7 +1,7 @@
 """The same worlds, written by Hypothesis: it chooses what happens next, and shrinks what breaks.
 
-Rules are what people, visitors, operators, machines, networks and strangers do; the promise is checked after every
-step, and at the end the world has to come to rest with nothing lost.
+Rules are what people, visitors, operators, machines, networks and strangers do; the promise is
+checked after every step, and at the end the world has to come to rest with nothing lost.
 """
 
 import os
@@ -34,7 +34,9 @@ class Worlds(RuleBasedStateMachine):
     world: World
 
     @initialize(
-        seed=st.integers(0, 2**32 - 1), people=st.integers(2, 4), nodes=st.sampled_from([1, 1, NODES])
+        seed=st.integers(0, 2**32 - 1),
+        people=st.integers(2, 4),
+        nodes=st.sampled_from([1, 1, NODES]),
     )
     def begin(self, seed: int, people: int, nodes: int) -> None:
         self.chance = random.Random(seed)
@@ -159,7 +161,9 @@ class Worlds(RuleBasedStateMachine):
     @rule(one=SOMEBODY, rating=st.integers(1, 5))
     def rate(self, one: int, rating: int) -> None:
         if self.world.guests:
-            deskdeeds.visitor_rates(self.world, self.world.guests[one % len(self.world.guests)], rating)
+            deskdeeds.visitor_rates(
+                self.world, self.world.guests[one % len(self.world.guests)], rating
+            )
 
     @rule(one=SOMEBODY)
     def hand_over(self, one: int) -> None:
@@ -210,7 +214,9 @@ class Worlds(RuleBasedStateMachine):
         corrupted=st.sampled_from([0.0, 0.1]),
     )
     def weather_changes(self, loss: float, doubled: float, late: float, corrupted: float) -> None:
-        self.world.network.weather = Weather(loss=loss, doubled=doubled, delay_most=late, corrupted=corrupted)
+        self.world.network.weather = Weather(
+            loss=loss, doubled=doubled, delay_most=late, corrupted=corrupted
+        )
 
     @rule(one=SOMEBODY, other=SOMEBODY)
     def cut(self, one: int, other: int) -> None:

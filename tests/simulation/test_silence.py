@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api import events as told
 from chatapp.registry.rules.desk.settings import DeskSettings
 from tests.simulation import deskdeeds
@@ -14,7 +14,8 @@ from tests.support.screen import is_now
 from tests.support.world import World
 
 KNOWN_WITHIN = 6.0
-"""Seconds from a message that nobody answers to the moment when everybody knows that its recipient is away."""
+"""Seconds from a message that nobody answers to the moment when everybody knows that its recipient
+is away."""
 
 
 def sees_online(person: Person, name: str) -> bool:
@@ -40,7 +41,9 @@ def test_a_frozen_peer_is_away_for_everybody_within_the_lease(world: World) -> N
     assert not sees_online(carol, "bob")
 
 
-@pytest.mark.parametrize("weather", [Weather(), Weather(loss=0.1, delay_most=0.1)], ids=["fine", "lossy"])
+@pytest.mark.parametrize(
+    "weather", [Weather(), Weather(loss=0.1, delay_most=0.1)], ids=["fine", "lossy"]
+)
 def test_a_peer_that_answers_no_message_is_away_for_everybody_within_six_seconds(
     world: World, weather: Weather
 ) -> None:
@@ -52,7 +55,7 @@ def test_a_peer_that_answers_no_message_is_away_for_everybody_within_six_seconds
     world.network.run_for(KNOWN_WITHIN)
     assert not sees_online(alice, "bob")
     assert not sees_online(carol, "bob")
-    assert any(is_now(event, happened.MessageState.SAVED) for event in alice.screen.events)
+    assert any(is_now(event, events.MessageState.SAVED) for event in alice.screen.events)
 
 
 def test_a_peer_that_continues_is_online_again_and_has_each_message_once(world: World) -> None:

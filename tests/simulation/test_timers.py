@@ -7,7 +7,7 @@ import importlib
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.wire.messages.direct import DirectGroupLine
 from tests.peer.core.cast import POLICY, WALL
 from tests.peer.core.core_driver import CoreDriver
@@ -24,7 +24,9 @@ def live_through_all(monkeypatch: pytest.MonkeyPatch) -> None:
         live_through(seed)
 
 
-def test_nothing_in_any_program_is_due_before_its_core_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_in_any_program_is_due_before_its_core_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     live_through_all(monkeypatch)
 
 
@@ -55,10 +57,14 @@ def node() -> CoreDriver:
 
 
 def deadlines_of(node: CoreDriver, part: str) -> list[float]:
-    return [deadline for way, deadline in deadlines(node.core) if way.endswith(f"/{part}.next_timer")]
+    return [
+        deadline for way, deadline in deadlines(node.core) if way.endswith(f"/{part}.next_timer")
+    ]
 
 
-def test_a_list_of_rooms_is_given_up_in_time_though_a_room_was_asked_for_later(node: CoreDriver) -> None:
+def test_a_list_of_rooms_is_given_up_in_time_though_a_room_was_asked_for_later(
+    node: CoreDriver,
+) -> None:
     node.core.rooms.room_list.ask(now=node.now)
     node.pass_time(1.0)
     node.core.rooms.enter("yard", now=node.now)
@@ -68,7 +74,7 @@ def test_a_list_of_rooms_is_given_up_in_time_though_a_room_was_asked_for_later(n
     assert pending is not None
     assert pending.deadline == node.core.next_timer()
     node.pass_time(POLICY.give_up_after - 0.99)
-    assert [type(event) for event in node.saw()[-2:]] == [happened.RoomsUnknown, happened.RoomsKnown]
+    assert [type(event) for event in node.saw()[-2:]] == [events.RoomsUnknown, events.RoomsKnown]
 
 
 def test_a_line_that_waits_for_an_earlier_one_of_its_sender_is_not_held_back_by_another_sender(
@@ -79,6 +85,9 @@ def test_a_line_that_waits_for_an_earlier_one_of_its_sender_is_not_held_back_by_
         line = DirectGroupLine("#lab", 8, 8, 7, 0, int(WALL * 1_000), f"from {one.name}")
         node.hears(told(one, node, line), one.home)
         node.pass_time(5.0)
-    assert sorted(deadlines_of(node, "Inbox")) == [asked + POLICY.hold_span, asked + 5.0 + POLICY.hold_span]
+    assert sorted(deadlines_of(node, "Inbox")) == [
+        asked + POLICY.hold_span,
+        asked + 5.0 + POLICY.hold_span,
+    ]
     assert deadlines_of(node, "Streams") == [asked + POLICY.hold_span]
     assert late_parts(node.core) == []

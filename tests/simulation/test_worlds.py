@@ -1,8 +1,8 @@
-"""Worlds that a seed tells: bad weather, crashes, partitions, rooms, renames, the help desk; then calm, and nothing
-lost.
+"""Worlds that a seed tells: bad weather, crashes, partitions, rooms, renames, the help desk; then
+calm, and nothing lost.
 
-CHATAPP_SEEDS says how many (default 200); a failing one is printed, and `CHATAPP_SEED=<n>` runs it alone. In every third
-world the registry is a cluster; CHATAPP_NODES=1 or 3 says so for all.
+CHATAPP_SEEDS says how many (default 200); a failing one is printed, and `CHATAPP_SEED=<n>` runs it
+alone. In every third world the registry is a cluster; CHATAPP_NODES=1 or 3 says so for all.
 """
 
 import os
@@ -36,7 +36,8 @@ FOUND: Final[dict[int, str]] = {
 FOUND_BY_STOPS: Final[dict[int, str]] = {
     351: "a change of name that was given up while the registry was stopped was heard when it went on",
 }
-"""Worlds in which the registry is stopped now and then; the worlds above are told without, as they were found."""
+"""Worlds in which the registry is stopped now and then; the worlds above are told without, as they
+were found."""
 
 
 @pytest.mark.parametrize("seed", FOUND, ids=lambda seed: f"{seed}: {FOUND[seed]}")

@@ -38,8 +38,9 @@ class Authority:
         self.file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
     def tls(self, *, host: str = "127.0.0.1", days: int = 90, more: str = "") -> str:
-        """Make a certificate that ends after `days`. Return the lines of a nats-server's configuration that use it.
-        `host`: a name or an IP address; `more`: further lines about TLS."""
+        """Make a certificate that ends after `days`. Return the lines of a nats-server's
+        configuration that use it. `host`: a name or an IP address; `more`: further lines about
+        TLS."""
         key = ec.generate_private_key(ec.SECP256R1())
         made = (
             self._begun(host, key.public_key(), days=days)
@@ -50,12 +51,16 @@ class Authority:
         certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
         secret.write_bytes(
             key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
             )
         )
         return f'tls {{\ncert_file: "{certificate}"\nkey_file: "{secret}"\n{more}\n}}'
 
-    def _begun(self, name: str, key: ec.EllipticCurvePublicKey, *, days: int) -> x509.CertificateBuilder:
+    def _begun(
+        self, name: str, key: ec.EllipticCurvePublicKey, *, days: int
+    ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (
             x509.CertificateBuilder()
@@ -67,7 +72,8 @@ class Authority:
             .not_valid_after(now + timedelta(days=days))
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                critical=False,
             )
         )
 

@@ -5,7 +5,7 @@ A visitor's program can crash and start again with what its disk holds; what it 
 
 from typing import cast
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.desk.visit import ADMITTED, Stage
@@ -35,12 +35,13 @@ class Guest(Person):
         self.said: list[str] = []
         """The lines that this program sent in this visit."""
         self.typed: list[str] = []
-        """Those, and what was typed while waiting: it is said if the turn comes before it is a description."""
+        """Those, and what was typed while waiting: it is said if the turn comes before it is a
+        description."""
         self.heard: dict[int, str] = {}
         """The lines of this visit that this program was told, by position."""
         self.refused = 0
         """How many of the program's lines were refused, as the visitor was told."""
-        self.told: list[tuple[int, happened.VisitEvent]] = []
+        self.told: list[tuple[int, visit_events.VisitEvent]] = []
 
     @property
     def guest(self) -> VisitorCore:
@@ -151,23 +152,23 @@ class Guest(Person):
                 self._react(event)
         self._arm(self.core)
 
-    def _react(self, event: happened.VisitEvent) -> None:
+    def _react(self, event: visit_events.VisitEvent) -> None:
         self.told.append((self.visit, event))
         match event:
-            case happened.FormWanted():
+            case visit_events.FormWanted():
                 self.guest.join(Form(name=self.name, number="+919876543210", issue=1))
             case (
-                happened.LineReceived(position=position, text=text)
-                | happened.EarlierLine(position=position, text=text)
+                visit_events.LineReceived(position=position, text=text)
+                | visit_events.EarlierLine(position=position, text=text)
             ):
                 assert position > max(self.heard, default=0), f"{text!r} came twice or too late"
                 self.heard[position] = text
                 self.guest.lines_shown(position)
-            case happened.Described():
+            case visit_events.Described():
                 self.refused -= 1  # it was no line for the operator
-            case happened.NotYourTurn() | happened.VisitorLineRefused():
+            case visit_events.NotYourTurn() | visit_events.VisitorLineRefused():
                 self.refused += 1
-            case happened.VisitEnded() | happened.EndedUnseen():
+            case visit_events.VisitEnded() | visit_events.EndedUnseen():
                 self.over.add(self.visit)
             case _:
                 pass

@@ -1,4 +1,5 @@
-"""One machine in the simulated network: its program, socket, link and timer, and a lid that may be closed."""
+"""One machine in the simulated network: its program, socket, link and timer, and a lid that may be
+closed."""
 
 import random
 from abc import ABC, abstractmethod
@@ -66,7 +67,8 @@ class Machine(ABC):
             pipe.close(0)
 
     def fall_asleep(self) -> None:
-        """Stop the program (SIGSTOP, a closed laptop): arriving data waits in the kernel, timers are late."""
+        """Stop the program (SIGSTOP, a closed laptop): arriving data waits in the kernel, timers
+        are late."""
         if self._asleep is None:
             self._asleep = []
 
@@ -82,8 +84,8 @@ class Machine(ABC):
         return self._asleep is not None
 
     def _is_put_off(self, act: Callable[[], None], *, may_be_lost: bool = False) -> bool:
-        """Whether the program is stopped; if so, keep the input for later. Datagrams for which the kernel has no room
-        are lost."""
+        """Whether the program is stopped; if so, keep the input for later. Datagrams for which the
+        kernel has no room are lost."""
         if self._asleep is None:
             return False
         if len(self._asleep) < 500 or not may_be_lost:
@@ -97,7 +99,8 @@ class Machine(ABC):
             self._core.clock.offset = self.wall_offset
 
     def move(self) -> None:
-        """Change the address under the running program, like a router that has forgotten a translation."""
+        """Change the address under the running program, like a router that has forgotten a
+        translation."""
         self.network.leave(self.address)
         self.address = Address(self.address.host, self.address.port + 1)
         if self.is_running:
@@ -163,7 +166,11 @@ class Machine(ABC):
         reader.largest = LINK_FRAME_MAX
 
         def receive(data: bytes) -> None:
-            if self._pipe is not pipe or self._core is None or self._is_put_off(lambda: receive(data)):
+            if (
+                self._pipe is not pipe
+                or self._core is None
+                or self._is_put_off(lambda: receive(data))
+            ):
                 return
             reader.feed(data)
             frames = []

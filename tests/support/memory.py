@@ -16,5 +16,6 @@ def reachable() -> Iterator[bytes]:
 
 
 def keys_in_memory() -> set[str]:
-    """Return everything that may be a key, in hexadecimal, so that the result itself does not hold the keys."""
+    """Return everything that may be a key, in hexadecimal, so that the result itself does not hold
+    the keys."""
     return {held.hex() for held in reachable() if len(held) == 32}

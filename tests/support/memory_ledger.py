@@ -1,4 +1,4 @@
-"""The engine of a cluster in memory: it keeps the rules of places and ids, and fails on demand."""
+"""The broker of a cluster in memory: it keeps the rules of places and ids, and fails on demand."""
 
 from collections.abc import Callable, Iterator
 
@@ -23,7 +23,9 @@ class MemoryLedger:
 
     def __init__(self, *, message_max: int = 1 << 20) -> None:
         self._message_max = message_max
-        self.streams: dict[Stream, dict[int, tuple[Subject, bytes]]] = {stream: {} for stream in Stream}
+        self.streams: dict[Stream, dict[int, tuple[Subject, bytes]]] = {
+            stream: {} for stream in Stream
+        }
         self.last: dict[Stream, int] = dict.fromkeys(Stream, 0)
         self.places: dict[Subject, int] = dict.fromkeys(Subject, 0)
         self.first: dict[Stream, int] = dict.fromkeys(Stream, 1)
@@ -48,7 +50,7 @@ class MemoryLedger:
         return self.store(publication) if answer is None else answer
 
     def store(self, publication: Publication) -> Answer:
-        """Store a message by the rules of the engine."""
+        """Store a message by the rules of the broker."""
         assert len(publication.message) <= self._message_max
         if publication.id and publication.id in self._ids:
             return Acked(self._ids[publication.id])
@@ -71,10 +73,12 @@ class MemoryLedger:
     @property
     def bytes(self) -> int:
         """The bytes of all messages."""
-        return sum(len(message) for stream in self.streams.values() for _, message in stream.values())
+        return sum(
+            len(message) for stream in self.streams.values() for _, message in stream.values()
+        )
 
     def forget_ids(self) -> None:
-        """Forget ids, as the engine does after two minutes."""
+        """Forget ids, as the broker does after two minutes."""
         self._ids.clear()
 
     def newest(self, subject: Subject) -> Placed | None:

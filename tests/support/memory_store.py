@@ -1,7 +1,7 @@
 """A store without a disk, for tests and the simulator.
 
-It follows the rules of the file store (image.py), and can crash, fill up and fail to sync on demand; the tests hold both
-stores to one contract.
+It follows the rules of the file store (image.py), and can crash, fill up and fail to sync on
+demand; the tests hold both stores to one contract.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,14 @@ from itertools import chain
 from threading import Lock
 from typing import TypeVar
 
-from chatapp.registry.store.entries import DeskOwner, Entry, GroupLineKept, MailStored, Owner, encode
+from chatapp.registry.store.entries import (
+    DeskOwner,
+    Entry,
+    GroupLineKept,
+    MailStored,
+    Owner,
+    encode,
+)
 from chatapp.registry.store.protocol import Loaded, RecordLost
 from chatapp.registry.store.state import LoadedBuilder, StoreState
 from chatapp.wire.errors import StoreFull, StoreReadOnly
@@ -21,13 +28,13 @@ Kept = TypeVar("Kept", MailStored, GroupLineKept)
 
 
 class MemoryStore:
-    """A store in memory: appended entries count at once, and survive a `crash` only if a `sync` came in between."""
+    """A store in memory: appended entries count at once, and survive a `crash` only if a `sync`
+    came in between."""
 
     def __init__(self) -> None:
         self.full = False  # appends raise StoreFull as long as it is set
-        self.sync_fails = (
-            False  # a sync that has something to do makes the store read-only, and it does not recover
-        )
+        # a sync that has something to do makes the store read-only, and it does not recover
+        self.sync_fails = False
         self._read_only = False
         self._lock = Lock()
         self._state: StoreState[Entry] = StoreState()
@@ -108,7 +115,9 @@ class MemoryStore:
             raise StoreReadOnly(_WHERE, "a sync has failed")
 
 
-def _all_of(kind: type[Kept], found: Mapping[int, Entry], keys: Sequence[int], where: str) -> list[Kept]:
+def _all_of(
+    kind: type[Kept], found: Mapping[int, Entry], keys: Sequence[int], where: str
+) -> list[Kept]:
     kept = [entry for key in keys if isinstance(entry := found.get(key), kind)]
     if len(kept) < len(keys):
         raise RecordLost(where, [key for key in keys if key not in found])

@@ -9,7 +9,9 @@ from tests.support.ports import free_port
 __all__ = ["NatsServer", "remove", "single"]
 
 
-def single(folder: Path, *, extra: str = "", sync: str = "always", has_jetstream: bool = True) -> NatsServer:
+def single(
+    folder: Path, *, extra: str = "", sync: str = "always", has_jetstream: bool = True
+) -> NatsServer:
     """Start one server and wait until it is ready."""
     ports = [free_port() for _ in range(3)]
     server = NatsServer(folder, ports=ports, extra=extra, sync=sync, has_jetstream=has_jetstream)

@@ -1,7 +1,8 @@
 """A network in virtual time: datagrams that get lost, doubled, late; links that break; no clock.
 
-One function decides each datagram's fate (`fate`), one heap holds what is to happen, one `random.Random` is behind all
-chance, so a seed tells the whole story. It knows cores only by their verbs.
+One function decides each datagram's fate (`fate`), one heap holds what is to happen, one
+`random.Random` is behind all chance, so a seed tells the whole story. It knows cores only by their
+verbs.
 """
 
 import heapq
@@ -24,7 +25,8 @@ class Weather:
     delay_least: float = 0.001
     delay_most: float = 0.005
     corrupted: float = 0.0
-    """Share of the arriving datagrams that also arrive as a damaged copy, with a bit flipped or the end cut off."""
+    """Share of the arriving datagrams that also arrive as a damaged copy, with a bit flipped or the
+    end cut off."""
 
 
 @dataclass(slots=True, order=True)
@@ -52,9 +54,11 @@ class Network:
         self.blocks_tcp = False
         """Whether TCP connections silently fail."""
         self.largest_segment: int | None = None
-        """Larger segments of a connection are lost silently, with all that follows (a black hole)."""
+        """Larger segments of a connection are lost silently, with all that follows (a black
+        hole)."""
         self.recorded: deque[tuple[bytes, Address, Address]] = deque(maxlen=200)
-        """Recently sent datagrams, whether or not they arrived: an attacker on the path may replay them."""
+        """Recently sent datagrams, whether or not they arrived: an attacker on the path may replay
+        them."""
         self.overhears: Callable[[bytes, Address], None] = lambda data, target: None
         """Called with each datagram that is sent, and its target."""
         self.sent = 0
@@ -153,7 +157,8 @@ class Network:
 
 
 class Pipe:
-    """A TCP connection: bytes arrive whole and in order, or the connection breaks. Callbacks report events to each end."""
+    """A TCP connection: bytes arrive whole and in order, or the connection breaks. Callbacks report
+    events to each end."""
 
     def __init__(self, network: Network, hosts: tuple[str, str]) -> None:
         self._network = network

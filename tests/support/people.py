@@ -1,12 +1,13 @@
 """Peers in the simulated network: a real core and a real history, on virtual time and wires.
 
-A person can crash and start again with what its disk holds; what it was shown is kept for the invariants.
+A person can crash and start again with what its disk holds; what it was shown is kept for the
+invariants.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import ClientSaid, MessageState
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
@@ -92,7 +93,7 @@ class Person(Machine):
 
     def _try_again(self) -> None:
         """Start the program again after the registry refused this person."""
-        if self.is_running and isinstance(self.core.not_let_in, happened.AdmissionRefused):
+        if self.is_running and isinstance(self.core.not_let_in, events.AdmissionRefused):
             self.crash()
             self.start()
 
@@ -140,25 +141,31 @@ class Person(Machine):
         return self.storage.history
 
     def holds(self, stream: bytes, number: int) -> bool:
-        """Whether a message to this person is stored; a note to oneself is stored when written, once."""
+        """Whether a message to this person is stored; a note to oneself is stored when written,
+        once."""
         is_note = stream == self.identity.public
         query = "SELECT 1 FROM lines JOIN streams ON streams.id = stream WHERE ours = ? AND key = ? AND number = ?"
         return self.history._db.execute(query, (is_note, stream, number)).fetchone() is not None
 
     def sent(self) -> list[tuple[bytes, int, MessageState]]:
         """All messages of this person: (recipient, number, state)."""
-        query = "SELECT key, number, state FROM lines JOIN streams ON streams.id = stream WHERE ours"
-        return [(stream, number, MessageState(it)) for stream, number, it in self.history._db.execute(query)]
+        query = (
+            "SELECT key, number, state FROM lines JOIN streams ON streams.id = stream WHERE ours"
+        )
+        return [
+            (stream, number, MessageState(it))
+            for stream, number, it in self.history._db.execute(query)
+        ]
 
     def number_of(self, id_: int) -> int:
         """Return the number of this person's line in its stream."""
-        return int(self.history._db.execute("SELECT number FROM lines WHERE id = ?", (id_,)).fetchone()[0])
+        return int(
+            self.history._db.execute("SELECT number FROM lines WHERE id = ?", (id_,)).fetchone()[0]
+        )
 
     def state_of(self, stream: bytes, text: str) -> MessageState | None:
         """Return the state of this person's message with this text."""
-        query = (
-            "SELECT state FROM lines JOIN streams ON streams.id = stream WHERE ours AND key = ? AND text = ?"
-        )
+        query = "SELECT state FROM lines JOIN streams ON streams.id = stream WHERE ours AND key = ? AND text = ?"
         row = self.history._db.execute(query, (stream, text)).fetchone()
         return None if row is None else MessageState(row[0])
 
@@ -186,7 +193,9 @@ class Person(Machine):
     def send_all(self, text: str) -> None:
         """Send a line to the channel."""
         self.said_at.setdefault(text, self.network.now)
-        self.said_to_all[self.core.sending.send_all(text, now=self.network.now).id] = self.network.now
+        self.said_to_all[self.core.sending.send_all(text, now=self.network.now).id] = (
+            self.network.now
+        )
         self.turn()
 
     def say(self, text: str) -> None:
@@ -219,8 +228,8 @@ class Person(Machine):
         self.turn()
 
     def quit(self) -> None:
-        """Quit cleanly: the registry is told if it answers, and the next start is in no room if everything was
-        reported."""
+        """Quit cleanly: the registry is told if it answers, and the next start is in no room if
+        everything was reported."""
         self.leave()
         self.network.run_until(lambda: not self.is_running or self.core.is_offline, within=3.0)
         if self.is_running:
@@ -240,7 +249,8 @@ class Person(Machine):
 
     @property
     def topic(self) -> str | None:
-        """Return the topic of the person's room, according to the program; None if it is not known."""
+        """Return the topic of the person's room, according to the program; None if it is not
+        known."""
         topic = self.core.rooms.current._members.topic
         return None if topic is None else topic.text
 
@@ -273,9 +283,9 @@ class Person(Machine):
         if (name := core.renaming.take_confirmed()) is not None:
             self.called, self.maybe_called = name, None
         for event in core.events():
-            if isinstance(event, happened.Registered) and self.came_at is None:
+            if isinstance(event, events.Registered) and self.came_at is None:
                 self.came_at = now
-            if isinstance(event, happened.AdmissionRefused):
+            if isinstance(event, events.AdmissionRefused):
                 self.network.after(TRIES_AGAIN_AFTER, self._try_again)
             for line in self.screen.show(event):
                 core.lines_shown([line])

@@ -1,8 +1,8 @@
 """Ports for programs under test: free for UDP and TCP, and not used by other tests meanwhile.
 
-A port may be free for a while between two runs of a registry, or must stay free for a whole test; another test process
-looking for a free port could take it then. So each process claims a block of ports: the process that holds the first port
-of a block owns all of it.
+A port may be free for a while between two runs of a registry, or must stay free for a whole test;
+another test process looking for a free port could take it then. So each process claims a block of
+ports: the process that holds the first port of a block owns all of it.
 """
 
 import atexit
@@ -15,10 +15,12 @@ from typing import Final
 
 FIRST: Final = 20_000
 LAST: Final = 32_000
-"""Below the ports that the system hands out by itself; `examples.theatre` has those below 20,000."""
+"""Below the ports that the system hands out by itself; `examples.theatre` has those below
+20,000."""
 
 BLOCK: Final = 100
-"""Ports of one process. They come round again when all have had their turn, long after their last test."""
+"""Ports of one process. They come round again when all have had their turn, long after their last
+test."""
 
 
 def free_port() -> int:

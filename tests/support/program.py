@@ -1,6 +1,7 @@
 """The real program: started as processes, driven through pipes, stopped by process id.
 
-Nothing here waits for time to pass: tests wait for a line or an end, and a deadline only reports that it did not come.
+Nothing here waits for time to pass: tests wait for a line or an end, and a deadline only reports
+that it did not come.
 """
 
 import asyncio
@@ -37,7 +38,8 @@ class Line:
 
 
 class Program:
-    """One process. Each line satisfies one wait only: a test that waits twice for a line waits for two of them."""
+    """One process. Each line satisfies one wait only: a test that waits twice for a line waits for
+    two of them."""
 
     def __init__(
         self, name: str, process: asyncio.subprocess.Process, prompt: str, *, started_at: float
@@ -55,7 +57,8 @@ class Program:
         self._prompt = prompt
         self._news = asyncio.Event()
         self._reading = asyncio.gather(
-            self._read(process.stdout, self._note), self._read(process.stderr, self.complaints.append)
+            self._read(process.stdout, self._note),
+            self._read(process.stderr, self.complaints.append),
         )
         self._ending = asyncio.ensure_future(self._end())
 
@@ -70,7 +73,8 @@ class Program:
         stdin: int = asyncio.subprocess.PIPE,
         stdout: int = asyncio.subprocess.PIPE,
     ) -> Self:
-        """Run `command` in the checkout. Lines are expected to begin with `prompt`, which is taken off."""
+        """Run `command` in the checkout. Lines are expected to begin with `prompt`, which is taken
+        off."""
         started_at = time.monotonic()
         process = await asyncio.create_subprocess_exec(
             *map(str, command),
@@ -87,7 +91,9 @@ class Program:
 
     async def type(self, *lines: str) -> None:
         """Type lines, each with its line end."""
-        await self.type_bytes("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
+        await self.type_bytes(
+            "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+        )
 
     async def type_bytes(self, typed: bytes) -> None:
         """Type exactly these bytes."""
@@ -109,7 +115,8 @@ class Program:
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, unless it has ended."""
         if self._process.returncode is None:
-            # Not by the process object: that would look whether the process has ended, and take its status from who waits.
+            # Not by the process object: that would look whether the process has ended, and take its
+            # status from who waits.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, number)
 
@@ -122,7 +129,8 @@ class Program:
     # --- what it shows
 
     async def sees(self, wanted: Wanted, *, within: float = WITHIN) -> str:
-        """Wait for a line that nobody has waited for yet; returns it. AssertionError with all lines when none comes."""
+        """Wait for a line that nobody has waited for yet; returns it. AssertionError with all lines
+        when none comes."""
         found: list[Line] = []
 
         def is_there() -> bool:
@@ -179,9 +187,12 @@ class Program:
 
     def __str__(self) -> str:
         shown = [
-            f"  {line.at - self.started_at:7.3f} {line.text[:300]}" for line in self.lines[-_LINES_TOLD:]
+            f"  {line.at - self.started_at:7.3f} {line.text[:300]}"
+            for line in self.lines[-_LINES_TOLD:]
         ]
-        return "\n".join([f"--- {self.name}", *shown, *(f"  stderr: {one}" for one in self.complaints)])
+        return "\n".join(
+            [f"--- {self.name}", *shown, *(f"  stderr: {one}" for one in self.complaints)]
+        )
 
     # --- inside
 
@@ -236,4 +247,6 @@ def _fits(wanted: Wanted, text: str) -> bool:
 
 
 def _told(wanted: Wanted) -> str:
-    return repr(wanted[:200] if isinstance(wanted, str) else getattr(wanted, "pattern", "the awaited line"))
+    return repr(
+        wanted[:200] if isinstance(wanted, str) else getattr(wanted, "pattern", "the awaited line")
+    )

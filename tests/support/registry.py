@@ -1,4 +1,5 @@
-"""A registry on one machine in the simulated network: a real core on a store that survives a crash of the program.
+"""A registry on one machine in the simulated network: a real core on a store that survives a crash
+of the program.
 
 The store is in memory and forgets what was not synced; a sync takes a moment, as a disk does.
 """
@@ -6,7 +7,7 @@ The store is in memory and forgets what was not synced; a sync takes a moment, a
 import random
 
 from chatapp.registry.engine.core import RegistryCore
-from chatapp.registry.engine.engine import House
+from chatapp.registry.engine.engine import Engine
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.store.entries import MailStored
 from chatapp.wire.address import Address
@@ -39,14 +40,15 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
         self.sync_takes = SYNC_TAKES
         """Seconds that a sync takes: more on a slow disk, where much arrives during one sync."""
         self.started_at = self.kept_until = network.now
-        """When this run began, and until when everything decided in it (at first: in the previous one) is on disk."""
+        """When this run began, and until when everything decided in it (at first: in the previous
+        one) is on disk."""
         self.refused_at = float("-inf")
         """When the disk last refused a write."""
 
     @property
-    def house(self) -> House:
+    def engine(self) -> Engine:
         """The running program's state and rules."""
-        return self.core.house
+        return self.core.engine
 
     def start(self) -> None:
         """Start with what the disk holds."""
@@ -63,7 +65,9 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
             desk=self.desk,
         )
         self._is_syncing, self._appended = False, 0
-        entries = core.entries_to_store()  # at a start they are on the disk before anybody is served
+        entries = (
+            core.entries_to_store()
+        )  # at a start they are on the disk before anybody is served
         self.store.append(entries)
         self.store.sync()
         core.entries_stored(len(entries), now=self.network.now)
@@ -76,7 +80,8 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
         self.store.crash()
 
     def pass_to_other_node(self, *, clock_ahead: float = 0.0) -> None:
-        """Kill the program, and let its next start be on the other node, whose clock is ahead by so many seconds."""
+        """Kill the program, and let its next start be on the other node, whose clock is ahead by so
+        many seconds."""
         if self.is_running:
             self.crash()
         self.address = self.addresses[1 - self.addresses.index(self.address)]
@@ -97,7 +102,7 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
     @property
     def sessions(self) -> int:
         """The sessions with peers that it holds."""
-        return len(self.core.front.sessions)
+        return len(self.core.edge.sessions)
 
     def servers(self, at: int) -> list[Address]:
         """Return the addresses for the person with this number."""
@@ -139,7 +144,8 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
             self.start()
 
     def fails_over(self, chance: random.Random) -> None:
-        """Kill its node. The other one takes over its state after a while; their clocks differ a little."""
+        """Kill its node. The other one takes over its state after a while; their clocks differ a
+        little."""
         takes = chance.choice((0.2, 3.0, 7.0))
         if not self.can_start:
             return
@@ -152,13 +158,14 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
         self.network.after(takes, take_over)
 
     def slow_down(self, seconds: float, span: float) -> None:
-        """Slow the syncs down for a while: many requests arrive during one, and are covered by the next one."""
+        """Slow the syncs down for a while: many requests arrive during one, and are covered by the
+        next one."""
         self.sync_takes = seconds
         self.network.after(span, self._be_fast)
 
     def refuse(self, *, is_full: bool, span: float) -> None:
-        """Fill the disk for a while, or let the syncs fail: what they were to cover is lost. What was synced before is
-        there."""
+        """Fill the disk for a while, or let the syncs fail: what they were to cover is lost. What
+        was synced before is there."""
         if is_full:
             self.store.full = True
             self.network.after(span, self._have_room)
@@ -184,11 +191,14 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
 
     def _recover(self) -> None:
         """Try to recover the store, as `registry.program.driver` does."""
-        if self.store.recovery_due(self.network.now) and not (self.store.full or self.store.sync_fails):
+        if self.store.recovery_due(self.network.now) and not (
+            self.store.full or self.store.sync_fails
+        ):
             self.store.recover()
 
     def end_turn(self, core: RegistryCore) -> None:
-        """Commit as `registry.program.driver` does: one sync at a time covers what was appended before it began."""
+        """Commit as `registry.program.driver` does: one sync at a time covers what was appended
+        before it began."""
         entries = core.entries_to_store()
         if entries:
             try:
@@ -196,7 +206,9 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
             except StoreError as error:
                 self.refused_at = self.network.now
                 is_full = isinstance(error, StoreFull)
-                core.store_failed(str(error), newest=len(entries), is_full=is_full, now=self.network.now)
+                core.store_failed(
+                    str(error), newest=len(entries), is_full=is_full, now=self.network.now
+                )
                 self.network.after(0.0, lambda: self._pump_again(core))
             else:
                 self._appended += len(entries)
@@ -232,19 +244,21 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
 
     def knows(self, identity: bytes) -> bool:
         """Whether an identity has a name here."""
-        return self.is_running and self.house.service.directory.person(identity) is not None
+        return self.is_running and self.engine.service.directory.person(identity) is not None
 
     def topic_of(self, room: str) -> str:
         """Return the text of a room's topic, empty if it has none."""
-        found = self.house.service.rooms.index.by_group(f"#{room}")
+        found = self.engine.service.rooms.index.by_group(f"#{room}")
         assert found is not None
         return found.topic.text
 
     def counts_as_present(self, identity: bytes) -> bool:
         """Whether a person is online here, or has a link."""
-        person = self.house.service.directory.person(identity)
+        person = self.engine.service.directory.person(identity)
         is_online = person is not None and person.online
-        return is_online or any(link.identity == identity for link in self.core.front.links.attached())
+        return is_online or any(
+            link.identity == identity for link in self.core.edge.links.attached()
+        )
 
     def holds(self, sender: bytes, recipient: bytes, number: int) -> bool:
         """Whether a letter is durably in the mailbox."""

@@ -1,5 +1,5 @@
-"""The machine of a registry in the simulated network: its sockets and its timer, and what its kernel holds while it is
-stopped."""
+"""The machine of a registry in the simulated network: its sockets and its timer, and what its
+kernel holds while it is stopped."""
 
 import random
 from abc import ABC, abstractmethod
@@ -17,13 +17,14 @@ from tests.support.machine import WALL_OFFSET, Machine
 from tests.support.network import Happening, Network, Pipe
 
 SOCKET_BUFFER: Final = 212_992
-"""Bytes of datagrams that wait in the kernel while the program is stopped: Linux's usual `net.core.rmem_default`."""
+"""Bytes of datagrams that wait in the kernel while the program is stopped: Linux's usual
+`net.core.rmem_default`."""
 DATAGRAM_OVERHEAD: Final = 768
 """Bytes that the kernel charges for a datagram besides its own."""
 
 
 class ServingCore(Protocol):
-    """What a machine drives: a registry, or a front of a cluster."""
+    """What a machine drives: a registry, or an edge of a cluster."""
 
     def link_opened(self, number: int, remote: Address, *, now: float) -> None: ...
     def receive_frames(self, number: int, frames: Sequence[bytes], *, now: float) -> None: ...
@@ -142,13 +143,14 @@ class RegistryMachine(ABC, Generic[CoreType]):
         return self._unread is not None and self._unread.is_stopped
 
     def stop(self) -> None:
-        """Stop the program (SIGSTOP): nothing is read, timers are late, links stay open and keep their bytes."""
+        """Stop the program (SIGSTOP): nothing is read, timers are late, links stay open and keep
+        their bytes."""
         if self._core is not None and self._unread is None:
             self._unread = Unread()
 
     def go_on(self, *, links_after: float = 0.0) -> None:
-        """Continue the program (SIGCONT): datagrams are read first and answered, links `links_after` seconds later, as
-        by a busy event loop."""
+        """Continue the program (SIGCONT): datagrams are read first and answered, links
+        `links_after` seconds later, as by a busy event loop."""
         unread, core, now = self._unread, self._core, self.network.now
         if unread is None or core is None:
             return
@@ -234,7 +236,9 @@ class RegistryMachine(ABC, Generic[CoreType]):
 
     def _arm(self, core: CoreType) -> None:
         due = core.next_timer()
-        if due == float("inf") or (self._timer is not None and self.network.now < self._timer.at <= due):
+        if due == float("inf") or (
+            self._timer is not None and self.network.now < self._timer.at <= due
+        ):
             return
         timer = self._timer = self.network.at(due, lambda: self._timer_rang(timer))
 
@@ -251,7 +255,11 @@ class RegistryMachine(ABC, Generic[CoreType]):
         if self.network.blocks_tcp:
             return
         is_here = machine.core.link_address == self.address
-        if not self.is_running or not is_here or self.network.is_cut(machine.address.host, self.address.host):
+        if (
+            not self.is_running
+            or not is_here
+            or self.network.is_cut(machine.address.host, self.address.host)
+        ):
             self.network.after(0.5, machine.link_refused)
             return
         self._links += 1

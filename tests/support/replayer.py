@@ -1,4 +1,5 @@
-"""A stranger who hears every datagram of a simulated network and sends all of them again, for ever."""
+"""A stranger who hears every datagram of a simulated network and sends all of them again, for
+ever."""
 
 from collections.abc import Callable
 from typing import Final
@@ -13,7 +14,8 @@ _SOURCE: Final = Address("6.6.6.6", 6_666)
 
 
 class Replayer:
-    """Sends what it has heard in turn, so many datagrams a second: every second one is an opening, as those cost most."""
+    """Sends what it has heard in turn, so many datagrams a second: every second one is an opening,
+    as those cost most."""
 
     def __init__(self, network: Network, rate: float) -> None:
         self._network = network
@@ -26,7 +28,8 @@ class Replayer:
         network.overhears = self._hear
 
     def begin(self, *, only: Callable[[bytes, Address], bool] | None = None) -> None:
-        """Send from now on. `only`: send nothing but the openings heard until now of which this is true."""
+        """Send from now on. `only`: send nothing but the openings heard until now of which this is
+        true."""
         if only is not None:
             self._network.overhears = lambda data, target: None
             self._others.clear()
@@ -34,7 +37,9 @@ class Replayer:
         self._network.after(self._span, self._send)
 
     def _hear(self, data: bytes, target: Address) -> None:
-        (self._openings if data[:1] == bytes((Kind.OPENING,)) else self._others).append((data, target))
+        (self._openings if data[:1] == bytes((Kind.OPENING,)) else self._others).append(
+            (data, target)
+        )
 
     def _send(self) -> None:
         heard = self._others if self._next % 2 and self._others else self._openings

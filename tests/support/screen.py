@@ -2,28 +2,28 @@
 
 from typing import TypeGuard
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 
 
-def is_now(event: object, *states: happened.MessageState) -> TypeGuard[happened.MessageChanged]:
+def is_now(event: object, *states: events.MessageState) -> TypeGuard[events.MessageChanged]:
     """Return whether the event tells that a message of ours has one of these states now."""
-    return isinstance(event, happened.MessageChanged) and event.state in states
+    return isinstance(event, events.MessageChanged) and event.state in states
 
 
 class Screen:
     """The lines shown to one person, over all runs of their program."""
 
     def __init__(self) -> None:
-        self.events: list[happened.Event] = []
-        self.lines: list[happened.Line] = []
+        self.events: list[events.Event] = []
+        self.lines: list[events.Line] = []
 
-    def show(self, event: happened.Event) -> list[happened.Line]:
+    def show(self, event: events.Event) -> list[events.Line]:
         """Add an event; returns the lines that it showed."""
         self.events.append(event)
         match event:
-            case happened.DirectReceived() | happened.ChannelReceived() | happened.RoomReceived():
-                shown: list[happened.Line] = [event]
-            case happened.MailReturned(lines=lines):
+            case events.DirectReceived() | events.ChannelReceived() | events.RoomReceived():
+                shown: list[events.Line] = [event]
+            case events.MailReturned(lines=lines):
                 shown = list(lines)
             case _:
                 shown = []
@@ -34,8 +34,8 @@ class Screen:
         """Return the texts sent to this person, in the order in which they were shown."""
         return [line.text for line in self.lines]
 
-    def count(self, kind: type | happened.MessageState) -> int:
+    def count(self, kind: type | events.MessageState) -> int:
         """Return how often a kind of event occurred, or a message of ours got into a state."""
-        if isinstance(kind, happened.MessageState):
+        if isinstance(kind, events.MessageState):
             return sum(is_now(event, kind) for event in self.events)
         return sum(isinstance(event, kind) for event in self.events)

@@ -32,7 +32,8 @@ def _sockets(folder: str, names: list[str]) -> list[str]:
 
 
 class Stage:
-    """The programs of one test, each with a home of its own below `folder`, all of them gone when it closes."""
+    """The programs of one test, each with a home of its own below `folder`, all of them gone when
+    it closes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder: Final = folder
@@ -51,8 +52,8 @@ class Stage:
         environment: Mapping[str, str] | None = None,
         command: Sequence[str] = CHATAPP,
     ) -> Program:
-        """Start the registry and wait until it listens and has named the key of each operator. `command`: what runs
-        ChatApp."""
+        """Start the registry and wait until it listens and has named the key of each operator.
+        `command`: what runs ChatApp."""
         registry = await self.begin_registry(
             *options, home=home, port=port, environment=environment, command=command
         )
@@ -91,7 +92,8 @@ class Stage:
         stdin: int = asyncio.subprocess.PIPE,
         stdout: int = asyncio.subprocess.PIPE,
     ) -> Program:
-        """Start a peer without waiting for it. A second start uses the same port, as a person would."""
+        """Start a peer without waiting for it. A second start uses the same port, as a person
+        would."""
         home = home or name
         port = port or self._ports.get(home) or free_port()
         self._ports[home] = port
@@ -116,7 +118,8 @@ class Stage:
         server_port: int | None = None,
         stdin: int = asyncio.subprocess.PIPE,
     ) -> Program:
-        """Start a visitor of the help desk without waiting for it. A second start finds the earlier ticket."""
+        """Start a visitor of the help desk without waiting for it. A second start finds the earlier
+        ticket."""
         command = [*CHATAPP, "--desk", "127.0.0.1", str(server_port or self.port), *options]
         return await self.run(name, command, home=home or name, prompt=PROMPT, stdin=stdin)
 
@@ -145,7 +148,10 @@ class Stage:
         stdout: int = asyncio.subprocess.PIPE,
     ) -> Program:
         """Start any program of ours with the home `home`."""
-        places = {"CHATAPP_HOME": str(self.folder / home), "XDG_DATA_HOME": str(self.folder / "user")}
+        places = {
+            "CHATAPP_HOME": str(self.folder / home),
+            "XDG_DATA_HOME": str(self.folder / "user"),
+        }
         own = {**places, **QUIET, **(environment or {})}
         program = await Program.start(
             name, command, environment=own, prompt=prompt, stdin=stdin, stdout=stdout
@@ -161,9 +167,9 @@ class Stage:
             await program.kill()
 
     def complaints(self) -> list[str]:
-        """Return everything that a program wrote to standard error, or showed without its prompt: a test expects
-        nothing. The key of a server that `ChatApp send` meets for the first time is not included, nor the warning about
-        a code on the command line."""
+        """Return everything that a program wrote to standard error, or showed without its prompt: a
+        test expects nothing. The key of a server that `ChatApp send` meets for the first time is
+        not included, nor the warning about a code on the command line."""
         return [
             f"{program.name}: {text}"
             for program in self.programs
@@ -179,8 +185,8 @@ class Stage:
 
 
 async def answer(peer: Program, *typed: str) -> list[str]:
-    """Return what a peer shows from the moment it reads these lines until it has carried them out: the answers, and
-    lines that arrive meanwhile."""
+    """Return what a peer shows from the moment it reads these lines until it has carried them out:
+    the answers, and lines that arrive meanwhile."""
     number = next(_numbers)
     before, behind = (f'[Unknown command "/{side}{number}"' for side in ("before", "behind"))
     await peer.type(f"/before{number}", *typed, f"/behind{number}")
@@ -214,15 +220,16 @@ _ROW: Final = re.compile(r"\[(\S+) (is online|was last seen [-0-9: ]{16})\.\]")
 
 
 def overheard(kind: int, heard: Path) -> dict[str, str]:
-    """Return the environment of a program whose datagrams of one kind are written to a file as it sends them."""
+    """Return the environment of a program whose datagrams of one kind are written to a file as it
+    sends them."""
     return {"PYTHONPATH": str(LOSSY), "LOSSY_KIND": f"{kind:02x}", "LOSSY_HEARD": str(heard)}
 
 
 def lossy(
     *, share: float = 0.0, seed: int = 0, ports: Sequence[int] = (), report: Path | None = None
 ) -> dict[str, str]:
-    """Return the environment of a program that loses UDP datagrams as it sends them: a share of all, and all to some
-    ports."""
+    """Return the environment of a program that loses UDP datagrams as it sends them: a share of
+    all, and all to some ports."""
     return {
         "PYTHONPATH": str(LOSSY),
         "LOSSY_SHARE": str(share),

@@ -1,6 +1,8 @@
-"""What one person's disk holds in the simulation: the product's journal, over files in memory, and the database.
+"""What one person's disk holds in the simulation: the product's journal, over files in memory, and
+the database.
 
-A crash sets the database back to what was certainly on its disk, so every start files again what followed, from the journal.
+A crash sets the database back to what was certainly on its disk, so every start files again what
+followed, from the journal.
 """
 
 import random

@@ -1,6 +1,7 @@
 """Arbitrary messages: for each kind of message, a strategy that gives every valid value.
 
-Strategies are derived from the types, so a new kind of message or a new bound is tested without a change here.
+Strategies are derived from the types, so a new kind of message or a new bound is tested without a
+change here.
 """
 
 import enum
@@ -56,19 +57,25 @@ DECODERS: Final[tuple[Decode, ...]] = (
 """Every decoder of the protocol."""
 
 FEW: Final = settings(max_examples=max(10, settings().max_examples // 8))
-"""Settings for properties that run once for each kind of message: together they have enough examples."""
+"""Settings for properties that run once for each kind of message: together they have enough
+examples."""
 
 _LONG: Final = 24
-"""Texts, byte strings and lists are generated up to about this length; examples test their limits."""
+"""Texts, byte strings and lists are generated up to about this length; examples test their
+limits."""
 
 
 def all_shapes() -> frozenset[type[Message]]:
     """Every struct that `wire.messages` defines, but for those that others are made from."""
     modules = [
         importlib.import_module(found.name)
-        for found in pkgutil.walk_packages(chatapp.wire.messages.__path__, prefix="chatapp.wire.messages.")
+        for found in pkgutil.walk_packages(
+            chatapp.wire.messages.__path__, prefix="chatapp.wire.messages."
+        )
     ]
-    found = {value for module in modules for value in vars(module).values() if isinstance(value, type)}
+    found = {
+        value for module in modules for value in vars(module).values() if isinstance(value, type)
+    }
     return frozenset(one for one in found if issubclass(one, Message) and not one.__subclasses__())
 
 

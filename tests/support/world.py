@@ -1,6 +1,8 @@
-"""A whole world: a registry of one node or three, several people and visitors of its help desk, one network.
+"""A whole world: a registry of one node or three, several people and visitors of its help desk, one
+network.
 
-After every step the promise of docs/reliability.md is checked (`promise`). What happens in a world is others' to say.
+After every step the promise of docs/reliability.md is checked (`promise`). What happens in a world
+is others' to say.
 """
 
 from chatapp.peer.api.events import MessageState
@@ -42,7 +44,9 @@ class World:
         """`nodes`: 1 for a registry on one machine, `NODES` for a cluster."""
         self.network = Network(seed, weather)
         self.registry: SimulatedRegistry | SimulatedCluster = (
-            SimulatedRegistry(self.network, "9.9.9.9") if nodes == 1 else SimulatedCluster(self.network)
+            SimulatedRegistry(self.network, "9.9.9.9")
+            if nodes == 1
+            else SimulatedCluster(self.network)
         )
         self.registry.desk = desk or self.registry.desk
         self.people: list[Person] = []
@@ -149,7 +153,9 @@ class World:
             if not person.is_running:
                 person.start()
         for guest in self.guests:
-            if guest.guest.has_left:  # a bit of their HELLO's version was flipped, and they were told of it
+            if (
+                guest.guest.has_left
+            ):  # a bit of their HELLO's version was flipped, and they were told of it
                 guest.crash()
                 guest.start()
         for person in self.people:
@@ -161,7 +167,8 @@ class World:
         return (
             len({person.core.table_version for person in self.people}) == 1
             and all(
-                person.core.reach is RegistryReach.UP and person.core.is_settled for person in self.people
+                person.core.reach is RegistryReach.UP and person.core.is_settled
+                for person in self.people
             )
             and all(person.core.rooms.is_settled for person in self.people)
             and all(guest.is_at_rest for guest in self.guests)
@@ -169,7 +176,8 @@ class World:
         )
 
     def _waits(self, person: Person) -> bool:
-        """Whether a message of this person is still to be sent; lines to rooms that they have left may stay."""
+        """Whether a message of this person is still to be sent; lines to rooms that they have left
+        may stay."""
         left = {group_mark(f"#{room}") for room in self.rooms.names if room != person.room}
         unsettled = (MessageState.UNSETTLED, MessageState.KEPT)
         return any(state in unsettled and stream not in left for stream, _, state in person.sent())

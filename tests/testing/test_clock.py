@@ -53,7 +53,9 @@ async def test_a_task_that_never_sleeps_lets_time_go_on(clock: VirtualClock) -> 
         await asyncio.sleep(0)
 
 
-async def test_work_for_a_thread_is_done_at_once_and_its_error_is_raised(clock: VirtualClock) -> None:
+async def test_work_for_a_thread_is_done_at_once_and_its_error_is_raised(
+    clock: VirtualClock,
+) -> None:
     begin = clock.now()
     assert await asyncio.to_thread(sum, (1, 2)) == 3
     with pytest.raises(ZeroDivisionError):
@@ -115,5 +117,8 @@ def test_an_event_loop_of_another_kind_is_named() -> None:
             pass
 
     new: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=new) as runner, pytest.raises(TownMisused, match=r"uvloop\.Loop"):
+    with (
+        asyncio.Runner(loop_factory=new) as runner,
+        pytest.raises(TownMisused, match=r"uvloop\.Loop"),
+    ):
         runner.run(begin())

@@ -16,7 +16,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def examples(page: str) -> Iterator[Any]:
     """Yield the examples of a page."""
-    blocks = re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(
+        r"^```python\n(.*?)^```$", (DOCS / page).read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
     for number, block in enumerate(blocks, 1):
         yield pytest.param(block, id=f"{page}-{number}")
 

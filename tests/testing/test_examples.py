@@ -27,9 +27,13 @@ async def test_the_reminder_bot_reminds_in_the_room_and_alone() -> None:
         await alice.send("clock", "!reminders")
         assert (await town.event(alice, events.DirectReceived)).text == "2 pending"
         began = town.now
-        assert (await town.event(alice, events.RoomReceived, within=700.0)).text == "alice: tea is ready"
+        assert (
+            await town.event(alice, events.RoomReceived, within=700.0)
+        ).text == "alice: tea is ready"
         assert town.now - began == pytest.approx(600.0, abs=3.0)
-        assert (await town.event(alice, events.DirectReceived, within=3_700.0)).text == "alice: go home"
+        assert (
+            await town.event(alice, events.DirectReceived, within=3_700.0)
+        ).text == "alice: go home"
         assert town.now - began == pytest.approx(3_600.0, abs=3.0)
 
 

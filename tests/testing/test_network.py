@@ -160,7 +160,9 @@ async def test_no_connection_without_a_listener_or_a_way(network: Network) -> No
         await network.connect(Recorder, A, SERVER)  # type: ignore[arg-type]
 
 
-async def test_a_killed_program_is_told_nothing_and_the_other_side_sees_the_end(network: Network) -> None:
+async def test_a_killed_program_is_told_nothing_and_the_other_side_sees_the_end(
+    network: Network,
+) -> None:
     ours, theirs = await connected(network)
     ear = Ear(network, A)
     network.kill(A)

@@ -1,4 +1,5 @@
-"""The town: the SDK's peers and the product's registry on a simulated network, as a user's tests see them."""
+"""The town: the SDK's peers and the product's registry on a simulated network, as a user's tests
+see them."""
 
 import asyncio
 import time
@@ -18,7 +19,10 @@ async def test_a_message_gets_through_a_network_that_loses_much() -> None:
         town.lose(0.2)
         town.double(0.1)
         receipts = [await alice.send("bob", f"{number}") for number in range(20)]
-        assert {await receipt.final() for receipt in receipts} <= {MessageState.DELIVERED, MessageState.SAVED}
+        assert {await receipt.final() for receipt in receipts} <= {
+            MessageState.DELIVERED,
+            MessageState.SAVED,
+        }
         texts = [(await town.event(bob, events.DirectReceived)).text for _ in range(20)]
         assert texts == [f"{number}" for number in range(20)]
 
@@ -113,7 +117,10 @@ async def test_a_message_to_somebody_cut_off_takes_the_way_over_the_registry() -
         assert await receipt.settled() is MessageState.DELIVERED
         assert receipt.through_server
         town.partition(bob, town.registry)
-        assert await (await alice.send("bob", "no way")).settled() in (MessageState.SAVED, MessageState.KEPT)
+        assert await (await alice.send("bob", "no way")).settled() in (
+            MessageState.SAVED,
+            MessageState.KEPT,
+        )
         town.heal()
         assert (await town.event(bob, events.DirectReceived)).text == "around"
         assert (await town.event(bob, events.DirectReceived)).text == "no way"

@@ -1,4 +1,5 @@
-"""Checks for decoders: invalid bytes give one error and no other effect, and what is accepted can be sent on."""
+"""Checks for decoders: invalid bytes give one error and no other effect, and what is accepted can
+be sent on."""
 
 from typing import Any
 
@@ -8,8 +9,9 @@ from tests.support.strategies import Decode, bytes_of
 
 
 def is_taken_or_refused(decode: Decode, data: bytes) -> bool:
-    """Return whether a decoder gives a message (True) or its one error (False); anything else is raised. A message that it
-    gives is encoded again: those bytes are accepted too, and mean the same."""
+    """Return whether a decoder gives a message (True) or its one error (False); anything else is
+    raised. A message that it gives is encoded again: those bytes are accepted too, and mean the
+    same."""
     try:
         found = decode(data)
     except DecodeError as error:
@@ -21,4 +23,8 @@ def is_taken_or_refused(decode: Decode, data: bytes) -> bool:
 
 
 def _encoded(decode: Decode, found: Any) -> bytes:
-    return join_frames([encode(frame) for frame in found]) if decode is decode_frames else bytes_of(found)
+    return (
+        join_frames([encode(frame) for frame in found])
+        if decode is decode_frames
+        else bytes_of(found)
+    )

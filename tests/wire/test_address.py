@@ -48,7 +48,9 @@ def test_hosts_have_one_form(host: str, same: str) -> None:
 
 
 @given(st.ip_addresses())
-def test_every_ip_address_is_a_literal(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+def test_every_ip_address_is_a_literal(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
     found = ip_literal(str(address))
     assert found is not None
     assert normalized_host(found) == ip_literal(found) == found
@@ -56,7 +58,8 @@ def test_every_ip_address_is_a_literal(address: ipaddress.IPv4Address | ipaddres
 
 
 @pytest.mark.parametrize(
-    "text", ["", "localhost", "127.1", "1.2.3", "300.1.1.1", "1.2.3.4.5", "::g", "1.2.3.4\n", " ::1"]
+    "text",
+    ["", "localhost", "127.1", "1.2.3", "300.1.1.1", "1.2.3.4.5", "::g", "1.2.3.4\n", " ::1"],
 )
 def test_nothing_else_is_a_literal(text: str) -> None:
     assert ip_literal(text) is None
@@ -69,7 +72,8 @@ def test_ports_in_the_range_are_taken(port: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "99", "1023", "65536", "-5", "+5000", "5000\n", " 5000", "5e3", "５０００", "9" * 5_000]
+    "text",
+    ["", "99", "1023", "65536", "-5", "+5000", "5000\n", " 5000", "5e3", "５０００", "9" * 5_000],
 )
 def test_other_ports_are_refused_with_the_argument_and_the_range(text: str) -> None:
     with pytest.raises(AddressRefused) as refused:

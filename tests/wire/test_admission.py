@@ -45,7 +45,9 @@ def card_of(author: Identity = ALICE, counter: int = 9) -> Card:
     return make_card(author, name="alice", mail=MAIL.public, counter=counter)
 
 
-REGISTERED = make_register(ALICE, registry=REGISTRY.public, nonce=b"n" * 16, cookie=b"c" * 16, card=card_of())
+REGISTERED = make_register(
+    ALICE, registry=REGISTRY.public, nonce=b"n" * 16, cookie=b"c" * 16, card=card_of()
+)
 WELCOME = make_welcome(
     REGISTRY,
     card=card_of(),
@@ -74,7 +76,9 @@ def is_refused(message: Refused) -> bool:
     return is_refused_authentic(message, registry=REGISTRY.public)
 
 
-def authentic_changes(said: bytes, decode: Callable[[bytes], Said], ask: Callable[[Said], bool]) -> int:
+def authentic_changes(
+    said: bytes, decode: Callable[[bytes], Said], ask: Callable[[Said], bool]
+) -> int:
     """Return how many of all messages that differ from this one by one bit are accepted."""
     believed = 0
     for changed in all_flips(said):
@@ -120,7 +124,9 @@ def test_nobody_can_take_an_invitation_away() -> None:
 
 
 def test_a_card_out_of_the_table_registers_nobody() -> None:
-    mine = make_register(EVE, registry=REGISTRY.public, nonce=b"n" * 16, cookie=b"c" * 16, card=card_of())
+    mine = make_register(
+        EVE, registry=REGISTRY.public, nonce=b"n" * 16, cookie=b"c" * 16, card=card_of()
+    )
     assert not is_registered(mine)
     swapped = msgspec.structs.replace(REGISTERED, card=card_of(EVE))
     assert not is_registered(swapped)
@@ -194,7 +200,8 @@ def test_not_one_bit_of_a_batch_can_be_changed_and_none_of_it_cut() -> None:
     "purpose", [b"chatapp register 1\0", b"chatapp welcome 1\0", b"chatapp refused 1\0", b""]
 )
 def test_what_is_signed_for_one_use_serves_no_other(purpose: bytes) -> None:
-    # A registry signs what others have a hand in (a name, a batch of rows): it must never pass for something else.
+    # A registry signs what others have a hand in (a name, a batch of rows): it must never pass for
+    # something else.
     said = encode([b"n" * 16, RefusalReason.NAME_TAKEN, "alice"])
     assert not is_table_signed(REGISTRY.sign(purpose, said) + said, registry=REGISTRY.public)
     as_table = sign_table(REGISTRY, said)

@@ -53,7 +53,9 @@ def _all_encoded() -> st.SearchStrategy[tuple[Decode, bytes]]:
         (decode_request, REQUESTS),
         (decode_notice, NOTICES),
     ]
-    tagged = [st.tuples(st.just(decode), encoded(shape)) for decode, shapes in unions for shape in shapes]
+    tagged = [
+        st.tuples(st.just(decode), encoded(shape)) for decode, shapes in unions for shape in shapes
+    ]
     return st.one_of(*alone, *tagged)
 
 
@@ -65,13 +67,17 @@ def test_a_message_with_a_changed_byte(sent: tuple[Decode, bytes], data: st.Data
 
 
 @given(_all_encoded(), st.data())
-def test_a_message_that_is_cut_is_never_taken(sent: tuple[Decode, bytes], data: st.DataObject) -> None:
+def test_a_message_that_is_cut_is_never_taken(
+    sent: tuple[Decode, bytes], data: st.DataObject
+) -> None:
     decode, whole = sent
     assert not is_taken_or_refused(decode, whole[: data.draw(st.integers(0, len(whole) - 1))])
 
 
 @given(_all_encoded(), st.binary(min_size=1, max_size=8))
-def test_a_message_with_more_behind_it_is_never_taken(sent: tuple[Decode, bytes], more: bytes) -> None:
+def test_a_message_with_more_behind_it_is_never_taken(
+    sent: tuple[Decode, bytes], more: bytes
+) -> None:
     decode, whole = sent
     assert not is_taken_or_refused(decode, whole + more)
 
@@ -88,12 +94,15 @@ def test_a_message_with_bytes_spliced_in(sent: tuple[Decode, bytes], data: st.Da
 def test_deep_nesting(opening: bytes, depth: int) -> None:
     for decode in DECODERS:
         assert not is_taken_or_refused(decode, opening * depth)
-    # The same where the decoder skips what it does not know: rows that stay encoded, elements of a later version.
+    # The same where the decoder skips what it does not know: rows that stay encoded, elements of a
+    # later version.
     assert not is_taken_or_refused(decode_table_batch, b"\x93\x01\x02\x91" + opening * depth)
     assert not is_taken_or_refused(decode_request, b"\x93\x14\x01" + opening * depth)
 
 
-@pytest.mark.parametrize("bad", [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf8\x88\x80\x80\x80", b"\xc0\x80"])
+@pytest.mark.parametrize(
+    "bad", [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf8\x88\x80\x80\x80", b"\xc0\x80"]
+)
 def test_text_that_is_not_utf_8_is_refused_like_anything_else(bad: bytes) -> None:
     text = bytes([0xA0 | len(bad)]) + bad
     assert is_taken_or_refused(decode_direct_body, b"\x92\x00\xa2ok")

@@ -123,7 +123,8 @@ def test_any_number_of_frames_is_one_array(count: int) -> None:
 @example(Hello(version=1, nonce=bytes(16)))
 @example(Hello(version=1, nonce=b"\x01" * 15 + b"\x00"))
 def test_a_hello_is_padded_whatever_its_nonce_ends_in(hello: Hello) -> None:
-    # Zeros behind the array swallowed the last byte of one nonce in 256, and that registration went unanswered.
+    # Zeros behind the array swallowed the last byte of one nonce in 256, and that registration went
+    # unanswered.
     data = encode_hello(hello)
     assert len(data) == HELLO_SIZE - 1
     assert decode_hello(data) == hello
@@ -162,11 +163,14 @@ def test_a_body_over_its_limit_is_refused_before_it_is_read() -> None:
     with pytest.raises(DecodeError):
         decode_direct_body(encode(DirectBody(at=0, text="🙂" * (BODY_MAX // 4))))
     with pytest.raises(DecodeError):
-        decode_letter_body(encode([1, 1, 1, bytes(32), "a", bytes(32), "b", 0, "x" * (TEXT_MAX + 1)]))
+        decode_letter_body(
+            encode([1, 1, 1, bytes(32), "a", bytes(32), "b", 0, "x" * (TEXT_MAX + 1)])
+        )
 
 
 def padded(fields: list[object], size: int) -> bytes:
-    """Return a message of exactly `size` bytes, with an element of a later version behind its fields."""
+    """Return a message of exactly `size` bytes, with an element of a later version behind its
+    fields."""
     enough = 65_536
     return encode([*fields, bytes(enough + size - len(encode([*fields, bytes(enough)])))])
 
@@ -185,8 +189,14 @@ def test_bodies_are_decoded_together_if_all_are_direct_messages() -> None:
     good = [encode(DirectBody(at=at, text="hi")) for at in range(3)]
     longest = padded([5, "direct"], BODY_MAX)
     assert decode_direct_bodies([]) == []
-    assert decode_direct_bodies([*good, longest]) == [decode_direct_body(body) for body in (*good, longest)]
-    for other in (b"\xc1", padded([5, "direct"], BODY_MAX + 1), encode(["channel", 1, 1, 1, 0, 0, "hi"])):
+    assert decode_direct_bodies([*good, longest]) == [
+        decode_direct_body(body) for body in (*good, longest)
+    ]
+    for other in (
+        b"\xc1",
+        padded([5, "direct"], BODY_MAX + 1),
+        encode(["channel", 1, 1, 1, 0, 0, "hi"]),
+    ):
         assert decode_direct_bodies([*good, other]) is None
 
 
@@ -215,7 +225,9 @@ def test_a_direct_body_is_read_up_to_its_limit() -> None:
 def test_a_card_takes_nothing_but_its_own_fields(position: int, other: object) -> None:
     card: list[object] = ["bob", bytes(32), bytes(32), 5, bytes(64)]
     assert is_taken_or_refused(decode_card, encode(card))
-    assert not is_taken_or_refused(decode_card, encode([*card[:position], other, *card[position + 1 :]]))
+    assert not is_taken_or_refused(
+        decode_card, encode([*card[:position], other, *card[position + 1 :]])
+    )
 
 
 # --- what one peer says to another
@@ -227,7 +239,9 @@ def test_a_message_and_a_line_of_a_group_are_told_apart(body: Message) -> None:
     assert decode_message_body(encode(body)) == body
 
 
-@pytest.mark.parametrize("header", [b"\xa2", b"\xd9\x02", b"\xda\0\x02", b"\xdb\0\0\0\x02"], ids=bytes.hex)
+@pytest.mark.parametrize(
+    "header", [b"\xa2", b"\xd9\x02", b"\xda\0\x02", b"\xdb\0\0\0\x02"], ids=bytes.hex
+)
 def test_a_line_of_a_group_is_one_in_whatever_form_its_name_is_written(header: bytes) -> None:
     """Clause 1.3: a reader takes the longer forms, too."""
     line = DirectGroupLine("#r", 1, 1, 1, 0, 5, "hello")

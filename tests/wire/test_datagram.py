@@ -97,7 +97,8 @@ async def test_unsolicited_datagrams_go_from_the_address_that_was_asked(
 
 @linux_only
 async def test_the_port_stays_ours_alone(echo: Echo, asker: socket.socket) -> None:
-    """Sockets for single addresses share the port with the one for all of them, and with no other program."""
+    """Sockets for single addresses share the port with the one for all of them, and with no other
+    program."""
     await ask(asker, "127.0.0.2", echo.port)
     for host in ("0.0.0.0", "127.0.0.1", "127.0.0.2"):
         for is_sharing in (0, 1):
@@ -120,14 +121,18 @@ async def test_more_addresses_than_get_a_socket_are_answered_all_the_same(
 
 
 @linux_only
-async def test_an_address_of_ours_that_is_gone_is_a_lost_datagram(echo: Echo, asker: socket.socket) -> None:
+async def test_an_address_of_ours_that_is_gone_is_a_lost_datagram(
+    echo: Echo, asker: socket.socket
+) -> None:
     await ask(asker, "127.0.0.2", echo.port)
     elsewhere = type(echo.came[0][1])("192.0.2.1", 9)  # loopback reaches no other machine
     echo.endpoint.send(b"news", elsewhere)
     assert echo.endpoint.send_errors == 1
 
 
-async def test_a_sender_is_only_a_host_and_a_port_where_nobody_needs_more(asker: socket.socket) -> None:
+async def test_a_sender_is_only_a_host_and_a_port_where_nobody_needs_more(
+    asker: socket.socket,
+) -> None:
     echo = Echo(answers_from_asked=False)
     await ask(asker, "127.0.0.1", echo.port)
     assert echo.came == [(b"are you there", Address(*asker.getsockname()))]
@@ -136,7 +141,9 @@ async def test_a_sender_is_only_a_host_and_a_port_where_nobody_needs_more(asker:
 
 
 @pytest.mark.parametrize("answers_from_asked", [False, True])
-async def test_a_datagram_over_the_limit_is_dropped(asker: socket.socket, answers_from_asked: bool) -> None:
+async def test_a_datagram_over_the_limit_is_dropped(
+    asker: socket.socket, answers_from_asked: bool
+) -> None:
     echo = Echo(answers_from_asked=answers_from_asked)
     asker.sendto(b"x" * (DATAGRAM_MAX + 1), ("127.0.0.1", echo.port))
     answer, _ = await ask(asker, "127.0.0.1", echo.port, b"y" * DATAGRAM_MAX)
@@ -146,7 +153,8 @@ async def test_a_datagram_over_the_limit_is_dropped(asker: socket.socket, answer
 
 
 def _told(sockets: list[socket.socket]) -> list[list[bytes]]:
-    """Return all that came to each socket. What is sent over loopback is there when the call returns."""
+    """Return all that came to each socket. What is sent over loopback is there when the call
+    returns."""
     found: list[list[bytes]] = []
     for sock in sockets:
         sock.setblocking(False)
@@ -173,20 +181,30 @@ class TestManyAddresses:
     async def test_everybody_gets_it_once(self, echo: Echo) -> None:
         with contextlib.ExitStack() as stack:
             readers = [
-                stack.enter_context(_reader("127.0.0.1")) for _ in range(2 * manyaddresses.AT_ONCE + 3)
+                stack.enter_context(_reader("127.0.0.1"))
+                for _ in range(2 * manyaddresses.AT_ONCE + 3)
             ]
-            echo.endpoint.send_to_many(b"news", [Address(*reader.getsockname()) for reader in readers])
+            echo.endpoint.send_to_many(
+                b"news", [Address(*reader.getsockname()) for reader in readers]
+            )
             assert _told(readers) == [[b"news"]] * len(readers)
         assert echo.endpoint.send_errors == 0
 
     async def test_the_next_one_has_its_own_length_and_readers(self, echo: Echo) -> None:
         with _reader("127.0.0.1") as ann, _reader("127.0.0.2") as bob:
             both = [Address(*sock.getsockname()) for sock in (ann, bob)]
-            for data, to in ((b"a long one", both), (b"short", both[1:]), (b"", both[:1]), (b"none", [])):
+            for data, to in (
+                (b"a long one", both),
+                (b"short", both[1:]),
+                (b"", both[:1]),
+                (b"none", []),
+            ):
                 echo.endpoint.send_to_many(data, to)
             assert _told([ann, bob]) == [[b"a long one", b""], [b"a long one", b"short"]]
 
-    async def test_an_address_that_the_kernel_refuses_costs_the_others_nothing(self, echo: Echo) -> None:
+    async def test_an_address_that_the_kernel_refuses_costs_the_others_nothing(
+        self, echo: Echo
+    ) -> None:
         with _reader("127.0.0.1") as ann, _reader("127.0.0.1") as bob:
             there, here = Address(*ann.getsockname()), Address(*bob.getsockname())
             nowhere = Address("127.0.0.1", 0)
@@ -198,7 +216,10 @@ class TestManyAddresses:
     async def test_each_is_told_from_the_address_that_they_asked(self, echo: Echo) -> None:
         hosts = ("127.0.0.1", "127.0.0.2", "::1")
         with contextlib.ExitStack() as stack:
-            readers = [stack.enter_context(_reader("::1" if ":" in host else "127.0.0.1")) for host in hosts]
+            readers = [
+                stack.enter_context(_reader("::1" if ":" in host else "127.0.0.1"))
+                for host in hosts
+            ]
             for reader, host in zip(readers, hosts, strict=True):
                 await ask(reader, host, echo.port)
             echo.endpoint.send_to_many(b"news", [sender for _, sender in echo.came])

@@ -1,11 +1,20 @@
-"""The addressed visitor: a line typed for one visitor never affects the next, and a number means the visitor who was
-shown under it."""
+"""The addressed visitor: a line typed for one visitor never affects the next, and a number means
+the visitor who was shown under it."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.wire.desk import HOLD_BACK_FOR, NOT_SHOWN, Client, Focus, Held, ShownRoom, StaleNumber, Typed
+from chatapp.wire.desk import (
+    HOLD_BACK_FOR,
+    NOT_SHOWN,
+    Client,
+    Focus,
+    Held,
+    ShownRoom,
+    StaleNumber,
+    Typed,
+)
 from chatapp.wire.messages.desk import (
     ClientAssigned,
     ClientCause,
@@ -162,7 +171,8 @@ STEPS = st.lists(
 def test_nothing_reaches_a_visitor_who_was_not_shown_when_it_was_typed(
     steps: list[tuple[str, float, float]],
 ) -> None:
-    """No other visitor was served in the two seconds before, unless the operator has requested the change since."""
+    """No other visitor was served in the two seconds before, unless the operator has requested the
+    change since."""
     screen, count, entered_at = Screen(), 0, 0.0
     shown: list[tuple[float, Client | None, bool]] = [(screen.now, None, True)]
     for what, pause, ago in steps:
@@ -182,7 +192,10 @@ def test_nothing_reaches_a_visitor_who_was_not_shown_when_it_was_typed(
             if isinstance(meant, Client):
                 asked = [position for position, (_, _, is_asked) in enumerate(shown) if is_asked]
                 since = shown[asked[-1] :]
-                assert {who for at, who, _ in since if at > entered_at - HOLD_BACK_FOR} <= {meant, None}
+                assert {who for at, who, _ in since if at > entered_at - HOLD_BACK_FOR} <= {
+                    meant,
+                    None,
+                }
                 seen = [who for at, who, _ in since if at <= entered_at]
                 assert not seen or seen[-1] == meant, "somebody else was shown, or nobody"
 
@@ -191,7 +204,9 @@ def test_nothing_reaches_a_visitor_who_was_not_shown_when_it_was_typed(
 
 
 def room(*visits: int, total: int | None = None) -> RoomShown:
-    waiting = [RoomVisitor(visit, f"V{visit}", "Other", 0, True, "", False, False) for visit in visits]
+    waiting = [
+        RoomVisitor(visit, f"V{visit}", "Other", 0, True, "", False, False) for visit in visits
+    ]
     return RoomShown(1, "desk", 1, [], waiting, len(visits) if total is None else total)
 
 
@@ -199,9 +214,19 @@ def test_a_number_means_the_visitor_shown_there() -> None:
     line = ShownRoom()
     assert line.at(1) == NOT_SHOWN
     line.shown(room(4, 5, 6))
-    assert [line.at(position) for position in (0, 1, 3, 4)] == [None, Client(4, "V4"), Client(6, "V6"), None]
+    assert [line.at(position) for position in (0, 1, 3, 4)] == [
+        None,
+        Client(4, "V4"),
+        Client(6, "V6"),
+        None,
+    ]
     line.shown(room(5, 6, total=40))
-    assert [line.at(position) for position in (1, 3, 40, 41)] == [Client(5, "V5"), NOT_SHOWN, NOT_SHOWN, None]
+    assert [line.at(position) for position in (1, 3, 40, 41)] == [
+        Client(5, "V5"),
+        NOT_SHOWN,
+        NOT_SHOWN,
+        None,
+    ]
 
 
 def test_a_number_that_the_operator_s_own_command_gave_to_somebody_else_is_not_clear() -> None:

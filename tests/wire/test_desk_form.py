@@ -155,7 +155,9 @@ def test_invalid_numbers(typed: str) -> None:
 )
 def test_a_sign_that_no_number_has_is_told(sign: str) -> None:
     for typed in (f"9876543210{sign}", f"98765{sign}43210"):
-        with pytest.raises(FormRefused, match=r"^number: .* only digits, spaces and .*10 digits") as refused:
+        with pytest.raises(
+            FormRefused, match=r"^number: .* only digits, spaces and .*10 digits"
+        ) as refused:
             mobile_number(typed, "IN")
         assert "\n" not in str(refused.value)
 

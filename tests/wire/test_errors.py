@@ -47,7 +47,9 @@ def test_what_others_wrote_is_quoted_short_and_clean(error: ChatAppError) -> Non
 
 def test_what_came_over_the_wire_can_be_caught_as_one() -> None:
     assert all(issubclass(one, WireError) for one in (DecodeError, SealError, TextTooLong))
-    assert not any(issubclass(one, WireError | OSError) for one in (NameRefused, AddressRefused, PortInUse))
+    assert not any(
+        issubclass(one, WireError | OSError) for one in (NameRefused, AddressRefused, PortInUse)
+    )
 
 
 def test_only_a_taken_port_is_called_taken() -> None:

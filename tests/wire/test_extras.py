@@ -1,4 +1,5 @@
-"""What is said when an extra is not installed leads to this program, and to no other that has its name in an index."""
+"""What is said when an extra is not installed leads to this program, and to no other that has its
+name in an index."""
 
 import re
 import subprocess
@@ -14,7 +15,9 @@ def test_a_missing_extra_is_installed_from_a_checkout() -> None:
     said = "needs the extra full: in a checkout of ChatApp, run pipx install --force '.[lan,full]'"
     assert needs_extra("full") == said
     assert said == NOT_INSTALLED
-    assert str(ClusterUnavailable(ClusterProblem.NO_LIBRARY)) == f"--cluster {needs_extra('cluster')}"
+    assert (
+        str(ClusterUnavailable(ClusterProblem.NO_LIBRARY)) == f"--cluster {needs_extra('cluster')}"
+    )
 
 
 def test_every_extra_that_is_advised_exists_and_none_comes_from_an_index() -> None:
@@ -28,7 +31,9 @@ def test_every_extra_that_is_advised_exists_and_none_comes_from_an_index() -> No
     ).stdout.split("\0")
     texts = {name: (CHECKOUT / name).read_text("utf-8") for name in tracked if name}
     assert [
-        name for name, text in texts.items() if re.search(r"pipx? install [^\n]{0,20}chatapp\[", text)
+        name
+        for name, text in texts.items()
+        if re.search(r"pipx? install [^\n]{0,20}chatapp\[", text)
     ] == []
     advised = {
         extra

@@ -1,4 +1,5 @@
-"""Frames in a stream: whole and in order however TCP cuts them; a length alone allocates nothing."""
+"""Frames in a stream: whole and in order however TCP cuts them; a length alone allocates
+nothing."""
 
 from itertools import pairwise
 

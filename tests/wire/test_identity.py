@@ -1,4 +1,5 @@
-"""Keys and cards: only the holder of an identity key can make its card, and no bit can be changed."""
+"""Keys and cards: only the holder of an identity key can make its card, and no bit can be
+changed."""
 
 import msgspec
 import pytest
@@ -63,8 +64,12 @@ def test_a_signature_is_good_for_its_key_purpose_and_message(
 
 def test_no_flipped_bit_of_a_signature_or_key_is_taken() -> None:
     signature = ALICE.sign(b"purpose\0", b"message")
-    assert not any(is_signed_by(ALICE.public, b"purpose\0", b"message", bad) for bad in all_flips(signature))
-    assert not any(is_signed_by(bad, b"purpose\0", b"message", signature) for bad in all_flips(ALICE.public))
+    assert not any(
+        is_signed_by(ALICE.public, b"purpose\0", b"message", bad) for bad in all_flips(signature)
+    )
+    assert not any(
+        is_signed_by(bad, b"purpose\0", b"message", signature) for bad in all_flips(ALICE.public)
+    )
 
 
 @given(st.binary(max_size=80), st.binary(max_size=80), st.binary(max_size=80))
@@ -82,7 +87,8 @@ def test_a_key_of_small_order_signs_nothing(identity: bytes) -> None:
 
 
 def test_a_signature_has_one_form() -> None:
-    # S + L is the same number modulo the order of the group: a lax verifier takes it too, as a second signature.
+    # S + L is the same number modulo the order of the group: a lax verifier takes it too, as a
+    # second signature.
     order = 2**252 + 27742317777372353535851937790883648493
     signature = ALICE.sign(b"", b"message")
     second = (int.from_bytes(signature[32:], "little") + order).to_bytes(32, "little")
@@ -119,7 +125,9 @@ def test_a_secret_of_another_size_is_refused(size: int) -> None:
 # --- cards
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=32), keys, st.integers(0, 2**63 - 1))
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=32), keys, st.integers(0, 2**63 - 1)
+)
 def test_a_card_is_authentic_also_after_a_journey(name: str, mail: bytes, counter: int) -> None:
     card = make_card(ALICE, name=name, mail=mail, counter=counter)
     assert is_authentic(card)
@@ -173,7 +181,13 @@ def test_a_fingerprint_is_eight_groups_of_four_digits() -> None:
 @given(keys)
 def test_a_fingerprint_is_read_as_it_is_shown_or_typed(identity: bytes) -> None:
     shown = fingerprint(identity)
-    for typed in (shown, shown.upper(), shown.replace(" ", ""), shown.replace(" ", ":"), identity.hex()):
+    for typed in (
+        shown,
+        shown.upper(),
+        shown.replace(" ", ""),
+        shown.replace(" ", ":"),
+        identity.hex(),
+    ):
         assert require_fingerprint(typed) == fingerprint_digits(identity)
 
 

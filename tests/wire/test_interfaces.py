@@ -17,7 +17,16 @@ def test_every_address_is_one_of_this_machine() -> None:
 
 
 def test_addresses_that_others_cannot_use_are_left_out() -> None:
-    found = ["::1", "127.0.0.1", "fe80::1", "169.254.3.4", "0.0.0.0", "2001:db8::5", "192.0.2.7", "192.0.2.7"]
+    found = [
+        "::1",
+        "127.0.0.1",
+        "fe80::1",
+        "169.254.3.4",
+        "0.0.0.0",
+        "2001:db8::5",
+        "192.0.2.7",
+        "192.0.2.7",
+    ]
     assert reachable(found) == ["192.0.2.7", "2001:db8::5"]
 
 

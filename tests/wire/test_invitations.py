@@ -29,8 +29,12 @@ def test_a_code_names_the_registry_that_made_it(chance: bytes, other: bytes) -> 
 
 
 def test_what_names_a_registry_tells_nothing_without_the_code() -> None:
-    """Two codes of one registry have different tags: a tag does not depend on the registry's key alone."""
-    tags = {JoinCode.generate(bytes([number]) * CODE_BYTES, registry=HERE).text[18:] for number in range(50)}
+    """Two codes of one registry have different tags: a tag does not depend on the registry's key
+    alone."""
+    tags = {
+        JoinCode.generate(bytes([number]) * CODE_BYTES, registry=HERE).text[18:]
+        for number in range(50)
+    }
     assert len(tags) == 50
 
 
@@ -40,7 +44,9 @@ def test_different_codes_have_different_keys(one: bytes, other: bytes) -> None:
     assert (drawn[0].text == drawn[1].text) == (drawn[0].public == drawn[1].public)
 
 
-@pytest.mark.parametrize("text", ["", "x", CODE.text[:-1], CODE.text + "0", "U" + CODE.text[1:], "é" * 25])
+@pytest.mark.parametrize(
+    "text", ["", "x", CODE.text[:-1], CODE.text + "0", "U" + CODE.text[1:], "é" * 25]
+)
 def test_an_invalid_code_is_refused(text: str) -> None:
     with pytest.raises(CodeRefused, match="a join code has 25 letters and digits"):
         JoinCode(text)

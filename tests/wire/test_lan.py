@@ -39,7 +39,8 @@ def test_a_name_cannot_look_like_what_the_list_says_of_it() -> None:
     st.text(),
     st.none() | st.integers(-1, 70_000),
     st.lists(st.text() | st.ip_addresses().map(str)),
-    st.dictionaries(st.binary(), st.none() | st.binary()) | st.builds(lambda key: {b"key": key}, st.binary()),
+    st.dictionaries(st.binary(), st.none() | st.binary())
+    | st.builds(lambda key: {b"key": key}, st.binary()),
 )
 def test_whatever_a_stranger_announces_does_no_harm(
     name: str, port: int | None, addresses: list[str], properties: dict[bytes, bytes | None]

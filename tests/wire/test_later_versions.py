@@ -1,4 +1,5 @@
-"""Additions by later versions do no harm: further elements, further kinds of frame, longer encodings."""
+"""Additions by later versions do no harm: further elements, further kinds of frame, longer
+encodings."""
 
 import struct
 from typing import Any, Final, cast
@@ -38,15 +39,23 @@ from tests.support.strategies import (
 from tests.wire.decoding import is_taken_or_refused
 
 anything: Final = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text() | st.binary(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text()
+    | st.binary(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 """All that a later version may put somewhere."""
 
 
 def later(message: Message, more: list[object]) -> list[object]:
-    """Return a message with further elements, also in each message inside it, except cards (clause 3.1)."""
+    """Return a message with further elements, also in each message inside it, except cards (clause
+    3.1)."""
     tag = type(message).__struct_config__.tag
     fields = [_later_value(getattr(message, name), more) for name in message.__struct_fields__]
     extra = [] if isinstance(message, Card) else more
@@ -68,7 +77,9 @@ def decoder_of(shape: type[Message]) -> Decode:
     return decode_notice if shape in NOTICES else ALONE[shape]
 
 
-EXTENSIBLE: Final = sorted({*ALONE, *REQUESTS, *NOTICES} - {Hello, Card}, key=lambda shape: shape.__name__)
+EXTENSIBLE: Final = sorted(
+    {*ALONE, *REQUESTS, *NOTICES} - {Hello, Card}, key=lambda shape: shape.__name__
+)
 
 
 @pytest.mark.parametrize("shape", EXTENSIBLE, ids=lambda shape: shape.__name__)
@@ -83,7 +94,9 @@ def test_elements_behind_the_known_ones_are_ignored(
 
 
 @given(st.sampled_from(FRAMES).flatmap(messages), st.lists(anything, min_size=1, max_size=3))
-def test_elements_behind_the_known_ones_of_a_frame_are_ignored(frame: Message, more: list[object]) -> None:
+def test_elements_behind_the_known_ones_of_a_frame_are_ignored(
+    frame: Message, more: list[object]
+) -> None:
     assert decode_frames(encode([later(frame, more)])) == [frame]
 
 
@@ -111,7 +124,9 @@ def test_a_frame_of_another_kind_is_skipped_and_its_neighbours_count(
 ) -> None:
     known = {shape.__struct_config__.tag for shape in FRAMES}
     tags = st.integers(-5, 300).filter(lambda tag: tag not in known)
-    strange = st.builds(lambda tag, rest: encode([tag, *rest]), tags, st.lists(anything, max_size=3))
+    strange = st.builds(
+        lambda tag, rest: encode([tag, *rest]), tags, st.lists(anything, max_size=3)
+    )
     sent = [encode(frame) for frame in frames]
     for _ in range(data.draw(st.integers(1, 3))):
         sent.insert(data.draw(st.integers(0, len(sent))), data.draw(strange | anything.map(encode)))
@@ -136,7 +151,13 @@ def test_a_datagram_of_too_many_frames_is_refused(frame: bytes) -> None:
 
 def test_a_payload_that_is_not_an_array_is_refused_as_a_whole() -> None:
     ping = encode(Ping(reference=1))
-    for payload in (b"\x92" + ping, b"\x91" + ping + ping, b"\x81\x01" + ping, b"\xc0", b"\x91\xc1"):
+    for payload in (
+        b"\x92" + ping,
+        b"\x91" + ping + ping,
+        b"\x81\x01" + ping,
+        b"\xc0",
+        b"\x91\xc1",
+    ):
         with pytest.raises(DecodeError):
             decode_frames(payload)
 

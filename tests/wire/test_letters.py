@@ -73,10 +73,14 @@ def test_every_letter_survives(said: LetterBody) -> None:
 @pytest.mark.parametrize("letter", ["x", "é", "🙂"])
 def test_the_longest_letter_is_within_its_limit(letter: str) -> None:
     text = letter * (TEXT_MAX // len(letter.encode()))
-    said = body_of(text, sender_name="🙂" * 32, recipient_name="🙂" * 32, number=2**63 - 1, floor=2**63 - 1)
+    said = body_of(
+        text, sender_name="🙂" * 32, recipient_name="🙂" * 32, number=2**63 - 1, floor=2**63 - 1
+    )
     sealed = seal_letter(said, author=ALICE, mail_key=BOBS.public)
     assert len(sealed) <= LETTER_MAX
-    deposited = DepositMail(reference=2**32 - 1, recipient=BOB.public, number=2**63 - 1, letter=sealed)
+    deposited = DepositMail(
+        reference=2**32 - 1, recipient=BOB.public, number=2**63 - 1, letter=sealed
+    )
     handed = Letter(serial=2**63 - 1, sender=ALICE.public, number=2**63 - 1, letter=sealed)
     for request in (deposited, MailBatch(letters=[handed], more=False)):
         assert 1 + len(encode(request)) + 16 <= LINK_FRAME_MAX
@@ -155,12 +159,17 @@ def test_a_letter_for_another_reader_is_refused() -> None:
 
 
 def test_its_reader_cannot_send_it_on_as_if_it_had_been_written_to_them() -> None:
-    # Bob takes out what Alice signed for him, and seals it for Eve: the signature is bound to the mail key.
-    signed = decode_signed_letter(sealing._suite.decrypt(LETTER[4:], BOBS.hpke, info=sealing._LETTER))
+    # Bob takes out what Alice signed for him, and seals it for Eve: the signature is bound to the
+    # mail key.
+    signed = decode_signed_letter(
+        sealing._suite.decrypt(LETTER[4:], BOBS.hpke, info=sealing._LETTER)
+    )
     readdressed = sealed_anew(encode(signed), EVES)
     with pytest.raises(SealError, match="not signed"):
         open_letter(readdressed, reader=EVE.public, mail_keys=[EVES], sender=ALICE.public)
-    with pytest.raises(SealError, match="not signed"):  # nor anew for himself, under another of his keys
+    with pytest.raises(
+        SealError, match="not signed"
+    ):  # nor anew for himself, under another of his keys
         read_by_bob(sealed_anew(encode(signed), BOBS_LAST_WEEK), keys=[BOBS_LAST_WEEK])
 
 
@@ -206,7 +215,8 @@ class SameHint(AgreementKey):
 
 @pytest.mark.parametrize("is_first", [True, False])
 def test_two_keys_with_one_hint_are_both_tried(is_first: bool) -> None:
-    # The first key with the hint used to be the only one that was tried; the letter then counted as broken.
+    # The first key with the hint used to be the only one that was tried; the letter then counted as
+    # broken.
     other = SameHint(b"\x55" * 32, BOBS)
     assert other.public[:4] == BOBS.public[:4]
     assert other.public != BOBS.public

@@ -22,5 +22,9 @@ def test_each_has_a_reason_and_somebody_who_keeps_to_it() -> None:
             continue
         assert isinstance(one.target, ast.Name)
         reason = body[place + 1] if place + 1 < len(body) else None
-        assert isinstance(reason, ast.Expr) and isinstance(reason.value, ast.Constant), one.target.id
-        assert len(re.findall(rf"\b{one.target.id}\b", code)) > 1, f"nobody keeps to {one.target.id}"
+        assert isinstance(reason, ast.Expr) and isinstance(reason.value, ast.Constant), (
+            one.target.id
+        )
+        assert len(re.findall(rf"\b{one.target.id}\b", code)) > 1, (
+            f"nobody keeps to {one.target.id}"
+        )

@@ -1,4 +1,5 @@
-"""Links over real sockets: written bytes arrive whole and in order, however slowly they are read."""
+"""Links over real sockets: written bytes arrive whole and in order, however slowly they are
+read."""
 
 import asyncio
 import socket
@@ -8,10 +9,16 @@ from importlib.util import find_spec
 import pytest
 
 from chatapp.wire.aio.link import TcpLink, limit_segments
-from chatapp.wire.limits import LINK_KEEPALIVE_SPAN, LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_STALL_TIMEOUT
+from chatapp.wire.limits import (
+    LINK_KEEPALIVE_SPAN,
+    LINK_QUEUE_MAX,
+    LINK_SEGMENT_MAX,
+    LINK_STALL_TIMEOUT,
+)
 
 PIECE = 10_000
-"""Bytes, few enough to be written at once; a few of them fill the kernel's buffers, and then some must wait."""
+"""Bytes, few enough to be written at once; a few of them fill the kernel's buffers, and then some
+must wait."""
 
 
 class Owner:
@@ -38,7 +45,8 @@ LOOPS = ["asyncio", *(["uvloop"] if find_spec("uvloop") else [])]
 
 
 def loop_of(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    """The transports of the two loops report waiting bytes differently; a registry runs on the second loop."""
+    """The transports of the two loops report waiting bytes differently; a registry runs on the
+    second loop."""
     if name == "asyncio":
         return asyncio.new_event_loop
     import uvloop
@@ -55,7 +63,9 @@ def test_what_does_not_fit_the_kernel_follows_in_order(name: str) -> None:
 async def write_more_than_fits() -> None:
     here, there = connected()
     loop = asyncio.get_running_loop()
-    _, link = await loop.create_connection(lambda: TcpLink(Owner(), queue_max=100 * PIECE), sock=here)
+    _, link = await loop.create_connection(
+        lambda: TcpLink(Owner(), queue_max=100 * PIECE), sock=here
+    )
     written = [bytes((index,)) * PIECE for index in range(120)]
     received = b""
     for index, piece in enumerate(written):
@@ -136,7 +146,8 @@ async def look_at_options() -> list[list[int]]:
         there, _ = listener.accept()
         there.setblocking(False)
         ends = [
-            (await loop.create_connection(lambda: TcpLink(Owner()), sock=end))[0] for end in (here, there)
+            (await loop.create_connection(lambda: TcpLink(Owner()), sock=end))[0]
+            for end in (here, there)
         ]
         socks = [transport.get_extra_info("socket") for transport in ends]
         options = (

@@ -1,4 +1,5 @@
-"""The same bytes to many links, by a ring of io_uring and without: each link gets all of them once, in order."""
+"""The same bytes to many links, by a ring of io_uring and without: each link gets all of them once,
+in order."""
 
 import asyncio
 import contextlib
@@ -16,7 +17,14 @@ from hypothesis import strategies as st
 
 from chatapp.wire.aio import manylinks
 from chatapp.wire.aio.link import AT_ONCE, TcpLink
-from chatapp.wire.aio.manylinks import ENTRIES, LINKS_MIN, UNKNOWN, ManyLinks, Ring, find_system_call
+from chatapp.wire.aio.manylinks import (
+    ENTRIES,
+    LINKS_MIN,
+    UNKNOWN,
+    ManyLinks,
+    Ring,
+    find_system_call,
+)
 from tests.wire.test_link import LOOPS, connected, loop_of
 
 NO_RING = "no io_uring here"
@@ -119,8 +127,8 @@ class Kernel:
     """The system, which carries out what a test allows."""
 
     def __init__(self, does: Callable[[int], int]) -> None:
-        """`does`: is told how many requests are handed over; returns how many to carry out, or the negative number of an
-        error."""
+        """`does`: is told how many requests are handed over; returns how many to carry out, or the
+        negative number of an error."""
         call = find_system_call()
         assert call is not None
         self._call, self._does = call, does
@@ -268,7 +276,9 @@ async def write_more_than_fits(company: Company) -> None:
         pieces = [b"%d:" % turn, chance.randbytes(size)]
         among = chance.sample(range(LINKS), chance.choice((1, LINKS_MIN - 1, LINKS_MIN, LINKS)))
         behind = company.many.write([company.links[index] for index in among], pieces)
-        assert set(behind) == {company.links[index] for index in among if company.links[index].waiting}
+        assert set(behind) == {
+            company.links[index] for index in among if company.links[index].waiting
+        }
         for index in among:
             told[index] += b"".join(pieces)
             if index % 3 == 0:
@@ -287,7 +297,8 @@ async def name_a_link_twice(company: Company) -> None:
 
 
 async def reuse_a_descriptor(company: Company) -> None:
-    """Uvloop closes the socket at once and tells the link later; its number may be another socket's meanwhile."""
+    """Uvloop closes the socket at once and tells the link later; its number may be another socket's
+    meanwhile."""
     company.links[2].cut("enough")
     with contextlib.ExitStack() as stack:
         others = pairs(8, stack)
@@ -316,7 +327,9 @@ LONG_SCENES = [write_more_than_fits, name_a_link_twice]
 
 
 @pytest.fixture(params=["ring", "a ring that breaks", "none"])
-def system(request: pytest.FixtureRequest, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def system(
+    request: pytest.FixtureRequest, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     """A system with a ring, one whose ring stops in the middle of a write, and one without."""
     answers: list[int] = []
     if request.param == "none":

@@ -64,7 +64,9 @@ def test_any_text_is_a_name_by_the_rules_or_is_refused_in_one_line(text: str) ->
     assert peer_name(name) == name
     assert name.isprintable()
     for character in name:
-        assert character in "_-" or unicodedata.category(character)[0] in "LM" or character.isdecimal()
+        assert (
+            character in "_-" or unicodedata.category(character)[0] in "LM" or character.isdecimal()
+        )
 
 
 @given(WORDS | PLAIN)
@@ -120,7 +122,22 @@ def test_names_stay_as_typed(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", " ", "bob\n", "\nbob", "a b", "a,b", "a|b", "a/b", "../x", ".", "a.b", "a:b", "@bob", "a\x00"),
+        *(
+            "",
+            " ",
+            "bob\n",
+            "\nbob",
+            "a b",
+            "a,b",
+            "a|b",
+            "a/b",
+            "../x",
+            ".",
+            "a.b",
+            "a:b",
+            "@bob",
+            "a\x00",
+        ),
         *(
             "a\x1b",
             "a\u200db",
@@ -135,7 +152,18 @@ def test_names_stay_as_typed(text: str) -> None:
             "½",
             "²",
         ),
-        *("x" * 33, "x" * 10_000, "й" * 10_000, "é" * 33, "שa", "ㅤ", "\u115f", "server", "SERVER", "ſerver"),
+        *(
+            "x" * 33,
+            "x" * 10_000,
+            "й" * 10_000,
+            "é" * 33,
+            "שa",
+            "ㅤ",
+            "\u115f",
+            "server",
+            "SERVER",
+            "ſerver",
+        ),
     ],
 )
 def test_everything_else_is_refused(text: str) -> None:
@@ -160,7 +188,13 @@ def test_only_names_have_a_key(text: str) -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        *(("paypal", "раураl"), ("alice", "аlісе"), ("BOB", "ВОВ"), ("bob", "ВОВ"), ("admin", "αdmin")),
+        *(
+            ("paypal", "раураl"),
+            ("alice", "аlісе"),
+            ("BOB", "ВОВ"),
+            ("bob", "ВОВ"),
+            ("admin", "αdmin"),
+        ),
         *(
             ("Ian", "Іan"),
             ("ian", "іаn"),
@@ -170,8 +204,20 @@ def test_only_names_have_a_key(text: str) -> None:
             ("cop", "сор"),
         ),
         ("Bob", "bOB"),
-        *(("alice", "aIice"), ("alice", "a1ice"), ("Mary", "rnary"), ("mary", "rnаry"), ("BMW", "brnw")),
-        *(("aIice", "аІісе"), ("user1", "userl"), ("user0", "usero"), ("БОБ", "бoб"), ("Ian", "lan")),
+        *(
+            ("alice", "aIice"),
+            ("alice", "a1ice"),
+            ("Mary", "rnary"),
+            ("mary", "rnаry"),
+            ("BMW", "brnw"),
+        ),
+        *(
+            ("aIice", "аІісе"),
+            ("user1", "userl"),
+            ("user0", "usero"),
+            ("БОБ", "бoб"),
+            ("Ian", "lan"),
+        ),
     ],
 )
 def test_names_that_look_alike_share_a_look(one: str, other: str) -> None:

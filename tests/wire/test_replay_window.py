@@ -1,4 +1,5 @@
-"""The replay window: each counter is accepted once, in any order, as long as it is close to the newest."""
+"""The replay window: each counter is accepted once, in any order, as long as it is close to the
+newest."""
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,9 @@ def test_the_window_does_what_a_set_would_do(counters: list[int]) -> None:
             accepted.add(counter)
 
 
-@pytest.mark.parametrize(("counter", "is_fresh"), [(1, False), (2, True), (REPLAY_WINDOW + 1, False)])
+@pytest.mark.parametrize(
+    ("counter", "is_fresh"), [(1, False), (2, True), (REPLAY_WINDOW + 1, False)]
+)
 def test_the_edge_of_the_window(counter: int, is_fresh: bool) -> None:
     window = ReplayWindow()
     window.accept(REPLAY_WINDOW + 1)

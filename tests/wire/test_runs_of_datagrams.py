@@ -1,4 +1,5 @@
-"""Several datagrams by one system call, over real sockets: what is sent and read together is what singly would come."""
+"""Several datagrams by one system call, over real sockets: what is sent and read together is what
+singly would come."""
 
 import asyncio
 import errno
@@ -38,7 +39,9 @@ def _knows_runs() -> bool:
     return False
 
 
-with_runs = pytest.mark.skipif(not _knows_runs(), reason="this system sends each datagram by itself")
+with_runs = pytest.mark.skipif(
+    not _knows_runs(), reason="this system sends each datagram by itself"
+)
 
 
 class Spied(socket.socket):
@@ -183,7 +186,9 @@ def test_what_can_leave_together_does() -> None:
     assert runs(172, *[1_188] * 5) == [1, 5]
     assert runs(*[1_090] * 20) == [8, 8, 4]
     assert runs() == []
-    assert [len(run) for run in sendable_runs([(b"a", ANN), (b"b", ANN), (b"c", BOB), (b"d", ANN)])] == [
+    assert [
+        len(run) for run in sendable_runs([(b"a", ANN), (b"b", ANN), (b"c", BOB), (b"d", ANN)])
+    ] == [
         2,
         1,
         1,
@@ -214,7 +219,9 @@ class TestBothEnds:
         assert {source for _, source in bob.batches[0]} == {ann.address}
         assert spied.calls == {"sendmsg": 1, "recvmsg": 2}, "the second read finds nothing"
 
-    async def test_one_datagram_is_sent_as_ever(self, spied: type[Spied], readers: list[Reader]) -> None:
+    async def test_one_datagram_is_sent_as_ever(
+        self, spied: type[Spied], readers: list[Reader]
+    ) -> None:
         readers += Reader(), Reader()
         ann, bob = readers
         ann.endpoint.send_all([(b"hi", bob.address)])
@@ -232,10 +239,14 @@ class TestBothEnds:
         sizes = [5, 5, 7, 7, 3, 7, 0, 0, *[1_000] * 70, 999, 1_000, DATAGRAM_MAX, 1]
         sent = _of(*sizes)
         ann.endpoint.send_all([(data, bob.address) for data in sent])
-        ann.endpoint.send_all([(data, [bob.address, there][at // 3 % 2]) for at, data in enumerate(sent)])
+        ann.endpoint.send_all(
+            [(data, [bob.address, there][at // 3 % 2]) for at, data in enumerate(sent)]
+        )
         to_bob = [data for at, data in enumerate(sent) if not at // 3 % 2]
         assert await bob.told(len(sent) + len(to_bob)) == sent + to_bob
-        assert _read(foreign) == [data for at, data in enumerate(sent) if at // 3 % 2], "it reads singly"
+        assert _read(foreign) == [data for at, data in enumerate(sent) if at // 3 % 2], (
+            "it reads singly"
+        )
         assert ann.endpoint.send_errors == 0
 
     async def test_runs_by_ipv6(self, spied: type[Spied], readers: list[Reader]) -> None:
@@ -281,7 +292,9 @@ class TestForeignSender:
         self, readers: list[Reader], foreign: socket.socket
     ) -> None:
         readers.append(Reader())
-        _send_run(foreign, bytes(3 * (DATAGRAM_MAX + 1)) + b"short", DATAGRAM_MAX + 1, readers[0].address)
+        _send_run(
+            foreign, bytes(3 * (DATAGRAM_MAX + 1)) + b"short", DATAGRAM_MAX + 1, readers[0].address
+        )
         foreign.sendto(bytes(60_000), readers[0].address)
         foreign.sendto(bytes(DATAGRAM_MAX + 1), readers[0].address)
         _send_run(foreign, bytes(2 * DATAGRAM_MAX), DATAGRAM_MAX, readers[0].address)
@@ -306,7 +319,9 @@ class TestForeignSender:
             _send_run(foreign, bytes(6 * 2_000), 2_000, readers[0].address)
         foreign.sendto(b"alone", readers[0].address)
         assert await readers[0].told(1) == [b"alone"]
-        assert spied.calls["recvmsg"] == 2 + 3, "two runs, then the third, the last datagram, and nothing"
+        assert spied.calls["recvmsg"] == 2 + 3, (
+            "two runs, then the third, the last datagram, and nothing"
+        )
 
     async def test_reads_that_lost_something_count_as_well(
         self,
@@ -353,7 +368,10 @@ async def test_what_the_system_refuses_to_send_together_is_sent_singly_from_then
 
 @with_runs
 async def test_what_fails_for_the_moment_is_tried_singly_and_then_together_again(
-    spied: type[Spied], readers: list[Reader], foreign: socket.socket, monkeypatch: pytest.MonkeyPatch
+    spied: type[Spied],
+    readers: list[Reader],
+    foreign: socket.socket,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     readers.append(Reader())
     run = [(b"hi", Address(*foreign.getsockname()))] * 3
@@ -392,7 +410,10 @@ def test_only_so_many_refusals_are_remembered() -> None:
             raise OSError(errno.EINVAL, "refused")
 
     sender, sock = RunSender(), Refusing()
-    runs = [[(b"a", Address("127.0.0.1", port)), (b"b", Address("127.0.0.1", port))] for port in range(300)]
+    runs = [
+        [(b"a", Address("127.0.0.1", port)), (b"b", Address("127.0.0.1", port))]
+        for port in range(300)
+    ]
     for run in runs + runs:
         assert not sender.send(sock, run)  # type: ignore[arg-type]
     assert len(set(sock.asked)) == 300

@@ -25,7 +25,9 @@ WORDS = st.text("abc", max_size=6)
         ("", None),
     ],
 )
-def test_what_ends_something_is_suggested_for_one_wrong_letter_only(word: str, near: str | None) -> None:
+def test_what_ends_something_is_suggested_for_one_wrong_letter_only(
+    word: str, near: str | None
+) -> None:
     assert nearest(word, KNOWN, drastic={"exit", "release"}) == near
 
 

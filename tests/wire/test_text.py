@@ -10,7 +10,9 @@ from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.text import SHOWN_MAX, sanitize
 
 BIDI_CONTROLS = {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI", "B"}
-HOSTILE = st.text(alphabet=st.characters() | st.sampled_from("\x1b\x07\n\r\x9b\u202e\u2028\ufeff\ud800"))
+HOSTILE = st.text(
+    alphabet=st.characters() | st.sampled_from("\x1b\x07\n\r\x9b\u202e\u2028\ufeff\ud800")
+)
 
 
 def every_character() -> str:
@@ -27,7 +29,9 @@ def test_nothing_in_unicode_that_controls_reorders_or_breaks_a_line_comes_throug
 
 def test_the_only_format_characters_left_have_a_shape_or_shape_their_neighbours() -> None:
     left = {
-        one for one in sanitize(every_character(), limit=8 * 0x110000) if unicodedata.category(one) == "Cf"
+        one
+        for one in sanitize(every_character(), limit=8 * 0x110000)
+        if unicodedata.category(one) == "Cf"
     }
     blocks = {unicodedata.name(one).split()[0] for one in left}
     assert blocks == {"ARABIC", "SYRIAC", "KAITHI", "EGYPTIAN", "ZERO"}

@@ -45,7 +45,9 @@ def test_a_voucher_is_valid_for_what_it_was_made_for(
     ],
     ids=["another registry", "another attempt", "another visitor"],
 )
-def test_a_voucher_is_valid_for_nothing_else(registry: bytes, nonce: bytes, identity: bytes) -> None:
+def test_a_voucher_is_valid_for_nothing_else(
+    registry: bytes, nonce: bytes, identity: bytes
+) -> None:
     assert not is_voucher_for(VOUCHER, registry=registry, nonce=nonce, identity=identity)
 
 
@@ -62,7 +64,9 @@ def test_arbitrary_bytes_are_no_voucher(some: bytes) -> None:
 
 
 def register(gateway: Identity | None) -> Register:
-    return make_register(VISITOR, registry=HERE, nonce=NONCE, cookie=b"c" * 16, card=CARD, gateway=gateway)
+    return make_register(
+        VISITOR, registry=HERE, nonce=NONCE, cookie=b"c" * 16, card=CARD, gateway=gateway
+    )
 
 
 def test_nobody_on_the_way_can_remove_or_add_a_voucher() -> None:

@@ -1,10 +1,12 @@
 """UDP sockets under asyncio: read until the socket is empty, send at once, never wait, never raise.
 
-`add_reader` with a read loop takes a seventh of the time for each message that asyncio's DatagramProtocol takes.
+`add_reader` with a read loop takes a seventh of the time for each message that asyncio's
+DatagramProtocol takes.
 
-On Linux, a run of datagrams is sent by one system call (`UDP_SEGMENT`) and read by one (`UDP_GRO`). A run is consecutive
-datagrams of one size between two addresses; its last one may be shorter. Either end may do so without the other: on the wire
-there are the same datagrams as if each was sent singly.
+On Linux, a run of datagrams is sent by one system call (`UDP_SEGMENT`) and read by one (`UDP_GRO`).
+A run is consecutive datagrams of one size between two addresses; its last one may be shorter.
+Either end may do so without the other: on the wire there are the same datagrams as if each was sent
+singly.
 """
 
 import asyncio
@@ -35,10 +37,12 @@ _IP_PKTINFO: Final = 8
 """The value from Linux's ip(7); Python has the name only from 3.12 on."""
 
 RUN_MAX: Final = 8
-"""Datagrams sent by one call. Longer runs gain little more. They arrive at once and are acknowledged at once, so that fewer
-acknowledgements go back, and one that gets lost counts for more."""
+"""Datagrams sent by one call. Longer runs gain little more. They arrive at once and are
+acknowledged at once, so that fewer acknowledgements go back, and one that gets lost counts for
+more."""
 _RUN_READ_SIZE: Final = 65_535
-"""No run is longer. `recvmsg` gives back what it does not need; a buffer to reuse costs more, as its content is copied."""
+"""No run is longer. `recvmsg` gives back what it does not need; a buffer to reuse costs more, as
+its content is copied."""
 _RUN_CONTROL_SIZE: Final = 24
 """Space for the control message that tells the size of the datagrams in a run."""
 
@@ -51,19 +55,21 @@ _CUT_OFF: Final = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
 """As a number: `|` and `&` of the flags themselves take as long as a read."""
 
 _REFUSALS: Final = (errno.EINVAL, errno.EIO, errno.EMSGSIZE)
-"""What the system says if it takes no runs for a path: its MTU is below the size, where the kernel would fragment a single
-datagram, or a device cannot divide runs."""
+"""What the system says if it takes no runs for a path: its MTU is below the size, where the kernel
+would fragment a single datagram, or a device cannot divide runs."""
 _REFUSED_KEPT: Final = 256
 
 Receive = Callable[[list[tuple[bytes, Address]]], None]
 
 
 class DatagramEndpoint:
-    """A UDP endpoint on one port, for IPv4 and (where the machine has it) IPv6. Passes datagrams to `receive` in batches.
+    """A UDP endpoint on one port, for IPv4 and (where the machine has it) IPv6. Passes datagrams to
+    `receive` in batches.
 
-    With `answers_from_asked`, an answer is sent from the address that was asked, on a machine that has several: each such
-    address gets a socket of its own, which then reads and sends without extra cost. Linux only. Such an
-    endpoint exchanges single datagrams with many addresses, so it neither sends nor reads runs.
+    With `answers_from_asked`, an answer is sent from the address that was asked, on a machine that
+    has several: each such address gets a socket of its own, which then reads and sends without
+    extra cost. Linux only. Such an endpoint exchanges single datagrams with many addresses, so it
+    neither sends nor reads runs.
     """
 
     def __init__(
@@ -74,7 +80,8 @@ class DatagramEndpoint:
         at_once: int = DRAINED_A_WAKE_UP,
         answers_from_asked: bool = False,
     ) -> None:
-        """`at_once`: datagrams read before the event loop continues; the last read may bring a whole run."""
+        """`at_once`: datagrams read before the event loop continues; the last read may bring a
+        whole run."""
         self._loop = loop
         self._at_once = at_once
         self._receive = receive
@@ -89,7 +96,8 @@ class DatagramEndpoint:
         self._run_sender: RunSender | None = None
         """None where each datagram is sent by a call of its own."""
         self._many: dict[int, ManyAddresses] | None = None
-        """What sends one datagram to many addresses, by family; empty where the system cannot, None before it was asked."""
+        """What sends one datagram to many addresses, by family; empty where the system cannot, None
+        before it was asked."""
         self.send_errors = 0
         """Datagrams that the kernel refused: each counts as a lost packet."""
 
@@ -184,7 +192,8 @@ class DatagramEndpoint:
         self._own.clear()
 
     def _drain(self, sock: socket.socket, address: type[Address]) -> None:
-        """Read a socket whose datagrams were all sent to one address, or to one that does not matter."""
+        """Read a socket whose datagrams were all sent to one address, or to one that does not
+        matter."""
         batch: list[tuple[bytes, Address]] = []
         for _ in range(self._at_once):
             try:
@@ -194,7 +203,9 @@ class DatagramEndpoint:
             except OSError:
                 continue  # an ICMP error for an earlier send; the next read may bring a datagram
             if len(data) <= DATAGRAM_MAX:
-                batch.append((data, self._sources.get((address, source)) or self._source(address, source)))
+                batch.append(
+                    (data, self._sources.get((address, source)) or self._source(address, source))
+                )
         if batch:
             self._receive(batch)
 
@@ -218,7 +229,8 @@ class DatagramEndpoint:
             self._receive(batch)
 
     def _source(self, kind: type[Address], source: tuple[str, int]) -> Address:
-        """Return an address of this class, made once for many datagrams. `source`: as the system tells it."""
+        """Return an address of this class, made once for many datagrams. `source`: as the system
+        tells it."""
         if len(self._sources) >= _SOURCES_KEPT:
             self._sources.clear()
         found = self._sources[kind, source] = kind(normalized_host(source[0]), source[1])
@@ -238,7 +250,9 @@ class DatagramEndpoint:
                 continue
             if len(data) <= DATAGRAM_MAX:
                 address = self._kind_of(sock, control[0][2]) if control else Address
-                batch.append((data, self._sources.get((address, source)) or self._source(address, source)))
+                batch.append(
+                    (data, self._sources.get((address, source)) or self._source(address, source))
+                )
         if batch:
             self._receive(batch)
 
@@ -252,9 +266,11 @@ class DatagramEndpoint:
         return kind
 
     def _open_own(self, wildcard: socket.socket, host: str, scope: int) -> type[Address]:
-        """Bind a socket to one address of this machine. If that fails, the kernel keeps choosing the address."""
+        """Bind a socket to one address of this machine. If that fails, the kernel keeps choosing
+        the address."""
         place = (host, wildcard.getsockname()[1])
-        # The port is shareable for this moment only: at all other times a second program on it is refused.
+        # The port is shareable for this moment only: at all other times a second program on it is
+        # refused.
         wildcard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock = _bound(wildcard.family, (*place, 0, scope) if scope else place, is_shared=True)
@@ -281,7 +297,9 @@ class RunSender:
             return False
         size = _SIZE_TO_SEND.pack(len(first))
         try:
-            sock.sendmsg([data for data, _ in run], [(socket.IPPROTO_UDP, _UDP_SEGMENT, size)], 0, to)
+            sock.sendmsg(
+                [data for data, _ in run], [(socket.IPPROTO_UDP, _UDP_SEGMENT, size)], 0, to
+            )
         except OSError as error:
             if error.errno in _REFUSALS:
                 self._note_refusal(to)
@@ -297,7 +315,8 @@ class RunSender:
 
 
 def _can_send_runs(sock: socket.socket) -> bool:
-    """Whether the system knows `UDP_SEGMENT`. Linux before 4.18 ignores it and would send a run as one datagram."""
+    """Whether the system knows `UDP_SEGMENT`. Linux before 4.18 ignores it and would send a run as
+    one datagram."""
     if sys.platform != "linux":
         return False
     try:
@@ -308,7 +327,8 @@ def _can_send_runs(sock: socket.socket) -> bool:
 
 
 def _read_runs(sock: socket.socket) -> bool:
-    """Let the system hand over runs by one read. Return whether it does; each read is one datagram if not."""
+    """Let the system hand over runs by one read. Return whether it does; each read is one datagram
+    if not."""
     if sys.platform != "linux":
         return False
     try:
@@ -319,7 +339,8 @@ def _read_runs(sock: socket.socket) -> bool:
 
 
 def datagrams_in(data: bytes, control: Sequence[tuple[int, int, bytes]], flags: int) -> list[bytes]:
-    """Return the datagrams that one `recvmsg` has read; none if it lost some of their bytes or their size."""
+    """Return the datagrams that one `recvmsg` has read; none if it lost some of their bytes or
+    their size."""
     if flags & _CUT_OFF:
         return []
     if not control:
@@ -328,8 +349,11 @@ def datagrams_in(data: bytes, control: Sequence[tuple[int, int, bytes]], flags: 
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 
-def sendable_runs(datagrams: Sequence[tuple[bytes, Address]]) -> Iterator[Sequence[tuple[bytes, Address]]]:
-    """Divide datagrams, in order, into what one call can send: to one address, of one size, only the last may be shorter."""
+def sendable_runs(
+    datagrams: Sequence[tuple[bytes, Address]],
+) -> Iterator[Sequence[tuple[bytes, Address]]]:
+    """Divide datagrams, in order, into what one call can send: to one address, of one size, only
+    the last may be shorter."""
     start, count = 0, len(datagrams)
     while start < count:
         first, to = datagrams[start]
@@ -348,7 +372,10 @@ def sendable_runs(datagrams: Sequence[tuple[bytes, Address]]) -> Iterator[Sequen
 
 
 def _many_by_family() -> "dict[int, ManyAddresses]":
-    from chatapp.wire.aio.manyaddresses import ManyAddresses, find_sendmmsg  # deferred: a peer never needs it
+    from chatapp.wire.aio.manyaddresses import (  # deferred: a peer never needs it
+        ManyAddresses,
+        find_sendmmsg,
+    )
 
     call = find_sendmmsg()
     return (
@@ -387,7 +414,8 @@ def _ask_for_packet_information(sock: socket.socket) -> None:
 
 
 def _asked_address(sock: socket.socket, information: bytes) -> tuple[str, int]:
-    """Return the address of ours to answer from and its scope, from `struct in_pktinfo` or `struct in6_pktinfo`."""
+    """Return the address of ours to answer from and its scope, from `struct in_pktinfo` or `struct
+    in6_pktinfo`."""
     if sock.family == socket.AF_INET:
         return socket.inet_ntop(socket.AF_INET, information[4:8]), 0
     host = socket.inet_ntop(socket.AF_INET6, information[:16])

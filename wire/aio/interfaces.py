@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 _HAS_LENGTH: Final = sys.platform == "darwin" or "bsd" in sys.platform
-"""Whether a socket address begins with its length and has its family in the second byte, as on BSD."""
+"""Whether a socket address begins with its length and has its family in the second byte, as on
+BSD."""
 
 _UP: Final = 0x1
 """The flag of an interface that is in use (`IFF_UP`)."""
@@ -30,9 +31,11 @@ _Interface._fields_ = [
 
 
 def own_addresses() -> list[str]:
-    """Return the addresses under which others can reach this machine, IPv4 first; empty if they cannot be read.
+    """Return the addresses under which others can reach this machine, IPv4 first; empty if they
+    cannot be read.
 
-    Addresses of the loopback interface, and those that are valid on one cable only, are left out."""
+    Addresses of the loopback interface, and those that are valid on one cable only, are left
+    out."""
     try:
         found = list(_listed())
     except (OSError, AttributeError):  # a C library without getifaddrs
@@ -43,7 +46,9 @@ def own_addresses() -> list[str]:
 def reachable(addresses: Iterable[str]) -> list[str]:
     """Return the addresses that other machines can use, each once, IPv4 first."""
     parsed = {ipaddress.ip_address(one) for one in addresses}
-    usable = (one for one in parsed if not (one.is_loopback or one.is_link_local or one.is_unspecified))
+    usable = (
+        one for one in parsed if not (one.is_loopback or one.is_link_local or one.is_unspecified)
+    )
     return [str(one) for one in sorted(usable, key=lambda one: (one.version, int(one)))]
 
 

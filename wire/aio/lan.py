@@ -1,7 +1,7 @@
 """Registries on the local network: announced and found by mDNS (RFC 6762, 6763).
 
-The library `zeroconf` is an optional extra (`lan`). Without it nothing is announced and nothing is found. What others
-announce proves nothing: the handshake does (clause 4.1 of the protocol).
+The library `zeroconf` is an optional extra (`lan`). Without it nothing is announced and nothing is
+found. What others announce proves nothing: the handshake does (clause 4.1 of the protocol).
 """
 
 import contextlib
@@ -28,7 +28,8 @@ _KEY: Final = b"key"
 _DIGITS: Final = re.compile(rb"[0-9a-f]{32}\Z")
 _NAME_MAX: Final = 40
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9 -]")
-"""What the name of no announcement of ours has. A list of registries has such characters between what it says of each."""
+"""What the name of no announcement of ours has. A list of registries has such characters between
+what it says of each."""
 _ANSWER_WITHIN: Final = 500
 """Milliseconds in which a registry says more about itself."""
 
@@ -133,7 +134,9 @@ class Discovery:
             self._zeroconf = zeroconf
         ServiceBrowser(zeroconf, SERVICE, handlers=[self._noticed])
 
-    def _noticed(self, zeroconf: "Zeroconf", service_type: str, name: str, state_change: object) -> None:
+    def _noticed(
+        self, zeroconf: "Zeroconf", service_type: str, name: str, state_change: object
+    ) -> None:
         """Ask a registry that was noticed for its address. Runs in a thread of the library."""
         info = None
         with contextlib.suppress(Exception):  # whatever a stranger sent

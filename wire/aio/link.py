@@ -1,6 +1,8 @@
-"""The TCP side of a link under asyncio: bytes in, whole frames out, gathered writes, a bounded queue.
+"""The TCP side of a link under asyncio: bytes in, whole frames out, gathered writes, a bounded
+queue.
 
-Both ends use it. It cuts frames and enforces the bound; the cores know what frames mean and when to drop a link.
+Both ends use it. It cuts frames and enforces the bound; the cores know what frames mean and when to
+drop a link.
 """
 
 import asyncio
@@ -25,21 +27,23 @@ BACKLOG: Final = 1_024
 """Connections that wait until they are accepted."""
 
 AT_ONCE: Final = 16 * 1024
-"""Bytes that a socket takes at once unless its reader is slow. A larger write would be taken in part, and the rest
-copied."""
+"""Bytes that a socket takes at once unless its reader is slow. A larger write would be taken in
+part, and the rest copied."""
 
 
 PROBED_AFTER: Final = int(LINK_KEEPALIVE_SPAN + LINK_STALL_TIMEOUT)
-"""Seconds of silence after which the kernel tests whether the other machine is still there. It is longer than a peer that
-lives is silent: TCP_USER_TIMEOUT makes the kernel end a link at the first probe that is lost, and thousands of links that
-fell silent at the same moment are probed at the same moment, which loses probes."""
+"""Seconds of silence after which the kernel tests whether the other machine is still there. It is
+longer than a peer that lives is silent: TCP_USER_TIMEOUT makes the kernel end a link at the first
+probe that is lost, and thousands of links that fell silent at the same moment are probed at the
+same moment, which loses probes."""
 
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", PROBED_AFTER), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
 """Seconds of silence, seconds between probes, number of probes."""
 
 
 def limit_segments(sock: socket.socket, host: str) -> None:
-    """Limit the segments of a TCP socket that is about to connect to `host` to a size that every network carries."""
+    """Limit the segments of a TCP socket that is about to connect to `host` to a size that every
+    network carries."""
     is_near = host == "::1" or host.startswith(
         "127."
     )  # on the loopback interface short segments would only cost time
@@ -86,8 +90,8 @@ class TcpLink(asyncio.Protocol):
     # --- asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Set up the socket: no delay, since writes are gathered already, and an early end for a connection that
-        stalls."""
+        """Set up the socket: no delay, since writes are gathered already, and an early end for a
+        connection that stalls."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=self._queue_max)
         source = self._transport.get_extra_info("peername") or ("", 0)
@@ -110,7 +114,8 @@ class TcpLink(asyncio.Protocol):
             while (frame := self._reader.next_frame()) is not None:
                 frames.append(frame)
                 if self._reader.largest != LINK_FRAME_MAX:
-                    # This frame may authenticate the other side, and later frames may then be longer.
+                    # This frame may authenticate the other side, and later frames may then be
+                    # longer.
                     self._owner.link_frames(self, frames)
                     frames = []
                     if self._transport.is_closing():
@@ -135,10 +140,13 @@ class TcpLink(asyncio.Protocol):
     def waiting(self) -> int:
         """Bytes that the reader has not taken yet, besides those in the kernel."""
         transport = self._transport
-        return 0 if transport is None or transport.is_closing() else transport.get_write_buffer_size()
+        return (
+            0 if transport is None or transport.is_closing() else transport.get_write_buffer_size()
+        )
 
     def write(self, pieces: Iterable[bytes]) -> bool:
-        """Send everything of one loop turn in one write. Returns False if part of it waits for the reader.
+        """Send everything of one loop turn in one write. Returns False if part of it waits for the
+        reader.
 
         The link is cut if the reader has left too much of earlier turns unread.
         """
@@ -152,7 +160,8 @@ class TcpLink(asyncio.Protocol):
             return True
         sent = 0
         if not waiting and len(data) <= AT_ONCE and self._descriptor is not None:
-            # Write directly to the kernel, which nearly always takes all of it, and skip the transport's overhead.
+            # Write directly to the kernel, which nearly always takes all of it, and skip the
+            # transport's overhead.
             try:
                 sent = os.write(self._descriptor, data)
             except OSError:
@@ -161,15 +170,16 @@ class TcpLink(asyncio.Protocol):
 
     @property
     def writable_descriptor(self) -> int | None:
-        """The socket, while bytes may be written to it past the transport: the connection is open, and nothing waits."""
+        """The socket, while bytes may be written to it past the transport: the connection is open,
+        and nothing waits."""
         transport = self._transport
         if transport is None or transport.is_closing() or transport.get_write_buffer_size():
             return None
         return self._descriptor
 
     def write_rest(self, data: bytes, sent: int) -> bool:
-        """Go on after the kernel has taken the first `sent` bytes of `data` past the transport. Returns False if part of it
-        waits for the reader."""
+        """Go on after the kernel has taken the first `sent` bytes of `data` past the transport.
+        Returns False if part of it waits for the reader."""
         transport = self._transport
         if sent == len(data) or transport is None or transport.is_closing():
             return True
@@ -214,7 +224,8 @@ async def connect_link(make_link: Callable[[], TcpLink], host: str, port: int) -
 
 
 class LinkListener:
-    """A TCP port, for IPv4 and (where the machine has it) IPv6. It is taken at once, and serves later."""
+    """A TCP port, for IPv4 and (where the machine has it) IPv6. It is taken at once, and serves
+    later."""
 
     def __init__(self, port: int) -> None:
         """Raises PortInUse, OSError."""

@@ -1,6 +1,7 @@
 """What a program uses of the machine on which it runs: clocks, chance, UDP and TCP ports.
 
-This is a seam: `chatapp.testing` runs the same programs on machines of a simulated network, in virtual time.
+This is a seam: `chatapp.testing` runs the same programs on machines of a simulated network, in
+virtual time.
 """
 
 import asyncio

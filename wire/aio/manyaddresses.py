@@ -1,4 +1,5 @@
-"""One UDP datagram to many addresses by few system calls: `sendmmsg` of Linux, which Python has no function for."""
+"""One UDP datagram to many addresses by few system calls: `sendmmsg` of Linux, which Python has no
+function for."""
 
 import ctypes
 import socket
@@ -42,9 +43,12 @@ class _Message(ctypes.Structure):
 
 
 class _Form:
-    """How a socket address of one family is written: `struct sockaddr_in` and `struct sockaddr_in6`."""
+    """How a socket address of one family is written: `struct sockaddr_in` and `struct
+    sockaddr_in6`."""
 
-    def __init__(self, family: socket.AddressFamily, before: bytes, after: bytes, *, host_size: int) -> None:
+    def __init__(
+        self, family: socket.AddressFamily, before: bytes, after: bytes, *, host_size: int
+    ) -> None:
         """`before`, `after`: the zeros on both sides of the host."""
         self._family: Final = family
         self._head: Final = struct.pack("=H", family)
@@ -53,11 +57,15 @@ class _Form:
         self.size: Final = 4 + len(before) + host_size + len(after)
 
     def written(self, addresses: Sequence[Address]) -> bytes:
-        """Return the socket addresses, one after the other. Raises OSError if one of them is none."""
+        """Return the socket addresses, one after the other. Raises OSError if one of them is
+        none."""
         port_of, host_of, family = _PORT.pack, socket.inet_pton, self._family
         head, before, after = self._head, self._before, self._after
         return b"".join(
-            [head + port_of(port) + before + host_of(family, host) + after for host, port in addresses]
+            [
+                head + port_of(port) + before + host_of(family, host) + after
+                for host, port in addresses
+            ]
         )
 
 
@@ -68,8 +76,8 @@ _FORMS: Final = {
 
 
 class ManyAddresses:
-    """Sends one datagram to many addresses of one family. All that a call of the system is given is laid out once; only the
-    addresses and the datagram change."""
+    """Sends one datagram to many addresses of one family. All that a call of the system is given is
+    laid out once; only the addresses and the datagram change."""
 
     def __init__(self, family: socket.AddressFamily, call: Callable[..., int]) -> None:
         """`call`: `sendmmsg`."""
@@ -86,7 +94,8 @@ class ManyAddresses:
             message.piece_count = 1
 
     def send(self, sock: socket.socket, data: bytes, addresses: Sequence[Address]) -> int:
-        """Send. Return how many of the datagrams the kernel refused: each counts as a lost packet."""
+        """Send. Return how many of the datagrams the kernel refused: each counts as a lost
+        packet."""
         self._piece.data, self._piece.size = data, len(data)
         return sum(
             self._send_some(sock.fileno(), addresses[start : start + AT_ONCE])

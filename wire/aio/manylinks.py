@@ -1,7 +1,9 @@
-"""The same bytes to many links by few system calls: io_uring of Linux, which Python has no functions for.
+"""The same bytes to many links by few system calls: io_uring of Linux, which Python has no
+functions for.
 
-A ring is memory that a process shares with the kernel: a queue of requests and a queue of their results. Many containers
-forbid it, and other systems have none. Then each link is written to on its own.
+A ring is memory that a process shares with the kernel: a queue of requests and a queue of their
+results. Many containers forbid it, and other systems have none. Then each link is written to on its
+own.
 """
 
 import ctypes
@@ -21,17 +23,19 @@ from chatapp.wire.aio.link import AT_ONCE, TcpLink
 _log = logging.getLogger(__name__)
 
 LINKS_MIN: Final = 8
-"""Links with nothing waiting from which on a ring is used. For four of them, laying out the requests costs what the calls
-would."""
+"""Links with nothing waiting from which on a ring is used. For four of them, laying out the
+requests costs what the calls would."""
 
 ENTRIES: Final = 256
-"""Requests handed over by one call; a power of two. The kernel has room for twice as many results."""
+"""Requests handed over by one call; a power of two. The kernel has room for twice as many
+results."""
 
 UNKNOWN: Final = -(2**31)
 """The result of a request that the kernel took and never answered. It is no number of an error."""
 
 _SETUP, _ENTER = 425, 426
-"""The numbers of the system calls `io_uring_setup` and `io_uring_enter`, the same on all usual processors."""
+"""The numbers of the system calls `io_uring_setup` and `io_uring_enter`, the same on all usual
+processors."""
 
 _PARAMETERS: Final = struct.Struct("=10I8IQ8IQ")
 """`struct io_uring_params`: ten numbers, then where what is in the memory of either queue."""
@@ -47,7 +51,8 @@ _REQUEST: Final = struct.Struct("=BBHiQQIIQ24x")
 """`struct io_uring_sqe`."""
 
 _RESULT_SIZE: Final = 16
-"""The size of a `struct io_uring_cqe`: what the request was marked with (8 bytes), its result, flags (4 bytes each)."""
+"""The size of a `struct io_uring_cqe`: what the request was marked with (8 bytes), its result,
+flags (4 bytes each)."""
 
 _SEND: Final = 26
 """`IORING_OP_SEND`."""
@@ -62,17 +67,19 @@ _COUNTERS: Final = 0xFFFF_FFFF
 class Ring:
     """Sends the same bytes on many sockets by one call for each `ENTRIES` of them.
 
-    All fields of the requests but two are written once: the socket, and the length. The bytes lie in a buffer of our own,
-    which stays where it is.
+    All fields of the requests but two are written once: the socket, and the length. The bytes lie
+    in a buffer of our own, which stays where it is.
 
-    Only this process writes requests and reads results, between calls of `io_uring_enter` by the same thread. A system
-    call orders memory as a barrier does, so plain reads and writes of the counters are enough. Nothing is left in the ring
-    after a call: each request has ended and its result was read, so results never overflow, and no request outlives
-    the descriptor that it names.
+    Only this process writes requests and reads results, between calls of `io_uring_enter` by the
+    same thread. A system call orders memory as a barrier does, so plain reads and writes of the
+    counters are enough. Nothing is left in the ring after a call: each request has ended and its
+    result was read, so results never overflow, and no request outlives the descriptor that it
+    names.
     """
 
     def __init__(self, system_call: Callable[..., int]) -> None:
-        """`system_call`: as `find_system_call` returns it. Raises OSError where the system has no ring for us."""
+        """`system_call`: as `find_system_call` returns it. Raises OSError where the system has no
+        ring for us."""
         self._system_call: Final = system_call
         parameters = ctypes.create_string_buffer(_PARAMETERS.size)
         self._descriptor = self._call(_SETUP, ENTRIES, ctypes.addressof(parameters))
@@ -95,7 +102,9 @@ class Ring:
         size = max(order_at + 4 * entries, results_at + _RESULT_SIZE * result_entries)
         flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
         queues = mmap.mmap(self._descriptor, size + -size % 8, flags=flags)
-        laid_out = mmap.mmap(self._descriptor, entries * _REQUEST.size, flags=flags, offset=_REQUESTS_AT)
+        laid_out = mmap.mmap(
+            self._descriptor, entries * _REQUEST.size, flags=flags, offset=_REQUESTS_AT
+        )
         self._result_entries = result_entries
         self._counters = memoryview(queues).cast("I")
         self._taken_at, self._requested_at = requests[0] // 4, requests[1] // 4
@@ -109,7 +118,9 @@ class Ring:
         address, how = ctypes.addressof(self._buffer), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
         for place in range(entries):
             self._counters[order_at // 4 + place] = place
-            _REQUEST.pack_into(laid_out, place * _REQUEST.size, _SEND, 0, 0, -1, 0, address, 0, how, place)
+            _REQUEST.pack_into(
+                laid_out, place * _REQUEST.size, _SEND, 0, 0, -1, 0, address, 0, how, place
+            )
         self._memory = (answers, self._counters, self._marks, self._results, self._requests)
         self._maps = (queues, laid_out)
 
@@ -124,10 +135,12 @@ class Ring:
             os.close(self._descriptor)
 
     def send(self, data: bytes, descriptors: Sequence[int]) -> list[int]:
-        """Send at most `AT_ONCE` bytes on each of these sockets, none of which may be there twice, without waiting.
+        """Send at most `AT_ONCE` bytes on each of these sockets, none of which may be there twice,
+        without waiting.
 
-        Return how many bytes each has taken, or the negative number of its error. A ring that the kernel does not serve any
-        more closes itself; sockets that it did not come to have taken 0 bytes.
+        Return how many bytes each has taken, or the negative number of its error. A ring that the
+        kernel does not serve any more closes itself; sockets that it did not come to have taken 0
+        bytes.
         """
         self._data[: len(data)] = data
         results: list[int] = []
@@ -140,7 +153,8 @@ class Ring:
         return results
 
     def _send_some(self, size: int, descriptors: "array[int]") -> list[int]:
-        """Send what the buffer holds on sockets whose requests lie in the queue without a turn at its end."""
+        """Send what the buffer holds on sockets whose requests lie in the queue without a turn at
+        its end."""
         begin, count, at = self._sent, len(descriptors), self._sent % ENTRIES
         step = _REQUEST.size // 4
         self._requests[step * at + 1 : step * (at + count) : step] = descriptors
@@ -162,8 +176,8 @@ class Ring:
         return results
 
     def _wait(self, begin: int, count: int) -> tuple[int, int]:
-        """Let the kernel carry out the newest `count` requests. Return how many it took, and how many of those have ended:
-        all, unless it refuses to go on."""
+        """Let the kernel carry out the newest `count` requests. Return how many it took, and how
+        many of those have ended: all, unless it refuses to go on."""
         taken = 0
         while True:
             try:
@@ -188,7 +202,8 @@ class Ring:
 
 
 def find_system_call() -> Callable[..., int] | None:
-    """Return `syscall` of the C library, which takes seven numbers; None where there is none of this shape."""
+    """Return `syscall` of the C library, which takes seven numbers; None where there is none of
+    this shape."""
     if sys.platform != "linux":
         return None
     try:
@@ -225,7 +240,8 @@ class ManyLinks:
             self._ring.close()
 
     def write(self, links: Sequence[TcpLink], pieces: Sequence[bytes]) -> list[TcpLink]:
-        """Write these pieces to each link, as `TcpLink.write` does. Return the links for whose readers part of it waits."""
+        """Write these pieces to each link, as `TcpLink.write` does. Return the links for whose
+        readers part of it waits."""
         if len(links) < LINKS_MIN:
             return [link for link in links if not link.write(pieces)]
         data = b"".join(pieces)
@@ -246,7 +262,9 @@ class ManyLinks:
         behind: list[TcpLink] = []
         if taken.count(len(data)) < len(taken):
             behind = [
-                link for link, sent in zip(ready.values(), taken, strict=True) if not _go_on(link, data, sent)
+                link
+                for link, sent in zip(ready.values(), taken, strict=True)
+                if not _go_on(link, data, sent)
             ]
         return behind + [link for link in others if not link.write((data,))]
 
@@ -267,4 +285,6 @@ def _go_on(link: TcpLink, data: bytes, sent: int) -> bool:
     if sent == UNKNOWN:  # nobody can say where to go on
         link.cut("the system did not say how much it sent")
         return True
-    return link.write_rest(data, max(sent, 0))  # the transport will meet an error itself, and report it
+    return link.write_rest(
+        data, max(sent, 0)
+    )  # the transport will meet an error itself, and report it

@@ -1,1 +1,2 @@
-"""Reliable delivery of numbered messages over unreliable datagrams, without sockets, clocks, keys or names."""
+"""Reliable delivery of numbered messages over unreliable datagrams, without sockets, clocks, keys
+or names."""

@@ -1,7 +1,8 @@
-"""Congestion control: how many parts may be in flight, which count as lost, and how long a round trip takes.
+"""Congestion control: how many parts may be in flight, which count as lost, and how long a round
+trip takes.
 
-A small version of RFC 9002. Datagrams are numbered as they are sent. The records hold the parts of each, and a part has the
-number of the datagram that carried it last.
+A small version of RFC 9002. Datagrams are numbered as they are sent. The records hold the parts of
+each, and a part has the number of the datagram that carried it last.
 """
 
 import random
@@ -14,8 +15,8 @@ from chatapp.wire.delivery.policy import Policy
 
 
 class CongestionControl:
-    """The congestion window, the datagrams in flight in the order in which they were sent, and the round-trip
-    estimate."""
+    """The congestion window, the datagrams in flight in the order in which they were sent, and the
+    round-trip estimate."""
 
     __slots__ = (
         "_credit",
@@ -54,7 +55,8 @@ class CongestionControl:
         self.count = 0
         self._credit = 0
         self._loss = 0.0
-        # The parts of the newest datagrams, without a gap: the last record is that of number `_sent`.
+        # The parts of the newest datagrams, without a gap: the last record is that of number
+        # `_sent`.
         self._records: deque[list[Piece]] = deque()
         self._newest_landed = self._recovery = self._sent
         self._srtt: float | None = None
@@ -63,11 +65,12 @@ class CongestionControl:
         self._probes = 0
 
     def space(self) -> tuple[int, int]:
-        """Return how many more parts the window allows in flight, and for how many datagrams that holds."""
+        """Return how many more parts the window allows in flight, and for how many datagrams that
+        holds."""
         window, initial = self._window, self._policy.window
         if window < initial and (left := self._policy.window_floor - len(self._records)) > 0:
-            # Small parts share a datagram, so few datagrams may be in flight although many parts are; a fast retry
-            # needs later datagrams.
+            # Small parts share a datagram, so few datagrams may be in flight although many parts
+            # are; a fast retry needs later datagrams.
             return initial - self.count, left
         return window - self.count, sys.maxsize
 
@@ -106,8 +109,11 @@ class CongestionControl:
             if datagram:
                 piece.datagram = 0
                 count -= 1
-                # A repeat that is acknowledged faster than any round trip: the acknowledgement answers an earlier copy.
-                if datagram > newest and (piece.sends == 1 or now - piece.sent_again_at >= self._least_rtt):
+                # A repeat that is acknowledged faster than any round trip: the acknowledgement
+                # answers an earlier copy.
+                if datagram > newest and (
+                    piece.sends == 1 or now - piece.sent_again_at >= self._least_rtt
+                ):
                     newest = datagram
                     latest = piece
         self._newest_landed, self.count = newest, count
@@ -118,7 +124,8 @@ class CongestionControl:
         self._widen(len(pieces), is_in_use=is_in_use)
 
     def take_lost(self) -> list[Piece]:
-        """Drain the parts that count as lost, because datagrams sent well after theirs were acknowledged."""
+        """Drain the parts that count as lost, because datagrams sent well after theirs were
+        acknowledged."""
         records = self._records
         # Nothing in flight: drop all records, so that a path at rest keeps no datagrams in memory.
         limit = self._newest_landed - self._policy.fast_retry_after if self.count else self._sent
@@ -143,7 +150,8 @@ class CongestionControl:
     def on_timeout(self, piece: Piece, now: float) -> None:
         """Record that a timed try of this part went unanswered; it is no longer in flight."""
         if piece.datagram:
-            # While other parts are acknowledged, they show whether the path is full; a slow part alone does not.
+            # While other parts are acknowledged, they show whether the path is full; a slow part
+            # alone does not.
             if now - self.last_ack_at >= self._policy.silence:
                 self._narrow(piece)
             self.forget(piece)
@@ -163,7 +171,8 @@ class CongestionControl:
             records.popleft()
 
     def next_probe(self) -> float | None:
-        """Return when the oldest parts in flight are worth another datagram, if nothing is acknowledged until then."""
+        """Return when the oldest parts in flight are worth another datagram, if nothing is
+        acknowledged until then."""
         if not self.count or self._srtt is None or self._probes >= self._policy.extra_sends:
             return None
         silence = max(self._policy.probe_rtts * self._srtt, self._policy.probe_least)
@@ -171,7 +180,8 @@ class CongestionControl:
         return self._quiet_since + silence if silence < self._policy.ack_timeout else None
 
     def probe(self, room: int, now: float) -> list[Piece]:
-        """Return the oldest parts in flight that have an extra send left, up to `room` bytes. They stay in flight."""
+        """Return the oldest parts in flight that have an extra send left, up to `room` bytes. They
+        stay in flight."""
         self._probes += 1
         self._quiet_since = now
         # Randomised, so that streams that one event has silenced do not all probe at one moment.
@@ -193,7 +203,8 @@ class CongestionControl:
 
     @property
     def _oldest(self) -> int:
-        """The number of the oldest datagram in the records; the next one to be sent if they are empty."""
+        """The number of the oldest datagram in the records; the next one to be sent if they are
+        empty."""
         return self._sent + 1 - len(self._records)
 
     def _measure(self, piece: Piece, now: float) -> None:
@@ -203,17 +214,17 @@ class CongestionControl:
             self._least_rtt = min(self._least_rtt, sample) if self._least_rtt else sample
             self._srtt = sample if self._srtt is None else self._srtt + (sample - self._srtt) / 8
         elif self._srtt is not None:
-            # The acknowledgement of a part that was sent twice may answer either copy (Karn's problem). Measured from
-            # the first copy, with little weight: it never shortens the estimate, yet a path that became slower is
-            # noticed.
+            # The acknowledgement of a part that was sent twice may answer either copy (Karn's
+            # problem). Measured from the first copy, with little weight: it never shortens the
+            # estimate, yet a path that became slower is noticed.
             self._srtt += (min(sample, self._policy.ack_timeout) - self._srtt) / 64
 
     def _is_congested(self) -> bool:
-        """Whether loss comes from a full path: even the shortest recent round trip was long, or too much is lost to
-        tell.
+        """Whether loss comes from a full path: even the shortest recent round trip was long, or too
+        much is lost to tell.
 
-        A radio link loses datagrams at random and answers as quickly as ever; a narrower window would only slow it
-        down.
+        A radio link loses datagrams at random and answers as quickly as ever; a narrower window
+        would only slow it down.
         """
         if self._loss > self._policy.loss_unexplained:
             return True
@@ -232,10 +243,12 @@ class CongestionControl:
             self._window = min(self._window, max(self._policy.window_floor, self._window // 2))
 
     def _widen(self, landed: int, *, is_in_use: bool) -> None:
-        """Widen the window by one part for each round trip, or double it while the path is being found out.
+        """Widen the window by one part for each round trip, or double it while the path is being
+        found out.
 
-        It doubles while at least half of it is used (RFC 9002, 7.3.1 and 7.8): by one part a round trip it would take 20 s
-        to fill a path of 0.1 s. The first loss ends that, and so do datagrams that wait in queues."""
+        It doubles while at least half of it is used (RFC 9002, 7.3.1 and 7.8): by one part a round
+        trip it would take 20 s to fill a path of 0.1 s. The first loss ends that, and so do
+        datagrams that wait in queues."""
         if self._is_opening and is_in_use:
             self._is_opening = not self._is_slow()
             self._window = min(self._window + landed, self._policy.window_limit)

@@ -1,4 +1,5 @@
-"""The receiver's state for one sender: which message numbers are new, and in what order messages are shown."""
+"""The receiver's state for one sender: which message numbers are new, and in what order messages
+are shown."""
 
 from collections.abc import Collection, Iterable, Sequence
 from enum import Enum, auto
@@ -8,19 +9,22 @@ from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.ranges import RangeSet
 
 GAPS_MAX: Final = 64
-"""Gaps remembered at once. An honest sender has one for each restart and one for each refused message."""
+"""Gaps remembered at once. An honest sender has one for each restart and one for each refused
+message."""
 
 _NEVER: Final = 2**63
 """Above all numbers, the provisional ones as well."""
 
 HOLES_MAX: Final = 64
-"""Holes remembered at once. An honest sender makes one at each start, and only a folder that was put back fills one."""
+"""Holes remembered at once. An honest sender makes one at each start, and only a folder that was
+put back fills one."""
 
 
 RANGES_MAX: Final = 16_384
-"""Ranges remembered at once. Datagrams add none past `Policy.hold_numbers`, but what comes through the registry is taken in
-any case. An honest sender has a range for each number that is still on its way and lies between others that have come: fewer
-than its window has parts, and our mailbox has places."""
+"""Ranges remembered at once. Datagrams add none past `Policy.hold_numbers`, but what comes through
+the registry is taken in any case. An honest sender has a range for each number that is still on its
+way and lies between others that have come: fewer than its window has parts, and our mailbox has
+places."""
 
 
 class Admission(Enum):
@@ -39,30 +43,33 @@ NEW, REPEAT, BEYOND = Admission.NEW, Admission.REPEAT, Admission.BEYOND
 
 
 class Inbox:
-    """The message numbers of one sender: stored, held back for an earlier one, or ready to show. `floor`: every number
-    below it is settled.
+    """The message numbers of one sender: stored, held back for an earlier one, or ready to show.
+    `floor`: every number below it is settled.
 
-    A number is ready when every number from the floor (or from the last one shown) up to it is stored. It waits at most
-    `hold_span` seconds for a missing number. A number that arrives after its hole was skipped is new, once, and ready
-    at once.
+    A number is ready when every number from the floor (or from the last one shown) up to it is
+    stored. It waits at most `hold_span` seconds for a missing number. A number that arrives after
+    its hole was skipped is new, once, and ready at once.
 
-    A floor or a gap says that there is nothing to wait for; it does not say that a message that comes is a repeat. The
-    sender's folder may have been put back from a backup, and the registry may still hold messages of the lost state. So
-    the settled numbers that never came, the `holes`, stay new, each once. Past HOLES_MAX holes the oldest are closed. Past
-    RANGES_MAX ranges the older ones are settled, as if the sender had raised the floor: so numbers that lie far apart on
+    A floor or a gap says that there is nothing to wait for; it does not say that a message that
+    comes is a repeat. The sender's folder may have been put back from a backup, and the registry
+    may still hold messages of the lost state. So the settled numbers that never came, the `holes`,
+    stay new, each once. Past HOLES_MAX holes the oldest are closed. Past RANGES_MAX ranges the
+    older ones are settled, as if the sender had raised the floor: so numbers that lie far apart on
     purpose do not fill our memory.
 
-    `storing` is a view, kept by the caller that admits, of the numbers that were admitted and are not on disk yet;
-    `storing_aside` holds those that came another way.
+    `storing` is a view, kept by the caller that admits, of the numbers that were admitted and are
+    not on disk yet; `storing_aside` holds those that came another way.
 
-    Exactly once across a kill -9: the owner commits a message (which puts its number into `seen`) before it calls
-    `store` and before anything is acknowledged, so what the sender takes for delivered is on disk. It commits a mark on
-    each number that `ready` returned before it shows the message. After a restart it builds the inbox from these:
-    `seen` makes every copy of a stored message a repeat; a number that is stored and unmarked is ready or held again,
-    so nothing is lost between the two commits; a marked number never becomes ready again, so nothing is shown twice.
-    `gone` are spans [start, end) of numbers that were stored and shown and are kept as numbers only. `shown` is the
-    highest marked number, `unshown` the stored, unmarked numbers below it (latecomers),
-    `holes` the spans [start, end) below the floor that never came; numbers in them that `seen` or `gone` has, did come.
+    Exactly once across a kill -9: the owner commits a message (which puts its number into `seen`)
+    before it calls `store` and before anything is acknowledged, so what the sender takes for
+    delivered is on disk. It commits a mark on each number that `ready` returned before it shows the
+    message. After a restart it builds the inbox from these: `seen` makes every copy of a stored
+    message a repeat; a number that is stored and unmarked is ready or held again, so nothing is
+    lost between the two commits; a marked number never becomes ready again, so nothing is shown
+    twice. `gone` are spans [start, end) of numbers that were stored and shown and are kept as
+    numbers only. `shown` is the highest marked number, `unshown` the stored, unmarked numbers below
+    it (latecomers), `holes` the spans [start, end) below the floor that never came; numbers in them
+    that `seen` or `gone` has, did come.
     """
 
     __slots__ = (
@@ -112,16 +119,19 @@ class Inbox:
             if end > floor:
                 self._ranges.add_span(max(start, floor), end)
         waiting = sorted(number for number in stored if number > shown)
-        self._ready = sorted({n for n in unshown if n <= shown}.union(n for n in waiting if n < self._next))
-        # Held numbers and when they arrived, oldest first. Those of an earlier run of the program get their time with
-        # the first call that passes one.
+        self._ready = sorted(
+            {n for n in unshown if n <= shown}.union(n for n in waiting if n < self._next)
+        )
+        # Held numbers and when they arrived, oldest first. Those of an earlier run of the program
+        # get their time with the first call that passes one.
         self._held = dict.fromkeys((n for n in waiting if n >= self._next), 0.0)
         self._advance()
         self._undated = bool(self._held)
 
     @property
     def beyond(self) -> int:
-        """The lowest number above all that are known here: stored, settled, shown, or on their way to the disk."""
+        """The lowest number above all that are known here: stored, settled, shown, or on their way
+        to the disk."""
         newest = self._ranges.newest(1)
         stored = 0 if newest is None else newest[0] + newest[1][0]
         storing = max((*self.storing, *self.storing_aside), default=-1) + 1
@@ -142,7 +152,11 @@ class Inbox:
         if number == self._next:
             return NEW
         ranges = self._ranges
-        if number > self._next and not (self._held or self._gaps) and ranges.count < self._hold_numbers:
+        if (
+            number > self._next
+            and not (self._held or self._gaps)
+            and ranges.count < self._hold_numbers
+        ):
             return NEW  # nothing beyond the next number is known: a later message of one datagram
         if number < self.floor:
             return NEW if number in self._holes else REPEAT
@@ -156,7 +170,8 @@ class Inbox:
 
     @property
     def fresh_from(self) -> int:
-        """Every number from this one on is new; above all numbers where each must be asked for by `admit`."""
+        """Every number from this one on is new; above all numbers where each must be asked for by
+        `admit`."""
         if self._held or self._gaps or self._ranges.count >= self._hold_numbers:
             return _NEVER
         return self._next
@@ -164,7 +179,8 @@ class Inbox:
     def store_all(self, numbers: Sequence[int], now: float) -> None:
         """Record that the owner has committed these messages."""
         first, end = numbers[0], numbers[-1] + 1
-        # The length first: a hostile sender chooses the numbers, and a range between two of them may be endless.
+        # The length first: a hostile sender chooses the numbers, and a range between two of them
+        # may be endless.
         is_one_range = end - first == len(numbers) and numbers == list(range(first, end))
         if is_one_range and first == self.fresh_from:
             self._ranges.add_span(first, end)
@@ -200,7 +216,8 @@ class Inbox:
             self.raise_floor(kept_from)
 
     def raise_floor(self, number: int) -> None:
-        """Raise the floor: the sender sends nothing below `number` any more. A lower floor than before is ignored."""
+        """Raise the floor: the sender sends nothing below `number` any more. A lower floor than
+        before is ignored."""
         if number <= self.floor:
             return
         missing = self._ranges.missing(self.floor, number)
@@ -214,7 +231,8 @@ class Inbox:
     def add_gap(self, start: int, end: int) -> None:
         """Record a gap: the sender never sends any of [start, end), so nothing waits for them.
 
-        Gaps beyond the limit are ignored: the messages behind them then wait as for any missing number.
+        Gaps beyond the limit are ignored: the messages behind them then wait as for any missing
+        number.
         """
         start = max(start, self.floor)
         is_full = len(self._gaps) >= GAPS_MAX or self._ranges.count >= self._hold_numbers
@@ -254,8 +272,8 @@ class Inbox:
             self._release_below(max(self._held) + 1)
 
     def next_timer(self) -> float | None:
-        """Return when the next missing number is skipped; 0.0 (at once) for a restored inbox that holds numbers
-        without a time."""
+        """Return when the next missing number is skipped; 0.0 (at once) for a restored inbox that
+        holds numbers without a time."""
         if not self._held:
             return None
         if self._undated:
@@ -263,16 +281,19 @@ class Inbox:
         return next(iter(self._held.values())) + self._hold_span
 
     def newest(self, limit: int) -> tuple[int, list[int]] | None:
-        """Return the highest `limit` ranges of stored numbers as in an Ack frame; None while nothing is stored."""
+        """Return the highest `limit` ranges of stored numbers as in an Ack frame; None while
+        nothing is stored."""
         return self._ranges.newest(limit)
 
     def holes_below(self, floor: int) -> tuple[tuple[int, int], ...]:
-        """Return the holes as they are once the floor has risen to `floor`, to be stored with it."""
+        """Return the holes as they are once the floor has risen to `floor`, to be stored with
+        it."""
         holes = [(start, min(end, floor)) for start, end in self._holes.spans() if start < floor]
         return tuple(sorted(holes + self._ranges.missing(self.floor, floor))[-HOLES_MAX:])
 
     def _note_holes(self, missing: list[tuple[int, int]]) -> None:
-        """Note spans of settled numbers that never came, and close the oldest holes if there are too many."""
+        """Note spans of settled numbers that never came, and close the oldest holes if there are
+        too many."""
         holes = self._holes
         for start, end in missing:
             holes.add_span(start, end)

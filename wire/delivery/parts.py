@@ -1,7 +1,8 @@
-"""Messages in parts: cutting them, putting them together again, and the states of outgoing messages.
+"""Messages in parts: cutting them, putting them together again, and the states of outgoing
+messages.
 
-A message is always cut the same way, since the size of a part is fixed by the protocol and not by the path. So parts of
-two tries of one message fit together.
+A message is always cut the same way, since the size of a part is fixed by the protocol and not by
+the path. So parts of two tries of one message fit together.
 """
 
 from collections import OrderedDict
@@ -15,12 +16,13 @@ from chatapp.wire.delivery.syncs import NO_SYNC, SyncMark
 from chatapp.wire.messages.direct import PARTS_LIMIT, Part, encode_frame
 
 PART_COST: Final = 64
-"""Bytes charged for keeping a part besides its body, so that a swarm of tiny parts is bounded as well."""
+"""Bytes charged for keeping a part besides its body, so that a swarm of tiny parts is bounded as
+well."""
 
 
 def cut(body: bytes, size: int) -> list[bytes]:
-    """Return pieces of `size` bytes, the last one shorter; an empty body is one empty piece. ValueError: too many
-    pieces."""
+    """Return pieces of `size` bytes, the last one shorter; an empty body is one empty piece.
+    ValueError: too many pieces."""
     if len(body) <= size:
         return [body]
     if len(body) > size * PARTS_LIMIT:
@@ -46,9 +48,9 @@ class _Assembly(msgspec.Struct, eq=False):
 class PartBuffer:
     """The memory that the incomplete messages of all senders share.
 
-    When it is full, the network that holds most loses the message that has waited longest for a part. So a message that
-    is arriving right now survives, and a flooder gains nothing from having many identities. A message for which no part
-    arrives any more is dropped after a while.
+    When it is full, the network that holds most loses the message that has waited longest for a
+    part. So a message that is arriving right now survives, and a flooder gains nothing from having
+    many identities. A message for which no part arrives any more is dropped after a while.
     """
 
     __slots__ = ("_by_age", "_limit", "_networks", "_span", "bytes_held")
@@ -124,10 +126,11 @@ def _drop(assembly: _Assembly) -> None:
 
 
 class Assemblies:
-    """The incomplete messages of one sender: parts in any order, with repeats, bounded in number and bytes.
+    """The incomplete messages of one sender: parts in any order, with repeats, bounded in number
+    and bytes.
 
-    The bound in number is the widest window, since each message in flight may lack a part. Past a bound the oldest
-    other message is dropped; its sender learns so from the next PartAck.
+    The bound in number is the widest window, since each message in flight may lack a part. Past a
+    bound the oldest other message is dropped; its sender learns so from the next PartAck.
     """
 
     __slots__ = (
@@ -140,7 +143,9 @@ class Assemblies:
         "_network",
     )
 
-    def __init__(self, policy: Policy, buffer: PartBuffer, network: Callable[[], str] = lambda: "") -> None:
+    def __init__(
+        self, policy: Policy, buffer: PartBuffer, network: Callable[[], str] = lambda: ""
+    ) -> None:
         """`network`: returns the network under which the sender is counted now."""
         self._message_limit = policy.message_limit
         self._bytes_limit = policy.assembly_bytes
@@ -159,8 +164,8 @@ class Assemblies:
         return self._bytes
 
     def add_all(self, parts: Sequence[Part], now: float) -> tuple[int, bytes | None]:
-        """Add parts of one number and count, in their order, up to the last missing one. Return how many of them can belong
-        to no message, and the whole body once no part is missing."""
+        """Add parts of one number and count, in their order, up to the last missing one. Return how
+        many of them can belong to no message, and the whole body once no part is missing."""
         if len(parts) > 1 and not self._has_room(parts):
             return self._add_singly(parts, now)  # so no bound is passed for a moment
         number, count = parts[0].number, parts[0].count
@@ -208,7 +213,8 @@ class Assemblies:
         return dropped, None
 
     def _feed(self, assembly: _Assembly, size: int, count: int, now: float) -> None:
-        """Count parts that were added to a message, and make room for them unless it is complete."""
+        """Count parts that were added to a message, and make room for them unless it is
+        complete."""
         number = assembly.number
         if number not in self._by_number:
             assembly.network = self._network()
@@ -240,7 +246,9 @@ class Assemblies:
 
     def _make_room(self, keep: int) -> None:
         by_number = self._by_number
-        while len(by_number) > 1 and (self._bytes > self._bytes_limit or len(by_number) > self._count_limit):
+        while len(by_number) > 1 and (
+            self._bytes > self._bytes_limit or len(by_number) > self._count_limit
+        ):
             self.drop(next(number for number in by_number if number != keep))
 
 
@@ -265,8 +273,8 @@ class Piece(msgspec.Struct, eq=False, gc=False):
 
 
 class OutgoingMessage(msgspec.Struct, eq=False, gc=False):
-    """A message that is being tried. It refers to its pieces and they do not refer back, so no cycle needs the
-    garbage collector."""
+    """A message that is being tried. It refers to its pieces and they do not refer back, so no
+    cycle needs the garbage collector."""
 
     number: int
     pieces: list[Piece]
@@ -276,8 +284,8 @@ class OutgoingMessage(msgspec.Struct, eq=False, gc=False):
     tries: int = 0
     """Timed tries since the last progress; 0 while nothing of it has been sent."""
     ever_held: int = 0
-    """A bit for each part that any PartAck has named. Only a new bit counts as progress: otherwise a hostile
-    receiver could keep us trying for ever."""
+    """A bit for each part that any PartAck has named. Only a new bit counts as progress: otherwise
+    a hostile receiver could keep us trying for ever."""
     had_last_chance: bool = False
 
     @property
@@ -301,7 +309,8 @@ class OutgoingMessage(msgspec.Struct, eq=False, gc=False):
 
 
 def make_outgoing_message(number: int, body: bytes, piece_size: int, now: float) -> OutgoingMessage:
-    """Cut a message into parts of at most `piece_size` bytes of body. ValueError: too many parts."""
+    """Cut a message into parts of at most `piece_size` bytes of body. ValueError: too many
+    parts."""
     bodies = cut(body, piece_size)
     count = len(bodies)
     pieces = [
@@ -312,7 +321,8 @@ def make_outgoing_message(number: int, body: bytes, piece_size: int, now: float)
 
 
 class Arrived(msgspec.Struct, frozen=True, gc=False):
-    """A whole new message arrived: store it, then `confirm` it. After `reject` a repeat counts as new."""
+    """A whole new message arrived: store it, then `confirm` it. After `reject` a repeat counts as
+    new."""
 
     number: int
     body: bytes
@@ -321,9 +331,9 @@ class Arrived(msgspec.Struct, frozen=True, gc=False):
 class Acknowledged(msgspec.Struct, frozen=True, gc=False):
     """The other end has stored the message.
 
-    `sends`: how often its most repeated part was sent; `after`: seconds from the first of these tries; `mark`: the sync
-    after which it survives a power cut there. The event may follow a `GaveUp`, since an acknowledgement also covers the
-    recent past.
+    `sends`: how often its most repeated part was sent; `after`: seconds from the first of these
+    tries; `mark`: the sync after which it survives a power cut there. The event may follow a
+    `GaveUp`, since an acknowledgement also covers the recent past.
     """
 
     number: int
@@ -339,14 +349,16 @@ class SyncReported(msgspec.Struct, frozen=True, gc=False):
 
 
 class Unanswered(msgspec.Struct, frozen=True, gc=False):
-    """The second or a later timed try went unanswered: the owner may look for a newer card of the other end."""
+    """The second or a later timed try went unanswered: the owner may look for a newer card of the
+    other end."""
 
     number: int
     tries: int
 
 
 class GaveUp(msgspec.Struct, frozen=True, gc=False):
-    """All timed tries went unanswered; `tries` is 0 for a message that only waited behind such messages."""
+    """All timed tries went unanswered; `tries` is 0 for a message that only waited behind such
+    messages."""
 
     number: int
     tries: int

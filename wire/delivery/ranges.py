@@ -1,6 +1,7 @@
 """Sets of integers that are mostly consecutive, and their form in acknowledgements.
 
-A stream that arrives in order is one range however long it is, which keeps a receiver's memory small.
+A stream that arrives in order is one range however long it is, which keeps a receiver's memory
+small.
 """
 
 from bisect import bisect_left, bisect_right
@@ -9,7 +10,8 @@ from itertools import pairwise
 
 
 class RangeSet:
-    """A set of integers as sorted, separate ranges [start, end). Adding at the upper end costs O(1)."""
+    """A set of integers as sorted, separate ranges [start, end). Adding at the upper end costs
+    O(1)."""
 
     __slots__ = ("_ends", "_starts")
 
@@ -86,7 +88,8 @@ class RangeSet:
             ends.insert(at, number + 1)
 
     def add_span(self, start: int, end: int) -> None:
-        """Add all of [start, end); ranges that then touch become one. The cost does not depend on the length."""
+        """Add all of [start, end); ranges that then touch become one. The cost does not depend on
+        the length."""
         starts, ends = self._starts, self._ends
         low = bisect_left(ends, start)
         high = bisect_right(starts, end)
@@ -121,7 +124,8 @@ class RangeSet:
             starts[0] = number
 
     def newest(self, limit: int) -> tuple[int, list[int]] | None:
-        """Return the highest `limit` ranges as the first number and alternating lengths; None for the empty set."""
+        """Return the highest `limit` ranges as the first number and alternating lengths; None for
+        the empty set."""
         starts, ends = self._starts, self._ends
         if not starts:
             return None
@@ -129,7 +133,11 @@ class RangeSet:
             return starts[-1], [ends[-1] - starts[-1]]
         at = max(0, len(starts) - limit)
         first = starts[at]
-        edges = [edge for start_and_end in zip(starts[at:], ends[at:], strict=True) for edge in start_and_end]
+        edges = [
+            edge
+            for start_and_end in zip(starts[at:], ends[at:], strict=True)
+            for edge in start_and_end
+        ]
         return first, [later - earlier for earlier, later in pairwise(edges)]
 
 
@@ -148,6 +156,11 @@ def covers(first: int, lengths: Sequence[int], start: int, end: int) -> bool:
 
 
 def is_bounded(first: int, lengths: Sequence[int], last: int) -> bool:
-    """Whether lengths from another program are valid: they end in a range, are positive, and reach no further than
-    `last`."""
-    return first >= 0 and len(lengths) % 2 == 1 and min(lengths) > 0 and first + sum(lengths) - 1 <= last
+    """Whether lengths from another program are valid: they end in a range, are positive, and reach
+    no further than `last`."""
+    return (
+        first >= 0
+        and len(lengths) % 2 == 1
+        and min(lengths) > 0
+        and first + sum(lengths) - 1 <= last
+    )

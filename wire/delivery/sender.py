@@ -26,7 +26,8 @@ _NO_SPACE_NEEDED: Final = float("-inf")
 class SendQueue:
     """Parts that wait to be sent.
 
-    Retries leave at once, since each replaces a datagram that has left the network. First sends wait for the window.
+    Retries leave at once, since each replaces a datagram that has left the network. First sends
+    wait for the window.
     """
 
     __slots__ = ("first", "retries")
@@ -55,10 +56,12 @@ class SendQueue:
         self.retries.clear()
 
     def take(self, sizes: Iterator[int], space: int, limit: int) -> list[list[Piece]]:
-        """Take the parts for up to `limit` datagrams: all retries, then first sends while there is space.
+        """Take the parts for up to `limit` datagrams: all retries, then first sends while there is
+        space.
 
-        `sizes` are the bytes that each datagram has for parts; a datagram too small for the next part stays empty.
-        `space` is how many parts may come into flight; a retry may be in flight already."""
+        `sizes` are the bytes that each datagram has for parts; a datagram too small for the next
+        part stays empty. `space` is how many parts may come into flight; a retry may be in flight
+        already."""
         datagrams: list[list[Piece]] = []
         pieces: list[Piece] = []
         left = 0
@@ -120,8 +123,8 @@ class Schedule:
         self._by_number.clear()
 
     def take(self, ranges: Iterator[tuple[int, int]]) -> list[OutgoingMessage]:
-        """Take out the messages whose numbers lie in the ranges [start, end). The time is bounded by the messages
-        here, however long a range is."""
+        """Take out the messages whose numbers lie in the ranges [start, end). The time is bounded
+        by the messages here, however long a range is."""
         by_number = self._by_number
         taken: list[int] = []
         for start, end in ranges:
@@ -164,9 +167,16 @@ class StreamSender:
     )
 
     def __init__(
-        self, policy: Policy, rng: random.Random, events: list[DeliveryEvent], *, piece_size: int, room: int
+        self,
+        policy: Policy,
+        rng: random.Random,
+        events: list[DeliveryEvent],
+        *,
+        piece_size: int,
+        room: int,
     ) -> None:
-        """`piece_size`: bytes of body in a part; `room`: bytes of parts in a datagram that carries nothing else."""
+        """`piece_size`: bytes of body in a part; `room`: bytes of parts in a datagram that carries
+        nothing else."""
         self._policy = policy
         self._events = events
         self._piece_size = piece_size
@@ -211,7 +221,8 @@ class StreamSender:
                 message = make_outgoing_message(number, body, piece_size, now)
             messages[number] = message
             if number < self.highest_sent:
-                # Later messages have overtaken it, and the other end holds those back until it arrives: it goes first.
+                # Later messages have overtaken it, and the other end holds those back until it
+                # arrives: it goes first.
                 self._send_queue.add(message.pieces, is_urgent=True)
             else:
                 pieces += message.pieces
@@ -238,7 +249,8 @@ class StreamSender:
     def take(self, sizes: Iterator[int], now: float, *, floor: bytes) -> list[list[bytes]]:
         """Return the encoded parts of each datagram that may leave now, behind the floor.
 
-        `sizes` are the bytes that each datagram has for parts; where no part fits, there is no floor either."""
+        `sizes` are the bytes that each datagram has for parts; where no part fits, there is no
+        floor either."""
         queue, congestion = self._send_queue, self._congestion
         taken: list[list[Piece]] = []
         is_narrower = True
@@ -263,9 +275,11 @@ class StreamSender:
                     self.highest_sent = message.number
         return [[floor, *[piece.encoded for piece in pieces]] if pieces else [] for pieces in taken]
 
-    def acknowledge(self, first: int, lengths: Sequence[int], now: float, mark: SyncMark = NO_SYNC) -> None:
-        """Handle an Ack: the other end has stored these numbers, and they survive a power cut there after the sync `mark`.
-        Most of them it has acknowledged before."""
+    def acknowledge(
+        self, first: int, lengths: Sequence[int], now: float, mark: SyncMark = NO_SYNC
+    ) -> None:
+        """Handle an Ack: the other end has stored these numbers, and they survive a power cut there
+        after the sync `mark`. Most of them it has acknowledged before."""
         if self._given_up:
             self._acknowledge_late(first, lengths, now, mark)
         stored = self._schedule.take(spans(first, lengths))
@@ -279,7 +293,9 @@ class StreamSender:
         self._events += [
             Acknowledged(
                 message.number,
-                message.pieces[0].sends if message.pieces[0] is message.pieces[-1] else message.sends,
+                message.pieces[0].sends
+                if message.pieces[0] is message.pieces[-1]
+                else message.sends,
                 now - message.first_sent_at,
                 mark,
             )
@@ -287,8 +303,11 @@ class StreamSender:
         ]
         self._land(landed, now)
 
-    def acknowledge_parts(self, number: int, first: int, lengths: Sequence[int], now: float) -> bool:
-        """Handle a PartAck: the other end holds these parts in memory. False when the frame is invalid."""
+    def acknowledge_parts(
+        self, number: int, first: int, lengths: Sequence[int], now: float
+    ) -> bool:
+        """Handle a PartAck: the other end holds these parts in memory. False when the frame is
+        invalid."""
         message = self._schedule.get(number)
         if message is None:
             return True
@@ -301,9 +320,11 @@ class StreamSender:
             held |= (1 << end) - (1 << start)
             landed += [piece for piece in pieces[start:end] if not piece.is_settled]
         if message.tries > 1:
-            # After a silence, a part that a PartAck no longer names was lost at the other end: by a restart, or
-            # because its memory was full.
-            self._retry([piece for piece in pieces if piece.is_settled and not held >> piece.index & 1], now)
+            # After a silence, a part that a PartAck no longer names was lost at the other end: by a
+            # restart, or because its memory was full.
+            self._retry(
+                [piece for piece in pieces if piece.is_settled and not held >> piece.index & 1], now
+            )
         if held & ~message.ever_held:
             # The other end answers, so the count of tries begins again.
             message.ever_held |= held
@@ -315,7 +336,8 @@ class StreamSender:
         return True
 
     def handle_timer(self, now: float) -> None:
-        """Make the timed tries that are due, or a probe. A late call makes one try each, not all those missed."""
+        """Make the timed tries that are due, or a probe. A late call makes one try each, not all
+        those missed."""
         overdue, tried = self._schedule.overdue(now), len(self.messages)
         for message in overdue:
             if message.tries < self._policy.tries:
@@ -336,7 +358,8 @@ class StreamSender:
 
     @property
     def tries_of_oldest(self) -> int:
-        """How often the oldest message that is under way was sent, early retries apart; 0 if none is."""
+        """How often the oldest message that is under way was sent, early retries apart; 0 if none
+        is."""
         return next((message.tries for message in self.messages.values()), 0)
 
     def next_timer(self) -> float | None:
@@ -351,7 +374,8 @@ class StreamSender:
         self._retry_early(self._congestion.take_lost())
 
     def _retry_early(self, pieces: list[Piece]) -> None:
-        """Queue a fast retry or a probe: it comes on top of the timed tries, and is limited for each part."""
+        """Queue a fast retry or a probe: it comes on top of the timed tries, and is limited for
+        each part."""
         for piece in pieces:
             if piece.extra < self._policy.extra_sends:
                 piece.extra += 1
@@ -362,7 +386,8 @@ class StreamSender:
             self._events.append(Unanswered(message.number, message.tries))
         self._schedule.postpone(message, now)
         missing = [piece for piece in message.pieces if not piece.is_settled]
-        # All parts are held at the other end, and yet the message is not stored: its last part asks again.
+        # All parts are held at the other end, and yet the message is not stored: its last part asks
+        # again.
         self._retry(missing or message.pieces[-1:], now)
 
     def _retry(self, pieces: list[Piece], now: float) -> None:
@@ -380,7 +405,8 @@ class StreamSender:
             del self._given_up[next(iter(self._given_up))]
 
     def _give_up_waiting(self, now: float) -> None:
-        """Give up the messages that were never sent: the path has been silent for as long as they have waited."""
+        """Give up the messages that were never sent: the path has been silent for as long as they
+        have waited."""
         since = now - self._policy.give_up_after
         if self._congestion.last_ack_at > since:
             return
@@ -388,11 +414,15 @@ class StreamSender:
             if not message.tries and message.asked_at <= since:
                 self._give_up(message)
 
-    def _acknowledge_late(self, first: int, lengths: Sequence[int], now: float, mark: SyncMark) -> None:
+    def _acknowledge_late(
+        self, first: int, lengths: Sequence[int], now: float, mark: SyncMark
+    ) -> None:
         for start, end in spans(first, lengths):
             for number in [number for number in self._given_up if start <= number < end]:
                 message = self._given_up.pop(number)
-                self._events.append(Acknowledged(number, message.sends, message.sent_for(now), mark))
+                self._events.append(
+                    Acknowledged(number, message.sends, message.sent_for(now), mark)
+                )
 
     def _drop(self, message: OutgoingMessage) -> None:
         self._schedule.forget(message.number)

@@ -1,4 +1,5 @@
-"""A reliable stream: numbered messages to and from one other party, over datagrams that may get lost.
+"""A reliable stream: numbered messages to and from one other party, over datagrams that may get
+lost.
 
 Acknowledgements travel in the same payloads as parts.
 """
@@ -45,8 +46,8 @@ _message_of: Final = attrgetter("number", "count")
 
 
 class StreamReceiver:
-    """The receiving half: takes parts of one sender, acknowledges stored messages (Ack) and parts held in memory
-    (PartAck)."""
+    """The receiving half: takes parts of one sender, acknowledges stored messages (Ack) and parts
+    held in memory (PartAck)."""
 
     __slots__ = (
         "_assemblies",
@@ -64,12 +65,18 @@ class StreamReceiver:
     )
 
     def __init__(
-        self, policy: Policy, inbox: Inbox, events: list[DeliveryEvent], assemblies: Assemblies, syncs: Syncs
+        self,
+        policy: Policy,
+        inbox: Inbox,
+        events: list[DeliveryEvent],
+        assemblies: Assemblies,
+        syncs: Syncs,
     ) -> None:
         self._inbox = inbox
         self._syncs = syncs
         self.untold = 0
-        """The sync that the other end waits for, if what was acknowledged is not on the disk yet; else 0."""
+        """The sync that the other end waits for, if what was acknowledged is not on the disk yet;
+        else 0."""
         self._events = events
         self._message_limit = policy.message_limit
         self._assemblies = assemblies
@@ -98,7 +105,8 @@ class StreamReceiver:
         return self._assemblies.bytes_held
 
     def receive_part(self, part: Part, now: float) -> bool:
-        """Take a part. Return False if it was dropped, because it is invalid or too much is held already."""
+        """Take a part. Return False if it was dropped, because it is invalid or too much is held
+        already."""
         if part.count != 1:
             return not self._receive_pieces(part.number, part.count, [part], now)
         number = part.number
@@ -137,7 +145,8 @@ class StreamReceiver:
         return dropped
 
     def _are_new(self, numbers: list[int]) -> bool:
-        """Whether no whole message with one of these numbers has come, and all of them may wait for the disk."""
+        """Whether no whole message with one of these numbers has come, and all of them may wait for
+        the disk."""
         return (
             min(numbers) >= self._inbox.fresh_from
             and max(numbers) < PROVISIONAL
@@ -147,10 +156,12 @@ class StreamReceiver:
         )
 
     def confirm(self, numbers: Sequence[int], now: float) -> None:
-        """Record that the owner has stored these messages: they take their places in order and are acknowledged in the next
-        payload."""
+        """Record that the owner has stored these messages: they take their places in order and are
+        acknowledged in the next payload."""
         unconfirmed, parts_owed = self._unconfirmed, self._parts_owed
-        self._inbox.store_all(numbers, now)  # first: it spares what is unconfirmed when it closes old holes
+        self._inbox.store_all(
+            numbers, now
+        )  # first: it spares what is unconfirmed when it closes old holes
         self._unconfirmed_parts -= sum(map(unconfirmed.pop, numbers, repeat(0)))
         if parts_owed:
             for number in numbers:
@@ -163,7 +174,8 @@ class StreamReceiver:
         self._parts_owed.pop(number, None)
 
     def raise_floor(self, number: int) -> None:
-        """Raise the floor: the sender has settled everything below `number`. Nearly every datagram repeats the last one."""
+        """Raise the floor: the sender has settled everything below `number`. Nearly every datagram
+        repeats the last one."""
         if number > self._inbox.floor:
             self._inbox.raise_floor(number)
             self._assemblies.drop_below(number)
@@ -183,9 +195,13 @@ class StreamReceiver:
                 self.untold = sync
             if newest is not None:
                 frames.append(encode_frame(Ack(*newest, life, sync)))
-                owed = [number for number in owed if number < newest[0]] if min(owed) < newest[0] else []
-            # Repeats from below the floor, or older than the newest ranges: the sender may never have seen their
-            # acknowledgement.
+                owed = (
+                    [number for number in owed if number < newest[0]]
+                    if min(owed) < newest[0]
+                    else []
+                )
+            # Repeats from below the floor, or older than the newest ranges: the sender may never
+            # have seen their acknowledgement.
             strays = RangeSet(owed)
             while (chunk := strays.newest(RANGES_LIMIT)) is not None:
                 frames.append(encode_frame(Ack(*chunk, life, sync)))
@@ -243,19 +259,22 @@ PAYLOAD_LEAST: Final = 640
 """The smallest limit: the longest acknowledgement (600 bytes) must fit."""
 
 GAPS_SENT_MAX: Final = 4
-"""Gaps sent at once. They are rare, and a message behind a gap that is not sent only waits a little."""
+"""Gaps sent at once. They are rare, and a message behind a gap that is not sent only waits a
+little."""
 
 _ARRAY_HEADER: Final = 3
 _FLOOR_BYTES: Final = 11
 _PART_BYTES: Final = 20
 _ACK_ROOM: Final = 32
-"""Bytes left free beside a part of full size, so that a usual acknowledgement needs no datagram of its own."""
+"""Bytes left free beside a part of full size, so that a usual acknowledgement needs no datagram of
+its own."""
 
 
 class ReliableStream:
     """Tries messages until they are acknowledged, and receives those of the other end, each once.
 
-    After any call, ask `payloads_to_send`, `events`, `inbox.ready` and `next_timer` for what follows from it.
+    After any call, ask `payloads_to_send`, `events`, `inbox.ready` and `next_timer` for what
+    follows from it.
     """
 
     __slots__ = (
@@ -287,9 +306,9 @@ class ReliableStream:
         network: Callable[[], str] = lambda: "",
         syncs: Syncs | None = None,
     ) -> None:
-        """`inbox` is the one restored from the owner's store; a new one knows no number. All streams of one owner
-        share `buffer`, whose deadlines the owner watches, and `syncs`. `network` returns the network under which the other
-        end is counted."""
+        """`inbox` is the one restored from the owner's store; a new one knows no number. All
+        streams of one owner share `buffer`, whose deadlines the owner watches, and `syncs`.
+        `network` returns the network under which the other end is counted."""
         if payload_limit < PAYLOAD_LEAST:
             raise ValueError(f"payload_limit {payload_limit} is below {PAYLOAD_LEAST}")
         self.inbox = Inbox(policy) if inbox is None else inbox
@@ -311,19 +330,23 @@ class ReliableStream:
         self._gap_frames: list[bytes] = []
         self._acked: Ack | None = None
         self._mark = NO_SYNC
-        """What the last Ack has named. Acks in a row that name the same share it, so that they are told apart by `is`."""
+        """What the last Ack has named. Acks in a row that name the same share it, so that they are
+        told apart by `is`."""
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is being tried or owed, so that the stream can be dropped without a loss."""
+        """Whether nothing is being tried or owed, so that the stream can be dropped without a
+        loss."""
         receiver = self._receiver
-        return not (self._sender.count or receiver.owes or receiver.unconfirmed_count or self._frames)
+        return not (
+            self._sender.count or receiver.owes or receiver.unconfirmed_count or self._frames
+        )
 
     @property
     def is_at_rest(self) -> bool:
         """Whether it is idle, and has no deadline either."""
-        # While a message of ours is under way, as mostly, that is all there is to ask; without one only the inbox has
-        # deadlines.
+        # While a message of ours is under way, as mostly, that is all there is to ask; without one
+        # only the inbox has deadlines.
         return not self._sender.messages and self.is_idle and not self.inbox.held_count
 
     @property
@@ -332,12 +355,13 @@ class ReliableStream:
         return self._sender.tries_of_oldest
 
     def send(self, number: int, body: bytes, *, now: float) -> None:
-        """Begin to try a message; a number that is being tried is left alone. ValueError: the body is too long, or
-        the number invalid."""
+        """Begin to try a message; a number that is being tried is left alone. ValueError: the body
+        is too long, or the number invalid."""
         self.send_all([(number, body)], now=now)
 
     def send_all(self, messages: Sequence[tuple[int, bytes]], *, now: float) -> None:
-        """Begin to try messages, by number. As `send`, for each; after a ValueError none is tried."""
+        """Begin to try messages, by number. As `send`, for each; after a ValueError none is
+        tried."""
         limit = self._message_limit
         for number, body in messages:
             if not 0 <= number < 2 * PROVISIONAL or len(body) > limit:
@@ -349,7 +373,8 @@ class ReliableStream:
         self._sender.withdraw(number)
 
     def restart_tries(self, *, now: float) -> None:
-        """Try everything unacknowledged afresh and at once: the other end restarted, or the path changed."""
+        """Try everything unacknowledged afresh and at once: the other end restarted, or the path
+        changed."""
         self._sender.restart_tries(now)
 
     def set_floor(self, number: int) -> None:
@@ -359,15 +384,18 @@ class ReliableStream:
             self._floor_frame = b""
 
     def set_gaps(self, spans: Sequence[tuple[int, int]]) -> None:
-        """Set the gaps [start, end) above the floor: numbers that were skipped or refused. They are sent whenever
-        parts are sent."""
+        """Set the gaps [start, end) above the floor: numbers that were skipped or refused. They are
+        sent whenever parts are sent."""
         if spans or self._gap_frames:
-            self._gap_frames = [encode_frame(Gap(start, end - start)) for start, end in spans[:GAPS_SENT_MAX]]
+            self._gap_frames = [
+                encode_frame(Gap(start, end - start)) for start, end in spans[:GAPS_SENT_MAX]
+            ]
 
     def receive_all(
         self, datagrams: Sequence[Sequence[DatagramFrame]], *, now: float
     ) -> list[list[DatagramFrame]]:
-        """Handle the frames of opened datagrams in their order. Return those of other kinds, apart for each datagram."""
+        """Handle the frames of opened datagrams in their order. Return those of other kinds, apart
+        for each datagram."""
         others: list[list[DatagramFrame]] = []
         parts: list[Part] = []
         floor = self.inbox.floor
@@ -407,14 +435,15 @@ class ReliableStream:
         self.queue_frame(encode_frame(OnDisk(self._syncs.life, done)))
 
     def queue_frame(self, encoded: bytes) -> None:
-        """Send a frame of another kind in the next payload, once. ValueError: it is longer than a payload."""
+        """Send a frame of another kind in the next payload, once. ValueError: it is longer than a
+        payload."""
         if len(encoded) > self._payload_limit - _ARRAY_HEADER:
             raise ValueError(f"a frame of {len(encoded)} bytes does not fit a payload")
         self._frames.append(encoded)
 
     def receive(self, frame: DeliveryFrame, *, now: float) -> None:
-        """Handle one frame of an opened datagram. `ignored` counts invalid frames, and those that are dropped
-        because too much is held already."""
+        """Handle one frame of an opened datagram. `ignored` counts invalid frames, and those that
+        are dropped because too much is held already."""
         match frame:
             case Part():
                 is_taken = not self._receiver.receive_parts([frame], now)
@@ -447,11 +476,13 @@ class ReliableStream:
             self.ignored += 1
 
     def confirm(self, numbers: Sequence[int], *, now: float) -> None:
-        """Record that the owner has committed these messages: they are acknowledged next, and take their places in order."""
+        """Record that the owner has committed these messages: they are acknowledged next, and take
+        their places in order."""
         self._receiver.confirm(numbers, now)
 
     def reject(self, number: int) -> None:
-        """Record that the owner could not store an arrived message: the next copy of it arrives anew."""
+        """Record that the owner could not store an arrived message: the next copy of it arrives
+        anew."""
         self._receiver.reject(number)
 
     def handle_timer(self, *, now: float) -> None:
@@ -467,8 +498,8 @@ class ReliableStream:
         return min(own, held)
 
     def payloads_to_send(self, *, now: float, limit: int = 0) -> list[bytes]:
-        """Drain payloads, each one msgpack array of frames of at most `limit` bytes; 0 stands for the limit that
-        always holds."""
+        """Drain payloads, each one msgpack array of frames of at most `limit` bytes; 0 stands for
+        the limit that always holds."""
         limit = max(limit, self._payload_limit) - _ARRAY_HEADER
         others = self._frames
         if self._receiver.owes:
@@ -492,8 +523,8 @@ class ReliableStream:
         return events
 
     def _add_parts(self, payloads: list[list[bytes]], limit: int, now: float) -> None:
-        """Add the parts that may leave now, behind a floor in each payload: to these payloads as far as they have room,
-        then to new ones."""
+        """Add the parts that may leave now, behind a floor in each payload: to these payloads as
+        far as they have room, then to new ones."""
         floor = self._encoded_floor()
         limit -= len(floor)
         sizes: Iterator[int] = repeat(limit)

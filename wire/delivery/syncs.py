@@ -1,10 +1,12 @@
-"""Which acknowledged messages survive a power cut: the receiver counts the syncs of its disk, and says so (clause 6.13)."""
+"""Which acknowledged messages survive a power cut: the receiver counts the syncs of its disk, and
+says so (clause 6.13)."""
 
 from typing import Final, NamedTuple
 
 
 class SyncMark(NamedTuple):
-    """A sync of the disk at the other end, in one life of its program. Number 0 was done before anything was stored."""
+    """A sync of the disk at the other end, in one life of its program. Number 0 was done before
+    anything was stored."""
 
     life: int
     number: int
@@ -14,7 +16,8 @@ NO_SYNC: Final = SyncMark(0, 0)
 
 
 class Syncs:
-    """The syncs of our own disk in this life: which one covers what is stored now, and which are done."""
+    """The syncs of our own disk in this life: which one covers what is stored now, and which are
+    done."""
 
     __slots__ = ("_begun", "covering", "done", "life")
 

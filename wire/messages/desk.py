@@ -1,9 +1,10 @@
-"""The help desk: one line of visitors for each queue, and operators who serve one visitor each (clause 13).
+"""The help desk: one line of visitors for each queue, and operators who serve one visitor each
+(clause 13).
 
-A **visitor** registers as a guest (clause 13.1): REGISTER with a card without a name, then a link. The registry's first
-notice on that link is `DeskShown`, and it serves a guest nothing but the requests here, Ping and Leave. An **operator** is
-a member whom the registry's owner has made one; the first notices on an operator's link are those of any member, then
-`DutyStatus`.
+A **visitor** registers as a guest (clause 13.1): REGISTER with a card without a name, then a link.
+The registry's first notice on that link is `DeskShown`, and it serves a guest nothing but the
+requests here, Ping and Leave. An **operator** is a member whom the registry's owner has made one;
+the first notices on an operator's link are those of any member, then `DutyStatus`.
 
 One stay of one visitor is a **visit**, with a number that the registry never uses again. A visit belongs to its
 **ticket**: 16 random bytes that the visitor's program draws and stores on its disk *before* it sends `JoinDesk`. Whoever
@@ -68,7 +69,8 @@ MenuText = Annotated[str, msgspec.Meta(max_length=DESK_MENU_TEXT_MAX)]
 
 
 class Referring(msgspec.Struct, frozen=True, array_like=True):
-    """A request, or its answer, which repeats the reference; 0 in a notice that answers no request."""
+    """A request, or its answer, which repeats the reference; 0 in a notice that answers no
+    request."""
 
     reference: Reference
 
@@ -92,76 +94,86 @@ class OfVisit(msgspec.Struct, frozen=True, array_like=True):
 
 
 class TakeDuty(AboutQueue, frozen=True, tag=96):
-    """Operator to registry (`.on [queue]`): send me visitors of this queue as they come. Ends no session.
+    """Operator to registry (`.on [queue]`): send me visitors of this queue as they come. Ends no
+    session.
 
-    An operator's program sends it again when `DutyStatus` on a new link says that the operator is off duty: a restarted
-    registry has forgotten who was on duty, but not who served whom.
+    An operator's program sends it again when `DutyStatus` on a new link says that the operator is
+    off duty: a restarted registry has forgotten who was on duty, but not who served whom.
     """
 
 
 class EndDuty(Referring, frozen=True, tag=97):
-    """Operator to registry (`.off`): send me no new visitor. The present session goes on until it is ended."""
+    """Operator to registry (`.off`): send me no new visitor. The present session goes on until it
+    is ended."""
 
 
 class CallNext(AboutQueue, frozen=True, tag=98):
     """Operator to registry (`.next [queue]`): as `TakeDuty`, but end the session of `visit` first.
 
-    `visit` is 0 when the operator serves nobody. The answer is `ROOM_EMPTY` when nobody waits: the operator is then on
-    duty and gets the next visitor.
+    `visit` is 0 when the operator serves nobody. The answer is `ROOM_EMPTY` when nobody waits: the
+    operator is then on duty and gets the next visitor.
     """
 
     visit: Count
 
 
 class EndSession(AboutVisit, frozen=True, tag=99):
-    """Operator to registry (`.end`): end the session of this visit; the next visitor in line follows if there is one."""
+    """Operator to registry (`.end`): end the session of this visit; the next visitor in line
+    follows if there is one."""
 
 
 class DropVisitor(AboutVisit, frozen=True, tag=100):
     """Operator to registry (`.drop <n>`): remove this visitor from the line.
 
-    `visit` is 0 when the operator was not shown who has the number: `position` then names the visitor, as the line is now.
+    `visit` is 0 when the operator was not shown who has the number: `position` then names the
+    visitor, as the line is now.
     """
 
     position: Position
 
 
 class MoveVisitor(AboutVisit, frozen=True, tag=101):
-    """Operator to registry (`.move <n> <to>`): make this visitor number `to`. `visit` and `position` as in `DropVisitor`."""
+    """Operator to registry (`.move <n> <to>`): make this visitor number `to`. `visit` and
+    `position` as in `DropVisitor`."""
 
     position: Position
     to: Position
 
 
 class HandOver(AboutVisit, frozen=True, tag=102):
-    """Operator to registry (`.handover <operator>`): pass my visitor to this operator on duty, with lines and note.
+    """Operator to registry (`.handover <operator>`): pass my visitor to this operator on duty, with
+    lines and note.
 
-    A free operator gets the visitor at once; for a busy one the visitor waits at the head of the line.
+    A free operator gets the visitor at once; for a busy one the visitor waits at the head of the
+    line.
     """
 
     operator: Name
 
 
 class NoteVisitor(AboutVisit, frozen=True, tag=103):
-    """Operator to registry (`.note <text>`): a note about my visitor, for operators only. It replaces the previous one."""
+    """Operator to registry (`.note <text>`): a note about my visitor, for operators only. It
+    replaces the previous one."""
 
     text: Text
 
 
 class HoldVisitor(AboutVisit, frozen=True, tag=121):
-    """Operator to registry (`.hold`): my visitor does not answer. Put them at the head of the line, and call others until
-    they show that they are there; the next visitor in line follows."""
+    """Operator to registry (`.hold`): my visitor does not answer. Put them at the head of the line,
+    and call others until they show that they are there; the next visitor in line follows."""
 
 
 class TransferVisitor(AboutVisit, frozen=True, tag=122):
-    """Operator to registry (`.transfer <queue>`): let my visitor wait in another queue, among those who joined before and
-    after them, with description, lines and note; the next visitor in line follows."""
+    """Operator to registry (`.transfer <queue>`): let my visitor wait in another queue, among those
+    who joined before and after them, with description, lines and note; the next visitor in line
+    follows."""
 
     queue: QueueName
 
 
 class CloseQueue(AboutQueue, frozen=True, tag=61):
-    """Operator to registry (`.close [text]`): take no newcomers. Those who wait are told, and keep their positions."""
+    """Operator to registry (`.close [text]`): take no newcomers. Those who wait are told, and keep
+    their positions."""
 
     text: ClosingText
 
@@ -177,11 +189,13 @@ class AnnounceAtDesk(AboutQueue, frozen=True, tag=63):
 
 
 class ShowRoom(AboutQueue, frozen=True, tag=104):
-    """Operator to registry (`.room [queue]`): who is served, and who waits? Answered by `RoomShown` alone."""
+    """Operator to registry (`.room [queue]`): who is served, and who waits? Answered by `RoomShown`
+    alone."""
 
 
 class ShowFigures(AboutQueue, frozen=True, tag=105):
-    """Operator to registry (`.stats [queue]`): the figures of a queue. Answered by `FiguresShown` alone."""
+    """Operator to registry (`.stats [queue]`): the figures of a queue. Answered by `FiguresShown`
+    alone."""
 
 
 # --- what an operator is told
@@ -211,7 +225,8 @@ class CommandResult(enum.IntEnum):
     TOO_LONG = 10
     """A note has at most `wire.limits.DESK_NOTE_MAX` bytes."""
     NOBODY_IN_REACH = 11
-    """Everybody who waits is away, or was handed to another operator; the first who can be called will come."""
+    """Everybody who waits is away, or was handed to another operator; the first who can be called
+    will come."""
     OTHER_CLIENT = 12
     """The operator serves another visitor than the one named: nothing was done."""
     NOT_IN_LINE = 13
@@ -227,23 +242,27 @@ class CommandResult(enum.IntEnum):
 
 
 class CommandDone(Referring, frozen=True, tag=114):
-    """Registry to operator: the result of a command. `subject`: the visitor or operator concerned, or empty."""
+    """Registry to operator: the result of a command. `subject`: the visitor or operator concerned,
+    or empty."""
 
     result: CommandResult
     subject: FullName
 
 
 class DutyStatus(msgspec.Struct, frozen=True, array_like=True, tag=115):
-    """Registry to operator: whether you are on duty, and for which queue. Sent on each new link and when it changes."""
+    """Registry to operator: whether you are on duty, and for which queue. Sent on each new link and
+    when it changes."""
 
     is_on: bool
     queue: QueueName
     visit: Count = 0
-    """The visit that you serve; 0 for none: a visitor served on the previous link is then no longer yours."""
+    """The visit that you serve; 0 for none: a visitor served on the previous link is then no longer
+    yours."""
 
 
 class WaitingCounted(msgspec.Struct, frozen=True, array_like=True, tag=126):
-    """Registry to an operator on duty: how many wait in your queue. Sent after `DutyStatus`, and when it changes."""
+    """Registry to an operator on duty: how many wait in your queue. Sent after `DutyStatus`, and
+    when it changes."""
 
     queue: QueueName
     waiting: Count
@@ -268,7 +287,8 @@ class ClientCause(enum.IntEnum):
     CALLED = 0
     """The visitor was first in line."""
     HANDED_OVER = 1
-    """Passed on by another operator, or served before; `FetchDeskLines` asks for the earlier lines."""
+    """Passed on by another operator, or served before; `FetchDeskLines` asks for the earlier
+    lines."""
     RETURNED = 2
     """You are back, and serve this visitor; `FetchDeskLines` asks for the earlier lines."""
 
@@ -289,8 +309,8 @@ class ClientAssigned(OfVisit, frozen=True, tag=116):
     operator: Name
     """The operator who handed the visitor over; else empty."""
     is_asked: bool
-    """Whether a command of yours brought the visitor: `TakeDuty`, `CallNext`, `EndSession`, `HandOver`, `HoldVisitor` or
-    `TransferVisitor`."""
+    """Whether a command of yours brought the visitor: `TakeDuty`, `CallNext`, `EndSession`,
+    `HandOver`, `HoldVisitor` or `TransferVisitor`."""
     description: Text
     """What the visitor wrote while waiting."""
 
@@ -312,7 +332,8 @@ class ClientChange(enum.IntEnum):
     TAKEN_BACK = 6
     """The operator was away for too long: the visitor is at the head of the line again."""
     UNANSWERED = 7
-    """The visitor was away when called, or was lost for too long, and waits again; the next one who is online comes."""
+    """The visitor was away when called, or was lost for too long, and waits again; the next one who
+    is online comes."""
     SILENT = 8
     """The visitor is online, and has said nothing for a while. The session goes on."""
     HELD = 9
@@ -322,8 +343,8 @@ class ClientChange(enum.IntEnum):
 
 
 class ClientChanged(OfVisit, frozen=True, tag=117):
-    """Registry to operator: what happened to your visitor. Only after `AWAY`, `BACK` and `SILENT` the visitor is still
-    yours."""
+    """Registry to operator: what happened to your visitor. Only after `AWAY`, `BACK` and `SILENT`
+    the visitor is still yours."""
 
     change: ClientChange
     name: FullName
@@ -346,8 +367,8 @@ class RoomVisitor(OfVisit, frozen=True):
 
 
 class RoomShown(AboutQueue, frozen=True, tag=118):
-    """Registry to operator: the state of one queue. `waiting` begins with position 1 and may be cut; `total` counts all
-    who wait."""
+    """Registry to operator: the state of one queue. `waiting` begins with position 1 and may be
+    cut; `total` counts all who wait."""
 
     operators: Count
     """Operators on duty for the queue."""
@@ -357,7 +378,8 @@ class RoomShown(AboutQueue, frozen=True, tag=118):
 
 
 class FiguresShown(AboutQueue, frozen=True, tag=119):
-    """Registry to operator: the figures of one queue. Spans are in seconds; `today` is the registry's local day."""
+    """Registry to operator: the figures of one queue. Spans are in seconds; `today` is the
+    registry's local day."""
 
     served_today: Count
     median_wait: Count
@@ -376,8 +398,9 @@ class FiguresShown(AboutQueue, frozen=True, tag=119):
 
 
 class ShowPast(Referring, frozen=True, tag=135):
-    """Operator on duty to registry (`.past`): the last sessions of my queue that are over, with their last 20 lines; of
-    one visitor, with all lines. Answered by `PastShown` alone, or by `CommandDone` with `NOT_ON_DUTY`."""
+    """Operator on duty to registry (`.past`): the last sessions of my queue that are over, with
+    their last 20 lines; of one visitor, with all lines. Answered by `PastShown` alone, or by
+    `CommandDone` with `NOT_ON_DUTY`."""
 
     name: FullName
     """Of which visitor, compared by its letters in any case; empty: of all."""
@@ -460,7 +483,8 @@ OperatorNotice = (
 
 
 class SendDeskLine(OfVisit, frozen=True, tag=94):
-    """Visitor or operator to registry: a line for the other side. Answered by `LinesSaved` or `LineRefused`."""
+    """Visitor or operator to registry: a line for the other side. Answered by `LinesSaved` or
+    `LineRefused`."""
 
     number: Count
     text: Text
@@ -473,7 +497,8 @@ class AckDeskLines(OfVisit, frozen=True, tag=95):
 
 
 class FetchDeskLines(OfVisit, frozen=True, tag=120):
-    """Operator to registry, after `ClientAssigned`: send me the lines of this visit, and later ones as they come.
+    """Operator to registry, after `ClientAssigned`: send me the lines of this visit, and later ones
+    as they come.
 
     For a visitor, `ReturnToDesk` has the same effect.
     """
@@ -488,8 +513,8 @@ class FetchDeskLines(OfVisit, frozen=True, tag=120):
 
 
 class DeskLine(OfVisit, frozen=True, tag=111):
-    """Registry to visitor or operator: a line of the visit that the other side said, or one of your own that you asked
-    for."""
+    """Registry to visitor or operator: a line of the visit that the other side said, or one of your
+    own that you asked for."""
 
     position: Count
     operator: Name
@@ -502,7 +527,8 @@ class DeskLine(OfVisit, frozen=True, tag=111):
 
 
 class LinesSaved(OfVisit, frozen=True, tag=112):
-    """Registry to visitor or operator: your lines up to this number are on disk and will reach the other side."""
+    """Registry to visitor or operator: your lines up to this number are on disk and will reach the
+    other side."""
 
     number: Count
 
@@ -515,7 +541,8 @@ class LineRefusal(enum.IntEnum):
     NO_CLIENT = 2
     """The operator serves nobody, or no longer this visit: `[No active client.]`."""
     FULL = 3
-    """The other side is away, and no more lines are kept for it; say it again later under a new number."""
+    """The other side is away, and no more lines are kept for it; say it again later under a new
+    number."""
     TOO_FAST = 4
     """Too many lines a second."""
     NOT_SERVING = 5
@@ -523,7 +550,8 @@ class LineRefusal(enum.IntEnum):
 
 
 class LineRefused(OfVisit, frozen=True, tag=113):
-    """Registry to visitor or operator: this line was not accepted, and never will be under this number."""
+    """Registry to visitor or operator: this line was not accepted, and never will be under this
+    number."""
 
     number: Count
     reason: LineRefusal
@@ -534,10 +562,11 @@ ConversationNotice = DeskLine | LinesSaved | LineRefused
 
 
 class JoinDesk(Referring, frozen=True, tag=90):
-    """Guest to registry: let me join the line. Answered by `PositionReported` or `OperatorAssigned` once the visit is on
-    disk, or by `DeskRefused`.
+    """Guest to registry: let me join the line. Answered by `PositionReported` or `OperatorAssigned`
+    once the visit is on disk, or by `DeskRefused`.
 
-    With a ticket that has a position already it acts as a `ReturnToDesk` with `shown` = 0, and form and queue are ignored.
+    With a ticket that has a position already it acts as a `ReturnToDesk` with `shown` = 0, and form
+    and queue are ignored.
     """
 
     ticket: Ticket
@@ -549,7 +578,8 @@ class JoinDesk(Referring, frozen=True, tag=90):
 
 
 class ReturnToDesk(Referring, frozen=True, tag=91):
-    """Guest to registry, on a new link: I am back. Answered like `JoinDesk`; `NO_SUCH_TICKET` when the position is gone."""
+    """Guest to registry, on a new link: I am back. Answered like `JoinDesk`; `NO_SUCH_TICKET` when
+    the position is gone."""
 
     ticket: Ticket
     shown: Count
@@ -559,7 +589,8 @@ class ReturnToDesk(Referring, frozen=True, tag=91):
 
 
 class LeaveDesk(Referring, frozen=True, tag=92):
-    """Guest to registry: I leave for good. Answered by `VisitOver`. A Leave has the same effect, and ends the link."""
+    """Guest to registry: I leave for good. Answered by `VisitOver`. A Leave has the same effect,
+    and ends the link."""
 
 
 class AskPosition(Referring, frozen=True, tag=93):
@@ -570,16 +601,19 @@ class AskPosition(Referring, frozen=True, tag=93):
 
 
 class PauseVisit(AboutVisit, frozen=True, tag=123):
-    """Guest to registry (`.pause`, `.resume`): keep my position while others are called, or call me in my turn again.
+    """Guest to registry (`.pause`, `.resume`): keep my position while others are called, or call me
+    in my turn again.
 
-    Answered by `PositionReported`, or by `OperatorAssigned` with cause `ASKED` when the visitor is being served.
+    Answered by `PositionReported`, or by `OperatorAssigned` with cause `ASKED` when the visitor is
+    being served.
     """
 
     is_paused: bool
 
 
 class DescribeVisit(AboutVisit, frozen=True, tag=124):
-    """Guest to registry: this is what it is about, for the operator to read with my form. It replaces what was there.
+    """Guest to registry: this is what it is about, for the operator to read with my form. It
+    replaces what was there.
 
     Answered by `DescriptionAnswered`. Repeating it changes nothing.
     """
@@ -588,8 +622,8 @@ class DescribeVisit(AboutVisit, frozen=True, tag=124):
 
 
 class RateVisit(Referring, frozen=True, tag=66):
-    """Guest to registry (`.rate`): how the session of this ticket was, during it or after its end. A second rating
-    replaces the first. Answered by `VisitRated`."""
+    """Guest to registry (`.rate`): how the session of this ticket was, during it or after its end.
+    A second rating replaces the first. Answered by `VisitRated`."""
 
     ticket: Ticket
     rating: Annotated[int, msgspec.Meta(ge=RATING_LEAST, le=RATING_MOST)]
@@ -609,7 +643,8 @@ class DescriptionResult(enum.IntEnum):
     """The result of `DescribeVisit`."""
 
     KEPT = 0
-    """It is on disk. Also sent, with the reference 0, to a visitor who is back and has a description."""
+    """It is on disk. Also sent, with the reference 0, to a visitor who is back and has a
+    description."""
     SERVED = 1
     """The visitor is being served: the text is not kept, and can be said as a line."""
     TOO_LONG = 2
@@ -619,7 +654,8 @@ class DescriptionResult(enum.IntEnum):
 
 
 class DescriptionAnswered(AboutVisit, frozen=True, tag=125):
-    """Registry to visitor: the answer to `DescribeVisit`. `text`: the description that is kept now."""
+    """Registry to visitor: the answer to `DescribeVisit`. `text`: the description that is kept
+    now."""
 
     result: DescriptionResult
     text: Text
@@ -636,7 +672,8 @@ class ClosedQueue(msgspec.Struct, frozen=True, array_like=True):
 
 
 class QueueClosed(msgspec.Struct, frozen=True, array_like=True, tag=127):
-    """Registry to guest: your queue takes no newcomers. Also sent to those who wait, who keep their positions."""
+    """Registry to guest: your queue takes no newcomers. Also sent to those who wait, who keep their
+    positions."""
 
     queue: QueueName
     text: ClosingText
@@ -661,13 +698,15 @@ class DeskShown(msgspec.Struct, frozen=True, array_like=True, tag=106):
     keep_place: Count
     """Seconds for which a position is kept when the link is lost."""
     keep_form: Count
-    """Seconds after a session for which operators can look up its form, description and note; 0: not at all."""
+    """Seconds after a session for which operators can look up its form, description and note; 0:
+    not at all."""
     keep_talk: Count
     """The same for what was said in it; never longer."""
     closed: Annotated[list[ClosedQueue], msgspec.Meta(max_length=DESK_QUEUES_MAX)]
     """The queues that take no newcomers."""
     is_vouched: bool = False
-    """Whether you are counted with the gateway through which you come, and not with your address (clause 4.10)."""
+    """Whether you are counted with the gateway through which you come, and not with your address
+    (clause 4.10)."""
 
 
 class PositionCause(enum.IntEnum):
@@ -684,21 +723,23 @@ class PositionCause(enum.IntEnum):
     OPERATOR_LOST = 4
     """You were being served; the operator vanished, and you are at the head of the line again."""
     HANDED_OVER = 5
-    """You were being served; you now wait at the head of the line for the operator to whom you were handed."""
+    """You were being served; you now wait at the head of the line for the operator to whom you were
+    handed."""
     MISSED_CALL = 6
     """You are back; you were called while you were away, and have your old position in the line."""
     HELD = 7
-    """The operator has put you on hold: you are at the head of the line, and others are called until you show that you are
-    there, by `PauseVisit` or `DescribeVisit`."""
+    """The operator has put you on hold: you are at the head of the line, and others are called
+    until you show that you are there, by `PauseVisit` or `DescribeVisit`."""
     PAUSED = 8
     """By `PauseVisit`: others are called first."""
     RESUMED = 9
     """By `PauseVisit` or, after `HELD`, by `DescribeVisit`: you are called in your turn again."""
     TRANSFERRED = 10
-    """You were being served, and wait in another queue now, among those who joined before and after you."""
+    """You were being served, and wait in another queue now, among those who joined before and after
+    you."""
     LINK_LOST = 11
-    """You are back; you were being served when your link was lost, somebody else was called after a while, and you are at
-    the head of the line."""
+    """You are back; you were being served when your link was lost, somebody else was called after a
+    while, and you are at the head of the line."""
 
 
 class PositionReported(Referring, frozen=True, tag=107):
@@ -713,7 +754,8 @@ class PositionReported(Referring, frozen=True, tag=107):
     least: Count
     """The estimate: from `least` to `most` seconds until it is your turn."""
     most: Count
-    """0 when there is no estimate yet: fewer than three sessions were served, or nobody is on duty."""
+    """0 when there is no estimate yet: fewer than three sessions were served, or nobody is on
+    duty."""
     queue: QueueName
     is_paused: bool
     """Whether others are called before you."""
@@ -790,13 +832,15 @@ class DeskRefusal(enum.IntEnum):
 
 
 class DeskRefused(Referring, frozen=True, tag=110):
-    """Registry to guest: you are not in line, and why. Also the answer to `AskPosition` and `LeaveDesk` without a visit
-    (`NO_SUCH_TICKET`)."""
+    """Registry to guest: you are not in line, and why. Also the answer to `AskPosition` and
+    `LeaveDesk` without a visit (`NO_SUCH_TICKET`)."""
 
     reason: DeskRefusal
 
 
-VisitorRequest = JoinDesk | ReturnToDesk | LeaveDesk | AskPosition | PauseVisit | DescribeVisit | RateVisit
+VisitorRequest = (
+    JoinDesk | ReturnToDesk | LeaveDesk | AskPosition | PauseVisit | DescribeVisit | RateVisit
+)
 VisitorNotice = (
     DeskShown
     | PositionReported

@@ -1,4 +1,5 @@
-"""What peers exchange directly: message bodies, relayed datagrams, and the frames of reliable delivery."""
+"""What peers exchange directly: message bodies, relayed datagrams, and the frames of reliable
+delivery."""
 
 from typing import Annotated, Final, TypeAlias
 
@@ -18,8 +19,9 @@ class DirectBody(msgspec.Struct, frozen=True, array_like=True):
 
 
 class DirectGroupLine(msgspec.Struct, frozen=True, array_like=True):
-    """The other body of a direct message (clause 6.9): a group's line, sent directly to one member while the registry
-    is away. Its first field is a text, that of a `DirectBody` a number, which tells the two apart."""
+    """The other body of a direct message (clause 6.9): a group's line, sent directly to one member
+    while the registry is away. Its first field is a text, that of a `DirectBody` a number, which
+    tells the two apart."""
 
     group: GroupName
     number: Count
@@ -29,8 +31,8 @@ class DirectGroupLine(msgspec.Struct, frozen=True, array_like=True):
     floor: Count
     """Every number below it is settled: it has its place in the group's log, or never comes."""
     position: Count
-    """The position in the log of the newest settled number; 0 for none. A reader who has the log up to there need not
-    wait."""
+    """The position in the log of the newest settled number; 0 for none. A reader who has the log up
+    to there need not wait."""
     at: Count
     """The sender's Unix time in milliseconds."""
     text: Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
@@ -51,7 +53,8 @@ class DatagramRelayed(msgspec.Struct, frozen=True, array_like=True, tag=31):
 
 
 class ReportSilence(msgspec.Struct, frozen=True, array_like=True, tag=33):
-    """Peer to registry: `recipient` answered none of my tries, although the table says that they are online."""
+    """Peer to registry: `recipient` answered none of my tries, although the table says that they
+    are online."""
 
     recipient: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 
@@ -66,14 +69,16 @@ LAST_NUMBER: Final = 2**62 - 1
 """The highest message number."""
 
 PROVISIONAL: Final = LAST_NUMBER + 1
-"""No message bears a number from here on: a part of such a number asks for a `Known` (clause 6.10)."""
+"""No message bears a number from here on: a part of such a number asks for a `Known` (clause
+6.10)."""
 
 KNOWN_MAX: Final = 2**61
-"""A recipient that claims to know higher numbers is not believed: numbers must be able to rise for ever."""
+"""A recipient that claims to know higher numbers is not believed: numbers must be able to rise for
+ever."""
 
 RANGES_LIMIT: Final = 32
-"""Ranges in one acknowledgement. With the widest gaps they still take less than 600 bytes, so they always fit a
-datagram."""
+"""Ranges in one acknowledgement. With the widest gaps they still take less than 600 bytes, so they
+always fit a datagram."""
 
 PARTS_LIMIT: Final = 1024
 """Parts of one message: a stranger must not make us keep a table for a million of them."""
@@ -97,8 +102,9 @@ class Part(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
 
 
 class Ack(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2):
-    """Acknowledges messages that the receiver has stored: `ranges` are alternating lengths from `first` on. They survive a
-    power cut once sync number `sync` of the receiver's life `life` is done; 0: they do now."""
+    """Acknowledges messages that the receiver has stored: `ranges` are alternating lengths from
+    `first` on. They survive a power cut once sync number `sync` of the receiver's life `life` is
+    done; 0: they do now."""
 
     first: Number
     ranges: Lengths
@@ -115,26 +121,30 @@ class PartAck(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):
 
 
 class Floor(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=4):
-    """The lowest number of the sender's stream that is not settled: nothing below it is sent again."""
+    """The lowest number of the sender's stream that is not settled: nothing below it is sent
+    again."""
 
     number: Number
 
 
 class Gap(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=5):
-    """A gap: the `count` numbers from `first` on, all at or above the floor, never come. They were skipped or refused."""
+    """A gap: the `count` numbers from `first` on, all at or above the floor, never come. They were
+    skipped or refused."""
 
     first: Number
     count: Length
 
 
 class Known(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=6):
-    """All numbers of the asker's that we know, and our clock in microseconds, are below this one."""
+    """All numbers of the asker's that we know, and our clock in microseconds, are below this
+    one."""
 
     number: Annotated[int, Meta(ge=0, le=KNOWN_MAX)]
 
 
 class LastOpening(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=7):
-    """An opening of yours was dropped: its number is not above this one, of the last that was taken (clause 5.2)."""
+    """An opening of yours was dropped: its number is not above this one, of the last that was taken
+    (clause 5.2)."""
 
     number: Number
 

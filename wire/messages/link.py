@@ -66,7 +66,8 @@ class AnnouncementKind(enum.IntEnum):
 
 
 class Announcement(msgspec.Struct, frozen=True, array_like=True, tag=84):
-    """Registry to everybody: its owner says `text`, or the registry stops in `seconds`, or does not, or stops now."""
+    """Registry to everybody: its owner says `text`, or the registry stops in `seconds`, or does
+    not, or stops now."""
 
     kind: AnnouncementKind
     text: Annotated[str, msgspec.Meta(max_length=ANNOUNCEMENT_MAX)]
@@ -120,7 +121,8 @@ NodeNotice = (
     | ReleaseRefused
     | DeskNotice
 )
-"""The notices that a registry may send on a link, apart from announcements and those that keep the registration alive."""
+"""The notices that a registry may send on a link, apart from announcements and those that keep the
+registration alive."""
 
 RegistryNotice = NodeNotice | Announcement | Pong | Probe | Left
 """The notices that a registry may send on a link."""

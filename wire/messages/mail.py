@@ -11,7 +11,8 @@ from chatapp.wire.messages.table import Count, Key, Name, Signature
 
 
 class LetterBody(msgspec.Struct, frozen=True, array_like=True):
-    """The body of a letter, signed by its sender and bound to the recipient's mail key (clause 7.1)."""
+    """The body of a letter, signed by its sender and bound to the recipient's mail key (clause
+    7.1)."""
 
     number: Count
     floor: Count
@@ -27,7 +28,8 @@ class LetterBody(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SignedLetter(msgspec.Struct, frozen=True, array_like=True):
-    """What HPKE seals: the encoded `LetterBody` and the sender's signature over it and the recipient's mail key."""
+    """What HPKE seals: the encoded `LetterBody` and the sender's signature over it and the
+    recipient's mail key."""
 
     body: bytes
     signature: Signature
@@ -95,7 +97,8 @@ class MailExpired(msgspec.Struct, frozen=True, array_like=True, tag=45):
 
 
 class AskMail(msgspec.Struct, frozen=True, array_like=True, tag=46):
-    """Peer to registry: tell me by MailExpired which of these letters of mine to `recipient` you do not hold."""
+    """Peer to registry: tell me by MailExpired which of these letters of mine to `recipient` you do
+    not hold."""
 
     recipient: Key
     numbers: Annotated[list[Count], msgspec.Meta(max_length=256)]

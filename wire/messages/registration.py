@@ -1,7 +1,7 @@
 """Registration: the datagrams that are not sealed, because no key is shared yet (clause 4).
 
-HELLO -> COOKIE -> REGISTER -> WELCOME or REFUSED. All carry the nonce of the HELLO, so that a recorded answer fits no
-later attempt.
+HELLO -> COOKIE -> REGISTER -> WELCOME or REFUSED. All carry the nonce of the HELLO, so that a
+recorded answer fits no later attempt.
 """
 
 import enum
@@ -40,7 +40,8 @@ class RefusalReason(enum.IntEnum):
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
-    """Peer to registry: padded to `limits.HELLO_SIZE` bytes by `wire.codec`. It makes the registry store nothing."""
+    """Peer to registry: padded to `limits.HELLO_SIZE` bytes by `wire.codec`. It makes the registry
+    store nothing."""
 
     version: Annotated[int, msgspec.Meta(ge=0, le=65_535)]
     nonce: Nonce
@@ -55,15 +56,16 @@ class Cookie(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Register(msgspec.Struct, frozen=True, array_like=True):
-    """Peer to registry: the request to register. The signature covers all other fields and the registry's identity, so
-    a card copied from the table is of no use to anybody else."""
+    """Peer to registry: the request to register. The signature covers all other fields and the
+    registry's identity, so a card copied from the table is of no use to anybody else."""
 
     nonce: Nonce
     cookie: CookieBytes
     card: Card
     signature: Signature
     invitation: Invitation = b""
-    """The join code's proof (`wire.admission`), for a newcomer who has one; it has a signature of its own."""
+    """The join code's proof (`wire.admission`), for a newcomer who has one; it has a signature of
+    its own."""
     voucher: Voucher = b""
     """A gateway's proof (`wire.admission`) that this visitor of the help desk comes through it."""
 
@@ -101,7 +103,8 @@ class Refused(msgspec.Struct, frozen=True, array_like=True):
     counter: Count
     """With OLD_CARD the counter of the card that the registry knows, else 0."""
     seconds: Count
-    """With BANNED, GATEWAY_BANNED and KICKED how long that still holds; 0 for no end, and with other reasons."""
+    """With BANNED, GATEWAY_BANNED and KICKED how long that still holds; 0 for no end, and with
+    other reasons."""
     text: Annotated[str, msgspec.Meta(max_length=EXCLUSION_TEXT_MAX)]
     """What the registry's owner says of it; mostly empty."""
     signature: Signature
@@ -125,7 +128,8 @@ class Pong(msgspec.Struct, frozen=True, array_like=True, tag=11):
 
 
 class Probe(msgspec.Struct, frozen=True, array_like=True, tag=14):
-    """Registry to peer: somebody cannot reach you; send a sign of life by the path on which this came."""
+    """Registry to peer: somebody cannot reach you; send a sign of life by the path on which this
+    came."""
 
 
 class Leave(msgspec.Struct, frozen=True, array_like=True, tag=12):
@@ -141,7 +145,8 @@ class Left(msgspec.Struct, frozen=True, array_like=True, tag=13):
 
 
 class Rename(msgspec.Struct, frozen=True, array_like=True, tag=80):
-    """Peer to registry, on its link: use this card from now on. It has another name and a higher counter."""
+    """Peer to registry, on its link: use this card from now on. It has another name and a higher
+    counter."""
 
     reference: Reference
     card: Card
@@ -161,7 +166,8 @@ class RenameRefused(msgspec.Struct, frozen=True, array_like=True, tag=82):
 
 
 class Release(msgspec.Struct, frozen=True, array_like=True, tag=84):
-    """Peer to registry, on its link: I give up my name. Anybody may have it, and my mail is to be deleted."""
+    """Peer to registry, on its link: I give up my name. Anybody may have it, and my mail is to be
+    deleted."""
 
     reference: Reference
 

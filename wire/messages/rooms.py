@@ -38,8 +38,8 @@ class EpochKey(msgspec.Struct, frozen=True, array_like=True):
 
 
 class GroupGranted(msgspec.Struct, frozen=True, array_like=True, tag=50):
-    """Registry to peer: you are a member; seal with this key under `sender_index`. `position` is that of the newest
-    line."""
+    """Registry to peer: you are a member; seal with this key under `sender_index`. `position` is
+    that of the newest line."""
 
     group: GroupName
     epoch: Epoch
@@ -181,7 +181,8 @@ NO_TOPIC: Final = Topic("", bytes(32), 0)
 
 
 class RoomEntered(msgspec.Struct, frozen=True, array_like=True, tag=73):
-    """Registry to peer: you are in the room. A `GroupGranted` for `group` follows before any of its lines."""
+    """Registry to peer: you are in the room. A `GroupGranted` for `group` follows before any of its
+    lines."""
 
     reference: Reference
     group: GroupName
@@ -201,8 +202,8 @@ class RoomRefused(msgspec.Struct, frozen=True, array_like=True, tag=74):
 
 
 class RoomEvicted(msgspec.Struct, frozen=True, array_like=True, tag=68):
-    """Registry to member: its owner has taken you out of the room, or closed it; you are in no room. A member
-    who was away then reads it in answer to the EnterRoom of their return."""
+    """Registry to member: its owner has taken you out of the room, or closed it; you are in no
+    room. A member who was away then reads it in answer to the EnterRoom of their return."""
 
     group: GroupName
     is_closed: bool
@@ -237,8 +238,8 @@ class RoomsListed(msgspec.Struct, frozen=True, array_like=True, tag=77):
 
 
 class TopicChanged(msgspec.Struct, frozen=True, array_like=True, tag=79):
-    """Registry to the members in the room: the topic was set or cleared. `reference` is that of the request to its
-    author, and 0 to the others."""
+    """Registry to the members in the room: the topic was set or cleared. `reference` is that of the
+    request to its author, and 0 to the others."""
 
     reference: Reference
     group: GroupName

@@ -23,7 +23,8 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
 
 RUN_BITS: Final = 28
-"""How many bits of a table version count the changes; those above name the run of the registry (clause 3.2)."""
+"""How many bits of a table version count the changes; those above name the run of the registry
+(clause 3.2)."""
 
 
 def run_of(version: int) -> int:
@@ -32,10 +33,11 @@ def run_of(version: int) -> int:
 
 
 class Card(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A person's keys and name, signed with the identity key (clause 3.1). The registry's own card has no name.
+    """A person's keys and name, signed with the identity key (clause 3.1). The registry's own card
+    has no name.
 
-    Only this shape refuses further elements: whoever checks, stores or passes on a card builds the signed bytes anew from
-    these fields, so nobody would have signed what else stood in it.
+    Only this shape refuses further elements: whoever checks, stores or passes on a card builds the
+    signed bytes anew from these fields, so nobody would have signed what else stood in it.
     """
 
     name: Name
@@ -56,7 +58,8 @@ class Presence(enum.IntEnum):
     BANNED = 3
     """Banned by the server's owner: nothing they send counts."""
     RELEASED = 4
-    """They have no name any more: whoever bears it from now on is somebody else, or they themselves anew."""
+    """They have no name any more: whoever bears it from now on is somebody else, or they themselves
+    anew."""
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):
@@ -69,7 +72,8 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
     since: Count
     """Unix time in seconds of the last change between online and not."""
     sender_index: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
-    """The sender's number in group frames while this link lasts; 0 for none (0 is the registry's own)."""
+    """The sender's number in group frames while this link lasts; 0 for none (0 is the registry's
+    own)."""
     version: Count
     """The version of the table in which this row changed."""
 
@@ -80,12 +84,14 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def is_placed(self) -> bool:
-        """Whether they have been online since the registry started: otherwise the row has no address."""
+        """Whether they have been online since the registry started: otherwise the row has no
+        address."""
         return self.port != 0
 
 
 class TableBatch(msgspec.Struct, frozen=True, array_like=True):
-    """Changed rows, broadcast. Rows stay encoded, so that each is encoded only once for everybody (clause 3.3)."""
+    """Changed rows, broadcast. Rows stay encoded, so that each is encoded only once for everybody
+    (clause 3.3)."""
 
     since: Count
     version: Count
@@ -99,7 +105,8 @@ class FetchTable(msgspec.Struct, frozen=True, array_like=True, tag=20):
 
 
 class TablePage(msgspec.Struct, frozen=True, array_like=True, tag=21):
-    """Registry to peer: rows changed in (since, version]; `more` means that the peer has to ask for the next page."""
+    """Registry to peer: rows changed in (since, version]; `more` means that the peer has to ask for
+    the next page."""
 
     since: Count
     version: Count

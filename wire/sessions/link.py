@@ -1,8 +1,10 @@
-"""The secure session of a link: sealed frames in order, and new keys while the link lasts (clauses 9.1, 9.2 and 9.6).
+"""The secure session of a link: sealed frames in order, and new keys while the link lasts (clauses
+9.1, 9.2 and 9.6).
 
-TCP keeps the order, so counters are not sent: both sides count, and a frame that was lost, repeated or changed does not
-open. A renewal is another Noise KK handshake, carried by frames of the link and bound to the previous handshake. Each
-direction changes its key after one particular frame, so frames in transit still open and none has to wait.
+TCP keeps the order, so counters are not sent: both sides count, and a frame that was lost, repeated
+or changed does not open. A renewal is another Noise KK handshake, carried by frames of the link and
+bound to the previous handshake. Each direction changes its key after one particular frame, so
+frames in transit still open and none has to wait.
 """
 
 from typing import Final
@@ -25,7 +27,8 @@ _RENEWAL: Final = bytes((Kind.RENEWAL,))
 
 
 class LinkSession:
-    """One side of a link: seals and opens its frames, and takes its part in renewals. The peer begins them."""
+    """One side of a link: seals and opens its frames, and takes its part in renewals. The peer
+    begins them."""
 
     __slots__ = (
         "_binding",
@@ -43,9 +46,16 @@ class LinkSession:
     )
 
     def __init__(
-        self, agreed: SessionKeys, *, parties: Parties, rng: Randomness, ciphers: Ciphers, is_peer: bool
+        self,
+        agreed: SessionKeys,
+        *,
+        parties: Parties,
+        rng: Randomness,
+        ciphers: Ciphers,
+        is_peer: bool,
     ) -> None:
-        """`agreed`: by the opening and its answer. `is_peer`: whether this is the side that opened the link."""
+        """`agreed`: by the opening and its answer. `is_peer`: whether this is the side that opened
+        the link."""
         self._seal_key = agreed.seal_key
         self._open_key = agreed.open_key
         self._binding = agreed.binding
@@ -59,11 +69,13 @@ class LinkSession:
         self._handshake: HandshakeState | None = None
         """At the peer: the handshake of a renewal that waits for the registry's answer."""
         self._next_open_key = b""
-        """At the registry: the key that opens frames from the peer's change of keys on; empty outside a renewal."""
+        """At the registry: the key that opens frames from the peer's change of keys on; empty
+        outside a renewal."""
 
     def seal(self, payload: bytes, header: bytes = _SEALED) -> bytes:
         """Return a frame: the header (mostly the kind alone) and the ciphertext."""
-        # The count goes on when the key changes: a frame that is missing before the change is noticed behind it.
+        # The count goes on when the key changes: a frame that is missing before the change is
+        # noticed behind it.
         nonce = self._sealed.to_bytes(12, "big")
         self._sealed += 1
         return header + self._ciphers.get(self._seal_key).encrypt(nonce, payload, header)
@@ -126,7 +138,8 @@ class LinkSession:
         return answer
 
     def _finish(self, second: bytes) -> bytes:
-        """Do the peer's part. The new keys serve for frames after the answer, and for ours after the frame returned here."""
+        """Do the peer's part. The new keys serve for frames after the answer, and for ours after
+        the frame returned here."""
         handshake, self._handshake = self._handshake, None
         if handshake is None:
             raise SealError("an answer without a renewal")
@@ -141,7 +154,9 @@ class LinkSession:
 
     def _new_handshake(self) -> HandshakeState:
         ephemeral = AgreementKey(self._rng.randbytes(KEY_SIZE))
-        return self._parties.handshake(ephemeral, _PURPOSE + self._binding, is_initiator=self._is_peer)
+        return self._parties.handshake(
+            ephemeral, _PURPOSE + self._binding, is_initiator=self._is_peer
+        )
 
     def _change_seal_key(self, key: bytes) -> None:
         self._ciphers.drop(self._seal_key)
@@ -172,7 +187,8 @@ class LinkOpening:
         self._ciphers = ciphers
 
     def answered(self, frame: bytes) -> LinkSession:
-        """Return the session of the link, given the registry's first frame. Raises SealError, DecodeError."""
+        """Return the session of the link, given the registry's first frame. Raises SealError,
+        DecodeError."""
         if frame[:1] != bytes((Kind.ANSWER,)):
             raise SealError("not an answer")
         answer = unpack_answer(frame)

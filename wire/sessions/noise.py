@@ -1,6 +1,7 @@
 """The handshake `Noise_KK_25519_AESGCM_SHA256` of the Noise Protocol Framework, revision 34.
 
-Both sides know each other's static key beforehand. Two messages, each with a payload, then two transport keys:
+Both sides know each other's static key beforehand. Two messages, each with a payload, then two
+transport keys:
 
     -> e, es, ss
     <- e, ee, se
@@ -50,7 +51,9 @@ class CipherState:
     def decrypt(self, additional: bytes, ciphertext: bytes) -> bytes:
         """Return the plaintext. Raises SealError, and then leaves the nonce unchanged."""
         try:
-            opened = AESGCM(self.key).decrypt(self.nonce.to_bytes(12, "big"), ciphertext, additional)
+            opened = AESGCM(self.key).decrypt(
+                self.nonce.to_bytes(12, "big"), ciphertext, additional
+            )
         except InvalidTag:
             raise SealError("does not open") from None
         self.nonce += 1
@@ -58,7 +61,8 @@ class CipherState:
 
 
 class SymmetricState:
-    """The chaining key, the hash of the transcript, and the key for the next payload (section 5.2)."""
+    """The chaining key, the hash of the transcript, and the key for the next payload (section
+    5.2)."""
 
     __slots__ = ("chaining_key", "cipher", "hash")
 
@@ -69,7 +73,8 @@ class SymmetricState:
 
     @classmethod
     def initial(cls) -> "SymmetricState":
-        """Return the initial state: the protocol's name (28 bytes, so it is padded and not hashed)."""
+        """Return the initial state: the protocol's name (28 bytes, so it is padded and not
+        hashed)."""
         name = PROTOCOL_NAME.ljust(32, b"\0")
         return cls(name, name, None)
 
@@ -135,7 +140,8 @@ class HandshakeState:
 
     @property
     def handshake_hash(self) -> bytes:
-        """The hash of the transcript: after message 2 it is the same on both sides, and differs for every handshake."""
+        """The hash of the transcript: after message 2 it is the same on both sides, and differs for
+        every handshake."""
         return self._symmetric.hash
 
     def write_first(self, payload: bytes) -> bytes:
@@ -147,7 +153,8 @@ class HandshakeState:
         return self._ephemeral.public + symmetric.encrypt_and_hash(payload)
 
     def read_first(self, message: bytes) -> bytes:
-        """Responder: read message 1 and return its payload. After SealError or DecodeError nothing has changed."""
+        """Responder: read message 1 and return its payload. After SealError or DecodeError nothing
+        has changed."""
         theirs, sealed = _cut(message)
         symmetric = self._symmetric.copy()
         symmetric.mix_hash(theirs)
@@ -166,7 +173,8 @@ class HandshakeState:
         return ephemeral.public + symmetric.encrypt_and_hash(payload)
 
     def read_second(self, message: bytes) -> bytes:
-        """Initiator: read message 2 and return its payload. After SealError or DecodeError nothing has changed."""
+        """Initiator: read message 2 and return its payload. After SealError or DecodeError nothing
+        has changed."""
         theirs, sealed = _cut(message)
         symmetric = self._symmetric.copy()
         symmetric.mix_hash(theirs)
@@ -179,12 +187,14 @@ class HandshakeState:
     def export(self, label: bytes) -> bytes:
         """Return a key for another use, bound to the transcript so far and to `label`.
 
-        The material is longer than any key agreement, so no later step of the handshake derives the same.
+        The material is longer than any key agreement, so no later step of the handshake derives the
+        same.
         """
         return hkdf(self._symmetric.chaining_key, label + self._symmetric.hash)[0]
 
     def split(self) -> tuple[CipherState, CipherState]:
-        """Return the transport ciphers after message 2: of the initiator's messages, and of the responder's."""
+        """Return the transport ciphers after message 2: of the initiator's messages, and of the
+        responder's."""
         first, second = hkdf(self._symmetric.chaining_key, b"")
         return CipherState(first), CipherState(second)
 

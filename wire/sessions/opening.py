@@ -1,8 +1,10 @@
-"""Opening a session: one handshake of Noise KK (`wire.sessions.noise`) between two identity keys, as either side sees it.
+"""Opening a session: one handshake of Noise KK (`wire.sessions.noise`) between two identity keys,
+as either side sees it.
 
-The first message travels in an OPENING, in front of data that is already sealed under a key of its own (early data), so
-nothing waits for an answer. A keyed hash in it proves that its author holds the identity key, and is checked before any
-expensive computation. The second message travels in an ANSWER.
+The first message travels in an OPENING, in front of data that is already sealed under a key of its
+own (early data), so nothing waits for an answer. A keyed hash in it proves that its author holds
+the identity key, and is checked before any expensive computation. The second message travels in an
+ANSWER.
 """
 
 import copy
@@ -58,9 +60,11 @@ class SessionKeys(NamedTuple):
 
 
 class Parties:
-    """The permanent part of the relation between us and one other party: the keys that both sides know already.
+    """The permanent part of the relation between us and one other party: the keys that both sides
+    know already.
 
-    `context`: bytes that both sides know and that invalidate openings of an earlier registration; usually empty.
+    `context`: bytes that both sides know and that invalidate openings of an earlier registration;
+    usually empty.
     """
 
     __slots__ = ("_proof_key", "_shared", "_static", "_their_static", "context", "ours", "theirs")
@@ -75,7 +79,9 @@ class Parties:
         self.theirs: Final = theirs
         self.context: Final = context
 
-    def handshake(self, ephemeral: AgreementKey, prologue: bytes, *, is_initiator: bool) -> HandshakeState:
+    def handshake(
+        self, ephemeral: AgreementKey, prologue: bytes, *, is_initiator: bool
+    ) -> HandshakeState:
         """Return our side of a handshake, before its first message."""
         return HandshakeState(
             is_initiator=is_initiator,
@@ -87,8 +93,8 @@ class Parties:
         )
 
     def prologue(self, header: OpeningHeader, carrier: Carrier) -> bytes:
-        """Return what both sides know of an opening before its first message: who opens to whom, by which carrier,
-        under which number."""
+        """Return what both sides know of an opening before its first message: who opens to whom, by
+        which carrier, under which number."""
         responder = self.theirs if header.identity == self.ours else self.ours
         number = header.number.to_bytes(8, "big")
         return (
@@ -102,8 +108,8 @@ class Parties:
         )
 
     def proof(self, header: OpeningHeader, carrier: Carrier) -> bytes:
-        """Return the keyed hash that only the two parties can compute: 16 bytes over the prologue and the first
-        message."""
+        """Return the keyed hash that only the two parties can compute: 16 bytes over the prologue
+        and the first message."""
         return hashlib.blake2s(
             self.prologue(header, carrier) + header.ephemeral + header.tag,
             key=self._proof_key,
@@ -136,14 +142,16 @@ class OutgoingOpening:
         ]
 
     def seal(self, payload: bytes) -> bytes:
-        """Return a datagram (or a link's first frame) that opens the session and carries this payload."""
+        """Return a datagram (or a link's first frame) that opens the session and carries this
+        payload."""
         counter = self._counter.to_bytes(8, "big")
         self._counter += 1
         header = self.head + counter
         return header + AESGCM(self._early_key).encrypt(b"\0\0\0\0" + counter, payload, header)
 
     def answered(self, answer: AnswerHeader) -> SessionKeys:
-        """Return the keys of the session. Raises SealError, and changes nothing, if this is not an answer to the opening."""
+        """Return the keys of the session. Raises SealError, and changes nothing, if this is not an
+        answer to the opening."""
         if self._handshake is None:
             raise SealError("answered before")
         handshake = copy.copy(self._handshake)
@@ -161,10 +169,14 @@ class IncomingOpening:
 
     __slots__ = ("_early_key", "_handshake", "_header", "head")
 
-    def __init__(self, parties: Parties, header: OpeningHeader, *, carrier: Carrier, rng: Randomness) -> None:
+    def __init__(
+        self, parties: Parties, header: OpeningHeader, *, carrier: Carrier, rng: Randomness
+    ) -> None:
         """Raises SealError if its first message does not open. The caller has checked the proof."""
         ephemeral = AgreementKey(rng.randbytes(KEY_SIZE))
-        handshake = parties.handshake(ephemeral, parties.prologue(header, carrier), is_initiator=False)
+        handshake = parties.handshake(
+            ephemeral, parties.prologue(header, carrier), is_initiator=False
+        )
         handshake.read_first(header.ephemeral + header.tag)
         self._handshake: HandshakeState | None = handshake
         self._early_key = handshake.export(_EARLY)
@@ -175,12 +187,15 @@ class IncomingOpening:
         """Return the payload of one of its datagrams. Raises SealError."""
         header, counter = data[:OPENING_HEADER_SIZE], data[OPENING_HEAD_SIZE:OPENING_HEADER_SIZE]
         try:
-            return AESGCM(self._early_key).decrypt(b"\0\0\0\0" + counter, data[OPENING_HEADER_SIZE:], header)
+            return AESGCM(self._early_key).decrypt(
+                b"\0\0\0\0" + counter, data[OPENING_HEADER_SIZE:], header
+            )
         except InvalidTag:
             raise SealError("does not open") from None
 
     def answer(self, session: bytes) -> tuple[bytes, SessionKeys]:
-        """Do our part of the handshake. Return the bytes with which all answers begin, and the keys of the session.
+        """Do our part of the handshake. Return the bytes with which all answers begin, and the keys
+        of the session.
 
         To be called once."""
         assert self._handshake is not None
@@ -188,7 +203,9 @@ class IncomingOpening:
         to_us, to_them = self._handshake.split()
         agreed = SessionKeys(to_them.key, to_us.key, self._handshake.handshake_hash)
         self._handshake = None  # nothing more can be derived from it
-        header = AnswerHeader(self._header.session, session, second[:KEY_SIZE], second[KEY_SIZE:], 0)
+        header = AnswerHeader(
+            self._header.session, session, second[:KEY_SIZE], second[KEY_SIZE:], 0
+        )
         return pack_answer(header)[:-_COUNTER_SIZE], agreed
 
     def erase(self) -> None:

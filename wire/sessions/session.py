@@ -1,8 +1,10 @@
-"""Secure sessions with everybody whom we know by identity key: opened, answered, renewed, erased (clause 5).
+"""Secure sessions with everybody whom we know by identity key: opened, answered, renewed, erased
+(clause 5).
 
-Each side finds a session by a random number of its own choosing, never by a key, so nobody can take another's place. Keys
-belong to one handshake and never occur again: no counter is used twice under one key, even if a program restarts, or its
-folder is copied or restored. Data sent before the answer arrives travels with the opening.
+Each side finds a session by a random number of its own choosing, never by a key, so nobody can take
+another's place. Keys belong to one handshake and never occur again: no counter is used twice under
+one key, even if a program restarts, or its folder is copied or restored. Data sent before the
+answer arrives travels with the opening.
 """
 
 import heapq
@@ -58,27 +60,33 @@ ERASE_AFTER: Final = 180.0
 REPLACED_LASTS_FOR: Final = 60.0
 """Seconds for which a replaced session still opens datagrams that are on their way."""
 OPENING_LASTS_FOR: Final = 3.0
-"""Seconds for which one opening is sent repeatedly. Data sealed later begins another one, since the other side may have
-restarted after it received the first."""
+"""Seconds for which one opening is sent repeatedly. Data sealed later begins another one, since the
+other side may have restarted after it received the first."""
 ANSWER_AWAITED_FOR: Final = 20.0
 """Seconds for which an opening may still be answered after it is no longer sent."""
 RENEWAL_AGAIN_AFTER: Final = 1.0
-"""Seconds after which the opening that renews a session is repeated, as long as it is not answered."""
+"""Seconds after which the opening that renews a session is repeated, as long as it is not
+answered."""
 SILENT_AFTER: Final = 0.9
-"""Seconds without a datagram of theirs after which an unanswered message is repeated with a new opening: two tries."""
+"""Seconds without a datagram of theirs after which an unanswered message is repeated with a new
+opening: two tries."""
 OPENINGS_BURST: Final = 16
-"""Openings of one party that are processed at once, with four key agreements each; after that, one a second."""
+"""Openings of one party that are processed at once, with four key agreements each; after that, one
+a second."""
 COUNTED_AFTER: Final = 30.0
-"""Seconds without an opening of one party after which the next one is processed whatever else comes from its network: a
-crowd behind one address must not keep out somebody who shares that address, or whose address the crowd forges."""
+"""Seconds without an opening of one party after which the next one is processed whatever else comes
+from its network: a crowd behind one address must not keep out somebody who shares that address, or
+whose address the crowd forges."""
 OPENING_MAX: Final = 2**62
-"""A claim to have accepted an opening of ours with such a number is not believed: higher numbers must be left."""
+"""A claim to have accepted an opening of ours with such a number is not believed: higher numbers
+must be left."""
 _OPENING: Final = bytes((Kind.OPENING,))
 _SEALED: Final = bytes((Kind.SEALED,))
 _NONCE_START: Final = bytes(4)
 """A nonce is these bytes and the counter."""
 _RENEWED_EARLY: Final = 5.0
-"""An opening of theirs counts as a renewal if it comes at most so many seconds before we would renew the session."""
+"""An opening of theirs counts as a renewal if it comes at most so many seconds before we would
+renew the session."""
 
 
 class Session:
@@ -112,7 +120,8 @@ class Session:
         born: float,
         answer_head: bytes | None,
     ) -> None:
-        """`answer_head`: for a session that they opened, until they have shown that they know of it."""
+        """`answer_head`: for a session that they opened, until they have shown that they know of
+        it."""
         self.pair: Final = pair
         self.ours: Final = ours
         self.theirs: Final = theirs
@@ -133,8 +142,8 @@ class Session:
         return self.seal_all((payload,))[0]
 
     def seal_all(self, payloads: Sequence[bytes]) -> list[bytes]:
-        """Return a datagram for each payload, up to that with which the session has sealed so many that it is to be
-        renewed."""
+        """Return a datagram for each payload, up to that with which the session has sealed so many
+        that it is to be renewed."""
         first = self._sent
         left = RENEW_AFTER_DATAGRAMS + 1 - first
         if 0 < left <= len(payloads):
@@ -151,7 +160,8 @@ class Session:
         return datagrams
 
     def open(self, datagram: bytes, header_size: int = SEALED_HEADER_SIZE) -> bytes:
-        """Return the payload. Raises SealError for a forgery or a repeat, DecodeError if the datagram is too short."""
+        """Return the payload. Raises SealError for a forgery or a repeat, DecodeError if the
+        datagram is too short."""
         payloads, problems = self.open_all((datagram,), header_size)
         if problems:
             raise problems[0]
@@ -160,8 +170,9 @@ class Session:
     def open_all(
         self, datagrams: Sequence[bytes], header_size: int = SEALED_HEADER_SIZE
     ) -> tuple[list[bytes], list[Exception]]:
-        """Return the payloads of the datagrams that open, and what is wrong with each of the others: a SealError for a
-        forgery or a repeat, a DecodeError if it is too short, any other exception for a fault of ours."""
+        """Return the payloads of the datagrams that open, and what is wrong with each of the
+        others: a SealError for a forgery or a repeat, a DecodeError if it is too short, any other
+        exception for a fault of ours."""
         payloads: list[bytes] = []
         problems: list[Exception] = []
         replay, decrypt = self.replay, self._ciphers.get(self._open_key).decrypt
@@ -192,19 +203,22 @@ class Session:
 
 
 class Early:
-    """The last opening of theirs that was accepted: further early data with it is read, each datagram once."""
+    """The last opening of theirs that was accepted: further early data with it is read, each
+    datagram once."""
 
     __slots__ = ("heard", "is_return", "order", "replay", "session")
 
     def __init__(
         self, heard: IncomingOpening, session: Session | None, order: int, *, is_return: bool
     ) -> None:
-        """`session`: the session it led to; None if our own simultaneous opening takes precedence."""
+        """`session`: the session it led to; None if our own simultaneous opening takes
+        precedence."""
         self.heard: Final = heard
         self.session: Final = session
         self.order: Final = order
         self.is_return = is_return
-        """Whether they opened although nothing had to be renewed, and the caller has not been told yet."""
+        """Whether they opened although nothing had to be renewed, and the caller has not been told
+        yet."""
         self.replay: Final = ReplayWindow()
 
 
@@ -230,7 +244,8 @@ class Pair:
     def __init__(self, parties: Parties, number: int) -> None:
         self.parties: Final = parties
         self.number = number
-        """The number of the last opening of theirs that was accepted; only higher numbers are accepted from now on."""
+        """The number of the last opening of theirs that was accepted; only higher numbers are
+        accepted from now on."""
         self.link_number = -1
         """The same for openings on links."""
         self.least = 0
@@ -268,8 +283,8 @@ class Pair:
 
 
 class OldOpening(SealError):
-    """An opening of theirs has a number that is not above `number`, that of their last accepted one, and nothing else
-    of theirs arrives: their folder and clock may have been restored."""
+    """An opening of theirs has a number that is not above `number`, that of their last accepted
+    one, and nothing else of theirs arrives: their folder and clock may have been restored."""
 
     def __init__(self, number: int) -> None:
         super().__init__("an opening that was used before")
@@ -285,9 +300,11 @@ class Opened(NamedTuple):
     session: bytes
     """The session under which it can be answered, whatever comes after; empty for none."""
     is_newest: bool
-    """Whether no later datagram of theirs was opened before: only then does it show their present state."""
+    """Whether no later datagram of theirs was opened before: only then does it show their present
+    state."""
     is_return: bool
-    """Whether they opened a session although nothing had to be renewed: their program restarted, or missed our data."""
+    """Whether they opened a session although nothing had to be renewed: their program restarted, or
+    missed our data."""
     answer: bytes | None
     """A datagram to send back at once."""
 
@@ -319,9 +336,10 @@ class SessionTable:
         first_number: int = 0,
         opening_taken: Callable[[bytes, int], None] | None = None,
     ) -> None:
-        """`context_of`: returns the context of an identity that we know (clause 5.2), None for all others.
-        `first_number`: above the numbers of all earlier openings of ours. `opening_taken`: called with an identity and
-        the number of its opening that was accepted; the next run of the program passes both to `restore`."""
+        """`context_of`: returns the context of an identity that we know (clause 5.2), None for all
+        others. `first_number`: above the numbers of all earlier openings of ours. `opening_taken`:
+        called with an identity and the number of its opening that was accepted; the next run of the
+        program passes both to `restore`."""
         self._identity: Final = identity.public
         self._static: Final = identity.agreement_key()
         self._rng = rng
@@ -354,8 +372,8 @@ class SessionTable:
         self._next_number = max(self._next_number, number)
 
     def meet_anew(self, identity: bytes, *, now: float) -> None:
-        """Start over with a party whose context has changed: earlier datagrams no longer count as new, but are read for
-        a while."""
+        """Start over with a party whose context has changed: earlier datagrams no longer count as
+        new, but are read for a while."""
         pair = self._pairs.pop(identity, None)
         if pair is None:
             return
@@ -375,7 +393,8 @@ class SessionTable:
                 self._end(whose, ending)
 
     def author_of(self, datagram: bytes) -> bytes | None:
-        """Return the sender of a datagram according to its header; None if we share nothing with them."""
+        """Return the sender of a datagram according to its header; None if we share nothing with
+        them."""
         if datagram[:1] == _OPENING:
             return datagram[1:33]
         found = self._found.get(datagram[1 : 1 + SESSION_ID_SIZE])
@@ -391,7 +410,8 @@ class SessionTable:
     # --- out
 
     def seal(self, identity: bytes, payload: bytes, *, now: float) -> list[bytes]:
-        """Return the datagrams that carry this payload: one, and sometimes another that renews the session.
+        """Return the datagrams that carry this payload: one, and sometimes another that renews the
+        session.
 
         Raises SealError for an unknown party, and for an invalid key.
         """
@@ -426,26 +446,28 @@ class SessionTable:
         return found.seal(payload) if isinstance(found, Session) else None
 
     def hail(self, identity: bytes, *, now: float) -> list[bytes]:
-        """Return an empty opening that shows this party that we are here; nothing if we share a session."""
+        """Return an empty opening that shows this party that we are here; nothing if we share a
+        session."""
         pair = self._pairs.get(identity) or self._meet(identity)
         return [] if pair.current is not None else [self._open_with(pair, b"", now)]
 
     def doubt(self, identity: bytes, *, now: float) -> None:
-        """Note that our data goes unanswered. If the party is silent, it may have restarted: the next data goes with an
-        opening."""
+        """Note that our data goes unanswered. If the party is silent, it may have restarted: the
+        next data goes with an opening."""
         pair = self._pairs.get(identity)
         if pair is not None and now >= pair.heard_at + SILENT_AFTER:
             pair.is_doubted = True
 
     def seal_opening(self, identity: bytes, payload: bytes, *, now: float) -> bytes:
-        """Return an opening that carries this payload, whatever session there is. That session is not doubted, and is
-        renewed as before: a stranger who replays can make us send this. Raises SealError."""
+        """Return an opening that carries this payload, whatever session there is. That session is
+        not doubted, and is renewed as before: a stranger who replays can make us send this. Raises
+        SealError."""
         pair = self._pairs.get(identity) or self._meet(identity)
         return self._opening_of(pair, now).seal(payload)
 
     def open_above(self, identity: bytes, number: int) -> None:
-        """Note that they accept no opening of ours up to this number: an earlier run, of which we know nothing, has
-        used it."""
+        """Note that they accept no opening of ours up to this number: an earlier run, of which we
+        know nothing, has used it."""
         pair = self._pairs.get(identity)
         if pair is None or number >= OPENING_MAX or number + 1 < pair.least:
             return  # ours has a higher one since
@@ -456,8 +478,8 @@ class SessionTable:
     # --- in
 
     def open(self, datagram: bytes, *, source: Address | None = None, now: float) -> Opened:
-        """Open a datagram. `source`: where it came from; the openings of one network are counted together. Raises SealError
-        if it is forged or a repeat, DecodeError."""
+        """Open a datagram. `source`: where it came from; the openings of one network are counted
+        together. Raises SealError if it is forged or a repeat, DecodeError."""
         kind = datagram[0] if datagram else 0
         if kind == Kind.SEALED:
             session = self._session_of(datagram)
@@ -470,13 +492,18 @@ class SessionTable:
             return self._open_opening(unpack_opening(datagram), datagram, source, now)
         raise DecodeError("session", f"kind {kind}")
 
-    def open_run(self, datagrams: Sequence[bytes], *, source: Address | None = None, now: float) -> OpenedRun:
-        """Open datagrams that begin with the same SEALED_HEAD_SIZE bytes, or one of any other kind, each as `open` does. One
-        that does not open does not keep the others from it. Raises SealError or DecodeError if there is no session, or if
-        the one of another kind does not open."""
+    def open_run(
+        self, datagrams: Sequence[bytes], *, source: Address | None = None, now: float
+    ) -> OpenedRun:
+        """Open datagrams that begin with the same SEALED_HEAD_SIZE bytes, or one of any other kind,
+        each as `open` does. One that does not open does not keep the others from it. Raises
+        SealError or DecodeError if there is no session, or if the one of another kind does not
+        open."""
         if datagrams[0][:1] != _SEALED:
             opened = self.open(datagrams[0], source=source, now=now)
-            return OpenedRun([opened.payload], [], opened.is_newest, opened.is_return, opened.answer)
+            return OpenedRun(
+                [opened.payload], [], opened.is_newest, opened.is_return, opened.answer
+            )
         session = self._session_of(datagrams[0])
         payloads, problems = session.open_all(datagrams)
         if not payloads:
@@ -486,9 +513,11 @@ class SessionTable:
 
     # --- links
 
-    def open_link(self, identity: bytes, payload: bytes, *, now: float) -> tuple[bytes, LinkOpening]:
-        """Return the first frame of a new link, which carries this payload, and the object that processes the answer.
-        Raises SealError."""
+    def open_link(
+        self, identity: bytes, payload: bytes, *, now: float
+    ) -> tuple[bytes, LinkOpening]:
+        """Return the first frame of a new link, which carries this payload, and the object that
+        processes the answer. Raises SealError."""
         pair = self._pairs.get(identity) or self._meet(identity)
         begun = self._begin(pair, Carrier.LINK, now)
         return begun.seal(payload), LinkOpening(
@@ -498,8 +527,8 @@ class SessionTable:
     def take_link(
         self, frame: bytes, *, source: Address | None = None, now: float
     ) -> tuple[bytes, bytes, LinkSession, bytes]:
-        """Accept a link's first frame, which came from `source`: return its sender, its payload, the link's session, and
-        the frame to answer with.
+        """Accept a link's first frame, which came from `source`: return its sender, its payload,
+        the link's session, and the frame to answer with.
 
         Raises SealError, DecodeError.
         """
@@ -565,7 +594,9 @@ class SessionTable:
             self._end_at(now + ANSWER_AWAITED_FOR, pair, begun)
         return begun
 
-    def _seal_and_renew(self, pair: Pair, session: Session, payload: bytes, now: float) -> list[bytes]:
+    def _seal_and_renew(
+        self, pair: Pair, session: Session, payload: bytes, now: float
+    ) -> list[bytes]:
         if now >= session.born + ERASE_AFTER:
             self._end(pair, session)
             return [self._open_with(pair, payload, now)]
@@ -576,10 +607,15 @@ class SessionTable:
         return datagrams
 
     def _hear(
-        self, pair: Pair, header: OpeningHeader, carrier: Carrier, source: Address | None, now: float
+        self,
+        pair: Pair,
+        header: OpeningHeader,
+        carrier: Carrier,
+        source: Address | None,
+        now: float,
     ) -> IncomingOpening:
-        """Accept an opening. Raises SealError, before any expensive computation if the sender cannot prove its
-        identity."""
+        """Accept an opening. Raises SealError, before any expensive computation if the sender
+        cannot prove its identity."""
         if not hmac.compare_digest(pair.parties.proof(header, carrier), header.proof):
             raise SealError("no proof of the identity that opens")
         counted_until = pair.allowed_at + COUNTED_AFTER
@@ -617,14 +653,19 @@ class SessionTable:
         return Opened(header.identity, payload, ours, is_newest, is_return, answer)
 
     def _refuse(self, pair: Pair, header: OpeningHeader, now: float) -> NoReturn:
-        """Refuse an opening: raises OldOpening if it is theirs and, as far as can be told, not a belated copy; else
-        SealError. It takes nothing from their allowance: a stranger can replay it."""
+        """Refuse an opening: raises OldOpening if it is theirs and, as far as can be told, not a
+        belated copy; else SealError. It takes nothing from their allowance: a stranger can replay
+        it."""
         is_silent = now >= pair.heard_at + SILENT_AFTER
-        if is_silent and hmac.compare_digest(pair.parties.proof(header, Carrier.DATAGRAMS), header.proof):
+        if is_silent and hmac.compare_digest(
+            pair.parties.proof(header, Carrier.DATAGRAMS), header.proof
+        ):
             raise OldOpening(pair.number)
         raise SealError("an opening that was used before")
 
-    def _take_opening(self, pair: Pair, heard: IncomingOpening, header: OpeningHeader, now: float) -> Early:
+    def _take_opening(
+        self, pair: Pair, heard: IncomingOpening, header: OpeningHeader, now: float
+    ) -> Early:
         pair.number = header.number
         if self._opening_taken is not None:
             self._opening_taken(header.identity, header.number)
@@ -679,7 +720,9 @@ class SessionTable:
         self._take_answer(pair, begun, session, now)
         return self._opened(session, payload, now)
 
-    def _take_answer(self, pair: Pair, begun: OutgoingOpening, session: Session, now: float) -> None:
+    def _take_answer(
+        self, pair: Pair, begun: OutgoingOpening, session: Session, now: float
+    ) -> None:
         current = pair.current
         self._end(pair, begun)
         if (
@@ -687,7 +730,9 @@ class SessionTable:
             and current.born > begun.started
             and (current.is_begun_by_us or pair.parties.theirs < self._identity)
         ):
-            self._found[session.ours] = session  # data of theirs in it is read, and nothing is sealed in it
+            self._found[session.ours] = (
+                session  # data of theirs in it is read, and nothing is sealed in it
+            )
             self._end_at(min(now + REPLACED_LASTS_FOR, session.born + ERASE_AFTER), pair, session)
         else:
             self._adopt(pair, session, now)
@@ -711,7 +756,8 @@ class SessionTable:
         return Opened(session.pair.parties.theirs, payload, session.ours, is_newest, False, None)
 
     def _is_newest(self, session: Session, now: float) -> bool:
-        """Record that something of a session has opened. Return whether it has the newest datagram of theirs."""
+        """Record that something of a session has opened. Return whether it has the newest datagram
+        of theirs."""
         pair = session.pair
         is_newest = pair.note(session.order, 1, session.replay.newest, now)
         if is_newest and session is pair.current:

@@ -1,7 +1,9 @@
-"""The calls to the operating system of everything that is stored in journals: they reach the disk in no other way.
+"""The calls to the operating system of everything that is stored in journals: they reach the disk
+in no other way.
 
-This is a seam: tests put a disk in its place that fails, fills up or loses power at any of these steps. POSIX only.
-Everything is opened relative to its folder with O_NOFOLLOW, so a link that somebody left there is never followed.
+This is a seam: tests put a disk in its place that fails, fills up or loses power at any of these
+steps. POSIX only. Everything is opened relative to its folder with O_NOFOLLOW, so a link that
+somebody left there is never followed.
 """
 
 import contextlib
@@ -19,14 +21,16 @@ _FOLDER_MODE = 0o700
 
 
 class SyncFailed(OSError):
-    """The disk did not confirm. A second sync proves nothing: Linux reports a lost page once, then calls it clean."""
+    """The disk did not confirm. A second sync proves nothing: Linux reports a lost page once, then
+    calls it clean."""
 
 
 class Disk:
     """One method for each step. All raise OSError; `sync` and `sync_folder` raise SyncFailed."""
 
     def open_root(self, path: Path) -> int:
-        """Open a store's own folder, making its last part if it is missing. An existing one keeps its mode."""
+        """Open a store's own folder, making its last part if it is missing. An existing one keeps
+        its mode."""
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             path.mkdir(mode=_FOLDER_MODE)
@@ -50,7 +54,10 @@ class Disk:
     def create(self, folder: int, name: str) -> int:
         """Create a file to append to and read. Raises FileExistsError if there is one."""
         return os.open(
-            name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | _FLAGS, _FILE_MODE, dir_fd=folder
+            name,
+            os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | _FLAGS,
+            _FILE_MODE,
+            dir_fd=folder,
         )
 
     def open_to_append(self, folder: int, name: str) -> int:
@@ -80,7 +87,8 @@ class Disk:
         return os.write(file, data)
 
     def overwrite(self, file: int, data: bytes) -> None:
-        """Replace the value in a file by another one of the same length. A crash leaves the one or the other."""
+        """Replace the value in a file by another one of the same length. A crash leaves the one or
+        the other."""
         os.pwrite(file, data, 0)
 
     def cut(self, file: int, length: int) -> None:
@@ -89,15 +97,15 @@ class Disk:
     def sync(self, file: int) -> None:
         try:
             self._fdatasync(file)
-        except OSError as wrong:
-            raise SyncFailed(wrong.errno, wrong.strerror) from wrong
+        except OSError as error:
+            raise SyncFailed(error.errno, error.strerror) from error
 
     def sync_folder(self, folder: int) -> None:
         """Make the names in a folder durable: of files created, renamed and removed."""
         try:
             os.fsync(folder)
-        except OSError as wrong:
-            raise SyncFailed(wrong.errno, wrong.strerror) from wrong
+        except OSError as error:
+            raise SyncFailed(error.errno, error.strerror) from error
 
     def rename(self, folder: int, old: str, new: str) -> None:
         os.rename(old, new, src_dir_fd=folder, dst_dir_fd=folder)
@@ -149,8 +157,8 @@ def read_file(disk: Disk, folder: int, name: str) -> bytes:
 def set_aside(disk: Disk, folder: int, name: str, *, keep: bool) -> str:
     """Give a damaged file a name that nothing here ever touches, and return that name.
 
-    With `keep` it keeps its first name too, until a sound file takes its place. That makes no copy, so it works on a
-    full disk. A file that has such a name already gets no second one.
+    With `keep` it keeps its first name too, until a sound file takes its place. That makes no copy,
+    so it works on a full disk. A file that has such a name already gets no second one.
     """
     taken = set(disk.names(folder))
     number = next(n for n in range(1, len(taken) + 2) if f"{name}{DAMAGED}{n}" not in taken)

@@ -1,8 +1,9 @@
 """The journal: one append-only file for each generation. All durability rests on it.
 
-One process writes a generation, and the next never continues it. After a failed sync the kernel calls lost pages clean,
-so what a later process reads back need not be on the disk, and nothing durable may follow it. So a torn tail stays where
-it is until a checkpoint removes the file, and replaying ends before it. Callers order the calls.
+One process writes a generation, and the next never continues it. After a failed sync the kernel
+calls lost pages clean, so what a later process reads back need not be on the disk, and nothing
+durable may follow it. So a torn tail stays where it is until a checkpoint removes the file, and
+replaying ends before it. Callers order the calls.
 """
 
 import contextlib
@@ -28,9 +29,12 @@ def generation_in(name: str) -> int | None:
 
 
 class Journal:
-    """One generation. `length` counts whole records only; up to `synced` they are on the disk; entries begin at `start`."""
+    """One generation. `length` counts whole records only; up to `synced` they are on the disk;
+    entries begin at `start`."""
 
-    def __init__(self, disk: Disk, folder: int, file: int, *, generation: int, length: int = 0) -> None:
+    def __init__(
+        self, disk: Disk, folder: int, file: int, *, generation: int, length: int = 0
+    ) -> None:
         self._disk = disk
         self._folder = folder
         self._file = file
@@ -45,8 +49,11 @@ class Journal:
 
     @classmethod
     def begin(cls, disk: Disk, folder: int, generation: int, first: bytes = b"") -> "Journal":
-        """Begin a generation whose `first` record is on the disk. The caller syncs the folder before relying on it."""
-        journal = cls(disk, folder, disk.create(folder, journal_name(generation)), generation=generation)
+        """Begin a generation whose `first` record is on the disk. The caller syncs the folder
+        before relying on it."""
+        journal = cls(
+            disk, folder, disk.create(folder, journal_name(generation)), generation=generation
+        )
         try:
             write_whole(disk, journal._file, first)
             disk.sync(journal._file)
@@ -58,8 +65,11 @@ class Journal:
         return journal
 
     @classmethod
-    def reopen(cls, disk: Disk, folder: int, generation: int, *, start: int, length: int) -> "Journal":
-        """Open an earlier process's generation to read `length` bytes of whole records. It is never appended to."""
+    def reopen(
+        cls, disk: Disk, folder: int, generation: int, *, start: int, length: int
+    ) -> "Journal":
+        """Open an earlier process's generation to read `length` bytes of whole records. It is never
+        appended to."""
         file = disk.open_to_read(folder, journal_name(generation))
         journal = cls(disk, folder, file, generation=generation, length=length)
         journal.start = start
@@ -68,39 +78,41 @@ class Journal:
     def append(self, records: bytes) -> int:
         """Append whole records and return the offset of the first. All of them count, or none.
 
-        Raises StoreFull (a later append may fit), StoreBroken, or StoreReadOnly if a torn end could not be cut off or a
-        sync has failed.
+        Raises StoreFull (a later append may fit), StoreBroken, or StoreReadOnly if a torn end could
+        not be cut off or a sync has failed.
         """
         if self._failed:
             raise StoreReadOnly(self.name, self._failed)
         offset = self.length
         try:
             write_whole(self._disk, self._file, records)
-        except OSError as wrong:
+        except OSError as error:
             self._cut_back()
-            raise store_error(self.name, wrong) from wrong
+            raise store_error(self.name, error) from error
         self.length += len(records)
         return offset
 
     @property
     def is_unconfirmed(self) -> bool:
-        """Whether a sync has failed: what this file holds need not be on the disk, and no later sync can tell."""
+        """Whether a sync has failed: what this file holds need not be on the disk, and no later
+        sync can tell."""
         return bool(self._failed)
 
     def sync(self, upto: int) -> None:
-        """Sync the first `upto` bytes; a thread may do so during appends. SyncFailed ends all appending: a second sync would
-        wrongly succeed."""
+        """Sync the first `upto` bytes; a thread may do so during appends. SyncFailed ends all
+        appending: a second sync would wrongly succeed."""
         if upto <= self.synced:
             return
         try:
             self._disk.sync(self._file)
-        except OSError as wrong:
-            self._failed = f"the disk did not confirm a write ({wrong.strerror})"
+        except OSError as error:
+            self._failed = f"the disk did not confirm a write ({error.strerror})"
             raise
         self.synced = upto
 
     def discard_unsynced(self) -> None:
-        """Cut off what this process wrote and no sync has covered: callers were told that it is not stored."""
+        """Cut off what this process wrote and no sync has covered: callers were told that it is not
+        stored."""
         if self._is_ours:
             self._disk.cut(self._file, self.synced)
 
@@ -108,7 +120,8 @@ class Journal:
         return self._disk.read(self._file, length, offset)
 
     def retire(self) -> None:
-        """Remove the file: its records have come to rest. One that cannot be removed is removed at the next start."""
+        """Remove the file: its records have come to rest. One that cannot be removed is removed at
+        the next start."""
         self.close()
         with contextlib.suppress(OSError):
             self._disk.remove(self._folder, self.name)
@@ -121,9 +134,9 @@ class Journal:
     def _cut_back(self) -> None:
         try:
             self._disk.cut(self._file, self.length)
-        except OSError as wrong:
-            self._failed = f"half a write could not be taken back ({wrong.strerror})"
-            raise StoreReadOnly(self.name, self._failed) from wrong
+        except OSError as error:
+            self._failed = f"half a write could not be taken back ({error.strerror})"
+            raise StoreReadOnly(self.name, self._failed) from error
 
 
 _HEADER = struct.Struct(">II")
@@ -154,7 +167,8 @@ def unframe(record: bytes) -> bytes | None:
 def scan(data: bytes) -> tuple[list[bytes], int]:
     """Return the payloads of the whole records that `data` begins with, and their total length.
 
-    Any bytes may come in. The scan ends at the first torn or damaged record: where the next would begin is unknown.
+    Any bytes may come in. The scan ends at the first torn or damaged record: where the next would
+    begin is unknown.
     """
     payloads: list[bytes] = []
     whole = 0

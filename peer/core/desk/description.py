@@ -1,9 +1,10 @@
-"""What a visitor who waits writes about the issue: the registry keeps the whole text with the form."""
+"""What a visitor who waits writes about the issue: the registry keeps the whole text with the
+form."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.wire.limits import DESK_DESCRIPTION_MAX
 from chatapp.wire.messages.desk import DescribeVisit, DescriptionAnswered, DescriptionResult
 
@@ -15,7 +16,8 @@ class _Written(NamedTuple):
     wall: float
     """When it was typed, in Unix seconds."""
     is_line: bool
-    """Whether it was typed as a line for the operator, and added; otherwise it replaced the description."""
+    """Whether it was typed as a line for the operator, and added; otherwise it replaced the
+    description."""
 
 
 class Description:
@@ -25,11 +27,12 @@ class Description:
         self,
         *,
         send: Callable[[DescribeVisit], None],
-        tell: Callable[[happened.VisitEvent], None],
+        tell: Callable[[visit_events.VisitEvent], None],
         say: Callable[[str, float], object],
         next_reference: Callable[[], int],
     ) -> None:
-        """`say` takes a text that comes too late, as we are being served already, and the time at which it was typed."""
+        """`say` takes a text that comes too late, as we are being served already, and the time at
+        which it was typed."""
         self._send = send
         self._tell = tell
         self._say = say
@@ -69,7 +72,11 @@ class Description:
     def _write(self, whole: str, typed: str, *, wall: float, is_line: bool) -> None:
         size = len(whole.encode())
         if size > DESK_DESCRIPTION_MAX:
-            self._tell(happened.DescriptionRefused(size=size, limit=DESK_DESCRIPTION_MAX, is_line=is_line))
+            self._tell(
+                visit_events.DescriptionRefused(
+                    size=size, limit=DESK_DESCRIPTION_MAX, is_line=is_line
+                )
+            )
             return
         self.text = whole
         self._written.append(_Written(self._next_reference(), typed, wall, is_line))
@@ -83,7 +90,8 @@ class Description:
         self._is_new_link = True
 
     def write_again(self) -> None:
-        """On a new link, send what was not answered on the last one. Called when the registry has told us where we are."""
+        """On a new link, send what was not answered on the last one. Called when the registry has
+        told us where we are."""
         is_new_link, self._is_new_link = self._is_new_link, False
         if is_new_link and self._written:
             reference = self._next_reference()
@@ -105,14 +113,18 @@ class Description:
         match result:
             case DescriptionResult.KEPT:
                 if one.is_line:
-                    self._tell(happened.NotYourTurn())
-                self._tell(happened.Described())
+                    self._tell(visit_events.NotYourTurn())
+                self._tell(visit_events.Described())
             case DescriptionResult.SERVED:
                 self._say(one.text, one.wall)
             case DescriptionResult.TOO_LONG:
                 size = len(one.text.encode())
                 self._tell(
-                    happened.DescriptionRefused(size=size, limit=DESK_DESCRIPTION_MAX, is_line=one.is_line)
+                    visit_events.DescriptionRefused(
+                        size=size, limit=DESK_DESCRIPTION_MAX, is_line=one.is_line
+                    )
                 )
             case DescriptionResult.TOO_FAST:
-                self._tell(happened.VisitorLineRefused(reason=happened.LineRefusal.TOO_FAST))
+                self._tell(
+                    visit_events.VisitorLineRefused(reason=visit_events.LineRefusal.TOO_FAST)
+                )

@@ -1,4 +1,5 @@
-"""Our side of the help desk as an operator: duty, commands, and the one visitor whom we serve (clause 13).
+"""Our side of the help desk as an operator: duty, commands, and the one visitor whom we serve
+(clause 13).
 
 The registry decides who is an operator.
 """
@@ -10,7 +11,7 @@ from typing import Final, NamedTuple, assert_never
 
 import msgspec
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import CommandFailure, DeskAction
 from chatapp.peer.api.past import DeskTalk, DeskTalkLine
 from chatapp.peer.core.context import Outputs
@@ -84,8 +85,8 @@ class OperatorCommands:
         """Whether the link is up."""
 
     def ask(self, request: OperatorRequest, subject: str = "", *, is_quiet: bool = False) -> None:
-        """Send a request under a fresh reference. `subject`: the visitor meant by a number of the waiting room. `is_quiet`:
-        the program that asks shows the answer alone."""
+        """Send a request under a fresh reference. `subject`: the visitor meant by a number of the
+        waiting room. `is_quiet`: the program that asks shows the answer alone."""
         if not self.is_up:
             self.fail(CommandFailure.UNREACHABLE)
             return
@@ -95,8 +96,8 @@ class OperatorCommands:
         self._out.requests.append(request)
 
     def ask_in_line(self, request: DropVisitor | MoveVisitor) -> None:
-        """Send a request about the visitor of the visit that it names, or else about the visitor who had the number
-        `position` when the waiting room was last shown."""
+        """Send a request about the visitor of the visit that it names, or else about the visitor
+        who had the number `position` when the waiting room was last shown."""
         if request.visit:
             self.ask(request, self._listed.get(request.visit, ""))
             return
@@ -106,14 +107,15 @@ class OperatorCommands:
                 self.fail(CommandFailure.NO_SUCH_POSITION)
             case StaleNumber(was, is_now):
                 self._out.events.append(
-                    happened.NumberMoved(position=request.position, was=was, is_now=is_now)
+                    events.NumberMoved(position=request.position, was=was, is_now=is_now)
                 )
             case _:
                 self.ask(msgspec.structs.replace(request, visit=meant.visit), meant.name)
 
     @property
     def is_answered(self) -> bool:
-        """Whether every command was answered. Events that follow from a command come before its answer."""
+        """Whether every command was answered. Events that follow from a command come before its
+        answer."""
         return not self._asked
 
     # --- what happens to the link
@@ -172,34 +174,37 @@ class OperatorCommands:
         asked = self._asked.pop(notice.reference, None)
         if asked is None:
             return
-        told: happened.WaitingRoom | happened.Figures | happened.PastSessions
+        told: events.WaitingRoom | events.Figures | events.PastSessions
         if isinstance(notice, RoomShown):
             self._listed = {one.visit: one.name for one in notice.waiting}
-            if not asked.is_quiet:  # numbers that are typed mean the list that was shown to those who type
+            if (
+                not asked.is_quiet
+            ):  # numbers that are typed mean the list that was shown to those who type
                 self._room.shown(notice)
             told = _room(notice)
         elif isinstance(notice, FiguresShown):
             told = _figures(notice)
         else:
             past = tuple(map(_past, notice.sessions))
-            told = happened.PastSessions(sessions=past, total=notice.total)
+            told = events.PastSessions(sessions=past, total=notice.total)
         self._out.events.append(msgspec.structs.replace(told, is_quiet=asked.is_quiet))
 
     def fail(self, reason: CommandFailure, name: str = "", *, line: int = 0) -> None:
         """Tell the operator why a command came to nothing, or the line with this id."""
-        self._out.events.append(happened.CommandFailed(reason=reason, name=name, line=line))
+        self._out.events.append(events.CommandFailed(reason=reason, name=name, line=line))
 
-    def hold_back(self, what: happened.HeldInput, held: Held, *, line: int = 0) -> None:
-        """Report that nothing was done: the command or line may have been meant for another visitor."""
+    def hold_back(self, what: events.HeldInput, held: Held, *, line: int = 0) -> None:
+        """Report that nothing was done: the command or line may have been meant for another
+        visitor."""
         former, client = held.former, held.client
         if former is None and client is None:
             self.fail(CommandFailure.NO_CLIENT, line=line)
             return
         self._out.events.append(
-            happened.HeldBack(
+            events.HeldBack(
                 what=what,
                 former="" if former is None else former.name,
-                move=None if held.change is None else happened.ClientMove[held.change.name],
+                move=None if held.change is None else events.ClientMove[held.change.name],
                 client="" if client is None else client.name,
                 line=line,
             )
@@ -208,22 +213,24 @@ class OperatorCommands:
     def _tell_done(
         self, action: DeskAction, name: str, *, position: int = 0, text: str = "", visit: int = 0
     ) -> None:
-        done = happened.CommandSucceeded(action=action, name=name, position=position, text=text, visit=visit)
+        done = events.CommandSucceeded(
+            action=action, name=name, position=position, text=text, visit=visit
+        )
         self._out.events.append(done)
 
 
-def _held_what(request: OperatorRequest) -> happened.HeldInput:
+def _held_what(request: OperatorRequest) -> events.HeldInput:
     match request:
         case HandOver() | TransferVisitor():
-            return happened.HeldInput.HAND_OVER
+            return events.HeldInput.HAND_OVER
         case NoteVisitor():
-            return happened.HeldInput.NOTE
+            return events.HeldInput.NOTE
         case _:
-            return happened.HeldInput.END
+            return events.HeldInput.END
 
 
-def _room(shown: RoomShown) -> happened.WaitingRoom:
-    return happened.WaitingRoom(
+def _room(shown: RoomShown) -> events.WaitingRoom:
+    return events.WaitingRoom(
         queue=shown.queue,
         operators=shown.operators,
         served=tuple(map(_visitor, shown.served)),
@@ -232,8 +239,8 @@ def _room(shown: RoomShown) -> happened.WaitingRoom:
     )
 
 
-def _figures(shown: FiguresShown) -> happened.Figures:
-    return happened.Figures(
+def _figures(shown: FiguresShown) -> events.Figures:
+    return events.Figures(
         queue=shown.queue,
         served_today=shown.served_today,
         median_wait=shown.median_wait,
@@ -246,8 +253,8 @@ def _figures(shown: FiguresShown) -> happened.Figures:
     )
 
 
-def _past(shown: PastSession) -> happened.PastSession:
-    return happened.PastSession(
+def _past(shown: PastSession) -> events.PastSession:
+    return events.PastSession(
         queue=shown.queue,
         name=shown.name,
         number=shown.number,
@@ -259,7 +266,7 @@ def _past(shown: PastSession) -> happened.PastSession:
         waited=shown.waited,
         took=shown.took,
         lines=tuple(
-            happened.PastLine(
+            events.PastLine(
                 sender=line.operator or shown.name,
                 is_operator=bool(line.operator),
                 at=line.at / 1_000,
@@ -272,8 +279,8 @@ def _past(shown: PastSession) -> happened.PastSession:
     )
 
 
-def _came(notice: ClientAssigned) -> happened.ClientCame:
-    return happened.ClientCame(
+def _came(notice: ClientAssigned) -> events.ClientCame:
+    return events.ClientCame(
         visit=notice.visit,
         name=notice.name,
         number=notice.number,
@@ -288,8 +295,8 @@ def _came(notice: ClientAssigned) -> happened.ClientCame:
     )
 
 
-def _visitor(shown: RoomVisitor) -> happened.ListedVisitor:
-    return happened.ListedVisitor(
+def _visitor(shown: RoomVisitor) -> events.ListedVisitor:
+    return events.ListedVisitor(
         visit=shown.visit,
         name=shown.name,
         issue=shown.issue,
@@ -304,7 +311,7 @@ def _visitor(shown: RoomVisitor) -> happened.ListedVisitor:
 class _Talk:
     """What is kept of a conversation with a visitor, for programs that show it later."""
 
-    def __init__(self, client: happened.ClientCame) -> None:
+    def __init__(self, client: events.ClientCame) -> None:
         self.client = client
         self._lines: deque[DeskTalkLine] = deque(maxlen=DESK_LINES_MAX)
 
@@ -325,7 +332,9 @@ class _Talk:
             client=msgspec.structs.replace(self.client, is_here=is_here),
             lines=tuple(
                 msgspec.structs.replace(
-                    one, sender=one.sender or me, is_saved=not one.is_ours or one.line not in unanswered
+                    one,
+                    sender=one.sender or me,
+                    is_saved=not one.is_ours or one.line not in unanswered,
                 )
                 for one in self._lines
             ),
@@ -341,7 +350,8 @@ class SaidLine(NamedTuple):
 
 
 class DeskConversation:
-    """One end of a visit's conversation. `shown`: the highest position that was shown, in earlier runs as well."""
+    """One end of a visit's conversation. `shown`: the highest position that was shown, in earlier
+    runs as well."""
 
     def __init__(self, visit: int, *, shown: int = 0) -> None:
         self.visit: Final = visit
@@ -358,8 +368,8 @@ class DeskConversation:
         return self._came
 
     def say(self, text: str, *, wall: float, line: int = 0) -> SendDeskLine:
-        """Return a line of ours. Its number follows the clock, so it is above all earlier ones, also of earlier runs.
-        `line`: by what events name it."""
+        """Return a line of ours. Its number follows the clock, so it is above all earlier ones,
+        also of earlier runs. `line`: by what events name it."""
         self._last = max(self._last + 1, int(wall * 1_000_000))
         self._lines[self._last] = SaidLine(text, line)
         self._numbers.add(self._last)
@@ -385,8 +395,8 @@ class DeskConversation:
     def taken(self, number: int) -> list[SendDeskLine]:
         """Note that the registry has all lines up to this number. Return the lines to send again.
 
-        A number above all of ours is from an earlier run, before the clock was set back: the registry took our lines for
-        repeats, and they need higher numbers."""
+        A number above all of ours is from an earlier run, before the clock was set back: the
+        registry took our lines for repeats, and they need higher numbers."""
         if number > self._last:
             again, self._lines, self._last = list(self._lines.values()), {}, number
             for said in again:
@@ -399,7 +409,8 @@ class DeskConversation:
         return []
 
     def refused(self, number: int) -> SaidLine | None:
-        """Forget a refused line and return it; None when it was not ours, or was answered before."""
+        """Forget a refused line and return it; None when it was not ours, or was answered
+        before."""
         return self._lines.pop(number, None)
 
     def take(self, line: DeskLine) -> bool:
@@ -422,7 +433,8 @@ LINE_FAILURES: Final = {
 
 
 class VisitTarget(NamedTuple):
-    """The visitor that is meant: by the number of the visit, or else by the time at which the operator typed."""
+    """The visitor that is meant: by the number of the visit, or else by the time at which the
+    operator typed."""
 
     visit: int | None
     entered_at: float
@@ -431,7 +443,8 @@ class VisitTarget(NamedTuple):
     is_quiet: bool = False
     """Whether the program that asks shows the answer alone."""
     asks_first: bool = False
-    """Whether `NothingSaid` may answer once, instead of ending a session in which the visitor has said nothing."""
+    """Whether `NothingSaid` may answer once, instead of ending a session in which the visitor has
+    said nothing."""
 
 
 class Operator:
@@ -444,14 +457,16 @@ class Operator:
         """Our requests."""
         self._conversation: DeskConversation | None = None
         self._ended: dict[int, DeskConversation] = {}
-        """Conversations of visits that are not ours any more, with lines of ours that are not answered yet."""
+        """Conversations of visits that are not ours any more, with lines of ours that are not
+        answered yet."""
         self._talks: dict[int, _Talk] = {}
         """What was said to our visitor, and in the conversations that have ended, by visit."""
         self._is_client_away = False
         self._wants_duty = False
         self._is_new_link = False
         self.is_listed = False
-        """Whether the registry counts us among its operators: it tells them their duty on each new link."""
+        """Whether the registry counts us among its operators: it tells them their duty on each new
+        link."""
         self.is_on = False
         self.queue = ""
         self.answers: dict[str, str] = {}
@@ -470,7 +485,8 @@ class Operator:
         return 0 if self._focus.client is None else self._focus.client.visit
 
     def talk(self, me: str) -> DeskTalk | None:
-        """Return the conversation with the visitor whom we serve; None for nobody. `me`: our name."""
+        """Return the conversation with the visitor whom we serve; None for nobody. `me`: our
+        name."""
         conversation = self._conversation
         if conversation is None:
             return None
@@ -478,21 +494,29 @@ class Operator:
         return talk.shown(me, conversation.unanswered_ids(), is_here=not self._is_client_away)
 
     def takes_lines(self, *, entered_at: float) -> bool:
-        """Return whether text typed at this time is for a visitor, including one who has just left."""
+        """Return whether text typed at this time is for a visitor, including one who has just
+        left."""
         return self._focus.takes_lines(entered_at=entered_at)
 
     # --- what we want
 
     def ask(self, request: OperatorRequest, target: VisitTarget) -> None:
-        """Ask the registry for something. Its reference is drawn here, and the visit that it concerns is found: the visitor
-        meant by a number of the waiting room, or by `target`."""
+        """Ask the registry for something. Its reference is drawn here, and the visit that it
+        concerns is found: the visitor meant by a number of the waiting room, or by `target`."""
         match request:
             case DropVisitor() | MoveVisitor():
                 self.commands.ask_in_line(request)
-            case CallNext() | EndSession() | HandOver() | NoteVisitor() | HoldVisitor() | TransferVisitor():
+            case (
+                CallNext()
+                | EndSession()
+                | HandOver()
+                | NoteVisitor()
+                | HoldVisitor()
+                | TransferVisitor()
+            ):
                 visit = self._meant(_held_what(request), target)
                 if visit and self._is_asked_first(request, target):
-                    self._out.events.append(happened.NothingSaid(name=self.client or ""))
+                    self._out.events.append(events.NothingSaid(name=self.client or ""))
                 elif visit is not None:
                     self.commands.ask(msgspec.structs.replace(request, visit=visit))
             case EndDuty():
@@ -506,27 +530,33 @@ class Operator:
                 assert_never(request)
 
     def say(self, text: str, target: VisitTarget, *, wall: float, line: int = 0) -> None:
-        """Send a line to our visitor. It waits here while the registry is away. The caller has checked its length.
-        `line`: by what events name it if it reaches nobody."""
-        visit = self._meant(happened.HeldInput.LINE, target, line)
+        """Send a line to our visitor. It waits here while the registry is away. The caller has
+        checked its length. `line`: by what events name it if it reaches nobody."""
+        visit = self._meant(events.HeldInput.LINE, target, line)
         if visit is None:
             return
         if self._conversation is not None and self._conversation.visit == visit:
             self._out.requests.append(self._conversation.say(text, wall=wall, line=line))
-            self._talks[visit].add(DeskTalkLine(sender="", text=text, at=wall, is_ours=True, line=line))
+            self._talks[visit].add(
+                DeskTalkLine(sender="", text=text, at=wall, is_ours=True, line=line)
+            )
         else:
-            self.commands.hold_back(happened.HeldInput.LINE, self._focus.missed(visit), line=line)
+            self.commands.hold_back(events.HeldInput.LINE, self._focus.missed(visit), line=line)
 
     def _is_asked_first(self, request: OperatorRequest, target: VisitTarget) -> bool:
-        return isinstance(request, CallNext) and target.asks_first and self._focus.doubts_end() is not None
+        return (
+            isinstance(request, CallNext)
+            and target.asks_first
+            and self._focus.doubts_end() is not None
+        )
 
-    def _meant(self, what: happened.HeldInput, target: VisitTarget, line: int = 0) -> int | None:
-        """Return the visit that is meant, 0 for none. Return None, and report it, when that is not clear. `line`: by what
-        events name the line."""
+    def _meant(self, what: events.HeldInput, target: VisitTarget, line: int = 0) -> int | None:
+        """Return the visit that is meant, 0 for none. Return None, and report it, when that is not
+        clear. `line`: by what events name the line."""
         if target.visit is not None:
             return target.visit
         typed = Typed.COMMAND
-        if what is happened.HeldInput.LINE:
+        if what is events.HeldInput.LINE:
             typed = Typed.MAYBE_LINE if target.is_maybe else Typed.LINE
         client = self._focus.meant(typed, entered_at=target.entered_at)
         if isinstance(client, Held):
@@ -567,7 +597,8 @@ class Operator:
             self._out.requests += conversation.unanswered()
 
     def link_lost(self) -> None:
-        """Note that the link is gone: pending commands fail, and unanswered lines are sent again on the next link."""
+        """Note that the link is gone: pending commands fail, and unanswered lines are sent again on
+        the next link."""
         self.commands.link_lost()
 
     # --- what the registry says
@@ -581,7 +612,7 @@ class Operator:
                 self._counted(notice)
             case ReadyAnswersShown(answers=answers):
                 self.answers = {one.short: one.text for one in answers}
-                self._out.events.append(happened.AnswersKnown(answers=self.answers))
+                self._out.events.append(events.AnswersKnown(answers=self.answers))
             case ClientAssigned():
                 self._client_assigned(notice, now)
             case ClientChanged():
@@ -594,7 +625,10 @@ class Operator:
                 self._line_refused(notice, now)
             case CommandDone():
                 done = self.commands.answered(notice)
-                if isinstance(done, NoteVisitor) and (talk := self._talks.get(done.visit)) is not None:
+                if (
+                    isinstance(done, NoteVisitor)
+                    and (talk := self._talks.get(done.visit)) is not None
+                ):
                     talk.client = msgspec.structs.replace(talk.client, note=done.text)
             case RoomShown() | FiguresShown() | PastShown():
                 self.commands.shown(notice)
@@ -602,17 +636,22 @@ class Operator:
                 assert_never(notice)
 
     def _duty_reported(self, notice: DutyStatus, now: float) -> None:
-        """Take our duty as the registry sees it. It comes on each new link too: a restarted registry has forgotten it."""
+        """Take our duty as the registry sees it. It comes on each new link too: a restarted
+        registry has forgotten it."""
         self.is_listed = True
         was_first, self._is_new_link = self._is_new_link, False
-        if was_first and self._conversation is not None and notice.visit != self._conversation.visit:
+        if (
+            was_first
+            and self._conversation is not None
+            and notice.visit != self._conversation.visit
+        ):
             self._taken_back(self._conversation, now)
         if was_first and self._wants_duty and not notice.is_on:
             self.commands.ask(TakeDuty(0, self.queue))
             return
         self._wants_duty = self._wants_duty or notice.is_on
         if (notice.is_on, notice.queue) != (self.is_on, self.queue):
-            self._out.events.append(happened.DutyChanged(is_on=notice.is_on, queue=notice.queue))
+            self._out.events.append(events.DutyChanged(is_on=notice.is_on, queue=notice.queue))
         self.is_on, self.queue = notice.is_on, notice.queue
         if not notice.is_on:
             self.waiting = 0
@@ -621,19 +660,22 @@ class Operator:
         before, self.waiting = self.waiting, notice.waiting
         if notice.waiting != before:
             self._out.events.append(
-                happened.VisitorsWaiting(queue=notice.queue, waiting=notice.waiting, is_first=not before)
+                events.VisitorsWaiting(
+                    queue=notice.queue, waiting=notice.waiting, is_first=not before
+                )
             )
 
     def _taken_back(self, conversation: DeskConversation, now: float) -> None:
-        """Our visitor was taken back while we had no link; lines that we typed meanwhile reach nobody."""
-        move = happened.ClientMove.TAKEN_BACK
-        self._out.events.append(happened.ClientMoved(name=self.client or "", move=move))
+        """Our visitor was taken back while we had no link; lines that we typed meanwhile reach
+        nobody."""
+        move = events.ClientMove.TAKEN_BACK
+        self._out.events.append(events.ClientMoved(name=self.client or "", move=move))
         self._focus.lost(ClientChange.TAKEN_BACK, now=now)
         self._conversation = None
         self._talks.pop(conversation.visit, None)
         for line in conversation.unanswered_ids():
             self.commands.hold_back(
-                happened.HeldInput.LINE, self._focus.missed(conversation.visit), line=line
+                events.HeldInput.LINE, self._focus.missed(conversation.visit), line=line
             )
 
     def _client_assigned(self, notice: ClientAssigned, now: float) -> None:
@@ -661,11 +703,12 @@ class Operator:
         was_away, self._is_client_away = self._is_client_away, changed.change is ClientChange.AWAY
         if changed.change is ClientChange.BACK and not was_away:
             return  # a restarted registry takes everybody to be away at first
-        move = happened.ClientMove[changed.change.name]
-        self._out.events.append(happened.ClientMoved(name=changed.name, move=move))
+        move = events.ClientMove[changed.change.name]
+        self._out.events.append(events.ClientMoved(name=changed.name, move=move))
 
     def _part(self) -> None:
-        """End the conversation: the visitor is not ours any more. Lines on their way are still answered."""
+        """End the conversation: the visitor is not ours any more. Lines on their way are still
+        answered."""
         if self._conversation is not None and not self._conversation.is_settled:
             self._ended[self._conversation.visit] = self._conversation
         elif self._conversation is not None:
@@ -699,7 +742,9 @@ class Operator:
         ):  # we may not serve under our present name: DutyStatus does not come
             self._focus.lost(None, now=now)
             self._part()
-        self.commands.hold_back(happened.HeldInput.LINE, self._focus.missed(refused.visit), line=said.line)
+        self.commands.hold_back(
+            events.HeldInput.LINE, self._focus.missed(refused.visit), line=said.line
+        )
 
     def _drop_answered(self, conversation: DeskConversation) -> None:
         if conversation.is_settled and self._ended.pop(conversation.visit, None) is not None:
@@ -721,7 +766,7 @@ class Operator:
                 )
             )
             self._out.events.append(
-                happened.ClientSaid(
+                events.ClientSaid(
                     sender=line.operator or self.client or "",
                     text=line.text,
                     visit=line.visit,

@@ -1,11 +1,12 @@
-"""One visit to a help desk: the form, the position in the line, the turn, the end (clause 13 of the protocol)."""
+"""One visit to a help desk: the form, the position in the line, the turn, the end (clause 13 of the
+protocol)."""
 
 import enum
 import random
 from collections.abc import Callable
 from typing import Final, assert_never
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.core.desk.description import Description
 from chatapp.peer.core.desk.visit_talk import Ticket, VisitorConversation
@@ -66,12 +67,12 @@ NOT_ADMITTED: Final = frozenset({Stage.CLOSED, Stage.ASKING, Stage.OVER})
 
 
 _BACK: Final = {
-    PositionCause.HANDED_OVER: happened.SentBackReason.HANDED_OVER,
-    PositionCause.OPERATOR_LOST: happened.SentBackReason.OPERATOR_LOST,
-    PositionCause.MISSED_CALL: happened.SentBackReason.CALL_MISSED,
-    PositionCause.HELD: happened.SentBackReason.ON_HOLD,
-    PositionCause.TRANSFERRED: happened.SentBackReason.TRANSFERRED,
-    PositionCause.LINK_LOST: happened.SentBackReason.LINK_LOST,
+    PositionCause.HANDED_OVER: visit_events.SentBackReason.HANDED_OVER,
+    PositionCause.OPERATOR_LOST: visit_events.SentBackReason.OPERATOR_LOST,
+    PositionCause.MISSED_CALL: visit_events.SentBackReason.CALL_MISSED,
+    PositionCause.HELD: visit_events.SentBackReason.ON_HOLD,
+    PositionCause.TRANSFERRED: visit_events.SentBackReason.TRANSFERRED,
+    PositionCause.LINK_LOST: visit_events.SentBackReason.LINK_LOST,
 }
 
 NoticeToVisitor = (
@@ -103,8 +104,9 @@ class Visit:
         send: Callable[[VisitorRequest | ConversationRequest], None],
         has_gateway: bool = False,
     ) -> None:
-        """`queue`: empty for the first one of the desk. `send` may drop a request while there is no link: the visit repeats
-        on the next link what is still to be asked. `has_gateway`: whether we come through a gateway."""
+        """`queue`: empty for the first one of the desk. `send` may drop a request while there is no
+        link: the visit repeats on the next link what is still to be asked. `has_gateway`: whether
+        we come through a gateway."""
         self._has_gateway: Final = has_gateway
         self._queue: Final = queue
         self._send = send
@@ -124,14 +126,14 @@ class Visit:
         self._asked: dict[int, AskPosition | PauseVisit | RateVisit] = {}
         """The questions that are not answered, by reference."""
         self._desk: DeskShown | None = None
-        self._wanted: happened.FormWanted | None = None
+        self._wanted: visit_events.FormWanted | None = None
         """The form that we were asked to fill in."""
         self._rateable = b""
         """The ticket of the session that has just ended; empty for none, or when it is rated."""
         self._is_rated = False
         self._is_paused = False
         """Whether we have told that others go first."""
-        self._events: list[happened.VisitEvent] = []
+        self._events: list[visit_events.VisitEvent] = []
         self.stage = Stage.RETURNING if stored.ticket else Stage.CLOSED
 
     # --- what the visitor wants
@@ -154,8 +156,8 @@ class Visit:
             self._send(question)
 
     def say(self, text: str, *, wall: float) -> int | None:
-        """Say a line to the operator, and return what `LineSettled` will name it by. While we wait, it is added to the
-        description instead, and None is returned."""
+        """Say a line to the operator, and return what `LineSettled` will name it by. While we wait,
+        it is added to the description instead, and None is returned."""
         if self.stage is Stage.ACTIVE and self._conversation.has_begun:
             return self._conversation.say(text, wall=wall)
         self._write_instead(text, wall)
@@ -165,7 +167,7 @@ class Visit:
         if self.stage is Stage.WAITING:
             self._description.add(text, wall=wall)
         else:
-            self._tell(happened.NotYourTurn())
+            self._tell(visit_events.NotYourTurn())
 
     @property
     def description(self) -> str:
@@ -178,7 +180,8 @@ class Visit:
             self._description.replace(text, wall=wall)
 
     def pause(self, *, is_paused: bool) -> None:
-        """Let others go first, or be called in turn again. Only while we are in the line or are being served."""
+        """Let others go first, or be called in turn again. Only while we are in the line or are
+        being served."""
         self._ask(PauseVisit(self._next_reference(), self._conversation.visit, is_paused))
 
     def rate(self, rating: int) -> None:
@@ -191,7 +194,8 @@ class Visit:
         self._send(question)
 
     def give_up_questions(self) -> int:
-        """Forget the questions that are not answered: the registry is lost. Return how many there were."""
+        """Forget the questions that are not answered: the registry is lost. Return how many there
+        were."""
         count = len(self._asked)
         self._asked.clear()
         return count
@@ -201,7 +205,8 @@ class Visit:
         self._send(LeaveDesk(self._next_reference()))
 
     def give_up(self) -> None:
-        """Forget our position: the visit is over, or we leave, whether the registry learns of it or not."""
+        """Forget our position: the visit is over, or we leave, whether the registry learns of it or
+        not."""
         self.stage = Stage.OVER
         self._ticket.forget()
         self._conversation.forget()
@@ -228,19 +233,20 @@ class Visit:
     # --- what is to be stored
 
     def wants_stored(self) -> StoredVisit | None:
-        """Return, once, what is to be stored; None for nothing. Call `stored` when it is on disk."""
+        """Return, once, what is to be stored; None for nothing. Call `stored` when it is on
+        disk."""
         return self._ticket.wants_stored()
 
     def stored(self) -> None:
         """Note that what `wants_stored` returned is on disk."""
         self._ticket.stored()
 
-    def events(self) -> list[happened.VisitEvent]:
+    def events(self) -> list[visit_events.VisitEvent]:
         """Return the events, once, in order."""
         events, self._events = self._events, []
         return events
 
-    def _tell(self, event: happened.VisitEvent) -> None:
+    def _tell(self, event: visit_events.VisitEvent) -> None:
         self._events.append(event)
 
     # --- what the registry says
@@ -272,9 +278,9 @@ class Visit:
             case VisitRated():
                 self._asked.pop(notice.reference, None)
                 self._is_rated = self._is_rated or notice.is_kept
-                self._tell(happened.Rated(is_kept=notice.is_kept))
+                self._tell(visit_events.Rated(is_kept=notice.is_kept))
             case DeskAnnounced(operator=operator, text=text):
-                self._tell(happened.Announced(operator=operator, text=text))
+                self._tell(visit_events.Announced(operator=operator, text=text))
             case DeskLine():
                 self._conversation.came(notice)
             case LinesSaved():
@@ -290,22 +296,29 @@ class Visit:
         self._conversation.link_up()
         self._description.link_up()
         if self._has_gateway and not desk.is_vouched:
-            self._tell(happened.GatewayUnknown())
+            self._tell(visit_events.GatewayUnknown())
         if self._queue and not any(is_same_name(self._queue, queue) for queue in desk.queues):
-            self._tell(happened.QueueUnknown(name=self._queue, queues=tuple(desk.queues)))
+            self._tell(visit_events.QueueUnknown(name=self._queue, queues=tuple(desk.queues)))
         elif self.stage in (Stage.CLOSED, Stage.ASKING) and (closed := self._closed_queue(desk)):
             self._closed(closed)
-        elif self.stage is Stage.CLOSED or (self.stage is Stage.ASKING and self._wanted != _form_of(desk)):
+        elif self.stage is Stage.CLOSED or (
+            self.stage is Stage.ASKING and self._wanted != _form_of(desk)
+        ):
             self._want_form(desk)
         elif self.stage is Stage.JOINING and not self._ticket.is_pending:
             self._ask_in()
         elif self.stage in ADMITTED or self.stage is Stage.RETURNING:
             self._send(
                 ReturnToDesk(
-                    self._next_reference(), self._ticket.value, self._conversation.shown, with_own=True
+                    self._next_reference(),
+                    self._ticket.value,
+                    self._conversation.shown,
+                    with_own=True,
                 )
             )
-        for question in self._asked.values():  # What was asked on the earlier link is not answered there.
+        for (
+            question
+        ) in self._asked.values():  # What was asked on the earlier link is not answered there.
             self._send(question)
 
     def _closed_queue(self, desk: DeskShown) -> ClosedQueue | None:
@@ -315,7 +328,11 @@ class Visit:
 
     def _closed(self, closed: ClosedQueue | QueueClosed) -> None:
         is_waiting = self.stage in ADMITTED
-        self._tell(happened.DeskClosed(text=closed.text, opens_at=closed.opens_at, is_waiting=is_waiting))
+        self._tell(
+            visit_events.DeskClosed(
+                text=closed.text, opens_at=closed.opens_at, is_waiting=is_waiting
+            )
+        )
 
     def _want_form(self, desk: DeskShown) -> None:
         self.stage = Stage.ASKING
@@ -327,7 +344,12 @@ class Visit:
         assert form is not None
         self._send(
             JoinDesk(
-                self._next_reference(), self._ticket.value, self._queue, form.name, form.number, form.issue
+                self._next_reference(),
+                self._ticket.value,
+                self._queue,
+                form.name,
+                form.number,
+                form.issue,
             )
         )
 
@@ -336,23 +358,30 @@ class Visit:
             return
         before, self.stage = self.stage, Stage.WAITING
         if notice.cause is PositionCause.ASKED:
-            estimate = happened.Estimate(least=notice.least, most=notice.most) if notice.most else None
-            self._tell(happened.PositionAnswered(position=notice.position, estimate=estimate))
+            estimate = (
+                visit_events.Estimate(least=notice.least, most=notice.most) if notice.most else None
+            )
+            self._tell(visit_events.PositionAnswered(position=notice.position, estimate=estimate))
         else:
             if before is Stage.ACTIVE or notice.cause in _BACK:
-                why = _BACK.get(notice.cause, happened.SentBackReason.OPERATOR_LOST)
-                self._tell(happened.SentBack(why=why, queue=notice.queue))
+                why = _BACK.get(notice.cause, visit_events.SentBackReason.OPERATOR_LOST)
+                self._tell(visit_events.SentBack(why=why, queue=notice.queue))
             self._is_paused = self._is_paused or notice.cause is PositionCause.HELD
-            is_paused = notice.is_paused and notice.cause not in (PositionCause.HELD, PositionCause.CHANGED)
+            is_paused = notice.is_paused and notice.cause not in (
+                PositionCause.HELD,
+                PositionCause.CHANGED,
+            )
             if is_paused or notice.cause is PositionCause.RESUMED:
                 self._is_paused = notice.is_paused
-                self._tell(happened.PauseChanged(is_paused=notice.is_paused))
+                self._tell(visit_events.PauseChanged(is_paused=notice.is_paused))
             if notice.position != self._shown_position or before is not Stage.WAITING:
-                self._tell(happened.PositionKnown(position=notice.position, operators=notice.operators))
+                self._tell(
+                    visit_events.PositionKnown(position=notice.position, operators=notice.operators)
+                )
         if self._is_paused and not notice.is_paused:
             # The notice of the end of the pause was lost with its link.
             self._is_paused = False
-            self._tell(happened.PauseChanged(is_paused=False))
+            self._tell(visit_events.PauseChanged(is_paused=False))
         self._shown_position = notice.position
         self._catch_up()
 
@@ -365,25 +394,31 @@ class Visit:
         self._shown_position = 0
         self._is_paused = False
         if notice.cause is OperatorCause.ASKED or before is Stage.RETURNING:
-            self._tell(happened.ServedAnswered())
+            self._tell(visit_events.ServedAnswered())
         elif notice.cause is OperatorCause.HANDED_OVER:
-            self._tell(happened.Served(turn=happened.Turn.HANDED_OVER, operator=notice.operator))
+            self._tell(
+                visit_events.Served(turn=visit_events.Turn.HANDED_OVER, operator=notice.operator)
+            )
         elif before is not Stage.ACTIVE:
-            turn = happened.Turn.CALLED if before is Stage.WAITING else happened.Turn.AT_ONCE
-            self._tell(happened.Served(turn=turn, operator=notice.operator))
+            turn = (
+                visit_events.Turn.CALLED if before is Stage.WAITING else visit_events.Turn.AT_ONCE
+            )
+            self._tell(visit_events.Served(turn=turn, operator=notice.operator))
         self._catch_up()
 
     def _catch_up(self) -> None:
-        """Repeat on a new link what was not answered on the last one, now that the registry has told us where we are."""
+        """Repeat on a new link what was not answered on the last one, now that the registry has
+        told us where we are."""
         self._conversation.say_again()
         self._description.write_again()
 
     def _enter(self, visit: int) -> bool:
-        """Begin or continue the visit of which the registry speaks. Return False if we have none, or none any more."""
+        """Begin or continue the visit of which the registry speaks. Return False if we have none,
+        or none any more."""
         if self.stage in NOT_ADMITTED:
             return False
         if self.stage is Stage.RETURNING:
-            self._tell(happened.Resumed())
+            self._tell(visit_events.Resumed())
         self._conversation.begin(visit)
         self._description.begin(visit)
         return True
@@ -396,25 +431,27 @@ class Visit:
         self._rateable = self._ticket.value if may_rate else b""
         self.give_up()
         if was_returning and self._desk is not None:
-            # The user has only just started the program, so it goes on with a new form instead of ending.
-            self._tell(happened.EndedUnseen(cause=over.cause))
+            # The user has only just started the program, so it goes on with a new form instead of
+            # ending.
+            self._tell(visit_events.EndedUnseen(cause=over.cause))
             self._want_form(self._desk)
             return
-        self._tell(happened.VisitEnded(cause=over.cause, may_rate=may_rate))
+        self._tell(visit_events.VisitEnded(cause=over.cause, may_rate=may_rate))
 
     def _refused(self, refused: DeskRefused) -> None:
         if self.stage in NOT_ADMITTED:
             return
         if refused.reason is not DeskRefusal.NO_SUCH_TICKET:
             self.give_up()
-            self._tell(happened.VisitRefused(reason=refused.reason))
+            self._tell(visit_events.VisitRefused(reason=refused.reason))
             return
         if self.stage is Stage.ACTIVE:
-            # We were served, and the session ended while our link was down. To join again would be a second visit.
+            # We were served, and the session ended while our link was down. To join again would be
+            # a second visit.
             self.give_up()
-            self._tell(happened.VisitEnded(cause=None))
+            self._tell(visit_events.VisitEnded(cause=None))
             return
-        self._tell(happened.PositionGone(is_joining=self._form is not None))
+        self._tell(visit_events.PositionGone(is_joining=self._form is not None))
         if self._form is not None:
             self.join(self._form)
             return
@@ -427,8 +464,11 @@ class Visit:
         return self._reference
 
 
-def _form_of(desk: DeskShown) -> happened.FormWanted:
+def _form_of(desk: DeskShown) -> visit_events.FormWanted:
     """Return the form of a desk."""
-    return happened.FormWanted(
-        region=desk.region, menu=tuple(desk.menu), keep_form=desk.keep_form, keep_talk=desk.keep_talk
+    return visit_events.FormWanted(
+        region=desk.region,
+        menu=tuple(desk.menu),
+        keep_form=desk.keep_form,
+        keep_talk=desk.keep_talk,
     )

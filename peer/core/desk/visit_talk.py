@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import StoredVisit
 from chatapp.peer.core.desk.operator import DeskConversation
 from chatapp.wire.messages.desk import (
@@ -23,8 +23,8 @@ MICROSECONDS: Final = 1_000_000
 
 
 class Ticket:
-    """The ticket of one visitor. The visitor draws it, so that asking to join can be repeated; it is stored before anybody
-    is told of it."""
+    """The ticket of one visitor. The visitor draws it, so that asking to join can be repeated; it
+    is stored before anybody is told of it."""
 
     def __init__(self, stored: StoredVisit, *, rng: random.Random) -> None:
         self._rng: Final = rng
@@ -57,7 +57,8 @@ class Ticket:
         self._then.clear()
 
     def wants_stored(self) -> StoredVisit | None:
-        """Return, once, what is to be stored; None for nothing. Call `stored` when it is on disk."""
+        """Return, once, what is to be stored; None for nothing. Call `stored` when it is on
+        disk."""
         changed, self._is_changed = self._is_changed, False
         return StoredVisit(ticket=self.value, shown=self.shown) if changed else None
 
@@ -73,17 +74,19 @@ class Ticket:
 
 
 class VisitorConversation:
-    """The conversation of one visit, which begins when the registry has given the visit a number."""
+    """The conversation of one visit, which begins when the registry has given the visit a
+    number."""
 
     def __init__(
         self,
         ticket: Ticket,
         *,
         send: Callable[[ConversationRequest], None],
-        tell: Callable[[happened.VisitEvent], None],
+        tell: Callable[[visit_events.VisitEvent], None],
         too_late: Callable[[str, float], None],
     ) -> None:
-        """`too_late` takes a text that came when nobody served us any more, and the time at which it was typed."""
+        """`too_late` takes a text that came when nobody served us any more, and the time at which
+        it was typed."""
         self._ticket = ticket
         self._too_late = too_late
         self._send = send
@@ -100,8 +103,9 @@ class VisitorConversation:
         """Whether the registry has not told us on this link where we are."""
 
     def begin(self, visit: int) -> None:
-        """Begin the conversation of this visit; continue it if it has begun. Of a visit that an earlier run of the program
-        has begun, we know nothing but the ticket, and the registry tells all its lines once more."""
+        """Begin the conversation of this visit; continue it if it has begun. Of a visit that an
+        earlier run of the program has begun, we know nothing but the ticket, and the registry tells
+        all its lines once more."""
         if self._conversation is None or self._conversation.visit != visit:
             self._conversation = DeskConversation(visit)
             self._earlier, self._told = self._ticket.shown, 0
@@ -134,13 +138,16 @@ class VisitorConversation:
     # --- ours
 
     def say(self, text: str, *, wall: float) -> int:
-        """Say a line to the operator, and return what `LineSettled` will name it by. The conversation must have begun."""
+        """Say a line to the operator, and return what `LineSettled` will name it by. The
+        conversation must have begun."""
         assert self._conversation is not None
         line = self._conversation.say(text, wall=wall)
         self._last_line += 1
         self._unsettled.append(self._last_line)
         if not self._is_new_link:
-            self._send(line)  # Otherwise it goes behind the earlier lines, which would be taken for repeats.
+            self._send(
+                line
+            )  # Otherwise it goes behind the earlier lines, which would be taken for repeats.
         return self._last_line
 
     def link_up(self) -> None:
@@ -148,8 +155,9 @@ class VisitorConversation:
         self._is_new_link = True
 
     def say_again(self) -> None:
-        """On a new link, repeat what was not answered on the last one. Called when the registry has told us where we are; it
-        does not matter what it told us, since a visitor who is back may be called by another operator at once."""
+        """On a new link, repeat what was not answered on the last one. Called when the registry has
+        told us where we are; it does not matter what it told us, since a visitor who is back may be
+        called by another operator at once."""
         is_new_link, self._is_new_link = self._is_new_link, False
         if is_new_link and self._conversation is not None:
             for line in self._conversation.unanswered():
@@ -171,22 +179,23 @@ class VisitorConversation:
         if said is None:
             return
         line = self._unsettled.pop(numbers.index(refused.number))
-        self._tell(happened.LineSettled(line=line, is_saved=False))
+        self._tell(visit_events.LineSettled(line=line, is_saved=False))
         if refused.reason is LineRefusal.NOT_YOUR_TURN:
             self._too_late(said.text, refused.number / MICROSECONDS)
         else:
-            self._tell(happened.VisitorLineRefused(reason=refused.reason))
+            self._tell(visit_events.VisitorLineRefused(reason=refused.reason))
 
     def _settle(self, count: int, *, is_saved: bool) -> None:
         """Tell that so many of our oldest unanswered lines are saved, or will not arrive."""
         settled, self._unsettled = self._unsettled[:count], self._unsettled[count:]
         for line in settled:
-            self._tell(happened.LineSettled(line=line, is_saved=is_saved))
+            self._tell(visit_events.LineSettled(line=line, is_saved=is_saved))
 
     # --- the lines of the visit
 
     def came(self, line: DeskLine) -> None:
-        """Tell a line of the visit, once. One that was shown before is confirmed again: the registry did not hear it."""
+        """Tell a line of the visit, once. One that was shown before is confirmed again: the
+        registry did not hear it."""
         if self._conversation is None and self._ticket.value:
             self.begin(line.visit)  # It may come before we are told that our ticket is still valid.
         conversation = self._conversation
@@ -202,19 +211,26 @@ class VisitorConversation:
             self._told = line.position
             self._tell(self._event_of(line))
 
-    def _event_of(self, line: DeskLine) -> happened.EarlierLine | happened.LineReceived:
+    def _event_of(self, line: DeskLine) -> visit_events.EarlierLine | visit_events.LineReceived:
         at = line.at / MILLISECONDS
         if line.number or line.position <= self._earlier:
-            return happened.EarlierLine(operator=line.operator, text=line.text, position=line.position, at=at)
-        return happened.LineReceived(operator=line.operator, text=line.text, position=line.position, at=at)
+            return visit_events.EarlierLine(
+                operator=line.operator, text=line.text, position=line.position, at=at
+            )
+        return visit_events.LineReceived(
+            operator=line.operator, text=line.text, position=line.position, at=at
+        )
 
     def note_shown(self, position: int) -> None:
-        """Confirm the lines up to this one to the registry, once it is stored that they were shown."""
+        """Confirm the lines up to this one to the registry, once it is stored that they were
+        shown."""
         conversation = self._conversation
         if conversation is None:
             return
         if position >= self._told:
-            position = conversation.came  # What came after it are lines that we have said in this run.
+            position = (
+                conversation.came
+            )  # What came after it are lines that we have said in this run.
         if position <= conversation.shown:
             return
         conversation.note_shown(position)

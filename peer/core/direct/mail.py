@@ -1,7 +1,7 @@
 """Sealed mail on its way to the registry, and how each message of ours is settled.
 
-When a mailbox has no room, the letter is kept, and so is everything after it to the same person. After a pause one letter
-probes the mailbox; when it is saved, the others follow.
+When a mailbox has no room, the letter is kept, and so is everything after it to the same person.
+After a pause one letter probes the mailbox; when it is saved, the others follow.
 """
 
 import enum
@@ -15,7 +15,12 @@ from chatapp.peer.api.trace import SENT_AT_ONCE, DeliveryTraces, Stored, TraceEv
 from chatapp.peer.core.context import Outputs, RegistryStatus
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.contact import Contact
-from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Message, OutgoingStream
+from chatapp.peer.core.people.conversation import (
+    Conversation,
+    DeliveryPath,
+    Message,
+    OutgoingStream,
+)
 from chatapp.peer.core.records import OutgoingChanged, OutgoingDelivered, OutgoingOnDisk
 from chatapp.wire.delivery.parts import Acknowledged
 from chatapp.wire.delivery.ranges import RangeSet
@@ -26,22 +31,25 @@ from chatapp.wire.messages.mail import AskMail, DepositMail, LetterBody, MailRef
 from chatapp.wire.sealing import seal_letter
 
 GRACE: Final = 86_400.0
-"""Seconds after its expiry until a letter counts as gone: two clocks may differ, and the registry expires mail only now
-and then."""
+"""Seconds after its expiry until a letter counts as gone: two clocks may differ, and the registry
+expires mail only now and then."""
 
 LOOK_SPAN: Final = 3_600.0
 """Seconds between searches for expired mail while we are online."""
 
 
 def is_overdue(message: Message, *, wall: float) -> bool:
-    """Return whether a saved message is past its time: the registry does not have it any more, fetched or expired."""
+    """Return whether a saved message is past its time: the registry does not have it any more,
+    fetched or expired."""
     return message.state is MessageState.SAVED and wall > _kept_until(message) + GRACE
 
 
 def was_never_fetched(contact: Contact, message: Message, *, wall: float) -> bool:
-    """Return whether the recipient cannot have fetched the message: they have been away since before it was saved.
+    """Return whether the recipient cannot have fetched the message: they have been away since
+    before it was saved.
 
-    If they were online since, they may have fetched it: mail is acknowledged only with the next direct message."""
+    If they were online since, they may have fetched it: mail is acknowledged only with the next
+    direct message."""
     row = contact.row
     is_absent = not row.online and row.since <= _kept_until(message) - MAIL_KEPT_FOR
     return is_absent and is_overdue(message, wall=wall)
@@ -51,17 +59,22 @@ def _kept_until(message: Message) -> float:
     untils = [step[2] for step in message.steps if step[0] == TraceEvent.SAVED and len(step) > 2]
     if untils and isinstance(untils[-1], int):
         return float(untils[-1])
-    return message.at_ms / 1_000 + MAIL_KEPT_FOR  # without a trace, counted from the time of writing
+    return (
+        message.at_ms / 1_000 + MAIL_KEPT_FOR
+    )  # without a trace, counted from the time of writing
 
 
 ASKED_AT_ONCE: Final = 256
-"""How many letters to one person the registry is asked about at a time; the others follow at the next search."""
+"""How many letters to one person the registry is asked about at a time; the others follow at the
+next search."""
 
 
 class Settlement:
     """Settles our messages: changes their state, stores it, and reports it."""
 
-    def __init__(self, outputs: Outputs, traces: DeliveryTraces, registry_status: RegistryStatus) -> None:
+    def __init__(
+        self, outputs: Outputs, traces: DeliveryTraces, registry_status: RegistryStatus
+    ) -> None:
         self._out = outputs
         self._traces = traces
         self._registry_status = registry_status
@@ -69,7 +82,8 @@ class Settlement:
         """Contacts with at least one message that is not final."""
 
     def adopt(self, contact: Contact) -> None:
-        """Take up a contact whose messages are from an earlier run, or were redirected from another key."""
+        """Take up a contact whose messages are from an earlier run, or were redirected from another
+        key."""
         if contact.conversation is None:
             return
         outgoing = contact.conversation.outgoing
@@ -84,8 +98,8 @@ class Settlement:
         if conversation is None:
             return
         out, stream, name = self._out, contact.identity, contact.name
-        # Taken once: many messages come at a time, and most need no other trace. To look for a member of an enum costs as
-        # much as a call.
+        # Taken once: many messages come at a time, and most need no other trace. To look for a
+        # member of an enum costs as much as a call.
         at_once = self._traces.milliseconds(now)
         delivered, saved = MessageState.DELIVERED, MessageState.SAVED
         usual: list[int] = []
@@ -112,7 +126,8 @@ class Settlement:
             )
             message.state = delivered
         out.records += [
-            OutgoingDelivered(stream, first, end - first, at_once) for first, end in RangeSet(usual).spans()
+            OutgoingDelivered(stream, first, end - first, at_once)
+            for first, end in RangeSet(usual).spans()
         ]
         if settled:
             self._note_syncs(outgoing, settled)
@@ -120,8 +135,11 @@ class Settlement:
                 out.records.append(OutgoingOnDisk(stream, outgoing.floor))
         self._told_of(contact, conversation)
 
-    def _note_syncs(self, outgoing: OutgoingStream, settled: Sequence[tuple[Acknowledged, Message]]) -> None:
-        """Note after which syncs these messages survive a power cut. Mostly one acknowledgement has named them all."""
+    def _note_syncs(
+        self, outgoing: OutgoingStream, settled: Sequence[tuple[Acknowledged, Message]]
+    ) -> None:
+        """Note after which syncs these messages survive a power cut. Mostly one acknowledgement has
+        named them all."""
         note, mark = outgoing.unsynced.note, settled[0][0].mark
         if mark is settled[-1][0].mark:
             numbers = [answer.number for answer, _ in settled]
@@ -149,7 +167,9 @@ class Settlement:
         self._settle(contact, message, MessageState.SAVED, trace)
         self._tell(contact, message, MessageState.SAVED)
 
-    def refused(self, contact: Contact, message: Message, reason: MessageReason, *, now: float) -> None:
+    def refused(
+        self, contact: Contact, message: Message, reason: MessageReason, *, now: float
+    ) -> None:
         """Settle a message as refused: it will never arrive."""
         trace = self._traces.changed(message, TraceEvent.REFUSED, now, reason.name)
         self._settle(contact, message, MessageState.REFUSED, trace)
@@ -160,13 +180,17 @@ class Settlement:
         conversation = contact.conversation
         message = conversation.outgoing.messages.get(number) if conversation is not None else None
         if message is not None:
-            trace = self._traces.changed(message, TraceEvent.EXPIRED, now, MessageReason.NEVER_FETCHED.name)
+            trace = self._traces.changed(
+                message, TraceEvent.EXPIRED, now, MessageReason.NEVER_FETCHED.name
+            )
             self._settle(contact, message, MessageState.EXPIRED, trace)
-            self._tell(contact, message, MessageState.EXPIRED, MessageReason.NEVER_FETCHED, message.text)
+            self._tell(
+                contact, message, MessageState.EXPIRED, MessageReason.NEVER_FETCHED, message.text
+            )
 
     def ask_for_expired(self, *, now: float) -> None:
-        """Ask the registry whether it still has letters that should have expired. It told nobody if we were away, or if it
-        was itself off at the time."""
+        """Ask the registry whether it still has letters that should have expired. It told nobody if
+        we were away, or if it was itself off at the time."""
         wall = self._traces.seconds(now)
         for contact in self.waiting.values():
             messages = contact.conversation.outgoing if contact.conversation is not None else ()
@@ -177,7 +201,8 @@ class Settlement:
     def kept(
         self, contact: Contact, message: Message, reason: MessageReason | None = None, *, now: float
     ) -> None:
-        """Keep a message in our outbox: no way is open. Each `reason` is reported once; None: the registry is silent."""
+        """Keep a message in our outbox: no way is open. Each `reason` is reported once; None: the
+        registry is silent."""
         if message.is_again:
             return
         reason = MessageReason.KEY_CHANGED if contact.is_blocked else reason
@@ -206,7 +231,9 @@ class Settlement:
             MessageChanged(to=contact.name, id=message.id, state=state, reason=reason, text=text)
         )
 
-    def _settle(self, contact: Contact, message: Message, state: MessageState, trace: Stored) -> None:
+    def _settle(
+        self, contact: Contact, message: Message, state: MessageState, trace: Stored
+    ) -> None:
         conversation = contact.conversation
         assert conversation is not None
         conversation.outgoing.move(message, DeliveryPath.WAITING)
@@ -214,13 +241,16 @@ class Settlement:
         conversation.delivery.withdraw(message.number)
         self._told_of(contact, conversation)
 
-    def _change(self, contact: Contact, message: Message, state: MessageState, trace: Stored) -> None:
+    def _change(
+        self, contact: Contact, message: Message, state: MessageState, trace: Stored
+    ) -> None:
         assert contact.conversation is not None
         contact.conversation.outgoing.settle(message, state)
         self._out.records.append(OutgoingChanged(contact.identity, message.number, state, trace))
 
     def _told_of(self, contact: Contact, conversation: Conversation) -> None:
-        """Tell the recipient the new floor, and forget the contact when nothing waits for it any more."""
+        """Tell the recipient the new floor, and forget the contact when nothing waits for it any
+        more."""
         conversation.tell_floor()
         if not conversation.outgoing.messages and conversation.outgoing.unsynced.lost is None:
             self.waiting.pop(contact.identity, None)
@@ -228,11 +258,13 @@ class Settlement:
 
 LETTERS_IN_FLIGHT: Final = 16
 BYTES_IN_FLIGHT: Final = 64 * 1024
-"""Limits for letters given to the link and not yet confirmed: enough to share one commit, too few to fill its queue."""
+"""Limits for letters given to the link and not yet confirmed: enough to share one commit, too few
+to fill its queue."""
 
 PAUSE_FIRST: Final = 60.0
 PAUSE_LARGEST: Final = 900.0
-"""Seconds until a mailbox that had no room is tried again; each pause is twice as long as the one before."""
+"""Seconds until a mailbox that had no room is tried again; each pause is twice as long as the one
+before."""
 
 _OF_THE_DISK: Final = (MessageReason.DISK_FULL, MessageReason.DISK_FAILED)
 
@@ -289,7 +321,9 @@ class MailQueue:
 
     def due(self, *, now: float) -> list[Contact]:
         """Return, once, the contacts whose mailbox is to be tried again."""
-        due = [one for one in self.pauses.values() if one.stage is _Stage.CLOSED and now >= one.until]
+        due = [
+            one for one in self.pauses.values() if one.stage is _Stage.CLOSED and now >= one.until
+        ]
         for pause in due:
             pause.stage = _Stage.OPEN
         return [pause.contact for pause in due]
@@ -305,11 +339,14 @@ class MailQueue:
             if self._bytes_deposited >= BYTES_IN_FLIGHT:
                 return
             contact, message = self._queue.popleft()
-            if message.path is not DeliveryPath.MAIL or not self._deposit_one(contact, message, now):
+            if message.path is not DeliveryPath.MAIL or not self._deposit_one(
+                contact, message, now
+            ):
                 self._try_another(contact, now)
 
     def saved(self, reference: int, *, now: float) -> Contact | None:
-        """Note that the registry has a letter on its disk. Return the contact if its mailbox takes letters again."""
+        """Note that the registry has a letter on its disk. Return the contact if its mailbox takes
+        letters again."""
         contact, message = self._answered(reference)
         if contact is not None and message is not None:
             self._settlement.saved(contact, message, now=now)
@@ -336,8 +373,8 @@ class MailQueue:
             pause.stage, pause.until = _Stage.CLOSED, now
 
     def _pause(self, contact: Contact, reason: MessageReason, now: float) -> None:
-        """Stop mail to this mailbox for a while, the queued letters too: a later message must not be saved before an
-        earlier one."""
+        """Stop mail to this mailbox for a while, the queued letters too: a later message must not
+        be saved before an earlier one."""
         pause = self.pauses.get(contact.identity)
         if pause is not None and pause.stage is _Stage.CLOSED:
             pause.reason = reason  # this letter was on its way when the pause began
@@ -353,8 +390,9 @@ class MailQueue:
                 self._queue.append((other, message))
 
     def recall(self) -> None:
-        """Let letters without an answer wait again, because the link is gone: the registry recognises a repeat by its
-        number. Try full or broken disks again as well: the next link may lead to one that works."""
+        """Let letters without an answer wait again, because the link is gone: the registry
+        recognises a repeat by its number. Try full or broken disks again as well: the next link may
+        lead to one that works."""
         deposited = [(contact, message) for contact, message, _ in self._deposited.values()]
         for contact, message in [*deposited, *self._queue]:
             if message.path is DeliveryPath.MAIL:
@@ -379,14 +417,17 @@ class MailQueue:
         self._bytes_deposited += len(letter)
         self._out.requests.append(
             DepositMail(
-                reference=self._reference, recipient=contact.identity, number=message.number, letter=letter
+                reference=self._reference,
+                recipient=contact.identity,
+                number=message.number,
+                letter=letter,
             )
         )
         return True
 
     def _answered(self, reference: int) -> tuple[Contact | None, Message | None]:
-        """Return the contact and the message of a letter. The message is None when it was delivered directly meanwhile: a
-        delivered message is not saved or refused as well."""
+        """Return the contact and the message of a letter. The message is None when it was delivered
+        directly meanwhile: a delivered message is not saved or refused as well."""
         deposited = self._deposited.pop(reference, None)
         if deposited is None:
             return None, None
@@ -401,7 +442,8 @@ class MailQueue:
 
 
 def _seal(message: Message, contact: Contact, me: LocalIdentity) -> bytes:
-    """Return the message as sealed mail. Raise SealError when the recipient's mail key is invalid."""
+    """Return the message as sealed mail. Raise SealError when the recipient's mail key is
+    invalid."""
     outgoing = _outgoing(contact)
     body = LetterBody(
         number=message.number,

@@ -1,8 +1,9 @@
 """The delivery ladder: how each of our direct messages climbs from one way to the next.
 
-A message climbs when its rung failed or cannot work, and starts again at the first when something changes: the table, the
-link, a sign of life. Every copy has the same number, so the recipient shows the message once, whichever copy comes first.
-`Ladder` decides when to move, `DeliveryPaths` carries it out.
+A message climbs when its rung failed or cannot work, and starts again at the first when something
+changes: the table, the link, a sign of life. Every copy has the same number, so the recipient shows
+the message once, whichever copy comes first. `Ladder` decides when to move, `DeliveryPaths` carries
+it out.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,10 @@ from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Me
 from chatapp.peer.core.records import OutgoingAdded, OutgoingChanged, OutgoingMoved, StoredOutgoing
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.messages.direct import ReportSilence
+
+MAIL_FIRST_FOR: Final = 2.0
+"""Seconds that the registry has to hand over a saved message to a recipient who is back, before its
+sender gives it straight in case it was lost there."""
 
 
 class DeliveryPaths:
@@ -39,9 +44,12 @@ class DeliveryPaths:
         self._mail_queue = mail_queue
         self._settlement = settlement
         self.begun: dict[bytes, Contact] = {}
+        self.mail_first: Final[dict[bytes, float]] = {}
+        """Until when the registry may hand over its copy, for each recipient who is back."""
 
     def contacts_begun(self) -> dict[bytes, Contact]:
-        """Return, once, the contacts whose streams have been given something to send, with the floor to go with it."""
+        """Return, once, the contacts whose streams have been given something to send, with the
+        floor to go with it."""
         begun, self.begun = self.begun, {}
         for contact in begun.values():
             if contact.conversation is not None:
@@ -51,16 +59,23 @@ class DeliveryPaths:
     def go_straight(self, contact: Contact, conversation: Conversation, *, now: float) -> None:
         """Put all waiting messages on rung 1, the direct way.
 
-        Saved messages go along when a newer one goes: the recipient then gets the stream in order, and drops the copy
-        from the mailbox. Alone they stay where they are, unless they are overdue or the registry may have lost them."""
+        Saved messages go along when a newer one goes: the recipient then gets the stream in order,
+        and drops the copy from the mailbox. Alone they stay where they are, unless they are overdue
+        or the registry may have lost them and hands nothing over."""
         outgoing = conversation.outgoing
         idle = outgoing.in_order()
         if not idle:
             return
-        if idle[-1].state is MessageState.SAVED and all(one.state is MessageState.SAVED for one in idle):
+        if idle[-1].state is MessageState.SAVED and all(
+            one.state is MessageState.SAVED for one in idle
+        ):
             wall = self._traces.seconds(now)
-            if not any(message.may_be_lost or is_overdue(message, wall=wall) for message in idle):
-                return
+            if not any(is_overdue(message, wall=wall) for message in idle):
+                if not any(message.may_be_lost for message in idle):
+                    return
+                if now < self.mail_first.setdefault(contact.identity, now + MAIL_FIRST_FOR):
+                    return
+        self.mail_first.pop(contact.identity, None)
         is_relaying = self._registry_status.reach is RegistryReach.UP and now < contact.relay_until
         path = DeliveryPath.RELAYED if is_relaying else DeliveryPath.STRAIGHT
         deadline = now + self._policy.give_up_after if is_relaying else None
@@ -72,22 +87,30 @@ class DeliveryPaths:
         conversation.delivery.send_all(bodies_of(idle), now=now)
         self.begun[contact.identity] = contact
 
-    def relay(self, contact: Contact, conversation: Conversation, message: Message, *, now: float) -> None:
-        """Put a message on rung 2: the same datagrams also go through the registry, for two more timeouts."""
+    def relay(
+        self, contact: Contact, conversation: Conversation, message: Message, *, now: float
+    ) -> None:
+        """Put a message on rung 2: the same datagrams also go through the registry, for two more
+        timeouts."""
         contact.relay_until = now + RELAY_STICKS_FOR
-        conversation.outgoing.move(message, DeliveryPath.RELAYED, now + 2 * self._policy.ack_timeout)
+        conversation.outgoing.move(
+            message, DeliveryPath.RELAYED, now + 2 * self._policy.ack_timeout
+        )
         self._traces.note(message, TraceEvent.RELAYED, now)
         conversation.delivery.send(message.number, message.body, now=now)
         self.begun[contact.identity] = contact
 
     def go_by_mail(self, contact: Contact, conversation: Conversation, *, now: float) -> None:
-        """Put all unsettled messages on rung 3, mail: the recipient is away, so nobody would answer on a lower rung."""
+        """Put all unsettled messages on rung 3, mail: the recipient is away, so nobody would answer
+        on a lower rung."""
         for message in conversation.outgoing:
             if message.path not in (DeliveryPath.MAIL, DeliveryPath.LINE):
                 self.withdraw(contact, conversation, message, now=now)
         self._mail_queue.deposit(now=now)
 
-    def withdraw(self, contact: Contact, conversation: Conversation, message: Message, *, now: float) -> None:
+    def withdraw(
+        self, contact: Contact, conversation: Conversation, message: Message, *, now: float
+    ) -> None:
         """Take a message out of the delivery stream, and let it fall back."""
         conversation.delivery.withdraw(message.number)
         self.fall_back(contact, conversation, message, now=now)
@@ -95,8 +118,8 @@ class DeliveryPaths:
     def fall_back(
         self, contact: Contact, conversation: Conversation, message: Message, *, now: float
     ) -> None:
-        """Send the message by mail, keep it in our outbox, or wait until the registry's state is known: the direct ways
-        failed."""
+        """Send the message by mail, keep it in our outbox, or wait until the registry's state is
+        known: the direct ways failed."""
         conversation.outgoing.move(message, DeliveryPath.WAITING)
         if message.state is MessageState.SAVED or message.is_again:
             return
@@ -106,7 +129,8 @@ class DeliveryPaths:
             self._settlement.kept(contact, message, now=now)
 
     def keep_tried(self, contact: Contact, conversation: Conversation, *, now: float) -> None:
-        """Put the waiting messages on rung 4, kept: the registry is lost, or the recipient's key is in doubt."""
+        """Put the waiting messages on rung 4, kept: the registry is lost, or the recipient's key is
+        in doubt."""
         for message in list(conversation.outgoing.idle.values()):
             self._settlement.kept(contact, message, now=now)
 
@@ -117,7 +141,9 @@ class DeliveryPaths:
                 conversation.delivery.withdraw(message.number)
                 conversation.outgoing.move(message, DeliveryPath.WAITING)
 
-    def _to_mail(self, contact: Contact, conversation: Conversation, message: Message, now: float) -> None:
+    def _to_mail(
+        self, contact: Contact, conversation: Conversation, message: Message, now: float
+    ) -> None:
         reason = self._mail_queue.refusal_of(contact)
         if reason is not None:
             self._settlement.kept(contact, message, reason, now=now)
@@ -130,15 +156,17 @@ class DeliveryPaths:
 
 
 RETRY_SPAN: Final = 30.0
-"""Seconds between retries of kept messages while the registry is away. Nobody else could tell us that the recipient is
-back."""
+"""Seconds between retries of kept messages while the registry is away. Nobody else could tell us
+that the recipient is back."""
 
 FIRST_TOLD: Final = 3
-"""The first retry that the stream reports at once; a second attempt is too common to be worth an event."""
+"""The first retry that the stream reports at once; a second attempt is too common to be worth an
+event."""
 
 
 AGAIN_SPAN: Final = 1.0
-"""Seconds between two times at which messages that one recipient may have lost are read from our history."""
+"""Seconds between two times at which messages that one recipient may have lost are read from our
+history."""
 
 
 class LostMessages(NamedTuple):
@@ -178,18 +206,25 @@ class Ladder:
         self._renumbered: dict[bytes, Contact] = {}
         """Contacts whose messages have just got their numbers, which are not on disk yet."""
         self.may_have_lost: Final[dict[bytes, Contact]] = {}
-        """Contacts whose delivered messages are to be read from our history, and given to them again."""
+        """Contacts whose delivered messages are to be read from our history, and given to them
+        again."""
         self._given_at: dict[bytes, float] = {}
         """When that was done for each contact the last time."""
         self._rang_at = 0.0
 
     # --- what happens
 
-    def begin(self, contact: Contact, conversation: Conversation, text: str, *, wall: float) -> Message:
+    def begin(
+        self, contact: Contact, conversation: Conversation, text: str, *, wall: float
+    ) -> Message:
         """Begin a message to somebody else. `start_begun` puts it on its way, or keeps it."""
         id_ = self._out.new_id()
-        message = conversation.outgoing.add(text, wall=wall, ahead=self._registry_status.clock_ahead, id_=id_)
-        self._out.records.append(OutgoingAdded(contact.identity, message.number, message.at_ms, text, id_))
+        message = conversation.outgoing.add(
+            text, wall=wall, ahead=self._registry_status.clock_ahead, id_=id_
+        )
+        self._out.records.append(
+            OutgoingAdded(contact.identity, message.number, message.at_ms, text, id_)
+        )
         self._waiting[contact.identity] = self.started[contact.identity] = contact
         return message
 
@@ -200,8 +235,9 @@ class Ladder:
             self.climb(contact, now=now)
 
     def number(self, contact: Contact, *, now: float) -> None:
-        """Give numbers to the messages that wait for them, if it is known where our numbers begin. They are sent when the
-        numbers are on disk: after a crash we would otherwise send them again under other numbers."""
+        """Give numbers to the messages that wait for them, if it is known where our numbers begin.
+        They are sent when the numbers are on disk: after a crash we would otherwise send them again
+        under other numbers."""
         conversation = contact.conversation
         assert conversation is not None
         numbers = conversation.outgoing.number(
@@ -209,7 +245,9 @@ class Ladder:
         )
         for provisional, number in numbers.items():
             conversation.delivery.withdraw(provisional)
-            self._out.records.append(OutgoingMoved(contact.identity, provisional, contact.identity, number))
+            self._out.records.append(
+                OutgoingMoved(contact.identity, provisional, contact.identity, number)
+            )
         if numbers:
             self._renumbered[contact.identity] = contact
             self._out.has_numbered = True
@@ -228,12 +266,16 @@ class Ladder:
     def redirect(
         self, old: Contact, new: Contact, conversation: Conversation, *, wall: float, now: float
     ) -> None:
-        """Send what is still ours to another key. Saved mail stays sealed to the old key: the registry has it, and its
-        reader may have fetched it long ago."""
+        """Send what is still ours to another key. Saved mail stays sealed to the old key: the
+        registry has it, and its reader may have fetched it long ago."""
         before = old.conversation
         for message in before.outgoing if before is not None else ():
             assert before is not None
-            if message.state is MessageState.SAVED or message.is_again or message.path is DeliveryPath.LINE:
+            if (
+                message.state is MessageState.SAVED
+                or message.is_again
+                or message.path is DeliveryPath.LINE
+            ):
                 continue
             before.delivery.withdraw(message.number)
             before.outgoing.settle(message, MessageState.REFUSED)
@@ -273,7 +315,8 @@ class Ladder:
             self._ask_for_expired(now)
 
     def climb(self, contact: Contact, *, now: float) -> None:
-        """Move every waiting message of a contact as far as it can go now. Call this when something changed."""
+        """Move every waiting message of a contact as far as it can go now. Call this when something
+        changed."""
         conversation, reach = contact.conversation, self._registry_status.reach
         if conversation is None or reach is RegistryReach.NONE:
             return
@@ -290,6 +333,7 @@ class Ladder:
         elif (
             reach is RegistryReach.UP and not contact.row.online and not contact.may_answer
         ):  # mostly the recipient is online, and `may_answer` is not called
+            self._paths.mail_first.pop(contact.identity, None)
             self._paths.go_by_mail(contact, conversation, now=now)
         else:
             if self._mail_queue.pauses:  # the recipient is here and empties the mailbox
@@ -299,21 +343,27 @@ class Ladder:
     # --- what the registry or a recipient may have lost
 
     def registry_restarted(self) -> None:
-        """Note that the registry was started again: if that was from a backup, letters saved since are lost. Each goes
-        straight to its recipient as soon as they are there, who drops it if they have it."""
+        """Note that the registry was started again: if that was from a backup, letters saved since
+        are lost. Each goes straight to its recipient once they are there and the registry has had
+        time to hand it over; they drop it if they have it."""
         for contact in self._waiting.values():
-            for message in contact.conversation.outgoing if contact.conversation is not None else ():
+            for message in (
+                contact.conversation.outgoing if contact.conversation is not None else ()
+            ):
                 message.may_be_lost = message.state is MessageState.SAVED
 
     def lost(self, *, now: float) -> list[LostMessages]:
-        """Return, once, where to look for delivered messages that their recipients may have lost. Nobody makes us look more
-        often than every AGAIN_SPAN, or before the last ones have arrived."""
+        """Return, once, where to look for delivered messages that their recipients may have lost.
+        Nobody makes us look more often than every AGAIN_SPAN, or before the last ones have
+        arrived."""
         reach, wanted = self._registry_status.reach, []
         for identity, contact in list(self.may_have_lost.items()):
             if now < self._given_at.get(identity, -AGAIN_SPAN) + AGAIN_SPAN:
                 continue
             del self.may_have_lost[identity]  # the next climb asks for what is left
-            is_there = contact.row.online if reach is RegistryReach.UP else reach is RegistryReach.LOST
+            is_there = (
+                contact.row.online if reach is RegistryReach.UP else reach is RegistryReach.LOST
+            )
             assert contact.conversation is not None
             outgoing = contact.conversation.outgoing
             if (
@@ -329,8 +379,8 @@ class Ladder:
     def give_again(
         self, contact: Contact, found: Sequence[StoredOutgoing], *, is_all: bool, now: float
     ) -> None:
-        """Send delivered messages once more, as if they were kept; those that are not lost are dropped as repeats. `is_all`:
-        there are no others."""
+        """Send delivered messages once more, as if they were kept; those that are not lost are
+        dropped as repeats. `is_all`: there are no others."""
         assert contact.conversation is not None
         contact.conversation.outgoing.give_again(found, is_all=is_all)
         self._settlement.adopt(contact)
@@ -342,12 +392,15 @@ class Ladder:
         message = conversation.outgoing.messages.get(number) if conversation is not None else None
         if message is None or message.path is DeliveryPath.LINE:
             return
-        if tries == FIRST_TOLD:  # the stream did not report the attempt before this one, a timeout earlier
+        if (
+            tries == FIRST_TOLD
+        ):  # the stream did not report the attempt before this one, a timeout earlier
             self._traces.note(message, TraceEvent.SENT, now - self._policy.ack_timeout, tries - 1)
         self._traces.note(message, TraceEvent.SENT, now, tries)
 
     def gave_up(self, contact: Contact, number: int, *, now: float) -> None:
-        """Handle a message whose attempts all went unanswered: relay it if it was not, else let it fall back."""
+        """Handle a message whose attempts all went unanswered: relay it if it was not, else let it
+        fall back."""
         conversation = contact.conversation
         message = conversation.outgoing.messages.get(number) if conversation is not None else None
         if (
@@ -368,7 +421,8 @@ class Ladder:
         self._mail_queue.deposit(now=now)
 
     def _report(self, contact: Contact) -> None:
-        """Tell the registry that an online recipient does not answer, once a turn; it probes them."""
+        """Tell the registry that an online recipient does not answer, once a turn; it probes
+        them."""
         report = ReportSilence(contact.identity)
         if report not in self._out.requests:
             self._out.requests.append(report)
@@ -386,7 +440,8 @@ class Ladder:
     # --- time
 
     def handle_timer(self, *, now: float) -> None:
-        """Send by mail what was relayed long enough, retry kept messages, and probe full mailboxes."""
+        """Send by mail what was relayed long enough, retry kept messages, and probe full
+        mailboxes."""
         self._rang_at = now
         reach = self._registry_status.reach
         if reach is RegistryReach.UP and now >= self._expiry_at:
@@ -402,13 +457,19 @@ class Ladder:
             for message in _relayed(conversation):
                 if message.deadline is not None and now >= message.deadline:
                     self._paths.withdraw(contact, conversation, message, now=now)
+        for identity, due in list(self._paths.mail_first.items()):
+            if now >= due:
+                if identity in self._waiting:
+                    self.climb(self._waiting[identity], now=now)
+                self._paths.mail_first.pop(identity, None)
         for contact in self._mail_queue.due(now=now) if self._mail_queue.pauses else ():
             if reach is RegistryReach.UP:
                 self.climb(contact, now=now)
         self._mail_queue.deposit(now=now)
 
     def next_timer(self) -> float | None:
-        """Return the earliest deadline: of a relayed message, a retry, a probe, or the search for expired mail."""
+        """Return the earliest deadline: of a relayed message, a retry, a probe, or the search for
+        expired mail."""
         dues = [
             message.deadline
             for contact in self._waiting.values()
@@ -420,7 +481,11 @@ class Ladder:
             dues.append(self._retry_at)
         if self._waiting and self._registry_status.reach is RegistryReach.UP:
             dues.append(self._expiry_at)
-        given = (self._given_at.get(identity, -AGAIN_SPAN) + AGAIN_SPAN for identity in self.may_have_lost)
+        given = (
+            self._given_at.get(identity, -AGAIN_SPAN) + AGAIN_SPAN
+            for identity in self.may_have_lost
+        )
+        dues += self._paths.mail_first.values()
         dues += [due for due in given if due > self._rang_at]  # for the others, each turn asks
         if self._mail_queue.pauses and (mail_at := self._mail_queue.next_timer()) is not None:
             dues.append(mail_at)
@@ -428,7 +493,8 @@ class Ladder:
 
     @property
     def is_settled(self) -> bool:
-        """Return whether nothing is on its way: each message is delivered, saved, kept or refused, or we are offline."""
+        """Return whether nothing is on its way: each message is delivered, saved, kept or refused,
+        or we are offline."""
         return self._registry_status.reach is RegistryReach.NONE or (
             not self._renumbered
             and all(
@@ -447,5 +513,7 @@ class Ladder:
 
 def _relayed(conversation: Conversation) -> list[Message]:
     return [
-        message for message in conversation.outgoing.messages.values() if message.path is DeliveryPath.RELAYED
+        message
+        for message in conversation.outgoing.messages.values()
+        if message.path is DeliveryPath.RELAYED
     ]

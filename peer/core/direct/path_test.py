@@ -15,7 +15,8 @@ TESTS_MAX: Final = 16
 
 
 class PathResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a path test. Times are seconds from the last Ping to its Pong; None for no answer."""
+    """What became of a path test. Times are seconds from the last Ping to its Pong; None for no
+    answer."""
 
     direct: float | None
     relayed: float | None
@@ -62,7 +63,9 @@ class PathTests:
             return
         self._results.pop(contact.identity, None)
         direct, relayed = self._rng.getrandbits(32), self._rng.getrandbits(32)
-        self._open[contact.identity] = _Test(contact, direct=direct, relayed=relayed, can_relay=can_relay)
+        self._open[contact.identity] = _Test(
+            contact, direct=direct, relayed=relayed, can_relay=can_relay
+        )
         self.handle_timer(now=now)
 
     def result(self, identity: bytes) -> PathResult | None:
@@ -70,7 +73,8 @@ class PathTests:
         return self._results.get(identity)
 
     def ponged(self, contact: Contact, pong: Pong, *, through_server: bool, now: float) -> None:
-        """Take a person's Pong. A person answers by the path of the Ping; an answer by another path counts for nothing."""
+        """Take a person's Pong. A person answers by the path of the Ping; an answer by another path
+        counts for nothing."""
         test = self._open.get(contact.identity)
         path = int(through_server)
         if test is None or test.references[path] != pong.reference:

@@ -1,7 +1,8 @@
 """Direct messages to us: each is taken once, whether it comes directly, relayed or as mail.
 
-`Streams` stores it, acknowledges it, then shows it. The author of a letter is the key that signed it. A letter of an
-author who is not in the table, or whose key is not the one we hold for the name, is shown with a remark.
+`Streams` stores it, acknowledges it, then shows it. The author of a letter is the key that signed
+it. A letter of an author who is not in the table, or whose key is not the one we hold for the name,
+is shown with a remark.
 """
 
 import random
@@ -30,7 +31,8 @@ from chatapp.wire.names import name_key
 from chatapp.wire.sealing import open_letter
 
 UNKNOWN_AUTHORS_MAX: Final = 1_024
-"""Authors outside the table who are remembered at a time. Letters of further ones stay with the registry."""
+"""Authors outside the table who are remembered at a time. Letters of further ones stay with the
+registry."""
 
 
 class DirectReceiver:
@@ -60,7 +62,8 @@ class DirectReceiver:
         self._stored = stored
         self._buffer = buffer
         self._left_over = dict(unknown_authors)
-        """Unknown authors of letters that an earlier run stored and did not show, with their names."""
+        """Unknown authors of letters that an earlier run stored and did not show, with their
+        names."""
         self._unknown_authors: set[bytes] = set()
         """Authors of letters of this run who are not in the table."""
         self._policy: Final = policy
@@ -86,7 +89,9 @@ class DirectReceiver:
                 syncs=self._out.syncs,
             )
             inbox, texts = conversation.delivery.inbox, conversation.texts
-            self._streams.add(restored(identity, contact, inbox, texts, stored, conversation=conversation))
+            self._streams.add(
+                restored(identity, contact, inbox, texts, stored, conversation=conversation)
+            )
         stream = self._streams[identity]
         # Their letters may have come before their row: the stream goes on, now with a known author.
         self._unknown_authors.discard(identity)
@@ -96,7 +101,8 @@ class DirectReceiver:
         return stream.conversation
 
     def adopt(self, contact: Contact, *, now: float) -> bool:
-        """Show what is stored of a contact and was not shown. Return whether there was anything stored."""
+        """Show what is stored of a contact and was not shown. Return whether there was anything
+        stored."""
         is_awaited = contact.identity in self._stored
         if is_awaited:
             self.conversation(contact)
@@ -109,8 +115,8 @@ class DirectReceiver:
     # --- what comes
 
     def messages_arrived(self, contact: Contact, arrived: Sequence[Arrived]) -> int:
-        """Take whole messages that came by datagrams, in their order. Return how many were malformed: those are never
-        acknowledged."""
+        """Take whole messages that came by datagrams, in their order. Return how many were
+        malformed: those are never acknowledged."""
         conversation = contact.conversation or self.conversation(contact)
         stream = self._streams[contact.identity]
         bodies = decode_direct_bodies([event.body for event in arrived])
@@ -135,8 +141,8 @@ class DirectReceiver:
         return malformed
 
     def batch_arrived(self, batch: MailBatch) -> None:
-        """Take a batch of mail. A letter that does not open leaves the registry as well, since it never will open; the user
-        is told, unless the sender is ignored."""
+        """Take a batch of mail. A letter that does not open leaves the registry as well, since it
+        never will open; the user is told, unless the sender is ignored."""
         for letter in batch.letters:
             is_taken = True
             try:
@@ -151,7 +157,8 @@ class DirectReceiver:
             self._catch_up.is_mail_drained = True
 
     def stored(self, *, now: float) -> bool:
-        """All records handed out so far are on disk: acknowledge and show. Return whether there was anything."""
+        """All records handed out so far are on disk: acknowledge and show. Return whether there was
+        anything."""
         touched: dict[bytes, Stream] = {}
         if self._streams.written:
             self._out.syncs.note_stored()
@@ -166,7 +173,8 @@ class DirectReceiver:
         return has_stored
 
     def frames_read(self, contact: Contact, *, now: float) -> None:
-        """Show messages that waited for numbers which, as the sender has just said, will not come."""
+        """Show messages that waited for numbers which, as the sender has just said, will not
+        come."""
         stream = self._streams[contact.identity]
         if stream.inbox.has_ready:
             self._streams.release(stream, now)
@@ -175,7 +183,8 @@ class DirectReceiver:
             self._streams.remember_floor(stream, stream.inbox.floor)
 
     def table_known(self, *, now: float) -> None:
-        """The whole table is here: show the letters of an earlier run whose authors are not in it."""
+        """The whole table is here: show the letters of an earlier run whose authors are not in
+        it."""
         if self._left_over:
             left_over, self._left_over = self._left_over, {}
             for identity, name in left_over.items():
@@ -184,17 +193,21 @@ class DirectReceiver:
             self._catch_up.release()
 
     def beyond(self, contact: Contact) -> int:
-        """The lowest number above all that we know of somebody, as a sender to us and to the groups that we are in."""
+        """The lowest number above all that we know of somebody, as a sender to us and to the groups
+        that we are in."""
         conversation = self.conversation(contact)
         return max(conversation.delivery.inbox.beyond, self._group_receiver.beyond(contact))
 
     # --- inside
 
     def _letter_arrived(self, letter: Letter) -> bool:
-        """Take a letter. Return whether it may leave the registry once it is stored. Raises WireError."""
+        """Take a letter. Return whether it may leave the registry once it is stored. Raises
+        WireError."""
         identity = letter.sender
         contact = self._contacts.by_identity(identity)
-        body = open_letter(letter.letter, reader=self.reader, mail_keys=self.mail_keys, sender=identity)
+        body = open_letter(
+            letter.letter, reader=self.reader, mail_keys=self.mail_keys, sender=identity
+        )
         if contact is not None:
             self.conversation(contact)
             stream = self._streams[identity]
@@ -209,7 +222,8 @@ class DirectReceiver:
         return True
 
     def _stranger(self, identity: bytes, claimed: str) -> Stream:
-        """Return the stream of an author outside the table, under the name that the letter claims."""
+        """Return the stream of an author outside the table, under the name that the letter
+        claims."""
         try:
             key, name = name_key(claimed), claimed
         except NameRefused:

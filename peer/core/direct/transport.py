@@ -1,4 +1,5 @@
-"""Datagrams to and from other peers: sealed and sent, directly or relayed; opened, and matched to their sender."""
+"""Datagrams to and from other peers: sealed and sent, directly or relayed; opened, and matched to
+their sender."""
 
 import contextlib
 from collections.abc import Sequence
@@ -22,10 +23,11 @@ from chatapp.wire.sessions.session import OldOpening, SessionTable
 HAILED_AT_ONCE: Final = 64
 """How many people are hailed at a time. A larger burst would lose datagrams."""
 HAIL_SPAN: Final = 0.1
-"""Seconds until the next ones, when we start without a registry: nobody knows yet that we are here."""
+"""Seconds until the next ones, when we start without a registry: nobody knows yet that we are
+here."""
 HAIL_AFTER_LOSS: Final = 15.0
-"""Seconds from the loss of a registry that had let us in to the first hails: everybody has our row, and a
-crowd that hails all at once spends more than on registering again."""
+"""Seconds from the loss of a registry that had let us in to the first hails: everybody has our row,
+and a crowd that hails all at once spends more than on registering again."""
 HAIL_SPAN_AFTER_LOSS: Final = 4.0
 """Seconds until the next ones in that case."""
 HAIL_AGAIN_AFTER: Final = (1.0, 3.0, 10.0, 30.0)
@@ -39,8 +41,8 @@ TYPING_TAKEN_SPAN: Final = 1.0
 
 
 TOLD_AGAIN_AFTER: Final = 3.0
-"""Seconds in which a person is told at most once above which number we take their openings, by either way: anybody can send
-us one that they recorded."""
+"""Seconds in which a person is told at most once above which number we take their openings, by
+either way: anybody can send us one that they recorded."""
 
 
 class OpenedDatagrams(NamedTuple):
@@ -52,12 +54,13 @@ class OpenedDatagrams(NamedTuple):
     problems: list[Exception]
     """Why other datagrams of the run did not open."""
     is_return: bool
-    """Whether the sender begins a new session: their program was restarted, or has missed what we sent."""
+    """Whether the sender begins a new session: their program was restarted, or has missed what we
+    sent."""
 
 
 def runs_of(batch: Sequence[tuple[bytes, Address]]) -> list[tuple[list[bytes], Address]]:
-    """Divide a batch of datagrams into runs: consecutive ones from one address that were sealed in one session, as their
-    headers say. Any other datagram is a run of its own."""
+    """Divide a batch of datagrams into runs: consecutive ones from one address that were sealed in
+    one session, as their headers say. Any other datagram is a run of its own."""
     runs: list[tuple[list[bytes], Address]] = []
     datagrams: list[bytes] = []
     head, source = b"", None
@@ -90,9 +93,11 @@ class PeerTransport:
         self._datagrams: list[tuple[bytes, Address]] = []
         self._typing_sent: dict[bytes, float] = {}
         self._typing_taken: dict[bytes, float] = {}
-        """When the last Typing was sent to each person, and the last one of each person was reported."""
+        """When the last Typing was sent to each person, and the last one of each person was
+        reported."""
         self._told: dict[tuple[bytes, bool], float] = {}
-        """When each person was last told the number of their last opening, directly or through the registry."""
+        """When each person was last told the number of their last opening, directly or through the
+        registry."""
         self._to_hail: list[Contact] = []
         self._hail_at: float | None = None
         self._hail_span = HAIL_SPAN
@@ -107,7 +112,8 @@ class PeerTransport:
         self.active: dict[bytes, Contact] = {}
         """Contacts whose delivery stream may have something to send or to wait for."""
         self._awaiting_sync: dict[bytes, Contact] = {}
-        """Contacts, besides the active ones, who are to be told when what we acknowledged to them is on our disk."""
+        """Contacts, besides the active ones, who are to be told when what we acknowledged to them
+        is on our disk."""
 
     def _opening_taken(self, identity: bytes, number: int) -> None:
         self._out.records.append(OpeningTaken(identity, number))
@@ -139,7 +145,10 @@ class PeerTransport:
             )
             if payloads:
                 self._send(
-                    contact, payloads, through_registry=can_relay and now < contact.relay_until, now=now
+                    contact,
+                    payloads,
+                    through_registry=can_relay and now < contact.relay_until,
+                    now=now,
                 )
             if conversation.delivery.is_at_rest:
                 del self.active[contact.identity]
@@ -155,8 +164,8 @@ class PeerTransport:
         self._awaiting_sync.clear()
 
     def send_typing(self, to: str, *, now: float) -> None:
-        """Tell a person that the user is writing to them. This begins no session and is not repeated: whoever is not there
-        need not know."""
+        """Tell a person that the user is writing to them. This begins no session and is not
+        repeated: whoever is not there need not know."""
         contact = self._contacts.by_name(to)
         if contact is None or contact.conversation is None or contact.is_blocked:
             return
@@ -168,19 +177,25 @@ class PeerTransport:
             contact.conversation.delivery.queue_frame(encode_frame(Typing()))
             self.active[identity] = contact
 
-    def send_frame(self, contact: Contact, frame: Ping | Pong, *, through_registry: bool, now: float) -> None:
-        """Send one frame to a person at once: through the registry only, or directly only. Nothing repeats it."""
+    def send_frame(
+        self, contact: Contact, frame: Ping | Pong, *, through_registry: bool, now: float
+    ) -> None:
+        """Send one frame to a person at once: through the registry only, or directly only. Nothing
+        repeats it."""
         payload = join_frames([encode(frame)])
         with contextlib.suppress(SealError):  # the key is invalid, so nobody can answer
             for datagram in self.sessions.seal(contact.identity, payload, now=now):
                 if through_registry:
-                    self._out.requests.append(RelayDatagram(recipient=contact.identity, datagram=datagram))
+                    self._out.requests.append(
+                        RelayDatagram(recipient=contact.identity, datagram=datagram)
+                    )
                 else:
                     self._datagrams.append((datagram, contact.address))
 
     def hail_all(self, *, was_registered: bool, now: float) -> None:
-        """Hail everybody who was not heard yet, in rounds: without a registry nobody else tells them that we are here, or
-        where. `was_registered`: whether it has told them once; then hails begin later, and are fewer a second."""
+        """Hail everybody who was not heard yet, in rounds: without a registry nobody else tells
+        them that we are here, or where. `was_registered`: whether it has told them once; then hails
+        begin later, and are fewer a second."""
         self._round = 0
         self._hail_at = now + HAIL_AFTER_LOSS if was_registered else now
         self._hail_span = HAIL_SPAN_AFTER_LOSS if was_registered else HAIL_SPAN
@@ -191,7 +206,8 @@ class PeerTransport:
         self._to_hail.clear()
 
     def handle_timer(self, *, now: float) -> None:
-        """Send the next hails of a round or begin the next round, and end sessions that are over."""
+        """Send the next hails of a round or begin the next round, and end sessions that are
+        over."""
         self.sessions.handle_timer(now=now)
         if self._hail_at is None or now < self._hail_at:
             return
@@ -235,11 +251,11 @@ class PeerTransport:
         now: float,
         relayed_by: bytes | None = None,
     ) -> OpenedDatagrams:
-        """Open a run of datagrams from one address (see `runs_of`). `source` is None if they came through the registry,
-        from `relayed_by`.
+        """Open a run of datagrams from one address (see `runs_of`). `source` is None if they came
+        through the registry, from `relayed_by`.
 
-        The newest datagram that opens shows the sender's present address. Raises DecodeError or SealError for a problem
-        that all of them have."""
+        The newest datagram that opens shows the sender's present address. Raises DecodeError or
+        SealError for a problem that all of them have."""
         author = self.sessions.author_of(datagrams[0])
         contact = None if author is None else self._contacts.by_identity(author)
         if contact is None:
@@ -258,7 +274,9 @@ class PeerTransport:
             contact.was_heard()
             if source is None:
                 contact.relay_until = now + RELAY_STICKS_FOR
-            elif opened.is_newest:  # an older one, delayed or replayed, would show an address of the past
+            elif (
+                opened.is_newest
+            ):  # an older one, delayed or replayed, would show an address of the past
                 contact.address = source
         if opened.answer is not None:
             self._send_back(contact, source, opened.answer)
@@ -275,8 +293,9 @@ class PeerTransport:
     # --- inside
 
     def _tell_opening(self, contact: Contact, number: int, *, is_relayed: bool, now: float) -> None:
-        """Tell somebody above which number we take their openings, by an opening of ours: they may know of no session. It
-        goes to where they are known to be, so that a stranger who replays their openings gets nothing that is new."""
+        """Tell somebody above which number we take their openings, by an opening of ours: they may
+        know of no session. It goes to where they are known to be, so that a stranger who replays
+        their openings gets nothing that is new."""
         way = (contact.identity, is_relayed)
         if now < self._told.get(way, -TOLD_AGAIN_AFTER) + TOLD_AGAIN_AFTER:
             return
@@ -286,15 +305,19 @@ class PeerTransport:
         self._send_back(contact, None if is_relayed else contact.address, datagram)
 
     def _send_back(self, contact: Contact, to: Address | None, datagram: bytes) -> None:
-        """Send a datagram by the way by which one came: to an address, or through the registry if it is None."""
+        """Send a datagram by the way by which one came: to an address, or through the registry if
+        it is None."""
         if to is None:
             self._out.requests.append(RelayDatagram(recipient=contact.identity, datagram=datagram))
         else:
             self._datagrams.append((datagram, to))
 
-    def _send(self, contact: Contact, payloads: list[bytes], *, through_registry: bool, now: float) -> None:
+    def _send(
+        self, contact: Contact, payloads: list[bytes], *, through_registry: bool, now: float
+    ) -> None:
         address, identity = contact.address, contact.identity
-        # The two copies of a payload have counters side by side, since both are on their way at the same time.
+        # The two copies of a payload have counters side by side, since both are on their way at the
+        # same time.
         runs = [[payload] for payload in payloads] if through_registry else [payloads]
         try:
             for run in runs:
@@ -303,7 +326,8 @@ class PeerTransport:
                 if through_registry:
                     datagrams = self.sessions.seal_all(identity, run, now=now)
                     self._out.requests += [
-                        RelayDatagram(recipient=identity, datagram=datagram) for datagram in datagrams
+                        RelayDatagram(recipient=identity, datagram=datagram)
+                        for datagram in datagrams
                     ]
         except SealError:
             return  # the key is invalid, so the message is kept

@@ -1,7 +1,9 @@
-"""Messages to names that are not in our table, kept while the registry cannot be asked whose names they are.
+"""Messages to names that are not in our table, kept while the registry cannot be asked whose names
+they are.
 
-Each name has a stream of its own until its owner is known; then the messages move to the stream of that identity. The key
-of the stream covers the registry's identity, so the messages never go to a namesake at another registry.
+Each name has a stream of its own until its owner is known; then the messages move to the stream of
+that identity. The key of the stream covers the registry's identity, so the messages never go to a
+namesake at another registry.
 """
 
 import random
@@ -59,7 +61,8 @@ class UnresolvedOutbox:
     def restore(
         self, registry: bytes, unknown: Mapping[bytes, str], stored: dict[bytes, StoredStream]
     ) -> None:
-        """Restore what an earlier run kept for names at this registry. `unknown`: names by streams that lead to no row."""
+        """Restore what an earlier run kept for names at this registry. `unknown`: names by streams
+        that lead to no row."""
         for stream, name in unknown.items():
             key = _key_of(name)
             if key is not None and name_stream(registry, key) == stream:
@@ -76,12 +79,15 @@ class UnresolvedOutbox:
         ahead = self._registry_status.clock_ahead
         id_ = self._out.new_id()
         message = contact.conversation.outgoing.add(text, wall=wall, ahead=ahead, id_=id_)
-        self._out.records.append(OutgoingAdded(contact.identity, message.number, message.at_ms, text, id_))
+        self._out.records.append(
+            OutgoingAdded(contact.identity, message.number, message.at_ms, text, id_)
+        )
         self._settlement.kept(contact, message, now=now)
         return message
 
     def look(self, *, wall: float, now: float) -> None:
-        """Send on the messages whose names are resolved now, and refuse those to names that nobody has."""
+        """Send on the messages whose names are resolved now, and refuse those to names that nobody
+        has."""
         for key, stand_in in list(self.waiting.items()):
             contact = self._contacts.by_name(key)
             if contact is not None:
@@ -92,7 +98,8 @@ class UnresolvedOutbox:
                 self._give_up(key, stand_in, now)
 
     def _is_nobodys(self, key: str, now: float) -> bool:
-        """Return whether the registry says that nobody has this name. Asks it if it can be reached."""
+        """Return whether the registry says that nobody has this name. Asks it if it can be
+        reached."""
         if self._registry_status.reach is not RegistryReach.UP:
             return False
         return self._resolver.find(key, can_ask=True, now=now) is LookUp.UNKNOWN
@@ -103,7 +110,9 @@ class UnresolvedOutbox:
         contact.conversation = Conversation(stored, self._policy, self._rng)
         return contact
 
-    def _address(self, key: str, stand_in: Contact, contact: Contact, wall: float, now: float) -> None:
+    def _address(
+        self, key: str, stand_in: Contact, contact: Contact, wall: float, now: float
+    ) -> None:
         del self.waiting[key]
         self._out.events.append(Addressed(name=stand_in.name, to=contact.name))
         if contact.identity == self._me.identity.public:

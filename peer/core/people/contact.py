@@ -28,12 +28,15 @@ class Contact:
         self.identity: Final = identity
         self.row = row
         self.address = Address(row.host, row.port)
-        """The last known address. Rows of people whom a restarted registry has not seen yet do not change it."""
+        """The last known address. Rows of people whom a restarted registry has not seen yet do not
+        change it."""
         self.conversation: Conversation | None = None
         self.is_blocked = False
-        """Whether the registry shows another key for their name. Messages to them wait until the user decides."""
+        """Whether the registry shows another key for their name. Messages to them wait until the
+        user decides."""
         self.is_heard = False
-        """Whether a datagram of theirs has opened since our start; then they know that we are here."""
+        """Whether a datagram of theirs has opened since our start; then they know that we are
+        here."""
         self.relay_until = 0.0
         self.is_expected = row.online
         """Whether they may answer although the registry does not show them online."""
@@ -50,7 +53,8 @@ class Contact:
 
     @property
     def is_released(self) -> bool:
-        """Whether they gave up their name. Their key stays pinned to it, so that whoever takes it is not taken for them."""
+        """Whether they gave up their name. Their key stays pinned to it, so that whoever takes it
+        is not taken for them."""
         return self.row.presence is Presence.RELEASED
 
     @property
@@ -59,14 +63,19 @@ class Contact:
         return self.is_expected or self.row.online  # mostly the first says it
 
     def was_heard(self) -> None:
-        """Note that a datagram of theirs has opened: expect answers, unless they have signed off on purpose since."""
+        """Note that a datagram of theirs has opened: expect answers, unless they have signed off on
+        purpose since."""
         self.is_expected = not (self.row.presence is Presence.AWAY and self.row.is_placed)
 
     def take_row(self, row: Row) -> bool:
-        """Take a newer row. Return whether it has a newer card under the same name: their program was restarted.
+        """Take a newer row. Return whether it has a newer card under the same name: their program
+        was restarted.
 
-        A restarted registry knows nobody's address until they register again; until then the old address holds."""
-        is_restarted = row.card.counter > self.row.card.counter and row.card.name == self.row.card.name
+        A restarted registry knows nobody's address until they register again; until then the old
+        address holds."""
+        is_restarted = (
+            row.card.counter > self.row.card.counter and row.card.name == self.row.card.name
+        )
         self.row = row
         if row.is_placed and (row.port != self.address.port or row.host != self.address.host):
             self.address = Address(row.host, row.port)

@@ -1,4 +1,5 @@
-"""The conversation with one person: our unsettled messages, their messages, and the delivery stream between us."""
+"""The conversation with one person: our unsettled messages, their messages, and the delivery stream
+between us."""
 
 import enum
 import random
@@ -19,13 +20,14 @@ from chatapp.wire.delivery.syncs import NO_SYNC, SyncMark, Syncs
 from chatapp.wire.messages.direct import PROVISIONAL, DirectBody
 
 CLOCKS_DIFFER: Final = 1.0
-"""The registry's clock counts anew when it is further ahead of ours than before by more than so many seconds."""
+"""The registry's clock counts anew when it is further ahead of ours than before by more than so
+many seconds."""
 
 
 SKIPPED_MAX: Final = 1 << 32
-"""A stream whose beginning only one reader has told skips up to so many numbers, at random. Other readers, and the registry,
-may have higher ones, of a state of our folder that was lost: used again, these would be taken for repeats. An hour of
-microseconds."""
+"""A stream whose beginning only one reader has told skips up to so many numbers, at random. Other
+readers, and the registry, may have higher ones, of a state of our folder that was lost: used again,
+these would be taken for repeats. An hour of microseconds."""
 
 
 class DeliveryPath(enum.Enum):
@@ -45,7 +47,8 @@ class Message(msgspec.Struct, eq=False):
     at_ms: int
     text: str
     since: int
-    """The first of the numbers right before this one that were never used; its own number if there are none."""
+    """The first of the numbers right before this one that were never used; its own number if there
+    are none."""
     state: MessageState = MessageState.UNSETTLED
     path: DeliveryPath = DeliveryPath.WAITING
     deadline: float | None = None
@@ -57,9 +60,11 @@ class Message(msgspec.Struct, eq=False):
     id: int = 0
     """Its id in our history; 0 for a line of a group on its way to one member."""
     is_again: bool = False
-    """Whether it is delivered, and is given again because its recipient may have lost it. Nobody is told of that."""
+    """Whether it is delivered, and is given again because its recipient may have lost it. Nobody is
+    told of that."""
     may_be_lost: bool = False
-    """Whether it is saved, and the registry was started again since, perhaps from a backup made before."""
+    """Whether it is saved, and the registry was started again since, perhaps from a backup made
+    before."""
 
     @property
     def is_numbered(self) -> bool:
@@ -68,12 +73,14 @@ class Message(msgspec.Struct, eq=False):
 
     @property
     def body(self) -> bytes:
-        """What the recipient decodes (clause 6.1). Under a provisional number nothing is sent but a question."""
+        """What the recipient decodes (clause 6.1). Under a provisional number nothing is sent but a
+        question."""
         return encode(DirectBody(at=self.at_ms, text=self.text)) if self.is_numbered else b""
 
 
 class ControlMessage(Message, eq=False):
-    """A group's line that uses a number of our direct stream: never mail, and settled without an event."""
+    """A group's line that uses a number of our direct stream: never mail, and settled without an
+    event."""
 
     carried: bytes = b""
 
@@ -84,8 +91,8 @@ class ControlMessage(Message, eq=False):
 
 
 def bodies_of(messages: Iterable[Message]) -> list[tuple[int, bytes]]:
-    """Return the numbers and bodies of messages. Mostly these are plain messages with numbers, and no call is made for one
-    but that of the encoder."""
+    """Return the numbers and bodies of messages. Mostly these are plain messages with numbers, and
+    no call is made for one but that of the encoder."""
     return [
         (
             message.number,
@@ -102,16 +109,19 @@ SPANS_MAX: Final = 8
 
 
 class Unsynced:
-    """Which messages to one recipient are delivered, but may not survive a power cut there: a span [first, end) of numbers
-    for each sync of its disk that it has named. Of the numbers in a span, only those of delivered messages count.
+    """Which messages to one recipient are delivered, but may not survive a power cut there: a span
+    [first, end) of numbers for each sync of its disk that it has named. Of the numbers in a span,
+    only those of delivered messages count.
 
-    They are in our own history, so nothing more is kept of them. Those that the recipient may have lost are `lost` until
-    they are given again: its program was started again, in another life, or ours was."""
+    They are in our own history, so nothing more is kept of them. Those that the recipient may have
+    lost are `lost` until they are given again: its program was started again, in another life, or
+    ours was."""
 
     __slots__ = ("_heard", "_spans", "first", "lost")
 
     def __init__(self, first: int | None, end: int) -> None:
-        """`first`: of the delivered messages below `end` of which an earlier life of ours did not hear; None for none."""
+        """`first`: of the delivered messages below `end` of which an earlier life of ours did not
+        hear; None for none."""
         self._heard = NO_SYNC
         self._spans: dict[SyncMark, tuple[int, int]] = {}
         self.lost: tuple[int, int] | None = None if first is None else (first, end)
@@ -121,10 +131,13 @@ class Unsynced:
     @property
     def spans(self) -> list[tuple[int, int]]:
         """All spans, those of lost messages as well."""
-        return [*self._spans.values(), self.lost] if self.lost is not None else [*self._spans.values()]
+        return (
+            [*self._spans.values(), self.lost] if self.lost is not None else [*self._spans.values()]
+        )
 
     def note(self, mark: SyncMark, first: int, end: int) -> None:
-        """Note that messages in [first, end) are delivered, and survive once the recipient's disk has done this sync."""
+        """Note that messages in [first, end) are delivered, and survive once the recipient's disk
+        has done this sync."""
         if mark.life != self._heard.life:
             self._hear_of(mark.life)
         if mark.number <= self._heard.number:
@@ -151,7 +164,8 @@ class Unsynced:
             self._find_first()
 
     def lose(self) -> None:
-        """Note that the recipient's program was started again: it may have lost all these messages."""
+        """Note that the recipient's program was started again: it may have lost all these
+        messages."""
         if self._spans:
             spans = self.spans
             self._spans.clear()
@@ -172,10 +186,12 @@ class Unsynced:
 
 
 class OutgoingStream:
-    """Our stream to one recipient: numbers that only rise, and the messages that are not final, in order.
+    """Our stream to one recipient: numbers that only rise, and the messages that are not final, in
+    order.
 
-    Until a clock other than ours, or the recipient, has shown that our numbers are above all that an earlier life used,
-    messages have provisional numbers, which are above all others and never sent.
+    Until a clock other than ours, or the recipient, has shown that our numbers are above all that
+    an earlier life used, messages have provisional numbers, which are above all others and never
+    sent.
     """
 
     __slots__ = (
@@ -200,7 +216,8 @@ class OutgoingStream:
         self._skip = 0
         """How many numbers to skip where only the recipient has told where ours begin."""
         self._ahead: float | None = None
-        """How far the registry's clock was ahead when a number of this run was last taken from the clock; None: never."""
+        """How far the registry's clock was ahead when a number of this run was last taken from the
+        clock; None: never."""
         self._gaps = list(stored.gaps)
         self.unsynced: Final = Unsynced(stored.unsynced_from, stored.last_sent + 1)
         self.again: Final[set[int]] = set()
@@ -208,7 +225,12 @@ class OutgoingStream:
         skipped = {end: start for start, end in stored.gaps}
         self.messages: dict[int, Message] = {
             one.number: Message(
-                one.number, one.at_ms, one.text, skipped.get(one.number, one.number), one.state, id=one.id
+                one.number,
+                one.at_ms,
+                one.text,
+                skipped.get(one.number, one.number),
+                one.state,
+                id=one.id,
             )
             for one in stored.outgoing
         }
@@ -217,14 +239,15 @@ class OutgoingStream:
         self.has_provisional = any(not message.is_numbered for message in self.messages.values())
         """Whether messages wait for their numbers."""
         self.idle: dict[int, Message] = dict(self.messages)
-        """The messages on the rung WAITING, so that nobody searches all messages for those to begin."""
+        """The messages on the rung WAITING, so that nobody searches all messages for those to
+        begin."""
 
     def __iter__(self) -> Iterator[Message]:
         return iter(list(self.messages.values()))
 
     def add(self, text: str, *, wall: float, ahead: float | None = 0.0, id_: int = 0) -> Message:
-        """Begin the next message. `ahead`: seconds by which the registry's clock is ahead of ours; None: not known yet.
-        `id_`: of the line in our history."""
+        """Begin the next message. `ahead`: seconds by which the registry's clock is ahead of ours;
+        None: not known yet. `id_`: of the line in our history."""
         if ahead is None or self._ahead is None or ahead > self._ahead + CLOCKS_DIFFER:
             since, number = self._next(wall, ahead)
         else:  # as `_next` says, without a call
@@ -242,14 +265,15 @@ class OutgoingStream:
         return message
 
     def learn(self, known: int, *, skip: int = 0) -> None:
-        """Note that the recipient knows no number of ours from this one on. `skip`: how many more not to use; see
-        SKIPPED_MAX."""
+        """Note that the recipient knows no number of ours from this one on. `skip`: how many more
+        not to use; see SKIPPED_MAX."""
         if self._known is None:
             self._known, self._skip = known, skip
 
     def number(self, *, wall: float, ahead: float | None) -> dict[int, int]:
-        """Number the messages that wait for it, if it is known by now where our numbers begin. Return the new numbers by the
-        provisional ones, which may change because they were never sent: the message is known nowhere else."""
+        """Number the messages that wait for it, if it is known by now where our numbers begin.
+        Return the new numbers by the provisional ones, which may change because they were never
+        sent: the message is known nowhere else."""
         if not self.has_provisional or (ahead is None and self._known is None):
             return {}
         waiting = [message for message in self.messages.values() if not message.is_numbered]
@@ -267,12 +291,13 @@ class OutgoingStream:
         return numbers
 
     def _next(self, wall: float, ahead: float | None) -> tuple[int, int]:
-        """Return the first number that is skipped, and the next number; both are the same if none is skipped.
+        """Return the first number that is skipped, and the next number; both are the same if none
+        is skipped.
 
-        The first number of a program's life is taken from the clock (microseconds) when that is higher, so that a store
-        that lost its newest records never gives one number twice (clause 6.2). Our own clock may have been set back with
-        the store: so the registry's clock counts as well, and what the recipient knows. Before either is heard, the
-        number is provisional."""
+        The first number of a program's life is taken from the clock (microseconds) when that is
+        higher, so that a store that lost its newest records never gives one number twice (clause
+        6.2). Our own clock may have been set back with the store: so the registry's clock counts as
+        well, and what the recipient knows. Before either is heard, the number is provisional."""
         if ahead is None and self._known is None:
             self.has_provisional = True
             self._last_provisional += 1
@@ -299,23 +324,31 @@ class OutgoingStream:
             message.path, message.deadline = path, deadline
 
     def give_again(self, found: Sequence[StoredOutgoing], *, is_all: bool) -> None:
-        """Put these delivered messages, of those that are lost, on the rung WAITING once more. `is_all`: there are no
-        others."""
+        """Put these delivered messages, of those that are lost, on the rung WAITING once more.
+        `is_all`: there are no others."""
         self.unsynced.found(below=found[-1].number + 1 if found and not is_all else None)
         for one in found:
             if one.number not in self.messages:
                 message = Message(
-                    one.number, one.at_ms, one.text, one.number, MessageState.KEPT, id=one.id, is_again=True
+                    one.number,
+                    one.at_ms,
+                    one.text,
+                    one.number,
+                    MessageState.KEPT,
+                    id=one.id,
+                    is_again=True,
                 )
                 self.messages[one.number] = self.idle[one.number] = message
                 self.again.add(one.number)
         self.messages = dict(sorted(self.messages.items()))
 
     def deliver(self, answers: Iterable[Acknowledged]) -> list[tuple[Acknowledged, Message]]:
-        """Forget the messages that their recipient has stored. Return each with its answer, but those that are forgotten
-        already."""
+        """Forget the messages that their recipient has stored. Return each with its answer, but
+        those that are forgotten already."""
         messages, idle = self.messages, self.idle
-        delivered = [(answer, messages.pop(answer.number)) for answer in answers if answer.number in messages]
+        delivered = [
+            (answer, messages.pop(answer.number)) for answer in answers if answer.number in messages
+        ]
         waiting = DeliveryPath.WAITING
         for answer, message in delivered:
             if idle:
@@ -343,16 +376,20 @@ class OutgoingStream:
 
     @property
     def gaps(self) -> list[tuple[int, int]]:
-        """Spans of numbers above the floor that will never come: skipped at a start, or refused (clause 6.3)."""
+        """Spans of numbers above the floor that will never come: skipped at a start, or refused
+        (clause 6.3)."""
         if self._gaps:
             floor = self.floor
             self._gaps = [span for span in self._gaps if span[1] > floor]
         return self._gaps
 
     def since(self, message: Message) -> int:
-        """Return the number after the last unsettled one before `message`; the floor if there is none."""
+        """Return the number after the last unsettled one before `message`; the floor if there is
+        none."""
         earlier = [number + 1 for number in self.messages if number < message.number]
-        earlier += [min(end, message.number) for first, end in self.unsynced.spans if first < message.number]
+        earlier += [
+            min(end, message.number) for first, end in self.unsynced.spans if first < message.number
+        ]
         return max(earlier, default=self.floor)
 
     def _gap(self, start: int, end: int) -> None:
@@ -386,12 +423,18 @@ class Conversation:
         """`buffer`, `network`, `syncs`: see `ReliableStream`."""
         self.outgoing = OutgoingStream(stored)
         self.delivery = ReliableStream(
-            policy, rng=rng, inbox=make_inbox(stored, policy), buffer=buffer, network=network, syncs=syncs
+            policy,
+            rng=rng,
+            inbox=make_inbox(stored, policy),
+            buffer=buffer,
+            network=network,
+            syncs=syncs,
         )
         self.texts: dict[int, tuple[int, str, bool, int]] = {
             one.number: (one.at_ms, one.text, True, one.id) for one in stored.unshown
         }
-        """Messages to us that are not shown yet, by number: (time in ms, text, whether it came late, id)."""
+        """Messages to us that are not shown yet, by number: (time in ms, text, whether it came
+        late, id)."""
 
     def tell_floor(self) -> None:
         """Let the delivery stream tell the recipient which numbers not to wait for (clause 6.3)."""
@@ -400,7 +443,8 @@ class Conversation:
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the same numbers in as few spans [start, end) as possible: a datagram can carry few."""
+    """Return the same numbers in as few spans [start, end) as possible: a datagram can carry
+    few."""
     merged: list[tuple[int, int]] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:

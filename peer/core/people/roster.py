@@ -1,4 +1,5 @@
-"""The contacts: everybody in the table, found by key, name or sender index; and the names whose keys are in doubt."""
+"""The contacts: everybody in the table, found by key, name or sender index; and the names whose
+keys are in doubt."""
 
 import enum
 from collections.abc import Iterator
@@ -31,7 +32,8 @@ class Contacts:
         self._by_name: dict[str, Contact] = {}
         self._by_sender_index: dict[int, Contact] = {}
         self.blocked: dict[str, Row] = {}
-        """By name key: the newest row with another identity than the pinned one. Nothing is sent to these names."""
+        """By name key: the newest row with another identity than the pinned one. Nothing is sent to
+        these names."""
         self.ignored: set[bytes] = set()
         """Identities whose lines are not shown."""
 
@@ -64,7 +66,8 @@ class Contacts:
             return False
 
     def shown_instead(self, name: str) -> bytes | None:
-        """Return the identity that the registry shows for a blocked name; None when the name is not blocked."""
+        """Return the identity that the registry shows for a blocked name; None when the name is not
+        blocked."""
         try:
             row = self.blocked.get(name_key(name))
         except NameRefused:
@@ -72,8 +75,8 @@ class Contacts:
         return None if row is None else row.card.identity
 
     def take_row(self, row: Row, *, is_checked: bool = False) -> Change:
-        """Take a row of the table. Its card must have its owner's signature, unless `is_checked`: then the row is from our
-        own disk, where an earlier run has checked it."""
+        """Take a row of the table. Its card must have its owner's signature, unless `is_checked`:
+        then the row is from our own disk, where an earlier run has checked it."""
         card = row.card
         contact = self._by_identity.get(card.identity)
         if contact is None and row.presence is Presence.RELEASED:
@@ -82,8 +85,11 @@ class Contacts:
             if row.version < contact.row.version:
                 return Change.REFUSED
             if card.counter < contact.row.card.counter:
-                # The registry was restored from a backup: the card is outdated, the presence is not.
-                return self._update_in_place(contact, msgspec.structs.replace(row, card=contact.row.card))
+                # The registry was restored from a backup: the card is outdated, the presence is
+                # not.
+                return self._update_in_place(
+                    contact, msgspec.structs.replace(row, card=contact.row.card)
+                )
             is_checked = is_checked or card == contact.row.card
         try:
             key = name_key(card.name)
@@ -100,7 +106,8 @@ class Contacts:
         return self._add(key, row) if contact is None else self._update(contact, row)
 
     def clears(self, row: Row) -> bool:
-        """Unblock the name of a row that was taken, if it shows the key that we hold again. Return whether it did."""
+        """Unblock the name of a row that was taken, if it shows the key that we hold again. Return
+        whether it did."""
         if not self.blocked:
             return False
         key = name_key(row.card.name)
@@ -112,7 +119,8 @@ class Contacts:
         return True
 
     def given_up(self, before: Row, contact: Contact) -> Row | None:
-        """Unblock a name that its holder gave up for another one. Return the row that may have the name now."""
+        """Unblock a name that its holder gave up for another one. Return the row that may have the
+        name now."""
         if not self.blocked or before.card.name == contact.name:
             return None
         key = name_key(before.card.name)
@@ -127,13 +135,19 @@ class Contacts:
         """Count every row from now on as newer than those that we hold."""
         for contact in self:
             contact.row = msgspec.structs.replace(contact.row, version=0)
-        self.blocked = {key: msgspec.structs.replace(row, version=0) for key, row in self.blocked.items()}
+        self.blocked = {
+            key: msgspec.structs.replace(row, version=0) for key, row in self.blocked.items()
+        }
 
     def block(self, row: Row) -> None:
         """Restore a block: a row under a name that somebody else holds."""
         key = name_key(row.card.name)
         holder = self._by_name.get(key)
-        if holder is not None and holder.identity != row.card.identity and name_key(holder.name) == key:
+        if (
+            holder is not None
+            and holder.identity != row.card.identity
+            and name_key(holder.name) == key
+        ):
             self._block(holder, key, row)
 
     def also_called(self, identity: bytes, key: str) -> None:
@@ -143,7 +157,8 @@ class Contacts:
             self._by_name.setdefault(key, contact)
 
     def forget_sender_indices(self) -> None:
-        """Forget all sender indices: the registry was started again, so the links to which they belonged are over."""
+        """Forget all sender indices: the registry was started again, so the links to which they
+        belonged are over."""
         for contact in self._by_sender_index.values():
             contact.row = msgspec.structs.replace(contact.row, sender_index=0)
         self._by_sender_index.clear()

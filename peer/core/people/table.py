@@ -1,4 +1,5 @@
-"""Our copy of the registry's table, kept current by version, and saved for a start without the registry.
+"""Our copy of the registry's table, kept current by version, and saved for a start without the
+registry.
 
 `NameResolver` asks the registry about names that are not in it.
 """
@@ -54,7 +55,8 @@ class Table:
         self._fetching_since: float | None = None
         self.asked = 0
         self.answered = 0
-        """How many requests for rows were sent and answered on this link; answers come in the order of the requests."""
+        """How many requests for rows were sent and answered on this link; answers come in the order
+        of the requests."""
         self.version = version
         self.saved_at = saved_at
         self.is_fresh = False
@@ -69,26 +71,33 @@ class Table:
         self.is_fresh = False
 
     def begin_anew(self) -> None:
-        """Start again at version 0: the registry was restored from a backup, and its versions have gone back."""
+        """Start again at version 0: the registry was restored from a backup, and its versions have
+        gone back."""
         self.version = 0
         self._contacts.forget_versions()
         self._out.records.append(RowsSaved(rows=(), version=0, at=self.saved_at))
 
     def fetch(self, *, now: float) -> None:
-        """Ask for the rows that we miss, unless a request is pending. Call this only while the link is up."""
+        """Ask for the rows that we miss, unless a request is pending. Call this only while the link
+        is up."""
         if self._fetching_since is None or now >= self._fetching_since + FETCH_TIMEOUT:
             self.fetch_anew(now=now)
 
     def fetch_anew(self, *, now: float) -> None:
-        """Ask for all changes up to this moment, even if a request is pending. Call this only while the link is up."""
+        """Ask for all changes up to this moment, even if a request is pending. Call this only while
+        the link is up."""
         self.asked += 1
         self._ask(now)
 
-    def take_page(self, page: TablePage, *, now: float, wall: float) -> list[tuple[Contact, Change]]:
-        """Take a page of rows from the link, and ask for the next one if there is more. Raises DecodeError; the request
-        then counts as not answered."""
+    def take_page(
+        self, page: TablePage, *, now: float, wall: float
+    ) -> list[tuple[Contact, Change]]:
+        """Take a page of rows from the link, and ask for the next one if there is more. Raises
+        DecodeError; the request then counts as not answered."""
         changes: list[tuple[Contact, Change]] = []
-        if page.since <= self.version <= page.version:  # otherwise a broadcast has overtaken the request
+        if (
+            page.since <= self.version <= page.version
+        ):  # otherwise a broadcast has overtaken the request
             changes = self._take_rows(page.rows, page.version, wall)
         if page.more:
             self._ask(now)
@@ -99,7 +108,8 @@ class Table:
         return changes
 
     def take_batch(self, batch: TableBatch, *, wall: float) -> list[tuple[Contact, Change]] | None:
-        """Take a broadcast batch. Return None when rows before it are missing: then fetch. Raises DecodeError."""
+        """Take a broadcast batch. Return None when rows before it are missing: then fetch. Raises
+        DecodeError."""
         if batch.version <= self.version:
             return []
         if batch.since > self.version or not batch.rows:
@@ -150,13 +160,16 @@ class Table:
         return changes
 
     def _note_block(self, row: Row, shown_before: bytes | None) -> None:
-        """Store a block with its row, which the user may come to trust, and report each new key once."""
+        """Store a block with its row, which the user may come to trust, and report each new key
+        once."""
         shown = self._contacts.shown_instead(row.card.name)
         if shown != row.card.identity:
             return  # an older row than the one that blocks the name
         self._out.records.append(NameBlocked(name_key(row.card.name), row))
         if shown != shown_before:
-            self._out.events.append(KeyChanged(name=row.card.name, is_again=shown_before is not None))
+            self._out.events.append(
+                KeyChanged(name=row.card.name, is_again=shown_before is not None)
+            )
 
     def _tell_name(self, before: Row, contact: Contact) -> None:
         """Report somebody's new name, also if they took it while we were away."""
@@ -166,7 +179,8 @@ class Table:
         self._out.events.append(Renamed(old=before.card.name, new=contact.name, is_me=False))
 
     def _tell_presence(self, contact: Contact) -> None:
-        """Report that somebody came or went. What is found out afterwards, and of whom the user ignores, is no news."""
+        """Report that somebody came or went. What is found out afterwards, and of whom the user
+        ignores, is no news."""
         if not (self._was_fresh or self.is_fresh):
             return
         row, is_quiet = contact.row, not self.is_fresh or contact.identity in self._contacts.ignored
@@ -188,7 +202,8 @@ class NameSearch:
         self.deadline = deadline
         self.has_rung = False
         self.question = 0
-        """The number of the table request whose answer settles the search; 0 while there is no link to ask on."""
+        """The number of the table request whose answer settles the search; 0 while there is no link
+        to ask on."""
 
 
 class LookUp(enum.Enum):
@@ -210,7 +225,8 @@ class NameResolver:
         self.searches: dict[str, NameSearch] = {}
 
     def find(self, name: str, *, can_ask: bool, now: float) -> LookUp:
-        """Return what is known of a name that is not in the table. ASKING: call again after the next turn."""
+        """Return what is known of a name that is not in the table. ASKING: call again after the
+        next turn."""
         one = self.searches.get(name)
         # A search that is long over belongs to a caller that never came back for the answer.
         if one is None or now >= one.deadline + self._span:
@@ -238,9 +254,15 @@ class NameResolver:
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline that has not passed."""
-        return min((one.deadline for one in self.searches.values() if not one.has_rung), default=None)
+        return min(
+            (one.deadline for one in self.searches.values() if not one.has_rung), default=None
+        )
 
 
 def _differ(before: Row, row: Row) -> bool:
-    """Whether two rows of one person differ in what a user sees: a sender index is no news, and comes with the link."""
-    return msgspec.structs.replace(row, sender_index=before.sender_index, version=before.version) != before
+    """Whether two rows of one person differ in what a user sees: a sender index is no news, and
+    comes with the link."""
+    return (
+        msgspec.structs.replace(row, sender_index=before.sender_index, version=before.version)
+        != before
+    )

@@ -1,7 +1,8 @@
 """The user's decisions about keys of people and of the registry, and about whom to ignore.
 
-A name whose key has changed is blocked until the user trusts the new key, which then replaces the old one. The user states
-the digits of the key, so that no other key is trusted if the registry shows yet another one meanwhile.
+A name whose key has changed is blocked until the user trusts the new key, which then replaces the
+old one. The user states the digits of the key, so that no other key is trusted if the registry
+shows yet another one meanwhile.
 """
 
 import hashlib
@@ -9,7 +10,7 @@ import re
 from collections.abc import Set
 from typing import Final
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.trace import WallClock
 from chatapp.peer.core.context import Outputs
 from chatapp.peer.core.direct.outbox import Ladder
@@ -19,7 +20,13 @@ from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import Table
-from chatapp.peer.core.records import IgnoreChanged, NameCleared, PersonVerified, RegistryVerified, RowsSaved
+from chatapp.peer.core.records import (
+    IgnoreChanged,
+    NameCleared,
+    PersonVerified,
+    RegistryVerified,
+    RowsSaved,
+)
 from chatapp.peer.core.registry.session import RegistrySession, State
 from chatapp.peer.core.rooms.membership import DirectFanout
 from chatapp.wire.errors import NameRefused
@@ -28,7 +35,8 @@ from chatapp.wire.messages.table import Row
 from chatapp.wire.names import name_key
 
 ROUNDS: Final = 5_200
-"""Hashes for each half. An attacker who searches a key with the same half pays them for every key tried."""
+"""Hashes for each half. An attacker who searches a key with the same half pays them for every key
+tried."""
 
 _PURPOSE: Final = b"chatapp safety 1\0"
 _GROUPS: Final = 6
@@ -95,14 +103,15 @@ class TrustDecisions:
         """Return whether the user has compared this key."""
         return identity in self._verified
 
-    def number(self, name: str) -> happened.SafetyNumber | happened.NobodyKnown:
-        """Return the digits to compare. For a blocked name they are those of the key that the registry shows now."""
+    def number(self, name: str) -> events.SafetyNumber | events.NobodyKnown:
+        """Return the digits to compare. For a blocked name they are those of the key that the
+        registry shows now."""
         row, is_changed = self._in_question(name)
         if row is None:
-            return happened.NobodyKnown(name=name)
+            return events.NobodyKnown(name=name)
         identity = row.card.identity
         digits = self._shown[name_key(name)] = self._digits_of(identity)
-        return happened.SafetyNumber(
+        return events.SafetyNumber(
             name=row.card.name,
             digits=digits,
             is_verified=self.is_verified(identity),
@@ -111,30 +120,31 @@ class TrustDecisions:
 
     def accept(
         self, name: str, digits: str | None, *, now: float
-    ) -> happened.Trusted | happened.NotTrusted | happened.NobodyKnown:
-        """Trust the key with these digits for a name, if the registry shows it now. Pending messages to the old key,
-        except saved mail, go to the new one."""
+    ) -> events.Trusted | events.NotTrusted | events.NobodyKnown:
+        """Trust the key with these digits for a name, if the registry shows it now. Pending
+        messages to the old key, except saved mail, go to the new one."""
         row, is_changed = self._in_question(name)
         contact = self._contacts.by_name(name)
         if row is None or contact is None:
-            return happened.NobodyKnown(name=name)
+            return events.NobodyKnown(name=name)
         typed = None if digits is None else re.sub(r"[\s-]", "", digits)
         doubt = self._doubt(name_key(name), typed, self._digits_of(row.card.identity))
         if doubt is not None:
-            return happened.NotTrusted(name=row.card.name, why=doubt)
+            return events.NotTrusted(name=row.card.name, why=doubt)
         if is_changed:
             self._replace(contact, row, now)
         self._verified.add(row.card.identity)
         self._out.records.append(PersonVerified(row.card.identity))
-        return happened.Trusted(name=row.card.name, is_new=is_changed)
+        return events.Trusted(name=row.card.name, is_new=is_changed)
 
     # --- the registry
 
-    def registry_key(self) -> happened.RegistryKey:
-        """Return the fingerprints of the registry's key and of the one that answers in its place."""
+    def registry_key(self) -> events.RegistryKey:
+        """Return the fingerprints of the registry's key and of the one that answers in its
+        place."""
         held, other = self._session.pinned, self._session.stranger
         self._shown[SERVER] = self._registry_digits()
-        return happened.RegistryKey(
+        return events.RegistryKey(
             held="" if held is None else fingerprint(held),
             other="" if other is None else fingerprint(other),
             is_verified=self._is_registry_verified or self._session.is_key_named,
@@ -145,43 +155,47 @@ class TrustDecisions:
         """The digits of the fingerprint of the registry's key that we hold; empty without one."""
         return "" if self._session.pinned is None else fingerprint_digits(self._session.pinned)
 
-    def accept_registry(self, digits: str | None, *, now: float) -> happened.Trusted | happened.NotTrusted:
-        """Trust the key with this fingerprint for our registry: the one that we hold, which then counts as compared, or the
-        one that answers in its place, which we hold as soon as that registry lets us in."""
+    def accept_registry(
+        self, digits: str | None, *, now: float
+    ) -> events.Trusted | events.NotTrusted:
+        """Trust the key with this fingerprint for our registry: the one that we hold, which then
+        counts as compared, or the one that answers in its place, which we hold as soon as that
+        registry lets us in."""
         typed = None if digits is None else fingerprint_from(digits) or digits
         held = self._session.pinned
         if held is not None and typed == fingerprint_digits(held):
             self._is_registry_verified = True
             self._out.records.append(RegistryVerified())
-            return happened.Trusted(name=SERVER, is_new=False)
+            return events.Trusted(name=SERVER, is_new=False)
         doubt = self._doubt(SERVER, typed, self._registry_digits())
         if doubt is not None:
-            return happened.NotTrusted(name=SERVER, why=doubt)
+            return events.NotTrusted(name=SERVER, why=doubt)
         assert typed is not None
         self._session.demand(typed)
         if self._session.state is State.PAUSING:
             self._session.start(table_version=self._table.version, now=now)
-        return happened.Trusted(name=SERVER, is_new=True)
+        return events.Trusted(name=SERVER, is_new=True)
 
     def _registry_digits(self) -> str:
-        """Return the digits to compare: of the key that answers in place of ours, else of ours; empty without a key."""
+        """Return the digits to compare: of the key that answers in place of ours, else of ours;
+        empty without a key."""
         key = self._session.stranger or self._session.pinned
         return "" if key is None else fingerprint_digits(key)
 
     # --- ignoring
 
-    def ignore(self, name: str, *, is_ignored: bool) -> happened.Ignored | happened.NobodyKnown:
-        """Ignore somebody, or stop. It goes by identity, so a new name changes nothing. Their messages are still
-        acknowledged and stored."""
+    def ignore(self, name: str, *, is_ignored: bool) -> events.Ignored | events.NobodyKnown:
+        """Ignore somebody, or stop. It goes by identity, so a new name changes nothing. Their
+        messages are still acknowledged and stored."""
         contact = self._contacts.by_name(name)
         if contact is None or self._is_own(contact.row):
-            return happened.NobodyKnown(name=name)
+            return events.NobodyKnown(name=name)
         if is_ignored:
             self._contacts.ignored.add(contact.identity)
         else:
             self._contacts.ignored.discard(contact.identity)
         self._out.records.append(IgnoreChanged(contact.identity, is_ignored))
-        return happened.Ignored(name=contact.name, is_ignored=is_ignored)
+        return events.Ignored(name=contact.name, is_ignored=is_ignored)
 
     def _replace(self, old: Contact, row: Row, now: float) -> None:
         key = name_key(row.card.name)
@@ -202,20 +216,20 @@ class TrustDecisions:
         conversation = self._direct_receiver.conversation(new)
         self._ladder.redirect(old, new, conversation, wall=now + self._clock.offset, now=now)
 
-    def _doubt(self, key: str, typed: str | None, digits: str) -> happened.Doubt | None:
+    def _doubt(self, key: str, typed: str | None, digits: str) -> events.Doubt | None:
         """Return why these digits are not those of the key shown now; None when they are."""
         if typed is None:
-            return happened.Doubt.NO_DIGITS
+            return events.Doubt.NO_DIGITS
         if typed == digits:
             return None
-        return happened.Doubt.CHANGED if typed == self._shown.get(key) else happened.Doubt.OTHER_DIGITS
+        return events.Doubt.CHANGED if typed == self._shown.get(key) else events.Doubt.OTHER_DIGITS
 
     def _digits_of(self, identity: bytes) -> str:
         return safety_number(self._me.identity.public, identity)
 
     def _in_question(self, name: str) -> tuple[Row | None, bool]:
-        """Return the row whose key is to be compared for a name, and whether that key differs from the one that we hold. The
-        row is None for an unknown name and for our own."""
+        """Return the row whose key is to be compared for a name, and whether that key differs from
+        the one that we hold. The row is None for an unknown name and for our own."""
         contact, blocked = self._contacts.by_name(name), self._blocked(name)
         row = blocked or (contact.row if contact is not None else None)
         return (None if row is None or self._is_own(row) else row), blocked is not None

@@ -1,7 +1,8 @@
-"""The connection of a node to its registry: the session and the link together, for a peer and for a visitor.
+"""The connection of a node to its registry: the session and the link together, for a peer and for a
+visitor.
 
-`RegistryConnection` decides when there is a link, and what is the same for every node. The node decides the rest: it is
-asked by `LinkReader` and `RegistrationOwner`.
+`RegistryConnection` decides when there is a link, and what is the same for every node. The node
+decides the rest: it is asked by `LinkReader` and `RegistrationOwner`.
 """
 
 from collections import Counter
@@ -56,7 +57,8 @@ class LinkReader(Protocol):
         """Note that requests can be sent from now on."""
 
     def link_lost(self) -> None:
-        """Note that the link is gone: requests that the registry has not answered stay unanswered."""
+        """Note that the link is gone: requests that the registry has not answered stay
+        unanswered."""
 
     def notice_arrived(self, notice: NodeNotice, *, now: float) -> None:
         """Handle a notice of the registry. Raises WireError for an invalid one."""
@@ -72,23 +74,28 @@ class RegistrationOwner(Protocol):
         """Tell the user."""
 
     def welcomed(self, *, is_first: bool, is_back: bool, new_key: bytes | None, now: float) -> bool:
-        """Note that the registry let us in. Return whether to go on: False if the node registers again at once.
+        """Note that the registry let us in. Return whether to go on: False if the node registers
+        again at once.
 
-        `is_first`: the first time since `start`. `is_back`: the registry was lost. `new_key`: its key, if it is another one
-        than we held or the first one."""
+        `is_first`: the first time since `start`. `is_back`: the registry was lost. `new_key`: its
+        key, if it is another one than we held or the first one."""
 
     def denied(self, reason: RefusalReason, *, has_begun: bool, now: float) -> None:
-        """Note that the registry refused to let us in. `has_begun`: whether it has let us in since `start`."""
+        """Note that the registry refused to let us in. `has_begun`: whether it has let us in since
+        `start`."""
 
     def lost(self, *, has_begun: bool, now: float) -> None:
         """Note that the registry does not answer. `has_begun`: as in `denied`."""
 
-    def replaced(self, stranger: bytes, *, is_code_foreign: bool, has_begun: bool, now: float) -> None:
-        """Note that a registry with this key answers in place of ours. `is_code_foreign`: whether we expected the registry
-        that made our join code."""
+    def replaced(
+        self, stranger: bytes, *, is_code_foreign: bool, has_begun: bool, now: float
+    ) -> None:
+        """Note that a registry with this key answers in place of ours. `is_code_foreign`: whether
+        we expected the registry that made our join code."""
 
     def left(self, *, is_confirmed: bool) -> None:
-        """Note that we are not registered any more. `is_confirmed`: whether the registry said so."""
+        """Note that we are not registered any more. `is_confirmed`: whether the registry said
+        so."""
 
 
 class RegistryConnection:
@@ -104,7 +111,8 @@ class RegistryConnection:
         requests: list[PeerRequest],
         dropped: Counter[str],
     ) -> None:
-        """`requests`: where every part of the node puts its requests for the link; emptied by `link_bytes_to_send`."""
+        """`requests`: where every part of the node puts its requests for the link; emptied by
+        `link_bytes_to_send`."""
         self._session: Final = session
         self._link: Final = link
         self._owner: Final = owner
@@ -119,7 +127,8 @@ class RegistryConnection:
         """Whether the registry has let us in since `start`."""
         self._was_lost = False
         self._is_stopping = False
-        """Whether the registry said that it stops, so that its return is told even if it was never missed."""
+        """Whether the registry said that it stops, so that its return is told even if it was never
+        missed."""
         self._was_denied = False
         """Whether the registry has refused us since it let us in."""
         self._last_life = 0
@@ -136,7 +145,8 @@ class RegistryConnection:
     # --- the link
 
     def receive_frames(self, frames: Sequence[bytes], *, now: float) -> None:
-        """Handle frames of the link, in order. A frame that cannot be opened ends the link; an invalid one is counted."""
+        """Handle frames of the link, in order. A frame that cannot be opened ends the link; an
+        invalid one is counted."""
         link = self._link
         for data in frames:
             was_up = link.is_up
@@ -170,7 +180,8 @@ class RegistryConnection:
             self._reader.notice_arrived(notice, now=now)
 
     def link_closed(self, *, now: float) -> None:
-        """Note that the connection is over or could not be made. Find out at once whether the registry is gone, too."""
+        """Note that the connection is over or could not be made. Find out at once whether the
+        registry is gone, too."""
         was_made = self._link.is_up
         self._link_lost()
         self._session.note_silence(is_unusable=not was_made, now=now)
@@ -191,7 +202,8 @@ class RegistryConnection:
     # --- time
 
     def handle_timer(self, *, now: float) -> None:
-        """Repeat what the registry did not answer, show a sign of life, close a connection that came to nothing."""
+        """Repeat what the registry did not answer, show a sign of life, close a connection that
+        came to nothing."""
         self._session.handle_timer(now=now)
         if self._link.is_keepalive_due(now):
             self._link.send(Ping(reference=0), now=now)
@@ -233,7 +245,9 @@ class RegistryConnection:
                 case Notice.FOREIGN_SERVERS:
                     foreign, self._session.foreign_servers = self._session.foreign_servers, []
                     for server, key in foreign:
-                        self._owner.tell(ServerOfAnotherRegistry(server=server, key=fingerprint(key)))
+                        self._owner.tell(
+                            ServerOfAnotherRegistry(server=server, key=fingerprint(key))
+                        )
                 case Notice.WRONG_KEY | Notice.WRONG_CODE:
                     self._replaced(is_code_foreign=notice is Notice.WRONG_CODE, now=now)
         self._requests.extend(
@@ -259,12 +273,14 @@ class RegistryConnection:
         self._has_begun, self._was_lost, self._was_denied = True, False, False
         self._is_stopping = self._is_stopping and not is_back
         if self._session.life != self._last_life:
-            self._link.forgive()  # of another server, or another start: earlier failures of links say nothing
+            # of another server, or another start: earlier failures of links say nothing
+            self._link.forgive()
             self._last_life = self._session.life
         self._link.open(self._session.open_link, now=now)
 
     def _new_key(self) -> bytes | None:
-        """Return the key of the registry that let us in, if it is new to us, and remember what to tell of it."""
+        """Return the key of the registry that let us in, if it is new to us, and remember what to
+        tell of it."""
         key = self._session.pinned
         if key is None or key == self._pinned:
             return None
@@ -279,7 +295,10 @@ class RegistryConnection:
     def _replaced(self, *, is_code_foreign: bool, now: float) -> None:
         assert self._session.stranger is not None
         self._owner.replaced(
-            self._session.stranger, is_code_foreign=is_code_foreign, has_begun=self._has_begun, now=now
+            self._session.stranger,
+            is_code_foreign=is_code_foreign,
+            has_begun=self._has_begun,
+            now=now,
         )
         self._lost()
 
@@ -300,8 +319,8 @@ class RegistryConnection:
         return self._session.datagrams_to_send()
 
     def link_bytes_to_send(self, *, now: float) -> list[bytes]:
-        """Return the bytes for the link, once, in order. Without a link the requests of this turn are dropped: they are made
-        again when it is back."""
+        """Return the bytes for the link, once, in order. Without a link the requests of this turn
+        are dropped: they are made again when it is back."""
         if self._link.is_up:
             for request in self._requests:
                 self._link.send(request, now=now)
@@ -315,7 +334,8 @@ class RegistryConnection:
 
     @property
     def link_address(self) -> Address:
-        """Where the registry takes links: its address in use, and its TCP port; 0 while that is not known."""
+        """Where the registry takes links: its address in use, and its TCP port; 0 while that is not
+        known."""
         port = self._session.welcome.link_port if self._session.welcome is not None else 0
         return Address(self._session.address.host, port)
 

@@ -1,16 +1,28 @@
-"""The handshake with a registry, in which each end proves its identity to the other (clauses 4.1 to 4.5).
+"""The handshake with a registry, in which each end proves its identity to the other (clauses 4.1 to
+4.5).
 
-The registry that we accept is the one whose key the user named; otherwise the pinned one; otherwise the one that made our
-join code; otherwise the one that was announced; otherwise the first that answers. An announcement is a stranger's word: its
-key must be proved, and proves nothing else.
+The registry that we accept is the one whose key the user named; otherwise the pinned one; otherwise
+the one that made our join code; otherwise the one that was announced; otherwise the first that
+answers. An announcement is a stranger's word: its key must be proved, and proves nothing else.
 """
 
 import random
 
-from chatapp.wire.admission import JoinCode, is_refused_authentic, is_welcome_authentic, make_register
+from chatapp.wire.admission import (
+    JoinCode,
+    is_refused_authentic,
+    is_welcome_authentic,
+    make_register,
+)
 from chatapp.wire.codec import encode, encode_hello
 from chatapp.wire.framing import Kind
-from chatapp.wire.identity import Identity, fingerprint, fingerprint_digits, in_groups_of_four, is_authentic
+from chatapp.wire.identity import (
+    Identity,
+    fingerprint,
+    fingerprint_digits,
+    in_groups_of_four,
+    is_authentic,
+)
 from chatapp.wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Refused, Welcome
 from chatapp.wire.messages.table import Card
 
@@ -30,7 +42,8 @@ class Handshake:
         self.demanded: str | None = None
         """The digits of the fingerprint that the registry must have, whatever is pinned."""
         self.announced: str | None = None
-        """The digits of the fingerprint that the registry must have at a first contact without a join code."""
+        """The digits of the fingerprint that the registry must have at a first contact without a
+        join code."""
         self.is_key_named = False
         """Whether the user, or a join code, named the key of the registry that let us in last."""
         self.stranger: bytes | None = None
@@ -38,18 +51,24 @@ class Handshake:
 
     @property
     def is_code_foreign(self) -> bool:
-        """Whether our join code is of another registry than the one that answers; it is not shown to that one."""
+        """Whether our join code is of another registry than the one that answers; it is not shown
+        to that one."""
         met = self.stranger or (self._cookie.card.identity if self._cookie is not None else None)
         return self._code is not None and met is not None and not self._code.is_made_by(met)
 
     @property
     def expected(self) -> str:
-        """The fingerprint of the expected key; empty if any key is accepted, or that of the registry of our join code."""
+        """The fingerprint of the expected key; empty if any key is accepted, or that of the
+        registry of our join code."""
         if self.demanded is not None:
             return in_groups_of_four(self.demanded)
         if self.pinned is not None:
             return fingerprint(self.pinned)
-        return "" if self.announced is None or self._code is not None else in_groups_of_four(self.announced)
+        return (
+            ""
+            if self.announced is None or self._code is not None
+            else in_groups_of_four(self.announced)
+        )
 
     @property
     def is_as_announced(self) -> bool:
@@ -74,7 +93,9 @@ class Handshake:
 
     def hello(self) -> bytes:
         """Return a HELLO."""
-        return bytes((Kind.HELLO,)) + encode_hello(Hello(version=PROTOCOL_VERSION, nonce=self._nonce))
+        return bytes((Kind.HELLO,)) + encode_hello(
+            Hello(version=PROTOCOL_VERSION, nonce=self._nonce)
+        )
 
     def takes_cookie(self, cookie: Cookie) -> bool:
         """Take a COOKIE. Return whether it answers our HELLO and is from the expected registry."""
@@ -87,7 +108,8 @@ class Handshake:
         return True
 
     def takes_renewed(self, cookie: Cookie) -> bool:
-        """Take a new COOKIE from the registry that rejected our last one. Return whether it is one."""
+        """Take a new COOKIE from the registry that rejected our last one. Return whether it is
+        one."""
         shown = self._cookie
         return (
             shown is not None
@@ -121,11 +143,14 @@ class Handshake:
         )
 
     def takes_welcome(self, welcome: Welcome) -> Card | None:
-        """Take a WELCOME. Return the card of the registry, which is pinned from now on; None if the WELCOME is invalid."""
+        """Take a WELCOME. Return the card of the registry, which is pinned from now on; None if the
+        WELCOME is invalid."""
         if welcome.nonce != self._nonce or self._cookie is None:
             return None
         card = self._cookie.card
-        if not is_welcome_authentic(welcome, registry=card.identity, identity=self._identity.public):
+        if not is_welcome_authentic(
+            welcome, registry=card.identity, identity=self._identity.public
+        ):
             return None
         self.pinned = card.identity
         is_named_by_code = self._code is not None and self._code.is_made_by(card.identity)
@@ -133,8 +158,8 @@ class Handshake:
         return card
 
     def takes_refused(self, refused: Refused, *, is_registering: bool) -> bool:
-        """Return whether a REFUSED is from the registry that we asked. Without a pinned key we believe anybody who knows the
-        nonce, as we would believe that sender's COOKIE."""
+        """Return whether a REFUSED is from the registry that we asked. Without a pinned key we
+        believe anybody who knows the nonce, as we would believe that sender's COOKIE."""
         if refused.nonce != self._nonce:
             return False
         registry = self._cookie.card.identity if is_registering and self._cookie else self._known

@@ -1,4 +1,5 @@
-"""Our end of the link to the registry: its session and the renewal of its keys, its frames, and when to connect again."""
+"""Our end of the link to the registry: its session and the renewal of its keys, its frames, and
+when to connect again."""
 
 import enum
 import random
@@ -20,21 +21,25 @@ _RENEWAL: Final = bytes((Kind.RENEWAL,))
 _PONG: Final = encode(Pong(0, 0))[:2]
 """What a Pong begins with: its length and its tag."""
 STABLE_AFTER: Final = 2.0
-"""Seconds after which a link counts as stable: when it breaks after that, we reconnect without a pause."""
+"""Seconds after which a link counts as stable: when it breaks after that, we reconnect without a
+pause."""
 
 
 ASKED_AFTER: Final = 2.5
-"""Seconds without hearing the registry after which we send a Ping, which it always answers, to test the link."""
+"""Seconds without hearing the registry after which we send a Ping, which it always answers, to test
+the link."""
 
 LATE_AFTER: Final = 2.5
-"""Seconds by which a late timer shows that the program itself was suspended: then what came meanwhile is still unread."""
+"""Seconds by which a late timer shows that the program itself was suspended: then what came
+meanwhile is still unread."""
 
 
 class OpenLink(Protocol):
     """Begins the session of a link with our registry."""
 
     def __call__(self, payload: bytes, *, now: float) -> tuple[bytes, LinkOpening]:
-        """Return the first frame, which carries `payload`, and the object that opens the answer. Raises SealError."""
+        """Return the first frame, which carries `payload`, and the object that opens the answer.
+        Raises SealError."""
 
 
 class LinkState(enum.Enum):
@@ -48,7 +53,8 @@ class LinkState(enum.Enum):
 
 
 class RegistryLink:
-    """The link of one node. The driver connects when `wants_connection` returns true, and reports the result."""
+    """The link of one node. The driver connects when `wants_connection` returns true, and reports
+    the result."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -68,7 +74,8 @@ class RegistryLink:
         """Whether the driver is to connect."""
         self._spoke_at = 0.0
         self._unheard_since: float | None = None
-        """When we first sent something after we last heard the registry; None: nothing since then."""
+        """When we first sent something after we last heard the registry; None: nothing since
+        then."""
         self._is_asked = False
         """Whether we have sent a Ping since then."""
         self._is_read = True
@@ -76,7 +83,8 @@ class RegistryLink:
         """How often the keys of our links were renewed."""
         self.state = LinkState.DOWN
         self.tried_since: float | None = None
-        """Since when attempts to connect fail, or the first one is pending; None: the last one succeeded."""
+        """Since when attempts to connect fail, or the first one is pending; None: the last one
+        succeeded."""
         self.stalled_since: float | None = None
         """When the link that we closed as stalled went silent; `LinkWatch` takes and clears it."""
 
@@ -91,7 +99,8 @@ class RegistryLink:
         return asked
 
     def open(self, open_link: OpenLink, *, now: float) -> None:
-        """Want a link, as we are registered: at once, or after the backoff that failed attempts have earned."""
+        """Want a link, as we are registered: at once, or after the backoff that failed attempts
+        have earned."""
         self._open_link = open_link
         if self.state is LinkState.DOWN:
             earliest = now
@@ -116,7 +125,8 @@ class RegistryLink:
         self.tried_since = None
 
     def connected(self, *, now: float) -> None:
-        """Send the first frame, now that TCP is connected: it begins the link's session and attaches us (clause 9.1)."""
+        """Send the first frame, now that TCP is connected: it begins the link's session and
+        attaches us (clause 9.1)."""
         self.tried_since = None
         if self.state is not LinkState.OPENING or self._open_link is None:
             return
@@ -142,8 +152,9 @@ class RegistryLink:
         self._say(group_frame, now)
 
     def opened(self, data: bytes, *, now: float) -> bytes | None:
-        """Return the payload of a sealed frame: empty for the answer to our first frame and for a renewal; None for a group
-        frame. Raises SealError, DecodeError: the link is then unusable."""
+        """Return the payload of a sealed frame: empty for the answer to our first frame and for a
+        renewal; None for a group frame. Raises SealError, DecodeError: the link is then
+        unusable."""
         if self._begun is not None:
             self._session, self._begun = self._begun.answered(data), None
             self.state, self._deadline = LinkState.UP, None
@@ -170,14 +181,16 @@ class RegistryLink:
         return payload
 
     def read_from(self, *, is_read: bool, now: float) -> None:
-        """Note whether the driver reads the link. While it does not, silence says nothing about the link."""
+        """Note whether the driver reads the link. While it does not, silence says nothing about the
+        link."""
         if is_read is not self._is_read:
             self._is_read = is_read
             if self._unheard_since is not None:
                 self._unheard_since, self._is_asked = now, False
 
     def is_keepalive_due(self, now: float) -> bool:
-        """Return whether to send a Ping: we have been silent for long, or have waited for an answer."""
+        """Return whether to send a Ping: we have been silent for long, or have waited for an
+        answer."""
         if self.state is not LinkState.UP:
             return False
         return now >= self._spoke_at + LINK_KEEPALIVE_SPAN or (
@@ -188,8 +201,8 @@ class RegistryLink:
         )
 
     def handle_timer(self, *, now: float) -> bool:
-        """Connect when the pause is over, and renew old keys. Return whether to close the connection: it took too long, or
-        it stalled."""
+        """Connect when the pause is over, and renew old keys. Return whether to close the
+        connection: it took too long, or it stalled."""
         if self.state is LinkState.UP:
             if (due := self._renewal_due()) is not None and now >= due:
                 self._renew(now)
@@ -214,7 +227,9 @@ class RegistryLink:
             due = min(due, renewal)
         if self._unheard_since is None or not self._is_read:
             return due
-        return min(due, self._unheard_since + (LINK_STALL_TIMEOUT if self._is_asked else ASKED_AFTER))
+        return min(
+            due, self._unheard_since + (LINK_STALL_TIMEOUT if self._is_asked else ASKED_AFTER)
+        )
 
     def bytes_to_send(self) -> list[bytes]:
         """Return the bytes for the connection, once, in order."""
@@ -228,7 +243,8 @@ class RegistryLink:
             self._unheard_since, self._is_asked = now, False
 
     def _renewal_due(self) -> float | None:
-        """Return when to begin a renewal; None for not at all. An idle link keeps its keys, which sealed nothing of use."""
+        """Return when to begin a renewal; None for not at all. An idle link keeps its keys, which
+        sealed nothing of use."""
         session = self._session
         if session is None or session.is_renewing:
             return None
@@ -259,10 +275,12 @@ class RegistryLink:
 # --- diagnosis of the link to a registry that answers by UDP: TCP is blocked, or the connection stalled.
 
 BLOCKED_AFTER: Final = 3.0
-"""Seconds without a TCP connection, to a registry that answers by UDP, after which TCP counts as blocked."""
+"""Seconds without a TCP connection, to a registry that answers by UDP, after which TCP counts as
+blocked."""
 
 TOLD_AGAIN_AFTER: Final = 600.0
-"""Seconds until a stalled link is reported again. Where large packets are lost it stalls again and again."""
+"""Seconds until a stalled link is reported again. Where large packets are lost it stalls again and
+again."""
 
 
 class LinkWatch:
@@ -304,7 +322,11 @@ class LinkWatch:
     def next_timer(self) -> float | None:
         """Return when to ping the registry by UDP, to find out why there is no link."""
         since = self._link.tried_since
-        return None if since is None or self.is_blocked or since == self._asked_of else since + BLOCKED_AFTER
+        return (
+            None
+            if since is None or self.is_blocked or since == self._asked_of
+            else since + BLOCKED_AFTER
+        )
 
     def _told(self, trouble: LinkTrouble) -> LinkTroubled:
         welcome = self._session.welcome

@@ -1,11 +1,12 @@
-"""Registration of a peer: what it does about the registry that lets it in, refuses it, or does not answer.
+"""Registration of a peer: what it does about the registry that lets it in, refuses it, or does not
+answer.
 
 The connection itself, which a visitor has as well, is in `peer.core.registry.connection`.
 """
 
 from typing import Final
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import AdmissionRefusal
 from chatapp.peer.api.trace import WallClock
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
@@ -27,8 +28,8 @@ from chatapp.wire.messages.registration import RefusalReason
 from chatapp.wire.messages.table import run_of
 
 SEEKING_SPAN: Final = 5.0
-"""Seconds after which a registry that answers by UDP but accepts no link counts as lost for everything that needs the
-link."""
+"""Seconds after which a registry that answers by UDP but accepts no link counts as lost for
+everything that needs the link."""
 
 
 class RegistryMonitor:
@@ -64,7 +65,8 @@ class RegistryMonitor:
         self._seeking_since = now
 
     def clock_known(self, *, now: float) -> None:
-        """Number the messages that wait for it, now that the registry's WELCOME has shown its clock."""
+        """Number the messages that wait for it, now that the registry's WELCOME has shown its
+        clock."""
         self._outbox.clock_known(now=now)
         self._ladder.number_all(now=now)
 
@@ -101,11 +103,16 @@ class RegistryMonitor:
             return RegistryReach.LOST
         if self._seeking_since is None:
             self._seeking_since = now
-        return RegistryReach.SEEKING if now < self._seeking_since + SEEKING_SPAN else RegistryReach.LOST
+        return (
+            RegistryReach.SEEKING
+            if now < self._seeking_since + SEEKING_SPAN
+            else RegistryReach.LOST
+        )
 
 
 class Departure:
-    """What a peer stops when it goes offline by its own wish: nothing is sent or acknowledged any more."""
+    """What a peer stops when it goes offline by its own wish: nothing is sent or acknowledged any
+    more."""
 
     def __init__(
         self, *, outbox: GroupOutbox, ladder: Ladder, rooms: Rooms, transport: PeerTransport
@@ -126,12 +133,13 @@ class Departure:
 _WANT_CODE: Final = frozenset({RefusalReason.NOT_INVITED, RefusalReason.KEPT_FOR_OPERATOR})
 
 OUTDONE_MAX: Final = 3
-"""How often we make a newer card than the one the registry knows, until it lets us in. The limit ends a race of two
-programs that start together with the same key."""
+"""How often we make a newer card than the one the registry knows, until it lets us in. The limit
+ends a race of two programs that start together with the same key."""
 
 
 class PeerRegistration:
-    """What a peer does when the registry lets it in, refuses it or is lost (a `RegistrationOwner`)."""
+    """What a peer does when the registry lets it in, refuses it or is lost (a
+    `RegistrationOwner`)."""
 
     def __init__(
         self,
@@ -161,8 +169,9 @@ class PeerRegistration:
         self._last_run: int | None = None
         self._stored_servers = session.servers.named
         self._outdone = 0
-        """How many newer cards were made since the registry last let us in, or we last wanted in; see OUTDONE_MAX."""
-        self.not_let_in: happened.NotLetIn | None = None
+        """How many newer cards were made since the registry last let us in, or we last wanted in;
+        see OUTDONE_MAX."""
+        self.not_let_in: events.NotLetIn | None = None
         """Why the registry has not let us in since `begin`."""
 
     def begin(self, *, now: float) -> None:
@@ -171,7 +180,8 @@ class PeerRegistration:
         self._monitor.seek(now=now)
 
     def take_pinned(self) -> bytes | None:
-        """Return, once, the key of a registry that let us in for the first time, or in place of another one."""
+        """Return, once, the key of a registry that let us in for the first time, or in place of
+        another one."""
         pinned, self.newly_pinned = self.newly_pinned, None
         return pinned
 
@@ -185,7 +195,9 @@ class PeerRegistration:
         """Note what the WELCOME says. Return False if a rename makes us register once more."""
         if new_key is not None:
             self.newly_pinned = new_key
-            self._out.records.append(RegistryPinned(new_key, is_verified=self._session.is_key_named))
+            self._out.records.append(
+                RegistryPinned(new_key, is_verified=self._session.is_key_named)
+            )
         assert self._session.welcome is not None
         ahead = self._session.welcome.clock / 1_000 - (now + self._clock.offset)
         self._registry_status.clock_heard(ahead)
@@ -205,7 +217,7 @@ class PeerRegistration:
             self._session.start(table_version=self._table.version, now=now)
             return False
         if is_first:
-            self._out.events.append(happened.Registered())
+            self._out.events.append(events.Registered())
         if is_back:
             self._monitor.seek(now=now)
         self._outdone, self.not_let_in = 0, None
@@ -215,21 +227,25 @@ class PeerRegistration:
     def lost(self, *, has_begun: bool, now: float) -> None:
         """Go on without the registry."""
         if has_begun:
-            self._out.events.append(happened.ServerLost())
+            self._out.events.append(events.ServerLost())
         else:
             saved_at = self._table.saved_at if len(self._contacts) else None
-            self._out.events.append(happened.NoServerAtStart(table_time=saved_at))
+            self._out.events.append(events.NoServerAtStart(table_time=saved_at))
         self._transport.hail_all(was_registered=has_begun, now=now)
 
-    def replaced(self, stranger: bytes, *, is_code_foreign: bool, has_begun: bool, now: float) -> None:
+    def replaced(
+        self, stranger: bytes, *, is_code_foreign: bool, has_begun: bool, now: float
+    ) -> None:
         """Go on without our registry: another one answers."""
         key = fingerprint(stranger)
         if is_code_foreign:
-            self._not_let_in(happened.AdmissionRefused(reason=AdmissionRefusal.CODE_OF_ANOTHER, key=key))
+            self._not_let_in(
+                events.AdmissionRefused(reason=AdmissionRefusal.CODE_OF_ANOTHER, key=key)
+            )
         else:
             is_announced = self._session.is_expected_as_announced
             self._not_let_in(
-                happened.RegistryKeyChanged(
+                events.RegistryKeyChanged(
                     expected=self._session.expected, got=key, is_announced=is_announced
                 )
             )
@@ -237,27 +253,34 @@ class PeerRegistration:
 
     def left(self, *, is_confirmed: bool) -> None:
         """Tell the user that we are offline."""
-        self._out.events.append(happened.SignedOff() if is_confirmed else happened.LeaveUnanswered())
+        self._out.events.append(events.SignedOff() if is_confirmed else events.LeaveUnanswered())
 
     def denied(self, reason: RefusalReason, *, has_begun: bool, now: float) -> None:
-        """Register again with another card if that may help; else tell the user why we are not let in."""
+        """Register again with another card if that may help; else tell the user why we are not let
+        in."""
         is_old = reason is RefusalReason.OLD_CARD
-        # While we are registering, a newer card of ours is from an earlier run: our folder or clock was set back. Once we
-        # were registered, it is another program's, and two programs must not throw each other out in turn.
+        # While we are registering, a newer card of ours is from an earlier run: our folder or clock
+        # was set back. Once we were registered, it is another program's, and two programs must not
+        # throw each other out in turn.
         if self._renaming.denied(reason) or (is_old and not has_begun and self._outdo()):
             self._session.start(table_version=self._table.version, now=now)
         elif is_old and has_begun:
-            self._not_let_in(happened.AdmissionRefused(reason=AdmissionRefusal.OTHER_PROGRAM))
+            self._not_let_in(events.AdmissionRefused(reason=AdmissionRefusal.OTHER_PROGRAM))
         elif reason is RefusalReason.NAME_TAKEN:
-            self._not_let_in(happened.NameUnavailable(name=self._me.name))
+            self._not_let_in(events.NameUnavailable(name=self._me.name))
         elif reason in _WANT_CODE and self._session.is_code_foreign:
-            self._not_let_in(happened.AdmissionRefused(reason=AdmissionRefusal.CODE_OF_ANOTHER))
+            self._not_let_in(events.AdmissionRefused(reason=AdmissionRefusal.CODE_OF_ANOTHER))
         else:
-            key = fingerprint(self._me.identity.public) if reason is RefusalReason.NOT_INVITED else ""
-            # The remaining reasons are for visitors of the help desk; only a dishonest registry gives a peer one of them.
+            key = (
+                fingerprint(self._me.identity.public) if reason is RefusalReason.NOT_INVITED else ""
+            )
+            # The remaining reasons are for visitors of the help desk; only a dishonest registry
+            # gives a peer one of them.
             why = AdmissionRefusal.__members__.get(reason.name, AdmissionRefusal.NOT_SERVING)
             seconds, text = self._session.denied_for, self._session.denied_text
-            self._not_let_in(happened.AdmissionRefused(reason=why, key=key, seconds=seconds, text=text))
+            self._not_let_in(
+                events.AdmissionRefused(reason=why, key=key, seconds=seconds, text=text)
+            )
 
     def _outdo(self) -> bool:
         """Make a card newer than the one the registry knows. Return whether we did."""
@@ -268,6 +291,6 @@ class PeerRegistration:
         self._session.use_card(self._me.card, first_opening=self._me.first_opening)
         return True
 
-    def _not_let_in(self, why: happened.NotLetIn) -> None:
+    def _not_let_in(self, why: events.NotLetIn) -> None:
         self.not_let_in = why
         self._out.events.append(why)

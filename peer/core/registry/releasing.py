@@ -73,7 +73,8 @@ class Releasing:
         self._out.events.append(NameReleased(name=self._me.name))
 
     def link_lost(self) -> None:
-        """Give up the request: its answer will not come. We register again, under the same name if nobody has it."""
+        """Give up the request: its answer will not come. We register again, under the same name if
+        nobody has it."""
         if self.deadline is not None:
             self._fail(ReleaseRefusal.UNANSWERED)
 

@@ -1,7 +1,7 @@
 """Changing our own name: the identity stays, the card gets another name (clause 4.6).
 
-Any program may die between the request and its answer, so we hold both names until the registry has welcomed us under one
-of them.
+Any program may die between the request and its answer, so we hold both names until the registry has
+welcomed us under one of them.
 """
 
 import random
@@ -18,7 +18,9 @@ from chatapp.wire.messages.registration import RefusalReason
 from chatapp.wire.names import person_name
 
 _REFUSALS: Final = {
-    reason: RenameRefusal[reason.name] for reason in RefusalReason if reason.name in RenameRefusal.__members__
+    reason: RenameRefusal[reason.name]
+    for reason in RefusalReason
+    if reason.name in RenameRefusal.__members__
 }
 _OF_THE_NAME: Final = frozenset(
     {RefusalReason.BAD_NAME, RefusalReason.NAME_TAKEN, RefusalReason.OLD_CARD, RefusalReason.FULL}
@@ -56,7 +58,8 @@ class Renaming:
         """The name that the registry has for us, once that is certain after a change was begun."""
 
     def refusal_of(self, new: str) -> RenameRefusal | None:
-        """Return why our name cannot be changed to this one; None when the registry has to decide."""
+        """Return why our name cannot be changed to this one; None when the registry has to
+        decide."""
         try:
             name = person_name(new)
         except NameRefused:
@@ -65,7 +68,9 @@ class Renaming:
             return RenameRefusal.SAME_NAME
         if self._me.other_name is not None:
             return RenameRefusal.PENDING
-        return None if self._registry_status.reach is RegistryReach.UP else RenameRefusal.UNREACHABLE
+        return (
+            None if self._registry_status.reach is RegistryReach.UP else RenameRefusal.UNREACHABLE
+        )
 
     def request(self, new: str, *, now: float) -> None:
         """Ask for another name; `Renamed`, `NameUnavailable` or `RenameFailed` follows."""
@@ -99,7 +104,8 @@ class Renaming:
             self._refuse(new, answer.reason)
 
     def link_lost(self) -> None:
-        """Stop waiting for the answer, which will not come: the next WELCOME shows which name is ours."""
+        """Stop waiting for the answer, which will not come: the next WELCOME shows which name is
+        ours."""
         self._reference = self.deadline = None
 
     def registry_lost(self) -> None:
@@ -116,8 +122,9 @@ class Renaming:
     # --- registration
 
     def welcomed(self) -> bool:
-        """Note that the registry let us in under the name on our card, so that name is ours. Return whether to register once
-        more with a newer card: an old request that the registry reads later must find one, or it would still rename us."""
+        """Note that the registry let us in under the name on our card, so that name is ours. Return
+        whether to register once more with a newer card: an old request that the registry reads
+        later must find one, or it would still rename us."""
         if self._reference is not None or self._me.other_name is None:
             return False
         if self._may_yet_be_heard:
@@ -128,7 +135,8 @@ class Renaming:
         return False
 
     def denied(self, reason: RefusalReason) -> bool:
-        """Note that the registry refused us. Return whether to try our other name, because that one may be ours."""
+        """Note that the registry refused us. Return whether to try our other name, because that one
+        may be ours."""
         if self._me.other_name is None or self._tried_other:
             return False
         if reason not in _OF_THE_NAME:

@@ -1,7 +1,7 @@
 """The addresses at which our registry may answer: which one is in use, and which are asked next.
 
-A registry may be several servers, of which any may be away. They have one identity, so a peer may go to whichever answers
-(clause 4.11).
+A registry may be several servers, of which any may be away. They have one identity, so a peer may
+go to whichever answers (clause 4.11).
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,8 @@ class RegistryServers:
     """The addresses of one registry, in the order in which they are asked."""
 
     def __init__(self, addresses: Sequence[Address], named: Sequence[Address] = ()) -> None:
-        """`addresses`: at least one, the preferred one first. `named`: the servers that the registry named the last time."""
+        """`addresses`: at least one, the preferred one first. `named`: the servers that the
+        registry named the last time."""
         self._addresses: Final = list(dict.fromkeys(addresses))[:SERVER_ADDRESSES_MAX]
         self._at = 0
         self._last_home: Address | None = None
@@ -24,7 +25,8 @@ class RegistryServers:
         self.named: tuple[Address, ...] = ()
         """The other servers that the registry names, by IP address or host name."""
         self.to_look_up: list[Address] = []
-        """Those of them whose host names have to be looked up; their addresses are then to be added."""
+        """Those of them whose host names have to be looked up; their addresses are then to be
+        added."""
         self.name(named)
 
     def __len__(self) -> int:
@@ -45,7 +47,9 @@ class RegistryServers:
             return
         self.named = found
         literals = {server: ip_literal(server.host) for server in found}
-        self.add(Address(host, server.port) for server, host in literals.items() if host is not None)
+        self.add(
+            Address(host, server.port) for server, host in literals.items() if host is not None
+        )
         self.to_look_up = [server for server, host in literals.items() if host is None]
 
     def add(self, addresses: Iterable[Address]) -> None:
@@ -55,10 +59,11 @@ class RegistryServers:
                 self._addresses.append(address)
 
     def asked_at(self, attempt: int, *, tries: int) -> list[Address]:
-        """Return the addresses to which the attempt with this number, from 1 to `tries`, sends its HELLO.
+        """Return the addresses to which the attempt with this number, from 1 to `tries`, sends its
+        HELLO.
 
-        The first attempt asks the address in use alone. Each further one asks more, so that all have been asked by the last
-        attempt, and those that may be slow are asked again."""
+        The first attempt asks the address in use alone. Each further one asks more, so that all
+        have been asked by the last attempt, and those that may be slow are asked again."""
         others = len(self._addresses) - 1
         each_time = -(-others // max(tries - 1, 1))
         count = 1 + min(others, (attempt - 1) * each_time)
@@ -79,8 +84,11 @@ class RegistryServers:
     @property
     def are_replaced(self) -> bool:
         """Whether another registry answered at all addresses, or at the one that let us in last."""
-        return self._last_home in self.strangers or all(one in self.strangers for one in self._addresses)
+        return self._last_home in self.strangers or all(
+            one in self.strangers for one in self._addresses
+        )
 
     def pass_on(self) -> None:
-        """Begin the next attempt at the next address: our registry answers at this one, but does not serve us."""
+        """Begin the next attempt at the next address: our registry answers at this one, but does
+        not serve us."""
         self._at = (self._at + 1) % len(self._addresses)

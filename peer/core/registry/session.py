@@ -1,6 +1,8 @@
-"""The registration: a state machine from HELLO to LEAVE, with its retries and timeouts (clauses 4 and 5.4).
+"""The registration: a state machine from HELLO to LEAVE, with its retries and timeouts (clauses 4
+and 5.4).
 
-TRANSITIONS says which input is possible in which state. `handshake` decides which registry is believed.
+TRANSITIONS says which input is possible in which state. `handshake` decides which registry is
+believed.
 """
 
 import enum
@@ -23,7 +25,15 @@ from chatapp.wire.codec import (
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.framing import Kind
 from chatapp.wire.identity import Identity, agreement_half
-from chatapp.wire.messages.registration import Leave, Left, Ping, Pong, Probe, RefusalReason, Welcome
+from chatapp.wire.messages.registration import (
+    Leave,
+    Left,
+    Ping,
+    Pong,
+    Probe,
+    RefusalReason,
+    Welcome,
+)
 from chatapp.wire.messages.table import Card
 from chatapp.wire.sessions.link import LinkOpening
 from chatapp.wire.sessions.session import SessionTable
@@ -49,7 +59,9 @@ class Input(enum.Enum):
     WELCOME = "an authentic WELCOME came"
     REFUSED = "an authentic REFUSED came"
     UNANSWERED = "all attempts of a question went unanswered"
-    PAUSED = "the pause between two attempts is over, or the time for which the registry keeps us out"
+    PAUSED = (
+        "the pause between two attempts is over, or the time for which the registry keeps us out"
+    )
     SILENCE = "the link broke, or a ping went unanswered"
     LEAVE = "we want to be offline, and were registered before, so the registry may show us online"
     STOP = "we want to be offline, and were never registered"
@@ -98,13 +110,18 @@ class Notice(enum.Enum):
     LEFT = "we left"
     LEAVE_UNANSWERED = "we left without an answer"
     RELEASED = "our name is free, and we are not registered any more"
-    WRONG_KEY = "the registry is lost, and another with a key of its own answers in its place: `stranger`"
+    WRONG_KEY = (
+        "the registry is lost, and another with a key of its own answers in its place: `stranger`"
+    )
     FOREIGN_SERVERS = "some of our servers are another registry: `foreign_servers`"
-    WRONG_CODE = "`stranger` answers at the first contact, and is not the registry that made our join code"
+    WRONG_CODE = (
+        "`stranger` answers at the first contact, and is not the registry that made our join code"
+    )
 
 
 class Question:
-    """A question to the registry: sent at once, again after each `ack_timeout`, and given up after `tries` attempts."""
+    """A question to the registry: sent at once, again after each `ack_timeout`, and given up after
+    `tries` attempts."""
 
     __slots__ = ("_next_at", "_policy", "_tries", "asked_at", "reference")
 
@@ -126,7 +143,8 @@ class Question:
         return self._tries
 
     def is_due(self, now: float) -> bool:
-        """Return whether to send the question now, and count the attempt. Call it until `is_over`."""
+        """Return whether to send the question now, and count the attempt. Call it until
+        `is_over`."""
         if self.is_over(now) or now < self._next_at:
             return False
         self._tries += 1
@@ -139,7 +157,8 @@ class Question:
 
 
 class Backoff:
-    """How long to wait before the next attempt: doubling from `first` to `largest` seconds, with jitter."""
+    """How long to wait before the next attempt: doubling from `first` to `largest` seconds, with
+    jitter."""
 
     __slots__ = ("_first", "_largest", "_next")
 
@@ -149,7 +168,8 @@ class Backoff:
         self._next = first
 
     def next_wait(self, chance: float) -> float:
-        """Return the seconds to wait; `chance` in [0, 1) spreads those who lost the registry at the same moment."""
+        """Return the seconds to wait; `chance` in [0, 1) spreads those who lost the registry at the
+        same moment."""
         wait = self._next * (0.5 + chance)
         self._next = min(self._next * 2, self._largest)
         return wait
@@ -164,7 +184,8 @@ SEALED_KINDS: Final = frozenset({Kind.SEALED, Kind.OPENING, Kind.ANSWER})
 
 SEARCH_FIRST: Final = 0.5
 SEARCH_LARGEST: Final = 3.0
-"""Seconds between searches for a lost registry; jitter makes the longest 4.5, so people are back within 5 s."""
+"""Seconds between searches for a lost registry; jitter makes the longest 4.5, so people are back
+within 5 s."""
 
 
 class RegistrySession:
@@ -181,8 +202,9 @@ class RegistrySession:
         rng: random.Random,
         first_opening: int,
     ) -> None:
-        """`addresses`: those of the registry, at least one, the preferred one first. `named_servers`: those that the
-        registry named the last time. `first_opening`: above the numbers of all openings of earlier lives."""
+        """`addresses`: those of the registry, at least one, the preferred one first.
+        `named_servers`: those that the registry named the last time. `first_opening`: above the
+        numbers of all openings of earlier lives."""
         self._policy = policy
         self._rng = rng
         self._question: Question | None = None
@@ -193,27 +215,32 @@ class RegistrySession:
         self._registry = b""
         """The key of the registry that let us in."""
         self._context = b""
-        """The nonce of that registration. It is part of each session opening, so older openings are void."""
+        """The nonce of that registration. It is part of each session opening, so older openings are
+        void."""
         self.sessions: Final = SessionTable(
             identity, rng=rng, context_of=self._context_of, first_number=first_opening
         )
         self.life = 0
-        """The counter of the card of the server that let us in, which rises with each start of that server."""
+        """The counter of the card of the server that let us in, which rises with each start of that
+        server."""
         self.outgoing: list[tuple[bytes, Address]] = []
         self._sealed: list[Ping | Leave] = []
         self._notices: list[Notice] = []
         self._warned_of: bytes | None = None
         self._is_leave_doubtful = False
-        """Whether we are leaving a registry that may have forgotten our session: then we also send it HELLO."""
+        """Whether we are leaving a registry that may have forgotten our session: then we also send
+        it HELLO."""
         self.servers: Final = RegistryServers(addresses, named_servers)
         """The addresses of the registry."""
         self.foreign_servers: list[tuple[Address, bytes]] = []
-        """Addresses of ours at which another registry answered since the last notice of it, each with the key there."""
+        """Addresses of ours at which another registry answered since the last notice of it, each
+        with the key there."""
         self._told_of: set[tuple[Address, bytes]] = set()
         self.state = State.OFFLINE
         self.is_lost = False
         self.is_wanted = False
-        """Whether the registry is lost and an early attempt is under way, because a request waits for it."""
+        """Whether the registry is lost and an early attempt is under way, because a request waits
+        for it."""
         self.welcome: Welcome | None = None
         self.denied: RefusalReason | None = None
         self.denied_for = 0
@@ -221,7 +248,8 @@ class RegistrySession:
         self.denied_text = ""
         """What the registry's owner says of the refusal."""
         self.newer_counter = 0
-        """The counter of the newer card that the registry has of us, after it refused an older one."""
+        """The counter of the newer card that the registry has of us, after it refused an older
+        one."""
         self.table_version = 0
         """The version of our table."""
         self._version_at_register = 0
@@ -270,19 +298,21 @@ class RegistrySession:
 
     @property
     def stranger(self) -> bytes | None:
-        """The key that answers instead of the expected one, as last reported; None once the right one has answered."""
+        """The key that answers instead of the expected one, as last reported; None once the right
+        one has answered."""
         return self._warned_of
 
     @property
     def is_registry_behind(self) -> bool:
-        """Whether our table was newer than the registry's when we registered: the registry was restored from a backup.
-        Batches that arrived after our REGISTER do not count."""
+        """Whether our table was newer than the registry's when we registered: the registry was
+        restored from a backup. Batches that arrived after our REGISTER do not count."""
         return self.welcome is not None and self.welcome.table_version < self._version_at_register
 
     # --- what we want
 
     def use_card(self, card: Card, *, first_opening: int) -> None:
-        """Register with this card from now on. Numbers of session openings are above `first_opening`."""
+        """Register with this card from now on. Numbers of session openings are above
+        `first_opening`."""
         self._handshake.use_card(card)
         self.sessions.number_from(first_opening)
 
@@ -299,7 +329,8 @@ class RegistrySession:
         self._handshake.demanded = digits
 
     def expect_announced(self, digits: str) -> None:
-        """Accept, at a first contact, only the registry whose key has this fingerprint, which was announced."""
+        """Accept, at a first contact, only the registry whose key has this fingerprint, which was
+        announced."""
         self._handshake.announced = digits
 
     def start(self, *, table_version: int, now: float) -> None:
@@ -316,8 +347,8 @@ class RegistrySession:
         self._step(Input.RELEASED, now)
 
     def note_silence(self, *, is_unusable: bool = False, now: float) -> None:
-        """Note that the link broke, and find out at once whether the registry still answers. `is_unusable`: the link could
-        not be made, so another server is asked first."""
+        """Note that the link broke, and find out at once whether the registry still answers.
+        `is_unusable`: the link could not be made, so another server is asked first."""
         if is_unusable and self.state is State.REGISTERED:
             self.servers.pass_on()
         self._step(Input.SILENCE, now)
@@ -328,7 +359,8 @@ class RegistrySession:
             self._ask(now)
 
     def search(self, *, now: float) -> bool:
-        """Look for a lost registry at once, because a request waits for it. Return whether an attempt is under way."""
+        """Look for a lost registry at once, because a request waits for it. Return whether an
+        attempt is under way."""
         if self.is_lost and self.state is not State.REFUSED:
             self._step(Input.PAUSED, now)
             self.is_wanted = self.state in (State.GREETING, State.REGISTERING)
@@ -337,8 +369,8 @@ class RegistrySession:
     # --- what comes in
 
     def receive_datagram(self, data: bytes, source: Address, *, now: float) -> bool:
-        """Take a datagram that came from `source`. Return whether it is of the session or of its handshake. Raises
-        DecodeError, SealError."""
+        """Take a datagram that came from `source`. Return whether it is of the session or of its
+        handshake. Raises DecodeError, SealError."""
         kind = data[0] if data else 0
         if kind in SEALED_KINDS and self.is_ours(data):
             payload = self.open(data, now=now)
@@ -360,12 +392,14 @@ class RegistrySession:
         return True
 
     def _is_asked(self, source: Address) -> bool:
-        """Return whether our present question goes to this server: HELLO goes to all, REGISTER to one."""
+        """Return whether our present question goes to this server: HELLO goes to all, REGISTER to
+        one."""
         return source in self.servers if self.state is State.GREETING else source == self.address
 
     def receive_cookie(self, data: bytes, source: Address, *, now: float) -> None:
-        """Take a COOKIE of one of our servers; one that does not answer our HELLO is ignored. The server that answers first
-        is the one to register at. If the server rejects that COOKIE, it sends a new one. Raises DecodeError."""
+        """Take a COOKIE of one of our servers; one that does not answer our HELLO is ignored. The
+        server that answers first is the one to register at. If the server rejects that COOKIE, it
+        sends a new one. Raises DecodeError."""
         cookie = decode_cookie(data)
         if self.state is State.GREETING:
             if self._handshake.takes_cookie(cookie):
@@ -375,8 +409,8 @@ class RegistrySession:
             elif self._handshake.stranger == cookie.card.identity:
                 self.servers.strangers[source] = cookie.card.identity
         elif self.state is State.REGISTERING:
-            # Our COOKIE was of a former start, or of a node that another has succeeded. Once an attempt, so that forged
-            # COOKIEs cannot make us repeat REGISTER for ever.
+            # Our COOKIE was of a former start, or of a node that another has succeeded. Once an
+            # attempt, so that forged COOKIEs cannot make us repeat REGISTER for ever.
             if (
                 source == self.address
                 and not self._is_cookie_renewed
@@ -390,7 +424,9 @@ class RegistrySession:
             and self._handshake.takes_cookie(cookie)
             and cookie.card.counter != self.life
         ):
-            self._step(Input.LEFT, now)  # the registry was restarted, so it no longer shows us online
+            self._step(
+                Input.LEFT, now
+            )  # the registry was restarted, so it no longer shows us online
 
     def receive_welcome(self, data: bytes, *, now: float) -> None:
         """Take a WELCOME. Raises DecodeError, SealError."""
@@ -420,17 +456,26 @@ class RegistrySession:
             self._step(Input.REFUSED, now)
 
     def _may_refuse(self, reason: RefusalReason) -> bool:
-        """Return whether a refusal counts: of a REGISTER for any reason, of a HELLO only for its version. If we were
-        registered since our start, a wrong version counts as an absent registry, and direct chat goes on."""
+        """Return whether a refusal counts: of a REGISTER for any reason, of a HELLO only for its
+        version. If we were registered since our start, a wrong version counts as an absent
+        registry, and direct chat goes on."""
         if self.state is State.REGISTERING:
             return True
-        return self.state is State.GREETING and reason is RefusalReason.VERSION and self.welcome is None
+        return (
+            self.state is State.GREETING
+            and reason is RefusalReason.VERSION
+            and self.welcome is None
+        )
 
     def receive_pong(self, pong: Pong, *, now: float) -> None:
         """Take a PONG, the answer to a ping."""
         self.known_version = max(self.known_version, pong.table_version)
         question = self._question
-        if self.state is State.REGISTERED and question is not None and pong.reference == question.reference:
+        if (
+            self.state is State.REGISTERED
+            and question is not None
+            and pong.reference == question.reference
+        ):
             self._question = None
             self.heard_at = now
             self._next_ping = now + self._ping_span()
@@ -451,14 +496,16 @@ class RegistrySession:
         return self.sessions.author_of(datagram) == self._registry != b""
 
     def open(self, datagram: bytes, *, now: float) -> bytes:
-        """Return the payload of a datagram of the registry, which may be empty. Raises DecodeError, SealError."""
+        """Return the payload of a datagram of the registry, which may be empty. Raises DecodeError,
+        SealError."""
         opened = self.sessions.open(datagram, now=now)
         if opened.answer is not None:
             self.outgoing.append((opened.answer, self.address))
         return opened.payload
 
     def open_link(self, payload: bytes, *, now: float) -> tuple[bytes, LinkOpening]:
-        """Begin the session of a link. Return the first frame, which carries `payload`. Raises SealError."""
+        """Begin the session of a link. Return the first frame, which carries `payload`. Raises
+        SealError."""
         return self.sessions.open_link(self._registry, payload, now=now)
 
     def _context_of(self, identity: bytes) -> bytes | None:
@@ -482,7 +529,9 @@ class RegistrySession:
                     self.sessions.doubt(self._registry, now=now)
                 self._say(now)
                 if self.state is State.REGISTERED:
-                    self._sealed.append(self._sealed_wording(question))  # on the link too: UDP may be blocked
+                    self._sealed.append(
+                        self._sealed_wording(question)
+                    )  # on the link too: UDP may be blocked
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline."""
@@ -499,8 +548,8 @@ class RegistrySession:
         return out
 
     def sealed_questions(self) -> list[Ping | Leave]:
-        """Return, once, questions that go on the link as well, where nothing gets lost: a Leave at once, a Ping while it is
-        unanswered."""
+        """Return, once, questions that go on the link as well, where nothing gets lost: a Leave at
+        once, a Ping while it is unanswered."""
         sealed, self._sealed = self._sealed, []
         return sealed
 
@@ -557,7 +606,8 @@ class RegistrySession:
             self._notices.append(Notice.LEAVE_UNANSWERED)
 
     def _tell_foreign_servers(self) -> None:
-        """Report, once each, servers of ours that are another registry than the one that let us in."""
+        """Report, once each, servers of ours that are another registry than the one that let us
+        in."""
         found = set(self.servers.strangers.items()) - self._told_of
         if found:
             self._told_of |= found
@@ -565,8 +615,8 @@ class RegistrySession:
             self._notices.append(Notice.FOREIGN_SERVERS)
 
     def _tell_lost(self) -> None:
-        """Report, once, that the registry is lost, or that another one is in its place. One foreign server among several
-        replaces nothing: ours may be about to answer at another one."""
+        """Report, once, that the registry is lost, or that another one is in its place. One foreign
+        server among several replaces nothing: ours may be about to answer at another one."""
         stranger = self._handshake.stranger
         is_replaced = stranger is not None and self.servers.are_replaced
         if is_replaced and stranger != self._warned_of:
@@ -598,7 +648,8 @@ class RegistrySession:
             self.outgoing.append((self._handshake.hello(), self.address))
 
     def _wording(self, now: float) -> list[bytes]:
-        """Return the datagrams of the present question. Each attempt is sealed again, or the replay window would drop it."""
+        """Return the datagrams of the present question. Each attempt is sealed again, or the replay
+        window would drop it."""
         assert self._question is not None
         if self.state is State.REGISTERING:
             return [self._handshake.register()]
@@ -610,5 +661,6 @@ class RegistrySession:
         return shape(reference=question.reference)
 
     def _ping_span(self) -> float:
-        """Return a third of the lease, so that three pings have to fail before the registry shows us as away."""
+        """Return a third of the lease, so that three pings have to fail before the registry shows
+        us as away."""
         return self.welcome.lease / 3 if self.welcome is not None else 10.0

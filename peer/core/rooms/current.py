@@ -31,7 +31,8 @@ class CurrentRoom:
         positions: Mapping[str, StoredGroup],
         now: float,
     ) -> None:
-        """`stored`: streams on disk that were not needed yet. `positions`: our position in each group's log."""
+        """`stored`: streams on disk that were not needed yet. `positions`: our position in each
+        group's log."""
         self._groups = groups
         self._members = members
         self._outbox = outbox
@@ -45,7 +46,9 @@ class CurrentRoom:
         """Whether we have yet to tell the registry that we left a room."""
         if kept.group is not None and kept.group.startswith(wire.ROOM_SIGN):
             self._take_up(kept.group, now)
-            presences = (wire.RoomMember(one, wire.RoomPresence(presence)) for one, presence in kept.members)
+            presences = (
+                wire.RoomMember(one, wire.RoomPresence(presence)) for one, presence in kept.members
+            )
             self._members.begin(kept.group[1:], presences)
         self._drop_what_was_left(now)
 
@@ -80,7 +83,8 @@ class CurrentRoom:
         self.keep()
 
     def take_topic(self, topic: wire.Topic) -> None:
-        """Take the topic of our room. Tell the user of a change, unless the announcement of the room will."""
+        """Take the topic of our room. Tell the user of a change, unless the announcement of the
+        room will."""
         former, self._members.topic = self._members.topic, topic
         if former == topic or not self._members.is_announced or self._members.hides(topic):
             return
@@ -108,7 +112,9 @@ class CurrentRoom:
 
     def keep(self) -> None:
         """Store where we are, for the next start."""
-        members = tuple((identity, int(presence)) for identity, presence in self._members.members.items())
+        members = tuple(
+            (identity, int(presence)) for identity, presence in self._members.members.items()
+        )
         name = self.room.name if self.room is not None else None
         self._out.records.append(RoomKept(name, members, self.owes_leave))
 

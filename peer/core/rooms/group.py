@@ -1,4 +1,5 @@
-"""A group as one member sees it, the channel or a room: its keys, our unsettled lines, and how much of its log we have."""
+"""A group as one member sees it, the channel or a room: its keys, our unsettled lines, and how much
+of its log we have."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -24,19 +25,24 @@ from chatapp.wire.messages.rooms import CHANNEL, EpochKey, GroupBody, GroupGrant
 from chatapp.wire.sealing import GroupKey, group_tag
 
 KEYS_KEPT: Final = 8
-"""How many epochs' keys are held: frames of the last epoch are still on their way when a new one begins."""
+"""How many epochs' keys are held: frames of the last epoch are still on their way when a new one
+begins."""
 
 CLOCK_MAX: Final = 3 * 2**30 * 1_000_000
-"""Microseconds: no member can make us take its clock for later than the year 2072, as the numbers are for all members."""
+"""Microseconds: no member can make us take its clock for later than the year 2072, as the numbers
+are for all members."""
 
 GAP_TIMEOUT: Final = 1.0
-"""Seconds after which we ask for a gap in the positions. It may be our own line, whose answer can come after later lines."""
+"""Seconds after which we ask for a gap in the positions. It may be our own line, whose answer can
+come after later lines."""
 
 
 class Group:
     """The channel, or a room."""
 
-    def __init__(self, name: str, stored: StoredStream, position: StoredGroup, outputs: Outputs) -> None:
+    def __init__(
+        self, name: str, stored: StoredStream, position: StoredGroup, outputs: Outputs
+    ) -> None:
         self._out = outputs
         self._keys: OrderedDict[int, GroupKey] = OrderedDict()
         self._outgoing = OutgoingStream(stored)
@@ -44,14 +50,16 @@ class Group:
         self._in_flight: dict[tuple[int, int], Message] = {}
         self.name: Final = name
         self.mark: Final = group_mark(name)
-        """The key of our stream to the group; with an identity behind it, the key of that member's stream."""
+        """The key of our stream to the group; with an identity behind it, the key of that member's
+        stream."""
         self.tag: Final = group_tag(name)
         self.cursor = position.cursor
         self.sender_index = 0
         self.gap_since: float | None = None
         self._newest = position.newest
         self._highest = -1
-        """The newest position that we know of; positions between it and the cursor may be missing."""
+        """The newest position that we know of; positions between it and the cursor may be
+        missing."""
 
     @property
     def room(self) -> str:
@@ -68,30 +76,34 @@ class Group:
         self.sender_index = granted.sender_index
         self._add_key(EpochKey(epoch=granted.epoch, key=granted.key))
         if self.cursor is None:
-            # The registry gives nobody lines from before they came, so we may read all that it has for us.
+            # The registry gives nobody lines from before they came, so we may read all that it has
+            # for us.
             self.cursor = 0
         return granted.position > self.cursor
 
     def is_beyond(self, position: int) -> bool:
-        """Return whether our cursor is past the log's newest line: the registry was restored from a backup."""
+        """Return whether our cursor is past the log's newest line: the registry was restored from a
+        backup."""
         return self.cursor is not None and self.cursor > position
 
     def begin_log_anew(self) -> None:
-        """Read the log from the start: its positions are not those that we knew. Lines that we have are recognised by
-        their numbers."""
+        """Read the log from the start: its positions are not those that we knew. Lines that we have
+        are recognised by their numbers."""
         self.cursor, self._newest, self._highest = 0, 0, -1
         self._beyond.clear()
         self._out.records += [CursorMoved(0, self.name), LineAccepted(0, self.name)]
 
     def begin_at(self, position: int, *, now: float) -> bool:
-        """Skip the log up to this position: it is from before we came. Return whether the cursor moved."""
+        """Skip the log up to this position: it is from before we came. Return whether the cursor
+        moved."""
         if self.cursor is None:
             self.cursor = position
             return True
         return self.note_page(position, now=now)
 
     def revoke(self) -> None:
-        """Note that the link is gone, and our sender index with it. Keys stay: they open frames that are on their way."""
+        """Note that the link is gone, and our sender index with it. Keys stay: they open frames
+        that are on their way."""
         self.sender_index = 0
         self.gap_since = None
 
@@ -100,14 +112,20 @@ class Group:
         return self._keys.get(epoch)
 
     def add(self, text: str, *, wall: float, ahead: float | None = 0.0) -> Message:
-        """Begin a line and store it, so that numbers rise even if the clock is set back (clause 6.2)."""
+        """Begin a line and store it, so that numbers rise even if the clock is set back (clause
+        6.2)."""
         message = self._outgoing.add(text, wall=wall, ahead=ahead, id_=self._out.new_id())
-        self._out.records.append(OutgoingAdded(self.mark, message.number, message.at_ms, text, message.id))
+        self._out.records.append(
+            OutgoingAdded(self.mark, message.number, message.at_ms, text, message.id)
+        )
         return message
 
-    def number(self, known: int | None, *, skip: int = 0, wall: float, ahead: float | None) -> dict[int, int]:
-        """Number the lines that wait for it, if it is known by now where our numbers begin. Return the new numbers by the
-        provisional ones. `known`: what a member has told; `skip`: how many numbers to skip then."""
+    def number(
+        self, known: int | None, *, skip: int = 0, wall: float, ahead: float | None
+    ) -> dict[int, int]:
+        """Number the lines that wait for it, if it is known by now where our numbers begin. Return
+        the new numbers by the provisional ones. `known`: what a member has told; `skip`: how many
+        numbers to skip then."""
         if known is not None:
             self._outgoing.learn(min(known, CLOCK_MAX), skip=skip)
         numbers = self._outgoing.number(wall=wall, ahead=ahead)
@@ -128,8 +146,9 @@ class Group:
         return key.seal(self.sender_index, encode(body))
 
     def is_behind_a_gap(self, message: Message) -> bool:
-        """Return whether there is a gap of unused numbers between our oldest unsettled line and this one. A line in the log
-        states its floor but no gaps, so members with both lines would wait in vain for the numbers between them."""
+        """Return whether there is a gap of unused numbers between our oldest unsettled line and
+        this one. A line in the log states its floor but no gaps, so members with both lines would
+        wait in vain for the numbers between them."""
         return any(start < message.number for start, _ in self._outgoing.gaps)
 
     def answered(self, epoch: int, counter: int) -> Message | None:
@@ -159,17 +178,22 @@ class Group:
     def keep(self, message: Message, trace: Stored = None) -> None:
         """Keep a line on disk until the registry is back."""
         self._outgoing.settle(message, MessageState.KEPT)
-        self._out.records.append(OutgoingChanged(self.mark, message.number, MessageState.KEPT, trace))
+        self._out.records.append(
+            OutgoingChanged(self.mark, message.number, MessageState.KEPT, trace)
+        )
 
     def refuse(self, message: Message, trace: Stored = None) -> None:
         """Settle a line as refused: it will not be in the log."""
         self._close(message, MessageState.REFUSED, trace)
 
     def _close(self, message: Message, state: MessageState, trace: Stored) -> None:
-        # In the stream a refused line counts as delivered: members learn a higher floor and do not wait for it.
+        # In the stream a refused line counts as delivered: members learn a higher floor and do not
+        # wait for it.
         self._outgoing.settle(message, MessageState.DELIVERED)
         self._out.records.append(OutgoingChanged(self.mark, message.number, state, trace))
-        self._in_flight = {key: other for key, other in self._in_flight.items() if other is not message}
+        self._in_flight = {
+            key: other for key, other in self._in_flight.items() if other is not message
+        }
 
     @property
     def unsettled(self) -> list[Message]:
@@ -247,7 +271,8 @@ class Groups:
         self.channel: Final = channel
         self.room: Group | None = None
         self.known: Final[dict[str, Group]] = {}
-        """All rooms that we were in since our start. Our stream to a room goes on when we enter it again."""
+        """All rooms that we were in since our start. Our stream to a room goes on when we enter it
+        again."""
         self._former: dict[str, Group] = {}
 
     def __iter__(self) -> Iterator[Group]:
@@ -265,11 +290,13 @@ class Groups:
         return next((group for group in self if group.tag == tag), None)
 
     def answering(self, name: str) -> Group | None:
-        """Return a group that we are in, or have just left while lines of ours were on their way to it."""
+        """Return a group that we are in, or have just left while lines of ours were on their way to
+        it."""
         return self.by_name(name) or self._former.get(name)
 
     def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
-        """Return the delivery trace of a pending line to a group that we have been in since our start."""
+        """Return the delivery trace of a pending line to a group that we have been in since our
+        start."""
         groups = (self.channel, *self.known.values())
         return next((group.steps_of(number) for group in groups if group.mark == stream), ())
 

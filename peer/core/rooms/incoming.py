@@ -1,4 +1,5 @@
-"""Incoming lines of the channel and of rooms: relayed by the registry, from the group's log, or directly from a member.
+"""Incoming lines of the channel and of rooms: relayed by the registry, from the group's log, or
+directly from a member.
 
 Each line goes into its sender's stream to the group, so a line that comes two ways is shown once.
 """
@@ -53,10 +54,12 @@ class GroupReceiver:
         self._policy = policy
         self._held_frames: list[tuple[int, bytes]] = []
         self.floors: dict[bytes, tuple[int, int]] = {}
-        """By stream: (position, floor) of its newest line. The floor counts when we have the log up to the position."""
+        """By stream: (position, floor) of its newest line. The floor counts when we have the log up
+        to the position."""
 
     def adopt(self, contact: Contact, *, now: float) -> bool:
-        """Show the lines of a contact that are stored and were not shown. Return whether there were any."""
+        """Show the lines of a contact that are stored and were not shown. Return whether there were
+        any."""
         awaited = [group for group in self._groups if group.mark + contact.identity in self._stored]
         for group in awaited:
             self._streams.release(self._stream(group, contact), now)
@@ -66,7 +69,9 @@ class GroupReceiver:
         key = group.mark + contact.identity
         if key not in self._streams:
             stored = self._stored.pop(key, StoredStream())
-            texts: Texts = {one.number: (one.at_ms, one.text, True, one.id) for one in stored.unshown}
+            texts: Texts = {
+                one.number: (one.at_ms, one.text, True, one.id) for one in stored.unshown
+            }
             inbox = make_inbox(stored, self._policy)
             self._streams.add(restored(key, contact, inbox, texts, stored, group=group))
         stream = self._streams[key]
@@ -74,7 +79,8 @@ class GroupReceiver:
         return stream
 
     def beyond(self, contact: Contact) -> int:
-        """The lowest number above all that we know of somebody as a speaker in the groups that we are in."""
+        """The lowest number above all that we know of somebody as a speaker in the groups that we
+        are in."""
         return max(
             (
                 self._stream(group, contact).inbox.beyond
@@ -87,17 +93,23 @@ class GroupReceiver:
     # --- relayed, and directly from members
 
     def line_relayed(self, position: int, frame: bytes, *, now: float) -> bool:
-        """Take a relayed line. Return False when its sender's row is missing: then fetch rows. Raises WireError."""
+        """Take a relayed line. Return False when its sender's row is missing: then fetch rows.
+        Raises WireError."""
         header = unpack_group(frame)
         group = self._groups.by_tag(header.tag)
         if group is None:
             raise SealError("a line of a group that we are not in")
         key = group.key(header.epoch)
         if key is None:
-            group.note_missing(position, now=now)  # we missed the epoch's key; a page of the log brings both
+            group.note_missing(
+                position, now=now
+            )  # we missed the epoch's key; a page of the log brings both
             return True
-        # An index counts only with a fresh table: another life of the registry may have given it to somebody else.
-        contact = self._contacts.by_sender_index(header.sender_index) if self._table.is_fresh else None
+        # An index counts only with a fresh table: another life of the registry may have given it to
+        # somebody else.
+        contact = (
+            self._contacts.by_sender_index(header.sender_index) if self._table.is_fresh else None
+        )
         if contact is None:
             if len(self._held_frames) < GROUP_HELD_MAX:
                 self._held_frames.append((position, frame))
@@ -108,21 +120,22 @@ class GroupReceiver:
         return True
 
     def rows_arrived(self, *, now: float) -> None:
-        """Try the held frames again, now that rows have arrived. An invalid frame leaves a gap and does not stop the
-        others."""
+        """Try the held frames again, now that rows have arrived. An invalid frame leaves a gap and
+        does not stop the others."""
         held, self._held_frames = self._held_frames, []
         for position, frame in held:
             with contextlib.suppress(WireError):
                 self.line_relayed(position, frame, now=now)
 
     def link_lost(self) -> None:
-        """Drop the held frames: sender indexes change with the next link, so a frame could be taken for somebody else's.
-        The log has the line, or its sender sends it again."""
+        """Drop the held frames: sender indexes change with the next link, so a frame could be taken
+        for somebody else's. The log has the line, or its sender sends it again."""
         self._held_frames.clear()
 
     def line_straight(self, contact: Contact, line: DirectGroupLine) -> None:
-        """Take a line that a member sent us directly while the registry is away (clause 6.9). It is dropped if the sender
-        is not a member, or we are not in the group; if it was for us after all, the log will have it."""
+        """Take a line that a member sent us directly while the registry is away (clause 6.9). It is
+        dropped if the sender is not a member, or we are not in the group; if it was for us after
+        all, the log will have it."""
         group = self._groups.by_name(line.group)
         if group is None or (group.room and contact.identity not in self._members.members):
             return
@@ -167,8 +180,8 @@ class GroupReceiver:
     def raise_floors(self) -> dict[bytes, Stream]:
         """Raise the floors that count now, and return their streams.
 
-        What is below the floor of a line is settled for its sender, but we may still have to fetch it from the log. So a
-        floor counts only when we have the log up to that line on disk."""
+        What is below the floor of a line is settled for its sender, but we may still have to fetch
+        it from the log. So a floor counts only when we have the log up to that line on disk."""
         due = self._due_floors()
         for stream, floor in due:
             del self.floors[stream.key]
@@ -176,8 +189,11 @@ class GroupReceiver:
         return {stream.key: stream for stream, _ in due}
 
     def forget_floors(self, group: Group) -> None:
-        """Forget the group's floors: its log was replaced, and their positions mean nothing in the new one."""
-        self.floors = {key: due for key, due in self.floors.items() if self._streams[key].group is not group}
+        """Forget the group's floors: its log was replaced, and their positions mean nothing in the
+        new one."""
+        self.floors = {
+            key: due for key, due in self.floors.items() if self._streams[key].group is not group
+        }
 
     # --- inside
 

@@ -1,7 +1,7 @@
 """The members of our room, and which of them the user knows to be there.
 
-Only real changes are reported. When the registry comes back, members return one after the other; a member who was
-there before and is back soon has neither left nor joined.
+Only real changes are reported. When the registry comes back, members return one after the other; a
+member who was there before and is back soon has neither left nor joined.
 """
 
 from collections.abc import Callable, Iterable
@@ -36,13 +36,15 @@ class DirectFanout:
         self._out = outputs
         self._conversation = conversation
         self.carried: Final[dict[bytes, dict[int, tuple[Group, Message]]]] = {}
-        """The lines on their way to each member, by their numbers in our direct stream to that member."""
+        """The lines on their way to each member, by their numbers in our direct stream to that
+        member."""
         self._asked: dict[bytes, list[tuple[Group, Message]]] = {}
         """Lines to send to each member as soon as the numbers of the lines are on disk."""
         self._has: dict[Message, set[bytes]] = {}
         """The members who have a line, or to whom it is on its way."""
         self.silent: Final[set[bytes]] = set()
-        """Members who did not answer the last line. Until they do, they are sent only the newest."""
+        """Members who did not answer the last line. Until they do, they are sent only the
+        newest."""
 
     @property
     def is_settled(self) -> bool:
@@ -52,7 +54,8 @@ class DirectFanout:
     def say(
         self, group: Group, message: Message, members: Iterable[Contact], *, wall: float, now: float
     ) -> None:
-        """Send a line to each of these members, with earlier lines that they miss, so that it need not wait for those."""
+        """Send a line to each of these members, with earlier lines that they miss, so that it need
+        not wait for those."""
         for contact in members:
             if contact.identity in self.silent:
                 self._carry(group, message, contact, wall=wall, now=now)
@@ -102,7 +105,8 @@ class DirectFanout:
         self.silent.discard(contact.identity)
 
     def number(self, contact: Contact) -> None:
-        """Send a member's lines again that have provisional numbers, once their final numbers are on disk."""
+        """Send a member's lines again that have provisional numbers, once their final numbers are
+        on disk."""
         for number, (group, message) in list(self.carried.get(contact.identity, {}).items()):
             if number >= PROVISIONAL:
                 self._take_back(contact, number, message)
@@ -131,7 +135,9 @@ class DirectFanout:
         self._settle(contact, number, MessageState.REFUSED)
         self._has.get(message, set()).discard(contact.identity)
 
-    def _carry(self, group: Group, message: Message, contact: Contact, *, wall: float, now: float) -> None:
+    def _carry(
+        self, group: Group, message: Message, contact: Contact, *, wall: float, now: float
+    ) -> None:
         has = self._has.setdefault(message, set())
         if contact.identity in has:
             return
@@ -170,9 +176,15 @@ class Membership:
     """The members of our room other than ourselves."""
 
     def __init__(
-        self, contacts: Contacts, outputs: Outputs, *, me: bytes, registry_key: Callable[[], bytes | None]
+        self,
+        contacts: Contacts,
+        outputs: Outputs,
+        *,
+        me: bytes,
+        registry_key: Callable[[], bytes | None],
     ) -> None:
-        """`registry_key`: returns the registry's key, in whose name its administrator acts; None if we know none."""
+        """`registry_key`: returns the registry's key, in whose name its administrator acts; None if
+        we know none."""
         self._contacts = contacts
         self._out = outputs
         self._me = me
@@ -185,7 +197,8 @@ class Membership:
         """Whether the user knows that we are in this room; also true when we are in none."""
         self._told: set[bytes] = set()
         self.missing: dict[bytes, float] = {}
-        """Members whom the user knows to be there and who are not back yet: until when we wait for each."""
+        """Members whom the user knows to be there and who are not back yet: until when we wait for
+        each."""
         self._unnamed: set[bytes] = set()
         """Members without a row, to be reported when it arrives."""
 
@@ -205,7 +218,8 @@ class Membership:
         self.is_announced = True
 
     def announce(self) -> tuple[str, ...]:
-        """Return the names of those present and mark them announced; unnamed ones follow when their row arrives."""
+        """Return the names of those present and mark them announced; unnamed ones follow when their
+        row arrives."""
         self.is_announced = True
         here = [identity for identity in self.members if self._is_here(identity)]
         self._told = set(here)
@@ -232,7 +246,8 @@ class Membership:
         return topic.author in self._contacts.ignored
 
     def returned(self, members: Iterable[RoomMember], *, now: float) -> None:
-        """Take the members of the same room on a new link, and report who joined or left meanwhile."""
+        """Take the members of the same room on a new link, and report who joined or left
+        meanwhile."""
         self._replace(members)
         for identity in list(self.members):
             if self._is_here(identity):
@@ -276,7 +291,9 @@ class Membership:
     @property
     def lacks_rows(self) -> bool:
         """Whether a present member has no row."""
-        return any(self._contacts.by_identity(one) is None for one in self.members if self._is_here(one))
+        return any(
+            self._contacts.by_identity(one) is None for one in self.members if self._is_here(one)
+        )
 
     def here(self) -> list[Contact]:
         """Return the present members whose rows we have."""
@@ -352,7 +369,9 @@ class RoomRecipients:
             here = self._members.here() if group is self._groups.room else []
             return [contact for contact in here if not contact.is_banned]
         me = self._me.identity.public
-        return [contact for contact in self._contacts if contact.may_answer and contact.identity != me]
+        return [
+            contact for contact in self._contacts if contact.may_answer and contact.identity != me
+        ]
 
     def people(self) -> tuple[Person, ...]:
         """Return everybody in our room, ourselves included, by name."""
@@ -360,13 +379,19 @@ class RoomRecipients:
             return ()
         own = self._contacts.by_identity(self._me.identity.public)
         people = [
-            Person(name=self._me.name, online=True, since=float(own.row.since) if own is not None else 0.0)
+            Person(
+                name=self._me.name,
+                online=True,
+                since=float(own.row.since) if own is not None else 0.0,
+            )
         ]
         for identity, presence in self._members.members.items():
             contact = self._contacts.by_identity(identity)
             if contact is not None:
                 is_here = presence is RoomPresence.HERE
-                people.append(Person(name=contact.name, online=is_here, since=float(contact.row.since)))
+                people.append(
+                    Person(name=contact.name, online=is_here, since=float(contact.row.since))
+                )
         return tuple(sorted(people, key=lambda person: person.name))
 
     @property

@@ -1,4 +1,5 @@
-"""Our lines to groups: sent to the registry until it has them, and directly to the members while it does not answer.
+"""Our lines to groups: sent to the registry until it has them, and directly to the members while it
+does not answer.
 
 A line keeps its number on both ways, so members show it once.
 """
@@ -33,8 +34,8 @@ from chatapp.wire.messages.rooms import (
 )
 
 SAID_AGAIN_AFTER: Final = 10.0
-"""Seconds after which an unanswered line is sent again although the registry answers: it may have reached the registry
-before we were in the room."""
+"""Seconds after which an unanswered line is sent again although the registry answers: it may have
+reached the registry before we were in the room."""
 
 
 @dataclass(slots=True, eq=False)
@@ -91,7 +92,8 @@ class GroupOutbox:
         self.adopt(groups.channel, now=now)
 
     def adopt(self, group: Group, *, now: float) -> None:
-        """Take up lines of an earlier run that the registry never got. They are sent when we are granted a key."""
+        """Take up lines of an earlier run that the registry never got. They are sent when we are
+        granted a key."""
         self._number(group, now)
         for message in group.unsettled:
             self._keep(group, message, now)
@@ -99,8 +101,11 @@ class GroupOutbox:
             self.pending.setdefault((group.name, message.number), pending)
 
     def say(self, group: Group, text: str, *, now: float) -> Message:
-        """Begin a line: it is sent now, or when there is a key for it, or directly to the members."""
-        message = group.add(text, wall=now + self._clock.offset, ahead=self._registry_status.clock_ahead)
+        """Begin a line: it is sent now, or when there is a key for it, or directly to the
+        members."""
+        message = group.add(
+            text, wall=now + self._clock.offset, ahead=self._registry_status.clock_ahead
+        )
         deadline = now + self._policy.give_up_after
         pending = PendingGroupMessage(group, message, deadline, now + SAID_AGAIN_AFTER)
         self.pending[(group.name, message.number)] = pending
@@ -113,7 +118,8 @@ class GroupOutbox:
 
     @property
     def is_settled(self) -> bool:
-        """Whether each line was answered, or the user knows that it waits and no copy is on its way to a member."""
+        """Whether each line was answered, or the user knows that it waits and no copy is on its way
+        to a member."""
         return self._fanout.is_settled and self.is_answered
 
     @property
@@ -127,8 +133,8 @@ class GroupOutbox:
         self._fanout.number_all()
 
     def numbers_reported(self, contact: Contact, known: int, *, skip: int, now: float) -> None:
-        """Give all lines their numbers, now that a member told which it knows, and send them to that member. `skip`: how
-        many numbers to skip above those."""
+        """Give all lines their numbers, now that a member told which it knows, and send them to
+        that member. `skip`: how many numbers to skip above those."""
         if self._known is None:
             self._known, self._skip = known, skip
         self._number_all(now)
@@ -145,8 +151,8 @@ class GroupOutbox:
                 self._unanswered(pending, now)
 
     def drop(self, group: Group, *, now: float) -> None:
-        """Give up the lines that wait for the registry: we have left the group. Lines that the registry may still answer
-        stay."""
+        """Give up the lines that wait for the registry: we have left the group. Lines that the
+        registry may still answer stay."""
         lost = [one for one in self.pending.values() if one.group is group and one.deadline is None]
         for pending in lost:
             self._refuse(pending, MessageReason.LEFT_ROOM, now)
@@ -157,7 +163,8 @@ class GroupOutbox:
     # --- what the registry says
 
     def granted(self, granted: GroupGranted, group: Group, *, now: float) -> None:
-        """Take a key that we were granted: send again what was not answered, and ask for the lines that we missed."""
+        """Take a key that we were granted: send again what was not answered, and ask for the lines
+        that we missed."""
         is_first = not group.can_seal
         if is_first and group.is_beyond(granted.position):
             group.begin_log_anew()
@@ -166,7 +173,8 @@ class GroupOutbox:
         is_behind = group.grant(granted)
         if not is_first and not self._catch_up.awaits(group.name):
             return
-        # A second grant while we still wait: the first belonged to a room that we were just leaving.
+        # A second grant while we still wait: the first belonged to a room that we were just
+        # leaving.
         if is_behind:
             self._catch_up.await_group(group.name)
             self._fetch(group)
@@ -206,7 +214,9 @@ class GroupOutbox:
                 if group.can_seal:
                     self._link.send_group_frame(group.seal(pending.message), now=now)
             case GroupRefused() if pending.deadline is None:
-                pass  # the user knows that it is kept, and some members may have it: it is sent again later
+                # the user knows that it is kept, and some members may have it: it is sent again
+                # later
+                pass
             case GroupRefused(reason=reason):
                 why = MessageReason[reason.name]
                 self._refuse(pending, why, now)
@@ -216,7 +226,8 @@ class GroupOutbox:
     # --- time
 
     def handle_timer(self, *, now: float) -> None:
-        """Report lines that were not answered in time, send others again, and ask for gaps in the logs."""
+        """Report lines that were not answered in time, send others again, and ask for gaps in the
+        logs."""
         for pending in list(self.pending.values()):
             if pending.deadline is not None and now >= pending.deadline:
                 self._unanswered(pending, now)
@@ -285,7 +296,8 @@ class GroupOutbox:
         return self._link.is_up and group.can_seal
 
     def _say_in_order(self, lines: list[PendingGroupMessage], now: float) -> None:
-        """Send lines to the registry. A line behind a gap in the numbers waits until all before it are answered."""
+        """Send lines to the registry. A line behind a gap in the numbers waits until all before it
+        are answered."""
         for pending in lines:
             pending.again_at = now + SAID_AGAIN_AFTER
             if not pending.group.is_behind_a_gap(pending.message):
@@ -315,7 +327,9 @@ class GroupOutbox:
     ) -> None:
         group = pending.group
         to = group.name if group.room else ""
-        self._out.events.append(MessageChanged(to=to, id=pending.message.id, state=state, reason=reason))
+        self._out.events.append(
+            MessageChanged(to=to, id=pending.message.id, state=state, reason=reason)
+        )
 
     def _keep(self, group: Group, message: Message, now: float) -> None:
         if message.state is not MessageState.KEPT:
@@ -326,7 +340,8 @@ class GroupOutbox:
     def _refuse(self, pending: PendingGroupMessage, reason: MessageReason, now: float) -> None:
         self._close(pending)
         pending.group.refuse(
-            pending.message, self._traces.changed(pending.message, TraceEvent.REFUSED, now, reason.name)
+            pending.message,
+            self._traces.changed(pending.message, TraceEvent.REFUSED, now, reason.name),
         )
 
     def _close(self, pending: PendingGroupMessage) -> None:

@@ -1,15 +1,22 @@
 """Entering and leaving rooms: requests to the registry, repeated on each new link.
 
-The registry decides who enters. Leaving is our own decision and takes effect at once, whether or not the registry has
-heard of it.
+The registry decides who enters. Leaving is our own decision and takes effect at once, whether or
+not the registry has heard of it.
 """
 
 import abc
 import random
 from typing import Final
 
-from chatapp.peer.api import events as happened
-from chatapp.peer.api.events import NoAnswer, Room, RoomEntryRefusal, RoomsKnown, RoomsUnknown, TopicFailure
+from chatapp.peer.api import events
+from chatapp.peer.api.events import (
+    NoAnswer,
+    Room,
+    RoomEntryRefusal,
+    RoomsKnown,
+    RoomsUnknown,
+    TopicFailure,
+)
 from chatapp.peer.core.catch_up import CatchUp, PendingRequest, RoomArrival
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.records import RoomKept
@@ -39,7 +46,8 @@ from chatapp.wire.text import sanitize
 
 
 class RoomRequest(abc.ABC):
-    """A request of one kind: at most one is pending, the newest. It waits for the link while the registry is sought."""
+    """A request of one kind: at most one is pending, the newest. It waits for the link while the
+    registry is sought."""
 
     def __init__(
         self,
@@ -86,8 +94,11 @@ class RoomRequest(abc.ABC):
             self.give_up(NoAnswer.UNANSWERED)
 
     def _begin(self, room: str, *, now: float) -> None:
-        """Make a request in place of the pending one. `room`: the one that it is about; empty for none."""
-        self.pending = PendingRequest(self._rng.getrandbits(32) or 1, room, None)  # 0 stands for no request
+        """Make a request in place of the pending one. `room`: the one that it is about; empty for
+        none."""
+        self.pending = PendingRequest(
+            self._rng.getrandbits(32) or 1, room, None
+        )  # 0 stands for no request
         if self._registry_status.reach is RegistryReach.LOST:
             if not self._session.search(now=now):
                 self.give_up(NoAnswer.UNREACHABLE)
@@ -153,9 +164,9 @@ class TopicRequest(RoomRequest):
         """Report the topic as far as we know it."""
         room, topic = self._current.room, self._members.topic
         if room is None:
-            self._out.events.append(happened.NotInRoom())
+            self._out.events.append(events.NotInRoom())
         elif topic is None:
-            self._out.events.append(happened.TopicUnknown(room=room.room))
+            self._out.events.append(events.TopicUnknown(room=room.room))
         else:
             self._out.events.append(self._members.topic_of(topic))
 
@@ -163,7 +174,7 @@ class TopicRequest(RoomRequest):
         """Ask to set the topic; `TopicKnown` or `TopicNotSet` follows."""
         room = self._current.room
         if room is None:
-            self._out.events.append(happened.NotInRoom())
+            self._out.events.append(events.NotInRoom())
             return
         self._text = sanitize(text.strip())
         if len(self._text) > TOPIC_MAX:
@@ -197,7 +208,7 @@ class TopicRequest(RoomRequest):
         self._fail(asked.room, TopicFailure[reason.name])
 
     def _fail(self, room: str, reason: TopicFailure) -> None:
-        self._out.events.append(happened.TopicNotSet(room=room, reason=reason))
+        self._out.events.append(events.TopicNotSet(room=room, reason=reason))
 
 
 class Rooms:
@@ -238,7 +249,8 @@ class Rooms:
         self._policy = policy
         self._rng = rng
         self._may_be_elsewhere = False
-        """Whether the registry may have let us into a room that we asked for and have given up on."""
+        """Whether the registry may have let us into a room that we asked for and have given up
+        on."""
         self._leave_reference = 0
 
     # --- what the user wants
@@ -277,7 +289,7 @@ class Rooms:
         asked, self._arrival.entry = self._arrival.entry, None
         room = self.room
         if room is None:
-            self._out.events.append(happened.NotInRoom())
+            self._out.events.append(events.NotInRoom())
         if room is None and asked is None:
             return
         self._go_out(now)
@@ -286,11 +298,11 @@ class Rooms:
         if self._link.is_up:
             self._say_leave()
         if room is not None:
-            self._out.events.append(happened.LeftRoom(room=room.room))
+            self._out.events.append(events.LeftRoom(room=room.room))
 
     def forget(self) -> None:
-        """Note that the program ends: start in no room next time, unless a line of ours still waits to be sent there. At the
-        registry we stay a member for a while."""
+        """Note that the program ends: start in no room next time, unless a line of ours still waits
+        to be sent there. At the registry we stay a member for a while."""
         if self.room is not None and not self.room.unsettled:
             self._out.records.append(RoomKept(None))
 
@@ -332,7 +344,8 @@ class Rooms:
             request.give_up(NoAnswer.UNREACHABLE)
 
     def stop(self, *, now: float) -> None:
-        """Give up pending requests: we go offline by our own wish. Going online brings us back to the room."""
+        """Give up pending requests: we go offline by our own wish. Going online brings us back to
+        the room."""
         self._give_up(RoomEntryRefusal.OFFLINE, now)
         for request in (self.room_list, self.topic):
             request.give_up(NoAnswer.OFFLINE)
@@ -375,7 +388,7 @@ class Rooms:
             if notice.reason is not RoomRefusal.NOT_SERVING:
                 self._go_out(now)
                 self.current.keep()
-                self._out.events.append(happened.LeftRoom(room=room.room))
+                self._out.events.append(events.LeftRoom(room=room.room))
 
     def left(self, notice: RoomLeft) -> None:
         """Handle the notice that confirms that we left."""
@@ -384,7 +397,8 @@ class Rooms:
             self.current.keep()
 
     def evicted(self, notice: RoomEvicted, *, now: float) -> None:
-        """Handle the notice that the registry's owner has taken us out of the room, or closed it."""
+        """Handle the notice that the registry's owner has taken us out of the room, or closed
+        it."""
         room = self.room
         if room is None or notice.group != room.name:
             return
@@ -392,8 +406,8 @@ class Rooms:
             self._catch_up.group_drained(room.name)
         self._go_out(now)
         self.current.keep()
-        how = happened.RoomExit.CLOSED if notice.is_closed else happened.RoomExit.EVICTED
-        self._out.events.append(happened.LeftRoom(room=room.room, how=how))
+        how = events.RoomExit.CLOSED if notice.is_closed else events.RoomExit.EVICTED
+        self._out.events.append(events.LeftRoom(room=room.room, how=how))
 
     def granted(self, granted: GroupGranted, *, now: float) -> None:
         """Take the key of a group."""
@@ -404,7 +418,8 @@ class Rooms:
     # --- time
 
     def handle_timer(self, *, now: float) -> None:
-        """Give up requests that were not answered in time, and let the members and the outbox do what is due."""
+        """Give up requests that were not answered in time, and let the members and the outbox do
+        what is due."""
         if self._arrival.entry is not None and self._arrival.entry.is_due(now):
             self._give_up(RoomEntryRefusal.UNANSWERED, now)
         if self._arrival.reentry is not None and self._arrival.reentry.is_due(now):
@@ -422,7 +437,12 @@ class Rooms:
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline."""
-        requests = (self._arrival.entry, self._arrival.reentry, self.room_list.pending, self.topic.pending)
+        requests = (
+            self._arrival.entry,
+            self._arrival.reentry,
+            self.room_list.pending,
+            self.topic.pending,
+        )
         dues = [request.deadline for request in requests if request is not None]
         if self._members.missing:
             dues.append(self._members.next_timer())
@@ -433,7 +453,8 @@ class Rooms:
     # --- inside
 
     def _is_outbox_waiting(self) -> bool:
-        """Return whether a line of ours, or a gap in a log, has a deadline. Mostly none has, and nothing is asked."""
+        """Return whether a line of ours, or a gap in a log, has a deadline. Mostly none has, and
+        nothing is asked."""
         room = self._groups.room
         has_gap = self._groups.channel.gap_since is not None or (
             room is not None and room.gap_since is not None
@@ -441,15 +462,17 @@ class Rooms:
         return has_gap or bool(self.outbox.pending)
 
     def _give_up(self, reason: RoomEntryRefusal, now: float) -> None:
-        """Refuse a request that was not answered; the registry may have received it, so say where we are again."""
+        """Refuse a request that was not answered; the registry may have received it, so say where
+        we are again."""
         if self._arrival.entry is not None:
             asked, self._arrival.entry = self._arrival.entry, None
             self._refuse(asked.room, reason)
             self._stay(now)
 
     def _stay(self, now: float) -> None:
-        """Tell the registry that we stay where we are, whatever we asked before. It follows the request at once:
-        a registry that has read only the request moves us until it reads this as well."""
+        """Tell the registry that we stay where we are, whatever we asked before. It follows the
+        request at once: a registry that has read only the request moves us until it reads this as
+        well."""
         self._may_be_elsewhere = False
         if self.room is None:
             self.current.owes_leave = True
@@ -471,7 +494,9 @@ class Rooms:
     def _ask(self, asked: PendingRequest, now: float) -> None:
         asked.deadline = now + self._policy.give_up_after
         is_return = asked is self._arrival.reentry
-        self._out.requests.append(EnterRoom(reference=asked.reference, room=asked.room, is_return=is_return))
+        self._out.requests.append(
+            EnterRoom(reference=asked.reference, room=asked.room, is_return=is_return)
+        )
 
     def _say_leave(self) -> None:
         self._leave_reference = self._reference()
@@ -481,4 +506,4 @@ class Rooms:
         return self._rng.getrandbits(32)
 
     def _refuse(self, room: str, reason: RoomEntryRefusal) -> None:
-        self._out.events.append(happened.RoomEntryDenied(room=room, reason=reason))
+        self._out.events.append(events.RoomEntryDenied(room=room, reason=reason))

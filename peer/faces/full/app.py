@@ -1,4 +1,5 @@
-"""The full screen as an application of Textual: its widgets, its keys, and what they do with the session."""
+"""The full screen as an application of Textual: its widgets, its keys, and what they do with the
+session."""
 
 import asyncio
 import os
@@ -17,7 +18,7 @@ from textual.events import AppFocus, Resize
 from textual.screen import Screen
 from textual.widgets import Static
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, Conversation
 from chatapp.peer.faces.full.bars import Bar
 from chatapp.peer.faces.full.composer import Composer
@@ -58,8 +59,8 @@ OFFERED_SHOWN: Final = 8
 
 
 class ScreenFailed(Exception):
-    """The screen ended because of a mistake in this program. It is shown without the values of variables, which may be what
-    people have said."""
+    """The screen ended because of a mistake in this program. It is shown without the values of
+    variables, which may be what people have said."""
 
     def __rich__(self) -> Text:
         return Text("".join(traceback.format_exception(self.__cause__)))
@@ -149,7 +150,8 @@ class FullApp(App[None]):
         is_quiet: bool = False,
         driver_class: type[Driver] | None = None,
     ) -> None:
-        """`theme`: one of those in `theme`. `is_quiet`: draw no attention: no bell, no title, no notices."""
+        """`theme`: one of those in `theme`. `is_quiet`: draw no attention: no bell, no title, no
+        notices."""
         super().__init__(driver_class=driver_class)
         for one in THEMES:
             self.register_theme(one)
@@ -237,7 +239,8 @@ class FullApp(App[None]):
         if is_small:
             said = words.terminal_too_small(columns, rows, least=LEAST)
             self.base.query_one("#small", Static).update(Content(said))
-        # A window that shrank and grew again in no time has its old size, and has lost rows all the same.
+        # A window that shrank and grew again in no time has its old size, and has lost rows all the
+        # same.
         self.call_after_refresh(self.refresh)
         self.list_changed()
 
@@ -297,14 +300,15 @@ class FullApp(App[None]):
         bar.set_class(bool(question), "-shown")
         bar.show_pieces([("alarm", sanitize(question))] if question else [])
 
-    def took(self, batch: Sequence[happened.Event]) -> None:
+    def took(self, batch: Sequence[events.Event]) -> None:
         """Show what happened in the overlay that is open, and at the desk."""
         if self._is_shown:
-            # Not at once: widgets that the session's task makes, and timers that it sets, know of no app.
+            # Not at once: widgets that the session's task makes, and timers that it sets, know of
+            # no app.
             self.call_later(self._take_events, batch)
 
-    def _take_events(self, batch: Sequence[happened.Event]) -> None:
-        if self._desk is None and any(isinstance(event, happened.DutyEvent) for event in batch):
+    def _take_events(self, batch: Sequence[events.Event]) -> None:
+        if self._desk is None and any(isinstance(event, events.DutyEvent) for event in batch):
             self._desk_pane()
         if self._desk is not None:
             self._desk.take_events(batch)
@@ -315,7 +319,7 @@ class FullApp(App[None]):
         self.call_later(self._opener.table)
 
     @property
-    def listed(self) -> Sequence[happened.ListedVisitor]:
+    def listed(self) -> Sequence[events.ListedVisitor]:
         """Who waits, as the desk pane shows it; nobody while it is not in view."""
         desk = self._desk
         is_in_view = desk is not None and (desk.display or self._opener.is_desk_open)
@@ -375,7 +379,9 @@ class FullApp(App[None]):
         self.base.query_one("#title", Bar).show_pieces(self._title_pieces())
         view = session.view()
         right: Fragments = [("key", words.HELP_KEY)]
-        self.base.query_one("#status", Bar).show_pieces([*status_pieces(view), *self._news()], right)
+        self.base.query_one("#status", Bar).show_pieces(
+            [*status_pieces(view), *self._news()], right
+        )
 
     def _title_pieces(self) -> Fragments:
         what = self._session.open_pane.conversation
@@ -468,7 +474,8 @@ class FullApp(App[None]):
         self._leave_list()
 
     async def jump_to(self, conversation: Conversation, id_: int) -> bool:
-        """Open a conversation at the line with this id, and select it. Returns whether there is such a line."""
+        """Open a conversation at the line with this id, and select it. Returns whether there is
+        such a line."""
         entry = await self._session.jump(conversation, id_)
         if entry is not None:
             self._leave_list()
@@ -528,8 +535,8 @@ class FullApp(App[None]):
         self._session.refresh_desk(with_figures=event.with_figures)
 
     def action_interrupt(self) -> None:
-        """Clear what is typed, or give up the question; with neither, leave. While a message is under way, Ctrl-C must be
-        pressed twice to leave."""
+        """Clear what is typed, or give up the question; with neither, leave. While a message is
+        under way, Ctrl-C must be pressed twice to leave."""
         composer = self.composer
         if self._opener.is_open:
             _ = self.pop_screen()

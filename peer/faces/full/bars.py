@@ -24,7 +24,8 @@ _STYLES: Final = {
 
 
 def pieces_as_content(pieces: Sequence[tuple[str, str]]) -> Content:
-    """Return text in pieces as Textual draws it: as text, whatever it contains. The pieces must be sanitized."""
+    """Return text in pieces as Textual draws it: as text, whatever it contains. The pieces must be
+    sanitized."""
     return Content.assemble(*((text, _STYLES.get(style, "")) for style, text in pieces))
 
 

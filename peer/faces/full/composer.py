@@ -71,7 +71,9 @@ class Composer(TextArea):
 
     def __init__(self, *, offered: Callable[[str], list[Candidate]], id: str | None = None) -> None:  # noqa: A002
         """`offered`: returns the ways to complete a text."""
-        super().__init__(id=id, compact=True, soft_wrap=True, show_line_numbers=False, tab_behavior="focus")
+        super().__init__(
+            id=id, compact=True, soft_wrap=True, show_line_numbers=False, tab_behavior="focus"
+        )
         self.cursor_blink = False
         self.highlight_cursor_line = False
         self._completing: Final = Completing(offered)

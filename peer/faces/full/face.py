@@ -1,4 +1,5 @@
-"""The full screen as the face of a program: it takes the terminal, runs the session, and gives the terminal back."""
+"""The full screen as the face of a program: it takes the terminal, runs the session, and gives the
+terminal back."""
 
 import asyncio
 import contextlib
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TextIO, cast
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.drivers.linux_driver import LinuxDriver
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.faces.full.app import FullApp
 from chatapp.peer.faces.full.theme import theme_for
 from chatapp.peer.view.layout import KEEP_TITLE, RESTORE_TITLE
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from chatapp.peer.sdk.anypeer import AnyPeer
 
 for _digit in "0123456789":
-    # One terminal on one system sends these for signs. All others send them for Alt and a digit, which open conversations.
+    # One terminal on one system sends these for signs. All others send them for Alt and a digit,
+    # which open conversations.
     cast("dict[str, object]", ANSI_SEQUENCES_KEYS).pop(f"\x1b{_digit}", None)
 
 HELD_MAX: Final = 1_000
@@ -35,8 +37,9 @@ HELD_MAX: Final = 1_000
 
 
 class _Output:
-    """Standard output, of which it does not matter whether anybody still reads it. An error would end the thread in which
-    Textual writes, and Textual would wait for that thread for ever. A closed window must end the program (SIGHUP)."""
+    """Standard output, of which it does not matter whether anybody still reads it. An error would
+    end the thread in which Textual writes, and Textual would wait for that thread for ever. A
+    closed window must end the program (SIGHUP)."""
 
     def __init__(self, file: TextIO) -> None:
         self._file: Final = file
@@ -86,13 +89,13 @@ class FullFace:
         peer: "AnyPeer",
         *,
         is_quiet: bool = False,
-        note: Callable[[Sequence[happened.Event]], None] = lambda events: None,
+        note: Callable[[Sequence[events.Event]], None] = lambda events: None,
         explain_taken: Callable[[], Iterable[str]] = tuple,
         has_started: bool = False,
         greeting: Iterable[str] = (),
     ) -> None:
-        """The callbacks and `has_started` are those of `LineFace`. `is_quiet`: draw no attention. `greeting`: lines to show
-        first."""
+        """The callbacks and `has_started` are those of `LineFace`. `is_quiet`: draw no attention.
+        `greeting`: lines to show first."""
         self._running: Final = Running()
         signs = UNICODE if _speaks_utf8() else ASCII
         self._session: Final = FullSession(
@@ -147,7 +150,8 @@ class _HeldLog(logging.Handler):
 
 @contextlib.contextmanager
 def _logs_held() -> Iterator[None]:
-    """Hold log records back until the screen is gone, if they go to the terminal; a file gets them at once."""
+    """Hold log records back until the screen is gone, if they go to the terminal; a file gets them
+    at once."""
     if not sys.stderr.isatty():
         yield
         return

@@ -24,7 +24,9 @@ _PARTS: Final = ("online", "away", "room", "name", "hot", "calls", "since")
 class ListView(ScrollView, can_focus=True):
     """The list of conversations. It can be walked through with the keys while it has the focus."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"list--{part}" for part in (*_PARTS, "open", "cursor")}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"list--{part}" for part in (*_PARTS, "open", "cursor")
+    }
     DEFAULT_CSS = """
     ListView {
         height: 1fr;
@@ -68,7 +70,8 @@ class ListView(ScrollView, can_focus=True):
         self._cursor = 0
 
     def show_rows(self, rows: Sequence[ListRow], *, now: float) -> None:
-        """Show these conversations. `now`: the Unix time, which says how a time of the past is written."""
+        """Show these conversations. `now`: the Unix time, which says how a time of the past is
+        written."""
         self._now = now
         if rows != self._rows:
             self._rows = rows
@@ -149,7 +152,9 @@ class ListView(ScrollView, can_focus=True):
             part = "away"
         name = words.title_of(row.conversation)
         name = (
-            name[2:] if row.conversation.kind in (ConversationKind.ROOM, ConversationKind.EVERYBODY) else name
+            name[2:]
+            if row.conversation.kind in (ConversationKind.ROOM, ConversationKind.EVERYBODY)
+            else name
         )
         room = max(width - 4 - (len(right) + 1 if right else 0), 1)
         name = clipped(name, room, self._signs.cut)
@@ -166,7 +171,9 @@ class ListView(ScrollView, can_focus=True):
     def _sign(self, row: ListRow) -> tuple[str, str]:
         match row.conversation.kind:
             case ConversationKind.PERSON:
-                return (self._signs.online, "online") if row.is_online else (self._signs.away, "away")
+                return (
+                    (self._signs.online, "online") if row.is_online else (self._signs.away, "away")
+                )
             case ConversationKind.ROOM:
                 return "#", "room"
             case ConversationKind.EVERYBODY:

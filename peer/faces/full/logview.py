@@ -83,8 +83,8 @@ class LogView(ScrollView, can_focus=False):
         """The top of the log is near: older lines are wanted."""
 
     class GapSeen(Message):
-        """Lines that are left out before this entry are near, and wanted. `is_above`: they belong above the rows in view,
-        which are to stay where they are."""
+        """Lines that are left out before this entry are near, and wanted. `is_above`: they belong
+        above the rows in view, which are to stay where they are."""
 
         def __init__(self, gap: LogEntry, *, is_above: bool) -> None:
             super().__init__()
@@ -201,7 +201,8 @@ class LogView(ScrollView, can_focus=False):
         self._go(self._bounded(self.scroll_offset.y + 3))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Ask for older lines when the top is near, and for those that are left out near the rows in view."""
+        """Ask for older lines when the top is near, and for those that are left out near the rows
+        in view."""
         super().watch_scroll_y(old_value, new_value)
         is_upwards = new_value < old_value
         if new_value < _OLDER_WITHIN and is_upwards:
@@ -262,8 +263,11 @@ class LogView(ScrollView, can_focus=False):
         return style
 
     def _note_drawn(self, entry: LogEntry) -> None:
-        """Note which entry was drawn: lines that come before the report are not on the screen yet."""
-        if self._drawn is None or (self.book.place_of(entry) or 0) > (self.book.place_of(self._drawn) or 0):
+        """Note which entry was drawn: lines that come before the report are not on the screen
+        yet."""
+        if self._drawn is None or (self.book.place_of(entry) or 0) > (
+            self.book.place_of(self._drawn) or 0
+        ):
             self._drawn = entry
 
     def _report_soon(self) -> None:
@@ -275,5 +279,6 @@ class LogView(ScrollView, can_focus=False):
         self._is_report_due = False
         last, self._drawn = self._drawn, None
         if last is not None or not len(self.book):
-            # The refresh runs this for the screen, and a message goes no further up than the one that sends it.
+            # The refresh runs this for the screen, and a message goes no further up than the one
+            # that sends it.
             self.post_message(self.Painted(self.book, last).set_sender(self))

@@ -1,9 +1,10 @@
-"""Opens what stands above the conversations, with what it takes from the session, and does what the user chose there."""
+"""Opens what stands above the conversations, with what it takes from the session, and does what the
+user chose there."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, Conversation, ConversationKind
 from chatapp.peer.api.past import HistoryLine
 from chatapp.peer.view.session import FullSession
@@ -48,7 +49,7 @@ class Opener:
         """Whether the help desk is shown on a screen of its own."""
         return self._desk is not None and self._app.screen is self._desk
 
-    def take_events(self, batch: Sequence[happened.Event]) -> None:
+    def take_events(self, batch: Sequence[events.Event]) -> None:
         """Tell the overlay that is open what happened."""
         if self.is_open:
             from chatapp.peer.faces.full.overlays.overlay import Overlay

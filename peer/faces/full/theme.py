@@ -1,6 +1,8 @@
-"""The colours of the full screen: a dark and a light palette, and the terminal's own colours where it has only sixteen.
+"""The colours of the full screen: a dark and a light palette, and the terminal's own colours where
+it has only sixteen.
 
-Widgets use the names of this module alone. Each is a variable of the stylesheet, such as `$chat-muted`.
+Widgets use the names of this module alone. Each is a variable of the stylesheet, such as
+`$chat-muted`.
 """
 
 from collections.abc import Mapping
@@ -156,8 +158,11 @@ _SIXTEEN: Final = Theme(
 )
 
 
-def _greys(theme: Theme, name: str, *, ground: str, surface: str, panel: str, selected: str) -> Theme:
-    """Return a theme for a terminal with 256 colours, whose darkest and lightest ones besides greys are garish."""
+def _greys(
+    theme: Theme, name: str, *, ground: str, surface: str, panel: str, selected: str
+) -> Theme:
+    """Return a theme for a terminal with 256 colours, whose darkest and lightest ones besides greys
+    are garish."""
     grounds = {key: ground for key in theme.variables if key.startswith("scrollbar-background")}
     chosen = {"chat-input": surface, "chat-selected": selected, "chat-open": selected}
     return replace(
@@ -173,8 +178,12 @@ def _greys(theme: Theme, name: str, *, ground: str, surface: str, panel: str, se
 THEMES: Final = (
     _DARK,
     _LIGHT,
-    _greys(_DARK, DARK_256, ground="#121212", surface="#1c1c1c", panel="#262626", selected="#3a3a3a"),
-    _greys(_LIGHT, LIGHT_256, ground="#ffffff", surface="#eeeeee", panel="#dadada", selected="#d0d0d0"),
+    _greys(
+        _DARK, DARK_256, ground="#121212", surface="#1c1c1c", panel="#262626", selected="#3a3a3a"
+    ),
+    _greys(
+        _LIGHT, LIGHT_256, ground="#ffffff", surface="#eeeeee", panel="#dadada", selected="#d0d0d0"
+    ),
     _SIXTEEN,
 )
 OTHER: Final = {DARK: LIGHT, LIGHT: DARK, DARK_256: LIGHT_256, LIGHT_256: DARK_256}
@@ -191,7 +200,8 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     SIXTEEN: tuple(one.replace("ansi", "").replace("bright", "bright_") for one in OF_16),
 }  # fmt: skip
-"""The colours of names. Each has a contrast of 4.5 and more to the ground of its theme, except the terminal's own."""
+"""The colours of names. Each has a contrast of 4.5 and more to the ground of its theme, except the
+terminal's own."""
 
 
 _MANY: Final = 256
@@ -204,8 +214,8 @@ def name_colour(name: str, theme: str) -> str:
 
 
 def theme_for(environment: Mapping[str, str], *, colours: int) -> str:
-    """Return the theme for a terminal with so many colours. Light where the terminal says that its ground is (`COLORFGBG`,
-    as rxvt, Konsole and others set it: the last number is the ground)."""
+    """Return the theme for a terminal with so many colours. Light where the terminal says that its
+    ground is (`COLORFGBG`, as rxvt, Konsole and others set it: the last number is the ground)."""
     if colours < _MANY:
         return SIXTEEN
     is_light = environment.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")

@@ -1,4 +1,5 @@
-"""`ChatApp daemon`: a peer without a face. Other programs attach to it; it runs until a signal ends it."""
+"""`ChatApp daemon`: a peer without a face. Other programs attach to it; it runs until a signal ends
+it."""
 
 import asyncio
 import contextlib
@@ -8,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.faces.opening import NotOpened, open_or_attach
 from chatapp.peer.faces.program import run_until_signal, start_logging
@@ -35,8 +36,8 @@ def run(
     ack_timeout: float | None = None,
     code: str | None = None,
 ) -> int:
-    """Run a peer for others to attach to, until a signal ends it. The arguments are as in `Peer`. Returns the exit
-    status."""
+    """Run a peer for others to attach to, until a signal ends it. The arguments are as in `Peer`.
+    Returns the exit status."""
     start_logging(log_level)
     home = data or default_home()
     peer = Peer(
@@ -91,7 +92,8 @@ class Daemon:
         self._running.stop(status)
 
     async def run(self) -> int:
-        """Run until a signal, or a refusal at the start, ends the program. Returns the exit status."""
+        """Run until a signal, or a refusal at the start, ends the program. Returns the exit
+        status."""
         return await self._running.until_over(self._start())
 
     async def _start(self) -> None:
@@ -101,29 +103,34 @@ class Daemon:
         if not self._running.is_over:
             print(answers.ready_line(peer.name, os.getpid(), peer.port), flush=True)
 
-    def _note(self, events: Sequence[happened.Event]) -> None:
-        """Note the start, and what ends the program. Messages are left to the programs that show them."""
+    def _note(self, batch: Sequence[events.Event]) -> None:
+        """Note the start, and what ends the program. Messages are left to the programs that show
+        them."""
         peer = self._peer
-        for event in events:
+        for event in batch:
             match event:
-                case happened.RegistryMet() | happened.RegistryRecognized() | happened.RegistryKeyAccepted():
+                case (
+                    events.RegistryMet()
+                    | events.RegistryRecognized()
+                    | events.RegistryKeyAccepted()
+                ):
                     _say(lines_of(event), to_error=True)
-                case happened.Registered() | happened.Renamed(is_me=True):
+                case events.Registered() | events.Renamed(is_me=True):
                     self._has_started = True
                     remember(peer.folder, peer.name, peer.servers, key=peer.server_key)
-                case happened.NameReleased():
+                case events.NameReleased():
                     note_release(peer.folder)
                     self.stop(DONE)
-                case happened.NoServerAtStart(table_time=None):
+                case events.NoServerAtStart(table_time=None):
                     _say(lines_of(event))
                     self.stop(FAILED)
-                case happened.NameUnavailable(name=name) if peer.is_offline:
+                case events.NameUnavailable(name=name) if peer.is_offline:
                     taken = why_taken(self._home, name, others=known_homes())
                     _say([*lines_of(event), answers.taken_line(taken)])
                     self.stop(FAILED)
-                case happened.AdmissionRefused(seconds=seconds) if seconds and self._has_started:
+                case events.AdmissionRefused(seconds=seconds) if seconds and self._has_started:
                     _say(lines_of(event), to_error=True)  # the peer comes back by itself
-                case happened.AdmissionRefused() | happened.RegistryKeyChanged() if peer.is_offline:
+                case events.AdmissionRefused() | events.RegistryKeyChanged() if peer.is_offline:
                     _say(lines_of(event))
                     self.stop(FAILED)
                 case _:

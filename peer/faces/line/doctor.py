@@ -23,8 +23,8 @@ ADMITTED_WITHIN: Final = 5.0
 
 
 def run(*, servers: Sequence[Address], name: str | None, home: Path, log_level: str) -> int:
-    """Examine and print. `name`: of ours, with which to register for a moment; None for none. Returns the exit status: 0 if
-    all is well."""
+    """Examine and print. `name`: of ours, with which to register for a moment; None for none.
+    Returns the exit status: 0 if all is well."""
     start_logging(log_level)
     try:
         findings = asyncio.run(_examine(servers, name, home))

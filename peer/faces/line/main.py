@@ -1,7 +1,8 @@
-"""The peer as a program: it chooses the terminal, shows the prompt, handles signals and returns the exit status.
+"""The peer as a program: it chooses the terminal, shows the prompt, handles signals and returns the
+exit status.
 
-A terminal shows its prompt before the peer is loaded (`peer.faces.line.start`), which takes as long as all that comes
-before."""
+A terminal shows its prompt before the peer is loaded (`peer.faces.line.start`), which takes as long
+as all that comes before."""
 
 import asyncio
 import contextlib
@@ -35,8 +36,9 @@ def run(
     ask_name: Callable[[], str] | None = None,
     may_show_lines: bool = False,
 ) -> int:
-    """Run a peer until the user ends it. `ask_name`: asks for another name if this one is taken; None where nobody can be
-    asked. `may_show_lines`: where a full screen cannot be shown, show lines. Returns the exit status."""
+    """Run a peer until the user ends it. `ask_name`: asks for another name if this one is taken;
+    None where nobody can be asked. `may_show_lines`: where a full screen cannot be shown, show
+    lines. Returns the exit status."""
     if wanted.is_full and (why := no_full_screen()) is not None:
         print(words.cannot_be_full(why, shows_lines=may_show_lines), file=sys.stderr)
         if not may_show_lines:
@@ -69,7 +71,8 @@ class PeerProgram:
         return await _until_stopped(lambda stop: self._talk_on(raw, stop))
 
     async def _talk_on(self, raw: RawTerminal, stop: Callable[[int], None]) -> int:
-        """Show the prompt, then load the peer. `stop`: called when the user ends the program before a face reads."""
+        """Show the prompt, then load the peer. `stop`: called when the user ends the program before
+        a face reads."""
         completions = CompletionIndex()
         screen = _new_screen(raw, completions, quiet=self._wanted.quiet, holds_typed=True)
         screen.set_view(View(me=self._wanted.name))
@@ -96,9 +99,11 @@ class PeerProgram:
             self.is_name_taken, self.complaints = start.is_name_taken, start.complaints
 
 
-async def _until_stopped(begin: Callable[[Callable[[int], None]], Coroutine[None, None, int]]) -> int:
-    """Run the work that `begin` returns, which gets what stops it with an exit status. A signal stops it too, unless the
-    work handles signals itself by then. Returns the exit status."""
+async def _until_stopped(
+    begin: Callable[[Callable[[int], None]], Coroutine[None, None, int]],
+) -> int:
+    """Run the work that `begin` returns, which gets what stops it with an exit status. A signal
+    stops it too, unless the work handles signals itself by then. Returns the exit status."""
     loop = asyncio.get_running_loop()
     stopped: list[int] = []
 
@@ -128,10 +133,13 @@ def no_full_screen() -> str | None:
 
 
 def run_program(
-    begin: Callable[[RawTerminal | None], Coroutine[None, None, int]], *, plain: bool, log_level: str
+    begin: Callable[[RawTerminal | None], Coroutine[None, None, int]],
+    *,
+    plain: bool,
+    log_level: str,
 ) -> int:
-    """Run a program at the terminal, if there is one that can draw. `begin` gets the terminal, in raw mode, or None for a
-    pipe. Returns the exit status."""
+    """Run a program at the terminal, if there is one that can draw. `begin` gets the terminal, in
+    raw mode, or None for a pipe. Returns the exit status."""
     start_logging(log_level)
     is_dumb = os.environ.get("TERM") == "dumb"
     is_terminal = not (plain or is_dumb) and sys.stdin.isatty() and sys.stdout.isatty()
@@ -142,9 +150,11 @@ def run_program(
             return INTERRUPTED
 
 
-def make_terminal(raw: RawTerminal | None, completions: CandidateSource | None, *, quiet: bool) -> "Terminal":
-    """Return the terminal for a program: a screen with completions, or a pipe if `raw` is None. `quiet`: draw no
-    attention."""
+def make_terminal(
+    raw: RawTerminal | None, completions: CandidateSource | None, *, quiet: bool
+) -> "Terminal":
+    """Return the terminal for a program: a screen with completions, or a pipe if `raw` is None.
+    `quiet`: draw no attention."""
     if raw is None or completions is None:
         from chatapp.peer.faces.line.pipe import PipeTerminal
 

@@ -1,7 +1,8 @@
-"""The terminal of a program whose input and output are pipes or files: one event a line after the prompt, flushed.
+"""The terminal of a program whose input and output are pipes or files: one event a line after the
+prompt, flushed.
 
-Reading and writing block in threads of their own: a program at the other end that gives no input, or reads no output,
-must not keep the peer from acknowledging messages or from ending.
+Reading and writing block in threads of their own: a program at the other end that gives no input,
+or reads no output, must not keep the peer from acknowledging messages or from ending.
 """
 
 import asyncio
@@ -20,7 +21,8 @@ from chatapp.peer.words.formatting import PROMPT, TypedLine, View, prompt_of
 
 CHUNK: Final = 65_536
 BATCHES_WAITING_MAX: Final = 2
-"""Batches of lines that were read and not carried out yet. A faster writer waits, as at any pipe."""
+"""Batches of lines that were read and not carried out yet. A faster writer waits, as at any
+pipe."""
 
 
 class PipeTerminal:
@@ -69,7 +71,8 @@ class PipeTerminal:
             yield draft
 
     async def typed(self) -> AsyncGenerator[TypedLine, None]:
-        """Yield the lines of standard input. A thread reads them: an event loop cannot wait for a file."""
+        """Yield the lines of standard input. A thread reads them: an event loop cannot wait for a
+        file."""
         batches = self._batches
         room = threading.Semaphore(BATCHES_WAITING_MAX)
         threading.Thread(
@@ -93,17 +96,17 @@ class PipeTerminal:
         """Write what is queued, for ever; runs in a thread of its own."""
         while True:
             text = self._output.get()
-            error = None
+            failure: OSError | None = None
             try:
                 while text:
                     text = text[os.write(descriptor, text) :]
-            except OSError as wrong:
-                error = wrong
+            except OSError as error:
+                failure = error
             try:
-                self._loop.call_soon_threadsafe(self._written, error)
+                self._loop.call_soon_threadsafe(self._written, failure)
             except RuntimeError:
                 return  # the loop is closed: the program ends
-            if error is not None:
+            if failure is not None:
                 return
 
     def _written(self, error: OSError | None) -> None:
@@ -118,10 +121,11 @@ def _read_lines(
     room: threading.Semaphore,
     loop: asyncio.AbstractEventLoop,
 ) -> None:
-    """Read lines to the end of input, as long as there is `room` for another batch; runs in a thread of its own.
+    """Read lines to the end of input, as long as there is `room` for another batch; runs in a
+    thread of its own.
 
-    The room is a semaphore of threads and not of the loop: a wait that the end of the program cancels would be reported
-    as an error."""
+    The room is a semaphore of threads and not of the loop: a wait that the end of the program
+    cancels would be reported as an error."""
     rest, waited_since = b"", float("inf")
     at = time.monotonic()
     with contextlib.suppress(OSError):  # input that is gone has ended

@@ -1,4 +1,5 @@
-"""The rows that a terminal draws anew all the time: held lines, the line being typed, the menu, the status line."""
+"""The rows that a terminal draws anew all the time: held lines, the line being typed, the menu, the
+status line."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -44,7 +45,8 @@ TWICE_WITHIN: Final = 1.0
 
 
 class PromptApp:
-    """The prompt, the line being typed, the completion menu and the status line, and the keys that work there."""
+    """The prompt, the line being typed, the completion menu and the status line, and the keys that
+    work there."""
 
     def __init__(
         self,
@@ -57,10 +59,10 @@ class PromptApp:
         suspend: Callable[[], None],
         held: Callable[[], list[Fragments]],
     ) -> None:
-        """`entered` takes each whole line, and `drafted` what is typed so far whenever that changes. `ended` takes EOFError
-        for Ctrl-D and KeyboardInterrupt for Ctrl-C. `warned` is called when Ctrl-C must be pressed again to leave.
-        `held`: returns the
-        rows above the prompt."""
+        """`entered` takes each whole line, and `drafted` what is typed so far whenever that
+        changes. `ended` takes EOFError for Ctrl-D and KeyboardInterrupt for Ctrl-C. `warned` is
+        called when Ctrl-C must be pressed again to leave. `held`: returns the rows above the
+        prompt."""
         self.view = View()
         self.question = ""
         """Shown instead of the prompt, if not empty."""
@@ -92,7 +94,11 @@ class PromptApp:
         """Return the ways to complete what is typed."""
         typed = self._buffer.document.text_before_cursor
         if self.question:
-            return self._offering.after(f"/dm {typed}", is_in_room=False) if self.question == ASK_TO else []
+            return (
+                self._offering.after(f"/dm {typed}", is_in_room=False)
+                if self.question == ASK_TO
+                else []
+            )
         return self._offering.after(typed, is_in_room=self.view.room is not None)
 
     # --- what is drawn
@@ -121,12 +127,14 @@ class PromptApp:
                 Window(typing, wrap_lines=True, dont_extend_height=True, height=Dimension(min=1)),
                 asking,
                 ConditionalContainer(
-                    CompletionsMenu(max_height=OFFERED_AT_ONCE, scroll_offset=1), filter=has_completions
+                    CompletionsMenu(max_height=OFFERED_AT_ONCE, scroll_offset=1),
+                    filter=has_completions,
                 ),
                 search,
                 Window(FormattedTextControl(self._status_line), height=1),
             ],
-            align=VerticalAlign.TOP,  # rows that a closed menu frees stay blank below the status line
+            # rows that a closed menu frees stay blank below the status line
+            align=VerticalAlign.TOP,
         )
         return Layout(body, focused_element=typing)
 
@@ -163,10 +171,14 @@ class PromptApp:
         self._is_typing = typing
         keys.add("enter", filter=typing & ~asking)(lambda event: self._buffer.validate_and_handle())
         keys.add("tab", filter=typing & ~asking & ~has_completions)(self._complete)
-        keys.add("escape", "enter", filter=typing & ~asking)(lambda event: self._buffer.insert_text("\n"))
+        keys.add("escape", "enter", filter=typing & ~asking)(
+            lambda event: self._buffer.insert_text("\n")
+        )
         keys.add("c-c", eager=True)(self._interrupt)
         at_the_start = Condition(lambda: not self._buffer.text)
-        keys.add("c-d", filter=at_the_start & typing & ~asking)(lambda event: self._ended(EOFError()))
+        keys.add("c-d", filter=at_the_start & typing & ~asking)(
+            lambda event: self._ended(EOFError())
+        )
         keys.add("c-z")(lambda event: self._suspend())
         keys.add(Keys.BracketedPaste, filter=typing & ~asking)(self._paste)
         keys.add(Keys.Any, filter=asking, eager=True)(self._answer_paste)
@@ -174,8 +186,8 @@ class PromptApp:
         return keys
 
     def _interrupt(self, event: KeyPressEvent) -> None:
-        """Clear what is half typed, or give up the question; with neither, leave. While a message is under way, Ctrl-C must
-        be pressed twice to leave."""
+        """Clear what is half typed, or give up the question; with neither, leave. While a message
+        is under way, Ctrl-C must be pressed twice to leave."""
         if self._pasted is not None:
             self._pasted = None
         elif self._buffer.text or not self._is_typing():
@@ -197,7 +209,8 @@ class PromptApp:
         return False
 
     def _complete(self, event: KeyPressEvent) -> None:
-        """Insert what all candidates share at once, before the next key is read; the menu may appear later."""
+        """Insert what all candidates share at once, before the next key is read; the menu may
+        appear later."""
         found = self.offered()
         if not found:
             return
@@ -226,6 +239,8 @@ class _Offers(Completer):
     def __init__(self, prompt_app: PromptApp) -> None:
         self._prompt_app = prompt_app
 
-    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+    def get_completions(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> Iterable[Completion]:
         for offer in self._prompt_app.offered():
             yield Completion(offer.text, start_position=-offer.replaces, display_meta=offer.about)

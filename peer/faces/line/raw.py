@@ -1,7 +1,7 @@
 """Raw mode: keys arrive as they are pressed, from before anything is shown until the program ends.
 
-Without it, the terminal edits lines, echoes keys and keeps Ctrl-D and Ctrl-C for itself. A program that is in raw mode
-only while it waits for a line loses the keys that are pressed in between.
+Without it, the terminal edits lines, echoes keys and keeps Ctrl-D and Ctrl-C for itself. A program
+that is in raw mode only while it waits for a line loses the keys that are pressed in between.
 """
 
 import contextlib
@@ -31,7 +31,8 @@ class RawTerminal(AbstractContextManager["RawTerminal"]):
         self.give_back()
 
     def take(self) -> None:
-        """Turn raw mode on: each key comes at once and unchanged, without an echo. Output is still processed as lines."""
+        """Turn raw mode on: each key comes at once and unchanged, without an echo. Output is still
+        processed as lines."""
         modes = termios.tcgetattr(self._descriptor)
         modes[_LFLAG] &= ~_LOCAL
         modes[_IFLAG] &= ~_INPUT
@@ -39,7 +40,8 @@ class RawTerminal(AbstractContextManager["RawTerminal"]):
         termios.tcsetattr(self._descriptor, termios.TCSANOW, modes)
 
     def give_back(self) -> None:
-        """Restore the former modes. A terminal that is gone, or that belongs to another program now, is left alone."""
+        """Restore the former modes. A terminal that is gone, or that belongs to another program
+        now, is left alone."""
         with contextlib.suppress(OSError, termios.error):
             if os.tcgetpgrp(self._descriptor) == os.getpgrp():
                 termios.tcsetattr(self._descriptor, termios.TCSANOW, self._before)

@@ -1,4 +1,5 @@
-"""`ChatApp send`: send one message, wait for its fate, report it by exit status and one line or JSON object, and leave."""
+"""`ChatApp send`: send one message, wait for its fate, report it by exit status and one line or
+JSON object, and leave."""
 
 import asyncio
 import contextlib
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotLetIn, NotOpen, NotResponding
 from chatapp.peer.api.events import MessageState, ProgramEnded
 from chatapp.peer.faces.opening import NotOpened, elsewhere_line, open_or_attach
@@ -34,10 +35,12 @@ FAILED: Final = 4
 """The message stays in our own outbox, was refused, or could not be sent at all."""
 
 SETTLES_WITHIN: Final = 30.0
-"""Seconds after which the message counts as kept. All ways of delivery together take ten at most; a script must not hang."""
+"""Seconds after which the message counts as kept. All ways of delivery together take ten at most; a
+script must not hang."""
 
 FREE_WITHIN: Final = 10.0
-"""Seconds to wait for a folder that another program holds without offering itself, such as a second `ChatApp send`."""
+"""Seconds to wait for a folder that another program holds without offering itself, such as a second
+`ChatApp send`."""
 
 _OUTCOMES: Final = {
     MessageState.DELIVERED: ("delivered", DELIVERED),
@@ -60,8 +63,8 @@ def run(
     as_json: bool,
     log_level: str,
 ) -> int:
-    """Send `text`, or else what standard input holds, to one person. Returns the exit status: 0 delivered, 3 saved, 4
-    kept or failed. The other arguments are as in `Peer`."""
+    """Send `text`, or else what standard input holds, to one person. Returns the exit status: 0
+    delivered, 3 saved, 4 kept or failed. The other arguments are as in `Peer`."""
     start_logging(log_level)
     try:
         text = _standard_input() if text is None else text
@@ -74,13 +77,15 @@ def run(
 
 
 def _standard_input() -> str:
-    """Read standard input without its last line end. Of more than a message can hold, enough is read to be refused."""
+    """Read standard input without its last line end. Of more than a message can hold, enough is
+    read to be refused."""
     raw = sys.stdin.buffer.read(LINE_MAX)
     return raw.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
 
 
 async def _send(peer: Peer, registry_key: str | None, to: str, text: str, *, as_json: bool) -> int:
-    """Send by the program that runs under this name, else by one of our own for as long as that takes."""
+    """Send by the program that runs under this name, else by one of our own for as long as that
+    takes."""
     try:
         running = await open_or_attach(peer, shows=False, within=FREE_WITHIN)
     except NotOpened as error:
@@ -116,7 +121,7 @@ async def _say_and_leave(peer: Peer, to: str, text: str, *, as_json: bool) -> in
         before = peer.take_events()
         if not _is_in(before):
             return _failed(to, *_lines(before), as_json=as_json)
-        if any(isinstance(event, happened.Registered) for event in before):
+        if any(isinstance(event, events.Registered) for event in before):
             remember(peer.folder, peer.name, peer.servers, key=peer.server_key)
         _report_registry(before)
         return await _say(peer, to, text, as_json=as_json)
@@ -132,7 +137,7 @@ async def _say(peer: "AnyPeer", to: str, text: str, *, as_json: bool) -> int:
             receipt = await peer.send(to, text)
             await receipt.settled()
     except TextTooLong as error:
-        too_long = happened.TooLong(to=to, size=error.size, limit=error.limit)
+        too_long = events.TooLong(to=to, size=error.size, limit=error.limit)
         return _failed(to, *lines_of(too_long), as_json=as_json)
     except TimeoutError:
         if receipt is None:
@@ -142,30 +147,34 @@ async def _say(peer: "AnyPeer", to: str, text: str, *, as_json: bool) -> int:
     return _report(receipt, peer.take_events(), seconds, as_json=as_json)
 
 
-def _is_in(events: Sequence[happened.Event]) -> bool:
+def _is_in(batch: Sequence[events.Event]) -> bool:
     """Whether the registry let us in, or we can work with the table of an earlier run."""
     return any(
-        isinstance(event, happened.Registered)
-        or (isinstance(event, happened.NoServerAtStart) and event.table_time is not None)
-        for event in events
+        isinstance(event, events.Registered)
+        or (isinstance(event, events.NoServerAtStart) and event.table_time is not None)
+        for event in batch
     )
 
 
-def _report_registry(events: Sequence[happened.Event]) -> None:
-    """Report the registry's key on standard error: standard output is one line, which scripts read."""
-    for event in events:
+def _report_registry(batch: Sequence[events.Event]) -> None:
+    """Report the registry's key on standard error: standard output is one line, which scripts
+    read."""
+    for event in batch:
         if isinstance(
-            event, happened.RegistryMet | happened.RegistryRecognized | happened.RegistryKeyAccepted
+            event, events.RegistryMet | events.RegistryRecognized | events.RegistryKeyAccepted
         ):
             print(*lines_of(event), sep="\n", file=sys.stderr, flush=True)
 
 
-def _lines_about(receipt: Receipt, events: Sequence[happened.Event]) -> list[str]:
-    """Say what became of a message. Its events may be missing: a busy program has more than are kept for us."""
+def _lines_about(receipt: Receipt, batch: Sequence[events.Event]) -> list[str]:
+    """Say what became of a message. Its events may be missing: a busy program has more than are
+    kept for us."""
     ways = [
-        event for event in events if isinstance(event, happened.Unacknowledged) and event.id == receipt.id
+        event
+        for event in batch
+        if isinstance(event, events.Unacknowledged) and event.id == receipt.id
     ]
-    changed = happened.MessageChanged(
+    changed = events.MessageChanged(
         to=receipt.to,
         id=receipt.id,
         state=receipt.state,
@@ -175,7 +184,9 @@ def _lines_about(receipt: Receipt, events: Sequence[happened.Event]) -> list[str
     return _lines([*ways, changed])
 
 
-def _report(receipt: Receipt, events: Sequence[happened.Event], seconds: float, *, as_json: bool) -> int:
+def _report(
+    receipt: Receipt, events: Sequence[events.Event], seconds: float, *, as_json: bool
+) -> int:
     outcome, status = _OUTCOMES[receipt.state]
     if as_json:
         _print_json(
@@ -195,7 +206,9 @@ def _failed(to: str, *lines: str, as_json: bool) -> int:
     """Report that nothing was sent."""
     if as_json:
         reason = " ".join(line.removeprefix("[").removesuffix("]") for line in lines)
-        _print_json(to=to, id=0, outcome="refused", through_server=False, seconds=0.0, reason=reason)
+        _print_json(
+            to=to, id=0, outcome="refused", through_server=False, seconds=0.0, reason=reason
+        )
     else:
         for line in lines:
             print(line, file=sys.stdout if line.startswith("[") else sys.stderr, flush=True)
@@ -206,5 +219,5 @@ def _print_json(**fields: object) -> None:
     print(json.dumps(fields), flush=True)
 
 
-def _lines(events: Sequence[happened.Event]) -> list[str]:
+def _lines(events: Sequence[events.Event]) -> list[str]:
     return [line for event in events for line in lines_of(event)]

@@ -1,7 +1,8 @@
-"""The line face: it carries out typed lines, shows events as lines, and ends the program when one of them says so.
+"""The line face: it carries out typed lines, shows events as lines, and ends the program when one
+of them says so.
 
-It connects the SDK with any terminal that can show and read lines. `parser` says what a typed line means, `actions`
-carries it out, and `texts` words the events.
+It connects the SDK with any terminal that can show and read lines. `parser` says what a typed line
+means, `actions` carries it out, and `texts` words the events.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.commands import parser
 from chatapp.peer.commands.completion import CompletionIndex
@@ -65,7 +66,8 @@ LAST_WORDS_WITHIN: Final = 0.5
 
 
 LOOKS_EVERY: Final = 0.25
-"""Seconds until the status line is drawn anew while a message is under way: half the time between two tries."""
+"""Seconds until the status line is drawn anew while a message is under way: half the time between
+two tries."""
 
 
 class Terminal(Protocol):
@@ -84,7 +86,8 @@ class Terminal(Protocol):
         """Show a question instead of the prompt; empty: show the prompt again."""
 
     def typed(self) -> AsyncGenerator[TypedLine, None]:
-        """Yield lines as they are typed, until the end of input. Raises KeyboardInterrupt for Ctrl-C."""
+        """Yield lines as they are typed, until the end of input. Raises KeyboardInterrupt for
+        Ctrl-C."""
 
     def drafts(self) -> AsyncGenerator[str, None]:
         """Yield what is typed so far whenever it changes, for as long as the terminal can tell."""
@@ -104,22 +107,23 @@ class LineFace:
         stay: bool,
         completions: CompletionIndex | None = None,
         is_screen: bool = False,
-        note: Callable[[Sequence[happened.Event]], None] = lambda events: None,
+        note: Callable[[Sequence[events.Event]], None] = lambda events: None,
         explain_taken: Callable[[], Iterable[str]] = tuple,
         has_started: bool = False,
         is_first: bool = False,
     ) -> None:
-        """`completions`: where to note names for a terminal that offers them; without one, people need not be counted.
-        `is_screen`: whether people look at the terminal: the past and who is here are shown at the start, and little is said
-        of who comes and goes.
-        `note`: called with events before they are shown. `explain_taken`: called when our name is taken at the start;
-        returns lines that say whose it is. `has_started`: whether the peer is past its start, as another program runs it.
-        `is_first`: whether this person has not been let in before."""
+        """`completions`: where to note names for a terminal that offers them; without one, people
+        need not be counted. `is_screen`: whether people look at the terminal: the past and who is
+        here are shown at the start, and little is said of who comes and goes. `note`: called with
+        events before they are shown. `explain_taken`: called when our name is taken at the start;
+        returns lines that say whose it is. `has_started`: whether the peer is past its start, as
+        another program runs it. `is_first`: whether this person has not been let in before."""
         self._peer = peer
         self._note = note
         self._explain_taken = explain_taken
         self._may_offer_doctor = completions is not None
-        """Whether to say, once, how to find out why the server does not answer. In a pipe the lines stay as they are."""
+        """Whether to say, once, how to find out why the server does not answer. In a pipe the lines
+        stay as they are."""
         self._terminal = terminal
         self._stay = stay
         self._is_screen = is_screen
@@ -127,11 +131,11 @@ class LineFace:
         self._actions = Actions(peer, self._answer, self._tell, is_screen=is_screen)
         self._dialogue: Dialogue | Confirmation | None = None
         self._showing = asyncio.Lock()
-        self._unshown: list[happened.Event] = []
+        self._unshown: list[events.Event] = []
         """Events that were taken from the peer and not shown yet, oldest first."""
-        self._written: list[happened.Event] = []
-        """Events that the terminal was given and has not written yet. They count as shown only after that: the history
-        shows them again at the next start otherwise."""
+        self._written: list[events.Event] = []
+        """Events that the terminal was given and has not written yet. They count as shown only
+        after that: the history shows them again at the next start otherwise."""
         self._running = Running()
         self._was_asked = False
         """Whether the line that is being carried out answers a question."""
@@ -149,7 +153,8 @@ class LineFace:
         self._running.stop(status)
 
     async def run(self) -> int:
-        """Run until the user, the end of input or a signal ends the program. Returns the exit status."""
+        """Run until the user, the end of input or a signal ends the program. Returns the exit
+        status."""
         if self._has_started:
             self._state.count_people()  # no event tells of those who are here already
         self._update_view()
@@ -157,7 +162,10 @@ class LineFace:
             self._state.talked_with(await self._actions.show_latest())
         try:
             return await self._running.until_over(
-                self._show_events(), self._read_lines(), self._report_typing(), self._show_who_is_here()
+                self._show_events(),
+                self._read_lines(),
+                self._report_typing(),
+                self._show_who_is_here(),
             )
         finally:
             with contextlib.suppress(OSError, TimeoutError):
@@ -175,7 +183,8 @@ class LineFace:
             await self._catch_up()
 
     async def _show_who_is_here(self) -> None:
-        """Say who is online once the registry has told us; at the first start, also how to get help."""
+        """Say who is online once the registry has told us; at the first start, also how to get
+        help."""
         if not self._is_screen:
             return
         await self._ready()
@@ -194,13 +203,15 @@ class LineFace:
             for event in batch:
                 self._handle(event)
 
-    def _take_events(self) -> list[happened.Event]:
+    def _take_events(self) -> list[events.Event]:
         batch, self._unshown = [*self._unshown, *self._peer.take_events()], []
         return batch
 
-    async def _show(self, batch: Sequence[happened.Event]) -> None:
+    async def _show(self, batch: Sequence[events.Event]) -> None:
         """Show a batch of events in one write, then tell the peer that they were shown."""
-        self._note(batch)  # before it is shown: who reads that we are in may kill the program at once
+        self._note(
+            batch
+        )  # before it is shown: who reads that we are in may kill the program at once
         lines = self._state.batch_lines(batch)
         self._state.take(batch, lines)
         self._update_view()
@@ -210,7 +221,7 @@ class LineFace:
         shown, self._written = self._written, []
         self._peer.events_shown(shown)
 
-    def _tell(self, event: happened.Event) -> None:
+    def _tell(self, event: events.Event) -> None:
         """Show the answer to a command that needs nobody else."""
         self._answer(map(AnswerLine, self._state.lines(event)))
 
@@ -220,7 +231,8 @@ class LineFace:
         self._terminal.show(lines)
 
     def _settle(self) -> None:
-        """Have the screen show the line that is being carried out among the others: it is no message under way."""
+        """Have the screen show the line that is being carried out among the others: it is no
+        message under way."""
         typed, self._unsettled = self._unsettled, None
         if typed is not None:
             self._terminal.show([SettledLine(typed)])
@@ -233,26 +245,27 @@ class LineFace:
         if not self._running.is_over:
             self._update_view()
 
-    def _handle(self, event: happened.Event) -> None:
-        """End the program on the events that say so, and see that nobody is shown as typing for too long."""
+    def _handle(self, event: events.Event) -> None:
+        """End the program on the events that say so, and see that nobody is shown as typing for too
+        long."""
         match event:
-            case happened.PersonTyping():
+            case events.PersonTyping():
                 asyncio.get_running_loop().call_later(TYPING_SHOWN_FOR, self._stop_typing)
-            case happened.Registered():
+            case events.Registered():
                 self._has_started = True
-            case happened.NoServerAtStart(table_time=None):
+            case events.NoServerAtStart(table_time=None):
                 self._offer_doctor(offer_at_end)
                 self.stop(FAILED)
-            case happened.LeaveUnanswered() | happened.ProgramEnded():
+            case events.LeaveUnanswered() | events.ProgramEnded():
                 self.stop(FAILED)
-            case happened.NoServerAtStart():
+            case events.NoServerAtStart():
                 self._has_started = True
                 self._offer_doctor()
-            case happened.ServerLost() | happened.LinkTroubled(trouble=happened.LinkTrouble.BLOCKED):
+            case events.ServerLost() | events.LinkTroubled(trouble=events.LinkTrouble.BLOCKED):
                 self._offer_doctor()
-            case happened.NameUnavailable() | happened.AdmissionRefused() | happened.RegistryKeyChanged():
+            case events.NameUnavailable() | events.AdmissionRefused() | events.RegistryKeyChanged():
                 if not self._has_started:
-                    if isinstance(event, happened.NameUnavailable):
+                    if isinstance(event, events.NameUnavailable):
                         self._terminal.show(self._explain_taken())
                     self.stop(FAILED)
             case _:
@@ -270,7 +283,9 @@ class LineFace:
         """Tell the recipient of the message that is being typed that it is."""
         async with contextlib.aclosing(self._terminal.drafts()) as drafts:
             async for draft in drafts:
-                intent = parser.parse(draft, self._context(is_for_client=self._peer.desk.client is not None))
+                intent = parser.parse(
+                    draft, self._context(is_for_client=self._peer.desk.client is not None)
+                )
                 if isinstance(intent, SendDirect):
                     self._peer.typing(intent.to)
 
@@ -279,7 +294,9 @@ class LineFace:
             async for line in lines:
                 self._current_line = line
                 self._unsettled = line if self._is_screen else None
-                await self._ready()  # here and not before the loop: lines typed during registration are kept
+                await (
+                    self._ready()
+                )  # here and not before the loop: lines typed during registration are kept
                 if not await self._may_continue():
                     return
                 await self._mark_read()
@@ -303,14 +320,18 @@ class LineFace:
     async def _show_unsent(self) -> None:
         """Quote the lines that were typed and will not be carried out."""
         unread = [self._current_line, *self._terminal.unread()]
-        self._terminal.show(not_sent_lines([line for line in unread if self._asks_for_something(line)]))
+        self._terminal.show(
+            not_sent_lines([line for line in unread if self._asks_for_something(line)])
+        )
         await self._terminal.shown()
 
     async def _mark_read(self) -> None:
         """Note that the user has read what was shown so far. In a pipe nobody knows."""
         read = self._state.mark_read()
         for conversation, id_ in read.items() if self._is_screen else ():
-            with contextlib.suppress(ChatAppError, sqlite3.Error):  # then it counts as unread in other faces
+            with contextlib.suppress(
+                ChatAppError, sqlite3.Error
+            ):  # then it counts as unread in other faces
                 await self._peer.past.mark_read(conversation, id_)
 
     def _asks_for_something(self, line: str) -> bool:
@@ -325,8 +346,8 @@ class LineFace:
             await self._peer.ready()
 
     async def _may_continue(self) -> bool:
-        """Whether nothing that has happened ends the program. Before the peer is registered this is asked for each line:
-        a peer that is refused must not carry out what was typed ahead."""
+        """Whether nothing that has happened ends the program. Before the peer is registered this is
+        asked for each line: a peer that is refused must not carry out what was typed ahead."""
         if not self._has_started or self._peer.is_offline:
             await self._catch_up()
         return not self._running.is_over
@@ -364,7 +385,8 @@ class LineFace:
         return answer
 
     def _doubts(self, text: str, line: str) -> bool:
-        """Whether to ask first, as the line would be a command outside of the room. In a pipe nobody is asked."""
+        """Whether to ask first, as the line would be a command outside of the room. In a pipe
+        nobody is asked."""
         room = self._peer.room
         if not self._is_screen or room is None or self._was_asked or text != parser.whole(line):
             return False
@@ -375,7 +397,8 @@ class LineFace:
         return command is not None
 
     async def _open_query(self, to: PeerName | None) -> None:
-        """Send bare lines to this person from now on, or go into the room of this name; None: send them to nobody."""
+        """Send bare lines to this person from now on, or go into the room of this name; None: send
+        them to nobody."""
         if to is not None and not any(is_same_name(one.name, to) for one in self._peer.people()):
             await self._open_room(to)
             return
@@ -424,7 +447,9 @@ class LineFace:
                 self._terminal.ask(self._dialogue.question if self._dialogue is not None else "")
             case GiveUpName() if not self._was_asked:
                 name = self._peer.name
-                self._dialogue = Confirmation(intent, release_question(name), otherwise=name_kept(name))
+                self._dialogue = Confirmation(
+                    intent, release_question(name), otherwise=name_kept(name)
+                )
                 self._terminal.ask(self._dialogue.question)
             case OpenQuery(to):
                 await self._open_query(to)

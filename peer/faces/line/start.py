@@ -1,10 +1,11 @@
-"""One start of a peer at its terminal: open the peer, or attach to one that runs, and show it until the user ends it."""
+"""One start of a peer at its terminal: open the peer, or attach to one that runs, and show it until
+the user ends it."""
 
 import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.faces.line.shell import LineFace, Terminal
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 class PeerStart:
     """One start of a peer at its terminal."""
 
-    def __init__(self, wanted: StartOptions, terminal: Terminal, completions: CompletionIndex | None) -> None:
+    def __init__(
+        self, wanted: StartOptions, terminal: Terminal, completions: CompletionIndex | None
+    ) -> None:
         """`completions`: where to note names for a terminal that offers them; None for a pipe."""
         self._wanted: Final = wanted
         self._terminal: Final = terminal
@@ -75,18 +78,20 @@ class PeerStart:
     def _new_face(self, peer: Peer) -> Face:
         """Return the face of a peer that this program runs."""
 
-        def note(events: Sequence[happened.Event]) -> None:
-            for event in events:
+        def note(batch: Sequence[events.Event]) -> None:
+            for event in batch:
                 match event:
-                    case happened.Registered() | happened.Renamed(is_me=True):
+                    case events.Registered() | events.Renamed(is_me=True):
                         remember(peer.folder, peer.name, self._wanted.servers, key=peer.server_key)
-                    case happened.NameReleased():
+                    case events.NameReleased():
                         note_release(peer.folder)
                     case _:
                         pass
 
         if self._wanted.is_full:
-            from chatapp.peer.faces.full.face import FullFace  # deferred: Textual takes as long as all else
+            from chatapp.peer.faces.full.face import (
+                FullFace,  # deferred: Textual takes as long as all else
+            )
 
             return FullFace(
                 peer,
@@ -106,7 +111,8 @@ class PeerStart:
         )
 
     async def _attach(self, peer: "RemotePeer") -> int:
-        """Show a peer that another program runs, until the user ends this one. Returns the exit status."""
+        """Show a peer that another program runs, until the user ends this one. Returns the exit
+        status."""
         try:
             if not await is_same_server(peer, self._wanted.servers, self._wanted.registry_key):
                 return await self._cannot_start([elsewhere_line(peer)])
@@ -116,7 +122,9 @@ class PeerStart:
                 await peer.room_settled()
             return await run_until_signal(face)
         except NotOpen:
-            return await self._cannot_start([answers.attachment_line(happened.ProgramEnded(name=peer.name))])
+            return await self._cannot_start(
+                [answers.attachment_line(events.ProgramEnded(name=peer.name))]
+            )
         finally:
             await peer.close()
 
@@ -126,7 +134,9 @@ class PeerStart:
         if self._wanted.is_full:
             from chatapp.peer.faces.full.face import FullFace  # deferred, as above
 
-            return FullFace(peer, is_quiet=self._wanted.quiet, has_started=True, greeting=[greeting])
+            return FullFace(
+                peer, is_quiet=self._wanted.quiet, has_started=True, greeting=[greeting]
+            )
         face = LineFace(
             peer,
             self._terminal,
@@ -143,7 +153,8 @@ class PeerStart:
         return [answers.taken_line(why_taken(self._wanted.home, name, others=known_homes()))]
 
     async def _cannot_start(self, complaints: Sequence[str]) -> int:
-        """Show why the peer cannot start, and quote what was typed meanwhile. Returns the exit status."""
+        """Show why the peer cannot start, and quote what was typed meanwhile. Returns the exit
+        status."""
         is_shown = complaints[0].startswith("[")
         if not is_shown:
             self.complaints = complaints

@@ -38,8 +38,8 @@ def run(
     as_json: bool,
     log_level: str,
 ) -> int:
-    """Ask for the figures of a queue as operator `name`, and show them. An empty `queue` means the first one. Returns the
-    exit status."""
+    """Ask for the figures of a queue as operator `name`, and show them. An empty `queue` means the
+    first one. Returns the exit status."""
     start_logging(log_level)
     try:
         peer = Peer(name, servers, home=data, code=code, registry_key=registry_key)

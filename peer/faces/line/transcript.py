@@ -23,14 +23,15 @@ class Transcript:
         self._file: IO[str] | None = None
 
     def note(self, who: str, text: str, *, at: float | None = None) -> None:
-        """Add a line. `at`: Unix time; None for now. Raises OSError if the file cannot be written; then it is closed."""
+        """Add a line. `at`: Unix time; None for now. Raises OSError if the file cannot be written;
+        then it is closed."""
         self._said.append(Said(time.time() if at is None else at, who, text))
         if self._file is not None:
             self._write(self._said[-1:])
 
     def write_to(self, path: Path) -> int:
-        """Write all that was said to a new file (mode 0600), and from now on each line. Return how many lines there are.
-        Raises OSError, also if the file exists."""
+        """Write all that was said to a new file (mode 0600), and from now on each line. Return how
+        many lines there are. Raises OSError, also if the file exists."""
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self.close()
         self._file = os.fdopen(descriptor, "w", encoding="utf-8")

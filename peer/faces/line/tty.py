@@ -1,4 +1,5 @@
-"""The line face on a real terminal: lines appear above the one being typed, which nothing ever breaks.
+"""The line face on a real terminal: lines appear above the one being typed, which nothing ever
+breaks.
 
 prompt_toolkit draws.
 """
@@ -125,8 +126,9 @@ def breaks_rows(environment: Mapping[str, str]) -> bool:
 
 
 def rows_more(above: Sequence[int], column: int, *, width: int) -> int:
-    """Return by how many rows the cursor is further below the first drawn row than before. `above`: the cells of the rows
-    above the cursor's; `column`: the cursor's place in its row; `width`: the new one of the window."""
+    """Return by how many rows the cursor is further below the first drawn row than before. `above`:
+    the cells of the rows above the cursor's; `column`: the cursor's place in its row; `width`: the
+    new one of the window."""
     return sum(max(cells - 1, 0) // width for cells in above) + column // width
 
 
@@ -169,12 +171,18 @@ class ScreenTerminal:
     """A real terminal that is in raw mode already."""
 
     def __init__(
-        self, raw: RawTerminal, offering: CandidateSource, *, is_quiet: bool, holds_typed: bool = False
+        self,
+        raw: RawTerminal,
+        offering: CandidateSource,
+        *,
+        is_quiet: bool,
+        holds_typed: bool = False,
     ) -> None:
-        """`is_quiet`: draw no attention: no bell, no title, no notices. `holds_typed`: a typed line stands above the prompt
-        until it is settled (`SettledLine`)."""
+        """`is_quiet`: draw no attention: no bell, no title, no notices. `holds_typed`: a typed line
+        stands above the prompt until it is settled (`SettledLine`)."""
         self._is_quiet = is_quiet
-        # Do not ask the terminal for the cursor's position: prompt_toolkit warns when a terminal does not answer.
+        # Do not ask the terminal for the cursor's position: prompt_toolkit warns when a terminal
+        # does not answer.
         os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
         self._raw = raw
         self._holds_typed = holds_typed
@@ -208,7 +216,8 @@ class ScreenTerminal:
         self._has_drafted = asyncio.Event()
         self._heard: deque[float] = deque(maxlen=BUSY_LINES)
         self._alarm = ""
-        """What makes the terminal draw attention to the lines that are shown next: a bell, and a notice on the desktop."""
+        """What makes the terminal draw attention to the lines that are shown next: a bell, and a
+        notice on the desktop."""
         self._called = 0
         """Messages for the user since they last typed a line."""
         self._caller = ""
@@ -238,7 +247,9 @@ class ScreenTerminal:
             self._handle(line, me)
             at = line.at if isinstance(line, MessageLine) else None
             self._add(
-                fragments(line, me, is_16=self._depth is ColorDepth.DEPTH_4_BIT), hang=hang_of(line), at=at
+                fragments(line, me, is_16=self._depth is ColorDepth.DEPTH_4_BIT),
+                hang=hang_of(line),
+                at=at,
             )
 
     async def shown(self) -> None:
@@ -272,7 +283,9 @@ class ScreenTerminal:
     def _add(self, line: Fragments, *, hang: int, at: float | None = None) -> None:
         """Show a line soon. `at`: when it was said, if not now."""
         width = self._output.get_size().columns
-        for row in self._pages.said(line, at=time.time() if at is None else at, hang=hang, width=width):
+        for row in self._pages.said(
+            line, at=time.time() if at is None else at, hang=hang, width=width
+        ):
             self._unshown.append(row if self._is_coloured else [("", text) for _, text in row])
         if self._showing is None or self._showing.done():
             self._showing = asyncio.ensure_future(self._show_all())
@@ -292,7 +305,8 @@ class ScreenTerminal:
                     )
 
     def _handle(self, line: str, me: str) -> None:
-        """Draw attention to a message to the user, or with the user's name in it, unless many messages come."""
+        """Draw attention to a message to the user, or with the user's name in it, unless many
+        messages come."""
         if self._is_quiet:
             return
         if isinstance(line, CallingLine):
@@ -321,8 +335,9 @@ class ScreenTerminal:
     # --- what is typed
 
     async def begin(self, stop: Callable[[int], None]) -> None:
-        """Show the prompt. Returns when it stands on the terminal; what is typed from now on waits for `typed`. `stop`:
-        called with the exit status at Ctrl-C or Ctrl-D until then. Ctrl-D lets lines that wait be carried out first."""
+        """Show the prompt. Returns when it stands on the terminal; what is typed from now on waits
+        for `typed`. `stop`: called with the exit status at Ctrl-C or Ctrl-D until then. Ctrl-D lets
+        lines that wait be carried out first."""
         self._stop = stop
         self._draw()
         await self._is_drawn.wait()
@@ -410,7 +425,8 @@ class ScreenTerminal:
 
 
 class _ResizedApplication(Application[None]):
-    """An application that finds its rows again when the terminal has broken them to fit a narrower window."""
+    """An application that finds its rows again when the terminal has broken them to fit a narrower
+    window."""
 
     def _on_resize(self) -> None:
         screen = self.renderer.last_rendered_screen
@@ -419,7 +435,8 @@ class _ResizedApplication(Application[None]):
             above = [_cells_in(screen, row) for row in range(cursor.y)]
             width = self.output.get_size().columns
             self.output.cursor_up(rows_more(above, cursor.x, width=width))
-            # From the first column of a broken row, a backspace would go on at the end of the row above.
+            # From the first column of a broken row, a backspace would go on at the end of the row
+            # above.
             self.output.write_raw("\r")
             self.output.cursor_forward(min(cursor.x, width - 1))
         super()._on_resize()
@@ -428,14 +445,16 @@ class _ResizedApplication(Application[None]):
 def _cells_in(screen: Screen, row: int) -> int:
     """Return how many cells of a row are drawn, without blanks at its end."""
     drawn = (
-        column + max(cell.width, 1) for column, cell in screen.data_buffer[row].items() if cell.char != " "
+        column + max(cell.width, 1)
+        for column, cell in screen.data_buffer[row].items()
+        if cell.char != " "
     )
     return max(drawn, default=0)
 
 
 class _HeldInput(Vt100Input):
-    """The keys of a terminal that stays in raw mode. prompt_toolkit would leave and enter raw mode for each line that it
-    draws, and a key pressed in between would be echoed or lost."""
+    """The keys of a terminal that stays in raw mode. prompt_toolkit would leave and enter raw mode
+    for each line that it draws, and a key pressed in between would be echoed or lost."""
 
     def raw_mode(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
@@ -450,7 +469,8 @@ def _speaks_utf8() -> bool:
 
 
 def _depth(output: Output) -> ColorDepth:
-    """Return the colours that the terminal's description promises; none if the user wants none (no-color.org)."""
+    """Return the colours that the terminal's description promises; none if the user wants none
+    (no-color.org)."""
     if os.environ.get("NO_COLOR"):
         return ColorDepth.DEPTH_1_BIT
     import curses

@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Final
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import TRIES, Interview, rating_of
 from chatapp.peer.faces.line.main import make_terminal, run_program
 from chatapp.peer.faces.line.raw import RawTerminal
@@ -45,9 +45,16 @@ class VisitorFace:
     """One visitor at one terminal."""
 
     def __init__(
-        self, visitor: Visitor, terminal: Terminal, texts: VisitorTexts, *, stay: bool, is_screen: bool
+        self,
+        visitor: Visitor,
+        terminal: Terminal,
+        texts: VisitorTexts,
+        *,
+        stay: bool,
+        is_screen: bool,
     ) -> None:
-        """`is_screen`: whether a person looks, who is asked for a rating at the end; a script is not."""
+        """`is_screen`: whether a person looks, who is asked for a rating at the end; a script is
+        not."""
         self._is_screen = is_screen
         self._asks_rating = False
         self._wrong_ratings = 0
@@ -63,7 +70,7 @@ class VisitorFace:
         """Whether the operator who has called us has said nothing yet."""
         self._has_shown_earlier = False
         """Whether something was shown of what was said before this start."""
-        self._written: list[happened.VisitEvent] = []
+        self._written: list[visit_events.VisitEvent] = []
         """Events given to the terminal, which has not confirmed yet that they are on the screen."""
         self._transcript = Transcript()
         self._running = Running()
@@ -96,7 +103,7 @@ class VisitorFace:
             self._quit_if_lost()
             self._changed.set()
 
-    async def _show(self, batch: Sequence[happened.VisitEvent]) -> None:
+    async def _show(self, batch: Sequence[visit_events.VisitEvent]) -> None:
         """Show a batch of events with one write. Only what is on the screen counts as shown."""
         for event in batch:
             self._note_position(event)
@@ -108,14 +115,16 @@ class VisitorFace:
         shown, self._written = self._written, []
         self._visitor.events_shown(shown)
 
-    def _lines(self, event: happened.VisitEvent) -> list[str]:
+    def _lines(self, event: visit_events.VisitEvent) -> list[str]:
         """Return the lines for an event. The operator's first line calls the visitor."""
         match event:
-            case happened.Served():
+            case visit_events.Served():
                 self._is_first_line = True
-            case happened.EarlierLine(operator=operator, text=text, at=at):
-                return self._earlier_lines(event, operator or self._texts.line("transcript.you"), text, at)
-            case happened.LineReceived(operator=operator, text=text, at=at):
+            case visit_events.EarlierLine(operator=operator, text=text, at=at):
+                return self._earlier_lines(
+                    event, operator or self._texts.line("transcript.you"), text, at
+                )
+            case visit_events.LineReceived(operator=operator, text=text, at=at):
                 self._note_said(operator, text, at=at)
                 is_first, self._is_first_line = self._is_first_line, False
                 return self._texts.lines_of(event, is_first=is_first)
@@ -123,8 +132,11 @@ class VisitorFace:
                 pass
         return self._texts.lines_of(event)
 
-    def _earlier_lines(self, event: happened.EarlierLine, who: str, text: str, at: float) -> list[str]:
-        """Return the lines for what was said before this start. A person reads it again; a script has had it once."""
+    def _earlier_lines(
+        self, event: visit_events.EarlierLine, who: str, text: str, at: float
+    ) -> list[str]:
+        """Return the lines for what was said before this start. A person reads it again; a script
+        has had it once."""
         self._note_said(who, text, at=at)
         if not self._is_screen:
             return []
@@ -132,38 +144,40 @@ class VisitorFace:
         self._has_shown_earlier = True
         return [*heading, *self._texts.lines_of(event)]
 
-    def _note_position(self, event: happened.VisitEvent) -> None:
+    def _note_position(self, event: visit_events.VisitEvent) -> None:
         match event:
-            case happened.PositionKnown(position=position):
+            case visit_events.PositionKnown(position=position):
                 self._position = self._texts.status(position)
-            case happened.Served() | happened.ServedAnswered():
+            case visit_events.Served() | visit_events.ServedAnswered():
                 self._position = self._texts.status(0)
-            case happened.VisitEnded() | happened.PositionGone() | happened.EndedUnseen():
+            case (
+                visit_events.VisitEnded() | visit_events.PositionGone() | visit_events.EndedUnseen()
+            ):
                 self._position = ""
             case _:
                 pass
 
-    def _react(self, event: happened.VisitEvent) -> None:
+    def _react(self, event: visit_events.VisitEvent) -> None:
         """Do what an event asks for, besides showing it."""
         match event:
-            case happened.FormWanted(region=region, menu=menu):
+            case visit_events.FormWanted(region=region, menu=menu):
                 self._interview = Interview(region=region, menu=menu)
                 self._ask()
-            case happened.VisitEnded() if self._wants_new:
+            case visit_events.VisitEnded() if self._wants_new:
                 self._wants_new = False
                 self._visitor.begin_anew()
-            case happened.VisitEnded(may_rate=True) if self._is_screen:
+            case visit_events.VisitEnded(may_rate=True) if self._is_screen:
                 self._asks_rating = True
                 self._terminal.show([AnswerLine(self._texts.line("rating.ask"))])
-            case happened.VisitEnded():
+            case visit_events.VisitEnded():
                 self.stop(DONE)
             case (
-                happened.VisitRefused()
-                | happened.VisitorNotAdmitted()
-                | happened.FolderFull()
-                | happened.QueueUnknown()
-                | happened.RegistryKeyChanged()
-                | happened.DeskClosed(is_waiting=False)
+                visit_events.VisitRefused()
+                | visit_events.VisitorNotAdmitted()
+                | visit_events.FolderFull()
+                | visit_events.QueueUnknown()
+                | visit_events.RegistryKeyChanged()
+                | visit_events.DeskClosed(is_waiting=False)
             ):
                 self.stop(FAILED)
             case _:
@@ -172,7 +186,8 @@ class VisitorFace:
     # --- what is typed
 
     async def _read_lines(self) -> None:
-        """Queue what is typed. Carrying it out may wait for the registry, and the user must be able to quit meanwhile."""
+        """Queue what is typed. Carrying it out may wait for the registry, and the user must be able
+        to quit meanwhile."""
         async with contextlib.aclosing(self._terminal.typed()) as lines:
             async for line in lines:
                 if line.strip().lower() in _QUIT:
@@ -184,7 +199,8 @@ class VisitorFace:
         self._quit_if_lost()
 
     def _quit_if_lost(self) -> None:
-        """End at once if the registry is away: what was typed before would wait for it, and quitting must not."""
+        """End at once if the registry is away: what was typed before would wait for it, and
+        quitting must not."""
         if self._wants_quit and self._visitor.is_lost:
             self.stop(DONE)
         elif self._is_input_over and self._visitor.is_lost:
@@ -221,7 +237,8 @@ class VisitorFace:
             await self._visitor.settled()
 
     async def _stage_known(self) -> None:
-        """Wait until it is known what a typed line answers: a question of the form, or the operator."""
+        """Wait until it is known what a typed line answers: a question of the form, or the
+        operator."""
         await self._visitor.stage_known()
         while self._visitor.wants_form and self._interview is None:
             self._changed.clear()
@@ -288,8 +305,8 @@ class VisitorFace:
             self._visitor.rate(rating)
 
     async def _rate_at_end(self, typed: str) -> None:
-        """Rate the session that is over, or skip that; then end. Wrong answers are asked again, as those of the form are.
-        What was said can still be written to a file."""
+        """Rate the session that is over, or skip that; then end. Wrong answers are asked again, as
+        those of the form are. What was said can still be written to a file."""
         word, _, rest = typed.partition(" ")
         if word.lower() in _TRANSCRIPT:
             self._write_transcript(rest.strip())
@@ -310,7 +327,9 @@ class VisitorFace:
     def _describe(self, text: str) -> None:
         """Show the description, replace it, or (`-`) clear it."""
         if not text:
-            self._terminal.show(map(AnswerLine, self._texts.description_lines(self._visitor.description)))
+            self._terminal.show(
+                map(AnswerLine, self._texts.description_lines(self._visitor.description))
+            )
         elif self._visitor.is_waiting:
             self._visitor.describe("" if text == "-" else text.encode("utf-8", "replace").decode())
         else:
@@ -361,9 +380,9 @@ def run(
     language: str | None,
     log_level: str,
 ) -> int:
-    """Visit a help desk until the visit or the user ends it. `quiet`: draw no attention on a terminal. `language`: one of
-    `catalog.LANGUAGES`; None: on a terminal that of the environment, else English, which scripts match. Returns the exit
-    status."""
+    """Visit a help desk until the visit or the user ends it. `quiet`: draw no attention on a
+    terminal. `language`: one of `catalog.LANGUAGES`; None: on a terminal that of the environment,
+    else English, which scripts match. Returns the exit status."""
 
     def visit(raw: RawTerminal | None) -> Coroutine[None, None, int]:
         visitor = Visitor(servers, registry_key=registry_key, queue=queue, home=data)

@@ -1,7 +1,9 @@
-"""What clients may take of the program: bytes, connections, turns at the event loop, and lines of its log.
+"""What clients may take of the program: bytes, connections, turns at the event loop, and lines of
+its log.
 
-One network (`wire.address.network_of`) never takes what others need. The empty network stands for all clients that a proxy
-brings and for visits of an earlier run: it has no limit of its own, only the one for all.
+One network (`wire.address.network_of`) never takes what others need. The empty network stands for
+all clients that a proxy brings and for visits of an earlier run: it has no limit of its own, only
+the one for all.
 """
 
 import asyncio
@@ -68,8 +70,9 @@ class Crowd(Generic[T]):
         self._network_of: dict[T, str] = {}
 
     def enter(self, one: T, network: str) -> T | None:
-        """Note a newcomer. Return who must go, None if nobody: the one that is silent longest, in the newcomer's network
-        if this has more than its number, or in the network that has most if there are too many in all."""
+        """Note a newcomer. Return who must go, None if nobody: the one that is silent longest, in
+        the newcomer's network if this has more than its number, or in the network that has most if
+        there are too many in all."""
         self._of.setdefault(network, {})[one] = None
         self._network_of[one] = network
         if network and len(self._of[network]) > self._of_network_max:
@@ -99,7 +102,8 @@ class Crowd(Generic[T]):
 
 
 class FairTurns:
-    """Lets one piece of work be done at a time. Networks take turns, so one that asks for much waits for itself."""
+    """Lets one piece of work be done at a time. Networks take turns, so one that asks for much
+    waits for itself."""
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
@@ -140,7 +144,8 @@ class FairTurns:
 
 
 class Incidents:
-    """What clients did that was refused or cut short: counted, and told in at most one log line a second."""
+    """What clients did that was refused or cut short: counted, and told in at most one log line a
+    second."""
 
     def __init__(self, *, read_clock: Callable[[], float] = time.monotonic) -> None:
         self.counts: Final[Counter[str]] = Counter()
@@ -160,7 +165,9 @@ class Incidents:
         if self._may_tell():
             *_, place = traceback.extract_tb(error.__traceback__)
             where = f"{place.filename}:{place.lineno}"
-            _log.error("fault of the web desk at %s: %s (%s)", where, quoted(repr(error)), self._told())
+            _log.error(
+                "fault of the web desk at %s: %s (%s)", where, quoted(repr(error)), self._told()
+            )
 
     def _may_tell(self) -> bool:
         now = self._now()
@@ -177,7 +184,8 @@ class WebBudget:
     """All that the clients of one port share."""
 
     def __init__(self, *, connections: int = CONNECTIONS_MAX, proxied: bool = False) -> None:
-        """`connections`: the most in all. `proxied`: whether connections come by a proxy, whose address says nothing."""
+        """`connections`: the most in all. `proxied`: whether connections come by a proxy, whose
+        address says nothing."""
         self.is_proxied: Final = proxied
         self.crowd: Final[Crowd[object]] = Crowd(
             of_network=min(CONNECTIONS_PER_NETWORK, connections), in_all=connections

@@ -13,7 +13,8 @@ _SECRET: Final = re.compile(rf"[0-9a-f]{{{2 * SECRET_SIZE}}}")
 
 
 class SessionCookie:
-    """The cookie of one kind of session. Its name says that only this host may set it, when the page came by https."""
+    """The cookie of one kind of session. Its name says that only this host may set it, when the
+    page came by https."""
 
     def __init__(self, name: str, *, lasts_for: int) -> None:
         """`lasts_for`: seconds after which the browser forgets it."""
@@ -26,7 +27,8 @@ class SessionCookie:
         return hashed(secret) if _SECRET.fullmatch(secret) else None
 
     def give(self, request: Request, response: Response, secret: str, *, path: str = "/") -> None:
-        """Give the browser its secret. `path`: below which it is shown; another one than `/` over http only."""
+        """Give the browser its secret. `path`: below which it is shown; another one than `/` over
+        http only."""
         response.set_cookie(
             self._named(request),
             secret,
@@ -40,7 +42,11 @@ class SessionCookie:
     def take_back(self, request: Request, response: Response) -> None:
         """Let the browser forget its secret."""
         response.delete_cookie(
-            self._named(request), path="/", secure=_is_secure(request), httponly=True, samesite="strict"
+            self._named(request),
+            path="/",
+            secure=_is_secure(request),
+            httponly=True,
+            samesite="strict",
         )
 
     def _named(self, request: Request) -> str:

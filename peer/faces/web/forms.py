@@ -15,10 +15,11 @@ Fields = Mapping[str, str]
 
 NO_FORM: Final = Refusal(400, f"A form has at most {FIELDS_MAX} fields.")
 _LENGTHS: Final = {"text": BODY_MAX, "about": BODY_MAX, "key": KEY_MAX}
-"""The most characters of a field, where they are not FORM_FIELD_MAX. A page says how long a text may be."""
+"""The most characters of a field, where they are not FORM_FIELD_MAX. A page says how long a text
+may be."""
 _PIECE: Final = 1_024
-"""Bytes that are decoded at once. The standard library needs 200 bytes for each escape meanwhile, 12 MiB for the longest
-text, and the allocator does not give them back to the system."""
+"""Bytes that are decoded at once. The standard library needs 200 bytes for each escape meanwhile,
+12 MiB for the longest text, and the allocator does not give them back to the system."""
 
 
 async def fields_of(request: Request) -> Fields:
@@ -29,12 +30,15 @@ async def fields_of(request: Request) -> Fields:
     for name, value in fields.items():
         most = _LENGTHS.get(name, FORM_FIELD_MAX)
         if len(value) > most:
-            raise RequestRefused(Refusal(413, f'The field "{quoted(name)}" has at most {most:,} characters.'))
+            raise RequestRefused(
+                Refusal(413, f'The field "{quoted(name)}" has at most {most:,} characters.')
+            )
     return fields
 
 
 def parsed(body: bytes) -> Fields:
-    """Return the fields that a body holds (WHATWG, `application/x-www-form-urlencoded`). Raises RequestRefused."""
+    """Return the fields that a body holds (WHATWG, `application/x-www-form-urlencoded`). Raises
+    RequestRefused."""
     if body.count(b"&") >= FIELDS_MAX:
         raise RequestRefused(NO_FORM)
     named = (field.partition(b"=") for field in body.split(b"&") if field)

@@ -1,7 +1,7 @@
 """What every request must pass before a page sees it, and the headers of every answer.
 
-An attacker may be a page of another site that is open in the same browser (cross-site requests), or any program that can
-reach the port.
+An attacker may be a page of another site that is open in the same browser (cross-site requests), or
+any program that can reach the port.
 """
 
 import asyncio
@@ -25,13 +25,15 @@ POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; frame-src 'self'; frame-ancestors 'self'; base-uri 'none'"
 )
-"""The content security policy of every page: only files of this server, and no script or style inside a page."""
+"""The content security policy of every page: only files of this server, and no script or style
+inside a page."""
 
 HEADERS: Final = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
     "x-frame-options": "SAMEORIGIN",
-    # Not `no-referrer`: with it browsers send `Origin: null` with a form, and every form would be refused.
+    # Not `no-referrer`: with it browsers send `Origin: null` with a form, and every form would be
+    # refused.
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
@@ -52,7 +54,9 @@ class Refusal(NamedTuple):
 
 FOREIGN_ORIGIN: Final = Refusal(403, "This request comes from another site.")
 BAD_HOST: Final = Refusal(400, "No page is served under this name; --host NAME adds a name.")
-BAD_METHOD: Final = Refusal(405, "Only GET, HEAD and POST are served.", {"allow": "GET, HEAD, POST"})
+BAD_METHOD: Final = Refusal(
+    405, "Only GET, HEAD and POST are served.", {"allow": "GET, HEAD, POST"}
+)
 TOO_LARGE: Final = Refusal(413, f"A request has at most {BODY_MAX:,} bytes.")
 TOO_MUCH: Final = Refusal(
     429, "Too much is on its way from your address; try again in a moment.", {"retry-after": "5"}
@@ -85,7 +89,8 @@ def is_gone(scope: Scope) -> bool:
 
 
 def _is_unread(scope: Scope) -> bool:
-    """Whether the client asks for more before it has taken the answer before it, as no browser does."""
+    """Whether the client asks for more before it has taken the answer before it, as no browser
+    does."""
     asked = scope.get("state", {}).get("unsent")
     return asked is not None and bool(asked())
 
@@ -105,7 +110,8 @@ def cut(scope: Scope) -> None:
 
 
 def is_own_origin(scope: Scope, headers: Headers) -> bool:
-    """Whether a request was sent by a page of this server. A request that changes something must say so."""
+    """Whether a request was sent by a page of this server. A request that changes something must
+    say so."""
     if headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return False
     origin = headers.get("origin")
@@ -135,9 +141,10 @@ class Guard:
         read_clock: Callable[[], float] = time.monotonic,
         budget: WebBudget | None = None,
     ) -> None:
-        """`hosts`: the names under which pages are served, as `wire.hosts.KnownHosts` takes them. `forwarded` is called once
-        when a request comes by a proxy, by a gateway that was told of none: then all visitors seem to have the proxy's
-        address. `budget`: what all clients of the port share; by default one of its own."""
+        """`hosts`: the names under which pages are served, as `wire.hosts.KnownHosts` takes them.
+        `forwarded` is called once when a request comes by a proxy, by a gateway that was told of
+        none: then all visitors seem to have the proxy's address. `budget`: what all clients of the
+        port share; by default one of its own."""
         self._app: Final = app
         self._hosts: Final = KnownHosts(hosts)
         self._rates: Final = RateLimiter(rate=REQUESTS_PER_SECOND, burst=REQUESTS_BURST)
@@ -183,7 +190,8 @@ class Guard:
         await answer(scope, receive, send_with_headers)
 
     async def _served(self, scope: Scope, receive: Receive, send: Send) -> Refusal | None:
-        """Carry a request out. Return why that was not possible; None if there is nothing to say to the client."""
+        """Carry a request out. Return why that was not possible; None if there is nothing to say to
+        the client."""
         body = _Body(self._budget.flight, client_of(scope))
         try:
             await self._app(scope, body.bounded(scope, receive), send)
@@ -229,8 +237,8 @@ class _Body:
         self._size = 0
 
     def bounded(self, scope: Scope, receive: Receive) -> Receive:
-        """Return `receive` for a body of limited size and time. What follows the body, the end of the connection, may take
-        as long as it takes."""
+        """Return `receive` for a body of limited size and time. What follows the body, the end of
+        the connection, may take as long as it takes."""
         if scope["method"] in SAFE_METHODS:
             return receive
         is_whole = False

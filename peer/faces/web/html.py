@@ -21,8 +21,8 @@ Attribute: TypeAlias = str | int | bool | None
 
 
 def element(tag: str, /, *children: Child, **attributes: Attribute) -> Html:
-    """Return an element. `attributes`: `class_` becomes `class` and `aria_label` becomes `aria-label`; True writes the bare
-    name, False and None leave it out."""
+    """Return an element. `attributes`: `class_` becomes `class` and `aria_label` becomes
+    `aria-label`; True writes the bare name, False and None leave it out."""
     written = "".join(_attribute(key, value) for key, value in attributes.items())
     if tag in _VOID:
         return Html(f"<{tag}{written}>")
@@ -35,8 +35,9 @@ def fragment(*children: Child) -> Html:
 
 
 def several_lines(text: str) -> Html:
-    """Return a text of a stranger with its line ends, to be shown where CSS keeps them (`white-space: pre-wrap`). What
-    would reorder or hide its neighbours is made visible, as on a terminal."""
+    """Return a text of a stranger with its line ends, to be shown where CSS keeps them
+    (`white-space: pre-wrap`). What would reorder or hide its neighbours is made visible, as on a
+    terminal."""
     return Html(escape("\n".join(map(sanitize, text.replace("\r\n", "\n").split("\n")))))
 
 

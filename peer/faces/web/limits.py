@@ -1,18 +1,20 @@
-"""Every limit on what a browser can make the web desk store or do: the number, the threat and the reason."""
+"""Every limit on what a browser can make the web desk store or do: the number, the threat and the
+reason."""
 
 from typing import Final
 
 from chatapp.wire.limits import DESK_VISITS_PER_GATEWAY, TEXT_MAX
 
 HEAD_WITHIN: Final = 10.0
-"""Seconds within which the head of a request must have arrived: a client that sends one byte at a time holds a connection
-no longer than this."""
+"""Seconds within which the head of a request must have arrived: a client that sends one byte at a
+time holds a connection no longer than this."""
 
 HEAD_MAX: Final = 16 * 1024
 """Bytes of the head of a request: browsers send less than 4 KiB."""
 
 BODY_MAX: Final = 3 * TEXT_MAX + 4_096
-"""Bytes of the body of a request: the longest text whose every byte is written as `%xx`, and the other fields."""
+"""Bytes of the body of a request: the longest text whose every byte is written as `%xx`, and the
+other fields."""
 
 BODY_WITHIN: Final = 15.0
 """Seconds within which a body must have arrived."""
@@ -21,31 +23,37 @@ FIELDS_MAX: Final = 16
 """Fields of one form."""
 
 KEY_MAX: Final = 64
-"""Characters of the field `key`, which names a line that may come twice: the page sends fewer than 40."""
+"""Characters of the field `key`, which names a line that may come twice: the page sends fewer than
+40."""
 
 KEYS_PER_SESSION: Final = 64
-"""Keys that are remembered of one visit: a page sends a line again until it is answered, before it sends another one."""
+"""Keys that are remembered of one visit: a page sends a line again until it is answered, before it
+sends another one."""
 
 FORM_FIELD_MAX: Final = 512
-"""Characters of every field of a form that is no text and no key: the longest that the page lets one type has 256."""
+"""Characters of every field of a form that is no text and no key: the longest that the page lets
+one type has 256."""
 
 FLIGHT_PER_NETWORK: Final = 2 * 1024 * 1024
-"""Bytes of requests that arrive from one network, heads that are not whole among them, and of answers that it has not taken:
-ten of the longest lines, or eight of the largest pages. A client that sends much, or takes nothing of what it asks for,
-fills no more of our memory."""
+"""Bytes of requests that arrive from one network, heads that are not whole among them, and of
+answers that it has not taken: ten of the longest lines, or eight of the largest pages. A client
+that sends much, or takes nothing of what it asks for, fills no more of our memory."""
 
 FLIGHT_MAX: Final = 64 * 1024 * 1024
 """The same of all networks: thirty that attack together leave nothing, but the program lives."""
 
 
 UNSENT_PER_SESSION: Final = 4 * TEXT_MAX
-"""Bytes of lines of one visit that the registry has not stored: a visitor who writes while it is away fills no more."""
+"""Bytes of lines of one visit that the registry has not stored: a visitor who writes while it is
+away fills no more."""
 
 TEXT_PER_NETWORK: Final = 16 * 1024 * 1024
-"""Bytes that are kept of all visits of one network: 40 KiB for each of a school's 400. Beyond it no more lines are taken."""
+"""Bytes that are kept of all visits of one network: 40 KiB for each of a school's 400. Beyond it no
+more lines are taken."""
 
 TEXT_IN_ALL: Final = 64 * 1024 * 1024
-"""Bytes that are kept of all visits: as much as the rest of the program needs with 1,000 of them."""
+"""Bytes that are kept of all visits: as much as the rest of the program needs with 1,000 of
+them."""
 
 
 PAGE_MAX: Final = 256 * 1024
@@ -56,7 +64,8 @@ LINES_PER_PAGE: Final = PAGE_MAX - 64 * 1024
 
 
 LOOKS_PER_SECOND: Final = 4.0
-"""Pages a second that one visit may ask for, averaged: without JavaScript it asks for one each five seconds."""
+"""Pages a second that one visit may ask for, averaged: without JavaScript it asks for one each five
+seconds."""
 
 LOOKS_BURST: Final = 60.0
 """The same at once: a browser that is opened again with all its windows."""
@@ -65,37 +74,43 @@ LOG_LINE_EVERY: Final = 1.0
 """Seconds between two lines of the log about what clients do: no client fills the disk that way."""
 
 ACCEPTED_AT_ONCE: Final = 128
-"""Connections that are taken in one turn of the event loop: a crowd that connects together stops nobody else."""
+"""Connections that are taken in one turn of the event loop: a crowd that connects together stops
+nobody else."""
 
 CONNECTIONS_MAX: Final = 4_096
-"""Connections in all: 4 KiB each while they are silent. For a further one the connection is cut that has been silent
-longest in the network that has most."""
+"""Connections in all: 4 KiB each while they are silent. For a further one the connection is cut
+that has been silent longest in the network that has most."""
 
 CONNECTIONS_PER_NETWORK: Final = CONNECTIONS_MAX // 4
-"""Connections of one address (of IPv6: of one /64), so that one machine makes us hold 4 MiB of silent ones. A school behind
-one address with SESSIONS_PER_ADDRESS visits has two for each: the stream, and one for what is asked meanwhile. For a further
-one that network's connection is cut that has been silent longest; a browser opens it again. Those that come by a named proxy
-are counted together only."""
+"""Connections of one address (of IPv6: of one /64), so that one machine makes us hold 4 MiB of
+silent ones. A school behind one address with SESSIONS_PER_ADDRESS visits has two for each: the
+stream, and one for what is asked meanwhile. For a further one that network's connection is cut that
+has been silent longest; a browser opens it again. Those that come by a named proxy are counted
+together only."""
 
 IDLE_CONNECTION: Final = 30
 """Seconds for which a connection stays open without a request."""
 
 SEND_WITHIN: Final = 20.0
-"""Seconds within which a browser must take what is sent on a stream of events. A reader that does not is cut; the browser
-opens the stream again if somebody is still there."""
+"""Seconds within which a browser must take what is sent on a stream of events. A reader that does
+not is cut; the browser opens the stream again if somebody is still there."""
 
 STREAM_SIGN_OF_LIFE: Final = 15.0
-"""Seconds between two pieces of a stream: proxies close a connection on which nothing comes for a minute."""
+"""Seconds between two pieces of a stream: proxies close a connection on which nothing comes for a
+minute."""
 
 STREAMS_PER_SESSION: Final = 4
-"""Streams of one browser session: its windows. Browsers open at most six connections to one host."""
+"""Streams of one browser session: its windows. Browsers open at most six connections to one
+host."""
 
 REQUESTS_PER_SECOND: Final = 100.0
-"""Requests a second of one address, averaged: a tenth of what one core answers. Streams carry the news, so a school behind
-one address sends fewer; without JavaScript it is a request each five seconds."""
+"""Requests a second of one address, averaged: a tenth of what one core answers. Streams carry the
+news, so a school behind one address sends fewer; without JavaScript it is a request each five
+seconds."""
 
 REQUESTS_BURST: Final = 4_000.0
-"""Requests of one address at once: ten for each of the 400 who come when the doors open, with the files of the page."""
+"""Requests of one address at once: ten for each of the 400 who come when the doors open, with the
+files of the page."""
 
 JOINS_PER_SECOND: Final = 2.0
 """Visits a second that may begin from one address, averaged."""
@@ -107,7 +122,8 @@ SESSIONS_PER_ADDRESS: Final = 400
 """Visits of one address at the same time."""
 
 SESSIONS_MAX: Final = DESK_VISITS_PER_GATEWAY
-"""Visits at the same time: a registry takes no more of one gateway. Each takes about 40 KiB and 4 descriptors."""
+"""Visits at the same time: a registry takes no more of one gateway. Each takes about 40 KiB and 4
+descriptors."""
 
 DEEDS_PER_SECOND: Final = 4.0
 """Lines, descriptions and other requests a second of one visit, averaged."""
@@ -116,4 +132,5 @@ DEEDS_BURST: Final = 40.0
 """The same at once."""
 
 DESCRIPTORS_PER_SESSION: Final = 2
-"""Descriptors that a visit takes beside the connections of its browser: a UDP port, and a link to the registry."""
+"""Descriptors that a visit takes beside the connections of its browser: a UDP port, and a link to
+the registry."""

@@ -57,14 +57,18 @@ def document(
     direction: str = "ltr",
     status: int = 200,
 ) -> HTMLResponse:
-    """Return a page. `scripts`, `styles`: names of files, beside the style sheet of all pages. `refresh`: seconds after
-    which the browser loads the page again, unless a script keeps it up to date. `again`: the address that it loads then,
-    if it is another one. `redirect`: the page that a browser opens
-    instead at once. `kind`: a class of the page for the style sheet."""
+    """Return a page. `scripts`, `styles`: names of files, beside the style sheet of all pages.
+    `refresh`: seconds after which the browser loads the page again, unless a script keeps it up to
+    date. `again`: the address that it loads then, if it is another one. `redirect`: the page that a
+    browser opens instead at once. `kind`: a class of the page for the style sheet."""
     head = fragment(
         element("meta", charset="utf-8"),
         element("title", title),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1, viewport-fit=cover"),
+        element(
+            "meta",
+            name="viewport",
+            content="width=device-width, initial-scale=1, viewport-fit=cover",
+        ),
         element("meta", name="color-scheme", content="light dark"),
         element("meta", name="robots", content="noindex"),
         element("link", rel="icon", href=ASSETS.link("icon.svg"), type="image/svg+xml"),

@@ -1,4 +1,5 @@
-"""Serving pages on a port until a signal ends that: the port, bounded connections, and an orderly end."""
+"""Serving pages on a port until a signal ends that: the port, bounded connections, and an orderly
+end."""
 
 import asyncio
 import contextlib
@@ -68,7 +69,8 @@ def listen(address: Address) -> socket.socket:
 
 
 def allow_descriptors(wanted: int) -> int:
-    """Raise our own limit on open files to `wanted`, or as far as the system lets us. Return the limit."""
+    """Raise our own limit on open files to `wanted`, or as far as the system lets us. Return the
+    limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < most:
@@ -79,17 +81,20 @@ def allow_descriptors(wanted: int) -> int:
 
 
 def connections_for(descriptors: int) -> int:
-    """Return how many connections are taken under a limit on open files: the other half is for everything else."""
+    """Return how many connections are taken under a limit on open files: the other half is for
+    everything else."""
     return min(CONNECTIONS_MAX, descriptors // 2)
 
 
 class BoundedConnection(H11Protocol):
-    """A connection of a browser. When there are too many, a silent one is cut. The head of each request must arrive within a
-    time, and what is sent must be taken. A page may ask whether its reader is gone (`request.state.is_gone()`), and how many
-    bytes of the last answer are not taken (`request.state.unsent()`); it may cut the connection (`request.state.abort()`);
-    and it says when it has taken a part of the body (`request.state.note_arrived()`)."""
+    """A connection of a browser. When there are too many, a silent one is cut. The head of each
+    request must arrive within a time, and what is sent must be taken. A page may ask whether its
+    reader is gone (`request.state.is_gone()`), and how many bytes of the last answer are not taken
+    (`request.state.unsent()`); it may cut the connection (`request.state.abort()`); and it says
+    when it has taken a part of the body (`request.state.note_arrived()`)."""
 
-    # Python shares the keys of up to 30 attributes among all connections: these would be too many, at 1 KiB for each.
+    # Python shares the keys of up to 30 attributes among all connections: these would be too many,
+    # at 1 KiB for each.
     __slots__ = ("_arrived", "_budget", "_head_due", "_network", "_taken_due", "_unsent")
 
     def __init__(self, *args: Any, budget: WebBudget, **kwargs: Any) -> None:
@@ -104,9 +109,12 @@ class BoundedConnection(H11Protocol):
         """Bytes that the client had not taken when we looked last."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first head. If there are too many connections in all or of this network, one is cut."""
+        """Wait for the first head. If there are too many connections in all or of this network, one
+        is cut."""
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=0)  # `pause_writing` tells all that is not taken at once
+        transport.set_write_buffer_limits(
+            high=0
+        )  # `pause_writing` tells all that is not taken at once
         if self.client is not None and not self._budget.is_proxied:
             self._network = network_of(normalized_host(self.client[0]))
         cut = self._budget.crowd.enter(self, self._network)
@@ -117,7 +125,9 @@ class BoundedConnection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Handle what has come, and wait for the rest of a head that has begun."""
-        if not self.app_state:  # a connection that has sent nothing asks for nothing, and costs less
+        if (
+            not self.app_state
+        ):  # a connection that has sent nothing asks for nothing, and costs less
             self.app_state = {
                 "abort": self.abort,
                 "is_gone": self._is_gone,
@@ -140,8 +150,9 @@ class BoundedConnection(H11Protocol):
             self.abort()
 
     def _note_arrived(self) -> bool:
-        """Count the bytes that have come and that no page has taken: of a head that is not whole, of requests behind the one
-        that is answered, of a body. Return whether there is room for them."""
+        """Count the bytes that have come and that no page has taken: of a head that is not whole,
+        of requests behind the one that is answered, of a body. Return whether there is room for
+        them."""
         size = 0
         if self in self.connections:  # else the connection is lost, and a page still asks
             rest, _ = self.conn.trailing_data
@@ -156,7 +167,8 @@ class BoundedConnection(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
-        self.app_state = {}  # it refers to us: without it we are gone before the garbage collector looks
+        # it refers to us: without it we are gone before the garbage collector looks
+        self.app_state = {}
         self._budget.crowd.leave(self)
         self._note_unsent(0)
         if self._head_due is not None:
@@ -238,9 +250,10 @@ async def serve(
     ending: Callable[[], None],
     budget: WebBudget,
 ) -> int:
-    """Serve `app` until `until` is done, or SIGTERM, SIGHUP or SIGINT comes; return its result, the exit status. `proxies`:
-    the addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. `ending` is called first at
-    the end, and closes streams. `budget`: what all clients share."""
+    """Serve `app` until `until` is done, or SIGTERM, SIGHUP or SIGINT comes; return its result, the
+    exit status. `proxies`: the addresses and networks whose `X-Forwarded-For` and
+    `X-Forwarded-Proto` are believed. `ending` is called first at the end, and closes streams.
+    `budget`: what all clients share."""
     # uvicorn says that it wants a class, and calls what it is given.
     connection_class = cast("type[asyncio.Protocol]", partial(BoundedConnection, budget=budget))
     config = uvicorn.Config(

@@ -1,6 +1,7 @@
 """Server-sent events: a stream of news to one window of a browser.
 
-Nothing is queued for a slow reader: each piece is made when the one before it has been taken, from what has changed since.
+Nothing is queued for a slow reader: each piece is made when the one before it has been taken, from
+what has changed since.
 """
 
 import asyncio
@@ -23,7 +24,8 @@ SIGN_OF_LIFE: Final = b":\n\n"
 
 
 def server_event(data: str, *, number: str) -> bytes:
-    """Return one event. `data` is one line; `number` is what the browser names when it opens the stream again."""
+    """Return one event. `data` is one line; `number` is what the browser names when it opens the
+    stream again."""
     return f"id: {number}\ndata: {data}\n\n".encode()
 
 
@@ -31,7 +33,8 @@ class EventStream:
     """The answer to a request for events (an ASGI application)."""
 
     def __init__(self, pieces: AsyncGenerator[bytes, None], *, within: float = SEND_WITHIN) -> None:
-        """`pieces` ends the stream when it ends. `within`: seconds in which a piece must be taken."""
+        """`pieces` ends the stream when it ends. `within`: seconds in which a piece must be
+        taken."""
         self._pieces: Final = pieces
         self._within: Final = within
 

@@ -1,1 +1,2 @@
-"""The bus of a cluster: how the fronts of all nodes reach the one house. Core NATS or a simulation carries it."""
+"""The bus of a cluster: how the edges of all nodes reach the one engine. Core NATS or a simulation
+carries it."""

@@ -1,7 +1,15 @@
-"""One end of the bus: it seals what goes out, opens what comes in, and queues messages for the driver."""
+"""One end of the bus: it seals what goes out, opens what comes in, and queues messages for the
+driver."""
 
 from chatapp.registry.cluster.bus.messages import BusMessage, decode_message, encode
-from chatapp.registry.cluster.stream.bundles import NO_HASH, BundleRefused, Flaw, Kind, Opener, Sealer
+from chatapp.registry.cluster.stream.bundles import (
+    NO_HASH,
+    BundleRefused,
+    Flaw,
+    Kind,
+    Opener,
+    Sealer,
+)
 from chatapp.registry.rules.effects import DropReason
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.errors import DecodeError
@@ -17,7 +25,8 @@ class Channel:
         self._messages: list[tuple[str, bytes]] = []
 
     def open(self, data: bytes) -> BusMessage | None:
-        """Open a message that came. What is sealed otherwise, or malformed, is dropped and counted."""
+        """Open a message that came. What is sealed otherwise, or malformed, is dropped and
+        counted."""
         try:
             return decode_message(self._opener.open(Kind.BUS, data).content)
         except BundleRefused as refused:
@@ -36,6 +45,7 @@ class Channel:
         self._messages.append((subject, self._sealer.seal(Kind.BUS, 0, NO_HASH, encode(message))))
 
     def take_messages(self) -> list[tuple[str, bytes]]:
-        """Drain the messages to publish, each with its subject below that of the bus: in order within a subject."""
+        """Drain the messages to publish, each with its subject below that of the bus: in order
+        within a subject."""
         messages, self._messages = self._messages, []
         return messages

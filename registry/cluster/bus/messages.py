@@ -1,8 +1,8 @@
-"""What travels on the bus between the fronts of a cluster and its house.
+"""What travels on the bus between the edges of a cluster and its engine.
 
-The house announces itself on the subject `NEWS`. Each front has two subjects of its own: on one it writes to the house, on
-the other the house writes to it. Bundles carry items: what a front asks of the house goes up, what the house tells it goes
-down.
+The engine announces itself on the subject `NEWS`. Each edge has two subjects of its own: on one it
+writes to the engine, on the other the engine writes to it. Bundles carry items: what an edge asks
+of the engine goes up, what the engine tells it goes down.
 """
 
 from typing import Annotated, Any, Final
@@ -18,31 +18,32 @@ from chatapp.wire.messages.registration import Leave, Nonce, Ping, RefusalReason
 from chatapp.wire.messages.table import Card, Count, Name
 
 NEWS: Final = "news"
-"""The subject on which a house announces itself."""
-TO_HOUSE: Final = "house.*"
-"""The subjects on which fronts write to the house."""
+"""The subject on which an engine announces itself."""
+TO_ENGINE: Final = "engine.*"
+"""The subjects on which edges write to the engine."""
 ID_SIZE: Final = 8
 
 
-def house_subject(front: bytes) -> str:
-    """Return the subject on which one front writes to the house: what is too much there costs no other front a message."""
-    return f"house.{front.hex()}"
+def engine_subject(edge: bytes) -> str:
+    """Return the subject on which one edge writes to the engine: what is too much there costs no
+    other edge a message."""
+    return f"engine.{edge.hex()}"
 
 
-def front_subject(front: bytes) -> str:
-    """Return the subject on which the house writes to one front."""
-    return f"front.{front.hex()}"
+def edge_subject(edge: bytes) -> str:
+    """Return the subject on which the engine writes to one edge."""
+    return f"edge.{edge.hex()}"
 
 
 ProcessId = Annotated[bytes, msgspec.Meta(min_length=ID_SIZE, max_length=ID_SIZE)]
-"""Names a house or a front, drawn at random, or a session between them, counted by the front."""
+"""Names an engine or an edge, drawn at random, or a session between them, counted by the edge."""
 NodeNumber = Annotated[int, msgspec.Meta(ge=1, lt=1 << 63 - NODE_SHIFT)]
 LinkNumber = Annotated[int, msgspec.Meta(ge=0, lt=1 << NODE_SHIFT)]
-"""The number that the front gave the link; 0 for a link of another node."""
+"""The number that the edge gave the link; 0 for a link of another node."""
 Lease = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
 Seed = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 WireAddress = tuple[str, int, str]
-"""Host, port, and the address of the front's machine by which it is answered (`Address.via`)."""
+"""Host, port, and the address of the edge's machine by which it is answered (`Address.via`)."""
 
 _kinds: dict[str, type[Address]] = {"": Address}
 _KINDS_MAX: Final = 1_024
@@ -67,81 +68,90 @@ def unpack_address(packed: WireAddress) -> Address:
 # --- sessions
 
 
-class HouseNews(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """House to all: it is here. Fronts follow the house with the highest term."""
+class EngineNews(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """Engine to all: it is here. Edges follow the engine with the highest term."""
 
-    house: ProcessId
+    engine: ProcessId
     term: Count
     name: str
     """Of its node, for people."""
 
 
-class EnterHouse(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """Front to house: the request for a session, which is called `run`."""
+class EnterEngine(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """Edge to engine: the request for a session, which is called `run`."""
 
-    house: ProcessId
-    front: ProcessId
+    engine: ProcessId
+    edge: ProcessId
     run: ProcessId
-    """Above that of any earlier session of this front: a request that is played back is told apart by it."""
+    """Above that of any earlier session of this edge: a request that is played back is told apart
+    by it."""
     name: str
 
 
-class HouseEntered(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """House to front: the session stands once the first bundle comes up."""
+class EngineEntered(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """Engine to edge: the session stands once the first bundle comes up."""
 
-    house: ProcessId
+    engine: ProcessId
     run: ProcessId
     node: NodeNumber
     identity: Seed
     """Of the registry's key."""
     lease: Lease
-    """Seconds without a sign of life after which the house counts a peer as away."""
+    """Seconds without a sign of life after which the engine counts a peer as away."""
 
 
 class UpBundle(msgspec.Struct, frozen=True, array_like=True, tag=4):
-    """Front to house: the items of one turn, and a sign of life. The first bundle has number 1."""
+    """Edge to engine: the items of one turn, and a sign of life. The first bundle has number 1."""
 
-    house: ProcessId
-    front: ProcessId
+    engine: ProcessId
+    edge: ProcessId
     run: ProcessId
     number: Count
     items: list[msgspec.Raw]
 
 
 class DownBundle(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """House to front: the items of one turn, and a sign of life."""
+    """Engine to edge: the items of one turn, and a sign of life."""
 
-    house: ProcessId
+    engine: ProcessId
     run: ProcessId
     number: Count
     handled: Count
-    """The front's newest bundle that the house has handled."""
+    """The edge's newest bundle that the engine has handled."""
     items: list[msgspec.Raw]
 
 
-class FrontLeft(msgspec.Struct, frozen=True, array_like=True, tag=6):
-    """Front to house: this session is over."""
+class EdgeLeft(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """Edge to engine: this session is over."""
 
-    house: ProcessId
-    front: ProcessId
+    engine: ProcessId
+    edge: ProcessId
     run: ProcessId
 
 
-class FrontDismissed(msgspec.Struct, frozen=True, array_like=True, tag=7):
-    """House to front: this session is over, or never was."""
+class EdgeDismissed(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """Engine to edge: this session is over, or never was."""
 
-    house: ProcessId
+    engine: ProcessId
     run: ProcessId
 
 
-class HouseLeft(msgspec.Struct, frozen=True, array_like=True, tag=8):
-    """House to all: it serves nobody any more. Another house may follow soon, so the fronts' links stay for now."""
+class EngineLeft(msgspec.Struct, frozen=True, array_like=True, tag=8):
+    """Engine to all: it serves nobody any more. Another engine may follow soon, so the edges' links
+    stay for now."""
 
-    house: ProcessId
+    engine: ProcessId
 
 
 BusMessage = (
-    HouseNews | EnterHouse | HouseEntered | UpBundle | DownBundle | FrontLeft | FrontDismissed | HouseLeft
+    EngineNews
+    | EnterEngine
+    | EngineEntered
+    | UpBundle
+    | DownBundle
+    | EdgeLeft
+    | EdgeDismissed
+    | EngineLeft
 )
 
 
@@ -149,7 +159,7 @@ BusMessage = (
 
 
 class RegisterCame(msgspec.Struct, frozen=True, array_like=True, tag=20):
-    """A REGISTER whose signatures the front has checked."""
+    """A REGISTER whose signatures the edge has checked."""
 
     register: Register
     address: WireAddress
@@ -195,14 +205,20 @@ class LifeSeen(msgspec.Struct, frozen=True, array_like=True, tag=25):
 
 
 class AdminAsked(msgspec.Struct, frozen=True, array_like=True, tag=26):
-    """A request of the administrator of the front's node."""
+    """A request of the administrator of the edge's node."""
 
     ticket: str
     request: CoreRequest
 
 
 UpItem = (
-    LinkRequestCame | GroupFrameCame | DatagramRequestCame | RegisterCame | LinkGone | LifeSeen | AdminAsked
+    LinkRequestCame
+    | GroupFrameCame
+    | DatagramRequestCame
+    | RegisterCame
+    | LinkGone
+    | LifeSeen
+    | AdminAsked
 )
 
 
@@ -312,8 +328,8 @@ class BroadcastTable(msgspec.Struct, frozen=True, array_like=True, tag=52):
 
 
 class TableChanged(msgspec.Struct, frozen=True, array_like=True, tag=54):
-    """Rows of the table, encoded, that have changed since the last such item, or ever. `more`: whether the next item follows
-    at once."""
+    """Rows of the table, encoded, that have changed since the last such item, or ever. `more`:
+    whether the next item follows at once."""
 
     version: Count
     more: bool

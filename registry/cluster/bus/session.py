@@ -1,7 +1,8 @@
-"""The numbered session between a front and the house, which notices what the bus has lost.
+"""The numbered session between an edge and the engine, which notices what the bus has lost.
 
-Core NATS delivers at most once, in the order of the publisher, and loses messages when it connects anew. So each side
-numbers its bundles from 1, and a gap ends the session: nothing that came before is in doubt, and nothing after it is used.
+Core NATS delivers at most once, in the order of the publisher, and loses messages when it connects
+anew. So each side numbers its bundles from 1, and a gap ends the session: nothing that came before
+is in doubt, and nothing after it is used.
 """
 
 import enum
@@ -12,13 +13,15 @@ import msgspec
 from chatapp.registry.cluster.bus.messages import DownItem, UpItem, encode
 
 BEAT: Final = 1.0
-"""Seconds between two bundles of a side that has nothing to say, and between two announcements of a house."""
+"""Seconds between two bundles of a side that has nothing to say, and between two announcements of
+an engine."""
 ENTER_SPAN: Final = 0.5
 """Seconds between two requests for a session."""
 SILENT_AFTER: Final = 3.0
-"""Seconds of silence after which the other side serves nobody: for the house, the node is lost."""
+"""Seconds of silence after which the other side serves nobody: for the engine, the node is lost."""
 ALONE_AFTER: Final = 10.0
-"""Seconds of silence of the house after which a front ends its links. A new house takes 4 to 8."""
+"""Seconds of silence of the engine after which an edge ends its links. A new engine takes 4 to
+8."""
 LATE_AFTER: Final = 0.5
 """Seconds by which a timer has to be late for the process to have been stopped meanwhile."""
 PATIENCE: Final = 1.0
@@ -26,7 +29,8 @@ PATIENCE: Final = 1.0
 BUNDLE_MAX: Final = 256 * 1024
 """Bytes of items past which a bundle is full. One item may be nearly as long."""
 MESSAGE_MAX: Final = BUNDLE_MAX + 1024
-"""Bytes of a message of the bus: a full bundle, with what names and seals it. The servers have to allow as many."""
+"""Bytes of a message of the bus: a full bundle, with what names and seals it. The servers have to
+allow as many."""
 HANDLED_TOLD: Final = 64 * 1024
 """Bytes of items that a side handles before it tells the other one at once how far it is."""
 PART_MAX: Final = 128 * 1024
@@ -100,7 +104,8 @@ class BusSession:
         return len(encoded)
 
     def note_handled(self, size: int) -> None:
-        """Note items that were handled. After many the other side is told, if there is nothing else to say to it."""
+        """Note items that were handled. After many the other side is told, if there is nothing else
+        to say to it."""
         self._handled += size
         if self._handled >= HANDLED_TOLD:
             self._is_beat_due = True

@@ -1,18 +1,22 @@
-"""What a front has asked of the house that the house has not handled yet: how much of it may be under way.
+"""What an edge has asked of the engine that the engine has not handled yet: how much of it may be
+under way.
 
-A house that is slower than its fronts' peers ask would be behind without end. So a link that has too much under way is not
-read until the house has followed, and the others go on.
+An engine that is slower than its edges' peers ask would be behind without end. So a link that has
+too much under way is not read until the engine has followed, and the others go on.
 """
 
 from collections import deque
 from typing import Final
 
 LINK_BYTES_MAX: Final = 256 * 1024
-"""Bytes under way of one link past which it is held. More than the house handles before it says so (`HANDLED_TOLD`)."""
+"""Bytes under way of one link past which it is held. More than the engine handles before it says so
+(`HANDLED_TOLD`)."""
 ALL_LINKS_BYTES_MAX: Final = 8 * 1024 * 1024
-"""Bytes under way of all links past which those are held that have more than an equal share of it."""
+"""Bytes under way of all links past which those are held that have more than an equal share of
+it."""
 DATAGRAMS_MAX: Final = 1024 * 1024
-"""Bytes under way of requests in datagrams past which others are dropped: their senders send them again."""
+"""Bytes under way of requests in datagrams past which others are dropped: their senders send them
+again."""
 DATAGRAMS: Final = 0
 """Stands for all datagrams, as links have numbers from 1."""
 
@@ -30,7 +34,8 @@ class UnderWay:
         self._held: dict[int, None] = {}
 
     def add(self, link: int, size: int) -> bool:
-        """Note an item of a link, or a datagram. Return whether its link is to be held from now on."""
+        """Note an item of a link, or a datagram. Return whether its link is to be held from now
+        on."""
         self._new.append((link, size))
         self._sizes[link] = self._sizes.get(link, 0) + size
         if link == DATAGRAMS:
@@ -48,7 +53,7 @@ class UnderWay:
             self._new = []
 
     def handled(self, number: int) -> list[int]:
-        """Note the newest bundle that the house has handled. Return the links to release."""
+        """Note the newest bundle that the engine has handled. Return the links to release."""
         while self._bundles and self._bundles[0][0] <= number:
             for link, size in self._bundles.popleft()[1]:
                 self._settle(link, size)

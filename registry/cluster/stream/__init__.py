@@ -1,1 +1,1 @@
-"""A registry's state as a stream of sealed messages, over a ledger that any engine may be."""
+"""A registry's state as a stream of sealed messages, over a ledger that any broker may be."""

@@ -1,13 +1,16 @@
-"""The bytes of a cluster's messages: sealed, numbered and chained, so that whatever the engine loses or reorders is noticed,
-and whatever others put there is passed over.
+"""The bytes of a cluster's messages: sealed, numbered and chained, so that whatever the broker
+loses or reorders is noticed, and whatever others put there is passed over.
 
-    "CA"  version  kind  key id 8  number 8  previous 32  salt 16  counter 8  |  sealed content, tag 16
+    "CA"  version  kind  key id 8  number 8  previous 32  salt 16  counter 8  |  sealed content, tag
+    16
 
-All but the content is readable, and the tag covers it together with the cluster's name. Every version has this header and
-this seal, so that a reader can tell another version's messages from those that nobody with the key wrote. `number` is the
-place for which a message of the journal or a lease was sealed: the engine stores it there or not at all. `previous` is the
-SHA-256 of the whole message of ours before it, whatever strays lie between. `salt` is drawn anew by each process and gives
-it a key of its own (HKDF), and `counter` rises within it, so two processes never meet on a nonce.
+All but the content is readable, and the tag covers it together with the cluster's name. Every
+version has this header and this seal, so that a reader can tell another version's messages from
+those that nobody with the key wrote. `number` is the place for which a message of the journal or a
+lease was sealed: the broker stores it there or not at all. `previous` is the SHA-256 of the whole
+message of ours before it, whatever strays lie between. `salt` is drawn anew by each process and
+gives it a key of its own (HKDF), and `counter` rises within it, so two processes never meet on a
+nonce.
 """
 
 import enum
@@ -67,7 +70,8 @@ class Flaw(enum.Enum):
 
 
 class BundleRefused(ChatAppError):
-    """A message that cannot be used. `number` is its place in the stream, 0 if that is not known."""
+    """A message that cannot be used. `number` is its place in the stream, 0 if that is not
+    known."""
 
     def __init__(self, flaw: Flaw, number: int = 0) -> None:
         super().__init__(flaw, number)
@@ -79,7 +83,8 @@ class BundleRefused(ChatAppError):
 
 
 class ClusterKey:
-    """The secret that the registries of a cluster share; `id` tells it from others and reveals nothing."""
+    """The secret that the registries of a cluster share; `id` tells it from others and reveals
+    nothing."""
 
     __slots__ = ("id", "secret")
 
@@ -104,7 +109,8 @@ class Opened(NamedTuple):
 
 
 class Sealer:
-    """Seals the messages of one process. `salt`: 16 random bytes that no other process ever uses."""
+    """Seals the messages of one process. `salt`: 16 random bytes that no other process ever
+    uses."""
 
     def __init__(self, key: ClusterKey, cluster: str, salt: bytes) -> None:
         if len(salt) != SALT_SIZE:
@@ -116,7 +122,8 @@ class Sealer:
         self._counter = 0
 
     def seal(self, kind: Kind, number: int, previous: bytes, content: bytes) -> bytes:
-        """Return a whole message. `number`: its place in the stream, if it is for one place only."""
+        """Return a whole message. `number`: its place in the stream, if it is for one place
+        only."""
         self._counter += 1
         header = _HEADER.pack(
             _MAGIC, VERSION, kind, self._key.id, number, previous, self._salt, self._counter
@@ -126,7 +133,7 @@ class Sealer:
 
     @property
     def last_id(self) -> str:
-        """A name of the message that was sealed last, by which the engine recognises a repeat."""
+        """A name of the message that was sealed last, by which the broker recognises a repeat."""
         return f"{self._salt.hex()}-{self._counter}"
 
 
@@ -178,14 +185,16 @@ def hash_of(message: bytes) -> bytes:
 
 
 class ClusterFounded(msgspec.Struct, frozen=True, array_like=True, tag=60):
-    """The first record of a cluster: the identity that peers have pinned, sealed with the cluster key."""
+    """The first record of a cluster: the identity that peers have pinned, sealed with the cluster
+    key."""
 
     identity: bytes
     at: int
 
 
 class OwnerBegan(msgspec.Struct, frozen=True, array_like=True, tag=61):
-    """A registry has taken over. Whatever an earlier one still writes is refused, as this message came before it."""
+    """A registry has taken over. Whatever an earlier one still writes is refused, as this message
+    came before it."""
 
     node: str
     at: int
@@ -203,8 +212,8 @@ def encode_control(record: ClusterFounded | OwnerBegan) -> bytes:
 
 
 def decode_record(payload: bytes) -> Record:
-    """Decode a record. Raises BundleRefused for one that this version does not know: a registry that passed over it would
-    write a snapshot without it."""
+    """Decode a record. Raises BundleRefused for one that this version does not know: a registry
+    that passed over it would write a snapshot without it."""
     entry = decode(payload)
     if entry is not None and not isinstance(entry, CheckpointMark):
         return entry
@@ -216,7 +225,8 @@ def decode_record(payload: bytes) -> Record:
 
 
 class Head(NamedTuple):
-    """Where a journal ends: its last place, 0 for none, and the hash of the last message of ours, which may be before it."""
+    """Where a journal ends: its last place, 0 for none, and the hash of the last message of ours,
+    which may be before it."""
 
     number: int = 0
     hash: bytes = NO_HASH
@@ -227,8 +237,8 @@ _LAST: Final = 2
 
 
 def parts_of(records: Sequence[bytes], size: int) -> Iterator[bytes]:
-    """Cut a turn's framed records into the contents of messages with at most `size` bytes of records each. A reader takes
-    in all of them or none."""
+    """Cut a turn's framed records into the contents of messages with at most `size` bytes of
+    records each. A reader takes in all of them or none."""
     turn = b"".join(records)
     count = max(-(-len(turn) // size), 1)
     for index in range(count):
@@ -237,14 +247,16 @@ def parts_of(records: Sequence[bytes], size: int) -> Iterator[bytes]:
 
 
 class JournalReader:
-    """Reads the messages of a journal in order, from `head` on, and passes over strays: what was not sealed with the key for
-    the place where it is. Each message names the one before it, so none can be missing unnoticed but at the end."""
+    """Reads the messages of a journal in order, from `head` on, and passes over strays: what was
+    not sealed with the key for the place where it is. Each message names the one before it, so none
+    can be missing unnoticed but at the end."""
 
     def __init__(self, opener: Opener, head: Head) -> None:
         self._opener = opener
         self._turn: list[bytes] | None = None
         self._gap = 0
-        """The first place without a message since the last one of ours; 0 for none. It may have had a stray."""
+        """The first place without a message since the last one of ours; 0 for none. It may have had
+        a stray."""
         self.head = head
         self.strays = 0
         """How many messages were passed over."""
@@ -254,8 +266,9 @@ class JournalReader:
         """Whether a stray says that it was sealed with another key."""
 
     def take(self, place: int, message: bytes) -> list[tuple[Record, bytes]]:
-        """Take in the message at this place of the stream. Return the records of a turn that it completes, each with its
-        encoding. A turn whose owner died in the middle is dropped. Raises BundleRefused."""
+        """Take in the message at this place of the stream. Return the records of a turn that it
+        completes, each with its encoding. A turn whose owner died in the middle is dropped. Raises
+        BundleRefused."""
         if place != self.head.number + 1:
             self._gap = self._gap or self.head.number + 1
         opened = self._opened(place, message)
@@ -295,8 +308,9 @@ class JournalReader:
             raise BundleRefused(Flaw.OUT_OF_ORDER, self._gap or self.head.number + 1)
 
     def _opened(self, place: int, message: bytes) -> Opened | None:
-        """Open a message, None for a stray. One for an earlier place was published again, or came too late for that place.
-        Nobody has one for a later place, so before such a one places were lost."""
+        """Open a message, None for a stray. One for an earlier place was published again, or came
+        too late for that place. Nobody has one for a later place, so before such a one places were
+        lost."""
         try:
             opened = self._opener.open(Kind.JOURNAL, message)
         except BundleRefused as refused:

@@ -1,10 +1,16 @@
-"""What a stream says, taken together, in memory: each record's bytes with its place in the order of all records."""
+"""What a stream says, taken together, in memory: each record's bytes with its place in the order of
+all records."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
-from chatapp.registry.cluster.stream.bundles import ClusterFounded, OwnerBegan, Record, encode_control
+from chatapp.registry.cluster.stream.bundles import (
+    ClusterFounded,
+    OwnerBegan,
+    Record,
+    encode_control,
+)
 from chatapp.registry.store.entries import (
     CheckpointMark,
     DeskOwner,
@@ -41,7 +47,8 @@ class Image:
         self.founded: ClusterFounded | None = None
         """The first record of all; None: the stream is new."""
         self.is_spent = False
-        """Whether a session of the help desk has ended, so that older records of it can be erased by a snapshot."""
+        """Whether a session of the help desk has ended, so that older records of it can be erased
+        by a snapshot."""
 
     def take(self, record: Record, payload: bytes) -> None:
         """Take in a record and its encoding."""
@@ -112,7 +119,9 @@ class Image:
         found = self._found(known.lines if known else {}, positions, group)
         return [entry.frame for entry in found if isinstance(entry, GroupLineKept)]
 
-    def _found(self, holder: dict[int, Ordered], keys: Sequence[int], where: str) -> list[Entry | None]:
+    def _found(
+        self, holder: dict[int, Ordered], keys: Sequence[int], where: str
+    ) -> list[Entry | None]:
         lost = [key for key in keys if key not in holder]
         if lost:
             raise RecordLost(where, lost)

@@ -1,7 +1,9 @@
-"""The seam between a registry and the engine that keeps its stream: what is published, and how the engine answers.
+"""The seam between a registry and the broker that keeps its stream: what is published, and how the
+broker answers.
 
-A cluster has three streams. The journal's places are dense and rise by one. The snapshots' stream holds the pieces of
-snapshots, and the manifest of each under a subject of its own. The lease's stream holds one message.
+A cluster has three streams. The journal's places are dense and rise by one. The snapshots' stream
+holds the pieces of snapshots, and the manifest of each under a subject of its own. The lease's
+stream holds one message.
 """
 
 import enum
@@ -33,7 +35,8 @@ STREAM_OF: Final = {subject: stream for stream in Stream for subject in stream.v
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
-    """A message for the engine to store, if `after` is the last place of its subject; None: in any case."""
+    """A message for the broker to store, if `after` is the last place of its subject; None: in any
+    case."""
 
     subject: Subject
     message: bytes
@@ -41,7 +44,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     run: str = ""
     """The run of a piece: each snapshot's pieces have a subject of their own below SNAPSHOT."""
     id: str = ""
-    """The engine stores a message once if it comes again under the same id; empty: it has none."""
+    """The broker stores a message once if it comes again under the same id; empty: it has none."""
 
 
 class Acked(NamedTuple):
@@ -62,7 +65,8 @@ class Refused(NamedTuple):
 
 
 class Unanswered(NamedTuple):
-    """Nobody knows whether it is or will be stored: the answer was lost, or no server leads the stream."""
+    """Nobody knows whether it is or will be stored: the answer was lost, or no server leads the
+    stream."""
 
 
 Answer = Acked | Overtaken | Refused | Unanswered
@@ -83,12 +87,12 @@ class Extent(NamedTuple):
 
 
 class LedgerUnavailable(Exception):
-    """The engine did not answer in time."""
+    """The broker did not answer in time."""
 
 
 class Ledger(Protocol):
-    """What a registry needs of the engine. Reading methods ask the stream's leader, wait for a few seconds at most, and
-    raise LedgerUnavailable if no answer came."""
+    """What a registry needs of the broker. Reading methods ask the stream's leader, wait for a few
+    seconds at most, and raise LedgerUnavailable if no answer came."""
 
     @property
     def message_max(self) -> int:

@@ -1,4 +1,5 @@
-"""What a node's folder says about its cluster, so that a stream that has become empty, shorter or another one is noticed."""
+"""What a node's folder says about its cluster, so that a stream that has become empty, shorter or
+another one is noticed."""
 
 import hashlib
 from pathlib import Path
@@ -22,7 +23,8 @@ class Mark(msgspec.Struct, frozen=True):
     hash: bytes = _NOT_KNOWN
     """The hash of the message; empty if only the place is known."""
     founding: bytes = _NOT_KNOWN
-    """The hash of the cluster's first record, which differs in a cluster that was restored; empty if it is not known."""
+    """The hash of the cluster's first record, which differs in a cluster that was restored; empty
+    if it is not known."""
 
 
 def mark_of(head: Head, founded: ClusterFounded) -> Mark:
@@ -31,13 +33,14 @@ def mark_of(head: Head, founded: ClusterFounded) -> Mark:
 
 
 def hash_of_founding(founded: ClusterFounded) -> bytes:
-    """Return a hash (32 bytes) that no two clusters share: the sealed identity has a random part."""
+    """Return a hash (32 bytes) that no two clusters share: the sealed identity has a random
+    part."""
     return hashlib.sha256(encode_control(founded)).digest()
 
 
 def read_mark(folder: Path, cluster: str) -> Mark | None:
-    """Return the mark in a node's folder, None if it has none. Raises OSError; StoreUnusable if the folder belongs to
-    a node of another cluster, or if the mark is damaged."""
+    """Return the mark in a node's folder, None if it has none. Raises OSError; StoreUnusable if the
+    folder belongs to a node of another cluster, or if the mark is damaged."""
     path = folder / CLUSTER_MARK
     found = marked_cluster(folder)
     if found is None:
@@ -56,15 +59,21 @@ def read_mark(folder: Path, cluster: str) -> Mark | None:
         mark = Mark(int(number), *(bytes.fromhex(part.strip("-")) for part in (own, founding)))
     except ValueError:
         mark = None
-    if mark is None or mark.number < 1 or not {len(mark.hash), len(mark.founding)} <= {0, HASH_SIZE}:
+    if (
+        mark is None
+        or mark.number < 1
+        or not {len(mark.hash), len(mark.founding)} <= {0, HASH_SIZE}
+    ):
         raise StoreUnusable(
-            str(path), "is damaged; if the cluster's streams are whole, remove this file and start again"
+            str(path),
+            "is damaged; if the cluster's streams are whole, remove this file and start again",
         )
     return mark
 
 
 def write_mark(folder: Path, cluster: str, mark: Mark | None) -> None:
-    """Write the mark of a node's folder. None: nothing of the stream is known yet. Raises OSError."""
+    """Write the mark of a node's folder. None: nothing of the stream is known yet. Raises
+    OSError."""
     text = f"{cluster}\n"
     if mark is not None:
         text += f"{mark.number} {mark.hash.hex() or '-'} {mark.founding.hex() or '-'}\n"

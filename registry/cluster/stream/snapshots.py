@@ -1,5 +1,5 @@
-"""Snapshots: a state cut into sealed pieces, and a manifest that names their places and the message of the journal up to
-which they cover it."""
+"""Snapshots: a state cut into sealed pieces, and a manifest that names their places and the message
+of the journal up to which they cover it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -48,7 +48,8 @@ _decoder: Final = msgspec.msgpack.Decoder(Manifest)
 
 
 class SnapshotWriter:
-    """Seals one snapshot of what the journal says up to `head`. `size`: the most bytes of records in a piece."""
+    """Seals one snapshot of what the journal says up to `head`. `size`: the most bytes of records
+    in a piece."""
 
     def __init__(self, sealer: Sealer, head: Head, *, highest_serial: int, size: int) -> None:
         self._sealer = sealer
@@ -89,7 +90,9 @@ class SnapshotWriter:
         message = self._sealer.seal(
             Kind.MANIFEST, self._head.number, self._head.hash, _encoder.encode(content)
         )
-        return Publication(subject=Subject.MANIFEST, message=message, after=after, id=self._sealer.last_id)
+        return Publication(
+            subject=Subject.MANIFEST, message=message, after=after, id=self._sealer.last_id
+        )
 
     @property
     def first_place(self) -> int:
@@ -106,7 +109,11 @@ class SnapshotWriter:
         self._last = hash_of(message)
         self._size += len(content)
         return Publication(
-            subject=Subject.SNAPSHOT, run=self.run, message=message, after=None, id=self._sealer.last_id
+            subject=Subject.SNAPSHOT,
+            run=self.run,
+            message=message,
+            after=None,
+            id=self._sealer.last_id,
         )
 
 
@@ -125,8 +132,8 @@ def read_manifest(opener: Opener, placed: Placed) -> Manifest:
 def records_of(
     opener: Opener, manifest: Manifest, pieces: Sequence[Placed] | Iterable[Placed]
 ) -> Iterator[tuple[Record, bytes]]:
-    """Yield the records of a snapshot, each with its encoding. `pieces`: what is at the manifest's places. Raises
-    BundleRefused."""
+    """Yield the records of a snapshot, each with its encoding. `pieces`: what is at the manifest's
+    places. Raises BundleRefused."""
     rest, last = b"", NO_HASH
     wanted = iter(manifest.places)
     count = 0

@@ -1,7 +1,8 @@
-"""The store of a registry in a cluster: all of it in memory, and each change as a message of the journal before it counts.
+"""The store of a registry in a cluster: all of it in memory, and each change as a message of the
+journal before it counts.
 
-`_lock` guards memory and is held only for moments, since the event loop's thread takes it; `_syncing` is held while a turn
-is written, and `_checkpointing` while a snapshot is.
+`_lock` guards memory and is held only for moments, since the event loop's thread takes it;
+`_syncing` is held while a turn is written, and `_checkpointing` while a snapshot is.
 """
 
 import logging
@@ -39,7 +40,12 @@ from chatapp.registry.cluster.stream.ledger import (
     Subject,
 )
 from chatapp.registry.cluster.stream.mark import Mark, hash_of_founding, mark_of
-from chatapp.registry.cluster.stream.snapshots import Manifest, SnapshotWriter, read_manifest, records_of
+from chatapp.registry.cluster.stream.snapshots import (
+    Manifest,
+    SnapshotWriter,
+    read_manifest,
+    records_of,
+)
 from chatapp.registry.cluster.stream.strays import Strays
 from chatapp.registry.cluster.stream.writer import RETRY_SPAN, Writer, WriterState
 from chatapp.registry.store.entries import Entry, encode
@@ -52,20 +58,23 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 CHECKPOINT_BYTES: Final = 16 * 1024 * 1024
-"""A snapshot is due when the journal has at least so many bytes and as many as the last snapshot, so that writing
-snapshots at most doubles what is written."""
+"""A snapshot is due when the journal has at least so many bytes and as many as the last snapshot,
+so that writing snapshots at most doubles what is written."""
 CHECKPOINT_MESSAGES: Final = 10_000
 """A snapshot is due at so many messages of the journal: whoever takes over reads them all."""
 ERASE_SPAN: Final = 5.0
-"""The least seconds between two snapshots that only erase what a visitor of the help desk has left."""
+"""The least seconds between two snapshots that only erase what a visitor of the help desk has
+left."""
 ERASE_SHARE: Final = 20
 """Such snapshots take at most this part of the time: one in so many."""
 RETRY_CHECKPOINT: Final = 5.0
-"""Seconds until a snapshot that failed is tried again, and until the engine is asked again after a refusal."""
+"""Seconds until a snapshot that failed is tried again, and until the broker is asked again after a
+refusal."""
 MESSAGE_LEAST: Final = 8 * 1024
 """The least bytes of a message that the servers have to allow."""
 MESSAGE_MOST: Final = 768 * 1024
-"""The most bytes of records in a message, even if the servers allow more: a lost answer costs sending it again."""
+"""The most bytes of records in a message, even if the servers allow more: a lost answer costs
+sending it again."""
 _ROOM_FOR_HEADERS: Final = 512
 _TAKEOVER_TRIES: Final = 20
 _LEASE_LOOK: Final = 0.05
@@ -114,12 +123,14 @@ class _Taken(NamedTuple):
 
 
 class StreamStore:
-    """A `Store` in a cluster's stream. `load` takes the stream over: from then on no other process can write.
+    """A `Store` in a cluster's stream. `load` takes the stream over: from then on no other process
+    can write.
 
-    `founding`: the records with which a new cluster begins. `salts`: two random values that no other process ever has.
-    `known`: what this node knows of the stream; a stream that has less is refused. `note_mark`: called, in any thread, with
-    what it knows from now on. `holds_lease`: whether the lease was confirmed just now; nothing is taken over before.
-    `lost`: called, in any thread, when this process can store nothing more. `pause`: lets a worker thread wait for some
+    `founding`: the records with which a new cluster begins. `salts`: two random values that no
+    other process ever has. `known`: what this node knows of the stream; a stream that has less is
+    refused. `note_mark`: called, in any thread, with what it knows from now on. `holds_lease`:
+    whether the lease was confirmed just now; nothing is taken over before. `lost`: called, in any
+    thread, when this process can store nothing more. `pause`: lets a worker thread wait for some
     seconds; None: until then or `give_up`.
     """
 
@@ -182,7 +193,8 @@ class StreamStore:
         self._covered = (0, 1)
         """The last message that the newest snapshot covers, and the place of its first piece."""
         self._may_arrive = False
-        """Whether a manifest was sent whose answer is missing: it may be stored later, so its pieces have to stay."""
+        """Whether a manifest was sent whose answer is missing: it may be stored later, so its
+        pieces have to stay."""
         self._journal_bytes = self._journal_messages = self._snapshot_bytes = 0
         self._checkpoint_at = self._not_before = now()
         self._took = 0.0
@@ -192,7 +204,8 @@ class StreamStore:
 
     @property
     def strays(self) -> int:
-        """How many messages in the streams were passed over since the start: no registry of the cluster wrote them."""
+        """How many messages in the streams were passed over since the start: no registry of the
+        cluster wrote them."""
         return self._strays.count
 
     @property
@@ -204,7 +217,8 @@ class StreamStore:
     # --- taking over
 
     def load(self) -> Loaded:
-        """Take the stream over and return what it says. Raises StreamUnusable, TakeoverInterrupted."""
+        """Take the stream over and return what it says. Raises StreamUnusable,
+        TakeoverInterrupted."""
         try:
             for _ in range(_TAKEOVER_TRIES):
                 found = self._read_all()
@@ -217,7 +231,9 @@ class StreamStore:
                 if self._begin(image):
                     break
             else:
-                raise TakeoverInterrupted(self._where, "another registry keeps writing to the stream")
+                raise TakeoverInterrupted(
+                    self._where, "another registry keeps writing to the stream"
+                )
         except BundleRefused as refused:
             raise StreamUnusable(self._where, _why(refused)) from None
         except LedgerUnavailable:
@@ -228,10 +244,12 @@ class StreamStore:
         return image.loaded()
 
     def _check_known(self, image: Image, head: Head) -> None:
-        """Refuse a stream that has less than this node knows, or another message in its place. Raises StreamUnusable.
+        """Refuse a stream that has less than this node knows, or another message in its place.
+        Raises StreamUnusable.
 
-        A message that a snapshot covers is not in the journal any more: only its place is compared. A cluster that was
-        restored from a backup begins anew, with another first record and fewer messages; the caller compares its identity.
+        A message that a snapshot covers is not in the journal any more: only its place is compared.
+        A cluster that was restored from a backup begins anew, with another first record and fewer
+        messages; the caller compares its identity.
         """
         known = self._known
         if known is None:
@@ -251,8 +269,9 @@ class StreamStore:
         )
 
     def _wait_for_lease(self) -> None:
-        """Wait until the lease was confirmed just now: a process that was frozen for a while must not fence the registry
-        that has taken over meanwhile. Raises TakeoverInterrupted when the lease is lost."""
+        """Wait until the lease was confirmed just now: a process that was frozen for a while must
+        not fence the registry that has taken over meanwhile. Raises TakeoverInterrupted when the
+        lease is lost."""
         while not self._stopping.is_set():
             if self._holds_lease():
                 return
@@ -265,8 +284,9 @@ class StreamStore:
         self._note_mark(mark_of(self._writer.head, self.founded))
 
     def _read_all(self) -> tuple[Image, JournalReader, Head] | None:
-        """Read the newest snapshot and the journal behind it. Return None if an owner that still lives has written another
-        snapshot meanwhile, and removed what this one needs. Raises BundleRefused, LedgerUnavailable."""
+        """Read the newest snapshot and the journal behind it. Return None if an owner that still
+        lives has written another snapshot meanwhile, and removed what this one needs. Raises
+        BundleRefused, LedgerUnavailable."""
         self._is_other = False
         try:
             image, reader, manifest = self._first_whole(self._read_from)
@@ -282,9 +302,9 @@ class StreamStore:
         return image, reader, manifest.head if manifest is not None else Head()
 
     def _first_whole(self, read: Callable[[Manifest | None], _T]) -> _T:
-        """Return what `read` makes of the newest snapshot from which the journal goes on without a gap. The chain shows
-        whether it does, so no old manifest that was published again can set anything back. Raises BundleRefused,
-        LedgerUnavailable."""
+        """Return what `read` makes of the newest snapshot from which the journal goes on without a
+        gap. The chain shows whether it does, so no old manifest that was published again can set
+        anything back. Raises BundleRefused, LedgerUnavailable."""
         failed: BundleRefused | None = None
         for manifest in self._manifests():
             try:
@@ -297,8 +317,8 @@ class StreamStore:
         raise failed
 
     def _manifests(self) -> Iterator[Manifest | None]:
-        """Yield the newest manifest, then those that are found behind strays; None if there is none. Raises BundleRefused,
-        LedgerUnavailable."""
+        """Yield the newest manifest, then those that are found behind strays; None if there is
+        none. Raises BundleRefused, LedgerUnavailable."""
         newest = self._ledger.newest(Subject.MANIFEST)
         self._manifest_place = 0 if newest is None else newest.place
         if newest is None:
@@ -325,7 +345,8 @@ class StreamStore:
             yield None
 
     def _read_from(self, manifest: Manifest | None) -> tuple[Image, JournalReader, Manifest | None]:
-        """Read a snapshot, and the journal behind it to its end. Raises BundleRefused, LedgerUnavailable."""
+        """Read a snapshot, and the journal behind it to its end. Raises BundleRefused,
+        LedgerUnavailable."""
         image = Image()
         if manifest is not None:
             for record, payload in self._snapshot_records(manifest):
@@ -342,7 +363,9 @@ class StreamStore:
         """Yield the records of a snapshot. Raises BundleRefused, LedgerUnavailable."""
         wanted = frozenset(manifest.places)
         found = self._ledger.read(Stream.SNAPSHOTS, manifest.places[0], manifest.places[-1])
-        return records_of(self._opener, manifest, (piece for piece in found if piece.place in wanted))
+        return records_of(
+            self._opener, manifest, (piece for piece in found if piece.place in wanted)
+        )
 
     def _read_journal(self, image: Image, reader: JournalReader) -> None:
         """Read from the reader's head to the end. Raises BundleRefused."""
@@ -415,7 +438,8 @@ class StreamStore:
             self._journal_messages += self._writer.head.number - before
 
     def _write(self, records: Sequence[bytes]) -> WriterState:
-        """Write a turn. Return the writer's state: READY if it is stored; SENDING if this process was told to stop."""
+        """Write a turn. Return the writer's state: READY if it is stored; SENDING if this process
+        was told to stop."""
         writer = self._writer
         assert writer is not None
         writer.begin(records)
@@ -432,7 +456,7 @@ class StreamStore:
         return writer.state
 
     def _look(self, writer: Writer) -> None:
-        """Find out why the engine did not store a message at its place."""
+        """Find out why the broker did not store a message at its place."""
         publication, place = writer.on_its_way, writer.head.number + 1
         reader = JournalReader(self._opener, writer.head)
         found: bytes | None = None
@@ -446,7 +470,12 @@ class StreamStore:
         except LedgerUnavailable:
             self._pause(RETRY_SPAN)
             return
-        if found is None and reader.strays and reader.head.number == extent.last and not reader.has_gap:
+        if (
+            found is None
+            and reader.strays
+            and reader.head.number == extent.last
+            and not reader.has_gap
+        ):
             self._strays.note(reader.strays)
             writer.passed(extent.last)
         else:
@@ -522,17 +551,19 @@ class StreamStore:
         image = self._stored.copy()
         with self._lock:
             self._stored.is_spent = False
-            return _Taken(image, self._writer.head, self._journal_bytes, self._journal_messages, self._now())
+            return _Taken(
+                image, self._writer.head, self._journal_bytes, self._journal_messages, self._now()
+            )
 
     def _bring_to_rest(self, taken: "_Taken") -> None:
         """Write a snapshot, and remove what it covers. Raises StoreError."""
         try:
             size = self._write_snapshot(taken.image, taken.head)
-        except (StoreError, LedgerUnavailable) as wrong:
+        except (StoreError, LedgerUnavailable) as error:
             with self._lock:
                 self._stored.is_spent |= taken.image.is_spent
                 self._not_before = self._now() + RETRY_CHECKPOINT
-            if isinstance(wrong, StoreError):
+            if isinstance(error, StoreError):
                 raise
             raise StoreBroken(self._where, "the servers do not answer") from None
         with self._lock:
@@ -543,7 +574,8 @@ class StreamStore:
             self._journal_messages -= taken.messages
 
     def _write_snapshot(self, image: Image, head: Head) -> int:
-        """Write a snapshot, and purge what it covers. Return its size. Raises StoreError, LedgerUnavailable."""
+        """Write a snapshot, and purge what it covers. Return its size. Raises StoreError,
+        LedgerUnavailable."""
         writer = SnapshotWriter(
             self._snapshot_sealer, head, highest_serial=image.highest_serial, size=self._size
         )
@@ -564,9 +596,9 @@ class StreamStore:
     def _manifest_stored_at(self, writer: SnapshotWriter, head: Head) -> int:
         """Store the manifest and return its place. Raises StoreError, LedgerUnavailable.
 
-        The place may be taken by a manifest of our own, whose answer was lost, or by that of an owner before us, which was
-        frozen meanwhile: such a snapshot covers less, and ours takes its place. A snapshot that covers more is of an owner
-        after us.
+        The place may be taken by a manifest of our own, whose answer was lost, or by that of an
+        owner before us, which was frozen meanwhile: such a snapshot covers less, and ours takes its
+        place. A snapshot that covers more is of an owner after us.
         """
         while True:
             publication = writer.manifest(after=self._manifest_place)
@@ -591,8 +623,8 @@ class StreamStore:
                 self._pause(RETRY_SPAN)  # the leader that answered was behind
 
     def _stored_at(self, publication: Publication) -> int | None:
-        """Publish until the engine says what became of it; return the place, None if its place is taken. Raises
-        StoreError."""
+        """Publish until the broker says what became of it; return the place, None if its place is
+        taken. Raises StoreError."""
         while not self._stopping.is_set():
             match self._ledger.publish(publication):
                 case Acked(place):
@@ -613,14 +645,15 @@ class StreamStore:
         self._ledger.purge(Stream.SNAPSHOTS, first_piece)
 
     def _make_room(self) -> None:
-        """Free what can be freed: what the newest snapshot covers, and what the journal has on top of a new one."""
+        """Free what can be freed: what the newest snapshot covers, and what the journal has on top
+        of a new one."""
         try:
             self._purge_covered()
             taken = self._take_snapshot()
             if taken.messages:
                 self._bring_to_rest(taken)
-        except (StoreError, LedgerUnavailable) as wrong:
-            _log.info("no space was freed: %s", wrong)
+        except (StoreError, LedgerUnavailable) as error:
+            _log.info("no space was freed: %s", error)
 
     # --- after a refusal, and at the end
 
@@ -642,11 +675,11 @@ class StreamStore:
             began = OwnerBegan(self._node, int(self._wall()))
             state = self._write([frame(encode_control(began))])
             if state is not WriterState.READY:
-                wrong = self._failed(state)
+                error = self._failed(state)
                 with self._lock:  # a whole snapshot may have been tried
                     now = self._now()
                     self._not_before = now + max(RETRY_CHECKPOINT, ERASE_SHARE * (now - begun_at))
-                raise wrong
+                raise error
             with self._lock:
                 self._journal_messages += 1
                 self._live, self._turn = self._stored.copy(), []
@@ -658,14 +691,14 @@ class StreamStore:
                 self.sync()
                 if self._stored.founded is not None:
                     self._mark()
-        except StoreError as wrong:
-            _log.warning("the last entries are not stored: %s", wrong)
+        except StoreError as error:
+            _log.warning("the last entries are not stored: %s", error)
         finally:
             self._stopping.set()
 
     def verify(self) -> Verified:
-        """Read the whole stream as a registry that takes over would, and change nothing. Raises StoreBroken if the servers
-        do not answer."""
+        """Read the whole stream as a registry that takes over would, and change nothing. Raises
+        StoreBroken if the servers do not answer."""
         with self._checkpointing:
             self._read_so_far = Verified(0, 0, 0, ())
             try:
@@ -677,7 +710,8 @@ class StreamStore:
             return self._read_so_far
 
     def _verify_from(self, manifest: Manifest | None) -> None:
-        """Read a snapshot and the journal behind it, and note what was read. Raises BundleRefused, LedgerUnavailable."""
+        """Read a snapshot and the journal behind it, and note what was read. Raises BundleRefused,
+        LedgerUnavailable."""
         messages = records = size = 0
         if manifest is not None:
             records = sum(1 for _ in self._snapshot_records(manifest))
@@ -700,8 +734,8 @@ class StreamStore:
 
 
 def is_key_of(ledger: Ledger, opener: Opener) -> bool | None:
-    """Return whether a message in the journal or in a snapshot was sealed with the key; None if nothing is there. Raises
-    LedgerUnavailable."""
+    """Return whether a message in the journal or in a snapshot was sealed with the key; None if
+    nothing is there. Raises LedgerUnavailable."""
     found: bool | None = None
     for stream, kinds in (
         (Stream.JOURNAL, (Kind.JOURNAL,)),

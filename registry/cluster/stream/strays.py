@@ -1,4 +1,5 @@
-"""Messages that no registry of the cluster wrote: counted, and told in the log once a second at most."""
+"""Messages that no registry of the cluster wrote: counted, and told in the log once a second at
+most."""
 
 import logging
 from collections.abc import Callable

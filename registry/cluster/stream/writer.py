@@ -1,11 +1,12 @@
-"""Writing a journal: one message at a time, repeated until the engine says what became of it.
+"""Writing a journal: one message at a time, repeated until the broker says what became of it.
 
 READY --begin--> SENDING --acked--> READY
                     |   <--unanswered: again under the same id
                     +--overtaken--> LOOKING --it is ours--> READY
                     |                   |---somebody else's-> FENCED
                     |                   |---only strays-----> SENDING, behind them
-                    |                   +---nothing is there-> SENDING, or SHORTENED if the place before is gone, too
+                    |                   +---nothing is there-> SENDING, or SHORTENED if the place
+                    before is gone, too
                     +--refused----> REFUSED --resumed--> READY
 """
 
@@ -26,7 +27,8 @@ from chatapp.registry.cluster.stream.ledger import (
 )
 
 RETRY_SPAN: Final = 0.1
-"""Seconds until a message that was not answered is sent again. The wait for the answer comes on top."""
+"""Seconds until a message that was not answered is sent again. The wait for the answer comes on
+top."""
 
 
 class WriterState(enum.Enum):
@@ -36,12 +38,13 @@ class WriterState(enum.Enum):
     SENDING = "a message is on its way"
     LOOKING = "the place of the message has to be read: another message may be there"
     FENCED = "another registry has taken over"
-    SHORTENED = "the engine has lost messages that it had confirmed"
-    REFUSED = "the engine refuses to store"
+    SHORTENED = "the broker has lost messages that it had confirmed"
+    REFUSED = "the broker refuses to store"
 
 
 class Writer:
-    """Writes the journal of one owner, from `head` on. `size`: the most bytes of records in a message."""
+    """Writes the journal of one owner, from `head` on. `size`: the most bytes of records in a
+    message."""
 
     def __init__(self, sealer: Sealer, head: Head, size: int) -> None:
         self._sealer = sealer
@@ -55,7 +58,7 @@ class Writer:
         """The last place that is known, and the last message of ours up to there."""
         self.state = WriterState.READY
         self.reason = ""
-        """What the engine said when it refused."""
+        """What the broker said when it refused."""
         self.is_full = False
 
     def begin(self, records: Sequence[bytes]) -> None:
@@ -67,7 +70,9 @@ class Writer:
 
     def publication(self, *, now: float) -> Publication | None:
         """Return what to publish now; None if nothing is to be sent, or not yet."""
-        return self._current if self.state is WriterState.SENDING and now >= self._not_before else None
+        return (
+            self._current if self.state is WriterState.SENDING and now >= self._not_before else None
+        )
 
     @property
     def on_its_way(self) -> bytes | None:
@@ -96,7 +101,8 @@ class Writer:
                 self._not_before = now + RETRY_SPAN
 
     def looked(self, found: bytes | None, *, last: int, now: float) -> None:
-        """Note what is at the place of the publication, and what the last place of the stream is."""
+        """Note what is at the place of the publication, and what the last place of the stream
+        is."""
         if self.state is not WriterState.LOOKING:
             return
         assert self._current is not None
@@ -110,7 +116,8 @@ class Writer:
             self.state, self._not_before = WriterState.SENDING, now + RETRY_SPAN
 
     def passed(self, through: int) -> None:
-        """Note that the places up to this one hold nothing but strays: the publication is sealed anew, to stand behind."""
+        """Note that the places up to this one hold nothing but strays: the publication is sealed
+        anew, to stand behind."""
         if self.state is not WriterState.LOOKING:
             return
         self.head = Head(through, self.head.hash)
@@ -135,6 +142,9 @@ class Writer:
         number, before, self._part = self.head.number + 1, self.head.hash, self._parts.popleft()
         message = self._sealer.seal(Kind.JOURNAL, number, before, self._part)
         self._current = Publication(
-            subject=Subject.JOURNAL, message=message, after=self.head.number, id=self._sealer.last_id
+            subject=Subject.JOURNAL,
+            message=message,
+            after=self.head.number,
+            id=self._sealer.last_id,
         )
         self.state, self._not_before = WriterState.SENDING, float("-inf")

@@ -1,4 +1,5 @@
-"""Admin requests from another process: through the registry's socket while it runs, else on its files.
+"""Admin requests from another process: through the registry's socket while it runs, else on its
+files.
 
 The store's lock decides which. If we take it, no registry can start meanwhile.
 """
@@ -65,14 +66,19 @@ class RegistryNotRunning(AdminRequestFailed):
 def folders_in(home: Path) -> list[Path]:
     """Return the folders of the registries in a home folder, by port."""
     try:
-        found = [path for path in (home / "registry").iterdir() if path.name.isdecimal() and path.is_dir()]
+        found = [
+            path
+            for path in (home / "registry").iterdir()
+            if path.name.isdecimal() and path.is_dir()
+        ]
     except OSError:
         return []
     return sorted(found, key=lambda path: int(path.name))
 
 
 def ask(folder: Path, request: AdminRequest) -> AdminAnswer:
-    """Return the answer of the registry with this folder, running or not. Raises AdminRequestFailed."""
+    """Return the answer of the registry with this folder, running or not. Raises
+    AdminRequestFailed."""
     with _of_ours(folder):
         return _ask(folder, request)
 
@@ -138,7 +144,8 @@ def _ask(folder: Path, request: AdminRequest) -> AdminAnswer:
 def _without_registry(
     folder: Path, store: FileStore, request: FileRequest | MakeBackup | VerifyFiles | ShowLog
 ) -> AdminAnswer:
-    """Carry out a request on a folder on which no registry runs, and note it in the administrator's log."""
+    """Carry out a request on a folder on which no registry runs, and note it in the administrator's
+    log."""
     log = AdminLog(folder, wall=time.time)
     if isinstance(request, AddBan):
         request = msgspec.structs.replace(request, author=account(own_user()))
@@ -154,11 +161,14 @@ def _without_registry(
 
 
 def _ask_running(folder: Path, request: AdminRequest, give_up_at: float) -> AdminAnswer | None:
-    """Return the answer of a running registry; None if nobody listens, or the registry ended without an answer."""
+    """Return the answer of a running registry; None if nobody listens, or the registry ended
+    without an answer."""
     line = bytearray()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         is_long = isinstance(request, MakeBackup | VerifyFiles)
-        connection.settimeout(LONG_PATIENCE if is_long else max(give_up_at - time.monotonic(), _TRY_SPAN))
+        connection.settimeout(
+            LONG_PATIENCE if is_long else max(give_up_at - time.monotonic(), _TRY_SPAN)
+        )
         try:
             with at_folder(folder):
                 connection.connect(SOCKET)
@@ -175,7 +185,9 @@ def _ask_running(folder: Path, request: AdminRequest, give_up_at: float) -> Admi
     try:
         answer: AdminAnswer = _answers.decode(line)
     except (msgspec.MsgspecError, ValueError):
-        raise AdminRequestFailed("the registry that runs is of another version of ChatApp") from None
+        raise AdminRequestFailed(
+            "the registry that runs is of another version of ChatApp"
+        ) from None
     return answer
 
 
@@ -185,7 +197,11 @@ def _keep(folder: Path, store: FileStore, request: MakeBackup | VerifyFiles) -> 
         if isinstance(request, VerifyFiles):
             return verified(folder)
         made = make_backup(
-            folder, Path(request.folder), lengths={}, port=int(folder.name), made_at=int(time.time())
+            folder,
+            Path(request.folder),
+            lengths={},
+            port=int(folder.name),
+            made_at=int(time.time()),
         )
         return BackupMade(folder=request.folder, files=len(made.files), size=made.size)
     except BackupFailed as error:
@@ -197,7 +213,9 @@ def _keep(folder: Path, store: FileStore, request: MakeBackup | VerifyFiles) -> 
 def verified(folder: Path) -> FilesVerified:
     """Read a folder on which no registry runs, or a backup. Raises BackupFailed."""
     found = inspect(folder, lengths={})
-    return FilesVerified(files=found.files, records=found.records, size=found.size, damage=found.damage)
+    return FilesVerified(
+        files=found.files, records=found.records, size=found.size, damage=found.damage
+    )
 
 
 def _on_files(store: FileStore, request: FileRequest) -> AdminAnswer:
@@ -213,7 +231,12 @@ def _on_files(store: FileStore, request: FileRequest) -> AdminAnswer:
         bans.load(loaded.bans, wall=clock.seconds(now), now=now)
         renaming = Renaming(directory, clock, is_banned=lambda key: False)
         admin = AdminService(
-            directory, invites, bans, renaming, clock, forget=lambda person, at: _forget(directory, person)
+            directory,
+            invites,
+            bans,
+            renaming,
+            clock,
+            forget=lambda person, at: _forget(directory, person),
         )
         return _carry_out(admin.run(request, "", now=now), store)
     finally:

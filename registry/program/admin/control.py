@@ -1,4 +1,5 @@
-"""The administrator's side of a running program: each request goes to the core, or to the program around it."""
+"""The administrator's side of a running program: each request goes to the core, or to the program
+around it."""
 
 import asyncio
 import logging
@@ -45,8 +46,9 @@ class AdminControl:
         back_up: Callable[[Path], Awaitable["Manifest"]],
         verify: Callable[[], Awaitable["Inspection"]],
     ) -> None:
-        """`back_up`, `verify`: copy everything that is kept into a folder, and read it; both raise BackupFailed,
-        StoreError. `reload`: reads the access lists again; None if there are no files. `stop`: ends the program."""
+        """`back_up`, `verify`: copy everything that is kept into a folder, and read it; both raise
+        BackupFailed, StoreError. `reload`: reads the access lists again; None if there are no
+        files. `stop`: ends the program."""
         self._loop = asyncio.get_running_loop()
         self._ask_core = ask_core
         self._reload = reload

@@ -1,7 +1,7 @@
 """The admin socket: a Unix socket in the registry's folder, for the folder's owner alone.
 
-A client sends one JSON object a line and gets one JSON object a line. The folder has mode 0700 and the socket 0600, and
-where the system tells who connects, another user is refused.
+A client sends one JSON object a line and gets one JSON object a line. The folder has mode 0700 and
+the socket 0600, and where the system tells who connects, another user is refused.
 """
 
 import asyncio
@@ -16,13 +16,19 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.rules.admin.messages import AdminAnswer, AdminRefusal, AdminRefused, AdminRequest
+from chatapp.registry.rules.admin.messages import (
+    AdminAnswer,
+    AdminRefusal,
+    AdminRefused,
+    AdminRequest,
+)
 from chatapp.wire.errors import ChatAppError, quoted
 from chatapp.wire.folders import at_folder
 
 SOCKET: Final = "admin.sock"
 CLIENTS_MAX: Final = 8
-"""Clients that are served at once. One more takes the place of the one that has said nothing for longest."""
+"""Clients that are served at once. One more takes the place of the one that has said nothing for
+longest."""
 REQUEST_MAX: Final = 1 << 18
 """Bytes of a request: as many join codes as there may be take a quarter of it."""
 PATIENCE: Final = 10.0
@@ -43,8 +49,8 @@ class SocketUnusable(ChatAppError):
 
 
 def listen(folder: Path) -> socket.socket:
-    """Return the listening admin socket of this folder. A socket that an earlier process left behind is replaced. Raises
-    SocketUnusable."""
+    """Return the listening admin socket of this folder. A socket that an earlier process left
+    behind is replaced. Raises SocketUnusable."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with at_folder(folder):
@@ -101,10 +107,13 @@ class AdminListener:
 
     async def open(self) -> None:
         """Begin to serve."""
-        self._server = await asyncio.start_unix_server(self._accept, sock=self._listener, limit=REQUEST_MAX)
+        self._server = await asyncio.start_unix_server(
+            self._accept, sock=self._listener, limit=REQUEST_MAX
+        )
 
     async def close(self) -> None:
-        """Stop serving and remove the socket. Answers that are under way still go out, for a moment."""
+        """Stop serving and remove the socket. Answers that are under way still go out, for a
+        moment."""
         if self._server is None:
             return
         self._server.close()
@@ -141,7 +150,8 @@ class AdminListener:
             writer.close()
 
     def _make_room(self) -> bool:
-        """Cut the client that has asked nothing for longest. Return False if the requests of all are being carried out."""
+        """Cut the client that has asked nothing for longest. Return False if the requests of all
+        are being carried out."""
         silent = next((client for client in self._clients if client not in self._asking), None)
         if silent is None:
             return False
@@ -175,8 +185,8 @@ async def answered(line: bytes, user: int, answer: AnswerTo) -> AdminAnswer:
     """Return the answer to a line of a user; a line that is not a request is refused."""
     try:
         request = _requests.decode(line)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as wrong:
-        return AdminRefused(refusal=AdminRefusal.NOT_A_REQUEST, detail=quoted(str(wrong)))
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        return AdminRefused(refusal=AdminRefusal.NOT_A_REQUEST, detail=quoted(str(error)))
     return await answer(request, user)
 
 
@@ -185,10 +195,13 @@ def _encoded(answer: AdminAnswer) -> bytes:
 
 
 def _user_of(writer: asyncio.StreamWriter) -> int:
-    """Return the number of the user as whom the client runs; our own where the system does not tell."""
+    """Return the number of the user as whom the client runs; our own where the system does not
+    tell."""
     connection = writer.get_extra_info("socket")
     option = getattr(socket, "SO_PEERCRED", None)
     if connection is None or option is None:
         return os.geteuid()
-    _, user, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size))
+    _, user, _ = _CREDENTIALS.unpack(
+        connection.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size)
+    )
     return int(user)

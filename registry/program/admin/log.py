@@ -1,7 +1,9 @@
-"""The administrator's log: one JSON object a line in the registry's folder, for each request that was made.
+"""The administrator's log: one JSON object a line in the registry's folder, for each request that
+was made.
 
-A line says when, which verb, about whom or what, by which user of this machine, and with which result. The file is for the
-folder's owner alone. When it is long it is moved aside, and the one that was aside before is gone.
+A line says when, which verb, about whom or what, by which user of this machine, and with which
+result. The file is for the folder's owner alone. When it is long it is moved aside, and the one
+that was aside before is gone.
 """
 
 import datetime as dt
@@ -60,8 +62,8 @@ class AdminLog:
         self._wall: Final = wall
 
     def note(self, request: AdminRequest, answer: AdminAnswer, *, user: int) -> None:
-        """Write the line of a request that was answered. `user`: who asked, a number of this machine. A disk that takes no
-        line is reported, and the request stays done."""
+        """Write the line of a request that was answered. `user`: who asked, a number of this
+        machine. A disk that takes no line is reported, and the request stays done."""
         at = dt.datetime.fromtimestamp(self._wall(), dt.UTC).isoformat(timespec="milliseconds")
         result = answer.refusal.value if isinstance(answer, AdminRefused) else _DONE
         deed = Deed(at.replace("+00:00", "Z"), verb_of(request), target_of(request), user, result)
@@ -76,7 +78,8 @@ class AdminLog:
         return deeds[-count:]
 
     def forget(self, are_theirs: Callable[[str], bool]) -> None:
-        """Take somebody out of all lines. `are_theirs`: whether a target is a name or a key of theirs. Raises OSError."""
+        """Take somebody out of all lines. `are_theirs`: whether a target is a name or a key of
+        theirs. Raises OSError."""
         for name in (FORMER, FILE):
             deeds = list(self._deeds(name))
             kept = [
@@ -84,7 +87,9 @@ class AdminLog:
                 for deed in deeds
             ]
             if kept != deeds:
-                write_whole(self._folder / name, b"".join(_encoder.encode(deed) + b"\n" for deed in kept))
+                write_whole(
+                    self._folder / name, b"".join(_encoder.encode(deed) + b"\n" for deed in kept)
+                )
 
     def _append(self, line: bytes) -> None:
         path = self._folder / FILE

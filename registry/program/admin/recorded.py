@@ -1,5 +1,5 @@
-"""The administrator as a user of this machine: who asks is noted with each request, and what concerns the program alone is
-answered here."""
+"""The administrator as a user of this machine: who asks is noted with each request, and what
+concerns the program alone is answered here."""
 
 import logging
 import os
@@ -68,7 +68,8 @@ def shown_log(log: AdminLog, count: int) -> AdminAnswer:
 
 
 def forgotten(log: AdminLog, name: str, answer: AdminAnswer) -> AdminAnswer:
-    """Take somebody who was erased out of the administrator's log. Return the answer, or that this could not be done."""
+    """Take somebody who was erased out of the administrator's log. Return the answer, or that this
+    could not be done."""
     if not isinstance(answer, PersonErased):
         return answer
     theirs = [name, *answer.names, *answer.keys]
@@ -95,4 +96,6 @@ def own_user() -> int:
 
 
 def _no_log(error: OSError) -> AdminRefused:
-    return AdminRefused(refusal=AdminRefusal.NO_LOG, detail=f"{error.filename}: {error.strerror or error}")
+    return AdminRefused(
+        refusal=AdminRefusal.NO_LOG, detail=f"{error.filename}: {error.strerror or error}"
+    )

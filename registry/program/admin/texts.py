@@ -46,7 +46,13 @@ def lines_of(answer: AdminAnswer) -> list[str]:
             return _table(
                 ("banned", "since", "until", "by", "reason"),
                 [
-                    (_shown(one.what), _time(one.since), _until(one), _shown(one.author), _shown(one.reason))
+                    (
+                        _shown(one.what),
+                        _time(one.since),
+                        _until(one),
+                        _shown(one.author),
+                        _shown(one.reason),
+                    )
                     for one in bans
                 ],
                 "no bans but those of the configuration",
@@ -70,8 +76,13 @@ def lines_of(answer: AdminAnswer) -> list[str]:
                 "no rooms",
             )
         case MailFound(boxes=boxes, letters=letters):
-            rows = [(one.name or one.key, one.letters, one.size, _time(one.oldest)) for one in boxes]
-            return [*_table(("mailbox", "letters", "bytes", "oldest"), rows), f"{letters:,} letters wait"]
+            rows = [
+                (one.name or one.key, one.letters, one.size, _time(one.oldest)) for one in boxes
+            ]
+            return [
+                *_table(("mailbox", "letters", "bytes", "oldest"), rows),
+                f"{letters:,} letters wait",
+            ]
         case QueuesFound(queues=queues):
             return [line for queue in queues for line in _queue(queue)]
         case StatsShown():
@@ -91,7 +102,8 @@ def lines_of(answer: AdminAnswer) -> list[str]:
 
 def _people(people: Sequence[PersonShown]) -> list[str]:
     rows = [
-        (one.name, one.host, one.port, f"{one.state}{_since(one.since)}", one.room, one.key) for one in people
+        (one.name, one.host, one.port, f"{one.state}{_since(one.since)}", one.room, one.key)
+        for one in people
     ]
     return _table(("name", "address", "port", "presence", "room", "key"), rows, "nobody")
 
@@ -106,11 +118,17 @@ def _person(found: PersonFound) -> list[str]:
         ("network", found.network),
         ("room", one.room),
         ("former names", ", ".join(found.reserved)),
-        ("mail", f"{counted(found.letters, 'letter')}, {found.size:,} bytes" if found.letters else ""),
+        (
+            "mail",
+            f"{counted(found.letters, 'letter')}, {found.size:,} bytes" if found.letters else "",
+        ),
         ("help desk", "an operator" if found.is_operator else ""),
         ("kept out", f"for {found.kicked_for:,} s" if found.kicked_for else ""),
         ("banned", "by the configuration" if found.is_listed else ""),
-        *(("banned", f"{_until(ban)}, by {_shown(ban.author)}: {_shown(ban.reason)}") for ban in found.bans),
+        *(
+            ("banned", f"{_until(ban)}, by {_shown(ban.author)}: {_shown(ban.reason)}")
+            for ban in found.bans
+        ),
     ]
     return [f"{what:<12}  {fact}" for what, fact in facts if fact]
 
@@ -124,18 +142,25 @@ def _erased(erased: PersonErased) -> list[str]:
 
 def _queue(queue: QueueFigures) -> list[str]:
     waits = f"waits: median {queue.median_wait} s, 90 % within {queue.ninetieth_wait} s"
-    lines = [f"{queue.queue}: {queue.operators} on duty, {queue.served_today} served today, {waits}"]
+    lines = [
+        f"{queue.queue}: {queue.operators} on duty, {queue.served_today} served today, {waits}"
+    ]
     for one in queue.visitors:
         place = f"with {one.operator}" if not one.position else f"{one.position}."
         reach = "" if one.is_here else ", out of reach"
-        lines.append(f"  {place} {_shown(one.name)}: {_shown(one.issue)}, since {_time(one.since)}{reach}")
+        lines.append(
+            f"  {place} {_shown(one.name)}: {_shown(one.issue)}, since {_time(one.since)}{reach}"
+        )
     return lines
 
 
 def _stats(stats: StatsShown) -> list[str]:
-    lines = [f"{name.replace('_', ' '):<32}  {value:,.10g}" for name, value in stats.figures.items()]
+    lines = [
+        f"{name.replace('_', ' '):<32}  {value:,.10g}" for name, value in stats.figures.items()
+    ]
     lines += [
-        f"{'dropped: ' + name.replace('_', ' '):<32}  {count:,}" for name, count in stats.dropped.items()
+        f"{'dropped: ' + name.replace('_', ' '):<32}  {count:,}"
+        for name, count in stats.dropped.items()
     ]
     for queue in stats.queues:
         waiting = sum(one.position > 0 for one in queue.visitors)
@@ -146,9 +171,13 @@ def _stats(stats: StatsShown) -> list[str]:
 def _reloaded(answer: ListsReloaded) -> list[str]:
     gone = f"; {answer.evicted:,} disconnected" if answer.evicted else ""
     gateways = f", gateways: {answer.gateways:,}" if answer.gateways else ""
-    lines = [f"lists reloaded: {answer.allowed:,} allowed, {answer.banned:,} banned{gateways}{gone}"]
+    lines = [
+        f"lists reloaded: {answer.allowed:,} allowed, {answer.banned:,} banned{gateways}{gone}"
+    ]
     if answer.later:
-        lines.append(f"changed, but applied at the next start only: {quoted(', '.join(answer.later))}")
+        lines.append(
+            f"changed, but applied at the next start only: {quoted(', '.join(answer.later))}"
+        )
     return lines
 
 
@@ -209,11 +238,13 @@ _REFUSALS: Final = {
     AdminRefusal.NOT_A_REQUEST: "the registry does not know this request: {detail}",
     AdminRefusal.TOO_MANY_CLIENTS: "too many programs ask the registry at once; try again",
     AdminRefusal.OTHER_NODE: "only the node that keeps the state can do that: {subject}",
-    AdminRefusal.NO_HOUSE: "no answer from the node that keeps the state: look whether it was done, and try again",
+    AdminRefusal.NO_ENGINE: "no answer from the node that keeps the state: look whether it was done, and try again",
 }
 
 
 def refusal_text(answer: AdminRefused) -> str:
     """Return why a request was not done."""
     shown = _REFUSALS[answer.refusal]
-    return shown.format(subject=quoted(answer.subject), room=answer.room, detail=sanitize(answer.detail))
+    return shown.format(
+        subject=quoted(answer.subject), room=answer.room, detail=sanitize(answer.detail)
+    )

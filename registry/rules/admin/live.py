@@ -1,4 +1,5 @@
-"""The admin requests that need a running registry: who is here, what waits, and what everybody is told."""
+"""The admin requests that need a running registry: who is here, what waits, and what everybody is
+told."""
 
 from collections.abc import Sequence
 from typing import Final, assert_never
@@ -44,7 +45,13 @@ from chatapp.registry.rules.admin.messages import (
 )
 from chatapp.registry.rules.admin.service import AdminService, shown_ban
 from chatapp.registry.rules.desk.desk import Desk
-from chatapp.registry.rules.effects import AnswerAdmin, Effect, LinkEndReason, Persist, TellEverybody
+from chatapp.registry.rules.effects import (
+    AnswerAdmin,
+    Effect,
+    LinkEndReason,
+    Persist,
+    TellEverybody,
+)
 from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.rules.mail import MailService
 from chatapp.registry.rules.people.access import AccessPolicy
@@ -80,7 +87,8 @@ class LiveAdmin:
         clock: WallClock,
         own_key: bytes,
     ) -> None:
-        """`files`: answers what a registry's files can answer as well. `own_key`: of the registry."""
+        """`files`: answers what a registry's files can answer as well. `own_key`: of the
+        registry."""
         self._files = files
         self._directory = directory
         self._presence = presence
@@ -96,7 +104,8 @@ class LiveAdmin:
         self._stop_reason = ""
 
     def run(self, request: CoreRequest, ticket: str, *, now: float) -> list[Effect]:
-        """Return the effects, an `AnswerAdmin` with this ticket among them. Bans are the caller's to enforce."""
+        """Return the effects, an `AnswerAdmin` with this ticket among them. Bans are the caller's
+        to enforce."""
         match request:
             case MakeInvites() | ListNames() | ReleaseName() | AddBan() | LiftBan() | ListBans():
                 return self._files.run(request, ticket, now=now)
@@ -152,8 +161,8 @@ class LiveAdmin:
         """Return who has a name, or the refusal."""
         try:
             identity = self._directory.names.holder(name_key(peer_name(name)))
-        except NameRefused as wrong:
-            return _refused(ticket, AdminRefusal.BAD_NAME, name, detail=str(wrong))
+        except NameRefused as error:
+            return _refused(ticket, AdminRefusal.BAD_NAME, name, detail=str(error))
         person = None if identity is None else self._directory.person(identity)
         return _refused(ticket, AdminRefusal.NAME_UNKNOWN, name) if person is None else person
 
@@ -164,7 +173,9 @@ class LiveAdmin:
         if room is None:
             return _refused(ticket, AdminRefusal.ROOM_UNKNOWN, request.room)
         if isinstance(request, SetRoomTopic):
-            entry, stored, lost = self._rooms.set_topic_of(room, request.text, self._own_key, now=now)
+            entry, stored, lost = self._rooms.set_topic_of(
+                room, request.text, self._own_key, now=now
+            )
             return [_stored(ticket, [entry], Done(), then=[stored], otherwise=[lost])]
         if isinstance(request, CloseRoom):
             if room.expected:
@@ -188,7 +199,8 @@ class LiveAdmin:
         return [*effects, _stored(ticket, [], Done(count=count))]
 
     def _erase(self, request: ErasePerson, ticket: str, now: float) -> list[Effect]:
-        """Delete all that is kept of somebody: the name, letters, lines, topics, and the name in past sessions."""
+        """Delete all that is kept of somebody: the name, letters, lines, topics, and the name in
+        past sessions."""
         person = self._bearer(request.name, ticket)
         if not isinstance(person, Person):
             return person
@@ -247,14 +259,19 @@ class LiveAdmin:
             letters=letters,
             size=size,
             is_operator=self._desk.is_operator(identity),
-            bans=[shown_ban(one) for one in self._access.own_bans.of(identity, host, (person.name_key,))],
+            bans=[
+                shown_ban(one)
+                for one in self._access.own_bans.of(identity, host, (person.name_key,))
+            ],
             is_listed=self._access.is_listed(identity, host, person.name_key),
             kicked_for=self._access.kicked_for(identity, now=now),
         )
         return [AnswerAdmin(ticket=ticket, answer=found)]
 
     def _people(self, *, online_only: bool) -> PeopleListed:
-        people = [self._person(person) for person in self._directory if person.online or not online_only]
+        people = [
+            self._person(person) for person in self._directory if person.online or not online_only
+        ]
         return PeopleListed(sorted(people, key=lambda one: one.name), self._directory.version)
 
     def _person(self, person: Person) -> PersonShown:
@@ -310,4 +327,8 @@ def _stored(
 
 
 def _refused(ticket: str, refusal: AdminRefusal, subject: str, *, detail: str = "") -> list[Effect]:
-    return [AnswerAdmin(ticket=ticket, answer=AdminRefused(refusal=refusal, subject=subject, detail=detail))]
+    return [
+        AnswerAdmin(
+            ticket=ticket, answer=AdminRefused(refusal=refusal, subject=subject, detail=detail)
+        )
+    ]

@@ -31,7 +31,8 @@ LogLevel: TypeAlias = Annotated[
 
 
 class MakeInvites(msgspec.Struct, frozen=True, tag="invite"):
-    """Make join codes with these public halves valid. Codes that are valid already stay as they are."""
+    """Make join codes with these public halves valid. Codes that are valid already stay as they
+    are."""
 
     codes: Annotated[list[JoinCodeKey], msgspec.Meta(max_length=INVITES_MAX)]
 
@@ -47,8 +48,9 @@ class ReleaseName(msgspec.Struct, frozen=True, tag="release"):
 
 
 class AddBan(msgspec.Struct, frozen=True, tag="ban"):
-    """Ban a key, a name, an address or a network, beside those of the configured list, for `span` seconds (0: for good).
-    The banned are told the reason. `author`: set by the registry, which knows who asks."""
+    """Ban a key, a name, an address or a network, beside those of the configured list, for `span`
+    seconds (0: for good). The banned are told the reason. `author`: set by the registry, which
+    knows who asks."""
 
     what: str
     span: Annotated[int, msgspec.Meta(ge=0, le=BAN_SPAN_MAX)] = 0
@@ -111,7 +113,8 @@ class Announce(msgspec.Struct, frozen=True, tag="announce"):
 
 
 class TellStop(msgspec.Struct, frozen=True, tag="tell stop"):
-    """Tell everybody, newcomers too, that the registry stops in `span` seconds; None: that it does not."""
+    """Tell everybody, newcomers too, that the registry stops in `span` seconds; None: that it does
+    not."""
 
     span: Annotated[int, msgspec.Meta(ge=0, le=STOP_SPAN_MAX)] | None
     reason: AnnouncedText = ""
@@ -150,7 +153,8 @@ class PurgeMail(msgspec.Struct, frozen=True, tag="mail purge"):
 
 
 class ErasePerson(msgspec.Struct, frozen=True, tag="erase"):
-    """Delete all that is kept of somebody who is away. It leaves the files with the next checkpoint."""
+    """Delete all that is kept of somebody who is away. It leaves the files with the next
+    checkpoint."""
 
     name: str
 
@@ -190,7 +194,8 @@ class CancelStop(msgspec.Struct, frozen=True, tag="cancel stop"):
 
 
 class MakeBackup(msgspec.Struct, frozen=True, tag="backup"):
-    """Copy everything that is kept into this folder, which must be missing or empty. `folder`: an absolute path."""
+    """Copy everything that is kept into this folder, which must be missing or empty. `folder`: an
+    absolute path."""
 
     folder: str
 
@@ -199,7 +204,9 @@ class VerifyFiles(msgspec.Struct, frozen=True, tag="verify"):
     """Read everything that is kept, and say what is damaged."""
 
 
-RegistryRequest: TypeAlias = CoreRequest | ReloadLists | StopRegistry | CancelStop | MakeBackup | VerifyFiles
+RegistryRequest: TypeAlias = (
+    CoreRequest | ReloadLists | StopRegistry | CancelStop | MakeBackup | VerifyFiles
+)
 """Requests to a registry, or to a node of one."""
 
 
@@ -259,8 +266,9 @@ class AdminRefusal(enum.Enum):
     TOO_MANY_CLIENTS = "too many clients"
     OTHER_NODE = "other node"
     """Only the node of a cluster that keeps the state can do it; `subject` names that node."""
-    NO_HOUSE = "no house"
-    """This node of a cluster does not reach the one that keeps the state, or lost it before the answer."""
+    NO_ENGINE = "no engine"
+    """This node of a cluster does not reach the one that keeps the state, or lost it before the
+    answer."""
 
 
 class AdminRefused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
@@ -367,8 +375,8 @@ class PersonErased(msgspec.Struct, frozen=True, kw_only=True, tag="erased"):
 
 
 class Deed(msgspec.Struct, frozen=True, gc=False):
-    """A line of the administrator's log. `at`: as RFC 3339. `uid`: the user of the machine who asked. `result`: `done`, or
-    why it was refused."""
+    """A line of the administrator's log. `at`: as RFC 3339. `uid`: the user of the machine who
+    asked. `result`: `done`, or why it was refused."""
 
     at: str
     verb: str

@@ -1,4 +1,5 @@
-"""The rules of admin requests that concern names, join codes and bans: what a registry keeps on its disk.
+"""The rules of admin requests that concern names, join codes and bans: what a registry keeps on its
+disk.
 
 A request comes through the registry's own folder, so whoever can write there is trusted.
 """
@@ -64,7 +65,8 @@ class AdminService:
         self.forget: Final = forget
 
     def run(self, request: FileRequest, ticket: str, *, now: float) -> list[Effect]:
-        """Return the effects, an `AnswerAdmin` with this ticket among them. A change is answered when it is on the disk."""
+        """Return the effects, an `AnswerAdmin` with this ticket among them. A change is answered
+        when it is on the disk."""
         match request:
             case MakeInvites(codes=codes):
                 return self._invite(codes, ticket, now)
@@ -79,7 +81,8 @@ class AdminService:
             case ListBans():
                 return [
                     AnswerAdmin(
-                        ticket=ticket, answer=BansListed([shown_ban(ban) for ban in self._bans.listed()])
+                        ticket=ticket,
+                        answer=BansListed([shown_ban(ban) for ban in self._bans.listed()]),
                     )
                 ]
         assert_never(request)
@@ -99,19 +102,24 @@ class AdminService:
     def _names(self) -> list[NameShown]:
         shown = [
             NameShown(
-                one.card.name, fingerprint(one.card.identity), "online" if one.online else "away", one.since
+                one.card.name,
+                fingerprint(one.card.identity),
+                "online" if one.online else "away",
+                one.since,
             )
             for one in self._directory
         ]
         reserved = self._directory.names.reserved()
-        shown += [NameShown(key, fingerprint(identity), "reserved", 0) for key, identity in reserved]
+        shown += [
+            NameShown(key, fingerprint(identity), "reserved", 0) for key, identity in reserved
+        ]
         return sorted(shown, key=lambda one: one.name)
 
     def _release(self, text: str, ticket: str, now: float) -> list[Effect]:
         try:
             key = name_key(peer_name(text))
-        except NameRefused as wrong:
-            return _refused(ticket, AdminRefusal.BAD_NAME, text, detail=str(wrong))
+        except NameRefused as error:
+            return _refused(ticket, AdminRefusal.BAD_NAME, text, detail=str(error))
         names = self._directory.names
         identity = names.holder(key)
         if identity is None:
@@ -125,7 +133,11 @@ class AdminService:
             names.release(key, identity)
             return _done(ticket, [NameFreed(key)])
         refusal = self.refusal_of_release(person)
-        return self._let_go(person, ticket, now) if refusal is None else _refused(ticket, refusal, text)
+        return (
+            self._let_go(person, ticket, now)
+            if refusal is None
+            else _refused(ticket, refusal, text)
+        )
 
     def refusal_of_release(self, person: Person) -> AdminRefusal | None:
         """Return why somebody's name cannot be made free; None if it can."""
@@ -149,11 +161,13 @@ class AdminService:
         if len(self._bans) >= BANS_MAX:
             return _refused(ticket, AdminRefusal.TOO_MANY_BANS, text)
         at = self._clock.millis(now)
-        ban = BanKept(text.strip(), at, request.reason, request.author, at + 1_000 * span if span else 0)
+        ban = BanKept(
+            text.strip(), at, request.reason, request.author, at + 1_000 * span if span else 0
+        )
         try:
             is_new = self._bans.add(ban, ends_at=now + span if span else None)
-        except (ValueError, NameRefused) as wrong:
-            return _refused(ticket, AdminRefusal.BAD_BAN, text, detail=str(wrong))
+        except (ValueError, NameRefused) as error:
+            return _refused(ticket, AdminRefusal.BAD_BAN, text, detail=str(error))
         if not is_new:
             return _refused(ticket, AdminRefusal.BANNED_ALREADY, text)
         return _done(ticket, [*ended, ban])
@@ -161,8 +175,8 @@ class AdminService:
     def _lift_ban(self, text: str, ticket: str) -> list[Effect]:
         try:
             ban = self._bans.remove(text)
-        except (ValueError, NameRefused) as wrong:
-            return _refused(ticket, AdminRefusal.BAD_BAN, text, detail=str(wrong))
+        except (ValueError, NameRefused) as error:
+            return _refused(ticket, AdminRefusal.BAD_BAN, text, detail=str(error))
         if ban is None:
             return _refused(ticket, AdminRefusal.NOT_BANNED, text)
         return _done(ticket, [BanLifted(ban.what)])

@@ -1,4 +1,5 @@
 """The rules of the help desk.
 
-Read first: `desk` (its parts), `visitors` (a visitor's requests), `operators` (an operator's requests).
+Read first: `desk` (its parts), `visitors` (a visitor's requests), `operators` (an operator's
+requests).
 """

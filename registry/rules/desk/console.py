@@ -1,7 +1,8 @@
-"""The operator at the registry's console: typed lines become the requests that peers send, notices become lines.
+"""The operator at the registry's console: typed lines become the requests that peers send, notices
+become lines.
 
-What is shown may wait for the disk, so the console keeps its own view of whom the operator serves (`wire.desk`), as a
-peer does at the far end of a link.
+What is shown may wait for the disk, so the console keeps its own view of whom the operator serves
+(`wire.desk`), as a peer does at the far end of a link.
 """
 
 from collections import deque
@@ -88,7 +89,8 @@ class AnswerWord(NamedTuple):
 
 
 class BadInput(NamedTuple):
-    """A line that is neither a command nor text, or asks for help; holds the lines that answer it."""
+    """A line that is neither a command nor text, or asks for help; holds the lines that answer
+    it."""
 
     lines: tuple[str, ...]
 
@@ -105,12 +107,15 @@ class _Command(NamedTuple):
     help: str
     parse: Callable[[str], OperatorRequest | AnswerWord | TableWanted | None]
     is_drastic: bool = False
-    """Whether it ends something or sends somebody away: suggested only for a word that is one letter away."""
+    """Whether it ends something or sends somebody away: suggested only for a word that is one
+    letter away."""
 
 
 def _positions(rest: str, count: int) -> list[int] | None:
     words = rest.split()
-    are_numbers = all(word.isascii() and word.isdigit() and len(word) <= _POSITION_DIGITS for word in words)
+    are_numbers = all(
+        word.isascii() and word.isdigit() and len(word) <= _POSITION_DIGITS for word in words
+    )
     return [int(word) for word in words] if len(words) == count and are_numbers else None
 
 
@@ -129,7 +134,9 @@ def _alone(request: OperatorRequest) -> Callable[[str], OperatorRequest | None]:
 
 
 _COMMANDS: Final = {
-    "room": _Command(".room [queue]", "who is served, and who waits", lambda rest: ShowRoom(0, rest)),
+    "room": _Command(
+        ".room [queue]", "who is served, and who waits", lambda rest: ShowRoom(0, rest)
+    ),
     "next": _Command(
         ".next [queue]",
         "end the session and take the next; on duty from now on",
@@ -146,12 +153,16 @@ _COMMANDS: Final = {
         is_drastic=True,
     ),
     "hold": _Command(
-        ".hold", "put a client who does not answer at the head of the line", _alone(HoldVisitor(0, 0))
+        ".hold",
+        "put a client who does not answer at the head of the line",
+        _alone(HoldVisitor(0, 0)),
     ),
     "transfer": _Command(
         ".transfer <queue>",
         "send the client to another queue, with their time of waiting",
-        lambda rest: TransferVisitor(0, 0, rest) if 0 < len(rest) <= 32 and " " not in rest else None,
+        lambda rest: (
+            TransferVisitor(0, 0, rest) if 0 < len(rest) <= 32 and " " not in rest else None
+        ),
         is_drastic=True,
     ),
     "note": _Command(
@@ -159,7 +170,9 @@ _COMMANDS: Final = {
         "a note about the client, for operators only",
         lambda rest: NoteVisitor(0, 0, rest) if rest else None,
     ),
-    "on": _Command(".on [queue]", "on duty: clients come by themselves", lambda rest: TakeDuty(0, rest)),
+    "on": _Command(
+        ".on [queue]", "on duty: clients come by themselves", lambda rest: TakeDuty(0, rest)
+    ),
     "off": _Command(".off", "off duty: nobody new", _alone(EndDuty(0)), is_drastic=True),
     "a": _Command(".a [word]", "say a ready answer, or list them", AnswerWord),
     "close": _Command(
@@ -180,7 +193,9 @@ _COMMANDS: Final = {
         lambda rest: None if rest else TableWanted(),
     ),
     "stats": _Command(".stats [queue]", "served today, waits", lambda rest: ShowFigures(0, rest)),
-    "past": _Command(".past [n or name]", "the last sessions, or all that is kept of a visitor", past_asked),
+    "past": _Command(
+        ".past [n or name]", "the last sessions, or all that is kept of a visitor", past_asked
+    ),
 }
 
 
@@ -209,12 +224,15 @@ def _command(typed: str) -> Command:
         return BadInput(_HELP_LINES)
     command = _COMMANDS.get(word.lower())
     if command is None:
-        return BadInput((unknown_command_line(word, nearest(word.lower(), _COMMANDS, drastic=_DRASTIC)),))
+        return BadInput(
+            (unknown_command_line(word, nearest(word.lower(), _COMMANDS, drastic=_DRASTIC)),)
+        )
     return command.parse(rest.strip()) or BadInput((usage_line(command.usage),))
 
 
 ANSWERED_WITHIN: Final = 10.0
-"""Seconds after which an answer is taken for lost: when far too much waits for the disk, answers are dropped."""
+"""Seconds after which an answer is taken for lost: when far too much waits for the disk, answers
+are dropped."""
 
 
 class _Entered(NamedTuple):
@@ -269,8 +287,8 @@ class DeskConsole:
         """How many wait, while the console's operator is on duty."""
 
     def opened(self, *, is_terminal: bool, now: float) -> list[Effect]:
-        """Open the console. Its operator is on duty at once, unless peers are listed as operators. `is_terminal`: whether a
-        person types, who can be asked; a script is not."""
+        """Open the console. Its operator is on duty at once, unless peers are listed as operators.
+        `is_terminal`: whether a person types, who can be asked; a script is not."""
         queue, self._is_terminal = self._queue, is_terminal
         operator = queue.operators.get(CONSOLE)
         effects: list[Effect] = []
@@ -282,7 +300,8 @@ class DeskConsole:
         return self._publisher.conclude(effects, now=now)
 
     def closed(self, *, now: float) -> list[Effect]:
-        """Close the console: its operator goes off duty when everything typed has been carried out."""
+        """Close the console: its operator goes off duty when everything typed has been carried
+        out."""
         self._is_closed = True
         return self._carry_out_all(now)
 
@@ -336,7 +355,12 @@ class DeskConsole:
             case DropVisitor() | MoveVisitor() as request:
                 return self._ask_in_line(request, now)
             case (
-                CallNext() | EndSession() | HandOver() | NoteVisitor() | HoldVisitor() | TransferVisitor()
+                CallNext()
+                | EndSession()
+                | HandOver()
+                | NoteVisitor()
+                | HoldVisitor()
+                | TransferVisitor()
             ) as request:
                 client = self._focus.meant(Typed.COMMAND, entered_at=entered.at)
                 if isinstance(client, Held):
@@ -362,7 +386,9 @@ class DeskConsole:
             return self._show((NO_CLIENT,), now)
         transcript = self._visits.transcripts.get(client.visit)
         number = 1 if transcript is None else transcript.taken(CONSOLE) + 1
-        said = self._conversation.say(SendDeskLine(client.visit, number, text), CONSOLE_CALLER, now=now)
+        said = self._conversation.say(
+            SendDeskLine(client.visit, number, text), CONSOLE_CALLER, now=now
+        )
         return self._publisher.conclude(said, now=now)
 
     def _ask_in_line(self, request: DropVisitor | MoveVisitor, now: float) -> list[Effect]:
@@ -371,7 +397,9 @@ class DeskConsole:
             return self._show((NO_SUCH_POSITION,), now)
         if isinstance(meant, StaleNumber):
             return self._show((moved_line(request.position, meant),), now)
-        return self._ask(msgspec.structs.replace(request, visit=meant.visit), now, subject=meant.name)
+        return self._ask(
+            msgspec.structs.replace(request, visit=meant.visit), now, subject=meant.name
+        )
 
     def _ask(self, request: OperatorRequest, now: float, *, subject: str = "") -> list[Effect]:
         self._reference += 1
@@ -379,7 +407,9 @@ class DeskConsole:
         self._asked[self._reference] = _Asked(request, subject)
         self._asked_at = now
         answer = self._operator_rules.handle(request, CONSOLE_CALLER, now=now)
-        return self._publisher.conclude(now=now, answer=answer, asker=asker_of(request, CONSOLE_CALLER))
+        return self._publisher.conclude(
+            now=now, answer=answer, asker=asker_of(request, CONSOLE_CALLER)
+        )
 
     def _show(self, lines: tuple[str, ...], now: float) -> list[Effect]:
         """Show lines behind those that wait to be shown already."""

@@ -1,4 +1,5 @@
-"""Conversations: a line of a visitor or an operator is accepted once, stored, and passed on when the disk has it."""
+"""Conversations: a line of a visitor or an operator is accepted once, stored, and passed on when
+the disk has it."""
 
 from chatapp.registry.rules.desk.guests import Guests
 from chatapp.registry.rules.desk.queue.queue import DeskQueue, SilenceWatch
@@ -100,7 +101,11 @@ class ConversationRules:
     def acknowledge(self, request: AckDeskLines, caller: Caller) -> list[Effect]:
         """Note the lines that a reader has shown, and send further ones."""
         visit, reader = self._visit_of(caller)
-        if visit is None or visit.number != request.visit or visit.number not in self._visits.transcripts:
+        if (
+            visit is None
+            or visit.number != request.visit
+            or visit.number not in self._visits.transcripts
+        ):
             return [Drop(reason=DropReason.OTHER_VISIT)]
         self._visits.transcripts[visit.number].confirm(reader, request.position)
         return self._sender.deliver(visit, reader)
@@ -110,7 +115,9 @@ class ConversationRules:
         visit, reader = self._visit_of(caller)
         if visit is None or visit.number != request.visit or reader == VISITOR:
             return [Drop(reason=DropReason.OTHER_VISIT)]
-        self._visits.transcript(visit).resume(reader, shown=request.shown, with_own=request.with_own)
+        self._visits.transcript(visit).resume(
+            reader, shown=request.shown, with_own=request.with_own
+        )
         return self._sender.deliver(visit, reader)
 
     def _visit_of(self, caller: Caller) -> tuple[Visit | None, Party]:
@@ -119,7 +126,9 @@ class ConversationRules:
         operator = self._queue.operators.get(caller.identity)
         return None if operator is None else operator.visit, caller.identity
 
-    def _misplaced(self, visit: Visit | None, author: Party, request: SendDeskLine) -> LineRefusal | None:
+    def _misplaced(
+        self, visit: Visit | None, author: Party, request: SendDeskLine
+    ) -> LineRefusal | None:
         if visit is None or visit.number != request.visit:
             return LineRefusal.NO_CLIENT
         if author == VISITOR and visit.state is not VisitState.SERVED:

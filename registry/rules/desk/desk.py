@@ -1,5 +1,5 @@
-"""The help desk as one service: it sends each request to the right rules, and notices go out when their records are
-stored.
+"""The help desk as one service: it sends each request to the right rules, and notices go out when
+their records are stored.
 """
 
 from collections.abc import Mapping
@@ -136,7 +136,9 @@ class Desk:
 
     def load(self, loaded: LoadedDesk, *, now: float) -> None:
         """Restore what earlier lives stored."""
-        restore(loaded, self._settings, self._queue, self._visits, self._statistics, self._past, now=now)
+        restore(
+            loaded, self._settings, self._queue, self._visits, self._statistics, self._past, now=now
+        )
         self._visitor_rules.load(loaded.highest_visit)
         self._openings.load(loaded.openings)
         self._ratings.load(loaded.ratings)
@@ -154,9 +156,12 @@ class Desk:
     # --- guests
 
     def is_for_guests(self, card: Card) -> bool:
-        """Return whether a REGISTER with this card is a guest's: it has no name, or its author is in as a guest already."""
+        """Return whether a REGISTER with this card is a guest's: it has no name, or its author is
+        in as a guest already."""
         identity = card.identity
-        return identity in self.guests or (not card.name and self._directory.person(identity) is None)
+        return identity in self.guests or (
+            not card.name and self._directory.person(identity) is None
+        )
 
     def serve_guest(self, request: Request, caller: Caller, *, now: float) -> list[Effect]:
         """Handle a guest's request. Guests are served nothing but what is listed here."""
@@ -180,7 +185,9 @@ class Desk:
     def _guest_attaches(self, caller: Caller, now: float) -> list[Effect]:
         if caller.link is None:
             return [Drop(reason=DropReason.MISPLACED_ATTACH)]
-        self._visitor_rules.lost(caller.identity, now=now)  # the visit has no link until the ticket is shown
+        self._visitor_rules.lost(
+            caller.identity, now=now
+        )  # the visit has no link until the ticket is shown
         effects = self.guests.attach(caller, caller.link, now=now)
         return [
             *effects,
@@ -210,7 +217,11 @@ class Desk:
         self._visitor_rules.left(caller.identity)
         effects += self._publisher.conclude(now=now)
         link = self.guests.link_of(caller.identity)
-        return effects if link is None else [*effects, Disconnect(link=link, reason=LinkEndReason.LEFT)]
+        return (
+            effects
+            if link is None
+            else [*effects, Disconnect(link=link, reason=LinkEndReason.LEFT)]
+        )
 
     def is_operator(self, identity: bytes) -> bool:
         """Return whether a member is an operator."""
@@ -224,7 +235,11 @@ class Desk:
         """Disconnect a banned guest, as if the guest had left."""
         self._visitor_rules.left(identity)
         effects, link = self._publisher.conclude(now=now), self.guests.link_of(identity)
-        return effects if link is None else [*effects, Disconnect(link=link, reason=LinkEndReason.BANNED)]
+        return (
+            effects
+            if link is None
+            else [*effects, Disconnect(link=link, reason=LinkEndReason.BANNED)]
+        )
 
     # --- members
 
@@ -289,8 +304,8 @@ class Desk:
         assert_never(note)
 
     def handle_timer(self, *, now: float) -> list[Effect]:
-        """Do what is due: positions and duties that have expired, guests to forget, positions to announce, past sessions to
-        erase."""
+        """Do what is due: positions and duties that have expired, guests to forget, positions to
+        announce, past sessions to erase."""
         self.guests.expire(now=now)
         self._queue.handle_timer(now=now)
         erased = self._past.handle_timer(now=now)

@@ -102,8 +102,9 @@ class Guests:
     def register(
         self, register: Register, caller: Caller, *, gateway: bytes = b"", now: float
     ) -> list[Effect]:
-        """Admit a guest whose signatures were checked. A guest's key cannot take a name as well. `gateway`: the key of a
-        known gateway that vouches for the guest. A guest stays counted as when it came first."""
+        """Admit a guest whose signatures were checked. A guest's key cannot take a name as well.
+        `gateway`: the key of a known gateway that vouches for the guest. A guest stays counted as
+        when it came first."""
         card, nonce = register.card, register.nonce
         if card.name:
             return [Refuse(to=caller, nonce=nonce, name=card.name, reason=RefusalReason.BAD_NAME)]

@@ -66,7 +66,8 @@ _PUT_BACK_CHANGES: Final = {
 
 
 class EventBatch(NamedTuple):
-    """The changes of one turn, by the numbers of visits, so that several changes of one visit are sent in one notice."""
+    """The changes of one turn, by the numbers of visits, so that several changes of one visit are
+    sent in one notice."""
 
     called: frozenset[int]
     kept: frozenset[int]
@@ -137,7 +138,8 @@ class Notices:
     def position(
         self, visit: Visit, cause: PositionCause, *, at: int, reference: int = 0
     ) -> PositionReported:
-        """Build the notice of a visitor's position. `at`: the time, in milliseconds of the wall clock."""
+        """Build the notice of a visitor's position. `at`: the time, in milliseconds of the wall
+        clock."""
         position = self._told[visit.number] = self._queue.line(visit.queue).position(visit)
         operators = self._queue.operators.on_duty(visit.queue)
         least, most = self._outlook.range(visit.queue, position, at) or (0, 0)
@@ -155,7 +157,9 @@ class Notices:
     def turn(self, visit: Visit, cause: OperatorCause, *, reference: int = 0) -> OperatorAssigned:
         """Build the notice that a visitor is served."""
         self._told.pop(visit.number, None)
-        return OperatorAssigned(reference, visit.number, cause, self._operators.name_of(visit.operator))
+        return OperatorAssigned(
+            reference, visit.number, cause, self._operators.name_of(visit.operator)
+        )
 
     def duty(self, who: OperatorId, queue: str, *, is_on: bool) -> DutyStatus:
         """Build the notice of an operator's duty and visitor."""
@@ -168,7 +172,12 @@ class Notices:
         told = WaitingCounted(queue, len(self._queue.line(queue)))
         effects: list[Effect] = []
         for one in self._queue.operators:
-            if one.is_on and one.is_here and one.queue == queue and self._counted.get(one.id) != told:
+            if (
+                one.is_on
+                and one.is_here
+                and one.queue == queue
+                and self._counted.get(one.id) != told
+            ):
                 self._counted[one.id] = told
                 effects += self._sender.tell_operator(one.id, told)
         return effects
@@ -180,7 +189,12 @@ class Notices:
         return [] if operator is None else self.count(operator.queue)
 
     def client(
-        self, visit: Visit, cause: ClientCause, *, former: OperatorId = NOBODY, is_asked: bool = False
+        self,
+        visit: Visit,
+        cause: ClientCause,
+        *,
+        former: OperatorId = NOBODY,
+        is_asked: bool = False,
     ) -> ClientAssigned:
         """Build the notice of the visitor whom an operator serves."""
         form = visit.form
@@ -205,8 +219,8 @@ class Notices:
         return self._sender.tell_operator(visit.operator, client) + self._let_read(visit)
 
     def _let_read(self, visit: Visit) -> list[Effect]:
-        """Prepare the transcript for an operator. Lines follow when the operator's program asks; the console shows all
-        at once."""
+        """Prepare the transcript for an operator. Lines follow when the operator's program asks;
+        the console shows all at once."""
         transcript = self._visits.transcript(visit)
         transcript.add_reader(visit.operator)
         if visit.operator != CONSOLE:
@@ -231,8 +245,14 @@ class Notices:
                 self.moved[one.visit.queue] = None
                 return []
             case HandoverReleased():
-                is_told = one.visit.state is VisitState.WAITING and one.visit.number not in batch.called
-                return self._tell_position(one.visit, PositionCause.OPERATOR_LOST, batch) if is_told else []
+                is_told = (
+                    one.visit.state is VisitState.WAITING and one.visit.number not in batch.called
+                )
+                return (
+                    self._tell_position(one.visit, PositionCause.OPERATOR_LOST, batch)
+                    if is_told
+                    else []
+                )
             case Change():
                 return self._effects_of_change(one, batch)
         assert_never(one)
@@ -244,7 +264,9 @@ class Notices:
                 self.moved[visit.queue] = None
                 if visit.number in batch.called:
                     return []
-                return self._tell_position(visit, PositionCause.JOINED, batch) + self._tell_announced(visit)
+                return self._tell_position(
+                    visit, PositionCause.JOINED, batch
+                ) + self._tell_announced(visit)
             case VisitEvent.LOST:
                 return self._tell_change(one, ClientChange.AWAY)
             case VisitEvent.RETURNED:
@@ -270,7 +292,9 @@ class Notices:
 
     def _tell_position(self, visit: Visit, cause: PositionCause, batch: EventBatch) -> list[Effect]:
         reference = self.references.pop(visit.number, 0)
-        return self._sender.tell_visitor(visit, self.position(visit, cause, at=batch.at, reference=reference))
+        return self._sender.tell_visitor(
+            visit, self.position(visit, cause, at=batch.at, reference=reference)
+        )
 
     def _tell_assignment(self, visit: Visit, cause: OperatorCause) -> list[Effect]:
         reference = self.references.pop(visit.number, 0)
@@ -325,7 +349,11 @@ class Notices:
         self.moved[visit.queue] = None
         assert isinstance(one.cause, PositionCause)
         self._remove_reader(visit, one.operator)
-        told = self._tell_position(visit, one.cause, batch) if visit.state is VisitState.WAITING else []
+        told = (
+            self._tell_position(visit, one.cause, batch)
+            if visit.state is VisitState.WAITING
+            else []
+        )
         return told + self._tell_change(one, _PUT_BACK_CHANGES[one.cause])
 
     def silent(self, visit: Visit) -> list[Effect]:
@@ -351,11 +379,15 @@ class Notices:
         visit = one.visit
         assert isinstance(one.cause, OverCause)
         self.moved[visit.queue] = None
-        told = self._sender.deliver_rest(visit, VISITOR)  # the last lines may be on their way to the disk
+        told = self._sender.deliver_rest(
+            visit, VISITOR
+        )  # the last lines may be on their way to the disk
         over = VisitOver(visit.number, one.cause)
         told += self._sender.tell_visitor(visit, over)
         if one.cause in BY_OPERATOR:
-            self._visits.note_end(visit.ticket, over, served_at=visit.queue if visit.called_at else "")
+            self._visits.note_end(
+                visit.ticket, over, served_at=visit.queue if visit.called_at else ""
+            )
         if one.operator != NOBODY:
             told += self._sender.deliver_rest(visit, one.operator)
         told += self._tell_change(one, _CHANGES[one.cause])
@@ -373,7 +405,12 @@ class Notices:
 MOVES_SPAN: Final = 0.1
 """Seconds between two announcements of changed positions."""
 
-_WRITES_NOTHING: Final = (VisitEvent.KEPT, VisitEvent.LOST, VisitEvent.RETURNED, VisitEvent.PASSED_OVER)
+_WRITES_NOTHING: Final = (
+    VisitEvent.KEPT,
+    VisitEvent.LOST,
+    VisitEvent.RETURNED,
+    VisitEvent.PASSED_OVER,
+)
 
 
 class Publisher:
@@ -408,8 +445,8 @@ class Publisher:
         answer: Iterable[Effect] = (),
         asker: OperatorId = NOBODY,
     ) -> list[Effect]:
-        """Return `first`, what follows from the queue's events, and `answer`, to be carried out when their records are
-        on the disk. `asker`: the operator who asked for a change of visitor.
+        """Return `first`, what follows from the queue's events, and `answer`, to be carried out
+        when their records are on the disk. `asker`: the operator who asked for a change of visitor.
 
         On a full disk the desk goes on all the same: only a restart would know less.
         """
@@ -445,7 +482,9 @@ class Publisher:
     def next_timer(self) -> float | None:
         """Return when the gathered positions are due, or a visitor counts as silent."""
         moves = self._told_at + MOVES_SPAN if self.notices.moved else None
-        return min((one for one in (moves, self._silences.next_timer()) if one is not None), default=None)
+        return min(
+            (one for one in (moves, self._silences.next_timer()) if one is not None), default=None
+        )
 
     def _tell_moves(self, now: float, wall_ms: int) -> list[Effect]:
         queues = self.notices.moved
@@ -493,11 +532,15 @@ class Publisher:
             return [over]
         operator = "" if one.operator == NOBODY else self._operators.name_of(one.operator)
         lines = self._visits.transcripts.get(visit.number, ())
-        return [over, *self._past.keep(visit, lines, operator=operator, cause=int(one.cause), now=now)]
+        return [
+            over,
+            *self._past.keep(visit, lines, operator=operator, cause=int(one.cause), now=now),
+        ]
 
 
 def _changed(events: list[QueueEvent]) -> list[Visit]:
-    """Return the visits whose record has changed, in order, each once, without those that are over."""
+    """Return the visits whose record has changed, in order, each once, without those that are
+    over."""
     visits: dict[int, Visit] = {}
     for one in events:
         if isinstance(one, VisitUpdated | HandoverReleased) or (

@@ -11,7 +11,8 @@ from chatapp.wire.messages.desk import ClosedQueue
 
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _ENTRY: Final = re.compile(
-    r"(?P<first>[a-z]{3})(?:-(?P<last>[a-z]{3}))? (?P<start>\d\d:\d\d)-(?P<end>\d\d:\d\d)", re.IGNORECASE
+    r"(?P<first>[a-z]{3})(?:-(?P<last>[a-z]{3}))? (?P<start>\d\d:\d\d)-(?P<end>\d\d:\d\d)",
+    re.IGNORECASE,
 )
 _DAY: Final = 24 * 60
 _LOOKED_AHEAD: Final = 8
@@ -34,7 +35,9 @@ def spans(text: str) -> list[_Span]:
     days = [found["first"].lower(), (found["last"] or found["first"]).lower()]
     for day in days:
         if day not in _DAYS:
-            raise ValueError(f'"{day}" in "{text}" is none of {", ".join(one.title() for one in _DAYS)}')
+            raise ValueError(
+                f'"{day}" in "{text}" is none of {", ".join(one.title() for one in _DAYS)}'
+            )
     start, end = _minutes(found["start"], text), _minutes(found["end"], text)
     if end <= start:
         raise ValueError(f'"{text}" ends before it begins; hours past midnight are two entries')
@@ -52,7 +55,8 @@ def _minutes(text: str, entry: str) -> int:
 
 
 class Hours:
-    """The opening hours of a desk; without entries it is always open. Times are milliseconds of the wall clock."""
+    """The opening hours of a desk; without entries it is always open. Times are milliseconds of the
+    wall clock."""
 
     def __init__(self, entries: Iterable[str], zone: tzinfo = UTC) -> None:
         """`entries`: checked by `spans`."""
@@ -67,7 +71,8 @@ class Hours:
         return not self._spans or any(span.start <= minute < span.end for span in today)
 
     def next_opening(self, at: int) -> int | None:
-        """Return when the desk opens next after this time; None if it is always open, or never closes."""
+        """Return when the desk opens next after this time; None if it is always open, or never
+        closes."""
         return self._next(at, is_open=True)
 
     def next_closing(self, at: int) -> int | None:
@@ -76,7 +81,11 @@ class Hours:
 
     def _next(self, at: int, *, is_open: bool) -> int | None:
         for moment in sorted(self._moments(at)):
-            if moment > at and self.is_open(moment) is is_open and self.is_open(moment - 1) is not is_open:
+            if (
+                moment > at
+                and self.is_open(moment) is is_open
+                and self.is_open(moment - 1) is not is_open
+            ):
                 return moment
         return None
 
@@ -110,12 +119,13 @@ class _Said(NamedTuple):
     is_open: bool
     text: str
     until: int
-    """When the present hours say the same; 0: they never do, so it holds until an operator says otherwise."""
+    """When the present hours say the same; 0: they never do, so it holds until an operator says
+    otherwise."""
 
 
 class Openings:
-    """The state of all queues. What an operator says holds until the hours say the same next time: a closed queue opens at
-    the next opening, an open one closes at the next closing."""
+    """The state of all queues. What an operator says holds until the hours say the same next time:
+    a closed queue opens at the next opening, an open one closes at the next closing."""
 
     def __init__(self, settings: DeskSettings) -> None:
         self._settings: Final = settings

@@ -1,6 +1,7 @@
 """Operators' requests: duty, the next visitor, the waiting line, notes, views of the room.
 
-A peer is on duty from its first `.next` or `.on` until `.off`. Nobody is put into a chat for merely being online.
+A peer is on duty from its first `.next` or `.on` until `.off`. Nobody is put into a chat for merely
+being online.
 """
 
 from typing import assert_never
@@ -87,8 +88,12 @@ class OperatorRules:
         self._past = past
 
     def handle(self, request: OperatorRequest, caller: Caller, *, now: float) -> list[Effect]:
-        """Handle a request and return the answer, which goes behind the notices that follow from it."""
-        if not self._operators.is_operator(caller.identity) and caller.identity not in self._queue.operators:
+        """Handle a request and return the answer, which goes behind the notices that follow from
+        it."""
+        if (
+            not self._operators.is_operator(caller.identity)
+            and caller.identity not in self._queue.operators
+        ):
             return self._done(request, CommandResult.NOT_AN_OPERATOR, caller)
         match request:
             case TakeDuty() | CallNext():
@@ -120,12 +125,17 @@ class OperatorRules:
     # --- duty
 
     def attached(self, caller: Caller) -> list[Effect]:
-        """Tell an operator who has a new link their duty and their visitor, before anything else reaches them."""
+        """Tell an operator who has a new link their duty and their visitor, before anything else
+        reaches them."""
         who = caller.identity
         if not self._operators.is_operator(who) and who not in self._queue.operators:
             return []
         operator = self._queue.operators.get(who)
-        answers = self._sender.tell_operator(who, ReadyAnswersShown(self._answers)) if self._answers else []
+        answers = (
+            self._sender.tell_operator(who, ReadyAnswersShown(self._answers))
+            if self._answers
+            else []
+        )
         if operator is None:
             return self._sender.tell_operator(who, DutyStatus(False, "")) + answers
         duty = self._publisher.notices.duty(who, operator.queue, is_on=operator.is_on)
@@ -150,7 +160,10 @@ class OperatorRules:
         if visit is not None and visit.queue != queue and not is_next:
             return self._done(request, CommandResult.OTHER_QUEUE, caller)
         is_on = operator is not None and operator.is_on
-        if not is_on and sum(one.is_on for one in self._queue.operators) >= self._settings.operators_max:
+        if (
+            not is_on
+            and sum(one.is_on for one in self._queue.operators) >= self._settings.operators_max
+        ):
             return self._done(request, CommandResult.TOO_MANY, caller)
         if visit is not None and is_next:
             # Off duty for a moment, so that nobody of the former queue is called in between.
@@ -196,7 +209,9 @@ class OperatorRules:
                 return self._transfer(request, visit, caller, now)
         assert_never(request)
 
-    def _transfer(self, request: TransferVisitor, visit: Visit, caller: Caller, now: float) -> list[Effect]:
+    def _transfer(
+        self, request: TransferVisitor, visit: Visit, caller: Caller, now: float
+    ) -> list[Effect]:
         queue = self._settings.queue_named(request.queue) if request.queue else None
         if queue is None:
             return self._done(request, CommandResult.NO_SUCH_QUEUE, caller)
@@ -207,7 +222,9 @@ class OperatorRules:
         self._queue.transfer(visit, queue, now=now)
         return self._done(request, CommandResult.DONE, caller, visit.form.name)
 
-    def _hand_over(self, request: HandOver, visit: Visit, caller: Caller, now: float) -> list[Effect]:
+    def _hand_over(
+        self, request: HandOver, visit: Visit, caller: Caller, now: float
+    ) -> list[Effect]:
         try:
             to = self._operators.named(request.operator)
         except NameRefused:
@@ -263,12 +280,15 @@ class OperatorRules:
         return [Persist(entries=(entry,), then=(stored, *done), otherwise=tuple(failed))]
 
     def opening_stored(self, entry: DeskOpeningKept, *, now: float) -> list[Effect]:
-        """Put in force what an operator has said about a queue. Return the notices to all who wait at a closed one."""
+        """Put in force what an operator has said about a queue. Return the notices to all who wait
+        at a closed one."""
         self._openings.apply(entry)
         if entry.is_open:
             return []
         state = self._openings.of(entry.queue, self._clock.millis(now))
-        return self._tell_line(entry.queue, QueueClosed(entry.queue, state.text, state.opens_at // 1_000))
+        return self._tell_line(
+            entry.queue, QueueClosed(entry.queue, state.text, state.opens_at // 1_000)
+        )
 
     def _announce(self, request: AnnounceAtDesk, queue: str, caller: Caller) -> list[Effect]:
         if len(request.text.encode()) > DESK_NOTE_MAX:
@@ -283,8 +303,8 @@ class OperatorRules:
         return [*told, *self._done(request, CommandResult.DONE, caller, queue)]
 
     def _tell_line(self, queue: str, notice: QueueClosed | DeskAnnounced) -> list[Effect]:
-        """Tell all who wait in a queue and are in reach, but not those whose visit is on its way to the disk: their first
-        notice is their position."""
+        """Tell all who wait in a queue and are in reach, but not those whose visit is on its way to
+        the disk: their first notice is their position."""
         line = [visit for visit in self._queue.line(queue) if visit.state is not VisitState.JOINING]
         return [effect for visit in line for effect in self._sender.tell_visitor(visit, notice)]
 
@@ -304,7 +324,9 @@ class OperatorRules:
     def _room(self, queue: str, *, reference: int) -> RoomShown:
         """Build the view of who is served and who waits, as far as one notice holds."""
         line = self._queue.line(queue)
-        served = [one.visit for one in self._queue.operators if one.visit and one.visit.queue == queue]
+        served = [
+            one.visit for one in self._queue.operators if one.visit and one.visit.queue == queue
+        ]
         waiting = [visit for visit, _ in zip(line, range(DESK_SHOWN_MAX), strict=False)]
         return RoomShown(
             reference=reference,
@@ -360,8 +382,8 @@ class OperatorRules:
 
 
 def asker_of(request: OperatorRequest, caller: Caller) -> OperatorId:
-    """Return the operator who asks for a visitor, or for the end of a session, by this request; NOBODY for other
-    requests."""
+    """Return the operator who asks for a visitor, or for the end of a session, by this request;
+    NOBODY for other requests."""
     asking = TakeDuty | CallNext | EndSession | HandOver | HoldVisitor | TransferVisitor
     is_asking = isinstance(request, asking)
     return caller.identity if is_asking else NOBODY

@@ -1,7 +1,7 @@
 """Past sessions: what operators can look up, and when it is erased.
 
-Each session that is over is kept with its form, note and length, and its transcript, for as long as the settings say.
-Times are milliseconds of the wall clock.
+Each session that is over is kept with its form, note and length, and its transcript, for as long as
+the settings say. Times are milliseconds of the wall clock.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,12 @@ from chatapp.registry.rules.desk.queue.visit import Visit
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.desk.transcript import TranscriptLine
 from chatapp.registry.rules.limits import WallClock
-from chatapp.registry.store.entries import DeskPastDropped, DeskSessionKept, DeskTranscriptKept, Entry
+from chatapp.registry.store.entries import (
+    DeskPastDropped,
+    DeskSessionKept,
+    DeskTranscriptKept,
+    Entry,
+)
 from chatapp.wire.desk import folded_name
 from chatapp.wire.limits import (
     DESK_LINES_MAX,
@@ -70,9 +75,16 @@ class Past:
     # --- keeping
 
     def keep(
-        self, visit: Visit, lines: Iterable[TranscriptLine], *, operator: str, cause: int, now: float
+        self,
+        visit: Visit,
+        lines: Iterable[TranscriptLine],
+        *,
+        operator: str,
+        cause: int,
+        now: float,
     ) -> list[Entry]:
-        """Keep a session that ends now. Return what to store. `operator`: the name of the last one."""
+        """Keep a session that ends now. Return what to store. `operator`: the name of the last
+        one."""
         if not self._sessions_for:
             return []
         form = visit.form
@@ -125,11 +137,16 @@ class Past:
             return []
         at = self._clock.millis(now)
         dropped = self._drop(
-            [visit for visit, one in self._sessions.items() if at - one.ended_at >= self._sessions_for],
+            [
+                visit
+                for visit, one in self._sessions.items()
+                if at - one.ended_at >= self._sessions_for
+            ],
             [
                 visit
                 for visit in self._transcripts
-                if visit not in self._sessions or at - self._sessions[visit].ended_at >= self._transcripts_for
+                if visit not in self._sessions
+                or at - self._sessions[visit].ended_at >= self._transcripts_for
             ],
         )
         self._due = now + LOOK_SPAN if self._sessions else None
@@ -158,7 +175,8 @@ class Past:
                 entries.append(self._sessions[visit])
         for visit, transcript in self._transcripts.items():
             lines = [
-                (_ERASED if who.casefold() == key else who, at, text) for who, at, text in transcript.lines
+                (_ERASED if who.casefold() == key else who, at, text)
+                for who, at, text in transcript.lines
             ]
             if lines != transcript.lines:
                 self._transcripts[visit] = DeskTranscriptKept(visit, lines, transcript.dropped)
@@ -168,13 +186,14 @@ class Past:
     # --- looking up
 
     def show(self, request: ShowPast, *, queue: str) -> PastShown:
-        """Answer an operator on duty for this queue: its newest sessions, of a name or of all, as far as one notice
-        holds."""
+        """Answer an operator on duty for this queue: its newest sessions, of a name or of all, as
+        far as one notice holds."""
         name = folded_name(request.name)
         found = [
             one
             for one in self._sessions.values()
-            if self._settings.queue_kept(one.queue) == queue and (not name or folded_name(one.name) == name)
+            if self._settings.queue_kept(one.queue) == queue
+            and (not name or folded_name(one.name) == name)
         ]
         room = DESK_PAST_BYTES_SHOWN
         chosen: list[DeskSessionKept] = []
@@ -187,19 +206,25 @@ class Past:
             chosen.append(session)
         shown: list[PastSession] = []
         for session in chosen:
-            lines, left_out, room = self._lines(session.visit, DESK_LINES_MAX if name else _LINES_SHOWN, room)
+            lines, left_out, room = self._lines(
+                session.visit, DESK_LINES_MAX if name else _LINES_SHOWN, room
+            )
             shown.append(self._shown(session, lines, left_out))
         return PastShown(request.reference, shown[::-1], len(found))
 
     def _lines(self, visit: int, count: int, room: int) -> tuple[list[PastLine], int, int]:
-        """Return the last lines of a session that fit into so many bytes, how many before them do not, and the bytes that
-        are left."""
+        """Return the last lines of a session that fit into so many bytes, how many before them do
+        not, and the bytes that are left."""
         transcript = self._transcripts.get(visit)
         if transcript is None:
             return [], 0, room
         lines: list[PastLine] = []
         for operator, at, text in reversed(transcript.lines[-count:]):
-            said = text if len(text) <= DESK_PAST_LINE_SHOWN else text[: DESK_PAST_LINE_SHOWN - 3] + "..."
+            said = (
+                text
+                if len(text) <= DESK_PAST_LINE_SHOWN
+                else text[: DESK_PAST_LINE_SHOWN - 3] + "..."
+            )
             room -= _COSTS + len(said.encode())
             if room < 0:
                 break

@@ -23,8 +23,8 @@ DEFAULT_MENU: Final = (
 
 
 class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of one desk. Spans are in seconds. Callers keep to the caps of `wire.limits` (DESK_QUEUES_MAX,
-    DESK_MENU_MAX, ...)."""
+    """The settings of one desk. Spans are in seconds. Callers keep to the caps of `wire.limits`
+    (DESK_QUEUES_MAX, DESK_MENU_MAX, ...)."""
 
     queues: tuple[str, ...] = (DEFAULT_QUEUE,)
     """At least one; the first serves visitors who name none. Shown as written, compared by key."""
@@ -33,23 +33,28 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     region: str = "IN"
     """The country whose phone numbers need no country code (`wire.desk.is_region`)."""
     keep_place: float = 60.0
-    """How long a visitor's position is kept after the link is lost, and after a restart of the registry."""
+    """How long a visitor's position is kept after the link is lost, and after a restart of the
+    registry."""
     operators: tuple[str, ...] = ()
-    """Names and keys of the peers who may be operators (`--operator`), as typed; `registry.rules.people.access` resolves
-    them. With none, the registry's console is on duty from the start."""
+    """Names and keys of the peers who may be operators (`--operator`), as typed;
+    `registry.rules.people.access` resolves them. With none, the registry's console is on duty from
+    the start."""
     operators_max: int = 32
     """How many operators may be on duty at once, over all queues."""
     operator_grace: float = 15.0
-    """How long an operator who vanished may take to come back, before their visitor goes back to the head of the line."""
+    """How long an operator who vanished may take to come back, before their visitor goes back to
+    the head of the line."""
     no_show_after: float = 180.0
     """How long a visitor who is served may say nothing before the operator is told."""
     pass_over_after: float = 1.0
-    """A visitor out of reach for so long is passed over while others wait; the position is kept all the same."""
+    """A visitor out of reach for so long is passed over while others wait; the position is kept all
+    the same."""
     absent_after: float = 10.0
-    """A visitor who is served and out of reach for so long is put back at the head of the line if somebody else can be
-    called."""
+    """A visitor who is served and out of reach for so long is put back at the head of the line if
+    somebody else can be called."""
     restart_grace: float = 5.0
-    """The same after a restart of the registry, when everybody is out of reach and comes back in any order."""
+    """The same after a restart of the registry, when everybody is out of reach and comes back in
+    any order."""
     hours: tuple[str, ...] = ()
     """When the desk takes newcomers (`registry.rules.desk.opening`); always, without entries."""
     answers: tuple[str, ...] = ()
@@ -57,11 +62,13 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     zone: tzinfo = UTC
     """The zone of the hours."""
     keep_sessions: float = 1.0
-    """For how many days a session that is over is kept for operators, with its form and note; 0: not at all."""
+    """For how many days a session that is over is kept for operators, with its form and note; 0:
+    not at all."""
     keep_transcripts: float = 1.0
     """For how many days what was said in it is kept, at most as long as the session."""
     utc_offset: int = 0
-    """Seconds that the registry's local time is ahead of UTC: the figures of a day begin at local midnight."""
+    """Seconds that the registry's local time is ahead of UTC: the figures of a day begin at local
+    midnight."""
 
     @property
     def forms_kept_for(self) -> int:
@@ -74,14 +81,15 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
         return int(_DAY * min(self.keep_transcripts, self.keep_sessions))
 
     def queue_named(self, name: str) -> str | None:
-        """Return the queue of this name as the settings spell it; the first queue for an empty name; None if there is
-        none."""
+        """Return the queue of this name as the settings spell it; the first queue for an empty
+        name; None if there is none."""
         if not name:
             return self.queues[0]
         return next((queue for queue in self.queues if is_same_name(queue, name)), None)
 
     def queue_kept(self, name: str) -> str:
-        """Return the queue of what was stored under this name: the first one if the settings no longer name it."""
+        """Return the queue of what was stored under this name: the first one if the settings no
+        longer name it."""
         return self.queue_named(name) or self.queues[0]
 
 
@@ -89,8 +97,8 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ready_answers(entries: Iterable[str]) -> dict[str, ReadyAnswer]:
-    """Return the answers of entries such as `greet: How can I help?`, by their short word in lower case. Raises ValueError,
-    whose text says what is wrong."""
+    """Return the answers of entries such as `greet: How can I help?`, by their short word in lower
+    case. Raises ValueError, whose text says what is wrong."""
     found: dict[str, ReadyAnswer] = {}
     for entry in entries:
         short, colon, text = entry.partition(":")

@@ -1,4 +1,5 @@
-"""State that the rules of the desk share: the visits, the operators, and how to send both something."""
+"""State that the rules of the desk share: the visits, the operators, and how to send both
+something."""
 
 from collections import Counter
 from typing import Final
@@ -7,10 +8,25 @@ from chatapp.registry.rules.desk.figures.statistics import DeskStatistics
 from chatapp.registry.rules.desk.guests import Guests
 from chatapp.registry.rules.desk.past import Past
 from chatapp.registry.rules.desk.queue.queue import DeskQueue
-from chatapp.registry.rules.desk.queue.visit import BY_OPERATOR, CONSOLE, NOBODY, OperatorId, Visit, visit_of
+from chatapp.registry.rules.desk.queue.visit import (
+    BY_OPERATOR,
+    CONSOLE,
+    NOBODY,
+    OperatorId,
+    Visit,
+    visit_of,
+)
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
-from chatapp.registry.rules.effects import Caller, CheckAlive, ConsoleNotice, Effect, Push, Reply, Resume
+from chatapp.registry.rules.effects import (
+    Caller,
+    CheckAlive,
+    ConsoleNotice,
+    Effect,
+    Push,
+    Reply,
+    Resume,
+)
 from chatapp.registry.rules.people.access import Operators
 from chatapp.registry.rules.people.connections import Connections
 from chatapp.registry.rules.people.directory import Directory
@@ -35,8 +51,8 @@ CONSOLE_CALLER: Final = Caller(identity=CONSOLE)
 
 
 _AWAITED: Final = (OperatorAssigned, ClientAssigned, DeskLine)
-"""Notices after which the other side waits for an answer: their recipient is probed, so that nobody waits for one who
-has vanished."""
+"""Notices after which the other side waits for an answer: their recipient is probed, so that nobody
+waits for one who has vanished."""
 
 
 class VisitIndex:
@@ -72,8 +88,8 @@ class VisitIndex:
         self.by_guest.pop(self.guest_of.pop(visit.number, b""), None)
 
     def note_end(self, ticket: bytes, over: VisitOver, *, served_at: str) -> None:
-        """Remember how a visit ended, for a visitor who shows its ticket later. `served_at`: the queue; empty if it was not
-        served."""
+        """Remember how a visit ended, for a visitor who shows its ticket later. `served_at`: the
+        queue; empty if it was not served."""
         self.ends[ticket] = over
         if served_at:
             self.queue_of_end[ticket] = served_at
@@ -160,13 +176,18 @@ class DeskSender:
             effects += self._tell_lines(visit, reader, due)
             if reader != CONSOLE:
                 break
-            transcript.confirm(CONSOLE, due[-1].position)  # whatever is shown on the console counts as read
+            transcript.confirm(
+                CONSOLE, due[-1].position
+            )  # whatever is shown on the console counts as read
         return effects
 
     def deliver_rest(self, visit: Visit, reader: Party) -> list[Effect]:
-        """Send a reader the remaining lines of a visit that is over, also those on their way to the disk."""
+        """Send a reader the remaining lines of a visit that is over, also those on their way to the
+        disk."""
         transcript = self._visits.transcripts.get(visit.number)
-        return [] if transcript is None else self._tell_lines(visit, reader, transcript.rest(reader))
+        return (
+            [] if transcript is None else self._tell_lines(visit, reader, transcript.rest(reader))
+        )
 
     def _tell_lines(self, visit: Visit, reader: Party, lines: list[TranscriptLine]) -> list[Effect]:
         effects: list[Effect] = []
@@ -198,7 +219,8 @@ def restore(
     *,
     now: float,
 ) -> None:
-    """Restore the visits of earlier lives in their order, what was said in them, and the sessions that were served."""
+    """Restore the visits of earlier lives in their order, what was said in them, and the sessions
+    that were served."""
     restored = [visit_of(record, settings.queue_kept(record.queue)) for record in loaded.visits]
     for visit in restored:
         visits.add(visit)
@@ -209,12 +231,20 @@ def restore(
     for over in sorted((*loaded.served, *loaded.untold), key=lambda over: over.ended_at):
         if over.ticket and over.cause in BY_OPERATOR:
             served_at = settings.queue_kept(over.queue) if over.called_at else ""
-            visits.note_end(over.ticket, VisitOver(over.visit, OverCause(over.cause)), served_at=served_at)
+            visits.note_end(
+                over.ticket, VisitOver(over.visit, OverCause(over.cause)), served_at=served_at
+            )
     past.load(loaded.sessions, loaded.transcripts, now=now)
-    merged = {settings.queue_kept(one.queue) for one in loaded.visits if not settings.queue_named(one.queue)}
+    merged = {
+        settings.queue_kept(one.queue)
+        for one in loaded.visits
+        if not settings.queue_named(one.queue)
+    }
     off_duty = {record.visit for record in loaded.visits if record.is_off_duty}
     queue.load(restored, off_duty=off_duty, merged=merged, now=now)
 
 
 def _said(line: DeskLineKept) -> TranscriptLine:
-    return TranscriptLine(line.position, line.author, line.author_name, line.number, line.at, line.text)
+    return TranscriptLine(
+        line.position, line.author, line.author_name, line.number, line.at, line.text
+    )

@@ -1,6 +1,7 @@
 """The console's texts: each notice and each answer as the lines that are shown.
 
-Lines in brackets are part of the interface, as peers print them too. Strangers' text is sanitized here.
+Lines in brackets are part of the interface, as peers print them too. Strangers' text is sanitized
+here.
 """
 
 from collections.abc import Mapping
@@ -133,7 +134,9 @@ def notice_lines(notice: DeskNotice, *, client: str = "client") -> tuple[str, ..
         case PastShown():
             return _past(notice)
         case CommandDone():
-            return (_REFUSALS.get(notice.result, "[Done.]").format(subject=sanitize(notice.subject)),)
+            return (
+                _REFUSALS.get(notice.result, "[Done.]").format(subject=sanitize(notice.subject)),
+            )
         case _:
             return ()  # for visitors only
 
@@ -185,7 +188,8 @@ def too_long_line(size: int) -> str:
 
 
 def unknown_command_line(word: str, near: str | None) -> str:
-    """Return what to say to a command that does not exist. `near`: the command that was probably meant."""
+    """Return what to say to a command that does not exist. `near`: the command that was probably
+    meant."""
     hint = f"Did you mean .{near}?" if near else ".help shows all commands."
     return f"[Unknown command .{quoted(word)}. {hint}]"
 
@@ -287,7 +291,9 @@ def _room(shown: RoomShown) -> tuple[str, ...]:
         away = ("" if one.is_here else ", away") + (", paused" if one.is_paused else "")
         wanted = f", for {sanitize(one.operator)}" if one.operator else ""
         since = f"waiting since {_time(one.since)}"
-        lines.append(f"{position}. {sanitize(one.name)}, {sanitize(one.issue)}, {since}{wanted}{away}")
+        lines.append(
+            f"{position}. {sanitize(one.name)}, {sanitize(one.issue)}, {since}{wanted}{away}"
+        )
     if shown.total > len(shown.waiting):
         lines.append(f"[And {shown.total - len(shown.waiting)} more.]")
     return tuple(lines)
@@ -313,7 +319,10 @@ def _past_session(one: PastSession) -> list[str]:
     name = sanitize(one.name)
     operator = f", with {sanitize(one.operator)}" if one.operator else ""
     took = f"waited {_span(one.waited)}, took {_span(one.took)}{operator}"
-    lines = [f"[{name}, {_date(one.at)} {_time(one.at)}: {took}.]", f"Number: {sanitize(one.number)}"]
+    lines = [
+        f"[{name}, {_date(one.at)} {_time(one.at)}: {took}.]",
+        f"Number: {sanitize(one.number)}",
+    ]
     lines.append(f"Issue: {sanitize(one.issue)}")
     lines += [f"Says: {line}" for line in map(sanitize, one.description.split("\n")) if line]
     if one.note:
@@ -321,7 +330,9 @@ def _past_session(one: PastSession) -> list[str]:
     if not one.has_transcript:
         lines.append("[What was said is not kept any more.]")
     elif one.left_out:
-        lines.append(f"[{one.left_out} earlier {'line is' if one.left_out == 1 else 'lines are'} left out.]")
+        lines.append(
+            f"[{one.left_out} earlier {'line is' if one.left_out == 1 else 'lines are'} left out.]"
+        )
     for line in one.lines:
         who = f"{sanitize(line.operator)} (operator)" if line.operator else name
         lines.append(f"{_time(line.at // 1_000)} {who}: {sanitize(line.text)}")
@@ -352,7 +363,8 @@ def _span(seconds: int) -> str:
 
 
 def table_lines(directory: Directory) -> tuple[str, ...]:
-    """Return the table: a line each with name, IP address, port and presence, under a line that says so."""
+    """Return the table: a line each with name, IP address, port and presence, under a line that
+    says so."""
     if not directory:
         return ("[The table is empty.]",)
     people = sorted(directory, key=lambda person: person.card.name.casefold())
@@ -363,5 +375,6 @@ def table_lines(directory: Directory) -> tuple[str, ...]:
         rows.append((sanitize(person.card.name), host or "-", str(port or "-"), online))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return tuple(
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
     )

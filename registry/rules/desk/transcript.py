@@ -1,8 +1,9 @@
 """The transcript of one visit: its lines, and how far each reader has got.
 
-Lines have positions. A reader confirms up to a position, is sent what follows within a window, and gets what is not
-confirmed again on a new link. A sender's numbers rise, so a repeated line is known. Lines that all readers have
-confirmed give way to newer ones; nothing is dropped that a reader has still to get.
+Lines have positions. A reader confirms up to a position, is sent what follows within a window, and
+gets what is not confirmed again on a new link. A sender's numbers rise, so a repeated line is
+known. Lines that all readers have confirmed give way to newer ones; nothing is dropped that a
+reader has still to get.
 """
 
 from collections import deque
@@ -81,7 +82,8 @@ class Transcript:
         return self._saved.get(author, 0)
 
     def is_discarded(self, author: Party, number: int) -> bool:
-        """Return whether this line was not stored, and can be no more, as the sender's later ones were accepted."""
+        """Return whether this line was not stored, and can be no more, as the sender's later ones
+        were accepted."""
         return number in self._discarded.get(author, ())
 
     # --- writing
@@ -106,7 +108,8 @@ class Transcript:
         )
 
     def take(self, author: Party, *, name: str, number: int, at: int, text: str) -> TranscriptLine:
-        """Add a line, which is not on the disk yet. `has_room` must be true, and the number above all of its sender."""
+        """Add a line, which is not on the disk yet. `has_room` must be true, and the number above
+        all of its sender."""
         said = TranscriptLine(self._last + 1, author, name, number, at, text)
         self._taken[author] = number
         self._append(said)
@@ -123,7 +126,8 @@ class Transcript:
                 return
 
     def discard(self, position: int) -> None:
-        """Remove a line that was not stored. The sender may say it again unless later lines of theirs were accepted."""
+        """Remove a line that was not stored. The sender may say it again unless later lines of
+        theirs were accepted."""
         for said in self._lines:
             if said.position == position:
                 self._lines.remove(said)
@@ -145,13 +149,14 @@ class Transcript:
     # --- reading
 
     def add_reader(self, reader: Party) -> None:
-        """Add a reader. Until `resume` nothing is sent to them, and nothing is dropped that they have not got."""
+        """Add a reader. Until `resume` nothing is sent to them, and nothing is dropped that they
+        have not got."""
         self._confirmed.setdefault(reader, 0)
         self._sent.pop(reader, None)
 
     def resume(self, reader: Party, *, shown: int = 0, with_own: bool = False) -> None:
-        """Begin to send lines to a reader, behind what they have confirmed or say that they know. `with_own`: they know
-        nothing of the visit, and get their own lines too."""
+        """Begin to send lines to a reader, behind what they have confirmed or say that they know.
+        `with_own`: they know nothing of the visit, and get their own lines too."""
         if with_own:
             self._confirmed[reader], self._own[reader] = 0, self._last
         self.confirm(reader, shown)
@@ -170,7 +175,8 @@ class Transcript:
             self._sent[reader] = max(self._sent[reader], upto)
 
     def due(self, reader: Party) -> list[TranscriptLine]:
-        """Return the lines to send to a reader now. More are due when some of them are confirmed."""
+        """Return the lines to send to a reader now. More are due when some of them are
+        confirmed."""
         if reader not in self._sent:
             return []
         confirmed, sent = self._confirmed.get(reader, 0), self._sent[reader]
@@ -179,7 +185,9 @@ class Transcript:
         for said in self._lines:
             if said.position <= confirmed or self._is_known_to(reader, said):
                 continue
-            if said.position > self._stored or (on_the_way and on_the_way + said.size > DESK_WINDOW):
+            if said.position > self._stored or (
+                on_the_way and on_the_way + said.size > DESK_WINDOW
+            ):
                 break
             on_the_way += said.size
             if said.position > sent:
@@ -189,10 +197,14 @@ class Transcript:
         return found
 
     def rest(self, reader: Party) -> list[TranscriptLine]:
-        """Return everything that a reader was not sent yet, whatever the window, because the visit is over. Send it when
-        all accepted lines are on the disk."""
+        """Return everything that a reader was not sent yet, whatever the window, because the visit
+        is over. Send it when all accepted lines are on the disk."""
         sent = self._sent.get(reader, 0)
-        found = [said for said in self._lines if said.position > sent and not self._is_known_to(reader, said)]
+        found = [
+            said
+            for said in self._lines
+            if said.position > sent and not self._is_known_to(reader, said)
+        ]
         self._sent[reader] = self._last
         return found
 

@@ -7,7 +7,15 @@ from chatapp.registry.rules.desk.guests import Guests, is_gateway, visits_max
 from chatapp.registry.rules.desk.notices import Publisher
 from chatapp.registry.rules.desk.opening import Openings
 from chatapp.registry.rules.desk.queue.queue import DeskQueue
-from chatapp.registry.rules.desk.queue.visit import NOBODY, Form, Pause, Visit, VisitState, digest, record_of
+from chatapp.registry.rules.desk.queue.visit import (
+    NOBODY,
+    Form,
+    Pause,
+    Visit,
+    VisitState,
+    digest,
+    record_of,
+)
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.desk.state import DeskSender, VisitIndex
 from chatapp.registry.rules.desk.transcript import VISITOR
@@ -98,7 +106,8 @@ class VisitorRules:
         self._next_number = highest_visit + 1
 
     def handle(self, request: VisitorRequest, caller: Caller, *, now: float) -> list[Effect]:
-        """Handle a request. Return the effects that come before the notices about what followed in the queue."""
+        """Handle a request. Return the effects that come before the notices about what followed in
+        the queue."""
         match request:
             case JoinDesk():
                 return self._join(request, caller, now)
@@ -146,7 +155,10 @@ class VisitorRules:
             self._queue.end(visit, OverCause.LEFT)
 
     def _join(self, request: JoinDesk, caller: Caller, now: float) -> list[Effect]:
-        if digest(request.ticket) in self._visits.by_ticket or digest(request.ticket) in self._visits.ends:
+        if (
+            digest(request.ticket) in self._visits.by_ticket
+            or digest(request.ticket) in self._visits.ends
+        ):
             return self._return(ReturnToDesk(request.reference, request.ticket, 0), caller)
         queue = self._settings.queue_named(request.queue)
         source = self._guests.source_of(caller.identity)
@@ -181,8 +193,8 @@ class VisitorRules:
         return [Persist(entries=(record_of(visit),), then=(then,), otherwise=(*refused, lost))]
 
     def _form(self, request: JoinDesk) -> Form | None:
-        """Return the form in its canonical spelling, None if it is not valid. The visitor's program checked it, but
-        that program may be anything."""
+        """Return the form in its canonical spelling, None if it is not valid. The visitor's program
+        checked it, but that program may be anything."""
         settings = self._settings
         try:
             name, number = full_name(request.name), mobile_number(request.number, settings.region)
@@ -238,7 +250,9 @@ class VisitorRules:
     def _pause(self, request: PauseVisit, caller: Caller, now: float) -> list[Effect]:
         visit = self._visits.by_guest.get(caller.identity)
         wanted = Pause.OWN if request.is_paused else Pause.NONE
-        is_new = visit is not None and visit.state is VisitState.WAITING and visit.pause is not wanted
+        is_new = (
+            visit is not None and visit.state is VisitState.WAITING and visit.pause is not wanted
+        )
         if visit is None or not is_new or visit.number != request.visit:
             return self._ask(request, caller, now)
         if not self._throttle.take(caller.identity, now=now):  # each change is written to the disk
@@ -297,7 +311,9 @@ class VisitorRules:
             return [
                 Reply(
                     to=caller,
-                    message=self._publisher.notices.turn(visit, OperatorCause.ASKED, reference=reference),
+                    message=self._publisher.notices.turn(
+                        visit, OperatorCause.ASKED, reference=reference
+                    ),
                 )
             ]
         position = self._publisher.notices.position(

@@ -1,4 +1,5 @@
 """Who is here: names, keys, the table, presence, and who may come in.
 
-Read first: `directory` (the table and its changes), `registration` (a newcomer), `access` (invitations and bans).
+Read first: `directory` (the table and its changes), `registration` (a newcomer), `access`
+(invitations and bans).
 """

@@ -1,4 +1,5 @@
-"""Access: who may register, who is banned, who may be an operator, and which gateways are known (clauses 4.8, 4.10).
+"""Access: who may register, who is banned, who may be an operator, and which gateways are known
+(clauses 4.8, 4.10).
 
 A person who has a name here needs no invitation.
 """
@@ -25,7 +26,8 @@ from chatapp.wire.sessions.opening import Randomness
 
 
 class Bans:
-    """Bans of keys, names, addresses and networks. Networks are looked up by their prefix length."""
+    """Bans of keys, names, addresses and networks. Networks are looked up by their prefix
+    length."""
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         """Parse the bans. Raises ValueError, NameRefused."""
@@ -78,7 +80,8 @@ class Bans:
         return self.network_of(host) is not None
 
     def network_of(self, host: str) -> str | None:
-        """Return the banned network, in its canonical form, to which this address belongs; None for none."""
+        """Return the banned network, in its canonical form, to which this address belongs; None for
+        none."""
         if not self._networks or ip_literal(host) is None:
             return None
         address = ip_address(host)
@@ -105,7 +108,8 @@ class Invites:
             self._until[one.code] = now + left
 
     def add(self, codes: Sequence[bytes], *, now: float) -> bool:
-        """Add codes; known ones stay as they are. If there would be too many, add none and return False."""
+        """Add codes; known ones stay as they are. If there would be too many, add none and return
+        False."""
         fresh = [code for code in dict.fromkeys(codes) if code not in self._until]
         if len(self) + len(fresh) > INVITES_MAX:
             return False
@@ -135,7 +139,11 @@ class Invites:
 
     def expired(self, *, now: float) -> list[bytes]:
         """Remove the expired codes and return them."""
-        over = [code for code, until in self._until.items() if until <= now and code not in self._claimed]
+        over = [
+            code
+            for code, until in self._until.items()
+            if until <= now and code not in self._claimed
+        ]
         for code in over:
             del self._until[code]
         return over
@@ -155,7 +163,8 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccessLists:
-    """The lists of settings, ready for look-ups. Lists may be long, so they are made outside the event loop's thread."""
+    """The lists of settings, ready for look-ups. Lists may be long, so they are made outside the
+    event loop's thread."""
 
     def __init__(self, settings: AccessSettings) -> None:
         self.allowed: Final = frozenset(fingerprint_from(text) for text in settings.allow)
@@ -175,7 +184,8 @@ def ban_key(text: str) -> str:
 
 
 class Exclusion(NamedTuple):
-    """Why somebody is kept out, for how many seconds yet (0: for good), and what the administrator says of it."""
+    """Why somebody is kept out, for how many seconds yet (0: for good), and what the administrator
+    says of it."""
 
     reason: RefusalReason
     seconds: int = 0
@@ -183,7 +193,8 @@ class Exclusion(NamedTuple):
 
 
 class OwnBans:
-    """The bans that the administrator has added while the registry ran, beside those of the configured list."""
+    """The bans that the administrator has added while the registry ran, beside those of the
+    configured list."""
 
     def __init__(self) -> None:
         self.bans: Final = Bans()
@@ -267,7 +278,8 @@ class AccessPolicy:
         self.invites: Final = Invites()
         self.own_bans: Final = OwnBans()
         self.kicked: Final[dict[bytes, float]] = {}
-        """The identities that the administrator has disconnected, and until when each is kept out."""
+        """The identities that the administrator has disconnected, and until when each is kept
+        out."""
         self._lists = AccessLists(settings)
         self._is_closed = settings.invite_only or bool(self._lists.allowed)
         self.has_bans = bool(self._lists.bans)
@@ -309,13 +321,15 @@ class AccessPolicy:
         reason: RefusalReason = RefusalReason.BANNED,
         now: float,
     ) -> Exclusion:
-        """Return the ban that keeps out this key, address, or name with this key. One of the configured list has neither an
-        end nor a text."""
-        return self.own_bans.exclusion_of(identity, host, name, reason, now=now) or Exclusion(reason)
+        """Return the ban that keeps out this key, address, or name with this key. One of the
+        configured list has neither an end nor a text."""
+        return self.own_bans.exclusion_of(identity, host, name, reason, now=now) or Exclusion(
+            reason
+        )
 
     def change(self, lists: AccessLists) -> None:
-        """Put new lists in force. A registry that needed codes goes on needing them: to empty the list of exceptions
-        does not open it to everybody."""
+        """Put new lists in force. A registry that needed codes goes on needing them: to empty the
+        list of exceptions does not open it to everybody."""
         self._lists = lists
         self.bans_changed()
         self._is_closed = self._is_closed or bool(lists.allowed)
@@ -323,7 +337,8 @@ class AccessPolicy:
     def bans(self, identity: bytes, host: str) -> bool:
         """Return whether this key or this address is banned."""
         return any(
-            bans.has_key(identity) or bans.has_host(host) for bans in (self._lists.bans, self.own_bans.bans)
+            bans.has_key(identity) or bans.has_host(host)
+            for bans in (self._lists.bans, self.own_bans.bans)
         )
 
     def bans_key(self, identity: bytes) -> bool:
@@ -331,8 +346,8 @@ class AccessPolicy:
         return self._lists.bans.has_key(identity) or self.own_bans.bans.has_key(identity)
 
     def gateway_of(self, register: Register) -> bytes:
-        """Return the key of the gateway that vouches for a visitor, whose voucher was checked; empty for none, and for a
-        gateway that is not on the list."""
+        """Return the key of the gateway that vouches for a visitor, whose voucher was checked;
+        empty for none, and for a gateway that is not on the list."""
         gateway = public_half(register.voucher)
         return gateway if gateway and fingerprint_digits(gateway) in self._lists.gateways else b""
 
@@ -350,8 +365,8 @@ class AccessPolicy:
         return None if self.invites.is_good(code, now=now) else RefusalReason.BAD_CODE
 
     def code_for(self, register: Register) -> bytes | None:
-        """Return the code that this newcomer comes in with: empty for none, None if they need none, in which case theirs
-        stays valid."""
+        """Return the code that this newcomer comes in with: empty for none, None if they need none,
+        in which case theirs stays valid."""
         if not self._is_closed or fingerprint_digits(register.card.identity) in self._lists.allowed:
             return None
         return public_half(register.invitation)
@@ -367,7 +382,9 @@ class Operators:
         self._keys: Final = frozenset(
             digits for text in texts if (digits := fingerprint_from(text)) is not None
         )
-        self.names: Final = {name_key(text): text for text in texts if fingerprint_from(text) is None}
+        self.names: Final = {
+            name_key(text): text for text in texts if fingerprint_from(text) is None
+        }
         """The listed names as typed, by key."""
         self.codes: Mapping[str, JoinCode] = {}
         """The codes of listed names that nobody has, by key."""
@@ -378,11 +395,14 @@ class Operators:
         return bool(self.names or self._keys)
 
     def draw_codes(self, registry: bytes, rng: Randomness) -> None:
-        """Draw a join code for each listed name that nobody has. Call it when the names of earlier lives are known. A
-        name that looks like somebody else's gets none, since nobody can have it."""
+        """Draw a join code for each listed name that nobody has. Call it when the names of earlier
+        lives are known. A name that looks like somebody else's gets none, since nobody can have
+        it."""
         names = self._directory.names
         free = {key: text for key, text in self.names.items() if not names.is_held_or_alike(text)}
-        self.codes = {key: JoinCode.generate(rng.randbytes(CODE_BYTES), registry=registry) for key in free}
+        self.codes = {
+            key: JoinCode.generate(rng.randbytes(CODE_BYTES), registry=registry) for key in free
+        }
         for key, code in self.codes.items():
             names.keep_for_operator(free[key], code.public)
 

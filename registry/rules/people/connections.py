@@ -6,7 +6,8 @@ from typing import Final
 from chatapp.registry.store.entries import SenderIndicesReserved
 
 BLOCK: Final = 2**14
-"""Indices in a block: more than the links that a full registry makes anew while its store is slow."""
+"""Indices in a block: more than the links that a full registry makes anew while its store is
+slow."""
 
 _INDICES: Final = 2**32
 
@@ -26,7 +27,8 @@ class SenderIndices:
 
     @property
     def first_reservation(self) -> tuple[SenderIndicesReserved, ...]:
-        """What has to be stored with or before each first key of this life; empty once it is stored."""
+        """What has to be stored with or before each first key of this life; empty once it is
+        stored."""
         return () if self._is_first_stored else (SenderIndicesReserved(self._end),)
 
     def first_stored(self) -> None:
@@ -42,11 +44,14 @@ class SenderIndices:
         return None
 
     def reservation(self) -> SenderIndicesReserved | None:
-        """Return what has to be stored to have more indices; None while half a block is left, or if it is on its way."""
+        """Return what has to be stored to have more indices; None while half a block is left, or if
+        it is on its way."""
         if self._is_reserving or self._end - self._next > self._block // 2:
             return None
         self._is_reserving = True
-        return SenderIndicesReserved(self._end + self._block if self._is_first_stored else self._end)
+        return SenderIndicesReserved(
+            self._end + self._block if self._is_first_stored else self._end
+        )
 
     def settled(self, upto: int, *, is_stored: bool) -> None:
         """Note what became of what `reservation` returned. One that failed is returned again."""
@@ -100,4 +105,6 @@ class Connections:
 
     def attached(self) -> Iterator[Connection]:
         """Yield the connections that have a link."""
-        return (connection for connection in self._connections.values() if connection.link is not None)
+        return (
+            connection for connection in self._connections.values() if connection.link is not None
+        )

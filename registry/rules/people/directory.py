@@ -1,6 +1,8 @@
-"""The directory: which identity has which name, where people are, and their rows of the table (clause 3).
+"""The directory: which identity has which name, where people are, and their rows of the table
+(clause 3).
 
-This is the only place where a name or a key becomes an address. A row belongs to an identity, so its name can change.
+This is the only place where a name or a key becomes an address. A row belongs to an identity, so
+its name can change.
 """
 
 import heapq
@@ -56,14 +58,17 @@ class Person:
         "version",
     )
 
-    def __init__(self, card: Card, *, key: str, channel_since: int, since: int, network: str = "") -> None:
+    def __init__(
+        self, card: Card, *, key: str, channel_since: int, since: int, network: str = ""
+    ) -> None:
         self.card = card
         self.name_key = key
         self.channel_since: Final = channel_since
-        """The channel's newest position when the first name was bound: nothing up to it is this person's to read."""
+        """The channel's newest position when the first name was bound: nothing up to it is this
+        person's to read."""
         self.network: Final = network
-        """The network from which the name was bound. Quotas count by it, because identities cost nothing and programs
-        move."""
+        """The network from which the name was bound. Quotas count by it, because identities cost
+        nothing and programs move."""
         self.address = _NOWHERE
         self.node = 0
         """The node at which the datagrams of somebody online come in."""
@@ -89,28 +94,32 @@ class Person:
         if self.encoded is None:
             host, port = self.address
             presence = Presence.BANNED if self.is_banned else self.presence
-            row = encode(Row(self.card, host, port, presence, self.since, self.sender_index, self.version))
+            row = encode(
+                Row(self.card, host, port, presence, self.since, self.sender_index, self.version)
+            )
             self.encoded, self.size = msgspec.Raw(row), len(row)
         return self.encoded
 
 
 _SAME_CHANGE: Final = 0.1
-"""Seconds in which further changes of a row belong to the first: a newcomer's name, address and link."""
+"""Seconds in which further changes of a row belong to the first: a newcomer's name, address and
+link."""
 
 
 LINK_AWAITED_FOR: Final = 0.1
-"""Seconds after a REGISTER in which its row waits for the sender index of the link, so that a join is told once."""
+"""Seconds after a REGISTER in which its row waits for the sender index of the link, so that a join
+is told once."""
 
 
 class Directory:
     """Everybody who has a name here."""
 
     def __init__(self, *, version: int, names_max: int = NAMES_MAX) -> None:
-        """Create an empty directory. `version`: where the numbers of this life begin. `names_max`: how many names may be
-        bound.
+        """Create an empty directory. `version`: where the numbers of this life begin. `names_max`:
+        how many names may be bound.
 
-        A change that is made with a time `now` is announced at once within the rates of its person and network, and
-        later above them.
+        A change that is made with a time `now` is announced at once within the rates of its person
+        and network, and later above them.
         """
         self._people: dict[bytes, Person] = {}
         self.names: Final = Names()
@@ -130,7 +139,8 @@ class Directory:
         """Those of them whose row is announced as soon as they have a link."""
         self._timers: list[tuple[float, bytes]] = []
         self._released: dict[bytes, Person] = {}
-        """The last rows of people who have no name any more, for the peers that hold them; the oldest first."""
+        """The last rows of people who have no name any more, for the peers that hold them; the
+        oldest first."""
         self._has_nodes = False
         """Whether somebody was ever online at another node than this one."""
 
@@ -150,7 +160,8 @@ class Directory:
         return self._people.get(identity)
 
     def network_of(self, identity: bytes) -> str:
-        """Return the network with which an identity is counted; empty for an identity without a name."""
+        """Return the network with which an identity is counted; empty for an identity without a
+        name."""
         person = self._people.get(identity)
         return "" if person is None else person.network
 
@@ -172,12 +183,15 @@ class Directory:
         if not self._has_nodes:
             return [] if node else list(self._online.values())
         people = self._people
-        return [address for identity, address in self._online.items() if people[identity].node == node]
+        return [
+            address for identity, address in self._online.items() if people[identity].node == node
+        ]
 
     # --- names
 
     def refusal_of(self, card: Card, key: str, *, code: bytes = b"") -> RefusalReason | None:
-        """Return why this card cannot have the name with this key; None if it can. `code`: the join code shown with it."""
+        """Return why this card cannot have the name with this key; None if it can. `code`: the join
+        code shown with it."""
         person, names = self._people.get(card.identity), self.names
         if (
             names.is_operator_name(key)
@@ -196,7 +210,13 @@ class Directory:
         return RefusalReason.OLD_CARD if is_older or is_other else None
 
     def bind(
-        self, card: Card, *, channel_since: int, at: int, network: str = "", now: float | None = None
+        self,
+        card: Card,
+        *,
+        channel_since: int,
+        at: int,
+        network: str = "",
+        now: float | None = None,
     ) -> Person:
         """Add a person with a name. `at`: Unix seconds of the last sign of life."""
         key = name_key(card.name)
@@ -211,16 +231,25 @@ class Directory:
         return person
 
     def rename(
-        self, person: Person, card: Card, key: str, *, reserved_until: float, now: float | None = None
+        self,
+        person: Person,
+        card: Card,
+        key: str,
+        *,
+        reserved_until: float,
+        now: float | None = None,
     ) -> list[str]:
         """Give a person another name. Return the names that the person had and that become free."""
         before, person.name_key = person.name_key, key
         self.names.bind(card.name, card.identity)
         self.renew_card(person, card, now=now)
-        return [] if before == key else self.names.reserve(before, card.identity, until=reserved_until)
+        return (
+            [] if before == key else self.names.reserve(before, card.identity, until=reserved_until)
+        )
 
     def release(self, person: Person) -> None:
-        """Remove a person, so that the name is free, and announce it at once to the peers that have the row."""
+        """Remove a person, so that the name is free, and announce it at once to the peers that have
+        the row."""
         identity = person.card.identity
         self.names.release(person.name_key, identity)
         del self._people[identity]
@@ -243,14 +272,15 @@ class Directory:
     # --- changes
 
     def await_link(self, person: Person, *, now: float) -> None:
-        """Announce what changes from now on, as this person registers, together with the sender index of their link, or
-        without if there is none in time."""
+        """Announce what changes from now on, as this person registers, together with the sender
+        index of their link, or without if there is none in time."""
         if self._may_tell(person, now):
             self._link_awaited.add(person.card.identity)
             self._postpone(person, now + LINK_AWAITED_FOR)
 
     def announce_awaited(self, *, now: float) -> None:
-        """Announce the rows that wait for a link, without it: somebody who has the whole table looks for a newcomer."""
+        """Announce the rows that wait for a link, without it: somebody who has the whole table
+        looks for a newcomer."""
         for identity in list(self._link_awaited):
             self._told(identity)
             person = self._people[identity]
@@ -281,10 +311,17 @@ class Directory:
         if node is not None:
             person.node = node
             self._has_nodes = self._has_nodes or node != 0
-        if sender_index not in (0, person.sender_index) and person.card.identity in self._link_awaited:
+        if (
+            sender_index not in (0, person.sender_index)
+            and person.card.identity in self._link_awaited
+        ):
             self._told(person.card.identity)
         where = person.address if address is None else address
-        is_same = (presence, sender_index, where) == (person.presence, person.sender_index, person.address)
+        is_same = (presence, sender_index, where) == (
+            person.presence,
+            person.sender_index,
+            person.address,
+        )
         is_told = not is_same and self._may_tell(person, now)
         online = presence is Presence.ONLINE
         if online is not person.online:
@@ -308,8 +345,9 @@ class Directory:
     # --- telling
 
     def _may_tell(self, person: Person, now: float | None) -> bool:
-        """Return whether a change that is about to be made is announced at once. Otherwise the row stays as it was
-        announced until it is due: somebody who comes and goes all the time costs the others one row now and then."""
+        """Return whether a change that is about to be made is announced at once. Otherwise the row
+        stays as it was announced until it is due: somebody who comes and goes all the time costs
+        the others one row now and then."""
         identity = person.card.identity
         if identity in self._untold:
             return False
@@ -388,8 +426,9 @@ class TableBroadcaster:
                 self._due_at = max(now + self._policy.coalesce_span, self._quiet_until)
 
     def handle_timer(self, *, audience: int, now: float) -> list[bytes]:
-        """Return the signed payloads that are due, in order. The more there are, and the larger the audience, the longer the
-        pause behind them: a crowd that comes in must not drown in the news of its own arrival."""
+        """Return the signed payloads that are due, in order. The more there are, and the larger the
+        audience, the longer the pause behind them: a crowd that comes in must not drown in the news
+        of its own arrival."""
         due = self.next_timer()
         if due is None or now < due:
             return []
@@ -404,8 +443,8 @@ class TableBroadcaster:
         return payloads
 
     def next_timer(self) -> float | None:
-        """Return the deadline. While changes are due, nothing is repeated: an announcement would come before their rows, and
-        everybody would fetch these."""
+        """Return the deadline. While changes are due, nothing is repeated: an announcement would
+        come before their rows, and everybody would fetch these."""
         return self._repeat_at if self._due_at is None else self._due_at
 
     def _changes(self, now: float) -> list[bytes]:
@@ -422,8 +461,9 @@ class TableBroadcaster:
         return [self._signed(batch) for batch in batches]
 
     def _storm(self, now: float) -> list[bytes]:
-        """Announce the version alone: the changes are too many for datagrams, so peers fetch them. Changes that follow wait
-        for `storm_span`, and are announced in the same way if they are too many by then."""
+        """Announce the version alone: the changes are too many for datagrams, so peers fetch them.
+        Changes that follow wait for `storm_span`, and are announced in the same way if they are too
+        many by then."""
         self._sent, self._due_at = self._table.version, None
         self._quiet_until = now + self._policy.storm_span
         return [self._announcement()]

@@ -35,22 +35,29 @@ class Names:
         return self._holders.get(key)
 
     def is_taken(self, name: str, identity: bytes, code: bytes = b"") -> bool:
-        """Return whether the name, or a look-alike, is another identity's, or kept for an operator with another code."""
+        """Return whether the name, or a look-alike, is another identity's, or kept for an operator
+        with another code."""
         key = name_key(name)
         if key in self._holders:
             return self._holders[key] != identity
         looks = looks_of(name)
-        if any(self._holders[alike] != identity for look in looks for alike in self._alike.get(look, ())):
+        if any(
+            self._holders[alike] != identity
+            for look in looks
+            for alike in self._alike.get(look, ())
+        ):
             return True
         if key in self._kept:
             return not self.is_open(key, identity, code)
-        return any(kept not in self._holders for look in looks for kept in self._kept_looks.get(look, ()))
+        return any(
+            kept not in self._holders for look in looks for kept in self._kept_looks.get(look, ())
+        )
 
     # --- names that are kept
 
     def keep_for_operator(self, name: str, code: bytes = b"") -> None:
-        """Keep a name for an operator: while nobody has it, only its last owner or a peer that shows this code gets it,
-        and nobody gets a look-alike."""
+        """Keep a name for an operator: while nobody has it, only its last owner or a peer that
+        shows this code gets it, and nobody gets a look-alike."""
         self._kept[name_key(name)] = code
         for look in looks_of(name):
             self._kept_looks.setdefault(look, set()).add(name_key(name))
@@ -60,11 +67,13 @@ class Names:
         return key in self._kept
 
     def is_open(self, key: str, identity: bytes, code: bytes) -> bool:
-        """Return whether this code or this identity opens a name that is kept. Somebody else may have it all the same."""
+        """Return whether this code or this identity opens a name that is kept. Somebody else may
+        have it all the same."""
         return (bool(code) and code == self._kept[key]) or self._bearers.get(key) == identity
 
     def bearer_of_kept(self, key: str) -> bytes | None:
-        """Return the present or last owner of a name that is kept, as far as this life of the registry knows."""
+        """Return the present or last owner of a name that is kept, as far as this life of the
+        registry knows."""
         return self._bearers.get(key)
 
     def is_held_or_alike(self, name: str) -> bool:
@@ -98,8 +107,8 @@ class Names:
             self._end_reservation(key, identity)
 
     def reserve(self, key: str, identity: bytes, *, until: float) -> list[str]:
-        """Reserve a name for its last owner. Return the owner's older reservations above `NAMES_RESERVED_MAX`, which
-        become free."""
+        """Reserve a name for its last owner. Return the owner's older reservations above
+        `NAMES_RESERVED_MAX`, which become free."""
         self._hold(key, identity)
         if key in self._kept:
             self._note_bearer(key, identity)

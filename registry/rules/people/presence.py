@@ -1,9 +1,10 @@
 """Presence: signs of life, who is online and where, and how the table comes to say so.
 
-A peer is online if it has shown a sign of life within the lease. An open TCP connection is not such a sign: the kernel
-of a hung program, or of a machine that is gone, keeps it open for minutes. Only what a program says itself counts: a
-REGISTER, a Ping, any frame on its link (clause 5.4). When a link ends, its peer is offline at once, until its
-next sign of life. A peer that said goodbye is away, all others are lost (clause 3.2).
+A peer is online if it has shown a sign of life within the lease. An open TCP connection is not such
+a sign: the kernel of a hung program, or of a machine that is gone, keeps it open for minutes. Only
+what a program says itself counts: a REGISTER, a Ping, any frame on its link (clause 5.4). When a
+link ends, its peer is offline at once, until its next sign of life. A peer that said goodbye is
+away, all others are lost (clause 3.2).
 """
 
 from typing import Final, NamedTuple
@@ -27,7 +28,8 @@ from chatapp.wire.messages.registration import Leave, Left, Ping, Pong
 
 
 class Place(NamedTuple):
-    """Where somebody is: the link, the address of their datagrams, and the node at which those come in."""
+    """Where somebody is: the link, the address of their datagrams, and the node at which those come
+    in."""
 
     link: int | None
     address: Address | None
@@ -71,7 +73,8 @@ class Liveness:
         self._settle(identity)
 
     def check_alive(self, identity: bytes, *, now: float) -> None:
-        """Start probing somebody whom another peer cannot reach, after a short wait for a sign of life.
+        """Start probing somebody whom another peer cannot reach, after a short wait for a sign of
+        life.
 
         Whoever answers stays online, and repeated reports send no more probes.
         """
@@ -87,7 +90,8 @@ class Liveness:
         if due is None or now < due:
             return [], []
         if now > due + self._late_after:
-            # The registry itself was stopped, and signs of life from meanwhile are still to be read: wait before judging.
+            # The registry itself was stopped, and signs of life from meanwhile are still to be
+            # read: wait before judging.
             self._patient_until = now + self._patience
             return [], []
         to_ask: list[bytes] = []
@@ -133,15 +137,16 @@ class PresenceTracker:
     # --- signs of life
 
     def arrive(self, person: Person, caller: Caller, *, now: float) -> None:
-        """Note that a person registered or sent a Ping. If the node at which it came has gone meanwhile, so has the
-        person."""
+        """Note that a person registered or sent a Ping. If the node at which it came has gone
+        meanwhile, so has the person."""
         if caller.node in self._lost_nodes:
             return
         self._liveness.note(caller.identity, now=now)
         self._show(person, caller, now)
 
     def ping(self, ping: Ping, caller: Caller, *, now: float) -> list[Effect]:
-        """Answer a Ping: it renews the lease, or brings the person back, at the address of their newest datagram."""
+        """Answer a Ping: it renews the lease, or brings the person back, at the address of their
+        newest datagram."""
         person = self._directory.person(caller.identity)
         if person is None:
             return [Drop(reason=DropReason.PING_FROM_STRANGER)]
@@ -150,9 +155,9 @@ class PresenceTracker:
         return _answer(Pong(ping.reference, self._directory.version), caller, person)
 
     def attach(self, caller: Caller, link: int, *, now: float) -> list[Effect] | None:
-        """Attach a link and end a former one. Return None if the link is attached already, or the person has no name. While
-        there is no sender index for it, the link itself is ended: its peer makes another. So is a link at a node that the
-        person has left."""
+        """Attach a link and end a former one. Return None if the link is attached already, or the
+        person has no name. While there is no sender index for it, the link itself is ended: its
+        peer makes another. So is a link at a node that the person has left."""
         person, connection = (
             self._directory.person(caller.identity),
             self._connections.of(caller.identity),
@@ -188,7 +193,8 @@ class PresenceTracker:
         return effects
 
     def evict(self, person: Person, reason: LinkEndReason, *, now: float) -> list[Effect]:
-        """Take a person offline who is banned or kicked: by ending the link if there is one, else at once."""
+        """Take a person offline who is banned or kicked: by ending the link if there is one, else
+        at once."""
         link = self._connections.link_of(person.card.identity)
         if link is not None:
             return [Disconnect(link=link, reason=reason)]
@@ -209,8 +215,9 @@ class PresenceTracker:
         return True
 
     def node_lost(self, node: int, *, now: float) -> list[tuple[int, bytes]]:
-        """Take those offline whose last sign of life came in at a node that has gone, and who have no link. Return the links
-        of the others, with their identities: these are of before their REGISTER at that node, and are to end."""
+        """Take those offline whose last sign of life came in at a node that has gone, and who have
+        no link. Return the links of the others, with their identities: these are of before their
+        REGISTER at that node, and are to end."""
         self._lost_nodes.add(node)
         former: list[tuple[int, bytes]] = []
         for identity in self._directory.online_at(node):
@@ -222,7 +229,8 @@ class PresenceTracker:
         return former
 
     def _is_current(self, caller: Caller) -> bool:
-        """Return whether the caller is at the node of their last REGISTER. What comes from another one was said before."""
+        """Return whether the caller is at the node of their last REGISTER. What comes from another
+        one was said before."""
         return origin_of(caller) == self._connections.of(caller.identity).node
 
     def silent(self, identity: bytes, *, now: float) -> list[Effect]:

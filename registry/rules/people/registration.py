@@ -1,6 +1,7 @@
 """Registration: what an authentic REGISTER leads to (clauses 4.3 to 4.5 and 4.7).
 
-A new name is claimed at once and confirmed when the disk has it, so nobody else ever gets it, not even after a crash.
+A new name is claimed at once and confirmed when the disk has it, so nobody else ever gets it, not
+even after a crash.
 """
 
 from chatapp.registry.rules.effects import (
@@ -65,7 +66,8 @@ class Registration:
         person = self._directory.person(card.identity)
         if self._access.has_bans and self._access.bans_name(key):
             return [excluded(register, caller, self._access.ban_of(name=key, now=now))]
-        # Checked before any answer about names: a peer that is not invited must learn nothing about them.
+        # Checked before any answer about names: a peer that is not invited must learn nothing about
+        # them.
         names, shown = self._directory.names, public_half(register.invitation)
         is_operator = names.is_operator_name(key) and names.is_open(key, card.identity, shown)
         is_newcomer = person is None and not is_operator
@@ -79,7 +81,8 @@ class Registration:
             return self._rename(person, card, key, nonce, caller, now)
         code = self._access.code_for(register) or b""
         if names.is_claimed(key) or (code and self._access.invites.is_claimed(code)):
-            return []  # on its way to the disk; the answer follows, to this REGISTER or to its repeat
+            # on its way to the disk; the answer follows, to this REGISTER or to its repeat
+            return []
         network = "" if caller.address is None else network_of(caller.address.host)
         if not self._newcomers.take(network, now=now):
             return self._denial(card, nonce, caller, RefusalReason.FULL)
@@ -146,7 +149,8 @@ class Registration:
     def _rename(
         self, person: Person, card: Card, key: str, nonce: bytes, caller: Caller, now: float
     ) -> list[Effect]:
-        """Rename a member who registers under another name, as if they had asked for it on a link."""
+        """Rename a member who registers under another name, as if they had asked for it on a
+        link."""
         if self._renaming.is_pending(card.identity):
             return []
         refusal = self._renaming.refusal_of(card.identity, now=now)
@@ -155,13 +159,17 @@ class Registration:
         entries = self._renaming.begin(person, card, key, now=now)
         return [self._bind(card, key, nonce, caller, person.channel_since, entries, person.network)]
 
-    def _return(self, person: Person, card: Card, nonce: bytes, caller: Caller, now: float) -> list[Effect]:
-        """Admit a member under the name that they have. Only the card's counter is new, so they need not wait for the
-        disk."""
+    def _return(
+        self, person: Person, card: Card, nonce: bytes, caller: Caller, now: float
+    ) -> list[Effect]:
+        """Admit a member under the name that they have. Only the card's counter is new, so they
+        need not wait for the disk."""
         if self._connections.of(card.identity).nonce == nonce:
             is_here = person.online and caller.address == person.address
             repeated = Admit(to=caller, card=person.card, nonce=nonce, is_new=False)
-            return [repeated] if is_here else [Drop(reason=DropReason.REPEATED_REGISTER_AFTER_LEAVE)]
+            return (
+                [repeated] if is_here else [Drop(reason=DropReason.REPEATED_REGISTER_AFTER_LEAVE)]
+            )
         effects: list[Effect] = []
         self._directory.await_link(person, now=now)
         if card.counter > person.card.counter:
@@ -184,7 +192,9 @@ class Registration:
         at = self._clock.millis(now)
         return NameBound(key, card.identity, encode(card), channel_since, at, code, network)
 
-    def _denial(self, card: Card, nonce: bytes, caller: Caller, reason: RefusalReason) -> list[Effect]:
+    def _denial(
+        self, card: Card, nonce: bytes, caller: Caller, reason: RefusalReason
+    ) -> list[Effect]:
         known = self._directory.person(card.identity) if reason is RefusalReason.OLD_CARD else None
         counter = 0 if known is None else known.card.counter
         return [Refuse(to=caller, nonce=nonce, name=card.name, reason=reason, counter=counter)]

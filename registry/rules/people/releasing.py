@@ -37,7 +37,8 @@ class Releasing:
         *,
         forget: Callable[[Person, float], list[Effect]],
     ) -> None:
-        """`forget`: removes a person, who may be online, from the table and from everything else."""
+        """`forget`: removes a person, who may be online, from the table and from everything
+        else."""
         self._directory = directory
         self._connections = connections
         self._renaming = renaming
@@ -49,7 +50,11 @@ class Releasing:
         """Handle a Release. It is answered when the disk has it, or at once if it is refused."""
         identity = caller.identity
         person = self._directory.person(identity)
-        if person is None or caller.link is None or self._connections.link_of(identity) != caller.link:
+        if (
+            person is None
+            or caller.link is None
+            or self._connections.link_of(identity) != caller.link
+        ):
             return [Drop(reason=DropReason.RELEASE_FROM_OLD_LINK)]
         if self._renaming.is_pending(identity):
             is_queued = self._renaming.wait(identity, Resume(request=request, to=caller))
@@ -59,7 +64,9 @@ class Releasing:
         self.pending.add(identity)
 
         def outcome(*, is_stored: bool) -> Resume:
-            return Resume(request=ReleaseOutcome(reference=request.reference, is_stored=is_stored), to=caller)
+            return Resume(
+                request=ReleaseOutcome(reference=request.reference, is_stored=is_stored), to=caller
+            )
 
         return [
             Persist(
@@ -82,10 +89,15 @@ class Releasing:
             effects.append(Disconnect(link=link, reason=LinkEndReason.LEFT))
         for key in self._directory.names.reserved_for(caller.identity):
             self._directory.names.release(key, caller.identity)
-        return [*effects, *self._forget(person, now), Note(event=NameGivenUp(name=person.card.name))]
+        return [
+            *effects,
+            *self._forget(person, now),
+            Note(event=NameGivenUp(name=person.card.name)),
+        ]
 
     def _entries(self, person: Person) -> tuple[Entry, ...]:
-        """Return what the disk must have: the name is free, and so are those that were reserved for its owner."""
+        """Return what the disk must have: the name is free, and so are those that were reserved for
+        its owner."""
         identity = person.card.identity
         reserved = self._directory.names.reserved_for(identity)
         return (

@@ -1,6 +1,7 @@
 """Renaming: an identity takes another name (clause 4.7).
 
-The new name is in the table when the disk has it. The old one stays reserved for the identity for a while.
+The new name is in the table when the disk has it. The old one stays reserved for the identity for a
+while.
 """
 
 from collections.abc import Callable
@@ -35,17 +36,22 @@ from chatapp.wire.names import name_key
 class Renaming:
     """Handles renames."""
 
-    def __init__(self, directory: Directory, clock: WallClock, *, is_banned: Callable[[str], bool]) -> None:
+    def __init__(
+        self, directory: Directory, clock: WallClock, *, is_banned: Callable[[str], bool]
+    ) -> None:
         """`is_banned`: tells whether the name with this key is banned."""
         self._is_banned = is_banned
         self._directory = directory
         self._clock = clock
-        self._renames: Buckets[bytes] = Buckets(rate=1 / RENAMES_SPAN, burst=RENAMES_BURST, most=BUCKETS_MAX)
+        self._renames: Buckets[bytes] = Buckets(
+            rate=1 / RENAMES_SPAN, burst=RENAMES_BURST, most=BUCKETS_MAX
+        )
         self._pending: PendingRequests[Resume] = PendingRequests()
         """Identities whose new name is on its way to the disk."""
 
     def rename(self, request: Rename, caller: Caller, *, now: float) -> list[Effect]:
-        """Handle a Rename. It is answered when the disk has the name, or at once if it is refused or was done before."""
+        """Handle a Rename. It is answered when the disk has the name, or at once if it is refused
+        or was done before."""
         card, identity = request.card, caller.identity
         person = self._directory.person(identity)
         if person is None or card.identity != identity:
@@ -65,12 +71,18 @@ class Renaming:
             return _refusal(request.reference, caller, refusal or RefusalReason.BAD_NAME)
 
         def outcome(*, is_stored: bool) -> Resume:
-            kept = RenameOutcome(card=card, name_key=key, reference=request.reference, is_stored=is_stored)
+            kept = RenameOutcome(
+                card=card, name_key=key, reference=request.reference, is_stored=is_stored
+            )
             return Resume(request=kept, to=caller)
 
         entries = self.begin(person, card, key, now=now)
         return [
-            Persist(entries=entries, then=(outcome(is_stored=True),), otherwise=(outcome(is_stored=False),))
+            Persist(
+                entries=entries,
+                then=(outcome(is_stored=True),),
+                otherwise=(outcome(is_stored=False),),
+            )
         ]
 
     def rename_settled(self, outcome: RenameOutcome, caller: Caller, *, now: float) -> list[Effect]:
@@ -84,10 +96,13 @@ class Renaming:
         return [Reply(to=caller, message=RenameAccepted(outcome.reference)), *effects]
 
     def _flaw(self, card: Card, key: str) -> RefusalReason | None:
-        return RefusalReason.BANNED if self._is_banned(key) else self._directory.refusal_of(card, key)
+        return (
+            RefusalReason.BANNED if self._is_banned(key) else self._directory.refusal_of(card, key)
+        )
 
     def wait(self, identity: bytes, request: Resume) -> bool:
-        """Queue a request behind the new name that is on its way to the disk. Return False when too many wait."""
+        """Queue a request behind the new name that is on its way to the disk. Return False when too
+        many wait."""
         return self._pending.wait(identity, request)
 
     # --- also for a member who registers under another name
@@ -97,18 +112,22 @@ class Renaming:
         return identity in self._pending
 
     def refusal_of(self, identity: bytes, *, now: float) -> RefusalReason | None:
-        """Return why this identity cannot be renamed now: each new name is announced to everybody, so there is a rate."""
+        """Return why this identity cannot be renamed now: each new name is announced to everybody,
+        so there is a rate."""
         return None if self._renames.take(identity, now=now) else RefusalReason.FULL
 
     def begin(self, person: Person, card: Card, key: str, *, now: float) -> tuple[Entry, ...]:
         """Claim the name. Return the entries that make it the person's."""
         identity, at = card.identity, self._clock.millis(now)
         self._pending.begin(identity)
-        bound = NameBound(key, identity, encode(card), person.channel_since, at, network=person.network)
+        bound = NameBound(
+            key, identity, encode(card), person.channel_since, at, network=person.network
+        )
         if key == person.name_key:
             return (bound,)
         self._directory.names.claim(card.name, identity)
-        # In this order: if a crash loses the second, the newer card still says which name is current.
+        # In this order: if a crash loses the second, the newer card still says which name is
+        # current.
         return (bound, NameReserved(person.name_key, identity, at))
 
     def give_up(self, key: str, identity: bytes) -> list[Resume]:
@@ -116,9 +135,11 @@ class Renaming:
         self._directory.names.release_claim(key, identity)
         return self._pending.end(identity)
 
-    def settle(self, card: Card, key: str, *, now: float) -> tuple[RefusalReason | None, list[Effect]]:
-        """Put a stored name into the table, unless a newer card came meanwhile. Return the refusal in that case, and the
-        effects, with the requests that waited."""
+    def settle(
+        self, card: Card, key: str, *, now: float
+    ) -> tuple[RefusalReason | None, list[Effect]]:
+        """Put a stored name into the table, unless a newer card came meanwhile. Return the refusal
+        in that case, and the effects, with the requests that waited."""
         identity = card.identity
         waited = self._pending.end(identity)
         person = self._directory.person(identity)
@@ -129,7 +150,11 @@ class Renaming:
             freed = self._directory.names.reserve(key, identity, until=until) if is_other else []
             return RefusalReason.OLD_CARD, [*_let_go(freed), *waited]
         freed = self._directory.rename(person, card, key, reserved_until=until, now=now)
-        return None, [Note(event=NameChanged(before=before, name=card.name)), *_let_go(freed), *waited]
+        return None, [
+            Note(event=NameChanged(before=before, name=card.name)),
+            *_let_go(freed),
+            *waited,
+        ]
 
     # --- age
 
@@ -154,7 +179,9 @@ def restore_names(
     for kept in loaded.names:
         try:
             if isinstance(kept, NameReserved):
-                left = remaining(kept.at, wall, kept_for=NAME_KEPT_FOR, at_least=policy.restart_grace)
+                left = remaining(
+                    kept.at, wall, kept_for=NAME_KEPT_FOR, at_least=policy.restart_grace
+                )
                 directory.names.reserve(kept.name_key, kept.identity, until=now + left)
             else:
                 _restore_bound(kept, directory, wall, now)
@@ -164,7 +191,8 @@ def restore_names(
 
 
 def _restore_bound(bound: NameBound, directory: Directory, wall: int, now: float) -> None:
-    """Bind a name. An identity with two names was being renamed when the registry stopped; its newer card decides."""
+    """Bind a name. An identity with two names was being renamed when the registry stopped; its
+    newer card decides."""
     card = decode_card(bound.card)
     person = directory.person(card.identity)
     until = now + NAME_KEPT_FOR

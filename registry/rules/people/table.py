@@ -1,6 +1,8 @@
-"""The table as it is handed out: rows in the order of their last change, and pages of them (clause 3).
+"""The table as it is handed out: rows in the order of their last change, and pages of them (clause
+3).
 
-The directory has one of its own people. In a cluster each node keeps a copy, so that its peers fetch the table from it.
+The directory has one of its own people. In a cluster each node keeps a copy, so that its peers
+fetch the table from it.
 """
 
 from bisect import bisect_right
@@ -19,7 +21,8 @@ _BLANKS_ALLOWED = 64
 
 
 class ChangeLog(Generic[Thing]):
-    """Things in the order of their last change. The caller remembers the place that `append` returns."""
+    """Things in the order of their last change. The caller remembers the place that `append`
+    returns."""
 
     __slots__ = ("_blanks", "_things", "_versions")
 
@@ -32,7 +35,8 @@ class ChangeLog(Generic[Thing]):
         return len(self._things) - self._blanks
 
     def append(self, version: int, thing: Thing) -> int:
-        """Add a thing at the end and return its place, valid until `rewrite`. `version` must be above all earlier ones."""
+        """Add a thing at the end and return its place, valid until `rewrite`. `version` must be
+        above all earlier ones."""
         self._versions.append(version)
         self._things.append(thing)
         return len(self._things) - 1
@@ -51,7 +55,8 @@ class ChangeLog(Generic[Thing]):
                 yield versions[place], thing
 
     def walk(self, version: int) -> tuple[Sequence[int], Sequence[Thing | None], int]:
-        """Return the versions, the things (None for removed ones), and the index of the first change after `version`.
+        """Return the versions, the things (None for removed ones), and the index of the first
+        change after `version`.
 
         For callers that walk a million of them. Read both at once and do not change them.
         """
@@ -100,7 +105,8 @@ class Pages:
         self._pages[since] = _Page(upto, is_last, encoded)
 
     def row_changes(self, version: int) -> None:
-        """Drop the pages that hold the row with this version (0 for a new row) or that would have to end with it."""
+        """Drop the pages that hold the row with this version (0 for a new row) or that would have
+        to end with it."""
         if self._pages:
             self._pages = {
                 since: page
@@ -148,7 +154,8 @@ class Table(Generic[Entry]):
         self._pages: Final = Pages()
 
     def change(self, entry: Entry, version: int) -> None:
-        """Put a row that has changed at the end. `version`: above that of the table, which it becomes."""
+        """Put a row that has changed at the end. `version`: above that of the table, which it
+        becomes."""
         self._pages.row_changes(entry.version)
         self.version = entry.version = version
         if entry.place >= 0:
@@ -223,7 +230,8 @@ class TableCopy:
         """People who have no name any more, the oldest first. The original forgets as many."""
 
     def learn(self, delta: Delta) -> None:
-        """Take the changes after this copy's version, which the original told of. Raises msgspec.ValidationError."""
+        """Take the changes after this copy's version, which the original told of. Raises
+        msgspec.ValidationError."""
         for raw in delta.rows:
             row = _rows.decode(raw)
             identity = row.card.identity

@@ -1,6 +1,8 @@
-"""A group as the registry sees it: its keys, the order of its lines, and an index of its log (clause 8).
+"""A group as the registry sees it: its keys, the order of its lines, and an index of its log
+(clause 8).
 
-A line is relayed as its sender sealed it; the registry never opens one. The channel is a group with everybody in it.
+A line is relayed as its sender sealed it; the registry never opens one. The channel is a group with
+everybody in it.
 """
 
 import enum
@@ -11,12 +13,19 @@ from heapq import heapify, heapreplace
 from typing import Final, NamedTuple
 
 from chatapp.wire.framing import GROUP_OVERHEAD, GroupHeader
-from chatapp.wire.limits import BODY_MAX, GROUP_BYTES_MAX, GROUP_KEPT_FOR, GROUP_LINES_MAX, GROUP_PAGE_MAX
+from chatapp.wire.limits import (
+    BODY_MAX,
+    GROUP_BYTES_MAX,
+    GROUP_KEPT_FOR,
+    GROUP_LINES_MAX,
+    GROUP_PAGE_MAX,
+)
 from chatapp.wire.messages.rooms import EpochKey
 from chatapp.wire.sealing import GroupKey
 
 FRAME_MAX: Final = GROUP_OVERHEAD + BODY_MAX
-"""Bytes of a group frame. Relayed, with its position before it, it is still a legal frame for every reader."""
+"""Bytes of a group frame. Relayed, with its position before it, it is still a legal frame for every
+reader."""
 
 _LINE_OVERHEAD: Final = 64
 """Bytes of a line in a page beside its frame."""
@@ -63,7 +72,8 @@ class Cut(NamedTuple):
     upto: int | None
     positions: list[int]
     last_uses: list[tuple[int, int]]
-    """For each epoch of the lines in `positions`: the position of its last line that stays, or -1."""
+    """For each epoch of the lines in `positions`: the position of its last line that stays, or
+    -1."""
 
 
 class _Sender:
@@ -164,7 +174,8 @@ class Group:
     # --- speaking
 
     def judge(self, header: GroupHeader, size: int, *, sender_index: int, now: float) -> Verdict:
-        """Return whether to relay a frame with this header that came on the link with this sender index."""
+        """Return whether to relay a frame with this header that came on the link with this sender
+        index."""
         if header.tag != self.key.tag or header.sender_index != sender_index or size > FRAME_MAX:
             return Verdict.FOREIGN
         is_former = header.epoch == self._former_epoch and now < self._former_until
@@ -172,7 +183,8 @@ class Group:
 
     @property
     def settled(self) -> int:
-        """The position up to which all lines are stored or lost. No line beyond it is sent to anybody."""
+        """The position up to which all lines are stored or lost. No line beyond it is sent to
+        anybody."""
         return next(iter(self._unsettled)) - 1 if self._unsettled else self.position
 
     def add(self, sender: bytes, epoch: int, size: int, *, now: float) -> LogLine:
@@ -201,7 +213,8 @@ class Group:
     # --- reading
 
     def page(self, since: int, *, reader: bytes) -> Page:
-        """Return the oldest settled lines after `since` that others sent, as many as fit with the keys they need."""
+        """Return the oldest settled lines after `since` that others sent, as many as fit with the
+        keys they need."""
         lines: list[LogLine] = []
         epochs: dict[int, None] = {}
         size, upto, settled = 0, since, self.settled
@@ -222,7 +235,9 @@ class Group:
         return sum(line.sender != reader for line in lines)
 
     def _keys_of(self, epochs: dict[int, None]) -> list[EpochKey]:
-        return [EpochKey(epoch=epoch, key=self._keys[epoch]) for epoch in epochs if epoch in self._keys]
+        return [
+            EpochKey(epoch=epoch, key=self._keys[epoch]) for epoch in epochs if epoch in self._keys
+        ]
 
     def _place_after(self, position: int) -> int:
         return bisect_right(self._log, position, key=_position)
@@ -230,7 +245,8 @@ class Group:
     # --- keeping
 
     def cut(self, *, now: float, network_of: Callable[[bytes], str]) -> Cut:
-        """Drop expired lines. If there are still too many, drop the oldest lines of whoever has most."""
+        """Drop expired lines. If there are still too many, drop the oldest lines of whoever has
+        most."""
         expired = 0
         for line in self._log:
             if line.expires_at > now:
@@ -247,13 +263,17 @@ class Group:
         dropped = sorted(excess)
         if dropped and dropped[-1] < self._log[0].position:
             return Cut(dropped[-1], [], [])
-        last_uses.update({line.epoch: line.position for line in self._log if line.epoch in last_uses})
+        last_uses.update(
+            {line.epoch: line.position for line in self._log if line.epoch in last_uses}
+        )
         return Cut(upto, dropped, list(last_uses.items()))
 
     def drop_of(self, sender: bytes) -> Cut:
         """Drop all lines of a sender that are on the disk."""
         dropped = [
-            line for line in self._log if line.sender == sender and line.position not in self._unsettled
+            line
+            for line in self._log
+            if line.sender == sender and line.position not in self._unsettled
         ]
         gone = {line.position for line in dropped}
         last_uses = {line.epoch: -1 for line in dropped}
@@ -261,12 +281,15 @@ class Group:
         self._bytes -= sum(line.size for line in dropped)
         if dropped:
             self._forget_keys()
-        last_uses.update({line.epoch: line.position for line in self._log if line.epoch in last_uses})
+        last_uses.update(
+            {line.epoch: line.position for line in self._log if line.epoch in last_uses}
+        )
         return Cut(None, sorted(gone), list(last_uses.items()))
 
     def _excess(self, network_of: Callable[[bytes], str]) -> set[int]:
-        """Return the positions of lines to drop until the log is within its caps: those of the network that has most,
-        and in it of the sender who has most, so that a flood costs nobody else a line."""
+        """Return the positions of lines to drop until the log is within its caps: those of the
+        network that has most, and in it of the sender who has most, so that a flood costs nobody
+        else a line."""
         excess: set[int] = set()
         if len(self._log) <= self._lines_max and self._bytes <= self._bytes_max:
             return excess
@@ -276,7 +299,9 @@ class Group:
             networks.setdefault(network, _Network()).add(line, self._cost(line))
         heaviest = [(-network.cost, name) for name, network in networks.items()]
         heapify(heaviest)
-        while heaviest and (len(self._log) - len(excess) > self._lines_max or self._bytes > self._bytes_max):
+        while heaviest and (
+            len(self._log) - len(excess) > self._lines_max or self._bytes > self._bytes_max
+        ):
             _, name = heaviest[0]
             if not networks[name].lines:
                 break
@@ -292,7 +317,8 @@ class Group:
 
     @property
     def is_overfull(self) -> bool:
-        """Whether the log is a tenth over its caps, so that a cut is due now. A cut costs a walk."""
+        """Whether the log is a tenth over its caps, so that a cut is due now. A cut costs a
+        walk."""
         return len(self._log) > self._lines_max * 1.1 or self._bytes > self._bytes_max * 1.1
 
     def __len__(self) -> int:

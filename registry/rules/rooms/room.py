@@ -60,7 +60,8 @@ class Room(GroupRules):
         super().__init__(group, context, epoch_span=context.policy.room_epoch_span, now=now)
         self.members: dict[bytes, Member] = {}
         self.keeper: bytes | None = None
-        """The member against whose share of all rooms it counts: the oldest one, or the first one while still entering."""
+        """The member against whose share of all rooms it counts: the oldest one, or the first one
+        while still entering."""
         self.expected = 0
         """How many new members are on their way to the disk."""
         self.deserted_at = now
@@ -73,10 +74,11 @@ class Room(GroupRules):
         self._links: tuple[int, ...] | None = None
         self._changes = 0
         self._untold: dict[bytes, tuple[int, int, RoomPresence]] = {}
-        """Members that changed since the last announcement: the numbers of their first and last change, and their
-        presence before."""
+        """Members that changed since the last announcement: the numbers of their first and last
+        change, and their presence before."""
         self._arrivals: list[int] = []
-        """The numbers of the changes, since the last announcement, after which somebody was given a list of all others."""
+        """The numbers of the changes, since the last announcement, after which somebody was given a
+        list of all others."""
         self._news_at: float | None = None
 
     # --- members
@@ -96,17 +98,23 @@ class Room(GroupRules):
         return [RoomMember(one, self._presence(one)) for one in self.members if one != identity]
 
     def crowded_out(self, newcomer: str, network_of: Callable[[bytes], str]) -> bytes | None:
-        """Return the member who makes way in a full room for a newcomer of another network: of the network with most
-        members, the one longest away. None if that is the newcomer's network, or if all of its members are here."""
+        """Return the member who makes way in a full room for a newcomer of another network: of the
+        network with most members, the one longest away. None if that is the newcomer's network, or
+        if all of its members are here."""
         networks = {one: network_of(one) for one in self.members}
         ((most, _),) = Counter(networks.values()).most_common(1)
-        away = [one for one, member in self.members.items() if networks[one] == most and not member.is_here]
+        away = [
+            one
+            for one, member in self.members.items()
+            if networks[one] == most and not member.is_here
+        ]
         if most == newcomer or not away:
             return None
         return min(away, key=lambda one: self.members[one].expires_at)
 
     def add(self, identity: bytes, member: Member, *, now: float) -> None:
-        """Add a member, who is away at first. The first member of all gets a key that nobody else has had."""
+        """Add a member, who is away at first. The first member of all gets a key that nobody else
+        has had."""
         if self.members:
             self.members_changed(now=now)
         self._note(identity, now)
@@ -125,7 +133,8 @@ class Room(GroupRules):
         self._here_changed(1)
 
     def list_given(self, identity: bytes) -> None:
-        """Note that a member has been given a list of the others: only later changes are announced to them."""
+        """Note that a member has been given a list of the others: only later changes are announced
+        to them."""
         self.members[identity].news_seen = self._changes
         self._arrivals.append(self._changes)
 
@@ -162,7 +171,9 @@ class Room(GroupRules):
     def listeners(self) -> Iterable[Connection]:
         """Yield the connections of members who are here."""
         connections = (
-            self._context.connections.of(one) for one, member in self.members.items() if member.is_here
+            self._context.connections.of(one)
+            for one, member in self.members.items()
+            if member.is_here
         )
         return (connection for connection in connections if connection.link is not None)
 
@@ -185,10 +196,15 @@ class Room(GroupRules):
         return [*self._tell(), RelayTo(frame=frame, links=self._links, sender=sender)]
 
     def tell_topic(self, told: TopicChanged, *, author: int | None) -> list[Effect]:
-        """Tell everybody who is here of a topic, except on the author's link, where it is the answer."""
+        """Tell everybody who is here of a topic, except on the author's link, where it is the
+        answer."""
         message = msgspec.Raw(encode(told))
         links = (connection.link for connection in self.listeners())
-        return [Push(link=link, message=message) for link in links if link is not None and link != author]
+        return [
+            Push(link=link, message=message)
+            for link in links
+            if link is not None and link != author
+        ]
 
     # --- news
 
@@ -211,7 +227,9 @@ class Room(GroupRules):
         self._untold[identity] = (first, self._changes, before)
         if self._news_at is None:
             policy = self._context.policy
-            self._news_at = now + max(policy.room_news_span, self.here / policy.room_news_per_second)
+            self._news_at = now + max(
+                policy.room_news_span, self.here / policy.room_news_per_second
+            )
         if len(self._untold) >= _NEWS_AT_ONCE:
             self._news_at = now
 
@@ -229,7 +247,9 @@ class Room(GroupRules):
             link = self._context.connections.link_of(identity)
             if not member.is_here or link is None or member.news_seen >= news[-1][0]:
                 continue
-            first = next(place for place, (number, _) in enumerate(news) if number > member.news_seen)
+            first = next(
+                place for place, (number, _) in enumerate(news) if number > member.news_seen
+            )
             message = messages.get(first)
             if message is None:
                 changed = RoomChanged(self.group.name, [who for _, who in news[first:]])
@@ -238,10 +258,12 @@ class Room(GroupRules):
         return effects
 
     def _news(self) -> list[tuple[int, RoomMember]]:
-        """Return the changed members in order, with the numbers of their last change. A member whose presence is as it
-        was announced is left out, unless somebody was given a list in between."""
+        """Return the changed members in order, with the numbers of their last change. A member
+        whose presence is as it was announced is left out, unless somebody was given a list in
+        between."""
         return [
             (last, RoomMember(one, self._presence(one)))
             for one, (first, last, before) in self._untold.items()
-            if self._presence(one) is not before or any(first <= seen < last for seen in self._arrivals)
+            if self._presence(one) is not before
+            or any(first <= seen < last for seen in self._arrivals)
         ]

@@ -1,6 +1,7 @@
 """All rooms: making and entering them, their members, and their records on the disk (clause 12).
 
-Entering a room that does not exist makes it. A person is in one room at a time: entering another leaves the first.
+Entering a room that does not exist makes it. A person is in one room at a time: entering another
+leaves the first.
 """
 
 import heapq
@@ -86,7 +87,8 @@ class RoomIndex:
         self._by_tag: dict[bytes, Room] = {}
         self._timers: list[tuple[float, str]] = []
         self._position = 0
-        """Where the positions of new rooms begin: above those of erased rooms, which may have had the same name."""
+        """Where the positions of new rooms begin: above those of erased rooms, which may have had
+        the same name."""
         self._listed: list[RoomInfo] | None = None
 
     def __len__(self) -> int:
@@ -115,14 +117,17 @@ class RoomIndex:
         return min(deserted, key=lambda room: room.deserted_at, default=None)
 
     def listed(self) -> list[RoomInfo]:
-        """Return the rooms with somebody in them, by name; made once a change, since anybody may ask at any rate."""
+        """Return the rooms with somebody in them, by name; made once a change, since anybody may
+        ask at any rate."""
         if self._listed is None:
             self._listed = self._list()
         return self._listed
 
     def _list(self) -> list[RoomInfo]:
         """List the rooms with most people: nobody hides a room behind empty ones."""
-        busy = sorted((room.info for room in self._rooms.values() if room.here), key=lambda info: -info.here)
+        busy = sorted(
+            (room.info for room in self._rooms.values() if room.here), key=lambda info: -info.here
+        )
         chosen: list[RoomInfo] = []
         size = 0
         for info in busy[:ROOMS_LISTED_MAX]:
@@ -210,7 +215,9 @@ class RoomCaps:
             rate=1 / ROOMS_MADE_SPAN, burst=ROOMS_MADE_BURST, most=BUCKETS_MAX
         )
         self._made_at: Buckets[str] = Buckets(
-            rate=1 / ROOMS_MADE_PER_ADDRESS_SPAN, burst=ROOMS_MADE_PER_ADDRESS_BURST, most=BUCKETS_MAX
+            rate=1 / ROOMS_MADE_PER_ADDRESS_SPAN,
+            burst=ROOMS_MADE_PER_ADDRESS_BURST,
+            most=BUCKETS_MAX,
         )
 
     def refusal_of(self, identity: bytes) -> RoomRefusal | None:
@@ -256,14 +263,19 @@ class Rooms:
         self._entering: PendingRequests[Resume] = PendingRequests()
         """New members on their way to the disk."""
         self._put_out: dict[bytes, RoomEvicted] = {}
-        """By identity: what the registry's owner did, until they ask to enter a room. Who is away reads it on return."""
-        self._topics: Buckets[bytes] = Buckets(rate=1 / TOPICS_SPAN, burst=TOPICS_BURST, most=BUCKETS_MAX)
+        """By identity: what the registry's owner did, until they ask to enter a room. Who is away
+        reads it on return."""
+        self._topics: Buckets[bytes] = Buckets(
+            rate=1 / TOPICS_SPAN, burst=TOPICS_BURST, most=BUCKETS_MAX
+        )
         self._setting: dict[int, Room] = {}
-        """The rooms of topics on their way to the disk. Another room may have taken the name when the disk answers."""
+        """The rooms of topics on their way to the disk. Another room may have taken the name when
+        the disk answers."""
         self._topics_set = 0
 
     def load(self, loaded: Loaded, *, now: float) -> list[Entry]:
-        """Restore the rooms of earlier lives. Everybody is away; those who were here had read everything."""
+        """Restore the rooms of earlier lives. Everybody is away; those who were here had read
+        everything."""
         entries: list[Entry] = []
         groups = [
             (max(kept.keys, default=0), name)
@@ -294,7 +306,9 @@ class Rooms:
             room.topic = Topic(kept.topic.text, kept.topic.author, kept.topic.at)
         return room.load(kept, now=now)
 
-    def _load_member(self, room: Room, kept: RoomMemberKept, highest: int, now: float) -> list[Entry]:
+    def _load_member(
+        self, room: Room, kept: RoomMemberKept, highest: int, now: float
+    ) -> list[Entry]:
         wall, grace = self._context.clock.seconds(now), self._context.policy.restart_grace
         left = self._kept_for
         if not kept.is_here:
@@ -312,7 +326,8 @@ class Rooms:
     # --- entering
 
     def enter(self, request: EnterRoom, caller: Caller, *, now: float) -> list[Effect]:
-        """Handle an EnterRoom: answered at once if the caller is a member, else when the disk has it."""
+        """Handle an EnterRoom: answered at once if the caller is a member, else when the disk has
+        it."""
         if not self._is_at(caller):
             return [Drop(reason=DropReason.ROOM_REQUEST_FROM_OLD_LINK)]
         if caller.identity in self._entering:
@@ -346,7 +361,8 @@ class Rooms:
         return [self._expect(room, entries, request.reference, caller, now)]
 
     def _has_room(self, room: Room, caller: Caller, entries: list[Entry], now: float) -> bool:
-        """Return whether one more member fits, after a member who is away has made way if needed."""
+        """Return whether one more member fits, after a member who is away has made way if
+        needed."""
         if len(room.members) + room.expected < ROOM_MEMBERS_MAX:
             return True
         network_of = self._directory.network_of
@@ -380,15 +396,24 @@ class Rooms:
 
         def outcome(*, is_stored: bool) -> Resume:
             name = room.group.name
-            kept = RoomEntryOutcome(group=name, reference=reference, since=since, is_stored=is_stored)
+            kept = RoomEntryOutcome(
+                group=name, reference=reference, since=since, is_stored=is_stored
+            )
             return Resume(request=kept, to=caller)
 
-        entries.append(self._entry(room, caller.identity, since=since, seen=since, is_here=True, now=now))
+        entries.append(
+            self._entry(room, caller.identity, since=since, seen=since, is_here=True, now=now)
+        )
         stored = room.with_first_key(*entries)
-        return Persist(entries=stored, then=(outcome(is_stored=True),), otherwise=(outcome(is_stored=False),))
+        return Persist(
+            entries=stored, then=(outcome(is_stored=True),), otherwise=(outcome(is_stored=False),)
+        )
 
-    def entry_settled(self, outcome: RoomEntryOutcome, caller: Caller, *, now: float) -> list[Effect]:
-        """Finish an EnterRoom: the disk has answered. What the new member asked meanwhile follows."""
+    def entry_settled(
+        self, outcome: RoomEntryOutcome, caller: Caller, *, now: float
+    ) -> list[Effect]:
+        """Finish an EnterRoom: the disk has answered. What the new member asked meanwhile
+        follows."""
         waited = self._entering.end(caller.identity)
         return [*self._settle_entry(outcome, caller, now), *waited]
 
@@ -441,12 +466,16 @@ class Rooms:
         since = room.members[identity].since
         others = room.others(identity)
         entered = RoomEntered(reference, room.group.name, others, since, missed, room.topic)
-        return [Reply(to=caller, message=entered), room.grant(self._context.connections.of(identity))]
+        return [
+            Reply(to=caller, message=entered),
+            room.grant(self._context.connections.of(identity)),
+        ]
 
     # --- going
 
     def leave(self, request: LeaveRoom, caller: Caller, *, now: float) -> list[Effect]:
-        """Handle a LeaveRoom. The member is out at once; the answer follows when the disk has it or refuses it."""
+        """Handle a LeaveRoom. The member is out at once; the answer follows when the disk has it or
+        refuses it."""
         if not self._is_at(caller):
             return [Drop(reason=DropReason.ROOM_REQUEST_FROM_OLD_LINK)]
         if caller.identity in self._entering:
@@ -455,10 +484,13 @@ class Rooms:
         left = Reply(to=caller, message=RoomLeft(request.reference))
         if not self._take_out(caller.identity, now):
             return [left]
-        return [Persist(entries=(RoomMemberGone(caller.identity),), then=(left,), otherwise=(left,))]
+        return [
+            Persist(entries=(RoomMemberGone(caller.identity),), then=(left,), otherwise=(left,))
+        ]
 
     def go_away(self, identity: bytes, *, now: float) -> list[Effect]:
-        """Note that a member's link has gone. They stay a member for as long as lines are kept for them."""
+        """Note that a member's link has gone. They stay a member for as long as lines are kept for
+        them."""
         room = self._room_of.get(identity)
         if room is None or not room.members[identity].is_here:
             return []
@@ -479,18 +511,21 @@ class Rooms:
         return None if key is None else self.index.find(key)
 
     def close(self, room: Room, *, now: float) -> tuple[list[Entry], list[Effect]]:
-        """End a room that nobody is about to enter. Return what the disk must have, and what tells its members."""
+        """End a room that nobody is about to enter. Return what the disk must have, and what tells
+        its members."""
         entries, told = self._put_all_out(room, list(room.members), is_closed=True, now=now)
         return [*entries, self.index.erase(room)], told
 
     def evict(self, room: Room, identity: bytes, *, now: float) -> tuple[list[Entry], list[Effect]]:
-        """Take a member out of a room. Return what the disk must have, and what tells the member."""
+        """Take a member out of a room. Return what the disk must have, and what tells the
+        member."""
         return self._put_all_out(room, [identity], is_closed=False, now=now)
 
     def _put_all_out(
         self, room: Room, identities: list[bytes], *, is_closed: bool, now: float
     ) -> tuple[list[Entry], list[Effect]]:
-        """Take members out. Those who are away are told on return, also if the registry is started again before."""
+        """Take members out. Those who are away are told on return, also if the registry is started
+        again before."""
         message = RoomEvicted(room.group.name, is_closed)
         entries: list[Entry] = []
         told: list[Effect] = []
@@ -502,7 +537,9 @@ class Rooms:
                 told += [] if link is None else [Push(link=link, message=message)]
             else:
                 entries.append(
-                    msgspec.structs.replace(self._away_entry(room, identity, now), is_closed=is_closed)
+                    msgspec.structs.replace(
+                        self._away_entry(room, identity, now), is_closed=is_closed
+                    )
                 )
             self._take_out(identity, now)
         return entries, told
@@ -510,14 +547,15 @@ class Rooms:
     def set_topic_of(
         self, room: Room, text: str, author: bytes, *, now: float
     ) -> tuple[Entry, Resume, Resume]:
-        """Set the topic of a room in the registry's own name. Return what the disk must have, and what follows when it has
-        it or refuses it."""
+        """Set the topic of a room in the registry's own name. Return what the disk must have, and
+        what follows when it has it or refuses it."""
         request = SetTopic(0, room.group.name, text)
         entry, stored, lost = self._new_topic(room, request, author, now)
         return entry, Resume(request=stored, to=_NOBODY), Resume(request=lost, to=_NOBODY)
 
     def forget_author(self, identity: bytes) -> tuple[list[Entry], list[Effect], int]:
-        """Drop all lines and topics of somebody. Return what the disk must have, what tells others, and how many lines."""
+        """Drop all lines and topics of somebody. Return what the disk must have, what tells others,
+        and how many lines."""
         entries: list[Entry] = []
         told: list[Effect] = []
         count = 0
@@ -547,7 +585,9 @@ class Rooms:
     def _check_keeper(self, room: Room) -> None:
         """Count a room against its oldest member, if the one before is no longer a member."""
         keeper = room.keeper
-        if keeper is None or not (keeper in room.members or (room.expected and keeper in self._entering)):
+        if keeper is None or not (
+            keeper in room.members or (room.expected and keeper in self._entering)
+        ):
             self._caps.count(room, next(iter(room.members), None))
 
     # --- the topic
@@ -560,7 +600,11 @@ class Rooms:
             is_queued = self._entering.wait(caller.identity, Resume(request=request, to=caller))
             return [] if is_queued else _no_topic(request, caller, TopicRefusal.TOO_OFTEN)
         room = self._room_of.get(caller.identity)
-        if room is None or room.group.name != request.group or not room.members[caller.identity].is_here:
+        if (
+            room is None
+            or room.group.name != request.group
+            or not room.members[caller.identity].is_here
+        ):
             return _no_topic(request, caller, TopicRefusal.NOT_HERE)
         if not self._topics.take(caller.identity, now=now):
             return _no_topic(request, caller, TopicRefusal.TOO_OFTEN)
@@ -576,7 +620,8 @@ class Rooms:
     def _new_topic(
         self, room: Room, request: SetTopic, author: bytes, now: float
     ) -> tuple[Entry, TopicOutcome, TopicOutcome]:
-        """Return what the disk must have of a topic, and the outcomes when it has it or refuses it."""
+        """Return what the disk must have of a topic, and the outcomes when it has it or refuses
+        it."""
         topic = Topic(request.text, author, self._context.clock.millis(now))
         self._topics_set += 1
         self._setting[self._topics_set] = room
@@ -591,7 +636,9 @@ class Rooms:
         room, request = self._setting.pop(outcome.number), outcome.request
         if not outcome.is_stored:
             return _no_topic(request, caller, TopicRefusal.NOT_SERVING)
-        answer = Reply(to=caller, message=TopicChanged(request.reference, request.group, outcome.topic))
+        answer = Reply(
+            to=caller, message=TopicChanged(request.reference, request.group, outcome.topic)
+        )
         if self.index.by_group(request.group) is not room:
             return [answer]  # the room has ended meanwhile
         room.topic = outcome.topic
@@ -633,11 +680,16 @@ class Rooms:
     # --- what the disk stores
 
     def _is_at(self, caller: Caller) -> bool:
-        return caller.link is not None and self._context.connections.link_of(caller.identity) == caller.link
+        return (
+            caller.link is not None
+            and self._context.connections.link_of(caller.identity) == caller.link
+        )
 
     def _away_entry(self, room: Room, identity: bytes, now: float) -> RoomMemberKept:
         member = room.members[identity]
-        return self._entry(room, identity, since=member.since, seen=member.seen, is_here=False, now=now)
+        return self._entry(
+            room, identity, since=member.since, seen=member.seen, is_here=False, now=now
+        )
 
     def _entry(
         self, room: Room, identity: bytes, *, since: int, seen: int, is_here: bool, now: float

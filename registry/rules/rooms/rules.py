@@ -1,5 +1,5 @@
-"""The rules that the channel and rooms share: lines are stored and relayed, keys renewed, stored lines handed out
-(clause 8).
+"""The rules that the channel and rooms share: lines are stored and relayed, keys renewed, stored
+lines handed out (clause 8).
 
 Subclasses say who is in a group.
 """
@@ -22,7 +22,13 @@ from chatapp.registry.rules.effects import (
     Reply,
     Resume,
 )
-from chatapp.registry.rules.limits import DiskState, RegistryPolicy, WallClock, first_epoch, remaining
+from chatapp.registry.rules.limits import (
+    DiskState,
+    RegistryPolicy,
+    WallClock,
+    first_epoch,
+    remaining,
+)
 from chatapp.registry.rules.people.connections import Connection, Connections
 from chatapp.registry.rules.people.directory import Directory
 from chatapp.registry.rules.rooms.log import Group, LogLine, Verdict
@@ -70,7 +76,9 @@ class GroupContext(NamedTuple):
 class GroupRules(ABC):
     """The rules of one group."""
 
-    def __init__(self, group: Group, context: GroupContext, *, epoch_span: float, now: float) -> None:
+    def __init__(
+        self, group: Group, context: GroupContext, *, epoch_span: float, now: float
+    ) -> None:
         self.group = group
         self.tag = group_tag(group.name)
         """The tag in this group's frames."""
@@ -81,7 +89,8 @@ class GroupRules(ABC):
         self._renewal_at: float | None = None
         self._is_key_on_its_way = False
         self._first_key: GroupKeyMade | None = None
-        """The first key of this life, until something is stored behind it: lines are useless without their key."""
+        """The first key of this life, until something is stored behind it: lines are useless
+        without their key."""
 
     # --- members
 
@@ -95,7 +104,8 @@ class GroupRules(ABC):
 
     @abstractmethod
     def not_before(self, identity: bytes) -> int | None:
-        """Return the position up to which this identity may read nothing; None if it may not read at all."""
+        """Return the position up to which this identity may read nothing; None if it may not read
+        at all."""
 
     @abstractmethod
     def relay(self, frame: bytes, sender: int) -> list[Effect]:
@@ -116,7 +126,9 @@ class GroupRules(ABC):
                     head.epoch,
                     head.size,
                     now
-                    + remaining(head.at, wall, kept_for=self._context.policy.group_kept_for, at_least=grace),
+                    + remaining(
+                        head.at, wall, kept_for=self._context.policy.group_kept_for, at_least=grace
+                    ),
                 )
                 for head in loaded.lines
             ]
@@ -132,8 +144,8 @@ class GroupRules(ABC):
         return entry
 
     def with_first_key(self, *stored: Entry) -> tuple[Entry, ...]:
-        """Return the entries to store, with the group's first key if the disk may not have it, and before the key the sender
-        indices that this life uses under it."""
+        """Return the entries to store, with the group's first key if the disk may not have it, and
+        before the key the sender indices that this life uses under it."""
         if self._first_key is None:
             return stored
         return (*self._context.connections.indices.first_reservation, self._first_key, *stored)
@@ -154,8 +166,8 @@ class GroupRules(ABC):
         return Push(link=connection.link, message=message)
 
     def members_changed(self, *, now: float) -> None:
-        """Schedule a new key: newcomers must not read what was said before, nor leavers what is said from now on. It
-        waits if there was one just now."""
+        """Schedule a new key: newcomers must not read what was said before, nor leavers what is
+        said from now on. It waits if there was one just now."""
         if self._renewal_at is None:
             self._renewal_at = max(now, self._epoch_began + self._epoch_span)
 
@@ -170,7 +182,9 @@ class GroupRules(ABC):
         self._renewal_at, self._epoch_began, self._is_key_on_its_way = None, now, True
         entry = self._new_key()
         kept, lost = (
-            GroupKeyOutcome(group=self.group.name, epoch=entry.epoch, key=entry.key, is_stored=is_stored)
+            GroupKeyOutcome(
+                group=self.group.name, epoch=entry.epoch, key=entry.key, is_stored=is_stored
+            )
             for is_stored in (True, False)
         )
         return [
@@ -182,8 +196,8 @@ class GroupRules(ABC):
         ]
 
     def key_settled(self, outcome: GroupKeyOutcome, *, now: float) -> list[Effect]:
-        """Put a stored key in force and give it to everybody in the group. A key that was not stored is never used,
-        since nobody could read its lines later; another one is tried soon."""
+        """Put a stored key in force and give it to everybody in the group. A key that was not
+        stored is never used, since nobody could read its lines later; another one is tried soon."""
         if outcome.epoch <= self.group.key.epoch:
             self.first_key_stored()
             return []
@@ -203,14 +217,18 @@ class GroupRules(ABC):
 
     # --- speaking
 
-    def receive_frame(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> list[Effect]:
+    def receive_frame(
+        self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float
+    ) -> list[Effect]:
         """Store a line. When the disk has it, it is relayed and its sender is told."""
         connection = self._context.connections.of(caller.identity)
         if caller.link is None or connection.link != caller.link:
             return [Drop(reason=DropReason.GROUP_FRAME_FROM_OLD_LINK)]
         if not self.may_send(caller):
             return [Drop(reason=DropReason.GROUP_FRAME_FROM_NON_MEMBER)]
-        verdict = self.group.judge(header, len(frame), sender_index=connection.sender_index, now=now)
+        verdict = self.group.judge(
+            header, len(frame), sender_index=connection.sender_index, now=now
+        )
         if verdict is Verdict.FOREIGN:
             return [Drop(reason=DropReason.FOREIGN_GROUP_FRAME)]
         if verdict is Verdict.OVER:
@@ -238,12 +256,16 @@ class GroupRules(ABC):
     def _refusal(self, epoch: int, counter: int, reason: GroupRefusal, caller: Caller) -> Reply:
         return Reply(to=caller, message=GroupRefused(self.group.name, epoch, counter, reason))
 
-    def _keep(self, line: LogLine, frame: bytes, header: GroupHeader, caller: Caller, now: float) -> Persist:
+    def _keep(
+        self, line: LogLine, frame: bytes, header: GroupHeader, caller: Caller, now: float
+    ) -> Persist:
         group = self.group.name
         at = self._context.clock.millis(now)
         entry = entries.GroupLineKept(group, line.position, line.sender, line.epoch, at, frame)
         epoch, counter, position = header.epoch, header.counter, line.position
-        stored = LineStored(group=group, epoch=epoch, counter=counter, position=position, frame=frame)
+        stored = LineStored(
+            group=group, epoch=epoch, counter=counter, position=position, frame=frame
+        )
         lost = LineLost(group=group, epoch=epoch, counter=counter, position=position)
         return Persist(
             entries=self.with_first_key(entry),
@@ -267,7 +289,9 @@ class GroupRules(ABC):
             for line in page.lines
             if line.position in frames
         ]
-        return [Reply(to=caller, message=GroupPage(name, page.keys, lines, page.position, page.more))]
+        return [
+            Reply(to=caller, message=GroupPage(name, page.keys, lines, page.position, page.more))
+        ]
 
     def _frames(self, positions: list[int]) -> dict[int, bytes]:
         """Read frames, by position, as far as the disk has them."""
@@ -300,7 +324,9 @@ class ChannelRules(GroupRules):
     """The rules of the channel: everybody with a name is in it."""
 
     def __init__(self, directory: Directory, context: GroupContext, *, now: float) -> None:
-        group = Group(CHANNEL, position=context.first_position, kept_for=context.policy.group_kept_for)
+        group = Group(
+            CHANNEL, position=context.first_position, kept_for=context.policy.group_kept_for
+        )
         super().__init__(group, context, epoch_span=context.policy.epoch_span, now=now)
         self._directory = directory
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.codec import decode, encode, shape_of
 from chatapp.peer.api.errors import NameTaken, NotAdmitted, NotAnswered, NotOpen, OtherRegistry
 from chatapp.peer.api.events import AdmissionRefusal, NoAnswer
@@ -21,11 +21,11 @@ from chatapp.peer.rpc.shared import Greeting
 from chatapp.wire.errors import ChatAppError, DecodeError, NameRefused, TextTooLong
 from chatapp.wire.messages.desk import NoteVisitor, OperatorRequest, TakeDuty
 
-EVENTS = typing.get_args(happened.Event)
+EVENTS = typing.get_args(events.Event)
 
 
 @pytest.mark.parametrize(
-    "kind", [happened.Event, OperatorRequest, Finding, HistoryLine, DeliveryTrace | None, Greeting]
+    "kind", [events.Event, OperatorRequest, Finding, HistoryLine, DeliveryTrace | None, Greeting]
 )
 def test_every_value_of_the_interface_has_a_shape(kind: Any) -> None:
     shape_of(kind)
@@ -57,25 +57,25 @@ def drawn(kind: Any) -> st.SearchStrategy[Any]:
 
 
 @given(st.sampled_from(EVENTS).flatmap(made))
-def test_every_event_comes_back_as_it_was(event: happened.Event) -> None:
-    told = json.loads(msgspec.json.encode(encode(event, happened.Event)))
+def test_every_event_comes_back_as_it_was(event: events.Event) -> None:
+    told = json.loads(msgspec.json.encode(encode(event, events.Event)))
     assert told["type"] == type(event).__name__
-    assert decode(told, happened.Event, "event") == event
+    assert decode(told, events.Event, "event") == event
 
 
 def test_a_value_reads_well() -> None:
-    changed = happened.MessageChanged(
+    changed = events.MessageChanged(
         to="bob",
         id=3,
-        state=happened.MessageState.REFUSED,
-        reason=happened.MessageReason.MAILBOX_FULL,
+        state=events.MessageState.REFUSED,
+        reason=events.MessageReason.MAILBOX_FULL,
     )
-    told = encode(changed, happened.Event)
+    told = encode(changed, events.Event)
     assert (told["state"], told["reason"]) == ("refused", "mailbox_full")
-    said = happened.ChannelReceived(
+    said = events.ChannelReceived(
         id=1, sender="bob", identity=b"\x01\xff", number=1, text="é", at=1.5, late=None
     )
-    assert encode(said, happened.Event)["identity"] == "01ff"
+    assert encode(said, events.Event)["identity"] == "01ff"
 
 
 @pytest.mark.parametrize(
@@ -84,19 +84,35 @@ def test_a_value_reads_well() -> None:
         (1, str, "x does not decode: a string is needed"),
         (True, int, "x does not decode: an integer from -2**63 to 2**63 - 1 is needed"),
         (1 << 63, int, "x does not decode: an integer from -2**63 to 2**63 - 1 is needed"),
-        (-(1 << 63) - 1, int | None, "x does not decode: an integer from -2**63 to 2**63 - 1 is needed"),
+        (
+            -(1 << 63) - 1,
+            int | None,
+            "x does not decode: an integer from -2**63 to 2**63 - 1 is needed",
+        ),
         (10**400, float, "x does not decode: a smaller number is needed"),
         ("1", float, "x does not decode: a number is needed"),
         (0, bool, "x does not decode: true or false is needed"),
         ("zz", bytes, "x does not decode: a hexadecimal string is needed"),
         ({}, tuple[int, ...], "x does not decode: an array is needed"),
-        ("gone", happened.LinkTrouble, "one of these is needed: blocked, stalled, over"),
-        ({"type": "Nothing"}, OperatorRequest, "x.type does not decode: one of these is needed: TakeDuty"),
+        ("gone", events.LinkTrouble, "one of these is needed: blocked, stalled, over"),
+        (
+            {"type": "Nothing"},
+            OperatorRequest,
+            "x.type does not decode: one of these is needed: TakeDuty",
+        ),
         ({"type": ["TakeDuty"]}, OperatorRequest, "x.type does not decode: one of these is needed"),
         (7, OperatorRequest, "x does not decode: an object is needed"),
-        ({"type": "TakeDuty", "reference": 0}, OperatorRequest, "queue does not decode: it is missing"),
-        ({"type": "NoteVisitor", "reference": -1, "visit": 0, "text": ""}, OperatorRequest, "reference"),
-        ({"a": 1}, happened.Person | None, "name does not decode: it is missing"),
+        (
+            {"type": "TakeDuty", "reference": 0},
+            OperatorRequest,
+            "queue does not decode: it is missing",
+        ),
+        (
+            {"type": "NoteVisitor", "reference": -1, "visit": 0, "text": ""},
+            OperatorRequest,
+            "reference",
+        ),
+        ({"a": 1}, events.Person | None, "name does not decode: it is missing"),
     ],
 )
 def test_a_wrong_value_is_named(raw: object, kind: Any, complaint: str) -> None:

@@ -1,4 +1,5 @@
-"""The form: three questions, the error for a wrong answer, and the end after three wrong answers in a row."""
+"""The form: three questions, the error for a wrong answer, and the end after three wrong answers in
+a row."""
 
 import pytest
 from hypothesis import given
@@ -78,4 +79,6 @@ def test_any_answers_end_in_a_form_a_void_request_or_a_question(answers: list[st
         was_good = interview.answer(typed)
         assert was_good is (interview.refusal is None)
         assert sanitize(str(interview.refusal)) == str(interview.refusal)
-    assert [interview.question is not None, interview.is_void, interview.form is not None].count(True) == 1
+    assert [interview.question is not None, interview.is_void, interview.form is not None].count(
+        True
+    ) == 1

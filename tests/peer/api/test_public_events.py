@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from chatapp import events as public
 from chatapp.events import from_json, to_json
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.wire.errors import DecodeError
 
-EVENTS: tuple[Any, ...] = get_args(happened.Event)
+EVENTS: tuple[Any, ...] = get_args(events.Event)
 
 
 def any_event() -> st.SearchStrategy[Any]:
@@ -21,20 +21,22 @@ def any_event() -> st.SearchStrategy[Any]:
     st.register_type_strategy(
         float, st.floats(allow_nan=False)
     )  # one that is not equal to itself cannot come back
-    st.register_type_strategy(int, st.integers(-(2**63), 2**63 - 1))  # as far as values are carried over
+    st.register_type_strategy(
+        int, st.integers(-(2**63), 2**63 - 1)
+    )  # as far as values are carried over
     return st.one_of([st.from_type(one) for one in EVENTS])
 
 
 @given(any_event())
-def test_every_event_comes_back_as_it_was(event: happened.Event) -> None:
+def test_every_event_comes_back_as_it_was(event: events.Event) -> None:
     assert from_json(json.loads(json.dumps(to_json(event)))) == event
 
 
 def test_it_says_what_it_is_and_enums_and_keys_are_readable() -> None:
-    line = happened.DirectReceived(
+    line = events.DirectReceived(
         id=7, sender="bob", identity=b"\x01\xff", number=5, text="hi", at=1.5, late=None
     )
-    assert to_json(happened.MailReturned(lines=(line,))) == {
+    assert to_json(events.MailReturned(lines=(line,))) == {
         "type": "MailReturned",
         "lines": [
             {
@@ -50,11 +52,11 @@ def test_it_says_what_it_is_and_enums_and_keys_are_readable() -> None:
             }
         ],
     }
-    changed = happened.MessageChanged(to="bob", id=7, state=happened.MessageState.SAVED)
+    changed = events.MessageChanged(to="bob", id=7, state=events.MessageState.SAVED)
     assert to_json(changed)["state"] == "saved"
-    assert from_json({"type": "PersonCame", "name": "bob", "of a later version": 1}) == happened.PersonCame(
-        name="bob"
-    )
+    assert from_json(
+        {"type": "PersonCame", "name": "bob", "of a later version": 1}
+    ) == events.PersonCame(name="bob")
 
 
 @pytest.mark.parametrize(
@@ -80,6 +82,12 @@ def test_what_is_no_event_is_named(data: object) -> None:
 
 
 def test_lines_are_found_in_whatever_event_brings_them() -> None:
-    line = happened.ChannelReceived(id=7, sender="bob", identity=b"", number=5, text="hi", at=1.5, late=None)
-    assert list(public.said_in(line)) == list(public.said_in(happened.MailReturned(lines=(line,)))) == [line]
-    assert list(public.said_in(happened.Registered())) == []
+    line = events.ChannelReceived(
+        id=7, sender="bob", identity=b"", number=5, text="hi", at=1.5, late=None
+    )
+    assert (
+        list(public.said_in(line))
+        == list(public.said_in(events.MailReturned(lines=(line,))))
+        == [line]
+    )
+    assert list(public.said_in(events.Registered())) == []

@@ -78,9 +78,16 @@ def test_every_try_has_its_time() -> None:
     for tries in (3, 4):
         driver.now = 100.0 + 0.5 * (tries - 1)
         driver.ladder.tried_again(driver.bob, message.number, tries, now=driver.now)
-    driver.ladder.tried_again(driver.bob, message.number + 1, 3, now=driver.now)  # settled meanwhile
+    driver.ladder.tried_again(
+        driver.bob, message.number + 1, 3, now=driver.now
+    )  # settled meanwhile
     steps = readable(message.steps, message.at_ms)
-    assert [(step.at - WALL, step.tries) for step in steps] == [(0.0, 1), (0.5, 2), (1.0, 3), (1.5, 4)]
+    assert [(step.at - WALL, step.tries) for step in steps] == [
+        (0.0, 1),
+        (0.5, 2),
+        (1.0, 3),
+        (1.5, 4),
+    ]
 
 
 def test_tries_relaying_and_the_server_s_way_back() -> None:
@@ -136,9 +143,13 @@ def test_kept_says_since_when_the_registry_is_silent_and_refusals_say_why() -> N
     assert (kept.what, kept.when) == (TraceEvent.KEPT, WALL + 5.0)
     driver.row(online=False)
     driver.reach(RegistryReach.UP)
-    driver.mail_queue.refused(driver.deposited()[0].reference, MailRefusal.NAME_UNKNOWN, now=driver.now)
+    driver.mail_queue.refused(
+        driver.deposited()[0].reference, MailRefusal.NAME_UNKNOWN, now=driver.now
+    )
     changes = [one for one in driver.out.drain_records() if isinstance(one, OutgoingChanged)]
-    assert readable(unpacked(changes[-1].trace, at_ms), at_ms)[-1].reason is MessageReason.NAME_UNKNOWN
+    assert (
+        readable(unpacked(changes[-1].trace, at_ms), at_ms)[-1].reason is MessageReason.NAME_UNKNOWN
+    )
 
 
 def test_what_expired_says_so() -> None:

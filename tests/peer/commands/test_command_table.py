@@ -60,7 +60,14 @@ INTENTS: st.SearchStrategy[Intent] = st.one_of(
     st.builds(ShowHistory, st.integers(1, HISTORY_MAX)),
     st.builds(ShowHelp, st.none() | st.sampled_from(sorted(BY_SPELLING))),
     st.sampled_from(
-        [GoOffline(ALICE.me), GoOnline(ALICE.me), AskMessage(), ExitRoom(), ShowRooms(), ShowMembers()]
+        [
+            GoOffline(ALICE.me),
+            GoOnline(ALICE.me),
+            AskMessage(),
+            ExitRoom(),
+            ShowRooms(),
+            ShowMembers(),
+        ]
     ),
     st.sampled_from([ShowPeople(), Quit()]),
 )
@@ -81,13 +88,16 @@ def test_every_spelling_of_a_row_means_the_same(data: st.DataObject) -> None:
         where = IN_LAB if spelling.startswith(SIGNS) else ALICE
         one = parse(f"{spelling} {rest}", where)
         parsed.append(
-            Mistake(one.line.replace(usage(spelling, row.shape), "")) if isinstance(one, Mistake) else one
+            Mistake(one.line.replace(usage(spelling, row.shape), ""))
+            if isinstance(one, Mistake)
+            else one
         )
     assert len(set(parsed)) == 1, parsed
 
 
 def rests(row: Command) -> st.SearchStrategy[str]:
-    """What may follow a spelling of the row, fitting and not; without quotes, which some spellings drop."""
+    """What may follow a spelling of the row, fitting and not; without quotes, which some spellings
+    drop."""
     word = st.sampled_from(["bob", "Alice", "lab", "7", "last", "b@b", "send"])
     text = TEXTS.filter(lambda one: not {'"', "'"} & set(one)).map(lambda one: f"x{one}")
     match row.shape.cut:

@@ -100,7 +100,9 @@ def test_commands(line: str, parsed: object) -> None:
 
 @pytest.mark.parametrize("command", ["/verify", "/trust", "/ignore", "/unignore"])
 @pytest.mark.parametrize("name", ["Alice", "ALICE", "alice"])
-def test_what_one_decides_about_others_one_does_not_decide_about_oneself(command: str, name: str) -> None:
+def test_what_one_decides_about_others_one_does_not_decide_about_oneself(
+    command: str, name: str
+) -> None:
     assert said(f"{command} {name}") == "[That is you.]"
     assert said(f"{command} {name}", IN_LAB) == "[That is you.]"
 
@@ -126,7 +128,7 @@ def test_who_bears_almost_ones_own_name_is_somebody_else() -> None:
         ("reg", "[Usage: reg <name>]"),
         ("dereg Alice now", "[Usage: dereg <name>]"),
         ("who is there", "[Usage: who [all]]"),
-        ("/who bob", "[Usage: who [all]]"),
+        ("/who bob", "[Usage: /who [all]]"),
         ("quit now", "[Usage: quit]"),
         ("help me please", "[Usage: help [command]]"),
         ("join", "[Usage: join <room>]"),
@@ -142,7 +144,10 @@ def test_who_bears_almost_ones_own_name_is_somebody_else() -> None:
         ("/history \u0665", '[Give a number from 1 to 10,000, not "\u0665".]'),
         ("/join l/b", '["l/b" is not a name: only letters, digits, _ and - are allowed.]'),
         ("/join server", '["server" is not a name: it is kept for the server itself.]'),
-        ("/nick AII", '["AII" is not a name: it looks like "all", a word that ChatApp keeps for itself.]'),
+        (
+            "/nick AII",
+            '["AII" is not a name: it looks like "all", a word that ChatApp keeps for itself.]',
+        ),
         ("/say hi", "[You are not in any room.]"),
         ("//text", "[You are not in any room.]"),
         ("/topic", "[You are not in any room.]"),
@@ -176,7 +181,9 @@ def test_a_command_without_what_it_needs_says_what_it_needs(line: str, shown: st
         ("help sendd", "sendd", "send"),
     ],
 )
-def test_an_unknown_command_says_so_and_suggests_the_nearest(line: str, word: str, near: str | None) -> None:
+def test_an_unknown_command_says_so_and_suggests_the_nearest(
+    line: str, word: str, near: str | None
+) -> None:
     shown = said(line)
     assert shown.startswith(f'[Unknown command "{word}": nothing was sent. ')
     assert near is None or shown.endswith(f'Did you mean "{near}"?]')
@@ -274,7 +281,9 @@ def test_what_ends_or_gives_up_something_is_marked() -> None:
 
 @given(
     st.sampled_from(sorted(BY_SPELLING)).flatmap(
-        lambda word: st.tuples(st.just(word), st.integers(0, len(word)), st.text("aeilnrstx", max_size=3))
+        lambda word: st.tuples(
+            st.just(word), st.integers(0, len(word)), st.text("aeilnrstx", max_size=3)
+        )
     )
 )
 def test_nothing_that_ends_or_gives_up_something_is_suggested_for_a_word_that_is_not_close(

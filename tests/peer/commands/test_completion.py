@@ -34,7 +34,10 @@ def known() -> CompletionIndex:
         ("send_all b", []),
         ("join ", ["lab", "den"]),
         ("/join d", ["den"]),
-        ("help se", ["send", "send_all", "server:exit", "server:join", "server:leave", "server:who"]),
+        (
+            "help se",
+            ["send", "send_all", "server:exit", "server:join", "server:leave", "server:who"],
+        ),
         ("/nick a", []),
         ("/history 1", []),
         ("/query ", ["bob", "carol", "alice", "Bea", "lab", "den"]),

@@ -58,26 +58,37 @@ SERVING_IN_ROOM = Context(me=ME, on_duty=True, serves=True, room="lab")
         (".past Asha Rao", ShowPast(0, "Asha Rao", 0)),
         (
             ".past 41",
-            Mistake('[Give a number of past sessions, 1 to 40, or a visitor\'s full name, not "41".]'),
+            Mistake(
+                '[Give a number of past sessions, 1 to 40, or a visitor\'s full name, not "41".]'
+            ),
         ),
         (
             ".past a1",
-            Mistake('[Give a number of past sessions, 1 to 40, or a visitor\'s full name, not "a1".]'),
+            Mistake(
+                '[Give a number of past sessions, 1 to 40, or a visitor\'s full name, not "a1".]'
+            ),
         ),
         (".drop 0", Mistake('[Give a number of the waiting room, 1 or above, not "0".]')),
         (".move 1 x", Mistake('[Give a number of the waiting room, 1 or above, not "x".]')),
         (".move 1", Mistake("[Usage: .move <n> <to>]")),
         (".drop", Mistake("[Usage: .drop <n>]")),
-        (".drop 9999999999", Mistake('[Give a number of the waiting room, 1 or above, not "9999999999".]')),
+        (
+            ".drop 9999999999",
+            Mistake('[Give a number of the waiting room, 1 or above, not "9999999999".]'),
+        ),
         (".end now", Mistake("[Usage: .end]")),
     ],
 )
-def test_commands_mean_the_same_everywhere(line: str, context: Context, parsed: Intent | Mistake) -> None:
+def test_commands_mean_the_same_everywhere(
+    line: str, context: Context, parsed: Intent | Mistake
+) -> None:
     assert parse(line, context) == parsed
 
 
 @pytest.mark.parametrize("context", [SERVING, SERVING_IN_ROOM])
-@pytest.mark.parametrize("line", ["hello", "send eve hi", "leave", "quit", "eve: hi", " é ✓ ", "x" * 3_000])
+@pytest.mark.parametrize(
+    "line", ["hello", "send eve hi", "leave", "quit", "eve: hi", " é ✓ ", "x" * 3_000]
+)
 def test_a_bare_line_of_one_who_serves_goes_to_the_visitor(line: str, context: Context) -> None:
     assert parse(line, context) == SayToClient(line)
 

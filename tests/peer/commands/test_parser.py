@@ -1,4 +1,5 @@
-"""Parsing typed lines: text and recipient, and an explanation for a wrong line, which sends nothing."""
+"""Parsing typed lines: text and recipient, and an explanation for a wrong line, which sends
+nothing."""
 
 import pytest
 from hypothesis import given
@@ -91,7 +92,9 @@ def test_messages_to_everybody(line: str, text: str) -> None:
 
 
 def test_a_name_that_cannot_be_is_refused_before_anything_is_sent() -> None:
-    assert said("send b@b hi") == '["b@b" is not a name: only letters, digits, _ and - are allowed.]'
+    assert (
+        said("send b@b hi") == '["b@b" is not a name: only letters, digits, _ and - are allowed.]'
+    )
 
 
 @pytest.mark.parametrize(
@@ -158,7 +161,9 @@ def test_in_a_room_commands_have_signs(line: str, parsed: object) -> None:
     assert parse(line, IN_LAB) == parsed
 
 
-@pytest.mark.parametrize("line", ["/sned bob hi", ".nonsense", "server:nothing", "/bob:hi", " /nothing"])
+@pytest.mark.parametrize(
+    "line", ["/sned bob hi", ".nonsense", "server:nothing", "/bob:hi", " /nothing"]
+)
 def test_in_a_room_a_mistyped_command_is_not_said(line: str) -> None:
     assert said(line, IN_LAB).startswith("[Unknown command ")
 
@@ -190,7 +195,13 @@ def test_any_line_means_something_and_a_mistake_is_one_safe_line(
             pass
 
 
-@given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), min_size=1))
+@given(
+    st.text(
+        alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), min_size=1
+    )
+)
 def test_any_text_arrives_as_typed(text: str) -> None:
-    expected = SendDirect(BOB, text) if text.strip(" \t") else Mistake("[Usage: send <name> <text>]")
+    expected = (
+        SendDirect(BOB, text) if text.strip(" \t") else Mistake("[Usage: send <name> <text>]")
+    )
     assert parse(f"send bob {text}", ALICE) == expected

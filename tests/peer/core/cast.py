@@ -69,7 +69,9 @@ class Someone:
         words.update(said)
         return make_card(self.identity, **words)
 
-    def row(self, version: int = 1, *, online: bool = True, sender_index: int = 0, **said: Any) -> Row:
+    def row(
+        self, version: int = 1, *, online: bool = True, sender_index: int = 0, **said: Any
+    ) -> Row:
         """Return the person's row as the registry sends it."""
         return Row(self.card(**said), *self.home, Presence(online), 0, sender_index, version)
 
@@ -132,7 +134,9 @@ class Porter:
         """Begin another life, with a newer card."""
         self.card = self._keys.card(name="", counter=self.card.counter + 1)
 
-    def cookie(self, hello: bytes, *, nonce: bytes | None = None, cookie: bytes = b"c" * 16) -> bytes:
+    def cookie(
+        self, hello: bytes, *, nonce: bytes | None = None, cookie: bytes = b"c" * 16
+    ) -> bytes:
         """Return the COOKIE for a HELLO (without its kind byte)."""
         return encode(Cookie(nonce=nonce or hello_of(hello).nonce, cookie=cookie, card=self.card))
 
@@ -189,7 +193,8 @@ class Porter:
         return self.sessions.seal(self._peer, payload, now=0.0)[0]
 
     def link(self, first: bytes) -> tuple[object, LinkSession, bytes]:
-        """Return the request in a link's first frame, the link's session, and the answering frame."""
+        """Return the request in a link's first frame, the link's session, and the answering
+        frame."""
         _, payload, session, answer = self.sessions.take_link(first, now=0.0)
         return decode_request(payload), session, answer
 

@@ -1,4 +1,5 @@
-"""One whole core, and the world around it played by hand: a registry, other people, a disk, the time.
+"""One whole core, and the world around it played by hand: a registry, other people, a disk, the
+time.
 
 It moves bytes as a driver does, and does nothing else on its own.
 """
@@ -32,7 +33,9 @@ SENDER_INDEX = 3
 class CoreDriver:
     """Alice's core."""
 
-    def __init__(self, *, disk: History | None = None, porter: Porter | None = None, life: int = 1) -> None:
+    def __init__(
+        self, *, disk: History | None = None, porter: Porter | None = None, life: int = 1
+    ) -> None:
         self.alice = Someone("alice", life=life)
         self.porter = porter or Porter()
         self.disk = disk or in_memory()
@@ -81,7 +84,8 @@ class CoreDriver:
         self.happened += self.core.events()
 
     def pass_time(self, span: float, *, rings_most: int = 1_000) -> None:
-        """Let time pass and meet every deadline. A core that asks to be woken again and again for nothing is caught."""
+        """Let time pass and meet every deadline. A core that asks to be woken again and again for
+        nothing is caught."""
         end = self.now + span
         self.turn()
         while (due := self.core.next_timer()) is not None and due <= end:
@@ -113,7 +117,8 @@ class CoreDriver:
         self.turn()
 
     def register(self, *, version: int | None = None) -> None:
-        """Register, from the present or next HELLO to WELCOME. `version`: of the registry's table; None for ours."""
+        """Register, from the present or next HELLO to WELCOME. `version`: of the registry's table;
+        None for ours."""
         version = self.core.table_version if version is None else version
         while not (self.core.state is State.GREETING and (hellos := self.sent(Kind.HELLO))):
             self.pass_time(0.1)

@@ -42,7 +42,9 @@ def enter(
     let_in(node, room, who=who, position=position)
 
 
-def let_in(node: CoreDriver, room: str, *, who: tuple[Someone, ...] = (BOB,), position: int = 10) -> None:
+def let_in(
+    node: CoreDriver, room: str, *, who: tuple[Someone, ...] = (BOB,), position: int = 10
+) -> None:
     asked = [request for request in node.asked() if isinstance(request, EnterRoom)][-1]
     members = [RoomMember(one.id, HERE) for one in who]
     node.told(

@@ -1,5 +1,5 @@
-"""Alice's ladder with bob on it, for tests of the fate of her messages. Streams are real, the rest is scripted. Time is a
-number; nobody answers unless the test says so.
+"""Alice's ladder with bob on it, for tests of the fate of her messages. Streams are real, the rest
+is scripted. Time is a number; nobody answers unless the test says so.
 """
 
 import msgspec
@@ -40,7 +40,9 @@ class LadderDriver:
         self.mail_queue = MailQueue(self.out, self.settlement, ME)
         shared = POLICY, self.out, self.registry_status, traces
         paths = DeliveryPaths(*shared, mail_queue=self.mail_queue, settlement=self.settlement)
-        self.ladder = Ladder(*shared, paths=paths, mail_queue=self.mail_queue, settlement=self.settlement)
+        self.ladder = Ladder(
+            *shared, paths=paths, mail_queue=self.mail_queue, settlement=self.settlement
+        )
         self.bob = BOB.contact(online=online, stored=stored)
         assert self.bob.conversation is not None
         self.conversation = self.bob.conversation
@@ -65,7 +67,9 @@ class LadderDriver:
     def shows_mail_key(self, key: bytes) -> None:
         """Put this mail key into Bob's card; nothing can be sealed to an invalid one."""
         row = self.bob.row
-        self.bob.row = msgspec.structs.replace(row, card=msgspec.structs.replace(row.card, mail=key))
+        self.bob.row = msgspec.structs.replace(
+            row, card=msgspec.structs.replace(row.card, mail=key)
+        )
 
     def row(self, *, online: bool) -> None:
         """Deliver a row that says that bob came or went."""
@@ -104,7 +108,9 @@ class LadderDriver:
         events = self.conversation.delivery.events()
         answers = [event for event in events if isinstance(event, Acknowledged)]
         if answers:
-            self.settlement.acknowledged(self.bob, answers, through_server=through_server, now=self.now)
+            self.settlement.acknowledged(
+                self.bob, answers, through_server=through_server, now=self.now
+            )
         for event in events:
             if isinstance(event, GaveUp):
                 self.ladder.gave_up(self.bob, event.number, now=self.now)
@@ -169,11 +175,15 @@ def saved(driver: LadderDriver) -> None:
 
 
 def refused(driver: LadderDriver) -> None:
-    driver.mail_queue.refused(driver.deposited()[0].reference, MailRefusal.NAME_UNKNOWN, now=driver.now)
+    driver.mail_queue.refused(
+        driver.deposited()[0].reference, MailRefusal.NAME_UNKNOWN, now=driver.now
+    )
 
 
 def full(driver: LadderDriver) -> None:
-    driver.mail_queue.refused(driver.deposited()[0].reference, MailRefusal.MAILBOX_FULL, now=driver.now)
+    driver.mail_queue.refused(
+        driver.deposited()[0].reference, MailRefusal.MAILBOX_FULL, now=driver.now
+    )
 
 
 def goes(driver: LadderDriver) -> None:

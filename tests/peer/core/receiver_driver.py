@@ -1,4 +1,5 @@
-"""Alice's inbound half, for tests of incoming messages: Bob and Carol write, by datagram, letter or line.
+"""Alice's inbound half, for tests of incoming messages: Bob and Carol write, by datagram, letter or
+line.
 
 The disk is a real history, in memory.
 """
@@ -30,7 +31,14 @@ from chatapp.wire.codec import decode_frames, encode
 from chatapp.wire.delivery.parts import Arrived, PartBuffer
 from chatapp.wire.messages.direct import Ack, DeliveryFrame, DirectBody, Part
 from chatapp.wire.messages.mail import Letter, LetterBody, MailBatch
-from chatapp.wire.messages.rooms import CHANNEL, EpochKey, GroupBody, GroupGranted, GroupLine, GroupPage
+from chatapp.wire.messages.rooms import (
+    CHANNEL,
+    EpochKey,
+    GroupBody,
+    GroupGranted,
+    GroupLine,
+    GroupPage,
+)
 from chatapp.wire.sealing import GroupKey, seal_letter
 from tests.peer.core.cast import POLICY, Someone
 from tests.support.histories import in_memory
@@ -55,7 +63,9 @@ def arrival(out: Outputs) -> RoomArrival:
 class ReceiverDriver:
     """Alice's inbound half, over a disk that may be full."""
 
-    def __init__(self, disk: History | None = None, *, knows: tuple[Someone, ...] = (BOB, CAROL)) -> None:
+    def __init__(
+        self, disk: History | None = None, *, knows: tuple[Someone, ...] = (BOB, CAROL)
+    ) -> None:
         self.now = 100.0
         self.malformed = 0
         """How many messages by datagram had a body that is none."""
@@ -144,7 +154,9 @@ class ReceiverDriver:
         """Return the first number of each acknowledgement that is sent."""
         contact = self.contacts.by_identity(by.id)
         assert contact is not None
-        payloads = self.direct_receiver.conversation(contact).delivery.payloads_to_send(now=self.now)
+        payloads = self.direct_receiver.conversation(contact).delivery.payloads_to_send(
+            now=self.now
+        )
         frames = [frame for payload in payloads for frame in decode_frames(payload)]
         return [frame.first for frame in frames if isinstance(frame, Ack)]
 
@@ -204,7 +216,8 @@ def said(number: int, text: str = "hi", *, by: Someone = BOB, counter: int | Non
     key = GroupKey(CHANNEL, epoch=1, key=KEY)
     key._counter = number if counter is None else counter
     return key.seal(
-        SENDER_INDEXES[by.id], encode(GroupBody(number=number, floor=number, at=1_000 * number, text=text))
+        SENDER_INDEXES[by.id],
+        encode(GroupBody(number=number, floor=number, at=1_000 * number, text=text)),
     )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.wire.address import Address
 from chatapp.wire.codec import encode, join_frames
 from chatapp.wire.framing import Kind
@@ -46,7 +46,7 @@ def says(node: CoreDriver, who: Someone, number: int, *, to_all: bool = False) -
 
 
 def heard(node: CoreDriver) -> list[str]:
-    shapes = happened.DirectReceived | happened.ChannelReceived
+    shapes = events.DirectReceived | events.ChannelReceived
     return [event.text for event in node.saw() if isinstance(event, shapes)]
 
 
@@ -60,12 +60,14 @@ def answered(node: CoreDriver, who: Someone) -> list[bytes]:
     return sent
 
 
-@pytest.mark.parametrize("placed", [True, False], ids=["here before", "unseen in this life of the registry"])
+@pytest.mark.parametrize(
+    "placed", [True, False], ids=["here before", "unseen in this life of the registry"]
+)
 def test_banned_people_are_neither_shown_nor_answered_until_the_ban_ends(
     node: CoreDriver, placed: bool
 ) -> None:
     shows(node, banned(200, placed=placed), version=200)
-    assert happened.PersonAway(name="bob", how=happened.Absence.BANNED) in node.saw()
+    assert events.PersonAway(name="bob", how=events.Absence.BANNED) in node.saw()
     assert [(one.name, one.is_banned) for one in node.core.people() if one.name != "alice"] == [
         ("bob", True),
         ("carol", False),
@@ -80,7 +82,9 @@ def test_banned_people_are_neither_shown_nor_answered_until_the_ban_ends(
     node.core.sending.send("bob", "not straight", now=node.now)
     node.turn()
     assert answered(node, BOB) == []
-    assert [request.recipient for request in node.asked() if isinstance(request, DepositMail)] == [BOB.id]
+    assert [request.recipient for request in node.asked() if isinstance(request, DepositMail)] == [
+        BOB.id
+    ]
     shows(node, BOB.row(201), version=201)
     says(node, BOB, 4)
     assert heard(node) == ["number 4"]
@@ -96,7 +100,9 @@ def test_no_room_line_goes_directly_to_banned_people(node: CoreDriver) -> None:
     assert {to for data, to in node.datagrams if data[0] in SEALED} == {CAROL.home}
 
 
-def test_a_ban_holds_without_the_registry_over_a_start_and_keeps_lines_from_them(node: CoreDriver) -> None:
+def test_a_ban_holds_without_the_registry_over_a_start_and_keeps_lines_from_them(
+    node: CoreDriver,
+) -> None:
     shows(node, banned(200), version=200)
     node.turn()
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
@@ -116,5 +122,5 @@ def test_a_letter_that_was_saved_before_the_ban_is_shown(node: CoreDriver) -> No
     node.saw()
     node.told(letter_by(BOB, 2, "left at the server"))
     node.turn()
-    batches = [event.lines for event in node.saw() if isinstance(event, happened.MailReturned)]
+    batches = [event.lines for event in node.saw() if isinstance(event, events.MailReturned)]
     assert [line.text for lines in batches for line in lines] == ["left at the server"]

@@ -1,4 +1,5 @@
-"""Catching up: when waiting messages are shown, in which order, and when the registry may drop them."""
+"""Catching up: when waiting messages are shown, in which order, and when the registry may drop
+them."""
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,13 @@ from tests.peer.core.receiver_driver import arrival
 def line(number: int, at: float, *, by: str = "bob", channel: bool = False) -> Line:
     shape = ChannelReceived if channel else DirectReceived
     return shape(
-        id=number, sender=by, identity=by.encode(), number=number, text=f"{by} {number}", at=at, late=at
+        id=number,
+        sender=by,
+        identity=by.encode(),
+        number=number,
+        text=f"{by} {number}",
+        at=at,
+        late=at,
     )
 
 
@@ -100,7 +107,9 @@ def test_each_stream_keeps_its_order_and_honest_clocks_give_the_order_of_time(
     for stream in {(type(one), one.identity) for one in lines}:
         numbers = [one.number for one in ordered if (type(one), one.identity) == stream]
         assert numbers == sorted(numbers)
-    honest = [line(number, float(number), by=by, channel=it) for number, (by, it, _) in enumerate(said)]
+    honest = [
+        line(number, float(number), by=by, channel=it) for number, (by, it, _) in enumerate(said)
+    ]
     assert in_order(honest[::-1]) == honest
 
 

@@ -1,8 +1,9 @@
-"""Work on the link: in which order waiting mail and lines are fetched, and what happens to our lines."""
+"""Work on the link: in which order waiting mail and lines are fetched, and what happens to our
+lines."""
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.records import StoredGroup
@@ -45,7 +46,7 @@ def node() -> CoreDriver:
     return node
 
 
-def kinds(seen: list[happened.Event]) -> list[type[happened.Event]]:
+def kinds(seen: list[events.Event]) -> list[type[events.Event]]:
     return [type(event) for event in seen]
 
 
@@ -64,11 +65,11 @@ def said(number: int, text: str, *, sender_index: int = 7) -> bytes:
 
 
 def texts(node: CoreDriver) -> list[str]:
-    lines: list[happened.Line] = []
+    lines: list[events.Line] = []
     for event in node.saw():
-        if isinstance(event, happened.MailReturned):
+        if isinstance(event, events.MailReturned):
             lines += event.lines
-        elif isinstance(event, happened.DirectReceived | happened.ChannelReceived):
+        elif isinstance(event, events.DirectReceived | events.ChannelReceived):
             lines.append(event)
     return [line.text for line in lines]
 
@@ -82,7 +83,10 @@ def test_mail_that_comes_before_the_table_waits_for_it() -> None:
     node.register()
     node.greet()
     node.asked()
-    node.told(GroupGranted(CHANNEL, 1, KEY, SENDER_INDEX, 0), MailBatch([letter(BOB, 5, "hi")], more=False))
+    node.told(
+        GroupGranted(CHANNEL, 1, KEY, SENDER_INDEX, 0),
+        MailBatch([letter(BOB, 5, "hi")], more=False),
+    )
     assert texts(node) == []
     node.told(TablePage(0, 100, more=False, rows=raw(BOB.row(2))))
     assert texts(node) == ["hi"]
@@ -90,7 +94,8 @@ def test_mail_that_comes_before_the_table_waits_for_it() -> None:
 
 
 def test_a_letter_of_somebody_newer_than_our_table_waits_for_their_row(node: CoreDriver) -> None:
-    """The broadcast of a newcomer's row may be lost; a letter that is released unread is lost for good."""
+    """The broadcast of a newcomer's row may be lost; a letter that is released unread is lost for
+    good."""
     node.told(MailBatch([letter(CAROL, 5, "I am new")], more=False))
     assert node.asked() == [FetchTable(100)]
     assert texts(node) == []
@@ -98,7 +103,9 @@ def test_a_letter_of_somebody_newer_than_our_table_waits_for_their_row(node: Cor
     assert node.asked() == []
     node.told(TablePage(100, 101, more=False, rows=raw(CAROL.row(101))))
     assert texts(node) == ["I am new", "behind it"]
-    assert [request for request in node.asked() if isinstance(request, TakeMail)] == [TakeMail([5, 6])]
+    assert [request for request in node.asked() if isinstance(request, TakeMail)] == [
+        TakeMail([5, 6])
+    ]
 
 
 def test_a_letter_of_somebody_whom_the_registry_does_not_know_either_is_shown_all_the_same(
@@ -110,7 +117,9 @@ def test_a_letter_of_somebody_whom_the_registry_does_not_know_either_is_shown_al
     assert TakeMail([5]) in node.asked()
 
 
-def test_a_stored_line_of_somebody_newer_than_our_table_waits_for_their_row(node: CoreDriver) -> None:
+def test_a_stored_line_of_somebody_newer_than_our_table_waits_for_their_row(
+    node: CoreDriver,
+) -> None:
     line = GroupLine(1, CAROL.id, said(5, "I am new", sender_index=8))
     node.told(GroupPage(CHANNEL, [EpochKey(1, KEY)], [line], 1, more=False))
     assert texts(node) == []
@@ -166,7 +175,9 @@ def test_a_silent_link_is_kept_alive() -> None:
 class TestSignsOfLife:
     """Clause 5.4."""
 
-    def test_a_ping_goes_on_the_link_as_long_as_udp_brings_no_answer(self, node: CoreDriver) -> None:
+    def test_a_ping_goes_on_the_link_as_long_as_udp_brings_no_answer(
+        self, node: CoreDriver
+    ) -> None:
         node.pass_time(10.0)
         assert len(node.sealed()) == 1
         assert node.asked() == []
@@ -204,7 +215,9 @@ class TestSignsOfLife:
         reports = [request for request in node.asked() if isinstance(request, ReportSilence)]
         assert reports == [ReportSilence(BOB.id)]
 
-    def test_somebody_who_answers_none_that_went_both_ways_is_reported_too(self, node: CoreDriver) -> None:
+    def test_somebody_who_answers_none_that_went_both_ways_is_reported_too(
+        self, node: CoreDriver
+    ) -> None:
         node.core.sending.send("bob", "one", now=node.now)
         node.pass_time(POLICY.give_up_after + 2.0)
         node.answer_pings()
@@ -232,7 +245,9 @@ def test_a_line_is_accepted_when_the_registry_says_so(node: CoreDriver) -> None:
     assert node.saw() == []
     node.told(GroupAccepted(CHANNEL, header.epoch, header.counter, 1))
     node.told(GroupAccepted(CHANNEL, header.epoch, header.counter, 1))
-    assert node.saw() == [happened.MessageChanged(to="", id=begun.id, state=happened.MessageState.SAVED)]
+    assert node.saw() == [
+        events.MessageChanged(to="", id=begun.id, state=events.MessageState.SAVED)
+    ]
     assert node.core.is_settled
     assert node.disk.load().groups[CHANNEL] == StoredGroup(1, 1)
 
@@ -260,22 +275,24 @@ def test_a_line_that_the_servers_disk_does_not_take_is_told_of(
     header = unpack_group(node.lines()[0])
     node.told(GroupRefused(CHANNEL, header.epoch, header.counter, reason))
     assert node.saw() == [
-        happened.MessageChanged(
+        events.MessageChanged(
             to="",
             id=begun.id,
-            state=happened.MessageState.REFUSED,
-            reason=happened.MessageReason[reason.name],
+            state=events.MessageState.REFUSED,
+            reason=events.MessageReason[reason.name],
         )
     ]
     assert node.core.is_settled
 
 
-def test_a_line_that_is_kept_stays_so_when_the_servers_disk_does_not_take_it(node: CoreDriver) -> None:
-    """The registry's disk hung first: some members may have the line directly, and an author who reads "refused" sends
-    it again."""
+def test_a_line_that_is_kept_stays_so_when_the_servers_disk_does_not_take_it(
+    node: CoreDriver,
+) -> None:
+    """The registry's disk hung first: some members may have the line directly, and an author who
+    reads "refused" sends it again."""
     node.core.sending.send_all("hi", now=node.now)
     node.pass_time(POLICY.give_up_after)
-    (told,) = [event for event in node.saw() if is_now(event, happened.MessageState.KEPT)]
+    (told,) = [event for event in node.saw() if is_now(event, events.MessageState.KEPT)]
     header = unpack_group(node.lines()[0])
     node.told(GroupRefused(CHANNEL, header.epoch, header.counter, GroupRefusal.DISK_FAILED))
     assert node.saw() == []
@@ -284,7 +301,7 @@ def test_a_line_that_is_kept_stays_so_when_the_servers_disk_does_not_take_it(nod
         node.pass_time(1.0)
     header = unpack_group(node.lines()[0])
     node.told(GroupAccepted(CHANNEL, header.epoch, header.counter, 7))
-    assert node.saw() == [happened.MessageChanged(to="", id=told.id, state=happened.MessageState.SAVED)]
+    assert node.saw() == [events.MessageChanged(to="", id=told.id, state=events.MessageState.SAVED)]
 
 
 def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_lives(
@@ -294,9 +311,9 @@ def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_
     node.pass_time(POLICY.give_up_after - 0.01)
     assert node.saw() == []
     node.pass_time(0.01)
-    assert node.saw() == [happened.MessageChanged(to="", id=begun.id, state=happened.MessageState.KEPT)]
+    assert node.saw() == [events.MessageChanged(to="", id=begun.id, state=events.MessageState.KEPT)]
     node.pass_time(2 * POLICY.give_up_after)
-    assert kinds(node.saw()) == [happened.ServerLost]
+    assert kinds(node.saw()) == [events.ServerLost]
 
 
 def test_a_line_that_a_lost_link_took_along_is_said_again_on_the_next(node: CoreDriver) -> None:
@@ -324,7 +341,9 @@ def test_without_a_registry_a_line_is_given_up_at_once() -> None:
     assert is_now(told, MessageState.KEPT)
 
 
-def test_numbers_of_lines_rise_over_restarts_even_if_the_clock_is_set_back(node: CoreDriver) -> None:
+def test_numbers_of_lines_rise_over_restarts_even_if_the_clock_is_set_back(
+    node: CoreDriver,
+) -> None:
     """Clause 6.2: or others would take the newer ones for repeats, and not show them."""
     before = node.core.sending.send_all("one", now=node.now).number
     node.turn()
@@ -332,7 +351,9 @@ def test_numbers_of_lines_rise_over_restarts_even_if_the_clock_is_set_back(node:
     later.core.clock.offset -= 3_600.0
     begun = later.core.sending.send_all("two", now=later.now)
     later.turn()
-    assert [record.state for record in later.records if hasattr(record, "state")] == [MessageState.KEPT]
+    assert [record.state for record in later.records if hasattr(record, "state")] == [
+        MessageState.KEPT
+    ]
     later.start()
     later.register()
     assert begun.number >= 2**62
@@ -349,7 +370,9 @@ def test_lines_are_shown_as_they_come_and_holes_asked_for(node: CoreDriver) -> N
     node.pass_time(1.0)
     assert FetchGroup(CHANNEL, since=1) in node.asked()
     node.told(
-        GroupPage(CHANNEL, [EpochKey(1, KEY)], [GroupLine(2, BOB.id, said(6, "two"))], 2, more=False),
+        GroupPage(
+            CHANNEL, [EpochKey(1, KEY)], [GroupLine(2, BOB.id, said(6, "two"))], 2, more=False
+        ),
         GroupPage(CHANNEL, [], [], 3, more=False),
     )
     assert texts(node) == ["two", "three"]
@@ -358,8 +381,8 @@ def test_lines_are_shown_as_they_come_and_holes_asked_for(node: CoreDriver) -> N
 def test_lines_of_a_log_that_was_put_back_from_a_backup_are_shown_and_none_of_them_twice(
     node: CoreDriver,
 ) -> None:
-    """The registry's log ends at 2 and we have read up to 9: it has lost lines, and gives other lines positions that we
-    know."""
+    """The registry's log ends at 2 and we have read up to 9: it has lost lines, and gives other
+    lines positions that we know."""
     node.frames(*(pack_relayed(place, said(place + 4, f"line {place}")) for place in range(1, 10)))
     assert len(texts(node)) == 9
     node.lose_link()
@@ -390,7 +413,8 @@ def test_a_line_of_an_unknown_station_asks_for_the_row(node: CoreDriver) -> None
 
 
 def test_a_hole_that_nobody_can_be_asked_about_keeps_nobody_awake(node: CoreDriver) -> None:
-    """A line of somebody unknown is tried again when a row comes, which may happen without a link."""
+    """A line of somebody unknown is tried again when a row comes, which may happen without a
+    link."""
     node.frames(pack_relayed(2, said(5, "I am new", sender_index=8)))
     node.lose_link()
     (hail,) = BOB.again().session_with(node.alice).sessions.hail(node.alice.id, now=0.0)
@@ -398,8 +422,11 @@ def test_a_hole_that_nobody_can_be_asked_about_keeps_nobody_awake(node: CoreDriv
     node.pass_time(60.0)
 
 
-def test_a_line_before_the_table_of_a_new_life_of_the_registry_names_nobody(node: CoreDriver) -> None:
-    """Sender indexes are assigned anew at each start of the registry: bob's may be carol's now (clause 8.1)."""
+def test_a_line_before_the_table_of_a_new_life_of_the_registry_names_nobody(
+    node: CoreDriver,
+) -> None:
+    """Sender indexes are assigned anew at each start of the registry: bob's may be carol's now
+    (clause 8.1)."""
     node.lose_link()
     node.register()
     node.greet()
@@ -409,12 +436,15 @@ def test_a_line_before_the_table_of_a_new_life_of_the_registry_names_nobody(node
     since = [request.since for request in node.asked() if isinstance(request, FetchTable)]
     rows = raw(BOB.row(101, sender_index=9), CAROL.row(102, sender_index=7))
     node.told(TablePage(since[-1], 102, more=False, rows=rows))
-    (line,) = (event for event in node.saw() if isinstance(event, happened.ChannelReceived))
+    (line,) = (event for event in node.saw() if isinstance(event, events.ChannelReceived))
     assert (line.sender, line.text) == ("carol", "hi")
 
 
-def test_a_row_that_the_registry_does_not_send_again_keeps_no_sender_index(node: CoreDriver) -> None:
-    """Its disk was put back, and it gives bob's index to carol, whose row comes later than her line (clause 8.1)."""
+def test_a_row_that_the_registry_does_not_send_again_keeps_no_sender_index(
+    node: CoreDriver,
+) -> None:
+    """Its disk was put back, and it gives bob's index to carol, whose row comes later than her line
+    (clause 8.1)."""
     node.lose_link()
     node.porter.start_again()
     run = 1 << RUN_BITS
@@ -426,12 +456,15 @@ def test_a_row_that_the_registry_does_not_send_again_keeps_no_sender_index(node:
     node.frames(pack_relayed(1, said(5, "hi")))
     assert texts(node) == []
     node.told(TablePage(run, run + 1, more=False, rows=raw(CAROL.row(run + 1, sender_index=7))))
-    (line,) = (event for event in node.saw() if isinstance(event, happened.ChannelReceived))
+    (line,) = (event for event in node.saw() if isinstance(event, events.ChannelReceived))
     assert (line.sender, line.text) == ("carol", "hi")
 
 
-def test_sender_indices_last_when_another_server_of_the_registry_lets_us_in(node: CoreDriver) -> None:
-    """It has a card of its own, but the table is the same, and its rows are not sent again (clause 8.1)."""
+def test_sender_indices_last_when_another_server_of_the_registry_lets_us_in(
+    node: CoreDriver,
+) -> None:
+    """It has a card of its own, but the table is the same, and its rows are not sent again (clause
+    8.1)."""
     node.lose_link()
     node.porter.start_again()
     node.register()
@@ -440,15 +473,15 @@ def test_sender_indices_last_when_another_server_of_the_registry_lets_us_in(node
     since = [request.since for request in node.asked() if isinstance(request, FetchTable)]
     node.told(TablePage(since[-1], since[-1], more=False, rows=[]))
     node.frames(pack_relayed(1, said(5, "hi")))
-    (line,) = (event for event in node.saw() if isinstance(event, happened.ChannelReceived))
+    (line,) = (event for event in node.saw() if isinstance(event, events.ChannelReceived))
     assert (line.sender, line.text) == ("bob", "hi")
 
 
 def test_a_line_held_in_one_life_of_the_registry_is_not_taken_for_somebody_elses_in_the_next(
     node: CoreDriver,
 ) -> None:
-    """The sender's row never came. After a restart the registry gives that index to somebody else, and the line another
-    number."""
+    """The sender's row never came. After a restart the registry gives that index to somebody else,
+    and the line another number."""
     node.frames(pack_relayed(1, said(5, "I am new", sender_index=8)))
     node.lose_link()
     node.register()

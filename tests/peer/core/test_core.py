@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.core import dispatch
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.people.table import LookUp
@@ -40,7 +40,7 @@ def node() -> CoreDriver:
     return node
 
 
-def kinds(seen: list[happened.Event]) -> list[type[happened.Event]]:
+def kinds(seen: list[events.Event]) -> list[type[events.Event]]:
     return [type(event) for event in seen]
 
 
@@ -52,7 +52,9 @@ BOBS = BOB.session_with(NODE.alice)
 
 
 @given(
-    st.sampled_from([SERVER, STRANGE, BOB.home]), st.integers(0, 12), any_message() | st.binary(max_size=99)
+    st.sampled_from([SERVER, STRANGE, BOB.home]),
+    st.integers(0, 12),
+    any_message() | st.binary(max_size=99),
 )
 def test_no_datagram_of_a_stranger_raises_is_answered_or_changes_anything(
     source: Address, kind: int, body: bytes
@@ -83,7 +85,8 @@ def test_no_notice_of_the_registry_raises(bodies: list[bytes]) -> None:
 
 
 def test_a_member_cannot_silence_the_table_of_others(node: CoreDriver) -> None:
-    """Every member has the key of the channel, and could move the window in which the registry's counters count."""
+    """Every member has the key of the channel, and could move the window in which the registry's
+    counters count."""
     forger = GroupKey("channel", epoch=1, key=KEY)
     forger._counter = 2**62
     node.hears(bytes(forger.seal(0, b"x" * 99)))
@@ -100,7 +103,9 @@ def test_a_batch_signed_by_another_key_is_ignored(node: CoreDriver) -> None:
     assert node.core.table_version == 100
 
 
-def test_only_a_batch_with_news_is_worth_checking(node: CoreDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_batch_with_news_is_worth_checking(
+    node: CoreDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each change is told twice, and a check costs more than all else that is done with a batch."""
     checked: list[bytes] = []
 
@@ -161,7 +166,7 @@ def test_no_registry_at_all() -> None:
     node = CoreDriver()
     node.start()
     node.pass_time(30.0)
-    assert node.saw() == [happened.NoServerAtStart(table_time=None)]
+    assert node.saw() == [events.NoServerAtStart(table_time=None)]
     assert node.core.is_ready
 
 
@@ -170,7 +175,7 @@ def test_no_registry_but_a_table_of_an_earlier_run(node: CoreDriver) -> None:
     later.start()
     later.pass_time(30.0)
     (told,) = later.saw()
-    assert isinstance(told, happened.NoServerAtStart)
+    assert isinstance(told, events.NoServerAtStart)
     assert told.table_time is not None
 
 
@@ -182,7 +187,7 @@ def test_no_registry_on_return_but_the_table_of_this_run(node: CoreDriver) -> No
     node.start()
     node.pass_time(5.0)
     (told,) = node.saw()
-    assert isinstance(told, happened.NoServerAtStart)
+    assert isinstance(told, events.NoServerAtStart)
     assert told.table_time is not None
 
 
@@ -193,12 +198,12 @@ def test_another_registry_in_its_place_is_told_once_and_we_go_on_without(node: C
         for hello in node.sent(Kind.HELLO):
             node.hears(bytes((Kind.COOKIE,)) + node.porter.cookie(hello))
         node.pass_time(0.2)
-    assert kinds(node.saw()) == [happened.RegistryKeyChanged]
+    assert kinds(node.saw()) == [events.RegistryKeyChanged]
     assert node.core.reach is RegistryReach.LOST
     assert node.sealed()  # nobody else tells the others that we are here
     node.porter = real
     node.register()
-    assert kinds(node.saw()) == [happened.ServerBack]
+    assert kinds(node.saw()) == [events.ServerBack]
     assert not any(way.endswith("/Post.next_timer") for way, _ in deadlines(node.core)), (
         "the table tells it now"
     )
@@ -212,17 +217,20 @@ def test_the_first_registry_is_pinned_for_later_lives(node: CoreDriver) -> None:
 
 
 def test_after_leaving_nothing_is_acknowledged_and_nothing_is_sent(node: CoreDriver) -> None:
-    """Nothing is shown after the end: not even messages that came just before, and wait for the disk."""
+    """Nothing is shown after the end: not even messages that came just before, and wait for the
+    disk."""
     bobs = BOB.session_with(node.alice)
     before, after = (Part(number, 0, 1, encode(DirectBody(at=0, text="hi"))) for number in (5, 6))
-    node.core.receive_datagrams([(bobs.seal(join_frames([encode(before)])), BOB.home)], now=node.now)
+    node.core.receive_datagrams(
+        [(bobs.seal(join_frames([encode(before)])), BOB.home)], now=node.now
+    )
     node.core.leave(now=node.now)
     node.datagrams.clear()
     node.turn()
     node.hears(bobs.seal(join_frames([encode(after)])), BOB.home)
     node.pass_time(60.0)
     assert [to for _, to in node.datagrams if to != SERVER] == []
-    assert happened.LeaveUnanswered in kinds(node.saw())
+    assert events.LeaveUnanswered in kinds(node.saw())
 
 
 def test_leaving_goes_both_ways_and_is_over_with_the_first_answer(node: CoreDriver) -> None:
@@ -233,14 +241,15 @@ def test_leaving_goes_both_ways_and_is_over_with_the_first_answer(node: CoreDriv
     (sealed,) = node.sealed()
     assert node.porter.opened(sealed) == [leave]
     node.hears(node.porter.sealed(Left(leave.reference)))
-    assert kinds(node.saw()) == [happened.SignedOff]
+    assert kinds(node.saw()) == [events.SignedOff]
     assert node.core.wants_link_closed()
     assert node.core.is_offline
     assert node.core.is_settled
 
 
 def test_a_line_said_right_after_the_return_is_not_given_up(node: CoreDriver) -> None:
-    """We have just begun to look for the registry: the time that we were offline by our own wish does not count."""
+    """We have just begun to look for the registry: the time that we were offline by our own wish
+    does not count."""
     node.core.leave(now=node.now)
     node.pass_time(60.0)
     node.saw()
@@ -249,7 +258,7 @@ def test_a_line_said_right_after_the_return_is_not_given_up(node: CoreDriver) ->
     node.core.sending.send_all("hello again", now=node.now)
     node.register()
     node.attach(version=101)
-    assert kinds(node.saw()) == [happened.Registered]
+    assert kinds(node.saw()) == [events.Registered]
     assert len(node.lines()) == 1
 
 
@@ -258,7 +267,7 @@ def test_a_line_said_when_the_server_is_back_is_not_given_up(node: CoreDriver) -
     node.pass_time(60.0)
     node.pass_time(5.0)
     node.register()
-    assert kinds(node.saw()) == [happened.ServerLost, happened.ServerBack]
+    assert kinds(node.saw()) == [events.ServerLost, events.ServerBack]
     node.core.sending.send_all("hello again", now=node.now)
     node.attach(version=101)
     assert kinds(node.saw()) == []
@@ -337,7 +346,9 @@ def sealed_by_bob(node: CoreDriver, *frames: object, life: int = 1) -> bytes:
     return bobs.seal(join_frames([encode(frame) for frame in frames]))
 
 
-def test_an_unanswered_message_is_said_again_with_openings_and_then_relayed(node: CoreDriver) -> None:
+def test_an_unanswered_message_is_said_again_with_openings_and_then_relayed(
+    node: CoreDriver,
+) -> None:
     """Clauses 5.4 and 6.8."""
     begun = node.core.sending.send("bob", "hi", now=node.now)
     seen: list[tuple[float, int]] = []
@@ -351,8 +362,8 @@ def test_an_unanswered_message_is_said_again_with_openings_and_then_relayed(node
     (relayed, *_) = [request for request in node.asked() if isinstance(request, RelayDatagram)]
     assert relayed.recipient == BOB.id
     node.told(DatagramRelayed(BOB.id, sealed_by_bob(node, Ack(begun.number, [1]))))
-    delivered = happened.MessageChanged(
-        to="bob", id=begun.id, state=happened.MessageState.DELIVERED, through_server=True
+    delivered = events.MessageChanged(
+        to="bob", id=begun.id, state=events.MessageState.DELIVERED, through_server=True
     )
     assert delivered in node.saw()
     assert node.core.is_settled
@@ -400,6 +411,6 @@ def test_nothing_is_sent_to_an_invalid_mail_key_and_the_sender_is_told(node: Cor
     node.core.sending.send("carol", "hi", now=node.now)
     node.turn()
     tried, refused = node.saw()
-    assert isinstance(tried, happened.Unacknowledged)
-    assert is_now(refused, happened.MessageState.REFUSED)
+    assert isinstance(tried, events.Unacknowledged)
+    assert is_now(refused, events.MessageState.REFUSED)
     assert not [request for request in node.asked() if isinstance(request, DepositMail)]

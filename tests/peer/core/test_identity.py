@@ -51,7 +51,12 @@ def test_what_one_writes_to_oneself_is_shown_and_delivered_when_it_is_stored() -
     notes.stored()
     received, delivered = out.drain_events()
     assert isinstance(received, DirectReceived)
-    assert (received.id, received.sender, received.text, received.late) == (note.id, "alice", "milk", None)
+    assert (received.id, received.sender, received.text, received.late) == (
+        note.id,
+        "alice",
+        "milk",
+        None,
+    )
     assert delivered == MessageChanged(to="alice", id=note.id, state=MessageState.DELIVERED)
     notes.stored()
     assert out.drain_events() == []

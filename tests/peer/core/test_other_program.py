@@ -1,8 +1,9 @@
-"""The registry knows a newer card of ours: from before our folder was restored, or from another program."""
+"""The registry knows a newer card of ours: from before our folder was restored, or from another
+program."""
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.core.registry.registration import OUTDONE_MAX
 from chatapp.wire.framing import Kind
 from chatapp.wire.messages.registration import RefusalReason
@@ -33,8 +34,8 @@ def wants_in(node: CoreDriver) -> None:
     node.saw()
 
 
-def refusals(node: CoreDriver) -> list[happened.AdmissionRefused]:
-    return [event for event in node.saw() if isinstance(event, happened.AdmissionRefused)]
+def refusals(node: CoreDriver) -> list[events.AdmissionRefused]:
+    return [event for event in node.saw() if isinstance(event, events.AdmissionRefused)]
 
 
 def test_a_folder_that_was_put_back_is_let_in_with_a_newer_card(node: CoreDriver) -> None:
@@ -53,7 +54,7 @@ def test_a_registered_user_reads_that_another_program_has_the_key_and_can_regist
     node.lose_link()
     meets(node, known)
     (refused,) = refusals(node)
-    assert refused.reason is happened.AdmissionRefusal.OTHER_PROGRAM
+    assert refused.reason is events.AdmissionRefusal.OTHER_PROGRAM
     assert node.core.me.card.counter < known, "the other one is not put out by itself"
     wants_in(node)
     meets(node, known)
@@ -62,11 +63,13 @@ def test_a_registered_user_reads_that_another_program_has_the_key_and_can_regist
 
 
 @pytest.mark.parametrize("counter", [0, 2**63 - 1])
-def test_a_registry_that_names_no_counter_to_outdo_is_told_of(node: CoreDriver, counter: int) -> None:
+def test_a_registry_that_names_no_counter_to_outdo_is_told_of(
+    node: CoreDriver, counter: int
+) -> None:
     wants_in(node)
     meets(node, counter)
     (refused,) = refusals(node)
-    assert refused.reason is happened.AdmissionRefusal.OLD_CARD
+    assert refused.reason is events.AdmissionRefusal.OLD_CARD
 
 
 def test_a_registry_that_always_knows_a_newer_one_is_told_of(node: CoreDriver) -> None:

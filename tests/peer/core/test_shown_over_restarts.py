@@ -1,5 +1,5 @@
-"""Lines over crashes: what was stored is shown, what is known to be shown is not shown again, and that holds for those
-too that came late out of a hole which nobody waited for any more.
+"""Lines over crashes: what was stored is shown, what is known to be shown is not shown again, and
+that holds for those too that came late out of a hole which nobody waited for any more.
 """
 
 from hypothesis import given
@@ -119,7 +119,9 @@ def test_the_ordinary_case_costs_no_record_more() -> None:
     assert driver.streams.marks() == [Shown(BOB.id, 2)]
 
 
-def test_one_that_is_overtaken_on_its_way_to_the_disk_is_marked_before_the_other_counts_as_shown() -> None:
+def test_one_that_is_overtaken_on_its_way_to_the_disk_is_marked_before_the_other_counts_as_shown() -> (
+    None
+):
     driver = ReceiverDriver(in_memory())
     driver.hears(Floor(4), part(5, "five"))
     driver.store()

@@ -1,4 +1,5 @@
-"""Opening a peer, or attaching to the program that runs under its name: which is done, and what if neither can be."""
+"""Opening a peer, or attaching to the program that runs under its name: which is done, and what if
+neither can be."""
 
 from typing import Any
 

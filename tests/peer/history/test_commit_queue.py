@@ -1,4 +1,5 @@
-"""When records reach the journal: promised ones at once, others batched; when they are filed; and disks that fail."""
+"""When records reach the journal: promised ones at once, others batched; when they are filed; and
+disks that fail."""
 
 import errno
 import sqlite3
@@ -61,8 +62,12 @@ class Rig:
 
     def stored(self) -> list[list[Record]]:
         """The frames' records so far."""
-        payloads = [scan(path.read_bytes())[0][1:] for path in sorted(self.folder.glob("journal-*"))]
-        return [msgspec.msgpack.decode(turn, type=list[Record]) for turns in payloads for turn in turns]
+        payloads = [
+            scan(path.read_bytes())[0][1:] for path in sorted(self.folder.glob("journal-*"))
+        ]
+        return [
+            msgspec.msgpack.decode(turn, type=list[Record]) for turns in payloads for turn in turns
+        ]
 
     def texts(self) -> list[str]:
         """What is filed."""
@@ -127,7 +132,9 @@ def test_a_full_disk_is_told_of_once_and_tried_again_now_and_then(rig: Rig) -> N
     rig.make_room()
 
 
-def test_long_texts_fill_a_queue_before_many_records_do(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_texts_fill_a_queue_before_many_records_do(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(commits, "TEXTS_WAITING_MAX", 3_000)
     rig.fill_up()
     fullness = []
@@ -163,9 +170,13 @@ def test_what_was_refused_is_stored_once_it_is_taken(rig: Rig, step: str) -> Non
     assert rig.history.filed.lines == rig.journal.lines == 3
 
 
-def test_records_too_many_for_one_frame_take_several(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_too_many_for_one_frame_take_several(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(journal, "LARGEST_CLAIM", 400)
-    assert rig.queue.keep([OutgoingAdded(KEY, number, 0, "x" * 50) for number in range(1, 30)], now=1.0)
+    assert rig.queue.keep(
+        [OutgoingAdded(KEY, number, 0, "x" * 50) for number in range(1, 30)], now=1.0
+    )
     assert rig.queue.file_all(now=1.0)
     assert len(rig.texts()) == 29
 
@@ -183,7 +194,9 @@ def test_records_are_filed_when_nothing_was_stored_for_a_moment(rig: Rig) -> Non
     assert rig.queue.next_timer() is None
 
 
-def test_much_is_filed_under_load_a_part_at_a_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_much_is_filed_under_load_a_part_at_a_time(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(commits, "UNFILED_MAX", 250)
     monkeypatch.setattr(journal, "READ_AT_ONCE", 170)  # a frame
     for number in range(1, 5):
@@ -211,7 +224,9 @@ def test_records_that_have_waited_for_long_are_filed_under_load(
     assert len(rig.texts()) == 9  # the span begins again
 
 
-def test_a_database_that_cannot_be_written_is_told_of_once_and_lacks_nothing_later(rig: Rig) -> None:
+def test_a_database_that_cannot_be_written_is_told_of_once_and_lacks_nothing_later(
+    rig: Rig,
+) -> None:
     rig.queue.keep([PROMISED], now=1.0)
     assert rig.queue.sync(now=1.0)
     rig.other.execute("BEGIN IMMEDIATE")
@@ -238,7 +253,9 @@ def test_a_generation_goes_when_it_is_filed_and_the_database_on_the_disk(
         rig.queue.keep([OutgoingAdded(KEY, number, 0, str(number))], now=1.0)
     assert len(journals_in(rig.folder)) == 3
     rig.other.execute("BEGIN")
-    rig.other.execute("SELECT count(*) FROM lines").fetchone()  # a reader: the log cannot be merged entirely
+    rig.other.execute(
+        "SELECT count(*) FROM lines"
+    ).fetchone()  # a reader: the log cannot be merged entirely
     assert rig.queue.file_all(now=2.0)
     assert len(journals_in(rig.folder)) == 3
     rig.other.execute("ROLLBACK")
@@ -315,7 +332,9 @@ def test_after_a_failed_sync_the_database_takes_what_the_disk_did_not_confirm(ri
     assert "Input/output error" in str(rig.queue.trouble)
     rig.disk.wrong = lambda what: None
     rig.other.execute("BEGIN")
-    rig.other.execute("SELECT count(*) FROM lines").fetchone()  # a reader: the database is not on the disk
+    rig.other.execute(
+        "SELECT count(*) FROM lines"
+    ).fetchone()  # a reader: the database is not on the disk
     assert not rig.queue.sync(now=3.0)
     rig.other.execute("ROLLBACK")
     rig.queue.keep([Shown(KEY, 5)], now=4.0)  # in another generation

@@ -37,20 +37,23 @@ FILED: Final = 4
 
 @pytest.fixture
 def history(tmp_path: Path) -> Path:
-    """As `kill -9` leaves one a moment after a sync: a database with its log, and a journal with more, copied from under an
-    open one."""
+    """As `kill -9` leaves one a moment after a sync: a database with its log, and a journal with
+    more, copied from under an open one."""
     return killed(tmp_path / "a", LINES, filed=FILED)
 
 
 def killed(folder: Path, count: int, *, filed: int, first: int = 1, server: str = "here") -> Path:
-    """Say some lines and die. Return the history in a folder of the dead, from which it may be opened."""
+    """Say some lines and die. Return the history in a folder of the dead, from which it may be
+    opened."""
     living, dead = folder, folder.with_name(f"{folder.name}-dead")
     living.mkdir(exist_ok=True)
     dead.mkdir()
     db, journal, _ = open_history(living / "history.db", server=server, is_new=True)
     queue = CommitQueue(db, journal)
     for number in range(first, first + count):
-        queue.keep([OutgoingAdded(BOB.id, number, 0, f"line {number}"), CursorMoved(number)], now=0.0)
+        queue.keep(
+            [OutgoingAdded(BOB.id, number, 0, f"line {number}"), CursorMoved(number)], now=0.0
+        )
         if number == filed:
             queue.file_all(now=0.0)
     assert queue.sync(now=0.0)
@@ -70,7 +73,9 @@ def journal_of(history: Path) -> Path:
     return found
 
 
-def opened(history: Path, *, is_new: bool = False) -> tuple[list[str], HistoryMissing | LinesLost | None]:
+def opened(
+    history: Path, *, is_new: bool = False
+) -> tuple[list[str], HistoryMissing | LinesLost | None]:
     """Return the lines that are there, and what is reported. The program ends in order."""
     db, journal, damage = open_history(history, server="here", is_new=is_new)
     try:
@@ -96,7 +101,10 @@ def test_nothing_is_told_of_what_a_kill_leaves(history: Path, *, has_index: bool
     if not has_index:
         Path(f"{history}-shm").unlink()
     assert opened(history) == (ALL, None)
-    assert opened(history) == (ALL, None)  # closed in order: there is neither a log nor a journal any more
+    assert opened(history) == (
+        ALL,
+        None,
+    )  # closed in order: there is neither a log nor a journal any more
     assert sorted(os.listdir(history.parent)) == ["history.db", "journal.lines"]
 
 
@@ -125,7 +133,9 @@ def test_what_was_never_stored_is_not_missed(history: Path) -> None:
 DAMAGES: Final[dict[str, Callable[[bytes, int], bytes]]] = {
     "cut": lambda whole, at: whole[:at],
     "of zeros from somewhere on": lambda whole, at: whole[:at].ljust(len(whole), b"\0"),
-    "with one bit flipped": lambda whole, at: whole[:at] + bytes((whole[at] ^ 16,)) + whole[at + 1 :],
+    "with one bit flipped": lambda whole, at: (
+        whole[:at] + bytes((whole[at] ^ 16,)) + whole[at + 1 :]
+    ),
 }
 
 
@@ -161,7 +171,10 @@ def test_a_journal_that_is_gone_is_told(tmp_path: Path, filed: int) -> None:
     history = killed(tmp_path / "a", LINES, filed=filed)
     journal_of(history).unlink()
     left = texts(*range(1, filed + 1))
-    assert opened(history) == (left, LinesLost(path=str(history), count=LINES - filed, kept_as=None))
+    assert opened(history) == (
+        left,
+        LinesLost(path=str(history), count=LINES - filed, kept_as=None),
+    )
     assert opened(history) == (left, None)
 
 
@@ -188,7 +201,9 @@ def test_a_history_from_an_earlier_copy_reports_what_it_lacks(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_without_the_database_the_journal_has_the_newest_lines(history: Path, *, is_there: bool) -> None:
+def test_without_the_database_the_journal_has_the_newest_lines(
+    history: Path, *, is_there: bool
+) -> None:
     history.unlink()
     if is_there:
         history.touch()
@@ -201,7 +216,9 @@ def test_without_the_database_the_journal_has_the_newest_lines(history: Path, *,
     assert opened(history) == ([], None)
 
 
-def test_a_database_that_never_reached_the_disk_is_made_again_from_the_whole_journal(history: Path) -> None:
+def test_a_database_that_never_reached_the_disk_is_made_again_from_the_whole_journal(
+    history: Path,
+) -> None:
     """As a power cut in the first seconds of a person leaves it."""
     history.write_bytes(b"")
     log_of(history).unlink()
@@ -209,8 +226,8 @@ def test_a_database_that_never_reached_the_disk_is_made_again_from_the_whole_jou
 
 
 def test_lines_that_were_not_on_the_disk_are_not_missed(tmp_path: Path) -> None:
-    """Of these nobody was told that they are on it: their senders give them again. What was on it and is gone is told with
-    the right number."""
+    """Of these nobody was told that they are on it: their senders give them again. What was on it
+    and is gone is told with the right number."""
     folder = tmp_path / "a"
     folder.mkdir()
     db, journal, _ = open_history(folder / "history.db", server="here", is_new=True)
@@ -230,11 +247,16 @@ def test_lines_that_were_not_on_the_disk_are_not_missed(tmp_path: Path) -> None:
         (copy / "journal.lines").write_bytes((folder / "journal.lines").read_bytes())
         (copy / journal_of(folder / "history.db").name).write_bytes(whole[: sizes[left - 1]])
         lost = LinesLost(path=str(copy / "history.db"), count=FILED - left, kept_as=None)
-        assert opened(copy / "history.db") == (texts(*range(1, left + 1)), lost if left < FILED else None)
+        assert opened(copy / "history.db") == (
+            texts(*range(1, left + 1)),
+            lost if left < FILED else None,
+        )
 
 
 @pytest.mark.parametrize("content", [b"", b"7", b"x" * 20, b"0" * 20, None])
-def test_a_count_of_lines_that_says_nothing_misses_nothing(history: Path, content: bytes | None) -> None:
+def test_a_count_of_lines_that_says_nothing_misses_nothing(
+    history: Path, content: bytes | None
+) -> None:
     count = history.parent / "journal.lines"
     if content is None:
         count.unlink()
@@ -340,7 +362,9 @@ def test_a_record_that_contradicts_the_history_is_left_out(
 
 def test_a_number_that_no_database_holds_is_one_error(tmp_path: Path) -> None:
     turn = [OutgoingAdded(BOB.id, 2**63, 0, "")]
-    (tmp_path / "journal-000000000001").write_bytes(frame(encode(Beginning(0, "here"))) + frame(encode(turn)))
+    (tmp_path / "journal-000000000001").write_bytes(
+        frame(encode(Beginning(0, "here"))) + frame(encode(turn))
+    )
     with pytest.raises(Damaged):
         open_history(tmp_path / "history.db", server="here", is_new=True)
 

@@ -40,7 +40,9 @@ def spoil(path: Path, statement: str, *values: object) -> None:
         ("INSERT INTO ignored VALUES (?)", "bob"),
     ],
 )
-def test_a_start_names_what_no_program_of_ours_wrote(path: Path, statement: str, value: object) -> None:
+def test_a_start_names_what_no_program_of_ours_wrote(
+    path: Path, statement: str, value: object
+) -> None:
     spoil(path, statement, value)
     history = History(path, server="registry")
     with pytest.raises(Damaged, match="no ChatApp wrote"):

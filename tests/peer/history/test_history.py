@@ -137,9 +137,13 @@ class Model:
             case IgnoreChanged(identity, is_ignored):
                 (self.ignored.add if is_ignored else self.ignored.discard)(identity)
             case CursorMoved(position, group):
-                self.groups[group] = StoredGroup(position, self.groups.get(group, StoredGroup()).newest)
+                self.groups[group] = StoredGroup(
+                    position, self.groups.get(group, StoredGroup()).newest
+                )
             case LineAccepted(position, group):
-                self.groups[group] = StoredGroup(self.groups.get(group, StoredGroup()).cursor, position)
+                self.groups[group] = StoredGroup(
+                    self.groups.get(group, StoredGroup()).cursor, position
+                )
             case NumberUsed(stream, number):
                 self.used[stream] = max(number, self.used.get(stream, 0))
             case OutgoingOnDisk(stream, number):
@@ -158,8 +162,12 @@ class Model:
         """Pins stay; versions and positions belonged to the former registry."""
         self.fixed["version"] = 0
         self.groups.clear()
-        self.rows = {identity: msgspec.structs.replace(row, version=0) for identity, row in self.rows.items()}
-        self.blocked = {key: msgspec.structs.replace(row, version=0) for key, row in self.blocked.items()}
+        self.rows = {
+            identity: msgspec.structs.replace(row, version=0) for identity, row in self.rows.items()
+        }
+        self.blocked = {
+            key: msgspec.structs.replace(row, version=0) for key, row in self.blocked.items()
+        }
 
     def check(self, loaded: Loaded) -> None:
         """Check that these records come back."""
@@ -180,7 +188,9 @@ class Model:
         incoming, holes = self.incoming.get(stream, {}), self.holes.get(stream, {})
         assert dict(loaded.holes) == holes
         late = {number for start, end in holes.items() for number in range(start, end)}
-        assert set(loaded.seen) == {number for number in incoming if number >= floor or number in late}
+        assert set(loaded.seen) == {
+            number for number in incoming if number >= floor or number in late
+        }
         assert loaded.unshown == tuple(
             StoredIncoming(
                 number,
@@ -226,7 +236,9 @@ streams = st.sampled_from(STREAMS)
 numbers = st.integers(1, 12)
 groups = st.sampled_from((CHANNEL, "#lab"))
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
-rows = st.builds(lambda who, version: PEOPLE[who].row(version), st.integers(0, 1), st.integers(1, 9))
+rows = st.builds(
+    lambda who, version: PEOPLE[who].row(version), st.integers(0, 1), st.integers(1, 9)
+)
 records: st.SearchStrategy[Record] = st.one_of(
     st.builds(OutgoingAdded, streams, numbers, numbers, texts),
     st.builds(
@@ -246,7 +258,9 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.builds(IgnoreChanged, st.sampled_from([BOB.id, CAROL.id]), st.booleans()),
     st.builds(FormerName, st.sampled_from([BOB.id, CAROL.id]), st.sampled_from(["rob", "karo"])),
     st.builds(Shown, streams, numbers),
-    st.builds(FloorRaised, streams, numbers, st.just(()) | st.tuples(st.tuples(st.just(2), numbers))),
+    st.builds(
+        FloorRaised, streams, numbers, st.just(()) | st.tuples(st.tuples(st.just(2), numbers))
+    ),
     st.builds(CursorMoved, numbers, groups),
     st.builds(LineAccepted, numbers, groups),
     st.builds(NumberUsed, streams, numbers),
@@ -293,11 +307,16 @@ def test_a_new_one_is_empty(history: History) -> None:
 
 
 def test_all_or_nothing(history: History) -> None:
-    before: Sequence[Record] = [OutgoingAdded(BOB.id, 1, 0, "one"), IncomingAdded(BOB.id, 5, 0, "hi", False)]
+    before: Sequence[Record] = [
+        OutgoingAdded(BOB.id, 1, 0, "one"),
+        IncomingAdded(BOB.id, 5, 0, "hi", False),
+    ]
     history.apply(before)
     held = history.load()
     with pytest.raises(sqlite3.IntegrityError):
-        history.apply([Shown(BOB.id, 5), CursorMoved(9), OutgoingAdded(BOB.id, 1, 0, "a number given twice")])
+        history.apply(
+            [Shown(BOB.id, 5), CursorMoved(9), OutgoingAdded(BOB.id, 1, 0, "a number given twice")]
+        )
     assert history.load() == held
     history.apply([Shown(BOB.id, 5)])  # and it goes on
     assert history.load().streams[BOB.id].shown == 5
@@ -318,7 +337,9 @@ def test_what_another_connection_has_locked_is_an_error_and_then_works(tmp_path:
 
 
 def test_the_largest_number_is_kept(history: History) -> None:
-    history.apply([IncomingAdded(BOB.id, LAST_NUMBER, LAST_NUMBER, "hi", True), Shown(BOB.id, LAST_NUMBER)])
+    history.apply(
+        [IncomingAdded(BOB.id, LAST_NUMBER, LAST_NUMBER, "hi", True), Shown(BOB.id, LAST_NUMBER)]
+    )
     assert history.load().streams[BOB.id].seen == (LAST_NUMBER,)
 
 
@@ -374,7 +395,9 @@ def test_voids_are_what_was_never_given_or_never_arrives(history: History) -> No
         ]
     )
     assert history.load().streams[BOB.id].gaps == ((3, 4), (5, 900))
-    history.apply([NumberUsed(BOB.id, 990)])  # a line of a room, which nobody tells again under this number
+    history.apply(
+        [NumberUsed(BOB.id, 990)]
+    )  # a line of a room, which nobody tells again under this number
     assert history.load().streams[BOB.id].gaps == ((3, 4), (5, 900), (902, 991))
 
 
@@ -383,13 +406,17 @@ def test_a_message_that_goes_to_another_key_is_one_line_still(history: History) 
     history.apply([OutgoingChanged(CAROL.id, 2, MessageState.KEPT, b"")])
     loaded = history.load()
     assert loaded.streams[BOB.id].outgoing == ()
-    assert loaded.streams[CAROL.id].outgoing == (StoredOutgoing(2, 5, "hi", MessageState.KEPT, b"", 1),)
+    assert loaded.streams[CAROL.id].outgoing == (
+        StoredOutgoing(2, 5, "hi", MessageState.KEPT, b"", 1),
+    )
     assert len(history.lines.latest(9)) == 1
 
 
 def test_a_message_without_a_number_opens_no_gap(history: History) -> None:
     """Clause 6.10."""
-    history.apply([OutgoingAdded(BOB.id, 7, 5, "seven"), OutgoingChanged(BOB.id, 7, MessageState.KEPT)])
+    history.apply(
+        [OutgoingAdded(BOB.id, 7, 5, "seven"), OutgoingChanged(BOB.id, 7, MessageState.KEPT)]
+    )
     history.apply([OutgoingAdded(BOB.id, PROVISIONAL + at, 5, "") for at in (1, 2)])
     history.apply([OutgoingChanged(BOB.id, PROVISIONAL + 2, MessageState.REFUSED)])
     stream = history.load().streams[BOB.id]
@@ -398,10 +425,13 @@ def test_a_message_without_a_number_opens_no_gap(history: History) -> None:
 
 
 def test_what_has_got_its_number_is_found_behind_all_that_is_settled(tmp_path: Path) -> None:
-    """Settled and unsettled messages differ by their numbers, which were all higher at the end of the previous program."""
+    """Settled and unsettled messages differ by their numbers, which were all higher at the end of
+    the previous program."""
     file = tmp_path / "history.db"
     history = History(file, server="registry")
-    history.apply([OutgoingAdded(BOB.id, 7, 5, ""), OutgoingChanged(BOB.id, 7, MessageState.DELIVERED)])
+    history.apply(
+        [OutgoingAdded(BOB.id, 7, 5, ""), OutgoingChanged(BOB.id, 7, MessageState.DELIVERED)]
+    )
     history.apply([OutgoingAdded(BOB.id, PROVISIONAL, 5, "later")])
     history.maintenance.finish()
     history.apply([OutgoingMoved(BOB.id, PROVISIONAL, BOB.id, 9)])
@@ -409,7 +439,9 @@ def test_what_has_got_its_number_is_found_behind_all_that_is_settled(tmp_path: P
     history.close()
 
 
-def test_the_row_of_a_key_that_gave_way_is_kept_for_as_long_as_letters_to_it_are(history: History) -> None:
+def test_the_row_of_a_key_that_gave_way_is_kept_for_as_long_as_letters_to_it_are(
+    history: History,
+) -> None:
     saved: list[Record] = [
         RowsSaved((BOB.row(1), CAROL.row(1)), 1, 1.0),
         OutgoingAdded(BOB.id, 5, 1_000, "hi"),
@@ -425,7 +457,9 @@ def test_the_row_of_a_key_that_gave_way_is_kept_for_as_long_as_letters_to_it_are
     assert history.load().replaced == ()
 
 
-def test_the_authors_of_what_is_still_to_be_shown_are_named_as_far_as_that_is_known(history: History) -> None:
+def test_the_authors_of_what_is_still_to_be_shown_are_named_as_far_as_that_is_known(
+    history: History,
+) -> None:
     dan = Someone("dan")
     unshown: list[Record] = [IncomingAdded(one.id, 5, 0, "hi", False) for one in (BOB, CAROL, dan)]
     history.apply([RowsSaved((BOB.row(1),), 1, 1.0), Named(CAROL.id, "Carol"), *unshown])
@@ -438,7 +472,9 @@ def test_what_was_rolled_back_leaves_no_stream_behind(history: History) -> None:
     """The id of a stream that was new in a failed transaction is invalid."""
     with pytest.raises(sqlite3.IntegrityError):
         history.apply([OutgoingAdded(BOB.id, 1, 0, "one"), OutgoingAdded(BOB.id, 1, 0, "again")])
-    history.apply([OutgoingAdded(CAROL.id, 1, 0, "to carol"), OutgoingAdded(BOB.id, 1, 0, "to bob")])
+    history.apply(
+        [OutgoingAdded(CAROL.id, 1, 0, "to carol"), OutgoingAdded(BOB.id, 1, 0, "to bob")]
+    )
     assert [(line.stream, line.text) for line in history.lines.latest(9)] == [
         (CAROL.id, "to carol"),
         (BOB.id, "to bob"),

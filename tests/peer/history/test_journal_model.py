@@ -1,7 +1,9 @@
-"""The journal and the database together, against plain lists: whatever fails or dies, what was stored is there, once.
+"""The journal and the database together, against plain lists: whatever fails or dies, what was
+stored is there, once.
 
-A disk dies or fails at any of its steps; the database dies between any two of its transactions, and may be locked. What is
-compared is everything that a core would start with and every line that a reader would see.
+A disk dies or fails at any of its steps; the database dies between any two of its transactions, and
+may be locked. What is compared is everything that a core would start with and every line that a
+reader would see.
 """
 
 import contextlib
@@ -108,7 +110,8 @@ def expected(turns: Sequence[Sequence[Record]]) -> tuple[Loaded, list[StoredLine
 
 
 def check(life: Life) -> Life:
-    """Start after a death: all stored turns are there, and of the one being stored all or nothing. Return the new life."""
+    """Start after a death: all stored turns are there, and of the one being stored all or nothing.
+    Return the new life."""
     after = Life(life.folder)
     after.start()
     assert after.damage is None
@@ -157,7 +160,9 @@ def test_a_program_killed_at_any_step_of_the_disk_loses_nothing(tmp_path: Path) 
             play(life)
         life.die()
         after = check(life)
-        after.store(TURNS[-1][:1] if not any(TURNS[-1] == turn for turn in after.stored) else TURNS[-1][1:])
+        after.store(
+            TURNS[-1][:1] if not any(TURNS[-1] == turn for turn in after.stored) else TURNS[-1][1:]
+        )
         after.end()
         again = check(after)
         assert again.stored == after.stored
@@ -180,7 +185,8 @@ def test_a_program_killed_between_any_two_transactions_loses_nothing(tmp_path: P
 
 
 def test_a_power_cut_at_any_step_leaves_a_beginning(tmp_path: Path) -> None:
-    """No write of a peer waits for the disk, so the newest turns may be gone, but nothing that was synced."""
+    """No write of a peer waits for the disk, so the newest turns may be gone, but nothing that was
+    synced."""
     chance = random.Random(1)
     for last in range(2, 40, 3):
         folder = tmp_path / str(last)
@@ -200,12 +206,16 @@ def test_a_power_cut_at_any_step_leaves_a_beginning(tmp_path: Path) -> None:
         assert after.history is not None
         whole = [record for turn in [*life.stored, life.tried] for record in turn]
         found = seen(after.history)
-        assert any(found == expected([whole[:count]]) for count in range(life.synced, len(whole) + 1))
+        assert any(
+            found == expected([whole[:count]]) for count in range(life.synced, len(whole) + 1)
+        )
         assert after.damage is None
         after.end()
 
 
-@pytest.mark.parametrize("step", ["write", "create", "cut", "overwrite", "open_to_overwrite", "remove"])
+@pytest.mark.parametrize(
+    "step", ["write", "create", "cut", "overwrite", "open_to_overwrite", "remove"]
+)
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
 def test_a_disk_that_fails_at_any_time_loses_nothing(tmp_path: Path, step: str, error: int) -> None:
     for after in range(len(TURNS)):
@@ -214,7 +224,11 @@ def test_a_disk_that_fails_at_any_time_loses_nothing(tmp_path: Path, step: str, 
         life.start()
         for number, turn in enumerate(TURNS):
             failing = (
-                {step, "write"} if step == "cut" and number == after else {step} if number == after else set()
+                {step, "write"}
+                if step == "cut" and number == after
+                else {step}
+                if number == after
+                else set()
             )
             disk.wrong = lambda what, bad=failing: error if what in bad else None  # type: ignore[misc]
             life.store(turn)
@@ -229,12 +243,15 @@ actions = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(st.lists(actions, max_size=20))
 def test_whatever_happens_the_past_is_what_was_stored(
     tmp_path_factory: pytest.TempPathFactory, steps: list[list[Record] | str]
 ) -> None:
-    """Reads, kills, ends, full disks and locked databases, against the records applied one by one."""
+    """Reads, kills, ends, full disks and locked databases, against the records applied one by
+    one."""
     folder = tmp_path_factory.mktemp("life")
     given_out: set[tuple[type[Record], bytes, int]] = set()
     life = Life(folder / "peer", FailingDisk())

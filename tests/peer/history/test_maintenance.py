@@ -1,5 +1,5 @@
-"""Dropping old lines beyond the limit: in small steps, from the largest conversation, and never a line that still
-matters."""
+"""Dropping old lines beyond the limit: in small steps, from the largest conversation, and never a
+line that still matters."""
 
 from typing import Final
 
@@ -51,7 +51,9 @@ def test_the_newest_stay_and_what_went_is_not_found() -> None:
 
 def test_numbers_go_on_though_all_lines_to_somebody_went() -> None:
     history = in_memory()
-    history.apply([OutgoingAdded(BOB.id, 7, 0, "old"), OutgoingChanged(BOB.id, 7, MessageState.REFUSED)])
+    history.apply(
+        [OutgoingAdded(BOB.id, 7, 0, "old"), OutgoingChanged(BOB.id, 7, MessageState.REFUSED)]
+    )
     history.apply(
         [OutgoingAdded(CAROL.id, 1, 0, "new"), OutgoingChanged(CAROL.id, 1, MessageState.DELIVERED)]
     )
@@ -65,7 +67,10 @@ def test_what_never_got_a_number_leaves_none_behind() -> None:
     history = in_memory()
     for number in (7, PROVISIONAL):
         history.apply(
-            [OutgoingAdded(BOB.id, number, 0, ""), OutgoingChanged(BOB.id, number, MessageState.REFUSED)]
+            [
+                OutgoingAdded(BOB.id, number, 0, ""),
+                OutgoingChanged(BOB.id, number, MessageState.REFUSED),
+            ]
         )
     history.apply(
         [OutgoingAdded(CAROL.id, 1, 0, "new"), OutgoingChanged(CAROL.id, 1, MessageState.DELIVERED)]
@@ -79,11 +84,17 @@ def test_what_is_unsettled_or_unshown_stays_and_the_numbers_of_what_may_come_aga
     history = in_memory()
     history.apply([OutgoingAdded(BOB.id, number, 0, f"ours {number}") for number in (1, 2, 3, 4)])
     history.apply(
-        [OutgoingChanged(BOB.id, 1, MessageState.SAVED), OutgoingChanged(BOB.id, 2, MessageState.EXPIRED)]
+        [
+            OutgoingChanged(BOB.id, 1, MessageState.SAVED),
+            OutgoingChanged(BOB.id, 2, MessageState.EXPIRED),
+        ]
     )
     history.apply([OutgoingChanged(BOB.id, 3, MessageState.KEPT)])
     history.apply(
-        [IncomingAdded(BOB.id, n, 0, f"theirs {n}", False, behind=n == 2) for n in (1, 2, 3, 4, 5, 6)]
+        [
+            IncomingAdded(BOB.id, n, 0, f"theirs {n}", False, behind=n == 2)
+            for n in (1, 2, 3, 4, 5, 6)
+        ]
     )
     history.apply([Shown(BOB.id, 5), FloorRaised(BOB.id, 4)])
     before = history.load().streams[BOB.id]
@@ -147,7 +158,8 @@ class TestWhoeverFloodsAHistoryPaysForIt:
 
     @pytest.fixture
     def history(self) -> History:
-        """The user has talked with bob, has lines of carol, the channel and a room, and is then flooded."""
+        """The user has talked with bob, has lines of carol, the channel and a room, and is then
+        flooded."""
         history = in_memory()
         for number in range(1, 11):
             history.apply([OutgoingAdded(BOB.id, number, 0, "ours")])
@@ -178,7 +190,9 @@ class TestWhoeverFloodsAHistoryPaysForIt:
         drop(history, keep=270)
         assert counts(history) == {**HONEST, "eve": 220}
 
-    def test_a_conversation_of_two_loses_its_oldest_lines_on_both_sides(self, history: History) -> None:
+    def test_a_conversation_of_two_loses_its_oldest_lines_on_both_sides(
+        self, history: History
+    ) -> None:
         for number in range(100, 130):
             heard(history, BOB.id, 1, "more")
             history.apply([OutgoingAdded(BOB.id, number, 0, "own")])

@@ -1,4 +1,5 @@
-"""When a history is maintained: in quiet moments, in small steps, at the end, and now and then during a flood."""
+"""When a history is maintained: in quiet moments, in small steps, at the end, and now and then
+during a flood."""
 
 import asyncio
 import sqlite3
@@ -60,7 +61,9 @@ class Chores:
 
 def house(chores: Chores) -> tuple[Clock, MaintenanceSchedule]:
     clock = Clock()
-    return clock, MaintenanceSchedule(cast(asyncio.AbstractEventLoop, clock), cast(Maintenance, chores))
+    return clock, MaintenanceSchedule(
+        cast(asyncio.AbstractEventLoop, clock), cast(Maintenance, chores)
+    )
 
 
 def test_nothing_is_done_while_lines_come_and_all_of_it_bit_by_bit_in_quiet() -> None:

@@ -1,4 +1,5 @@
-"""Reading the history through the SDK: new lines are there at once, with their traces, over restarts."""
+"""Reading the history through the SDK: new lines are there at once, with their traces, over
+restarts."""
 
 import asyncio
 import json
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import SOMEBODY, MessageState
 from chatapp.peer.api.past import LineKind
@@ -50,7 +51,11 @@ async def test_what_was_said_is_in_the_past_with_how_it_went(village: Village) -
             ("hello all", LineKind.CHANNEL, "alice", None),
             ("note", LineKind.DIRECT, "alice", "alice"),
         ]
-        assert await alice.past.page(limit=1) == await alice.past.page(limit=1, only_shown=True) == said[2:]
+        assert (
+            await alice.past.page(limit=1)
+            == await alice.past.page(limit=1, only_shown=True)
+            == said[2:]
+        )
         assert await alice.past.search("HELL") == said[:2]
         assert await alice.past.search("hello", limit=1) == said[1:2]
         trace = await alice.past.why(said[0].id)
@@ -75,17 +80,19 @@ async def test_people_are_trusted_and_ignored_through_the_sdk(village: Village) 
     async with asyncio.timeout(WITHIN), village.peer("alice") as alice, village.peer("bob") as bob:
         await (await alice.send("bob", "hi")).settled()
         ours, theirs = await alice.trust.number("bob"), await bob.trust.number("alice")
-        assert isinstance(ours, happened.SafetyNumber)
-        assert isinstance(theirs, happened.SafetyNumber)
+        assert isinstance(ours, events.SafetyNumber)
+        assert isinstance(theirs, events.SafetyNumber)
         assert ours.digits == theirs.digits
         assert alice.server_key == (await alice.trust.registry_key()).held.replace(" ", "")
-        assert await alice.trust.accept("bob", ours.digits) == happened.Trusted(name="bob", is_new=False)
+        assert await alice.trust.accept("bob", ours.digits) == events.Trusted(
+            name="bob", is_new=False
+        )
         assert [person.is_verified for person in alice.people()] == [False, True]
-        assert await alice.trust.accept("carol", ours.digits) == happened.NobodyKnown(name="carol")
-        assert await alice.trust.ignore("bob") == happened.Ignored(name="bob", is_ignored=True)
+        assert await alice.trust.accept("carol", ours.digits) == events.NobodyKnown(name="carol")
+        assert await alice.trust.ignore("bob") == events.Ignored(name="bob", is_ignored=True)
         await (await bob.send("alice", "not to be heard")).settled()
         assert [line.text for line in await alice.past.page(limit=5)] == ["hi"]
-        assert await alice.trust.unignore("bob") == happened.Ignored(name="bob", is_ignored=False)
+        assert await alice.trust.unignore("bob") == events.Ignored(name="bob", is_ignored=False)
         assert [line.text for line in await alice.past.page(limit=5)] == ["hi", "not to be heard"]
 
 
@@ -93,7 +100,9 @@ def test_a_line_shows_whose_it_is_as_far_as_that_was_ever_known() -> None:
     history = in_memory()
     room = b"##tea\0"
     history.apply([Named(BOB.id, "Bob"), IncomingAdded(room + BOB.id, 1, 0, "in a room", False)])
-    history.apply([OutgoingAdded(room, 1, 0, "ours"), IncomingAdded(b"#" + b"c" * 32, 1, 0, "to all", False)])
+    history.apply(
+        [OutgoingAdded(room, 1, 0, "ours"), IncomingAdded(b"#" + b"c" * 32, 1, 0, "to all", False)]
+    )
     history.apply([Named(BOB.id, "Robert")])
     lines = [shown(line, "alice") for line in history.lines.latest(9)]
     assert [(line.sender, line.kind, line.room, line.to) for line in lines] == [
@@ -127,16 +136,31 @@ def test_txt_is_one_clean_line_each(home: Path, monkeypatch: pytest.MonkeyPatch)
     path = history_of("Alice", home)
     assert path is not None
     lines = list(exported(path, "alice", Format.TXT))
-    assert [line[20:] for line in lines] == ["alice to bob: one⏎two \\x1b[31m", "bob to everybody: ü"]
+    assert [line[20:] for line in lines] == [
+        "alice to bob: one⏎two \\x1b[31m",
+        "bob to everybody: ü",
+    ]
 
 
 def test_jsonl_is_all_that_is_known_untouched(home: Path) -> None:
     path = history_of("alice", home)
     assert path is not None
     one, other = map(json.loads, exported(path, "alice", Format.JSONL))
-    assert (one["text"], one["state"], one["identity"]) == ("one\ntwo \x1b[31m", "delivered", BOB.id.hex())
-    assert [(step["event"], step["at"]) for step in one["trace"]] == [("sent", 1.0), ("acknowledged", 1.5)]
-    assert (other["id"], other["kind"], other["to"], other["outgoing"]) == (2, "channel", None, False)
+    assert (one["text"], one["state"], one["identity"]) == (
+        "one\ntwo \x1b[31m",
+        "delivered",
+        BOB.id.hex(),
+    )
+    assert [(step["event"], step["at"]) for step in one["trace"]] == [
+        ("sent", 1.0),
+        ("acknowledged", 1.5),
+    ]
+    assert (other["id"], other["kind"], other["to"], other["outgoing"]) == (
+        2,
+        "channel",
+        None,
+        False,
+    )
 
 
 def test_it_reads_while_the_peer_writes(home: Path) -> None:

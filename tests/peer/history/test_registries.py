@@ -93,7 +93,9 @@ def test_a_server_that_leads_to_another_known_registry_is_noticed(path: Path) ->
     unknown.close()
 
 
-def test_lines_that_were_said_before_the_first_contact_go_to_the_registry_that_is_met(path: Path) -> None:
+def test_lines_that_were_said_before_the_first_contact_go_to_the_registry_that_is_met(
+    path: Path,
+) -> None:
     visit(path, "here:5000", RegistryPinned(FIRST), OutgoingAdded(CHANNEL, 5, 1_000, "first"))
     visit(path, "there:5000", OutgoingAdded(CHANNEL, 9, 2_000, "second"))
     met = visit(path, "there:5000", RegistryPinned(FIRST))
@@ -121,7 +123,9 @@ def test_an_accepted_new_key_of_a_registry_keeps_the_pins_and_fetches_all_else_a
     assert (after.registry, after.is_registry_verified) == (SECOND, False)
     assert (after.version, after.groups) == (0, {})
     assert [(row.card, row.version) for row in after.rows] == [(BOB.row(3).card, 0)]
-    assert [(row.card, row.version) for row in after.blocked] == [(IMPOSTOR.row(4, name="bob").card, 0)]
+    assert [(row.card, row.version) for row in after.blocked] == [
+        (IMPOSTOR.row(4, name="bob").card, 0)
+    ]
     assert [one.text for one in after.streams[CHANNEL].outgoing] == ["to all"]
 
 
@@ -144,7 +148,9 @@ def test_a_transaction_that_fails_leaves_the_server_where_it_led(path: Path) -> 
     history = History(path, server="here:5000")
     history.apply([RegistryPinned(FIRST), OutgoingAdded(BOB.id, 5, 1_000, "hi")])
     with pytest.raises(Exception, match="UNIQUE"):
-        history.apply([RegistryPinned(SECOND), OutgoingAdded(BOB.id, 5, 1_000, "a number given twice")])
+        history.apply(
+            [RegistryPinned(SECOND), OutgoingAdded(BOB.id, 5, 1_000, "a number given twice")]
+        )
     assert history.load().registry == FIRST
     history.close()
 

@@ -1,4 +1,5 @@
-"""The tables of a history: created completely or not at all; files of other versions are left alone."""
+"""The tables of a history: created completely or not at all; files of other versions are left
+alone."""
 
 import sqlite3
 from pathlib import Path
@@ -15,7 +16,9 @@ def test_a_file_of_another_version_is_named_and_left_as_it_is(tmp_path: Path, ve
     db = sqlite3.connect(path)
     db.execute(f"PRAGMA user_version = {version}")
     db.close()
-    with pytest.raises(schema.AnotherFormat, match=f"another version of ChatApp wrote it .format {version};"):
+    with pytest.raises(
+        schema.AnotherFormat, match=f"another version of ChatApp wrote it .format {version};"
+    ):
         History(path, server="here")
     db = sqlite3.connect(path)
     assert db.execute("PRAGMA user_version").fetchone() == (version,)

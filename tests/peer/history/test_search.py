@@ -15,7 +15,9 @@ BOB, CAROL = Someone("bob"), Someone("carol")
 
 def history_of(*texts: str) -> History:
     history = in_memory()
-    history.apply([OutgoingAdded(BOB.id, number, number, text) for number, text in enumerate(texts, 1)])
+    history.apply(
+        [OutgoingAdded(BOB.id, number, number, text) for number, text in enumerate(texts, 1)]
+    )
     return history
 
 
@@ -86,7 +88,11 @@ HISTORY = history_of(*TEXTS)
 
 
 @given(
-    st.text(st.characters(categories=["Ll", "Lu", "Lo", "Nd"], max_codepoint=0x5FF), min_size=1, max_size=12)
+    st.text(
+        st.characters(categories=["Ll", "Lu", "Lo", "Nd"], max_codepoint=0x5FF),
+        min_size=1,
+        max_size=12,
+    )
 )
 def test_a_word_finds_the_line_that_it_is_in(word: str) -> None:
     history = history_of(f"before {word} after", "something else")

@@ -99,7 +99,10 @@ def network() -> Network:
 @pytest.fixture
 def connection(node: Node, network: Network) -> Connection:
     return Connection(
-        cast(DrivenNode, node), connect=network.connect, read_clock=lambda: 0.0, take_turn=lambda: None
+        cast(DrivenNode, node),
+        connect=network.connect,
+        read_clock=lambda: 0.0,
+        take_turn=lambda: None,
     )
 
 

@@ -1,4 +1,5 @@
-"""The start of a peer whose files were damaged: one line, which names the file, before anything else."""
+"""The start of a peer whose files were damaged: one line, which names the file, before anything
+else."""
 
 import asyncio
 from pathlib import Path

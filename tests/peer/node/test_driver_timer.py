@@ -1,4 +1,5 @@
-"""The timer of a driver: soon after a turn it looks for deadlines, and does no more than that while none has passed."""
+"""The timer of a driver: soon after a turn it looks for deadlines, and does no more than that while
+none has passed."""
 
 import asyncio
 from collections import Counter
@@ -112,7 +113,9 @@ def test_a_deadline_that_a_turn_sets_is_met(monkeypatch: pytest.MonkeyPatch) -> 
     assert (node.core.rang, node.turns) == ([due], 2)
 
 
-def test_a_deadline_that_has_passed_is_met_soon_after_the_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deadline_that_has_passed_is_met_soon_after_the_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     loop, node = started(monkeypatch)
     node.core.due = loop.now
     loop.pass_time(SETTLE_SPAN)

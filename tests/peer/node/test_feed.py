@@ -118,7 +118,9 @@ async def test_a_subscriber_that_is_too_slow_is_closed_and_told_what_it_lost(
     assert not desk.feed.is_full, "nobody waits for a subscriber"
 
 
-async def test_long_texts_close_a_slow_subscriber_before_many_do(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_long_texts_close_a_slow_subscriber_before_many_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("chatapp.peer.node.feed.TEXTS_WAITING_MAX", 2_000)
     desk = Desk()
     slow, quick = desk.feed.subscribe(), desk.feed.subscribe()
@@ -189,7 +191,9 @@ async def test_the_reader_sets_the_pace(monkeypatch: pytest.MonkeyPatch) -> None
     assert (desk.feed.is_full, desk.rooms) == (False, 1)
 
 
-async def test_a_reader_of_batches_that_catches_up_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reader_of_batches_that_catches_up_makes_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("chatapp.peer.node.feed.EVENTS_WAITING_MAX", 2)
     desk = Desk()
     desk.feed.put([event(0)])

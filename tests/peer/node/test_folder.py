@@ -38,7 +38,9 @@ def known(home: Path, server: str = SERVER, registry: bytes = KEY) -> VisitFolde
     return folder
 
 
-def test_a_registry_has_one_folder_under_all_its_servers_and_another_one_its_own(tmp_path: Path) -> None:
+def test_a_registry_has_one_folder_under_all_its_servers_and_another_one_its_own(
+    tmp_path: Path,
+) -> None:
     here, there = known(tmp_path), known(tmp_path, "192.0.2.9:5000", OTHER_KEY)
     here.save(TICKET)
     here.close()
@@ -109,7 +111,9 @@ def test_everything_is_for_its_owner_alone(tmp_path: Path) -> None:
         b'{"x":' + b"[" * 9_999,
     ],
 )
-def test_a_file_that_says_nothing_costs_the_position_and_no_more(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_says_nothing_costs_the_position_and_no_more(
+    tmp_path: Path, content: bytes
+) -> None:
     folder = known(tmp_path)
     folder.save(TICKET)
     folder.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.node.keystore import BrokenKeyFile
 from chatapp.peer.node.ticket import GATEWAY_KEY_FILE, gateway_key
 from tests.peer.core.desk.scene import DESK, Scene
@@ -16,15 +16,15 @@ VOUCHED = msgspec.structs.replace(DESK, is_vouched=True)
 def test_a_gateway_that_the_registry_does_not_list_is_reported() -> None:
     scene = Scene(has_gateway=True)
     scene.visit.handle(DESK)
-    assert happened.GatewayUnknown() in scene.visit.events()
+    assert visit_events.GatewayUnknown() in scene.visit.events()
     scene.visit.handle(VOUCHED)
-    assert happened.GatewayUnknown() not in scene.visit.events()
+    assert visit_events.GatewayUnknown() not in scene.visit.events()
 
 
 def test_a_visitor_without_a_gateway_reads_nothing_of_gateways() -> None:
     scene = Scene()
     scene.visit.handle(DESK)
-    assert happened.GatewayUnknown() not in scene.visit.events()
+    assert visit_events.GatewayUnknown() not in scene.visit.events()
 
 
 def test_the_key_is_made_once_and_is_nobody_elses(tmp_path: Path) -> None:

@@ -94,7 +94,9 @@ def test_one_name_runs_once(folder: Path) -> None:
         ("mail.keys", b"[" * 100_000),
     ],
 )
-def test_a_broken_key_file_is_said_and_left_as_it_is(folder: Path, name: str, content: bytes) -> None:
+def test_a_broken_key_file_is_said_and_left_as_it_is(
+    folder: Path, name: str, content: bytes
+) -> None:
     """A new identity in its place would be another person."""
     KeyFolder(folder.parents[1], "alice", wall=NOW).close()
     (folder / name).write_bytes(content)
@@ -162,7 +164,8 @@ def test_a_mail_key_lasts_a_week(folder: Path) -> None:
 
 
 def test_a_mail_key_opens_as_long_as_letters_sealed_to_it_may_wait(folder: Path) -> None:
-    """The key is in the table until the next start, so its time begins there for somebody who was away."""
+    """The key is in the table until the next start, so its time begins there for somebody who was
+    away."""
     (first,) = publics(folder, NOW)
     back = NOW + 300 * DAY
     new, old = publics(folder, back)
@@ -210,7 +213,9 @@ def opened(home: Path, name: str) -> KeyFolder:
     return KeyFolder(home, name, wall=NOW)
 
 
-def test_a_change_of_name_that_was_cut_short_leaves_both_names_to_one_identity(tmp_path: Path) -> None:
+def test_a_change_of_name_that_was_cut_short_leaves_both_names_to_one_identity(
+    tmp_path: Path,
+) -> None:
     """The registry may or may not have received the new name: the next start tries both names."""
     keys = opened(tmp_path, "alice")
     keys.mark("Ada")

@@ -5,29 +5,31 @@ import gc
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.node.receipts import CHANNEL, Receipts
 from chatapp.wire.messages.rooms import ROOM_SIGN
 
-FATES: list[tuple[happened.MessageChanged, MessageState]] = [
+FATES: list[tuple[events.MessageChanged, MessageState]] = [
     (
-        happened.MessageChanged(to="bob", id=5, state=happened.MessageState.DELIVERED),
+        events.MessageChanged(to="bob", id=5, state=events.MessageState.DELIVERED),
         MessageState.DELIVERED,
     ),
     (
-        happened.MessageChanged(to="bob", id=5, state=happened.MessageState.DELIVERED, through_server=True),
+        events.MessageChanged(
+            to="bob", id=5, state=events.MessageState.DELIVERED, through_server=True
+        ),
         MessageState.DELIVERED,
     ),
-    (happened.MessageChanged(to="bob", id=5, state=happened.MessageState.SAVED), MessageState.SAVED),
-    (happened.MessageChanged(to="bob", id=5, state=happened.MessageState.KEPT), MessageState.KEPT),
+    (events.MessageChanged(to="bob", id=5, state=events.MessageState.SAVED), MessageState.SAVED),
+    (events.MessageChanged(to="bob", id=5, state=events.MessageState.KEPT), MessageState.KEPT),
     (
-        happened.MessageChanged(
+        events.MessageChanged(
             to="bob",
             id=5,
-            state=happened.MessageState.REFUSED,
-            reason=happened.MessageReason.NAME_UNKNOWN,
+            state=events.MessageState.REFUSED,
+            reason=events.MessageReason.NAME_UNKNOWN,
         ),
         MessageState.REFUSED,
     ),
@@ -36,7 +38,7 @@ FATES: list[tuple[happened.MessageChanged, MessageState]] = [
 
 @pytest.mark.parametrize(("event", "outcome"), FATES)
 async def test_an_event_settles_the_receipt_that_it_is_about(
-    event: happened.MessageChanged, outcome: MessageState
+    event: events.MessageChanged, outcome: MessageState
 ) -> None:
     receipts = Receipts()
     mine, other = receipts.open("bob", 5), receipts.open("bob", 6)
@@ -51,7 +53,7 @@ async def test_who_waits_is_woken() -> None:
     waiting = [asyncio.ensure_future(receipt.settled()) for _ in range(2)]
     await asyncio.sleep(0)
     waiting[0].cancel()  # does not take the answer from the other
-    receipts.note(happened.MessageChanged(to="bob", id=5, state=happened.MessageState.SAVED))
+    receipts.note(events.MessageChanged(to="bob", id=5, state=events.MessageState.SAVED))
     assert await waiting[1] is MessageState.SAVED
 
 
@@ -64,7 +66,9 @@ def test_a_message_is_alone_when_the_one_before_it_was() -> None:
 
     def settle(*numbers: int) -> None:
         for number in numbers:
-            receipts.note(happened.MessageChanged(to="bob", id=number, state=happened.MessageState.DELIVERED))
+            receipts.note(
+                events.MessageChanged(to="bob", id=number, state=events.MessageState.DELIVERED)
+            )
 
     assert send(1)
     settle(1)
@@ -81,22 +85,22 @@ async def test_the_reason_of_a_refusal_is_kept() -> None:
     receipts = Receipts()
     receipt = receipts.open("bob", 5)
     receipts.note(
-        happened.MessageChanged(
+        events.MessageChanged(
             to="bob",
             id=5,
-            state=happened.MessageState.REFUSED,
-            reason=happened.MessageReason.NAME_UNKNOWN,
+            state=events.MessageState.REFUSED,
+            reason=events.MessageReason.NAME_UNKNOWN,
         )
     )
-    assert receipt.reason is happened.MessageReason.NAME_UNKNOWN
+    assert receipt.reason is events.MessageReason.NAME_UNKNOWN
 
 
 @pytest.mark.parametrize("target", [CHANNEL, ROOM_SIGN + "lab"])
 async def test_a_line_that_the_registry_cannot_store_is_refused(target: str) -> None:
-    receipts, reason = Receipts(), happened.MessageReason.DISK_FULL
+    receipts, reason = Receipts(), events.MessageReason.DISK_FULL
     receipt = receipts.open(target, 5)
     receipts.note(
-        happened.MessageChanged(to=target, id=5, state=happened.MessageState.REFUSED, reason=reason)
+        events.MessageChanged(to=target, id=5, state=events.MessageState.REFUSED, reason=reason)
     )
     assert (await receipt.settled(), receipt.reason) == (MessageState.REFUSED, reason)
 
@@ -104,20 +108,20 @@ async def test_a_line_that_the_registry_cannot_store_is_refused(target: str) -> 
 async def test_kept_may_still_become_delivered() -> None:
     receipts = Receipts()
     receipt = receipts.open("bob", 5)
-    receipts.note(happened.MessageChanged(to="bob", id=5, state=happened.MessageState.KEPT))
-    receipts.note(happened.MessageChanged(to="bob", id=5, state=happened.MessageState.DELIVERED))
+    receipts.note(events.MessageChanged(to="bob", id=5, state=events.MessageState.KEPT))
+    receipts.note(events.MessageChanged(to="bob", id=5, state=events.MessageState.DELIVERED))
     assert receipt.state is MessageState.DELIVERED
 
 
 @pytest.mark.parametrize(
     ("event", "outcome"),
     [
-        (happened.MessageChanged(to="", id=5, state=happened.MessageState.SAVED), MessageState.SAVED),
-        (happened.MessageChanged(to="", id=5, state=happened.MessageState.KEPT), MessageState.KEPT),
+        (events.MessageChanged(to="", id=5, state=events.MessageState.SAVED), MessageState.SAVED),
+        (events.MessageChanged(to="", id=5, state=events.MessageState.KEPT), MessageState.KEPT),
     ],
 )
 async def test_lines_of_the_channel_have_receipts_of_their_own(
-    event: happened.MessageChanged, outcome: MessageState
+    event: events.MessageChanged, outcome: MessageState
 ) -> None:
     receipts = Receipts()
     line = receipts.open(CHANNEL, 5)
@@ -129,15 +133,25 @@ async def test_settled_receipts_are_let_go() -> None:
     receipts = Receipts()
     for number in range(100):
         receipts.open("bob", number)
-        receipts.note(happened.MessageChanged(to="bob", id=number, state=happened.MessageState.DELIVERED))
+        receipts.note(
+            events.MessageChanged(to="bob", id=number, state=events.MessageState.DELIVERED)
+        )
     assert receipts._open == {}
 
 
-@pytest.mark.parametrize(("is_kept", "outcome"), [(True, MessageState.KEPT), (False, MessageState.REFUSED)])
-async def test_nobody_waits_longer_than_the_program_lives(is_kept: bool, outcome: MessageState) -> None:
+@pytest.mark.parametrize(
+    ("is_kept", "outcome"), [(True, MessageState.KEPT), (False, MessageState.REFUSED)]
+)
+async def test_nobody_waits_longer_than_the_program_lives(
+    is_kept: bool, outcome: MessageState
+) -> None:
     receipts = Receipts()
-    message, line, kept = receipts.open("bob", 5), receipts.open(CHANNEL, 6), receipts.open("carol", 7)
-    receipts.note(happened.MessageChanged(to="carol", id=7, state=happened.MessageState.KEPT))
+    message, line, kept = (
+        receipts.open("bob", 5),
+        receipts.open(CHANNEL, 6),
+        receipts.open("carol", 7),
+    )
+    receipts.note(events.MessageChanged(to="carol", id=7, state=events.MessageState.KEPT))
     receipts.close(is_kept=is_kept)
     assert await message.settled() is outcome
     assert await line.settled() is outcome
@@ -147,9 +161,9 @@ async def test_nobody_waits_longer_than_the_program_lives(is_kept: bool, outcome
 async def test_a_line_that_was_kept_is_saved_when_the_registry_has_it() -> None:
     receipts = Receipts()
     line = receipts.open("#lab", 5)
-    receipts.note(happened.MessageChanged(to="#lab", id=5, state=happened.MessageState.KEPT))
+    receipts.note(events.MessageChanged(to="#lab", id=5, state=events.MessageState.KEPT))
     outcomes = [line.state]
-    receipts.note(happened.MessageChanged(to="#lab", id=5, state=happened.MessageState.SAVED))
+    receipts.note(events.MessageChanged(to="#lab", id=5, state=events.MessageState.SAVED))
     outcomes.append(line.state)
     assert outcomes == [MessageState.KEPT, MessageState.SAVED]
 
@@ -157,7 +171,7 @@ async def test_a_line_that_was_kept_is_saved_when_the_registry_has_it() -> None:
 async def test_a_receipt_finds_its_message_though_the_recipient_has_another_name_now() -> None:
     receipts = Receipts()
     message = receipts.open("bob", 5)
-    receipts.note(happened.MessageChanged(to="bobby", id=5, state=happened.MessageState.DELIVERED))
+    receipts.note(events.MessageChanged(to="bobby", id=5, state=events.MessageState.DELIVERED))
     assert message.state is MessageState.DELIVERED
 
 
@@ -167,11 +181,11 @@ async def test_the_final_outcome_is_waited_for_behind_kept_and_saved(last: Messa
     receipt = receipts.open("bob", 5)
     waiting = [asyncio.ensure_future(receipt.final()) for _ in range(2)]
     for state in (MessageState.KEPT, MessageState.SAVED):
-        receipts.note(happened.MessageChanged(to="bob", id=5, state=state))
+        receipts.note(events.MessageChanged(to="bob", id=5, state=state))
         assert await receipt.settled() is state
         await asyncio.sleep(0)
         assert not any(one.done() for one in waiting)
-    receipts.note(happened.MessageChanged(to="bob", id=5, state=last, was_saved=True))
+    receipts.note(events.MessageChanged(to="bob", id=5, state=last, was_saved=True))
     assert await asyncio.gather(*waiting) == [last, last]
     assert await receipt.final() is last
 
@@ -180,7 +194,7 @@ async def test_the_final_outcome_is_waited_for_behind_kept_and_saved(last: Messa
 async def test_a_line_to_a_group_is_final_when_the_registry_has_it(target: str) -> None:
     receipts = Receipts()
     receipt = receipts.open(target, 5)
-    receipts.note(happened.MessageChanged(to=target, id=5, state=MessageState.SAVED))
+    receipts.note(events.MessageChanged(to=target, id=5, state=MessageState.SAVED))
     assert await receipt.final() is MessageState.SAVED
 
 
@@ -188,7 +202,7 @@ async def test_the_receipt_of_a_saved_message_is_kept_as_long_as_somebody_holds_
     receipts = Receipts()
     held, dropped = receipts.open("bob", 5), receipts.open("bob", 6)
     for id_ in (5, 6):
-        receipts.note(happened.MessageChanged(to="bob", id=id_, state=MessageState.SAVED))
+        receipts.note(events.MessageChanged(to="bob", id=id_, state=MessageState.SAVED))
     del dropped
     gc.collect()
     assert list(receipts._saved) == [5]
@@ -200,7 +214,7 @@ async def test_the_receipt_of_a_saved_message_is_kept_as_long_as_somebody_holds_
 async def test_nobody_waits_for_a_final_outcome_longer_than_the_program_lives() -> None:
     receipts = Receipts()
     kept, under_way = receipts.open("bob", 5), receipts.open("bob", 6)
-    receipts.note(happened.MessageChanged(to="bob", id=5, state=happened.MessageState.KEPT))
+    receipts.note(events.MessageChanged(to="bob", id=5, state=events.MessageState.KEPT))
     waiting = [asyncio.ensure_future(one.final()) for one in (kept, under_way)]
     await asyncio.sleep(0)
     receipts.close(is_kept=True)
@@ -215,11 +229,11 @@ def test_a_receipt_shows_what_it_is_about() -> None:
     receipt = receipts.open("bob", 5)
     shown = [repr(receipt)]
     receipts.note(
-        happened.MessageChanged(
+        events.MessageChanged(
             to="bob",
             id=5,
-            state=happened.MessageState.REFUSED,
-            reason=happened.MessageReason.NAME_UNKNOWN,
+            state=events.MessageState.REFUSED,
+            reason=events.MessageReason.NAME_UNKNOWN,
         )
     )
     shown.append(repr(receipt))

@@ -1,4 +1,5 @@
-"""Which secrets are in no file: a thief of a disk has only those of its owner, and no key of a session."""
+"""Which secrets are in no file: a thief of a disk has only those of its owner, and no key of a
+session."""
 
 from pathlib import Path
 
@@ -47,7 +48,9 @@ async def test_no_disk_has_a_key_of_a_session_and_the_registrys_has_no_secret_of
     port, house, home = free_port(), tmp_path / "registry", tmp_path / "home"
     registry = Registry(port, house, say=lines.append, access=AccessSettings(invite_only=True))
     await registry.start()
-    ours, theirs = [line.split()[2].rstrip(":") for line in lines if line.startswith("[Join code ")][:2]
+    ours, theirs = [
+        line.split()[2].rstrip(":") for line in lines if line.startswith("[Join code ")
+    ][:2]
     made = JoinCode(ours)
     server = ("127.0.0.1", port)
     async with (

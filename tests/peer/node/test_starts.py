@@ -60,7 +60,9 @@ def test_a_name_that_was_changed_is_found_under_the_old_one(tmp_path: Path) -> N
         taken = why_taken(tmp_path, former, others=())
         assert taken == Taken(name=former, by=TakenBy.SELF_RENAMED, now_called="yan3")
     remember(folder(tmp_path, "yan"), "yan", [SERVER])
-    assert why_taken(tmp_path, "yan", others=()).by is TakenBy.SOMEBODY, "yan is no former name any more"
+    assert why_taken(tmp_path, "yan", others=()).by is TakenBy.SOMEBODY, (
+        "yan is no former name any more"
+    )
     assert why_taken(tmp_path, "yan3", others=()).now_called == "yan"
 
 

@@ -1,4 +1,5 @@
-"""When an open peer puts its journal on the disk: before a welcome, soon after what it acknowledged, never for nothing."""
+"""When an open peer puts its journal on the disk: before a welcome, soon after what it
+acknowledged, never for nothing."""
 
 import os
 import threading
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chatapp import Peer
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.history.commits import SYNC_SPAN
 from chatapp.peer.node.local import PeerNode
 from chatapp.testing import Town
@@ -42,7 +43,9 @@ def syncs(monkeypatch: pytest.MonkeyPatch) -> Syncs:
     return Syncs(monkeypatch)
 
 
-async def test_a_peer_syncs_what_it_acknowledged_within_a_second_and_then_rests(syncs: Syncs) -> None:
+async def test_a_peer_syncs_what_it_acknowledged_within_a_second_and_then_rests(
+    syncs: Syncs,
+) -> None:
     async with Town() as town:
         alice, bob = await town.peer("alice"), await town.peer("bob")
         await town.wait(A_WHILE)
@@ -66,10 +69,10 @@ async def test_the_key_of_a_registry_is_on_the_disk_before_the_welcome(
     synced: list[int] = []
     tell = PeerNode.tell
 
-    def told(node: PeerNode, events: list[happened.Event]) -> None:
-        if any(isinstance(event, happened.Registered) for event in events):
+    def told(node: PeerNode, batch: list[events.Event]) -> None:
+        if any(isinstance(event, events.Registered) for event in batch):
             synced.append(sum(path.parent == node.keys.folder for path in syncs.paths))
-        tell(node, events)
+        tell(node, batch)
 
     monkeypatch.setattr(PeerNode, "tell", told)
     async with Town() as town:

@@ -2,7 +2,7 @@
 
 import random
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import StoredVisit
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.visitor import VisitorCore
@@ -31,9 +31,9 @@ def test_a_restarted_program_goes_on_with_its_ticket() -> None:
     scene.wait(2, PositionCause.RETURNED)
     scene.visit.handle(DeskLine(7, 4, "bob", 9_000, "shown before"))
     assert scene.visit.events() == [
-        happened.Resumed(),
-        happened.PositionKnown(position=2, operators=1),
-        happened.EarlierLine(operator="bob", text="shown before", position=4, at=9.0),
+        visit_events.Resumed(),
+        visit_events.PositionKnown(position=2, operators=1),
+        visit_events.EarlierLine(operator="bob", text="shown before", position=4, at=9.0),
     ]
 
 
@@ -47,10 +47,12 @@ def test_back_at_the_same_position_nothing_is_told_again() -> None:
     assert scene.visit.events() == []
     scene.relink()
     scene.wait(1, PositionCause.RETURNED)
-    assert scene.visit.events() == [happened.PositionKnown(position=1, operators=1)]
+    assert scene.visit.events() == [visit_events.PositionKnown(position=1, operators=1)]
     scene.relink()
     scene.serve(OperatorCause.RETURNED)
-    assert scene.visit.events() == [happened.Served(turn=happened.Turn.CALLED, operator="bob")]
+    assert scene.visit.events() == [
+        visit_events.Served(turn=visit_events.Turn.CALLED, operator="bob")
+    ]
 
 
 def test_an_answer_that_was_lost_is_asked_for_with_the_same_ticket() -> None:
@@ -61,7 +63,7 @@ def test_an_answer_that_was_lost_is_asked_for_with_the_same_ticket() -> None:
     assert isinstance(again, JoinDesk)
     assert again.ticket == first.ticket
     scene.wait(1, PositionCause.RETURNED)
-    assert scene.visit.events() == [happened.PositionKnown(position=1, operators=1)]
+    assert scene.visit.events() == [visit_events.PositionKnown(position=1, operators=1)]
 
 
 def test_a_lost_position_is_taken_again_with_the_same_form() -> None:
@@ -77,7 +79,7 @@ def test_a_lost_position_is_taken_again_with_the_same_form() -> None:
     assert isinstance(again, JoinDesk)
     assert again.ticket != first.ticket
     assert again.name == "Ana"
-    assert scene.visit.events() == [happened.PositionGone(is_joining=True)]
+    assert scene.visit.events() == [visit_events.PositionGone(is_joining=True)]
 
 
 def test_a_session_that_ended_while_we_were_away_is_over() -> None:
@@ -88,7 +90,7 @@ def test_a_session_that_ended_while_we_were_away_is_over() -> None:
     scene.relink()
     scene.said()
     scene.visit.handle(DeskRefused(0, DeskRefusal.NO_SUCH_TICKET))
-    assert scene.visit.events() == [happened.VisitEnded(cause=None)]
+    assert scene.visit.events() == [visit_events.VisitEnded(cause=None)]
     assert scene.said() == []
 
 
@@ -96,7 +98,10 @@ def test_a_lost_position_without_a_form_is_asked_for_again() -> None:
     scene = Scene(ticket=TICKET)
     scene.visit.handle(DESK)
     scene.visit.handle(DeskRefused(0, DeskRefusal.NO_SUCH_TICKET))
-    assert [type(event) for event in scene.visit.events()] == [happened.PositionGone, happened.FormWanted]
+    assert [type(event) for event in scene.visit.events()] == [
+        visit_events.PositionGone,
+        visit_events.FormWanted,
+    ]
     scene.store()
     assert scene.disk == StoredVisit()
 
@@ -116,7 +121,7 @@ def test_a_stranger_at_our_registrys_address_costs_no_ticket() -> None:
     )
     now = 1.0
     core.start(now=now)
-    told: list[happened.VisitEvent] = []
+    told: list[visit_events.VisitEvent] = []
     while not told:  # each HELLO is answered, by the wrong one
         for hello in (data for data, _ in core.datagrams_to_send() if data[0] == Kind.HELLO):
             cookie = bytes((Kind.COOKIE,)) + Porter().cookie(hello)
@@ -124,6 +129,6 @@ def test_a_stranger_at_our_registrys_address_costs_no_ticket() -> None:
         now = core.next_timer() or now
         core.handle_timer(now=now)
         told = core.events()
-    assert [type(event) for event in told] == [happened.RegistryKeyChanged]
+    assert [type(event) for event in told] == [visit_events.RegistryKeyChanged]
     core.leave(now=now)  # the program ends with that
     assert core.wants_stored() is None

@@ -1,4 +1,5 @@
-"""What one peer tells its clients of people: everybody at first, then whose rows have changed, however many those were."""
+"""What one peer tells its clients of people: everybody at first, then whose rows have changed,
+however many those were."""
 
 import json
 from types import SimpleNamespace
@@ -21,7 +22,9 @@ PEOPLE = [Person(name=name, online=True, since=0.0) for name in ("alice", "bob",
 def told(lines: list[bytes]) -> list[tuple[bool, list[str], list[str]]]:
     """Whether each line is about everybody, the people in it, and those who are gone."""
     params = [json.loads(line)["params"] for line in lines]
-    return [(one["is_all"], [person["name"] for person in one["people"]], one["gone"]) for one in params]
+    return [
+        (one["is_all"], [person["name"] for person in one["people"]], one["gone"]) for one in params
+    ]
 
 
 def changed(person: Person, since: float) -> Person:
@@ -54,5 +57,9 @@ def test_a_client_is_told_the_people_who_were_there_before_anything_happened() -
     hub.subscribe(session)
     hub.look()
     hub.tell(session, room=1 << 20)
-    lines = [line for line in session.take_output().splitlines() if json.loads(line)["method"] == "people"]
+    lines = [
+        line
+        for line in session.take_output().splitlines()
+        if json.loads(line)["method"] == "people"
+    ]
     assert told(lines) == [(True, ["alice", "bob", "carol"], [])]

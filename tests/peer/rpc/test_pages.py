@@ -1,4 +1,5 @@
-"""The past in answers that fit a line: whoever asks for the next page until none follows has everything, once."""
+"""The past in answers that fit a line: whoever asks for the next page until none follows has
+everything, once."""
 
 from types import SimpleNamespace
 from typing import cast
@@ -26,7 +27,10 @@ async def test_the_pages_of_conversations_end_and_have_each_once() -> None:
         return states
 
     peer = cast(Peer, SimpleNamespace(past=SimpleNamespace(conversations=all_of_them)))
-    found = [(await pages.conversations(peer, start)) for start in (0, LINES_TOGETHER, 2 * LINES_TOGETHER)]
+    found = [
+        (await pages.conversations(peer, start))
+        for start in (0, LINES_TOGETHER, 2 * LINES_TOGETHER)
+    ]
     assert [one.more for one in found] == [True, True, False]
     assert [state for one in found for state in one.conversations] == states
     assert await pages.conversations(peer, -1) == found[0]
@@ -34,7 +38,9 @@ async def test_the_pages_of_conversations_end_and_have_each_once() -> None:
 
 
 async def test_so_do_those_of_a_talk() -> None:
-    lines = tuple(DeskTalkLine(sender="asha", text=str(n), at=0.0, is_ours=False) for n in range(MANY))
+    lines = tuple(
+        DeskTalkLine(sender="asha", text=str(n), at=0.0, is_ours=False) for n in range(MANY)
+    )
     client = ClientCame(
         visit=1,
         name="Asha",

@@ -5,20 +5,22 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.rpc.protocol import LINE_MAX
 from chatapp.peer.rpc.ring import EventRing
 from chatapp.wire.limits import TEXT_MAX
 
 
-def said(id_: int, text: str) -> happened.DirectReceived:
-    return happened.DirectReceived(
+def said(id_: int, text: str) -> events.DirectReceived:
+    return events.DirectReceived(
         id=id_, sender="bob", identity=b"b" * 32, number=id_, text=text, at=0.0, late=1.0
     )
 
 
 @given(st.lists(st.integers(0, 300), max_size=40), st.integers(1, 10), st.integers(128, 2_000))
-def test_the_newest_events_are_kept_within_both_bounds(sizes: list[int], most: int, size: int) -> None:
+def test_the_newest_events_are_kept_within_both_bounds(
+    sizes: list[int], most: int, size: int
+) -> None:
     ring = EventRing(events_max=most, size_max=size)
     for number, length in enumerate(sizes, start=1):
         ring.add([said(number, "x" * length)])
@@ -30,7 +32,9 @@ def test_the_newest_events_are_kept_within_both_bounds(sizes: list[int], most: i
         assert taken <= size or len(kept) == 1
         if len(kept) < min(most, number):
             assert taken + 128 + sizes[ring.first - 2] > size
-        assert [ring.has_all_after(one) for one in (ring.first - 2, ring.first - 1, number, number + 1)] == [
+        assert [
+            ring.has_all_after(one) for one in (ring.first - 2, ring.first - 1, number, number + 1)
+        ] == [
             False,
             True,
             True,
@@ -41,12 +45,14 @@ def test_the_newest_events_are_kept_within_both_bounds(sizes: list[int], most: i
 @given(st.lists(st.sampled_from(["", "hi", "\x01" * TEXT_MAX, "é" * 20_000]), max_size=250))
 def test_mail_is_cut_into_events_that_fit_a_line(texts: list[str]) -> None:
     ring = EventRing(events_max=1_000, size_max=1 << 30)
-    ring.add([happened.MailReturned(lines=tuple(said(id_, text) for id_, text in enumerate(texts)))])
+    ring.add([events.MailReturned(lines=tuple(said(id_, text) for id_, text in enumerate(texts)))])
     told = [ring.line(number) for number in range(ring.first, ring.last + 1)]
     assert all(len(line) <= LINE_MAX for line in told)
     params = [json.loads(line)["params"] for line in told]
     assert [line["text"] for one in params for line in one["event"]["lines"]] == texts
-    assert [one.get("more", False) for one in params] == [True] * (len(params) - 1) + [False] * bool(params)
+    assert [one.get("more", False) for one in params] == [True] * (len(params) - 1) + [
+        False
+    ] * bool(params)
 
 
 def test_a_single_line_of_any_text_fits() -> None:

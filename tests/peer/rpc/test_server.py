@@ -1,4 +1,5 @@
-"""The connection of one client, over a transport in memory: how many of its requests are under way, and when it ends."""
+"""The connection of one client, over a transport in memory: how many of its requests are under way,
+and when it ends."""
 
 import asyncio
 from typing import Any, cast
@@ -103,10 +104,14 @@ class Wire(asyncio.Transport):
 
 
 def requests(count: int) -> bytes:
-    return b"".join(b'{"jsonrpc":"2.0","id":%d,"method":"people"}\n' % number for number in range(count))
+    return b"".join(
+        b'{"jsonrpc":"2.0","id":%d,"method":"people"}\n' % number for number in range(count)
+    )
 
 
-async def test_no_more_requests_are_under_way_than_are_allowed_and_all_are_answered_before_the_end() -> None:
+async def test_no_more_requests_are_under_way_than_are_allowed_and_all_are_answered_before_the_end() -> (
+    None
+):
     hub = AnswerHub(size=1)
     wire = Wire(hub)
     count = 3 * CALLS_MAX

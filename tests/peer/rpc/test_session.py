@@ -1,4 +1,5 @@
-"""One client's lines without I/O: what is a request, what is answered with which error, who is cut."""
+"""One client's lines without I/O: what is a request, what is answered with which error, who is
+cut."""
 
 import json
 from typing import Any
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.rpc.protocol import LINE_MAX, Code, Farewell, RpcError
 from chatapp.peer.rpc.ring import EventRing
 from chatapp.peer.rpc.session import Call, RpcSession
@@ -70,7 +71,10 @@ def test_the_first_request_is_hello_in_our_version() -> None:
     assert not session.is_over
     assert session.receive(HELLO.replace(b":1}", b":2}")) == []
     (answer,) = lines_of(session)
-    assert (answer["error"]["code"], answer["error"]["data"]) == (Code.OTHER_VERSION, {"protocol": 1})
+    assert (answer["error"]["code"], answer["error"]["data"]) == (
+        Code.OTHER_VERSION,
+        {"protocol": 1},
+    )
     assert session.is_over
 
 
@@ -103,7 +107,9 @@ def test_a_request_without_an_id_is_not_answered() -> None:
 
 def test_no_more_lines_are_taken_than_wanted_and_the_others_wait() -> None:
     session = greeted()
-    lines = [b'{"jsonrpc":"2.0","method":"typing","params":["%d"]}\n' % number for number in range(5)]
+    lines = [
+        b'{"jsonrpc":"2.0","method":"typing","params":["%d"]}\n' % number for number in range(5)
+    ]
     taken = session.receive(b"\n".join(lines) + b"half", most=0)
     while session.has_line:
         taken += (some := session.receive(b"", most=2))
@@ -126,8 +132,8 @@ def test_no_bytes_whatever_make_it_fail(data: bytes, cuts: list[int]) -> None:
 # --- events
 
 
-def typing(name: str) -> happened.PersonTyping:
-    return happened.PersonTyping(name=name)
+def typing(name: str) -> events.PersonTyping:
+    return events.PersonTyping(name=name)
 
 
 def numbers(session: RpcSession) -> list[int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
 from chatapp.peer.api.errors import AlreadyOpen, NotOpen, NotRunning
 from chatapp.peer.api.events import MessageState
@@ -83,18 +83,22 @@ async def test_a_message_goes_both_ways_and_everybody_learns_of_it(village: Vill
     ):
         receipt = await face.send("bob", "hi")
         assert await outcome_of(receipt) is MessageState.DELIVERED
-        assert (await next_of(bob, happened.DirectReceived)).text == "hi"
+        assert (await next_of(bob, events.DirectReceived)).text == "hi"
         for peer in (alice, face):
-            changed = await next_of(peer, happened.MessageChanged)
-            assert (changed.to, changed.id, changed.state) == ("bob", receipt.id, MessageState.DELIVERED)
+            changed = await next_of(peer, events.MessageChanged)
+            assert (changed.to, changed.id, changed.state) == (
+                "bob",
+                receipt.id,
+                MessageState.DELIVERED,
+            )
         await bob.send("alice", "hello")
         for peer in (alice, face):
-            assert (await next_of(peer, happened.DirectReceived)).text == "hello"
+            assert (await next_of(peer, events.DirectReceived)).text == "hello"
         with pytest.raises(TextTooLong):
             await face.send("bob", "x" * (TEXT_MAX + 1))
         refused = await face.send("nobody", "hi")
         assert (refused.id, refused.state) == (0, MessageState.REFUSED)
-        assert refused.reason is happened.MessageReason.NOBODY
+        assert refused.reason is events.MessageReason.NOBODY
 
 
 async def test_state_and_people_are_as_in_the_program_that_runs(village: Village) -> None:
@@ -108,15 +112,17 @@ async def test_state_and_people_are_as_in_the_program_that_runs(village: Village
         assert face.room == alice.room == "lab"
         assert face.members() == alice.members()
         async with village.peer("bob", room="lab"):
-            while (await next_of(face, happened.MemberJoined)).name != "bob":
+            while (await next_of(face, events.MemberJoined)).name != "bob":
                 pass
             assert face.people() == alice.people()
             assert face.members() == alice.members()
             assert face.in_reach == 1
             ours = await face.trust.number("bob")
             assert ours == await alice.trust.number("bob")
-            assert isinstance(ours, happened.SafetyNumber)
-            assert await face.trust.accept("bob", ours.digits) == happened.Trusted(name="bob", is_new=False)
+            assert isinstance(ours, events.SafetyNumber)
+            assert await face.trust.accept("bob", ours.digits) == events.Trusted(
+                name="bob", is_new=False
+            )
             assert face.people() == alice.people()
             assert [one.is_verified for one in face.people()] == [False, True]
         face.leave()
@@ -126,11 +132,13 @@ async def test_state_and_people_are_as_in_the_program_that_runs(village: Village
         await face.ready()
         assert (face.is_offline, alice.is_offline) == (False, False)
         face.rename("zoe")
-        await next_of(face, happened.Renamed)
+        await next_of(face, events.Renamed)
         assert face.name == alice.name == "zoe"
 
 
-async def test_several_are_attached_and_one_that_leaves_takes_nothing_with_it(village: Village) -> None:
+async def test_several_are_attached_and_one_that_leaves_takes_nothing_with_it(
+    village: Village,
+) -> None:
     async with offered(village, "alice") as alice, village.peer("bob") as bob:
         async with attached(village, "alice") as first, attached(village, "alice") as second:
             await first.close()
@@ -143,14 +151,16 @@ async def test_several_are_attached_and_one_that_leaves_takes_nothing_with_it(vi
                 await first.open()
             assert await outcome_of(await first.send("bob", "again")) is MessageState.DELIVERED
         assert await outcome_of(await alice.send("bob", "still here")) is MessageState.DELIVERED
-        texts = [(await next_of(bob, happened.DirectReceived)).text for _ in range(3)]
+        texts = [(await next_of(bob, events.DirectReceived)).text for _ in range(3)]
         assert texts == ["hi", "again", "still here"]
 
 
 # --- what was shown
 
 
-async def test_lines_that_nobody_has_shown_are_given_to_whoever_comes_first(village: Village) -> None:
+async def test_lines_that_nobody_has_shown_are_given_to_whoever_comes_first(
+    village: Village,
+) -> None:
     async with offered(village, "alice") as alice, village.peer("bob") as bob:
         for text in ("one", "two"):
             assert await outcome_of(await bob.send("alice", text)) is MessageState.DELIVERED
@@ -158,15 +168,18 @@ async def test_lines_that_nobody_has_shown_are_given_to_whoever_comes_first(vill
             assert [line.text for line in await bot.unshown()] == ["one", "two"]
             bot.events_shown(await bot.unshown())
         async with attached(village, "alice") as face:
-            mail = await next_of(face, happened.MailReturned)
-            assert [(line.sender, line.text) for line in mail.lines] == [("bob", "one"), ("bob", "two")]
+            mail = await next_of(face, events.MailReturned)
+            assert [(line.sender, line.text) for line in mail.lines] == [
+                ("bob", "one"),
+                ("bob", "two"),
+            ]
             assert all(line.late == line.at for line in mail.lines)
             await bob.send("alice", "three")
-            assert (await next_of(face, happened.DirectReceived)).text == "three"
+            assert (await next_of(face, events.DirectReceived)).text == "three"
         assert await alice.unshown() == []
         async with attached(village, "alice") as late:
             await bob.send("alice", "four")
-            assert (await next_of(late, happened.DirectReceived)).text == "four"
+            assert (await next_of(late, events.DirectReceived)).text == "four"
             assert late.take_events() == []
 
 
@@ -176,34 +189,37 @@ async def test_many_lines_that_nobody_has_shown_come_in_pieces(village: Village)
         for receipt in [await bob.send("alice", text) for text in texts]:
             assert await outcome_of(receipt) is MessageState.DELIVERED
         async with attached(village, "alice") as face:
-            mail = await next_of(face, happened.MailReturned)
+            mail = await next_of(face, events.MailReturned)
             assert [line.text for line in mail.lines] == texts
 
 
 async def test_whom_the_user_ignores_is_not_among_the_lines(village: Village) -> None:
     async with offered(village, "alice") as alice, village.peer("bob") as bob:
         await outcome_of(await alice.send("bob", "so that each knows of the other"))
-        assert await alice.trust.ignore("bob") == happened.Ignored(name="bob", is_ignored=True)
+        assert await alice.trust.ignore("bob") == events.Ignored(name="bob", is_ignored=True)
         assert await outcome_of(await bob.send("alice", "spam")) is MessageState.DELIVERED
         assert await alice.unshown() == []
 
 
 async def told_to(face: RemotePeer) -> list[str]:
-    """Return the texts of the lines that wait for the reader, and of those that come until a last message is there."""
+    """Return the texts of the lines that wait for the reader, and of those that come until a last
+    message is there."""
     texts: list[str] = []
     while "last" not in texts:
         for event in await face.next_events():
-            if isinstance(event, happened.DirectReceived):
+            if isinstance(event, events.DirectReceived):
                 texts.append(event.text)
-            elif isinstance(event, happened.MailReturned):
+            elif isinstance(event, events.MailReturned):
                 texts += [line.text for line in event.lines]
     return texts
 
 
-def hears(face: RemotePeer, kind: type[happened.Event]) -> asyncio.Event:
+def hears(face: RemotePeer, kind: type[events.Event]) -> asyncio.Event:
     """Return what is set once the peer has got an event of this kind."""
     heard = asyncio.Event()
-    face.listen(lambda events: heard.set() if any(isinstance(event, kind) for event in events) else None)
+    face.listen(
+        lambda events: heard.set() if any(isinstance(event, kind) for event in events) else None
+    )
     return heard
 
 
@@ -213,8 +229,10 @@ async def test_a_line_that_comes_while_one_attaches_is_told_once(
     async with offered(village, "alice"), village.peer("bob") as bob:
         unshown = RemotePeer.unshown
 
-        async def unshown_later(face: RemotePeer, after: int = 0, limit: int = 100) -> list[happened.Line]:
-            heard = hears(face, happened.DirectReceived)
+        async def unshown_later(
+            face: RemotePeer, after: int = 0, limit: int = 100
+        ) -> list[events.Line]:
+            heard = hears(face, events.DirectReceived)
             assert await outcome_of(await bob.send("alice", "meanwhile")) is MessageState.DELIVERED
             await heard.wait()
             return await unshown(face, after, limit)
@@ -226,12 +244,20 @@ async def test_a_line_that_comes_while_one_attaches_is_told_once(
             assert sorted(await told_to(face)) == ["before", "last", "meanwhile"]
 
 
-async def test_what_waits_for_the_reader_is_not_told_again_when_events_are_missed(village: Village) -> None:
-    async with offered(village, "alice"), village.peer("bob") as bob, attached(village, "alice") as face:
-        heard, missed = hears(face, happened.DirectReceived), hears(face, happened.EventsMissed)
+async def test_what_waits_for_the_reader_is_not_told_again_when_events_are_missed(
+    village: Village,
+) -> None:
+    async with (
+        offered(village, "alice"),
+        village.peer("bob") as bob,
+        attached(village, "alice") as face,
+    ):
+        heard, missed = hears(face, events.DirectReceived), hears(face, events.EventsMissed)
         assert await outcome_of(await bob.send("alice", "waits")) is MessageState.DELIVERED
         await heard.wait()
-        (line,) = (one for one in face._any_feed().main.events if isinstance(one, happened.DirectReceived))
+        (line,) = (
+            one for one in face._any_feed().main.events if isinstance(one, events.DirectReceived)
+        )
         face._mail = [line]  # as of mail whose other pieces are missed
         face._last = 10**6
         face._link._transport.abort()  # type: ignore[union-attr]
@@ -241,21 +267,26 @@ async def test_what_waits_for_the_reader_is_not_told_again_when_events_are_misse
         assert face._mail == []
 
 
-async def test_of_lines_that_nobody_has_shown_no_text_is_kept_and_of_others_nothing(village: Village) -> None:
+async def test_of_lines_that_nobody_has_shown_no_text_is_kept_and_of_others_nothing(
+    village: Village,
+) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         offer = Offer(alice)
         async with attached(village, "alice") as face:
             for _ in range(3):
-                assert await outcome_of(await bob.send("alice", "x" * TEXT_MAX)) is MessageState.DELIVERED
+                assert (
+                    await outcome_of(await bob.send("alice", "x" * TEXT_MAX))
+                    is MessageState.DELIVERED
+                )
             assert offer._server is not None
             kept = offer._server._hub._unshown
             assert [line.text for line in kept.values()] == [""] * 3
-            own = [one for one in alice.take_events() if isinstance(one, happened.DirectReceived)]
+            own = [one for one in alice.take_events() if isinstance(one, events.DirectReceived)]
             alice.events_shown(own[:2])  # as the program's own terminal
             assert list(kept) == [own[2].id]
-            await next_of(face, happened.DirectReceived)
-            await next_of(face, happened.DirectReceived)
-            await next_of(face, happened.DirectReceived)
+            await next_of(face, events.DirectReceived)
+            await next_of(face, events.DirectReceived)
+            await next_of(face, events.DirectReceived)
             await face.settled()  # an answer comes after what was reported before it
             assert kept == {}
             assert await alice.unshown() == []
@@ -266,7 +297,12 @@ async def test_of_lines_that_nobody_has_shown_no_text_is_kept_and_of_others_noth
 
 
 async def test_the_past_is_the_same_at_both_ends(village: Village) -> None:
-    texts = [*map(str, range(120)), "\x01" * TEXT_MAX, "é" * (TEXT_MAX // 2), "needle in a haystack"]
+    texts = [
+        *map(str, range(120)),
+        "\x01" * TEXT_MAX,
+        "é" * (TEXT_MAX // 2),
+        "needle in a haystack",
+    ]
     async with (
         offered(village, "alice") as alice,
         village.peer("bob") as bob,
@@ -284,7 +320,10 @@ async def test_the_past_is_the_same_at_both_ends(village: Village) -> None:
         for limit in (0, 1, 30, 200):
             for now in (alice.past.page, face.past.page):
                 assert await now(limit=limit) == whole[max(len(whole) - limit, 0) :]
-                assert await now(with_bob, before=middle, limit=limit) == whole[max(60 - limit, 0) : 60]
+                assert (
+                    await now(with_bob, before=middle, limit=limit)
+                    == whole[max(60 - limit, 0) : 60]
+                )
                 assert await now(with_bob, after=middle, limit=limit) == whole[61:][:limit]
         assert await face.past.around(middle, limit=9) == await alice.past.around(middle, limit=9)
         found = await face.past.search("needle")
@@ -322,7 +361,7 @@ async def test_a_slow_client_is_cut_and_the_others_go_on(
         text = "x" * TEXT_MAX
         for _ in range(40):
             assert await outcome_of(await bob.send("alice", text)) is MessageState.DELIVERED
-            assert (await next_of(face, happened.DirectReceived)).text == text
+            assert (await next_of(face, events.DirectReceived)).text == text
         told = b""
         while piece := await reader.read(1 << 20):
             told += piece
@@ -336,24 +375,30 @@ async def test_a_client_that_comes_back_too_late_is_told_so_and_gets_what_nobody
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chatapp.peer.rpc.hub.EventRing", partial(EventRing, events_max=3))
-    async with offered(village, "alice"), village.peer("bob") as bob, attached(village, "alice") as face:
+    async with (
+        offered(village, "alice"),
+        village.peer("bob") as bob,
+        attached(village, "alice") as face,
+    ):
         face._last = -1  # as if it had been away for so long
         face._link._transport.abort()  # type: ignore[union-attr]
         for text in map(str, range(5)):
             assert await outcome_of(await bob.send("alice", text)) is MessageState.DELIVERED
-        await next_of(face, happened.EventsMissed)
+        await next_of(face, events.EventsMissed)
         late: list[str] = []
         while len(late) < 5:
             for event in await face.next_events():
-                if isinstance(event, happened.MailReturned):
+                if isinstance(event, events.MailReturned):
                     late += [line.text for line in event.lines]
-                elif isinstance(event, happened.DirectReceived):
+                elif isinstance(event, events.DirectReceived):
                     late.append(event.text)
         # What comes while it asks for the lines that nobody saw is told before these.
         assert sorted(late) == [*map(str, range(5))]
 
 
-async def test_no_more_clients_than_are_allowed(village: Village, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_more_clients_than_are_allowed(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("chatapp.peer.rpc.server.CLIENTS_MAX", 1)
     async with offered(village, "alice"), attached(village, "alice") as first:
         with pytest.raises(NotRunning, match="too many clients are connected"):
@@ -398,9 +443,9 @@ async def test_the_end_of_the_program_is_told(village: Village) -> None:
             waiting = asyncio.ensure_future(face.next_events())
             await asyncio.sleep(0)
             offer.close()
-            events = await waiting
-            while not any(isinstance(event, happened.ProgramEnded) for event in events):
-                events = await face.next_events()
+            batch = await waiting
+            while not any(isinstance(event, events.ProgramEnded) for event in batch):
+                batch = await face.next_events()
             assert await face.next_events() == []
         with pytest.raises(NotOpen):
             await face.send("bob", "hi")
@@ -412,14 +457,18 @@ async def test_the_end_of_the_program_is_told(village: Village) -> None:
 
 
 async def test_a_client_that_was_cut_comes_back_and_misses_nothing(village: Village) -> None:
-    async with offered(village, "alice"), village.peer("bob") as bob, attached(village, "alice") as face:
+    async with (
+        offered(village, "alice"),
+        village.peer("bob") as bob,
+        attached(village, "alice") as face,
+    ):
         link = face._link
         assert link is not None
         assert link._transport is not None
         link._transport.abort()
         for text in ("one", "two"):
             assert await outcome_of(await bob.send("alice", text)) is MessageState.DELIVERED
-        texts = [(await next_of(face, happened.DirectReceived)).text for _ in range(2)]
+        texts = [(await next_of(face, events.DirectReceived)).text for _ in range(2)]
         assert texts == ["one", "two"]
         assert face._link is not link
         assert await outcome_of(await face.send("bob", "back")) is MessageState.DELIVERED
@@ -435,18 +484,20 @@ async def test_a_reader_that_is_far_behind_gets_the_rest_later(
         attached(village, "alice") as face,
     ):
         alice.take_events()
-        events = face.events()
+        batch = face.events()
         said = [str(number) for number in range(30)]
         heard: list[str] = []
         receipts = [await bob.send("alice", text) for text in said]
-        async for event in events:
-            if isinstance(event, happened.DirectReceived):
+        async for event in batch:
+            if isinstance(event, events.DirectReceived):
                 heard.append(event.text)
                 # Answers come through although events wait.
-                assert await outcome_of(await face.send("bob", event.text)) is MessageState.DELIVERED
+                assert (
+                    await outcome_of(await face.send("bob", event.text)) is MessageState.DELIVERED
+                )
             if heard == said:
                 break
-        await events.aclose()
+        await batch.aclose()
         assert [await outcome_of(receipt) for receipt in receipts] == [MessageState.DELIVERED] * 30
 
 
@@ -454,7 +505,11 @@ async def test_a_reader_that_catches_up_while_the_connection_is_lost_is_told_the
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chatapp.peer.node.feed.EVENTS_WAITING_MAX", 5)
-    async with offered(village, "alice"), village.peer("bob") as bob, attached(village, "alice") as face:
+    async with (
+        offered(village, "alice"),
+        village.peer("bob") as bob,
+        attached(village, "alice") as face,
+    ):
         face.take_events()
         face._any_feed().is_read = True  # as after the first events of a reader
         said = [str(number) for number in range(8)]
@@ -463,7 +518,9 @@ async def test_a_reader_that_catches_up_while_the_connection_is_lost_is_told_the
         await face.settled()
         assert face._is_behind
         cut(face)
-        early = [event.text for event in face.take_events() if isinstance(event, happened.DirectReceived)]
+        early = [
+            event.text for event in face.take_events() if isinstance(event, events.DirectReceived)
+        ]
         assert 0 < len(early) < len(said)
         assert await outcome_of(await bob.send("alice", "last")) is MessageState.DELIVERED
         assert [*early, *await told_to(face)] == [*said, "last"]
@@ -479,13 +536,15 @@ def cut(face: RemotePeer) -> None:
     assert face._link is None
 
 
-async def test_what_is_shown_while_the_connection_is_lost_is_reported_later(village: Village) -> None:
+async def test_what_is_shown_while_the_connection_is_lost_is_reported_later(
+    village: Village,
+) -> None:
     async with (
         offered(village, "alice") as alice,
         village.peer("bob") as bob,
         attached(village, "alice") as face,
     ):
-        heard = hears(face, happened.DirectReceived)
+        heard = hears(face, events.DirectReceived)
         assert await outcome_of(await bob.send("alice", "hi")) is MessageState.DELIVERED
         await heard.wait()
         cut(face)
@@ -497,13 +556,17 @@ async def test_what_is_shown_while_the_connection_is_lost_is_reported_later(vill
 
 
 async def test_an_unknown_kind_of_event_hinders_no_other(village: Village) -> None:
-    async with offered(village, "alice"), village.peer("bob") as bob, attached(village, "alice") as face:
+    async with (
+        offered(village, "alice"),
+        village.peer("bob") as bob,
+        attached(village, "alice") as face,
+    ):
         assert await outcome_of(await bob.send("alice", "first")) is MessageState.DELIVERED
-        await next_of(face, happened.DirectReceived)
+        await next_of(face, events.DirectReceived)
         number = face._last + 1
         face._noticed("event", {"number": number, "event": {"type": "FromALaterVersion"}})
         face._noticed("event", {"number": number + 1, "event": {"type": "SignedOff"}})
-        assert [type(event) for event in face.take_events()] == [happened.SignedOff]
+        assert [type(event) for event in face.take_events()] == [events.SignedOff]
 
 
 async def test_another_version_of_the_protocol_is_a_reason(
@@ -525,5 +588,5 @@ async def test_whoever_cannot_come_back_is_told_of_the_end(
         monkeypatch.setattr(RemotePeer, "unshown", fails)
         face._last = -1
         cut(face)
-        await next_of(face, happened.ProgramEnded)
+        await next_of(face, events.ProgramEnded)
         assert await face.next_events() == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.errors import (
     AlreadyOpen,
     AlreadyRead,
@@ -41,7 +41,7 @@ async def test_a_message_arrives_and_its_sender_learns_of_it(village: Village) -
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         receipt = await alice.send("bob", "hi")
         assert await outcome_of(receipt) is MessageState.DELIVERED
-        received = await next_of(bob, happened.DirectReceived)
+        received = await next_of(bob, events.DirectReceived)
         assert (received.sender, received.text, received.late) == ("alice", "hi", None)
 
 
@@ -50,7 +50,7 @@ async def test_many_messages_in_one_turn_arrive_in_order(village: Village) -> No
         receipts = [await alice.send("bob", f"{number}") for number in range(300)]
         outcomes = [await outcome_of(receipt) for receipt in receipts]
         assert set(outcomes) == {MessageState.DELIVERED}
-        texts = [(await next_of(bob, happened.DirectReceived)).text for _ in receipts]
+        texts = [(await next_of(bob, events.DirectReceived)).text for _ in receipts]
         assert texts == [f"{number}" for number in range(300)]
 
 
@@ -66,7 +66,7 @@ async def test_a_message_alone_leaves_inside_send_and_later_ones_share_a_datagra
 
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         await outcome_of(await alice.send("bob", "the first one begins a session"))
-        await next_of(bob, happened.DirectReceived)
+        await next_of(bob, events.DirectReceived)
         monkeypatch.setattr(DatagramEndpoint, "send_all", noted)
         alone = await alice.send("bob", "alone")
         assert sum(left) == 1
@@ -80,7 +80,7 @@ async def test_a_long_text_passes_whole_and_a_longer_one_is_refused(village: Vil
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         text = "é" * (TEXT_MAX // 2)
         assert await outcome_of(await alice.send("bob", text)) is MessageState.DELIVERED
-        assert (await next_of(bob, happened.DirectReceived)).text == text
+        assert (await next_of(bob, events.DirectReceived)).text == text
         with pytest.raises(TextTooLong):
             await alice.send("bob", text + "x")
 
@@ -88,7 +88,7 @@ async def test_a_long_text_passes_whole_and_a_longer_one_is_refused(village: Vil
 async def test_to_oneself_and_to_nobody(village: Village) -> None:
     async with village.peer("alice") as alice:
         assert await outcome_of(await alice.send("ALICE", "milk")) is MessageState.DELIVERED
-        assert (await next_of(alice, happened.DirectReceived)).text == "milk"
+        assert (await next_of(alice, events.DirectReceived)).text == "milk"
         refused = await alice.send("nobody", "hi")
         assert await outcome_of(refused) is MessageState.REFUSED
         assert refused.reason
@@ -100,7 +100,7 @@ async def test_mail_waits_for_absent_people(village: Village) -> None:
     async with village.peer("alice") as alice:
         assert await outcome_of(await alice.send("bob", "hi")) is MessageState.SAVED
     async with village.peer("bob") as bob:
-        (line,) = (await next_of(bob, happened.MailReturned)).lines
+        (line,) = (await next_of(bob, events.MailReturned)).lines
         assert (line.sender, line.text) == ("alice", "hi")
         assert line.late is not None
 
@@ -108,7 +108,7 @@ async def test_mail_waits_for_absent_people(village: Village) -> None:
 async def test_a_line_for_everybody(village: Village) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         assert await outcome_of(await alice.send_all("hello")) is MessageState.SAVED
-        received = await next_of(bob, happened.ChannelReceived)
+        received = await next_of(bob, events.ChannelReceived)
         assert (received.sender, received.text) == ("alice", "hello")
 
 
@@ -119,35 +119,39 @@ async def test_all_lines_that_one_has_missed_are_there_on_return(village: Villag
         for number in range(3):
             await outcome_of(await alice.send_all(f"{number}"))
         async with village.peer("bob") as bob:
-            lines = (await next_of(bob, happened.MailReturned)).lines
+            lines = (await next_of(bob, events.MailReturned)).lines
             assert [line.text for line in lines] == ["0", "1", "2"]
 
 
 # --- what counts as seen
 
 
-async def test_a_message_that_was_never_asked_beyond_is_given_again_after_a_restart(village: Village) -> None:
+async def test_a_message_that_was_never_asked_beyond_is_given_again_after_a_restart(
+    village: Village,
+) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         for text in ("first", "second"):
             await outcome_of(await alice.send("bob", text))
         seen = []
         async for event in bob.events():
-            if isinstance(event, happened.DirectReceived):
+            if isinstance(event, events.DirectReceived):
                 seen.append(event.text)
             if seen == ["first", "second"]:
                 break  # the second is in hand, and whoever holds it may fail now
     async with village.peer("bob") as bob:
-        (line,) = (await next_of(bob, happened.MailReturned)).lines
+        (line,) = (await next_of(bob, events.MailReturned)).lines
         assert line.text == "second"
     async with village.peer("bob") as bob:
-        assert not [event for event in bob.take_events() if isinstance(event, happened.MailReturned)]
+        assert not [event for event in bob.take_events() if isinstance(event, events.MailReturned)]
 
 
-async def test_subscribers_get_every_event_and_the_reader_decides_what_was_shown(village: Village) -> None:
+async def test_subscribers_get_every_event_and_the_reader_decides_what_was_shown(
+    village: Village,
+) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         reader, subscriber = bob.events(), bob.subscribe()
-        assert isinstance(await anext(reader), happened.Registered)
-        both = [asyncio.create_task(texts_of(events, 3)) for events in (reader, subscriber)]
+        assert isinstance(await anext(reader), events.Registered)
+        both = [asyncio.create_task(texts_of(batch, 3)) for batch in (reader, subscriber)]
         await asyncio.sleep(0)
         for number in range(3):
             await outcome_of(await alice.send("bob", f"{number}"))
@@ -157,16 +161,16 @@ async def test_subscribers_get_every_event_and_the_reader_decides_what_was_shown
             await anext(bob.events())
         await reader.aclose()
     async with village.peer("bob") as bob:
-        (line,) = (await next_of(bob, happened.MailReturned)).lines
+        (line,) = (await next_of(bob, events.MailReturned)).lines
         assert line.text == "2"  # the reader was not asked beyond it
 
 
-async def texts_of(loop: AsyncIterator[happened.Event], count: int) -> list[str]:
+async def texts_of(loop: AsyncIterator[events.Event], count: int) -> list[str]:
     """Return the next so many messages."""
     texts: list[str] = []
     while len(texts) < count:
         event = await anext(loop)
-        if isinstance(event, happened.DirectReceived):
+        if isinstance(event, events.DirectReceived):
             texts.append(event.text)
     return texts
 
@@ -175,17 +179,19 @@ async def test_events_end_when_the_peer_is_closed(village: Village) -> None:
     peer = village.peer("alice")
     await peer.open()
 
-    async def read() -> list[happened.Event]:
+    async def read() -> list[events.Event]:
         return [event async for event in peer.events()]
 
     reading = asyncio.ensure_future(read())
     await peer.ready()
     await peer.close()
-    assert happened.Registered() in await reading
+    assert events.Registered() in await reading
     assert await peer.next_events() == []
 
 
-async def test_what_is_under_way_at_the_end_is_kept_and_goes_out_at_the_next_start(village: Village) -> None:
+async def test_what_is_under_way_at_the_end_is_kept_and_goes_out_at_the_next_start(
+    village: Village,
+) -> None:
     async with village.peer("bob"):
         pass
     alice = village.peer("alice")
@@ -195,7 +201,7 @@ async def test_what_is_under_way_at_the_end_is_kept_and_goes_out_at_the_next_sta
     assert await outcome_of(receipt) is MessageState.KEPT
     await village.open_registry()
     async with village.peer("bob") as bob, village.peer("alice"):
-        received = await next_of(bob, happened.DirectReceived)
+        received = await next_of(bob, events.DirectReceived)
         assert received.text == "hi"
 
 
@@ -204,7 +210,9 @@ async def test_a_name_in_another_case_is_the_same_person(village: Village) -> No
         before = first.people()
     async with village.peer("Alice") as second:
         assert [person.name for person in before] == ["alice"]
-        assert not [event for event in second.take_events() if isinstance(event, happened.NameUnavailable)]
+        assert not [
+            event for event in second.take_events() if isinstance(event, events.NameUnavailable)
+        ]
 
 
 # --- beginnings and ends
@@ -224,7 +232,9 @@ async def test_a_name_that_another_holds(village: Village, tmp_path: Path) -> No
         states.append(impostor.state)
         assert states == [PeerState.CLOSED, PeerState.REFUSED]
         assert impostor.is_offline
-        assert await next_of(impostor, happened.NameUnavailable) == happened.NameUnavailable(name="alice")
+        assert await next_of(impostor, events.NameUnavailable) == events.NameUnavailable(
+            name="alice"
+        )
         await impostor.close()
 
 
@@ -235,7 +245,9 @@ async def test_a_refused_start_leaves_no_keys_but_takes_none_away(village: Villa
         with pytest.raises(NameTaken):
             await impostor.__aenter__()
         assert list((elsewhere / "peers").iterdir()) == []
-        keys = KeyFolder(elsewhere, "alice", wall=1_800_000_000.0)  # of an earlier start: not ours to remove
+        keys = KeyFolder(
+            elsewhere, "alice", wall=1_800_000_000.0
+        )  # of an earlier start: not ours to remove
         keys.close()
         with pytest.raises(NameTaken):
             await impostor.__aenter__()
@@ -245,12 +257,16 @@ async def test_a_refused_start_leaves_no_keys_but_takes_none_away(village: Villa
 async def test_keys_with_which_something_was_stored_stay(village: Village) -> None:
     async with village.peer("alice"):
         pass
-    impostor = Peer("alice", ("127.0.0.1", village.port), home=village.folder / "elsewhere", policy=QUICK)
+    impostor = Peer(
+        "alice", ("127.0.0.1", village.port), home=village.folder / "elsewhere", policy=QUICK
+    )
     await village.close_registry()
     await impostor.open()
-    assert await outcome_of(await impostor.send("alice", "a note to myself")) is MessageState.DELIVERED
+    assert (
+        await outcome_of(await impostor.send("alice", "a note to myself")) is MessageState.DELIVERED
+    )
     await village.open_registry()
-    await next_of(impostor, happened.NameUnavailable)
+    await next_of(impostor, events.NameUnavailable)
     folder = impostor.folder
     await impostor.close()
     assert (folder / IDENTITY_FILE).exists()
@@ -287,7 +303,7 @@ async def test_where_a_peer_stands(village: Village) -> None:
     await asyncio.wait_for(alice.ready(), WITHIN)
     states.append(alice.state)
     await village.close_registry()
-    await next_of(alice, happened.ServerLost)
+    await next_of(alice, events.ServerLost)
     states.append(alice.state)
     await alice.ready()
     alice.leave()
@@ -358,16 +374,17 @@ def test_a_port_that_no_registry_has_is_named(tmp_path: Path, port: int) -> None
 
 async def test_nobody_there_at_start(tmp_path: Path) -> None:
     async with Peer("alice", ("127.0.0.1", free_port()), home=tmp_path, policy=QUICK) as alice:
-        assert happened.NoServerAtStart(table_time=None) in alice.take_events()
+        assert events.NoServerAtStart(table_time=None) in alice.take_events()
 
 
 async def test_who_has_left_was_told_how(tmp_path: Path) -> None:
-    """No registry needs to be told: the leave is over at once, and the next command must notice that."""
+    """No registry needs to be told: the leave is over at once, and the next command must notice
+    that."""
     peer = Peer("alice", ("127.0.0.1", free_port()), home=tmp_path, policy=QUICK)
     await peer.open()
     peer.leave()
     await peer.left()
-    assert happened.LeaveUnanswered() in peer.take_events()
+    assert events.LeaveUnanswered() in peer.take_events()
     await peer.close()
 
 
@@ -462,7 +479,7 @@ async def test_a_history_that_does_not_load_leaves_nothing_open(
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.bind(("0.0.0.0", port))
     async with peer:
-        assert happened.Registered() in peer.take_events()
+        assert events.Registered() in peer.take_events()
 
 
 async def test_the_timers_of_a_peer_that_was_opened_again_ring(village: Village) -> None:
@@ -472,7 +489,7 @@ async def test_the_timers_of_a_peer_that_was_opened_again_ring(village: Village)
         pass
     await village.close_registry()
     async with peer:
-        await next_of(peer, happened.NoServerAtStart)
+        await next_of(peer, events.NoServerAtStart)
         receipt = await peer.send_all("anybody here?")
         assert await outcome_of(receipt) is MessageState.KEPT
 
@@ -485,24 +502,24 @@ async def test_a_peer_opened_again_has_its_new_name_and_gives_what_was_not_seen_
         async with bob:
             await outcome_of(await alice.send("bob", "seen"))
             bob.rename("bobby")
-            await next_of(bob, happened.Renamed)  # and so all before it
+            await next_of(bob, events.Renamed)  # and so all before it
             await outcome_of(await alice.send("bobby", "unseen"))
         assert bob.name == "bobby"
         async with bob:
             assert bob.name == "bobby"
-            lines = (await next_of(bob, happened.MailReturned)).lines
+            lines = (await next_of(bob, events.MailReturned)).lines
             assert [line.text for line in lines] == ["unseen"]
-            assert not [one for one in bob.take_events() if isinstance(one, happened.DirectReceived)]
+            assert not [one for one in bob.take_events() if isinstance(one, events.DirectReceived)]
 
 
 async def test_leaving_and_coming_back(village: Village) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         alice.leave()
-        await next_of(alice, happened.SignedOff)
+        await next_of(alice, events.SignedOff)
         assert alice.is_offline
         assert await outcome_of(await bob.send("alice", "hi")) is MessageState.SAVED
         alice.come_back()
-        (line,) = (await next_of(alice, happened.MailReturned)).lines
+        (line,) = (await next_of(alice, events.MailReturned)).lines
         assert line.text == "hi"
 
 
@@ -515,21 +532,25 @@ async def test_the_id_of_a_line_is_on_its_receipt_its_events_and_in_the_history_
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         first = await alice.send("bob", "hi")
         assert await outcome_of(first) is MessageState.DELIVERED
-        assert (await next_of(alice, happened.MessageChanged)).id == first.id
-        heard = await next_of(bob, happened.DirectReceived)
+        assert (await next_of(alice, events.MessageChanged)).id == first.id
+        heard = await next_of(bob, events.DirectReceived)
         assert [line.id for line in await bob.past.page(limit=9)] == [heard.id]
     async with village.peer("alice") as alice:
         saved = await alice.send("bob", "are you there?")
         assert await outcome_of(saved) is MessageState.SAVED
         everybody = await alice.send_all("hello")
         assert await outcome_of(everybody) is MessageState.SAVED
-        assert [line.id for line in await alice.past.page(limit=9)] == [first.id, saved.id, everybody.id]
+        assert [line.id for line in await alice.past.page(limit=9)] == [
+            first.id,
+            saved.id,
+            everybody.id,
+        ]
         assert first.id < saved.id < everybody.id
     async with village.peer("alice") as alice, village.peer("bob"):
         await alice._open_node().until(lambda core: all(person.online for person in core.people()))
         newer = await alice.send("bob", "and now?")
         assert await outcome_of(newer) is MessageState.DELIVERED
-        told = await next_of(alice, happened.MessageChanged)
+        told = await next_of(alice, events.MessageChanged)
         assert (told.id, told.state, told.was_saved) == (saved.id, MessageState.DELIVERED, True)
 
 
@@ -537,7 +558,7 @@ async def test_a_message_that_was_never_begun_has_no_id(village: Village) -> Non
     async with village.peer("alice") as alice:
         refused = await alice.send("nobody", "hi")
         assert await outcome_of(refused) is MessageState.REFUSED
-        assert refused.id == (await next_of(alice, happened.MessageChanged)).id == 0
+        assert refused.id == (await next_of(alice, events.MessageChanged)).id == 0
 
 
 async def test_the_final_outcome_of_a_saved_message_is_waited_for(village: Village) -> None:
@@ -548,8 +569,10 @@ async def test_the_final_outcome_of_a_saved_message_is_waited_for(village: Villa
         assert await outcome_of(receipt) is MessageState.SAVED
         final = asyncio.ensure_future(receipt.final())
         async with village.peer("bob") as bob:
-            await next_of(bob, happened.MailReturned)
-            await alice._open_node().until(lambda core: all(person.online for person in core.people()))
+            await next_of(bob, events.MailReturned)
+            await alice._open_node().until(
+                lambda core: all(person.online for person in core.people())
+            )
             assert not final.done()  # fetched; nothing tells us before we speak again
             await outcome_of(await alice.send("bob", "hello again"))
             assert await asyncio.wait_for(final, WITHIN) is MessageState.DELIVERED
@@ -591,11 +614,13 @@ async def test_what_a_visitor_says_counts_as_shown_once_it_is_reported(village: 
     visitor, _ = await village.open_desk("bob")
     async with asyncio.timeout(WITHIN), village.peer("bob") as bob:
         bob.desk.ask(TakeDuty(0, ""))
-        await next_of(bob, happened.ClientCame)
+        await next_of(bob, events.ClientCame)
         visitor.say("my screen is black")
-        said: list[happened.ClientSaid] = []
+        said: list[events.ClientSaid] = []
         while not said:
-            said = [event for event in await bob.next_events() if isinstance(event, happened.ClientSaid)]
+            said = [
+                event for event in await bob.next_events() if isinstance(event, events.ClientSaid)
+            ]
         conversation = bob._open_node().core.operator._conversation
         assert conversation is not None
         assert conversation.shown < said[0].position

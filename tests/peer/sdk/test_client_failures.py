@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.errors import FellBehind
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.records import Record
@@ -46,14 +46,14 @@ async def test_a_full_disk_acknowledges_nothing_and_is_reported_once(
         await asyncio.wait_for(tried.wait(), WITHIN)
         assert receipt.state is MessageState.UNSETTLED
         batch = bob.take_events()
-        assert [type(event) for event in batch if not isinstance(event, happened.TableChanged)] == [
-            happened.Registered,
-            happened.RegistryMet,
-            happened.StorageFailed,
+        assert [type(event) for event in batch if not isinstance(event, events.TableChanged)] == [
+            events.Registered,
+            events.RegistryMet,
+            events.StorageFailed,
         ]
         works.set()
         assert await outcome_of(receipt) in (MessageState.DELIVERED, MessageState.DELIVERED)
-        assert (await next_of(bob, happened.DirectReceived)).text == "hi"
+        assert (await next_of(bob, events.DirectReceived)).text == "hi"
 
 
 async def test_a_full_disk_is_the_reason_why_a_name_is_not_changed(
@@ -67,8 +67,8 @@ async def test_a_full_disk_is_the_reason_why_a_name_is_not_changed(
     monkeypatch.setattr(KeyFolder, "mark", fails)
     async with village.peer("alice") as alice:
         alice.rename("ALICE")
-        refused = await next_of(alice, happened.RenameFailed)
-        assert refused.reason is happened.RenameRefusal.OWN_DISK
+        refused = await next_of(alice, events.RenameFailed)
+        assert refused.reason is events.RenameRefusal.OWN_DISK
         assert refused.detail == "/there/renaming.new: No space left on device"
         assert alice.name == "alice"
 
@@ -79,7 +79,7 @@ async def test_a_database_that_cannot_be_written_stops_no_message(
     """It is said once. What was said meanwhile is in the past as soon as it can be."""
     monkeypatch.setattr("chatapp.peer.history.commits.STORE_AGAIN_AFTER", 0.02)
     async with village.peer("alice") as alice:
-        await next_of(alice, happened.Registered)
+        await next_of(alice, events.Registered)
         with monkeypatch.context() as broken:
 
             def fails(history: History, batch: Batch) -> None:
@@ -87,10 +87,12 @@ async def test_a_database_that_cannot_be_written_stops_no_message(
 
             broken.setattr(History, "file", fails)
             assert await outcome_of(await alice.send("alice", "hi")) is MessageState.DELIVERED
-            assert (await next_of(alice, happened.HistoryBehind)).error == "database is locked"
+            assert (await next_of(alice, events.HistoryBehind)).error == "database is locked"
             assert await alice.past.page(limit=1) == []
             assert await outcome_of(await alice.send("alice", "again")) is MessageState.DELIVERED
-            rest = [event for event in alice.take_events() if isinstance(event, happened.StorageEvent)]
+            rest = [
+                event for event in alice.take_events() if isinstance(event, events.StorageEvent)
+            ]
             assert rest == []
         assert [line.text for line in await alice.past.page(limit=9)] == ["hi", "again"]
 
@@ -101,10 +103,11 @@ async def test_a_database_that_cannot_be_written_stops_no_message(
 async def test_a_peer_that_shows_nothing_accepts_nothing_and_loses_nothing(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stopped terminal must not fill our memory: senders find us away, and their messages wait."""
+    """A stopped terminal must not fill our memory: senders find us away, and their messages
+    wait."""
     monkeypatch.setattr("chatapp.peer.node.feed.EVENTS_WAITING_MAX", 10)
     async with village.peer("alice") as alice, village.peer("bob") as bob:
-        await next_of(bob, happened.Registered)
+        await next_of(bob, events.Registered)
         receipts = [await alice.send("bob", str(number)) for number in range(3)]
         for receipt in receipts:
             assert await outcome_of(receipt) in (MessageState.DELIVERED, MessageState.DELIVERED)
@@ -140,7 +143,7 @@ async def test_a_subscriber_that_hangs_stops_nobody(
         await reader.aclose()
 
 
-async def texts_until(loop: AsyncGenerator[happened.Event, None], last: str) -> list[str]:
+async def texts_until(loop: AsyncGenerator[events.Event, None], last: str) -> list[str]:
     """Return all texts up to this one."""
     texts: list[str] = []
     while last not in texts:
@@ -148,11 +151,11 @@ async def texts_until(loop: AsyncGenerator[happened.Event, None], last: str) -> 
     return texts
 
 
-def lines_in(event: happened.Event) -> tuple[happened.Line, ...]:
+def lines_in(event: events.Event) -> tuple[events.Line, ...]:
     match event:
-        case happened.DirectReceived():
+        case events.DirectReceived():
             return (event,)
-        case happened.MailReturned(lines=lines):
+        case events.MailReturned(lines=lines):
             return lines
         case _:
             return ()
@@ -177,7 +180,7 @@ async def test_a_disk_that_accepts_nothing_for_long_stops_sending(
             assert receipt.state is MessageState.REFUSED
             assert (await alice.send_all("to all")).state is MessageState.REFUSED
             assert len(alice._open_node().commits._waiting) < 20
-        assert isinstance(await next_of(alice, happened.DirectReceived), happened.DirectReceived)
+        assert isinstance(await next_of(alice, events.DirectReceived), events.DirectReceived)
         assert await outcome_of(await alice.send("alice", "again")) is MessageState.DELIVERED
 
 
@@ -187,7 +190,9 @@ async def test_an_internal_error_is_reported_and_the_program_goes_on(
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         with monkeypatch.context() as broken:
             broken.setattr(
-                bob._open_node().core._dispatcher, "registry_datagram_arrived", lambda *what, now: 1 / 0
+                bob._open_node().core._dispatcher,
+                "registry_datagram_arrived",
+                lambda *what, now: 1 / 0,
             )
             bob._open_node().driver._datagrams_came([(b"x", Address("127.0.0.1", 1))])
         assert "ZeroDivisionError" in caplog.text

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotAnswered
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.sdk.client import Peer
@@ -24,13 +24,13 @@ async def test_who_enters_a_room_can_speak_there_at_once(village: Village) -> No
         assert bob.room == "Lab"
         assert [one.name for one in bob.members()] == ["alice", "bob"]
         assert await outcome_of(await bob.say("hi")) is MessageState.SAVED
-        line = await next_of(alice, happened.RoomReceived)
+        line = await next_of(alice, events.RoomReceived)
         assert (line.room, line.sender, line.text, line.late) == ("Lab", "bob", "hi", None)
         bob.list_rooms()
-        assert (await next_of(bob, happened.RoomsKnown)).rooms == (happened.Room(name="Lab", here=2),)
+        assert (await next_of(bob, events.RoomsKnown)).rooms == (events.Room(name="Lab", here=2),)
         bob.leave_room()
-        assert (await next_of(bob, happened.LeftRoom)).room == "Lab"
-        assert (await next_of(alice, happened.MemberLeft)).name == "bob"
+        assert (await next_of(bob, events.LeftRoom)).room == "Lab"
+        assert (await next_of(alice, events.MemberLeft)).name == "bob"
         assert await outcome_of(await bob.say("to nobody")) is MessageState.REFUSED
 
 
@@ -38,33 +38,33 @@ async def test_a_room_and_the_channel_go_on_without_the_registry() -> None:
     async with Town() as town:
         alice, bob = await town.peer("alice", room="lab"), await town.peer("bob", room="lab")
         await town.registry.stop()
-        await town.event(alice, happened.ServerLost)
-        await town.event(bob, happened.ServerLost)
+        await town.event(alice, events.ServerLost)
+        await town.event(bob, events.ServerLost)
         assert alice.is_server_away
         assert alice.in_reach == 1
         receipt = await alice.say("still here")
-        assert (await town.event(bob, happened.RoomReceived)).text == "still here"
+        assert (await town.event(bob, events.RoomReceived)).text == "still here"
         assert await receipt.settled() is MessageState.KEPT
         await alice.settled()
         await alice.send_all("you too?")
-        assert (await town.event(bob, happened.ChannelReceived)).text == "you too?"
+        assert (await town.event(bob, events.ChannelReceived)).text == "you too?"
         await town.registry.start()
         assert await receipt.final() is MessageState.SAVED
         await bob.say("back")
-        assert (await town.event(alice, happened.RoomReceived)).text == "back"
+        assert (await town.event(alice, events.RoomReceived)).text == "back"
 
 
 async def test_who_quits_and_comes_again_gets_what_was_said_in_between(village: Village) -> None:
     async with village.peer("alice", room="lab") as alice:
         async with village.peer("bob", room="lab"):
-            await next_of(alice, happened.MemberJoined)
-        await next_of(alice, happened.MemberLeft)
+            await next_of(alice, events.MemberJoined)
+        await next_of(alice, events.MemberLeft)
         await outcome_of(await alice.say("missed"))
         async with village.peer("bob") as bob:
             assert bob.room is None
             bob.enter_room("lab")
-            assert (await next_of(bob, happened.EnteredRoom)).missed == 1
-            (line,) = (await next_of(bob, happened.MailReturned)).lines
+            assert (await next_of(bob, events.EnteredRoom)).missed == 1
+            (line,) = (await next_of(bob, events.MailReturned)).lines
             assert line.text == "missed"
 
 
@@ -73,8 +73,8 @@ async def test_rooms_listed_before_there_is_a_link(village: Village) -> None:
         bob = village.peer("bob")
         await bob.open()
         bob.list_rooms()
-        assert (await next_of(bob, happened.RoomsKnown)).rooms == (happened.Room(name="lab", here=1),)
-        assert not [one for one in bob.take_events() if isinstance(one, happened.RoomsUnknown)]
+        assert (await next_of(bob, events.RoomsKnown)).rooms == (events.Room(name="lab", here=1),)
+        assert not [one for one in bob.take_events() if isinstance(one, events.RoomsUnknown)]
 
 
 async def test_rooms_can_be_waited_for(village: Village) -> None:
@@ -83,17 +83,17 @@ async def test_rooms_can_be_waited_for(village: Village) -> None:
         await bob.open()
         async with asyncio.timeout(WITHIN):
             one, other = await asyncio.gather(bob.rooms(), bob.rooms())  # before there is a link
-            assert one == other == (happened.Room(name="lab", here=1),)
+            assert one == other == (events.Room(name="lab", here=1),)
 
 
 async def test_rooms_without_a_registry_and_offline_are_an_error() -> None:
     async with Town() as town:
         bob = await town.peer("bob")
         await town.registry.kill()
-        await town.event(bob, happened.ServerLost)
+        await town.event(bob, events.ServerLost)
         with pytest.raises(NotAnswered) as silent:
             await bob.rooms()
-        assert silent.value.reason in (happened.NoAnswer.UNREACHABLE, happened.NoAnswer.UNANSWERED)
+        assert silent.value.reason in (events.NoAnswer.UNREACHABLE, events.NoAnswer.UNANSWERED)
         bob.leave()
         with pytest.raises(NotAnswered, match="no answer: we are offline by our own wish"):
             await bob.rooms()
@@ -111,20 +111,20 @@ async def test_a_changed_name_finds_the_same_person_and_the_old_one_does_not(
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         await outcome_of(await alice.send("bob", "before"))
         alice.rename("ada")
-        assert (await next_of(alice, happened.Renamed)).new == "ada"
-        assert (await next_of(bob, happened.Renamed)).old == "alice"
+        assert (await next_of(alice, events.Renamed)).new == "ada"
+        assert (await next_of(bob, events.Renamed)).old == "alice"
         assert (alice.name, alice.folder.name) == ("ada", "n-ada")
         assert await outcome_of(await bob.send("alice", "hi")) is MessageState.DELIVERED
         alice.rename("BOB")  # whose keys are on this machine, too
-        await next_of(alice, happened.NameUnavailable)
+        await next_of(alice, events.NameUnavailable)
         identity = alice._open_node().core.me.identity.public
         alice.rename("carol")
-        await next_of(alice, happened.NameUnavailable)
+        await next_of(alice, events.NameUnavailable)
         assert alice.name == "ada"
         assert await outcome_of(await alice.send("bob", "after")) is MessageState.DELIVERED
     async with village.peer("ada") as ada:
         assert ada._open_node().core.me.identity.public == identity
     stranger = village.peer("alice")
     await stranger.open()
-    await next_of(stranger, happened.NameUnavailable)
+    await next_of(stranger, events.NameUnavailable)
     assert stranger._open_node().core.me.identity.public != identity

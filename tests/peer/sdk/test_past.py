@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, EVERYBODY, person, room
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import MessageState
@@ -28,20 +28,29 @@ async def test_pages_of_a_conversation_go_back_and_forth(village: Village) -> No
             await outcome_of(await alice.send("bob", f"to bob {number}"))
             await outcome_of(await alice.say(f"in the room {number}"))
         await outcome_of(await bob.send("alice", "an answer"))
-        await next_of(alice, happened.DirectReceived)
+        await next_of(alice, events.DirectReceived)
         past = alice.past
         newest = await past.page(person("BOB"), limit=3)
         assert texts(newest) == ["to bob 5", "to bob 6", "an answer"]
         assert {line.conversation for line in newest} == {person("bob")}
         older = await past.page(person("bob"), before=newest[0].id, limit=3)
         assert texts(older) == ["to bob 2", "to bob 3", "to bob 4"]
-        assert texts(await past.page(person("bob"), after=older[-1].id, limit=2)) == texts(newest)[:2]
+        assert (
+            texts(await past.page(person("bob"), after=older[-1].id, limit=2)) == texts(newest)[:2]
+        )
         assert texts(await past.page(room("LAB"), limit=2)) == ["in the room 5", "in the room 6"]
         assert texts(await past.page(limit=2)) == ["in the room 6", "an answer"]
         around = await past.around(older[1].id, limit=4)
         assert texts(around) == ["to bob 2", "to bob 3", "to bob 4", "to bob 5"]
         assert texts(await past.around(newest[-1].id, limit=4))[-1] == "an answer"
-        for nothing in (EVERYBODY, DESK, person("carol"), person("no name!"), room("other"), room("")):
+        for nothing in (
+            EVERYBODY,
+            DESK,
+            person("carol"),
+            person("no name!"),
+            room("other"),
+            room(""),
+        ):
             assert await past.page(nothing) == await past.search("bob", conversation=nothing) == []
         assert await past.around(999) == await past.around(-1) == await past.page(limit=-1) == []
         assert len(await past.page(limit=10**9)) == 15
@@ -55,20 +64,28 @@ async def test_a_search_finds_what_was_said_right_before(village: Village) -> No
             await outcome_of(await alice.send_all(f"tea for all at {number}"))
         found = await alice.past.search("TEA", limit=2)
         assert texts(found) == ["tea at 2", "tea for all at 2"]
-        assert texts(await alice.past.search("tea", conversation=EVERYBODY, before=found[1].id)) == [
+        assert texts(
+            await alice.past.search("tea", conversation=EVERYBODY, before=found[1].id)
+        ) == [
             "tea for all at 0",
             "tea for all at 1",
         ]
         assert await alice.past.search("") == await alice.past.search("coffee") == []
 
 
-async def test_conversations_are_listed_with_what_is_unread_and_that_is_kept(village: Village) -> None:
-    async with village.peer("alice") as alice, village.peer("bob") as bob, village.peer("carol") as carol:
+async def test_conversations_are_listed_with_what_is_unread_and_that_is_kept(
+    village: Village,
+) -> None:
+    async with (
+        village.peer("alice") as alice,
+        village.peer("bob") as bob,
+        village.peer("carol") as carol,
+    ):
         assert await alice.past.conversations() == []
         for number in range(3):
             await outcome_of(await bob.send("alice", f"{number}"))
         await outcome_of(await carol.send_all("hello"))
-        await next_of(alice, happened.ChannelReceived)
+        await next_of(alice, events.ChannelReceived)
         await outcome_of(await alice.send("carol", "hi"))
         states = await alice.past.conversations()
         assert [(one.conversation, one.unread, one.last and one.last.text) for one in states] == [
@@ -78,15 +95,18 @@ async def test_conversations_are_listed_with_what_is_unread_and_that_is_kept(vil
         ]
         second = (await alice.past.page(person("bob")))[1]
         await alice.past.mark_read(person("Bob"), second.id)
-        assert await next_of(alice, happened.ConversationRead) == happened.ConversationRead(
+        assert await next_of(alice, events.ConversationRead) == events.ConversationRead(
             conversation=person("bob"), id=second.id
         )
         await alice.past.mark_read(person("bob"), 1)  # what was read once stays so
         await alice.past.mark_read(person("nobody"), 9)
         await alice.past.mark_read(EVERYBODY, 10**6)
         assert [one.unread for one in await alice.past.conversations()] == [0, 0, 1]
-        assert isinstance(await alice.trust.ignore("bob"), happened.Ignored)
-        assert [str(one.conversation) for one in await alice.past.conversations()] == ["carol", "everybody"]
+        assert isinstance(await alice.trust.ignore("bob"), events.Ignored)
+        assert [str(one.conversation) for one in await alice.past.conversations()] == [
+            "carol",
+            "everybody",
+        ]
         await alice.trust.unignore("bob")
     async with village.peer("alice") as alice:
         again = await alice.past.conversations()
@@ -104,8 +124,8 @@ async def test_what_is_still_to_come_cannot_be_marked_as_read(village: Village, 
         await outcome_of(await bob.send("alice", "one"))
         await alice.past.mark_read(person("bob"), id_)
         (newest,) = await alice.past.page()
-        told = await next_of(alice, happened.ConversationRead)
-        assert told == happened.ConversationRead(conversation=person("bob"), id=newest.id)
+        told = await next_of(alice, events.ConversationRead)
+        assert told == events.ConversationRead(conversation=person("bob"), id=newest.id)
         await outcome_of(await bob.send("alice", "two"))
         assert [one.unread for one in await alice.past.conversations()] == [1]
     async with village.peer("alice") as alice:
@@ -116,7 +136,7 @@ async def test_a_conversation_keeps_its_lines_under_another_name(village: Villag
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         await outcome_of(await alice.send("bob", "before"))
         bob.rename("rob")
-        await next_of(alice, happened.Renamed)
+        await next_of(alice, events.Renamed)
         await outcome_of(await alice.send("rob", "after"))
         assert texts(await alice.past.page(person("rob"))) == ["before", "after"]
         assert [one.conversation for one in await alice.past.conversations()] == [person("rob")]
@@ -147,7 +167,7 @@ async def test_a_message_to_a_name_that_nobody_could_resolve_is_in_the_conversat
                 MessageState.REFUSED,
             )
             if kept.state is MessageState.DELIVERED:
-                assert (await next_of(dave, happened.DirectReceived)).text == "are you there?"
+                assert (await next_of(dave, events.DirectReceived)).text == "are you there?"
                 lines = await alice.past.page(person("dave"))
                 assert [(line.id, line.to) for line in lines] == [(kept.id, "dave")]
 
@@ -172,7 +192,10 @@ async def test_reading_is_done_by_another_thread_and_ends_with_the_peer(
         await alice.ready()
         asked = [asyncio.create_task(alice.past.why()) for _ in range(3)]
         await asyncio.to_thread(entered.wait)
-        assert await outcome_of(await alice.send("alice", "the loop goes on")) is MessageState.DELIVERED
+        assert (
+            await outcome_of(await alice.send("alice", "the loop goes on"))
+            is MessageState.DELIVERED
+        )
         may_go_on.set()
         closing = asyncio.create_task(alice.close())
         done = await asyncio.gather(*asked, return_exceptions=True)
@@ -188,7 +211,7 @@ async def test_a_page_is_read_while_our_folder_gets_another_name(village: Villag
         await outcome_of(await alice.send("alice", "a note"))
         alice.rename("ada")
         pages = []
-        while not any(isinstance(event, happened.Renamed) for event in alice.take_events()):
+        while not any(isinstance(event, events.Renamed) for event in alice.take_events()):
             pages.append(texts(await alice.past.page()))
             await asyncio.sleep(0)
         assert alice.folder.name == "n-ada"

@@ -1,5 +1,5 @@
-"""A registry's key at the peer: pinned under the server as typed, recognised under another name, refused or accepted after
-a change.
+"""A registry's key at the peer: pinned under the server as typed, recognised under another name,
+refused or accepted after a change.
 
 Over real sockets and disks.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.errors import OtherRegistry
 from chatapp.peer.sdk.client import Peer
 from chatapp.registry.program.app import Registry
@@ -22,8 +22,11 @@ __all__ = ["village"]
 NAME, ADDRESS = "localhost", "127.0.0.1"
 
 
-def alice(village: Village, host: str, *, key: str | None = None, announced: str | None = None) -> Peer:
-    """Return Alice's program, started for a server as she types it, or (`announced`) as it was announced."""
+def alice(
+    village: Village, host: str, *, key: str | None = None, announced: str | None = None
+) -> Peer:
+    """Return Alice's program, started for a server as she types it, or (`announced`) as it was
+    announced."""
     home = village.folder / "alice"
     return Peer("alice", (host, village.port), home=home, registry_key=key, announced_key=announced)
 
@@ -49,20 +52,24 @@ def key_held_for_bob(peer: Peer) -> bytes:
     return contact.identity
 
 
-def kinds(peer: Peer) -> list[type[happened.Event]]:
+def kinds(peer: Peer) -> list[type[events.Event]]:
     return [type(event) for event in peer.take_events()]
 
 
 async def test_the_first_contact_tells_the_key_and_the_second_does_not(village: Village) -> None:
     async with alice(village, NAME) as first:
-        met = await next_of(first, happened.RegistryMet)
+        met = await next_of(first, events.RegistryMet)
         assert not met.is_verified
     async with alice(village, NAME) as second:
-        assert happened.RegistryMet not in kinds(second)
+        assert events.RegistryMet not in kinds(second)
     digits = met.key.replace(" ", "")
-    other = Peer("bob", ("127.0.0.1", village.port), home=village.folder, registry_key=digits.upper())
+    other = Peer(
+        "bob", ("127.0.0.1", village.port), home=village.folder, registry_key=digits.upper()
+    )
     async with other as bob:
-        assert await next_of(bob, happened.RegistryMet) == happened.RegistryMet(key=met.key, is_verified=True)
+        assert await next_of(bob, events.RegistryMet) == events.RegistryMet(
+            key=met.key, is_verified=True
+        )
 
 
 async def test_the_same_registry_under_another_name_has_the_same_people_and_their_keys(
@@ -71,20 +78,21 @@ async def test_the_same_registry_under_another_name_has_the_same_people_and_thei
     async with alice(village, NAME) as first:
         bobs_key = await bobs_key_as_learned_by(first, village)
     async with alice(village, ADDRESS) as moved:
-        recognized = await next_of(moved, happened.RegistryRecognized)
+        recognized = await next_of(moved, events.RegistryRecognized)
         assert recognized.servers == (f"{NAME}:{village.port}",)
         assert key_held_for_bob(moved) == bobs_key
-        assert happened.RegistryMet not in kinds(moved)
+        assert events.RegistryMet not in kinds(moved)
         receipt = await moved.send("bob", "hi")
         await outcome_of(receipt)
     async with alice(village, ADDRESS) as again:
-        assert happened.RegistryRecognized not in kinds(again)
+        assert events.RegistryRecognized not in kinds(again)
 
 
 async def test_another_bob_at_the_same_registry_under_another_name_is_blocked_at_once(
     village: Village, tmp_path: Path
 ) -> None:
-    """Pins that a program learned under one name of the server hold before anybody is believed under another."""
+    """Pins that a program learned under one name of the server hold before anybody is believed
+    under another."""
     async with alice(village, NAME) as first:
         bobs_key = await bobs_key_as_learned_by(first, village)
     with closing(sqlite3.connect(first.folder / "history.db")) as db, db:
@@ -92,12 +100,14 @@ async def test_another_bob_at_the_same_registry_under_another_name_is_blocked_at
         learned = (bytes(32), row.replace(bobs_key, bytes(32)), bobs_key)
         db.execute("UPDATE people SET identity = ?, row = ? WHERE identity = ?", learned)
     async with alice(village, ADDRESS) as moved, village.peer("bob"):
-        await next_of(moved, happened.KeyChanged)
+        await next_of(moved, events.KeyChanged)
 
 
-async def test_a_known_server_that_shows_another_key_is_refused(village: Village, tmp_path: Path) -> None:
+async def test_a_known_server_that_shows_another_key_is_refused(
+    village: Village, tmp_path: Path
+) -> None:
     async with alice(village, NAME) as first:
-        before = (await next_of(first, happened.RegistryMet)).key
+        before = (await next_of(first, events.RegistryMet)).key
     registry = await other_registry(village, tmp_path)
     try:
         with pytest.raises(OtherRegistry) as refused:
@@ -115,19 +125,23 @@ async def test_a_key_that_the_user_names_takes_the_place_of_the_pinned_one(
     registry = await other_registry(village, tmp_path)
     try:
         async with alice(village, NAME, key=registry.fingerprint) as accepting:
-            assert (await next_of(accepting, happened.RegistryKeyAccepted)).key == registry.fingerprint
+            assert (
+                await next_of(accepting, events.RegistryKeyAccepted)
+            ).key == registry.fingerprint
             assert key_held_for_bob(accepting) == bobs_key
         async with alice(village, NAME) as again:
-            assert happened.Registered in kinds(again)
+            assert events.Registered in kinds(again)
             pinned = again._open_node().core._session.pinned
-            assert pinned is not None and fingerprint_digits(pinned) == registry.fingerprint.replace(" ", "")
+            assert pinned is not None and fingerprint_digits(
+                pinned
+            ) == registry.fingerprint.replace(" ", "")
     finally:
         await registry.stop()
 
 
 async def test_a_known_registry_is_recognised_where_it_was_announced(village: Village) -> None:
     async with alice(village, NAME) as first:
-        known = (await next_of(first, happened.RegistryMet)).key
+        known = (await next_of(first, events.RegistryMet)).key
         bobs_key = await bobs_key_as_learned_by(first, village)
     async with alice(village, ADDRESS, announced=known) as moved:
         assert key_held_for_bob(moved) == bobs_key
@@ -137,7 +151,7 @@ async def test_whoever_announces_a_known_key_at_another_address_has_to_prove_it(
     village: Village, tmp_path: Path
 ) -> None:
     async with alice(village, NAME) as first:
-        known = (await next_of(first, happened.RegistryMet)).key
+        known = (await next_of(first, events.RegistryMet)).key
     rogue = await other_registry(village, tmp_path)
     try:
         with pytest.raises(OtherRegistry) as refused:
@@ -151,7 +165,7 @@ async def test_an_announced_key_takes_the_place_of_no_key_that_is_known_there(
     village: Village, tmp_path: Path
 ) -> None:
     async with alice(village, NAME) as first:
-        known = (await next_of(first, happened.RegistryMet)).key
+        known = (await next_of(first, events.RegistryMet)).key
     rogue = await other_registry(village, tmp_path)
     try:
         with pytest.raises(OtherRegistry) as refused:
@@ -168,4 +182,4 @@ async def test_a_registry_without_the_key_that_the_user_names_is_refused_at_the_
         await alice(village, NAME, key="0" * 32).__aenter__()
     assert refused.value.expected == " ".join(["0000"] * 8)
     async with alice(village, NAME) as first:
-        await next_of(first, happened.RegistryMet)
+        await next_of(first, events.RegistryMet)

@@ -10,13 +10,15 @@ from typing import Final
 import pytest
 
 import chatapp
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 
 __all__ = ["village"]
 
 PAGE: Final = Path(__file__).parents[3] / "docs" / "sdk.md"
-PROGRAMS: Final = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+PROGRAMS: Final = re.findall(
+    r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL
+)
 SAY, HEAR, READ, REFUSED = range(len(PROGRAMS))
 
 
@@ -24,7 +26,9 @@ class Program:
     """A running program of the page, with a folder of its own."""
 
     def __init__(self, village: Village, which: int) -> None:
-        self._code = PROGRAMS[which].replace('("192.0.2.1", 5000)', f'("127.0.0.1", {village.port})')
+        self._code = PROGRAMS[which].replace(
+            '("192.0.2.1", 5000)', f'("127.0.0.1", {village.port})'
+        )
         self._home = village.folder / "programs"
 
     async def __aenter__(self) -> asyncio.subprocess.Process:
@@ -54,9 +58,12 @@ async def printed(village: Village, which: int) -> tuple[str, str]:
 async def test_they_say_something_and_read_the_past(village: Village) -> None:
     async with asyncio.timeout(WITHIN), village.peer("bob") as bob:
         assert await printed(village, SAY) == ("DELIVERED 1\n", "")
-        assert (await next_of(bob, happened.DirectReceived)).text == "hi"
+        assert (await next_of(bob, events.DirectReceived)).text == "hi"
         await outcome_of(await bob.send("alice", "tea?"))
-        assert await printed(village, READ) == ("bob 1\n1 alice hi\n2 bob tea?\n0 older\n['tea?']\n", "")
+        assert await printed(village, READ) == (
+            "bob 1\n1 alice hi\n2 bob tea?\n0 older\n['tea?']\n",
+            "",
+        )
         assert (await printed(village, READ))[0].startswith("bob 0\n")  # it was marked as read
 
 
@@ -66,7 +73,7 @@ async def test_one_hears_what_happens(village: Village) -> None:
         village.peer("carol", room="lab") as carol,
         Program(village, HEAR) as it,
     ):
-        await next_of(carol, happened.MemberJoined)
+        await next_of(carol, events.MemberJoined)
         async with village.peer("bob") as bob:
             await bob.send("alice", "hello")
             await carol.say("hello, room")
@@ -76,7 +83,12 @@ async def test_one_hears_what_happens(village: Village) -> None:
             out, err = await it.communicate()
     assert err == b""
     lines = set(out.decode().splitlines())
-    assert {"bob is here", "bob in bob: hello", "carol in #lab: hello, room", "bob in bob: stop"} <= lines
+    assert {
+        "bob is here",
+        "bob in bob: hello",
+        "carol in #lab: hello, room",
+        "bob in bob: stop",
+    } <= lines
 
 
 async def test_one_is_told_that_the_name_is_taken(village: Village) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import aclosing, suppress
 
-from chatapp import events as happened
+from chatapp import events
 from chatapp.peer.sdk.client import Peer
 from chatapp.testing import Town
 
@@ -12,10 +12,10 @@ async def told_until_idle(peer: Peer) -> list[type]:
     """Return what the peer tells of the registry until nothing happens for a while."""
     told: list[type] = []
     with suppress(TimeoutError):
-        async with asyncio.timeout(30.0), aclosing(peer.events()) as events:
-            async for event in events:
+        async with asyncio.timeout(30.0), aclosing(peer.events()) as batch:
+            async for event in batch:
                 match event:
-                    case happened.ServerStopping() | happened.ServerLost() | happened.ServerBack():
+                    case events.ServerStopping() | events.ServerLost() | events.ServerBack():
                         told.append(type(event))
     return told
 
@@ -26,7 +26,7 @@ async def test_a_registry_that_is_back_at_once_is_told_to_be_back() -> None:
         for _ in range(2):
             await town.registry.stop()
             await town.registry.start()
-            assert await told_until_idle(alice) == [happened.ServerStopping, happened.ServerBack]
+            assert await told_until_idle(alice) == [events.ServerStopping, events.ServerBack]
 
 
 async def test_one_that_is_missed_meanwhile_is_told_to_be_back_once() -> None:
@@ -35,7 +35,7 @@ async def test_one_that_is_missed_meanwhile_is_told_to_be_back_once() -> None:
         await town.registry.stop()
         await town.wait(60.0)
         await town.registry.start()
-        expected = [happened.ServerStopping, happened.ServerLost, happened.ServerBack]
+        expected = [events.ServerStopping, events.ServerLost, events.ServerBack]
         assert await told_until_idle(alice) == expected
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import ClientMove
 from chatapp.peer.view.board import DeskBoard, minutes
 
@@ -11,9 +11,9 @@ NOW = 1_700_000_000.0
 
 def came(
     name: str = "Asha Rao", *, visit: int = 7, note: str = "", is_here: bool = True
-) -> happened.ClientCame:
+) -> events.ClientCame:
     """Return the event of a visitor who is ours from now on."""
-    return happened.ClientCame(
+    return events.ClientCame(
         visit=visit,
         name=name,
         number="+919876543210",
@@ -30,20 +30,20 @@ def came(
 
 def listed(
     name: str, *, since: float = NOW, operator: str = "", issue: str = "Maths"
-) -> happened.ListedVisitor:
+) -> events.ListedVisitor:
     """Return a visitor in the line, or served."""
-    return happened.ListedVisitor(
+    return events.ListedVisitor(
         visit=1, name=name, issue=issue, since=since, is_here=True, operator=operator
     )
 
 
 def shown(
-    *waiting: happened.ListedVisitor,
-    served: tuple[happened.ListedVisitor, ...] = (),
+    *waiting: events.ListedVisitor,
+    served: tuple[events.ListedVisitor, ...] = (),
     total: int | None = None,
-) -> happened.WaitingRoom:
+) -> events.WaitingRoom:
     """Return the answer to `.room`."""
-    return happened.WaitingRoom(
+    return events.WaitingRoom(
         queue="front desk",
         operators=2,
         served=served,
@@ -54,12 +54,12 @@ def shown(
 
 def test_the_line_is_asked_for_when_it_may_have_changed_and_only_on_duty() -> None:
     board = DeskBoard("alice")
-    on, off = (happened.DutyChanged(is_on=is_on, queue="front desk") for is_on in (True, False))
-    waits = happened.VisitorsWaiting(queue="front desk", waiting=3, is_first=True)
-    left = happened.ClientMoved(name="Asha Rao", move=ClientMove.LEFT)
+    on, off = (events.DutyChanged(is_on=is_on, queue="front desk") for is_on in (True, False))
+    waits = events.VisitorsWaiting(queue="front desk", waiting=3, is_first=True)
+    left = events.ClientMoved(name="Asha Rao", move=ClientMove.LEFT)
     for event, is_stale in ((came(), False), (on, True), (waits, True), (left, True), (off, False)):
         board.is_stale = False
-        board.take([event, happened.TableChanged()], now=NOW)
+        board.take([event, events.TableChanged()], now=NOW)
         assert board.is_stale == is_stale
     board.take([shown(listed("Ben"))], now=NOW)
     assert (board.waiting, board.is_stale) == (1, False)
@@ -70,7 +70,7 @@ def test_the_line_is_asked_for_when_it_may_have_changed_and_only_on_duty() -> No
 @pytest.mark.parametrize("move", list(ClientMove))
 def test_a_visitor_stays_only_while_they_are_ours(move: ClientMove) -> None:
     board = DeskBoard("alice")
-    board.take([came(), happened.ClientMoved(name="Asha Rao", move=move)], now=NOW)
+    board.take([came(), events.ClientMoved(name="Asha Rao", move=move)], now=NOW)
     stays = move in (ClientMove.AWAY, ClientMove.BACK, ClientMove.SILENT)
     assert (board.client is not None) == stays
     assert board.move == (move if move in (ClientMove.AWAY, ClientMove.SILENT) else None)
@@ -78,19 +78,23 @@ def test_a_visitor_stays_only_while_they_are_ours(move: ClientMove) -> None:
 
 def test_what_a_silent_visitor_says_ends_the_silence() -> None:
     board = DeskBoard("alice")
-    board.take([came(), happened.ClientMoved(name="Asha Rao", move=ClientMove.SILENT)], now=NOW)
-    board.take([happened.ClientSaid(sender="Asha Rao", text="hi", visit=6, position=1)], now=NOW)
+    board.take([came(), events.ClientMoved(name="Asha Rao", move=ClientMove.SILENT)], now=NOW)
+    board.take([events.ClientSaid(sender="Asha Rao", text="hi", visit=6, position=1)], now=NOW)
     assert board.move is ClientMove.SILENT
-    board.take([happened.ClientSaid(sender="Asha Rao", text="hi", visit=7, position=1)], now=NOW)
+    board.take([events.ClientSaid(sender="Asha Rao", text="hi", visit=7, position=1)], now=NOW)
     assert board.move is None
 
 
 def test_a_note_is_that_of_the_visitor_and_the_newest() -> None:
     board = DeskBoard("alice")
-    noted = happened.CommandSucceeded(action=happened.DeskAction.NOTED, name="Asha Rao", text="call back")
+    noted = events.CommandSucceeded(
+        action=events.DeskAction.NOTED, name="Asha Rao", text="call back"
+    )
     board.take([came(note="was here"), noted], now=NOW)
     assert board.note == "call back"
-    board.take([happened.CommandSucceeded(action=happened.DeskAction.NOTED, name="Ben", text="no")], now=NOW)
+    board.take(
+        [events.CommandSucceeded(action=events.DeskAction.NOTED, name="Ben", text="no")], now=NOW
+    )
     assert board.note == "call back"
     board.take([came("Ben", visit=8)], now=NOW)
     assert board.note == ""

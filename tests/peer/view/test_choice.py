@@ -22,7 +22,9 @@ def test_the_likeliest_comes_first(typed: str, order: list[str]) -> None:
     assert sorted(scores, key=scores.__getitem__, reverse=True) == order
 
 
-@pytest.mark.parametrize(("typed", "candidate"), [("lba", "lab"), ("labb", "lab"), ("x", ""), ("#", "lab")])
+@pytest.mark.parametrize(
+    ("typed", "candidate"), [("lba", "lab"), ("labb", "lab"), ("x", ""), ("#", "lab")]
+)
 def test_letters_must_be_there_in_their_order(typed: str, candidate: str) -> None:
     assert fit(typed, candidate) is None
 

@@ -6,7 +6,9 @@ from chatapp.peer.words.formatting import Candidate
 
 def offered(typed: str) -> list[Candidate]:
     word = typed.rpartition(" ")[2]
-    return [Candidate(one, len(word)) for one in ("barbara", "barney", "carol") if one.startswith(word)]
+    return [
+        Candidate(one, len(word)) for one in ("barbara", "barney", "carol") if one.startswith(word)
+    ]
 
 
 def test_what_all_share_comes_first_then_each_in_turn() -> None:

@@ -4,13 +4,13 @@ import re
 
 import msgspec
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.past import DeskTalk, DeskTalkLine
 from chatapp.peer.faces.web.operators.pages import log, parts, window_title
 from chatapp.peer.view.desk import NOTICES_MAX, LineMark, OperatorView
 
 AT = 1_800_000_000.0
-CAME = happened.ClientCame(
+CAME = events.ClientCame(
     visit=7,
     name="Asha Rao",
     number="+919876543210",
@@ -25,36 +25,38 @@ CAME = happened.ClientCame(
 HOSTILE = "<script>alert(1)</script>\u202e"
 
 
-def view_of(*events: happened.Event) -> OperatorView:
+def view_of(*events: events.Event) -> OperatorView:
     view = OperatorView("bob")
     for event in events:
         view.handle(event, at=AT)
     return view
 
 
-def moved(move: happened.ClientMove) -> happened.ClientMoved:
-    return happened.ClientMoved(name="Asha Rao", move=move)
+def moved(move: events.ClientMove) -> events.ClientMoved:
+    return events.ClientMoved(name="Asha Rao", move=move)
 
 
-def said(sender: str, text: str, position: int) -> happened.ClientSaid:
-    return happened.ClientSaid(sender=sender, text=text, visit=7, position=position, at=AT - 5)
+def said(sender: str, text: str, position: int) -> events.ClientSaid:
+    return events.ClientSaid(sender=sender, text=text, visit=7, position=position, at=AT - 5)
 
 
 def test_past_sessions_are_shown_on_duty_alone_and_those_of_the_own_queue() -> None:
-    past = happened.PastSessions(sessions=(), total=0, is_quiet=True)
+    past = events.PastSessions(sessions=(), total=0, is_quiet=True)
     on, elsewhere, off = (
-        happened.DutyChanged(is_on=is_on, queue=queue)
+        events.DutyChanged(is_on=is_on, queue=queue)
         for is_on, queue in ((True, "desk"), (True, "exams"), (False, "desk"))
     )
     assert view_of(on, past, on).past is past
     for change in (elsewhere, off):
         assert view_of(on, past, change).past is None
-    failed = happened.CommandFailed(reason=happened.CommandFailure.NOT_ON_DUTY)
-    assert "Only operators on duty can do that: go on duty first." in parts(view_of(failed))["notices"]
+    failed = events.CommandFailed(reason=events.CommandFailure.NOT_ON_DUTY)
+    assert (
+        "Only operators on duty can do that: go on duty first." in parts(view_of(failed))["notices"]
+    )
 
 
 def test_a_session_from_the_call_to_its_end() -> None:
-    view = view_of(happened.DutyChanged(is_on=True, queue="desk"), CAME)
+    view = view_of(events.DutyChanged(is_on=True, queue="desk"), CAME)
     assert (view.is_on_duty, view.queue, view.visit) == (True, "desk", 7)
     line = view.said("hello", at=AT, number=1)
     view.handle(said("Asha Rao", "hi", 2), at=AT)
@@ -64,12 +66,12 @@ def test_a_session_from_the_call_to_its_end() -> None:
         ("Asha Rao", "hi", False, None),
     ]
     assert view.lines[-1].at == AT - 5
-    view.handle(moved(happened.ClientMove.AWAY), at=AT)
+    view.handle(moved(events.ClientMove.AWAY), at=AT)
     assert (view.visit, view.is_client_here) == (7, False)
-    view.handle(moved(happened.ClientMove.BACK), at=AT)
+    view.handle(moved(events.ClientMove.BACK), at=AT)
     assert view.is_client_here
     talk = view.talk
-    view.handle(moved(happened.ClientMove.LEFT), at=AT)
+    view.handle(moved(events.ClientMove.LEFT), at=AT)
     assert (view.visit, len(view.lines)) == (0, 0)
     assert view.talk > talk
     assert "Asha Rao has left." in parts(view)["notices"]
@@ -77,57 +79,64 @@ def test_a_session_from_the_call_to_its_end() -> None:
 
 def test_after_a_restart_our_own_lines_are_known_as_ours() -> None:
     view = view_of(CAME, said("bob", "hello", 1), said("Asha Rao", "hi", 2))
-    assert [(one.is_ours, one.mark) for one in view.lines] == [(True, LineMark.SAVED), (False, None)]
+    assert [(one.is_ours, one.mark) for one in view.lines] == [
+        (True, LineMark.SAVED),
+        (False, None),
+    ]
 
 
 def test_a_line_of_a_visitor_who_is_not_ours_is_not_shown() -> None:
-    other = happened.ClientSaid(sender="Ben", text="psst", visit=8, position=1)
+    other = events.ClientSaid(sender="Ben", text="psst", visit=8, position=1)
     assert not view_of(CAME, other).lines
 
 
 def test_a_line_that_was_refused_is_marked_so_and_stays_so() -> None:
     view = view_of(CAME)
-    first, second, third = (view.said(text, at=AT, number=number) for number, text in enumerate("abc", 1))
-    too_fast = happened.CommandFailure.LINE_TOO_FAST
+    first, second, third = (
+        view.said(text, at=AT, number=number) for number, text in enumerate("abc", 1)
+    )
+    too_fast = events.CommandFailure.LINE_TOO_FAST
     for number in (0, 99, 2):  # of a command, of a line from another program, of the second line
-        view.handle(happened.CommandFailed(reason=too_fast, line=number), at=AT)
-    held = happened.HeldBack(
-        what=happened.HeldInput.LINE, former="Ben", move=None, client="Asha Rao", line=98
+        view.handle(events.CommandFailed(reason=too_fast, line=number), at=AT)
+    held = events.HeldBack(
+        what=events.HeldInput.LINE, former="Ben", move=None, client="Asha Rao", line=98
     )
     view.handle(held, at=AT)
     assert (first.mark, second.mark) == (LineMark.SENDING, LineMark.LOST)
-    view.handle(happened.CommandFailed(reason=happened.CommandFailure.NO_CLIENT, line=3), at=AT)
+    view.handle(events.CommandFailed(reason=events.CommandFailure.NO_CLIENT, line=3), at=AT)
     for line in (first, second, third):
         view.saved(line)
     assert (first.mark, second.mark, third.mark) == (LineMark.SAVED, LineMark.LOST, LineMark.LOST)
     assert "too many lines at once" in parts(view)["notices"]
 
 
-def noted(text: str, *, visit: int) -> happened.CommandSucceeded:
-    return happened.CommandSucceeded(
-        action=happened.DeskAction.NOTED, name="Asha Rao", text=text, visit=visit
+def noted(text: str, *, visit: int) -> events.CommandSucceeded:
+    return events.CommandSucceeded(
+        action=events.DeskAction.NOTED, name="Asha Rao", text=text, visit=visit
     )
 
 
 def test_a_note_is_shown_once_it_is_stored_and_with_its_own_visitor_alone() -> None:
-    view = view_of(CAME, happened.CommandFailed(reason=happened.CommandFailure.UNREACHABLE))
+    view = view_of(CAME, events.CommandFailed(reason=events.CommandFailure.UNREACHABLE))
     assert view.client is not None
     assert view.client.note == ""
     view.handle(noted("is in a hurry", visit=7), at=AT)
     assert view.client.note == "is in a hurry"
     view.handle(noted("of the visitor before", visit=6), at=AT)
     assert view.client.note == "is in a hurry"
-    view.handle(moved(happened.ClientMove.LEFT), at=AT)
+    view.handle(moved(events.ClientMove.LEFT), at=AT)
     view.handle(noted("too late", visit=7), at=AT)
     assert view.client is None
 
 
 def test_the_buttons_beside_a_visitor_in_the_line_name_the_visit() -> None:
     one, two = (
-        happened.ListedVisitor(visit=visit, name=name, issue="Other", since=AT, is_here=True, operator="")
+        events.ListedVisitor(
+            visit=visit, name=name, issue="Other", since=AT, is_here=True, operator=""
+        )
         for visit, name in ((31, "Ben"), (32, "Ben"))
     )
-    room = happened.WaitingRoom(
+    room = events.WaitingRoom(
         queue="desk", operators=1, served=(), waiting=(one, two), total=2, is_quiet=True
     )
     line = parts(view_of(room))["line"]
@@ -138,11 +147,13 @@ def test_the_buttons_beside_a_visitor_in_the_line_name_the_visit() -> None:
 
 def test_the_list_of_those_who_wait_is_asked_for_when_it_has_changed() -> None:
     view = view_of(CAME)
-    room = happened.WaitingRoom(queue="desk", operators=1, served=(), waiting=(), total=0, is_quiet=True)
+    room = events.WaitingRoom(
+        queue="desk", operators=1, served=(), waiting=(), total=0, is_quiet=True
+    )
     for event in (
-        happened.VisitorsWaiting(queue="desk", waiting=1, is_first=True),
-        moved(happened.ClientMove.HELD),
-        happened.CommandSucceeded(action=happened.DeskAction.DROPPED, name="Ben"),
+        events.VisitorsWaiting(queue="desk", waiting=1, is_first=True),
+        moved(events.ClientMove.HELD),
+        events.CommandSucceeded(action=events.DeskAction.DROPPED, name="Ben"),
     ):
         view.handle(room, at=AT)
         assert not view.wants_room
@@ -151,15 +162,16 @@ def test_the_list_of_those_who_wait_is_asked_for_when_it_has_changed() -> None:
 
 
 def test_an_answer_that_another_program_has_asked_for_is_not_shown() -> None:
-    room = happened.WaitingRoom(queue="exams", operators=1, served=(), waiting=(), total=4)
-    view = view_of(CAME, room, happened.PastSessions(sessions=(), total=0))
+    room = events.WaitingRoom(queue="exams", operators=1, served=(), waiting=(), total=4)
+    view = view_of(CAME, room, events.PastSessions(sessions=(), total=0))
     assert (view.room, view.past) == (None, None)
 
 
 def test_what_is_open_has_a_key_of_its_own() -> None:
-    """The script opens again what had this key, so two entries must not share one, nor two visitors."""
+    """The script opens again what had this key, so two entries must not share one, nor two
+    visitors."""
     sessions = tuple(
-        happened.PastSession(
+        events.PastSession(
             queue="desk",
             name="Asha Rao",
             number="",
@@ -176,47 +188,49 @@ def test_what_is_open_has_a_key_of_its_own() -> None:
         )
         for later in (0, 60)
     )
-    past = happened.PastSessions(sessions=sessions, total=2, is_quiet=True)
+    past = events.PastSessions(sessions=sessions, total=2, is_quiet=True)
     html = parts(view_of(CAME, past))
     next_one = parts(view_of(msgspec.structs.replace(CAME, visit=8)))
-    keys = re.findall('<details[^>]*data-key="([^"]+)"', html["past"] + html["client"] + next_one["client"])
+    keys = re.findall(
+        '<details[^>]*data-key="([^"]+)"', html["past"] + html["client"] + next_one["client"]
+    )
     assert len(set(keys)) == len(keys) == 4
 
 
 def test_somebody_who_is_no_operator_reads_that() -> None:
-    view = view_of(happened.ServerBack())
+    view = view_of(events.ServerBack())
     assert "You are not an operator of this help desk." in parts(view)["state"]
     view.listed()
     assert "You are not an operator" not in parts(view)["state"]
 
 
 def test_a_registry_that_is_away_is_told_and_a_newer_notice_takes_the_place_of_an_old_one() -> None:
-    view = view_of(CAME, happened.ServerLost())
+    view = view_of(CAME, events.ServerLost())
     assert "The server does not answer." in parts(view)["state"]
     for _ in range(NOTICES_MAX + 3):
-        view.handle(moved(happened.ClientMove.SILENT), at=AT)
-        view.handle(happened.NothingSaid(name="Asha Rao"), at=AT)
+        view.handle(moved(events.ClientMove.SILENT), at=AT)
+        view.handle(events.NothingSaid(name="Asha Rao"), at=AT)
     assert len(view.notices) == NOTICES_MAX
     view.dismiss()
     assert parts(view)["notices"] == ""
 
 
 def test_messages_of_other_people_are_counted_and_not_shown() -> None:
-    view = view_of(happened.DutyChanged(is_on=True, queue="desk"))
+    view = view_of(events.DutyChanged(is_on=True, queue="desk"))
     view.letters = 2
     assert "2 messages to you: read with ChatApp -c bob." in parts(view)["state"]
 
 
 def test_nothing_that_a_visitor_writes_becomes_html() -> None:
     """Their texts are escaped in every part, and signs that reorder a line are shown as such."""
-    one = happened.ListedVisitor(
+    one = events.ListedVisitor(
         visit=3, name=HOSTILE, issue=HOSTILE, since=AT, is_here=True, operator=HOSTILE
     )
-    room = happened.WaitingRoom(
+    room = events.WaitingRoom(
         queue="desk", operators=1, served=(one,), waiting=(one, one), total=2, is_quiet=True
     )
-    line = happened.PastLine(sender=HOSTILE, is_operator=False, at=AT, text=HOSTILE)
-    session = happened.PastSession(
+    line = events.PastLine(sender=HOSTILE, is_operator=False, at=AT, text=HOSTILE)
+    session = events.PastSession(
         queue="desk",
         name=HOSTILE,
         number=HOSTILE,
@@ -232,17 +246,22 @@ def test_nothing_that_a_visitor_writes_becomes_html() -> None:
         has_transcript=True,
     )
     fields = ("name", "number", "issue", "note", "handed_over_by", "description")
-    came = happened.ClientCame(
-        visit=7, queue="desk", waited=1, is_here=True, is_back=False, **dict.fromkeys(fields, HOSTILE)
+    came = events.ClientCame(
+        visit=7,
+        queue="desk",
+        waited=1,
+        is_here=True,
+        is_back=False,
+        **dict.fromkeys(fields, HOSTILE),
     )
     view = view_of(
         came,
         said(HOSTILE, HOSTILE, 1),
         room,
-        happened.PastSessions(sessions=(session,), total=1, is_quiet=True),
-        happened.NothingSaid(name=HOSTILE),
-        happened.CommandSucceeded(action=happened.DeskAction.NOTED, name=HOSTILE),
-        happened.AnswersKnown(answers={HOSTILE: HOSTILE}),
+        events.PastSessions(sessions=(session,), total=1, is_quiet=True),
+        events.NothingSaid(name=HOSTILE),
+        events.CommandSucceeded(action=events.DeskAction.NOTED, name=HOSTILE),
+        events.AnswersKnown(answers={HOSTILE: HOSTILE}),
     )
     html = "".join([*parts(view).values(), log(view)])
     assert "<script" not in html
@@ -251,7 +270,9 @@ def test_nothing_that_a_visitor_writes_becomes_html() -> None:
 
 
 def test_the_title_tells_who_waits_or_who_is_served() -> None:
-    room = happened.WaitingRoom(queue="desk", operators=1, served=(), waiting=(), total=3, is_quiet=True)
+    room = events.WaitingRoom(
+        queue="desk", operators=1, served=(), waiting=(), total=3, is_quiet=True
+    )
     assert window_title(view_of(room)) == "(3) Help desk \u00b7 bob"
     assert window_title(view_of(room, CAME)) == "Asha Rao \u00b7 bob"
 
@@ -260,11 +281,15 @@ def test_a_talk_that_is_found_is_shown_once() -> None:
     lines = (
         DeskTalkLine(sender="Asha Rao", text="hi", at=AT - 9, is_ours=False, position=1),
         DeskTalkLine(sender="bob", text="hello", at=AT - 8, is_ours=True, line=5),
-        DeskTalkLine(sender="bob", text="and now?", at=AT - 7, is_ours=True, is_saved=False, line=6),
+        DeskTalkLine(
+            sender="bob", text="and now?", at=AT - 7, is_ours=True, is_saved=False, line=6
+        ),
     )
     view = OperatorView("bob")
     (waiting,) = view.found_talk(DeskTalk(client=CAME, lines=lines))
-    view.handle(said("Asha Rao", "hi", 1), at=AT)  # an event that was told before the talk was found
+    view.handle(
+        said("Asha Rao", "hi", 1), at=AT
+    )  # an event that was told before the talk was found
     assert [(one.text, one.mark) for one in view.lines] == [
         ("hi", None),
         ("hello", LineMark.SAVED),
@@ -283,6 +308,8 @@ def test_the_queue_of_a_program_that_has_run_before_is_learned() -> None:
     view = OperatorView("bob")
     view.found(is_on_duty=True, is_operator=True, answers={})
     assert "bob</bdi>, on duty</span>" in parts(view)["duty"]
-    room = happened.WaitingRoom(queue="physics", operators=1, served=(), waiting=(), total=0, is_quiet=True)
+    room = events.WaitingRoom(
+        queue="physics", operators=1, served=(), waiting=(), total=0, is_quiet=True
+    )
     view.handle(room, at=AT)
     assert "bob</bdi>, on duty at physics</span>" in parts(view)["duty"]

@@ -108,5 +108,9 @@ GREEK: Final = str.maketrans("abc", "αβγ")
 
 
 @given(st.text(alphabet="abc  ⏎", max_size=80), st.integers(1, 24), st.integers(1, 24))
-def test_text_in_ascii_is_cut_where_text_of_the_same_width_is(text: str, first: int, later: int) -> None:
-    assert breaks(text, first=first, later=later) == breaks(text.translate(GREEK), first=first, later=later)
+def test_text_in_ascii_is_cut_where_text_of_the_same_width_is(
+    text: str, first: int, later: int
+) -> None:
+    assert breaks(text, first=first, later=later) == breaks(
+        text.translate(GREEK), first=first, later=later
+    )

@@ -14,7 +14,9 @@ FRIDAY = datetime(2026, 11, 20, 9, 41).timestamp()
 DAY = 86_400.0
 
 
-def said(text: str, *, sender: str = "bob", at: float = FRIDAY, id_: int = 0, mine: bool = False) -> LogEntry:
+def said(
+    text: str, *, sender: str = "bob", at: float = FRIDAY, id_: int = 0, mine: bool = False
+) -> LogEntry:
     return LogEntry(kind=EntryKind.MESSAGE, at=at, text=text, id=id_, sender=sender, is_mine=mine)
 
 
@@ -110,7 +112,15 @@ def test_the_past_is_put_between_what_came_already() -> None:
     notice = noted("you are in lab")
     made = book(said("3", id_=3), notice, said("9", id_=9), noted("the end"))
     made.merge([said(str(one), id_=one) for one in (1, 3, 5, 10)])
-    assert [entry.text for entry in made.entries] == ["1", "3", "you are in lab", "5", "9", "10", "the end"]
+    assert [entry.text for entry in made.entries] == [
+        "1",
+        "3",
+        "you are in lab",
+        "5",
+        "9",
+        "10",
+        "the end",
+    ]
     assert made.place_of(notice) == 2
 
 
@@ -143,9 +153,14 @@ ENTRIES = st.lists(
 
 @given(ENTRIES, ENTRIES, st.integers(24, 130), st.integers(24, 130), st.data())
 def test_whatever_happens_to_a_log_its_rows_are_those_of_a_new_one(
-    entries: list[LogEntry], older: list[LogEntry], width: int, other_width: int, data: st.DataObject
+    entries: list[LogEntry],
+    older: list[LogEntry],
+    width: int,
+    other_width: int,
+    data: st.DataObject,
 ) -> None:
-    """Rows that are kept, counted and moved are the same as rows that are made at once; none is wider than the log."""
+    """Rows that are kept, counted and moved are the same as rows that are made at once; none is
+    wider than the log."""
     made = book(*entries, width=width)
     drawn(made)
     made.resize(other_width)

@@ -14,7 +14,10 @@ from chatapp.peer.words.formatting import MessageLine, calls
         ({"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app"}, "\x1b]9;bob: a;b\x1b\\"),
         ({"TERM": "xterm-kitty"}, "\x1b]9;bob: a;b\x1b\\"),
         ({"TERM": "foot"}, "\x1b]777;notify;ChatApp;bob: a,b\x1b\\"),
-        ({"TERM": "xterm-256color", "VTE_VERSION": "7000"}, "\x1b]777;notify;ChatApp;bob: a,b\x1b\\"),
+        (
+            {"TERM": "xterm-256color", "VTE_VERSION": "7000"},
+            "\x1b]777;notify;ChatApp;bob: a,b\x1b\\",
+        ),
         ({"TERM": "tmux-256color", "TERM_PROGRAM": "WezTerm"}, ""),
         ({"TERM": "xterm-kitty", "TMUX": "/x,1,0"}, ""),
     ],

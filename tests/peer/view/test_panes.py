@@ -11,7 +11,9 @@ def at_table(name: str, *, online: bool = True) -> Person:
     return Person(name=name, online=online, since=100.0)
 
 
-def state(conversation: Conversation, *, unread: int = 0, at: float = 1.0, id_: int = 9) -> ConversationState:
+def state(
+    conversation: Conversation, *, unread: int = 0, at: float = 1.0, id_: int = 9
+) -> ConversationState:
     last = HistoryLine(
         id=id_,
         at=at,
@@ -28,7 +30,9 @@ def state(conversation: Conversation, *, unread: int = 0, at: float = 1.0, id_: 
 
 
 def rows_of(panes: PaneList, people: list[Person], *, at_desk: bool = False) -> list[ListRow]:
-    return panes.rows(people, me="alice", opened=EVERYBODY, room="lab", is_at_desk=at_desk, waiting=3)
+    return panes.rows(
+        people, me="alice", opened=EVERYBODY, room="lab", is_at_desk=at_desk, waiting=3
+    )
 
 
 def shown(rows: list[ListRow]) -> list[str]:
@@ -37,9 +41,17 @@ def shown(rows: list[ListRow]) -> list[str]:
 
 def test_calls_come_first_then_news_then_who_talked_last_then_who_is_there() -> None:
     panes = PaneList(UNICODE)
-    panes.take([state(person("dave"), at=5), state(person("bob"), unread=1, at=2), state(room("old"), at=9)])
+    panes.take(
+        [
+            state(person("dave"), at=5),
+            state(person("bob"), unread=1, at=2),
+            state(room("old"), at=9),
+        ]
+    )
     panes.pane(room("lab"))
-    people = [at_table(one) for one in ("alice", "bob", "carol", "dave")] + [at_table("eve", online=False)]
+    people = [at_table(one) for one in ("alice", "bob", "carol", "dave")] + [
+        at_table("eve", online=False)
+    ]
     rows = rows_of(panes, people)
     assert shown(rows) == ["#lab", "#old", "everybody", "bob", "dave", "carol", "eve"]
     assert [row.is_online for row in rows[3:]] == [True, True, True, False]
@@ -86,7 +98,9 @@ def test_lines_that_the_history_has_counted_are_not_counted_twice() -> None:
 def test_what_another_program_has_read_is_read_here() -> None:
     pane = PaneList(UNICODE).pane(room("lab"))
     for id_ in (1, 2, 3):
-        entry = said_entry(sender="bob", text="hi alice" if id_ == 2 else "hi", at=1.0, me="alice", id_=id_)
+        entry = said_entry(
+            sender="bob", text="hi alice" if id_ == 2 else "hi", at=1.0, me="alice", id_=id_
+        )
         pane.note_line(id_, 1.0, is_mine=False, calls=entry.calls)
         pane.book.append([entry])
     assert (pane.unread, pane.calls) == (3, True)

@@ -47,7 +47,12 @@ class FakePast:
         """How many lines were read."""
 
     async def page(
-        self, conversation: Conversation, *, before: int | None, after: int | None = None, limit: int = PAGE
+        self,
+        conversation: Conversation,
+        *,
+        before: int | None,
+        after: int | None = None,
+        limit: int = PAGE,
     ) -> list[HistoryLine]:
         assert conversation == EVERYBODY
         await self.gate.wait()
@@ -71,7 +76,9 @@ def reading(past: FakePast) -> tuple[PastReader, Pane]:
     def fail(_: Pane, error: sqlite3.Error) -> None:
         raise error
 
-    reader = PastReader(cast("Peer", FakePeer(past)), settle=lambda pane, entry: None, tell_unreadable=fail)
+    reader = PastReader(
+        cast("Peer", FakePeer(past)), settle=lambda pane, entry: None, tell_unreadable=fail
+    )
     return reader, Pane(EVERYBODY, UNICODE)
 
 
@@ -85,7 +92,11 @@ def is_whole_but_for_gaps(pane: Pane, past: FakePast) -> bool:
     places = {line.id: place for place, line in enumerate(past.lines)}
     gaps = {pane.book.id_from(pane.book.place_of(gap) or 0) for gap in pane.book.gaps}
     breaks = {new for old, new in pairwise(ids) if places[new] != places[old] + 1}
-    return ids == sorted(set(ids)) and breaks <= gaps and (pane.has_older or ids[0] == past.lines[0].id)
+    return (
+        ids == sorted(set(ids))
+        and breaks <= gaps
+        and (pane.has_older or ids[0] == past.lines[0].id)
+    )
 
 
 async def test_a_jump_reads_the_lines_around_and_no_others() -> None:
@@ -144,7 +155,9 @@ async def test_what_is_left_out_is_read_from_both_sides_until_nothing_is() -> No
         max_size=20,
     )
 )
-def test_wherever_the_user_goes_no_line_is_shown_twice_or_lost(steps: list[tuple[str, int]]) -> None:
+def test_wherever_the_user_goes_no_line_is_shown_twice_or_lost(
+    steps: list[tuple[str, int]],
+) -> None:
     async def play() -> None:
         past = FakePast()
         reader, pane = reading(past)

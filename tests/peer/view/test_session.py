@@ -1,4 +1,5 @@
-"""What the session does with lines that were typed, and with lines that come: marks, questions, and what counts as shown."""
+"""What the session does with lines that were typed, and with lines that come: marks, questions, and
+what counts as shown."""
 
 import asyncio
 import contextlib
@@ -8,7 +9,7 @@ from typing import Any
 import msgspec
 from textual.events import Paste
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, EVERYBODY, person
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.past import HistoryLine
@@ -24,8 +25,11 @@ from tests.peer.village import Village, outcome_of, village  # noqa: F401
 
 
 def last_of(screen: Played, text: str) -> LogEntry:
-    """Return the newest entry with this text, in whichever conversation; one without a mark if there is none."""
-    entries = [one for pane in screen.session.panes.all() for one in pane.book.entries if one.text == text]
+    """Return the newest entry with this text, in whichever conversation; one without a mark if
+    there is none."""
+    entries = [
+        one for pane in screen.session.panes.all() for one in pane.book.entries if one.text == text
+    ]
     return entries[-1] if entries else LogEntry(kind=EntryKind.MESSAGE, at=0.0, text="")
 
 
@@ -64,9 +68,9 @@ async def test_a_line_to_the_visitor_has_its_mark_when_the_registry_has_answered
 
 async def test_the_desk_pane_asks_for_itself_alone_and_its_numbers_count(village: Village) -> None:  # noqa: F811
     async with at_desk(village) as (screen, _, _settings):
-        told: list[happened.WaitingRoom] = []
+        told: list[events.WaitingRoom] = []
         _ = screen.peer.listen(
-            lambda batch: told.extend(one for one in batch if isinstance(one, happened.WaitingRoom))
+            lambda batch: told.extend(one for one in batch if isinstance(one, events.WaitingRoom))
         )
         waiting = [await village.visitor(name) for name in ("Ben Okafor", "Cem Aydin")]
         await screen.shows("1 0 min Ben Okafor", "2 0 min Cem Aydin")
@@ -95,12 +99,15 @@ async def test_the_line_that_was_held_back_is_marked_as_refused_and_no_other(
         await screen.type("first")
         await screen.type("second")
         await screen.until(lambda: len(numbers) == 2)
-        held = happened.HeldBack(
-            what=happened.HeldInput.LINE, former="", move=None, client="Asha Rao", line=numbers[1]
+        held = events.HeldBack(
+            what=events.HeldInput.LINE, former="", move=None, client="Asha Rao", line=numbers[1]
         )
         screen.session._take([held])
-        assert (last_of(screen, "first").mark, last_of(screen, "second").mark) == (None, Mark.REFUSED)
-        failed = happened.CommandFailed(reason=happened.CommandFailure.LINE_FULL, line=7)
+        assert (last_of(screen, "first").mark, last_of(screen, "second").mark) == (
+            None,
+            Mark.REFUSED,
+        )
+        failed = events.CommandFailed(reason=events.CommandFailure.LINE_FULL, line=7)
         screen.session._take([failed])  # a line of another program
         assert last_of(screen, "first").mark is None
 
@@ -115,10 +122,12 @@ async def test_lines_of_a_visitor_are_shown_when_they_were_painted(village: Vill
         await screen.hides("notice 39")
         visitor.say("my screen is black")
         desk = session.open_pane
-        await screen.until(lambda: any(one.text == "my screen is black" for one in desk.book.entries))
+        await screen.until(
+            lambda: any(one.text == "my screen is black" for one in desk.book.entries)
+        )
         session.painted(desk, desk.book.entries[0], is_focused=True)
         await screen.pilot.pause()
-        assert [event for event, _ in desk.unshown if isinstance(event, happened.ClientSaid)]
+        assert [event for event, _ in desk.unshown if isinstance(event, events.ClientSaid)]
         await screen.press("escape")
         await screen.until(lambda: not desk.unshown)
 
@@ -129,9 +138,11 @@ async def test_a_line_that_came_after_the_paint_is_not_shown_yet(village: Villag
         await alice.open()
         async with Played(alice).on_screen() as screen:
             await screen.shows("● bob")
-            came: list[happened.DirectReceived] = []
+            came: list[events.DirectReceived] = []
             _ = alice.listen(
-                lambda batch: came.extend(one for one in batch if isinstance(one, happened.DirectReceived))
+                lambda batch: came.extend(
+                    one for one in batch if isinstance(one, events.DirectReceived)
+                )
             )
             screen.app.open_conversation(person("bob"))
             await bob.send("alice", "first")
@@ -186,7 +197,7 @@ async def test_a_visitor_does_not_take_what_is_being_typed(village: Village) -> 
     async with Played(alice).on_screen() as screen:
         await screen.shows("alice · 1 online")
         screen.app.composer.put("half a li")
-        alice._open_node().tell([happened.DutyChanged(is_on=True, queue="help")])
+        alice._open_node().tell([events.DutyChanged(is_on=True, queue="help")])
         await screen.until(lambda: screen.session.panes.known(DESK) is not None)
         desk = screen.session.panes.pane(DESK)
         await screen.until(lambda: desk.is_hot)

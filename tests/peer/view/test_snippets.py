@@ -1,4 +1,5 @@
-"""Snippets: the words that were looked for are in sight and marked, and foreign text does no harm."""
+"""Snippets: the words that were looked for are in sight and marked, and foreign text does no
+harm."""
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,9 @@ def test_what_the_search_finds_is_marked(typed: str, text: str, pieces: list[str
 
 def test_a_word_far_behind_is_in_sight() -> None:
     found = snippet(
-        "so it went on " * 500 + "until noon, and then " + "on " * 500, pattern_of("noon"), cut=UNICODE.cut
+        "so it went on " * 500 + "until noon, and then " + "on " * 500,
+        pattern_of("noon"),
+        cut=UNICODE.cut,
     )
     (start, end) = found.marks[0]
     assert found.text[start:end] == "noon"
@@ -54,7 +57,11 @@ def test_a_snippet_is_a_part_of_what_may_be_shown(text: str, typed: str) -> None
     assert list(found.marks) == sorted(found.marks)
 
 
-@given(st.text(alphabet=st.characters(categories=["L", "N", "Zs"], codec="utf-8"), min_size=1, max_size=40))
+@given(
+    st.text(
+        alphabet=st.characters(categories=["L", "N", "Zs"], codec="utf-8"), min_size=1, max_size=40
+    )
+)
 def test_a_text_has_its_own_words(text: str) -> None:
     wanted = pattern_of(text)
     assert wanted is None or snippet(text, wanted, cut=UNICODE.cut).marks

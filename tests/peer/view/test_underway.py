@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageReason, MessageState
 from chatapp.peer.view.underway import REMEMBERED_MAX, UnderWay
 from chatapp.peer.words.events import lines_of
@@ -11,8 +11,8 @@ from chatapp.peer.words.formatting import Mark, SettledLine, TypedLine
 
 def changed(
     state: MessageState, message: int = 1, to: str = "bob", **more: object
-) -> happened.MessageChanged:
-    return happened.MessageChanged(to=to, id=message, state=state, **more)  # type: ignore[arg-type]
+) -> events.MessageChanged:
+    return events.MessageChanged(to=to, id=message, state=state, **more)  # type: ignore[arg-type]
 
 
 def begun(*texts: str) -> tuple[UnderWay, list[TypedLine]]:
@@ -23,7 +23,7 @@ def begun(*texts: str) -> tuple[UnderWay, list[TypedLine]]:
     return under_way, typed
 
 
-def shown(under_way: UnderWay, event: happened.Event) -> list[object]:
+def shown(under_way: UnderWay, event: events.Event) -> list[object]:
     """What the screen shows: a settled line with its mark, and lines."""
     lines = under_way.lines(event, lines_of(event))
     return [(line.typed, line.mark) if isinstance(line, SettledLine) else line for line in lines]
@@ -52,7 +52,7 @@ SAVED = "[Messages received by the server and saved]"
     ],
 )
 def test_the_first_outcome_is_a_mark_and_a_line_where_there_is_more_to_say(
-    event: happened.MessageChanged, mark: Mark, line: str | None
+    event: events.MessageChanged, mark: Mark, line: str | None
 ) -> None:
     under_way, (typed,) = begun("hi")
     assert shown(under_way, event) == [(typed, mark), *([line] if line else [])]
@@ -75,15 +75,17 @@ def test_a_later_outcome_names_the_message_whose_line_has_moved_up() -> None:
     (line,) = shown(under_way, changed(MessageState.DELIVERED))
     assert str(line).startswith("[Message received by bob: a long text that goes on and on")
     assert len(str(line)) < 80
-    assert shown(under_way, changed(MessageState.DELIVERED, 7)) == ["[Message received by bob.]"], "unknown"
+    assert shown(under_way, changed(MessageState.DELIVERED, 7)) == ["[Message received by bob.]"], (
+        "unknown"
+    )
 
 
 def test_that_nobody_acknowledged_it_is_no_line_while_it_stands_above_the_prompt() -> None:
     under_way, _ = begun("hi")
-    away = happened.Unacknowledged(to="bob", id=1)
+    away = events.Unacknowledged(to="bob", id=1)
     assert shown(under_way, away) == []
-    assert shown(under_way, happened.Unacknowledged(to="bob", id=2)) == lines_of(
-        happened.Unacknowledged(to="bob", id=2)
+    assert shown(under_way, events.Unacknowledged(to="bob", id=2)) == lines_of(
+        events.Unacknowledged(to="bob", id=2)
     )
 
 
@@ -97,9 +99,9 @@ def test_what_is_refused_at_once_has_no_id() -> None:
 
 def test_at_the_end_every_line_moves_up_without_a_mark() -> None:
     under_way, typed = begun("one", "two")
-    assert [(line.typed, line.mark) for line in under_way.end() if isinstance(line, SettledLine)] == [
-        (one, None) for one in typed
-    ]
+    assert [
+        (line.typed, line.mark) for line in under_way.end() if isinstance(line, SettledLine)
+    ] == [(one, None) for one in typed]
     assert not under_way
 
 

@@ -1,20 +1,20 @@
 """What a visitor's page shows, by the events of the visit."""
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.view.visit import Mark, VisitView, WebStage
 
 AT = 1_800_000_000.0
 
 
-def view_of(*events: happened.VisitEvent) -> VisitView:
+def view_of(*events: visit_events.VisitEvent) -> VisitView:
     view = VisitView()
     for event in events:
         view.handle(event, at=AT)
     return view
 
 
-WAITING = happened.PositionKnown(position=3, operators=1)
-SERVED = happened.Served(turn=happened.Turn.CALLED, operator="bob")
+WAITING = visit_events.PositionKnown(position=3, operators=1)
+SERVED = visit_events.Served(turn=visit_events.Turn.CALLED, operator="bob")
 
 
 def test_a_visit_from_the_line_to_its_end() -> None:
@@ -22,14 +22,14 @@ def test_a_visit_from_the_line_to_its_end() -> None:
     assert view.stage is WebStage.ARRIVING
     view.handle(WAITING, at=AT)
     assert (view.stage, view.position, view.estimate_known) == (WebStage.WAITING, 3, False)
-    estimate = happened.Estimate(least=60, most=200)
-    view.handle(happened.PositionAnswered(position=3, estimate=estimate), at=AT)
+    estimate = visit_events.Estimate(least=60, most=200)
+    view.handle(visit_events.PositionAnswered(position=3, estimate=estimate), at=AT)
     assert (view.estimate, view.estimate_known) == (estimate, True)
-    view.handle(happened.PositionKnown(position=2, operators=1), at=AT)
+    view.handle(visit_events.PositionKnown(position=2, operators=1), at=AT)
     assert (view.position, view.estimate_known) == (2, False)
     view.handle(SERVED, at=AT)
     assert (view.stage, view.operator, view.position) == (WebStage.TALKING, "bob", 0)
-    view.handle(happened.VisitEnded(cause=happened.OverCause.ENDED, may_rate=True), at=AT)
+    view.handle(visit_events.VisitEnded(cause=visit_events.OverCause.ENDED, may_rate=True), at=AT)
     assert (view.stage, view.may_rate, view.was_served) == (WebStage.OVER, True, True)
 
 
@@ -38,10 +38,10 @@ def test_lines_and_what_became_of_them() -> None:
     view.said("one", 1, at=AT)
     view.said("two", 2, at=AT)
     version = view.version
-    view.handle(happened.LineReceived(operator="bob", text="hi", position=1, at=AT), at=AT)
-    view.handle(happened.LineSettled(line=1, is_saved=True), at=AT)
-    view.handle(happened.LineSettled(line=2, is_saved=False), at=AT)
-    view.handle(happened.LineSettled(line=7, is_saved=True), at=AT)
+    view.handle(visit_events.LineReceived(operator="bob", text="hi", position=1, at=AT), at=AT)
+    view.handle(visit_events.LineSettled(line=1, is_saved=True), at=AT)
+    view.handle(visit_events.LineSettled(line=2, is_saved=False), at=AT)
+    view.handle(visit_events.LineSettled(line=7, is_saved=True), at=AT)
     assert [(line.who, line.text, line.mark) for line in view.lines] == [
         ("", "one", Mark.SAVED),
         ("", "two", Mark.LOST),
@@ -53,11 +53,11 @@ def test_lines_and_what_became_of_them() -> None:
 
 def test_after_a_restart_the_whole_conversation_is_there_with_its_times_and_marks() -> None:
     view = view_of(
-        happened.Resumed(),
-        happened.ServedAnswered(),
-        happened.EarlierLine(operator="bob", text="hi", position=1, at=AT - 60),
-        happened.EarlierLine(operator="", text="hello", position=2, at=AT - 50),
-        happened.LineReceived(operator="bob", text="still there?", position=3, at=AT - 1),
+        visit_events.Resumed(),
+        visit_events.ServedAnswered(),
+        visit_events.EarlierLine(operator="bob", text="hi", position=1, at=AT - 60),
+        visit_events.EarlierLine(operator="", text="hello", position=2, at=AT - 50),
+        visit_events.LineReceived(operator="bob", text="still there?", position=3, at=AT - 1),
     )
     assert [(line.who, line.text, line.mark, line.at) for line in view.lines] == [
         ("bob", "hi", None, AT - 60),
@@ -71,7 +71,7 @@ def test_the_version_rises_with_everything_and_tells_a_new_stage() -> None:
     view = view_of(WAITING)
     first = view.version
     assert view.stage_version <= first
-    view.handle(happened.PauseChanged(is_paused=True), at=AT)
+    view.handle(visit_events.PauseChanged(is_paused=True), at=AT)
     assert first < view.version
     assert view.stage_version <= first
     view.handle(SERVED, at=AT)
@@ -80,15 +80,15 @@ def test_the_version_rises_with_everything_and_tells_a_new_stage() -> None:
 
 
 def test_a_registry_that_is_away_costs_nothing() -> None:
-    view = view_of(WAITING, happened.VisitorServerLost(keep_place=60))
+    view = view_of(WAITING, visit_events.VisitorServerLost(keep_place=60))
     assert (view.is_away, view.keep_place, view.stage) == (True, 60, WebStage.WAITING)
-    view.handle(happened.ServerBack(), at=AT)
+    view.handle(visit_events.ServerBack(), at=AT)
     assert not view.is_away
 
 
 def test_who_is_put_back_reads_why_until_the_next_turn() -> None:
-    back = happened.SentBack(why=happened.SentBackReason.ON_HOLD, queue="")
-    view = view_of(WAITING, SERVED, back, happened.PositionKnown(position=1, operators=1))
+    back = visit_events.SentBack(why=visit_events.SentBackReason.ON_HOLD, queue="")
+    view = view_of(WAITING, SERVED, back, visit_events.PositionKnown(position=1, operators=1))
     assert (view.stage, [note.event for note in view.notes]) == (WebStage.WAITING, [back])
     assert view.is_paused, "the page offers to be called again"
     view.handle(SERVED, at=AT)
@@ -97,6 +97,6 @@ def test_who_is_put_back_reads_why_until_the_next_turn() -> None:
 
 
 def test_only_the_first_end_counts() -> None:
-    refused = happened.VisitRefused(reason=happened.DeskRefusal.LINE_FULL)
-    view = view_of(refused, happened.VisitEnded(cause=happened.OverCause.LEFT))
+    refused = visit_events.VisitRefused(reason=visit_events.DeskRefusal.LINE_FULL)
+    view = view_of(refused, visit_events.VisitEnded(cause=visit_events.OverCause.LEFT))
     assert view.end == refused

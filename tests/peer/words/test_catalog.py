@@ -1,11 +1,12 @@
-"""The catalogues of texts: the same keys and places in each language, English where one lacks something."""
+"""The catalogues of texts: the same keys and places in each language, English where one lacks
+something."""
 
 import enum
 import re
 
 import pytest
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import FormQuestion, Interview, issue_number
 from chatapp.peer.words import formatting
 from chatapp.peer.words.catalog import (
@@ -47,7 +48,9 @@ def test_commands_and_brackets_are_the_same_in_every_language() -> None:
 def test_hindi_is_hindi() -> None:
     """Every text has letters of the script, but for those that consist of places alone."""
     for key, text in texts_in("hi").items():
-        assert re.search("[\u0900-\u097f]", text) or not re.search("[a-z]", re.sub("{[^}]*}", "", text)), key
+        assert re.search("[\u0900-\u097f]", text) or not re.search(
+            "[a-z]", re.sub("{[^}]*}", "", text)
+        ), key
 
 
 def test_what_a_language_lacks_is_english() -> None:
@@ -75,11 +78,11 @@ def test_the_environment_names_the_language(environment: dict[str, str], languag
 @pytest.mark.parametrize(
     ("section", "kind"),
     [
-        ("over", happened.OverCause),
-        ("refused", happened.DeskRefusal),
-        ("line_refused", happened.LineRefusal),
-        ("turn", happened.Turn),
-        ("back", happened.SentBackReason),
+        ("over", visit_events.OverCause),
+        ("refused", visit_events.DeskRefusal),
+        ("line_refused", visit_events.LineRefusal),
+        ("turn", visit_events.Turn),
+        ("back", visit_events.SentBackReason),
         ("form", FormQuestion),
     ],
 )
@@ -133,14 +136,23 @@ def test_all_entries_of_that_menu_are_there() -> None:
 def test_english_says_of_the_server_what_peers_read() -> None:
     key = "84b7 3c1e"
     for event, line in (
-        (happened.RegistryMet(key=key, is_verified=False), formatting.key_met(key, is_verified=False)),
-        (happened.RegistryMet(key=key, is_verified=True), formatting.key_met(key, is_verified=True)),
-        (happened.RegistryKeyAccepted(key=key), formatting.key_accepted(key)),
-        (happened.RegistryKeyChanged(expected=key, got="9f2a"), formatting.key_changed(key, "9f2a")),
-        (happened.ServerAnnounced(text="tea"), formatting.announced("tea")),
-        (happened.ServerStopCancelled(), formatting.STOP_CANCELLED),
         (
-            happened.ServerStopPlanned(seconds=120, reason="a new disk"),
+            visit_events.RegistryMet(key=key, is_verified=False),
+            formatting.key_met(key, is_verified=False),
+        ),
+        (
+            visit_events.RegistryMet(key=key, is_verified=True),
+            formatting.key_met(key, is_verified=True),
+        ),
+        (visit_events.RegistryKeyAccepted(key=key), formatting.key_accepted(key)),
+        (
+            visit_events.RegistryKeyChanged(expected=key, got="9f2a"),
+            formatting.key_changed(key, "9f2a"),
+        ),
+        (visit_events.ServerAnnounced(text="tea"), formatting.announced("tea")),
+        (visit_events.ServerStopCancelled(), formatting.STOP_CANCELLED),
+        (
+            visit_events.ServerStopPlanned(seconds=120, reason="a new disk"),
             formatting.stop_planned("The help desk closes", 120, "a new disk", " Places are kept."),
         ),
     ):
@@ -148,14 +160,14 @@ def test_english_says_of_the_server_what_peers_read() -> None:
 
 
 def test_hindi_lines() -> None:
-    estimate = happened.Estimate(least=180, most=350)
-    assert IN_HINDI.lines_of(happened.PositionAnswered(position=2, estimate=estimate)) == [
+    estimate = visit_events.Estimate(least=180, most=350)
+    assert IN_HINDI.lines_of(visit_events.PositionAnswered(position=2, estimate=estimate)) == [
         "[प्रतीक्षा कक्ष में आपका नंबर 2 है: आपसे आगे 1, लगभग 3-6 मिनट।]"
     ]
-    assert IN_HINDI.lines_of(happened.NotYourTurn()) == ["[कृपया अपनी बारी की प्रतीक्षा करें।]"]
-    assert IN_HINDI.lines_of(happened.LineReceived(operator="bob", text="नमस्ते", position=1, at=0.0)) == [
-        "bob: नमस्ते"
-    ]
+    assert IN_HINDI.lines_of(visit_events.NotYourTurn()) == ["[कृपया अपनी बारी की प्रतीक्षा करें।]"]
+    assert IN_HINDI.lines_of(
+        visit_events.LineReceived(operator="bob", text="नमस्ते", position=1, at=0.0)
+    ) == ["bob: नमस्ते"]
 
 
 @pytest.mark.parametrize(
@@ -168,5 +180,7 @@ def test_hindi_lines() -> None:
     ],
 )
 def test_a_banned_visitor_reads_for_how_long_and_why(seconds: int, text: str, line: str) -> None:
-    banned = happened.VisitorNotAdmitted(reason=happened.RefusalReason.BANNED, seconds=seconds, text=text)
+    banned = visit_events.VisitorNotAdmitted(
+        reason=visit_events.RefusalReason.BANNED, seconds=seconds, text=text
+    )
     assert IN_ENGLISH.lines_of(banned) == [line]

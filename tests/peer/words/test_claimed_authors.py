@@ -1,4 +1,5 @@
-"""Whoever only claims a name is shown with a warning in every view, as the message comes and whenever it is shown again."""
+"""Whoever only claims a name is shown with a warning in every view, as the message comes and
+whenever it is shown again."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -36,7 +37,8 @@ NOON_MS: Final = 1_700_000_000_000
 
 
 def stored(folder: Path, *records: Record) -> StoredLine:
-    """Return the one line of a history after these records, as another program reads it from the disk."""
+    """Return the one line of a history after these records, as another program reads it from the
+    disk."""
     with closing(History(folder / "history.db", server="here")) as history:
         history.apply(records)
     with closing(open_read_only(folder / "history.db")) as db:
@@ -77,7 +79,9 @@ VIEWS: dict[str, Callable[[StoredLine], str]] = {
 
 @pytest.mark.parametrize("doubt", AuthorDoubt)
 @pytest.mark.parametrize("view", VIEWS)
-def test_every_view_says_that_a_name_is_only_claimed(view: str, doubt: AuthorDoubt, tmp_path: Path) -> None:
+def test_every_view_says_that_a_name_is_only_claimed(
+    view: str, doubt: AuthorDoubt, tmp_path: Path
+) -> None:
     line = VIEWS[view](stored(tmp_path, *letter(doubt)))
     assert DOUBTS[doubt] in line
     assert "the door is open" in line
@@ -120,11 +124,16 @@ def test_the_list_keeps_it_apart_from_the_one_who_bears_the_name(tmp_path: Path)
 
 async def test_going_there_shows_no_presence_of_the_one_who_bears_the_name() -> None:
     claimed = person("bob", is_claimed=True)
-    overlay = partial(PlaceOverlay, [(claimed, 0)], [somebody("bob")], Rooms().ask, me="alice", signs=UNICODE)
+    overlay = partial(
+        PlaceOverlay, [(claimed, 0)], [somebody("bob")], Rooms().ask, me="alice", signs=UNICODE
+    )
     host = Host(overlay)
     async with host.run_test() as pilot:
         await until(pilot, lambda: len(rows(host.overlay)) == 2)
-        assert [row.split() for row in rows(host.overlay)] == [["○", "bob?"], ["●", "bob", "online"]]
+        assert [row.split() for row in rows(host.overlay)] == [
+            ["○", "bob?"],
+            ["●", "bob", "online"],
+        ]
 
 
 def test_nothing_is_sent_to_a_claimed_name() -> None:
@@ -139,6 +148,8 @@ def test_the_doubt_is_that_of_the_last_letter_and_a_row_of_the_table_ends_it(
 ) -> None:
     line = IncomingAdded(MALLORY.id, 1, NOON_MS, "the door is open", late=True)
     names = [Named(MALLORY.id, "bob", one) for one in (first, AuthorDoubt.OTHER_KEY)]
-    assert stored(tmp_path, *names, line).doubt == (None if first is None else AuthorDoubt.OTHER_KEY)
+    assert stored(tmp_path, *names, line).doubt == (
+        None if first is None else AuthorDoubt.OTHER_KEY
+    )
     row = RowsSaved((MALLORY.row(),), version=1, at=0.0)
     assert (stored(tmp_path, row).doubt, stored(tmp_path).name) == (None, "mallory")

@@ -52,7 +52,9 @@ FORM = ["Name: Asha Rao", "Number: +919876543210", "Issue: Depression"]
 SERVED = ListedVisitor(
     visit=1, name="Asha Rao", issue="Depression", since=SINCE, is_here=True, operator="bob"
 )
-WAITING = ListedVisitor(visit=2, name="Ravi", issue="Other", since=SINCE, is_here=False, operator="")
+WAITING = ListedVisitor(
+    visit=2, name="Ravi", issue="Other", since=SINCE, is_here=False, operator=""
+)
 ROOM = WaitingRoom(queue="desk", operators=1, served=(SERVED,), waiting=(WAITING,), total=1)
 AT = shown_time(SINCE)
 PAST = PastSession(
@@ -99,7 +101,9 @@ LINES: list[tuple[DutyEvent, list[str]]] = [
     (DutyChanged(is_on=False, queue="desk"), ["[You are off duty.]"]),
     (ASHA, ["[Next client; waited 1 min 30 s.]", *FORM]),
     (
-        msgspec.structs.replace(ASHA, handed_over_by="bob", note="call back", is_here=False, waited=9),
+        msgspec.structs.replace(
+            ASHA, handed_over_by="bob", note="call back", is_here=False, waited=9
+        ),
         [
             "[Handed-over client, from bob; waited 9 s.]",
             *FORM,
@@ -124,8 +128,14 @@ LINES: list[tuple[DutyEvent, list[str]]] = [
     ),
     (ClientSaid(sender="Asha Rao", text="é ✓", visit=1, position=1), ["Asha Rao: é ✓"]),
     (CommandSucceeded(action=DeskAction.NOTED, name="Ravi {x}"), ["[Note about Ravi {x} kept.]"]),
-    (CommandSucceeded(action=DeskAction.MOVED, name="Ravi", position=1), ["[Ravi is number 1 now.]"]),
-    (CommandSucceeded(action=DeskAction.DROPPED, name="Ravi"), ["[Ravi was taken out of the waiting room.]"]),
+    (
+        CommandSucceeded(action=DeskAction.MOVED, name="Ravi", position=1),
+        ["[Ravi is number 1 now.]"],
+    ),
+    (
+        CommandSucceeded(action=DeskAction.DROPPED, name="Ravi"),
+        ["[Ravi was taken out of the waiting room.]"],
+    ),
     (
         CommandFailed(reason=CommandFailure.NOT_IN_LINE, name="V4"),
         ["[V4 is not in the waiting room any more.]"],
@@ -226,14 +236,20 @@ def test_whatever_others_wrote_each_line_is_one_line_that_gives_no_order(
 
 
 def forged(event: DutyEvent, hostile: str) -> DutyEvent:
-    texts = {name: hostile for name, value in msgspec.structs.asdict(event).items() if isinstance(value, str)}
+    texts = {
+        name: hostile
+        for name, value in msgspec.structs.asdict(event).items()
+        if isinstance(value, str)
+    }
     event = msgspec.structs.replace(event, **texts)
     if isinstance(event, WaitingRoom):
         one = msgspec.structs.replace(WAITING, name=hostile, issue=hostile, operator=hostile)
         return msgspec.structs.replace(event, served=(one,), waiting=(one,))
     if isinstance(event, PastSessions):
         line = msgspec.structs.replace(PAST.lines[0], sender=hostile, text=hostile)
-        texts = dict.fromkeys(("name", "number", "issue", "note", "description", "operator"), hostile)
+        texts = dict.fromkeys(
+            ("name", "number", "issue", "note", "description", "operator"), hostile
+        )
         return msgspec.structs.replace(
             event, sessions=(msgspec.structs.replace(PAST, lines=(line,), **texts),)
         )
@@ -243,7 +259,9 @@ def forged(event: DutyEvent, hostile: str) -> DutyEvent:
 @pytest.mark.parametrize(
     "event",
     [
-        WaitingRoom(queue="desk", operators=1, served=(SERVED,), waiting=(WAITING,), total=1, is_quiet=True),
+        WaitingRoom(
+            queue="desk", operators=1, served=(SERVED,), waiting=(WAITING,), total=1, is_quiet=True
+        ),
         PastSessions(sessions=(), total=0, is_quiet=True),
     ],
 )

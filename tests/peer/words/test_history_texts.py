@@ -61,7 +61,12 @@ def test_the_past_is_shown_again_as_it_was_and_own_lines_with_their_recipient() 
             said(to=None, kind=LineKind.ROOM, room="lab", sender="bob"),
         ]
     )
-    assert shown == ["bob: hi", "alice to bob: hi", "[Channel_Message alice: hi]", "bob (in lab): hi"]
+    assert shown == [
+        "bob: hi",
+        "alice to bob: hi",
+        "[Channel_Message alice: hi]",
+        "bob (in lab): hi",
+    ]
     assert all(isinstance(line, MessageLine) and line.at == NOON for line in shown)
 
 
@@ -86,7 +91,10 @@ def test_ids_stand_below_one_another() -> None:
 
 STEPS = [
     (TraceStep(at=NOON + 0.003, what=TraceEvent.SENT, tries=1), "[sent 22:13:20.003 try 1]"),
-    (TraceStep(at=NOON + 2.5, what=TraceEvent.RELAYED), "[sent 22:13:22.500 through the server as well]"),
+    (
+        TraceStep(at=NOON + 2.5, what=TraceEvent.RELAYED),
+        "[sent 22:13:22.500 through the server as well]",
+    ),
     (
         TraceStep(at=NOON + 3, what=TraceEvent.MAILED),
         "[bob is away: sealed as a letter for the registry (22:13:23.000)]",
@@ -105,7 +113,9 @@ STEPS = [
         "[acknowledged by bob after 3 tries, 1.02 s (22:13:21.000)]",
     ),
     (
-        TraceStep(at=NOON + 1, what=TraceEvent.ACKNOWLEDGED, tries=1, span=0.004, through_server=True),
+        TraceStep(
+            at=NOON + 1, what=TraceEvent.ACKNOWLEDGED, tries=1, span=0.004, through_server=True
+        ),
         "[acknowledged by bob through the server after 1 try, 0.00 s (22:13:21.000)]",
     ),
     (
@@ -169,12 +179,16 @@ def test_messages_without_a_trace() -> None:
     assert trace_lines(DeliveryTrace(line=said(sender="bob", to="alice"), steps=()))[1:] == [
         "[Only bob knows how it was delivered.]"
     ]
-    assert trace_lines(DeliveryTrace(line=said(), steps=()))[1:] == ["[None of its steps is on record.]"]
+    assert trace_lines(DeliveryTrace(line=said(), steps=()))[1:] == [
+        "[None of its steps is on record.]"
+    ]
 
 
 @given(st.text(), st.text(), st.text())
 def test_whatever_others_wrote_a_line_is_one_line(sender: str, room: str, text: str) -> None:
-    (line,) = history_lines([said(sender=sender, to=None, kind=LineKind.ROOM, room=room, text=text)])
+    (line,) = history_lines(
+        [said(sender=sender, to=None, kind=LineKind.ROOM, room=room, text=text)]
+    )
     assert isinstance(line, MessageLine)
     assert sanitize(line) == line
     assert line[line.text_at :] == sanitize(text)

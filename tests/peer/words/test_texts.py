@@ -132,7 +132,10 @@ def test_banned_people_are_shown_as_banned() -> None:
         Person(name="bob", online=False, since=NOON, is_banned=True),
         Person(name="eve", online=True, since=NOON),
     )
-    assert lines_of(PeopleListed(people=people)) == ["[eve is online.]", "[bob is banned from this server.]"]
+    assert lines_of(PeopleListed(people=people)) == [
+        "[eve is online.]",
+        "[bob is banned from this server.]",
+    ]
 
 
 @pytest.mark.parametrize(("away", "shown"), [(20, 20), (21, 20), (1_100, 20)])
@@ -150,7 +153,11 @@ def test_who_shows_those_online_and_the_last_20_of_the_others(away: int, shown: 
         *(f"on{number:02}" for number in range(30)),
         *(f"away{number:04}" for number in range(1, 1 + shown)),
     ]
-    more = [f"[{away - shown:,} more were last seen earlier: /who all shows them.]"] if away > shown else []
+    more = (
+        [f"[{away - shown:,} more were last seen earlier: /who all shows them.]"]
+        if away > shown
+        else []
+    )
     assert lines[30 + shown :] == more
     assert len(lines_of(PeopleListed(people=people, is_whole=True))) == 30 + away
 
@@ -162,11 +169,15 @@ def in_doubt(doubt: AuthorDoubt) -> DirectReceived:
 
 
 def direct(text: str, late: float | None = None, sender: str = "bob") -> DirectReceived:
-    return DirectReceived(id=9, sender=sender, identity=b"", number=1, text=text, at=NOON, late=late)
+    return DirectReceived(
+        id=9, sender=sender, identity=b"", number=1, text=text, at=NOON, late=late
+    )
 
 
 def channel(text: str, late: float | None = None, sender: str = "bob") -> ChannelReceived:
-    return ChannelReceived(id=9, sender=sender, identity=b"", number=1, text=text, at=NOON, late=late)
+    return ChannelReceived(
+        id=9, sender=sender, identity=b"", number=1, text=text, at=NOON, late=late
+    )
 
 
 def in_room(text: str, late: float | None = None, sender: str = "bob") -> RoomReceived:
@@ -192,14 +203,18 @@ LINES: list[tuple[Event, list[str]]] = [
     ),
     (
         LineUnreadable(room="", sender="bob", reason=LineLoss.KEY_MISSING),
-        ["[A line of the channel from bob is lost: the server did not give the key that it is sealed with.]"],
+        [
+            "[A line of the channel from bob is lost: the server did not give the key that it is sealed with.]"
+        ],
     ),
     (
         MessageChanged(to="", id=1, state=MessageState.REFUSED, reason=MessageReason.DISK_FULL),
         ["[Channel message refused: the server's disk is full.]"],
     ),
     (
-        MessageChanged(to="#lab", id=1, state=MessageState.REFUSED, reason=MessageReason.DISK_FAILED),
+        MessageChanged(
+            to="#lab", id=1, state=MessageState.REFUSED, reason=MessageReason.DISK_FAILED
+        ),
         ["[Line to lab refused: the server cannot write to its disk.]"],
     ),
     (
@@ -228,7 +243,9 @@ LINES: list[tuple[Event, list[str]]] = [
     ),
     (
         AdmissionRefused(reason=AdmissionRefusal.CODE_OF_ANOTHER, key="0f"),
-        ["[Not registered: this join code is of another server than the one that answers, whose key is 0f.]"],
+        [
+            "[Not registered: this join code is of another server than the one that answers, whose key is 0f.]"
+        ],
     ),
     (Registered(), ["[Welcome, You are registered.]"]),
     (TableChanged(), ["[Client table updated.]"]),
@@ -243,11 +260,15 @@ LINES: list[tuple[Event, list[str]]] = [
         ["[Messages received by the server and saved]"],
     ),
     (
-        MessageChanged(to="bob", id=1, state=MessageState.REFUSED, reason=MessageReason.MAILBOX_FULL),
+        MessageChanged(
+            to="bob", id=1, state=MessageState.REFUSED, reason=MessageReason.MAILBOX_FULL
+        ),
         ["[Message to bob refused: the mailbox is full.]"],
     ),
     (
-        MessageChanged(to="bob", id=1, state=MessageState.REFUSED, reason=MessageReason.NAME_UNKNOWN),
+        MessageChanged(
+            to="bob", id=1, state=MessageState.REFUSED, reason=MessageReason.NAME_UNKNOWN
+        ),
         ["[Message to bob refused: the server knows nobody of that name.]"],
     ),
     (
@@ -263,7 +284,11 @@ LINES: list[tuple[Event, list[str]]] = [
     (MailReturned(lines=()), ["[You have messages]"]),
     (
         MailReturned(lines=(direct("hi", late=NOON), channel("all", late=NOON))),
-        ["[You have messages]", f"bob: {SHOWN_NOON} hi", f"[Channel_Message bob: {SHOWN_NOON} all]"],
+        [
+            "[You have messages]",
+            f"bob: {SHOWN_NOON} hi",
+            f"[Channel_Message bob: {SHOWN_NOON} all]",
+        ],
     ),
     (
         MailReturned(lines=(in_doubt(AuthorDoubt.NOT_IN_TABLE), in_doubt(AuthorDoubt.OTHER_KEY))),
@@ -351,7 +376,9 @@ LINES: list[tuple[Event, list[str]]] = [
         [f"[The topic of lab, set by bob {SHOWN_NOON}: Exam]"],
     ),
     (
-        TopicKnown(room="lab", text="Exam", author="", at=NOON, is_administrators=True, is_change=True),
+        TopicKnown(
+            room="lab", text="Exam", author="", at=NOON, is_administrators=True, is_change=True
+        ),
         ["[The server's administrator set the topic of lab: Exam]"],
     ),
     (
@@ -374,7 +401,10 @@ LINES: list[tuple[Event, list[str]]] = [
         ["[The server's administrator took you out of lab.]"],
     ),
     (LeftRoom(room="lab", how=RoomExit.CLOSED), ["[The server's administrator closed lab.]"]),
-    (RoomEntryDenied(room="lab", reason=RoomEntryRefusal.ROOM_FULL), ["[You cannot enter lab: it is full.]"]),
+    (
+        RoomEntryDenied(room="lab", reason=RoomEntryRefusal.ROOM_FULL),
+        ["[You cannot enter lab: it is full.]"],
+    ),
     (NotInRoom(), ["[You are not in any room.]"]),
     (MemberJoined(room="lab", name="bob"), ["bob joined lab."]),
     (MemberLeft(room="lab", name="bob"), ["bob left lab."]),
@@ -455,7 +485,9 @@ LINES: list[tuple[Event, list[str]]] = [
     ),
     (
         NotTrusted(name="server", why=Doubt.CHANGED),
-        ["[The key of the server has changed since /verify server showed these digits: compare again.]"],
+        [
+            "[The key of the server has changed since /verify server showed these digits: compare again.]"
+        ],
     ),
     (RegistryKey(held="", other="", is_verified=False), ["[No server has answered yet.]"]),
     (
@@ -511,7 +543,9 @@ LINES: list[tuple[Event, list[str]]] = [
     ),
     (
         RegistryKeyChanged(expected="ab12", got="cd34", is_announced=True),
-        ["[This is not the server that was announced: the announced key is ab12, this server's is cd34.]"],
+        [
+            "[This is not the server that was announced: the announced key is ab12, this server's is cd34.]"
+        ],
     ),
     (
         TooLong(to="bob", size=70_000, limit=65_536),
@@ -555,7 +589,9 @@ LINES: list[tuple[Event, list[str]]] = [
     ),
     (
         LinesLost(path="/a/history.db", count=2, kept_as="x"),
-        ["[/a/history.db was damaged: its newest 2 messages are lost; the damaged file is kept as x.]"],
+        [
+            "[/a/history.db was damaged: its newest 2 messages are lost; the damaged file is kept as x.]"
+        ],
     ),
     (
         EventsMissed(),
@@ -567,7 +603,9 @@ LINES: list[tuple[Event, list[str]]] = [
     ),
     (
         StorageFailed(error="disk I/O error"),
-        ["[Nothing can be stored (disk I/O error); messages are not acknowledged until that works again.]"],
+        [
+            "[Nothing can be stored (disk I/O error); messages are not acknowledged until that works again.]"
+        ],
     ),
     (
         HistoryBehind(error="locked"),
@@ -593,7 +631,9 @@ def test_no_kind_of_event_is_forgotten() -> None:
 
 
 @given(st.data())
-def test_whatever_others_wrote_each_line_is_one_line_that_gives_no_order(data: st.DataObject) -> None:
+def test_whatever_others_wrote_each_line_is_one_line_that_gives_no_order(
+    data: st.DataObject,
+) -> None:
     event = data.draw(st.sampled_from([event for event, _ in LINES]))
     forged = msgspec.structs.replace(event, **{name: data.draw(HOSTILE) for name in texts(event)})
     if hasattr(forged, "late"):
@@ -607,7 +647,9 @@ def texts(event: Event) -> list[str]:
     return [name for name in event.__struct_fields__ if isinstance(getattr(event, name), str)]
 
 
-@pytest.mark.parametrize("event", [direct("hi all", NOON), channel("hi all"), in_room("hi all", NOON)])
+@pytest.mark.parametrize(
+    "event", [direct("hi all", NOON), channel("hi all"), in_room("hi all", NOON)]
+)
 def test_what_somebody_said_tells_name_and_text_apart(event: Event) -> None:
     (line,) = lines_of(event)
     assert isinstance(line, MessageLine)
@@ -651,9 +693,18 @@ def test_the_prompt_shows_the_room(view: View, prompt: str) -> None:
     ("view", "pieces"),
     [
         (View(me="alice", online=3), ["alice", "3 online"]),
-        (View(me="alice", room="lab", online=3, unread=1), ["alice", "lab", "3 online", "1 new line"]),
-        (View(me="alice", online=3, is_server_away=True, unread=2), ["alice", "server away", "2 new lines"]),
-        (View(me="alice", room="lab", is_offline=True), ["alice", "offline", "reg alice to return"]),
+        (
+            View(me="alice", room="lab", online=3, unread=1),
+            ["alice", "lab", "3 online", "1 new line"],
+        ),
+        (
+            View(me="alice", online=3, is_server_away=True, unread=2),
+            ["alice", "server away", "2 new lines"],
+        ),
+        (
+            View(me="alice", room="lab", is_offline=True),
+            ["alice", "offline", "reg alice to return"],
+        ),
         (View(me="bob", online=2, is_on_duty=True), ["bob", "2 online", "on duty"]),
         (
             View(me="bob", online=2, is_on_duty=True, client="A\x1bna", unread=1),
@@ -661,7 +712,10 @@ def test_the_prompt_shows_the_room(view: View, prompt: str) -> None:
         ),
         (View(notes=("queue: number 3",)), ["queue: number 3"]),
         (View(notes=("queue: number 3",), is_server_away=True), ["server away", "queue: number 3"]),
-        (View(me="alice", online=1, notes=("queue: number 3",)), ["alice", "1 online", "queue: number 3"]),
+        (
+            View(me="alice", online=1, notes=("queue: number 3",)),
+            ["alice", "1 online", "queue: number 3"],
+        ),
     ],
 )
 def test_the_line_below_the_prompt(view: View, pieces: list[str]) -> None:

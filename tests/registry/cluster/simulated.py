@@ -1,8 +1,8 @@
-"""Nodes of a cluster and their engine in virtual time.
+"""Nodes of a cluster and their broker in virtual time.
 
-The engine stores late, twice or not at all, loses answers and is away for a while; nodes are killed, cut off, and frozen in
-the middle of a call. A call of a node waits by letting the others go on, so whatever can happen between a question and its
-answer does.
+The broker stores late, twice or not at all, loses answers and is away for a while; nodes are
+killed, cut off, and frozen in the middle of a call. A call of a node waits by letting the others go
+on, so whatever can happen between a question and its answer does.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ class Killed(Exception):
 
 
 class View:
-    """The engine as one node sees it: a `Ledger`."""
+    """The broker as one node sees it: a `Ledger`."""
 
     def __init__(self, world: "World", node: "Node") -> None:
         self._world = world
@@ -62,12 +62,14 @@ class View:
         if self._is_away():
             world.wait(self._node, ANSWER_WITHIN)
             return Unanswered()
-        fate = rng.choices(("answered", "answer lost", "lost", "late", "twice"), (80, 6, 6, 4, 4))[0]
+        fate = rng.choices(("answered", "answer lost", "lost", "late", "twice"), (80, 6, 6, 4, 4))[
+            0
+        ]
         if fate in ("late", "twice"):
-            world.later(rng.uniform(0.5, 15.0), lambda: world.engine.store(publication))
+            world.later(rng.uniform(0.5, 15.0), lambda: world.broker.store(publication))
         answer: Answer = Unanswered()
         if fate in ("answered", "answer lost", "twice"):
-            answer = world.engine.store(publication)
+            answer = world.broker.store(publication)
         if fate in ("answered", "twice"):
             world.wait(self._node, rng.uniform(0.001, 0.05))
             return answer
@@ -76,23 +78,23 @@ class View:
 
     def newest(self, subject: Subject) -> Placed | None:
         self._ask()
-        return self._world.engine.newest(subject)
+        return self._world.broker.newest(subject)
 
     def extent(self, stream: Stream) -> Extent:
         self._ask()
-        return self._world.engine.extent(stream)
+        return self._world.broker.extent(stream)
 
     def read(self, stream: Stream, first: int, last: int) -> Iterator[Placed]:
         self._ask()
-        return self._world.engine.read(stream, first, last)
+        return self._world.broker.read(stream, first, last)
 
     def purge(self, stream: Stream, below: int) -> None:
         self._ask()
-        self._world.engine.purge(stream, below)
+        self._world.broker.purge(stream, below)
 
     def purge_run(self, run: str) -> None:
         self._ask()
-        self._world.engine.purge_run(run)
+        self._world.broker.purge_run(run)
 
     def _ask(self) -> None:
         self._world.wait(self._node, self._world.rng.uniform(0.001, 0.05))
@@ -168,7 +170,8 @@ class Node:
                 lease.found(self.view.newest(Subject.LEASE))
 
     def _holds_lease(self) -> bool:
-        """Keep the lease, as another thread does in the program, and say whether it was confirmed just now."""
+        """Keep the lease, as another thread does in the program, and say whether it was confirmed
+        just now."""
         self._keep_lease()
         if self.lease.state is LeaseState.LOST and self.taking_over is not None:
             self.taking_over.give_up()
@@ -197,7 +200,9 @@ class Node:
             self.stand_by()
             return
         self.store = store
-        world.check([head.serial for head in loaded.letters.get(READER, [])], saved=saved, taken=taken)
+        world.check(
+            [head.serial for head in loaded.letters.get(READER, [])], saved=saved, taken=taken
+        )
 
     def _work(self) -> None:
         world, rng, store = self.world, self.world.rng, self.store
@@ -206,7 +211,9 @@ class Node:
         taken = [serial for serial in world.saved if rng.random() < 0.1]
         size = rng.choice((10, 100, 6000))
         try:
-            letters = [MailStored(READER, serial, READER, "", 0, 0, bytes(size)) for serial in serials]
+            letters = [
+                MailStored(READER, serial, READER, "", 0, 0, bytes(size)) for serial in serials
+            ]
             store.append([*letters, *([MailTaken(READER, taken)] if taken else [])])
             world.begun(serials, taken)
             store.sync()
@@ -220,12 +227,12 @@ class Node:
 
 
 class World:
-    """All nodes, the engine, and what was promised to people."""
+    """All nodes, the broker, and what was promised to people."""
 
     def __init__(self, seed: int) -> None:
         self.rng = Random(seed)
         self.now = 0.0
-        self.engine = MemoryLedger()
+        self.broker = MemoryLedger()
         self.away_until = 0.0
         self.saved: dict[int, None] = {}
         """Letters that were called saved, and that nobody has begun to take."""
@@ -275,7 +282,8 @@ class World:
         heapq.heappush(self._later, (self.now + seconds, self._events, do))
 
     def wait(self, node: Node, seconds: float) -> None:
-        """Let the others go on for a while, and for as long as this node is frozen. Raises Killed."""
+        """Let the others go on for a while, and for as long as this node is frozen. Raises
+        Killed."""
         until = self.now + seconds
         self._run(until)
         while self.now < node.frozen_until:
@@ -325,4 +333,4 @@ class World:
             case "away":
                 self.away_until = self.now + rng.uniform(1, 20)
             case _:
-                self.engine.forget_ids()
+                self.broker.forget_ids()

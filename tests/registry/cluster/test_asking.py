@@ -1,4 +1,4 @@
-"""Questions to the engine during an election: one that is never answered is soon asked again."""
+"""Questions to the broker during an election: one that is never answered is soon asked again."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,8 @@ async def clock() -> AsyncIterator[VirtualClock]:
 
 
 class Electing:
-    """A connection to an engine that never answers the first question, which was asked before its leader was elected."""
+    """A connection to a broker that never answers the first question, which was asked before its
+    leader was elected."""
 
     is_connected = True
 
@@ -46,20 +47,22 @@ class _Message(msgspec.Struct):
 
 @pytest.mark.parametrize("what", ["extent", "newest"])
 async def test_an_election_delays_a_question_only_for_a_moment(what: str) -> None:
-    engine = JetStream(Access(servers=("nats://127.0.0.1",)), "c")
+    broker = JetStream(Access(servers=("nats://127.0.0.1",)), "c")
     answer = (
-        {"state": {"first_seq": 3, "last_seq": 9}} if what == "extent" else {"error": {"err_code": 10037}}
+        {"state": {"first_seq": 3, "last_seq": 9}}
+        if what == "extent"
+        else {"error": {"err_code": 10037}}
     )
-    engine._client = cast("Any", Electing(answer))
+    broker._client = cast("Any", Electing(answer))
     try:
         async with asyncio.timeout(ANSWER_WITHIN / 2):
             if what == "extent":
-                assert await engine._extent(Stream.JOURNAL) == Extent(3, 9)
+                assert await broker._extent(Stream.JOURNAL) == Extent(3, 9)
             else:
-                assert await engine._patiently(Subject.MANIFEST) is None
+                assert await broker._patiently(Subject.MANIFEST) is None
     finally:
-        engine._client = None
-        engine.close()
+        broker._client = None
+        broker.close()
 
 
 @pytest.mark.parametrize("what", ["extent", "newest"])
@@ -68,19 +71,19 @@ async def test_a_question_is_asked_again_while_the_first_one_waits(
 ) -> None:
     """So the end of an election is noticed at once, however long the first question may wait."""
     monkeypatch.setattr(jetstream_module, "ASK_WITHIN", 60.0)
-    engine = JetStream(Access(servers=("nats://127.0.0.1",)), "c")
+    broker = JetStream(Access(servers=("nats://127.0.0.1",)), "c")
     answer = {"error": {"err_code": 10037}, "state": {"first_seq": 3, "last_seq": 9}}
     if what == "extent":
         del answer["error"]
-    engine._client = cast("Any", Electing(answer))
+    broker._client = cast("Any", Electing(answer))
     try:
         async with asyncio.timeout(20):
             if what == "extent":
-                assert await engine._extent(Stream.JOURNAL) == Extent(3, 9)
+                assert await broker._extent(Stream.JOURNAL) == Extent(3, 9)
             else:
-                assert await engine.newest_soon(Subject.LEASE, within=60.0) is None
+                assert await broker.newest_soon(Subject.LEASE, within=60.0) is None
         await asyncio.sleep(0)  # what is given up ends
         assert len(asyncio.all_tasks()) == 1
     finally:
-        engine._client = None
-        engine.close()
+        broker._client = None
+        broker.close()

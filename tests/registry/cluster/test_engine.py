@@ -14,7 +14,7 @@ from chatapp.registry.cluster.errors import ClusterUnavailable
 from chatapp.registry.cluster.jetstream import Access, JetStream
 from chatapp.registry.cluster.settings import ClusterSettings
 from chatapp.registry.cluster.stream.ledger import Acked, Publication, Refused, Subject
-from chatapp.registry.cluster.texts import no_house_line
+from chatapp.registry.cluster.texts import no_engine_line
 from chatapp.registry.program.node import ClusterNode
 from tests.support.nats_server import NatsServer
 from tests.support.ports import free_port
@@ -33,58 +33,64 @@ def wait_for(what: Callable[[], bool]) -> None:
 def test_a_connection_that_the_servers_close_is_made_anew(
     nats_server: NatsServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The client library gives up for ever where an error of the servers comes before the end of the connection."""
-    engine = JetStream(Access(servers=(nats_server.url,)), f"n{free_port()}")
+    """The client library gives up for ever where an error of the servers comes before the end of
+    the connection."""
+    broker = JetStream(Access(servers=(nats_server.url,)), f"n{free_port()}")
     try:
-        engine.open(within=10)
-        first = engine._client
+        broker.open(within=10)
+        first = broker._client
         assert first is not None
-        engine.run(first._process_err("'Maximum Connections Exceeded'"))
+        broker.run(first._process_err("'Maximum Connections Exceeded'"))
         wait_for(lambda: first.is_closed)
-        wait_for(lambda: engine.publish(LETTER) == Acked(1))
-        assert engine.trouble == ""
+        wait_for(lambda: broker.publish(LETTER) == Acked(1))
+        assert broker.trouble == ""
     finally:
-        engine.close()
+        broker.close()
     assert caplog.messages == [
         "the servers of the cluster closed the connection: Maximum Connections Exceeded"
     ]
 
 
-def test_a_node_without_a_house_says_whether_the_servers_answer() -> None:
-    assert no_house_line("Authorization Violation") == (
+def test_a_node_without_an_engine_says_whether_the_servers_answer() -> None:
+    assert no_engine_line("Authorization Violation") == (
         "[The servers of the cluster do not answer (Authorization Violation): nobody is served here until they do.]"
     )
     assert (
-        no_house_line("")
+        no_engine_line("")
         == "[The servers of the cluster do not answer: nobody is served here until they do.]"
     )
     assert (
-        no_house_line(None) == "[No node that keeps the state is seen: nobody is served here until one is.]"
+        no_engine_line(None)
+        == "[No node that keeps the state is seen: nobody is served here until one is.]"
     )
 
 
 def test_a_message_that_is_too_large_is_refused_at_once(nats_server: NatsServer) -> None:
-    engine = JetStream(Access(servers=(nats_server.url,)), f"n{free_port()}")
+    broker = JetStream(Access(servers=(nats_server.url,)), f"n{free_port()}")
     try:
-        engine.open(within=10)
-        large = Publication(subject=Subject.JOURNAL, message=bytes(engine.message_max + 1), after=None)
-        assert engine.publish(large) == Refused(
-            f"the servers allow messages of {engine.message_max:,} bytes only"
+        broker.open(within=10)
+        large = Publication(
+            subject=Subject.JOURNAL, message=bytes(broker.message_max + 1), after=None
+        )
+        assert broker.publish(large) == Refused(
+            f"the servers allow messages of {broker.message_max:,} bytes only"
         )
     finally:
-        engine.close()
+        broker.close()
 
 
 def test_servers_that_are_too_old_are_refused(
     nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings_module, "VERSION_LEAST", (99, 0))
-    engine = JetStream(Access(servers=(nats_server.url,)), f"n{free_port()}")
+    broker = JetStream(Access(servers=(nats_server.url,)), f"n{free_port()}")
     try:
-        with pytest.raises(ClusterUnavailable, match=r"^the servers of the cluster are of version 2\.\d+"):
-            engine.open(within=10)
+        with pytest.raises(
+            ClusterUnavailable, match=r"^the servers of the cluster are of version 2\.\d+"
+        ):
+            broker.open(within=10)
     finally:
-        engine.close()
+        broker.close()
 
 
 @pytest.mark.parametrize(
@@ -100,14 +106,14 @@ async def test_a_stream_of_another_program_is_refused(
     client = await nats.connect(nats_server.url)
     await client.jetstream().add_stream(name=f"chatapp-{name}-journal", **whole)
     await client.close()
-    engine = JetStream(Access(servers=(nats_server.url,)), name)
+    broker = JetStream(Access(servers=(nats_server.url,)), name)
     try:
         with pytest.raises(
             ClusterUnavailable, match=f"^the stream chatapp-{name}-journal was made or changed"
         ):
-            await asyncio.to_thread(engine.open, within=10)
+            await asyncio.to_thread(broker.open, within=10)
     finally:
-        await asyncio.to_thread(engine.close)
+        await asyncio.to_thread(broker.close)
 
 
 async def test_a_fault_in_keeping_the_lease_ends_the_service_and_is_logged(

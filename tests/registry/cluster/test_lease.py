@@ -1,4 +1,5 @@
-"""The lease in virtual time: who serves when owners die, freeze, step down, or lose sight of the engine."""
+"""The lease in virtual time: who serves when owners die, freeze, step down, or lose sight of the
+broker."""
 
 import logging
 from collections.abc import Callable
@@ -34,7 +35,7 @@ KEY = ClusterKey(bytes(KEY_SIZE))
 
 
 class Node:
-    """A node that keeps its lease; it may be frozen, or lose sight of the engine."""
+    """A node that keeps its lease; it may be frozen, or lose sight of the broker."""
 
     def __init__(self, world: "World", number: int) -> None:
         self.name = f"n{number}"
@@ -163,7 +164,7 @@ def test_an_owner_that_thaws_is_told_at_its_next_renewal() -> None:
     assert world.serving == ["n1"]
 
 
-def test_an_election_of_the_engine_changes_nobody() -> None:
+def test_an_election_of_the_broker_changes_nobody() -> None:
     world, _, _ = owned()
     world.is_answering = False
     world.run(8)
@@ -172,7 +173,7 @@ def test_an_election_of_the_engine_changes_nobody() -> None:
     assert world.serving == ["n0"]
 
 
-def test_an_owner_that_sees_no_engine_stops_in_time() -> None:
+def test_an_owner_that_sees_no_broker_stops_in_time() -> None:
     world, first, second = owned()
     first.is_cut_off = True
     world.until(lambda: second.serves, within=3)
@@ -203,7 +204,8 @@ def put(world: World, message: bytes) -> None:
 
 
 def strays(world: World) -> list[bytes]:
-    """Return what somebody may publish there: nonsense, what another key sealed, and what the lease was once."""
+    """Return what somebody may publish there: nonsense, what another key sealed, and what the lease
+    was once."""
     lease = world.ledger.newest(Subject.LEASE)
     assert lease is not None
     other = Sealer(ClusterKey(bytes([1]) * KEY_SIZE), "c", bytes(16))
@@ -239,7 +241,9 @@ def test_the_log_has_a_line_about_strays_in_the_leases_place_once_a_second_at_mo
             world.run(0.1)
     lines = [record.getMessage() for record in caplog.records]
     assert 4 <= len(lines) <= 2 * (world.now - began + 1) < first.strays.count + second.strays.count
-    assert lines[0].startswith("c: 1 messages in the streams were passed over: no registry of this cluster")
+    assert lines[0].startswith(
+        "c: 1 messages in the streams were passed over: no registry of this cluster"
+    )
 
 
 def test_an_old_lease_that_is_published_again_hands_nothing_over() -> None:

@@ -1,4 +1,5 @@
-"""Messages between nodes, over core NATS: in order, and again after the connection was made anew."""
+"""Messages between nodes, over core NATS: in order, and again after the connection was made
+anew."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -14,20 +15,22 @@ from tests.support.ports import free_port
 
 
 class Node:
-    """One end of the bus. `engine`: the connection, if another end has it already."""
+    """One end of the bus. `broker`: the connection, if another end has it already."""
 
-    def __init__(self, url: str, name: str, *subjects: str, engine: JetStream | None = None) -> None:
-        self.engine = engine or JetStream(Access(servers=(url,)), name)
+    def __init__(
+        self, url: str, name: str, *subjects: str, broker: JetStream | None = None
+    ) -> None:
+        self.broker = broker or JetStream(Access(servers=(url,)), name)
         self.came: list[bytes] = []
         self._news = asyncio.Event()
-        self.messenger = Messenger(self.engine, subjects, self._receive)
+        self.messenger = Messenger(self.broker, subjects, self._receive)
 
     def _receive(self, data: bytes) -> None:
         self.came.append(data)
         self._news.set()
 
     async def open(self) -> None:
-        await asyncio.to_thread(self.engine.open, within=10)
+        await asyncio.to_thread(self.broker.open, within=10)
         await self.messenger.open()
 
     async def until(self, what: Callable[[list[bytes]], bool]) -> None:
@@ -38,13 +41,13 @@ class Node:
 
     async def close(self) -> None:
         await self.messenger.close()
-        await asyncio.to_thread(self.engine.close)
+        await asyncio.to_thread(self.broker.close)
 
 
 @pytest.fixture
 async def nodes(nats_server: NatsServer) -> AsyncIterator[tuple[Node, Node]]:
     name = f"n{free_port()}"
-    both = Node(nats_server.url, name, "house"), Node(nats_server.url, name, "news", "front.2")
+    both = Node(nats_server.url, name, "engine"), Node(nats_server.url, name, "news", "edge.2")
     for node in both:
         await node.open()
     yield both
@@ -52,73 +55,80 @@ async def nodes(nats_server: NatsServer) -> AsyncIterator[tuple[Node, Node]]:
         await node.close()
 
 
-async def test_messages_come_in_order_and_to_the_subjects_followed(nodes: tuple[Node, Node]) -> None:
-    house, front = nodes
+async def test_messages_come_in_order_and_to_the_subjects_followed(
+    nodes: tuple[Node, Node],
+) -> None:
+    engine, edge = nodes
     many = [number.to_bytes(2) for number in range(2_000)]
-    front.messenger.send([("house", one) for one in many])
-    house.messenger.send([("news", b"here"), ("front.3", b"not for this one"), ("front.2", b"hello")])
-    await house.until(lambda came: len(came) == len(many))
-    await front.until(lambda came: len(came) == 2)
-    assert house.came == many
-    assert front.came == [b"here", b"hello"]
+    edge.messenger.send([("engine", one) for one in many])
+    engine.messenger.send(
+        [("news", b"here"), ("edge.3", b"not for this one"), ("edge.2", b"hello")]
+    )
+    await engine.until(lambda came: len(came) == len(many))
+    await edge.until(lambda came: len(came) == 2)
+    assert engine.came == many
+    assert edge.came == [b"here", b"hello"]
 
 
 async def test_a_message_that_is_too_large_for_the_servers_is_logged_once(
     nodes: tuple[Node, Node], caplog: pytest.LogCaptureFixture
 ) -> None:
-    house, front = nodes
-    large = bytes(front.engine.message_max + 1)
-    front.messenger.send([("house", large), ("house", large), ("house", b"small")])
-    await house.until(lambda came: len(came) == 1)
-    assert house.came == [b"small"]
+    engine, edge = nodes
+    large = bytes(edge.broker.message_max + 1)
+    edge.messenger.send([("engine", large), ("engine", large), ("engine", b"small")])
+    await engine.until(lambda came: len(came) == 1)
+    assert engine.came == [b"small"]
     assert caplog.messages == [
         "messages between nodes are lost: one has 1,048,577 bytes, and the servers allow 1,048,576 (max_payload)"
     ]
 
 
 async def test_a_connection_made_anew_follows_the_same_subjects(nodes: tuple[Node, Node]) -> None:
-    house, front = nodes
-    first = house.engine._client
+    engine, edge = nodes
+    first = engine.broker._client
     assert first is not None
-    await house.engine.start(first._process_err("'Maximum Connections Exceeded'"))
+    await engine.broker.start(first._process_err("'Maximum Connections Exceeded'"))
     async with asyncio.timeout(20):
-        while not house.came:  # what is sent before the connection stands is lost
-            front.messenger.send([("house", b"again")])
+        while not engine.came:  # what is sent before the connection stands is lost
+            edge.messenger.send([("engine", b"again")])
             await asyncio.sleep(0.05)
-    assert house.engine._client is not first
+    assert engine.broker._client is not first
 
 
-async def test_a_messenger_opened_while_the_server_is_down_hears_all_once_it_is_back(tmp_path: Path) -> None:
+async def test_a_messenger_opened_while_the_server_is_down_hears_all_once_it_is_back(
+    tmp_path: Path,
+) -> None:
     """A node may change its role while the client library reconnects."""
     server = single(tmp_path)
-    node = Node(server.url, "n", "house")
-    late = Node(server.url, "n", "house", "news", engine=node.engine)
+    node = Node(server.url, "n", "engine")
+    late = Node(server.url, "n", "engine", "news", broker=node.broker)
     try:
         await node.open()
-        client = await away(node.engine, server)
+        client = await away(node.broker, server)
         await late.messenger.open()
         server.start()
         async with asyncio.timeout(20):
-            while not {b"news", b"house"} <= set(
+            while not {b"news", b"engine"} <= set(
                 late.came
             ):  # what is sent before the connection stands is lost
-                node.messenger.send([("house", b"house"), ("news", b"news")])
+                node.messenger.send([("engine", b"engine"), ("news", b"news")])
                 await asyncio.sleep(0.05)
-        assert node.engine._client is client
+        assert node.broker._client is client
         await late.messenger.close()
         await node.close()
     finally:
         remove(server)
 
 
-async def away(engine: JetStream, server: NatsServer) -> object:
-    """Kill the server, and wait until the client library has noticed. Return the client, which reconnects from now on."""
+async def away(broker: JetStream, server: NatsServer) -> object:
+    """Kill the server, and wait until the client library has noticed. Return the client, which
+    reconnects from now on."""
     noticed, loop = asyncio.Event(), asyncio.get_running_loop()
 
     async def disconnected() -> None:
         loop.call_soon_threadsafe(noticed.set)
 
-    client = engine._client
+    client = broker._client
     assert client is not None
     client._disconnected_cb = disconnected
     server.kill()
@@ -127,16 +137,19 @@ async def away(engine: JetStream, server: NatsServer) -> object:
     return client
 
 
-async def test_a_messenger_that_closes_leaves_the_subjects_of_another_one(nodes: tuple[Node, Node]) -> None:
-    """A node that gets the house opens the bus of the house before it closes that of its front, and both follow the news."""
-    house, front = nodes
-    later = Node("", "", "house", "news", engine=front.engine)
+async def test_a_messenger_that_closes_leaves_the_subjects_of_another_one(
+    nodes: tuple[Node, Node],
+) -> None:
+    """A node that gets the engine opens the bus of the engine before it closes that of its edge,
+    and both follow the news."""
+    engine, edge = nodes
+    later = Node("", "", "engine", "news", broker=edge.broker)
     await later.messenger.open()
-    await front.messenger.close()
-    house.messenger.send([("news", b"a"), ("house", b"b")])
+    await edge.messenger.close()
+    engine.messenger.send([("news", b"a"), ("engine", b"b")])
     await later.until(lambda came: len(came) == 2)
     assert sorted(later.came) == [b"a", b"b"]
-    assert front.came == []
+    assert edge.came == []
     await later.messenger.close()
 
 

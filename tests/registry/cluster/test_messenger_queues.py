@@ -1,4 +1,5 @@
-"""The queues between the event loop and the connection: bounded for each subject, emptied in slices, and never stuck."""
+"""The queues between the event loop and the connection: bounded for each subject, emptied in
+slices, and never stuck."""
 
 import asyncio
 import tracemalloc
@@ -21,7 +22,7 @@ class Message(msgspec.Struct):
     data: bytes
 
 
-class Engine:
+class Broker:
     """A connection in the same event loop, which notes what is sent."""
 
     bus = "chatapp.c.bus."
@@ -49,7 +50,9 @@ class Engine:
         self.sent.append((subject.removeprefix(self.bus), data))
 
     async def deliver(self, subject: str, data: bytes) -> None:
-        (came,) = (came for what, came in self._followers.items() if fnmatch(self.bus + subject, what))
+        (came,) = (
+            came for what, came in self._followers.items() if fnmatch(self.bus + subject, what)
+        )
         await came(Message(self.bus + subject, data))
 
 
@@ -61,9 +64,12 @@ class World:
         self.costs = 0.0
         """Seconds that each message takes."""
         self.came: list[bytes] = []
-        self.engine = Engine()
+        self.broker = Broker()
         self.messenger = Messenger(
-            cast("JetStream", self.engine), ("house.*", "news"), self._receive, now=lambda: self.now
+            cast("JetStream", self.broker),
+            ("engine.*", "news"),
+            self._receive,
+            now=lambda: self.now,
         )
 
     def _receive(self, data: bytes) -> None:
@@ -91,46 +97,56 @@ async def world() -> World:
 async def test_a_subject_with_too_much_loses_messages_and_others_do_not(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(messenger_module, "WAITING_MAX", room_for(2, 50, "front.1"))
-    slow, other = "front.1", "front.2"
-    sent = [(slow, b"a" * 60), (slow, b"b" * 60), (other, b"c" * 60), (slow, b"d" * 60), (slow, b"e" * 20)]
+    monkeypatch.setattr(messenger_module, "WAITING_MAX", room_for(2, 50, "edge.1"))
+    slow, other = "edge.1", "edge.2"
+    sent = [
+        (slow, b"a" * 60),
+        (slow, b"b" * 60),
+        (other, b"c" * 60),
+        (slow, b"d" * 60),
+        (slow, b"e" * 20),
+    ]
     world.messenger.send(sent)
     await world.messenger.close()
-    assert world.engine.sent == [sent[0], sent[2], sent[4]]
-    assert caplog.messages == ["the bus of the cluster is too slow: messages for front.1 are lost"]
+    assert world.broker.sent == [sent[0], sent[2], sent[4]]
+    assert caplog.messages == ["the bus of the cluster is too slow: messages for edge.1 are lost"]
 
 
-async def test_a_front_that_floods_the_house_costs_others_no_message_and_no_time(
+async def test_an_edge_that_floods_the_engine_costs_others_no_message_and_no_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(messenger_module, "WAITING_MAX", room_for(3, 1, "house.1"))
+    monkeypatch.setattr(messenger_module, "WAITING_MAX", room_for(3, 1, "engine.1"))
     for number in range(5):
-        await world.engine.deliver("house.1", b"%d" % number)
-    await world.engine.deliver("house.2", b"a")
-    await world.engine.deliver("house.2", b"b")
+        await world.broker.deliver("engine.1", b"%d" % number)
+    await world.broker.deliver("engine.2", b"a")
+    await world.broker.deliver("engine.2", b"b")
     await turns(1)
     assert world.came == [b"0", b"a", b"1", b"b", b"2"]
 
 
-async def test_all_subjects_together_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messenger_module, "WAITING_IN_ALL", 3 * room_for(1, 1, "house.0"))
+async def test_all_subjects_together_are_bounded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messenger_module, "WAITING_IN_ALL", 3 * room_for(1, 1, "engine.0"))
     for number in range(5):
-        await world.engine.deliver(f"house.{number}", b"%d" % number)
+        await world.broker.deliver(f"engine.{number}", b"%d" % number)
     await turns(1)
     assert world.came == [b"0", b"1", b"2"]
-    await world.engine.deliver("house.5", b"5")
+    await world.broker.deliver("engine.5", b"5")
     await turns(1)
     assert world.came[3:] == [b"5"]
 
 
-async def test_subjects_that_are_made_up_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_subjects_that_are_made_up_are_bounded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(messenger_module, "SUBJECTS_MAX", 3)
     for number in range(5):
-        await world.engine.deliver(f"house.{number}", b"%d" % number)
-    await world.engine.deliver("house.1", b"more")
+        await world.broker.deliver(f"engine.{number}", b"%d" % number)
+    await world.broker.deliver("engine.1", b"more")
     await turns(1)
     assert world.came == [b"0", b"1", b"2", b"more"]
-    await world.engine.deliver("house.5", b"5")
+    await world.broker.deliver("engine.5", b"5")
     await turns(1)
     assert world.came[4:] == [b"5"]
 
@@ -144,7 +160,7 @@ async def test_what_waits_takes_no_more_memory_than_it_counts(
     tracemalloc.start()
     try:
         for number in range(1_000):
-            await world.engine.deliver(f"house.{number}.{length * 'x'}", b"")
+            await world.broker.deliver(f"engine.{number}.{length * 'x'}", b"")
         taken, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -154,10 +170,10 @@ async def test_what_waits_takes_no_more_memory_than_it_counts(
 async def test_a_fault_costs_one_message_and_is_logged_once(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world.engine.fails_on = {b"1", b"2"}
+    world.broker.fails_on = {b"1", b"2"}
     world.messenger.send([("news", b"%d" % number) for number in range(4)])
     await world.messenger.close()
-    assert [data for _, data in world.engine.sent] == [b"0", b"3"]
+    assert [data for _, data in world.broker.sent] == [b"0", b"3"]
     assert caplog.messages == [
         "a message between nodes could not be sent: RuntimeError('a fault of the library')"
     ]
@@ -167,7 +183,7 @@ async def test_a_flood_is_handed_over_in_slices(world: World) -> None:
     """Others get the event loop in between, and nothing is lost or overtaken."""
     world.costs = TURN_FOR / 2
     for number in range(5):
-        await world.engine.deliver("house.1", b"%d" % number)
+        await world.broker.deliver("engine.1", b"%d" % number)
     asyncio.get_running_loop().call_soon(world.came.append, b"other")
     await turns(4)
     assert world.came == [b"0", b"1", b"other", b"2", b"3", b"4"]
@@ -176,7 +192,7 @@ async def test_a_flood_is_handed_over_in_slices(world: World) -> None:
 async def test_a_closed_messenger_hands_nothing_over(world: World) -> None:
     world.costs = TURN_FOR
     for number in range(3):
-        await world.engine.deliver("house.1", b"%d" % number)
+        await world.broker.deliver("engine.1", b"%d" % number)
     await turns(1)
     await world.messenger.close()
     await turns(3)

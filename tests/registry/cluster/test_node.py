@@ -11,7 +11,14 @@ from chatapp.registry.cluster.jetstream import Access, JetStream
 from chatapp.registry.cluster.keyfile import read_key
 from chatapp.registry.cluster.settings import ClusterSettings
 from chatapp.registry.cluster.storage import ClusterStorage
-from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Kind, Sealer, hash_of, parts_of
+from chatapp.registry.cluster.stream.bundles import (
+    KEY_SIZE,
+    ClusterKey,
+    Kind,
+    Sealer,
+    hash_of,
+    parts_of,
+)
 from chatapp.registry.cluster.stream.ledger import Publication, Stream, Subject
 from chatapp.registry.cluster.stream.store import StreamUnusable
 from chatapp.registry.program import node as node_module
@@ -91,14 +98,22 @@ async def test_servers_that_are_away_are_tried_and_named(
     assert nodes.said == ["[The servers of the cluster do not answer; trying for 30 seconds.]"]
 
 
-async def test_a_wrong_password_and_disabled_jetstream_are_named(tmp_path: Path, nodes: Nodes) -> None:
-    server = single(tmp_path / "locked", extra="authorization { user: u, password: p }", has_jetstream=False)
+async def test_a_wrong_password_and_disabled_jetstream_are_named(
+    tmp_path: Path, nodes: Nodes
+) -> None:
+    server = single(
+        tmp_path / "locked", extra="authorization { user: u, password: p }", has_jetstream=False
+    )
     try:
         url = f"nats://{{}}@127.0.0.1:{server.client_port}"
         line = await nodes.why_not("a", servers=(url.format("u:wrong"),))
-        assert line.startswith("the servers of the cluster refuse the password or the credentials (")
+        assert line.startswith(
+            "the servers of the cluster refuse the password or the credentials ("
+        )
         line = await nodes.why_not("b", servers=(url.format("u:p"),))
-        assert line.startswith("JetStream is disabled on the servers of the cluster, or for this account")
+        assert line.startswith(
+            "JetStream is disabled on the servers of the cluster, or for this account"
+        )
     finally:
         remove(server)
 
@@ -109,7 +124,9 @@ async def test_servers_that_sync_late_are_refused_where_that_can_be_seen(
     server = single(tmp_path / "late", sync="2m")
     try:
         line = await nodes.why_not("a", servers=(server.url,), monitors=(server.monitor,))
-        assert line.startswith(f"the server {server.monitor} confirms messages before they are on its disk: ")
+        assert line.startswith(
+            f"the server {server.monitor} confirms messages before they are on its disk: "
+        )
         assert nodes.said == []
         await nodes.opened("b", monitors=(nodes.server.monitor,))
         assert nodes.said == []
@@ -120,7 +137,9 @@ async def test_servers_that_sync_late_are_refused_where_that_can_be_seen(
         remove(server)
 
 
-async def test_servers_that_allow_small_messages_only_are_refused(tmp_path: Path, nodes: Nodes) -> None:
+async def test_servers_that_allow_small_messages_only_are_refused(
+    tmp_path: Path, nodes: Nodes
+) -> None:
     server = single(tmp_path / "small", extra="max_payload: 64KB")
     try:
         assert await nodes.why_not("a", servers=(server.url,)) == (
@@ -134,18 +153,24 @@ async def test_servers_that_allow_small_messages_only_are_refused(tmp_path: Path
 async def test_a_stream_whose_messages_could_vanish_is_refused(nodes: Nodes) -> None:
     stream = f"chatapp-{nodes.name}-journal"
     client = await nats.connect(nodes.server.url)
-    await client.jetstream().add_stream(name=stream, subjects=[f"chatapp.{nodes.name}.journal"], max_age=3600)
+    await client.jetstream().add_stream(
+        name=stream, subjects=[f"chatapp.{nodes.name}.journal"], max_age=3600
+    )
     await client.close()
     assert (await nodes.why_not("b")).startswith(f"the stream {stream} may drop messages: ")
 
 
-async def test_a_folder_has_one_node_and_the_cluster_has_one_key(nodes: Nodes, tmp_path: Path) -> None:
+async def test_a_folder_has_one_node_and_the_cluster_has_one_key(
+    nodes: Nodes, tmp_path: Path
+) -> None:
     _, storage = await nodes.serving("a")
     storage.open()
     storage.load()
     with pytest.raises(StoreInUse):
         await nodes.opened("a")
-    with pytest.raises(AdminRequestFailed, match="belongs to a node of a cluster that does not serve now"):
+    with pytest.raises(
+        AdminRequestFailed, match="belongs to a node of a cluster that does not serve now"
+    ):
         ask(tmp_path / "a", VerifyFiles())
     line = await nodes.why_not("b")
     assert (
@@ -158,14 +183,17 @@ async def test_a_folder_has_one_node_and_the_cluster_has_one_key(nodes: Nodes, t
     )
     (tmp_path / "b" / "cluster.key").chmod(0o600)
     other = await nodes.opened("b3", key=str(tmp_path / "b/cluster.key"))
-    with pytest.raises(KeyUnusable, match=f"is not the key of the cluster {nodes.name} on these servers"):
+    with pytest.raises(
+        KeyUnusable, match=f"is not the key of the cluster {nodes.name} on these servers"
+    ):
         await other.win_lease()
     (tmp_path / "b" / "cluster.key").write_text("short")
     assert "holds no cluster key, which is 64 hexadecimal digits" in await nodes.why_not(
         "b4", key=str(tmp_path / "b/cluster.key")
     )
     with pytest.raises(
-        StoreUnusable, match=f"belongs to a node of the cluster {nodes.name}: start it with --cluster"
+        StoreUnusable,
+        match=f"belongs to a node of the cluster {nodes.name}: start it with --cluster",
     ):
         FolderStorage(tmp_path / "a", rng=THIS_MACHINE.rng, now=THIS_MACHINE.now, disk=None).open()
 
@@ -174,7 +202,10 @@ async def test_a_folder_has_one_node_and_the_cluster_has_one_key(nodes: Nodes, t
     ("change", "why"),
     [
         ("entry", "it has an entry that this version does not know; run the same version"),
-        ("version", "it was written by another version; run the same version of ChatApp on all nodes"),
+        (
+            "version",
+            "it was written by another version; run the same version of ChatApp on all nodes",
+        ),
         ("moved", "the message before it is missing, or another one; restore it from a backup"),
     ],
 )
@@ -182,13 +213,13 @@ async def test_what_a_node_cannot_read_it_does_not_own(nodes: Nodes, change: str
     node, storage = await nodes.serving("a")
     storage.open()
     storage.load()
-    engine, key = (
+    broker, key = (
         JetStream(Access(servers=(nodes.server.url,)), nodes.name),
         read_key(nodes.folder / "a" / "cluster.key"),
     )
     assert key is not None
-    engine.open(within=10)
-    (last,) = engine.read(Stream.JOURNAL, 1, 9)
+    broker.open(within=10)
+    (last,) = broker.read(Stream.JOURNAL, 1, 9)
     sealer = Sealer(key, nodes.name, bytes(16))
     content, before = next(parts_of([frame(b"\x92\x7f\x01")], 99)), hash_of(last.message)
     message = {
@@ -196,8 +227,8 @@ async def test_what_a_node_cannot_read_it_does_not_own(nodes: Nodes, change: str
         "version": sealed_by_later_version(key, nodes.name, Kind.JOURNAL, 2, before, content),
         "moved": sealer.seal(Kind.JOURNAL, 3, before, content),
     }[change]
-    engine.publish(Publication(subject=Subject.JOURNAL, message=message, after=1))
-    engine.close()
+    broker.publish(Publication(subject=Subject.JOURNAL, message=message, after=1))
+    broker.close()
     await node.close()
     _, again = await nodes.serving("a")
     again.open()
@@ -205,7 +236,9 @@ async def test_what_a_node_cannot_read_it_does_not_own(nodes: Nodes, change: str
         again.load()
 
 
-async def test_a_cluster_begins_with_a_folder_and_its_backup_is_one(nodes: Nodes, tmp_path: Path) -> None:
+async def test_a_cluster_begins_with_a_folder_and_its_backup_is_one(
+    nodes: Nodes, tmp_path: Path
+) -> None:
     alone = FolderStorage(tmp_path / "a", rng=THIS_MACHINE.rng, now=THIS_MACHINE.now, disk=None)
     store = alone.open()
     identity = alone.load().identity.public
@@ -231,7 +264,9 @@ async def test_a_cluster_begins_with_a_folder_and_its_backup_is_one(nodes: Nodes
     manifest = storage.back_up(tmp_path / "copy", port=5000, made_at=7)
     assert manifest.key == identity.hex()
 
-    restored = FolderStorage(tmp_path / "copy", rng=THIS_MACHINE.rng, now=THIS_MACHINE.now, disk=None)
+    restored = FolderStorage(
+        tmp_path / "copy", rng=THIS_MACHINE.rng, now=THIS_MACHINE.now, disk=None
+    )
     store = restored.open()
     from_backup = restored.load()
     assert from_backup.identity.public == identity
@@ -262,7 +297,8 @@ async def test_a_folder_of_another_registry_is_refused_and_left_as_it_is(
 
 
 async def test_a_key_that_is_not_the_first_is_not_left_behind(nodes: Nodes, tmp_path: Path) -> None:
-    """Two nodes that start at once on new servers both make a key; the lease decides which one counts."""
+    """Two nodes that start at once on new servers both make a key; the lease decides which one
+    counts."""
     first, second = await nodes.opened("a"), await nodes.opened("b")
     await first.win_lease()
     with pytest.raises(KeyUnusable):
@@ -275,7 +311,8 @@ async def test_a_key_that_is_not_the_first_is_not_left_behind(nodes: Nodes, tmp_
 async def test_a_node_that_knows_its_cluster_begins_none_where_nothing_is(
     nodes: Nodes, tmp_path: Path
 ) -> None:
-    """The first node and one that has only stood by, when the streams have been removed or are looked for elsewhere."""
+    """The first node and one that has only stood by, when the streams have been removed or are
+    looked for elsewhere."""
     first, storage = await nodes.serving("a")
     (tmp_path / "a" / "backup.new").mkdir()
     store = storage.open()
@@ -294,7 +331,9 @@ async def test_a_node_that_knows_its_cluster_begins_none_where_nothing_is(
         node, storage = await nodes.serving(home, key=key)
         assert not (tmp_path / home / "backup.new").exists()
         storage.open()
-        with pytest.raises(StreamUnusable, match="the streams hold no registry, but this node has seen"):
+        with pytest.raises(
+            StreamUnusable, match="the streams hold no registry, but this node has seen"
+        ):
             storage.load()
         await node.close()
     assert not (tmp_path / "b" / "identity.key").exists()
@@ -302,11 +341,16 @@ async def test_a_node_that_knows_its_cluster_begins_none_where_nothing_is(
 
 
 async def test_the_pieces_of_one_snapshot_are_removed_alone(nodes: Nodes) -> None:
-    engine = JetStream(Access(servers=(nodes.server.url,)), nodes.name)
-    engine.open(within=10)
+    broker = JetStream(Access(servers=(nodes.server.url,)), nodes.name)
+    broker.open(within=10)
     for run in ("a-0", "b-0", "a-0"):
-        engine.publish(Publication(subject=Subject.SNAPSHOT, run=run, message=run.encode(), after=None))
-    engine.publish(Publication(subject=Subject.MANIFEST, message=b"manifest", after=0))
-    engine.purge_run("a-0")
-    assert [tuple(one) for one in engine.read(Stream.SNAPSHOTS, 1, 9)] == [(2, b"b-0"), (4, b"manifest")]
-    engine.close()
+        broker.publish(
+            Publication(subject=Subject.SNAPSHOT, run=run, message=run.encode(), after=None)
+        )
+    broker.publish(Publication(subject=Subject.MANIFEST, message=b"manifest", after=0))
+    broker.purge_run("a-0")
+    assert [tuple(one) for one in broker.read(Stream.SNAPSHOTS, 1, 9)] == [
+        (2, b"b-0"),
+        (4, b"manifest"),
+    ]
+    broker.close()

@@ -1,5 +1,5 @@
-"""What a node is told wrongly at its start: files of credentials, certificates, addresses, monitoring. Each mistake is one
-line, and no line shows a password."""
+"""What a node is told wrongly at its start: files of credentials, certificates, addresses,
+monitoring. Each mistake is one line, and no line shows a password."""
 
 import asyncio
 import re
@@ -30,41 +30,45 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
     remove(server)
 
 
-@pytest.mark.parametrize("text", [SEED, f"# the key of the registries\n{SEED}\n", f"{SEED}\n{PUBLIC}\n"])
+@pytest.mark.parametrize(
+    "text", [SEED, f"# the key of the registries\n{SEED}\n", f"{SEED}\n{PUBLIC}\n"]
+)
 def test_a_file_with_the_seed_of_a_key_opens_the_servers(
     keyed: NatsServer, tmp_path: Path, text: str
 ) -> None:
     file = tmp_path / "seed"
     file.write_text(text)
-    engine = JetStream(Access(servers=(keyed.url,), credentials=file), "keyed")
+    broker = JetStream(Access(servers=(keyed.url,), credentials=file), "keyed")
     try:
-        engine.open(within=10)
+        broker.open(within=10)
     finally:
-        engine.close()
+        broker.close()
 
 
 @pytest.mark.parametrize("more", ["", "allow_non_tls: true"])
 def test_servers_are_reached_by_tls(tmp_path: Path, more: str) -> None:
     authority = Authority(tmp_path)
     server = single(tmp_path / "nats", extra=f"{authority.tls()}\n{more}")
-    engine = JetStream(tls_access(server, authority), "sealed")
+    broker = JetStream(tls_access(server, authority), "sealed")
     try:
-        engine.open(within=10)
-        assert [bool(one.get("tls_version")) for one in server.asked("connz")["connections"]] == [True]
+        broker.open(within=10)
+        assert [bool(one.get("tls_version")) for one in server.asked("connz")["connections"]] == [
+            True
+        ]
     finally:
-        engine.close()
+        broker.close()
         remove(server)
 
 
 def test_a_server_without_tls_is_told_nothing_where_tls_is_demanded(tmp_path: Path) -> None:
     server = single(tmp_path / "nats", extra="debug: true\ntrace: true")
-    engine = JetStream(tls_access(server, Authority(tmp_path)), "sealed")
+    broker = JetStream(tls_access(server, Authority(tmp_path)), "sealed")
     try:
         with pytest.raises(ClusterUnavailable, match="the server has no TLS"):
-            engine.open(within=1)
+            broker.open(within=1)
         log = server.log()
     finally:
-        engine.close()
+        broker.close()
         remove(server)
     assert "Client connection created" in log
     assert "<<- [" not in log  # what a server reads
@@ -121,8 +125,14 @@ def test_no_line_about_an_address_shows_a_password(
     ("answer", "why"),
     [
         (b"SSH-2.0-OpenSSH_9.2\r\n", "SSH-2.0-OpenSSH_9.2"),
-        (b"HTTP/1.0 200 OK\r\n\r\n[1]", "its answer is not that of the monitoring of a NATS server"),
-        (b"HTTP/1.0 200 OK\r\n\r\n<html>", "its answer is not that of the monitoring of a NATS server"),
+        (
+            b"HTTP/1.0 200 OK\r\n\r\n[1]",
+            "its answer is not that of the monitoring of a NATS server",
+        ),
+        (
+            b"HTTP/1.0 200 OK\r\n\r\n<html>",
+            "its answer is not that of the monitoring of a NATS server",
+        ),
         (b'HTTP/1.0 200 OK\r\n\r\n{"jetstream": null}', "its answer tells nothing about JetStream"),
         (b'HTTP/1.0 200 OK\r\n\r\n{"jetstream": {}}', "its answer tells nothing about JetStream"),
     ],
@@ -136,8 +146,8 @@ async def test_what_is_no_monitoring_is_told_in_one_line(
         writer.close()
 
     said: list[str] = []
-    async with await asyncio.start_server(respond, "127.0.0.1", 0) as wrong:
-        url = f"http://127.0.0.1:{wrong.sockets[0].getsockname()[1]}"
+    async with await asyncio.start_server(respond, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         settings = ClusterSettings(servers=(nats_server.url,), name="monitored", monitors=(url,))
         node = ClusterNode(settings, folder=tmp_path, name="a", say=said.append)
         try:

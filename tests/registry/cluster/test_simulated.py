@@ -1,4 +1,5 @@
-"""Whatever happens between nodes and engine, nothing that was called saved is lost, doubled or undone."""
+"""Whatever happens between nodes and broker, nothing that was called saved is lost, doubled or
+undone."""
 
 import pytest
 

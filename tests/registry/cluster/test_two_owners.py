@@ -1,4 +1,5 @@
-"""The store of a registry that another one has followed: it says so, apart from what a disk does."""
+"""The store of a registry that another one has followed: it says so, apart from what a disk
+does."""
 
 import itertools
 
@@ -50,7 +51,7 @@ def test_an_owner_without_the_lease_has_lost_its_store() -> None:
             refused()
 
 
-def test_an_engine_that_is_full_has_not_taken_the_store_away() -> None:
+def test_a_broker_that_is_full_has_not_taken_the_store_away() -> None:
     ledger = MemoryLedger()
     store = opened(ledger)
     store.append([stored(1)])

@@ -35,9 +35,9 @@ def test_hellos_cost_no_memory(rig: Rig) -> None:
     hello = bytes((Kind.HELLO,)) + encode_hello(Hello(version=1, nonce=b"n" * 16))
     for number in range(500):
         rig.receive(hello, Address(f"10.1.{number // 250}.{number % 250}", 7_000))
-    assert len(rig.core.front.gate._registers) == 0
-    assert len(rig.core.front.sessions) == 0
-    assert len(rig.core.house.service.directory) == 0
+    assert len(rig.core.edge.gate._registers) == 0
+    assert len(rig.core.edge.sessions) == 0
+    assert len(rig.core.engine.service.directory) == 0
 
 
 def test_a_short_hello_gets_no_answer(rig: Rig, bob: LinkedPeer) -> None:
@@ -108,20 +108,25 @@ def test_a_register_for_another_registry_is_dropped(rig: Rig, bob: LinkedPeer) -
     assert rig.core.dropped[DropReason.BAD_REGISTER_SIGNATURE] == 1
 
 
-def test_a_card_whose_own_signature_is_wrong_is_left_to_those_who_read_it(rig: Rig, bob: LinkedPeer) -> None:
-    """The REGISTER's signature, by the same key, covers the card. So nobody but its owner can make such a card."""
+def test_a_card_whose_own_signature_is_wrong_is_left_to_those_who_read_it(
+    rig: Rig, bob: LinkedPeer
+) -> None:
+    """The REGISTER's signature, by the same key, covers the card. So nobody but its owner can make
+    such a card."""
     cookie = bob.hello()
     forged = make_card(Identity(b"f" * 32), name="bob", mail=bob.mail_key.public, counter=9)
     card = bob.make_card(counter=9)
     mixed = type(card)(card.name, card.identity, card.mail, card.counter, forged.signature)
     rig.receive(bob.register_bytes(cookie, card=mixed), bob.address)
     assert isinstance(bob.answer(), Welcome)
-    person = rig.core.house.service.directory.person(bob.id)
+    person = rig.core.engine.service.directory.person(bob.id)
     assert person is not None
     assert not is_authentic(decode_row(person.row()).card), "which each peer notices"
 
 
-def test_every_flipped_bit_and_every_cut_of_a_register_gets_no_answer(rig: Rig, bob: LinkedPeer) -> None:
+def test_every_flipped_bit_and_every_cut_of_a_register_gets_no_answer(
+    rig: Rig, bob: LinkedPeer
+) -> None:
     data = bob.register_bytes(bob.hello())
     for bit in range(0, len(data) * 8, 3):
         flipped = bytearray(data)
@@ -130,7 +135,7 @@ def test_every_flipped_bit_and_every_cut_of_a_register_gets_no_answer(rig: Rig, 
     for cut in range(len(data)):
         rig.receive(data[:cut], bob.address)
     assert bob.answer() is None
-    assert len(rig.core.house.service.directory) == 0
+    assert len(rig.core.engine.service.directory) == 0
     rig.receive(data, bob.address)
     assert isinstance(bob.answer(), Welcome)
 

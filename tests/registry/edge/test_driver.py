@@ -1,4 +1,5 @@
-"""The driver of a front and its links: it carries out the core's outputs, and ignores links that are over."""
+"""The driver of an edge and its links: it carries out the core's outputs, and ignores links that
+are over."""
 
 import asyncio
 import contextlib
@@ -8,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from chatapp.registry.edge.driver import BROADCAST_SLICE, MANY_WRITES, DrivenCore, FrontDriver
+from chatapp.registry.edge.driver import BROADCAST_SLICE, MANY_WRITES, DrivenCore, EdgeDriver
 from chatapp.registry.edge.edge import Output
 from chatapp.registry.rules.admin.messages import AdminRefusal, AdminRefused, ListBans
 from chatapp.registry.rules.effects import LinkEndReason
@@ -75,7 +76,7 @@ class DriverUnderTest:
         self.core = ScriptedCore()
         self.rests = list[int]()
         """How many writes the first link had seen each time that the rest of a turn was taken."""
-        self.driver = FrontDriver(
+        self.driver = EdgeDriver(
             asyncio.get_running_loop(),
             cast("DrivenCore", self.core),
             lambda: self.rests.append(len(self.links[0].done)),
@@ -133,7 +134,9 @@ async def test_links_that_get_the_same_are_written_to_together(
     monkeypatch.setattr(ManyLinks, "write", write)
     line = b"a line of a room"
     ann, bob = rig.links
-    await rig.turn(link_writes=[(first, [line]), (99, [line]), (second, [line]), (first, [line, b"x"])])
+    await rig.turn(
+        link_writes=[(first, [line]), (99, [line]), (second, [line]), (first, [line, b"x"])]
+    )
     assert groups == [([ann, bob], [line]), ([ann], [line, b"x"])]
     assert rig.core.backlogs == [first]
     figures = rig.driver.figures()
@@ -166,8 +169,8 @@ class Reader(asyncio.Protocol):
 
 
 async def rests_when_read(writes: int, monkeypatch: pytest.MonkeyPatch) -> dict[bytes, int]:
-    """Let the driver write in one turn, and the sockets get a text each before and during the writes. Return how many rests
-    had been taken when each text was read."""
+    """Let the driver write in one turn, and the sockets get a text each before and during the
+    writes. Return how many rests had been taken when each text was read."""
     rig, loop = DriverUnderTest(), asyncio.get_running_loop()
     read: dict[bytes, int] = {}
     with contextlib.ExitStack() as stack:
@@ -187,7 +190,9 @@ async def rests_when_read(writes: int, monkeypatch: pytest.MonkeyPatch) -> dict[
 
         monkeypatch.setattr(ManyLinks, "write", write)
         senders[b"before"].send(b"before")
-        await rig.turn(link_writes=[(rig.core.opened[0], [b"%d" % count]) for count in range(writes)])
+        await rig.turn(
+            link_writes=[(rig.core.opened[0], [b"%d" % count]) for count in range(writes)]
+        )
         for _ in range(5):
             await asyncio.sleep(0)
     return read
@@ -204,7 +209,8 @@ async def rests_when_read(writes: int, monkeypatch: pytest.MonkeyPatch) -> dict[
 def test_after_many_writes_sockets_are_read_before_the_rest_is_taken(
     loop: str, writes: int, rests: dict[bytes, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Asyncio reads those that were ready before the turn, uvloop also those that became ready during the writes."""
+    """Asyncio reads those that were ready before the turn, uvloop also those that became ready
+    during the writes."""
     with asyncio.Runner(loop_factory=loop_of(loop)) as runner:
         assert runner.run(rests_when_read(writes, monkeypatch)) == rests
 
@@ -224,7 +230,7 @@ async def test_nothing_is_done_with_links_that_are_over(rig: DriverUnderTest) ->
 
 
 async def test_admin_requests_that_wait_are_refused_at_the_end(rig: DriverUnderTest) -> None:
-    """As when a node takes the house over: its front cannot be answered any more."""
+    """As when a node takes the engine over: its edge cannot be answered any more."""
     for link in rig.links:
         rig.driver.link_closed(cast("TcpLink", link), "gone")
     asking = asyncio.ensure_future(rig.driver.ask(ListBans()))
@@ -232,11 +238,12 @@ async def test_admin_requests_that_wait_are_refused_at_the_end(rig: DriverUnderT
     assert not asking.done()
     await rig.driver.stop("this node keeps the state now")
     async with asyncio.timeout(20):
-        assert await asking == AdminRefused(refusal=AdminRefusal.NO_HOUSE)
+        assert await asking == AdminRefused(refusal=AdminRefusal.NO_ENGINE)
 
 
 class RecordingEndpoint:
-    """An endpoint that records what is sent: datagrams to one address, and the size of each slice of a broadcast."""
+    """An endpoint that records what is sent: datagrams to one address, and the size of each slice
+    of a broadcast."""
 
     def __init__(self) -> None:
         self.sent: list[bytes | int] = []
@@ -271,7 +278,9 @@ async def test_a_stream_of_questions_does_not_stop_a_broadcast(rig: DriverUnderT
     assert endpoint.sent == [BROADCAST_SLICE] * 3
 
 
-async def test_the_core_is_told_whether_a_broadcast_is_still_being_sent(rig: DriverUnderTest) -> None:
+async def test_the_core_is_told_whether_a_broadcast_is_still_being_sent(
+    rig: DriverUnderTest,
+) -> None:
     endpoint = RecordingEndpoint()
     rig.driver.start(cast("Endpoint", endpoint))
     someone = Address("10.0.0.2", 40_001)
@@ -283,7 +292,9 @@ async def test_the_core_is_told_whether_a_broadcast_is_still_being_sent(rig: Dri
     assert rig.core.broadcasts_wait == [True, False]
     rests = len(rig.rests)
     await asyncio.sleep(0)
-    assert len(rig.rests) == rests + 1  # a turn follows, in which the timer is armed for the next broadcast
+    assert (
+        len(rig.rests) == rests + 1
+    )  # a turn follows, in which the timer is armed for the next broadcast
 
 
 class FaultyEndpoint(RecordingEndpoint):
@@ -295,9 +306,13 @@ class FaultyEndpoint(RecordingEndpoint):
             raise ValueError("a fault")
 
 
-async def test_a_fault_while_a_slice_is_sent_does_not_end_all_broadcasts(rig: DriverUnderTest) -> None:
+async def test_a_fault_while_a_slice_is_sent_does_not_end_all_broadcasts(
+    rig: DriverUnderTest,
+) -> None:
     endpoint, faults = FaultyEndpoint(), list[object]()
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context["exception"]))
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: faults.append(context["exception"])
+    )
     rig.driver.start(cast("Endpoint", endpoint))
     someone = Address("10.0.0.2", 40_001)
     await rig.turn(broadcasts=[(b"a change", [someone]), (b"another", [someone])])

@@ -50,7 +50,9 @@ def test_a_newcomer_finds_a_place_whatever_others_do(crowds: list[tuple[str, int
 
 def test_one_network_gets_at_most_half_of_the_shared_places_and_gets_them_back() -> None:
     queue: FairQueue[tuple[str, int]] = FairQueue(most=MOST, now=0.0)
-    assert [queue.join("one", ("one", n), now=0.0) for n in range(MOST)].count(True) == MOST * 3 // 8 + 1
+    assert [queue.join("one", ("one", n), now=0.0) for n in range(MOST)].count(
+        True
+    ) == MOST * 3 // 8 + 1
     assert len(queue.taken(now=0.0)) == SERVED_IN_ONE_TURN
     assert queue.join("one", ("one", 0), now=0.0)
 

@@ -1,4 +1,5 @@
-"""The fan-out buffer: each frame is stored once, and each link gets the same as from a queue of its own."""
+"""The fan-out buffer: each frame is stored once, and each link gets the same as from a queue of its
+own."""
 
 import copy
 

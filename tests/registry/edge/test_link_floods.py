@@ -14,7 +14,9 @@ def newcomer(rig: Rig, name: str = "ann") -> LinkedPeer:
 
 
 class TestFloods:
-    def test_the_oldest_silent_connections_of_an_address_go(self, rig: Rig, bob: LinkedPeer) -> None:
+    def test_the_oldest_silent_connections_of_an_address_go(
+        self, rig: Rig, bob: LinkedPeer
+    ) -> None:
         links = [rig.open_link("10.0.0.9") for _ in range(LINKS_WAITING_PER_ADDRESS + 3)]
         assert not rig.closed
         rig.advance(TIME_TO_SPEAK)
@@ -31,9 +33,11 @@ class TestFloods:
         assert set(rig.closed) == set(links[:1])
 
     def test_a_crowd_of_one_address_that_comes_at_once_gets_in(self, rig: Rig) -> None:
-        """A class behind one address after a power cut: all connect, and only then is the first of them read."""
+        """A class behind one address after a power cut: all connect, and only then is the first of
+        them read."""
         pending = [
-            rig.peer(f"user{number}", host="10.0.0.7") for number in range(LINKS_WAITING_PER_ADDRESS * 4)
+            rig.peer(f"user{number}", host="10.0.0.7")
+            for number in range(LINKS_WAITING_PER_ADDRESS * 4)
         ]
         for peer in pending:
             peer.register()
@@ -53,17 +57,22 @@ class TestFloods:
             rig.open_link(ann.address.host)
             rig.advance(0.05)
         assert ann.link not in rig.closed
-        assert len(rig.core.front.links.pending) <= TIME_TO_SPEAK / 0.05 + 1
+        assert len(rig.core.edge.links.pending) <= TIME_TO_SPEAK / 0.05 + 1
 
     def test_the_oldest_of_all_go_when_there_are_too_many(self, rig: Rig) -> None:
-        links = [rig.open_link(f"10.1.{n // 200}.{n % 200}") for n in range(LINKS_WAITING_IN_ALL + 5)]
+        links = [
+            rig.open_link(f"10.1.{n // 200}.{n % 200}") for n in range(LINKS_WAITING_IN_ALL + 5)
+        ]
         assert not rig.closed
         rig.advance(TIME_TO_SPEAK)
         rig.open_link("10.2.0.0")
         assert set(rig.closed) == set(links[:6])
 
     def test_so_many_at_once_are_too_many_at_any_age(self, rig: Rig) -> None:
-        links = [rig.open_link(f"10.{n // 40_000}.{n // 200}.{n % 200}") for n in range(WAITING_AT_ONCE + 5)]
+        links = [
+            rig.open_link(f"10.{n // 40_000}.{n // 200}.{n % 200}")
+            for n in range(WAITING_AT_ONCE + 5)
+        ]
         assert set(rig.closed) == set(links[:5])
 
     def test_the_machines_limit_is_kept(self) -> None:
@@ -83,7 +92,7 @@ class TestFloods:
         for _ in range(50):
             link = rig.open_link("10.0.0.9")
             rig.close_link(link)
-        links = rig.core.front.links
+        links = rig.core.edge.links
         assert (
             len(links)
             == len(links.pending)

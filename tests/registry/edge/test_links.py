@@ -125,7 +125,9 @@ class TestPace:
         assert bob.link not in rig.paused
 
     @pytest.mark.parametrize(("text", "lines"), [("hi", 500), ("x" * 60_000, 39)])
-    def test_a_line_counts_as_many_requests(self, rig: Rig, bob: LinkedPeer, text: str, lines: int) -> None:
+    def test_a_line_counts_as_many_requests(
+        self, rig: Rig, bob: LinkedPeer, text: str, lines: int
+    ) -> None:
         rig.advance(5.0)
         for number in range(lines - 5):
             bob.send_raw(bob.line(text, number))
@@ -133,7 +135,7 @@ class TestPace:
         for number in range(lines - 5, lines + 5):
             bob.send_raw(bob.line(text, number))
         assert bob.link in rig.paused
-        assert rig.core.house.service.channel.group.position, "nothing is dropped"
+        assert rig.core.engine.service.channel.group.position, "nothing is dropped"
 
     def test_long_answers_count_as_many_requests(self, rig: Rig, bob: LinkedPeer) -> None:
         for number in range(200):
@@ -156,27 +158,29 @@ class TestPace:
     def test_a_link_that_is_released_and_charged_in_one_turn_is_paused(
         self, rig: Rig, bob: LinkedPeer
     ) -> None:
-        front, link = rig.core.front, bob.link or 0
-        front.hold(link)
+        edge, link = rig.core.edge, bob.link or 0
+        edge.hold(link)
         rig.turn()
-        front.release(link)
-        front.links.throttle.note(link, "10.0.0.2", 2 * int(REQUESTS_BURST), now=rig.now)
+        edge.release(link)
+        edge.links.throttle.note(link, "10.0.0.2", 2 * int(REQUESTS_BURST), now=rig.now)
         rig.turn()
         assert rig.paused == {link}
         rig.advance(600.0)
         assert not rig.paused
 
-    def test_a_link_that_is_held_and_released_in_one_turn_is_read(self, rig: Rig, bob: LinkedPeer) -> None:
-        front, link = rig.core.front, bob.link or 0
-        front.hold(link)
-        front.release(link)
+    def test_a_link_that_is_held_and_released_in_one_turn_is_read(
+        self, rig: Rig, bob: LinkedPeer
+    ) -> None:
+        edge, link = rig.core.edge, bob.link or 0
+        edge.hold(link)
+        edge.release(link)
         rig.turn()
         assert not rig.paused
 
     def test_a_link_whose_pause_ends_in_the_turn_in_which_it_is_held_is_paused(
         self, rig: Rig, bob: LinkedPeer
     ) -> None:
-        throttle, link = rig.core.front.links.throttle, bob.link or 0
+        throttle, link = rig.core.edge.links.throttle, bob.link or 0
         throttle.note(link, "10.0.0.2", 2 * int(REQUESTS_BURST), now=rig.now)
         rig.turn()
         throttle.handle_timer(now=rig.now + 600.0)
@@ -201,7 +205,7 @@ class TestPace:
         bob.send_raw(*(bob.session.seal(encode(FetchTable(0))) for _ in range(500)))
         assert rig.closed[bob.link or 0] == LinkEndReason.OUTPUT_UNREAD
         assert QUEUED_MAX >= 4 * TABLE_PAGE_MAX
-        assert bob.id not in rig.core.house.service.directory.online()
+        assert bob.id not in rig.core.engine.service.directory.online()
 
     def test_the_network_of_one_that_was_cut_pays_for_it(self, rig: Rig, bob: LinkedPeer) -> None:
         for number in range(300):
@@ -236,10 +240,12 @@ class TestRenewal:
         assert bob.ask(Ping(1))
 
     @pytest.mark.parametrize("message", [b"", b"x", bytes(48)])
-    def test_a_frame_of_no_renewal_ends_the_link(self, rig: Rig, bob: LinkedPeer, message: bytes) -> None:
+    def test_a_frame_of_no_renewal_ends_the_link(
+        self, rig: Rig, bob: LinkedPeer, message: bytes
+    ) -> None:
         bob.send_raw(bob.session.seal(message, bytes((Kind.RENEWAL,))))
         assert rig.closed[bob.link or 0] == LinkEndReason.SEAL_BROKEN
-        assert len(rig.core.front.sessions.table.ciphers) == 0
+        assert len(rig.core.edge.sessions.table.ciphers) == 0
 
     def test_it_counts_as_many_requests(self, rig: Rig, bob: LinkedPeer) -> None:
         rig.advance(5.0)
@@ -252,7 +258,7 @@ class TestRenewal:
     def test_the_keys_of_a_link_that_is_over_are_erased_in_the_middle_of_one(
         self, rig: Rig, bob: LinkedPeer
     ) -> None:
-        ciphers = rig.core.front.sessions.table.ciphers
+        ciphers = rig.core.edge.sessions.table.ciphers
         bob.send_raw(bob.session.renew(), bob.session.seal(encode(Ping(1))))
         assert len(ciphers) == 2
         bob.drop_link()
@@ -263,14 +269,20 @@ class TestGarbage:
     def test_garbage_on_an_open_link_ends_it(self, rig: Rig, bob: LinkedPeer) -> None:
         bob.send_raw(b"\x07garbage")
         assert rig.closed[bob.link or 0] == LinkEndReason.SEAL_BROKEN
-        assert bob.id not in rig.core.house.service.directory.online()
+        assert bob.id not in rig.core.engine.service.directory.online()
 
-    def test_an_unknown_request_is_dropped_and_the_link_goes_on(self, rig: Rig, bob: LinkedPeer) -> None:
-        bob.send_raw(*(bob.session.seal(body) for body in (b"", b"\xc1", encode([127, 1]), b"\x91" * 900)))
+    def test_an_unknown_request_is_dropped_and_the_link_goes_on(
+        self, rig: Rig, bob: LinkedPeer
+    ) -> None:
+        bob.send_raw(
+            *(bob.session.seal(body) for body in (b"", b"\xc1", encode([127, 1]), b"\x91" * 900))
+        )
         assert rig.core.dropped[DropReason.MALFORMED_FRAME] == 4
         assert bob.ask(Ping(1))
 
-    def test_frames_behind_the_one_that_ended_it_are_not_served(self, rig: Rig, bob: LinkedPeer) -> None:
+    def test_frames_behind_the_one_that_ended_it_are_not_served(
+        self, rig: Rig, bob: LinkedPeer
+    ) -> None:
         good = bob.session.seal(encode(Ping(1)))
         bob.send_raw(b"\x07garbage", good)
         assert bob.notices() == []
@@ -280,7 +292,9 @@ class TestGarbage:
         for _ in range(400):
             link = rig.open_link("10.0.0.9")
             sizes = [chance.choice((0, 1, 2, 17, 30, 400)) for _ in range(3)]
-            frames = [bytes((chance.randrange(12),))[:size] + chance.randbytes(size) for size in sizes]
+            frames = [
+                bytes((chance.randrange(12),))[:size] + chance.randbytes(size) for size in sizes
+            ]
             if chance.random() < 0.5:
                 frames[0] = b"\x06" + bob.id + chance.randbytes(110)
             rig.core.receive_frames(link, frames, now=rig.now)

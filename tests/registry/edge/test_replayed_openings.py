@@ -1,4 +1,5 @@
-"""A stranger sends the opening of a member again and again: the member's sessions are renewed as ever."""
+"""A stranger sends the opening of a member again and again: the member's sessions are renewed as
+ever."""
 
 import pytest
 
@@ -14,7 +15,8 @@ SPAN = 2 * OPENINGS_BURST
 
 
 def opening(rig: Rig, peer: LinkedPeer, reference: int) -> bytes:
-    """Let a peer begin a session with a Ping, which must be answered at once; return the datagram."""
+    """Let a peer begin a session with a Ping, which must be answered at once; return the
+    datagram."""
     peer.sessions.doubt(rig.identity.public, now=rig.now)
     data = peer.seal(Ping(reference))
     assert data[0] == Kind.OPENING

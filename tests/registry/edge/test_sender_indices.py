@@ -1,4 +1,5 @@
-"""Sender indices: under one key nobody ever has the index of somebody else, whatever happens to the nodes."""
+"""Sender indices: under one key nobody ever has the index of somebody else, whatever happens to the
+nodes."""
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -21,12 +22,16 @@ class Node:
 
     @property
     def keys(self) -> set[int]:
-        """The keys under which the node and its links may seal: those of others once its first block is stored."""
-        return {self.own_key} if self.indices.first_reservation else {self.own_key, *self._known_keys}
+        """The keys under which the node and its links may seal: those of others once its first
+        block is stored."""
+        return (
+            {self.own_key} if self.indices.first_reservation else {self.own_key, *self._known_keys}
+        )
 
 
 class Ledger(RuleBasedStateMachine):
-    """Nodes on one store, which takes entries of the newest life only. Every node seals under every key that it may use."""
+    """Nodes on one store, which takes entries of the newest life only. Every node seals under every
+    key that it may use."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +56,8 @@ class Ledger(RuleBasedStateMachine):
 
     @rule()
     def a_node_starts(self) -> None:
-        """A start, a restart, or a standby that takes over: an earlier life may be frozen and go on later."""
+        """A start, a restart, or a standby that takes over: an earlier life may be frozen and go on
+        later."""
         self.lives += 1
         self.newest = Node(self.lives, reserved=self.reserved, keys=set(self.keys))
         self.nodes.append(self.newest)

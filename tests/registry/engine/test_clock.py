@@ -29,7 +29,10 @@ def test_a_clock_before_1970_stamps_zero() -> None:
     ("stored_at_ms", "left"),
     [
         (1_000_000, 90.0),  # ten seconds ago
-        (2_000_000, 100.0),  # in the future: the clock was set back, not an hour more than a full span
+        (
+            2_000_000,
+            100.0,
+        ),  # in the future: the clock was set back, not an hour more than a full span
         (0, 20.0),  # for ages, or the clock is wrong: a while longer in any case
     ],
 )

@@ -37,7 +37,13 @@ def persist(number: int, count: int = 1) -> Persist:
 
 def letter(number: int) -> StoreLetter:
     entry = MailStored(
-        recipient=bytes(32), serial=number, sender=bytes(32), sender_name="ann", number=1, at=0, letter=b""
+        recipient=bytes(32),
+        serial=number,
+        sender=bytes(32),
+        sender_name="ann",
+        number=1,
+        at=0,
+        letter=b"",
     )
     return StoreLetter(entry=entry, reference=number, to=Caller(identity=bytes(32)))
 
@@ -80,7 +86,9 @@ def test_the_number_of_waiting_entries_is_bounded(monkeypatch: pytest.MonkeyPatc
     assert reasons(list(barrier.add(persist(3)))) == ["3 lost"], "as if the disk were full"
     for number in (4, 5, 6):
         assert not barrier.add(persist(number, count=0))
-    assert not barrier.add(Persist(entries=(entry(7),))), "what barrier nothing is stored whatever waits"
+    assert not barrier.add(Persist(entries=(entry(7),))), (
+        "what barrier nothing is stored whatever waits"
+    )
     assert len(barrier.entries_to_store()) == 3
     assert reasons(barrier.stored(3)) == ["1 kept", "2 kept", "4 kept", "5 kept"]
     assert not barrier.add(persist(8))
@@ -149,7 +157,10 @@ def test_the_number_of_waiting_letters_is_bounded(monkeypatch: pytest.MonkeyPatc
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["add", "letter", "hand", "store", "fail", "fail all"]), st.integers(0, 3))
+        st.tuples(
+            st.sampled_from(["add", "letter", "hand", "store", "fail", "fail all"]),
+            st.integers(0, 3),
+        )
     )
 )
 def test_each_effect_is_settled_once_and_in_order(steps: list[tuple[str, int]]) -> None:

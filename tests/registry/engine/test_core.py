@@ -1,4 +1,5 @@
-"""The registry core as a whole: it never raises, does not answer strangers, and stays small in memory."""
+"""The registry core as a whole: it never raises, does not answer strangers, and stays small in
+memory."""
 
 import random
 
@@ -51,7 +52,7 @@ def test_mutated_datagrams_raise_nothing_and_change_nothing(seed: int, flips: in
     rig.receive(register, bob.address)
     bob.use_registry(cookie)
     bob.answer()
-    before = rig.core.house.service.directory.version
+    before = rig.core.engine.service.directory.version
     hello = bytes((Kind.HELLO,)) + encode_hello(Hello(version=1, nonce=b"n" * 16))
     for valid in (hello, register, bob.seal(Ping(1)), bob.seal(Leave(1))):
         mutated = bytearray(valid)
@@ -64,8 +65,8 @@ def test_mutated_datagrams_raise_nothing_and_change_nothing(seed: int, flips: in
         answers = rig.take(bob.address)
         assert sum(map(len, answers)) <= len(mutated)
         assert not sent
-    assert rig.core.house.service.directory.version == before
-    assert bob.id in rig.core.house.service.directory.online()
+    assert rig.core.engine.service.directory.version == before
+    assert bob.id in rig.core.engine.service.directory.online()
 
 
 @settings(max_examples=40)
@@ -78,18 +79,20 @@ def test_any_order_of_requests_of_members_raises_nothing(seed: int) -> None:
     for _ in range(60):
         peer = chance.choice(peers)
         _do_something(rig, peer, chance, peers)
-        online = set(rig.core.house.service.directory.online())
-        linked = {link.identity for link in rig.core.front.links.attached()}
+        online = set(rig.core.engine.service.directory.online())
+        linked = {link.identity for link in rig.core.edge.links.attached()}
         assert linked <= online
-        assert len(linked) == len(rig.core.front.links.attached())
+        assert len(linked) == len(rig.core.edge.links.attached())
     for peer in peers:
         peer.is_frozen = True
     rig.advance(rig.policy.lease_span)
-    assert rig.core.house.service.directory.online() == []
-    assert rig.core.front.links.attached() == []
+    assert rig.core.engine.service.directory.online() == []
+    assert rig.core.edge.links.attached() == []
 
 
-def _do_something(rig: Rig, peer: LinkedPeer, chance: random.Random, peers: list[LinkedPeer]) -> None:
+def _do_something(
+    rig: Rig, peer: LinkedPeer, chance: random.Random, peers: list[LinkedPeer]
+) -> None:
     number = chance.randrange(4)
     key = chance.choice([one.id for one in peers] + [b"?" * 32])
     requests: list[PeerRequest] = [
@@ -104,7 +107,7 @@ def _do_something(rig: Rig, peer: LinkedPeer, chance: random.Random, peers: list
         ReportSilence(key),
     ]
     what = chance.randrange(9)
-    is_linked = peer.link is not None and rig.core.front.links.find(peer.link) is not None
+    is_linked = peer.link is not None and rig.core.edge.links.find(peer.link) is not None
     if what < 4 and is_linked:
         peer.send(chance.choice(requests))
     elif what == 4 and is_linked:
@@ -154,7 +157,10 @@ def test_events_that_nobody_drains_are_bounded() -> None:
 
 def test_names_of_a_shape_that_we_do_not_know_are_passed_over(rig: Rig) -> None:
     rig.store.append(
-        [NameBound("odd", b"o" * 32, b"\xc1", 0, 0), NameReserved("a\nb", b"o" * 32, int(rig.wall_offset))]
+        [
+            NameBound("odd", b"o" * 32, b"\xc1", 0, 0),
+            NameReserved("a\nb", b"o" * 32, int(rig.wall_offset)),
+        ]
     )
     rig.store.sync()
     rig.restart()

@@ -1,4 +1,5 @@
-"""Retention: letters and lines leave the registry after the days that its settings name, and not before."""
+"""Retention: letters and lines leave the registry after the days that its settings name, and not
+before."""
 
 import pytest
 

@@ -1,16 +1,24 @@
-"""Requests of a person whose earlier request waits for the disk: they queue, and nobody else's do."""
+"""Requests of a person whose earlier request waits for the disk: they queue, and nobody else's
+do."""
 
 from collections.abc import Callable
 
 import pytest
 
-from chatapp.registry.edge.edge import Front
+from chatapp.registry.edge.edge import Edge
 from chatapp.registry.rules.effects import DropReason
 from chatapp.wire.limits import REQUESTS_QUEUED_MAX
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.mail import DepositMail, MailSaved
 from chatapp.wire.messages.registration import RefusalReason, Rename, RenameAccepted, RenameRefused
-from chatapp.wire.messages.rooms import EnterRoom, LeaveRoom, RoomEntered, RoomLeft, RoomRefusal, RoomRefused
+from chatapp.wire.messages.rooms import (
+    EnterRoom,
+    LeaveRoom,
+    RoomEntered,
+    RoomLeft,
+    RoomRefusal,
+    RoomRefused,
+)
 from chatapp.wire.messages.table import Card
 from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
@@ -30,7 +38,11 @@ def enter_and_leave(_: LinkedPeer) -> tuple[PeerRequest, PeerRequest, PeerReques
 
 
 def rename_thrice(peer: LinkedPeer) -> tuple[PeerRequest, PeerRequest, PeerRequest]:
-    return Rename(1, card(peer, "one")), Rename(2, card(peer, "two")), Rename(3, card(peer, "three"))
+    return (
+        Rename(1, card(peer, "one")),
+        Rename(2, card(peer, "two")),
+        Rename(3, card(peer, "three")),
+    )
 
 
 @pytest.mark.parametrize("requests", [enter_and_leave, rename_thrice])
@@ -51,7 +63,10 @@ def test_a_sync_of_a_part_of_what_is_on_its_way_harms_nobody(
     ann.send(third)
     bob.send(letter(ann, 2))
     rig.commit()
-    assert [one for one in bob.notices() if isinstance(one, MailSaved)] == [MailSaved(1), MailSaved(2)]
+    assert [one for one in bob.notices() if isinstance(one, MailSaved)] == [
+        MailSaved(1),
+        MailSaved(2),
+    ]
     answers = [
         one.reference
         for one in ann.notices()
@@ -94,18 +109,20 @@ def test_a_fault_in_one_effect_costs_no_other(
 ) -> None:
     rig.faults_allowed = True
     rig.auto_commit = False
-    send = Front.push
+    send = Edge.push
 
-    def push(self: Front, link: int, payload: bytes) -> None:
+    def push(self: Edge, link: int, payload: bytes) -> None:
         assert link != ann.link, "a fault of ours"
         send(self, link, payload)
 
     ann.send(letter(bob, 1))
     bob.send(letter(ann, 1))
     with monkeypatch.context() as patch:
-        patch.setattr(Front, "push", push)
+        patch.setattr(Edge, "push", push)
         rig.commit()
     assert MailSaved(1) in bob.notices()
     assert rig.core.dropped[DropReason.FAULT]
     shown = rig.take_event_lines()
-    assert any("a fault of ours" in line and "test_waiting_for_the_disk.py" in line for line in shown)
+    assert any(
+        "a fault of ours" in line and "test_waiting_for_the_disk.py" in line for line in shown
+    )

@@ -78,7 +78,9 @@ def names_in(peer: LinkedPeer) -> list[tuple[str, bytes]]:
     (page,) = peer.ask(FetchTable(0))
     assert isinstance(page, TablePage)
     rows = rows_of(page.rows)  # type: ignore[arg-type]
-    return [(row.card.name, row.card.identity) for row in rows if row.presence is not Presence.RELEASED]
+    return [
+        (row.card.name, row.card.identity) for row in rows if row.presence is not Presence.RELEASED
+    ]
 
 
 def gone(rig: Rig, name: str) -> LinkedPeer:
@@ -237,7 +239,8 @@ def test_who_is_kicked_stays_out_for_the_span(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "why"), [("nobody", "nobody has the name"), ("a b", "a b"), ("bob", '"bob" is not online')]
+    ("name", "why"),
+    [("nobody", "nobody has the name"), ("a b", "a b"), ("bob", '"bob" is not online')],
 )
 def test_a_kick_of_nobody_is_refused(rig: Rig, name: str, why: str) -> None:
     gone(rig, "bob")
@@ -260,7 +263,9 @@ def test_newcomers_are_told_of_a_planned_stop_until_it_is_cancelled(rig: Rig) ->
     assert asked(rig, TellStop(600, "moving the rack")) == Done()
     assert Announcement(AnnouncementKind.STOP_PLANNED, "moving the rack", 600) in alice.notices()
     rig.advance(20.0)
-    assert Announcement(AnnouncementKind.STOP_PLANNED, "moving the rack", 580) in arrivals(rig, "bob")
+    assert Announcement(AnnouncementKind.STOP_PLANNED, "moving the rack", 580) in arrivals(
+        rig, "bob"
+    )
     assert asked(rig, TellStop(None)) == Done()
     assert Announcement(AnnouncementKind.STOP_CANCELLED, "", 0) in alice.notices()
     assert not any(isinstance(one, Announcement) for one in arrivals(rig, "carol"))
@@ -275,8 +280,13 @@ def test_people_are_shown_with_their_room(rig: Rig) -> None:
     online, everybody = asked(rig, ShowOnline()), asked(rig, ShowTable())
     assert isinstance(online, PeopleListed)
     assert isinstance(everybody, PeopleListed)
-    assert [(one.name, one.room, one.port) for one in online.people] == [("alice", "lab", alice.address.port)]
-    assert [(one.name, one.state) for one in everybody.people] == [("alice", "online"), ("bob", "away")]
+    assert [(one.name, one.room, one.port) for one in online.people] == [
+        ("alice", "lab", alice.address.port)
+    ]
+    assert [(one.name, one.state) for one in everybody.people] == [
+        ("alice", "online"),
+        ("bob", "away"),
+    ]
     rooms = asked(rig, ShowRooms())
     assert isinstance(rooms, RoomsFound)
     assert [(one.name, one.here, one.members) for one in rooms.rooms] == [("lab", 1, 1)]
@@ -300,7 +310,15 @@ def test_the_queues_of_the_desk_are_shown(rig: Rig) -> None:
 
 
 def test_every_answer_and_refusal_has_lines(rig: Rig) -> None:
-    for request in (ListNames(), ListBans(), ShowOnline(), ShowTable(), ShowRooms(), ShowMail(), ShowQueue()):
+    for request in (
+        ListNames(),
+        ListBans(),
+        ShowOnline(),
+        ShowTable(),
+        ShowRooms(),
+        ShowMail(),
+        ShowQueue(),
+    ):
         assert all("\n" not in line for line in lines_of(asked(rig, request)))
     for refusal in AdminRefusal:
         (line,) = lines_of(AdminRefused(refusal=refusal, subject="x\x1b", detail="y\x1b", room=3))

@@ -1,4 +1,5 @@
-"""The administrator's log: a line for each request, with who asked, and nothing of people who were erased."""
+"""The administrator's log: a line for each request, with who asked, and nothing of people who were
+erased."""
 
 import asyncio
 import json
@@ -90,14 +91,19 @@ async def test_the_author_of_a_ban_is_who_asks_and_not_who_they_say(tmp_path: Pa
         seen.append(request)
         return Done()
 
-    await RecordedAdmin(tmp_path, note, wall=lambda: 0.0).answer(AddBan("bob", author="the king"), ME)
+    await RecordedAdmin(tmp_path, note, wall=lambda: 0.0).answer(
+        AddBan("bob", author="the king"), ME
+    )
     assert seen == [AddBan("bob", author=account(ME))]
 
 
 def test_without_a_registry_the_lines_are_written_too(tmp_path: Path) -> None:
     ask(tmp_path, AddBan("mallory", 60, "spam"))
     ask(tmp_path, ListBans())
-    assert deeds(ask(tmp_path, ShowLog(20)))[:2] == [("ban", "mallory", ME, "done"), ("bans", "", ME, "done")]
+    assert deeds(ask(tmp_path, ShowLog(20)))[:2] == [
+        ("ban", "mallory", ME, "done"),
+        ("bans", "", ME, "done"),
+    ]
 
 
 def test_a_long_file_is_moved_aside_and_what_is_aside_is_still_read(tmp_path: Path) -> None:
@@ -145,4 +151,6 @@ async def test_the_log_level_changes_while_the_program_runs(tmp_path: Path) -> N
         assert root.level == logging.DEBUG
     finally:
         root.setLevel(before)
-    assert log_in(tmp_path).newest(1) == [Deed("1970-01-01T00:00:00.000Z", "log-level", "debug", 7, "done")]
+    assert log_in(tmp_path).newest(1) == [
+        Deed("1970-01-01T00:00:00.000Z", "log-level", "debug", 7, "done")
+    ]

@@ -1,4 +1,5 @@
-"""What the administrator does about people: bans with a reason and an end, rooms, mail, and erasing all that is kept."""
+"""What the administrator does about people: bans with a reason and an end, rooms, mail, and erasing
+all that is kept."""
 
 from pathlib import Path
 from typing import cast
@@ -30,7 +31,14 @@ from chatapp.registry.store.files import FileStore
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.messages.mail import DepositMail, MailExpired
 from chatapp.wire.messages.registration import RefusalReason, Refused, Rename, Welcome
-from chatapp.wire.messages.rooms import CHANNEL, EnterRoom, RoomEntered, RoomEvicted, SetTopic, TopicChanged
+from chatapp.wire.messages.rooms import (
+    CHANNEL,
+    EnterRoom,
+    RoomEntered,
+    RoomEvicted,
+    SetTopic,
+    TopicChanged,
+)
 from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import WALL, Rig
 from tests.registry.rules.group_requests import entered, page
@@ -131,7 +139,11 @@ def test_all_that_is_known_of_somebody_is_shown(rig: Rig) -> None:
     asked(rig, AddBan("rob", 60, "spam", "root"))
     found = asked(rig, ShowPerson("ROB"))
     assert isinstance(found, PersonFound)
-    assert (found.person.name, found.person.key, found.reserved) == ("rob", fingerprint(bob.id), ["bob"])
+    assert (found.person.name, found.person.key, found.reserved) == (
+        "rob",
+        fingerprint(bob.id),
+        ["bob"],
+    )
     assert (found.letters, found.size, found.is_operator, found.kicked_for) == (1, 200, False, 0)
     assert [(one.what, one.reason) for one in found.bans] == [("rob", "spam")]
     assert any("former names" in line and "bob" in line for line in lines_of(found))
@@ -167,7 +179,9 @@ def test_a_closed_room_is_gone_and_its_members_are_told(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "kicked"])
-def test_who_was_away_is_told_on_return_and_comes_in_only_if_they_ask(rig: Rig, *, is_closed: bool) -> None:
+def test_who_was_away_is_told_on_return_and_comes_in_only_if_they_ask(
+    rig: Rig, *, is_closed: bool
+) -> None:
     """Clause 12.3."""
     alice, bob = rig.member("alice"), rig.member("bob")
     group = entered(alice, "lab").group
@@ -206,7 +220,11 @@ def test_a_topic_that_the_administrator_sets_is_kept_and_told(rig: Rig) -> None:
     group = entered(alice, "lab").group
     assert asked(rig, SetRoomTopic("lab", "be kind")) == Done()
     (told,) = [one for one in alice.notices() if isinstance(one, TopicChanged)]
-    assert (told.group, told.topic.text, told.topic.author) == (group, "be kind", rig.identity.public)
+    assert (told.group, told.topic.text, told.topic.author) == (
+        group,
+        "be kind",
+        rig.identity.public,
+    )
     rig.restart()
     bob = rig.member("bob")
     assert entered(bob, "lab").topic.text == "be kind"
@@ -270,7 +288,10 @@ def test_who_was_erased_is_a_newcomer_and_what_others_said_is_still_there(rig: R
     assert "only while they are away" in refused(rig, ErasePerson("bob"))
     bob.leave()
     assert isinstance(asked(rig, ErasePerson("bob")), PersonErased)
-    assert [len(page(alice, group).lines), rig.store.load().groups[group].lines[0].sender] == [0, alice.id]
+    assert [len(page(alice, group).lines), rig.store.load().groups[group].lines[0].sender] == [
+        0,
+        alice.id,
+    ]
     rig.restart()
     bob.renew()
     assert isinstance(bob.register(), Welcome)

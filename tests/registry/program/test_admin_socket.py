@@ -1,4 +1,5 @@
-"""Admin requests from another process: through the socket while the registry runs, on its own files otherwise."""
+"""Admin requests from another process: through the socket while the registry runs, on its own files
+otherwise."""
 
 import asyncio
 import json
@@ -82,7 +83,9 @@ async def connected(folder: Path) -> tuple[asyncio.StreamReader, asyncio.StreamW
 # --- the socket
 
 
-async def test_requests_are_answered_line_by_line_on_a_socket_for_the_owner_alone(tmp_path: Path) -> None:
+async def test_requests_are_answered_line_by_line_on_a_socket_for_the_owner_alone(
+    tmp_path: Path,
+) -> None:
     async with served(tmp_path):
         path = tmp_path / SOCKET
         assert stat.S_ISSOCK(path.stat().st_mode)
@@ -151,7 +154,14 @@ def test_what_is_not_a_socket_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"{", b'{"type":"format"}', b"\xff" * 9, b"[" * 9_999, b'{"type":"names","x":' + b"[" * 9_999],
+    [
+        b"",
+        b"{",
+        b'{"type":"format"}',
+        b"\xff" * 9,
+        b"[" * 9_999,
+        b'{"type":"names","x":' + b"[" * 9_999,
+    ],
 )
 async def test_what_is_not_a_request_is_refused_and_the_next_line_answered(
     tmp_path: Path, line: bytes
@@ -160,7 +170,10 @@ async def test_what_is_not_a_request_is_refused_and_the_next_line_answered(
         reader, writer = await connected(tmp_path)
         writer.write(line + b"\n" + BANS)
         refused = json.loads(await reader.readline())
-        assert (refused["type"], refused["refusal"]) == ("refused", AdminRefusal.NOT_A_REQUEST.value)
+        assert (refused["type"], refused["refusal"]) == (
+            "refused",
+            AdminRefusal.NOT_A_REQUEST.value,
+        )
         assert json.loads(await reader.readline())["type"] == "bans"
         writer.close()
 
@@ -262,7 +275,9 @@ def test_what_needs_a_running_registry_says_so(tmp_path: Path) -> None:
         ask(tmp_path, ShowOnline())
 
 
-def test_a_registry_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_that_does_not_answer_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(client, "PATIENCE", 0.2)
     holder = FileStore(tmp_path)
     with pytest.raises(AdminRequestFailed, match="does not answer"):

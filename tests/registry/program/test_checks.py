@@ -67,7 +67,9 @@ def test_a_folder_that_is_not_made_yet_is_no_trouble(folder: Path) -> None:
     assert not any(one.is_well is False for one in found(folder).values())
 
 
-def test_a_folder_of_another_user_is_not_judged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_another_user_is_not_judged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
     looked = found(folder)
     assert looked["registry"].is_well is looked["folder"].is_well is None
@@ -97,7 +99,9 @@ def test_a_port_that_another_program_has(folder: Path, kind: socket.SocketKind, 
         other.bind(("", int(folder.name)))
         if kind == socket.SOCK_STREAM:
             other.listen()
-        assert found(folder)[what] == Check(what, False, f"{folder.name}: in use, and no registry answers")
+        assert found(folder)[what] == Check(
+            what, False, f"{folder.name}: in use, and no registry answers"
+        )
 
 
 def test_a_folder_that_others_can_read(folder: Path) -> None:
@@ -130,7 +134,9 @@ def test_a_clock_is_well_only_if_the_system_says_that_it_is_synchronised(
     assert found(folder)["clock"].is_well is is_well
 
 
-def test_a_system_that_tells_nothing_about_its_clock(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_that_tells_nothing_about_its_clock(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     clock = found(folder)["clock"]
     assert clock.is_well is None
@@ -146,7 +152,9 @@ def test_a_system_that_tells_nothing_about_its_clock(folder: Path, monkeypatch: 
         (b"", "another program answers"),
     ],
 )
-def test_what_answers_instead_of_a_server_of_the_cluster(folder: Path, said: bytes, text: str) -> None:
+def test_what_answers_instead_of_a_server_of_the_cluster(
+    folder: Path, said: bytes, text: str
+) -> None:
     with answering(said) as cluster:
         nats = found(folder, cluster)["NATS"]
     assert nats == Check("NATS", False, f"{cluster.servers[0]}: {text}")
@@ -190,8 +198,12 @@ def test_a_real_server_and_its_certificate(
         looked = [one for one in checks(folder, cluster) if one.what in ("NATS", "certificate")]
     finally:
         remove(server)
-    assert [(one.what, one.is_well) for one in looked] == [(what, is_well) for what, is_well, _ in expected]
-    assert all(text in one.found for one, (_, _, text) in zip(looked, expected, strict=True)), looked
+    assert [(one.what, one.is_well) for one in looked] == [
+        (what, is_well) for what, is_well, _ in expected
+    ]
+    assert all(text in one.found for one, (_, _, text) in zip(looked, expected, strict=True)), (
+        looked
+    )
 
 
 @pytest.mark.parametrize(
@@ -231,7 +243,9 @@ def test_a_server_that_does_not_speak_first(
     assert (nats.is_well, "handshake_first" in nats.found) == (False, True)
 
 
-def test_a_server_that_does_not_answer_and_certificates_that_are_none(folder: Path, tmp_path: Path) -> None:
+def test_a_server_that_does_not_answer_and_certificates_that_are_none(
+    folder: Path, tmp_path: Path
+) -> None:
     silent = ClusterSettings(servers=(f"127.0.0.1:{folder.name}",))
     assert not found(folder, silent)["NATS"].is_well
     (tmp_path / "ca.pem").write_text("no certificate")

@@ -28,7 +28,9 @@ class Moody(MemoryStore):
         super().append(entries)  # type: ignore[arg-type]
 
 
-async def test_entries_that_vanish_in_a_fault_are_not_confirmed_with_the_next(caplog: object) -> None:
+async def test_entries_that_vanish_in_a_fault_are_not_confirmed_with_the_next(
+    caplog: object,
+) -> None:
     store = Moody()
     rig = Rig(store)
     bob, alice = rig.member("bob"), rig.member("alice")
@@ -66,7 +68,8 @@ class Lost(MemoryStore):
 
 @pytest.mark.parametrize("at_append", [False, True])
 async def test_a_registry_that_was_followed_by_another_one_answers_nobody(at_append: bool) -> None:
-    """What it was storing may be stored, and its disk is well. The peers ask the registry that serves."""
+    """What it was storing may be stored, and its disk is well. The peers ask the registry that
+    serves."""
     store = Lost()
     rig = Rig(store)
     bob, alice = rig.member("bob"), rig.member("alice")
@@ -185,7 +188,9 @@ async def test_a_disk_that_fails_is_told_in_one_line_and_the_registry_goes_on_wh
     assert isinstance(alice.notices()[0], GroupAccepted)
     assert len(bob.relayed()) == 1
     await committer.finish()
-    assert [record.message for record in caplog.records[1:]] == ["the disk takes what is to be stored again"]
+    assert [record.message for record in caplog.records[1:]] == [
+        "the disk takes what is to be stored again"
+    ]
 
 
 async def test_a_disk_that_is_full_now_and_then_is_told_of_once(

@@ -39,7 +39,14 @@ WRONG: dict[str, list[str]] = {
     "log_format": ['"xml"', "1"],
     "log_file": ['""', "1"],
     "metrics": ['""', '"localhost:9464"', "9464"],
-    "metrics_hosts": ['["a b"]', '["a:1"]', '[""]', '"desk"', "[7]", str([f"a{n}" for n in range(17)])],
+    "metrics_hosts": [
+        '["a b"]',
+        '["a:1"]',
+        '[""]',
+        '"desk"',
+        "[7]",
+        str([f"a{n}" for n in range(17)]),
+    ],
     "announce": ['"no"', "0", "[]"],
     "invite_only": ['"yes"', "1", "[]"],
     "allow": ['"bob"', '["bob"]', '["12 34"]', "[7]", str([f"{n:032x}" for n in range(10_001)])],
@@ -47,7 +54,14 @@ WRONG: dict[str, list[str]] = {
     "gateways": ['"web"', '["web"]', '["12 34"]', "[7]", str([f"{n:032x}" for n in range(101)])],
     "region": ['"in"', '"IND"', '""', '"XX"', "91", '"IN\\n"'],
     "menu": ["[]", '[""]', '["Other", "  "]', f'["{"x" * 101}"]', '"Other"', str(["x"] * 33)],
-    "operators": ['["al,ice"]', '["bob", "BOB"]', '"bob"', '[""]', "[7]", str([f"p{n}" for n in range(101)])],
+    "operators": [
+        '["al,ice"]',
+        '["bob", "BOB"]',
+        '"bob"',
+        '[""]',
+        "[7]",
+        str([f"p{n}" for n in range(101)]),
+    ],
     "queues": ["[]", '["a b"]', '["a", "A"]', str([f"q{n}" for n in range(17)])],
     "keep_place": ["0", "86401", "-1", "nan", "inf", "true"],
     "operator_grace": ["-1", "3601", '"15"'],
@@ -173,7 +187,9 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_settings_or_one_line(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_any_bytes_are_settings_or_one_line(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
     path = written(tmp_path_factory.getbasetemp(), content)
     try:
         configure(path)
@@ -188,7 +204,8 @@ def test_without_anything_there_are_the_defaults() -> None:
 
 def test_the_command_line_beats_the_environment_and_that_the_file(tmp_path: Path) -> None:
     path = written(
-        tmp_path, '[desk]\nregion = "DE"\noperators = ["f"]\nkeep_place = 5\n[registry]\nlease = 50\n'
+        tmp_path,
+        '[desk]\nregion = "DE"\noperators = ["f"]\nkeep_place = 5\n[registry]\nlease = 50\n',
     )
     environment = {
         "CHATAPP_REGION": "FR",
@@ -223,7 +240,9 @@ def test_the_data_folder_is_found_from_where_the_file_is(tmp_path: Path) -> None
 
 def test_an_unknown_home_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, '[registry]\ndata = "~no-body/x"')
-    with pytest.raises(Misconfigured, match=r'\[registry\] data = "~no-body/x": there is no such user'):
+    with pytest.raises(
+        Misconfigured, match=r'\[registry\] data = "~no-body/x": there is no such user'
+    ):
         configure(path)
 
 
@@ -235,8 +254,14 @@ def test_an_unknown_home_is_named(tmp_path: Path) -> None:
             {"CHATAPP_REGION": "de"},
             "CHATAPP_REGION=de: must be two capital letters of a country, such as IN or DE",
         ),
-        ({"CHATAPP_MENU": "a||b"}, "CHATAPP_MENU=a||b: must be 1 to 32 texts of 1 to 100 characters"),
-        ({"CHATAPP_OPERATORS": "a a"}, 'CHATAPP_OPERATORS=a a: "a" is listed twice; must be at most 100'),
+        (
+            {"CHATAPP_MENU": "a||b"},
+            "CHATAPP_MENU=a||b: must be 1 to 32 texts of 1 to 100 characters",
+        ),
+        (
+            {"CHATAPP_OPERATORS": "a a"},
+            'CHATAPP_OPERATORS=a a: "a" is listed twice; must be at most 100',
+        ),
     ],
 )
 def test_a_wrong_variable_is_named(environment: dict[str, str], why: str) -> None:
@@ -268,7 +293,9 @@ def test_the_handbook_names_every_option_and_variable() -> None:
 
 
 def test_a_text_of_digits_in_the_environment_stays_a_text() -> None:
-    found = configure(environment={"CHATAPP_METRICS": "9464", "CHATAPP_HOME": "77"}).settings.registry
+    found = configure(
+        environment={"CHATAPP_METRICS": "9464", "CHATAPP_HOME": "77"}
+    ).settings.registry
     assert (found.metrics, found.data) == ("9464", "77")
 
 

@@ -1,4 +1,5 @@
-"""The registry's own terminal over real pipes: neither unread output nor pending input blocks the registry."""
+"""The registry's own terminal over real pipes: neither unread output nor pending input blocks the
+registry."""
 
 import asyncio
 import os
@@ -63,13 +64,17 @@ async def test_a_line_without_an_end_is_cut(pipes: Pipes) -> None:
     assert await pipes.next() is None
 
 
-async def test_without_an_input_there_is_none(monkeypatch: pytest.MonkeyPatch, pipes: Pipes) -> None:
+async def test_without_an_input_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, pipes: Pipes
+) -> None:
     os.close(pipes.writing)
     monkeypatch.setattr(sys, "stdin", None)
     assert not pipes.console().open()
 
 
-async def test_lines_that_nobody_reads_are_counted(pipes: Pipes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lines_that_nobody_reads_are_counted(
+    pipes: Pipes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     os.close(pipes.writing)
     shown: list[bytes] = []
     console = pipes.console()
@@ -121,7 +126,10 @@ async def test_a_terminal_rings_for_a_line_that_calls(
     console = pipes.console(quiet=quiet)
     console.show([CallingLine("[Next client.]"), "Name: Ana"])
     bell = b"\a" if is_terminal and not quiet else b""
-    assert [console._output.get(), console._output.get()] == [bell + b"[Next client.]\n", b"Name: Ana\n"]
+    assert [console._output.get(), console._output.get()] == [
+        bell + b"[Next client.]\n",
+        b"Name: Ana\n",
+    ]
 
 
 async def test_the_end_waits_until_the_last_line_is_written(

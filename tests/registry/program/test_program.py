@@ -1,4 +1,5 @@
-"""A running registry over real loopback sockets: few tests, which wait for conditions and never sleep."""
+"""A running registry over real loopback sockets: few tests, which wait for conditions and never
+sleep."""
 
 import asyncio
 import contextlib
@@ -19,7 +20,13 @@ from chatapp.wire.codec import decode_cookie, decode_notice, decode_welcome, enc
 from chatapp.wire.framing import FrameReader, Kind, frame
 from chatapp.wire.identity import Identity, make_card
 from chatapp.wire.limits import LINK_FRAME_MAX, LINKS_WAITING_PER_ADDRESS
-from chatapp.wire.messages.link import Announcement, AnnouncementKind, Attach, PeerRequest, RegistryNotice
+from chatapp.wire.messages.link import (
+    Announcement,
+    AnnouncementKind,
+    Attach,
+    PeerRequest,
+    RegistryNotice,
+)
 from chatapp.wire.messages.mail import DepositMail, MailBatch, MailSaved
 from chatapp.wire.messages.registration import Hello
 from chatapp.wire.messages.rooms import GroupGranted
@@ -38,7 +45,9 @@ class Client:
         self.server = Address(host, port)
         self.name = name
         self.identity = Identity(self.rng.randbytes(32))
-        self.udp = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        self.udp = socket.socket(
+            socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM
+        )
         self.udp.setblocking(False)
         self.udp.connect((host, port))
         self.frames = FrameReader()
@@ -193,7 +202,8 @@ async def test_strangers_are_cut_and_nobody_else_notices(running: Running) -> No
     ann = running.client("ann")
     await ann.register()
     silent = [
-        await asyncio.open_connection("127.0.0.1", running.port) for _ in range(LINKS_WAITING_PER_ADDRESS + 4)
+        await asyncio.open_connection("127.0.0.1", running.port)
+        for _ in range(LINKS_WAITING_PER_ADDRESS + 4)
     ]
     garbage_reader, garbage = await asyncio.open_connection("127.0.0.1", running.port)
     garbage.write(b"\xff" * 5_000)

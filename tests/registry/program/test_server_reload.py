@@ -1,4 +1,5 @@
-"""Reloading the access lists: one reload at a time, none lost, and no change when a list is invalid."""
+"""Reloading the access lists: one reload at a time, none lost, and no change when a list is
+invalid."""
 
 import asyncio
 
@@ -9,7 +10,8 @@ from chatapp.wire.errors import ChatAppError
 
 
 class RunningServer:
-    """A reload with its surroundings: the settings as written, the lines printed, the lists in force."""
+    """A reload with its surroundings: the settings as written, the lines printed, the lists in
+    force."""
 
     def __init__(self) -> None:
         self.written: Settings | str = Settings()
@@ -61,7 +63,9 @@ async def test_an_invalid_list_changes_nothing() -> None:
 async def test_other_changed_settings_are_named() -> None:
     server = RunningServer()
     server.reload.open()
-    server.written = Settings(registry=RegistryTable(lease=60, ban=("bob",)), desk=DeskTable(region="DE"))
+    server.written = Settings(
+        registry=RegistryTable(lease=60, ban=("bob",)), desk=DeskTable(region="DE")
+    )
     server.reload.ask()
     await server.said.get()
     assert await server.said.get() == "[Changed, but applied at the next start only: lease, region]"
@@ -70,7 +74,9 @@ async def test_other_changed_settings_are_named() -> None:
 async def test_a_registry_that_serves_again_begins_with_the_lists_loaded_last() -> None:
     server = RunningServer()
     server.reload.open()
-    server.written = Settings(registry=RegistryTable(ban=("bob",), gateways=("0" * 32,), invite_only=True))
+    server.written = Settings(
+        registry=RegistryTable(ban=("bob",), gateways=("0" * 32,), invite_only=True)
+    )
     server.reload.ask()
     await server.said.get()
     assert server.reload.access == AccessSettings(ban=("bob",), gateways=("0" * 32,))

@@ -1,15 +1,16 @@
-"""What people are told at a node that has no house: which node keeps the state, and that none does."""
+"""What people are told at a node that has no engine: which node keeps the state, and that none
+does."""
 
 import asyncio
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Final, cast
 
-from chatapp.registry.cluster.bus.remote_house import HouseState
+from chatapp.registry.cluster.bus.remote_engine import EngineState
 from chatapp.registry.cluster.jetstream import JetStream
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey
 from chatapp.registry.program.app import ListeningPort
-from chatapp.registry.program.serving import UNSEEN_AFTER, Bus, FrontOffice, NodeFront
+from chatapp.registry.program.serving import UNSEEN_AFTER, Bus, EdgeOffice, NodeEdge
 from chatapp.registry.rules.limits import RegistryPolicy
 
 NONE_IS_SEEN: Final = "[No node that keeps the state is seen: nobody is served here until one is.]"
@@ -38,24 +39,29 @@ class Timers:
 
 async def test_people_are_told_once_that_no_node_keeps_the_state_and_which_one_does() -> None:
     told: list[str] = []
-    front = NodeFront(
-        Bus(cast(JetStream, SimpleNamespace(bus="c")), ClusterKey(bytes(KEY_SIZE)), "c", name="one"),
+    edge = NodeEdge(
+        Bus(
+            cast(JetStream, SimpleNamespace(bus="c")), ClusterKey(bytes(KEY_SIZE)), "c", name="one"
+        ),
         cast(ListeningPort, SimpleNamespace(number=5000)),
-        FrontOffice(
-            say=told.append, opened=lambda node, key: told.append(node), reload=None, stop=lambda: None
+        EdgeOffice(
+            say=told.append,
+            opened=lambda node, key: told.append(node),
+            reload=None,
+            stop=lambda: None,
         ),
         trouble=lambda: None,
         policy=RegistryPolicy(),
         links_max=9,
     )
     timers = Timers()
-    front._loop = cast(asyncio.AbstractEventLoop, timers)
+    edge._loop = cast(asyncio.AbstractEventLoop, timers)
 
-    def look(house: str) -> None:
-        identity = SimpleNamespace(public=bytes(32)) if house else None
-        state = HouseState.OPEN if house else HouseState.SEARCHING
-        front._core = SimpleNamespace(state=state, identity=identity, house_name=house)  # type: ignore[assignment]
-        front._tell()
+    def look(engine: str) -> None:
+        identity = SimpleNamespace(public=bytes(32)) if engine else None
+        state = EngineState.OPEN if engine else EngineState.SEARCHING
+        edge._core = SimpleNamespace(state=state, identity=identity, engine_name=engine)  # type: ignore[assignment]
+        edge._tell()
 
     look("")
     look("")

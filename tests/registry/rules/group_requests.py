@@ -26,7 +26,9 @@ def page(reader: LinkedPeer, group: str, since: int = 0) -> GroupPage:
 def texts(answer: GroupPage) -> list[bytes]:
     """Return the lines, opened with the keys of the page."""
     keys = {one.epoch: GroupKey(answer.group, epoch=one.epoch, key=one.key) for one in answer.keys}
-    return [keys[unpack_group(line.frame).epoch].open_stored(line.frame)[-4:] for line in answer.lines]
+    return [
+        keys[unpack_group(line.frame).epoch].open_stored(line.frame)[-4:] for line in answer.lines
+    ]
 
 
 def back(rig: Rig, *peers: LinkedPeer) -> None:

@@ -1,6 +1,12 @@
 """Helpers for tests of renaming: the next card, a new name, and its answer."""
 
-from chatapp.wire.messages.registration import RefusalReason, Rename, RenameAccepted, RenameRefused, Welcome
+from chatapp.wire.messages.registration import (
+    RefusalReason,
+    Rename,
+    RenameAccepted,
+    RenameRefused,
+    Welcome,
+)
 from chatapp.wire.messages.table import Card
 from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
@@ -13,9 +19,12 @@ def card(peer: LinkedPeer, name: str) -> Card:
 
 
 def rename(peer: LinkedPeer, name: str) -> RenameAccepted | RenameRefused:
-    """Ask for this name; returns the registry's answer. The peer takes the name if the registry accepts it."""
+    """Ask for this name; returns the registry's answer. The peer takes the name if the registry
+    accepts it."""
     new = card(peer, name)
-    answers = [one for one in peer.ask(Rename(7, new)) if isinstance(one, RenameAccepted | RenameRefused)]
+    answers = [
+        one for one in peer.ask(Rename(7, new)) if isinstance(one, RenameAccepted | RenameRefused)
+    ]
     assert len(answers) == 1
     if isinstance(answers[0], RenameAccepted):
         peer.card, peer.name = new, name

@@ -31,7 +31,9 @@ def bob(rig: Rig) -> LinkedPeer:
     return bob
 
 
-def letter(to: LinkedPeer, number: int = 1, *, reference: int = 1, text: bytes = b"sealed") -> DepositMail:
+def letter(
+    to: LinkedPeer, number: int = 1, *, reference: int = 1, text: bytes = b"sealed"
+) -> DepositMail:
     return DepositMail(reference=reference, recipient=to.id, number=number, letter=text)
 
 
@@ -75,7 +77,9 @@ def test_a_reader_without_mail_is_told_so(rig: Rig) -> None:
     assert come_back(bob) == MailBatch([], more=False)
 
 
-def test_mail_comes_back_oldest_first_and_goes_when_taken(rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+def test_mail_comes_back_oldest_first_and_goes_when_taken(
+    rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+) -> None:
     assert ann.ask(*(letter(bob, number, reference=number) for number in (3, 4, 5))) == [
         MailSaved(3),
         MailSaved(4),
@@ -158,7 +162,9 @@ def test_the_newest_repeat_of_a_letter_is_answered_and_no_letter_is_held_for_it(
     assert ann.notices() == [MailSaved(1), MailSaved(99)]
 
 
-def test_a_letter_on_its_way_to_the_disk_cannot_be_taken(rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+def test_a_letter_on_its_way_to_the_disk_cannot_be_taken(
+    rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+) -> None:
     come_back(bob)
     rig.auto_commit = False
     ann.send(letter(bob, 7))
@@ -167,14 +173,18 @@ def test_a_letter_on_its_way_to_the_disk_cannot_be_taken(rig: Rig, ann: LinkedPe
     assert [numbers(batch) for batch in batches(bob.notices())] == [[7]]
 
 
-def test_the_same_number_of_two_senders_is_two_letters(rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+def test_the_same_number_of_two_senders_is_two_letters(
+    rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+) -> None:
     eve = rig.member("eve")
     ann.ask(letter(bob, 7))
     eve.ask(letter(bob, 7))
     assert numbers(come_back(bob)) == [7, 7]
 
 
-def test_a_full_disk_is_told_and_nothing_is_kept(rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+def test_a_full_disk_is_told_and_nothing_is_kept(
+    rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+) -> None:
     ann.ask(letter(bob, 1))
     rig.store.full = True
     assert ann.ask(letter(bob, 2, reference=2)) == [MailRefused(2, MailRefusal.DISK_FULL)]
@@ -214,7 +224,9 @@ def test_nobody_gets_mail_whom_nobody_knows(ann: LinkedPeer, rig: Rig) -> None:
     assert ann.ask(letter(stranger)) == [MailRefused(1, MailRefusal.NAME_UNKNOWN)]
 
 
-def test_quotas_are_told_and_hold_over_a_restart(rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+def test_quotas_are_told_and_hold_over_a_restart(
+    rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+) -> None:
     accomplices = [rig.peer(f"user{number}", host=ann.address.host) for number in range(8)]
     back(rig, *accomplices)
     answers = [
@@ -312,9 +324,9 @@ class TestAge:
         rig.restart(downtime=MAIL_KEPT_FOR - 86_400.0)
         rig.restart(downtime=2 * 86_400.0)
         rig.advance(86_400.0 - 120.0)
-        assert len(rig.core.house.service._mail) == 1, "a day of grace, should the clock be wrong"
+        assert len(rig.core.engine.service._mail) == 1, "a day of grace, should the clock be wrong"
         rig.advance(240.0)
-        assert len(rig.core.house.service._mail) == 0
+        assert len(rig.core.engine.service._mail) == 0
 
     def test_a_clock_that_was_set_back_keeps_mail_no_longer_than_from_now(
         self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
@@ -323,6 +335,6 @@ class TestAge:
         rig.wall_offset -= 100 * 86_400.0
         rig.restart()
         rig.advance(MAIL_KEPT_FOR - 61.0)
-        assert len(rig.core.house.service._mail) == 1
+        assert len(rig.core.engine.service._mail) == 1
         rig.advance(180.0)
-        assert len(rig.core.house.service._mail) == 0
+        assert len(rig.core.engine.service._mail) == 0

@@ -15,7 +15,9 @@ def boxes(places: int = 10_000) -> Mailboxes:
     return Mailboxes(places=places, next_serial=1)
 
 
-def add(all_mail: Mailboxes, sender: bytes, number: int, size: int = 100, now: float = 0.0) -> QueuedLetter:
+def add(
+    all_mail: Mailboxes, sender: bytes, number: int, size: int = 100, now: float = 0.0
+) -> QueuedLetter:
     assert all_mail.refusal_of(BOB, sender, HERE, size) is None
     letter = all_mail.deposit(BOB, sender, HERE, number, size, now=now)
     letter.is_stored = True
@@ -88,7 +90,10 @@ def test_batches_are_oldest_first_and_end_at_their_size() -> None:
         add(mail, EVE, number, MAIL_BATCH_MAX // 2)
     box = mail.find(BOB)
     assert box is not None
-    assert ([letter.number for letter in box.next_batch().letters], box.outstanding) == ([0, 1], {1, 2})
+    assert ([letter.number for letter in box.next_batch().letters], box.outstanding) == (
+        [0, 1],
+        {1, 2},
+    )
     mail.remove(BOB, [1, 2])
     batch = box.next_batch()
     assert ([letter.number for letter in batch.letters], batch.more) == ([2, 3], True)
@@ -132,7 +137,11 @@ def test_loaded_letters_raise_the_serial() -> None:
     assert add(mail, EVE, 2).serial == 51
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 2), st.integers(0, 40), st.integers(1, 60_000))))
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.integers(0, 2), st.integers(0, 40), st.integers(1, 60_000))
+    )
+)
 def test_the_index_adds_up_whatever_happens(steps: list[tuple[bool, int, int, int]]) -> None:
     mail = boxes()
     model: dict[int, tuple[bytes, int, int]] = {}
@@ -145,7 +154,11 @@ def test_the_index_adds_up_whatever_happens(steps: list[tuple[bool, int, int, in
         elif mail.refusal_of(BOB, sender, HERE, size) is None and not any(
             (author, known) == (sender, number) for author, known, _ in model.values()
         ):
-            model[mail.deposit(BOB, sender, HERE, number, size, now=0.0).serial] = (sender, number, size)
+            model[mail.deposit(BOB, sender, HERE, number, size, now=0.0).serial] = (
+                sender,
+                number,
+                size,
+            )
         box = mail.find(BOB)
         assert len(mail) == len(model) == (0 if box is None else len(box))
         places = sum(1 + size // LETTER_PLACE for *_, size in model.values())

@@ -67,13 +67,31 @@ def key(epoch: int, group: str = "tea") -> GroupKeyMade:
 
 
 def line(position: int, group: str = "tea", *, epoch: int = 1, size: int = 15) -> GroupLineKept:
-    return GroupLineKept(group, position, ALICE, epoch, 70 + position, bytes([position % 256]) * size)
+    return GroupLineKept(
+        group, position, ALICE, epoch, 70 + position, bytes([position % 256]) * size
+    )
 
 
-def visiting(visit: int, *, queue: str = "desk", operator: bytes = b"", note: str = "") -> DeskVisitKept:
+def visiting(
+    visit: int, *, queue: str = "desk", operator: bytes = b"", note: str = ""
+) -> DeskVisitKept:
     ticket = bytes([visit % 256]) * 16
     return DeskVisitKept(
-        visit, queue, ticket, "10.0.0.1", "Asha", "+91", "Other", 5, visit, operator, b"", 0, 0, 0, note
+        visit,
+        queue,
+        ticket,
+        "10.0.0.1",
+        "Asha",
+        "+91",
+        "Other",
+        5,
+        visit,
+        operator,
+        b"",
+        0,
+        0,
+        0,
+        note,
     )
 
 
@@ -94,7 +112,9 @@ def closed(queue: str = "desk", *, text: str = "lunch") -> DeskOpeningKept:
 
 
 def kept(visit: int, *, note: str = "") -> DeskSessionKept:
-    return DeskSessionKept(visit, "desk", "Asha", "+91", "Other", note, "bob", 5, 6, 9, 3, 0, "the book")
+    return DeskSessionKept(
+        visit, "desk", "Asha", "+91", "Other", note, "bob", 5, 6, 9, 3, 0, "the book"
+    )
 
 
 def transcript(visit: int, *texts: str) -> DeskTranscriptKept:
@@ -123,7 +143,9 @@ def topic(text: str, group: str = "tea") -> RoomTopicKept:
     return RoomTopicKept(group, text, ALICE, 80)
 
 
-def member(identity: bytes, group: str = "tea", *, seen: int = 5, is_here: bool = True) -> RoomMemberKept:
+def member(
+    identity: bytes, group: str = "tea", *, seen: int = 5, is_here: bool = True
+) -> RoomMemberKept:
     return RoomMemberKept(identity, group, 3, seen, is_here, 90)
 
 
@@ -189,7 +211,9 @@ class Model:
             case GroupGone():
                 for table in (self.keys, self.lines, self.cuts, self.tops, self.topics):
                     table.pop(entry.group, None)
-                self.last_use = {use: at for use, at in self.last_use.items() if use[0] != entry.group}
+                self.last_use = {
+                    use: at for use, at in self.last_use.items() if use[0] != entry.group
+                }
             case SenderIndicesReserved():
                 self.sender_indices = max(self.sender_indices, entry.upto)
             case DeskVisitKept():
@@ -221,7 +245,9 @@ class Model:
         group = entry.group
         if group not in self.lines:
             return
-        self.lines[group] = [one for one in self.lines[group] if one.position not in entry.positions]
+        self.lines[group] = [
+            one for one in self.lines[group] if one.position not in entry.positions
+        ]
         for epoch, last_use in entry.last_uses:
             self.last_use[group, epoch] = last_use
             if last_use < 0 and epoch not in sorted(self.keys.get(group, {}))[-3:]:
@@ -273,7 +299,9 @@ def view(store: Store, loaded: Loaded) -> View:
         letters = store.read_letters(owner, [head.serial for head in heads])
         assert [head.size for head in heads] == list(map(len, letters))
         mail[owner] = [
-            MailStored(owner, head.serial, head.sender, head.sender_name, head.number, head.at, letter)
+            MailStored(
+                owner, head.serial, head.sender, head.sender_name, head.number, head.at, letter
+            )
             for head, letter in zip(heads, letters, strict=True)
         ]
     lines = {}
@@ -332,14 +360,15 @@ class Script:
                 self.synced = count
 
     def outcomes(self, at_least: int, before: Sequence[Entry] = ()) -> list[View]:
-        """Return all states that may be left after a crash: at least so many entries, each with all before it."""
+        """Return all states that may be left after a crash: at least so many entries, each with all
+        before it."""
         counts = range(at_least, len(self.begun) + 1)
         return [Model().say([*before, *self.begun[:count]]).view() for count in counts]
 
 
 def full_script() -> Script:
-    """Everything that a checkpoint can meet: files new, longer, written anew, emptied; groups cut, gone and begun
-    anew; names changed, reserved and free again; members of rooms."""
+    """Everything that a checkpoint can meet: files new, longer, written anew, emptied; groups cut,
+    gone and begun anew; names changed, reserved and free again; members of rooms."""
     return Script(
         [
             [bound("alice"), bound("bob", BOB), key(1), stored(1), stored(2), line(1), line(2)],
@@ -348,16 +377,48 @@ def full_script() -> Script:
             [stored(3, CAROL), taken(1), line(3), key(1, "#a"), line(1, "#a"), member(ALICE, "#a")],
             [visiting(1, operator=ALICE), over(3), said(3, first=2), closed(), rated(3, 2)],
             "checkpoint",
-            [stored(4), key(2), line(4, epoch=2), stored(5, CAROL), taken(3, recipient=CAROL), gone("#a")],
+            [
+                stored(4),
+                key(2),
+                line(4, epoch=2),
+                stored(5, CAROL),
+                taken(3, recipient=CAROL),
+                gone("#a"),
+            ],
             [key(2, "#a"), line(9, "#a", epoch=2), member(BOB, "#a"), NameReserved("bob", BOB, 8)],
             "sync",
-            [said(4, first=2), said(1, 2), over(1, called_at=6), visiting(2, note="n"), visiting(4)],
+            [
+                said(4, first=2),
+                said(1, 2),
+                over(1, called_at=6),
+                visiting(2, note="n"),
+                visiting(4),
+            ],
             [bound("alice", ALICE, b"newer"), stored(6, ALICE), taken(6, recipient=ALICE)],
             "checkpoint",
-            [taken(2, 4), key(3), line(5, "a/b", epoch=9), line(6, epoch=3), cut(3), stored(7, ALICE)],
+            [
+                taken(2, 4),
+                key(3),
+                line(5, "a/b", epoch=9),
+                line(6, epoch=3),
+                cut(3),
+                stored(7, ALICE),
+            ],
             "checkpoint",
-            [stored(8), taken(5, recipient=CAROL), key(4), cut(6), gone("#a"), RoomMemberGone(ALICE)],
-            [member(BOB, "#b", is_here=False), NameFreed("bob"), gone("#never"), RoomMemberGone(CAROL)],
+            [
+                stored(8),
+                taken(5, recipient=CAROL),
+                key(4),
+                cut(6),
+                gone("#a"),
+                RoomMemberGone(ALICE),
+            ],
+            [
+                member(BOB, "#b", is_here=False),
+                NameFreed("bob"),
+                gone("#never"),
+                RoomMemberGone(CAROL),
+            ],
             [
                 over(2, called_at=7),
                 over(4),

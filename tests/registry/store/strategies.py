@@ -52,7 +52,8 @@ KINDS = (
 
 
 class Author:
-    """Makes entries with rising serials, positions and epochs, and takes letters that exist or existed."""
+    """Makes entries with rising serials, positions and epochs, and takes letters that exist or
+    existed."""
 
     def __init__(self) -> None:
         self.serial = 0
@@ -62,7 +63,9 @@ class Author:
             group: {} for group in GROUPS
         }  # the epochs of lines, by position
         self.visit = 0
-        self.visits: dict[int, tuple[int, int]] = {}  # of those that go on: the first and the last line kept
+        self.visits: dict[
+            int, tuple[int, int]
+        ] = {}  # of those that go on: the first and the last line kept
 
     def next_entry(self, data: st.DataObject) -> Entry:
         kind = data.draw(st.sampled_from((*KINDS, "desk", "desk")))
@@ -76,7 +79,9 @@ class Author:
             self.serial += 1
             return stored(self.serial, person, size=data.draw(st.integers(0, 50)))
         if kind == "take":
-            return taken(*data.draw(st.sets(st.integers(1, self.serial + 1), max_size=6)), recipient=person)
+            return taken(
+                *data.draw(st.sets(st.integers(1, self.serial + 1), max_size=6)), recipient=person
+            )
         if kind == "line":
             self.position[group] += data.draw(st.integers(1, 3))
             # A line may still be sealed with the key before the newest.
@@ -89,7 +94,9 @@ class Author:
         if kind == "cut":
             at = data.draw(st.integers(0, self.position[group] + 1))
             self.position[group] = max(self.position[group], at)
-            self.said[group] = {line: epoch for line, epoch in self.said[group].items() if line > at}
+            self.said[group] = {
+                line: epoch for line, epoch in self.said[group].items() if line > at
+            }
             return cut(at, group)
         if kind == "drop":
             return self._drop(data, group)
@@ -109,7 +116,11 @@ class Author:
 
     def _drop(self, data: st.DataObject, group: str) -> Entry:
         said = self.said[group]
-        going = data.draw(st.sets(st.sampled_from(sorted(said)[:-1]), max_size=6)) if len(said) > 1 else set()
+        going = (
+            data.draw(st.sets(st.sampled_from(sorted(said)[:-1]), max_size=6))
+            if len(said) > 1
+            else set()
+        )
         last_uses = {said[position]: -1 for position in going}
         for position in going:
             del said[position]
@@ -138,7 +149,9 @@ class Author:
             note = data.draw(st.text(max_size=3))
             return kept(visit, note=note) if data.draw(st.booleans()) else transcript(visit, note)
         if kind == "forget":
-            return forgotten([visit] * data.draw(st.integers(0, 1)), [visit] * data.draw(st.integers(0, 1)))
+            return forgotten(
+                [visit] * data.draw(st.integers(0, 1)), [visit] * data.draw(st.integers(0, 1))
+            )
         del self.visits[visit]
         return over(visit, called_at=data.draw(st.integers(0, 1)))
 

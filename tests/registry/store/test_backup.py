@@ -228,7 +228,9 @@ def test_a_backup_that_names_files_outside_of_it_is_refused(new_folder: Callable
     target, manifest = made(new_folder)
     outside = target.parent / "outside"
     outside.write_bytes(b"")
-    empty = msgspec.structs.replace(manifest.files["names"], size=0, sha256=hashlib.sha256().hexdigest())
+    empty = msgspec.structs.replace(
+        manifest.files["names"], size=0, sha256=hashlib.sha256().hexdigest()
+    )
     for name in ("../outside", str(outside), "mail/../../outside"):
         named = msgspec.structs.replace(manifest, files={**manifest.files, name: empty})
         assert flaws_of(target, named) == [f"{name}: missing"]
@@ -252,7 +254,9 @@ def test_a_backup_takes_the_place_of_a_folder_that_is_kept(new_folder: Callable[
     store.close()
 
 
-def test_a_backup_that_changes_while_it_is_put_back_changes_nothing(new_folder: Callable[[], Path]) -> None:
+def test_a_backup_that_changes_while_it_is_put_back_changes_nothing(
+    new_folder: Callable[[], Path],
+) -> None:
     target, manifest = made(new_folder)
     folder = new_folder()
     (target / "names").write_bytes(b"other")
@@ -290,7 +294,9 @@ def test_each_damage_is_found_and_nothing_is_changed(new_folder: Callable[[], Pa
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(data=st.data())
-def test_any_changed_byte_of_a_backup_is_found(new_folder: Callable[[], Path], data: st.DataObject) -> None:
+def test_any_changed_byte_of_a_backup_is_found(
+    new_folder: Callable[[], Path], data: st.DataObject
+) -> None:
     target, manifest = made(new_folder)
     name = data.draw(st.sampled_from(sorted(manifest.files)))
     content = bytearray((target / name).read_bytes())

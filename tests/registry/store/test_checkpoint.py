@@ -1,4 +1,5 @@
-"""Crashes between any two steps, by a kill or a power failure: nothing synced is lost, and nothing removed comes back."""
+"""Crashes between any two steps, by a kill or a power failure: nothing synced is lost, and nothing
+removed comes back."""
 
 import itertools
 import shutil
@@ -38,8 +39,8 @@ from tests.wire.storage.power import PowerDisk
 
 
 def states(folder: Path) -> Iterator[View]:
-    """A folder, used by one process after the other, with everything that may happen in between. No file at rest is ever
-    missing, changed or stray."""
+    """A folder, used by one process after the other, with everything that may happen in between. No
+    file at rest is ever missing, changed or stray."""
     for _ in range(2):  # replaying twice changes nothing
         disk = WatchedDisk()
         assert flaws(folder) == []
@@ -65,12 +66,14 @@ def in_order(folder: Path, disk: WatchedDisk) -> tuple[FileStore, Loaded]:
 
 
 def flaws(folder: Path) -> list[str]:
-    """Return what reading the same files finds, but for the key, which these registries have not, and the end of a journal.
-    Nothing is there to be read before the first start has ended."""
+    """Return what reading the same files finds, but for the key, which these registries have not,
+    and the end of a journal. Nothing is there to be read before the first start has ended."""
     if not {"names", "journals"} <= set(files(folder)):
         return []
     return [
-        line for line in inspect(folder, lengths={}).damage if not line.startswith(("identity.", "journal-"))
+        line
+        for line in inspect(folder, lengths={}).damage
+        if not line.startswith(("identity.", "journal-"))
     ]
 
 
@@ -118,8 +121,11 @@ def test_the_power_fails_between_any_two_steps(tmp_path: Path, share: float) -> 
     assert step > 90
 
 
-def test_killed_between_any_two_steps_then_made_up_for_and_then_the_power_fails(tmp_path: Path) -> None:
-    """The second process may have read bytes that are in the kernel's memory only: it must sync them itself."""
+def test_killed_between_any_two_steps_then_made_up_for_and_then_the_power_fails(
+    tmp_path: Path,
+) -> None:
+    """The second process may have read bytes that are in the kernel's memory only: it must sync
+    them itself."""
     for step in itertools.count():
         disk = PowerDisk(step)
         script = die_at(step, tmp_path / str(step), disk)
@@ -143,7 +149,9 @@ def test_killed_between_any_two_steps_then_made_up_for_and_then_the_power_fails(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
-def test_any_play_through_several_deaths(new_folder: Callable[[], Path], data: st.DataObject) -> None:
+def test_any_play_through_several_deaths(
+    new_folder: Callable[[], Path], data: st.DataObject
+) -> None:
     """Each run begins with the files of the last run, and must keep what it finds there."""
     folder = new_folder()
     author = Author()
@@ -179,16 +187,26 @@ def test_any_play_through_several_deaths(new_folder: Callable[[], Path], data: s
 
 
 def counted_through(folder: Path) -> int:
-    """Return the generation up to which the file of names is complete; 0 also if there is no such file."""
+    """Return the generation up to which the file of names is complete; 0 also if there is no such
+    file."""
     names = folder / "names"
     mark = decode(scan(names.read_bytes())[0][0]) if names.exists() else None
     return mark.generation if isinstance(mark, CheckpointMark) else 0
 
 
 def test_a_damaged_journal_brings_nothing_back_that_its_files_have_passed(tmp_path: Path) -> None:
-    """The process is killed when the files are complete and the journal still exists; then the journal is cut at every
-    byte."""
-    said: list[Entry] = [stored(1), stored(2), line(1), key(1), bound("al"), taken(1), cut(1), stored(3)]
+    """The process is killed when the files are complete and the journal still exists; then the
+    journal is cut at every byte."""
+    said: list[Entry] = [
+        stored(1),
+        stored(2),
+        line(1),
+        key(1),
+        bound("al"),
+        taken(1),
+        cut(1),
+        stored(3),
+    ]
     steps = 0
     while True:
         folder = tmp_path / str(steps)

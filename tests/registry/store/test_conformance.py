@@ -1,5 +1,5 @@
-"""The contract of a store (protocol.py): the same tests for files, for memory, and for a cluster's stream, which is one in
-memory and one of a real nats-server."""
+"""The contract of a store (protocol.py): the same tests for files, for memory, and for a cluster's
+stream, which is one in memory and one of a real nats-server."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -108,7 +108,7 @@ class MemoryWorld:
 
 
 class StreamWorld:
-    """A registry in a cluster whose engine is `ledger`. Another node takes over after each stop."""
+    """A registry in a cluster whose broker is `ledger`. Another node takes over after each stop."""
 
     def __init__(self, ledger: Ledger, *, cluster: str = "c") -> None:
         self._ledger = RefusingLedger(ledger)
@@ -192,7 +192,9 @@ def seen(world: World) -> View:
 
 
 def test_a_new_store_holds_nothing(world: World) -> None:
-    assert world.loaded == Loaded(names=[], letters={}, groups={}, highest_serial=0, skipped=0, damage=[])
+    assert world.loaded == Loaded(
+        names=[], letters={}, groups={}, highest_serial=0, skipped=0, damage=[]
+    )
 
 
 def test_heads_tell_everything_but_the_bytes(world: World) -> None:
@@ -243,7 +245,9 @@ def test_the_highest_serial_outlives_its_letter(world: World) -> None:
 
 
 def test_names_of_groups_and_people_are_free(world: World) -> None:
-    entries: list[Entry] = [line(1, name) for name in ("", "../../up", "a/b", "A", "a", "é" * 40, "\0")]
+    entries: list[Entry] = [
+        line(1, name) for name in ("", "../../up", "a/b", "A", "a", "é" * 40, "\0")
+    ]
     entries += [bound("../names"), bound("")]
     world.store.append(entries)
     world.store.checkpoint()
@@ -279,7 +283,11 @@ def test_a_failed_sync_makes_the_store_read_only_until_it_has_recovered(world: W
     with pytest.raises(StoreReadOnly):
         world.store.sync()
     world.make_room()
-    for refused in (world.store.sync, world.store.checkpoint, lambda: world.store.append([stored(2)])):
+    for refused in (
+        world.store.sync,
+        world.store.checkpoint,
+        lambda: world.store.append([stored(2)]),
+    ):
         with pytest.raises(StoreReadOnly):
             refused()
     assert not world.store.checkpoint_due(1e9)
@@ -305,7 +313,9 @@ def test_a_sync_with_nothing_to_do_asks_nothing_of_the_disk(world: World) -> Non
 )
 @given(data=st.data())
 @pytest.mark.parametrize("kind", ["files", "memory", "ledger"])
-def test_any_play_against_the_model(new_folder: Callable[[], Path], kind: str, data: st.DataObject) -> None:
+def test_any_play_against_the_model(
+    new_folder: Callable[[], Path], kind: str, data: st.DataObject
+) -> None:
     world: World
     match kind:
         case "files":
@@ -317,7 +327,9 @@ def test_any_play_against_the_model(new_folder: Callable[[], Path], kind: str, d
     play(world, data)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_any_play_on_a_real_server(stream: Callable[[], StreamWorld], data: st.DataObject) -> None:
     play(stream(), data)

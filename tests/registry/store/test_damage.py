@@ -1,5 +1,5 @@
-"""Damage on disk: any file cut at any byte, any bit flipped. Whole records before the damage come back, and nothing is
-hidden; without a file that held names, the registry does not start."""
+"""Damage on disk: any file cut at any byte, any bit flipped. Whole records before the damage come
+back, and nothing is hidden; without a file that held names, the registry does not start."""
 
 import shutil
 from collections.abc import Iterator
@@ -44,14 +44,19 @@ def reopened(folder: Path) -> tuple[View, list[str]]:
 
 
 def prepared(folder: Path, kind: str) -> Path:
-    """Return a folder with the entries of that kind in their one file (or in the journal), and that file."""
+    """Return a folder with the entries of that kind in their one file (or in the journal), and that
+    file."""
     disk = WatchedDisk()
     store, _ = opened(folder, disk)
     store.append(ENTRIES[kind])
     if kind != "journal":
         store.checkpoint()
     disk.kill()
-    found = [path for path in folder.rglob("*") if path.name.startswith(("journal-", "names")) or path.suffix]
+    found = [
+        path
+        for path in folder.rglob("*")
+        if path.name.startswith(("journal-", "names")) or path.suffix
+    ]
     return next(path for path in sorted(found) if kind in str(path.relative_to(folder)))
 
 
@@ -89,7 +94,8 @@ def test_damage_at_every_bit(tmp_path: Path, kind: str) -> None:
 
 
 def check_refused(root: Path, file: Path, damaged: bytes) -> None:
-    """A file without its first record says nothing, and going on without it would be a serious loss."""
+    """A file without its first record says nothing, and going on without it would be a serious
+    loss."""
     with pytest.raises(
         StoreLacking, match=f"^{file}: (empty|damaged in its first record); .* touch {file}.lost; "
     ):
@@ -121,7 +127,9 @@ def test_damaged_mail_is_kept_reported_once_and_rewritten(tmp_path: Path) -> Non
 
     for _ in range(2):  # found twice, kept once
         assert len(reopened(tmp_path)[1]) == 1
-    assert [path.name for path in (tmp_path / "mail").glob("*damaged*")] == [f"{file.name}.damaged-1"]
+    assert [path.name for path in (tmp_path / "mail").glob("*damaged*")] == [
+        f"{file.name}.damaged-1"
+    ]
     store, loaded = opened(tmp_path, WatchedDisk())
     assert [head.serial for head in loaded.letters[BOB]] == [1]
     assert store.checkpoint_due(0.0)
@@ -142,7 +150,8 @@ def test_damaged_mail_is_kept_reported_once_and_rewritten(tmp_path: Path) -> Non
 
 
 def lived_in(folder: Path, *, ended: str) -> None:
-    """Of two runs the second was killed, or both stopped: what the second kept is in a journal or in the files."""
+    """Of two runs the second was killed, or both stopped: what the second kept is in a journal or
+    in the files."""
     store, _ = opened(folder, WatchedDisk())
     store.append([bound("al", b"", b"c"), stored(1)])
     store.close()
@@ -195,7 +204,9 @@ def test_the_owner_of_the_registry_may_go_on_without_it(tmp_path: Path, which: s
     file.unlink()
     Path(f"{file}.lost").touch()
     seen, lines = reopened(tmp_path)
-    assert f"{file.name}: missing; the registry goes on without it, as {file.name}.lost says" in lines
+    assert (
+        f"{file.name}: missing; the registry goes on without it, as {file.name}.lost says" in lines
+    )
     names = {name.name_key for name in seen["names"]}
     assert names == {"journal-*": {"al"}, "names": {"bo"}, "journals": {"al", "bo"}}[which]
     assert reopened(tmp_path) == (seen, []), "the next start lacks nothing, and is told nothing"

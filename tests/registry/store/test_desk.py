@@ -10,9 +10,23 @@ from chatapp.registry.store.entries import DeskVisitKept, DeskVisitOver, Entry
 from chatapp.registry.store.files import ERASE_SPAN, RETRY_SPAN, FileStore
 from chatapp.registry.store.state import StoreState
 from chatapp.wire.errors import StoreError
-from chatapp.wire.limits import DESK_LINES_BYTES_MAX, DESK_LINES_MAX, DESK_SESSIONS_MAX, DESK_UNTOLD_MAX
+from chatapp.wire.limits import (
+    DESK_LINES_BYTES_MAX,
+    DESK_LINES_MAX,
+    DESK_SESSIONS_MAX,
+    DESK_UNTOLD_MAX,
+)
 from chatapp.wire.storage.disk import Disk
-from tests.registry.store.playbook import ALICE, forgotten, kept, opened, over, said, transcript, visiting
+from tests.registry.store.playbook import (
+    ALICE,
+    forgotten,
+    kept,
+    opened,
+    over,
+    said,
+    transcript,
+    visiting,
+)
 from tests.support.memory_store import MemoryStore
 from tests.wire.storage.disks import WatchedDisk
 
@@ -30,7 +44,9 @@ def test_the_latest_record_of_a_visit_holds() -> None:
 
 
 def test_lines_go_with_their_visit() -> None:
-    desk = image_of(visiting(1), said(1), said(2), visiting(2), said(1, 2), over(1, called_at=4)).desk
+    desk = image_of(
+        visiting(1), said(1), said(2), visiting(2), said(1, 2), over(1, called_at=4)
+    ).desk
     assert list(desk.lines.values()) == [said(1, 2)]
     assert list(desk.served.values()) == [over(1, called_at=4)]
 
@@ -91,7 +107,9 @@ def test_what_was_kept_of_a_session_leaves_every_file_when_it_is_dropped(tmp_pat
     folder, clock = tmp_path / "r", Clock()
     store = FileStore(folder, now=clock)
     store.load()
-    past = msgspec.structs.replace(kept(1), name="Zebedee Quux", number="+919876501234", note="call the aunt")
+    past = msgspec.structs.replace(
+        kept(1), name="Zebedee Quux", number="+919876501234", note="call the aunt"
+    )
     store.append([*session(1), past, transcript(1, "the blue envelope")])
     store.checkpoint()
     assert found(folder) == list(WORDS)
@@ -139,7 +157,9 @@ WORDS = (b"Zebedee Quux", b"+919876501234", b"the blue envelope", b"call the aun
 
 
 def personal(visit: int, *, note: str = "") -> DeskVisitKept:
-    return msgspec.structs.replace(visiting(visit), name="Zebedee Quux", number="+919876501234", note=note)
+    return msgspec.structs.replace(
+        visiting(visit), name="Zebedee Quux", number="+919876501234", note=note
+    )
 
 
 def session(visit: int) -> list[Entry]:

@@ -28,7 +28,18 @@ from chatapp.registry.store.entries import (
     encode,
     owner_of,
 )
-from tests.registry.store.playbook import BOB, bound, cut, dropped, gone, key, line, member, stored, taken
+from tests.registry.store.playbook import (
+    BOB,
+    bound,
+    cut,
+    dropped,
+    gone,
+    key,
+    line,
+    member,
+    stored,
+    taken,
+)
 
 numbers = st.integers(0, 2**64 - 1)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -49,13 +60,22 @@ entries: st.SearchStrategy[Entry | CheckpointMark] = st.one_of(
         st.lists(st.tuples(numbers, st.integers(-1, 2**63 - 1)), max_size=3),
     ),
     st.builds(
-        RoomMemberKept, identities, texts, numbers, numbers, st.booleans(), numbers, st.none() | st.booleans()
+        RoomMemberKept,
+        identities,
+        texts,
+        numbers,
+        numbers,
+        st.booleans(),
+        numbers,
+        st.none() | st.booleans(),
     ),
     st.builds(RoomMemberGone, identities),
     st.builds(GroupGone, texts),
     st.builds(RoomTopicKept, texts, texts, blobs, numbers),
     st.builds(NameReserved, texts, blobs, numbers),
-    st.builds(DeskTranscriptKept, numbers, st.lists(st.tuples(texts, numbers, texts), max_size=3), numbers),
+    st.builds(
+        DeskTranscriptKept, numbers, st.lists(st.tuples(texts, numbers, texts), max_size=3), numbers
+    ),
     st.builds(DeskPastDropped, st.lists(numbers, max_size=3), st.lists(numbers, max_size=3)),
     st.builds(NameFreed, texts),
     st.builds(CheckpointMark, numbers, numbers),
@@ -73,7 +93,9 @@ def test_any_bytes_are_an_entry_or_none(data: bytes) -> None:
 
 
 @given(entries, st.data())
-def test_damaged_bytes_are_an_entry_or_none(entry: Entry | CheckpointMark, data: st.DataObject) -> None:
+def test_damaged_bytes_are_an_entry_or_none(
+    entry: Entry | CheckpointMark, data: st.DataObject
+) -> None:
     encoded = bytearray(encode(entry))
     at = data.draw(st.integers(0, len(encoded) - 1))
     encoded[at] ^= data.draw(st.integers(1, 255))
@@ -107,8 +129,16 @@ def test_what_could_not_be_read_back_is_refused() -> None:
 
 def test_whose_file_an_entry_belongs_to() -> None:
     assert owner_of(stored(1)) == owner_of(taken(1)) == BOB
-    assert owner_of(key(1)) == owner_of(line(1)) == owner_of(cut(1)) == owner_of(dropped(1)) == "tea"
+    assert (
+        owner_of(key(1)) == owner_of(line(1)) == owner_of(cut(1)) == owner_of(dropped(1)) == "tea"
+    )
     assert owner_of(gone()) == "tea"
-    people = (bound("alice"), NameReserved("al", BOB, 1), NameFreed("al"), member(BOB), RoomMemberGone(BOB))
+    people = (
+        bound("alice"),
+        NameReserved("al", BOB, 1),
+        NameFreed("al"),
+        member(BOB),
+        RoomMemberGone(BOB),
+    )
     assert owner_of(SenderIndicesReserved(1)) is None
     assert {owner_of(entry) for entry in people} == {None}

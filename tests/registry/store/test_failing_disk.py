@@ -54,7 +54,9 @@ LAST: list[Entry] = [stored(7, CAROL), taken(2, 5), line(4), key(2), taken(4, re
 def fail_once(disk: FailingDisk, step: int, number: int) -> None:
     """Let the step of that number, counted from now, fail, and no other."""
     target = len(disk.steps) + 1 + step
-    disk.wrong = lambda what: number if len(disk.steps) == target and not what.startswith("sync") else None
+    disk.wrong = lambda what: (
+        number if len(disk.steps) == target and not what.startswith("sync") else None
+    )
 
 
 @pytest.mark.parametrize("more", [[], LAST])
@@ -84,9 +86,12 @@ def test_a_checkpoint_that_fails_at_any_step_is_made_up_for_later(
     assert failures > 5
 
 
-def go_on(folder: Path, store: FileStore, disk: FailingDisk, more: list[Entry], failed: str) -> None:
+def go_on(
+    folder: Path, store: FileStore, disk: FailingDisk, more: list[Entry], failed: str
+) -> None:
     """Check that new entries count and old entries are there, at every later moment."""
-    for owner, box in Model().say([*BEFORE, *AFTER]).mail.items():  # also while a new file has no name yet
+    # also while a new file has no name yet
+    for owner, box in Model().say([*BEFORE, *AFTER]).mail.items():
         assert store.read_letters(owner, list(box)) == [entry.letter for entry in box.values()]
     store.append(more)
     model = Model().say([*BEFORE, *AFTER, *more]).view()
@@ -94,7 +99,9 @@ def go_on(folder: Path, store: FileStore, disk: FailingDisk, more: list[Entry], 
     assert store.read_letters(ALICE, [6]) == [stored(6).letter]
     assert len(disk._open) == 5  # three folders, the lock, one journal
     if "remove" not in failed:  # a removal is tried again at the next start only
-        assert {path.stem for path in folder.glob("mail/*.mail")} == {owner.hex() for owner in model["mail"]}
+        assert {path.stem for path in folder.glob("mail/*.mail")} == {
+            owner.hex() for owner in model["mail"]
+        }
     disk.kill()
     store, loaded = opened(folder, WatchedDisk())
     assert loaded.damage == []
@@ -194,7 +201,8 @@ def test_an_orderly_stop_on_a_full_disk_leaves_the_journal(
 
 
 def test_after_a_failed_sync_the_store_recovers_when_the_disk_does(tmp_path: Path) -> None:
-    """Check that refused entries never appear later, that confirmed ones are there, and that new ones count."""
+    """Check that refused entries never appear later, that confirmed ones are there, and that new
+    ones count."""
     disk = FailingDisk()
     store, _ = opened(tmp_path, disk)
     store.append(BEFORE)
@@ -251,7 +259,9 @@ def test_a_recovery_that_fails_at_any_step_is_made_up_for_later(tmp_path: Path) 
     assert step > 10
 
 
-def test_a_recovery_is_due_when_the_store_is_read_only_and_not_at_once_again(tmp_path: Path) -> None:
+def test_a_recovery_is_due_when_the_store_is_read_only_and_not_at_once_again(
+    tmp_path: Path,
+) -> None:
     now, disk = 100.0, FailingDisk()
     store = FileStore(tmp_path / "store", now=lambda: now, disk=disk)
     store.load()
@@ -270,7 +280,8 @@ def test_a_recovery_is_due_when_the_store_is_read_only_and_not_at_once_again(tmp
 
 
 def test_the_power_fails_after_a_recovery(tmp_path: Path) -> None:
-    """What was confirmed later is on the disk, and with it everything from before the failed sync."""
+    """What was confirmed later is on the disk, and with it everything from before the failed
+    sync."""
     for seed in range(20):
         disk = PowerDisk(10**9)
         folder = tmp_path / f"{seed}"

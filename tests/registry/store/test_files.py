@@ -39,7 +39,9 @@ def test_nobody_else_may_look(tmp_path: Path) -> None:
         store.append([stored(2)])
     finally:
         os.umask(before)
-    found = {path: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "new" / "store").rglob("*")}
+    found = {
+        path: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "new" / "store").rglob("*")
+    }
     assert {mode for path, mode in found.items() if path.is_file()} == {0o600}
     assert {mode for path, mode in found.items() if path.is_dir()} == {0o700}
     assert stat.S_IMODE((tmp_path / "new" / "store").stat().st_mode) == 0o700
@@ -144,7 +146,9 @@ def test_open_files_do_not_pile_up(tmp_path: Path) -> None:
     store, _ = opened(tmp_path, disk)
     for serial in range(1, 30):
         person = bytes([serial % 5]) * 32
-        store.append([stored(serial, person), stored(100 + serial, person), line(serial), cut(serial - 1)])
+        store.append(
+            [stored(serial, person), stored(100 + serial, person), line(serial), cut(serial - 1)]
+        )
         store.append([taken(serial - 5, recipient=person)])
         store.read_letters(person, [serial])
         store.checkpoint()

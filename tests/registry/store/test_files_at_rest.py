@@ -1,4 +1,5 @@
-"""Files that somebody else removed, emptied, cut or changed: a start names each, and so does a check of the files."""
+"""Files that somebody else removed, emptied, cut or changed: a start names each, and so does a
+check of the files."""
 
 import random
 import shutil
@@ -15,7 +16,18 @@ from chatapp.registry.store.protocol import Loaded, StoreLacking
 from chatapp.registry.store.storage import FolderStorage
 from chatapp.wire.storage.disk import Disk
 from chatapp.wire.storage.journal import LARGEST_PAYLOAD, frame
-from tests.registry.store.playbook import BOB, CAROL, MAIL, bound, files, key, line, said, stored, visiting
+from tests.registry.store.playbook import (
+    BOB,
+    CAROL,
+    MAIL,
+    bound,
+    files,
+    key,
+    line,
+    said,
+    stored,
+    visiting,
+)
 from tests.wire.storage.disks import WatchedDisk
 
 CURES = ("a backup", "from a copy", "next start makes it", "makes it anew at its next start")
@@ -99,24 +111,39 @@ def told_at_a_start(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("ended", ["killed", "stopped"])
 @pytest.mark.parametrize("harm", HARMS)
-def test_each_file_that_is_missing_or_changed_is_named(tmp_path: Path, harm: str, ended: str) -> None:
+def test_each_file_that_is_missing_or_changed_is_named(
+    tmp_path: Path, harm: str, ended: str
+) -> None:
     lived_in(tmp_path / "whole", ended=ended)
     assert started(tmp_path / "whole").damage == []
     assert inspect(tmp_path / "whole", lengths={}).damage == []
     names = [name for name in files(tmp_path / "whole") if name != "lock"]
     kinds = {name.partition("/")[0].partition("-")[0] for name in names}
-    assert kinds == {"desk", "groups", KEY_FILE, PUBLIC_FILE, "journal", "journals", "mail", "names"}
+    assert kinds == {
+        "desk",
+        "groups",
+        KEY_FILE,
+        PUBLIC_FILE,
+        "journal",
+        "journals",
+        "mail",
+        "names",
+    }
     for name in names:
         folder = tmp_path / "harmed"
         shutil.copytree(tmp_path / "whole", folder)
         HARMS[harm](folder / name)
-        found = [line for line in inspect(folder, lengths={}).damage if line.startswith(f"{name}: ")]
+        found = [
+            line for line in inspect(folder, lengths={}).damage if line.startswith(f"{name}: ")
+        ]
         if name == PUBLIC_FILE and harm == "flipped":
             found = [line for line in inspect(folder, lengths={}).damage if PUBLIC_FILE in line]
         assert len(found) == 1, (name, found)
         assert any(cure in found[0] for cure in CURES), found
         told = [
-            line for line in told_at_a_start(folder) if line.startswith(f"{name}: ") or PUBLIC_FILE in line
+            line
+            for line in told_at_a_start(folder)
+            if line.startswith(f"{name}: ") or PUBLIC_FILE in line
         ]
         assert len(told) == (name != PUBLIC_FILE or harm != "removed"), (name, told)
         assert all("backup" in line or "from a copy" in line for line in told), told
@@ -179,7 +206,9 @@ def test_strangers_files_are_named_and_left_alone(tmp_path: Path) -> None:
     lived_in(tmp_path, ended="stopped")
     (tmp_path / "mail" / "readme.txt").write_text("mine")
     [line] = inspect(tmp_path, lengths={}).damage
-    assert line == "mail/readme.txt: stray: it is no file of a registry, and is passed over; remove it"
+    assert (
+        line == "mail/readme.txt: stray: it is no file of a registry, and is passed over; remove it"
+    )
     assert started(tmp_path).damage == [line]
     assert (tmp_path / "mail" / "readme.txt").read_text() == "mine"
 

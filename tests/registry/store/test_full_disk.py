@@ -1,4 +1,5 @@
-"""A disk that stays full: memory stays bounded, nothing kept is lost, and the store resumes when there is room."""
+"""A disk that stays full: memory stays bounded, nothing kept is lost, and the store resumes when
+there is room."""
 
 import errno
 import resource
@@ -28,7 +29,10 @@ def test_a_disk_that_stays_full_piles_up_no_journals_and_no_open_files(tmp_path:
         disk.wrong = lambda what: errno.ENOSPC if what == "rename" else None
         with pytest.raises(StoreFull):
             store.checkpoint()
-        assert store.read_letters(BOB, [1001, serial]) == [stored(1001).letter, stored(serial).letter]
+        assert store.read_letters(BOB, [1001, serial]) == [
+            stored(1001).letter,
+            stored(serial).letter,
+        ]
     assert len(list(tmp_path.glob("journal-*"))) <= 2
     assert len(disk._open) <= open_before + 2  # a journal, and a mailbox that has not got its name
     disk.wrong = lambda what: None
@@ -55,7 +59,8 @@ def test_a_mailbox_that_never_got_its_name_is_let_go_of_in_the_end(tmp_path: Pat
 
 
 def test_keys_that_a_cut_took_stay_away_after_a_checkpoint_in_two_parts(tmp_path: Path) -> None:
-    """The present journal was checkpointed but not removed, and is replayed: its cut must remove its keys again."""
+    """The present journal was checkpointed but not removed, and is replayed: its cut must remove
+    its keys again."""
     disk = FailingDisk()
     store, _ = opened(tmp_path, disk)
     said: list[Entry] = [stored(1)]

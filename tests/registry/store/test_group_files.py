@@ -66,7 +66,9 @@ def test_a_group_that_is_gone_leaves_the_disk(tmp_path: Path) -> None:
     assert list(loaded.groups["#a"].keys) == [3]
 
 
-def test_the_hollow_file_of_a_group_that_could_not_be_removed_goes_at_the_next_start(tmp_path: Path) -> None:
+def test_the_hollow_file_of_a_group_that_could_not_be_removed_goes_at_the_next_start(
+    tmp_path: Path,
+) -> None:
     disk = FailingDisk()
     store, _ = opened(tmp_path, disk)
     store.append([key(1, "#a"), line(1, "#a")])
@@ -118,7 +120,10 @@ def test_a_topic_comes_to_rest_in_the_groups_file_and_goes_with_it(tmp_path: Pat
     store.checkpoint()
     store.close()
     store, loaded = opened(tmp_path, WatchedDisk())
-    assert (loaded.groups["#a"].topic, loaded.groups["#b"].topic) == (topic("Exam", "#a"), topic("", "#b"))
+    assert (loaded.groups["#a"].topic, loaded.groups["#b"].topic) == (
+        topic("Exam", "#a"),
+        topic("", "#b"),
+    )
     store.append([gone("#a"), gone("#b")])
     store.checkpoint()
     assert list((tmp_path / "groups").iterdir()) == []

@@ -1,4 +1,5 @@
-"""Join codes on disk: created, used up together with a name, expired; also with a file cut anywhere."""
+"""Join codes on disk: created, used up together with a name, expired; also with a file cut
+anywhere."""
 
 import shutil
 from pathlib import Path
@@ -49,8 +50,12 @@ def test_an_entry_of_a_name_without_a_code_is_read(tmp_path: Path) -> None:
     assert loaded(tmp_path).names == [NameBound("bob", b"B" * 32, b"card", 7, 9, b"")]
 
 
-@pytest.mark.parametrize("is_checkpointed", [False, True], ids=["from the journal", "over files at rest"])
-def test_wherever_the_journal_is_cut_name_and_code_go_together(tmp_path: Path, is_checkpointed: bool) -> None:
+@pytest.mark.parametrize(
+    "is_checkpointed", [False, True], ids=["from the journal", "over files at rest"]
+)
+def test_wherever_the_journal_is_cut_name_and_code_go_together(
+    tmp_path: Path, is_checkpointed: bool
+) -> None:
     folder = tmp_path / "whole"
     store = FileStore(folder)
     store.load()

@@ -1,4 +1,5 @@
-"""A series of backups: each has a folder of its own, the newest stay, and nothing else is removed."""
+"""A series of backups: each has a folder of its own, the newest stay, and nothing else is
+removed."""
 
 from pathlib import Path
 

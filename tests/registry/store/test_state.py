@@ -28,9 +28,17 @@ def image_of(*entries: Entry) -> StoreState[Entry]:
 
 
 def content(state: StoreState[Entry]) -> object:
-    groups = {name: (dict(group.keys), group.lines, group.cuts) for name, group in state.groups.items()}
+    groups = {
+        name: (dict(group.keys), group.lines, group.cuts) for name, group in state.groups.items()
+    }
     desk = (
-        *(state.desk.visits, state.desk.lines, state.desk.served, state.desk.last, state.desk.highest_visit),
+        *(
+            state.desk.visits,
+            state.desk.lines,
+            state.desk.served,
+            state.desk.last,
+            state.desk.highest_visit,
+        ),
         *(state.desk.sessions, state.desk.transcripts),
     )
     highest = (state.highest_serial, state.sender_indices)
@@ -47,7 +55,8 @@ def test_saying_everything_again_changes_nothing(data: st.DataObject) -> None:
 
 @given(st.data())
 def test_what_is_not_freed_is_held(data: st.DataObject) -> None:
-    """Each place is either in a table or was handed back once: the files' count of dead bytes depends on it."""
+    """Each place is either in a table or was handed back once: the files' count of dead bytes
+    depends on it."""
     author = Author()
     state: StoreState[int] = StoreState()
     freed: list[int] = []
@@ -59,7 +68,9 @@ def test_what_is_not_freed_is_held(data: st.DataObject) -> None:
         ) and not isinstance(entry, DeskPastDropped):
             kept.add(where)
     owners: list[Owner] = [*state.mail, *state.groups, DeskOwner.DESK]
-    held = [where for owner in owners for holder in state.holders(owner) for where in holder.values()]
+    held = [
+        where for owner in owners for holder in state.holders(owner) for where in holder.values()
+    ]
     assert len(held) == len(set(held))
     assert len(freed) == len(set(freed))
     assert set(held) | set(freed) == kept
@@ -86,7 +97,9 @@ def test_the_latest_binding_of_a_name_holds_and_is_the_last() -> None:
 
 
 def test_a_cut_takes_the_keys_that_only_its_lines_needed() -> None:
-    said: list[Entry] = [entry for epoch in range(1, 6) for entry in (key(epoch), line(epoch, epoch=epoch))]
+    said: list[Entry] = [
+        entry for epoch in range(1, 6) for entry in (key(epoch), line(epoch, epoch=epoch))
+    ]
     assert list(image_of(*said).groups["tea"].keys) == [1, 2, 3, 4, 5]
     assert list(image_of(*said, cut(1)).groups["tea"].keys) == [2, 3, 4, 5]
     assert list(image_of(*said, cut(9)).groups["tea"].keys) == [3, 4, 5]

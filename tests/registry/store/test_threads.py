@@ -1,4 +1,5 @@
-"""Appending and reading during a checkpoint: at each of its steps, in a known order, and with real threads."""
+"""Appending and reading during a checkpoint: at each of its steps, in a known order, and with real
+threads."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +8,18 @@ from random import Random
 
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.files import FileStore
-from tests.registry.store.playbook import ALICE, BOB, CAROL, Model, cut, line, opened, stored, taken, view
+from tests.registry.store.playbook import (
+    ALICE,
+    BOB,
+    CAROL,
+    Model,
+    cut,
+    line,
+    opened,
+    stored,
+    taken,
+    view,
+)
 from tests.wire.storage.disks import HookedDisk, WatchedDisk
 
 PEOPLE = (ALICE, BOB, CAROL)
@@ -30,7 +42,10 @@ class Guest:
         waiting = list(self.model.mail.get(person, {}))
         if waiting and self._chance.random() < 0.6:
             batch.append(
-                taken(*self._chance.sample(waiting, self._chance.randint(1, len(waiting))), recipient=person)
+                taken(
+                    *self._chance.sample(waiting, self._chance.randint(1, len(waiting))),
+                    recipient=person,
+                )
             )
         if self._chance.random() < 0.1:
             batch.append(cut(max(0, self._serial - 3)))
@@ -41,7 +56,9 @@ class Guest:
 
     def check(self) -> None:
         for person, box in self.model.mail.items():
-            assert self._store.read_letters(person, list(box)) == [entry.letter for entry in box.values()]
+            assert self._store.read_letters(person, list(box)) == [
+                entry.letter for entry in box.values()
+            ]
         lines = self.model.lines["tea"]
         assert self._store.read_lines("tea", [said.position for said in lines]) == [
             said.frame for said in lines

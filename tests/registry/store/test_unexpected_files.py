@@ -39,14 +39,25 @@ def test_links_and_strangers_files_are_left_alone(tmp_path: Path) -> None:
     (root / MAIL).symlink_to(secret)
     os.mkfifo(root / "mail" / f"{CAROL.hex()}.mail")
     (root / "groups" / ("a" * 64 + ".log")).mkdir()
-    strangers = ["mail/readme.txt", "mail/AA.mail", "groups/x.log", "journal-1", "names.bak", "mine.new"]
+    strangers = [
+        "mail/readme.txt",
+        "mail/AA.mail",
+        "groups/x.log",
+        "journal-1",
+        "names.bak",
+        "mine.new",
+    ]
     for name in strangers + unfinished:
         (root / name).write_bytes(b"mine")
     store, loaded = opened(root, WatchedDisk())
     assert not any((root / name).exists() for name in unfinished)
     assert view(store, loaded) == Model().view()
     told = [line for line in loaded.damage if "stray: it is no file of a registry" in line]
-    assert [line.partition(":")[0] for line in told] == ["mail/AA.mail", "mail/readme.txt", "groups/x.log"]
+    assert [line.partition(":")[0] for line in told] == [
+        "mail/AA.mail",
+        "mail/readme.txt",
+        "groups/x.log",
+    ]
     assert len(loaded.damage) == 3 + len(told)
     store.append([stored(1), stored(2, CAROL), line(1)])
     store.close()

@@ -12,7 +12,13 @@ import msgspec
 import pytest
 
 from chatapp.registry.rules import effects
-from chatapp.registry.telemetry.logs import JsonFormatter, Log, LogUnusable, RegistryStarted, event_name
+from chatapp.registry.telemetry.logs import (
+    JsonFormatter,
+    Log,
+    LogUnusable,
+    RegistryStarted,
+    event_name,
+)
 from chatapp.wire.address import Address
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "registry.md"
@@ -37,7 +43,9 @@ def other_handlers() -> Iterator[None]:
 
 
 def line_of(event: msgspec.Struct | None, message: str = "said") -> dict[str, object]:
-    record = logging.LogRecord("chatapp.registry.program.driver", logging.WARNING, "", 0, message, (), None)
+    record = logging.LogRecord(
+        "chatapp.registry.program.driver", logging.WARNING, "", 0, message, (), None
+    )
     if event is not None:
         record.event = event
     text = JsonFormatter().format(record)

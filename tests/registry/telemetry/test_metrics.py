@@ -1,4 +1,5 @@
-"""Metrics: what is served over HTTP, to whom, and what the files for Prometheus and Grafana ask of it."""
+"""Metrics: what is served over HTTP, to whom, and what the files for Prometheus and Grafana ask of
+it."""
 
 import asyncio
 import json
@@ -68,7 +69,9 @@ async def asked(at: Address, request: str, host: str = "localhost:9464") -> tupl
     return int(head.split()[1]), body
 
 
-@pytest.mark.parametrize("host", ["evil.example", "", "localhost\r\nHost: localhost", "desk.example.evil"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "", "localhost\r\nHost: localhost", "desk.example.evil"]
+)
 async def test_other_names_are_refused_in_one_line(host: str) -> None:
     async with served() as at:
         assert await asked(at, "GET /metrics HTTP/1.1", host) == (
@@ -194,7 +197,9 @@ async def test_a_port_in_use_is_named() -> None:
         ("", None),
     ],
 )
-def test_a_metrics_address_is_a_port_or_an_ip_address_with_one(text: str, found: Address | None) -> None:
+def test_a_metrics_address_is_a_port_or_an_ip_address_with_one(
+    text: str, found: Address | None
+) -> None:
     assert metrics_address(text) == found
 
 

@@ -110,7 +110,9 @@ def test_the_watchdog_is_for_the_process_that_it_names(
     assert watchdog_span(environment, PID) == span
 
 
-@given(st.dictionaries(st.sampled_from(["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"]), st.text()))
+@given(
+    st.dictionaries(st.sampled_from(["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"]), st.text())
+)
 def test_no_environment_is_an_error(environment: dict[str, str]) -> None:
     address, span = socket_address(environment), watchdog_span(environment, PID)
     assert address is None or address[0] in "\0/"

@@ -1,1 +1,2 @@
-"""A cluster in the simulated network: three nodes, the engine that keeps their stream, and the bus between them."""
+"""A cluster in the simulated network: three nodes, the broker that keeps their stream, and the bus
+between them."""

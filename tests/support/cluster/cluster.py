@@ -1,4 +1,4 @@
-"""A simulated cluster: three nodes, of which one has the house, over one engine."""
+"""A simulated cluster: three nodes, of which one has the engine, over one broker."""
 
 import random
 from typing import Final
@@ -6,14 +6,14 @@ from typing import Final
 from chatapp.registry.cluster.stream.bundles import Opener
 from chatapp.registry.cluster.stream.ledger import Refused
 from chatapp.registry.cluster.stream.store import StreamStore
-from chatapp.registry.engine.engine import House
+from chatapp.registry.engine.engine import Engine
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.store.entries import MailStored, decode
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.identity import Identity
-from tests.support.cluster.engine import SimulatedBus, SimulatedEngine
-from tests.support.cluster.node import KEY, NAME, ClusterMachine, HouseProgram
+from tests.support.cluster.broker import SimulatedBroker, SimulatedBus
+from tests.support.cluster.node import KEY, NAME, ClusterMachine, EngineProgram
 from tests.support.cluster.sessions import SessionRecord
 from tests.support.machine import Machine
 from tests.support.network import Network
@@ -30,8 +30,8 @@ class SimulatedCluster:
         self.strangers: set[Address] = set()
         self.identity = Identity(self.chance.randbytes(32))
         self.desk = DeskSettings()
-        self.engine = SimulatedEngine(network, self.chance)
-        self.bus = SimulatedBus(self.engine, lambda: list(self.machines))
+        self.broker = SimulatedBroker(network, self.chance)
+        self.bus = SimulatedBus(self.broker, lambda: list(self.machines))
         self.session_record = SessionRecord(Opener(KEY, NAME))
         self.addresses = tuple(Address(f"9.9.9.{at + 1}", 5_000) for at in range(NODES))
         self.machines = [
@@ -53,12 +53,12 @@ class SimulatedCluster:
             machine.start()
 
     @property
-    def house_machine(self) -> ClusterMachine | None:
-        """The node with the house that can still store; None while there is none."""
+    def engine_machine(self) -> ClusterMachine | None:
+        """The node with the engine that can still store; None while there is none."""
         owner = self.owner
-        return owner if owner is not None and owner.is_house and owner.store is not None else None
+        return owner if owner is not None and owner.is_engine and owner.store is not None else None
 
-    def house_began(self, machine: ClusterMachine) -> None:
+    def engine_began(self, machine: ClusterMachine) -> None:
         """Note that a node has taken the state over."""
         self.owner, self._store = machine, machine.store
         self.started_at = self.network.now
@@ -66,26 +66,26 @@ class SimulatedCluster:
 
     @property
     def is_running(self) -> bool:
-        """Whether there is a house that can still store."""
-        return self.house_machine is not None
+        """Whether there is an engine that can still store."""
+        return self.engine_machine is not None
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the program with the house is stopped."""
-        machine = self.house_machine
+        """Whether the program with the engine is stopped."""
+        machine = self.engine_machine
         return machine is not None and machine.is_stopped
 
     @property
-    def house(self) -> House:
-        """The state and rules of the house that can still store."""
-        return self._program.core.house
+    def engine(self) -> Engine:
+        """The state and rules of the engine that can still store."""
+        return self._program.core.engine
 
     @property
-    def _program(self) -> HouseProgram:
-        machine = self.house_machine
+    def _program(self) -> EngineProgram:
+        machine = self.engine_machine
         assert machine is not None
         program = machine.core
-        assert isinstance(program, HouseProgram)
+        assert isinstance(program, EngineProgram)
         return program
 
     @property
@@ -96,7 +96,9 @@ class SimulatedCluster:
     @property
     def sessions(self) -> int:
         """The sessions with peers that all nodes hold."""
-        return max((len(one.front.sessions) for one in self.machines if one.front is not None), default=0)
+        return max(
+            (len(one.edge.sessions) for one in self.machines if one.edge is not None), default=0
+        )
 
     def servers(self, at: int) -> list[Address]:
         """Return the addresses for the person with this number: each prefers another node."""
@@ -120,9 +122,9 @@ class SimulatedCluster:
         )
 
     def heal(self) -> None:
-        """End all faults of the nodes and the engine."""
-        self.engine.extra, self.engine.away_until, self.engine.ledger.refuses = 0.0, 0.0, None
-        self.engine.is_calm, self.bus.doubled = True, 0.0
+        """End all faults of the nodes and the broker."""
+        self.broker.extra, self.broker.away_until, self.broker.ledger.refuses = 0.0, 0.0, None
+        self.broker.is_calm, self.bus.doubled = True, 0.0
         self.bus.loss = 0.0
         for machine in self.machines:
             machine.go_on()
@@ -132,9 +134,11 @@ class SimulatedCluster:
     # --- faults
 
     def any_machine(self, chance: random.Random) -> ClusterMachine:
-        """Return a node, more often the one with the house."""
-        house = self.house_machine
-        return house if house is not None and chance.random() < 0.4 else chance.choice(self.machines)
+        """Return a node, more often the one with the engine."""
+        engine = self.engine_machine
+        return (
+            engine if engine is not None and chance.random() < 0.4 else chance.choice(self.machines)
+        )
 
     def any_address(self, chance: random.Random) -> Address:
         """Return the address of a node."""
@@ -151,8 +155,9 @@ class SimulatedCluster:
             machine.kill()
 
     def fails_over(self, chance: random.Random) -> None:
-        """Kill the node with the house; it is started again after a while. The others need nobody for that."""
-        machine = self.house_machine
+        """Kill the node with the engine; it is started again after a while. The others need nobody
+        for that."""
+        machine = self.engine_machine
         if machine is None:
             return
         machine.kill()
@@ -165,47 +170,47 @@ class SimulatedCluster:
         self.network.after(chance.choice((0.2, 3.0, 7.0)), start_again)
 
     def slow_down(self, seconds: float, span: float) -> None:
-        """Let the engine take longer to store, for a while."""
-        self.engine.extra = seconds
+        """Let the broker take longer to store, for a while."""
+        self.broker.extra = seconds
 
         def be_fast() -> None:
-            self.engine.extra = 0.0
+            self.broker.extra = 0.0
 
         self.network.after(span, be_fast)
 
     def refuse(self, *, is_full: bool, span: float) -> None:
-        """Let the engine refuse to store, for a while."""
+        """Let the broker refuse to store, for a while."""
         refused = Refused("no space" if is_full else "the stream is offline", is_full=is_full)
-        self.engine.ledger.refuses = refused
+        self.broker.ledger.refuses = refused
 
         def accept() -> None:
-            if self.engine.ledger.refuses is refused:
-                self.engine.ledger.refuses = None
+            if self.broker.ledger.refuses is refused:
+                self.broker.ledger.refuses = None
 
         self.network.after(span, accept)
 
     # --- what the promise asks
 
     def operator_code(self, name: str) -> JoinCode | None:
-        """Return the code that the house has printed for an operator of this name."""
+        """Return the code that the engine has printed for an operator of this name."""
         return self._program.core.operators.codes.get(name) if self.is_running else None
 
     def knows(self, identity: bytes) -> bool:
         """Whether an identity has a name."""
-        return self.is_running and self.house.service.directory.person(identity) is not None
+        return self.is_running and self.engine.service.directory.person(identity) is not None
 
     def topic_of(self, room: str) -> str:
         """Return the text of a room's topic, empty if it has none."""
-        found = self.house.service.rooms.index.by_group(f"#{room}")
+        found = self.engine.service.rooms.index.by_group(f"#{room}")
         assert found is not None
         return found.topic.text
 
     def counts_as_present(self, identity: bytes) -> bool:
-        """Whether a person is online for the house, or has a link there."""
+        """Whether a person is online for the engine, or has a link there."""
         program = self._program
-        person = program.core.house.service.directory.person(identity)
-        remote = [one for front in program.node.fronts.present for _, one in front.links]
-        local = [link.identity for link in program.core.front.links.attached()]
+        person = program.core.engine.service.directory.person(identity)
+        remote = [one for edge in program.node.edges.present for _, one in edge.links]
+        local = [link.identity for link in program.core.edge.links.attached()]
         return (person is not None and person.online) or identity in remote or identity in local
 
     def holds(self, sender: bytes, recipient: bytes, number: int) -> bool:

@@ -1,16 +1,18 @@
-"""A node of a simulated cluster: the front of whichever house there is, and the house itself while it has the lease.
+"""A node of a simulated cluster: the edge of whichever engine there is, and the engine itself while
+it has the lease.
 
-The lease, the cores, the bus and the stream's store are the real ones, and so is the fence. Simulated are the threads: a
-call of the store returns at once, at the moment at which its message comes to the engine, and its end is told later.
+The lease, the cores, the bus and the stream's store are the real ones, and so is the fence.
+Simulated are the threads: a call of the store returns at once, at the moment at which its message
+comes to the broker, and its end is told later.
 """
 
 import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from chatapp.registry.cluster.bus.front_node import FrontCore
-from chatapp.registry.cluster.bus.house_node import HouseNode
-from chatapp.registry.cluster.bus.messages import NEWS, front_subject
+from chatapp.registry.cluster.bus.edge_node import EdgeCore
+from chatapp.registry.cluster.bus.engine_node import EngineNode
+from chatapp.registry.cluster.bus.messages import NEWS, edge_subject
 from chatapp.registry.cluster.lease import Lease, LeaseState
 from chatapp.registry.cluster.stream.bundles import (
     KEY_SIZE,
@@ -23,11 +25,11 @@ from chatapp.registry.cluster.stream.bundles import (
 from chatapp.registry.cluster.stream.ledger import Answer, Publication, Subject, Unanswered
 from chatapp.registry.cluster.stream.store import StreamStore
 from chatapp.registry.cluster.stream.strays import Strays
-from chatapp.registry.edge.edge import Front, Output
+from chatapp.registry.edge.edge import Edge, Output
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.wire.address import Address
 from chatapp.wire.errors import StoreError, StoreFull, StoreLost
-from tests.support.cluster.engine import UNREAD_MAX, NodeLedger, is_to_house
+from tests.support.cluster.broker import UNREAD_MAX, NodeLedger, is_to_engine
 from tests.support.registry_machine import RegistryMachine
 
 if TYPE_CHECKING:
@@ -36,19 +38,19 @@ if TYPE_CHECKING:
 KEY: Final = ClusterKey(bytes(KEY_SIZE))
 NAME: Final = "c"
 ANSWER_WITHIN: Final = 0.5
-"""Seconds that the engine has for an answer about the lease."""
+"""Seconds that the broker has for an answer about the lease."""
 ASK_AGAIN: Final = 0.3
-"""Seconds after which a message that the engine could not store is sent again."""
+"""Seconds after which a message that the broker could not store is sent again."""
 RESTS_FOR: Final = 2.0
 """Seconds after which a node that has lost the lease looks at it again."""
 MAINTENANCE_SPAN: Final = 5.0
 TAKEOVER_TAKES: Final = (0.01, 0.01, 0.3, 2.0)
 
 
-class FrontProgram:
-    """A node without the house, as its machine drives it."""
+class EdgeProgram:
+    """A node without the engine, as its machine drives it."""
 
-    def __init__(self, core: FrontCore) -> None:
+    def __init__(self, core: EdgeCore) -> None:
         self.node: Final = core
         self.link_opened = core.link_opened
         self.receive_frames = core.receive_frames
@@ -61,15 +63,15 @@ class FrontProgram:
         self.take_output = core.take_output
 
     @property
-    def front(self) -> Front | None:
-        """Its front, while there is a session with the house."""
-        return self.node._front
+    def edge(self) -> Edge | None:
+        """Its edge, while there is a session with the engine."""
+        return self.node._edge
 
 
-class HouseProgram:
-    """The node with the house, as its machine drives it."""
+class EngineProgram:
+    """The node with the engine, as its machine drives it."""
 
-    def __init__(self, node: HouseNode) -> None:
+    def __init__(self, node: EngineNode) -> None:
         core = node.core
         self.node: Final = node
         self.core: Final = core
@@ -83,16 +85,16 @@ class HouseProgram:
         self.next_timer = node.next_timer
 
     @property
-    def front(self) -> Front:
-        """Its own front."""
-        return self.core.front
+    def edge(self) -> Edge:
+        """Its own edge."""
+        return self.core.edge
 
     def take_output(self) -> Output:
         """Drain everything that the driver has to send or log."""
         return self.core.take_output()
 
 
-Program = FrontProgram | HouseProgram
+Program = EdgeProgram | EngineProgram
 
 
 class ClusterMachine(RegistryMachine[Program]):
@@ -102,11 +104,11 @@ class ClusterMachine(RegistryMachine[Program]):
         super().__init__(cluster.network, address, cluster.strangers)
         self.cluster = cluster
         self.name = name
-        self._engine = cluster.engine
+        self._broker = cluster.broker
         self._chance = random.Random(self.random.random())
         self._run = 0
         """Which run of the program this is: what an earlier one has begun comes to nothing."""
-        self._front_id = b""
+        self._edge_id = b""
         self._lease: Lease | None = None
         self._term = 0
         self.store: StreamStore | None = None
@@ -120,9 +122,9 @@ class ClusterMachine(RegistryMachine[Program]):
         return self.address.host
 
     @property
-    def is_house(self) -> bool:
-        """Whether its program has a house."""
-        return isinstance(self._core, HouseProgram)
+    def is_engine(self) -> bool:
+        """Whether its program has an engine."""
+        return isinstance(self._core, EngineProgram)
 
     @property
     def is_well(self) -> bool:
@@ -130,20 +132,20 @@ class ClusterMachine(RegistryMachine[Program]):
         return self.is_running and not self.is_stopped
 
     @property
-    def front(self) -> Front | None:
-        """The front that serves peers at this node."""
-        return None if self._core is None else self._core.front
+    def edge(self) -> Edge | None:
+        """The edge that serves peers at this node."""
+        return None if self._core is None else self._core.edge
 
     # --- the life of the program
 
     def start(self) -> None:
-        """Start the program: a front that looks for a house."""
+        """Start the program: an edge that looks for an engine."""
         self._run += 1
-        self._become_front()
+        self._become_edge()
         self._stand_by()
 
     def kill(self) -> None:
-        """Kill the program (SIGKILL): what the engine has not stored is lost."""
+        """Kill the program (SIGKILL): what the broker has not stored is lost."""
         self._run += 1
         if self.store is not None:
             self.store.give_up()
@@ -201,7 +203,9 @@ class ClusterMachine(RegistryMachine[Program]):
         if lease is not self._lease:
             return
         if lease.looked(found, now=self.network.now):  # type: ignore[arg-type]
-            self._publish(lease.claim(now=self.network.now), lambda answer: self._claimed(lease, answer))
+            self._publish(
+                lease.claim(now=self.network.now), lambda answer: self._claimed(lease, answer)
+            )
         else:
             self._keep_later(lease)
 
@@ -234,39 +238,40 @@ class ClusterMachine(RegistryMachine[Program]):
 
     def _look(self, answered: Callable[[object], None], unanswered: Callable[[], None]) -> None:
         """Read the lease, with all that can happen to the question and the answer."""
-        engine = self._engine
+        broker = self._broker
 
         def arrive() -> None:
-            if not engine.is_reachable_from(self.host):
+            if not broker.is_reachable_from(self.host):
                 self._later(ANSWER_WITHIN, unanswered)
                 return
-            found = engine.ledger.newest(Subject.LEASE)
-            self._later(engine.delay(), lambda: answered(found))
+            found = broker.ledger.newest(Subject.LEASE)
+            self._later(broker.delay(), lambda: answered(found))
 
-        self.network.after(engine.delay(), arrive)
+        self.network.after(broker.delay(), arrive)
 
     def _publish(self, publication: Publication, answered: Callable[[Answer], None]) -> None:
-        """Publish about the lease. A message that is on its way comes to the engine even if the program dies."""
-        engine = self._engine
+        """Publish about the lease. A message that is on its way comes to the broker even if the
+        program dies."""
+        broker = self._broker
 
         def arrive() -> None:
-            if not engine.is_reachable_from(self.host):
+            if not broker.is_reachable_from(self.host):
                 self._later(ANSWER_WITHIN, lambda: answered(Unanswered()))
                 return
-            answer = engine.ledger.publish(publication)
-            if self._engine.loses_answer():
+            answer = broker.ledger.publish(publication)
+            if self._broker.loses_answer():
                 self._later(ANSWER_WITHIN, lambda: answered(Unanswered()))
             else:
-                self._later(engine.delay(), lambda: answered(answer))
+                self._later(broker.delay(), lambda: answered(answer))
 
-        self.network.after(engine.delay(), arrive)
+        self.network.after(broker.delay(), arrive)
 
     # --- its roles
 
-    def _become_front(self) -> None:
-        self._front_id = self.random.randbytes(8)
-        core = FrontCore(
-            front_id=self._front_id,
+    def _become_edge(self) -> None:
+        self._edge_id = self.random.randbytes(8)
+        core = EdgeCore(
+            edge_id=self._edge_id,
             name=self.name,
             sealer=self._sealer(),
             opener=Opener(KEY, NAME),
@@ -275,30 +280,33 @@ class ClusterMachine(RegistryMachine[Program]):
             now=self.network.now,
             wall=self.wall,
         )
-        self.cluster.session_record.watch_front(core, self._front_id)
-        self.run(FrontProgram(core))
+        self.cluster.session_record.watch_edge(core, self._edge_id)
+        self.run(EdgeProgram(core))
         self.turn()
 
     def _step_down(self) -> None:
-        """Be a front again: the lease is lost."""
+        """Be an edge again: the lease is lost."""
         if self.store is not None:
             self.store.give_up()
         self.store, self._lease = None, None
-        if isinstance(self._core, HouseProgram):
+        if isinstance(self._core, EngineProgram):
             self._core.node.leave()
             self._publish_bus(self._core)
-            self._become_front()
+            self._become_edge()
         self._later(RESTS_FOR, self._stand_by)
 
     def _take_over(self, lease: Lease) -> None:
-        """Load the state and be the house, as long as the lease was confirmed just now."""
+        """Load the state and be the engine, as long as the lease was confirmed just now."""
         if lease is not self._lease or lease.state is not LeaseState.OWNER:
             return
         is_confirmed = lease.is_confirmed(now=self.network.now)
-        if not (is_confirmed and self._engine.is_reachable_from(self.host)) or self._engine.ledger.refuses:
+        if (
+            not (is_confirmed and self._broker.is_reachable_from(self.host))
+            or self._broker.ledger.refuses
+        ):
             self._later(0.1, lambda: self._take_over(lease))
             return
-        ledger = NodeLedger(self._engine, self)
+        ledger = NodeLedger(self._broker, self)
         store = StreamStore(
             ledger,
             KEY,
@@ -328,7 +336,7 @@ class ClusterMachine(RegistryMachine[Program]):
         store.append(entries)
         store.sync()
         core.entries_stored(len(entries), now=self.network.now)
-        node = HouseNode(
+        node = EngineNode(
             core,
             identity=self.cluster.identity,
             term=self._term,
@@ -340,9 +348,9 @@ class ClusterMachine(RegistryMachine[Program]):
             now=self.network.now,
         )
         self.store, self._is_syncing, self._appended = store, False, 0
-        self.cluster.session_record.watch_house(node)
-        self.cluster.house_began(self)
-        self.run(HouseProgram(node))
+        self.cluster.session_record.watch_engine(node)
+        self.cluster.engine_began(self)
+        self.run(EngineProgram(node))
         self.turn()
         self._maintain(store)
 
@@ -352,11 +360,12 @@ class ClusterMachine(RegistryMachine[Program]):
         """Whether its program reads this subject of the bus now."""
         if self._core is None:
             return False
-        is_own = is_to_house(subject) if self.is_house else subject == front_subject(self._front_id)
+        is_own = is_to_engine(subject) if self.is_engine else subject == edge_subject(self._edge_id)
         return is_own or subject == NEWS
 
     def bus_came(self, data: bytes) -> None:
-        """Take a message of the bus. Much of it waits for a program that is stopped, but not all."""
+        """Take a message of the bus. Much of it waits for a program that is stopped, but not
+        all."""
         if self._unread is not None:
             if self._bus_unread < UNREAD_MAX:
                 self._bus_unread += 1
@@ -368,14 +377,14 @@ class ClusterMachine(RegistryMachine[Program]):
         self._bus_unread, core = 0, self.core
         core.node.receive_bus(data, now=self.network.now)
         self.turn()
-        if isinstance(core, HouseProgram) and core.node.is_overtaken:
+        if isinstance(core, EngineProgram) and core.node.is_overtaken:
             self._step_down()
 
     # --- a turn
 
     def end_turn(self, core: Program) -> None:
         self._publish_bus(core)
-        if isinstance(core, HouseProgram):
+        if isinstance(core, EngineProgram):
             self._store(core)
 
     def _publish_bus(self, core: Program) -> None:
@@ -383,7 +392,7 @@ class ClusterMachine(RegistryMachine[Program]):
             self.cluster.session_record.published(subject, data)
             self.cluster.bus.publish(self.host, subject, data)
 
-    def _store(self, program: HouseProgram) -> None:
+    def _store(self, program: EngineProgram) -> None:
         store, entries = self.store, program.core.entries_to_store()
         if store is None:
             return
@@ -391,37 +400,40 @@ class ClusterMachine(RegistryMachine[Program]):
             try:
                 store.append(entries)
             except StoreLost:
-                pass  # nobody is told: the registry that serves now answers what its peers ask again
+                # nobody is told: the registry that serves now answers what its peers ask again
+                pass
             except StoreError as error:
                 self._refused(program, error, newest=len(entries))
             else:
                 self._appended += len(entries)
         if self._appended and not self._is_syncing:
             self._is_syncing = True
-            takes = self._engine.delay() + self._engine.extra
+            takes = self._broker.delay() + self._broker.extra
             self.network.after(takes, lambda: self._sync(program, store))
 
-    def _sync(self, program: HouseProgram, store: StreamStore) -> None:
-        """What was sent comes to the engine, even if the program was stopped meanwhile. Without an answer it is sent again
-        until the lease is lost."""
+    def _sync(self, program: EngineProgram, store: StreamStore) -> None:
+        """What was sent comes to the broker, even if the program was stopped meanwhile. Without an
+        answer it is sent again until the lease is lost."""
         if store is not self.store:
             return
-        if not self._engine.is_reachable_from(self.host):
+        if not self._broker.is_reachable_from(self.host):
             self._later(ASK_AGAIN, lambda: self._sync(program, store))
             return
         covered, self._appended = self._appended, 0
-        error: StoreError | None = None
+        failure: StoreError | None = None
         try:
             store.sync()
-        except StoreError as wrong:
-            error = wrong
+        except StoreError as error:
+            failure = error
         else:
             self.cluster.kept_until = self.network.now
-        slow = ANSWER_WITHIN if self._engine.loses_answer() else 0.0
-        self._later(slow + self._engine.delay(), lambda: self._synced(program, store, covered, error))
+        slow = ANSWER_WITHIN if self._broker.loses_answer() else 0.0
+        self._later(
+            slow + self._broker.delay(), lambda: self._synced(program, store, covered, failure)
+        )
 
     def _synced(
-        self, program: HouseProgram, store: StreamStore, covered: int, error: StoreError | None
+        self, program: EngineProgram, store: StreamStore, covered: int, error: StoreError | None
     ) -> None:
         if store is not self.store or program is not self._core:
             return
@@ -436,7 +448,9 @@ class ClusterMachine(RegistryMachine[Program]):
             program.core.entries_stored(covered, now=self.network.now)
         self.turn()
 
-    def _refused(self, program: HouseProgram, error: StoreError, *, newest: int | None = None) -> None:
+    def _refused(
+        self, program: EngineProgram, error: StoreError, *, newest: int | None = None
+    ) -> None:
         self.cluster.refused_at = now = self.network.now
         is_full = isinstance(error, StoreFull)
         program.core.store_failed(str(error), newest=newest, is_full=is_full, now=now)
@@ -447,7 +461,7 @@ class ClusterMachine(RegistryMachine[Program]):
         if store is not self.store:
             return
         self._later(MAINTENANCE_SPAN, lambda: self._maintain(store))
-        if not self._engine.is_reachable_from(self.host):
+        if not self._broker.is_reachable_from(self.host):
             return
         now = self.network.now
         try:
@@ -461,4 +475,4 @@ class ClusterMachine(RegistryMachine[Program]):
 
 
 def _never(seconds: float) -> None:
-    raise AssertionError("the store waits for the engine, which answers at once")
+    raise AssertionError("the store waits for the broker, which answers at once")

@@ -1,8 +1,10 @@
-"""UDP losses: Python loads this file at the start of a program under test whose PYTHONPATH names its folder.
+"""UDP losses: Python loads this file at the start of a program under test whose PYTHONPATH names
+its folder.
 
-The program itself is unaware of it. Datagrams vanish as they are sent: the share LOSSY_SHARE of them, chosen by LOSSY_SEED
-and their count, and all that go to one of LOSSY_PORTS. At the end the file LOSSY_REPORT says how many were sent and lost.
-Those that begin with the byte LOSSY_KIND are written to the file LOSSY_HEARD as they are sent, each as a line: port, hex.
+The program itself is unaware of it. Datagrams vanish as they are sent: the share LOSSY_SHARE of
+them, chosen by LOSSY_SEED and their count, and all that go to one of LOSSY_PORTS. At the end the
+file LOSSY_REPORT says how many were sent and lost. Those that begin with the byte LOSSY_KIND are
+written to the file LOSSY_HEARD as they are sent, each as a line: port, hex.
 """
 
 import atexit

@@ -1,1 +1,2 @@
-"""The promise of docs/reliability.md, one file for each part: each checks a world after every step."""
+"""The promise of docs/reliability.md, one file for each part: each checks a world after every
+step."""

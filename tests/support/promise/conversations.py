@@ -1,4 +1,5 @@
-"""Conversations at the help desk: each line is shown once, in order, and in the end both sides have all accepted lines.
+"""Conversations at the help desk: each line is shown once, in order, and in the end both sides have
+all accepted lines.
 
 Checked by what visitors and operators were shown.
 """
@@ -21,7 +22,8 @@ class TalkPromise:
         self._world = world
         self._seen: dict[str, int] = {}
         self._turns: dict[str, int] = {}
-        """For each operator: how often a visitor came to them. Each time the visit may be shown from its beginning."""
+        """For each operator: how often a visitor came to them. Each time the visit may be shown
+        from its beginning."""
         self._to_visitor: dict[int, list[tuple[int, str]]] = {}
         self._to_operator: dict[tuple[str, int, int, int], list[tuple[int, str]]] = {}
         """By operator, run of their program, turn and visit."""
@@ -46,7 +48,7 @@ class TalkPromise:
 
     def check_complete(self) -> None:
         """At the end: both sides have read everything that the other side said."""
-        desk = self._world.registry.house.service.desk
+        desk = self._world.registry.engine.service.desk
         for guest in self._world.guests:
             visit = desk._queue.visits.get(guest.visit)
             if visit is None or not guest.is_placed:
@@ -68,9 +70,12 @@ class TalkPromise:
                 self._check_operator(guest, visit.operator, ours)
 
     def _check_whole(self, guest: Guest, said: dict[int, str]) -> None:
-        """The visitor's present program knows the whole conversation, also what was said before it was started."""
+        """The visitor's present program knows the whole conversation, also what was said before it
+        was started."""
         known = guest.heard | {at: text for at, text in said.items() if text in guest.typed}
-        whole = {at: text for at, text in said.items() if at in known or at >= min(known, default=0)}
+        whole = {
+            at: text for at, text in said.items() if at in known or at >= min(known, default=0)
+        }
         assert {at: known.get(at) for at in whole} == whole, f"{guest.name} knows {known} of {said}"
         own = [text for text in guest.heard.values() if text in guest.typed]
         assert not own, f"{guest.name} was told {own}, which this program has said itself"
@@ -79,7 +84,9 @@ class TalkPromise:
         (person,) = (one for one in self._world.people if one.identity.public == operator)
         assert person.core.operator.client == guest.name
         shown = self._lines_of(person, guest.visit)
-        assert [text for text in shown if text in said] == said, f"{person.name} was shown {shown} of {said}"
+        assert [text for text in shown if text in said] == said, (
+            f"{person.name} was shown {shown} of {said}"
+        )
 
     def _lines_of(self, person: Person, visit: int) -> list[str]:
         """Return all lines of a visit that this person's present program was shown."""

@@ -1,7 +1,9 @@
-"""The help desk's order (I6): first come, first served; a place moves back only on an operator's command; nobody is lost,
-skipped or served twice, whatever crashes; and an operator's lines affect only the visitor whom the operator was shown.
+"""The help desk's order (I6): first come, first served; a place moves back only on an operator's
+command; nobody is lost, skipped or served twice, whatever crashes; and an operator's lines affect
+only the visitor whom the operator was shown.
 
-Checked in the registry's queue after every step, against a record of what operators were shown and asked for.
+Checked in the registry's queue after every step, against a record of what operators were shown and
+asked for.
 """
 
 from collections import Counter, deque
@@ -60,7 +62,8 @@ class DeskPromise:
         self._tapped: list[QueueEvent] = []
         self._line: Line = {}
         self._lines: deque[tuple[float, Line]] = deque(maxlen=200)
-        """Recent states of the lines and when they came about: what was not synced may be undone by a crash."""
+        """Recent states of the lines and when they came about: what was not synced may be undone by
+        a crash."""
         self._highest = 0
         self._put_back: set[int] = set()
         """Visits in line that were put back there."""
@@ -79,7 +82,8 @@ class DeskPromise:
         self._texts: dict[str, int] = {}
         """The visit for which an operator typed a text."""
         self._screens: dict[str, tuple[int, int, int]] = {}
-        """For each operator: the run of the program, how many events were seen, and the visit on the screen (0: none)."""
+        """For each operator: the run of the program, how many events were seen, and the visit on
+        the screen (0: none)."""
         self._written: dict[str, bytes] = {}
         """The ticket of the visitor who wrote a text, as the registry keeps it."""
         self._openings: dict[str, Opening] = {}
@@ -97,7 +101,7 @@ class DeskPromise:
         """After every step."""
         registry = self._world.registry
         if registry.is_running:
-            queue = registry.house.service.desk._queue
+            queue = registry.engine.service.desk._queue
             if queue is not self._queue:
                 self._begin(queue)
             changes, self._tapped = self._tapped, []
@@ -105,7 +109,9 @@ class DeskPromise:
                 self._follow(queue, changes)
             for visit in queue.visits.values():
                 for line in filter(None, visit.description.split("\n")):
-                    assert self._written.get(line) == visit.ticket, f"I6: {line!r} is of another visitor"
+                    assert self._written.get(line) == visit.ticket, (
+                        f"I6: {line!r} is of another visitor"
+                    )
                 if visit.is_here:
                     self._here_at[visit.number] = self._world.network.now
             self._look_at_openings()
@@ -115,16 +121,20 @@ class DeskPromise:
                 self._told.add(guest.visit)
             for number, told in guest.told[self._read.get(guest.name, 0) :]:
                 if isinstance(told, LineReceived) and told.text in self._texts:
-                    assert self._texts[told.text] == number, f"I6: {told.text!r} was for another visitor"
+                    assert self._texts[told.text] == number, (
+                        f"I6: {told.text!r} was for another visitor"
+                    )
                 if isinstance(told, Rated) and told.is_kept and registry.is_running:
-                    assert number in self._ratings, f"the rating of {number} was confirmed and does not count"
+                    assert number in self._ratings, (
+                        f"the rating of {number} was confirmed and does not count"
+                    )
             self._read[guest.name] = len(guest.told)
 
     # --- what operators type
 
     def typed(self, one: Person, requests: list[PeerRequest]) -> None:
-        """Record the requests that an operator's program made of a typed line: they may affect only the visitor on the
-        screen."""
+        """Record the requests that an operator's program made of a typed line: they may affect only
+        the visitor on the screen."""
         shown = self._shown_to(one)
         for request in requests:
             match request:
@@ -137,7 +147,9 @@ class DeskPromise:
                     | NoteVisitor()
                     | SendDeskLine()
                 ):
-                    assert request.visit in (0, shown), f"I6: {request} while {shown} is shown to {one.name}"
+                    assert request.visit in (0, shown), (
+                        f"I6: {request} while {shown} is shown to {one.name}"
+                    )
                     if isinstance(request, NoteVisitor | SendDeskLine):
                         self._texts[request.text] = request.visit
                     self._asked[type(request), request.visit] += 1
@@ -161,7 +173,7 @@ class DeskPromise:
     # --- openings and ratings: what is in force was asked for, and outlives the registry
 
     def _look_at_openings(self) -> None:
-        said = self._world.registry.house.service.desk._openings._said
+        said = self._world.registry.engine.service.desk._openings._said
         for queue, one in said.items():
             now = (one.is_open, one.text)
             if now != self._openings.get(queue):
@@ -171,11 +183,13 @@ class DeskPromise:
         assert self._openings.keys() <= said.keys(), "what was said about a queue was lost"
 
     def _look_at_ratings(self) -> None:
-        counted = self._world.registry.house.service.desk._ratings._kept
+        counted = self._world.registry.engine.service.desk._ratings._kept
         assert self._ratings.keys() <= counted.keys(), "a rating was lost"
         for visit, one in counted.items():
             if self._ratings.get(visit) != one.rating:
-                assert one.rating in self._rated.get(visit, []), f"nobody has rated {visit} as {one.rating}"
+                assert one.rating in self._rated.get(visit, []), (
+                    f"nobody has rated {visit} as {one.rating}"
+                )
                 self._rated[visit].remove(one.rating)
                 self._ratings[visit] = one.rating
 
@@ -203,18 +217,24 @@ class DeskPromise:
         self._tap(queue)
         line = self._lines_of(queue)
         if self._queue is not None:
-            assert self._told - self._over <= queue.visits.keys(), "I6: the place of a visitor was lost"
+            assert self._told - self._over <= queue.visits.keys(), (
+                "I6: the place of a visitor was lost"
+            )
             lines = [self._line] + [old for at, old in self._lines if self._is_late(at)]
             if self._world.registry.refused_at >= self._began_at:
                 # A move that was not stored is undone; nobody was told that it was done.
-                lines += [{name: _without(one, self._moved) for name, one in old.items()} for old in lines]
-            assert any(all(_is_same_order(old[name], line[name]) for name in line) for old in lines), (
-                f"I6: {self._line} was in line, now {line}"
-            )
+                lines += [
+                    {name: _without(one, self._moved) for name, one in old.items()} for old in lines
+                ]
+            assert any(
+                all(_is_same_order(old[name], line[name]) for name in line) for old in lines
+            ), f"I6: {self._line} was in line, now {line}"
             ended = {one for guest in self._world.guests for one in guest.over}
             if self._world.registry.refused_at >= self._began_at:  # the disk did not take every end
                 self._undone |= ended & queue.visits.keys()
-            assert not (ended - self._undone) & queue.visits.keys(), "I6: a visit that was over is back"
+            assert not (ended - self._undone) & queue.visits.keys(), (
+                "I6: a visit that was over is back"
+            )
         self._over = {one for one in self._over if one <= self._highest} - queue.visits.keys()
         now = self._world.network.now
         self._began_at = now
@@ -227,7 +247,8 @@ class DeskPromise:
 
     def _lines_of(self, queue: DeskQueue) -> Line:
         return {
-            name: [visit.number for visit in queue.line(name)] for name in self._world.registry.desk.queues
+            name: [visit.number for visit in queue.line(name)]
+            for name in self._world.registry.desk.queues
         }
 
     def _is_late(self, at: float) -> bool:
@@ -240,7 +261,9 @@ class DeskPromise:
 
         def tapped() -> list[QueueEvent]:
             found = drain()
-            if queue is self._queue:  # a house that another one has succeeded may decide what it likes
+            if (
+                queue is self._queue
+            ):  # an engine that another one has succeeded may decide what it likes
                 self._tapped += found
             return found
 
@@ -268,15 +291,20 @@ class DeskPromise:
         line: list[int],
         ranked: list[int],
     ) -> None:
-        """Check one line. `ranked`: those who were in it `before` and are still here, by the places that they have now."""
+        """Check one line. `ranked`: those who were in it `before` and are still here, by the places
+        that they have now."""
         moves = [one for one in changes if isinstance(one, Change)]
         transferred = {one.visit.number for one in moves if one.cause is PositionCause.TRANSFERRED}
         unanswered = {one.visit.number for one in moves if one.event is VisitEvent.UNANSWERED}
-        put_back = {one.visit.number for one in moves if one.event is VisitEvent.PUT_BACK} | unanswered
+        put_back = {
+            one.visit.number for one in moves if one.event is VisitEvent.PUT_BACK
+        } | unanswered
         is_moved = not _is_same_order([one for one in before if one not in put_back], ranked)
         if is_moved:
             altered = {one.visit.number for one in changes if isinstance(one, VisitUpdated)}
-            moved = [one for one in altered if _is_same_order(_without(before, {one} | put_back), ranked)]
+            moved = [
+                one for one in altered if _is_same_order(_without(before, {one} | put_back), ranked)
+            ]
             assert moved, f"I6: {before} was in line, now {ranked}"
             self._take("a place was changed", *((MoveVisitor, one) for one in (*moved, 0)))
             self._moved.update(moved)
@@ -284,7 +312,9 @@ class DeskPromise:
             is_first = is_moved or one.visit.number in put_back
             self._check_change(queue, one, [] if is_first else before, moves[at:])
             if one.cause is PositionCause.TRANSFERRED:
-                self._take(f"{one.visit.number} was transferred", (TransferVisitor, one.visit.number))
+                self._take(
+                    f"{one.visit.number} was transferred", (TransferVisitor, one.visit.number)
+                )
                 self._moved.discard(one.visit.number)
                 self._check_admitted(queue, one.visit.number, line)
             elif one.event is VisitEvent.PUT_BACK:
@@ -296,7 +326,9 @@ class DeskPromise:
         assert is_moved or line[len(line) - len(new) :] == new, "I6: somebody came in before others"
         assert new == sorted(new)
         waiting_again = [one for one in line if one in self._put_back - self._moved]
-        assert waiting_again == sorted(waiting_again), "I6: put back in another order than they came"
+        assert waiting_again == sorted(waiting_again), (
+            "I6: put back in another order than they came"
+        )
         for number in (put_back - unanswered - transferred) & set(waiting_again):
             ahead = set(line[: line.index(number)])
             assert ahead <= self._put_back | self._moved, "I6: put back, and not at the head"
@@ -315,8 +347,8 @@ class DeskPromise:
     def _check_change(
         self, queue: DeskQueue, one: Change, before: list[int], later: Sequence[Change]
     ) -> None:
-        """Check a change. `before`: the line before this step. `later`: the changes that came after this one in the same
-        step."""
+        """Check a change. `before`: the line before this step. `later`: the changes that came after
+        this one in the same step."""
         visit, number = one.visit, one.visit.number
         if one.event is VisitEvent.KEPT:
             assert number > self._highest, "I6: a number was given twice"
@@ -339,7 +371,9 @@ class DeskPromise:
         elif one.event is VisitEvent.ENDED:
             self._over.add(number)
             self._check_cause(one)
-        assert self._texts.get(visit.note, number) == number, f"I6: {visit.note!r} was noted about {number}"
+        assert self._texts.get(visit.note, number) == number, (
+            f"I6: {visit.note!r} was noted about {number}"
+        )
 
     def _check_cause(self, one: Change) -> None:
         visit, now = one.visit, self._world.network.now
@@ -351,7 +385,9 @@ class DeskPromise:
         if one.cause is OverCause.DROPPED:
             self._take(f"{visit.number} is over", (DropVisitor, visit.number), (DropVisitor, 0))
         elif one.cause is OverCause.ENDED:
-            self._take(f"{visit.number} is over", (EndSession, visit.number), (CallNext, visit.number))
+            self._take(
+                f"{visit.number} is over", (EndSession, visit.number), (CallNext, visit.number)
+            )
         elif one.cause is OverCause.LEFT:
             assert any(visit.ticket in guest.given_up for guest in self._world.guests), (
                 f"I6: {visit.number} is over, as if they had left"

@@ -1,5 +1,5 @@
-"""Reports to senders: *delivered* means stored by the reader (I2), *saved* means in the mailbox or fetched (I3), and in
-the end nothing is missing.
+"""Reports to senders: *delivered* means stored by the reader (I2), *saved* means in the mailbox or
+fetched (I3), and in the end nothing is missing.
 
 Checked on the disks.
 """
@@ -27,7 +27,11 @@ class LettersPromise:
         for person in self._world.people:
             events = person.screen.events
             for event in events[self._checked.get(person.name, 0) :]:
-                if is_now(event, MessageState.DELIVERED, MessageState.SAVED) and event.to and not event.room:
+                if (
+                    is_now(event, MessageState.DELIVERED, MessageState.SAVED)
+                    and event.to
+                    and not event.room
+                ):
                     self._check(person, event)
             self._checked[person.name] = len(events)
 
@@ -36,7 +40,9 @@ class LettersPromise:
         number = person.number_of(event.id)
         is_stored = reader.holds(sender, number)
         if event.state is MessageState.DELIVERED:
-            is_kept = reader.has_lost_power and person.may_give_again(reader.identity.public, number)
+            is_kept = reader.has_lost_power and person.may_give_again(
+                reader.identity.public, number
+            )
             assert is_stored or is_kept, f"I2: {number} is not with {event.to}"
         else:
             is_held = self._world.registry.holds(sender, reader.identity.public, number)

@@ -5,7 +5,7 @@ Checked on the screens.
 
 from typing import TYPE_CHECKING
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from tests.support.machine import POLICY, WALL_OFFSET
 from tests.support.people import Person
 from tests.support.screen import is_now
@@ -28,17 +28,19 @@ class LinesPromise:
         self._shown: dict[Stream, dict[int, tuple[float, float]]] = {}
         """For each stream and number: when a line was shown, and when it was written."""
         self._accepted: dict[tuple[str, int], tuple[float, float]] = {}
-        """Channel lines that were confirmed to their sender: when they were said, and when confirmed."""
+        """Channel lines that were confirmed to their sender: when they were said, and when
+        confirmed."""
         self._put_back: dict[bytes, float] = {}
         """When a person's disk was last replaced by that of an earlier day."""
 
     def put_back(self, author: Person) -> None:
-        """What this person says from now on may be shown before what the lost state of the disk has left with the
-        registry: nobody knows of that until it is fetched."""
+        """What this person says from now on may be shown before what the lost state of the disk has
+        left with the registry: nobody knows of that until it is fetched."""
         self._put_back[author.identity.public] = self._world.network.now
 
     def lost_power(self, person: Person) -> None:
-        """This person's disk lost what it did not hold for a second, so that may be shown once more."""
+        """This person's disk lost what it did not hold for a second, so that may be shown once
+        more."""
         durable = self._world.network.now - POWER_CUT_COSTS
         for stream, shown in self._shown.items():
             if stream[0] == person.name:
@@ -48,16 +50,18 @@ class LinesPromise:
     def look(self) -> None:
         """After every step."""
         for person in self._world.people:
-            lines, events = person.screen.lines, person.screen.events
+            lines, batch = person.screen.lines, person.screen.events
             for line in lines[self._checked.get(person.name, 0) :]:
                 self._check(person, line)
-            for event in events[self._events_checked.get(person.name, 0) :]:
-                if is_now(event, happened.MessageState.SAVED) and not event.to:
+            for event in batch[self._events_checked.get(person.name, 0) :]:
+                if is_now(event, events.MessageState.SAVED) and not event.to:
                     key = (person.name, person.number_of(event.id))
-                    self._accepted.setdefault(key, (person.said_to_all[event.id], self._world.network.now))
-            self._checked[person.name], self._events_checked[person.name] = len(lines), len(events)
+                    self._accepted.setdefault(
+                        key, (person.said_to_all[event.id], self._world.network.now)
+                    )
+            self._checked[person.name], self._events_checked[person.name] = len(lines), len(batch)
 
-    def _check(self, person: Person, line: happened.Line) -> None:
+    def _check(self, person: Person, line: events.Line) -> None:
         stream = (person.name, type(line), room_of(line), line.identity)
         shown = self._shown.setdefault(stream, {})
         assert line.number not in shown, f"I1: {person.name} was shown {line.text!r} twice"
@@ -73,27 +77,32 @@ class LinesPromise:
                 f"I9: {person.name} was shown {line.text!r} after {later}"
             )
 
-    def _said_at(self, line: happened.Line) -> float:
-        """Return when a line was sent, by the network's clock: a sender's own clock may be wrong."""
+    def _said_at(self, line: events.Line) -> float:
+        """Return when a line was sent, by the network's clock: a sender's own clock may be
+        wrong."""
         (sender,) = (one for one in self._world.people if one.identity.public == line.identity)
         return sender.said_at.get(line.text, line.at - WALL_OFFSET)
 
     def check_channel(self) -> None:
-        """At the end: each confirmed line was shown to everybody who was there before it was sent, and to nobody who
-        came later."""
+        """At the end: each confirmed line was shown to everybody who was there before it was sent,
+        and to nobody who came later."""
         for (speaker, number), (said_at, accepted_at) in self._accepted.items():
             author = self._world.person(speaker)
             for person in self._world.people:
                 if person.name == speaker or person.came_at is None or person.bound_at is None:
                     continue
-                stream = (person.name, happened.ChannelReceived, "", author.identity.public)
+                stream = (person.name, events.ChannelReceived, "", author.identity.public)
                 is_shown = number in self._shown.get(stream, {})
                 if person.came_at < said_at:
-                    assert is_shown, f"a line of {speaker} to all was kept and never shown to {person.name}"
+                    assert is_shown, (
+                        f"a line of {speaker} to all was kept and never shown to {person.name}"
+                    )
                 elif person.bound_at > accepted_at:
-                    assert not is_shown, f"{person.name} was shown what {speaker} said before they came"
+                    assert not is_shown, (
+                        f"{person.name} was shown what {speaker} said before they came"
+                    )
 
 
-def room_of(line: happened.Line) -> str:
+def room_of(line: events.Line) -> str:
     """The room of a line; empty for others."""
-    return line.room if isinstance(line, happened.RoomReceived) else ""
+    return line.room if isinstance(line, events.RoomReceived) else ""

@@ -1,5 +1,5 @@
-"""The order of lines: the registry gives each line of a group one position, and every link of every node gets the lines in
-that order.
+"""The order of lines: the registry gives each line of a group one position, and every link of every
+node gets the lines in that order.
 
 Checked in what nodes write on links.
 """
@@ -21,7 +21,8 @@ class OrderPromise:
         self._lines: dict[tuple[bytes, int], bytes] = {}
         """What each position of each group has, by the group's tag."""
         self._last: dict[tuple[str, int, bytes], int] = {}
-        """The last position that a link was told, by the node's host, the link's number and the group."""
+        """The last position that a link was told, by the node's host, the link's number and the
+        group."""
         for machine in world.registry.machines:
             machine.written = self.written
 

@@ -43,7 +43,8 @@ class PresencePromise:
                 continue
             since = self._mute_since.setdefault(identity, now)
             if registry.is_running and not registry.counts_as_present(identity):
-                # Whoever replays a REGISTER that was refused, for the disk took no name, lets them in for a lease.
+                # Whoever replays a REGISTER that was refused, for the disk took no name, lets them
+                # in for a lease.
                 self._mute_since[identity] = now
                 continue
             if now > max(since, self._judges_since, registry.started_at) + AWAY_WITHIN:

@@ -1,9 +1,9 @@
-"""Rooms: only members see a line, members are told of each other's coming and going in order, and in the end every
-member who stayed has every line that the registry accepted."""
+"""Rooms: only members see a line, members are told of each other's coming and going in order, and
+in the end every member who stayed has every line that the registry accepted."""
 
 from typing import TYPE_CHECKING, Final
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.records import group_mark
 from tests.support.people import Person
@@ -22,8 +22,8 @@ class RoomsPromise:
     def __init__(self, world: "World") -> None:
         self._world = world
         self._spans: dict[tuple[str, str], list[list[float]]] = {}
-        """For each person and room: the times between which they were in it, according to their own program (or
-        requests)."""
+        """For each person and room: the times between which they were in it, according to their own
+        program (or requests)."""
         self._said: list[tuple[Person, str, str, float]] = []
         """Who sent what to which room, and when."""
         self._texts: dict[str, tuple[Person, str, float]] = {}
@@ -53,8 +53,8 @@ class RoomsPromise:
                     span[1] = min(span[1], now)
 
     def refused(self, person: Person, room: str) -> None:
-        """No answer came in time: the registry may have moved the person out of their room and back, and lines sent
-        meanwhile are not theirs."""
+        """No answer came in time: the registry may have moved the person out of their room and
+        back, and lines sent meanwhile are not theirs."""
         now = self._world.network.now
         self._spans[(person.name, room)][-1][1] = now
         if person.room is not None:
@@ -62,8 +62,8 @@ class RoomsPromise:
             self._spans[(person.name, person.room)].append([now, FOR_EVER])
 
     def _entered(self, person: Person, room: str) -> None:
-        """Somebody is in a room: also one for whose answer nobody waited any longer, as a request that lost its link is made
-        again on the next one."""
+        """Somebody is in a room: also one for whose answer nobody waited any longer, as a request
+        that lost its link is made again on the next one."""
         spans, now = self._spans.get((person.name, room)), self._world.network.now
         if spans and spans[-1][1] != FOR_EVER:
             spans[-1][1] = now
@@ -90,15 +90,15 @@ class RoomsPromise:
     def look(self) -> None:
         """After every step."""
         for person in self._world.people:
-            lines, events = person.screen.lines, person.screen.events
-            for event in events[self._events_seen.get(person.name, 0) :]:
+            lines, batch = person.screen.lines, person.screen.events
+            for event in batch[self._events_seen.get(person.name, 0) :]:
                 self._heed(person, event)
             for line in lines[self._lines_seen.get(person.name, 0) :]:
-                if isinstance(line, happened.RoomReceived):
+                if isinstance(line, events.RoomReceived):
                     self._check_member(person, line)
-            self._lines_seen[person.name], self._events_seen[person.name] = len(lines), len(events)
+            self._lines_seen[person.name], self._events_seen[person.name] = len(lines), len(batch)
 
-    def _check_member(self, person: Person, line: happened.RoomReceived) -> None:
+    def _check_member(self, person: Person, line: events.RoomReceived) -> None:
         if line.text not in self._texts:
             return  # of a test that keeps no account of who is where
         speaker, room, at = self._texts[line.text]
@@ -112,24 +112,26 @@ class RoomsPromise:
             f"{person.name} was shown {line.text!r} and was not in {room} then"
         )
 
-    def _heed(self, person: Person, event: happened.Event) -> None:
+    def _heed(self, person: Person, event: events.Event) -> None:
         here = self._here.setdefault(person.name, set())
         match event:
-            case happened.MessageChanged(room=room, id=id_, state=happened.MessageState.SAVED) if room:
+            case events.MessageChanged(room=room, id=id_, state=events.MessageState.SAVED) if room:
                 number = person.number_of(id_)
                 self._accepted[(person.identity.public, room, number)] = self._world.network.now
-            case happened.EnteredRoom(room=room, members=members):
+            case events.EnteredRoom(room=room, members=members):
                 self._here[person.name] = set(members)
                 self._entered(person, room)
-            case happened.MemberJoined(name=name):
+            case events.MemberJoined(name=name):
                 assert name not in here, f"{person.name} was told that {name} joined twice"
                 here.add(name)
-            case happened.MemberLeft(name=name):
-                assert name in here, f"{person.name} was told that {name} left, and they were not there"
+            case events.MemberLeft(name=name):
+                assert name in here, (
+                    f"{person.name} was told that {name} left, and they were not there"
+                )
                 here.discard(name)
-            case happened.TopicKnown(room=room, text=text):
+            case events.TopicKnown(room=room, text=text):
                 self._topic_known.setdefault((room, text), self._world.network.now)
-            case happened.Renamed(old=old, new=new) if old in here:
+            case events.Renamed(old=old, new=new) if old in here:
                 here.discard(old)
                 here.add(new)
             case _:
@@ -169,7 +171,9 @@ class RoomsPromise:
         """Everybody in a room has the registry's topic. It is the last one that was set."""
         kept = self._world.registry.topic_of(room)
         for person in inside:
-            assert person.topic == kept, f"{person.name} has {person.topic!r} for {room}, it is {kept!r}"
+            assert person.topic == kept, (
+                f"{person.name} has {person.topic!r} for {room}, it is {kept!r}"
+            )
         assert not kept or (room, kept) in self._topic_asked, f"nobody set {kept!r} in {room}"
         known = self._topic_known.get((room, kept), FOR_EVER)
         for (other, text), asked in self._topic_asked.items():

@@ -1,5 +1,5 @@
-"""The table: a name has one holder (I4), tables go forward and end equal (I5), and whatever strangers can grow stays below
-its limit (I8).
+"""The table: a name has one holder (I4), tables go forward and end equal (I5), and whatever
+strangers can grow stays below its limit (I8).
 
 Checked in the cores.
 """
@@ -46,7 +46,7 @@ class TablesPromise:
                 holder = self._holders.setdefault(contact.name, contact.identity)
                 assert holder == contact.identity, f"I4: {contact.name} belongs to two keys"
         if self._world.registry.is_running:
-            boxes = self._world.registry.house.service._mail._boxes._boxes
+            boxes = self._world.registry.engine.service._mail._boxes._boxes
             assert all(box.shares.held <= MAILBOX_PLACES for box in boxes.values()), "I8: a mailbox"
             everybody = len(self._world.people) + len(self._world.guests)
             assert self._world.registry.sessions <= 10 * everybody + 200, "I8: sessions"
@@ -54,7 +54,8 @@ class TablesPromise:
     def check_equal(self) -> None:
         """At the end: everybody sees everybody, with the right name and address."""
         tables = {
-            tuple((one.name, one.online) for one in person.core.people()) for person in self._world.people
+            tuple((one.name, one.online) for one in person.core.people())
+            for person in self._world.people
         }
         assert len(tables) == 1, f"I5: tables differ: {tables}"
         (table,) = tables
@@ -64,6 +65,7 @@ class TablesPromise:
             for other in self._world.people:
                 contact = other.core._contacts.by_identity(person.identity.public)
                 if contact is not None and other is not person:
-                    # In the table: where datagrams go may be where somebody on the path has sent a captured one from.
+                    # In the table: where datagrams go may be where somebody on the path has sent a
+                    # captured one from.
                     where = Address(contact.row.host, contact.row.port)
                     assert where == person.address, f"{other.name} has {person.name} elsewhere"

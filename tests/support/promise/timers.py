@@ -1,4 +1,5 @@
-"""Timers: a program that is woken when its core says so is never late for anything that is due inside.
+"""Timers: a program that is woken when its core says so is never late for anything that is due
+inside.
 
 Checked in every part of a core that has a deadline, however deep.
 """
@@ -17,7 +18,8 @@ OURS: Final = ("chatapp.",)
 DEADLINES: Final = ("next_timer", "next_deadline", "next_probe", "deadline")
 """Methods or attributes that return when something is due; None for never."""
 NO_DEADLINE: Final = (OutgoingMessage, NameSearch)
-"""Objects that keep a deadline after nobody waits for it; their owners (the schedule of tries, the look-ups) know."""
+"""Objects that keep a deadline after nobody waits for it; their owners (the schedule of tries, the
+look-ups) know."""
 
 
 class Core(Protocol):
@@ -51,8 +53,8 @@ class TimersPromise:
 
 
 def late_parts(core: Core, *, shared: tuple[type, ...] = ()) -> list[str]:
-    """Return the parts whose deadline is before the one that their core reports. `shared`: parts whose timer belongs to
-    their owner."""
+    """Return the parts whose deadline is before the one that their core reports. `shared`: parts
+    whose timer belongs to their owner."""
     due = core.next_timer()
     return [
         f"{where} at {deadline}, the core at {due}"
@@ -77,7 +79,9 @@ def deadlines(core: object, *, but: tuple[type, ...] = NO_DEADLINE) -> Iterator[
                 deadline = value() if callable(value) else value
                 if deadline is not None:
                     yield f"{way}.{name}", deadline
-        left += [(one, way) for one in _inside(thing) if not isinstance(one, str | bytes | int | float)]
+        left += [
+            (one, way) for one in _inside(thing) if not isinstance(one, str | bytes | int | float)
+        ]
 
 
 def _inside(thing: object) -> Iterable[object]:
@@ -90,4 +94,7 @@ def _inside(thing: object) -> Iterable[object]:
         return ()
     names = {name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())}
     names.update(getattr(thing, "__struct_fields__", ()))
-    return [*getattr(thing, "__dict__", {}).values(), *(getattr(thing, name, None) for name in names)]
+    return [
+        *getattr(thing, "__dict__", {}).values(),
+        *(getattr(thing, name, None) for name in names),
+    ]

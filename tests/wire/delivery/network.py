@@ -1,6 +1,7 @@
 """Two owners of streams and what lies between them, in virtual time.
 
-An `End` does what a program does: commits, confirms, shows, settles. Its `Disk` is what a kill -9 leaves of it.
+An `End` does what a program does: commits, confirms, shows, settles. Its `Disk` is what a kill -9
+leaves of it.
 """
 
 import random
@@ -41,7 +42,9 @@ def lose(source: ReliableStream, *, now: float) -> int:
     return len(source.payloads_to_send(now=now))
 
 
-def make_stream(policy: Policy | None = None, *, seed: int = 1, inbox: Inbox | None = None) -> ReliableStream:
+def make_stream(
+    policy: Policy | None = None, *, seed: int = 1, inbox: Inbox | None = None
+) -> ReliableStream:
     return ReliableStream(policy or Policy(), rng=random.Random(seed), inbox=inbox)
 
 
@@ -60,7 +63,8 @@ def take_all(delivery: ReliableStream, *, now: float) -> list[int]:
 
 @dataclass
 class Disk:
-    """What survives: our messages not settled, theirs stored, and the marks on those shown, in that order."""
+    """What survives: our messages not settled, theirs stored, and the marks on those shown, in that
+    order."""
 
     next_number: int = 1_000
     outgoing: dict[int, bytes] = field(default_factory=dict)
@@ -71,14 +75,21 @@ class Disk:
     gaps: list[tuple[int, int]] = field(default_factory=list)
     """Of our stream: the spans that never come."""
     skipped: set[int] = field(default_factory=set)
-    """For the check of order alone: the holes that were skipped, and what was stored below the floor."""
+    """For the check of order alone: the holes that were skipped, and what was stored below the
+    floor."""
 
 
 class End:
     """One program: a stream and its owner."""
 
     def __init__(
-        self, disk: Disk, policy: Policy, *, now: float, seed: int, payload_limit: int = PAYLOAD_LIMIT
+        self,
+        disk: Disk,
+        policy: Policy,
+        *,
+        now: float,
+        seed: int,
+        payload_limit: int = PAYLOAD_LIMIT,
     ) -> None:
         self.disk = disk
         self.policy = policy
@@ -115,7 +126,9 @@ class End:
 
     def since(self, number: int) -> int:
         """The first number after the last unsettled one before `number`: what a letter says."""
-        return max((other + 1 for other in self.disk.outgoing if other < number), default=self.floor)
+        return max(
+            (other + 1 for other in self.disk.outgoing if other < number), default=self.floor
+        )
 
     def begin(self, body: bytes, *, now: float) -> int:
         number = self.disk.next_number
@@ -157,7 +170,9 @@ class End:
             self.delivery.confirm([number], now=now)
         self.waiting_for_disk.clear()
 
-    def receive_letter(self, number: int, body: bytes, *, floor: int, since: int, now: float) -> None:
+    def receive_letter(
+        self, number: int, body: bytes, *, floor: int, since: int, now: float
+    ) -> None:
         """The same message by another way, which asks the inbox alone."""
         inbox = self.delivery.inbox
         inbox.raise_floor(floor)
@@ -184,7 +199,8 @@ class End:
             self.disk.skipped.add(number)
 
     def _check_order(self, number: int, now: float) -> None:
-        """I9: nothing overtakes a message that may still come, unless one has been held for 15 s."""
+        """I9: nothing overtakes a message that may still come, unless one has been held for 15
+        s."""
         start = max(self.delivery.inbox.floor, self.disk.top + 1)
         if number < start:
             held_below_floor = number > self.disk.top
@@ -224,4 +240,6 @@ class End:
 
 def next_timer(*streams: ReliableStream) -> float | None:
     """The earliest deadline of all."""
-    return min((at for delivery in streams if (at := delivery.next_timer()) is not None), default=None)
+    return min(
+        (at for delivery in streams if (at := delivery.next_timer()) is not None), default=None
+    )

@@ -25,7 +25,11 @@ class SendingEnd:
 
     def leave(self, *, now: float, room: int = ROOM) -> list[list[tuple[int, int]]]:
         return [
-            [(part.number, part.index) for part in frames_of(join_frames(parts)) if isinstance(part, Part)]
+            [
+                (part.number, part.index)
+                for part in frames_of(join_frames(parts))
+                if isinstance(part, Part)
+            ]
             for parts in self.stream_sender.take(repeat(room), now, floor=encode_frame(Floor(0)))
         ]
 

@@ -100,7 +100,9 @@ def lossy_rounds(congestion: CongestionControl, *, answered_after: float) -> Non
     for number in range(60):
         now = 2.0 + number
         pieces = depart(congestion, 12, now=now)
-        congestion.on_acked([piece for at, piece in enumerate(pieces) if at % 3], now + answered_after)
+        congestion.on_acked(
+            [piece for at, piece in enumerate(pieces) if at % 3], now + answered_after
+        )
         congestion.take_lost()
 
 
@@ -117,7 +119,8 @@ def test_a_third_lost_narrows_the_window_when_every_answer_is_slow() -> None:
 
 
 def test_a_few_datagrams_may_be_on_the_way_through_the_narrowest_window() -> None:
-    """Ten small parts share a datagram: counted in parts alone, one datagram would fill the window."""
+    """Ten small parts share a datagram: counted in parts alone, one datagram would fill the
+    window."""
     congestion = make_congestion()
     for now in range(10):
         congestion.on_timeout(depart(congestion, 1, now=float(now))[0], now + 0.5)
@@ -256,7 +259,9 @@ def test_a_path_that_became_slower_is_found_out_though_every_part_is_sent_twice(
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(("depart", "again", "land", "time out", "forget")), st.integers(0, 9)),
+        st.tuples(
+            st.sampled_from(("depart", "again", "land", "time out", "forget")), st.integers(0, 9)
+        ),
         max_size=80,
     )
 )
@@ -290,7 +295,12 @@ def test_a_restart_forgets_the_path() -> None:
         congestion.on_timeout(depart(congestion, 1, now=now + 1.0)[0], now + 1.5)
     depart(congestion, 3, now=5.0)
     congestion.restart()
-    assert (congestion.window, congestion.count, congestion.next_probe(), congestion.space()[0]) == (
+    assert (
+        congestion.window,
+        congestion.count,
+        congestion.next_probe(),
+        congestion.space()[0],
+    ) == (
         64,
         0,
         None,

@@ -42,8 +42,8 @@ steps = st.lists(
 
 @given(steps)
 def test_against_the_rule_itself(actions: list[tuple[str, int]]) -> None:
-    """A number is ready when all from max(floor, shown + 1) are stored or in a gap, or one above has waited for 15 s. A
-    number that was not stored is new, wherever it is."""
+    """A number is ready when all from max(floor, shown + 1) are stored or in a gap, or one above
+    has waited for 15 s. A number that was not stored is new, wherever it is."""
     inbox = Inbox(POLICY)
     now, floor, stored, shown, gap = 0.0, 0, set[int](), list[int](), set[int]()
     since: dict[int, float] = {}
@@ -93,7 +93,9 @@ def test_against_the_rule_itself(actions: list[tuple[str, int]]) -> None:
         top = max(floor, max(shown, default=-1) + 1)
         while top in gap - stored:
             top += 1
-        assert all(held > top and now - at < 15 for held, at in since.items()), "ready and not shown"
+        assert all(held > top and now - at < 15 for held, at in since.items()), (
+            "ready and not shown"
+        )
         assert inbox.next_timer() == (min(since.values()) + 15 if since else None)
         assert inbox.held_count == len(since) <= 4
         assert inbox.has_ready is False

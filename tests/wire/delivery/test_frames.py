@@ -55,7 +55,9 @@ def test_any_bytes_give_frames_or_one_error(payload: bytes) -> None:
 
 
 @given(frames, st.data())
-def test_a_changed_byte_gives_frames_or_one_error(frame: DeliveryFrame, data: st.DataObject) -> None:
+def test_a_changed_byte_gives_frames_or_one_error(
+    frame: DeliveryFrame, data: st.DataObject
+) -> None:
     payload = bytearray(join_frames([encode_frame(frame)]))
     payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
     try:

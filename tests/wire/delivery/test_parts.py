@@ -1,4 +1,5 @@
-"""Cutting messages, reassembling them, and the memory shared by incomplete messages of all senders."""
+"""Cutting messages, reassembling them, and the memory shared by incomplete messages of all
+senders."""
 
 import random
 
@@ -46,9 +47,12 @@ def test_more_parts_than_a_frame_can_count_are_our_own_mistake() -> None:
 
 
 @given(
-    st.lists(st.binary(min_size=11, max_size=200), min_size=1, max_size=5), st.randoms(use_true_random=False)
+    st.lists(st.binary(min_size=11, max_size=200), min_size=1, max_size=5),
+    st.randoms(use_true_random=False),
 )
-def test_messages_come_whole_from_any_order_with_repeats(bodies: list[bytes], rng: random.Random) -> None:
+def test_messages_come_whole_from_any_order_with_repeats(
+    bodies: list[bytes], rng: random.Random
+) -> None:
     assemblies = assemblies_of(Policy())
     parts = [part for number, body in enumerate(bodies) for part in parts_of(number, body, 10)]
     rng.shuffle(parts)
@@ -66,7 +70,8 @@ def test_messages_come_whole_from_any_order_with_repeats(bodies: list[bytes], rn
 
 @given(
     st.lists(
-        st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(2, 9), st.integers(0, 30)), max_size=80
+        st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(2, 9), st.integers(0, 30)),
+        max_size=80,
     )
 )
 def test_memory_stays_under_the_cap_whatever_comes(tuples: list[tuple[int, int, int, int]]) -> None:
@@ -93,12 +98,17 @@ def test_a_run_of_parts_is_added_as_part_by_part(
     runs: list[tuple[int, tuple[int, int, list[tuple[int, int]]]]], limit: int
 ) -> None:
     """Up to the part that completes the message; and no bound is passed in between."""
-    policy = Policy(message_limit=100, assemblies=limit, assemblies_in_all=2 * limit, window_limit=3)
+    policy = Policy(
+        message_limit=100, assemblies=limit, assemblies_in_all=2 * limit, window_limit=3
+    )
     ways = []
     for _ in range(2):
         buffer = PartBuffer(policy)
         ways.append(
-            (buffer, [Assemblies(policy, buffer, lambda: "a"), Assemblies(policy, buffer, lambda: "b")])
+            (
+                buffer,
+                [Assemblies(policy, buffer, lambda: "a"), Assemblies(policy, buffer, lambda: "b")],
+            )
         )
     for now, (who, (number, count, pieces)) in enumerate(runs):
         parts = [Part(number, index, count, bytes((index,)) * size) for index, size in pieces]
@@ -112,7 +122,9 @@ def test_a_run_of_parts_is_added_as_part_by_part(
                 if body is not None:
                     break
             held = [one.indexes(index) for one in senders for index in range(4)]
-            results.append((dropped, body, held, sender.bytes_held, buffer.bytes_held, buffer.next_timer()))
+            results.append(
+                (dropped, body, held, sender.bytes_held, buffer.bytes_held, buffer.next_timer())
+            )
         assert results[0] == results[1]
 
 
@@ -269,7 +281,11 @@ class TestTheMemoryThatAllShare:
     @given(
         st.lists(
             st.tuples(
-                st.integers(0, 5), st.integers(0, 3), st.integers(0, 3), st.integers(1, 999), st.booleans()
+                st.integers(0, 5),
+                st.integers(0, 3),
+                st.integers(0, 3),
+                st.integers(1, 999),
+                st.booleans(),
             )
         )
     )

@@ -85,13 +85,19 @@ def test_the_newest_ranges_are_the_upper_end_of_the_set(held: set[int], limit: i
 
 
 @given(st.integers(0, 9), lengths, st.integers(0, 50), st.integers(1, 9))
-def test_covers_asks_for_one_run(first: int, alternating: list[int], start: int, length: int) -> None:
+def test_covers_asks_for_one_run(
+    first: int, alternating: list[int], start: int, length: int
+) -> None:
     held = {number for low, high in spans(first, alternating) for number in range(low, high)}
-    assert covers(first, alternating, start, start + length) == held.issuperset(range(start, start + length))
+    assert covers(first, alternating, start, start + length) == held.issuperset(
+        range(start, start + length)
+    )
 
 
 @given(st.integers(-3, 9), st.lists(st.integers(-1, 5), max_size=9), st.integers(0, 40))
-def test_bounded_lengths_end_in_a_run_within_the_bound(first: int, alternating: list[int], last: int) -> None:
+def test_bounded_lengths_end_in_a_run_within_the_bound(
+    first: int, alternating: list[int], last: int
+) -> None:
     is_whole = len(alternating) % 2 == 1 and all(length > 0 for length in alternating)
     assert is_bounded(first, alternating, last) == (
         is_whole and first >= 0 and first + sum(alternating) - 1 <= last

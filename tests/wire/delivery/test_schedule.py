@@ -7,7 +7,11 @@ from chatapp.wire.delivery.parts import OutgoingMessage
 from chatapp.wire.delivery.sender import Schedule
 
 actions = st.lists(
-    st.tuples(st.sampled_from(("begin", "postpone", "forget", "take")), st.integers(0, 9), st.integers(0, 3)),
+    st.tuples(
+        st.sampled_from(("begin", "postpone", "forget", "take")),
+        st.integers(0, 9),
+        st.integers(0, 3),
+    ),
     max_size=60,
 )
 

@@ -16,7 +16,12 @@ def piece(number: int, *, size: int = 10, is_queued: bool = True) -> Piece:
 
 
 def taken(
-    send_queue: SendQueue, space: int, *, sizes: Iterable[int] = (), size: int = 1_000, limit: int = 1_000
+    send_queue: SendQueue,
+    space: int,
+    *,
+    sizes: Iterable[int] = (),
+    size: int = 1_000,
+    limit: int = 1_000,
 ) -> list[list[int]]:
     """The numbers of the parts in each datagram; `sizes` are the bytes of the first ones."""
     datagrams = send_queue.take(chain(sizes, repeat(size)), space, limit)
@@ -125,7 +130,12 @@ def test_a_message_that_starts_afresh_knows_nothing() -> None:
     for one in message.pieces:
         one.datagram, one.extra, one.is_settled, one.is_queued, one.sends = 9, 4, True, False, 6
     message.restart(3.0)
-    assert (message.asked_at, message.tries, message.ever_held, message.had_last_chance) == (3.0, 0, 0, False)
+    assert (message.asked_at, message.tries, message.ever_held, message.had_last_chance) == (
+        3.0,
+        0,
+        0,
+        False,
+    )
     assert [(one.datagram, one.extra, one.is_settled, one.is_queued) for one in message.pieces] == [
         (0, 0, False, True)
     ] * 2

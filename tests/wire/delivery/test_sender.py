@@ -79,7 +79,8 @@ def test_extra_sends_are_limited_for_each_part() -> None:
 
 
 def test_few_datagrams_leave_at_once_through_the_narrowest_window() -> None:
-    """The window is narrower as soon as so many datagrams are on the way, also in the middle of what leaves at once."""
+    """The window is narrower as soon as so many datagrams are on the way, also in the middle of
+    what leaves at once."""
     sender = SendingEnd()
     sender.stream_sender.send(0, b"unlucky", 0.0)
     for now in (0.0, 0.5, 1.0, 1.5):

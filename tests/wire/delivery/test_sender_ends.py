@@ -86,7 +86,9 @@ def test_a_path_that_is_dead_for_hours_costs_no_memory() -> None:
             assert len(sender.stream_sender._congestion._records) <= 1
     sender.drain()
     assert all(
-        not piece.encoded for message in sender.stream_sender._given_up.values() for piece in message.pieces
+        not piece.encoded
+        for message in sender.stream_sender._given_up.values()
+        for piece in message.pieces
     )
 
 

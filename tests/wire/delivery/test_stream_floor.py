@@ -7,7 +7,8 @@ from tests.wire.delivery.network import frames_of, lose, make_stream, say, take_
 
 
 def a_lost_message() -> tuple[ReliableStream, ReliableStream]:
-    """Return two streams, of which the first has sent 1, which got lost, and 2, which the other one holds back for it."""
+    """Return two streams, of which the first has sent 1, which got lost, and 2, which the other one
+    holds back for it."""
     a, b = make_stream(), make_stream()
     a.set_floor(1)
     a.send(1, b"expires", now=0.0)

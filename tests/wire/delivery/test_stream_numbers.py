@@ -5,7 +5,15 @@ import pytest
 from chatapp.wire.delivery.dedup import Inbox
 from chatapp.wire.delivery.parts import Acknowledged, GaveUp, NumbersReported, NumbersRequested
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.messages.direct import KNOWN_MAX, LAST_NUMBER, PROVISIONAL, Ack, Known, Part, encode_frame
+from chatapp.wire.messages.direct import (
+    KNOWN_MAX,
+    LAST_NUMBER,
+    PROVISIONAL,
+    Ack,
+    Known,
+    Part,
+    encode_frame,
+)
 from tests.wire.delivery.network import make_stream, say, take_all, transfer
 
 
@@ -30,7 +38,9 @@ def test_the_question_is_tried_like_a_message() -> None:
         asked += len(say(a, now=at * policy.ack_timeout))
     assert asked == policy.tries
     a.handle_timer(now=policy.give_up_after)
-    assert [event for event in a.events() if isinstance(event, GaveUp)] == [GaveUp(PROVISIONAL, policy.tries)]
+    assert [event for event in a.events() if isinstance(event, GaveUp)] == [
+        GaveUp(PROVISIONAL, policy.tries)
+    ]
 
 
 @pytest.mark.parametrize("number", [LAST_NUMBER, PROVISIONAL])

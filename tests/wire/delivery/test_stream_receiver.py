@@ -26,7 +26,9 @@ class ReceivingEnd:
         self.events: list[DeliveryEvent] = []
         self.inbox = Inbox(self.policy, floor=floor)
         assemblies = Assemblies(self.policy, PartBuffer(self.policy))
-        self.stream_receiver = StreamReceiver(self.policy, self.inbox, self.events, assemblies, Syncs())
+        self.stream_receiver = StreamReceiver(
+            self.policy, self.inbox, self.events, assemblies, Syncs()
+        )
 
     def say(self) -> list[DeliveryFrame]:
         return frames_of(join_frames(self.stream_receiver.frames()))
@@ -35,7 +37,10 @@ class ReceivingEnd:
 def numbers_in(frames: list[DeliveryFrame]) -> set[int]:
     acks = [frame for frame in frames if isinstance(frame, Ack)]
     return {
-        number for ack in acks for start, end in spans(ack.first, ack.ranges) for number in range(start, end)
+        number
+        for ack in acks
+        for start, end in spans(ack.first, ack.ranges)
+        for number in range(start, end)
     }
 
 
@@ -91,7 +96,9 @@ def test_a_repeat_below_the_floor_is_acknowledged() -> None:
 
 
 @given(
-    st.sets(st.integers(0, 300), max_size=60), st.sets(st.integers(0, 300), max_size=60), st.integers(0, 300)
+    st.sets(st.integers(0, 300), max_size=60),
+    st.sets(st.integers(0, 300), max_size=60),
+    st.integers(0, 300),
 )
 def test_every_acknowledgement_that_is_owed_is_said_and_none_else(
     stored: set[int], repeated: set[int], floor: int
@@ -105,7 +112,9 @@ def test_every_acknowledgement_that_is_owed_is_said_and_none_else(
         receiver.stream_receiver.receive_part(Part(number, 0, 1, b"again"), 0.0)
     said = numbers_in(receiver.say())
     assert repeated & stored <= said <= stored
-    assert {event.number for event in receiver.events if isinstance(event, Arrived)} == repeated - stored
+    assert {
+        event.number for event in receiver.events if isinstance(event, Arrived)
+    } == repeated - stored
 
 
 def test_an_acknowledgement_holds_the_newest_ranges() -> None:
@@ -127,7 +136,8 @@ def test_the_floor_drops_incomplete_messages() -> None:
 
 
 def test_what_the_floor_passes_on_its_way_to_the_disk_is_shown_once() -> None:
-    """The sender let 5 and 6 expire while we were writing them; 6 had come by mail as well, and was shown."""
+    """The sender let 5 and 6 expire while we were writing them; 6 had come by mail as well, and was
+    shown."""
     receiver = ReceivingEnd(floor=5)
     for number in (5, 6, 7):
         receiver.stream_receiver.receive_part(Part(number, 0, 1, b"x"), 0.0)
@@ -229,7 +239,8 @@ def test_as_many_parts_as_there_is_room_for_wait_for_the_disk(settle: str) -> No
     else:
         receiver.stream_receiver.reject(5)
     taken = [
-        receiver.stream_receiver.receive_part(Part(number, 0, 1, b"x"), 0.0) for number in range(100, 106)
+        receiver.stream_receiver.receive_part(Part(number, 0, 1, b"x"), 0.0)
+        for number in range(100, 106)
     ]
     assert taken == [True] * receiver.policy.unconfirmed_parts + [False] * 2
 

@@ -1,4 +1,5 @@
-"""Frames taken together, and messages confirmed together, have the effect that they have one by one."""
+"""Frames taken together, and messages confirmed together, have the effect that they have one by
+one."""
 
 import random
 from itertools import chain
@@ -37,7 +38,9 @@ FRAME: Final = st.one_of(
     st.builds(Floor, NUMBERS),
     st.builds(Gap, NUMBERS, st.integers(1, 5)),
     st.builds(Ack, NUMBERS, st.lists(st.integers(1, 4), min_size=1, max_size=3)),
-    st.builds(PartAck, NUMBERS, st.integers(0, 2), st.lists(st.integers(1, 2), min_size=1, max_size=1)),
+    st.builds(
+        PartAck, NUMBERS, st.integers(0, 2), st.lists(st.integers(1, 2), min_size=1, max_size=1)
+    ),
 )
 DATAGRAM: Final = st.one_of(RUN, PIECES, st.lists(FRAME, max_size=8))
 
@@ -82,7 +85,9 @@ class Reader:
         ]
 
 
-@example([([[Part(1, 0, 1, b"one"), Floor(1)], [Floor(1), Floor(2)], [Part(1, 0, 1, b"one")]], True)])
+@example(
+    [([[Part(1, 0, 1, b"one"), Floor(1)], [Floor(1), Floor(2)], [Part(1, 0, 1, b"one")]], True)]
+)
 @example([([[Part(0, 0, 1, b"one"), Part(2**60, 0, 1, b"two")]], True)])
 @given(st.lists(st.tuples(st.lists(DATAGRAM, max_size=4), st.booleans()), max_size=12))
 def test_a_run_has_the_effect_of_its_messages_one_by_one(

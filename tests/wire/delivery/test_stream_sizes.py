@@ -46,7 +46,9 @@ def test_no_payload_is_ever_too_long(
         delivery.confirm([number], now=0.0)
     payloads = delivery.payloads_to_send(now=0.0)
     assert all(len(payload) <= limit for payload in payloads)
-    assert sum(len(payload) for payload in payloads) >= sum(sizes) + sum(len(body) for body in bodies)
+    assert sum(len(payload) for payload in payloads) >= sum(sizes) + sum(
+        len(body) for body in bodies
+    )
 
 
 def make_rng() -> random.Random:
@@ -80,7 +82,11 @@ def test_messages_of_any_size_arrive_as_they_were(size: int) -> None:
 raw = st.one_of(
     frames,
     st.builds(
-        Part, number=numbers, index=st.integers(-2, 9), count=st.integers(-2, 9), body=st.binary(max_size=9)
+        Part,
+        number=numbers,
+        index=st.integers(-2, 9),
+        count=st.integers(-2, 9),
+        body=st.binary(max_size=9),
     ),
     st.builds(Ack, first=st.integers(-2, 20), ranges=st.lists(st.integers(-2, 9), max_size=9)),
     st.builds(PartAck, number=st.integers(0, 9), first=st.integers(-2, 9), ranges=lengths),
@@ -88,7 +94,9 @@ raw = st.one_of(
 
 
 @given(st.lists(raw, max_size=60))
-def test_nothing_that_a_stranger_says_raises_or_grows_without_bound(said: list[DeliveryFrame]) -> None:
+def test_nothing_that_a_stranger_says_raises_or_grows_without_bound(
+    said: list[DeliveryFrame],
+) -> None:
     delivery = make_stream(Policy(hold_numbers=8, assemblies=1, window_limit=4))
     for number in range(10):
         delivery.send(number, bytes(number * 500), now=0.0)
@@ -96,7 +104,10 @@ def test_nothing_that_a_stranger_says_raises_or_grows_without_bound(said: list[D
         delivery.receive(frame, now=float(now))
         if now % 3:
             take_all(delivery, now=float(now))
-            assert all(len(payload) <= PAYLOAD_LIMIT for payload in delivery.payloads_to_send(now=float(now)))
+            assert all(
+                len(payload) <= PAYLOAD_LIMIT
+                for payload in delivery.payloads_to_send(now=float(now))
+            )
         assert delivery.inbox.held_count <= 8 + 8
         assert delivery._receiver.bytes_held <= Policy(assemblies=1).assembly_bytes
 
@@ -154,7 +165,9 @@ ROOM: Final = PAYLOAD_LIMIT - 3
 )
 def test_frames_share_a_payload_up_to_its_last_byte(sizes: list[int], together: list[int]) -> None:
     delivery = make_stream()
-    frames = [encode(bytes(size - (2 if size < 256 else 3))) if size > 1 else b"\xc0" for size in sizes]
+    frames = [
+        encode(bytes(size - (2 if size < 256 else 3))) if size > 1 else b"\xc0" for size in sizes
+    ]
     assert [len(frame) for frame in frames] == sizes
     for frame in frames:
         delivery.queue_frame(frame)

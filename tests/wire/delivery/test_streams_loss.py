@@ -14,7 +14,8 @@ DELAY: Final = 0.001
 
 
 class Path:
-    """Two ends, with the same loss and delay in both directions. `run` continues until the condition holds."""
+    """Two ends, with the same loss and delay in both directions. `run` continues until the
+    condition holds."""
 
     def __init__(self, *, loss: float, seed: int, delay: float = DELAY) -> None:
         self.rng = random.Random(seed)
@@ -29,7 +30,9 @@ class Path:
             for payload in source.turn(now=self.now):
                 self.count += 1
                 if self.rng.random() >= self.loss:
-                    heapq.heappush(self.on_the_way, (self.now + self.delay, self.count, target, payload))
+                    heapq.heappush(
+                        self.on_the_way, (self.now + self.delay, self.count, target, payload)
+                    )
 
     def step(self) -> None:
         """Advance time to the next deadline or arrival."""
@@ -49,7 +52,8 @@ class Path:
 def test_few_messages_stay_unconfirmed_and_those_that_do_are_never_shown_twice(
     loss: float, bar: float
 ) -> None:
-    """Messages are sent one at a time: the share given up after 2.5 s, of 20,000 messages over ten seeds."""
+    """Messages are sent one at a time: the share given up after 2.5 s, of 20,000 messages over ten
+    seeds."""
     unconfirmed = 0
     for seed in range(10):
         path = Path(loss=loss, seed=seed)

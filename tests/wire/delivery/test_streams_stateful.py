@@ -20,7 +20,8 @@ sizes = st.one_of(st.integers(0, 40), st.integers(500, 3_000), st.sampled_from((
 
 
 class Streams(RuleBasedStateMachine):
-    """The datagrams in transit are in a bag; a rule may take out any of them, so they arrive in any order."""
+    """The datagrams in transit are in a bag; a rule may take out any of them, so they arrive in any
+    order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +56,8 @@ class Streams(RuleBasedStateMachine):
                 assert len(payload) <= LIMIT
                 self.bag.append((self._other(name), payload))
             for number in end.acknowledged:
-                # I2: what its sender holds for delivered is on the recipient's disk, as it was sent.
+                # I2: what its sender holds for delivered is on the recipient's disk, as it was
+                # sent.
                 assert self.ends[self._other(name)].disk.stored[number] == self.sent[name, number]
                 self.acknowledged.add((name, number))
             end.acknowledged.clear()
@@ -145,7 +147,8 @@ class Streams(RuleBasedStateMachine):
 
     @rule(name=sides)
     def new_life_of_numbers(self, name: str) -> None:
-        """The first number of a process comes from the clock: only a Gap frame explains the numbers that it skips."""
+        """The first number of a process comes from the clock: only a Gap frame explains the numbers
+        that it skips."""
         disk = self.ends[name].disk
         disk.gaps.append((disk.next_number, disk.next_number + 5))
         disk.next_number += 5
@@ -200,14 +203,19 @@ class Streams(RuleBasedStateMachine):
             assert stream_receiver.bytes_held <= POLICY.assembly_bytes
             assert stream_receiver.unconfirmed_count <= POLICY.unconfirmed_parts
             assert len(stream_sender._given_up) <= POLICY.remembered
-            pieces = [piece for message in stream_sender.messages.values() for piece in message.pieces]
+            pieces = [
+                piece for message in stream_sender.messages.values() for piece in message.pieces
+            ]
             assert stream_sender._congestion.count == sum(1 for piece in pieces if piece.datagram)
             live = {piece.datagram for piece in pieces if piece.datagram}
             congestion = stream_sender._congestion
-            assert live <= set(range(congestion._oldest, congestion._oldest + len(congestion._records)))
+            assert live <= set(
+                range(congestion._oldest, congestion._oldest + len(congestion._records))
+            )
 
     def teardown(self) -> None:
-        """Liveness: once the network heals, everything is acknowledged, and what is stored is shown."""
+        """Liveness: once the network heals, everything is acknowledged, and what is stored is
+        shown."""
         if not hasattr(self, "ends"):
             return
         self.is_disk_quick = {"alice": True, "bob": True}

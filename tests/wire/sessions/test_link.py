@@ -1,4 +1,5 @@
-"""The session of a link: frames open in order and once, no bit of them can be changed, and its keys are renewed."""
+"""The session of a link: frames open in order and once, no bit of them can be changed, and its keys
+are renewed."""
 
 import copy
 from collections import deque
@@ -227,7 +228,9 @@ def test_the_last_frame_under_an_old_key_cannot_be_withheld_unnoticed() -> None:
     assert line.registry.open(behind) == b"under the new key"
 
 
-@pytest.mark.parametrize("size", [0, 1, MESSAGE_OVERHEAD - 1, MESSAGE_OVERHEAD, MESSAGE_OVERHEAD + 1])
+@pytest.mark.parametrize(
+    "size", [0, 1, MESSAGE_OVERHEAD - 1, MESSAGE_OVERHEAD, MESSAGE_OVERHEAD + 1]
+)
 def test_an_invalid_handshake_message_ends_a_link(size: int) -> None:
     peer, registry = linked()
     with pytest.raises(SealError):

@@ -1,7 +1,8 @@
 """The handshake KK against public test vectors, and what must not open.
 
-The vectors are those for `Noise_KK_25519_AESGCM_SHA256` in two public collections: `vectors/cacophony.txt` of cacophony
-(Haskell) and `snow/tests/vectors/snow.txt` (Rust). Only this pattern is taken, and only the data.
+The vectors are those for `Noise_KK_25519_AESGCM_SHA256` in two public collections:
+`vectors/cacophony.txt` of cacophony (Haskell) and `snow/tests/vectors/snow.txt` (Rust). Only this
+pattern is taken, and only the data.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from tests.support.tampering import all_cuts, all_flips
 
 @dataclass(frozen=True)
 class Vector:
-    """One handshake and the transport messages behind it; the sides take turns. All values are hexadecimal."""
+    """One handshake and the transport messages behind it; the sides take turns. All values are
+    hexadecimal."""
 
     name: str
     prologue: str
@@ -150,7 +152,9 @@ def sides(vector: Vector) -> tuple[HandshakeState, HandshakeState]:
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.name)
 def test_a_public_vector(vector: Vector) -> None:
     initiator, responder = sides(vector)
-    messages = [(bytes.fromhex(payload), bytes.fromhex(sealed)) for payload, sealed in vector.messages]
+    messages = [
+        (bytes.fromhex(payload), bytes.fromhex(sealed)) for payload, sealed in vector.messages
+    ]
     (first_said, first), (second_said, second), *transport = messages
 
     assert initiator.write_first(first_said) == first
@@ -193,13 +197,20 @@ def refuses(read: object, message: bytes) -> bool:
 def test_not_one_bit_of_a_message_can_be_changed_and_a_refused_one_changes_nothing() -> None:
     initiator, responder = sides(VECTORS[0])
     first = initiator.write_first(b"one")
-    # The highest bit of a public key is ignored by X25519 (RFC 7748), but not by the hash of the handshake.
-    assert all(refuses(responder.read_first, wrong) for wrong in [*all_flips(first), *all_cuts(first)])
+    # The highest bit of a public key is ignored by X25519 (RFC 7748), but not by the hash of the
+    # handshake.
+    assert all(
+        refuses(responder.read_first, wrong) for wrong in [*all_flips(first), *all_cuts(first)]
+    )
     assert responder.read_first(first) == b"one"
     second = responder.write_second(b"two")
-    assert all(refuses(initiator.read_second, wrong) for wrong in [*all_flips(second), *all_cuts(second)])
+    assert all(
+        refuses(initiator.read_second, wrong) for wrong in [*all_flips(second), *all_cuts(second)]
+    )
     assert initiator.read_second(second) == b"two"
-    assert [cipher.key for cipher in initiator.split()] == [cipher.key for cipher in responder.split()]
+    assert [cipher.key for cipher in initiator.split()] == [
+        cipher.key for cipher in responder.split()
+    ]
 
 
 def test_another_prologue_or_static_key_opens_nothing() -> None:
@@ -263,7 +274,8 @@ class StolenKey:
         self._claimed = claimed
 
     def agree(self, other: bytes) -> bytes:
-        """Agree as the initiator would where the responder's key does as well, and wrongly elsewhere."""
+        """Agree as the initiator would where the responder's key does as well, and wrongly
+        elsewhere."""
         return self._stolen.agree(self._claimed if other == self._stolen.public else other)
 
 

@@ -99,7 +99,9 @@ def test_the_answer_is_said_again_until_the_other_side_shows_that_it_knows(
     assert [alice.open(one, now=0.0).payload for one in reversed(answers)] == [b"\2", b"\1", b"\0"]
 
 
-def test_an_opening_that_says_nothing_is_answered_at_once(alice: SessionTable, bob: SessionTable) -> None:
+def test_an_opening_that_says_nothing_is_answered_at_once(
+    alice: SessionTable, bob: SessionTable
+) -> None:
     (hail,) = alice.hail(BOB.public, now=0.0)
     opened = bob.open(hail, now=0.0)
     assert opened.payload == b"" and opened.is_return and opened.answer is not None
@@ -121,7 +123,9 @@ def test_whatever_is_said_is_read(payload: bytes) -> None:
 # --- who may, and what is not genuine
 
 
-def test_nobody_whom_we_do_not_know_opens_anything_nor_do_we(alice: SessionTable, bob: SessionTable) -> None:
+def test_nobody_whom_we_do_not_know_opens_anything_nor_do_we(
+    alice: SessionTable, bob: SessionTable
+) -> None:
     eve = table(EVE)
     with pytest.raises(SealError):
         bob.open(sent(eve, BOB, b"x"), now=0.0)
@@ -140,7 +144,9 @@ def test_an_opening_is_for_those_who_hold_the_same_context() -> None:
         bob.open(sent(alice, BOB, b"x"), now=0.0)
 
 
-def test_no_proof_costs_no_key_agreement(alice: SessionTable, bob: SessionTable, monkeypatch: Any) -> None:
+def test_no_proof_costs_no_key_agreement(
+    alice: SessionTable, bob: SessionTable, monkeypatch: Any
+) -> None:
     bob.open(sent(alice, BOB, b"x"), now=0.0)
     forged = bytearray(sent(table(ALICE, first_number=9), BOB, b"y"))
     forged[60] ^= 1  # of the ephemeral key
@@ -218,10 +224,14 @@ def test_a_restored_side_is_told_above_which_number_to_open(bob: SessionTable) -
         bob.open(sent(again, BOB, b"again", now=SILENT_AFTER), now=SILENT_AFTER)
     assert told.value.number == 500
     again.open_above(BOB.public, told.value.number)
-    assert bob.open(sent(again, BOB, b"again", now=SILENT_AFTER), now=SILENT_AFTER).payload == b"again"
+    assert (
+        bob.open(sent(again, BOB, b"again", now=SILENT_AFTER), now=SILENT_AFTER).payload == b"again"
+    )
 
 
-def test_a_belated_copy_and_a_forgery_are_told_nothing(alice: SessionTable, bob: SessionTable) -> None:
+def test_a_belated_copy_and_a_forgery_are_told_nothing(
+    alice: SessionTable, bob: SessionTable
+) -> None:
     first = sent(alice, BOB, b"a")
     bob.open(first, now=0.0)
     later = OPENING_LASTS_FOR
@@ -254,7 +264,10 @@ def test_an_opening_for_a_stranger_leaves_the_session_and_its_renewal_as_they_ar
     assert sent(alice, BOB, b"x", now=1.0)[0] == Kind.SEALED
     again = alice.seal_opening(BOB.public, b"told", now=RENEW_AFTER)
     assert told[0] == again[0] == Kind.OPENING
-    assert [data[0] for data in alice.seal(BOB.public, b"x", now=RENEW_AFTER)] == [Kind.SEALED, Kind.OPENING]
+    assert [data[0] for data in alice.seal(BOB.public, b"x", now=RENEW_AFTER)] == [
+        Kind.SEALED,
+        Kind.OPENING,
+    ]
     assert bob.open(again, now=RENEW_AFTER).payload == b"told"
 
 
@@ -281,7 +294,8 @@ def test_one_who_opens_again_and_again_is_heeded_so_often(bob: SessionTable) -> 
 
 
 def test_a_crowd_at_one_address_is_heeded_so_often_and_keeps_nobody_out(bob: SessionTable) -> None:
-    """The first opening of each in a while is heeded; for more of them the crowd shares what its network may ask."""
+    """The first opening of each in a while is heeded; for more of them the crowd shares what its
+    network may ask."""
     crowd = [Identity(bytes([9, number]) * 16) for number in range(100)]
     burst = int(OPENINGS_PER_NETWORK_BURST)
     bob = table(BOB, context_of=lambda _: b"")
@@ -306,7 +320,9 @@ def test_a_crowd_at_one_address_is_heeded_so_often_and_keeps_nobody_out(bob: Ses
     assert bob.open(sent(alice, BOB, b"y", now=2.0), source=shared, now=2.0).payload == b"y"
 
 
-def test_only_the_newest_datagram_says_how_things_are_now(alice: SessionTable, bob: SessionTable) -> None:
+def test_only_the_newest_datagram_says_how_things_are_now(
+    alice: SessionTable, bob: SessionTable
+) -> None:
     early = [sent(alice, BOB, b"1"), sent(alice, BOB, b"2")]
     assert bob.open(early[1], now=0.0).is_newest
     assert not bob.open(early[0], now=0.0).is_newest
@@ -367,7 +383,9 @@ def test_whose_datagrams_still_come_is_not_doubted(alice: SessionTable, bob: Ses
     assert sent(alice, BOB, b"x", now=1.0)[0] == Kind.OPENING
 
 
-def test_two_who_open_at_once_come_to_share_one_session(alice: SessionTable, bob: SessionTable) -> None:
+def test_two_who_open_at_once_come_to_share_one_session(
+    alice: SessionTable, bob: SessionTable
+) -> None:
     from_alice, from_bob = sent(alice, BOB, b"a"), sent(bob, ALICE, b"b")
     assert alice.open(from_bob, now=0.0).payload == b"b"
     assert bob.open(from_alice, now=0.0).payload == b"a"
@@ -435,7 +453,9 @@ def test_a_session_is_renewed_after_so_many_datagrams(
         max_size=12,
     )
 )
-def test_payloads_are_sealed_together_as_they_are_one_by_one(steps: list[tuple[str, int, float]]) -> None:
+def test_payloads_are_sealed_together_as_they_are_one_by_one(
+    steps: list[tuple[str, int, float]],
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("chatapp.wire.sessions.session.RENEW_AFTER_DATAGRAMS", 7)
         assert conversation(steps, together=True) == conversation(steps, together=False)
@@ -464,7 +484,9 @@ def conversation(steps: list[tuple[str, int, float]], *, together: bool) -> list
             seen.append(datagrams)
         for datagram in datagrams if action == "hear" else ():
             with contextlib.suppress(WireError):  # an opening that was replaced
-                answer = bob.open(datagram, now=now).answer or bob.seal(ALICE.public, b"yes", now=now)[0]
+                answer = (
+                    bob.open(datagram, now=now).answer or bob.seal(ALICE.public, b"yes", now=now)[0]
+                )
                 seen.append(alice.open(answer, now=now))
     return seen
 
@@ -489,7 +511,8 @@ def test_a_late_timer_lets_nothing_be_sealed_with_keys_that_are_due(
 
 
 def keys_of(table: SessionTable) -> set[str]:
-    """The secret keys of all sessions and openings, in hexadecimal (so that the question itself does not hold them)."""
+    """The secret keys of all sessions and openings, in hexadecimal (so that the question itself
+    does not hold them)."""
     slots = ("_seal_key", "_open_key", "_early_key")
     keys = set()
     for _, _, pair, thing in table._ends:
@@ -501,7 +524,12 @@ def keys_of(table: SessionTable) -> set[str]:
 
 def test_erased_keys_are_nowhere_in_memory(alice: SessionTable, bob: SessionTable) -> None:
     keys: set[str] = set()
-    for now in (0.0, 200.0, 320.0, 440.0):  # a session that ends, a second one, and two renewals of it
+    for now in (
+        0.0,
+        200.0,
+        320.0,
+        440.0,
+    ):  # a session that ends, a second one, and two renewals of it
         meet(alice, bob, now=now) if now < 300 else None
         if now > 300:
             opening = alice.seal(BOB.public, b"x", now=now)[1]
@@ -537,7 +565,9 @@ def test_a_forgotten_party_shares_nothing_more(alice: SessionTable, bob: Session
         bob.open(held, now=0.0)
 
 
-def test_after_a_new_registration_the_previous_session_is_read_for_a_while(bob: SessionTable) -> None:
+def test_after_a_new_registration_the_previous_session_is_read_for_a_while(
+    bob: SessionTable,
+) -> None:
     contexts = {ALICE.public: b"1", BOB.public: b"1"}
     alice, bob = (table(one, context_of=lambda key: contexts.get(key)) for one in (ALICE, BOB))
     meet(alice, bob)
@@ -605,7 +635,9 @@ def test_the_newest_opening_by_one_way_does_not_shut_out_the_other(
 # --- what others learn
 
 
-def test_what_is_sealed_shows_nothing_of_what_was_said(alice: SessionTable, bob: SessionTable) -> None:
+def test_what_is_sealed_shows_nothing_of_what_was_said(
+    alice: SessionTable, bob: SessionTable
+) -> None:
     said = b"what is said here"
     opening = sent(alice, BOB, said)
     assert said not in opening
@@ -621,7 +653,9 @@ def test_what_is_sealed_shows_nothing_of_what_was_said(alice: SessionTable, bob:
             eve.open(datagram, now=0.0)
 
 
-def test_both_sides_could_have_made_any_datagram_of_a_session(alice: SessionTable, bob: SessionTable) -> None:
+def test_both_sides_could_have_made_any_datagram_of_a_session(
+    alice: SessionTable, bob: SessionTable
+) -> None:
     """So a datagram shows nobody else who wrote it."""
     meet(alice, bob)
     assert len(keys_of(alice)) >= 2  # one for each direction

@@ -1,7 +1,9 @@
-"""Two programs with secure sessions in a network that loses, repeats, delays and reorders, and that are started anew.
+"""Two programs with secure sessions in a network that loses, repeats, delays and reorders, and that
+are started anew.
 
-What is opened was said, once in a life of its reader; no counter is used twice under one key; and when the network is good
-again, both sides hear each other at once, whatever was lost and whoever opened, and share one session from the next renewal.
+What is opened was said, once in a life of its reader; no counter is used twice under one key; and
+when the network is good again, both sides hear each other at once, whatever was lost and whoever
+opened, and share one session from the next renewal.
 """
 
 import random
@@ -111,7 +113,9 @@ class Town:
             self.past.append((to, datagram))
             for _ in range(1 + (self.chance.random() < loss / 3)):
                 if self.chance.random() >= loss:
-                    self.under_way.append((self.now + 0.001 + delay * self.chance.random(), to, datagram))
+                    self.under_way.append(
+                        (self.now + 0.001 + delay * self.chance.random(), to, datagram)
+                    )
 
     def run(
         self, until: float, *, conversation: dict[str, float], loss: float = 0.0, delay: float = 0.0
@@ -140,10 +144,16 @@ class Town:
             self.send(to, [answer], loss=loss, delay=delay)
         elif payload and not payload.startswith(b"ack"):
             acknowledgement = b"ack " + len(self.past).to_bytes(4, "big")
-            self.send(to, side.table.seal(side.other, acknowledgement, now=self.now), loss=loss, delay=delay)
+            self.send(
+                to,
+                side.table.seal(side.other, acknowledgement, now=self.now),
+                loss=loss,
+                delay=delay,
+            )
 
     def replay(self) -> None:
-        """An attacker replays everything: nothing opens twice in one run, whatever was restarted since."""
+        """An attacker replays everything: nothing opens twice in one run, whatever was restarted
+        since."""
         for to, datagram in self.past:
             side = self.sides[to]
             before = side.heard.copy()
@@ -233,6 +243,9 @@ def test_all_is_heard_in_a_good_network_through_every_renewal(seed: int) -> None
     town.run(400.0, conversation={"alice": 0.3, "bob": 0.1})
     for name in NAMES:
         other = town.sides[NAMES[1 - NAMES.index(name)]]
-        assert len([key for key in town.sides[name].heard if not key[1].startswith(b"ack")]) == other.said
+        assert (
+            len([key for key in town.sides[name].heard if not key[1].startswith(b"ack")])
+            == other.said
+        )
     assert 3 <= town.kinds[Kind.OPENING] <= 12
     assert_no_nonce_twice()

@@ -13,7 +13,8 @@ class Died(BaseException):
 
 
 class WatchedDisk(Disk):
-    """Names each step that changes something, before it is done; and lets go of everything when the process "dies".
+    """Names each step that changes something, before it is done; and lets go of everything when the
+    process "dies".
 
     It does not really sync: a test never pulls the plug of the machine that it runs on.
     """
@@ -26,7 +27,8 @@ class WatchedDisk(Disk):
         self.steps.append(what)
 
     def kill(self) -> None:
-        """What the kernel does for a process that ends: files are closed, locks are given up, written bytes stay."""
+        """What the kernel does for a process that ends: files are closed, locks are given up,
+        written bytes stay."""
         while self._open:
             os.close(self._open.pop())
 
@@ -95,7 +97,8 @@ class WatchedDisk(Disk):
 
 
 class DyingDisk(WatchedDisk):
-    """The process dies before step number `last` (from 0); if that is a write, half of it is still done."""
+    """The process dies before step number `last` (from 0); if that is a write, half of it is still
+    done."""
 
     def __init__(self, last: int) -> None:
         super().__init__()
@@ -118,7 +121,8 @@ class DyingDisk(WatchedDisk):
 
 
 class FailingDisk(WatchedDisk):
-    """`wrong` is asked before each step for the error that it gives, if any. A write that fails has written half."""
+    """`wrong` is asked before each step for the error that it gives, if any. A write that fails has
+    written half."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,7 +152,8 @@ def bad_sync(what: str) -> int | None:
 
 
 class HookedDisk(WatchedDisk):
-    """Before a step it calls `hook`: what another thread might do just then, done in a known order."""
+    """Before a step it calls `hook`: what another thread might do just then, done in a known
+    order."""
 
     def __init__(self) -> None:
         super().__init__()

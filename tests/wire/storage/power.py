@@ -22,7 +22,8 @@ class _Folder:
 
 
 class PowerDisk(DyingDisk):
-    """Keeps a second account of what is on the plate: synced bytes of files, synced names of folders, nothing else.
+    """Keeps a second account of what is on the plate: synced bytes of files, synced names of
+    folders, nothing else.
 
     `survivors` writes down what a power cut leaves: of the rest, anything may be there or not.
     """
@@ -34,13 +35,15 @@ class PowerDisk(DyingDisk):
         self._file_at: dict[int, _File] = {}
 
     def revive(self, last: int) -> None:
-        """Another process on the same machine: the power stayed on, so the kernel still has what was not synced."""
+        """Another process on the same machine: the power stayed on, so the kernel still has what
+        was not synced."""
         self.kill()
         self.steps.clear()
         self._last, self._dead = last, False
 
     def survivors(self, target: Path, chance: Random, share: float) -> None:
-        """Each unsynced change of names is there with probability `share`; of unsynced bytes, a part."""
+        """Each unsynced change of names is there with probability `share`; of unsynced bytes, a
+        part."""
         for where, folder in self._folders.items():
             names = dict(folder.durable)
             for change in folder.pending:
@@ -109,9 +112,13 @@ class PowerDisk(DyingDisk):
         self._folder_at[opened] = folder
         for entry in os.scandir(opened):  # what is there already was there before the power came
             if entry.is_file() and entry.name not in folder.now:
-                content = os.pread(fd := os.open(entry.name, os.O_RDONLY, dir_fd=opened), 1 << 30, 0)
+                content = os.pread(
+                    fd := os.open(entry.name, os.O_RDONLY, dir_fd=opened), 1 << 30, 0
+                )
                 os.close(fd)
-                folder.now[entry.name] = folder.durable[entry.name] = _File(bytearray(content), content)
+                folder.now[entry.name] = folder.durable[entry.name] = _File(
+                    bytearray(content), content
+                )
         return opened
 
     def _change(self, folder: int, change: dict[str, _File | None]) -> None:

@@ -1,4 +1,5 @@
-"""The framing of records: round trip, invalid bytes, and the exact prefix of whole records in a damaged file."""
+"""The framing of records: round trip, invalid bytes, and the exact prefix of whole records in a
+damaged file."""
 
 from zlib import crc32
 
@@ -6,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.wire.storage.journal import HEADER_SIZE, LARGEST_CLAIM, LARGEST_PAYLOAD, frame, scan, unframe
+from chatapp.wire.storage.journal import (
+    HEADER_SIZE,
+    LARGEST_CLAIM,
+    LARGEST_PAYLOAD,
+    frame,
+    scan,
+    unframe,
+)
 
 payloads = st.lists(st.binary(min_size=1, max_size=40), max_size=8)
 

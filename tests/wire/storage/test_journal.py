@@ -77,7 +77,11 @@ def test_a_generation_is_used_once(folder: int) -> None:
 
 
 def test_names_of_generations() -> None:
-    assert [generation_in(journal_name(number)) for number in (1, 10**12, 10**17)] == [1, 10**12, 10**17]
+    assert [generation_in(journal_name(number)) for number in (1, 10**12, 10**17)] == [
+        1,
+        10**12,
+        10**17,
+    ]
     for stranger in (
         "journal",
         "journal-1",

@@ -1,17 +1,18 @@
-"""The desk pane: whom an operator serves, who waits and for how long, and keys for what operators do most."""
+"""The desk pane: whom an operator serves, who waits and for how long, and keys for what operators
+do most."""
 
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from textual import events
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.events import Hide, Show
 from textual.message import Message
 from textual.timer import Timer
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import ClientMove
 from chatapp.peer.faces.full.overlays.overlay import Paragraph, key_line
 from chatapp.peer.view.board import DeskBoard, minutes
@@ -42,7 +43,8 @@ class DeskPane(VerticalScroll):
     """Shows the desk to one operator. It posts `Stale` when the line has to be asked for anew."""
 
     class Stale(Message):
-        """The line has to be asked for (`ShowRoom`), and `with_figures`, the figures as well (`ShowFigures`)."""
+        """The line has to be asked for (`ShowRoom`), and `with_figures`, the figures as well
+        (`ShowFigures`)."""
 
         def __init__(self, *, with_figures: bool) -> None:
             super().__init__()
@@ -62,7 +64,9 @@ class DeskPane(VerticalScroll):
     }
     """
 
-    def __init__(self, board: DeskBoard, *, signs: Signs, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, board: DeskBoard, *, signs: Signs, wall: Callable[[], float] = time.time
+    ) -> None:
         """`wall`: tells the Unix time."""
         super().__init__()
         self.board: Final = board
@@ -89,16 +93,16 @@ class DeskPane(VerticalScroll):
         """Show what is known."""
         self._draw()
 
-    def on_show(self, event: events.Show) -> None:
+    def on_show(self, event: Show) -> None:
         """Show what has changed meanwhile."""
         self.redraw()
 
-    def on_hide(self, event: events.Hide) -> None:
+    def on_hide(self, event: Hide) -> None:
         """Let no timer run for what nobody sees."""
         self._stop(self._tick)
         self._tick = None
 
-    def take_events(self, batch: Sequence[happened.Event]) -> None:
+    def take_events(self, batch: Sequence[events.Event]) -> None:
         """Show what happened, and ask for the line if it may be another one."""
         self.board.take(batch, now=self._wall())
         self.redraw()
@@ -151,7 +155,9 @@ class DeskPane(VerticalScroll):
         self._figures.show(Content(figures))
         self._figures.display = bool(figures)
         self._keys.show(
-            key_line([(key.upper(), texts.DESK_KEYS[self.command_for(key)]) for key in KEYS], self._signs)
+            key_line(
+                [(key.upper(), texts.DESK_KEYS[self.command_for(key)]) for key in KEYS], self._signs
+            )
         )
         self._stop(self._tick)
         at = board.next_change(now=now)
@@ -162,7 +168,10 @@ class DeskPane(VerticalScroll):
     def _heading(self) -> Content:
         board = self.board
         duty = ("on duty", "bold $success") if board.is_on else ("off duty", "bold $chat-muted")
-        waiting = (texts.waiting(board.waiting), "bold $chat-new" if board.waiting else "$chat-muted")
+        waiting = (
+            texts.waiting(board.waiting),
+            "bold $chat-new" if board.waiting else "$chat-muted",
+        )
         pieces = [Content.assemble(duty)]
         if board.queue:
             pieces.insert(0, Content(name(board.queue)).stylize("bold $primary"))
@@ -191,7 +200,9 @@ def client_card(board: DeskBoard, now: float) -> Content:
         (texts.NOTE, sanitize(board.note)),
         (texts.FROM, name(client.handed_over_by)),
     ]
-    rows += [Content.assemble((f"{label} ", "$chat-muted"), value) for label, value in fields if value]
+    rows += [
+        Content.assemble((f"{label} ", "$chat-muted"), value) for label, value in fields if value
+    ]
     return Content("\n").join(rows)
 
 
@@ -213,10 +224,14 @@ def waiting_lines(board: DeskBoard, now: float, signs: Signs) -> Content:
             )
         )
     if board.waiting > len(board.line) > 0:
-        rows.append(Content.assemble((texts.more_waiting(board.waiting - len(board.line)), "$chat-muted")))
+        rows.append(
+            Content.assemble((texts.more_waiting(board.waiting - len(board.line)), "$chat-muted"))
+        )
     if not rows and board.is_on:
         rows.append(
-            Content.assemble((texts.NOBODY_WAITS if not board.waiting else texts.ASKING, "$chat-muted"))
+            Content.assemble(
+                (texts.NOBODY_WAITS if not board.waiting else texts.ASKING, "$chat-muted")
+            )
         )
     rows += [
         Content.assemble((f"{name(one.operator)} {texts.SERVES} ", "$chat-muted"), name(one.name))

@@ -6,7 +6,7 @@ from typing import Final
 from textual.app import ComposeResult
 from textual.content import Content
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.faces.full.overlays.desk import DeskPane
 from chatapp.peer.faces.full.overlays.overlay import Overlay, Picker
 from chatapp.peer.view.signs import Signs
@@ -29,13 +29,14 @@ class DeskOverlay(Overlay[None]):
     def body(self) -> ComposeResult:
         yield self._pane
 
-    def take_events(self, batch: Sequence[happened.Event]) -> None:
+    def take_events(self, batch: Sequence[events.Event]) -> None:
         """Show what the board has taken."""
         self._pane.redraw()
 
 
 class NameOverlay(Picker[str]):
-    """Asks for a name, and offers those that are known. Its result is the name, which need not be one of them."""
+    """Asks for a name, and offers those that are known. Its result is the name, which need not be
+    one of them."""
 
     def __init__(self, title: str, known: Sequence[str], *, signs: Signs) -> None:
         super().__init__(title, signs=signs, keys=(texts.TAKES,))

@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.doctor.findings import Finding
 from chatapp.peer.faces.full.overlays.overlay import Overlay, Paragraph
 from chatapp.peer.view.signs import Signs
@@ -19,12 +19,12 @@ from chatapp.wire.errors import ChatAppError
 from chatapp.wire.text import sanitize
 
 _CHANGES: Final = (
-    happened.ServerLost,
-    happened.ServerBack,
-    happened.LinkTroubled,
-    happened.Registered,
-    happened.SignedOff,
-    happened.RegistryKeyChanged,
+    events.ServerLost,
+    events.ServerBack,
+    events.LinkTroubled,
+    events.Registered,
+    events.SignedOff,
+    events.RegistryKeyChanged,
 )
 """Events after which the findings may be others."""
 
@@ -51,7 +51,8 @@ class DoctorOverlay(Overlay[None]):
         person: str | None = None,
         signs: Signs,
     ) -> None:
-        """`examine`: `Peer.examine`. `server`: as the user named it. `person`: whom to look for; None for the server."""
+        """`examine`: `Peer.examine`. `server`: as the user named it. `person`: whom to look for;
+        None for the server."""
         super().__init__(texts.DOCTOR, signs=signs, keys=(texts.AGAIN,))
         self._examine: Final = examine
         self._server: Final = server
@@ -70,7 +71,7 @@ class DoctorOverlay(Overlay[None]):
         self.note(texts.EXAMINING)
         self.run_worker(self._look(), exclusive=True)
 
-    def take_events(self, batch: Sequence[happened.Event]) -> None:
+    def take_events(self, batch: Sequence[events.Event]) -> None:
         """Look anew when the way to the server has changed."""
         if any(isinstance(event, _CHANGES) for event in batch):
             self.action_again()
@@ -88,7 +89,11 @@ class DoctorOverlay(Overlay[None]):
 
     def _row(self, title: str, said: str, is_fine: bool) -> Paragraph:
         sign = (
-            (f"{self._signs.fine} ", "bold $success") if is_fine else (f"{self._signs.wrong} ", "bold $error")
+            (f"{self._signs.fine} ", "bold $success")
+            if is_fine
+            else (f"{self._signs.wrong} ", "bold $error")
         )
         style = "$chat-muted" if is_fine else ""
-        return Paragraph(Content.assemble(sign, (f"{sanitize(title)}: ", "bold"), (sanitize(said), style)))
+        return Paragraph(
+            Content.assemble(sign, (f"{sanitize(title)}: ", "bold"), (sanitize(said), style))
+        )

@@ -13,11 +13,14 @@ from chatapp.peer.words import overlays as texts
 
 
 class HelpOverlay(Picker[str]):
-    """Lists keys and commands. Its result is the spelling of the command that was chosen, to be put into the line."""
+    """Lists keys and commands. Its result is the spelling of the command that was chosen, to be put
+    into the line."""
 
-    def __init__(self, keys: Sequence[tuple[str, str]], *, signs: Signs, is_operator: bool = False) -> None:
-        """`keys`: each key of the screen, and what it does. `is_operator`: whether the commands of the help desk are
-        listed."""
+    def __init__(
+        self, keys: Sequence[tuple[str, str]], *, signs: Signs, is_operator: bool = False
+    ) -> None:
+        """`keys`: each key of the screen, and what it does. `is_operator`: whether the commands of
+        the help desk are listed."""
         super().__init__(texts.HELP, signs=signs, keys=(texts.TYPES,))
         self._keys: Final = keys
         self._commands: Final = [row for row in COMMANDS if is_operator or row not in DESK_COMMANDS]
@@ -27,9 +30,14 @@ class HelpOverlay(Picker[str]):
         words = typed.casefold().split()
         keys = [(key, does) for key, does in self._keys if _has(words, key, does)]
         commands = [row for row in self._commands if _has(words, *row.usages, row.summary)]
-        width = max((len(one) for one in (*(key for key, _ in keys), *map(_usage, commands))), default=0)
+        width = max(
+            (len(one) for one in (*(key for key, _ in keys), *map(_usage, commands))), default=0
+        )
         rows = [("", _row(key, does, width, "bold $accent")) for key, does in keys]
-        rows += [(_spelling(row), _row(_usage(row), row.summary, width, "bold $primary")) for row in commands]
+        rows += [
+            (_spelling(row), _row(_usage(row), row.summary, width, "bold $primary"))
+            for row in commands
+        ]
         self.show_rows(rows)
         self.note(texts.listed(len(keys), len(commands)) if rows else texts.NO_SUCH_COMMAND)
 

@@ -1,4 +1,5 @@
-"""Overlays: framed screens above the conversation. Each shows a title, a body, and a line with its keys."""
+"""Overlays: framed screens above the conversation. Each shows a title, a body, and a line with its
+keys."""
 
 from collections.abc import Sequence
 from typing import ClassVar, Final, Generic, TypeVar
@@ -10,7 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.view.signs import Signs
 from chatapp.wire.text import sanitize
 
@@ -102,8 +103,9 @@ class Overlay(ModalScreen[Result], Generic[Result]):
         """Yield the widgets between the title and the note."""
         yield from ()
 
-    def take_events(self, batch: Sequence[happened.Event]) -> None:
-        """Take what happened while the overlay is open. The app calls this with every batch of events."""
+    def take_events(self, batch: Sequence[events.Event]) -> None:
+        """Take what happened while the overlay is open. The app calls this with every batch of
+        events."""
 
     def note(self, text: str) -> None:
         """Show one line below the body: how much there is, or why there is nothing."""
@@ -115,7 +117,8 @@ class Overlay(ModalScreen[Result], Generic[Result]):
 
 
 class Picker(Overlay[Result], Generic[Result]):
-    """An overlay with a field to type into and a list to choose from. The keys that move in the list work in the field."""
+    """An overlay with a field to type into and a list to choose from. The keys that move in the
+    list work in the field."""
 
     DEFAULT_CSS = """
     Picker {
@@ -188,7 +191,8 @@ class Picker(Overlay[Result], Generic[Result]):
         """Show what fits to the text in the field. Called at the start and at each change."""
 
     def show_rows(self, rows: Sequence[tuple[Result, Content]], *, keep: bool = False) -> None:
-        """Show these rows and choose the first one; `keep`: the chosen place stays, as rows were added at the end."""
+        """Show these rows and choose the first one; `keep`: the chosen place stays, as rows were
+        added at the end."""
         place = self._list.highlighted if keep else None
         self._values = [value for value, _ in rows]
         self._list.set_options([content for _, content in rows])

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from textual.content import Content
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation, ConversationKind, person, room
 from chatapp.peer.faces.full.overlays.overlay import Picker
 from chatapp.peer.view.choice import fit
@@ -28,42 +28,48 @@ class Place(NamedTuple):
 
 
 class PlaceOverlay(Picker[Conversation]):
-    """Lists places, those with unread lines first, and finds them by letters in their order. Its result is the
-    conversation that was chosen, which may be a room that does not exist yet."""
+    """Lists places, those with unread lines first, and finds them by letters in their order. Its
+    result is the conversation that was chosen, which may be a room that does not exist yet."""
 
     def __init__(
         self,
         known: Sequence[tuple[Conversation, int]],
-        people: Sequence[happened.Person],
-        rooms: Callable[[], Awaitable[tuple[happened.Room, ...]]],
+        people: Sequence[events.Person],
+        rooms: Callable[[], Awaitable[tuple[events.Room, ...]]],
         *,
         me: str,
         signs: Signs,
     ) -> None:
-        """`known`: each conversation, and how many lines of it are unread. `rooms`: `Peer.rooms`, which may take a while."""
+        """`known`: each conversation, and how many lines of it are unread. `rooms`: `Peer.rooms`,
+        which may take a while."""
         super().__init__(texts.GO_TO, signs=signs, keys=(texts.GOES,))
         self._known: Final = known
         self._people: Final = [one for one in people if not is_same_name(one.name, me)]
         self._ask_rooms: Final = rooms
-        self._rooms: tuple[happened.Room, ...] = ()
+        self._rooms: tuple[events.Room, ...] = ()
         self._why_no_rooms = ""
         self._places: list[Place] = []
 
     def on_mount(self) -> None:
-        """Show what is known, and ask which rooms there are. Textual calls the method of `Picker` as well."""
+        """Show what is known, and ask which rooms there are. Textual calls the method of `Picker`
+        as well."""
         self._places = self._all()
         self.run_worker(self._look_up_rooms())
 
     def look_for(self, typed: str) -> None:
         """Show the places that fit, the best one first."""
-        fits = [(found, one) for one in self._places if (found := fit(typed, _title(one.conversation)))]
+        fits = [
+            (found, one) for one in self._places if (found := fit(typed, _title(one.conversation)))
+        ]
         fits.sort(key=lambda pair: -pair[0].score)  # stable: without letters the order stays
         width = max((len(name(_title(one.conversation))) for _, one in fits), default=0)
         rows = [(one.conversation, self._row(one, found.places, width)) for found, one in fits]
         if (new := self._new_room(typed)) is not None:
             rows.append((new.conversation, self._row(new, (), width)))
         self.show_rows(rows)
-        self.note("" if rows and not self._why_no_rooms else self._why_no_rooms or texts.NO_SUCH_PLACE)
+        self.note(
+            "" if rows and not self._why_no_rooms else self._why_no_rooms or texts.NO_SUCH_PLACE
+        )
 
     def _all(self) -> list[Place]:
         places = {self._key(what): self._of(what, unread) for what, unread in self._known}
@@ -96,18 +102,24 @@ class PlaceOverlay(Picker[Conversation]):
     def _key(what: Conversation) -> tuple[ConversationKind, str, bool]:
         return what.kind, what.name.casefold(), what.is_claimed
 
-    def _presence(self, one: happened.Person) -> str:
+    def _presence(self, one: events.Person) -> str:
         return texts.presence(is_online=one.online, since=one.since)
 
-    def _sign(self, one: happened.Person) -> str:
+    def _sign(self, one: events.Person) -> str:
         return self._signs.online if one.online else self._signs.away
 
     def _row(self, place: Place, found: Sequence[int], width: int) -> Content:
         shown = name(_title(place.conversation))
-        label = Content(shown.ljust(width)).stylize("bold") if place.is_news else Content(shown.ljust(width))
+        label = (
+            Content(shown.ljust(width)).stylize("bold")
+            if place.is_news
+            else Content(shown.ljust(width))
+        )
         for at in found if len(shown) == len(_title(place.conversation)) else ():
             label = label.stylize("bold $accent", at, at + 1)
-        is_online = place.sign == self._signs.online and place.conversation.kind is ConversationKind.PERSON
+        is_online = (
+            place.sign == self._signs.online and place.conversation.kind is ConversationKind.PERSON
+        )
         sign = (f"{place.sign} ", "$success" if is_online else "$chat-muted")
         return Content.assemble(
             sign, label, "  ", (place.about, "$chat-new" if place.is_news else "$chat-muted")
@@ -120,7 +132,9 @@ class PlaceOverlay(Picker[Conversation]):
         except NameRefused:
             return None
         is_known = any(
-            is_same_name(one.conversation.name, wanted.name) for one in self._places if one.conversation.name
+            is_same_name(one.conversation.name, wanted.name)
+            for one in self._places
+            if one.conversation.name
         )
         return None if is_known else Place(wanted, texts.NEW_ROOM, "#")
 

@@ -1,4 +1,5 @@
-"""Search (F3): find messages in one conversation or in all of them, and go to the place where one was said."""
+"""Search (F3): find messages in one conversation or in all of them, and go to the place where one
+was said."""
 
 import sqlite3
 import time
@@ -37,7 +38,8 @@ class Searchable(Protocol):
 
 
 class SearchOverlay(Picker[HistoryLine]):
-    """Finds messages while the user types, the newest ones first. Its result is the message that was chosen."""
+    """Finds messages while the user types, the newest ones first. Its result is the message that
+    was chosen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "switch", show=False, priority=True)]
 
@@ -51,8 +53,8 @@ class SearchOverlay(Picker[HistoryLine]):
         typed: str = "",
         after: float = AFTER,
     ) -> None:
-        """`conversation`: the open one; None if there is none. `is_here`: whether to search only there at first. `after`:
-        seconds after the last key until a search begins."""
+        """`conversation`: the open one; None if there is none. `is_here`: whether to search only
+        there at first. `after`: seconds after the last key until a search begins."""
         keys = (texts.FINDS, texts.SWITCH_SCOPE) if conversation is not None else (texts.FINDS,)
         super().__init__(texts.SEARCH, signs=signs, typed=typed, keys=keys)
         self._past: Final = past
@@ -83,7 +85,8 @@ class SearchOverlay(Picker[HistoryLine]):
         self._timer = self.set_timer(self._after, lambda: self._begin(typed))
 
     def take(self, value: HistoryLine | None) -> None:
-        """Close with this line. While a search is due, begin it instead: the lines shown are those of other words."""
+        """Close with this line. While a search is due, begin it instead: the lines shown are those
+        of other words."""
         if self._timer is not None:
             self._timer.stop()
             self._begin(self._input.value)
@@ -121,7 +124,9 @@ class SearchOverlay(Picker[HistoryLine]):
         conversation = self._conversation if self._is_here else None
         before = found[-1].id if found else None
         try:
-            page = await self._past.search(words, conversation=conversation, before=before, limit=PAGE)
+            page = await self._past.search(
+                words, conversation=conversation, before=before, limit=PAGE
+            )
         except sqlite3.Error as error:
             self._fail(texts.unreadable(error))
             return

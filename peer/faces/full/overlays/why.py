@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.faces.full.overlays.overlay import Overlay, Paragraph
 from chatapp.peer.view.signs import Signs
@@ -65,11 +65,11 @@ class WhyOverlay(Overlay[None]):
         """Look the message up once more."""
         self.run_worker(self._look_up(), exclusive=True)
 
-    def take_events(self, batch: Sequence[happened.Event]) -> None:
+    def take_events(self, batch: Sequence[events.Event]) -> None:
         """Look again when something became of this message."""
         for event in batch:
             if (
-                isinstance(event, happened.MessageChanged | happened.Unacknowledged)
+                isinstance(event, events.MessageChanged | events.Unacknowledged)
                 and event.id == self._found_id
             ):
                 self.action_again()

@@ -1,4 +1,5 @@
-"""The operator's page as a web application: who may open it, what each form does, and the stream of news."""
+"""The operator's page as a web application: who may open it, what each form does, and the stream of
+news."""
 
 import json
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -38,8 +39,8 @@ class OperatorApp:
         hosts: Sequence[str] = (),
         budget: WebBudget | None = None,
     ) -> None:
-        """`hosts`, `budget`: as in `Guard`. `entered` is called when a browser has used the token, so that the
-        next one can be told."""
+        """`hosts`, `budget`: as in `Guard`. `entered` is called when a browser has used the token,
+        so that the next one can be told."""
         self._desk: Final = desk
         self._access: Final = access
         self._entered: Final = entered
@@ -61,9 +62,11 @@ class OperatorApp:
         return is_page and self._access.is_cookie(self._cookie.read(request))
 
     async def _enter(self, request: Request) -> Response:
-        """Exchange the token for the cookie and the address of the page. A program that only looks, by HEAD, does not use
-        the token up."""
-        if request.method != "GET" or not self._access.use_token(request.query_params.get("token", "")):
+        """Exchange the token for the cookie and the address of the page. A program that only looks,
+        by HEAD, does not use the token up."""
+        if request.method != "GET" or not self._access.use_token(
+            request.query_params.get("token", "")
+        ):
             return pages.wrong_address()
         self._entered()
         page = f"/{self._access.page}/"
@@ -72,7 +75,8 @@ class OperatorApp:
         return response
 
     async def _prove(self, request: Request) -> Response:
-        """Show a page that this is the program that it came from, before it sends its cookie and its path again."""
+        """Show a page that this is the program that it came from, before it sends its cookie and
+        its path again."""
         return PlainTextResponse(self._access.prove(request.query_params.get("nonce", "")))
 
     async def _home(self, request: Request) -> Response:
@@ -98,7 +102,9 @@ class OperatorApp:
                     self._desk.ask(deed.request, visit=deed.visit, asks_first=deed.asks_first)
                     await self._desk.answered()
         except TextTooLong as error:
-            return PlainTextResponse(f"That is too long: {error.size:,} bytes, at most {error.limit:,}.", 413)
+            return PlainTextResponse(
+                f"That is too long: {error.size:,} bytes, at most {error.limit:,}.", 413
+            )
         except NotOpen:
             return PlainTextResponse("The program that this page belongs to has ended.", 410)
         except ChatAppError as error:
@@ -119,8 +125,8 @@ class OperatorApp:
         return StreamResponse(self._news() if self._may_enter(request) else _locked())
 
     async def _news(self) -> AsyncGenerator[bytes, None]:
-        """Yield what has changed, beginning with everything, and a goodbye when the program ends. Each piece is made when
-        the one before it was taken."""
+        """Yield what has changed, beginning with everything, and a goodbye when the program ends.
+        Each piece is made when the one before it was taken."""
         view = self._desk.view
         window = self._desk.enter()
         sent: dict[str, str] = {}
@@ -131,7 +137,9 @@ class OperatorApp:
                     if not await self._desk.news(within=STREAM_SIGN_OF_LIFE):
                         yield SIGN_OF_LIFE
                     continue
-                changed = {id_: html for id_, html in pages.parts(view).items() if sent.get(id_) != html}
+                changed = {
+                    id_: html for id_, html in pages.parts(view).items() if sent.get(id_) != html
+                }
                 sent |= changed
                 told: dict[str, object] = {"title": pages.window_title(view), "parts": changed}
                 told["visit"] = view.visit
@@ -139,7 +147,9 @@ class OperatorApp:
                     told["log"] = pages.log(view)
                 elif changed or view.lines:
                     told["lines"] = [
-                        [line.id, pages.talk_line(line)] for line in view.lines if line.changed > version
+                        [line.id, pages.talk_line(line)]
+                        for line in view.lines
+                        if line.changed > version
                     ]
                     if view.client is None:
                         told["log"] = pages.log(view)

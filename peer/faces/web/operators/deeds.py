@@ -43,17 +43,21 @@ class Deed(NamedTuple):
 
     request: OperatorRequest
     visit: int | None = None
-    """The visit that the page showed when the button was pressed; None if the request concerns none."""
+    """The visit that the page showed when the button was pressed; None if the request concerns
+    none."""
     asks_first: bool = False
 
 
 def deed_of(verb: str, fields: Fields, *, queue: str) -> Deed:
-    """Return what a form asks for. `queue`: where the operator is on duty. Raises Unclear, NameRefused."""
+    """Return what a form asks for. `queue`: where the operator is on duty. Raises Unclear,
+    NameRefused."""
     if verb in _OF_CLIENT:
         return _of_client(verb, fields, queue)
     match verb:
         case "on":
-            return Deed(TakeDuty(0, str(peer_name(fields["queue"].strip())) if "queue" in fields else queue))
+            return Deed(
+                TakeDuty(0, str(peer_name(fields["queue"].strip())) if "queue" in fields else queue)
+            )
         case "off":
             return Deed(EndDuty(0))
         case "drop":
@@ -95,9 +99,13 @@ def _of_client(verb: str, fields: Fields, queue: str) -> Deed:
         case "hold":
             return Deed(HoldVisitor(0, visit), visit)
         case "handover":
-            return Deed(HandOver(0, visit, str(peer_name(fields.get("operator", "").strip()))), visit)
+            return Deed(
+                HandOver(0, visit, str(peer_name(fields.get("operator", "").strip()))), visit
+            )
         case "transfer":
-            return Deed(TransferVisitor(0, visit, str(peer_name(fields.get("queue", "").strip()))), visit)
+            return Deed(
+                TransferVisitor(0, visit, str(peer_name(fields.get("queue", "").strip()))), visit
+            )
         case _:
             text = text_in(fields)
             if len(text.encode()) > DESK_NOTE_MAX:
@@ -106,7 +114,8 @@ def _of_client(verb: str, fields: Fields, queue: str) -> Deed:
 
 
 def _waiting_visit(fields: Fields) -> int:
-    """Return the visit that the page listed: without it, the registry would take whoever has the position by now."""
+    """Return the visit that the page listed: without it, the registry would take whoever has the
+    position by now."""
     visit = number_in(fields, "visit")
     if not visit:
         raise Unclear(_OUT_OF_DATE)

@@ -1,4 +1,5 @@
-"""The operator's desk behind the page: the peer, what the page shows of it, and the windows that wait for news."""
+"""The operator's desk behind the page: the peer, what the page shows of it, and the windows that
+wait for news."""
 
 import asyncio
 import contextlib
@@ -7,7 +8,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Final
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.node.feed import Waiters
@@ -19,7 +20,8 @@ from chatapp.wire.messages.desk import OperatorRequest, ShowRoom
 _log: Final = logging.getLogger("chatapp.peer")
 
 ROOM_AFTER: Final = 10.0
-"""Seconds between two questions who waits, while a window is open: who is away or pauses is told by the answer alone."""
+"""Seconds between two questions who waits, while a window is open: who is away or pauses is told by
+the answer alone."""
 
 ROOM_AT_ONCE: Final = 0.3
 """Seconds for which changes of the line are gathered before it is asked for."""
@@ -100,7 +102,7 @@ class OperatorDesk:
                     self.view.handle(event, at=time.time())
                 self._peer.events_shown(_of_visitors(batch))
                 self._news.wake()
-        self.view.handle(happened.ProgramEnded(name=self._peer.name), at=time.time())
+        self.view.handle(events.ProgramEnded(name=self._peer.name), at=time.time())
         self._news.wake()
 
     async def _look(self) -> None:
@@ -111,7 +113,11 @@ class OperatorDesk:
                 self._note_duty()
             now = self._loop.time()
             is_late = bool(self._windows) and now - asked_at >= ROOM_AFTER
-            if (self.view.wants_room or is_late) and self.view.is_operator and not self._peer.is_server_away:
+            if (
+                (self.view.wants_room or is_late)
+                and self.view.is_operator
+                and not self._peer.is_server_away
+            ):
                 asked_at, self.view.wants_room = now, False
                 self.ask(ShowRoom(0, self.view.queue))
             with contextlib.suppress(TimeoutError):
@@ -127,8 +133,11 @@ class OperatorDesk:
 
     # --- what the page asks for
 
-    def ask(self, request: OperatorRequest, *, visit: int | None = None, asks_first: bool = False) -> None:
-        """Ask the registry for something; events tell what comes of it. `visit`: of which visitor."""
+    def ask(
+        self, request: OperatorRequest, *, visit: int | None = None, asks_first: bool = False
+    ) -> None:
+        """Ask the registry for something; events tell what comes of it. `visit`: of which
+        visitor."""
         with contextlib.suppress(NotOpen):
             self._peer.desk.ask(request, visit=visit, asks_first=asks_first, is_quiet=True)
 
@@ -150,7 +159,9 @@ class OperatorDesk:
     async def _note_saved(self, line: TalkLine) -> None:
         with contextlib.suppress(NotOpen):
             await self._peer.desk.said()
-            while self._peer.state is not PeerState.ONLINE:  # without a link nothing is known of our lines
+            while (
+                self._peer.state is not PeerState.ONLINE
+            ):  # without a link nothing is known of our lines
                 await self.news(within=SAID_AGAIN_AFTER)
                 await self._peer.desk.said()
             await asyncio.sleep(0)  # why a line was refused is told first
@@ -189,6 +200,7 @@ class OperatorDesk:
         return True
 
 
-def _of_visitors(batch: Sequence[happened.Event]) -> list[happened.Event]:
-    """Return the events whose lines the page shows; messages of other people wait for a program that shows them."""
-    return [event for event in batch if isinstance(event, happened.ClientSaid)]
+def _of_visitors(batch: Sequence[events.Event]) -> list[events.Event]:
+    """Return the events whose lines the page shows; messages of other people wait for a program
+    that shows them."""
+    return [event for event in batch if isinstance(event, events.ClientSaid)]

@@ -1,4 +1,5 @@
-"""`ChatApp web --as`: open the operator's peer or attach to it, and serve the page until a signal ends that."""
+"""`ChatApp web --as`: open the operator's peer or attach to it, and serve the page until a signal
+ends that."""
 
 import asyncio
 import contextlib
@@ -39,11 +40,13 @@ def run(
     data: Path | None,
     log_level: str,
 ) -> int:
-    """Serve the page of the operator `name` at `listen_at`, an address of this machine alone. All else is as in `Peer`.
-    Returns the exit status."""
+    """Serve the page of the operator `name` at `listen_at`, an address of this machine alone. All
+    else is as in `Peer`. Returns the exit status."""
     start_logging(log_level)
     try:
-        return asyncio.run(_run(name, servers, registry_key, code, listen_at, data or default_home()))
+        return asyncio.run(
+            _run(name, servers, registry_key, code, listen_at, data or default_home())
+        )
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -88,7 +91,9 @@ async def _run(
         undo.push_async_callback(desk.close)
         place = Address(*listener.getsockname()[:2])
         access = Access()
-        _say("[Your page, for this machine alone; whoever opens the address can act as you. It works once:]")
+        _say(
+            "[Your page, for this machine alone; whoever opens the address can act as you. It works once:]"
+        )
         _say(_address(place, access))
 
         def entered() -> None:

@@ -5,12 +5,17 @@ from typing import Final
 
 from starlette.responses import HTMLResponse
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.faces.web.html import Child, Html, element, fragment, several_lines
 from chatapp.peer.faces.web.operators import texts
 from chatapp.peer.faces.web.page import document
 from chatapp.peer.view.desk import LineMark, OperatorView, TalkLine
-from chatapp.wire.limits import DESK_CLOSING_MAX, DESK_DESCRIPTION_MAX, DESK_NOTE_MAX, DESK_QUEUE_NAME_MAX
+from chatapp.wire.limits import (
+    DESK_CLOSING_MAX,
+    DESK_DESCRIPTION_MAX,
+    DESK_NOTE_MAX,
+    DESK_QUEUE_NAME_MAX,
+)
 
 SCRIPT: Final = "operator.js"
 STYLE: Final = "operator.css"
@@ -27,7 +32,9 @@ def home(view: OperatorView, *, proof_key: bytes) -> HTMLResponse:
     """Return the whole page. `proof_key`: by which it tells the program that it came from."""
     bar = element(
         "header",
-        element("h1", element("span", class_="dot", aria_hidden="true"), "Help desk", class_="brand"),
+        element(
+            "h1", element("span", class_="dot", aria_hidden="true"), "Help desk", class_="brand"
+        ),
         element("div", id="duty", class_="duty"),
         class_="bar",
     )
@@ -44,7 +51,12 @@ def home(view: OperatorView, *, proof_key: bytes) -> HTMLResponse:
                 element("div", id="client"),
                 element("div", id="notices", class_="notices", aria_live="polite"),
                 element(
-                    "div", id="scroll", class_="scroll", role="log", aria_label="The conversation", tabindex=0
+                    "div",
+                    id="scroll",
+                    class_="scroll",
+                    role="log",
+                    aria_label="The conversation",
+                    tabindex=0,
                 ),
                 element("div", id="composing"),
                 id="talk",
@@ -189,7 +201,9 @@ def _duty(view: OperatorView) -> Html:
             f", {where}",
             class_="who",
         ),
-        _deed("off", "Go off duty") if view.is_on_duty else _deed("on", "Go on duty", class_="primary"),
+        _deed("off", "Go off duty")
+        if view.is_on_duty
+        else _deed("on", "Go on duty", class_="primary"),
     )
 
 
@@ -204,7 +218,9 @@ def _line(view: OperatorView) -> Html:
         element(
             "li",
             element("bdi", one.name),
-            element("span", f" with {one.operator or 'the desk'} for ", _since(one.since), class_="hint"),
+            element(
+                "span", f" with {one.operator or 'the desk'} for ", _since(one.since), class_="hint"
+            ),
             element("span", " \u00b7 away", class_="hint") if not one.is_here else None,
         )
         for one in room.served
@@ -218,13 +234,17 @@ def _line(view: OperatorView) -> Html:
             f"; {texts.counted(room.operators, 'operator', 'operators')} on duty",
             class_="hint",
         ),
-        element("ol", *rows, class_="waiting") if rows else element("p", "Nobody waits.", class_="empty"),
+        element("ol", *rows, class_="waiting")
+        if rows
+        else element("p", "Nobody waits.", class_="empty"),
         element("p", f"and {more:,} more", class_="hint") if more > 0 else None,
-        fragment(element("h3", "Being served"), element("ul", *served, class_="served")) if served else None,
+        fragment(element("h3", "Being served"), element("ul", *served, class_="served"))
+        if served
+        else None,
     )
 
 
-def _waiting(one: happened.ListedVisitor, number: int) -> Html:
+def _waiting(one: events.ListedVisitor, number: int) -> Html:
     signs = [
         sign
         for sign, is_so in (
@@ -251,7 +271,9 @@ def _waiting(one: happened.ListedVisitor, number: int) -> Html:
         ),
         element(
             "details",
-            element("summary", element("span", f"More about {one.name}", class_="unseen"), "\u22ef"),
+            element(
+                "summary", element("span", f"More about {one.name}", class_="unseen"), "\u22ef"
+            ),
             element("div", move, drop, class_="menu"),
             data_key=one.visit,
         ),
@@ -281,7 +303,12 @@ def _client(view: OperatorView) -> Html:
             element(
                 "div",
                 _line_form(
-                    "handover", "To an operator", "Hand over", "operator", client.visit, list_="operators"
+                    "handover",
+                    "To an operator",
+                    "Hand over",
+                    "operator",
+                    client.visit,
+                    list_="operators",
                 ),
                 _line_form("transfer", "To a queue", "Transfer", "queue", client.visit),
                 _operators(view),
@@ -291,7 +318,9 @@ def _client(view: OperatorView) -> Html:
         ),
         class_="actions",
     )
-    return element("div", element("h2", element("bdi", client.name), *signs), actions, class_="head")
+    return element(
+        "div", element("h2", element("bdi", client.name), *signs), actions, class_="head"
+    )
 
 
 def _operators(view: OperatorView) -> Html:
@@ -318,7 +347,9 @@ def _notices(view: OperatorView) -> Html:
 def _composing(view: OperatorView) -> Html:
     if view.client is None:
         return Html("")
-    answers = [element("option", f"{word}: {text}", value=text) for word, text in view.answers.items()]
+    answers = [
+        element("option", f"{word}: {text}", value=text) for word, text in view.answers.items()
+    ]
     ready = element(
         "select",
         element("option", "Ready answers", value=""),
@@ -362,7 +393,9 @@ def _form(view: OperatorView) -> Html:
         _row("Description", element("span", several_lines(client.description), class_="pre"))
         if client.description
         else None,
-        _row("Handed over by", element("bdi", client.handed_over_by)) if client.handed_over_by else None,
+        _row("Handed over by", element("bdi", client.handed_over_by))
+        if client.handed_over_by
+        else None,
     ]
     note = element(
         "form",
@@ -388,7 +421,7 @@ def _row(word: str, value: Child) -> Html:
     return element("div", element("dt", word), element("dd", value))
 
 
-def _figures(figures: happened.Figures | None) -> Html:
+def _figures(figures: events.Figures | None) -> Html:
     if figures is None:
         return Html("")
     rated = "none"
@@ -408,7 +441,7 @@ def _figures(figures: happened.Figures | None) -> Html:
     )
 
 
-def _past(past: happened.PastSessions | None) -> Html:
+def _past(past: events.PastSessions | None) -> Html:
     if past is None:
         return Html("")
     if not past.sessions:
@@ -417,12 +450,14 @@ def _past(past: happened.PastSessions | None) -> Html:
     return fragment(element("p", count, class_="hint"), *map(_session, reversed(past.sessions)))
 
 
-def _session(one: happened.PastSession) -> Html:
+def _session(one: events.PastSession) -> Html:
     at = dt.datetime.fromtimestamp(one.at).astimezone()
     lines = [
         element(
             "p",
-            element("span", f"{dt.datetime.fromtimestamp(line.at).astimezone():%H:%M} ", class_="hint"),
+            element(
+                "span", f"{dt.datetime.fromtimestamp(line.at).astimezone():%H:%M} ", class_="hint"
+            ),
             element("b", element("bdi", line.sender)),
             ": ",
             element("span", several_lines(line.text), class_="pre"),
@@ -439,7 +474,9 @@ def _session(one: happened.PastSession) -> Html:
         element(
             "summary",
             element("bdi", one.name),
-            element("span", f" \u00b7 {at:%Y-%m-%d %H:%M} \u00b7 {texts.span(one.took)}", class_="hint"),
+            element(
+                "span", f" \u00b7 {at:%Y-%m-%d %H:%M} \u00b7 {texts.span(one.took)}", class_="hint"
+            ),
         ),
         element(
             "dl",
@@ -449,7 +486,9 @@ def _session(one: happened.PastSession) -> Html:
             _row("Description", element("span", several_lines(one.description), class_="pre"))
             if one.description
             else None,
-            _row("Note", element("span", several_lines(one.note), class_="pre")) if one.note else None,
+            _row("Note", element("span", several_lines(one.note), class_="pre"))
+            if one.note
+            else None,
         ),
         *lines,
         class_="session",
@@ -464,7 +503,10 @@ def _deed(verb: str, text: str, *, class_: str | None = None, **fields: int) -> 
     """Return a button that does something at once."""
     return element(
         "form",
-        *(element("input", type="hidden", name=name, value=value) for name, value in fields.items()),
+        *(
+            element("input", type="hidden", name=name, value=value)
+            for name, value in fields.items()
+        ),
         element("button", text, type="submit", class_=class_),
         action=f"do/{verb}",
         method="post",
@@ -499,7 +541,9 @@ def _search() -> Html:
     return element(
         "form",
         element("label", "Name of a visitor (leave empty for everyone)", for_="past-name"),
-        element("input", type="text", id="past-name", name="name", maxlength=256, autocomplete="off"),
+        element(
+            "input", type="text", id="past-name", name="name", maxlength=256, autocomplete="off"
+        ),
         element("button", "Show", type="submit"),
         action="do/past",
         method="post",
@@ -513,7 +557,12 @@ def _desk_forms() -> Html:
             "form",
             element("label", "Tell all who wait", for_="announce"),
             element(
-                "textarea", id="announce", name="text", rows=2, required=True, maxlength=DESK_DESCRIPTION_MAX
+                "textarea",
+                id="announce",
+                name="text",
+                rows=2,
+                required=True,
+                maxlength=DESK_DESCRIPTION_MAX,
             ),
             element("button", "Announce", type="submit"),
             action="do/announce",
@@ -534,7 +583,12 @@ def _desk_forms() -> Html:
             "form",
             element("label", "Serve another queue", for_="queue"),
             element(
-                "input", type="text", id="queue", name="queue", required=True, maxlength=DESK_QUEUE_NAME_MAX
+                "input",
+                type="text",
+                id="queue",
+                name="queue",
+                required=True,
+                maxlength=DESK_QUEUE_NAME_MAX,
             ),
             element("button", "Go on duty there", type="submit"),
             action="do/on",

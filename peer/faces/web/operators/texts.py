@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import ClientMove
 from chatapp.peer.words.desk import duty_lines
 from chatapp.peer.words.events import lines_of
@@ -21,20 +21,14 @@ _MOVES: Final = {
     ClientMove.TRANSFERRED: "{name} was sent to another queue.",
 }
 
-AWAY: Final = (
-    "The server does not answer. The page goes on as soon as it does; what you say waits until then."
-)
-FAULTY: Final = (
-    "A fault of the program has stopped a part of this page; its log tells more. Start ChatApp web again."
-)
+AWAY: Final = "The server does not answer. The page goes on as soon as it does; what you say waits until then."
+FAULTY: Final = "A fault of the program has stopped a part of this page; its log tells more. Start ChatApp web again."
 OVER: Final = (
     "The program that this page belongs to has ended. "
     "Start ChatApp web --as {name} again, open the address that it prints, and close this page."
 )
 ARRIVING: Final = "Connecting to the server \u2026"
-NOT_OPERATOR: Final = (
-    "You are not an operator of this help desk. Whoever runs the server adds you by --operator {name}."
-)
+NOT_OPERATOR: Final = "You are not an operator of this help desk. Whoever runs the server adds you by --operator {name}."
 WRONG_ADDRESS: Final = (
     "Open the address that ChatApp web --as has printed last in the terminal. "
     "Each address lets one browser in, once."
@@ -58,24 +52,26 @@ def span(seconds: float) -> str:
     return f"{hours} h {minutes} min"
 
 
-def notice(event: happened.Event) -> str:
+def notice(event: events.Event) -> str:
     """Return the sentence for a notice."""
     match event:
-        case happened.ClientMoved(name=name, move=move):
+        case events.ClientMoved(name=name, move=move):
             return _MOVES[move].format(name=name)
-        case happened.NothingSaid(name=name):
+        case events.NothingSaid(name=name):
             return f"{name} has said nothing yet. Press Next once more to end the session, or Hold to keep the place."
-        case happened.NumberMoved(was=was, is_now=is_now):
-            return f"Nothing was done: the line has changed, {is_now} has the number that {was} had."
-        case happened.CommandFailed(reason=happened.CommandFailure.NOT_ON_DUTY):
+        case events.NumberMoved(was=was, is_now=is_now):
+            return (
+                f"Nothing was done: the line has changed, {is_now} has the number that {was} had."
+            )
+        case events.CommandFailed(reason=events.CommandFailure.NOT_ON_DUTY):
             return "Only operators on duty can do that: go on duty first."
-        case happened.CommandFailed() | happened.CommandSucceeded() | happened.HeldBack():
+        case events.CommandFailed() | events.CommandSucceeded() | events.HeldBack():
             return plain(duty_lines(event))
         case _:
             return plain(lines_of(event))
 
 
-def refusal(event: happened.Event) -> str:
+def refusal(event: events.Event) -> str:
     """Return why the registry does not let us in."""
     return plain(lines_of(event))
 

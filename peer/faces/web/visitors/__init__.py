@@ -1,4 +1,5 @@
 """The pages of visitors.
 
-Read first: `app` (its routes), `session` (one visitor behind a browser), `pages` (what it looks like).
+Read first: `app` (its routes), `session` (one visitor behind a browser), `pages` (what it looks
+like).
 """

@@ -1,4 +1,5 @@
-"""The visitor's pages as a web application: which request gets which page, and what each form does."""
+"""The visitor's pages as a web application: which request gets which page, and what each form
+does."""
 
 import contextlib
 import json
@@ -9,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route, Router
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form, issue_number
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.cookies import SessionCookie
@@ -38,10 +39,10 @@ _DIGITS_MAX: Final = 9
 
 _CROWDED: Final = frozenset(
     {
-        happened.DeskRefusal.LINE_FULL,
-        happened.DeskRefusal.ADDRESS_FULL,
-        happened.DeskRefusal.GATEWAY_FULL,
-        happened.DeskRefusal.TOO_FAST,
+        visit_events.DeskRefusal.LINE_FULL,
+        visit_events.DeskRefusal.ADDRESS_FULL,
+        visit_events.DeskRefusal.GATEWAY_FULL,
+        visit_events.DeskRefusal.TOO_FAST,
     }
 )
 """Why the registry refuses a visit that may be taken a little later: the form is shown again."""
@@ -88,7 +89,11 @@ class VisitorApp:
             ),
         ]
         self.asgi: Final = Guard(
-            Router(routes), hosts=hosts, forwarded=forwarded, read_clock=gateway.read_clock, budget=budget
+            Router(routes),
+            hosts=hosts,
+            forwarded=forwarded,
+            read_clock=gateway.read_clock,
+            budget=budget,
         )
         """The application, behind its guard."""
 
@@ -211,11 +216,14 @@ class VisitorApp:
             return self._pages.form(texts, self._form_shown(fields, refusal=refusal), status=429)
         await session.arrived()
         response = RedirectResponse("./", 303)
-        if isinstance(session.view.end, happened.DeskClosed):
+        if isinstance(session.view.end, visit_events.DeskClosed):
             front.handle(session.view.end)  # it has closed since the form was shown
             await self._gateway.drop(session)
             return response
-        if isinstance(session.view.end, happened.VisitRefused) and session.view.end.reason in _CROWDED:
+        if (
+            isinstance(session.view.end, visit_events.VisitRefused)
+            and session.view.end.reason in _CROWDED
+        ):
             refusal = texts.end(session.view.end)
             await self._gateway.drop(session)
             return self._pages.form(texts, self._form_shown(fields, refusal=refusal), status=429)
@@ -227,7 +235,8 @@ class VisitorApp:
     def _deed(
         self, deed: Callable[[Request, WebSession, WebTexts, Fields], Awaitable[Response | None]]
     ) -> Callable[[Request], Awaitable[Response]]:
-        """Return the handler of a form of a visit. `deed` returns an answer, or None for the usual one."""
+        """Return the handler of a form of a visit. `deed` returns an answer, or None for the usual
+        one."""
 
         async def handle(request: Request) -> Response:
             session = self._session(request)
@@ -251,16 +260,23 @@ class VisitorApp:
         try:
             fate = await session.say(text, key=fields.get("key", ""))
         except TextTooLong as error:
-            return self._answer(request, 413, texts("talk.too_long", size=error.size, most=error.limit))
+            return self._answer(
+                request, 413, texts("talk.too_long", size=error.size, most=error.limit)
+            )
         return self._unless_taken(request, fate, texts, away=texts("talk.away"))
 
-    def _unless_taken(self, request: Request, fate: Fate, texts: WebTexts, *, away: str) -> Response | None:
-        """Answer why a text was not taken; None if it was. `away`: what to say while the registry does not answer."""
+    def _unless_taken(
+        self, request: Request, fate: Fate, texts: WebTexts, *, away: str
+    ) -> Response | None:
+        """Answer why a text was not taken; None if it was. `away`: what to say while the registry
+        does not answer."""
         match fate:
             case Fate.TAKEN:
                 return None
             case Fate.TOO_LONG:
-                return self._answer(request, 413, texts("wait.about_long", most=DESK_DESCRIPTION_MAX))
+                return self._answer(
+                    request, 413, texts("wait.about_long", most=DESK_DESCRIPTION_MAX)
+                )
             case Fate.AWAY:
                 return self._answer(request, 503, away)
             case Fate.MUCH:
@@ -325,7 +341,9 @@ class VisitorApp:
         since = request.headers.get("last-event-id") or request.query_params.get("since", "")
         return StreamResponse(self._news(session, since, client_of(request.scope)))
 
-    async def _news(self, session: WebSession, since: str, network: str) -> AsyncGenerator[bytes, None]:
+    async def _news(
+        self, session: WebSession, since: str, network: str
+    ) -> AsyncGenerator[bytes, None]:
         version = session.version_of(since)
         window = session.enter()
         yield b"retry: 2000\n\n"
@@ -346,7 +364,10 @@ class VisitorApp:
     def _piece(self, session: WebSession, version: int) -> tuple[bytes, int]:
         """Return what has changed since a version, and the present version."""
         texts, view = TEXTS[session.language], session.view
-        told: dict[str, object] = {"title": self._pages.window_title(texts, view), "stage": view.stage.value}
+        told: dict[str, object] = {
+            "title": self._pages.window_title(texts, view),
+            "stage": view.stage.value,
+        }
         lines = None if view.stage_version > version else parts.changes(texts, view, since=version)
         if lines is None:
             told["main"] = self._pages.main(texts, view, description=session.description)
@@ -364,7 +385,8 @@ class VisitorApp:
         return None if id_ is None else self._gateway.sessions.get(id_)
 
     def _texts(self, request: Request) -> WebTexts:
-        """Return the texts in the language that the address names, else in the one that the browser prefers."""
+        """Return the texts in the language that the address names, else in the one that the browser
+        prefers."""
         named = request.query_params.get("lang", "")
         if named in TEXTS:
             return TEXTS[named]
@@ -391,7 +413,7 @@ async def _healthz(request: Request) -> Response:
 
 
 def _checked(
-    fields: Fields, wanted: happened.FormWanted, texts: WebTexts
+    fields: Fields, wanted: visit_events.FormWanted, texts: WebTexts
 ) -> tuple[Form | None, dict[str, str]]:
     """Return the form that was filled in, or what is wrong with each field."""
     errors: dict[str, str] = {}
@@ -413,13 +435,14 @@ def _checked(
 
 
 def _came_from_elsewhere(request: Request) -> bool:
-    """Whether a link of another site has brought the browser here. Then it does not show its cookie, which is `Strict`."""
+    """Whether a link of another site has brought the browser here. Then it does not show its
+    cookie, which is `Strict`."""
     return request.headers.get("sec-fetch-site") == "cross-site"
 
 
 def _again(language: str) -> Response:
-    """Return a page that opens this page again, in the same language if that is one of ours: coming from here, the browser
-    shows its cookie."""
+    """Return a page that opens this page again, in the same language if that is one of ours: coming
+    from here, the browser shows its cookie."""
     address = f"./?lang={language}" if language in TEXTS else "./"
     link = element("a", "\u2192", href=address)
     return document(title="", language="en", body=link, redirect=address)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Final
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.faces.web.budget import Ledger
 from chatapp.peer.faces.web.cookies import hashed, new_secret
@@ -37,7 +37,8 @@ TEND_AFTER: Final = 1.0
 """Seconds between two looks at what is due."""
 
 LOOK_AGAIN_AFTER: Final = 15.0
-"""Seconds after which what is known of a closed desk is asked for again: a registry tells its choices once a link."""
+"""Seconds after which what is known of a closed desk is asked for again: a registry tells its
+choices once a link."""
 
 RESOLVED_AFTER: Final = 60.0
 """Seconds after which the registry's host name is resolved anew, for visits that begin later."""
@@ -55,16 +56,16 @@ LEAVES_WITHIN: Final = 0.5
 _log: Final = logging.getLogger("chatapp.peer")
 
 _FOR_THE_TERMINAL: Final = (
-    happened.NoServer
-    | happened.VisitorServerLost
-    | happened.ServerBack
-    | happened.RegistryMet
-    | happened.RegistryKeyChanged
-    | happened.VisitorNotAdmitted
-    | happened.QueueUnknown
-    | happened.GatewayUnknown
-    | happened.LinkTroubled
-    | happened.TicketNotStored
+    visit_events.NoServer
+    | visit_events.VisitorServerLost
+    | visit_events.ServerBack
+    | visit_events.RegistryMet
+    | visit_events.RegistryKeyChanged
+    | visit_events.VisitorNotAdmitted
+    | visit_events.QueueUnknown
+    | visit_events.GatewayUnknown
+    | visit_events.LinkTroubled
+    | visit_events.TicketNotStored
 )
 """Events of the lookout that concern the person who runs the gateway."""
 
@@ -81,11 +82,11 @@ class FrontDesk:
     """What the desk offers, as a visitor learns it who never joins the line."""
 
     def __init__(self) -> None:
-        self.form: happened.FormWanted | None = None
+        self.form: visit_events.FormWanted | None = None
         """The form; None until the registry has told it."""
-        self.closed: happened.DeskClosed | None = None
+        self.closed: visit_events.DeskClosed | None = None
         """That the desk takes no newcomers."""
-        self.trouble: happened.VisitEvent | None = None
+        self.trouble: visit_events.VisitEvent | None = None
         """Why the registry lets nobody in."""
         self.is_away = False
         """Whether the registry does not answer."""
@@ -95,18 +96,22 @@ class FrontDesk:
         """Whether it is known what the desk offers, or why it does not."""
         return bool(self.form or self.closed or self.trouble or self.is_away)
 
-    def handle(self, event: happened.VisitEvent) -> None:
+    def handle(self, event: visit_events.VisitEvent) -> None:
         """Take an event in."""
         match event:
-            case happened.FormWanted():
+            case visit_events.FormWanted():
                 self.form, self.closed, self.trouble, self.is_away = event, None, None, False
-            case happened.DeskClosed():
+            case visit_events.DeskClosed():
                 self.closed, self.trouble, self.is_away = event, None, False
-            case happened.NoServer() | happened.VisitorServerLost():
+            case visit_events.NoServer() | visit_events.VisitorServerLost():
                 self.is_away = True
-            case happened.ServerBack():
+            case visit_events.ServerBack():
                 self.is_away = False
-            case happened.QueueUnknown() | happened.VisitorNotAdmitted() | happened.RegistryKeyChanged():
+            case (
+                visit_events.QueueUnknown()
+                | visit_events.VisitorNotAdmitted()
+                | visit_events.RegistryKeyChanged()
+            ):
                 self.trouble = event
             case _:
                 pass
@@ -123,12 +128,12 @@ class Gateway:
         queue: str,
         home: Path,
         language: str,
-        tell: Callable[[happened.VisitEvent], None],
+        tell: Callable[[visit_events.VisitEvent], None],
         machine: Machine = THIS_MACHINE,
     ) -> None:
-        """`queue`: which queue of the desk; empty for its first one. `language`: for browsers that ask for none of ours.
-        `tell` is called with each event that the person who runs the gateway should know. Raises
-        GatewayRuns, BrokenKeyFile, OSError, KeyRefused."""
+        """`queue`: which queue of the desk; empty for its first one. `language`: for browsers that
+        ask for none of ours. `tell` is called with each event that the person who runs the gateway
+        should know. Raises GatewayRuns, BrokenKeyFile, OSError, KeyRefused."""
         self._tell: Final = tell
         self._machine: Final = machine
         self.read_clock: Final = machine.now
@@ -141,7 +146,8 @@ class Gateway:
         self.folder: Final = GatewayFolder(home, server_name(*servers[0]))
         self._key: Final = gateway_key(self.folder.path)
         self.fingerprint: Final = fingerprint(self._key.public)
-        """What the registry is given by `--gateway`, so that our visitors have limits of their own."""
+        """What the registry is given by `--gateway`, so that our visitors have limits of their
+        own."""
         self.sessions: Final[dict[str, WebSession]] = {}
         self.front: Final = FrontDesk()
         self._joins: Final = RateLimiter(rate=JOINS_PER_SECOND, burst=JOINS_BURST)
@@ -163,7 +169,8 @@ class Gateway:
         self.is_ending = False
 
     def open(self) -> None:
-        """Look for the registry, and go on with all visits that are stored. Raises AddressRefused, OSError."""
+        """Look for the registry, and go on with all visits that are stored. Raises AddressRefused,
+        OSError."""
         self._addresses, self._resolved_at = self._resolved(), self._loop.time()
         self._look()
         for id_, stored in self.folder.sessions():
@@ -202,7 +209,9 @@ class Gateway:
         secret = new_secret()
         stored = StoredSession(visit=StoredVisit(), language=language)
         try:
-            session = self._begin(hashed(secret), stored, language=language, network=network, form=form)
+            session = self._begin(
+                hashed(secret), stored, language=language, network=network, form=form
+            )
         except (OSError, ChatAppError):
             raise Crowded("full") from None  # no port is left, or no descriptor
         return secret, session
@@ -236,7 +245,7 @@ class Gateway:
         self._of_network[network] += 1
         return session
 
-    def _note_failing_disk(self, event: happened.VisitEvent) -> None:
+    def _note_failing_disk(self, event: visit_events.VisitEvent) -> None:
         """Tell that tickets cannot be stored, once for all the sessions that notice it together."""
         now = self._loop.time()
         if now - self._disk_failed_at >= DISK_TOLD_AFTER:
@@ -254,7 +263,8 @@ class Gateway:
     # --- the front desk
 
     async def front_known(self) -> None:
-        """Wait for a moment until it is known what the desk offers: the program may have just begun."""
+        """Wait for a moment until it is known what the desk offers: the program may have just
+        begun."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(KNOWN_WITHIN):
                 while not self.front.is_known:
@@ -299,9 +309,10 @@ class Gateway:
                     self._tell(event)
             self._front_news.wake()
 
-    def _is_told(self, event: happened.VisitEvent) -> bool:
-        """Whether an event was told before that need not be told again: each new lookout meets it once more."""
-        if not isinstance(event, happened.GatewayUnknown):
+    def _is_told(self, event: visit_events.VisitEvent) -> bool:
+        """Whether an event was told before that need not be told again: each new lookout meets it
+        once more."""
+        if not isinstance(event, visit_events.GatewayUnknown):
             return False
         was_told, self._told_unknown = self._told_unknown, True
         return was_told
@@ -309,11 +320,13 @@ class Gateway:
     # --- the registry's addresses
 
     def _resolved(self) -> list[Address]:
-        """Return the registry's servers as IP addresses. May take seconds. Raises AddressRefused."""
+        """Return the registry's servers as IP addresses. May take seconds. Raises
+        AddressRefused."""
         return list(server_addresses(self._servers, "server"))
 
     async def _resolve_again(self) -> None:
-        """Resolve the names in a thread, as every visit waits for the loop. The former addresses are kept if that fails."""
+        """Resolve the names in a thread, as every visit waits for the loop. The former addresses
+        are kept if that fails."""
         with contextlib.suppress(AddressRefused):
             self._addresses = await asyncio.to_thread(self._resolved)
 

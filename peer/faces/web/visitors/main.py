@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.faces.program import start_logging
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.limits import CONNECTIONS_MAX, DESCRIPTORS_PER_SESSION, SESSIONS_MAX
@@ -40,8 +40,9 @@ def run(
     data: Path | None,
     log_level: str,
 ) -> int:
-    """Serve visitors of a help desk at `listen_at`. `language`: of browsers that ask for none of ours; None: English. All
-    else is as in `Gateway`, `serve` and `VisitorApp`. Returns the exit status."""
+    """Serve visitors of a help desk at `listen_at`. `language`: of browsers that ask for none of
+    ours; None: English. All else is as in `Gateway`, `serve` and `VisitorApp`. Returns the exit
+    status."""
     start_logging(log_level)
     descriptors = allow_descriptors(
         CONNECTIONS_MAX + DESCRIPTORS_PER_SESSION * SESSIONS_MAX + _OTHER_DESCRIPTORS
@@ -110,11 +111,11 @@ async def _run(
         )
 
 
-def _tell(event: happened.VisitEvent, *, until: asyncio.Future[int]) -> None:
+def _tell(event: visit_events.VisitEvent, *, until: asyncio.Future[int]) -> None:
     """Print what the terminal is told of an event; end the program if it cannot serve anybody."""
     for line in _LINES.lines_of(event):
         _say(line)
-    if isinstance(event, happened.QueueUnknown) and not until.done():
+    if isinstance(event, visit_events.QueueUnknown) and not until.done():
         until.set_result(FAILED)
 
 

@@ -1,4 +1,5 @@
-"""The visitor's pages: the parts of each stage as HTML. Everything that a stranger wrote is escaped."""
+"""The visitor's pages: the parts of each stage as HTML. Everything that a stranger wrote is
+escaped."""
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,7 +7,7 @@ from typing import Final
 
 from starlette.responses import HTMLResponse
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.faces.web.html import Child, Html, element, fragment, several_lines
 from chatapp.peer.faces.web.limits import LINES_PER_PAGE
 from chatapp.peer.faces.web.page import document
@@ -31,7 +32,7 @@ class FormShown:
     def __init__(
         self,
         *,
-        wanted: happened.FormWanted,
+        wanted: visit_events.FormWanted,
         number_example: str,
         values: Mapping[str, str] | None = None,
         errors: Mapping[str, str] | None = None,
@@ -101,17 +102,21 @@ class Pages:
         )
         return self._page(texts, main, kind="form", status=status)
 
-    def closed(self, texts: WebTexts, closed: happened.DeskClosed) -> HTMLResponse:
+    def closed(self, texts: WebTexts, closed: visit_events.DeskClosed) -> HTMLResponse:
         """Return the page of a desk that takes no newcomers."""
         main = element(
             "section",
             element("h1", texts("closed.heading")),
             element("p", closed.text, class_="lead") if closed.text else None,
-            element("p", texts.opening(closed.opens_at), class_="lead") if closed.opens_at else None,
+            element("p", texts.opening(closed.opens_at), class_="lead")
+            if closed.opens_at
+            else None,
             element("p", texts("closed.watch"), class_="hint"),
             class_="card quiet",
         )
-        return self._page(texts, fragment(main, _languages(texts)), kind="closed", refresh=4 * REFRESH_AFTER)
+        return self._page(
+            texts, fragment(main, _languages(texts)), kind="closed", refresh=4 * REFRESH_AFTER
+        )
 
     def away(self, texts: WebTexts) -> HTMLResponse:
         """Return the page of a desk whose registry does not answer."""
@@ -123,11 +128,15 @@ class Pages:
             class_="card quiet",
             role="status",
         )
-        return self._page(texts, fragment(main, _languages(texts)), kind="away", refresh=REFRESH_AFTER)
+        return self._page(
+            texts, fragment(main, _languages(texts)), kind="away", refresh=REFRESH_AFTER
+        )
 
     # --- with a visit
 
-    def visit(self, texts: WebTexts, view: VisitView, *, number: str, description: str) -> HTMLResponse:
+    def visit(
+        self, texts: WebTexts, view: VisitView, *, number: str, description: str
+    ) -> HTMLResponse:
         """Return the page of a visit, whatever its stage. `number`: as in `WebSession`."""
         is_live = view.stage is not WebStage.OVER
         has_log = view.stage is WebStage.TALKING
@@ -169,13 +178,18 @@ class Pages:
         return _leave(texts, view)
 
     def log_page(self, texts: WebTexts, view: VisitView, *, turn: int) -> HTMLResponse:
-        """Return the conversation as a page of its own, which a browser without JavaScript shows inside the page and loads
-        again and again. `turn`: how often it was loaded before."""
+        """Return the conversation as a page of its own, which a browser without JavaScript shows
+        inside the page and loads again and again. `turn`: how often it was loaded before."""
         is_talking = view.stage is WebStage.TALKING
         body = element(
             "main",
             log(texts, view),
-            element("div", status(texts, view) if is_talking else None, notes(texts, view), role="status"),
+            element(
+                "div",
+                status(texts, view) if is_talking else None,
+                notes(texts, view),
+                role="status",
+            ),
             None if is_talking else _elsewhere(texts),
             class_="frame",
         )
@@ -202,8 +216,8 @@ class Pages:
         return self._page(texts, main, kind="earlier")
 
     def about(self, texts: WebTexts, description: str) -> HTMLResponse:
-        """Return the page on which a browser without JavaScript describes the issue: the page of the line is loaded again
-        and again, and would lose what is typed there."""
+        """Return the page on which a browser without JavaScript describes the issue: the page of
+        the line is loaded again and again, and would lose what is typed there."""
         return self._page(texts, _about(texts, description), kind="waiting")
 
     def told(self, texts: WebTexts, text: str, *, status: int) -> HTMLResponse:
@@ -242,7 +256,10 @@ class Pages:
         bar = element(
             "header",
             element(
-                "p", element("span", class_="dot", aria_hidden="true"), self.title(texts), class_="brand"
+                "p",
+                element("span", class_="dot", aria_hidden="true"),
+                self.title(texts),
+                class_="brand",
             ),
             element("div", actions, id="actions"),
             class_="bar",
@@ -306,7 +323,9 @@ def _waiting(texts: WebTexts, view: VisitView, description: str) -> Html:
     )
     more = element(
         "noscript",
-        element("p", element("a", texts("wait.about"), href="about", class_="button"), class_="row"),
+        element(
+            "p", element("a", texts("wait.about"), href="about", class_="button"), class_="row"
+        ),
     )
     return fragment(card, element("div", _about(texts, description), class_="script"), more)
 
@@ -340,7 +359,11 @@ def _about(texts: WebTexts, description: str) -> Html:
 
 
 def _talking(texts: WebTexts, view: VisitView) -> Html:
-    heading = texts("talk.heading_with", operator=view.operator) if view.operator else texts("talk.heading")
+    heading = (
+        texts("talk.heading_with", operator=view.operator)
+        if view.operator
+        else texts("talk.heading")
+    )
     return fragment(
         element("h1", heading, id="heading"),
         element("div", status(texts, view), id="status", role="status"),
@@ -374,7 +397,8 @@ def _talking(texts: WebTexts, view: VisitView) -> Html:
 
 
 def status(texts: WebTexts, view: VisitView) -> Html:
-    """Return where the visitor is in the line, how long it may take, and whether the registry answers."""
+    """Return where the visitor is in the line, how long it may take, and whether the registry
+    answers."""
     parts: list[Child] = []
     if view.stage is WebStage.WAITING and view.position:
         parts = [
@@ -391,7 +415,11 @@ def status(texts: WebTexts, view: VisitView) -> Html:
             element(
                 "form",
                 element("input", type="hidden", name="pause", value=0 if view.is_paused else 1),
-                element("button", texts("wait.resume" if view.is_paused else "wait.pause"), type="submit"),
+                element(
+                    "button",
+                    texts("wait.resume" if view.is_paused else "wait.pause"),
+                    type="submit",
+                ),
                 action="pause",
                 method="post",
             ),
@@ -399,7 +427,9 @@ def status(texts: WebTexts, view: VisitView) -> Html:
     if view.is_leaving and view.stage is not WebStage.OVER:
         parts.append(element("p", texts("leave.waits"), class_="alert calm"))
     elif view.is_away:
-        parts.append(element("p", texts.away(has_place=view.stage is WebStage.WAITING), class_="alert calm"))
+        parts.append(
+            element("p", texts.away(has_place=view.stage is WebStage.WAITING), class_="alert calm")
+        )
     return fragment(*parts)
 
 
@@ -416,8 +446,8 @@ def notes(texts: WebTexts, view: VisitView) -> Html:
 
 
 def log(texts: WebTexts, view: VisitView, *, before: int | None = None) -> Html:
-    """Return the end of the conversation, as much of it as a page holds, with a link to what is earlier. `before`: the
-    number of the line before which it ends; None for the last one."""
+    """Return the end of the conversation, as much of it as a page holds, with a link to what is
+    earlier. `before`: the number of the line before which it ends; None for the last one."""
     shown, first = _latest(
         texts, (one for one in reversed(view.lines) if before is None or one.number < before)
     )
@@ -437,7 +467,8 @@ def log(texts: WebTexts, view: VisitView, *, before: int | None = None) -> Html:
 
 
 def _latest(texts: WebTexts, newest_first: Iterable[ShownLine]) -> tuple[list[Html], int]:
-    """Return lines, oldest first, as many as a page holds; and the number of the first of them if there are more, else 0."""
+    """Return lines, oldest first, as many as a page holds; and the number of the first of them if
+    there are more, else 0."""
     shown: list[Html] = []
     size = first = 0
     for one in newest_first:
@@ -451,7 +482,8 @@ def _latest(texts: WebTexts, newest_first: Iterable[ShownLine]) -> tuple[list[Ht
 
 
 def changes(texts: WebTexts, view: VisitView, *, since: int) -> list[list[str]] | None:
-    """Return the lines that have changed since a version, with their ids; None if a page does not hold them."""
+    """Return the lines that have changed since a version, with their ids; None if a page does not
+    hold them."""
     found, size = [], 0
     for one in view.lines:
         if one.changed > since:
@@ -464,8 +496,8 @@ def changes(texts: WebTexts, view: VisitView, *, since: int) -> list[list[str]] 
 
 
 def _frame(turn: int) -> str:
-    """Return the address of the conversation inside the page. Each time it is another one: a browser takes the same address
-    with its fragment for a jump inside what it has."""
+    """Return the address of the conversation inside the page. Each time it is another one: a
+    browser takes the same address with its fragment for a jump inside what it has."""
     return f"log?turn={turn}#end"
 
 
@@ -498,9 +530,15 @@ def line(texts: WebTexts, shown: ShownLine) -> Html:
 
 
 def _over(texts: WebTexts, view: VisitView) -> Html:
-    is_ended = isinstance(view.end, happened.VisitEnded)
-    heading = "heading" if is_ended and view.was_served else "heading_gone" if is_ended else "heading_refused"
-    if isinstance(view.end, happened.EndedUnseen | happened.PositionGone):
+    is_ended = isinstance(view.end, visit_events.VisitEnded)
+    heading = (
+        "heading"
+        if is_ended and view.was_served
+        else "heading_gone"
+        if is_ended
+        else "heading_refused"
+    )
+    if isinstance(view.end, visit_events.EndedUnseen | visit_events.PositionGone):
         heading = "heading_gone"
     card = element(
         "section",
@@ -509,7 +547,9 @@ def _over(texts: WebTexts, view: VisitView) -> Html:
         _rating(texts, view),
         element(
             "div",
-            element("a", texts("over.transcript"), href="transcript", class_="button", download=True)
+            element(
+                "a", texts("over.transcript"), href="transcript", class_="button", download=True
+            )
             if view.lines
             else None,
             element(
@@ -553,7 +593,11 @@ def _rating(texts: WebTexts, view: VisitView) -> Html | None:
     ]
     return element(
         "form",
-        element("fieldset", element("legend", texts("over.rate")), element("div", *choices, class_="stars")),
+        element(
+            "fieldset",
+            element("legend", texts("over.rate")),
+            element("div", *choices, class_="stars"),
+        ),
         element("button", texts("over.rating_send"), type="submit"),
         action="rate",
         method="post",
@@ -661,7 +705,9 @@ def _languages(texts: WebTexts) -> Html:
     links = [
         element("span", one("language.name"), aria_current="true")
         if language == texts.language
-        else element("a", one("language.name"), href=f"./?lang={language}", lang=language, hreflang=language)
+        else element(
+            "a", one("language.name"), href=f"./?lang={language}", lang=language, hreflang=language
+        )
         for language, one in TEXTS.items()
     ]
     return element("nav", *links, class_="languages", aria_label=texts("page.language"))

@@ -1,4 +1,5 @@
-"""One browser session: its visitor at the registry, what its pages show, and the streams that wait for news."""
+"""One browser session: its visitor at the registry, what its pages show, and the streams that wait
+for news."""
 
 import asyncio
 import contextlib
@@ -8,7 +9,7 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form
 from chatapp.peer.faces.web.budget import Ledger
 from chatapp.peer.faces.web.limits import (
@@ -31,7 +32,8 @@ ASK_AFTER: Final = 20.0
 """Seconds between two questions how long the wait may be."""
 
 ABSENT_AFTER: Final = 45.0
-"""Seconds without a browser after which others are called first: a phone that was put away, a window that was closed."""
+"""Seconds without a browser after which others are called first: a phone that was put away, a
+window that was closed."""
 
 GONE_AFTER: Final = 15 * 60.0
 """Seconds without a browser after which the place is given up."""
@@ -40,7 +42,8 @@ OVER_FOR: Final = 30 * 60.0
 """Seconds for which the last page of a visit can still be seen."""
 
 RATES_WITHIN: Final = 5 * 60.0
-"""Seconds for which a visit that is over can be rated. After that the registry is not bothered with the visitor."""
+"""Seconds for which a visit that is over can be rated. After that the registry is not bothered with
+the visitor."""
 
 ASK_AGAIN_AFTER: Final = 5.0
 """Seconds after which a pause is asked for again that has not taken effect."""
@@ -84,12 +87,13 @@ class WebSession:
         is_seen: bool,
         kept: Ledger,
         wall: Callable[[], float],
-        tell: Callable[[happened.VisitEvent], None],
+        tell: Callable[[visit_events.VisitEvent], None],
     ) -> None:
-        """`id_`: the hash of the browser's secret. `network`: what the browser's address is counted under; empty after a
-        restart. `form`: what to join the line with; None to go on with a visit. `is_seen`: whether a browser is there.
-        `kept`: the bytes that all visits keep. `wall`: tells the Unix time. `tell` is called with each event that the
-        person who runs the gateway should know."""
+        """`id_`: the hash of the browser's secret. `network`: what the browser's address is counted
+        under; empty after a restart. `form`: what to join the line with; None to go on with a
+        visit. `is_seen`: whether a browser is there. `kept`: the bytes that all visits keep.
+        `wall`: tells the Unix time. `tell` is called with each event that the person who runs the
+        gateway should know."""
         self.id: Final = id_
         self.visitor: Final = visitor
         self.language: Final = language
@@ -134,7 +138,8 @@ class WebSession:
         self._reading.add_done_callback(report)
 
     async def close(self, *, within: float | None = None) -> None:
-        """Let go of everything. `within`: give the place up, too, waiting so many seconds for the registry."""
+        """Let go of everything. `within`: give the place up, too, waiting so many seconds for the
+        registry."""
         self._is_closed = True
         self._note_kept()
         if self._detaching is not None:
@@ -157,23 +162,25 @@ class WebSession:
             self._news.wake()
             await asyncio.sleep(0)
 
-    def _handle(self, event: happened.VisitEvent) -> None:
+    def _handle(self, event: visit_events.VisitEvent) -> None:
         form = self._form
         self.view.handle(event, at=self._wall())
         match event:
-            case happened.FormWanted() if form is not None:
+            case visit_events.FormWanted() if form is not None:
                 self._form = None
                 self.visitor.join(form)
-            case happened.TicketNotStored():
+            case visit_events.TicketNotStored():
                 self._tell(event)
-            case happened.PauseChanged(is_paused=is_paused) if self._is_here and self._store.is_absent:
+            case visit_events.PauseChanged(is_paused=is_paused) if (
+                self._is_here and self._store.is_absent
+            ):
                 if is_paused:
                     self._come_back()
                 else:
                     self._note_absence(is_absent=False)
-            case happened.QuestionUnanswered() | happened.VisitorServerLost():
+            case visit_events.QuestionUnanswered() | visit_events.VisitorServerLost():
                 self._is_rating_lost = bool(self.view.rating) and self.view.is_rating_kept is None
-            case happened.Described() | happened.LineSettled(is_saved=True):
+            case visit_events.Described() | visit_events.LineSettled(is_saved=True):
                 # What is described at the very moment of the turn is said as a line.
                 self._is_described = True
             case _:
@@ -199,8 +206,8 @@ class WebSession:
                     await self._news.wait()
 
     async def say(self, text: str, *, key: str) -> Fate:
-        """Say a line, and wait for a moment until the registry has stored it. `key`: a line that comes again under the same
-        key was sent twice, and is said once. Raises TextTooLong."""
+        """Say a line, and wait for a moment until the registry has stored it. `key`: a line that
+        comes again under the same key was sent twice, and is said once. Raises TextTooLong."""
         await self.arrived()
         if self._is_over:
             return Fate.OVER
@@ -248,7 +255,8 @@ class WebSession:
             await self.settled()
 
     async def rate(self, rating: int) -> None:
-        """Rate the session, once, if that is possible. The rating is sent again until the registry has answered."""
+        """Rate the session, once, if that is possible. The rating is sent again until the registry
+        has answered."""
         if self.view.may_rate and not self.view.rating and not self._is_closed:
             self.view.rated(rating)
             self.visitor.rate(rating)
@@ -306,7 +314,8 @@ class WebSession:
         self._news.wake()
 
     def enter(self) -> object:
-        """Note a window that looks. Return what `exit` takes. The oldest of too many windows is sent away."""
+        """Note a window that looks. Return what `exit` takes. The oldest of too many windows is
+        sent away."""
         window = object()
         self._streams.append(window)
         if len(self._streams) > STREAMS_PER_SESSION:
@@ -325,7 +334,8 @@ class WebSession:
         return f"{self._boot}-{version}"
 
     def version_of(self, number: str) -> int:
-        """Return the version of the view that a window shows, by the number that it was given; -1 for any other one."""
+        """Return the version of the view that a window shows, by the number that it was given; -1
+        for any other one."""
         boot, _, version = number.partition("-")
         is_ours = boot == self._boot and version.isdecimal() and len(version) <= _VERSION_DIGITS
         return int(version) if is_ours and int(version) <= self.view.version else -1
@@ -369,7 +379,8 @@ class WebSession:
     # --- time
 
     def tend(self) -> bool:
-        """Do what is due. Return False if the session is to be closed: nobody has looked for long."""
+        """Do what is due. Return False if the session is to be closed: nobody has looked for
+        long."""
         now = self._loop.time()
         if self._over_at is not None:
             if now - self._over_at >= RATES_WITHIN:
@@ -389,14 +400,19 @@ class WebSession:
         if is_waiting:
             self._tend_pause(now)
         is_new = self.view.position != self._asked_for
-        if is_waiting and absent_for < ABSENT_AFTER and (is_new or now - self._asked_at >= ASK_AFTER):
+        if (
+            is_waiting
+            and absent_for < ABSENT_AFTER
+            and (is_new or now - self._asked_at >= ASK_AFTER)
+        ):
             self._asked_at, self._asked_for = now, self.view.position
             self.visitor.ask_position()
         return True
 
     def _tend_pause(self, now: float) -> None:
-        """Let others go first while no browser is there, and not any more when it is back. A request may be lost with its
-        link, so it is repeated until the registry reports the pause that we want."""
+        """Let others go first while no browser is there, and not any more when it is back. A
+        request may be lost with its link, so it is repeated until the registry reports the pause
+        that we want."""
         is_here = self._is_here
         if not is_here and not self.view.is_paused and not self._store.is_absent:
             self._note_absence(is_absent=True)

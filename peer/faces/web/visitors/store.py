@@ -1,4 +1,5 @@
-"""The files of a gateway: the key of its registry, and for each visit the ticket, under the hash of the browser's secret."""
+"""The files of a gateway: the key of its registry, and for each visit the ticket, under the hash of
+the browser's secret."""
 
 import contextlib
 import fcntl
@@ -44,7 +45,8 @@ class GatewayFolder:
     """The folder of one gateway. While it is open, no other gateway uses it."""
 
     def __init__(self, home: Path, server: str) -> None:
-        """`server`: as the user names it (`wire.address.server_name`). Raises GatewayRuns, OSError."""
+        """`server`: as the user names it (`wire.address.server_name`). Raises GatewayRuns,
+        OSError."""
         name = hashlib.blake2b(server.encode(), digest_size=16).hexdigest()
         self.path: Final = home / "web" / name
         self._sessions: Final = self.path / "sessions"
@@ -68,8 +70,8 @@ class GatewayFolder:
         self.registry = registry
 
     def sessions(self) -> Iterator[tuple[str, StoredSession]]:
-        """Yield the sessions that are stored, by the hashes of their secrets. A damaged file costs one place in the line and
-        no more; it is set aside. Raises OSError."""
+        """Yield the sessions that are stored, by the hashes of their secrets. A damaged file costs
+        one place in the line and no more; it is set aside. Raises OSError."""
         for path in sorted(self._sessions.iterdir()):
             if not _SESSION.fullmatch(path.name):
                 continue
@@ -100,7 +102,8 @@ class GatewayFolder:
 
 
 class SessionStore:
-    """Where one visit is kept (a `VisitStore`): a file of the gateway's folder, or nothing for a visitor who only looks."""
+    """Where one visit is kept (a `VisitStore`): a file of the gateway's folder, or nothing for a
+    visitor who only looks."""
 
     def __init__(self, folder: GatewayFolder, session: str, stored: StoredSession) -> None:
         """`session`: the hash of the browser's secret; empty to keep nothing."""
@@ -138,8 +141,9 @@ class SessionStore:
         self._folder.pin(registry)
 
     def save(self, visit: StoredVisit) -> None:
-        """Store the visit, or delete its file if it is over. How far the lines were shown is not stored: the registry tells
-        all of them to a gateway that starts again. Raises OSError; then the file is as it was."""
+        """Store the visit, or delete its file if it is over. How far the lines were shown is not
+        stored: the registry tells all of them to a gateway that starts again. Raises OSError; then
+        the file is as it was."""
         stored = msgspec.structs.replace(self._stored, visit=visit)
         if visit.ticket == self._stored.visit.ticket:
             self._stored = stored

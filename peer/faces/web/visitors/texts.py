@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.words.catalog import ENGLISH, LANGUAGES, Catalog, catalog_of
 from chatapp.peer.words.formatting import shown_clock, shown_day
 from chatapp.peer.words.visitor import VisitorTexts
@@ -32,7 +32,8 @@ class WebTexts:
 
     @property
     def direction(self) -> str:
-        """Whether the language is written from left to right (`ltr`) or from right to left (`rtl`)."""
+        """Whether the language is written from left to right (`ltr`) or from right to left
+        (`rtl`)."""
         return self("language.direction")
 
     def issues(self, menu: Sequence[str]) -> list[str]:
@@ -47,7 +48,7 @@ class WebTexts:
             why=self._terminal.fault(refused),
         )
 
-    def privacy(self, form: happened.FormWanted) -> str:
+    def privacy(self, form: visit_events.FormWanted) -> str:
         """Return who reads what is written in the form, and for how long it is kept."""
         return self("form.privacy", kept=self._terminal.kept(form))
 
@@ -63,7 +64,7 @@ class WebTexts:
             case ahead:
                 return self("wait.ahead", ahead=ahead)
 
-    def estimate(self, estimate: happened.Estimate | None) -> str:
+    def estimate(self, estimate: visit_events.Estimate | None) -> str:
         """Return how long it may take, in whole minutes."""
         if estimate is None:
             return self("wait.no_estimate")
@@ -76,56 +77,63 @@ class WebTexts:
             return ""
         day, clock = shown_clock(opens_at)
         return self(
-            "closed.opens", day=shown_day(day) if self.language == ENGLISH else day.isoformat(), clock=clock
+            "closed.opens",
+            day=shown_day(day) if self.language == ENGLISH else day.isoformat(),
+            clock=clock,
         )
 
-    def end(self, end: happened.VisitEvent | None) -> str:
+    def end(self, end: visit_events.VisitEvent | None) -> str:
         """Return why the visit is over."""
         match end:
-            case happened.VisitEnded(cause=None):
+            case visit_events.VisitEnded(cause=None):
                 why = self._shared.text("over.unseen")
-            case happened.VisitEnded(cause=cause) | happened.EndedUnseen(cause=cause) if cause is not None:
+            case visit_events.VisitEnded(cause=cause) | visit_events.EndedUnseen(cause=cause) if (
+                cause is not None
+            ):
                 why = self._shared.text(f"over.{cause.name.lower()}")
-            case happened.VisitRefused(reason=reason):
+            case visit_events.VisitRefused(reason=reason):
                 return self("over.refused", why=self._shared.text(f"refused.{reason.name.lower()}"))
-            case happened.VisitorNotAdmitted():
+            case visit_events.VisitorNotAdmitted():
                 return self("over.not_admitted", why=self._terminal.not_admitted(end))
-            case happened.QueueUnknown():
+            case visit_events.QueueUnknown():
                 return self("over.queue_unknown")
-            case happened.DeskClosed():
+            case visit_events.DeskClosed():
                 return self("over.sentence", why=self._shared.text("refused.closed").capitalize())
             case _:
                 return self("over.gone")
         return self("over.sentence", why=why)
 
-    def note(self, event: happened.VisitEvent) -> str:
+    def note(self, event: visit_events.VisitEvent) -> str:
         """Return what a note says; empty if this event needs none."""
         match event:
-            case happened.Announced(operator=operator, text=text):
+            case visit_events.Announced(operator=operator, text=text):
                 return self("note.announced", operator=operator, text=text)
-            case happened.DeskClosed(text=text):
+            case visit_events.DeskClosed(text=text):
                 key = "note.closed_waiting_text" if text else "note.closed_waiting"
                 return self(key, text=text.rstrip("."))
-            case happened.ServerAnnounced(text=text):
+            case visit_events.ServerAnnounced(text=text):
                 return self("note.server", text=text)
-            case happened.ServerStopPlanned(reason=reason):
+            case visit_events.ServerStopPlanned(reason=reason):
                 key = "note.stop_planned_text" if reason else "note.stop_planned"
                 return self(key, text=reason.rstrip("."))
-            case happened.ServerStopCancelled():
+            case visit_events.ServerStopCancelled():
                 return self("note.stop_cancelled")
-            case happened.ServerStopping():
+            case visit_events.ServerStopping():
                 return self("note.stopping")
-            case happened.SentBack(why=why, queue=queue):
+            case visit_events.SentBack(why=why, queue=queue):
                 return self(f"note.back_{why.name.lower()}", queue=queue)
-            case happened.VisitorLineRefused(reason=reason):
-                return self("note.line_refused", why=self._shared.text(f"line_refused.{reason.name.lower()}"))
-            case happened.NotYourTurn():
+            case visit_events.VisitorLineRefused(reason=reason):
+                return self(
+                    "note.line_refused",
+                    why=self._shared.text(f"line_refused.{reason.name.lower()}"),
+                )
+            case visit_events.NotYourTurn():
                 return self("note.not_your_turn")
-            case happened.DescriptionRefused():
+            case visit_events.DescriptionRefused():
                 return self("note.description_long")
-            case happened.PositionGone():
+            case visit_events.PositionGone():
                 return self("note.rejoining")
-            case happened.TicketNotStored():
+            case visit_events.TicketNotStored():
                 return self("note.not_stored")
             case _:
                 return ""
@@ -140,7 +148,8 @@ TEXTS: Final = {language: WebTexts(language) for language in LANGUAGES}
 
 
 def language_of(accepted: str, *, otherwise: str) -> str:
-    """Return the first of our languages that a browser accepts (the header `Accept-Language`), else `otherwise`."""
+    """Return the first of our languages that a browser accepts (the header `Accept-Language`), else
+    `otherwise`."""
     weighed: list[tuple[float, str]] = []
     for part in accepted[:1_000].split(","):
         name, _, weight = part.strip().partition(";")

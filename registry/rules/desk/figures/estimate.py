@@ -1,8 +1,8 @@
 """How long visitors may still wait: the line is played forward many times from what is known now.
 
-Known are the lengths of the last sessions, since when each operator has been serving, and how many visitors left the
-line unserved. Nothing is drawn at random: the numbers that stand for chance are the same in each play, so the same desk
-has the same estimate. Times are seconds.
+Known are the lengths of the last sessions, since when each operator has been serving, and how many
+visitors left the line unserved. Nothing is drawn at random: the numbers that stand for chance are
+the same in each play, so the same desk has the same estimate. Times are seconds.
 """
 
 import math
@@ -23,8 +23,8 @@ SESSIONS_COUNTED: Final = 60
 
 EARLY_SHARE: Final = 0.03
 LATE_SHARE: Final = 0.05
-"""The shares of the plays that may end before and after the range. The promise is 0.1 and 0.2 for both together: the rest
-is for what the plays do not know."""
+"""The shares of the plays that may end before and after the range. The promise is 0.1 and 0.2 for
+both together: the rest is for what the plays do not know."""
 
 PLAYS: Final = 64
 """How often the line is played; an even number."""
@@ -37,15 +37,18 @@ _WAITED: Final = 1.0
 _CELLS: Final = 256
 """Quantiles of a table of lengths."""
 _DRAWS: Final = 61
-"""Numbers of one play, used in a circle; a prime, so that no number of operators meets the same ones each time."""
+"""Numbers of one play, used in a circle; a prime, so that no number of operators meets the same
+ones each time."""
 _TAIL: Final = 0.3
 _TAIL_OF_FEW: Final = 1.5
-"""Beyond the longest session: the mean logarithm of how many times longer a session may be, and what few sessions add."""
+"""Beyond the longest session: the mean logarithm of how many times longer a session may be, and
+what few sessions add."""
 _TAIL_MAX: Final = 2.1
 """Its highest value: eight times as long."""
 _DOUBT: Final = 1.2
 _DOUBT_SESSIONS: Final = 3
-"""The relative spread of lengths to assume before any is known, and how many sessions that assumption weighs."""
+"""The relative spread of lengths to assume before any is known, and how many sessions that
+assumption weighs."""
 
 
 class Session(NamedTuple):
@@ -86,10 +89,12 @@ class Range(NamedTuple):
 
 
 class Leaving(NamedTuple):
-    """How visitors leave the line unserved, in two ways to see it: half of the plays believe in each."""
+    """How visitors leave the line unserved, in two ways to see it: half of the plays believe in
+    each."""
 
     share: float
-    """Each visitor leaves before their turn with probability 1 - exp(-share), however long they wait."""
+    """Each visitor leaves before their turn with probability 1 - exp(-share), however long they
+    wait."""
     rate: float
     """Each visitor leaves with this probability a second."""
 
@@ -101,30 +106,34 @@ class WaitEstimates:
         self._sessions: deque[Session] = deque(maxlen=SESSIONS_COUNTED)
         self._left, self._left_after = 0, 0.0
         self.version = 0
-        """Rises with each session that is over. Who leaves the line changes the ranges too, but only a little, and anybody
-        can join and leave many times a second."""
+        """Rises with each session that is over. Who leaves the line changes the ranges too, but
+        only a little, and anybody can join and leave many times a second."""
 
     def note(self, session: Session) -> None:
         """Add a session that is over; those who left before it come with it."""
         self.version += 1
-        self._sessions.append(session._replace(took=max(session.took, 1.0), waited=max(session.waited, 0.0)))
+        self._sessions.append(
+            session._replace(took=max(session.took, 1.0), waited=max(session.waited, 0.0))
+        )
 
     def note_left(self, waited: float) -> None:
-        """Note that a visitor left the line unserved. One who left at once has not waited, and does not count."""
+        """Note that a visitor left the line unserved. One who left at once has not waited, and does
+        not count."""
         if waited < _WAITED:
             return
         self._left += 1
         self._left_after += waited
 
     def take_left(self) -> tuple[int, float]:
-        """Return how many visitors left since the last call, and how long they had waited together: for the session that
-        has just ended."""
+        """Return how many visitors left since the last call, and how long they had waited together:
+        for the session that has just ended."""
         found = self._left, self._left_after
         self._left, self._left_after = 0, 0.0
         return found
 
     def ranges(self, positions: int, now: Now) -> list[Range]:
-        """Return the range of each position from 1 to `positions`; empty if there is no estimate."""
+        """Return the range of each position from 1 to `positions`; empty if there is no
+        estimate."""
         if len(self._sessions) < SESSIONS_NEEDED or not now.operators or positions < 1:
             return []
         played = min(positions, PLAYED_AHEAD_MAX)
@@ -134,22 +143,29 @@ class WaitEstimates:
         weights = [0.0 if which % 2 else leaving.rate for which in range(PLAYS)]
         found = [_range(waits, weights) for waits in zip(*plays, strict=True)]
         last, behind = found[-1], range(played + 1, positions + 1)
-        return found + [Range(last.least * at // played, -(-last.most * at // played)) for at in behind]
+        return found + [
+            Range(last.least * at // played, -(-last.most * at // played)) for at in behind
+        ]
 
     def _leaving(self, now: Now) -> Leaving:
         busy = [one for one in now.operators if one is not None]
         left = self._left + sum(one.left for one in self._sessions)
         waits = [one.waited for one in self._sessions] + [one.waited for one in busy]
         called = sum(wait >= _WAITED for wait in waits)
-        waited = now.waited + sum(waits) + self._left_after + sum(one.left_after for one in self._sessions)
+        waited = (
+            now.waited
+            + sum(waits)
+            + self._left_after
+            + sum(one.left_after for one in self._sessions)
+        )
         return Leaving(-math.log(1 - left / (left + called + 1)), left / waited if waited else 0.0)
 
 
 class _Lengths:
     """The lengths that a session may have: a table of quantiles of equal weight.
 
-    Sessions that are under way count as at least as long as they are (as Kaplan and Meier do). Otherwise a desk that
-    has just opened would know the short ones only.
+    Sessions that are under way count as at least as long as they are (as Kaplan and Meier do).
+    Otherwise a desk that has just opened would know the short ones only.
     """
 
     def __init__(self, took: list[float], now: Now) -> None:
@@ -185,8 +201,8 @@ class _Lengths:
         return found
 
     def left_of(self, took: float, cell: int, far: float) -> float:
-        """Return how long a session goes on that has taken so long. `cell`, of the table, and `far`, from 0 on, stand for
-        chance."""
+        """Return how long a session goes on that has taken so long. `cell`, of the table, and
+        `far`, from 0 on, stand for chance."""
         past = bisect_right(self.table, took)
         if past == _CELLS:
             return took * self.tail * far
@@ -216,9 +232,11 @@ def _play(positions: int, which: int, lengths: _Lengths, now: Now, leaving: Leav
 
 
 def _range(waits: Sequence[float], rates: Sequence[float]) -> Range:
-    """Return the range of one position. A play in which its visitor would rather leave counts less: a range is kept for
-    those who are called. `rates`: how fast the visitor leaves, in each play."""
-    weighed = sorted((wait, math.exp(-rate * wait)) for wait, rate in zip(waits, rates, strict=True))
+    """Return the range of one position. A play in which its visitor would rather leave counts less:
+    a range is kept for those who are called. `rates`: how fast the visitor leaves, in each play."""
+    weighed = sorted(
+        (wait, math.exp(-rate * wait)) for wait, rate in zip(waits, rates, strict=True)
+    )
     total, past = sum(weight for _, weight in weighed), 0.0
     least, most = None, weighed[-1][0]
     for wait, weight in weighed:
@@ -248,7 +266,8 @@ class _Chances(NamedTuple):
 
 @cache
 def _chances() -> list[_Chances]:
-    """Return the numbers of all plays. Each number is spread evenly over the plays, which needs far fewer of them."""
+    """Return the numbers of all plays. Each number is spread evenly over the plays, which needs far
+    fewer of them."""
     shuffler = random.Random(1)
 
     def spread() -> list[float]:

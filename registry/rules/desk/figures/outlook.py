@@ -1,4 +1,5 @@
-"""What is known of each queue right now goes into its estimates, and the ranges are kept while they hold."""
+"""What is known of each queue right now goes into its estimates, and the ranges are kept while they
+hold."""
 
 from typing import Final, NamedTuple
 
@@ -45,7 +46,10 @@ class Outlook:
             or 0 < len(seen.ranges) < position
         ):
             line = self._queue.line(queue)
-            now = Now([_busy(one, at) for one in operators], sum(at - one.joined_at for one in line) / 1_000)
+            now = Now(
+                [_busy(one, at) for one in operators],
+                sum(at - one.joined_at for one in line) / 1_000,
+            )
             ranges = estimates.ranges(max(position, len(line)) + _POSITIONS_AT_ONCE, now)
             seen = self._seen[queue] = _Sight(estimates.version, serving, at, ranges)
         return seen.ranges[position - 1] if seen.ranges else None

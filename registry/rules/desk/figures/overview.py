@@ -1,4 +1,5 @@
-"""What the registry's administrator sees of the help desk: each queue with its figures, and who is served or waits."""
+"""What the registry's administrator sees of the help desk: each queue with its figures, and who is
+served or waits."""
 
 from chatapp.registry.rules.admin.messages import QueueFigures, VisitorFigures
 from chatapp.registry.rules.desk.figures.statistics import DeskStatistics, ServedSession
@@ -25,7 +26,9 @@ def _queue(
     ]
     waits = statistics.figures[name].waits(under_way, wall_ms)
     visitors = [_visitor(visit, 0, operators.name_of(visit.operator)) for visit in served]
-    visitors += [_visitor(visit, position, "") for position, visit in enumerate(queue.line(name), 1)]
+    visitors += [
+        _visitor(visit, position, "") for position, visit in enumerate(queue.line(name), 1)
+    ]
     return QueueFigures(
         queue=name,
         operators=queue.operators.on_duty(name),

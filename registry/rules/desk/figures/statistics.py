@@ -1,4 +1,5 @@
-"""The desk's figures: how many were served today and how long people waited; and what estimates are made from.
+"""The desk's figures: how many were served today and how long people waited; and what estimates are
+made from.
 
 Times are milliseconds of the wall clock.
 """
@@ -25,7 +26,8 @@ class ServedSession(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """What the record of a visit's end says about its queue; nothing if the visitor was not served."""
+    """What the record of a visit's end says about its queue; nothing if the visitor was not
+    served."""
 
     of_day: int = 0
     """How many were served today."""
@@ -68,9 +70,12 @@ class Figures:
         return self._served if self._day_of(wall_ms) == self._day else 0
 
     def waits(self, under_way: list[ServedSession], wall_ms: int) -> Waits:
-        """Return the waits of everybody who was called today, with the sessions that are under way."""
+        """Return the waits of everybody who was called today, with the sessions that are under
+        way."""
         today = self._day_of(wall_ms)
-        called = [one for one in (*self._sessions, *under_way) if self._day_of(one.called_at) == today]
+        called = [
+            one for one in (*self._sessions, *under_way) if self._day_of(one.called_at) == today
+        ]
         spans = sorted(max(one.called_at - one.joined_at, 0) // 1_000 for one in called)
         if not spans:
             return Waits(0, 0)

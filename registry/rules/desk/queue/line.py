@@ -1,4 +1,5 @@
-"""The waiting line of one queue: its visits by rank, from which the line can be built again after a restart."""
+"""The waiting line of one queue: its visits by rank, from which the line can be built again after a
+restart."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
@@ -7,11 +8,13 @@ from typing import Final
 from chatapp.registry.rules.desk.queue.visit import Visit
 
 GAP: Final = 1 << 32
-"""Distance of two neighbouring ranks: thirty-two visits can be moved into one gap before ranks are assigned anew."""
+"""Distance of two neighbouring ranks: thirty-two visits can be moved into one gap before ranks are
+assigned anew."""
 
 
 class WaitingLine:
-    """The visits of one queue by rank, the head first. Those that are served are not in it, but their ranks count."""
+    """The visits of one queue by rank, the head first. Those that are served are not in it, but
+    their ranks count."""
 
     def __init__(self) -> None:
         self._visits: list[Visit] = []
@@ -26,9 +29,9 @@ class WaitingLine:
     def load(
         self, visits: Iterable[Visit], called: Iterable[Visit], *, is_merged: bool = False
     ) -> list[Visit]:
-        """Restore the line: visits that wait, and those that are served. `is_merged`: they come from several lines, whose
-        ranks do not compare, so they stand in order of arrival, behind those who were put back. Return the visits whose
-        rank has changed."""
+        """Restore the line: visits that wait, and those that are served. `is_merged`: they come
+        from several lines, whose ranks do not compare, so they stand in order of arrival, behind
+        those who were put back. Return the visits whose rank has changed."""
         key = _order_of_arrival if is_merged else _order_of_rank
         self._visits = sorted(visits, key=key)
         self._called = {visit.number: visit for visit in called}
@@ -63,10 +66,11 @@ class WaitingLine:
         self._called[visit.number] = visit
 
     def put_back(self, visit: Visit) -> list[Visit]:
-        """Put a visit at the head of the line, in order of arrival among those put back before. Return the visits whose
-        rank has changed.
+        """Put a visit at the head of the line, in order of arrival among those put back before.
+        Return the visits whose rank has changed.
 
-        A visit that an operator has moved stays where the operator wanted it: it no longer counts as put back.
+        A visit that an operator has moved stays where the operator wanted it: it no longer counts
+        as put back.
         """
         position = 1
         for at, other in enumerate(self._visits, 1):
@@ -80,22 +84,26 @@ class WaitingLine:
         return self._insert(visit, position)
 
     def restore(self, visit: Visit) -> list[Visit]:
-        """Put a visit back where it was before it was called: behind those that were before it, and those put back that
-        came earlier. Return the visits whose rank has changed."""
+        """Put a visit back where it was before it was called: behind those that were before it, and
+        those put back that came earlier. Return the visits whose rank has changed."""
         position = 1
         for at, other in enumerate(self._visits, 1):
-            is_before = other.number < visit.number if other.is_put_back else other.rank < visit.rank
+            is_before = (
+                other.number < visit.number if other.is_put_back else other.rank < visit.rank
+            )
             position = at + 1 if is_before else position
         del self._called[visit.number]
         before, after = self.at(position - 1), self.at(position)
-        if (before is None or before.rank < visit.rank) and (after is None or visit.rank < after.rank):
+        if (before is None or before.rank < visit.rank) and (
+            after is None or visit.rank < after.rank
+        ):
             self._visits.insert(position - 1, visit)
             return [visit]
         return self._insert(visit, position)
 
     def admit(self, visit: Visit) -> list[Visit]:
-        """Insert a visit of another line among those who joined before and after it, behind those who were put back. Return
-        the visits whose rank has changed."""
+        """Insert a visit of another line among those who joined before and after it, behind those
+        who were put back. Return the visits whose rank has changed."""
         later = (
             at
             for at, other in enumerate(self._visits, 1)
@@ -110,15 +118,19 @@ class WaitingLine:
         visit.is_put_back = False
 
     def move(self, visit: Visit, to: int) -> list[Visit]:
-        """Move a visit to a position, or to the end if there are fewer. Return the visits whose rank has changed."""
+        """Move a visit to a position, or to the end if there are fewer. Return the visits whose
+        rank has changed."""
         self.remove(visit)
         return self._insert(visit, min(to, len(self._visits) + 1))
 
     def _insert(self, visit: Visit, position: int) -> list[Visit]:
-        """Insert a visit at this position. Its rank is right behind the visit before it; at the head, it is also before all
-        visits that are served. Return the visits whose rank has changed."""
+        """Insert a visit at this position. Its rank is right behind the visit before it; at the
+        head, it is also before all visits that are served. Return the visits whose rank has
+        changed."""
         before, after = self.at(position - 1), self.at(position)
-        others = [one.rank for one in self._called.values()] + ([] if after is None else [after.rank])
+        others = [one.rank for one in self._called.values()] + (
+            [] if after is None else [after.rank]
+        )
         self._visits.insert(position - 1, visit)
         if before is None:
             visit.rank = min(others) - GAP if others else 0

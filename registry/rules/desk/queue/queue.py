@@ -1,10 +1,11 @@
 """The queue as a pure state machine: who is in line, who serves whom, and what each event leads to.
 
-First come, first served: a visitor in reach is called before all behind them. A visitor out of reach keeps the position;
-for a moment nobody behind is called first, after that others are. So does a visitor who pauses, or whom an operator has put
-on hold: others are called until the visitor is to be called again. A free operator on duty gets the first visitor at
-once. Transitions are listed in `visit.TRANSITIONS`; the events that follow are drained. A call that does not fit the
-state raises ValueError: that is the caller's mistake.
+First come, first served: a visitor in reach is called before all behind them. A visitor out of
+reach keeps the position; for a moment nobody behind is called first, after that others are. So does
+a visitor who pauses, or whom an operator has put on hold: others are called until the visitor is to
+be called again. A free operator on duty gets the first visitor at once. Transitions are listed in
+`visit.TRANSITIONS`; the events that follow are drained. A call that does not fit the state raises
+ValueError: that is the caller's mistake.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -134,7 +135,8 @@ class OperatorPool:
         return [one for one in self if one.is_free and one.queue == queue]
 
     def restore(self, visit: Visit, *, is_on: bool) -> None:
-        """Restore the operator of a visit: out of reach until their next link. `is_on`: whether they are on duty."""
+        """Restore the operator of a visit: out of reach until their next link. `is_on`: whether
+        they are on duty."""
         operator = self._operators[visit.operator] = Operator(visit.operator, queue=visit.queue)
         operator.is_on, operator.is_here, operator.visit = is_on, False, visit
 
@@ -184,13 +186,16 @@ class DeskQueue:
         merged: Collection[str] = (),
         now: float,
     ) -> None:
-        """Restore the visits of earlier lives: everybody is out of reach, and has time to come back. `off_duty`: the numbers
-        of visits whose operator is off duty. `merged`: queues whose visits come from several lines."""
+        """Restore the visits of earlier lives: everybody is out of reach, and has time to come
+        back. `off_duty`: the numbers of visits whose operator is off duty. `merged`: queues whose
+        visits come from several lines."""
         waiting: dict[str, list[Visit]] = {queue: [] for queue in self._lines}
         served: dict[str, list[Visit]] = {queue: [] for queue in self._lines}
         for visit in visits:
             self.visits[visit.number] = visit
-            if visit.operator in self.operators:  # two visits with one operator: a record was damaged
+            if (
+                visit.operator in self.operators
+            ):  # two visits with one operator: a record was damaged
                 visit.operator = NOBODY
             if visit.operator == NOBODY:
                 visit.state = VisitState.MISSED
@@ -234,8 +239,8 @@ class DeskQueue:
         self._fill(visit.queue)
 
     def lost(self, visit: Visit, *, now: float) -> None:
-        """Note that a visitor's link is lost. A visitor without a sign of life since the call was away at the call already,
-        and gets their position in line back."""
+        """Note that a visitor's link is lost. A visitor without a sign of life since the call was
+        away at the call already, and gets their position in line back."""
         self._absences.visitor_lost(visit.number, now=now)
         if visit.state is VisitState.SERVED and not visit.has_answered:
             self._take_back(visit, now=now)
@@ -291,7 +296,8 @@ class DeskQueue:
     # --- operators
 
     def take_duty(self, who: OperatorId, queue: str) -> None:
-        """Put an operator on duty for a queue. One who serves a visitor of another queue has to end that session first."""
+        """Put an operator on duty for a queue. One who serves a visitor of another queue has to end
+        that session first."""
         operator = self.operators.admit(who, queue)
         if operator.visit is not None and operator.visit.queue != queue:
             raise ValueError("serves a visitor of another queue")
@@ -315,8 +321,8 @@ class DeskQueue:
         self.operators.forget_idle(operator)
 
     def operator_lost(self, who: OperatorId, *, now: float) -> None:
-        """Note that an operator's link is lost. Their visitor waits for them for a while; visitors that were handed to them
-        do not."""
+        """Note that an operator's link is lost. Their visitor waits for them for a while; visitors
+        that were handed to them do not."""
         operator = self.operators.get(who)
         if operator is None or not operator.is_here:
             return
@@ -335,7 +341,8 @@ class DeskQueue:
             self._fill(operator.queue)
 
     def operator_gone(self, who: OperatorId, *, now: float) -> None:
-        """Note that an operator left, or was away for too long: their visitor goes back to the head of the line."""
+        """Note that an operator left, or was away for too long: their visitor goes back to the head
+        of the line."""
         operator = self.operators.get(who)
         if operator is None:
             return
@@ -343,14 +350,16 @@ class DeskQueue:
         if operator.is_on:
             operator.is_on = False
             self._events.append(DutyChanged(operator=who, queue=operator.queue, is_on=False))
-        if operator.visit is not None:  # first, so that nobody behind this visit is called before it
+        if (
+            operator.visit is not None
+        ):  # first, so that nobody behind this visit is called before it
             self._put_back(operator.visit, PositionCause.OPERATOR_LOST, now=now)
         self._free_wanted(operator, is_lost=True)
         self.operators.forget_idle(operator)
 
     def hand_over(self, visit: Visit, to: OperatorId, *, now: float) -> None:
-        """Hand a visitor to an operator on duty for the same queue: at once if that operator is free, else from the head
-        of the line."""
+        """Hand a visitor to an operator on duty for the same queue: at once if that operator is
+        free, else from the head of the line."""
         former, operator = visit.operator, self.operators[to]
         if former in (NOBODY, to) or not operator.is_on or operator.queue != visit.queue:
             raise ValueError(
@@ -366,13 +375,15 @@ class DeskQueue:
         self._fill(visit.queue)
 
     def hold(self, visit: Visit, *, now: float) -> None:
-        """Put a visitor who is served and does not answer at the head of the line, and let others be called first."""
+        """Put a visitor who is served and does not answer at the head of the line, and let others
+        be called first."""
         visit.pause = Pause.HELD
         self._put_back(visit, PositionCause.HELD, now=now)
         self._fill(visit.queue)
 
     def transfer(self, visit: Visit, queue: str, *, now: float) -> None:
-        """Let a visitor who is served wait in another queue, among those who joined before and after."""
+        """Let a visitor who is served wait in another queue, among those who joined before and
+        after."""
         former, left = self.operators.release(visit), visit.queue
         self.line(left).remove(visit)
         visit.queue, visit.given_by = queue, former
@@ -422,7 +433,14 @@ class DeskQueue:
             raise ValueError(f"{event.name} does not happen to a visit that is {before.name}")
         visit.state = after
         self._events.append(
-            Change(visit=visit, event=event, before=before, operator=operator, former=former, cause=cause)
+            Change(
+                visit=visit,
+                event=event,
+                before=before,
+                operator=operator,
+                former=former,
+                cause=cause,
+            )
         )
 
     def _fill(self, queue: str) -> None:
@@ -447,8 +465,9 @@ class DeskQueue:
         return None
 
     def _call_another(self, number: int, *, now: float) -> None:
-        """Call the next visitor in place of one who is served and out of reach, and keep that one's place at the head. If
-        there is nobody to call, or no operator to serve, look again after the same time."""
+        """Call the next visitor in place of one who is served and out of reach, and keep that one's
+        place at the head. If there is nobody to call, or no operator to serve, look again after the
+        same time."""
         visit = self.visits.get(number)
         if visit is None or visit.state is not VisitState.ABSENT:
             return
@@ -466,7 +485,13 @@ class DeskQueue:
         self._note_put_back(visit, cause, former, ranked, now=now)
 
     def _note_put_back(
-        self, visit: Visit, cause: PositionCause, former: OperatorId, ranked: list[Visit], *, now: float
+        self,
+        visit: Visit,
+        cause: PositionCause,
+        former: OperatorId,
+        ranked: list[Visit],
+        *,
+        now: float,
     ) -> None:
         self._step(visit, VisitEvent.PUT_BACK, operator=former, cause=cause)
         self._events += [VisitUpdated(visit=one) for one in ranked if one is not visit]
@@ -494,7 +519,9 @@ class DeskQueue:
         for visit in self.line(operator.queue):
             if visit.wanted == operator.id:
                 visit.wanted = NOBODY
-                self._events.append(HandoverReleased(visit=visit) if is_lost else VisitUpdated(visit=visit))
+                self._events.append(
+                    HandoverReleased(visit=visit) if is_lost else VisitUpdated(visit=visit)
+                )
         self._fill(operator.queue)
 
 

@@ -16,7 +16,8 @@ class VisitState(enum.Enum):
     JOINING = enum.auto()
     """In line, and in reach; its record is on its way to the disk. Not announced yet."""
     UNREACHED = enum.auto()
-    """In line, out of reach; its record is on its way to the disk. Not announced yet; nobody behind is called first."""
+    """In line, out of reach; its record is on its way to the disk. Not announced yet; nobody behind
+    is called first."""
     WAITING = enum.auto()
     """In line, and in reach."""
     MISSED = enum.auto()
@@ -44,10 +45,11 @@ class VisitEvent(enum.Enum):
     CALLED = enum.auto()
     """An operator is free."""
     UNANSWERED = enum.auto()
-    """Back in line where it was: the link was lost after the call, before the visitor showed a sign of life."""
+    """Back in line where it was: the link was lost after the call, before the visitor showed a sign
+    of life."""
     PUT_BACK = enum.auto()
-    """In line again: the operator has vanished, hands over to a busy one, puts on hold, or sends to another queue; or the
-    visitor was out of reach for too long."""
+    """In line again: the operator has vanished, hands over to a busy one, puts on hold, or sends to
+    another queue; or the visitor was out of reach for too long."""
     HANDED_OVER = enum.auto()
     """Another operator serves."""
     PAUSED = enum.auto()
@@ -83,7 +85,11 @@ TRANSITIONS: Final[dict[tuple[VisitState, VisitEvent], VisitState]] = {
     (VisitState.ABSENT, VisitEvent.PUT_BACK): VisitState.MISSED,
     (VisitState.WAITING, VisitEvent.PAUSED): VisitState.WAITING,
     (VisitState.WAITING, VisitEvent.RESUMED): VisitState.WAITING,
-    **{(state, VisitEvent.ENDED): VisitState.OVER for state in VisitState if state is not VisitState.OVER},
+    **{
+        (state, VisitEvent.ENDED): VisitState.OVER
+        for state in VisitState
+        if state is not VisitState.OVER
+    },
 }
 
 
@@ -108,7 +114,8 @@ class Pause(enum.IntEnum):
     OWN = 1
     """The visitor does, until `RESUMED`."""
     HELD = 2
-    """An operator does, mostly because the visitor does not answer. Any sign that the visitor is there ends it."""
+    """An operator does, mostly because the visitor does not answer. Any sign that the visitor is
+    there ends it."""
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -121,7 +128,8 @@ class Form(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Visit:
-    """One visit. Times are milliseconds of the wall clock, since they go to the disk; spans are milliseconds too."""
+    """One visit. Times are milliseconds of the wall clock, since they go to the disk; spans are
+    milliseconds too."""
 
     __slots__ = (
         "called_at",
@@ -164,7 +172,8 @@ class Visit:
         self.state = VisitState.JOINING
         self.operator = NOBODY
         self.wanted = NOBODY
-        """The only operator who may call the visitor, to whom they were handed over; NOBODY if every operator may."""
+        """The only operator who may call the visitor, to whom they were handed over; NOBODY if
+        every operator may."""
         self.given_by = NOBODY
         """The operator who handed them over, while they wait for the one in `wanted`."""
         self.called_at = 0
@@ -182,11 +191,14 @@ class Visit:
         self.has_answered = False
         """Whether the visitor has shown a sign of life since the current call."""
         self.missed: PositionCause | None = None
-        """Why the visitor is in line again, if that happened while they were away: they are told on return."""
+        """Why the visitor is in line again, if that happened while they were away: they are told on
+        return."""
         self.is_put_back = False
-        """Whether it is in line again, at the head, after a call; not if an operator has moved it since."""
+        """Whether it is in line again, at the head, after a call; not if an operator has moved it
+        since."""
         self.is_fresh = False
-        """Whether it was handed over and the current operator has not spoken yet, so another may take over without loss."""
+        """Whether it was handed over and the current operator has not spoken yet, so another may
+        take over without loss."""
 
     @property
     def is_here(self) -> bool:
@@ -226,14 +238,15 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class VisitUpdated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A stored field of a visit has changed: its rank, its wanted operator, its note, its description, its
-    operator's duty."""
+    """A stored field of a visit has changed: its rank, its wanted operator, its note, its
+    description, its operator's duty."""
 
     visit: Visit
 
 
 class HandoverReleased(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The operator to whom a visitor was handed over has vanished: any free operator may call the visitor."""
+    """The operator to whom a visitor was handed over has vanished: any free operator may call the
+    visitor."""
 
     visit: Visit
 
@@ -293,7 +306,8 @@ _PAUSES: Final = frozenset(Pause)
 
 
 def visit_of(record: DeskVisitKept, queue: str) -> Visit:
-    """Return the visit of a record, in this queue: the settings may no longer have the record's own."""
+    """Return the visit of a record, in this queue: the settings may no longer have the record's
+    own."""
     visit = Visit(
         record.visit,
         queue=queue,
@@ -303,7 +317,11 @@ def visit_of(record: DeskVisitKept, queue: str) -> Visit:
         joined_at=record.joined_at,
     )
     visit.rank, visit.operator, visit.wanted = record.rank, record.operator, record.wanted
-    visit.called_at, visit.since, visit.served_for = record.called_at, record.since, record.served_for
+    visit.called_at, visit.since, visit.served_for = (
+        record.called_at,
+        record.since,
+        record.served_for,
+    )
     visit.note, visit.given_by, visit.is_put_back = record.note, record.given_by, record.is_put_back
     visit.pause = Pause(record.pause) if record.pause in _PAUSES else Pause.NONE
     visit.description = record.description

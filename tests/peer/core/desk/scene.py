@@ -69,7 +69,9 @@ class Scene:
         self.visit.events()
         return join
 
-    def wait(self, position: int = 2, cause: PositionCause = PositionCause.JOINED, most: int = 0) -> None:
+    def wait(
+        self, position: int = 2, cause: PositionCause = PositionCause.JOINED, most: int = 0
+    ) -> None:
         self.visit.handle(PositionReported(0, 7, cause, position, 1, 0, most, "desk", False))
 
     def serve(self, cause: OperatorCause = OperatorCause.CALLED, visit: int = 7) -> None:

@@ -11,7 +11,20 @@ TEXTS = VisitorTexts(catalog_of("en"))
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("", [".queue", ".about", ".pause", ".resume", ".rate", ".transcript", "/new", "/help", "/quit"]),
+        (
+            "",
+            [
+                ".queue",
+                ".about",
+                ".pause",
+                ".resume",
+                ".rate",
+                ".transcript",
+                "/new",
+                "/help",
+                "/quit",
+            ],
+        ),
         (".", [".queue", ".about", ".pause", ".resume", ".rate", ".transcript"]),
         (".p", [".pause"]),
         ("/", ["/new", "/help", "/quit"]),
@@ -22,7 +35,9 @@ TEXTS = VisitorTexts(catalog_of("en"))
         ("/quit ", []),
     ],
 )
-def test_a_visitor_is_offered_the_desk_s_commands_and_no_others(typed: str, offered: list[str]) -> None:
+def test_a_visitor_is_offered_the_desk_s_commands_and_no_others(
+    typed: str, offered: list[str]
+) -> None:
     assert [one.text for one in VisitorCompletions(TEXTS).after(typed, is_in_room=False)] == offered
 
 

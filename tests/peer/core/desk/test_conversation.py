@@ -15,7 +15,9 @@ def test_what_was_taken_is_not_said_again() -> None:
     assert conversation.is_settled
 
 
-def test_lines_under_a_clock_that_was_set_back_are_said_again_above_those_of_the_life_before() -> None:
+def test_lines_under_a_clock_that_was_set_back_are_said_again_above_those_of_the_life_before() -> (
+    None
+):
     former = DeskConversation(7).say("before", wall=WALL)
     conversation = DeskConversation(7)
     conversation.say("one", wall=WALL - HOUR)

@@ -1,6 +1,6 @@
 """What a visitor writes while waiting, and what lets others go first."""
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.wire.limits import DESK_DESCRIPTION_MAX
 from chatapp.wire.messages.desk import (
     DescribeVisit,
@@ -18,7 +18,7 @@ from chatapp.wire.messages.desk import (
 )
 from tests.peer.core.desk.scene import WALL, Scene
 
-KEPT = [happened.NotYourTurn(), happened.Described()]
+KEPT = [visit_events.NotYourTurn(), visit_events.Described()]
 
 
 def waiting() -> Scene:
@@ -61,19 +61,23 @@ def test_lines_typed_while_waiting_make_up_the_description() -> None:
     third = described(scene)
     assert third.text == "forget it"
     answer(scene, third, DescriptionResult.KEPT, third.text)
-    assert scene.visit.events() == [happened.Described()]
+    assert scene.visit.events() == [visit_events.Described()]
 
 
 def test_what_is_too_long_is_refused_here() -> None:
     scene = waiting()
     scene.visit.describe("x" * 65_536, wall=WALL)
     limit = DESK_DESCRIPTION_MAX
-    assert scene.visit.events() == [happened.DescriptionRefused(size=65_536, limit=limit, is_line=False)]
+    assert scene.visit.events() == [
+        visit_events.DescriptionRefused(size=65_536, limit=limit, is_line=False)
+    ]
     scene.visit.describe("x" * limit, wall=WALL)
     answer(scene, described(scene), DescriptionResult.KEPT, "x" * limit)
     scene.visit.events()
     scene.visit.say("y", wall=WALL)
-    assert scene.visit.events() == [happened.DescriptionRefused(size=limit + 2, limit=limit, is_line=True)]
+    assert scene.visit.events() == [
+        visit_events.DescriptionRefused(size=limit + 2, limit=limit, is_line=True)
+    ]
     assert scene.said() == []
     assert scene.visit.description == "x" * limit
 
@@ -137,7 +141,7 @@ def test_pausing_and_resuming_is_told_when_the_registry_says_so() -> None:
         assert (request.visit, request.is_paused) == (7, is_paused)
         assert not scene.settled()
         scene.visit.handle(report(cause, is_paused=is_paused, reference=request.reference))
-        assert scene.visit.events() == [happened.PauseChanged(is_paused=is_paused)]
+        assert scene.visit.events() == [visit_events.PauseChanged(is_paused=is_paused)]
         assert scene.settled()
 
 
@@ -147,22 +151,22 @@ def test_a_paused_visitor_is_reminded_on_a_new_link_and_not_at_each_step_of_the_
     assert scene.visit.events() == []
     scene.relink()
     scene.visit.handle(report(PositionCause.RETURNED, is_paused=True))
-    assert scene.visit.events() == [happened.PauseChanged(is_paused=True)]
+    assert scene.visit.events() == [visit_events.PauseChanged(is_paused=True)]
 
 
 def test_a_visitor_on_hold_or_in_another_queue_reads_why() -> None:
     scene = waiting()
     for cause, why in (
-        (PositionCause.HELD, happened.SentBackReason.ON_HOLD),
-        (PositionCause.LINK_LOST, happened.SentBackReason.LINK_LOST),
-        (PositionCause.TRANSFERRED, happened.SentBackReason.TRANSFERRED),
+        (PositionCause.HELD, visit_events.SentBackReason.ON_HOLD),
+        (PositionCause.LINK_LOST, visit_events.SentBackReason.LINK_LOST),
+        (PositionCause.TRANSFERRED, visit_events.SentBackReason.TRANSFERRED),
     ):
         scene.serve()
         scene.visit.events()
         scene.visit.handle(report(cause, is_paused=cause is PositionCause.HELD))
         assert scene.visit.events() == [
-            happened.SentBack(why=why, queue="desk"),
-            happened.PositionKnown(position=2, operators=1),
+            visit_events.SentBack(why=why, queue="desk"),
+            visit_events.PositionKnown(position=2, operators=1),
         ]
 
 
@@ -172,14 +176,14 @@ def test_a_session_can_be_rated_after_its_end_and_once() -> None:
     scene.serve()
     scene.visit.events()
     scene.visit.handle(VisitOver(7, OverCause.ENDED))
-    assert scene.visit.events() == [happened.VisitEnded(cause=OverCause.ENDED, may_rate=True)]
+    assert scene.visit.events() == [visit_events.VisitEnded(cause=OverCause.ENDED, may_rate=True)]
     scene.said()
     scene.visit.rate(4)
     (request,) = scene.said()
     assert request == RateVisit(request.reference, ticket, 4)  # type: ignore[union-attr]
     assert not scene.settled()
     scene.visit.handle(VisitRated(request.reference, is_kept=True))
-    assert scene.visit.events() == [happened.Rated(is_kept=True)]
+    assert scene.visit.events() == [visit_events.Rated(is_kept=True)]
     assert scene.settled()
 
 
@@ -191,8 +195,8 @@ def test_who_has_rated_during_the_session_is_not_asked_again() -> None:
     scene.visit.handle(VisitRated(0, is_kept=True))
     scene.visit.handle(VisitOver(7, OverCause.ENDED))
     assert scene.visit.events() == [
-        happened.Rated(is_kept=True),
-        happened.VisitEnded(cause=OverCause.ENDED),
+        visit_events.Rated(is_kept=True),
+        visit_events.VisitEnded(cause=OverCause.ENDED),
     ]
 
 
@@ -203,4 +207,4 @@ def test_who_has_rated_too_early_is_asked_at_the_end() -> None:
     scene.serve()
     scene.visit.events()
     scene.visit.handle(VisitOver(7, OverCause.ENDED))
-    assert scene.visit.events() == [happened.VisitEnded(cause=OverCause.ENDED, may_rate=True)]
+    assert scene.visit.events() == [visit_events.VisitEnded(cause=OverCause.ENDED, may_rate=True)]

@@ -1,11 +1,12 @@
-"""The operator's side of the help desk: requests, reports, the addressed visitor, and recovery on a new link."""
+"""The operator's side of the help desk: requests, reports, the addressed visitor, and recovery on a
+new link."""
 
 import random
 
 import msgspec
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.core.context import Outputs
 from chatapp.peer.core.desk.operator import Operator, VisitTarget
 from chatapp.wire.desk import STILL_SERVED
@@ -54,8 +55,8 @@ from chatapp.wire.messages.desk import (
 from chatapp.wire.messages.link import PeerRequest
 
 WALL = 1_800_000_000.0
-NO_CLIENT = happened.CommandFailed(reason=happened.CommandFailure.NO_CLIENT)
-SILENT = happened.CommandFailed(reason=happened.CommandFailure.UNREACHABLE)
+NO_CLIENT = events.CommandFailed(reason=events.CommandFailure.NO_CLIENT)
+SILENT = events.CommandFailed(reason=events.CommandFailure.UNREACHABLE)
 
 
 class Scene:
@@ -123,9 +124,9 @@ class Scene:
         return self.operator.is_said
 
 
-def unsaid(move: happened.ClientMove | None, *, client: str = "") -> happened.HeldBack:
+def unsaid(move: events.ClientMove | None, *, client: str = "") -> events.HeldBack:
     """Return what is reported for a line to Asha Rao that nobody gets."""
-    return happened.HeldBack(what=happened.HeldInput.LINE, former="Asha Rao", move=move, client=client)
+    return events.HeldBack(what=events.HeldInput.LINE, former="Asha Rao", move=move, client=client)
 
 
 def reference_of(request: PeerRequest) -> int:
@@ -141,20 +142,21 @@ def test_the_next_visitor_comes_with_a_form_before_the_answer() -> None:
     scene.answer(CommandResult.DONE)
     assert scene.answered()
     (came,) = scene.told()
-    assert isinstance(came, happened.ClientCame)
+    assert isinstance(came, events.ClientCame)
     assert (came.name, came.number, came.issue) == ("Asha Rao", "+919876543210", "Other")
     assert scene.operator.client == "Asha Rao"
 
 
 @pytest.mark.parametrize(
-    "result", [one for one in CommandResult if one not in (CommandResult.DONE, CommandResult.OTHER_CLIENT)]
+    "result",
+    [one for one in CommandResult if one not in (CommandResult.DONE, CommandResult.OTHER_CLIENT)],
 )
 def test_each_failure_is_told(result: CommandResult) -> None:
     scene = Scene()
     scene.ask(CallNext(0, "", 0))
     scene.answer(result, "Ravi {x}")
     assert scene.told() == [
-        happened.CommandFailed(reason=happened.CommandFailure[result.name], name="Ravi {x}")
+        events.CommandFailed(reason=events.CommandFailure[result.name], name="Ravi {x}")
     ]
     assert scene.answered()
 
@@ -162,23 +164,23 @@ def test_each_failure_is_told(result: CommandResult) -> None:
 @pytest.mark.parametrize(
     ("typed", "action", "position"),
     [
-        (DropVisitor(0, 0, 2), happened.DeskAction.DROPPED, 0),
-        (MoveVisitor(0, 0, 2, 1), happened.DeskAction.MOVED, 1),
-        (NoteVisitor(0, 0, "hm"), happened.DeskAction.NOTED, 0),
-        (CloseQueue(0, "", "lunch"), happened.DeskAction.CLOSED, 0),
-        (OpenQueue(0, ""), happened.DeskAction.OPENED, 0),
-        (AnnounceAtDesk(0, "", "hello"), happened.DeskAction.ANNOUNCED, 0),
+        (DropVisitor(0, 0, 2), events.DeskAction.DROPPED, 0),
+        (MoveVisitor(0, 0, 2, 1), events.DeskAction.MOVED, 1),
+        (NoteVisitor(0, 0, "hm"), events.DeskAction.NOTED, 0),
+        (CloseQueue(0, "", "lunch"), events.DeskAction.CLOSED, 0),
+        (OpenQueue(0, ""), events.DeskAction.OPENED, 0),
+        (AnnounceAtDesk(0, "", "hello"), events.DeskAction.ANNOUNCED, 0),
     ],
 )
 def test_what_nothing_else_tells_of(
-    typed: OperatorRequest, action: happened.DeskAction, position: int
+    typed: OperatorRequest, action: events.DeskAction, position: int
 ) -> None:
     scene = Scene()
     scene.ask(typed)
     scene.answer(CommandResult.DONE, "Ravi {x}")
     note = typed.text if isinstance(typed, NoteVisitor) else ""
     assert scene.told() == [
-        happened.CommandSucceeded(action=action, name="Ravi {x}", position=position, text=note)
+        events.CommandSucceeded(action=action, name="Ravi {x}", position=position, text=note)
     ]
 
 
@@ -211,7 +213,7 @@ def test_lines_are_said_again_on_a_new_link_to_the_same_visitor() -> None:
     scene.relink(is_on=True, visit=7)
     scene.serve(ClientCause.RETURNED)
     assert scene.asked() == first
-    assert not any(isinstance(event, happened.ClientCame) for event in scene.told())
+    assert not any(isinstance(event, events.ClientCame) for event in scene.told())
     one, two = (line for line in first if isinstance(line, SendDeskLine))
     scene.handle(LinesSaved(7, one.number))
     scene.handle(LineRefused(7, two.number, LineRefusal.TOO_FAST))
@@ -230,9 +232,9 @@ def test_a_visitor_who_was_taken_back_while_we_were_away(is_on: bool) -> None:
     scene.say("one")
     scene.told()
     scene.relink(is_on=is_on)
-    told = [event for event in scene.told() if not isinstance(event, happened.DutyChanged)]
-    taken = happened.ClientMoved(name="Asha Rao", move=happened.ClientMove.TAKEN_BACK)
-    assert told == [taken, unsaid(happened.ClientMove.TAKEN_BACK)]
+    told = [event for event in scene.told() if not isinstance(event, events.DutyChanged)]
+    taken = events.ClientMoved(name="Asha Rao", move=events.ClientMove.TAKEN_BACK)
+    assert told == [taken, unsaid(events.ClientMove.TAKEN_BACK)]
     assert scene.answered()
     assert scene.is_said()
     scene.relink(is_on=is_on)
@@ -272,7 +274,9 @@ def test_lines_of_the_visitor_are_shown_once_and_confirmed() -> None:
     scene.told()
     for position, operator in ((1, "eve"), (2, ""), (2, "")):
         scene.handle(DeskLine(7, position, operator, 0, "é ✓"))
-    assert [(one.sender, one.position) for one in scene.told() if isinstance(one, happened.ClientSaid)] == [
+    assert [
+        (one.sender, one.position) for one in scene.told() if isinstance(one, events.ClientSaid)
+    ] == [
         ("eve", 1),
         ("Asha Rao", 2),
     ]
@@ -299,7 +303,9 @@ def test_what_becomes_of_a_visitor(change: ClientChange) -> None:
         scene.handle(ClientChanged(7, ClientChange.AWAY, "Asha Rao"))
         scene.told()
     scene.handle(ClientChanged(7, change, "Asha Rao"))
-    assert scene.told() == [happened.ClientMoved(name="Asha Rao", move=happened.ClientMove[change.name])]
+    assert scene.told() == [
+        events.ClientMoved(name="Asha Rao", move=events.ClientMove[change.name])
+    ]
     assert (scene.operator.client is None) is (change not in STILL_SERVED)
 
 
@@ -310,7 +316,7 @@ def test_duty_is_told_when_it_changes_and_taken_again_from_a_registry_that_has_f
     scene.ask(TakeDuty(0, "exams"))
     assert isinstance(scene.asked()[0], TakeDuty)
     scene.handle(DutyStatus(True, "exams"))
-    assert scene.told() == [happened.DutyChanged(is_on=True, queue="exams")]
+    assert scene.told() == [events.DutyChanged(is_on=True, queue="exams")]
     scene.relink(is_on=True)
     assert scene.asked() == []
     scene.relink(is_on=False)
@@ -340,8 +346,11 @@ def test_past_sessions_are_values_for_people() -> None:
     scene.handle(PastShown(asked, [session], 9))
     scene.handle(PastShown(asked, [session], 9))  # asked once, told once
     (told,) = scene.told()
-    assert isinstance(told, happened.PastSessions)
-    assert (told.total, [line.sender for line in told.sessions[0].lines]) == (9, ["Asha Rao", "bob"])
+    assert isinstance(told, events.PastSessions)
+    assert (told.total, [line.sender for line in told.sessions[0].lines]) == (
+        9,
+        ["Asha Rao", "bob"],
+    )
     assert (told.sessions[0].waited, told.sessions[0].took, told.sessions[0].at) == (5, 60, 99.0)
 
 
@@ -354,7 +363,7 @@ def test_room_and_figures_are_values_for_people() -> None:
     scene.handle(RoomShown(room, "desk", 1, [one], [one], 1))
     scene.handle(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6, 0, 0))
     scene.handle(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6, 0, 0))  # asked once, told once
-    shown = happened.ListedVisitor(
+    shown = events.ListedVisitor(
         visit=7,
         name="Asha Rao",
         issue="Other",
@@ -365,8 +374,8 @@ def test_room_and_figures_are_values_for_people() -> None:
         is_silent=False,
     )
     assert scene.told() == [
-        happened.WaitingRoom(queue="desk", operators=1, served=(shown,), waiting=(shown,), total=1),
-        happened.Figures(
+        events.WaitingRoom(queue="desk", operators=1, served=(shown,), waiting=(shown,), total=1),
+        events.Figures(
             queue="desk",
             served_today=1,
             median_wait=2,
@@ -395,7 +404,10 @@ def test_a_program_asks_for_what_it_does_not_know() -> None:
     scene.relink(is_on=True, visit=7)
     scene.serve(ClientCause.RETURNED)
     scene.asked()
-    assert scene.reads == [FetchDeskLines(7, 0, with_own=True), FetchDeskLines(7, 1, with_own=False)]
+    assert scene.reads == [
+        FetchDeskLines(7, 0, with_own=True),
+        FetchDeskLines(7, 1, with_own=False),
+    ]
     scene.handle(ClientChanged(7, ClientChange.GIVEN, "Asha Rao"))
     scene.serve(ClientCause.HANDED_OVER)
     scene.asked()
@@ -422,13 +434,15 @@ def test_what_reached_nobody_is_named_by_the_id_of_its_line() -> None:
     _, second, _ = (one for one in scene.asked() if isinstance(one, SendDeskLine))
     scene.told()
     scene.handle(LineRefused(7, second.number, LineRefusal.TOO_FAST))
-    assert scene.told() == [happened.CommandFailed(reason=happened.CommandFailure.LINE_TOO_FAST, line=12)]
+    assert scene.told() == [
+        events.CommandFailed(reason=events.CommandFailure.LINE_TOO_FAST, line=12)
+    ]
     scene.relink(is_on=True)
-    held = [one for one in scene.told() if isinstance(one, happened.HeldBack)]
+    held = [one for one in scene.told() if isinstance(one, events.HeldBack)]
     assert [one.line for one in held] == [11, 13]
     scene.operator.say("four", target, wall=WALL, line=14)
     (late,) = scene.told()
-    assert isinstance(late, happened.HeldBack)
+    assert isinstance(late, events.HeldBack)
     assert late.line == 14
 
 
@@ -439,14 +453,16 @@ def test_a_quiet_answer_says_so_and_changes_no_numbers() -> None:
         (ask,) = scene.asked()
         scene.handle(RoomShown(reference_of(ask), "desk", 1, [], waiting(*visits), 2))
         (room,) = scene.told()
-        assert isinstance(room, happened.WaitingRoom)
+        assert isinstance(room, events.WaitingRoom)
         assert room.is_quiet is is_quiet
     scene.ask(DropVisitor(0, 0, 2))
     assert [one.visit for one in scene.asked() if isinstance(one, DropVisitor)] == [4]
 
 
 @pytest.mark.parametrize(("is_quiet", "told"), [(True, []), (False, [SILENT])])
-def test_a_quiet_question_without_an_answer_is_given_up_quietly(is_quiet: bool, told: list[object]) -> None:
+def test_a_quiet_question_without_an_answer_is_given_up_quietly(
+    is_quiet: bool, told: list[object]
+) -> None:
     scene = Scene()
     scene.operator.ask(ShowRoom(0, ""), scene.target._replace(is_quiet=is_quiet))
     scene.operator.link_lost()
@@ -463,11 +479,13 @@ def test_a_note_that_was_stored_names_its_visit() -> None:
     scene.told()
     scene.handle(CommandDone(ask.reference, CommandResult.DONE, "Asha Rao"))
     assert scene.told() == [
-        happened.CommandSucceeded(action=happened.DeskAction.NOTED, name="Asha Rao", text="hm", visit=7)
+        events.CommandSucceeded(action=events.DeskAction.NOTED, name="Asha Rao", text="hm", visit=7)
     ]
 
 
-def test_a_visit_that_a_request_names_is_dropped_whatever_its_number_in_the_line_has_become() -> None:
+def test_a_visit_that_a_request_names_is_dropped_whatever_its_number_in_the_line_has_become() -> (
+    None
+):
     scene = Scene()
     scene.ask(ShowRoom(0, ""))
     (ask,) = scene.asked()
@@ -475,7 +493,9 @@ def test_a_visit_that_a_request_names_is_dropped_whatever_its_number_in_the_line
     scene.ask(DropVisitor(0, 4, 1))
     scene.ask(MoveVisitor(0, 5, 1, 1))
     assert [
-        (one.visit, one.position) for one in scene.asked() if isinstance(one, DropVisitor | MoveVisitor)
+        (one.visit, one.position)
+        for one in scene.asked()
+        if isinstance(one, DropVisitor | MoveVisitor)
     ] == [
         (4, 1),
         (5, 1),
@@ -483,7 +503,9 @@ def test_a_visit_that_a_request_names_is_dropped_whatever_its_number_in_the_line
     scene.told()
     scene.ask(DropVisitor(0, 4, 1))
     scene.answer(CommandResult.NOT_IN_LINE)
-    assert scene.told() == [happened.CommandFailed(reason=happened.CommandFailure.NOT_IN_LINE, name="V4")]
+    assert scene.told() == [
+        events.CommandFailed(reason=events.CommandFailure.NOT_IN_LINE, name="V4")
+    ]
 
 
 def test_what_is_typed_right_after_a_change_is_held_back() -> None:
@@ -495,11 +517,11 @@ def test_what_is_typed_right_after_a_change_is_held_back() -> None:
     scene.ask(CallNext(0, "", 0))
     scene.ask(HandOver(0, 0, "eve"))
     scene.ask(NoteVisitor(0, 0, "hm"))
-    told = [event for event in scene.told() if isinstance(event, happened.HeldBack)]
-    what = happened.HeldInput
+    told = [event for event in scene.told() if isinstance(event, events.HeldBack)]
+    what = events.HeldInput
     assert [one.what for one in told] == [what.LINE, what.END, what.END, what.HAND_OVER, what.NOTE]
     assert {(one.former, one.move, one.client) for one in told} == {
-        ("Asha Rao", happened.ClientMove.LEFT, "Ravi")
+        ("Asha Rao", events.ClientMove.LEFT, "Ravi")
     }
     assert scene.asked() == []
     scene.now += 0.2
@@ -522,7 +544,7 @@ def test_a_visit_that_is_named_is_meant_at_any_time() -> None:
     assert (said.visit, ended.visit) == (8, 8)
     scene.operator.say("for asha", VisitTarget(7, scene.now), wall=WALL)
     assert scene.asked() == []
-    assert scene.told() == [unsaid(happened.ClientMove.LEFT, client="Ravi")]
+    assert scene.told() == [unsaid(events.ClientMove.LEFT, client="Ravi")]
 
 
 def test_what_crosses_a_change_on_its_way_is_told() -> None:
@@ -540,8 +562,8 @@ def test_what_crosses_a_change_on_its_way_is_told() -> None:
     assert not scene.is_said()
     scene.handle(LineRefused(7, said.number, LineRefusal.NO_CLIENT))
     scene.handle(CommandDone(given.reference, CommandResult.OTHER_CLIENT, ""))
-    line = unsaid(happened.ClientMove.LEFT, client="Ravi")
-    assert scene.told() == [line, msgspec.structs.replace(line, what=happened.HeldInput.HAND_OVER)]
+    line = unsaid(events.ClientMove.LEFT, client="Ravi")
+    assert scene.told() == [line, msgspec.structs.replace(line, what=events.HeldInput.HAND_OVER)]
     assert scene.is_said()
     assert scene.answered()
     assert scene.operator.client == "Ravi"
@@ -566,11 +588,14 @@ def test_a_line_that_could_be_for_a_room_is_held_back_from_a_visitor_who_has_jus
     scene.told()
     scene.say("that was a tiresome one", is_maybe=True)
     assert scene.told() == [
-        happened.HeldBack(what=happened.HeldInput.LINE, former="", move=None, client="Asha Rao")
+        events.HeldBack(what=events.HeldInput.LINE, former="", move=None, client="Asha Rao")
     ]
     scene.say("hello")
     scene.say("who are you?", is_maybe=True)  # whoever greets a visitor knows whom they serve
-    assert [one.text for one in scene.asked() if isinstance(one, SendDeskLine)] == ["hello", "who are you?"]
+    assert [one.text for one in scene.asked() if isinstance(one, SendDeskLine)] == [
+        "hello",
+        "who are you?",
+    ]
 
 
 def test_a_line_for_a_visitor_who_has_just_left_is_for_nobody_else() -> None:
@@ -580,7 +605,7 @@ def test_a_line_for_a_visitor_who_has_just_left_is_for_nobody_else() -> None:
     scene.told()
     assert scene.operator.takes_lines(entered_at=scene.now)
     scene.say("your result is 42", is_maybe=True)
-    assert scene.told() == [unsaid(happened.ClientMove.LOST)]
+    assert scene.told() == [unsaid(events.ClientMove.LOST)]
     scene.now += 2.0
     assert not scene.operator.takes_lines(entered_at=scene.now)
     assert scene.operator.takes_lines(entered_at=scene.now - 3.0), (
@@ -592,13 +617,17 @@ def test_a_line_for_a_visitor_who_has_just_left_is_for_nobody_else() -> None:
 
 
 def waiting(*visits: int) -> list[RoomVisitor]:
-    return [RoomVisitor(visit, f"V{visit}", "Other", 99, True, "", False, False) for visit in visits]
+    return [
+        RoomVisitor(visit, f"V{visit}", "Other", 99, True, "", False, False) for visit in visits
+    ]
 
 
 def test_numbers_of_the_waiting_room_are_those_that_were_shown() -> None:
     scene = Scene()
     scene.ask(DropVisitor(0, 0, 2))  # nothing was shown yet: whoever is number 2
-    assert [(one.visit, one.position) for one in scene.asked() if isinstance(one, DropVisitor)] == [(0, 2)]
+    assert [(one.visit, one.position) for one in scene.asked() if isinstance(one, DropVisitor)] == [
+        (0, 2)
+    ]
     scene.ask(ShowRoom(0, ""))
     (ask,) = scene.asked()
     scene.handle(RoomShown(reference_of(ask), "desk", 1, [], waiting(3, 4, 5), 3))
@@ -610,13 +639,15 @@ def test_numbers_of_the_waiting_room_are_those_that_were_shown() -> None:
     assert isinstance(moved, MoveVisitor)
     assert (dropped.visit, moved.visit, moved.to) == (4, 5, 1)
     scene.handle(CommandDone(dropped.reference, CommandResult.NOT_IN_LINE, ""))
-    assert scene.told() == [happened.CommandFailed(reason=happened.CommandFailure.NOT_IN_LINE, name="V4")]
+    assert scene.told() == [
+        events.CommandFailed(reason=events.CommandFailure.NOT_IN_LINE, name="V4")
+    ]
     scene.ask(DropVisitor(0, 0, 4))
-    assert scene.told() == [happened.CommandFailed(reason=happened.CommandFailure.NO_SUCH_POSITION)]
+    assert scene.told() == [events.CommandFailed(reason=events.CommandFailure.NO_SUCH_POSITION)]
     scene.handle(CommandDone(moved.reference, CommandResult.DONE, "V5"))
     scene.told()
     scene.ask(DropVisitor(0, 0, 1))
-    assert scene.told() == [happened.NumberMoved(position=1, was="V3", is_now="V5")]
+    assert scene.told() == [events.NumberMoved(position=1, was="V3", is_now="V5")]
     assert scene.asked() == []
 
 
@@ -626,7 +657,7 @@ def test_next_asks_once_before_it_ends_a_session_in_which_nothing_was_said() -> 
     asking = scene.target._replace(asks_first=True)
     scene.told(), scene.asked()
     scene.operator.ask(CallNext(0, "", 0), asking)
-    assert scene.told() == [happened.NothingSaid(name="Asha Rao")]
+    assert scene.told() == [events.NothingSaid(name="Asha Rao")]
     assert scene.asked() == []
     scene.operator.ask(CallNext(0, "", 0), asking)
     assert scene.told() == []
@@ -650,7 +681,11 @@ def test_how_many_wait_is_told_when_it_changes() -> None:
     for waiting in (0, 1, 1, 2, 0, 1):
         scene.handle(WaitingCounted("desk", waiting))
         assert scene.operator.waiting == waiting
-    told = [(one.waiting, one.is_first) for one in scene.told() if isinstance(one, happened.VisitorsWaiting)]
+    told = [
+        (one.waiting, one.is_first)
+        for one in scene.told()
+        if isinstance(one, events.VisitorsWaiting)
+    ]
     assert told == [(1, True), (2, False), (0, False), (1, True)]
     scene.handle(DutyStatus(False, "desk"))
     assert scene.operator.waiting == 0
@@ -659,7 +694,7 @@ def test_how_many_wait_is_told_when_it_changes() -> None:
 def test_the_ready_answers_are_known() -> None:
     scene = Scene()
     scene.handle(ReadyAnswersShown([ReadyAnswer("greet", "Hello")]))
-    assert scene.told() == [happened.AnswersKnown(answers={"greet": "Hello"})]
+    assert scene.told() == [events.AnswersKnown(answers={"greet": "Hello"})]
     assert scene.operator.answers == {"greet": "Hello"}
 
 
@@ -681,7 +716,11 @@ def test_what_was_said_to_the_visitor_is_kept_until_the_session_is_over() -> Non
     scene.handle(ClientChanged(7, ClientChange.AWAY, "Asha Rao"))
     talk = scene.operator.talk("bob")
     assert talk is not None
-    assert (talk.client.name, talk.client.note, talk.client.is_here) == ("Asha Rao", "laptop", False)
+    assert (talk.client.name, talk.client.note, talk.client.is_here) == (
+        "Asha Rao",
+        "laptop",
+        False,
+    )
     assert [(one.sender, one.text, one.is_ours, one.is_saved) for one in talk.lines] == [
         ("carol", "I hand you over", False, True),
         ("Asha Rao", "thanks", False, True),

@@ -1,12 +1,14 @@
-"""The whole conversation after a start of the program: each line once and in order, whatever is lost on the way.
+"""The whole conversation after a start of the program: each line once and in order, whatever is
+lost on the way.
 
-The registry's transcript and the visitor's conversation are real; links break and programs end between them.
+The registry's transcript and the visitor's conversation are real; links break and programs end
+between them.
 """
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import StoredVisit
 from chatapp.registry.rules.desk.transcript import VISITOR, Transcript
 from chatapp.wire.messages.desk import (
@@ -95,9 +97,9 @@ class Talk:
             self.scene.visit.handle(self.on_the_way.pop(0))
             for event in self.scene.visit.events():
                 match event:
-                    case happened.LineReceived(position=position):
+                    case visit_events.LineReceived(position=position):
                         self.new_lines.append(position)
-                    case happened.EarlierLine(position=position):
+                    case visit_events.EarlierLine(position=position):
                         pass
                     case _:
                         continue
@@ -167,9 +169,9 @@ def test_lines_of_an_earlier_run_come_with_their_authors_and_times() -> None:
     scene.visit.handle(DeskLine(7, 2, "bob", 2_500, "hi"))
     scene.visit.handle(DeskLine(7, 3, "bob", 3_500, "are you there?"))
     assert scene.visit.events() == [
-        happened.EarlierLine(operator="", text="hello?", position=1, at=1.5),
-        happened.EarlierLine(operator="bob", text="hi", position=2, at=2.5),
-        happened.LineReceived(operator="bob", text="are you there?", position=3, at=3.5),
+        visit_events.EarlierLine(operator="", text="hello?", position=1, at=1.5),
+        visit_events.EarlierLine(operator="bob", text="hi", position=2, at=2.5),
+        visit_events.LineReceived(operator="bob", text="are you there?", position=3, at=3.5),
     ]
 
 

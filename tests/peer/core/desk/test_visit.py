@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import StoredVisit
 from chatapp.peer.core.desk.visit import Stage
 from chatapp.wire.messages.desk import (
@@ -27,7 +27,7 @@ from chatapp.wire.messages.desk import (
 )
 from tests.peer.core.desk.scene import DESK, FORM, Scene
 
-FORM_WANTED = happened.FormWanted(
+FORM_WANTED = visit_events.FormWanted(
     region="IN", menu=("Depression", "Other"), keep_form=86_400, keep_talk=86_400
 )
 
@@ -64,7 +64,9 @@ def test_a_question_is_settled_when_it_is_answered_or_the_visit_is_over() -> Non
     assert not scene.settled()
     scene.wait(1, PositionCause.CHANGED)
     assert not scene.settled()
-    scene.visit.handle(PositionReported(asked.reference, 7, PositionCause.ASKED, 1, 1, 0, 0, "desk", False))
+    scene.visit.handle(
+        PositionReported(asked.reference, 7, PositionCause.ASKED, 1, 1, 0, 0, "desk", False)
+    )
     assert scene.settled()
     scene.visit.ask_position()
     scene.relink()
@@ -80,9 +82,9 @@ def test_a_position_each_change_of_it_and_the_turn() -> None:
     scene.wait(1, PositionCause.CHANGED)
     scene.serve()
     assert scene.visit.events() == [
-        happened.PositionKnown(position=2, operators=1),
-        happened.PositionKnown(position=1, operators=1),
-        happened.Served(turn=happened.Turn.CALLED, operator="bob"),
+        visit_events.PositionKnown(position=2, operators=1),
+        visit_events.PositionKnown(position=1, operators=1),
+        visit_events.Served(turn=visit_events.Turn.CALLED, operator="bob"),
     ]
     assert scene.visit.stage is Stage.ACTIVE
 
@@ -91,7 +93,9 @@ def test_an_operator_who_is_free() -> None:
     scene = Scene()
     scene.join()
     scene.serve(OperatorCause.CONNECTED)
-    assert scene.visit.events() == [happened.Served(turn=happened.Turn.AT_ONCE, operator="bob")]
+    assert scene.visit.events() == [
+        visit_events.Served(turn=visit_events.Turn.AT_ONCE, operator="bob")
+    ]
 
 
 def test_where_one_is() -> None:
@@ -105,9 +109,11 @@ def test_where_one_is() -> None:
     scene.wait(3, PositionCause.ASKED, most=300)
     scene.serve(OperatorCause.ASKED)
     assert scene.visit.events() == [
-        happened.PositionAnswered(position=3, estimate=None),
-        happened.PositionAnswered(position=3, estimate=happened.Estimate(least=0, most=300)),
-        happened.ServedAnswered(),
+        visit_events.PositionAnswered(position=3, estimate=None),
+        visit_events.PositionAnswered(
+            position=3, estimate=visit_events.Estimate(least=0, most=300)
+        ),
+        visit_events.ServedAnswered(),
     ]
 
 
@@ -119,20 +125,22 @@ def test_the_end_of_a_visit_forgets_the_ticket(cause: OverCause) -> None:
     scene.visit.events()
     scene.visit.handle(VisitOver(7, cause))
     (over,) = scene.visit.events()
-    assert isinstance(over, happened.VisitEnded)
+    assert isinstance(over, visit_events.VisitEnded)
     assert over.cause is cause
     scene.store()
     assert scene.disk == StoredVisit()
     assert scene.settled()
 
 
-@pytest.mark.parametrize("reason", [one for one in DeskRefusal if one is not DeskRefusal.NO_SUCH_TICKET])
+@pytest.mark.parametrize(
+    "reason", [one for one in DeskRefusal if one is not DeskRefusal.NO_SUCH_TICKET]
+)
 def test_a_desk_that_will_not_have_us(reason: DeskRefusal) -> None:
     scene = Scene()
     scene.join()
     scene.visit.handle(DeskRefused(0, reason))
     (refused,) = scene.visit.events()
-    assert isinstance(refused, happened.VisitRefused)
+    assert isinstance(refused, visit_events.VisitRefused)
     scene.store()
     assert scene.disk == StoredVisit()
 
@@ -146,16 +154,18 @@ def test_giving_a_position_up_for_a_new_request() -> None:
     scene.visit.handle(VisitOver(7, OverCause.LEFT))
     scene.visit.events()
     scene.visit.begin_anew()
-    assert [type(event) for event in scene.visit.events()] == [happened.FormWanted]
+    assert [type(event) for event in scene.visit.events()] == [visit_events.FormWanted]
 
 
-def test_a_program_that_comes_back_to_a_session_that_was_ended_says_so_and_asks_for_the_form() -> None:
+def test_a_program_that_comes_back_to_a_session_that_was_ended_says_so_and_asks_for_the_form() -> (
+    None
+):
     scene = Scene(ticket=bytes(16))
     scene.visit.handle(DESK)
     scene.visit.handle(VisitOver(7, OverCause.ENDED))
     told, wanted = scene.visit.events()
-    assert told == happened.EndedUnseen(cause=OverCause.ENDED)
-    assert isinstance(wanted, happened.FormWanted)
+    assert told == visit_events.EndedUnseen(cause=OverCause.ENDED)
+    assert isinstance(wanted, visit_events.FormWanted)
     scene.store()
     assert scene.disk == StoredVisit()
 
@@ -168,7 +178,7 @@ def test_one_that_was_away_in_between_ends_with_it() -> None:
     scene.relink()
     scene.visit.handle(VisitOver(7, OverCause.DROPPED))
     (over,) = scene.visit.events()
-    assert over == happened.VisitEnded(cause=OverCause.DROPPED)
+    assert over == visit_events.VisitEnded(cause=OverCause.DROPPED)
 
 
 def test_a_turn_is_answered_at_once() -> None:
@@ -185,15 +195,17 @@ def test_a_call_that_was_missed_is_told() -> None:
     scene.visit.events()
     scene.wait(2, PositionCause.MISSED_CALL)
     assert scene.visit.events() == [
-        happened.SentBack(why=happened.SentBackReason.CALL_MISSED, queue="desk"),
-        happened.PositionKnown(position=2, operators=1),
+        visit_events.SentBack(why=visit_events.SentBackReason.CALL_MISSED, queue="desk"),
+        visit_events.PositionKnown(position=2, operators=1),
     ]
 
 
 def test_a_queue_that_there_is_not() -> None:
     scene = Scene(queue="maths")
     scene.visit.handle(DESK)
-    assert scene.visit.events() == [happened.QueueUnknown(name="maths", queues=("desk", "exams"))]
+    assert scene.visit.events() == [
+        visit_events.QueueUnknown(name="maths", queues=("desk", "exams"))
+    ]
     assert scene.said() == []
 
 
@@ -205,14 +217,14 @@ def test_who_waits_for_an_operator_who_dies_is_told() -> None:
     scene.visit.events()
     scene.wait(1, PositionCause.OPERATOR_LOST)
     assert scene.visit.events() == [
-        happened.SentBack(why=happened.SentBackReason.OPERATOR_LOST, queue="desk")
+        visit_events.SentBack(why=visit_events.SentBackReason.OPERATOR_LOST, queue="desk")
     ]
 
 
 def test_a_queue_in_whatever_case() -> None:
     scene = Scene(queue="EXAMS")
     scene.visit.handle(DESK)
-    assert [type(event) for event in scene.visit.events()] == [happened.FormWanted]
+    assert [type(event) for event in scene.visit.events()] == [visit_events.FormWanted]
 
 
 def test_notices_out_of_place_are_passed_over() -> None:
@@ -242,12 +254,12 @@ def test_sent_back_to_the_line() -> None:
     scene.wait(1, PositionCause.HANDED_OVER)
     scene.serve(OperatorCause.HANDED_OVER)
     assert scene.visit.events() == [
-        happened.SentBack(why=happened.SentBackReason.OPERATOR_LOST, queue="desk"),
-        happened.PositionKnown(position=1, operators=1),
-        happened.Served(turn=happened.Turn.CALLED, operator="bob"),
-        happened.SentBack(why=happened.SentBackReason.HANDED_OVER, queue="desk"),
-        happened.PositionKnown(position=1, operators=1),
-        happened.Served(turn=happened.Turn.HANDED_OVER, operator="bob"),
+        visit_events.SentBack(why=visit_events.SentBackReason.OPERATOR_LOST, queue="desk"),
+        visit_events.PositionKnown(position=1, operators=1),
+        visit_events.Served(turn=visit_events.Turn.CALLED, operator="bob"),
+        visit_events.SentBack(why=visit_events.SentBackReason.HANDED_OVER, queue="desk"),
+        visit_events.PositionKnown(position=1, operators=1),
+        visit_events.Served(turn=visit_events.Turn.HANDED_OVER, operator="bob"),
     ]
 
 
@@ -263,7 +275,9 @@ def test_a_question_that_a_link_did_not_answer_is_asked_again_on_the_next_one() 
     returned, asked = scene.said()
     assert isinstance(returned, ReturnToDesk)
     assert isinstance(asked, AskPosition)
-    scene.visit.handle(PositionReported(asked.reference, 7, PositionCause.ASKED, 1, 1, 0, 0, "desk", False))
+    scene.visit.handle(
+        PositionReported(asked.reference, 7, PositionCause.ASKED, 1, 1, 0, 0, "desk", False)
+    )
     scene.relink()
     assert [type(request) for request in scene.said()] == [ReturnToDesk], "answered"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.wire.messages.desk import (
     AckDeskLines,
     DescribeVisit,
@@ -43,7 +43,7 @@ def test_lines_are_said_again_on_a_new_link_until_they_are_taken() -> None:
     assert not scene.settled()
     scene.visit.handle(LineRefused(7, numbers[1], LineRefusal.NOT_YOUR_TURN))
     assert scene.settled()
-    assert happened.NotYourTurn() in scene.visit.events()
+    assert visit_events.NotYourTurn() in scene.visit.events()
 
 
 def test_a_line_is_shown_once_and_confirmed_when_that_is_on_disk() -> None:
@@ -55,8 +55,8 @@ def test_a_line_is_shown_once_and_confirmed_when_that_is_on_disk() -> None:
         scene.visit.handle(DeskLine(7, position, "bob", 0, f"line {position}"))
     lines = scene.visit.events()
     assert lines == [
-        happened.LineReceived(operator="bob", text="line 1", position=1, at=0.0),
-        happened.LineReceived(operator="bob", text="line 2", position=2, at=0.0),
+        visit_events.LineReceived(operator="bob", text="line 1", position=1, at=0.0),
+        visit_events.LineReceived(operator="bob", text="line 2", position=2, at=0.0),
     ]
     assert scene.said() == []
     scene.visit.lines_shown(2)
@@ -70,7 +70,9 @@ def test_a_line_is_shown_once_and_confirmed_when_that_is_on_disk() -> None:
     assert scene.visit.events() == []
 
 
-@pytest.mark.parametrize("reason", [one for one in LineRefusal if one is not LineRefusal.NOT_YOUR_TURN])
+@pytest.mark.parametrize(
+    "reason", [one for one in LineRefusal if one is not LineRefusal.NOT_YOUR_TURN]
+)
 def test_a_line_that_is_refused(reason: LineRefusal) -> None:
     scene = Scene()
     scene.join()
@@ -83,8 +85,8 @@ def test_a_line_that_is_refused(reason: LineRefusal) -> None:
     for _ in range(2):
         scene.visit.handle(LineRefused(7, said.number, reason))
     assert scene.visit.events() == [
-        happened.LineSettled(line=line, is_saved=False),
-        happened.VisitorLineRefused(reason=reason),
+        visit_events.LineSettled(line=line, is_saved=False),
+        visit_events.VisitorLineRefused(reason=reason),
     ]
 
 
@@ -100,7 +102,9 @@ def test_every_line_is_settled_once_by_its_own_name() -> None:
     scene.visit.handle(LinesSaved(7, numbers[1]))
     scene.visit.handle(LinesSaved(7, numbers[1]))
     scene.visit.handle(VisitOver(7, OverCause.ENDED))
-    settled = [event for event in scene.visit.events() if isinstance(event, happened.LineSettled)]
+    settled = [
+        event for event in scene.visit.events() if isinstance(event, visit_events.LineSettled)
+    ]
     assert [(event.line, event.is_saved) for event in settled] == [
         (lines[0], True),
         (lines[2], False),
@@ -110,7 +114,8 @@ def test_every_line_is_settled_once_by_its_own_name() -> None:
 
 
 def test_lines_that_get_new_numbers_keep_their_names() -> None:
-    """The clock was set back: the registry takes our lines for repeats, and they are said again under higher numbers."""
+    """The clock was set back: the registry takes our lines for repeats, and they are said again
+    under higher numbers."""
     scene = Scene()
     scene.join()
     scene.serve()
@@ -123,7 +128,7 @@ def test_lines_that_get_new_numbers_keep_their_names() -> None:
     assert scene.visit.events() == []
     assert isinstance(again[0], SendDeskLine)
     scene.visit.handle(LinesSaved(7, again[0].number))
-    assert scene.visit.events() == [happened.LineSettled(line=lines[0] or 0, is_saved=True)]
+    assert scene.visit.events() == [visit_events.LineSettled(line=lines[0] or 0, is_saved=True)]
 
 
 def test_lines_that_come_too_late_are_added_to_the_description() -> None:

@@ -57,11 +57,17 @@ FRAME: Final = st.one_of(
     st.builds(Floor, NUMBERS),
     st.builds(Gap, NUMBERS, st.integers(1, 3)),
     st.builds(Ping, reference=NUMBERS),
-    st.sampled_from([Typing(), Pong(reference=1, table_version=0), LastOpening(5), LastOpening(2**61)]),
+    st.sampled_from(
+        [Typing(), Pong(reference=1, table_version=0), LastOpening(5), LastOpening(2**61)]
+    ),
 )
 CONTENT: Final = st.one_of(
-    st.lists(FRAME, max_size=4).map(lambda frames: join_frames([encode_frame(one) for one in frames])),
-    st.lists(PIECE, min_size=1, max_size=4).map(lambda frames: join_frames([*map(encode_frame, frames)])),
+    st.lists(FRAME, max_size=4).map(
+        lambda frames: join_frames([encode_frame(one) for one in frames])
+    ),
+    st.lists(PIECE, min_size=1, max_size=4).map(
+        lambda frames: join_frames([*map(encode_frame, frames)])
+    ),
     st.sampled_from([b"", b"\xc1", b"\x91\x05", b"\x92\x91\x08\x91\x63"]),
 )
 DAMAGE: Final = st.sampled_from(["", "", "", "", "repeat", "forge", "cut", "elsewhere"])
@@ -94,7 +100,9 @@ class Scene:
         alice.core.receive_datagrams(batch, now=alice.now)
         due = alice.core.next_timer()
         alice.turn()
-        alice.core.lines_shown([event for event in alice.happened if isinstance(event, DirectReceived)])
+        alice.core.lines_shown(
+            [event for event in alice.happened if isinstance(event, DirectReceived)]
+        )
         alice.turn()
         held = alice.core._buffer.bytes_held
         people = [
@@ -228,7 +236,9 @@ def test_a_fault_of_ours_in_one_datagram_costs_no_other(where: str) -> None:
     """All frames of a run go to the delivery stream at once."""
     scene = Scene()
     others = Others([scene, Scene()])
-    whole = [Part(number, 0, 1, encode(DirectBody(at=1, text=f"text {number}"))) for number in range(5)]
+    whole = [
+        Part(number, 0, 1, encode(DirectBody(at=1, text=f"text {number}"))) for number in range(5)
+    ]
     frames: list[list[object]] = [
         [Floor(1), whole[0]],
         [whole[1]],
@@ -265,7 +275,9 @@ def test_a_fault_of_ours_costs_no_other_sender(where: str) -> None:
         for kind, part in words.items()
     }
     batch = [*datagrams["b"], (bytes((Kind.COOKIE,)), SERVER), *datagrams["c"]]
-    whose, kept = (PeerCore, PeerCore._follow_up) if where == "_follow_up" else (Ladder, Ladder.climb)
+    whose, kept = (
+        (PeerCore, PeerCore._follow_up) if where == "_follow_up" else (Ladder, Ladder.climb)
+    )
 
     def faulty(self: Any, *what: Any, **how: Any) -> Any:
         if where == "_follow_up" or what[0].name == "carol":

@@ -22,10 +22,13 @@ def asked(driver: LadderDriver) -> list[AskMail]:
 
 
 def driver_with(age: float, *, away_for: float | None) -> LadderDriver:
-    """Register with a letter that was saved so long ago; bob is online, or has been away for so long."""
+    """Register with a letter that was saved so long ago; bob is online, or has been away for so
+    long."""
     at_ms = int((WALL - age) * 1_000)
     saved = StoredOutgoing(5, at_ms, "hi", MessageState.SAVED)
-    driver = LadderDriver(RegistryReach.SEEKING, stored=StoredStream(last_sent=5, outgoing=(saved,)))
+    driver = LadderDriver(
+        RegistryReach.SEEKING, stored=StoredStream(last_sent=5, outgoing=(saved,))
+    )
     since = int(WALL - (away_for or 0.0))
     driver.bob.row = Row(BOB.card(), *BOB.home, Presence(away_for is None), since, 0, 1)
     driver.reach(RegistryReach.UP)
@@ -38,7 +41,11 @@ def test_one_whose_reader_was_away_all_the_time_comes_back_to_its_sender() -> No
     driver.settlement.expired(driver.bob, 5, now=driver.now)
     assert driver.out.drain_events() == [
         MessageChanged(
-            to="bob", id=0, state=MessageState.EXPIRED, text="hi", reason=MessageReason.NEVER_FETCHED
+            to="bob",
+            id=0,
+            state=MessageState.EXPIRED,
+            text="hi",
+            reason=MessageReason.NEVER_FETCHED,
         )
     ]
     assert driver.state() == [MessageState.EXPIRED]
@@ -58,7 +65,8 @@ def test_one_that_the_registry_still_has_is_not_told_of_as_gone() -> None:
 
 def test_no_more_are_asked_for_at_once_than_a_request_holds() -> None:
     saved = tuple(
-        StoredOutgoing(n, int((WALL - LONG) * 1_000), "hi", MessageState.SAVED) for n in range(1, 301)
+        StoredOutgoing(n, int((WALL - LONG) * 1_000), "hi", MessageState.SAVED)
+        for n in range(1, 301)
     )
     driver = LadderDriver(RegistryReach.SEEKING, stored=StoredStream(last_sent=300, outgoing=saved))
     driver.bob.row = Row(BOB.card(), *BOB.home, Presence.AWAY, int(WALL - LONG - 60), 0, 1)
@@ -77,7 +85,8 @@ def test_of_others_nothing_is_said(age: float, away_for: float) -> None:
 
 
 def test_one_that_may_have_been_read_is_asked_after_straight() -> None:
-    """If the letter was fetched, the copy is a repeat, acknowledged and not shown; if not, it arrives after all."""
+    """If the letter was fetched, the copy is a repeat, acknowledged and not shown; if not, it
+    arrives after all."""
     driver = driver_with(LONG, away_for=None)
     assert driver.sent() == [5]
     message = driver.conversation.outgoing.messages[5]
@@ -91,13 +100,18 @@ def test_a_saved_one_in_its_time_waits_for_something_newer() -> None:
     assert driver_with(60.0, away_for=None).sent() == []
 
 
-def test_one_that_a_restarted_registry_may_have_lost_goes_straight_once_its_reader_is_there() -> None:
+def test_one_that_a_restarted_registry_may_have_lost_goes_straight_once_its_reader_is_there() -> (
+    None
+):
     """The registry may have been restored from a backup that was made before the letter came."""
     driver = driver_with(60.0, away_for=60.0)
     driver.ladder.registry_restarted()
     driver.row(online=False)
     assert driver.sent() == [], "its reader is away"
     driver.row(online=True)
+    assert driver.sent() == [], "the registry hands it over first, if it has it"
+    driver.now = driver.ladder.next_timer() or 0.0
+    driver.ladder.handle_timer(now=driver.now)
     assert driver.sent() == [5]
     driver.acks(driver.conversation.outgoing.messages[5])
     assert driver.state() == [MessageState.DELIVERED]

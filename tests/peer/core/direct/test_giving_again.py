@@ -1,4 +1,5 @@
-"""Delivered messages that their recipient may have lost: given again, quietly, seldom, and some at a time."""
+"""Delivered messages that their recipient may have lost: given again, quietly, seldom, and some at
+a time."""
 
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach

@@ -1,4 +1,5 @@
-"""Letters whose numbers lie far apart on purpose: what they make their reader keep has a bound, and nothing is lost."""
+"""Letters whose numbers lie far apart on purpose: what they make their reader keep has a bound, and
+nothing is lost."""
 
 from typing import Final
 
@@ -28,7 +29,8 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 def far_apart(count: int) -> list[Letter]:
     """Return Bob's letters, each far behind the one before, which name no floor and no gap."""
     return [
-        letter(APART * at, f"bob {at}", floor=1, since=APART * at, serial=at) for at in range(1, count + 1)
+        letter(APART * at, f"bob {at}", floor=1, since=APART * at, serial=at)
+        for at in range(1, count + 1)
     ]
 
 
@@ -38,7 +40,9 @@ def check_bounds(stream: Stream) -> None:
     assert max(inbox.held_count, len(stream.texts), len(stream.behind)) <= HELD + 1
     assert inbox._holes.count <= HOLES_MAX
     assert len(inbox._gaps) + len(inbox.storing_aside) == 0
-    assert stream.size == sum(len(text) + HELD_MESSAGE_COST for _, text, *_ in stream.texts.values())
+    assert stream.size == sum(
+        len(text) + HELD_MESSAGE_COST for _, text, *_ in stream.texts.values()
+    )
 
 
 @pytest.mark.parametrize("span", [0.0, 1.0], ids=["at once", "in a while"])
@@ -58,7 +62,9 @@ def test_letters_with_numbers_far_apart_do_not_fill_our_memory(span: float) -> N
     driver.catch_up.release()
     shown += driver.shown()
     for author in ("bob", "carol"):
-        assert [text for text in shown if text.startswith(author)] == [f"{author} {n}" for n in range(1, 301)]
+        assert [text for text in shown if text.startswith(author)] == [
+            f"{author} {n}" for n in range(1, 301)
+        ]
     assert driver.streams[BOB.id].inbox.range_count <= RANGES_MAX
 
 
@@ -98,7 +104,9 @@ def test_an_honest_sender_notices_nothing(order: list[int], direct: set[int]) ->
     assert sorted(map(int, shown)) == sorted(order)
 
 
-def test_letters_that_never_end_are_shown_before_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_letters_that_never_end_are_shown_before_the_last_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """They are gathered, to be shown together with what else was missed."""
     monkeypatch.setattr("chatapp.peer.core.catch_up.TEXTS_WAITING_MAX", HELD * HELD_MESSAGE_COST)
     driver = ReceiverDriver()

@@ -50,7 +50,12 @@ WAYS: dict[str, Way] = {
         [MessageState.DELIVERED],
     ),
     "mail after both": (up, [tried, relaying], DeliveryPath.MAIL, [Unacknowledged]),
-    "saved": (up, [tried, relaying, saved], DeliveryPath.WAITING, [Unacknowledged, MessageState.SAVED]),
+    "saved": (
+        up,
+        [tried, relaying, saved],
+        DeliveryPath.WAITING,
+        [Unacknowledged, MessageState.SAVED],
+    ),
     "mail when nobody can relay": (up, [tried, relay_fails], DeliveryPath.MAIL, [Unacknowledged]),
     "mail at once to one who is away": (away, [], DeliveryPath.MAIL, [Unacknowledged]),
     "mail at once when they go": (up, [goes], DeliveryPath.MAIL, [Unacknowledged]),
@@ -77,9 +82,24 @@ WAYS: dict[str, Way] = {
         DeliveryPath.STRAIGHT,
         [MessageState.KEPT],
     ),
-    "kept is tried when they come": (alone, [tried, comes], DeliveryPath.STRAIGHT, [MessageState.KEPT]),
-    "link lost while the letter is deposited": (away, [sought], DeliveryPath.STRAIGHT, [Unacknowledged]),
-    "and then mail again": (away, [sought, found], DeliveryPath.MAIL, [Unacknowledged, Unacknowledged]),
+    "kept is tried when they come": (
+        alone,
+        [tried, comes],
+        DeliveryPath.STRAIGHT,
+        [MessageState.KEPT],
+    ),
+    "link lost while the letter is deposited": (
+        away,
+        [sought],
+        DeliveryPath.STRAIGHT,
+        [Unacknowledged],
+    ),
+    "and then mail again": (
+        away,
+        [sought, found],
+        DeliveryPath.MAIL,
+        [Unacknowledged, Unacknowledged],
+    ),
     "nothing while we are offline": (up, [offline], DeliveryPath.WAITING, []),
     "on again when we are back": (up, [offline, sought], DeliveryPath.STRAIGHT, []),
 }
@@ -112,7 +132,9 @@ def test_what_could_not_go_straight_lately_goes_both_ways_at_once() -> None:
 
 def test_kept_messages_of_an_earlier_life_go_out_in_order() -> None:
     texts = [StoredOutgoing(number, 0, "hi", MessageState.KEPT) for number in (5, 6)]
-    driver = LadderDriver(RegistryReach.SEEKING, stored=StoredStream(last_sent=6, outgoing=tuple(texts)))
+    driver = LadderDriver(
+        RegistryReach.SEEKING, stored=StoredStream(last_sent=6, outgoing=tuple(texts))
+    )
     assert driver.sent() == []
     found(driver)
     assert driver.sent() == [5, 6]

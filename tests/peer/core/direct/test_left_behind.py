@@ -1,6 +1,7 @@
-"""Room lines that outlive the program that sent them: sent after a restart, in order, or reported as given up."""
+"""Room lines that outlive the program that sent them: sent after a restart, in order, or reported
+as given up."""
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import TraceEvent, readable, unpacked
 from chatapp.wire.codec import decode_group_body
@@ -14,7 +15,8 @@ __all__ = ["node"]
 
 
 def test_after_a_quit_with_a_line_to_be_told_the_next_start_tells_it(node: CoreDriver) -> None:
-    """The user read that the line goes "to others later"; only a member in the room can send it there."""
+    """The user read that the line goes "to others later"; only a member in the room can send it
+    there."""
     enter(node)
     lose_registry(node)
     begun = node.core.sending.say("hi", now=node.now)
@@ -32,7 +34,9 @@ def test_after_a_quit_with_a_line_to_be_told_the_next_start_tells_it(node: CoreD
     assert said(again, epoch=2) == ["hi"]
 
 
-def test_a_life_that_ended_right_after_leaving_leaves_no_line_without_an_end(node: CoreDriver) -> None:
+def test_a_life_that_ended_right_after_leaving_leaves_no_line_without_an_end(
+    node: CoreDriver,
+) -> None:
     enter(node)
     node.core.sending.say("bye", now=node.now)
     node.core.rooms.leave(now=node.now)
@@ -44,14 +48,15 @@ def test_a_life_that_ended_right_after_leaving_leaves_no_line_without_an_end(nod
     assert (line.state, last.what, last.reason) == (
         MessageState.REFUSED,
         TraceEvent.REFUSED,
-        happened.MessageReason.LEFT_ROOM,
+        events.MessageReason.LEFT_ROOM,
     )
-    assert again.saw() == [happened.LinesAbandoned(room="lab", count=1)]
+    assert again.saw() == [events.LinesAbandoned(room="lab", count=1)]
 
 
 def test_lines_of_two_runs_are_sent_in_order(node: CoreDriver) -> None:
-    """Between them are numbers that were never given. A line in the log tells of no gap: whoever heard one of the later
-    life while one of the earlier is not settled would hold it back for what is in between."""
+    """Between them are numbers that were never given. A line in the log tells of no gap: whoever
+    heard one of the later life while one of the earlier is not settled would hold it back for what
+    is in between."""
     enter(node)
     lose_registry(node)
     node.core.sending.say("one", now=node.now)

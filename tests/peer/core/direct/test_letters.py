@@ -1,10 +1,16 @@
-"""Outgoing letters: a few at a time, in order, answered once, sent again directly along with newer messages."""
+"""Outgoing letters: a few at a time, in order, answered once, sent again directly along with newer
+messages."""
 
 import pytest
 
 from chatapp.peer.api.events import MessageReason, MessageState, Unacknowledged
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.direct.mail import BYTES_IN_FLIGHT, LETTERS_IN_FLIGHT, PAUSE_FIRST, PAUSE_LARGEST
+from chatapp.peer.core.direct.mail import (
+    BYTES_IN_FLIGHT,
+    LETTERS_IN_FLIGHT,
+    PAUSE_FIRST,
+    PAUSE_LARGEST,
+)
 from chatapp.peer.core.people.conversation import DeliveryPath
 from chatapp.wire.messages.mail import MailRefusal
 from tests.peer.core.cast import POLICY
@@ -158,7 +164,8 @@ class TestNoRoom:
         assert len(driver.deposited()) == 1
 
     def test_a_mailbox_is_tried_again_when_nothing_waits_or_the_registry_is_away_too(self) -> None:
-        """A deadline passes although nothing is sent: the next deadline must not stay in the past."""
+        """A deadline passes although nothing is sent: the next deadline must not stay in the
+        past."""
         driver = LadderDriver(online=False)
         driver.say()
         full(driver)
@@ -247,7 +254,11 @@ def test_saved_messages_go_again_before_a_newer_one() -> None:
     assert driver.sent() == [message.number for message in (*older, newer)]
     driver.told()
     driver.acks(*older, newer)
-    told = [event.was_saved for event in driver.out.drain_events() if is_now(event, MessageState.DELIVERED)]
+    told = [
+        event.was_saved
+        for event in driver.out.drain_events()
+        if is_now(event, MessageState.DELIVERED)
+    ]
     assert told == [True, True, False]  # faces say nothing of the first two
     assert driver.ladder.is_settled
     assert driver.conversation.outgoing.floor == newer.number + 1

@@ -1,11 +1,18 @@
-"""Incoming letters: shown as late, released at the registry once stored, and reported if unreadable."""
+"""Incoming letters: shown as late, released at the registry once stored, and reported if
+unreadable."""
 
 from collections.abc import Callable
 
 import msgspec
 import pytest
 
-from chatapp.peer.api.events import SOMEBODY, AuthorDoubt, DirectReceived, MailHeldBack, MailUnreadable
+from chatapp.peer.api.events import (
+    SOMEBODY,
+    AuthorDoubt,
+    DirectReceived,
+    MailHeldBack,
+    MailUnreadable,
+)
 from chatapp.peer.core.direct import receiving
 from chatapp.peer.core.records import IncomingAdded
 from chatapp.wire.messages.direct import Floor
@@ -124,7 +131,9 @@ def test_a_letter_whose_author_is_not_in_the_table_is_shown_with_a_warning(
     assert doubts(driver) == []
 
 
-def test_a_letter_of_a_stranger_that_was_stored_and_not_shown_is_shown_after_a_restart_once() -> None:
+def test_a_letter_of_a_stranger_that_was_stored_and_not_shown_is_shown_after_a_restart_once() -> (
+    None
+):
     first = ReceiverDriver()
     first.gets(called("dave", by=DAVE))
     first.store()  # and then the program is killed
@@ -203,7 +212,9 @@ def test_a_letter_beyond_all_that_an_inbox_holds_is_not_lost() -> None:
     for number in range(6, last + 1):
         driver.hears(Floor(5), part(number))
         driver.store()
-    driver.gets(letter(last + 2, "beyond", floor=5, since=last + 2), letter(5, "first", floor=5, serial=2))
+    driver.gets(
+        letter(last + 2, "beyond", floor=5, since=last + 2), letter(5, "first", floor=5, serial=2)
+    )
     driver.store()
     assert driver.out.requests == [TakeMail([1, 2])]
     driver.hears(part(last + 1, "between"))

@@ -103,7 +103,8 @@ def test_messages_wait_for_an_earlier_one_and_not_for_ever() -> None:
 def test_who_leaves_out_numbers_does_not_fill_our_memory_with_what_comes_behind_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Clause 6.7: whoever has most of what waits is shown out of order; nothing of it is lost, and others wait on."""
+    """Clause 6.7: whoever has most of what waits is shown out of order; nothing of it is lost, and
+    others wait on."""
     monkeypatch.setattr("chatapp.peer.core.inbox.HELD_TEXTS_MAX", 10_000)
     driver = ReceiverDriver()
     driver.hears(Floor(4), part(5, "second of carol"), by=CAROL)
@@ -114,7 +115,9 @@ def test_who_leaves_out_numbers_does_not_fill_our_memory_with_what_comes_behind_
         shown += driver.shown()
         held = sum(stream.size for stream in map(driver.streams.__getitem__, (BOB.id, CAROL.id)))
         assert held <= 10_000
-    assert [text[:3] for text in shown] == [f"{number:03}" for number in range(5, 105)][: len(shown)]
+    assert [text[:3] for text in shown] == [f"{number:03}" for number in range(5, 105)][
+        : len(shown)
+    ]
     assert len(shown) > 90
     driver.hears(part(4, "first of carol"), by=CAROL)
     driver.store()
@@ -175,7 +178,8 @@ def test_a_repeat_after_a_restart_is_acknowledged_and_not_shown() -> None:
 
 
 def test_what_never_came_is_new_after_a_restart_too() -> None:
-    """A lost state of bob's folder has left it with the registry; his floor has passed it (clause 6.3)."""
+    """A lost state of bob's folder has left it with the registry; his floor has passed it (clause
+    6.3)."""
     first = ReceiverDriver()
     first.hears(Floor(9), part(9, "later"))
     first.store()

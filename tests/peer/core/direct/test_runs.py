@@ -1,5 +1,5 @@
-"""Messages that come together, and numbers given in a row, have the effect that they have one by one: the usual ones take a
-shorter way through the same parts.
+"""Messages that come together, and numbers given in a row, have the effect that they have one by
+one: the usual ones take a shorter way through the same parts.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,9 @@ from tests.peer.core.receiver_driver import BOB, ReceiverDriver, letter, part
 NUMBERS: Final = st.integers(0, 9)
 TEXTS: Final = st.sampled_from(["", "hi", "gr\u00fc\u00df dich"])
 TEXT: Final = st.builds(part, NUMBERS, TEXTS)
-RUN: Final = st.builds(lambda first, count: [part(first + at) for at in range(count)], NUMBERS, NUMBERS)
+RUN: Final = st.builds(
+    lambda first, count: [part(first + at) for at in range(count)], NUMBERS, NUMBERS
+)
 FRAME: Final = st.one_of(
     TEXT,
     TEXT,
@@ -93,10 +95,14 @@ class Reader:
         delivery.receive_all([frames], now=driver.now)
         arrived = [event for event in delivery.events() if isinstance(event, Arrived)]
         runs = [arrived] if self._together else [[event] for event in arrived]
-        self.seen.append(sum(driver.direct_receiver.messages_arrived(contact, run) for run in runs if run))
+        self.seen.append(
+            sum(driver.direct_receiver.messages_arrived(contact, run) for run in runs if run)
+        )
         driver.direct_receiver.frames_read(contact, now=driver.now)
         stream = driver.streams[BOB.id]
-        self.seen.append((stream.size, stream.held, stream.highest, stream.shown, sorted(stream.behind)))
+        self.seen.append(
+            (stream.size, stream.held, stream.highest, stream.shown, sorted(stream.behind))
+        )
 
 
 @given(st.lists(STEP, max_size=16))
@@ -121,7 +127,13 @@ def test_a_message_gets_the_number_that_a_line_would_get(
         if is_told:
             said.learn(7_000_000)
             carried.learn(7_000_000)
-        message, line = said.add("hi", wall=wall, ahead=ahead), carried.carry(b"hi", wall=wall, ahead=ahead)
+        message, line = (
+            said.add("hi", wall=wall, ahead=ahead),
+            carried.carry(b"hi", wall=wall, ahead=ahead),
+        )
         assert (message.number, message.since) == (line.number, line.since)
         assert (said.gaps, said.has_provisional) == (carried.gaps, carried.has_provisional)
-        assert bodies_of([message, line]) == [(message.number, message.body), (line.number, line.body)]
+        assert bodies_of([message, line]) == [
+            (message.number, message.body),
+            (line.number, line.body),
+        ]

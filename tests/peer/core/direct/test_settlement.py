@@ -1,4 +1,5 @@
-"""The end of outgoing messages: each outcome is reported once, and the recipient learns what not to wait for."""
+"""The end of outgoing messages: each outcome is reported once, and the recipient learns what not to
+wait for."""
 
 from chatapp.peer.api.events import MessageChanged, MessageReason, MessageState
 from chatapp.peer.core.context import RegistryReach
@@ -76,7 +77,8 @@ def test_the_floor_is_the_lowest_that_is_not_settled_and_refused_ones_are_void()
 
 
 def test_offline_by_our_own_wish_counts_as_settled() -> None:
-    """Messages wait in our outbox until we are back; a caller that waits for their end would wait for ever."""
+    """Messages wait in our outbox until we are back; a caller that waits for their end would wait
+    for ever."""
     driver = LadderDriver()
     driver.say()
     assert not driver.ladder.is_settled

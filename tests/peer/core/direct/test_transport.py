@@ -1,5 +1,5 @@
-"""Hails to everybody while the registry is away: in rounds, a few at a time, to those who need them; and whose datagrams
-count."""
+"""Hails to everybody while the registry is away: in rounds, a few at a time, to those who need
+them; and whose datagrams count."""
 
 import itertools
 import random
@@ -64,7 +64,8 @@ def test_a_crowd_is_hailed_a_few_at_a_time() -> None:
 
 
 def test_a_crowd_that_has_lost_its_registry_is_hailed_later_and_more_slowly() -> None:
-    """Clause 6.5: if everybody hailed everybody at once, 900 peers would agree on 400,000 sessions."""
+    """Clause 6.5: if everybody hailed everybody at once, 900 peers would agree on 400,000
+    sessions."""
     crier = Crier(CROWD)
     crier.transport.hail_all(was_registered=True, now=crier.now)
     assert crier.rounds(HAIL_AFTER_LOSS + HAIL_SPAN_AFTER_LOSS) == [
@@ -120,7 +121,8 @@ def test_a_hail_is_answered_and_shows_where_somebody_is() -> None:
 
 
 def test_whoever_replays_an_opening_gets_nothing_and_its_author_is_told_now_and_then() -> None:
-    """Clause 5.2: "to the address at which it knows that sender ... at most every 3 seconds by each way"."""
+    """Clause 5.2: "to the address at which it knows that sender ... at most every 3 seconds by each
+    way"."""
     crier = Crier(CROWD[:1])
     bob = CROWD[0].session_with(crier.alice)
     opening = bob.seal(b"\x90")
@@ -139,12 +141,15 @@ def test_whoever_replays_an_opening_gets_nothing_and_its_author_is_told_now_and_
             told.append(tick / 10)
     assert told == [0.0, 3.0, 6.0, 9.0]
     with pytest.raises(OldOpening):
-        crier.transport.open_run([opening], source=None, now=crier.now + 200.0, relayed_by=CROWD[0].id)
+        crier.transport.open_run(
+            [opening], source=None, now=crier.now + 200.0, relayed_by=CROWD[0].id
+        )
     assert [type(request) for request in crier.out.requests] == [RelayDatagram]
 
 
 def test_what_somebody_else_hands_on_is_not_even_opened() -> None:
-    """Clause 6.8: "The recipient must find that the session's other end is the sender that the registry names"."""
+    """Clause 6.8: "The recipient must find that the session's other end is the sender that the
+    registry names"."""
     crier = Crier(CROWD[:2])
     datagram = CROWD[0].session_with(crier.alice).seal(b"\x90")
     with pytest.raises(SealError, match="somebody else"):
@@ -157,7 +162,9 @@ def test_what_somebody_else_hands_on_is_not_even_opened() -> None:
 def test_a_dropped_contact_shares_nothing_with_us() -> None:
     crier = Crier(CROWD[:1])
     bob = CROWD[0].session_with(crier.alice)
-    contact = crier.transport.open_run([bob.seal(b"\x90")], source=CROWD[0].home, now=crier.now).contact
+    contact = crier.transport.open_run(
+        [bob.seal(b"\x90")], source=CROWD[0].home, now=crier.now
+    ).contact
     crier.contacts.let_go(contact)
     crier.transport.let_go(contact)
     assert len(crier.transport.sessions) == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import DirectReceived, MessageChanged, MessageState
 from chatapp.peer.core.people.table import LookUp
 from chatapp.wire.messages.link import PeerRequest
@@ -59,12 +59,12 @@ def come_back(node: CoreDriver, *who: Someone) -> list[PeerRequest]:
 def test_a_message_is_kept_and_goes_to_the_bearer_of_the_name(node: CoreDriver) -> None:
     first, second = send(node, "bob", "one"), send(node, "Bob", "two")
     assert node.saw() == [
-        happened.MessageChanged(to="bob", id=first, state=happened.MessageState.KEPT),
-        happened.MessageChanged(to="bob", id=second, state=happened.MessageState.KEPT),
+        events.MessageChanged(to="bob", id=first, state=events.MessageState.KEPT),
+        events.MessageChanged(to="bob", id=second, state=events.MessageState.KEPT),
     ]
     assert node.core.is_settled
     asked = come_back(node, BOB)
-    (addressed,) = [event for event in node.saw() if isinstance(event, happened.Addressed)]
+    (addressed,) = [event for event in node.saw() if isinstance(event, events.Addressed)]
     assert (addressed.name, addressed.to) == ("bob", "bob")
     assert [line.id for line in node.disk.lines.all()] == [first, second]
     letters = [request for request in asked if isinstance(request, DepositMail)]
@@ -74,14 +74,14 @@ def test_a_message_is_kept_and_goes_to_the_bearer_of_the_name(node: CoreDriver) 
 def test_only_the_registry_can_say_that_nobody_bears_a_name(node: CoreDriver) -> None:
     id_ = send(node, "carol", "hello?")
     node.pass_time(60.0)
-    assert not any(is_now(event, happened.MessageState.REFUSED) for event in node.saw())
+    assert not any(is_now(event, events.MessageState.REFUSED) for event in node.saw())
     come_back(node, BOB)
     assert (
-        happened.MessageChanged(
+        events.MessageChanged(
             to="carol",
             id=id_,
-            state=happened.MessageState.REFUSED,
-            reason=happened.MessageReason.NOBODY,
+            state=events.MessageState.REFUSED,
+            reason=events.MessageReason.NOBODY,
         )
         in node.saw()
     )
@@ -93,7 +93,7 @@ def test_it_outlives_the_program(node: CoreDriver) -> None:
     later = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     later.start()
     come_back(later, BOB)
-    (addressed,) = [event for event in later.saw() if isinstance(event, happened.Addressed)]
+    (addressed,) = [event for event in later.saw() if isinstance(event, events.Addressed)]
     assert (addressed.name, addressed.to) == ("bob", "bob")
     lines = [(line.id, line.text, line.person, line.state) for line in later.disk.lines.all()]
     assert lines == [(id_, "one", BOB.id, MessageState.UNSETTLED)]

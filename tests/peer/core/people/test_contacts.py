@@ -138,8 +138,11 @@ def test_a_card_that_its_owner_has_not_signed_makes_nobody_known(
 
 
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: next(iter(lie)))
-def test_a_forged_row_changes_nothing_about_a_known_person(bob: Someone, lie: dict[str, object]) -> None:
-    """Clause 3.2: whether or not we talk with them, or a registry could take a pinned person's keys and name away."""
+def test_a_forged_row_changes_nothing_about_a_known_person(
+    bob: Someone, lie: dict[str, object]
+) -> None:
+    """Clause 3.2: whether or not we talk with them, or a registry could take a pinned person's keys
+    and name away."""
     home = Home(bob)
     known = home.know(bob)
     assert home.contacts.take_row(forged(bob.row(2), **lie)) is Change.REFUSED
@@ -155,7 +158,8 @@ def test_an_impostor_whose_card_is_forged_blocks_nobody(bob: Someone) -> None:
 
 
 def test_an_old_card_under_a_name_that_is_somebody_elses_by_now_blocks_nobody(bob: Someone) -> None:
-    """Bob was "rob" before; the registry has no newer card of his than we have, and carol is "rob" now."""
+    """Bob was "rob" before; the registry has no newer card of his than we have, and carol is "rob"
+    now."""
     home = Home()
     home.contacts.take_row(bob.row(1))
     home.contacts.take_row(Someone("carol").row(2, name="rob"))
@@ -176,7 +180,8 @@ def test_stations_follow_rows(bob: Someone) -> None:
 
 
 def test_no_sender_index_outlives_the_links_of_its_registry(bob: Someone) -> None:
-    """A registry whose disk was put back sends no rows of people whom it does not know any more (clause 8.1)."""
+    """A registry whose disk was put back sends no rows of people whom it does not know any more
+    (clause 8.1)."""
     home = Home(bob)
     home.contacts.take_row(bob.row(3, sender_index=7))
     home.contacts.forget_sender_indices()
@@ -210,19 +215,23 @@ def test_a_datagram_that_was_held_back_does_not_tell_where_somebody_is_now(bob: 
     assert home.know(bob).address == bob.home
 
 
-def test_what_the_registry_relays_is_not_an_address_and_must_be_by_whom_it_says(bob: Someone) -> None:
+def test_what_the_registry_relays_is_not_an_address_and_must_be_by_whom_it_says(
+    bob: Someone,
+) -> None:
     """Clause 6.8."""
     home = Home(bob, Someone("carol"))
     with pytest.raises(SealError):
-        home.transport.open_run([said(bob, home.alice)], source=None, now=5.0, relayed_by=Someone("carol").id)
+        home.transport.open_run(
+            [said(bob, home.alice)], source=None, now=5.0, relayed_by=Someone("carol").id
+        )
     home.transport.open_run([said(bob, home.alice)], source=None, now=5.0, relayed_by=bob.id)
     assert home.know(bob).address == bob.home
     assert home.know(bob).relay_until == 65.0
 
 
 def test_showing_a_key_of_another_person_cuts_nobody_off(bob: Someone) -> None:
-    """Mallory, a known person, sends two datagrams, a card with bob's data in it and an opening in his name. Bob and alice
-    still reach each other."""
+    """Mallory, a known person, sends two datagrams, a card with bob's data in it and an opening in
+    his name. Bob and alice still reach each other."""
     mallory = Someone("mallory")
     home = Home(bob, mallory)
     bobs, mallorys = bob.session_with(home.alice), mallory.session_with(home.alice)
@@ -231,13 +240,17 @@ def test_showing_a_key_of_another_person_cuts_nobody_off(bob: Someone) -> None:
     opening = mallorys.seal(b"\x90")
     for datagram in (b"\x06" + card, opening[:1] + bob.id + opening[33:]):
         assert not home.opens(datagram)
-    assert home.contacts.take_row(mallory.row(9, mail=bob.mail_key.public, counter=9)) is Change.RESTARTED
+    assert (
+        home.contacts.take_row(mallory.row(9, mail=bob.mail_key.public, counter=9))
+        is Change.RESTARTED
+    )
     assert home.opens(bobs.seal(b"\x90"))
     assert bobs.open(home.sent(bob)) == b"\x90"
 
 
 def test_no_card_that_flips_and_comes_back_makes_a_counter_come_twice(bob: Someone) -> None:
-    """Cards, rows and names change in any order: no key is used again, so no two datagrams share key and counter."""
+    """Cards, rows and names change in any order: no key is used again, so no two datagrams share
+    key and counter."""
     home = Home(bob)
     bobs = bob.session_with(home.alice)
     sealed = [home.sent(bob)]
@@ -269,9 +282,13 @@ def test_a_restarted_program_is_known_by_its_card(bob: Someone) -> None:
 # --- caps
 
 
-def test_a_registry_makes_us_hold_only_so_many(bob: Someone, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_makes_us_hold_only_so_many(
+    bob: Someone, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("chatapp.peer.core.people.roster.CONTACTS_MAX", 2)
     home = Home(bob, Someone("carol"))
     assert home.contacts.take_row(Someone("dave").row(3)) is Change.REFUSED
-    assert home.contacts.take_row(bob.row(4)) is not Change.REFUSED, "who is known goes on being known"
+    assert home.contacts.take_row(bob.row(4)) is not Change.REFUSED, (
+        "who is known goes on being known"
+    )
     assert len(home.contacts) == 2

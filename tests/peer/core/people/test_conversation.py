@@ -14,7 +14,9 @@ WALL = 1_800_000_000.0
 
 
 @given(st.permutations(range(1, 9)), st.sets(st.integers(1, 8)))
-def test_numbers_side_by_side_that_never_come_are_one_span(order: list[int], refused: set[int]) -> None:
+def test_numbers_side_by_side_that_never_come_are_one_span(
+    order: list[int], refused: set[int]
+) -> None:
     outgoing = OutgoingStream(StoredStream())
     messages = [outgoing.add(f"{number}", wall=WALL) for number in range(10)]
     for at in order:
@@ -62,14 +64,19 @@ def test_numbers_are_provisional_until_somebody_else_has_shown_where_they_begin(
     assert outgoing.number(wall=WALL, ahead=None) == {}
     known = int(WALL * 1_000_000) + 5
     outgoing.learn(known)
-    assert outgoing.number(wall=WALL, ahead=None) == {PROVISIONAL + 1: known, PROVISIONAL + 2: known + 1}
+    assert outgoing.number(wall=WALL, ahead=None) == {
+        PROVISIONAL + 1: known,
+        PROVISIONAL + 2: known + 1,
+    }
     assert [first.number, second.number, first.since] == [known, known + 1, 8]
     assert (outgoing.in_order(), outgoing.floor) == ([first, second], known)
     assert outgoing.number(wall=WALL, ahead=0.0) == {}
     assert outgoing.add("three", wall=WALL, ahead=None).number == known + 2
 
 
-def test_numbers_that_one_reader_knows_nothing_of_are_skipped_until_a_right_clock_is_known() -> None:
+def test_numbers_that_one_reader_knows_nothing_of_are_skipped_until_a_right_clock_is_known() -> (
+    None
+):
     outgoing = OutgoingStream(StoredStream(last_sent=7))
     first = outgoing.add("one", wall=0.0, ahead=None)
     outgoing.learn(5, skip=100)
@@ -85,18 +92,27 @@ def test_a_clock_that_is_known_says_where_numbers_begin() -> None:
     outgoing.number(wall=WALL + 1.0, ahead=60.0)
     assert message.number == int((WALL + 61.0) * 1_000_000)
     outgoing.learn(2**60)
-    assert outgoing.add("two", wall=WALL, ahead=60.0).number == message.number + 1, "they have begun"
+    assert outgoing.add("two", wall=WALL, ahead=60.0).number == message.number + 1, (
+        "they have begun"
+    )
 
 
 def test_what_an_earlier_life_has_not_numbered_is_in_its_place_in_order() -> None:
     numbers = 5, 6, PROVISIONAL + 3
     stored = tuple(StoredOutgoing(number, 0, f"{number}", MessageState.KEPT) for number in numbers)
-    outgoing = OutgoingStream(StoredStream(last_sent=9, last_provisional=PROVISIONAL + 4, outgoing=stored))
+    outgoing = OutgoingStream(
+        StoredStream(last_sent=9, last_provisional=PROVISIONAL + 4, outgoing=stored)
+    )
     newest = outgoing.add("newest", wall=WALL, ahead=None)
-    assert newest.number == PROVISIONAL + 5, "also above those that are settled, which the disk has still"
+    assert newest.number == PROVISIONAL + 5, (
+        "also above those that are settled, which the disk has still"
+    )
     assert outgoing.floor == 5
     outgoing.learn(0)
     first = int(WALL * 1_000_000)
-    assert outgoing.number(wall=WALL, ahead=None) == {PROVISIONAL + 3: first, PROVISIONAL + 5: first + 1}
+    assert outgoing.number(wall=WALL, ahead=None) == {
+        PROVISIONAL + 3: first,
+        PROVISIONAL + 5: first + 1,
+    }
     assert [message.number for message in outgoing] == [5, 6, first, first + 1]
     assert outgoing.gaps == [(10, first)]

@@ -1,4 +1,5 @@
-"""The copy of the table: updates in any order, requests for missing rows, and versions that never go back."""
+"""The copy of the table: updates in any order, requests for missing rows, and versions that never
+go back."""
 
 import itertools
 import random
@@ -35,7 +36,9 @@ class Copy:
         """Apply a batch; return False if rows are missing."""
         return self.table.take_batch(TableBatch(since, version, raw(*rows)), wall=WALL) is not None
 
-    def page(self, since: int, version: int, *rows: Row, more: bool = False, now: float = 0.0) -> None:
+    def page(
+        self, since: int, version: int, *rows: Row, more: bool = False, now: float = 0.0
+    ) -> None:
         self.table.take_page(TablePage(since, version, more, raw(*rows)), now=now, wall=WALL)
 
     def asked(self) -> list[int]:
@@ -57,7 +60,9 @@ def test_a_batch_that_follows_is_taken_saved_and_said_once() -> None:
     assert copy.table.version == 5
     assert copy.names() == {"p0", "p1"}
     assert copy.out.drain_events() == [TableChanged()]
-    assert copy.out.drain_records() == [RowsSaved(rows=(BOB.row(3), CAROL.row(5)), version=5, at=WALL)]
+    assert copy.out.drain_records() == [
+        RowsSaved(rows=(BOB.row(3), CAROL.row(5)), version=5, at=WALL)
+    ]
 
 
 def test_a_sender_index_is_taken_and_no_news_to_a_user() -> None:
@@ -115,7 +120,8 @@ def test_pages_are_asked_for_until_there_are_no_more() -> None:
 
 
 def test_a_question_is_answered_by_its_last_page() -> None:
-    """A caller who looks up a name must not be told that nobody has it while half of the answer is still to come."""
+    """A caller who looks up a name must not be told that nobody has it while half of the answer is
+    still to come."""
     copy = Copy()
     copy.table.fetch_anew(now=0.0)
     question = copy.table.asked
@@ -175,14 +181,17 @@ def test_an_impostor_is_told_of_once_and_not_saved() -> None:
     copy.batch(2, 3, impostor.row(3, online=False))
     told = [event for event in copy.out.drain_events() if isinstance(event, KeyChanged)]
     assert told == [KeyChanged(name="p0")]
-    assert [record.rows for record in copy.out.drain_records() if isinstance(record, RowsSaved)] == [(), ()]
+    assert [
+        record.rows for record in copy.out.drain_records() if isinstance(record, RowsSaved)
+    ] == [(), ()]
 
 
 @given(st.randoms(use_true_random=False), st.lists(st.integers(0, 3), min_size=1, max_size=12))
 def test_in_whatever_order_news_come_versions_never_go_back_and_pages_make_it_whole(
     chance: random.Random, changed: list[int]
 ) -> None:
-    """I5. Each change is broadcast; some batches are lost, doubled or late; then the registry is asked."""
+    """I5. Each change is broadcast; some batches are lost, doubled or late; then the registry is
+    asked."""
     rows = [PEOPLE[who].row(at, online=bool(at % 2)) for at, who in enumerate(changed, start=1)]
     batches = [(at - 1, at, row) for at, row in enumerate(rows, start=1)]
     came = [chance.choice(batches) for _ in range(2 * len(batches))]

@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import TraceEvent, readable
 from chatapp.peer.core.direct.mail import GRACE, LOOK_SPAN
@@ -30,8 +30,12 @@ from tests.support.network import Weather
 from tests.support.screen import is_now
 from tests.support.world import World
 
-ALICE, BOB, NEW_BOB, OTHER_BOB = (Someone(name) for name in ("alice", "bob", "bob's new machine", "mallory"))
-OLD_DIGITS, NEW_DIGITS, OTHER_DIGITS = (safety_number(ALICE.id, one.id) for one in (BOB, NEW_BOB, OTHER_BOB))
+ALICE, BOB, NEW_BOB, OTHER_BOB = (
+    Someone(name) for name in ("alice", "bob", "bob's new machine", "mallory")
+)
+OLD_DIGITS, NEW_DIGITS, OTHER_DIGITS = (
+    safety_number(ALICE.id, one.id) for one in (BOB, NEW_BOB, OTHER_BOB)
+)
 
 
 def new_row(version: int = 200, *, online: bool = False) -> Row:
@@ -70,14 +74,18 @@ def test_both_sides_read_the_same_60_digits() -> None:
 
 def test_the_number_of_a_blocked_name_is_that_of_the_key_to_decide_about(node: CoreDriver) -> None:
     trust = node.core.trust
-    assert trust.number("BOB") == happened.SafetyNumber(name="bob", digits=OLD_DIGITS)
+    assert trust.number("BOB") == events.SafetyNumber(name="bob", digits=OLD_DIGITS)
     shows(node, new_row(), version=200)
-    assert trust.number("bob") == happened.SafetyNumber(name="bob", digits=NEW_DIGITS, is_changed=True)
+    assert trust.number("bob") == events.SafetyNumber(
+        name="bob", digits=NEW_DIGITS, is_changed=True
+    )
 
 
 @pytest.mark.parametrize("name", ["carol", "alice", "no name!", ""])
-def test_unknown_people_have_no_number_and_cannot_be_trusted_or_ignored(node: CoreDriver, name: str) -> None:
-    trust, nobody = node.core.trust, happened.NobodyKnown(name=name)
+def test_unknown_people_have_no_number_and_cannot_be_trusted_or_ignored(
+    node: CoreDriver, name: str
+) -> None:
+    trust, nobody = node.core.trust, events.NobodyKnown(name=name)
     assert trust.number(name) == nobody
     assert trust.accept(name, "", now=node.now) == nobody
     assert trust.ignore(name, is_ignored=True) == nobody
@@ -88,16 +96,16 @@ def test_unknown_people_have_no_number_and_cannot_be_trusted_or_ignored(node: Co
 
 def test_a_block_outlives_the_program_and_so_does_its_end(node: CoreDriver) -> None:
     shows(node, new_row(), version=200)
-    assert happened.KeyChanged(name="bob") in node.saw()
+    assert events.KeyChanged(name="bob") in node.saw()
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     assert again.core.sending.look_up("bob", now=again.now) is LookUp.BLOCKED
     assert again.core.trust.number("bob") == node.core.trust.number("bob")
     answer = again.core.trust.accept("bob", NEW_DIGITS, now=again.now)
-    assert answer == happened.Trusted(name="bob", is_new=True)
+    assert answer == events.Trusted(name="bob", is_new=True)
     again.turn()
     third = CoreDriver(disk=node.disk, porter=node.porter, life=3)
     assert third.core.sending.look_up("bob", now=third.now) is LookUp.KNOWN
-    number = happened.SafetyNumber(name="bob", digits=NEW_DIGITS, is_verified=True)
+    number = events.SafetyNumber(name="bob", digits=NEW_DIGITS, is_verified=True)
     assert third.core.trust.number("bob") == number
     assert [person.name for person in third.core.people()] == ["bob"]
 
@@ -109,27 +117,31 @@ def test_the_key_that_we_hold_shown_again_ends_the_block(node: CoreDriver) -> No
     assert node.core.sending.look_up("bob", now=node.now) is LookUp.BLOCKED
     shows(node, BOB.row(300, online=True), version=300)
     assert node.core.sending.look_up("bob", now=node.now) is LookUp.KNOWN
-    assert node.saw()[-2:] == [happened.KeyRestored(name="bob"), happened.TableChanged()]
+    assert node.saw()[-2:] == [events.KeyRestored(name="bob"), events.TableChanged()]
     assert CoreDriver(disk=node.disk, life=2).core.sending.look_up("bob", now=0.0) is LookUp.KNOWN
 
 
-def test_the_key_with_the_digits_that_the_user_compared_is_trusted_and_no_other(node: CoreDriver) -> None:
+def test_the_key_with_the_digits_that_the_user_compared_is_trusted_and_no_other(
+    node: CoreDriver,
+) -> None:
     trust = node.core.trust
     shows(node, new_row(), version=200)
-    assert trust.number("bob") == happened.SafetyNumber(name="bob", digits=NEW_DIGITS, is_changed=True)
+    assert trust.number("bob") == events.SafetyNumber(
+        name="bob", digits=NEW_DIGITS, is_changed=True
+    )
     shows(node, OTHER_BOB.row(201, name="bob"), version=201)  # swapped behind the comparison
     for digits, why in (
-        (None, happened.Doubt.NO_DIGITS),
-        (NEW_DIGITS, happened.Doubt.CHANGED),
-        (OLD_DIGITS, happened.Doubt.OTHER_DIGITS),
-        (OTHER_DIGITS[:-1], happened.Doubt.OTHER_DIGITS),
-        ("", happened.Doubt.OTHER_DIGITS),
+        (None, events.Doubt.NO_DIGITS),
+        (NEW_DIGITS, events.Doubt.CHANGED),
+        (OLD_DIGITS, events.Doubt.OTHER_DIGITS),
+        (OTHER_DIGITS[:-1], events.Doubt.OTHER_DIGITS),
+        ("", events.Doubt.OTHER_DIGITS),
     ):
-        assert trust.accept("bob", digits, now=node.now) == happened.NotTrusted(name="bob", why=why)
+        assert trust.accept("bob", digits, now=node.now) == events.NotTrusted(name="bob", why=why)
     assert node.core.sending.look_up("bob", now=node.now) is LookUp.BLOCKED
     shows(node, new_row(202), version=202)
     answer = trust.accept("bob", " ".join((NEW_DIGITS[:5], NEW_DIGITS[5:])), now=node.now)
-    assert answer == happened.Trusted(name="bob", is_new=True)
+    assert answer == events.Trusted(name="bob", is_new=True)
     node.turn()
     assert {row.card.identity for row in node.disk.load().rows} == {NEW_BOB.id}
 
@@ -139,26 +151,28 @@ def test_every_change_of_a_key_is_told(node: CoreDriver) -> None:
     keys = (NEW_BOB, NEW_BOB, OTHER_BOB, NEW_BOB)
     for version, whose in enumerate(keys, 200):
         shows(node, whose.row(version, name="bob"), version=version)
-        told += [event for event in node.saw() if isinstance(event, happened.KeyChanged)]
-    assert told == [happened.KeyChanged(name="bob", is_again=again) for again in (False, True, True)]
+        told += [event for event in node.saw() if isinstance(event, events.KeyChanged)]
+    assert told == [events.KeyChanged(name="bob", is_again=again) for again in (False, True, True)]
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     again.come_in(OTHER_BOB.row(204, name="bob"), version=204)
-    assert happened.KeyChanged(name="bob", is_again=True) in again.saw()
+    assert events.KeyChanged(name="bob", is_again=True) in again.saw()
 
 
-def test_a_key_that_was_compared_is_shown_so_until_another_one_takes_its_place(node: CoreDriver) -> None:
+def test_a_key_that_was_compared_is_shown_so_until_another_one_takes_its_place(
+    node: CoreDriver,
+) -> None:
     answer = node.core.trust.accept("bob", OLD_DIGITS, now=node.now)
-    assert answer == happened.Trusted(name="bob", is_new=False)
+    assert answer == events.Trusted(name="bob", is_new=False)
     node.turn()
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     for one in (node, again):
         assert [person.is_verified for person in one.core.people()] == [True]
-        assert one.core.trust.number("bob") == happened.SafetyNumber(
+        assert one.core.trust.number("bob") == events.SafetyNumber(
             name="bob", digits=OLD_DIGITS, is_verified=True
         )
     again.come_in(new_row(), version=200)
     number = again.core.trust.number("bob")
-    assert number == happened.SafetyNumber(name="bob", digits=NEW_DIGITS, is_changed=True)
+    assert number == events.SafetyNumber(name="bob", digits=NEW_DIGITS, is_changed=True)
     again.core.trust.accept("bob", NEW_DIGITS, now=again.now)
     again.turn()
     assert CoreDriver(disk=node.disk, life=3).disk.load().verified == {NEW_BOB.id}
@@ -171,17 +185,21 @@ def test_the_key_of_the_registry_is_shown_and_counts_as_compared_when_the_user_s
     node: CoreDriver,
 ) -> None:
     trust, key = node.core.trust, fingerprint(node.porter.id)
-    assert trust.registry_key() == happened.RegistryKey(held=key, other="", is_verified=False)
-    assert trust.accept_registry("0" * 32, now=node.now) == happened.NotTrusted(
-        name="server", why=happened.Doubt.OTHER_DIGITS
+    assert trust.registry_key() == events.RegistryKey(held=key, other="", is_verified=False)
+    assert trust.accept_registry("0" * 32, now=node.now) == events.NotTrusted(
+        name="server", why=events.Doubt.OTHER_DIGITS
     )
-    assert trust.accept_registry(None, now=node.now) == happened.NotTrusted(
-        name="server", why=happened.Doubt.NO_DIGITS
+    assert trust.accept_registry(None, now=node.now) == events.NotTrusted(
+        name="server", why=events.Doubt.NO_DIGITS
     )
-    assert trust.accept_registry(key.upper(), now=node.now) == happened.Trusted(name="server", is_new=False)
+    assert trust.accept_registry(key.upper(), now=node.now) == events.Trusted(
+        name="server", is_new=False
+    )
     node.turn()
     again = CoreDriver(disk=node.disk, life=2)
-    assert again.core.trust.registry_key() == happened.RegistryKey(held=key, other="", is_verified=True)
+    assert again.core.trust.registry_key() == events.RegistryKey(
+        held=key, other="", is_verified=True
+    )
 
 
 def test_another_key_of_the_registry_is_accepted_when_it_is_the_one_that_was_compared(
@@ -192,22 +210,24 @@ def test_another_key_of_the_registry_is_accepted_when_it_is_the_one_that_was_com
     met = []
     for name in ("first stranger", "second stranger"):
         node.porter = Porter(name)
-        while not [one for one in node.saw() if isinstance(one, happened.RegistryKeyChanged)]:
+        while not [one for one in node.saw() if isinstance(one, events.RegistryKeyChanged)]:
             for hello in node.sent(Kind.HELLO):
                 node.hears(bytes((Kind.COOKIE,)) + node.porter.cookie(hello))
             node.pass_time(0.1)
         met.append(fingerprint(node.porter.id))
-        assert trust.registry_key() == happened.RegistryKey(held=known, other=met[-1], is_verified=False)
+        assert trust.registry_key() == events.RegistryKey(
+            held=known, other=met[-1], is_verified=False
+        )
         if len(met) == 1:
             shown = met[0]
-    assert trust.accept_registry(shown, now=node.now) == happened.NotTrusted(
-        name="server", why=happened.Doubt.OTHER_DIGITS
+    assert trust.accept_registry(shown, now=node.now) == events.NotTrusted(
+        name="server", why=events.Doubt.OTHER_DIGITS
     )
-    assert trust.accept_registry(met[1], now=node.now) == happened.Trusted(name="server", is_new=True)
+    assert trust.accept_registry(met[1], now=node.now) == events.Trusted(name="server", is_new=True)
     node.turn()
     node.register()
     assert node.core.registry_met() == node.porter.id
-    assert happened.RegistryKeyAccepted(key=met[1]) in node.saw()
+    assert events.RegistryKeyAccepted(key=met[1]) in node.saw()
     loaded = node.disk.load()
     assert (loaded.registry, loaded.is_registry_verified) == (node.porter.id, True)
     assert [row.card.identity for row in loaded.rows] == [BOB.id]
@@ -225,13 +245,13 @@ def test_waiting_messages_go_to_the_trusted_key(node: CoreDriver) -> None:
     kept = node.core.sending.send("bob", "kept", now=node.now)
     node.turn()
     node.pass_time(5.0)
-    assert any(is_now(event, happened.MessageState.KEPT) for event in node.saw())
+    assert any(is_now(event, events.MessageState.KEPT) for event in node.saw())
     node.register()
     node.attach(new_row(), version=200)
     assert letters(node) == []  # the key is in doubt: nothing goes anywhere
     answer = node.core.trust.accept("bob", NEW_DIGITS, now=node.now)
     node.turn()
-    assert answer == happened.Trusted(name="bob", is_new=True)
+    assert answer == events.Trusted(name="bob", is_new=True)
     (letter,) = letters(node)
     streams = {line.id: (line.stream, line.number) for line in node.disk.lines.all()}
     assert streams == {
@@ -263,14 +283,16 @@ def test_a_letter_saved_for_the_old_key_is_told_to_have_expired(
         node.turn()
         assert AskMail(BOB.id, [saved.number]) in node.asked()
     node.told(MailExpired(BOB.id, saved.number))
-    expired = happened.MessageChanged(
+    expired = events.MessageChanged(
         to="bob",
         id=saved.id,
-        state=happened.MessageState.EXPIRED,
+        state=events.MessageState.EXPIRED,
         text="saved for the old key",
-        reason=happened.MessageReason.NEVER_FETCHED,
+        reason=events.MessageReason.NEVER_FETCHED,
     )
-    assert [event for event in node.saw() if is_now(event, happened.MessageState.EXPIRED)] == [expired]
+    assert [event for event in node.saw() if is_now(event, events.MessageState.EXPIRED)] == [
+        expired
+    ]
     assert node.disk.load().replaced == ()
     assert letters(node) == []
 
@@ -286,11 +308,13 @@ def test_what_is_under_way_moves_as_the_one_line_that_it_is() -> None:
         node.core.sending.send("bob", "not begun", now=node.now)
     answer = node.core.trust.accept("bob", NEW_DIGITS, now=node.now)
     node.turn()
-    assert answer == happened.Trusted(name="bob", is_new=True)
+    assert answer == events.Trusted(name="bob", is_new=True)
     (letter,) = letters(node)
     assert letter.recipient == NEW_BOB.id
     node.told(MailSaved(letter.reference))
-    assert happened.MessageChanged(to="bob", id=begun.id, state=happened.MessageState.SAVED) in node.saw()
+    assert (
+        events.MessageChanged(to="bob", id=begun.id, state=events.MessageState.SAVED) in node.saw()
+    )
     (line,) = node.disk.lines.latest(9)
     assert (line.id, line.text, line.stream, line.state) == (
         begun.id,
@@ -309,17 +333,21 @@ def test_what_no_straight_way_could_take_waits_while_the_key_is_in_doubt() -> No
     shows(node, new_row(), version=200)
     node.pass_time(10.0)
     assert (
-        happened.MessageChanged(
+        events.MessageChanged(
             to="bob",
             id=begun.id,
-            state=happened.MessageState.KEPT,
-            reason=happened.MessageReason.KEY_CHANGED,
+            state=events.MessageState.KEPT,
+            reason=events.MessageReason.KEY_CHANGED,
         )
         in node.saw()
     )
     assert letters(node) == []
     (*_, last) = readable(node.core.sending.steps_under_way(BOB.id, begun.number), 0)
-    assert (last.what, last.when, last.reason) == (TraceEvent.KEPT, None, happened.MessageReason.KEY_CHANGED)
+    assert (last.what, last.when, last.reason) == (
+        TraceEvent.KEPT,
+        None,
+        events.MessageReason.KEY_CHANGED,
+    )
 
 
 def letter_by(author: Someone, number: int, text: str, *, serial: int = 1) -> MailBatch:
@@ -329,22 +357,25 @@ def letter_by(author: Someone, number: int, text: str, *, serial: int = 1) -> Ma
     return MailBatch([Letter(serial, author.id, number, sealed)], more=False)
 
 
-def heard(node: CoreDriver) -> list[tuple[str, happened.AuthorDoubt | None]]:
-    batches = [event.lines for event in node.saw() if isinstance(event, happened.MailReturned)]
+def heard(node: CoreDriver) -> list[tuple[str, events.AuthorDoubt | None]]:
+    batches = [event.lines for event in node.saw() if isinstance(event, events.MailReturned)]
     lines = [line for lines in batches for line in lines]
     for line in lines:
         node.core.lines_shown([line])
     node.turn()
-    return [(line.text, line.doubt) for line in lines if isinstance(line, happened.DirectReceived)]
+    return [(line.text, line.doubt) for line in lines if isinstance(line, events.DirectReceived)]
 
 
 def test_letters_by_the_key_that_is_in_doubt_and_by_the_former_one_are_shown_with_that_said(
     node: CoreDriver,
 ) -> None:
-    other = happened.AuthorDoubt.OTHER_KEY
+    other = events.AuthorDoubt.OTHER_KEY
     node.told(letter_by(BOB, 1, "from the machine that is lost"))
     shows(node, new_row(), version=200)
-    node.told(letter_by(NEW_BOB, 7, "I have a new machine"), letter_by(BOB, 2, "and nobody else has my key"))
+    node.told(
+        letter_by(NEW_BOB, 7, "I have a new machine"),
+        letter_by(BOB, 2, "and nobody else has my key"),
+    )
     assert heard(node) == [
         ("from the machine that is lost", None),
         ("and nobody else has my key", None),
@@ -372,20 +403,22 @@ def test_a_letter_by_the_key_in_doubt_that_was_not_shown_before_the_end_is_shown
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     again.come_in(new_row(), version=200)
     again.pass_time(POLICY.hold_span)
-    assert heard(again) == [("I have a new machine", happened.AuthorDoubt.OTHER_KEY)]
+    assert heard(again) == [("I have a new machine", events.AuthorDoubt.OTHER_KEY)]
     assert heard(CoreDriver(disk=node.disk, porter=node.porter, life=3)) == []
 
 
-def test_who_gives_the_name_up_ends_the_block_and_the_other_key_is_known_by_it(node: CoreDriver) -> None:
+def test_who_gives_the_name_up_ends_the_block_and_the_other_key_is_known_by_it(
+    node: CoreDriver,
+) -> None:
     shows(node, new_row(150), version=200)
-    assert happened.KeyChanged(name="bob") in node.saw()
+    assert events.KeyChanged(name="bob") in node.saw()
     shows(node, BOB.row(201, online=False, name="rob"), version=201)
-    assert happened.Renamed(old="bob", new="rob", is_me=False) in node.saw()
+    assert events.Renamed(old="bob", new="rob", is_me=False) in node.saw()
     for one in (node, CoreDriver(disk=node.disk, porter=node.porter, life=2)):
         for name, who in (("rob", BOB), ("bob", NEW_BOB)):
             assert one.core.sending.look_up(name, now=one.now) is LookUp.KNOWN
             digits = safety_number(ALICE.id, who.id)
-            assert one.core.trust.number(name) == happened.SafetyNumber(name=name, digits=digits)
+            assert one.core.trust.number(name) == events.SafetyNumber(name=name, digits=digits)
 
 
 def test_a_line_on_its_way_to_the_old_key_is_let_go() -> None:
@@ -397,7 +430,7 @@ def test_a_line_on_its_way_to_the_old_key_is_let_go() -> None:
     node.turn()
     settled = [node.core.is_settled]
     node.core._contacts.take_row(new_row())
-    assert node.core.trust.accept("bob", NEW_DIGITS, now=node.now) == happened.Trusted(
+    assert node.core.trust.accept("bob", NEW_DIGITS, now=node.now) == events.Trusted(
         name="bob", is_new=True
     )
     node.turn()
@@ -415,15 +448,17 @@ def test_messages_of_ignored_people_are_stored_and_hidden_over_restarts_until_un
     world.start()
     assert world.network.run_until(world.is_calm, within=10.0)
     alice, bob = world.people
-    assert alice.core.trust.ignore("bob", is_ignored=True) == happened.Ignored(name="bob", is_ignored=True)
+    assert alice.core.trust.ignore("bob", is_ignored=True) == events.Ignored(
+        name="bob", is_ignored=True
+    )
     alice.turn()
 
     def bob_says(text: str) -> None:
-        before = bob.screen.count(happened.MessageState.DELIVERED)
+        before = bob.screen.count(events.MessageState.DELIVERED)
         bob.send("alice", text)
         bob.send_all(f"{text} to all")
         assert world.network.run_until(
-            lambda: bob.screen.count(happened.MessageState.DELIVERED) > before, within=5.0
+            lambda: bob.screen.count(events.MessageState.DELIVERED) > before, within=5.0
         )
         world.network.run_for(1.0)
 
@@ -434,14 +469,19 @@ def test_messages_of_ignored_people_are_stored_and_hidden_over_restarts_until_un
     bob_says("two")
     assert alice.screen.texts() == []
     assert alice.history.lines.latest(9) == []
-    assert alice.core.trust.ignore("bob", is_ignored=False) == happened.Ignored(name="bob", is_ignored=False)
+    assert alice.core.trust.ignore("bob", is_ignored=False) == events.Ignored(
+        name="bob", is_ignored=False
+    )
     alice.turn()
     bob_says("three")
     assert alice.screen.texts() == ["three", "three to all"]
     alice.crash()
     alice.start()
     world.network.run_for(2.0)
-    assert alice.screen.texts() == ["three", "three to all"]  # what was not to be heard does not come back
+    assert alice.screen.texts() == [
+        "three",
+        "three to all",
+    ]  # what was not to be heard does not come back
     assert len(alice.history.lines.latest(9)) == 6
 
 
@@ -451,7 +491,7 @@ def test_nothing_is_sent_to_an_author_who_is_not_in_the_table() -> None:
     node.come_in()
     node.told(letter_by(NEW_BOB, 1, "answer me"))
     shows(node, version=node.core.table_version)
-    assert heard(node) == [("answer me", happened.AuthorDoubt.NOT_IN_TABLE)]
+    assert heard(node) == [("answer me", events.AuthorDoubt.NOT_IN_TABLE)]
     with contextlib.suppress(KeyError):
         node.core.sending.send("bob", "who are you?", now=node.now)
     node.turn()

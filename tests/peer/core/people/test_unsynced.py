@@ -1,4 +1,5 @@
-"""Delivered messages that may not survive a power cut at their recipient: which, and what may be lost."""
+"""Delivered messages that may not survive a power cut at their recipient: which, and what may be
+lost."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,7 +62,13 @@ def test_many_syncs_take_little_memory() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.booleans(), st.integers(0, 2), st.integers(0, 20), st.integers(1, 50), st.integers(1, 9))
+        st.tuples(
+            st.booleans(),
+            st.integers(0, 2),
+            st.integers(0, 20),
+            st.integers(1, 50),
+            st.integers(1, 9),
+        )
     )
 )
 def test_nothing_is_forgotten_before_its_sync_is_done(
@@ -78,11 +85,15 @@ def test_nothing_is_forgotten_before_its_sync_is_done(
         if is_report:
             unsynced.reported(mark)
             heard = max(heard, mark)
-            marks = {number: other for number, other in marks.items() if other.number > heard.number}
+            marks = {
+                number: other for number, other in marks.items() if other.number > heard.number
+            }
         else:
             unsynced.note(mark, first, first + count)
             if sync > heard.number:
-                marks |= {number: mark for number in range(first, first + count) if number not in marks}
+                marks |= {
+                    number: mark for number in range(first, first + count) if number not in marks
+                }
         kept = {number for span in unsynced.spans for number in range(*span)}
         assert marks.keys() | lost <= kept
         assert unsynced.first == min(kept, default=None)

@@ -66,7 +66,8 @@ class Wire:
         return [self._taken(frame) for frame in frames]
 
     def _taken(self, frame: bytes) -> object:
-        """Return the request in a frame; of a renewal, its state after the registry has answered."""
+        """Return the request in a frame; of a renewal, its state after the registry has
+        answered."""
         if frame[0] != Kind.RENEWAL:
             return decode_request(self.session.open(frame))
         self.answer = self.session.renewal_came(frame)
@@ -234,7 +235,9 @@ class TestALinkThatStandsStill:
         wire.end.send(Attach(), now=wire.now)
         return wire
 
-    def test_it_is_asked_for_an_answer_and_closed_ten_seconds_after_the_first_word(self, wire: Wire) -> None:
+    def test_it_is_asked_for_an_answer_and_closed_ten_seconds_after_the_first_word(
+        self, wire: Wire
+    ) -> None:
         began = wire.now
         assert wire.end.next_timer() == began + 2.5
         assert not wire.end.is_keepalive_due(began + 2.4)

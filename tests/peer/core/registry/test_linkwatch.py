@@ -39,7 +39,9 @@ def node() -> CoreDriver:
     return node
 
 
-def test_a_tcp_port_that_says_nothing_is_told_within_five_seconds_and_once(node: CoreDriver) -> None:
+def test_a_tcp_port_that_says_nothing_is_told_within_five_seconds_and_once(
+    node: CoreDriver,
+) -> None:
     answer_by_udp(node, 2.9)
     assert troubles(node) == []
     answer_by_udp(node, 1.0)

@@ -1,4 +1,5 @@
-"""The connection to a registry, whatever node it belongs to: when there is a link, and what the node is asked."""
+"""The connection to a registry, whatever node it belongs to: when there is a link, and what the
+node is asked."""
 
 import random
 from collections import Counter
@@ -40,7 +41,9 @@ class Owner:
     def lost(self, *, has_begun: bool, now: float) -> None:
         self.asked.append(("lost", has_begun))
 
-    def replaced(self, stranger: bytes, *, is_code_foreign: bool, has_begun: bool, now: float) -> None:
+    def replaced(
+        self, stranger: bytes, *, is_code_foreign: bool, has_begun: bool, now: float
+    ) -> None:
         self.asked.append(("replaced", stranger, is_code_foreign))
 
     def left(self, *, is_confirmed: bool) -> None:
@@ -98,7 +101,9 @@ class Wire:
         return asked
 
     def hello(self) -> bytes:
-        return [data for data, _ in self.connection.datagrams_to_send() if data[0] == Kind.HELLO][-1]
+        return [data for data, _ in self.connection.datagrams_to_send() if data[0] == Kind.HELLO][
+            -1
+        ]
 
     def hears(self, kind: Kind, body: bytes) -> None:
         assert self.session.receive_datagram(bytes((kind,)) + body, SERVER, now=self.now)
@@ -179,7 +184,9 @@ def test_notices_reach_the_node_and_signs_of_life_do_not(wire: Wire) -> None:
     assert wire.sent() == [Ping(reference=0)]
 
 
-def test_a_frame_that_cannot_be_opened_ends_the_link_and_what_comes_after_it_is_not_read(wire: Wire) -> None:
+def test_a_frame_that_cannot_be_opened_ends_the_link_and_what_comes_after_it_is_not_read(
+    wire: Wire,
+) -> None:
     wire.asked()
     good = wire.frame(RoomsListed(1, []))
     wire.connection.receive_frames([b"\x00" * 40, *good], now=wire.now)

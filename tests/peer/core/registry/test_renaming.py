@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.core.people.roster import Change, Contacts
 from chatapp.peer.core.people.table import LookUp
 from chatapp.wire.framing import Kind
@@ -12,7 +12,7 @@ from tests.peer.core.cast import Someone, raw
 from tests.peer.core.core_driver import CoreDriver
 
 BOB, CAROL = Someone("bob"), Someone("carol")
-COMING_AND_GOING = happened.PersonCame | happened.PersonAway
+COMING_AND_GOING = events.PersonCame | events.PersonAway
 
 
 @pytest.fixture
@@ -37,18 +37,23 @@ def test_a_name_is_ours_when_the_registry_says_so(node: CoreDriver) -> None:
     assert request.card.counter > before.counter
     assert node.core.me.name == "alice"
     node.told(RenameAccepted(request.reference))
-    assert node.saw() == [happened.Renamed(old="alice", new="ada", is_me=True)]
+    assert node.saw() == [events.Renamed(old="alice", new="ada", is_me=True)]
     assert (node.core.me.name, node.core.me.card.name) == ("ada", "ada")
     assert node.core.me.card.counter >= request.card.counter
-    assert (node.core.renaming.take_confirmed(), node.core.renaming.take_confirmed()) == ("ada", None)
+    assert (node.core.renaming.take_confirmed(), node.core.renaming.take_confirmed()) == (
+        "ada",
+        None,
+    )
 
 
-@pytest.mark.parametrize("reason", [one for one in RefusalReason if one is not RefusalReason.VERSION])
+@pytest.mark.parametrize(
+    "reason", [one for one in RefusalReason if one is not RefusalReason.VERSION]
+)
 def test_a_name_that_is_refused_changes_nothing(node: CoreDriver, reason: RefusalReason) -> None:
     node.told(RenameRefused(ask(node).reference, reason))
     (event,) = node.saw()
     assert isinstance(
-        event, happened.NameUnavailable if reason is RefusalReason.NAME_TAKEN else happened.RenameFailed
+        event, events.NameUnavailable if reason is RefusalReason.NAME_TAKEN else events.RenameFailed
     )
     assert (node.core.me.name, node.core.renaming.take_confirmed()) == ("alice", "alice")
 
@@ -57,7 +62,7 @@ def test_a_name_that_is_refused_changes_nothing(node: CoreDriver, reason: Refusa
 def test_what_can_be_no_name_is_not_asked_for(node: CoreDriver, new: str) -> None:
     node.core.renaming.request(new, now=node.now)
     node.turn()
-    assert [type(event) for event in node.saw()] == [happened.RenameFailed]
+    assert [type(event) for event in node.saw()] == [events.RenameFailed]
     assert not any(isinstance(request, Rename) for request in node.asked())
 
 
@@ -67,12 +72,13 @@ def test_without_the_registry_nobody_is_renamed(node: CoreDriver) -> None:
     node.saw()
     node.core.renaming.request("ada", now=node.now)
     node.turn()
-    assert node.saw() == [happened.RenameFailed(name="ada", reason=happened.RenameRefusal.UNREACHABLE)]
+    assert node.saw() == [events.RenameFailed(name="ada", reason=events.RenameRefusal.UNREACHABLE)]
 
 
 def test_an_answer_that_was_lost_is_made_up_for_by_the_next_welcome(node: CoreDriver) -> None:
-    """The registry had not heard of it: the card under the old name is welcome. It may hear of it yet (a registry that was
-    stopped reads datagrams first, and the frames of its old links then), so it is shown a newer one before all is said."""
+    """The registry had not heard of it: the card under the old name is welcome. It may hear of it
+    yet (a registry that was stopped reads datagrams first, and the frames of its old links then),
+    so it is shown a newer one before all is said."""
     request = ask(node)
     node.lose_link()
     node.register()
@@ -81,7 +87,7 @@ def test_an_answer_that_was_lost_is_made_up_for_by_the_next_welcome(node: CoreDr
     node.register()
     assert node.core.me.card.name == "alice"
     assert node.core.me.card.counter > request.card.counter
-    assert happened.RenameFailed(name="ada", reason=happened.RenameRefusal.NOT_TAKEN) in node.saw()
+    assert events.RenameFailed(name="ada", reason=events.RenameRefusal.NOT_TAKEN) in node.saw()
     assert node.core.renaming.take_confirmed() == "alice"
 
 
@@ -98,7 +104,7 @@ def test_a_question_that_was_read_after_all_gives_us_the_new_name(
     register = node.sent(Kind.REGISTER)[-1]
     node.hears(bytes((Kind.REFUSED,)) + node.porter.refused(register, reason))
     node.register()
-    assert happened.Renamed(old="alice", new="ada", is_me=True) in node.saw()
+    assert events.Renamed(old="alice", new="ada", is_me=True) in node.saw()
     assert (node.core.me.name, node.core.renaming.take_confirmed()) == ("ada", "ada")
 
 
@@ -111,7 +117,7 @@ def test_a_peer_refused_under_its_old_name_tries_the_new_one(node: CoreDriver) -
     register = node.sent(Kind.REGISTER)[-1]
     node.hears(bytes((Kind.REFUSED,)) + node.porter.refused(register, RefusalReason.OLD_CARD))
     node.register()
-    assert happened.Renamed(old="alice", new="ada", is_me=True) in node.saw()
+    assert events.Renamed(old="alice", new="ada", is_me=True) in node.saw()
     assert (node.core.me.name, node.core.renaming.take_confirmed()) == ("ada", "ada")
 
 
@@ -125,7 +131,7 @@ def test_what_we_write_to_our_former_name_is_a_note_to_ourselves(node: CoreDrive
         assert node.core.sending.look_up(name, now=node.now) is LookUp.KNOWN
         assert node.core.sending.send(name, f"note {number}", now=node.now).to == "ada"
         node.turn()
-    shown = [event.text for event in node.saw() if isinstance(event, happened.DirectReceived)]
+    shown = [event.text for event in node.saw() if isinstance(event, events.DirectReceived)]
     assert shown == ["note 0", "note 1", "note 2"]
 
 
@@ -188,19 +194,19 @@ def test_the_user_is_told_of_names_and_of_who_goes(node: CoreDriver) -> None:
         node.told(TablePage(node.core.table_version, version, more=False, rows=raw(row)))
 
     page(renamed(BOB, "bobby", 101), 101)
-    assert happened.Renamed(old="bob", new="bobby", is_me=False) in node.saw()
-    came = happened.PersonCame(name="bobby")
+    assert events.Renamed(old="bob", new="bobby", is_me=False) in node.saw()
+    came = events.PersonCame(name="bobby")
     for version, presence, news in (
-        (102, Presence.AWAY, [happened.PersonAway(name="bobby", how=happened.Absence.LEFT)]),
+        (102, Presence.AWAY, [events.PersonAway(name="bobby", how=events.Absence.LEFT)]),
         (103, Presence.ONLINE, [came]),
-        (104, Presence.LOST, [happened.PersonAway(name="bobby", how=happened.Absence.LOST)]),
+        (104, Presence.LOST, [events.PersonAway(name="bobby", how=events.Absence.LOST)]),
         (105, Presence.AWAY, []),
     ):
         row = renamed(BOB, "bobby", version)
         page(Row(row.card, row.host, row.port, presence, 0, 0, version), version)
         assert [event for event in node.saw() if isinstance(event, COMING_AND_GOING)] == news
     page(CAROL.row(106), 106)
-    assert happened.PersonCame(name="carol") in node.saw()
+    assert events.PersonCame(name="carol") in node.saw()
 
 
 def test_who_came_and_went_while_our_link_was_down_is_no_news(node: CoreDriver) -> None:
@@ -208,8 +214,8 @@ def test_who_came_and_went_while_our_link_was_down_is_no_news(node: CoreDriver) 
     node.register()
     node.attach(BOB.row(101, online=False), CAROL.row(102), version=102)
     assert [event for event in node.saw() if isinstance(event, COMING_AND_GOING)] == [
-        happened.PersonAway(name="bob", how=happened.Absence.LEFT, is_quiet=True),
-        happened.PersonCame(name="carol", is_quiet=True),
+        events.PersonAway(name="bob", how=events.Absence.LEFT, is_quiet=True),
+        events.PersonCame(name="carol", is_quiet=True),
     ]
 
 

@@ -19,7 +19,9 @@ from tests.peer.core.cast import POLICY, Porter, Someone
 A, B, C = (Address(f"192.0.2.{number}", 5_000) for number in (1, 2, 3))
 
 ADDRESSES = st.lists(
-    st.integers(1, 254).map(lambda number: Address(f"192.0.2.{number}", 5_000)), min_size=1, max_size=16
+    st.integers(1, 254).map(lambda number: Address(f"192.0.2.{number}", 5_000)),
+    min_size=1,
+    max_size=16,
 )
 
 
@@ -70,7 +72,9 @@ class Scene:
         ((register, to),) = self.session.datagrams_to_send()
         assert to == source
         welcome = bytes((Kind.WELCOME,)) + self.porter.welcome(register)
-        assert not self.session.receive_datagram(welcome, Address("203.0.113.9", 5_000), now=self.now)
+        assert not self.session.receive_datagram(
+            welcome, Address("203.0.113.9", 5_000), now=self.now
+        )
         assert self.session.receive_datagram(welcome, source, now=self.now)
         assert self.session.state is State.REGISTERED
 
@@ -215,7 +219,10 @@ def test_each_attempt_asks_those_of_the_one_before_and_the_last_asks_all(
         assert len(asked[1]) >= min(2, len(servers))
 
 
-@given(given=ADDRESSES, named=st.lists(st.tuples(st.text(max_size=70), st.integers(0, 65_535)), max_size=30))
+@given(
+    given=ADDRESSES,
+    named=st.lists(st.tuples(st.text(max_size=70), st.integers(0, 65_535)), max_size=30),
+)
 def test_whatever_a_registry_names_the_servers_of_the_user_stay_and_the_rest_is_bounded(
     given: list[Address], named: list[tuple[str, int]]
 ) -> None:
@@ -223,12 +230,19 @@ def test_whatever_a_registry_names_the_servers_of_the_user_stay_and_the_rest_is_
     servers.name([Address(*one) for one in named])
     assert servers.in_order()[: len(set(given))] == list(dict.fromkeys(given))
     assert len(servers) <= SERVER_ADDRESSES_MAX
-    assert all(port >= 1_024 and host.isascii() for host, port in (*servers.named, *servers.to_look_up))
+    assert all(
+        port >= 1_024 and host.isascii() for host, port in (*servers.named, *servers.to_look_up)
+    )
 
 
 def test_named_servers_are_added_and_host_names_wait_for_their_addresses() -> None:
     servers = RegistryServers([A])
-    named = [Address("192.0.2.2", 5_001), Address("standby.example", 5_000), Address("bad host", 5_000), A]
+    named = [
+        Address("192.0.2.2", 5_001),
+        Address("standby.example", 5_000),
+        Address("bad host", 5_000),
+        A,
+    ]
     servers.name(named)
     assert servers.in_order() == [A, Address("192.0.2.2", 5_001)]
     assert servers.to_look_up == [Address("standby.example", 5_000)]

@@ -78,7 +78,9 @@ class Scene:
         while (due := self.session.next_timer()) is not None and due <= end:
             self.now = max(self.now, due)
             self.session.handle_timer(now=self.now)
-            sent += [(round(self.now - began, 3), one) for one, _ in self.session.datagrams_to_send()]
+            sent += [
+                (round(self.now - began, 3), one) for one, _ in self.session.datagrams_to_send()
+            ]
         self.now = end
         return sent
 
@@ -114,7 +116,9 @@ def test_a_cookie_that_the_registry_does_not_take_back_is_renewed_once() -> None
     hello = scene.start()
     scene.greet(hello)
     for other in (b"d" * 16, b"e" * 16):
-        scene.session.receive_cookie(scene.porter.cookie(hello, cookie=other), SERVER, now=scene.now)
+        scene.session.receive_cookie(
+            scene.porter.cookie(hello, cookie=other), SERVER, now=scene.now
+        )
     ((register, _),) = scene.session.datagrams_to_send()
     assert register_of(register).cookie == b"d" * 16
     scene.session.receive_welcome(scene.porter.welcome(register), now=scene.now)
@@ -137,7 +141,9 @@ def test_the_same_cookie_again_renews_nothing() -> None:
 
 def test_no_state_but_the_resting_ones_lasts_without_an_answer() -> None:
     for state in State:
-        by_time = {TRANSITIONS.get((state, one)) for one in (Input.UNANSWERED, Input.PAUSED)} - {None}
+        by_time = {TRANSITIONS.get((state, one)) for one in (Input.UNANSWERED, Input.PAUSED)} - {
+            None
+        }
         assert bool(by_time) is (state is not State.OFFLINE), state  # a refusal may end
 
 
@@ -198,7 +204,9 @@ def test_a_forged_cookie_is_ignored(forge: str) -> None:
 
 
 def forged_welcome(scene: Scene, register: bytes) -> None:
-    scene.session.receive_welcome(scene.porter.welcome(register, by=scene.alice.identity), now=scene.now)
+    scene.session.receive_welcome(
+        scene.porter.welcome(register, by=scene.alice.identity), now=scene.now
+    )
 
 
 def forged_refusal(scene: Scene, register: bytes) -> None:
@@ -225,7 +233,9 @@ def test_a_forged_or_recorded_answer_is_ignored(come: Callable[[Scene, bytes], N
 def version_refused(scene: Scene, hello: bytes, *, by: Someone | None = None) -> None:
     """REFUSED in answer to a HELLO."""
     author = scene.porter.identity if by is None else by.identity
-    refused = make_refused(author, nonce=hello_of(hello).nonce, reason=RefusalReason.VERSION, name="")
+    refused = make_refused(
+        author, nonce=hello_of(hello).nonce, reason=RefusalReason.VERSION, name=""
+    )
     scene.session.receive_refused(encode(refused), now=scene.now)
 
 

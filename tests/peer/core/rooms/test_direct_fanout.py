@@ -1,15 +1,22 @@
-"""Group lines while the registry is away: sent directly to each member, and again to the registry later."""
+"""Group lines while the registry is away: sent directly to each member, and again to the registry
+later."""
 
 import contextlib
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.records import NumberUsed
 from chatapp.wire.codec import decode_frames, decode_group_body, encode, join_frames
 from chatapp.wire.errors import SealError
 from chatapp.wire.framing import Kind, pack_relayed, unpack_group
 from chatapp.wire.messages.direct import Ack, DeliveryFrame, DirectGroupLine, Floor, Part
-from chatapp.wire.messages.rooms import GroupAccepted, GroupBody, GroupGranted, RoomEntered, RoomMember
+from chatapp.wire.messages.rooms import (
+    GroupAccepted,
+    GroupBody,
+    GroupGranted,
+    RoomEntered,
+    RoomMember,
+)
 from chatapp.wire.sealing import GroupKey
 from tests.peer.core.cast import POLICY, WALL, Someone
 from tests.peer.core.core_driver import SENDER_INDEX, CoreDriver
@@ -39,9 +46,16 @@ def test_a_line_goes_straight_to_members_and_once_more_to_the_registry_when_it_i
     begun = node.core.sending.say("hi", now=node.now)
     assert begun is not None
     node.turn()
-    assert node.saw() == [happened.MessageChanged(to="#lab", id=begun.id, state=happened.MessageState.KEPT)]
+    assert node.saw() == [
+        events.MessageChanged(to="#lab", id=begun.id, state=events.MessageState.KEPT)
+    ]
     (_, line), *_ = fanout(node, BOB)
-    assert (line.group, line.number, line.floor, line.text) == ("#lab", begun.number, begun.number, "hi")
+    assert (line.group, line.number, line.floor, line.text) == (
+        "#lab",
+        begun.number,
+        begun.number,
+        "hi",
+    )
     asked = link_again(node)
     assert asked is not None
     assert node.lines() == []  # no key for the room yet
@@ -55,7 +69,9 @@ def test_a_line_goes_straight_to_members_and_once_more_to_the_registry_when_it_i
     node.saw()
     header = unpack_group(frame)
     node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
-    assert node.saw() == [happened.MessageChanged(to="#lab", id=begun.id, state=happened.MessageState.SAVED)]
+    assert node.saw() == [
+        events.MessageChanged(to="#lab", id=begun.id, state=events.MessageState.SAVED)
+    ]
 
 
 def test_a_member_who_does_not_answer_is_sent_the_newest_line_only(node: CoreDriver) -> None:
@@ -89,7 +105,9 @@ def test_a_line_from_a_non_member_is_acknowledged_and_not_shown(node: CoreDriver
             ),
             one.home,
         )
-    assert [event.text for event in node.saw() if isinstance(event, happened.RoomReceived)] == ["from bob"]
+    assert [event.text for event in node.saw() if isinstance(event, events.RoomReceived)] == [
+        "from bob"
+    ]
 
 
 def test_a_line_that_came_straight_is_not_shown_again_out_of_the_log(node: CoreDriver) -> None:
@@ -99,7 +117,7 @@ def test_a_line_that_came_straight_is_not_shown_again_out_of_the_log(node: CoreD
     node.hears(told(BOB, node, said), BOB.home)
     body = encode(GroupBody(number=5, floor=5, at=said.at, text="hi"))
     node.frames(pack_relayed(11, GroupKey("#lab", epoch=1, key=LAB_KEY).seal(7, body)))
-    assert len([event for event in node.saw() if isinstance(event, happened.RoomReceived)]) == 1
+    assert len([event for event in node.saw() if isinstance(event, events.RoomReceived)]) == 1
     assert node.disk.load().groups["#lab"].cursor == 11
 
 
@@ -108,14 +126,16 @@ def test_the_channel_goes_straight_to_everybody_who_was_online(node: CoreDriver)
     node.saw()
     begun = node.core.sending.send_all("hi", now=node.now)
     node.turn()
-    assert node.saw() == [happened.MessageChanged(to="", id=begun.id, state=happened.MessageState.KEPT)]
+    assert node.saw() == [events.MessageChanged(to="", id=begun.id, state=events.MessageState.KEPT)]
     kept = list(node.datagrams)
     for one in (BOB, CAROL):
         node.datagrams = list(kept)
         assert {line.number for _, line in fanout(node, one)} == {begun.number}
 
 
-def test_leaving_a_room_takes_its_lines_back_and_leaves_those_of_the_channel(node: CoreDriver) -> None:
+def test_leaving_a_room_takes_its_lines_back_and_leaves_those_of_the_channel(
+    node: CoreDriver,
+) -> None:
     enter(node)
     lose_registry(node)
     node.core.sending.say("to the room", now=node.now)
@@ -147,18 +167,23 @@ def frames_to(node: CoreDriver, to: Someone) -> list[DeliveryFrame]:
     return frames
 
 
-def test_a_line_has_a_number_of_the_stream_to_the_member_that_is_never_used_again(node: CoreDriver) -> None:
+def test_a_line_has_a_number_of_the_stream_to_the_member_that_is_never_used_again(
+    node: CoreDriver,
+) -> None:
     enter(node)
     lose_registry(node)
     node.core.sending.say("hi", now=node.now)
     node.turn()
-    (part,) = {frame.number: frame for frame in frames_to(node, BOB) if isinstance(frame, Part)}.values()
+    (part,) = {
+        frame.number: frame for frame in frames_to(node, BOB) if isinstance(frame, Part)
+    }.values()
     assert NumberUsed(BOB.id, part.number) in node.records
     assert node.disk.load().streams[BOB.id].last_sent == part.number
 
 
 def test_nobody_waits_for_a_line_that_was_taken_back(node: CoreDriver) -> None:
-    """The first line is the floor of the direct stream to bob; it does not hold up a message behind it."""
+    """The first line is the floor of the direct stream to bob; it does not hold up a message behind
+    it."""
     enter(node)
     lose_registry(node)
     node.core.sending.say("to the room", now=node.now)
@@ -198,7 +223,9 @@ def contact_of(node: CoreDriver, one: Someone) -> Contact:
     return next(contact for contact in node.core._contacts if contact.identity == one.id)
 
 
-def test_a_key_that_nobody_goes_by_any_more_is_told_nothing_and_all_when_it_is_back(node: CoreDriver) -> None:
+def test_a_key_that_nobody_goes_by_any_more_is_told_nothing_and_all_when_it_is_back(
+    node: CoreDriver,
+) -> None:
     enter(node)
     lose_registry(node)
     node.core.sending.say("one", now=node.now)

@@ -40,7 +40,8 @@ def channel() -> Group:
 
 
 def test_a_new_member_asks_for_what_was_said_since_their_name_was_bound() -> None:
-    """Clause 8.5. Between REGISTER and the link somebody may have spoken; what was before, the registry gives nobody."""
+    """Clause 8.5. Between REGISTER and the link somebody may have spoken; what was before, the
+    registry gives nobody."""
     channel = Group(CHANNEL, StoredStream(), StoredGroup(None), Outputs())
     assert channel.grant(granted(position=40))
     assert channel.cursor == 0
@@ -118,7 +119,9 @@ def test_lines_are_stored_so_that_their_numbers_are_not_given_again(channel: Gro
 
 def test_lines_that_an_earlier_life_left_are_said_again_under_their_numbers() -> None:
     stored = StoredOutgoing(7, 0, "old", MessageState.KEPT)
-    channel = Group(CHANNEL, StoredStream(last_sent=7, outgoing=(stored,)), StoredGroup(0), Outputs())
+    channel = Group(
+        CHANNEL, StoredStream(last_sent=7, outgoing=(stored,)), StoredGroup(0), Outputs()
+    )
     (old,) = channel.unsettled
     channel.grant(granted())
     new = channel.add("new", wall=0)
@@ -126,11 +129,15 @@ def test_lines_that_an_earlier_life_left_are_said_again_under_their_numbers() ->
         decode_group_body(GroupKey(CHANNEL, epoch=1, key=b"\1" * 32).open(channel.seal(message)))
         for message in (old, new)
     ]
-    assert [(body.number, body.floor, body.text) for body in bodies] == [(7, 7, "old"), (8, 7, "new")]
+    assert [(body.number, body.floor, body.text) for body in bodies] == [
+        (7, 7, "old"),
+        (8, 7, "new"),
+    ]
 
 
 def test_a_line_that_is_said_straight_tells_what_need_not_be_waited_for() -> None:
-    """Clause 6.9: numbers that were never given, and up to which place of the log all before it stands."""
+    """Clause 6.9: numbers that were never given, and up to which place of the log all before it
+    stands."""
     stored = StoredStream(last_sent=3)
     channel = Group(CHANNEL, stored, StoredGroup(5, 4), Outputs())
     first, second = channel.add("one", wall=WALL), channel.add("two", wall=WALL)

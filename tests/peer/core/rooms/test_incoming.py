@@ -1,4 +1,5 @@
-"""Incoming channel lines: shown once after they are stored, with missing positions and unknown senders."""
+"""Incoming channel lines: shown once after they are stored, with missing positions and unknown
+senders."""
 
 from chatapp.peer.api.events import SOMEBODY, ChannelReceived, LineLoss, LineUnreadable
 from chatapp.peer.core.rooms.group import GAP_TIMEOUT
@@ -60,7 +61,8 @@ def test_a_line_in_an_epoch_that_we_missed_is_a_hole() -> None:
 
 
 def test_all_that_was_missed_is_shown_and_not_only_the_last_of_each_sender() -> None:
-    """Each line says that those before it are settled: that holds for their sender, not for members who were away."""
+    """Each line says that those before it are settled: that holds for their sender, not for members
+    who were away."""
     driver = ReceiverDriver()
     driver.page(3, *(logged(at, said(at, f"line {at}")) for at in (1, 2, 3)))
     driver.store()
@@ -75,7 +77,9 @@ def test_a_line_that_is_said_before_the_log_has_come_waits_for_it() -> None:
     driver.relayed(3, said(7, "third"))
     driver.store()
     assert driver.shown() == []
-    driver.page(2, logged(1, said(5, "first")), logged(2, said(4, "second", by=CAROL), by=CAROL), more=True)
+    driver.page(
+        2, logged(1, said(5, "first")), logged(2, said(4, "second", by=CAROL), by=CAROL), more=True
+    )
     driver.store()
     driver.page(3, logged(3, said(7, "third")))
     driver.store()

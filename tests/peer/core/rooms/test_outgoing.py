@@ -1,6 +1,6 @@
 """Outgoing group lines: answered, left behind, kept over a crash; and lines of ignored people."""
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageReason, MessageState
 from chatapp.peer.api.trace import TraceEvent, readable, unpacked
 from chatapp.peer.core.records import group_mark
@@ -17,7 +17,9 @@ from tests.support.screen import is_now
 __all__ = ["node"]
 
 
-def test_the_trail_of_a_line_says_that_it_was_kept_and_that_the_registry_has_it(node: CoreDriver) -> None:
+def test_the_trail_of_a_line_says_that_it_was_kept_and_that_the_registry_has_it(
+    node: CoreDriver,
+) -> None:
     enter(node)
     lose_registry(node)
     begun = node.core.sending.say("hi", now=node.now)
@@ -63,7 +65,9 @@ def test_a_line_of_somebody_ignored_is_stored_and_found_and_never_shown(node: Co
     enter(node)
     node.saw()
     node.core.trust.ignore("bob", is_ignored=True)
-    node.hears(told(BOB, node, DirectGroupLine("#lab", 5, 5, 5, 0, int(WALL * 1_000), "hm")), BOB.home)
+    node.hears(
+        told(BOB, node, DirectGroupLine("#lab", 5, 5, 5, 0, int(WALL * 1_000), "hm")), BOB.home
+    )
     assert node.saw() == []
     assert node.disk.lines.latest(9) == []
     node.core.trust.ignore("bob", is_ignored=False)
@@ -85,7 +89,9 @@ def test_lines_of_a_room_are_answered_by_the_registry(node: CoreDriver) -> None:
     (frame,) = node.lines()
     header = unpack_group(frame)
     node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
-    assert node.saw() == [happened.MessageChanged(to="#lab", id=begun.id, state=happened.MessageState.SAVED)]
+    assert node.saw() == [
+        events.MessageChanged(to="#lab", id=begun.id, state=events.MessageState.SAVED)
+    ]
     assert node.core.is_settled
 
 
@@ -99,7 +105,7 @@ def test_a_line_said_just_before_leaving_is_still_answered(node: CoreDriver) -> 
     header = unpack_group(frame)
     node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
     (told,) = node.saw()
-    assert is_now(told, happened.MessageState.SAVED)
+    assert is_now(told, events.MessageState.SAVED)
 
 
 def test_lines_that_wait_survive_a_crash(node: CoreDriver) -> None:

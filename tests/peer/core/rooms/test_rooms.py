@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import NoAnswer, RoomEntryRefusal
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.registry.session import State
@@ -44,7 +44,7 @@ from tests.support.screen import is_now
 
 __all__ = ["node"]
 
-ROOM_NEWS = happened.EnteredRoom | happened.MemberLeft | happened.MemberJoined
+ROOM_NEWS = events.EnteredRoom | events.MemberLeft | events.MemberJoined
 
 
 # --- in and out
@@ -52,7 +52,7 @@ ROOM_NEWS = happened.EnteredRoom | happened.MemberLeft | happened.MemberJoined
 
 def test_an_admitted_member_reads_who_is_there_and_nothing_else(node: CoreDriver) -> None:
     enter(node, who=(CAROL, BOB))
-    assert node.saw() == [happened.EnteredRoom(room="lab", members=("bob", "carol"), missed=0)]
+    assert node.saw() == [events.EnteredRoom(room="lab", members=("bob", "carol"), missed=0)]
     assert node.core.rooms.is_settled
     assert [one.name for one in node.core.rooms.recipients.people()] == ["alice", "bob", "carol"]
     assert node.core.rooms.recipients.in_reach == 2
@@ -62,7 +62,7 @@ def test_a_name_that_is_none_is_refused_here(node: CoreDriver) -> None:
     node.core.rooms.enter("no blanks", now=node.now)
     node.turn()
     (refused,) = node.saw()
-    assert isinstance(refused, happened.RoomEntryDenied)
+    assert isinstance(refused, events.RoomEntryDenied)
     assert requests(node, EnterRoom) == []
 
 
@@ -75,18 +75,20 @@ def test_a_refused_person_stays_in_the_previous_room(node: CoreDriver, reason: R
     assert isinstance(asked, EnterRoom)
     node.saw()
     node.told(RoomRefused(asked.reference, reason))
-    assert [type(event) for event in node.saw()] == [happened.RoomEntryDenied]
+    assert [type(event) for event in node.saw()] == [events.RoomEntryDenied]
     assert node.core.rooms.room is not None
     assert node.core.rooms.room.room == "lab"
 
 
-def test_a_registry_that_says_nothing_is_given_up_and_a_late_answer_undone(node: CoreDriver) -> None:
+def test_a_registry_that_says_nothing_is_given_up_and_a_late_answer_undone(
+    node: CoreDriver,
+) -> None:
     node.core.rooms.enter("lab", now=node.now)
     node.turn()
     (asked,) = requests(node, EnterRoom)
     assert isinstance(asked, EnterRoom)
     node.pass_time(2.5)
-    assert node.saw() == [happened.RoomEntryDenied(room="lab", reason=RoomEntryRefusal.UNANSWERED)]
+    assert node.saw() == [events.RoomEntryDenied(room="lab", reason=RoomEntryRefusal.UNANSWERED)]
     node.told(RoomEntered(asked.reference, "#lab", [], 10, 0))
     assert len(requests(node, LeaveRoom)) == 1
     assert node.core.rooms.room is None
@@ -127,7 +129,9 @@ def test_who_asks_for_a_third_room_and_is_refused_stays_in_the_first(
     assert again.room == "lab"
 
 
-def test_who_asks_for_another_room_and_then_for_the_one_where_they_are_stays(node: CoreDriver) -> None:
+def test_who_asks_for_another_room_and_then_for_the_one_where_they_are_stays(
+    node: CoreDriver,
+) -> None:
     enter(node)
     node.core.rooms.enter("yard", now=node.now)
     node.core.rooms.enter("LAB", now=node.now)
@@ -138,14 +142,16 @@ def test_who_asks_for_another_room_and_then_for_the_one_where_they_are_stays(nod
     node.told(RoomEntered(yard.reference, "#yard", [], 10, 0))
     assert node.saw() == []
     node.told(RoomEntered(lab.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0))
-    assert node.saw() == [happened.EnteredRoom(room="lab", members=("bob",), missed=0)]
+    assert node.saw() == [events.EnteredRoom(room="lab", members=("bob",), missed=0)]
 
 
-def test_who_was_in_no_room_and_lost_the_registry_while_asking_is_in_none_on_return(node: CoreDriver) -> None:
+def test_who_was_in_no_room_and_lost_the_registry_while_asking_is_in_none_on_return(
+    node: CoreDriver,
+) -> None:
     node.core.rooms.enter("lab", now=node.now)
     node.turn()
     lose_registry(node)
-    assert happened.RoomEntryDenied(room="lab", reason=RoomEntryRefusal.UNREACHABLE) in node.saw()
+    assert events.RoomEntryDenied(room="lab", reason=RoomEntryRefusal.UNREACHABLE) in node.saw()
     node.register()
     node.greet()
     node.told(MailBatch([], more=False))
@@ -153,10 +159,10 @@ def test_who_was_in_no_room_and_lost_the_registry_while_asking_is_in_none_on_ret
 
 
 @pytest.mark.parametrize(
-    ("is_closed", "how"), [(False, happened.RoomExit.EVICTED), (True, happened.RoomExit.CLOSED)]
+    ("is_closed", "how"), [(False, events.RoomExit.EVICTED), (True, events.RoomExit.CLOSED)]
 )
 def test_who_is_taken_out_of_the_room_is_in_none_also_on_the_next_link(
-    node: CoreDriver, *, is_closed: bool, how: happened.RoomExit
+    node: CoreDriver, *, is_closed: bool, how: events.RoomExit
 ) -> None:
     """Clause 12.3."""
     enter(node)
@@ -164,7 +170,7 @@ def test_who_is_taken_out_of_the_room_is_in_none_also_on_the_next_link(
     node.told(RoomEvicted("#other", is_closed))
     assert node.saw() == []
     node.told(RoomEvicted("#lab", is_closed))
-    assert node.saw() == [happened.LeftRoom(room="lab", how=how)]
+    assert node.saw() == [events.LeftRoom(room="lab", how=how)]
     lose_registry(node)
     node.register()
     node.greet()
@@ -172,44 +178,50 @@ def test_who_is_taken_out_of_the_room_is_in_none_also_on_the_next_link(
 
 
 @pytest.mark.parametrize(
-    ("is_closed", "how"), [(False, happened.RoomExit.EVICTED), (True, happened.RoomExit.CLOSED)]
+    ("is_closed", "how"), [(False, events.RoomExit.EVICTED), (True, events.RoomExit.CLOSED)]
 )
 def test_who_was_taken_out_of_the_room_while_away_is_told_on_return_and_stays_outside(
-    node: CoreDriver, *, is_closed: bool, how: happened.RoomExit
+    node: CoreDriver, *, is_closed: bool, how: events.RoomExit
 ) -> None:
     """Clause 12.3."""
     node.core.rooms.enter("lab", now=node.now)
     node.turn()
     (asked,) = requests(node, EnterRoom)
     assert isinstance(asked, EnterRoom) and not asked.is_return
-    node.told(RoomEntered(asked.reference, "#lab", [], 10, 0), GroupGranted("#lab", 1, LAB_KEY, 3, 10))
+    node.told(
+        RoomEntered(asked.reference, "#lab", [], 10, 0), GroupGranted("#lab", 1, LAB_KEY, 3, 10)
+    )
     lose_registry(node)
     node.saw()
     again = link_again(node)
     assert again is not None and again.is_return
     node.told(RoomEvicted("#lab", is_closed))
     shown = node.saw()
-    assert happened.LeftRoom(room="lab", how=how) in shown
-    assert not any(isinstance(event, happened.EnteredRoom) for event in shown)
+    assert events.LeftRoom(room="lab", how=how) in shown
+    assert not any(isinstance(event, events.EnteredRoom) for event in shown)
     node.pass_time(POLICY.give_up_after + 1.0)
-    assert not any(isinstance(event, happened.RoomEntryDenied) for event in node.saw())
+    assert not any(isinstance(event, events.RoomEntryDenied) for event in node.saw())
     lose_registry(node)
     assert link_again(node) is None
 
 
-def test_leaving_takes_effect_at_once_and_is_said_until_the_registry_knows(node: CoreDriver) -> None:
+def test_leaving_takes_effect_at_once_and_is_said_until_the_registry_knows(
+    node: CoreDriver,
+) -> None:
     enter(node)
     node.saw()
     node.core.rooms.leave(now=node.now)
     node.turn()
-    assert node.saw() == [happened.LeftRoom(room="lab")]
+    assert node.saw() == [events.LeftRoom(room="lab")]
     assert len(requests(node, LeaveRoom)) == 1
     node.core.rooms.leave(now=node.now)
     node.turn()
-    assert node.saw() == [happened.NotInRoom()]
+    assert node.saw() == [events.NotInRoom()]
 
 
-def test_a_leave_that_the_registry_has_not_heard_of_is_said_on_the_next_link(node: CoreDriver) -> None:
+def test_a_leave_that_the_registry_has_not_heard_of_is_said_on_the_next_link(
+    node: CoreDriver,
+) -> None:
     enter(node)
     lose_registry(node)
     node.core.rooms.leave(now=node.now)
@@ -228,13 +240,15 @@ def test_a_leave_that_the_registry_has_not_heard_of_is_said_on_the_next_link(nod
 def test_leaving_no_room_is_told(node: CoreDriver) -> None:
     node.core.rooms.leave(now=node.now)
     node.turn()
-    assert node.saw() == [happened.NotInRoom()]
+    assert node.saw() == [events.NotInRoom()]
     assert node.core.sending.say("hi", now=node.now) is None
     node.turn()
-    assert node.saw() == [happened.NotInRoom()]
+    assert node.saw() == [events.NotInRoom()]
 
 
-def test_after_a_crash_the_next_start_is_in_the_room_with_the_missed_lines(node: CoreDriver) -> None:
+def test_after_a_crash_the_next_start_is_in_the_room_with_the_missed_lines(
+    node: CoreDriver,
+) -> None:
     enter(node)
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     again.start()
@@ -248,7 +262,7 @@ def test_after_a_crash_the_next_start_is_in_the_room_with_the_missed_lines(node:
     assert requests(again, FetchGroup) == [FetchGroup("#lab", since=10)]
     assert not again.core.rooms.is_settled
     again.told(GroupPage("#lab", [], [], 11, more=False))
-    assert happened.EnteredRoom(room="lab", members=("bob",), missed=0) in again.saw()
+    assert events.EnteredRoom(room="lab", members=("bob",), missed=0) in again.saw()
 
 
 def test_without_a_registry_that_is_said_before_the_room_where_we_are(node: CoreDriver) -> None:
@@ -257,7 +271,7 @@ def test_without_a_registry_that_is_said_before_the_room_where_we_are(node: Core
     again.start()
     again.pass_time(6.0)
     told = [type(event) for event in again.saw()]
-    assert told == [happened.NoServerAtStart, happened.EnteredRoom]
+    assert told == [events.NoServerAtStart, events.EnteredRoom]
 
 
 def test_that_the_registry_is_lost_is_said_before_what_becomes_of_a_line(node: CoreDriver) -> None:
@@ -267,8 +281,8 @@ def test_that_the_registry_is_lost_is_said_before_what_becomes_of_a_line(node: C
     node.core.sending.say("hi", now=node.now)
     node.pass_time(6.0)
     lost, kept = node.saw()
-    assert lost == happened.ServerLost()
-    assert is_now(kept, happened.MessageState.KEPT)
+    assert lost == events.ServerLost()
+    assert is_now(kept, events.MessageState.KEPT)
 
 
 def test_after_a_quit_the_next_start_is_in_no_room(node: CoreDriver) -> None:
@@ -303,8 +317,8 @@ def test_members_come_and_go(node: CoreDriver) -> None:
     node.told(RoomChanged("#lab", [RoomMember(BOB.id, GONE)]))
     node.told(RoomChanged("#yard", [RoomMember(BOB.id, HERE)]))
     assert node.saw() == [
-        happened.MemberJoined(room="lab", name="carol"),
-        happened.MemberLeft(room="lab", name="bob"),
+        events.MemberJoined(room="lab", name="carol"),
+        events.MemberLeft(room="lab", name="bob"),
     ]
 
 
@@ -315,10 +329,10 @@ def test_a_member_who_left_by_the_table_leaves_the_room_first(node: CoreDriver) 
     gone = Row(row.card, row.host, row.port, Presence.AWAY, 0, 0, 101)
     node.told(TablePage(node.core.table_version, 101, more=False, rows=raw(gone)))
     node.told(RoomChanged("#lab", [RoomMember(BOB.id, MAYBE)]))
-    goings = [event for event in node.saw() if isinstance(event, ROOM_NEWS | happened.PersonAway)]
+    goings = [event for event in node.saw() if isinstance(event, ROOM_NEWS | events.PersonAway)]
     assert goings == [
-        happened.MemberLeft(room="lab", name="bob"),
-        happened.PersonAway(name="bob", how=happened.Absence.LEFT),
+        events.MemberLeft(room="lab", name="bob"),
+        events.PersonAway(name="bob", how=events.Absence.LEFT),
     ]
 
 
@@ -328,13 +342,13 @@ def test_rooms_are_listed(node: CoreDriver) -> None:
     (asked,) = requests(node, ListRooms)
     assert isinstance(asked, ListRooms)
     node.told(RoomsListed(asked.reference, [RoomInfo("#yard", 2), RoomInfo("#lab", 1)]))
-    rooms = (happened.Room(name="lab", here=1), happened.Room(name="yard", here=2))
-    assert node.saw() == [happened.RoomsKnown(rooms=rooms)]
+    rooms = (events.Room(name="lab", here=1), events.Room(name="yard", here=2))
+    assert node.saw() == [events.RoomsKnown(rooms=rooms)]
 
 
-def trouble(why: NoAnswer) -> list[happened.Event]:
+def trouble(why: NoAnswer) -> list[events.Event]:
     """Return what is reported when no list is available and we are in no room."""
-    return [happened.RoomsUnknown(reason=why)]
+    return [events.RoomsUnknown(reason=why)]
 
 
 def test_a_list_asked_for_before_there_is_a_link_comes_when_there_is(node: CoreDriver) -> None:
@@ -348,15 +362,17 @@ def test_a_list_asked_for_before_there_is_a_link_comes_when_there_is(node: CoreD
     (asked,) = requests(newcomer, ListRooms)
     assert isinstance(asked, ListRooms)
     newcomer.told(RoomsListed(asked.reference, [RoomInfo("#lab", 1)]))
-    assert newcomer.saw() == [happened.RoomsKnown(rooms=(happened.Room(name="lab", here=1),))]
+    assert newcomer.saw() == [events.RoomsKnown(rooms=(events.Room(name="lab", here=1),))]
 
 
-def test_a_list_asked_for_before_there_is_a_link_is_not_waited_for_without_end(node: CoreDriver) -> None:
+def test_a_list_asked_for_before_there_is_a_link_is_not_waited_for_without_end(
+    node: CoreDriver,
+) -> None:
     newcomer = CoreDriver(life=2)
     newcomer.start()
     newcomer.core.rooms.room_list.ask(now=newcomer.now)
     newcomer.pass_time(10.0)
-    assert [event for event in newcomer.saw() if isinstance(event, happened.RoomsUnknown)] == trouble(
+    assert [event for event in newcomer.saw() if isinstance(event, events.RoomsUnknown)] == trouble(
         NoAnswer.UNREACHABLE
     )
 
@@ -398,7 +414,7 @@ def test_a_list_is_shown_once_and_only_the_one_that_was_asked_for(node: CoreDriv
     for _ in range(2):
         node.told(RoomsListed(asked.reference, [RoomInfo("#lab", 1)]))
     node.pass_time(POLICY.give_up_after + 0.1)
-    assert node.saw() == [happened.RoomsKnown(rooms=(happened.Room(name="lab", here=1),))]
+    assert node.saw() == [events.RoomsKnown(rooms=(events.Room(name="lab", here=1),))]
 
 
 def test_a_list_that_waits_for_the_next_link_is_waited_for_until_the_registry_is_lost(
@@ -408,12 +424,14 @@ def test_a_list_that_waits_for_the_next_link_is_waited_for_until_the_registry_is
     node.pass_time(1.0)
     node.lose_link()
     node.pass_time(10.0)
-    assert [event for event in node.saw() if isinstance(event, happened.RoomsUnknown)] == trouble(
+    assert [event for event in node.saw() if isinstance(event, events.RoomsUnknown)] == trouble(
         NoAnswer.UNREACHABLE
     )
 
 
-def test_a_list_asked_for_while_the_registry_is_lost_comes_when_it_answers(node: CoreDriver) -> None:
+def test_a_list_asked_for_while_the_registry_is_lost_comes_when_it_answers(
+    node: CoreDriver,
+) -> None:
     lose_registry(node)
     node.saw()
     node.core.rooms.room_list.ask(now=node.now)
@@ -426,10 +444,12 @@ def test_a_list_asked_for_while_the_registry_is_lost_comes_when_it_answers(node:
     (asked,) = requests(node, ListRooms)
     assert isinstance(asked, ListRooms)
     node.told(RoomsListed(asked.reference, [RoomInfo("#lab", 1)]))
-    assert happened.RoomsKnown(rooms=(happened.Room(name="lab", here=1),)) in node.saw()
+    assert events.RoomsKnown(rooms=(events.Room(name="lab", here=1),)) in node.saw()
 
 
-def test_a_list_is_not_waited_for_while_the_registry_answers_and_no_link_comes(node: CoreDriver) -> None:
+def test_a_list_is_not_waited_for_while_the_registry_answers_and_no_link_comes(
+    node: CoreDriver,
+) -> None:
     node.lose_link()
     node.register()
     node.pass_time(6.0)
@@ -460,19 +480,21 @@ def test_an_offline_user_reads_that_instead_of_a_list(node: CoreDriver) -> None:
 # --- without the registry
 
 
-def test_with_the_registry_away_nobody_gets_into_a_room_but_the_one_where_they_are(node: CoreDriver) -> None:
+def test_with_the_registry_away_nobody_gets_into_a_room_but_the_one_where_they_are(
+    node: CoreDriver,
+) -> None:
     enter(node)
     lose_registry(node)
     node.saw()
     node.core.rooms.enter("LAB", now=node.now)
     node.turn()
-    assert happened.EnteredRoom(room="lab", members=("bob",), missed=0) in node.saw()
+    assert events.EnteredRoom(room="lab", members=("bob",), missed=0) in node.saw()
     node.core.rooms.enter("yard", now=node.now)
     node.core.rooms.room_list.ask(now=node.now)
     node.pass_time(POLICY.give_up_after)
     seen = node.saw()
-    assert happened.RoomEntryDenied(room="yard", reason=RoomEntryRefusal.UNREACHABLE) in seen
-    assert happened.RoomsKnown(rooms=(happened.Room(name="lab", here=2),)) in seen
+    assert events.RoomEntryDenied(room="yard", reason=RoomEntryRefusal.UNREACHABLE) in seen
+    assert events.RoomsKnown(rooms=(events.Room(name="lab", here=2),)) in seen
 
 
 def test_a_registry_that_is_believed_away_is_looked_for_before_it_is_told_that_it_is(
@@ -487,5 +509,5 @@ def test_a_registry_that_is_believed_away_is_looked_for_before_it_is_told_that_i
     node.turn()
     asked = link_again(node)
     assert asked is not None and asked.room == "yard"
-    assert not any(isinstance(event, happened.RoomEntryDenied) for event in node.saw())
+    assert not any(isinstance(event, events.RoomEntryDenied) for event in node.saw())
     assert node.core.reach is RegistryReach.UP

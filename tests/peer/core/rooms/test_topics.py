@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import TopicFailure
 from chatapp.wire.limits import TOPIC_MAX
 from chatapp.wire.messages.rooms import (
@@ -19,16 +19,28 @@ from chatapp.wire.messages.rooms import (
 )
 from tests.peer.core.cast import POLICY
 from tests.peer.core.core_driver import SENDER_INDEX, CoreDriver
-from tests.peer.core.lab import BOB, CAROL, HERE, LAB_KEY, enter, link_again, lose_registry, node, requests
+from tests.peer.core.lab import (
+    BOB,
+    CAROL,
+    HERE,
+    LAB_KEY,
+    enter,
+    link_again,
+    lose_registry,
+    node,
+    requests,
+)
 
 __all__ = ["node"]
 
 EXAM = Topic("Exam", BOB.id, 5_000)
-TopicEvent = happened.TopicKnown | happened.TopicUnknown | happened.TopicNotSet | happened.NotInRoom
+TopicEvent = events.TopicKnown | events.TopicUnknown | events.TopicNotSet | events.NotInRoom
 
 
-def known(text: str, author: str = "bob", at: float = 5.0, *, is_change: bool = False) -> happened.TopicKnown:
-    return happened.TopicKnown(room="lab", text=text, author=author, at=at, is_change=is_change)
+def known(
+    text: str, author: str = "bob", at: float = 5.0, *, is_change: bool = False
+) -> events.TopicKnown:
+    return events.TopicKnown(room="lab", text=text, author=author, at=at, is_change=is_change)
 
 
 def let_in(node: CoreDriver, asked: object, topic: Topic) -> None:
@@ -47,11 +59,11 @@ def ask(node: CoreDriver, text: str) -> SetTopic:
     return asked
 
 
-def shown(node: CoreDriver) -> list[happened.Event]:
+def shown(node: CoreDriver) -> list[events.Event]:
     return [event for event in node.saw() if isinstance(event, TopicEvent)]
 
 
-def shown_on_request(node: CoreDriver) -> list[happened.Event]:
+def shown_on_request(node: CoreDriver) -> list[events.Event]:
     node.core.rooms.topic.show()
     node.turn()
     return shown(node)
@@ -61,7 +73,7 @@ def test_a_newcomer_reads_it(node: CoreDriver) -> None:
     node.core.rooms.enter("lab", now=node.now)
     node.turn()
     let_in(node, requests(node, EnterRoom)[0], EXAM)
-    assert node.saw() == [happened.EnteredRoom(room="lab", members=("bob",), missed=0, topic="Exam")]
+    assert node.saw() == [events.EnteredRoom(room="lab", members=("bob",), missed=0, topic="Exam")]
     assert shown_on_request(node) == [known("Exam")]
 
 
@@ -107,7 +119,7 @@ def test_the_servers_administrator(node: CoreDriver) -> None:
     node.saw()
     node.told(TopicChanged(0, "#lab", Topic("Exam", node.porter.id, 5_000)))
     (told,) = shown(node)
-    assert isinstance(told, happened.TopicKnown)
+    assert isinstance(told, events.TopicKnown)
     assert (told.author, told.is_administrators) == ("", True)
 
 
@@ -119,7 +131,7 @@ def test_refused(node: CoreDriver, reason: TopicRefusal) -> None:
     node.told(TopicRefused(asked.reference ^ 1, reason))
     assert shown(node) == []
     node.told(TopicRefused(asked.reference, reason))
-    assert shown(node) == [happened.TopicNotSet(room="lab", reason=TopicFailure[reason.name])]
+    assert shown(node) == [events.TopicNotSet(room="lab", reason=TopicFailure[reason.name])]
 
 
 def test_too_long(node: CoreDriver) -> None:
@@ -128,7 +140,7 @@ def test_too_long(node: CoreDriver) -> None:
     node.core.rooms.topic.ask("x" * (TOPIC_MAX + 1), now=node.now)
     node.turn()
     assert requests(node, SetTopic) == []
-    assert shown(node) == [happened.TopicNotSet(room="lab", reason=TopicFailure.TOO_LONG)]
+    assert shown(node) == [events.TopicNotSet(room="lab", reason=TopicFailure.TOO_LONG)]
     assert len(ask(node, "\U0001f600" * TOPIC_MAX).text) == TOPIC_MAX
 
 
@@ -136,8 +148,8 @@ def test_outside_of_rooms(node: CoreDriver) -> None:
     node.core.rooms.topic.ask("Exam", now=node.now)
     node.turn()
     assert requests(node, SetTopic) == []
-    assert shown(node) == [happened.NotInRoom()]
-    assert shown_on_request(node) == [happened.NotInRoom()]
+    assert shown(node) == [events.NotInRoom()]
+    assert shown_on_request(node) == [events.NotInRoom()]
 
 
 def test_a_registry_that_does_not_answer(node: CoreDriver) -> None:
@@ -145,7 +157,7 @@ def test_a_registry_that_does_not_answer(node: CoreDriver) -> None:
     node.saw()
     ask(node, "Exam")
     node.pass_time(POLICY.give_up_after + 0.1)
-    assert shown(node) == [happened.TopicNotSet(room="lab", reason=TopicFailure.UNANSWERED)]
+    assert shown(node) == [events.TopicNotSet(room="lab", reason=TopicFailure.UNANSWERED)]
 
 
 def test_a_registry_that_is_away(node: CoreDriver) -> None:
@@ -155,7 +167,7 @@ def test_a_registry_that_is_away(node: CoreDriver) -> None:
     node.saw()
     node.core.rooms.topic.ask("Later", now=node.now)
     node.pass_time(10.0)
-    assert shown(node) == [happened.TopicNotSet(room="lab", reason=TopicFailure.UNREACHABLE)]
+    assert shown(node) == [events.TopicNotSet(room="lab", reason=TopicFailure.UNREACHABLE)]
     assert shown_on_request(node) == [known("Exam")]
 
 
@@ -194,16 +206,18 @@ def test_only_the_newest_request_counts(node: CoreDriver) -> None:
     node.told(TopicRefused(first.reference, TopicRefusal.NOT_SERVING))
     assert shown(node) == []
     node.told(TopicRefused(second.reference, TopicRefusal.NOT_SERVING))
-    assert shown(node) == [happened.TopicNotSet(room="lab", reason=TopicFailure.NOT_SERVING)]
+    assert shown(node) == [events.TopicNotSet(room="lab", reason=TopicFailure.NOT_SERVING)]
 
 
-def test_a_topic_that_is_too_long_takes_the_place_of_the_request_before_it(node: CoreDriver) -> None:
+def test_a_topic_that_is_too_long_takes_the_place_of_the_request_before_it(
+    node: CoreDriver,
+) -> None:
     enter(node)
     node.saw()
     ask(node, "First")
     node.core.rooms.topic.ask("x" * (TOPIC_MAX + 1), now=node.now)
     node.pass_time(POLICY.give_up_after + 0.1)
-    assert shown(node) == [happened.TopicNotSet(room="lab", reason=TopicFailure.TOO_LONG)]
+    assert shown(node) == [events.TopicNotSet(room="lab", reason=TopicFailure.TOO_LONG)]
 
 
 def test_a_request_is_not_made_for_another_room(node: CoreDriver) -> None:
@@ -214,7 +228,7 @@ def test_a_request_is_not_made_for_another_room(node: CoreDriver) -> None:
     node.core.rooms.leave(now=node.now)
     link_again(node, BOB.row(1, sender_index=7))
     assert requests(node, SetTopic) == []
-    assert shown(node) == [happened.TopicNotSet(room="lab", reason=TopicFailure.NOT_HERE)]
+    assert shown(node) == [events.TopicNotSet(room="lab", reason=TopicFailure.NOT_HERE)]
     node.lose_link()
     link_again(node, BOB.row(1, sender_index=7))
     assert shown(node) == []
@@ -231,4 +245,4 @@ def test_a_topic_told_after_we_left_is_not_shown(node: CoreDriver) -> None:
 def test_unknown_until_the_registry_has_told_it(node: CoreDriver) -> None:
     enter(node)
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
-    assert shown_on_request(again) == [happened.TopicUnknown(room="lab")]
+    assert shown_on_request(again) == [events.TopicUnknown(room="lab")]

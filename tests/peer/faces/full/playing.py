@@ -1,4 +1,5 @@
-"""A full screen that is played: a real peer in the village, Textual without a terminal, and the screen as text."""
+"""A full screen that is played: a real peer in the village, Textual without a terminal, and the
+screen as text."""
 
 import asyncio
 import contextlib
@@ -23,7 +24,9 @@ class Played:
     def __init__(self, peer: Peer, *, signs: Signs = UNICODE, has_started: bool = False) -> None:
         self.peer: Final = peer
         self.running: Final = Running()
-        self.session: Final = FullSession(peer, signs, running=self.running, has_started=has_started)
+        self.session: Final = FullSession(
+            peer, signs, running=self.running, has_started=has_started
+        )
         self.app: Final = FullApp(self.session, signs, is_quiet=True)
         self.rang: list[str] = []
         self._pilot: Pilot[None] | None = None
@@ -34,7 +37,9 @@ class Played:
         async with self.app.run_test(size=(columns, rows)) as pilot:
             self._pilot = pilot
             session = self.session
-            work = asyncio.create_task(self.running.until_over(session.show_events(), session.read_lines()))
+            work = asyncio.create_task(
+                self.running.until_over(session.show_events(), session.read_lines())
+            )
             try:
                 yield self
             finally:
@@ -61,15 +66,22 @@ class Played:
         await self.until(lambda: all(text in self.text for text in texts), lambda: f"{texts}")
 
     async def counts(self, name: str, unread: int) -> None:
-        """Wait until the list has this conversation with so many unread lines; 0: without a number."""
-        row = re.compile(rf"\S {re.escape(name)} +{unread}$" if unread else rf"\S {re.escape(name)}$")
-        await self.until(lambda: any(row.match(one[1:22].rstrip()) for one in self.rows), lambda: row.pattern)
+        """Wait until the list has this conversation with so many unread lines; 0: without a
+        number."""
+        row = re.compile(
+            rf"\S {re.escape(name)} +{unread}$" if unread else rf"\S {re.escape(name)}$"
+        )
+        await self.until(
+            lambda: any(row.match(one[1:22].rstrip()) for one in self.rows), lambda: row.pattern
+        )
 
     async def hides(self, text: str) -> None:
         """Wait until the screen has this text no more."""
         await self.until(lambda: text not in self.text, lambda: f"no {text!r}")
 
-    async def until(self, holds: Callable[[], bool], about: Callable[[], str] = lambda: "that") -> None:
+    async def until(
+        self, holds: Callable[[], bool], about: Callable[[], str] = lambda: "that"
+    ) -> None:
         """Wait until a condition holds."""
         try:
             async with asyncio.timeout(WITHIN):

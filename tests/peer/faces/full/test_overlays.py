@@ -1,4 +1,5 @@
-"""The overlays in the real screen with real peers: what opens them, what they show, and what a choice does."""
+"""The overlays in the real screen with real peers: what opens them, what they show, and what a
+choice does."""
 
 from textual.widgets import Input
 
@@ -52,7 +53,9 @@ async def test_keys_open_overlays_and_choices_are_carried_out(village: Village) 
             await screen.shows("Go to", "a new room")
             await screen.press("enter")
             await screen.shows("# attic · 1 here")
-            assert "There are no rooms" not in screen.text  # the overlay has asked, and not the user
+            assert (
+                "There are no rooms" not in screen.text
+            )  # the overlay has asked, and not the user
             await screen.type("/table")
             await screen.shows("People", "2 people, 2 online.", "127.0.0.1")
             await screen.press("escape")
@@ -99,7 +102,9 @@ async def test_an_operator_serves_visitors_by_keys(village: Village) -> None:  #
     async with Played(alice).on_screen(120, 40) as screen:
         await screen.until(lambda: alice.desk.is_operator)
         await screen.press("f5")
-        await screen.shows("on duty · 1 waiting", "Asha Rao", "with you for 0 min", "1 0 min Ben Okafor")
+        await screen.shows(
+            "on duty · 1 waiting", "Asha Rao", "with you for 0 min", "1 0 min Ben Okafor"
+        )
         await screen.type(".note wants to be [/]called back")
         await screen.shows("Note wants to be [/]called back", "Note about Asha Rao kept.")
         await screen.press("f10")
@@ -119,7 +124,9 @@ async def test_an_operator_serves_visitors_by_keys(village: Village) -> None:  #
         await visitor.close(within=1.0)
 
 
-async def test_overlays_are_drawn_in_ascii_where_the_terminal_has_nothing_else(village: Village) -> None:  # noqa: F811
+async def test_overlays_are_drawn_in_ascii_where_the_terminal_has_nothing_else(
+    village: Village,  # noqa: F811
+) -> None:
     async with village.peer("bob") as bob:
         async with village.peer("alice") as before:
             await before.send("bob", "the probe came up " * 30 + "at noon " + "and went on " * 30)

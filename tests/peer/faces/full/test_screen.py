@@ -3,7 +3,7 @@
 import pytest
 from textual.events import Paste
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.conversations import EVERYBODY, person, room
 from chatapp.peer.view.signs import ASCII
 from tests.peer.faces.full.playing import Played
@@ -22,7 +22,9 @@ async def test_a_message_goes_both_ways_with_a_mark(village: Village) -> None:  
         alice = village.peer("alice")
         await alice.open()
         async with Played(alice).on_screen() as screen:
-            await screen.shows("Conversations", "● bob", "* everybody", "alice · 2 online", "F1 help")
+            await screen.shows(
+                "Conversations", "● bob", "* everybody", "alice · 2 online", "F1 help"
+            )
             await bob.send("alice", "did the probe come up?")
             await screen.counts("bob", 1)
             await screen.press("alt+a")
@@ -49,7 +51,9 @@ async def test_lines_count_as_shown_and_read_when_they_were_painted(village: Vil
             await bob.send("alice", "from bob")
             await screen.counts("bob", 1)
             await screen.counts("carol", 1)
-            await screen.press("alt+2" if screen.app._rows[1].conversation == person("bob") else "alt+3")
+            await screen.press(
+                "alt+2" if screen.app._rows[1].conversation == person("bob") else "alt+3"
+            )
             await screen.until(lambda: shown == ["from bob"])
             await screen.counts("bob", 0)
             states = {str(one.conversation): one.unread for one in await alice.past.conversations()}
@@ -239,7 +243,9 @@ async def test_what_a_jump_has_left_out_is_read_when_it_comes_near(village: Vill
             wanted = (await alice.past.search("number 005"))[0]
             assert await screen.app.jump_to(wanted.conversation, wanted.id)
             await screen.shows("you  number 005")
-            assert [book.entries[book.place_of(gap) or 0].text for gap in book.gaps] == ["number 200"]
+            assert [book.entries[book.place_of(gap) or 0].text for gap in book.gaps] == [
+                "number 200"
+            ]
             for _ in range(40):
                 await screen.press("pagedown")
                 await screen.until(lambda: not screen.session.open_pane.is_loading)
@@ -269,7 +275,7 @@ async def test_a_key_that_has_changed_is_told_loudly_in_its_conversation(village
     await alice.open()
     async with Played(alice).on_screen() as screen:
         await screen.shows("alice · 1 online")
-        alice._open_node().tell([happened.KeyChanged(name="bob")])
+        alice._open_node().tell([events.KeyChanged(name="bob")])
         await screen.until(lambda: any(row.calls for row in screen.session.rows()))
         await screen.press("alt+a")
         await screen.shows("!  The key of bob has changed")

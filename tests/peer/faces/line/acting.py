@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Final, cast
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.api.events import MessageState
@@ -85,27 +85,27 @@ class Trust:
     def __init__(self, peer: "Actor") -> None:
         self._peer = peer
 
-    async def number(self, name: str) -> happened.Event:
-        return happened.SafetyNumber(name=name, digits="0" * 60)
+    async def number(self, name: str) -> events.Event:
+        return events.SafetyNumber(name=name, digits="0" * 60)
 
-    async def accept(self, name: str, digits: str | None) -> happened.Event:
+    async def accept(self, name: str, digits: str | None) -> events.Event:
         self._peer.asked.append(f"trust {name} {digits}")
-        return happened.Trusted(name=name, is_new=True)
+        return events.Trusted(name=name, is_new=True)
 
-    async def registry_key(self) -> happened.Event:
-        return happened.RegistryKey(held="ab12", other="", is_verified=True)
+    async def registry_key(self) -> events.Event:
+        return events.RegistryKey(held="ab12", other="", is_verified=True)
 
-    async def accept_registry(self, digits: str | None) -> happened.Event:
+    async def accept_registry(self, digits: str | None) -> events.Event:
         self._peer.asked.append(f"trust the server {digits}")
-        return happened.Trusted(name="server", is_new=True)
+        return events.Trusted(name="server", is_new=True)
 
-    async def ignore(self, name: str) -> happened.Event:
+    async def ignore(self, name: str) -> events.Event:
         self._peer.asked.append(f"ignore {name}")
-        return happened.Ignored(name=name, is_ignored=True)
+        return events.Ignored(name=name, is_ignored=True)
 
-    async def unignore(self, name: str) -> happened.Event:
+    async def unignore(self, name: str) -> events.Event:
         self._peer.asked.append(f"unignore {name}")
-        return happened.NobodyKnown(name=name)
+        return events.NobodyKnown(name=name)
 
 
 class Desk:
@@ -124,7 +124,9 @@ class Desk:
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *words, **more: self._peer.asked.append(
-            " ".join(["desk", name, *map(str, words), *(f"{key}={value}" for key, value in more.items())])
+            " ".join(
+                ["desk", name, *map(str, words), *(f"{key}={value}" for key, value in more.items())]
+            )
         )
 
     async def said(self) -> None:
@@ -172,30 +174,30 @@ class Actor:
         self.desk = Desk(self)
         self.past = Past()
         self.asked: list[str] = []
-        self.seen: list[happened.Event] = []
+        self.seen: list[events.Event] = []
         self.is_ready = asyncio.Event()
         self.refusal: NotLetIn | None = None
         self.is_settled = asyncio.Event()
         self.is_left = asyncio.Event()
         self.is_left.set()
-        self._events: list[happened.Event] = []
+        self._events: list[events.Event] = []
         self._news = asyncio.Event()
 
-    def happens(self, *events: happened.Event) -> None:
+    def happens(self, *events: events.Event) -> None:
         self._events += events
         self._news.set()
 
-    async def next_events(self) -> list[happened.Event]:
+    async def next_events(self) -> list[events.Event]:
         while not self._events:
             self._news.clear()
             await self._news.wait()
         return self.take_events()
 
-    def take_events(self) -> list[happened.Event]:
+    def take_events(self) -> list[events.Event]:
         events, self._events = self._events, []
         return events
 
-    def events_shown(self, batch: Sequence[happened.Event]) -> None:
+    def events_shown(self, batch: Sequence[events.Event]) -> None:
         self.seen += batch
 
     async def ready(self) -> None:
@@ -232,8 +234,8 @@ class Actor:
     def come_back(self) -> None:
         self.asked.append("come back")
 
-    def people(self) -> tuple[happened.Person, ...]:
-        return (happened.Person(name="bob", online=True, since=0.0),)
+    def people(self) -> tuple[events.Person, ...]:
+        return (events.Person(name="bob", online=True, since=0.0),)
 
     async def say(self, text: str) -> None:
         self._check(text)
@@ -253,7 +255,7 @@ class Actor:
     def list_rooms(self) -> None:
         self.asked.append("rooms?")
 
-    def members(self) -> tuple[happened.Person, ...]:
+    def members(self) -> tuple[events.Person, ...]:
         return self.people()
 
     def rename(self, new: str) -> None:
@@ -292,7 +294,7 @@ class Scene:
             is_first=is_first,
             note=lambda events: self.noted.append((list(events), list(self.paper.lines))),
         )
-        self.noted: list[tuple[list[happened.Event], list[str]]] = []
+        self.noted: list[tuple[list[events.Event], list[str]]] = []
         """The events that the face has noted, each batch with what was on paper by then."""
         self._running = asyncio.ensure_future(self.face.run())
 
@@ -312,8 +314,8 @@ class Scene:
         await self.status()
 
 
-def line(text: str) -> happened.DirectReceived:
-    return happened.DirectReceived(
+def line(text: str) -> events.DirectReceived:
+    return events.DirectReceived(
         id=9, sender="bob", identity=b"b" * 32, number=5, text=text, at=0.0, late=None
     )
 

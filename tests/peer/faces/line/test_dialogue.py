@@ -32,7 +32,9 @@ def test_an_empty_answer_or_quit_gives_up(answers: list[str]) -> None:
 def test_an_invalid_name_is_asked_again() -> None:
     dialogue = Dialogue()
     refused = dialogue.answer("b@b\x1b")
-    assert refused == Mistake('["b@b\\x1b" is not a name: only letters, digits, _ and - are allowed.]')
+    assert refused == Mistake(
+        '["b@b\\x1b" is not a name: only letters, digits, _ and - are allowed.]'
+    )
     assert (dialogue.question, dialogue.is_over) == ("To: ", False)
 
 
@@ -43,7 +45,8 @@ def test_broken_input_can_still_be_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "is_yes"), [("y", True), (" YES \n", True), ("", False), ("n", False), ("yes please", False)]
+    ("answer", "is_yes"),
+    [("y", True), (" YES \n", True), ("", False), ("n", False), ("yes please", False)],
 )
 def test_only_yes_confirms(answer: str, is_yes: bool) -> None:
     asked = Confirmation(GiveUpName(), "Really? ", otherwise="[No.]")

@@ -31,7 +31,8 @@ def keyboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 
 async def ended_while_loading(end: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> int:
-    """Start a program whose peer is never loaded, and do something at its first prompt. Return the exit status."""
+    """Start a program whose peer is never loaded, and do something at its first prompt. Return the
+    exit status."""
     is_loading = asyncio.Event()
 
     async def load(*_: object) -> None:
@@ -40,7 +41,11 @@ async def ended_while_loading(end: Callable[[], object], monkeypatch: pytest.Mon
 
     monkeypatch.setattr(asyncio, "to_thread", load)
     wanted = StartOptions(
-        name="alice", servers=[Address("127.0.0.1", 5_000)], registry_key=None, port=0, home=Path("unused")
+        name="alice",
+        servers=[Address("127.0.0.1", 5_000)],
+        registry_key=None,
+        port=0,
+        home=Path("unused"),
     )
     with RawTerminal(sys.stdin.fileno()) as raw:
         chat = asyncio.ensure_future(PeerProgram(wanted).chat(raw))
@@ -74,7 +79,8 @@ async def test_lines_that_wait_are_quoted_at_the_end(
 
 
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGTERM, DONE), (signal.SIGHUP, DONE), (signal.SIGINT, INTERRUPTED)]
+    ("number", "status"),
+    [(signal.SIGTERM, DONE), (signal.SIGHUP, DONE), (signal.SIGINT, INTERRUPTED)],
 )
 @pytest.mark.usefixtures("keyboard")
 async def test_a_signal_ends_the_program_before_the_peer_is_loaded(

@@ -1,4 +1,5 @@
-"""Typed lines above the prompt: which rows they have, and what they look like once they are settled."""
+"""Typed lines above the prompt: which rows they have, and what they look like once they are
+settled."""
 
 import time
 
@@ -60,7 +61,13 @@ def test_a_mark_is_a_sign_or_where_utf_8_is_not_a_word(mark: Mark, sign: str, wo
 
 @pytest.mark.parametrize(
     ("above", "column", "width", "more"),
-    [([], 10, 80, 0), ([80], 40, 50, 1), ([80, 80], 79, 30, 2 + 2 + 2), ([50], 0, 50, 0), ([51], 50, 50, 2)],
+    [
+        ([], 10, 80, 0),
+        ([80], 40, 50, 1),
+        ([80, 80], 79, 30, 2 + 2 + 2),
+        ([50], 0, 50, 0),
+        ([51], 50, 50, 2),
+    ],
 )
 def test_rows_that_are_too_long_are_broken_in_several(
     above: list[int], column: int, width: int, more: int
@@ -73,7 +80,14 @@ def test_rows_that_are_too_long_are_broken_in_several(
     [
         ({"TERM": "xterm-256color"}, True),
         ({"TERM": "xterm-256color", "XTERM_VERSION": "XTerm(379)"}, False),
-        ({"TERM": "screen-256color", "XTERM_VERSION": "XTerm(379)", "TMUX": "/tmp/tmux-0/default,1,0"}, True),
+        (
+            {
+                "TERM": "screen-256color",
+                "XTERM_VERSION": "XTerm(379)",
+                "TMUX": "/tmp/tmux-0/default,1,0",
+            },
+            True,
+        ),
         ({"TERM": "linux"}, False),
     ],
 )

@@ -37,13 +37,16 @@ def pipes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipes]:
     pipes = Pipes()
     stdin = SimpleNamespace(fileno=lambda: pipes.stdin)
     stdout = SimpleNamespace(fileno=lambda: pipes.stdout, flush=lambda: None)
-    monkeypatch.setattr("chatapp.peer.faces.line.pipe.sys", SimpleNamespace(stdin=stdin, stdout=stdout))
+    monkeypatch.setattr(
+        "chatapp.peer.faces.line.pipe.sys", SimpleNamespace(stdin=stdin, stdout=stdout)
+    )
     yield pipes
     pipes.hang_up(pipes.stdin, pipes.stdout)
 
 
 async def typed(pipes: Pipes, *pieces: bytes) -> list[str]:
-    """Return the lines that the terminal reads from these bytes, written one by one, and the end of input."""
+    """Return the lines that the terminal reads from these bytes, written one by one, and the end of
+    input."""
     terminal = PipeTerminal()
 
     async def read() -> list[str]:
@@ -90,7 +93,8 @@ async def test_lines_that_nobody_asked_for_can_be_had_at_the_end(pipes: Pipes) -
 
 
 async def test_a_line_without_an_end_is_not_gathered_without_end(pipes: Pipes) -> None:
-    """The beginning of a line that is too long is kept, so that it is recognised; the next line is whole."""
+    """The beginning of a line that is too long is kept, so that it is recognised; the next line is
+    whole."""
     endless = b"x" * (3 * LINE_MAX)
     first, second = await typed(pipes, endless + b"\nsecond\n")
     assert LINE_MAX < len(first) < 2 * LINE_MAX
@@ -132,7 +136,9 @@ async def test_the_prompt_is_the_one_of_the_moment_and_a_question_is_a_line(pipe
     pipes.hang_up(pipes.reading, pipes.typing)
 
 
-async def test_a_reader_that_is_gone_is_an_error_and_one_that_does_not_read_is_none(pipes: Pipes) -> None:
+async def test_a_reader_that_is_gone_is_an_error_and_one_that_does_not_read_is_none(
+    pipes: Pipes,
+) -> None:
     terminal = PipeTerminal()
     terminal.show(["x" * 1_000_000])  # more than a pipe holds
     with pytest.raises(TimeoutError):
@@ -146,7 +152,8 @@ async def test_a_reader_that_is_gone_is_an_error_and_one_that_does_not_read_is_n
 def test_a_program_that_ends_while_lines_wait_leaves_no_fault(
     pipes: Pipes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reading thread outlives the loop; its error would appear on standard error after the last line."""
+    """The reading thread outlives the loop; its error would appear on standard error after the last
+    line."""
     rooms: list[threading.Semaphore] = []
 
     class Room(threading.Semaphore):
@@ -195,7 +202,9 @@ async def test_a_line_that_lay_unread_has_the_time_at_which_reading_stopped(
             return super().acquire(blocking, timeout)
 
     monkeypatch.setattr("chatapp.peer.faces.line.pipe.threading.Semaphore", Room)
-    monkeypatch.setattr("chatapp.peer.faces.line.pipe.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(
+        "chatapp.peer.faces.line.pipe.time", SimpleNamespace(monotonic=lambda: now[0])
+    )
     lines = PipeTerminal().typed()
     async with asyncio.timeout(WITHIN):
         os.write(pipes.typing, b"first\n")
@@ -209,7 +218,10 @@ async def test_a_line_that_lay_unread_has_the_time_at_which_reading_stopped(
         now[0] = 9.0
         os.write(pipes.typing, b"late\n")
         now[0] = 20.0
-        came = {str(line): line.at for line in [await anext(lines) for _ in range(BATCHES_WAITING_MAX + 2)]}
+        came = {
+            str(line): line.at
+            for line in [await anext(lines) for _ in range(BATCHES_WAITING_MAX + 2)]
+        }
         assert came == {"more": 2.0, "late": 2.0}
         os.close(pipes.typing)
         assert [line async for line in lines] == []

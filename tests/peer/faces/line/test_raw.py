@@ -41,7 +41,9 @@ def test_the_terminal_is_given_back_whatever_happens(
     ends: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     master, slave = ends
-    monkeypatch.setattr(os, "tcgetpgrp", lambda descriptor: os.getpgrp())  # as if it were our own terminal
+    monkeypatch.setattr(
+        os, "tcgetpgrp", lambda descriptor: os.getpgrp()
+    )  # as if it were our own terminal
     before = termios.tcgetattr(slave)
 
     def fail() -> None:

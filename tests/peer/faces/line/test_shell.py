@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.view.status import LINE_MAX
 from chatapp.wire.limits import TEXT_MAX
 from tests.peer.faces.line.acting import Actor, Scene, line, past
@@ -69,7 +69,10 @@ async def test_a_line_is_carried_out(typed: str, asked: list[str]) -> None:
         ("hello", "[Unknown command"),
         ("dereg bob", "[You are alice, not bob.]"),
         ("help who", "who [all] - "),
-        ("send bob " + "x" * (TEXT_MAX + 1), "[Message to bob not sent: 65,537 bytes, at most 65,536.]"),
+        (
+            "send bob " + "x" * (TEXT_MAX + 1),
+            "[Message to bob not sent: 65,537 bytes, at most 65,536.]",
+        ),
         ("send_all " + "x" * (TEXT_MAX + 1), "[Message to everybody not sent: 65,537 bytes"),
         ("x" * (LINE_MAX + 1), "[That line is too long: a message has at most 65,536 bytes.]"),
     ],
@@ -96,7 +99,7 @@ async def test_after_leaving_only_a_few_commands_work() -> None:
 async def test_in_a_room_a_line_is_said_there_and_the_prompt_shows_it() -> None:
     scene = Scene()
     scene.paper.type("join lab", "hello: all", "/names", "leave", "send bob hi")
-    scene.peer.happens(happened.EnteredRoom(room="lab", members=("bob",), missed=0))
+    scene.peer.happens(events.EnteredRoom(room="lab", members=("bob",), missed=0))
     await scene.all_done()
     assert scene.peer.asked == [
         "enter lab",
@@ -152,16 +155,16 @@ async def test_the_view_follows_what_happens() -> None:
     scene = Scene()
     scene.peer.is_server_away, scene.peer.in_reach, scene.peer.room = True, 2, "lab"
     scene.peer.happens(
-        happened.Registered(), happened.TableChanged(), line("one"), line("two"), happened.ServerLost()
+        events.Registered(), events.TableChanged(), line("one"), line("two"), events.ServerLost()
     )
     await scene.all_done()
     view = scene.paper.view
     assert (view.me, view.room, view.is_server_away, view.in_reach) == ("alice", "lab", True, 2)
     assert (view.online, view.unread) == (1, 2)
     assert scene.completions.people() == ["bob"]
-    carol = happened.Person(name="carol", online=False, since=0.0)
+    carol = events.Person(name="carol", online=False, since=0.0)
     scene.peer.people = lambda: (*Actor().people(), carol)  # type: ignore[method-assign]
-    scene.peer.happens(happened.TableChanged(), happened.Unacknowledged(to="carol", id=1))
+    scene.peer.happens(events.TableChanged(), events.Unacknowledged(to="carol", id=1))
     await scene.all_done()
     assert scene.paper.view.online == 1
     assert scene.completions.people() == ["carol", "bob"]
@@ -172,18 +175,20 @@ async def test_the_view_follows_what_happens() -> None:
     await scene.ends()
 
 
-UNANSWERED: Final = happened.MessageChanged(to="#lab", id=1, state=happened.MessageState.KEPT)
+UNANSWERED: Final = events.MessageChanged(to="#lab", id=1, state=events.MessageState.KEPT)
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        happened.ServerBack(),
-        happened.MessageChanged(to="#lab", id=1, state=happened.MessageState.SAVED),
-        happened.EnteredRoom(room="lab", members=(), missed=0),
+        events.ServerBack(),
+        events.MessageChanged(to="#lab", id=1, state=events.MessageState.SAVED),
+        events.EnteredRoom(room="lab", members=(), missed=0),
     ],
 )
-async def test_how_lines_to_the_room_go_alone_is_said_once_until_that_changes(change: happened.Event) -> None:
+async def test_how_lines_to_the_room_go_alone_is_said_once_until_that_changes(
+    change: events.Event,
+) -> None:
     scene = Scene()
     scene.peer.in_reach = 2
     two = "[Server not responding] Your line goes straight to 2 members; the others get it later."
@@ -273,7 +278,7 @@ async def test_the_recipient_of_the_message_being_typed_is_told() -> None:
 
 async def test_who_is_typing_stands_in_the_status_line_until_their_message_comes() -> None:
     scene = Scene()
-    scene.peer.happens(happened.PersonTyping(name="bob"), happened.PersonTyping(name="c\x1b"))
+    scene.peer.happens(events.PersonTyping(name="bob"), events.PersonTyping(name="c\x1b"))
     await scene.all_done()
     assert scene.paper.view.notes == ("bob and c\\x1b are typing",)
     assert scene.paper.lines == []
@@ -286,17 +291,19 @@ async def test_who_is_typing_stands_in_the_status_line_until_their_message_comes
 async def test_who_stops_typing_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chatapp.peer.view.status.TYPING_SHOWN_FOR", 0.0)
     scene = Scene()
-    scene.peer.happens(happened.PersonTyping(name="bob"))
+    scene.peer.happens(events.PersonTyping(name="bob"))
     await scene.all_done()
     assert scene.paper.view.notes == ()
     await scene.ends()
 
 
 async def test_a_screen_shows_the_past_and_who_is_here() -> None:
-    scene = Scene(is_screen=True, is_ready=False, past=[past("how are you?"), past("well", to="bob")])
+    scene = Scene(
+        is_screen=True, is_ready=False, past=[past("how are you?"), past("well", to="bob")]
+    )
     await scene.all_done()
     assert scene.paper.lines == ["bob: how are you?", "alice to bob: well"]
-    scene.peer.happens(happened.Registered())
+    scene.peer.happens(events.Registered())
     scene.peer.is_ready.set()
     await scene.all_done()
     assert scene.paper.lines[2:] == ["[Welcome, You are registered.]", "[Here: bob.]"]
@@ -319,10 +326,10 @@ async def test_a_pipe_does_not_say_how_to_get_help() -> None:
 
 async def test_events_are_noted_before_they_are_shown() -> None:
     scene = Scene()
-    scene.peer.happens(happened.Registered())
+    scene.peer.happens(events.Registered())
     await scene.all_done()
     assert scene.paper.lines == ["[Welcome, You are registered.]"]
-    assert scene.noted == [([happened.Registered()], [])]
+    assert scene.noted == [([events.Registered()], [])]
     await scene.ends()
 
 
@@ -388,7 +395,9 @@ async def test_a_query_of_a_room_that_was_seen_shows_its_past_and_enters_it() ->
     scene.paper.type("/query den")
     await scene.all_done()
     assert scene.peer.asked == ["enter den", "room settled?"]
-    assert scene.paper.lines.count("bob (in den): hello all") == 2  # at the start, and for the query
+    assert (
+        scene.paper.lines.count("bob (in den): hello all") == 2
+    )  # at the start, and for the query
     await scene.ends()
 
 
@@ -396,9 +405,11 @@ async def test_a_query_follows_a_rename_and_needs_a_person() -> None:
     scene = Scene()
     scene.paper.type("/query carol", "/query bob")
     await scene.all_done()
-    assert scene.paper.lines[0] == '[No person or room called "carol". To create the room: join carol]'
+    assert (
+        scene.paper.lines[0] == '[No person or room called "carol". To create the room: join carol]'
+    )
     assert scene.paper.view.query == "bob"
-    scene.peer.happens(happened.Renamed(old="bob", new="rob", is_me=False))
+    scene.peer.happens(events.Renamed(old="bob", new="rob", is_me=False))
     await scene.all_done()
     scene.paper.type("are you there?")
     await scene.all_done()
@@ -407,7 +418,8 @@ async def test_a_query_follows_a_rename_and_needs_a_person() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "asked"), [("y", ["say who"]), ("Yes", ["say who"]), ("", []), ("n", []), ("who", [])]
+    ("answer", "asked"),
+    [("y", ["say who"]), ("Yes", ["say who"]), ("", []), ("n", []), ("who", [])],
 )
 async def test_a_command_in_a_room_is_asked_about(answer: str, asked: list[str]) -> None:
     scene = Scene(is_screen=True)
@@ -445,13 +457,13 @@ async def test_what_was_on_the_screen_when_the_user_types_is_read(
     is_screen: bool, read: dict[str, int]
 ) -> None:
     scene = Scene(is_screen=is_screen)
-    older = happened.ChannelReceived(
+    older = events.ChannelReceived(
         id=8, sender="bob", identity=b"b" * 32, number=5, text="all", at=0.0, late=0.0
     )
-    newer = happened.DirectReceived(
+    newer = events.DirectReceived(
         id=7, sender="bob", identity=b"b" * 32, number=6, text="hi", at=0.0, late=None
     )
-    scene.peer.happens(happened.MailReturned(lines=(older,)), newer)
+    scene.peer.happens(events.MailReturned(lines=(older,)), newer)
     await scene.all_done()
     assert scene.peer.past.read == {}, "nobody has typed"
     scene.paper.type("")

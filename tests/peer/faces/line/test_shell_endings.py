@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.errors import NameTaken
 from chatapp.peer.view import actions
 from tests.peer.faces.line.acting import Scene, line
@@ -29,23 +29,23 @@ async def test_with_stay_the_end_of_input_ends_nothing() -> None:
     await scene.ends()
 
 
-STARTED: Final = happened.Registered()
-WITH_TABLE: Final = happened.NoServerAtStart(table_time=0.0)
-TAKEN: Final = happened.NameUnavailable(name="alice")
+STARTED: Final = events.Registered()
+WITH_TABLE: Final = events.NoServerAtStart(table_time=0.0)
+TAKEN: Final = events.NameUnavailable(name="alice")
 
 
 @pytest.mark.parametrize(
     "events",
     [
-        [happened.NoServerAtStart(table_time=None)],
+        [events.NoServerAtStart(table_time=None)],
         [TAKEN],
-        [happened.AdmissionRefused(reason=happened.AdmissionRefusal.FULL)],
-        [happened.RegistryKeyChanged(expected="a", got="b")],
-        [STARTED, happened.LeaveUnanswered()],
-        [STARTED, happened.SignedOff(), happened.NoServerAtStart(table_time=None)],
+        [events.AdmissionRefused(reason=events.AdmissionRefusal.FULL)],
+        [events.RegistryKeyChanged(expected="a", got="b")],
+        [STARTED, events.LeaveUnanswered()],
+        [STARTED, events.SignedOff(), events.NoServerAtStart(table_time=None)],
     ],
 )
-async def test_what_ends_the_program_with_status_1(events: list[happened.Event]) -> None:
+async def test_what_ends_the_program_with_status_1(events: list[events.Event]) -> None:
     scene = Scene()
     scene.peer.happens(*events)
     assert await scene.status() == 1
@@ -66,15 +66,15 @@ async def test_a_peer_that_is_not_let_in_obeys_nothing() -> None:
 @pytest.mark.parametrize(
     "events",
     [
-        [STARTED, happened.SignedOff()],
+        [STARTED, events.SignedOff()],
         [STARTED, TAKEN],
         [WITH_TABLE, TAKEN],
-        [STARTED, happened.AdmissionRefused(reason=happened.AdmissionRefusal.FULL)],
-        [WITH_TABLE, happened.RegistryKeyChanged(expected="a", got="b")],
-        [STARTED, happened.ServerLost(), happened.ServerBack()],
+        [STARTED, events.AdmissionRefused(reason=events.AdmissionRefusal.FULL)],
+        [WITH_TABLE, events.RegistryKeyChanged(expected="a", got="b")],
+        [STARTED, events.ServerLost(), events.ServerBack()],
     ],
 )
-async def test_what_does_not_end_the_program(events: list[happened.Event]) -> None:
+async def test_what_does_not_end_the_program(events: list[events.Event]) -> None:
     """A name that turns out to be taken on return: the old table, mail and the program stay."""
     scene = Scene()
     scene.peer.happens(*events)
@@ -98,9 +98,14 @@ async def test_what_is_typed_behind_a_dereg_that_ends_the_program_is_told_as_not
     scene.peer.is_left.clear()
     scene.paper.type("dereg alice", "send bob hi", "", "hello\x1b", "dereg alice", "quit")
     assert await scene.all_done()
-    scene.peer.happens(happened.LeaveUnanswered())
+    scene.peer.happens(events.LeaveUnanswered())
     assert await scene.status() == 1
-    told = ["[Server not responding]", "[Exiting]", "[Not sent: send bob hi]", "[Not sent: hello\\x1b]"]
+    told = [
+        "[Server not responding]",
+        "[Exiting]",
+        "[Not sent: send bob hi]",
+        "[Not sent: hello\\x1b]",
+    ]
     assert scene.paper.lines == told
 
 
@@ -117,7 +122,7 @@ async def test_a_line_that_is_being_obeyed_when_the_program_ends_is_told_too() -
     """The message waited for the registry, which never came."""
     scene = Scene(is_ready=False)
     scene.paper.type("send bob hi", "send bob again")
-    scene.peer.happens(happened.NoServerAtStart(table_time=None))
+    scene.peer.happens(events.NoServerAtStart(table_time=None))
     assert await scene.status() == 1
     assert scene.paper.lines[-2:] == ["[Not sent: send bob hi]", "[Not sent: send bob again]"]
 
@@ -128,7 +133,7 @@ async def test_what_was_said_right_before_is_told_to_have_arrived(word: str) -> 
     scene.paper.type("send bob hi", word)
     assert await scene.all_done()
     assert scene.peer.asked == ["send bob hi", "settled?"]
-    scene.peer.happens(happened.MessageChanged(to="bob", id=1, state=happened.MessageState.DELIVERED))
+    scene.peer.happens(events.MessageChanged(to="bob", id=1, state=events.MessageState.DELIVERED))
     scene.peer.is_settled.set()
     await scene.all_done()
     assert scene.paper.lines == ["[Message received by bob.]"]
@@ -156,7 +161,9 @@ async def test_a_signal_ends_with_its_status_and_the_first_counts() -> None:
     assert await scene.status() == 130
 
 
-async def test_a_terminal_that_is_gone_ends_with_status_0_and_what_it_did_not_show_counts_as_unseen() -> None:
+async def test_a_terminal_that_is_gone_ends_with_status_0_and_what_it_did_not_show_counts_as_unseen() -> (
+    None
+):
     scene = Scene()
     scene.paper.is_gone = True
     scene.peer.happens(line("hi"))
@@ -177,7 +184,8 @@ async def test_what_happened_until_the_end_is_shown() -> None:
 async def test_what_is_read_before_the_terminal_says_that_it_is_out_counts_as_shown_though_the_reader_quits() -> (
     None
 ):
-    """A script that drives the program through pipes can be that fast; the next start must not show the line again."""
+    """A script that drives the program through pipes can be that fast; the next start must not show
+    the line again."""
     scene = Scene()
     scene.peer.is_settled.set()
     scene.peer.happens(STARTED)
@@ -207,9 +215,9 @@ async def test_a_fault_of_ours_is_not_swallowed() -> None:
 
 
 @pytest.mark.parametrize("typed", [(None,), ("send bob hi", None), ("quit", None)])
-@pytest.mark.parametrize("event", [TAKEN, happened.NoServerAtStart(table_time=None)])
+@pytest.mark.parametrize("event", [TAKEN, events.NoServerAtStart(table_time=None)])
 async def test_a_refused_peer_fails_even_after_the_end_of_its_input(
-    typed: tuple[str | None, ...], event: happened.Event
+    typed: tuple[str | None, ...], event: events.Event
 ) -> None:
     """A task that waits for the peer to be ready continues before one that waits for events."""
     scene = Scene(is_ready=False)

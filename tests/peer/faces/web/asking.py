@@ -36,7 +36,8 @@ async def ask(
     scheme: str = "http",
     origin: str | None = f"http://{HOST}",
 ) -> Answer:
-    """Send one request. `fields`: those of a form, which is posted. `body`: the pieces of another body."""
+    """Send one request. `fields`: those of a form, which is posted. `body`: the pieces of another
+    body."""
     sent = {"host": HOST}
     if fields is not None:
         method, body = "POST", (urlencode(fields).encode(),)

@@ -76,7 +76,9 @@ def test_clients_are_counted_and_told_once_a_second(caplog: pytest.LogCaptureFix
     ]
 
 
-def test_an_error_of_ours_is_told_in_one_line_with_its_place(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_of_ours_is_told_in_one_line_with_its_place(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     incidents = Incidents(read_clock=lambda: 0.0)
     for _ in range(1_000):
         try:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form
 from chatapp.peer.core.desk.visit import Stage, Visit
 from chatapp.peer.faces.web.limits import DEEDS_BURST
@@ -19,7 +19,9 @@ from tests.peer.faces.web.town import web_desk
 SCRIPT = {"accept": "application/json"}
 
 
-async def test_more_visitors_of_one_address_find_their_place_than_without_a_gateway(tmp_path: Path) -> None:
+async def test_more_visitors_of_one_address_find_their_place_than_without_a_gateway(
+    tmp_path: Path,
+) -> None:
     async with web_desk(tmp_path) as desk:
         await desk.stop_gateway()
         desk.start_gateway()
@@ -78,7 +80,7 @@ async def test_a_form_that_the_registry_has_no_room_for_is_shown_again(
 
         def refuse(self: Visit, form: Form) -> None:
             self.stage = Stage.OVER
-            self._tell(happened.VisitRefused(reason=happened.DeskRefusal.GATEWAY_FULL))
+            self._tell(visit_events.VisitRefused(reason=visit_events.DeskRefusal.GATEWAY_FULL))
 
         monkeypatch.setattr(Visit, "join", refuse)
         ben = desk.browser()
@@ -119,13 +121,13 @@ async def test_requests_that_come_together_look_again_once(
             opened(visitor)
 
         monkeypatch.setattr(Visitor, "open", open_and_note)
-        desk.gateway.front.closed = happened.DeskClosed(text="", opens_at=0, is_waiting=False)
+        desk.gateway.front.closed = visit_events.DeskClosed(text="", opens_at=0, is_waiting=False)
         desk.told.clear()
         for _ in range(8):
             desk.gateway.look_again()
         await desk.wait(5.0)
         assert len(looks) == 1
-        assert happened.GatewayUnknown() not in desk.told
+        assert visit_events.GatewayUnknown() not in desk.told
 
 
 async def test_a_form_that_is_sent_twice_joins_once(tmp_path: Path) -> None:
@@ -152,7 +154,9 @@ async def test_scripts_get_words_instead_of_pages(tmp_path: Path) -> None:
         assert (said.status, said.text) == (204, "")
         empty = await ask(desk.app.asgi, "/say", fields={"text": " \n"}, headers=with_cookie)
         assert (empty.status, empty.text) == (422, "Type a message first.")
-        long = await ask(desk.app.asgi, "/say", fields={"text": "\u00e4" * 32_769}, headers=with_cookie)
+        long = await ask(
+            desk.app.asgi, "/say", fields={"text": "\u00e4" * 32_769}, headers=with_cookie
+        )
         assert long.status == 413
         assert long.text == "Not sent: that has 65,538 bytes, and a message has at most 65,536."
         gone = await ask(desk.app.asgi, "/say", fields={"text": "x"}, headers=SCRIPT)
@@ -190,7 +194,9 @@ async def test_strange_bodies_have_no_effect(tmp_path: Path, kind: str, body: by
         headers = {**SCRIPT, "cookie": asha.cookie, "content-type": kind}
         answer = await ask(desk.app.asgi, "/rate", method="POST", headers=headers, body=[body])
         assert answer.status in {303, 400}
-        joined = await ask(desk.app.asgi, "/join", method="POST", headers={"content-type": kind}, body=[body])
+        joined = await ask(
+            desk.app.asgi, "/join", method="POST", headers={"content-type": kind}, body=[body]
+        )
         assert joined.status in {422, 400}
 
 
@@ -211,7 +217,11 @@ async def test_hostile_text_stays_text_on_every_page(tmp_path: Path) -> None:
     hostile = "</p><script>alert(1)</script>\u202e<img src=x onerror=alert(1)>\x1b[2J"
     async with web_desk(tmp_path, menu=(hostile, "Other")) as desk:
         asha = desk.browser()
-        pages = [await asha.get(), await asha.join(issue="1"), await asha.join(name=hostile, number=hostile)]
+        pages = [
+            await asha.get(),
+            await asha.join(issue="1"),
+            await asha.join(name=hostile, number=hostile),
+        ]
         await asha.post("/say", {"text": hostile})
         await desk.type(hostile)
         pages += [await asha.until("onerror"), await asha.get("/log")]

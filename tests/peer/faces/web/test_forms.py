@@ -15,7 +15,11 @@ from chatapp.wire.limits import TEXT_MAX
 MIB = 1 << 20
 
 
-@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.text(), max_size=FIELDS_MAX))
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"])), st.text(), max_size=FIELDS_MAX
+    )
+)
 def test_what_a_browser_writes_is_read(fields: dict[str, str]) -> None:
     assert parsed(urlencode(fields, errors="replace").encode()) == {
         name: value.encode("utf-8", "replace").decode() for name, value in fields.items()
@@ -23,12 +27,17 @@ def test_what_a_browser_writes_is_read(fields: dict[str, str]) -> None:
 
 
 @given(
-    st.lists(st.sampled_from([*"%+=a4f2&", "%%", "%c3", "%A4", "é", 600 * "%41", 1_020 * "x"]), max_size=30)
+    st.lists(
+        st.sampled_from([*"%+=a4f2&", "%%", "%c3", "%A4", "é", 600 * "%41", 1_020 * "x"]),
+        max_size=30,
+    )
 )
 def test_odd_bytes_are_read_as_the_standard_library_reads_them(pieces: list[str]) -> None:
     body = "".join(pieces)
     if body.count("&") < FIELDS_MAX:
-        assert parsed(body.encode()) == dict(parse_qsl(body, keep_blank_values=True, encoding="utf-8"))
+        assert parsed(body.encode()) == dict(
+            parse_qsl(body, keep_blank_values=True, encoding="utf-8")
+        )
 
 
 def test_a_form_with_more_fields_than_the_page_has_is_refused() -> None:

@@ -120,7 +120,9 @@ async def test_other_names_are_refused_in_one_line(host: str) -> None:
 
 async def test_a_body_has_a_limit_whether_it_says_its_length_or_not() -> None:
     most = limits.BODY_MAX
-    assert (await ask(guard(), method="POST", headers={"content-length": str(most + 1)})).status == 413
+    assert (
+        await ask(guard(), method="POST", headers={"content-length": str(most + 1)})
+    ).status == 413
     assert (await ask(guard(), method="POST", headers={"content-length": "-1"})).status == 413
     assert (await ask(guard(), method="POST", body=[b"x" * most])).text == str(most)
     assert (await ask(guard(), method="POST", body=[b"x" * most, b"x"])).status == 413

@@ -28,7 +28,9 @@ class Reader(HTMLParser):
 def test_elements_are_written_as_html() -> None:
     page = element(
         "form",
-        element("input", name="a", type_="text", required=True, disabled=False, maxlength=3, value=None),
+        element(
+            "input", name="a", type_="text", required=True, disabled=False, maxlength=3, value=None
+        ),
         None,
         [element("b", "x"), "y"],
         Html("<br>"),

@@ -1,4 +1,5 @@
-"""For how long a visit is kept, as its page says, and as the raw files of the registry and of the gateway show."""
+"""For how long a visit is kept, as its page says, and as the raw files of the registry and of the
+gateway show."""
 
 from pathlib import Path
 from typing import Final
@@ -8,7 +9,13 @@ import pytest
 from tests.peer.faces.web.town import WebDesk, web_desk
 
 HOUR: Final = 3_600.0
-WORDS: Final = (b"Zebedee Quux", b"+919876501234", b"the blue envelope", b"call the aunt", b"in the drawer")
+WORDS: Final = (
+    b"Zebedee Quux",
+    b"+919876501234",
+    b"the blue envelope",
+    b"call the aunt",
+    b"in the drawer",
+)
 """What is written in the form, said by both sides, and noted by the operator."""
 
 
@@ -34,7 +41,10 @@ async def test_under_the_default_settings_a_visit_is_erased_after_the_day_that_t
 ) -> None:
     async with web_desk(tmp_path) as desk:
         form = await desk.browser().get()
-        assert "Operators can read your answers and the conversation for 1 day after your visit" in form
+        assert (
+            "Operators can read your answers and the conversation for 1 day after your visit"
+            in form
+        )
         await play_a_visit(desk)
         await desk.stop_gateway()
         await desk.wait(23 * HOUR)
@@ -72,7 +82,9 @@ async def test_the_form_says_for_how_long_what_is_kept(
         assert said in await desk.browser().get()
 
 
-async def test_where_nothing_is_kept_a_visit_is_erased_within_seconds_of_its_end(tmp_path: Path) -> None:
+async def test_where_nothing_is_kept_a_visit_is_erased_within_seconds_of_its_end(
+    tmp_path: Path,
+) -> None:
     async with web_desk(tmp_path, keep_sessions=0) as desk:
         await play_a_visit(desk)
         await desk.wait(10.0)

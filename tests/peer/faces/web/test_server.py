@@ -1,4 +1,5 @@
-"""Connections over real sockets: a port that cannot be taken, heads that never end, readers that never read."""
+"""Connections over real sockets: a port that cannot be taken, heads that never end, readers that
+never read."""
 
 import asyncio
 import contextlib
@@ -152,7 +153,9 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-async def test_the_bytes_of_heads_that_are_not_whole_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_bytes_of_heads_that_are_not_whole_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("chatapp.peer.faces.web.budget.FLIGHT_PER_NETWORK", 50_000)
     budget = WebBudget()
     part = WHOLE[:-2] + b"X: ".ljust(14_000, b"x")
@@ -297,7 +300,9 @@ async def test_a_reader_that_asks_for_more_and_takes_nothing_fills_no_log(
             with socket.create_connection((LOOPBACK, port)) as client:
                 client.setblocking(False)
                 await asyncio.get_running_loop().sock_sendall(client, 60 * WHOLE)
-                await until(lambda many=number: budget.incidents.counts["answers not taken"] == many)  # type: ignore[misc]
+                await until(
+                    lambda many=number: budget.incidents.counts["answers not taken"] == many  # type: ignore[misc]
+                )
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
@@ -354,9 +359,15 @@ async def test_a_reader_that_never_reads_is_cut_and_holds_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("proxies", "counted", "scheme"),
-    [((), LOOPBACK, "http"), ((LOOPBACK,), "203.0.113.9", "https"), (("192.0.2.0/24",), LOOPBACK, "http")],
+    [
+        ((), LOOPBACK, "http"),
+        ((LOOPBACK,), "203.0.113.9", "https"),
+        (("192.0.2.0/24",), LOOPBACK, "http"),
+    ],
 )
-async def test_only_a_named_proxy_says_who_asks(proxies: tuple[str, ...], counted: str, scheme: str) -> None:
+async def test_only_a_named_proxy_says_who_asks(
+    proxies: tuple[str, ...], counted: str, scheme: str
+) -> None:
     seen: list[tuple[str, str]] = []
 
     async def note(scope: Scope, receive: Receive, send: Send) -> None:

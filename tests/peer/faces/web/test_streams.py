@@ -44,7 +44,15 @@ async def test_a_window_that_was_cut_off_gets_what_it_missed(tmp_path: Path) -> 
         assert ("main" in missed, len(missed["lines"])) == (False, 1)
         await again.close()
         boot = window.since.partition("-")[0]
-        for since in ("x", "", "other-1", f"{boot}-x", f"{boot}-9999", f"{boot}-{'9' * 20}", f"{boot}--1"):
+        for since in (
+            "x",
+            "",
+            "other-1",
+            f"{boot}-x",
+            f"{boot}-9999",
+            f"{boot}-{'9' * 20}",
+            f"{boot}--1",
+        ):
             other = desk.window(asha, since=since)
             assert "two" in (await other.sees("main", "two"))["main"]
             await other.close()

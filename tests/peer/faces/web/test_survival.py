@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import StoredVisit
 from chatapp.peer.faces.web.cookies import hashed
 from chatapp.peer.faces.web.visitors.session import ABSENT_AFTER, GONE_AFTER, OVER_FOR, RATES_WITHIN
@@ -46,14 +46,18 @@ async def test_a_gateway_that_was_killed_goes_on_with_every_visit(tmp_path: Path
         assert len(desk.gateway.sessions) == 3
 
 
-async def test_a_visit_goes_on_in_its_language_if_there_still_is_such_a_language(tmp_path: Path) -> None:
+async def test_a_visit_goes_on_in_its_language_if_there_still_is_such_a_language(
+    tmp_path: Path,
+) -> None:
     async with web_desk(tmp_path) as desk:
         asha = await desk.visitor("Asha")
         (file,) = session_files(desk)
         stored = msgspec.json.decode(file.read_bytes(), type=StoredSession)
         for language, shown in (("hi", "hi"), ("tlh", "en")):
             await desk.kill_gateway()
-            file.write_bytes(msgspec.json.encode(msgspec.structs.replace(stored, language=language)))
+            file.write_bytes(
+                msgspec.json.encode(msgspec.structs.replace(stored, language=language))
+            )
             desk.start_gateway()
             (session,) = desk.gateway.sessions.values()
             assert session.language == shown
@@ -77,10 +81,12 @@ async def test_a_registry_that_was_killed_keeps_the_places_and_the_talk(tmp_path
         page = await asha.get()
         assert ("does not answer" not in page, page.count("mark saved")) == (True, 2)
         assert "You are next." in await ben.get()
-        assert happened.ServerBack() in desk.told
+        assert visit_events.ServerBack() in desk.told
 
 
-async def test_a_line_that_comes_while_the_gateway_starts_is_said_once_and_never_lost(tmp_path: Path) -> None:
+async def test_a_line_that_comes_while_the_gateway_starts_is_said_once_and_never_lost(
+    tmp_path: Path,
+) -> None:
     async with web_desk(tmp_path) as desk:
         asha = await desk.visitor("Asha")
         await desk.kill_gateway()
@@ -127,7 +133,9 @@ async def test_a_line_that_no_description_has_room_for_is_not_taken(tmp_path: Pa
         assert asha.status == 413
 
 
-async def test_who_leaves_while_the_registry_is_away_has_left_when_it_is_back(tmp_path: Path) -> None:
+async def test_who_leaves_while_the_registry_is_away_has_left_when_it_is_back(
+    tmp_path: Path,
+) -> None:
     async with web_desk(tmp_path) as desk:
         await desk.type(".off")
         asha, ben = await desk.visitor("Asha"), await desk.visitor("Ben")
@@ -228,7 +236,12 @@ async def test_files_and_cookies_give_no_secret_away(tmp_path: Path) -> None:
         assert b"Asha" not in kept
         assert b"98765" not in kept
         other = desk.browser()
-        for stolen in (f"{name}={file.stem}", f"{name}={secret[:-1]}", f"{name}={'0' * 64}", f"{name}=../x"):
+        for stolen in (
+            f"{name}={file.stem}",
+            f"{name}={secret[:-1]}",
+            f"{name}={'0' * 64}",
+            f"{name}=../x",
+        ):
             other.cookie = stolen
             assert "How can we help?" in await other.get()
         await asha.post("/leave")
@@ -238,7 +251,9 @@ async def test_files_and_cookies_give_no_secret_away(tmp_path: Path) -> None:
 async def test_a_cookie_is_as_strict_as_the_way_to_the_page_allows(tmp_path: Path) -> None:
     async with web_desk(tmp_path) as desk:
         plain = await ask(desk.app.asgi, "/join", fields=FORM)
-        secure = await ask(desk.app.asgi, "/join", fields=FORM, scheme="https", origin=f"https://{HOST}")
+        secure = await ask(
+            desk.app.asgi, "/join", fields=FORM, scheme="https", origin=f"https://{HOST}"
+        )
         shape = r"{}=[0-9a-f]{{64}}; HttpOnly; Max-Age=86400; Path=/; SameSite=strict{}"
         assert re.fullmatch(shape.format("chatapp-desk", ""), plain.cookies[0])
         assert re.fullmatch(shape.format("__Host-chatapp-desk", "; Secure"), secure.cookies[0])
@@ -252,7 +267,9 @@ async def test_a_link_of_another_site_finds_the_visit_again(tmp_path: Path) -> N
         assert "How can we help?" in await desk.browser().get("/", sec_fetch_site="same-origin")
 
 
-async def test_others_go_first_while_nobody_looks_and_the_place_is_given_up_at_last(tmp_path: Path) -> None:
+async def test_others_go_first_while_nobody_looks_and_the_place_is_given_up_at_last(
+    tmp_path: Path,
+) -> None:
     async with web_desk(tmp_path) as desk:
         await desk.type(".off")
         asha, ben = await desk.visitor("Asha"), await desk.visitor("Ben")
@@ -311,7 +328,7 @@ async def test_a_full_disk_is_told_once_and_joins_when_there_is_room(
             asha, ben = await desk.visitor("Asha"), await desk.visitor("Ben")
             for visitor in (asha, ben):
                 assert "Your place cannot be stored just now." in await visitor.get()
-            told = [event for event in desk.told if isinstance(event, happened.TicketNotStored)]
+            told = [event for event in desk.told if isinstance(event, visit_events.TicketNotStored)]
             assert [event.error for event in told] == ["No space left on device"]
         await asha.until("Say hello!")
         await ben.until("You are next.")
@@ -363,6 +380,6 @@ def test_two_gateways_never_share_a_folder_and_damage_costs_one_place(tmp_path: 
     bad.write_bytes(b"{")
     bad.with_suffix(".json.new").write_bytes(b"")
     assert list(folder.sessions()) == [("0" * 32, stored)]
-    assert [type(damage) for damage in folder.damage] == [happened.TicketDamaged]
+    assert [type(damage) for damage in folder.damage] == [visit_events.TicketDamaged]
     assert not bad.exists()
     folder.close()

@@ -1,10 +1,11 @@
-"""The texts of the web desk: the same keys and places in each language, and a text for everything that can happen."""
+"""The texts of the web desk: the same keys and places in each language, and a text for everything
+that can happen."""
 
 import re
 
 import pytest
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.faces.web.visitors.texts import CATALOGS, TEXTS, language_of
 from chatapp.peer.words.catalog import ENGLISH, LANGUAGES, places_in, texts_in
 
@@ -23,7 +24,11 @@ def test_every_text_is_used() -> None:
     code = "".join(path.read_text("utf-8") for path in CATALOGS.parent.rglob("*.py"))
     quoted = set(re.findall(r"""["']([a-z_]+\.[a-z_0-9]+)["']""", code))
     begun = tuple(re.findall(r"""f["']([a-z_]+\.[a-z_]*){""", code))
-    unused = [key for key in texts_in(ENGLISH, CATALOGS) if key not in quoted and not key.startswith(begun)]
+    unused = [
+        key
+        for key in texts_in(ENGLISH, CATALOGS)
+        if key not in quoted and not key.startswith(begun)
+    ]
     assert unused == []
 
 
@@ -54,18 +59,23 @@ def test_the_browser_names_the_language(accepted: str, language: str) -> None:
 
 
 def test_every_reason_has_a_text() -> None:
-    for cause in happened.OverCause:
-        assert IN_ENGLISH.end(happened.VisitEnded(cause=cause)).endswith(".")
-        assert IN_ENGLISH.end(happened.EndedUnseen(cause=cause)).endswith(".")
-    for reason in happened.DeskRefusal:
-        assert IN_ENGLISH.end(happened.VisitRefused(reason=reason)).startswith("The reason: ")
-    for refusal in happened.RefusalReason:
-        assert "does not let you in: " in IN_ENGLISH.end(happened.VisitorNotAdmitted(reason=refusal))
-    for why in happened.SentBackReason:
-        assert IN_ENGLISH.note(happened.SentBack(why=why, queue="exams"))
-    for refused in happened.LineRefusal:
-        assert IN_ENGLISH.note(happened.VisitorLineRefused(reason=refused))
-    assert IN_ENGLISH.end(happened.VisitEnded(cause=None)) == "The session has ended while you were away."
+    for cause in visit_events.OverCause:
+        assert IN_ENGLISH.end(visit_events.VisitEnded(cause=cause)).endswith(".")
+        assert IN_ENGLISH.end(visit_events.EndedUnseen(cause=cause)).endswith(".")
+    for reason in visit_events.DeskRefusal:
+        assert IN_ENGLISH.end(visit_events.VisitRefused(reason=reason)).startswith("The reason: ")
+    for refusal in visit_events.RefusalReason:
+        assert "does not let you in: " in IN_ENGLISH.end(
+            visit_events.VisitorNotAdmitted(reason=refusal)
+        )
+    for why in visit_events.SentBackReason:
+        assert IN_ENGLISH.note(visit_events.SentBack(why=why, queue="exams"))
+    for refused in visit_events.LineRefusal:
+        assert IN_ENGLISH.note(visit_events.VisitorLineRefused(reason=refused))
+    assert (
+        IN_ENGLISH.end(visit_events.VisitEnded(cause=None))
+        == "The session has ended while you were away."
+    )
 
 
 def test_places_and_estimates() -> None:
@@ -74,10 +84,10 @@ def test_places_and_estimates() -> None:
         "1 person is ahead of you.",
         "2 people are ahead of you.",
     ]
-    estimate = happened.Estimate(least=180, most=350)
+    estimate = visit_events.Estimate(least=180, most=350)
     assert IN_ENGLISH.estimate(estimate) == "It may take about 3\u20136 minutes."
     assert IN_ENGLISH.estimate(None) == "There is no estimate yet."
 
 
 def test_what_the_page_shows_in_another_way_needs_no_note() -> None:
-    assert IN_ENGLISH.note(happened.Described()) == ""
+    assert IN_ENGLISH.note(visit_events.Described()) == ""

@@ -60,7 +60,9 @@ async def test_a_second_language(tmp_path: Path) -> None:
         assert "नाम ख़ाली है" in await desk.browser().join(lang="hi", name="")
 
 
-async def test_the_language_outlives_a_link_of_another_site_and_a_wrong_form(tmp_path: Path) -> None:
+async def test_the_language_outlives_a_link_of_another_site_and_a_wrong_form(
+    tmp_path: Path,
+) -> None:
     async with web_desk(tmp_path) as desk:
         asha = desk.browser()
         assert "url=./?lang=hi" in await asha.get("/?lang=hi", sec_fetch_site="cross-site")
@@ -74,7 +76,9 @@ async def test_the_log_in_its_frame_tells_the_end_of_the_talk(tmp_path: Path) ->
         asha = await desk.visitor("Asha")
         assert 'target="_top"' not in await asha.get("/log")
         await desk.type(".next")
-        assert '<a href="./" target="_top" class="button">Go on</a>' in await asha.until("Go on", path="/log")
+        assert '<a href="./" target="_top" class="button">Go on</a>' in await asha.until(
+            "Go on", path="/log"
+        )
 
 
 async def test_the_line_moves_and_is_estimated(tmp_path: Path) -> None:
@@ -135,7 +139,9 @@ async def test_a_desk_that_is_closed_and_opens_again(tmp_path: Path) -> None:
         asha, late = await desk.visitor("Asha"), desk.browser()
         await late.get()
         await desk.type(".close Back <at> two")
-        assert "takes no more newcomers: Back &lt;at&gt; two. Your place is kept." in await asha.get()
+        assert (
+            "takes no more newcomers: Back &lt;at&gt; two. Your place is kept." in await asha.get()
+        )
         page = await late.join(name="Late")
         assert "The help desk is closed" in page
         assert "Back &lt;at&gt; two" in page

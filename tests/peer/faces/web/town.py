@@ -1,5 +1,5 @@
-"""A help desk and a gateway on a simulated network in virtual time: the product's registry, visitors and pages, without a
-socket or a browser. The registry's own terminal serves."""
+"""A help desk and a gateway on a simulated network in virtual time: the product's registry,
+visitors and pages, without a socket or a browser. The registry's own terminal serves."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Message
 
-from chatapp.peer.api import visit_events as happened
+from chatapp.peer.api import visit_events
 from chatapp.peer.faces.web.visitors.app import VisitorApp
 from chatapp.peer.faces.web.visitors.gateway import Gateway
 from chatapp.registry.program.app import Registry
@@ -58,12 +58,18 @@ class Browser:
         return self.page
 
     async def _ask(
-        self, path: str, *, fields: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        *,
+        fields: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         sent = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
         if self.cookie:
             sent["cookie"] = self.cookie
-        answer = await ask(self._desk.app.asgi, path, fields=fields, headers=sent, client=self._address)
+        answer = await ask(
+            self._desk.app.asgi, path, fields=fields, headers=sent, client=self._address
+        )
         for cookie in answer.cookies:
             self.cookie = cookie.partition(";")[0].removesuffix('=""')
         return answer
@@ -138,7 +144,7 @@ class WebDesk:
         self._registry: Registry | None = None
         self._gateway: Gateway | None = None
         self._app: VisitorApp | None = None
-        self.told: list[happened.VisitEvent] = []
+        self.told: list[visit_events.VisitEvent] = []
         """What the gateway's terminal was told."""
         self.shown: list[str] = []
         """What the registry's terminal has shown."""

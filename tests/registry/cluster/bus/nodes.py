@@ -1,12 +1,13 @@
-"""A cluster's nodes in one process and virtual time: one with the house, the others fronts, and a bus without delay."""
+"""A cluster's nodes in one process and virtual time: one with the engine, the others edges, and a
+bus without delay."""
 
 import random
 from collections import defaultdict
 from typing import cast
 
-from chatapp.registry.cluster.bus.front_node import FrontCore
-from chatapp.registry.cluster.bus.house_node import HouseNode
-from chatapp.registry.cluster.bus.messages import NEWS, front_subject, house_subject
+from chatapp.registry.cluster.bus.edge_node import EdgeCore
+from chatapp.registry.cluster.bus.engine_node import EngineNode
+from chatapp.registry.cluster.bus.messages import NEWS, edge_subject, engine_subject
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Opener, Sealer
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import DropReason, LinkEndReason
@@ -26,20 +27,25 @@ NAME = "c"
 STEP = 0.05
 
 
-class HouseRig(Rig):
-    """The node with the house. What its turns produce for the bus is carried at once."""
+class EngineRig(Rig):
+    """The node with the engine. What its turns produce for the bus is carried at once."""
 
     def __init__(self, cluster: "Cluster", store: MemoryStore, *, term: int, now: float) -> None:
         self.cluster = cluster
         self.holds_lease = True
         super().__init__(
-            store, now=now, seed=term, policy=cluster.policy, desk=cluster.desk, access=cluster.access
+            store,
+            now=now,
+            seed=term,
+            policy=cluster.policy,
+            desk=cluster.desk,
+            access=cluster.access,
         )
-        self.node = HouseNode(
+        self.node = EngineNode(
             self.core,
             identity=self.identity,
             term=term,
-            name=f"house {term}",
+            name=f"engine {term}",
             sealer=cluster.sealer(),
             opener=Opener(KEY, NAME),
             rng=self.rng,
@@ -56,15 +62,15 @@ class HouseRig(Rig):
         super().turn()
 
 
-class FrontRig:
-    """A node without the house, as far as a peer needs one (`Rig`)."""
+class EdgeRig:
+    """A node without the engine, as far as a peer needs one (`Rig`)."""
 
     def __init__(self, cluster: "Cluster", name: str) -> None:
         self.cluster = cluster
         self.rng = random.Random(name)
         self.id = self.rng.randbytes(8)
-        self.core = FrontCore(
-            front_id=self.id,
+        self.core = EdgeCore(
+            edge_id=self.id,
             name=name,
             sealer=cluster.sealer(),
             opener=Opener(KEY, NAME),
@@ -87,7 +93,7 @@ class FrontRig:
 
     @property
     def identity(self) -> Identity:
-        return self.cluster.house.identity
+        return self.cluster.engine.identity
 
     def turn(self) -> None:
         self.turn_alone()
@@ -137,7 +143,7 @@ class FrontRig:
         self.turn()
 
     def operator_code(self, name: str) -> JoinCode | None:
-        return self.cluster.house.operator_code(name)
+        return self.cluster.engine.operator_code(name)
 
     def peer(self, name: str) -> LinkedPeer:
         """Return a peer that has done nothing yet."""
@@ -152,46 +158,46 @@ class FrontRig:
 
 
 class Cluster:
-    """One house and any number of other fronts, over a bus that tests can cut."""
+    """One engine and any number of other edges, over a bus that tests can cut."""
 
     def __init__(
         self,
-        fronts: int = 2,
+        edges: int = 2,
         *,
         policy: RegistryPolicy | None = None,
         desk: DeskSettings | None = None,
         access: AccessSettings | None = None,
     ) -> None:
-        """`policy`: of the node with the house."""
+        """`policy`: of the node with the engine."""
         self.now = 100.0
         self.policy = policy
         self.desk = desk
         self.access = access
         self.store = MemoryStore()
         self.cut_off: set[bytes] = set()
-        """Fronts that no message reaches or leaves."""
-        self.is_house_frozen = False
-        """Whether the house's process is stopped. What it is sent waits for it."""
+        """Edges that no message reaches or leaves."""
+        self.is_engine_frozen = False
+        """Whether the engine's process is stopped. What it is sent waits for it."""
         self._waiting: list[bytes] = []
         self._salts = 0
         self._made = 0
         self._is_carrying = False
         self._term = 0
-        self.fronts: list[FrontRig] = []
-        self.house = self.start_house()
-        self.add_fronts(fronts)
+        self.edges: list[EdgeRig] = []
+        self.engine = self.start_engine()
+        self.add_edges(edges)
         self.advance(2.0)
 
-    def start_house(self) -> HouseRig:
-        """Start the house, or another one on the same store."""
+    def start_engine(self) -> EngineRig:
+        """Start the engine, or another one on the same store."""
         self._term += 1
-        self.house = HouseRig(self, self.store, term=self._term, now=self.now)
-        return self.house
+        self.engine = EngineRig(self, self.store, term=self._term, now=self.now)
+        return self.engine
 
-    def add_fronts(self, count: int) -> None:
-        """Start further fronts."""
-        first = len(self.fronts) + 1
-        self.fronts += [FrontRig(self, f"n{number}") for number in range(first, first + count)]
+    def add_edges(self, count: int) -> None:
+        """Start further edges."""
+        first = len(self.edges) + 1
+        self.edges += [EdgeRig(self, f"n{number}") for number in range(first, first + count)]
 
     def sealer(self) -> Sealer:
         self._salts += 1
@@ -207,29 +213,29 @@ class Cluster:
             return
         self._is_carrying = True
         while self._carry_once():
-            if not self.is_house_frozen:
-                self.house.turn_alone()
-            for front in self.fronts:
-                front.turn_alone()
+            if not self.is_engine_frozen:
+                self.engine.turn_alone()
+            for edge in self.edges:
+                edge.turn_alone()
         self._is_carrying = False
 
     def _carry_once(self) -> bool:
-        messages = [] if self.is_house_frozen else self.house.node.take_messages()
+        messages = [] if self.is_engine_frozen else self.engine.node.take_messages()
         for subject, data in messages:
-            for front in self.fronts:
-                if subject in (NEWS, front_subject(front.id)) and front.id not in self.cut_off:
-                    front.core.receive_bus(data, now=self.now)
+            for edge in self.edges:
+                if subject in (NEWS, edge_subject(edge.id)) and edge.id not in self.cut_off:
+                    edge.core.receive_bus(data, now=self.now)
         came = bool(messages)
-        for front in self.fronts:
-            for subject, data in front.core.take_messages():
-                assert subject == house_subject(front.id)
+        for edge in self.edges:
+            for subject, data in edge.core.take_messages():
+                assert subject == engine_subject(edge.id)
                 came = True
-                if front.id not in self.cut_off:
+                if edge.id not in self.cut_off:
                     self._waiting.append(data)
-        if not self.is_house_frozen:
+        if not self.is_engine_frozen:
             waiting, self._waiting = self._waiting, []
             for data in waiting:
-                self.house.node.receive_bus(data, now=self.now)
+                self.engine.node.receive_bus(data, now=self.now)
         return came
 
     def advance(self, seconds: float) -> None:
@@ -237,13 +243,13 @@ class Cluster:
         until = self.now + seconds
         while self.now < until:
             self.now = min(self.now + STEP, until)
-            self.house.now = self.now
-            if not self.is_house_frozen:
-                if self.house.node.next_timer() <= self.now:
-                    self.house.node.handle_timer(now=self.now)
-                self.house.turn_alone()
-            for front in self.fronts:
-                if front.core.next_timer() <= self.now:
-                    front.core.handle_timer(now=self.now)
-                front.turn_alone()
+            self.engine.now = self.now
+            if not self.is_engine_frozen:
+                if self.engine.node.next_timer() <= self.now:
+                    self.engine.node.handle_timer(now=self.now)
+                self.engine.turn_alone()
+            for edge in self.edges:
+                if edge.core.next_timer() <= self.now:
+                    edge.core.handle_timer(now=self.now)
+                edge.turn_alone()
             self.carry()

@@ -1,8 +1,9 @@
-"""Fronts and houses over a bus that loses and delays, in virtual time.
+"""Edges and engines over a bus that loses and delays, in virtual time.
 
-Each process has a clock of its own: one that is frozen reads nothing and rings no timer, and finds everything that came
-meanwhile when it goes on. Messages of one publisher to one reader keep their order. The house and the fronts are recorded
-by hand here, so that a test sees what came of what was sent.
+Each process has a clock of its own: one that is frozen reads nothing and rings no timer, and finds
+everything that came meanwhile when it goes on. Messages of one publisher to one reader keep their
+order. The engine and the edges are recorded by hand here, so that a test sees what came of what was
+sent.
 """
 
 from collections import defaultdict, deque
@@ -11,15 +12,21 @@ from random import Random
 from types import SimpleNamespace
 from typing import cast
 
-from chatapp.registry.cluster.bus.fronts import Fronts
-from chatapp.registry.cluster.bus.messages import NEWS, front_subject
-from chatapp.registry.cluster.bus.remote_house import HouseState, RemoteHouse, SessionClosed
+from chatapp.registry.cluster.bus.edges import Edges
+from chatapp.registry.cluster.bus.messages import NEWS, edge_subject
+from chatapp.registry.cluster.bus.remote_engine import EngineState, RemoteEngine, SessionClosed
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Opener, Sealer
-from chatapp.registry.edge.edge import Front
-from chatapp.registry.edge.ports import FrontPort
-from chatapp.registry.engine.engine import House
+from chatapp.registry.edge.edge import Edge
+from chatapp.registry.edge.ports import EdgePort
+from chatapp.registry.engine.engine import Engine
 from chatapp.registry.rules.admin.messages import AdminAnswer, CoreRequest
-from chatapp.registry.rules.effects import Caller, DropReason, LinkEndReason, node_of, number_at_front
+from chatapp.registry.rules.effects import (
+    Caller,
+    DropReason,
+    LinkEndReason,
+    node_of,
+    number_at_edge,
+)
 from chatapp.registry.rules.people.directory import Person
 from chatapp.registry.rules.people.table import Table
 from chatapp.registry.telemetry.recorder import Recorder
@@ -27,7 +34,7 @@ from chatapp.wire.framing import GroupHeader
 from chatapp.wire.identity import Identity
 from chatapp.wire.messages.link import Attach, PeerRequest
 from chatapp.wire.messages.registration import Ping, Register
-from tests.support.cluster.engine import is_to_house
+from tests.support.cluster.broker import is_to_engine
 
 KEY = ClusterKey(bytes(KEY_SIZE))
 NAME = "c"
@@ -35,11 +42,11 @@ STEP = 0.05
 IDENTITY = Identity(bytes(range(32)))
 
 
-class RecordingHouse:
-    """A house that notes what comes, and answers each Ping with its number."""
+class RecordingEngine:
+    """An engine that notes what comes, and answers each Ping with its number."""
 
     def __init__(self) -> None:
-        self.fronts: dict[int, FrontPort] = {}
+        self.edges: dict[int, EdgePort] = {}
         self.lease_span = 30
         self.holds_lease = lambda now: False
         self.service = SimpleNamespace(directory=SimpleNamespace(table=Table[Person](version=1)))
@@ -56,7 +63,7 @@ class RecordingHouse:
     def request(self, request: PeerRequest, caller: Caller, *, now: float) -> None:
         assert caller.link is not None
         node = node_of(caller.link)
-        assert node in self.fronts
+        assert node in self.edges
         if isinstance(request, Attach):
             assert caller.link not in self.links
             self.links[caller.link] = caller.identity
@@ -64,7 +71,7 @@ class RecordingHouse:
             assert self.links[caller.link] == caller.identity
             self.came[node].append(request.reference)
             self.came_of[caller.identity].append(request.reference)
-            self.fronts[node].reply(caller, b"%d" % request.reference)
+            self.edges[node].reply(caller, b"%d" % request.reference)
 
     def group_frame(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> None:
         raise AssertionError("nobody says a line here")
@@ -73,23 +80,27 @@ class RecordingHouse:
         assert self.links.pop(link) == identity
 
     def node_lost(self, node: int, links: list[tuple[int, bytes]], *, now: float) -> None:
-        del self.fronts[node]
-        assert dict(links) == {link: who for link, who in self.links.items() if node_of(link) == node}
+        del self.edges[node]
+        assert dict(links) == {
+            link: who for link, who in self.links.items() if node_of(link) == node
+        }
         for link, _ in links:
             del self.links[link]
 
     def sign_of_life(self, identity: bytes, *, now: float) -> None:
         assert identity in self.links.values()
 
-    def run_admin_request(self, request: CoreRequest, ticket: str, *, node: int, now: float) -> AdminAnswer:
+    def run_admin_request(
+        self, request: CoreRequest, ticket: str, *, node: int, now: float
+    ) -> AdminAnswer:
         raise AssertionError("nobody asks here")
 
     def settle(self, *, now: float) -> None:
         pass
 
 
-class RecordingFront:
-    """A front that notes what comes, and which of its links were ended."""
+class RecordingEdge:
+    """An edge that notes what comes, and which of its links were ended."""
 
     def __init__(self) -> None:
         self.answers: list[tuple[int, int]] = []
@@ -101,7 +112,7 @@ class RecordingFront:
         self.answers.append((link, int(payload)))
 
     def disconnect(self, link: int, reason: LinkEndReason) -> None:
-        assert reason is LinkEndReason.NO_HOUSE
+        assert reason is LinkEndReason.NO_ENGINE
         self.ended.append(link)
 
     def charge_answers(self, number: int, size: int, count: int, *, now: float) -> None:
@@ -113,9 +124,9 @@ class RecordingFront:
 
 @dataclass
 class Session:
-    """What one front said in one session, and what it heard."""
+    """What one edge said in one session, and what it heard."""
 
-    front: RecordingFront
+    edge: RecordingEdge
     sent: list[int] = field(default_factory=list)
 
 
@@ -139,15 +150,15 @@ class Process:
         return not self.is_dead and self.world.now >= self.frozen_until
 
 
-class HouseProcess(Process):
-    """The house of one owner."""
+class EngineProcess(Process):
+    """The engine of one owner."""
 
     def __init__(self, world: "World", term: int) -> None:
-        super().__init__(world, f"house {term}")
+        super().__init__(world, f"engine {term}")
         self.term = term
-        self.house = RecordingHouse()
-        self.fronts = Fronts(
-            cast("House", self.house),
+        self.engine = RecordingEngine()
+        self.edges = Edges(
+            cast("Engine", self.engine),
             identity=IDENTITY,
             term=term,
             name=self.name,
@@ -159,7 +170,7 @@ class HouseProcess(Process):
         )
 
     def hears(self, subject: str) -> bool:
-        return is_to_house(subject)
+        return is_to_engine(subject)
 
     def step(self) -> None:
         """Read what has come and do what is due, in either order."""
@@ -167,23 +178,23 @@ class HouseProcess(Process):
         if self.world.rng.random() < 0.5:
             self.ring(now)
         while self.inbox and self.inbox[0][0] <= now:
-            self.fronts.receive(self.inbox.popleft()[1], now=now)
+            self.edges.receive(self.inbox.popleft()[1], now=now)
         self.ring(now)
-        self.world.publish(self, self.fronts.take_messages())
+        self.world.publish(self, self.edges.take_messages())
 
     def ring(self, now: float) -> None:
-        if self.fronts.next_timer() <= now:
-            self.fronts.handle_timer(now=now)
-        assert self.fronts.next_timer() > now
+        if self.edges.next_timer() <= now:
+            self.edges.handle_timer(now=now)
+        assert self.edges.next_timer() > now
 
 
-class FrontProcess(Process):
-    """The front of one node, with links that come and go and ask."""
+class EdgeProcess(Process):
+    """The edge of one node, with links that come and go and ask."""
 
     def __init__(self, world: "World", number: int) -> None:
-        super().__init__(world, f"front {number}")
+        super().__init__(world, f"edge {number}")
         self.id = world.rng.randbytes(8)
-        self.house = RemoteHouse(
+        self.engine = RemoteEngine(
             self.id,
             self.name,
             sealer=self.sealer,
@@ -194,11 +205,11 @@ class FrontProcess(Process):
         )
         self.session: Session | None = None
         self.said: defaultdict[bytes, list[int]] = defaultdict(list)
-        """What was said on each link, whether there was a house or not."""
+        """What was said on each link, whether there was an engine or not."""
         self._next_link = 1
 
     def hears(self, subject: str) -> bool:
-        return subject in (NEWS, front_subject(self.id))
+        return subject in (NEWS, edge_subject(self.id))
 
     def step(self) -> None:
         """Read what has come, do what is due in either order, and let the links ask something."""
@@ -206,70 +217,72 @@ class FrontProcess(Process):
         if self.world.rng.random() < 0.5:
             self.ring(now)
         while self.inbox and self.inbox[0][0] <= now:
-            self.house.receive(self.inbox.popleft()[1], now=now)
+            self.engine.receive(self.inbox.popleft()[1], now=now)
             self.follow()
         self.ring(now)
         if self.session is not None and self.world.rng.random() < 0.3:
             self.ask(self.session, now)
-        self.world.publish(self, self.house.take_messages())
+        self.world.publish(self, self.engine.take_messages())
 
     def ring(self, now: float) -> None:
-        if self.house.next_timer() <= now:
-            self.house.handle_timer(now=now)
+        if self.engine.next_timer() <= now:
+            self.engine.handle_timer(now=now)
             self.follow()
-        assert self.house.next_timer() > now
+        assert self.engine.next_timer() > now
 
     def follow(self) -> None:
-        for change in self.house.take_changes():
+        for change in self.engine.take_changes():
             if isinstance(change, SessionClosed):
                 assert self.session is not None
                 self.session = None
             else:
                 assert self.session is None
                 assert change.identity.public == IDENTITY.public
-                front = RecordingFront()
-                self.house.front = cast("Front", front)
-                self.session = Session(front)
+                edge = RecordingEdge()
+                self.engine.edge = cast("Edge", edge)
+                self.session = Session(edge)
                 self.world.sessions.append(self.session)
         if self.session is not None:
-            front = self.session.front
-            for link in front.ended:
-                front.links.discard(link)
-                self.house.link_lost(self.identity_of(link), link, now=self.world.now)
-            front.ended.clear()
+            edge = self.session.edge
+            for link in edge.ended:
+                edge.links.discard(link)
+                self.engine.link_lost(self.identity_of(link), link, now=self.world.now)
+            edge.ended.clear()
 
     def ask(self, session: Session, now: float) -> None:
         """Open a link, close one, or say something on one."""
-        links, rng = session.front.links, self.world.rng
+        links, rng = session.edge.links, self.world.rng
         kind = rng.random()
         if kind < 0.2 or not links:
-            if not self.house.is_open:
-                return  # a front refuses connections then
+            if not self.engine.is_open:
+                return  # an edge refuses connections then
             link, self._next_link = self._next_link, self._next_link + 1
             links.add(link)
-            self.house.request(Attach(), Caller(identity=self.identity_of(link), link=link), now=now)
+            self.engine.request(
+                Attach(), Caller(identity=self.identity_of(link), link=link), now=now
+            )
             return
         link = rng.choice(sorted(links))
         if kind < 0.3:
             links.discard(link)
-            self.house.link_lost(self.identity_of(link), link, now=now)
+            self.engine.link_lost(self.identity_of(link), link, now=now)
             return
         identity = self.identity_of(link)
         self.world.asked += 1
         self.said[identity].append(self.world.asked)
-        if self.house.is_open:
+        if self.engine.is_open:
             session.sent.append(self.world.asked)
-        self.house.request(Ping(self.world.asked), Caller(identity=identity, link=link), now=now)
-        self.house.sign_of_life(identity, now=now)
+        self.engine.request(Ping(self.world.asked), Caller(identity=identity, link=link), now=now)
+        self.engine.sign_of_life(identity, now=now)
 
     def identity_of(self, link: int) -> bytes:
         return f"{self.name} {link}".encode()
 
 
 class World:
-    """Some fronts, and houses one after the other."""
+    """Some edges, and engines one after the other."""
 
-    def __init__(self, rng: Random, fronts: int = 2) -> None:
+    def __init__(self, rng: Random, edges: int = 2) -> None:
         self.rng = rng
         self.now = 1_000.0
         self.loss = 0.0
@@ -281,29 +294,29 @@ class World:
         """How many questions were asked; each has a number of its own."""
         self._salts = 0
         self._made = 0
-        self.houses: list[HouseProcess] = []
-        self.fronts: list[FrontProcess] = []
-        self.start_house()
-        for _ in range(fronts):
-            self.start_front()
+        self.engines: list[EngineProcess] = []
+        self.edges: list[EdgeProcess] = []
+        self.start_engine()
+        for _ in range(edges):
+            self.start_edge()
 
     def sealer(self) -> Sealer:
         self._salts += 1
         return Sealer(KEY, NAME, self._salts.to_bytes(16, "big"))
 
-    def start_house(self) -> HouseProcess:
-        """Start the house of the next owner. Earlier ones may still run."""
-        self.houses.append(HouseProcess(self, len(self.houses) + 1))
-        return self.houses[-1]
+    def start_engine(self) -> EngineProcess:
+        """Start the engine of the next owner. Earlier ones may still run."""
+        self.engines.append(EngineProcess(self, len(self.engines) + 1))
+        return self.engines[-1]
 
-    def start_front(self) -> FrontProcess:
+    def start_edge(self) -> EdgeProcess:
         self._made += 1
-        self.fronts.append(FrontProcess(self, self._made))
-        return self.fronts[-1]
+        self.edges.append(EdgeProcess(self, self._made))
+        return self.edges[-1]
 
     @property
-    def processes(self) -> list[HouseProcess | FrontProcess]:
-        return [*self.houses, *self.fronts]
+    def processes(self) -> list[EngineProcess | EdgeProcess]:
+        return [*self.engines, *self.edges]
 
     def publish(self, sender: Process, messages: list[tuple[str, bytes]]) -> None:
         for subject, data in messages:
@@ -325,47 +338,53 @@ class World:
             for process in self.processes:
                 if process.runs:
                     process.step()
-                    assert not process.recorder.dropped[DropReason.FAULT], process.recorder.take_events()
+                    assert not process.recorder.dropped[DropReason.FAULT], (
+                        process.recorder.take_events()
+                    )
 
     # --- what must hold
 
     def check_sessions(self) -> None:
-        """Check that each session was heard up to some point, without gap or repeat, on either side."""
-        heard = [numbers for house in self.houses for numbers in house.house.came.values()]
+        """Check that each session was heard up to some point, without gap or repeat, on either
+        side."""
+        heard = [numbers for engine in self.engines for numbers in engine.engine.came.values()]
         unmatched = [numbers for numbers in heard if numbers]
         for session in self.sessions:
             mine = [numbers for numbers in unmatched if numbers[0] in session.sent[:1]]
-            assert len(mine) <= 1, "one session is one node of one house"
+            assert len(mine) <= 1, "one session is one node of one engine"
             came = mine[0] if mine else []
             assert came == session.sent[: len(came)]
-            answered = [number for _, number in session.front.answers]
+            answered = [number for _, number in session.edge.answers]
             assert answered == came[: len(answered)]
             for numbers in mine:
                 unmatched.remove(numbers)
         assert not unmatched
-        for house in self.houses:
-            for front in self.fronts:
-                for who, said in front.said.items():
-                    came = house.house.came_of.get(who, [])
+        for engine in self.engines:
+            for edge in self.edges:
+                for who, said in edge.said.items():
+                    came = engine.engine.came_of.get(who, [])
                     assert came == said[: len(came)], "a link lost something on its way"
 
     def check_links(self) -> None:
-        """Check that the house knows the links that there are, and no others."""
-        house = self.houses[-1]
-        known = {(who.decode(), number_at_front(link)) for link, who in house.house.links.items()}
+        """Check that the engine knows the links that there are, and no others."""
+        engine = self.engines[-1]
+        known = {(who.decode(), number_at_edge(link)) for link, who in engine.engine.links.items()}
         there = {
-            (f"{front.name} {link}", link)
-            for front in self.fronts
-            if not front.is_dead and front.session is not None
-            for link in front.session.front.links
+            (f"{edge.name} {link}", link)
+            for edge in self.edges
+            if not edge.is_dead and edge.session is not None
+            for link in edge.session.edge.links
         }
         assert known == there
 
     def check_healed(self) -> None:
-        """Check that every front that lives has a session with the newest house, which has no others."""
-        house = self.houses[-1]
-        living = [front for front in self.fronts if not front.is_dead]
-        assert [front.house.state for front in living] == [HouseState.OPEN] * len(living)
-        assert {front.house.house_name for front in living} == {house.name}
-        assert sorted(one.name for one in house.fronts.present) == sorted(front.name for front in living)
-        assert sorted(house.house.fronts) == sorted(one.node for one in house.fronts.present)
+        """Check that every edge that lives has a session with the newest engine, which has no
+        others."""
+        engine = self.engines[-1]
+        living = [edge for edge in self.edges if not edge.is_dead]
+        assert [edge.engine.state for edge in living] == [EngineState.OPEN] * len(living)
+        assert {edge.engine.engine_name for edge in living} == {engine.name}
+        assert sorted(one.name for one in engine.edges.present) == sorted(
+            edge.name for edge in living
+        )
+        assert sorted(engine.engine.edges) == sorted(one.node for one in engine.edges.present)

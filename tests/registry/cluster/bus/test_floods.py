@@ -1,4 +1,5 @@
-"""A member at one node who asks for more than it reads: only its own links end, and its network pays for it."""
+"""A member at one node who asks for more than it reads: only its own links end, and its network
+pays for it."""
 
 import pytest
 
@@ -18,23 +19,23 @@ from chatapp.wire.messages.registration import Ping, Pong
 from chatapp.wire.messages.rooms import CHANNEL, FetchGroup, GroupPage
 from tests.registry.cluster.bus.nodes import KEY, NAME, Cluster
 from tests.registry.linked_peer import LinkedPeer
-from tests.support.cluster.engine import is_to_house
+from tests.support.cluster.broker import is_to_engine
 
 
 @pytest.fixture
 def cluster() -> Cluster:
-    return Cluster(fronts=1)
+    return Cluster(edges=1)
 
 
 @pytest.fixture
 def ann(cluster: Cluster) -> LinkedPeer:
-    return cluster.fronts[0].member("ann")
+    return cluster.edges[0].member("ann")
 
 
 @pytest.fixture
 def page(cluster: Cluster, ann: LinkedPeer) -> int:
     """Lines of the channel that others have said: a page of them is long. Its size."""
-    bob = cluster.house.member("bob")
+    bob = cluster.engine.member("bob")
     for number in range(40):
         bob.send_raw(bob.line("x" * 900, number))
     (answer,) = (one for one in ann.ask(FetchGroup(CHANNEL, 0)) if isinstance(one, GroupPage))
@@ -42,19 +43,20 @@ def page(cluster: Cluster, ann: LinkedPeer) -> int:
 
 
 class Down:
-    """What the house has told its fronts since the start, in bytes, and the links that it has ended."""
+    """What the engine has told its edges since the start, in bytes, and the links that it has
+    ended."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.answered = 0
         self.ended: list[tuple[int, LinkEndReason]] = []
         self._opener = Opener(KEY, NAME)
-        self._take = cluster.house.node.take_messages
-        cluster.house.node.take_messages = self._taken  # type: ignore[method-assign]
+        self._take = cluster.engine.node.take_messages
+        cluster.engine.node.take_messages = self._taken  # type: ignore[method-assign]
 
     def _taken(self) -> list[tuple[str, bytes]]:
         messages = self._take()
         for subject, data in messages:
-            assert not is_to_house(subject)
+            assert not is_to_engine(subject)
             bundle = decode_message(self._opener.open(Kind.BUS, data).content)
             for item in map(decode_down, bundle.items if isinstance(bundle, DownBundle) else ()):
                 if isinstance(item, AnswerOnLink):
@@ -69,51 +71,55 @@ def flood(peer: LinkedPeer, count: int) -> None:
     peer.send(*[FetchGroup(CHANNEL, 0)] * count)
 
 
-def test_the_house_stops_when_a_link_asks_for_more_than_it_reads(
+def test_the_engine_stops_when_a_link_asks_for_more_than_it_reads(
     cluster: Cluster, ann: LinkedPeer, page: int
 ) -> None:
     assert page > 30_000
     link, down = ann.link, Down(cluster)
     flood(ann, 500)
     assert link is not None
-    assert cluster.fronts[0].closed[link] is LinkEndReason.OUTPUT_UNREAD
+    assert cluster.edges[0].closed[link] is LinkEndReason.OUTPUT_UNREAD
     assert down.ended == [(link, LinkEndReason.OUTPUT_UNREAD)]
     assert QUEUED_MAX - page < down.answered <= QUEUED_MAX
-    assert cluster.house.core.dropped[DropReason.LINK_HAS_ENDED] == 500 - QUEUED_MAX // page - 1
+    assert cluster.engine.core.dropped[DropReason.LINK_HAS_ENDED] == 500 - QUEUED_MAX // page - 1
 
 
-def test_as_much_may_be_asked_again_in_the_next_turn(cluster: Cluster, ann: LinkedPeer, page: int) -> None:
+def test_as_much_may_be_asked_again_in_the_next_turn(
+    cluster: Cluster, ann: LinkedPeer, page: int
+) -> None:
     for _ in range(5):
         flood(ann, QUEUED_MAX // page)
-    assert ann.link not in cluster.fronts[0].closed
-    assert not cluster.house.core.dropped[DropReason.LINK_HAS_ENDED]
+    assert ann.link not in cluster.edges[0].closed
+    assert not cluster.engine.core.dropped[DropReason.LINK_HAS_ENDED]
 
 
 def test_somebody_who_was_cut_off_comes_back(cluster: Cluster, ann: LinkedPeer, page: int) -> None:
     flood(ann, 500)
-    (front,) = cluster.house.node.fronts.present
-    assert front.links == []
+    (edge,) = cluster.engine.node.edges.present
+    assert edge.links == []
     ann.register()
     ann.attach()
     assert any(isinstance(one, Pong) for one in ann.ask(Ping(1)))
 
 
-def test_nothing_of_a_link_is_served_that_the_house_has_ended(cluster: Cluster, ann: LinkedPeer) -> None:
-    (front,) = cluster.house.node.fronts.present
+def test_nothing_of_a_link_is_served_that_the_engine_has_ended(
+    cluster: Cluster, ann: LinkedPeer
+) -> None:
+    (edge,) = cluster.engine.node.edges.present
     assert ann.link is not None
-    front.disconnect(link_at(front.node, ann.link), LinkEndReason.KICKED)
+    edge.disconnect(link_at(edge.node, ann.link), LinkEndReason.KICKED)
     ann.send(Ping(1))
-    assert cluster.house.core.dropped[DropReason.LINK_HAS_ENDED] == 1
-    assert front.links == []
-    assert not front.has_ended(ann.link)
+    assert cluster.engine.core.dropped[DropReason.LINK_HAS_ENDED] == 1
+    assert edge.links == []
+    assert not edge.has_ended(ann.link)
 
 
 def test_the_network_pays_for_answers_to_a_link_that_is_over(
     cluster: Cluster, ann: LinkedPeer, page: int
 ) -> None:
-    front, down = cluster.fronts[0], Down(cluster)
+    edge, down = cluster.edges[0], Down(cluster)
     asked = 0
-    while ann.link not in front.paused and asked < 200:
+    while ann.link not in edge.paused and asked < 200:
         flood(ann, 100)
         asked += 1
         ann.register()
@@ -125,24 +131,26 @@ def test_the_network_pays_for_answers_to_a_link_that_is_over(
 def test_a_link_that_ends_before_its_answers_come_is_paid_for(
     cluster: Cluster, ann: LinkedPeer, page: int
 ) -> None:
-    front = cluster.fronts[0]
+    edge = cluster.edges[0]
     for _ in range(150):
         assert ann.link is not None
-        frames = [ann.session.seal(encode(FetchGroup(CHANNEL, 0))) for _ in range(QUEUED_MAX // page)]
-        front.core.receive_frames(ann.link, frames, now=cluster.now)
+        frames = [
+            ann.session.seal(encode(FetchGroup(CHANNEL, 0))) for _ in range(QUEUED_MAX // page)
+        ]
+        edge.core.receive_frames(ann.link, frames, now=cluster.now)
         ann.drop_link()
         ann.register()
         ann.attach()
-        if ann.link in front.paused:
+        if ann.link in edge.paused:
             break
-    assert ann.link in front.paused
+    assert ann.link in edge.paused
 
 
-def test_what_the_house_says_unasked_is_not_paid_for(cluster: Cluster, ann: LinkedPeer) -> None:
-    (front,) = cluster.house.node.fronts.present
+def test_what_the_engine_says_unasked_is_not_paid_for(cluster: Cluster, ann: LinkedPeer) -> None:
+    (edge,) = cluster.engine.node.edges.present
     assert ann.link is not None
     announcement = encode(Announcement(AnnouncementKind.TEXT, "x" * 60_000, 0))
     for _ in range(300):
-        front.push(link_at(front.node, ann.link), announcement)
+        edge.push(link_at(edge.node, ann.link), announcement)
         cluster.carry()
-    assert ann.link not in cluster.fronts[0].paused
+    assert ann.link not in cluster.edges[0].paused

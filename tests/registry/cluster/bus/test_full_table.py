@@ -1,12 +1,12 @@
-"""The whole table goes to a front in parts, so that those behind it need not wait for all of it."""
+"""The whole table goes to an edge in parts, so that those behind it need not wait for all of it."""
 
 from typing import cast
 
 import msgspec
 import pytest
 
-from chatapp.registry.cluster.bus.fronts import TABLE_SPAN
-from chatapp.registry.cluster.bus.remote_front import TABLE_AT_ONCE
+from chatapp.registry.cluster.bus.edges import TABLE_SPAN
+from chatapp.registry.cluster.bus.remote_edge import TABLE_AT_ONCE
 from chatapp.registry.cluster.bus.session import PART_MAX
 from chatapp.registry.rules.people.directory import Person
 from chatapp.registry.rules.people.table import CopiedRow
@@ -20,18 +20,20 @@ PEOPLE = 12_000
 
 @pytest.fixture
 def cluster() -> Cluster:
-    """A house with a long table, and two fronts that have just come in."""
-    cluster = Cluster(fronts=0)
-    card = cluster.house.member("hal").card
-    table = cluster.house.core.house.service.directory.table
+    """An engine with a long table, and two edges that have just come in."""
+    cluster = Cluster(edges=0)
+    card = cluster.engine.member("hal").card
+    table = cluster.engine.core.engine.service.directory.table
     for number in range(PEOPLE):
-        own = msgspec.structs.replace(card, identity=number.to_bytes(32, "big"), name=f"user {number}")
+        own = msgspec.structs.replace(
+            card, identity=number.to_bytes(32, "big"), name=f"user {number}"
+        )
         version = table.version + 1
         entry = CopiedRow()
         entry.encoded = msgspec.Raw(encode(Row(own, "", 0, Presence.AWAY, 1, 0, version)))
         entry.size = len(entry.encoded)
         table.change(cast("Person", entry), version)
-    cluster.add_fronts(2)
+    cluster.add_edges(2)
     return cluster
 
 
@@ -47,7 +49,7 @@ def fetched(reader: LinkedPeer) -> int:
 
 def test_the_whole_table_goes_in_parts(cluster: Cluster) -> None:
     sent: list[int] = []
-    take = cluster.house.node.take_messages
+    take = cluster.engine.node.take_messages
 
     def taken() -> list[tuple[str, bytes]]:
         messages = take()
@@ -55,25 +57,25 @@ def test_the_whole_table_goes_in_parts(cluster: Cluster) -> None:
             sent.append(sum(len(data) for _, data in messages))
         return messages
 
-    cluster.house.node.take_messages = taken  # type: ignore[method-assign]
+    cluster.engine.node.take_messages = taken  # type: ignore[method-assign]
     cluster.advance(2.0)
-    assert all(front.has_table for front in cluster.house.node.fronts.present)
+    assert all(edge.has_table for edge in cluster.engine.node.edges.present)
     assert max(sent) < 2 * (TABLE_AT_ONCE + PART_MAX) * 1.1
     assert sum(sent) > 3 * TABLE_AT_ONCE
     assert sum(size > TABLE_AT_ONCE for size in sent) >= 2
-    assert cluster.house.node.next_timer() > cluster.now
+    assert cluster.engine.node.next_timer() > cluster.now
 
 
-def test_until_then_the_house_hands_out_its_pages_and_then_the_front(cluster: Cluster) -> None:
+def test_until_then_the_engine_hands_out_its_pages_and_then_the_edge(cluster: Cluster) -> None:
     assert TABLE_SPAN <= STEP
-    front = cluster.fronts[0]
-    while not cluster.house.node.fronts.present:
+    edge = cluster.edges[0]
+    while not cluster.engine.node.edges.present:
         cluster.advance(STEP)
-    ann = front.member("ann")
-    assert not cluster.house.node.fronts.present[0].has_table
+    ann = edge.member("ann")
+    assert not cluster.engine.node.edges.present[0].has_table
     assert fetched(ann) == PEOPLE + 2
-    cluster.house.member("max")
+    cluster.engine.member("max")
     cluster.advance(2.0)
-    cluster.house.member("eve")
-    cluster.cut_off.add(front.id)
+    cluster.engine.member("eve")
+    cluster.cut_off.add(edge.id)
     assert fetched(ann) == PEOPLE + 4

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chatapp.registry.cluster.bus.channel import Channel
 from chatapp.registry.cluster.bus.messages import NEWS, DownBundle, SendOnLink, decode_down
-from chatapp.registry.cluster.bus.remote_house import HouseState
+from chatapp.registry.cluster.bus.remote_engine import EngineState
 from chatapp.registry.cluster.bus.session import (
     ALONE_AFTER,
     BUNDLE_MAX,
@@ -36,7 +36,9 @@ def world() -> World:
 def trouble(world: World) -> None:
     """Let one thing go wrong, or be mended."""
     rng = world.rng
-    kind = rng.choice(["loss", "no loss", "cut", "mend", "freeze", "die", "house dies", "taken over"])
+    kind = rng.choice(
+        ["loss", "no loss", "cut", "mend", "freeze", "die", "engine dies", "taken over"]
+    )
     living = [one for one in world.processes if not one.is_dead]
     one = rng.choice(living)
     match kind:
@@ -50,15 +52,15 @@ def trouble(world: World) -> None:
             world.cut_off.clear()
         case "freeze":
             one.frozen_until = world.now + rng.choice([0.7, 2.0, 5.0, 20.0])
-        case "die" if one in world.fronts:
+        case "die" if one in world.edges:
             one.is_dead = True
-            world.start_front()
-        case "house dies":
-            world.houses[-1].is_dead = True
+            world.start_edge()
+        case "engine dies":
+            world.engines[-1].is_dead = True
             world.run(rng.uniform(0.0, 5.0))
-            world.start_house()
+            world.start_engine()
         case "taken over":  # the old one runs on for a while, and does not know
-            world.start_house()
+            world.start_engine()
 
 
 @given(rng=st.randoms(use_true_random=False), troubles=st.integers(1, 8))
@@ -75,10 +77,10 @@ def test_nothing_is_handled_twice_or_out_of_order_and_all_is_well_in_the_end(
     world.cut_off.clear()
     for process in world.processes:
         process.frozen_until = 0.0
-    for house in world.houses[:-1]:
-        house.is_dead = True
-    if world.houses[-1].is_dead:
-        world.start_house()
+    for engine in world.engines[:-1]:
+        engine.is_dead = True
+    if world.engines[-1].is_dead:
+        world.start_engine()
     world.run(SILENT_AFTER + 3.0)
     world.check_healed()
     world.run(6.0)
@@ -93,7 +95,7 @@ def test_nothing_is_handled_twice_or_out_of_order_and_all_is_well_in_the_end(
 def test_what_is_asked_is_handled_and_answered(world: World) -> None:
     world.run(10.0)
     assert all(len(session.sent) > 10 for session in world.sessions)
-    assert all(len(session.front.answers) >= len(session.sent) - 5 for session in world.sessions)
+    assert all(len(session.edge.answers) >= len(session.sent) - 5 for session in world.sessions)
     world.check_sessions()
 
 
@@ -115,38 +117,38 @@ def test_all_may_be_stopped_together_for_long(world: World) -> None:
     world.check_healed()
 
 
-def test_a_house_that_was_stopped_loses_no_node_that_spoke_meanwhile(world: World) -> None:
-    world.houses[-1].frozen_until = world.now + 6.0
+def test_an_engine_that_was_stopped_loses_no_node_that_spoke_meanwhile(world: World) -> None:
+    world.engines[-1].frozen_until = world.now + 6.0
     world.run(5.0)
-    assert {front.house.state for front in world.fronts} == {HouseState.SILENT}
+    assert {edge.engine.state for edge in world.edges} == {EngineState.SILENT}
     world.run(4.0)
     world.check_healed()
     assert len(world.sessions) == 2, "the sessions went on"
     world.check_sessions()
 
 
-def test_a_front_that_was_stopped_for_long_begins_anew(world: World) -> None:
-    front = world.fronts[0]
-    front.frozen_until = world.now + 8.0
+def test_an_edge_that_was_stopped_for_long_begins_anew(world: World) -> None:
+    edge = world.edges[0]
+    edge.frozen_until = world.now + 8.0
     world.run(4.0)
-    assert [one.name for one in world.houses[-1].fronts.present] == ["front 2"]
+    assert [one.name for one in world.engines[-1].edges.present] == ["edge 2"]
     world.run(6.0)
     world.check_healed()
     assert len(world.sessions) == 3
 
 
-def test_a_house_that_is_gone_is_waited_for_and_then_given_up(world: World) -> None:
-    front = world.fronts[0]
-    world.houses[-1].is_dead = True
-    began, seen = world.now, dict[HouseState, float]()
-    while front.session is not None:
-        seen.setdefault(front.house.state, world.now - began)
+def test_an_engine_that_is_gone_is_waited_for_and_then_given_up(world: World) -> None:
+    edge = world.edges[0]
+    world.engines[-1].is_dead = True
+    began, seen = world.now, dict[EngineState, float]()
+    while edge.session is not None:
+        seen.setdefault(edge.engine.state, world.now - began)
         world.run(STEP)
-    assert SILENT_AFTER - 1.1 <= seen[HouseState.SILENT] <= SILENT_AFTER + 2 * STEP
+    assert SILENT_AFTER - 1.1 <= seen[EngineState.SILENT] <= SILENT_AFTER + 2 * STEP
     assert ALONE_AFTER - 1.1 <= world.now - began <= ALONE_AFTER + 2 * STEP
-    assert front.house.state is HouseState.SEARCHING
-    assert front.house.house_name == ""
-    assert front.house.next_timer() == float("inf")
+    assert edge.engine.state is EngineState.SEARCHING
+    assert edge.engine.engine_name == ""
+    assert edge.engine.next_timer() == float("inf")
 
 
 def test_one_lost_message_ends_the_session_at_once(world: World) -> None:
@@ -158,10 +160,11 @@ def test_one_lost_message_ends_the_session_at_once(world: World) -> None:
     assert len(world.sessions) == 4
 
 
-@pytest.mark.parametrize("side", ["house", "front"])
+@pytest.mark.parametrize("side", ["engine", "edge"])
 def test_a_session_that_has_ended_is_followed_by_another_at_once(world: World, side: str) -> None:
-    """Messages to one side are lost; the other side learns it from the next one, and does not wait for a silence or news."""
-    process = world.houses[-1] if side == "house" else world.fronts[0]
+    """Messages to one side are lost; the other side learns it from the next one, and does not wait
+    for a silence or news."""
+    process = world.engines[-1] if side == "engine" else world.edges[0]
     world.run(0.5)
     process.inbox.clear()
     process.is_deaf = True
@@ -178,54 +181,54 @@ def test_a_session_that_has_ended_is_followed_by_another_at_once(world: World, s
 
 
 def test_what_was_said_before_leaving_is_heard(world: World) -> None:
-    front = world.fronts[0]
-    session = front.session
+    edge = world.edges[0]
+    session = edge.session
     assert session is not None
     while len(session.sent) < 5:
-        front.ask(session, world.now)
+        edge.ask(session, world.now)
     said = list(session.sent)
-    front.house.leave(LinkEndReason.NODE_STOPS)
-    front.follow()
+    edge.engine.leave(LinkEndReason.NODE_STOPS)
+    edge.follow()
     world.run(0.5)
-    heard = [number for numbers in world.houses[-1].house.came.values() for number in numbers]
+    heard = [number for numbers in world.engines[-1].engine.came.values() for number in numbers]
     assert set(said) <= set(heard)
 
 
 def test_a_fault_of_one_item_does_not_cost_those_behind_it(world: World) -> None:
-    front, house = world.fronts[0], world.houses[-1]
-    session = front.session
+    edge, engine = world.edges[0], world.engines[-1]
+    session = edge.session
     assert session is not None
-    identity = front.identity_of(900)
-    front.house.request(
+    identity = edge.identity_of(900)
+    edge.engine.request(
         Ping(5_000), Caller(identity=identity, link=900), now=world.now
     )  # no link is attached
-    front.ask(session, world.now)
+    edge.ask(session, world.now)
     said = session.sent[-1:]
     with contextlib.suppress(AssertionError):
         world.run(0.5)
-    world.fronts.remove(front)
-    assert house.recorder.dropped[DropReason.FAULT] >= 1
-    assert set(said) <= {number for numbers in house.house.came.values() for number in numbers}
+    world.edges.remove(edge)
+    assert engine.recorder.dropped[DropReason.FAULT] >= 1
+    assert set(said) <= {number for numbers in engine.engine.came.values() for number in numbers}
 
 
-def test_an_older_house_is_not_followed(world: World) -> None:
-    old, new = world.houses[-1], world.start_house()
+def test_an_older_engine_is_not_followed(world: World) -> None:
+    old, new = world.engines[-1], world.start_engine()
     world.run(1.5)
-    assert {front.house.house_name for front in world.fronts} == {new.name}
-    assert old.fronts.present == [], "it was told, and did not wait for silence"
+    assert {edge.engine.engine_name for edge in world.edges} == {new.name}
+    assert old.edges.present == [], "it was told, and did not wait for silence"
     new.is_dead = True
     world.run(15.0)
-    assert {front.house.state for front in world.fronts} == {HouseState.SEARCHING}
+    assert {edge.engine.state for edge in world.edges} == {EngineState.SEARCHING}
 
 
-def test_a_silent_front_that_never_said_anything_is_forgotten() -> None:
-    world = World(Random(2), fronts=1)
+def test_a_silent_edge_that_never_said_anything_is_forgotten() -> None:
+    world = World(Random(2), edges=1)
     world.run(0.3)
-    (front,), house = world.fronts, world.houses[-1]
-    front.is_dead = True
+    (edge,), engine = world.edges, world.engines[-1]
+    edge.is_dead = True
     world.run(6.0)
-    assert house.fronts.present == []
-    assert house.fronts.next_timer() - world.now <= 1.0
+    assert engine.edges.present == []
+    assert engine.edges.next_timer() - world.now <= 1.0
 
 
 class TestBusSession:
@@ -255,7 +258,14 @@ class TestBusSession:
     def test_repeats_and_gaps_are_told_apart(self) -> None:
         session = BusSession(b"", now=0.0)
         orders = [session.accept(number, now=5.0) for number in (2, 1, 1, 2, 4, 0)]
-        assert orders == [Order.GAP, Order.NEXT, Order.REPEATED, Order.NEXT, Order.GAP, Order.REPEATED]
+        assert orders == [
+            Order.GAP,
+            Order.NEXT,
+            Order.REPEATED,
+            Order.NEXT,
+            Order.GAP,
+            Order.REPEATED,
+        ]
         assert session.heard_at == 5.0
 
     def test_a_beat_is_an_empty_bundle(self) -> None:

@@ -1,4 +1,5 @@
-"""Messages that do not belong: strangers', other clusters', other versions', old ones, and nonsense. None raises."""
+"""Messages that do not belong: strangers', other clusters', other versions', old ones, and
+nonsense. None raises."""
 
 import contextlib
 from random import Random
@@ -12,19 +13,19 @@ from hypothesis import strategies as st
 from chatapp.registry.cluster.bus.messages import (
     BusMessage,
     DownBundle,
-    EnterHouse,
-    FrontDismissed,
-    FrontLeft,
-    HouseEntered,
-    HouseNews,
+    EdgeDismissed,
+    EdgeLeft,
+    EngineEntered,
+    EngineNews,
+    EnterEngine,
     LinkRequestCame,
     UpBundle,
     decode_message,
+    edge_subject,
     encode,
-    front_subject,
-    house_subject,
+    engine_subject,
 )
-from chatapp.registry.cluster.bus.remote_house import HouseState
+from chatapp.registry.cluster.bus.remote_engine import EngineState
 from chatapp.registry.cluster.stream.bundles import (
     KEY_SIZE,
     NO_HASH,
@@ -34,10 +35,10 @@ from chatapp.registry.cluster.stream.bundles import (
     Opener,
     Sealer,
 )
-from chatapp.registry.rules.effects import DropReason, LinkEndReason, number_at_front
+from chatapp.registry.rules.effects import DropReason, LinkEndReason, number_at_edge
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.messages.registration import Ping
-from tests.registry.cluster.bus.simulated import KEY, NAME, FrontProcess, HouseProcess, World
+from tests.registry.cluster.bus.simulated import KEY, NAME, EdgeProcess, EngineProcess, World
 from tests.support.cluster.versions import sealed_by_later_version
 from tests.support.tampering import tampered
 
@@ -47,7 +48,7 @@ SALT = b"s" * 16
 
 @pytest.fixture
 def world() -> World:
-    world = World(Random(1), fronts=1)
+    world = World(Random(1), edges=1)
     world.run(3.0)
     return world
 
@@ -59,7 +60,7 @@ class Tap:
         self.seen: list[tuple[str, bytes]] = []
         publish = world.publish
 
-        def listen(sender: HouseProcess | FrontProcess, sent: list[tuple[str, bytes]]) -> None:
+        def listen(sender: EngineProcess | EdgeProcess, sent: list[tuple[str, bytes]]) -> None:
             self.seen += sent
             publish(sender, sent)
 
@@ -76,8 +77,8 @@ def sealed(
     return Sealer(key, name, SALT).seal(kind, 0, NO_HASH, content)
 
 
-def receive(process: HouseProcess | FrontProcess, data: bytes) -> None:
-    core = process.fronts if isinstance(process, HouseProcess) else process.house
+def receive(process: EngineProcess | EdgeProcess, data: bytes) -> None:
+    core = process.edges if isinstance(process, EngineProcess) else process.engine
     core.receive(data, now=process.world.now)
 
 
@@ -85,7 +86,7 @@ def counted(recorder: Recorder) -> dict[DropReason, int]:
     return {reason: count for reason, count in recorder.dropped.items() if count}
 
 
-NEWER = HouseNews(OTHER, 1_000, "evil")
+NEWER = EngineNews(OTHER, 1_000, "evil")
 BAD = [
     (b"", DropReason.BUS_SEAL_BROKEN),
     (b"nonsense", DropReason.BUS_SEAL_BROKEN),
@@ -94,7 +95,10 @@ BAD = [
     (sealed(NEWER, kind=Kind.LEASE), DropReason.BUS_SEAL_BROKEN),
     (sealed(NEWER)[:-1], DropReason.BUS_SEAL_BROKEN),
     (sealed(NEWER)[:2] + b"\x07" + sealed(NEWER)[3:], DropReason.BUS_SEAL_BROKEN),
-    (sealed_by_later_version(KEY, NAME, Kind.BUS, 0, bytes(32), b"x"), DropReason.BUS_OTHER_VERSION),
+    (
+        sealed_by_later_version(KEY, NAME, Kind.BUS, 0, bytes(32), b"x"),
+        DropReason.BUS_OTHER_VERSION,
+    ),
     (sealed(b""), DropReason.BUS_MALFORMED),
     (sealed(b"\x93\x63\x00\x00"), DropReason.BUS_MALFORMED),
     (sealed(encode([1, b"short", 5, "n"])), DropReason.BUS_MALFORMED),
@@ -105,7 +109,7 @@ BAD = [
 def test_what_cannot_be_read_is_counted_and_changes_nothing(
     world: World, data: bytes, reason: DropReason
 ) -> None:
-    for process in (world.houses[0], world.fronts[0]):
+    for process in (world.engines[0], world.edges[0]):
         before = counted(process.recorder)
         receive(process, data)
         assert counted(process.recorder) == before | {reason: before.get(reason, 0) + 1}
@@ -116,12 +120,12 @@ def test_what_cannot_be_read_is_counted_and_changes_nothing(
 
 @given(data=st.data())
 def test_an_altered_message_is_dropped(data: st.DataObject) -> None:
-    world = World(Random(3), fronts=1)
+    world = World(Random(3), edges=1)
     tap = Tap(world)
     world.run(3.0)
     message = data.draw(st.sampled_from([data for _, data in tap.seen]))
     altered = data.draw(tampered(message))
-    for process in (world.houses[0], world.fronts[0]):
+    for process in (world.engines[0], world.edges[0]):
         receive(process, altered)
     world.run(3.0)
     world.check_healed()
@@ -139,7 +143,7 @@ def test_old_messages_do_nothing_worse_than_to_begin_a_session_anew(rng: Random)
         for process in world.processes:
             if process.hears(subject):
                 receive(process, data)
-                if isinstance(process, FrontProcess):
+                if isinstance(process, EdgeProcess):
                     process.follow()
     world.run(6.0)
     world.check_healed()
@@ -147,56 +151,65 @@ def test_old_messages_do_nothing_worse_than_to_begin_a_session_anew(rng: Random)
 
 
 def test_a_repeated_bundle_is_not_handled_twice(world: World) -> None:
-    front, house = world.fronts[0], world.houses[0]
+    edge, engine = world.edges[0], world.engines[0]
     tap = Tap(world)
     world.run(3.0)
-    came = sum(map(len, house.house.came.values()))
-    answers = len(world.sessions[0].front.answers)
-    for data in tap.on(house_subject(front.id)):
-        receive(house, data)
-    for data in tap.on(front_subject(front.id)):
-        receive(front, data)
-    assert sum(map(len, house.house.came.values())) <= came + 1, "the one that was still on its way"
-    assert len(world.sessions[0].front.answers) <= answers + 1
-    assert house.recorder.dropped[DropReason.BUS_OTHER_SESSION] >= len(tap.on(house_subject(front.id))) - 2
+    came = sum(map(len, engine.engine.came.values()))
+    answers = len(world.sessions[0].edge.answers)
+    for data in tap.on(engine_subject(edge.id)):
+        receive(engine, data)
+    for data in tap.on(edge_subject(edge.id)):
+        receive(edge, data)
+    assert sum(map(len, engine.engine.came.values())) <= came + 1, (
+        "the one that was still on its way"
+    )
+    assert len(world.sessions[0].edge.answers) <= answers + 1
+    assert (
+        engine.recorder.dropped[DropReason.BUS_OTHER_SESSION]
+        >= len(tap.on(engine_subject(edge.id))) - 2
+    )
     world.check_sessions()
 
 
 def test_messages_of_other_sessions_are_counted(world: World) -> None:
-    front, house = world.fronts[0], world.houses[0]
+    edge, engine = world.edges[0], world.engines[0]
     for message in (
-        EnterHouse(OTHER, front.id, OTHER, "n"),
-        UpBundle(OTHER, front.id, OTHER, 1, []),
-        FrontLeft(OTHER, front.id, OTHER),
-        HouseEntered(OTHER, OTHER, 7, bytes(32), 30),
+        EnterEngine(OTHER, edge.id, OTHER, "n"),
+        UpBundle(OTHER, edge.id, OTHER, 1, []),
+        EdgeLeft(OTHER, edge.id, OTHER),
+        EngineEntered(OTHER, OTHER, 7, bytes(32), 30),
         DownBundle(OTHER, OTHER, 1, 0, []),
-        FrontDismissed(OTHER, OTHER),
-        HouseNews(OTHER, 1, "as old as ours"),
-        HouseNews(OTHER, 0, "older"),
+        EdgeDismissed(OTHER, OTHER),
+        EngineNews(OTHER, 1, "as old as ours"),
+        EngineNews(OTHER, 0, "older"),
     ):
-        for process in (front, house):
+        for process in (edge, engine):
             receive(process, sealed(message))
-    assert house.recorder.dropped[DropReason.BUS_OTHER_SESSION] == 8
-    assert front.recorder.dropped[DropReason.BUS_OTHER_SESSION] == 8
+    assert engine.recorder.dropped[DropReason.BUS_OTHER_SESSION] == 8
+    assert edge.recorder.dropped[DropReason.BUS_OTHER_SESSION] == 8
     world.run(1.0)
     world.check_healed()
     assert len(world.sessions) == 1
 
 
 def test_items_that_nobody_knows_are_counted_and_those_behind_them_are_served(world: World) -> None:
-    front, house = world.fronts[0], world.houses[0]
+    edge, engine = world.edges[0], world.engines[0]
     tap = Tap(world)
     world.run(1.0)
-    front.frozen_until = float("inf")
+    edge.frozen_until = float("inf")
     world.run(0.5)
-    newest = decode_message(Opener(KEY, NAME).open(Kind.BUS, tap.on(house_subject(front.id))[-1]).content)
+    newest = decode_message(
+        Opener(KEY, NAME).open(Kind.BUS, tap.on(engine_subject(edge.id))[-1]).content
+    )
     assert isinstance(newest, UpBundle)
-    link, identity = next(iter(house.house.links.items()))
-    request = LinkRequestCame(number_at_front(link), identity, Ping(77))
+    link, identity = next(iter(engine.engine.links.items()))
+    request = LinkRequestCame(number_at_edge(link), identity, Ping(77))
     items = [msgspec.Raw(encode([99, b"of a later version"])), msgspec.Raw(encode(request))]
-    receive(house, sealed(UpBundle(newest.house, newest.front, newest.run, newest.number + 1, items)))
-    assert house.recorder.dropped[DropReason.BUS_MALFORMED] == 1
-    assert house.house.came_of[identity][-1] == 77
+    receive(
+        engine, sealed(UpBundle(newest.engine, newest.edge, newest.run, newest.number + 1, items))
+    )
+    assert engine.recorder.dropped[DropReason.BUS_MALFORMED] == 1
+    assert engine.engine.came_of[identity][-1] == 77
 
 
 def test_the_key_of_a_made_up_salt_is_not_kept() -> None:
@@ -215,13 +228,13 @@ def test_the_key_of_a_made_up_salt_is_not_kept() -> None:
         assert CountingKey.count == calls
 
 
-def test_a_front_that_has_left_comes_no_more(world: World) -> None:
-    front, house = world.fronts[0], world.houses[0]
-    front.house.leave(LinkEndReason.NODE_STOPS)
-    front.follow()
+def test_an_edge_that_has_left_comes_no_more(world: World) -> None:
+    edge, engine = world.edges[0], world.engines[0]
+    edge.engine.leave(LinkEndReason.NODE_STOPS)
+    edge.follow()
     world.run(0.5)
-    assert house.fronts.present == []
-    assert house.house.links == {}
+    assert engine.edges.present == []
+    assert engine.engine.links == {}
     world.run(5.0)
-    assert front.house.state is HouseState.SEARCHING
-    assert front.house.take_messages() == []
+    assert edge.engine.state is EngineState.SEARCHING
+    assert edge.engine.take_messages() == []

@@ -1,4 +1,5 @@
-"""A house that is slower than a member asks: the member's link waits, nothing is lost, and the others go on."""
+"""An engine that is slower than a member asks: the member's link waits, nothing is lost, and the
+others go on."""
 
 import pytest
 
@@ -21,12 +22,12 @@ LINE = "x" * 4_000
 
 @pytest.fixture
 def cluster() -> Cluster:
-    return Cluster(fronts=1)
+    return Cluster(edges=1)
 
 
 @pytest.fixture
 def ann(cluster: Cluster) -> LinkedPeer:
-    return cluster.fronts[0].member("ann")
+    return cluster.edges[0].member("ann")
 
 
 def say(peer: LinkedPeer, first: int, count: int) -> None:
@@ -36,8 +37,8 @@ def say(peer: LinkedPeer, first: int, count: int) -> None:
 
 
 def thaw(cluster: Cluster) -> None:
-    """Let the house read what waits for it, and the fronts what it says then. No time passes."""
-    cluster.is_house_frozen = False
+    """Let the engine read what waits for it, and the edges what it says then. No time passes."""
+    cluster.is_engine_frozen = False
     cluster.carry()
     cluster.carry()
 
@@ -46,50 +47,52 @@ def accepted(peer: LinkedPeer) -> int:
     return sum(isinstance(one, GroupAccepted) for one in peer.notices())
 
 
-def test_a_link_is_held_until_the_house_has_followed(cluster: Cluster, ann: LinkedPeer) -> None:
-    front, bob = cluster.fronts[0], cluster.fronts[0].member("bob")
-    cluster.is_house_frozen = True
+def test_a_link_is_held_until_the_engine_has_followed(cluster: Cluster, ann: LinkedPeer) -> None:
+    edge, bob = cluster.edges[0], cluster.edges[0].member("bob")
+    cluster.is_engine_frozen = True
     lines = LINK_BYTES_MAX // len(LINE) + 1
     say(ann, 1, lines - 5)
-    assert ann.link not in front.paused
+    assert ann.link not in edge.paused
     say(ann, lines - 4, 5)
-    assert front.paused == {ann.link}
+    assert edge.paused == {ann.link}
     say(bob, 1, 1)
-    assert front.paused == {ann.link}
-    assert front.core.snapshot(now=cluster.now).figures["links_held"] == 1
+    assert edge.paused == {ann.link}
+    assert edge.core.snapshot(now=cluster.now).figures["links_held"] == 1
     thaw(cluster)
-    assert not front.paused
-    assert front.core.snapshot(now=cluster.now).figures["links_held"] == 0
+    assert not edge.paused
+    assert edge.core.snapshot(now=cluster.now).figures["links_held"] == 0
     assert accepted(ann) == lines
     assert accepted(bob) == 1
 
 
-def test_the_house_says_how_far_it_is_although_it_has_no_answer(cluster: Cluster, ann: LinkedPeer) -> None:
+def test_the_engine_says_how_far_it_is_although_it_has_no_answer(
+    cluster: Cluster, ann: LinkedPeer
+) -> None:
     """Lines that are refused have none."""
-    front = cluster.fronts[0]
-    cluster.is_house_frozen = True
-    while ann.link not in front.paused:
+    edge = cluster.edges[0]
+    cluster.is_engine_frozen = True
+    while ann.link not in edge.paused:
         line = ann.line(LINE)
         ann.send_raw(line[:1] + bytes(8) + line[9:])  # for a group that there is not
     thaw(cluster)
-    assert not front.paused
+    assert not edge.paused
 
 
 def test_datagrams_past_the_limit_are_dropped_and_counted(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(under_way, "DATAGRAMS_MAX", 500)
-    front = cluster.fronts[0]
-    peers = [front.peer(name) for name in ("eve", "mallory", "trudy", "oscar")]
-    cluster.is_house_frozen = True
+    edge = cluster.edges[0]
+    peers = [edge.peer(name) for name in ("eve", "mallory", "trudy", "oscar")]
+    cluster.is_engine_frozen = True
     for one in peers:
         one.register()
-    dropped = front.core.dropped[DropReason.HOUSE_BEHIND]
+    dropped = edge.core.dropped[DropReason.ENGINE_BEHIND]
     assert 0 < dropped < len(peers)
-    cluster.is_house_frozen = False
+    cluster.is_engine_frozen = False
     cluster.advance(0.5)
     peers[-1].register()
-    assert front.core.dropped[DropReason.HOUSE_BEHIND] == dropped
+    assert edge.core.dropped[DropReason.ENGINE_BEHIND] == dropped
 
 
 def test_all_links_together_are_bounded_and_those_with_little_go_on() -> None:

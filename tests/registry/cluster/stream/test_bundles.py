@@ -30,7 +30,9 @@ from tests.support.cluster.versions import sealed_by_later_version
 KEY = ClusterKey(bytes(KEY_SIZE))
 SALT = bytes(16)
 ENTRIES = st.lists(
-    st.sampled_from([stored(1), stored(2, size=900), taken(1), line(1), bound("ann")]), min_size=1, max_size=5
+    st.sampled_from([stored(1), stored(2, size=900), taken(1), line(1), bound("ann")]),
+    min_size=1,
+    max_size=5,
 )
 
 
@@ -60,7 +62,9 @@ def test_what_is_written_is_read(turns: list[list[Entry]], size: int) -> None:
 
 
 @given(turns=st.lists(ENTRIES, min_size=1, max_size=4), data=st.data())
-def test_a_lost_moved_or_altered_message_is_noticed(turns: list[list[Entry]], data: st.DataObject) -> None:
+def test_a_lost_moved_or_altered_message_is_noticed(
+    turns: list[list[Entry]], data: st.DataObject
+) -> None:
     messages = [*journal(turns), b""]
     messages[-1] = journal([*turns, [stored(1)]])[
         len(messages) - 1

@@ -1,4 +1,5 @@
-"""What a node refuses when it takes a stream over, and what it does when there is no space, on an engine in memory."""
+"""What a node refuses when it takes a stream over, and what it does when there is no space, on a
+broker in memory."""
 
 import itertools
 from collections.abc import Callable
@@ -7,9 +8,21 @@ import pytest
 
 from chatapp.registry.cluster.stream import store
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterFounded, ClusterKey
-from chatapp.registry.cluster.stream.ledger import Answer, Publication, Refused, Stream, Subject, Unanswered
+from chatapp.registry.cluster.stream.ledger import (
+    Answer,
+    Publication,
+    Refused,
+    Stream,
+    Subject,
+    Unanswered,
+)
 from chatapp.registry.cluster.stream.mark import Mark
-from chatapp.registry.cluster.stream.store import GIVEN_UP, StreamStore, StreamUnusable, TakeoverInterrupted
+from chatapp.registry.cluster.stream.store import (
+    GIVEN_UP,
+    StreamStore,
+    StreamUnusable,
+    TakeoverInterrupted,
+)
 from chatapp.registry.store.entries import MailTaken
 from chatapp.wire.errors import StoreBroken, StoreFull
 from tests.registry.store.playbook import BOB, stored
@@ -19,7 +32,8 @@ _salts = (number.to_bytes(16, "big") for number in itertools.count())
 
 
 class Home:
-    """The nodes of one folder, one after the other. `mark`: what the folder knows of the cluster."""
+    """The nodes of one folder, one after the other. `mark`: what the folder knows of the
+    cluster."""
 
     def __init__(self) -> None:
         self.mark: Mark | None = None
@@ -103,10 +117,14 @@ def test_a_node_notices_that_the_stream_has_lost_its_end() -> None:
     used(ledger, home, 3)
     del ledger.streams[Stream.JOURNAL][4]
     ledger.last[Stream.JOURNAL] = ledger.places[Subject.JOURNAL] = 3
-    with pytest.raises(StreamUnusable, match="ends with message 3, but this node has seen message 4"):
+    with pytest.raises(
+        StreamUnusable, match="ends with message 3, but this node has seen message 4"
+    ):
         home.node(ledger).load()
     used(ledger, Home(), 3)  # a node that knew nothing of the lost message
-    with pytest.raises(StreamUnusable, match="message 4 of the stream is not the one that was stored"):
+    with pytest.raises(
+        StreamUnusable, match="message 4 of the stream is not the one that was stored"
+    ):
         home.node(ledger).load()
 
 
@@ -183,7 +201,9 @@ def test_a_full_store_says_so_and_frees_the_journal_before_it_goes_on() -> None:
     home = Home()
     node = home.serving(ledger)
     for serial in range(1, 300):
-        node.append([stored(1), MailTaken(BOB, [1]), stored(serial + 1), MailTaken(BOB, [serial + 1])])
+        node.append(
+            [stored(1), MailTaken(BOB, [1]), stored(serial + 1), MailTaken(BOB, [serial + 1])]
+        )
         node.sync()
     ledger.bytes_max = ledger.bytes + 2_000
     node.append([stored(1000 + number) for number in range(50)])

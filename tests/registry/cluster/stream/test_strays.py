@@ -1,4 +1,5 @@
-"""Messages in the streams that no registry of the cluster wrote there: they are passed over, wherever they are."""
+"""Messages in the streams that no registry of the cluster wrote there: they are passed over,
+wherever they are."""
 
 import itertools
 import logging
@@ -20,13 +21,21 @@ OTHERS = Sealer(ClusterKey(bytes([1]) * KEY_SIZE), "c", bytes(16))
 
 def copies(ledger: MemoryLedger, subject: Subject) -> list[bytes]:
     """Return what was published under a subject and is still there."""
-    return [message for stream in ledger.streams.values() for of, message in stream.values() if of is subject]
+    return [
+        message
+        for stream in ledger.streams.values()
+        for of, message in stream.values()
+        if of is subject
+    ]
 
 
 def strays(ledger: MemoryLedger, subject: Subject = Subject.JOURNAL) -> list[bytes]:
-    """Return strays of each kind: what was there, a part of it, its header alone, and what others made up."""
+    """Return strays of each kind: what was there, a part of it, its header alone, and what others
+    made up."""
     found = copies(ledger, subject)
-    altered = [found[-1][:-1], found[-1][:60], found[-1][:2] + b"\x02" + found[-1][3:]] if found else []
+    altered = (
+        [found[-1][:-1], found[-1][:60], found[-1][:2] + b"\x02" + found[-1][3:]] if found else []
+    )
     kind = Kind.JOURNAL if subject is Subject.JOURNAL else Kind.MANIFEST
     return [*found, *altered, b"", b"nonsense", OTHERS.seal(kind, 1, bytes(32), b"x")]
 
@@ -89,7 +98,9 @@ def test_stray_manifests_hide_no_snapshot(count: int) -> None:
     again = home.serving(ledger)
     save(again, 4)
     again.checkpoint()
-    assert len(ledger.streams[Stream.SNAPSHOTS]) == 2, "the strays are gone with what the snapshot covers"
+    assert len(ledger.streams[Stream.SNAPSHOTS]) == 2, (
+        "the strays are gone with what the snapshot covers"
+    )
     assert saved(ledger, home) == [1, 2, 3, 4]
 
 
@@ -111,7 +122,9 @@ def test_a_turn_of_several_messages_may_have_strays_in_between() -> None:
     def meddle(publication: Publication) -> None:
         if publication.subject is Subject.JOURNAL and left[0]:
             left[0] -= 1
-            ledger.store(Publication(subject=Subject.JOURNAL, message=publication.message, after=None))
+            ledger.store(
+                Publication(subject=Subject.JOURNAL, message=publication.message, after=None)
+            )
             put(ledger, 3)
 
     ledger.meddle = meddle
@@ -131,7 +144,9 @@ def test_a_message_that_is_missing_among_strays_is_noticed(place: int) -> None:
         save(node, serial)
         put(ledger, 2)
     del ledger.streams[Stream.JOURNAL][place]
-    with pytest.raises(StreamUnusable, match="the message before it is missing, or another one; restore it"):
+    with pytest.raises(
+        StreamUnusable, match="the message before it is missing, or another one; restore it"
+    ):
         Home().node(ledger).load()
 
 
@@ -175,7 +190,9 @@ def test_a_wrong_key_is_no_reason_to_pass_everything_over() -> None:
         wrong.load()
 
 
-def test_the_log_has_a_line_about_strays_once_a_second_at_most(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_has_a_line_about_strays_once_a_second_at_most(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     home, ledger = Home(), MemoryLedger()
     node = home.serving(ledger)
     with caplog.at_level(logging.WARNING):
@@ -186,7 +203,9 @@ def test_the_log_has_a_line_about_strays_once_a_second_at_most(caplog: pytest.Lo
     assert node.strays == 49
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 5
-    assert lines[0].startswith("c: 1 messages in the streams were passed over: no registry of this cluster")
+    assert lines[0].startswith(
+        "c: 1 messages in the streams were passed over: no registry of this cluster"
+    )
 
 
 @given(data=st.data())
@@ -198,9 +217,13 @@ def test_wherever_strays_are_everything_saved_is_there_once(data: st.DataObject)
 
     def meddle(publication: Publication) -> None:
         if data.draw(st.integers(0, 3)) == 0:
-            message = data.draw(st.sampled_from([publication.message, *strays(ledger, publication.subject)]))
+            message = data.draw(
+                st.sampled_from([publication.message, *strays(ledger, publication.subject)])
+            )
             run = publication.run
-            ledger.store(Publication(subject=publication.subject, message=message, after=None, run=run))
+            ledger.store(
+                Publication(subject=publication.subject, message=message, after=None, run=run)
+            )
 
     ledger.meddle = meddle
     for _ in range(data.draw(st.integers(1, 12))):

@@ -1,9 +1,16 @@
-"""The writer against an engine that loses answers, stores late, and has another owner."""
+"""The writer against a broker that loses answers, stores late, and has another owner."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Head, JournalReader, Opener, Sealer
+from chatapp.registry.cluster.stream.bundles import (
+    KEY_SIZE,
+    ClusterKey,
+    Head,
+    JournalReader,
+    Opener,
+    Sealer,
+)
 from chatapp.registry.cluster.stream.ledger import (
     Acked,
     Answer,
@@ -46,7 +53,7 @@ def serials(ledger: MemoryLedger) -> list[int]:
 
 
 def step(one: Writer, ledger: MemoryLedger, answer: Answer | None = None) -> None:
-    """Let a writer do what it wants next; `answer` instead of the engine's."""
+    """Let a writer do what it wants next; `answer` instead of the broker's."""
     publication = one.publication(now=1e9)
     if publication is not None:
         found = ledger.publish(publication)
@@ -132,8 +139,9 @@ def test_after_a_refusal_the_turn_is_dropped_and_the_next_is_written() -> None:
 
 
 @given(data=st.data())
-def test_whatever_the_engine_does_one_order_of_confirmed_turns_is_kept(data: st.DataObject) -> None:
-    """Two owners, one of which does not know that it is none: messages come late, twice, or not at all."""
+def test_whatever_the_broker_does_one_order_of_confirmed_turns_is_kept(data: st.DataObject) -> None:
+    """Two owners, one of which does not know that it is none: messages come late, twice, or not at
+    all."""
     ledger = MemoryLedger()
     owners = [writer(0, size=100)]
     late: list[Publication] = []
@@ -141,7 +149,9 @@ def test_whatever_the_engine_does_one_order_of_confirmed_turns_is_kept(data: st.
     on_the_way: dict[int, int] = {}
     serial = 0
     for _ in range(data.draw(st.integers(5, 60))):
-        match data.draw(st.sampled_from(("write", "write", "step", "step", "late", "take over", "forget"))):
+        match data.draw(
+            st.sampled_from(("write", "write", "step", "step", "late", "take over", "forget"))
+        ):
             case "write":
                 index = data.draw(st.integers(0, len(owners) - 1))
                 if owners[index].state is WriterState.READY:

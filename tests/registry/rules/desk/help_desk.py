@@ -1,4 +1,5 @@
-"""A help desk played by hand: visitors, operators and the registry's own terminal, in virtual time."""
+"""A help desk played by hand: visitors, operators and the registry's own terminal, in virtual
+time."""
 
 from typing import TypeVar
 

@@ -8,5 +8,10 @@ OPERATORS = (CONSOLE, b"x" * 32, b"y" * 32)
 
 def visit(number: int, queue: str = "a") -> Visit:
     return Visit(
-        number, queue=queue, ticket=bytes([number % 256]) * 16, form=FORM, source="h", joined_at=number
+        number,
+        queue=queue,
+        ticket=bytes([number % 256]) * 16,
+        form=FORM,
+        source="h",
+        joined_at=number,
     )

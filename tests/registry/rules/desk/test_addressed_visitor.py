@@ -1,4 +1,5 @@
-"""An operator's lines for one visitor never affect another: at the registry's own terminal, and from peers."""
+"""An operator's lines for one visitor never affect another: at the registry's own terminal, and
+from peers."""
 
 import pytest
 
@@ -84,14 +85,18 @@ def test_a_visitor_of_a_free_operator_may_be_greeted_at_once(help_desk: HelpDesk
     assert asha.texts == ["how can I help?"]
 
 
-def test_after_an_end_that_was_asked_for_the_next_one_may_be_spoken_to_at_once(help_desk: HelpDesk) -> None:
+def test_after_an_end_that_was_asked_for_the_next_one_may_be_spoken_to_at_once(
+    help_desk: HelpDesk,
+) -> None:
     _, bela = pair(help_desk)
     help_desk.type(".end")
     help_desk.type("welcome")
     assert bela.texts == ["welcome"]
 
 
-def test_what_is_typed_before_a_change_is_shown_is_for_the_visitor_who_is(help_desk: HelpDesk) -> None:
+def test_what_is_typed_before_a_change_is_shown_is_for_the_visitor_who_is(
+    help_desk: HelpDesk,
+) -> None:
     asha, bela = pair(help_desk)
     help_desk.rig.auto_commit = False
     asha.ask(LeaveDesk(1))
@@ -134,7 +139,9 @@ def test_lines_typed_ahead_have_a_cap(help_desk: HelpDesk) -> None:
     for _ in range(DESK_TYPED_AHEAD_MAX + 1):
         help_desk.rig.core.console_typed(".end", now=help_desk.rig.now)
     assert help_desk.shown() == []
-    assert help_desk.type(".end") == ["[Not done: too many lines wait for the answer to an earlier one.]"]
+    assert help_desk.type(".end") == [
+        "[Not done: too many lines wait for the answer to an earlier one.]"
+    ]
 
 
 def test_an_answer_that_is_lost_holds_up_later_lines_for_a_while_only(
@@ -175,7 +182,9 @@ def test_the_end_of_the_input_is_behind_all_that_was_typed(help_desk: HelpDesk) 
     assert asha.last(VisitOver).cause is OverCause.ENDED
     heard = bela.hear()
     assert bela.texts == ["welcome"]
-    assert [one.cause for one in heard if isinstance(one, PositionReported)] == [PositionCause.OPERATOR_LOST]
+    assert [one.cause for one in heard if isinstance(one, PositionReported)] == [
+        PositionCause.OPERATOR_LOST
+    ]
 
 
 # --- peers
@@ -256,11 +265,15 @@ def test_numbers_of_the_waiting_room_are_those_that_were_shown(help_desk: HelpDe
     assert third.last(VisitOver).cause is OverCause.DROPPED
 
 
-def test_a_number_that_a_command_has_given_to_somebody_else_is_not_guessed(help_desk: HelpDesk) -> None:
+def test_a_number_that_a_command_has_given_to_somebody_else_is_not_guessed(
+    help_desk: HelpDesk,
+) -> None:
     help_desk.line_of("Active", "A", "B", "C")
     help_desk.type(".room")
     assert help_desk.type(".move 3 1") == ["[C is number 1 now.]"]
-    assert help_desk.type(".drop 2") == ["[Number 2 was B when you looked, and is A now: type .room first.]"]
+    assert help_desk.type(".drop 2") == [
+        "[Number 2 was B when you looked, and is A now: type .room first.]"
+    ]
     help_desk.type(".room")
     assert help_desk.type(".drop 2") == ["[A was taken out of the waiting room.]"]
 
@@ -270,7 +283,11 @@ def test_a_visitor_who_was_called_since_is_not_in_line() -> None:
     ann, asha = help_desk.operator("ann"), help_desk.joined("Asha")
     ann.ask(CallNext(1, "", 0))
     ann.hear()
-    for request in (DropVisitor(2, asha.visit, 1), MoveVisitor(2, asha.visit, 1, 1), DropVisitor(2, 99, 1)):
+    for request in (
+        DropVisitor(2, asha.visit, 1),
+        MoveVisitor(2, asha.visit, 1, 1),
+        DropVisitor(2, 99, 1),
+    ):
         ann.ask(request)
         assert ann.last(CommandDone).result is CommandResult.NOT_IN_LINE
     assert isinstance(help_desk.rig.store, MemoryStore)

@@ -69,7 +69,9 @@ def test_who_is_lost_while_served_is_next_after_whoever_is_called_instead() -> N
     asha.drop()
     ann.say(asha.visit, "are you there?")
     help_desk.advance(10.0)
-    moved, came = [one for one in ann.hear() if isinstance(one, ClientChanged | ClientAssigned)][-2:]
+    moved, came = [one for one in ann.hear() if isinstance(one, ClientChanged | ClientAssigned)][
+        -2:
+    ]
     assert moved == ClientChanged(asha.visit, ClientChange.UNANSWERED, "Asha")
     assert isinstance(came, ClientAssigned)
     assert (came.visit, came.cause) == (bela.visit, ClientCause.CALLED)
@@ -83,7 +85,9 @@ def test_who_is_lost_while_served_is_next_after_whoever_is_called_instead() -> N
     assert (again.visit, again.cause) == (asha.visit, ClientCause.HANDED_OVER)
 
 
-def test_the_next_is_called_after_a_while_and_later_the_position_is_gone(help_desk: HelpDesk) -> None:
+def test_the_next_is_called_after_a_while_and_later_the_position_is_gone(
+    help_desk: HelpDesk,
+) -> None:
     asha, bela = help_desk.line_of("Asha", "Bela")
     asha.drop()
     help_desk.shown()
@@ -124,7 +128,11 @@ def test_an_operator_s_new_program_gets_all_that_was_said_in_the_session() -> No
     assert ann.texts == ["one", "three"]
     ann.start_anew()
     assert ann.last(ClientAssigned).cause is ClientCause.RETURNED
-    assert [(line.operator, line.text) for line in ann.lines] == [("", "one"), ("ann", "two"), ("", "three")]
+    assert [(line.operator, line.text) for line in ann.lines] == [
+        ("", "one"),
+        ("ann", "two"),
+        ("", "three"),
+    ]
     asha.say("four")
     ann.say(asha.visit, "five", number=99)
     assert ann.texts == ["one", "two", "three", "four"]
@@ -133,7 +141,9 @@ def test_an_operator_s_new_program_gets_all_that_was_said_in_the_session() -> No
     assert ann.texts == ["one", "two", "three", "four"], "the same program knows them"
 
 
-@pytest.mark.parametrize("is_restarted", [False, True], ids=["new program", "new program and registry"])
+@pytest.mark.parametrize(
+    "is_restarted", [False, True], ids=["new program", "new program and registry"]
+)
 def test_a_visitor_s_new_program_gets_all_that_was_said_if_it_asks(*, is_restarted: bool) -> None:
     help_desk = HelpDesk(PEERS)
     ann, asha = help_desk.operator("ann"), help_desk.joined()
@@ -168,7 +178,9 @@ def test_a_visitor_who_waits_again_gets_the_conversation_too() -> None:
     assert asha.texts == ["one"]
 
 
-def test_the_registry_s_own_terminal_shows_all_that_was_said_after_a_restart(help_desk: HelpDesk) -> None:
+def test_the_registry_s_own_terminal_shows_all_that_was_said_after_a_restart(
+    help_desk: HelpDesk,
+) -> None:
     asha = help_desk.joined()
     asha.say("one")
     help_desk.type("two")
@@ -212,7 +224,9 @@ def test_a_restart_keeps_the_order_and_the_conversation(help_desk: HelpDesk, cra
     assert visitors[1].last(OperatorAssigned).cause is OperatorCause.CALLED
 
 
-def test_who_does_not_come_back_after_a_restart_is_passed_over_then_gone(help_desk: HelpDesk) -> None:
+def test_who_does_not_come_back_after_a_restart_is_passed_over_then_gone(
+    help_desk: HelpDesk,
+) -> None:
     _, bela, chand = help_desk.line_of("Asha", "Bela", "Chand")
     help_desk.type(".end")
     help_desk.type(".end")
@@ -268,7 +282,9 @@ def test_another_guest_does_not_return_with_a_guess(help_desk: HelpDesk) -> None
     assert other.last(DeskRefused).reason is DeskRefusal.NO_SUCH_TICKET
 
 
-def test_a_ticket_that_is_shown_twice_is_the_newer_one_s_and_the_other_is_told(help_desk: HelpDesk) -> None:
+def test_a_ticket_that_is_shown_twice_is_the_newer_one_s_and_the_other_is_told(
+    help_desk: HelpDesk,
+) -> None:
     help_desk.joined("Active")
     asha, twin = help_desk.joined("Asha"), help_desk.visitor("Asha")
     asha.hear()
@@ -323,7 +339,9 @@ def test_a_visitor_s_last_words_arrive_before_they_have_left(help_desk: HelpDesk
 class TestAProgramThatHangs:
     """The program hangs: its connection stays open, but it sends nothing."""
 
-    def test_of_a_waiting_visitor_is_out_of_reach_within_the_lease(self, help_desk: HelpDesk) -> None:
+    def test_of_a_waiting_visitor_is_out_of_reach_within_the_lease(
+        self, help_desk: HelpDesk
+    ) -> None:
         asha, bela = help_desk.line_of("Asha", "Bela")
         bela.peer.is_frozen = True
         help_desk.advance(29.0)
@@ -342,7 +360,9 @@ class TestAProgramThatHangs:
         help_desk.advance(4.0)
         assert help_desk.rig.closed[bela.peer.link or 0] == LinkEndReason.SILENT
 
-    def test_of_a_called_visitor_keeps_the_position_and_the_next_is_called(self, help_desk: HelpDesk) -> None:
+    def test_of_a_called_visitor_keeps_the_position_and_the_next_is_called(
+        self, help_desk: HelpDesk
+    ) -> None:
         _, bela, cem = help_desk.line_of("Asha", "Bela", "Cem")
         bela.peer.is_frozen = True
         help_desk.advance(10.0)
@@ -354,7 +374,9 @@ class TestAProgramThatHangs:
             "[Next client; waited 14 s.]",
             "Name: Cem",
         ]
-        assert help_desk.type("your result is 42") == ["[Bela does not answer; this was not said to Cem.]"]
+        assert help_desk.type("your result is 42") == [
+            "[Bela does not answer; this was not said to Cem.]"
+        ]
         assert cem.last(OperatorAssigned).cause is OperatorCause.CALLED
         help_desk.advance(50.0)
         bela.peer.is_frozen = False
@@ -368,7 +390,9 @@ class TestAProgramThatHangs:
         served = help_desk.rig.store.load().desk.served
         assert [over.visit for over in served] == [1, 3], "a call that was missed is no session"
 
-    def test_of_a_served_visitor_is_noticed_within_four_seconds_of_a_line(self, help_desk: HelpDesk) -> None:
+    def test_of_a_served_visitor_is_noticed_within_four_seconds_of_a_line(
+        self, help_desk: HelpDesk
+    ) -> None:
         asha = help_desk.joined()
         help_desk.advance(5.0)
         asha.peer.is_frozen = True
@@ -401,7 +425,9 @@ class TestAProgramThatHangs:
 def test_the_visitors_of_a_queue_that_is_no_more_stand_in_order_of_arrival() -> None:
     help_desk = HelpDesk(DeskSettings(queues=("a", "b"), operators=("Ann",)))
     ann = help_desk.operator("ann")
-    one, two, three, four = visitors = [help_desk.visitor(name) for name in ("One", "Two", "Three", "Four")]
+    one, two, three, four = visitors = [
+        help_desk.visitor(name) for name in ("One", "Two", "Three", "Four")
+    ]
     for visitor, queue in zip(visitors, "abab", strict=True):
         visitor.join(queue=queue)
     help_desk.rig.desk = DeskSettings(queues=("a",), operators=("Ann",))

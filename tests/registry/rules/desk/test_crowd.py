@@ -1,4 +1,5 @@
-"""A crowd of visitors in virtual time, with lost links, people who give up, and a restart of the registry."""
+"""A crowd of visitors in virtual time, with lost links, people who give up, and a restart of the
+registry."""
 
 import os
 import random
@@ -25,7 +26,8 @@ def letters(number: int) -> str:
 
 
 class Crowd:
-    """A simulated desk that records the order of service, to compare it with the order of arrival."""
+    """A simulated desk that records the order of service, to compare it with the order of
+    arrival."""
 
     def __init__(self, seed: int, count: int) -> None:
         self.chance = random.Random(seed)
@@ -47,7 +49,9 @@ class Crowd:
 
     def shake(self) -> None:
         """Some lose their links, some come back, one leaves."""
-        waiting = [visit for visit in self.by_visit if visit not in self.served and visit not in self.ended]
+        waiting = [
+            visit for visit in self.by_visit if visit not in self.served and visit not in self.ended
+        ]
         for visit in self.chance.sample(waiting, min(3, len(waiting))):
             one = self.by_visit[visit]
             self.shaken.add(visit)
@@ -79,7 +83,9 @@ class Crowd:
 def test_a_crowd_is_served_in_order() -> None:
     pending = Crowd(1, VISITORS)
     turns = 0
-    while len(pending.served) + len(pending.ended - set(pending.served)) < VISITORS and turns < 2_000:
+    while (
+        len(pending.served) + len(pending.ended - set(pending.served)) < VISITORS and turns < 2_000
+    ):
         turns += 1
         worker: Worker = pending.chance.choice(pending.workers)
         worker.ask(CallNext(1, "", worker.client))
@@ -88,7 +94,7 @@ def test_a_crowd_is_served_in_order() -> None:
         given_up = {
             visit
             for visit in pending.away
-            if visit not in pending.help_desk.rig.core.house.service.desk._queue.visits
+            if visit not in pending.help_desk.rig.core.engine.service.desk._queue.visits
         }
         pending.ended |= given_up
         pending.away -= given_up
@@ -98,7 +104,8 @@ def test_a_crowd_is_served_in_order() -> None:
             visit = pending.away.pop()
             pending.by_visit[visit].come_back()
             if any(
-                isinstance(notice, OperatorAssigned | VisitOver) for notice in pending.by_visit[visit].heard
+                isinstance(notice, OperatorAssigned | VisitOver)
+                for notice in pending.by_visit[visit].heard
             ):
                 pending.ended.add(visit)
         if turns == VISITORS // 7:

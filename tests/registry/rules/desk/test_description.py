@@ -47,7 +47,9 @@ def test_a_description_that_comes_too_late_is_long_or_is_of_nobody() -> None:
     help_desk = HelpDesk(PEERS)
     ann, asha = help_desk.operator("ann"), help_desk.joined()
     asha.ask(DescribeVisit(7, asha.visit, "x" * (DESK_DESCRIPTION_MAX + 1)))
-    assert asha.last(DescriptionAnswered) == DescriptionAnswered(7, 1, DescriptionResult.TOO_LONG, "")
+    assert asha.last(DescriptionAnswered) == DescriptionAnswered(
+        7, 1, DescriptionResult.TOO_LONG, ""
+    )
     asha.ask(DescribeVisit(8, asha.visit, "é" * (DESK_DESCRIPTION_MAX // 2)))
     assert asha.last(DescriptionAnswered).result is DescriptionResult.KEPT
     asha.ask(DescribeVisit(9, asha.visit + 1, "of another visit"))
@@ -65,7 +67,10 @@ def test_too_many_descriptions_at_once_are_refused() -> None:
     assert asha.last(DescriptionAnswered).result is DescriptionResult.KEPT
     asha.ask(DescribeVisit(999, asha.visit, "one more"))
     answer = asha.last(DescriptionAnswered)
-    assert (answer.result, answer.text) == (DescriptionResult.TOO_FAST, f"text {int(DESK_LINES_BURST) - 1}")
+    assert (answer.result, answer.text) == (
+        DescriptionResult.TOO_FAST,
+        f"text {int(DESK_LINES_BURST) - 1}",
+    )
 
 
 def test_the_console_shows_each_line_of_it(help_desk: HelpDesk) -> None:

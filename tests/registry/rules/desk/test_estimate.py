@@ -1,4 +1,5 @@
-"""Estimated waiting times hold for most visitors of simulated desks; figures are those of the day."""
+"""Estimated waiting times hold for most visitors of simulated desks; figures are those of the
+day."""
 
 from itertools import product
 
@@ -46,7 +47,9 @@ def test_there_is_none_before_three_sessions_or_with_nobody_on_duty() -> None:
 
 
 def test_the_same_desk_has_the_same_estimate() -> None:
-    assert after(60, 80, 200).ranges(9, serving(1, 5)) == after(60, 80, 200).ranges(9, serving(1, 5))
+    assert after(60, 80, 200).ranges(9, serving(1, 5)) == after(60, 80, 200).ranges(
+        9, serving(1, 5)
+    )
 
 
 def test_sessions_of_no_length_are_an_estimate_all_the_same() -> None:
@@ -82,7 +85,9 @@ def test_who_leaves_at_once_says_nothing_about_how_long_others_stay() -> None:
     assert estimates.take_left() == (0, 0.0)
 
 
-def test_the_line_is_not_played_again_for_each_visitor_who_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_line_is_not_played_again_for_each_visitor_who_leaves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     desk = HelpDesk()
     desk.open()
     people = desk.line_of(*["Asha Rao"] * 12)
@@ -120,7 +125,9 @@ def test_a_session_that_takes_long_does_not_end_at_once() -> None:
 
 WORLDS = [
     World(operators, lengths, leaving)
-    for operators, lengths, leaving in product((1, 3, 8), ("even", "lognormal", "bimodal"), (0.0, 0.2, 0.4))
+    for operators, lengths, leaving in product(
+        (1, 3, 8), ("even", "lognormal", "bimodal"), (0.0, 0.2, 0.4)
+    )
 ] + [World(4, "exponential", 0.4, by_patience=True)]
 
 

@@ -25,7 +25,9 @@ def listed_desk() -> HelpDesk:
     return HelpDesk(access=LISTED)
 
 
-def test_three_hundred_visitors_of_one_address_come_through_one_gateway(listed_desk: HelpDesk) -> None:
+def test_three_hundred_visitors_of_one_address_come_through_one_gateway(
+    listed_desk: HelpDesk,
+) -> None:
     crowd = [listed_desk.joined(host=HOST, gateway=GATEWAY) for _ in range(300)]
     assert [one.last(PositionReported).position for one in crowd] == list(range(1, 301))
     # They leave the limits of their address alone.
@@ -36,7 +38,9 @@ def test_three_hundred_visitors_of_one_address_come_through_one_gateway(listed_d
 
 
 @pytest.mark.parametrize("gateway", [None, OTHER], ids=["no gateway", "unknown gateway"])
-def test_without_a_known_gateway_one_address_counts(listed_desk: HelpDesk, gateway: Identity | None) -> None:
+def test_without_a_known_gateway_one_address_counts(
+    listed_desk: HelpDesk, gateway: Identity | None
+) -> None:
     for _ in range(DESK_VISITS_PER_ADDRESS):
         listed_desk.joined(host=HOST, gateway=gateway).last(PositionReported)
     refused = listed_desk.joined(host=HOST, gateway=gateway)
@@ -70,7 +74,9 @@ def test_a_gateway_has_limits_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert help_desk.joined(host="10.0.1.1").last(PositionReported).position == 4
 
 
-def test_visits_through_a_gateway_do_not_begin_faster_than_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_visits_through_a_gateway_do_not_begin_faster_than_its_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(visitors, "DESK_JOINS_PER_GATEWAY_BURST", 2.0)
     help_desk = HelpDesk(access=LISTED)
     for _ in range(2):
@@ -80,7 +86,8 @@ def test_visits_through_a_gateway_do_not_begin_faster_than_its_rate(monkeypatch:
 
 
 def test_a_guest_stays_counted_as_when_it_came_first(listed_desk: HelpDesk) -> None:
-    """A key that came through the gateway cannot use up the places of an address, nor the other way round."""
+    """A key that came through the gateway cannot use up the places of an address, nor the other way
+    round."""
     asha = listed_desk.joined(host=HOST, gateway=GATEWAY)
     asha.drop()
     asha.peer.gateway = None
@@ -98,7 +105,9 @@ def test_visits_are_counted_with_their_gateway_after_a_restart(listed_desk: Help
     listed_desk.restart()
     for one in crowd:
         one.come_back()
-    assert listed_desk.joined(host=HOST).last(PositionReported).position == DESK_VISITS_PER_ADDRESS + 1
+    assert (
+        listed_desk.joined(host=HOST).last(PositionReported).position == DESK_VISITS_PER_ADDRESS + 1
+    )
 
 
 def test_a_forged_voucher_lets_nobody_in(listed_desk: HelpDesk) -> None:

@@ -67,7 +67,10 @@ def test_lines(typed: str, meant: object) -> None:
         (".enf", "[Unknown command .enf. Did you mean .end?]"),
         (".zzz", "[Unknown command .zzz. .help shows all commands.]"),
         (".\x1b[2J", "[Unknown command .\\x1b[2J. .help shows all commands.]"),
-        ("x" * (TEXT_MAX + 1), "[Not sent: 65,537 bytes are too long; a message has at most 65,536.]"),
+        (
+            "x" * (TEXT_MAX + 1),
+            "[Not sent: 65,537 bytes are too long; a message has at most 65,536.]",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(typed: str, answer: str) -> None:

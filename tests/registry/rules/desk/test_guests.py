@@ -12,7 +12,7 @@ def test_a_guest_has_no_row_and_is_served_nothing_else(help_desk: HelpDesk) -> N
     alice = help_desk.rig.member("alice")
     asha = help_desk.visitor()
     alice.notices()
-    assert [row.name_key for row in help_desk.rig.core.house.service.directory] == ["alice"]
+    assert [row.name_key for row in help_desk.rig.core.engine.service.directory] == ["alice"]
     asha.hear()
     for request in (FetchTable(0), FetchGroup("channel", 0), TakeDuty(1, "")):
         asha.peer.send(request)
@@ -34,4 +34,9 @@ def test_guests_of_one_address_have_a_cap_and_are_forgotten(help_desk: HelpDesk)
 
 def test_the_first_notice_says_what_to_ask_for(help_desk: HelpDesk) -> None:
     shown = help_desk.visitor().shown
-    assert (shown.queues, shown.region, shown.keep_place, len(shown.menu)) == (["desk"], "IN", 60, 6)
+    assert (shown.queues, shown.region, shown.keep_place, len(shown.menu)) == (
+        ["desk"],
+        "IN",
+        60,
+        6,
+    )

@@ -43,7 +43,10 @@ def test_a_hand_over_passes_lines_and_note() -> None:
     ]
     told = bob.last(ClientAssigned)
     assert (told.cause, told.operator, told.note) == (ClientCause.HANDED_OVER, "ann", "be kind")
-    assert [(line.operator, line.text) for line in bob.lines] == [("", "from asha"), ("ann", "from ann")]
+    assert [(line.operator, line.text) for line in bob.lines] == [
+        ("", "from asha"),
+        ("ann", "from ann"),
+    ]
     assert asha.last(OperatorAssigned) == OperatorAssigned(0, 1, OperatorCause.HANDED_OVER, "bob")
     ann.say(1, "too late")
     assert ann.last(LineRefused).reason is LineRefusal.NO_CLIENT
@@ -84,7 +87,9 @@ def test_a_visitor_who_was_to_be_handed_over_and_comes_back_is_from_nobody() -> 
 
 def causes(visitor: Visitor) -> list[PositionCause | OperatorCause]:
     """Return the positions and assignments sent to a visitor since, with their causes."""
-    return [one.cause for one in visitor.hear() if isinstance(one, PositionReported | OperatorAssigned)]
+    return [
+        one.cause for one in visitor.hear() if isinstance(one, PositionReported | OperatorAssigned)
+    ]
 
 
 @pytest.mark.parametrize("is_free", [True, False])
@@ -126,7 +131,9 @@ def test_who_was_just_handed_over_does_not_wait_for_a_dead_operator(*, is_free: 
     bob.come_back()
     heard = bob.hear()
     assert DutyStatus(True, "desk", 0) in heard
-    assert [one.name for one in heard if isinstance(one, ClientAssigned)] == ([] if is_free else ["Asha"])
+    assert [one.name for one in heard if isinstance(one, ClientAssigned)] == (
+        [] if is_free else ["Asha"]
+    )
 
 
 def test_who_was_spoken_to_has_the_time_in_which_the_operator_may_come_back() -> None:

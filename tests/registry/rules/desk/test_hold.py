@@ -1,4 +1,5 @@
-"""Visitors who do not answer, visitors who let others go first, and visitors who are sent to another queue."""
+"""Visitors who do not answer, visitors who let others go first, and visitors who are sent to
+another queue."""
 
 import pytest
 
@@ -27,7 +28,7 @@ from chatapp.wire.messages.desk import (
 )
 from tests.registry.rules.desk.help_desk import PEERS, HelpDesk
 
-QUEUES = DeskSettings(queues=("front", "exams"), operators=("Ann", "Bob"))
+QUEUES = DeskSettings(queues=("edge", "exams"), operators=("Ann", "Bob"))
 NO_SHOW_AFTER = 5.0
 
 
@@ -139,7 +140,9 @@ def test_to_pause_twice_or_while_served_only_says_where_one_is() -> None:
     ann.ask(TakeDuty(1, ""))
     asha.hear()
     asha.ask(PauseVisit(8, asha.visit, is_paused=True))
-    assert asha.last(OperatorAssigned) == OperatorAssigned(8, asha.visit, OperatorCause.ASKED, "ann")
+    assert asha.last(OperatorAssigned) == OperatorAssigned(
+        8, asha.visit, OperatorCause.ASKED, "ann"
+    )
 
 
 @pytest.mark.parametrize("restarts", [False, True])
@@ -188,7 +191,7 @@ def test_a_transfer_keeps_the_time_of_arrival() -> None:
     asha = help_desk.joined("Asha")
     late = help_desk.visitor("Late")
     late.join(queue="exams")
-    ann.ask(TakeDuty(1, "front"))
+    ann.ask(TakeDuty(1, "edge"))
     asha.say("about the exam")
     ann.hear()
     ann.ask(TransferVisitor(2, asha.visit, "EXAMS"))
@@ -210,11 +213,13 @@ def test_a_transfer_keeps_the_time_of_arrival() -> None:
 def test_a_transfer_to_a_free_operator_is_served_at_once() -> None:
     help_desk = HelpDesk(QUEUES)
     ann, bob, asha = help_desk.operator("ann"), help_desk.operator("bob"), help_desk.joined()
-    ann.ask(TakeDuty(1, "front"))
+    ann.ask(TakeDuty(1, "edge"))
     bob.ask(TakeDuty(1, "exams"))
     ann.ask(TransferVisitor(2, asha.visit, "exams"))
     assert bob.client == asha.visit
-    assert asha.last(OperatorAssigned) == OperatorAssigned(0, asha.visit, OperatorCause.HANDED_OVER, "bob")
+    assert asha.last(OperatorAssigned) == OperatorAssigned(
+        0, asha.visit, OperatorCause.HANDED_OVER, "bob"
+    )
 
 
 @pytest.mark.parametrize(
@@ -222,7 +227,7 @@ def test_a_transfer_to_a_free_operator_is_served_at_once() -> None:
     [
         ("nowhere", CommandResult.NO_SUCH_QUEUE),
         ("", CommandResult.NO_SUCH_QUEUE),
-        ("front", CommandResult.SAME_QUEUE),
+        ("edge", CommandResult.SAME_QUEUE),
     ],
 )
 def test_a_transfer_to_no_other_queue_does_nothing(queue: str, result: CommandResult) -> None:
@@ -261,7 +266,7 @@ def test_a_script_at_the_console_is_not_asked() -> None:
 
 
 def test_hold_and_transfer_at_the_console() -> None:
-    help_desk = HelpDesk(DeskSettings(queues=("front", "exams")))
+    help_desk = HelpDesk(DeskSettings(queues=("edge", "exams")))
     help_desk.open()
     assert help_desk.type(".hold") == ["[No active client.]"]
     help_desk.line_of("Asha", "Bela")
@@ -273,5 +278,5 @@ def test_hold_and_transfer_at_the_console() -> None:
     assert help_desk.type(".room")[-1].endswith(", paused")
     assert help_desk.type(".transfer") == ["[Usage: .transfer <queue>]"]
     assert help_desk.type(".transfer nowhere") == ["[There is no queue of that name.]"]
-    assert help_desk.type(".transfer front") == ["[Bela is in that queue already.]"]
+    assert help_desk.type(".transfer edge") == ["[Bela is in that queue already.]"]
     assert help_desk.type(".transfer exams") == ["[Bela was sent to another queue.]"]

@@ -24,7 +24,11 @@ from tests.registry.rules.desk.help_desk import HelpDesk
 def test_the_free_operator_gets_the_first_and_the_others_wait(help_desk: HelpDesk) -> None:
     asha, bela = help_desk.joined("Asha Rao"), help_desk.joined("Bela")
     assert asha.last(OperatorAssigned) == OperatorAssigned(5, 1, OperatorCause.CONNECTED, "desk")
-    assert help_desk.shown()[1:4] == ["Name: Asha Rao", "Number: +919876543210", "Issue: Depression"]
+    assert help_desk.shown()[1:4] == [
+        "Name: Asha Rao",
+        "Number: +919876543210",
+        "Issue: Depression",
+    ]
     assert bela.last(PositionReported) == PositionReported(
         5, 2, PositionCause.JOINED, 1, 1, 0, 0, "desk", False
     )
@@ -39,7 +43,9 @@ def test_no_position_is_told_before_it_is_on_disk(help_desk: HelpDesk) -> None:
     assert asha.last(OperatorAssigned).cause is OperatorCause.CONNECTED
 
 
-def test_no_position_is_told_before_it_is_on_disk_to_a_visitor_who_comes_back(help_desk: HelpDesk) -> None:
+def test_no_position_is_told_before_it_is_on_disk_to_a_visitor_who_comes_back(
+    help_desk: HelpDesk,
+) -> None:
     help_desk.joined()
     help_desk.rig.auto_commit = False
     help_desk.joined("Carl")  # whose record is on its way: the next one waits for it
@@ -72,7 +78,9 @@ def test_joining_again_with_the_ticket_is_the_same_position(help_desk: HelpDesk)
     assert "3. Bela, Depression" in help_desk.type(".room")[-1]
 
 
-def test_joining_again_in_mid_session_brings_all_that_was_said_and_not_shown(help_desk: HelpDesk) -> None:
+def test_joining_again_in_mid_session_brings_all_that_was_said_and_not_shown(
+    help_desk: HelpDesk,
+) -> None:
     asha = help_desk.joined()
     help_desk.type("hello")
     again = help_desk.visitor("Asha Rao")
@@ -101,7 +109,9 @@ def test_numbers_of_visits_go_on_after_a_restart(help_desk: HelpDesk) -> None:
         ({"queue": "other"}, DeskRefusal.NO_SUCH_QUEUE),
     ],
 )
-def test_a_bad_form_is_refused(help_desk: HelpDesk, change: dict[str, object], reason: DeskRefusal) -> None:
+def test_a_bad_form_is_refused(
+    help_desk: HelpDesk, change: dict[str, object], reason: DeskRefusal
+) -> None:
     asha = help_desk.visitor()
     asha.join(**change)  # type: ignore[arg-type]
     assert asha.last(DeskRefused).reason is reason
@@ -121,7 +131,9 @@ def test_the_visits_of_one_address_have_a_cap(help_desk: HelpDesk) -> None:
     for _ in range(DESK_VISITS_PER_ADDRESS):
         help_desk.joined(host="10.9.9.9")
     assert help_desk.joined(host="10.9.9.9").last(DeskRefused).reason is DeskRefusal.ADDRESS_FULL
-    assert help_desk.joined(host="10.9.9.8").last(PositionReported).position == DESK_VISITS_PER_ADDRESS
+    assert (
+        help_desk.joined(host="10.9.9.8").last(PositionReported).position == DESK_VISITS_PER_ADDRESS
+    )
 
 
 def test_who_joins_and_leaves_again_and_again_is_stopped_for_a_while(help_desk: HelpDesk) -> None:

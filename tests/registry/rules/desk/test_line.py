@@ -23,7 +23,12 @@ def order(line: WaitingLine) -> list[int]:
 
 def test_a_move_changes_one_rank_where_there_is_room() -> None:
     line, visits = line_of(1, 2, 3)
-    for number, to, expected in ((1, 3, [2, 3, 1]), (1, 1, [1, 2, 3]), (3, 2, [1, 3, 2]), (1, 9, [3, 2, 1])):
+    for number, to, expected in (
+        (1, 3, [2, 3, 1]),
+        (1, 1, [1, 2, 3]),
+        (3, 2, [1, 3, 2]),
+        (1, 9, [3, 2, 1]),
+    ):
         assert line.move(visits[number], to) == [visits[number]]
         assert order(line) == expected
 

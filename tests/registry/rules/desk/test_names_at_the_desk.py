@@ -46,7 +46,9 @@ def test_visitors_and_operators_meet_however_they_write_its_name(name: str) -> N
     assert ann.last(FiguresShown).waiting == 1
     ann.ask(TakeDuty(3, name.swapcase()))
     told = ann.hear()
-    assert [(one.is_on, one.queue) for one in told if isinstance(one, DutyStatus)] == [(True, "Prüfung")]
+    assert [(one.is_on, one.queue) for one in told if isinstance(one, DutyStatus)] == [
+        (True, "Prüfung")
+    ]
     assert [one.queue for one in told if isinstance(one, ClientAssigned)] == ["Prüfung"]
 
 

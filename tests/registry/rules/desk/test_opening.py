@@ -1,4 +1,5 @@
-"""Open and closed: newcomers read when the desk opens, those who wait keep their places, and all are told things."""
+"""Open and closed: newcomers read when the desk opens, those who wait keep their places, and all
+are told things."""
 
 import pytest
 
@@ -23,7 +24,7 @@ from chatapp.wire.messages.desk import (
 from tests.registry.rules.desk.help_desk import PEERS, HelpDesk
 from tests.support.memory_store import MemoryStore
 
-TWO_QUEUES = DeskSettings(queues=("front", "exams"), operators=("Ann",))
+TWO_QUEUES = DeskSettings(queues=("edge", "exams"), operators=("Ann",))
 
 
 @pytest.mark.parametrize("restarts", [False, True])
@@ -38,7 +39,9 @@ def test_a_closed_queue_takes_no_newcomers_and_keeps_those_who_wait(*, restarts:
         ann.come_back()
         asha.come_back()
     bela = help_desk.visitor("Bela")
-    assert [(one.queue, one.text, one.opens_at) for one in bela.shown.closed] == [("desk", "Back at two", 0)]
+    assert [(one.queue, one.text, one.opens_at) for one in bela.shown.closed] == [
+        ("desk", "Back at two", 0)
+    ]
     bela.join()
     heard = bela.hear()
     assert heard[-2:] == [QueueClosed("desk", "Back at two", 0), DeskRefused(5, DeskRefusal.CLOSED)]
@@ -58,7 +61,7 @@ def test_only_the_operator_s_queue_is_closed() -> None:
     ann.ask(CloseQueue(2, "", ""))
     asha = help_desk.visitor("Asha")
     assert [one.queue for one in asha.shown.closed] == ["exams"]
-    asha.join(queue="front")
+    asha.join(queue="edge")
     assert asha.last(PositionReported).position == 1
     ann.ask(CloseQueue(3, "nowhere", ""))
     assert ann.last(CommandDone).result is CommandResult.NO_SUCH_QUEUE
@@ -101,7 +104,9 @@ def test_hours_open_and_close_and_what_was_said_holds_until_they_say_the_same() 
 def test_what_was_said_without_hours_ends_by_the_hours_that_are_set_later(*, is_open: bool) -> None:
     hours = Hours(("Mon-Sun 09:00-17:00",))
     said_at = 1_800_000_000_000
-    kept = DeskOpeningKept(queue="desk", is_open=is_open, text="" if is_open else "lunch", at=said_at)
+    kept = DeskOpeningKept(
+        queue="desk", is_open=is_open, text="" if is_open else "lunch", at=said_at
+    )
     after = Openings(DeskSettings(operators=("Ann",), hours=("Mon-Sun 09:00-17:00",)))
     after.load([kept])
     until = hours.next_closing(said_at) if is_open else hours.next_opening(said_at)

@@ -1,4 +1,5 @@
-"""Operators are keys: a listed name can be bound with its code only, and stands for the key that bears it."""
+"""Operators are keys: a listed name can be bound with its code only, and stands for the key that
+bears it."""
 
 import pytest
 
@@ -17,7 +18,9 @@ DESK = DeskSettings(operators=("Bob", "eve"))
 WRONG = JoinCode.generate(b"?" * CODE_BYTES, registry=b"r" * 32)
 
 
-def rig_for(store: MemoryStore | None = None, desk: DeskSettings = DESK, *, invite_only: bool = False) -> Rig:
+def rig_for(
+    store: MemoryStore | None = None, desk: DeskSettings = DESK, *, invite_only: bool = False
+) -> Rig:
     return Rig(store, desk=desk, access=AccessSettings(invite_only=invite_only))
 
 
@@ -52,7 +55,9 @@ def test_a_listed_name_that_nobody_bears_is_had_with_its_code_and_once(invite_on
     bob = rig.peer("bob")
     bob.register(code=code)
     assert includes(rig, bob)
-    assert tries(rig, "bob", code) is (RefusalReason.BAD_CODE if invite_only else RefusalReason.NAME_TAKEN)
+    assert tries(rig, "bob", code) is (
+        RefusalReason.BAD_CODE if invite_only else RefusalReason.NAME_TAKEN
+    )
 
 
 def test_what_looks_like_a_kept_name_is_nobodys() -> None:
@@ -72,7 +77,7 @@ def test_a_name_whose_look_alike_is_taken_has_no_code() -> None:
     again = rig.peers[0]
     again.renew()
     again.register()
-    assert rig.core.house.service.directory.person(again.id) is not None
+    assert rig.core.engine.service.directory.person(again.id) is not None
 
 
 def test_a_name_that_is_borne_means_its_bearer_over_restarts_and_under_other_names() -> None:
@@ -106,7 +111,7 @@ def test_a_name_that_its_bearer_gave_up_for_long_is_kept_again() -> None:
     rig.turn()
     bob.is_frozen = True
     rig.advance(NAME_KEPT_FOR + 3_600.0)
-    assert rig.core.house.service.directory.names.holder("bob") is None
+    assert rig.core.engine.service.directory.names.holder("bob") is None
     assert tries(rig, "bob") is RefusalReason.KEPT_FOR_OPERATOR
     assert tries(rig, "bob", code) is RefusalReason.BAD_CODE, "it was used"
     assert includes(rig, bob), "in this life of the registry"
@@ -114,7 +119,7 @@ def test_a_name_that_its_bearer_gave_up_for_long_is_kept_again() -> None:
         bob.name = name
         bob.renew()
         bob.register()
-    assert rig.core.house.service.directory.names.holder("bob") == bob.id, (
+    assert rig.core.engine.service.directory.names.holder("bob") == bob.id, (
         "who bore it last may take it again"
     )
     rig.advance(NAME_KEPT_FOR + 3_600.0)

@@ -60,7 +60,8 @@ def test_a_hundred_who_ask_at_once_get_a_hundred_visitors() -> None:
     help_desk = HelpDesk(DeskSettings(operators=names, operators_max=100))
     workers = [help_desk.operator(name) for name in names]
     visitors = [
-        help_desk.joined(f"Visitor {chr(65 + number // 26)}{chr(65 + number % 26)}") for number in range(110)
+        help_desk.joined(f"Visitor {chr(65 + number // 26)}{chr(65 + number % 26)}")
+        for number in range(110)
     ]
     help_desk.rig.auto_commit = False
     for worker in workers:

@@ -52,7 +52,12 @@ def test_the_last_sessions_are_shown_with_form_note_length_and_lines() -> None:
     shown = past(ann)
     assert shown.total == 2
     asha, ben = shown.sessions
-    assert (asha.name, asha.number, asha.note, asha.operator) == ("Asha Rao", "+919876543210", "calm", "Ann")
+    assert (asha.name, asha.number, asha.note, asha.operator) == (
+        "Asha Rao",
+        "+919876543210",
+        "calm",
+        "Ann",
+    )
     assert (asha.issue, asha.took, asha.waited) == (DESK.menu[0], 10, 0)
     said = [(line.operator, line.text) for line in asha.lines]
     assert said == [("", "my book"), ("", "is lost"), ("Ann", "I see, Asha Rao")]
@@ -85,7 +90,9 @@ def test_transcripts_and_sessions_are_erased_in_time() -> None:
     help_desk, ann = scene()
     served(help_desk, ann, "Asha Rao", "my book")
     help_desk.advance(DAY + 60)
-    assert [(one.has_transcript, one.lines) for one in _past_later(help_desk, ann).sessions] == [(False, [])]
+    assert [(one.has_transcript, one.lines) for one in _past_later(help_desk, ann).sessions] == [
+        (False, [])
+    ]
     help_desk.advance(2 * DAY)
     assert _past_later(help_desk, ann).total == 0
     kept = help_desk.rig.store.load().desk
@@ -118,10 +125,15 @@ def test_an_answer_fits_into_a_frame_whatever_was_said() -> None:
     help_desk, ann = scene()
     for _ in range(DESK_PAST_SHOWN_MAX):
         served(help_desk, ann, "Asha Rao", "é" * 20_000, note="x" * DESK_NOTE_MAX)
-    served(help_desk, ann, "Ben", "x" * TEXT_MAX, *(f"{number}" + "y" * 1_500 for number in range(60)))
+    served(
+        help_desk, ann, "Ben", "x" * TEXT_MAX, *(f"{number}" + "y" * 1_500 for number in range(60))
+    )
     shown = past(ann, count=DESK_PAST_SHOWN_MAX)
     assert shown.sessions[-1].name == "Ben"
-    size = sum(len((one.note + "".join(line.text for line in one.lines)).encode()) for one in shown.sessions)
+    size = sum(
+        len((one.note + "".join(line.text for line in one.lines)).encode())
+        for one in shown.sessions
+    )
     assert 20_000 < size <= DESK_PAST_BYTES_SHOWN
     assert shown.total == DESK_PAST_SHOWN_MAX + 1
 
@@ -129,7 +141,9 @@ def test_an_answer_fits_into_a_frame_whatever_was_said() -> None:
 def test_the_forms_that_do_not_fit_take_no_room_from_the_lines() -> None:
     help_desk, ann = scene()
     for number in range(DESK_PAST_SHOWN_MAX):
-        served(help_desk, ann, "Asha Rao", f"line {number}", note="x" * (DESK_NOTE_MAX - 2 * number))
+        served(
+            help_desk, ann, "Asha Rao", f"line {number}", note="x" * (DESK_NOTE_MAX - 2 * number)
+        )
     shown = past(ann, count=DESK_PAST_SHOWN_MAX)
     assert len(shown.sessions) < DESK_PAST_SHOWN_MAX
     assert [line.text for line in shown.sessions[-1].lines] == ["line 39", "I see, Asha Rao"]

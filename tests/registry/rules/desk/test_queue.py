@@ -191,12 +191,16 @@ def test_who_was_away_when_called_is_in_line_again_where_they_were_and_the_next_
     queue.returned(visits[2])
     assert queue.line("desk").position(visits[2]) == 2
     queue.handle_timer(now=70.0)
-    assert [one.number for one in queue.line("desk")] == [2], "the place of each was kept for its minute"
+    assert [one.number for one in queue.line("desk")] == [2], (
+        "the place of each was kept for its minute"
+    )
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations((1, 2, 3))))
 @pytest.mark.parametrize("others", [0, 1])
-def test_several_who_were_away_when_called_stand_as_they_came(order: tuple[int, ...], others: int) -> None:
+def test_several_who_were_away_when_called_stand_as_they_came(
+    order: tuple[int, ...], others: int
+) -> None:
     queue, visits = desk(*range(1, 4 + others))
     for who in OPERATORS:
         queue.take_duty(who, "desk")
@@ -220,7 +224,8 @@ def test_who_was_away_when_called_is_before_those_who_joined_since() -> None:
 
 @pytest.mark.parametrize("restarts", [True, False])
 def test_a_position_survives_the_renumbering_of_the_line(*, restarts: bool) -> None:
-    """Repeated moves into one position use up the ranks there; the visitor served next still has a unique rank."""
+    """Repeated moves into one position use up the ranks there; the visitor served next still has a
+    unique rank."""
     queue, visits = desk(1, 2, 3, 4, 5)
     for who in OPERATORS[1:]:
         queue.take_duty(who, "desk")
@@ -241,7 +246,8 @@ def test_a_position_survives_the_renumbering_of_the_line(*, restarts: bool) -> N
 
 
 def served_and_lost(*numbers: int) -> tuple[DeskQueue, dict[int, Visit]]:
-    """A desk whose visitor 1 has talked to the console's operator, and is out of reach from 10.0 on."""
+    """A desk whose visitor 1 has talked to the console's operator, and is out of reach from 10.0
+    on."""
     queue, visits = desk(*numbers)
     queue.take_duty(CONSOLE, "desk")
     visits[1].has_answered = True
@@ -528,7 +534,11 @@ def test_a_visitor_moved_before_one_who_holds_the_line_is_called() -> None:
 
 def altered(queue: DeskQueue) -> list[Change | VisitUpdated | HandoverReleased]:
     """Drain the records for the disk."""
-    return [one for one in queue.take_events() if isinstance(one, Change | VisitUpdated | HandoverReleased)]
+    return [
+        one
+        for one in queue.take_events()
+        if isinstance(one, Change | VisitUpdated | HandoverReleased)
+    ]
 
 
 @pytest.mark.parametrize("goes", [True, False])
@@ -592,7 +602,8 @@ def test_a_note_is_for_the_disk() -> None:
 
 
 def test_new_ranks_are_stored() -> None:
-    """A visitor who is put back waits behind the first arrival and before all who were put back earlier."""
+    """A visitor who is put back waits behind the first arrival and before all who were put back
+    earlier."""
     last = 40
     queue, visits = desk(*range(1, last + 1))
     operators = {number: bytes([number]) * 32 for number in visits}

@@ -1,7 +1,8 @@
-"""The queue against a plain list: any order of joins, losses, returns, calls, moves and restarts keeps I6.
+"""The queue against a plain list: any order of joins, losses, returns, calls, moves and restarts
+keeps I6.
 
-First come, first served: no visitor who is online is overtaken, served twice or lost, whatever happens and whenever the
-registry restarts from its records.
+First come, first served: no visitor who is online is overtaken, served twice or lost, whatever
+happens and whenever the registry restarts from its records.
 """
 
 import pytest
@@ -116,9 +117,13 @@ class QueueMachine(RuleBasedStateMachine):
             was = one.state
             self.queue.returned(one)
             if is_in_line(was) and is_in_line(one.state):
-                assert place[one.queue].index(one.number) >= self.order()[one.queue].index(one.number)
+                assert place[one.queue].index(one.number) >= self.order()[one.queue].index(
+                    one.number
+                )
 
-    @rule(data=st.data(), cause=st.sampled_from([OverCause.LEFT, OverCause.DROPPED, OverCause.ENDED]))
+    @rule(
+        data=st.data(), cause=st.sampled_from([OverCause.LEFT, OverCause.DROPPED, OverCause.ENDED])
+    )
     def goes(self, data: st.DataObject, cause: OverCause) -> None:
         one = self.some(data, *(state for state in VisitState if state is not VisitState.OVER))
         if one is not None:
@@ -223,10 +228,15 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def starts_anew(self) -> None:
-        """Restart from the disk: a visit whose record was on its way is gone, and nobody was told of it."""
+        """Restart from the disk: a visit whose record was on its way is gone, and nobody was told
+        of it."""
         self.settle()
-        promised = {number for number, one in self.queue.visits.items() if one.state not in UNRECORDED}
-        served = {one.number: one.operator for one in self.queue.visits.values() if one.operator != NOBODY}
+        promised = {
+            number for number, one in self.queue.visits.items() if one.state not in UNRECORDED
+        }
+        served = {
+            one.number: one.operator for one in self.queue.visits.values() if one.operator != NOBODY
+        }
         assert promised <= set(self.records)
         kept = {number: record for number, record in self.records.items() if number in promised}
         self.queue = DeskQueue(SETTINGS)

@@ -1,4 +1,5 @@
-"""Ratings of sessions: during them and after their end, once a visit, and kept through a restart."""
+"""Ratings of sessions: during them and after their end, once a visit, and kept through a
+restart."""
 
 import pytest
 
@@ -83,7 +84,9 @@ def test_the_mean_is_of_the_day_and_of_the_queue() -> None:
 def test_as_many_are_kept_as_sessions() -> None:
     ratings = Ratings(utc_offset=0)
     for visit in range(DESK_SESSIONS_MAX + 3):
-        ratings.add(DeskVisitRated(visit=visit, queue="a", rated_at=0, rating=1 if visit < 3 else 4))
+        ratings.add(
+            DeskVisitRated(visit=visit, queue="a", rated_at=0, rating=1 if visit < 3 else 4)
+        )
     assert ratings.today("a", 0) == MeanRating(DESK_SESSIONS_MAX, 400)
 
 

@@ -54,9 +54,13 @@ def test_the_console_says_them() -> None:
     assert help_desk.type(".a GREET") == []
     assert asha.texts == ["Hello: how can I help?"]
     assert help_desk.type(".a") == ["[Ready answers: greet, Bye.]"]
-    assert help_desk.type(".a nothing") == ['[There is no ready answer "nothing"; there are greet, Bye.]']
+    assert help_desk.type(".a nothing") == [
+        '[There is no ready answer "nothing"; there are greet, Bye.]'
+    ]
 
 
 def test_a_desk_without_any_says_so(help_desk: HelpDesk) -> None:
     for typed in (".a", ".a greet"):
-        assert help_desk.type(typed) == ["[There are no ready answers: the configuration has none.]"]
+        assert help_desk.type(typed) == [
+            "[There are no ready answers: the configuration has none.]"
+        ]

@@ -18,7 +18,9 @@ def say(transcript: Transcript, author: bytes, number: int, text: str = "x") -> 
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("say"), st.sampled_from([VISITOR, ANN]), st.sampled_from([1, 40_000])),
-        st.tuples(st.sampled_from(["read", "break"]), st.sampled_from([VISITOR, ANN]), st.booleans()),
+        st.tuples(
+            st.sampled_from(["read", "break"]), st.sampled_from([VISITOR, ANN]), st.booleans()
+        ),
     ),
     max_size=40,
 )
@@ -114,7 +116,9 @@ def test_nothing_is_confirmed_that_is_not_on_disk() -> None:
 
 def test_numbers_are_known_after_a_restart() -> None:
     transcript = Transcript()
-    transcript.load([TranscriptLine(3, ANN, "ann", 70, 0, "x"), TranscriptLine(4, VISITOR, "", 9, 0, "y")])
+    transcript.load(
+        [TranscriptLine(3, ANN, "ann", 70, 0, "x"), TranscriptLine(4, VISITOR, "", 9, 0, "y")]
+    )
     assert (transcript.taken(ANN), transcript.taken(VISITOR), transcript.first) == (70, 9, 3)
     assert say(transcript, ANN, 71).position == 5
 
@@ -154,7 +158,9 @@ def test_a_line_that_was_not_stored_does_not_count_as_accepted() -> None:
         transcript.discard(said.position)
     assert (transcript.taken(ANN), transcript.saved(ANN)) == (1, 1)
     assert not transcript.is_discarded(ANN, 2)
-    (lost_again, *_) = [transcript.take(ANN, name="", number=number, at=0, text="x") for number in (2, 3)]
+    (lost_again, *_) = [
+        transcript.take(ANN, name="", number=number, at=0, text="x") for number in (2, 3)
+    ]
     transcript.discard(lost_again.position)
     assert (transcript.taken(ANN), transcript.saved(ANN)) == (3, 1)
     assert transcript.is_discarded(ANN, 2)

@@ -24,9 +24,9 @@ def test_positions_are_pushed_and_the_next_is_called(help_desk: HelpDesk) -> Non
     assert help_desk.type(".next")[0] == "[Session with Asha ended.]"
     assert asha.hear() == [VisitOver(1, OverCause.ENDED)]
     assert bela.hear() == [OperatorAssigned(0, 2, OperatorCause.CALLED, "desk")]
-    assert [(one.position, one.cause) for one in chand.hear() if isinstance(one, PositionReported)] == [
-        (1, PositionCause.CHANGED)
-    ]
+    assert [
+        (one.position, one.cause) for one in chand.hear() if isinstance(one, PositionReported)
+    ] == [(1, PositionCause.CHANGED)]
 
 
 def test_an_estimate_comes_after_three_sessions(help_desk: HelpDesk) -> None:
@@ -37,7 +37,12 @@ def test_an_estimate_comes_after_three_sessions(help_desk: HelpDesk) -> None:
     help_desk.advance(1.0)
     visitors[-1].ask(AskPosition(4))
     told = visitors[-1].last(PositionReported)
-    assert (told.reference, told.cause, told.position, told.operators) == (4, PositionCause.ASKED, 2, 1)
+    assert (told.reference, told.cause, told.position, told.operators) == (
+        4,
+        PositionCause.ASKED,
+        2,
+        1,
+    )
     assert 0 < told.least < 80 < told.most
 
 

@@ -1,6 +1,7 @@
 """Simulated days of a first-come desk, in which each visitor is told a range as at a real one.
 
-python -m tests.registry.rules.desk.waiting_worlds [days]      the table in docs/decisions/estimates.md
+python -m tests.registry.rules.desk.waiting_worlds [days]      the table in
+docs/decisions/estimates.md
 """
 
 import random
@@ -24,7 +25,9 @@ LENGTHS: Final[dict[str, Callable[[random.Random], float]]] = {
     "even": lambda chance: chance.uniform(0.8 * MEAN, 1.2 * MEAN),
     "exponential": lambda chance: chance.expovariate(1 / MEAN),
     "lognormal": lambda chance: chance.lognormvariate(log(MEAN) - 0.5, 1.0),
-    "bimodal": lambda chance: chance.uniform(60, 120) if chance.random() < 0.75 else chance.uniform(900, 960),
+    "bimodal": lambda chance: (
+        chance.uniform(60, 120) if chance.random() < 0.75 else chance.uniform(900, 960)
+    ),
 }
 
 
@@ -36,8 +39,8 @@ class World(NamedTuple):
     leaving: float
     """The share of those waiting who leave unserved."""
     by_patience: bool = False
-    """Whether those leave whose wait exceeds their patience; otherwise a share of those who wait leaves, at any moment of
-    what would have been their wait."""
+    """Whether those leave whose wait exceeds their patience; otherwise a share of those who wait
+    leaves, at any moment of what would have been their wait."""
 
 
 class Told(NamedTuple):
@@ -56,11 +59,13 @@ class _Visit(NamedTuple):
 
 
 def visits_of(world: World, chance: random.Random) -> Iterator[_Visit]:
-    """Yield the visits of a day in the order in which visitors come: a crowd at the opening, then almost as many as can
-    be served."""
+    """Yield the visits of a day in the order in which visitors come: a crowd at the opening, then
+    almost as many as can be served."""
     came = sorted(chance.uniform(0, 200) for _ in range(3 * world.operators + 5))
     while len(came) < VISITORS + 3 * world.operators:
-        came.append(came[-1] + chance.expovariate(0.97 * world.operators / MEAN / (1 - world.leaving)))
+        came.append(
+            came[-1] + chance.expovariate(0.97 * world.operators / MEAN / (1 - world.leaving))
+        )
     free_at = [0.0] * world.operators
     heapify(free_at)
     for at in came:
@@ -85,8 +90,8 @@ def _stays_for(world: World, wait: float, chance: random.Random) -> float | None
 
 
 def day(world: World, seed: int) -> list[Told]:
-    """Play a day from an empty desk. Every visitor is told a range on coming, and every fifth time that somebody is called
-    or leaves, all who wait are told theirs again."""
+    """Play a day from an empty desk. Every visitor is told a range on coming, and every fifth time
+    that somebody is called or leaves, all who wait are told theirs again."""
     visits = list(visits_of(world, random.Random(seed)))
     events = sorted(
         (at, kind, number)
@@ -106,7 +111,9 @@ def day(world: World, seed: int) -> list[Told]:
             Busy(at - visits[one].called, visits[one].called - visits[one].came) for one in serving
         ]
         busy += [None] * (world.operators - len(busy))
-        return estimates.ranges(len(waiting), Now(busy, sum(at - visits[one].came for one in waiting)))
+        return estimates.ranges(
+            len(waiting), Now(busy, sum(at - visits[one].came for one in waiting))
+        )
 
     def tell(number: int, found: Range, at: float) -> None:
         if visits[number].is_served:
@@ -116,7 +123,9 @@ def day(world: World, seed: int) -> list[Told]:
         visit = visits[number]
         if kind == 0:
             serving.remove(number)
-            session = Session(visit.over - visit.called, visit.called - visit.came, *estimates.take_left())
+            session = Session(
+                visit.over - visit.called, visit.called - visit.came, *estimates.take_left()
+            )
             estimates.note(session)
         elif kind == 1:
             waiting.remove(number)
@@ -149,7 +158,9 @@ def score(told: list[Told]) -> Score:
     """Judge ranges by what came."""
     within = sum(one.range.least <= one.wait <= one.range.most for one in told)
     early = sum(one.wait < one.range.least for one in told)
-    width = median(one.range.most - one.range.least for one in told) / median(one.wait for one in told)
+    width = median(one.range.most - one.range.least for one in told) / median(
+        one.wait for one in told
+    )
     return Score(len(told), within / len(told), early / len(told), width)
 
 

@@ -1,6 +1,7 @@
 """A second, simple model of the queue: a list of numbers for each line, and who serves whom.
 
-It gets each event in order and fails at once when an event breaks the rules. It has no ranks, deadlines or records.
+It gets each event in order and fails at once when an event breaks the rules. It has no ranks,
+deadlines or records.
 """
 
 from chatapp.registry.rules.desk.queue.visit import (
@@ -47,14 +48,16 @@ class Witness:
         self._reorder(one)
 
     def _reorder(self, one: Visit) -> None:
-        """Put a visit into the order right behind its predecessor in line; at the head, before those served as well."""
+        """Put a visit into the order right behind its predecessor in line; at the head, before
+        those served as well."""
         line, order = self.lines[one.queue], self._order[one.queue]
         order.remove(one.number)
         at = line.index(one.number)
         order.insert(order.index(line[at - 1]) + 1 if at else 0, one.number)
 
     def _restore(self, one: Visit) -> None:
-        """Restore a position: behind visits that were before it, and visits put back that came earlier."""
+        """Restore a position: behind visits that were before it, and visits put back that came
+        earlier."""
         line, order = self.lines[one.queue], self._order[one.queue]
         position = order.index(one.number)
         before = [
@@ -67,22 +70,28 @@ class Witness:
             self._reorder(one)
 
     def _lift(self, one: Visit) -> None:
-        """Put a visit at the head: behind visits put back that came earlier, before those that came later."""
+        """Put a visit at the head: behind visits put back that came earlier, before those that came
+        later."""
         line = self.lines[one.queue]
         others = [number for number in line if number in self._put_back]
         earlier = [number for number in others if number < one.number]
-        position = line.index(earlier[-1]) + 1 if earlier else line.index(others[0]) if others else 0
+        position = (
+            line.index(earlier[-1]) + 1 if earlier else line.index(others[0]) if others else 0
+        )
         line.insert(position, one.number)
         self._put_back.add(one.number)
         self._reorder(one)
 
     def _admit(self, one: Visit) -> None:
-        """Take a visit from another line: before the first one that joined later and was not put back."""
+        """Take a visit from another line: before the first one that joined later and was not put
+        back."""
         number, line = one.number, self.lines[one.queue]
         for order in self._order.values():
             if number in order:
                 order.remove(number)
-        later = [at for at, other in enumerate(line) if other > number and other not in self._put_back]
+        later = [
+            at for at, other in enumerate(line) if other > number and other not in self._put_back
+        ]
         line.insert(later[0] if later else len(line), number)
         self._order[one.queue].append(number)
         self._put_back.discard(number)
@@ -95,14 +104,19 @@ class Witness:
     def starts_anew(self, promised: set[int], served: dict[int, OperatorId]) -> None:
         """The registry restarted and remembers these visits: everybody is away."""
         self.lines = {
-            queue: [number for number in line if number in promised] for queue, line in self.lines.items()
+            queue: [number for number in line if number in promised]
+            for queue, line in self.lines.items()
         }
         self._order = {
-            queue: [number for number in order if number in promised] for queue, order in self._order.items()
+            queue: [number for number in order if number in promised]
+            for queue, order in self._order.items()
         }
         self._stands = dict.fromkeys(self._stands, "missed")
-        # Only whoever serves somebody is known to be on duty: who waited for another one waits for nobody in particular.
-        self._wanted = {number: who for number, who in self._wanted.items() if who in served.values()}
+        # Only whoever serves somebody is known to be on duty: who waited for another one waits for
+        # nobody in particular.
+        self._wanted = {
+            number: who for number, who in self._wanted.items() if who in served.values()
+        }
 
     def hear(self, one: QueueEvent) -> None:
         if isinstance(one, Change):
@@ -121,9 +135,12 @@ class Witness:
                 passed = [
                     other
                     for other in ahead
-                    if self._wanted.get(other, one.operator) == one.operator and other not in self._paused
+                    if self._wanted.get(other, one.operator) == one.operator
+                    and other not in self._paused
                 ]
-                assert all(self._stands[other] == "away" for other in passed), "somebody was skipped"
+                assert all(self._stands[other] == "away" for other in passed), (
+                    "somebody was skipped"
+                )
                 assert self._stands[number] == "here"
                 assert self._wanted.pop(number, one.operator) == one.operator
                 line.remove(number)

@@ -10,13 +10,21 @@ from chatapp.registry.store.entries import encode
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.identity import Identity, fingerprint
 from chatapp.wire.limits import INVITE_KEPT_FOR, INVITES_MAX
-from chatapp.wire.messages.registration import RefusalReason, Refused, Rename, RenameRefused, Welcome
+from chatapp.wire.messages.registration import (
+    RefusalReason,
+    Refused,
+    Rename,
+    RenameRefused,
+    Welcome,
+)
 from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
 from tests.support.memory_store import MemoryStore
 
 CLOSED = AccessSettings(invite_only=True)
-CODE, OTHER = (JoinCode.generate(bytes([number]) * CODE_BYTES, registry=b"r" * 32) for number in (1, 2))
+CODE, OTHER = (
+    JoinCode.generate(bytes([number]) * CODE_BYTES, registry=b"r" * 32) for number in (1, 2)
+)
 
 
 def invited(rig: Rig, *codes: JoinCode) -> str:
@@ -101,7 +109,9 @@ def test_a_name_that_is_not_stored_leaves_the_code(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("is_synced", [False, True])
-def test_a_crash_keeps_both_the_name_and_the_used_code_or_neither(rig: Rig, is_synced: bool) -> None:
+def test_a_crash_keeps_both_the_name_and_the_used_code_or_neither(
+    rig: Rig, is_synced: bool
+) -> None:
     bob = rig.peer("bob")
     rig.auto_commit = False
     bob.register(code=CODE)
@@ -170,7 +180,12 @@ def test_banned_people_are_refused_whatever_names_or_codes_they_had(what: str) -
     rig = Rig()
     bob = rig.peer("bob", host="10.7.0.5")
     assert refusal(bob) is None
-    bans = {"key": fingerprint(bob.id), "name": "BOB", "address": "10.7.0.5", "network": "10.7.0.0/16"}
+    bans = {
+        "key": fingerprint(bob.id),
+        "name": "BOB",
+        "address": "10.7.0.5",
+        "network": "10.7.0.0/16",
+    }
     rig.access = AccessSettings(ban=(bans[what],))
     rig.restart()
     bob.renew()

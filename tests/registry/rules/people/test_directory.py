@@ -1,4 +1,5 @@
-"""The directory: one holder for each name, versions that never go back, and deltas that add up to the same table."""
+"""The directory: one holder for each name, versions that never go back, and deltas that add up to
+the same table."""
 
 import random
 
@@ -49,7 +50,9 @@ class TestNames:
         bind(directory, card_of(0, "bob"))
         assert refusal(directory, card_of(1, "bob")) is RefusalReason.NAME_TAKEN
         assert refusal(directory, card_of(1, "BOB")) is RefusalReason.NAME_TAKEN
-        assert refusal(directory, card_of(0, "Bob")) is RefusalReason.OLD_CARD, "same counter, other card"
+        assert refusal(directory, card_of(0, "Bob")) is RefusalReason.OLD_CARD, (
+            "same counter, other card"
+        )
         assert refusal(directory, card_of(0, "Bob", counter=2)) is None
 
     def test_a_look_alike_is_refused_to_another_key(self) -> None:
@@ -123,11 +126,19 @@ class TestVersions:
         directory = Directory(version=0)
         bob = bind(directory, card_of(0))
         directory.place(
-            bob, presence=Presence.ONLINE, sender_index=1, address=Address("10.0.0.1", 6_000), wall_ms=5_000
+            bob,
+            presence=Presence.ONLINE,
+            sender_index=1,
+            address=Address("10.0.0.1", 6_000),
+            wall_ms=5_000,
         )
         version = directory.version
         directory.place(
-            bob, presence=Presence.ONLINE, sender_index=1, address=Address("10.0.0.1", 6_000), wall_ms=9_000
+            bob,
+            presence=Presence.ONLINE,
+            sender_index=1,
+            address=Address("10.0.0.1", 6_000),
+            wall_ms=9_000,
         )
         directory.renew_card(bob, card_of(0))
         assert directory.version == version
@@ -139,7 +150,9 @@ class TestVersions:
             bind(directory, card_of(who))
         delta = directory.table.delta(0, bytes_max=400, rows_max=100)
         assert (len(delta.rows), delta.more) == (2, True)
-        assert directory.table.delta(0, bytes_max=10, rows_max=100).rows, "one row goes whatever its size"
+        assert directory.table.delta(0, bytes_max=10, rows_max=100).rows, (
+            "one row goes whatever its size"
+        )
         assert len(directory.table.delta(0, bytes_max=9_999, rows_max=3).rows) == 3
 
 
@@ -225,9 +238,15 @@ def _change(
 def test_those_online_are_listed_where_they_are() -> None:
     directory = Directory(version=0)
     bob, eve = bind(directory, card_of(0)), bind(directory, card_of(1))
-    directory.place(bob, presence=Presence.ONLINE, sender_index=0, address=Address("10.0.0.1", 1), wall_ms=0)
-    directory.place(eve, presence=Presence.ONLINE, sender_index=0, address=Address("10.0.0.2", 2), wall_ms=0)
-    directory.place(bob, presence=Presence.ONLINE, sender_index=0, address=Address("10.0.0.3", 3), wall_ms=0)
+    directory.place(
+        bob, presence=Presence.ONLINE, sender_index=0, address=Address("10.0.0.1", 1), wall_ms=0
+    )
+    directory.place(
+        eve, presence=Presence.ONLINE, sender_index=0, address=Address("10.0.0.2", 2), wall_ms=0
+    )
+    directory.place(
+        bob, presence=Presence.ONLINE, sender_index=0, address=Address("10.0.0.3", 3), wall_ms=0
+    )
     directory.place(eve, presence=Presence.LOST, sender_index=0, wall_ms=0)
     assert directory.online_addresses(0) == [Address("10.0.0.3", 3)]
     assert directory.online() == [bob.card.identity]

@@ -25,7 +25,7 @@ def change(rig: Rig, **settings: object) -> int:
 
 
 def presence(rig: Rig, peer: LinkedPeer) -> Presence:
-    person = rig.core.house.service.directory.person(peer.id)
+    person = rig.core.engine.service.directory.person(peer.id)
     assert person is not None
     return person.presence
 
@@ -37,7 +37,12 @@ def test_banned_people_lose_their_link_and_are_told_when_they_come_back(what: st
     bob.register()
     bob.attach()
     bob.ask(EnterRoom(0, "lab"))
-    texts = {"key": fingerprint(bob.id), "name": "BOB", "address": "10.7.0.5", "network": "10.7.0.0/16"}
+    texts = {
+        "key": fingerprint(bob.id),
+        "name": "BOB",
+        "address": "10.7.0.5",
+        "network": "10.7.0.0/16",
+    }
     assert change(rig, ban=(texts[what],)) == 1
     assert set(rig.closed) == {bob.link}
     assert presence(rig, bob) is Presence.LOST
@@ -145,7 +150,9 @@ def test_letters_that_were_saved_before_a_ban_are_delivered() -> None:
     rig = Rig()
     bob, carol = rig.member("bob"), rig.member("carol")
     carol.leave()
-    assert bob.ask(DepositMail(reference=1, recipient=carol.id, number=1, letter=b"sealed")) == [MailSaved(1)]
+    assert bob.ask(DepositMail(reference=1, recipient=carol.id, number=1, letter=b"sealed")) == [
+        MailSaved(1)
+    ]
     change(rig, ban=("bob",))
     carol.register()
     batches = [notice for notice in carol.attach() if isinstance(notice, MailBatch)]

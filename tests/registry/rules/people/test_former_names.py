@@ -39,7 +39,9 @@ class TestTheNameBefore:
         names = {entry.name_key: entry.identity == ann.id for entry in rig.store.load().names}
         assert names == {"anna": True, "ann": False}
 
-    def test_both_names_are_theirs_after_a_crash(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_both_names_are_theirs_after_a_crash(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         accepted(ann, "anna")
         rig.restart(crash=True)
         assert not comes_in(rig, "ann")
@@ -71,7 +73,9 @@ class TestTheNameBefore:
         assert set(table_of(ann)) == {"anna", "bob"}
         accepted(ann, "ann")
 
-    def test_a_name_that_is_free_again_is_said_to_be_so_once(self, rig: Rig, ann: LinkedPeer) -> None:
+    def test_a_name_that_is_free_again_is_said_to_be_so_once(
+        self, rig: Rig, ann: LinkedPeer
+    ) -> None:
         said: list[object] = []
         append = rig.store.append
         rig.store.append = lambda entries: (said.extend(entries), append(entries))[1]  # type: ignore[method-assign,func-returns-value]

@@ -71,7 +71,9 @@ DEEDS = st.lists(
 
 
 @given(DEEDS)
-def test_no_two_hold_names_that_look_alike_and_nobody_hoards(deeds: list[tuple[str, str, bytes]]) -> None:
+def test_no_two_hold_names_that_look_alike_and_nobody_hoards(
+    deeds: list[tuple[str, str, bytes]],
+) -> None:
     names, bound, now = Names(), dict[bytes, str](), 0.0
     for deed, key, who in deeds:
         now += 1.0
@@ -94,5 +96,7 @@ def test_no_two_hold_names_that_look_alike_and_nobody_hoards(deeds: list[tuple[s
         assert len(names) == len(held)
         assert all(names.holder(key) == whose for whose, key in bound.items())
         for one in (ANN, BOB):
-            borne = [key for key, whose in held.items() if whose == one and not names.is_claimed(key)]
+            borne = [
+                key for key, whose in held.items() if whose == one and not names.is_claimed(key)
+            ]
             assert len(borne) <= NAMES_RESERVED_MAX + 1

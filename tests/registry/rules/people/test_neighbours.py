@@ -30,10 +30,12 @@ class Neighbours:
         return {"cluster_keeps_state": 1}
 
 
-async def test_a_house_that_has_left_hears_nothing_more() -> None:
+async def test_an_engine_that_has_left_hears_nothing_more() -> None:
     """What a node still sends would be handled, and never stored: the store is closed."""
     store, neighbours = MemoryStore(), Neighbours()
-    driver = RegistryDriver(asyncio.get_running_loop(), Rig(store).core, store, neighbours=neighbours)
+    driver = RegistryDriver(
+        asyncio.get_running_loop(), Rig(store).core, store, neighbours=neighbours
+    )
     driver.receive_bus(b"early")
     await driver.stop()
     driver.receive_bus(b"late")

@@ -28,7 +28,7 @@ def test_pings_keep_the_lease_and_tell_the_version(rig: Rig) -> None:
     bob.register()
     for _ in range(5):
         rig.advance(20.0)
-        assert bob.ping(9) == [Pong(9, rig.core.house.service.directory.version)]
+        assert bob.ping(9) == [Pong(9, rig.core.engine.service.directory.version)]
     assert row_of(rig, bob).online
 
 
@@ -42,7 +42,8 @@ class TestAnOpenLink:
         assert bob.link not in rig.closed
 
     def test_alone_it_is_none(self, rig: Rig) -> None:
-        """The link of a program that hangs, or of a machine that is gone, stays open for minutes."""
+        """The link of a program that hangs, or of a machine that is gone, stays open for
+        minutes."""
         bob = rig.member("bob")
         bob.is_frozen = True
         rig.advance(29.9)
@@ -71,7 +72,8 @@ class TestAnOpenLink:
         assert not row_of(rig, bob).online
 
     def test_a_registry_that_was_stopped_reads_before_it_judges(self, rig: Rig) -> None:
-        """The registry's timer comes late: signs of life of people who are online still wait in its sockets."""
+        """The registry's timer comes late: signs of life of people who are online still wait in its
+        sockets."""
         bob, ann = rig.member("bob"), rig.member("ann")
         rig.now += 60.0
         rig.core.handle_timer(now=rig.now)

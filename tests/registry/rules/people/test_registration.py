@@ -95,14 +95,14 @@ def test_registrations_without_end_make_sessions_with_an_end() -> None:
         eve.renew()
         eve.register()
         assert eve.ping()
-    assert len(rig.core.front.sessions) == 2
+    assert len(rig.core.edge.sessions) == 2
     assert bob.ping()
     rig.advance(61.0)
-    assert len(rig.core.front.sessions.table) == 2
+    assert len(rig.core.edge.sessions.table) == 2
     pending = [rig.peer(f"user{number}") for number in range(4)]
     for peer in pending:
         peer.register()
-    assert len(rig.core.front.sessions) == 3
+    assert len(rig.core.edge.sessions) == 3
     assert bob.ping() and pending[-1].ping()
     assert not pending[0].ping()
     pending[0].register()
@@ -110,7 +110,8 @@ def test_registrations_without_end_make_sessions_with_an_end() -> None:
 
 
 def test_an_address_has_a_quota_of_new_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names are permanent: nobody can use them up for everybody, and a person who has a name registers as usual."""
+    """Names are permanent: nobody can use them up for everybody, and a person who has a name
+    registers as usual."""
     monkeypatch.setattr("chatapp.registry.rules.people.registration.NAMES_PER_ADDRESS_BURST", 3.0)
     rig = Rig()
     pending = [rig.peer(f"squatter{number}", host="10.9.9.9") for number in range(4)]

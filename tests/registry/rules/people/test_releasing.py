@@ -1,4 +1,5 @@
-"""People who give up their names: when the name is free, what is deleted, and what the others learn."""
+"""People who give up their names: when the name is free, what is deleted, and what the others
+learn."""
 
 from chatapp.registry.rules.effects import DropReason
 from chatapp.registry.rules.people.directory import LINK_AWAITED_FOR
@@ -93,7 +94,7 @@ class TestRefusals:
         bob.link, bob.session, newest = old, session, (bob.link, bob.session)
         bob.send(Release(7))
         bob.link, bob.session = newest
-        assert rig.core.house.service.directory.names.holder(str(key_of("bob"))) == bob.id
+        assert rig.core.engine.service.directory.names.holder(str(key_of("bob"))) == bob.id
 
 
 class TestWhatIsDeleted:
@@ -119,7 +120,7 @@ class TestWhatIsDeleted:
         rig.commit()
         rig.auto_commit = True
         rig.advance(rig.policy.sweep_span + 1.0)
-        assert len(rig.core.house.service._mail) == 0
+        assert len(rig.core.engine.service._mail) == 0
 
     def test_rooms_lose_the_member(self, rig: Rig) -> None:
         alice, bob = rig.member("alice"), rig.member("bob")
@@ -139,9 +140,9 @@ class TestTheTable:
         alice.batches()
         released(bob)
         rig.advance(1.0)
-        assert [row.presence for row in table_of(alice).values() if row.card.identity == bob.id] == [
-            Presence.RELEASED
-        ]
+        assert [
+            row.presence for row in table_of(alice).values() if row.card.identity == bob.id
+        ] == [Presence.RELEASED]
 
     def test_the_row_of_somebody_who_is_back_replaces_the_last_one(self, rig: Rig) -> None:
         alice, bob = rig.member("alice"), rig.member("bob")

@@ -18,7 +18,9 @@ from tests.registry.rules.rename_requests import accepted, card, refused, rename
 
 
 class TestRenaming:
-    def test_all_see_it_at_once_with_the_newer_card(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_all_see_it_at_once_with_the_newer_card(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         before = table_of(bob)["ann"]
         rig.advance(1.0)
         bob.batches()
@@ -30,14 +32,18 @@ class TestRenaming:
         assert set(table_of(bob)) == {"anna", "bob"}
         assert NameChanged(before="ann", name="anna") in rig.events
 
-    def test_it_is_said_when_it_is_on_the_disk(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_it_is_said_when_it_is_on_the_disk(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         rig.auto_commit = False
         assert ann.ask(Rename(7, card(ann, "anna"))) == []
         assert "ann" in table_of(bob)
         rig.commit()
         assert ann.notices() == [RenameAccepted(7)]
 
-    def test_another_spelling_of_the_same_name(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_another_spelling_of_the_same_name(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         accepted(ann, "Ann")
         assert set(table_of(bob)) == {"Ann", "bob"}
         rig.restart()
@@ -80,21 +86,27 @@ class TestRenaming:
         for _ in range(20):
             assert ann.ask(Rename(9, ann.card)) == [RenameAccepted(9)]
 
-    def test_two_at_once_come_one_after_the_other(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_two_at_once_come_one_after_the_other(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         rig.auto_commit = False
         assert ann.ask(Rename(1, card(ann, "one")), Rename(2, card(ann, "two"))) == []
         rig.commit()
         assert ann.notices() == [RenameAccepted(1), RenameAccepted(2)]
         assert set(table_of(bob)) == {"two", "bob"}
 
-    def test_a_full_disk_leaves_everything_as_it_is(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_a_full_disk_leaves_everything_as_it_is(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         rig.store.full = True
         assert refused(ann, "anna") is RefusalReason.NOT_SERVING
         rig.store.full = False
         assert set(table_of(bob)) == {"ann", "bob"}
         accepted(bob, "anna")
 
-    def test_a_name_on_its_way_is_nobody_elses(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_a_name_on_its_way_is_nobody_elses(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         rig.auto_commit = False
         ann.send(Rename(1, card(ann, "eve")))
         assert refused(bob, "eve") is RefusalReason.NAME_TAKEN

@@ -2,7 +2,13 @@
 
 from chatapp.registry.rules.people.directory import LINK_AWAITED_FOR
 from chatapp.wire import limits
-from chatapp.wire.messages.registration import RefusalReason, Refused, Rename, RenameRefused, Welcome
+from chatapp.wire.messages.registration import (
+    RefusalReason,
+    Refused,
+    Rename,
+    RenameRefused,
+    Welcome,
+)
 from tests.registry.linked_peer import LinkedPeer, table_of
 from tests.registry.rig import Rig
 from tests.registry.rules.rename_requests import card, comes_in
@@ -38,7 +44,9 @@ class TestByRegister:
         assert answer.reason is RefusalReason.NOT_SERVING
         assert set(table_of(bob)) == {"ann", "bob"}
 
-    def test_repeats_while_the_disk_works_are_answered_once(self, rig: Rig, ann: LinkedPeer) -> None:
+    def test_repeats_while_the_disk_works_are_answered_once(
+        self, rig: Rig, ann: LinkedPeer
+    ) -> None:
         ann.name = "anna"
         ann.renew()
         datagram = ann.register_bytes(ann.hello())

@@ -1,4 +1,5 @@
-"""Blocks of sender indices in a whole registry: reserved before they are used, each life with its own."""
+"""Blocks of sender indices in a whole registry: reserved before they are used, each life with its
+own."""
 
 from collections.abc import Sequence
 
@@ -15,13 +16,15 @@ def batch_index(rig: Rig, peer: LinkedPeer) -> int:
     """Return the sender index under which the registry seals table batches."""
     rig.member(f"user{rig.now:.0f}")
     rig.advance(1.0)
-    (index,) = {unpack_group(data).sender_index for data in rig.take(peer.address) if data[0] == Kind.GROUP}
+    (index,) = {
+        unpack_group(data).sender_index for data in rig.take(peer.address) if data[0] == Kind.GROUP
+    }
     return index
 
 
 def use_up(rig: Rig, left: int) -> None:
     """Take indices until so many are left."""
-    indices = rig.core.house.service.indices
+    indices = rig.core.engine.service.indices
     while indices._end - indices._next > left:
         indices.take()
 

@@ -1,4 +1,5 @@
-"""A copy of the table, as a node of a cluster has it: it hands out the same pages as the original."""
+"""A copy of the table, as a node of a cluster has it: it hands out the same pages as the
+original."""
 
 import pytest
 from hypothesis import given
@@ -31,7 +32,8 @@ def pages(table: Table[CopiedRow] | Table[Person]) -> list[bytes]:
 
 
 deeds = st.lists(
-    st.tuples(st.sampled_from(("come", "go", "release", "learn")), st.integers(0, PEOPLE - 1)), max_size=60
+    st.tuples(st.sampled_from(("come", "go", "release", "learn")), st.integers(0, PEOPLE - 1)),
+    max_size=60,
 )
 
 
@@ -47,7 +49,9 @@ def test_a_copy_hands_out_the_same_pages(deeds: list[tuple[str, int]], rows_max:
             counter += 1
             person = person or original.bind(card(number, counter), channel_since=0, at=0)
             address = Address("10.0.0.1", 1_000 + counter)
-            original.place(person, presence=Presence.ONLINE, sender_index=1, address=address, wall_ms=counter)
+            original.place(
+                person, presence=Presence.ONLINE, sender_index=1, address=address, wall_ms=counter
+            )
         elif deed == "go":
             original.place(person, presence=Presence.AWAY, sender_index=0, wall_ms=counter)
         else:
@@ -56,9 +60,13 @@ def test_a_copy_hands_out_the_same_pages(deeds: list[tuple[str, int]], rows_max:
     assert pages(copy.table) == pages(original.table)
 
 
-def test_a_copy_forgets_as_many_released_names_as_the_original(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_forgets_as_many_released_names_as_the_original(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for module in ("directory", "table"):
-        monkeypatch.setattr(f"chatapp.registry.rules.people.{module}.RELEASED_TOLD_MAX", RELEASED_MAX)
+        monkeypatch.setattr(
+            f"chatapp.registry.rules.people.{module}.RELEASED_TOLD_MAX", RELEASED_MAX
+        )
     original, copy = Directory(version=0), TableCopy()
     for number in range(RELEASED_MAX + 5):
         original.release(original.bind(card(number, 1), channel_since=0, at=0))

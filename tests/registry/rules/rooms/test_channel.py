@@ -19,7 +19,9 @@ from tests.registry.rules.group_requests import back, page
 
 
 class TestSpeaking:
-    def test_a_line_goes_to_all_others_as_it_came(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_a_line_goes_to_all_others_as_it_came(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         eve = rig.member("eve")
         line = ann.line("hello")
         ann.send_raw(line)
@@ -29,7 +31,9 @@ class TestSpeaking:
         assert ann.relayed() == []
         assert ann.notices() == [GroupAccepted(CHANNEL, ann.epoch, 0, position)]
 
-    def test_all_links_get_one_bytes_object(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_all_links_get_one_bytes_object(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         rig.member("eve")
         rig.turn()
         ann.send()
@@ -37,11 +41,15 @@ class TestSpeaking:
         core.receive_frames(ann.link or 0, [ann.line("a"), ann.line("b")], now=rig.now)
         rig.hand_over()
         core.entries_stored(2, now=rig.now)
-        first, second = (pieces for link, pieces in core.take_output().link_writes if link != ann.link)
+        first, second = (
+            pieces for link, pieces in core.take_output().link_writes if link != ann.link
+        )
         assert len(first) == 1, "all frames of the turn are one piece"
         assert first[0] is second[0]
 
-    def test_no_line_is_shown_before_it_is_on_disk(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_no_line_is_shown_before_it_is_on_disk(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         rig.auto_commit = False
         ann.send_raw(ann.line("hello"))
         assert bob.relayed() == []
@@ -132,7 +140,9 @@ class TestRelaying:
         eve.send(RelayDatagram(ann.id, b"another"))
         assert len(ann.notices()) == 1, "each recipient counts alone"
         bob.send(*[RelayDatagram(eve.id, b"ack")] * 400, *[RelayDatagram(ann.id, b"talk")] * 60)
-        assert len(ann.notices()) == 60, "what a victim answers uses up nothing of what they have for others"
+        assert len(ann.notices()) == 60, (
+            "what a victim answers uses up nothing of what they have for others"
+        )
 
     def test_many_flooders_of_one_network_count_together(
         self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
@@ -145,18 +155,22 @@ class TestRelaying:
         ann.send(RelayDatagram(bob.id, b"talk"))
         assert len(bob.notices()) == 1
 
-    def test_nothing_is_added_for_a_slow_reader(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_nothing_is_added_for_a_slow_reader(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         assert bob.link is not None
         rig.core.link_backlog(bob.link, LINK_QUEUE_MAX // 2 + 1)
         ann.send(RelayDatagram(bob.id, b"talk"))
         assert bob.notices() == []
         assert rig.core.dropped[DropReason.RECIPIENT_LINK_BUSY] == 1
-        assert bob.ask(Ping(1))[0] == Pong(1, rig.core.house.service.directory.version)
+        assert bob.ask(Ping(1))[0] == Pong(1, rig.core.engine.service.directory.version)
         rig.core.link_backlog(bob.link, 0)
         ann.send(RelayDatagram(bob.id, b"talk"))
         assert len(bob.notices()) == 1
 
-    def test_no_turn_brings_more_than_a_queue_holds(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_no_turn_brings_more_than_a_queue_holds(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         ann.send(*[RelayDatagram(bob.id, bytes(DATAGRAM_MAX))] * 400)
         size = sum(len(one.datagram) for one in bob.notices() if isinstance(one, DatagramRelayed))
         assert LINK_QUEUE_MAX - 4_000 <= size <= LINK_QUEUE_MAX

@@ -30,11 +30,15 @@ class TestKeys:
         rig.advance(30.0)
         assert ann.notices() == []
         rig.advance(31.0)
-        assert [notice.epoch for notice in ann.notices() if isinstance(notice, GroupGranted)] == [first + 2]
+        assert [notice.epoch for notice in ann.notices() if isinstance(notice, GroupGranted)] == [
+            first + 2
+        ]
         rig.advance(20.0)
         assert ann.notices() == [], "nobody new, no new key"
 
-    def test_the_key_before_serves_for_a_minute(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_the_key_before_serves_for_a_minute(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         rig.advance(61.0)
         ann.send_raw(ann.line("under the key before"))
         assert len(bob.relayed()) == 1
@@ -54,7 +58,8 @@ class TestKeys:
     def test_a_key_that_the_disk_does_not_take_never_serves(
         self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
     ) -> None:
-        """Otherwise lines under this key would be on the disk once it has room, and nobody could read them later."""
+        """Otherwise lines under this key would be on the disk once it has room, and nobody could
+        read them later."""
         before = ann.epoch
         rig.store.full = True
         rig.advance(63.0)
@@ -112,7 +117,8 @@ class TestKeys:
     def test_sender_indexes_of_two_short_runs_differ(
         self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
     ) -> None:
-        """Somebody who still has the row of the first must not attribute a line of the second to it."""
+        """Somebody who still has the row of the first must not attribute a line of the second to
+        it."""
         before = max(ann.sender_index, bob.sender_index)
         rig.restart(downtime=0.1)
         ann.register()

@@ -16,8 +16,10 @@ def texts(answer: GroupPage) -> list[bytes]:
 
 
 class TestPast:
-    def test_who_was_away_gets_what_others_said(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
-        start = rig.core.house.service.channel.group.position
+    def test_who_was_away_gets_what_others_said(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
+        start = rig.core.engine.service.channel.group.position
         bob.drop_link()
         for number in range(3):
             ann.send_raw(ann.line(f"line {number}"))
@@ -49,7 +51,9 @@ class TestPast:
         for text, opened in zip((b"first", b"second", b"third"), texts(answer), strict=True):
             assert text in opened
 
-    def test_a_position_is_never_given_twice(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_a_position_is_never_given_twice(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         """A line was shown and lost with the disk: no other line may get its position."""
         ann.send_raw(ann.line("lost"))
         ((lost, _),) = bob.relayed()
@@ -65,7 +69,9 @@ class TestPast:
         bob.attach()
         assert len(page(bob, CHANNEL, lost).lines) == 1
 
-    def test_newcomers_do_not_get_what_was_said_before_they_came(self, rig: Rig, ann: LinkedPeer) -> None:
+    def test_newcomers_do_not_get_what_was_said_before_they_came(
+        self, rig: Rig, ann: LinkedPeer
+    ) -> None:
         ann.send_raw(ann.line("before"))
         eve = rig.member("eve")
         ann.send_raw(ann.line("after"))
@@ -75,7 +81,9 @@ class TestPast:
         eve.attach()
         assert len(page(eve, CHANNEL).lines) == 1
 
-    def test_a_page_ends_and_the_next_goes_on(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_a_page_ends_and_the_next_goes_on(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         for _ in range(5):
             ann.send_raw(ann.line("x" * 20_000))
         bob.relayed()
@@ -85,14 +93,16 @@ class TestPast:
         third = page(bob, CHANNEL, second.position)
         assert (len(second.lines), len(third.lines), third.more) == (2, 1, False)
 
-    def test_lines_that_the_disk_lost_are_left_out(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_lines_that_the_disk_lost_are_left_out(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         for text in ("one", "two"):
             ann.send_raw(ann.line(text))
         lines = rig.store._state.groups[CHANNEL].lines
         lines.pop(next(iter(lines)))
         answer = page(bob, CHANNEL)
         assert len(answer.lines) == 1
-        assert answer.position == rig.core.house.service.channel.group.position
+        assert answer.position == rig.core.engine.service.channel.group.position
 
     def test_old_lines_go(self, rig: Rig, ann: LinkedPeer) -> None:
         bob = rig.peer("bob")
@@ -112,11 +122,12 @@ class TestPast:
 
 
 def test_positions_rise_over_restarts_with_the_clock_set_back_and_no_lines(rig: Rig) -> None:
-    """Clause 8.4. Members keep the place that they heard of; a line below it would never be shown to them."""
-    before = rig.core.house.service.channel.group.position
+    """Clause 8.4. Members keep the place that they heard of; a line below it would never be shown
+    to them."""
+    before = rig.core.engine.service.channel.group.position
     rig.wall_offset -= 3_600
     rig.restart()
-    assert rig.core.house.service.channel.group.position > before
+    assert rig.core.engine.service.channel.group.position > before
 
 
 def test_stations_of_one_life_are_none_of_the_next_however_soon_it_begins() -> None:

@@ -28,7 +28,9 @@ def group(*epochs: int) -> Group:
     return made
 
 
-def say(made: Group, sender: bytes = BOB, *, epoch: int = 1, size: int = 90, now: float = 0.0) -> LogLine:
+def say(
+    made: Group, sender: bytes = BOB, *, epoch: int = 1, size: int = 90, now: float = 0.0
+) -> LogLine:
     """Return a line that is on the disk."""
     line = made.add(sender, epoch, size, now=now)
     made.settle(line.position)
@@ -41,7 +43,13 @@ def cut(made: Group, *, now: float = 0.0, networks: dict[bytes, str] | None = No
 
 
 def judge(
-    of: Group, *, epoch: int = 1, sender_index: int = 5, tag: bytes = TAG, size: int = 90, now: float = 0.0
+    of: Group,
+    *,
+    epoch: int = 1,
+    sender_index: int = 5,
+    tag: bytes = TAG,
+    size: int = 90,
+    now: float = 0.0,
 ) -> Verdict:
     return of.judge(GroupHeader(tag, epoch, sender_index, 0), size, sender_index=5, now=now)
 
@@ -67,7 +75,11 @@ class TestSpeaking:
 
     def test_positions_rise_by_one(self) -> None:
         made = group()
-        assert [say(made, BOB, epoch=1, size=90, now=0.0).position for _ in range(3)] == [101, 102, 103]
+        assert [say(made, BOB, epoch=1, size=90, now=0.0).position for _ in range(3)] == [
+            101,
+            102,
+            103,
+        ]
         made.forget(102)
         assert say(made, BOB, epoch=1, size=90, now=0.0).position == 104
         assert [line.position for line in made.page(0, reader=EVE).lines] == [101, 103, 104]
@@ -78,7 +90,11 @@ class TestSpeaking:
         first, second, third = (made.add(BOB, 1, 90, now=0.0).position for _ in range(3))
         made.settle(second)
         page = made.page(0, reader=EVE)
-        assert ([line.position for line in page.lines], page.position, page.more) == ([101], 101, False)
+        assert ([line.position for line in page.lines], page.position, page.more) == (
+            [101],
+            101,
+            False,
+        )
         assert (made.settled, made.count_after(0, reader=EVE)) == (101, 1)
         made.forget(first)
         assert made.settled == second
@@ -112,7 +128,9 @@ class TestPages:
         ]
 
     @given(st.lists(st.tuples(st.booleans(), st.integers(42, FRAME_MAX)), max_size=60))
-    def test_pages_together_are_everything_and_each_fits(self, lines: list[tuple[bool, int]]) -> None:
+    def test_pages_together_are_everything_and_each_fits(
+        self, lines: list[tuple[bool, int]]
+    ) -> None:
         made = group()
         for is_own, size in lines:
             say(made, EVE if is_own else BOB, epoch=1, size=size, now=0.0)
@@ -233,8 +251,12 @@ class TestWhoPaysForAFlood:
             line = say(made, bytes([who]) * 32, size=size)
             kept[line.position] = line
             if is_cut:
-                upto, dropped, _ = made.cut(now=0.0, network_of=lambda identity: str(identity[0] % 2))
-                kept = {at: one for at, one in kept.items() if at > (upto or 0) and at not in dropped}
+                upto, dropped, _ = made.cut(
+                    now=0.0, network_of=lambda identity: str(identity[0] % 2)
+                )
+                kept = {
+                    at: one for at, one in kept.items() if at > (upto or 0) and at not in dropped
+                }
                 assert len(kept) <= lines_max
                 assert sum(one.size for one in kept.values()) <= max(bytes_max, size)
             assert made._log == list(kept.values())

@@ -23,12 +23,16 @@ from tests.registry.rules.group_requests import HERE, back, entered, page, texts
 
 
 class TestListing:
-    def test_rooms_with_somebody_in_them_by_name(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_rooms_with_somebody_in_them_by_name(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         eve = rig.member("eve")
         for peer, room in ((ann, "tea"), (bob, "Coffee"), (eve, "tea")):
             entered(peer, room)
         joe = rig.member("joe")
-        assert joe.ask(ListRooms(3)) == [RoomsListed(3, [RoomInfo("#Coffee", 1), RoomInfo("#tea", 2)])]
+        assert joe.ask(ListRooms(3)) == [
+            RoomsListed(3, [RoomInfo("#Coffee", 1), RoomInfo("#tea", 2)])
+        ]
         bob.drop_link()
         assert joe.ask(ListRooms(4)) == [RoomsListed(4, [RoomInfo("#tea", 2)])]
 
@@ -56,7 +60,9 @@ class TestCaps:
         entered(ann, "tea")
         rig.auto_commit = False
         bob.send(EnterRoom(1, "tea"))
-        assert eve.ask(EnterRoom(2, "tea")) == [RoomRefused(2, RoomRefusal.ROOM_FULL)], "bob is on his way"
+        assert eve.ask(EnterRoom(2, "tea")) == [RoomRefused(2, RoomRefusal.ROOM_FULL)], (
+            "bob is on his way"
+        )
         rig.commit()
         rig.auto_commit = True
         entered(ann, "tea")
@@ -65,7 +71,10 @@ class TestCaps:
 
     def test_all_members_of_a_full_room_fit_one_frame(self) -> None:
         members = [RoomMember(bytes(32), HERE)] * limits.ROOM_MEMBERS_MAX
-        assert len(encode(RoomEntered(2**32 - 1, "#" + "x" * 32, members, 2**63 - 1, 2**63 - 1))) < 40_000
+        assert (
+            len(encode(RoomEntered(2**32 - 1, "#" + "x" * 32, members, 2**63 - 1, 2**63 - 1)))
+            < 40_000
+        )
 
     def test_rooms_in_all_and_the_deserted_make_way(self) -> None:
         rig = Rig(policy=RegistryPolicy(rooms_max=2))
@@ -89,7 +98,9 @@ class TestCaps:
         ann.attach()
         entered(ann, "another")
 
-    def test_rooms_that_may_be_made_from_one_address(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_rooms_that_may_be_made_from_one_address(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         answers = []
         for number in range(limits.ROOMS_MADE_PER_ADDRESS_BURST + 1):
             peer = rig.peer(f"user{number}", host="10.9.9.9")
@@ -148,7 +159,8 @@ class TestCaps:
 
 
 class TestShares:
-    """People who hold rooms while they are away have a share of the rooms; others can still make some."""
+    """People who hold rooms while they are away have a share of the rooms; others can still make
+    some."""
 
     @pytest.fixture
     def rig(self) -> Rig:
@@ -166,13 +178,17 @@ class TestShares:
             peer.drop_link()
         return pending
 
-    def test_a_network_holds_half_of_them(self, rig: Rig, pending: list[LinkedPeer], ann: LinkedPeer) -> None:
+    def test_a_network_holds_half_of_them(
+        self, rig: Rig, pending: list[LinkedPeer], ann: LinkedPeer
+    ) -> None:
         entered(ann, "tea")
         back(rig, pending[4])
         assert pending[4].enter("more") == RoomRefused(0, RoomRefusal.SHARE_USED_UP)
         entered(pending[4], "tea")
 
-    def test_also_after_a_restart(self, rig: Rig, pending: list[LinkedPeer], ann: LinkedPeer) -> None:
+    def test_also_after_a_restart(
+        self, rig: Rig, pending: list[LinkedPeer], ann: LinkedPeer
+    ) -> None:
         rig.restart()
         back(rig, pending[4], ann)
         assert pending[4].enter("more") == RoomRefused(0, RoomRefusal.SHARE_USED_UP)
@@ -197,7 +213,7 @@ class TestShares:
         rig.store.full = True
         for _ in range(3):
             assert ann.enter("tea") == RoomRefused(0, RoomRefusal.NOT_SERVING)
-        assert rig.core.house.service.rooms._caps._shares.held == 0
+        assert rig.core.engine.service.rooms._caps._shares.held == 0
 
     def test_a_crowd_that_is_away_keeps_nobody_out_of_a_full_room(
         self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer, monkeypatch: pytest.MonkeyPatch
@@ -230,7 +246,7 @@ class TestErasing:
         ann.ask(LeaveRoom(1))
         rig.advance(61.0)
         assert list(rig.store.load().groups) == ["channel"]
-        assert len(rig.core.house.service.rooms.index) == 0
+        assert len(rig.core.engine.service.rooms.index) == 0
 
     def test_lines_keep_it_for_seven_days(self, rig: Rig, ann: LinkedPeer) -> None:
         entered(ann, "Tea")
@@ -241,7 +257,9 @@ class TestErasing:
         rig.advance(200.0)
         assert list(rig.store.load().groups) == ["channel"]
 
-    def test_a_room_created_again_is_another_room(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_a_room_created_again_is_another_room(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         before = entered(ann, "tea")
         key = ann.room_key
         ann.ask(LeaveRoom(1))
@@ -255,7 +273,8 @@ class TestErasing:
     def test_the_key_of_a_room_goes_with_its_first_member_whom_the_disk_takes(
         self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
     ) -> None:
-        """The disk could not store the room's creator, and a second person asked to enter meanwhile."""
+        """The disk could not store the room's creator, and a second person asked to enter
+        meanwhile."""
         rig.auto_commit = False
         ann.send(EnterRoom(1, "tea"))
         rig.core.entries_to_store()

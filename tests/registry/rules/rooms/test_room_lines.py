@@ -1,4 +1,5 @@
-"""Lines in rooms: for the members present, never for strangers, under keys that change with the members."""
+"""Lines in rooms: for the members present, never for strangers, under keys that change with the
+members."""
 
 from chatapp.registry.rules.effects import DropReason
 from chatapp.wire.codec import encode
@@ -34,7 +35,9 @@ class TestSpeaking:
         assert [(one.group, one.position) for one in accepted] == [("#tea", position)]
         assert ann.relayed() == []
 
-    def test_all_links_get_one_bytes_object(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_all_links_get_one_bytes_object(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         eve = rig.member("eve")
         for peer in (ann, bob, eve):
             entered(peer, "tea")
@@ -50,9 +53,11 @@ class TestSpeaking:
         )
         assert first is second
 
-    def test_lines_of_one_turn_come_in_order(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
-        """A reader needs its entry, the key, and lines of the room and of the channel in the order in which they were
-        made."""
+    def test_lines_of_one_turn_come_in_order(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
+        """A reader needs its entry, the key, and lines of the room and of the channel in the order
+        in which they were made."""
         entered(ann, "tea")
         core, now = rig.core, rig.now
         assert ann.room_key is not None
@@ -81,7 +86,9 @@ class TestSpeaking:
         assert ann.changes() == {bob.id: HERE}
         assert len(ann.relayed()) == 1
 
-    def test_strangers_speak_and_read_nothing(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_strangers_speak_and_read_nothing(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         entered(ann, "tea")
         bob.room_key = ann.room_key
         bob.say("let me in")
@@ -133,7 +140,9 @@ class TestKeys:
         rig.advance(10.0)
         assert [notice for notice in ann.notices() if isinstance(notice, GroupGranted)] == []
 
-    def test_the_key_before_serves_meanwhile(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_the_key_before_serves_meanwhile(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
         rig.advance(2.0)
@@ -191,7 +200,9 @@ class TestRestart:
         back(rig, bob)
         assert entered(bob, "tea").missed == 1
 
-    def test_who_left_is_out_after_a_restart_too(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_who_left_is_out_after_a_restart_too(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
         bob.ask(LeaveRoom(1))

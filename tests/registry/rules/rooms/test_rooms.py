@@ -27,7 +27,12 @@ class TestEntering:
         notices = ann.ask(EnterRoom(5, "Lobby"))
         answer, granted = notices
         assert isinstance(answer, RoomEntered)
-        assert (answer.reference, answer.group, answer.members, answer.missed) == (5, "#Lobby", [], 0)
+        assert (answer.reference, answer.group, answer.members, answer.missed) == (
+            5,
+            "#Lobby",
+            [],
+            0,
+        )
         assert isinstance(granted, GroupGranted)
         assert (granted.group, granted.sender_index, granted.position) == (
             "#Lobby",
@@ -82,7 +87,8 @@ class TestEntering:
     def test_who_thinks_better_of_it_at_once_has_not_left_for_others(
         self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
     ) -> None:
-        """A peer that was not answered sends, right behind the request, where it stays (`peer.core.rooms.rooms`)."""
+        """A peer that was not answered sends, right behind the request, where it stays
+        (`peer.core.rooms.rooms`)."""
         entered(ann, "tea")
         entered(bob, "tea")
         rig.advance(2.0)
@@ -102,7 +108,9 @@ class TestEntering:
         rig.advance(NEWS)
         (changed,) = [notice for notice in ann.notices() if isinstance(notice, RoomChanged)]
         assert [member.identity for member in changed.members] == [peer.id for peer in pending]
-        assert set(pending[2].changes()) == {peer.id for peer in pending[3:]}, "those who came later"
+        assert set(pending[2].changes()) == {peer.id for peer in pending[3:]}, (
+            "those who came later"
+        )
 
     def test_it_is_said_when_it_is_on_the_disk(self, rig: Rig, ann: LinkedPeer) -> None:
         rig.auto_commit = False
@@ -112,9 +120,14 @@ class TestEntering:
 
     def test_what_is_asked_meanwhile_waits_its_turn(self, rig: Rig, ann: LinkedPeer) -> None:
         rig.auto_commit = False
-        assert ann.ask(EnterRoom(1, "tea"), EnterRoom(2, "coffee"), LeaveRoom(3), EnterRoom(4, "milk")) == []
+        assert (
+            ann.ask(EnterRoom(1, "tea"), EnterRoom(2, "coffee"), LeaveRoom(3), EnterRoom(4, "milk"))
+            == []
+        )
         rig.commit()
-        answers = [notice for notice in ann.notices() if not isinstance(notice, GroupGranted | RoomChanged)]
+        answers = [
+            notice for notice in ann.notices() if not isinstance(notice, GroupGranted | RoomChanged)
+        ]
         assert [answer.reference for answer in answers] == [1, 2, 3, 4]  # type: ignore[union-attr]
         assert isinstance(answers[2], RoomLeft)
         rig.restart()
@@ -128,7 +141,7 @@ class TestEntering:
         rig.store.full = True
         assert bob.enter("tea") == RoomRefused(0, RoomRefusal.NOT_SERVING)
         assert bob.enter("coffee") == RoomRefused(0, RoomRefusal.NOT_SERVING)
-        assert len(rig.core.house.service.rooms.index) == 1
+        assert len(rig.core.engine.service.rooms.index) == 1
         ann.drop_link()
         ann.attach()
         entered(ann, "tea")
@@ -253,7 +266,9 @@ class TestAway:
         rig.advance(1.0)
         assert ann.changes() == {bob.id: HERE}
 
-    def test_after_seven_days_away_is_gone(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_after_seven_days_away_is_gone(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
         bob.drop_link()
@@ -266,7 +281,9 @@ class TestAway:
         rig.restart()
         assert [member.identity for member in rig.store.load().members] == [ann.id]
 
-    def test_a_line_of_an_absent_member_is_refused(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_a_line_of_an_absent_member_is_refused(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
         bob.attach()

@@ -1,6 +1,7 @@
 """Rooms under any order of entering, leaving, lines and restarts, against a model of a few lines.
 
-The model knows the members, which of them are present, and the lines; it has no positions, epochs, entries or links.
+The model knows the members, which of them are present, and the lines; it has no positions, epochs,
+entries or links.
 """
 
 from dataclasses import dataclass, field
@@ -241,7 +242,9 @@ class RoomsBesideAModel(RuleBasedStateMachine):
             return
         self.listen(who)
         answers = [one for one in peer.ask(FetchGroup(f"#{room}", 0)) if isinstance(one, GroupPage)]
-        answers += [one for one in peer.ask(FetchGroup(f"#{room.upper()}", 0)) if isinstance(one, GroupPage)]
+        answers += [
+            one for one in peer.ask(FetchGroup(f"#{room.upper()}", 0)) if isinstance(one, GroupPage)
+        ]
         member = self.rooms[room].members.get(who)
         expected = [] if member is None else self.rooms[room].of_others(who, member.since)
         assert [line.frame for page in answers for line in page.lines] == expected
@@ -256,7 +259,8 @@ class RoomsBesideAModel(RuleBasedStateMachine):
         self.listen(self.names[peer.id])
         (listed,) = [one for one in peer.ask(ListRooms(1)) if isinstance(one, RoomsListed)]
         here = {
-            name: sum(member.is_here for member in room.members.values()) for name, room in self.rooms.items()
+            name: sum(member.is_here for member in room.members.values())
+            for name, room in self.rooms.items()
         }
         found = {info.group.removeprefix("#").lower(): info.here for info in listed.rooms}
         assert found == {name: count for name, count in here.items() if count}

@@ -1,4 +1,5 @@
-"""The topic of a room: set by members who are here, told when it is on the disk, kept as long as the room."""
+"""The topic of a room: set by members who are here, told when it is on the disk, kept as long as
+the room."""
 
 import pytest
 
@@ -41,12 +42,19 @@ def tea(ann: LinkedPeer, bob: LinkedPeer) -> None:
 
 @pytest.mark.usefixtures("tea")
 class TestSetting:
-    def test_all_who_are_here_are_told_once(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_all_who_are_here_are_told_once(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         eve = rig.member("eve")
         bob.take_all()
         told = set_topic(ann, "Exam")
         assert isinstance(told, TopicChanged)
-        assert (told.reference, told.group, told.topic.text, told.topic.author) == (7, "#tea", "Exam", ann.id)
+        assert (told.reference, told.group, told.topic.text, told.topic.author) == (
+            7,
+            "#tea",
+            "Exam",
+            ann.id,
+        )
         assert topics(bob.notices()) == [TopicChanged(0, "#tea", told.topic)]
         assert topics(eve.notices()) == []
         assert entered(eve, "tea").topic == told.topic
@@ -61,7 +69,9 @@ class TestSetting:
         rig.commit()
         assert len(topics(ann.notices())) == len(topics(bob.notices())) == 1
 
-    def test_a_full_disk_leaves_the_former_one(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_a_full_disk_leaves_the_former_one(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         set_topic(ann, "old")
         bob.take_all()
         rig.store.full = True
@@ -74,7 +84,9 @@ class TestSetting:
         assert isinstance(set_topic(bob, ""), TopicChanged)
         assert entered(ann, "tea").topic.text == ""
 
-    def test_only_of_the_room_where_one_is(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
+    def test_only_of_the_room_where_one_is(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         eve = rig.member("eve")
         refused = TopicRefused(7, TopicRefusal.NOT_HERE)
         assert set_topic(eve, "mine") == refused

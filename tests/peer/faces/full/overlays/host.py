@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.past import HistoryLine, LineKind
 from chatapp.peer.faces.full.overlays.overlay import Overlay
@@ -18,7 +18,8 @@ Result = TypeVar("Result")
 
 NOON: Final = 1_700_000_000.0
 HOSTILE: Final = "[@click=app.quit]x[/] \x1b[31m\u202e[/] {}"
-"""Text that would end the app, break its markup or paint the terminal if a widget took it for markup."""
+"""Text that would end the app, break its markup or paint the terminal if a widget took it for
+markup."""
 
 
 class Host(App[None], Generic[Result]):
@@ -85,6 +86,6 @@ def said(
     )
 
 
-def somebody(name: str, *, online: bool = True) -> happened.Person:
+def somebody(name: str, *, online: bool = True) -> events.Person:
     """Return a person of the table."""
-    return happened.Person(name=name, online=online, since=NOON, host="192.0.2.7", port=4_000)
+    return events.Person(name=name, online=online, since=NOON, host="192.0.2.7", port=4_000)

@@ -1,11 +1,12 @@
-"""The desk pane: who is served and who waits, with spans that go on by the minute and timers that rest."""
+"""The desk pane: who is served and who waits, with spans that go on by the minute and timers that
+rest."""
 
 from functools import partial
 
 from textual.app import App, ComposeResult
 from textual.widgets import Static
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.events import ClientMove
 from chatapp.peer.faces.full.overlays.desk import DeskPane
 from chatapp.peer.faces.full.overlays.desk_overlays import NameOverlay
@@ -15,7 +16,7 @@ from chatapp.peer.view.signs import UNICODE
 from tests.peer.faces.full.overlays.host import HOSTILE, Host, note, plain, rows, until
 from tests.peer.view.test_board import NOW, came, listed, shown
 
-ON = happened.DutyChanged(is_on=True, queue="front desk")
+ON = events.DutyChanged(is_on=True, queue="front desk")
 
 
 class DeskApp(App[None]):
@@ -47,7 +48,7 @@ async def test_a_desk_with_a_visitor_and_a_line() -> None:
     app = DeskApp()
     async with app.run_test() as pilot:
         assert "You serve nobody now." in app.text()
-        figures = happened.Figures(
+        figures = events.Figures(
             queue="front desk",
             served_today=12,
             median_wait=250,
@@ -59,9 +60,13 @@ async def test_a_desk_with_a_visitor_and_a_line() -> None:
             mean_rating=433,
         )
         line = shown(
-            listed("Ben", since=NOW - 720), listed("[/]Cleo", since=NOW - 90, operator="bob"), total=41
+            listed("Ben", since=NOW - 720),
+            listed("[/]Cleo", since=NOW - 90, operator="bob"),
+            total=41,
         )
-        noted = happened.CommandSucceeded(action=happened.DeskAction.NOTED, name="Asha Rao", text="call back")
+        noted = events.CommandSucceeded(
+            action=events.DeskAction.NOTED, name="Asha Rao", text="call back"
+        )
         app.pane.take_events([ON, came(), noted, line, figures])
         await pilot.pause()
         assert app.text().splitlines()[:-1] == [
@@ -78,10 +83,10 @@ async def test_a_desk_with_a_visitor_and_a_line() -> None:
             "and 39 more",
             "12 served today; usual wait 4 min; longest wait now 12 min; 2 operators on duty; rated 4.3 of 5.",
         ]
-        app.pane.take_events([happened.ClientMoved(name="Asha Rao", move=ClientMove.SILENT)])
+        app.pane.take_events([events.ClientMoved(name="Asha Rao", move=ClientMove.SILENT)])
         await pilot.pause()
         assert "Asha Rao  silent" in app.text()
-        app.pane.take_events([happened.ClientMoved(name="Asha Rao", move=ClientMove.LEFT)])
+        app.pane.take_events([events.ClientMoved(name="Asha Rao", move=ClientMove.LEFT)])
         await pilot.pause()
         assert "You serve nobody now." in app.text()
 
@@ -89,7 +94,7 @@ async def test_a_desk_with_a_visitor_and_a_line() -> None:
 async def test_the_line_is_asked_for_once_however_much_changes_and_figures_once_a_minute() -> None:
     app = DeskApp()
     async with app.run_test() as pilot:
-        waits = partial(happened.VisitorsWaiting, queue="front desk", is_first=False)
+        waits = partial(events.VisitorsWaiting, queue="front desk", is_first=False)
         app.pane.take_events([ON, *(waits(waiting=count) for count in range(1, 300))])
         app.pane.take_events([came()])
         await until(pilot, lambda: bool(app.stale))
@@ -126,7 +131,9 @@ async def test_hostile_forms_are_shown_as_text_and_keys_follow_the_duty() -> Non
 
 
 async def test_a_name_is_chosen_or_typed() -> None:
-    host = Host(partial(NameOverlay, "Hand over to which operator?", ["bob", "[b]eve"], signs=UNICODE))
+    host = Host(
+        partial(NameOverlay, "Hand over to which operator?", ["bob", "[b]eve"], signs=UNICODE)
+    )
     async with host.run_test() as pilot:
         assert rows(host.overlay) == ["bob", "[b]eve"]
         await pilot.press(*"car")

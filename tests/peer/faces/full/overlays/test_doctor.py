@@ -5,7 +5,7 @@ from functools import partial
 
 from textual.widgets import Static
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.doctor.findings import Check, Finding, Trouble
 from chatapp.peer.faces.full.overlays.doctor import DoctorOverlay
@@ -47,11 +47,15 @@ async def test_findings_come_with_their_advice_and_again_when_the_server_is_back
     async with host.run_test() as pilot:
         await until(pilot, lambda: note(host.overlay) == "1 problem found.")
         (line,) = shown(host)
-        assert line.startswith("! UDP to the server (192.0.2.1:5000): nothing runs on that port there. Start")
+        assert line.startswith(
+            "! UDP to the server (192.0.2.1:5000): nothing runs on that port there. Start"
+        )
         doctor.findings = [fine]
         doctor.is_done.clear()
-        host.overlay.take_events([happened.TableChanged(), happened.ServerBack()])
-        await until(pilot, lambda: note(host.overlay).startswith("Looking at the way to the server"))
+        host.overlay.take_events([events.TableChanged(), events.ServerBack()])
+        await until(
+            pilot, lambda: note(host.overlay).startswith("Looking at the way to the server")
+        )
         assert shown(host) == [line]  # what was found stays until more is known
         doctor.is_done.set()
         await until(pilot, lambda: note(host.overlay) == "All is well.")
@@ -65,7 +69,9 @@ async def test_a_person_and_a_program_that_has_ended() -> None:
     host = Host(partial(DoctorOverlay, doctor.examine, SERVER, person="bob", signs=UNICODE))
     async with host.run_test() as pilot:
         await until(pilot, lambda: note(host.overlay) == "1 problem found.")
-        assert shown(host) == ["✗ Person: [/]bob is away: messages are saved and delivered on return."]
+        assert shown(host) == [
+            "✗ Person: [/]bob is away: messages are saved and delivered on return."
+        ]
         doctor.error = NotOpen()
         await pilot.press("f2")
         await until(pilot, lambda: note(host.overlay) == "This peer is not open.")

@@ -3,7 +3,7 @@
 import asyncio
 from functools import partial
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.api.conversations import EVERYBODY, person, room
 from chatapp.peer.api.errors import NotAnswered
 from chatapp.peer.api.events import NoAnswer
@@ -17,12 +17,12 @@ class Rooms:
     """The registry's rooms, or why they are not known."""
 
     def __init__(self, *rooms: tuple[str, int]) -> None:
-        self.rooms = tuple(happened.Room(name=name, here=here) for name, here in rooms)
+        self.rooms = tuple(events.Room(name=name, here=here) for name, here in rooms)
         self.error: Exception | None = None
         self.is_known = asyncio.Event()
         self.is_known.set()
 
-    async def ask(self) -> tuple[happened.Room, ...]:
+    async def ask(self) -> tuple[events.Room, ...]:
         await self.is_known.wait()
         if self.error is not None:
             raise self.error
@@ -32,7 +32,12 @@ class Rooms:
 def overlay(rooms: Rooms) -> PlaceOverlay:
     """Return the overlay of alice, who knows three conversations and four people."""
     known = [(room("lab"), 0), (person("bob"), 2), (EVERYBODY, 0)]
-    people = [somebody("alice"), somebody("bob"), somebody("[/]eve", online=False), somebody("carol")]
+    people = [
+        somebody("alice"),
+        somebody("bob"),
+        somebody("[/]eve", online=False),
+        somebody("carol"),
+    ]
     return PlaceOverlay(known, people, rooms.ask, me="alice", signs=UNICODE)
 
 
@@ -78,7 +83,10 @@ async def test_rooms_that_come_late_leave_the_choice_and_a_silent_server_is_one_
     host = Host(partial(overlay, unknown))
     async with host.run_test() as pilot:
         await until(
-            pilot, lambda: note(host.overlay) == "The rooms are not listed: there is no link to the registry."
+            pilot,
+            lambda: (
+                note(host.overlay) == "The rooms are not listed: there is no link to the registry."
+            ),
         )
         assert len(rows(host.overlay)) == 5
 

@@ -1,4 +1,5 @@
-"""Search: results while one types, older ones on the way down, and one line where there are none."""
+"""Search: results while one types, older ones on the way down, and one line where there are
+none."""
 
 import asyncio
 import sqlite3
@@ -77,7 +78,8 @@ async def test_older_ones_come_on_the_way_down_and_the_choice_stays() -> None:
     host = Host(lambda: SearchOverlay(past, signs=UNICODE, typed="x"))
     async with host.run_test() as pilot:
         await until(
-            pilot, lambda: note(host.overlay) == f"The newest {PAGE} messages; go down for older ones."
+            pilot,
+            lambda: note(host.overlay) == f"The newest {PAGE} messages; go down for older ones.",
         )
         assert len(rows(host.overlay)) == PAGE
         await pilot.press("ctrl+end")
@@ -123,7 +125,9 @@ async def test_where_nothing_is_found_one_line_says_why(error: Exception | None,
 async def test_hostile_text_is_shown_as_text() -> None:
     past = Past(said(1, HOSTILE, sender="[b]eve", room="[/lab]"))
     host = Host(
-        lambda: SearchOverlay(past, signs=UNICODE, conversation=room("[/lab]"), is_here=True, typed="x")
+        lambda: SearchOverlay(
+            past, signs=UNICODE, conversation=room("[/lab]"), is_here=True, typed="x"
+        )
     )
     async with host.run_test() as pilot:
         await until(pilot, lambda: len(rows(host.overlay)) == 1)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from starlette.types import Message
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.faces.web.operators.access import Access
 from chatapp.peer.faces.web.operators.app import OperatorApp
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
@@ -59,11 +59,19 @@ async def app() -> AsyncIterator[OperatorApp]:
         await desk.close()
 
 
-async def asked(app: OperatorApp, path: str = f"{PAGE}/", *, cookie: str = "", **more: str) -> Answer:
+async def asked(
+    app: OperatorApp, path: str = f"{PAGE}/", *, cookie: str = "", **more: str
+) -> Answer:
     """Ask as a browser does; a `fields` of forms is empty."""
-    headers = {"host": HOST, **({"cookie": f"{ACCESS.cookie_name}={cookie}"} if cookie else {}), **more}
+    headers = {
+        "host": HOST,
+        **({"cookie": f"{ACCESS.cookie_name}={cookie}"} if cookie else {}),
+        **more,
+    }
     is_form = "/do/" in path
-    return await ask(app.asgi, path, headers=headers, fields={} if is_form else None, origin=f"http://{HOST}")
+    return await ask(
+        app.asgi, path, headers=headers, fields={} if is_form else None, origin=f"http://{HOST}"
+    )
 
 
 def named(path: str) -> str:
@@ -100,7 +108,9 @@ async def test_each_browser_that_enters_is_told_to_the_operator_with_the_next_to
         await desk.close()
 
 
-async def test_looking_at_the_address_without_opening_it_does_not_use_it_up(app: OperatorApp) -> None:
+async def test_looking_at_the_address_without_opening_it_does_not_use_it_up(
+    app: OperatorApp,
+) -> None:
     path = f"/?token={ACCESS.token}"
     looked = await ask(app.asgi, path, headers={"host": HOST}, method="HEAD")
     assert (looked.status, looked.cookies) == (403, [])
@@ -171,12 +181,17 @@ async def test_without_them_there_is_one_clear_page(app: OperatorApp, path: str)
 
 
 @pytest.mark.parametrize("path", ["/", "/wrong/", "/{token}/", "/{cookie}/"])
-async def test_the_cookie_alone_which_other_ports_see_opens_nothing(app: OperatorApp, path: str) -> None:
+async def test_the_cookie_alone_which_other_ports_see_opens_nothing(
+    app: OperatorApp, path: str
+) -> None:
     path = named(path)
     answer = await asked(app, path, cookie=ACCESS.cookie)
     assert answer.status == 403
     assert ACCESS.page not in f"{answer.headers} {answer.text}"
-    assert (await asked(app, f"{path.rstrip('/')}/do/on", cookie=ACCESS.cookie)).status in (403, 404)
+    assert (await asked(app, f"{path.rstrip('/')}/do/on", cookie=ACCESS.cookie)).status in (
+        403,
+        404,
+    )
     stream = await asked(app, "/wrong/events", cookie=ACCESS.cookie)
     assert stream.text == 'id: \ndata: {"locked": true}\n\n'
 
@@ -202,7 +217,7 @@ async def test_a_stream_without_the_cookie_tells_nothing_but_that(app: OperatorA
 async def test_a_fault_behind_the_page_is_logged_and_told(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def handle(view: OperatorView, event: happened.Event, *, at: float) -> None:
+    def handle(view: OperatorView, event: events.Event, *, at: float) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(OperatorView, "handle", handle)

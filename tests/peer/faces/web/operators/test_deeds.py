@@ -55,7 +55,9 @@ def test_a_form_becomes_a_request(verb: str, fields: dict[str, str], deed: Deed)
         ("past", {"name": "x" * 65}, Unclear),
     ],
 )
-def test_what_is_wrong_is_one_line(verb: str, fields: dict[str, str], error: type[ChatAppError]) -> None:
+def test_what_is_wrong_is_one_line(
+    verb: str, fields: dict[str, str], error: type[ChatAppError]
+) -> None:
     with pytest.raises(error) as refused:
         deed_of(verb, fields, queue="desk")
     assert len(str(refused.value).splitlines()) == 1

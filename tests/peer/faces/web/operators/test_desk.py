@@ -2,7 +2,7 @@
 
 import asyncio
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.rpc.offer import Offer
 from chatapp.peer.sdk.client import Peer
@@ -19,11 +19,11 @@ async def test_a_page_that_comes_later_shows_the_form_and_what_was_said(village:
         offer = Offer(bob)
         await bob.ready()
         bob.desk.ask(TakeDuty(0, ""))
-        await next_of(bob, happened.ClientCame)
+        await next_of(bob, events.ClientCame)
         bob.desk.say("how can I help?")
         await bob.desk.said()
         visitor.say("my screen is black")
-        await next_of(bob, happened.ClientSaid)
+        await next_of(bob, events.ClientSaid)
         bob.desk.ask(NoteVisitor(0, 0, "laptop"))
         await bob.desk.answered()
         async with Peer.attach("bob", home=village.folder, shows=False) as attached:

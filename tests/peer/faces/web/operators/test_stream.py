@@ -1,4 +1,5 @@
-"""The stream of news to a window of the operator's page, without a browser: what each piece has, and when it ends."""
+"""The stream of news to a window of the operator's page, without a browser: what each piece has,
+and when it ends."""
 
 import asyncio
 import json
@@ -9,7 +10,7 @@ from typing import Any, Final
 import pytest
 from starlette.types import Message
 
-from chatapp.peer.api import events as happened
+from chatapp.peer.api import events
 from chatapp.peer.faces.web.limits import STREAM_SIGN_OF_LIFE
 from chatapp.peer.faces.web.operators.access import Access
 from chatapp.peer.faces.web.operators.app import OperatorApp
@@ -19,7 +20,7 @@ from tests.peer.faces.web.asking import scope_of
 
 HOST: Final = "127.0.0.1:8081"
 ACCESS: Final = Access()
-ASHA: Final = happened.ClientCame(
+ASHA: Final = events.ClientCame(
     visit=7,
     name="Asha <Rao>",
     number="98765",
@@ -88,14 +89,14 @@ async def window(desk: OperatorDesk) -> AsyncIterator[Stream]:
     await stream.close()
 
 
-def happen(desk: OperatorDesk, *events: happened.Event) -> None:
+def happen(desk: OperatorDesk, *events: events.Event) -> None:
     for event in events:
         desk.view.handle(event, at=0.0)
     desk._news.wake()
 
 
-def said(text: str, position: int) -> happened.ClientSaid:
-    return happened.ClientSaid(sender=ASHA.name, text=text, visit=ASHA.visit, position=position)
+def said(text: str, position: int) -> events.ClientSaid:
+    return events.ClientSaid(sender=ASHA.name, text=text, visit=ASHA.visit, position=position)
 
 
 async def test_a_window_is_told_everything_and_then_what_has_changed(desk: OperatorDesk) -> None:
@@ -160,7 +161,9 @@ async def test_a_quiet_stream_gives_signs_of_life_and_no_news(desk: OperatorDesk
         assert stream.is_idle()
 
 
-async def test_a_stream_ends_when_the_window_is_closed_and_when_the_desk_ends(desk: OperatorDesk) -> None:
+async def test_a_stream_ends_when_the_window_is_closed_and_when_the_desk_ends(
+    desk: OperatorDesk,
+) -> None:
     async with window(desk) as stream:
         await stream.news()
         assert len(desk._windows) == 1

@@ -1,7 +1,8 @@
-"""The engine of a simulated cluster, and the bus that its servers carry.
+"""The broker of a simulated cluster, and the bus that its servers carry.
 
-The engine stores by its real rules (`MemoryLedger`). Simulated is the way to it: a question takes a while, it is lost when
-the node is cut off or the engine has no leader, and an answer may be lost although the message is stored.
+The broker stores by its real rules (`MemoryLedger`). Simulated is the way to it: a question takes a
+while, it is lost when the node is cut off or the broker has no leader, and an answer may be lost
+although the message is stored.
 """
 
 import random
@@ -10,15 +11,23 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final, Protocol
 
-from chatapp.registry.cluster.bus.messages import NEWS, TO_HOUSE
-from chatapp.registry.cluster.stream.ledger import Acked, Answer, Extent, Placed, Publication, Stream, Subject
+from chatapp.registry.cluster.bus.messages import NEWS, TO_ENGINE
+from chatapp.registry.cluster.stream.ledger import (
+    Acked,
+    Answer,
+    Extent,
+    Placed,
+    Publication,
+    Stream,
+    Subject,
+)
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.network import Network
 
-ENGINE: Final = "engine"
-"""The host of the engine's leader: a node that is cut off from it can store nothing."""
+BROKER: Final = "broker"
+"""The host of the broker's leader: a node that is cut off from it can store nothing."""
 ON_ITS_WAY: Final = (0.0005, 0.01)
-"""Seconds that a question to the engine, an answer or a message of the bus takes."""
+"""Seconds that a question to the broker, an answer or a message of the bus takes."""
 SLOW: Final = 0.3
 SLOW_SHARE: Final = 0.01
 """Share of what takes so many seconds instead."""
@@ -30,7 +39,8 @@ RECORDED_MAX: Final = 2_000
 BEAT_SIZE: Final = 200
 """Bytes of a message of the bus that may only be a sign of life."""
 UNREAD_MAX: Final = 500
-"""Messages of the bus that wait for a program that is stopped. Those behind are lost, as for a slow consumer."""
+"""Messages of the bus that wait for a program that is stopped. Those behind are lost, as for a slow
+consumer."""
 
 
 class JournalWriter(Protocol):
@@ -40,7 +50,7 @@ class JournalWriter(Protocol):
     def host(self) -> str: ...
 
 
-class SimulatedEngine:
+class SimulatedBroker:
     """What all nodes share."""
 
     def __init__(self, network: Network, chance: random.Random) -> None:
@@ -48,7 +58,7 @@ class SimulatedEngine:
         self.chance = chance
         self.ledger = MemoryLedger()
         self.away_until = float("-inf")
-        """Until when the engine has no leader."""
+        """Until when the broker has no leader."""
         self.is_calm = False
         """Whether nothing is slow or lost any more."""
         self.extra = 0.0
@@ -58,7 +68,7 @@ class SimulatedEngine:
 
     def is_reachable_from(self, host: str) -> bool:
         """Whether a question of this host arrives and is answered now."""
-        return self.network.now >= self.away_until and not self.network.is_cut(host, ENGINE)
+        return self.network.now >= self.away_until and not self.network.is_cut(host, BROKER)
 
     def delay(self) -> float:
         """Return how long something is on its way."""
@@ -72,15 +82,18 @@ class SimulatedEngine:
     def noted(self, publication: Publication, answer: Answer, writer: JournalWriter) -> None:
         """Check the fence: once another node has taken over, an old owner writes nothing."""
         if publication.subject is Subject.JOURNAL and isinstance(answer, Acked):
-            assert self.owner is writer, f"an old house at {writer.host} has written to the journal"
+            assert self.owner is writer, (
+                f"an old engine at {writer.host} has written to the journal"
+            )
 
 
 class NodeLedger:
-    """The ledger as one node sees it while the engine can be reached. Each call returns at once: its owner adds delays."""
+    """The ledger as one node sees it while the broker can be reached. Each call returns at once:
+    its owner adds delays."""
 
-    def __init__(self, engine: SimulatedEngine, writer: JournalWriter) -> None:
-        self._engine = engine
-        self._ledger = engine.ledger
+    def __init__(self, broker: SimulatedBroker, writer: JournalWriter) -> None:
+        self._broker = broker
+        self._ledger = broker.ledger
         self._writer = writer
         self.is_taking_over = False
 
@@ -90,9 +103,13 @@ class NodeLedger:
 
     def publish(self, publication: Publication) -> Answer:
         answer = self._ledger.publish(publication)
-        if self.is_taking_over and publication.subject is Subject.JOURNAL and isinstance(answer, Acked):
-            self._engine.owner = self._writer
-        self._engine.noted(publication, answer, self._writer)
+        if (
+            self.is_taking_over
+            and publication.subject is Subject.JOURNAL
+            and isinstance(answer, Acked)
+        ):
+            self._broker.owner = self._writer
+        self._broker.noted(publication, answer, self._writer)
         return answer
 
     def newest(self, subject: Subject) -> Placed | None:
@@ -111,9 +128,9 @@ class NodeLedger:
         self._ledger.purge_run(run)
 
 
-def is_to_house(subject: str) -> bool:
-    """Whether a front writes to the house on this subject."""
-    return subject.startswith(TO_HOUSE.removesuffix("*"))
+def is_to_engine(subject: str) -> bool:
+    """Whether an edge writes to the engine on this subject."""
+    return subject.startswith(TO_ENGINE.removesuffix("*"))
 
 
 class Subscriber(Protocol):
@@ -130,20 +147,22 @@ class Subscriber(Protocol):
 
 
 class SimulatedBus:
-    """Core NATS and the queues of its clients: at most once, in order within each subject of a publisher, and with losses
-    when a client connects anew."""
+    """Core NATS and the queues of its clients: at most once, in order within each subject of a
+    publisher, and with losses when a client connects anew."""
 
-    def __init__(self, engine: SimulatedEngine, nodes: Callable[[], list[Subscriber]]) -> None:
-        self._engine = engine
-        self._network = engine.network
+    def __init__(self, broker: SimulatedBroker, nodes: Callable[[], list[Subscriber]]) -> None:
+        self._broker = broker
+        self._network = broker.network
         self._nodes = nodes
         self._ways: dict[tuple[str, str, str], deque[tuple[float, float, bytes]]] = {}
-        """From host to host on a subject: when each message arrives, when it was sent, the message."""
+        """From host to host on a subject: when each message arrives, when it was sent, the
+        message."""
         self._reconnecting: dict[str, float] = {}
         self.doubled = 0.0
         """Share of the messages that arrive twice."""
         self.loss = 0.0
-        """Share of the messages that get lost, of those that say more than that their sender is alive."""
+        """Share of the messages that get lost, of those that say more than that their sender is
+        alive."""
         self.lost = 0
         self.recorded: deque[tuple[str, str, bytes]] = deque(maxlen=RECORDED_MAX)
         """The last messages, each with its sender's host and its subject."""
@@ -161,18 +180,19 @@ class SimulatedBus:
         """Publish a message, which may be old."""
         now = self._network.now
         for node in self._nodes():
-            is_for_any = subject == NEWS or is_to_house(subject)
+            is_for_any = subject == NEWS or is_to_engine(subject)
             if node.host == sender or not (is_for_any or node.hears(subject)):
                 continue
             way = self._ways.setdefault((sender, node.host, subject), deque())
-            arrives = max(now + self._engine.delay(), way[-1][0] if way else 0.0)
-            copies = 2 if self._engine.chance.random() < self.doubled else 1
+            arrives = max(now + self._broker.delay(), way[-1][0] if way else 0.0)
+            copies = 2 if self._broker.chance.random() < self.doubled else 1
             for _ in range(copies):
                 way.append((arrives, now, data))
                 self._network.at(arrives, partial(self._arrive, sender, node, subject))
 
     def _arrive(self, sender: str, node: Subscriber, subject: str) -> None:
-        """Deliver the oldest messages of a subject between two hosts if they are due, or lose them."""
+        """Deliver the oldest messages of a subject between two hosts if they are due, or lose
+        them."""
         way, now = self._ways[sender, node.host, subject], self._network.now
         while way and way[0][0] <= now:
             _, sent, data = way[0]
@@ -180,9 +200,9 @@ class SimulatedBus:
                 self._network.after(0.5, partial(self._arrive, sender, node, subject))
                 return
             way.popleft()
-            is_lost = any(now < self._reconnecting.get(host, 0.0) for host in (sender, node.host)) or (
-                len(data) > BEAT_SIZE and self._engine.chance.random() < self.loss
-            )
+            is_lost = any(
+                now < self._reconnecting.get(host, 0.0) for host in (sender, node.host)
+            ) or (len(data) > BEAT_SIZE and self._broker.chance.random() < self.loss)
             if is_lost or self._network.is_cut(sender, node.host):
                 self.lost += 1
             elif node.hears(subject):

@@ -1,4 +1,5 @@
-"""The front of another node as the house sees it: what the house tells it is queued for the bus."""
+"""The edge of another node as the engine sees it: what the engine tells it is queued for the
+bus."""
 
 from typing import Final
 
@@ -33,7 +34,7 @@ from chatapp.registry.rules.effects import (
     Refuse,
     link_at,
     node_of,
-    number_at_front,
+    number_at_edge,
 )
 from chatapp.registry.rules.people.directory import Person
 from chatapp.registry.rules.people.table import Table
@@ -42,38 +43,41 @@ from chatapp.wire.address import Address
 _ADDRESSES_AT_ONCE: Final = 1_024
 _ROWS_AT_ONCE: Final = 4_096
 TABLE_AT_ONCE: Final = 1024 * 1024
-"""Bytes of the whole table that a front is sent at once. After a takeover all fronts want it, and others wait behind it."""
+"""Bytes of the whole table that an edge is sent at once. After a takeover all edges want it, and
+others wait behind it."""
 
 
-class RemoteFront:
-    """The front of another node. It is a `FrontPort` for the house, under one number of a node."""
+class RemoteEdge:
+    """The edge of another node. It is a `EdgePort` for the engine, under one number of a node."""
 
     def __init__(
-        self, front_id: bytes, run: bytes, node: int, name: str, *, table: Table[Person], now: float
+        self, edge_id: bytes, run: bytes, node: int, name: str, *, table: Table[Person], now: float
     ) -> None:
-        """`run`: the session's name, drawn by the front. `name`: the node's, for people. `table`: the house's, of which the
-        front keeps a copy."""
-        self.id: Final = front_id
+        """`run`: the session's name, drawn by the edge. `name`: the node's, for people. `table`:
+        the engine's, of which the edge keeps a copy."""
+        self.id: Final = edge_id
         self.node: Final = node
         self.name: Final = name
         self.session: Final = BusSession(run, now=now)
         self._table: Final = table
         self._told_version = -1
         self.has_table = False
-        """Whether the front was sent the whole table. Until then the house answers all who fetch it."""
+        """Whether the edge was sent the whole table. Until then the engine answers all who fetch
+        it."""
         self._links: dict[int, bytes] = {}
         self._ended: dict[int, None] = {}
-        """Attached links that the house has ended, until the front says that they are over."""
+        """Attached links that the engine has ended, until the edge says that they are over."""
         self._queued: dict[int, int] = {}
         """Bytes queued in this turn for single links."""
         self.asking = 0
-        """The link whose request is being served, 0 for none: what it is sent meanwhile is an answer."""
+        """The link whose request is being served, 0 for none: what it is sent meanwhile is an
+        answer."""
         self._audience: dict[Address, None] = {}
 
     # --- its links
 
     def attached(self, number: int, identity: bytes) -> None:
-        """Note that the front has attached a link, with its own number."""
+        """Note that the edge has attached a link, with its own number."""
         self._links[number] = identity
 
     def detached(self, number: int) -> None:
@@ -82,34 +86,37 @@ class RemoteFront:
         self._ended.pop(number, None)
 
     def has_ended(self, number: int) -> bool:
-        """Return whether the house has ended this link: nothing that comes on it is served any more."""
+        """Return whether the engine has ended this link: nothing that comes on it is served any
+        more."""
         return number in self._ended
 
     @property
     def links(self) -> list[tuple[int, bytes]]:
-        """The attached links, as the house names them, with their identities."""
+        """The attached links, as the engine names them, with their identities."""
         return [(link_at(self.node, number), identity) for number, identity in self._links.items()]
 
     def _sender(self, link: int) -> int:
-        """Return the front's own number of the link that sent something; 0 if another front has it."""
-        return number_at_front(link) if node_of(link) == self.node else 0
+        """Return the edge's own number of the link that sent something; 0 if another edge has
+        it."""
+        return number_at_edge(link) if node_of(link) == self.node else 0
 
-    # --- from the house
+    # --- from the engine
 
     def reply(self, to: Caller, payload: bytes) -> None:
         """Answer a caller on the link or in the session by which the request came."""
         if to.link is not None:
-            self._send(AnswerOnLink(number_at_front(to.link), payload))
+            self._send(AnswerOnLink(number_at_edge(to.link), payload))
         elif to.address is not None:
             self.session.add(AnswerDatagram(pack_address(to.address), to.session, payload))
 
     def push(self, link: int, payload: bytes) -> None:
         """Send on a link."""
-        number = number_at_front(link)
+        number = number_at_edge(link)
         self._send((AnswerOnLink if number == self.asking else SendOnLink)(number, payload))
 
     def _send(self, item: AnswerOnLink | SendOnLink) -> None:
-        """Queue a message for a link. One too many in a turn ends the link, as at a front in the house's process."""
+        """Queue a message for a link. One too many in a turn ends the link, as at an edge in the
+        engine's process."""
         if item.link in self._ended:
             return
         queued = self._queued[item.link] = self._queued.get(item.link, 0) + len(item.payload)
@@ -120,14 +127,16 @@ class RemoteFront:
 
     def offer(self, link: int, payload: bytes) -> None:
         """Send on a link, unless its reader is behind."""
-        self.session.add(OfferOnLink(number_at_front(link), payload))
+        self.session.add(OfferOnLink(number_at_edge(link), payload))
 
-    def send_datagram(self, identity: bytes, address: Address, payload: bytes, *, now: float) -> None:
+    def send_datagram(
+        self, identity: bytes, address: Address, payload: bytes, *, now: float
+    ) -> None:
         """Send in a sealed datagram."""
         self.session.add(SendSealed(identity, pack_address(address), payload))
 
     def admit(self, admitted: Admit, *, table_version: int, clock: int, now: float) -> None:
-        """Let the front send the signed WELCOME and allow sessions with the peer."""
+        """Let the edge send the signed WELCOME and allow sessions with the peer."""
         address = admitted.to.address
         assert address is not None
         self.tell_table()  # the peer fetches what the WELCOME names
@@ -144,7 +153,7 @@ class RemoteFront:
         )
 
     def refuse(self, refused: Refuse) -> None:
-        """Let the front send the signed REFUSED."""
+        """Let the edge send the signed REFUSED."""
         address = refused.to.address
         assert address is not None
         self.session.add(
@@ -161,7 +170,7 @@ class RemoteFront:
 
     def disconnect(self, link: int, reason: LinkEndReason) -> None:
         """End a link after what is queued for it."""
-        self._end(number_at_front(link), reason)
+        self._end(number_at_edge(link), reason)
 
     def _end(self, number: int, reason: LinkEndReason) -> None:
         if number in self._links:
@@ -174,8 +183,11 @@ class RemoteFront:
             self.session.add(RelayToAll(frame, self._sender(sender)))
 
     def relay_to(self, frame: bytes, links: tuple[int, ...], sender: int) -> None:
-        """Send the same bytes on those of these links that are this front's, but not on the sender's."""
-        own = [number_at_front(link) for link in links if link != sender and node_of(link) == self.node]
+        """Send the same bytes on those of these links that are this edge's, but not on the
+        sender's."""
+        own = [
+            number_at_edge(link) for link in links if link != sender and node_of(link) == self.node
+        ]
         if own:
             self.session.add(RelayToSome(frame, own, self._sender(sender)))
 
@@ -185,7 +197,8 @@ class RemoteFront:
             self.session.add(SendToEverybody(payload))
 
     def broadcast(self, frame: bytes, addresses: list[Address]) -> None:
-        """Send one datagram to the people online at this front. Only what has changed about the addresses is sent along."""
+        """Send one datagram to the people online at this edge. Only what has changed about the
+        addresses is sent along."""
         self.tell_table()  # peers fetch what the broadcast names
         before, self._audience = self._audience, dict.fromkeys(addresses)
         removed = [pack_address(address) for address in before if address not in self._audience]
@@ -198,12 +211,13 @@ class RemoteFront:
             self.session.add(BroadcastTable(frame))
 
     def tell_table(self) -> None:
-        """Send what has changed in the table since the last call, to a front that has the whole table."""
+        """Send what has changed in the table since the last call, to an edge that has the whole
+        table."""
         while self.has_table and self._told_version < self._table.version:
             self._tell_part()
 
     def tell_next_of_table(self) -> None:
-        """Send as much of the table as may go at once to a front that has not the whole of it."""
+        """Send as much of the table as may go at once to an edge that has not the whole of it."""
         size = 0
         while size < TABLE_AT_ONCE and self._told_version < self._table.version:
             size += self._tell_part()
@@ -211,13 +225,15 @@ class RemoteFront:
 
     def _tell_part(self) -> int:
         """Send the next rows. Return their size."""
-        delta = self._table.delta(max(self._told_version, 0), bytes_max=PART_MAX, rows_max=_ROWS_AT_ONCE)
+        delta = self._table.delta(
+            max(self._told_version, 0), bytes_max=PART_MAX, rows_max=_ROWS_AT_ONCE
+        )
         self._told_version = delta.version
         self.session.add(TableChanged(delta.version, delta.more, delta.rows))
         return sum(map(len, delta.rows))
 
     def answer_admin(self, ticket: str, answer: AdminAnswer) -> None:
-        """Pass on the answer to an admin request of the front's node."""
+        """Pass on the answer to an admin request of the edge's node."""
         encoded = encode(answer)
         for start in range(0, len(encoded), PART_MAX):
             end = start + PART_MAX

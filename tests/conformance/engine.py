@@ -1,4 +1,5 @@
-"""Our registry in virtual time for conformance tests: bytes in, bytes out, and a disk that never fails."""
+"""Our registry in virtual time for conformance tests: bytes in, bytes out, and a disk that never
+fails."""
 
 import random
 from collections import defaultdict
@@ -17,7 +18,7 @@ THERE = Address("192.0.2.2", 6_000)
 ELSEWHERE = Address("198.51.100.9", 7_000)
 
 
-class House:
+class Engine:
     """One registry."""
 
     def __init__(self, *, now: float = 1_000.0) -> None:

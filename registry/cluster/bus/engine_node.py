@@ -1,0 +1,74 @@
+"""The node that has the engine: a registry of its own, and the edges of the other nodes."""
+
+from collections.abc import Callable
+from typing import Final
+
+from chatapp.registry.cluster.bus.edges import Edges
+from chatapp.registry.cluster.stream.bundles import Opener, Sealer
+from chatapp.registry.engine.core import RegistryCore
+from chatapp.wire.identity import Identity
+from chatapp.wire.sessions.opening import Randomness
+
+
+class EngineNode:
+    """One node with the engine. The driver uses `core` as on one machine, but for the timer, and
+    carries the bus."""
+
+    def __init__(
+        self,
+        core: RegistryCore,
+        *,
+        identity: Identity,
+        term: int,
+        name: str,
+        sealer: Sealer,
+        opener: Opener,
+        rng: Randomness,
+        holds_lease: Callable[[float], bool] = lambda now: True,
+        now: float,
+    ) -> None:
+        """`term`: higher than that of any engine before. `name`: the node's, for people. `sealer`:
+        with a salt of its own, which seals nothing else. `holds_lease`: whether no other node can
+        have an engine at this time; nobody is let in while one can."""
+        self.core: Final = core
+        core.engine.holds_lease = holds_lease
+        self.edges: Final = Edges(
+            core.engine,
+            identity=identity,
+            term=term,
+            name=name,
+            sealer=sealer,
+            opener=opener,
+            rng=rng,
+            recorder=core.recorder,
+            now=now,
+        )
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether another node has the engine now."""
+        return self.edges.is_overtaken
+
+    def receive_bus(self, data: bytes, *, now: float) -> None:
+        """Handle a message of the bus, from the subject of the engine or of the news."""
+        self.edges.receive(data, now=now)
+        self.core.edge.settle(now=now)
+
+    def leave(self) -> None:
+        """Tell the edges that the engine serves nobody any more, as it stops or has lost the
+        lease."""
+        self.edges.leave()
+
+    def take_messages(self) -> list[tuple[str, bytes]]:
+        """Drain the messages to publish, each with its subject below that of the bus: in order
+        within a subject."""
+        return self.edges.take_messages()
+
+    def handle_timer(self, *, now: float) -> None:
+        """Do what is due. Early and late calls are harmless."""
+        self.edges.handle_timer(now=now)
+        self.core.handle_timer(now=now)
+
+    def next_timer(self) -> float:
+        """Return when `handle_timer` is to be called next."""
+        return min(self.edges.next_timer(), self.core.next_timer())
