@@ -22,7 +22,6 @@ from chatapp.peer.api.events import (
     AdmissionRefused,
     AnswersKnown,
     AuthorDoubt,
-    ChannelReceived,
     ClientCame,
     ClientMove,
     ClientMoved,
@@ -32,7 +31,6 @@ from chatapp.peer.api.events import (
     CommandSucceeded,
     ConversationRead,
     DeskAction,
-    DirectReceived,
     Doubt,
     DutyChanged,
     DutyEvent,
@@ -50,7 +48,6 @@ from chatapp.peer.api.events import (
     KeyRestored,
     LeaveUnanswered,
     LeftRoom,
-    Line,
     LineLoss,
     LinesAbandoned,
     LinesLost,
@@ -105,7 +102,6 @@ from chatapp.peer.api.events import (
     RoomEntryDenied,
     RoomEntryRefusal,
     RoomExit,
-    RoomReceived,
     RoomsEvent,
     RoomsKnown,
     RoomsUnknown,
@@ -142,7 +138,6 @@ __all__ = [
     "AdmissionRefused",
     "AnswersKnown",
     "AuthorDoubt",
-    "ChannelReceived",
     "ClientCame",
     "ClientMove",
     "ClientMoved",
@@ -152,7 +147,6 @@ __all__ = [
     "CommandSucceeded",
     "ConversationRead",
     "DeskAction",
-    "DirectReceived",
     "Doubt",
     "DutyChanged",
     "DutyEvent",
@@ -170,7 +164,6 @@ __all__ = [
     "KeyRestored",
     "LeaveUnanswered",
     "LeftRoom",
-    "Line",
     "LineLoss",
     "LineUnreadable",
     "LinesAbandoned",
@@ -225,7 +218,6 @@ __all__ = [
     "RoomEntryDenied",
     "RoomEntryRefusal",
     "RoomExit",
-    "RoomReceived",
     "RoomsEvent",
     "RoomsKnown",
     "RoomsUnknown",
@@ -272,10 +264,10 @@ def from_json(data: object) -> Event:
     return event
 
 
-def said_in(event: Event) -> Iterator[Line]:
+def said_in(event: Event) -> Iterator[Said]:
     """Yield the lines that others said: of an event that is one, or those of `MailReturned`, which
     waited while we were away."""
     if isinstance(event, MailReturned):
         yield from event.lines
-    elif isinstance(event, DirectReceived | ChannelReceived | RoomReceived):
+    elif isinstance(event, Said):
         yield event

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, assert_never
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation, person, room
 from chatapp.peer.api.errors import NotLetIn
-from chatapp.peer.api.past import HistoryLine, LineKind
 from chatapp.peer.commands.commands import help_lines
 from chatapp.peer.commands.intents import (
     SERVER,
@@ -154,16 +153,15 @@ class Actions:
         names of the people whom the user talked with lately, the last one last."""
         past = await self._latest(None, PAST_READ)
         self._show(history.past_lines(past[-PAST_SHOWN:]))
-        direct = [line for line in past if line.kind is LineKind.DIRECT and line.doubt is None]
-        others = [line.to if line.outgoing else line.sender for line in direct]
-        return list(dict.fromkeys(one for one in others if one is not None))
+        direct = [line for line in past if line.conversation.is_person and line.doubt is None]
+        return list(dict.fromkeys(line.conversation.name for line in direct))
 
     async def show_latest_with(self, name: str) -> None:
         """Show the last lines of the past with one person, as far as they have been shown
         before."""
         self._show(history.past_lines(await self._latest(person(name), PAST_SHOWN)))
 
-    async def _latest(self, conversation: Conversation | None, limit: int) -> list[HistoryLine]:
+    async def _latest(self, conversation: Conversation | None, limit: int) -> list[events.Said]:
         try:
             return await self._peer.past.page(conversation, limit=limit, only_shown=True)
         except sqlite3.Error as error:
@@ -264,14 +262,16 @@ class Actions:
         past = self._peer.past
         match intent:
             case ShowTrace(which):
-                self._show(history.trace_lines(await past.why(_id_typed(which))))
+                self._show(history.trace_lines(await past.why(_id_typed(which)), self._peer.name))
             case ShowHistory(count):
                 self._show(
-                    history.history_lines(await past.page(limit=count)) or [history.NOTHING_YET]
+                    history.history_lines(await past.page(limit=count), self._peer.name)
+                    or [history.NOTHING_YET]
                 )
             case SearchHistory(words):
                 self._show(
-                    history.history_lines(await past.search(words)) or [history.NOTHING_FOUND]
+                    history.history_lines(await past.search(words), self._peer.name)
+                    or [history.NOTHING_FOUND]
                 )
             case _:
                 assert_never(intent)

@@ -6,7 +6,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.api.conversations import DESK, Conversation
-from chatapp.peer.api.past import HistoryLine
+from chatapp.peer.api.events import Said
 from chatapp.peer.sdk.past import PAGE_MAX
 from chatapp.peer.view.logbook import LogBook, LogEntry
 from chatapp.peer.view.panes import Pane, past_entry
@@ -67,9 +67,7 @@ class PastReader:
                     self._place(pane, older, newer)
         return pane.book.by_id(id_)
 
-    def _place(
-        self, pane: Pane, older: Sequence[HistoryLine], newer: Sequence[HistoryLine]
-    ) -> None:
+    def _place(self, pane: Pane, older: Sequence[Said], newer: Sequence[Said]) -> None:
         """Put the lines around one into the log, as far as they are not there. `older` ends with
         the one."""
         book = pane.book
@@ -136,13 +134,13 @@ class PastReader:
             pane.talked_at = max([pane.talked_at, *(one.at for one in entries)])
             return bool(entries)
 
-    async def _own_from(self, conversation: Conversation, lowest: int) -> list[HistoryLine]:
+    async def _own_from(self, conversation: Conversation, lowest: int) -> list[Said]:
         """Return all lines of ours from the one with this id on."""
-        own: list[HistoryLine] = []
+        own: list[Said] = []
         after, has_more = lowest - 1, True
         while has_more:
             lines = await self._peer.past.page(conversation, after=after, limit=PAGE_MAX)
-            own += (line for line in lines if line.outgoing)
+            own += (line for line in lines if line.is_ours)
             has_more = len(lines) >= PAGE_MAX
             after = lines[-1].id if lines else after
         return own
@@ -155,7 +153,7 @@ class PastReader:
 
     async def _lines(
         self, pane: Pane, *, before: int | None = None, after: int | None = None, limit: int = PAGE
-    ) -> list[HistoryLine]:
+    ) -> list[Said]:
         """Return lines of a conversation's past; none of the help desk, which has no past here."""
         if pane.conversation == DESK:
             return []
@@ -168,7 +166,7 @@ class PastReader:
             self._tell_unreadable(pane, error)
             return []
 
-    def _entries(self, pane: Pane, lines: Iterable[HistoryLine]) -> list[LogEntry]:
+    def _entries(self, pane: Pane, lines: Iterable[Said]) -> list[LogEntry]:
         """Return the entries of those lines that the log does not have."""
         entries = [
             past_entry(line, self._peer.name) for line in lines if pane.book.by_id(line.id) is None
@@ -178,7 +176,7 @@ class PastReader:
         return entries
 
 
-def _unknown(book: LogBook, lines: Iterable[HistoryLine]) -> list[HistoryLine]:
+def _unknown(book: LogBook, lines: Iterable[Said]) -> list[Said]:
     """Return those of these lines that come before the first one that the log has."""
     return list(takewhile(lambda line: book.by_id(line.id) is None, lines))
 

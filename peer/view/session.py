@@ -400,7 +400,7 @@ class FullSession:
     def _take_event(self, event: events.Event) -> list[str]:
         """Put an event where it belongs. Returns its lines, in the words of the line face."""
         match event:
-            case events.DirectReceived() | events.ChannelReceived() | events.RoomReceived():
+            case events.Said():
                 self._said(event)
                 return lines_of(event)
             case events.MailReturned(lines=several):
@@ -436,15 +436,15 @@ class FullSession:
         self._notice(event)
         return []
 
-    def _said(self, line: events.Line) -> None:
+    def _said(self, line: events.Said) -> None:
         """Show a line that somebody said."""
         pane = self.panes.pane(line.conversation)
-        at = line.at if line.late is None else line.late
+        at = line.at
         entry = pane.book.by_id(line.id)
         if entry is not None:
             pane.unshown.append((line, entry))
         else:
-            is_direct = isinstance(line, events.DirectReceived)
+            is_direct = line.conversation.is_person
             entry = said_entry(
                 sender=line.sender,
                 text=line.text,
@@ -452,14 +452,14 @@ class FullSession:
                 me=self.peer.name,
                 id_=line.id,
                 calls=is_direct,
-                doubt=line.doubt if isinstance(line, events.DirectReceived) else None,
+                doubt=line.doubt,
             )
             entry.calls, calls = entry.calls and not is_direct, entry.calls
             pane.note_line(line.id, at, is_mine=False, calls=calls)
             pane.book.append([entry])
             pane.unshown.append((line, entry))
             is_watched = pane is self._open and self._view is not None and self._view.is_looked_at
-            if (line.late is not None or not is_watched) and pane.book.unread is None:
+            if (line.is_late or not is_watched) and pane.book.unread is None:
                 pane.book.mark_unread(entry)
             self._log_changed(pane)
             if calls:
@@ -495,7 +495,7 @@ class FullSession:
             self._change(pane, entry, event)
 
     def _change(self, pane: Pane, entry: LogEntry, event: events.MessageChanged) -> None:
-        mark = mark_of(event.state, is_direct=bool(event.to) and not event.room)
+        mark = mark_of(event.state, is_direct=event.conversation.is_person)
         is_told = event.state in (MessageState.KEPT, MessageState.REFUSED, MessageState.EXPIRED)
         note = (
             " ".join(map(words.unbracketed, lines_of(event, in_reach=self.peer.in_reach)))
@@ -981,4 +981,6 @@ def _is_up_to(place: int | None, last: int) -> bool:
 
 
 def _refusal(receipt: Receipt) -> events.MessageChanged:
-    return events.MessageChanged(to=receipt.to, id=0, state=receipt.state, reason=receipt.reason)
+    return events.MessageChanged(
+        conversation=receipt.conversation, id=0, state=receipt.state, reason=receipt.reason
+    )

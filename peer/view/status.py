@@ -87,7 +87,7 @@ class SessionState:
         """Return the lines to show for an event; none that would only repeat the last notice."""
         lines = lines_of(event, in_reach=self._peer.in_reach)
         match event:
-            case events.MessageChanged(state=MessageState.KEPT) if event.room:
+            case events.MessageChanged(conversation=what, state=MessageState.KEPT) if what.is_room:
                 before, self._last_room_notice = self._last_room_notice, lines
                 return lines if lines != before else []
             case events.Renamed(old=old, new=new) if self.query is not None and is_same_name(
@@ -98,7 +98,7 @@ class SessionState:
                 return []  # a pipe shows nobody who waits until asked
             case events.EnteredRoom() | events.ServerLost() | events.ServerBack():
                 self._last_room_notice = []
-            case events.MessageChanged(state=MessageState.SAVED) if event.room:
+            case events.MessageChanged(conversation=what, state=MessageState.SAVED) if what.is_room:
                 self._last_room_notice = []
             case _:
                 pass
@@ -138,7 +138,7 @@ class SessionState:
             self._note_seen(event)
             if isinstance(event, events.PersonTyping):
                 self._typing[event.name] = asyncio.get_running_loop().time() + TYPING_SHOWN_FOR
-            elif isinstance(event, events.DirectReceived):
+            elif isinstance(event, events.Said) and event.conversation.is_person:
                 self._typing.pop(event.sender, None)
         if self._completions is None:
             return
@@ -149,12 +149,12 @@ class SessionState:
                 self._completions.add_recent(line.sender)
         for event in batch:
             match event:
-                case events.Unacknowledged(to=to):
-                    self._completions.add_recent(to)
+                case events.Unacknowledged(conversation=what):
+                    self._completions.add_recent(what.name)
                 case events.MessageChanged(
-                    to=to, room="", state=MessageState.DELIVERED | MessageState.KEPT
-                ) if to:
-                    self._completions.add_recent(to)
+                    conversation=what, state=MessageState.DELIVERED | MessageState.KEPT
+                ) if what.is_person:
+                    self._completions.add_recent(what.name)
                 case events.AnswersKnown(answers=answers):
                     self._completions.set_answers(answers)
                 case events.EnteredRoom(room=room):

@@ -15,7 +15,7 @@ from types import FrameType
 import pytest
 
 import chatapp
-from chatapp.peer.api.events import DirectReceived
+from chatapp.peer.api.events import Said
 from chatapp.peer.faces.line.shell import LineFace
 from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.node.driver import Driver
@@ -27,7 +27,7 @@ from tests.peer.faces.line.acting import Paper
 from tests.peer.village import Village, next_of, village  # noqa: F401
 from tests.registry.rig import Rig
 
-MESSAGE = (59, 359)
+MESSAGE = (60, 354)
 """Files and functions for a first `send bob hi`, from the typed line to the shown receipt, at both
 ends; see `docs/decisions/hops.md`."""
 REGISTER = (40, 192)
@@ -131,7 +131,7 @@ async def test_a_first_message_from_the_typed_line_to_the_shown_receipt(
         await hold_still(monkeypatch, alice, bob)
         with passed.watching():
             paper.type("send bob hi")
-            assert (await next_of(bob, DirectReceived)).text == "hi"
+            assert (await next_of(bob, Said)).text == "hi"
             await until(lambda: "[Message received by bob.]" in paper.lines)
         face.cancel()
         await asyncio.gather(face, return_exceptions=True)

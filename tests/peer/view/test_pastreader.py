@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api.conversations import EVERYBODY, Conversation
-from chatapp.peer.api.past import HistoryLine, LineKind
+from chatapp.peer.api.events import Said
 from chatapp.peer.view.logbook import EntryKind, LogEntry
 from chatapp.peer.view.panes import Pane
 from chatapp.peer.view.pastreader import AROUND, PAGE, PastReader
@@ -27,17 +27,14 @@ class FakePast:
 
     def __init__(self, count: int = LINES) -> None:
         self.lines = [
-            HistoryLine(
+            Said(
+                conversation=EVERYBODY,
                 id=3 * number,
-                at=1_800_000_000.0 + number,
-                kind=LineKind.CHANNEL,
                 sender="bob",
-                doubt=None,
-                to=None,
-                room=None,
+                identity=b"",
+                number=number,
                 text=f"line {number}",
-                outgoing=False,
-                state=None,
+                at=1_800_000_000.0 + number,
             )
             for number in range(1, count + 1)
         ]
@@ -53,7 +50,7 @@ class FakePast:
         before: int | None,
         after: int | None = None,
         limit: int = PAGE,
-    ) -> list[HistoryLine]:
+    ) -> list[Said]:
         assert conversation == EVERYBODY
         await self.gate.wait()
         if after is not None:

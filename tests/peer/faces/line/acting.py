@@ -9,11 +9,11 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Final, cast
 
 from chatapp.peer.api import events
-from chatapp.peer.api.conversations import Conversation
+from chatapp.peer.api.conversations import Conversation, person
+from chatapp.peer.api.conversations import room as in_room
 from chatapp.peer.api.errors import NotLetIn
-from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.events import MessageState, Said
 from chatapp.peer.api.findings import Finding
-from chatapp.peer.api.past import HistoryLine, LineKind
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.faces.line.shell import LineFace
 from chatapp.peer.sdk.client import Peer
@@ -140,7 +140,7 @@ class Past:
     """The history of a played peer."""
 
     def __init__(self) -> None:
-        self.lines: list[HistoryLine] = []
+        self.lines: list[Said] = []
         self.error: sqlite3.Error | None = None
         self.read: dict[str, int] = {}
 
@@ -151,7 +151,7 @@ class Past:
 
     async def page(
         self, conversation: Conversation | None = None, *, limit: int, only_shown: bool
-    ) -> list[HistoryLine]:
+    ) -> list[Said]:
         assert only_shown
         if self.error is not None:
             raise self.error
@@ -277,7 +277,7 @@ class Scene:
         is_ready: bool = True,
         is_screen: bool = False,
         is_first: bool = False,
-        past: Sequence[HistoryLine] = (),
+        past: Sequence[Said] = (),
     ) -> None:
         self.paper = Paper()
         self.peer = Actor()
@@ -314,24 +314,29 @@ class Scene:
         await self.status()
 
 
-def line(text: str) -> events.DirectReceived:
-    return events.DirectReceived(
-        id=9, sender="bob", identity=b"b" * 32, number=5, text=text, at=0.0, late=None
+def line(text: str) -> events.Said:
+    return events.Said(
+        conversation=person("bob"),
+        id=9,
+        sender="bob",
+        identity=b"b" * 32,
+        number=5,
+        text=text,
+        at=0.0,
     )
 
 
-def past(text: str, *, to: str = "alice", room: str | None = None, at: float = 0.0) -> HistoryLine:
+def past(text: str, *, to: str = "alice", room: str | None = None, at: float = 0.0) -> Said:
     """A line of the history; said by alice unless it is to her."""
     is_ours = to != "alice"
-    return HistoryLine(
+    return Said(
+        conversation=in_room(room) if room else person(to if is_ours else "bob"),
         id=1,
-        at=at,
-        kind=LineKind.ROOM if room else LineKind.DIRECT,
         sender="alice" if is_ours else "bob",
-        doubt=None,
-        to=None if room else to,
-        room=room,
+        identity=b"",
+        number=1,
         text=text,
-        outgoing=is_ours,
+        at=at,
+        is_ours=is_ours,
         state=MessageState.DELIVERED if is_ours else None,
     )
