@@ -51,7 +51,7 @@ from chatapp.wire.messages.desk import OperatorRequest
 from chatapp.wire.names import PeerName, is_same_name, person_name
 
 if TYPE_CHECKING:
-    from chatapp.peer.doctor.findings import Finding
+    from chatapp.peer.api.findings import Finding
     from chatapp.peer.sdk.remote import RemotePeer
 
 

@@ -56,7 +56,9 @@ def was_never_fetched(contact: Contact, message: Message, *, wall: float) -> boo
 
 
 def _kept_until(message: Message) -> float:
-    untils = [step[2] for step in message.steps if step[0] == TraceEvent.SAVED and len(step) > 2]
+    untils = [
+        step[2] for step in message.steps if step[0] == TraceEvent.SAVED.number and len(step) > 2
+    ]
     if untils and isinstance(untils[-1], int):
         return float(untils[-1])
     return (
@@ -205,7 +207,8 @@ class Settlement:
         reason = MessageReason.KEY_CHANGED if contact.is_blocked else reason
         is_first = message.state is MessageState.UNSETTLED
         is_other = reason is not None and not any(
-            step[0] == TraceEvent.KEPT and step[3:] == (reason.name,) for step in message.steps
+            step[0] == TraceEvent.KEPT.number and step[3:] == (reason.name,)
+            for step in message.steps
         )
         if message.state is MessageState.SAVED or not (is_first or is_other):
             return
