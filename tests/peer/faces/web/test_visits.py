@@ -35,10 +35,10 @@ async def test_wrong_answers_are_told_at_their_fields_and_nothing_is_lost(tmp_pa
         assert asha.status == 422
         assert asha.cookie == ""
         for told in (
-            "The name may contain only letters, spaces and . &#x27; -.",
+            "The name may contain only letters, spaces and . &#39; -.",
             "The number is not a mobile number (IN: 10 digits such as",
             "Please choose what it is about.",
-            'value="O&#x27;Brien &quot;&lt;x&gt;"',
+            'value="O&#39;Brien &#34;&lt;x&gt;"',
             'aria-invalid="true"',
         ):
             assert told in page, told
