@@ -42,7 +42,7 @@ async def test_wrong_answers_are_told_at_their_fields_and_nothing_is_lost(tmp_pa
             'aria-invalid="true"',
         ):
             assert told in page, told
-        assert "please write &quot;Brien O&#x27;Hara&quot;" in await asha.join(name="Brien, O'Hara")
+        assert "please write &#34;Brien O&#39;Hara&#34;" in await asha.join(name="Brien, O'Hara")
         assert "<x>" not in page
         assert len(desk.gateway.sessions) == 0
         await asha.join(name="Anne\u2011Marie  O\u2019Brien")
