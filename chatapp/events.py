@@ -13,7 +13,8 @@ other programs, and back.
 from collections.abc import Iterator
 from typing import Any
 
-from chatapp.peer.api.codec import decode, encode
+import msgspec
+
 from chatapp.peer.api.events import (
     SOMEBODY,
     Absence,
@@ -129,6 +130,7 @@ from chatapp.peer.api.events import (
     VisitorsWaiting,
     WaitingRoom,
 )
+from chatapp.wire.errors import DecodeError
 
 __all__ = [
     "SOMEBODY",
@@ -252,16 +254,18 @@ __all__ = [
 
 def to_json(event: Event) -> dict[str, Any]:
     """Return an event as an object that `json.dumps` takes: its fields, with its class's name as
-    `type`. Enums are their names in lower case, keys (bytes) are hexadecimal."""
-    fields: dict[str, Any] = encode(event, Event)
+    `type`. Enums are their names in lower case, keys (bytes) are in base64."""
+    fields: dict[str, Any] = msgspec.to_builtins(event)
     return fields
 
 
 def from_json(data: object) -> Event:
     """Return the event that `to_json` made into this object; fields that are unknown are ignored.
     Raises DecodeError for what is none."""
-    event: Event = decode(data, Event, "event")
-    return event
+    try:
+        return msgspec.convert(data, Event)
+    except msgspec.ValidationError as error:
+        raise DecodeError("event", str(error)) from None
 
 
 def said_in(event: Event) -> Iterator[Said]:

@@ -9,7 +9,7 @@ from chatapp.peer.api.conversations import EVERYBODY, room
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import Raw, Stored
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.people.conversation import Message, OutgoingStream
+from chatapp.peer.core.conversation import Message, OutgoingStream
 from chatapp.peer.core.records import (
     CursorMoved,
     LineAccepted,

@@ -51,7 +51,7 @@ def test_it_says_what_it_is_and_enums_and_keys_are_readable() -> None:
                 "conversation": {"kind": "person", "name": "bob", "is_claimed": False},
                 "id": 7,
                 "sender": "bob",
-                "identity": "01ff",
+                "identity": "Af8=",
                 "number": 5,
                 "text": "hi",
                 "at": 1.5,

@@ -7,11 +7,10 @@ from hypothesis import strategies as st
 
 from chatapp.peer.api.conversations import EVERYBODY, person
 from chatapp.peer.api.events import MailReturned, Said
-from chatapp.peer.core.catch_up import CatchUp, in_order
-from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.catch_up import in_order
 from chatapp.wire.messages.mail import TakeMail
 from chatapp.wire.messages.rooms import CHANNEL
-from tests.peer.core.receiver_driver import arrival
+from tests.peer.core.receiver_driver import ALICE, catching_up
 
 
 def line(number: int, at: float, *, by: str = "bob", channel: bool = False) -> Said:
@@ -31,8 +30,8 @@ class WaitingMessages:
     """A catch-up, and the messages that it shows."""
 
     def __init__(self) -> None:
-        self.out = Outputs()
-        self.catch_up = CatchUp(self.out, arrival(self.out))
+        ctx = ALICE.context()
+        self.out, self.catch_up = ctx.out, catching_up(ctx)
 
     def shown(self) -> list[tuple[Said, ...]]:
         self.catch_up.release()

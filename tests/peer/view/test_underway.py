@@ -98,7 +98,7 @@ def test_what_is_refused_at_once_has_no_id() -> None:
     under_way = UnderWay()
     typed = TypedLine("send nobody hi", 0.0)
     under_way.begin(typed, 0, "hi")
-    refused = changed(MessageState.REFUSED, 0, to="nobody", reason=MessageReason.NOBODY)
+    refused = changed(MessageState.REFUSED, 0, to=person("nobody"), reason=MessageReason.NOBODY)
     assert shown(under_way, refused)[0] == (typed, Mark.REFUSED)
 
 
