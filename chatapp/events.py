@@ -255,7 +255,7 @@ __all__ = [
 def to_json(event: Event) -> dict[str, Any]:
     """Return an event as an object that `json.dumps` takes: its fields, with its class's name as
     `type`. Enums are their names in lower case, keys (bytes) are in base64."""
-    fields: dict[str, Any] = msgspec.to_builtins(event)
+    fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(event))
     return fields
 
 
@@ -263,9 +263,10 @@ def from_json(data: object) -> Event:
     """Return the event that `to_json` made into this object; fields that are unknown are ignored.
     Raises DecodeError for what is none."""
     try:
-        return msgspec.convert(data, Event)
+        event: Event = msgspec.convert(data, Event)
     except msgspec.ValidationError as error:
         raise DecodeError("event", str(error)) from None
+    return event
 
 
 def said_in(event: Event) -> Iterator[Said]:
