@@ -17,7 +17,7 @@ from chatapp.peer.api.trace import (
     unpacked,
 )
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.people.conversation import Message
+from chatapp.peer.core.conversation import Message
 from chatapp.peer.core.records import (
     OutgoingChanged,
     OutgoingDelivered,
