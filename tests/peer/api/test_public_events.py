@@ -20,7 +20,7 @@ def any_event() -> st.SearchStrategy[Any]:
     texts = st.text(max_size=5)
     st.register_type_strategy(str, texts)
     st.register_type_strategy(
-        float, st.floats(allow_nan=False)
+        float, st.floats(allow_nan=False, allow_infinity=False)
     )  # one that is not equal to itself cannot come back
     st.register_type_strategy(
         int, st.integers(-(2**63), 2**63 - 1)
