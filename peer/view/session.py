@@ -74,6 +74,7 @@ from chatapp.peer.words.answers import (
 from chatapp.peer.words.desk import answer_said, no_answer, ready_answer
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import CallingLine, TypedLine, View
+from chatapp.wire.desk.values import ListedVisitor
 from chatapp.wire.errors import ChatAppError, NameRefused
 from chatapp.wire.messages.desk import DropVisitor, MoveVisitor, ShowFigures, ShowRoom
 from chatapp.wire.names import PeerName, is_same_name, peer_name
@@ -125,7 +126,7 @@ class SessionView(Protocol):
         """Show the table of people."""
 
     @property
-    def listed(self) -> Sequence[events.ListedVisitor]:
+    def listed(self) -> Sequence[ListedVisitor]:
         """Who waits at the help desk, as the screen shows it; nobody if it does not."""
 
 

@@ -35,6 +35,7 @@ from chatapp.peer.view.signs import Signs
 from chatapp.peer.words import full as words
 from chatapp.peer.words.answers import LEAVE_AGAIN
 from chatapp.peer.words.formatting import Candidate, Fragments, status_pieces
+from chatapp.wire.desk.values import ListedVisitor
 from chatapp.wire.text import sanitize
 
 if TYPE_CHECKING:
@@ -319,7 +320,7 @@ class FullApp(App[None]):
         self.call_later(self._opener.table)
 
     @property
-    def listed(self) -> Sequence[events.ListedVisitor]:
+    def listed(self) -> Sequence[ListedVisitor]:
         """Who waits, as the desk pane shows it; nobody while it is not in view."""
         desk = self._desk
         is_in_view = desk is not None and (desk.display or self._opener.is_desk_open)
