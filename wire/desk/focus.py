@@ -61,10 +61,14 @@ class Held(NamedTuple):
 class HeldInput(enum.Enum):
     """What was not carried out."""
 
-    LINE = "a line for the visitor"
-    END = "the end of the session, or the call for the next visitor"
-    HAND_OVER = "handing the visitor over"
-    NOTE = "a note about the visitor"
+    LINE = "line"
+    """A line for the visitor."""
+    END = "end"
+    """The end of the session, or the call for the next visitor."""
+    HAND_OVER = "hand_over"
+    """Handing the visitor over."""
+    NOTE = "note"
+    """A note about the visitor."""
 
 
 def held_input(request: OperatorRequest) -> HeldInput:
