@@ -36,6 +36,9 @@ they are."""
 ROOM_LINE = (23, 79)
 """For one line of a room, at the registry's core."""
 
+ROOM_LINE_SHOWN = (87, 381)
+"""For one line of a room, from the typed line to where it is shown: peers, registry and wire."""
+
 TURNS = 5
 """Turns of the event loop in which a peer has handled every datagram that was on its way."""
 
@@ -44,13 +47,13 @@ PEER, REGISTRY, WIRE = (str(TOP / name) + os.sep for name in ("peer", "registry"
 
 
 class Passed:
-    """The functions of the product that were entered, on behalf of one program, while it
+    """The functions of the product that were entered, on behalf of some programs, while it
     watched."""
 
-    def __init__(self, program: str) -> None:
-        """`program`: the folder of the program; what it calls in `wire` counts, and what tests call
-        there does not."""
-        self._program = program
+    def __init__(self, *programs: str) -> None:
+        """`programs`: the folders of the programs; what they call in `wire` counts, and what tests
+        call there does not."""
+        self._programs = programs
         self._depth = 0
         self._functions: set[tuple[str, str]] = set()
 
@@ -72,11 +75,11 @@ class Passed:
 
     def _note(self, frame: FrameType, event: str, _: object) -> None:
         file = frame.f_code.co_filename
-        is_program = file.startswith(self._program)
+        is_program = file.startswith(self._programs)
         if event == "call":
             self._depth += is_program
             name = frame.f_code.co_qualname
-            if self._depth and file.startswith((self._program, WIRE)) and not name.endswith(">"):
+            if self._depth and file.startswith((*self._programs, WIRE)) and not name.endswith(">"):
                 self._functions.add((file, name))  # a comprehension is a part of its function
         elif event == "return":
             self._depth -= is_program and self._depth > 0
@@ -136,6 +139,31 @@ async def test_a_first_message_from_the_typed_line_to_the_shown_receipt(
         face.cancel()
         await asyncio.gather(face, return_exceptions=True)
     check(passed, MESSAGE)
+
+
+async def test_a_room_line_from_the_typed_line_to_where_it_is_shown(
+    village: Village,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alice, bob = village.peer("alice", room="lab"), village.peer("bob", room="lab")
+    papers, passed = (Paper(), Paper()), Passed(PEER, REGISTRY)
+    async with asyncio.timeout(60):
+        for peer in (alice, bob):
+            await peer.open()
+        faces = [
+            asyncio.create_task(LineFace(peer, paper, stay=True).run())
+            for peer, paper in zip((alice, bob), papers, strict=True)
+        ]
+        await until(lambda: all(len(peer.members()) == 2 for peer in (alice, bob)))
+        await until(lambda: all(not one._open_node().commits._unfiled for one in (alice, bob)))
+        await hold_still(monkeypatch, alice, bob)
+        with passed.watching():
+            papers[0].type("hi")
+            await until(lambda: "alice (in lab): hi" in papers[1].lines)
+        for face in faces:
+            face.cancel()
+        await asyncio.gather(*faces, return_exceptions=True)
+    check(passed, ROOM_LINE_SHOWN)
 
 
 def test_a_registration_at_the_registry() -> None:
