@@ -169,7 +169,7 @@ app: Final = single_command(
     web,
     WebOptions,
     typer.Argument(metavar="SERVER-IP SERVER-PORT"),
-    epilog="Behind a proxy with TLS: docs/howto/helpdesk.md. "
+    epilog="Behind a proxy with TLS: docs/howto/web-desk.md. "
     "Exit status: 0 ended by a signal, 1 cannot serve, 2 misused.",
 )
 
