@@ -1,7 +1,8 @@
 """How many files and functions of the product one event passes through: what a reader must follow
 to understand it.
 
-The counts are those of today. A change that lets them grow says why, or finds a shorter way.
+The counts are in `tests/guard/house.toml`. A change that lets them grow says why, or finds a
+shorter way.
 """
 
 import asyncio
@@ -23,21 +24,18 @@ from chatapp.peer.sdk.client import Peer
 from chatapp.registry.rules.people.directory import TableBroadcaster
 from chatapp.wire.messages.rooms import RoomEntered
 from chatapp.wire.names import name_key
+from tests.house import kept
 from tests.peer.faces.line.acting import Paper
 from tests.peer.village import Village, next_of, village  # noqa: F401
 from tests.registry.rig import Rig
 
-MESSAGE = (65, 400)
-"""Files and functions for a first `send bob hi`, from the typed line to the shown receipt, at both
-ends; see `docs/decisions/hops.md`."""
-REGISTER = (40, 192)
-"""For HELLO, REGISTER and the link, at the registry\'s core; `docs/decisions/hops.md` says what
-they are."""
-ROOM_LINE = (23, 79)
-"""For one line of a room, at the registry's core."""
+KEPT = kept()
 
-ROOM_LINE_SHOWN = (87, 381)
-"""For one line of a room, from the typed line to where it is shown: peers, registry and wire."""
+
+def most(path: str) -> tuple[int, int]:
+    """How many files and functions a path may have."""
+    return KEPT[f"{path}: files"], KEPT[f"{path}: functions"]
+
 
 TURNS = 5
 """Turns of the event loop in which a peer has handled every datagram that was on its way."""
@@ -85,11 +83,11 @@ class Passed:
             self._depth -= is_program and self._depth > 0
 
 
-def check(passed: Passed, most: tuple[int, int]) -> None:
+def check(passed: Passed, limits: tuple[int, int]) -> None:
     assert passed.files, "nothing was seen"
     found = (passed.files, passed.functions)
-    assert all(one <= limit for one, limit in zip(found, most, strict=True)), (
-        f"{found} files, functions; {most}"
+    assert all(one <= limit for one, limit in zip(found, limits, strict=True)), (
+        f"{found} files, functions; {limits}"
     )
 
 
@@ -138,7 +136,7 @@ async def test_a_first_message_from_the_typed_line_to_the_shown_receipt(
             await until(lambda: "[Message received by bob.]" in paper.lines)
         face.cancel()
         await asyncio.gather(face, return_exceptions=True)
-    check(passed, MESSAGE)
+    check(passed, most("first message"))
 
 
 async def test_a_room_line_from_the_typed_line_to_where_it_is_shown(
@@ -163,7 +161,7 @@ async def test_a_room_line_from_the_typed_line_to_where_it_is_shown(
         for face in faces:
             face.cancel()
         await asyncio.gather(*faces, return_exceptions=True)
-    check(passed, ROOM_LINE_SHOWN)
+    check(passed, most("room line, key to screen"))
 
 
 def test_a_registration_at_the_registry() -> None:
@@ -172,7 +170,7 @@ def test_a_registration_at_the_registry() -> None:
     name_key.cache_clear()  # bob is new to the registry, whatever an earlier test has called him
     with passed.watching():
         rig.member("bob")
-    check(passed, REGISTER)
+    check(passed, most("REGISTER, at the registry"))
 
 
 def test_a_room_line_at_the_registry() -> None:
@@ -184,4 +182,4 @@ def test_a_room_line_at_the_registry() -> None:
     with passed.watching():
         ann.say("hi")
     assert bob.relayed()
-    check(passed, ROOM_LINE)
+    check(passed, most("room line, at the registry"))
