@@ -8,7 +8,7 @@ import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Final
 
@@ -62,12 +62,24 @@ _log = logging.getLogger("chatapp.peer")
 # Python's sqlite3 takes an exact `int` or `str` as it is. For any other value (None, a bool, an
 # enum member) it looks for an adapter first, which costs as much as a fifth of the row. So columns
 # that stay NULL are not bound.
-_ADD_OURS: Final = (
-    "INSERT INTO lines (stream, number, at_ms, text, state, trace, id) VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
-_ADD_THEIRS: Final = (
-    "INSERT INTO lines (stream, number, at_ms, text, is_late, is_overtaken, id) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream, number) DO NOTHING"
+_ROWS_AT_ONCE: Final = 100
+"""Rows that one INSERT takes: a line costs a third less than with a statement of its own."""
+
+
+def _adding(columns: str, then: str = "") -> tuple[str, str]:
+    """Return the statements that insert one line, and `_ROWS_AT_ONCE` of them."""
+    row = f"({', '.join('?' * len(columns.split(', ')))})"
+    one, many = (
+        f"INSERT INTO lines ({columns}) VALUES {', '.join([row] * rows)}{then}"
+        for rows in (1, _ROWS_AT_ONCE)
+    )
+    return one, many
+
+
+_ADD_OURS: Final = _adding("stream, number, at_ms, text, state, trace, id")
+_ADD_THEIRS: Final = _adding(
+    "stream, number, at_ms, text, is_late, is_overtaken, id",
+    " ON CONFLICT (stream, number) DO NOTHING",
 )
 _CHANGE: Final = "UPDATE lines SET state = ?, trace = coalesce(?, trace) WHERE stream = ? AND number BETWEEN ? AND ?"
 _MOVE_TALK: Final = """
@@ -238,7 +250,7 @@ class History:
             case RowsSaved():
                 self._save_rows(record)
             case Named(identity, name, doubt):
-                execute(_NAMED, (identity, name, doubt or 0))
+                execute(_NAMED, (identity, name, 0 if doubt is None else doubt.number))
             case FormerName(identity, name_key):
                 execute(
                     "DELETE FROM former_names WHERE registry = ? AND identity = ?", (here, identity)
@@ -333,7 +345,7 @@ class _Pending:
         in the order in which the lines were added."""
         self._added: dict[tuple[int, int], list[object]] = {}
         """Values for `_ADD_OURS`, by stream and number."""
-        self._changes: dict[tuple[int, int], tuple[MessageState, Stored]] = {}
+        self._changes: dict[tuple[int, int], tuple[int, Stored]] = {}
         """Changes of our lines that were added earlier, by stream and number."""
         self._shown: dict[int, int] = {}
         self._floors: dict[int, int] = {}
@@ -347,7 +359,7 @@ class _Pending:
         """Take records, and store those of other kinds in between. Nearly all are one of the first
         here, for which no function is called."""
         lines, added, changes = self._lines, self._added, self._changes
-        ours, theirs, unsettled = self._ours, self._theirs, int(MessageState.UNSETTLED)
+        ours, theirs, unsettled = self._ours, self._theirs, MessageState.UNSETTLED.number
         for record in records:
             if type(record) is IncomingAdded:
                 late, behind = (1 if record.late else 0), (1 if record.behind else 0)
@@ -364,13 +376,13 @@ class _Pending:
                 key, trace = (ours[record.stream], record.number), record.trace
                 if key in added:
                     row = added[key]
-                    row[4] = int(record.state)
+                    row[4] = record.state.number
                     if trace is not None:
                         row[5] = trace
                 else:
                     if trace is None and key in changes:
                         trace = changes[key][1]
-                    changes[key] = (record.state, trace)
+                    changes[key] = (record.state.number, trace)
             elif type(record) is OutgoingDelivered:
                 self._take_delivered(record)
             else:
@@ -378,14 +390,13 @@ class _Pending:
 
     def _take_delivered(self, record: OutgoingDelivered) -> None:
         added, changes, at_ms = self._added, self._changes, record.at_ms
-        stream, state = self._ours[record.stream], MessageState.DELIVERED
-        delivered = int(state)
+        stream, state = self._ours[record.stream], MessageState.DELIVERED.number
         for number in range(record.first, record.first + record.count):
             row = added.get((stream, number))
             if row is None:
                 changes[stream, number] = (state, at_ms)
             else:
-                row[4], row[5] = delivered, at_ms
+                row[4], row[5] = state, at_ms
 
     def _take_rarer(self, record: Record) -> None:
         match record:  # without a pattern for the fields, which would cost more than storing them
@@ -413,7 +424,7 @@ class _Pending:
         """Write what was taken, with few statements."""
         many = self._db.executemany
         for kind, lines in groupby(self._lines, type):
-            many(_ADD_OURS if kind is list else _ADD_THEIRS, lines)
+            self._add_lines(list(lines), *(_ADD_OURS if kind is list else _ADD_THEIRS))
         if self._changes:
             many(_CHANGE, self._spans())
         rising = (
@@ -443,10 +454,17 @@ class _Pending:
         for taken in (self._lines, self._added, self._changes, self._places):
             taken.clear()
 
-    def _spans(self) -> list[tuple[MessageState, Stored, int, int, int]]:
+    def _add_lines(self, lines: list[Sequence[object]], add_one: str, add_many: str) -> None:
+        whole = len(lines) - len(lines) % _ROWS_AT_ONCE
+        for first in range(0, whole, _ROWS_AT_ONCE):
+            batch = lines[first : first + _ROWS_AT_ONCE]
+            self._db.execute(add_many, list(chain.from_iterable(batch)))
+        self._db.executemany(add_one, lines[whole:])
+
+    def _spans(self) -> list[tuple[int, Stored, int, int, int]]:
         """Join changes of consecutive numbers into one: an acknowledgement settles many messages in
         the same way."""
-        spans: list[tuple[MessageState, Stored, int, int, int]] = []
+        spans: list[tuple[int, Stored, int, int, int]] = []
         for (stream, number), change in self._changes.items():
             how = (*change, stream)
             if spans and spans[-1][:3] == how and spans[-1][4] == number - 1:

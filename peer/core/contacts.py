@@ -1,0 +1,298 @@
+"""The contacts: everybody in the table, found by key, name or sender index; and the names whose
+keys are in doubt."""
+
+import enum
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from chatapp.peer.core.conversation import Conversation
+from chatapp.wire.address import Address
+from chatapp.wire.errors import NameRefused
+from chatapp.wire.identity import is_authentic
+from chatapp.wire.limits import CONTACTS_MAX
+from chatapp.wire.messages.table import Presence, Row
+from chatapp.wire.names import name_key
+
+RELAY_STICKS_FOR: Final = 60.0
+"""Seconds for which messages to a peer that could not be reached directly go both ways at once."""
+
+
+class Contact:
+    """One person: identity, address, and the conversation with them."""
+
+    __slots__ = (
+        "address",
+        "conversation",
+        "identity",
+        "is_blocked",
+        "is_expected",
+        "is_heard",
+        "relay_until",
+        "row",
+    )
+
+    def __init__(self, identity: bytes, row: Row) -> None:
+        self.identity: Final = identity
+        self.row = row
+        self.address = Address(row.host, row.port)
+        """The last known address. Rows of people whom a restarted registry has not seen yet do not
+        change it."""
+        self.conversation: Conversation | None = None
+        self.is_blocked = False
+        """Whether the registry shows another key for their name. Messages to them wait until the
+        user decides."""
+        self.is_heard = False
+        """Whether a datagram of theirs has opened since our start; then they know that we are
+        here."""
+        self.relay_until = 0.0
+        self.is_expected = row.online
+        """Whether they may answer although the registry does not show them online."""
+
+    @property
+    def name(self) -> str:
+        """The name as its owner writes it."""
+        return self.row.card.name
+
+    @property
+    def is_banned(self) -> bool:
+        """Whether the registry has banned them; then everything from them is dropped."""
+        return self.row.presence is Presence.BANNED
+
+    @property
+    def is_released(self) -> bool:
+        """Whether they gave up their name. Their key stays pinned to it, so that whoever takes it
+        is not taken for them."""
+        return self.row.presence is Presence.RELEASED
+
+    @property
+    def may_answer(self) -> bool:
+        """Whether to try the direct way first."""
+        return self.is_expected or self.row.online  # mostly the first says it
+
+    def was_heard(self) -> None:
+        """Note that a datagram of theirs has opened: expect answers, unless they have signed off on
+        purpose since."""
+        self.is_expected = not (self.row.presence is Presence.AWAY and self.row.is_placed)
+
+    def take_row(self, row: Row) -> bool:
+        """Take a newer row. Return whether it has a newer card under the same name: their program
+        was restarted.
+
+        A restarted registry knows nobody's address until they register again; until then the old
+        address holds."""
+        is_restarted = (
+            row.card.counter > self.row.card.counter and row.card.name == self.row.card.name
+        )
+        self.row = row
+        if row.is_placed and (row.port != self.address.port or row.host != self.address.host):
+            self.address = Address(row.host, row.port)
+        if row.is_placed or self.is_banned or self.is_released:
+            self.is_expected = row.online
+        return is_restarted
+
+
+class Change(enum.Enum):
+    """What a row changed in the table."""
+
+    REFUSED = "nothing: an older row, a forged card, an invalid name, or a full table"
+    TAKEN = "nothing that matters to a conversation"
+    MOVED = "the address or the presence"
+    RESTARTED = "the card is newer: their program was restarted"
+    KEY_CHANGED = "nothing: it shows another identity under a name that we have pinned"
+
+
+class Contacts:
+    """Everybody in the table, by key, name and sender index."""
+
+    def __init__(self) -> None:
+        self._by_identity: dict[bytes, Contact] = {}
+        self._by_name: dict[str, Contact] = {}
+        self._by_sender_index: dict[int, Contact] = {}
+        self.blocked: dict[str, Row] = {}
+        """By name key: the newest row with another identity than the pinned one. Nothing is sent to
+        these names."""
+        self.ignored: set[bytes] = set()
+        """Identities whose lines are not shown."""
+
+    def __iter__(self) -> Iterator[Contact]:
+        return iter(self._by_identity.values())
+
+    def __len__(self) -> int:
+        return len(self._by_identity)
+
+    def by_identity(self, identity: bytes) -> Contact | None:
+        """Return the contact with this identity key."""
+        return self._by_identity.get(identity)
+
+    def by_name(self, name: str) -> Contact | None:
+        """Return the contact with this name, in whatever case it is typed."""
+        try:
+            return self._by_name.get(name_key(name))
+        except NameRefused:
+            return None
+
+    def by_sender_index(self, sender_index: int) -> Contact | None:
+        """Return the contact who seals group frames under this index."""
+        return self._by_sender_index.get(sender_index)
+
+    def is_blocked(self, name: str) -> bool:
+        """Return whether the registry shows another key for this name than the one that we hold."""
+        try:
+            return name_key(name) in self.blocked
+        except NameRefused:
+            return False
+
+    def shown_instead(self, name: str) -> bytes | None:
+        """Return the identity that the registry shows for a blocked name; None when the name is not
+        blocked."""
+        try:
+            row = self.blocked.get(name_key(name))
+        except NameRefused:
+            return None
+        return None if row is None else row.card.identity
+
+    def take_row(self, row: Row, *, is_checked: bool = False) -> Change:
+        """Take a row of the table. Its card must have its owner's signature, unless `is_checked`:
+        then the row is from our own disk, where an earlier run has checked it."""
+        card = row.card
+        contact = self._by_identity.get(card.identity)
+        if contact is None and row.presence is Presence.RELEASED:
+            return Change.REFUSED  # to pin this key would doubt the next bearer of the name
+        if contact is not None:
+            if row.version < contact.row.version:
+                return Change.REFUSED
+            if card.counter < contact.row.card.counter:
+                # The registry was restored from a backup: the card is outdated, the presence is
+                # not.
+                return self._update_in_place(
+                    contact, msgspec.structs.replace(row, card=contact.row.card)
+                )
+            is_checked = is_checked or card == contact.row.card
+        try:
+            key = name_key(card.name)
+        except NameRefused:
+            return Change.REFUSED
+        if not is_checked and not is_authentic(card):
+            return Change.REFUSED
+        holder = self._by_name.get(key)
+        if holder is not None and holder.identity != card.identity:
+            if name_key(holder.name) == key:
+                self._block(holder, key, row)
+                return Change.KEY_CHANGED
+            del self._by_name[key]  # a former name of its holder, which somebody else has now
+        return self._add(key, row) if contact is None else self._update(contact, row)
+
+    def clears(self, row: Row) -> bool:
+        """Unblock the name of a row that was taken, if it shows the key that we hold again. Return
+        whether it did."""
+        if not self.blocked:
+            return False
+        key = name_key(row.card.name)
+        blocked = self.blocked.get(key)
+        if blocked is None or row.version <= blocked.version:
+            return False
+        del self.blocked[key]
+        self._by_name[key].is_blocked = False
+        return True
+
+    def given_up(self, before: Row, contact: Contact) -> Row | None:
+        """Unblock a name that its holder gave up for another one. Return the row that may have the
+        name now."""
+        if not self.blocked or before.card.name == contact.name:
+            return None
+        key = name_key(before.card.name)
+        if key == name_key(contact.name):
+            return None
+        row = self.blocked.pop(key, None)
+        if row is not None:
+            contact.is_blocked = False
+        return row
+
+    def forget_versions(self) -> None:
+        """Count every row from now on as newer than those that we hold."""
+        for contact in self:
+            contact.row = msgspec.structs.replace(contact.row, version=0)
+        self.blocked = {
+            key: msgspec.structs.replace(row, version=0) for key, row in self.blocked.items()
+        }
+
+    def block(self, row: Row) -> None:
+        """Restore a block: a row under a name that somebody else holds."""
+        key = name_key(row.card.name)
+        holder = self._by_name.get(key)
+        if (
+            holder is not None
+            and holder.identity != row.card.identity
+            and name_key(holder.name) == key
+        ):
+            self._block(holder, key, row)
+
+    def also_called(self, identity: bytes, key: str) -> None:
+        """Restore a former name: its bearer is found by it while nobody else has it."""
+        contact = self._by_identity.get(identity)
+        if contact is not None:
+            self._by_name.setdefault(key, contact)
+
+    def forget_sender_indices(self) -> None:
+        """Forget all sender indices: the registry was started again, so the links to which they
+        belonged are over."""
+        for contact in self._by_sender_index.values():
+            contact.row = msgspec.structs.replace(contact.row, sender_index=0)
+        self._by_sender_index.clear()
+
+    def let_go(self, contact: Contact) -> None:
+        """Forget a contact whose key was replaced by another."""
+        del self._by_identity[contact.identity]
+        for key in [key for key, holder in self._by_name.items() if holder is contact]:
+            del self._by_name[key]
+        if self._by_sender_index.get(contact.row.sender_index) is contact:
+            del self._by_sender_index[contact.row.sender_index]
+
+    def _block(self, holder: Contact, key: str, row: Row) -> None:
+        before = self.blocked.get(key)
+        if before is None or row.version >= before.version:
+            self.blocked[key] = row
+        holder.is_blocked = True
+
+    def _update_in_place(self, contact: Contact, row: Row) -> Change:
+        """Take a row, but keep the address."""
+        where = contact.address
+        change = self._update(contact, row)
+        contact.address = where
+        return change
+
+    def _add(self, key: str, row: Row) -> Change:
+        if len(self._by_identity) >= CONTACTS_MAX:
+            return Change.REFUSED
+        contact = Contact(row.card.identity, row)
+        self._by_identity[contact.identity] = self._by_name[key] = contact
+        if row.sender_index:
+            self._by_sender_index[row.sender_index] = contact
+        return Change.MOVED
+
+    def _update(self, contact: Contact, row: Row) -> Change:
+        before = contact.row
+        if before.card.name != row.card.name:
+            self._rename(contact, name_key(before.card.name), name_key(row.card.name))
+        if contact.take_row(row):
+            change = Change.RESTARTED
+        else:
+            moved = (before.host, before.port, before.online) != (row.host, row.port, row.online)
+            change = Change.MOVED if moved else Change.TAKEN
+        if before.sender_index != row.sender_index:
+            if self._by_sender_index.get(before.sender_index) is contact:
+                del self._by_sender_index[before.sender_index]
+            if row.sender_index:
+                self._by_sender_index[row.sender_index] = contact
+        return change
+
+    def _rename(self, contact: Contact, old: str, new: str) -> None:
+        """Note a new name. The old one still finds them until somebody else has it."""
+        for key, holder in list(self._by_name.items()):
+            if holder is contact and key not in (old, new):
+                del self._by_name[
+                    key
+                ]  # one former name each, so that a registry cannot grow this without bound
+        self._by_name[new] = contact

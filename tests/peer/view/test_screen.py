@@ -1,0 +1,316 @@
+"""What the view of a full screen does with lines that were typed, and with lines that come: marks, questions, and
+what counts as shown."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from textual.events import Paste
+
+from chatapp.peer.api import events
+from chatapp.peer.api.conversations import DESK, EVERYBODY, person
+from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.api.past import HistoryLine
+from chatapp.peer.api.state import PeerState
+from chatapp.peer.sdk.visitor import Visitor
+from chatapp.peer.view.logbook import EntryKind, LogEntry
+from chatapp.peer.view.pastreader import PAGE
+from chatapp.peer.words.formatting import Mark
+from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.wire.limits import TEXT_MAX
+from tests.peer.faces.full.playing import WITHIN, Played
+from tests.peer.village import Village, outcome_of, village  # noqa: F401
+
+
+def last_of(screen: Played, text: str) -> LogEntry:
+    """Return the newest entry with this text, in whichever conversation; one without a mark if
+    there is none."""
+    entries = [
+        one for pane in screen.view.panes.all() for one in pane.book.entries if one.text == text
+    ]
+    return entries[-1] if entries else LogEntry(kind=EntryKind.MESSAGE, at=0.0, text="")
+
+
+@contextlib.asynccontextmanager
+async def at_desk(village: Village) -> AsyncIterator[tuple[Played, Visitor, DeskSettings]]:  # noqa: F811
+    """An operator on duty, who serves a visitor."""
+    visitor, settings = await village.open_desk("alice")
+    alice = village.peer("alice")
+    await alice.open()
+    async with Played(alice).on_screen() as screen:
+        await screen.until(lambda: alice.desk.is_operator)
+        await screen.press("f5")
+        await screen.until(lambda: alice.desk.client is not None)
+        await screen.until(lambda: screen.view.open_pane.conversation == DESK)
+        yield screen, visitor, settings
+    await visitor.close(within=1.0)
+
+
+async def test_a_line_to_the_visitor_has_its_mark_when_the_registry_has_answered(
+    village: Village,  # noqa: F811
+) -> None:
+    async with at_desk(village) as (screen, _, settings):
+        await screen.type("how can I help?")
+        await screen.until(lambda: last_of(screen, "how can I help?").mark is Mark.RECEIVED)
+        long = "ü" * (TEXT_MAX // 2 + 1)
+        await screen.type(long)
+        await screen.until(lambda: last_of(screen, long).mark is Mark.REFUSED)
+        await village.close_registry()
+        await screen.until(lambda: screen.peer.state is not PeerState.ONLINE)
+        await screen.type("still there?")
+        await screen.until(lambda: last_of(screen, "still there?").text != "")
+        assert last_of(screen, "still there?").mark is None
+        await village.open_registry(desk=settings)
+        await screen.until(lambda: last_of(screen, "still there?").mark is Mark.RECEIVED)
+
+
+async def test_the_desk_pane_asks_for_itself_alone_and_its_numbers_count(village: Village) -> None:  # noqa: F811
+    async with at_desk(village) as (screen, _, _settings):
+        told: list[events.WaitingRoom] = []
+        _ = screen.peer.listen(
+            lambda batch: told.extend(one for one in batch if isinstance(one, events.WaitingRoom))
+        )
+        waiting = [await village.visitor(name) for name in ("Ben Okafor", "Cem Aydin")]
+        await screen.shows("1 0 min Ben Okafor", "2 0 min Cem Aydin")
+        assert told
+        assert all(one.is_quiet for one in told)
+        await screen.type(".drop 1")
+        await screen.shows("Ben Okafor was taken out of the", "1 0 min Cem Aydin")
+        for visitor in waiting:
+            await visitor.close(within=1.0)
+
+
+async def test_the_line_that_was_held_back_is_marked_as_refused_and_no_other(
+    village: Village,  # noqa: F811
+) -> None:
+    async with at_desk(village) as (screen, _, _settings):
+        desk, numbers = screen.peer.desk, list[int]()
+        say = desk.say
+
+        def noted(*args: Any, **named: Any) -> int:
+            numbers.append(say(*args, **named))
+            return numbers[-1]
+
+        desk.say = noted  # type: ignore[method-assign]
+        await village.close_registry()
+        await screen.until(lambda: screen.peer.state is not PeerState.ONLINE)
+        await screen.type("first")
+        await screen.type("second")
+        await screen.until(lambda: len(numbers) == 2)
+        held = events.HeldBack(
+            what=events.HeldInput.LINE, former="", move=None, client="Asha Rao", line=numbers[1]
+        )
+        screen.runner.handle([held])
+        assert (last_of(screen, "first").mark, last_of(screen, "second").mark) == (
+            None,
+            Mark.REFUSED,
+        )
+        failed = events.CommandFailed(reason=events.CommandFailure.LINE_FULL, line=7)
+        screen.runner.handle([failed])  # a line of another program
+        assert last_of(screen, "first").mark is None
+
+
+async def test_lines_of_a_visitor_are_shown_when_they_were_painted(village: Village) -> None:  # noqa: F811
+    async with at_desk(village) as (screen, visitor, _):
+        view, runner = screen.view, screen.runner
+        for number in range(40):
+            runner.show_here([f"notice {number}"])
+        await screen.shows("notice 39")
+        await screen.press("ctrl+home")
+        await screen.hides("notice 39")
+        visitor.say("my screen is black")
+        desk = view.open_pane
+        await screen.until(
+            lambda: any(one.text == "my screen is black" for one in desk.book.entries)
+        )
+        view.painted(desk, desk.book.entries[0])
+        await screen.pilot.pause()
+        assert [event for event, _ in desk.unshown if isinstance(event, events.ClientSaid)]
+        await screen.press("escape")
+        await screen.until(lambda: not desk.unshown)
+
+
+async def test_a_line_that_came_after_the_paint_is_not_shown_yet(village: Village) -> None:  # noqa: F811
+    async with village.peer("bob") as bob:
+        alice = village.peer("alice")
+        await alice.open()
+        async with Played(alice).on_screen() as screen:
+            await screen.shows("● bob")
+            came: list[events.DirectReceived] = []
+            _ = alice.listen(
+                lambda batch: came.extend(
+                    one for one in batch if isinstance(one, events.DirectReceived)
+                )
+            )
+            screen.app.open_conversation(person("bob"))
+            await bob.send("alice", "first")
+            await screen.shows("bob  first")
+            pane = screen.view.open_pane
+            await screen.until(lambda: not pane.unshown)
+            late = msgspec.structs.replace(came[0], id=10**6, text="late")
+            drawn = pane.book.entries[-1]
+            screen.runner.handle([late])
+            screen.view.painted(pane, drawn)  # what was painted before it came
+            assert [event for event, _ in pane.unshown] == [late]
+
+
+async def test_a_line_that_means_something_else_by_now_is_marked_as_refused(
+    village: Village,  # noqa: F811
+) -> None:
+    alice = village.peer("alice", room="lab")
+    await alice.open()
+    async with Played(alice).on_screen() as screen:
+        await screen.shows("# lab · 1 here")
+        runner = screen.runner
+        runner.enter("/leave")
+        runner.enter("are you there?")
+        await screen.until(lambda: last_of(screen, "are you there?").mark is Mark.REFUSED)
+        assert last_of(screen, "are you there?").note == "Nothing was sent."
+        screen.app.open_conversation(EVERYBODY)
+        runner.enter("/message")
+        runner.enter("is it a name?")
+        await screen.until(lambda: last_of(screen, "is it a name?").mark is Mark.REFUSED)
+
+
+async def test_a_line_goes_where_it_was_typed(village: Village) -> None:  # noqa: F811
+    async with village.peer("bob"):
+        alice = village.peer("alice")
+        await alice.open()
+        async with Played(alice).on_screen() as screen:
+            await screen.shows("● bob")
+            screen.app.open_conversation(person("bob"))
+            composer = screen.app.composer
+            composer.put("for bob alone")
+            composer._enter()  # the message is on its way to the app
+            screen.app.open_conversation(EVERYBODY)
+            await screen.until(lambda: last_of(screen, "for bob alone").mark is Mark.RECEIVED)
+            lines = await alice.past.page(person("bob"))
+            assert [line.text for line in lines] == ["for bob alone"]
+            assert not await alice.past.page(EVERYBODY)
+
+
+async def test_a_visitor_does_not_take_what_is_being_typed(village: Village) -> None:  # noqa: F811
+    alice = village.peer("alice")
+    await alice.open()
+    async with Played(alice).on_screen() as screen:
+        await screen.shows("alice · 1 online")
+        screen.app.composer.put("half a li")
+        alice._open_node().tell([events.DutyChanged(is_on=True, queue="help")])
+        await screen.until(lambda: screen.view.panes.known(DESK) is not None)
+        desk = screen.view.panes.pane(DESK)
+        await screen.until(lambda: desk.is_hot)
+        assert screen.view.open_pane.conversation == EVERYBODY
+        assert screen.app.composer.text == "half a li"
+        screen.app.open_conversation(DESK)
+        await screen.until(lambda: not desk.is_hot)
+
+
+async def test_a_paste_and_a_key_leave_the_question_in_order(
+    village: Village,  # noqa: F811
+) -> None:
+    alice = village.peer("alice")
+    await alice.open()
+    async with Played(alice).on_screen() as screen:
+        await screen.shows("alice · 1 online")
+        await screen.type("/release")
+        await screen.shows("Give up the name")
+        question = next(row for row in screen.rows if "Give up the name" in row)
+        screen.app.composer.post_message(Paste("one\ntwo"))
+        await screen.shows("Send 2 lines")
+        await screen.press("n")
+        await screen.shows(question)  # it is asked still
+        await screen.press("ctrl+k", *"attic", "enter")
+        await screen.shows("# attic · 1 here")
+        await screen.hides("Give up the name")
+        assert alice.name == "alice"
+        await screen.type("/message")
+        await screen.until(lambda: screen.view._dialogue is not None)
+        await screen.press("ctrl+q")
+        await screen.until(lambda: screen.running.is_over)
+
+
+async def test_the_end_of_the_program_while_a_page_is_read_is_no_mistake(
+    village: Village,  # noqa: F811
+) -> None:
+    alice = village.peer("alice")
+    await alice.open()
+
+    async def gone(*_: object, **__: object) -> list[object]:
+        raise NotOpen
+
+    async with Played(alice).on_screen() as screen:
+        await screen.shows("alice · 1 online")
+        alice.past.page = gone  # type: ignore[method-assign, assignment]
+        alice.past.around = gone  # type: ignore[method-assign, assignment]
+        pane = screen.view.panes.pane(person("bob"))
+        await screen.runner.read(pane, screen.view.load(pane))
+        pane.has_older = True
+        await screen.runner.read(pane, screen.view.load_older(pane))
+        assert await screen.runner.jump(person("bob"), 5) is None
+        alice.past.conversations = gone  # type: ignore[method-assign, assignment]
+        await screen.runner.perform(screen.view.begin())
+
+
+def texts_of(screen: Played, *texts: str) -> list[str]:
+    """Return those of these texts that the open log has, in its order."""
+    return [one.text for one in screen.view.open_pane.book.entries if one.text in texts]
+
+
+async def test_lines_of_another_program_stand_in_the_log_when_the_own_line_is_under_way(
+    village: Village,  # noqa: F811
+) -> None:
+    async with village.peer("bob") as bob:
+        alice = village.peer("alice")
+        await alice.open()
+        async with Played(alice).on_screen() as screen:
+            await screen.shows("● bob")
+            screen.app.open_conversation(person("bob"))
+            await screen.until(lambda: screen.view.open_pane.is_loaded)
+            ready, gate = alice.ready, asyncio.Event()
+
+            async def hold() -> None:
+                await gate.wait()
+                await ready()
+
+            alice.ready = hold  # type: ignore[method-assign]
+            await screen.type("mine")
+            elsewhere = [f"from elsewhere {number}" for number in range(PAGE + 20)]
+            for text in elsewhere:
+                await alice.send("bob", text)
+            await alice.settled()
+            await bob.send("alice", "an answer")
+            await screen.until(lambda: texts_of(screen, "an answer") != [])
+            gate.set()
+            await screen.until(lambda: last_of(screen, "mine").mark is Mark.RECEIVED)
+            await screen.until(lambda: last_of(screen, elsewhere[-1]).mark is Mark.RECEIVED)
+            assert texts_of(screen, *elsewhere, "an answer") == [*elsewhere, "an answer"]
+            assert len(texts_of(screen, "mine")) == 1
+
+
+async def test_lines_of_another_program_stand_in_the_log_when_its_past_is_being_read(
+    village: Village,  # noqa: F811
+) -> None:
+    async with village.peer("bob"):
+        alice = village.peer("alice")
+        await alice.open()
+        async with Played(alice).on_screen() as screen:
+            await screen.shows("● bob")
+            page, gate = alice.past.page, asyncio.Event()
+            read = asyncio.Event()
+
+            async def slow(*args: Any, **named: Any) -> list[HistoryLine]:
+                lines = await page(*args, **named)
+                read.set()
+                await gate.wait()
+                return lines
+
+            alice.past.page = slow  # type: ignore[method-assign]
+            screen.app.open_conversation(person("bob"))
+            async with asyncio.timeout(WITHIN):
+                await read.wait()
+            await outcome_of(await alice.send("bob", "from elsewhere"))
+            await screen.pilot.pause()
+            gate.set()
+            await screen.until(lambda: last_of(screen, "from elsewhere").mark is Mark.RECEIVED)
