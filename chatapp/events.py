@@ -41,7 +41,6 @@ from chatapp.peer.api.events import (
     Figures,
     FolderNotMoved,
     HeldBack,
-    HeldInput,
     HistoryBehind,
     HistoryMissing,
     Ignored,
@@ -55,7 +54,6 @@ from chatapp.peer.api.events import (
     LineUnreadable,
     LinkTrouble,
     LinkTroubled,
-    ListedVisitor,
     MailHeldBack,
     MailReturned,
     MailUnreadable,
@@ -75,8 +73,6 @@ from chatapp.peer.api.events import (
     NotLetIn,
     NotTrusted,
     NumberMoved,
-    PastLine,
-    PastSession,
     PastSessions,
     PeopleEvent,
     PeopleListed,
@@ -130,6 +126,8 @@ from chatapp.peer.api.events import (
     VisitorsWaiting,
     WaitingRoom,
 )
+from chatapp.wire.desk.focus import HeldInput
+from chatapp.wire.desk.values import ListedVisitor, PastLine, PastSession
 from chatapp.wire.errors import DecodeError
 
 __all__ = [

@@ -4,8 +4,9 @@ from datetime import date
 from typing import Final
 
 from chatapp.peer.api.conversations import EVERYBODY, Conversation
-from chatapp.peer.api.events import Figures, ListedVisitor, Said
+from chatapp.peer.api.events import Figures, Said
 from chatapp.peer.words.formatting import counted, doubted, name, reason, shown_clock, shown_time
+from chatapp.wire.desk.values import ListedVisitor
 
 SEARCH: Final = "Search"
 EVERYWHERE: Final = "everywhere"
