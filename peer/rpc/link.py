@@ -42,7 +42,7 @@ class RpcLink(asyncio.Protocol):
     def call(
         self,
         method: str,
-        params: Mapping[str, Any],
+        params: object,
         *,
         answered: Callable[[Any], None] | None = None,
     ) -> asyncio.Future[Any]:
@@ -59,7 +59,7 @@ class RpcLink(asyncio.Protocol):
             future.set_exception(NotOpen())
         return future
 
-    def post(self, method: str, params: Mapping[str, Any]) -> None:
+    def post(self, method: str, params: object) -> None:
         """Send a request that is not answered. Raises NotOpen."""
         if not self._send({"jsonrpc": "2.0", "method": method, "params": params}):
             raise NotOpen

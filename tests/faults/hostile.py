@@ -45,6 +45,7 @@ from chatapp.wire.messages.rooms import EnterRoom, LeaveRoom, ListRooms, RoomEnt
 from chatapp.wire.messages.table import FetchTable
 from chatapp.wire.sessions.session import OPENING_LASTS_FOR, SessionTable
 from tests.faults.visitor import Visitor
+from tests.support.nodes import node_of
 
 OPERATOR: Final = "desklead"
 """The name of a help-desk operator who has not registered yet."""
@@ -199,7 +200,7 @@ class Hostile:
         """Open sessions with the two and the registry, again and again: in everybody's name without
         the proof, and in one's own with it."""
         (peer,) = await self.peers(1)
-        core = peer._open_node().core
+        core = node_of(peer).core
         own, registry = core.me.identity, core._session.pinned
         known = {victim: core._contacts.by_name(victim) for victim in self.victims}
         victims = {
@@ -281,7 +282,7 @@ class Hostile:
                 self._send_parts(peers[number % len(peers)], victim)
 
     def _send_parts(self, peer: Peer, victim: str) -> None:
-        node = peer._open_node()
+        node = node_of(peer)
         core = node.core
         contact = core._contacts.by_name(victim)
         assert contact is not None
@@ -297,7 +298,7 @@ class Hostile:
         """Have the registry relay invalid datagrams to them."""
         members = await self.members(10)
         (peer,) = await self.peers(1)
-        known = [peer._open_node().core._contacts.by_name(victim) for victim in self.victims]
+        known = [node_of(peer).core._contacts.by_name(victim) for victim in self.victims]
         async for burst in self.bursts(20):
             for number in burst:
                 contact = known[number // len(members) % len(known)]
@@ -359,7 +360,7 @@ class Hostile:
         request the whole table."""
         members = await self.members(5)
         (peer,) = await self.peers(1)
-        known = [peer._open_node().core._contacts.by_name(victim) for victim in self.victims]
+        known = [node_of(peer).core._contacts.by_name(victim) for victim in self.victims]
         async for burst in self.bursts(500):
             for number in burst:
                 contact = known[number % len(known)]
@@ -378,7 +379,7 @@ class Hostile:
         """Leave invalid letters for them."""
         members = await self.members(5)
         (peer,) = await self.peers(1)
-        known = [peer._open_node().core._contacts.by_name(victim) for victim in self.victims]
+        known = [node_of(peer).core._contacts.by_name(victim) for victim in self.victims]
         async for burst in self.bursts(200):
             for number in burst:
                 contact = known[number % len(known)]

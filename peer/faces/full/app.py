@@ -27,7 +27,6 @@ from chatapp.peer.faces.full.logview import LogView
 from chatapp.peer.faces.full.opener import Opener
 from chatapp.peer.faces.full.theme import DARK, OTHER, THEMES
 from chatapp.peer.node.local import line_id
-from chatapp.peer.view.asked import AskedPeer
 from chatapp.peer.view.layout import notice, title, titled
 from chatapp.peer.view.logbook import LogEntry
 from chatapp.peer.view.panes import ListRow, Pane, next_with_news
@@ -43,7 +42,7 @@ from chatapp.wire.text import sanitize
 
 if TYPE_CHECKING:
     from chatapp.peer.faces.full.overlays.desk import DeskPane
-    from chatapp.peer.sdk.anypeer import AnyPeer
+    from chatapp.peer.sdk.client import Peer
 
 LEAST: Final = (40, 12)
 """Columns and rows of the smallest screen."""
@@ -148,7 +147,7 @@ class FullApp(App[None]):
 
     def __init__(
         self,
-        peer: "AnyPeer",
+        peer: "Peer",
         signs: Signs,
         *,
         theme: str = DARK,
@@ -164,7 +163,7 @@ class FullApp(App[None]):
         for one in THEMES:
             self.register_theme(one)
         self.theme = theme
-        node = AskedPeer(peer)
+        node = peer.node
         self.view: Final = ScreenView(
             node.state,
             signs,

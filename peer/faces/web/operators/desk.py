@@ -12,7 +12,7 @@ from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.node.feed import Waiters
-from chatapp.peer.sdk.anypeer import AnyPeer
+from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.desk import OperatorView, TalkLine
 from chatapp.wire.errors import quoted
 from chatapp.wire.messages.desk import OperatorRequest, ShowRoom
@@ -39,7 +39,7 @@ ANSWERS_WITHIN: Final = 3.0
 class OperatorDesk:
     """One operator's desk."""
 
-    def __init__(self, peer: AnyPeer, *, is_shared: bool) -> None:
+    def __init__(self, peer: Peer, *, is_shared: bool) -> None:
         """`peer` is open. `is_shared`: another program runs it."""
         self._peer: Final = peer
         self.view: Final = OperatorView(peer.name)
