@@ -1,15 +1,14 @@
 """The conversations of the full screen: the log of each, what is unread, and the list in which they
 stand."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind, person
-from chatapp.peer.api.events import AuthorDoubt, Event, MessageState, Person
-from chatapp.peer.api.past import ConversationState, HistoryLine, LineKind
+from chatapp.peer.api.events import AuthorDoubt, Event, MessageState, Person, Said
+from chatapp.peer.api.past import ConversationState
 from chatapp.peer.view.logbook import EntryKind, LogBook, LogEntry
 from chatapp.peer.view.signs import Signs
 from chatapp.peer.view.underway import mark_of
@@ -49,8 +48,8 @@ class Pane:
         """When the newest line was said, in Unix seconds; 0 for none."""
         self.is_loaded = False
         """Whether the newest part of the past was read."""
-        self.reading: Final = asyncio.Lock()
-        """Held while a part of the past is read into the log."""
+        self.is_loading = False
+        """Whether a part of the past is being read into the log."""
         self.has_older = True
         """Whether there may be lines that are older than those of the log."""
         self.missing = 0
@@ -63,11 +62,6 @@ class Pane:
 
     def __repr__(self) -> str:
         return f"<Pane of {self.conversation}: {len(self.book)} entries, {self.unread} unread>"
-
-    @property
-    def is_loading(self) -> bool:
-        """Whether a part of the past is being read."""
-        return self.reading.locked()
 
     @property
     def is_hot(self) -> bool:
@@ -129,7 +123,7 @@ def said_entry(
     )
 
 
-def past_entry(line: HistoryLine, me: str) -> LogEntry:
+def past_entry(line: Said, me: str) -> LogEntry:
     """Return the entry of a line of the past."""
     entry = said_entry(
         sender=line.sender,
@@ -137,12 +131,12 @@ def past_entry(line: HistoryLine, me: str) -> LogEntry:
         at=line.at,
         me=me,
         id_=line.id,
-        is_mine=line.outgoing,
+        is_mine=line.is_ours,
         doubt=line.doubt,
     )
-    if line.outgoing:
+    if line.is_ours:
         entry.mark = mark_of(
-            line.state or MessageState.UNSETTLED, is_direct=line.kind is LineKind.DIRECT
+            line.state or MessageState.UNSETTLED, is_direct=line.conversation.is_person
         )
     return entry
 

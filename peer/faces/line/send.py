@@ -19,9 +19,9 @@ from chatapp.peer.node.starts import remember
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.running import is_same_server
 from chatapp.peer.view.running import INTERRUPTED
-from chatapp.peer.view.status import LINE_MAX
 from chatapp.peer.words.answers import EMPTY_MESSAGE, attachment_line, not_attached_line
 from chatapp.peer.words.events import lines_of
+from chatapp.peer.words.formatting import LINE_MAX
 from chatapp.wire.address import Address
 from chatapp.wire.errors import TextTooLong
 
@@ -175,7 +175,7 @@ def _lines_about(receipt: Receipt, batch: Sequence[events.Event]) -> list[str]:
         if isinstance(event, events.Unacknowledged) and event.id == receipt.id
     ]
     changed = events.MessageChanged(
-        to=receipt.to,
+        conversation=receipt.conversation,
         id=receipt.id,
         state=receipt.state,
         reason=receipt.reason,
@@ -190,7 +190,7 @@ def _report(
     outcome, status = _OUTCOMES[receipt.state]
     if as_json:
         _print_json(
-            to=receipt.to,
+            conversation=receipt.conversation,
             id=receipt.id,
             outcome=outcome,
             through_server=receipt.through_server,

@@ -5,8 +5,9 @@ from typing import Final
 import pytest
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import person
 from chatapp.peer.api.errors import NameTaken
-from chatapp.peer.view import actions
+from chatapp.peer.view import view
 from tests.peer.faces.line.acting import Scene, line
 
 
@@ -133,7 +134,9 @@ async def test_what_was_said_right_before_is_told_to_have_arrived(word: str) -> 
     scene.paper.type("send bob hi", word)
     assert await scene.all_done()
     assert scene.peer.asked == ["send bob hi", "settled?"]
-    scene.peer.happens(events.MessageChanged(to="bob", id=1, state=events.MessageState.DELIVERED))
+    scene.peer.happens(
+        events.MessageChanged(conversation=person("bob"), id=1, state=events.MessageState.DELIVERED)
+    )
     scene.peer.is_settled.set()
     await scene.all_done()
     assert scene.paper.lines == ["[Message received by bob.]"]
@@ -146,7 +149,7 @@ async def test_what_was_said_right_before_is_told_to_have_arrived(word: str) -> 
 async def test_the_end_does_not_wait_for_ever(
     word: str, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(actions, "FAREWELL_WITHIN", 0.0)
+    monkeypatch.setattr(view, "FAREWELL_WITHIN", 0.0)
     scene = Scene()
     scene.paper.type(word)
     assert await scene.all_done() is (word != "quit")
@@ -208,7 +211,7 @@ async def test_a_fault_of_ours_is_not_swallowed() -> None:
     async def fails(to: str, text: str) -> None:
         raise ZeroDivisionError
 
-    scene.peer.send = fails  # type: ignore[method-assign]
+    scene.peer.send = fails  # type: ignore[method-assign, assignment]
     scene.paper.type("send bob hi")
     with pytest.raises(ZeroDivisionError):
         await scene.status()
