@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 from chatapp.peer.api import events
 from chatapp.peer.rpc.hub import Hub, ServedNode
@@ -105,9 +105,8 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=UNREAD_MAX)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is of no class of asyncio
+        self._transport.set_write_buffer_limits(high=UNREAD_MAX)
         if not self._server.take(self):
             self.end(Farewell.TOO_MANY)
 

@@ -96,7 +96,7 @@ async def test_the_line_that_was_held_back_is_marked_as_refused_and_no_other(
                 numbers.append(asked.line)
             return await request(asked)
 
-        node.request = noted  # type: ignore[method-assign]
+        node.request = noted  # type: ignore[method-assign, assignment]
         await village.close_registry()
         await screen.until(lambda: screen.peer.state is not PeerState.ONLINE)
         await screen.type("first")
@@ -243,7 +243,7 @@ async def test_the_end_of_the_program_while_a_page_is_read_is_no_mistake(
 
     async with Played(alice).on_screen() as screen:
         await screen.shows("alice · 1 online")
-        request, alice.node.request = alice.node.request, gone  # type: ignore[method-assign]
+        request, alice.node.request = alice.node.request, gone  # type: ignore[method-assign, assignment]
         pane = screen.view.panes.pane(person("bob"))
         await screen.runner.read(pane, screen.view.load(pane))
         pane.has_older = True
@@ -307,7 +307,7 @@ async def test_lines_of_another_program_stand_in_the_log_when_its_past_is_being_
                     await gate.wait()
                 return answer
 
-            alice.node.request = slow  # type: ignore[method-assign]
+            alice.node.request = slow  # type: ignore[method-assign, assignment]
             screen.app.open_conversation(person("bob"))
             async with asyncio.timeout(WITHIN):
                 await read.wait()
