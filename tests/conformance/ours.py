@@ -43,7 +43,7 @@ class Ours:
             wall_offset=WALL - NOW,
         )
         if has_been_in:
-            self.core._registry_status.clock_heard(0.0)
+            self.core._ctx.status.clock_heard(0.0)
         self.core.start(now=NOW)
         self.sent: list[tuple[bytes, Address]] = []
         knows.meet(self.card)

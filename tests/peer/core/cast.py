@@ -124,6 +124,22 @@ class Talk:
         return self.sessions.open(datagram, now=now).payload
 
 
+class NoRegistry:
+    """No connection to a registry (a `RegistryPort`)."""
+
+    is_up = False
+    pinned: bytes | None = None
+
+    def search(self, *, now: float) -> bool:
+        return False
+
+    def ping(self, *, now: float) -> None:
+        pass
+
+    def send_group_frame(self, frame: bytes, *, now: float) -> None:
+        raise AssertionError("there is no link")
+
+
 class Porter:
     """A registry played by hand: it answers each request, as often as it is asked."""
 

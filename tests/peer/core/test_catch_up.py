@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api.events import ChannelReceived, DirectReceived, Line, MailReturned
-from chatapp.peer.core.catch_up import in_order
+from chatapp.peer.core.inbox import CatchUp, in_order
 from chatapp.wire.messages.mail import TakeMail
 from chatapp.wire.messages.rooms import CHANNEL
-from tests.peer.core.receiver_driver import ALICE, catching_up
+from tests.peer.core.receiver_driver import ALICE
 
 
 def line(number: int, at: float, *, by: str = "bob", channel: bool = False) -> Line:
@@ -30,7 +30,7 @@ class WaitingMessages:
 
     def __init__(self) -> None:
         ctx = ALICE.context()
-        self.out, self.catch_up = ctx.out, catching_up(ctx)
+        self.out, self.catch_up = ctx.out, CatchUp(ctx)
 
     def shown(self) -> list[tuple[Line, ...]]:
         self.catch_up.release()

@@ -1,7 +1,7 @@
 """Notes to oneself: stored, delivered and shown, and never sent."""
 
 from chatapp.peer.api.events import DirectReceived, MessageChanged, MessageState
-from chatapp.peer.core.direct.notes import NotesToSelf
+from chatapp.peer.core.direct.unresolved import NotesToSelf
 from chatapp.peer.core.records import (
     IncomingAdded,
     Named,
