@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.api import conversations
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import Raw, unpacked
 from chatapp.peer.core.records import DEAD, FINAL, StoredOutgoing, StoredStream
@@ -81,10 +82,10 @@ class Message(msgspec.Struct, eq=False):
 
 
 class SentMessage(msgspec.Struct, frozen=True, gc=False):
-    """A message of ours: the recipient's name as its owner writes it, the id in our history, and
-    the number in our stream to the recipient."""
+    """A message of ours: its conversation, with the recipient's name as its owner writes it, the
+    id in our history, and the number in our stream to the recipient."""
 
-    to: str
+    conversation: conversations.Conversation
     id: int
     number: int
 

@@ -10,14 +10,9 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final, Protocol
 
-from chatapp.peer.api.events import (
-    AuthorDoubt,
-    ChannelReceived,
-    DirectReceived,
-    Line,
-    MailReturned,
-    RoomReceived,
-)
+from chatapp.peer.api.conversations import Conversation as Talk
+from chatapp.peer.api.conversations import ConversationKind, person, room
+from chatapp.peer.api.events import AuthorDoubt, MailReturned, Said
 from chatapp.peer.core.contacts import Contact
 from chatapp.peer.core.context import Context
 from chatapp.peer.core.conversation import Conversation
@@ -42,7 +37,7 @@ NUMBERS_A_RECORD: Final = 1_024
 """The floor is stored once in so many rises, or when it has risen by so many numbers. A floor on
 disk that lags costs a start the reading of the numbers above it, which are stored one by one."""
 
-_identity_of: Final = attrgetter("identity")
+_stream_of: Final = attrgetter("conversation", "identity")
 
 Texts = dict[int, tuple[int, str, bool, int]]
 
@@ -51,8 +46,7 @@ class LineGroup(Protocol):
     """What a stream knows of the group that its lines are for."""
 
     @property
-    def room(self) -> str:
-        """The room's name; empty for the channel."""
+    def conversation(self) -> Talk: ...
 
     cursor: int | None
     """Up to which position we have all lines of its log."""
@@ -87,50 +81,27 @@ class Stream:
     doubt: AuthorDoubt | None = None
     """Why the author of direct messages may not be the person of that name."""
 
-    def lines(self, numbers: list[int]) -> list[Line]:
+    def lines(self, numbers: list[int]) -> list[Said]:
         """Return the lines to show for numbers that are ready; there is none for a number without a
         text."""
         texts = self.texts
         taken = [(number, *texts.pop(number)) for number in numbers if number in texts]
         self.size -= sum([len(text) for _, _, text, _, _ in taken]) + HELD_MESSAGE_COST * len(taken)
-        name, identity, group = self.contact.row.card.name, self.contact.identity, self.group
-        if group is None:
-            return [
-                DirectReceived(
-                    id=id_,
-                    sender=name,
-                    identity=identity,
-                    number=number,
-                    text=words,
-                    at=at_ms / 1_000,
-                    late=at_ms / 1_000 if is_late else None,
-                    doubt=self.doubt,
-                )
-                for number, at_ms, words, is_late, id_ in taken
-            ]
-        if not group.room:
-            return [
-                ChannelReceived(
-                    id=id_,
-                    sender=name,
-                    identity=identity,
-                    number=number,
-                    text=words,
-                    at=at_ms / 1_000,
-                    late=at_ms / 1_000 if is_late else None,
-                )
-                for number, at_ms, words, is_late, id_ in taken
-            ]
+        contact, doubt = self.contact, self.doubt
+        name, identity = contact.row.card.name, contact.identity
+        group, is_claimed = self.group, doubt is not None
+        talk = person(name, is_claimed=is_claimed) if group is None else group.conversation
         return [
-            RoomReceived(
+            Said(
+                conversation=talk,
                 id=id_,
-                room=group.room,
                 sender=name,
                 identity=identity,
                 number=number,
                 text=words,
                 at=at_ms / 1_000,
-                late=at_ms / 1_000 if is_late else None,
+                is_late=is_late,
+                doubt=doubt,
             )
             for number, at_ms, words, is_late, id_ in taken
         ]
@@ -182,7 +153,7 @@ class CatchUp:
         self._out = ctx.out
         self.when_drained: Callable[[], None] = lambda: None
         """Called before what was missed is shown."""
-        self._lines: list[Line] = []
+        self._lines: list[Said] = []
         self._size = 0
         """Their length in characters, and HELD_MESSAGE_COST for each."""
         self._to_take: list[int] = []
@@ -211,7 +182,7 @@ class CatchUp:
         self._to_take.clear()
         self._taking.clear()
 
-    def gather(self, line: Line) -> None:
+    def gather(self, line: Said) -> None:
         """Add a late line, to be shown with the others."""
         self._lines.append(line)
         self._size += len(line.text) + HELD_MESSAGE_COST
@@ -221,18 +192,18 @@ class CatchUp:
         """Whether any line is gathered."""
         return bool(self._lines)
 
-    def holds_back(self, line: Line) -> bool:
+    def holds_back(self, line: Said) -> bool:
         """Return whether an earlier line of the same stream is still gathered: this line must not
         overtake it."""
-        return any(_stream(other) == _stream(line) for other in self._lines)
+        return any(other.stream == line.stream for other in self._lines)
 
     def awaits(self, name: str) -> bool:
         """Return whether missed lines of a group are still to come."""
         return name in self._awaited
 
-    def count(self, room: str) -> int:
+    def count(self, name: str) -> int:
         """Return how many gathered lines are of this room."""
-        return sum(isinstance(line, RoomReceived) and line.room == room for line in self._lines)
+        return sum(line.conversation == room(name) for line in self._lines)
 
     def take_later(self, serial: int) -> None:
         """Tell the registry to drop this piece of mail once our own disk has it."""
@@ -265,21 +236,16 @@ class CatchUp:
             self._out.events.append(MailReturned(lines=tuple(in_order(lines))))
 
 
-def in_order(lines: list[Line]) -> list[Line]:
+def in_order(lines: list[Said]) -> list[Said]:
     """Return the lines oldest first, but each sender's lines in their own order: a sender's clock
     may have been set back."""
-    newest: dict[tuple[type, bytes, str], float] = {}
+    newest: dict[object, float] = {}
     keyed = []
     for line in sorted(lines, key=lambda line: line.number):
-        stream = _stream(line)
+        stream = line.stream
         newest[stream] = max(line.at, newest.get(stream, line.at))
         keyed.append((newest[stream], line))
     return [line for _, line in sorted(keyed, key=lambda pair: pair[0])]
-
-
-def _stream(line: Line) -> tuple[type, bytes, str]:
-    """Return the key of the line's stream; lines of one stream stay in order."""
-    return type(line), line.identity, line.room if isinstance(line, RoomReceived) else ""
 
 
 class Streams:
@@ -419,7 +385,7 @@ class Streams:
                     number not in stream.behind
                 ):  # a later number was shown while this one was being stored
                     self._out.records += stream.overtaken([number])
-        if not (is_gathering or self._ignored or [line for line in lines if line.late is not None]):
+        if not (is_gathering or self._ignored or [line for line in lines if line.is_late]):
             self._out.events += lines
         else:
             self._show_some(lines, is_gathering=is_gathering)
@@ -439,12 +405,12 @@ class Streams:
                 self.release(heaviest, now)
             self._is_relieving = False
 
-    def _show_some(self, lines: Iterable[Line], *, is_gathering: bool) -> None:
+    def _show_some(self, lines: Iterable[Said], *, is_gathering: bool) -> None:
         """Show lines, but those that are ignored, or gathered for later."""
         for line in lines:
             if line.identity in self._ignored:
                 self.lines_shown([line])
-            elif line.late is not None or (is_gathering and self.catch_up.holds_back(line)):
+            elif line.is_late or (is_gathering and self.catch_up.holds_back(line)):
                 self.catch_up.gather(line)
                 is_gathering = True
             else:
@@ -478,12 +444,12 @@ class Streams:
         dues = [due for stream in streams if (due := stream.inbox.next_timer()) is not None]
         return min(dues, default=None)
 
-    def lines_shown(self, lines: Iterable[Line]) -> None:
+    def lines_shown(self, lines: Iterable[Said]) -> None:
         """Note that lines were shown, so that they are not shown again after a restart."""
-        for kind, alike in groupby(lines, type):
-            for key, run in groupby(alike, _identity_of if kind is DirectReceived else stream_of):
-                if key in self._streams:
-                    self._numbers_shown(self._streams[key], [line.number for line in run])
+        for (conversation, identity), run in groupby(lines, _stream_of):
+            key = _key_of(conversation, identity)
+            if key in self._streams:
+                self._numbers_shown(self._streams[key], [line.number for line in run])
 
     def _numbers_shown(self, stream: Stream, numbers: list[int]) -> None:
         """Note that these lines of a stream were shown, in this order."""
@@ -517,12 +483,12 @@ class Streams:
         return behind + [Shown(stream, number) for stream, number in marks.items()]
 
 
-def stream_of(line: Line) -> bytes:
-    """Return the key of the line's stream in the records."""
-    match line:
-        case DirectReceived(identity=identity):
+def _key_of(conversation: Talk, identity: bytes) -> bytes:
+    """Return the key in the records of somebody's stream in a conversation."""
+    match conversation.kind:
+        case ConversationKind.PERSON:
             return identity
-        case ChannelReceived(identity=identity):
+        case ConversationKind.ROOM:
+            return group_mark(ROOM_SIGN + conversation.name) + identity
+        case _:
             return group_mark(CHANNEL) + identity
-        case RoomReceived(room=room, identity=identity):
-            return group_mark(ROOM_SIGN + room) + identity

@@ -2,6 +2,8 @@
 
 from typing import Final, assert_never
 
+from chatapp.peer.api import conversations
+from chatapp.peer.api.conversations import ConversationKind, person
 from chatapp.peer.api.trace import Raw
 from chatapp.peer.core.contacts import Change, Contact
 from chatapp.peer.core.context import (
@@ -170,12 +172,13 @@ class DirectMessages:
         if is_to_me or contact is None or contact.identity == self._ctx.me.identity.public:
             # The table shows us under our former name until our new row comes.
             note = self.notes.write(text, wall=wall)
-            return SentMessage(self._ctx.me.name, note.id, note.number)
+            return SentMessage(person(self._ctx.me.name), note.id, note.number)
         if self._ctx.status.is_lost:
             self._registry.search(now=now)
         conversation = contact.conversation or self._receiver.conversation(contact)
         message = self._ladder.begin(contact, conversation, text, wall=wall)
-        return SentMessage(contact.row.card.name, message.id, message.number)
+        talk = conversations.Conversation(ConversationKind.PERSON, contact.row.card.name)
+        return SentMessage(talk, message.id, message.number)
 
     def keep(self, to: str, text: str, *, now: float) -> SentMessage:
         """Begin a message to a name that is UNANSWERED: it waits until the registry resolves the
@@ -188,7 +191,7 @@ class DirectMessages:
         message = self._unresolved.keep(
             self._registry.pinned, peer_name(to), text, wall=wall, now=now
         )
-        return SentMessage(peer_name(to), message.id, message.number)
+        return SentMessage(person(peer_name(to)), message.id, message.number)
 
     def send_typing(self, to: str, *, now: float) -> None:
         """Tell a person that the user is writing to them, if that person is in reach."""

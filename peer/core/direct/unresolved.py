@@ -9,12 +9,13 @@ namesake at another registry.
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from chatapp.peer.api.conversations import person
 from chatapp.peer.api.events import (
     Addressed,
-    DirectReceived,
     MessageChanged,
     MessageReason,
     MessageState,
+    Said,
 )
 from chatapp.peer.core.contacts import Contact
 from chatapp.peer.core.context import Context, LookUp, People, RegistryReach
@@ -82,16 +83,18 @@ class NotesToSelf:
             name, key, at = self._ctx.me.name, self._ctx.me.identity.public, message.at_ms / 1_000
             self._outgoing.settle(message, MessageState.DELIVERED)
             self._out.events += [
-                DirectReceived(
+                Said(
+                    conversation=person(name),
                     id=message.id,
                     sender=name,
                     identity=key,
                     number=message.number,
                     text=message.text,
                     at=at,
-                    late=None,
                 ),
-                MessageChanged(to=name, id=message.id, state=MessageState.DELIVERED),
+                MessageChanged(
+                    conversation=person(name), id=message.id, state=MessageState.DELIVERED
+                ),
             ]
 
 

@@ -7,6 +7,7 @@ not the registry has heard of it.
 from typing import Final
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import EVERYBODY
 from chatapp.peer.api.events import NoAnswer, RoomEntryRefusal
 from chatapp.peer.api.trace import Raw
 from chatapp.peer.core.contacts import Change, Contact
@@ -204,14 +205,13 @@ class Rooms:
             self._out.events.append(events.NotInRoom())
             return None
         line = self._outbox.say(room, text, now=now)
-        return SentMessage(room.name, line.id, line.number)
+        return SentMessage(room.conversation, line.id, line.number)
 
     def say_to_all(self, text: str, *, now: float) -> SentMessage:
-        """Begin a line for the channel; its recipient's name is empty. Raises TextTooLong,
-        UnicodeEncodeError."""
+        """Begin a line for the channel. Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
         line = self._outbox.say(self._groups.channel, text, now=now)
-        return SentMessage("", line.id, line.number)
+        return SentMessage(EVERYBODY, line.id, line.number)
 
     @property
     def are_lines_settled(self) -> bool:
