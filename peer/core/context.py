@@ -40,12 +40,12 @@ class Outputs:
 
     __slots__ = ("events", "has_numbered", "new_id", "records", "requests", "syncs", "wants_sync")
 
-    def __init__(self, last_id: int = 0, *, life: int = 0) -> None:
-        """`last_id`: the highest id of a line in the history. `life`: see `Syncs`."""
+    def __init__(self, life: int = 0) -> None:
+        """`life`: see `Syncs`."""
         self.syncs: Final = Syncs(life)
         self.wants_sync = False
         """Whether the journal is to be synced at once."""
-        self.new_id: Final = itertools.count(last_id + 1).__next__
+        self.new_id = itertools.count(1).__next__
         """Returns the id of the next line of the history."""
         self.events: list[Event] = []
         self.records: list[Record] = []
@@ -53,6 +53,10 @@ class Outputs:
         """Requests for the link; dropped while it is down."""
         self.has_numbered = False
         """Whether messages wait for their numbers to be on disk."""
+
+    def count_ids_from(self, last_id: int) -> None:
+        """Begin after the highest id of a line in the history."""
+        self.new_id = itertools.count(last_id + 1).__next__
 
     def drain_events(self) -> list[Event]:
         """Return all events so far, in order, and forget them."""
@@ -169,9 +173,9 @@ class Alarms:
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline."""
-        dues = [next_timer() for next_timer, _ in self._asked]
-        dues += [alarm.deadline for alarm in self._set]
-        return min([due for due in dues if due is not None], default=None)
+        dues = [due for next_timer, _ in self._asked if (due := next_timer()) is not None]
+        dues += [due for alarm in self._set if (due := alarm.deadline) is not None]
+        return min(dues, default=None)
 
     def ring(self, *, now: float) -> None:
         """Do what is due."""
@@ -196,15 +200,13 @@ class Context:
         policy: Policy,
         rng: random.Random,
         wall_offset: float,
-        last_id: int = 0,
     ) -> None:
-        """`last_id`: as of `Outputs`."""
         self.me: Final = me
         self.policy: Final = policy
         self.rng: Final = rng
         self.clock: Final = WallClock(wall_offset)
         """The driver keeps its offset right."""
-        self.out: Final = Outputs(last_id, life=me.life)
+        self.out: Final = Outputs(me.life)
         self.status: Final = RegistryStatus()
         self.traces: Final = DeliveryTraces(self.clock)
         self.alarms: Final = Alarms()

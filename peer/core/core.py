@@ -5,7 +5,6 @@ go out. The subjects do not know each other: the hub gives each notice of the re
 that it is for, by a table, and tells all of them what changed about the registry and the table.
 """
 
-import random
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -17,7 +16,6 @@ from chatapp.peer.core.desk.operator import Operator
 from chatapp.peer.core.direct.direct import DirectMessages
 from chatapp.peer.core.direct.outbox import LostMessages
 from chatapp.peer.core.direct.transport import runs_of
-from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.inbox import Streams
 from chatapp.peer.core.node import NodeCore
 from chatapp.peer.core.people.people import Authored, Roster
@@ -28,7 +26,6 @@ from chatapp.peer.core.rooms.rooms import Rooms
 from chatapp.wire.address import Address
 from chatapp.wire.admission import is_table_signed, table_in
 from chatapp.wire.codec import decode_table_batch
-from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import SealError
 from chatapp.wire.framing import Kind, unpack_group
 from chatapp.wire.messages.link import NodeNotice
@@ -41,18 +38,10 @@ class PeerCore(NodeCore):
     """One node. Time is monotonic seconds."""
 
     def __init__(
-        self,
-        me: LocalIdentity,
-        *,
-        servers: Sequence[Address],
-        loaded: Loaded,
-        rng: random.Random,
-        policy: Policy,
-        now: float,
-        wall_offset: float,
+        self, ctx: Context, *, servers: Sequence[Address], loaded: Loaded, now: float
     ) -> None:
-        ctx = Context(me, policy=policy, rng=rng, wall_offset=wall_offset, last_id=loaded.last_id)
         self._out: Final = ctx.out
+        self._out.count_ids_from(loaded.last_id)
         self.roster: Final = Roster(ctx, self, loaded)
         self.registry: Final = Registration(ctx, self, self.roster, servers=servers, loaded=loaded)
         self._streams: Final = Streams(

@@ -4,7 +4,6 @@ A visitor is a guest at the registry: a key and a card without a name, no table,
 desk (clause 13.1 of the protocol). What is asked and told at the desk is in `peer.core.desk.visit`.
 """
 
-import random
 from collections.abc import Sequence
 from typing import Final, get_args
 
@@ -12,12 +11,10 @@ from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.core.context import Context, RegistryChange, drop_invalid
 from chatapp.peer.core.desk.visit import ADMITTED, NoticeToVisitor, Stage, Visit
-from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.node import NodeCore
 from chatapp.peer.core.registry.connection import LinkReader, RegistryConnection
 from chatapp.peer.core.registry.session import RegistrySession, State
 from chatapp.wire.address import Address
-from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.identity import Identity, fingerprint
 from chatapp.wire.messages.link import NodeNotice, PeerRequest
 from chatapp.wire.messages.registration import RefusalReason
@@ -98,22 +95,18 @@ class VisitorCore(NodeCore):
 
     def __init__(
         self,
-        me: LocalIdentity,
+        ctx: Context,
         *,
         servers: Sequence[Address],
         pinned: bytes | None,
         stored: StoredVisit,
         queue: str,
-        rng: random.Random,
-        policy: Policy,
-        wall_offset: float,
         gateway: Identity | None = None,
     ) -> None:
         """`gateway`: the key of the gateway through which we come; `GatewayUnknown` follows if the
         registry does not list it."""
-        ctx = Context(me, policy=policy, rng=rng, wall_offset=wall_offset)
         self._visit: Final = Visit(
-            stored, queue=queue, rng=rng, send=self._send, has_gateway=gateway is not None
+            stored, queue=queue, rng=ctx.rng, send=self._send, has_gateway=gateway is not None
         )
         self._registry: Final = VisitorRegistration(
             ctx, self, self._visit, servers=servers, pinned=pinned

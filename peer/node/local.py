@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.core.context import Context
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.history.commits import CommitQueue
@@ -114,13 +115,10 @@ class PeerNode:
             counter=self.keys.next_counter(wall),
         )
         return PeerCore(
-            me,
+            Context(me, policy=self._policy, rng=self._machine.rng, wall_offset=wall - now),
             servers=list(self._addresses),
             loaded=self._history.load(),
-            rng=self._machine.rng,
-            policy=self._policy,
             now=now,
-            wall_offset=wall - now,
         )
 
     def _note_servers(self) -> None:

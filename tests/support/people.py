@@ -9,7 +9,7 @@ from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.events import ClientSaid, MessageState
-from chatapp.peer.core.context import LookUp
+from chatapp.peer.core.context import Context, LookUp
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import CAN_WAIT, Record
@@ -77,13 +77,10 @@ class Person(Machine):
             counter=counter,
         )
         self._core = PeerCore(
-            me,
+            Context(me, policy=POLICY, rng=self.random, wall_offset=self.wall_offset),
             servers=self.servers,
             loaded=self.history.load(),
-            rng=self.random,
-            policy=POLICY,
             now=now,
-            wall_offset=self.wall_offset,
         )
         if (code := self.operator_code(self.called)) is not None:
             self.core.registry.use_code(code)

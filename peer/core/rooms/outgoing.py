@@ -221,7 +221,14 @@ class GroupOutbox:
                 self._fetch(group)
 
     def next_timer(self) -> float | None:
-        """Return the earliest deadline."""
+        """Return the earliest deadline: of a line of ours, or of a gap in a log."""
+        groups = self._groups
+        room = groups.room
+        has_gap = groups.channel.gap_since is not None or (
+            room is not None and room.gap_since is not None
+        )
+        if not (self.pending or has_gap):  # mostly
+            return None
         dues = [one.deadline for one in self.pending.values() if one.deadline is not None]
         if self._registry.is_up:  # the others need the link
             dues += [group.gap_due for group in self._groups if group.gap_due is not None]

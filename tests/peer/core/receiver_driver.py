@@ -74,8 +74,9 @@ class ReceiverDriver:
         """How many messages by datagram had a body that is none."""
         self.disk = disk or in_memory()
         loaded = self.disk.load()
-        ctx = ALICE.context(last_id=loaded.last_id)
+        ctx = ALICE.context()
         self.out = ctx.out
+        self.out.count_ids_from(loaded.last_id)
         self.people = KnownPeople()
         self.contacts = self.people.contacts
         self.streams = Streams(ctx, stored=loaded.streams, ignored=self.contacts.ignored)
