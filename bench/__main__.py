@@ -9,7 +9,19 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import clustermail, direct, fanout, joining, mail, nodeloss, nodes, past, presence, size
+from bench import (
+    clustermail,
+    direct,
+    fanout,
+    frugal,
+    joining,
+    mail,
+    nodeloss,
+    nodes,
+    past,
+    presence,
+    size,
+)
 from bench.document import put_section
 from bench.figures import Figure, Run, save
 from bench.machine import Failed, allow_descriptors, described
@@ -21,6 +33,7 @@ MEASURES: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "D2": direct.d2,
     "D3": direct.d3,
     "D4": direct.d4,
+    "D5": frugal.d5,
     "F1": fanout.f1,
     "F2": fanout.f2,
     "M1": mail.m1,
@@ -32,6 +45,7 @@ MEASURES: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "S1": size.s1,
     "S2": size.s2,
     "S3": size.s3,
+    "I1": frugal.i1,
     "H1": past.h1,
     "P1": past.p1,
 }

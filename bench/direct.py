@@ -34,13 +34,13 @@ class Pair:
 
     def __init__(self, alice: Process, bob: Process, to: str) -> None:
         """`to`: the name of bob."""
-        self.alice, self.bob, self._to = alice, bob, to
+        self.alice, self.bob, self.to = alice, bob, to
 
     def ping(self, count: int) -> dict[str, Any]:
         """One at a time; round trips in seconds."""
         ready(self.bob, {"do": "expect", "count": count})
         found: dict[str, Any] = self.alice.ask(
-            json.dumps({"do": "ping", "to": self._to, "count": count})
+            json.dumps({"do": "ping", "to": self.to, "count": count})
         )
         found["bob"] = checked(self.bob.told())["cpu"]
         return found
@@ -58,7 +58,7 @@ class Pair:
     ) -> None:
         """Begin what `stream` does."""
         ready(self.bob, {"do": "expect", "count": count})
-        order = {"do": "stream", "to": self._to, "count": count, "window": window, "size": size}
+        order = {"do": "stream", "to": self.to, "count": count, "window": window, "size": size}
         self.alice.tell(json.dumps(order | {"takes_detours": takes_detours}))
 
     def end(self) -> dict[str, Any]:
@@ -96,17 +96,25 @@ def checked(there: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def pair(*, seeds: tuple[int, int] = (1, 2), loop: str = "") -> Iterator[Pair]:
-    """A registry and two nodes, gone afterwards."""
-    with pairs(1, seeds=seeds, loop=loop) as (both,):
+def pair(
+    *, seeds: tuple[int, int] = (1, 2), loop: str = "", folder: Path | None = None
+) -> Iterator[Pair]:
+    """A registry and two nodes, gone afterwards. `folder`: for what they store."""
+    with pairs(1, seeds=seeds, loop=loop, folder=folder) as (both,):
         yield both
 
 
 @contextmanager
-def pairs(count: int, *, seeds: tuple[int, int] = (1, 2), loop: str = "") -> Iterator[list[Pair]]:
-    """A registry and two nodes for each pair, gone afterwards."""
+def pairs(
+    count: int,
+    *,
+    seeds: tuple[int, int] = (1, 2),
+    loop: str = "",
+    folder: Path | None = None,
+) -> Iterator[list[Pair]]:
+    """A registry and two nodes for each pair, gone afterwards. `folder`: for what they store."""
     with ExitStack() as stack:
-        folder = stack.enter_context(scratch())
+        folder = folder or stack.enter_context(scratch())
         registry = stack.enter_context(RegistryProcess(folder / "registry"))
         found = []
         for number in range(count):

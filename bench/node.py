@@ -4,14 +4,12 @@ python -m bench.node NAME REGISTRY-PORT FOLDER LOSS-SEED [uvloop]
 
 Told by lines of JSON on standard input, answers by one line each:
 
-{"do": "ping", "to": NAME, "count": N}                 one at a time, each awaited: round trips
+    {"do": "ping", "to": NAME, "count": N}   one at a time, each awaited: round trips
     {"do": "stream", "to": NAME, "count": N, "window": W, "size": S}
-                                                           texts of S bytes; at most W unsettled, 0:
-                                                           as many as there are
-    {"do": "expect", "count": N}                           "ready"; then, when N texts were shown,
-    what came of them
-    {"do": "lose", "share": S}                             from now on, this share of what arrives
-    by UDP is lost
+        texts of S bytes; at most W unsettled, 0: as many as there are
+    {"do": "talk", "to": NAME, "count": N, "every": S}   sentences, S seconds apart
+    {"do": "expect", "count": N}   "ready"; when N texts were shown, what came of them
+    {"do": "lose", "share": S}     from now on, this share of the datagrams to us is lost
 
 Texts have 100 bytes where no other size is asked for. They begin with their index, so the receiver
 can tell that each came once and in order.
@@ -81,6 +79,19 @@ def text_of(index: int, size: int = TEXT_SIZE) -> str:
     return f"{index:08d} ".ljust(size, "x")
 
 
+_SENTENCES = (
+    "the probe sensor came up at noon after the second try and the log says that some water falls "
+    "wind turns north so we move the boat tomorrow before light bring spare cable two batteries tea"
+)
+_WORDS = _SENTENCES.split()
+
+
+def sentence_of(index: int) -> str:
+    """A text of 16 words that begins with the index: an index of words has work with it."""
+    chance = random.Random(index)
+    return f"{index:08d} {' '.join(chance.choices(_WORDS, k=15))} {chance.randrange(100_000)}"
+
+
 class Node:
     """Carries out commands."""
 
@@ -116,6 +127,9 @@ class Node:
             case "stream":
                 words = order["to"], order["count"], order["window"], order["size"]
                 tell(await self._stream(*words, takes_detours=order["takes_detours"]))
+            case "talk":
+                await self._talk(order["to"], order["count"], order["every"])
+                tell({})
             case "expect":
                 await self._expect(order["count"])
             case "lose":
@@ -136,6 +150,16 @@ class Node:
             "p90": sorted(took)[int(0.9 * count)],
             "cpu": time.process_time() - cpu,
         }
+
+    async def _talk(self, to: str, count: int, every: float) -> None:
+        """Send a real sentence now and then, as a person does."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for index in range(count):
+            await asyncio.sleep(began + index * every - loop.time())
+            receipt = await self._me.send(to, sentence_of(index))
+            await receipt.settled()
+            check(receipt)
 
     async def _stream(
         self, to: str, count: int, window: int, size: int, *, takes_detours: bool

@@ -71,7 +71,10 @@ def s2(plan: Plan) -> Iterator[Figure]:
             "127.0.0.1",
             str(registry.port),
         ]
-        environment = {**_environment(folder / "compiled"), "CHATAPP_HOME": str(folder / "starter")}
+        environment = {
+            **user_environment(folder / "compiled"),
+            "CHATAPP_HOME": str(folder / "starter"),
+        }
         for number in range(plan.rounds_wanted + 1):
             words = [*command, str(free_port())]
             bare.append(_span([sys.executable, "-c", "pass"], environment))
@@ -142,7 +145,7 @@ def s3(plan: Plan) -> Iterator[Figure]:
     )
 
 
-def _environment(compiled: Path) -> dict[str, str]:
+def user_environment(compiled: Path) -> dict[str, str]:
     """The environment of a user, for whom Python keeps compiled modules. Where
     PYTHONDONTWRITEBYTECODE is set, each start would compile every module of ours anew, which takes
     longer than all the rest."""

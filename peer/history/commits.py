@@ -2,9 +2,9 @@
 the database later.
 
 The journal is synced soon after a record of which something was told to somebody, and not while
-nothing is new. The database is filled from the journal when nothing was stored for a moment, when
-records have waited for long, when much waits, before a reader looks, and at the end; a part at a
-time, so that no message waits for it.
+nothing is new. The database is filled from the journal when records have waited for some seconds,
+when much waits, before a reader looks, and at the end; a part at a time, so that no message waits
+for it.
 """
 
 import asyncio
@@ -27,16 +27,13 @@ anyway."""
 STORE_AGAIN_AFTER: Final = 1.0
 """Seconds between attempts to write to a disk that failed; nothing is acknowledged meanwhile."""
 
-IDLE_SPAN: Final = 0.05
-"""Seconds without a write after which the database is filled."""
+UNFILED_SPAN: Final = 5.0
+"""Seconds after which records are filed. What is said within them shares the pages that SQLite
+writes: a message a second costs a fifth of the writes."""
 
-UNFILED_SPAN: Final = 2.0
-"""Seconds after which records are filed even under load. A shorter burst of messages does not pay
-for the database."""
-
-UNFILED_MAX: Final = 4 * 1024 * 1024
-"""Bytes in the journal, some 30,000 records, beyond which the database is filled at once. A start
-after a crash, or a reader who looks during a burst, waits until they are filed: some 0.2 s."""
+UNFILED_MAX: Final = 512 * 1024
+"""Bytes in the journal, some 4,000 records, beyond which the database is filled at once. A start
+after a crash, or a reader who looks during a burst, waits until they are filed: some 20 ms."""
 
 
 SYNC_SPAN: Final = 0.75
@@ -61,9 +58,8 @@ class CommitQueue:
         self._again_at = 0.0
         self._unfiled = 0
         """Bytes in the journal that the database does not have yet."""
-        self._overdue_at = 0.0
-        """When the first of them has waited for long."""
-        self._idle_at = 0.0
+        self._file_at = 0.0
+        """When the first of them has waited for long enough."""
         self._file_again_at = 0.0
         self.sync_at = math.inf
         """When the journal is to be synced; infinite if nothing new needs it."""
@@ -169,7 +165,7 @@ class CommitQueue:
         if self._waiting:
             dues.append(max(self._again_at, self._waiting_since + BATCH_SPAN))
         if self._unfiled:
-            due = min(self._idle_at, self._overdue_at) if self._unfiled < UNFILED_MAX else 0.0
+            due = self._file_at if self._unfiled < UNFILED_MAX else 0.0
             dues.append(max(self._file_again_at, due))
         return min(dues, default=None)
 
@@ -178,7 +174,7 @@ class CommitQueue:
         if (
             self._unfiled
             and now >= self._file_again_at
-            and (now >= self._idle_at or now >= self._overdue_at or self._unfiled >= UNFILED_MAX)
+            and (now >= self._file_at or self._unfiled >= UNFILED_MAX)
         ):
             self._file(now)
 
@@ -217,7 +213,7 @@ class CommitQueue:
     def _write(self, now: float) -> bool:
         before = self._journal.size
         if not self._unfiled:
-            self._overdue_at = now + UNFILED_SPAN
+            self._file_at = now + UNFILED_SPAN
         sync_at = self.sync_at
         if sync_at > now + SYNC_SPAN:
             sync_at = self._sync_due(now)
@@ -234,7 +230,6 @@ class CommitQueue:
         finally:
             self._unfiled += self._journal.size - before
         self.sync_at = sync_at
-        self._idle_at = now + IDLE_SPAN
         self._again_at = 0.0
         self._is_urgent = False
         self._texts_waiting = 0

@@ -3,7 +3,7 @@
 A program that was killed leaves records in the journal that the database does not have yet. They
 are filed before anything is loaded. Lines that were on the disk and are neither in the database nor
 in the journal are lost: their senders will not send them again, so the user must be told. See
-`docs/decisions/noticing-lost-history.md`.
+`docs/decisions/power-cuts.md`.
 """
 
 import contextlib

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Final
 
@@ -62,12 +62,24 @@ _log = logging.getLogger("chatapp.peer")
 # Python's sqlite3 takes an exact `int` or `str` as it is. For any other value (None, a bool, an
 # enum member) it looks for an adapter first, which costs as much as a fifth of the row. So columns
 # that stay NULL are not bound.
-_ADD_OURS: Final = (
-    "INSERT INTO lines (stream, number, at_ms, text, state, trace, id) VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
-_ADD_THEIRS: Final = (
-    "INSERT INTO lines (stream, number, at_ms, text, is_late, is_overtaken, id) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream, number) DO NOTHING"
+_ROWS_AT_ONCE: Final = 100
+"""Rows that one INSERT takes: a line costs a third less than with a statement of its own."""
+
+
+def _adding(columns: str, then: str = "") -> tuple[str, str]:
+    """Return the statements that insert one line, and `_ROWS_AT_ONCE` of them."""
+    row = f"({', '.join('?' * len(columns.split(', ')))})"
+    one, many = (
+        f"INSERT INTO lines ({columns}) VALUES {', '.join([row] * rows)}{then}"
+        for rows in (1, _ROWS_AT_ONCE)
+    )
+    return one, many
+
+
+_ADD_OURS: Final = _adding("stream, number, at_ms, text, state, trace, id")
+_ADD_THEIRS: Final = _adding(
+    "stream, number, at_ms, text, is_late, is_overtaken, id",
+    " ON CONFLICT (stream, number) DO NOTHING",
 )
 _CHANGE: Final = "UPDATE lines SET state = ?, trace = coalesce(?, trace) WHERE stream = ? AND number BETWEEN ? AND ?"
 _MOVE_TALK: Final = """
@@ -413,7 +425,7 @@ class _Pending:
         """Write what was taken, with few statements."""
         many = self._db.executemany
         for kind, lines in groupby(self._lines, type):
-            many(_ADD_OURS if kind is list else _ADD_THEIRS, lines)
+            self._add_lines(list(lines), *(_ADD_OURS if kind is list else _ADD_THEIRS))
         if self._changes:
             many(_CHANGE, self._spans())
         rising = (
@@ -442,6 +454,13 @@ class _Pending:
             self._set_place(column, group, position)
         for taken in (self._lines, self._added, self._changes, self._places):
             taken.clear()
+
+    def _add_lines(self, lines: list[Sequence[object]], add_one: str, add_many: str) -> None:
+        whole = len(lines) - len(lines) % _ROWS_AT_ONCE
+        for first in range(0, whole, _ROWS_AT_ONCE):
+            batch = lines[first : first + _ROWS_AT_ONCE]
+            self._db.execute(add_many, list(chain.from_iterable(batch)))
+        self._db.executemany(add_one, lines[whole:])
 
     def _spans(self) -> list[tuple[MessageState, Stored, int, int, int]]:
         """Join changes of consecutive numbers into one: an acknowledgement settles many messages in

@@ -25,7 +25,7 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 13
+VERSION: Final = 14
 """The version of the format, in `PRAGMA user_version`."""
 
 OURS: Final = 1
@@ -89,7 +89,8 @@ CREATE TABLE openings (identity BLOB NOT NULL PRIMARY KEY, number INTEGER NOT NU
 CREATE TABLE progress (
     indexed INTEGER NOT NULL, generation INTEGER NOT NULL, "offset" INTEGER NOT NULL, lines INTEGER NOT NULL);
 INSERT INTO progress VALUES (0, 0, 0, 0);
-CREATE VIRTUAL TABLE search_index USING fts5 (text, content='', tokenize='unicode61 remove_diacritics 2');
+CREATE VIRTUAL TABLE search_index USING fts5 (text, content='', columnsize=0,
+    tokenize='unicode61 remove_diacritics 2');
 """
 
 

@@ -4,5 +4,5 @@ each.
     python -m tests.mutants                      every module that is listed in judged.toml
     python -m tests.mutants wire/codec.py ...    these
 
-See docs/decisions/mutants.md.
+See docs/decisions/exact-tests.md.
 """

@@ -24,7 +24,6 @@ from chatapp.peer.core.records import (
 from chatapp.peer.history import commits, journal
 from chatapp.peer.history.commits import (
     BATCH_SPAN,
-    IDLE_SPAN,
     LAGGING_SYNC_SPAN,
     STORE_AGAIN_AFTER,
     SYNC_SPAN,
@@ -181,16 +180,16 @@ def test_records_too_many_for_one_frame_take_several(
     assert len(rig.texts()) == 29
 
 
-def test_records_are_filed_when_nothing_was_stored_for_a_moment(rig: Rig) -> None:
+def test_records_are_filed_together_some_seconds_after_the_first_of_them(rig: Rig) -> None:
     rig.queue.keep([PROMISED], now=1.0)
-    assert rig.queue.next_timer() == 1.0 + IDLE_SPAN
-    rig.queue.keep([Shown(KEY, 5)], now=1.02)
-    rig.queue.file_if_due(now=1.0 + IDLE_SPAN)
+    assert rig.queue.sync(now=1.0)
+    rig.queue.keep([Shown(KEY, 5)], now=3.0)
+    assert rig.queue.sync(now=3.0)
+    assert rig.queue.next_timer() == 1.0 + UNFILED_SPAN
+    rig.queue.file_if_due(now=0.9 + UNFILED_SPAN)
     assert rig.texts() == []
-    rig.queue.file_if_due(now=1.02 + IDLE_SPAN)
+    rig.queue.file_if_due(now=1.0 + UNFILED_SPAN)
     assert rig.texts() == ["hi"]
-    assert rig.queue.next_timer() == 1.0 + SYNC_SPAN
-    assert rig.queue.sync(now=1.0 + SYNC_SPAN)
     assert rig.queue.next_timer() is None
 
 
@@ -203,7 +202,7 @@ def test_much_is_filed_under_load_a_part_at_a_time(
         rig.queue.keep([OutgoingAdded(KEY, number, 0, "x" * 100)], now=1.0)
         rig.queue.file_if_due(now=1.0)
         assert len(rig.texts()) == max(0, number - 1)
-    assert rig.queue.next_timer() == 1.0 + IDLE_SPAN
+    assert rig.queue.next_timer() == 1.0 + SYNC_SPAN
 
 
 def test_records_that_have_waited_for_long_are_filed_under_load(
@@ -213,14 +212,14 @@ def test_records_that_have_waited_for_long_are_filed_under_load(
     for step in range(8):
         now = 1.0 + step * UNFILED_SPAN / 8  # never idle
         rig.queue.keep([OutgoingAdded(KEY, step + 1, 0, "x")], now=now)
-        assert rig.queue.next_timer() == min(now + IDLE_SPAN, 1.0 + UNFILED_SPAN)
+        assert rig.queue.next_timer() == 1.0 + UNFILED_SPAN
         rig.queue.file_if_due(now=now)
         assert rig.texts() == []
     rig.queue.keep([OutgoingAdded(KEY, 9, 0, "x")], now=1.0 + UNFILED_SPAN)
     rig.queue.file_if_due(now=1.0 + UNFILED_SPAN)
     assert len(rig.texts()) == 9
-    rig.queue.keep([OutgoingAdded(KEY, 10, 0, "x")], now=3.5)
-    rig.queue.file_if_due(now=3.5)
+    rig.queue.keep([OutgoingAdded(KEY, 10, 0, "x")], now=6.5)
+    rig.queue.file_if_due(now=6.5)
     assert len(rig.texts()) == 9  # the span begins again
 
 
@@ -230,17 +229,17 @@ def test_a_database_that_cannot_be_written_is_told_of_once_and_lacks_nothing_lat
     rig.queue.keep([PROMISED], now=1.0)
     assert rig.queue.sync(now=1.0)
     rig.other.execute("BEGIN IMMEDIATE")
-    rig.queue.file_if_due(now=2.0)
+    rig.queue.file_if_due(now=7.0)
     assert rig.queue.filing_trouble == "database is locked"
     rig.queue.filing_trouble = None
-    assert rig.queue.next_timer() == 2.0 + STORE_AGAIN_AFTER
-    assert not rig.queue.file_all(now=2.5)
+    assert rig.queue.next_timer() == 7.0 + STORE_AGAIN_AFTER
+    assert not rig.queue.file_all(now=7.5)
     assert rig.queue.filing_trouble is None
-    assert rig.queue.keep([Shown(KEY, 5)], now=2.5)  # and promises go on
+    assert rig.queue.keep([Shown(KEY, 5)], now=7.5)  # and promises go on
     rig.other.execute("ROLLBACK")
-    rig.queue.file_if_due(now=2.6)
+    rig.queue.file_if_due(now=7.6)
     assert rig.texts() == []
-    rig.queue.file_if_due(now=2.5 + STORE_AGAIN_AFTER)
+    rig.queue.file_if_due(now=7.5 + STORE_AGAIN_AFTER)
     assert rig.texts() == ["hi"]
     assert rig.history.load().streams[KEY].shown == 5
 
