@@ -60,7 +60,7 @@ fuzz: $(VENV)/.tested  ## simulate SEEDS=20000 worlds, run the properties longer
 	@$(PIP) install 'atheris>=3' >/dev/null 2>&1 || true
 	@$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
 
-faults: $(VENV)/.tested  ## the whole fault lab: every fault of docs/reliability.md in full, with its figure (about 20 min)
+faults: $(VENV)/.tested  ## the whole fault lab: every fault of docs/explanation/reliability.md in full, with its figure (about 20 min)
 	@CHATAPP_FAULTS=1 $(BIN)/python -m pytest $(UNLIMITED) tests/faults
 
 soak: $(VENV)/.installed  ## BOTS=200 bots under random faults for MINUTES=20; memory and descriptors must stay flat
@@ -70,7 +70,7 @@ bench: $(VENV)/.installed  ## measure limits, rivals and ours side by side (ONLY
 ifdef ONLY
 	@$(BIN)/python -m bench --only $(ONLY) --json bench.json
 else
-	@$(BIN)/python -m bench --into docs/performance.md --json bench.json
+	@$(BIN)/python -m bench --into docs/explanation/performance.md --json bench.json
 	@$(BIN)/python -m bench.chart bench.json docs/bench.svg
 endif
 
@@ -78,9 +78,9 @@ bench-rivals: $(VENV)/.installed  ## fetch the servers that the bench measures a
 	@$(BIN)/python -m bench.fetch
 
 bench-growth: $(VENV)/.tested  ## how cost grows with people online, alone and on three nodes, and how large a machine a registry needs
-	@$(BIN)/python -m bench.sizing --into docs/registry.md; sized=$$?; \
-		$(BIN)/python -m bench.growth --into docs/performance.md --chart docs/growth.svg && \
-		$(BIN)/python -m bench.clustergrowth --into docs/cluster.md && exit $$sized
+	@$(BIN)/python -m bench.sizing --into docs/howto/registry.md; sized=$$?; \
+		$(BIN)/python -m bench.growth --into docs/explanation/performance.md --chart docs/growth.svg && \
+		$(BIN)/python -m bench.clustergrowth --into docs/howto/cluster.md && exit $$sized
 
 picture: $(VENV)/.tested  ## draw docs/pictures and the README's picture, and write the list of commands in the guide
 	@$(BIN)/python -m examples.picture docs

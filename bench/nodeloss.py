@@ -27,13 +27,15 @@ from bench.members import host_of
 from bench.nodes import cluster_of
 from bench.registry import Registries, RegistryProcess
 from bench.rivals import Absent
+from chatapp.peer.core.context import Context
+from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.registry.session import Notice, RegistrySession
 from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_notice, decode_row, encode
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import WireError
 from chatapp.wire.framing import FrameReader, Kind, frame
-from chatapp.wire.identity import AgreementKey, Identity, make_card
+from chatapp.wire.identity import AgreementKey, Identity
 from chatapp.wire.limits import LINK_FRAME_MAX
 from chatapp.wire.messages.link import Attach, PeerRequest
 from chatapp.wire.messages.table import FetchTable, Row, TablePage
@@ -58,21 +60,18 @@ class Traveller:
         self.identity: Final = Identity(seed)
         self.host: Final = host_of(index)
         first = index % len(servers)
-        self.registration: Final = RegistrySession(
-            identity=self.identity,
-            addresses=[*servers[first:], *servers[:first]],
-            pinned=None,
-            policy=Policy(),
-            rng=random.Random(index),
-            first_opening=counter << 20,
-        )
-        card = make_card(
-            self.identity,
+        me = LocalIdentity(
             name=f"member{index:05d}",
-            mail=AgreementKey(seed).public,
+            identity=self.identity,
+            mail_keys=[AgreementKey(seed)],
             counter=counter,
         )
-        self.registration.use_card(card, first_opening=counter << 20)
+        self.registration: Final = RegistrySession(
+            Context(me, policy=Policy(), rng=random.Random(index), wall_offset=0.0),
+            addresses=[*servers[first:], *servers[:first]],
+            pinned=None,
+        )
+        self.registration.use_card(me.card, first_opening=counter << 20)
         self.udp: Final = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.setblocking(False)
         self.udp.bind((self.host, 0))

@@ -9,7 +9,7 @@ from typing import Final
 
 from chatapp.peer.commands.commands import GUIDE_BEGINS, GUIDE_ENDS, guide_table
 
-GUIDE: Final = Path(__file__).parents[1] / "docs" / "guide.md"
+GUIDE: Final = Path(__file__).parents[1] / "docs/reference/commands.md"
 _LIST: Final = re.compile(f"{re.escape(GUIDE_BEGINS)}.*?{re.escape(GUIDE_ENDS)}", re.DOTALL)
 
 
@@ -18,7 +18,7 @@ def with_commands(text: str) -> str:
     missing."""
     if len(_LIST.findall(text)) != 1:
         raise ValueError(
-            "docs/guide.md must have the two marks around its list of commands exactly once"
+            "docs/reference/commands.md must have the two marks around its list of commands exactly once"
         )
     return _LIST.sub(lambda found: guide_table(), text)
 

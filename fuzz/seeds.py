@@ -205,10 +205,10 @@ def keepsakes() -> list[bytes]:
 def traces() -> list[bytes]:
     """Delivery traces."""
     steps = (
-        (TraceEvent.SENT, 0, 1),
-        (TraceEvent.KEPT, 5, 1_700_000_000),
-        (TraceEvent.ACKNOWLEDGED, 9, 2, 4, 1),
-        (TraceEvent.REFUSED, 9, "why"),
+        (TraceEvent.SENT.number, 0, 1),
+        (TraceEvent.KEPT.number, 5, 1_700_000_000),
+        (TraceEvent.ACKNOWLEDGED.number, 9, 2, 4, 1),
+        (TraceEvent.REFUSED.number, 9, "why"),
     )
     return [packed(steps), packed(steps[:1]), packed(())]
 

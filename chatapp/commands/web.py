@@ -39,7 +39,7 @@ app: Final = command_line()
 
 @app.command(
     "web",
-    epilog="Behind a proxy with TLS: docs/helpdesk.md. Exit status: 0 ended by a signal, 1 cannot serve, 2 misused.",
+    epilog="Behind a proxy with TLS: docs/howto/helpdesk.md. Exit status: 0 ended by a signal, 1 cannot serve, 2 misused.",
     context_settings=CONTEXT,
 )
 def web(

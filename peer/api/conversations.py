@@ -1,20 +1,20 @@
 """Conversations as values: with a person, in a room, with everybody, at the help desk."""
 
-import enum
 from typing import Final
 
 import msgspec
 
+from chatapp.peer.api.enums import Explained
 from chatapp.wire.messages.rooms import ROOM_SIGN
 
 
-class ConversationKind(enum.Enum):
+class ConversationKind(Explained):
     """With whom one talks."""
 
-    PERSON = "one person"
-    ROOM = "those who are in a room"
-    EVERYBODY = "everybody, in the channel"
-    DESK = "a visitor of the help desk"
+    PERSON = "person", "one person"
+    ROOM = "room", "those who are in a room"
+    EVERYBODY = "everybody", "everybody, in the channel"
+    DESK = "desk", "a visitor of the help desk"
 
 
 class Conversation(msgspec.Struct, frozen=True):

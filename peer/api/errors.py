@@ -61,7 +61,7 @@ class NotAnswered(ChatAppError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"no answer: {self.reason.value}"
+        return f"no answer: {self.reason.meaning}"
 
 
 class NotRunning(ChatAppError):
@@ -130,7 +130,7 @@ class NotAdmitted(NotLetIn):
         self.key = key
 
     def __str__(self) -> str:
-        return f"not registered: {self.reason.value}"
+        return f"not registered: {self.reason.meaning}"
 
 
 class OtherRegistry(NotLetIn):

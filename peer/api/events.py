@@ -6,13 +6,13 @@ explanations, not texts. Each class has its name as its tag. `chatapp.events` is
 this module.
 """
 
-import enum
 from typing import Final
 
 import msgspec
 
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, addressed, person
 from chatapp.peer.api.conversations import room as in_room
+from chatapp.peer.api.enums import Explained, Numbered
 from chatapp.wire.address import Address
 from chatapp.wire.messages.rooms import ROOM_SIGN
 
@@ -60,20 +60,20 @@ class AnswersKnown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     answers: dict[str, str]
 
 
-class ClientMove(enum.Enum):
+class ClientMove(Explained):
     """What happened to our visitor."""
 
-    AWAY = "their link is lost, and their position is kept for a while"
-    BACK = "they are back"
-    LEFT = "they left"
-    LOST = "they did not come back"
-    ENDED = "we ended the session"
-    GIVEN = "we handed them over"
-    TAKEN_BACK = "we were away for too long"
-    UNANSWERED = "they were away when they were called"
-    SILENT = "they are here, and have said nothing for a while"
-    HELD = "we put them on hold, at the head of the line"
-    TRANSFERRED = "we sent them to another queue"
+    AWAY = "away", "their link is lost, and their position is kept for a while"
+    BACK = "back", "they are back"
+    LEFT = "left", "they left"
+    LOST = "lost", "they did not come back"
+    ENDED = "ended", "we ended the session"
+    GIVEN = "given", "we handed them over"
+    TAKEN_BACK = "taken_back", "we were away for too long"
+    UNANSWERED = "unanswered", "they were away when they were called"
+    SILENT = "silent", "they are here, and have said nothing for a while"
+    HELD = "held", "we put them on hold, at the head of the line"
+    TRANSFERRED = "transferred", "we sent them to another queue"
 
 
 class ClientMoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -95,15 +95,15 @@ class ClientSaid(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Unix time at which the registry took it."""
 
 
-class DeskAction(enum.Enum):
+class DeskAction(Explained):
     """What an operator did to a visitor."""
 
-    DROPPED = "taken out of the waiting room"
-    MOVED = "given another number in the waiting room"
-    NOTED = "a note was kept"
-    CLOSED = "a queue takes no newcomers"
-    OPENED = "a queue takes newcomers"
-    ANNOUNCED = "all who wait in a queue were told"
+    DROPPED = "dropped", "taken out of the waiting room"
+    MOVED = "moved", "given another number in the waiting room"
+    NOTED = "noted", "a note was kept"
+    CLOSED = "closed", "a queue takes no newcomers"
+    OPENED = "opened", "a queue takes newcomers"
+    ANNOUNCED = "announced", "all who wait in a queue were told"
 
 
 class CommandSucceeded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -120,29 +120,35 @@ class CommandSucceeded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The visitor's visit, after NOTED."""
 
 
-class CommandFailure(enum.Enum):
+class CommandFailure(Explained):
     """Why a command or a line of an operator came to nothing."""
 
-    NO_CLIENT = "we serve nobody"
-    ROOM_EMPTY = "nobody waits"
-    NO_SUCH_POSITION = "nobody has that number in the waiting room"
-    NO_SUCH_OPERATOR = "no other operator has that name"
-    OFF_DUTY = "that operator is not on duty"
-    NO_SUCH_QUEUE = "no queue has that name"
-    NOT_AN_OPERATOR = "only operators can do that"
-    TOO_MANY = "the limit of operators on duty is reached"
-    OTHER_QUEUE = "we still serve a visitor of another queue"
-    TOO_LONG = "the note is too long"
-    NOBODY_IN_REACH = "everybody who waits is away"
-    NOT_IN_LINE = "the visitor has left the waiting room"
-    SAME_QUEUE = "the visitor is in that queue already"
-    QUEUE_FULL = "too many wait in that queue"
-    NOT_STORED = "the registry cannot write to its disk: nothing was done"
-    NOT_ON_DUTY = "only operators on duty can do that"
-    LINE_FULL = "the line was not sent: the visitor is away, and too many lines wait already"
-    LINE_TOO_FAST = "the line was not sent: too many at once"
-    LINE_NOT_SERVING = "the line was not sent: the registry cannot write to its disk"
-    UNREACHABLE = "there is no link to the registry"
+    NO_CLIENT = "no_client", "we serve nobody"
+    ROOM_EMPTY = "room_empty", "nobody waits"
+    NO_SUCH_POSITION = "no_such_position", "nobody has that number in the waiting room"
+    NO_SUCH_OPERATOR = "no_such_operator", "no other operator has that name"
+    OFF_DUTY = "off_duty", "that operator is not on duty"
+    NO_SUCH_QUEUE = "no_such_queue", "no queue has that name"
+    NOT_AN_OPERATOR = "not_an_operator", "only operators can do that"
+    TOO_MANY = "too_many", "the limit of operators on duty is reached"
+    OTHER_QUEUE = "other_queue", "we still serve a visitor of another queue"
+    TOO_LONG = "too_long", "the note is too long"
+    NOBODY_IN_REACH = "nobody_in_reach", "everybody who waits is away"
+    NOT_IN_LINE = "not_in_line", "the visitor has left the waiting room"
+    SAME_QUEUE = "same_queue", "the visitor is in that queue already"
+    QUEUE_FULL = "queue_full", "too many wait in that queue"
+    NOT_STORED = "not_stored", "the registry cannot write to its disk: nothing was done"
+    NOT_ON_DUTY = "not_on_duty", "only operators on duty can do that"
+    LINE_FULL = (
+        "line_full",
+        "the line was not sent: the visitor is away, and too many lines wait already",
+    )
+    LINE_TOO_FAST = "line_too_fast", "the line was not sent: too many at once"
+    LINE_NOT_SERVING = (
+        "line_not_serving",
+        "the line was not sent: the registry cannot write to its disk",
+    )
+    UNREACHABLE = "unreachable", "there is no link to the registry"
 
 
 class CommandFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -155,13 +161,13 @@ class CommandFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What `desk.say` returned for the line that reached nobody; 0 for a command."""
 
 
-class HeldInput(enum.Enum):
+class HeldInput(Explained):
     """What was not carried out."""
 
-    LINE = "a line for the visitor"
-    END = "the end of the session, or the call for the next visitor"
-    HAND_OVER = "handing the visitor over"
-    NOTE = "a note about the visitor"
+    LINE = "line", "a line for the visitor"
+    END = "end", "the end of the session, or the call for the next visitor"
+    HAND_OVER = "hand_over", "handing the visitor over"
+    NOTE = "note", "a note about the visitor"
 
 
 class HeldBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -342,12 +348,12 @@ class PersonCame(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     is_quiet: bool = False
 
 
-class Absence(enum.Enum):
+class Absence(Explained):
     """How somebody went."""
 
-    LEFT = "they signed off, or gave up their name"
-    LOST = "they do not answer any more"
-    BANNED = "they were banned from the registry"
+    LEFT = "left", "they signed off, or gave up their name"
+    LOST = "lost", "they do not answer any more"
+    BANNED = "banned", "they were banned from the registry"
 
 
 class PersonAway(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -406,12 +412,12 @@ class Trusted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     is_new: bool
 
 
-class Doubt(enum.Enum):
+class Doubt(Explained):
     """Why a key is not trusted."""
 
-    NO_DIGITS = "the user gave no digits"
-    OTHER_DIGITS = "the digits are not those of the key that is shown now"
-    CHANGED = "the digits are of a key that was shown before; another one is shown now"
+    NO_DIGITS = "no_digits", "the user gave no digits"
+    OTHER_DIGITS = "other_digits", "the digits are not those of the key that is shown now"
+    CHANGED = "changed", "the digits are of a key that was shown before; another one is shown now"
 
 
 class NotTrusted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -467,13 +473,13 @@ SOMEBODY: Final = "somebody unknown"
 """Stands for the name of an author without one. It is no valid name, as it has a blank."""
 
 
-class AuthorDoubt(enum.IntEnum):
+class AuthorDoubt(Numbered):
     """Why the author, who signed the message, may not be the person whom the user knows by that
     name. The numbers are stored on disk."""
 
-    NOT_IN_TABLE = 1
+    NOT_IN_TABLE = "not_in_table", 1
     """The author claims the name; the table has no row with that name and key."""
-    OTHER_KEY = 2
+    OTHER_KEY = "other_key", 2
     """Somebody in the table has the name, with another key."""
 
 
@@ -547,12 +553,12 @@ class MailHeldBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     time."""
 
 
-class LineLoss(enum.Enum):
+class LineLoss(Explained):
     """Why a line in a log cannot be read."""
 
-    AUTHOR_UNKNOWN = "no person in the table has its author's key"
-    KEY_MISSING = "the registry did not give the key that the line is sealed with"
-    INVALID = "the line does not open"
+    AUTHOR_UNKNOWN = "author_unknown", "no person in the table has its author's key"
+    KEY_MISSING = "key_missing", "the registry did not give the key that the line is sealed with"
+    INVALID = "invalid", "the line does not open"
 
 
 class LineUnreadable(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -594,21 +600,24 @@ class NameUnavailable(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     name: str
 
 
-class AdmissionRefusal(enum.Enum):
+class AdmissionRefusal(Explained):
     """Why the registry does not let us in."""
 
-    BAD_NAME = "it does not accept the name"
-    OLD_CARD = "it knows a newer card of ours"
-    VERSION = "it speaks another version of the protocol"
-    FULL = "it takes no new names now"
-    NOT_SERVING = "it is not serving now"
-    NOT_INVITED = "it is invite-only"
-    BAD_CODE = "the join code is used up, expired or invalid"
-    KEPT_FOR_OPERATOR = "the name is reserved for an operator, who needs the registry's code"
-    BANNED = "we are banned"
-    KICKED = "its owner has disconnected us, and keeps us out for a while"
-    OTHER_PROGRAM = "another program uses our name and key"
-    CODE_OF_ANOTHER = "the join code is of another registry"
+    BAD_NAME = "bad_name", "it does not accept the name"
+    OLD_CARD = "old_card", "it knows a newer card of ours"
+    VERSION = "version", "it speaks another version of the protocol"
+    FULL = "full", "it takes no new names now"
+    NOT_SERVING = "not_serving", "it is not serving now"
+    NOT_INVITED = "not_invited", "it is invite-only"
+    BAD_CODE = "bad_code", "the join code is used up, expired or invalid"
+    KEPT_FOR_OPERATOR = (
+        "kept_for_operator",
+        "the name is reserved for an operator, who needs the registry's code",
+    )
+    BANNED = "banned", "we are banned"
+    KICKED = "kicked", "its owner has disconnected us, and keeps us out for a while"
+    OTHER_PROGRAM = "other_program", "another program uses our name and key"
+    CODE_OF_ANOTHER = "code_of_another", "the join code is of another registry"
 
 
 class AdmissionRefused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -624,22 +633,22 @@ class AdmissionRefused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What the registry's owner says of it; mostly empty."""
 
 
-class RenameRefusal(enum.Enum):
+class RenameRefusal(Explained):
     """Why we keep our name."""
 
-    INVALID_NAME = "no name looks like this"
-    SAME_NAME = "it is our name already"
-    PENDING = "another change of our name is pending"
-    UNREACHABLE = "there is no link to the registry"
-    NOT_TAKEN = "the link broke, and the registry has not changed the name"
-    BAD_NAME = "the registry does not accept it"
-    KEPT_FOR_OPERATOR = "the registry keeps it for an operator"
-    BANNED = "the registry lets nobody bear it"
-    OLD_CARD = "the registry knows a newer card of ours"
-    FULL = "the registry is full, or we rename too often"
-    NOT_SERVING = "the registry cannot write to its disk"
-    KEYS_EXIST = "our folder holds keys of another person with this name"
-    OWN_DISK = "our own disk does not take the new name"
+    INVALID_NAME = "invalid_name", "no name looks like this"
+    SAME_NAME = "same_name", "it is our name already"
+    PENDING = "pending", "another change of our name is pending"
+    UNREACHABLE = "unreachable", "there is no link to the registry"
+    NOT_TAKEN = "not_taken", "the link broke, and the registry has not changed the name"
+    BAD_NAME = "bad_name", "the registry does not accept it"
+    KEPT_FOR_OPERATOR = "kept_for_operator", "the registry keeps it for an operator"
+    BANNED = "banned", "the registry lets nobody bear it"
+    OLD_CARD = "old_card", "the registry knows a newer card of ours"
+    FULL = "full", "the registry is full, or we rename too often"
+    NOT_SERVING = "not_serving", "the registry cannot write to its disk"
+    KEYS_EXIST = "keys_exist", "our folder holds keys of another person with this name"
+    OWN_DISK = "own_disk", "our own disk does not take the new name"
 
 
 class RenameFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -658,15 +667,18 @@ class NameReleased(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     name: str
 
 
-class ReleaseRefusal(enum.Enum):
+class ReleaseRefusal(Explained):
     """Why our name is not given up."""
 
-    PENDING = "a change of our name is pending"
-    UNREACHABLE = "there is no link to the registry"
-    UNANSWERED = "the link broke, or the registry did not answer in time; we register again under the same name"
-    KEPT_FOR_OPERATOR = "the registry keeps it for an operator"
-    FULL = "too much is asked of the registry for us already"
-    NOT_SERVING = "the registry cannot write to its disk"
+    PENDING = "pending", "a change of our name is pending"
+    UNREACHABLE = "unreachable", "there is no link to the registry"
+    UNANSWERED = (
+        "unanswered",
+        "the link broke, or no answer came in time; we register again under the same name",
+    )
+    KEPT_FOR_OPERATOR = "kept_for_operator", "the registry keeps it for an operator"
+    FULL = "full", "too much is asked of the registry for us already"
+    NOT_SERVING = "not_serving", "the registry cannot write to its disk"
 
 
 class ReleaseFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -721,12 +733,12 @@ class ServerOfAnotherRegistry(msgspec.Struct, frozen=True, kw_only=True, tag=Tru
     key: str
 
 
-class LinkTrouble(enum.Enum):
+class LinkTrouble(Explained):
     """What can be wrong with the TCP connection to a registry that answers by UDP."""
 
-    BLOCKED = "no connection can be made"
-    STALLED = "it carried nothing any more, and is being made again"
-    OVER = "it was blocked, and is connected now"
+    BLOCKED = "blocked", "no connection can be made"
+    STALLED = "stalled", "it carried nothing any more, and is being made again"
+    OVER = "over", "it was blocked, and is connected now"
 
 
 class LinkTroubled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -814,12 +826,12 @@ class EnteredRoom(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     topic: str = ""
 
 
-class RoomExit(enum.Enum):
+class RoomExit(Explained):
     """Why we are not in the room any more."""
 
-    LEFT = "we left it, or the registry did not let us in again"
-    EVICTED = "the registry's owner has taken us out of it"
-    CLOSED = "the registry's owner has closed it"
+    LEFT = "left", "we left it, or the registry did not let us in again"
+    EVICTED = "evicted", "the registry's owner has taken us out of it"
+    CLOSED = "closed", "the registry's owner has closed it"
 
 
 class LeftRoom(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -829,19 +841,22 @@ class LeftRoom(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     how: RoomExit = RoomExit.LEFT
 
 
-class RoomEntryRefusal(enum.Enum):
+class RoomEntryRefusal(Explained):
     """Why we are not let into a room."""
 
-    INVALID_NAME = "no room has a name like this"
-    BAD_NAME = "the registry does not accept the name"
-    ROOM_FULL = "it is full"
-    TOO_MANY_ROOMS = "there are too many rooms"
-    SHARE_USED_UP = "there are too many rooms of people at our address"
-    NOT_SERVING = "the registry cannot write to its disk"
-    TOO_OFTEN = "we, or others at our address, entered or made too many rooms in a short time"
-    OFFLINE = "we are offline by our own wish"
-    UNREACHABLE = "there is no link to the registry"
-    UNANSWERED = "the registry did not answer in time"
+    INVALID_NAME = "invalid_name", "no room has a name like this"
+    BAD_NAME = "bad_name", "the registry does not accept the name"
+    ROOM_FULL = "room_full", "it is full"
+    TOO_MANY_ROOMS = "too_many_rooms", "there are too many rooms"
+    SHARE_USED_UP = "share_used_up", "there are too many rooms of people at our address"
+    NOT_SERVING = "not_serving", "the registry cannot write to its disk"
+    TOO_OFTEN = (
+        "too_often",
+        "we, or others at our address, entered or made too many rooms in a short time",
+    )
+    OFFLINE = "offline", "we are offline by our own wish"
+    UNREACHABLE = "unreachable", "there is no link to the registry"
+    UNANSWERED = "unanswered", "the registry did not answer in time"
 
 
 class RoomEntryDenied(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -882,12 +897,12 @@ class RoomsKnown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     rooms: tuple[Room, ...]
 
 
-class NoAnswer(enum.Enum):
+class NoAnswer(Explained):
     """Why the registry did not answer a question."""
 
-    OFFLINE = "we are offline by our own wish"
-    UNREACHABLE = "there is no link to the registry"
-    UNANSWERED = "the registry did not answer in time"
+    OFFLINE = "offline", "we are offline by our own wish"
+    UNREACHABLE = "unreachable", "there is no link to the registry"
+    UNANSWERED = "unanswered", "the registry did not answer in time"
 
 
 class RoomsUnknown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -925,16 +940,16 @@ class TopicUnknown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     room: str
 
 
-class TopicFailure(enum.Enum):
+class TopicFailure(Explained):
     """Why a topic of ours is not set."""
 
-    TOO_LONG = "it has too many characters"
-    NOT_HERE = "the registry does not see us in the room"
-    NOT_SERVING = "the registry cannot write to its disk"
-    TOO_OFTEN = "we set topics too often"
-    OFFLINE = "we are offline by our own wish"
-    UNREACHABLE = "there is no link to the registry"
-    UNANSWERED = "the registry did not answer in time"
+    TOO_LONG = "too_long", "it has too many characters"
+    NOT_HERE = "not_here", "the registry does not see us in the room"
+    NOT_SERVING = "not_serving", "the registry cannot write to its disk"
+    TOO_OFTEN = "too_often", "we set topics too often"
+    OFFLINE = "offline", "we are offline by our own wish"
+    UNREACHABLE = "unreachable", "there is no link to the registry"
+    UNANSWERED = "unanswered", "the registry did not answer in time"
 
 
 class TopicNotSet(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -960,40 +975,43 @@ RoomsEvent = (
 )
 
 
-class MessageReason(enum.Enum):
+class MessageReason(Explained):
     """Why a message or a line of ours is kept, refused or gone. The names are stored on disk."""
 
-    KEY_CHANGED = "the key shown for the name is not the one that we hold"
-    NOBODY = "nobody in the table has the name, and the registry knows nobody who has"
-    NAME_UNKNOWN = "the registry knows the name no more"
-    BAD_CARD = "the recipient's card has no valid mail key"
-    MAILBOX_FULL = "the recipient's mailbox is full"
-    SHARE_USED_UP = "too much mail from us, or from our network, waits in the mailbox"
-    DISK_FULL = "the registry's disk is full"
-    DISK_FAILED = "the registry cannot write to its disk"
-    NEVER_FETCHED = "the mail was never fetched, and has expired"
-    LEFT_ROOM = "we left the room before the registry was back"
-    NOT_IN_ROOM = "we are in no room"
-    OWN_DISK = "our own disk takes nothing, and too much waits for it"
-    ENDED = "our program ended before the message was stored"
+    KEY_CHANGED = "key_changed", "the key shown for the name is not the one that we hold"
+    NOBODY = "nobody", "nobody in the table has the name, and the registry knows nobody who has"
+    NAME_UNKNOWN = "name_unknown", "the registry knows the name no more"
+    BAD_CARD = "bad_card", "the recipient's card has no valid mail key"
+    MAILBOX_FULL = "mailbox_full", "the recipient's mailbox is full"
+    SHARE_USED_UP = (
+        "share_used_up",
+        "too much mail from us, or from our network, waits in the mailbox",
+    )
+    DISK_FULL = "disk_full", "the registry's disk is full"
+    DISK_FAILED = "disk_failed", "the registry cannot write to its disk"
+    NEVER_FETCHED = "never_fetched", "the mail was never fetched, and has expired"
+    LEFT_ROOM = "left_room", "we left the room before the registry was back"
+    NOT_IN_ROOM = "not_in_room", "we are in no room"
+    OWN_DISK = "own_disk", "our own disk takes nothing, and too much waits for it"
+    ENDED = "ended", "our program ended before the message was stored"
 
 
-class MessageState(enum.IntEnum):
+class MessageState(Numbered):
     """How far one of our own messages or lines got. The numbers are stored on disk."""
 
-    UNSETTLED = 1
+    UNSETTLED = "unsettled", 1
     """On its way, or not begun yet."""
-    KEPT = 2
+    KEPT = "kept", 2
     """In our own outbox; it goes out when a way opens."""
-    SAVED = 3
+    SAVED = "saved", 3
     """On the registry's disk: sealed in the recipient's mailbox, or in the log of a group. A sealed
     message is sent directly again ahead of a newer one, to keep the order."""
-    DELIVERED = 4
+    DELIVERED = "delivered", 4
     """Decrypted and stored by the recipient's program. A line of a group that the registry has is
     stored as DELIVERED, too, as nothing more happens to it."""
-    REFUSED = 5
+    REFUSED = "refused", 5
     """It will not arrive."""
-    EXPIRED = 6
+    EXPIRED = "expired", 6
     """The mail was never fetched and is gone."""
 
     def __str__(self) -> str:

@@ -56,6 +56,13 @@ class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
                 return in_room(self.room or "")
 
 
+class Lines(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines of the past. `more`: whether further ones of those that were asked for follow."""
+
+    lines: tuple[HistoryLine, ...]
+    more: bool = False
+
+
 class ConversationState(msgspec.Struct, frozen=True, kw_only=True):
     """A conversation, and how far the user has read it."""
 

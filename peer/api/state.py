@@ -1,20 +1,75 @@
-"""Where a peer stands with its registry."""
+"""The state of a peer at one moment: what its properties say."""
 
 import enum
+from collections.abc import Mapping
+
+import msgspec
+
+from chatapp.peer.api.events import Person
+from chatapp.wire.address import Address
 
 
 class PeerState(enum.Enum):
     """Whether a peer is with the registry."""
 
-    CLOSED = enum.auto()
+    CLOSED = "closed"
     """The peer is not open."""
-    SEEKING = enum.auto()
+    SEEKING = "seeking"
     """It is looking for the registry."""
-    ONLINE = enum.auto()
+    ONLINE = "online"
     """It is registered and has a link to the registry."""
-    ALONE = enum.auto()
+    ALONE = "alone"
     """The registry does not answer; direct chat goes on."""
-    OFFLINE = enum.auto()
+    OFFLINE = "offline"
     """It has left, as the user asked."""
-    REFUSED = enum.auto()
+    REFUSED = "refused"
     """The registry does not let it in."""
+
+
+class DeskState(msgspec.Struct, frozen=True, kw_only=True):
+    """Where we stand at the help desk."""
+
+    client: str | None = None
+    """The name of the visitor whom we serve."""
+    visit: int = 0
+    """The number of the visit of the visitor whom we serve; 0 for nobody."""
+    is_operator: bool = False
+    """Whether the registry counts us among its operators."""
+    is_on_duty: bool = False
+    """Whether visitors may be given to us."""
+    waiting: int = 0
+    """How many wait in our queue, while we are on duty."""
+    answers: Mapping[str, str] = {}
+    """The ready answers of the desk, by their short word."""
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of an open peer; the people in the table are asked for by themselves."""
+
+    name: str
+    """Our name; another one after a change of it."""
+    state: PeerState
+    server: Address
+    """The host and port of the registry's server in use, as they were given."""
+    address: Address
+    """The IP address and port of that server."""
+    server_key: str = ""
+    """The digits of the fingerprint of the registry's key that we hold; empty without one."""
+    folder: str
+    """The path of the folder with our keys and messages."""
+    is_offline: bool = False
+    """Whether we have left and not come back, or were refused."""
+    is_server_away: bool = False
+    """Whether the registry is known not to answer."""
+    is_sending: bool = False
+    """Whether a message of ours is under way. When that changes, there is an event."""
+    sending_try: tuple[int, int] = (0, 0)
+    """How often the direct message that is under way longest was sent (0: none is), and how often
+    one is sent at most before it takes another way. No event tells of a further try."""
+    room: str | None = None
+    """The room where we are, as its creator spelled it."""
+    members: tuple[Person, ...] = ()
+    """Everybody in the room where we are, ourselves included, by name."""
+    in_reach: int = 0
+    """How many other members of the room a line of ours would reach now."""
+    desk: DeskState = DeskState()

@@ -1,12 +1,12 @@
 """The delivery trace of a message of ours: which ways it took, when, and how it ended; and how a
 trace is stored."""
 
-import enum
 from collections.abc import Iterable
 from typing import Final, Protocol
 
 import msgspec
 
+from chatapp.peer.api.enums import Numbered
 from chatapp.peer.api.events import MessageReason
 
 STEPS_MAX: Final = 64
@@ -14,32 +14,35 @@ STEPS_MAX: Final = 64
 first steps say what happened, and a step that changes the state is always recorded."""
 
 
-class TraceEvent(enum.IntEnum):
+class TraceEvent(Numbered):
     """What happened to a message."""
 
-    SENT = 1
+    SENT = "sent", 1
     """Sent by UDP; `tries` counts from 1 and starts again when the message has waited."""
-    RELAYED = 2
+    RELAYED = "relayed", 2
     """Sent by UDP and through the registry from here on."""
-    MAILED = 3
+    MAILED = "mailed", 3
     """Sealed as mail for the registry: the direct ways failed, or the recipient is away."""
-    KEPT = 4
+    KEPT = "kept", 4
     """Waiting in our outbox. `when`: since when the registry is silent; or `reason`: why else no
     way is open."""
-    SAVED = 5
+    SAVED = "saved", 5
     """On the registry's disk; `when`: until when it is kept there."""
-    ACKNOWLEDGED = 6
+    ACKNOWLEDGED = "acknowledged", 6
     """Stored by the recipient. `tries` and `span` belong to the attempt that got through; see also
     `through_server` and `is_late`."""
-    ACCEPTED = 7
+    ACCEPTED = "accepted", 7
     """A line of the channel or of a room is on the registry's disk. `span`: seconds since it was
     written."""
-    REFUSED = 8
+    REFUSED = "refused", 8
     """The message will not arrive: `reason`."""
-    EXPIRED = 9
+    EXPIRED = "expired", 9
     """The mail was never fetched and is gone: `reason`."""
-    REDIRECTED = 10
+    REDIRECTED = "redirected", 10
     """The recipient's key changed, and the message goes to the key that the user trusts now."""
+
+
+_EVENTS: Final = {event.number: event for event in TraceEvent}
 
 
 class TraceStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +67,7 @@ fields of that event."""
 AT_ONCE: Final = 100
 """A message sent within so many milliseconds counts as sent at once."""
 
-SENT_AT_ONCE: Final[tuple[Raw, ...]] = ((TraceEvent.SENT, 0, 1),)
+SENT_AT_ONCE: Final[tuple[Raw, ...]] = ((TraceEvent.SENT.number, 0, 1),)
 """How nearly every trace begins. One shared value, so that it takes no memory for each message."""
 
 Stored = int | bytes | None
@@ -110,7 +113,7 @@ class DeliveryTraces:
     def note(self, message: Trailed, what: TraceEvent, now: float, *more: int | str) -> None:
         """Record a step, unless there are STEPS_MAX."""
         if len(message.steps) < STEPS_MAX:
-            message.steps = (*message.steps, (what, self._since(message, now), *more))
+            message.steps = (*message.steps, (what.number, self._since(message, now), *more))
 
     def changed(self, message: Trailed, what: TraceEvent, now: float, *more: int | str) -> bytes:
         """Record a step that changes the message's state, even in a full trace. Return the trace to
@@ -144,7 +147,7 @@ def unpacked(trace: Stored, at_ms: int) -> tuple[Raw, ...]:
     """Return the steps of a stored trace; none if it cannot be read, as a file may be damaged."""
     if isinstance(trace, int):
         span = max(trace - at_ms, 0)
-        return (*SENT_AT_ONCE, (TraceEvent.ACKNOWLEDGED, span, 1, span, 0))
+        return (*SENT_AT_ONCE, (TraceEvent.ACKNOWLEDGED.number, span, 1, span, 0))
     try:
         return _decode(trace) if trace else ()
     except (msgspec.MsgspecError, ValueError, RecursionError):  # ValueError: text that is not UTF-8
@@ -165,35 +168,34 @@ def readable(steps: tuple[Raw, ...], at_ms: int) -> tuple[TraceStep, ...]:
 
 def _step(raw: Raw, at_ms: int, *, is_late: bool) -> TraceStep | None:
     match raw:
-        case (TraceEvent.SENT, int(after), int(tries)):
-            return TraceStep(at=_unix(at_ms, after), what=TraceEvent.SENT, tries=tries)
-        case (TraceEvent.KEPT, int(after), int(), str(reason)) if (
-            reason in MessageReason.__members__
-        ):
+        case (int(number), int(after), *fields) if number in _EVENTS:
+            what = _EVENTS[number]
+        case _:
+            return None
+    at = _unix(at_ms, after)
+    match what, fields:
+        case TraceEvent.SENT, [int(tries)]:
+            return TraceStep(at=at, what=what, tries=tries)
+        case (TraceEvent.KEPT, [int(), str(reason)]) | (
+            (TraceEvent.REFUSED | TraceEvent.EXPIRED),
+            [str(reason)],
+        ) if reason in MessageReason.__members__:
+            return TraceStep(at=at, what=what, reason=MessageReason[reason])
+        case ((TraceEvent.RELAYED | TraceEvent.MAILED | TraceEvent.REDIRECTED), []):
+            return TraceStep(at=at, what=what)
+        case ((TraceEvent.KEPT | TraceEvent.SAVED), [int(when)]):
+            return TraceStep(at=at, what=what, when=float(when))
+        case TraceEvent.ACKNOWLEDGED, [int(tries), int(span), int(through)]:
             return TraceStep(
-                at=_unix(at_ms, after), what=TraceEvent.KEPT, reason=MessageReason[reason]
-            )
-        case ((TraceEvent.RELAYED | TraceEvent.MAILED | TraceEvent.REDIRECTED) as what, int(after)):
-            return TraceStep(at=_unix(at_ms, after), what=TraceEvent(what))
-        case ((TraceEvent.KEPT | TraceEvent.SAVED) as what, int(after), int(when)):
-            return TraceStep(at=_unix(at_ms, after), what=TraceEvent(what), when=float(when))
-        case (TraceEvent.ACKNOWLEDGED, int(after), int(tries), int(span), int(through)):
-            return TraceStep(
-                at=_unix(at_ms, after),
-                what=TraceEvent.ACKNOWLEDGED,
+                at=at,
+                what=what,
                 tries=tries,
                 span=span / 1_000,
                 through_server=bool(through),
                 is_late=is_late,
             )
-        case (TraceEvent.ACCEPTED, int(after)):
-            return TraceStep(at=_unix(at_ms, after), what=TraceEvent.ACCEPTED, span=after / 1_000)
-        case (TraceEvent.REFUSED | TraceEvent.EXPIRED) as what, int(after), str(reason) if (
-            reason in MessageReason.__members__
-        ):
-            return TraceStep(
-                at=_unix(at_ms, after), what=TraceEvent(what), reason=MessageReason[reason]
-            )
+        case TraceEvent.ACCEPTED, []:
+            return TraceStep(at=at, what=what, span=after / 1_000)
     return None
 
 

@@ -6,9 +6,10 @@ shown before that.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from chatapp.peer.api.events import EnteredRoom, Line, MailReturned, RoomReceived
-from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
+from chatapp.peer.core.context import Context, RegistryReach
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.rooms.group import Groups
 from chatapp.peer.core.rooms.membership import Membership
@@ -34,19 +35,13 @@ class RoomArrival:
     """The requests that bring us into a room, and the announcement that we are there."""
 
     def __init__(
-        self,
-        *,
-        groups: Groups,
-        members: Membership,
-        link: RegistryLink,
-        registry_status: RegistryStatus,
-        outputs: Outputs,
+        self, ctx: Context, *, groups: Groups, members: Membership, link: RegistryLink
     ) -> None:
+        self._ctx: Final = ctx
         self._groups = groups
         self._members = members
         self._link = link
-        self._registry_status = registry_status
-        self._out = outputs
+        self._out = ctx.out
         self.entry: PendingRequest | None = None
         """The user's request to enter another room."""
         self.reentry: PendingRequest | None = None
@@ -56,7 +51,7 @@ class RoomArrival:
     def announce(self, catch_up: "CatchUp") -> None:
         """Tell the user that we are in the room, once: not while an entry is pending, or while the
         registry has yet to learn that we are there, or lines are missing."""
-        room, reach = self._groups.room, self._registry_status.reach
+        room, reach = self._groups.room, self._ctx.status.reach
         if room is None or self._members.is_announced or self.entry is not None:
             return
         if reach is RegistryReach.NONE:
@@ -78,8 +73,8 @@ class CatchUp:
     """Gathers the mail and lines that the registry sends after the link came up, until all of it is
     here."""
 
-    def __init__(self, outputs: Outputs, arrival: RoomArrival) -> None:
-        self._out = outputs
+    def __init__(self, ctx: Context, arrival: RoomArrival) -> None:
+        self._out = ctx.out
         self._arrival = arrival
         self._lines: list[Line] = []
         self._size = 0

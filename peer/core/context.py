@@ -1,13 +1,18 @@
-"""What every part of the core shares: the lists of its outputs, and the status of the registry."""
+"""What every part of the core shares: its outputs, the registry's status, the alarms, and the ports
+by which the subjects reach each other."""
 
 import enum
 import itertools
+import random
 from collections import Counter
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 
 from chatapp.peer.api.events import Event
+from chatapp.peer.api.trace import DeliveryTraces, WallClock
+from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import Record
+from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.syncs import Syncs
 from chatapp.wire.errors import WireError
 from chatapp.wire.messages.link import PeerRequest
@@ -92,3 +97,98 @@ class RegistryStatus:
             self.silent_since = None
         elif self.silent_since is None:
             self.silent_since = now
+
+
+class Ring(Protocol):
+    """What an alarm does."""
+
+    def __call__(self, *, now: float) -> object: ...
+
+
+class Alarm:
+    """One part's wish to be woken. The part sets `deadline`; when that has come, the alarm rings
+    once, unless the part has cancelled it by None."""
+
+    __slots__ = ("deadline", "ring")
+
+    def __init__(self, ring: Ring) -> None:
+        self.ring: Final = ring
+        self.deadline: float | None = None
+
+    def no_later_than(self, due: float) -> None:
+        """Ring at this time, or when it would have rung before."""
+        if self.deadline is None or due < self.deadline:
+            self.deadline = due
+
+
+class Alarms:
+    """All deadlines of one node: those that parts set, and those that move with nearly every
+    datagram, which are asked for only when somebody wants to know.
+
+    What is due at the same time rings in the order in which it was added, and what is asked for
+    before what was set: the loss of the registry comes before its consequences."""
+
+    __slots__ = ("_asked", "_set")
+
+    def __init__(self) -> None:
+        self._set: list[Alarm] = []
+        self._asked: list[tuple[Callable[[], float | None], Ring]] = []
+
+    def add(self, ring: Ring) -> Alarm:
+        """Return a new alarm."""
+        alarm = Alarm(ring)
+        self._set.append(alarm)
+        return alarm
+
+    def follow(self, next_timer: Callable[[], float | None], ring: Ring) -> None:
+        """Call `ring` when the deadline that `next_timer` returns has come. It moves that
+        deadline."""
+        self._asked.append((next_timer, ring))
+
+    def next_timer(self) -> float | None:
+        """Return the earliest deadline."""
+        dues = [next_timer() for next_timer, _ in self._asked]
+        dues += [alarm.deadline for alarm in self._set]
+        return min([due for due in dues if due is not None], default=None)
+
+    def ring(self, *, now: float) -> None:
+        """Do what is due."""
+        for next_timer, ring in self._asked:
+            if (due := next_timer()) is not None and due <= now:
+                ring(now=now)
+        for alarm in self._set:
+            if (due := alarm.deadline) is not None and due <= now:
+                alarm.deadline = None
+                alarm.ring(now=now)
+
+
+class Context:
+    """What every part of one node is given."""
+
+    __slots__ = ("alarms", "clock", "dropped", "me", "out", "policy", "rng", "status", "traces")
+
+    def __init__(
+        self,
+        me: LocalIdentity,
+        *,
+        policy: Policy,
+        rng: random.Random,
+        wall_offset: float,
+        last_id: int = 0,
+    ) -> None:
+        """`last_id`: as of `Outputs`."""
+        self.me: Final = me
+        self.policy: Final = policy
+        self.rng: Final = rng
+        self.clock: Final = WallClock(wall_offset)
+        """The driver keeps its offset right."""
+        self.out: Final = Outputs(last_id, life=me.life)
+        self.status: Final = RegistryStatus()
+        self.traces: Final = DeliveryTraces(self.clock)
+        self.alarms: Final = Alarms()
+        self.dropped: Final[Counter[str]] = Counter()
+        """Invalid datagrams and frames, counted by what is wrong with them."""
+
+    def wall(self, now: float) -> float:
+        """Return the Unix time at this moment."""
+        return now + self.clock.offset

@@ -5,29 +5,27 @@ go out.
 """
 
 import random
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
 
 import msgspec
 
 from chatapp.peer.api import conversations, events
-from chatapp.peer.api.trace import DeliveryTraces, WallClock
 from chatapp.peer.core.catch_up import CatchUp, RoomArrival
-from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus, drop_invalid
+from chatapp.peer.core.contacts import Contact, Contacts
+from chatapp.peer.core.context import Context, RegistryReach, drop_invalid
+from chatapp.peer.core.conversation import Conversation
 from chatapp.peer.core.desk.operator import Operator
 from chatapp.peer.core.direct.mail import MailQueue, Settlement
+from chatapp.peer.core.direct.notes import NotesToSelf
 from chatapp.peer.core.direct.outbox import DeliveryPaths, Ladder, LostMessages
 from chatapp.peer.core.direct.path_test import PathResult, PathTests
 from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.direct.transport import PeerTransport, runs_of
 from chatapp.peer.core.direct.unresolved import UnresolvedOutbox
 from chatapp.peer.core.dispatch import Dispatcher, NoticeHandler, PendingBacklog
-from chatapp.peer.core.identity import LocalIdentity, NotesToSelf
+from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.inbox import Streams
-from chatapp.peer.core.people.contact import Contact
-from chatapp.peer.core.people.conversation import Conversation
-from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import NameResolver, Table
 from chatapp.peer.core.people.trust import TrustDecisions
 from chatapp.peer.core.records import (
@@ -77,15 +75,13 @@ class PeerCore:
         wall_offset: float,
     ) -> None:
         self.me: Final = me
-        self.clock: Final = WallClock(wall_offset)
-        """The driver keeps its offset right."""
-        self.dropped: Final[Counter[str]] = Counter()
-        """Invalid datagrams and frames, counted by what is wrong with them."""
-        self._policy: Final = policy
-        self._rng: Final = rng
-        self._out: Final = Outputs(loaded.last_id, life=me.life)
-        self._registry_status: Final = RegistryStatus()
-        self._traces: Final = DeliveryTraces(self.clock)
+        self._ctx: Final = Context(
+            me, policy=policy, rng=rng, wall_offset=wall_offset, last_id=loaded.last_id
+        )
+        self.clock: Final = self._ctx.clock
+        self.dropped: Final = self._ctx.dropped
+        self._out: Final = self._ctx.out
+        self._registry_status: Final = self._ctx.status
         stored = dict(
             loaded.streams
         )  # each part takes out its own streams; the rest is for people who are met later
@@ -99,140 +95,115 @@ class PeerCore:
         self._assemble_user(loaded)
         self._assemble_dispatch()
         self._assemble_connection()
+        self._assemble_alarms()
         self._restore(loaded, stored, now=now)
 
     # --- assembly
 
     def _assemble_transport(self, servers: Sequence[Address], loaded: Loaded) -> None:
         """Make the ways to the registry and to other peers."""
-        identity, first_opening = self.me.identity, self.me.first_opening
         self._contacts = Contacts()
-        self._transport = PeerTransport(
-            identity, self._contacts, self._out, rng=self._rng, first_opening=first_opening
-        )
-        self._path_tests = PathTests(self._transport, policy=self._policy, rng=self._rng)
+        self._transport = PeerTransport(self._ctx, self._contacts)
+        self._path_tests = PathTests(self._ctx, self._transport)
         self._session = RegistrySession(
-            identity=identity,
+            self._ctx,
             addresses=servers,
             named_servers=loaded.servers,
             pinned=loaded.registry,
-            policy=self._policy,
-            rng=self._rng,
-            first_opening=first_opening,
         )
-        self._link = RegistryLink(self._rng)
+        self._link = RegistryLink(self._ctx)
 
     def _assemble_direct_outbox(self, stored: dict[bytes, StoredStream]) -> None:
         """Make the parts that send direct messages: the ladder, sealed mail, notes to ourselves."""
-        out, status, traces = self._out, self._registry_status, self._traces
-        self._settlement = Settlement(out, traces, status)
-        self._mail_queue = MailQueue(out, self._settlement, self.me)
+        self._settlement = Settlement(self._ctx)
+        self._mail_queue = MailQueue(self._ctx, self._settlement)
         self._paths = DeliveryPaths(
-            self._policy,
-            out,
-            status,
-            traces,
+            self._ctx,
             mail_queue=self._mail_queue,
             settlement=self._settlement,
         )
         self._ladder = Ladder(
-            self._policy,
-            out,
-            status,
-            traces,
+            self._ctx,
             paths=self._paths,
             mail_queue=self._mail_queue,
             settlement=self._settlement,
         )
-        self._notes = NotesToSelf(self.me, stored.pop(self.me.identity.public, StoredStream()), out)
+        self._notes = NotesToSelf(self._ctx, stored.pop(self.me.identity.public, StoredStream()))
 
     def _assemble_people(self, loaded: Loaded, stored: dict[bytes, StoredStream]) -> None:
         """Make the table, its people, and the groups that they are in."""
-        out, identity = self._out, self.me.identity.public
         channel_stored = stored.pop(CHANNEL_MARK, StoredStream())
         channel_position = loaded.groups.get(CHANNEL, StoredGroup())
-        self._groups = Groups(Group(CHANNEL, channel_stored, channel_position, out))
+        self._groups = Groups(Group(CHANNEL, channel_stored, channel_position, self._out))
         self._members = Membership(
-            self._contacts, out, me=identity, registry_key=lambda: self._session.pinned
+            self._ctx, self._contacts, registry_key=lambda: self._session.pinned
         )
         self._table = Table(
+            self._ctx,
             self._contacts,
-            out,
             members=self._members,
             version=loaded.version,
             saved_at=loaded.table_at,
-            me=identity,
         )
-        self._resolver = NameResolver(self._table, self._policy)
+        self._resolver = NameResolver(self._ctx, self._table)
 
     def _assemble_receivers(self, loaded: Loaded, stored: dict[bytes, StoredStream]) -> None:
         """Make the parts that receive, and the outbox for names that are not in the table."""
         self._arrival = RoomArrival(
+            self._ctx,
             groups=self._groups,
             members=self._members,
             link=self._link,
-            registry_status=self._registry_status,
-            outputs=self._out,
         )
-        self._catch_up = CatchUp(self._out, self._arrival)
-        self._streams = Streams(self._catch_up, self._out, self._contacts.ignored)
+        self._catch_up = CatchUp(self._ctx, self._arrival)
+        self._streams = Streams(self._ctx, self._catch_up, self._contacts.ignored)
         self._group_receiver = GroupReceiver(
+            self._ctx,
             contacts=self._contacts,
             groups=self._groups,
             members=self._members,
             table=self._table,
             streams=self._streams,
             catch_up=self._catch_up,
-            outputs=self._out,
             stored=stored,
-            policy=self._policy,
         )
-        self._buffer = PartBuffer(self._policy)
+        self._buffer = PartBuffer(self._ctx.policy)
         self._direct_receiver = DirectReceiver(
+            self._ctx,
             contacts=self._contacts,
             streams=self._streams,
             group_receiver=self._group_receiver,
             catch_up=self._catch_up,
-            outputs=self._out,
             stored=stored,
             unknown_authors=loaded.unknown_authors,
-            reader=self.me.identity.public,
-            mail_keys=self.me.mail_keys,
             buffer=self._buffer,
-            policy=self._policy,
-            rng=self._rng,
         )
         self._unresolved = UnresolvedOutbox(
-            me=self.me,
+            self._ctx,
             notes=self._notes,
             contacts=self._contacts,
-            outputs=self._out,
-            registry_status=self._registry_status,
             settlement=self._settlement,
             ladder=self._ladder,
             resolver=self._resolver,
             direct_receiver=self._direct_receiver,
-            policy=self._policy,
-            rng=self._rng,
         )
 
     def _assemble_group_outbox(self, now: float) -> None:
         """Make the parts that send our lines to the channel and to rooms."""
         self._fanout = DirectFanout(
+            self._ctx,
             transport=self._transport,
-            outputs=self._out,
-            registry_status=self._registry_status,
             conversation=self._direct_receiver.conversation,
         )
         self._recipients = RoomRecipients(
-            me=self.me,
+            self._ctx,
             groups=self._groups,
             contacts=self._contacts,
             members=self._members,
             fanout=self._fanout,
-            registry_status=self._registry_status,
         )
         self._outbox = GroupOutbox(
+            self._ctx,
             groups=self._groups,
             recipients=self._recipients,
             group_receiver=self._group_receiver,
@@ -240,11 +211,6 @@ class PeerCore:
             catch_up=self._catch_up,
             session=self._session,
             link=self._link,
-            registry_status=self._registry_status,
-            outputs=self._out,
-            traces=self._traces,
-            policy=self._policy,
-            clock=self.clock,
             now=now,
         )
 
@@ -253,6 +219,7 @@ class PeerCore:
     ) -> None:
         """Make the part for the room that we are in, and those for requests about rooms."""
         current = CurrentRoom(
+            self._ctx,
             loaded.room,
             groups=self._groups,
             members=self._members,
@@ -260,12 +227,12 @@ class PeerCore:
             group_receiver=self._group_receiver,
             catch_up=self._catch_up,
             table=self._table,
-            outputs=self._out,
             stored=stored,
             positions=loaded.groups,
             now=now,
         )
         self.rooms = Rooms(
+            self._ctx,
             recipients=self._recipients,
             outbox=self._outbox,
             current=current,
@@ -277,30 +244,23 @@ class PeerCore:
             catch_up=self._catch_up,
             session=self._session,
             link=self._link,
-            registry_status=self._registry_status,
-            outputs=self._out,
-            policy=self._policy,
-            rng=self._rng,
         )
 
     def _room_request(self, kind: type[AnyRoomRequest], current: CurrentRoom) -> AnyRoomRequest:
         return kind(
+            self._ctx,
             current=current,
             members=self._members,
             session=self._session,
             link=self._link,
-            registry_status=self._registry_status,
-            outputs=self._out,
-            policy=self._policy,
-            rng=self._rng,
         )
 
     def _assemble_user(self, loaded: Loaded) -> None:
         """Make the parts that the user commands: messages, the desk, another name, trust in
         keys."""
-        self.operator = Operator(self._out, self._rng)
+        self.operator = Operator(self._ctx)
         self.sending = Sending(
-            me=self.me,
+            self._ctx,
             contacts=self._contacts,
             resolver=self._resolver,
             unresolved=self._unresolved,
@@ -311,32 +271,21 @@ class PeerCore:
             outbox=self._outbox,
             operator=self.operator,
             session=self._session,
-            registry_status=self._registry_status,
-            outputs=self._out,
-            clock=self.clock,
         )
         self.renaming = Renaming(
-            me=self.me,
+            self._ctx,
             session=self._session,
-            registry_status=self._registry_status,
-            outputs=self._out,
-            policy=self._policy,
-            rng=self._rng,
         )
         self._departure = Departure(
             outbox=self._outbox, ladder=self._ladder, rooms=self.rooms, transport=self._transport
         )
         self.releasing = Releasing(
-            me=self.me,
+            self._ctx,
             session=self._session,
             departure=self._departure,
-            registry_status=self._registry_status,
-            outputs=self._out,
-            policy=self._policy,
-            rng=self._rng,
         )
         self.trust = TrustDecisions(
-            me=self.me,
+            self._ctx,
             contacts=self._contacts,
             table=self._table,
             transport=self._transport,
@@ -344,8 +293,6 @@ class PeerCore:
             direct_receiver=self._direct_receiver,
             ladder=self._ladder,
             session=self._session,
-            outputs=self._out,
-            clock=self.clock,
             verified=loaded.verified,
             is_registry_verified=loaded.is_registry_verified,
         )
@@ -353,6 +300,7 @@ class PeerCore:
     def _assemble_dispatch(self) -> None:
         """Make the parts that handle what comes in by datagrams and on the link."""
         self._dispatcher = Dispatcher(
+            self._ctx,
             transport=self._transport,
             path_tests=self._path_tests,
             direct_receiver=self._direct_receiver,
@@ -366,12 +314,9 @@ class PeerCore:
             session=self._session,
             link=self._link,
             table=self._table,
-            registry_status=self._registry_status,
-            clock=self.clock,
-            rng=self._rng,
-            dropped=self.dropped,
         )
         self._monitor = RegistryMonitor(
+            self._ctx,
             session=self._session,
             link=self._link,
             table=self._table,
@@ -379,10 +324,9 @@ class PeerCore:
             ladder=self._ladder,
             rooms=self.rooms,
             renaming=self.renaming,
-            registry_status=self._registry_status,
-            clock=self.clock,
         )
         self._notices = NoticeHandler(
+            self._ctx,
             dispatcher=self._dispatcher,
             monitor=self._monitor,
             backlog=PendingBacklog(
@@ -403,32 +347,45 @@ class PeerCore:
             renaming=self.renaming,
             releasing=self.releasing,
             operator=self.operator,
-            clock=self.clock,
         )
 
     def _assemble_connection(self) -> None:
         """Make the connection to the registry, and the part that decides what follows from its
         changes."""
         self._registration = PeerRegistration(
-            me=self.me,
+            self._ctx,
             session=self._session,
             monitor=self._monitor,
             transport=self._transport,
             table=self._table,
             contacts=self._contacts,
             renaming=self.renaming,
-            registry_status=self._registry_status,
-            outputs=self._out,
-            clock=self.clock,
         )
         self._connection = RegistryConnection(
+            self._ctx,
             session=self._session,
             link=self._link,
             owner=self._registration,
             reader=self._notices,
-            requests=self._out.requests,
-            dropped=self.dropped,
         )
+
+    def _assemble_alarms(self) -> None:
+        """Follow the deadlines that move with nearly every datagram."""
+        follow = self._ctx.alarms.follow
+        follow(self._connection.next_timer, self._tend_connection)
+        follow(self._monitor.next_timer, self._monitor.look)
+        # Before the delivery streams' own timers, which drop messages that are due without showing
+        # them.
+        follow(self._streams.next_timer, self._streams.handle_timer)
+        follow(self._dispatcher.next_timer, self._dispatcher.handle_timer)
+        follow(self._ladder.next_timer, self._ladder.handle_timer)
+        follow(self._buffer.next_timer, self._buffer.handle_timer)
+        follow(self._transport.next_timer, self._transport.handle_timer)
+        follow(self._outbox.next_timer, self._outbox.handle_timer)
+
+    def _tend_connection(self, *, now: float) -> None:
+        self._connection.handle_timer(now=now)
+        self._monitor.look(now=now)
 
     def _restore(self, loaded: Loaded, stored: dict[bytes, StoredStream], *, now: float) -> None:
         """Restore the table of the last run, and the messages that were pending with the people in
@@ -449,7 +406,7 @@ class PeerCore:
             contact = Contact(row.card.identity, row)
             contact.is_blocked = True
             contact.conversation = Conversation(
-                stored.get(contact.identity, StoredStream()), self._policy, self._rng
+                stored.get(contact.identity, StoredStream()), self._ctx.policy, self._ctx.rng
             )
             self._settlement.adopt(contact)
         for contact in list(contacts):
@@ -747,26 +704,8 @@ class PeerCore:
 
     def handle_timer(self, *, now: float) -> None:
         """Do what is due. Early and late calls are harmless."""
-        self._connection.handle_timer(
-            now=now
-        )  # first: "the server is lost" comes before its consequences
-        self._monitor.look(now=now)
-        # Before the delivery streams' own timers, which drop messages that are due without showing
-        # them.
-        self._streams.handle_timer(now=now)
-        self._dispatcher.handle_timer(now=now)
-        self._ladder.handle_timer(now=now)
-        if self._resolver.searches:
-            self._resolver.handle_timer(now=now)
-        self._buffer.handle_timer(now)
-        self._transport.handle_timer(now=now)
-        if self._path_tests.is_testing:
-            self._path_tests.handle_timer(now=now)
-        self.rooms.handle_timer(now=now)
-        if self.renaming.deadline is not None:
-            self.renaming.handle_timer(now=now)
-        if self.releasing.deadline is not None:
-            self.releasing.handle_timer(now=now)
+        self._ctx.alarms.ring(now=now)
+        self._catch_up.release()
         self._follow_up(now)
 
     def _follow_up(self, now: float) -> None:
@@ -780,21 +719,7 @@ class PeerCore:
 
     def next_timer(self) -> float | None:
         """Return when to call `handle_timer` next, in monotonic seconds; None for never."""
-        dues = [
-            self._connection.next_timer(),
-            self._monitor.next_timer(),
-            self.rooms.next_timer(),
-            self.renaming.deadline,
-            self.releasing.deadline,
-            self._ladder.next_timer(),
-            self._streams.next_timer(),
-            self._transport.next_timer(),
-            self._path_tests.next_timer() if self._path_tests.is_testing else None,
-            self._resolver.next_timer() if self._resolver.searches else None,
-            self._buffer.next_timer(),
-            self._dispatcher.next_timer(),
-        ]
-        return min((due for due in dues if due is not None), default=None)
+        return self._ctx.alarms.next_timer()
 
     def datagrams_to_send(self, *, now: float) -> list[tuple[bytes, Address]]:
         """Return the datagrams to send, once, in order."""

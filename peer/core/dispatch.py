@@ -1,23 +1,19 @@
 """Dispatch of what comes in: datagrams, the registry's notices on the link, and changed rows of the
 table."""
 
-import random
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from chatapp.peer.api.trace import WallClock
 from chatapp.peer.core.catch_up import CatchUp
-from chatapp.peer.core.context import RegistryReach, RegistryStatus
+from chatapp.peer.core.contacts import Change, Contact, Contacts
+from chatapp.peer.core.context import Context, RegistryReach
+from chatapp.peer.core.conversation import SKIPPED_MAX, Conversation
 from chatapp.peer.core.desk.operator import Operator
 from chatapp.peer.core.direct.mail import MailQueue, Settlement
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.path_test import PathTests
 from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.direct.transport import OpenedDatagrams, PeerTransport
-from chatapp.peer.core.people.contact import Contact
-from chatapp.peer.core.people.conversation import SKIPPED_MAX, Conversation
-from chatapp.peer.core.people.roster import Change, Contacts
 from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.registration import RegistryMonitor
@@ -90,6 +86,7 @@ class Dispatcher:
 
     def __init__(
         self,
+        ctx: Context,
         *,
         transport: PeerTransport,
         path_tests: PathTests,
@@ -104,11 +101,8 @@ class Dispatcher:
         session: RegistrySession,
         link: RegistryLink,
         table: Table,
-        registry_status: RegistryStatus,
-        clock: WallClock,
-        rng: random.Random,
-        dropped: Counter[str],
     ) -> None:
+        self._ctx: Final = ctx
         self._transport = transport
         self._path_tests = path_tests
         self._direct_receiver = direct_receiver
@@ -122,10 +116,6 @@ class Dispatcher:
         self._session = session
         self._link = link
         self._table = table
-        self._registry_status = registry_status
-        self._clock = clock
-        self._rng = rng
-        self._dropped = dropped
         self._unread: dict[bytes, Contact] = {}
         """Contacts of whom the present batch of datagrams has frames that are not fully handled
         yet."""
@@ -148,7 +138,7 @@ class Dispatcher:
         elif is_registry and self._session.receive_datagram(data, sender, now=now):
             self.catch_up(now=now)
         else:
-            self._dropped["unknown kind"] += 1
+            self._ctx.dropped["unknown kind"] += 1
         return is_registry
 
     def run_arrived(
@@ -157,7 +147,7 @@ class Dispatcher:
         """Handle a run of datagrams that are `is_of_peer` (see `runs_of`), each as if it came
         alone. Return what is wrong with single ones: a WireError if they are invalid, any other
         exception for a fault of ours."""
-        if self._registry_status.reach is RegistryReach.NONE:
+        if self._ctx.status.reach is RegistryReach.NONE:
             return []
         try:
             came = self._transport.open_run(datagrams, source=sender, now=now)
@@ -206,7 +196,7 @@ class Dispatcher:
             datagrams = [
                 [frame for frame in frames if type(frame) is not Part] for frames in datagrams
             ]
-            self._dropped["no room"] += before - sum(map(len, datagrams))
+            self._ctx.dropped["no room"] += before - sum(map(len, datagrams))
         conversation = contact.conversation or self._direct_receiver.conversation(contact)
         self._unread[contact.identity] = contact
         for frames in self._delivered(conversation, datagrams, problems, now):
@@ -308,7 +298,7 @@ class Dispatcher:
         if arrived:
             malformed = self._direct_receiver.messages_arrived(contact, arrived)
             if malformed:
-                self._dropped["DecodeError"] += malformed
+                self._ctx.dropped["DecodeError"] += malformed
         if is_asked:
             self._tell_numbers(contact, now)
         if acknowledged:
@@ -339,7 +329,7 @@ class Dispatcher:
     def _tell_numbers(self, contact: Contact, now: float) -> None:
         """Tell somebody which of their numbers we know, and our time: they may have lost the
         numbers that they used, and their clock may be behind."""
-        clock = int((now + self._clock.offset) * 1_000_000)
+        clock = int((self._ctx.wall(now)) * 1_000_000)
         known = min(max(clock, self._direct_receiver.beyond(contact)), KNOWN_MAX)
         assert contact.conversation is not None
         contact.conversation.delivery.queue_frame(encode_frame(Known(known)))
@@ -347,14 +337,14 @@ class Dispatcher:
     def _numbers_reported(self, contact: Contact, number: int, now: float) -> None:
         """Let our numbers begin above those that this reader knows."""
         assert contact.conversation is not None
-        skip = self._rng.randrange(SKIPPED_MAX)
+        skip = self._ctx.rng.randrange(SKIPPED_MAX)
         contact.conversation.outgoing.learn(number, skip=skip)
         self._outbox.numbers_reported(contact, number, skip=skip, now=now)
 
     def _look_for(self, contact: Contact, now: float) -> None:
         """Find out why somebody does not answer: they may have another address, or a new session
         after a restart."""
-        if self._registry_status.reach is RegistryReach.UP:
+        if self._ctx.status.reach is RegistryReach.UP:
             self._table.fetch(now=now)
         self._transport.sessions.doubt(contact.identity, now=now)
 
@@ -376,7 +366,7 @@ class Dispatcher:
 
     def _table_changed(self, batch: TableBatch, now: float) -> None:
         self._session.known_version = max(self._session.known_version, batch.version)
-        changes = self._table.take_batch(batch, wall=now + self._clock.offset)
+        changes = self._table.take_batch(batch, wall=self._ctx.wall(now))
         if changes:
             self.rows_changed(changes, now)
 
@@ -399,7 +389,7 @@ class Dispatcher:
                 self._transport.active[contact.identity] = contact
             if change is not Change.TAKEN:
                 self._ladder.climb(contact, now=now)
-            if change is Change.RESTARTED and self._registry_status.reach is RegistryReach.LOST:
+            if change is Change.RESTARTED and self._ctx.status.reach is RegistryReach.LOST:
                 self._outbox.catch_up(contact, now=now)
             if self._direct_receiver.adopt(contact, now=now):
                 self._settlement.adopt(contact)
@@ -462,6 +452,7 @@ class NoticeHandler:
 
     def __init__(
         self,
+        ctx: Context,
         *,
         dispatcher: Dispatcher,
         monitor: RegistryMonitor,
@@ -478,8 +469,8 @@ class NoticeHandler:
         renaming: Renaming,
         releasing: Releasing,
         operator: Operator,
-        clock: WallClock,
     ) -> None:
+        self._ctx: Final = ctx
         self._dispatcher = dispatcher
         self._monitor = monitor
         self._backlog = backlog
@@ -496,7 +487,6 @@ class NoticeHandler:
         self._renaming = renaming
         self._releasing = releasing
         self._operator = operator
-        self._clock = clock
 
     def link_up(self, *, now: float) -> None:
         """Ask for everything that we missed."""
@@ -563,7 +553,7 @@ class NoticeHandler:
                 self._desk_notice_arrived(notice, now)
 
     def _page_arrived(self, page: TablePage, now: float) -> None:
-        changes = self._table.take_page(page, now=now, wall=now + self._clock.offset)
+        changes = self._table.take_page(page, now=now, wall=self._ctx.wall(now))
         self._monitor.look(now=now)
         self._dispatcher.rows_changed(changes, now)
         if self._table.is_fresh:

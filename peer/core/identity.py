@@ -1,19 +1,7 @@
-"""Our own identity: keys, name and card; and the notes that we send to ourselves."""
+"""Our own identity: keys, name and card."""
 
-from collections.abc import Iterable
 from typing import Final
 
-from chatapp.peer.api.events import DirectReceived, MessageChanged, MessageState
-from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.people.conversation import Message, OutgoingStream
-from chatapp.peer.core.records import (
-    Named,
-    OutgoingAdded,
-    OutgoingChanged,
-    OutgoingMoved,
-    Record,
-    StoredStream,
-)
 from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.messages.table import Card
 
@@ -87,62 +75,3 @@ class LocalIdentity:
             mail=self.mail_keys[0].public,
             counter=self._counter,
         )
-
-
-class NotesToSelf:
-    """Messages to ourselves: nothing is sent, but they are stored, delivered and shown like any
-    message."""
-
-    def __init__(self, me: LocalIdentity, stored: StoredStream, outputs: Outputs) -> None:
-        self._me = me
-        self._outgoing = OutgoingStream(stored)
-        self._outgoing.messages.clear()
-        self._out = outputs
-        self._numbered = False
-        self.written: list[Message] = []
-
-    def write(self, text: str, *, wall: float) -> Message:
-        """Write a note. It is delivered when it is stored."""
-        message = self._outgoing.add(text, wall=wall, id_=self._out.new_id())
-        key = self._me.identity.public
-        self._write(message, OutgoingAdded(key, message.number, message.at_ms, text, message.id))
-        return message
-
-    def take(self, stream: bytes, kept: Iterable[Message], *, wall: float) -> None:
-        """Take messages of another stream: they were kept for a name that has become ours."""
-        for one in kept:
-            message = self._outgoing.add(one.text, wall=wall, id_=one.id)
-            message.at_ms = one.at_ms
-            self._write(
-                message, OutgoingMoved(stream, one.number, self._me.identity.public, message.number)
-            )
-
-    def _write(self, message: Message, record: Record) -> None:
-        key = self._me.identity.public
-        if not self._numbered:
-            self._out.records.append(Named(key, self._me.name))
-        self._numbered = True
-        self._out.records += [
-            record,
-            OutgoingChanged(key, message.number, MessageState.DELIVERED, message.at_ms),
-        ]
-        self.written.append(message)
-
-    def stored(self) -> None:
-        """Deliver the notes that are on disk now."""
-        written, self.written = self.written, []
-        for message in written:
-            name, key, at = self._me.name, self._me.identity.public, message.at_ms / 1_000
-            self._outgoing.settle(message, MessageState.DELIVERED)
-            self._out.events += [
-                DirectReceived(
-                    id=message.id,
-                    sender=name,
-                    identity=key,
-                    number=message.number,
-                    text=message.text,
-                    at=at,
-                    late=None,
-                ),
-                MessageChanged(to=name, id=message.id, state=MessageState.DELIVERED),
-            ]

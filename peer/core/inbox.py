@@ -12,9 +12,9 @@ from typing import Final
 
 from chatapp.peer.api.events import AuthorDoubt, ChannelReceived, DirectReceived, Line, RoomReceived
 from chatapp.peer.core.catch_up import CatchUp
-from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.people.contact import Contact
-from chatapp.peer.core.people.conversation import Conversation
+from chatapp.peer.core.contacts import Contact
+from chatapp.peer.core.context import Context
+from chatapp.peer.core.conversation import Conversation
 from chatapp.peer.core.records import (
     FloorRaised,
     IncomingAdded,
@@ -160,11 +160,11 @@ def restored(
 class Streams:
     """All streams to us, each restored from disk when it is first needed."""
 
-    def __init__(self, catch_up: CatchUp, outputs: Outputs, ignored: Set[bytes]) -> None:
+    def __init__(self, ctx: Context, catch_up: CatchUp, ignored: Set[bytes]) -> None:
         """`ignored`: identities whose lines count as shown but are not; the set may change at any
         time."""
         self._catch_up = catch_up
-        self._out = outputs
+        self._out = ctx.out
         self._ignored = ignored
         self._streams: dict[bytes, Stream] = {}
         self._holding: dict[bytes, Stream] = {}

@@ -8,14 +8,14 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.api.events import NotInRoom
-from chatapp.peer.api.trace import Raw, WallClock
-from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
+from chatapp.peer.api.trace import Raw
+from chatapp.peer.core.contacts import Contacts
+from chatapp.peer.core.context import Context, RegistryReach
 from chatapp.peer.core.desk.operator import Operator, VisitTarget
+from chatapp.peer.core.direct.notes import NotesToSelf
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.direct.unresolved import UnresolvedOutbox
-from chatapp.peer.core.identity import LocalIdentity, NotesToSelf
-from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import LookUp, NameResolver
 from chatapp.peer.core.registry.session import RegistrySession
 from chatapp.peer.core.rooms.group import Groups
@@ -43,8 +43,8 @@ class Sending:
 
     def __init__(
         self,
+        ctx: Context,
         *,
-        me: LocalIdentity,
         contacts: Contacts,
         resolver: NameResolver,
         unresolved: UnresolvedOutbox,
@@ -55,11 +55,8 @@ class Sending:
         outbox: GroupOutbox,
         operator: Operator,
         session: RegistrySession,
-        registry_status: RegistryStatus,
-        outputs: Outputs,
-        clock: WallClock,
     ) -> None:
-        self._me = me
+        self._ctx: Final = ctx
         self._contacts = contacts
         self._resolver = resolver
         self._unresolved = unresolved
@@ -70,18 +67,16 @@ class Sending:
         self._outbox = outbox
         self._operator = operator
         self._session = session
-        self._registry_status = registry_status
-        self._out = outputs
-        self._clock = clock
+        self._out = ctx.out
 
     def look_up(self, name: str, *, now: float) -> LookUp:
         """Return whether a message to `name` can be begun. ASKING: call again after the next
         turn."""
         if self._contacts.is_blocked(name):
             return LookUp.BLOCKED
-        if self._contacts.by_name(name) is not None or is_same_name(name, self._me.name):
+        if self._contacts.by_name(name) is not None or is_same_name(name, self._ctx.me.name):
             return LookUp.KNOWN
-        reach = self._registry_status.reach
+        reach = self._ctx.status.reach
         if reach is RegistryReach.NONE or not self._can_be(name):
             self._resolver.forget(name)
             return LookUp.UNKNOWN
@@ -110,7 +105,7 @@ class Sending:
         """Begin a message to this name if it is KNOWN; else None, and `look_up` says why. Raises
         TextTooLong, UnicodeEncodeError."""
         contacts = self._contacts
-        contact, is_to_me = contacts.by_name(to), is_same_name(to, self._me.name)
+        contact, is_to_me = contacts.by_name(to), is_same_name(to, self._ctx.me.name)
         if (contact is None and not is_to_me) or (contacts.blocked and contacts.is_blocked(to)):
             return None
         if (
@@ -119,11 +114,11 @@ class Sending:
             check_length(text)
         if self._resolver.searches:
             self._resolver.forget(to)
-        wall = now + self._clock.offset
-        if is_to_me or contact is None or contact.identity == self._me.identity.public:
+        wall = self._ctx.wall(now)
+        if is_to_me or contact is None or contact.identity == self._ctx.me.identity.public:
             # The table shows us under our former name until our new row comes.
             note = self._notes.write(text, wall=wall)
-            return SentMessage(self._me.name, note.id, note.number)
+            return SentMessage(self._ctx.me.name, note.id, note.number)
         if self._session.is_lost:
             self._session.search(now=now)
         conversation = contact.conversation or self._direct_receiver.conversation(contact)
@@ -137,7 +132,7 @@ class Sending:
         if self._session.is_lost:
             self._session.search(now=now)
         assert self._session.pinned is not None
-        wall = now + self._clock.offset
+        wall = self._ctx.wall(now)
         message = self._unresolved.keep(
             self._session.pinned, peer_name(to), text, wall=wall, now=now
         )
@@ -165,7 +160,7 @@ class Sending:
         """Send a line to a visitor whom we serve at the help desk. `line`: by what events name it.
         Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
-        self._operator.say(text, target, wall=now + self._clock.offset, line=line)
+        self._operator.say(text, target, wall=self._ctx.wall(now), line=line)
 
     def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
         """Return the steps of a pending message of ours so far; none when it is not pending."""

@@ -11,8 +11,7 @@ from typing import Final, get_args
 
 from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form, StoredVisit
-from chatapp.peer.api.trace import WallClock
-from chatapp.peer.core.context import drop_invalid
+from chatapp.peer.core.context import Context, drop_invalid
 from chatapp.peer.core.desk.visit import ADMITTED, NoticeToVisitor, Stage, Visit
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.registry.connection import RegistryConnection
@@ -133,22 +132,14 @@ class VisitorCore:
         """`gateway`: the key of the gateway through which we come; `GatewayUnknown` follows if the
         registry does not list it."""
         self.me: Final = me
-        self.clock: Final = WallClock(wall_offset)
-        self.dropped: Final[Counter[str]] = Counter()
-        """How many datagrams and frames were invalid, by reason."""
+        self._ctx: Final = Context(me, policy=policy, rng=rng, wall_offset=wall_offset)
+        self.clock: Final = self._ctx.clock
+        self.dropped: Final = self._ctx.dropped
         self._events: list[visit_events.VisitEvent] = []
-        self._requests: list[PeerRequest] = []
-        self._session = RegistrySession(
-            identity=me.identity,
-            addresses=servers,
-            pinned=pinned,
-            policy=policy,
-            rng=rng,
-            first_opening=me.first_opening,
-        )
+        self._session = RegistrySession(self._ctx, addresses=servers, pinned=pinned)
         if gateway is not None:
             self._session.use_gateway(gateway)
-        self._link = RegistryLink(rng)
+        self._link = RegistryLink(self._ctx)
         self._visit = Visit(
             stored, queue=queue, rng=rng, send=self._send, has_gateway=gateway is not None
         )
@@ -156,19 +147,18 @@ class VisitorCore:
             self._visit, self._session, events=self._events, dropped=self.dropped
         )
         self._connection = RegistryConnection(
+            self._ctx,
             session=self._session,
             link=self._link,
             owner=self._registration,
             reader=self._registration,
-            requests=self._requests,
-            dropped=self.dropped,
         )
 
     def _send(self, request: PeerRequest) -> None:
         """Queue a request for the link; without a link it is dropped, and the visit repeats it on
         the next one."""
         if self._link.is_up:
-            self._requests.append(request)
+            self._ctx.out.requests.append(request)
 
     # --- what the visitor wants
 
@@ -205,12 +195,12 @@ class VisitorCore:
         """Say a line to the operator, and return what `LineSettled` will name it by; or add it to
         the description while we wait. It waits here while the registry is away. The caller keeps to
         TEXT_MAX."""
-        return self._visit.say(text, wall=now + self.clock.offset)
+        return self._visit.say(text, wall=self._ctx.wall(now))
 
     def describe(self, text: str, *, now: float) -> None:
         """Replace the description of our issue, while we wait. It waits here while the registry is
         away."""
-        self._visit.describe(text, wall=now + self.clock.offset)
+        self._visit.describe(text, wall=self._ctx.wall(now))
 
     def rate(self, rating: int) -> None:
         """Rate the session, from 1 to 5, during it or after its end; `Rated` or

@@ -3,8 +3,8 @@
 from typing import Final
 
 from chatapp.peer.api import events
+from chatapp.peer.api.findings import Check, Finding, Trouble, clock_finding, path_finding
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.doctor.findings import Check, Finding, Trouble, clock_finding, path_finding
 from chatapp.peer.doctor.probes import probe_disk, probe_privacy, probe_servers
 from chatapp.peer.node.local import PeerNode
 from chatapp.wire.names import is_same_name

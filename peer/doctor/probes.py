@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.doctor.findings import Check, Finding, Trouble, disk_finding, packets_finding
+from chatapp.peer.api.findings import Check, Finding, Trouble, disk_finding, packets_finding
 from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_cookie, encode_hello
 from chatapp.wire.delivery.policy import Policy

@@ -250,7 +250,7 @@ class History:
             case RowsSaved():
                 self._save_rows(record)
             case Named(identity, name, doubt):
-                execute(_NAMED, (identity, name, doubt or 0))
+                execute(_NAMED, (identity, name, 0 if doubt is None else doubt.number))
             case FormerName(identity, name_key):
                 execute(
                     "DELETE FROM former_names WHERE registry = ? AND identity = ?", (here, identity)
@@ -345,7 +345,7 @@ class _Pending:
         in the order in which the lines were added."""
         self._added: dict[tuple[int, int], list[object]] = {}
         """Values for `_ADD_OURS`, by stream and number."""
-        self._changes: dict[tuple[int, int], tuple[MessageState, Stored]] = {}
+        self._changes: dict[tuple[int, int], tuple[int, Stored]] = {}
         """Changes of our lines that were added earlier, by stream and number."""
         self._shown: dict[int, int] = {}
         self._floors: dict[int, int] = {}
@@ -359,7 +359,7 @@ class _Pending:
         """Take records, and store those of other kinds in between. Nearly all are one of the first
         here, for which no function is called."""
         lines, added, changes = self._lines, self._added, self._changes
-        ours, theirs, unsettled = self._ours, self._theirs, int(MessageState.UNSETTLED)
+        ours, theirs, unsettled = self._ours, self._theirs, MessageState.UNSETTLED.number
         for record in records:
             if type(record) is IncomingAdded:
                 late, behind = (1 if record.late else 0), (1 if record.behind else 0)
@@ -376,13 +376,13 @@ class _Pending:
                 key, trace = (ours[record.stream], record.number), record.trace
                 if key in added:
                     row = added[key]
-                    row[4] = int(record.state)
+                    row[4] = record.state.number
                     if trace is not None:
                         row[5] = trace
                 else:
                     if trace is None and key in changes:
                         trace = changes[key][1]
-                    changes[key] = (record.state, trace)
+                    changes[key] = (record.state.number, trace)
             elif type(record) is OutgoingDelivered:
                 self._take_delivered(record)
             else:
@@ -390,14 +390,13 @@ class _Pending:
 
     def _take_delivered(self, record: OutgoingDelivered) -> None:
         added, changes, at_ms = self._added, self._changes, record.at_ms
-        stream, state = self._ours[record.stream], MessageState.DELIVERED
-        delivered = int(state)
+        stream, state = self._ours[record.stream], MessageState.DELIVERED.number
         for number in range(record.first, record.first + record.count):
             row = added.get((stream, number))
             if row is None:
                 changes[stream, number] = (state, at_ms)
             else:
-                row[4], row[5] = delivered, at_ms
+                row[4], row[5] = state, at_ms
 
     def _take_rarer(self, record: Record) -> None:
         match record:  # without a pattern for the fields, which would cost more than storing them
@@ -462,10 +461,10 @@ class _Pending:
             self._db.execute(add_many, list(chain.from_iterable(batch)))
         self._db.executemany(add_one, lines[whole:])
 
-    def _spans(self) -> list[tuple[MessageState, Stored, int, int, int]]:
+    def _spans(self) -> list[tuple[int, Stored, int, int, int]]:
         """Join changes of consecutive numbers into one: an acknowledgement settles many messages in
         the same way."""
-        spans: list[tuple[MessageState, Stored, int, int, int]] = []
+        spans: list[tuple[int, Stored, int, int, int]] = []
         for (stream, number), change in self._changes.items():
             how = (*change, stream)
             if spans and spans[-1][:3] == how and spans[-1][4] == number - 1:

@@ -32,8 +32,8 @@ from chatapp.wire.limits import GIVEN_AGAIN_MAX, GIVEN_AGAIN_TEXTS_MAX, SERVERS_
 from chatapp.wire.messages.direct import PROVISIONAL, Number
 from chatapp.wire.messages.table import Row
 
-_FINAL: Final = ",".join(str(int(state)) for state in sorted(FINAL))
-_DEAD: Final = ",".join(str(int(state)) for state in sorted(DEAD))
+_FINAL: Final = ",".join(str(number) for number in sorted(state.number for state in FINAL))
+_DEAD: Final = ",".join(str(number) for number in sorted(state.number for state in DEAD))
 
 _LAST_ID: Final = f"SELECT max(({schema.NEWEST_LINE}), lines) FROM progress"
 """Ids of lines that are lost are not given again: `lines` counts them too."""
@@ -175,7 +175,7 @@ make starts slow."""
 
 _UNSYNCED: Final = (
     "SELECT min(number) FROM lines WHERE stream = ? AND number >= ? "
-    f"AND number < {PROVISIONAL} AND state = {int(MessageState.DELIVERED)}"
+    f"AND number < {PROVISIONAL} AND state = {MessageState.DELIVERED.number}"
 )
 _NEWEST: Final = (
     f"SELECT number FROM lines WHERE stream = ? AND number < {PROVISIONAL} "
@@ -183,7 +183,7 @@ _NEWEST: Final = (
 )
 _DELIVERED: Final = (
     "SELECT number, at_ms, text, id FROM lines WHERE stream = ? AND number >= ? AND number < ? "
-    f"AND state = {int(MessageState.DELIVERED)} ORDER BY number"
+    f"AND state = {MessageState.DELIVERED.number} ORDER BY number"
 )
 
 
@@ -219,7 +219,7 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
             _HIGHEST, {"stream": id_, "provisional": PROVISIONAL}
         ).fetchone()
         outgoing = tuple(
-            StoredOutgoing(number, at_ms, text, MessageState(state), trace, id_)
+            StoredOutgoing(number, at_ms, text, MessageState.numbered(state), trace, id_)
             for number, at_ms, text, state, trace, id_ in db.execute(
                 "SELECT number, at_ms, text, state, trace, id FROM lines WHERE stream = ? AND number >= ? "
                 f"AND state NOT IN ({_FINAL}) ORDER BY number",

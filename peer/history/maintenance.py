@@ -47,7 +47,7 @@ STEP_SPAN: Final = 0.05
 
 _log = logging.getLogger("chatapp.peer")
 
-_FINAL: Final = ",".join(str(int(state)) for state in sorted(FINAL))
+_FINAL: Final = ",".join(str(number) for number in sorted(state.number for state in FINAL))
 _SETTLE: Final = f"""
 UPDATE streams SET settled = coalesce(
     (SELECT min(number) FROM lines

@@ -43,7 +43,7 @@ class _Row(msgspec.Struct, array_like=True, gc=False):
     ours: int
     number: int
     at_ms: int
-    state: MessageState | None
+    state: int | None
     text: str
     trace: Stored
 
@@ -52,7 +52,7 @@ class _Name(msgspec.Struct, array_like=True, gc=False):
     """A row of `_NAME`."""
 
     name: str
-    doubt: AuthorDoubt | None
+    doubt: int | None
 
 
 class StoredLine(NamedTuple):
@@ -183,7 +183,8 @@ class MessageQueries:
     def _line(self, found: tuple[Any, ...], names: dict[bytes, _Name]) -> StoredLine:
         """Raises msgspec.ValidationError, ValueError."""
         row = msgspec.convert(found, _Row)
-        is_ours, state = bool(row.ours), row.state
+        is_ours = bool(row.ours)
+        state = None if row.state is None else MessageState.numbered(row.state)
         if is_ours and state is None:
             raise ValueError(f"line {row.id} has no state")
         room, person = parties_of(row.key, is_ours=is_ours)
@@ -204,7 +205,7 @@ class MessageQueries:
             room,
             person,
             None if known is None else known.name,
-            None if known is None else known.doubt,
+            None if known is None or known.doubt is None else AuthorDoubt.numbered(known.doubt),
         )
 
 

@@ -50,7 +50,7 @@ class Receipt:
 
     def __repr__(self) -> str:
         state = self.state.name if self.state is not MessageState.UNSETTLED else "under way"
-        reason = "" if self.reason is None else f": {self.reason.value}"
+        reason = "" if self.reason is None else f": {self.reason.meaning}"
         return f"<Receipt of {self.id} to {self.to!r}: {state}{reason}>"
 
     @property

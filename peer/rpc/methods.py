@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from chatapp.peer.api.codec import Shape, shape_of
-from chatapp.peer.doctor.findings import Finding
+from chatapp.peer.api.findings import Finding
 from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.rpc import pages
 from chatapp.peer.rpc.protocol import Code, RpcError

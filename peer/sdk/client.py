@@ -51,7 +51,7 @@ from chatapp.wire.messages.desk import OperatorRequest
 from chatapp.wire.names import PeerName, is_same_name, person_name
 
 if TYPE_CHECKING:
-    from chatapp.peer.doctor.findings import Finding
+    from chatapp.peer.api.findings import Finding
     from chatapp.peer.sdk.remote import RemotePeer
 
 
@@ -613,9 +613,7 @@ class Peer:
     async def released(self) -> None:
         """Wait until an event has told what came of `release`. Raises NotOpen."""
         node = self._open_node()
-        await node.until(
-            lambda core: core.releasing.deadline is None and not node.driver.is_turn_due
-        )
+        await node.until(lambda core: not core.releasing.is_pending and not node.driver.is_turn_due)
 
     def leave(self) -> None:
         """Go offline but stay open; `SignedOff` or `LeaveUnanswered` follows. Raises NotOpen."""

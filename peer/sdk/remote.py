@@ -38,7 +38,7 @@ from chatapp.wire.messages.desk import OperatorRequest
 from chatapp.wire.names import PeerName, peer_name
 
 if TYPE_CHECKING:
-    from chatapp.peer.doctor.findings import Finding
+    from chatapp.peer.api.findings import Finding
 
 ANSWERS_WITHIN: Final = 5.0
 """Seconds after which a program to which we attach counts as one that does not answer. A stopped
@@ -621,7 +621,7 @@ class RemotePeer:
 
     async def examine(self, name: str | None = None) -> "list[Finding]":
         """As `Peer.examine`."""
-        from chatapp.peer.doctor.findings import Finding
+        from chatapp.peer.api.findings import Finding
 
         found: list[Finding] = await self.ask("examine", list[Finding], name=name)
         return found

@@ -98,6 +98,11 @@ class OperatorView:
         """The number of the visit that we serve; 0 for none."""
         return 0 if self.client is None else self.client.visit
 
+    def colleagues(self) -> list[str]:
+        """Return the names of the other operators who serve somebody."""
+        served = self.room.served if self.room is not None else ()
+        return sorted({one.operator for one in served if one.operator not in ("", self.name)})
+
     # --- what the operator does
 
     def said(self, text: str, *, at: float, number: int) -> TalkLine:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple, assert_never
 
-from chatapp.peer.doctor.findings import Check, Finding, Trouble
+from chatapp.peer.api.findings import Check, Finding, Trouble
 from chatapp.peer.words.formatting import AnswerLine, counted, name, reason
 from chatapp.wire.address import Address
 from chatapp.wire.text import sanitize

@@ -30,7 +30,7 @@ _SENTENCES: Final = {
         "the servers of the cluster refuse the password or the credentials ({}); see --cluster-credentials"
     ),
     ClusterProblem.NO_JETSTREAM: (
-        "JetStream is disabled on the servers of the cluster, or for this account; enable it (docs/cluster.md)"
+        "JetStream is disabled on the servers of the cluster, or for this account; enable it (docs/howto/cluster.md)"
     ),
     ClusterProblem.NO_STREAM: "the cluster has no leader, or cannot make its streams ({})",
     ClusterProblem.MESSAGES_VANISH: (

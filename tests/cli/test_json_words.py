@@ -10,7 +10,7 @@ from chatapp.peer.api.events import MessageReason, MessageState
 from chatapp.peer.api.past import LineKind
 from chatapp.peer.api.trace import TraceEvent
 
-GUIDE = Path(__file__).parents[2] / "docs" / "guide.md"
+GUIDE = Path(__file__).parents[2] / "docs/reference/commands.md"
 
 
 def listed(start: str, end: str) -> set[str]:

@@ -1,1 +1,1 @@
-"""Tests that docs/protocol.md and the code agree; each quotes the clause that it checks."""
+"""Tests that docs/reference/protocol.md and the code agree; each quotes the clause that it checks."""

@@ -1,4 +1,4 @@
-"""The protocol, written independently from docs/protocol.md alone.
+"""The protocol, written independently from docs/reference/protocol.md alone.
 
 Only general primitives are used (hashlib, hmac, struct, the raw ciphers and curves), each as the
 document names it. Where these functions and `wire` make the same bytes, the document says all that

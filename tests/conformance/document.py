@@ -1,4 +1,4 @@
-"""Docs/protocol.md as data: its clauses, tables and test vectors."""
+"""`docs/reference/protocol.md` as data: its clauses, tables and test vectors."""
 
 import re
 from functools import cache
@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 ROOT: Final = Path(__file__).parents[2]
-_DOCUMENT: Final = ROOT / "docs" / "protocol.md"
+_DOCUMENT: Final = ROOT / "docs/reference/protocol.md"
 _ATTACHING: Final = ROOT / "docs" / "rpc.md"
 _HEADING: Final = re.compile(r"^##+ ([0-9]+(?:\.[0-9]+)?)\.? (.*)$", re.MULTILINE)
 _BLOCK: Final = re.compile(r"^```vectors (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -1,4 +1,4 @@
-"""Another program than ours: a peer written from docs/protocol.md with `by_hand`, and nothing of
+"""Another program than ours: a peer written from docs/reference/protocol.md with `by_hand`, and nothing of
 ours.
 
 It does what a test tells it, keeps no time and sends nothing by itself. It must not import `wire`.

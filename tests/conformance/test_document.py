@@ -1,4 +1,4 @@
-"""Docs/protocol.md as a whole: cited clauses exist, quotations are exact, and tables match the
+"""`docs/reference/protocol.md` as a whole: cited clauses exist, quotations are exact, and tables match the
 code."""
 
 import ast

@@ -1,4 +1,4 @@
-"""The numbers in docs/protocol.md equal those in the code, and none is missing."""
+"""The numbers in docs/reference/protocol.md equal those in the code, and none is missing."""
 
 import dataclasses
 import importlib

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.core.people.roster import Contacts
+from chatapp.peer.core.contacts import Contacts
 from chatapp.wire.codec import decode_row
 from tests.conformance import by_hand
 from tests.conformance.engine import ELSEWHERE, THERE

@@ -1,4 +1,4 @@
-"""The test vectors of docs/protocol.md: fixed keys in, bytes out, made by the code itself.
+"""The test vectors of docs/reference/protocol.md: fixed keys in, bytes out, made by the code itself.
 
 `python -m tests.conformance.vectors` prints the blocks for the document. Only HPKE draws its own
 random key, so the letter is made by hand (by_hand.py), and the code must open it.

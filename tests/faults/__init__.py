@@ -1,2 +1,2 @@
 """The fault lab: the real program under faults of machines, disks, networks and strangers
-(docs/reliability.md)."""
+(docs/explanation/reliability.md)."""

@@ -1,7 +1,7 @@
 """What every test of the fault lab has: programs of its own, and a place for the figure that it
 measured.
 
-The figures of a run are printed behind it, as the rows of docs/reliability.md.
+The figures of a run are printed behind it; docs/explanation/reliability.md has the bars.
 """
 
 from collections.abc import AsyncIterator, Callable

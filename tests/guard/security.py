@@ -1,4 +1,4 @@
-"""The claims of `docs/security.md`, and the tests that show each of them.
+"""The claims of `docs/explanation/security.md`, and the tests that show each of them.
 
 `security.toml` beside this file has a table for each section of the document and a line for each
 sentence of it, in the document's order:
@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 ROOT: Final = Path(__file__).parents[2]
-DOCUMENT: Final = ROOT / "docs" / "security.md"
+DOCUMENT: Final = ROOT / "docs/explanation/security.md"
 LIST: Final = Path(__file__).with_suffix(".toml")
 
 NOT_TESTED: Final = "(not tested)"

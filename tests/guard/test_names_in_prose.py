@@ -26,6 +26,7 @@ MODULES: Final = sorted(path for folder in FOLDERS for path in (ROOT / folder).r
 _QUOTED: Final = re.compile(r"`([^`\n]+)`")
 _PATH: Final = re.compile(rf"(?:{'|'.join((*FOLDERS, 'docs'))})(?:/[\w.-]+)+/?")
 _DOTTED: Final = re.compile(rf"(?:{'|'.join(INSTALLED)})(?:\.[A-Za-z_]\w*)+")
+_PAGE: Final = re.compile(r"(?<![\w/])docs/[\w/-]+\.(?:md|toml)")
 _TEST: Final = re.compile(r"test_\w+\.py")
 
 
@@ -85,8 +86,19 @@ def test_docstrings_name_only_what_exists() -> None:
     assert not wrong
 
 
+def test_a_page_that_is_named_anywhere_exists() -> None:
+    others = ("Makefile", "Containerfile", "docs/*.toml", "contrib/**/*.*", "tests/**/*.toml")
+    files = [*DOCUMENTS, *MODULES, *(path for pattern in others for path in ROOT.glob(pattern))]
+    wrong = {
+        str(path.relative_to(ROOT)): names
+        for path in files
+        if (names := [n for n in _PAGE.findall(path.read_text("utf-8")) if not is_there(n)])
+    }
+    assert not wrong
+
+
 def test_the_table_of_the_architecture_names_only_modules_of_each_folder() -> None:
-    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
     folders = [
         row
         for row in re.findall(r"^\| `([\w/]+)` \| (.*) \|$", text, re.MULTILINE)
@@ -100,7 +112,7 @@ def test_the_table_of_the_architecture_names_only_modules_of_each_folder() -> No
 
 
 def test_the_layers_of_the_architecture_are_there() -> None:
-    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
     drawn = re.findall(
         rf"\b((?:{'|'.join(INSTALLED)}|chatapp)/\w+)\b", text.partition("Imports only go down")[0]
     )

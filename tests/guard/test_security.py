@@ -1,4 +1,4 @@
-"""Each sentence of `docs/security.md` has a test that shows it, or says that it has none."""
+"""Each sentence of `docs/explanation/security.md` has a test that shows it, or says that it has none."""
 
 import pytest
 

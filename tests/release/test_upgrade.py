@@ -1,4 +1,4 @@
-"""From one wheel to another and back, as docs/upgrading.md says: names and mail stay, and people
+"""From one wheel to another and back, as docs/howto/upgrade.md says: names and mail stay, and people
 come back."""
 
 import re

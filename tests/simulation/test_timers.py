@@ -33,7 +33,7 @@ def test_nothing_in_any_program_is_due_before_its_core_says(
 @pytest.mark.parametrize(
     "name",
     [
-        "chatapp.peer.core.core",
+        "chatapp.peer.core.context",
         "chatapp.peer.core.registry.connection",
         "chatapp.registry.engine.core",
         "chatapp.registry.rules.hub",

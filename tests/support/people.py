@@ -153,7 +153,7 @@ class Person(Machine):
             "SELECT key, number, state FROM lines JOIN streams ON streams.id = stream WHERE ours"
         )
         return [
-            (stream, number, MessageState(it))
+            (stream, number, MessageState.numbered(it))
             for stream, number, it in self.history._db.execute(query)
         ]
 
@@ -167,7 +167,7 @@ class Person(Machine):
         """Return the state of this person's message with this text."""
         query = "SELECT state FROM lines JOIN streams ON streams.id = stream WHERE ours AND key = ? AND text = ?"
         row = self.history._db.execute(query, (stream, text)).fetchone()
-        return None if row is None else MessageState(row[0])
+        return None if row is None else MessageState.numbered(row[0])
 
     def count_standing(self, *standings: MessageState) -> int:
         """Count this person's messages in this state."""

@@ -1,7 +1,7 @@
 """A whole world: a registry of one node or three, several people and visitors of its help desk, one
 network.
 
-After every step the promise of docs/reliability.md is checked (`promise`). What happens in a world
+After every step the promise of docs/explanation/reliability.md is checked (`promise`). What happens in a world
 is others' to say.
 """
 

@@ -11,19 +11,19 @@ import pytest
 from chatapp import events
 from chatapp.testing import Town
 
-DOCS = Path(__file__).parents[2] / "docs"
+HOWTO = Path(__file__).parents[2] / "docs/howto"
 
 
 def examples(page: str) -> Iterator[Any]:
     """Yield the examples of a page."""
     blocks = re.findall(
-        r"^```python\n(.*?)^```$", (DOCS / page).read_text("utf-8"), re.MULTILINE | re.DOTALL
+        r"^```python\n(.*?)^```$", (HOWTO / page).read_text("utf-8"), re.MULTILINE | re.DOTALL
     )
     for number, block in enumerate(blocks, 1):
         yield pytest.param(block, id=f"{page}-{number}")
 
 
-@pytest.mark.parametrize("code", [*examples("testing.md"), *examples("bots.md")])
+@pytest.mark.parametrize("code", [*examples("test-a-bot.md"), *examples("bots.md")])
 async def test_an_example_runs(code: str) -> None:
     names: dict[str, Any] = {}
     exec(compile(code, "example", "exec"), names)

@@ -4,7 +4,6 @@
 The registry decides who is an operator.
 """
 
-import random
 from collections import deque
 from collections.abc import Container
 from typing import Final, NamedTuple, assert_never
@@ -14,7 +13,7 @@ import msgspec
 from chatapp.peer.api import events
 from chatapp.peer.api.events import CommandFailure, DeskAction
 from chatapp.peer.api.past import DeskTalk, DeskTalkLine
-from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.context import Context
 from chatapp.wire.desk import STILL_SERVED, Focus, Held, ShownRoom, StaleNumber, Typed
 from chatapp.wire.limits import DESK_LINES_MAX
 from chatapp.wire.messages.desk import (
@@ -72,9 +71,9 @@ class _Asked(NamedTuple):
 class OperatorCommands:
     """Our commands that the registry has not answered, by reference."""
 
-    def __init__(self, outputs: Outputs, rng: random.Random, focus: Focus) -> None:
-        self._out = outputs
-        self._rng = rng
+    def __init__(self, ctx: Context, focus: Focus) -> None:
+        self._ctx: Final = ctx
+        self._out = ctx.out
         self._focus = focus
         self._room = ShownRoom()
         self._listed: dict[int, str] = {}
@@ -90,7 +89,7 @@ class OperatorCommands:
         if not self.is_up:
             self.fail(CommandFailure.UNREACHABLE)
             return
-        reference = self._rng.getrandbits(32)
+        reference = self._ctx.rng.getrandbits(32)
         request = msgspec.structs.replace(request, reference=reference)
         self._asked[reference] = _Asked(request, subject, is_quiet)
         self._out.requests.append(request)
@@ -450,10 +449,10 @@ class VisitTarget(NamedTuple):
 class Operator:
     """Our side of the desk, as an operator."""
 
-    def __init__(self, outputs: Outputs, rng: random.Random) -> None:
-        self._out = outputs
+    def __init__(self, ctx: Context) -> None:
+        self._out = ctx.out
         self._focus = Focus()
-        self.commands: Final = OperatorCommands(outputs, rng, self._focus)
+        self.commands: Final = OperatorCommands(ctx, self._focus)
         """Our requests."""
         self._conversation: DeskConversation | None = None
         self._ended: dict[int, DeskConversation] = {}

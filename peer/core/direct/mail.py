@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from chatapp.peer.api.events import MessageChanged, MessageReason, MessageState
-from chatapp.peer.api.trace import SENT_AT_ONCE, DeliveryTraces, Stored, TraceEvent
-from chatapp.peer.core.context import Outputs, RegistryStatus
-from chatapp.peer.core.identity import LocalIdentity
-from chatapp.peer.core.people.contact import Contact
-from chatapp.peer.core.people.conversation import (
+from chatapp.peer.api.trace import SENT_AT_ONCE, Stored, TraceEvent
+from chatapp.peer.core.contacts import Contact
+from chatapp.peer.core.context import Context
+from chatapp.peer.core.conversation import (
     Conversation,
     DeliveryPath,
     Message,
     OutgoingStream,
 )
+from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import OutgoingChanged, OutgoingDelivered, OutgoingOnDisk
 from chatapp.wire.delivery.parts import Acknowledged
 from chatapp.wire.delivery.ranges import RangeSet
@@ -56,7 +56,9 @@ def was_never_fetched(contact: Contact, message: Message, *, wall: float) -> boo
 
 
 def _kept_until(message: Message) -> float:
-    untils = [step[2] for step in message.steps if step[0] == TraceEvent.SAVED and len(step) > 2]
+    untils = [
+        step[2] for step in message.steps if step[0] == TraceEvent.SAVED.number and len(step) > 2
+    ]
     if untils and isinstance(untils[-1], int):
         return float(untils[-1])
     return (
@@ -72,12 +74,9 @@ next search."""
 class Settlement:
     """Settles our messages: changes their state, stores it, and reports it."""
 
-    def __init__(
-        self, outputs: Outputs, traces: DeliveryTraces, registry_status: RegistryStatus
-    ) -> None:
-        self._out = outputs
-        self._traces = traces
-        self._registry_status = registry_status
+    def __init__(self, ctx: Context) -> None:
+        self._ctx: Final = ctx
+        self._out = ctx.out
         self.waiting: Final[dict[bytes, Contact]] = {}
         """Contacts with at least one message that is not final."""
 
@@ -100,7 +99,7 @@ class Settlement:
         out, stream, name = self._out, contact.identity, contact.name
         # Taken once: many messages come at a time, and most need no other trace. To look for a
         # member of an enum costs as much as a call.
-        at_once = self._traces.milliseconds(now)
+        at_once = self._ctx.traces.milliseconds(now)
         delivered, saved = MessageState.DELIVERED, MessageState.SAVED
         usual: list[int] = []
         outgoing = conversation.outgoing
@@ -111,7 +110,7 @@ class Settlement:
                 continue
             if through_server or answer.sends != 1 or message.steps is not SENT_AT_ONCE:
                 more = (answer.sends, int(answer.after * 1_000), int(through_server))
-                trace = self._traces.changed(message, TraceEvent.ACKNOWLEDGED, now, *more)
+                trace = self._ctx.traces.changed(message, TraceEvent.ACKNOWLEDGED, now, *more)
                 out.records.append(OutgoingChanged(stream, answer.number, delivered, trace))
             else:
                 usual.append(answer.number)
@@ -162,8 +161,8 @@ class Settlement:
 
     def saved(self, contact: Contact, message: Message, *, now: float) -> None:
         """Settle a message as saved: the registry has it on its disk."""
-        until = self._traces.seconds(now + MAIL_KEPT_FOR)
-        trace = self._traces.changed(message, TraceEvent.SAVED, now, until)
+        until = self._ctx.traces.seconds(now + MAIL_KEPT_FOR)
+        trace = self._ctx.traces.changed(message, TraceEvent.SAVED, now, until)
         self._settle(contact, message, MessageState.SAVED, trace)
         self._tell(contact, message, MessageState.SAVED)
 
@@ -171,7 +170,7 @@ class Settlement:
         self, contact: Contact, message: Message, reason: MessageReason, *, now: float
     ) -> None:
         """Settle a message as refused: it will never arrive."""
-        trace = self._traces.changed(message, TraceEvent.REFUSED, now, reason.name)
+        trace = self._ctx.traces.changed(message, TraceEvent.REFUSED, now, reason.name)
         self._settle(contact, message, MessageState.REFUSED, trace)
         self._tell(contact, message, MessageState.REFUSED, reason)
 
@@ -180,7 +179,7 @@ class Settlement:
         conversation = contact.conversation
         message = conversation.outgoing.messages.get(number) if conversation is not None else None
         if message is not None:
-            trace = self._traces.changed(
+            trace = self._ctx.traces.changed(
                 message, TraceEvent.EXPIRED, now, MessageReason.NEVER_FETCHED.name
             )
             self._settle(contact, message, MessageState.EXPIRED, trace)
@@ -191,7 +190,7 @@ class Settlement:
     def ask_for_expired(self, *, now: float) -> None:
         """Ask the registry whether it still has letters that should have expired. It told nobody if
         we were away, or if it was itself off at the time."""
-        wall = self._traces.seconds(now)
+        wall = self._ctx.traces.seconds(now)
         for contact in self.waiting.values():
             messages = contact.conversation.outgoing if contact.conversation is not None else ()
             numbers = [one.number for one in messages if was_never_fetched(contact, one, wall=wall)]
@@ -208,14 +207,15 @@ class Settlement:
         reason = MessageReason.KEY_CHANGED if contact.is_blocked else reason
         is_first = message.state is MessageState.UNSETTLED
         is_other = reason is not None and not any(
-            step[0] == TraceEvent.KEPT and step[3:] == (reason.name,) for step in message.steps
+            step[0] == TraceEvent.KEPT.number and step[3:] == (reason.name,)
+            for step in message.steps
         )
         if message.state is MessageState.SAVED or not (is_first or is_other):
             return
-        silent_since = self._registry_status.silent_since
-        since = self._traces.seconds(now if silent_since is None else silent_since)
+        silent_since = self._ctx.status.silent_since
+        since = self._ctx.traces.seconds(now if silent_since is None else silent_since)
         more = (since,) if reason is None else (0, reason.name)
-        trace = self._traces.changed(message, TraceEvent.KEPT, now, *more)
+        trace = self._ctx.traces.changed(message, TraceEvent.KEPT, now, *more)
         self._change(contact, message, MessageState.KEPT, trace)
         self._tell(contact, message, MessageState.KEPT, reason)
 
@@ -291,10 +291,10 @@ class _Pause:
 class MailQueue:
     """The mail to all our contacts, in order."""
 
-    def __init__(self, outputs: Outputs, settlement: Settlement, me: LocalIdentity) -> None:
-        self._out = outputs
+    def __init__(self, ctx: Context, settlement: Settlement) -> None:
+        self._ctx: Final = ctx
+        self._out = ctx.out
         self._settlement = settlement
-        self._me = me
         self._queue: deque[tuple[Contact, Message]] = deque()
         self._deposited: dict[int, tuple[Contact, Message, int]] = {}
         """By reference, with the letter's size."""
@@ -407,7 +407,7 @@ class MailQueue:
 
     def _deposit_one(self, contact: Contact, message: Message, now: float) -> bool:
         try:
-            letter = _seal(message, contact, self._me)
+            letter = _seal(message, contact, self._ctx.me)
         except SealError:
             self._settlement.refused(contact, message, MessageReason.BAD_CARD, now=now)
             return False

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from chatapp.peer.api.events import MessageState, Unacknowledged
-from chatapp.peer.api.trace import DeliveryTraces, TraceEvent
-from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
+from chatapp.peer.api.trace import TraceEvent
+from chatapp.peer.core.contacts import RELAY_STICKS_FOR, Contact
+from chatapp.peer.core.context import Context, RegistryReach
+from chatapp.peer.core.conversation import Conversation, DeliveryPath, Message, bodies_of
 from chatapp.peer.core.direct.mail import LOOK_SPAN, MailQueue, Settlement, is_overdue
-from chatapp.peer.core.people.contact import RELAY_STICKS_FOR, Contact
-from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Message, bodies_of
 from chatapp.peer.core.records import OutgoingAdded, OutgoingChanged, OutgoingMoved, StoredOutgoing
-from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.messages.direct import ReportSilence
 
 MAIL_FIRST_FOR: Final = 2.0
@@ -27,20 +26,9 @@ sender gives it straight in case it was lost there."""
 class DeliveryPaths:
     """Puts messages on the rungs of the ladder."""
 
-    def __init__(
-        self,
-        policy: Policy,
-        outputs: Outputs,
-        registry_status: RegistryStatus,
-        traces: DeliveryTraces,
-        *,
-        mail_queue: MailQueue,
-        settlement: Settlement,
-    ) -> None:
-        self._policy = policy
-        self._out = outputs
-        self._registry_status = registry_status
-        self._traces = traces
+    def __init__(self, ctx: Context, *, mail_queue: MailQueue, settlement: Settlement) -> None:
+        self._ctx: Final = ctx
+        self._out = ctx.out
         self._mail_queue = mail_queue
         self._settlement = settlement
         self.begun: dict[bytes, Contact] = {}
@@ -69,21 +57,21 @@ class DeliveryPaths:
         if idle[-1].state is MessageState.SAVED and all(
             one.state is MessageState.SAVED for one in idle
         ):
-            wall = self._traces.seconds(now)
+            wall = self._ctx.traces.seconds(now)
             if not any(is_overdue(message, wall=wall) for message in idle):
                 if not any(message.may_be_lost for message in idle):
                     return
                 if now < self.mail_first.setdefault(contact.identity, now + MAIL_FIRST_FOR):
                     return
         self.mail_first.pop(contact.identity, None)
-        is_relaying = self._registry_status.reach is RegistryReach.UP and now < contact.relay_until
+        is_relaying = self._ctx.status.reach is RegistryReach.UP and now < contact.relay_until
         path = DeliveryPath.RELAYED if is_relaying else DeliveryPath.STRAIGHT
-        deadline = now + self._policy.give_up_after if is_relaying else None
+        deadline = now + self._ctx.policy.give_up_after if is_relaying else None
         outgoing.move_idle(path, deadline)
-        self._traces.sent(idle, now)
+        self._ctx.traces.sent(idle, now)
         if is_relaying:
             for message in idle:
-                self._traces.note(message, TraceEvent.RELAYED, now)
+                self._ctx.traces.note(message, TraceEvent.RELAYED, now)
         conversation.delivery.send_all(bodies_of(idle), now=now)
         self.begun[contact.identity] = contact
 
@@ -94,9 +82,9 @@ class DeliveryPaths:
         timeouts."""
         contact.relay_until = now + RELAY_STICKS_FOR
         conversation.outgoing.move(
-            message, DeliveryPath.RELAYED, now + 2 * self._policy.ack_timeout
+            message, DeliveryPath.RELAYED, now + 2 * self._ctx.policy.ack_timeout
         )
-        self._traces.note(message, TraceEvent.RELAYED, now)
+        self._ctx.traces.note(message, TraceEvent.RELAYED, now)
         conversation.delivery.send(message.number, message.body, now=now)
         self.begun[contact.identity] = contact
 
@@ -123,9 +111,9 @@ class DeliveryPaths:
         conversation.outgoing.move(message, DeliveryPath.WAITING)
         if message.state is MessageState.SAVED or message.is_again:
             return
-        if self._registry_status.reach is RegistryReach.UP and not contact.is_blocked:
+        if self._ctx.status.reach is RegistryReach.UP and not contact.is_blocked:
             self._to_mail(contact, conversation, message, now)
-        elif self._registry_status.reach is not RegistryReach.SEEKING:
+        elif self._ctx.status.reach is not RegistryReach.SEEKING:
             self._settlement.kept(contact, message, now=now)
 
     def keep_tried(self, contact: Contact, conversation: Conversation, *, now: float) -> None:
@@ -149,7 +137,7 @@ class DeliveryPaths:
             self._settlement.kept(contact, message, reason, now=now)
             return
         conversation.outgoing.move(message, DeliveryPath.MAIL)
-        self._traces.note(message, TraceEvent.MAILED, now)
+        self._ctx.traces.note(message, TraceEvent.MAILED, now)
         is_again = self._mail_queue.add(contact, message)
         if not is_again:
             self._out.events.append(Unacknowledged(to=contact.name, id=message.id))
@@ -181,20 +169,10 @@ class Ladder:
     """Moves all our unsettled messages from rung to rung."""
 
     def __init__(
-        self,
-        policy: Policy,
-        outputs: Outputs,
-        registry_status: RegistryStatus,
-        traces: DeliveryTraces,
-        *,
-        paths: DeliveryPaths,
-        mail_queue: MailQueue,
-        settlement: Settlement,
+        self, ctx: Context, *, paths: DeliveryPaths, mail_queue: MailQueue, settlement: Settlement
     ) -> None:
-        self._policy = policy
-        self._out = outputs
-        self._registry_status = registry_status
-        self._traces = traces
+        self._ctx: Final = ctx
+        self._out = ctx.out
         self._paths = paths
         self._mail_queue = mail_queue
         self._settlement = settlement
@@ -220,7 +198,7 @@ class Ladder:
         """Begin a message to somebody else. `start_begun` puts it on its way, or keeps it."""
         id_ = self._out.new_id()
         message = conversation.outgoing.add(
-            text, wall=wall, ahead=self._registry_status.clock_ahead, id_=id_
+            text, wall=wall, ahead=self._ctx.status.clock_ahead, id_=id_
         )
         self._out.records.append(
             OutgoingAdded(contact.identity, message.number, message.at_ms, text, id_)
@@ -241,7 +219,7 @@ class Ladder:
         conversation = contact.conversation
         assert conversation is not None
         numbers = conversation.outgoing.number(
-            wall=self._traces.seconds(now), ahead=self._registry_status.clock_ahead
+            wall=self._ctx.traces.seconds(now), ahead=self._ctx.status.clock_ahead
         )
         for provisional, number in numbers.items():
             conversation.delivery.withdraw(provisional)
@@ -280,10 +258,10 @@ class Ladder:
             before.delivery.withdraw(message.number)
             before.outgoing.settle(message, MessageState.REFUSED)
             moved = conversation.outgoing.add(
-                message.text, wall=wall, ahead=self._registry_status.clock_ahead, id_=message.id
+                message.text, wall=wall, ahead=self._ctx.status.clock_ahead, id_=message.id
             )
             moved.at_ms, moved.steps = message.at_ms, message.steps
-            trace = self._traces.changed(moved, TraceEvent.REDIRECTED, now)
+            trace = self._ctx.traces.changed(moved, TraceEvent.REDIRECTED, now)
             self._out.records += [
                 OutgoingMoved(old.identity, message.number, new.identity, moved.number),
                 OutgoingChanged(new.identity, moved.number, moved.state, trace),
@@ -295,9 +273,9 @@ class Ladder:
 
     def set_reach(self, reach: RegistryReach, *, now: float) -> None:
         """Act on whether the registry can be reached: keep, stop, or try again all that waits."""
-        if reach is self._registry_status.reach:
+        if reach is self._ctx.status.reach:
             return
-        self._registry_status.change(reach, now=now)
+        self._ctx.status.change(reach, now=now)
         self._retry_at = now + RETRY_SPAN
         if reach is not RegistryReach.UP:
             self._mail_queue.recall()
@@ -317,7 +295,7 @@ class Ladder:
     def climb(self, contact: Contact, *, now: float) -> None:
         """Move every waiting message of a contact as far as it can go now. Call this when something
         changed."""
-        conversation, reach = contact.conversation, self._registry_status.reach
+        conversation, reach = contact.conversation, self._ctx.status.reach
         if conversation is None or reach is RegistryReach.NONE:
             return
         if conversation.outgoing.unsynced.lost is not None:
@@ -356,7 +334,7 @@ class Ladder:
         """Return, once, where to look for delivered messages that their recipients may have lost.
         Nobody makes us look more often than every AGAIN_SPAN, or before the last ones have
         arrived."""
-        reach, wanted = self._registry_status.reach, []
+        reach, wanted = self._ctx.status.reach, []
         for identity, contact in list(self.may_have_lost.items()):
             if now < self._given_at.get(identity, -AGAIN_SPAN) + AGAIN_SPAN:
                 continue
@@ -395,8 +373,10 @@ class Ladder:
         if (
             tries == FIRST_TOLD
         ):  # the stream did not report the attempt before this one, a timeout earlier
-            self._traces.note(message, TraceEvent.SENT, now - self._policy.ack_timeout, tries - 1)
-        self._traces.note(message, TraceEvent.SENT, now, tries)
+            self._ctx.traces.note(
+                message, TraceEvent.SENT, now - self._ctx.policy.ack_timeout, tries - 1
+            )
+        self._ctx.traces.note(message, TraceEvent.SENT, now, tries)
 
     def gave_up(self, contact: Contact, number: int, *, now: float) -> None:
         """Handle a message whose attempts all went unanswered: relay it if it was not, else let it
@@ -410,7 +390,7 @@ class Ladder:
         ):
             return
         contact.is_expected = False
-        is_reader_here = self._registry_status.reach is RegistryReach.UP and contact.row.online
+        is_reader_here = self._ctx.status.reach is RegistryReach.UP and contact.row.online
         if is_reader_here:
             self._report(contact)
         can_relay = is_reader_here and message.state is not MessageState.SAVED
@@ -443,7 +423,7 @@ class Ladder:
         """Send by mail what was relayed long enough, retry kept messages, and probe full
         mailboxes."""
         self._rang_at = now
-        reach = self._registry_status.reach
+        reach = self._ctx.status.reach
         if reach is RegistryReach.UP and now >= self._expiry_at:
             self._ask_for_expired(now)
         if reach is RegistryReach.LOST and now >= self._retry_at:
@@ -477,9 +457,9 @@ class Ladder:
             for message in _relayed(contact.conversation)
             if message.deadline is not None
         ]
-        if self._waiting and self._registry_status.reach is RegistryReach.LOST:
+        if self._waiting and self._ctx.status.reach is RegistryReach.LOST:
             dues.append(self._retry_at)
-        if self._waiting and self._registry_status.reach is RegistryReach.UP:
+        if self._waiting and self._ctx.status.reach is RegistryReach.UP:
             dues.append(self._expiry_at)
         given = (
             self._given_at.get(identity, -AGAIN_SPAN) + AGAIN_SPAN
@@ -495,7 +475,7 @@ class Ladder:
     def is_settled(self) -> bool:
         """Return whether nothing is on its way: each message is delivered, saved, kept or refused,
         or we are offline."""
-        return self._registry_status.reach is RegistryReach.NONE or (
+        return self._ctx.status.reach is RegistryReach.NONE or (
             not self._renumbered
             and all(
                 message.state in (MessageState.KEPT, MessageState.SAVED)

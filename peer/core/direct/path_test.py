@@ -1,13 +1,12 @@
 """Path tests: whether a person answers directly, and through the registry (clause 6.12)."""
 
-import random
 from typing import Final
 
 import msgspec
 
+from chatapp.peer.core.contacts import Contact
+from chatapp.peer.core.context import Context
 from chatapp.peer.core.direct.transport import PeerTransport
-from chatapp.peer.core.people.contact import Contact
-from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.messages.registration import Ping, Pong
 
 TESTS_MAX: Final = 16
@@ -45,28 +44,23 @@ class _Test:
 class PathTests:
     """The path tests of one peer: at most one for a person at a time."""
 
-    def __init__(self, transport: PeerTransport, *, policy: Policy, rng: random.Random) -> None:
+    def __init__(self, ctx: Context, transport: PeerTransport) -> None:
+        self._ctx: Final = ctx
         self._transport: Final = transport
-        self._policy: Final = policy
-        self._rng: Final = rng
         self._open: dict[bytes, _Test] = {}
         self._results: dict[bytes, PathResult] = {}
-
-    @property
-    def is_testing(self) -> bool:
-        """Whether a test is under way."""
-        return bool(self._open)
+        self._alarm: Final = ctx.alarms.add(self._ping)
 
     def begin(self, contact: Contact, *, can_relay: bool, now: float) -> None:
         """Begin to test the paths to a person, unless a test is under way."""
         if contact.identity in self._open:
             return
         self._results.pop(contact.identity, None)
-        direct, relayed = self._rng.getrandbits(32), self._rng.getrandbits(32)
+        direct, relayed = self._ctx.rng.getrandbits(32), self._ctx.rng.getrandbits(32)
         self._open[contact.identity] = _Test(
             contact, direct=direct, relayed=relayed, can_relay=can_relay
         )
-        self.handle_timer(now=now)
+        self._ping(now=now)
 
     def result(self, identity: bytes) -> PathResult | None:
         """Return the result of the last test; None while one is under way or none was made."""
@@ -84,23 +78,20 @@ class PathTests:
         if test.is_answered:
             self._end(test)
 
-    def handle_timer(self, *, now: float) -> None:
-        """Ping again, or give up."""
+    def _ping(self, *, now: float) -> None:
+        """Ping those whose next Ping is due, or give up."""
         for test in [one for one in self._open.values() if one.next_at <= now]:
-            if test.tries >= self._policy.tries:
+            if test.tries >= self._ctx.policy.tries:
                 self._end(test)
                 continue
             test.tries += 1
-            test.sent_at, test.next_at = now, now + self._policy.ack_timeout
+            test.sent_at, test.next_at = now, now + self._ctx.policy.ack_timeout
             for path, reference in enumerate(test.references):
                 if test.times[path] is None and (path == 0 or test.can_relay):
                     self._transport.send_frame(
                         test.contact, Ping(reference=reference), through_registry=path == 1, now=now
                     )
-
-    def next_timer(self) -> float | None:
-        """Return when the next Ping is due."""
-        return min((test.next_at for test in self._open.values()), default=None)
+        self._alarm.deadline = min((test.next_at for test in self._open.values()), default=None)
 
     def _end(self, test: _Test) -> None:
         del self._open[test.contact.identity]

@@ -5,25 +5,21 @@ it. A letter of an author who is not in the table, or whose key is not the one w
 is shown with a remark.
 """
 
-import random
 from collections.abc import Sequence
 from typing import Final
 
 from chatapp.peer.api.events import SOMEBODY, AuthorDoubt, MailHeldBack, MailUnreadable
 from chatapp.peer.core.catch_up import CatchUp
-from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.contacts import Contact, Contacts
+from chatapp.peer.core.context import Context
+from chatapp.peer.core.conversation import Conversation
 from chatapp.peer.core.inbox import Stream, Streams, restored
-from chatapp.peer.core.people.contact import Contact
-from chatapp.peer.core.people.conversation import Conversation
-from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.records import Named, StoredStream
 from chatapp.peer.core.rooms.incoming import GroupReceiver
 from chatapp.wire.address import network_of
 from chatapp.wire.codec import decode_direct_bodies, decode_message_body
 from chatapp.wire.delivery.parts import Arrived, PartBuffer
-from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import NameRefused, WireError
-from chatapp.wire.identity import AgreementKey
 from chatapp.wire.messages.direct import DirectBody
 from chatapp.wire.messages.mail import Letter, MailBatch
 from chatapp.wire.messages.table import Card, Presence, Row
@@ -40,25 +36,22 @@ class DirectReceiver:
 
     def __init__(
         self,
+        ctx: Context,
         *,
         contacts: Contacts,
         streams: Streams,
         group_receiver: GroupReceiver,
         catch_up: CatchUp,
-        outputs: Outputs,
         stored: dict[bytes, StoredStream],
         unknown_authors: dict[bytes, str],
-        reader: bytes,
-        mail_keys: list[AgreementKey],
         buffer: PartBuffer,
-        policy: Policy,
-        rng: random.Random,
     ) -> None:
+        self._ctx: Final = ctx
         self._contacts = contacts
         self._streams = streams
         self._group_receiver = group_receiver
         self._catch_up = catch_up
-        self._out = outputs
+        self._out = ctx.out
         self._stored = stored
         self._buffer = buffer
         self._left_over = dict(unknown_authors)
@@ -66,10 +59,8 @@ class DirectReceiver:
         names."""
         self._unknown_authors: set[bytes] = set()
         """Authors of letters of this run who are not in the table."""
-        self._policy: Final = policy
-        self._rng = rng
-        self.reader: Final = reader
-        self.mail_keys = mail_keys
+        self.reader: Final = ctx.me.identity.public
+        self.mail_keys = ctx.me.mail_keys
 
     # --- streams
 
@@ -82,8 +73,8 @@ class DirectReceiver:
             stored = self._stored.pop(identity, StoredStream())
             conversation = Conversation(
                 stored,
-                self._policy,
-                self._rng,
+                self._ctx.policy,
+                self._ctx.rng,
                 buffer=self._buffer,
                 network=lambda: network_of(self._streams[identity].contact.row.host),
                 syncs=self._out.syncs,

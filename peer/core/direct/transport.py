@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from chatapp.peer.api.events import PersonTyping
-from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.people.contact import RELAY_STICKS_FOR, Contact
-from chatapp.peer.core.people.roster import Contacts
+from chatapp.peer.core.contacts import RELAY_STICKS_FOR, Contact, Contacts
+from chatapp.peer.core.context import Context
 from chatapp.peer.core.records import OpeningTaken
 from chatapp.wire.address import Address
 from chatapp.wire.codec import encode, join_frames
 from chatapp.wire.errors import SealError
 from chatapp.wire.framing import SEALED_HEAD_SIZE, Kind
-from chatapp.wire.identity import Identity
 from chatapp.wire.messages.direct import LastOpening, RelayDatagram, Typing, encode_frame
 from chatapp.wire.messages.registration import Ping, Pong
-from chatapp.wire.sessions.opening import Randomness
 from chatapp.wire.sessions.session import OldOpening, SessionTable
 
 HAILED_AT_ONCE: Final = 64
@@ -77,19 +74,10 @@ def runs_of(batch: Sequence[tuple[bytes, Address]]) -> list[tuple[list[bytes], A
 class PeerTransport:
     """Sends and receives the datagrams of direct messages."""
 
-    def __init__(
-        self,
-        identity: Identity,
-        contacts: Contacts,
-        outputs: Outputs,
-        *,
-        rng: Randomness,
-        first_opening: int,
-    ) -> None:
-        """`first_opening`: above the numbers of all session openings of earlier runs."""
-        self._identity = identity
+    def __init__(self, ctx: Context, contacts: Contacts) -> None:
+        self._me = ctx.me.identity.public
         self._contacts = contacts
-        self._out = outputs
+        self._out = ctx.out
         self._datagrams: list[tuple[bytes, Address]] = []
         self._typing_sent: dict[bytes, float] = {}
         self._typing_taken: dict[bytes, float] = {}
@@ -103,10 +91,10 @@ class PeerTransport:
         self._hail_span = HAIL_SPAN
         self._round = 0
         self.sessions: Final = SessionTable(
-            identity,
-            rng=rng,
+            ctx.me.identity,
+            rng=ctx.rng,
             context_of=lambda identity: None if contacts.by_identity(identity) is None else b"",
-            first_number=first_opening,
+            first_number=ctx.me.first_opening,
             opening_taken=self._opening_taken,
         )
         self.active: dict[bytes, Contact] = {}
@@ -212,7 +200,7 @@ class PeerTransport:
         if self._hail_at is None or now < self._hail_at:
             return
         if not self._to_hail:
-            ours = self._identity.public
+            ours = self._me
             self._to_hail = [
                 one
                 for one in self._contacts

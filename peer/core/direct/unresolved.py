@@ -6,21 +6,19 @@ that identity. The key of the stream covers the registry's identity, so the mess
 namesake at another registry.
 """
 
-import random
 from collections.abc import Mapping
+from typing import Final
 
 from chatapp.peer.api.events import Addressed, MessageReason
-from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
+from chatapp.peer.core.contacts import Contact, Contacts
+from chatapp.peer.core.context import Context, RegistryReach
+from chatapp.peer.core.conversation import Conversation, Message
 from chatapp.peer.core.direct.mail import Settlement
+from chatapp.peer.core.direct.notes import NotesToSelf
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.receiving import DirectReceiver
-from chatapp.peer.core.identity import LocalIdentity, NotesToSelf
-from chatapp.peer.core.people.contact import Contact
-from chatapp.peer.core.people.conversation import Conversation, Message
-from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import LookUp, NameResolver
 from chatapp.peer.core.records import Named, OutgoingAdded, StoredStream, name_stream
-from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.messages.table import Card, Presence, Row
 from chatapp.wire.names import name_key
@@ -31,30 +29,23 @@ class UnresolvedOutbox:
 
     def __init__(
         self,
+        ctx: Context,
         *,
-        me: LocalIdentity,
         notes: NotesToSelf,
         contacts: Contacts,
-        outputs: Outputs,
-        registry_status: RegistryStatus,
         settlement: Settlement,
         ladder: Ladder,
         resolver: NameResolver,
         direct_receiver: DirectReceiver,
-        policy: Policy,
-        rng: random.Random,
     ) -> None:
-        self._me = me
+        self._ctx: Final = ctx
         self._notes = notes
         self._contacts = contacts
-        self._out = outputs
-        self._registry_status = registry_status
+        self._out = ctx.out
         self._settlement = settlement
         self._ladder = ladder
         self._resolver = resolver
         self._direct_receiver = direct_receiver
-        self._policy = policy
-        self._rng = rng
         self.waiting: dict[str, Contact] = {}
         """Stand-ins for the people whose identities are not known yet."""
 
@@ -76,7 +67,7 @@ class UnresolvedOutbox:
             contact = self._add(name_stream(registry, key), key, name, StoredStream())
             self._out.records.append(Named(contact.identity, name))
         assert contact.conversation is not None
-        ahead = self._registry_status.clock_ahead
+        ahead = self._ctx.status.clock_ahead
         id_ = self._out.new_id()
         message = contact.conversation.outgoing.add(text, wall=wall, ahead=ahead, id_=id_)
         self._out.records.append(
@@ -100,14 +91,14 @@ class UnresolvedOutbox:
     def _is_nobodys(self, key: str, now: float) -> bool:
         """Return whether the registry says that nobody has this name. Asks it if it can be
         reached."""
-        if self._registry_status.reach is not RegistryReach.UP:
+        if self._ctx.status.reach is not RegistryReach.UP:
             return False
         return self._resolver.find(key, can_ask=True, now=now) is LookUp.UNKNOWN
 
     def _add(self, stream: bytes, key: str, name: str, stored: StoredStream) -> Contact:
         card = Card(name=name, identity=stream, mail=bytes(32), counter=0, signature=bytes(64))
         contact = self.waiting[key] = Contact(stream, Row(card, "", 0, Presence.AWAY, 0, 0, 0))
-        contact.conversation = Conversation(stored, self._policy, self._rng)
+        contact.conversation = Conversation(stored, self._ctx.policy, self._ctx.rng)
         return contact
 
     def _address(
@@ -115,7 +106,7 @@ class UnresolvedOutbox:
     ) -> None:
         del self.waiting[key]
         self._out.events.append(Addressed(name=stand_in.name, to=contact.name))
-        if contact.identity == self._me.identity.public:
+        if contact.identity == self._ctx.me.identity.public:
             assert stand_in.conversation is not None
             self._notes.take(stand_in.identity, stand_in.conversation.outgoing, wall=wall)
             return

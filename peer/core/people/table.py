@@ -18,13 +18,11 @@ from chatapp.peer.api.events import (
     Renamed,
     TableChanged,
 )
-from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.people.contact import Contact
-from chatapp.peer.core.people.roster import Change, Contacts
+from chatapp.peer.core.contacts import Change, Contact, Contacts
+from chatapp.peer.core.context import Context
 from chatapp.peer.core.records import FormerName, NameBlocked, NameCleared, RowsSaved
 from chatapp.peer.core.rooms.membership import Membership
 from chatapp.wire.codec import decode_row
-from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.messages.table import FetchTable, Presence, Row, TableBatch, TablePage
 from chatapp.wire.names import name_key
 
@@ -40,18 +38,17 @@ class Table:
 
     def __init__(
         self,
+        ctx: Context,
         contacts: Contacts,
-        outputs: Outputs,
         *,
         members: Membership,
         version: int,
         saved_at: float,
-        me: bytes = b"",
     ) -> None:
         self._contacts = contacts
         self._members = members
-        self._me = me
-        self._out = outputs
+        self._me = ctx.me.identity.public
+        self._out = ctx.out
         self._fetching_since: float | None = None
         self.asked = 0
         self.answered = 0
@@ -196,11 +193,10 @@ class Table:
 class NameSearch:
     """The search for one name."""
 
-    __slots__ = ("deadline", "has_rung", "question")
+    __slots__ = ("deadline", "question")
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
-        self.has_rung = False
         self.question = 0
         """The number of the table request whose answer settles the search; 0 while there is no link
         to ask on."""
@@ -219,10 +215,12 @@ class LookUp(enum.Enum):
 class NameResolver:
     """Asks the registry whether somebody has a name that is not in our table."""
 
-    def __init__(self, table: Table, policy: Policy) -> None:
+    def __init__(self, ctx: Context, table: Table) -> None:
         self._table = table
-        self._span = policy.give_up_after
+        self._span = ctx.policy.give_up_after
         self.searches: dict[str, NameSearch] = {}
+        self._alarm: Final = ctx.alarms.add(self._look)
+        """Rings at each deadline, so that whoever waits asks again."""
 
     def find(self, name: str, *, can_ask: bool, now: float) -> LookUp:
         """Return what is known of a name that is not in the table. ASKING: call again after the
@@ -231,6 +229,7 @@ class NameResolver:
         # A search that is long over belongs to a caller that never came back for the answer.
         if one is None or now >= one.deadline + self._span:
             one = self.searches[name] = NameSearch(now + self._span)
+            self._alarm.no_later_than(one.deadline)
         if not one.question and can_ask:
             self._table.fetch_anew(now=now)
             one.question = self._table.asked
@@ -245,18 +244,16 @@ class NameResolver:
         """End the search for a name."""
         self.searches.pop(name, None)
 
-    def handle_timer(self, *, now: float) -> None:
-        """Mark each deadline that has passed, and drop searches that nobody asks about any more."""
-        for name, one in list(self.searches.items()):
-            one.has_rung = now >= one.deadline
-            if now >= one.deadline + self._span:
+    def _look(self, *, now: float) -> None:
+        """Drop searches that nobody asks about any more."""
+        dues = []
+        for name, search in list(self.searches.items()):
+            due = search.deadline if now < search.deadline else search.deadline + self._span
+            if now < due:
+                dues.append(due)
+            else:
                 del self.searches[name]
-
-    def next_timer(self) -> float | None:
-        """Return the earliest deadline that has not passed."""
-        return min(
-            (one.deadline for one in self.searches.values() if not one.has_rung), default=None
-        )
+        self._alarm.deadline = min(dues, default=None)
 
 
 def _differ(before: Row, row: Row) -> bool:

@@ -11,14 +11,11 @@ from collections.abc import Set
 from typing import Final
 
 from chatapp.peer.api import events
-from chatapp.peer.api.trace import WallClock
-from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.contacts import Contact, Contacts
+from chatapp.peer.core.context import Context
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.direct.transport import PeerTransport
-from chatapp.peer.core.identity import LocalIdentity
-from chatapp.peer.core.people.contact import Contact
-from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.records import (
     IgnoreChanged,
@@ -67,8 +64,8 @@ class TrustDecisions:
 
     def __init__(
         self,
+        ctx: Context,
         *,
-        me: LocalIdentity,
         contacts: Contacts,
         table: Table,
         transport: PeerTransport,
@@ -76,13 +73,11 @@ class TrustDecisions:
         direct_receiver: DirectReceiver,
         ladder: Ladder,
         session: RegistrySession,
-        outputs: Outputs,
-        clock: WallClock,
         verified: Set[bytes],
         is_registry_verified: bool,
     ) -> None:
         """`verified`: the identities whose keys the user has compared before."""
-        self._me = me
+        self._ctx: Final = ctx
         self._contacts = contacts
         self._table = table
         self._transport = transport
@@ -90,8 +85,7 @@ class TrustDecisions:
         self._direct_receiver = direct_receiver
         self._ladder = ladder
         self._session = session
-        self._out = outputs
-        self._clock = clock
+        self._out = ctx.out
         self._verified = set(verified)
         self._is_registry_verified = is_registry_verified
         self._shown: dict[str, str] = {}
@@ -214,7 +208,7 @@ class TrustDecisions:
         self._transport.let_go(old)
         self._direct_receiver.adopt(new, now=now)
         conversation = self._direct_receiver.conversation(new)
-        self._ladder.redirect(old, new, conversation, wall=now + self._clock.offset, now=now)
+        self._ladder.redirect(old, new, conversation, wall=self._ctx.wall(now), now=now)
 
     def _doubt(self, key: str, typed: str | None, digits: str) -> events.Doubt | None:
         """Return why these digits are not those of the key shown now; None when they are."""
@@ -225,7 +219,7 @@ class TrustDecisions:
         return events.Doubt.CHANGED if typed == self._shown.get(key) else events.Doubt.OTHER_DIGITS
 
     def _digits_of(self, identity: bytes) -> str:
-        return safety_number(self._me.identity.public, identity)
+        return safety_number(self._ctx.me.identity.public, identity)
 
     def _in_question(self, name: str) -> tuple[Row | None, bool]:
         """Return the row whose key is to be compared for a name, and whether that key differs from
@@ -241,4 +235,4 @@ class TrustDecisions:
             return None
 
     def _is_own(self, row: Row) -> bool:
-        return row.card.identity == self._me.identity.public
+        return row.card.identity == self._ctx.me.identity.public

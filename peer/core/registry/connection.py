@@ -5,7 +5,6 @@ visitor.
 decides the rest: it is asked by `LinkReader` and `RegistrationOwner`.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final, Protocol, assert_never
 
@@ -20,6 +19,7 @@ from chatapp.peer.api.events import (
     ServerStopping,
     ServerStopPlanned,
 )
+from chatapp.peer.core.context import Context
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.registry.link import LinkWatch, RegistryLink
 from chatapp.peer.core.registry.session import Notice, RegistrySession
@@ -31,7 +31,6 @@ from chatapp.wire.messages.link import (
     Announcement,
     AnnouncementKind,
     NodeNotice,
-    PeerRequest,
     RegistryNotice,
 )
 from chatapp.wire.messages.registration import Left, Ping, Pong, Probe, RefusalReason
@@ -103,22 +102,19 @@ class RegistryConnection:
 
     def __init__(
         self,
+        ctx: Context,
         *,
         session: RegistrySession,
         link: RegistryLink,
         owner: RegistrationOwner,
         reader: LinkReader,
-        requests: list[PeerRequest],
-        dropped: Counter[str],
     ) -> None:
-        """`requests`: where every part of the node puts its requests for the link; emptied by
-        `link_bytes_to_send`."""
         self._session: Final = session
         self._link: Final = link
         self._owner: Final = owner
         self._reader: Final = reader
-        self._requests: Final = requests
-        self._dropped: Final = dropped
+        self._requests: Final = ctx.out.requests
+        self._dropped: Final = ctx.dropped
         self._watch: Final = LinkWatch(session, link)
         self._pinned = session.pinned
         self._key_news: RegistryMet | RegistryKeyAccepted | None = None

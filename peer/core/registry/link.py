@@ -2,10 +2,10 @@
 when to connect again."""
 
 import enum
-import random
 from typing import Final, Protocol
 
 from chatapp.peer.api.events import LinkTrouble, LinkTroubled
+from chatapp.peer.core.context import Context
 from chatapp.peer.core.registry.session import Backoff, RegistrySession
 from chatapp.wire.codec import encode
 from chatapp.wire.errors import SealError
@@ -56,8 +56,8 @@ class RegistryLink:
     """The link of one node. The driver connects when `wants_connection` returns true, and reports
     the result."""
 
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
+    def __init__(self, ctx: Context) -> None:
+        self._ctx: Final = ctx
         self._backoff = Backoff(first=1.0, largest=20.0)
         self._open_link: OpenLink | None = None
         self._begun: LinkOpening | None = None
@@ -105,7 +105,7 @@ class RegistryLink:
         if self.state is LinkState.DOWN:
             earliest = now
             if self._opened_at:
-                earliest = self._opened_at + self._backoff.next_wait(self._rng.random())
+                earliest = self._opened_at + self._backoff.next_wait(self._ctx.rng.random())
             self.state, self._deadline = LinkState.WAITING, max(now, earliest)
             self.handle_timer(now=now)
 

@@ -8,13 +8,11 @@ from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.events import AdmissionRefusal
-from chatapp.peer.api.trace import WallClock
-from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
+from chatapp.peer.core.contacts import Contacts
+from chatapp.peer.core.context import Context, RegistryReach
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.transport import PeerTransport
 from chatapp.peer.core.direct.unresolved import UnresolvedOutbox
-from chatapp.peer.core.identity import LocalIdentity
-from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.records import RegistryPinned, ServersNamed
 from chatapp.peer.core.registry.connection import ConnectionEvent
@@ -37,6 +35,7 @@ class RegistryMonitor:
 
     def __init__(
         self,
+        ctx: Context,
         *,
         session: RegistrySession,
         link: RegistryLink,
@@ -45,9 +44,8 @@ class RegistryMonitor:
         ladder: Ladder,
         rooms: Rooms,
         renaming: Renaming,
-        registry_status: RegistryStatus,
-        clock: WallClock,
     ) -> None:
+        self._ctx: Final = ctx
         self._session = session
         self._link = link
         self._table = table
@@ -56,8 +54,6 @@ class RegistryMonitor:
         self._rooms = rooms
         self._outbox = rooms.outbox
         self._renaming = renaming
-        self._registry_status = registry_status
-        self._clock = clock
         self._seeking_since: float | None = None
 
     def seek(self, *, now: float) -> None:
@@ -77,11 +73,11 @@ class RegistryMonitor:
     def look(self, *, now: float) -> None:
         """Measure whether the registry can be reached, and tell the parts that depend on it."""
         if self._unresolved.waiting:  # mostly not: no call
-            self._unresolved.look(wall=now + self._clock.offset, now=now)
+            self._unresolved.look(wall=self._ctx.wall(now), now=now)
         reach = self._measure(now)
-        if self._registry_status.reach is not RegistryReach.NONE:
+        if self._ctx.status.reach is not RegistryReach.NONE:
             self._ladder.set_reach(reach, now=now)
-        if self._registry_status.reach is RegistryReach.LOST:
+        if self._ctx.status.reach is RegistryReach.LOST:
             self._outbox.registry_lost(now=now)
             if (
                 not self._session.is_wanted
@@ -91,7 +87,7 @@ class RegistryMonitor:
 
     def next_timer(self) -> float | None:
         """Return when the search for the registry, or for a link to it, has taken long enough."""
-        if self._seeking_since is None or self._registry_status.reach is not RegistryReach.SEEKING:
+        if self._seeking_since is None or self._ctx.status.reach is not RegistryReach.SEEKING:
             return None
         return self._seeking_since + SEEKING_SPAN
 
@@ -143,28 +139,23 @@ class PeerRegistration:
 
     def __init__(
         self,
+        ctx: Context,
         *,
-        me: LocalIdentity,
         session: RegistrySession,
         monitor: RegistryMonitor,
         transport: PeerTransport,
         table: Table,
         contacts: Contacts,
         renaming: Renaming,
-        registry_status: RegistryStatus,
-        outputs: Outputs,
-        clock: WallClock,
     ) -> None:
-        self._me = me
+        self._ctx: Final = ctx
         self._session = session
         self._monitor = monitor
         self._transport = transport
         self._table = table
         self._contacts = contacts
         self._renaming = renaming
-        self._registry_status = registry_status
-        self._out = outputs
-        self._clock = clock
+        self._out = ctx.out
         self.newly_pinned: bytes | None = None
         self._last_run: int | None = None
         self._stored_servers = session.servers.named
@@ -199,8 +190,8 @@ class PeerRegistration:
                 RegistryPinned(new_key, is_verified=self._session.is_key_named)
             )
         assert self._session.welcome is not None
-        ahead = self._session.welcome.clock / 1_000 - (now + self._clock.offset)
-        self._registry_status.clock_heard(ahead)
+        ahead = self._session.welcome.clock / 1_000 - (self._ctx.wall(now))
+        self._ctx.status.clock_heard(ahead)
         self._monitor.clock_known(now=now)
         if self._session.servers.named != self._stored_servers:
             self._stored_servers = self._session.servers.named
@@ -267,12 +258,14 @@ class PeerRegistration:
         elif is_old and has_begun:
             self._not_let_in(events.AdmissionRefused(reason=AdmissionRefusal.OTHER_PROGRAM))
         elif reason is RefusalReason.NAME_TAKEN:
-            self._not_let_in(events.NameUnavailable(name=self._me.name))
+            self._not_let_in(events.NameUnavailable(name=self._ctx.me.name))
         elif reason in _WANT_CODE and self._session.is_code_foreign:
             self._not_let_in(events.AdmissionRefused(reason=AdmissionRefusal.CODE_OF_ANOTHER))
         else:
             key = (
-                fingerprint(self._me.identity.public) if reason is RefusalReason.NOT_INVITED else ""
+                fingerprint(self._ctx.me.identity.public)
+                if reason is RefusalReason.NOT_INVITED
+                else ""
             )
             # The remaining reasons are for visitors of the help desk; only a dishonest registry
             # gives a peer one of them.
@@ -284,11 +277,11 @@ class PeerRegistration:
 
     def _outdo(self) -> bool:
         """Make a card newer than the one the registry knows. Return whether we did."""
-        if self._outdone >= OUTDONE_MAX or not self._me.outdo(self._session.newer_counter):
+        if self._outdone >= OUTDONE_MAX or not self._ctx.me.outdo(self._session.newer_counter):
             return False
         self._outdone += 1
-        self._transport.sessions.number_from(self._me.first_opening)
-        self._session.use_card(self._me.card, first_opening=self._me.first_opening)
+        self._transport.sessions.number_from(self._ctx.me.first_opening)
+        self._session.use_card(self._ctx.me.card, first_opening=self._ctx.me.first_opening)
         return True
 
     def _not_let_in(self, why: events.NotLetIn) -> None:

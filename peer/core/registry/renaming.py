@@ -4,14 +4,11 @@ Any program may die between the request and its answer, so we hold both names un
 welcomed us under one of them.
 """
 
-import random
 from typing import Final
 
 from chatapp.peer.api.events import NameUnavailable, Renamed, RenameFailed, RenameRefusal
-from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
-from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.core.context import Context, RegistryReach
 from chatapp.peer.core.registry.session import RegistrySession
-from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.messages import registration as wire
 from chatapp.wire.messages.registration import RefusalReason
@@ -31,24 +28,12 @@ _OF_THE_NAME: Final = frozenset(
 class Renaming:
     """At most one change of our name."""
 
-    def __init__(
-        self,
-        *,
-        me: LocalIdentity,
-        session: RegistrySession,
-        registry_status: RegistryStatus,
-        outputs: Outputs,
-        policy: Policy,
-        rng: random.Random,
-    ) -> None:
-        self._me = me
+    def __init__(self, ctx: Context, *, session: RegistrySession) -> None:
+        self._ctx: Final = ctx
         self._session = session
-        self._registry_status = registry_status
-        self._out = outputs
-        self._policy = policy
-        self._rng = rng
+        self._out = ctx.out
         self._reference: int | None = None
-        self.deadline: float | None = None
+        self._alarm: Final = ctx.alarms.add(self._unanswered)
         self._tried_other = False
         self._may_yet_be_heard = False
         """Whether the registry may yet read a request that we have given up."""
@@ -64,13 +49,11 @@ class Renaming:
             name = person_name(new)
         except NameRefused:
             return RenameRefusal.INVALID_NAME
-        if name == self._me.name:
+        if name == self._ctx.me.name:
             return RenameRefusal.SAME_NAME
-        if self._me.other_name is not None:
+        if self._ctx.me.other_name is not None:
             return RenameRefusal.PENDING
-        return (
-            None if self._registry_status.reach is RegistryReach.UP else RenameRefusal.UNREACHABLE
-        )
+        return None if self._ctx.status.reach is RegistryReach.UP else RenameRefusal.UNREACHABLE
 
     def request(self, new: str, *, now: float) -> None:
         """Ask for another name; `Renamed`, `NameUnavailable` or `RenameFailed` follows."""
@@ -86,18 +69,18 @@ class Renaming:
         return confirmed
 
     def _ask(self, new: str, now: float) -> None:
-        self._me.other_name = self._asked = person_name(new)
-        self._reference = self._rng.getrandbits(32)
-        self.deadline = now + self._policy.give_up_after
-        card = self._me.card_as(self._me.other_name)
+        self._ctx.me.other_name = self._asked = person_name(new)
+        self._reference = self._ctx.rng.getrandbits(32)
+        self._alarm.deadline = now + self._ctx.policy.give_up_after
+        card = self._ctx.me.card_as(self._ctx.me.other_name)
         self._may_yet_be_heard = True
         self._out.requests.append(wire.Rename(reference=self._reference, card=card))
 
     def answered(self, answer: wire.RenameAccepted | wire.RenameRefused) -> None:
         """Handle the registry's answer."""
-        if answer.reference != self._reference or self._me.other_name is None:
+        if answer.reference != self._reference or self._ctx.me.other_name is None:
             return
-        new = self._me.other_name
+        new = self._ctx.me.other_name
         if isinstance(answer, wire.RenameAccepted):
             self._take(new)
         else:
@@ -106,18 +89,17 @@ class Renaming:
     def link_lost(self) -> None:
         """Stop waiting for the answer, which will not come: the next WELCOME shows which name is
         ours."""
-        self._reference = self.deadline = None
+        self._reference = self._alarm.deadline = None
 
     def registry_lost(self) -> None:
         """Fail the pending rename: the registry is unreachable."""
         self.link_lost()
         self._tell_refused(RenameRefusal.UNREACHABLE)
 
-    def handle_timer(self, *, now: float) -> None:
-        """Register again if the answer is late: the WELCOME shows which name is ours."""
-        if self.deadline is not None and now >= self.deadline:
-            self.link_lost()
-            self._session.note_silence(now=now)
+    def _unanswered(self, *, now: float) -> None:
+        """Register again, as the answer is late: the WELCOME shows which name is ours."""
+        self.link_lost()
+        self._session.note_silence(now=now)
 
     # --- registration
 
@@ -125,10 +107,10 @@ class Renaming:
         """Note that the registry let us in under the name on our card, so that name is ours. Return
         whether to register once more with a newer card: an old request that the registry reads
         later must find one, or it would still rename us."""
-        if self._reference is not None or self._me.other_name is None:
+        if self._reference is not None or self._ctx.me.other_name is None:
             return False
         if self._may_yet_be_heard:
-            self._show(self._me.name)
+            self._show(self._ctx.me.name)
             return True
         self._settle()
         self._tell_refused(RenameRefusal.NOT_TAKEN)
@@ -137,29 +119,29 @@ class Renaming:
     def denied(self, reason: RefusalReason) -> bool:
         """Note that the registry refused us. Return whether to try our other name, because that one
         may be ours."""
-        if self._me.other_name is None or self._tried_other:
+        if self._ctx.me.other_name is None or self._tried_other:
             return False
         if reason not in _OF_THE_NAME:
             return False
         self._tried_other = True
-        self._take(self._me.other_name, is_sure=False)
+        self._take(self._ctx.me.other_name, is_sure=False)
         return True
 
     # --- inside
 
     def _take(self, new: str, *, is_sure: bool = True) -> None:
-        old, self._asked = self._me.name, None
+        old, self._asked = self._ctx.me.name, None
         self._show(new)
-        self._me.other_name = None if is_sure else old
+        self._ctx.me.other_name = None if is_sure else old
         self._out.events.append(Renamed(old=old, new=new, is_me=True))
         if is_sure:
             self._settle()
 
     def _show(self, name: str) -> None:
         """Register with a newer card under this name."""
-        self._me.rename(name)
+        self._ctx.me.rename(name)
         self._may_yet_be_heard = False
-        self._session.use_card(self._me.card, first_opening=self._me.first_opening)
+        self._session.use_card(self._ctx.me.card, first_opening=self._ctx.me.first_opening)
 
     def _refuse(self, new: str, reason: RefusalReason) -> None:
         self._settle()
@@ -175,6 +157,6 @@ class Renaming:
             self._asked = None
 
     def _settle(self) -> None:
-        self._reference = self.deadline = None
-        self._me.other_name, self._tried_other, self._may_yet_be_heard = None, False, False
-        self.confirmed = self._me.name
+        self._reference = self._alarm.deadline = None
+        self._ctx.me.other_name, self._tried_other, self._may_yet_be_heard = None, False, False
+        self.confirmed = self._ctx.me.name

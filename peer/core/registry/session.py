@@ -6,10 +6,10 @@ believed.
 """
 
 import enum
-import random
 from collections.abc import Sequence
 from typing import Final
 
+from chatapp.peer.core.context import Context
 from chatapp.peer.core.registry.handshake import Handshake
 from chatapp.peer.core.registry.servers import RegistryServers
 from chatapp.wire.address import Address
@@ -193,32 +193,30 @@ class RegistrySession:
 
     def __init__(
         self,
+        ctx: Context,
         *,
-        identity: Identity,
         addresses: Sequence[Address],
         named_servers: Sequence[Address] = (),
         pinned: bytes | None,
-        policy: Policy,
-        rng: random.Random,
-        first_opening: int,
     ) -> None:
         """`addresses`: those of the registry, at least one, the preferred one first.
-        `named_servers`: those that the registry named the last time. `first_opening`: above the
-        numbers of all openings of earlier lives."""
-        self._policy = policy
-        self._rng = rng
+        `named_servers`: those that the registry named the last time."""
+        self._ctx: Final = ctx
         self._question: Question | None = None
         self._next_ping: float | None = None
         self._pause_until: float | None = None
         self._search = Backoff(first=SEARCH_FIRST, largest=SEARCH_LARGEST)
-        self._handshake = Handshake(identity=identity, pinned=pinned, rng=rng)
+        self._handshake = Handshake(identity=ctx.me.identity, pinned=pinned, rng=ctx.rng)
         self._registry = b""
         """The key of the registry that let us in."""
         self._context = b""
         """The nonce of that registration. It is part of each session opening, so older openings are
         void."""
         self.sessions: Final = SessionTable(
-            identity, rng=rng, context_of=self._context_of, first_number=first_opening
+            ctx.me.identity,
+            rng=ctx.rng,
+            context_of=self._context_of,
+            first_number=ctx.me.first_opening,
         )
         self.life = 0
         """The counter of the card of the server that let us in, which rises with each start of that
@@ -578,9 +576,9 @@ class RegistrySession:
         if after in (State.GREETING, State.REGISTERING, State.LEAVING):
             self._ask(now)
         elif after is State.PAUSING:
-            self._pause_until = now + self._search.next_wait(self._rng.random())
+            self._pause_until = now + self._search.next_wait(self._ctx.rng.random())
         elif after is State.REFUSED and self.denied_for:
-            self._pause_until = now + self.denied_for + self._rng.random()
+            self._pause_until = now + self.denied_for + self._ctx.rng.random()
         elif after is State.REGISTERED:
             self._search.reset()
             self._next_ping = now + self._ping_span()
@@ -629,7 +627,9 @@ class RegistrySession:
         self.is_lost = True
 
     def _ask(self, now: float) -> None:
-        self._question = Question(self._policy, reference=self._rng.getrandbits(32), now=now)
+        self._question = Question(
+            self._ctx.policy, reference=self._ctx.rng.getrandbits(32), now=now
+        )
         self._next_ping = None
         self._question.is_due(now)
         self._say(now)
@@ -639,7 +639,7 @@ class RegistrySession:
     def _say(self, now: float) -> None:
         assert self._question is not None
         if self.state is State.GREETING:
-            hello, tries = self._handshake.hello(), self._policy.tries
+            hello, tries = self._handshake.hello(), self._ctx.policy.tries
             asked = self.servers.asked_at(self._question.attempt, tries=tries)
             self.outgoing += [(hello, address) for address in asked]
             return

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from chatapp.peer.core.catch_up import CatchUp
-from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.context import Context
 from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.records import RoomKept, StoredGroup, StoredStream, group_mark, parties_of
 from chatapp.peer.core.rooms.group import Group, Groups
@@ -18,6 +18,7 @@ class CurrentRoom:
 
     def __init__(
         self,
+        ctx: Context,
         kept: RoomKept,
         *,
         groups: Groups,
@@ -26,7 +27,6 @@ class CurrentRoom:
         group_receiver: GroupReceiver,
         catch_up: CatchUp,
         table: Table,
-        outputs: Outputs,
         stored: dict[bytes, StoredStream],
         positions: Mapping[str, StoredGroup],
         now: float,
@@ -39,7 +39,7 @@ class CurrentRoom:
         self._group_receiver = group_receiver
         self._catch_up = catch_up
         self._table = table
-        self._out = outputs
+        self._out = ctx.out
         self._stored = stored
         self._positions = positions
         self.owes_leave = kept.owes_leave

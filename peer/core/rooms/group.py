@@ -8,7 +8,7 @@ from typing import Final
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import Raw, Stored
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.people.conversation import Message, OutgoingStream
+from chatapp.peer.core.conversation import Message, OutgoingStream
 from chatapp.peer.core.records import (
     CursorMoved,
     LineAccepted,

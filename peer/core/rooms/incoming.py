@@ -5,20 +5,19 @@ Each line goes into its sender's stream to the group, so a line that comes two w
 """
 
 import contextlib
+from typing import Final
 
 from chatapp.peer.api.events import SOMEBODY, LineLoss, LineUnreadable
 from chatapp.peer.core.catch_up import CatchUp
-from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.contacts import Contact, Contacts
+from chatapp.peer.core.context import Context
+from chatapp.peer.core.conversation import make_inbox
 from chatapp.peer.core.inbox import Stream, Streams, Texts, restored
-from chatapp.peer.core.people.contact import Contact
-from chatapp.peer.core.people.conversation import make_inbox
-from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.records import CursorMoved, StoredStream
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.membership import Membership
 from chatapp.wire.codec import decode_group_body
-from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import SealError, WireError
 from chatapp.wire.framing import unpack_group
 from chatapp.wire.limits import GROUP_HELD_MAX
@@ -32,6 +31,7 @@ class GroupReceiver:
 
     def __init__(
         self,
+        ctx: Context,
         *,
         contacts: Contacts,
         groups: Groups,
@@ -39,19 +39,17 @@ class GroupReceiver:
         table: Table,
         streams: Streams,
         catch_up: CatchUp,
-        outputs: Outputs,
         stored: dict[bytes, StoredStream],
-        policy: Policy,
     ) -> None:
+        self._ctx: Final = ctx
         self._contacts = contacts
         self._groups = groups
         self._members = members
         self._table = table
         self._streams = streams
         self._catch_up = catch_up
-        self._out = outputs
+        self._out = ctx.out
         self._stored = stored
-        self._policy = policy
         self._held_frames: list[tuple[int, bytes]] = []
         self.floors: dict[bytes, tuple[int, int]] = {}
         """By stream: (position, floor) of its newest line. The floor counts when we have the log up
@@ -72,7 +70,7 @@ class GroupReceiver:
             texts: Texts = {
                 one.number: (one.at_ms, one.text, True, one.id) for one in stored.unshown
             }
-            inbox = make_inbox(stored, self._policy)
+            inbox = make_inbox(stored, self._ctx.policy)
             self._streams.add(restored(key, contact, inbox, texts, stored, group=group))
         stream = self._streams[key]
         stream.group = group

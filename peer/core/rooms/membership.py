@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from chatapp.peer.api.events import MemberJoined, MemberLeft, MessageState, Person, TopicKnown
-from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
+from chatapp.peer.core.contacts import Contact, Contacts
+from chatapp.peer.core.context import Context, RegistryReach
+from chatapp.peer.core.conversation import Conversation, Message
 from chatapp.peer.core.direct.transport import PeerTransport
-from chatapp.peer.core.identity import LocalIdentity
-from chatapp.peer.core.people.contact import Contact
-from chatapp.peer.core.people.conversation import Conversation, Message
-from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.records import NumberUsed
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.wire.messages.direct import PROVISIONAL
@@ -25,15 +23,14 @@ class DirectFanout:
 
     def __init__(
         self,
+        ctx: Context,
         *,
         transport: PeerTransport,
-        outputs: Outputs,
-        registry_status: RegistryStatus,
         conversation: Callable[[Contact], Conversation],
     ) -> None:
+        self._ctx: Final = ctx
         self._transport = transport
-        self._registry_status = registry_status
-        self._out = outputs
+        self._out = ctx.out
         self._conversation = conversation
         self.carried: Final[dict[bytes, dict[int, tuple[Group, Message]]]] = {}
         """The lines on their way to each member, by their numbers in our direct stream to that
@@ -143,7 +140,7 @@ class DirectFanout:
             return
         has.add(contact.identity)
         conversation = self._conversation(contact)
-        body, ahead = group.fanout(message), self._registry_status.clock_ahead
+        body, ahead = group.fanout(message), self._ctx.status.clock_ahead
         carried = conversation.outgoing.carry(body, wall=wall, ahead=ahead)
         if carried.is_numbered:
             self._out.records.append(NumberUsed(contact.identity, carried.number))
@@ -176,18 +173,13 @@ class Membership:
     """The members of our room other than ourselves."""
 
     def __init__(
-        self,
-        contacts: Contacts,
-        outputs: Outputs,
-        *,
-        me: bytes,
-        registry_key: Callable[[], bytes | None],
+        self, ctx: Context, contacts: Contacts, *, registry_key: Callable[[], bytes | None]
     ) -> None:
         """`registry_key`: returns the registry's key, in whose name its administrator acts; None if
         we know none."""
         self._contacts = contacts
-        self._out = outputs
-        self._me = me
+        self._out = ctx.out
+        self._me = ctx.me.identity.public
         self._registry_key = registry_key
         self.room = ""
         self.topic: Topic | None = None
@@ -201,6 +193,7 @@ class Membership:
         each."""
         self._unnamed: set[bytes] = set()
         """Members without a row, to be reported when it arrives."""
+        self._alarm: Final = ctx.alarms.add(self._give_up)
 
     def begin(self, room: str, members: Iterable[RoomMember]) -> None:
         """Enter a room; nothing was reported of it yet."""
@@ -257,6 +250,7 @@ class Membership:
                 self._went(identity)
             elif not self._is_here(identity):
                 self.missing[identity] = now + RETURN_SPAN
+                self._alarm.no_later_than(now + RETURN_SPAN)
 
     def changed(self, members: Iterable[RoomMember]) -> None:
         """Take what the registry says of these members now."""
@@ -300,15 +294,12 @@ class Membership:
         found = (self._contacts.by_identity(one) for one in self.members if self._is_here(one))
         return [contact for contact in found if contact is not None]
 
-    def handle_timer(self, *, now: float) -> None:
+    def _give_up(self, *, now: float) -> None:
         """Report the members who did not come back in time."""
         for identity, deadline in list(self.missing.items()):
             if now >= deadline:
                 self._went(identity)
-
-    def next_timer(self) -> float | None:
-        """Return when the wait for a member ends."""
-        return min(self.missing.values(), default=None)
+        self._alarm.deadline = min(self.missing.values(), default=None)
 
     def _replace(self, members: Iterable[RoomMember]) -> None:
         self.members = {
@@ -348,27 +339,25 @@ class RoomRecipients:
 
     def __init__(
         self,
+        ctx: Context,
         *,
-        me: LocalIdentity,
         groups: Groups,
         contacts: Contacts,
         members: Membership,
         fanout: DirectFanout,
-        registry_status: RegistryStatus,
     ) -> None:
-        self._me = me
+        self._ctx: Final = ctx
         self._groups = groups
         self._contacts = contacts
         self._members = members
         self._fanout = fanout
-        self._registry_status = registry_status
 
     def members_of(self, group: Group) -> list[Contact]:
         """Return the members to whom a line goes directly while the registry is away."""
         if group.room:
             here = self._members.here() if group is self._groups.room else []
             return [contact for contact in here if not contact.is_banned]
-        me = self._me.identity.public
+        me = self._ctx.me.identity.public
         return [
             contact for contact in self._contacts if contact.may_answer and contact.identity != me
         ]
@@ -377,10 +366,10 @@ class RoomRecipients:
         """Return everybody in our room, ourselves included, by name."""
         if self._groups.room is None:
             return ()
-        own = self._contacts.by_identity(self._me.identity.public)
+        own = self._contacts.by_identity(self._ctx.me.identity.public)
         people = [
             Person(
-                name=self._me.name,
+                name=self._ctx.me.name,
                 online=True,
                 since=float(own.row.since) if own is not None else 0.0,
             )
@@ -397,6 +386,6 @@ class RoomRecipients:
     @property
     def in_reach(self) -> int:
         """How many other members a line of ours would reach now."""
-        is_alone = self._registry_status.reach is not RegistryReach.UP
+        is_alone = self._ctx.status.reach is not RegistryReach.UP
         silent = self._fanout.silent if is_alone else ()
         return sum(contact.identity not in silent for contact in self._members.here())

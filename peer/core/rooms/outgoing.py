@@ -13,17 +13,16 @@ from chatapp.peer.api.events import (
     MessageReason,
     MessageState,
 )
-from chatapp.peer.api.trace import DeliveryTraces, TraceEvent, WallClock
+from chatapp.peer.api.trace import TraceEvent
 from chatapp.peer.core.catch_up import CatchUp
-from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
-from chatapp.peer.core.people.contact import Contact
-from chatapp.peer.core.people.conversation import Message
+from chatapp.peer.core.contacts import Contact
+from chatapp.peer.core.context import Context, RegistryReach
+from chatapp.peer.core.conversation import Message
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.session import RegistrySession
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.incoming import GroupReceiver
 from chatapp.peer.core.rooms.membership import DirectFanout, RoomRecipients
-from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.messages.rooms import (
     FetchGroup,
     GroupAccepted,
@@ -55,6 +54,7 @@ class GroupOutbox:
 
     def __init__(
         self,
+        ctx: Context,
         *,
         groups: Groups,
         recipients: RoomRecipients,
@@ -63,13 +63,9 @@ class GroupOutbox:
         catch_up: CatchUp,
         session: RegistrySession,
         link: RegistryLink,
-        registry_status: RegistryStatus,
-        outputs: Outputs,
-        traces: DeliveryTraces,
-        policy: Policy,
-        clock: WallClock,
         now: float,
     ) -> None:
+        self._ctx: Final = ctx
         self._groups = groups
         self._recipients = recipients
         self._group_receiver = group_receiver
@@ -77,11 +73,7 @@ class GroupOutbox:
         self._catch_up = catch_up
         self._session = session
         self._link = link
-        self._registry_status = registry_status
-        self._out = outputs
-        self._traces = traces
-        self._policy = policy
-        self._clock = clock
+        self._out = ctx.out
         self.pending: dict[tuple[str, int], PendingGroupMessage] = {}
         self._waiting: list[PendingGroupMessage] = []
         """Lines to send as soon as earlier ones are answered."""
@@ -103,13 +95,11 @@ class GroupOutbox:
     def say(self, group: Group, text: str, *, now: float) -> Message:
         """Begin a line: it is sent now, or when there is a key for it, or directly to the
         members."""
-        message = group.add(
-            text, wall=now + self._clock.offset, ahead=self._registry_status.clock_ahead
-        )
-        deadline = now + self._policy.give_up_after
+        message = group.add(text, wall=self._ctx.wall(now), ahead=self._ctx.status.clock_ahead)
+        deadline = now + self._ctx.policy.give_up_after
         pending = PendingGroupMessage(group, message, deadline, now + SAID_AGAIN_AFTER)
         self.pending[(group.name, message.number)] = pending
-        if self._registry_status.reach is RegistryReach.LOST or self._session.is_lost:
+        if self._ctx.status.reach is RegistryReach.LOST or self._session.is_lost:
             self._session.search(now=now)
             self._unanswered(pending, now)
         elif self._can_speak(group):
@@ -142,7 +132,7 @@ class GroupOutbox:
 
     def numbers_stored(self, *, now: float) -> None:
         """Send members the lines that waited for their numbers to be on disk."""
-        self._fanout.numbers_stored(wall=now + self._clock.offset, now=now)
+        self._fanout.numbers_stored(wall=self._ctx.wall(now), now=now)
 
     def registry_lost(self, *, now: float) -> None:
         """Send every line that waits for the registry's answer directly to the members."""
@@ -206,7 +196,7 @@ class GroupOutbox:
             case GroupAccepted(position=position):
                 self._group_receiver.position_known(group, position, now=now)
                 self._close(pending)
-                trace = self._traces.changed(pending.message, TraceEvent.ACCEPTED, now)
+                trace = self._ctx.traces.changed(pending.message, TraceEvent.ACCEPTED, now)
                 group.accepted(pending.message, position, trace)
                 self._tell(pending, MessageState.SAVED)
                 self._say_waiting(now)
@@ -264,11 +254,11 @@ class GroupOutbox:
 
     def catch_up(self, contact: Contact, *, now: float) -> None:
         """Send a member the lines that they missed: they are back while the registry is not."""
-        if self._registry_status.reach is not RegistryReach.LOST:
+        if self._ctx.status.reach is not RegistryReach.LOST:
             return
         for group in self._groups:
             if contact in self._recipients.members_of(group):
-                wall = now + self._clock.offset
+                wall = self._ctx.wall(now)
                 self._fanout.catch_up(group, contact, wall=wall, now=now)
 
     def stop(self, *, now: float) -> None:
@@ -285,7 +275,7 @@ class GroupOutbox:
             self._number(group, now)
 
     def _number(self, group: Group, now: float) -> None:
-        wall, ahead = now + self._clock.offset, self._registry_status.clock_ahead
+        wall, ahead = self._ctx.wall(now), self._ctx.status.clock_ahead
         numbers = group.number(self._known, skip=self._skip, wall=wall, ahead=ahead)
         for provisional, number in numbers.items():
             pending = self.pending.pop((group.name, provisional), None)
@@ -313,8 +303,8 @@ class GroupOutbox:
         self._kept(pending, now)
         if self._groups.by_name(pending.group.name) is None:
             self._refuse(pending, MessageReason.LEFT_ROOM, now)
-        elif self._registry_status.reach is not RegistryReach.NONE:
-            wall, members = now + self._clock.offset, self._recipients.members_of(pending.group)
+        elif self._ctx.status.reach is not RegistryReach.NONE:
+            wall, members = self._ctx.wall(now), self._recipients.members_of(pending.group)
             self._fanout.say(pending.group, pending.message, members, wall=wall, now=now)
 
     def _kept(self, pending: PendingGroupMessage, now: float) -> None:
@@ -333,15 +323,15 @@ class GroupOutbox:
 
     def _keep(self, group: Group, message: Message, now: float) -> None:
         if message.state is not MessageState.KEPT:
-            silent_since = self._registry_status.silent_since
-            since = self._traces.seconds(now if silent_since is None else silent_since)
-            group.keep(message, self._traces.changed(message, TraceEvent.KEPT, now, since))
+            silent_since = self._ctx.status.silent_since
+            since = self._ctx.traces.seconds(now if silent_since is None else silent_since)
+            group.keep(message, self._ctx.traces.changed(message, TraceEvent.KEPT, now, since))
 
     def _refuse(self, pending: PendingGroupMessage, reason: MessageReason, now: float) -> None:
         self._close(pending)
         pending.group.refuse(
             pending.message,
-            self._traces.changed(pending.message, TraceEvent.REFUSED, now, reason.name),
+            self._ctx.traces.changed(pending.message, TraceEvent.REFUSED, now, reason.name),
         )
 
     def _close(self, pending: PendingGroupMessage) -> None:

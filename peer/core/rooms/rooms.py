@@ -5,7 +5,6 @@ not the registry has heard of it.
 """
 
 import abc
-import random
 from typing import Final
 
 from chatapp.peer.api import events
@@ -18,7 +17,7 @@ from chatapp.peer.api.events import (
     TopicFailure,
 )
 from chatapp.peer.core.catch_up import CatchUp, PendingRequest, RoomArrival
-from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
+from chatapp.peer.core.context import Context, RegistryReach
 from chatapp.peer.core.records import RoomKept
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.session import RegistrySession
@@ -26,7 +25,6 @@ from chatapp.peer.core.rooms.current import CurrentRoom
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.membership import Membership, RoomRecipients
 from chatapp.peer.core.rooms.outgoing import GroupOutbox
-from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import TOPIC_MAX
 from chatapp.wire.messages import rooms as wire
@@ -51,30 +49,27 @@ class RoomRequest(abc.ABC):
 
     def __init__(
         self,
+        ctx: Context,
         *,
         current: CurrentRoom,
         members: Membership,
         session: RegistrySession,
         link: RegistryLink,
-        registry_status: RegistryStatus,
-        outputs: Outputs,
-        policy: Policy,
-        rng: random.Random,
     ) -> None:
+        self._ctx: Final = ctx
         self._current: Final = current
         self._members: Final = members
         self._session = session
         self._link = link
-        self._registry_status = registry_status
-        self._out: Final = outputs
-        self._policy = policy
-        self._rng = rng
+        self._out = ctx.out
+        self._alarm: Final = ctx.alarms.add(self._look)
         self.pending: PendingRequest | None = None
 
     def link_up(self, *, now: float) -> None:
         """Send the pending request on the new link."""
         if self.pending is not None and (request := self._request(self.pending)) is not None:
-            self.pending.deadline = now + self._policy.give_up_after
+            self.pending.deadline = now + self._ctx.policy.give_up_after
+            self._alarm.deadline = self.pending.deadline
             self._out.requests.append(request)
 
     def link_lost(self) -> None:
@@ -88,7 +83,7 @@ class RoomRequest(abc.ABC):
             asked, self.pending = self.pending, None
             self._report(asked, reason)
 
-    def handle_timer(self, *, now: float) -> None:
+    def _look(self, *, now: float) -> None:
         """Give up when the answer takes too long."""
         if self.pending is not None and self.pending.is_due(now):
             self.give_up(NoAnswer.UNANSWERED)
@@ -97,12 +92,12 @@ class RoomRequest(abc.ABC):
         """Make a request in place of the pending one. `room`: the one that it is about; empty for
         none."""
         self.pending = PendingRequest(
-            self._rng.getrandbits(32) or 1, room, None
+            self._ctx.rng.getrandbits(32) or 1, room, None
         )  # 0 stands for no request
-        if self._registry_status.reach is RegistryReach.LOST:
+        if self._ctx.status.reach is RegistryReach.LOST:
             if not self._session.search(now=now):
                 self.give_up(NoAnswer.UNREACHABLE)
-        elif self._registry_status.reach is RegistryReach.NONE:
+        elif self._ctx.status.reach is RegistryReach.NONE:
             self.give_up(NoAnswer.OFFLINE)
         elif self._link.is_up:
             self.link_up(now=now)
@@ -216,6 +211,7 @@ class Rooms:
 
     def __init__(
         self,
+        ctx: Context,
         *,
         recipients: RoomRecipients,
         outbox: GroupOutbox,
@@ -228,11 +224,8 @@ class Rooms:
         catch_up: CatchUp,
         session: RegistrySession,
         link: RegistryLink,
-        registry_status: RegistryStatus,
-        outputs: Outputs,
-        policy: Policy,
-        rng: random.Random,
     ) -> None:
+        self._ctx: Final = ctx
         self.recipients: Final = recipients
         self.outbox: Final = outbox
         self.current: Final = current
@@ -244,14 +237,12 @@ class Rooms:
         self._catch_up = catch_up
         self._session = session
         self._link = link
-        self._registry_status = registry_status
-        self._out = outputs
-        self._policy = policy
-        self._rng = rng
+        self._out = ctx.out
         self._may_be_elsewhere = False
         """Whether the registry may have let us into a room that we asked for and have given up
         on."""
         self._leave_reference = 0
+        self._alarm: Final = ctx.alarms.add(self._look)
 
     # --- what the user wants
 
@@ -273,10 +264,10 @@ class Rooms:
             if was_asked is not None or self._may_be_elsewhere:
                 self._stay(now)
             return
-        if self._registry_status.reach is RegistryReach.NONE:
+        if self._ctx.status.reach is RegistryReach.NONE:
             self._refuse(name, RoomEntryRefusal.OFFLINE)
             return
-        if self._registry_status.reach is RegistryReach.LOST and not self._session.search(now=now):
+        if self._ctx.status.reach is RegistryReach.LOST and not self._session.search(now=now):
             self._refuse(name, RoomEntryRefusal.UNREACHABLE)
             return
         self._may_be_elsewhere = self._may_be_elsewhere or self._arrival.entry is not None
@@ -310,7 +301,7 @@ class Rooms:
     def is_settled(self) -> bool:
         """Whether the user knows which room we are in, and no request to enter one is pending."""
         return self._arrival.entry is None and (
-            self._members.is_announced or self._registry_status.reach is RegistryReach.NONE
+            self._members.is_announced or self._ctx.status.reach is RegistryReach.NONE
         )
 
     # --- what happens to the link
@@ -415,51 +406,21 @@ class Rooms:
         if group is not None:
             self.outbox.granted(granted, group, now=now)
 
-    # --- time
+    # --- inside
 
-    def handle_timer(self, *, now: float) -> None:
-        """Give up requests that were not answered in time, and let the members and the outbox do
-        what is due."""
+    def _look(self, *, now: float) -> None:
+        """Give up requests to enter a room that were not answered in time."""
         if self._arrival.entry is not None and self._arrival.entry.is_due(now):
             self._give_up(RoomEntryRefusal.UNANSWERED, now)
-        if self._arrival.reentry is not None and self._arrival.reentry.is_due(now):
-            self._arrival.reentry.deadline = None  # a late answer still counts
+        reentry = self._arrival.reentry
+        if reentry is not None and reentry.is_due(now):
+            reentry.deadline = None  # a late answer still counts
             if self.room is not None:
                 self._catch_up.group_drained(self.room.name)
             self._arrival.announce(self._catch_up)
-        for request in (self.room_list, self.topic):
-            if request.pending is not None:
-                request.handle_timer(now=now)
-        if self._members.missing:
-            self._members.handle_timer(now=now)
-        if self._is_outbox_waiting():
-            self.outbox.handle_timer(now=now)
-
-    def next_timer(self) -> float | None:
-        """Return the earliest deadline."""
-        requests = (
-            self._arrival.entry,
-            self._arrival.reentry,
-            self.room_list.pending,
-            self.topic.pending,
-        )
-        dues = [request.deadline for request in requests if request is not None]
-        if self._members.missing:
-            dues.append(self._members.next_timer())
-        if self._is_outbox_waiting():
-            dues.append(self.outbox.next_timer())
-        return min((due for due in dues if due is not None), default=None)
-
-    # --- inside
-
-    def _is_outbox_waiting(self) -> bool:
-        """Return whether a line of ours, or a gap in a log, has a deadline. Mostly none has, and
-        nothing is asked."""
-        room = self._groups.room
-        has_gap = self._groups.channel.gap_since is not None or (
-            room is not None and room.gap_since is not None
-        )
-        return has_gap or bool(self.outbox.pending)
+        for request in (self._arrival.entry, self._arrival.reentry):
+            if request is not None and request.deadline is not None:
+                self._alarm.no_later_than(request.deadline)
 
     def _give_up(self, reason: RoomEntryRefusal, now: float) -> None:
         """Refuse a request that was not answered; the registry may have received it, so say where
@@ -492,7 +453,8 @@ class Rooms:
         self.current.go_in(notice, now=now)
 
     def _ask(self, asked: PendingRequest, now: float) -> None:
-        asked.deadline = now + self._policy.give_up_after
+        asked.deadline = now + self._ctx.policy.give_up_after
+        self._alarm.no_later_than(asked.deadline)
         is_return = asked is self._arrival.reentry
         self._out.requests.append(
             EnterRoom(reference=asked.reference, room=asked.room, is_return=is_return)
@@ -503,7 +465,7 @@ class Rooms:
         self._out.requests.append(LeaveRoom(reference=self._leave_reference))
 
     def _reference(self) -> int:
-        return self._rng.getrandbits(32)
+        return self._ctx.rng.getrandbits(32)
 
     def _refuse(self, room: str, reason: RoomEntryRefusal) -> None:
         self._out.events.append(events.RoomEntryDenied(room=room, reason=reason))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from chatapp.peer.api.errors import NotLetIn
-from chatapp.peer.doctor.findings import Check, Finding, Trouble
+from chatapp.peer.api.findings import Check, Finding, Trouble
 from chatapp.peer.doctor.probes import probe_disk, probe_servers
 from chatapp.peer.faces.program import start_logging
 from chatapp.peer.node.driver import resolved

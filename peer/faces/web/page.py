@@ -1,16 +1,29 @@
-"""The frame of every page, and the files that pages load."""
+"""Pages: their templates, and the files that they load.
 
+Every value that a template writes is made safe to read and escaped (`{{ ... }}`); only what a
+template has made, and what the filters `lines` and `untouched` return, is markup already. An
+unknown name is an error.
+"""
+
+import datetime as dt
 import hashlib
+import re
 from pathlib import Path
 from typing import Final
 
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from chatapp.peer.faces.web.html import Html, element, fragment
+from chatapp.wire.text import sanitize
 
 _FOLDER: Final = Path(__file__).with_name("assets")
+_TEMPLATES: Final = Path(__file__).with_name("templates")
 _KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_LAYOUT: Final = re.compile(r"(?<=[>}])\n\s*|\n\s*(?=[<{])")
+"""Line ends and indentation of a template beside a tag: they are no part of the page, where a blank
+between two elements would be seen."""
 
 
 class Assets:
@@ -43,52 +56,70 @@ class Assets:
 ASSETS: Final = Assets()
 
 
-def document(
+# --- what templates write
+
+
+def several_lines(text: str) -> Markup:
+    """Return a text of a stranger with its line ends, to be shown where CSS keeps them
+    (`white-space: pre-wrap`). What would reorder or hide its neighbours is made visible, as on a
+    terminal."""
+    return escape("\n".join(map(sanitize, text.replace("\r\n", "\n").split("\n"))))
+
+
+def _written(value: object) -> object:
+    """Make a value that a template writes safe to read. Markup is safe already."""
+    is_plain = isinstance(value, str) and not isinstance(value, Markup)
+    return sanitize(str(value)) if is_plain else value
+
+
+def local(at: float, form: str) -> str:
+    """Return a Unix time in the zone of this machine, as `strftime` writes it."""
+    return format(_when(at), form)
+
+
+def _when(at: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(at).astimezone()
+
+
+def _source(name: str) -> str:
+    return _LAYOUT.sub("", (_TEMPLATES / name).read_text(encoding="utf-8"))
+
+
+ENVIRONMENT: Final = Environment(
+    loader=FunctionLoader(_source),
+    autoescape=True,
+    finalize=_written,
+    undefined=StrictUndefined,
+    auto_reload=False,
+)
+"""The templates, each compiled once."""
+ENVIRONMENT.globals["asset"] = ASSETS.link
+ENVIRONMENT.filters |= {
+    "iso": lambda at: _when(at).isoformat(),
+    "lines": several_lines,
+    "local": local,
+    "untouched": escape,  # for what a browser sends back as it is
+}
+
+
+def macro(template: str, name: str, *values: object) -> Markup:
+    """Return what a macro of a template writes."""
+    written: Markup = getattr(ENVIRONMENT.get_template(template).module, name)(*values)
+    return written
+
+
+def page(
+    template: str,
     *,
     title: str,
-    language: str,
-    body: Html,
-    scripts: tuple[str, ...] = (),
-    styles: tuple[str, ...] = (),
-    refresh: int | None = None,
-    again: str = "",
-    redirect: str = "",
-    kind: str = "",
+    language: str = "en",
     direction: str = "ltr",
+    kind: str,
     status: int = 200,
+    **values: object,
 ) -> HTMLResponse:
-    """Return a page. `scripts`, `styles`: names of files, beside the style sheet of all pages.
-    `refresh`: seconds after which the browser loads the page again, unless a script keeps it up to
-    date. `again`: the address that it loads then, if it is another one. `redirect`: the page that a
-    browser opens instead at once. `kind`: a class of the page for the style sheet."""
-    head = fragment(
-        element("meta", charset="utf-8"),
-        element("title", title),
-        element(
-            "meta",
-            name="viewport",
-            content="width=device-width, initial-scale=1, viewport-fit=cover",
-        ),
-        element("meta", name="color-scheme", content="light dark"),
-        element("meta", name="robots", content="noindex"),
-        element("link", rel="icon", href=ASSETS.link("icon.svg"), type="image/svg+xml"),
-        element("link", rel="stylesheet", href=ASSETS.link("desk.css")),
-        [element("link", rel="stylesheet", href=ASSETS.link(name)) for name in styles],
-        [element("script", src=ASSETS.link(name), defer=True) for name in scripts],
-        _again(refresh, again, has_script=bool(scripts)) if refresh else None,
-        element("meta", http_equiv="refresh", content=f"0; url={redirect}") if redirect else None,
+    """Return a page. `kind`: its class for the style sheet. `values`: what its template names."""
+    html = ENVIRONMENT.get_template(template).render(
+        title=title, language=language, direction=direction, kind=kind, **values
     )
-    page = element(
-        "html",
-        element("head", head),
-        element("body", body, class_=kind or None),
-        lang=language,
-        dir=direction,
-    )
-    return HTMLResponse(f"<!doctype html>{page}", status)
-
-
-def _again(seconds: int, address: str, *, has_script: bool) -> Html:
-    content = f"{seconds}; url={address}" if address else seconds
-    refresh = element("meta", http_equiv="refresh", content=content)
-    return element("noscript", refresh) if has_script else refresh
+    return HTMLResponse(html, status)

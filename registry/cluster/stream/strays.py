@@ -30,7 +30,7 @@ class Strays:
             self._warned_at = self._now()
             _log.warning(
                 "%s: %s messages in the %s were passed over: no registry of this cluster wrote them; look at who may "
-                "publish there (docs/cluster.md)",
+                "publish there (docs/howto/cluster.md)",
                 self._cluster,
                 f"{self.count:,}",
                 self._place,

@@ -13,8 +13,8 @@ from chatapp.peer.api import events
 from chatapp.peer.api.codec import decode, encode, shape_of
 from chatapp.peer.api.errors import NameTaken, NotAdmitted, NotAnswered, NotOpen, OtherRegistry
 from chatapp.peer.api.events import AdmissionRefusal, NoAnswer
+from chatapp.peer.api.findings import Finding
 from chatapp.peer.api.past import DeliveryTrace, HistoryLine
-from chatapp.peer.doctor.findings import Finding
 from chatapp.peer.rpc.protocol import RpcError
 from chatapp.peer.rpc.refusals import exception_of, refusal_of
 from chatapp.peer.rpc.shared import Greeting

@@ -17,7 +17,7 @@ from chatapp.peer.api.trace import (
     unpacked,
 )
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.people.conversation import Message
+from chatapp.peer.core.conversation import Message
 from chatapp.peer.core.records import (
     OutgoingChanged,
     OutgoingDelivered,
@@ -163,7 +163,7 @@ def test_what_expired_says_so() -> None:
 
 
 def test_a_trail_goes_on_after_a_restart() -> None:
-    before = packed(((TraceEvent.SENT, 0, 1), (TraceEvent.KEPT, 2_500, int(WALL))))
+    before = packed(((TraceEvent.SENT.number, 0, 1), (TraceEvent.KEPT.number, 2_500, int(WALL))))
     kept = StoredOutgoing(5, int(WALL * 1_000), "hi", MessageState.KEPT, before)
     driver = LadderDriver(online=False, stored=StoredStream(last_sent=5, outgoing=(kept,)))
     driver.saves()

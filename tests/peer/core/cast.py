@@ -10,8 +10,10 @@ from typing import Any, Final
 
 import msgspec
 
-from chatapp.peer.core.people.contact import Contact
-from chatapp.peer.core.people.conversation import Conversation
+from chatapp.peer.core.contacts import Contact
+from chatapp.peer.core.context import Context
+from chatapp.peer.core.conversation import Conversation
+from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import StoredStream
 from chatapp.wire.address import Address
 from chatapp.wire.admission import make_refused, make_welcome
@@ -74,6 +76,18 @@ class Someone:
     ) -> Row:
         """Return the person's row as the registry sends it."""
         return Row(self.card(**said), *self.home, Presence(online), 0, sender_index, version)
+
+    def context(self, *, last_id: int = 0) -> Context:
+        """Return what the parts of this person's core share."""
+        me = LocalIdentity(
+            name=self.name,
+            identity=self.identity,
+            mail_keys=[self.mail_key],
+            counter=self.counter,
+        )
+        return Context(
+            me, policy=POLICY, rng=random.Random(1), wall_offset=WALL - 100.0, last_id=last_id
+        )
 
     def contact(self, *, online: bool = True, stored: StoredStream | None = None) -> Contact:
         """Return the person as another one's contact, with a conversation."""

@@ -5,12 +5,10 @@ is scripted. Time is a number; nobody answers unless the test says so.
 import msgspec
 
 from chatapp.peer.api.events import Event, MessageChanged, MessageState
-from chatapp.peer.api.trace import DeliveryTraces, WallClock
-from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
+from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.conversation import Message
 from chatapp.peer.core.direct.mail import MailQueue, Settlement
 from chatapp.peer.core.direct.outbox import DeliveryPaths, Ladder
-from chatapp.peer.core.identity import LocalIdentity
-from chatapp.peer.core.people.conversation import Message
 from chatapp.peer.core.records import OutgoingChanged, OutgoingDelivered, StoredStream
 from chatapp.wire.codec import decode_frames
 from chatapp.wire.delivery.parts import Acknowledged, GaveUp
@@ -19,7 +17,6 @@ from chatapp.wire.messages.mail import DepositMail, MailRefusal
 from tests.peer.core.cast import POLICY, WALL, Someone
 
 ALICE, BOB = Someone("alice"), Someone("bob")
-ME = LocalIdentity(name="alice", identity=ALICE.identity, mail_keys=[ALICE.mail_key], counter=1)
 
 
 class LadderDriver:
@@ -33,15 +30,14 @@ class LadderDriver:
         stored: StoredStream | None = None,
     ) -> None:
         self.now = 100.0
-        self.out = Outputs()
-        self.registry_status, traces = RegistryStatus(), DeliveryTraces(WallClock(WALL - 100.0))
+        ctx = ALICE.context()
+        self.out, self.registry_status = ctx.out, ctx.status
         self.registry_status.clock_heard(0.0)
-        self.settlement = Settlement(self.out, traces, self.registry_status)
-        self.mail_queue = MailQueue(self.out, self.settlement, ME)
-        shared = POLICY, self.out, self.registry_status, traces
-        paths = DeliveryPaths(*shared, mail_queue=self.mail_queue, settlement=self.settlement)
+        self.settlement = Settlement(ctx)
+        self.mail_queue = MailQueue(ctx, self.settlement)
+        paths = DeliveryPaths(ctx, mail_queue=self.mail_queue, settlement=self.settlement)
         self.ladder = Ladder(
-            *shared, paths=paths, mail_queue=self.mail_queue, settlement=self.settlement
+            ctx, paths=paths, mail_queue=self.mail_queue, settlement=self.settlement
         )
         self.bob = BOB.contact(online=online, stored=stored)
         assert self.bob.conversation is not None

@@ -4,8 +4,6 @@ line.
 The disk is a real history, in memory.
 """
 
-import random
-
 from chatapp.peer.api.events import (
     ChannelReceived,
     DirectReceived,
@@ -16,10 +14,10 @@ from chatapp.peer.api.events import (
     MailUnreadable,
 )
 from chatapp.peer.core.catch_up import CatchUp, RoomArrival
-from chatapp.peer.core.context import Outputs, RegistryStatus
+from chatapp.peer.core.contacts import Contacts
+from chatapp.peer.core.context import Context
 from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.inbox import Streams
-from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.records import CHANNEL_MARK, StoredGroup, StoredStream
 from chatapp.peer.core.registry.link import RegistryLink
@@ -48,16 +46,15 @@ SENDER_INDEXES = {BOB.id: 7, CAROL.id: 8}
 KEY = b"k" * 32
 
 
-def arrival(out: Outputs) -> RoomArrival:
-    """The arrival of a person who enters no room."""
-    contacts = Contacts()
-    return RoomArrival(
-        groups=Groups(Group(CHANNEL, StoredStream(), StoredGroup(0), out)),
-        members=Membership(contacts, out, me=ALICE.id, registry_key=lambda: None),
-        link=RegistryLink(random.Random(1)),
-        registry_status=RegistryStatus(),
-        outputs=out,
+def catching_up(ctx: Context) -> CatchUp:
+    """What a person who enters no room catches up with."""
+    arrival = RoomArrival(
+        ctx,
+        groups=Groups(Group(CHANNEL, StoredStream(), StoredGroup(0), ctx.out)),
+        members=Membership(ctx, Contacts(), registry_key=lambda: None),
+        link=RegistryLink(ctx),
     )
+    return CatchUp(ctx, arrival)
 
 
 class ReceiverDriver:
@@ -72,41 +69,36 @@ class ReceiverDriver:
         self.disk = disk or in_memory()
         loaded = self.disk.load()
         stored = dict(loaded.streams)
-        self.out = Outputs(loaded.last_id)
+        ctx = ALICE.context(last_id=loaded.last_id)
+        self.out = ctx.out
         self.contacts = Contacts()
         place = loaded.groups.get(CHANNEL, StoredGroup(0))
         self.channel = Group(CHANNEL, stored.pop(CHANNEL_MARK, StoredStream()), place, self.out)
         self.channel.grant(GroupGranted(CHANNEL, 1, KEY, 3, 0))
-        groups = Groups(self.channel)
-        members = Membership(self.contacts, self.out, me=ALICE.id, registry_key=lambda: None)
-        self.table = Table(self.contacts, self.out, members=members, version=0, saved_at=0.0)
+        members = Membership(ctx, self.contacts, registry_key=lambda: None)
+        self.table = Table(ctx, self.contacts, members=members, version=0, saved_at=0.0)
         self.table.is_fresh = True
-        self.catch_up = CatchUp(self.out, arrival(self.out))
-        self.streams = Streams(self.catch_up, self.out, self.contacts.ignored)
+        self.catch_up = catching_up(ctx)
+        self.streams = Streams(ctx, self.catch_up, self.contacts.ignored)
         self.group_receiver = GroupReceiver(
+            ctx,
             contacts=self.contacts,
-            groups=groups,
+            groups=Groups(self.channel),
             members=members,
             table=self.table,
             streams=self.streams,
             catch_up=self.catch_up,
-            outputs=self.out,
             stored=stored,
-            policy=POLICY,
         )
         self.direct_receiver = DirectReceiver(
+            ctx,
             contacts=self.contacts,
             streams=self.streams,
             group_receiver=self.group_receiver,
             catch_up=self.catch_up,
-            outputs=self.out,
             stored=stored,
             unknown_authors=loaded.unknown_authors,
-            reader=ALICE.id,
-            mail_keys=[ALICE.mail_key],
             buffer=PartBuffer(POLICY),
-            policy=POLICY,
-            rng=random.Random(1),
         )
         for person in knows:
             self.meet(person)

@@ -6,11 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api.events import ChannelReceived, DirectReceived, Line, MailReturned
-from chatapp.peer.core.catch_up import CatchUp, in_order
-from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.catch_up import in_order
 from chatapp.wire.messages.mail import TakeMail
 from chatapp.wire.messages.rooms import CHANNEL
-from tests.peer.core.receiver_driver import arrival
+from tests.peer.core.receiver_driver import ALICE, catching_up
 
 
 def line(number: int, at: float, *, by: str = "bob", channel: bool = False) -> Line:
@@ -30,8 +29,8 @@ class WaitingMessages:
     """A catch-up, and the messages that it shows."""
 
     def __init__(self) -> None:
-        self.out = Outputs()
-        self.catch_up = CatchUp(self.out, arrival(self.out))
+        ctx = ALICE.context()
+        self.out, self.catch_up = ctx.out, catching_up(ctx)
 
     def shown(self) -> list[tuple[Line, ...]]:
         self.catch_up.release()

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chatapp.peer.api.errors import NameTaken, NotOpen
-from chatapp.peer.doctor.findings import Check, Finding, Trouble
+from chatapp.peer.api.findings import Check, Finding, Trouble
 from chatapp.peer.sdk.client import Peer
 from tests.peer.village import WITHIN, Village, sees, village
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.peer.doctor.findings import (
+from chatapp.peer.api.findings import (
     CLOCK_TOLERATED,
     DISK_NEEDED,
     PACKET_NEEDED,

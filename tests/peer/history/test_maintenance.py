@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from chatapp.peer.api.events import MessageState
-from chatapp.peer.core.people.conversation import make_inbox
+from chatapp.peer.core.conversation import make_inbox
 from chatapp.peer.core.records import (
     FloorRaised,
     IncomingAdded,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.doctor.findings import Check, Finding, Trouble
+from chatapp.peer.api.findings import Check, Finding, Trouble
 from chatapp.peer.words.doctor import doctor_lines
 from chatapp.wire.address import Address
 

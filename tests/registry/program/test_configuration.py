@@ -285,7 +285,7 @@ def test_the_sample_is_valid_complete_and_tells_the_defaults() -> None:
 
 
 def test_the_handbook_names_every_option_and_variable() -> None:
-    text = (SAMPLE.parent / "helpdesk.md").read_text("utf-8")
+    text = (SAMPLE.parent / "howto/helpdesk.md").read_text("utf-8")
     for key in KEYS:
         assert re.search(rf"\| (`\[\w+\]` )?{key} \|", text), key
         assert f"`{VARIABLES[key]}`" in text

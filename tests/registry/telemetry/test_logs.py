@@ -21,7 +21,7 @@ from chatapp.registry.telemetry.logs import (
 )
 from chatapp.wire.address import Address
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "registry.md"
+DOCUMENT = Path(__file__).parents[3] / "docs/howto/registry.md"
 EVENTS = (
     effects.PeerRegistered(name="bob\x1b", address=Address("192.0.2.7", 6000)),
     effects.LinkEnded(name="eve", address=Address("::1", 7), reason=effects.LinkEndReason.SILENT),

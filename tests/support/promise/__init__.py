@@ -1,2 +1,2 @@
-"""The promise of docs/reliability.md, one file for each part: each checks a world after every
+"""The promise of docs/explanation/reliability.md, one file for each part: each checks a world after every
 step."""

@@ -9,7 +9,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 
 from chatapp.peer.api import events
-from chatapp.peer.doctor.findings import Finding
+from chatapp.peer.api.findings import Finding
 from chatapp.peer.faces.full.overlays.overlay import Overlay, Paragraph
 from chatapp.peer.view.signs import Signs
 from chatapp.peer.words import overlays as texts

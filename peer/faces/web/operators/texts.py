@@ -4,6 +4,7 @@ from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.events import ClientMove
+from chatapp.peer.view.desk import OperatorView
 from chatapp.peer.words.desk import duty_lines
 from chatapp.peer.words.events import lines_of
 
@@ -34,6 +35,34 @@ WRONG_ADDRESS: Final = (
     "Each address lets one browser in, once."
 )
 LETTERS: Final = "{count} to you: read with ChatApp -c {name}."
+
+
+def alert(view: OperatorView) -> str:
+    """Return what keeps the page from working as usual; empty for nothing."""
+    if view.is_over:
+        return OVER.format(name=view.name)
+    if view.is_faulty:
+        return FAULTY
+    if view.refusal is not None:
+        return plain(lines_of(view.refusal))
+    if view.is_away:
+        return AWAY
+    if not view.is_here:
+        return ARRIVING
+    return "" if view.is_operator else NOT_OPERATOR.format(name=view.name)
+
+
+def letters(view: OperatorView) -> str:
+    """Return that messages of other people have come; empty for none."""
+    count = counted(view.letters, "message", "messages")
+    return LETTERS.format(count=count, name=view.name) if view.letters else ""
+
+
+def nobody(view: OperatorView) -> str:
+    """Return what is shown in place of a conversation."""
+    if view.is_on_duty:
+        return "The next visitor comes by itself. You can leave this page open: it calls you."
+    return "Go on duty, and visitors come to you in their order." if view.is_operator else ""
 
 
 def counted(count: int, one: str, many: str) -> str:
@@ -69,11 +98,6 @@ def notice(event: events.Event) -> str:
             return plain(duty_lines(event))
         case _:
             return plain(lines_of(event))
-
-
-def refusal(event: events.Event) -> str:
-    """Return why the registry does not let us in."""
-    return plain(lines_of(event))
 
 
 def plain(lines: list[str]) -> str:

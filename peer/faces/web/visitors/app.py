@@ -16,13 +16,12 @@ from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.cookies import SessionCookie
 from chatapp.peer.faces.web.forms import Fields, fields_of
 from chatapp.peer.faces.web.guard import TOO_MANY, Guard, RequestRefused, client_of, is_gone
-from chatapp.peer.faces.web.html import element
 from chatapp.peer.faces.web.limits import PAGE_MAX, STREAM_SIGN_OF_LIFE
-from chatapp.peer.faces.web.page import ASSETS, document
+from chatapp.peer.faces.web.page import ASSETS
 from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
 from chatapp.peer.faces.web.visitors import pages as parts
 from chatapp.peer.faces.web.visitors.gateway import Crowded, Gateway
-from chatapp.peer.faces.web.visitors.pages import FormShown, Pages
+from chatapp.peer.faces.web.visitors.pages import FormShown, Pages, opened_again
 from chatapp.peer.faces.web.visitors.session import Fate, WebSession
 from chatapp.peer.faces.web.visitors.texts import TEXTS, WebTexts, language_of
 from chatapp.peer.view.visit import WebStage
@@ -102,7 +101,7 @@ class VisitorApp:
     async def _home(self, request: Request) -> Response:
         session = self._session(request)
         if session is None and _came_from_elsewhere(request):
-            return _again(request.query_params.get("lang", ""))
+            return opened_again(request.query_params.get("lang", ""))
         if session is not None:
             if session.touch():
                 await session.settled()
@@ -121,20 +120,28 @@ class VisitorApp:
             return self._pages.away(texts)
         if front.closed is not None:
             return self._pages.closed(texts, front.closed)
-        return self._pages.form(texts, self._form_shown())
+        return self._form(texts)
 
-    def _form_shown(
-        self, values: Fields | None = None, errors: Fields | None = None, refusal: str = ""
-    ) -> FormShown:
-        form = self._gateway.front.form
-        assert form is not None
-        return FormShown(
-            wanted=form,
-            number_example=example_number(form.region),
+    def _form(
+        self,
+        texts: WebTexts,
+        values: Fields | None = None,
+        *,
+        errors: Fields | None = None,
+        refusal: str = "",
+        status: int = 200,
+    ) -> Response:
+        wanted = self._gateway.front.form
+        assert wanted is not None
+        shown = FormShown(
+            texts,
+            wanted,
+            number_example=example_number(wanted.region),
             values=values,
             errors=errors,
             refusal=refusal,
         )
+        return self._pages.form(texts, shown, status=status)
 
     async def _log(self, request: Request) -> Response:
         session = self._session(request)
@@ -206,14 +213,14 @@ class VisitorApp:
             return RedirectResponse("./", 303)
         form, errors = _checked(fields, front.form, texts)
         if form is None:
-            return self._pages.form(texts, self._form_shown(fields, errors), status=422)
+            return self._form(texts, fields, errors=errors, status=422)
         try:
             secret, session = self._gateway.join(
                 form, language=texts.language, network=client_of(request.scope)
             )
         except Crowded as crowded:
             refusal = texts(f"refusal.{crowded.why}")
-            return self._pages.form(texts, self._form_shown(fields, refusal=refusal), status=429)
+            return self._form(texts, fields, refusal=refusal, status=429)
         await session.arrived()
         response = RedirectResponse("./", 303)
         if isinstance(session.view.end, visit_events.DeskClosed):
@@ -226,7 +233,7 @@ class VisitorApp:
         ):
             refusal = texts.end(session.view.end)
             await self._gateway.drop(session)
-            return self._pages.form(texts, self._form_shown(fields, refusal=refusal), status=429)
+            return self._form(texts, fields, refusal=refusal, status=429)
         self._cookie.give(request, response, secret)
         return response
 
@@ -438,11 +445,3 @@ def _came_from_elsewhere(request: Request) -> bool:
     """Whether a link of another site has brought the browser here. Then it does not show its
     cookie, which is `Strict`."""
     return request.headers.get("sec-fetch-site") == "cross-site"
-
-
-def _again(language: str) -> Response:
-    """Return a page that opens this page again, in the same language if that is one of ours: coming
-    from here, the browser shows its cookie."""
-    address = f"./?lang={language}" if language in TEXTS else "./"
-    link = element("a", "\u2192", href=address)
-    return document(title="", language="en", body=link, redirect=address)

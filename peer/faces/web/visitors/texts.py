@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from chatapp.peer.api import visit_events
+from chatapp.peer.view.visit import VisitView
 from chatapp.peer.words.catalog import ENGLISH, LANGUAGES, Catalog, catalog_of
 from chatapp.peer.words.formatting import shown_clock, shown_day
 from chatapp.peer.words.visitor import VisitorTexts
@@ -70,6 +71,12 @@ class WebTexts:
             return self("wait.no_estimate")
         least, most = estimate.least // _MINUTE, -(-estimate.most // _MINUTE)
         return self("wait.estimate", least=least, most=most)
+
+    def outlook(self, view: VisitView) -> str:
+        """Return how long it may take, as far as the registry has said; empty before that."""
+        if not view.operators and view.estimate is None:
+            return self("wait.nobody")
+        return self.estimate(view.estimate) if view.estimate_known else ""
 
     def opening(self, opens_at: int) -> str:
         """Return when the desk opens. `opens_at`: Unix time; 0 if nobody knows."""

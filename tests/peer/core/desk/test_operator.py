@@ -1,13 +1,10 @@
 """The operator's side of the help desk: requests, reports, the addressed visitor, and recovery on a
 new link."""
 
-import random
-
 import msgspec
 import pytest
 
 from chatapp.peer.api import events
-from chatapp.peer.core.context import Outputs
 from chatapp.peer.core.desk.operator import Operator, VisitTarget
 from chatapp.wire.desk import STILL_SERVED
 from chatapp.wire.messages.desk import (
@@ -53,6 +50,7 @@ from chatapp.wire.messages.desk import (
     WaitingCounted,
 )
 from chatapp.wire.messages.link import PeerRequest
+from tests.peer.core.cast import Someone
 
 WALL = 1_800_000_000.0
 NO_CLIENT = events.CommandFailed(reason=events.CommandFailure.NO_CLIENT)
@@ -65,8 +63,9 @@ class Scene:
     def __init__(self) -> None:
         self.now = 100.0
         self.reads: list[FetchDeskLines] = []
-        self.out = Outputs()
-        self.operator = Operator(self.out, random.Random(1))
+        ctx = Someone("olga").context()
+        self.out = ctx.out
+        self.operator = Operator(ctx)
         self.operator.link_up()
 
     def handle(self, notice: OperatorNotice | ConversationNotice) -> None:

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 
 from chatapp.peer.api.events import DirectReceived
 from chatapp.peer.core import core
+from chatapp.peer.core.contacts import Change, Contact
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.transport import runs_of
 from chatapp.peer.core.dispatch import Dispatcher
-from chatapp.peer.core.people.contact import Contact
-from chatapp.peer.core.people.roster import Change
 from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_frames, encode, join_frames
 from chatapp.wire.delivery.stream import StreamReceiver

@@ -3,8 +3,8 @@ a time."""
 
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.conversation import Message
 from chatapp.peer.core.direct.outbox import AGAIN_SPAN
-from chatapp.peer.core.people.conversation import Message
 from chatapp.peer.core.records import StoredOutgoing
 from chatapp.wire.delivery.syncs import SyncMark
 from chatapp.wire.messages.direct import Ack

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from chatapp.peer.api.events import Event, MessageState, Unacknowledged
+from chatapp.peer.core.contacts import RELAY_STICKS_FOR
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.people.contact import RELAY_STICKS_FOR
-from chatapp.peer.core.people.conversation import DeliveryPath
+from chatapp.peer.core.conversation import DeliveryPath
 from chatapp.peer.core.records import StoredOutgoing, StoredStream
 from tests.peer.core.cast import POLICY
 from tests.peer.core.ladder_driver import (

@@ -5,13 +5,13 @@ import pytest
 
 from chatapp.peer.api.events import MessageReason, MessageState, Unacknowledged
 from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.conversation import DeliveryPath
 from chatapp.peer.core.direct.mail import (
     BYTES_IN_FLIGHT,
     LETTERS_IN_FLIGHT,
     PAUSE_FIRST,
     PAUSE_LARGEST,
 )
-from chatapp.peer.core.people.conversation import DeliveryPath
 from chatapp.wire.messages.mail import MailRefusal
 from tests.peer.core.cast import POLICY
 from tests.peer.core.ladder_driver import BOB, LadderDriver, comes, found, full, goes, lost, sought

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api.events import Line
+from chatapp.peer.core.conversation import OutgoingStream, bodies_of
 from chatapp.peer.core.inbox import Stream, Streams
-from chatapp.peer.core.people.conversation import OutgoingStream, bodies_of
 from chatapp.peer.core.records import StoredStream
 from chatapp.wire.delivery.dedup import Admission
 from chatapp.wire.delivery.parts import Arrived

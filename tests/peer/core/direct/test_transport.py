@@ -2,11 +2,10 @@
 them; and whose datagrams count."""
 
 import itertools
-import random
 
 import pytest
 
-from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.contacts import Contacts
 from chatapp.peer.core.direct.transport import (
     HAIL_AFTER_LOSS,
     HAIL_AGAIN_AFTER,
@@ -14,7 +13,6 @@ from chatapp.peer.core.direct.transport import (
     HAILED_AT_ONCE,
     PeerTransport,
 )
-from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.records import OpeningTaken
 from chatapp.wire.address import Address
 from chatapp.wire.codec import join_frames
@@ -34,10 +32,9 @@ class Crier:
 
     def __init__(self, people: list[Someone]) -> None:
         self.alice = Someone("alice")
-        self.contacts, self.out = Contacts(), Outputs()
-        self.transport = PeerTransport(
-            ALICE.identity, self.contacts, self.out, rng=random.Random(1), first_opening=0
-        )
+        ctx = ALICE.context()
+        self.contacts, self.out = Contacts(), ctx.out
+        self.transport = PeerTransport(ctx, self.contacts)
         for person in (ALICE, *people):
             self.contacts.take_row(person.row())
         self.now = 100.0

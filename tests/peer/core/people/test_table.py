@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api.events import KeyChanged, TableChanged
-from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.people.roster import Contacts
+from chatapp.peer.core.contacts import Contacts
 from chatapp.peer.core.people.table import FETCH_TIMEOUT, Table
 from chatapp.peer.core.records import RowsSaved
 from chatapp.peer.core.rooms.membership import Membership
@@ -28,9 +27,10 @@ class Copy:
 
     def __init__(self, *, version: int = 0) -> None:
         self.contacts = Contacts()
-        self.out = Outputs()
-        members = Membership(self.contacts, self.out, me=b"", registry_key=lambda: None)
-        self.table = Table(self.contacts, self.out, members=members, version=version, saved_at=0.0)
+        ctx = Someone("alice").context()
+        self.out = ctx.out
+        members = Membership(ctx, self.contacts, registry_key=lambda: None)
+        self.table = Table(ctx, self.contacts, members=members, version=version, saved_at=0.0)
 
     def batch(self, since: int, version: int, *rows: Row) -> bool:
         """Apply a batch; return False if rows are missing."""

@@ -1,7 +1,5 @@
 """The peer's end of the link: how it begins, what ends it, and when it is retried."""
 
-import random
-
 import pytest
 
 from chatapp.peer.core.registry.link import STABLE_AFTER, LinkState, RegistryLink
@@ -26,7 +24,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.end = RegistryLink(random.Random(1))
+        self.end = RegistryLink(ALICE.context())
         self.alice = Talk(ALICE, BOB).sessions
         self.bob = Talk(BOB, ALICE).sessions
         self.answer = b""

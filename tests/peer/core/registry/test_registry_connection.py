@@ -1,24 +1,20 @@
 """The connection to a registry, whatever node it belongs to: when there is a link, and what the
 node is asked."""
 
-import random
-from collections import Counter
-
 import pytest
 
 from chatapp.peer.api.events import RegistryMet, ServerBack
-from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.registry.connection import ConnectionEvent, RegistryConnection
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.session import RegistrySession
 from chatapp.wire.codec import decode_request, encode
 from chatapp.wire.framing import FrameReader, Kind
-from chatapp.wire.messages.link import NodeNotice, PeerRequest
+from chatapp.wire.messages.link import NodeNotice
 from chatapp.wire.messages.registration import Left, Ping, Pong, Probe, RefusalReason
 from chatapp.wire.messages.rooms import ListRooms, RoomsListed
 from chatapp.wire.messages.table import FetchTable
 from chatapp.wire.sessions.link import LinkSession
-from tests.peer.core.cast import POLICY, SERVER, Porter, Someone
+from tests.peer.core.cast import SERVER, Porter, Someone
 
 
 class Owner:
@@ -68,29 +64,12 @@ class Wire:
     def __init__(self) -> None:
         self.now = 1_000.0
         self.porter, self.owner = Porter(), Owner()
-        someone = Someone("alice")
-        self.me = LocalIdentity(
-            name="alice", identity=someone.identity, mail_keys=[someone.mail_key], counter=1
-        )
-        rng = random.Random(1)
-        self.session = RegistrySession(
-            identity=someone.identity,
-            addresses=[SERVER],
-            pinned=None,
-            policy=POLICY,
-            rng=rng,
-            first_opening=0,
-        )
-        self.link = RegistryLink(rng)
-        self.requests: list[PeerRequest] = []
-        self.dropped: Counter[str] = Counter()
+        ctx = Someone("alice").context()
+        self.me, self.requests, self.dropped = ctx.me, ctx.out.requests, ctx.dropped
+        self.session = RegistrySession(ctx, addresses=[SERVER], pinned=None)
+        self.link = RegistryLink(ctx)
         self.connection = RegistryConnection(
-            session=self.session,
-            link=self.link,
-            owner=self.owner,
-            reader=self.owner,
-            requests=self.requests,
-            dropped=self.dropped,
+            ctx, session=self.session, link=self.link, owner=self.owner, reader=self.owner
         )
         self._reader = FrameReader()
         self._link_session: LinkSession

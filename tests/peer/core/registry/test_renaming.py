@@ -3,7 +3,7 @@
 import pytest
 
 from chatapp.peer.api import events
-from chatapp.peer.core.people.roster import Change, Contacts
+from chatapp.peer.core.contacts import Change, Contacts
 from chatapp.peer.core.people.table import LookUp
 from chatapp.wire.framing import Kind
 from chatapp.wire.messages.registration import RefusalReason, Rename, RenameAccepted, RenameRefused

@@ -1,7 +1,6 @@
 """A registry with several servers: which are asked, which one is used, and which never."""
 
 import itertools
-import random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +13,7 @@ from chatapp.wire.codec import decode_hello, encode
 from chatapp.wire.framing import Kind
 from chatapp.wire.limits import SERVER_ADDRESSES_MAX
 from chatapp.wire.messages.registration import RefusalReason
-from tests.peer.core.cast import POLICY, Porter, Someone
+from tests.peer.core.cast import Porter, Someone
 
 A, B, C = (Address(f"192.0.2.{number}", 5_000) for number in (1, 2, 3))
 
@@ -33,12 +32,7 @@ class Scene:
         self.porter = Porter()
         self.now = 100.0
         self.session = RegistrySession(
-            identity=self.alice.identity,
-            addresses=servers or (A, B, C),
-            pinned=pinned,
-            policy=POLICY,
-            rng=random.Random(1),
-            first_opening=1,
+            self.alice.context(), addresses=servers or (A, B, C), pinned=pinned
         )
         self.session.use_card(self.alice.card(), first_opening=1)
         self.session.start(table_version=0, now=self.now)

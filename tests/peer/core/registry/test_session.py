@@ -4,7 +4,6 @@ Time is a number; the test plays the registry.
 """
 
 import itertools
-import random
 from collections.abc import Callable
 
 import msgspec
@@ -18,7 +17,7 @@ from chatapp.wire.errors import SealError
 from chatapp.wire.framing import Kind
 from chatapp.wire.identity import fingerprint, fingerprint_digits
 from chatapp.wire.messages.registration import Leave, Left, Ping, Pong, RefusalReason
-from tests.peer.core.cast import POLICY, SERVER, Porter, Someone, hello_of, register_of
+from tests.peer.core.cast import SERVER, Porter, Someone, hello_of, register_of
 
 ASKING = {State.GREETING, State.REGISTERING, State.LEAVING}
 RESTING = {State.OFFLINE, State.REFUSED}
@@ -31,14 +30,7 @@ class Scene:
         self.alice = Someone("alice")
         self.porter = Porter()
         self.now = 100.0
-        self.session = RegistrySession(
-            identity=self.alice.identity,
-            addresses=[SERVER],
-            pinned=pinned,
-            policy=POLICY,
-            rng=random.Random(1),
-            first_opening=1,
-        )
+        self.session = RegistrySession(self.alice.context(), addresses=[SERVER], pinned=pinned)
         self.session.use_card(self.alice.card(), first_opening=1)
 
     @property
@@ -216,7 +208,7 @@ def forged_refusal(scene: Scene, register: bytes) -> None:
 
 def recorded_welcome(scene: Scene, register: bytes) -> None:
     old = Scene()
-    old.session._rng.seed(99)
+    old.session._ctx.rng.seed(99)
     scene.session.receive_welcome(old.porter.welcome(old.greet(old.start())), now=scene.now)
 
 

@@ -4,7 +4,7 @@ later."""
 import contextlib
 
 from chatapp.peer.api import events
-from chatapp.peer.core.people.contact import Contact
+from chatapp.peer.core.contacts import Contact
 from chatapp.peer.core.records import NumberUsed
 from chatapp.wire.codec import decode_frames, decode_group_body, encode, join_frames
 from chatapp.wire.errors import SealError

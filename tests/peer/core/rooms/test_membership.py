@@ -3,8 +3,7 @@
 import pytest
 
 from chatapp.peer.api.events import Event, MemberJoined, MemberLeft
-from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.people.roster import Contacts
+from chatapp.peer.core.contacts import Contacts
 from chatapp.peer.core.rooms.membership import RETURN_SPAN, Membership
 from chatapp.wire.messages.rooms import RoomMember, RoomPresence
 from tests.peer.core.cast import Someone
@@ -17,11 +16,12 @@ class Lab:
     """Alice's view of the room lab."""
 
     def __init__(self, *knows: Someone) -> None:
-        self.out = Outputs()
+        ctx = ALICE.context()
+        self.out, self.alarms = ctx.out, ctx.alarms
         self.contacts = Contacts()
         for person in knows:
             self.contacts.take_row(person.row())
-        self.members = Membership(self.contacts, self.out, me=ALICE.id, registry_key=lambda: None)
+        self.members = Membership(ctx, self.contacts, registry_key=lambda: None)
 
     def saw(self) -> list[Event]:
         return self.out.drain_events()
@@ -83,17 +83,17 @@ def test_a_member_who_is_back_soon_after_the_registry_has_not_left(lab: Lab) -> 
     lab.members.returned([RoomMember(BOB.id, AWAY)], now=10.0)
     assert lab.changed(BOB, AWAY) == []
     assert lab.changed(BOB, HERE) == []
-    lab.members.handle_timer(now=10.0 + RETURN_SPAN)
+    lab.alarms.ring(now=10.0 + RETURN_SPAN)
     assert lab.saw() == []
-    assert lab.members.next_timer() is None
+    assert lab.alarms.next_timer() is None
 
 
 def test_who_does_not_come_back_has_left_after_a_while(lab: Lab) -> None:
     lab.members.returned([RoomMember(BOB.id, AWAY)], now=10.0)
-    assert lab.members.next_timer() == 10.0 + RETURN_SPAN
-    lab.members.handle_timer(now=10.0 + RETURN_SPAN - 0.1)
+    assert lab.alarms.next_timer() == 10.0 + RETURN_SPAN
+    lab.alarms.ring(now=10.0 + RETURN_SPAN - 0.1)
     assert lab.saw() == []
-    lab.members.handle_timer(now=10.0 + RETURN_SPAN)
+    lab.alarms.ring(now=10.0 + RETURN_SPAN)
     assert lab.saw() == [MemberLeft(room="lab", name="bob")]
 
 

@@ -12,9 +12,9 @@ from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.findings import Finding
 from chatapp.peer.api.past import HistoryLine, LineKind
 from chatapp.peer.commands.completion import CompletionIndex
-from chatapp.peer.doctor.findings import Finding
 from chatapp.peer.faces.line.shell import LineFace
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.words.formatting import TypedLine, View

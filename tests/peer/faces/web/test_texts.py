@@ -1,6 +1,7 @@
 """The texts of the web desk: the same keys and places in each language, and a text for everything
 that can happen."""
 
+import itertools
 import re
 
 import pytest
@@ -21,9 +22,11 @@ def test_every_language_has_the_same_keys_and_places(language: str) -> None:
 
 
 def test_every_text_is_used() -> None:
-    code = "".join(path.read_text("utf-8") for path in CATALOGS.parent.rglob("*.py"))
+    files = [path for kind in ("*.py", "*.html") for path in CATALOGS.parent.rglob(kind)]
+    code = "".join(path.read_text("utf-8") for path in files)
     quoted = set(re.findall(r"""["']([a-z_]+\.[a-z_0-9]+)["']""", code))
-    begun = tuple(re.findall(r"""f["']([a-z_]+\.[a-z_]*){""", code))
+    begun = tuple(re.findall(r"""f["']([a-z_]+\.[a-z_]*){|["']([a-z_]+\.[a-z_]+)["'] ~""", code))
+    begun = tuple(filter(None, itertools.chain(*begun)))
     unused = [
         key
         for key in texts_in(ENGLISH, CATALOGS)

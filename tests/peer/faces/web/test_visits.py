@@ -35,14 +35,14 @@ async def test_wrong_answers_are_told_at_their_fields_and_nothing_is_lost(tmp_pa
         assert asha.status == 422
         assert asha.cookie == ""
         for told in (
-            "The name may contain only letters, spaces and . &#x27; -.",
+            "The name may contain only letters, spaces and . &#39; -.",
             "The number is not a mobile number (IN: 10 digits such as",
             "Please choose what it is about.",
-            'value="O&#x27;Brien &quot;&lt;x&gt;"',
+            'value="O&#39;Brien &#34;&lt;x&gt;"',
             'aria-invalid="true"',
         ):
             assert told in page, told
-        assert "please write &quot;Brien O&#x27;Hara&quot;" in await asha.join(name="Brien, O'Hara")
+        assert "please write &#34;Brien O&#39;Hara&#34;" in await asha.join(name="Brien, O'Hara")
         assert "<x>" not in page
         assert len(desk.gateway.sessions) == 0
         await asha.join(name="Anne\u2011Marie  O\u2019Brien")

@@ -7,7 +7,7 @@ from textual.widgets import Static
 
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.doctor.findings import Check, Finding, Trouble
+from chatapp.peer.api.findings import Check, Finding, Trouble
 from chatapp.peer.faces.full.overlays.doctor import DoctorOverlay
 from chatapp.peer.view.signs import ASCII, UNICODE
 from chatapp.wire.address import Address

@@ -1,8 +1,8 @@
 """What the doctor finds, as values; faces word them. Nothing here asks a network or a disk."""
 
-import enum
-
 import msgspec
+
+from chatapp.peer.api.enums import Explained
 
 CLOCK_TOLERATED = 60.0
 """Seconds by which the clocks of two machines may differ before times of messages mislead
@@ -13,46 +13,46 @@ PACKET_NEEDED = 1_280
 """Bytes of an IP packet that a path must carry: the longest datagram with its headers."""
 
 
-class Check(enum.Enum):
+class Check(Explained):
     """What was looked at."""
 
-    ADDRESS = "whether the server's host name has an address"
-    UDP = "whether the registry answers by UDP"
-    TCP = "whether the registry's port accepts TCP connections"
-    PACKETS = "how long the packets are that the path to the registry carries"
-    KEY = "whether the registry has the key that we know"
-    OTHER_SERVER = "whether another server of the registry answers"
-    NAME = "whether the registry lets us in under our name"
-    CLOCK = "whether our clock agrees with the registry's"
-    DISK = "whether our folder takes what has to be stored"
-    PRIVACY = "whether others on this machine can read our folder"
-    PERSON = "whether a person is known, online and has the key that we know"
-    DIRECT = "whether a person answers directly"
-    RELAY = "whether a person answers through the registry"
+    ADDRESS = "address", "whether the server's host name has an address"
+    UDP = "udp", "whether the registry answers by UDP"
+    TCP = "tcp", "whether the registry's port accepts TCP connections"
+    PACKETS = "packets", "how long the packets are that the path to the registry carries"
+    KEY = "key", "whether the registry has the key that we know"
+    OTHER_SERVER = "other_server", "whether another server of the registry answers"
+    NAME = "name", "whether the registry lets us in under our name"
+    CLOCK = "clock", "whether our clock agrees with the registry's"
+    DISK = "disk", "whether our folder takes what has to be stored"
+    PRIVACY = "privacy", "whether others on this machine can read our folder"
+    PERSON = "person", "whether a person is known, online and has the key that we know"
+    DIRECT = "direct", "whether a person answers directly"
+    RELAY = "relay", "whether a person answers through the registry"
 
 
-class Trouble(enum.Enum):
+class Trouble(Explained):
     """What is wrong."""
 
-    NO_SUCH_HOST = "no address belongs to the server's name"
-    NO_ROUTE = "this machine has no way to that address"
-    SILENT = "nothing answers: a firewall drops it, or the machine is off"
-    REFUSED = "the machine answers that nothing listens on that port"
-    NO_REGISTRY = "something listens there, and does not speak this protocol"
-    TOO_SHORT = "the path carries only shorter packets than we send"
-    OTHER_KEY = "the registry shows another key than the one that we know"
-    NAME_TAKEN = "somebody else has our name, or a program of ours uses it"
-    NOT_ADMITTED = "the registry does not let us in"
-    BEHIND = "our clock is behind"
-    AHEAD = "our clock is ahead"
-    FULL = "the disk is nearly full"
-    UNWRITABLE = "the folder cannot be written"
-    OPEN_TO_OTHERS = "other users of this machine can read the folder"
-    UNKNOWN = "nobody of that name is known here"
-    AWAY = "the person is away"
-    KEY_CHANGED = "the person's key has changed"
-    BANNED = "the registry has banned the person"
-    NO_ANSWER = "the person does not answer on this path"
+    NO_SUCH_HOST = "no_such_host", "no address belongs to the server's name"
+    NO_ROUTE = "no_route", "this machine has no way to that address"
+    SILENT = "silent", "nothing answers: a firewall drops it, or the machine is off"
+    REFUSED = "refused", "the machine answers that nothing listens on that port"
+    NO_REGISTRY = "no_registry", "something listens there, and does not speak this protocol"
+    TOO_SHORT = "too_short", "the path carries only shorter packets than we send"
+    OTHER_KEY = "other_key", "the registry shows another key than the one that we know"
+    NAME_TAKEN = "name_taken", "somebody else has our name, or a program of ours uses it"
+    NOT_ADMITTED = "not_admitted", "the registry does not let us in"
+    BEHIND = "behind", "our clock is behind"
+    AHEAD = "ahead", "our clock is ahead"
+    FULL = "full", "the disk is nearly full"
+    UNWRITABLE = "unwritable", "the folder cannot be written"
+    OPEN_TO_OTHERS = "open_to_others", "other users of this machine can read the folder"
+    UNKNOWN = "unknown", "nobody of that name is known here"
+    AWAY = "away", "the person is away"
+    KEY_CHANGED = "key_changed", "the person's key has changed"
+    BANNED = "banned", "the registry has banned the person"
+    NO_ANSWER = "no_answer", "the person does not answer on this path"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

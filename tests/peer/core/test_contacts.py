@@ -1,14 +1,10 @@
 """Contacts: which rows are believed, how an address changes, and whose a datagram is."""
 
-import random
-
 import msgspec
 import pytest
 
-from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.contacts import Change, Contact, Contacts
 from chatapp.peer.core.direct.transport import PeerTransport
-from chatapp.peer.core.people.contact import Contact
-from chatapp.peer.core.people.roster import Change, Contacts
 from chatapp.wire.address import Address
 from chatapp.wire.codec import encode, join_frames
 from chatapp.wire.errors import SealError, WireError
@@ -30,9 +26,7 @@ class Home:
     def __init__(self, *people: Someone) -> None:
         self.alice = Someone("alice")
         self.contacts = Contacts()
-        self.transport = PeerTransport(
-            self.alice.identity, self.contacts, Outputs(), rng=random.Random(1), first_opening=0
-        )
+        self.transport = PeerTransport(self.alice.context(), self.contacts)
         for number, person in enumerate(people, start=1):
             assert self.contacts.take_row(person.row(number)) is Change.MOVED
 
@@ -285,7 +279,7 @@ def test_a_restarted_program_is_known_by_its_card(bob: Someone) -> None:
 def test_a_registry_makes_us_hold_only_so_many(
     bob: Someone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapp.peer.core.people.roster.CONTACTS_MAX", 2)
+    monkeypatch.setattr("chatapp.peer.core.contacts.CONTACTS_MAX", 2)
     home = Home(bob, Someone("carol"))
     assert home.contacts.take_row(Someone("dave").row(3)) is Change.REFUSED
     assert home.contacts.take_row(bob.row(4)) is not Change.REFUSED, (

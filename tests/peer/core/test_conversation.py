@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api.events import MessageState
-from chatapp.peer.core.people.conversation import OutgoingStream
+from chatapp.peer.core.conversation import OutgoingStream
 from chatapp.peer.core.records import StoredOutgoing, StoredStream
 from chatapp.wire.messages.direct import PROVISIONAL
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api.events import MessageState
-from chatapp.peer.core.people.conversation import SPANS_MAX, OutgoingStream, Unsynced
+from chatapp.peer.core.conversation import SPANS_MAX, OutgoingStream, Unsynced
 from chatapp.peer.core.records import StoredOutgoing, StoredStream
 from chatapp.wire.delivery.syncs import SyncMark
 

@@ -1,0 +1,410 @@
+"""Requests: all that a face or a program may ask of a peer, each with the type of its answer.
+
+    sent = await node.request(Send(conversation=person("bob"), text="hi"))
+
+A request whose answer is None may be posted as well (`Node.post`): it is begun at once, and events
+tell what comes of it. Where a request raises an error, the error has its facts (`peer.api.errors`).
+Any request raises NotOpen for a peer that is closed, or is closed before it has answered.
+
+A program beside the peer sends the same values as JSON (`docs/rpc.md`).
+"""
+
+import enum
+from typing import Annotated, Any, Final, Generic, TypeVar, get_args
+
+import msgspec
+
+from chatapp.peer.api import events
+from chatapp.peer.api.conversations import Conversation
+from chatapp.peer.api.findings import Finding
+from chatapp.peer.api.past import ConversationState, DeliveryTrace, DeskTalk, Lines
+from chatapp.peer.api.state import State
+from chatapp.wire.messages.desk import OperatorRequest
+
+Answer = TypeVar("Answer")
+
+Id = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+"""The id of a line, or a count: an integer that the history's database takes."""
+
+PAGE: Final = 50
+"""Lines of a page, if nothing else is asked for."""
+
+PAGE_MAX: Final = 1_000
+"""Lines of a page at most."""
+
+
+class Request(
+    msgspec.Struct, Generic[Answer], frozen=True, kw_only=True, tag=True, forbid_unknown_fields=True
+):
+    """What is asked of a peer; `Answer` is what it is answered with."""
+
+
+# --- messages and lines
+
+
+class Outcome(enum.Enum):
+    """For which outcome of a message an answer waits."""
+
+    SETTLED = "settled"
+    """The first one."""
+    FINAL = "final"
+    """The one that does not change any more."""
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """A message or line of ours as it stands; later changes are `MessageChanged` with its id."""
+
+    conversation: Conversation
+    id: int
+    """The id of the line in our history; 0 for a message that was never begun."""
+    state: events.MessageState = events.MessageState.UNSETTLED
+    reason: events.MessageReason | None = None
+    """Why it is KEPT, REFUSED or EXPIRED, if there is more to say than that the registry is
+    away."""
+    through_server: bool = False
+    """Whether a delivered message went through the registry."""
+
+
+class Send(Request[Sent], frozen=True, kw_only=True):
+    """Say a text to one person, to everybody, or in the room where we are: a room that is another
+    one refuses it. A name that nobody bears is refused once the registry says so; while it is away,
+    the message is kept. Raises TextTooLong, UnicodeEncodeError."""
+
+    conversation: Conversation
+    text: str
+    wait: Outcome | None = None
+    """The answer comes with this outcome; None: at once."""
+
+
+class TellTyping(Request[None], frozen=True, kw_only=True):
+    """Tell a person that a message to them is being written. Ask it whenever the text changes: it
+    is sent at most every 3 seconds, only to a person with whom we share a session, and nothing is
+    stored."""
+
+    to: str
+
+
+# --- waiting
+
+
+class Moment(enum.Enum):
+    """What can be waited for."""
+
+    READY = "ready"
+    """All that the registry had for us is here and we are in the room that we asked for, or the
+    registry is known not to answer. After that, a registry that is being looked for again delays
+    nobody. Raises NameTaken, NotAdmitted, OtherRegistry."""
+    SETTLED = "settled"
+    """Every message of ours is delivered, saved, kept or refused."""
+    IN_ROOM = "in_room"
+    """It is known and told in which room we are: the registry has answered, or is not waited for
+    any more."""
+    LEFT = "left"
+    """An event has told whether the registry answered `Leave`."""
+    RELEASED = "released"
+    """An event has told what came of `ReleaseName`."""
+    DESK_ANSWERED = "desk_answered"
+    """Every request to the desk is answered, and the events that follow from it have been told."""
+    DESK_SAID = "desk_said"
+    """Our lines to the visitor are under way: a request to end the session would overtake them."""
+
+
+class Wait(Request[None], frozen=True, kw_only=True):
+    """Wait for a moment. Raises what the moment says."""
+
+    until: Moment
+
+
+# --- rooms
+
+
+class EnterRoom(Request[None], frozen=True, kw_only=True):
+    """Be in this room and in no other; `EnteredRoom` or `RoomEntryDenied` follows."""
+
+    room: str
+
+
+class LeaveRoom(Request[None], frozen=True, kw_only=True):
+    """Leave the room; `LeftRoom` follows, or `NotInRoom`."""
+
+
+class SetTopic(Request[None], frozen=True, kw_only=True):
+    """Set the topic of our room; an empty text clears it. `TopicKnown` follows, or `TopicNotSet`,
+    or `NotInRoom`."""
+
+    text: str
+
+
+class ShowTopic(Request[None], frozen=True, kw_only=True):
+    """Have the topic of our room told; `TopicKnown` follows, or `TopicUnknown`, or `NotInRoom`."""
+
+
+class ShowRooms(Request[None], frozen=True, kw_only=True):
+    """Have the rooms told that there are; `RoomsKnown` follows, at the latest when the registry is
+    found or known to be away."""
+
+
+class ListRooms(Request[tuple[events.Room, ...]], frozen=True, kw_only=True):
+    """Return the rooms that somebody is in, by name. Waits while the registry is being looked for.
+    Raises NotAnswered when the registry is away or silent."""
+
+
+# --- people, and we among them
+
+
+class ListPeople(Request[tuple[events.Person, ...]], frozen=True, kw_only=True):
+    """Return everybody in the table, by name."""
+
+
+class ReadState(Request[State], frozen=True, kw_only=True):
+    """Return the state. Who gets events is told of each change."""
+
+
+class Rename(Request[None], frozen=True, kw_only=True):
+    """Ask for another name; `Renamed`, `NameUnavailable` or `RenameFailed` follows."""
+
+    new: str
+
+
+class ReleaseName(Request[None], frozen=True, kw_only=True):
+    """Give up our name, so that anybody may take it; our mail at the registry is deleted.
+    `NameReleased` follows, and we are offline then, or `ReleaseFailed`."""
+
+
+class Leave(Request[None], frozen=True, kw_only=True):
+    """Go offline but stay open; `SignedOff` or `LeaveUnanswered` follows."""
+
+
+class ComeBack(Request[None], frozen=True, kw_only=True):
+    """Register again after `Leave`."""
+
+
+class Examine(Request[tuple[Finding, ...]], frozen=True, kw_only=True):
+    """Find out what keeps us from the registry, or from the person of this name: takes up to 3
+    seconds."""
+
+    name: str | None = None
+
+
+# --- keys, and whom to ignore
+
+
+class ShowSafetyNumber(
+    Request[events.SafetyNumber | events.NobodyKnown], frozen=True, kw_only=True
+):
+    """Return the 60 digits to compare with theirs, side by side or over another medium."""
+
+    name: str
+
+
+class AcceptKey(
+    Request[events.Trusted | events.NotTrusted | events.NobodyKnown], frozen=True, kw_only=True
+):
+    """Trust the key of this name, if it is still the one whose safety number has these 60 digits.
+    What was on its way to the earlier key is sent to this one."""
+
+    name: str
+    digits: str | None = None
+
+
+class ShowRegistryKey(Request[events.RegistryKey], frozen=True, kw_only=True):
+    """Return the fingerprint of the registry's key, and of one that answers in its place."""
+
+
+class AcceptRegistryKey(Request[events.Trusted | events.NotTrusted], frozen=True, kw_only=True):
+    """Trust the registry whose key has this fingerprint: the one that we know, or one that answers
+    in its place."""
+
+    digits: str | None = None
+
+
+class Ignore(Request[events.Ignored | events.NobodyKnown], frozen=True, kw_only=True):
+    """Show none of their messages from now on. They are acknowledged and stored as before."""
+
+    name: str
+
+
+class Unignore(Request[events.Ignored | events.NobodyKnown], frozen=True, kw_only=True):
+    """Show their messages again."""
+
+    name: str
+
+
+# --- the past: lines of people whom we ignore are left out; all raise sqlite3.Error
+
+
+class ReadPage(Request[Lines], frozen=True, kw_only=True):
+    """Return the newest `limit` lines (1,000 at most) of a conversation, or of all, oldest first.
+    `before`: only lines older than the one with this id. `after`: the lines that follow the one
+    with this id, the oldest of them first. `only_shown`: without the lines that were not shown yet,
+    which events give again."""
+
+    conversation: Conversation | None = None
+    before: Id | None = None
+    after: Id | None = None
+    limit: Id = PAGE
+    only_shown: bool = False
+
+
+class ReadAround(Request[Lines], frozen=True, kw_only=True):
+    """Return lines of the same conversation around the one with this id, which is among them: half
+    of them older, half newer, oldest first. Empty when there is no such line."""
+
+    id: Id
+    limit: Id = PAGE
+
+
+class SearchPast(Request[Lines], frozen=True, kw_only=True):
+    """Return the newest `limit` lines (1,000 at most) that have all the words, oldest first. The
+    last word may be the beginning of one. Case, diacritics and punctuation do not matter. Without a
+    word, nothing is found. `conversation`: only its lines. `before`: only lines older than the one
+    with this id."""
+
+    words: str
+    conversation: Conversation | None = None
+    before: Id | None = None
+    limit: Id = PAGE
+
+
+class ExplainDelivery(Request[DeliveryTrace | None], frozen=True, kw_only=True):
+    """Return how the line with this id was delivered; without an id, our own newest line. None if
+    there is no such line."""
+
+    id: Id | None = None
+
+
+class Conversations(msgspec.Struct, frozen=True, kw_only=True):
+    """Conversations. `more`: whether further ones follow."""
+
+    conversations: tuple[ConversationState, ...]
+    more: bool = False
+
+
+class ListConversations(Request[Conversations], frozen=True, kw_only=True):
+    """Return every conversation in which something was said, but for the first `start` ones, the
+    one with the newest line first: those with people, and those with the groups of our registry. On
+    duty, the help desk is the first."""
+
+    start: Id = 0
+
+
+class MarkRead(Request[None], frozen=True, kw_only=True):
+    """Note that the user has read this conversation up to the line with this id, or up to its
+    newest line if the id is higher, and `ConversationRead` follows. It is kept over restarts; what
+    was read once stays so. Nothing happens for a conversation in which nothing was said."""
+
+    conversation: Conversation
+    id: Id
+
+
+class ListUnshown(Request[Lines], frozen=True, kw_only=True):
+    """Return the first `limit` lines to us with higher ids than `after` of which nobody has
+    reported that they were shown (`Node.shown`). At an opening they are told by an event; whoever
+    comes to a peer that is open finds them here."""
+
+    after: Id = 0
+    limit: Id = 100
+
+
+# --- the help desk, as one of its operators uses it
+
+
+class AskDesk(Request[None], frozen=True, kw_only=True):
+    """Ask the registry for something, such as `TakeDuty(0, "")`; events tell what comes of it. The
+    reference and the visit of the request are filled in by the peer. A `DropVisitor` or
+    `MoveVisitor` without a visit means the visitor who had its number when the waiting room was
+    last shown."""
+
+    request: OperatorRequest
+    visit: Id | None = None
+    """The visit that is meant, as ClientCame gave it; None: that of the visitor whom the operator
+    saw on the screen at `entered_at`. Where that is not clear, the request is held back, and
+    HeldBack says so."""
+    entered_at: float | None = None
+    """When the request was typed, by the monotonic clock of the machine; None: now."""
+    asks_first: bool = False
+    """Whether a CallNext that would end a session in which the visitor has said nothing is answered
+    by NothingSaid, once."""
+    is_quiet: bool = False
+    """Whether the answer to a ShowRoom, ShowFigures or ShowPast is for this program alone; other
+    programs of the peer do not show it."""
+
+
+class SayAtDesk(Request[None], frozen=True, kw_only=True):
+    """Say a line to our visitor. Raises TextTooLong, UnicodeEncodeError."""
+
+    text: str
+    line: Id
+    """The id by which `CommandFailed` or `HeldBack` names the line if it reaches nobody: drawn by
+    the caller, 52 random bits."""
+    visit: Id | None = None
+    """As in `AskDesk`."""
+    entered_at: float | None = None
+    """As in `AskDesk`."""
+    is_maybe: bool = False
+    """Whether the line would mean something else if we served nobody."""
+
+
+class IsLineForDesk(Request[bool], frozen=True, kw_only=True):
+    """Return whether text typed at this time (by the monotonic clock of the machine) is for a
+    visitor, even one who has just left."""
+
+    entered_at: float
+
+
+class Talk(msgspec.Struct, frozen=True, kw_only=True):
+    """What was said to a visitor. `more`: whether further lines follow."""
+
+    talk: DeskTalk | None
+    """None for nobody."""
+    more: bool = False
+
+
+class ReadTalk(Request[Talk], frozen=True, kw_only=True):
+    """Return the form of the visitor whom we serve, and what was said so far, the newest 1,000
+    lines, but for the first `start` of them."""
+
+    start: Id = 0
+
+
+AnyRequest = (
+    Send
+    | TellTyping
+    | Wait
+    | EnterRoom
+    | LeaveRoom
+    | SetTopic
+    | ShowTopic
+    | ShowRooms
+    | ListRooms
+    | ListPeople
+    | ReadState
+    | Rename
+    | ReleaseName
+    | Leave
+    | ComeBack
+    | Examine
+    | ShowSafetyNumber
+    | AcceptKey
+    | ShowRegistryKey
+    | AcceptRegistryKey
+    | Ignore
+    | Unignore
+    | ReadPage
+    | ReadAround
+    | SearchPast
+    | ExplainDelivery
+    | ListConversations
+    | MarkRead
+    | ListUnshown
+    | AskDesk
+    | SayAtDesk
+    | IsLineForDesk
+    | ReadTalk
+)
+"""All requests."""
+
+
+def answer_type(kind: type[Request[Any]]) -> Any:
+    """Return the type of the answer to requests of this class."""
+    return get_args(kind.__orig_bases__[0])[0]  # type: ignore[attr-defined]
