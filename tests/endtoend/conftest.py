@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tests.endtoend.terminal import Open, Terminal
+from tests.cast.stage import Stage
+from tests.cast.terminal import Open, Terminal
 from tests.support.ports import free_port
-from tests.support.stage import Stage
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -33,7 +33,7 @@ async def browser() -> "AsyncIterator[Browser]":
     """One browser for all tests."""
     from playwright.async_api import async_playwright  # deferred: most tests need none
 
-    from tests.endtoend.chromium import CHROMIUM
+    from tests.cast.browser import CHROMIUM
 
     async with async_playwright() as play:
         browser = await play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from tests.endtoend.lines import WELCOME
-from tests.endtoend.terminal import TAB, Open, Terminal
-from tests.support.stage import Stage
+from tests.cast.lines import WELCOME
+from tests.cast.stage import Stage
+from tests.cast.terminal import TAB, Open, Terminal
 
 BELL = "\a"
 LOST = "[Server not responding] Still trying; your place is kept for 60 seconds."

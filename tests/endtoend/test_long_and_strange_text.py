@@ -1,6 +1,6 @@
 """Long and unusual texts arrive whole, and no text controls the terminal."""
 
-from tests.endtoend.lines import (
+from tests.cast.lines import (
     BYE,
     CHANNEL_TAKEN,
     SAVED,
@@ -11,7 +11,7 @@ from tests.endtoend.lines import (
     on_channel,
     received,
 )
-from tests.support.stage import Stage, knows
+from tests.cast.stage import Stage
 
 LIMIT = 65_536
 
@@ -43,7 +43,7 @@ async def test_a_long_letter(stage: Stage) -> None:
     alice, bob = await stage.welcome("alice", "bob")
     await bob.type("dereg bob")
     await bob.sees(BYE)
-    await knows(alice, away=["bob"])
+    await alice.knows(away=["bob"])
     texts = ["m" * 60_000, "n" * LIMIT]
     for text in texts:
         await alice.type(f"send bob {text}")
@@ -57,7 +57,7 @@ async def test_nothing_shown_gives_orders_to_a_terminal(stage: Stage) -> None:
     alice, bob, carol = await stage.welcome("alice", "bob", "carol")
     await carol.type("dereg carol")
     await carol.sees(BYE)
-    await knows(alice, away=["carol"])
+    await alice.knows(away=["carol"])
     strange = {
         "red \x1b[31malert\x1b[0m": r"red \x1b[31malert\x1b[0m",
         "title \x1b]0;owned\x07": r"title \x1b]0;owned\x07",

@@ -4,9 +4,9 @@ peer."""
 import json
 import signal
 
-from tests.endtoend.lines import SAVED, SILENT, no_ack, received
-from tests.support.program import Program
-from tests.support.stage import CHATAPP, Stage, knows
+from tests.cast.lines import SAVED, SILENT, no_ack, received
+from tests.cast.program import Program
+from tests.cast.stage import CHATAPP, Stage
 
 
 async def send(stage: Stage, name: str, *words: str, home: str | None = None) -> Program:
@@ -22,32 +22,28 @@ async def test_delivered(stage: Stage) -> None:
     assert await script.ends() == 0
     assert script.shown() == [received("bob")]
     await bob.sees("script:   as typed: ✓ ")
-    await knows(bob, away=["script"])
+    await bob.knows(away=["script"])
 
 
 async def test_without_a_server_it_goes_to_that_of_the_last_start(stage: Stage) -> None:
     await stage.registry()
     (bob,) = await stage.welcome("bob")
-    first = await stage.run("send", [*CHATAPP, "send", "script", "bob", "hi"], home="script")
-    assert await first.ends() == 2
-    (complaint,) = first.complaints
+    (complaint,) = await stage.output_of("send", "script", "bob", "hi", home="script", status=2)
     assert complaint.startswith(
         'ChatApp: the name "script" has not been used here yet, so its server is not known: type '
     )
-    first.complaints.clear()
     assert await (await send(stage, "script", "bob", "hi")).ends() == 0
-    again = await stage.run("send", [*CHATAPP, "send", "script", "bob", "again"], home="script")
-    assert await again.ends() == 0
-    assert again.shown() == [received("bob")]
+    assert await stage.output_of("send", "script", "bob", "again", home="script") == [
+        received("bob")
+    ]
     await bob.sees("script: again")
 
 
 async def test_saved(stage: Stage) -> None:
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
-    await bob.type("quit")
-    await bob.ends()
-    await knows(alice, away=["bob"])
+    await bob.quits()
+    await alice.knows(away=["bob"])
     script = await send(stage, "script", "bob", "for later")
     assert await script.ends() == 3
     assert script.shown() == [no_ack("bob"), SAVED]
@@ -71,8 +67,7 @@ async def test_kept_and_delivered_at_the_next_start(stage: Stage) -> None:
     (bob,) = await stage.welcome("bob")
     first = await send(stage, "script", "bob", "first")
     assert await first.ends() == 0
-    await bob.type("quit")
-    await bob.ends()
+    await bob.quits()
     registry.signal(signal.SIGKILL)
     await registry.ends()
     script = await send(stage, "script", "bob", "second")

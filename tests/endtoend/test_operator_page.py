@@ -13,12 +13,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.endtoend.chromium import NEEDS_CHROMIUM, PHONE, WITHIN, is_accessible, page_of
-from tests.endtoend.desk import CONNECTED, ON_DUTY, TURN, joined, visitor
-from tests.endtoend.lines import beginning
+from tests.cast.browser import NEEDS_CHROMIUM, PHONE, WITHIN, is_accessible, page_of
+from tests.cast.desk import CONNECTED, ON_DUTY, TURN
+from tests.cast.lines import beginning
+from tests.cast.program import Program
+from tests.cast.stage import CHATAPP, Stage
 from tests.support.ports import free_port
-from tests.support.program import Program
-from tests.support.stage import CHATAPP, Stage
 
 HOSTILE: Final = (
     "</p><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -104,9 +104,9 @@ async def test_an_operator_serves_the_line_in_a_browser(
     await other.close()
 
     # Two visitors come; the first is served, and what they say to each other arrives.
-    asha = await joined(machine.stage, "Asha", 1)
+    asha = await machine.stage.joined("Asha", 1)
     await asha.type(".about <b>my account</b>")
-    ben = await joined(machine.stage, "Ben", 2)
+    ben = await machine.stage.joined("Ben", 2)
     await expect(page.get_by_text("2 visitors wait at desk")).to_be_visible(timeout=WITHIN)
     await page.get_by_role("button", name="Go on duty", exact=True).click()
     await asha.sees(TURN)
@@ -288,7 +288,7 @@ async def test_a_page_beside_a_program_that_runs_under_the_name(
     page, troubles = await page_of(context)
     await page.goto(machine.address)
     await expect(page.get_by_role("button", name="Go off duty")).to_be_visible(timeout=WITHIN)
-    asha = await visitor(machine.stage, "Asha")
+    asha = await machine.stage.registrant("Asha")
     await asha.sees(CONNECTED)
     await expect(page.get_by_role("heading", name="Asha")).to_be_visible(timeout=WITHIN)
     await says(page, "hello from the page")

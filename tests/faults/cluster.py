@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from examples.cluster.servers import NatsCluster
+from tests.cast.program import Program
+from tests.cast.stage import Stage
 from tests.support.ports import free_port
-from tests.support.program import Program
-from tests.support.stage import Stage
 
 NODES: Final = 3
 JOURNAL: Final = "chatapp-chatapp-journal"

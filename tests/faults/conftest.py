@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cast.stage import Stage
 from tests.faults.cluster import Cluster
-from tests.support.stage import Stage
 
 _FIGURE = "figure"
 Note = Callable[[str, str, str], None]

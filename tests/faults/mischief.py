@@ -8,9 +8,9 @@ from collections import Counter
 from random import Random
 from typing import Final
 
+from tests.cast.program import Program
 from tests.faults.cluster import Cluster
 from tests.faults.troupe import Troupe
-from tests.support.program import Program
 
 NODE_AWAY_FOR: Final = 6.0
 REGISTRY_STOPPED_FOR: Final = 10.0

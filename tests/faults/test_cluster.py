@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.endtoend.desk import in_line, joined
-from tests.endtoend.lines import SAVED, WELCOME
+from tests.cast.lines import SAVED, WELCOME
+from tests.cast.stage import Stage
 from tests.faults.cluster import BESIDE, KEEPS_STATE, Cluster
 from tests.faults.conftest import Note
 from tests.faults.size import bar, only_whole, rounds
-from tests.support.stage import Stage, knows
 
 pytestmark = only_whole
 
@@ -31,8 +30,7 @@ async def test_registry_and_leader_are_killed_at_once_again_and_again(
     slowest, wanted = 0.0, list[str]()
     bob = await outspoken_stage.peer("bob")
     await bob.sees(WELCOME)
-    await bob.type("quit")
-    await bob.ends()
+    await bob.quits()
     for life in range(KILLS):
         alice = await outspoken_stage.peer("alice", server_port=cluster.port)
         await alice.sees(WELCOME)
@@ -41,8 +39,7 @@ async def test_registry_and_leader_are_killed_at_once_again_and_again(
             wanted.append(f"{life}.{number}")
         await alice.sees_times(LETTERS, SAVED)
         slowest = max(slowest, await cluster.kill_active_and_leader())
-        await alice.type("quit")
-        await alice.ends()
+        await alice.quits()
     thief = await outspoken_stage.peer("bob", home="thief", server_port=cluster.port)
     await thief.sees(lambda line: "bob" in line and "taken" in line)
     bob = await outspoken_stage.peer("bob", server_port=cluster.port)
@@ -75,14 +72,13 @@ async def test_peers_that_run_on_find_the_registry_that_serves(
     ]
     for peer in (alice, bob, carol):
         await peer.sees(WELCOME)
-    await knows(alice, "bob", "carol")
-    await carol.type("quit")
-    await carol.ends()
-    await knows(alice, "bob", away=["carol"])
+    await alice.knows("bob", "carol")
+    await carol.quits()
+    await alice.knows("bob", away=["carol"])
     for peer in (alice, bob):
         await peer.type("/join lab")
         await peer.sees(lambda line: line.startswith("[You are in lab"))
-    line = [await joined(stage, name, at) for at, name in enumerate(("Ana", "Ben"), 1)]
+    line = [await stage.joined(name, at) for at, name in enumerate(("Ana", "Ben"), 1)]
     for life in range(KILLS):
         began = time.monotonic()
         killing = asyncio.create_task(cluster.kill_active_and_leader())
@@ -101,7 +97,7 @@ async def test_peers_that_run_on_find_the_registry_that_serves(
     ]
     assert found == wanted
     for at, visitor in enumerate(line, 1):
-        await in_line(visitor, at)
+        await visitor.stands_at(at)
     for kind in ("direct", "room"):
         said = [line for line in bob.shown() if f"{kind}-" in line and line.startswith("alice")]
         assert [line.rsplit("-", 1)[1] for line in said] == [str(life) for life in range(KILLS)], (
@@ -121,8 +117,7 @@ async def test_all_servers_are_killed_and_nothing_is_promised_meanwhile(
     alice, bob = await outspoken_stage.welcome("alice", "bob")
     carol = await outspoken_stage.peer("carol")
     await carol.sees(WELCOME)
-    await carol.type("quit")
-    await carol.ends()
+    await carol.quits()
     await alice.sees(lambda line: "carol" in line and "left" in line)
     cluster.servers.kill()
     began = time.monotonic()
@@ -143,8 +138,7 @@ async def test_all_servers_are_killed_and_nothing_is_promised_meanwhile(
     for one in waiting:
         one.cancel()
     if cluster.active:
-        await alice.type("quit")
-        await alice.ends()
+        await alice.quits()
         alice = await outspoken_stage.peer("alice", server_port=cluster.port)
     await alice.sees(SAVED)
     carol = await outspoken_stage.peer("carol", server_port=cluster.port)
@@ -163,8 +157,7 @@ async def test_an_owner_that_thaws_changes_nothing(
     wanted = list[str]()
     bob = await outspoken_stage.peer("bob")
     await bob.sees(WELCOME)
-    await bob.type("quit")
-    await bob.ends()
+    await bob.quits()
     for life in range(thaws):
         alice = await outspoken_stage.peer("alice", server_port=cluster.port)
         await alice.sees(WELCOME)
@@ -179,8 +172,7 @@ async def test_an_owner_that_thaws_changes_nothing(
         await frozen.sees(BESIDE)
         await alice.sees(SAVED)  # by the one that serves, which she has found by herself
         assert not alice.shown(lambda line: "disk" in line)
-        await alice.type("quit")
-        await alice.ends()
+        await alice.quits()
         wanted += [f"before-{life}", f"frozen-{life}"]
     bob = await outspoken_stage.peer("bob", server_port=cluster.port)
     await bob.sees(lambda line: line.endswith(wanted[-1]))

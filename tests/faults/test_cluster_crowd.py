@@ -14,7 +14,8 @@ from collections import defaultdict
 from statistics import median
 from typing import Final, NamedTuple
 
-from tests.endtoend.desk import in_line, joined
+from tests.cast.program import Program
+from tests.cast.stage import Stage
 from tests.faults.bot import is_steady, label_of, room_of
 from tests.faults.cluster import NODES, Cluster
 from tests.faults.conftest import Note
@@ -22,8 +23,6 @@ from tests.faults.judging import Findings, due_to, judge
 from tests.faults.ledger import Entry, What, read
 from tests.faults.machine import processor_time_of
 from tests.faults.size import bar, only_whole
-from tests.support.program import Program
-from tests.support.stage import Stage
 
 pytestmark = only_whole
 
@@ -165,7 +164,7 @@ async def test_nodes_are_killed_under_a_crowd(
     crowd = Crowd(outspoken_stage, cluster)
     await crowd.start()
     line = [
-        await joined(outspoken_stage, name, at, server_port=port)
+        await outspoken_stage.joined(name, at, server_port=port)
         for (at, name), port in zip(
             enumerate(("Ana", "Ben", "Cleo"), 1), cluster.ports, strict=True
         )
@@ -178,7 +177,7 @@ async def test_nodes_are_killed_under_a_crowd(
     await cluster.find_active()
     await cluster.restart(old)
     for at, visitor in enumerate(line, 1):
-        await in_line(visitor, at)
+        await visitor.stands_at(at)
     found = await crowd.finish()
     assert found.is_well, found.by_promise()
     figure(

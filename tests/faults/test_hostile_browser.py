@@ -17,13 +17,13 @@ from urllib.parse import urlencode
 import pytest
 
 from chatapp.peer.faces.web.limits import PAGE_MAX
-from tests.endtoend.lines import beginning
+from tests.cast.lines import beginning
+from tests.cast.program import Program
+from tests.cast.stage import CHATAPP, Stage
 from tests.faults.conftest import Note
 from tests.faults.machine import MIB, limited, memory_of
 from tests.faults.size import bar, dose
 from tests.support.ports import free_port
-from tests.support.program import Program
-from tests.support.stage import CHATAPP, Stage
 
 DESCRIPTORS: Final = dose(400, 2_000)
 """The limit of the web desk: half of them are connections. So all can be held by a test that has

@@ -12,14 +12,14 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from tests.cast.program import Program
+from tests.cast.stage import Stage, lossy
 from tests.faults import registry
 from tests.faults.bot import is_steady, label_of, room_of
 from tests.faults.cluster import Cluster
 from tests.faults.deskbots import OPERATORS
 from tests.faults.ledger import Entry, read
 from tests.faults.machine import COUNTED, memory_of
-from tests.support.program import Program
-from tests.support.stage import Stage, lossy
 
 CREWS: Final = 4
 LOSSY_CREWS: Final = 2

@@ -2,18 +2,16 @@
 come back."""
 
 import re
-import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from tests.cast.lines import BACK, LOST
+from tests.cast.program import Program
+from tests.cast.stage import Stage
 from tests.cli.test_packaging import build, sources, unpacked  # noqa: F401
-from tests.endtoend.lines import BACK, LOST
-from tests.endtoend.test_access import gone
-from tests.support.program import Program
-from tests.support.stage import Stage, knows
 
 OLD, NEW = "0.1.0", "0.1.1"
 PYTHON = (sys.executable, "-m", "chatapp")
@@ -55,8 +53,7 @@ async def operate(stage: Stage, site: Path, *words: str) -> list[str]:
 
 
 async def stop(registry: Program) -> None:
-    registry.signal(signal.SIGTERM)
-    assert await registry.ends() == 0
+    await registry.stops()
 
 
 async def test_a_newer_wheel_goes_on_where_the_older_one_stopped_and_back_again(
@@ -66,7 +63,7 @@ async def test_a_newer_wheel_goes_on_where_the_older_one_stopped_and_back_again(
         assert version in (await operate(stage, site, "--version"))[0]
     registry = await serve(stage, sites[OLD])
     alice, carol = await stage.welcome("alice", "carol")
-    await gone(carol)
+    await carol.quits()
     await alice.type("send carol by the older version")
     await alice.sees("[Messages received by the server and saved]")
     await stop(registry)
@@ -78,7 +75,7 @@ async def test_a_newer_wheel_goes_on_where_the_older_one_stopped_and_back_again(
     await alice.sees(BACK)
     carol = await stage.peer("carol")
     await carol.sees(re.compile(r"alice: .* by the older version"))
-    await knows(alice, "carol")
+    await alice.knows("carol")
     await alice.type("send carol by the newer version")
     await carol.sees("alice: by the newer version")
     await stop(registry)

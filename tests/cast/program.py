@@ -126,6 +126,16 @@ class Program:
         await self.end_input()
         await self._ending
 
+    async def stops(self) -> None:
+        """Let it end in order, as the system does that shuts down."""
+        self.signal(signal.SIGTERM)
+        assert await self.ends() == 0, str(self)
+
+    async def quits(self, command: str = "quit") -> None:
+        """Leave as a person does, and end well."""
+        await self.type(command)
+        assert await self.ends() == 0, str(self)
+
     # --- what it shows
 
     async def sees(self, wanted: Wanted, *, within: float = WITHIN) -> str:
