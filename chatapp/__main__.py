@@ -13,9 +13,7 @@ if __name__ == "__main__" or sys.argv[0].endswith("ChatApp"):
     # program turns the collector on when it is loaded.
     gc.disable()
 
-import importlib
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -23,7 +21,7 @@ from chatapp.commands import COMMANDS
 from chatapp.system import needing_packages, unsupported
 
 with needing_packages():
-    from chatapp.preferences import Face
+    from chatapp.options import PeerOptions
     from chatapp.questions import InputEnded
     from chatapp.starting import (
         CONFIG_VARIABLE,
@@ -36,8 +34,6 @@ with needing_packages():
     from chatapp.validation import Misuse
     from chatapp.wire.errors import AddressRefused, NameRefused
 
-_CHAT: Final = "chatapp.commands.chat"
-"""Reads a line that begins with none of `COMMANDS`."""
 _PLAIN_MODES: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {
     "-s": serve,
     "-c": talk,
@@ -47,8 +43,7 @@ _PEER_MODE: Final = "-c"
 _FULL: Final = "--full"
 
 _COMPLETE_VARIABLE: Final = "_CHATAPP_COMPLETE"
-_LINE_VARIABLES: Final = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
-"""Where bash, and zsh and fish, put the line that is to be completed."""
+"""The variable by which a shell asks how a line can go on."""
 
 _DONE: Final = 0
 _FAILED: Final = 1
@@ -93,55 +88,26 @@ def _is_plain(words: Sequence[str]) -> bool:
 
 def _run_plain(words: Sequence[str]) -> int:
     """Run a plain line without typer, whose loading takes a tenth of a start.
-    `chatapp.commands.chat` would do the same."""
+    `chatapp.commands.modes` would do the same."""
     if _FULL in words:
-        return talk([word for word in words[1:] if word != _FULL], face=Face.FULL)
+        return talk([word for word in words[1:] if word != _FULL], PeerOptions(full=True))
     return _PLAIN_MODES[words[0]](words[1:])
 
 
 def _run(words: list[str]) -> int:
     import typer
 
-    module, name = _CHAT, "ChatApp"
-    if _COMPLETE_VARIABLE in os.environ:
-        words = _words_to_complete()
+    from chatapp.commands.program import run
+
     if words and words[0] in COMMANDS:
-        module, name = COMMANDS[words[0]][0], f"ChatApp {words.pop(0)}"
         gc.enable()
     try:
-        status = typer.main.get_command(importlib.import_module(module).app).main(
-            args=words, prog_name=name, complete_var=_COMPLETE_VARIABLE, standalone_mode=False
-        )
+        status = run(words, _COMPLETE_VARIABLE)
     except typer.TyperException as mistake:
         return _misused(mistake.format_message())
     except typer.Abort:
         return _FAILED
     return status if isinstance(status, int) else 0
-
-
-_FIRST_IS_COMMAND: Final = re.compile(r"(\S+\s+)(\S+)\s+(.*)", re.DOTALL)
-"""A line in pieces: the program, the next word, the rest. In bash's line there is a line end after
-each word."""
-
-
-def _words_to_complete() -> list[str]:
-    """Return the command whose line a shell wants completed, if it is one of `COMMANDS`.
-
-    typer reads the line from the environment and knows one program with one set of options. So the
-    command is taken out of the line, and what follows is completed as if the command were the
-    program."""
-    import typer
-
-    typer.main.get_command(importlib.import_module(_CHAT).app)  # makes the shells known to typer
-    if os.environ.get("COMP_CWORD") == "1":
-        return []  # the cursor is on the command itself
-    for variable in _LINE_VARIABLES:
-        line = _FIRST_IS_COMMAND.fullmatch(os.environ.get(variable, ""))
-        if line is not None and line[2] in COMMANDS:
-            os.environ[variable] = line[1] + line[3]
-            os.environ["COMP_CWORD"] = str(int(os.environ.get("COMP_CWORD", "2")) - 1)
-            return [line[2]]
-    return []
 
 
 def _unable(error: OSError) -> int:

@@ -1,50 +1,135 @@
-"""Options that several commands share, as types of their parameters, and the help of those that
-differ in a word."""
+"""The options of a registry, a peer and a visitor, each written once: name, value, help, default.
 
-import enum
-from typing import Annotated, Final, TypeAlias
+Only a line with options loads typer, so annotations are read when it is loaded (see
+`commands.parsing`).
+"""
 
-import typer
+from __future__ import annotations
 
-from chatapp.starting import DEFAULT_LOG_LEVEL, LOG_VARIABLE
+from typing import TYPE_CHECKING
 
-KEY_HELP: Final = (
-    "The fingerprint of the registry's key, as the registry prints it; any other key is refused."
-)
-ACK_TIMEOUT_HELP: Final = "Seconds until a message without an answer is sent again (0.1 to 3; 0.5)."
-CODE_HELP: Final = (
-    "Your join code, if the registry asks newcomers for one (- reads standard input)."
-)
-LOG_HELP: Final = "How much to log to standard error."
+import msgspec
 
-HELP: Final = {"help_option_names": ["-h", "--help"]}
-CONTEXT: Final = {"ignore_unknown_options": True, **HELP}
-"""Lets unknown options through to `validation.check_options`, which names them."""
+from chatapp.preferences import FILE_NAME, Face
+from chatapp.validation import Misuse
 
+if TYPE_CHECKING:
+    from typing import Annotated
 
-class LogLevel(enum.Enum):
-    """How much the program logs. The text of a message is never logged."""
+    import typer
 
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-    CRITICAL = "critical"
+    from chatapp.commands.parsing import Code, Data, LogLevel, MaybeLogging, RegistryKey
 
 
-QUIET: Final = LogLevel(DEFAULT_LOG_LEVEL)
-"""How much is logged unless somebody asks for more."""
+class Common(msgspec.Struct, frozen=True, kw_only=True):
+    """What all three have."""
 
-Data: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="DIR", help="Where keys, mail and history are kept.")
-]
-Logging: TypeAlias = Annotated[LogLevel, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP)]
-Code: TypeAlias = Annotated[str | None, typer.Option(metavar="CODE", help=CODE_HELP)]
-RegistryKey: TypeAlias = Annotated[
-    str | None, typer.Option("--registry-key", metavar="KEY", help=KEY_HELP)
-]
+    data: Data = None
+    log_level: MaybeLogging = None
+    plain: Annotated[
+        bool,
+        typer.Option("--plain", help="Show one event a line without colours, as on a pipe."),
+    ] = False
+    quiet: Annotated[
+        bool | None,
+        typer.Option(
+            "--quiet/--no-quiet",
+            help="Ring no bell, set no title, send no notice; "
+            f"--no-quiet does, whatever {FILE_NAME} says.",
+            show_default=False,
+        ),
+    ] = None
+
+    def level(self) -> str | None:
+        """Return how much to log; None for what is usual."""
+        level: LogLevel | None = self.log_level
+        return level and level.value
 
 
-def command_line() -> typer.Typer:
-    """Make the command line of one command."""
-    return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+class RegistryOptions(Common, frozen=True, kw_only=True):
+    """The options of `ChatApp -s`, but for those that are settings."""
+
+    server: Annotated[bool, typer.Option("-s", "--server", help="Run the registry on <port>.")] = (
+        False
+    )
+    port: Annotated[
+        str | None, typer.Option(metavar="PORT", help="Its port, instead of the argument.")
+    ] = None
+    config: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", envvar="CHATAPP_CONFIG", help="Its configuration file (TOML)."
+        ),
+    ] = None
+
+
+class ServerOptions(Common, frozen=True, kw_only=True):
+    """What a peer and a visitor have: the server to go to."""
+
+    host: Annotated[
+        str | None,
+        typer.Option(metavar="HOST", help="The server's address, instead of the argument."),
+    ] = None
+    port: Annotated[
+        str | None, typer.Option(metavar="PORT", help="The server's port, instead of the argument.")
+    ] = None
+    registry_key: RegistryKey = None
+    stay: Annotated[bool, typer.Option("--stay", help="Keep running when the input ends.")] = False
+
+
+class PeerOptions(ServerOptions, frozen=True, kw_only=True):
+    """The options of `ChatApp -c`."""
+
+    client: Annotated[
+        bool,
+        typer.Option(
+            "-c", "--client", help="Chat as a peer, by default at the server of the last time."
+        ),
+    ] = False
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Use the whole terminal, with a list of conversations."),
+    ] = False
+    line: Annotated[
+        bool, typer.Option("--line", help=f"Show lines and a prompt, whatever {FILE_NAME} says.")
+    ] = False
+    room: Annotated[
+        str | None, typer.Option(metavar="ROOM", help="Enter this room at the start.")
+    ] = None
+    ack_timeout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Seconds until a message without an answer is sent again (0.1 to 3; 0.5).",
+        ),
+    ] = None
+    code: Code = None
+
+    def face(self) -> Face | None:
+        """Return the face that is asked for, None for none. Raises Misuse for two of them."""
+        asked = [
+            face
+            for face, is_asked in (
+                (Face.FULL, self.full),
+                (Face.LINE, self.line),
+                (Face.PLAIN, self.plain),
+            )
+            if is_asked
+        ]
+        if len(asked) > 1:
+            raise Misuse(f"use either --{asked[0].value} or --{asked[1].value}")
+        return asked[0] if asked else None
+
+
+class VisitorOptions(ServerOptions, frozen=True, kw_only=True):
+    """The options of `ChatApp --desk`."""
+
+    desk: Annotated[bool, typer.Option("--desk", help="Visit the help desk of a registry.")] = False
+    queue: Annotated[str | None, typer.Option(metavar="NAME", help="The queue to join.")] = None
+    lang: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LANGUAGE",
+            help="The language, en or hi; on a terminal that of LANG otherwise.",
+        ),
+    ] = None

@@ -6,11 +6,11 @@ word. Each imports its program itself, so that a peer never loads the registry.
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from chatapp.options import PeerOptions, RegistryOptions, VisitorOptions
 from chatapp.preferences import Face, Preferences, preferences_in
 from chatapp.questions import ServerChoice, ask_another_name, ask_server, is_terminal, look_around
 from chatapp.validation import (
@@ -42,6 +42,10 @@ LOG_VARIABLE: Final = "CHATAPP_LOG_LEVEL"
 CONFIG_VARIABLE: Final = "CHATAPP_CONFIG"
 DEFAULT_LOG_LEVEL: Final = "warning"
 
+_OF_REGISTRY: Final = RegistryOptions()
+_OF_PEER: Final = PeerOptions()
+_OF_VISITOR: Final = VisitorOptions()
+
 _SERVER_ARGUMENTS: Final = ("port",)
 _CLIENT_ARGUMENTS: Final = ("name", "server-ip", "server-port", "client-port")
 _CLIENT_NEEDS: Final = 3
@@ -56,27 +60,29 @@ _ACK_TIMEOUT_MOST: Final = 3.0
 back."""
 
 
-def serve(
-    words: Sequence[str],
-    config: str | None = None,
-    options: Mapping[str, object] = MappingProxyType({}),
-    lists: Mapping[str, str | None] = MappingProxyType({}),
-    *,
-    port: str | None = None,
-    quiet: bool = False,
-) -> int:
-    """Run a registry. `options` overrule the file `config`; `lists`: files with the keys that may,
-    or may not, come in. `port`: as given by an option. `quiet`: the terminal rings for nothing."""
-    (port_text,) = counted([*words, *([] if port is None else [port])], "-s", _SERVER_ARGUMENTS)
+def serve(words: Sequence[str], options: RegistryOptions = _OF_REGISTRY) -> int:
+    """Run a registry."""
+    port = [] if options.port is None else [options.port]
+    (port_text,) = counted([*words, *port], "-s", _SERVER_ARGUMENTS)
     number = parse_port(port_text, "port")
-    data = options.get("data")
-    folder_from(None if data is None else str(data))
-    from chatapp.registry.program.settings import Misconfigured, configure
+    folder_from(options.data)
+    from chatapp.registry.program.settings import (
+        OPTIONS,
+        Misconfigured,
+        Reading,
+        configure,
+        value_typed,
+    )
+
+    file = Path(options.config) if options.config else None
+    given = {key: getattr(options, key, None) for key in OPTIONS} | {"log_level": options.level()}
+    typed = {key: value for key, value in given.items() if value not in (None, False, [])}
+    files = {key: text for key, text in typed.items() if OPTIONS[key].reading is Reading.FILE}
 
     def read() -> "Settings":
-        listed = {key: listed_in(file, f"--{key}") for key, file in lists.items()}
-        file = Path(config) if config else None
-        return configure(file, environment=os.environ, options={**options, **listed}).settings
+        lists = {key: listed_in(text, OPTIONS[key].spelling) for key, text in files.items()}
+        values = {key: value_typed(key, value) for key, value in typed.items()}
+        return configure(file, environment=os.environ, options=values | lists).settings
 
     try:
         settings = read()
@@ -84,86 +90,64 @@ def serve(
         raise Misuse(str(error)) from None
     from chatapp.registry.program.server import run
 
-    files = [file for file in (config, *lists.values()) if file]
+    named = [text for text in (options.config, *files.values()) if text]
 
     def read_again() -> "Settings":
-        check_readable_again(files)
+        check_readable_again(named)
         return read()
 
-    return run(port=number, settings=settings, again=read_again if files else None, quiet=quiet)
+    again = read_again if named else None
+    return run(port=number, settings=settings, again=again, quiet=bool(options.quiet))
 
 
-def visit(
-    words: Sequence[str],
-    *,
-    host: str | None = None,
-    port: str | None = None,
-    queue: str | None = None,
-    registry_key: str | None = None,
-    data: str | None = None,
-    plain: bool = False,
-    quiet: bool = False,
-    stay: bool = False,
-    lang: str | None = None,
-    log_level: str = DEFAULT_LOG_LEVEL,
-) -> int:
-    """Run a visitor of the help desk. `host`, `port`: the server's, as given by options."""
-    named = server_words(words, host=host, port=port)
-    given = [one for one in (named.host, named.port, *named.rest) if one is not None]
+def visit(words: Sequence[str], options: VisitorOptions = _OF_VISITOR) -> int:
+    """Run a visitor of the help desk."""
+    named = server_words(words, host=options.host, port=options.port)
+    given = [word for word in (named.host, named.port, *named.rest) if word is not None]
     host, server_port = counted(given, "--desk", _DESK_ARGUMENTS)
     found = servers_from(host, parse_port(server_port, "server-port"))
-    name = name_from(queue, "--queue") if queue else ""
-    demanded = registry_key_from(registry_key, os.environ)
-    language = language_from(lang)
+    name = name_from(options.queue, "--queue") if options.queue else ""
+    demanded = registry_key_from(options.registry_key, os.environ)
+    language = language_from(options.lang)
     _load_asyncio()
     from chatapp.peer.faces.line.visitor import run
 
     return run(
         servers=found,
         registry_key=demanded,
-        data=folder_from(data),
+        data=folder_from(options.data),
         queue=name,
-        plain=plain,
-        quiet=quiet,
-        stay=stay,
+        plain=options.plain,
+        quiet=bool(options.quiet),
+        stay=options.stay,
         language=language,
-        log_level=log_level,
+        log_level=options.level() or DEFAULT_LOG_LEVEL,
     )
 
 
 def talk(
     words: Sequence[str],
+    options: PeerOptions = _OF_PEER,
     *,
-    host: str | None = None,
-    port: str | None = None,
-    room: str | None = None,
-    ack_timeout: str | None = None,
-    code: str | None = None,
-    registry_key: str | None = None,
     announced_key: str | None = None,
-    data: str | None = None,
-    face: Face | None = None,
-    quiet: bool | None = None,
-    stay: bool = False,
-    log_level: str = DEFAULT_LOG_LEVEL,
     is_daemon: bool = False,
 ) -> int:
-    """Run a peer at its terminal, or without one (`is_daemon`). `host`, `port`: the server's, as
-    given by options. `announced_key`: the fingerprint with which the server was announced on the
-    local network. `face`, `quiet`: None for what the user's preferences say. Without any server,
-    the peer goes to the one of its last start."""
+    """Run a peer at its terminal, or without one (`is_daemon`). `announced_key`: the fingerprint
+    with which the server was announced on the local network. Without any server, the peer goes to
+    the one of its last start."""
+    face = options.face()
     mode = "daemon" if is_daemon else "-c"
     if not words:
         counted(words, mode, _CLIENT_ARGUMENTS[:_CLIENT_NEEDS])
     me = own_name_from(words[0])
-    named = server_words(words[1:], host=host, port=port)
-    folder = folder_from(data)
+    named = server_words(words[1:], host=options.host, port=options.port)
+    folder = folder_from(options.data)
     servers, own_port = _places(mode, words[0], named)
-    entered = None if room is None else name_from(room.removeprefix("#"), "--room")
+    entered = None if options.room is None else name_from(options.room.removeprefix("#"), "--room")
     timeout = None
-    if ack_timeout is not None:
+    if options.ack_timeout is not None:
         timeout = seconds_from(
-            ack_timeout, "--ack-timeout", least=_ACK_TIMEOUT_LEAST, most=_ACK_TIMEOUT_MOST
+            options.ack_timeout, "--ack-timeout", least=_ACK_TIMEOUT_LEAST, most=_ACK_TIMEOUT_MOST
         )
     # A script must not depend on the preferences of the person who runs it.
     prefers = (
@@ -173,11 +157,13 @@ def talk(
     )
     chosen = face or prefers.face
     plain = is_daemon or chosen is Face.PLAIN
-    shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
+    code = code_from(options.code, os.environ)
+    demanded = registry_key_from(options.registry_key, os.environ)
     if servers is not None:
         found = found_servers(servers)
     else:
         found, announced_key = server_to_use(me, folder, may_ask=not plain)
+    level = options.level() or DEFAULT_LOG_LEVEL
     _load_asyncio()
     if is_daemon:
         from chatapp.peer.faces.line.daemon import run as run_daemon
@@ -190,8 +176,8 @@ def talk(
             data=folder,
             room=entered,
             ack_timeout=timeout,
-            code=shown,
-            log_level=log_level,
+            code=code,
+            log_level=level,
         )
     from chatapp.peer.faces.line.main import run
     from chatapp.peer.faces.program import StartOptions
@@ -205,15 +191,15 @@ def talk(
         home=folder or default_home(),
         room=entered,
         ack_timeout=timeout,
-        code=shown,
-        stay=stay,
-        quiet=prefers.quiet if quiet is None else quiet,
+        code=code,
+        stay=options.stay,
+        quiet=prefers.quiet if options.quiet is None else options.quiet,
         is_full=chosen is Face.FULL,
     )
     return run(
         wanted,
         plain=plain,
-        log_level=log_level,
+        log_level=level,
         ask_name=ask_another_name if not plain and is_terminal() else None,
         may_show_lines=face is None,
     )
@@ -226,7 +212,7 @@ def _places(mode: str, name: str, named: ServerWords) -> tuple[tuple[Address, ..
         return None, _ANY_PORT
     if named.host is None:
         raise Misuse("--port is the server's port: say --host, too")
-    words = [one for one in (name, named.host, named.port, *named.rest) if one is not None]
+    words = [word for word in (name, named.host, named.port, *named.rest) if word is not None]
     arguments = (
         _CLIENT_ARGUMENTS if len(words) > _CLIENT_NEEDS else _CLIENT_ARGUMENTS[:_CLIENT_NEEDS]
     )

@@ -33,11 +33,16 @@ class Misuse(ChatAppError):
     """A command line that cannot be carried out; the text names the wrong word."""
 
 
+def is_option(word: str) -> bool:
+    """Whether a word that the parser left looks like an option."""
+    return len(word) > 1 and word.startswith("-") and not _NEGATIVE.match(word)
+
+
 def check_options(words: Sequence[str]) -> None:
     """Refuse an option that the parser did not know. Raises Misuse."""
-    for word in words:
-        if len(word) > 1 and word.startswith("-") and not _NEGATIVE.match(word):
-            raise Misuse(f'unknown option "{quoted(word)}"; see ChatApp --help')
+    unknown = next(filter(is_option, words), None)
+    if unknown is not None:
+        raise Misuse(f'unknown option "{quoted(unknown)}"; see ChatApp --help')
 
 
 def counted(words: Sequence[str], mode: str, arguments: Sequence[str]) -> Sequence[str]:

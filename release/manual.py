@@ -1,21 +1,29 @@
 """The pages of the manual, ChatApp(1) and chatapp.toml(5), in the language of man(7)."""
 
+import enum
+import importlib
 import re
 from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
+import typer
 
 import chatapp
-from chatapp.commands.chat import AGAIN_USAGE, CLIENT_USAGE, DESK_USAGE, SERVER_USAGE
+from chatapp.commands import COMMANDS, program
+from chatapp.commands.modes import AGAIN_USAGE, CLIENT_USAGE, DESK_USAGE, MODES, SERVER_USAGE
+from chatapp.commands.program import PROGRAM
 from chatapp.peer.commands.arguments import usage
 from chatapp.peer.commands.commands import COMMANDS as TYPED
 from chatapp.registry.program.settings import KEYS, OPTIONS, TABLES, VARIABLES, allowed
-from release.commands import HELP, PROGRAM, CommandPage, OptionRow, command_line
 
 SAMPLE: Final = Path(__file__).parents[1] / "docs" / "chatapp.toml"
 _MANUAL: Final = "ChatApp Manual"
+_HELP: Final = "--help"
+_SHELL_OPTIONS: Final = frozenset({"install_completion", "show_completion"})
+"""typer's own options: packages bring the files of completion."""
 
 _PEER_VARIABLES: Final = {
     "CHATAPP_HOME": "Where keys, mail and history are kept, instead of the platform's folder for data.",
@@ -26,6 +34,101 @@ _PEER_VARIABLES: Final = {
 }
 
 
+# --- the command line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionRow:
+    """One option of a command."""
+
+    spellings: tuple[str, ...]
+    about: str
+    value: str = ""
+    """What stands for its value, such as FILE; empty for an option without one."""
+    default: str = ""
+    variable: str = ""
+    """The environment variable that sets it, too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandPage:
+    """One command: `ChatApp` itself, `ChatApp send`, or `ChatApp admin kick`."""
+
+    words: tuple[str, ...]
+    about: str
+    after: str
+    """What its help says at the end: the exit status, for most."""
+    arguments: tuple[tuple[str, str], ...]
+    """What follows it, as written in its usage, each with what is said of it."""
+    options: tuple[OptionRow, ...]
+    commands: tuple["CommandPage", ...] = ()
+
+    def every_command_has(self) -> tuple[OptionRow, ...]:
+        """Return the options that all commands below this one have."""
+        first, *others = [command.options for command in self.commands] or [()]
+        return tuple(option for option in first if all(option in other for other in others))
+
+    def pages(self) -> Iterator["CommandPage"]:
+        """Yield this command and all below it."""
+        yield self
+        for command in self.commands:
+            yield from command.pages()
+
+
+def command_line() -> CommandPage:
+    """Return the whole command line: the modes, then the commands."""
+    modes = [_page((PROGRAM, mode.spellings[0]), mode.command()) for mode in MODES]
+    commands = [
+        _page((PROGRAM, name), typer.main.get_command(importlib.import_module(module).app))
+        for name, (module, _) in COMMANDS.items()
+    ]
+    whole = typer.main.get_command(program.app)
+    return _page((PROGRAM,), whole, below=(*modes, *commands))
+
+
+def _page(words: tuple[str, ...], command: Any, below: tuple[CommandPage, ...] = ()) -> CommandPage:
+    inner = getattr(command, "commands", {})
+    return CommandPage(
+        words=words,
+        about=command.help or "",
+        after=command.epilog or "",
+        arguments=tuple(
+            (str(parameter.metavar or parameter.name.upper()), parameter.help or "")
+            for parameter in command.params
+            if parameter.param_type_name == "argument"
+        ),
+        options=(
+            *_options(command),
+            OptionRow(spellings=("-h", _HELP), about="Show the help and exit."),
+        ),
+        commands=below or tuple(_page((*words, name), command) for name, command in inner.items()),
+    )
+
+
+def _options(command: Any) -> Iterator[OptionRow]:
+    for option in command.params:
+        if option.param_type_name != "option" or option.hidden or option.name in _SHELL_OPTIONS:
+            continue
+        choices = "|".join(getattr(option.type, "choices", ()))
+        yield OptionRow(
+            spellings=(*option.opts, *option.secondary_opts),
+            about=option.help or "",
+            value="" if option.is_flag else option.metavar or choices or option.type.name.upper(),
+            default="" if option.is_flag else _default(option),
+            variable=option.envvar if isinstance(option.envvar, str) else "",
+        )
+
+
+def _default(option: Any) -> str:
+    if isinstance(option.show_default, str):
+        return option.show_default
+    value = option.default.value if isinstance(option.default, enum.Enum) else option.default
+    return "" if value is None else str(value)
+
+
+# --- the pages
+
+
 def program_page() -> str:
     """Return ChatApp(1)."""
     line = command_line()
@@ -34,12 +137,12 @@ def program_page() -> str:
         _section("NAME"),
         f"{PROGRAM} \\- {_escaped('chat for people who share a network')}",
         _section("SYNOPSIS"),
-        _synopsis(line),
+        _synopsis(),
         _section("DESCRIPTION"),
         _escaped(line.about),
         _section("OPTIONS"),
-        *(_option(one) for one in line.options),
-        _section("COMMANDS"),
+        *(_option(option) for option in line.options),
+        _section("MODES AND COMMANDS"),
         *(text for page in line.commands for text in _command(page)),
         _section("LINES THAT A PEER TYPES"),
         "A peer reads one command a line; in a room, any other line is said there.",
@@ -103,9 +206,9 @@ def settings_page() -> str:
     )
 
 
-def _synopsis(line: CommandPage) -> str:
+def _synopsis() -> str:
     usages = [SERVER_USAGE, CLIENT_USAGE, AGAIN_USAGE, DESK_USAGE]
-    usages += [f"{PROGRAM} {one.name} ..." for one in line.commands]
+    usages += [f"{PROGRAM} {name} ..." for name in COMMANDS]
     return "\n".join((".nf", *map(_escaped, usages), ".fi"))
 
 
@@ -117,12 +220,12 @@ def _command(page: CommandPage, but: Container[OptionRow] = ()) -> Iterator[str]
     for name, about in page.arguments:
         if about:
             yield _item(_italic(name), about)
-    shared = [one for one in page.every_command_has() if HELP not in one.spellings]
+    shared = [one for one in page.every_command_has() if _HELP not in one.spellings]
     if shared:
         yield ".P"
         yield "All of its commands have these options:"
     for option in (*page.options, *shared):
-        if HELP not in option.spellings and option not in but:
+        if _HELP not in option.spellings and option not in but:
             yield _option(option)
     if page.after:
         yield ".P"
@@ -143,7 +246,7 @@ def _setting(key: str, default: object, about: str) -> Iterator[str]:
     yield _item(_bold(key), about)
     default_text = "none" if default is None else msgspec.json.encode(default).decode()
     ways = [f"Environment: {VARIABLES[key]}."]
-    ways += [f"Command line: {OPTIONS[key]}."] if key in OPTIONS else []
+    ways += [f"Command line: {OPTIONS[key].spelling}."] if key in OPTIONS else []
     yield ".IP"
     yield _escaped(f"Values: {allowed(key)}. Default: {default_text}. {' '.join(ways)}")
 

@@ -8,7 +8,7 @@ import typer.core
 
 from chatapp.commands.asking import AsJson, Data, Port, folder_of_registry, show_answer
 from chatapp.commands.invite import invite
-from chatapp.options import HELP
+from chatapp.commands.parsing import HELP
 from chatapp.validation import Misuse, counted
 from chatapp.wire.errors import quoted
 from chatapp.wire.limits import ANNOUNCEMENT_MAX

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 import typer
 
 from chatapp.commands.asking import FAILED, AsJson, Data, Port, answer_to, folder_of_registry, show
-from chatapp.options import HELP, command_line
+from chatapp.commands.parsing import HELP, command_line
 from chatapp.validation import Misuse, whole_number_from
 from chatapp.wire.errors import quoted
 

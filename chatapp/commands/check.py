@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from chatapp.commands.asking import FAILED, AsJson, Data, Port, folder_of_registry
-from chatapp.options import HELP, command_line
+from chatapp.commands.parsing import HELP, command_line
 from chatapp.validation import Misuse, folder_from
 from chatapp.wire.address import parse_port
 

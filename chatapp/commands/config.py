@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from chatapp.options import HELP, command_line
+from chatapp.commands.parsing import HELP, command_line
 from chatapp.validation import Misuse
 
 app: Final = command_line()

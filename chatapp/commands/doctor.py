@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from chatapp.options import CONTEXT, QUIET, Data, Logging, command_line
+from chatapp.commands.parsing import CONTEXT, QUIET, Data, Logging, command_line
 from chatapp.validation import Misuse, check_options, counted, folder_from, name_from
 from chatapp.wire.address import parse_port, parse_servers
 

@@ -14,7 +14,7 @@ from chatapp.commands.asking import (
     folder_of_registry,
     key_of_registry,
 )
-from chatapp.options import HELP, command_line
+from chatapp.commands.parsing import HELP, command_line
 from chatapp.validation import whole_number_from
 from chatapp.wire.limits import INVITES_MAX
 

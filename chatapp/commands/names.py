@@ -5,7 +5,7 @@ from typing import Annotated, Final
 import typer
 
 from chatapp.commands.asking import AsJson, Data, Port, folder_of_registry, show_answer
-from chatapp.options import CONTEXT, command_line
+from chatapp.commands.parsing import CONTEXT, command_line
 from chatapp.validation import Misuse, check_options, counted
 from chatapp.wire.errors import quoted
 

@@ -9,7 +9,7 @@ import typer
 
 from chatapp.commands.asking import FAILED, Data, Port
 from chatapp.commands.backup import Folder, path_from
-from chatapp.options import HELP, command_line
+from chatapp.commands.parsing import HELP, command_line
 from chatapp.validation import Misuse, folder_from
 from chatapp.wire.address import parse_port
 

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from chatapp.options import CONTEXT, QUIET, Code, Data, Logging, RegistryKey, command_line
+from chatapp.commands.parsing import CONTEXT, QUIET, Code, Data, Logging, RegistryKey, command_line
 from chatapp.starting import remembered_server
 from chatapp.validation import (
     Misuse,

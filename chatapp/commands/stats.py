@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from chatapp.commands.asking import folder_of_registry, show_answer
-from chatapp.options import CONTEXT, QUIET, Code, Data, Logging, RegistryKey, command_line
+from chatapp.commands.parsing import CONTEXT, QUIET, Code, Data, Logging, RegistryKey, command_line
 from chatapp.validation import (
     Misuse,
     check_options,

@@ -7,7 +7,7 @@ import typer
 
 from chatapp.commands.asking import FAILED, AsJson, Data, Port, answer_to, folder_of_registry
 from chatapp.commands.backup import path_from
-from chatapp.options import HELP, command_line
+from chatapp.commands.parsing import HELP, command_line
 
 if TYPE_CHECKING:
     from chatapp.registry.rules.admin.messages import AdminAnswer

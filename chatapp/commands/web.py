@@ -5,9 +5,17 @@ import os
 import sys
 from typing import Annotated, Final
 
+import msgspec
 import typer
 
-from chatapp.options import CONTEXT, QUIET, Code, Data, Logging, LogLevel, RegistryKey, command_line
+from chatapp.commands.parsing import (
+    QUIET,
+    Code,
+    Data,
+    Logging,
+    RegistryKey,
+    single_command,
+)
 from chatapp.validation import (
     Misuse,
     check_options,
@@ -34,22 +42,16 @@ _TITLE_MAX: Final = 80
 _LIBRARIES: Final = frozenset({"h11", "starlette", "uvicorn"})
 _FAILED: Final = 1
 
-app: Final = command_line()
 
+class WebOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of `ChatApp web`."""
 
-@app.command(
-    "web",
-    epilog="Behind a proxy with TLS: docs/howto/helpdesk.md. Exit status: 0 ended by a signal, 1 cannot serve, 2 misused.",
-    context_settings=CONTEXT,
-)
-def web(
-    words: Annotated[list[str] | None, typer.Argument(metavar="SERVER-IP SERVER-PORT")] = None,
     as_: Annotated[
         str | None,
         typer.Option(
             "--as", metavar="NAME", help="Serve the page of this operator, for this machine alone."
         ),
-    ] = None,
+    ] = None
     listen: Annotated[
         str | None,
         typer.Option(
@@ -57,116 +59,119 @@ def web(
             help="Where browsers find it; a port alone: 127.0.0.1.",
             show_default=f"{_LISTEN}; with --as {_LISTEN_AS}",
         ),
-    ] = None,
+    ] = None
     proxy: Annotated[
         list[str] | None,
         typer.Option(
             metavar="ADDRESS|NETWORK",
             help="A proxy whose X-Forwarded-For and X-Forwarded-Proto are believed (repeatable).",
         ),
-    ] = None,
+    ] = None
     host: Annotated[
         list[str] | None,
         typer.Option(
-            "--host",
             metavar="NAME",
-            help="A name under which browsers reach it, beside localhost and IP addresses (repeatable).",
+            help="A name under which browsers reach it, beside localhost and IP addresses "
+            "(repeatable).",
         ),
-    ] = None,
+    ] = None
     queue: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="The queue to join; by default the first one."),
-    ] = None,
+    ] = None
     title: Annotated[
         str | None, typer.Option(metavar="TEXT", help="The name of the desk on its pages.")
-    ] = None,
+    ] = None
     lang: Annotated[
         str | None,
         typer.Option(metavar="LANGUAGE", help="en or hi, for browsers that ask for neither."),
-    ] = None,
-    data: Data = None,
-    log_level: Logging = QUIET,
-    registry_key: RegistryKey = None,
-    code: Code = None,
-) -> int:
+    ] = None
+    data: Data = None
+    log_level: Logging = QUIET
+    registry_key: RegistryKey = None
+    code: Code = None
+
+
+def web(words: list[str], options: WebOptions) -> int:
     """Let visitors use a help desk with nothing but a browser; or, with --as, an operator."""
-    words = words or []
     check_options(words)
-    server, server_port = counted(words, "web", _ARGUMENTS)
-    there = parse_port(server_port, "server-port")
-    if as_ is not None:
-        of_visitors = {
-            "--proxy": proxy,
-            "--host": host,
-            "--queue": queue,
-            "--title": title,
-            "--lang": lang,
-        }
-        for option, value in of_visitors.items():
-            if value:
-                raise Misuse(f"{option}: {_OF_VISITORS}")
-        return _serve_operator(
-            as_, server, there, listen or _LISTEN_AS, code, data, log_level, registry_key
-        )
-    if code is not None:
-        raise Misuse("--code: only an operator (--as) has a join code")
-    listen_at = listening_from(listen or _LISTEN, "--listen")
-    proxies = networks_from(proxy or [], "--proxy")
-    hosts = hosts_from(host or [], "--host")
-    of = name_from(queue, "--queue") if queue else ""
-    name = " ".join((title or "").split())
-    if len(name) > _TITLE_MAX:
-        raise Misuse(f"--title: has more than {_TITLE_MAX} characters")
-    language, folder = language_from(lang), folder_from(data)
-    demanded = registry_key_from(registry_key, os.environ)
-    found = servers_from(server, there)
+    host, port_text = counted(words, "web", _ARGUMENTS)
+    port = parse_port(port_text, "server-port")
     try:
-        from chatapp.peer.faces.web.visitors.main import run
+        if options.as_ is not None:
+            return _serve_operator(options.as_, host, port, options)
+        return _serve_visitors(host, port, options)
     except ModuleNotFoundError as missing:
         return _lacks(missing)
+
+
+def _serve_operator(name: str, host: str, port: int, options: WebOptions) -> int:
+    of_visitors = {
+        "--proxy": options.proxy,
+        "--host": options.host,
+        "--queue": options.queue,
+        "--title": options.title,
+        "--lang": options.lang,
+    }
+    for option, value in of_visitors.items():
+        if value:
+            raise Misuse(f"{option}: {_OF_VISITORS}")
+    listen_at = listening_from(options.listen or _LISTEN_AS, "--listen")
+    if not ipaddress.ip_address(listen_at.host).is_loopback:
+        raise Misuse("--listen: an operator's page is for this machine alone: 127.0.0.1 or [::1]")
+    me, folder = own_name_from(name, "--as"), folder_from(options.data)
+    code = code_from(options.code, os.environ)
+    demanded = registry_key_from(options.registry_key, os.environ)
+    found = servers_from(host, port)
+    from chatapp.peer.faces.web.operators.main import run
+
+    return run(
+        name=me,
+        servers=found,
+        registry_key=demanded,
+        code=code,
+        listen_at=listen_at,
+        data=folder,
+        log_level=options.log_level.value,
+    )
+
+
+def _serve_visitors(host: str, port: int, options: WebOptions) -> int:
+    if options.code is not None:
+        raise Misuse("--code: only an operator (--as) has a join code")
+    listen_at = listening_from(options.listen or _LISTEN, "--listen")
+    proxies = networks_from(options.proxy or [], "--proxy")
+    hosts = hosts_from(options.host or [], "--host")
+    queue = name_from(options.queue, "--queue") if options.queue else ""
+    title = " ".join((options.title or "").split())
+    if len(title) > _TITLE_MAX:
+        raise Misuse(f"--title: has more than {_TITLE_MAX} characters")
+    language, folder = language_from(options.lang), folder_from(options.data)
+    demanded = registry_key_from(options.registry_key, os.environ)
+    found = servers_from(host, port)
+    from chatapp.peer.faces.web.visitors.main import run
+
     return run(
         servers=found,
         registry_key=demanded,
         listen_at=listen_at,
         proxies=proxies,
         hosts=hosts,
-        queue=of,
-        title=name,
+        queue=queue,
+        title=title,
         language=language,
         data=folder,
-        log_level=log_level.value,
+        log_level=options.log_level.value,
     )
 
 
-def _serve_operator(
-    name: str,
-    host: str,
-    port: int,
-    listen: str,
-    code: str | None,
-    data: str | None,
-    log_level: LogLevel,
-    registry_key: str | None,
-) -> int:
-    listen_at = listening_from(listen, "--listen")
-    if not ipaddress.ip_address(listen_at.host).is_loopback:
-        raise Misuse("--listen: an operator's page is for this machine alone: 127.0.0.1 or [::1]")
-    me, folder = own_name_from(name, "--as"), folder_from(data)
-    shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
-    found = servers_from(host, port)
-    try:
-        from chatapp.peer.faces.web.operators.main import run
-    except ModuleNotFoundError as missing:
-        return _lacks(missing)
-    return run(
-        name=me,
-        servers=found,
-        registry_key=demanded,
-        code=shown,
-        listen_at=listen_at,
-        data=folder,
-        log_level=log_level.value,
-    )
+app: Final = single_command(
+    web,
+    WebOptions,
+    typer.Argument(metavar="SERVER-IP SERVER-PORT"),
+    epilog="Behind a proxy with TLS: docs/howto/web-desk.md. "
+    "Exit status: 0 ended by a signal, 1 cannot serve, 2 misused.",
+)
 
 
 def _lacks(missing: ModuleNotFoundError) -> int:

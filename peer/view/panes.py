@@ -1,7 +1,6 @@
 """The conversations of the full screen: the log of each, what is unread, and the list in which they
 stand."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -49,8 +48,8 @@ class Pane:
         """When the newest line was said, in Unix seconds; 0 for none."""
         self.is_loaded = False
         """Whether the newest part of the past was read."""
-        self.reading: Final = asyncio.Lock()
-        """Held while a part of the past is read into the log."""
+        self.is_loading = False
+        """Whether a part of the past is being read into the log."""
         self.has_older = True
         """Whether there may be lines that are older than those of the log."""
         self.missing = 0
@@ -63,11 +62,6 @@ class Pane:
 
     def __repr__(self) -> str:
         return f"<Pane of {self.conversation}: {len(self.book)} entries, {self.unread} unread>"
-
-    @property
-    def is_loading(self) -> bool:
-        """Whether a part of the past is being read."""
-        return self.reading.locked()
 
     @property
     def is_hot(self) -> bool:

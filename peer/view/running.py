@@ -32,7 +32,7 @@ class Running:
         what a task raised."""
         tasks = [asyncio.create_task(one) for one in work]
         for task in tasks:
-            task.add_done_callback(self._task_ended)
+            task.add_done_callback(self.note_end)
         try:
             return await self._status
         finally:
@@ -40,7 +40,8 @@ class Running:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _task_ended(self, task: asyncio.Task[None]) -> None:
+    def note_end(self, task: asyncio.Task[None]) -> None:
+        """End the run if a task has ended with an error."""
         if task.cancelled() or self.is_over:
             return
         error = task.exception()

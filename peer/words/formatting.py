@@ -16,6 +16,7 @@ import msgspec
 
 from chatapp.peer.api.events import AuthorDoubt, LinkTrouble
 from chatapp.wire.errors import NameRefused
+from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.names import is_same_name, name_key
 from chatapp.wire.text import sanitize
 
@@ -37,6 +38,10 @@ _FIRST_TIME: Final = 0.0
 _LAST_TIME: Final = 253_370_764_800.0
 """1 January 9999 as Unix time. Times that strangers send are clamped to what `datetime` can
 show."""
+
+
+LINE_MAX: Final = 8 * TEXT_MAX
+"""Bytes kept of one typed line. A longer one is refused, once."""
 
 
 class TypedLine(str):
@@ -282,7 +287,7 @@ PROMPT: Final = ">>> "
 behind the room's name."""
 
 
-class View(msgspec.Struct, frozen=True, kw_only=True):
+class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The state that the user sees all the time, in the prompt and in the status line."""
 
     me: str = ""
@@ -314,20 +319,20 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """Further pieces of the status line, such as `queue: number 3`."""
 
 
-def prompt_of(view: View) -> str:
+def prompt_of(status: Status) -> str:
     """Return the prompt: `>>> `, in a room `[lab] >>> ` or `[lab, server away, 2 in reach] >>> `,
     and while an operator serves a visitor `[desk: Asha Rao] >>> `, on a terminal `[desk: Asha Rao,
     2 waiting] >>> ` while others wait.
 
     Outside a room it never changes, because scripts match it; a line says that the registry is
     away."""
-    if view.client is not None and not view.is_offline:
-        waiting = f", {view.waiting:,} waiting" if view.waiting else ""
-        return f"[desk: {name(view.client)}{waiting}] {PROMPT}"
-    if view.room is None or view.is_offline:
+    if status.client is not None and not status.is_offline:
+        waiting = f", {status.waiting:,} waiting" if status.waiting else ""
+        return f"[desk: {name(status.client)}{waiting}] {PROMPT}"
+    if status.room is None or status.is_offline:
         return PROMPT
-    away = f", server away, {view.in_reach} in reach" if view.is_server_away else ""
-    return f"[{name(view.room)}{away}] {PROMPT}"
+    away = f", server away, {status.in_reach} in reach" if status.is_server_away else ""
+    return f"[{name(status.room)}{away}] {PROMPT}"
 
 
 _STATUS: Final = "class:status"
@@ -340,38 +345,38 @@ Fragments = list[tuple[str, str]]
 """Text in pieces, each behind the name of its style."""
 
 
-def status_pieces(view: View) -> Fragments:
+def status_pieces(status: Status) -> Fragments:
     """Return the pieces of the status line, the most important first. A visitor of a help desk has
     no name."""
-    if not view.me:
-        away = [(_ALARM, "server away")] if view.is_server_away else []
+    if not status.me:
+        away = [(_ALARM, "server away")] if status.is_server_away else []
         return [
             *away,
-            *((_STATUS if away or place else _ME, note) for place, note in enumerate(view.notes)),
+            *((_STATUS if away or place else _ME, note) for place, note in enumerate(status.notes)),
         ]
-    me = (_ME, name(view.me))
-    if view.is_offline:
-        return [me, (_ALARM, "offline"), (_STATUS, f"reg {name(view.me)} to return")]
+    me = (_ME, name(status.me))
+    if status.is_offline:
+        return [me, (_ALARM, "offline"), (_STATUS, f"reg {name(status.me)} to return")]
     pieces = [me]
-    if view.room is not None:
-        pieces.append((_STATUS, name(view.room)))
+    if status.room is not None:
+        pieces.append((_STATUS, name(status.room)))
     pieces.append(
-        (_ALARM, "server away") if view.is_server_away else (_STATUS, f"{view.online:,} online")
+        (_ALARM, "server away") if status.is_server_away else (_STATUS, f"{status.online:,} online")
     )
-    if view.query is not None and view.room is None and view.client is None:
-        pieces.append((_STATUS, f"to {name(view.query)}"))
-    if view.client is not None:
-        pieces.append((_STATUS, f"serving {name(view.client)}"))
-    elif view.is_on_duty:
+    if status.query is not None and status.room is None and status.client is None:
+        pieces.append((_STATUS, f"to {name(status.query)}"))
+    if status.client is not None:
+        pieces.append((_STATUS, f"serving {name(status.client)}"))
+    elif status.is_on_duty:
         pieces.append(
-            (_STATUS, f"on duty, {view.waiting:,} waiting" if view.waiting else "on duty")
+            (_STATUS, f"on duty, {status.waiting:,} waiting" if status.waiting else "on duty")
         )
-    if view.is_sending:
-        tried = f", try {view.sending_try} of {view.tries}" if view.sending_try > 1 else ""
+    if status.is_sending:
+        tried = f", try {status.sending_try} of {status.tries}" if status.sending_try > 1 else ""
         pieces.append((_STATUS, f"sending{tried}"))
-    if view.unread:
-        pieces.append((_NEWS, counted(view.unread, "new line", "new lines")))
-    return [*pieces, *((_STATUS, note) for note in view.notes)]
+    if status.unread:
+        pieces.append((_NEWS, counted(status.unread, "new line", "new lines")))
+    return [*pieces, *((_STATUS, note) for note in status.notes)]
 
 
 OF_256: Final = (

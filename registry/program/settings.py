@@ -5,11 +5,12 @@ A field's `description` is the answer to a wrong value. Numbers that nobody shou
 about are in `limits.RegistryPolicy`.
 """
 
+import enum
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import tzinfo
 from pathlib import Path
-from typing import Annotated, Final, get_args, get_type_hints
+from typing import Annotated, Final, NamedTuple, get_args, get_type_hints
 
 import msgspec
 
@@ -54,7 +55,34 @@ _DAY: Final = 86_400.0
 OPERATORS_MAX: Final = 100
 """The most operators in one configuration."""
 
-FolderPath = Annotated[str, msgspec.Meta(min_length=1, description="the path of a folder")]
+
+class Reading(enum.Enum):
+    """How the text of an option becomes a value."""
+
+    AS_IS = enum.auto()
+    SWITCH = enum.auto()
+    """It has no text, and turns the default around."""
+    EACH = enum.auto()
+    """A list; the option stands once for each entry."""
+    COMMAS = enum.auto()
+    """A list, with commas between the entries."""
+    FILE = enum.auto()
+    """A list: the lines of the named file."""
+
+
+class Option(NamedTuple):
+    """How the command line sets a key."""
+
+    spelling: str
+    about: str = ""
+    """Empty for an option that peers have, too."""
+    value: str = ""
+    """What stands for its text in the help."""
+    reading: Reading = Reading.AS_IS
+
+
+_PATH: Final = "the path of "
+FolderPath = Annotated[str, msgspec.Meta(min_length=1, description=f"{_PATH}a folder")]
 Lease = Annotated[int, msgspec.Meta(ge=5, le=3_600, description="whole seconds from 5 to 3600")]
 Letters = Annotated[
     int, msgspec.Meta(ge=1, le=10_000_000, description="a whole number from 1 to 10000000")
@@ -105,7 +133,7 @@ Operators = Annotated[
 MailDays = Annotated[float, msgspec.Meta(ge=1, le=21, description="days from 1 to 21")]
 LineDays = Annotated[float, msgspec.Meta(ge=1, le=90, description="days from 1 to 90")]
 LogForm = Annotated[LogFormat, msgspec.Meta(description="text or json")]
-FilePath = Annotated[str, msgspec.Meta(min_length=1, description="the path of a file")]
+FilePath = Annotated[str, msgspec.Meta(min_length=1, description=f"{_PATH}a file")]
 METRICS_HOSTS_MAX: Final = 16
 """The most further names under which metrics are served."""
 
@@ -203,12 +231,16 @@ Monitors = Annotated[
 class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The table `[registry]`."""
 
-    data: FolderPath | None = None
+    data: Annotated[FolderPath | None, Option("--data")] = None
     """The folder for keys, names and mail; None for the platform's place."""
-    log_level: LogLevel = "warning"
-    log_format: LogForm = "text"
+    log_level: Annotated[LogLevel, Option("--log-level")] = "warning"
+    log_format: Annotated[
+        LogForm, Option("--log-format", "How to log, text or json (one object a line).", "FORMAT")
+    ] = "text"
     """How the log is written."""
-    log_file: FilePath | None = None
+    log_file: Annotated[
+        FilePath | None, Option("--log-file", "Log to this file; SIGHUP reopens it.", "FILE")
+    ] = None
     """The log's file; None for standard error. SIGHUP reopens it."""
     lease: Lease = RegistryPolicy().lease_span
     """Seconds without a sign of life after which somebody counts as away."""
@@ -227,22 +259,77 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """People with a session; those beyond them who were silent longest register again."""
     requests: Requests = int(RegistryPolicy().requests_per_second)
     """Requests a second of one member, averaged; a line of a group counts as 20 or more."""
-    announce: Announce = True
+    announce: Annotated[
+        Announce,
+        Option("--no-announce", "Do not announce it on the local network.", reading=Reading.SWITCH),
+    ] = True
     """Whether the registry announces itself on the local network."""
-    metrics: MetricsAddress | None = None
+    metrics: Annotated[
+        MetricsAddress | None,
+        Option(
+            "--metrics",
+            "Serve metrics and health checks by HTTP, such as 127.0.0.1:9464 "
+            "(a port alone: 127.0.0.1).",
+            "[ADDRESS:]PORT",
+        ),
+    ] = None
     """Where metrics are served by HTTP; None for nowhere. A port alone is one of 127.0.0.1."""
-    metrics_hosts: MetricsHosts = ()
+    metrics_hosts: Annotated[
+        MetricsHosts,
+        Option(
+            "--metrics-host",
+            "A name under which metrics are asked for, beside localhost and IP addresses "
+            "(repeatable).",
+            "NAME",
+            Reading.EACH,
+        ),
+    ] = ()
     """Names under which metrics are asked for, beside `localhost` and IP addresses."""
-    invite_only: InviteOnly = AccessSettings().invite_only
+    invite_only: Annotated[
+        InviteOnly, Option("--invite-only", "Newcomers need a join code.", reading=Reading.SWITCH)
+    ] = AccessSettings().invite_only
     """Newcomers need a join code."""
-    allow: Allow = AccessSettings().allow
+    allow: Annotated[
+        Allow,
+        Option(
+            "--allow",
+            "A file of keys, one a line; newcomers with other keys need a join code.",
+            "FILE",
+            Reading.FILE,
+        ),
+    ] = AccessSettings().allow
     """Keys of newcomers who need no code. Once there are any, all others do."""
-    ban: Ban = AccessSettings().ban
+    ban: Annotated[
+        Ban,
+        Option(
+            "--ban",
+            "A file of keys, names, addresses or networks to ban, one a line.",
+            "FILE",
+            Reading.FILE,
+        ),
+    ] = AccessSettings().ban
     """Banned keys, names, addresses and networks."""
-    servers: Servers = ()
+    servers: Annotated[
+        Servers,
+        Option(
+            "--also",
+            "Its other servers, such as a:5000,b:5001; peers go there when this one is away.",
+            "SERVERS",
+            Reading.COMMAS,
+        ),
+    ] = ()
     """Other servers at which this registry answers, with the same identity: peers go there when
     this one is away."""
-    gateways: Gateways = AccessSettings().gateways
+    gateways: Annotated[
+        Gateways,
+        Option(
+            "--gateway",
+            "The key of a web gateway (ChatApp web), whose visitors have limits of their own "
+            "(repeatable).",
+            "KEY",
+            Reading.EACH,
+        ),
+    ] = AccessSettings().gateways
     """Keys of gateways: programs through which visitors of the help desk come by browser."""
 
 
@@ -251,9 +338,20 @@ class DeskTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     queues: Queues = DeskSettings().queues
     menu: Menu = DeskSettings().menu
-    region: Region = DeskSettings().region
+    region: Annotated[
+        Region,
+        Option("--region", "The country of the help desk's phone numbers, such as IN.", "CC"),
+    ] = DeskSettings().region
     keep_place: KeepPlace = DeskSettings().keep_place
-    operators: Operators = DeskSettings().operators
+    operators: Annotated[
+        Operators,
+        Option(
+            "--operator",
+            "An operator of the help desk, by name or key (repeatable).",
+            "NAME|KEY",
+            Reading.EACH,
+        ),
+    ] = DeskSettings().operators
     operator_grace: OperatorGrace = DeskSettings().operator_grace
     no_show_after: NoShowAfter = DeskSettings().no_show_after
     hours: OpeningHours = DeskSettings().hours
@@ -265,14 +363,34 @@ class DeskTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class ClusterTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The table `[cluster]`."""
 
-    cluster: ClusterServers = ()
+    cluster: Annotated[
+        ClusterServers,
+        Option(
+            "--cluster",
+            "Keep the state in NATS JetStream, at addresses such as nats://a,b,c. "
+            "All registries with the same servers are one: each serves, "
+            "and goes on if another one dies.",
+            "URL,...",
+            Reading.COMMAS,
+        ),
+    ] = ()
     """The addresses of the NATS servers that keep the state; without any, the registry keeps it in
     its folder."""
-    cluster_name: ClusterName = DEFAULT_NAME
+    cluster_name: Annotated[
+        ClusterName, Option("--cluster-name", "The name of its cluster on these servers.", "NAME")
+    ] = DEFAULT_NAME
     """The name of this cluster on these servers."""
-    cluster_key: FilePath | None = None
+    cluster_key: Annotated[
+        FilePath | None,
+        Option("--cluster-key", "The file of the key that the nodes of the cluster share.", "FILE"),
+    ] = None
     """The file of the key that the nodes share; None for `cluster.key` in the registry's folder."""
-    cluster_credentials: FilePath | None = None
+    cluster_credentials: Annotated[
+        FilePath | None,
+        Option(
+            "--cluster-credentials", "A file of NATS credentials, or of an nkey's seed.", "FILE"
+        ),
+    ] = None
     """The file of NATS credentials, or of an nkey's seed."""
     cluster_ca: FilePath | None = None
     """The certificates that sign those of the servers; None for those of the system."""
@@ -375,8 +493,8 @@ def allowed(key: str) -> str:
 
 def _described(shape: object) -> str:
     for meta in getattr(shape, "__metadata__", ()):
-        if meta.description:
-            return str(meta.description)
+        if isinstance(meta, msgspec.Meta) and meta.description:
+            return meta.description
     return next(_described(one) for one in get_args(shape))
 
 
@@ -481,60 +599,21 @@ FILE_MAX: Final = 1_000_000
 """The most bytes of a configuration file, for somebody who names a disk image by mistake."""
 
 OPTIONS: Final = {
-    "data": "--data",
-    "log_level": "--log-level",
-    "log_format": "--log-format",
-    "log_file": "--log-file",
-    "region": "--region",
-    "operators": "--operator",
-    "announce": "--no-announce",
-    "metrics": "--metrics",
-    "metrics_hosts": "--metrics-host",
-    "invite_only": "--invite-only",
-    "allow": "--allow",
-    "ban": "--ban",
-    "gateways": "--gateway",
-    "cluster": "--cluster",
-    "cluster_name": "--cluster-name",
-    "cluster_key": "--cluster-key",
-    "cluster_credentials": "--cluster-credentials",
-    "servers": "--also",
+    key: meta
+    for key, shape in _SHAPES.items()
+    for meta in getattr(shape, "__metadata__", ())
+    if isinstance(meta, Option)
 }
-"""Keys that the command line can set."""
+"""The options of keys that the command line can set."""
 
 VARIABLES: Final = {key: f"CHATAPP_{key.upper()}" for key in KEYS} | {"data": "CHATAPP_HOME"}
 """The environment variable of each key."""
 
-_BETWEEN: Final = {
-    "menu": "|",
-    "allow": ",",
-    "ban": ",",
-    "gateways": ",",
-    "metrics_hosts": ",",
-    "cluster": ",",
-    "cluster_monitors": ",",
-    "servers": ",",
-    "operators": None,
-    "queues": None,
-    "hours": "|",
-    "answers": "|",
-}
-"""The separator of a list in a variable; None for blanks."""
-
-_TEXTS: Final = frozenset(
-    {
-        "data",
-        "log_file",
-        "metrics",
-        "cluster_name",
-        "cluster_key",
-        "cluster_credentials",
-        "cluster_ca",
-    }
-)
-"""Keys whose value is a text, even if it has only digits."""
+_BETWEEN: Final = {"menu": "|", "operators": None, "queues": None, "hours": "|", "answers": "|"}
+"""The separator of a list in a variable where it is no comma; None for blanks."""
 
 _TRUTH: Final = {"true": True, "false": False}
+_DIGITS_MOST: Final = 20
 
 
 class Misconfigured(ChatAppError):
@@ -565,7 +644,8 @@ def configure(
     def take(source: str, values: Mapping[str, object]) -> None:
         for key, value in values.items():
             found[KEYS[key]][key] = value
-            sources[key] = source.format(option=OPTIONS.get(key), variable=VARIABLES[key])
+            option = OPTIONS[key].spelling if key in OPTIONS else ""
+            sources[key] = source.format(option=option, variable=VARIABLES[key])
 
     if file is not None:
         take(quoted(str(file)), _from_file(file))
@@ -579,9 +659,8 @@ def _from_file(path: Path) -> dict[str, object]:
     try:
         for table, content in _tables(path).items():
             values |= _checked(table, content)
-        for key in ("data", "log_file", "cluster_key", "cluster_credentials", "cluster_ca"):
-            named = values.get(key)
-            if isinstance(named, str):
+        for key, named in values.items():
+            if isinstance(named, str) and allowed(key).startswith(_PATH):
                 values[key] = str(path.parent / path_of(named))
     except ValueError as error:
         raise Misconfigured(f"{quoted(str(path))}: {error}") from None
@@ -626,13 +705,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
         text = environment.get(variable)
         if not text:
             continue
-        value: object = text
-        if text.strip() in _TRUTH:
-            value = _TRUTH[text.strip()]
-        elif key in _BETWEEN:
-            value = [one.strip() for one in text.split(_BETWEEN[key])]
-        elif key not in _TEXTS and text.strip().isdecimal() and len(text) < 20:
-            value = int(text)
+        value = _from_text(key, text)
         try:
             _check(f"{variable}={quoted(text)}", key, value)
         except ValueError as error:
@@ -641,11 +714,36 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
     return values
 
 
+def _from_text(key: str, text: str) -> object:
+    """Read the value of a variable. What cannot be read is left as it is, and refused as such."""
+    match getattr(getattr(Settings(), KEYS[key]), key):
+        case bool():
+            return _TRUTH.get(text.strip(), text)
+        case tuple():
+            return [part.strip() for part in text.split(_BETWEEN.get(key, ","))]
+        case int() | float() if text.strip().isdecimal() and len(text) < _DIGITS_MOST:
+            return int(text)
+        case _:
+            return text
+
+
+def value_typed(key: str, typed: object) -> object:
+    """Return the value that an option of this key gives. `typed`: its text, or its list of
+    texts."""
+    match OPTIONS[key].reading, typed:
+        case Reading.SWITCH, _:
+            return not getattr(getattr(Settings(), KEYS[key]), key)
+        case Reading.COMMAS, str():
+            return [part.strip() for part in typed.split(",")]
+        case _:
+            return typed
+
+
 def _from_options(options: Mapping[str, object]) -> dict[str, object]:
     values = {key: value for key, value in options.items() if value is not None}
     for key, value in values.items():
         try:
-            _check(f"{OPTIONS[key]} {_written(value)}", key, value)
+            _check(f"{OPTIONS[key].spelling} {_written(value)}", key, value)
         except ValueError as error:
             raise Misconfigured(str(error)) from None
     return values

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 import chatapp.__main__
-import chatapp.commands.chat
-from chatapp.registry.program.settings import DeskTable, RegistryTable, Settings
+import chatapp.commands.modes
+from chatapp.commands import COMMANDS
+from chatapp.registry.program.settings import OPTIONS, DeskTable, RegistryTable, Settings
 from chatapp.wire.address import Address
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.errors import ChatAppError
@@ -295,27 +296,41 @@ def test_the_configuration_is_checked_and_shown(
     )
 
 
-def test_help_shows_both_modes_and_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert chatapp.__main__.main(["--help"]) == 0
-    shown = capsys.readouterr().out
-    usages = (
-        chatapp.commands.chat.SERVER_USAGE,
-        chatapp.commands.chat.CLIENT_USAGE,
-        chatapp.commands.chat.DESK_USAGE,
-    )
+    shown = " ".join(capsys.readouterr().out.split())
+    modes = chatapp.commands.modes
     for wanted in (
-        *usages,
-        "--data",
-        "--log-level",
-        "--plain",
-        "--stay",
-        "--room",
-        "--ack-timeout",
-        "--config",
-        "--operator",
+        modes.SERVER_USAGE,
+        modes.DESK_USAGE,
+        *(f"ChatApp {mode.spellings[0]} --help" for mode in modes.MODES),
+        *(f" {name} {about} " for name, (_, about) in COMMANDS.items()),
     ):
         assert wanted in shown
-    assert chatapp.commands.chat.SEND_USAGE in " ".join(shown.split())
+    assert "--room" not in shown
+
+
+@pytest.mark.parametrize(
+    ("mode", "its", "others"),
+    [
+        (
+            "-s",
+            ["--config", "--operator", *(option.spelling for option in OPTIONS.values())],
+            "--stay",
+        ),
+        ("-c", ["--room", "--ack-timeout", "--full", "--line", "--stay", "--host"], "--queue"),
+        ("--desk", ["--queue", "--lang", "--stay", "--host"], "--room"),
+    ],
+)
+def test_help_of_a_mode_shows_its_options(
+    capsys: pytest.CaptureFixture[str], mode: str, its: list[str], others: str
+) -> None:
+    assert chatapp.__main__.main([mode, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"Usage: ChatApp {mode} [OPTIONS]")
+    for wanted in ("--data", "--log-level", "--plain", "--quiet", "--port", *its):
+        assert f"{wanted} " in shown
+    assert others not in shown
 
 
 def test_help_for_one_message(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import chatapp.__main__
-import chatapp.commands.chat
+import chatapp.commands.modes
 from tests.cli.starting import PORTS, Started
 
 KEYS = "at most 100 keys: fingerprints of 32 hexadecimal digits, or all 64 digits"
@@ -18,11 +18,11 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
     [
         (
             "",
-            f"nothing to do: {chatapp.commands.chat.SERVER_USAGE}, or {chatapp.commands.chat.CLIENT_USAGE}",
+            f"nothing to do: {chatapp.commands.modes.SERVER_USAGE}, or {chatapp.commands.modes.CLIENT_USAGE}",
         ),
         (
             "5000",
-            f"nothing to do: {chatapp.commands.chat.SERVER_USAGE}, or {chatapp.commands.chat.CLIENT_USAGE}",
+            f"nothing to do: {chatapp.commands.modes.SERVER_USAGE}, or {chatapp.commands.modes.CLIENT_USAGE}",
         ),
         ("sned alice bob hi", '"sned" is not a command: did you mean "send"?'),
         ("Doctor", '"Doctor" is not a command: did you mean "doctor"?'),
@@ -134,6 +134,8 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
             "-c alice 127.0.0.1 5000 6000 --registry-key ab12",
             '--registry-key: "ab12" is no key: a key is 32 hexadecimal digits, as the registry shows them',
         ),
+        ("-c alice --config FILE", "--config: only a registry (-s) has this option"),
+        ("-s 5000 --room=lab", "--room: only a peer (-c) has this option"),
         ("-s 5000 --stay", "--stay: a registry (-s) always keeps running"),
         ("-s 5000 --queue a", "--queue: only a visitor (--desk) has this option"),
         (

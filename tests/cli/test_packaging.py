@@ -178,7 +178,7 @@ def test_what_tests_of_others_need_is_installed(installed: Path, tmp_path: Path)
 
 def test_the_package_is_a_program(installed: Path, tmp_path: Path) -> None:
     shown = run([sys.executable, "-m", "chatapp", "--help"], cwd=tmp_path, path=installed)
-    assert shown.startswith("Usage: ChatApp [OPTIONS] [ARGUMENTS]")
+    assert shown.startswith("Usage: ChatApp [OPTIONS] COMMAND")
 
 
 def test_types_are_seen_where_a_wheel_is_installed(sources: Path, tmp_path: Path) -> None:

@@ -49,7 +49,14 @@ def test_an_unknown_home_is_one_line(words: str) -> None:
 
 
 COMPLETED = [
-    ("ChatApp --l", "--log-level --lang --line --log-format --log-file"),
+    (
+        "ChatApp --",
+        "--server --client --desk --version --install-completion --show-completion --help",
+    ),
+    ("ChatApp -s --l", "--log-level --log-format --log-file"),
+    ("ChatApp -c bob --l", "--log-level --line"),
+    ("ChatApp --desk --l", "--log-level --lang"),
+    ("ChatApp -s --log-level e", "error"),
     (
         "ChatApp ",
         "admin backup check config daemon doctor export invite names restore send stats verify web",

@@ -27,7 +27,7 @@ from tests.peer.faces.line.acting import Paper
 from tests.peer.village import Village, next_of, village  # noqa: F401
 from tests.registry.rig import Rig
 
-MESSAGE = (59, 359)
+MESSAGE = (65, 400)
 """Files and functions for a first `send bob hi`, from the typed line to the shown receipt, at both
 ends; see `docs/decisions/hops.md`."""
 REGISTER = (40, 192)

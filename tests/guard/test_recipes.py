@@ -7,6 +7,8 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[2]
+SETTING_MOST: Final = 4
+"""How many files of the product a setting may touch."""
 HEADING: Final = "## Three recipes"
 _STEP: Final = re.compile(r"^\d+\. `([^`]+)`:(.*(?:\n   .*)*)", re.MULTILINE)
 _NAME: Final = re.compile(r"`([A-Za-z_]\w*)`")
@@ -39,6 +41,18 @@ def test_a_step_names_what_is_there(file: str, about: str) -> None:
         if not is_in(name, content) and not is_elsewhere(name, about)
     ]
     assert missing == []
+
+
+def test_a_setting_is_written_in_few_files() -> None:
+    _, _, setting = recipes().partition("### A setting")
+    of_peer, _, of_registry = setting.partition("As `lease`")
+    for recipe in (of_peer, of_registry):
+        product = {
+            step[1]
+            for step in _STEP.finditer(recipe)
+            if step[1].split("/")[0] in {"chatapp", "peer", "registry", "wire"}
+        }
+        assert 0 < len(product) <= SETTING_MOST
 
 
 def is_elsewhere(name: str, about: str) -> bool:

@@ -1,18 +1,19 @@
 """The pages of the manual and the files of completion: up to date, valid, and complete by the
 program's own help."""
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
+import sys
 from pathlib import Path
 
 import pytest
 
 from chatapp.commands import COMMANDS
 from chatapp.registry.program.settings import KEYS
-from release.commands import command_line
+from release.manual import command_line
 from tests.cast.program import CHECKOUT
 
 CONTRIB = CHECKOUT / "contrib"
@@ -51,89 +52,89 @@ def test_a_page_has_no_fault_and_shows_everything(page: Path) -> None:
     assert not re.search(r"\\f|\.TP|\.SS", shown)
 
 
-# --- bash
+# --- completion
 
 
-def completed(*words: str) -> list[str]:
-    """What bash offers for a line; the last word is the one under the cursor."""
-    script = (
-        "compopt() { :; }\n"  # it works only while a line is edited
-        f"source {shlex.quote(str(BASH))}\n"
-        f"COMP_WORDS=({' '.join(map(shlex.quote, words))}) COMP_CWORD={len(words) - 1}\n"
-        '_ChatApp; printf "%s\\n" "${COMPREPLY[@]}"'
-    )
-    return sorted(filter(None, run("bash", "-c", script).splitlines()))
+PROGRAM = str(Path(sys.executable).with_name("ChatApp"))
+COMPLETED = [
+    ("ChatApp ad", {"admin"}),
+    ("ChatApp admin ban", {"ban", "bans"}),
+    ("ChatApp admin kick --f", {"--for"}),
+    ("ChatApp -s 5000 --log-level ", {"critical", "debug", "error", "info", "warning"}),
+    ("ChatApp -s 5000 --log-f", {"--log-file", "--log-format"}),
+    ("ChatApp export bob --format j", {"jsonl"}),
+    ("ChatApp --des", {"--desk"}),
+]
+FILES = [
+    ("ChatApp config --check chat", "chatapp.toml"),
+    ("ChatApp verify mon", "monitoring"),
+]
+"""Where the program has nothing to offer, the shell offers files."""
 
 
-@needs("bash")
-@pytest.mark.parametrize(
-    ("line", "offered"),
-    [
-        ("ChatApp ad", ["admin"]),
-        ("ChatApp admin ban", ["ban", "bans"]),
-        ("ChatApp admin kick --", ["--data", "--for", "--help", "--json", "--port"]),
-        ("ChatApp admin kick bob --for ", []),
-        ("ChatApp -s 5000 --log-level ", ["critical", "debug", "error", "info", "warning"]),
-        ("ChatApp -s 5000 --log-f", ["--log-file", "--log-format"]),
-        ("ChatApp export bob --format j", ["jsonl"]),
-        ("ChatApp -c send ad", []),
-        ("ChatApp send admin --fo", []),
-        ("ChatApp config --check HERE/docs/chat", ["HERE/docs/chatapp.toml"]),
-        ("ChatApp verify HERE/contrib/mon", ["HERE/contrib/monitoring"]),
-        ("ChatApp -c alice 127.0.0.1 ", []),
-    ],
-)
-def test_bash_offers_what_fits(line: str, offered: Sequence[str]) -> None:
-    """HERE is the checkout, whose path may hold a space."""
-    words = [word.replace("HERE", str(CHECKOUT)) for word in line.split(" ")]
-    assert completed(*words) == [word.replace("HERE", str(CHECKOUT)) for word in offered]
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a file and a folder, to complete in; `ChatApp` is on PATH."""
+    (tmp_path / "chatapp.toml").touch()
+    (tmp_path / "monitoring").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{Path(PROGRAM).parent}:{os.environ['PATH']}")
+    return tmp_path
 
 
 @needs("bash")
-def test_bash_knows_every_command_and_option() -> None:
-    pages = list(command_line().pages())
-    script = "compopt() { :; }\n" + f"source {shlex.quote(str(BASH))}\n"
-    for page in pages:
-        for last in ("", "-"):
-            words = " ".join(map(shlex.quote, (*page.words, last)))
-            script += f'COMP_WORDS=({words}) COMP_CWORD={len(page.words)}; _ChatApp; echo "${{COMPREPLY[*]}}"\n'
-    answers = run("bash", "-c", script).splitlines()
-    for page, (commands, options) in zip(
-        pages, zip(answers[::2], answers[1::2], strict=True), strict=True
-    ):
-        if page.commands:
-            assert commands.split() == [one.name for one in page.commands], page.words
-        assert options.split() == [one for option in page.options for one in option.spellings], (
-            page.words
+def test_bash_offers_what_fits(folder: Path) -> None:
+    """As with an installed file, which bash-completion loads at the first Tab."""
+    script = f"source {shlex.quote(str(BASH))}\n"
+    for line, _ in COMPLETED:
+        words = line.split(" ")
+        script += (
+            f"COMP_WORDS=({' '.join(map(shlex.quote, words))}) COMP_CWORD={len(words) - 1}\n"
+            '_ChatApp_completion ChatApp; echo "${COMPREPLY[*]}"\n'
         )
-
-
-# --- other shells
+    answers = run("bash", "-c", script + "complete -p ChatApp").splitlines()
+    assert [set(answer.split()) for answer in answers[:-1]] == [offered for _, offered in COMPLETED]
+    assert "-o default" in answers[-1]  # files, where there is no offer
 
 
 @needs("shellcheck")
-def test_shellcheck_finds_nothing_in_the_completion_for_bash() -> None:
-    assert run("shellcheck", "--shell=bash", str(BASH)) == ""
+def test_shellcheck_finds_nothing_wrong_in_the_completion_for_bash() -> None:
+    assert run("shellcheck", "--shell=bash", "--severity=error", str(BASH)) == ""
+
+
+ZSH = """
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell "PS1=; fpath=({folder} \\$fpath); autoload -Uz compinit; compinit -u -D; LISTMAX=1000"
+zpty -w shell "bindkey '^I' list-choices; cd {here}; echo READY"
+zpty -r -m shell read '*READY*READY*'
+zpty -w -n shell $'{line}\t'
+zpty -r -m shell read '*{wanted}*'
+print -r -- "$read"
+zpty -d shell
+"""
+"""Types a line into an interactive zsh and presses Tab; it ends when the choice is shown."""
 
 
 @needs("zsh")
-def test_zsh_understands_its_completion() -> None:
-    run("zsh", "-n", str(CONTRIB / "completion" / "zsh" / "_ChatApp"))
+@pytest.mark.parametrize(
+    ("line", "wanted"), [("ChatApp ad", "admin"), ("ChatApp -s 5000 --log-f", "--log-format")]
+)
+def test_zsh_offers_what_fits(folder: Path, line: str, wanted: str) -> None:
+    script = ZSH.format(
+        folder=CONTRIB / "completion" / "zsh", here=folder, line=line, wanted=wanted
+    )
+    assert wanted in run("zsh", "-f", "-c", script)
 
 
 @needs("fish")
-def test_fish_offers_what_fits() -> None:
+def test_fish_offers_what_fits(folder: Path) -> None:
     file = CONTRIB / "completion" / "fish" / "ChatApp.fish"
-    for line, offered in (
-        ("ChatApp ad", {"admin"}),
-        ("ChatApp admin kick --f", {"--for"}),
-        ("ChatApp export bob --format ", {"jsonl", "txt"}),
-        ("ChatApp admin stats --as", set()),
-    ):
+    for line, offered in [*COMPLETED, *((line, {name}) for line, name in FILES)]:
         found = run(
             "fish",
             "--no-config",
             "-c",
             f"source {shlex.quote(str(file))}; complete -C {shlex.quote(line)}",
         )
-        assert {one.split("\t")[0] for one in found.splitlines()} == offered
+        assert {one.split("\t")[0].rstrip("/") for one in found.splitlines()} == offered, line

@@ -1,11 +1,11 @@
 """The full screen as an application of Textual: its widgets, its keys, and what they do with the
-session."""
+view."""
 
 import asyncio
 import os
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.text import Text
@@ -26,12 +26,16 @@ from chatapp.peer.faces.full.listview import ListView
 from chatapp.peer.faces.full.logview import LogView
 from chatapp.peer.faces.full.opener import Opener
 from chatapp.peer.faces.full.theme import DARK, OTHER, THEMES
+from chatapp.peer.node.local import line_id
+from chatapp.peer.view.asked import AskedPeer
 from chatapp.peer.view.layout import notice, title, titled
 from chatapp.peer.view.logbook import LogEntry
 from chatapp.peer.view.panes import ListRow, Pane, next_with_news
+from chatapp.peer.view.runner import ScreenRunner
 from chatapp.peer.view.running import INTERRUPTED
-from chatapp.peer.view.session import FullSession
+from chatapp.peer.view.screen import Attention, ScreenView
 from chatapp.peer.view.signs import Signs
+from chatapp.peer.view.view import Changes
 from chatapp.peer.words import full as words
 from chatapp.peer.words.answers import LEAVE_AGAIN
 from chatapp.peer.words.formatting import Candidate, Fragments, status_pieces
@@ -39,6 +43,7 @@ from chatapp.wire.text import sanitize
 
 if TYPE_CHECKING:
     from chatapp.peer.faces.full.overlays.desk import DeskPane
+    from chatapp.peer.sdk.anypeer import AnyPeer
 
 LEAST: Final = (40, 12)
 """Columns and rows of the smallest screen."""
@@ -67,7 +72,7 @@ class ScreenFailed(Exception):
 
 
 class FullApp(App[None]):
-    """The full screen of one session."""
+    """The full screen of one peer."""
 
     ENABLE_COMMAND_PALETTE = False
     ALLOW_SELECT = False
@@ -143,23 +148,35 @@ class FullApp(App[None]):
 
     def __init__(
         self,
-        session: FullSession,
+        peer: "AnyPeer",
         signs: Signs,
         *,
         theme: str = DARK,
         is_quiet: bool = False,
+        note: Callable[[Sequence[events.Event]], None] = lambda batch: None,
+        explain_taken: Callable[[], Iterable[str]] = tuple,
+        has_started: bool = False,
         driver_class: type[Driver] | None = None,
     ) -> None:
         """`theme`: one of those in `theme`. `is_quiet`: draw no attention: no bell, no title, no
-        notices."""
+        notices. `note`: as in `Runner`. The others are those of `View`."""
         super().__init__(driver_class=driver_class)
         for one in THEMES:
             self.register_theme(one)
         self.theme = theme
-        self._session: Final = session
+        node = AskedPeer(peer)
+        self.view: Final = ScreenView(
+            node.state,
+            signs,
+            wall=time.time,
+            draw_line=line_id,
+            explain_taken=explain_taken,
+            has_started=has_started,
+        )
+        self.runner: Final = ScreenRunner(node, self.view, self, note=note)
         self._signs: Final = signs
         self._is_quiet: Final = is_quiet
-        self._shown_pane: Pane = session.open_pane
+        self._shown_pane: Pane = self.view.open_pane
         """The conversation whose draft stands in the input."""
         self._rows: list[ListRow] = []
         self._interrupted_at = float("-inf")
@@ -169,12 +186,12 @@ class FullApp(App[None]):
         self._title_shown = ""
         self._is_update_due = False
         self._question = ""
-        """What the session asks; empty for nothing."""
+        """What the view asks; empty for nothing."""
         self._paste_question = ""
         """What the input asks about a paste; empty for nothing."""
         self._is_shown = False
         """Whether the widgets are there."""
-        self._opener: Final = Opener(self, session, signs)
+        self._opener: Final = Opener(self, peer, signs)
         self._desk: DeskPane | None = None
         """The desk pane, once there is something to show in it."""
 
@@ -183,7 +200,7 @@ class FullApp(App[None]):
     def compose(self) -> ComposeResult:
         """Make the widgets."""
         signs = self._signs
-        pane = self._session.open_pane
+        pane = self.view.open_pane
         with Horizontal(id="body"):
             with Vertical(id="side"):
                 yield Bar(cut=signs.cut, between=signs.between, id="heading")
@@ -199,13 +216,13 @@ class FullApp(App[None]):
         yield Static(Content(""), id="small", markup=False)
 
     def on_mount(self) -> None:
-        """Begin to show the session."""
+        """Begin to show the view."""
         self._is_shown = True
         self.screen.set_class(not self._signs.is_utf8, "-ascii")
-        self._session.attach(self)
+        self.view.attention = self._attention
         self.composer.focus()
-        self.opened(self._session.open_pane)
-        self.list_changed()
+        self._opened(self.view.open_pane)
+        self._update_soon()
 
     @property
     def base(self) -> Screen[None]:
@@ -242,37 +259,53 @@ class FullApp(App[None]):
         # A window that shrank and grew again in no time has its old size, and has lost rows all the
         # same.
         self.call_after_refresh(self.refresh)
-        self.list_changed()
+        self._update_soon()
 
-    # --- what the session tells (`SessionView`)
+    # --- what the runner tells (`Display`)
 
-    @property
-    def is_looked_at(self) -> bool:
-        """Whether the terminal has the focus, and nothing stands before the log."""
-        return self.app_focus and self._is_shown and not self._opener.is_open
+    def show(self, changes: Changes) -> None:
+        """Show what has changed in the view."""
+        if changes.question is not None:
+            self._question = changes.question
+        if not self._is_shown or self.view.is_over:
+            return
+        if changes.opened is not None:
+            self._opened(changes.opened)
+        if changes.question is not None:
+            self._show_question()
+        if self.view.open_pane in changes.logs:
+            self.log_view.update_rows(changes.logs[self.view.open_pane])
+        for by, text in changes.calls:
+            self._called_by(by, text)
+        if changes.batch:
+            # Not at once: widgets that the runner's tasks make, and timers that they set, know of no
+            # app.
+            self.call_later(self._take_events, changes.batch)
+        if changes.wants_table:
+            self.call_later(self._opener.table)
+        self._update_soon()
 
-    @property
-    def is_typed_in(self) -> bool:
-        """Whether the user is typing something."""
-        return self._is_shown and bool(self.composer.text.strip())
+    async def shown(self) -> None:
+        """Lines count as seen when they were painted, which the view is told by itself."""
 
-    def log_changed(self, pane: Pane) -> None:
-        """Draw the log of this conversation anew, if it is open."""
-        if pane is self._session.open_pane and self._is_shown:
-            self.log_view.update_rows()
+    def _attention(self) -> Attention:
+        """Return what the user looks at: the log, if the terminal has the focus and nothing stands
+        before it, and who waits at the desk, if that is in view."""
+        desk = self._desk
+        is_desk_in_view = desk is not None and (desk.display or self._opener.is_desk_open)
+        return Attention(
+            is_looking=self.app_focus and not self._opener.is_open,
+            is_typing=bool(self.composer.text.strip()),
+            listed=desk.board.line if desk is not None and is_desk_in_view else (),
+        )
 
-    def log_grew_above(self, pane: Pane, rows: int) -> None:
-        """Keep the lines in view where they are."""
-        if pane is self._session.open_pane:
-            self.log_view.grew_above(rows)
-
-    def list_changed(self) -> None:
-        """Draw the list, the title and the status line anew, soon."""
+    def _update_soon(self) -> None:
+        """Draw the list, the title and the status line anew."""
         if not self._is_update_due:
             self._is_update_due = True
             self.call_later(self._update)
 
-    def opened(self, pane: Pane) -> None:
+    def _opened(self, pane: Pane) -> None:
         """Show this conversation from now on."""
         composer = self.composer
         composer.placeholder = Content(words.placeholder(pane.conversation))
@@ -286,12 +319,7 @@ class FullApp(App[None]):
             self.call_later(self._desk_pane)
         self.base.set_class(pane.conversation == DESK, "-at-desk")
         if not pane.is_loaded:
-            self.run_worker(self._session.load(pane), exit_on_error=True)
-
-    def asked(self, question: str) -> None:
-        """Ask this; empty: take lines again."""
-        self._question = question
-        self._show_question()
+            self.runner.begin(self.view.load(pane), pane)
 
     def _show_question(self) -> None:
         """Show what is asked: about a paste first, which takes the next key."""
@@ -300,13 +328,6 @@ class FullApp(App[None]):
         bar.set_class(bool(question), "-shown")
         bar.show_pieces([("alarm", sanitize(question))] if question else [])
 
-    def took(self, batch: Sequence[events.Event]) -> None:
-        """Show what happened in the overlay that is open, and at the desk."""
-        if self._is_shown:
-            # Not at once: widgets that the session's task makes, and timers that it sets, know of
-            # no app.
-            self.call_later(self._take_events, batch)
-
     def _take_events(self, batch: Sequence[events.Event]) -> None:
         if self._desk is None and any(isinstance(event, events.DutyEvent) for event in batch):
             self._desk_pane()
@@ -314,27 +335,15 @@ class FullApp(App[None]):
             self._desk.take_events(batch)
         self._opener.take_events(batch)
 
-    def table_wanted(self) -> None:
-        """Show the table of people."""
-        self.call_later(self._opener.table)
-
-    @property
-    def listed(self) -> Sequence[events.ListedVisitor]:
-        """Who waits, as the desk pane shows it; nobody while it is not in view."""
-        desk = self._desk
-        is_in_view = desk is not None and (desk.display or self._opener.is_desk_open)
-        return desk.board.line if desk is not None and is_in_view else ()
-
     def _desk_pane(self) -> "DeskPane":
         """Return the desk pane, which is made when it is first needed."""
         if self._desk is None:
             from chatapp.peer.faces.full.overlays.desk import DeskPane
             from chatapp.peer.view.board import DeskBoard
 
-            peer = self._session.peer
-            desk = peer.desk
+            state, desk = self.view.state, self.view.state.desk
             board = DeskBoard(
-                peer.name,
+                state.name,
                 is_on=desk.is_on_duty,
                 waiting=desk.waiting,
                 client=desk.client or "",
@@ -344,7 +353,7 @@ class FullApp(App[None]):
             _ = self.base.query_one("#main").mount(self._desk, after="#title")
         return self._desk
 
-    def called(self, by: str, text: str) -> None:
+    def _called_by(self, by: str, text: str) -> None:
         """Ring, and say in the title of the window who calls; not where the user looks already."""
         if self._is_quiet:
             return
@@ -358,7 +367,7 @@ class FullApp(App[None]):
 
     def _retitle(self) -> None:
         if not self._is_quiet:
-            wanted = title(self._session.peer.name, self._called, self._caller)
+            wanted = title(self.view.state.name, self._called, self._caller)
             if wanted != self._title_shown:
                 self._title_shown = wanted
                 self._write(titled(wanted, os.environ))
@@ -370,22 +379,22 @@ class FullApp(App[None]):
     def _update(self) -> None:
         """Draw the list, the title and the status line."""
         self._is_update_due = False
-        session = self._session
-        if session.running.is_over or not self._is_shown:
+        view = self.view
+        if view.is_over or not self._is_shown:
             return
-        self._rows = session.rows()
+        self._rows = view.rows()
         self.list_view.show_rows(self._rows, now=time.time())
         self.base.query_one("#heading", Bar).show_pieces([("about", words.LIST_TITLE)])
         self.base.query_one("#title", Bar).show_pieces(self._title_pieces())
-        view = session.view()
+        status = view.status(now=asyncio.get_running_loop().time())
         right: Fragments = [("key", words.HELP_KEY)]
         self.base.query_one("#status", Bar).show_pieces(
-            [*status_pieces(view), *self._news()], right
+            [*status_pieces(status), *self._news()], right
         )
 
     def _title_pieces(self) -> Fragments:
-        what = self._session.open_pane.conversation
-        pieces: Fragments = [("title", words.title_of(what)), ("about", self._session.about_open())]
+        what = self.view.open_pane.conversation
+        pieces: Fragments = [("title", words.title_of(what)), ("about", self.view.about_open())]
         below = self.log_view.messages_below
         return [*pieces, ("alarm", words.newer_messages(below))] if below else pieces
 
@@ -406,14 +415,14 @@ class FullApp(App[None]):
         self._called = 0
         self._retitle()
         self._deselect()
-        self._session.enter(event.text, event.pane)
+        self.runner.enter(event.text, event.pane)
         self.log_view.follow()
 
     def on_composer_drafted(self, event: Composer.Drafted) -> None:
         """Note what is typed."""
         if event.text:
             self._deselect()
-            self._session.typing(event.text)
+            self.runner.typing(event.text)
 
     def on_composer_offered(self, event: Composer.Offered) -> None:
         """Show the ways to complete the line."""
@@ -437,24 +446,24 @@ class FullApp(App[None]):
         self._leave_list()
 
     def on_log_view_painted(self, event: LogView.Painted) -> None:
-        """Have the session note what was painted."""
-        pane = self._session.open_pane
+        """Have the view note what was painted."""
+        pane = self.view.open_pane
         if pane.book is event.book and pane.is_loaded:
-            self._session.painted(pane, event.last, is_focused=self.is_looked_at)
-        self.list_changed()
+            self.view.painted(pane, event.last)
+        self.runner.update()
 
     def on_log_view_older_wanted(self) -> None:
         """Read older lines."""
-        pane = self._session.open_pane
+        pane = self.view.open_pane
         if pane.is_loaded and pane.has_older and not pane.is_loading:
-            self.run_worker(self._session.load_older(pane), exit_on_error=True)
+            self.runner.begin(self.view.load_older(pane), pane)
 
     def on_log_view_gap_seen(self, event: LogView.GapSeen) -> None:
         """Read lines that are left out."""
-        pane = self._session.open_pane
+        pane = self.view.open_pane
         if event.gap in pane.book.gaps and not pane.is_loading:
-            work = self._session.fill_gap(pane, event.gap, is_above=event.is_above)
-            self.run_worker(work, exit_on_error=True)
+            filling = self.view.fill_gap(pane, event.gap, is_above=event.is_above)
+            self.runner.begin(filling, pane)
 
     def on_log_view_chosen(self, event: LogView.Chosen) -> None:
         """Select the line that was clicked."""
@@ -470,16 +479,16 @@ class FullApp(App[None]):
 
     def open_conversation(self, conversation: Conversation) -> None:
         """Open a conversation, and go to the input."""
-        self._session.choose(conversation)
+        self.runner.choose(conversation)
         self._leave_list()
 
     async def jump_to(self, conversation: Conversation, id_: int) -> bool:
         """Open a conversation at the line with this id, and select it. Returns whether there is
         such a line."""
-        entry = await self._session.jump(conversation, id_)
+        entry = await self.runner.jump(conversation, id_)
         if entry is not None:
             self._leave_list()
-            self.log_view.show_book(self._session.open_pane.book, entry=entry)
+            self.log_view.show_book(self.view.open_pane.book, entry=entry)
             self._select(entry)
         return entry is not None
 
@@ -514,12 +523,12 @@ class FullApp(App[None]):
 
     def action_desk(self) -> None:
         """Show the help desk on a screen of its own."""
-        if self._session.peer.desk.is_operator:
+        if self.view.state.desk.is_operator:
             self._opener.desk(self._desk_pane().board)
 
     def action_at_desk(self, key: str) -> None:
         """Do what a key of the help desk stands for."""
-        if not self._session.peer.desk.is_operator:
+        if not self.view.state.desk.is_operator:
             return
         desk = self._desk_pane()
         command = desk.command_for(key)
@@ -528,11 +537,11 @@ class FullApp(App[None]):
                 _ = self.pop_screen()
             self._opener.ask_name(command, desk.board)
         else:
-            self._session.press(command)
+            self.runner.press(command)
 
     def on_desk_pane_stale(self, event: "DeskPane.Stale") -> None:
         """Ask who waits."""
-        self._session.refresh_desk(with_figures=event.with_figures)
+        self.runner.begin(self.view.refresh_desk(with_figures=event.with_figures))
 
     def action_interrupt(self) -> None:
         """Clear what is typed, or give up the question; with neither, leave. While a message is
@@ -545,19 +554,19 @@ class FullApp(App[None]):
         elif composer.text:
             composer.put("")
         elif self._question:
-            self._session.enter("")
+            self.runner.enter("")
         else:
             now = asyncio.get_running_loop().time()
             is_second = now - self._interrupted_at <= TWICE_WITHIN
             self._interrupted_at = now
-            if is_second or not self._session.peer.is_sending:
-                self._session.end(INTERRUPTED)
+            if is_second or not self.view.state.is_sending:
+                self.runner.stop(INTERRUPTED)
             else:
-                self._session.show_here([LEAVE_AGAIN])
+                self.runner.show_here([LEAVE_AGAIN])
 
     def action_leave(self) -> None:
         """Leave, as `/quit` does."""
-        self._session.press("/quit")
+        self.runner.press("/quit")
 
     def action_leave_if_empty(self) -> None:
         """Leave if nothing is typed; else delete the character at the cursor."""
@@ -568,20 +577,20 @@ class FullApp(App[None]):
 
     def action_step(self, step: int) -> None:
         """Open the next conversation of the list, or the one before."""
-        rows = self._session.rows()
+        rows = self.view.rows()
         at = next((place for place, row in enumerate(rows) if row.is_open), 0)
         if rows:
             self.open_conversation(rows[(at + step) % len(rows)].conversation)
 
     def action_number(self, number: int) -> None:
         """Open the conversation with this number in the list."""
-        rows = self._session.rows()
+        rows = self.view.rows()
         if number <= len(rows):
             self.open_conversation(rows[number - 1].conversation)
 
     def action_next_news(self) -> None:
         """Open the next conversation with unread lines, those that call the user first."""
-        conversation = next_with_news(self._session.rows())
+        conversation = next_with_news(self.view.rows())
         if conversation is not None:
             self.open_conversation(conversation)
 
@@ -645,7 +654,7 @@ class FullApp(App[None]):
 
     def _offered(self, typed: str) -> list[Candidate]:
         """Return the ways to complete what is typed: commands behind their sign, else names."""
-        return self._session.completions.after(typed, is_in_room=True)
+        return self.view.completions.after(typed, is_in_room=True)
 
     # --- the end
 

@@ -1,4 +1,4 @@
-"""The full screen as the face of a program: it takes the terminal, runs the session, and gives the
+"""The full screen as the face of a program: it takes the terminal, runs the view, and gives the
 terminal back."""
 
 import asyncio
@@ -18,8 +18,7 @@ from chatapp.peer.api import events
 from chatapp.peer.faces.full.app import FullApp
 from chatapp.peer.faces.full.theme import theme_for
 from chatapp.peer.view.layout import KEEP_TITLE, RESTORE_TITLE
-from chatapp.peer.view.running import FAILED, Running
-from chatapp.peer.view.session import FullSession
+from chatapp.peer.view.running import FAILED
 from chatapp.peer.view.signs import ASCII, UNICODE
 
 if TYPE_CHECKING:
@@ -94,47 +93,39 @@ class FullFace:
         has_started: bool = False,
         greeting: Iterable[str] = (),
     ) -> None:
-        """The callbacks and `has_started` are those of `LineFace`. `is_quiet`: draw no attention.
-        `greeting`: lines to show first."""
-        self._running: Final = Running()
-        signs = UNICODE if _speaks_utf8() else ASCII
-        self._session: Final = FullSession(
+        """`greeting`: lines to show first. The others are those of `FullApp`."""
+        self._app: Final = FullApp(
             peer,
-            signs,
-            running=self._running,
+            UNICODE if _speaks_utf8() else ASCII,
+            theme=theme_for(os.environ, colours=_colours()),
+            is_quiet=is_quiet,
             note=note,
             explain_taken=explain_taken,
             has_started=has_started,
-        )
-        self._session.show_here(greeting)
-        self._app: Final = FullApp(
-            self._session,
-            signs,
-            theme=theme_for(os.environ, colours=_colours()),
-            is_quiet=is_quiet,
             driver_class=_ScreenDriver,
         )
+        self._app.runner.show_here(greeting)
 
     def stop(self, status: int) -> None:
         """End the program now with this exit status."""
-        self._running.stop(status)
+        self._app.runner.stop(status)
 
     async def run(self) -> int:
         """Run until the user or a signal ends the program. Returns the exit status."""
-        session = self._session
+        view, runner = self._app.view, self._app.runner
         with _logs_held():
             print(KEEP_TITLE, end="", flush=True)
             drawing = asyncio.create_task(self._app.run_async())
-            drawing.add_done_callback(lambda _: self._running.stop(FAILED))
+            drawing.add_done_callback(lambda _: runner.stop(FAILED))
             try:
-                return await self._running.until_over(session.show_events(), session.read_lines())
+                return await runner.run_all()
             finally:
-                unsent = session.unsent()
+                unsent = view.unsent([entered.line for entered in view.lines])
                 self._app.exit()
                 await drawing
                 with contextlib.suppress(OSError):  # the terminal may be gone
-                    said = "".join(f"{line}\n" for line in (*session.last_words, *unsent))
-                    print(f"{RESTORE_TITLE}{said}", end="", flush=True)
+                    last = "".join(f"{line}\n" for line in (*view.last_words, *unsent))
+                    print(f"{RESTORE_TITLE}{last}", end="", flush=True)
 
 
 class _HeldLog(logging.Handler):

@@ -120,15 +120,12 @@ class LogView(ScrollView, can_focus=False):
         if entry is not None:
             self.reveal(entry)
 
-    def update_rows(self) -> None:
-        """Draw the log anew; its end stays in view if it was."""
+    def update_rows(self, grown: int = 0) -> None:
+        """Draw the log anew, with so many more rows above those in view. Its end stays in view if
+        it was; else the same rows do."""
+        where = self.scroll_offset.y + grown
         self._update()
-
-    def grew_above(self, rows: int) -> None:
-        """Keep the lines in view where they are: so many rows were added above them."""
-        where = self.scroll_offset.y + rows
-        self._update()
-        if not self._follows:
+        if grown and not self._follows:
             self._place(where)
 
     def reveal(self, entry: LogEntry) -> None:

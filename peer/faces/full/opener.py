@@ -1,5 +1,5 @@
-"""Opens what stands above the conversations, with what it takes from the session, and does what the
-user chose there."""
+"""Opens what stands above the conversations, with what it takes from the view, and does what the user
+chose there."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, Conversation, ConversationKind
 from chatapp.peer.api.past import HistoryLine
-from chatapp.peer.view.session import FullSession
 from chatapp.peer.view.signs import Signs
 from chatapp.peer.words import overlays as texts
 from chatapp.wire.names import is_same_name
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from chatapp.peer.faces.full.app import FullApp
     from chatapp.peer.faces.full.overlays.desk_overlays import DeskOverlay
     from chatapp.peer.faces.full.overlays.overlay import Overlay
+    from chatapp.peer.sdk.anypeer import AnyPeer
     from chatapp.peer.view.board import DeskBoard
 
 Result = TypeVar("Result")
@@ -26,9 +26,9 @@ Result = TypeVar("Result")
 class Opener:
     """Opens the overlays of one full screen."""
 
-    def __init__(self, app: "FullApp", session: FullSession, signs: Signs) -> None:
+    def __init__(self, app: "FullApp", peer: "AnyPeer", signs: Signs) -> None:
         self._app: Final = app
-        self._session: Final = session
+        self._peer: Final = peer
         self._signs: Final = signs
         self._desk: DeskOverlay | None = None
 
@@ -62,10 +62,10 @@ class Opener:
         """Search in all conversations, or in the one that is open."""
         from chatapp.peer.faces.full.overlays.search import SearchOverlay
 
-        here = self._session.open_pane.conversation
+        here = self._app.view.open_pane.conversation
         conversation = None if here == DESK else here
         overlay = SearchOverlay(
-            self._session.peer.past, signs=self._signs, conversation=conversation, typed=typed
+            self._peer.past, signs=self._signs, conversation=conversation, typed=typed
         )
         self._open(overlay, self._found)
 
@@ -75,26 +75,26 @@ class Opener:
 
     async def _go_to_line(self, line: HistoryLine) -> None:
         if not await self._app.jump_to(line.conversation, line.id):
-            self._session.show_here([texts.GONE])
+            self._app.runner.show_here([texts.GONE])
 
     def why(self, id_: int) -> None:
         """Show how the line with this id was delivered."""
         from chatapp.peer.faces.full.overlays.why import WhyOverlay
 
-        self._open(WhyOverlay(self._session.peer.past, id_, signs=self._signs))
+        self._open(WhyOverlay(self._peer.past, id_, signs=self._signs))
 
     def doctor(self) -> None:
         """Show what keeps the user from the server."""
         from chatapp.peer.faces.full.overlays.doctor import DoctorOverlay
 
-        peer = self._session.peer
+        peer = self._peer
         self._open(DoctorOverlay(peer.examine, peer.server, signs=self._signs))
 
     def help(self) -> None:
         """Show the keys and the commands."""
         from chatapp.peer.faces.full.overlays.help import HelpOverlay
 
-        is_operator = self._session.peer.desk.is_operator
+        is_operator = self._app.view.state.desk.is_operator
         keys = (*texts.SCREEN_KEYS, *(texts.OPERATOR_KEYS if is_operator else ()))
         self._open(HelpOverlay(keys, signs=self._signs, is_operator=is_operator), self._typed)
 
@@ -107,8 +107,8 @@ class Opener:
         """Choose a conversation, a room or a person."""
         from chatapp.peer.faces.full.overlays.places import PlaceOverlay
 
-        peer = self._session.peer
-        known = [(row.conversation, row.unread) for row in self._session.rows()]
+        peer = self._peer
+        known = [(row.conversation, row.unread) for row in self._app.view.rows()]
         overlay = PlaceOverlay(known, peer.people(), peer.rooms, me=peer.name, signs=self._signs)
         self._open(overlay, self._went)
 
@@ -116,16 +116,16 @@ class Opener:
         """Show the table of people."""
         from chatapp.peer.faces.full.overlays.people import PeopleOverlay
 
-        self._open(PeopleOverlay(self._session.peer.people(), signs=self._signs), self._went)
+        self._open(PeopleOverlay(self._peer.people(), signs=self._signs), self._went)
 
     def _went(self, conversation: Conversation | None) -> None:
         if conversation is None:
             return
         self._app.open_conversation(conversation)
-        room = self._session.peer.room
+        room = self._peer.room
         is_room = conversation.kind is ConversationKind.ROOM
         if is_room and (room is None or not is_same_name(room, conversation.name)):
-            self._session.press(f"/join {conversation.name}")
+            self._app.runner.press(f"/join {conversation.name}")
 
     def desk(self, board: "DeskBoard") -> None:
         """Show the help desk on a screen of its own."""
@@ -144,6 +144,6 @@ class Opener:
 
         def named(name: str | None) -> None:
             if name:
-                self._session.press(f"{command} {name}")
+                self._app.runner.press(f"{command} {name}")
 
         self._open(NameOverlay(title, known, signs=self._signs), named)

@@ -21,7 +21,7 @@ from chatapp.peer.faces.program import ENDING_SIGNALS, StartOptions, start_loggi
 from chatapp.peer.view.running import FAILED, INTERRUPTED
 from chatapp.peer.words import full as words
 from chatapp.peer.words.answers import not_sent_lines
-from chatapp.peer.words.formatting import View
+from chatapp.peer.words.formatting import Status
 
 if TYPE_CHECKING:
     from chatapp.peer.faces.line.shell import Terminal
@@ -75,7 +75,7 @@ class PeerProgram:
         a face reads."""
         completions = CompletionIndex()
         screen = _new_screen(raw, completions, quiet=self._wanted.quiet, holds_typed=True)
-        screen.set_view(View(me=self._wanted.name))
+        screen.set_status(Status(me=self._wanted.name))
         try:
             await screen.begin(stop)
             # A thread loads, so that keys are echoed meanwhile.

@@ -16,8 +16,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 from typing import Final
 
-from chatapp.peer.view.status import LINE_MAX
-from chatapp.peer.words.formatting import PROMPT, TypedLine, View, prompt_of
+from chatapp.peer.words.formatting import LINE_MAX, PROMPT, Status, TypedLine, prompt_of
 
 CHUNK: Final = 65_536
 BATCHES_WAITING_MAX: Final = 2
@@ -56,9 +55,9 @@ class PipeTerminal:
         if self._error is not None:
             raise self._error
 
-    def set_view(self, view: View) -> None:
+    def set_status(self, status: Status) -> None:
         """Take the prompt from the state; a pipe shows nothing else of it."""
-        self._prompt = prompt_of(view)
+        self._prompt = prompt_of(status)
 
     def ask(self, question: str) -> None:
         """Show a question as a line like any other, so that a script sees it."""

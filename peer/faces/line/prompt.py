@@ -32,7 +32,7 @@ from chatapp.peer.words.answers import ASK_TO, paste_question
 from chatapp.peer.words.formatting import (
     Candidate,
     Fragments,
-    View,
+    Status,
     prompt_of,
     status_pieces,
 )
@@ -63,7 +63,7 @@ class PromptApp:
         changes. `ended` takes EOFError for Ctrl-D and KeyboardInterrupt for Ctrl-C. `warned` is
         called when Ctrl-C must be pressed again to leave. `held`: returns the rows above the
         prompt."""
-        self.view = View()
+        self.status = Status()
         self.question = ""
         """Shown instead of the prompt, if not empty."""
         self._offering = offering
@@ -88,7 +88,7 @@ class PromptApp:
     @property
     def prompt(self) -> str:
         """The text before the line being typed."""
-        return self.question or prompt_of(self.view)
+        return self.question or prompt_of(self.status)
 
     def offered(self) -> list[Candidate]:
         """Return the ways to complete what is typed."""
@@ -99,7 +99,7 @@ class PromptApp:
                 if self.question == ASK_TO
                 else []
             )
-        return self._offering.after(typed, is_in_room=self.view.room is not None)
+        return self._offering.after(typed, is_in_room=self.status.room is not None)
 
     # --- what is drawn
 
@@ -147,11 +147,11 @@ class PromptApp:
     def _prompt_style(self) -> str:
         if self.question:
             return "class:question"
-        return "class:room" if self.view.room is not None else ""
+        return "class:room" if self.status.room is not None else ""
 
     def _status_line(self) -> StyleAndTextTuples:
         pieces: StyleAndTextTuples = []
-        for style, text in status_pieces(self.view):
+        for style, text in status_pieces(self.status):
             pieces += [("class:status", " · " if pieces else ""), (style, text)]
         return pieces
 
@@ -199,7 +199,7 @@ class PromptApp:
             now = asyncio.get_running_loop().time()
             is_second = now - self._interrupted_at <= TWICE_WITHIN
             self._interrupted_at = now
-            if is_second or not self.view.is_sending:
+            if is_second or not self.status.is_sending:
                 self._ended(KeyboardInterrupt())
             else:
                 self._warned()

@@ -19,9 +19,9 @@ from chatapp.peer.node.starts import remember
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.running import is_same_server
 from chatapp.peer.view.running import INTERRUPTED
-from chatapp.peer.view.status import LINE_MAX
 from chatapp.peer.words.answers import EMPTY_MESSAGE, attachment_line, not_attached_line
 from chatapp.peer.words.events import lines_of
+from chatapp.peer.words.formatting import LINE_MAX
 from chatapp.wire.address import Address
 from chatapp.wire.errors import TextTooLong
 

@@ -50,8 +50,8 @@ from chatapp.peer.words.formatting import (
     Mark,
     MessageLine,
     SettledLine,
+    Status,
     TypedLine,
-    View,
     calls,
     fragments,
     shown_clock,
@@ -239,7 +239,7 @@ class ScreenTerminal:
 
     def show(self, lines: Iterable[str]) -> None:
         """Show lines above the one being typed."""
-        me = self._prompt_app.view.me
+        me = self._prompt_app.status.me
         for line in lines:
             if isinstance(line, SettledLine):
                 self._settle(line)
@@ -259,10 +259,10 @@ class ScreenTerminal:
         if self._showing is not None:
             self._showing.result()
 
-    def set_view(self, view: View) -> None:
+    def set_status(self, status: Status) -> None:
         """Redraw the prompt and the status line if the state has changed."""
-        if view != self._prompt_app.view:
-            self._prompt_app.view = view
+        if status != self._prompt_app.status:
+            self._prompt_app.status = status
             self._app.invalidate()
 
     def ask(self, question: str) -> None:
@@ -326,7 +326,7 @@ class ScreenTerminal:
         """Have the window's title say how many messages are for the user."""
         if self._is_quiet:
             return
-        wanted = title(self._prompt_app.view.me, self._called, self._caller)
+        wanted = title(self._prompt_app.status.me, self._called, self._caller)
         if wanted != self._title:
             sent = titled(wanted, os.environ)
             self._output.write_raw(sent if self._title or not sent else KEEP_TITLE + sent)

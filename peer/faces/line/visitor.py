@@ -17,9 +17,8 @@ from chatapp.peer.faces.line.transcript import Transcript, default_path
 from chatapp.peer.faces.program import resume_gc, run_until_signal
 from chatapp.peer.sdk.visitor import Visitor
 from chatapp.peer.view.running import DONE, FAILED, Running
-from chatapp.peer.view.status import LINE_MAX
 from chatapp.peer.words.catalog import ENGLISH, catalog_of, language_of
-from chatapp.peer.words.formatting import AnswerLine, View
+from chatapp.peer.words.formatting import LINE_MAX, AnswerLine, Status
 from chatapp.peer.words.visitor import VisitorCompletions, VisitorTexts
 from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError, TextTooLong
@@ -82,7 +81,7 @@ class VisitorFace:
 
     async def run(self) -> int:
         """Run until the visit, the user, the input or `stop` ends it. Returns the exit status."""
-        self._terminal.set_view(View())
+        self._terminal.set_status(Status())
         try:
             return await self._running.until_over(
                 self._show_events(), self._read_lines(), self._carry_out_lines()
@@ -108,7 +107,7 @@ class VisitorFace:
         for event in batch:
             self._note_position(event)
         notes = (self._position,) if self._position else ()
-        self._terminal.set_view(View(notes=notes, is_server_away=self._visitor.is_lost))
+        self._terminal.set_status(Status(notes=notes, is_server_away=self._visitor.is_lost))
         self._terminal.show([line for event in batch for line in self._lines(event)])
         self._written += batch
         await self._terminal.shown()

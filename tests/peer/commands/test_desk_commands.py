@@ -14,7 +14,7 @@ from chatapp.peer.commands.intents import (
     ShowPeople,
 )
 from chatapp.peer.commands.parser import parse
-from chatapp.peer.words.formatting import View, prompt_of
+from chatapp.peer.words.formatting import Status, prompt_of
 from chatapp.wire.limits import DESK_NOTE_MAX
 from chatapp.wire.messages.desk import (
     AnnounceAtDesk,
@@ -124,6 +124,6 @@ def test_any_line_means_something(line: str, context: Context) -> None:
 
 
 def test_the_prompt_names_the_visitor() -> None:
-    assert prompt_of(View(me="bob", room="lab", client="Asha Rao")) == "[desk: Asha Rao] >>> "
-    assert prompt_of(View(me="bob", client="A\x1b[2J")) == "[desk: A\\x1b[2J] >>> "
-    assert prompt_of(View(me="bob")) == ">>> "
+    assert prompt_of(Status(me="bob", room="lab", client="Asha Rao")) == "[desk: Asha Rao] >>> "
+    assert prompt_of(Status(me="bob", client="A\x1b[2J")) == "[desk: A\\x1b[2J] >>> "
+    assert prompt_of(Status(me="bob")) == ">>> "

@@ -1,23 +1,23 @@
 """How the past is read into a log: pages, jumps, and what is left out between them."""
 
-import asyncio
-import sqlite3
+from collections.abc import Generator
 from itertools import pairwise
-from typing import TYPE_CHECKING, cast
+from typing import Any, TypeVar
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.api.conversations import EVERYBODY, Conversation
-from chatapp.peer.api.past import HistoryLine, LineKind
+from chatapp.peer.api.conversations import EVERYBODY
+from chatapp.peer.api.past import HistoryLine, LineKind, Lines
+from chatapp.peer.api.requests import ReadPage
 from chatapp.peer.view.logbook import EntryKind, LogEntry
 from chatapp.peer.view.panes import Pane
 from chatapp.peer.view.pastreader import AROUND, PAGE, PastReader
 from chatapp.peer.view.signs import UNICODE
+from chatapp.peer.view.view import HistoryUnreadable, Step
 from chatapp.peer.words.full import GAP
 
-if TYPE_CHECKING:
-    from chatapp.peer.sdk.client import Peer
+Result = TypeVar("Result")
 
 LINES = 1_000
 
@@ -41,44 +41,37 @@ class FakePast:
             )
             for number in range(1, count + 1)
         ]
-        self.gate = asyncio.Event()
-        self.gate.set()
         self.read = 0
         """How many lines were read."""
 
-    async def page(
-        self,
-        conversation: Conversation,
-        *,
-        before: int | None,
-        after: int | None = None,
-        limit: int = PAGE,
-    ) -> list[HistoryLine]:
-        assert conversation == EVERYBODY
-        await self.gate.wait()
-        if after is not None:
-            found = [line for line in self.lines if line.id > after][:limit]
+    def answer(self, request: object) -> Lines:
+        assert isinstance(request, ReadPage)
+        assert request.conversation == EVERYBODY
+        if request.after is not None:
+            found = [line for line in self.lines if line.id > request.after][: request.limit]
         else:
-            found = [line for line in self.lines if before is None or line.id < before][-limit:]
+            before = request.before
+            found = [line for line in self.lines if before is None or line.id < before]
+            found = found[-request.limit :]
         self.read += len(found)
-        return found
+        return Lines(lines=tuple(found))
 
-
-class FakePeer:
-    """A peer that has a past and nothing else."""
-
-    def __init__(self, past: FakePast) -> None:
-        self.name = "alice"
-        self.past = past
+    def perform(self, steps: Generator[Step, Any, Result]) -> Result:
+        """Carry out steps to their end."""
+        try:
+            request = next(steps)
+            while True:
+                request = steps.send(self.answer(request))
+        except StopIteration as end:
+            result: Result = end.value
+            return result
 
 
 def reading(past: FakePast) -> tuple[PastReader, Pane]:
-    def fail(_: Pane, error: sqlite3.Error) -> None:
+    def fail(_: Pane, error: HistoryUnreadable) -> None:
         raise error
 
-    reader = PastReader(
-        cast("Peer", FakePeer(past)), settle=lambda pane, entry: None, tell_unreadable=fail
-    )
+    reader = PastReader(lambda: "alice", settle=lambda pane, entry: None, tell_unreadable=fail)
     return reader, Pane(EVERYBODY, UNICODE)
 
 
@@ -99,13 +92,13 @@ def is_whole_but_for_gaps(pane: Pane, past: FakePast) -> bool:
     )
 
 
-async def test_a_jump_reads_the_lines_around_and_no_others() -> None:
+def test_a_jump_reads_the_lines_around_and_no_others() -> None:
     past = FakePast()
     reader, pane = reading(past)
     pane.book.append([LogEntry(kind=EntryKind.NOTICE, at=1_900_000_000.0, text="a notice")])
-    await reader.load(pane)
+    past.perform(reader.load(pane))
     past.read = 0
-    entry = await reader.jump(pane, 300)
+    entry = past.perform(reader.jump(pane, 300))
     assert entry is not None
     assert entry.text == "line 100"
     assert past.read == 2 * AROUND
@@ -116,33 +109,19 @@ async def test_a_jump_reads_the_lines_around_and_no_others() -> None:
     row = pane.book.row(top)
     assert row is not None
     assert GAP in row[1][0][1]
-    assert await reader.jump(pane, 301) is None
+    assert past.perform(reader.jump(pane, 301)) is None
 
 
-async def test_a_jump_waits_for_the_load_that_is_under_way() -> None:
-    past = FakePast()
-    reader, pane = reading(past)
-    past.gate.clear()
-    load = asyncio.create_task(reader.load(pane))
-    jump = asyncio.create_task(reader.jump(pane, 300))
-    await asyncio.sleep(0)
-    past.gate.set()
-    assert await load
-    entry = await jump
-    assert entry is not None
-    assert entry.text == "line 100"
-
-
-async def test_what_is_left_out_is_read_from_both_sides_until_nothing_is() -> None:
+def test_what_is_left_out_is_read_from_both_sides_until_nothing_is() -> None:
     past = FakePast(2 * AROUND + 3 * PAGE + 40)
     reader, pane = reading(past)
-    await reader.load(pane)
-    await reader.jump(pane, 3)
+    past.perform(reader.load(pane))
+    past.perform(reader.jump(pane, 3))
     assert not pane.has_older
     is_upwards = False
     while pane.book.gaps:
         (gap,) = pane.book.gaps
-        moved = await reader.fill(pane, gap, is_upwards=is_upwards)
+        moved = past.perform(reader.fill(pane, gap, is_upwards=is_upwards))
         assert moved >= 0
         assert is_whole_but_for_gaps(pane, past)
         is_upwards = not is_upwards
@@ -158,26 +137,23 @@ async def test_what_is_left_out_is_read_from_both_sides_until_nothing_is() -> No
 def test_wherever_the_user_goes_no_line_is_shown_twice_or_lost(
     steps: list[tuple[str, int]],
 ) -> None:
-    async def play() -> None:
-        past = FakePast()
-        reader, pane = reading(past)
-        await reader.load(pane)
-        for step, number in steps:
-            gaps = pane.book.gaps
-            match step:
-                case "jump":
-                    entry = await reader.jump(pane, 3 * number)
-                    assert entry is not None
-                    assert entry.text == f"line {number}"
-                case "older":
-                    await reader.load_older(pane)
-                case "new":
-                    notice = LogEntry(kind=EntryKind.NOTICE, at=1_900_000_000.0, text="a notice")
-                    pane.book.append([notice])
-                case _ if gaps:
-                    await reader.fill(pane, gaps[number % len(gaps)], is_upwards=step == "up")
-                case _:
-                    pass
-            assert is_whole_but_for_gaps(pane, past)
-
-    asyncio.run(play())
+    past = FakePast()
+    reader, pane = reading(past)
+    past.perform(reader.load(pane))
+    for step, number in steps:
+        gaps = pane.book.gaps
+        match step:
+            case "jump":
+                entry = past.perform(reader.jump(pane, 3 * number))
+                assert entry is not None
+                assert entry.text == f"line {number}"
+            case "older":
+                past.perform(reader.load_older(pane))
+            case "new":
+                notice = LogEntry(kind=EntryKind.NOTICE, at=1_900_000_000.0, text="a notice")
+                pane.book.append([notice])
+            case _ if gaps:
+                past.perform(reader.fill(pane, gaps[number % len(gaps)], is_upwards=step == "up"))
+            case _:
+                pass
+        assert is_whole_but_for_gaps(pane, past)

@@ -101,7 +101,7 @@ from chatapp.peer.api.events import (
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import (
     MessageLine,
-    View,
+    Status,
     names,
     prompt_of,
     shown_instant,
@@ -676,58 +676,67 @@ def test_many_names_are_counted(count: int, ends: str) -> None:
 @pytest.mark.parametrize(
     ("view", "prompt"),
     [
-        (View(), ">>> "),
-        (View(room="lab"), "[lab] >>> "),
-        (View(room="lab", in_reach=2), "[lab] >>> "),
-        (View(room="lab", is_server_away=True, in_reach=2), "[lab, server away, 2 in reach] >>> "),
-        (View(is_server_away=True, in_reach=2), ">>> "),
-        (View(room="lab", is_offline=True), ">>> "),
-        (View(room="l\x1bb"), "[l\\x1bb] >>> "),
+        (Status(), ">>> "),
+        (Status(room="lab"), "[lab] >>> "),
+        (Status(room="lab", in_reach=2), "[lab] >>> "),
+        (
+            Status(room="lab", is_server_away=True, in_reach=2),
+            "[lab, server away, 2 in reach] >>> ",
+        ),
+        (Status(is_server_away=True, in_reach=2), ">>> "),
+        (Status(room="lab", is_offline=True), ">>> "),
+        (Status(room="l\x1bb"), "[l\\x1bb] >>> "),
     ],
 )
-def test_the_prompt_shows_the_room(view: View, prompt: str) -> None:
+def test_the_prompt_shows_the_room(view: Status, prompt: str) -> None:
     assert prompt_of(view) == prompt
 
 
 @pytest.mark.parametrize(
     ("view", "pieces"),
     [
-        (View(me="alice", online=3), ["alice", "3 online"]),
+        (Status(me="alice", online=3), ["alice", "3 online"]),
         (
-            View(me="alice", room="lab", online=3, unread=1),
+            Status(me="alice", room="lab", online=3, unread=1),
             ["alice", "lab", "3 online", "1 new line"],
         ),
         (
-            View(me="alice", online=3, is_server_away=True, unread=2),
+            Status(me="alice", online=3, is_server_away=True, unread=2),
             ["alice", "server away", "2 new lines"],
         ),
         (
-            View(me="alice", room="lab", is_offline=True),
+            Status(me="alice", room="lab", is_offline=True),
             ["alice", "offline", "reg alice to return"],
         ),
-        (View(me="bob", online=2, is_on_duty=True), ["bob", "2 online", "on duty"]),
+        (Status(me="bob", online=2, is_on_duty=True), ["bob", "2 online", "on duty"]),
         (
-            View(me="bob", online=2, is_on_duty=True, client="A\x1bna", unread=1),
+            Status(me="bob", online=2, is_on_duty=True, client="A\x1bna", unread=1),
             ["bob", "2 online", "serving A\\x1bna", "1 new line"],
         ),
-        (View(notes=("queue: number 3",)), ["queue: number 3"]),
-        (View(notes=("queue: number 3",), is_server_away=True), ["server away", "queue: number 3"]),
+        (Status(notes=("queue: number 3",)), ["queue: number 3"]),
         (
-            View(me="alice", online=1, notes=("queue: number 3",)),
+            Status(notes=("queue: number 3",), is_server_away=True),
+            ["server away", "queue: number 3"],
+        ),
+        (
+            Status(me="alice", online=1, notes=("queue: number 3",)),
             ["alice", "1 online", "queue: number 3"],
         ),
     ],
 )
-def test_the_line_below_the_prompt(view: View, pieces: list[str]) -> None:
+def test_the_line_below_the_prompt(view: Status, pieces: list[str]) -> None:
     assert [text for _, text in status_pieces(view)] == pieces
 
 
 def test_the_line_below_the_prompt_marks_the_user_what_is_wrong_and_what_is_new() -> None:
-    view = View(me="alice", is_server_away=True, unread=2, notes=("x",))
+    view = Status(me="alice", is_server_away=True, unread=2, notes=("x",))
     styles = [style for style, _ in status_pieces(view)]
     assert styles == ["class:status.me", "class:status.alarm", "class:status.news", "class:status"]
-    assert status_pieces(View(me="alice", is_offline=True))[1] == ("class:status.alarm", "offline")
-    assert [style for style, _ in status_pieces(View(notes=("x", "y")))] == [
+    assert status_pieces(Status(me="alice", is_offline=True))[1] == (
+        "class:status.alarm",
+        "offline",
+    )
+    assert [style for style, _ in status_pieces(Status(notes=("x", "y")))] == [
         "class:status.me",
         "class:status",
     ]

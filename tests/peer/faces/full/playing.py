@@ -11,8 +11,9 @@ from textual.pilot import Pilot
 
 from chatapp.peer.faces.full.app import FullApp
 from chatapp.peer.sdk.client import Peer
+from chatapp.peer.view.runner import ScreenRunner
 from chatapp.peer.view.running import Running
-from chatapp.peer.view.session import FullSession
+from chatapp.peer.view.screen import ScreenView
 from chatapp.peer.view.signs import UNICODE, Signs
 
 WITHIN: Final = 20.0
@@ -23,11 +24,10 @@ class Played:
 
     def __init__(self, peer: Peer, *, signs: Signs = UNICODE, has_started: bool = False) -> None:
         self.peer: Final = peer
-        self.running: Final = Running()
-        self.session: Final = FullSession(
-            peer, signs, running=self.running, has_started=has_started
-        )
-        self.app: Final = FullApp(self.session, signs, is_quiet=True)
+        self.app: Final = FullApp(peer, signs, is_quiet=True, has_started=has_started)
+        self.view: Final[ScreenView] = self.app.view
+        self.runner: Final[ScreenRunner] = self.app.runner
+        self.running: Final[Running] = self.runner.running
         self.rang: list[str] = []
         self._pilot: Pilot[None] | None = None
 
@@ -36,14 +36,11 @@ class Played:
         """Run the screen with so many columns and rows."""
         async with self.app.run_test(size=(columns, rows)) as pilot:
             self._pilot = pilot
-            session = self.session
-            work = asyncio.create_task(
-                self.running.until_over(session.show_events(), session.read_lines())
-            )
+            work = asyncio.create_task(self.runner.run_all())
             try:
                 yield self
             finally:
-                self.running.stop(0)
+                self.runner.stop(0)
                 await work
 
     @property

@@ -34,7 +34,7 @@ async def test_keys_open_overlays_and_choices_are_carried_out(village: Village) 
             await screen.press("f3", *"probe")
             await screen.shows("1 message found.", "alice to bob")
             await screen.press("ctrl+n", "pagedown", "alt+2")  # keys of the screen below
-            assert screen.session.open_pane.conversation == person("bob")
+            assert screen.view.open_pane.conversation == person("bob")
             await screen.press("enter")
             await screen.until(lambda: screen.app.selected_entry is not None)
             assert screen.app.selected_entry is not None

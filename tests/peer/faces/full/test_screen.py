@@ -147,7 +147,7 @@ async def test_keys_go_through_the_list_and_the_log(village: Village) -> None:  
             await screen.press("pageup")
             await screen.shows("newer messages")
             await bob.send("alice", "one more")
-            await screen.until(lambda: screen.session.open_pane.book.newest_id > 20)
+            await screen.until(lambda: screen.view.open_pane.book.newest_id > 20)
             assert "one more" not in screen.text
             await screen.press("escape")
             await screen.shows("one more")
@@ -214,7 +214,7 @@ async def test_the_past_is_read_page_by_page_and_jumped_into(village: Village) -
         await alice.open()
         async with Played(alice).on_screen() as screen:
             await screen.shows("you  number 229", "you  number 215")
-            book = screen.session.open_pane.book
+            book = screen.view.open_pane.book
             assert len([one for one in book.entries if one.id]) == 100
             first = book.oldest_id
             await screen.press("ctrl+home")
@@ -239,7 +239,7 @@ async def test_what_a_jump_has_left_out_is_read_when_it_comes_near(village: Vill
         await alice.open()
         async with Played(alice).on_screen() as screen:
             await screen.shows("you  number 299")
-            book = screen.session.open_pane.book
+            book = screen.view.open_pane.book
             wanted = (await alice.past.search("number 005"))[0]
             assert await screen.app.jump_to(wanted.conversation, wanted.id)
             await screen.shows("you  number 005")
@@ -248,7 +248,7 @@ async def test_what_a_jump_has_left_out_is_read_when_it_comes_near(village: Vill
             ]
             for _ in range(40):
                 await screen.press("pagedown")
-                await screen.until(lambda: not screen.session.open_pane.is_loading)
+                await screen.until(lambda: not screen.view.open_pane.is_loading)
             await screen.shows("you  number 299")
             assert not book.gaps
             talk = [entry.text for entry in book.entries if entry.id]
@@ -276,7 +276,7 @@ async def test_a_key_that_has_changed_is_told_loudly_in_its_conversation(village
     async with Played(alice).on_screen() as screen:
         await screen.shows("alice · 1 online")
         alice._open_node().tell([events.KeyChanged(name="bob")])
-        await screen.until(lambda: any(row.calls for row in screen.session.rows()))
+        await screen.until(lambda: any(row.calls for row in screen.view.rows()))
         await screen.press("alt+a")
         await screen.shows("!  The key of bob has changed")
 
@@ -290,4 +290,4 @@ async def test_a_refused_start_ends_with_a_line(village: Village, columns: int) 
         played = Played(other)
         async with played.on_screen(columns):
             await played.until(lambda: played.running.is_over)
-        assert played.session.last_words[0] == "[Name alice is taken.]"
+        assert played.view.last_words[0] == "[Name alice is taken.]"

@@ -6,6 +6,7 @@ The peer records the calls it gets; the test types at the terminal.
 import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Final, cast
 
 from chatapp.peer.api import events
@@ -14,10 +15,12 @@ from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.findings import Finding
 from chatapp.peer.api.past import HistoryLine, LineKind
+from chatapp.peer.api.state import PeerState
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.faces.line.shell import LineFace
+from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.words.formatting import TypedLine, View
+from chatapp.peer.words.formatting import Status, TypedLine
 from chatapp.wire.address import Address
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.limits import TEXT_MAX
@@ -33,7 +36,7 @@ class Paper:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.questions: list[str] = []
-        self.view = View()
+        self.status = Status()
         self.is_gone = False
         self.says_out = asyncio.Event()
         """Whether it reports that lines were shown."""
@@ -54,8 +57,8 @@ class Paper:
         if self.is_gone:
             raise BrokenPipeError
 
-    def set_view(self, view: View) -> None:
-        self.view = view
+    def set_status(self, status: Status) -> None:
+        self.status = status
 
     def ask(self, question: str) -> None:
         self.questions.append(question)
@@ -114,6 +117,8 @@ class Desk:
     def __init__(self, peer: "Actor") -> None:
         self._peer = peer
         self.client: str | None = None
+        self.visit = self.waiting = 0
+        self.answers: dict[str, str] = {}
         self.left_at = 0.0
         """Lines typed before this time were for a visitor."""
         self.is_on_duty = False
@@ -121,6 +126,10 @@ class Desk:
 
     async def takes_lines(self, *, entered_at: float) -> bool:
         return self.client is not None or entered_at < self.left_at
+
+    def say(self, text: str, *, entered_at: float, is_maybe: bool, line: int) -> None:
+        assert line
+        self._peer.asked.append(f"desk say {text} {entered_at=} {is_maybe=}")
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *words, **more: self._peer.asked.append(
@@ -170,6 +179,10 @@ class Actor:
         self.in_reach = 0
         self.is_server_away = False
         self.is_sending = False
+        self.sending_try = (0, 0)
+        self.state = PeerState.ONLINE
+        self.address = self.server
+        self.folder = Path("/nowhere")
         self.trust = Trust(self)
         self.desk = Desk(self)
         self.past = Past()
@@ -216,13 +229,15 @@ class Actor:
         self.asked.append("settled?")
         await self.is_settled.wait()
 
-    async def send(self, to: str, text: str) -> None:
+    async def send(self, to: str, text: str) -> Receipt:
         self._check(text)
         self.asked.append(f"send {to} {text}")
+        return Receipt(to, 1)
 
-    async def send_all(self, text: str) -> None:
+    async def send_all(self, text: str) -> Receipt:
         self._check(text)
         self.asked.append(f"send_all {text}")
+        return Receipt("", 1)
 
     def leave(self) -> None:
         self.asked.append("leave")
@@ -237,9 +252,10 @@ class Actor:
     def people(self) -> tuple[events.Person, ...]:
         return (events.Person(name="bob", online=True, since=0.0),)
 
-    async def say(self, text: str) -> None:
+    async def say(self, text: str) -> Receipt:
         self._check(text)
         self.asked.append(f"say {text}")
+        return Receipt(f"#{self.room}", 1)
 
     def enter_room(self, room: str) -> None:
         self.asked.append(f"enter {room}")

@@ -13,8 +13,7 @@ from typing import Final
 import pytest
 
 from chatapp.peer.faces.line.pipe import BATCHES_WAITING_MAX, PipeTerminal
-from chatapp.peer.view.status import LINE_MAX
-from chatapp.peer.words.formatting import View
+from chatapp.peer.words.formatting import LINE_MAX, Status
 from chatapp.wire.limits import TEXT_MAX
 
 WITHIN: Final = 60.0
@@ -119,11 +118,11 @@ async def test_each_line_has_its_prompt_and_is_out_when_it_is_shown(pipes: Pipes
 async def test_the_prompt_is_the_one_of_the_moment_and_a_question_is_a_line(pipes: Pipes) -> None:
     terminal = PipeTerminal()
     terminal.show(["one"])
-    terminal.set_view(View(me="alice", room="lab"))
+    terminal.set_status(Status(me="alice", room="lab"))
     terminal.show(["two"])
     terminal.ask("To: ")
     terminal.ask("")
-    terminal.set_view(View(me="alice", room="lab", is_server_away=True, in_reach=1))
+    terminal.set_status(Status(me="alice", room="lab", is_server_away=True, in_reach=1))
     terminal.show(["three"])
     async with asyncio.timeout(WITHIN):
         await terminal.shown()

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from chatapp.peer.api import events
-from chatapp.peer.view.status import LINE_MAX
+from chatapp.peer.words.formatting import LINE_MAX
 from chatapp.wire.limits import TEXT_MAX
 from tests.peer.faces.line.acting import Actor, Scene, line, past
 
@@ -110,7 +110,7 @@ async def test_in_a_room_a_line_is_said_there_and_the_prompt_shows_it() -> None:
         "send bob hi",
     ]
     assert "[1 person in lab:]" in scene.paper.lines
-    assert scene.paper.view.room is None
+    assert scene.paper.status.room is None
     assert scene.completions.rooms() == ["lab"]
     await scene.ends()
 
@@ -158,7 +158,7 @@ async def test_the_view_follows_what_happens() -> None:
         events.Registered(), events.TableChanged(), line("one"), line("two"), events.ServerLost()
     )
     await scene.all_done()
-    view = scene.paper.view
+    view = scene.paper.status
     assert (view.me, view.room, view.is_server_away, view.in_reach) == ("alice", "lab", True, 2)
     assert (view.online, view.unread) == (1, 2)
     assert scene.completions.people() == ["bob"]
@@ -166,12 +166,12 @@ async def test_the_view_follows_what_happens() -> None:
     scene.peer.people = lambda: (*Actor().people(), carol)  # type: ignore[method-assign]
     scene.peer.happens(events.TableChanged(), events.Unacknowledged(to="carol", id=1))
     await scene.all_done()
-    assert scene.paper.view.online == 1
+    assert scene.paper.status.online == 1
     assert scene.completions.people() == ["carol", "bob"]
     scene.peer.name = "alicia"
     scene.paper.type("")
     await scene.all_done()
-    assert (scene.paper.view.me, scene.paper.view.unread) == ("alicia", 0)
+    assert (scene.paper.status.me, scene.paper.status.unread) == ("alicia", 0)
     await scene.ends()
 
 
@@ -280,20 +280,20 @@ async def test_who_is_typing_stands_in_the_status_line_until_their_message_comes
     scene = Scene()
     scene.peer.happens(events.PersonTyping(name="bob"), events.PersonTyping(name="c\x1b"))
     await scene.all_done()
-    assert scene.paper.view.notes == ("bob and c\\x1b are typing",)
+    assert scene.paper.status.notes == ("bob and c\\x1b are typing",)
     assert scene.paper.lines == []
     scene.peer.happens(line("done"))
     await scene.all_done()
-    assert scene.paper.view.notes == ("c\\x1b is typing",)
+    assert scene.paper.status.notes == ("c\\x1b is typing",)
     await scene.ends()
 
 
 async def test_who_stops_typing_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.peer.view.status.TYPING_SHOWN_FOR", 0.0)
+    monkeypatch.setattr("chatapp.peer.view.view.TYPING_SHOWN_FOR", 0.0)
     scene = Scene()
     scene.peer.happens(events.PersonTyping(name="bob"))
     await scene.all_done()
-    assert scene.paper.view.notes == ()
+    assert scene.paper.status.notes == ()
     await scene.ends()
 
 
@@ -362,7 +362,7 @@ async def test_a_screen_shows_that_a_message_is_under_way(is_screen: bool) -> No
     scene.peer.is_sending = True
     scene.paper.type("send bob hi")
     await scene.all_done()
-    assert scene.paper.view.is_sending is is_screen
+    assert scene.paper.status.is_sending is is_screen
     await scene.ends()
 
 
@@ -408,7 +408,7 @@ async def test_a_query_follows_a_rename_and_needs_a_person() -> None:
     assert (
         scene.paper.lines[0] == '[No person or room called "carol". To create the room: join carol]'
     )
-    assert scene.paper.view.query == "bob"
+    assert scene.paper.status.query == "bob"
     scene.peer.happens(events.Renamed(old="bob", new="rob", is_me=False))
     await scene.all_done()
     scene.paper.type("are you there?")

@@ -6,7 +6,7 @@ import pytest
 
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NameTaken
-from chatapp.peer.view import actions
+from chatapp.peer.view import view
 from tests.peer.faces.line.acting import Scene, line
 
 
@@ -146,7 +146,7 @@ async def test_what_was_said_right_before_is_told_to_have_arrived(word: str) -> 
 async def test_the_end_does_not_wait_for_ever(
     word: str, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(actions, "FAREWELL_WITHIN", 0.0)
+    monkeypatch.setattr(view, "FAREWELL_WITHIN", 0.0)
     scene = Scene()
     scene.paper.type(word)
     assert await scene.all_done() is (word != "quit")
@@ -208,7 +208,7 @@ async def test_a_fault_of_ours_is_not_swallowed() -> None:
     async def fails(to: str, text: str) -> None:
         raise ZeroDivisionError
 
-    scene.peer.send = fails  # type: ignore[method-assign]
+    scene.peer.send = fails  # type: ignore[method-assign, assignment]
     scene.paper.type("send bob hi")
     with pytest.raises(ZeroDivisionError):
         await scene.status()

@@ -1,4 +1,4 @@
-"""What the session does with lines that were typed, and with lines that come: marks, questions, and
+"""What the view of a full screen does with lines that were typed, and with lines that come: marks, questions, and
 what counts as shown."""
 
 import asyncio
@@ -28,7 +28,7 @@ def last_of(screen: Played, text: str) -> LogEntry:
     """Return the newest entry with this text, in whichever conversation; one without a mark if
     there is none."""
     entries = [
-        one for pane in screen.session.panes.all() for one in pane.book.entries if one.text == text
+        one for pane in screen.view.panes.all() for one in pane.book.entries if one.text == text
     ]
     return entries[-1] if entries else LogEntry(kind=EntryKind.MESSAGE, at=0.0, text="")
 
@@ -43,7 +43,7 @@ async def at_desk(village: Village) -> AsyncIterator[tuple[Played, Visitor, Desk
         await screen.until(lambda: alice.desk.is_operator)
         await screen.press("f5")
         await screen.until(lambda: alice.desk.client is not None)
-        await screen.until(lambda: screen.session.open_pane.conversation == DESK)
+        await screen.until(lambda: screen.view.open_pane.conversation == DESK)
         yield screen, visitor, settings
     await visitor.close(within=1.0)
 
@@ -102,30 +102,30 @@ async def test_the_line_that_was_held_back_is_marked_as_refused_and_no_other(
         held = events.HeldBack(
             what=events.HeldInput.LINE, former="", move=None, client="Asha Rao", line=numbers[1]
         )
-        screen.session._take([held])
+        screen.runner.handle([held])
         assert (last_of(screen, "first").mark, last_of(screen, "second").mark) == (
             None,
             Mark.REFUSED,
         )
         failed = events.CommandFailed(reason=events.CommandFailure.LINE_FULL, line=7)
-        screen.session._take([failed])  # a line of another program
+        screen.runner.handle([failed])  # a line of another program
         assert last_of(screen, "first").mark is None
 
 
 async def test_lines_of_a_visitor_are_shown_when_they_were_painted(village: Village) -> None:  # noqa: F811
     async with at_desk(village) as (screen, visitor, _):
-        session = screen.session
+        view, runner = screen.view, screen.runner
         for number in range(40):
-            session.show_here([f"notice {number}"])
+            runner.show_here([f"notice {number}"])
         await screen.shows("notice 39")
         await screen.press("ctrl+home")
         await screen.hides("notice 39")
         visitor.say("my screen is black")
-        desk = session.open_pane
+        desk = view.open_pane
         await screen.until(
             lambda: any(one.text == "my screen is black" for one in desk.book.entries)
         )
-        session.painted(desk, desk.book.entries[0], is_focused=True)
+        view.painted(desk, desk.book.entries[0])
         await screen.pilot.pause()
         assert [event for event, _ in desk.unshown if isinstance(event, events.ClientSaid)]
         await screen.press("escape")
@@ -147,12 +147,12 @@ async def test_a_line_that_came_after_the_paint_is_not_shown_yet(village: Villag
             screen.app.open_conversation(person("bob"))
             await bob.send("alice", "first")
             await screen.shows("bob  first")
-            pane = screen.session.open_pane
+            pane = screen.view.open_pane
             await screen.until(lambda: not pane.unshown)
             late = msgspec.structs.replace(came[0], id=10**6, text="late")
             drawn = pane.book.entries[-1]
-            screen.session._take([late])
-            screen.session.painted(pane, drawn, is_focused=True)  # what was painted before it came
+            screen.runner.handle([late])
+            screen.view.painted(pane, drawn)  # what was painted before it came
             assert [event for event, _ in pane.unshown] == [late]
 
 
@@ -163,14 +163,14 @@ async def test_a_line_that_means_something_else_by_now_is_marked_as_refused(
     await alice.open()
     async with Played(alice).on_screen() as screen:
         await screen.shows("# lab · 1 here")
-        session = screen.session
-        session.enter("/leave")
-        session.enter("are you there?")
+        runner = screen.runner
+        runner.enter("/leave")
+        runner.enter("are you there?")
         await screen.until(lambda: last_of(screen, "are you there?").mark is Mark.REFUSED)
         assert last_of(screen, "are you there?").note == "Nothing was sent."
         screen.app.open_conversation(EVERYBODY)
-        session.enter("/message")
-        session.enter("is it a name?")
+        runner.enter("/message")
+        runner.enter("is it a name?")
         await screen.until(lambda: last_of(screen, "is it a name?").mark is Mark.REFUSED)
 
 
@@ -198,16 +198,16 @@ async def test_a_visitor_does_not_take_what_is_being_typed(village: Village) -> 
         await screen.shows("alice · 1 online")
         screen.app.composer.put("half a li")
         alice._open_node().tell([events.DutyChanged(is_on=True, queue="help")])
-        await screen.until(lambda: screen.session.panes.known(DESK) is not None)
-        desk = screen.session.panes.pane(DESK)
+        await screen.until(lambda: screen.view.panes.known(DESK) is not None)
+        desk = screen.view.panes.pane(DESK)
         await screen.until(lambda: desk.is_hot)
-        assert screen.session.open_pane.conversation == EVERYBODY
+        assert screen.view.open_pane.conversation == EVERYBODY
         assert screen.app.composer.text == "half a li"
         screen.app.open_conversation(DESK)
         await screen.until(lambda: not desk.is_hot)
 
 
-async def test_a_paste_and_a_key_leave_the_question_of_the_session_in_order(
+async def test_a_paste_and_a_key_leave_the_question_in_order(
     village: Village,  # noqa: F811
 ) -> None:
     alice = village.peer("alice")
@@ -226,7 +226,7 @@ async def test_a_paste_and_a_key_leave_the_question_of_the_session_in_order(
         await screen.hides("Give up the name")
         assert alice.name == "alice"
         await screen.type("/message")
-        await screen.until(lambda: screen.session._dialogue is not None)
+        await screen.until(lambda: screen.view._dialogue is not None)
         await screen.press("ctrl+q")
         await screen.until(lambda: screen.running.is_over)
 
@@ -244,18 +244,18 @@ async def test_the_end_of_the_program_while_a_page_is_read_is_no_mistake(
         await screen.shows("alice · 1 online")
         alice.past.page = gone  # type: ignore[method-assign, assignment]
         alice.past.around = gone  # type: ignore[method-assign, assignment]
-        pane = screen.session.panes.pane(person("bob"))
-        await screen.session.load(pane)
+        pane = screen.view.panes.pane(person("bob"))
+        await screen.runner.read(pane, screen.view.load(pane))
         pane.has_older = True
-        await screen.session.load_older(pane)
-        assert await screen.session.jump(person("bob"), 5) is None
+        await screen.runner.read(pane, screen.view.load_older(pane))
+        assert await screen.runner.jump(person("bob"), 5) is None
         alice.past.conversations = gone  # type: ignore[method-assign, assignment]
-        await screen.session._begin_list()
+        await screen.runner.perform(screen.view.begin())
 
 
 def texts_of(screen: Played, *texts: str) -> list[str]:
     """Return those of these texts that the open log has, in its order."""
-    return [one.text for one in screen.session.open_pane.book.entries if one.text in texts]
+    return [one.text for one in screen.view.open_pane.book.entries if one.text in texts]
 
 
 async def test_lines_of_another_program_stand_in_the_log_when_the_own_line_is_under_way(
@@ -267,7 +267,7 @@ async def test_lines_of_another_program_stand_in_the_log_when_the_own_line_is_un
         async with Played(alice).on_screen() as screen:
             await screen.shows("● bob")
             screen.app.open_conversation(person("bob"))
-            await screen.until(lambda: screen.session.open_pane.is_loaded)
+            await screen.until(lambda: screen.view.open_pane.is_loaded)
             ready, gate = alice.ready, asyncio.Event()
 
             async def hold() -> None:

@@ -1,0 +1,758 @@
+"""The view of a window that shows one conversation at a time, and a list of all."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from msgspec.structs import replace
+
+from chatapp.peer.api import events
+from chatapp.peer.api.conversations import (
+    DESK,
+    EVERYBODY,
+    Conversation,
+    ConversationKind,
+    person,
+    room,
+)
+from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.past import ConversationState
+from chatapp.peer.api.requests import (
+    AskDesk,
+    EnterRoom,
+    ListConversations,
+    Moment,
+    Wait,
+)
+from chatapp.peer.api.state import PeerState, State
+from chatapp.peer.commands import intents, parser
+from chatapp.peer.commands.arguments import SIGNS
+from chatapp.peer.commands.completion import CompletionIndex
+from chatapp.peer.commands.intents import Intent, Mistake
+from chatapp.peer.view.logbook import EntryKind, LogEntry
+from chatapp.peer.view.panes import ListRow, Pane, PaneList, said_entry
+from chatapp.peer.view.pastreader import PastReader
+from chatapp.peer.view.routing import Spot, kind_of, place_of
+from chatapp.peer.view.running import FAILED
+from chatapp.peer.view.signs import Signs
+from chatapp.peer.view.underway import mark_of
+from chatapp.peer.view.view import (
+    CatchUp,
+    HistoryUnreadable,
+    Step,
+    Steps,
+    Talk,
+    View,
+)
+from chatapp.peer.words import answers, history
+from chatapp.peer.words import full as words
+from chatapp.peer.words.events import lines_of
+from chatapp.peer.words.formatting import LINE_MAX, CallingLine, Status, TypedLine
+from chatapp.wire.errors import ChatAppError, NameRefused
+from chatapp.wire.messages.desk import DropVisitor, MoveVisitor, ShowFigures, ShowRoom
+from chatapp.wire.names import PeerName, is_same_name, peer_name
+from chatapp.wire.text import sanitize
+
+EARLY_MAX: Final = 256
+"""Outcomes of messages that are remembered until the message has its id."""
+
+
+class Attention(NamedTuple):
+    """What the user has before their eyes, and under their fingers."""
+
+    is_looking: bool = False
+    """Whether the user has the terminal in front of them, and sees the log."""
+    is_typing: bool = False
+    """Whether the user is typing something."""
+    listed: Sequence[events.ListedVisitor] = ()
+    """Who waits at the help desk, as the screen shows it; nobody if it does not."""
+
+
+class EnteredLine(NamedTuple):
+    """A line that waits to be carried out."""
+
+    pane: Pane
+    """Where it was typed."""
+    line: TypedLine
+    entry: LogEntry | None = None
+    """Its entry in the log, if it is a message."""
+    is_key: bool = False
+    """Whether a key stands for it, so that it answers no question."""
+
+
+class ScreenView(View):
+    """What a full screen knows of its peer. Times of entries are Unix seconds."""
+
+    def __init__(
+        self,
+        state: State,
+        signs: Signs,
+        *,
+        wall: Callable[[], float],
+        draw_line: Callable[[], int],
+        explain_taken: Callable[[], Iterable[str]] = tuple,
+        has_started: bool = False,
+    ) -> None:
+        """`wall`: tells the Unix time. The others are those of `View`."""
+        self.completions: Final = CompletionIndex()
+        super().__init__(
+            state,
+            is_screen=True,
+            completions=self.completions,
+            draw_line=draw_line,
+            explain_taken=explain_taken,
+            has_started=has_started,
+        )
+        self.panes: Final = PaneList(signs)
+        self.open_pane: Pane = self.panes.pane(EVERYBODY)
+        """The conversation that is open."""
+        self.last_words: Final[list[str]] = []
+        """Lines to show below the screen when it is gone."""
+        self.lines: Final[deque[EnteredLine]] = deque()
+        """Lines that wait to be carried out, the oldest first."""
+        self.attention: Callable[[], Attention] = Attention
+        """Tells what the user looks at."""
+        self._wall: Final = wall
+        self._past: Final = PastReader(
+            lambda: self.state.name,
+            settle=self._settle_early,
+            tell_unreadable=self._tell_unreadable,
+        )
+        self._has_chosen = False
+        """Whether the user has chosen the conversation that is open."""
+        self._typed_in: Pane = self.open_pane
+        """Where the line was typed that is being carried out, or was last."""
+        self._entry: LogEntry | None = None
+        """Its entry in the log, if it is a message."""
+        self._early: dict[int, events.MessageChanged] = {}
+        """Outcomes of messages that have no id here yet."""
+        self._topic = ""
+        self._desk_questions = 0
+        """How often the user has asked who waits, or for the figures of the desk, and has not read
+        the answer."""
+        self._room_questions = 0
+        """The same for the rooms that there are."""
+        self._desk_lines: Final[dict[int, LogEntry]] = {}
+        """Our lines to the visitor that the registry has neither taken nor refused, by the id that
+        events name."""
+        self._is_looking_at_desk = False
+
+    @property
+    def is_saying(self) -> bool:
+        """Whether there are typed lines that are not carried out."""
+        return bool(self.current_line or self.lines)
+
+    # --- what the screen shows
+
+    def rows(self) -> list[ListRow]:
+        """Return the rows of the list."""
+        state, desk = self.state, self.state.desk
+        return self.panes.rows(
+            self.people,
+            me=state.name,
+            opened=self.open_pane.conversation,
+            room=state.room,
+            is_at_desk=desk.is_on_duty or desk.client is not None,
+            waiting=desk.waiting,
+        )
+
+    def status(self, *, now: float) -> Status:
+        """Return what the status line shows; the list shows what is unread."""
+        return replace(super().status(now=now), unread=0)
+
+    def about_open(self) -> str:
+        """Return what stands behind the title of the open conversation."""
+        state, what = self.state, self.open_pane.conversation
+        match what.kind:
+            case ConversationKind.ROOM if self.is_in(what):
+                return words.room_about(state.members, self._topic)
+            case ConversationKind.ROOM:
+                return words.room_elsewhere(what.name, state.room)
+            case ConversationKind.EVERYBODY:
+                return words.everybody_about(self.people)
+            case ConversationKind.PERSON:
+                known = (one for one in self.people if is_same_name(one.name, what.name))
+                who = None if what.is_claimed else next(known, None)
+                return words.person_about(who, now=self._wall())
+            case ConversationKind.DESK:
+                desk = state.desk
+                return words.desk_about(desk.client, desk.waiting, is_on_duty=desk.is_on_duty)
+
+    def is_in(self, conversation: Conversation) -> bool:
+        """Whether this is the room where the user is."""
+        here = self.state.room
+        return (
+            conversation.kind is ConversationKind.ROOM
+            and here is not None
+            and is_same_name(here, conversation.name)
+        )
+
+    # --- conversations
+
+    def choose(self, conversation: Conversation) -> None:
+        """Open a conversation, as the user wishes."""
+        self._has_chosen = True
+        self._open(self.panes.pane(conversation))
+
+    def _open(self, pane: Pane) -> None:
+        if pane is not self.open_pane:
+            self.open_pane.book.mark_unread(None)
+            self.open_pane.book.select(None)
+        self.open_pane = self._changes.opened = pane
+        self._place_rule(pane)
+
+    @staticmethod
+    def _place_rule(pane: Pane) -> None:
+        """Draw a rule before the first line that is new to the user."""
+        if pane.is_hot:
+            new = (one for one in pane.book.entries if one.id > pane.read and not one.is_mine)
+            pane.book.mark_unread(next(new, None))
+
+    def load(self, pane: Pane) -> Steps:
+        """Read the newest part of a conversation's past, the first time it is open."""
+        if (yield from self._past.load(pane)):
+            if pane is self.open_pane:
+                self._place_rule(pane)
+            self._log_changed(pane)
+            self._fetch_missing()
+
+    def load_older(self, pane: Pane) -> Steps:
+        """Read one more page of a conversation's past."""
+        self._log_changed(pane, (yield from self._past.load_older(pane)))
+        self._fetch_missing()
+
+    def fill_gap(self, pane: Pane, gap: LogEntry, *, is_above: bool) -> Steps:
+        """Read lines that are left out before this entry. `is_above`: they belong above the rows in
+        view."""
+        grown = yield from self._past.fill(pane, gap, is_upwards=is_above)
+        self._log_changed(pane, grown if is_above else 0)
+        self._fetch_missing()
+
+    def jump(self, pane: Pane, id_: int) -> Generator[Step, Any, LogEntry | None]:
+        """Open a conversation at the line with this id. Return its entry; None if there is no such
+        line."""
+        yield from self.load(pane)
+        entry = yield from self._past.jump(pane, id_)
+        if entry is not None:
+            self.choose(pane.conversation)
+        self._fetch_missing()
+        return entry
+
+    def _tell_unreadable(self, pane: Pane, error: HistoryUnreadable) -> None:
+        self._show_in(pane, [history.history_unreadable(error)], EntryKind.ALERT)
+
+    def painted(self, pane: Pane, last: LogEntry | None) -> None:
+        """Note that the lines of a conversation were painted up to this entry; None: there was
+        nothing to paint. They are read if the user looks."""
+        book = pane.book
+        place = -1 if last is None else book.place_of(last)
+        if place is None:
+            return
+        is_end = place == len(book) - 1
+        unshown, pane.unshown = pane.unshown, []
+        for event, entry in unshown:
+            if _is_up_to(book.place_of(entry), place):
+                self._changes.seen.append(event)
+            else:
+                pane.unshown.append((event, entry))
+        newest = book.newest_id if is_end else book.id_at(place)
+        if self.attention().is_looking and (newest > pane.read or (is_end and pane.unread)):
+            pane.note_read(newest)
+            if is_end:
+                pane.unread, pane.calls = 0, False
+            if pane.conversation != DESK:
+                self._begin(self._mark_read(pane.conversation, newest))
+
+    def _begin(self, steps: Steps, pane: Pane | None = None) -> None:
+        """Do something beside all else. `pane`: the conversation whose past it reads."""
+        self._changes.work.append((steps, pane))
+
+    # --- what happens
+
+    def begin(self) -> Steps:
+        """Learn which conversations there are, and open one."""
+        states: Sequence[ConversationState] = ()
+        try:
+            states = yield from self._conversations()
+        except HistoryUnreadable as error:
+            self._tell_unreadable(self.open_pane, error)
+        except ChatAppError:
+            pass  # the program that runs the peer has ended, as an event tells
+        self.panes.take(state for state in states if state.conversation != DESK)
+        if self._has_started:
+            self._count_people()
+        if self._has_chosen:
+            self._place_rule(self.open_pane)
+            self._log_changed(self.open_pane)
+        else:
+            self._open(self._first())
+
+    @staticmethod
+    def _conversations() -> Generator[Step, Any, list[ConversationState]]:
+        states: list[ConversationState] = []
+        has_more = True
+        while has_more:
+            page = yield ListConversations(start=len(states))
+            states += page.conversations
+            has_more = page.more
+        return states
+
+    def _first(self) -> Pane:
+        """Return the conversation that is open at the start: the room where we are, else that of
+        the newest line."""
+        here = self.state.room
+        if here is not None:
+            return self.panes.pane(room(here))
+        return max(self.panes.all(), key=lambda pane: pane.talked_at)
+
+    def handle(
+        self,
+        batch: Sequence[events.Event],
+        state: State,
+        *,
+        now: float,
+        people: Sequence[events.Person] | None = None,
+    ) -> None:
+        super().handle(batch, state, now=now, people=people)
+        self._look_at_desk_lines()
+
+    def _take(self, batch: Sequence[events.Event]) -> list[str]:
+        self._changes.batch += batch
+        return [line for event in batch for line in self._place(event)]
+
+    def _place(self, event: events.Event) -> list[str]:
+        """Put an event where it belongs. Returns the lines of what people have said, in the words
+        of a flow."""
+        match event:
+            case events.DirectReceived() | events.ChannelReceived() | events.RoomReceived():
+                self._said(event)
+                return lines_of(event)
+            case events.MailReturned(lines=several):
+                for line in several:
+                    self._said(line)
+                return lines_of(event)
+            case events.ClientSaid():
+                self._said_at_desk(event)
+                return lines_of(event)
+            case events.MessageChanged():
+                self._settled(event)
+            case events.ConversationRead(conversation=what, id=id_):
+                if (pane := self.panes.known(what)) is not None and id_ > pane.read:
+                    pane.note_read(id_)
+            case events.Renamed(old=old, new=new, is_me=False):
+                self.panes.rename(old, new)
+            case events.WaitingRoom() | events.Figures():
+                if event.is_quiet or not self._desk_questions:
+                    return []  # the desk pane or another program has asked, and shows it
+                self._desk_questions -= 1
+            case events.RoomsKnown() | events.RoomsUnknown():
+                if not self._room_questions:
+                    return []  # an overlay has asked, and shows them
+                is_last = isinstance(event, events.RoomsKnown) or self.state.room is None
+                self._room_questions -= is_last
+            case events.TopicKnown(text=text):
+                self._topic = text
+            case events.EnteredRoom(topic=topic):
+                self._topic = topic
+            case _:
+                pass
+        self._notice(event)
+        return []
+
+    def _said(self, line: events.Line) -> None:
+        """Show a line that somebody said."""
+        pane = self.panes.pane(line.conversation)
+        at = line.at if line.late is None else line.late
+        entry = pane.book.by_id(line.id)
+        if entry is not None:
+            pane.unshown.append((line, entry))
+            return
+        is_direct = isinstance(line, events.DirectReceived)
+        entry = said_entry(
+            sender=line.sender,
+            text=line.text,
+            at=at,
+            me=self.state.name,
+            id_=line.id,
+            calls=is_direct,
+            doubt=line.doubt if isinstance(line, events.DirectReceived) else None,
+        )
+        entry.calls, calls = entry.calls and not is_direct, entry.calls
+        pane.note_line(line.id, at, is_mine=False, calls=calls)
+        pane.book.append([entry])
+        pane.unshown.append((line, entry))
+        is_watched = pane is self.open_pane and self.attention().is_looking
+        if (line.late is not None or not is_watched) and pane.book.unread is None:
+            pane.book.mark_unread(entry)
+        self._log_changed(pane)
+        if calls:
+            self._call(entry.sender, line.text)
+
+    def _said_at_desk(self, event: events.ClientSaid) -> None:
+        pane = self.panes.pane(DESK)
+        me = self.state.name
+        entry = said_entry(sender=event.sender, text=event.text, at=self._wall(), me=me)
+        pane.unshown.append((event, entry))
+        pane.note_line(0, entry.at, is_mine=False, calls=True)
+        pane.book.append([entry])
+        self._log_changed(pane)
+
+    def _settled(self, event: events.MessageChanged) -> None:
+        """Show at a message of ours what became of it."""
+        if not event.id:
+            return  # the answer to the request says the same
+        pane = self.panes.pane(event.conversation)
+        entry = pane.book.by_id(event.id)
+        if entry is None:
+            self._early[event.id] = event
+            if len(self._early) > EARLY_MAX:
+                self._early.pop(next(iter(self._early)))
+            pane.note_missing(event.id)
+            self._fetch_missing()
+            return
+        self._change(pane, entry, event)
+
+    def _settle_early(self, pane: Pane, entry: LogEntry) -> None:
+        """Give a message that has just got its id the outcome that came before."""
+        event = self._early.pop(entry.id, None)
+        if event is not None:
+            self._change(pane, entry, event)
+
+    def _change(self, pane: Pane, entry: LogEntry, event: events.MessageChanged) -> None:
+        mark = mark_of(event.state, is_direct=bool(event.to) and not event.room)
+        is_told = event.state in (MessageState.KEPT, MessageState.REFUSED, MessageState.EXPIRED)
+        lines = lines_of(event, in_reach=self.state.in_reach) if is_told else []
+        pane.book.change(entry, mark=mark, note=" ".join(map(words.unbracketed, lines)))
+        self._log_changed(pane)
+
+    def _fetch_missing(self) -> None:
+        """Read the lines that other programs of the user have sent. Nothing is read while a line is
+        being carried out: it may be a message that is about to get its id."""
+        if not self.is_saying:
+            for pane in self.panes.all():
+                if pane.missing and pane.is_loaded:
+                    self._begin(self._fetch(pane), pane)
+
+    def _fetch(self, pane: Pane) -> Steps:
+        if (yield from self._past.load_missing(pane, is_busy=lambda: self.is_saying)):
+            self._log_changed(pane)
+            self._fetch_missing()  # what was sent meanwhile
+
+    def _notice(self, event: events.Event) -> None:
+        """Show an event that is no message in the conversations where it belongs."""
+        place = place_of(event)
+        if place is Spot.NOWHERE:
+            return
+        lines = words.rule_lines(event) or self._lines(event)
+        if isinstance(event, events.PersonCame):
+            lines = [words.came(event.name)] if not event.is_quiet else []
+        if not lines:
+            return
+        panes = [self._typed_in]
+        if place is Spot.EVERYWHERE:
+            panes = [pane for pane in self.panes.all() if pane.is_loaded or pane is self.open_pane]
+        elif isinstance(place, Conversation):
+            panes = [self.panes.pane(place)]
+        for pane in panes:
+            self._show_in(pane, lines, kind_of(event))
+        for line in lines:
+            if isinstance(line, CallingLine):
+                self._call(line.by, line)
+        if isinstance(event, events.KeyChanged):
+            panes[0].unread, panes[0].calls = panes[0].unread + 1, True
+            self._call(event.name, lines[0])
+
+    def _react(self, event: events.Event) -> None:
+        """Act on the events that begin or end something."""
+        match event:
+            case events.EnteredRoom(room=entered):
+                is_room = self.open_pane.conversation.kind is ConversationKind.ROOM
+                if not self._has_chosen or is_room:
+                    self._open(self.panes.pane(room(entered)))
+            case events.DutyChanged(is_on=True) | events.ClientCame():
+                desk = self.panes.pane(DESK)
+                if not self.attention().is_typing or desk is self.open_pane:
+                    self._open(desk)
+                else:  # what is being typed is for the conversation that is open
+                    desk.unread, desk.calls = desk.unread + 1, True
+            case events.HeldBack(line=number) | events.CommandFailed(line=number):
+                self._settle_desk_line(number, MessageState.REFUSED)
+            case _:
+                super()._react(event)
+
+    def _fail(self, event: events.Event, more: Iterable[str] = ()) -> None:
+        if not self.is_over:
+            self.last_words.extend((*lines_of(event), *more))
+        self.end(FAILED)
+
+    def _offer(self, line: str) -> list[str]:
+        """A key stands for `/doctor`, until there is no screen."""
+        return [line] if line != answers.OFFER else []
+
+    def _call(self, by: str, text: str) -> None:
+        self._changes.calls.append((sanitize(by, limit=64), sanitize(text)))
+
+    # --- what is shown in a log
+
+    def _show_in(
+        self, pane: Pane, lines: Iterable[str], kind: EntryKind = EntryKind.NOTICE
+    ) -> None:
+        now = self._wall()
+        pane.book.append(
+            LogEntry(kind=kind, at=now, text=sanitize(words.unbracketed(line))) for line in lines
+        )
+        self._log_changed(pane)
+
+    def _show_here(self, lines: Iterable[str]) -> None:
+        self._show_in(self.open_pane, lines)
+
+    show_here = _show_here
+    """Show notices in the conversation that is open."""
+
+    def _answer(self, lines: Iterable[str]) -> None:
+        """Show the answer to a line where it was typed."""
+        self._show_in(self._typed_in, lines)
+
+    def _log_changed(self, pane: Pane, grown: int = 0) -> None:
+        """Note that the log of a conversation has changed, and by how many rows it grew above."""
+        self._changes.logs[pane] = self._changes.logs.get(pane, 0) + grown
+
+    # --- what is typed
+
+    def enter(self, text: str, pane: Pane | None = None, *, at: float) -> None:
+        """Take a line that was typed in this conversation, or in the open one, at this time by the
+        clock of the machine. A message stands in the log at once."""
+        pane = pane or self.open_pane
+        entry = None
+        pane.book.mark_unread(None)
+        if self._dialogue is None and len(text) <= LINE_MAX and self._is_talk(text, pane):
+            entry = self._said_by_me(pane, _talk_of(text))
+            pane.talked_at = entry.at
+        self._log_changed(pane)
+        self.lines.append(EnteredLine(pane, TypedLine(text, at), entry))
+
+    def press(self, command: str, *, at: float) -> None:
+        """Carry out the command for which a key stands. It is no answer to a question: the question
+        is given up."""
+        self.lines.append(EnteredLine(self.open_pane, TypedLine(command, at), is_key=True))
+
+    def _said_by_me(self, pane: Pane, text: str) -> LogEntry:
+        """Show a message of ours that is under way."""
+        me = self.state.name
+        entry = said_entry(sender=me, text=text, at=self._wall(), me=me, is_mine=True)
+        pane.book.append([entry])
+        self._log_changed(pane)
+        return entry
+
+    def carry_out_next(self) -> Steps:
+        """Carry out the oldest line that waits."""
+        pane, line, self._entry, is_key = self.lines.popleft()
+        if is_key and self._dialogue is not None:
+            self._ask(None)
+        self.current_line, self._typed_in = line, pane
+        yield from self._ready()
+        if not (yield from self._may_continue()):
+            return
+        if len(line) > LINE_MAX:
+            self._answer([answers.LINE_TOO_LONG])
+        else:
+            yield from self._carry_out(self._parse(line, pane), line)
+        self.current_line = ""
+        self._fetch_missing()
+
+    def _is_talk(self, text: str, pane: Pane) -> bool:
+        """Whether a line is said in a conversation; everything else is a command or nothing."""
+        return isinstance(self._meaning(text, pane), Talk) and not _is_sign(text)
+
+    def _parse(self, line: TypedLine, pane: Pane) -> Intent | Mistake:
+        self._was_asked = self._dialogue is not None
+        return self._answer_question(line) if self._was_asked else self._meaning(line, pane)
+
+    def _meaning_of(self, draft: str) -> Intent | Mistake:
+        is_said = draft.strip() and self._dialogue is None
+        return self._meaning(draft, self.open_pane) if is_said else intents.Empty()
+
+    def _meaning(self, line: str, pane: Pane) -> Intent | Mistake:
+        """Return what a line means that is typed in this conversation: a command begins with a
+        sign; all else is said."""
+        whole = parser.whole(line)
+        if not whole.strip():
+            return intents.Empty()
+        if self.state.is_offline or _is_sign(whole):
+            return parser.parse(whole, self._context())
+        text, what = _talk_of(whole), pane.conversation
+        match what.kind:
+            case ConversationKind.EVERYBODY:
+                return intents.SendAll(text)
+            case ConversationKind.ROOM if self.is_in(what):
+                return intents.SayInRoom(text)
+            case ConversationKind.ROOM:
+                return Mistake(words.not_there_line(what.name))
+            case ConversationKind.DESK:
+                return intents.SayToClient(text)
+            case ConversationKind.PERSON if what.is_claimed:
+                return Mistake(words.not_to_claimed_line(what))
+            case ConversationKind.PERSON:
+                try:
+                    return intents.SendDirect(peer_name(what.name), text)
+                except NameRefused as refusal:
+                    return Mistake(str(refusal))
+
+    def _carry_out(self, intent: Intent | Mistake, line: TypedLine) -> Steps:
+        entry = self._entry
+        if entry is not None and (self._was_asked or not isinstance(intent, Talk)):
+            # It was typed as a message, and means something else by now.
+            self._send_nothing(entry)
+            self._entry = None
+        match intent:
+            case intents.Empty() if not line.strip() and self._dialogue is None:
+                yield from self._join(self._typed_in)
+            case intents.SendDirect() | intents.SendAll() | intents.SayInRoom():
+                yield from self._say(intent, line)
+            case intents.OpenQuery(to):
+                yield from self._open_named(to)
+            case intents.JoinRoom(wanted):
+                yield from self._do(intent, line)
+                here = self.state.room
+                if here is not None and is_same_name(here, wanted):
+                    self.choose(room(here))
+            case intents.SayToClient(text):
+                yield from self._say_at_desk(text, line)
+            case intents.ShowTable():
+                self._changes.wants_table = True
+            case DropVisitor() | MoveVisitor():
+                yield from self._do(self._named(intent), line)
+            case _:
+                self._desk_questions += isinstance(intent, ShowRoom | ShowFigures)
+                self._room_questions += isinstance(intent, intents.ShowRooms)
+                yield from super()._carry_out(intent, line)
+
+    def _named(self, intent: DropVisitor | MoveVisitor) -> DropVisitor | MoveVisitor:
+        """Name the visitor who has the number on the screen. Without a list there, the core knows
+        the one that was shown last."""
+        listed = self.attention().listed
+        if 1 <= intent.position <= len(listed):
+            return replace(intent, visit=listed[intent.position - 1].visit)
+        return intent
+
+    def refresh_desk(self, *, with_figures: bool) -> Steps:
+        """Ask who waits at the help desk, and with the figures of the day, for this screen alone;
+        the answers are told by events. Nothing is asked while the registry is away."""
+        state = self.state
+        if not (state.is_offline or state.is_server_away) and state.desk.is_operator:
+            yield AskDesk(request=ShowRoom(0, ""), is_quiet=True)
+            if with_figures:
+                yield AskDesk(request=ShowFigures(0, ""), is_quiet=True)
+
+    def _join(self, pane: Pane) -> Steps:
+        """Enter the room of this conversation, if the user is not in it."""
+        what = pane.conversation
+        if what.kind is ConversationKind.ROOM and not self.is_in(what):
+            yield EnterRoom(room=what.name)
+
+    def _open_named(self, to: PeerName | None) -> Steps:
+        """Open the conversation with a person, or a room that is known."""
+        if to is None:
+            self.choose(EVERYBODY)
+        elif any(is_same_name(one.name, to) for one in self.people):
+            self.choose(person(to))
+        elif self.panes.known(room(to)) is not None or self._has_seen_room(to):
+            self.choose(room(to))
+            yield from self._join(self.open_pane)
+        else:
+            self._answer([answers.nobody_and_no_room(to)])
+
+    def _say(self, intent: Talk, line: TypedLine) -> Steps:
+        """Send a message, which stands in the log of its conversation with a mark."""
+        entry, pane = self._entry, self._typed_in
+        if entry is not None and self._doubts(intent, line):
+            self._send_nothing(entry)
+            return
+        if entry is None:
+            pane = self.panes.pane(self._recipient_of(intent))
+            entry = self._said_by_me(pane, intent.text)
+        sent = yield from self._send(intent)
+        if sent is None:
+            self._mark(pane, entry, MessageState.REFUSED)
+        elif not sent.id:
+            refused = events.MessageChanged(
+                to=_address_of(sent.conversation), id=0, state=sent.state, reason=sent.reason
+            )
+            self._change(pane, entry, refused)
+        elif pane.book.by_id(sent.id) is None:
+            pane.book.change(entry, id_=sent.id, mark=entry.mark)
+            self._settle_early(pane, entry)
+        if pane is not self.open_pane and pane is not self._typed_in:
+            self.choose(pane.conversation)
+        self._log_changed(pane)
+
+    def _mark(self, pane: Pane, entry: LogEntry, state: MessageState, note: str = "") -> None:
+        pane.book.change(entry, mark=mark_of(state, is_direct=False), note=note)
+        self._log_changed(pane)
+
+    def _send_nothing(self, entry: LogEntry) -> None:
+        """Mark a line that was typed as a message, and is not sent."""
+        note = words.unbracketed(answers.NOTHING_SENT)
+        self._mark(self._typed_in, entry, MessageState.REFUSED, note)
+
+    # --- our lines to the visitor of the help desk
+
+    def _say_at_desk(self, text: str, line: TypedLine) -> Steps:
+        """Say a line to the visitor. It stands in the log of the help desk, and gets its mark when
+        the registry answers."""
+        entry = None
+        if self.state.desk.client is not None:
+            entry = self._said_by_me(self.panes.pane(DESK), text)
+        number = yield from self._say_to_client(text, line, is_maybe=False)
+        if entry is not None and number is not None:
+            self._desk_lines[number] = entry
+            self._look_at_desk_lines()
+        elif entry is not None:
+            self._mark(self.panes.pane(DESK), entry, MessageState.REFUSED)
+
+    def _look_at_desk_lines(self) -> None:
+        """Find out what became of our lines to the visitor, unless that is going on."""
+        if self._desk_lines and not self._is_looking_at_desk:
+            self._is_looking_at_desk = True
+            self._begin(self._await_desk_lines())
+
+    def _await_desk_lines(self) -> Steps:
+        """Mark our lines to the visitor as taken once the registry has answered. Without a link
+        nothing is known of them: then the next event that comes looks again."""
+        try:
+            while self._desk_lines and self.state.state is PeerState.ONLINE:
+                asked = list(self._desk_lines)
+                yield Wait(until=Moment.DESK_SAID)
+                yield CatchUp()  # tells which lines were refused
+                if self.state.state is PeerState.ONLINE:
+                    for number in asked:
+                        self._settle_desk_line(number, MessageState.DELIVERED)
+        except ChatAppError:
+            pass  # the program that runs the peer has ended
+        finally:
+            self._is_looking_at_desk = False
+
+    def _settle_desk_line(self, number: int, state: MessageState) -> None:
+        """Mark the line that events name so, if it is one of ours that is not settled."""
+        entry = self._desk_lines.pop(number, None)
+        if entry is not None:
+            self._mark(self.panes.pane(DESK), entry, state)
+
+
+def _address_of(conversation: Conversation) -> str:
+    return str(conversation) if conversation != EVERYBODY else ""
+
+
+def _is_sign(text: str) -> bool:
+    begins = text.lstrip().lower()
+    return begins.startswith(SIGNS) and not begins.startswith("//")
+
+
+def _talk_of(text: str) -> str:
+    """Return what is said by a line: `//x` says `/x`."""
+    whole = parser.whole(text)
+    return whole.lstrip()[1:] if whole.lstrip().startswith("//") else whole
+
+
+def _is_up_to(place: int | None, last: int) -> bool:
+    return place is not None and place <= last

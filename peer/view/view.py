@@ -1,0 +1,623 @@
+"""A view: what one window knows of its peer, and what it asks of it. Nothing here waits.
+
+Events and states go in (`handle`), changes come out (`take_changes`). What takes several steps is a
+generator of requests that gets the answer to each: `answer = yield Send(...)`. `runner` runs them.
+"""
+
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, assert_never
+
+import msgspec
+
+from chatapp.peer.api import events, requests
+from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
+from chatapp.peer.api.errors import NotLetIn
+from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.past import HistoryLine
+from chatapp.peer.api.requests import Moment, Request, Send, Sent, Wait
+from chatapp.peer.api.state import State
+from chatapp.peer.commands import intents, parser
+from chatapp.peer.commands.commands import help_lines
+from chatapp.peer.commands.completion import CompletionIndex
+from chatapp.peer.commands.intents import Context, Intent, Mistake
+from chatapp.peer.commands.parser import Confirmation, Dialogue
+from chatapp.peer.view.running import DONE, FAILED
+from chatapp.peer.words import answers, history
+from chatapp.peer.words.desk import answer_said, no_answer, ready_answer
+from chatapp.peer.words.events import lines_of
+from chatapp.peer.words.formatting import AnswerLine, MessageLine, Status, TypedLine
+from chatapp.peer.words.people import table_lines, typing_note
+from chatapp.wire.errors import ChatAppError, TextTooLong
+from chatapp.wire.messages.desk import CallNext, OperatorRequest
+from chatapp.wire.names import PeerName, is_same_name, peer_name
+
+if TYPE_CHECKING:
+    from chatapp.peer.view.panes import Pane
+
+TYPING_SHOWN_FOR: Final = 6.0
+"""Seconds for which a person counts as typing after having said so: two of the spans in which it is
+said again."""
+LOOKS_EVERY: Final = 0.25
+"""Seconds until the status is looked at anew while a message is under way: half the time between
+two tries."""
+FAREWELL_WITHIN: Final = 0.5
+"""Seconds to wait for acknowledgements before leaving. On a good network they take a few
+milliseconds."""
+ID_LENGTH_MAX: Final = 18
+"""Digits of the longest id."""
+
+Talk = intents.SendDirect | intents.SendAll | intents.SayInRoom
+"""What says something to people."""
+
+
+class CatchUp(msgspec.Struct, frozen=True):
+    """Show and handle everything that has happened so far."""
+
+
+class Briefly(msgspec.Struct, frozen=True):
+    """Ask this, and go on without an answer after so many seconds."""
+
+    request: Request[None]
+    within: float
+
+
+class HistoryUnreadable(ChatAppError):
+    """The history cannot be read. `args[0]`: why, as SQLite words it."""
+
+
+Step = Request[Any] | CatchUp | Briefly
+Steps = Generator[Step, Any, None]
+"""What takes several steps. Each gets the answer to its request, or the error that it raises."""
+
+
+class Changes(msgspec.Struct, kw_only=True):
+    """What has changed in a view since it was asked last."""
+
+    question: str | None = None
+    """What is asked from now on instead of taking a line; empty: nothing any more. None: as
+    before."""
+    lines: list[str] = []
+    """Lines to show, the oldest first, in a window that shows all conversations as one flow."""
+    logs: "dict[Pane, int]" = {}
+    """Conversations whose logs have changed, and by how many rows each grew above."""
+    opened: "Pane | None" = None
+    """The conversation to show from now on."""
+    calls: list[tuple[str, str]] = []
+    """Who calls the user, and with which words."""
+    batch: list[events.Event] = []
+    """What happened, for what shows more of it than the logs do."""
+    wants_table: bool = False
+    """Whether to show the table of people."""
+    work: "list[tuple[Steps, Pane | None]]" = []
+    """What is to be done beside all else. What reads the past of a conversation names it: one such
+    work is done at a time."""
+    written: list[events.Event] = []
+    """Events that the user has seen once the lines are shown."""
+    seen: list[events.Event] = []
+    """Events that the user has seen."""
+
+
+class View:
+    """What one window knows of its peer. `FlowView` shows everything in one flow, `ScreenView` by
+    conversation."""
+
+    def __init__(
+        self,
+        state: State,
+        *,
+        is_screen: bool,
+        completions: CompletionIndex | None,
+        draw_line: Callable[[], int],
+        explain_taken: Callable[[], Iterable[str]] = tuple,
+        has_started: bool = False,
+    ) -> None:
+        """`is_screen`: whether people look, who can be asked before something cannot be taken back.
+        `completions`: where to note names for a terminal that offers them; without one, people need
+        not be counted. `draw_line`: returns a new id for a line to a visitor. `explain_taken`:
+        called when our name is taken at the start; returns lines that say whose it is.
+        `has_started`: whether the peer is past its start, as another program runs it."""
+        self.state = state
+        self.people: Sequence[events.Person] = ()
+        """Everybody in the table, when it was told last."""
+        self.is_screen: Final = is_screen
+        self.exit_status: int | None = None
+        """With what the program ends; None while it runs."""
+        self.query: PeerName | None = None
+        """The person for whom bare lines outside of a room are."""
+        self.current_line = ""
+        """The line that is being carried out."""
+        self._completions: Final = completions
+        self._draw_line: Final = draw_line
+        self._explain_taken: Final = explain_taken
+        self._has_started = has_started
+        self._changes = Changes()
+        self._dialogue: Dialogue | Confirmation | None = None
+        self._was_asked = False
+        """Whether the line that is being carried out answers a question."""
+        self._online = 0
+        self._unread = 0
+        self._typing: dict[str, float] = {}
+        """Until when each person counts as typing to the user."""
+        self._room_notice: list[str] = []
+        """The lines that last said how our room lines travel without the registry; shown again only
+        when they change."""
+
+    def take_changes(self) -> Changes:
+        """Return what has changed since this was called last."""
+        changes, self._changes = self._changes, Changes()
+        return changes
+
+    def end(self, status: int) -> None:
+        """End the program with this exit status. The first call counts."""
+        if self.exit_status is None:
+            self.exit_status = status
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the program ends."""
+        return self.exit_status is not None
+
+    # --- what is shown all the time
+
+    def status(self, *, now: float) -> Status:
+        """Return what the prompt and the status line show."""
+        state = self.state
+        self._typing = {name: until for name, until in self._typing.items() if until > now}
+        tried, most = state.sending_try if self.has_under_way else (0, 0)
+        return Status(
+            me=state.name,
+            room=state.room,
+            query=self.query,
+            client=state.desk.client,
+            is_on_duty=state.desk.is_on_duty,
+            waiting=state.desk.waiting if self.is_screen else 0,
+            is_offline=state.is_offline,
+            is_server_away=state.is_server_away,
+            is_sending=self.is_screen and state.is_sending,
+            sending_try=tried,
+            tries=most,
+            in_reach=state.in_reach,
+            online=self._online,
+            unread=self._unread,
+            notes=(typing_note(list(self._typing)),) if self._typing else (),
+        )
+
+    def next_look(self, *, now: float) -> float | None:
+        """Return when the status changes without an event; None: it does not."""
+        looks = [*self._typing.values(), *([now + LOOKS_EVERY] if self.has_under_way else [])]
+        return min(looks, default=None)
+
+    @property
+    def has_under_way(self) -> bool:
+        """Whether the window shows that a message is under way."""
+        return self.state.is_sending
+
+    # --- what happens
+
+    def begin(self) -> Steps:
+        """Show what there is at the start."""
+        raise NotImplementedError
+
+    def handle(
+        self,
+        batch: Sequence[events.Event],
+        state: State,
+        *,
+        now: float,
+        people: Sequence[events.Person] | None = None,
+    ) -> None:
+        """Take what happened, and the state to which it led. `people`: everybody in the table, if
+        that may have changed."""
+        self.state = state
+        self.people = self.people if people is None else people
+        lines = self._take(batch)
+        self._note(batch, lines, now)
+        if not self.is_over:
+            for event in batch:
+                self._react(event)
+
+    def _take(self, batch: Sequence[events.Event]) -> list[str]:
+        """Put events where they belong. Returns the lines of what people have said, at least."""
+        raise NotImplementedError
+
+    def _lines(self, event: events.Event) -> list[str]:
+        """Return the lines to show for an event; none that would only repeat the last notice."""
+        lines = lines_of(event, in_reach=self.state.in_reach)
+        match event:
+            case events.MessageChanged(state=MessageState.KEPT) if event.room:
+                before, self._room_notice = self._room_notice, lines
+                return lines if lines != before else []
+            case events.Renamed(old=old, new=new):
+                if self.query is not None and is_same_name(old, self.query):
+                    self.query = peer_name(new)
+            case events.VisitorsWaiting() if not self.is_screen:
+                return []  # a pipe shows nobody who waits until asked
+            case events.EnteredRoom() | events.ServerLost() | events.ServerBack():
+                self._room_notice = []
+            case events.MessageChanged(state=MessageState.SAVED) if event.room:
+                self._room_notice = []
+            case _:
+                pass
+        return lines
+
+    def _note(self, batch: Sequence[events.Event], lines: Sequence[str], now: float) -> None:
+        """Count what events and their lines change: who is typing, unread lines, people online,
+        names for completion."""
+        for event in batch:
+            if isinstance(event, events.PersonTyping):
+                self._typing[event.name] = now + TYPING_SHOWN_FOR
+            elif isinstance(event, events.DirectReceived):
+                self._typing.pop(event.sender, None)
+        if self._completions is None:
+            return
+        self._completions.is_operator = self.state.desk.is_operator
+        for line in lines:
+            if isinstance(line, MessageLine):
+                self._unread += 1
+                self._completions.add_recent(line.sender)
+        for event in batch:
+            self._note_names(event, self._completions)
+        counts = events.TableChanged | events.Registered | events.Renamed
+        if any(isinstance(event, counts) for event in batch):
+            self._count_people()
+
+    @staticmethod
+    def _note_names(event: events.Event, completions: CompletionIndex) -> None:
+        match event:
+            case events.Unacknowledged(to=to):
+                completions.add_recent(to)
+            case events.MessageChanged(
+                to=to, room="", state=MessageState.DELIVERED | MessageState.KEPT
+            ) if to:
+                completions.add_recent(to)
+            case events.AnswersKnown(answers=ready):
+                completions.set_answers(ready)
+            case events.EnteredRoom(room=entered):
+                completions.add_room(entered)
+            case events.RoomsKnown(rooms=rooms):
+                for known in rooms:
+                    completions.add_room(known.name)
+            case _:
+                pass
+
+    def _count_people(self) -> None:
+        """Count the people online, and note their names for completion, if somebody wants to
+        know."""
+        if self._completions is not None:
+            self._completions.set_people(one.name for one in self.people)
+            self._online = sum(one.online for one in self.people)
+
+    def _has_seen_room(self, name: str) -> bool:
+        """Whether the registry has told us of a room of this name in this run."""
+        return self._completions is not None and any(
+            is_same_name(known, name) for known in self._completions.rooms()
+        )
+
+    def _react(self, event: events.Event) -> None:
+        """End the program on the events that say so."""
+        match event:
+            case events.Registered():
+                self._has_started = True
+            case events.NoServerAtStart(table_time=None):
+                self._fail(event, self._offer(answers.offer_at_end(self.state.server)))
+            case events.LeaveUnanswered() | events.ProgramEnded():
+                self._fail(event)
+            case events.NoServerAtStart():
+                self._has_started = True
+                self._show_here(self._offer(answers.OFFER))
+            case events.ServerLost() | events.LinkTroubled(trouble=events.LinkTrouble.BLOCKED):
+                self._show_here(self._offer(answers.OFFER))
+            case events.NameUnavailable() | events.AdmissionRefused() | events.RegistryKeyChanged():
+                if not self._has_started:
+                    is_taken = isinstance(event, events.NameUnavailable)
+                    self._fail(event, self._explain_taken() if is_taken else ())
+            case _:
+                pass
+
+    def _fail(self, event: events.Event, more: Iterable[str] = ()) -> None:
+        """End the program, as this event says. `more`: what else there is to say."""
+        self._show_here(more)
+        self.end(FAILED)
+
+    def _offer(self, line: str) -> list[str]:
+        """Return this line, which says how to find out why the server does not answer, where it is
+        to be shown."""
+        raise NotImplementedError
+
+    def _show_here(self, lines: Iterable[str]) -> None:
+        """Show lines that no conversation has."""
+        raise NotImplementedError
+
+    # --- what is typed
+
+    def typing(self, draft: str) -> requests.TellTyping | None:
+        """Return what tells the recipient of a message that it is being typed; None for what is no
+        message to one person."""
+        meaning = self._meaning_of(draft)
+        return (
+            requests.TellTyping(to=meaning.to) if isinstance(meaning, intents.SendDirect) else None
+        )
+
+    def _meaning_of(self, draft: str) -> Intent | Mistake:
+        """Return what a line would mean that is not entered yet."""
+        raise NotImplementedError
+
+    def finish(self) -> Steps:
+        """End the program, as no more lines come: what was said is settled first."""
+        yield from self._ready()
+        if (yield from self._may_continue()):
+            yield Wait(until=Moment.SETTLED)
+        if (yield from self._may_continue()):
+            self.end(DONE)
+
+    def unsent(self, lines: Sequence[str]) -> list[str]:
+        """Quote the line that is being carried out and those that follow, which will not be."""
+        return answers.not_sent_lines(
+            [line for line in (self.current_line, *lines) if self._asks_for_something(line)]
+        )
+
+    def _asks_for_something(self, line: str) -> bool:
+        """Return whether this line asks for anything besides leaving."""
+        meaning = parser.parse(line, Context(me=PeerName(self.state.name), room=self.state.room))
+        return not isinstance(meaning, intents.Empty | intents.GoOffline | intents.Quit)
+
+    def _ready(self) -> Steps:
+        with contextlib.suppress(NotLetIn):  # an event says the same, and may end the program
+            yield Wait(until=Moment.READY)
+
+    def _may_continue(self) -> Generator[Step, Any, bool]:
+        """Return whether nothing that has happened ends the program. Before the peer is registered
+        this is asked for each line: a peer that is refused must not carry out what was typed
+        ahead."""
+        if not self._has_started or self.state.is_offline:
+            yield CatchUp()
+        return not self.is_over
+
+    def _context(self, *, serves: bool = False) -> Context:
+        state = self.state
+        return Context(
+            me=PeerName(state.name),
+            room=state.room,
+            offline=state.is_offline,
+            query=self.query,
+            is_operator=state.desk.is_operator,
+            serves=serves,
+            on_duty=state.desk.is_on_duty,
+        )
+
+    def _answer_question(self, line: str) -> Intent | Mistake:
+        """Return what the answer to the open question means."""
+        assert self._dialogue is not None
+        dialogue = self._dialogue
+        meaning = dialogue.answer(line)
+        self._ask(None if dialogue.is_over else dialogue)
+        return meaning
+
+    def _ask(self, dialogue: Dialogue | Confirmation | None) -> None:
+        """Ask a question from now on, or none."""
+        self._dialogue = dialogue
+        self._changes.question = "" if dialogue is None else dialogue.question
+
+    def _doubts(self, intent: Talk, line: str) -> bool:
+        """Ask before a line is said in a room that would be a command outside of it. Returns
+        whether it is asked. In a pipe nobody is."""
+        where = self.state.room
+        if (
+            not isinstance(intent, intents.SayInRoom)
+            or where is None
+            or not self.is_screen
+            or self._was_asked
+            or intent.text != parser.whole(line)
+        ):
+            return False
+        command = parser.command_meant(intent.text)
+        if command is not None:
+            question = answers.saying_question(where, command)
+            self._ask(Confirmation(intent, question, otherwise=answers.NOTHING_SENT))
+        return command is not None
+
+    def _answer(self, lines: Iterable[str]) -> None:
+        """Show the answer to the line that is being carried out."""
+        raise NotImplementedError
+
+    def _tell(self, event: events.Event) -> None:
+        """Show the answer to a command that needs nobody else."""
+        self._answer(map(AnswerLine, self._lines(event)))
+
+    def _carry_out(self, intent: Intent | Mistake, line: TypedLine) -> Steps:
+        """Do what a line means. Events tell what comes of it."""
+        match intent:
+            case intents.Quit():
+                yield from self._drain()
+                self.end(DONE)
+            case intents.Empty():
+                pass
+            case Mistake(why):
+                self._answer([why])
+            case intents.AskMessage():
+                self._ask(Dialogue())
+            case intents.GiveUpName() if not self._was_asked:
+                me = self.state.name
+                self._ask(
+                    Confirmation(
+                        intent, answers.release_question(me), otherwise=answers.name_kept(me)
+                    )
+                )
+            case intents.SayAnswer(word):
+                yield from self._say_answer(word, line)
+            case _:
+                yield from self._do(intent, line)
+
+    @staticmethod
+    def _mark_read(conversation: Conversation, id_: int) -> Steps:
+        with contextlib.suppress(ChatAppError):  # then it counts as unread in other faces
+            yield requests.MarkRead(conversation=conversation, id=id_)
+
+    def _say_answer(self, word: str, line: TypedLine) -> Steps:
+        """Say a ready answer to the visitor, and show which text that is."""
+        desk = self.state.desk
+        text = ready_answer(word, desk.answers)
+        if text is None:
+            self._answer([AnswerLine(no_answer(word, desk.answers))])
+            return
+        if desk.client is not None:
+            self._answer([AnswerLine(answer_said(word, text))])
+        yield from self._say_at_desk(text, line)
+
+    def _say_at_desk(self, text: str, line: TypedLine) -> Steps:
+        """Say a line to the visitor."""
+        yield from self._say_to_client(text, line, is_maybe=False)
+
+    def _drain(self) -> Steps:
+        """Wait a moment for the fate of what was said last, so that it can be shown. What takes
+        longer goes on later."""
+        yield Briefly(Wait(until=Moment.SETTLED), FAREWELL_WITHIN)
+
+    def _send(self, intent: Talk) -> Generator[Step, Any, Sent | None]:
+        """Send a message; None if it is too long, which is said."""
+        where = self._recipient_of(intent)
+        try:
+            sent: Sent = yield Send(conversation=where, text=intent.text)
+        except TextTooLong as error:
+            self._tell_too_long(where.name or "everybody", error)
+            return None
+        return sent
+
+    def _recipient_of(self, intent: Talk) -> Conversation:
+        match intent:
+            case intents.SendDirect(to):
+                return person(to)
+            case intents.SendAll():
+                return EVERYBODY
+            case intents.SayInRoom():
+                return room(self.state.room or "")
+            case _:
+                assert_never(intent)
+
+    def _say_to_client(
+        self, text: str, line: TypedLine, *, is_maybe: bool
+    ) -> Generator[Step, Any, int | None]:
+        """Say something to the visitor whom the user serves. `is_maybe`: as in `SayAtDesk`. Returns
+        the id by which events name the line; None if it is too long, which is said."""
+        number = self._draw_line()
+        try:
+            yield requests.SayAtDesk(text=text, line=number, entered_at=line.at, is_maybe=is_maybe)
+        except TextTooLong as error:
+            self._tell_too_long(self.state.desk.client or "everybody", error)
+            return None
+        return number
+
+    def _tell_too_long(self, to: str, error: TextTooLong) -> None:
+        self._tell(events.TooLong(to=to, size=error.size, limit=error.limit))
+
+    def _do(self, intent: Intent, line: TypedLine) -> Steps:  # noqa: C901 - one case for each
+        """Ask the peer for what a command asks, and show the answer if it is one."""
+        match intent:
+            case intents.JoinRoom(wanted):
+                yield requests.EnterRoom(room=wanted)
+                yield Wait(until=Moment.IN_ROOM)  # the next line may be meant for that room
+            case intents.ExitRoom():
+                yield requests.LeaveRoom()
+                yield Wait(until=Moment.IN_ROOM)
+            case intents.ShowRooms():
+                yield requests.ShowRooms()
+            case intents.ShowTopic():
+                yield requests.ShowTopic()
+            case intents.ChangeTopic(text):
+                yield requests.SetTopic(text=text)
+            case intents.ShowMembers():
+                self._tell(
+                    events.NotInRoom()
+                    if self.state.room is None
+                    else events.MembersListed(room=self.state.room, members=self.state.members)
+                )
+            case intents.GoOffline():
+                yield from self._drain()
+                yield requests.Leave()
+                yield Wait(until=Moment.LEFT)
+            case intents.GoOnline():
+                yield requests.ComeBack()
+                yield from self._ready()
+            case intents.ChangeName(new):
+                yield requests.Rename(new=new)
+            case intents.GiveUpName():
+                yield from self._drain()
+                yield requests.ReleaseName()
+                yield Wait(until=Moment.RELEASED)  # the next line may be `reg`
+            case intents.ShowTable():
+                self._answer(table_lines((yield requests.ListPeople())))
+            case intents.ShowPeople(is_whole=is_whole):
+                people = yield requests.ListPeople()
+                self._tell(events.PeopleListed(people=people, is_whole=is_whole))
+            case intents.VerifyKey(name) if name == intents.SERVER:
+                self._tell((yield requests.ShowRegistryKey()))
+            case intents.VerifyKey(name):
+                self._tell((yield requests.ShowSafetyNumber(name=name)))
+            case intents.TrustKey(name, digits) if name == intents.SERVER:
+                self._tell((yield requests.AcceptRegistryKey(digits=digits)))
+            case intents.TrustKey(name, digits):
+                self._tell((yield requests.AcceptKey(name=name, digits=digits)))
+            case intents.Ignore(name):
+                self._tell((yield requests.Ignore(name=name)))
+            case intents.Unignore(name):
+                self._tell((yield requests.Unignore(name=name)))
+            case intents.ShowTrace() | intents.ShowHistory() | intents.SearchHistory():
+                yield from self._show_past(intent)
+            case intents.Examine(name):
+                from chatapp.peer.words.doctor import doctor_lines  # deferred: rarely needed
+
+                findings = yield requests.Examine(name=name)
+                self._answer(doctor_lines(findings, self.state.server))
+            case intents.ShowHelp(command):
+                lines = help_lines(command, is_operator=self.state.desk.is_operator)
+                self._answer(map(AnswerLine, lines))
+            case _ if isinstance(intent, OperatorRequest):
+                # An end of the session must not overtake a line for the visitor.
+                yield Wait(until=Moment.DESK_SAID)
+                asks_first = self.is_screen and isinstance(intent, CallNext)
+                yield requests.AskDesk(request=intent, entered_at=line.at, asks_first=asks_first)
+                yield Wait(until=Moment.DESK_ANSWERED)  # the next line may depend on the answer
+            case _:
+                raise AssertionError(intent)  # each kind of view has its own way
+
+    # --- the past
+
+    def _show_past(
+        self, intent: intents.ShowTrace | intents.ShowHistory | intents.SearchHistory
+    ) -> Steps:
+        try:
+            match intent:
+                case intents.ShowTrace(which):
+                    trace = yield requests.ExplainDelivery(id=_id_typed(which))
+                    self._answer(history.trace_lines(trace))
+                case intents.ShowHistory(count):
+                    found = yield requests.ReadPage(limit=count)
+                    self._answer(history.history_lines(found.lines) or [history.NOTHING_YET])
+                case intents.SearchHistory(words):
+                    found = yield requests.SearchPast(words=words)
+                    self._answer(history.history_lines(found.lines) or [history.NOTHING_FOUND])
+        except HistoryUnreadable as error:
+            self._answer([AnswerLine(history.history_unreadable(error))])
+
+    def _latest(
+        self, where: Conversation | None, limit: int
+    ) -> Generator[Step, Any, Sequence[HistoryLine]]:
+        """Return the last lines of the past, as far as they have been shown before."""
+        try:
+            found = yield requests.ReadPage(conversation=where, limit=limit, only_shown=True)
+        except HistoryUnreadable as error:
+            self._answer([AnswerLine(history.history_unreadable(error))])
+            return ()
+        return found.lines  # type: ignore[no-any-return]
+
+
+def _id_typed(which: str) -> int | None:
+    """Return the id of a line as it was typed, with or without a # before it; None for `last`, 0
+    for what is no id."""
+    if which == "last":
+        return None
+    digits = which.strip().removeprefix("#")
+    return (
+        int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= ID_LENGTH_MAX else 0
+    )
