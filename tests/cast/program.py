@@ -168,6 +168,11 @@ class Program:
         """Wait for `count` such lines; returns them in their order."""
         return [await self.sees(wanted, within=within) for _ in range(count)]
 
+    def forget(self) -> None:
+        """Begin anew with what it shows: a test that shares it with others counts its own lines."""
+        self.lines.clear()
+        self.prompts.clear()
+
     def shown(self, wanted: Wanted = lambda text: True) -> list[str]:
         """Return all matching lines so far, in order."""
         return [line.text for line in self.lines if _fits(wanted, line.text)]

@@ -1,10 +1,11 @@
 """The programs of one test: a registry and people on free ports, each with a home of its own."""
 
+import contextlib
 import re
 import shutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, TypedDict, TypeVar, Unpack
@@ -105,7 +106,7 @@ class Stage:
 
     async def begin(self, *words: str, home: str = "registry", **how: Unpack[How]) -> Program:
         """Start a command of ChatApp."""
-        return await self.run(words[0], [*CHATAPP, *words], home=home, **how)
+        return await self.run("ChatApp", [*CHATAPP, *words], home=home, **how)
 
     async def output_of(self, *words: str, home: str = "registry", status: int = 0) -> list[str]:
         """Return the lines that a command of ChatApp prints until it ends. Those on standard error
@@ -268,6 +269,19 @@ class Stage:
                 *program.shown(lambda line: line.startswith("(without the prompt)")),
             )
         ]
+
+
+@contextlib.asynccontextmanager
+async def playing(folder: Path, *, may_complain: bool = False) -> AsyncIterator[Stage]:
+    """Let a test use a stage. Whatever it is about, no program may write to standard error, unless
+    the test says itself which errors there are."""
+    stage = Stage(folder)
+    try:
+        yield stage
+        assert may_complain or stage.complaints() == []
+    finally:
+        await stage.close()
+        print(*stage.programs, sep="\n")  # shown for a test that failed
 
 
 def overheard(kind: int, heard: Path) -> dict[str, str]:

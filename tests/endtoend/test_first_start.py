@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.cast.lines import WELCOME, taken
 from tests.cast.stage import Stage
@@ -25,7 +26,7 @@ class Newcomer:
         return terminal
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def newcomer(stage: Stage) -> AsyncIterator[Newcomer]:
     newcomer = Newcomer(stage.folder / "newcomer")
     yield newcomer

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
@@ -17,14 +16,14 @@ from tests.cast.browser import NEEDS_CHROMIUM, PHONE, WITHIN, is_accessible, pag
 from tests.cast.desk import CONNECTED, ON_DUTY, TURN
 from tests.cast.lines import beginning
 from tests.cast.program import Program
-from tests.cast.stage import CHATAPP, Stage
+from tests.cast.stage import CHATAPP, Stage, playing
 from tests.support.ports import free_port
 
 HOSTILE: Final = (
     "</p><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 )
 
-pytestmark = [NEEDS_CHROMIUM, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = NEEDS_CHROMIUM
 
 
 class OperatorsMachine:
@@ -62,14 +61,10 @@ class OperatorsMachine:
 @pytest_asyncio.fixture(loop_scope="session")
 async def machine(tmp_path: Path) -> AsyncIterator[OperatorsMachine]:
     """A registry and an operator's page; no program may write to standard error."""
-    machine = OperatorsMachine(Stage(tmp_path))
-    try:
+    async with playing(tmp_path) as stage:
+        machine = OperatorsMachine(stage)
         await machine.open()
         yield machine
-        assert machine.stage.complaints() == []
-    finally:
-        await machine.stage.close()
-        print(*machine.stage.programs, sep="\n")
 
 
 async def says(page: Page, text: str) -> None:

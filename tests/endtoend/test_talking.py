@@ -16,11 +16,11 @@ from tests.cast.lines import (
 )
 from tests.cast.people import Person
 from tests.cast.stage import Stage
+from tests.endtoend.conftest import Hall
 
 
-async def test_direct_messages_all_ways_and_to_oneself(stage: Stage) -> None:
-    await stage.registry()
-    people = await stage.welcome("alice", "bob", "carol")
+async def test_direct_messages_all_ways_and_to_oneself(hall: Hall) -> None:
+    people = hall.people
     for sender in people:
         for recipient in people:
             await sender.type(f"send {recipient.name} from {sender.name} to {recipient.name}")
@@ -51,9 +51,8 @@ async def test_everybody_is_told_once_of_each_who_comes_in_and_of_each_who_goes(
     assert [len(person.shown(UPDATED)) for person in (alice, bob)] == [4, 3]
 
 
-async def test_text_passes_as_typed(stage: Stage) -> None:
-    await stage.registry()
-    alice, bob = await stage.welcome("alice", "bob")
+async def test_text_passes_as_typed(hall: Hall) -> None:
+    alice, bob = hall.alice, hall.bob
     texts = {
         "send bob plain": "plain",
         "send bob   two  inner   blanks ": "  two  inner   blanks ",
@@ -103,9 +102,8 @@ async def test_who_and_help(stage: Stage) -> None:
     await alice.sees(beginning("Example: send "))
 
 
-async def test_what_was_mistyped_is_told_and_sends_nothing(stage: Stage) -> None:
-    await stage.registry()
-    alice, bob = await stage.welcome("alice", "bob")
+async def test_what_was_mistyped_is_told_and_sends_nothing(hall: Hall) -> None:
+    alice, bob = hall.alice, hall.bob
     await alice.type(
         "sned bob hi",
         "/snd bob hi",
@@ -160,9 +158,8 @@ async def test_the_channel_reaches_all_but_its_sender_and_waits_for_the_absent(
     assert channel == [on_channel("bob", "while carol is away")]
 
 
-async def test_many_lines_for_everybody_keep_their_order(stage: Stage) -> None:
-    await stage.registry()
-    people = await stage.welcome("alice", "bob", "carol")
+async def test_many_lines_for_everybody_keep_their_order(hall: Hall) -> None:
+    people = hall.people
     texts = [f"line {number}" for number in range(30)]
     for person in people:
         await person.type(*(f"send_all {text}" for text in texts))

@@ -7,14 +7,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.cast.browser import NEEDS_CHROMIUM, PHONE, is_accessible, page_of
 from tests.cast.lines import beginning
 from tests.cast.program import Program
-from tests.cast.stage import CHATAPP, Stage
+from tests.cast.stage import CHATAPP, Stage, playing
 from tests.support.ports import free_port
 
 HOSTILE: Final = (
@@ -29,20 +28,16 @@ NOBODY_LOOKS: Final = """() => {
 }"""
 """The window is in the background, and notices that the page gives are noted."""
 
-pytestmark = [NEEDS_CHROMIUM, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def desk(tmp_path: Path) -> AsyncIterator["Desk"]:
     """A registry with an operator, and a web desk; no program may write to standard error."""
-    desk = Desk(Stage(tmp_path))
-    try:
+    async with playing(tmp_path) as stage:
+        desk = Desk(stage)
         await desk.open()
         yield desk
-        assert desk.stage.complaints() == []
-    finally:
-        await desk.stage.close()
-        print(*desk.stage.programs, sep="\n")
 
 
 class Desk:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cast.stage import Stage
+from tests.cast.stage import Stage, playing
 from tests.faults.cluster import Cluster
 
 _FIGURE = "figure"
@@ -20,24 +20,15 @@ Note = Callable[[str, str, str], None]
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     """The programs of one test. None of them may write to standard error, whatever is done to
     them."""
-    stage = Stage(tmp_path)
-    try:
+    async with playing(tmp_path) as stage:
         yield stage
-        assert stage.complaints() == []
-    finally:
-        await stage.close()
-        print(*stage.programs, sep="\n")  # shown for a test that failed
 
 
 @pytest.fixture
 async def outspoken_stage(tmp_path: Path) -> AsyncIterator[Stage]:
     """Programs that may report errors: the test says which."""
-    stage = Stage(tmp_path)
-    try:
+    async with playing(tmp_path, may_complain=True) as stage:
         yield stage
-    finally:
-        await stage.close()
-        print(*stage.programs, sep="\n")
 
 
 @pytest.fixture
