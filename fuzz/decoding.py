@@ -4,7 +4,7 @@ error."""
 from typing import Final
 
 from chatapp.peer.api.trace import readable, unpacked
-from chatapp.peer.commands.intents import Context
+from chatapp.peer.commands.meanings import Context
 from chatapp.peer.commands.parser import parse
 from chatapp.registry.program.settings import flaw_of_bans, flaw_of_keys
 from chatapp.registry.rules.desk import console as desk
@@ -13,7 +13,7 @@ from chatapp.registry.store import entries
 from chatapp.wire import address, sealing
 from chatapp.wire.admission import CodeRefused, JoinCode
 from chatapp.wire.codec import encode
-from chatapp.wire.desk import full_name, mobile_number
+from chatapp.wire.desk.form import full_name, mobile_number
 from chatapp.wire.errors import ChatAppError, FormRefused, WireError
 from chatapp.wire.framing import FrameReader, unpack_group, unpack_relayed
 from chatapp.wire.identity import AgreementKey, Identity

@@ -1,11 +1,22 @@
 """The table of commands. Add a row, and help, the guide, completion and suggestions follow."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
 import msgspec
 
+from chatapp.peer.api.requests import (
+    ComeBack,
+    Ignore,
+    Leave,
+    LeaveRoom,
+    ReleaseName,
+    Rename,
+    SearchPast,
+    ShowRooms,
+    Unignore,
+)
 from chatapp.peer.commands.arguments import (
     ANSWER,
     HISTORY_SHOWN,
@@ -32,15 +43,16 @@ from chatapp.peer.commands.arguments import (
     TEXT,
     WORDS,
     Command,
+    always,
     examine,
+    explain,
     join,
-    named,
     new_name,
-    number,
     other_person,
     own_name,
     query,
     say,
+    send_all,
     send_direct,
     show_history,
     show_people,
@@ -49,268 +61,108 @@ from chatapp.peer.commands.arguments import (
     usage,
     verify,
 )
-from chatapp.peer.commands.intents import (
+from chatapp.peer.commands.meanings import (
     AskMessage,
-    ChangeName,
-    ChangeTopic,
     Context,
-    Examine,
-    ExitRoom,
-    GiveUpName,
-    GoOffline,
-    GoOnline,
-    Ignore,
-    Intent,
-    JoinRoom,
+    Meaning,
     Mistake,
-    OpenQuery,
     Quit,
     SayAnswer,
-    SayInRoom,
     SayToClient,
-    SearchHistory,
-    SendAll,
-    SendDirect,
     ShowHelp,
-    ShowHistory,
     ShowMembers,
-    ShowPeople,
-    ShowRooms,
     ShowTable,
-    ShowTrace,
-    TrustKey,
-    Unignore,
-    VerifyKey,
 )
 from chatapp.peer.words import answers
-from chatapp.wire.desk import past_asked
-from chatapp.wire.limits import DESK_CLOSING_MAX, DESK_NOTE_MAX
-from chatapp.wire.messages.desk import (
-    AnnounceAtDesk,
-    CallNext,
-    CloseQueue,
-    DropVisitor,
-    EndDuty,
-    EndSession,
-    HandOver,
-    HoldVisitor,
-    MoveVisitor,
-    NoteVisitor,
-    OpenQueue,
-    OperatorRequest,
-    ShowFigures,
-    ShowPast,
-    ShowRoom,
-    TakeDuty,
-    TransferVisitor,
-)
-from chatapp.wire.names import peer_name
+from chatapp.wire.desk import commands as wire_desk
+from chatapp.wire.desk.texts import NO_CLIENT
+from chatapp.wire.errors import NameRefused
+from chatapp.wire.messages.desk import OperatorRequest
 
-# An operator's command is the request itself. Its reference, and the visit that it concerns, are 0
-# here: the core fills them in (`peer.core.desk.operator`).
+_SHAPES: Final = {
+    "": NOTHING,
+    "[queue]": MAYBE_QUEUE,
+    "<n>": POSITION,
+    "<n> <to>": POSITIONS,
+    "<operator>": OPERATOR,
+    "<queue>": QUEUE,
+    "<text>": TEXT,
+    "[text]": MAYBE_TEXT,
+    "[n or name]": MAYBE_PAST,
+}
+"""The arguments of the commands of `wire.desk`."""
 
 
-def _of_queue(request: Callable[[str], OperatorRequest]) -> Callable[..., Intent | Mistake]:
-    """Return a reader of the name of a queue; without one, the first queue is meant."""
-
-    def read(context: Context, *words: str) -> Intent | Mistake:
-        return named(request)(context, words[0]) if words else request("")
-
-    return read
+def _say(context: Context, text: str) -> Meaning:
+    return SayToClient(text) if context.serves else Mistake(NO_CLIENT)
 
 
-def _drop(context: Context, position: str) -> Intent | Mistake:
-    dropped = number(position)
-    return (
-        Mistake(answers.not_a_position(position)) if dropped is None else DropVisitor(0, 0, dropped)
+def _as_typed(request: OperatorRequest) -> str:
+    """Return the arguments of an operator's command. The peer fills in reference and visit."""
+    fields = msgspec.structs.asdict(request).items()
+    return " ".join(
+        str(value) for field, value in fields if value and field not in ("reference", "visit")
     )
 
 
-def _move(context: Context, position: str, to: str) -> Intent | Mistake:
-    before, after = number(position), number(to)
-    if before is None or after is None:
-        return Mistake(answers.not_a_position(position if before is None else to))
-    return MoveVisitor(0, 0, before, after)
+def _of_desk(word: str) -> Command:
+    """Return the row of a command of the help desk."""
+    command = wire_desk.DESK_COMMANDS[word]
 
+    def read(context: Context, *words: str) -> Meaning:
+        try:
+            return command.read(" ".join(words))
+        except NameRefused as refusal:
+            return Mistake(answers.name_refused(refusal))
+        except wire_desk.CommandMisread as misread:
+            return Mistake(str(misread))
 
-def _past(context: Context, which: str = "") -> Intent | Mistake:
-    return past_asked(which) or Mistake(answers.not_in_the_past(which))
-
-
-def _say(context: Context, text: str) -> Intent | Mistake:
-    return SayToClient(text) if context.serves else Mistake(answers.NO_CLIENT)
-
-
-def _close(context: Context, text: str = "") -> Intent | Mistake:
-    too_long = len(text) > DESK_CLOSING_MAX
-    return (
-        Mistake(answers.closing_too_long(DESK_CLOSING_MAX)) if too_long else CloseQueue(0, "", text)
+    return Command(
+        spellings=(f"{wire_desk.SIGN}{word}",),
+        shape=_SHAPES[command.arguments],
+        summary=f"help desk: {command.does}",
+        example=_as_typed(command.example),
+        read=read,
+        is_drastic=command.is_drastic,
     )
 
 
-def _of_text(request: Callable[[str], OperatorRequest]) -> Callable[..., Intent | Mistake]:
-    """Return a reader of a text that has at most `DESK_NOTE_MAX` bytes."""
+_SAY: Final = Command(
+    spellings=(".say",),
+    shape=TEXT,
+    summary="help desk: say something to your visitor, as a bare line",
+    example="How can I help?",
+    read=_say,
+)
+_ANSWER: Final = Command(
+    spellings=(".a",),
+    shape=ANSWER,
+    summary="help desk: say a ready answer, or list them",
+    example="greet",
+    read=lambda context, word="": SayAnswer(word),
+)
+_AFTER: Final = {"off": (_SAY,), "note": (_ANSWER,)}
+"""Commands that ask for nothing of the registry, by the one behind which they are listed."""
 
-    def read(context: Context, text: str) -> Intent | Mistake:
-        is_too_long = len(text.encode()) > DESK_NOTE_MAX
-        return Mistake(answers.desk_text_too_long(DESK_NOTE_MAX)) if is_too_long else request(text)
-
-    return read
-
-
-DESK_COMMANDS: Final = (
-    Command(
-        spellings=(".on",),
-        shape=MAYBE_QUEUE,
-        summary="help desk: go on duty and serve visitors as they come",
-        example=TakeDuty(0, ""),
-        to_intent=_of_queue(lambda queue: TakeDuty(0, queue)),
-    ),
-    Command(
-        spellings=(".off",),
-        shape=NOTHING,
-        summary="help desk: go off duty; no new visitors come",
-        example=EndDuty(0),
-        to_intent=lambda context: EndDuty(0),
-        is_drastic=True,
-    ),
-    Command(
-        spellings=(".say",),
-        shape=TEXT,
-        summary="help desk: say something to your visitor, as a bare line",
-        example=SayToClient("How can I help?"),
-        to_intent=_say,
-    ),
-    Command(
-        spellings=(".room",),
-        shape=MAYBE_QUEUE,
-        summary="help desk: show who is served and who waits",
-        example=ShowRoom(0, ""),
-        to_intent=_of_queue(lambda queue: ShowRoom(0, queue)),
-    ),
-    Command(
-        spellings=(".next",),
-        shape=MAYBE_QUEUE,
-        summary="help desk: end the session and call the next visitor",
-        example=CallNext(0, "", 0),
-        to_intent=_of_queue(lambda queue: CallNext(0, queue, 0)),
-        is_drastic=True,
-    ),
-    Command(
-        spellings=(".end",),
-        shape=NOTHING,
-        summary="help desk: end the session",
-        example=EndSession(0, 0),
-        to_intent=lambda context: EndSession(0, 0),
-        is_drastic=True,
-    ),
-    Command(
-        spellings=(".drop",),
-        shape=POSITION,
-        summary="help desk: take number n out of the waiting room",
-        example=DropVisitor(0, 0, 3),
-        to_intent=_drop,
-        is_drastic=True,
-    ),
-    Command(
-        spellings=(".move",),
-        shape=POSITIONS,
-        summary="help desk: move number n to another position in the line",
-        example=MoveVisitor(0, 0, 3, 1),
-        to_intent=_move,
-    ),
-    Command(
-        spellings=(".handover",),
-        shape=OPERATOR,
-        summary="help desk: hand your visitor over to another operator",
-        example=HandOver(0, 0, peer_name("bob")),
-        to_intent=named(lambda operator: HandOver(0, 0, operator)),
-        is_drastic=True,
-    ),
-    Command(
-        spellings=(".hold",),
-        shape=NOTHING,
-        summary="help desk: call others until your visitor answers",
-        example=HoldVisitor(0, 0),
-        to_intent=lambda context: HoldVisitor(0, 0),
-    ),
-    Command(
-        spellings=(".transfer",),
-        shape=QUEUE,
-        summary="help desk: send your visitor to another queue",
-        example=TransferVisitor(0, 0, "exams"),
-        to_intent=named(lambda queue: TransferVisitor(0, 0, queue)),
-        is_drastic=True,
-    ),
-    Command(
-        spellings=(".note",),
-        shape=TEXT,
-        summary="help desk: write a note that only operators see",
-        example=NoteVisitor(0, 0, "Wants to be called back"),
-        to_intent=_of_text(lambda text: NoteVisitor(0, 0, text)),
-    ),
-    Command(
-        spellings=(".a",),
-        shape=ANSWER,
-        summary="help desk: say a ready answer, or list them",
-        example=SayAnswer("greet"),
-        to_intent=lambda context, word="": SayAnswer(word),
-    ),
-    Command(
-        spellings=(".close",),
-        shape=MAYBE_TEXT,
-        summary="help desk: take no newcomers; they read the text",
-        example=CloseQueue(0, "", "Back at two"),
-        to_intent=_close,
-        is_drastic=True,
-    ),
-    Command(
-        spellings=(".open",),
-        shape=NOTHING,
-        summary="help desk: take newcomers again",
-        example=OpenQueue(0, ""),
-        to_intent=lambda context: OpenQueue(0, ""),
-    ),
-    Command(
-        spellings=(".announce",),
-        shape=TEXT,
-        summary="help desk: tell all who wait",
-        example=AnnounceAtDesk(0, "", "It takes longer today"),
-        to_intent=_of_text(lambda text: AnnounceAtDesk(0, "", text)),
-    ),
-    Command(
-        spellings=(".stats",),
-        shape=MAYBE_QUEUE,
-        summary="help desk: show how many were served, and the waits",
-        example=ShowFigures(0, ""),
-        to_intent=_of_queue(lambda queue: ShowFigures(0, queue)),
-    ),
-    Command(
-        spellings=(".past",),
-        shape=MAYBE_PAST,
-        summary="help desk: show the last sessions, or those of a visitor",
-        example=ShowPast(0, "Asha Rao", 0),
-        to_intent=_past,
-    ),
+DESK_COMMANDS: Final = tuple(
+    row for word in wire_desk.DESK_COMMANDS for row in (_of_desk(word), *_AFTER.get(word, ()))
 )
 
 
-def _show_help(context: Context, *words: str) -> Intent | Mistake:
+def _show_help(context: Context, *words: str) -> Meaning:
     if not words:
         return ShowHelp()
     found = _spelling_of(words[0])
     return ShowHelp(found) if found else unknown(words[0], is_operator=context.is_operator)
 
 
-_BOB: Final = peer_name("bob")
-
 COMMANDS: Final = (
     Command(
         spellings=("send", "/dm", "/msg"),
         shape=NAME_AND_TEXT,
         summary="send a message to one person",
-        example=SendDirect(_BOB, "See you at noon"),
-        to_intent=send_direct,
+        example="bob See you at noon",
+        read=send_direct,
         unquoted=frozenset({"/dm"}),
         bare="<name>:<text>",
     ),
@@ -318,45 +170,43 @@ COMMANDS: Final = (
         spellings=("/query",),
         shape=MAYBE_CONVERSATION,
         summary="talk to one person, or enter a room",
-        example=OpenQuery(_BOB),
-        to_intent=query,
+        example="bob",
+        read=query,
     ),
     Command(
         spellings=("message", "/message"),
         shape=NOTHING,
         summary="write a message step by step",
-        example=AskMessage(),
-        to_intent=lambda context: AskMessage(),
+        read=always(AskMessage()),
     ),
     Command(
         spellings=("send_all", "/bm", "/all"),
         shape=TEXT,
         summary="send a message to everybody, now or on their return",
-        example=SendAll("The bus leaves at five"),
-        to_intent=lambda context, text: SendAll(text),
+        example="The bus leaves at five",
+        read=send_all,
         unquoted=frozenset({"/bm"}),
     ),
     Command(
         spellings=("join", "/join", "server:join"),
         shape=ROOM,
         summary="enter a room (created if needed), leave your current one",
-        example=JoinRoom(peer_name("lab")),
-        to_intent=join,
+        example="lab",
+        read=join,
     ),
     Command(
         spellings=("/say",),
         shape=TEXT,
         summary="say something in the room (start with // to send a slash)",
-        example=SayInRoom("leave the door open"),
-        to_intent=say,
+        example="leave the door open",
+        read=say,
         bare="<text>",
     ),
     Command(
         spellings=("leave", "/leave", "/out", "server:leave"),
         shape=NOTHING,
         summary="leave your room",
-        example=ExitRoom(),
-        to_intent=lambda context: ExitRoom(),
+        read=always(LeaveRoom()),
         is_bare_in_room=True,
         is_drastic=True,
     ),
@@ -364,140 +214,134 @@ COMMANDS: Final = (
         spellings=("/rooms",),
         shape=NOTHING,
         summary="list the rooms and how many people are in each",
-        example=ShowRooms(),
-        to_intent=lambda context: ShowRooms(),
+        read=always(ShowRooms()),
     ),
     Command(
         spellings=("/names",),
         shape=NOTHING,
         summary="list the people in your room",
-        example=ShowMembers(),
-        to_intent=lambda context: ShowMembers(),
+        read=always(ShowMembers()),
     ),
     Command(
         spellings=("/topic",),
         shape=MAYBE_TEXT,
         summary="set your room's topic (- clears it), or show it",
-        example=ChangeTopic("Exam on Friday"),
-        to_intent=topic,
+        example="Exam on Friday",
+        read=topic,
     ),
     Command(
         spellings=("who", "/who", "/users", "server:who"),
         shape=MAYBE_ALL,
         summary="show who is online, and the last 20 of the others, or all",
-        example=ShowPeople(),
-        to_intent=show_people,
+        read=show_people,
     ),
     Command(
         spellings=("/table",),
         shape=NOTHING,
         summary="show everybody's name, address, port and presence",
-        example=ShowTable(),
-        to_intent=lambda context: ShowTable(),
+        read=always(ShowTable()),
     ),
     Command(
         spellings=("dereg", "/dereg"),
         shape=NAME,
         summary="go offline; messages wait for you",
-        example=GoOffline(peer_name("alice")),
-        to_intent=own_name(GoOffline),
+        example="alice",
+        read=own_name(Leave()),
         is_drastic=True,
     ),
     Command(
         spellings=("reg", "/reg"),
         shape=NAME,
         summary="come back under your own name; your mail is shown first",
-        example=GoOnline(peer_name("alice")),
-        to_intent=own_name(GoOnline),
+        example="alice",
+        read=own_name(ComeBack()),
         offline=True,
     ),
     Command(
         spellings=("/nickname", "/nicknames", "/nick"),
         shape=NEW_NAME,
         summary="change your name; key, mail and contacts stay",
-        example=ChangeName(peer_name("alicia")),
-        to_intent=new_name(ChangeName),
+        example="alicia",
+        read=new_name(lambda new: Rename(new=new)),
     ),
     Command(
         spellings=("/release",),
         shape=NOTHING,
         summary="give up your name: anybody may take it; asks first",
-        example=GiveUpName(),
-        to_intent=lambda context: GiveUpName(),
+        read=always(ReleaseName()),
         is_drastic=True,
     ),
     Command(
         spellings=("/verify",),
         shape=NAME,
         summary="show 60 digits to compare; /verify server shows its key",
-        example=VerifyKey(_BOB),
-        to_intent=verify,
+        example="bob",
+        read=verify,
     ),
     Command(
         spellings=("/trust",),
         shape=NAME_AND_KEY,
         summary="accept the key whose digits you have compared",
-        example=TrustKey(_BOB, "0123456789" * 6),
-        to_intent=trust,
+        example="bob " + "0123456789" * 6,
+        read=trust,
     ),
     Command(
         spellings=("/ignore",),
         shape=NAME,
         summary="hide someone's messages",
-        example=Ignore(_BOB),
-        to_intent=other_person(Ignore),
+        example="bob",
+        read=other_person(lambda who: Ignore(name=who)),
     ),
     Command(
         spellings=("/unignore",),
         shape=NAME,
         summary="show someone's messages again",
-        example=Unignore(_BOB),
-        to_intent=other_person(Unignore),
+        example="bob",
+        read=other_person(lambda who: Unignore(name=who)),
     ),
     Command(
         spellings=("/why",),
         shape=MAYBE_WHICH,
         summary="show how one of your messages was delivered, try by try",
-        example=ShowTrace("last"),
-        to_intent=lambda context, which="last": ShowTrace(which),
+        example="last",
+        read=explain,
     ),
     Command(
         spellings=("/doctor",),
         shape=MAYBE_NAME,
         summary="check the connection to the server, or to someone",
-        example=Examine(_BOB),
-        to_intent=examine,
+        example="bob",
+        read=examine,
         offline=True,
     ),
     Command(
         spellings=("/history",),
         shape=MAYBE_NUMBER,
         summary=f"show your last messages: n of them, or {HISTORY_SHOWN}",
-        example=ShowHistory(50),
-        to_intent=show_history,
+        example="50",
+        read=show_history,
     ),
     Command(
         spellings=("/search",),
         shape=WORDS,
         summary="find your messages that contain these words",
-        example=SearchHistory("noon lunch"),
-        to_intent=lambda context, words: SearchHistory(words),
+        example="noon lunch",
+        read=lambda context, words: SearchPast(words=words),
     ),
     *DESK_COMMANDS,
     Command(
         spellings=("help", "/help"),
         shape=MAYBE_COMMAND,
         summary="list every command, or explain one",
-        example=ShowHelp("send"),
-        to_intent=_show_help,
+        example="send",
+        read=_show_help,
         offline=True,
     ),
     Command(
         spellings=("quit", "/quit", "exit", "server:exit"),
         shape=NOTHING,
         summary="leave and end the program",
-        example=Quit(),
-        to_intent=lambda context: Quit(),
+        read=always(Quit()),
         offline=True,
         is_drastic=True,
     ),
@@ -508,8 +352,6 @@ BY_SPELLING: Final[Mapping[str, Command]] = {
 }
 """The row of every spelling."""
 
-
-_DESK_SIGN: Final = "."
 
 DESK_SPELLINGS: Final = frozenset(word for row in DESK_COMMANDS for word in row.spellings)
 """Commands that are offered to operators of the help desk only."""
@@ -524,7 +366,7 @@ def unknown(word: str, *, is_operator: bool) -> Mistake:
     from chatapp.wire.suggestions import nearest
 
     sign, bare = _sign_and_rest(word.lower())
-    if sign != _DESK_SIGN and bare in ELSEWHERE:
+    if sign != wire_desk.SIGN and bare in ELSEWHERE:
         here = ELSEWHERE[bare]
         return Mistake(
             answers.not_here(word) if here is None else answers.unknown_command(word, here)
@@ -532,7 +374,7 @@ def unknown(word: str, *, is_operator: bool) -> Mistake:
     likely = [
         one
         for one in BY_SPELLING
-        if one.startswith(_DESK_SIGN) == (sign == _DESK_SIGN)
+        if one.startswith(wire_desk.SIGN) == (sign == wire_desk.SIGN)
         and (is_operator or one not in DESK_SPELLINGS)
     ]
     by_rest = {
@@ -564,30 +406,6 @@ def _spelling_of(word: str) -> str | None:
 
 # --- help: the lines that `help` shows and the list in the guide, both made from the table of commands.
 
-_BY_MEANING: Final[Mapping[type[Intent], Command]] = {type(row.example): row for row in COMMANDS}
-
-
-_NOT_TYPED: Final = frozenset({"reference", "visit"})
-"""Fields of an operator's request that the core fills in."""
-
-
-def as_typed(intent: Intent, *, in_room: bool = False) -> str:
-    """Spell a line that means `intent`, as it is typed in a room or outside. Empty for the intent
-    `Empty`."""
-    row = _BY_MEANING.get(type(intent))
-    if row is None:
-        return ""
-    faithful = (one for one in row.spellings if one not in row.unquoted)
-    spelling = next(one for one in faithful if not in_room or one.startswith(SIGNS))
-    fields = msgspec.structs.asdict(intent).items()
-    arguments = [
-        str(value)
-        for field, value in fields
-        if value not in (None, "", 0) and field not in _NOT_TYPED
-    ]
-    return " ".join((spelling, *arguments))
-
-
 GUIDE_BEGINS: Final = "<!-- The list of commands is made from peer/commands/commands.py by `python -m examples.guide`. -->"
 GUIDE_ENDS: Final = "<!-- End of the list of commands. -->"
 
@@ -597,10 +415,11 @@ def help_lines(command: str | None = None, *, is_operator: bool = False) -> list
     spelling its summary, all its spellings and an example."""
     if command is not None:
         row = BY_SPELLING[command]
+        faithful = next(one for one in row.spellings if one not in row.unquoted)
         return [
             f"{usage(command, row.shape)} - {row.summary}",
             f"Spellings: {' · '.join(row.usages)}",
-            f"Example: {as_typed(row.example, in_room=isinstance(row.example, SayInRoom))}",
+            f"Example: {faithful} {row.example}".rstrip(),
         ]
     offered = [row for row in COMMANDS if is_operator or row not in DESK_COMMANDS]
     width = max(len(usage(row.spellings[0], row.shape)) for row in offered)
