@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from tests.support.examples import QUICK
 
 if TYPE_CHECKING:
+    from tests.cast.wheel import Built
     from tests.support.nats_server import NatsServer
 
 _FUZZ_EXAMPLES: Final = int(os.environ.get("CHATAPP_EXAMPLES", "5000"))
@@ -65,3 +66,11 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[NatsServe
     server = single(tmp_path_factory.mktemp("nats"))
     yield server
     remove(server)
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> "Built":
+    """The wheel and the source distribution of the checkout, the same for all processes."""
+    from tests.cast.wheel import build_once  # deferred: few tests need it
+
+    return build_once(tmp_path_factory)
