@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cast.stage import Stage, playing
-from tests.faults.cluster import Cluster
+from tests.faults.cluster import FaultyCluster
 
 _FIGURE = "figure"
 Note = Callable[[str, str, str], None]
@@ -32,10 +32,10 @@ async def outspoken_stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 
 @pytest.fixture
-async def cluster(outspoken_stage: Stage) -> AsyncIterator[Cluster]:
+async def cluster(outspoken_stage: Stage) -> AsyncIterator[FaultyCluster]:
     """A cluster whose nodes may say that something was not stored, and nothing else. Visitors of
     its desk wait, because its operator never comes."""
-    made = Cluster(outspoken_stage, "--operator", "olga")
+    made = FaultyCluster(outspoken_stage, "--operator", "olga")
     try:
         await made.start()
         yield made

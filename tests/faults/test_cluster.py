@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.cast.cluster import KEEPS_STATE
 from tests.cast.lines import SAVED, WELCOME
 from tests.cast.stage import Stage
-from tests.faults.cluster import BESIDE, KEEPS_STATE, Cluster
+from tests.faults.cluster import BESIDE, FaultyCluster
 from tests.faults.conftest import Note
 from tests.faults.size import bar, only_whole, rounds
 
@@ -24,7 +25,7 @@ BACK_WITHIN = bar(10.0)
 
 
 async def test_registry_and_leader_are_killed_at_once_again_and_again(
-    outspoken_stage: Stage, cluster: Cluster, figure: Note
+    outspoken_stage: Stage, cluster: FaultyCluster, figure: Note
 ) -> None:
     """Every letter that was called saved is read once, in order, and names keep their owners."""
     slowest, wanted = 0.0, list[str]()
@@ -60,7 +61,7 @@ def ending(text: str) -> Callable[[str], bool]:
 
 
 async def test_peers_that_run_on_find_the_registry_that_serves(
-    outspoken_stage: Stage, cluster: Cluster, figure: Note
+    outspoken_stage: Stage, cluster: FaultyCluster, figure: Note
 ) -> None:
     """Direct chat never stops, rooms and the desk's line go on, and what is saved is read once, in
     order."""
@@ -112,7 +113,7 @@ async def test_peers_that_run_on_find_the_registry_that_serves(
 
 
 async def test_all_servers_are_killed_and_nothing_is_promised_meanwhile(
-    outspoken_stage: Stage, cluster: Cluster, figure: Note
+    outspoken_stage: Stage, cluster: FaultyCluster, figure: Note
 ) -> None:
     alice, bob = await outspoken_stage.welcome("alice", "bob")
     carol = await outspoken_stage.peer("carol")
@@ -151,7 +152,7 @@ async def test_all_servers_are_killed_and_nothing_is_promised_meanwhile(
 
 
 async def test_an_owner_that_thaws_changes_nothing(
-    outspoken_stage: Stage, cluster: Cluster, figure: Note
+    outspoken_stage: Stage, cluster: FaultyCluster, figure: Note
 ) -> None:
     thaws = rounds(1, 3)
     wanted = list[str]()

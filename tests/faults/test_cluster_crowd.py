@@ -14,10 +14,11 @@ from collections import defaultdict
 from statistics import median
 from typing import Final, NamedTuple
 
+from tests.cast.cluster import NODES
 from tests.cast.program import Program
 from tests.cast.stage import Stage
 from tests.faults.bot import is_steady, label_of, room_of
-from tests.faults.cluster import NODES, Cluster
+from tests.faults.cluster import FaultyCluster
 from tests.faults.conftest import Note
 from tests.faults.judging import Findings, due_to, judge
 from tests.faults.ledger import Entry, What, read
@@ -39,7 +40,7 @@ WAITED_FOR: Final = 900.0
 class Crowd:
     """Bots in a few programs: those online, and those who are away meanwhile."""
 
-    def __init__(self, stage: Stage, cluster: Cluster) -> None:
+    def __init__(self, stage: Stage, cluster: FaultyCluster) -> None:
         self._stage: Final = stage
         self._cluster: Final = cluster
         self._groups: Final = [range(first, first + AT_EACH) for first in range(0, ONLINE, AT_EACH)]
@@ -136,7 +137,7 @@ class Return(NamedTuple):
         )
 
 
-async def kill_under(crowd: Crowd, cluster: Cluster, index: int) -> Return:
+async def kill_under(crowd: Crowd, cluster: FaultyCluster, index: int) -> Return:
     """Kill a node, and wait until nobody has a link to it and all tables are whole again."""
     began, wall = time.monotonic(), time.time()
     await cluster.registries[index].kill()
@@ -159,7 +160,7 @@ async def kill_under(crowd: Crowd, cluster: Cluster, index: int) -> Return:
 
 
 async def test_nodes_are_killed_under_a_crowd(
-    outspoken_stage: Stage, cluster: Cluster, figure: Note
+    outspoken_stage: Stage, cluster: FaultyCluster, figure: Note
 ) -> None:
     crowd = Crowd(outspoken_stage, cluster)
     await crowd.start()
