@@ -42,7 +42,6 @@ from chatapp.peer.api.events import (
     Figures,
     FolderNotMoved,
     HeldBack,
-    HeldInput,
     HistoryBehind,
     HistoryMissing,
     Ignored,
@@ -57,7 +56,6 @@ from chatapp.peer.api.events import (
     LineUnreadable,
     LinkTrouble,
     LinkTroubled,
-    ListedVisitor,
     MailHeldBack,
     MailReturned,
     MailUnreadable,
@@ -77,8 +75,6 @@ from chatapp.peer.api.events import (
     NotLetIn,
     NotTrusted,
     NumberMoved,
-    PastLine,
-    PastSession,
     PastSessions,
     PeopleEvent,
     PeopleListed,
@@ -133,6 +129,8 @@ from chatapp.peer.api.events import (
     VisitorsWaiting,
     WaitingRoom,
 )
+from chatapp.wire.desk.focus import HeldInput
+from chatapp.wire.desk.values import ListedVisitor, PastLine, PastSession
 
 __all__ = [
     "SOMEBODY",

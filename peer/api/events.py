@@ -14,6 +14,8 @@ from chatapp.peer.api.conversations import EVERYBODY, Conversation, addressed, p
 from chatapp.peer.api.conversations import room as in_room
 from chatapp.peer.api.enums import Explained, Numbered
 from chatapp.wire.address import Address
+from chatapp.wire.desk.focus import HeldInput
+from chatapp.wire.desk.values import DeskFigures, DeskPast, DeskRoom, VisitorForm
 from chatapp.wire.messages.rooms import ROOM_SIGN
 
 
@@ -24,26 +26,16 @@ class DutyChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     queue: str
 
 
-class ClientCame(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class ClientCame(VisitorForm, frozen=True, kw_only=True, tag=True):
     """We serve this visitor from now on. It has the visitor's form, and the note of an earlier
     operator."""
 
     visit: int
     """The number of the visit, by which requests name the visitor."""
-    name: str
-    number: str
-    issue: str
-    queue: str
-    waited: int
-    """Seconds in the waiting room."""
-    is_here: bool
-    note: str
     handed_over_by: str
     """The operator's name; empty if nobody handed the visitor over."""
     is_back: bool
     """Whether we ourselves are back, and served this visitor before."""
-    description: str = ""
-    """What they wrote while waiting."""
 
 
 class VisitorsWaiting(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -161,15 +153,6 @@ class CommandFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What `desk.say` returned for the line that reached nobody; 0 for a command."""
 
 
-class HeldInput(Explained):
-    """What was not carried out."""
-
-    LINE = "line", "a line for the visitor"
-    END = "end", "the end of the session, or the call for the next visitor"
-    HAND_OVER = "hand_over", "handing the visitor over"
-    NOTE = "note", "a note about the visitor"
-
-
 class HeldBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What we typed was not carried out, because it may have been meant for another visitor than
     our present one."""
@@ -201,91 +184,23 @@ class NumberMoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     is_now: str
 
 
-class ListedVisitor(msgspec.Struct, frozen=True, kw_only=True):
-    """A visitor as operators see them. `since`: Unix time."""
+class WaitingRoom(DeskRoom, frozen=True, kw_only=True, tag=True):
+    """The answer to `.room`."""
 
-    visit: int
-    """The number of the visit."""
-    name: str
-    issue: str
-    since: float
-    is_here: bool
-    operator: str
-    """The operator who serves them, or for whom they wait; empty for none."""
-    is_paused: bool = False
-    """Whether others are called first."""
-    is_silent: bool = False
-    """Whether they are served, and have said nothing for a while."""
-
-
-class WaitingRoom(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The answer to `.room`. `total`: how many wait; a very long line is not listed in full."""
-
-    queue: str
-    operators: int
-    served: tuple[ListedVisitor, ...]
-    waiting: tuple[ListedVisitor, ...]
-    total: int
     is_quiet: bool = False
     """Whether the program that asked shows it alone; others take no notice."""
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The answer to `.stats`. Spans in seconds; `today` is the registry's day."""
+class Figures(DeskFigures, frozen=True, kw_only=True, tag=True):
+    """The answer to `.stats`."""
 
-    queue: str
-    served_today: int
-    median_wait: int
-    ninetieth_wait: int
-    longest_waiting: int
-    waiting: int
-    operators: int
-    rated: int = 0
-    """Sessions that were rated today."""
-    mean_rating: int = 0
-    """A hundred times the mean of their ratings, from 1 to 5; 0 for none."""
     is_quiet: bool = False
     """Whether the program that asked shows it alone; others take no notice."""
 
 
-class PastLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of a past session."""
+class PastSessions(DeskPast, frozen=True, kw_only=True, tag=True):
+    """The answer to `.past`."""
 
-    sender: str
-    """The operator, or the visitor."""
-    is_operator: bool
-    at: float
-    """Unix time."""
-    text: str
-
-
-class PastSession(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that is over. Spans in seconds, times in Unix seconds."""
-
-    queue: str
-    name: str
-    number: str
-    issue: str
-    note: str
-    description: str
-    operator: str
-    at: float
-    """When the visitor was called."""
-    waited: int
-    took: int
-    lines: tuple[PastLine, ...]
-    left_out: int
-    """How many lines before these are not shown."""
-    has_transcript: bool
-    """Whether the registry still has the lines."""
-
-
-class PastSessions(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The answer to `.past`: the oldest first. `total`: how many there are of the name, or of
-    all."""
-
-    sessions: tuple[PastSession, ...]
-    total: int
     is_quiet: bool = False
     """Whether the program that asked shows it alone; others take no notice."""
 

@@ -48,6 +48,7 @@ from chatapp.peer.words import answers, history
 from chatapp.peer.words import full as words
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import LINE_MAX, CallingLine, Status, TypedLine
+from chatapp.wire.desk.values import ListedVisitor
 from chatapp.wire.errors import ChatAppError, NameRefused
 from chatapp.wire.messages.desk import DropVisitor, MoveVisitor, ShowFigures, ShowRoom
 from chatapp.wire.names import PeerName, is_same_name, peer_name
@@ -64,7 +65,7 @@ class Attention(NamedTuple):
     """Whether the user has the terminal in front of them, and sees the log."""
     is_typing: bool = False
     """Whether the user is typing something."""
-    listed: Sequence[events.ListedVisitor] = ()
+    listed: Sequence[ListedVisitor] = ()
     """Who waits at the help desk, as the screen shows it; nobody if it does not."""
 
 

@@ -4,9 +4,10 @@ from datetime import date
 from typing import Final, assert_never
 
 from chatapp.peer.api.conversations import Conversation
-from chatapp.peer.api.events import Figures, ListedVisitor
+from chatapp.peer.api.events import Figures
 from chatapp.peer.api.past import HistoryLine, LineKind
 from chatapp.peer.words.formatting import counted, doubted, name, reason, shown_clock, shown_time
+from chatapp.wire.desk.values import ListedVisitor
 
 SEARCH: Final = "Search"
 EVERYWHERE: Final = "everywhere"

@@ -31,7 +31,7 @@ from chatapp.registry.rules.effects import (
 from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.store.entries import DeskVisitRated
 from chatapp.wire.buckets import Buckets
-from chatapp.wire.desk import full_name, mobile_number
+from chatapp.wire.desk.form import full_name, mobile_number
 from chatapp.wire.errors import FormRefused
 from chatapp.wire.limits import (
     BUCKETS_MAX,

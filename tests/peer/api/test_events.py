@@ -3,6 +3,7 @@
 from types import UnionType
 from typing import get_args
 
+from chatapp import events as public
 from chatapp.peer.api import events
 
 
@@ -17,4 +18,4 @@ def test_all_that_can_happen_is_in_the_one_module() -> None:
 
 def test_so_is_what_events_consist_of() -> None:
     for name in ("ClientMove", "Line", "Person", "Room", "ListedVisitor"):
-        assert hasattr(events, name)
+        assert hasattr(public, name)

@@ -19,6 +19,7 @@ from chatapp.peer.view.logbook import EntryKind, LogEntry
 from chatapp.peer.view.pastreader import PAGE
 from chatapp.peer.words.formatting import Mark
 from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.wire.desk.focus import HeldInput
 from chatapp.wire.limits import TEXT_MAX
 from tests.peer.faces.full.playing import WITHIN, Played
 from tests.peer.village import Village, outcome_of, village  # noqa: F401
@@ -100,7 +101,7 @@ async def test_the_line_that_was_held_back_is_marked_as_refused_and_no_other(
         await screen.type("second")
         await screen.until(lambda: len(numbers) == 2)
         held = events.HeldBack(
-            what=events.HeldInput.LINE, former="", move=None, client="Asha Rao", line=numbers[1]
+            what=HeldInput.LINE, former="", move=None, client="Asha Rao", line=numbers[1]
         )
         screen.runner.handle([held])
         assert (last_of(screen, "first").mark, last_of(screen, "second").mark) == (
