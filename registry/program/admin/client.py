@@ -229,14 +229,14 @@ def _on_files(store: FileStore, request: FileRequest) -> AdminAnswer:
         invites.load(loaded.invites, wall=clock.seconds(now), now=now)
         invites.expired(now=now)
         bans.load(loaded.bans, wall=clock.seconds(now), now=now)
-        renaming = Renaming(directory, clock, is_banned=lambda key: False)
+        renaming = Renaming(directory, clock, is_banned=lambda _: False)
         admin = AdminService(
             directory,
             invites,
             bans,
             renaming,
             clock,
-            forget=lambda person, at: _forget(directory, person),
+            forget=lambda person, _: _forget(directory, person),
         )
         return _carry_out(admin.run(request, "", now=now), store)
     finally:
