@@ -64,6 +64,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "LICENSE",
         "MANIFEST.in",
         "CHANGELOG.md",
+        "changes",
         "pyproject.toml",
         "chatapp",
         "contrib",
