@@ -6,21 +6,17 @@ It is an edge and an engine that call each other.
 
 from typing import Final
 
-from chatapp.registry.edge.edge import LINKS_MAX, Edge, Output
+from chatapp.registry.edge.edge import Edge, Output
 from chatapp.registry.engine.engine import Engine
 from chatapp.registry.rules.admin.messages import AdminAnswer, CoreRequest
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import LOCAL
-from chatapp.registry.rules.limits import RegistryPolicy, WallClock
-from chatapp.registry.rules.mail import ReadLetters
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
-from chatapp.registry.rules.rooms.rules import ReadLines
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import Loaded
 from chatapp.registry.telemetry.figures import CoreSnapshot
 from chatapp.registry.telemetry.recorder import Recorder
-from chatapp.wire.identity import Identity
-from chatapp.wire.sessions.opening import Randomness
 
 
 class RegistryCore:
@@ -28,45 +24,32 @@ class RegistryCore:
 
     def __init__(
         self,
-        *,
-        identity: Identity,
-        rng: Randomness,
+        context: Context,
         loaded: Loaded,
-        read_letters: ReadLetters,
-        read_lines: ReadLines,
+        *,
         link_port: int,
-        now: float,
-        wall: float,
-        policy: RegistryPolicy | None = None,
-        links_max: int = LINKS_MAX,
         desk: DeskSettings | None = None,
         access: AccessSettings | None = None,
+        now: float,
     ) -> None:
-        """`links_max`: how many connections the machine can hold."""
-        policy = policy or RegistryPolicy()
-        clock = WallClock(now=now, wall=wall)
+        """`loaded`: what the context's store has."""
+        policy = context.policy
         self.recorder: Final = Recorder(events_max=policy.events_max)
         self.dropped: Final = self.recorder.dropped
         """How much was not served, by reason."""
         self.edge: Final = Edge(
-            identity=identity,
-            rng=rng,
+            identity=context.identity,
+            rng=context.rng,
             link_port=link_port,
             policy=policy,
             recorder=self.recorder,
-            counter=clock.millis(now),
-            links_max=links_max,
+            counter=context.clock.millis(now),
             now=now,
         )
         self.engine: Final = Engine(
-            identity=identity,
-            rng=rng,
-            loaded=loaded,
-            read_letters=read_letters,
-            read_lines=read_lines,
-            clock=clock,
-            policy=policy,
-            recorder=self.recorder,
+            context,
+            loaded,
+            self.recorder,
             desk=desk or DeskSettings(),
             access=access or AccessSettings(),
             now=now,

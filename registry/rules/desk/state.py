@@ -4,10 +4,12 @@ something."""
 from collections import Counter
 from typing import Final
 
+from chatapp.registry.rules.desk.figures.ratings import Ratings
 from chatapp.registry.rules.desk.figures.statistics import DeskStatistics
 from chatapp.registry.rules.desk.guests import Guests
+from chatapp.registry.rules.desk.opening import Openings
 from chatapp.registry.rules.desk.past import Past
-from chatapp.registry.rules.desk.queue.queue import DeskQueue
+from chatapp.registry.rules.desk.queue.queue import DeskQueue, SilenceWatch
 from chatapp.registry.rules.desk.queue.visit import (
     BY_OPERATOR,
     CONSOLE,
@@ -26,9 +28,11 @@ from chatapp.registry.rules.effects import (
     Reply,
     TellConsole,
 )
+from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.rules.people.access import Operators
 from chatapp.registry.rules.people.connections import Connections
 from chatapp.registry.rules.people.directory import Directory
+from chatapp.registry.rules.people.presence import Liveness
 from chatapp.registry.store.entries import DeskLineKept
 from chatapp.registry.store.protocol import LoadedDesk
 from chatapp.wire.limits import DESK_SESSIONS_MAX, DESK_UNTOLD_MAX
@@ -208,39 +212,58 @@ def _pushed(whom: bytes, link: int | None, notice: DeskNotice) -> list[Effect]:
     return [told, CheckAlive(identity=whom)] if isinstance(notice, _AWAITED) else [told]
 
 
-def restore(
-    loaded: LoadedDesk,
-    settings: DeskSettings,
-    queue: DeskQueue,
-    visits: VisitIndex,
-    statistics: DeskStatistics,
-    past: Past,
-    *,
-    now: float,
-) -> None:
-    """Restore the visits of earlier lives in their order, what was said in them, and the sessions
-    that were served."""
-    restored = [visit_of(record, settings.queue_kept(record.queue)) for record in loaded.visits]
-    for visit in restored:
-        visits.add(visit)
-        if visit.number in loaded.lines:
-            visits.transcript(visit).load(_said(line) for line in loaded.lines[visit.number])
-    for over in loaded.served:
-        statistics.load(settings.queue_kept(over.queue), over)
-    for over in sorted((*loaded.served, *loaded.untold), key=lambda over: over.ended_at):
-        if over.ticket and over.cause in BY_OPERATOR:
-            served_at = settings.queue_kept(over.queue) if over.called_at else ""
-            visits.note_end(
-                over.ticket, VisitOver(over.visit, OverCause(over.cause)), served_at=served_at
-            )
-    past.load(loaded.sessions, loaded.transcripts, now=now)
-    merged = {
-        settings.queue_kept(one.queue)
-        for one in loaded.visits
-        if not settings.queue_named(one.queue)
-    }
-    off_duty = {record.visit for record in loaded.visits if record.is_off_duty}
-    queue.load(restored, off_duty=off_duty, merged=merged, now=now)
+class DeskState:
+    """What all rules of the desk work on."""
+
+    def __init__(
+        self,
+        settings: DeskSettings,
+        operators: Operators,
+        directory: Directory,
+        connections: Connections,
+        liveness: Liveness,
+        clock: WallClock,
+    ) -> None:
+        self.settings: Final = settings
+        self.clock: Final = clock
+        self.guests: Final = Guests(liveness)
+        self.queue: Final = DeskQueue(settings)
+        self.operators: Final = DeskOperators(operators, directory)
+        self.visits: Final = VisitIndex()
+        self.openings: Final = Openings(settings)
+        self.ratings: Final = Ratings(utc_offset=settings.utc_offset)
+        self.statistics: Final = DeskStatistics(settings.queues, utc_offset=settings.utc_offset)
+        self.silences: Final = SilenceWatch(settings.no_show_after)
+        self.past: Final = Past(settings, clock)
+        self.sender: Final = DeskSender(self.visits, self.guests, connections)
+
+    def load(self, loaded: LoadedDesk, *, now: float) -> None:
+        """Restore the visits of earlier runs in their order, what was said in them, the sessions
+        that were served, their ratings, and which queues are closed."""
+        settings, visits = self.settings, self.visits
+        restored = [visit_of(record, settings.queue_kept(record.queue)) for record in loaded.visits]
+        for visit in restored:
+            visits.add(visit)
+            if visit.number in loaded.lines:
+                visits.transcript(visit).load(_said(line) for line in loaded.lines[visit.number])
+        for over in loaded.served:
+            self.statistics.load(settings.queue_kept(over.queue), over)
+        for over in sorted((*loaded.served, *loaded.untold), key=lambda over: over.ended_at):
+            if over.ticket and over.cause in BY_OPERATOR:
+                served_at = settings.queue_kept(over.queue) if over.called_at else ""
+                visits.note_end(
+                    over.ticket, VisitOver(over.visit, OverCause(over.cause)), served_at=served_at
+                )
+        self.past.load(loaded.sessions, loaded.transcripts, now=now)
+        merged = {
+            settings.queue_kept(record.queue)
+            for record in loaded.visits
+            if not settings.queue_named(record.queue)
+        }
+        off_duty = {record.visit for record in loaded.visits if record.is_off_duty}
+        self.queue.load(restored, off_duty=off_duty, merged=merged, now=now)
+        self.openings.load(loaded.openings)
+        self.ratings.load(loaded.ratings)
 
 
 def _said(line: DeskLineKept) -> TranscriptLine:

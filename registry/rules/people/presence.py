@@ -129,19 +129,29 @@ class PresenceTracker:
     ) -> None:
         self._directory = directory
         self._connections = connections
-        self._liveness = liveness
+        self.liveness: Final = liveness
         self._clock = clock
         self._lost_nodes: set[int] = set()
         """Nodes that have gone. Their numbers are never used again."""
 
     # --- signs of life
 
+    def has_registered(self, identity: bytes, nonce: bytes) -> bool:
+        """Return whether a REGISTER with this nonce was the last one of this identity."""
+        return self._connections.of(identity).nonce == nonce
+
+    def register(self, person: Person, caller: Caller, nonce: bytes, *, now: float) -> None:
+        """Note that a person registered."""
+        connection = self._connections.of(caller.identity)
+        connection.nonce, connection.node = nonce, caller.node
+        self.arrive(person, caller, now=now)
+
     def arrive(self, person: Person, caller: Caller, *, now: float) -> None:
         """Note that a person registered or sent a Ping. If the node at which it came has gone
         meanwhile, so has the person."""
         if caller.node in self._lost_nodes:
             return
-        self._liveness.note(caller.identity, now=now)
+        self.liveness.note(caller.identity, now=now)
         self._show(person, caller, now)
 
     def ping(self, ping: Ping, caller: Caller, *, now: float) -> list[Effect]:
@@ -171,7 +181,7 @@ class PresenceTracker:
             return [Disconnect(link=link, reason=LinkEndReason.NO_SENDER_INDEX)]
         former = connection.link
         self._connections.attach(connection, link, sender_index)
-        self._liveness.note(caller.identity, now=now)
+        self.liveness.note(caller.identity, now=now)
         self._show(person, caller, now)
         return [] if former is None else [Disconnect(link=former, reason=LinkEndReason.REPLACED)]
 
@@ -203,7 +213,7 @@ class PresenceTracker:
 
     def forget(self, identity: bytes) -> None:
         """Forget the lease and the link of somebody who has no name any more."""
-        self._liveness.end(identity)
+        self.liveness.end(identity)
         self._connections.detach(self._connections.of(identity))
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> bool:
@@ -252,7 +262,7 @@ class PresenceTracker:
 
     def _go(self, person: Person, absence: table.Presence, now: float) -> None:
         identity = person.card.identity
-        self._liveness.end(identity)
+        self.liveness.end(identity)
         self._connections.detach(self._connections.of(identity))
         self._show(person, None, now, absence)
 
@@ -265,7 +275,7 @@ class PresenceTracker:
     ) -> None:
         identity = person.card.identity
         connection = self._connections.of(identity)
-        is_here = identity in self._liveness
+        is_here = identity in self.liveness
         self._directory.place(
             person,
             presence=table.Presence.ONLINE if is_here else absence,

@@ -18,7 +18,6 @@ from chatapp.registry.rules.effects import (
 )
 from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.rules.people.access import AccessPolicy, Exclusion
-from chatapp.registry.rules.people.connections import Connections
 from chatapp.registry.rules.people.directory import Directory, Person
 from chatapp.registry.rules.people.names import key_of
 from chatapp.registry.rules.people.presence import PresenceTracker
@@ -40,7 +39,6 @@ class Registration:
     def __init__(
         self,
         directory: Directory,
-        connections: Connections,
         presence: PresenceTracker,
         channel: ChannelRules,
         renaming: Renaming,
@@ -48,7 +46,6 @@ class Registration:
         clock: WallClock,
     ) -> None:
         self._directory = directory
-        self._connections = connections
         self._presence = presence
         self._channel = channel
         self._renaming = renaming
@@ -145,7 +142,7 @@ class Registration:
     ) -> list[Effect]:
         """Admit a member under the name that they have. Only the card's counter is new, so they
         need not wait for the disk."""
-        if self._connections.of(card.identity).nonce == nonce:
+        if self._presence.has_registered(card.identity, nonce):
             is_here = person.online and caller.address == person.address
             repeated = Admit(to=caller, card=person.card, nonce=nonce, is_new=False)
             return (
@@ -162,9 +159,7 @@ class Registration:
     def _let_in(self, person: Person, nonce: bytes, caller: Caller, now: float) -> list[Effect]:
         if person.is_banned:  # by the address of an earlier registration
             self._directory.ban(person, is_banned=False)
-        connection = self._connections.of(caller.identity)
-        connection.nonce, connection.node = nonce, caller.node
-        self._presence.arrive(person, caller, now=now)
+        self._presence.register(person, caller, nonce, now=now)
         return [Admit(to=caller, card=person.card, nonce=nonce, is_new=True)]
 
     def _entry(
