@@ -53,7 +53,7 @@ def stats(
     words = words or []
     check_options(words)
     if not words and operator is None:
-        from chatapp.registry.rules.admin.messages import ShowStats
+        from chatapp.registry.rules.admin_requests import ShowStats
 
         return show_answer(folder_of_registry(data, None), ShowStats(), as_json=as_json)
     host, server_port = counted(words, "stats", _ARGUMENTS)

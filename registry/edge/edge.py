@@ -15,7 +15,7 @@ from chatapp.registry.edge.admission import FairQueue, Gate
 from chatapp.registry.edge.links import Links, LinkState, PeerLink, cost_of_answers, cost_of_line
 from chatapp.registry.edge.ports import EnginePort
 from chatapp.registry.edge.sessions import Sessions
-from chatapp.registry.rules.admin.messages import AdminAnswer
+from chatapp.registry.rules.admin_requests import AdminAnswer
 from chatapp.registry.rules.effects import (
     Admit,
     Caller,

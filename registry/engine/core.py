@@ -8,7 +8,7 @@ from typing import Final
 
 from chatapp.registry.edge.edge import Edge, Output
 from chatapp.registry.engine.engine import Engine
-from chatapp.registry.rules.admin.messages import AdminAnswer, CoreRequest
+from chatapp.registry.rules.admin_requests import AdminAnswer, CoreRequest
 from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import LOCAL
@@ -56,7 +56,7 @@ class RegistryCore:
         )
         self.edge.engine = self.engine
         self.engine.edges[LOCAL] = self.edge
-        self.operators: Final = self.engine.hub.operators
+        self.operators: Final = self.engine.hub.desk.operators
         # What the edge does, under the names that a driver uses.
         self.link_opened: Final = self.edge.link_opened
         self.receive_frames: Final = self.edge.receive_frames

@@ -9,9 +9,10 @@ from typing import Final, assert_never
 
 from chatapp.registry.edge.ports import EdgePort
 from chatapp.registry.engine.barrier import CommitBarrier, Promise
-from chatapp.registry.rules.admin.messages import CoreRequest
+from chatapp.registry.rules.admin_requests import CoreRequest
 from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.directory.directory import TableBroadcaster
 from chatapp.registry.rules.effects import (
     LOCAL,
     Admit,
@@ -46,7 +47,6 @@ from chatapp.registry.rules.effects import (
 )
 from chatapp.registry.rules.hub import Hub
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
-from chatapp.registry.rules.people.directory import TableBroadcaster
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import Loaded
 from chatapp.registry.telemetry.figures import CoreSnapshot
@@ -87,7 +87,7 @@ class Engine:
             self.hub.directory.table, context.identity, context.policy
         )
         self._console_lines: list[str] = []
-        self.hub.operators.draw_codes(context.identity.public, context.rng)
+        self.hub.desk.operators.draw_codes(context.identity.public, context.rng)
         if self.hub.unreadable_names:
             recorder.note(NamesSkipped(count=self.hub.unreadable_names))
 

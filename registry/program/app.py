@@ -24,7 +24,7 @@ from chatapp.registry.program.texts import (
     port_unusable_line,
     start_lines,
 )
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AdminAnswer,
     CoreRequest,
     Done,

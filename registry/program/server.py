@@ -55,7 +55,7 @@ from chatapp.registry.program.texts import (
     serving_text,
     unshown_line,
 )
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AdminAnswer,
     AdminRefusal,
     AdminRefused,

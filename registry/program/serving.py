@@ -17,7 +17,7 @@ from chatapp.registry.cluster.stream.bundles import SALT_SIZE, ClusterKey, Opene
 from chatapp.registry.edge.driver import EdgeDriver
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.program.app import ListeningPort, process_figures
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AdminAnswer,
     AdminRefusal,
     AdminRefused,

@@ -8,11 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeVar, get_args
 
 from chatapp.registry.rules.admin.live import LiveAdmin
-from chatapp.registry.rules.admin.messages import AddBan, CoreRequest, LiftBan
 from chatapp.registry.rules.admin.service import AdminService
+from chatapp.registry.rules.admin_requests import AddBan, CoreRequest, LiftBan
 from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.desk import Desk
 from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.directory.connections import Connections, SenderIndices
+from chatapp.registry.rules.directory.directory import Directory, Person
+from chatapp.registry.rules.directory.liveness import Liveness
 from chatapp.registry.rules.effects import (
     Append,
     Caller,
@@ -37,11 +40,8 @@ from chatapp.registry.rules.people.access import (
     AccessLists,
     AccessPolicy,
     AccessSettings,
-    Operators,
 )
-from chatapp.registry.rules.people.connections import Connections, SenderIndices
-from chatapp.registry.rules.people.directory import Directory, Person
-from chatapp.registry.rules.people.presence import Liveness, PresenceTracker
+from chatapp.registry.rules.people.presence import PresenceTracker
 from chatapp.registry.rules.people.registration import Registration, excluded
 from chatapp.registry.rules.people.releasing import Releasing
 from chatapp.registry.rules.people.renaming import Renaming, restore_names
@@ -379,10 +379,7 @@ class Hub:
         self._presence = PresenceTracker(self.directory, connections, self.liveness, context.clock)
         self.mail = MailService(self.directory, connections, context)
         self._access = AccessPolicy(access)
-        self.operators = Operators(desk.operators, self.directory)
-        self.desk = Desk(
-            desk, self.operators, self.directory, connections, self.liveness, context.clock
-        )
+        self.desk = Desk(desk, self.directory, connections, self.liveness, context.clock)
         return Parts(
             context=context,
             directory=self.directory,

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from chatapp.registry.rules.context import Context
+from chatapp.registry.rules.directory.connections import Connections
+from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.effects import (
     Append,
     Caller,
@@ -19,8 +21,6 @@ from chatapp.registry.rules.effects import (
     StoreLetter,
 )
 from chatapp.registry.rules.limits import Shares, remaining
-from chatapp.registry.rules.people.connections import Connections
-from chatapp.registry.rules.people.directory import Directory
 from chatapp.registry.store.entries import MailStored, MailTaken
 from chatapp.registry.store.protocol import Loaded, RecordLost
 from chatapp.wire.errors import StoreError

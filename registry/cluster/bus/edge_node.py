@@ -13,7 +13,7 @@ from chatapp.registry.cluster.bus.remote_engine import EngineState, RemoteEngine
 from chatapp.registry.cluster.stream.bundles import Opener, Sealer
 from chatapp.registry.edge.edge import SECRET_SIZE, Edge, Output
 from chatapp.registry.edge.links import LinkState
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AdminAnswer,
     AdminRefusal,
     AdminRefused,

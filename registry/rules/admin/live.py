@@ -3,7 +3,8 @@ told."""
 
 from typing import Final, assert_never
 
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin.service import AdminService, answer_when_stored, shown_ban
+from chatapp.registry.rules.admin_requests import (
     AddBan,
     AdminAnswer,
     AdminRefusal,
@@ -42,7 +43,7 @@ from chatapp.registry.rules.admin.messages import (
     StatsShown,
     TellStop,
 )
-from chatapp.registry.rules.admin.service import AdminService, answer_when_stored, shown_ban
+from chatapp.registry.rules.directory.directory import Person
 from chatapp.registry.rules.effects import (
     AnswerAdmin,
     Effect,
@@ -51,7 +52,6 @@ from chatapp.registry.rules.effects import (
     TellEverybody,
 )
 from chatapp.registry.rules.parts import Parts
-from chatapp.registry.rules.people.directory import Person
 from chatapp.registry.rules.rooms.room import Room
 from chatapp.registry.store.entries import NameFreed, RoomMemberGone
 from chatapp.wire.errors import NameRefused

@@ -29,8 +29,8 @@ from chatapp.registry.rules.desk.texts import (
     usage_line,
     waiting_line,
 )
+from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.effects import Effect, ShowOnConsole
-from chatapp.registry.rules.people.directory import Directory
 from chatapp.wire.desk.commands import DESK_COMMANDS, CommandMisread, NoSuchPosition, usage
 from chatapp.wire.desk.focus import (
     Focus,

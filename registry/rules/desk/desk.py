@@ -5,7 +5,7 @@ their records are stored.
 from collections.abc import Mapping
 from typing import Final, assert_never
 
-from chatapp.registry.rules.admin.messages import QueueFigures
+from chatapp.registry.rules.admin_requests import QueueFigures
 from chatapp.registry.rules.desk.console import DeskConsole
 from chatapp.registry.rules.desk.conversation import ConversationRules
 from chatapp.registry.rules.desk.figures.histogram import Histogram
@@ -15,6 +15,9 @@ from chatapp.registry.rules.desk.overview import overview
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.desk.state import DeskState
 from chatapp.registry.rules.desk.visitors import VisitorRules
+from chatapp.registry.rules.directory.connections import Connections
+from chatapp.registry.rules.directory.directory import Directory
+from chatapp.registry.rules.directory.liveness import Liveness
 from chatapp.registry.rules.effects import (
     Append,
     Caller,
@@ -27,10 +30,6 @@ from chatapp.registry.rules.effects import (
     Reply,
 )
 from chatapp.registry.rules.limits import WallClock
-from chatapp.registry.rules.people.access import Operators
-from chatapp.registry.rules.people.connections import Connections
-from chatapp.registry.rules.people.directory import Directory
-from chatapp.registry.rules.people.presence import Liveness
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import LoadedDesk
 from chatapp.wire.messages.desk import (
@@ -54,19 +53,18 @@ class Desk:
     def __init__(
         self,
         settings: DeskSettings,
-        operators: Operators,
         directory: Directory,
         connections: Connections,
         liveness: Liveness,
         clock: WallClock,
     ) -> None:
-        state = self.state = DeskState(settings, operators, directory, connections, liveness, clock)
+        state = self.state = DeskState(settings, directory, connections, liveness, clock)
         self.guests: Final = state.guests
         self._directory = directory
         self._queue = state.queue
         self._settings = settings
         self._clock = clock
-        self._listed = operators
+        self.operators: Final = state.operators
         self._publisher = Publisher(state)
         self._visitor_rules = VisitorRules(state, self._publisher)
         self._operator_rules = OperatorRules(state, self._publisher)
@@ -161,7 +159,7 @@ class Desk:
 
     def is_operator(self, identity: bytes) -> bool:
         """Return whether a member is an operator."""
-        return self._listed.includes(identity)
+        return self.operators.includes(identity)
 
     def forget_operator(self, name: str) -> list[Entry]:
         """Take somebody's name out of past sessions. Return what to store."""
@@ -191,7 +189,7 @@ class Desk:
     def member_attached(self, caller: Caller, *, now: float) -> list[Effect]:
         """Note that a member has a new link: an operator continues where they were."""
         identity = caller.identity
-        if not self._listed.includes(identity) and identity not in self._queue.operators:
+        if not self.operators.includes(identity) and identity not in self._queue.operators:
             return []
         return self._publisher.conclude(self._operator_rules.attached(caller), now=now)
 

@@ -1,7 +1,7 @@
 """What the registry's administrator sees of the help desk: each queue with its figures, and who is
 served or waits."""
 
-from chatapp.registry.rules.admin.messages import QueueFigures, VisitorFigures
+from chatapp.registry.rules.admin_requests import QueueFigures, VisitorFigures
 from chatapp.registry.rules.desk.figures.statistics import ServedSession
 from chatapp.registry.rules.desk.queue.visit import Visit
 from chatapp.registry.rules.desk.state import DeskState

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import msgspec
 
 from chatapp.registry.rules.context import Context
+from chatapp.registry.rules.directory.connections import Connections
+from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.effects import (
     Append,
     Caller,
@@ -25,8 +27,6 @@ from chatapp.registry.rules.effects import (
     Store,
 )
 from chatapp.registry.rules.limits import PendingRequests, Shares, remaining
-from chatapp.registry.rules.people.connections import Connections
-from chatapp.registry.rules.people.directory import Directory
 from chatapp.registry.rules.rooms.room import Member, Room
 from chatapp.registry.store.entries import (
     Entry,

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from chatapp.registry.rules.context import Context
+from chatapp.registry.rules.directory.connections import Connection, Connections
+from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.effects import (
     Append,
     Caller,
@@ -22,8 +24,6 @@ from chatapp.registry.rules.effects import (
     Store,
 )
 from chatapp.registry.rules.limits import first_epoch, remaining
-from chatapp.registry.rules.people.connections import Connection, Connections
-from chatapp.registry.rules.people.directory import Directory
 from chatapp.registry.rules.rooms.log import Group, LogLine, Verdict
 from chatapp.registry.store import entries
 from chatapp.registry.store.entries import Entry, GroupCut, GroupKeyMade, GroupLinesDropped
@@ -81,6 +81,11 @@ class GroupRules(ABC):
         without their key."""
 
     # --- members
+
+    @property
+    def position(self) -> int:
+        """The position of the newest line."""
+        return self.group.position
 
     @abstractmethod
     def listeners(self) -> Iterable[Connection]:
