@@ -16,7 +16,7 @@ from types import FrameType
 import pytest
 
 import chatapp
-from chatapp.peer.api.events import DirectReceived
+from chatapp.peer.api.events import Said
 from chatapp.peer.faces.line.shell import LineFace
 from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.node.driver import Driver
@@ -132,7 +132,7 @@ async def test_a_first_message_from_the_typed_line_to_the_shown_receipt(
         await hold_still(monkeypatch, alice, bob)
         with passed.watching():
             paper.type("send bob hi")
-            assert (await next_of(bob, DirectReceived)).text == "hi"
+            assert (await next_of(bob, Said)).text == "hi"
             await until(lambda: "[Message received by bob.]" in paper.lines)
         face.cancel()
         await asyncio.gather(face, return_exceptions=True)

@@ -5,7 +5,7 @@ import pytest
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, EVERYBODY, person, room
 from chatapp.peer.view.logbook import EntryKind
-from chatapp.peer.view.routing import Place, Spot, kind_of, place_of
+from chatapp.peer.view.panes import Place, Spot, kind_of, place_of
 from tests.peer.words.test_desk_texts import LINES as DESK_LINES
 from tests.peer.words.test_texts import LINES
 
@@ -38,7 +38,9 @@ def test_the_desk_has_a_place_of_its_own(event: events.Event, lines: list[str]) 
         (events.NobodyKnown(name="bob"), Spot.TYPED, EntryKind.NOTICE),
         (events.MailUnreadable(sender="bob", detail=""), person("bob"), EntryKind.NOTICE),
         (
-            events.LineUnreadable(room="", sender="bob", reason=events.LineLoss.INVALID),
+            events.LineUnreadable(
+                conversation=EVERYBODY, sender="bob", reason=events.LineLoss.INVALID
+            ),
             EVERYBODY,
             EntryKind.NOTICE,
         ),
