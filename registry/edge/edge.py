@@ -11,10 +11,9 @@ import contextlib
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from chatapp.registry.edge.admission import FairQueue, Gate
+from chatapp.registry.edge.admission import FairQueue, Gate, Sessions
 from chatapp.registry.edge.links import Links, LinkState, PeerLink, cost_of_answers, cost_of_line
 from chatapp.registry.edge.ports import EnginePort
-from chatapp.registry.edge.sessions import Sessions
 from chatapp.registry.rules.admin_requests import AdminAnswer
 from chatapp.registry.rules.effects import (
     Admit,

@@ -6,14 +6,13 @@ It is an edge and an engine that call each other.
 
 from typing import Final
 
-from chatapp.registry.edge.edge import Edge, Output
+from chatapp.registry.edge.edge import Edge
 from chatapp.registry.engine.engine import Engine
-from chatapp.registry.rules.admin_requests import AdminAnswer, CoreRequest
+from chatapp.registry.rules.admin_requests import CoreRequest
 from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import LOCAL
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
-from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import Loaded
 from chatapp.registry.telemetry.figures import CoreSnapshot
 from chatapp.registry.telemetry.recorder import Recorder
@@ -66,6 +65,11 @@ class RegistryCore:
         self.link_closed: Final = self.edge.link_closed
         self.receive_datagram: Final = self.edge.receive_datagram
         self.tell_stopping: Final = self.edge.tell_stopping
+        self.take_output: Final = self.edge.take_output
+        self.take_admin_answers: Final = self.edge.take_admin_answers
+        # What the engine does.
+        self.entries_to_store: Final = self.engine.entries_to_store
+        self.take_console_lines: Final = self.engine.take_console_lines
         self.engine.start(now=now)
 
     # --- the registry's console and its administrator
@@ -106,11 +110,6 @@ class RegistryCore:
 
     # --- the disk
 
-    def entries_to_store(self) -> list[Entry]:
-        """Drain the new journal entries, in order. The driver appends and syncs them, then calls
-        one of the next two."""
-        return self.engine.entries_to_store()
-
     def entries_stored(self, count: int, *, now: float) -> None:
         """Note that the oldest `count` entries on their way are on the disk."""
         self.engine.entries_stored(count, now=now)
@@ -142,17 +141,3 @@ class RegistryCore:
         """Return when `handle_timer` is to be called next."""
         due = min(self.edge.next_timer(), self.engine.next_timer())
         return due if self.edge.is_broadcasting else min(due, self.engine.next_broadcast())
-
-    # --- out
-
-    def take_output(self) -> Output:
-        """Drain everything that the driver has to send or log."""
-        return self.edge.take_output()
-
-    def take_console_lines(self) -> list[str]:
-        """Drain the lines for the console."""
-        return self.engine.take_console_lines()
-
-    def take_admin_answers(self) -> list[tuple[str, AdminAnswer]]:
-        """Drain the answers to admin requests, by ticket."""
-        return self.edge.take_admin_answers()

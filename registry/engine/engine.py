@@ -47,7 +47,6 @@ from chatapp.registry.rules.effects import (
 )
 from chatapp.registry.rules.hub import Hub
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
-from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import Loaded
 from chatapp.registry.telemetry.figures import CoreSnapshot
 from chatapp.registry.telemetry.recorder import Recorder
@@ -87,6 +86,10 @@ class Engine:
             self.hub.directory.table, context.identity, context.policy
         )
         self._console_lines: list[str] = []
+        # What parts of the engine do, under the names that edges and a driver use.
+        self.sign_of_life: Final = self.hub.liveness.note_if_present
+        self.settle: Final = self._broadcaster.check
+        self.entries_to_store: Final = self._barrier.entries_to_store
         self.hub.desk.operators.draw_codes(context.identity.public, context.rng)
         if self.hub.unreadable_names:
             recorder.note(NamesSkipped(count=self.hub.unreadable_names))
@@ -132,14 +135,6 @@ class Engine:
         self.edges.pop(node, None)
         self._carry_out(self.hub.node_lost(node, links, now=now), now)
 
-    def sign_of_life(self, identity: bytes, *, now: float) -> None:
-        """Note that something came on an attached link."""
-        self.hub.liveness.note_if_present(identity, now=now)
-
-    def settle(self, *, now: float) -> None:
-        """Finish an input: changes of the table are due for broadcast."""
-        self._broadcaster.check(now=now)
-
     # --- the registry's console and its administrator
 
     def console_opened(self, *, is_terminal: bool, now: float) -> None:
@@ -179,11 +174,6 @@ class Engine:
         return CoreSnapshot(figures, self._recorder.counted(), desk.overview(now=now), desk.waits)
 
     # --- the disk
-
-    def entries_to_store(self) -> list[Entry]:
-        """Drain the new journal entries, in order. The driver appends and syncs them, then calls
-        one of the next two."""
-        return self._barrier.entries_to_store()
 
     def entries_stored(self, count: int, *, now: float) -> None:
         """Note that the oldest `count` entries on their way are on the disk."""

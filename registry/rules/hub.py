@@ -13,9 +13,8 @@ from chatapp.registry.rules.admin_requests import AddBan, CoreRequest, LiftBan
 from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.desk import Desk
 from chatapp.registry.rules.desk.settings import DeskSettings
-from chatapp.registry.rules.directory.connections import Connections, SenderIndices
+from chatapp.registry.rules.directory.connections import Connections, Liveness, SenderIndices
 from chatapp.registry.rules.directory.directory import Directory, Person
-from chatapp.registry.rules.directory.liveness import Liveness
 from chatapp.registry.rules.effects import (
     Append,
     Caller,

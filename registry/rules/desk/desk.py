@@ -15,9 +15,8 @@ from chatapp.registry.rules.desk.overview import overview
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.desk.state import DeskState
 from chatapp.registry.rules.desk.visitors import VisitorRules
-from chatapp.registry.rules.directory.connections import Connections
+from chatapp.registry.rules.directory.connections import Connections, Liveness
 from chatapp.registry.rules.directory.directory import Directory
-from chatapp.registry.rules.directory.liveness import Liveness
 from chatapp.registry.rules.effects import (
     Append,
     Caller,

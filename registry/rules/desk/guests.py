@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Final
 
-from chatapp.registry.rules.directory.liveness import NOWHERE, Liveness, Place
+from chatapp.registry.rules.directory.connections import NOWHERE, Liveness, Place
 from chatapp.registry.rules.effects import (
     Admit,
     Caller,

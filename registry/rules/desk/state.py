@@ -21,9 +21,8 @@ from chatapp.registry.rules.desk.queue.visit import (
 )
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
-from chatapp.registry.rules.directory.connections import Connections
+from chatapp.registry.rules.directory.connections import Connections, Liveness
 from chatapp.registry.rules.directory.directory import Directory
-from chatapp.registry.rules.directory.liveness import Liveness
 from chatapp.registry.rules.effects import (
     Caller,
     CheckAlive,

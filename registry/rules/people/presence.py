@@ -9,9 +9,8 @@ away, all others are lost (clause 3.2).
 
 from typing import Final
 
-from chatapp.registry.rules.directory.connections import Connections
+from chatapp.registry.rules.directory.connections import NOWHERE, Connections, Liveness, Place
 from chatapp.registry.rules.directory.directory import Directory, Person
-from chatapp.registry.rules.directory.liveness import NOWHERE, Liveness, Place
 from chatapp.registry.rules.effects import (
     Caller,
     Disconnect,
@@ -34,23 +33,13 @@ class PresenceTracker:
         self, directory: Directory, connections: Connections, liveness: Liveness, clock: WallClock
     ) -> None:
         self._directory = directory
-        self._connections = connections
+        self.connections: Final = connections
         self.liveness: Final = liveness
         self._clock = clock
         self._lost_nodes: set[int] = set()
         """Nodes that have gone. Their numbers are never used again."""
 
     # --- signs of life
-
-    def has_registered(self, identity: bytes, nonce: bytes) -> bool:
-        """Return whether a REGISTER with this nonce was the last one of this identity."""
-        return self._connections.of(identity).nonce == nonce
-
-    def register(self, person: Person, caller: Caller, nonce: bytes, *, now: float) -> None:
-        """Note that a person registered."""
-        connection = self._connections.of(caller.identity)
-        connection.nonce, connection.node = nonce, caller.node
-        self.arrive(person, caller, now=now)
 
     def arrive(self, person: Person, caller: Caller, *, now: float) -> None:
         """Note that a person registered or sent a Ping. If the node at which it came has gone
@@ -76,17 +65,17 @@ class PresenceTracker:
         peer makes another. So is a link at a node that the person has left."""
         person, connection = (
             self._directory.person(caller.identity),
-            self._connections.of(caller.identity),
+            self.connections.of(caller.identity),
         )
         if person is None or connection.link == link:
             return None
         if not self._is_current(caller):
             return [Disconnect(link=link, reason=LinkEndReason.REPLACED)]
-        sender_index = self._connections.indices.take()
+        sender_index = self.connections.indices.take()
         if sender_index is None:
             return [Disconnect(link=link, reason=LinkEndReason.NO_SENDER_INDEX)]
         former = connection.link
-        self._connections.attach(connection, link, sender_index)
+        self.connections.attach(connection, link, sender_index)
         self.liveness.note(caller.identity, now=now)
         self._show(person, caller, now)
         return [] if former is None else [Disconnect(link=former, reason=LinkEndReason.REPLACED)]
@@ -102,7 +91,7 @@ class PresenceTracker:
         if caller.is_newest and self._is_current(
             caller
         ):  # an older Leave was sent before another sign of life
-            link = self._connections.link_of(caller.identity)
+            link = self.connections.link_of(caller.identity)
             if link is not None:
                 effects.append(Disconnect(link=link, reason=LinkEndReason.LEFT))
             self._go(person, table.Presence.AWAY, now)
@@ -111,7 +100,7 @@ class PresenceTracker:
     def evict(self, person: Person, reason: LinkEndReason, *, now: float) -> list[Effect]:
         """Take a person offline who is banned or kicked: by ending the link if there is one, else
         at once."""
-        link = self._connections.link_of(person.card.identity)
+        link = self.connections.link_of(person.card.identity)
         if link is not None:
             return [Disconnect(link=link, reason=reason)]
         self._go(person, table.Presence.LOST, now)
@@ -120,12 +109,12 @@ class PresenceTracker:
     def forget(self, identity: bytes) -> None:
         """Forget the lease and the link of somebody who has no name any more."""
         self.liveness.end(identity)
-        self._connections.detach(self._connections.of(identity))
+        self.connections.detach(self.connections.of(identity))
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> bool:
         """Note that a link is over. Return whether it was the person's current one."""
         person = self._directory.person(identity)
-        if person is None or self._connections.link_of(identity) != link:
+        if person is None or self.connections.link_of(identity) != link:
             return False
         self._go(person, table.Presence.LOST, now)
         return True
@@ -137,7 +126,7 @@ class PresenceTracker:
         self._lost_nodes.add(node)
         former: list[tuple[int, bytes]] = []
         for identity in self._directory.online_at(node):
-            person, link = self._directory.person(identity), self._connections.link_of(identity)
+            person, link = self._directory.person(identity), self.connections.link_of(identity)
             if link is not None:
                 former.append((link, identity))
             elif person is not None:
@@ -147,11 +136,11 @@ class PresenceTracker:
     def _is_current(self, caller: Caller) -> bool:
         """Return whether the caller is at the node of their last REGISTER. What comes from another
         one was said before."""
-        return origin_of(caller) == self._connections.of(caller.identity).node
+        return origin_of(caller) == self.connections.of(caller.identity).node
 
     def silent(self, identity: bytes, *, now: float) -> list[Effect]:
         """Take a silent person offline: by ending the link if there is one, else at once."""
-        link = self._connections.link_of(identity)
+        link = self.connections.link_of(identity)
         if link is not None:
             return [Disconnect(link=link, reason=LinkEndReason.SILENT)]
         person = self._directory.person(identity)
@@ -164,12 +153,12 @@ class PresenceTracker:
         person = self._directory.person(identity)
         if person is None or not person.online:
             return NOWHERE
-        return Place(self._connections.link_of(identity), person.address, person.node)
+        return Place(self.connections.link_of(identity), person.address, person.node)
 
     def _go(self, person: Person, absence: table.Presence, now: float) -> None:
         identity = person.card.identity
         self.liveness.end(identity)
-        self._connections.detach(self._connections.of(identity))
+        self.connections.detach(self.connections.of(identity))
         self._show(person, None, now, absence)
 
     def _show(
@@ -180,7 +169,7 @@ class PresenceTracker:
         absence: table.Presence = table.Presence.LOST,
     ) -> None:
         identity = person.card.identity
-        connection = self._connections.of(identity)
+        connection = self.connections.of(identity)
         is_here = identity in self.liveness
         self._directory.place(
             person,

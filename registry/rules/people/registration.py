@@ -58,6 +58,7 @@ class Registration:
         clock: WallClock,
     ) -> None:
         self._directory = directory
+        self._connections = presence.connections
         self._presence = presence
         self._channel = channel
         self._renaming = renaming
@@ -154,7 +155,7 @@ class Registration:
     ) -> list[Effect]:
         """Admit a member under the name that they have. Only the card's counter is new, so they
         need not wait for the disk."""
-        if self._presence.has_registered(card.identity, nonce):
+        if self._connections.of(card.identity).nonce == nonce:
             is_here = person.online and caller.address == person.address
             repeated = Admit(to=caller, card=person.card, nonce=nonce, is_new=False)
             return (
@@ -171,7 +172,9 @@ class Registration:
     def _let_in(self, person: Person, nonce: bytes, caller: Caller, now: float) -> list[Effect]:
         if person.is_banned:  # by the address of an earlier registration
             self._directory.ban(person, is_banned=False)
-        self._presence.register(person, caller, nonce, now=now)
+        connection = self._connections.of(caller.identity)
+        connection.nonce, connection.node = nonce, caller.node
+        self._presence.arrive(person, caller, now=now)
         return [Admit(to=caller, card=person.card, nonce=nonce, is_new=True)]
 
     def _entry(
