@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from chatapp.registry.program.admin.texts import lines_of, refusal_text
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AddBan,
     AdminAnswer,
     AdminRefused,
