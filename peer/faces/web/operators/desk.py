@@ -10,10 +10,11 @@ from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.api.state import PeerState
+from chatapp.peer.api.state import DeskState, PeerState
 from chatapp.peer.node.feed import Waiters
 from chatapp.peer.sdk.anypeer import AnyPeer
-from chatapp.peer.view.desk import OperatorView, TalkLine
+from chatapp.peer.view.desk import DeskView
+from chatapp.peer.view.talk import TalkLine
 from chatapp.wire.errors import quoted
 from chatapp.wire.messages.desk import OperatorRequest, ShowRoom
 
@@ -42,7 +43,7 @@ class OperatorDesk:
     def __init__(self, peer: AnyPeer, *, is_shared: bool) -> None:
         """`peer` is open. `is_shared`: another program runs it."""
         self._peer: Final = peer
-        self.view: Final = OperatorView(peer.name)
+        self.view: Final = DeskView(peer.name)
         self._loop: Final = asyncio.get_running_loop()
         self._news: Final = Waiters(self._loop)
         self._windows: list[object] = []
@@ -50,9 +51,11 @@ class OperatorDesk:
         if is_shared:
             desk = peer.desk
             self.view.found(
-                is_on_duty=desk.is_on_duty,
-                is_operator=desk.is_operator,
-                answers=dict(desk.answers),
+                DeskState(
+                    is_on_duty=desk.is_on_duty,
+                    is_operator=desk.is_operator,
+                    answers=dict(desk.answers),
+                )
             )
         self._start(self._read(is_shared=is_shared))
         self._start(self._look())

@@ -24,7 +24,7 @@ from chatapp.peer.faces.web.visitors.gateway import Crowded, Gateway
 from chatapp.peer.faces.web.visitors.pages import FormShown, Pages, opened_again
 from chatapp.peer.faces.web.visitors.session import Fate, WebSession
 from chatapp.peer.faces.web.visitors.texts import TEXTS, WebTexts, language_of
-from chatapp.peer.view.visit import WebStage
+from chatapp.peer.view.visit import VisitStage
 from chatapp.wire.desk.form import example_number, full_name, mobile_number
 from chatapp.wire.errors import FormRefused, TextTooLong
 from chatapp.wire.limits import DESK_DESCRIPTION_MAX
@@ -173,7 +173,7 @@ class VisitorApp:
 
     async def _about_page(self, request: Request) -> Response:
         session = self._session(request)
-        if session is None or session.view.stage is not WebStage.WAITING:
+        if session is None or session.view.stage is not VisitStage.WAITING:
             return RedirectResponse("./", 303)
         return self._pages.about(TEXTS[session.language], session.description)
 
@@ -324,7 +324,7 @@ class VisitorApp:
         self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
     ) -> Response | None:
         response = RedirectResponse("./", 303)
-        if session.view.stage is WebStage.OVER:
+        if session.view.stage is VisitStage.OVER:
             await self._gateway.drop(session)
             self._cookie.take_back(request, response)
         return response
@@ -378,7 +378,9 @@ class VisitorApp:
         lines = None if view.stage_version > version else parts.changes(texts, view, since=version)
         if lines is None:
             told["main"] = self._pages.main(texts, view, description=session.description)
-            told["actions"] = "" if view.stage is WebStage.OVER else self._pages.leave(texts, view)
+            told["actions"] = (
+                "" if view.stage is VisitStage.OVER else self._pages.leave(texts, view)
+            )
         else:
             told["status"] = parts.status(texts, view)
             told["notes"] = parts.notes(texts, view)

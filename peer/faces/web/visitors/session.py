@@ -25,7 +25,7 @@ from chatapp.peer.faces.web.rates import RateLimiter
 from chatapp.peer.faces.web.visitors.store import SessionStore
 from chatapp.peer.node.feed import Waiters
 from chatapp.peer.sdk.visitor import Visitor
-from chatapp.peer.view.visit import LINE_COST, VisitView, WebStage
+from chatapp.peer.view.visit import LINE_COST, VisitStage, VisitView
 from chatapp.wire.errors import quoted
 
 ASK_AFTER: Final = 20.0
@@ -164,7 +164,7 @@ class WebSession:
 
     def _handle(self, event: visit_events.VisitEvent) -> None:
         form = self._form
-        self.view.handle(event, at=self._wall())
+        self.view.handle(event)
         match event:
             case visit_events.FormWanted() if form is not None:
                 self._form = None
@@ -185,7 +185,7 @@ class WebSession:
                 self._is_described = True
             case _:
                 pass
-        if self.view.stage is WebStage.OVER and self._over_at is None:
+        if self.view.stage is VisitStage.OVER and self._over_at is None:
             self._over_at = self._loop.time()
 
     # --- what the browser asks for
@@ -202,7 +202,7 @@ class WebSession:
         """Wait for a moment until it is known where the visitor is."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLES_WITHIN):
-                while self.view.stage is WebStage.ARRIVING:
+                while self.view.stage is VisitStage.ARRIVING:
                     await self._news.wait()
 
     async def say(self, text: str, *, key: str) -> Fate:
@@ -283,12 +283,12 @@ class WebSession:
     @property
     def _is_over(self) -> bool:
         """Whether nothing can be done any more: a request may have begun before the end."""
-        return self._is_closed or self.view.stage is WebStage.OVER
+        return self._is_closed or self.view.stage is VisitStage.OVER
 
     @property
     def description(self) -> str:
         """What the visitor wrote about the issue, while they wait."""
-        is_waiting = self.view.stage is WebStage.WAITING and not self._is_closed
+        is_waiting = self.view.stage is VisitStage.WAITING and not self._is_closed
         return self.visitor.description if is_waiting else ""
 
     async def settled(self) -> None:
@@ -396,7 +396,7 @@ class WebSession:
             return False
         if self._is_leaving:
             self._send_leave()
-        is_waiting = self.view.stage is WebStage.WAITING and not self.view.is_away
+        is_waiting = self.view.stage is VisitStage.WAITING and not self.view.is_away
         if is_waiting:
             self._tend_pause(now)
         is_new = self.view.position != self._asked_for
