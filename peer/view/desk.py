@@ -221,7 +221,7 @@ class DeskView(Talk):
                 self.refusal = event
             case events.Renamed(is_me=True, new=new):
                 self.name = new
-            case events.DirectReceived():
+            case events.Said(conversation=what) if what.is_person:
                 self.mail += 1
             case events.MailReturned(lines=lines):
                 self.mail += len(lines)

@@ -145,6 +145,9 @@ class VisitView(Talk):
                 self._end(event)
             case visit_events.PositionGone(is_joining=False):
                 self._end(event)
+            case visit_events.PositionGone():
+                self.position = 0
+                self._note(event)
             case (
                 visit_events.Announced()
                 | visit_events.ServerAnnounced()
@@ -154,7 +157,6 @@ class VisitView(Talk):
                 | visit_events.VisitorLineRefused()
                 | visit_events.NotYourTurn()
                 | visit_events.DescriptionRefused()
-                | visit_events.PositionGone()
                 | visit_events.TicketNotStored()
             ):
                 self._note(event)

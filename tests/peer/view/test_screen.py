@@ -12,7 +12,7 @@ from textual.events import Paste
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, EVERYBODY, person
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.api.past import HistoryLine
+from chatapp.peer.api.events import Said
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.sdk.visitor import Visitor
 from chatapp.peer.view.logbook import EntryKind, LogEntry
@@ -139,11 +139,9 @@ async def test_a_line_that_came_after_the_paint_is_not_shown_yet(village: Villag
         await alice.open()
         async with Played(alice).on_screen() as screen:
             await screen.shows("● bob")
-            came: list[events.DirectReceived] = []
+            came: list[events.Said] = []
             _ = alice.listen(
-                lambda batch: came.extend(
-                    one for one in batch if isinstance(one, events.DirectReceived)
-                )
+                lambda batch: came.extend(one for one in batch if isinstance(one, events.Said))
             )
             screen.app.open_conversation(person("bob"))
             await bob.send("alice", "first")
@@ -301,7 +299,7 @@ async def test_lines_of_another_program_stand_in_the_log_when_its_past_is_being_
             page, gate = alice.past.page, asyncio.Event()
             read = asyncio.Event()
 
-            async def slow(*args: Any, **named: Any) -> list[HistoryLine]:
+            async def slow(*args: Any, **named: Any) -> list[Said]:
                 lines = await page(*args, **named)
                 read.set()
                 await gate.wait()
