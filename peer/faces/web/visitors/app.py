@@ -14,7 +14,7 @@ from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form, issue_number
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.cookies import SessionCookie
-from chatapp.peer.faces.web.forms import Fields, fields_of
+from chatapp.peer.faces.web.forms import Fields, fields_of, text_of, wants_json
 from chatapp.peer.faces.web.guard import TOO_MANY, Guard, RequestRefused, client_of, is_gone
 from chatapp.peer.faces.web.limits import PAGE_MAX, STREAM_SIGN_OF_LIFE
 from chatapp.peer.faces.web.page import ASSETS
@@ -261,7 +261,7 @@ class VisitorApp:
     async def _say(
         self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
     ) -> Response | None:
-        text = fields.get("text", "").replace("\r\n", "\n").strip()
+        text = text_of(fields, "text")
         if not text:
             return self._answer(request, 422, texts("talk.empty"))
         try:
@@ -294,7 +294,7 @@ class VisitorApp:
     async def _about(
         self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
     ) -> Response | None:
-        text = fields.get("about", "").replace("\r\n", "\n").strip()
+        text = text_of(fields, "about")
         if len(text.encode()) > DESK_DESCRIPTION_MAX:
             return self._answer(request, 413, texts("wait.about_long", most=DESK_DESCRIPTION_MAX))
         fate = await session.describe(text)
@@ -331,7 +331,7 @@ class VisitorApp:
 
     def _answer(self, request: Request, status: int, text: str) -> Response:
         """Answer a script with a status, and a browser without JavaScript with a page."""
-        if "application/json" in request.headers.get("accept", ""):
+        if wants_json(request):
             return Response(status_code=204) if status == 204 else PlainTextResponse(text, status)
         if status == 204 or status == 410:
             return RedirectResponse("./", 303)
@@ -356,14 +356,14 @@ class VisitorApp:
         yield b"retry: 2000\n\n"
         try:
             while not self._gateway.is_ending:
-                if not session.is_served(window):
+                if not session.windows.is_served(window):
                     yield server_event(json.dumps({"elsewhere": True}), number=session.number)
                     return
                 if session.view.version > version:
                     async with self._turns.turn(network):
                         piece, version = self._piece(session, version)
                     yield piece
-                elif not await session.news(within=STREAM_SIGN_OF_LIFE):
+                elif not await session.windows.news(within=STREAM_SIGN_OF_LIFE):
                     yield SIGN_OF_LIFE
         finally:
             session.exit(window)

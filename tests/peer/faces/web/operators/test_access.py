@@ -226,7 +226,7 @@ async def test_a_fault_behind_the_page_is_logged_and_told(
         desk = OperatorDesk(bob, is_shared=False)
         bob.enter_room("lab")
         while not desk.view.is_faulty:
-            await desk.news(within=1)
+            await desk.windows.news(within=1)
         assert "A fault of the program" in parts(desk.view)["state"]
         await desk.close()
     assert "fault of the operator's page: ZeroDivisionError()" in caplog.text

@@ -30,7 +30,7 @@ async def test_a_page_that_comes_later_shows_the_form_and_what_was_said(village:
             desk = OperatorDesk(attached, is_shared=True)
             view = desk.view
             while not view.lines:
-                assert await desk.news(within=WITHIN)
+                assert await desk.windows.news(within=WITHIN)
             assert view.client is not None
             assert (view.client.name, view.client.number) == ("Asha Rao", "+919876543210")
             assert view.client.note == "laptop"
@@ -40,7 +40,7 @@ async def test_a_page_that_comes_later_shows_the_form_and_what_was_said(village:
             ]
             visitor.say("and it is loud")
             while len(view.lines) < 3:
-                assert await desk.news(within=WITHIN)
+                assert await desk.windows.news(within=WITHIN)
             assert view.lines[-1].text == "and it is loud"
             await desk.close()
         offer.close()
