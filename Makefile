@@ -20,7 +20,7 @@ TESTS := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 UNLIMITED := --timeout 0 -o faulthandler_timeout=0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-cluster test test-pythons lint check lock mutants fuzz faults soak bench bench-rivals bench-growth picture pages docs dist audit clean
+.PHONY: help install demo demo-cluster test house test-pythons lint check lock mutants fuzz faults soak bench bench-rivals bench-growth picture pages docs dist audit clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,7 +37,10 @@ demo-cluster: $(VENV)/.tested  ## play a cluster of registries: three nats-serve
 test: $(VENV)/.tested  ## run the tests
 	@test -e $(VENV)/.compiled || { $(TESTS) --collect-only -qq tests/[a-q]* & $(TESTS) --collect-only -qq tests/[r-z]*; wait; } >/dev/null
 	@touch $(VENV)/.compiled
-	@$(TESTS) -n $(WORKERS) --dist worksteal
+	@$(TESTS) -n $(WORKERS) --dist worksteal --junit-xml build/tests.xml
+
+house: $(VENV)/.tested  ## how large the house is, and how its parts hang together, beside the targets
+	@$(BIN)/python -m tests.house
 
 test-pythons: $(VENV)/.tested  ## run the tests on each Python from 3.11 on that is here (on PATH or of pyenv), in .venvs
 	@$(BIN)/python -m tests.pythons --workers $(WORKERS)

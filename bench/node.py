@@ -25,7 +25,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from chatapp.peer.api.events import DirectReceived, MailReturned, MessageState
+from chatapp.peer.api.events import MailReturned, MessageState, Said
 from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.sdk.client import Peer
 from chatapp.wire.address import Address
@@ -106,14 +106,10 @@ class Node:
         """Show events as a face does: in batches, each marked as shown."""
         while batch := await self._me.next_events():
             for event in batch:
-                if isinstance(event, DirectReceived):
+                if isinstance(event, Said):
                     self._shown.append(int(event.text[:8]))
                 elif isinstance(event, MailReturned):
-                    self._shown += [
-                        int(line.text[:8])
-                        for line in event.lines
-                        if isinstance(line, DirectReceived)
-                    ]
+                    self._shown += [int(line.text[:8]) for line in event.lines]
             self._me.events_shown(batch)
             if self._wanted and len(self._shown) >= self._wanted:
                 self._times = (*self._times[:2], time.monotonic())

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         ServerUnreachable,
     )
     from chatapp.peer.api.events import MessageState
-    from chatapp.peer.api.past import ConversationState, DeliveryTrace, HistoryLine
+    from chatapp.peer.api.past import ConversationState, DeliveryTrace
     from chatapp.peer.api.state import PeerState
     from chatapp.peer.node.feed import Subscription
     from chatapp.peer.node.keystore import FolderInUse
@@ -58,7 +58,6 @@ __all__ = [
     "DeliveryTrace",
     "FellBehind",
     "FolderInUse",
-    "HistoryLine",
     "MessageState",
     "NameTaken",
     "NotAdmitted",
@@ -98,7 +97,6 @@ _HOMES: Final = {
     "ConversationState": "chatapp.peer.api.past",
     "DeliveryTrace": "chatapp.peer.api.past",
     "FolderInUse": "chatapp.peer.node.keystore",
-    "HistoryLine": "chatapp.peer.api.past",
     "Past": "chatapp.peer.sdk.past",
     "PeerState": "chatapp.peer.api.state",
     "PortInUse": "chatapp.wire.errors",

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from chatapp import ChatAppError, Conversation, Peer, Receipt, events
+from chatapp import ChatAppError, Conversation, ConversationKind, Peer, Receipt, events
 
 if TYPE_CHECKING:
     from chatapp.peer.sdk.remote import RemotePeer
@@ -82,8 +82,8 @@ class Message:
 
     peer: Peer
     """The bot's peer, for everything that the SDK offers."""
-    line: events.Line
-    """The event: `DirectReceived`, `RoomReceived` or `ChannelReceived`."""
+    line: events.Said
+    """The line, with the conversation in which it was said."""
     argument: str
     """For a command, what follows its name; else empty."""
     allowance: Allowance = field(repr=False)
@@ -102,7 +102,8 @@ class Message:
     @property
     def room(self) -> str | None:
         """The room in which it was said; None outside of rooms."""
-        return self.line.room if isinstance(self.line, events.RoomReceived) else None
+        conversation = self.line.conversation
+        return conversation.name if conversation.is_room else None
 
     async def answer(self, text: str) -> Receipt | None:
         """Say this where the message came from: to its author, in the room, or to everybody.
@@ -110,13 +111,11 @@ class Message:
         `Peer.send`."""
         if not self.allowance.take(self.line.conversation, now=asyncio.get_running_loop().time()):
             return None
-        match self.line:
-            case events.DirectReceived():
-                return await self.peer.send(self.sender, text)
-            case events.RoomReceived():
-                return await self.peer.say(text)
-            case _:
-                return await self.peer.send_all(text)
+        if self.line.conversation.is_person:
+            return await self.peer.send(self.sender, text)
+        if self.line.conversation.is_room:
+            return await self.peer.say(text)
+        return await self.peer.send_all(text)
 
 
 class _Duties:
@@ -125,17 +124,17 @@ class _Duties:
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self.commands: dict[str, Handler] = {}
-        self.handlers: dict[type[events.Line], list[Handler]] = {}
+        self.handlers: dict[ConversationKind, list[Handler]] = {}
         self.tasks: list[tuple[float, Task]] = []
         self.reports: list[Report] = []
 
-    def handlers_of(self, line: events.Line) -> tuple[list[Handler], str]:
+    def handlers_of(self, line: events.Said) -> tuple[list[Handler], str]:
         """Return who handles a line, and the argument if it is a command."""
         if line.text.startswith(self._prefix):
             name, _, argument = line.text[len(self._prefix) :].partition(" ")
             if (handler := self.commands.get(name.casefold())) is not None:
                 return [handler], argument.strip()
-        return self.handlers.get(type(line), []), ""
+        return self.handlers.get(line.conversation.kind, []), ""
 
     async def call(self, handle: Callable[[], object], message: Message | None) -> object:
         """Return what a handler returns; None after an error, which is reported."""
@@ -172,15 +171,15 @@ class Bot:
 
     def on_message(self, handler: AnyHandler) -> AnyHandler:
         """Call this for each message to the bot alone that is no command."""
-        return self._register(events.DirectReceived, handler)
+        return self._register(ConversationKind.PERSON, handler)
 
     def on_room(self, handler: AnyHandler) -> AnyHandler:
         """Call this for each line in the bot's room that is no command."""
-        return self._register(events.RoomReceived, handler)
+        return self._register(ConversationKind.ROOM, handler)
 
     def on_channel(self, handler: AnyHandler) -> AnyHandler:
         """Call this for each line to everybody that is no command."""
-        return self._register(events.ChannelReceived, handler)
+        return self._register(ConversationKind.EVERYBODY, handler)
 
     def command(self, name: str) -> Callable[[AnyHandler], AnyHandler]:
         """Call this for each text of the prefix and this name, wherever it is said. Raises
@@ -212,7 +211,7 @@ class Bot:
         self._duties.reports.append(report)
         return report
 
-    def _register(self, kind: type[events.Line], handler: AnyHandler) -> AnyHandler:
+    def _register(self, kind: ConversationKind, handler: AnyHandler) -> AnyHandler:
         self._duties.handlers.setdefault(kind, []).append(handler)
         return handler
 
@@ -271,7 +270,7 @@ class _Service:
         self._peer = peer
         self._duties = duties
         self._allowance = allowance
-        self._queues: dict[Conversation, deque[events.Line]] = {}
+        self._queues: dict[Conversation, deque[events.Said]] = {}
         """The lines of each conversation that wait or are being handled."""
         self._handled = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -301,8 +300,8 @@ class _Service:
                 case events.MailReturned(lines=lines):
                     for line in lines:
                         await self._take(line, is_old=is_start)
-                case events.DirectReceived() | events.RoomReceived() | events.ChannelReceived():
-                    await self._take(event, is_old=is_start and event.late is not None)
+                case events.Said():
+                    await self._take(event, is_old=is_start and event.is_late)
                 case (
                     events.NameUnavailable()
                     | events.AdmissionRefused()
@@ -312,10 +311,10 @@ class _Service:
                 case _:
                     pass
 
-    async def _take(self, line: events.Line, *, is_old: bool) -> None:
+    async def _take(self, line: events.Said, *, is_old: bool) -> None:
         """Queue a line for its handlers, unless the bot does not answer it. `is_old`: it is from
         before the start."""
-        is_wrong = line.doubt is not None if isinstance(line, events.DirectReceived) else is_old
+        is_wrong = line.doubt is not None if line.conversation.is_person else is_old
         if is_wrong or line.sender == self._peer.name:
             self._peer.events_shown([line])
             return
@@ -337,7 +336,7 @@ class _Service:
             self._handled.set()
         del self._queues[conversation]
 
-    async def _handle(self, line: events.Line) -> None:
+    async def _handle(self, line: events.Said) -> None:
         handlers, argument = self._duties.handlers_of(line)
         message = Message(peer=self._peer, line=line, argument=argument, allowance=self._allowance)
         for handler in handlers:

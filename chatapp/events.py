@@ -13,7 +13,8 @@ other programs, and back.
 from collections.abc import Iterator
 from typing import Any
 
-from chatapp.peer.api.codec import decode, encode
+import msgspec
+
 from chatapp.peer.api.events import (
     SOMEBODY,
     Absence,
@@ -22,7 +23,6 @@ from chatapp.peer.api.events import (
     AdmissionRefused,
     AnswersKnown,
     AuthorDoubt,
-    ChannelReceived,
     ClientCame,
     ClientMove,
     ClientMoved,
@@ -32,7 +32,6 @@ from chatapp.peer.api.events import (
     CommandSucceeded,
     ConversationRead,
     DeskAction,
-    DirectReceived,
     Doubt,
     DutyChanged,
     DutyEvent,
@@ -42,7 +41,6 @@ from chatapp.peer.api.events import (
     Figures,
     FolderNotMoved,
     HeldBack,
-    HeldInput,
     HistoryBehind,
     HistoryMissing,
     Ignored,
@@ -50,14 +48,12 @@ from chatapp.peer.api.events import (
     KeyRestored,
     LeaveUnanswered,
     LeftRoom,
-    Line,
     LineLoss,
     LinesAbandoned,
     LinesLost,
     LineUnreadable,
     LinkTrouble,
     LinkTroubled,
-    ListedVisitor,
     MailHeldBack,
     MailReturned,
     MailUnreadable,
@@ -77,8 +73,6 @@ from chatapp.peer.api.events import (
     NotLetIn,
     NotTrusted,
     NumberMoved,
-    PastLine,
-    PastSession,
     PastSessions,
     PeopleEvent,
     PeopleListed,
@@ -105,7 +99,6 @@ from chatapp.peer.api.events import (
     RoomEntryDenied,
     RoomEntryRefusal,
     RoomExit,
-    RoomReceived,
     RoomsEvent,
     RoomsKnown,
     RoomsUnknown,
@@ -133,6 +126,9 @@ from chatapp.peer.api.events import (
     VisitorsWaiting,
     WaitingRoom,
 )
+from chatapp.wire.desk.focus import HeldInput
+from chatapp.wire.desk.values import ListedVisitor, PastLine, PastSession
+from chatapp.wire.errors import DecodeError
 
 __all__ = [
     "SOMEBODY",
@@ -142,7 +138,6 @@ __all__ = [
     "AdmissionRefused",
     "AnswersKnown",
     "AuthorDoubt",
-    "ChannelReceived",
     "ClientCame",
     "ClientMove",
     "ClientMoved",
@@ -152,7 +147,6 @@ __all__ = [
     "CommandSucceeded",
     "ConversationRead",
     "DeskAction",
-    "DirectReceived",
     "Doubt",
     "DutyChanged",
     "DutyEvent",
@@ -170,7 +164,6 @@ __all__ = [
     "KeyRestored",
     "LeaveUnanswered",
     "LeftRoom",
-    "Line",
     "LineLoss",
     "LineUnreadable",
     "LinesAbandoned",
@@ -225,7 +218,6 @@ __all__ = [
     "RoomEntryDenied",
     "RoomEntryRefusal",
     "RoomExit",
-    "RoomReceived",
     "RoomsEvent",
     "RoomsKnown",
     "RoomsUnknown",
@@ -260,22 +252,25 @@ __all__ = [
 
 def to_json(event: Event) -> dict[str, Any]:
     """Return an event as an object that `json.dumps` takes: its fields, with its class's name as
-    `type`. Enums are their names in lower case, keys (bytes) are hexadecimal."""
-    fields: dict[str, Any] = encode(event, Event)
+    `type`. Enums are their names in lower case, keys (bytes) are in base64."""
+    fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(event))
     return fields
 
 
 def from_json(data: object) -> Event:
     """Return the event that `to_json` made into this object; fields that are unknown are ignored.
     Raises DecodeError for what is none."""
-    event: Event = decode(data, Event, "event")
+    try:
+        event: Event = msgspec.convert(data, Event)
+    except msgspec.ValidationError as error:
+        raise DecodeError("event", str(error)) from None
     return event
 
 
-def said_in(event: Event) -> Iterator[Line]:
+def said_in(event: Event) -> Iterator[Said]:
     """Yield the lines that others said: of an event that is one, or those of `MailReturned`, which
     waited while we were away."""
     if isinstance(event, MailReturned):
         yield from event.lines
-    elif isinstance(event, DirectReceived | ChannelReceived | RoomReceived):
+    elif isinstance(event, Said):
         yield event

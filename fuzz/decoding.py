@@ -13,7 +13,7 @@ from chatapp.registry.store import entries
 from chatapp.wire import address, sealing
 from chatapp.wire.admission import CodeRefused, JoinCode
 from chatapp.wire.codec import encode
-from chatapp.wire.desk import full_name, mobile_number
+from chatapp.wire.desk.form import full_name, mobile_number
 from chatapp.wire.errors import ChatAppError, FormRefused, WireError
 from chatapp.wire.framing import FrameReader, unpack_group, unpack_relayed
 from chatapp.wire.identity import AgreementKey, Identity

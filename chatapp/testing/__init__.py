@@ -6,7 +6,7 @@ async def test_a_message_gets_through_a_bad_network() -> None:
         town.lose(0.2)
         receipt = await alice.send("bob", "hi")
         assert await receipt.settled() is MessageState.DELIVERED
-        assert (await town.event(bob, events.DirectReceived)).text == "hi"
+        assert (await town.event(bob, events.Said)).text == "hi"
 """
 
 from chatapp.testing.errors import TownMisused

@@ -24,7 +24,7 @@ from chatapp.wire.aio.machine import Machine, MakeLink
 from chatapp.wire.names import name_key, peer_name
 from chatapp.wire.storage.disk import Disk
 
-Kind = TypeVar("Kind", bound=events.Event | events.Said)
+Kind = TypeVar("Kind", bound=events.Event)
 
 PORT: Final = 5_000
 """The port of the registry."""
@@ -156,7 +156,7 @@ class Town:
         self._is_open = False
         self._places: dict[str, TownMachine] = {}
         self._peers: dict[Peer, TownMachine] = {}
-        self._mail: dict[Peer, deque[events.Line]] = {}
+        self._mail: dict[Peer, deque[events.Said]] = {}
         """Lines of mail that `event` has not looked at."""
         self._bots: list[asyncio.Task[None]] = []
 
@@ -262,7 +262,7 @@ class Town:
         await asyncio.sleep(HEARD_AFTER)
 
     async def event(self, peer: Peer, kind: type[Kind], *, within: float = WITHIN) -> Kind:
-        """Return the next event of this kind, such as `events.DirectReceived`; a line of
+        """Return the next event of this kind, such as `events.Said`; a line of
         `MailReturned` is one, too. It and what happened before it count as shown, and are not
         returned any more. Raises TimeoutError if there is none within so many seconds, or the peer
         is closed; AlreadyRead while a loop of yours reads the peer's events."""

@@ -28,6 +28,16 @@ class Conversation(msgspec.Struct, frozen=True):
     """Whether only the author of the messages says that `name` is their name: no table has ever
     shown it with their key."""
 
+    @property
+    def is_person(self) -> bool:
+        """Whether it is with one person."""
+        return self.kind is ConversationKind.PERSON
+
+    @property
+    def is_room(self) -> bool:
+        """Whether it is in a room."""
+        return self.kind is ConversationKind.ROOM
+
     def __str__(self) -> str:
         match self.kind:
             case ConversationKind.PERSON:
@@ -56,11 +66,3 @@ def person(name: str, *, is_claimed: bool = False) -> Conversation:
 def room(name: str) -> Conversation:
     """Return the conversation in the room of this name."""
     return Conversation(ConversationKind.ROOM, name)
-
-
-def addressed(to: str) -> Conversation:
-    """Return the conversation that `to` means on receipts and events: a person's name, empty for
-    the channel, a room's name with its sign."""
-    if not to:
-        return EVERYBODY
-    return room(to.removeprefix(ROOM_SIGN)) if to.startswith(ROOM_SIGN) else person(to)

@@ -10,11 +10,11 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.api.conversations import EVERYBODY, Conversation, addressed, person
-from chatapp.peer.api.conversations import room as in_room
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.enums import Explained, Numbered
 from chatapp.wire.address import Address
-from chatapp.wire.messages.rooms import ROOM_SIGN
+from chatapp.wire.desk.focus import HeldInput
+from chatapp.wire.desk.values import DeskFigures, DeskPast, DeskRoom, VisitorForm
 
 
 class DutyChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -24,26 +24,16 @@ class DutyChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     queue: str
 
 
-class ClientCame(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class ClientCame(VisitorForm, frozen=True, kw_only=True, tag=True):
     """We serve this visitor from now on. It has the visitor's form, and the note of an earlier
     operator."""
 
     visit: int
     """The number of the visit, by which requests name the visitor."""
-    name: str
-    number: str
-    issue: str
-    queue: str
-    waited: int
-    """Seconds in the waiting room."""
-    is_here: bool
-    note: str
     handed_over_by: str
     """The operator's name; empty if nobody handed the visitor over."""
     is_back: bool
     """Whether we ourselves are back, and served this visitor before."""
-    description: str = ""
-    """What they wrote while waiting."""
 
 
 class VisitorsWaiting(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -161,15 +151,6 @@ class CommandFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What `desk.say` returned for the line that reached nobody; 0 for a command."""
 
 
-class HeldInput(Explained):
-    """What was not carried out."""
-
-    LINE = "line", "a line for the visitor"
-    END = "end", "the end of the session, or the call for the next visitor"
-    HAND_OVER = "hand_over", "handing the visitor over"
-    NOTE = "note", "a note about the visitor"
-
-
 class HeldBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What we typed was not carried out, because it may have been meant for another visitor than
     our present one."""
@@ -201,91 +182,23 @@ class NumberMoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     is_now: str
 
 
-class ListedVisitor(msgspec.Struct, frozen=True, kw_only=True):
-    """A visitor as operators see them. `since`: Unix time."""
+class WaitingRoom(DeskRoom, frozen=True, kw_only=True, tag=True):
+    """The answer to `.room`."""
 
-    visit: int
-    """The number of the visit."""
-    name: str
-    issue: str
-    since: float
-    is_here: bool
-    operator: str
-    """The operator who serves them, or for whom they wait; empty for none."""
-    is_paused: bool = False
-    """Whether others are called first."""
-    is_silent: bool = False
-    """Whether they are served, and have said nothing for a while."""
-
-
-class WaitingRoom(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The answer to `.room`. `total`: how many wait; a very long line is not listed in full."""
-
-    queue: str
-    operators: int
-    served: tuple[ListedVisitor, ...]
-    waiting: tuple[ListedVisitor, ...]
-    total: int
     is_quiet: bool = False
     """Whether the program that asked shows it alone; others take no notice."""
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The answer to `.stats`. Spans in seconds; `today` is the registry's day."""
+class Figures(DeskFigures, frozen=True, kw_only=True, tag=True):
+    """The answer to `.stats`."""
 
-    queue: str
-    served_today: int
-    median_wait: int
-    ninetieth_wait: int
-    longest_waiting: int
-    waiting: int
-    operators: int
-    rated: int = 0
-    """Sessions that were rated today."""
-    mean_rating: int = 0
-    """A hundred times the mean of their ratings, from 1 to 5; 0 for none."""
     is_quiet: bool = False
     """Whether the program that asked shows it alone; others take no notice."""
 
 
-class PastLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of a past session."""
+class PastSessions(DeskPast, frozen=True, kw_only=True, tag=True):
+    """The answer to `.past`."""
 
-    sender: str
-    """The operator, or the visitor."""
-    is_operator: bool
-    at: float
-    """Unix time."""
-    text: str
-
-
-class PastSession(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that is over. Spans in seconds, times in Unix seconds."""
-
-    queue: str
-    name: str
-    number: str
-    issue: str
-    note: str
-    description: str
-    operator: str
-    at: float
-    """When the visitor was called."""
-    waited: int
-    took: int
-    lines: tuple[PastLine, ...]
-    left_out: int
-    """How many lines before these are not shown."""
-    has_transcript: bool
-    """Whether the registry still has the lines."""
-
-
-class PastSessions(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The answer to `.past`: the oldest first. `total`: how many there are of the name, or of
-    all."""
-
-    sessions: tuple[PastSession, ...]
-    total: int
     is_quiet: bool = False
     """Whether the program that asked shows it alone; others take no notice."""
 
@@ -469,6 +382,52 @@ PeopleEvent = (
 )
 
 
+class MessageReason(Explained):
+    """Why a message or a line of ours is kept, refused or gone. The names are stored on disk."""
+
+    KEY_CHANGED = "key_changed", "the key shown for the name is not the one that we hold"
+    NOBODY = "nobody", "nobody in the table has the name, and the registry knows nobody who has"
+    NAME_UNKNOWN = "name_unknown", "the registry knows the name no more"
+    BAD_CARD = "bad_card", "the recipient's card has no valid mail key"
+    MAILBOX_FULL = "mailbox_full", "the recipient's mailbox is full"
+    SHARE_USED_UP = (
+        "share_used_up",
+        "too much mail from us, or from our network, waits in the mailbox",
+    )
+    DISK_FULL = "disk_full", "the registry's disk is full"
+    DISK_FAILED = "disk_failed", "the registry cannot write to its disk"
+    NEVER_FETCHED = "never_fetched", "the mail was never fetched, and has expired"
+    LEFT_ROOM = "left_room", "we left the room before the registry was back"
+    NOT_IN_ROOM = "not_in_room", "we are in no room"
+    OWN_DISK = "own_disk", "our own disk takes nothing, and too much waits for it"
+    ENDED = "ended", "our program ended before the message was stored"
+
+
+class MessageState(Numbered):
+    """How far one of our own messages or lines got. The numbers are stored on disk."""
+
+    UNSETTLED = "unsettled", 1
+    """On its way, or not begun yet."""
+    KEPT = "kept", 2
+    """In our own outbox; it goes out when a way opens."""
+    SAVED = "saved", 3
+    """On the registry's disk: sealed in the recipient's mailbox, or in the log of a group. A sealed
+    message is sent directly again ahead of a newer one, to keep the order."""
+    DELIVERED = "delivered", 4
+    """Decrypted and stored by the recipient's program. A line of a group that the registry has is
+    stored as DELIVERED, too, as nothing more happens to it."""
+    REFUSED = "refused", 5
+    """It will not arrive."""
+    EXPIRED = "expired", 6
+    """The mail was never fetched and is gone."""
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __format__(self, spec: str) -> str:
+        return format(self.name, spec)
+
+
 SOMEBODY: Final = "somebody unknown"
 """Stands for the name of an author without one. It is no valid name, as it has a blank."""
 
@@ -484,60 +443,42 @@ class AuthorDoubt(Numbered):
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Somebody said a line to us, to everybody or in our room: what `DirectReceived`,
-    `ChannelReceived` and `RoomReceived` have in common."""
+    """A line of a conversation, as it comes and as the history keeps it. As an event, it is one that
+    somebody else said; a note to ourselves is one, too."""
 
+    conversation: Conversation
     id: int
-    """The id of the line in our history."""
+    """A running number of this history, never given twice: the id of the line's receipt, and of
+    every event about it."""
     sender: str
     identity: bytes
-    """The author's key."""
+    """The author's key; empty if it is not known any more."""
     number: int
     """The number in the author's stream."""
     text: str
     at: float
     """When it was written, in Unix seconds by the author's clock."""
-    late: float | None
-    """The same for a line that came as mail or from a log; None for one that came directly."""
-
-    @property
-    def conversation(self) -> Conversation:
-        """The conversation to which it belongs."""
-        return EVERYBODY
-
-
-class DirectReceived(Said, frozen=True, kw_only=True):
-    """A message to us alone. `doubt`: why the author may not be `sender`; None for somebody in the
-    table."""
-
+    is_late: bool = False
+    """Whether it came as mail or from a log, not directly."""
     doubt: AuthorDoubt | None = None
+    """Why the author of a message to us alone may not be `sender`; None for somebody in the
+    table."""
+    is_ours: bool = False
+    state: MessageState | None = None
+    """How far our own line got; None for others'. A line of the channel or a room that the registry
+    has is DELIVERED."""
 
     @property
-    def conversation(self) -> Conversation:
-        return person(self.sender, is_claimed=self.doubt is not None)
-
-
-class ChannelReceived(Said, frozen=True, kw_only=True):
-    """A line to everybody, in the channel."""
-
-
-class RoomReceived(Said, frozen=True, kw_only=True):
-    """A line in our room."""
-
-    room: str
-
-    @property
-    def conversation(self) -> Conversation:
-        return in_room(self.room)
-
-
-Line = DirectReceived | ChannelReceived | RoomReceived
+    def stream(self) -> tuple[Conversation | None, bytes]:
+        """What all lines of one author in one place have in common: the group (None: to us alone),
+        and the key, whatever the author is called."""
+        return None if self.conversation.is_person else self.conversation, self.identity
 
 
 class MailReturned(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The messages and lines that were sent while we were away, oldest first."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[Said, ...]
 
 
 class MailUnreadable(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -562,10 +503,10 @@ class LineLoss(Explained):
 
 
 class LineUnreadable(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A line in the log of the channel (`room` is empty) or of a room cannot be read. `detail` is
-    what is wrong with an invalid one, for logs and people."""
+    """A line in the log of the channel or of a room cannot be read. `detail` is what is wrong with
+    an invalid one, for logs and people."""
 
-    room: str
+    conversation: Conversation
     sender: str
     reason: LineLoss
     detail: str = ""
@@ -579,14 +520,7 @@ class ConversationRead(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 ReceivedEvent = (
-    DirectReceived
-    | ChannelReceived
-    | RoomReceived
-    | MailReturned
-    | MailUnreadable
-    | MailHeldBack
-    | LineUnreadable
-    | ConversationRead
+    Said | MailReturned | MailUnreadable | MailHeldBack | LineUnreadable | ConversationRead
 )
 
 
@@ -975,58 +909,11 @@ RoomsEvent = (
 )
 
 
-class MessageReason(Explained):
-    """Why a message or a line of ours is kept, refused or gone. The names are stored on disk."""
-
-    KEY_CHANGED = "key_changed", "the key shown for the name is not the one that we hold"
-    NOBODY = "nobody", "nobody in the table has the name, and the registry knows nobody who has"
-    NAME_UNKNOWN = "name_unknown", "the registry knows the name no more"
-    BAD_CARD = "bad_card", "the recipient's card has no valid mail key"
-    MAILBOX_FULL = "mailbox_full", "the recipient's mailbox is full"
-    SHARE_USED_UP = (
-        "share_used_up",
-        "too much mail from us, or from our network, waits in the mailbox",
-    )
-    DISK_FULL = "disk_full", "the registry's disk is full"
-    DISK_FAILED = "disk_failed", "the registry cannot write to its disk"
-    NEVER_FETCHED = "never_fetched", "the mail was never fetched, and has expired"
-    LEFT_ROOM = "left_room", "we left the room before the registry was back"
-    NOT_IN_ROOM = "not_in_room", "we are in no room"
-    OWN_DISK = "own_disk", "our own disk takes nothing, and too much waits for it"
-    ENDED = "ended", "our program ended before the message was stored"
-
-
-class MessageState(Numbered):
-    """How far one of our own messages or lines got. The numbers are stored on disk."""
-
-    UNSETTLED = "unsettled", 1
-    """On its way, or not begun yet."""
-    KEPT = "kept", 2
-    """In our own outbox; it goes out when a way opens."""
-    SAVED = "saved", 3
-    """On the registry's disk: sealed in the recipient's mailbox, or in the log of a group. A sealed
-    message is sent directly again ahead of a newer one, to keep the order."""
-    DELIVERED = "delivered", 4
-    """Decrypted and stored by the recipient's program. A line of a group that the registry has is
-    stored as DELIVERED, too, as nothing more happens to it."""
-    REFUSED = "refused", 5
-    """It will not arrive."""
-    EXPIRED = "expired", 6
-    """The mail was never fetched and is gone."""
-
-    def __str__(self) -> str:
-        return self.name
-
-    def __format__(self, spec: str) -> str:
-        return format(self.name, spec)
-
-
 class MessageChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A message or line of ours has this state now. It is told once, except that KEPT is told for
     each `reason`."""
 
-    to: str
-    """The recipient's name; empty for the channel; a room's name has its sign."""
+    conversation: Conversation
     id: int
     """The id of the line in our history; 0 when the message was never begun."""
     state: MessageState
@@ -1040,21 +927,11 @@ class MessageChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     text: str = ""
     """EXPIRED: the text of the message."""
 
-    @property
-    def conversation(self) -> Conversation:
-        """The conversation to which it belongs."""
-        return addressed(self.to)
-
-    @property
-    def room(self) -> str:
-        """The room to which the line was said; empty for the channel and for a person."""
-        return self.to.removeprefix(ROOM_SIGN) if self.to.startswith(ROOM_SIGN) else ""
-
 
 class Unacknowledged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The recipient did not answer, or is away, so the message goes to the registry as mail."""
 
-    to: str
+    conversation: Conversation
     id: int
     """As in `MessageChanged`."""
 

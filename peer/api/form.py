@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.wire.desk import full_name, mobile_number
+from chatapp.wire.desk.form import full_name, mobile_number
 from chatapp.wire.errors import FormRefused
 from chatapp.wire.messages.desk import (
     TICKET_SIZE,

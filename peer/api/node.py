@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from chatapp.peer.api.events import Event, Line, Person
+from chatapp.peer.api.events import Event, Person, Said
 from chatapp.peer.api.requests import Request
 from chatapp.peer.api.state import State
 
@@ -35,6 +35,6 @@ class Node(Protocol):
         """Note that the user has seen these events; their lines are not given again after a
         restart."""
 
-    def listen_shown(self, listener: Callable[[Sequence[Line]], None]) -> Callable[[], None]:
+    def listen_shown(self, listener: Callable[[Sequence[Said]], None]) -> Callable[[], None]:
         """Call `listener` with lines when they are reported as shown, until the function that this
         returns is called."""

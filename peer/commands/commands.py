@@ -1,6 +1,6 @@
 """The table of commands. Add a row, and help, the guide, completion and suggestions follow."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -34,9 +34,7 @@ from chatapp.peer.commands.arguments import (
     Command,
     examine,
     join,
-    named,
     new_name,
-    number,
     other_person,
     own_name,
     query,
@@ -83,215 +81,70 @@ from chatapp.peer.commands.intents import (
     VerifyKey,
 )
 from chatapp.peer.words import answers
-from chatapp.wire.desk import past_asked
-from chatapp.wire.limits import DESK_CLOSING_MAX, DESK_NOTE_MAX
-from chatapp.wire.messages.desk import (
-    AnnounceAtDesk,
-    CallNext,
-    CloseQueue,
-    DropVisitor,
-    EndDuty,
-    EndSession,
-    HandOver,
-    HoldVisitor,
-    MoveVisitor,
-    NoteVisitor,
-    OpenQueue,
-    OperatorRequest,
-    ShowFigures,
-    ShowPast,
-    ShowRoom,
-    TakeDuty,
-    TransferVisitor,
-)
+from chatapp.wire.desk import commands as wire_desk
+from chatapp.wire.desk.texts import NO_CLIENT
+from chatapp.wire.errors import NameRefused
 from chatapp.wire.names import peer_name
 
-# An operator's command is the request itself. Its reference, and the visit that it concerns, are 0
-# here: the core fills them in (`peer.core.desk.operator`).
-
-
-def _of_queue(request: Callable[[str], OperatorRequest]) -> Callable[..., Intent | Mistake]:
-    """Return a reader of the name of a queue; without one, the first queue is meant."""
-
-    def read(context: Context, *words: str) -> Intent | Mistake:
-        return named(request)(context, words[0]) if words else request("")
-
-    return read
-
-
-def _drop(context: Context, position: str) -> Intent | Mistake:
-    dropped = number(position)
-    return (
-        Mistake(answers.not_a_position(position)) if dropped is None else DropVisitor(0, 0, dropped)
-    )
-
-
-def _move(context: Context, position: str, to: str) -> Intent | Mistake:
-    before, after = number(position), number(to)
-    if before is None or after is None:
-        return Mistake(answers.not_a_position(position if before is None else to))
-    return MoveVisitor(0, 0, before, after)
-
-
-def _past(context: Context, which: str = "") -> Intent | Mistake:
-    return past_asked(which) or Mistake(answers.not_in_the_past(which))
+_SHAPES: Final = {
+    "": NOTHING,
+    "[queue]": MAYBE_QUEUE,
+    "<n>": POSITION,
+    "<n> <to>": POSITIONS,
+    "<operator>": OPERATOR,
+    "<queue>": QUEUE,
+    "<text>": TEXT,
+    "[text]": MAYBE_TEXT,
+    "[n or name]": MAYBE_PAST,
+}
+"""The arguments of the commands of `wire.desk`."""
 
 
 def _say(context: Context, text: str) -> Intent | Mistake:
-    return SayToClient(text) if context.serves else Mistake(answers.NO_CLIENT)
+    return SayToClient(text) if context.serves else Mistake(NO_CLIENT)
 
 
-def _close(context: Context, text: str = "") -> Intent | Mistake:
-    too_long = len(text) > DESK_CLOSING_MAX
-    return (
-        Mistake(answers.closing_too_long(DESK_CLOSING_MAX)) if too_long else CloseQueue(0, "", text)
+def _of_desk(word: str) -> Command:
+    """Return the row of a command of the help desk."""
+    command = wire_desk.DESK_COMMANDS[word]
+
+    def read(context: Context, *words: str) -> Intent | Mistake:
+        try:
+            return command.read(" ".join(words))
+        except NameRefused as refusal:
+            return Mistake(answers.name_refused(refusal))
+        except wire_desk.CommandMisread as misread:
+            return Mistake(str(misread))
+
+    return Command(
+        spellings=(f"{wire_desk.SIGN}{word}",),
+        shape=_SHAPES[command.arguments],
+        summary=f"help desk: {command.does}",
+        example=command.example,
+        to_intent=read,
+        is_drastic=command.is_drastic,
     )
 
 
-def _of_text(request: Callable[[str], OperatorRequest]) -> Callable[..., Intent | Mistake]:
-    """Return a reader of a text that has at most `DESK_NOTE_MAX` bytes."""
+_SAY: Final = Command(
+    spellings=(".say",),
+    shape=TEXT,
+    summary="help desk: say something to your visitor, as a bare line",
+    example=SayToClient("How can I help?"),
+    to_intent=_say,
+)
+_ANSWER: Final = Command(
+    spellings=(".a",),
+    shape=ANSWER,
+    summary="help desk: say a ready answer, or list them",
+    example=SayAnswer("greet"),
+    to_intent=lambda context, word="": SayAnswer(word),
+)
+_AFTER: Final = {"off": (_SAY,), "note": (_ANSWER,)}
+"""Commands that ask for nothing of the registry, by the one behind which they are listed."""
 
-    def read(context: Context, text: str) -> Intent | Mistake:
-        is_too_long = len(text.encode()) > DESK_NOTE_MAX
-        return Mistake(answers.desk_text_too_long(DESK_NOTE_MAX)) if is_too_long else request(text)
-
-    return read
-
-
-DESK_COMMANDS: Final = (
-    Command(
-        spellings=(".on",),
-        shape=MAYBE_QUEUE,
-        summary="help desk: go on duty and serve visitors as they come",
-        example=TakeDuty(0, ""),
-        to_intent=_of_queue(lambda queue: TakeDuty(0, queue)),
-    ),
-    Command(
-        spellings=(".off",),
-        shape=NOTHING,
-        summary="help desk: go off duty; no new visitors come",
-        example=EndDuty(0),
-        to_intent=lambda context: EndDuty(0),
-        is_drastic=True,
-    ),
-    Command(
-        spellings=(".say",),
-        shape=TEXT,
-        summary="help desk: say something to your visitor, as a bare line",
-        example=SayToClient("How can I help?"),
-        to_intent=_say,
-    ),
-    Command(
-        spellings=(".room",),
-        shape=MAYBE_QUEUE,
-        summary="help desk: show who is served and who waits",
-        example=ShowRoom(0, ""),
-        to_intent=_of_queue(lambda queue: ShowRoom(0, queue)),
-    ),
-    Command(
-        spellings=(".next",),
-        shape=MAYBE_QUEUE,
-        summary="help desk: end the session and call the next visitor",
-        example=CallNext(0, "", 0),
-        to_intent=_of_queue(lambda queue: CallNext(0, queue, 0)),
-        is_drastic=True,
-    ),
-    Command(
-        spellings=(".end",),
-        shape=NOTHING,
-        summary="help desk: end the session",
-        example=EndSession(0, 0),
-        to_intent=lambda context: EndSession(0, 0),
-        is_drastic=True,
-    ),
-    Command(
-        spellings=(".drop",),
-        shape=POSITION,
-        summary="help desk: take number n out of the waiting room",
-        example=DropVisitor(0, 0, 3),
-        to_intent=_drop,
-        is_drastic=True,
-    ),
-    Command(
-        spellings=(".move",),
-        shape=POSITIONS,
-        summary="help desk: move number n to another position in the line",
-        example=MoveVisitor(0, 0, 3, 1),
-        to_intent=_move,
-    ),
-    Command(
-        spellings=(".handover",),
-        shape=OPERATOR,
-        summary="help desk: hand your visitor over to another operator",
-        example=HandOver(0, 0, peer_name("bob")),
-        to_intent=named(lambda operator: HandOver(0, 0, operator)),
-        is_drastic=True,
-    ),
-    Command(
-        spellings=(".hold",),
-        shape=NOTHING,
-        summary="help desk: call others until your visitor answers",
-        example=HoldVisitor(0, 0),
-        to_intent=lambda context: HoldVisitor(0, 0),
-    ),
-    Command(
-        spellings=(".transfer",),
-        shape=QUEUE,
-        summary="help desk: send your visitor to another queue",
-        example=TransferVisitor(0, 0, "exams"),
-        to_intent=named(lambda queue: TransferVisitor(0, 0, queue)),
-        is_drastic=True,
-    ),
-    Command(
-        spellings=(".note",),
-        shape=TEXT,
-        summary="help desk: write a note that only operators see",
-        example=NoteVisitor(0, 0, "Wants to be called back"),
-        to_intent=_of_text(lambda text: NoteVisitor(0, 0, text)),
-    ),
-    Command(
-        spellings=(".a",),
-        shape=ANSWER,
-        summary="help desk: say a ready answer, or list them",
-        example=SayAnswer("greet"),
-        to_intent=lambda context, word="": SayAnswer(word),
-    ),
-    Command(
-        spellings=(".close",),
-        shape=MAYBE_TEXT,
-        summary="help desk: take no newcomers; they read the text",
-        example=CloseQueue(0, "", "Back at two"),
-        to_intent=_close,
-        is_drastic=True,
-    ),
-    Command(
-        spellings=(".open",),
-        shape=NOTHING,
-        summary="help desk: take newcomers again",
-        example=OpenQueue(0, ""),
-        to_intent=lambda context: OpenQueue(0, ""),
-    ),
-    Command(
-        spellings=(".announce",),
-        shape=TEXT,
-        summary="help desk: tell all who wait",
-        example=AnnounceAtDesk(0, "", "It takes longer today"),
-        to_intent=_of_text(lambda text: AnnounceAtDesk(0, "", text)),
-    ),
-    Command(
-        spellings=(".stats",),
-        shape=MAYBE_QUEUE,
-        summary="help desk: show how many were served, and the waits",
-        example=ShowFigures(0, ""),
-        to_intent=_of_queue(lambda queue: ShowFigures(0, queue)),
-    ),
-    Command(
-        spellings=(".past",),
-        shape=MAYBE_PAST,
-        summary="help desk: show the last sessions, or those of a visitor",
-        example=ShowPast(0, "Asha Rao", 0),
-        to_intent=_past,
-    ),
+DESK_COMMANDS: Final = tuple(
+    row for word in wire_desk.DESK_COMMANDS for row in (_of_desk(word), *_AFTER.get(word, ()))
 )
 
 
@@ -509,8 +362,6 @@ BY_SPELLING: Final[Mapping[str, Command]] = {
 """The row of every spelling."""
 
 
-_DESK_SIGN: Final = "."
-
 DESK_SPELLINGS: Final = frozenset(word for row in DESK_COMMANDS for word in row.spellings)
 """Commands that are offered to operators of the help desk only."""
 
@@ -524,7 +375,7 @@ def unknown(word: str, *, is_operator: bool) -> Mistake:
     from chatapp.wire.suggestions import nearest
 
     sign, bare = _sign_and_rest(word.lower())
-    if sign != _DESK_SIGN and bare in ELSEWHERE:
+    if sign != wire_desk.SIGN and bare in ELSEWHERE:
         here = ELSEWHERE[bare]
         return Mistake(
             answers.not_here(word) if here is None else answers.unknown_command(word, here)
@@ -532,7 +383,7 @@ def unknown(word: str, *, is_operator: bool) -> Mistake:
     likely = [
         one
         for one in BY_SPELLING
-        if one.startswith(_DESK_SIGN) == (sign == _DESK_SIGN)
+        if one.startswith(wire_desk.SIGN) == (sign == wire_desk.SIGN)
         and (is_operator or one not in DESK_SPELLINGS)
     ]
     by_rest = {

@@ -22,6 +22,7 @@ from chatapp.peer.commands.intents import (
     SendDirect,
 )
 from chatapp.peer.words import answers
+from chatapp.wire.desk.texts import NO_CLIENT
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.names import PeerName, peer_name
 
@@ -89,7 +90,7 @@ def _command(line: str, context: Context) -> Intent | Mistake:
         return _read(_BY_COLON, _BY_COLON.bare, context, _some(name, text))
     if context.on_duty and not spelling.startswith(SIGNS):
         return Mistake(
-            answers.NO_CLIENT
+            NO_CLIENT
         )  # an operator who types on after the visitor left is not told of a typo
     if context.query is not None and not spelling.startswith(SIGNS):
         return SendDirect(context.query, line)

@@ -8,7 +8,8 @@ shown before that.
 from dataclasses import dataclass
 from typing import Final
 
-from chatapp.peer.api.events import EnteredRoom, Line, MailReturned, RoomReceived
+from chatapp.peer.api.conversations import room
+from chatapp.peer.api.events import EnteredRoom, MailReturned, Said
 from chatapp.peer.core.context import Context, RegistryReach
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.rooms.group import Groups
@@ -76,7 +77,7 @@ class CatchUp:
     def __init__(self, ctx: Context, arrival: RoomArrival) -> None:
         self._out = ctx.out
         self._arrival = arrival
-        self._lines: list[Line] = []
+        self._lines: list[Said] = []
         self._size = 0
         """Their length in characters, and HELD_MESSAGE_COST for each."""
         self._to_take: list[int] = []
@@ -105,7 +106,7 @@ class CatchUp:
         self._to_take.clear()
         self._taking.clear()
 
-    def gather(self, line: Line) -> None:
+    def gather(self, line: Said) -> None:
         """Add a late line, to be shown with the others."""
         self._lines.append(line)
         self._size += len(line.text) + HELD_MESSAGE_COST
@@ -115,18 +116,18 @@ class CatchUp:
         """Whether any line is gathered."""
         return bool(self._lines)
 
-    def holds_back(self, line: Line) -> bool:
+    def holds_back(self, line: Said) -> bool:
         """Return whether an earlier line of the same stream is still gathered: this line must not
         overtake it."""
-        return any(_stream(other) == _stream(line) for other in self._lines)
+        return any(other.stream == line.stream for other in self._lines)
 
     def awaits(self, name: str) -> bool:
         """Return whether missed lines of a group are still to come."""
         return name in self._awaited
 
-    def count(self, room: str) -> int:
+    def count(self, name: str) -> int:
         """Return how many gathered lines are of this room."""
-        return sum(isinstance(line, RoomReceived) and line.room == room for line in self._lines)
+        return sum(line.conversation == room(name) for line in self._lines)
 
     def take_later(self, serial: int) -> None:
         """Tell the registry to drop this piece of mail once our own disk has it."""
@@ -159,18 +160,13 @@ class CatchUp:
             self._out.events.append(MailReturned(lines=tuple(in_order(lines))))
 
 
-def in_order(lines: list[Line]) -> list[Line]:
+def in_order(lines: list[Said]) -> list[Said]:
     """Return the lines oldest first, but each sender's lines in their own order: a sender's clock
     may have been set back."""
-    newest: dict[tuple[type, bytes, str], float] = {}
+    newest: dict[object, float] = {}
     keyed = []
     for line in sorted(lines, key=lambda line: line.number):
-        stream = _stream(line)
+        stream = line.stream
         newest[stream] = max(line.at, newest.get(stream, line.at))
         keyed.append((newest[stream], line))
     return [line for _, line in sorted(keyed, key=lambda pair: pair[0])]
-
-
-def _stream(line: Line) -> tuple[type, bytes, str]:
-    """Return the key of the line's stream; lines of one stream stay in order."""
-    return type(line), line.identity, line.room if isinstance(line, RoomReceived) else ""

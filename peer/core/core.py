@@ -528,7 +528,7 @@ class PeerCore:
         ]
         return tuple(sorted(people, key=lambda person: person.name))
 
-    def lines_shown(self, lines: Iterable[events.Line]) -> None:
+    def lines_shown(self, lines: Iterable[events.Said]) -> None:
         """Note that lines were shown, so that they are not shown again after a restart."""
         ours = self.me.identity.public
         self._streams.lines_shown([line for line in lines if line.identity != ours])

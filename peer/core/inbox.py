@@ -10,7 +10,9 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
-from chatapp.peer.api.events import AuthorDoubt, ChannelReceived, DirectReceived, Line, RoomReceived
+from chatapp.peer.api.conversations import Conversation as Talk
+from chatapp.peer.api.conversations import ConversationKind, person
+from chatapp.peer.api.events import AuthorDoubt, Said
 from chatapp.peer.core.catch_up import CatchUp
 from chatapp.peer.core.contacts import Contact
 from chatapp.peer.core.context import Context
@@ -36,7 +38,7 @@ NUMBERS_A_RECORD: Final = 1_024
 """The floor is stored once in so many rises, or when it has risen by so many numbers. A floor on
 disk that lags costs a start the reading of the numbers above it, which are stored one by one."""
 
-_identity_of: Final = attrgetter("identity")
+_stream_of: Final = attrgetter("conversation", "identity")
 
 Texts = dict[int, tuple[int, str, bool, int]]
 
@@ -70,50 +72,27 @@ class Stream:
     doubt: AuthorDoubt | None = None
     """Why the author of direct messages may not be the person of that name."""
 
-    def lines(self, numbers: list[int]) -> list[Line]:
+    def lines(self, numbers: list[int]) -> list[Said]:
         """Return the lines to show for numbers that are ready; there is none for a number without a
         text."""
         texts = self.texts
         taken = [(number, *texts.pop(number)) for number in numbers if number in texts]
         self.size -= sum([len(text) for _, _, text, _, _ in taken]) + HELD_MESSAGE_COST * len(taken)
-        name, identity, group = self.contact.row.card.name, self.contact.identity, self.group
-        if group is None:
-            return [
-                DirectReceived(
-                    id=id_,
-                    sender=name,
-                    identity=identity,
-                    number=number,
-                    text=words,
-                    at=at_ms / 1_000,
-                    late=at_ms / 1_000 if is_late else None,
-                    doubt=self.doubt,
-                )
-                for number, at_ms, words, is_late, id_ in taken
-            ]
-        if not group.room:
-            return [
-                ChannelReceived(
-                    id=id_,
-                    sender=name,
-                    identity=identity,
-                    number=number,
-                    text=words,
-                    at=at_ms / 1_000,
-                    late=at_ms / 1_000 if is_late else None,
-                )
-                for number, at_ms, words, is_late, id_ in taken
-            ]
+        contact, doubt = self.contact, self.doubt
+        name, identity = contact.row.card.name, contact.identity
+        group, is_claimed = self.group, doubt is not None
+        talk = person(name, is_claimed=is_claimed) if group is None else group.conversation
         return [
-            RoomReceived(
+            Said(
+                conversation=talk,
                 id=id_,
-                room=group.room,
                 sender=name,
                 identity=identity,
                 number=number,
                 text=words,
                 at=at_ms / 1_000,
-                late=at_ms / 1_000 if is_late else None,
+                is_late=is_late,
+                doubt=doubt,
             )
             for number, at_ms, words, is_late, id_ in taken
         ]
@@ -287,7 +266,7 @@ class Streams:
                     number not in stream.behind
                 ):  # a later number was shown while this one was being stored
                     self._out.records += stream.overtaken([number])
-        if not (is_gathering or self._ignored or [line for line in lines if line.late is not None]):
+        if not (is_gathering or self._ignored or [line for line in lines if line.is_late]):
             self._out.events += lines
         else:
             self._show_some(lines, is_gathering=is_gathering)
@@ -307,12 +286,12 @@ class Streams:
                 self.release(heaviest, now)
             self._is_relieving = False
 
-    def _show_some(self, lines: Iterable[Line], *, is_gathering: bool) -> None:
+    def _show_some(self, lines: Iterable[Said], *, is_gathering: bool) -> None:
         """Show lines, but those that are ignored, or gathered for later."""
         for line in lines:
             if line.identity in self._ignored:
                 self.lines_shown([line])
-            elif line.late is not None or (is_gathering and self._catch_up.holds_back(line)):
+            elif line.is_late or (is_gathering and self._catch_up.holds_back(line)):
                 self._catch_up.gather(line)
                 is_gathering = True
             else:
@@ -346,12 +325,12 @@ class Streams:
         dues = [due for stream in streams if (due := stream.inbox.next_timer()) is not None]
         return min(dues, default=None)
 
-    def lines_shown(self, lines: Iterable[Line]) -> None:
+    def lines_shown(self, lines: Iterable[Said]) -> None:
         """Note that lines were shown, so that they are not shown again after a restart."""
-        for kind, alike in groupby(lines, type):
-            for key, run in groupby(alike, _identity_of if kind is DirectReceived else stream_of):
-                if key in self._streams:
-                    self._numbers_shown(self._streams[key], [line.number for line in run])
+        for (conversation, identity), run in groupby(lines, _stream_of):
+            key = _key_of(conversation, identity)
+            if key in self._streams:
+                self._numbers_shown(self._streams[key], [line.number for line in run])
 
     def _numbers_shown(self, stream: Stream, numbers: list[int]) -> None:
         """Note that these lines of a stream were shown, in this order."""
@@ -385,12 +364,12 @@ class Streams:
         return behind + [Shown(stream, number) for stream, number in marks.items()]
 
 
-def stream_of(line: Line) -> bytes:
-    """Return the key of the line's stream in the records."""
-    match line:
-        case DirectReceived(identity=identity):
+def _key_of(conversation: Talk, identity: bytes) -> bytes:
+    """Return the key in the records of somebody's stream in a conversation."""
+    match conversation.kind:
+        case ConversationKind.PERSON:
             return identity
-        case ChannelReceived(identity=identity):
+        case ConversationKind.ROOM:
+            return group_mark(ROOM_SIGN + conversation.name) + identity
+        case _:
             return group_mark(CHANNEL) + identity
-        case RoomReceived(room=room, identity=identity):
-            return group_mark(ROOM_SIGN + room) + identity

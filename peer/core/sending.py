@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind, person
 from chatapp.peer.api.events import NotInRoom
 from chatapp.peer.api.trace import Raw
 from chatapp.peer.core.contacts import Contacts
@@ -26,10 +27,10 @@ from chatapp.wire.names import is_same_name, peer_name
 
 
 class SentMessage(msgspec.Struct, frozen=True, gc=False):
-    """A message of ours: the recipient's name as its owner writes it, the id in our history, and
-    the number in our stream to the recipient."""
+    """A message of ours: its conversation, with the recipient's name as its owner writes it, the
+    id in our history, and the number in our stream to the recipient."""
 
-    to: str
+    conversation: Conversation
     id: int
     number: int
 
@@ -118,12 +119,13 @@ class Sending:
         if is_to_me or contact is None or contact.identity == self._ctx.me.identity.public:
             # The table shows us under our former name until our new row comes.
             note = self._notes.write(text, wall=wall)
-            return SentMessage(self._ctx.me.name, note.id, note.number)
+            return SentMessage(person(self._ctx.me.name), note.id, note.number)
         if self._session.is_lost:
             self._session.search(now=now)
         conversation = contact.conversation or self._direct_receiver.conversation(contact)
         message = self._ladder.begin(contact, conversation, text, wall=wall)
-        return SentMessage(contact.row.card.name, message.id, message.number)
+        talk = Conversation(ConversationKind.PERSON, contact.row.card.name)
+        return SentMessage(talk, message.id, message.number)
 
     def keep(self, to: str, text: str, *, now: float) -> SentMessage:
         """Begin a message to a name that is UNANSWERED: it waits until the registry resolves the
@@ -136,14 +138,14 @@ class Sending:
         message = self._unresolved.keep(
             self._session.pinned, peer_name(to), text, wall=wall, now=now
         )
-        return SentMessage(peer_name(to), message.id, message.number)
+        return SentMessage(person(peer_name(to)), message.id, message.number)
 
     def send_all(self, text: str, *, now: float) -> SentMessage:
-        """Begin a line for the channel; its recipient's name is empty. Raises TextTooLong,
+        """Begin a line for the channel. Raises TextTooLong,
         UnicodeEncodeError."""
         check_length(text)
         line = self._outbox.say(self._groups.channel, text, now=now)
-        return SentMessage("", line.id, line.number)
+        return SentMessage(EVERYBODY, line.id, line.number)
 
     def say(self, text: str, *, now: float) -> SentMessage | None:
         """Begin a line for our room. Return None, and report `NotInRoom`, when we are in none.
@@ -154,7 +156,7 @@ class Sending:
             self._out.events.append(NotInRoom())
             return None
         line = self._outbox.say(room, text, now=now)
-        return SentMessage(room.name, line.id, line.number)
+        return SentMessage(room.conversation, line.id, line.number)
 
     def say_on_duty(self, text: str, target: VisitTarget, *, now: float, line: int = 0) -> None:
         """Send a line to a visitor whom we serve at the help desk. `line`: by what events name it.

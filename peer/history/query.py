@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from chatapp.peer.api.events import SOMEBODY, AuthorDoubt, MessageState
-from chatapp.peer.api.past import HistoryLine, LineKind
+from chatapp.peer.api.conversations import EVERYBODY, person, room
+from chatapp.peer.api.events import SOMEBODY, AuthorDoubt, MessageState, Said
 from chatapp.peer.api.trace import Stored
 from chatapp.peer.core.records import KEY_SIZE, parties_of
 from chatapp.peer.history.conversations import ConversationQueries
@@ -214,25 +214,22 @@ def _id_in_reach(id_: int | None) -> int:
     return LAST_NUMBER if id_ is None else max(-1, min(id_, LAST_NUMBER))
 
 
-def shown(line: StoredLine, me: str) -> HistoryLine:
+def shown(line: StoredLine, me: str) -> Said:
     """Return a stored line as people read it."""
-    kind = (
-        LineKind.ROOM
-        if line.room
-        else LineKind.CHANNEL
-        if line.room is not None
-        else LineKind.DIRECT
-    )
     other = line.name or SOMEBODY
-    return HistoryLine(
+    doubt = line.doubt if not line.outgoing and line.room is None else None
+    conversation = room(line.room) if line.room else EVERYBODY
+    if line.room is None:
+        conversation = person(other, is_claimed=doubt is not None)
+    return Said(
+        conversation=conversation,
         id=line.id,
-        at=line.at_ms / 1_000,
-        kind=kind,
         sender=me if line.outgoing else other,
-        doubt=line.doubt if not line.outgoing and kind is LineKind.DIRECT else None,
-        to=(other if line.outgoing else me) if kind is LineKind.DIRECT else None,
-        room=line.room or None,
+        identity=b"" if line.outgoing or line.person is None else line.person,
+        number=line.number,
         text=line.text,
-        outgoing=line.outgoing,
+        at=line.at_ms / 1_000,
+        doubt=doubt,
+        is_ours=line.outgoing,
         state=line.state if line.outgoing else None,
     )

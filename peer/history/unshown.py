@@ -5,15 +5,11 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
-from chatapp.peer.api.events import (
-    SOMEBODY,
-    ChannelReceived,
-    DirectReceived,
-    Line,
-    RoomReceived,
-)
+import msgspec
+
+from chatapp.peer.api.events import Said
 from chatapp.peer.history import schema
-from chatapp.peer.history.query import IS_HEARD, StoredLine
+from chatapp.peer.history.query import IS_HEARD, StoredLine, shown
 
 # By stream, so that it takes no longer with a long history: few lines of a stream are above its
 # mark.
@@ -35,54 +31,19 @@ def unshown_ids(db: sqlite3.Connection, registry: int, *, after: int, count: int
     return [id_ for (id_,) in db.execute(_IDS, bounds)]
 
 
-def received(line: StoredLine) -> Line:
+def received(line: StoredLine) -> Said:
     """Return a line to us as the event that told of it, as one that came while nobody looked."""
-    identity, sender, at = line.person or b"", line.name or SOMEBODY, line.at_ms / 1_000
-    if line.room is None:
-        return DirectReceived(
-            id=line.id,
-            sender=sender,
-            identity=identity,
-            number=line.number,
-            text=line.text,
-            at=at,
-            late=at,
-            doubt=line.doubt,
-        )
-    if not line.room:
-        return ChannelReceived(
-            id=line.id,
-            sender=sender,
-            identity=identity,
-            number=line.number,
-            text=line.text,
-            at=at,
-            late=at,
-        )
-    return RoomReceived(
-        id=line.id,
-        room=line.room,
-        sender=sender,
-        identity=identity,
-        number=line.number,
-        text=line.text,
-        at=at,
-        late=at,
-    )
+    return msgspec.structs.replace(shown(line, ""), is_late=True)
 
 
-def in_senders_order(lines: Iterable[Line]) -> list[Line]:
+def in_senders_order(lines: Iterable[Said]) -> list[Said]:
     """Return lines in the order of their ids, except that those of one sender to one place are in
     the order in which they were said: one that arrived late has a higher id than a later one."""
     arrived = sorted(lines, key=lambda line: line.id)
-    streams: dict[object, list[Line]] = {}
+    streams: dict[object, list[Said]] = {}
     for line in arrived:
-        streams.setdefault(_stream_of(line), []).append(line)
+        streams.setdefault(line.stream, []).append(line)
     said = {
         key: iter(sorted(stream, key=lambda line: line.number)) for key, stream in streams.items()
     }
-    return [next(said[_stream_of(line)]) for line in arrived]
-
-
-def _stream_of(line: Line) -> object:
-    return type(line), getattr(line, "room", ""), line.identity
+    return [next(said[line.stream]) for line in arrived]

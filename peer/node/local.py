@@ -207,7 +207,7 @@ class PeerNode:
         await self.commits.file_gently(now=self._loop.time)
         self._tell_filing_trouble()
 
-    def unshown(self, *, after: int, count: int) -> list[events.Line]:
+    def unshown(self, *, after: int, count: int) -> list[events.Said]:
         """Return lines to us that were not shown. Raises sqlite3.Error."""
         self.file_all()
         return [received(line) for line in self._history.unshown(after=after, count=count)]

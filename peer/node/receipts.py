@@ -5,13 +5,9 @@ import weakref
 from collections.abc import Iterable
 from typing import Final
 
-from chatapp.peer.api.conversations import Conversation, addressed
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Event, MessageChanged, MessageReason, MessageState
-from chatapp.wire.messages.rooms import ROOM_SIGN
-
-CHANNEL: Final = ""
-"""The recipient of lines to the channel: no name is empty."""
 
 _UNDER_WAY: Final = frozenset({MessageState.UNSETTLED, MessageState.KEPT})
 
@@ -24,16 +20,15 @@ class Receipt:
         "__weakref__",
         "_is_over",
         "_waiters",
+        "conversation",
         "id",
         "reason",
         "state",
         "through_server",
-        "to",
     )
 
-    def __init__(self, to: str, id_: int) -> None:
-        self.to: Final = to
-        """The recipient's name; empty for the channel; a room's name has its sign."""
+    def __init__(self, conversation: Conversation, id_: int) -> None:
+        self.conversation: Final = conversation
         self.id: Final = id_
         """The id of the line in our history, on every event about it; 0 for a message that was
         never begun."""
@@ -51,19 +46,14 @@ class Receipt:
     def __repr__(self) -> str:
         state = self.state.name if self.state is not MessageState.UNSETTLED else "under way"
         reason = "" if self.reason is None else f": {self.reason.meaning}"
-        return f"<Receipt of {self.id} to {self.to!r}: {state}{reason}>"
-
-    @property
-    def conversation(self) -> Conversation:
-        """The conversation to which the message belongs."""
-        return addressed(self.to)
+        return f"<Receipt of {self.id} to {str(self.conversation)!r}: {state}{reason}>"
 
     @property
     def is_final(self) -> bool:
         """Whether the state never changes again: DELIVERED, REFUSED or EXPIRED; of a line to a
         group, SAVED as well."""
         if self.state is MessageState.SAVED:
-            return self.to == CHANNEL or self.to.startswith(ROOM_SIGN)
+            return not self.conversation.is_person
         return self.state not in _UNDER_WAY
 
     async def settled(self) -> MessageState:
@@ -129,11 +119,11 @@ class Receipts:
         program that sends one at a time. The first of many that are sent together finds nothing
         either, but the one before it did."""
 
-    def open(self, to: str, id_: int) -> Receipt:
+    def open(self, conversation: Conversation, id_: int) -> Receipt:
         """Return a receipt for a message that has just been begun."""
         is_first = not self._open
         self.is_alone, self._is_first = is_first and self._is_first, is_first
-        receipt = self._open[id_] = Receipt(to, id_)
+        receipt = self._open[id_] = Receipt(conversation, id_)
         return receipt
 
     def note(self, changed: MessageChanged) -> None:

@@ -106,7 +106,7 @@ class Hub:
         self._snapshot: PeerSnapshot | None = None
         self._state_line = b""
         self._state_version = 0
-        self._unshown: dict[int, events.Line] = {}
+        self._unshown: dict[int, events.Said] = {}
         """Lines that clients have, by id, and that nobody has reported as shown; without their
         texts."""
 
@@ -114,22 +114,20 @@ class Hub:
         """Number events and keep them. `tell` passes them on."""
         self._ring.add(batch)
         for event in batch:
-            if isinstance(
-                event, events.DirectReceived | events.ChannelReceived | events.RoomReceived
-            ):
+            if isinstance(event, events.Said):
                 self._note_unshown([event])
             elif isinstance(event, events.MailReturned):
                 self._note_unshown(event.lines)
             elif isinstance(event, events.PeopleEvent | events.RegistryEvent):
                 self._are_people_old = True
 
-    def _note_unshown(self, lines: Sequence[events.Line]) -> None:
+    def _note_unshown(self, lines: Sequence[events.Said]) -> None:
         for line in lines:
             self._unshown[line.id] = msgspec.structs.replace(line, text="")
         while len(self._unshown) > UNSHOWN_MAX:
             del self._unshown[next(iter(self._unshown))]
 
-    def forget_shown(self, lines: Sequence[events.Line]) -> None:
+    def forget_shown(self, lines: Sequence[events.Said]) -> None:
         """Forget lines that were reported as shown, by the program itself or by a client."""
         for line in lines:
             self._unshown.pop(line.id, None)

@@ -23,7 +23,7 @@ _LOCAL_NAMES: Final = {"Finding": Finding}
 def sent(receipt: Receipt) -> Sent:
     """Return what a receipt says now."""
     return Sent(
-        to=receipt.to,
+        conversation=receipt.conversation,
         id=receipt.id,
         state=receipt.state,
         reason=receipt.reason,

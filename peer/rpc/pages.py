@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from chatapp.peer.api.conversations import Conversation
-from chatapp.peer.api.past import DeliveryTrace, HistoryLine
+from chatapp.peer.api.events import Said
+from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.rpc.protocol import LINES_TOGETHER, TEXT_TOGETHER
 from chatapp.peer.rpc.shared import Conversations, Page, TalkPage
 from chatapp.peer.sdk.client import Peer
@@ -23,12 +24,12 @@ def _first(texts: Iterable[str]) -> int:
     return count
 
 
-def _newest(lines: Sequence[HistoryLine]) -> Page:
+def _newest(lines: Sequence[Said]) -> Page:
     kept = _first(line.text for line in reversed(lines))
     return Page(lines=tuple(lines[len(lines) - kept :]), more=kept < len(lines))
 
 
-def _oldest(lines: Sequence[HistoryLine]) -> Page:
+def _oldest(lines: Sequence[Said]) -> Page:
     kept = _first(line.text for line in lines)
     return Page(lines=tuple(lines[:kept]), more=kept < len(lines))
 

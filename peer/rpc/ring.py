@@ -84,9 +84,9 @@ def notice(method: str, params: object) -> bytes:
     return msgspec.json.encode({"jsonrpc": "2.0", "method": method, "params": params}) + b"\n"
 
 
-def together(lines: Sequence[events.Line]) -> Iterator[tuple[events.Line, ...]]:
+def together(lines: Sequence[events.Said]) -> Iterator[tuple[events.Said, ...]]:
     """Cut lines into parts that fit a line of the protocol each."""
-    part: list[events.Line] = []
+    part: list[events.Said] = []
     size = 0
     for line in lines:
         own = _text_size(line)

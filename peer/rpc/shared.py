@@ -4,8 +4,9 @@ from pathlib import Path
 
 import msgspec
 
-from chatapp.peer.api.events import Line, MessageReason, MessageState, Person
-from chatapp.peer.api.past import ConversationState, DeskTalk, HistoryLine
+from chatapp.peer.api.conversations import Conversation
+from chatapp.peer.api.events import MessageReason, MessageState, Person, Said
+from chatapp.peer.api.past import ConversationState, DeskTalk
 from chatapp.peer.api.state import PeerState
 from chatapp.wire.address import Address
 
@@ -57,14 +58,14 @@ class Subscribed(msgspec.Struct, frozen=True, kw_only=True):
 class Unshown(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `unshown`. `more`: whether there are more lines after these."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[Said, ...]
     more: bool
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """A receipt, as it is now."""
 
-    to: str
+    conversation: Conversation
     id: int
     state: MessageState
     reason: MessageReason | None
@@ -74,7 +75,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """Lines of the past. `more`: whether further ones of those that were asked for follow."""
 
-    lines: tuple[HistoryLine, ...]
+    lines: tuple[Said, ...]
     more: bool
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self, assert_never
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
 from chatapp.peer.api.errors import (
     AlreadyOpen,
     NameTaken,
@@ -26,7 +27,7 @@ from chatapp.peer.api.errors import (
     OtherRegistry,
     ServerUnreachable,
 )
-from chatapp.peer.api.events import Event, Line
+from chatapp.peer.api.events import Event, Said
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.core.context import RegistryReach
@@ -261,7 +262,7 @@ class Peer:
         """The open node; None while the peer is closed."""
         self._feed: EventFeed[Event] | None = None
         """The events of the present opening, else of the last one."""
-        self._shown_listeners: list[Callable[[Sequence[Line]], None]] = []
+        self._shown_listeners: list[Callable[[Sequence[Said]], None]] = []
         self._has_been_ready = False
         """Whether we were with the registry, or found it away, since the start or the last
         return."""
@@ -415,7 +416,7 @@ class Peer:
             raise NotOpen
         driver, receipts = node.driver, node.receipts
         if node.commits.is_full:
-            return self._refuse(to, events.MessageReason.OWN_DISK)
+            return self._refuse(person(to), events.MessageReason.OWN_DISK)
         begun, asked_at = node.core.sending.send_to_known(to, text, now=driver.now()), None
         while begun is None:
             now = driver.now()
@@ -431,8 +432,8 @@ class Peer:
             elif found is LookUp.UNANSWERED:
                 begun = node.core.sending.keep(to, text, now=now)
             else:
-                return self._refuse(to, _WHY_NOT[found])
-        receipt = receipts.open(begun.to, begun.id)
+                return self._refuse(person(to), _WHY_NOT[found])
+        receipt = receipts.open(begun.conversation, begun.id)
         if receipts.is_alone:
             driver.hasten()
         elif not driver.is_turn_due:
@@ -451,22 +452,24 @@ class Peer:
         """Send a line to the channel. Raises TextTooLong, UnicodeEncodeError, NotOpen."""
         node = self._open_node()
         if node.commits.is_full:
-            return self._refuse("everybody", events.MessageReason.OWN_DISK)
+            return self._refuse(EVERYBODY, events.MessageReason.OWN_DISK)
         begun = node.core.sending.send_all(text, now=node.driver.now())
         node.driver.schedule()
-        return node.receipts.open(begun.to, begun.id)
+        return node.receipts.open(begun.conversation, begun.id)
 
     async def say(self, text: str) -> Receipt:
         """Send a line to the room where we are; outside any room it is refused. Raises as
         `send_all`."""
         node = self._open_node()
         if node.commits.is_full:
-            return self._refuse(self.room or "", events.MessageReason.OWN_DISK)
+            return self._refuse(
+                room(self.room) if self.room else EVERYBODY, events.MessageReason.OWN_DISK
+            )
         begun = node.core.sending.say(text, now=node.driver.now())
         node.driver.schedule()
         if begun is not None:
-            return node.receipts.open(begun.to, begun.id)
-        receipt = Receipt("", 0)
+            return node.receipts.open(begun.conversation, begun.id)
+        receipt = Receipt(EVERYBODY, 0)
         receipt.settle(events.MessageState.REFUSED, events.MessageReason.NOT_IN_ROOM)
         return receipt
 
@@ -487,11 +490,11 @@ class Peer:
         Raises NotOpen."""
         return self._open_node().core.sending_try, self._policy.tries
 
-    def _refuse(self, to: str, reason: events.MessageReason) -> Receipt:
-        receipt = Receipt(to, 0)
+    def _refuse(self, conversation: Conversation, reason: events.MessageReason) -> Receipt:
+        receipt = Receipt(conversation, 0)
         receipt.settle(events.MessageState.REFUSED, reason)
         refused = events.MessageChanged(
-            to=to, id=0, state=events.MessageState.REFUSED, reason=reason
+            conversation=conversation, id=0, state=events.MessageState.REFUSED, reason=reason
         )
         self._open_node().tell([refused])
         return receipt
@@ -707,7 +710,7 @@ class Peer:
         restart."""
         if (node := self._node) is None or not batch:
             return
-        shown: list[Line] = [event for event in batch if type(event) in _LINES]  # type: ignore[misc]
+        shown: list[Said] = [event for event in batch if type(event) is Said]
         if not _MORE_LINES.isdisjoint(map(type, batch)):  # mostly there is none
             shown = self._lines_in(batch, node)
         if shown:
@@ -717,13 +720,13 @@ class Peer:
                 listener(shown)
 
     @staticmethod
-    def _lines_in(batch: Sequence[Event], node: PeerNode) -> list[Line]:
+    def _lines_in(batch: Sequence[Event], node: PeerNode) -> list[Said]:
         """Return the lines that these events show, in order. Lines of a visitor count as shown at
         once."""
-        shown: list[Line] = []
+        shown: list[Said] = []
         for event in batch:
             match event:
-                case events.DirectReceived() | events.ChannelReceived() | events.RoomReceived():
+                case Said():
                     shown.append(event)
                 case events.MailReturned(lines=lines):
                     shown += lines
@@ -740,7 +743,7 @@ class Peer:
         as shown, and it delays nobody: it must return at once. Raises NotOpen."""
         return self._open_node().feed.listen(listener)
 
-    def listen_shown(self, listener: Callable[[Sequence[Line]], None]) -> Callable[[], None]:
+    def listen_shown(self, listener: Callable[[Sequence[Said]], None]) -> Callable[[], None]:
         """Call `listener` with lines when they are reported as shown, until the function that this
         returns is called."""
         self._shown_listeners = [*self._shown_listeners, listener]
@@ -750,7 +753,7 @@ class Peer:
 
         return end
 
-    async def unshown(self, after: int = 0, limit: int = 100) -> list[Line]:
+    async def unshown(self, after: int = 0, limit: int = 100) -> list[Said]:
         """Return the first `limit` lines to us with higher ids than `after` that were not shown
         yet, as `events_shown` tells. At an opening they are told by an event; whoever comes to a
         peer that is open finds them here. Raises NotOpen, sqlite3.Error."""
@@ -772,7 +775,6 @@ class Peer:
         return self._feed
 
 
-_LINES: Final = frozenset({events.DirectReceived, events.ChannelReceived, events.RoomReceived})
 _MORE_LINES: Final = frozenset({events.MailReturned, events.ClientSaid})
 """The other kinds of events in which there are lines."""
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Final
 
 from chatapp.peer.api.conversations import DESK, Conversation
-from chatapp.peer.api.past import ConversationState, DeliveryTrace, HistoryLine
+from chatapp.peer.api.events import Said
+from chatapp.peer.api.past import ConversationState, DeliveryTrace
 from chatapp.peer.api.trace import Raw, readable, unpacked
 from chatapp.peer.core.records import FINAL
 from chatapp.peer.history.conversations import UNREAD_MAX, identity_of
@@ -39,7 +40,7 @@ class Past:
         after: int | None = None,
         limit: int = PAGE,
         only_shown: bool = False,
-    ) -> list[HistoryLine]:
+    ) -> list[Said]:
         """Return the newest `limit` lines (1,000 at most) of a conversation, or of all, oldest
         first. `before`: only lines older than the one with this id. `after`: the lines that follow
         the one with this id, the oldest of them first. `only_shown`: without the lines that were
@@ -47,7 +48,7 @@ class Past:
         node = self._open_node()
         registry, me = node.registry, node.name
 
-        def read(lines: MessageQueries) -> list[HistoryLine]:
+        def read(lines: MessageQueries) -> list[Said]:
             among = _ids(lines, conversation, registry)
             if among is None:
                 return []
@@ -58,13 +59,13 @@ class Past:
 
         return await node.read(read, by_index=conversation is not None)
 
-    async def around(self, id_: int, *, limit: int = PAGE) -> list[HistoryLine]:
+    async def around(self, id_: int, *, limit: int = PAGE) -> list[Said]:
         """Return lines of the same conversation around the one with this id, which is among them:
         half of them older, half newer, oldest first. Empty when there is no such line."""
         node = self._open_node()
         registry, me = node.registry, node.name
 
-        def read(lines: MessageQueries) -> list[HistoryLine]:
+        def read(lines: MessageQueries) -> list[Said]:
             line = lines.by_id(id_)
             if line is None:
                 return []
@@ -85,7 +86,7 @@ class Past:
         conversation: Conversation | None = None,
         before: int | None = None,
         limit: int = PAGE,
-    ) -> list[HistoryLine]:
+    ) -> list[Said]:
         """Return the newest `limit` lines (1,000 at most) that have all the words, oldest first.
         The last word may be the beginning of one. Case, diacritics and punctuation do not matter.
         Without a word, nothing is found. `conversation`: only its lines. `before`: only lines older
@@ -93,7 +94,7 @@ class Past:
         node = self._open_node()
         registry, me = node.registry, node.name
 
-        def read(lines: MessageQueries) -> list[HistoryLine]:
+        def read(lines: MessageQueries) -> list[Said]:
             among = _ids(lines, conversation, registry)
             if among is None:
                 return []

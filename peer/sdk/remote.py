@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from chatapp.peer.api import events
 from chatapp.peer.api.codec import decode, encode
 from chatapp.peer.api.errors import AlreadyOpen, NotOpen, NotResponding, NotRunning
-from chatapp.peer.api.events import Event, Line, MessageState
+from chatapp.peer.api.events import Event, MessageState, Said
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.history.unshown import in_senders_order
@@ -216,7 +216,7 @@ class RemotePeer:
         self._receipts = Receipts()
         self._last = 0
         """The number of the last event that we have."""
-        self._mail: list[Line] = []
+        self._mail: list[Said] = []
         """The beginning of a `MailReturned` of which more is to come."""
         self._given: set[int] = set()
         """Ids of lines that were told as unshown ones, and may be told by an event once more."""
@@ -451,9 +451,9 @@ class RemotePeer:
             self._receipts = Receipts()
             self._put([events.EventsMissed()])
 
-    async def unshown(self, after: int = 0, limit: int = 100) -> list[Line]:
+    async def unshown(self, after: int = 0, limit: int = 100) -> list[Said]:
         """As `Peer.unshown`."""
-        lines: list[Line] = []
+        lines: list[Said] = []
         has_more = True
         while has_more and len(lines) < limit:
             found: Unshown = await self.ask(
@@ -543,13 +543,13 @@ class RemotePeer:
 
     def _receipt(self, sent: Sent) -> Receipt:
         if not sent.id:
-            receipt = Receipt(sent.to, sent.id)
+            receipt = Receipt(sent.conversation, sent.id)
             receipt.settle(sent.state, sent.reason, through_server=sent.through_server)
             return receipt
-        receipt = self._receipts.open(sent.to, sent.id)
+        receipt = self._receipts.open(sent.conversation, sent.id)
         if sent.state is not MessageState.UNSETTLED:
             changed = events.MessageChanged(
-                to=sent.to,
+                conversation=sent.conversation,
                 id=sent.id,
                 state=sent.state,
                 reason=sent.reason,
@@ -651,7 +651,7 @@ class RemotePeer:
         ids: list[int] = []
         for event in batch:
             match event:
-                case events.DirectReceived() | events.ChannelReceived() | events.RoomReceived():
+                case events.Said():
                     ids.append(event.id)
                 case events.MailReturned(lines=lines):
                     ids += [line.id for line in lines]
@@ -716,18 +716,18 @@ class RemotePeer:
             if not event.lines:
                 return
             self._note_told(event.lines)
-        elif isinstance(event, Line):
+        elif isinstance(event, Said):
             if not self._new([event]):
                 return
             self._note_told([event])
         self._put([event])
 
-    def _note_told(self, lines: Iterable[Line]) -> None:
+    def _note_told(self, lines: Iterable[Said]) -> None:
         self._told.update((line.id, None) for line in lines)
         while len(self._told) > _TOLD_MAX:
             del self._told[next(iter(self._told))]
 
-    def _new(self, lines: Iterable[Line]) -> tuple[Line, ...]:
+    def _new(self, lines: Iterable[Said]) -> tuple[Said, ...]:
         """Return the lines that were not told yet."""
         return tuple(line for line in lines if line.id not in self._given)
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.api.codec import encode
 from chatapp.peer.api.conversations import Conversation
-from chatapp.peer.api.past import ConversationState, DeliveryTrace, HistoryLine
+from chatapp.peer.api.events import Said
+from chatapp.peer.api.past import ConversationState, DeliveryTrace
 from chatapp.peer.rpc.shared import Conversations, Page
 from chatapp.peer.sdk.past import PAGE, PAGE_MAX
 
@@ -27,7 +28,7 @@ class RemotePast:
         after: int | None = None,
         limit: int = PAGE,
         only_shown: bool = False,
-    ) -> list[HistoryLine]:
+    ) -> list[Said]:
         """As `Past.page`."""
         told = encode(conversation, Conversation | None)
 
@@ -45,7 +46,7 @@ class RemotePast:
 
         if after is None:
             return await _backwards(lambda older, count: ask(older, None, count), before, limit)
-        lines: list[HistoryLine] = []
+        lines: list[Said] = []
         has_more = True
         while has_more and len(lines) < min(limit, PAGE_MAX):
             found = await ask(before, lines[-1].id if lines else after, limit - len(lines))
@@ -53,7 +54,7 @@ class RemotePast:
             has_more = found.more
         return lines
 
-    async def around(self, id_: int, *, limit: int = PAGE) -> list[HistoryLine]:
+    async def around(self, id_: int, *, limit: int = PAGE) -> list[Said]:
         """As `Past.around`; of long lines, fewer."""
         found: Page = await self._peer.ask("past.around", Page, id=id_, limit=limit)
         return list(found.lines)
@@ -65,7 +66,7 @@ class RemotePast:
         conversation: Conversation | None = None,
         before: int | None = None,
         limit: int = PAGE,
-    ) -> list[HistoryLine]:
+    ) -> list[Said]:
         """As `Past.search`."""
         told = encode(conversation, Conversation | None)
 
@@ -103,10 +104,10 @@ class RemotePast:
 
 async def _backwards(
     ask: Callable[[int | None, int], Awaitable[Page]], before: int | None, limit: int
-) -> list[HistoryLine]:
+) -> list[Said]:
     """Ask for the newest lines before `before`, then for those before them, until there are
     `limit`."""
-    lines: list[HistoryLine] = []
+    lines: list[Said] = []
     has_more = True
     while has_more and len(lines) < min(limit, PAGE_MAX):
         found = await ask(lines[0].id if lines else before, limit - len(lines))

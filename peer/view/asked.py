@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from chatapp.peer.api import requests
-from chatapp.peer.api.conversations import ConversationKind, addressed
+from chatapp.peer.api.conversations import ConversationKind
 from chatapp.peer.api.events import Event, Person
 from chatapp.peer.api.past import Lines
 from chatapp.peer.api.requests import Moment, Request, Sent
@@ -175,7 +175,7 @@ class AskedPeer:
 
 def _sent(receipt: "Receipt") -> Sent:
     return Sent(
-        conversation=addressed(receipt.to),
+        conversation=receipt.conversation,
         id=receipt.id,
         state=receipt.state,
         reason=receipt.reason,

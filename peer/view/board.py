@@ -8,6 +8,7 @@ import msgspec
 
 from chatapp.peer.api import events
 from chatapp.peer.api.events import ClientMove
+from chatapp.wire.desk.values import ListedVisitor
 from chatapp.wire.names import is_same_name
 
 MINUTE: Final = 60.0
@@ -41,9 +42,9 @@ class DeskBoard:
         self.move: ClientMove | None = None
         """AWAY or SILENT while the visitor is that."""
         self.waiting = waiting
-        self.line: tuple[events.ListedVisitor, ...] = ()
+        self.line: tuple[ListedVisitor, ...] = ()
         """Who waits, in order; of a long line only the beginning."""
-        self.served: tuple[events.ListedVisitor, ...] = ()
+        self.served: tuple[ListedVisitor, ...] = ()
         """Whom others serve."""
         self.operators = 0
         """How many operators are on duty."""
@@ -98,14 +99,14 @@ class DeskBoard:
         seen = {one.operator for one in (*self.served, *self.line) if one.operator}
         return sorted(one for one in seen if not is_same_name(one, self.me))
 
-    def _is_mine(self, one: events.ListedVisitor) -> bool:
+    def _is_mine(self, one: ListedVisitor) -> bool:
         return (
             self.client is not None
             and one.name == self.client.name
             and is_same_name(one.operator, self.me)
         )
 
-    def _complete(self, served: Iterable[events.ListedVisitor]) -> None:
+    def _complete(self, served: Iterable[ListedVisitor]) -> None:
         """Learn from the list what the visitor wants, and since when they are served, if a program
         is attached later."""
         for one in served:

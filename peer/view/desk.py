@@ -206,7 +206,7 @@ class OperatorView:
                 self.is_away = True
             case events.AdmissionRefused() | events.NameUnavailable() | events.RegistryKeyChanged():
                 self.refusal = event
-            case events.DirectReceived():
+            case events.Said(conversation=what) if what.is_person:
                 self.letters += 1
             case events.MailReturned(lines=lines):
                 self.letters += len(lines)

@@ -9,8 +9,10 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
-from chatapp.peer.api.past import HistoryLine, LineKind
+from chatapp.peer.api.conversations import EVERYBODY, ConversationKind
+from chatapp.peer.api.events import Said
 from chatapp.peer.api.trace import TraceStep, readable, unpacked
 from chatapp.peer.history.damage import file_leftovers
 from chatapp.peer.history.query import MessageQueries, StoredLine, shown
@@ -29,6 +31,13 @@ class Format(enum.Enum):
     """One JSON object for each message, with everything known about it and its text untouched."""
 
 
+KINDS: Final = {
+    ConversationKind.PERSON: "direct",
+    ConversationKind.EVERYBODY: "channel",
+    ConversationKind.ROOM: "room",
+}
+
+
 def history_of(name: str, home: Path) -> Path | None:
     """Return the path of somebody's history in a data folder; None if nobody of that name has one
     there."""
@@ -42,30 +51,31 @@ def exported(path: Path, name: str, form: Format) -> Iterator[str]:
     written = _in_txt if form is Format.TXT else _in_jsonl
     with closing(open_read_only(path)) as db:
         for line in MessageQueries(db).all():
-            yield written(line, shown(line, name))
+            yield written(line, shown(line, name), name)
 
 
-def _in_txt(_: StoredLine, line: HistoryLine) -> str:
-    match line.kind:
-        case LineKind.DIRECT:
-            who = f"{sanitize(line.sender)}{doubted(line.doubt)} to {sanitize(line.to or '')}"
-        case LineKind.CHANNEL:
-            who = f"{sanitize(line.sender)} to everybody"
-        case LineKind.ROOM:
-            who = f"{sanitize(line.sender)} (in {sanitize(line.room or '')})"
+def _in_txt(_: StoredLine, line: Said, me: str) -> str:
+    who, what = sanitize(line.sender), line.conversation
+    if what == EVERYBODY:
+        who += " to everybody"
+    elif what.is_room:
+        who += f" (in {sanitize(what.name)})"
+    else:
+        who += f"{doubted(line.doubt)} to {sanitize(what.name if line.is_ours else me)}"
     return f"{shown_time(line.at)} {who}: {sanitize(line.text)}"
 
 
-def _in_jsonl(stored: StoredLine, line: HistoryLine) -> str:
+def _in_jsonl(stored: StoredLine, line: Said, me: str) -> str:
+    what = line.conversation
     said = {
         "id": stored.id,
         "at": line.at,
-        "kind": line.kind.name.lower(),
+        "kind": KINDS[what.kind],
         "sender": line.sender,
         "doubt": line.doubt.name.lower() if line.doubt is not None else None,
-        "to": line.to,
-        "room": line.room,
-        "outgoing": line.outgoing,
+        "to": (what.name if line.is_ours else me) if what.is_person else None,
+        "room": what.name if what.is_room else None,
+        "outgoing": line.is_ours,
         "number": stored.number,
         "identity": stored.person.hex() if stored.person is not None else None,
         "state": line.state.name.lower() if line.state is not None else None,

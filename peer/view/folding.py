@@ -120,13 +120,15 @@ class Folding:
     def _note(self, event: events.Event) -> None:
         """Learn from an event whom the user talks with."""
         match event:
-            case events.DirectReceived(sender=name) | events.Unacknowledged(to=name):
+            case events.Said(conversation=what, sender=name) if what.is_person:
                 self.talked_with(name)
+            case events.Unacknowledged(conversation=what):
+                self.talked_with(what.name)
             case events.MailReturned(lines=lines):
                 for line in lines:
                     self._note(line)
-            case events.MessageChanged(to=name, room="") if name:
-                self.talked_with(name)
+            case events.MessageChanged(conversation=what) if what.is_person:
+                self.talked_with(what.name)
             case events.Renamed(new=name, is_me=False):
                 self.talked_with(name)
             case _:

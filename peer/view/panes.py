@@ -7,8 +7,8 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind, person
-from chatapp.peer.api.events import AuthorDoubt, Event, MessageState, Person
-from chatapp.peer.api.past import ConversationState, HistoryLine, LineKind
+from chatapp.peer.api.events import AuthorDoubt, Event, MessageState, Person, Said
+from chatapp.peer.api.past import ConversationState
 from chatapp.peer.view.logbook import EntryKind, LogBook, LogEntry
 from chatapp.peer.view.signs import Signs
 from chatapp.peer.view.underway import mark_of
@@ -123,7 +123,7 @@ def said_entry(
     )
 
 
-def past_entry(line: HistoryLine, me: str) -> LogEntry:
+def past_entry(line: Said, me: str) -> LogEntry:
     """Return the entry of a line of the past."""
     entry = said_entry(
         sender=line.sender,
@@ -131,12 +131,12 @@ def past_entry(line: HistoryLine, me: str) -> LogEntry:
         at=line.at,
         me=me,
         id_=line.id,
-        is_mine=line.outgoing,
+        is_mine=line.is_ours,
         doubt=line.doubt,
     )
-    if line.outgoing:
+    if line.is_ours:
         entry.mark = mark_of(
-            line.state or MessageState.UNSETTLED, is_direct=line.kind is LineKind.DIRECT
+            line.state or MessageState.UNSETTLED, is_direct=line.conversation.is_person
         )
     return entry
 

@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import Any, Final
 
 from chatapp.peer.api.conversations import DESK, Conversation
-from chatapp.peer.api.past import HistoryLine
+from chatapp.peer.api.events import Said
 from chatapp.peer.api.requests import PAGE_MAX, ReadPage
 from chatapp.peer.view.logbook import LogBook, LogEntry
 from chatapp.peer.view.panes import Pane, past_entry
@@ -63,9 +63,7 @@ class PastReader:
                 self._place(pane, older, newer)
         return pane.book.by_id(id_)
 
-    def _place(
-        self, pane: Pane, older: Sequence[HistoryLine], newer: Sequence[HistoryLine]
-    ) -> None:
+    def _place(self, pane: Pane, older: Sequence[Said], newer: Sequence[Said]) -> None:
         """Put the lines around one into the log, as far as they are not there. `older` ends with
         the one."""
         book = pane.book
@@ -132,15 +130,13 @@ class PastReader:
         return bool(entries)
 
     @staticmethod
-    def _own_from(
-        conversation: Conversation, lowest: int
-    ) -> Generator[Step, Any, list[HistoryLine]]:
+    def _own_from(conversation: Conversation, lowest: int) -> Generator[Step, Any, list[Said]]:
         """Return all lines of ours from the one with this id on."""
-        own: list[HistoryLine] = []
+        own: list[Said] = []
         after, has_more = lowest - 1, True
         while has_more:
             page = yield ReadPage(conversation=conversation, after=after, limit=PAGE_MAX)
-            own += (line for line in page.lines if line.outgoing)
+            own += (line for line in page.lines if line.is_ours)
             has_more = len(page.lines) >= PAGE_MAX
             after = page.lines[-1].id if page.lines else after
         return own
@@ -153,7 +149,7 @@ class PastReader:
 
     def _lines(
         self, pane: Pane, *, before: int | None = None, after: int | None = None, limit: int = PAGE
-    ) -> Generator[Step, Any, Sequence[HistoryLine]]:
+    ) -> Generator[Step, Any, Sequence[Said]]:
         """Return lines of a conversation's past; none of the help desk, which has no past here."""
         where = pane.conversation
         if where == DESK:
@@ -168,7 +164,7 @@ class PastReader:
             return page.lines  # type: ignore[no-any-return]
         return ()
 
-    def _entries(self, pane: Pane, lines: Iterable[HistoryLine]) -> list[LogEntry]:
+    def _entries(self, pane: Pane, lines: Iterable[Said]) -> list[LogEntry]:
         """Return the entries of those lines that the log does not have."""
         entries = [
             past_entry(line, self._me()) for line in lines if pane.book.by_id(line.id) is None
@@ -178,7 +174,7 @@ class PastReader:
         return entries
 
 
-def _unknown(book: LogBook, lines: Iterable[HistoryLine]) -> list[HistoryLine]:
+def _unknown(book: LogBook, lines: Iterable[Said]) -> list[Said]:
     """Return those of these lines that come before the first one that the log has."""
     return list(takewhile(lambda line: book.by_id(line.id) is None, lines))
 

@@ -4,7 +4,7 @@ open."""
 import enum
 
 from chatapp.peer.api import events
-from chatapp.peer.api.conversations import DESK, EVERYBODY, Conversation, person, room
+from chatapp.peer.api.conversations import DESK, Conversation, person, room
 from chatapp.peer.view.logbook import EntryKind
 
 
@@ -74,8 +74,8 @@ def place_of(event: events.Event) -> Place:
             return person(new)
         case events.MailUnreadable(sender=name):
             return person(name)
-        case events.LineUnreadable(room=where):
-            return room(where) if where else EVERYBODY
+        case events.LineUnreadable(conversation=what):
+            return what
         case _ if isinstance(event, _NOWHERE):
             return Spot.NOWHERE
         case _ if isinstance(event, _OF_A_ROOM):

@@ -48,6 +48,7 @@ from chatapp.peer.words import answers, history
 from chatapp.peer.words import full as words
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import LINE_MAX, CallingLine, Status, TypedLine
+from chatapp.wire.desk.values import ListedVisitor
 from chatapp.wire.errors import ChatAppError, NameRefused
 from chatapp.wire.messages.desk import DropVisitor, MoveVisitor, ShowFigures, ShowRoom
 from chatapp.wire.names import PeerName, is_same_name, peer_name
@@ -64,7 +65,7 @@ class Attention(NamedTuple):
     """Whether the user has the terminal in front of them, and sees the log."""
     is_typing: bool = False
     """Whether the user is typing something."""
-    listed: Sequence[events.ListedVisitor] = ()
+    listed: Sequence[ListedVisitor] = ()
     """Who waits at the help desk, as the screen shows it; nobody if it does not."""
 
 
@@ -324,7 +325,7 @@ class ScreenView(View):
         """Put an event where it belongs. Returns the lines of what people have said, in the words
         of a flow."""
         match event:
-            case events.DirectReceived() | events.ChannelReceived() | events.RoomReceived():
+            case events.Said():
                 self._said(event)
                 return lines_of(event)
             case events.MailReturned(lines=several):
@@ -359,15 +360,15 @@ class ScreenView(View):
         self._notice(event)
         return []
 
-    def _said(self, line: events.Line) -> None:
+    def _said(self, line: events.Said) -> None:
         """Show a line that somebody said."""
         pane = self.panes.pane(line.conversation)
-        at = line.at if line.late is None else line.late
+        at = line.at
         entry = pane.book.by_id(line.id)
         if entry is not None:
             pane.unshown.append((line, entry))
             return
-        is_direct = isinstance(line, events.DirectReceived)
+        is_direct = line.conversation.is_person
         entry = said_entry(
             sender=line.sender,
             text=line.text,
@@ -375,14 +376,14 @@ class ScreenView(View):
             me=self.state.name,
             id_=line.id,
             calls=is_direct,
-            doubt=line.doubt if isinstance(line, events.DirectReceived) else None,
+            doubt=line.doubt,
         )
         entry.calls, calls = entry.calls and not is_direct, entry.calls
         pane.note_line(line.id, at, is_mine=False, calls=calls)
         pane.book.append([entry])
         pane.unshown.append((line, entry))
         is_watched = pane is self.open_pane and self.attention().is_looking
-        if (line.late is not None or not is_watched) and pane.book.unread is None:
+        if (line.is_late or not is_watched) and pane.book.unread is None:
             pane.book.mark_unread(entry)
         self._log_changed(pane)
         if calls:
@@ -419,7 +420,7 @@ class ScreenView(View):
             self._change(pane, entry, event)
 
     def _change(self, pane: Pane, entry: LogEntry, event: events.MessageChanged) -> None:
-        mark = mark_of(event.state, is_direct=bool(event.to) and not event.room)
+        mark = mark_of(event.state, is_direct=event.conversation.is_person)
         is_told = event.state in (MessageState.KEPT, MessageState.REFUSED, MessageState.EXPIRED)
         lines = lines_of(event, in_reach=self.state.in_reach) if is_told else []
         pane.book.change(entry, mark=mark, note=" ".join(map(words.unbracketed, lines)))
@@ -676,7 +677,7 @@ class ScreenView(View):
             self._mark(pane, entry, MessageState.REFUSED)
         elif not sent.id:
             refused = events.MessageChanged(
-                to=_address_of(sent.conversation), id=0, state=sent.state, reason=sent.reason
+                conversation=sent.conversation, id=0, state=sent.state, reason=sent.reason
             )
             self._change(pane, entry, refused)
         elif pane.book.by_id(sent.id) is None:
@@ -737,10 +738,6 @@ class ScreenView(View):
         entry = self._desk_lines.pop(number, None)
         if entry is not None:
             self._mark(self.panes.pane(DESK), entry, state)
-
-
-def _address_of(conversation: Conversation) -> str:
-    return str(conversation) if conversation != EVERYBODY else ""
 
 
 def _is_sign(text: str) -> bool:

@@ -60,7 +60,7 @@ class UnderWay:
                 return lines
 
     def _changed(self, event: events.MessageChanged, lines: list[str]) -> list[str]:
-        mark = mark_of(event.state, is_direct=_is_direct(event))
+        mark = mark_of(event.state, is_direct=event.conversation.is_person)
         typed = self._typed.pop(event.id, None)
         if not event.id and self._refused:
             typed = self._refused.popleft()
@@ -68,7 +68,7 @@ class UnderWay:
         text = self._texts.get(event.id)
         if not (
             event.state is MessageState.KEPT
-            or (event.state is MessageState.SAVED and _is_direct(event))
+            or (event.state is MessageState.SAVED and event.conversation.is_person)
         ):
             self._texts.pop(event.id, None)
         if typed is None:
@@ -81,10 +81,6 @@ class UnderWay:
             else lines
         )
         return [SettledLine(typed, mark), *named]
-
-
-def _is_direct(event: events.MessageChanged) -> bool:
-    return bool(event.to) and not event.room
 
 
 def mark_of(state: MessageState | None, *, is_direct: bool) -> Mark | None:

@@ -13,8 +13,7 @@ import msgspec
 from chatapp.peer.api import events, requests
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
 from chatapp.peer.api.errors import NotLetIn
-from chatapp.peer.api.events import MessageState
-from chatapp.peer.api.past import HistoryLine
+from chatapp.peer.api.events import MessageState, Said
 from chatapp.peer.api.requests import Moment, Request, Send, Sent, Wait
 from chatapp.peer.api.state import State
 from chatapp.peer.commands import intents, parser
@@ -225,7 +224,7 @@ class View:
         """Return the lines to show for an event; none that would only repeat the last notice."""
         lines = lines_of(event, in_reach=self.state.in_reach)
         match event:
-            case events.MessageChanged(state=MessageState.KEPT) if event.room:
+            case events.MessageChanged(conversation=what, state=MessageState.KEPT) if what.is_room:
                 before, self._room_notice = self._room_notice, lines
                 return lines if lines != before else []
             case events.Renamed(old=old, new=new):
@@ -235,7 +234,7 @@ class View:
                 return []  # a pipe shows nobody who waits until asked
             case events.EnteredRoom() | events.ServerLost() | events.ServerBack():
                 self._room_notice = []
-            case events.MessageChanged(state=MessageState.SAVED) if event.room:
+            case events.MessageChanged(conversation=what, state=MessageState.SAVED) if what.is_room:
                 self._room_notice = []
             case _:
                 pass
@@ -247,7 +246,7 @@ class View:
         for event in batch:
             if isinstance(event, events.PersonTyping):
                 self._typing[event.name] = now + TYPING_SHOWN_FOR
-            elif isinstance(event, events.DirectReceived):
+            elif isinstance(event, Said) and event.conversation.is_person:
                 self._typing.pop(event.sender, None)
         if self._completions is None:
             return
@@ -265,12 +264,12 @@ class View:
     @staticmethod
     def _note_names(event: events.Event, completions: CompletionIndex) -> None:
         match event:
-            case events.Unacknowledged(to=to):
-                completions.add_recent(to)
+            case events.Unacknowledged(conversation=what):
+                completions.add_recent(what.name)
             case events.MessageChanged(
-                to=to, room="", state=MessageState.DELIVERED | MessageState.KEPT
-            ) if to:
-                completions.add_recent(to)
+                conversation=what, state=MessageState.DELIVERED | MessageState.KEPT
+            ) if what.is_person:
+                completions.add_recent(what.name)
             case events.AnswersKnown(answers=ready):
                 completions.set_answers(ready)
             case events.EnteredRoom(room=entered):
@@ -590,19 +589,21 @@ class View:
             match intent:
                 case intents.ShowTrace(which):
                     trace = yield requests.ExplainDelivery(id=_id_typed(which))
-                    self._answer(history.trace_lines(trace))
+                    self._answer(history.trace_lines(trace, self.state.name))
                 case intents.ShowHistory(count):
                     found = yield requests.ReadPage(limit=count)
-                    self._answer(history.history_lines(found.lines) or [history.NOTHING_YET])
+                    lines = history.history_lines(found.lines, self.state.name)
+                    self._answer(lines or [history.NOTHING_YET])
                 case intents.SearchHistory(words):
                     found = yield requests.SearchPast(words=words)
-                    self._answer(history.history_lines(found.lines) or [history.NOTHING_FOUND])
+                    lines = history.history_lines(found.lines, self.state.name)
+                    self._answer(lines or [history.NOTHING_FOUND])
         except HistoryUnreadable as error:
             self._answer([AnswerLine(history.history_unreadable(error))])
 
     def _latest(
         self, where: Conversation | None, limit: int
-    ) -> Generator[Step, Any, Sequence[HistoryLine]]:
+    ) -> Generator[Step, Any, Sequence[Said]]:
         """Return the last lines of the past, as far as they have been shown before."""
         try:
             found = yield requests.ReadPage(conversation=where, limit=limit, only_shown=True)

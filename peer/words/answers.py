@@ -9,14 +9,13 @@ from chatapp.peer.words.formatting import counted, name
 from chatapp.peer.words.reasons import QUOTED_MAX
 from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused, quoted
-from chatapp.wire.limits import DESK_PAST_SHOWN_MAX, TEXT_MAX
+from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.names import file_name_of, name_key
 from chatapp.wire.text import sanitize
 
 NOT_IN_ROOM: Final = "[You are not in any room.]"
 IS_YOU: Final = "[That is you.]"
 OFFLINE: Final = "[You are offline.]"
-NO_CLIENT: Final = "[No active client.]"
 NOTHING_SENT: Final = "[Nothing was sent.]"
 EMPTY_MESSAGE: Final = "[The message is empty.]"
 LINE_TOO_LONG: Final = f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"
@@ -95,17 +94,6 @@ def not_you(me: str, typed: str) -> str:
 def not_in_range(typed: str, most: int) -> str:
     """Answer a word that is not a number from 1 to `most`."""
     return f'[Give a number from 1 to {most:,}, not "{quoted(typed)}".]'
-
-
-def not_in_the_past(typed: str) -> str:
-    """Answer a word that is neither a number of past sessions nor a visitor's name."""
-    most = DESK_PAST_SHOWN_MAX
-    return f'[Give a number of past sessions, 1 to {most}, or a visitor\'s full name, not "{quoted(typed)}".]'
-
-
-def not_a_position(typed: str) -> str:
-    """Answer a word that cannot be a position in the waiting room."""
-    return f'[Give a number of the waiting room, 1 or above, not "{quoted(typed)}".]'
 
 
 _NOT_SENT_SHOWN: Final = 20
@@ -210,13 +198,3 @@ def history_failed(path: str, error: Exception, *, is_damaged: bool) -> str:
     """Say that the history cannot be opened. `error`: as SQLite words it."""
     advice = "; restore it from a copy, or move it away to begin a new one" if is_damaged else ""
     return f"ChatApp: {path}: {error}{advice}"
-
-
-def closing_too_long(limit: int) -> str:
-    """Answer `.close` with a text that is too long."""
-    return f"[The text is too long: at most {limit} characters.]"
-
-
-def desk_text_too_long(limit: int) -> str:
-    """Answer `.note` or `.announce` with a text that is too long."""
-    return f"[The text is too long: at most {limit:,} bytes.]"

@@ -9,16 +9,13 @@ from chatapp.peer.api.events import (
     Addressed,
     AdmissionRefused,
     AttachmentEvent,
-    ChannelReceived,
     ConversationRead,
-    DirectReceived,
     DutyEvent,
     Event,
     FolderNotMoved,
     HistoryBehind,
     HistoryMissing,
     LeaveUnanswered,
-    Line,
     LineLoss,
     LinesAbandoned,
     LinesLost,
@@ -38,7 +35,7 @@ from chatapp.peer.api.events import (
     RegistryKeyChanged,
     RegistryMet,
     RegistryRecognized,
-    RoomReceived,
+    Said,
     ServerAnnounced,
     ServerBack,
     ServerLost,
@@ -115,7 +112,7 @@ def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
     a `MessageLine`.
 
     `in_reach`: how many members of the room can be reached while the registry is away."""
-    if isinstance(event, Line):
+    if isinstance(event, Said):
         return [_received(event)]
     if isinstance(event, MailReturned):
         return ["[You have messages]", *map(_received, event.lines)]
@@ -145,8 +142,8 @@ def _unread(event: UnreadEvent) -> list[str]:
             return [f"[A letter from {name(sender)} could not be opened: {reason(detail)}.]"]
         case MailHeldBack():
             return [_MAIL_HELD_BACK]
-        case LineUnreadable(room=room, sender=sender, reason=loss, detail=detail):
-            where = f"the room {name(room)}" if room else "the channel"
+        case LineUnreadable(conversation=what, sender=sender, reason=loss, detail=detail):
+            where = f"the room {name(what.name)}" if what.is_room else "the channel"
             why = _LINE_LOSS.get(loss) or reason(detail)
             return [f"[A line of {where} from {name(sender)} is lost: {why}.]"]
         case _:
@@ -159,37 +156,34 @@ def _abandoned(event: LinesAbandoned) -> str:
     return f"[{lines} to {name(event.room)} did not reach everybody: {UNSENT[MessageReason.LEFT_ROOM]}.]"
 
 
-def _received(line: Line) -> MessageLine:
+def _received(line: Said) -> MessageLine:
     sender, text = name(line.sender), sanitize(line.text)
-    when = "" if line.late is None else f"{shown_time(line.late)} "
-    match line:
-        case DirectReceived(doubt=doubt):
-            return MessageLine(sender, f": {when}", text, doubt=doubt)
-        case RoomReceived(room=room):
-            return MessageLine(sender, f" (in {name(room)}): {when}", text, audience=Audience.ROOM)
-        case ChannelReceived():
-            return MessageLine(
-                sender,
-                f": {when}",
-                f"{text}]",
-                before="[Channel_Message ",
-                audience=Audience.EVERYBODY,
-            )
-        case _:
-            assert_never(line)
+    when = f"{shown_time(line.at)} " if line.is_late else ""
+    if line.conversation.is_person:
+        return MessageLine(sender, f": {when}", text, doubt=line.doubt)
+    if line.conversation.is_room:
+        where = f" (in {name(line.conversation.name)}): {when}"
+        return MessageLine(sender, where, text, audience=Audience.ROOM)
+    return MessageLine(
+        sender,
+        f": {when}",
+        f"{text}]",
+        before="[Channel_Message ",
+        audience=Audience.EVERYBODY,
+    )
 
 
 def _fate(event: FateEvent, in_reach: int) -> list[str]:
     """Return the lines that say what became of a message of ours."""
     match event:
-        case MessageChanged(to=""):
-            return _channel_fate(event)
-        case MessageChanged(room=""):
+        case MessageChanged(conversation=what) if what.is_person:
             return _direct_fate(event)
-        case MessageChanged():
+        case MessageChanged(conversation=what) if what.is_room:
             return _room_fate(event, in_reach)
-        case Unacknowledged(to=to):
-            return [f"[No ACK from {name(to)}, message sent to server.]"]
+        case MessageChanged():
+            return _channel_fate(event)
+        case Unacknowledged(conversation=what):
+            return [f"[No ACK from {name(what.name)}, message sent to server.]"]
         case Addressed():
             return []  # another event says what becomes of the messages
         case TooLong(to=to, size=size, limit=limit):
@@ -202,7 +196,7 @@ def _fate(event: FateEvent, in_reach: int) -> list[str]:
 
 def _direct_fate(event: MessageChanged) -> list[str]:
     """Return the lines for a message to a person."""
-    to, why = name(event.to), event.reason
+    to, why = name(event.conversation.name), event.reason
     match event.state:
         case MessageState.DELIVERED if event.was_saved:
             return []  # "saved" was said, and nothing is left to do
@@ -250,7 +244,7 @@ def _room_fate(event: MessageChanged, in_reach: int) -> list[str]:
                 f"{SERVER_SILENT} Your line goes straight to {members}; the others get it later."
             ]
         case MessageState.REFUSED if event.reason is not None:
-            return [f"[Line to {name(event.room)} refused: {UNSENT[event.reason]}.]"]
+            return [f"[Line to {name(event.conversation.name)} refused: {UNSENT[event.reason]}.]"]
         case _:
             return []
 

@@ -4,7 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Final, assert_never
 
-from chatapp.peer.api.past import DeliveryTrace, HistoryLine, LineKind
+from chatapp.peer.api.conversations import EVERYBODY
+from chatapp.peer.api.events import Said
+from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.api.trace import TraceEvent, TraceStep
 from chatapp.peer.words.formatting import (
     AnswerLine,
@@ -29,26 +31,28 @@ def history_unreadable(error: Exception) -> str:
     return f"[The history cannot be read: {reason(str(error))}.]"
 
 
-def history_lines(lines: Sequence[HistoryLine]) -> list[str]:
-    """Return messages as `<id>  <time>  <sender> to <target>: <text>`, with the ids aligned."""
+def history_lines(lines: Sequence[Said], me: str) -> list[str]:
+    """Return messages as `<id>  <time>  <sender> to <target>: <text>`, with the ids aligned. `me`:
+    our name, to whom others write."""
     width = max((len(str(line.id)) for line in lines), default=0)
-    return [_past(line, width) for line in lines]
+    return [_past(line, width, me) for line in lines]
 
 
-def past_lines(lines: Sequence[HistoryLine]) -> list[str]:
+def past_lines(lines: Sequence[Said]) -> list[str]:
     """Return messages of the past as a terminal shows them again: as new ones, and own lines with
     their recipient."""
     return [_shown_again(line) for line in lines]
 
 
-def _shown_again(line: HistoryLine) -> MessageLine:
+def _shown_again(line: Said) -> MessageLine:
     before, end, where, audience = "", "", "", Audience.PERSON
-    if line.kind is LineKind.CHANNEL:
+    what = line.conversation
+    if what == EVERYBODY:
         before, end, audience = "[Channel_Message ", "]", Audience.EVERYBODY
-    elif line.kind is LineKind.ROOM:
-        where, audience = f" (in {name(line.room or '')})", Audience.ROOM
-    elif line.outgoing:
-        where = f" to {name(line.to or '')}"
+    elif what.is_room:
+        where, audience = f" (in {name(what.name)})", Audience.ROOM
+    elif line.is_ours:
+        where = f" to {name(what.name)}"
     text = f"{sanitize(line.text)}{end}"
     return MessageLine(
         name(line.sender),
@@ -61,18 +65,19 @@ def _shown_again(line: HistoryLine) -> MessageLine:
     )
 
 
-def trace_lines(trace: DeliveryTrace | None) -> list[str]:
-    """Return the message, and below it each step of its delivery."""
+def trace_lines(trace: DeliveryTrace | None, me: str) -> list[str]:
+    """Return the message, and below it each step of its delivery. `me`: our name."""
     if trace is None:
         return [NO_SUCH_MESSAGE]
-    return [_past(trace.line, 0), *(AnswerLine(f"[{step}]") for step in trace_steps(trace))]
+    return [_past(trace.line, 0, me), *(AnswerLine(f"[{step}]") for step in trace_steps(trace))]
 
 
 def trace_steps(trace: DeliveryTrace) -> list[str]:
     """Return the steps of a message's delivery, or the one reason why there are none."""
-    if not trace.line.outgoing:
+    what = trace.line.conversation
+    if not trace.line.is_ours:
         return [f"Only {name(trace.line.sender)} knows how it was delivered."]
-    target = name(trace.line.to) if trace.line.to is not None else "the server"
+    target = name(what.name) if what.is_person else "the server"
     shown: list[str] = []
     began, sends = math.inf, 0
     for step in trace.steps:
@@ -92,17 +97,12 @@ def _more_sends(count: int) -> str:
     return f"and {counted(count, 'more send', 'more sends')} of the same message"
 
 
-def _past(line: HistoryLine, width: int) -> MessageLine:
+def _past(line: Said, width: int, me: str) -> MessageLine:
     sender = name(line.sender)
-    match line.kind:
-        case LineKind.DIRECT:
-            target = name(line.to or "")
-        case LineKind.CHANNEL:
-            target = "everybody"
-        case LineKind.ROOM:
-            target = name(line.room or "")
-        case _:
-            assert_never(line.kind)
+    what = line.conversation
+    target = "everybody" if what == EVERYBODY else name(what.name)
+    if what.is_person and not line.is_ours:
+        target = name(me)
     before = f"{line.id:>{width}}  {shown_time(line.at)}  "
     return MessageLine(
         sender, f" to {target}: ", sanitize(line.text), before=before, doubt=line.doubt

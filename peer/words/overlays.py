@@ -1,12 +1,12 @@
 """Words of the full screen's overlays and of its desk pane."""
 
 from datetime import date
-from typing import Final, assert_never
+from typing import Final
 
-from chatapp.peer.api.conversations import Conversation
-from chatapp.peer.api.events import Figures, ListedVisitor
-from chatapp.peer.api.past import HistoryLine, LineKind
+from chatapp.peer.api.conversations import EVERYBODY, Conversation
+from chatapp.peer.api.events import Figures, Said
 from chatapp.peer.words.formatting import counted, doubted, name, reason, shown_clock, shown_time
+from chatapp.wire.desk.values import ListedVisitor
 
 SEARCH: Final = "Search"
 EVERYWHERE: Final = "everywhere"
@@ -116,18 +116,15 @@ def failed(error: Exception) -> str:
     return f"{said[:1].upper()}{said[1:]}."
 
 
-def addressed_to(line: HistoryLine) -> str:
+def addressed_to(line: Said) -> str:
     """Return to whom a line was said, to be put behind its sender; empty for a line to the user
     alone."""
-    match line.kind:
-        case LineKind.DIRECT:
-            return f"to {name(line.to or '')}" if line.outgoing else doubted(line.doubt).strip()
-        case LineKind.CHANNEL:
-            return "to everybody"
-        case LineKind.ROOM:
-            return f"in {name(line.room or '')}"
-        case _:
-            assert_never(line.kind)
+    what = line.conversation
+    if what == EVERYBODY:
+        return "to everybody"
+    if what.is_room:
+        return f"in {name(what.name)}"
+    return f"to {name(what.name)}" if line.is_ours else doubted(line.doubt).strip()
 
 
 def short_time(moment: float, today: date) -> str:

@@ -73,7 +73,7 @@ class RegistryCore:
         )
         self.edge.engine = self.engine
         self.engine.edges[LOCAL] = self.edge
-        self.operators: Final = self.engine.service.operators
+        self.operators: Final = self.engine.hub.operators
         # What the edge does, under the names that a driver uses.
         self.link_opened: Final = self.edge.link_opened
         self.receive_frames: Final = self.edge.receive_frames

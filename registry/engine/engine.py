@@ -1,45 +1,49 @@
 """The engine of a registry: it keeps the state and decides, for all of the registry's edges.
 
-A request is handed to the service, which returns effects. The engine carries them out: it tells
+A request is handed to the hub of the rules, which returns effects. The engine carries them out: it tells
 edges what to send, and holds back whatever must wait for the disk.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Final, assert_never
 
 from chatapp.registry.edge.ports import EdgePort
-from chatapp.registry.engine.barrier import CommitBarrier
+from chatapp.registry.engine.barrier import CommitBarrier, Promise
 from chatapp.registry.rules.admin.messages import CoreRequest
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import (
     LOCAL,
     Admit,
     AnswerAdmin,
+    Append,
     Caller,
     CheckAlive,
     Disconnect,
     Drop,
     DropReason,
     Effect,
-    LettersOutcome,
+    Effects,
+    Handle,
     NamesSkipped,
     Note,
     Offer,
-    Persist,
     Push,
     Refuse,
     Relay,
     RelayTo,
     Reply,
-    Resume,
+    Rule,
     SendDatagram,
+    Settled,
     ShowOnConsole,
+    Store,
     StoreFailed,
     StoreLetter,
+    TellConsole,
     TellEverybody,
     node_of,
 )
-from chatapp.registry.rules.hub import Service
+from chatapp.registry.rules.hub import Hub
 from chatapp.registry.rules.limits import RegistryPolicy, WallClock
 from chatapp.registry.rules.mail import ReadLetters
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
@@ -82,7 +86,7 @@ class Engine:
         self._recorder = recorder
         self.lease_span: Final = policy.lease_span
         """Seconds without a sign of life after which a peer counts as away."""
-        self.service: Final = Service(
+        self.hub: Final = Hub(
             loaded=loaded,
             clock=clock,
             policy=policy,
@@ -99,15 +103,15 @@ class Engine:
         self.holds_lease: Callable[[float], bool] = lambda now: True
         """Whether no other node can have an engine at this time."""
         self._barrier = CommitBarrier()
-        self._broadcaster = TableBroadcaster(self.service.directory.table, identity, policy)
+        self._broadcaster = TableBroadcaster(self.hub.directory.table, identity, policy)
         self._console_lines: list[str] = []
-        self.service.operators.draw_codes(identity.public, rng)
-        if self.service.unreadable_names:
-            recorder.note(NamesSkipped(count=self.service.unreadable_names))
+        self.hub.operators.draw_codes(identity.public, rng)
+        if self.hub.unreadable_names:
+            recorder.note(NamesSkipped(count=self.hub.unreadable_names))
 
     def start(self, *, now: float) -> None:
         """Do what has to be done before the first request is served. Call it once."""
-        self._carry_out(self.service.start(), now)
+        self._carry_out(self.hub.start(), now)
 
     # --- from the edges
 
@@ -119,36 +123,36 @@ class Engine:
 
     def name_of(self, identity: bytes) -> str:
         """Return the name of a person, for the log; empty for anybody else."""
-        person = self.service.directory.person(identity)
+        person = self.hub.directory.person(identity)
         return "" if person is None else person.card.name
 
     def register(self, register: Register, caller: Caller, *, now: float) -> None:
         """Handle a REGISTER whose signatures were checked."""
         if self.admits(now):
-            self._carry_out(self.service.register(register, caller, now=now), now)
+            self._carry_out(self.hub.register(register, caller, now=now), now)
         else:
             self._recorder.dropped[DropReason.NO_ENGINE] += 1
 
     def request(self, request: PeerRequest, caller: Caller, *, now: float) -> None:
         """Handle a request of an authenticated caller."""
-        self._carry_out(self.service.handle(request, caller, now=now), now)
+        self._carry_out(self.hub.handle(request, caller, now=now), now)
 
     def group_frame(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> None:
         """Handle a line for a group."""
-        self._carry_out(self.service.receive_frame(frame, header, caller, now=now), now)
+        self._carry_out(self.hub.receive_frame(frame, header, caller, now=now), now)
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> None:
         """Note that an attached link is over: its peer is away until the next sign of life."""
-        self._carry_out(self.service.link_lost(identity, link, now=now), now)
+        self._carry_out(self.hub.link_lost(identity, link, now=now), now)
 
     def node_lost(self, node: int, links: Sequence[tuple[int, bytes]], *, now: float) -> None:
         """Forget the edge of a node that has gone, with these links and their identities."""
         self.edges.pop(node, None)
-        self._carry_out(self.service.node_lost(node, links, now=now), now)
+        self._carry_out(self.hub.node_lost(node, links, now=now), now)
 
     def sign_of_life(self, identity: bytes, *, now: float) -> None:
         """Note that something came on an attached link."""
-        self.service.liveness.note_if_present(identity, now=now)
+        self.hub.liveness.note_if_present(identity, now=now)
 
     def settle(self, *, now: float) -> None:
         """Finish an input: changes of the table are due for broadcast."""
@@ -159,15 +163,15 @@ class Engine:
     def console_opened(self, *, is_terminal: bool, now: float) -> None:
         """Open the registry's console for typed lines. `is_terminal`: whether a person types, and
         not a script."""
-        self._carry_out(self.service.desk.console.opened(is_terminal=is_terminal, now=now), now)
+        self._carry_out(self.hub.desk.console.opened(is_terminal=is_terminal, now=now), now)
 
     def console_typed(self, line: str, *, now: float) -> None:
         """Handle a line typed at the console."""
-        self._carry_out(self.service.desk.console.typed(line, now=now), now)
+        self._carry_out(self.hub.desk.console.typed(line, now=now), now)
 
     def console_closed(self, *, now: float) -> None:
         """Note that the console's input has ended."""
-        self._carry_out(self.service.desk.console.closed(now=now), now)
+        self._carry_out(self.hub.desk.console.closed(now=now), now)
 
     def run_admin_request(
         self, request: CoreRequest, ticket: str, *, node: int = LOCAL, now: float
@@ -175,21 +179,21 @@ class Engine:
         """Carry out an admin request that was made at this node. Its edge gets the answer, under
         this ticket."""
         whole = f"{node}{_AFTER_NODE}{ticket}"
-        self._carry_out(self.service.run_admin_request(request, whole, now=now), now)
+        self._carry_out(self.hub.run_admin_request(request, whole, now=now), now)
 
     def change_lists(self, lists: AccessLists, *, now: float) -> int:
         """Put new access lists in force. Return how many people who are here have to go."""
-        count, effects = self.service.change_lists(lists, now=now)
+        count, effects = self.hub.change_lists(lists, now=now)
         self._carry_out(effects, now)
         return count
 
     def snapshot(self, *, now: float) -> CoreSnapshot:
         """Return the figures of this moment."""
-        figures = self.service.figures(now=now)
+        figures = self.hub.figures(now=now)
         figures["stored_entries"] = self._barrier.stored_in_all
         figures["broadcasts"] = self._broadcaster.broadcasts
         figures["broadcast_rows"] = self._broadcaster.rows
-        desk = self.service.desk
+        desk = self.hub.desk
         return CoreSnapshot(figures, self._recorder.counted(), desk.overview(now=now), desk.waits)
 
     # --- the disk
@@ -201,17 +205,17 @@ class Engine:
 
     def entries_stored(self, count: int, *, now: float) -> None:
         """Note that the oldest `count` entries on their way are on the disk."""
-        self.service.disk.is_full = False
-        self._carry_out(self._barrier.stored(count), now)
+        self.hub.disk.is_full = False
+        self._settle(self._barrier.stored(count), is_stored=True, now=now)
 
     def store_failed(
         self, reason: str, *, newest: int | None = None, is_full: bool = False, now: float
     ) -> None:
         """Note that the newest `newest` entries on their way (all, for None) were not stored.
         `reason` is for the log; `is_full`: whether the disk had no space left."""
-        self.service.disk.is_full = is_full
+        self.hub.disk.is_full = is_full
         self._recorder.note(StoreFailed(reason=reason))
-        self._carry_out(self._barrier.failed(newest), now)
+        self._settle(self._barrier.failed(newest), is_stored=False, now=now)
 
     # --- time
 
@@ -222,15 +226,15 @@ class Engine:
 
     def handle_timer(self, *, now: float) -> None:
         """Do what is due. Early and late calls are harmless."""
-        self._carry_out(self.service.handle_timer(now=now), now)
+        self._carry_out(self.hub.handle_timer(now=now), now)
 
     def broadcast_table(self, *, now: float) -> None:
         """Announce changes of the table, if that is due."""
-        directory = self.service.directory
+        directory = self.hub.directory
         payloads = self._broadcaster.handle_timer(audience=directory.online_count, now=now)
         if not payloads:
             return
-        key, index = self.service.channel.group.key, self.service.indices.own
+        key, index = self.hub.channel.group.key, self.hub.indices.own
         sealed = [key.seal(index, payload) for payload in payloads]
         for node, edge in self.edges.items():
             addresses = directory.online_addresses(node)
@@ -239,7 +243,7 @@ class Engine:
 
     def next_timer(self) -> float:
         """Return when `handle_timer` is to be called next."""
-        return self.service.next_timer()
+        return self.hub.next_timer()
 
     def next_broadcast(self) -> float:
         """Return when `broadcast_table` is to be called next; infinity for not at all."""
@@ -253,14 +257,55 @@ class Engine:
         lines, self._console_lines = self._console_lines, []
         return lines
 
-    def _carry_out(self, effects: Iterable[Effect], now: float) -> None:
+    def _carry_out(self, effects: Effects, now: float) -> None:
         """Carry out each effect by itself: a fault of ours in one must not cost the effects behind
         it, which may be of other people."""
+        if not isinstance(effects, list):
+            self._go_on(effects, None, now)
+            return
         for effect in effects:
             try:
                 self._carry_out_one(effect, now)
             except Exception as error:  # noqa: BLE001 - a fault of ours, whatever it is
                 self._recorder.fault(error)
+
+    def _go_on(self, rule: Rule, answer: Settled | None, now: float) -> None:
+        """Begin a rule, or go on with one that waited for this answer, until it waits or ends."""
+        try:
+            effect = next(rule) if answer is None else rule.send(answer)
+            while True:
+                if isinstance(effect, Store):
+                    is_stored = self._barrier.add(effect, rule)
+                    if is_stored is None:
+                        return
+                    effect = rule.send(Settled(is_stored, now))
+                    continue
+                try:
+                    self._carry_out_one(effect, now)
+                except Exception as error:  # noqa: BLE001 - as above
+                    self._recorder.fault(error)
+                effect = next(rule)
+        except StopIteration:
+            pass
+        except Exception as error:  # noqa: BLE001 - a fault of ours, whatever it is
+            self._recorder.fault(error)
+
+    def _settle(self, promises: Iterable[Promise], *, is_stored: bool, now: float) -> None:
+        """Go on with those who waited for the disk."""
+        answer = Settled(is_stored, now)
+        for promise in promises:
+            if isinstance(promise.waiting, list):
+                self._settle_letters(promise.waiting, is_stored=is_stored, now=now)
+            else:
+                self._go_on(promise.waiting, answer, now)
+
+    def _settle_letters(self, letters: list[StoreLetter], *, is_stored: bool, now: float) -> None:
+        try:
+            effects = self.hub.mail.settle(letters, is_stored=is_stored)
+        except Exception as error:  # noqa: BLE001 - a fault of ours, whatever it is
+            self._recorder.fault(error)
+        else:
+            self._carry_out(effects, now)
 
     def _carry_out_one(self, effect: Effect, now: float) -> None:
         match effect:  # the most frequent first: each case costs an isinstance check
@@ -271,13 +316,9 @@ class Engine:
                     edge.reply(to, encode(effect.message))
             case StoreLetter():
                 if not self._barrier.add_letter(effect):
-                    refused = LettersOutcome(letters=(effect,), is_stored=False)
-                    self._carry_out(self.service.handle(refused, effect.to, now=now), now)
-            case Persist():
-                if at_once := self._barrier.add(effect):
-                    self._carry_out(at_once, now)
-            case Resume():
-                self._carry_out(self.service.handle(effect.request, effect.to, now=now), now)
+                    self._settle_letters([effect], is_stored=False, now=now)
+            case Append():
+                self._barrier.append(effect.entries)
             case Push() | Offer():
                 edge = self.edges.get(node_of(effect.link))
                 if edge is not None:
@@ -289,6 +330,12 @@ class Engine:
             case RelayTo():
                 for edge in self.edges.values():
                     edge.relay_to(effect.frame, effect.links, effect.sender)
+            case Generator():
+                self._go_on(effect, None, now)
+            case Handle():
+                self.request(effect.request, effect.to, now=now)
+            case TellConsole():
+                self._carry_out(self.hub.desk.console.show_notice(effect.notice, now=now), now)
             case Drop():
                 self._recorder.dropped[effect.reason] += 1
             case _:
@@ -309,7 +356,7 @@ class Engine:
     ) -> None:
         match effect:
             case CheckAlive():
-                self.service.liveness.check_alive(effect.identity, now=now)
+                self.hub.liveness.check_alive(effect.identity, now=now)
             case SendDatagram():
                 edge = self.edges.get(effect.node)
                 if edge is not None:
@@ -318,7 +365,7 @@ class Engine:
             case Admit():
                 edge = self.edges.get(effect.to.node)
                 if edge is not None:
-                    version, clock = self.service.directory.version, self._clock.millis(now)
+                    version, clock = self.hub.directory.version, self._clock.millis(now)
                     edge.admit(effect, table_version=version, clock=clock, now=now)
             case Refuse():
                 edge = self.edges.get(effect.to.node)

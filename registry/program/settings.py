@@ -30,7 +30,7 @@ from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.rules.people.access import AccessSettings, Bans
 from chatapp.registry.telemetry.logs import LogFormat
 from chatapp.wire.address import Address, host_name, ip_literal, is_port, is_server, servers_of
-from chatapp.wire.desk import is_region
+from chatapp.wire.desk.form import is_region
 from chatapp.wire.errors import AddressRefused, ChatAppError, NameRefused, quoted
 from chatapp.wire.folders import path_of
 from chatapp.wire.identity import fingerprint_from

@@ -1,23 +1,23 @@
 """Effects: what a decision of the registry leads to, as values. The rule that decides sends nothing
 itself.
 
-Here too: who asks (`Caller`), what the log is told (events), and the outcomes by which a rule
-continues when the disk has answered (`StoreOutcome`).
+A rule that needs no answer of the disk is a function that returns a list of effects. A rule that
+does is a generator of effects: it goes on with `Settled` when what it yielded to `Store` is on the
+disk, or is not. Here too: who asks (`Caller`), and what the log is told (events).
 """
 
 import enum
-from collections.abc import Sequence
-from typing import Final, TypeAlias
+from collections.abc import Generator
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
 from chatapp.registry.rules.admin.messages import AdminAnswer
-from chatapp.registry.store.entries import DeskOpeningKept, DeskVisitRated, Entry, MailStored
+from chatapp.registry.store.entries import Entry, MailStored
 from chatapp.wire.address import Address
 from chatapp.wire.messages.desk import DeskNotice
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.registration import RefusalReason
-from chatapp.wire.messages.rooms import SetTopic, Topic
 from chatapp.wire.messages.table import Card, Name
 
 
@@ -215,145 +215,6 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     are now."""
 
 
-# --- outcomes, by which a rule continues
-
-
-class NameOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A new name was stored, or not."""
-
-    card: Card
-    name_key: str
-    nonce: bytes
-    channel_since: int
-    is_stored: bool
-    network: str = ""
-    """The newcomer's network."""
-    code: bytes = b""
-    """The join code that is used up with it."""
-
-
-class RenameOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The new name of a person was stored, or not."""
-
-    card: Card
-    name_key: str
-    reference: int
-    is_stored: bool
-
-
-class ReleaseOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """That a person has given up their name was stored, or not."""
-
-    reference: int
-    is_stored: bool
-
-
-class LettersOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Letters were stored, or not: all that came one after the other and went to the disk
-    together."""
-
-    letters: Sequence["StoreLetter"]
-    is_stored: bool
-
-
-class LineStored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A group's line was stored: now it may be relayed."""
-
-    group: str
-    epoch: int
-    counter: int
-    position: int
-    frame: bytes
-
-
-class LineLost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A group's line was not stored."""
-
-    group: str
-    epoch: int
-    counter: int
-    position: int
-
-
-class RoomEntryOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A new member of a room was stored, or not."""
-
-    group: str
-    reference: int
-    since: int
-    is_stored: bool
-
-
-class TopicOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A room's topic was stored, or not."""
-
-    request: SetTopic
-    topic: Topic
-    number: int
-    is_stored: bool
-
-
-class GroupKeyOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A new group key was stored, or not."""
-
-    group: str
-    epoch: int
-    key: bytes
-    is_stored: bool
-
-
-class SenderIndicesOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A block of sender indices was reserved, or not."""
-
-    upto: int
-    is_stored: bool
-
-
-class VisitOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A new visit of the help desk was stored, or not."""
-
-    visit: int
-    is_stored: bool
-
-
-class DeskLineOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A line of a visit was stored, or not."""
-
-    visit: int
-    position: int
-    is_stored: bool
-
-
-class DeskEntryStored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What an operator or a visitor asked for is on the disk, and takes effect."""
-
-    entry: DeskOpeningKept | DeskVisitRated
-
-
-class ConsoleNotice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A notice for the operator at the console, released by the disk."""
-
-    notice: DeskNotice
-
-
-DeskStoreOutcome: TypeAlias = VisitOutcome | DeskLineOutcome | DeskEntryStored | ConsoleNotice
-StoreOutcome: TypeAlias = (
-    NameOutcome
-    | LettersOutcome
-    | LineStored
-    | LineLost
-    | GroupKeyOutcome
-    | SenderIndicesOutcome
-    | RoomEntryOutcome
-    | TopicOutcome
-    | RenameOutcome
-    | ReleaseOutcome
-    | DeskStoreOutcome
-)
-Request: TypeAlias = PeerRequest | StoreOutcome
-"""Everything that the service handles."""
-
-
 # --- effects
 
 
@@ -451,28 +312,46 @@ class Disconnect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: LinkEndReason
 
 
-class Resume(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Hand a request or an outcome back to the service."""
+class Handle(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Handle a request that has waited behind another one of its author."""
 
-    request: Request
+    request: PeerRequest
     to: Caller
 
 
-class Persist(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Store `entries`. Then carry out `then`; if they cannot be stored, `otherwise`. Both wait for
-    all earlier entries too."""
+class TellConsole(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Show the operator at the console a notice, and carry out the lines that waited for it."""
+
+    notice: DeskNotice
+
+
+class Append(msgspec.Struct, frozen=True, gc=False):
+    """Store entries. Nothing waits for them."""
 
     entries: tuple[Entry, ...]
-    then: tuple["Effect", ...] = ()
-    otherwise: tuple["Effect", ...] = ()
+
+
+class Store(msgspec.Struct, frozen=True, gc=False):
+    """Store entries, if there are any. The rule that yields this goes on when these and all earlier
+    entries are on the disk, or cannot be stored."""
+
+    entries: tuple[Entry, ...]
     held: int = 0
-    """Bytes that `then` keeps in memory meanwhile, if many."""
+    """Bytes that the rule keeps in memory meanwhile, if many."""
+
+
+class Settled(NamedTuple):
+    """The answer to a `Store`."""
+
+    is_stored: bool
+    now: float
+    """The time of the answer, at which anything may have changed since the request."""
 
 
 class StoreLetter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Store a letter. Its outcome comes with those of the letters around it (`LettersOutcome`), and
-    waits for all earlier entries too. Letters are the most frequent entries, and a `Persist` for
-    each would cost twice as much."""
+    """Store a letter. It is settled together with the letters around it (`MailService.settle`), and
+    after all earlier entries too: letters are the most frequent entries, and their reader gets many
+    at once."""
 
     entry: MailStored
     reference: int
@@ -504,6 +383,12 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: DropReason
 
 
+Returned = TypeVar("Returned")
+Steps: TypeAlias = Generator["Effect | Store", Settled, Returned]
+"""Effects, and stores for whose answer the generator waits."""
+Rule: TypeAlias = Steps[None]
+"""A rule that may wait for the disk. As an effect it is begun in its place; what stands behind it
+does not wait for it."""
 Effect: TypeAlias = (
     Reply
     | Push
@@ -516,15 +401,18 @@ Effect: TypeAlias = (
     | Note
     | Refuse
     | Disconnect
-    | Resume
-    | Persist
+    | Handle
+    | TellConsole
+    | Append
     | StoreLetter
     | ShowOnConsole
     | AnswerAdmin
     | TellEverybody
     | Drop
+    | Rule
 )
 """Everything that can follow from a decision."""
+Effects: TypeAlias = list[Effect] | Rule
 
 
 NODE_SHIFT: Final = 40

@@ -4,8 +4,8 @@ Each rule decides and returns effects (`effects.py`); it sends and stores nothin
 nothing. So datagrams, links and tests share every rule.
 """
 
-from collections.abc import Sequence
-from typing import Final, assert_never, cast, get_args
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, TypeVar, get_args
 
 from chatapp.registry.rules.admin.live import LiveAdmin
 from chatapp.registry.rules.admin.messages import AddBan, CoreRequest, LiftBan
@@ -13,35 +13,21 @@ from chatapp.registry.rules.admin.service import AdminService
 from chatapp.registry.rules.desk.desk import Desk
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import (
+    Append,
     Caller,
     CheckAlive,
-    ConsoleNotice,
-    DeskEntryStored,
-    DeskLineOutcome,
     Disconnect,
     Drop,
     DropReason,
     Effect,
-    GroupKeyOutcome,
-    LettersOutcome,
-    LineLost,
-    LineStored,
+    Effects,
     LinkEndReason,
-    NameOutcome,
     Offer,
-    Persist,
     Push,
-    ReleaseOutcome,
-    RenameOutcome,
     Reply,
-    Request,
-    Resume,
-    RoomEntryOutcome,
+    Rule,
     SendDatagram,
-    SenderIndicesOutcome,
-    StoreOutcome,
-    TopicOutcome,
-    VisitOutcome,
+    Store,
 )
 from chatapp.registry.rules.limits import (
     DiskState,
@@ -65,7 +51,7 @@ from chatapp.registry.rules.people.releasing import Releasing
 from chatapp.registry.rules.people.renaming import Renaming, restore_names
 from chatapp.registry.rules.rooms.rooms import Rooms
 from chatapp.registry.rules.rooms.rules import ChannelRules, GroupContext, GroupRules, ReadLines
-from chatapp.registry.store.entries import BanLifted, GroupKeyMade
+from chatapp.registry.store.entries import BanLifted, Entry, SenderIndicesReserved
 from chatapp.registry.store.protocol import Loaded
 from chatapp.wire.admission import public_half
 from chatapp.wire.buckets import Buckets
@@ -82,7 +68,7 @@ from chatapp.wire.limits import (
 )
 from chatapp.wire.messages.desk import DeskRequest
 from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed, ReportSilence
-from chatapp.wire.messages.link import Attach
+from chatapp.wire.messages.link import Attach, PeerRequest
 from chatapp.wire.messages.mail import AskMail, DepositMail, TakeMail
 from chatapp.wire.messages.registration import (
     Leave,
@@ -105,8 +91,6 @@ from chatapp.wire.messages.table import FetchTable
 from chatapp.wire.sessions.opening import Randomness
 
 _PROBE: Final = Probe()
-_NOBODY: Final = Caller(identity=b"")
-_OUTCOMES: Final = frozenset(get_args(StoreOutcome))
 
 
 class LinkLifecycle:
@@ -153,19 +137,11 @@ class LinkLifecycle:
     def _reserve_indices(self) -> list[Effect]:
         """Reserve more sender indices if few are left."""
         reservation = self._connections.indices.reservation()
-        if reservation is None:
-            return []
-        kept, lost = (
-            SenderIndicesOutcome(upto=reservation.upto, is_stored=is_stored)
-            for is_stored in (True, False)
-        )
-        return [
-            Persist(
-                entries=(reservation,),
-                then=(Resume(request=kept, to=_NOBODY),),
-                otherwise=(Resume(request=lost, to=_NOBODY),),
-            )
-        ]
+        return [] if reservation is None else [self._reserve(reservation)]
+
+    def _reserve(self, reservation: SenderIndicesReserved) -> Rule:
+        is_stored, _ = yield Store((reservation,))
+        self._connections.indices.settled(reservation.upto, is_stored=is_stored)
 
     def leave(self, leave: Leave, caller: Caller, *, now: float) -> list[Effect]:
         """Take a member offline who says goodbye."""
@@ -324,7 +300,25 @@ class BanEnforcer:
         )
 
 
-class Service:
+Request_contra = TypeVar("Request_contra", contravariant=True)
+
+
+class RuleOf(Protocol[Request_contra]):
+    """The rule for requests of one kind."""
+
+    def __call__(self, request: Request_contra, caller: Caller, /, *, now: float) -> Effects:
+        """Decide what a request leads to."""
+
+
+class RuleTable(dict[type, Callable[..., Effects]]):
+    """The rule for each kind of request."""
+
+    def add(self, kind: type[Request_contra], rule: RuleOf[Request_contra]) -> None:
+        """Add the rule for a kind of request."""
+        self[kind] = rule
+
+
+class Hub:
     """Sends each request to its rule."""
 
     def __init__(
@@ -366,9 +360,7 @@ class Service:
         self.rooms = Rooms(self.directory, context)
         self.liveness = Liveness(policy)
         self._presence = PresenceTracker(self.directory, connections, self.liveness, clock)
-        self._mail = MailService(
-            self.directory, connections, clock, read_letters, self.disk, policy
-        )
+        self.mail = MailService(self.directory, connections, clock, read_letters, self.disk, policy)
         self._access = AccessPolicy(access)
         self._renaming = Renaming(self.directory, clock, is_banned=self._access.bans_name)
         self._registration = Registration(
@@ -396,7 +388,7 @@ class Service:
             presence=self._presence,
             access=self._access,
             rooms=self.rooms,
-            mail=self._mail,
+            mail=self.mail,
             desk=self.desk,
             channel=self.channel,
             clock=clock,
@@ -407,7 +399,7 @@ class Service:
             connections,
             self._presence,
             self.liveness,
-            self._mail,
+            self.mail,
             self.channel,
             self.rooms,
             self.desk,
@@ -424,39 +416,42 @@ class Service:
         self._sweep_at = now + policy.sweep_span
         self.unreadable_names = restore_names(loaded, self.directory, clock, policy, now=now)
         """How many names on the disk have cards of an unknown shape."""
+        self._rules = RuleTable()
+        self._fill_table()
         self._first = self._load(loaded, wall=clock.seconds(now), now=now)
 
-    def _load(self, loaded: Loaded, *, wall: int, now: float) -> Persist:
+    def _load(self, loaded: Loaded, *, wall: int, now: float) -> Rule:
         """Restore what earlier lives stored. Return what has to be stored before the first request
         is served."""
         self._access.invites.load(loaded.invites, wall=wall, now=now)
         self._access.own_bans.load(loaded.bans, wall=wall, now=now)
         self._access.bans_changed()
-        self._mail.load(loaded, now=now)
+        self.mail.load(loaded, now=now)
         self.desk.load(loaded.desk, now=now)
         first_key = self.channel.load(loaded.groups.get(CHANNEL), now=now)
         entries = (*self.indices.first_reservation, first_key, *self.rooms.load(loaded, now=now))
-        keys = [entry for entry in entries if isinstance(entry, GroupKeyMade)]
-        outcomes = [
-            GroupKeyOutcome(group=key.group, epoch=key.epoch, key=key.key, is_stored=True)
-            for key in keys
-        ]
-        return Persist(
-            entries=entries, then=tuple(Resume(request=outcome, to=_NOBODY) for outcome in outcomes)
-        )
+        return self._store_first(entries, [self.channel, *self.rooms.index])
+
+    def _store_first(self, entries: tuple[Entry, ...], groups: list[GroupRules]) -> Rule:
+        """Store the first keys of groups. While that fails, each is stored with the first line that
+        needs it."""
+        is_stored, _ = yield Store(entries)
+        if is_stored:
+            for group in groups:
+                group.first_key_stored()
 
     def _forget(self, person: Person, now: float) -> list[Effect]:
         """Remove somebody whose name was released."""
         return self._link_lifecycle.forget(person, now=now)
 
-    def start(self) -> list[Effect]:
+    def start(self) -> Effects:
         """Return what has to be done before the first request is served."""
         self._ban_enforcer.mark()
-        return [self._first]
+        return self._first
 
     # --- requests
 
-    def register(self, register: Register, caller: Caller, *, now: float) -> list[Effect]:
+    def register(self, register: Register, caller: Caller, *, now: float) -> Effects:
         """Handle a REGISTER whose author is proved."""
         card = register.card
         host = "" if caller.address is None else caller.address.host
@@ -481,48 +476,36 @@ class Service:
         gateway = self._access.gateway_of(register)
         return self.desk.guests.register(register, caller, gateway=gateway, now=now)
 
-    def handle(self, request: Request, caller: Caller, *, now: float) -> list[Effect]:
+    def _fill_table(self) -> None:
+        serve = self._rules.add
+        serve(DepositMail, self.mail.deposit)
+        serve(TakeMail, self.mail.take)
+        serve(AskMail, self.mail.ask)
+        serve(RelayDatagram, self._relay.relay)
+        serve(ReportSilence, self._report_silence)
+        serve(FetchTable, self._fetch_table)
+        serve(FetchGroup, self._fetch_group)
+        serve(Attach, self._attach)
+        serve(Ping, self._ping)
+        serve(Leave, self._link_lifecycle.leave)
+        serve(EnterRoom, self.rooms.enter)
+        serve(LeaveRoom, self.rooms.leave)
+        serve(ListRooms, self.rooms.list_rooms)
+        serve(SetTopic, self.rooms.set_topic)
+        serve(Rename, self._renaming.rename)
+        serve(Release, self._releasing.release)
+        for kind in get_args(DeskRequest):
+            serve(kind, self.desk.serve)
+
+    def handle(self, request: PeerRequest, caller: Caller, *, now: float) -> Effects:
         """Handle a request. The caller is authenticated; the request may still be nonsense."""
-        if type(request) in _OUTCOMES:  # isinstance would ask each class in turn, for every request
-            return self._handle_outcome(cast("StoreOutcome", request), caller, now)
         if caller.identity in self.desk.guests:
             return self._handle_guest(request, caller, now)
         if self._releasing.pending and caller.identity in self._releasing.pending:
             return [Drop(reason=DropReason.NAME_BEING_GIVEN_UP)]
-        match request:
-            case DepositMail():
-                return self._mail.deposit(request, caller, now=now)
-            case TakeMail():
-                return self._mail.take(request, caller)
-            case AskMail():
-                return self._mail.ask(request, caller)
-            case RelayDatagram():
-                return self._relay.relay(request, caller, now=now)
-            case ReportSilence():
-                return self._report_silence(request, caller, now)
-            case FetchTable():
-                if request.since == self.directory.version:
-                    self.directory.announce_awaited(now=now)
-                return [Reply(to=caller, message=self.directory.table.page(request.since))]
-            case FetchGroup():
-                group = self._group(request.group)
-                return (
-                    [Drop(reason=DropReason.UNKNOWN_GROUP)]
-                    if group is None
-                    else group.fetch(request, caller)
-                )
-            case Ping() | Leave() | Attach():
-                return self._handle_presence(request, caller, now)
-            case EnterRoom() | LeaveRoom() | ListRooms() | SetTopic():
-                return self._handle_room(request, caller, now)
-            case Rename():
-                return self._renaming.rename(request, caller, now=now)
-            case Release():
-                return self._releasing.release(request, caller)
-            case _:
-                return self.desk.serve(cast("DeskRequest", request), caller, now=now)
+        return self._rules[type(request)](request, caller, now=now)
 
-    def _handle_guest(self, request: Request, caller: Caller, now: float) -> list[Effect]:
+    def _handle_guest(self, request: PeerRequest, caller: Caller, now: float) -> list[Effect]:
         if self._access.has_bans and (banned := self._ban_enforcer.refuse(caller)):
             return banned
         effects = self.desk.serve_guest(request, caller, now=now)
@@ -530,45 +513,46 @@ class Service:
             effects += self._tell_planned_stop(caller, now)
         return effects
 
-    def _handle_presence(
-        self, request: Ping | Leave | Attach, caller: Caller, now: float
-    ) -> list[Effect]:
-        if isinstance(request, Leave):
-            return self._link_lifecycle.leave(request, caller, now=now)
+    def _attach(self, _: Attach, caller: Caller, *, now: float) -> list[Effect]:
+        if refused := self._kept_out(caller, now):
+            return refused
+        effects = self._link_lifecycle.attach(caller, now=now)
+        if self._admin.stop_at is not None:
+            effects += self._tell_planned_stop(caller, now)
+        return effects
+
+    def _ping(self, request: Ping, caller: Caller, *, now: float) -> list[Effect]:
+        return self._kept_out(caller, now) or self._presence.ping(request, caller, now=now)
+
+    def _kept_out(self, caller: Caller, now: float) -> list[Effect]:
+        """Return what a sign of life of somebody who is banned or kicked leads to; nothing for
+        others."""
         if self._access.has_bans and (banned := self._ban_enforcer.refuse(caller)):
             return banned
-        if self._access.kicked and self._access.is_kicked(caller.identity, now=now):
-            return _refuse_kicked(caller)
-        if isinstance(request, Attach):
-            effects = self._link_lifecycle.attach(caller, now=now)
-            return (
-                effects
-                if self._admin.stop_at is None
-                else effects + self._tell_planned_stop(caller, now)
-            )
-        return self._presence.ping(request, caller, now=now)
+        if not self._access.kicked or not self._access.is_kicked(caller.identity, now=now):
+            return []
+        if caller.link is None:
+            return [Drop(reason=DropReason.KICKED)]
+        return [Disconnect(link=caller.link, reason=LinkEndReason.KICKED)]
 
-    def _handle_room(
-        self, request: EnterRoom | LeaveRoom | ListRooms | SetTopic, caller: Caller, now: float
-    ) -> list[Effect]:
-        match request:
-            case EnterRoom():
-                return self.rooms.enter(request, caller, now=now)
-            case LeaveRoom():
-                return self.rooms.leave(request, caller, now=now)
-            case ListRooms():
-                return self.rooms.list_rooms(request, caller)
-            case SetTopic():
-                return self.rooms.set_topic(request, caller, now=now)
-            case _:
-                assert_never(request)
+    def _fetch_table(self, request: FetchTable, caller: Caller, *, now: float) -> list[Effect]:
+        if request.since == self.directory.version:
+            self.directory.announce_awaited(now=now)
+        return [Reply(to=caller, message=self.directory.table.page(request.since))]
+
+    def _fetch_group(self, request: FetchGroup, caller: Caller, *, now: float) -> list[Effect]:
+        name = request.group
+        group = self.channel if name == CHANNEL else self.rooms.index.by_group(name)
+        if group is None:
+            return [Drop(reason=DropReason.UNKNOWN_GROUP)]
+        return group.fetch(request, caller)
 
     def _tell_planned_stop(self, caller: Caller, now: float) -> list[Effect]:
         """Tell a newcomer of a planned stop."""
         told = self._admin.planned_stop(now=now)
         return [] if told is None or caller.link is None else [Push(link=caller.link, message=told)]
 
-    def _report_silence(self, report: ReportSilence, caller: Caller, now: float) -> list[Effect]:
+    def _report_silence(self, report: ReportSilence, caller: Caller, *, now: float) -> list[Effect]:
         """Handle the report that a member cannot reach another one."""
         is_member = self.directory.person(caller.identity) is not None
         if not is_member or not self._silence_reports.take(caller.identity, now=now):
@@ -582,7 +566,7 @@ class Service:
             return []
         self._access.bans_changed()
         self._ban_enforcer.mark()
-        return [Persist(entries=tuple(BanLifted(one.what) for one in over))]
+        return [Append(tuple(BanLifted(ban.what) for ban in over))]
 
     # --- the administrator
 
@@ -595,9 +579,9 @@ class Service:
             "guests": len(self.desk.guests.linked()),
             "table_changes": self.directory.version - self._first_version,
             "rooms": len(self.rooms.index),
-            "mail_waiting": len(self._mail),
+            "mail_waiting": len(self.mail),
             "mail_oldest_seconds": max(
-                (age for _, _, _, age in self._mail.boxes(now=now)), default=0.0
+                (age for _, _, _, age in self.mail.boxes(now=now)), default=0.0
             ),
         }
 
@@ -614,40 +598,6 @@ class Service:
         effects."""
         self._access.change(lists)
         return self._ban_enforcer.evict(now=now)
-
-    def _handle_outcome(self, outcome: StoreOutcome, caller: Caller, now: float) -> list[Effect]:
-        """Continue what waited for the disk."""
-        match outcome:
-            case LettersOutcome():
-                return self._mail.letters_settled(outcome)
-            case NameOutcome():
-                return self._registration.name_settled(outcome, caller, now=now)
-            case RenameOutcome():
-                return self._renaming.rename_settled(outcome, caller, now=now)
-            case ReleaseOutcome():
-                return self._releasing.settled(outcome, caller, now=now)
-            case RoomEntryOutcome():
-                return self.rooms.entry_settled(outcome, caller, now=now)
-            case TopicOutcome():
-                return self.rooms.topic_settled(outcome, caller)
-            case LineStored():
-                group = self._group(outcome.group)
-                return [] if group is None else group.line_stored(outcome, caller)
-            case LineLost():
-                group = self._group(outcome.group)
-                return [] if group is None else group.line_lost(outcome, caller)
-            case GroupKeyOutcome():
-                keys = self.channel if outcome.group == CHANNEL else self.rooms
-                return keys.key_settled(outcome, now=now)
-            case SenderIndicesOutcome():
-                self.indices.settled(outcome.upto, is_stored=outcome.is_stored)
-                return []
-            case VisitOutcome() | DeskLineOutcome() | DeskEntryStored() | ConsoleNotice():
-                return self.desk.handle_outcome(outcome, now=now)
-        assert_never(outcome)
-
-    def _group(self, name: str) -> GroupRules | None:
-        return self.channel if name == CHANNEL else self.rooms.index.by_group(name)
 
     def receive_frame(
         self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float
@@ -693,7 +643,7 @@ class Service:
             effects += (
                 self._renaming.sweep(now=now)
                 + self._admin_files.sweep(now=now)
-                + self._mail.sweep(now=now)
+                + self.mail.sweep(now=now)
                 + self.channel.sweep(now=now)
                 + self.rooms.sweep(now=now)
             )
@@ -710,10 +660,3 @@ class Service:
             self._access.own_bans.next_end,
         )
         return min([self._sweep_at, *(deadline for deadline in others if deadline is not None)])
-
-
-def _refuse_kicked(caller: Caller) -> list[Effect]:
-    """Return what a sign of life of somebody who is kept out leads to."""
-    if caller.link is None:
-        return [Drop(reason=DropReason.KICKED)]
-    return [Disconnect(link=caller.link, reason=LinkEndReason.KICKED)]

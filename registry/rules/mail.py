@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from chatapp.registry.rules.effects import (
+    Append,
     Caller,
     Drop,
     DropReason,
     Effect,
-    LettersOutcome,
-    Persist,
     Push,
     Reply,
     StoreLetter,
@@ -332,22 +331,19 @@ class MailService:
         )
         return [StoreLetter(entry=entry, reference=request.reference, to=caller)]
 
-    def letters_settled(self, outcome: LettersOutcome) -> list[Effect]:
-        """Finish deposits: answer each sender, then hand letters over to the readers who are there
-        and free."""
+    def settle(self, letters: Sequence[StoreLetter], *, is_stored: bool) -> list[Effect]:
+        """Finish deposits, now that the disk has the letters or not: answer each sender, then hand
+        letters over to the readers who are there and free."""
         effects: list[Effect] = []
         readers: dict[bytes, None] = {}
-        for stored in outcome.letters:
-            recipient, serial = stored.entry.recipient, stored.entry.serial
+        for deposit in letters:
+            recipient, serial = deposit.entry.recipient, deposit.entry.serial
             box = self._boxes.find(recipient)
             letter = None if box is None else box.get(serial)
             repeat = None if letter is None else letter.repeat
-            asked = (
-                ((stored.reference, stored.to),)
-                if repeat is None
-                else ((stored.reference, stored.to), repeat)
-            )
-            if not outcome.is_stored:
+            first = deposit.reference, deposit.to
+            asked = (first,) if repeat is None else (first, repeat)
+            if not is_stored:
                 self._boxes.remove(recipient, [serial])
                 reason = MailRefusal.DISK_FULL if self._disk.is_full else MailRefusal.DISK_FAILED
                 effects += [_refused(reference, to, reason) for reference, to in asked]
@@ -369,7 +365,7 @@ class MailService:
         if box is not None:
             box.outstanding.clear()
 
-    def take(self, request: TakeMail, caller: Caller) -> list[Effect]:
+    def take(self, request: TakeMail, caller: Caller, *, now: float) -> list[Effect]:
         """Drop the letters that the reader has stored, and hand over the next."""
         box = self._boxes.find(caller.identity)
         if box is None:
@@ -381,7 +377,7 @@ class MailService:
         removed = [letter.serial for letter in self._boxes.remove(caller.identity, stored)]
         if not removed:
             return []
-        effects: list[Effect] = [Persist(entries=(MailTaken(caller.identity, removed),))]
+        effects: list[Effect] = [Append((MailTaken(caller.identity, removed),))]
         if was_out and not box.outstanding and any(letter.is_stored for letter in box):
             effects += self.hand_over(caller.identity)
         return effects
@@ -416,7 +412,7 @@ class MailService:
         """Report letters that the disk has lost to their senders as expired, and hand over the
         rest."""
         effects = self._drop(reader, loss.keys)
-        if not any(isinstance(effect, Persist) for effect in effects):
+        if not any(isinstance(effect, Append) for effect in effects):
             return [
                 Drop(reason=DropReason.MAIL_UNREADABLE)
             ]  # the store names letters that we did not ask for: a second try cannot help
@@ -436,7 +432,7 @@ class MailService:
         effects = (
             []
             if box is None
-            else self._drop(recipient, [one.serial for one in box if one.is_stored])
+            else self._drop(recipient, [letter.serial for letter in box if letter.is_stored])
         )
         return before - len(self), effects
 
@@ -446,7 +442,11 @@ class MailService:
         before = len(self)
         for recipient in self._boxes.recipients():
             box = self._boxes.find(recipient)
-            serials = [one.serial for one in box or () if one.sender == sender and one.is_stored]
+            serials = [
+                letter.serial
+                for letter in box or ()
+                if letter.sender == sender and letter.is_stored
+            ]
             effects += self._drop(recipient, serials)
         return before - len(self), effects
 
@@ -455,7 +455,7 @@ class MailService:
         box = self._boxes.find(recipient)
         return (0, 0) if box is None else (len(box), sum(letter.size for letter in box))
 
-    def ask(self, request: AskMail, caller: Caller) -> list[Effect]:
+    def ask(self, request: AskMail, caller: Caller, *, now: float) -> list[Effect]:
         """Report which of these letters have gone. A sender without a link was not told when they
         were dropped."""
         box = self._boxes.find(request.recipient)
@@ -479,9 +479,8 @@ class MailService:
         removed = self._boxes.remove(recipient, serials)
         if not removed:
             return []
-        effects: list[Effect] = [
-            Persist(entries=(MailTaken(recipient, [letter.serial for letter in removed]),))
-        ]
+        taken = MailTaken(recipient, [letter.serial for letter in removed])
+        effects: list[Effect] = [Append((taken,))]
         for letter in removed:
             link = self._connections.link_of(letter.sender)
             if link is not None:

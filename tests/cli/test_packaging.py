@@ -24,7 +24,7 @@ async def talk() -> MessageState:
         return await receipt.settled()
 
 def is_said(event: object) -> bool:
-    return isinstance(event, events.DirectReceived)
+    return isinstance(event, events.Said)
 """
 
 

@@ -107,7 +107,7 @@ class Ours:
 
     def texts(self) -> list[str]:
         """Return the direct messages shown."""
-        return [event.text for event in self.seen if isinstance(event, events.DirectReceived)]
+        return [event.text for event in self.seen if isinstance(event, events.Said)]
 
 
 def frames_for(who: Stranger, sent: list[tuple[bytes, Address]]) -> list[Fields]:

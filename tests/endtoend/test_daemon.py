@@ -52,7 +52,7 @@ async def main():
     async with Peer.attach("alice", shows=False) as me:
         print("listening", flush=True)
         async for event in me.events():
-            if isinstance(event, events.DirectReceived):
+            if isinstance(event, events.Said):
                 receipt = await me.send(event.sender, "echo " + event.text)
                 print((await receipt.settled()).name, flush=True)
 

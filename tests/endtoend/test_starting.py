@@ -224,7 +224,7 @@ async def main():
     async with Peer(name, ("127.0.0.1", int(server)), port=int(port)) as me:
         print("ready", flush=True)
         async for event in me.events():
-            if isinstance(event, events.DirectReceived):
+            if isinstance(event, events.Said):
                 print(event.text, flush=True)
 
 asyncio.run(main())

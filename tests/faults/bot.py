@@ -84,7 +84,7 @@ class Bot:
         """Record what is shown, before it counts as shown."""
         async for event in self.peer.events():
             match event:
-                case events.DirectReceived() | events.RoomReceived():
+                case events.Said():
                     self._see(event)
                 case events.MailReturned(lines=lines):
                     for line in lines:
@@ -93,7 +93,9 @@ class Bot:
                     self._note(What.FATE, type(event).__name__)
                 case events.LinesAbandoned():
                     self._note(What.FATE, "told that a room line did not reach everybody")
-                case events.MessageChanged(state=MessageState.REFUSED) if event.room:
+                case events.MessageChanged(conversation=what, state=MessageState.REFUSED) if (
+                    what.is_room
+                ):
                     self._note(What.BROKEN, str(event))
                 case (
                     events.KeyChanged()
@@ -218,7 +220,7 @@ class Bot:
                 self._note(What.PROMISED, text)
         self._receipts = left
 
-    def _see(self, line: events.Line) -> None:
+    def _see(self, line: events.Said) -> None:
         text = line.text
         self._note(What.SHOWN, text)
         author, to, _ = text.split(" ")

@@ -66,7 +66,7 @@ class Crowd:
         end = self.network.now + within
         changed_at, version = self.network.now, 0
         while self.network.now <= end:
-            directory = self.registry.engine.service.directory
+            directory = self.registry.engine.hub.directory
             if directory.version != version:
                 changed_at, version = self.network.now, directory.version
             if self.is_equal():
@@ -82,7 +82,7 @@ class Crowd:
         ]
         if not all(person.core.reach is RegistryReach.UP for person in there):
             return False
-        directory = self.registry.engine.service.directory
+        directory = self.registry.engine.hub.directory
         if {person.core.table_version for person in there} != {directory.version}:
             return False
         names = sorted(person.card.name for person in directory if person.online)

@@ -1,7 +1,8 @@
 """How many files and functions of the product one event passes through: what a reader must follow
 to understand it.
 
-The counts are those of today. A change that lets them grow says why, or finds a shorter way.
+The counts are in `tests/guard/house.toml`. A change that lets them grow says why, or finds a
+shorter way.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from types import FrameType
 import pytest
 
 import chatapp
-from chatapp.peer.api.events import DirectReceived
+from chatapp.peer.api.events import Said
 from chatapp.peer.faces.line.shell import LineFace
 from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.node.driver import Driver
@@ -23,18 +24,18 @@ from chatapp.peer.sdk.client import Peer
 from chatapp.registry.rules.people.directory import TableBroadcaster
 from chatapp.wire.messages.rooms import RoomEntered
 from chatapp.wire.names import name_key
+from tests.house import kept
 from tests.peer.faces.line.acting import Paper
 from tests.peer.village import Village, next_of, village  # noqa: F401
 from tests.registry.rig import Rig
 
-MESSAGE = (65, 400)
-"""Files and functions for a first `send bob hi`, from the typed line to the shown receipt, at both
-ends; see `docs/decisions/hops.md`."""
-REGISTER = (40, 192)
-"""For HELLO, REGISTER and the link, at the registry\'s core; `docs/decisions/hops.md` says what
-they are."""
-ROOM_LINE = (23, 79)
-"""For one line of a room, at the registry's core."""
+KEPT = kept()
+
+
+def most(path: str) -> tuple[int, int]:
+    """How many files and functions a path may have."""
+    return KEPT[f"{path}: files"], KEPT[f"{path}: functions"]
+
 
 TURNS = 5
 """Turns of the event loop in which a peer has handled every datagram that was on its way."""
@@ -44,13 +45,13 @@ PEER, REGISTRY, WIRE = (str(TOP / name) + os.sep for name in ("peer", "registry"
 
 
 class Passed:
-    """The functions of the product that were entered, on behalf of one program, while it
+    """The functions of the product that were entered, on behalf of some programs, while it
     watched."""
 
-    def __init__(self, program: str) -> None:
-        """`program`: the folder of the program; what it calls in `wire` counts, and what tests call
-        there does not."""
-        self._program = program
+    def __init__(self, *programs: str) -> None:
+        """`programs`: the folders of the programs; what they call in `wire` counts, and what tests
+        call there does not."""
+        self._programs = programs
         self._depth = 0
         self._functions: set[tuple[str, str]] = set()
 
@@ -72,21 +73,21 @@ class Passed:
 
     def _note(self, frame: FrameType, event: str, _: object) -> None:
         file = frame.f_code.co_filename
-        is_program = file.startswith(self._program)
+        is_program = file.startswith(self._programs)
         if event == "call":
             self._depth += is_program
             name = frame.f_code.co_qualname
-            if self._depth and file.startswith((self._program, WIRE)) and not name.endswith(">"):
+            if self._depth and file.startswith((*self._programs, WIRE)) and not name.endswith(">"):
                 self._functions.add((file, name))  # a comprehension is a part of its function
         elif event == "return":
             self._depth -= is_program and self._depth > 0
 
 
-def check(passed: Passed, most: tuple[int, int]) -> None:
+def check(passed: Passed, limits: tuple[int, int]) -> None:
     assert passed.files, "nothing was seen"
     found = (passed.files, passed.functions)
-    assert all(one <= limit for one, limit in zip(found, most, strict=True)), (
-        f"{found} files, functions; {most}"
+    assert all(one <= limit for one, limit in zip(found, limits, strict=True)), (
+        f"{found} files, functions; {limits}"
     )
 
 
@@ -131,11 +132,36 @@ async def test_a_first_message_from_the_typed_line_to_the_shown_receipt(
         await hold_still(monkeypatch, alice, bob)
         with passed.watching():
             paper.type("send bob hi")
-            assert (await next_of(bob, DirectReceived)).text == "hi"
+            assert (await next_of(bob, Said)).text == "hi"
             await until(lambda: "[Message received by bob.]" in paper.lines)
         face.cancel()
         await asyncio.gather(face, return_exceptions=True)
-    check(passed, MESSAGE)
+    check(passed, most("first message"))
+
+
+async def test_a_room_line_from_the_typed_line_to_where_it_is_shown(
+    village: Village,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alice, bob = village.peer("alice", room="lab"), village.peer("bob", room="lab")
+    papers, passed = (Paper(), Paper()), Passed(PEER, REGISTRY)
+    async with asyncio.timeout(60):
+        for peer in (alice, bob):
+            await peer.open()
+        faces = [
+            asyncio.create_task(LineFace(peer, paper, stay=True).run())
+            for peer, paper in zip((alice, bob), papers, strict=True)
+        ]
+        await until(lambda: all(len(peer.members()) == 2 for peer in (alice, bob)))
+        await until(lambda: all(not one._open_node().commits._unfiled for one in (alice, bob)))
+        await hold_still(monkeypatch, alice, bob)
+        with passed.watching():
+            papers[0].type("hi")
+            await until(lambda: "alice (in lab): hi" in papers[1].lines)
+        for face in faces:
+            face.cancel()
+        await asyncio.gather(*faces, return_exceptions=True)
+    check(passed, most("room line, key to screen"))
 
 
 def test_a_registration_at_the_registry() -> None:
@@ -144,7 +170,7 @@ def test_a_registration_at_the_registry() -> None:
     name_key.cache_clear()  # bob is new to the registry, whatever an earlier test has called him
     with passed.watching():
         rig.member("bob")
-    check(passed, REGISTER)
+    check(passed, most("REGISTER, at the registry"))
 
 
 def test_a_room_line_at_the_registry() -> None:
@@ -156,4 +182,4 @@ def test_a_room_line_at_the_registry() -> None:
     with passed.watching():
         ann.say("hi")
     assert bob.relayed()
-    check(passed, ROOM_LINE)
+    check(passed, most("room line, at the registry"))

@@ -171,7 +171,7 @@ class Rig:
         self._show_life(self.peers, until)
         while (due := self.core.next_timer()) <= until:
             self.now = max(self.now, due)
-            if asked := self.core.engine.service.liveness._probes:
+            if asked := self.core.engine.hub.liveness._probes:
                 self._show_life([peer for peer in self.peers if peer.id in asked], self.now)
             self.core.handle_timer(now=self.now)
             self.turn()
@@ -180,7 +180,7 @@ class Rig:
     def _show_life(self, peers: list[LinkedPeer], now: float) -> None:
         for peer in peers:
             if peer.shows_life:
-                self.core.engine.service.liveness.note_if_present(peer.id, now=now)
+                self.core.engine.hub.liveness.note_if_present(peer.id, now=now)
 
     # --- the world
 
@@ -246,6 +246,6 @@ def row_of(rig: Rig, peer: LinkedPeer) -> Row:
 
 
 def _row_now(rig: Rig, peer: LinkedPeer) -> Row | None:
-    page = decode_notice(bytes(rig.core.engine.service.directory.table.page(0)))
+    page = decode_notice(bytes(rig.core.engine.hub.directory.table.page(0)))
     assert isinstance(page, TablePage)
     return next((row for row in rows_of(page.rows) if row.card.identity == peer.id), None)  # type: ignore[arg-type]

@@ -68,7 +68,7 @@ def check_room(world: World, room: str) -> None:
 def serve_everybody(world: World) -> None:
     """Let operators serve until nobody waits. The promise checks the order of the turns; this
     checks that each comes."""
-    queue = world.registry.engine.service.desk._queue
+    queue = world.registry.engine.hub.desk._queue
     for guest in world.guests:
         if guest.is_placed:
             guest.pause(is_paused=False)
@@ -102,7 +102,7 @@ def _serve_queue(world: World, name: str, *, patience: float) -> None:
 
 
 def _visits_of(world: World, name: str) -> list[Visit]:
-    visits = world.registry.engine.service.desk._queue.visits
+    visits = world.registry.engine.hub.desk._queue.visits
     return [visit for visit in visits.values() if visit.queue == name]
 
 
@@ -115,7 +115,7 @@ def _end_sessions(world: World) -> None:
 
 def go_on_duty(world: World, queue: str) -> None:
     """Put everybody who may serve on duty at this queue only, under whatever name they have."""
-    those, listed = deskdeeds.operators_of(world), world.registry.engine.service.operators
+    those, listed = deskdeeds.operators_of(world), world.registry.engine.hub.operators
     operators = [person for person in those if listed.includes(person.identity.public)]
     assert those[0] in operators
     for operator in those:

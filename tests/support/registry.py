@@ -244,17 +244,17 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
 
     def knows(self, identity: bytes) -> bool:
         """Whether an identity has a name here."""
-        return self.is_running and self.engine.service.directory.person(identity) is not None
+        return self.is_running and self.engine.hub.directory.person(identity) is not None
 
     def topic_of(self, room: str) -> str:
         """Return the text of a room's topic, empty if it has none."""
-        found = self.engine.service.rooms.index.by_group(f"#{room}")
+        found = self.engine.hub.rooms.index.by_group(f"#{room}")
         assert found is not None
         return found.topic.text
 
     def counts_as_present(self, identity: bytes) -> bool:
         """Whether a person is online here, or has a link."""
-        person = self.engine.service.directory.person(identity)
+        person = self.engine.hub.directory.person(identity)
         is_online = person is not None and person.online
         return is_online or any(
             link.identity == identity for link in self.core.edge.links.attached()

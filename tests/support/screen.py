@@ -15,14 +15,14 @@ class Screen:
 
     def __init__(self) -> None:
         self.events: list[events.Event] = []
-        self.lines: list[events.Line] = []
+        self.lines: list[events.Said] = []
 
-    def show(self, event: events.Event) -> list[events.Line]:
+    def show(self, event: events.Event) -> list[events.Said]:
         """Add an event; returns the lines that it showed."""
         self.events.append(event)
         match event:
-            case events.DirectReceived() | events.ChannelReceived() | events.RoomReceived():
-                shown: list[events.Line] = [event]
+            case events.Said():
+                shown: list[events.Said] = [event]
             case events.MailReturned(lines=lines):
                 shown = list(lines)
             case _:

@@ -26,10 +26,10 @@ def echo(**options: int) -> Bot:
 
 
 async def texts(town: Town, peer: Peer, count: int) -> list[str]:
-    return [(await town.event(peer, events.DirectReceived)).text for _ in range(count)]
+    return [(await town.event(peer, events.Said)).text for _ in range(count)]
 
 
-async def hears_nothing_more(town: Town, peer: Peer, kind: type[events.Line]) -> bool:
+async def hears_nothing_more(town: Town, peer: Peer, kind: type[events.Said]) -> bool:
     try:
         await town.event(peer, kind, within=30.0)
     except TimeoutError:
@@ -51,10 +51,10 @@ async def test_an_answer_goes_to_where_the_message_came_from(town: Town) -> None
     await alice.send("robot", "a")
     assert await texts(town, alice, 1) == ["alice said a in None"]
     await alice.say("b")
-    heard = await town.event(alice, events.RoomReceived)
+    heard = await town.event(alice, events.Said)
     assert (heard.sender, heard.text) == ("robot", "alice said b in lab")
     await alice.send_all("c")
-    assert (await town.event(alice, events.ChannelReceived)).text == "alice said c in None"
+    assert (await town.event(alice, events.Said)).text == "alice said c in None"
 
 
 async def test_a_command_is_taken_wherever_it_is_said_and_by_its_handler_alone(town: Town) -> None:
@@ -76,7 +76,7 @@ async def test_a_command_is_taken_wherever_it_is_said_and_by_its_handler_alone(t
         "!",
     ]
     await alice.say("!weather here")
-    assert (await town.event(alice, events.RoomReceived)).text == "no idea about here"
+    assert (await town.event(alice, events.Said)).text == "no idea about here"
 
 
 @pytest.mark.parametrize("name", ["", "two words", " ", "same"])
@@ -175,7 +175,7 @@ async def test_a_message_that_a_crash_interrupts_is_handled_again_and_one_that_i
     await town.wait(10.0)
     await town.kill(robot)
     await town.bot(bot, "robot")
-    assert (await town.event(alice, events.DirectReceived, within=200.0)).text == "done: long"
+    assert (await town.event(alice, events.Said, within=200.0)).text == "done: long"
     assert begun == ["short", "long", "long"]
 
 
@@ -192,7 +192,7 @@ async def test_a_slow_handler_holds_up_its_own_conversation_only(town: Town) -> 
     for text in ("1", "2"):
         await alice.send("robot", text)
     await bob.send("robot", "quick")
-    assert (await town.event(bob, events.DirectReceived, within=5.0)).text == "quick"
+    assert (await town.event(bob, events.Said, within=5.0)).text == "quick"
     await town.wait(2_000.0)
     assert await texts(town, alice, 2) == ["1", "2"]
 
@@ -230,7 +230,7 @@ async def test_bots_in_a_room_fall_silent_as_well(town: Town) -> None:
     alice = await town.peer("alice", room="lab")
     await alice.say("hello, bots")
     await town.wait(600.0)
-    assert await hears_nothing_more(town, await town.peer("bob", room="lab"), events.RoomReceived)
+    assert await hears_nothing_more(town, await town.peer("bob", room="lab"), events.Said)
     assert 15 <= count <= 3 + 15 * 2
 
 
@@ -240,7 +240,7 @@ async def test_a_person_gets_as_many_answers_again_after_a_minute(town: Town) ->
     for number in range(4):
         await alice.send("robot", f"{number}")
     assert await texts(town, alice, 2) == ["0", "1"]
-    assert await hears_nothing_more(town, alice, events.DirectReceived)
+    assert await hears_nothing_more(town, alice, events.Said)
     await town.wait(60.0)
     await alice.send("robot", "again")
     assert await texts(town, alice, 1) == ["again"]

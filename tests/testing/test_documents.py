@@ -40,7 +40,7 @@ async def test_the_first_bot_of_the_page_answers() -> None:
         await town.bot(names["bot"], "echo")
         alice = await town.peer("alice")
         await alice.send("echo", "hello")
-        assert (await town.event(alice, events.DirectReceived)).text == "hello"
+        assert (await town.event(alice, events.Said)).text == "hello"
 
 
 async def test_the_second_bot_of_the_page_answers_and_chimes() -> None:
@@ -50,6 +50,6 @@ async def test_the_second_bot_of_the_page_answers_and_chimes() -> None:
         await town.bot(names["bot"], "clock", room="lab")
         alice = await town.peer("alice", room="lab")
         await alice.send("clock", "?who")
-        assert (await town.event(alice, events.DirectReceived)).text == "alice, clock"
-        chime = await town.event(alice, events.RoomReceived, within=3_700.0)
+        assert (await town.event(alice, events.Said)).text == "alice, clock"
+        chime = await town.event(alice, events.Said, within=3_700.0)
         assert chime.text == "Another hour has passed."

@@ -13,7 +13,7 @@ async def test_the_echo_bot_says_the_same() -> None:
         await town.bot(echo_bot.bot, "echo")
         alice = await town.peer("alice")
         await alice.send("echo", "hello")
-        assert (await town.event(alice, events.DirectReceived)).text == "hello"
+        assert (await town.event(alice, events.Said)).text == "hello"
 
 
 async def test_the_reminder_bot_reminds_in_the_room_and_alone() -> None:
@@ -21,19 +21,15 @@ async def test_the_reminder_bot_reminds_in_the_room_and_alone() -> None:
         await town.bot(reminder_bot(), "clock", room="lab")
         alice = await town.peer("alice", room="lab")
         await alice.say("!remind 10 tea is ready")
-        assert (await town.event(alice, events.RoomReceived)).text == "alice: in 10 min."
+        assert (await town.event(alice, events.Said)).text == "alice: in 10 min."
         await alice.send("clock", "!remind 60 go home")
-        assert (await town.event(alice, events.DirectReceived)).text == "alice: in 60 min."
+        assert (await town.event(alice, events.Said)).text == "alice: in 60 min."
         await alice.send("clock", "!reminders")
-        assert (await town.event(alice, events.DirectReceived)).text == "2 pending"
+        assert (await town.event(alice, events.Said)).text == "2 pending"
         began = town.now
-        assert (
-            await town.event(alice, events.RoomReceived, within=700.0)
-        ).text == "alice: tea is ready"
+        assert (await town.event(alice, events.Said, within=700.0)).text == "alice: tea is ready"
         assert town.now - began == pytest.approx(600.0, abs=3.0)
-        assert (
-            await town.event(alice, events.DirectReceived, within=3_700.0)
-        ).text == "alice: go home"
+        assert (await town.event(alice, events.Said, within=3_700.0)).text == "alice: go home"
         assert town.now - began == pytest.approx(3_600.0, abs=3.0)
 
 
@@ -43,5 +39,5 @@ async def test_the_reminder_bot_says_what_it_takes(wrong: str) -> None:
         await town.bot(reminder_bot(), "clock", room="lab")
         alice = await town.peer("alice")
         await alice.send("clock", f"!remind {wrong}")
-        answer = (await town.event(alice, events.DirectReceived)).text
+        answer = (await town.event(alice, events.Said)).text
         assert answer == "!remind <minutes, 1 to 1440> <text>"

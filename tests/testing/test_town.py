@@ -23,7 +23,7 @@ async def test_a_message_gets_through_a_network_that_loses_much() -> None:
             MessageState.DELIVERED,
             MessageState.SAVED,
         }
-        texts = [(await town.event(bob, events.DirectReceived)).text for _ in range(20)]
+        texts = [(await town.event(bob, events.Said)).text for _ in range(20)]
         assert texts == [f"{number}" for number in range(20)]
 
 
@@ -87,7 +87,7 @@ async def test_people_chat_on_without_a_registry_and_it_comes_back_with_what_it_
         assert town.registry.fingerprint == key
         (line,) = (await town.event(bob, events.MailReturned)).lines
         assert line.text == "while you were away"
-        assert (await town.event(bob, events.DirectReceived)).text == "just us"
+        assert (await town.event(bob, events.Said)).text == "just us"
 
 
 async def test_a_killed_peer_has_what_it_stored_and_nobody_heard_it_leave() -> None:
@@ -122,8 +122,8 @@ async def test_a_message_to_somebody_cut_off_takes_the_way_over_the_registry() -
             MessageState.KEPT,
         )
         town.heal()
-        assert (await town.event(bob, events.DirectReceived)).text == "around"
-        assert (await town.event(bob, events.DirectReceived)).text == "no way"
+        assert (await town.event(bob, events.Said)).text == "around"
+        assert (await town.event(bob, events.Said)).text == "no way"
 
 
 async def test_asking_for_a_name_far_away_takes_few_turns(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,7 @@ async def test_rooms_and_topics_work_as_with_sockets() -> None:
         alice, bob = await town.peer("alice", room="tea"), await town.peer("bob", room="tea")
         await town.event(alice, events.MemberJoined)
         await alice.say("a line")
-        assert (await town.event(bob, events.RoomReceived)).text == "a line"
+        assert (await town.event(bob, events.Said)).text == "a line"
         assert {person.name for person in alice.members()} == {"alice", "bob"}
 
 
@@ -210,23 +210,23 @@ async def test_lines_of_returned_mail_are_events_as_well() -> None:
         for text in ("1", "2", "3"):
             await (await alice.send("bob", text)).settled()
         await town.restart(bob)
-        assert (await town.event(bob, events.DirectReceived)).text == "1"
+        assert (await town.event(bob, events.Said)).text == "1"
         assert (await town.event(bob, events.Said)).text == "2"
         await town.kill(bob)  # has not seen the third one
         await town.restart(bob)
         assert [line.text for line in (await town.event(bob, events.MailReturned)).lines] == ["3"]
         await alice.send("bob", "4")
-        assert (await town.event(bob, events.DirectReceived)).text == "4"
+        assert (await town.event(bob, events.Said)).text == "4"
 
 
 async def test_an_event_that_does_not_come_is_named() -> None:
     async with Town() as town:
         alice = await town.peer("alice")
-        with pytest.raises(TimeoutError, match="alice saw no DirectReceived within 5 s"):
-            await town.event(alice, events.DirectReceived, within=5.0)
+        with pytest.raises(TimeoutError, match="alice saw no Said within 5 s"):
+            await town.event(alice, events.Said, within=5.0)
         await alice.close()
-        with pytest.raises(TimeoutError, match="alice saw no DirectReceived until it was closed"):
-            await town.event(alice, events.DirectReceived)
+        with pytest.raises(TimeoutError, match="alice saw no Said until it was closed"):
+            await town.event(alice, events.Said)
 
 
 class TestMisuse:

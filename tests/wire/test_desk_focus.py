@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.wire.desk import (
+from chatapp.wire.desk.focus import (
     HOLD_BACK_FOR,
     NOT_SHOWN,
     Client,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.wire.desk import folded_name, full_name, is_region, mobile_number
+from chatapp.wire.desk.form import folded_name, full_name, is_region, mobile_number
 from chatapp.wire.errors import FormRefused
 from chatapp.wire.limits import DESK_FORM_NAME_MAX, DESK_FORM_NUMBER_MAX
 

@@ -56,7 +56,7 @@ QueueName = Annotated[str, msgspec.Meta(max_length=DESK_QUEUE_NAME_MAX)]
 """The name of a queue; empty stands for the present queue of the sender, else the first one."""
 FullName = Annotated[str, msgspec.Meta(max_length=DESK_FORM_NAME_MAX)]
 PhoneNumber = Annotated[str, msgspec.Meta(max_length=DESK_FORM_NUMBER_MAX)]
-"""In the form that `wire.desk.mobile_number` returns: `+919876543210`."""
+"""In the form that `wire.desk.form.mobile_number` returns: `+919876543210`."""
 Issue = Annotated[int, msgspec.Meta(ge=1, le=DESK_MENU_MAX)]
 """The number of a menu entry, from 1."""
 Position = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
@@ -572,7 +572,7 @@ class JoinDesk(Referring, frozen=True, tag=90):
     ticket: Ticket
     queue: QueueName
     name: FullName
-    """In the form that `wire.desk.full_name` returns."""
+    """In the form that `wire.desk.form.full_name` returns."""
     number: PhoneNumber
     issue: Issue
 

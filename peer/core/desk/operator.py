@@ -14,7 +14,17 @@ from chatapp.peer.api import events
 from chatapp.peer.api.events import CommandFailure, DeskAction
 from chatapp.peer.api.past import DeskTalk, DeskTalkLine
 from chatapp.peer.core.context import Context
-from chatapp.wire.desk import STILL_SERVED, Focus, Held, ShownRoom, StaleNumber, Typed
+from chatapp.wire.desk.focus import (
+    STILL_SERVED,
+    Focus,
+    Held,
+    HeldInput,
+    ShownRoom,
+    StaleNumber,
+    Typed,
+    held_input,
+)
+from chatapp.wire.desk.values import VisitorForm, past_of
 from chatapp.wire.limits import DESK_LINES_MAX
 from chatapp.wire.messages.desk import (
     AckDeskLines,
@@ -45,11 +55,9 @@ from chatapp.wire.messages.desk import (
     OpenQueue,
     OperatorNotice,
     OperatorRequest,
-    PastSession,
     PastShown,
     ReadyAnswersShown,
     RoomShown,
-    RoomVisitor,
     SendDeskLine,
     ShowFigures,
     ShowPast,
@@ -141,7 +149,7 @@ class OperatorCommands:
         request, subject = asked.request, done.subject or asked.subject
         if done.result is CommandResult.OTHER_CLIENT:
             visit = int(getattr(request, "visit", 0))
-            self.hold_back(_held_what(request), self._focus.missed(visit))
+            self.hold_back(held_input(request), self._focus.missed(visit))
         elif done.result is not CommandResult.DONE:
             self.fail(CommandFailure[done.result.name], subject)
         else:
@@ -180,19 +188,18 @@ class OperatorCommands:
                 not asked.is_quiet
             ):  # numbers that are typed mean the list that was shown to those who type
                 self._room.shown(notice)
-            told = _room(notice)
+            told = msgspec.convert(notice, events.WaitingRoom, from_attributes=True)
         elif isinstance(notice, FiguresShown):
-            told = _figures(notice)
+            told = msgspec.convert(notice, events.Figures, from_attributes=True)
         else:
-            past = tuple(map(_past, notice.sessions))
-            told = events.PastSessions(sessions=past, total=notice.total)
+            told = msgspec.convert(past_of(notice), events.PastSessions, from_attributes=True)
         self._out.events.append(msgspec.structs.replace(told, is_quiet=asked.is_quiet))
 
     def fail(self, reason: CommandFailure, name: str = "", *, line: int = 0) -> None:
         """Tell the operator why a command came to nothing, or the line with this id."""
         self._out.events.append(events.CommandFailed(reason=reason, name=name, line=line))
 
-    def hold_back(self, what: events.HeldInput, held: Held, *, line: int = 0) -> None:
+    def hold_back(self, what: HeldInput, held: Held, *, line: int = 0) -> None:
         """Report that nothing was done: the command or line may have been meant for another
         visitor."""
         former, client = held.former, held.client
@@ -216,95 +223,6 @@ class OperatorCommands:
             action=action, name=name, position=position, text=text, visit=visit
         )
         self._out.events.append(done)
-
-
-def _held_what(request: OperatorRequest) -> events.HeldInput:
-    match request:
-        case HandOver() | TransferVisitor():
-            return events.HeldInput.HAND_OVER
-        case NoteVisitor():
-            return events.HeldInput.NOTE
-        case _:
-            return events.HeldInput.END
-
-
-def _room(shown: RoomShown) -> events.WaitingRoom:
-    return events.WaitingRoom(
-        queue=shown.queue,
-        operators=shown.operators,
-        served=tuple(map(_visitor, shown.served)),
-        waiting=tuple(map(_visitor, shown.waiting)),
-        total=shown.total,
-    )
-
-
-def _figures(shown: FiguresShown) -> events.Figures:
-    return events.Figures(
-        queue=shown.queue,
-        served_today=shown.served_today,
-        median_wait=shown.median_wait,
-        ninetieth_wait=shown.ninetieth_wait,
-        longest_waiting=shown.longest_waiting,
-        waiting=shown.waiting,
-        operators=shown.operators,
-        rated=shown.rated,
-        mean_rating=shown.mean_rating,
-    )
-
-
-def _past(shown: PastSession) -> events.PastSession:
-    return events.PastSession(
-        queue=shown.queue,
-        name=shown.name,
-        number=shown.number,
-        issue=shown.issue,
-        note=shown.note,
-        description=shown.description,
-        operator=shown.operator,
-        at=float(shown.at),
-        waited=shown.waited,
-        took=shown.took,
-        lines=tuple(
-            events.PastLine(
-                sender=line.operator or shown.name,
-                is_operator=bool(line.operator),
-                at=line.at / 1_000,
-                text=line.text,
-            )
-            for line in shown.lines
-        ),
-        left_out=shown.left_out,
-        has_transcript=shown.has_transcript,
-    )
-
-
-def _came(notice: ClientAssigned) -> events.ClientCame:
-    return events.ClientCame(
-        visit=notice.visit,
-        name=notice.name,
-        number=notice.number,
-        issue=notice.issue,
-        queue=notice.queue,
-        waited=notice.waited,
-        is_here=notice.is_here,
-        note=notice.note,
-        description=notice.description,
-        handed_over_by=notice.operator,
-        is_back=notice.cause is ClientCause.RETURNED,
-    )
-
-
-def _visitor(shown: RoomVisitor) -> events.ListedVisitor:
-    return events.ListedVisitor(
-        visit=shown.visit,
-        name=shown.name,
-        issue=shown.issue,
-        since=float(shown.since),
-        is_here=shown.is_here,
-        is_paused=shown.is_paused,
-        is_silent=shown.is_silent,
-        operator=shown.operator,
-    )
 
 
 class _Talk:
@@ -513,7 +431,7 @@ class Operator:
                 | HoldVisitor()
                 | TransferVisitor()
             ):
-                visit = self._meant(_held_what(request), target)
+                visit = self._meant(held_input(request), target)
                 if visit and self._is_asked_first(request, target):
                     self._out.events.append(events.NothingSaid(name=self.client or ""))
                 elif visit is not None:
@@ -531,7 +449,7 @@ class Operator:
     def say(self, text: str, target: VisitTarget, *, wall: float, line: int = 0) -> None:
         """Send a line to our visitor. It waits here while the registry is away. The caller has
         checked its length. `line`: by what events name it if it reaches nobody."""
-        visit = self._meant(events.HeldInput.LINE, target, line)
+        visit = self._meant(HeldInput.LINE, target, line)
         if visit is None:
             return
         if self._conversation is not None and self._conversation.visit == visit:
@@ -540,7 +458,7 @@ class Operator:
                 DeskTalkLine(sender="", text=text, at=wall, is_ours=True, line=line)
             )
         else:
-            self.commands.hold_back(events.HeldInput.LINE, self._focus.missed(visit), line=line)
+            self.commands.hold_back(HeldInput.LINE, self._focus.missed(visit), line=line)
 
     def _is_asked_first(self, request: OperatorRequest, target: VisitTarget) -> bool:
         return (
@@ -549,13 +467,13 @@ class Operator:
             and self._focus.doubts_end() is not None
         )
 
-    def _meant(self, what: events.HeldInput, target: VisitTarget, line: int = 0) -> int | None:
+    def _meant(self, what: HeldInput, target: VisitTarget, line: int = 0) -> int | None:
         """Return the visit that is meant, 0 for none. Return None, and report it, when that is not
         clear. `line`: by what events name the line."""
         if target.visit is not None:
             return target.visit
         typed = Typed.COMMAND
-        if what is events.HeldInput.LINE:
+        if what is HeldInput.LINE:
             typed = Typed.MAYBE_LINE if target.is_maybe else Typed.LINE
         client = self._focus.meant(typed, entered_at=target.entered_at)
         if isinstance(client, Held):
@@ -674,7 +592,7 @@ class Operator:
         self._talks.pop(conversation.visit, None)
         for line in conversation.unanswered_ids():
             self.commands.hold_back(
-                events.HeldInput.LINE, self._focus.missed(conversation.visit), line=line
+                HeldInput.LINE, self._focus.missed(conversation.visit), line=line
             )
 
     def _client_assigned(self, notice: ClientAssigned, now: float) -> None:
@@ -687,7 +605,13 @@ class Operator:
         self._out.requests.append(FetchDeskLines(notice.visit, shown, with_own=known is None))
         self._focus.came(notice, now=now)
         self._is_client_away = not notice.is_here
-        came = _came(notice)
+        form = msgspec.convert(notice, VisitorForm, from_attributes=True)
+        came = events.ClientCame(
+            **msgspec.structs.asdict(form),
+            visit=notice.visit,
+            handed_over_by=notice.operator,
+            is_back=notice.cause is ClientCause.RETURNED,
+        )
         self._talks.setdefault(notice.visit, _Talk(came)).client = came
         if notice.cause is ClientCause.RETURNED and is_same:
             return  # only the link broke; for the operator nothing has changed
@@ -741,9 +665,7 @@ class Operator:
         ):  # we may not serve under our present name: DutyStatus does not come
             self._focus.lost(None, now=now)
             self._part()
-        self.commands.hold_back(
-            events.HeldInput.LINE, self._focus.missed(refused.visit), line=said.line
-        )
+        self.commands.hold_back(HeldInput.LINE, self._focus.missed(refused.visit), line=said.line)
 
     def _drop_answered(self, conversation: DeskConversation) -> None:
         if conversation.is_settled and self._ended.pop(conversation.visit, None) is not None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from chatapp.peer.api.conversations import person
 from chatapp.peer.api.events import MessageChanged, MessageReason, MessageState
 from chatapp.peer.api.trace import SENT_AT_ONCE, Stored, TraceEvent
 from chatapp.peer.core.contacts import Contact
@@ -96,7 +97,7 @@ class Settlement:
         conversation = contact.conversation
         if conversation is None:
             return
-        out, stream, name = self._out, contact.identity, contact.name
+        out, stream, talk = self._out, contact.identity, person(contact.name)
         # Taken once: many messages come at a time, and most need no other trace. To look for a
         # member of an enum costs as much as a call.
         at_once = self._ctx.traces.milliseconds(now)
@@ -116,7 +117,7 @@ class Settlement:
                 usual.append(answer.number)
             out.events.append(
                 MessageChanged(
-                    to=name,
+                    conversation=talk,
                     id=message.id,
                     state=delivered,
                     through_server=through_server,
@@ -228,7 +229,13 @@ class Settlement:
         text: str = "",
     ) -> None:
         self._out.events.append(
-            MessageChanged(to=contact.name, id=message.id, state=state, reason=reason, text=text)
+            MessageChanged(
+                conversation=person(contact.name),
+                id=message.id,
+                state=state,
+                reason=reason,
+                text=text,
+            )
         )
 
     def _settle(

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
-from chatapp.peer.api.events import DirectReceived, MessageChanged, MessageState
+from chatapp.peer.api.conversations import person
+from chatapp.peer.api.events import MessageChanged, MessageState, Said
 from chatapp.peer.core.context import Context
 from chatapp.peer.core.conversation import Message, OutgoingStream
 from chatapp.peer.core.records import (
@@ -63,14 +64,16 @@ class NotesToSelf:
             name, key, at = self._ctx.me.name, self._ctx.me.identity.public, message.at_ms / 1_000
             self._outgoing.settle(message, MessageState.DELIVERED)
             self._out.events += [
-                DirectReceived(
+                Said(
+                    conversation=person(name),
                     id=message.id,
                     sender=name,
                     identity=key,
                     number=message.number,
                     text=message.text,
                     at=at,
-                    late=None,
                 ),
-                MessageChanged(to=name, id=message.id, state=MessageState.DELIVERED),
+                MessageChanged(
+                    conversation=person(name), id=message.id, state=MessageState.DELIVERED
+                ),
             ]

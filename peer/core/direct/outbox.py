@@ -9,6 +9,7 @@ it out.
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from chatapp.peer.api.conversations import person
 from chatapp.peer.api.events import MessageState, Unacknowledged
 from chatapp.peer.api.trace import TraceEvent
 from chatapp.peer.core.contacts import RELAY_STICKS_FOR, Contact
@@ -140,7 +141,9 @@ class DeliveryPaths:
         self._ctx.traces.note(message, TraceEvent.MAILED, now)
         is_again = self._mail_queue.add(contact, message)
         if not is_again:
-            self._out.events.append(Unacknowledged(to=contact.name, id=message.id))
+            self._out.events.append(
+                Unacknowledged(conversation=person(contact.name), id=message.id)
+            )
 
 
 RETRY_SPAN: Final = 30.0

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final
 
+from chatapp.peer.api.conversations import EVERYBODY, room
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import Raw, Stored
 from chatapp.peer.core.context import Outputs
@@ -53,6 +54,7 @@ class Group:
         """The key of our stream to the group; with an identity behind it, the key of that member's
         stream."""
         self.tag: Final = group_tag(name)
+        self.conversation: Final = EVERYBODY if name == CHANNEL else room(name[1:])
         self.cursor = position.cursor
         self.sender_index = 0
         self.gap_since: float | None = None

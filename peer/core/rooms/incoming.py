@@ -156,7 +156,9 @@ class GroupReceiver:
             if loss is not None:
                 name = contact.name if contact is not None else SOMEBODY
                 self._out.events.append(
-                    LineUnreadable(room=group.room, sender=name, reason=loss, detail=detail)
+                    LineUnreadable(
+                        conversation=group.conversation, sender=name, reason=loss, detail=detail
+                    )
                 )
         if group.note_page(page.position, now=now):
             self.move_cursor(group)

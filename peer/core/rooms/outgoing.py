@@ -315,10 +315,13 @@ class GroupOutbox:
     def _tell(
         self, pending: PendingGroupMessage, state: MessageState, reason: MessageReason | None = None
     ) -> None:
-        group = pending.group
-        to = group.name if group.room else ""
         self._out.events.append(
-            MessageChanged(to=to, id=pending.message.id, state=state, reason=reason)
+            MessageChanged(
+                conversation=pending.group.conversation,
+                id=pending.message.id,
+                state=state,
+                reason=reason,
+            )
         )
 
     def _keep(self, group: Group, message: Message, now: float) -> None:

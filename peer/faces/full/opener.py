@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, Conversation, ConversationKind
-from chatapp.peer.api.past import HistoryLine
+from chatapp.peer.api.events import Said
 from chatapp.peer.view.signs import Signs
 from chatapp.peer.words import overlays as texts
 from chatapp.wire.names import is_same_name
@@ -69,11 +69,11 @@ class Opener:
         )
         self._open(overlay, self._found)
 
-    def _found(self, line: HistoryLine | None) -> None:
+    def _found(self, line: Said | None) -> None:
         if line is not None:
             self._app.run_worker(self._go_to_line(line))
 
-    async def _go_to_line(self, line: HistoryLine) -> None:
+    async def _go_to_line(self, line: Said) -> None:
         if not await self._app.jump_to(line.conversation, line.id):
             self._app.runner.show_here([texts.GONE])
 

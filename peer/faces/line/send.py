@@ -175,7 +175,7 @@ def _lines_about(receipt: Receipt, batch: Sequence[events.Event]) -> list[str]:
         if isinstance(event, events.Unacknowledged) and event.id == receipt.id
     ]
     changed = events.MessageChanged(
-        to=receipt.to,
+        conversation=receipt.conversation,
         id=receipt.id,
         state=receipt.state,
         reason=receipt.reason,
@@ -190,7 +190,7 @@ def _report(
     outcome, status = _OUTCOMES[receipt.state]
     if as_json:
         _print_json(
-            to=receipt.to,
+            conversation=receipt.conversation,
             id=receipt.id,
             outcome=outcome,
             through_server=receipt.through_server,

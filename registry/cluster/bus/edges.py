@@ -136,7 +136,7 @@ class Edges:
                 self._lose(edge, now)
             self._note_run(request)
             self._last_node += 1
-            table = self._engine.service.directory.table
+            table = self._engine.hub.directory.table
             edge = RemoteEdge(
                 request.edge, request.run, self._last_node, request.name, table=table, now=now
             )

@@ -7,7 +7,7 @@ The store's lock decides which. If we take it, no registry can start meanwhile.
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -31,7 +31,7 @@ from chatapp.registry.rules.admin.messages import (
     VerifyFiles,
 )
 from chatapp.registry.rules.admin.service import AdminService
-from chatapp.registry.rules.effects import AnswerAdmin, Effect, Persist
+from chatapp.registry.rules.effects import AnswerAdmin, Effect, Rule, Settled, Store
 from chatapp.registry.rules.limits import RegistryPolicy, WallClock
 from chatapp.registry.rules.people.access import Invites, OwnBans
 from chatapp.registry.rules.people.directory import Directory, Person
@@ -238,7 +238,7 @@ def _on_files(store: FileStore, request: FileRequest) -> AdminAnswer:
             clock,
             forget=lambda person, at: _forget(directory, person),
         )
-        return _carry_out(admin.run(request, "", now=now), store)
+        return _answer(admin.run(request, "", now=now), store, now)
     finally:
         store.close()
 
@@ -249,12 +249,22 @@ def _forget(directory: Directory, person: Person) -> list[Effect]:
     return []
 
 
-def _carry_out(effects: list[Effect], store: FileStore) -> AdminAnswer:
+def _answer(effects: list[Effect], store: FileStore, now: float) -> AdminAnswer:
     for effect in effects:
-        if isinstance(effect, Persist):
-            store.append(effect.entries)
-            store.sync()
-            return _carry_out(list(effect.then), store)
         if isinstance(effect, AnswerAdmin):
             return effect.answer
+        if isinstance(effect, Generator):
+            return _answer_when_stored(effect, store, now)
     raise AssertionError("an admin request without an answer")
+
+
+def _answer_when_stored(rule: Rule, store: FileStore, now: float) -> AdminAnswer:
+    effect = next(rule)
+    while not isinstance(effect, AnswerAdmin):
+        if isinstance(effect, Store):
+            store.append(effect.entries)
+            store.sync()
+            effect = rule.send(Settled(True, now))
+        else:
+            effect = next(rule)
+    return effect.answer

@@ -1,7 +1,6 @@
 """The admin requests that need a running registry: who is here, what waits, and what everybody is
 told."""
 
-from collections.abc import Sequence
 from typing import Final, assert_never
 
 from chatapp.registry.rules.admin.messages import (
@@ -43,13 +42,13 @@ from chatapp.registry.rules.admin.messages import (
     StatsShown,
     TellStop,
 )
-from chatapp.registry.rules.admin.service import AdminService, shown_ban
+from chatapp.registry.rules.admin.service import AdminService, answer_when_stored, shown_ban
 from chatapp.registry.rules.desk.desk import Desk
 from chatapp.registry.rules.effects import (
     AnswerAdmin,
     Effect,
     LinkEndReason,
-    Persist,
+    Rule,
     TellEverybody,
 )
 from chatapp.registry.rules.limits import WallClock
@@ -57,13 +56,14 @@ from chatapp.registry.rules.mail import MailService
 from chatapp.registry.rules.people.access import AccessPolicy
 from chatapp.registry.rules.people.directory import Directory, Person
 from chatapp.registry.rules.people.presence import PresenceTracker
+from chatapp.registry.rules.rooms.room import Room
 from chatapp.registry.rules.rooms.rooms import Rooms
 from chatapp.registry.rules.rooms.rules import ChannelRules
-from chatapp.registry.store.entries import Entry, NameFreed, RoomMemberGone
+from chatapp.registry.store.entries import NameFreed, RoomMemberGone
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.identity import fingerprint, fingerprint_digits
 from chatapp.wire.messages.link import Announcement, AnnouncementKind
-from chatapp.wire.messages.rooms import ROOM_SIGN
+from chatapp.wire.messages.rooms import ROOM_SIGN, Topic
 from chatapp.wire.names import name_key, peer_name
 
 _ONLINE: Final = "online"
@@ -173,30 +173,33 @@ class LiveAdmin:
         if room is None:
             return _refused(ticket, AdminRefusal.ROOM_UNKNOWN, request.room)
         if isinstance(request, SetRoomTopic):
-            entry, stored, lost = self._rooms.set_topic_of(
-                room, request.text, self._own_key, now=now
-            )
-            return [_stored(ticket, [entry], Done(), then=[stored], otherwise=[lost])]
+            topic = Topic(request.text, self._own_key, self._clock.millis(now))
+            return [self._set_topic(room, topic, ticket)]
         if isinstance(request, CloseRoom):
             if room.expected:
                 return _refused(ticket, AdminRefusal.ROOM_ENTERED, request.room)
             count = len(room.members)
             entries, told = self._rooms.close(room, now=now)
-            return [*told, _stored(ticket, entries, Done(count=count))]
+            return [*told, answer_when_stored(ticket, entries, Done(count=count))]
         person = self._bearer(request.name, ticket)
         if not isinstance(person, Person):
             return person
         if person.card.identity not in room.members:
             return _refused(ticket, AdminRefusal.NOT_IN_ROOM, request.name)
         entries, told = self._rooms.evict(room, person.card.identity, now=now)
-        return [*told, _stored(ticket, entries, Done(count=1))]
+        return [*told, answer_when_stored(ticket, entries, Done(count=1))]
+
+    def _set_topic(self, room: Room, topic: Topic, ticket: str) -> Rule:
+        is_stored = yield from self._rooms.keep_topic(room, topic, link=None)
+        failed = AdminRefused(refusal=AdminRefusal.NOT_STORED)
+        yield AnswerAdmin(ticket=ticket, answer=Done() if is_stored else failed)
 
     def _purge(self, request: PurgeMail, ticket: str) -> list[Effect]:
         person = self._bearer(request.name, ticket)
         if not isinstance(person, Person):
             return person
         count, effects = self._mail.purge(person.card.identity)
-        return [*effects, _stored(ticket, [], Done(count=count))]
+        return [*effects, answer_when_stored(ticket, [], Done(count=count))]
 
     def _erase(self, request: ErasePerson, ticket: str, now: float) -> list[Effect]:
         """Delete all that is kept of somebody: the name, letters, lines, topics, and the name in
@@ -209,7 +212,7 @@ class LiveAdmin:
             return _refused(ticket, refusal, request.name)
         identity, name = person.card.identity, person.card.name
         names = [person.name_key, *self._directory.names.reserved_for(identity)]
-        bans = [one.what for one in self._access.own_bans.of(identity, "", names)]
+        bans = [ban.what for ban in self._access.own_bans.of(identity, "", names)]
         entries, told, lines = self._rooms.forget_author(identity)
         said = self._channel.forget_author(identity)
         if said is not None:
@@ -225,7 +228,7 @@ class LiveAdmin:
         forgotten = self._files.forget(person, now)
         keys = [fingerprint(identity), fingerprint_digits(identity)]
         answer = PersonErased(letters=letters, lines=lines, names=names, keys=keys, bans=bans)
-        return [*told, *mail, *forgotten, _stored(ticket, entries, answer)]
+        return [*told, *mail, *forgotten, answer_when_stored(ticket, entries, answer)]
 
     def _tell_stop(self, request: TellStop, now: float) -> list[Effect]:
         if request.span is None:
@@ -260,8 +263,8 @@ class LiveAdmin:
             size=size,
             is_operator=self._desk.is_operator(identity),
             bans=[
-                shown_ban(one)
-                for one in self._access.own_bans.of(identity, host, (person.name_key,))
+                shown_ban(ban)
+                for ban in self._access.own_bans.of(identity, host, (person.name_key,))
             ],
             is_listed=self._access.is_listed(identity, host, person.name_key),
             kicked_for=self._access.kicked_for(identity, now=now),
@@ -272,7 +275,7 @@ class LiveAdmin:
         people = [
             self._person(person) for person in self._directory if person.online or not online_only
         ]
-        return PeopleListed(sorted(people, key=lambda one: one.name), self._directory.version)
+        return PeopleListed(sorted(people, key=lambda person: person.name), self._directory.version)
 
     def _person(self, person: Person) -> PersonShown:
         room = self._rooms.room_of(person.card.identity)
@@ -287,7 +290,7 @@ class LiveAdmin:
         )
 
     def _rooms_found(self) -> RoomsFound:
-        found = [
+        rooms = [
             RoomFigures(
                 name=room.group.name.removeprefix(ROOM_SIGN),
                 here=room.here,
@@ -297,7 +300,7 @@ class LiveAdmin:
             )
             for room in self._rooms.index
         ]
-        return RoomsFound(sorted(found, key=lambda one: one.name))
+        return RoomsFound(sorted(rooms, key=lambda room: room.name))
 
     def _mail_found(self, now: float) -> MailFound:
         boxes = []
@@ -306,24 +309,7 @@ class LiveAdmin:
             name = "" if person is None else person.card.name
             oldest = self._clock.seconds(now - age)
             boxes.append(MailboxFigures(name, fingerprint(recipient), letters, size, oldest))
-        return MailFound(sorted(boxes, key=lambda one: (-one.letters, one.name)), len(self._mail))
-
-
-def _stored(
-    ticket: str,
-    entries: list[Entry],
-    answer: AdminAnswer,
-    *,
-    then: Sequence[Effect] = (),
-    otherwise: Sequence[Effect] = (),
-) -> Persist:
-    """Return what answers when the entries, and all before them, are on the disk."""
-    failed = AnswerAdmin(ticket=ticket, answer=AdminRefused(refusal=AdminRefusal.NOT_STORED))
-    return Persist(
-        entries=tuple(entries),
-        then=(*then, AnswerAdmin(ticket=ticket, answer=answer)),
-        otherwise=(*otherwise, failed),
-    )
+        return MailFound(sorted(boxes, key=lambda box: (-box.letters, box.name)), len(self._mail))
 
 
 def _refused(ticket: str, refusal: AdminRefusal, subject: str, *, detail: str = "") -> list[Effect]:

@@ -4,11 +4,12 @@ disk.
 A request comes through the registry's own folder, so whoever can write there is trusted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
 from chatapp.registry.rules.admin.messages import (
     AddBan,
+    AdminAnswer,
     AdminRefusal,
     AdminRefused,
     BanShown,
@@ -23,7 +24,7 @@ from chatapp.registry.rules.admin.messages import (
     NamesListed,
     ReleaseName,
 )
-from chatapp.registry.rules.effects import AnswerAdmin, Effect, Persist
+from chatapp.registry.rules.effects import AnswerAdmin, Append, Effect, Rule, Store
 from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.rules.people.access import Invites, OwnBans
 from chatapp.registry.rules.people.directory import Directory, Person
@@ -90,30 +91,30 @@ class AdminService:
     def sweep(self, *, now: float) -> list[Effect]:
         """Forget the join codes that have expired."""
         over = self._invites.expired(now=now)
-        return [Persist(entries=tuple(InviteGone(code) for code in over))] if over else []
+        return [Append(tuple(InviteGone(code) for code in over))] if over else []
 
     def _invite(self, codes: list[bytes], ticket: str, now: float) -> list[Effect]:
         if not self._invites.add(codes, now=now):
             room = INVITES_MAX - len(self._invites)
             return _refused(ticket, AdminRefusal.TOO_MANY_CODES, room=room)
         at = self._clock.millis(now)
-        return _done(ticket, [InviteMade(code, at) for code in codes])
+        return [answer_when_stored(ticket, [InviteMade(code, at) for code in codes])]
 
     def _names(self) -> list[NameShown]:
         shown = [
             NameShown(
-                one.card.name,
-                fingerprint(one.card.identity),
-                "online" if one.online else "away",
-                one.since,
+                person.card.name,
+                fingerprint(person.card.identity),
+                "online" if person.online else "away",
+                person.since,
             )
-            for one in self._directory
+            for person in self._directory
         ]
         reserved = self._directory.names.reserved()
         shown += [
             NameShown(key, fingerprint(identity), "reserved", 0) for key, identity in reserved
         ]
-        return sorted(shown, key=lambda one: one.name)
+        return sorted(shown, key=lambda name: name.name)
 
     def _release(self, text: str, ticket: str, now: float) -> list[Effect]:
         try:
@@ -131,7 +132,7 @@ class AdminService:
             if names.is_claimed(key) or self._renaming.is_pending(identity):
                 return _refused(ticket, AdminRefusal.NAME_PENDING, text)
             names.release(key, identity)
-            return _done(ticket, [NameFreed(key)])
+            return [answer_when_stored(ticket, [NameFreed(key)])]
         refusal = self.refusal_of_release(person)
         return (
             self._let_go(person, ticket, now)
@@ -149,15 +150,12 @@ class AdminService:
         return AdminRefusal.NAME_ONLINE if person.online else None
 
     def _let_go(self, person: Person, ticket: str, now: float) -> list[Effect]:
-        forgotten = self.forget(person, now)
-        return [
-            *_done(ticket, [NameFreed(person.name_key), RoomMemberGone(person.card.identity)]),
-            *forgotten,
-        ]
+        entries: list[Entry] = [NameFreed(person.name_key), RoomMemberGone(person.card.identity)]
+        return [answer_when_stored(ticket, entries), *self.forget(person, now)]
 
     def _ban(self, request: AddBan, ticket: str, now: float) -> list[Effect]:
         text, span = request.what, request.span
-        ended: list[Entry] = [BanLifted(one.what) for one in self._bans.ended(now=now)]
+        ended: list[Entry] = [BanLifted(ban.what) for ban in self._bans.ended(now=now)]
         if len(self._bans) >= BANS_MAX:
             return _refused(ticket, AdminRefusal.TOO_MANY_BANS, text)
         at = self._clock.millis(now)
@@ -170,7 +168,7 @@ class AdminService:
             return _refused(ticket, AdminRefusal.BAD_BAN, text, detail=str(error))
         if not is_new:
             return _refused(ticket, AdminRefusal.BANNED_ALREADY, text)
-        return _done(ticket, [*ended, ban])
+        return [answer_when_stored(ticket, [*ended, ban])]
 
     def _lift_ban(self, text: str, ticket: str) -> list[Effect]:
         try:
@@ -179,7 +177,7 @@ class AdminService:
             return _refused(ticket, AdminRefusal.BAD_BAN, text, detail=str(error))
         if ban is None:
             return _refused(ticket, AdminRefusal.NOT_BANNED, text)
-        return _done(ticket, [BanLifted(ban.what)])
+        return [answer_when_stored(ticket, [BanLifted(ban.what)])]
 
 
 def shown_ban(ban: BanKept) -> BanShown:
@@ -194,8 +192,10 @@ def _refused(
     return [AnswerAdmin(ticket=ticket, answer=answer)]
 
 
-def _done(ticket: str, entries: list[Entry]) -> list[Effect]:
-    """Answer when the entries are on the disk."""
-    done = AnswerAdmin(ticket=ticket, answer=Done())
-    failed = AnswerAdmin(ticket=ticket, answer=AdminRefused(refusal=AdminRefusal.NOT_STORED))
-    return [Persist(entries=tuple(entries), then=(done,), otherwise=(failed,))]
+def answer_when_stored(
+    ticket: str, entries: Sequence[Entry], answer: AdminAnswer | None = None
+) -> Rule:
+    """Store entries, then answer; with `Done` for None."""
+    is_stored, _ = yield Store(tuple(entries))
+    failed = AdminRefused(refusal=AdminRefusal.NOT_STORED)
+    yield AnswerAdmin(ticket=ticket, answer=(answer or Done()) if is_stored else failed)

@@ -6,7 +6,6 @@ What is shown may wait for the disk, so the console keeps its own view of whom t
 """
 
 from collections import deque
-from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -19,13 +18,9 @@ from chatapp.registry.rules.desk.queue.visit import CONSOLE
 from chatapp.registry.rules.desk.settings import DeskSettings, ready_answers
 from chatapp.registry.rules.desk.state import CONSOLE_CALLER, DeskOperators, VisitIndex
 from chatapp.registry.rules.desk.texts import (
-    NO_CLIENT,
-    NO_SUCH_POSITION,
     TOO_MANY_LINES,
     done_lines,
-    held_line,
-    moved_line,
-    nothing_said_line,
+    failed_line,
     notice_lines,
     refused_line,
     table_lines,
@@ -37,14 +32,23 @@ from chatapp.registry.rules.desk.texts import (
 )
 from chatapp.registry.rules.effects import Effect, ShowOnConsole
 from chatapp.registry.rules.people.directory import Directory
-from chatapp.wire.desk import Focus, Held, ShownRoom, StaleNumber, Typed, past_asked
-from chatapp.wire.limits import DESK_CLOSING_MAX, DESK_TYPED_AHEAD_MAX, TEXT_MAX
+from chatapp.wire.desk.commands import DESK_COMMANDS, CommandMisread, NoSuchPosition, usage
+from chatapp.wire.desk.focus import (
+    Focus,
+    Held,
+    HeldInput,
+    ShownRoom,
+    StaleNumber,
+    Typed,
+    held_input,
+)
+from chatapp.wire.desk.texts import NO_CLIENT, held_line, moved_line, nothing_said_line
+from chatapp.wire.errors import NameRefused
+from chatapp.wire.limits import DESK_TYPED_AHEAD_MAX, TEXT_MAX
 from chatapp.wire.messages.desk import (
-    AnnounceAtDesk,
     CallNext,
     ClientAssigned,
     ClientChanged,
-    CloseQueue,
     CommandDone,
     CommandResult,
     DeskLine,
@@ -60,13 +64,10 @@ from chatapp.wire.messages.desk import (
     LineRefused,
     MoveVisitor,
     NoteVisitor,
-    OpenQueue,
     OperatorRequest,
     PastShown,
     RoomShown,
     SendDeskLine,
-    ShowFigures,
-    ShowRoom,
     TakeDuty,
     TransferVisitor,
     WaitingCounted,
@@ -102,106 +103,23 @@ class TableWanted(msgspec.Struct, frozen=True):
 Command: TypeAlias = OperatorRequest | ClientText | AnswerWord | TableWanted | BadInput
 
 
-class _Command(NamedTuple):
-    usage: str
-    help: str
-    parse: Callable[[str], OperatorRequest | AnswerWord | TableWanted | None]
-    is_drastic: bool = False
-    """Whether it ends something or sends somebody away: suggested only for a word that is one
-    letter away."""
-
-
-def _positions(rest: str, count: int) -> list[int] | None:
-    words = rest.split()
-    are_numbers = all(
-        word.isascii() and word.isdigit() and len(word) <= _POSITION_DIGITS for word in words
-    )
-    return [int(word) for word in words] if len(words) == count and are_numbers else None
-
-
-def _drop(rest: str) -> OperatorRequest | None:
-    positions = _positions(rest, 1)
-    return None if positions is None else DropVisitor(0, 0, positions[0])
-
-
-def _move(rest: str) -> OperatorRequest | None:
-    positions = _positions(rest, 2)
-    return None if positions is None else MoveVisitor(0, 0, *positions)
-
-
-def _alone(request: OperatorRequest) -> Callable[[str], OperatorRequest | None]:
-    return lambda rest: None if rest else request
-
-
-_COMMANDS: Final = {
-    "room": _Command(
-        ".room [queue]", "who is served, and who waits", lambda rest: ShowRoom(0, rest)
-    ),
-    "next": _Command(
-        ".next [queue]",
-        "end the session and take the next; on duty from now on",
-        lambda rest: CallNext(0, rest, 0),
-        is_drastic=True,
-    ),
-    "end": _Command(".end", "end the session", _alone(EndSession(0, 0)), is_drastic=True),
-    "drop": _Command(".drop <n>", "take number n out of the waiting room", _drop, is_drastic=True),
-    "move": _Command(".move <n> <to>", "make number n number <to>", _move),
-    "handover": _Command(
-        ".handover <operator>",
-        "give the client to another operator",
-        lambda rest: HandOver(0, 0, rest) if 0 < len(rest) <= 32 and " " not in rest else None,
-        is_drastic=True,
-    ),
-    "hold": _Command(
-        ".hold",
-        "put a client who does not answer at the head of the line",
-        _alone(HoldVisitor(0, 0)),
-    ),
-    "transfer": _Command(
-        ".transfer <queue>",
-        "send the client to another queue, with their time of waiting",
-        lambda rest: (
-            TransferVisitor(0, 0, rest) if 0 < len(rest) <= 32 and " " not in rest else None
-        ),
-        is_drastic=True,
-    ),
-    "note": _Command(
-        ".note <text>",
-        "a note about the client, for operators only",
-        lambda rest: NoteVisitor(0, 0, rest) if rest else None,
-    ),
-    "on": _Command(
-        ".on [queue]", "on duty: clients come by themselves", lambda rest: TakeDuty(0, rest)
-    ),
-    "off": _Command(".off", "off duty: nobody new", _alone(EndDuty(0)), is_drastic=True),
-    "a": _Command(".a [word]", "say a ready answer, or list them", AnswerWord),
-    "close": _Command(
-        ".close [text]",
-        "take no newcomers; they read the text",
-        lambda rest: CloseQueue(0, "", rest) if len(rest) <= DESK_CLOSING_MAX else None,
-        is_drastic=True,
-    ),
-    "open": _Command(".open", "take newcomers again", _alone(OpenQueue(0, ""))),
-    "announce": _Command(
-        ".announce <text>",
-        "tell all who wait",
-        lambda rest: AnnounceAtDesk(0, "", rest) if rest else None,
-    ),
-    "table": _Command(
-        ".table",
-        "the table: name, address, port and presence of everybody",
-        lambda rest: None if rest else TableWanted(),
-    ),
-    "stats": _Command(".stats [queue]", "served today, waits", lambda rest: ShowFigures(0, rest)),
-    "past": _Command(
-        ".past [n or name]", "the last sessions, or all that is kept of a visitor", past_asked
-    ),
-}
-
-
 _HELP: Final = "help"
-_HELP_LINES: Final = tuple(f"{command.usage}  {command.help}" for command in _COMMANDS.values())
-_DRASTIC: Final = frozenset(word for word, command in _COMMANDS.items() if command.is_drastic)
+_TABLE: Final = "table"
+_ANSWER: Final = "a"
+_OWN: Final = {
+    _ANSWER: ".a [word]  say a ready answer, or list them",
+    _TABLE: ".table  the table: name, address, port and presence of everybody",
+}
+"""Commands that ask for nothing of the desk, as the list of commands has them."""
+_LISTED: Final = (
+    *("room", "next", "end", "drop", "move", "handover", "hold", "transfer", "note", "on", "off"),
+    *(_ANSWER, "close", "open", "announce", _TABLE, "stats", "past"),
+)
+"""All commands, in the order of the list."""
+_HELP_LINES: Final = tuple(
+    _OWN.get(word) or f"{usage(word)}  {DESK_COMMANDS[word].does_here}" for word in _LISTED
+)
+_DRASTIC: Final = frozenset(word for word, row in DESK_COMMANDS.items() if row.is_drastic)
 
 
 def parse(line: str) -> Command | None:
@@ -220,14 +138,34 @@ def parse(line: str) -> Command | None:
 
 def _command(typed: str) -> Command:
     word, _, rest = typed.partition(" ")
-    if word.lower() == _HELP:
+    name, rest = word.lower(), rest.strip()
+    if name == _HELP:
         return BadInput(_HELP_LINES)
-    command = _COMMANDS.get(word.lower())
-    if command is None:
-        return BadInput(
-            (unknown_command_line(word, nearest(word.lower(), _COMMANDS, drastic=_DRASTIC)),)
-        )
-    return command.parse(rest.strip()) or BadInput((usage_line(command.usage),))
+    if name == _ANSWER:
+        return AnswerWord(rest)
+    if name == _TABLE:
+        return BadInput((usage_line(f".{_TABLE}"),)) if rest else TableWanted()
+    if name not in DESK_COMMANDS:
+        return BadInput((unknown_command_line(word, nearest(name, _LISTED, drastic=_DRASTIC)),))
+    return _read(name, rest)
+
+
+def _read(name: str, rest: str) -> Command:
+    command, misuse = DESK_COMMANDS[name], BadInput((usage_line(usage(name)),))
+    if (command.arguments.startswith("<") and not rest) or (rest and not command.arguments):
+        return misuse
+    try:
+        return command.read(rest)
+    except NameRefused:
+        if command.arguments.startswith("<") and " " in rest:
+            return misuse
+        is_operator = command.arguments == "<operator>"
+        nobody = CommandResult.NO_SUCH_OPERATOR if is_operator else CommandResult.NO_SUCH_QUEUE
+        return BadInput((failed_line(nobody),))
+    except NoSuchPosition:
+        return BadInput((failed_line(CommandResult.NO_SUCH_POSITION),))
+    except CommandMisread as misread:
+        return BadInput((str(misread),)) if command.arguments == "<text>" else misuse
 
 
 ANSWERED_WITHIN: Final = 10.0
@@ -364,7 +302,7 @@ class DeskConsole:
             ) as request:
                 client = self._focus.meant(Typed.COMMAND, entered_at=entered.at)
                 if isinstance(client, Held):
-                    return self._show((held_line(request, client),), now)
+                    return self._show((_held(held_input(request), client),), now)
                 if (
                     isinstance(request, CallNext)
                     and self._is_terminal
@@ -381,7 +319,7 @@ class DeskConsole:
             return self._show(_HELP_LINES, now)
         client = self._focus.meant(Typed.LINE, entered_at=entered_at)
         if isinstance(client, Held):
-            return self._show((held_line(SendDeskLine(0, 0, text), client),), now)
+            return self._show((_held(HeldInput.LINE, client),), now)
         if client is None:
             return self._show((NO_CLIENT,), now)
         transcript = self._visits.transcripts.get(client.visit)
@@ -394,7 +332,7 @@ class DeskConsole:
     def _ask_in_line(self, request: DropVisitor | MoveVisitor, now: float) -> list[Effect]:
         meant = self._room.at(request.position)
         if meant is None:
-            return self._show((NO_SUCH_POSITION,), now)
+            return self._show((failed_line(CommandResult.NO_SUCH_POSITION),), now)
         if isinstance(meant, StaleNumber):
             return self._show((moved_line(request.position, meant),), now)
         return self._ask(
@@ -427,7 +365,7 @@ class DeskConsole:
             case CommandDone():
                 return self._answered(notice)
             case LineRefused(visit, _, LineRefusal.NO_CLIENT):
-                return (held_line(SendDeskLine(visit, 0, ""), self._focus.missed(visit)),)
+                return (_held(HeldInput.LINE, self._focus.missed(visit)),)
             case LineRefused(_, _, reason):
                 return (refused_line(reason),)
             case ClientAssigned():
@@ -469,10 +407,16 @@ class DeskConsole:
         request = asked.request
         if done.result is CommandResult.OTHER_CLIENT:
             visit = getattr(request, "visit", 0)
-            return (held_line(request, self._focus.missed(visit)),)
+            return (_held(held_input(request), self._focus.missed(visit)),)
         if done.result is CommandResult.DONE:
             if isinstance(request, DropVisitor):
                 self._room.dropped(request.visit)
             elif isinstance(request, MoveVisitor):
                 self._room.moved(request.visit, request.to)
         return done_lines(request, done.result, done.subject or asked.subject)
+
+
+def _held(what: HeldInput, held: Held) -> str:
+    """Return why a line or a command was held back."""
+    former, client = (one.name if one is not None else "" for one in (held.former, held.client))
+    return held_line(what, former=former, change=held.change, client=client)

@@ -8,13 +8,13 @@ from chatapp.registry.rules.desk.state import DeskOperators, DeskSender, VisitIn
 from chatapp.registry.rules.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
 from chatapp.registry.rules.effects import (
     Caller,
-    DeskLineOutcome,
     Drop,
     DropReason,
     Effect,
-    Persist,
+    Handle,
     Reply,
-    Resume,
+    Rule,
+    Store,
 )
 from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.store.entries import DeskLineKept
@@ -83,20 +83,7 @@ class ConversationRules:
         if request.number <= transcript.saved(author):
             return [Reply(to=caller, message=LinesSaved(request.visit, transcript.saved(author)))]
         # It is on its way to the disk, which may still refuse it.
-        again = (Resume(request=request, to=caller),)
-        return [Persist(entries=(), then=again, otherwise=again)]
-
-    def stored(self, note: DeskLineOutcome) -> list[Effect]:
-        """Pass a line on to the other side, now that the disk has it."""
-        visit = self._queue.visits.get(note.visit)
-        transcript = self._visits.transcripts.get(note.visit)
-        if visit is None or transcript is None:
-            return []
-        if not note.is_stored:
-            transcript.discard(note.position)
-            return []
-        transcript.stored(note.position)
-        return self._sender.deliver(visit, VISITOR) + self._sender.deliver(visit, visit.operator)
+        return [_again(request, caller)]
 
     def acknowledge(self, request: AckDeskLines, caller: Caller) -> list[Effect]:
         """Note the lines that a reader has shown, and send further ones."""
@@ -137,7 +124,7 @@ class ConversationRules:
 
     def _keep(
         self, visit: Visit, said: TranscriptLine, first: int, request: SendDeskLine, caller: Caller
-    ) -> Persist:
+    ) -> Rule:
         entry = DeskLineKept(
             visit=visit.number,
             position=said.position,
@@ -148,19 +135,29 @@ class ConversationRules:
             text=said.text,
             first=first,
         )
-        taken: tuple[Effect, ...] = ()
-        if caller.identity != CONSOLE:
-            taken = (Reply(to=caller, message=LinesSaved(visit.number, said.number)),)
-        kept = DeskLineOutcome(visit=visit.number, position=said.position, is_stored=True)
-        lost = DeskLineOutcome(visit=visit.number, position=said.position, is_stored=False)
-        return Persist(
-            entries=(entry,),
-            then=(*taken, Resume(request=kept, to=caller)),
-            otherwise=(
-                Resume(request=lost, to=caller),
-                *self._refused(request, LineRefusal.NOT_SERVING, caller),
-            ),
-        )
+        is_stored, _ = yield Store((entry,))
+        if is_stored and caller.identity != CONSOLE:
+            yield Reply(to=caller, message=LinesSaved(visit.number, said.number))
+        yield from self._pass_on(visit, said.position, is_stored=is_stored)
+        if not is_stored:
+            yield from self._refused(request, LineRefusal.NOT_SERVING, caller)
+
+    def _pass_on(self, visit: Visit, position: int, *, is_stored: bool) -> list[Effect]:
+        """Pass a line on to the other side, now that the disk has it, or discard it."""
+        transcript = self._visits.transcripts.get(visit.number)
+        if visit.number not in self._queue.visits or transcript is None:
+            return []
+        if not is_stored:
+            transcript.discard(position)
+            return []
+        transcript.stored(position)
+        return self._sender.deliver(visit, VISITOR) + self._sender.deliver(visit, visit.operator)
 
     def _refused(self, request: SendDeskLine, reason: LineRefusal, caller: Caller) -> list[Effect]:
         return self._sender.answer(caller, LineRefused(request.visit, request.number, reason))
+
+
+def _again(request: SendDeskLine, caller: Caller) -> Rule:
+    """Handle a line again when the disk has answered."""
+    yield Store(())
+    yield Handle(request=request, to=caller)

@@ -22,28 +22,22 @@ from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.desk.state import DeskOperators, DeskSender, VisitIndex, restore
 from chatapp.registry.rules.desk.visitors import VisitorRules
 from chatapp.registry.rules.effects import (
+    Append,
     Caller,
-    ConsoleNotice,
-    DeskEntryStored,
-    DeskLineOutcome,
-    DeskStoreOutcome,
     Disconnect,
     Drop,
     DropReason,
     Effect,
     LinkEndReason,
-    Persist,
     Push,
     Reply,
-    Request,
-    VisitOutcome,
 )
 from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.rules.people.access import Operators
 from chatapp.registry.rules.people.connections import Connections
 from chatapp.registry.rules.people.directory import Directory
 from chatapp.registry.rules.people.presence import Liveness
-from chatapp.registry.store.entries import DeskOpeningKept, Entry
+from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import LoadedDesk
 from chatapp.wire.messages.desk import (
     AckDeskLines,
@@ -55,7 +49,7 @@ from chatapp.wire.messages.desk import (
     SendDeskLine,
     VisitorRequest,
 )
-from chatapp.wire.messages.link import Attach
+from chatapp.wire.messages.link import Attach, PeerRequest
 from chatapp.wire.messages.registration import Leave, Left, Ping, Pong
 from chatapp.wire.messages.table import Card
 
@@ -163,7 +157,7 @@ class Desk:
             not card.name and self._directory.person(identity) is None
         )
 
-    def serve_guest(self, request: Request, caller: Caller, *, now: float) -> list[Effect]:
+    def serve_guest(self, request: PeerRequest, caller: Caller, *, now: float) -> list[Effect]:
         """Handle a guest's request. Guests are served nothing but what is listed here."""
         self._visitor_rules.heard(caller.identity)
         if isinstance(request, VisitorRequest):
@@ -284,24 +278,7 @@ class Desk:
                 return self._conversation.read(request, caller)
         assert_never(request)
 
-    # --- the disk and time
-
-    def handle_outcome(self, note: DeskStoreOutcome, *, now: float) -> list[Effect]:
-        """Continue what waited for the disk."""
-        match note:
-            case VisitOutcome():
-                self._visitor_rules.kept(note, now=now)
-                return self._publisher.conclude(now=now)
-            case DeskLineOutcome():
-                return self._conversation.stored(note)
-            case DeskEntryStored(entry=entry):
-                if isinstance(entry, DeskOpeningKept):
-                    return self._operator_rules.opening_stored(entry, now=now)
-                self._ratings.add(entry)
-                return []
-            case ConsoleNotice(notice=notice):
-                return self.console.show_notice(notice, now=now)
-        assert_never(note)
+    # --- time
 
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Do what is due: positions and duties that have expired, guests to forget, positions to
@@ -310,7 +287,7 @@ class Desk:
         self._queue.handle_timer(now=now)
         erased = self._past.handle_timer(now=now)
         effects = self._publisher.handle_timer(now=now) + self.console.handle_timer(now=now)
-        return [*effects, Persist(entries=tuple(erased))] if erased else effects
+        return [*effects, Append(tuple(erased))] if erased else effects
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline."""

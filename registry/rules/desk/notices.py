@@ -26,7 +26,7 @@ from chatapp.registry.rules.desk.queue.visit import (
 )
 from chatapp.registry.rules.desk.state import DeskOperators, DeskSender, VisitIndex
 from chatapp.registry.rules.desk.transcript import VISITOR
-from chatapp.registry.rules.effects import Effect, Persist
+from chatapp.registry.rules.effects import Effect, Rule, Store
 from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.store.entries import Entry
 from chatapp.wire.messages.desk import (
@@ -468,7 +468,7 @@ class Publisher:
         effects += answer
         if not entries and not effects:
             return []
-        return [Persist(entries=tuple(entries), then=tuple(effects), otherwise=tuple(effects))]
+        return [_tell(tuple(entries), effects)]
 
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Announce the gathered positions, and visitors who have been silent for too long."""
@@ -536,6 +536,11 @@ class Publisher:
             over,
             *self._past.keep(visit, lines, operator=operator, cause=int(one.cause), now=now),
         ]
+
+
+def _tell(entries: tuple[Entry, ...], effects: list[Effect]) -> Rule:
+    yield Store(entries)
+    yield from effects
 
 
 def _changed(events: list[QueueEvent]) -> list[Visit]:

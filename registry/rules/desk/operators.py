@@ -23,7 +23,7 @@ from chatapp.registry.rules.desk.queue.visit import (
 )
 from chatapp.registry.rules.desk.settings import DeskSettings, ready_answers
 from chatapp.registry.rules.desk.state import DeskOperators, DeskSender
-from chatapp.registry.rules.effects import Caller, DeskEntryStored, Effect, Persist, Resume
+from chatapp.registry.rules.effects import Caller, Effect, Rule, Store
 from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.store.entries import DeskOpeningKept
 from chatapp.wire.errors import NameRefused
@@ -162,7 +162,7 @@ class OperatorRules:
         is_on = operator is not None and operator.is_on
         if (
             not is_on
-            and sum(one.is_on for one in self._queue.operators) >= self._settings.operators_max
+            and sum(other.is_on for other in self._queue.operators) >= self._settings.operators_max
         ):
             return self._done(request, CommandResult.TOO_MANY, caller)
         if visit is not None and is_next:
@@ -274,21 +274,24 @@ class OperatorRules:
         text = request.text if isinstance(request, CloseQueue) else ""
         is_open = isinstance(request, OpenQueue)
         entry = DeskOpeningKept(queue=queue, is_open=is_open, text=text, at=self._clock.millis(now))
-        stored = Resume(request=DeskEntryStored(entry=entry), to=caller)
-        done = self._done(request, CommandResult.DONE, caller, queue)
-        failed = self._done(request, CommandResult.NOT_STORED, caller, queue)
-        return [Persist(entries=(entry,), then=(stored, *done), otherwise=tuple(failed))]
+        return [self._open_or_close(entry, request, caller)]
 
-    def opening_stored(self, entry: DeskOpeningKept, *, now: float) -> list[Effect]:
-        """Put in force what an operator has said about a queue. Return the notices to all who wait
-        at a closed one."""
+    def _open_or_close(
+        self, entry: DeskOpeningKept, request: CloseQueue | OpenQueue, caller: Caller
+    ) -> Rule:
+        """Store what an operator has said about a queue, and put it in force. All who wait at a
+        closed one are told."""
+        queue = entry.queue
+        is_stored, now = yield Store((entry,))
+        if not is_stored:
+            yield from self._done(request, CommandResult.NOT_STORED, caller, queue)
+            return
         self._openings.apply(entry)
-        if entry.is_open:
-            return []
-        state = self._openings.of(entry.queue, self._clock.millis(now))
-        return self._tell_line(
-            entry.queue, QueueClosed(entry.queue, state.text, state.opens_at // 1_000)
-        )
+        if not entry.is_open:
+            state = self._openings.of(queue, self._clock.millis(now))
+            closed = QueueClosed(queue, state.text, state.opens_at // 1_000)
+            yield from self._tell_line(queue, closed)
+        yield from self._done(request, CommandResult.DONE, caller, queue)
 
     def _announce(self, request: AnnounceAtDesk, queue: str, caller: Caller) -> list[Effect]:
         if len(request.text.encode()) > DESK_NOTE_MAX:
@@ -325,7 +328,9 @@ class OperatorRules:
         """Build the view of who is served and who waits, as far as one notice holds."""
         line = self._queue.line(queue)
         served = [
-            one.visit for one in self._queue.operators if one.visit and one.visit.queue == queue
+            operator.visit
+            for operator in self._queue.operators
+            if operator.visit and operator.visit.queue == queue
         ]
         waiting = [visit for visit, _ in zip(line, range(DESK_SHOWN_MAX), strict=False)]
         return RoomShown(

@@ -19,7 +19,7 @@ from chatapp.registry.store.entries import (
     DeskTranscriptKept,
     Entry,
 )
-from chatapp.wire.desk import folded_name
+from chatapp.wire.desk.form import folded_name
 from chatapp.wire.limits import (
     DESK_LINES_MAX,
     DESK_PAST_BYTES_MAX,

@@ -31,7 +31,7 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     menu: tuple[str, ...] = DEFAULT_MENU
     """The issues, number 1 first; at least one."""
     region: str = "IN"
-    """The country whose phone numbers need no country code (`wire.desk.is_region`)."""
+    """The country whose phone numbers need no country code (`wire.desk.form.is_region`)."""
     keep_place: float = 60.0
     """How long a visitor's position is kept after the link is lost, and after a restart of the
     registry."""

@@ -21,11 +21,10 @@ from chatapp.registry.rules.desk.transcript import VISITOR, Party, Transcript, T
 from chatapp.registry.rules.effects import (
     Caller,
     CheckAlive,
-    ConsoleNotice,
     Effect,
     Push,
     Reply,
-    Resume,
+    TellConsole,
 )
 from chatapp.registry.rules.people.access import Operators
 from chatapp.registry.rules.people.connections import Connections
@@ -159,7 +158,7 @@ class DeskSender:
         if who == NOBODY:
             return []
         if who == CONSOLE:
-            return [Resume(request=ConsoleNotice(notice=notice), to=CONSOLE_CALLER)]
+            return [TellConsole(notice=notice)]
         return _pushed(who, self._connections.link_of(who), notice)
 
     def answer(self, caller: Caller, answer: DeskNotice) -> list[Effect]:

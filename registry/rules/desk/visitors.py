@@ -21,17 +21,15 @@ from chatapp.registry.rules.desk.state import DeskSender, VisitIndex
 from chatapp.registry.rules.desk.transcript import VISITOR
 from chatapp.registry.rules.effects import (
     Caller,
-    DeskEntryStored,
     Effect,
-    Persist,
     Reply,
-    Resume,
-    VisitOutcome,
+    Rule,
+    Store,
 )
 from chatapp.registry.rules.limits import WallClock
-from chatapp.registry.store.entries import DeskVisitRated
+from chatapp.registry.store.entries import DeskVisitKept, DeskVisitRated
 from chatapp.wire.buckets import Buckets
-from chatapp.wire.desk import full_name, mobile_number
+from chatapp.wire.desk.form import full_name, mobile_number
 from chatapp.wire.errors import FormRefused
 from chatapp.wire.limits import (
     BUCKETS_MAX,
@@ -125,16 +123,6 @@ class VisitorRules:
                 return self._rate(request, caller, now)
         assert_never(request)
 
-    def kept(self, note: VisitOutcome, *, now: float) -> None:
-        """Finish a JoinDesk: the disk has answered."""
-        visit = self._queue.visits.get(note.visit)
-        if visit is None:
-            return
-        if note.is_stored:
-            self._queue.kept(visit, now=now)
-        else:
-            self._queue.end(visit, OverCause.NOT_KEPT)
-
     def heard(self, guest: bytes) -> None:
         """Note a guest's sign of life for their visit."""
         visit = self._visits.by_guest.get(guest)
@@ -187,10 +175,19 @@ class VisitorRules:
         self._visits.attach_guest(visit, caller.identity)
         self._queue.join(visit)
         self._publisher.notices.references[visit.number] = request.reference
-        then = Resume(request=VisitOutcome(visit=visit.number, is_stored=True), to=caller)
-        lost = Resume(request=VisitOutcome(visit=visit.number, is_stored=False), to=caller)
-        refused = _refused(request.reference, DeskRefusal.NOT_SERVING, caller)
-        return [Persist(entries=(record_of(visit),), then=(then,), otherwise=(*refused, lost))]
+        return [self._keep(visit, record_of(visit), request.reference, caller)]
+
+    def _keep(self, visit: Visit, record: DeskVisitKept, reference: int, caller: Caller) -> Rule:
+        """Store a new visit, which then waits in line, unless it is over by then."""
+        is_stored, now = yield Store((record,))
+        if not is_stored:
+            yield from _refused(reference, DeskRefusal.NOT_SERVING, caller)
+        if visit.number in self._queue.visits:
+            if is_stored:
+                self._queue.kept(visit, now=now)
+            else:
+                self._queue.end(visit, OverCause.NOT_KEPT)
+        yield from self._publisher.conclude(now=now)
 
     def _form(self, request: JoinDesk) -> Form | None:
         """Return the form in its canonical spelling, None if it is not valid. The visitor's program
@@ -277,9 +274,13 @@ class VisitorRules:
             return [refused]
         at = self._clock.millis(now)
         rated = DeskVisitRated(visit=number, queue=queue, rated_at=at, rating=request.rating)
-        kept = Reply(to=caller, message=VisitRated(request.reference, is_kept=True))
-        stored = Resume(request=DeskEntryStored(entry=rated), to=caller)
-        return [Persist(entries=(rated,), then=(stored, kept), otherwise=(refused,))]
+        return [self._keep_rating(rated, request.reference, caller)]
+
+    def _keep_rating(self, rated: DeskVisitRated, reference: int, caller: Caller) -> Rule:
+        is_stored, _ = yield Store((rated,))
+        if is_stored:
+            self._ratings.add(rated)
+        yield Reply(to=caller, message=VisitRated(reference, is_kept=is_stored))
 
     def _describe(self, request: DescribeVisit, caller: Caller, now: float) -> list[Effect]:
         visit = self._visits.by_guest.get(caller.identity)

@@ -6,14 +6,15 @@ even after a crash.
 
 from chatapp.registry.rules.effects import (
     Admit,
+    Append,
     Caller,
     Drop,
     DropReason,
     Effect,
-    NameOutcome,
-    Persist,
+    Effects,
     Refuse,
-    Resume,
+    Rule,
+    Store,
 )
 from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.rules.people.access import AccessPolicy, Exclusion
@@ -57,7 +58,7 @@ class Registration:
             rate=NAMES_PER_ADDRESS_PER_HOUR / 3_600, burst=NAMES_PER_ADDRESS_BURST, most=BUCKETS_MAX
         )
 
-    def register(self, register: Register, caller: Caller, *, now: float) -> list[Effect]:
+    def register(self, register: Register, caller: Caller, *, now: float) -> Effects:
         """Admit or refuse a peer, or wait for the disk."""
         card, nonce = register.card, register.nonce
         key = key_of(card.name)
@@ -78,7 +79,7 @@ class Registration:
         if person is not None and key == person.name_key:
             return self._return(person, card, nonce, caller, now)
         if person is not None:
-            return self._rename(person, card, key, nonce, caller, now)
+            return self._rename(person, register, key, caller, now)
         code = self._access.code_for(register) or b""
         if names.is_claimed(key) or (code and self._access.invites.is_claimed(code)):
             # on its way to the disk; the answer follows, to this REGISTER or to its repeat
@@ -90,74 +91,54 @@ class Registration:
         if code:
             self._access.invites.claim(code)
         since = self._channel.group.position
-        entries = (self._entry(card, key, since, network, now, code),)
-        return [self._bind(card, key, nonce, caller, since, entries, network, code)]
-
-    def name_settled(self, outcome: NameOutcome, caller: Caller, *, now: float) -> list[Effect]:
-        """Finish a registration: the disk has answered."""
-        card = outcome.card
-        person = self._directory.person(card.identity)
-        if not outcome.is_stored:
-            self._access.invites.give_back(outcome.code)
-            waited = self._renaming.give_up(outcome.name_key, card.identity)
-            return [*self._denial(card, outcome.nonce, caller, RefusalReason.NOT_SERVING), *waited]
-        if outcome.code:
-            self._access.invites.use_up(outcome.code)
-        if person is not None:
-            self._directory.await_link(person, now=now)
-            refusal, effects = self._renaming.settle(card, outcome.name_key, now=now)
-            if refusal is not None:
-                return self._denial(card, outcome.nonce, caller, refusal) + effects
-            return self._let_in(person, outcome.nonce, caller, now) + effects
-        person = self._directory.bind(
-            card,
-            channel_since=outcome.channel_since,
-            at=self._clock.seconds(now),
-            network=outcome.network,
-            now=now,
-        )
-        self._channel.members_changed(now=now)
-        return self._let_in(person, outcome.nonce, caller, now)
+        entry = self._entry(card, key, since, network, now, code)
+        return self._bind(register, caller, (entry,), entry)
 
     def _bind(
-        self,
-        card: Card,
-        key: str,
-        nonce: bytes,
-        caller: Caller,
-        since: int,
-        entries: tuple[Entry, ...],
-        network: str,
-        code: bytes = b"",
-    ) -> Persist:
-        def outcome(*, is_stored: bool) -> Resume:
-            kept = NameOutcome(
-                card=card,
-                name_key=key,
-                nonce=nonce,
-                channel_since=since,
-                is_stored=is_stored,
-                network=network,
-                code=code,
+        self, register: Register, caller: Caller, entries: tuple[Entry, ...], bound: NameBound
+    ) -> Rule:
+        """Store a name, then let its owner in."""
+        card, nonce, code = register.card, register.nonce, bound.code
+        is_stored, now = yield Store(entries)
+        if not is_stored:
+            self._access.invites.give_back(code)
+        elif code:
+            self._access.invites.use_up(code)
+        person = self._directory.person(card.identity)
+        if is_stored and person is None:
+            person = self._directory.bind(
+                card,
+                channel_since=bound.channel_since,
+                at=self._clock.seconds(now),
+                network=bound.network,
+                now=now,
             )
-            return Resume(request=kept, to=caller)
-
-        return Persist(
-            entries=entries, then=(outcome(is_stored=True),), otherwise=(outcome(is_stored=False),)
-        )
+            self._channel.members_changed(now=now)
+            yield from self._let_in(person, nonce, caller, now)
+            return
+        if is_stored and person is not None:
+            self._directory.await_link(person, now=now)
+        refusal, effects = self._renaming.settle(card, bound.name_key, is_stored=is_stored, now=now)
+        if person is None or refusal is not None:
+            reason = refusal or RefusalReason.NOT_SERVING
+            yield from self._denial(card, nonce, caller, reason)
+        else:
+            yield from self._let_in(person, nonce, caller, now)
+        yield from effects
 
     def _rename(
-        self, person: Person, card: Card, key: str, nonce: bytes, caller: Caller, now: float
-    ) -> list[Effect]:
+        self, person: Person, register: Register, key: str, caller: Caller, now: float
+    ) -> Effects:
         """Rename a member who registers under another name, as if they had asked for it on a
         link."""
+        card = register.card
         if self._renaming.is_pending(card.identity):
             return []
         refusal = self._renaming.refusal_of(card.identity, now=now)
         if refusal is not None:
-            return self._denial(card, nonce, caller, refusal)
+            return self._denial(card, register.nonce, caller, refusal)
         entries = self._renaming.begin(person, card, key, now=now)
-        return [self._bind(card, key, nonce, caller, person.channel_since, entries, person.network)]
+        return self._bind(register, caller, entries, entries[0])
 
     def _return(
         self, person: Person, card: Card, nonce: bytes, caller: Caller, now: float
@@ -175,7 +156,7 @@ class Registration:
         if card.counter > person.card.counter:
             self._directory.renew_card(person, card, now=now)
             entry = self._entry(card, person.name_key, person.channel_since, person.network, now)
-            effects.append(Persist(entries=(entry,)))
+            effects.append(Append((entry,)))
         return effects + self._let_in(person, nonce, caller, now)
 
     def _let_in(self, person: Person, nonce: bytes, caller: Caller, now: float) -> list[Effect]:

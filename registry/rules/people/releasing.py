@@ -11,13 +11,14 @@ from chatapp.registry.rules.effects import (
     Drop,
     DropReason,
     Effect,
+    Effects,
+    Handle,
     LinkEndReason,
     NameGivenUp,
     Note,
-    Persist,
-    ReleaseOutcome,
     Reply,
-    Resume,
+    Rule,
+    Store,
 )
 from chatapp.registry.rules.people.connections import Connections
 from chatapp.registry.rules.people.directory import Directory, Person
@@ -46,7 +47,7 @@ class Releasing:
         self.pending: set[bytes] = set()
         """Identities whose release is on its way to the disk."""
 
-    def release(self, request: Release, caller: Caller) -> list[Effect]:
+    def release(self, request: Release, caller: Caller, *, now: float) -> Effects:
         """Handle a Release. It is answered when the disk has it, or at once if it is refused."""
         identity = caller.identity
         person = self._directory.person(identity)
@@ -57,43 +58,29 @@ class Releasing:
         ):
             return [Drop(reason=DropReason.RELEASE_FROM_OLD_LINK)]
         if self._renaming.is_pending(identity):
-            is_queued = self._renaming.wait(identity, Resume(request=request, to=caller))
+            is_queued = self._renaming.wait(identity, Handle(request=request, to=caller))
             return [] if is_queued else _refusal(request.reference, caller, RefusalReason.FULL)
         if self._directory.names.is_operator_name(person.name_key):
             return _refusal(request.reference, caller, RefusalReason.KEPT_FOR_OPERATOR)
+        return self._release(person, request.reference, caller)
+
+    def _release(self, person: Person, reference: int, caller: Caller) -> Rule:
+        identity = caller.identity
         self.pending.add(identity)
-
-        def outcome(*, is_stored: bool) -> Resume:
-            return Resume(
-                request=ReleaseOutcome(reference=request.reference, is_stored=is_stored), to=caller
-            )
-
-        return [
-            Persist(
-                entries=self._entries(person),
-                then=(outcome(is_stored=True),),
-                otherwise=(outcome(is_stored=False),),
-            )
-        ]
-
-    def settled(self, outcome: ReleaseOutcome, caller: Caller, *, now: float) -> list[Effect]:
-        """Finish a release: the disk has answered."""
-        self.pending.discard(caller.identity)
-        person = self._directory.person(caller.identity)
-        assert person is not None, "nobody else removes somebody whose release is pending"
-        if not outcome.is_stored:
-            return _refusal(outcome.reference, caller, RefusalReason.NOT_SERVING)
-        link = self._connections.link_of(caller.identity)
-        effects: list[Effect] = [Reply(to=caller, message=Released(outcome.reference))]
+        is_stored, now = yield Store(self._entries(person))
+        self.pending.discard(identity)
+        if not is_stored:
+            yield from _refusal(reference, caller, RefusalReason.NOT_SERVING)
+            return
+        link = self._connections.link_of(identity)
+        for key in self._directory.names.reserved_for(identity):
+            self._directory.names.release(key, identity)
+        forgotten = self._forget(person, now)
+        yield Reply(to=caller, message=Released(reference))
         if link is not None:
-            effects.append(Disconnect(link=link, reason=LinkEndReason.LEFT))
-        for key in self._directory.names.reserved_for(caller.identity):
-            self._directory.names.release(key, caller.identity)
-        return [
-            *effects,
-            *self._forget(person, now),
-            Note(event=NameGivenUp(name=person.card.name)),
-        ]
+            yield Disconnect(link=link, reason=LinkEndReason.LEFT)
+        yield from forgotten
+        yield Note(event=NameGivenUp(name=person.card.name))
 
     def _entries(self, person: Person) -> tuple[Entry, ...]:
         """Return what the disk must have: the name is free, and so are those that were reserved for

@@ -7,21 +7,23 @@ while.
 from collections.abc import Callable
 
 from chatapp.registry.rules.effects import (
+    Append,
     Caller,
     Drop,
     DropReason,
     Effect,
+    Effects,
+    Handle,
     NameChanged,
     Note,
-    Persist,
-    RenameOutcome,
     Reply,
-    Resume,
+    Rule,
+    Store,
 )
 from chatapp.registry.rules.limits import PendingRequests, RegistryPolicy, WallClock, remaining
 from chatapp.registry.rules.people.directory import Directory, Person
 from chatapp.registry.rules.people.names import key_of
-from chatapp.registry.store.entries import Entry, NameBound, NameFreed, NameReserved
+from chatapp.registry.store.entries import NameBound, NameFreed, NameReserved
 from chatapp.registry.store.protocol import Loaded
 from chatapp.wire.buckets import Buckets
 from chatapp.wire.codec import decode_card, encode
@@ -46,10 +48,10 @@ class Renaming:
         self._renames: Buckets[bytes] = Buckets(
             rate=1 / RENAMES_SPAN, burst=RENAMES_BURST, most=BUCKETS_MAX
         )
-        self._pending: PendingRequests[Resume] = PendingRequests()
+        self._pending: PendingRequests[Handle] = PendingRequests()
         """Identities whose new name is on its way to the disk."""
 
-    def rename(self, request: Rename, caller: Caller, *, now: float) -> list[Effect]:
+    def rename(self, request: Rename, caller: Caller, *, now: float) -> Effects:
         """Handle a Rename. It is answered when the disk has the name, or at once if it is refused
         or was done before."""
         card, identity = request.card, caller.identity
@@ -57,7 +59,7 @@ class Renaming:
         if person is None or card.identity != identity:
             return [Drop(reason=DropReason.RENAME_OF_ANOTHER)]
         if identity in self._pending:
-            is_queued = self._pending.wait(identity, Resume(request=request, to=caller))
+            is_queued = self._pending.wait(identity, Handle(request=request, to=caller))
             return [] if is_queued else _refusal(request.reference, caller, RefusalReason.FULL)
         if card == person.card:
             return [Reply(to=caller, message=RenameAccepted(request.reference))]
@@ -69,38 +71,25 @@ class Renaming:
             refusal = RefusalReason.BAD_NAME if key is None else self._flaw(card, key)
         if refusal is not None or key is None:
             return _refusal(request.reference, caller, refusal or RefusalReason.BAD_NAME)
+        return self._rename(person, card, key, request.reference, caller, now)
 
-        def outcome(*, is_stored: bool) -> Resume:
-            kept = RenameOutcome(
-                card=card, name_key=key, reference=request.reference, is_stored=is_stored
-            )
-            return Resume(request=kept, to=caller)
-
-        entries = self.begin(person, card, key, now=now)
-        return [
-            Persist(
-                entries=entries,
-                then=(outcome(is_stored=True),),
-                otherwise=(outcome(is_stored=False),),
-            )
-        ]
-
-    def rename_settled(self, outcome: RenameOutcome, caller: Caller, *, now: float) -> list[Effect]:
-        """Finish a rename: the disk has answered."""
-        if not outcome.is_stored:
-            waited = self.give_up(outcome.name_key, caller.identity)
-            return [*_refusal(outcome.reference, caller, RefusalReason.NOT_SERVING), *waited]
-        reason, effects = self.settle(outcome.card, outcome.name_key, now=now)
-        if reason is not None:
-            return [*_refusal(outcome.reference, caller, reason), *effects]
-        return [Reply(to=caller, message=RenameAccepted(outcome.reference)), *effects]
+    def _rename(
+        self, person: Person, card: Card, key: str, reference: int, caller: Caller, now: float
+    ) -> Rule:
+        is_stored, now = yield Store(self.begin(person, card, key, now=now))
+        refusal, effects = self.settle(card, key, is_stored=is_stored, now=now)
+        if refusal is None:
+            yield Reply(to=caller, message=RenameAccepted(reference))
+        else:
+            yield from _refusal(reference, caller, refusal)
+        yield from effects
 
     def _flaw(self, card: Card, key: str) -> RefusalReason | None:
         return (
             RefusalReason.BANNED if self._is_banned(key) else self._directory.refusal_of(card, key)
         )
 
-    def wait(self, identity: bytes, request: Resume) -> bool:
+    def wait(self, identity: bytes, request: Handle) -> bool:
         """Queue a request behind the new name that is on its way to the disk. Return False when too
         many wait."""
         return self._pending.wait(identity, request)
@@ -116,7 +105,9 @@ class Renaming:
         so there is a rate."""
         return None if self._renames.take(identity, now=now) else RefusalReason.FULL
 
-    def begin(self, person: Person, card: Card, key: str, *, now: float) -> tuple[Entry, ...]:
+    def begin(
+        self, person: Person, card: Card, key: str, *, now: float
+    ) -> tuple[NameBound] | tuple[NameBound, NameReserved]:
         """Claim the name. Return the entries that make it the person's."""
         identity, at = card.identity, self._clock.millis(now)
         self._pending.begin(identity)
@@ -130,31 +121,26 @@ class Renaming:
         # current.
         return (bound, NameReserved(person.name_key, identity, at))
 
-    def give_up(self, key: str, identity: bytes) -> list[Resume]:
-        """Undo `begin`: the name was not stored. Return the requests that waited."""
-        self._directory.names.release_claim(key, identity)
-        return self._pending.end(identity)
-
     def settle(
-        self, card: Card, key: str, *, now: float
+        self, card: Card, key: str, *, is_stored: bool, now: float
     ) -> tuple[RefusalReason | None, list[Effect]]:
-        """Put a stored name into the table, unless a newer card came meanwhile. Return the refusal
-        in that case, and the effects, with the requests that waited."""
+        """Put a stored name into the table, unless a newer card came meanwhile. Return why it is
+        not there, and the effects, with the requests that waited."""
         identity = card.identity
-        waited = self._pending.end(identity)
+        waiting = self._pending.end(identity)
+        if not is_stored:
+            self._directory.names.release_claim(key, identity)
+            return RefusalReason.NOT_SERVING, [*waiting]
         person = self._directory.person(identity)
         assert person is not None, "nobody loses their row"
         before, until = person.card.name, now + NAME_KEPT_FOR
         if card.counter <= person.card.counter:
             is_other = key != person.name_key
             freed = self._directory.names.reserve(key, identity, until=until) if is_other else []
-            return RefusalReason.OLD_CARD, [*_let_go(freed), *waited]
+            return RefusalReason.OLD_CARD, [*_let_go(freed), *waiting]
         freed = self._directory.rename(person, card, key, reserved_until=until, now=now)
-        return None, [
-            Note(event=NameChanged(before=before, name=card.name)),
-            *_let_go(freed),
-            *waited,
-        ]
+        changed = Note(event=NameChanged(before=before, name=card.name))
+        return None, [changed, *_let_go(freed), *waiting]
 
     # --- age
 
@@ -164,7 +150,7 @@ class Renaming:
 
 
 def _let_go(names: list[str]) -> list[Effect]:
-    return [Persist(entries=tuple(NameFreed(name) for name in names))] if names else []
+    return [Append(tuple(NameFreed(name) for name in names))] if names else []
 
 
 def _refusal(reference: int, caller: Caller, reason: RefusalReason) -> list[Effect]:

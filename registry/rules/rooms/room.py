@@ -95,22 +95,24 @@ class Room(GroupRules):
 
     def others(self, identity: bytes) -> list[RoomMember]:
         """Return all other members."""
-        return [RoomMember(one, self._presence(one)) for one in self.members if one != identity]
+        return [
+            RoomMember(other, self._presence(other)) for other in self.members if other != identity
+        ]
 
     def crowded_out(self, newcomer: str, network_of: Callable[[bytes], str]) -> bytes | None:
         """Return the member who makes way in a full room for a newcomer of another network: of the
         network with most members, the one longest away. None if that is the newcomer's network, or
         if all of its members are here."""
-        networks = {one: network_of(one) for one in self.members}
+        networks = {identity: network_of(identity) for identity in self.members}
         ((most, _),) = Counter(networks.values()).most_common(1)
         away = [
-            one
-            for one, member in self.members.items()
-            if networks[one] == most and not member.is_here
+            identity
+            for identity, member in self.members.items()
+            if networks[identity] == most and not member.is_here
         ]
         if most == newcomer or not away:
             return None
-        return min(away, key=lambda one: self.members[one].expires_at)
+        return min(away, key=lambda identity: self.members[identity].expires_at)
 
     def add(self, identity: bytes, member: Member, *, now: float) -> None:
         """Add a member, who is away at first. The first member of all gets a key that nobody else
@@ -171,8 +173,8 @@ class Room(GroupRules):
     def listeners(self) -> Iterable[Connection]:
         """Yield the connections of members who are here."""
         connections = (
-            self._context.connections.of(one)
-            for one, member in self.members.items()
+            self._context.connections.of(identity)
+            for identity, member in self.members.items()
             if member.is_here
         )
         return (connection for connection in connections if connection.link is not None)
@@ -195,10 +197,10 @@ class Room(GroupRules):
             )
         return [*self._tell(), RelayTo(frame=frame, links=self._links, sender=sender)]
 
-    def tell_topic(self, told: TopicChanged, *, author: int | None) -> list[Effect]:
-        """Tell everybody who is here of a topic, except on the author's link, where it is the
+    def tell_topic(self, *, author: int | None) -> list[Effect]:
+        """Tell everybody who is here of the topic, except on the author's link, where it is the
         answer."""
-        message = msgspec.Raw(encode(told))
+        message = msgspec.Raw(encode(TopicChanged(0, self.group.name, self.topic)))
         links = (connection.link for connection in self.listeners())
         return [
             Push(link=link, message=message)
@@ -262,8 +264,8 @@ class Room(GroupRules):
         whose presence is as it was announced is left out, unless somebody was given a list in
         between."""
         return [
-            (last, RoomMember(one, self._presence(one)))
-            for one, (first, last, before) in self._untold.items()
-            if self._presence(one) is not before
+            (last, RoomMember(identity, self._presence(identity)))
+            for identity, (first, last, before) in self._untold.items()
+            if self._presence(identity) is not before
             or any(first <= seen < last for seen in self._arrivals)
         ]

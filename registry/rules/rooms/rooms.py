@@ -10,17 +10,18 @@ from collections.abc import Iterator
 import msgspec
 
 from chatapp.registry.rules.effects import (
+    Append,
     Caller,
     Drop,
     DropReason,
     Effect,
-    GroupKeyOutcome,
-    Persist,
+    Effects,
+    Handle,
     Push,
     Reply,
-    Resume,
-    RoomEntryOutcome,
-    TopicOutcome,
+    Rule,
+    Steps,
+    Store,
 )
 from chatapp.registry.rules.limits import PendingRequests, Shares, remaining
 from chatapp.registry.rules.people.directory import Directory
@@ -72,7 +73,6 @@ from chatapp.wire.messages.rooms import (
 )
 from chatapp.wire.names import name_key, peer_name
 
-_NOBODY = Caller(identity=b"")
 _INFO_OVERHEAD = 16
 """Bytes of a listed room beside its name."""
 
@@ -143,12 +143,13 @@ class RoomIndex:
         """Make a room."""
         position = max(self._context.first_position, self._position)
         room = Room(group, self._context, position=position, now=now)
+        room.timer_changed = lambda: self.watch(room)
         self._rooms[key] = self._by_group[group] = self._by_tag[room.tag] = room
         return room
 
     def erase(self, room: Room) -> GroupGone:
         """Remove a room. Return the entry for the disk."""
-        group = room.group.name
+        room.is_over, group = True, room.group.name
         self._position = max(self._position, room.group.position + 1)
         del self._rooms[name_key(group.removeprefix(ROOM_SIGN))]
         del self._by_group[group]
@@ -260,7 +261,7 @@ class Rooms:
         self._caps = RoomCaps(directory, most=context.policy.rooms_max)
         self.index = RoomIndex(context)
         self._room_of: dict[bytes, Room] = {}
-        self._entering: PendingRequests[Resume] = PendingRequests()
+        self._entering: PendingRequests[Handle] = PendingRequests()
         """New members on their way to the disk."""
         self._put_out: dict[bytes, RoomEvicted] = {}
         """By identity: what the registry's owner did, until they ask to enter a room. Who is away
@@ -268,10 +269,6 @@ class Rooms:
         self._topics: Buckets[bytes] = Buckets(
             rate=1 / TOPICS_SPAN, burst=TOPICS_BURST, most=BUCKETS_MAX
         )
-        self._setting: dict[int, Room] = {}
-        """The rooms of topics on their way to the disk. Another room may have taken the name when
-        the disk answers."""
-        self._topics_set = 0
 
     def load(self, loaded: Loaded, *, now: float) -> list[Entry]:
         """Restore the rooms of earlier lives. Everybody is away; those who were here had read
@@ -325,13 +322,13 @@ class Rooms:
 
     # --- entering
 
-    def enter(self, request: EnterRoom, caller: Caller, *, now: float) -> list[Effect]:
+    def enter(self, request: EnterRoom, caller: Caller, *, now: float) -> Effects:
         """Handle an EnterRoom: answered at once if the caller is a member, else when the disk has
         it."""
         if not self._is_at(caller):
             return [Drop(reason=DropReason.ROOM_REQUEST_FROM_OLD_LINK)]
         if caller.identity in self._entering:
-            is_queued = self._entering.wait(caller.identity, Resume(request=request, to=caller))
+            is_queued = self._entering.wait(caller.identity, Handle(request=request, to=caller))
             return [] if is_queued else _refusal(request.reference, caller, RoomRefusal.TOO_OFTEN)
         key = room_key(request.room)
         if key is None:
@@ -346,7 +343,7 @@ class Rooms:
         if room is not None and room is self._room_of.get(caller.identity):
             return self._return(room, request.reference, caller, now)
         entries: list[Entry] = []
-        if room is not None and not self._has_room(room, caller, entries, now):
+        if room is not None and not self._make_way(room, caller, entries, now):
             return _refusal(request.reference, caller, RoomRefusal.ROOM_FULL)
         if room is None or room.is_deserted:
             refusal = self._caps.refusal_of(caller.identity)
@@ -358,11 +355,11 @@ class Rooms:
             room = self._make(key, ROOM_SIGN + peer_name(request.room), entries, now)
         if room is None:
             return _refusal(request.reference, caller, RoomRefusal.TOO_MANY_ROOMS)
-        return [self._expect(room, entries, request.reference, caller, now)]
+        return self._join(room, entries, request.reference, caller, now)
 
-    def _has_room(self, room: Room, caller: Caller, entries: list[Entry], now: float) -> bool:
-        """Return whether one more member fits, after a member who is away has made way if
-        needed."""
+    def _make_way(self, room: Room, caller: Caller, entries: list[Entry], now: float) -> bool:
+        """Let a member who is away make way in a full room. Return whether one more member fits
+        now."""
         if len(room.members) + room.expected < ROOM_MEMBERS_MAX:
             return True
         network_of = self._directory.network_of
@@ -384,65 +381,45 @@ class Rooms:
         room.begin(now=now)
         return room
 
-    def _expect(
+    def _join(
         self, room: Room, entries: list[Entry], reference: int, caller: Caller, now: float
-    ) -> Persist:
-        """Add a member when the disk has them."""
+    ) -> Rule:
+        """Add a member when the disk has them. What they asked meanwhile follows."""
+        identity, since = caller.identity, room.group.position
         if room.is_deserted:
-            self._caps.count(room, caller.identity)
+            self._caps.count(room, identity)
         room.expected += 1
-        self._entering.begin(caller.identity)
-        since = room.group.position
-
-        def outcome(*, is_stored: bool) -> Resume:
-            name = room.group.name
-            kept = RoomEntryOutcome(
-                group=name, reference=reference, since=since, is_stored=is_stored
-            )
-            return Resume(request=kept, to=caller)
-
-        entries.append(
-            self._entry(room, caller.identity, since=since, seen=since, is_here=True, now=now)
-        )
-        stored = room.with_first_key(*entries)
-        return Persist(
-            entries=stored, then=(outcome(is_stored=True),), otherwise=(outcome(is_stored=False),)
-        )
-
-    def entry_settled(
-        self, outcome: RoomEntryOutcome, caller: Caller, *, now: float
-    ) -> list[Effect]:
-        """Finish an EnterRoom: the disk has answered. What the new member asked meanwhile
-        follows."""
-        waited = self._entering.end(caller.identity)
-        return [*self._settle_entry(outcome, caller, now), *waited]
-
-    def _settle_entry(self, outcome: RoomEntryOutcome, caller: Caller, now: float) -> list[Effect]:
-        identity, room = caller.identity, self.index.by_group(outcome.group)
-        assert room is not None, "a room that somebody is about to enter stays"
+        self._entering.begin(identity)
+        entries.append(self._entry(room, identity, since=since, seen=since, is_here=True, now=now))
+        is_stored, now = yield Store(room.with_first_key(*entries))
+        waiting = self._entering.end(identity)
         room.expected -= 1
-        if not outcome.is_stored:
+        if not is_stored:
             self._check_keeper(room)
-            effects = _refusal(outcome.reference, caller, RoomRefusal.NOT_SERVING)
+            yield from _refusal(reference, caller, RoomRefusal.NOT_SERVING)
             if room.is_deserted and room.group.is_empty:
-                effects.append(Persist(entries=(self.index.erase(room),)))
-            return effects
-        room.first_key_stored()
+                yield Append((self.index.erase(room),))
+        else:
+            room.first_key_stored()
+            yield from self._joined(room, since, reference, caller, now)
+        yield from waiting
+
+    def _joined(
+        self, room: Room, since: int, reference: int, caller: Caller, now: float
+    ) -> list[Effect]:
+        identity = caller.identity
         if self._directory.person(identity) is None:  # they gave up their name meanwhile
             self._check_keeper(room)
-            return [Persist(entries=(RoomMemberGone(identity),))]
+            return [Append((RoomMemberGone(identity),))]
         self._take_out(identity, now)
-        room.add(
-            identity,
-            Member(since=outcome.since, seen=outcome.since, expires_at=now + self._kept_for),
-            now=now,
-        )
+        member = Member(since=since, seen=since, expires_at=now + self._kept_for)
+        room.add(identity, member, now=now)
         self._room_of[identity] = room
         self._check_keeper(room)
         self.index.watch(room)
         if not self._is_at(caller):  # their link broke meanwhile
-            return [Persist(entries=(self._away_entry(room, identity, now),))]
-        return self._arrive(room, outcome.reference, caller, now)
+            return [Append((self._away_entry(room, identity, now),))]
+        return self._arrive(room, reference, caller, now)
 
     def _return(self, room: Room, reference: int, caller: Caller, now: float) -> list[Effect]:
         """Let a member back in. They need not wait for the disk: only their return is new to it."""
@@ -452,7 +429,7 @@ class Rooms:
             return self._welcome(room, reference, caller, missed=0)
         since = room.members[identity].since
         entry = self._entry(room, identity, since=since, seen=since, is_here=True, now=now)
-        return [Persist(entries=(entry,)), *self._arrive(room, reference, caller, now)]
+        return [Append((entry,)), *self._arrive(room, reference, caller, now)]
 
     def _arrive(self, room: Room, reference: int, caller: Caller, now: float) -> list[Effect]:
         identity = caller.identity
@@ -473,20 +450,22 @@ class Rooms:
 
     # --- going
 
-    def leave(self, request: LeaveRoom, caller: Caller, *, now: float) -> list[Effect]:
+    def leave(self, request: LeaveRoom, caller: Caller, *, now: float) -> Effects:
         """Handle a LeaveRoom. The member is out at once; the answer follows when the disk has it or
         refuses it."""
         if not self._is_at(caller):
             return [Drop(reason=DropReason.ROOM_REQUEST_FROM_OLD_LINK)]
         if caller.identity in self._entering:
-            is_queued = self._entering.wait(caller.identity, Resume(request=request, to=caller))
+            is_queued = self._entering.wait(caller.identity, Handle(request=request, to=caller))
             return [] if is_queued else [Drop(reason=DropReason.REQUEST_QUEUE_FULL)]
         left = Reply(to=caller, message=RoomLeft(request.reference))
         if not self._take_out(caller.identity, now):
             return [left]
-        return [
-            Persist(entries=(RoomMemberGone(caller.identity),), then=(left,), otherwise=(left,))
-        ]
+        return self._note_left(caller.identity, left)
+
+    def _note_left(self, identity: bytes, left: Reply) -> Rule:
+        yield Store((RoomMemberGone(identity),))
+        yield left
 
     def go_away(self, identity: bytes, *, now: float) -> list[Effect]:
         """Note that a member's link has gone. They stay a member for as long as lines are kept for
@@ -496,7 +475,7 @@ class Rooms:
             return []
         room.go_away(identity, expires_at=now + self._kept_for, now=now)
         self.index.changed(room)
-        return [Persist(entries=(self._away_entry(room, identity, now),))]
+        return [Append((self._away_entry(room, identity, now),))]
 
     def forget(self, identity: bytes, *, now: float) -> None:
         """Remove somebody whose name was released."""
@@ -544,15 +523,6 @@ class Rooms:
             self._take_out(identity, now)
         return entries, told
 
-    def set_topic_of(
-        self, room: Room, text: str, author: bytes, *, now: float
-    ) -> tuple[Entry, Resume, Resume]:
-        """Set the topic of a room in the registry's own name. Return what the disk must have, and
-        what follows when it has it or refuses it."""
-        request = SetTopic(0, room.group.name, text)
-        entry, stored, lost = self._new_topic(room, request, author, now)
-        return entry, Resume(request=stored, to=_NOBODY), Resume(request=lost, to=_NOBODY)
-
     def forget_author(self, identity: bytes) -> tuple[list[Entry], list[Effect], int]:
         """Drop all lines and topics of somebody. Return what the disk must have, what tells others,
         and how many lines."""
@@ -566,7 +536,7 @@ class Rooms:
             if room.topic.author == identity and room.topic.text:
                 room.topic, group = NO_TOPIC, room.group.name
                 entries.append(RoomTopicKept(group, "", NO_TOPIC.author, 0))
-                told += room.tell_topic(TopicChanged(0, group, NO_TOPIC), author=None)
+                told += room.tell_topic(author=None)
                 dropped = dropped or GroupLinesDropped(group, [], [])
             if dropped is not None:
                 entries.append(dropped)
@@ -592,12 +562,12 @@ class Rooms:
 
     # --- the topic
 
-    def set_topic(self, request: SetTopic, caller: Caller, *, now: float) -> list[Effect]:
+    def set_topic(self, request: SetTopic, caller: Caller, *, now: float) -> Effects:
         """Handle a SetTopic: answered, and told to all who are here, when the disk has it."""
         if not self._is_at(caller):
             return [Drop(reason=DropReason.ROOM_REQUEST_FROM_OLD_LINK)]
         if caller.identity in self._entering:
-            is_queued = self._entering.wait(caller.identity, Resume(request=request, to=caller))
+            is_queued = self._entering.wait(caller.identity, Handle(request=request, to=caller))
             return [] if is_queued else _no_topic(request, caller, TopicRefusal.TOO_OFTEN)
         room = self._room_of.get(caller.identity)
         if (
@@ -608,66 +578,44 @@ class Rooms:
             return _no_topic(request, caller, TopicRefusal.NOT_HERE)
         if not self._topics.take(caller.identity, now=now):
             return _no_topic(request, caller, TopicRefusal.TOO_OFTEN)
-        entry, stored, lost = self._new_topic(room, request, caller.identity, now)
-        return [
-            Persist(
-                entries=(entry,),
-                then=(Resume(request=stored, to=caller),),
-                otherwise=(Resume(request=lost, to=caller),),
-            )
-        ]
+        return self._set_topic(room, request, caller, now)
 
-    def _new_topic(
-        self, room: Room, request: SetTopic, author: bytes, now: float
-    ) -> tuple[Entry, TopicOutcome, TopicOutcome]:
-        """Return what the disk must have of a topic, and the outcomes when it has it or refuses
-        it."""
-        topic = Topic(request.text, author, self._context.clock.millis(now))
-        self._topics_set += 1
-        self._setting[self._topics_set] = room
-        stored, lost = (
-            TopicOutcome(request=request, topic=topic, number=self._topics_set, is_stored=is_stored)
-            for is_stored in (True, False)
-        )
-        return RoomTopicKept(request.group, topic.text, author, topic.at), stored, lost
+    def _set_topic(self, room: Room, request: SetTopic, caller: Caller, now: float) -> Rule:
+        topic = Topic(request.text, caller.identity, self._context.clock.millis(now))
+        if not (yield from self.keep_topic(room, topic, link=caller.link)):
+            yield from _no_topic(request, caller, TopicRefusal.NOT_SERVING)
+            return
+        message = TopicChanged(request.reference, request.group, topic)
+        yield Reply(to=caller, message=message)
 
-    def topic_settled(self, outcome: TopicOutcome, caller: Caller) -> list[Effect]:
-        """Finish a SetTopic: the disk has answered."""
-        room, request = self._setting.pop(outcome.number), outcome.request
-        if not outcome.is_stored:
-            return _no_topic(request, caller, TopicRefusal.NOT_SERVING)
-        answer = Reply(
-            to=caller, message=TopicChanged(request.reference, request.group, outcome.topic)
-        )
-        if self.index.by_group(request.group) is not room:
-            return [answer]  # the room has ended meanwhile
-        room.topic = outcome.topic
-        told = TopicChanged(0, request.group, outcome.topic)
-        return [answer, *room.tell_topic(told, author=caller.link)]
+    def keep_topic(self, room: Room, topic: Topic, *, link: int | None) -> Steps[bool]:
+        """Store a topic, then tell all who are here, except on its author's link. Return whether it
+        was stored."""
+        entry = RoomTopicKept(room.group.name, topic.text, topic.author, topic.at)
+        is_stored, _ = yield Store((entry,))
+        if is_stored and not room.is_over:
+            room.topic = topic
+            yield from room.tell_topic(author=link)
+        return is_stored
 
     # --- the list of rooms
 
-    def list_rooms(self, request: ListRooms, caller: Caller) -> list[Effect]:
+    def list_rooms(self, request: ListRooms, caller: Caller, *, now: float) -> list[Effect]:
         """List the rooms with somebody in them."""
         return [Reply(to=caller, message=RoomsListed(request.reference, self.index.listed()))]
 
     # --- time
-
-    def key_settled(self, outcome: GroupKeyOutcome, *, now: float) -> list[Effect]:
-        """Put a room's new key in force, now that the disk has answered."""
-        room = self.index.by_group(outcome.group)
-        if room is None:
-            return []
-        effects = room.key_settled(outcome, now=now)
-        self.index.watch(room)
-        return effects
 
     def sweep(self, *, now: float) -> list[Effect]:
         """Remove members who stayed away too long, expired lines, and rooms with neither."""
         entries: list[Entry] = []
         effects: list[Effect] = []
         for room in self.index:
-            over = [one for one, m in room.members.items() if not m.is_here and m.expires_at <= now]
+            over = [
+                identity
+                for identity, member in room.members.items()
+                if not member.is_here and member.expires_at <= now
+            ]
             for identity in over:
                 if identity not in self._entering:
                     self._take_out(identity, now)
@@ -675,7 +623,7 @@ class Rooms:
             effects += room.sweep(now=now)
             if room.is_deserted and room.group.is_empty:
                 entries.append(self.index.erase(room))
-        return [*effects, Persist(entries=tuple(entries))] if entries else effects
+        return [*effects, Append(tuple(entries))] if entries else effects
 
     # --- what the disk stores
 

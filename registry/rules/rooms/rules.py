@@ -9,18 +9,16 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from chatapp.registry.rules.effects import (
+    Append,
     Caller,
     Drop,
     DropReason,
     Effect,
-    GroupKeyOutcome,
-    LineLost,
-    LineStored,
-    Persist,
     Push,
     Relay,
     Reply,
-    Resume,
+    Rule,
+    Store,
 )
 from chatapp.registry.rules.limits import (
     DiskState,
@@ -55,7 +53,6 @@ _KEY_SIZE = 32
 
 KEY_TRIED_AGAIN_AFTER: Final = 1.0
 """Seconds until another key is tried after one that was not stored."""
-_NOBODY = Caller(identity=b"")
 
 
 class GroupContext(NamedTuple):
@@ -88,6 +85,10 @@ class GroupRules(ABC):
         self._epoch_began = now
         self._renewal_at: float | None = None
         self._is_key_on_its_way = False
+        self.is_over = False
+        """Whether the group is gone. A rule of it that waited for the disk does nothing more."""
+        self.timer_changed: Callable[[], None] = lambda: None
+        """Is called when `next_timer` has changed because the disk answered."""
         self._first_key: GroupKeyMade | None = None
         """The first key of this life, until something is stored behind it: lines are useless
         without their key."""
@@ -176,39 +177,29 @@ class GroupRules(ABC):
         return None if self._is_key_on_its_way else self._renewal_at
 
     def handle_timer(self, *, now: float) -> list[Effect]:
-        """Make the new key. It is used when the disk has it."""
+        """Make a new key, if it is due."""
         if self._renewal_at is None or now < self._renewal_at or self._is_key_on_its_way:
             return []
         self._renewal_at, self._epoch_began, self._is_key_on_its_way = None, now, True
-        entry = self._new_key()
-        kept, lost = (
-            GroupKeyOutcome(
-                group=self.group.name, epoch=entry.epoch, key=entry.key, is_stored=is_stored
-            )
-            for is_stored in (True, False)
-        )
-        return [
-            Persist(
-                entries=(*self._context.connections.indices.first_reservation, entry),
-                then=(Resume(request=kept, to=_NOBODY),),
-                otherwise=(Resume(request=lost, to=_NOBODY),),
-            )
-        ]
+        return [self._renew(self._new_key())]
 
-    def key_settled(self, outcome: GroupKeyOutcome, *, now: float) -> list[Effect]:
-        """Put a stored key in force and give it to everybody in the group. A key that was not
-        stored is never used, since nobody could read its lines later; another one is tried soon."""
-        if outcome.epoch <= self.group.key.epoch:
-            self.first_key_stored()
-            return []
+    def _renew(self, key: GroupKeyMade) -> Rule:
+        """Put a new key in force when it is stored, and give it to everybody in the group. One that
+        was not stored is never used, since nobody could read its lines later; another one is tried
+        soon."""
+        is_stored, now = yield Store((*self._context.connections.indices.first_reservation, key))
         self._is_key_on_its_way = False
-        if not outcome.is_stored:
+        if self.is_over:
+            return
+        if not is_stored:
             self._renewal_at = now + KEY_TRIED_AGAIN_AFTER
-            return []
+            self.timer_changed()
+            return
         grace = self._context.policy.grace_span if self._first_key is None else 0.0
         self.first_key_stored()
-        self.group.begin_epoch(outcome.epoch, outcome.key, honoured_until=now + grace)
-        return [self.grant(connection) for connection in self.listeners()]
+        self.group.begin_epoch(key.epoch, key.key, honoured_until=now + grace)
+        self.timer_changed()
+        yield from [self.grant(connection) for connection in self.listeners()]
 
     def _new_key(self) -> GroupKeyMade:
         self._last_epoch += 1
@@ -234,45 +225,33 @@ class GroupRules(ABC):
         if verdict is Verdict.OVER:
             return [self._refusal(header.epoch, header.counter, GroupRefusal.EPOCH_OVER, caller)]
         line = self.group.add(caller.identity, header.epoch, len(frame), now=now)
-        effects: list[Effect] = [self._keep(line, frame, header, caller, now)]
+        at = self._context.clock.millis(now)
+        effects: list[Effect] = [self._keep(line, frame, header.counter, caller, at)]
         return effects + self.sweep(now=now) if self.group.is_overfull else effects
 
-    def line_stored(self, outcome: LineStored, caller: Caller) -> list[Effect]:
-        """Relay a stored line and tell its sender."""
-        self.group.settle(outcome.position)
+    def _keep(self, line: LogLine, frame: bytes, counter: int, caller: Caller, at: int) -> Rule:
+        """Store a line, then relay it and tell its sender. A line that is not stored is shown to
+        nobody. `at`: milliseconds of Unix time."""
+        name, position, epoch = self.group.name, line.position, line.epoch
+        entry = entries.GroupLineKept(name, position, line.sender, epoch, at, frame)
+        is_stored, _ = yield Store(self.with_first_key(entry), held=len(frame))
+        if self.is_over:
+            return
+        if not is_stored:
+            self.group.forget(position)
+            full = self._context.disk.is_full
+            reason = GroupRefusal.DISK_FULL if full else GroupRefusal.DISK_FAILED
+            yield self._refusal(epoch, counter, reason, caller)
+            return
+        self.group.settle(position)
         self.first_key_stored()
         # The sender may have another link by now.
-        sender = self._context.connections.link_of(caller.identity) or caller.link or 0
-        accepted = GroupAccepted(self.group.name, outcome.epoch, outcome.counter, outcome.position)
-        frame = pack_relayed(outcome.position, outcome.frame)
-        return [*self.relay(frame, sender), Reply(to=caller, message=accepted)]
-
-    def line_lost(self, outcome: LineLost, caller: Caller) -> list[Effect]:
-        """Tell the sender why a line was not stored. Nobody else gets it."""
-        self.group.forget(outcome.position)
-        reason = GroupRefusal.DISK_FULL if self._context.disk.is_full else GroupRefusal.DISK_FAILED
-        return [self._refusal(outcome.epoch, outcome.counter, reason, caller)]
+        link = self._context.connections.link_of(line.sender) or caller.link or 0
+        yield from self.relay(pack_relayed(position, frame), link)
+        yield Reply(to=caller, message=GroupAccepted(name, epoch, counter, position))
 
     def _refusal(self, epoch: int, counter: int, reason: GroupRefusal, caller: Caller) -> Reply:
         return Reply(to=caller, message=GroupRefused(self.group.name, epoch, counter, reason))
-
-    def _keep(
-        self, line: LogLine, frame: bytes, header: GroupHeader, caller: Caller, now: float
-    ) -> Persist:
-        group = self.group.name
-        at = self._context.clock.millis(now)
-        entry = entries.GroupLineKept(group, line.position, line.sender, line.epoch, at, frame)
-        epoch, counter, position = header.epoch, header.counter, line.position
-        stored = LineStored(
-            group=group, epoch=epoch, counter=counter, position=position, frame=frame
-        )
-        lost = LineLost(group=group, epoch=epoch, counter=counter, position=position)
-        return Persist(
-            entries=self.with_first_key(entry),
-            then=(Resume(request=stored, to=caller),),
-            otherwise=(Resume(request=lost, to=caller),),
-            held=len(frame),
-        )
 
     # --- stored lines
 
@@ -312,7 +291,7 @@ class GroupRules(ABC):
             gone.append(GroupCut(group.name, upto))
         if dropped:
             gone.append(GroupLinesDropped(group.name, dropped, last_uses))
-        return [Persist(entries=tuple(gone))] if gone else []
+        return [Append(tuple(gone))] if gone else []
 
     def forget_author(self, identity: bytes) -> GroupLinesDropped | None:
         """Drop all lines of somebody. Return the entry for the disk, None if there are none."""

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from chatapp.peer.api import events
 from chatapp.peer.api.codec import decode, encode, shape_of
+from chatapp.peer.api.conversations import EVERYBODY, person
 from chatapp.peer.api.errors import NameTaken, NotAdmitted, NotAnswered, NotOpen, OtherRegistry
-from chatapp.peer.api.events import AdmissionRefusal, NoAnswer
+from chatapp.peer.api.events import AdmissionRefusal, NoAnswer, Said
 from chatapp.peer.api.findings import Finding
-from chatapp.peer.api.past import DeliveryTrace, HistoryLine
+from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.rpc.protocol import RpcError
 from chatapp.peer.rpc.refusals import exception_of, refusal_of
 from chatapp.peer.rpc.shared import Greeting
@@ -25,7 +26,7 @@ EVENTS = typing.get_args(events.Event)
 
 
 @pytest.mark.parametrize(
-    "kind", [events.Event, OperatorRequest, Finding, HistoryLine, DeliveryTrace | None, Greeting]
+    "kind", [events.Event, OperatorRequest, Finding, Said, DeliveryTrace | None, Greeting]
 )
 def test_every_value_of_the_interface_has_a_shape(kind: Any) -> None:
     shape_of(kind)
@@ -65,15 +66,21 @@ def test_every_event_comes_back_as_it_was(event: events.Event) -> None:
 
 def test_a_value_reads_well() -> None:
     changed = events.MessageChanged(
-        to="bob",
+        conversation=person("bob"),
         id=3,
         state=events.MessageState.REFUSED,
         reason=events.MessageReason.MAILBOX_FULL,
     )
     told = encode(changed, events.Event)
     assert (told["state"], told["reason"]) == ("refused", "mailbox_full")
-    said = events.ChannelReceived(
-        id=1, sender="bob", identity=b"\x01\xff", number=1, text="é", at=1.5, late=None
+    said = events.Said(
+        conversation=EVERYBODY,
+        id=1,
+        sender="bob",
+        identity=b"\x01\xff",
+        number=1,
+        text="é",
+        at=1.5,
     )
     assert encode(said, events.Event)["identity"] == "01ff"
 

@@ -5,13 +5,11 @@ The disk is a real history, in memory.
 """
 
 from chatapp.peer.api.events import (
-    ChannelReceived,
-    DirectReceived,
-    Line,
     LineUnreadable,
     MailHeldBack,
     MailReturned,
     MailUnreadable,
+    Said,
 )
 from chatapp.peer.core.catch_up import CatchUp, RoomArrival
 from chatapp.peer.core.contacts import Contacts
@@ -156,12 +154,12 @@ class ReceiverDriver:
         """Return the texts to show now, and mark them as shown."""
         return [line.text for line in self.lines()]
 
-    def lines(self) -> list[Line]:
-        lines: list[Line] = []
+    def lines(self) -> list[Said]:
+        lines: list[Said] = []
         for event in self.out.drain_events():
             if isinstance(event, MailReturned):
                 lines += event.lines
-            elif isinstance(event, DirectReceived | ChannelReceived):
+            elif isinstance(event, Said):
                 lines.append(event)
         self.streams.lines_shown(lines)
         return lines

@@ -46,7 +46,7 @@ def says(node: CoreDriver, who: Someone, number: int, *, to_all: bool = False) -
 
 
 def heard(node: CoreDriver) -> list[str]:
-    shapes = events.DirectReceived | events.ChannelReceived
+    shapes = events.Said
     return [event.text for event in node.saw() if isinstance(event, shapes)]
 
 

@@ -5,23 +5,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.api.events import ChannelReceived, DirectReceived, Line, MailReturned
+from chatapp.peer.api.conversations import EVERYBODY, person
+from chatapp.peer.api.events import MailReturned, Said
 from chatapp.peer.core.catch_up import in_order
 from chatapp.wire.messages.mail import TakeMail
 from chatapp.wire.messages.rooms import CHANNEL
 from tests.peer.core.receiver_driver import ALICE, catching_up
 
 
-def line(number: int, at: float, *, by: str = "bob", channel: bool = False) -> Line:
-    shape = ChannelReceived if channel else DirectReceived
-    return shape(
+def line(number: int, at: float, *, by: str = "bob", channel: bool = False) -> Said:
+    return Said(
+        conversation=EVERYBODY if channel else person(by),
         id=number,
         sender=by,
         identity=by.encode(),
         number=number,
         text=f"{by} {number}",
         at=at,
-        late=at,
+        is_late=True,
     )
 
 
@@ -32,7 +33,7 @@ class WaitingMessages:
         ctx = ALICE.context()
         self.out, self.catch_up = ctx.out, catching_up(ctx)
 
-    def shown(self) -> list[tuple[Line, ...]]:
+    def shown(self) -> list[tuple[Said, ...]]:
         self.catch_up.release()
         return [event.lines for event in self.out.drain_events() if isinstance(event, MailReturned)]
 
@@ -103,8 +104,8 @@ def test_each_stream_keeps_its_order_and_honest_clocks_give_the_order_of_time(
     lines = [line(number, float(at), by=by, channel=it) for number, (by, it, at) in enumerate(said)]
     ordered = in_order(lines)
     assert sorted(ordered, key=lambda one: one.number) == lines
-    for stream in {(type(one), one.identity) for one in lines}:
-        numbers = [one.number for one in ordered if (type(one), one.identity) == stream]
+    for stream in {one.stream for one in lines}:
+        numbers = [one.number for one in ordered if one.stream == stream]
         assert numbers == sorted(numbers)
     honest = [
         line(number, float(number), by=by, channel=it) for number, (by, it, _) in enumerate(said)

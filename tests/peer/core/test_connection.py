@@ -4,6 +4,7 @@ lines."""
 import pytest
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import EVERYBODY
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.records import StoredGroup
@@ -65,11 +66,11 @@ def said(number: int, text: str, *, sender_index: int = 7) -> bytes:
 
 
 def texts(node: CoreDriver) -> list[str]:
-    lines: list[events.Line] = []
+    lines: list[events.Said] = []
     for event in node.saw():
         if isinstance(event, events.MailReturned):
             lines += event.lines
-        elif isinstance(event, events.DirectReceived | events.ChannelReceived):
+        elif isinstance(event, events.Said):
             lines.append(event)
     return [line.text for line in lines]
 
@@ -246,7 +247,7 @@ def test_a_line_is_accepted_when_the_registry_says_so(node: CoreDriver) -> None:
     node.told(GroupAccepted(CHANNEL, header.epoch, header.counter, 1))
     node.told(GroupAccepted(CHANNEL, header.epoch, header.counter, 1))
     assert node.saw() == [
-        events.MessageChanged(to="", id=begun.id, state=events.MessageState.SAVED)
+        events.MessageChanged(conversation=EVERYBODY, id=begun.id, state=events.MessageState.SAVED)
     ]
     assert node.core.is_settled
     assert node.disk.load().groups[CHANNEL] == StoredGroup(1, 1)
@@ -276,7 +277,7 @@ def test_a_line_that_the_servers_disk_does_not_take_is_told_of(
     node.told(GroupRefused(CHANNEL, header.epoch, header.counter, reason))
     assert node.saw() == [
         events.MessageChanged(
-            to="",
+            conversation=EVERYBODY,
             id=begun.id,
             state=events.MessageState.REFUSED,
             reason=events.MessageReason[reason.name],
@@ -301,7 +302,9 @@ def test_a_line_that_is_kept_stays_so_when_the_servers_disk_does_not_take_it(
         node.pass_time(1.0)
     header = unpack_group(node.lines()[0])
     node.told(GroupAccepted(CHANNEL, header.epoch, header.counter, 7))
-    assert node.saw() == [events.MessageChanged(to="", id=told.id, state=events.MessageState.SAVED)]
+    assert node.saw() == [
+        events.MessageChanged(conversation=EVERYBODY, id=told.id, state=events.MessageState.SAVED)
+    ]
 
 
 def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_lives(
@@ -311,7 +314,9 @@ def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_
     node.pass_time(POLICY.give_up_after - 0.01)
     assert node.saw() == []
     node.pass_time(0.01)
-    assert node.saw() == [events.MessageChanged(to="", id=begun.id, state=events.MessageState.KEPT)]
+    assert node.saw() == [
+        events.MessageChanged(conversation=EVERYBODY, id=begun.id, state=events.MessageState.KEPT)
+    ]
     node.pass_time(2 * POLICY.give_up_after)
     assert kinds(node.saw()) == [events.ServerLost]
 
@@ -436,7 +441,7 @@ def test_a_line_before_the_table_of_a_new_life_of_the_registry_names_nobody(
     since = [request.since for request in node.asked() if isinstance(request, FetchTable)]
     rows = raw(BOB.row(101, sender_index=9), CAROL.row(102, sender_index=7))
     node.told(TablePage(since[-1], 102, more=False, rows=rows))
-    (line,) = (event for event in node.saw() if isinstance(event, events.ChannelReceived))
+    (line,) = (event for event in node.saw() if isinstance(event, events.Said))
     assert (line.sender, line.text) == ("carol", "hi")
 
 
@@ -456,7 +461,7 @@ def test_a_row_that_the_registry_does_not_send_again_keeps_no_sender_index(
     node.frames(pack_relayed(1, said(5, "hi")))
     assert texts(node) == []
     node.told(TablePage(run, run + 1, more=False, rows=raw(CAROL.row(run + 1, sender_index=7))))
-    (line,) = (event for event in node.saw() if isinstance(event, events.ChannelReceived))
+    (line,) = (event for event in node.saw() if isinstance(event, events.Said))
     assert (line.sender, line.text) == ("carol", "hi")
 
 
@@ -473,7 +478,7 @@ def test_sender_indices_last_when_another_server_of_the_registry_lets_us_in(
     since = [request.since for request in node.asked() if isinstance(request, FetchTable)]
     node.told(TablePage(since[-1], since[-1], more=False, rows=[]))
     node.frames(pack_relayed(1, said(5, "hi")))
-    (line,) = (event for event in node.saw() if isinstance(event, events.ChannelReceived))
+    (line,) = (event for event in node.saw() if isinstance(event, events.Said))
     assert (line.sender, line.text) == ("bob", "hi")
 
 

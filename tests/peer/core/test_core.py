@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import person as in_person
 from chatapp.peer.core import dispatch
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.people.table import LookUp
@@ -363,7 +364,10 @@ def test_an_unanswered_message_is_said_again_with_openings_and_then_relayed(
     assert relayed.recipient == BOB.id
     node.told(DatagramRelayed(BOB.id, sealed_by_bob(node, Ack(begun.number, [1]))))
     delivered = events.MessageChanged(
-        to="bob", id=begun.id, state=events.MessageState.DELIVERED, through_server=True
+        conversation=in_person("bob"),
+        id=begun.id,
+        state=events.MessageState.DELIVERED,
+        through_server=True,
     )
     assert delivered in node.saw()
     assert node.core.is_settled

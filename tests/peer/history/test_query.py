@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import EVERYBODY, person, room
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import SOMEBODY, MessageState
-from chatapp.peer.api.past import LineKind
 from chatapp.peer.api.trace import TraceEvent
 from chatapp.peer.core.records import IncomingAdded, Named, OutgoingAdded, OutgoingChanged
 from chatapp.peer.history.database import History
@@ -46,10 +46,10 @@ async def test_what_was_said_is_in_the_past_with_how_it_went(village: Village) -
             bob.events_shown(bob.take_events())
             assert await bob.past.page(limit=5, only_shown=True) == await bob.past.page(limit=5)
         said = await alice.past.page(limit=5)
-        assert [(line.text, line.kind, line.sender, line.to) for line in said] == [
-            ("hello bob", LineKind.DIRECT, "alice", "bob"),
-            ("hello all", LineKind.CHANNEL, "alice", None),
-            ("note", LineKind.DIRECT, "alice", "alice"),
+        assert [(line.text, line.conversation, line.sender) for line in said] == [
+            ("hello bob", person("bob"), "alice"),
+            ("hello all", EVERYBODY, "alice"),
+            ("note", person("alice"), "alice"),
         ]
         assert (
             await alice.past.page(limit=1)
@@ -98,17 +98,17 @@ async def test_people_are_trusted_and_ignored_through_the_sdk(village: Village) 
 
 def test_a_line_shows_whose_it_is_as_far_as_that_was_ever_known() -> None:
     history = in_memory()
-    room = b"##tea\0"
-    history.apply([Named(BOB.id, "Bob"), IncomingAdded(room + BOB.id, 1, 0, "in a room", False)])
+    tea = b"##tea\0"
+    history.apply([Named(BOB.id, "Bob"), IncomingAdded(tea + BOB.id, 1, 0, "in a room", False)])
     history.apply(
-        [OutgoingAdded(room, 1, 0, "ours"), IncomingAdded(b"#" + b"c" * 32, 1, 0, "to all", False)]
+        [OutgoingAdded(tea, 1, 0, "ours"), IncomingAdded(b"#" + b"c" * 32, 1, 0, "to all", False)]
     )
     history.apply([Named(BOB.id, "Robert")])
     lines = [shown(line, "alice") for line in history.lines.latest(9)]
-    assert [(line.sender, line.kind, line.room, line.to) for line in lines] == [
-        ("Robert", LineKind.ROOM, "tea", None),
-        ("alice", LineKind.ROOM, "tea", None),
-        (SOMEBODY, LineKind.CHANNEL, None, None),
+    assert [(line.sender, line.conversation) for line in lines] == [
+        ("Robert", room("tea")),
+        ("alice", room("tea")),
+        (SOMEBODY, EVERYBODY),
     ]
 
 

@@ -6,14 +6,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import person
 from chatapp.peer.rpc.protocol import LINE_MAX
 from chatapp.peer.rpc.ring import EventRing
 from chatapp.wire.limits import TEXT_MAX
 
 
-def said(id_: int, text: str) -> events.DirectReceived:
-    return events.DirectReceived(
-        id=id_, sender="bob", identity=b"b" * 32, number=id_, text=text, at=0.0, late=1.0
+def said(id_: int, text: str) -> events.Said:
+    return events.Said(
+        conversation=person("bob"),
+        id=id_,
+        sender="bob",
+        identity=b"b" * 32,
+        number=id_,
+        text=text,
+        at=0.0,
+        is_late=True,
     )
 
 

@@ -83,17 +83,17 @@ async def test_a_message_goes_both_ways_and_everybody_learns_of_it(village: Vill
     ):
         receipt = await face.send("bob", "hi")
         assert await outcome_of(receipt) is MessageState.DELIVERED
-        assert (await next_of(bob, events.DirectReceived)).text == "hi"
+        assert (await next_of(bob, events.Said)).text == "hi"
         for peer in (alice, face):
             changed = await next_of(peer, events.MessageChanged)
-            assert (changed.to, changed.id, changed.state) == (
-                "bob",
+            assert (changed.conversation, changed.id, changed.state) == (
+                person("bob"),
                 receipt.id,
                 MessageState.DELIVERED,
             )
         await bob.send("alice", "hello")
         for peer in (alice, face):
-            assert (await next_of(peer, events.DirectReceived)).text == "hello"
+            assert (await next_of(peer, events.Said)).text == "hello"
         with pytest.raises(TextTooLong):
             await face.send("bob", "x" * (TEXT_MAX + 1))
         refused = await face.send("nobody", "hi")
@@ -151,7 +151,7 @@ async def test_several_are_attached_and_one_that_leaves_takes_nothing_with_it(
                 await first.open()
             assert await outcome_of(await first.send("bob", "again")) is MessageState.DELIVERED
         assert await outcome_of(await alice.send("bob", "still here")) is MessageState.DELIVERED
-        texts = [(await next_of(bob, events.DirectReceived)).text for _ in range(3)]
+        texts = [(await next_of(bob, events.Said)).text for _ in range(3)]
         assert texts == ["hi", "again", "still here"]
 
 
@@ -173,13 +173,13 @@ async def test_lines_that_nobody_has_shown_are_given_to_whoever_comes_first(
                 ("bob", "one"),
                 ("bob", "two"),
             ]
-            assert all(line.late == line.at for line in mail.lines)
+            assert all(line.is_late for line in mail.lines)
             await bob.send("alice", "three")
-            assert (await next_of(face, events.DirectReceived)).text == "three"
+            assert (await next_of(face, events.Said)).text == "three"
         assert await alice.unshown() == []
         async with attached(village, "alice") as late:
             await bob.send("alice", "four")
-            assert (await next_of(late, events.DirectReceived)).text == "four"
+            assert (await next_of(late, events.Said)).text == "four"
             assert late.take_events() == []
 
 
@@ -207,7 +207,7 @@ async def told_to(face: RemotePeer) -> list[str]:
     texts: list[str] = []
     while "last" not in texts:
         for event in await face.next_events():
-            if isinstance(event, events.DirectReceived):
+            if isinstance(event, events.Said):
                 texts.append(event.text)
             elif isinstance(event, events.MailReturned):
                 texts += [line.text for line in event.lines]
@@ -231,8 +231,8 @@ async def test_a_line_that_comes_while_one_attaches_is_told_once(
 
         async def unshown_later(
             face: RemotePeer, after: int = 0, limit: int = 100
-        ) -> list[events.Line]:
-            heard = hears(face, events.DirectReceived)
+        ) -> list[events.Said]:
+            heard = hears(face, events.Said)
             assert await outcome_of(await bob.send("alice", "meanwhile")) is MessageState.DELIVERED
             await heard.wait()
             return await unshown(face, after, limit)
@@ -252,12 +252,10 @@ async def test_what_waits_for_the_reader_is_not_told_again_when_events_are_misse
         village.peer("bob") as bob,
         attached(village, "alice") as face,
     ):
-        heard, missed = hears(face, events.DirectReceived), hears(face, events.EventsMissed)
+        heard, missed = hears(face, events.Said), hears(face, events.EventsMissed)
         assert await outcome_of(await bob.send("alice", "waits")) is MessageState.DELIVERED
         await heard.wait()
-        (line,) = (
-            one for one in face._any_feed().main.events if isinstance(one, events.DirectReceived)
-        )
+        (line,) = (one for one in face._any_feed().main.events if isinstance(one, events.Said))
         face._mail = [line]  # as of mail whose other pieces are missed
         face._last = 10**6
         face._link._transport.abort()  # type: ignore[union-attr]
@@ -281,12 +279,12 @@ async def test_of_lines_that_nobody_has_shown_no_text_is_kept_and_of_others_noth
             assert offer._server is not None
             kept = offer._server._hub._unshown
             assert [line.text for line in kept.values()] == [""] * 3
-            own = [one for one in alice.take_events() if isinstance(one, events.DirectReceived)]
+            own = [one for one in alice.take_events() if isinstance(one, events.Said)]
             alice.events_shown(own[:2])  # as the program's own terminal
             assert list(kept) == [own[2].id]
-            await next_of(face, events.DirectReceived)
-            await next_of(face, events.DirectReceived)
-            await next_of(face, events.DirectReceived)
+            await next_of(face, events.Said)
+            await next_of(face, events.Said)
+            await next_of(face, events.Said)
             await face.settled()  # an answer comes after what was reported before it
             assert kept == {}
             assert await alice.unshown() == []
@@ -361,7 +359,7 @@ async def test_a_slow_client_is_cut_and_the_others_go_on(
         text = "x" * TEXT_MAX
         for _ in range(40):
             assert await outcome_of(await bob.send("alice", text)) is MessageState.DELIVERED
-            assert (await next_of(face, events.DirectReceived)).text == text
+            assert (await next_of(face, events.Said)).text == text
         told = b""
         while piece := await reader.read(1 << 20):
             told += piece
@@ -390,7 +388,7 @@ async def test_a_client_that_comes_back_too_late_is_told_so_and_gets_what_nobody
             for event in await face.next_events():
                 if isinstance(event, events.MailReturned):
                     late += [line.text for line in event.lines]
-                elif isinstance(event, events.DirectReceived):
+                elif isinstance(event, events.Said):
                     late.append(event.text)
         # What comes while it asks for the lines that nobody saw is told before these.
         assert sorted(late) == [*map(str, range(5))]
@@ -468,7 +466,7 @@ async def test_a_client_that_was_cut_comes_back_and_misses_nothing(village: Vill
         link._transport.abort()
         for text in ("one", "two"):
             assert await outcome_of(await bob.send("alice", text)) is MessageState.DELIVERED
-        texts = [(await next_of(face, events.DirectReceived)).text for _ in range(2)]
+        texts = [(await next_of(face, events.Said)).text for _ in range(2)]
         assert texts == ["one", "two"]
         assert face._link is not link
         assert await outcome_of(await face.send("bob", "back")) is MessageState.DELIVERED
@@ -489,7 +487,7 @@ async def test_a_reader_that_is_far_behind_gets_the_rest_later(
         heard: list[str] = []
         receipts = [await bob.send("alice", text) for text in said]
         async for event in batch:
-            if isinstance(event, events.DirectReceived):
+            if isinstance(event, events.Said):
                 heard.append(event.text)
                 # Answers come through although events wait.
                 assert (
@@ -518,9 +516,7 @@ async def test_a_reader_that_catches_up_while_the_connection_is_lost_is_told_the
         await face.settled()
         assert face._is_behind
         cut(face)
-        early = [
-            event.text for event in face.take_events() if isinstance(event, events.DirectReceived)
-        ]
+        early = [event.text for event in face.take_events() if isinstance(event, events.Said)]
         assert 0 < len(early) < len(said)
         assert await outcome_of(await bob.send("alice", "last")) is MessageState.DELIVERED
         assert [*early, *await told_to(face)] == [*said, "last"]
@@ -544,7 +540,7 @@ async def test_what_is_shown_while_the_connection_is_lost_is_reported_later(
         village.peer("bob") as bob,
         attached(village, "alice") as face,
     ):
-        heard = hears(face, events.DirectReceived)
+        heard = hears(face, events.Said)
         assert await outcome_of(await bob.send("alice", "hi")) is MessageState.DELIVERED
         await heard.wait()
         cut(face)
@@ -562,7 +558,7 @@ async def test_an_unknown_kind_of_event_hinders_no_other(village: Village) -> No
         attached(village, "alice") as face,
     ):
         assert await outcome_of(await bob.send("alice", "first")) is MessageState.DELIVERED
-        await next_of(face, events.DirectReceived)
+        await next_of(face, events.Said)
         number = face._last + 1
         face._noticed("event", {"number": number, "event": {"type": "FromALaterVersion"}})
         face._noticed("event", {"number": number + 1, "event": {"type": "SignedOff"}})

@@ -41,8 +41,8 @@ async def test_a_message_arrives_and_its_sender_learns_of_it(village: Village) -
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         receipt = await alice.send("bob", "hi")
         assert await outcome_of(receipt) is MessageState.DELIVERED
-        received = await next_of(bob, events.DirectReceived)
-        assert (received.sender, received.text, received.late) == ("alice", "hi", None)
+        received = await next_of(bob, events.Said)
+        assert (received.sender, received.text, received.is_late) == ("alice", "hi", False)
 
 
 async def test_many_messages_in_one_turn_arrive_in_order(village: Village) -> None:
@@ -50,7 +50,7 @@ async def test_many_messages_in_one_turn_arrive_in_order(village: Village) -> No
         receipts = [await alice.send("bob", f"{number}") for number in range(300)]
         outcomes = [await outcome_of(receipt) for receipt in receipts]
         assert set(outcomes) == {MessageState.DELIVERED}
-        texts = [(await next_of(bob, events.DirectReceived)).text for _ in receipts]
+        texts = [(await next_of(bob, events.Said)).text for _ in receipts]
         assert texts == [f"{number}" for number in range(300)]
 
 
@@ -66,7 +66,7 @@ async def test_a_message_alone_leaves_inside_send_and_later_ones_share_a_datagra
 
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         await outcome_of(await alice.send("bob", "the first one begins a session"))
-        await next_of(bob, events.DirectReceived)
+        await next_of(bob, events.Said)
         monkeypatch.setattr(DatagramEndpoint, "send_all", noted)
         alone = await alice.send("bob", "alone")
         assert sum(left) == 1
@@ -80,7 +80,7 @@ async def test_a_long_text_passes_whole_and_a_longer_one_is_refused(village: Vil
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         text = "é" * (TEXT_MAX // 2)
         assert await outcome_of(await alice.send("bob", text)) is MessageState.DELIVERED
-        assert (await next_of(bob, events.DirectReceived)).text == text
+        assert (await next_of(bob, events.Said)).text == text
         with pytest.raises(TextTooLong):
             await alice.send("bob", text + "x")
 
@@ -88,7 +88,7 @@ async def test_a_long_text_passes_whole_and_a_longer_one_is_refused(village: Vil
 async def test_to_oneself_and_to_nobody(village: Village) -> None:
     async with village.peer("alice") as alice:
         assert await outcome_of(await alice.send("ALICE", "milk")) is MessageState.DELIVERED
-        assert (await next_of(alice, events.DirectReceived)).text == "milk"
+        assert (await next_of(alice, events.Said)).text == "milk"
         refused = await alice.send("nobody", "hi")
         assert await outcome_of(refused) is MessageState.REFUSED
         assert refused.reason
@@ -102,13 +102,13 @@ async def test_mail_waits_for_absent_people(village: Village) -> None:
     async with village.peer("bob") as bob:
         (line,) = (await next_of(bob, events.MailReturned)).lines
         assert (line.sender, line.text) == ("alice", "hi")
-        assert line.late is not None
+        assert line.is_late
 
 
 async def test_a_line_for_everybody(village: Village) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         assert await outcome_of(await alice.send_all("hello")) is MessageState.SAVED
-        received = await next_of(bob, events.ChannelReceived)
+        received = await next_of(bob, events.Said)
         assert (received.sender, received.text) == ("alice", "hello")
 
 
@@ -134,7 +134,7 @@ async def test_a_message_that_was_never_asked_beyond_is_given_again_after_a_rest
             await outcome_of(await alice.send("bob", text))
         seen = []
         async for event in bob.events():
-            if isinstance(event, events.DirectReceived):
+            if isinstance(event, events.Said):
                 seen.append(event.text)
             if seen == ["first", "second"]:
                 break  # the second is in hand, and whoever holds it may fail now
@@ -170,7 +170,7 @@ async def texts_of(loop: AsyncIterator[events.Event], count: int) -> list[str]:
     texts: list[str] = []
     while len(texts) < count:
         event = await anext(loop)
-        if isinstance(event, events.DirectReceived):
+        if isinstance(event, events.Said):
             texts.append(event.text)
     return texts
 
@@ -201,7 +201,7 @@ async def test_what_is_under_way_at_the_end_is_kept_and_goes_out_at_the_next_sta
     assert await outcome_of(receipt) is MessageState.KEPT
     await village.open_registry()
     async with village.peer("bob") as bob, village.peer("alice"):
-        received = await next_of(bob, events.DirectReceived)
+        received = await next_of(bob, events.Said)
         assert received.text == "hi"
 
 
@@ -509,7 +509,7 @@ async def test_a_peer_opened_again_has_its_new_name_and_gives_what_was_not_seen_
             assert bob.name == "bobby"
             lines = (await next_of(bob, events.MailReturned)).lines
             assert [line.text for line in lines] == ["unseen"]
-            assert not [one for one in bob.take_events() if isinstance(one, events.DirectReceived)]
+            assert not [one for one in bob.take_events() if isinstance(one, events.Said)]
 
 
 async def test_leaving_and_coming_back(village: Village) -> None:
@@ -533,7 +533,7 @@ async def test_the_id_of_a_line_is_on_its_receipt_its_events_and_in_the_history_
         first = await alice.send("bob", "hi")
         assert await outcome_of(first) is MessageState.DELIVERED
         assert (await next_of(alice, events.MessageChanged)).id == first.id
-        heard = await next_of(bob, events.DirectReceived)
+        heard = await next_of(bob, events.Said)
         assert [line.id for line in await bob.past.page(limit=9)] == [heard.id]
     async with village.peer("alice") as alice:
         saved = await alice.send("bob", "are you there?")

@@ -53,7 +53,7 @@ async def test_a_full_disk_acknowledges_nothing_and_is_reported_once(
         ]
         works.set()
         assert await outcome_of(receipt) in (MessageState.DELIVERED, MessageState.DELIVERED)
-        assert (await next_of(bob, events.DirectReceived)).text == "hi"
+        assert (await next_of(bob, events.Said)).text == "hi"
 
 
 async def test_a_full_disk_is_the_reason_why_a_name_is_not_changed(
@@ -151,9 +151,9 @@ async def texts_until(loop: AsyncGenerator[events.Event, None], last: str) -> li
     return texts
 
 
-def lines_in(event: events.Event) -> tuple[events.Line, ...]:
+def lines_in(event: events.Event) -> tuple[events.Said, ...]:
     match event:
-        case events.DirectReceived():
+        case events.Said():
             return (event,)
         case events.MailReturned(lines=lines):
             return lines
@@ -180,7 +180,7 @@ async def test_a_disk_that_accepts_nothing_for_long_stops_sending(
             assert receipt.state is MessageState.REFUSED
             assert (await alice.send_all("to all")).state is MessageState.REFUSED
             assert len(alice._open_node().commits._waiting) < 20
-        assert isinstance(await next_of(alice, events.DirectReceived), events.DirectReceived)
+        assert isinstance(await next_of(alice, events.Said), events.Said)
         assert await outcome_of(await alice.send("alice", "again")) is MessageState.DELIVERED
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import room
 from chatapp.peer.api.errors import NotAnswered
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.sdk.client import Peer
@@ -24,8 +25,9 @@ async def test_who_enters_a_room_can_speak_there_at_once(village: Village) -> No
         assert bob.room == "Lab"
         assert [one.name for one in bob.members()] == ["alice", "bob"]
         assert await outcome_of(await bob.say("hi")) is MessageState.SAVED
-        line = await next_of(alice, events.RoomReceived)
-        assert (line.room, line.sender, line.text, line.late) == ("Lab", "bob", "hi", None)
+        line = await next_of(alice, events.Said)
+        assert (line.conversation, line.sender, line.text) == (room("Lab"), "bob", "hi")
+        assert not line.is_late
         bob.list_rooms()
         assert (await next_of(bob, events.RoomsKnown)).rooms == (events.Room(name="Lab", here=2),)
         bob.leave_room()
@@ -43,15 +45,15 @@ async def test_a_room_and_the_channel_go_on_without_the_registry() -> None:
         assert alice.is_server_away
         assert alice.in_reach == 1
         receipt = await alice.say("still here")
-        assert (await town.event(bob, events.RoomReceived)).text == "still here"
+        assert (await town.event(bob, events.Said)).text == "still here"
         assert await receipt.settled() is MessageState.KEPT
         await alice.settled()
         await alice.send_all("you too?")
-        assert (await town.event(bob, events.ChannelReceived)).text == "you too?"
+        assert (await town.event(bob, events.Said)).text == "you too?"
         await town.registry.start()
         assert await receipt.final() is MessageState.SAVED
         await bob.say("back")
-        assert (await town.event(alice, events.RoomReceived)).text == "back"
+        assert (await town.event(alice, events.Said)).text == "back"
 
 
 async def test_who_quits_and_comes_again_gets_what_was_said_in_between(village: Village) -> None:

@@ -9,8 +9,8 @@ import pytest
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, EVERYBODY, person, room
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.api.events import MessageState
-from chatapp.peer.api.past import DeliveryTrace, HistoryLine
+from chatapp.peer.api.events import MessageState, Said
+from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.history.query import MessageQueries
 from chatapp.peer.sdk.client import Peer
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
@@ -18,7 +18,7 @@ from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 __all__ = ["village"]
 
 
-def texts(lines: list[HistoryLine]) -> list[str]:
+def texts(lines: list[Said]) -> list[str]:
     return [line.text for line in lines]
 
 
@@ -28,7 +28,7 @@ async def test_pages_of_a_conversation_go_back_and_forth(village: Village) -> No
             await outcome_of(await alice.send("bob", f"to bob {number}"))
             await outcome_of(await alice.say(f"in the room {number}"))
         await outcome_of(await bob.send("alice", "an answer"))
-        await next_of(alice, events.DirectReceived)
+        await next_of(alice, events.Said)
         past = alice.past
         newest = await past.page(person("BOB"), limit=3)
         assert texts(newest) == ["to bob 5", "to bob 6", "an answer"]
@@ -85,7 +85,7 @@ async def test_conversations_are_listed_with_what_is_unread_and_that_is_kept(
         for number in range(3):
             await outcome_of(await bob.send("alice", f"{number}"))
         await outcome_of(await carol.send_all("hello"))
-        await next_of(alice, events.ChannelReceived)
+        await next_of(alice, events.Said)
         await outcome_of(await alice.send("carol", "hi"))
         states = await alice.past.conversations()
         assert [(one.conversation, one.unread, one.last and one.last.text) for one in states] == [
@@ -167,9 +167,11 @@ async def test_a_message_to_a_name_that_nobody_could_resolve_is_in_the_conversat
                 MessageState.REFUSED,
             )
             if kept.state is MessageState.DELIVERED:
-                assert (await next_of(dave, events.DirectReceived)).text == "are you there?"
+                assert (await next_of(dave, events.Said)).text == "are you there?"
                 lines = await alice.past.page(person("dave"))
-                assert [(line.id, line.to) for line in lines] == [(kept.id, "dave")]
+                assert [(line.id, line.conversation) for line in lines] == [
+                    (kept.id, person("dave"))
+                ]
 
 
 async def test_reading_is_done_by_another_thread_and_ends_with_the_peer(

@@ -58,7 +58,7 @@ async def printed(village: Village, which: int) -> tuple[str, str]:
 async def test_they_say_something_and_read_the_past(village: Village) -> None:
     async with asyncio.timeout(WITHIN), village.peer("bob") as bob:
         assert await printed(village, SAY) == ("DELIVERED 1\n", "")
-        assert (await next_of(bob, events.DirectReceived)).text == "hi"
+        assert (await next_of(bob, events.Said)).text == "hi"
         await outcome_of(await bob.send("alice", "tea?"))
         assert await printed(village, READ) == (
             "bob 1\n1 alice hi\n2 bob tea?\n0 older\n['tea?']\n",

@@ -5,6 +5,7 @@ import pytest
 from chatapp.peer.api import events
 from chatapp.peer.api.events import ClientMove
 from chatapp.peer.view.board import DeskBoard, minutes
+from chatapp.wire.desk.values import ListedVisitor
 
 NOW = 1_700_000_000.0
 
@@ -30,16 +31,16 @@ def came(
 
 def listed(
     name: str, *, since: float = NOW, operator: str = "", issue: str = "Maths"
-) -> events.ListedVisitor:
+) -> ListedVisitor:
     """Return a visitor in the line, or served."""
-    return events.ListedVisitor(
+    return ListedVisitor(
         visit=1, name=name, issue=issue, since=since, is_here=True, operator=operator
     )
 
 
 def shown(
-    *waiting: events.ListedVisitor,
-    served: tuple[events.ListedVisitor, ...] = (),
+    *waiting: ListedVisitor,
+    served: tuple[ListedVisitor, ...] = (),
     total: int | None = None,
 ) -> events.WaitingRoom:
     """Return the answer to `.room`."""

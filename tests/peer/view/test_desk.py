@@ -8,6 +8,8 @@ from chatapp.peer.api import events
 from chatapp.peer.api.past import DeskTalk, DeskTalkLine
 from chatapp.peer.faces.web.operators.pages import log, parts, window_title
 from chatapp.peer.view.desk import NOTICES_MAX, LineMark, OperatorView
+from chatapp.wire.desk.focus import HeldInput
+from chatapp.wire.desk.values import ListedVisitor, PastLine, PastSession
 
 AT = 1_800_000_000.0
 CAME = events.ClientCame(
@@ -98,9 +100,7 @@ def test_a_line_that_was_refused_is_marked_so_and_stays_so() -> None:
     too_fast = events.CommandFailure.LINE_TOO_FAST
     for number in (0, 99, 2):  # of a command, of a line from another program, of the second line
         view.handle(events.CommandFailed(reason=too_fast, line=number), at=AT)
-    held = events.HeldBack(
-        what=events.HeldInput.LINE, former="Ben", move=None, client="Asha Rao", line=98
-    )
+    held = events.HeldBack(what=HeldInput.LINE, former="Ben", move=None, client="Asha Rao", line=98)
     view.handle(held, at=AT)
     assert (first.mark, second.mark) == (LineMark.SENDING, LineMark.LOST)
     view.handle(events.CommandFailed(reason=events.CommandFailure.NO_CLIENT, line=3), at=AT)
@@ -131,9 +131,7 @@ def test_a_note_is_shown_once_it_is_stored_and_with_its_own_visitor_alone() -> N
 
 def test_the_buttons_beside_a_visitor_in_the_line_name_the_visit() -> None:
     one, two = (
-        events.ListedVisitor(
-            visit=visit, name=name, issue="Other", since=AT, is_here=True, operator=""
-        )
+        ListedVisitor(visit=visit, name=name, issue="Other", since=AT, is_here=True, operator="")
         for visit, name in ((31, "Ben"), (32, "Ben"))
     )
     room = events.WaitingRoom(
@@ -171,7 +169,7 @@ def test_what_is_open_has_a_key_of_its_own() -> None:
     """The script opens again what had this key, so two entries must not share one, nor two
     visitors."""
     sessions = tuple(
-        events.PastSession(
+        PastSession(
             queue="desk",
             name="Asha Rao",
             number="",
@@ -223,14 +221,14 @@ def test_messages_of_other_people_are_counted_and_not_shown() -> None:
 
 def test_nothing_that_a_visitor_writes_becomes_html() -> None:
     """Their texts are escaped in every part, and signs that reorder a line are shown as such."""
-    one = events.ListedVisitor(
+    one = ListedVisitor(
         visit=3, name=HOSTILE, issue=HOSTILE, since=AT, is_here=True, operator=HOSTILE
     )
     room = events.WaitingRoom(
         queue="desk", operators=1, served=(one,), waiting=(one, one), total=2, is_quiet=True
     )
-    line = events.PastLine(sender=HOSTILE, is_operator=False, at=AT, text=HOSTILE)
-    session = events.PastSession(
+    line = PastLine(sender=HOSTILE, is_operator=False, at=AT, text=HOSTILE)
+    session = PastSession(
         queue="desk",
         name=HOSTILE,
         number=HOSTILE,

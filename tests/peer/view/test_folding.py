@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import person
 from chatapp.peer.view.folding import Folding
 from chatapp.peer.words.events import lines_of
 from tests.peer.faces.line.acting import line
@@ -91,7 +92,7 @@ def test_whoever_writes_is_known_from_then_on() -> None:
 
 def test_whoever_is_written_to_is_known_from_then_on() -> None:
     folding = Folding()
-    folding.lines([events.Unacknowledged(to="bob", id=1)], lines_of)
+    folding.lines([events.Unacknowledged(conversation=person("bob"), id=1)], lines_of)
     assert folding.lines([left("bob")], lines_of) == ["bob has left."]
 
 

@@ -1,8 +1,8 @@
 """The list of conversations: their order, and what is unread."""
 
 from chatapp.peer.api.conversations import DESK, EVERYBODY, Conversation, person, room
-from chatapp.peer.api.events import Person
-from chatapp.peer.api.past import ConversationState, HistoryLine, LineKind
+from chatapp.peer.api.events import Person, Said
+from chatapp.peer.api.past import ConversationState
 from chatapp.peer.view.panes import ListRow, PaneList, next_with_news, said_entry
 from chatapp.peer.view.signs import UNICODE
 
@@ -14,17 +14,14 @@ def at_table(name: str, *, online: bool = True) -> Person:
 def state(
     conversation: Conversation, *, unread: int = 0, at: float = 1.0, id_: int = 9
 ) -> ConversationState:
-    last = HistoryLine(
+    last = Said(
+        conversation=conversation,
         id=id_,
-        at=at,
-        kind=LineKind.DIRECT,
         sender="bob",
-        doubt=None,
-        to="alice",
-        room=None,
+        identity=b"",
+        number=id_,
         text="hi",
-        outgoing=False,
-        state=None,
+        at=at,
     )
     return ConversationState(conversation=conversation, unread=unread, read=0, last=last)
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api.conversations import EVERYBODY
-from chatapp.peer.api.past import HistoryLine, LineKind, Lines
+from chatapp.peer.api.events import Said
+from chatapp.peer.api.past import Lines
 from chatapp.peer.api.requests import ReadPage
 from chatapp.peer.view.logbook import EntryKind, LogEntry
 from chatapp.peer.view.panes import Pane
@@ -27,17 +28,14 @@ class FakePast:
 
     def __init__(self, count: int = LINES) -> None:
         self.lines = [
-            HistoryLine(
+            Said(
+                conversation=EVERYBODY,
                 id=3 * number,
-                at=1_800_000_000.0 + number,
-                kind=LineKind.CHANNEL,
                 sender="bob",
-                doubt=None,
-                to=None,
-                room=None,
+                identity=b"",
+                number=number,
                 text=f"line {number}",
-                outgoing=False,
-                state=None,
+                at=1_800_000_000.0 + number,
             )
             for number in range(1, count + 1)
         ]

@@ -38,7 +38,9 @@ def test_the_desk_has_a_place_of_its_own(event: events.Event, lines: list[str]) 
         (events.NobodyKnown(name="bob"), Spot.TYPED, EntryKind.NOTICE),
         (events.MailUnreadable(sender="bob", detail=""), person("bob"), EntryKind.NOTICE),
         (
-            events.LineUnreadable(room="", sender="bob", reason=events.LineLoss.INVALID),
+            events.LineUnreadable(
+                conversation=EVERYBODY, sender="bob", reason=events.LineLoss.INVALID
+            ),
             EVERYBODY,
             EntryKind.NOTICE,
         ),

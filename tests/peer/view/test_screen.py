@@ -12,13 +12,14 @@ from textual.events import Paste
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, EVERYBODY, person
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.api.past import HistoryLine
+from chatapp.peer.api.events import Said
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.sdk.visitor import Visitor
 from chatapp.peer.view.logbook import EntryKind, LogEntry
 from chatapp.peer.view.pastreader import PAGE
 from chatapp.peer.words.formatting import Mark
 from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.wire.desk.focus import HeldInput
 from chatapp.wire.limits import TEXT_MAX
 from tests.peer.faces.full.playing import WITHIN, Played
 from tests.peer.village import Village, outcome_of, village  # noqa: F401
@@ -100,7 +101,7 @@ async def test_the_line_that_was_held_back_is_marked_as_refused_and_no_other(
         await screen.type("second")
         await screen.until(lambda: len(numbers) == 2)
         held = events.HeldBack(
-            what=events.HeldInput.LINE, former="", move=None, client="Asha Rao", line=numbers[1]
+            what=HeldInput.LINE, former="", move=None, client="Asha Rao", line=numbers[1]
         )
         screen.runner.handle([held])
         assert (last_of(screen, "first").mark, last_of(screen, "second").mark) == (
@@ -138,11 +139,9 @@ async def test_a_line_that_came_after_the_paint_is_not_shown_yet(village: Villag
         await alice.open()
         async with Played(alice).on_screen() as screen:
             await screen.shows("● bob")
-            came: list[events.DirectReceived] = []
+            came: list[events.Said] = []
             _ = alice.listen(
-                lambda batch: came.extend(
-                    one for one in batch if isinstance(one, events.DirectReceived)
-                )
+                lambda batch: came.extend(one for one in batch if isinstance(one, events.Said))
             )
             screen.app.open_conversation(person("bob"))
             await bob.send("alice", "first")
@@ -300,7 +299,7 @@ async def test_lines_of_another_program_stand_in_the_log_when_its_past_is_being_
             page, gate = alice.past.page, asyncio.Event()
             read = asyncio.Event()
 
-            async def slow(*args: Any, **named: Any) -> list[HistoryLine]:
+            async def slow(*args: Any, **named: Any) -> list[Said]:
                 lines = await page(*args, **named)
                 read.set()
                 await gate.wait()

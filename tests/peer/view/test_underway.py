@@ -1,18 +1,23 @@
 """Our messages on a screen: marks beside settled lines, and lines that name their message."""
 
+from typing import Final
+
 import pytest
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
 from chatapp.peer.api.events import MessageReason, MessageState
 from chatapp.peer.view.underway import REMEMBERED_MAX, UnderWay
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import Mark, SettledLine, TypedLine
 
+BOB: Final = person("bob")
+
 
 def changed(
-    state: MessageState, message: int = 1, to: str = "bob", **more: object
+    state: MessageState, message: int = 1, to: Conversation = BOB, **more: object
 ) -> events.MessageChanged:
-    return events.MessageChanged(to=to, id=message, state=state, **more)  # type: ignore[arg-type]
+    return events.MessageChanged(conversation=to, id=message, state=state, **more)  # type: ignore[arg-type]
 
 
 def begun(*texts: str) -> tuple[UnderWay, list[TypedLine]]:
@@ -47,8 +52,8 @@ SAVED = "[Messages received by the server and saved]"
             Mark.REFUSED,
             "[Message to bob refused: nobody of that name is known here.]",
         ),
-        (changed(MessageState.SAVED, to="#lab"), Mark.RECEIVED, None),
-        (changed(MessageState.SAVED, to=""), Mark.RECEIVED, None),
+        (changed(MessageState.SAVED, to=room("lab")), Mark.RECEIVED, None),
+        (changed(MessageState.SAVED, to=EVERYBODY), Mark.RECEIVED, None),
     ],
 )
 def test_the_first_outcome_is_a_mark_and_a_line_where_there_is_more_to_say(
@@ -82,10 +87,10 @@ def test_a_later_outcome_names_the_message_whose_line_has_moved_up() -> None:
 
 def test_that_nobody_acknowledged_it_is_no_line_while_it_stands_above_the_prompt() -> None:
     under_way, _ = begun("hi")
-    away = events.Unacknowledged(to="bob", id=1)
+    away = events.Unacknowledged(conversation=person("bob"), id=1)
     assert shown(under_way, away) == []
-    assert shown(under_way, events.Unacknowledged(to="bob", id=2)) == lines_of(
-        events.Unacknowledged(to="bob", id=2)
+    assert shown(under_way, events.Unacknowledged(conversation=person("bob"), id=2)) == lines_of(
+        events.Unacknowledged(conversation=person("bob"), id=2)
     )
 
 
@@ -93,7 +98,7 @@ def test_what_is_refused_at_once_has_no_id() -> None:
     under_way = UnderWay()
     typed = TypedLine("send nobody hi", 0.0)
     under_way.begin(typed, 0, "hi")
-    refused = changed(MessageState.REFUSED, 0, to="nobody", reason=MessageReason.NOBODY)
+    refused = changed(MessageState.REFUSED, 0, to=person("nobody"), reason=MessageReason.NOBODY)
     assert shown(under_way, refused)[0] == (typed, Mark.REFUSED)
 
 

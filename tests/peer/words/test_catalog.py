@@ -20,7 +20,7 @@ from chatapp.peer.words.catalog import (
 )
 from chatapp.peer.words.visitor import VisitorTexts
 from chatapp.registry.rules.desk.settings import DEFAULT_MENU
-from chatapp.wire.desk import full_name, mobile_number
+from chatapp.wire.desk.form import full_name, mobile_number
 from chatapp.wire.errors import FormRefused
 
 IN_ENGLISH = VisitorTexts(catalog_of(ENGLISH))

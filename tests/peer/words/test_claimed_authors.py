@@ -68,8 +68,10 @@ def drawn(entry: LogEntry) -> str:
 VIEWS: dict[str, Callable[[StoredLine], str]] = {
     "as it comes": lambda line: lines_of(received(line))[0],
     "the last lines at a start": lambda line: past_lines([shown(line, "alice")])[0],
-    "/history and /search": lambda line: history_lines([shown(line, "alice")])[0],
-    "/why": lambda line: trace_lines(DeliveryTrace(line=shown(line, "alice"), steps=()))[0],
+    "/history and /search": lambda line: history_lines([shown(line, "alice")], "alice")[0],
+    "/why": lambda line: trace_lines(DeliveryTrace(line=shown(line, "alice"), steps=()), "alice")[
+        0
+    ],
     "full screen, as it comes": lambda line: drawn(
         said_entry(sender="bob", text=line.text, at=1.0, me="alice", doubt=line.doubt)
     ),

@@ -21,18 +21,16 @@ from chatapp.peer.api.events import (
     DutyEvent,
     Figures,
     HeldBack,
-    HeldInput,
-    ListedVisitor,
     NothingSaid,
     NumberMoved,
-    PastLine,
-    PastSession,
     PastSessions,
     VisitorsWaiting,
     WaitingRoom,
 )
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import shown_time
+from chatapp.wire.desk.focus import HeldInput
+from chatapp.wire.desk.values import ListedVisitor, PastLine, PastSession
 from chatapp.wire.text import sanitize
 
 SINCE = 1_800_000_000.0

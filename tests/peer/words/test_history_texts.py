@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.api.events import AuthorDoubt, MessageReason
-from chatapp.peer.api.past import DeliveryTrace, HistoryLine, LineKind
+from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
+from chatapp.peer.api.events import AuthorDoubt, MessageReason, Said
+from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.api.trace import TraceEvent, TraceStep
 from chatapp.peer.words.formatting import MessageLine
 from chatapp.peer.words.history import NO_SUCH_MESSAGE, history_lines, past_lines, trace_lines
@@ -32,33 +33,32 @@ def said(
     id_: int = 7,
     *,
     sender: str = "alice",
-    to: str | None = "bob",
-    kind: LineKind = LineKind.DIRECT,
-    room: str | None = None,
+    conversation: Conversation | None = None,
     text: str = "hi",
     doubt: AuthorDoubt | None = None,
-) -> HistoryLine:
-    return HistoryLine(
+) -> Said:
+    """Return a line, of alice to bob, or of others to alice."""
+    is_ours = sender == "alice"
+    return Said(
+        conversation=conversation or person("bob" if is_ours else sender),
         id=id_,
-        at=NOON,
-        kind=kind,
         sender=sender,
-        doubt=doubt,
-        to=to,
-        room=room,
+        identity=b"",
+        number=id_,
         text=text,
-        outgoing=sender == "alice",
-        state=None,
+        at=NOON,
+        doubt=doubt,
+        is_ours=is_ours,
     )
 
 
 def test_the_past_is_shown_again_as_it_was_and_own_lines_with_their_recipient() -> None:
     shown = past_lines(
         [
-            said(sender="bob", to="alice"),
+            said(sender="bob"),
             said(),
-            said(to=None, kind=LineKind.CHANNEL),
-            said(to=None, kind=LineKind.ROOM, room="lab", sender="bob"),
+            said(conversation=EVERYBODY),
+            said(conversation=room("lab"), sender="bob"),
         ]
     )
     assert shown == [
@@ -74,11 +74,12 @@ def test_ids_stand_below_one_another() -> None:
     assert history_lines(
         [
             said(9),
-            said(10, sender="bob", to="alice", text="a: b\n"),
-            said(11, to=None, kind=LineKind.CHANNEL),
-            said(12, to=None, kind=LineKind.ROOM, room="lab"),
-            said(13, sender="carol", to="alice", doubt=AuthorDoubt.NOT_IN_TABLE),
-        ]
+            said(10, sender="bob", text="a: b\n"),
+            said(11, conversation=EVERYBODY),
+            said(12, conversation=room("lab")),
+            said(13, sender="carol", doubt=AuthorDoubt.NOT_IN_TABLE),
+        ],
+        "alice",
     ) == [
         " 9  2023-11-14 22:13:20  alice to bob: hi",
         "10  2023-11-14 22:13:20  bob to alice: a: b⏎",
@@ -86,7 +87,7 @@ def test_ids_stand_below_one_another() -> None:
         "12  2023-11-14 22:13:20  alice to lab: hi",
         "13  2023-11-14 22:13:20  carol (unverified: nobody of this name is registered) to alice: hi",
     ]
-    assert history_lines([]) == []
+    assert history_lines([], "alice") == []
 
 
 STEPS = [
@@ -143,7 +144,7 @@ STEPS = [
 
 @pytest.mark.parametrize(("step", "line"), STEPS)
 def test_each_step_in_words(step: TraceStep, line: str) -> None:
-    assert trace_lines(DeliveryTrace(line=said(), steps=(step,))) == [
+    assert trace_lines(DeliveryTrace(line=said(), steps=(step,)), "alice") == [
         "7  2023-11-14 22:13:20  alice to bob: hi",
         line,
     ]
@@ -152,12 +153,14 @@ def test_each_step_in_words(step: TraceStep, line: str) -> None:
 def test_sends_that_are_no_steps_are_counted() -> None:
     first = TraceStep(at=NOON, what=TraceEvent.SENT, tries=1)
     received = TraceStep(at=NOON + 1, what=TraceEvent.ACKNOWLEDGED, tries=7, span=1.0)
-    assert trace_lines(DeliveryTrace(line=said(), steps=(first, received)))[2:] == [
+    assert trace_lines(DeliveryTrace(line=said(), steps=(first, received)), "alice")[2:] == [
         "[and 6 more sends of the same message]",
         "[acknowledged by bob after 7 tries, 1.00 s (22:13:21.000)]",
     ]
     steps = (*(msgspec.structs.replace(first, tries=number) for number in range(1, 8)), received)
-    assert len(trace_lines(DeliveryTrace(line=said(), steps=steps))) == 9, "each is on record"
+    assert len(trace_lines(DeliveryTrace(line=said(), steps=steps), "alice")) == 9, (
+        "each is on record"
+    )
 
 
 def test_a_letter_says_whether_another_way_was_tried_before() -> None:
@@ -165,7 +168,7 @@ def test_a_letter_says_whether_another_way_was_tried_before() -> None:
         TraceStep(at=NOON, what=TraceEvent.SENT, tries=1),
         TraceStep(at=NOON + 3, what=TraceEvent.MAILED),
     )
-    assert trace_lines(DeliveryTrace(line=said(), steps=steps))[-1] == (
+    assert trace_lines(DeliveryTrace(line=said(), steps=steps), "alice")[-1] == (
         "[no direct answer: sealed as a letter for the registry (22:13:23.000)]"
     )
 
@@ -175,20 +178,18 @@ def test_no_kind_of_step_is_forgotten() -> None:
 
 
 def test_messages_without_a_trace() -> None:
-    assert trace_lines(None) == [NO_SUCH_MESSAGE]
-    assert trace_lines(DeliveryTrace(line=said(sender="bob", to="alice"), steps=()))[1:] == [
+    assert trace_lines(None, "alice") == [NO_SUCH_MESSAGE]
+    assert trace_lines(DeliveryTrace(line=said(sender="bob"), steps=()), "alice")[1:] == [
         "[Only bob knows how it was delivered.]"
     ]
-    assert trace_lines(DeliveryTrace(line=said(), steps=()))[1:] == [
+    assert trace_lines(DeliveryTrace(line=said(), steps=()), "alice")[1:] == [
         "[None of its steps is on record.]"
     ]
 
 
 @given(st.text(), st.text(), st.text())
-def test_whatever_others_wrote_a_line_is_one_line(sender: str, room: str, text: str) -> None:
-    (line,) = history_lines(
-        [said(sender=sender, to=None, kind=LineKind.ROOM, room=room, text=text)]
-    )
+def test_whatever_others_wrote_a_line_is_one_line(sender: str, name: str, text: str) -> None:
+    (line,) = history_lines([said(sender=sender, conversation=room(name), text=text)], "alice")
     assert isinstance(line, MessageLine)
     assert sanitize(line) == line
     assert line[line.text_at :] == sanitize(text)

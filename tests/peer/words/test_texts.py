@@ -9,16 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.api.conversations import EVERYBODY
+from chatapp.peer.api.conversations import EVERYBODY, person, room
 from chatapp.peer.api.events import (
     Absence,
     Addressed,
     AdmissionRefusal,
     AdmissionRefused,
     AuthorDoubt,
-    ChannelReceived,
     ConversationRead,
-    DirectReceived,
     Doubt,
     DutyEvent,
     EnteredRoom,
@@ -76,10 +74,10 @@ from chatapp.peer.api.events import (
     RoomEntryDenied,
     RoomEntryRefusal,
     RoomExit,
-    RoomReceived,
     RoomsKnown,
     RoomsUnknown,
     SafetyNumber,
+    Said,
     ServerAnnounced,
     ServerBack,
     ServerLost,
@@ -162,27 +160,56 @@ def test_who_shows_those_online_and_the_last_20_of_the_others(away: int, shown: 
     assert len(lines_of(PeopleListed(people=people, is_whole=True))) == 30 + away
 
 
-def in_doubt(doubt: AuthorDoubt) -> DirectReceived:
-    return DirectReceived(
-        id=9, sender="bob", identity=b"", number=1, text="hi", at=NOON, late=NOON, doubt=doubt
+def in_doubt(doubt: AuthorDoubt) -> Said:
+    return Said(
+        conversation=person("bob", is_claimed=True),
+        id=9,
+        sender="bob",
+        identity=b"",
+        number=1,
+        text="hi",
+        at=NOON,
+        is_late=NOON is not None,
+        doubt=doubt,
     )
 
 
-def direct(text: str, late: float | None = None, sender: str = "bob") -> DirectReceived:
-    return DirectReceived(
-        id=9, sender=sender, identity=b"", number=1, text=text, at=NOON, late=late
+def direct(text: str, late: float | None = None, sender: str = "bob") -> Said:
+    return Said(
+        conversation=person(sender),
+        id=9,
+        sender=sender,
+        identity=b"",
+        number=1,
+        text=text,
+        at=NOON,
+        is_late=late is not None,
     )
 
 
-def channel(text: str, late: float | None = None, sender: str = "bob") -> ChannelReceived:
-    return ChannelReceived(
-        id=9, sender=sender, identity=b"", number=1, text=text, at=NOON, late=late
+def channel(text: str, late: float | None = None, sender: str = "bob") -> Said:
+    return Said(
+        conversation=EVERYBODY,
+        id=9,
+        sender=sender,
+        identity=b"",
+        number=1,
+        text=text,
+        at=NOON,
+        is_late=late is not None,
     )
 
 
-def in_room(text: str, late: float | None = None, sender: str = "bob") -> RoomReceived:
-    return RoomReceived(
-        id=9, room="lab", sender=sender, identity=b"", number=1, text=text, at=NOON, late=late
+def in_room(text: str, late: float | None = None, sender: str = "bob") -> Said:
+    return Said(
+        conversation=room("lab"),
+        id=9,
+        sender=sender,
+        identity=b"",
+        number=1,
+        text=text,
+        at=NOON,
+        is_late=late is not None,
     )
 
 
@@ -198,22 +225,29 @@ LINES: list[tuple[Event, list[str]]] = [
         ],
     ),
     (
-        LineUnreadable(room="lab", sender="bob", reason=LineLoss.INVALID, detail="too short"),
+        LineUnreadable(
+            conversation=room("lab"), sender="bob", reason=LineLoss.INVALID, detail="too short"
+        ),
         ["[A line of the room lab from bob is lost: too short.]"],
     ),
     (
-        LineUnreadable(room="", sender="bob", reason=LineLoss.KEY_MISSING),
+        LineUnreadable(conversation=EVERYBODY, sender="bob", reason=LineLoss.KEY_MISSING),
         [
             "[A line of the channel from bob is lost: the server did not give the key that it is sealed with.]"
         ],
     ),
     (
-        MessageChanged(to="", id=1, state=MessageState.REFUSED, reason=MessageReason.DISK_FULL),
+        MessageChanged(
+            conversation=EVERYBODY, id=1, state=MessageState.REFUSED, reason=MessageReason.DISK_FULL
+        ),
         ["[Channel message refused: the server's disk is full.]"],
     ),
     (
         MessageChanged(
-            to="#lab", id=1, state=MessageState.REFUSED, reason=MessageReason.DISK_FAILED
+            conversation=room("lab"),
+            id=1,
+            state=MessageState.REFUSED,
+            reason=MessageReason.DISK_FAILED,
         ),
         ["[Line to lab refused: the server cannot write to its disk.]"],
     ),
@@ -230,7 +264,12 @@ LINES: list[tuple[Event, list[str]]] = [
         ["[The list of rooms is not available: the server is away.]"],
     ),
     (
-        MessageChanged(to="bob", id=1, state=MessageState.KEPT, reason=MessageReason.MAILBOX_FULL),
+        MessageChanged(
+            conversation=person("bob"),
+            id=1,
+            state=MessageState.KEPT,
+            reason=MessageReason.MAILBOX_FULL,
+        ),
         ["[Message to bob kept: the mailbox is full; it goes out when there is room.]"],
     ),
     (
@@ -249,34 +288,53 @@ LINES: list[tuple[Event, list[str]]] = [
     ),
     (Registered(), ["[Welcome, You are registered.]"]),
     (TableChanged(), ["[Client table updated.]"]),
-    (MessageChanged(to="bob", id=1, state=MessageState.DELIVERED), ["[Message received by bob.]"]),
     (
-        MessageChanged(to="bob", id=1, state=MessageState.DELIVERED, through_server=True),
+        MessageChanged(conversation=person("bob"), id=1, state=MessageState.DELIVERED),
+        ["[Message received by bob.]"],
+    ),
+    (
+        MessageChanged(
+            conversation=person("bob"), id=1, state=MessageState.DELIVERED, through_server=True
+        ),
         ["[Message received by bob through the server.]"],
     ),
-    (Unacknowledged(to="bob", id=1), ["[No ACK from bob, message sent to server.]"]),
     (
-        MessageChanged(to="bob", id=1, state=MessageState.SAVED),
+        Unacknowledged(conversation=person("bob"), id=1),
+        ["[No ACK from bob, message sent to server.]"],
+    ),
+    (
+        MessageChanged(conversation=person("bob"), id=1, state=MessageState.SAVED),
         ["[Messages received by the server and saved]"],
     ),
     (
         MessageChanged(
-            to="bob", id=1, state=MessageState.REFUSED, reason=MessageReason.MAILBOX_FULL
+            conversation=person("bob"),
+            id=1,
+            state=MessageState.REFUSED,
+            reason=MessageReason.MAILBOX_FULL,
         ),
         ["[Message to bob refused: the mailbox is full.]"],
     ),
     (
         MessageChanged(
-            to="bob", id=1, state=MessageState.REFUSED, reason=MessageReason.NAME_UNKNOWN
+            conversation=person("bob"),
+            id=1,
+            state=MessageState.REFUSED,
+            reason=MessageReason.NAME_UNKNOWN,
         ),
         ["[Message to bob refused: the server knows nobody of that name.]"],
     ),
     (
-        MessageChanged(to="bob", id=1, state=MessageState.KEPT),
+        MessageChanged(conversation=person("bob"), id=1, state=MessageState.KEPT),
         ["[Server not responding] Message to bob kept; it goes out when the server is back."],
     ),
     (
-        MessageChanged(to="bob", id=1, state=MessageState.KEPT, reason=MessageReason.KEY_CHANGED),
+        MessageChanged(
+            conversation=person("bob"),
+            id=1,
+            state=MessageState.KEPT,
+            reason=MessageReason.KEY_CHANGED,
+        ),
         ["[Message to bob kept: the key shown for this name has changed.]"],
     ),
     (direct("hi"), ["bob: hi"]),
@@ -298,8 +356,14 @@ LINES: list[tuple[Event, list[str]]] = [
             f"bob (unverified: not the key that you know): {SHOWN_NOON} hi",
         ],
     ),
-    (MessageChanged(to="", id=1, state=MessageState.SAVED), ["[Message received by Server.]"]),
-    (MessageChanged(to="", id=1, state=MessageState.KEPT), ["[Server not responding.]"]),
+    (
+        MessageChanged(conversation=EVERYBODY, id=1, state=MessageState.SAVED),
+        ["[Message received by Server.]"],
+    ),
+    (
+        MessageChanged(conversation=EVERYBODY, id=1, state=MessageState.KEPT),
+        ["[Server not responding.]"],
+    ),
     (channel("hi"), ["[Channel_Message bob: hi]"]),
     (channel("hi", late=NOON), [f"[Channel_Message bob: {SHOWN_NOON} hi]"]),
     (NameUnavailable(name="bob"), ["[Name bob is taken.]"]),
@@ -408,9 +472,9 @@ LINES: list[tuple[Event, list[str]]] = [
     (NotInRoom(), ["[You are not in any room.]"]),
     (MemberJoined(room="lab", name="bob"), ["bob joined lab."]),
     (MemberLeft(room="lab", name="bob"), ["bob left lab."]),
-    (MessageChanged(to="#lab", id=1, state=MessageState.SAVED), []),
+    (MessageChanged(conversation=room("lab"), id=1, state=MessageState.SAVED), []),
     (
-        MessageChanged(to="#lab", id=1, state=MessageState.KEPT),
+        MessageChanged(conversation=room("lab"), id=1, state=MessageState.KEPT),
         ["[Server not responding] Your line goes straight to 2 members; the others get it later."],
     ),
     (RoomsKnown(rooms=()), ["[There are no rooms yet: join one to create it.]"]),
@@ -507,7 +571,7 @@ LINES: list[tuple[Event, list[str]]] = [
     (NobodyKnown(name="bob"), ["[Nobody called bob is known here.]"]),
     (
         MessageChanged(
-            to="bob",
+            conversation=person("bob"),
             id=1,
             state=MessageState.EXPIRED,
             text="See you\nat noon",
@@ -660,9 +724,7 @@ def test_what_somebody_said_tells_name_and_text_apart(event: Event) -> None:
 def test_notices_are_not_what_somebody_said() -> None:
     for event, _ in LINES:
         spoken = [line for line in lines_of(event) if isinstance(line, MessageLine)]
-        assert bool(spoken) == isinstance(
-            event, DirectReceived | ChannelReceived | RoomReceived
-        ) or isinstance(event, MailReturned)
+        assert bool(spoken) == isinstance(event, Said) or isinstance(event, MailReturned)
 
 
 @pytest.mark.parametrize(
@@ -743,7 +805,9 @@ def test_the_line_below_the_prompt_marks_the_user_what_is_wrong_and_what_is_new(
 
 
 def test_a_line_to_a_room_with_nobody_in_reach_waits() -> None:
-    lines = lines_of(MessageChanged(to="#lab", id=1, state=MessageState.KEPT), in_reach=0)
+    lines = lines_of(
+        MessageChanged(conversation=room("lab"), id=1, state=MessageState.KEPT), in_reach=0
+    )
     assert lines == ["[Server not responding] Your line goes out when the server is back."]
 
 

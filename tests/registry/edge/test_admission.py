@@ -37,7 +37,7 @@ def test_hellos_cost_no_memory(rig: Rig) -> None:
         rig.receive(hello, Address(f"10.1.{number // 250}.{number % 250}", 7_000))
     assert len(rig.core.edge.gate._registers) == 0
     assert len(rig.core.edge.sessions) == 0
-    assert len(rig.core.engine.service.directory) == 0
+    assert len(rig.core.engine.hub.directory) == 0
 
 
 def test_a_short_hello_gets_no_answer(rig: Rig, bob: LinkedPeer) -> None:
@@ -119,7 +119,7 @@ def test_a_card_whose_own_signature_is_wrong_is_left_to_those_who_read_it(
     mixed = type(card)(card.name, card.identity, card.mail, card.counter, forged.signature)
     rig.receive(bob.register_bytes(cookie, card=mixed), bob.address)
     assert isinstance(bob.answer(), Welcome)
-    person = rig.core.engine.service.directory.person(bob.id)
+    person = rig.core.engine.hub.directory.person(bob.id)
     assert person is not None
     assert not is_authentic(decode_row(person.row()).card), "which each peer notices"
 
@@ -135,7 +135,7 @@ def test_every_flipped_bit_and_every_cut_of_a_register_gets_no_answer(
     for cut in range(len(data)):
         rig.receive(data[:cut], bob.address)
     assert bob.answer() is None
-    assert len(rig.core.engine.service.directory) == 0
+    assert len(rig.core.engine.hub.directory) == 0
     rig.receive(data, bob.address)
     assert isinstance(bob.answer(), Welcome)
 

@@ -135,7 +135,7 @@ class TestPace:
         for number in range(lines - 5, lines + 5):
             bob.send_raw(bob.line(text, number))
         assert bob.link in rig.paused
-        assert rig.core.engine.service.channel.group.position, "nothing is dropped"
+        assert rig.core.engine.hub.channel.group.position, "nothing is dropped"
 
     def test_long_answers_count_as_many_requests(self, rig: Rig, bob: LinkedPeer) -> None:
         for number in range(200):
@@ -205,7 +205,7 @@ class TestPace:
         bob.send_raw(*(bob.session.seal(encode(FetchTable(0))) for _ in range(500)))
         assert rig.closed[bob.link or 0] == LinkEndReason.OUTPUT_UNREAD
         assert QUEUED_MAX >= 4 * TABLE_PAGE_MAX
-        assert bob.id not in rig.core.engine.service.directory.online()
+        assert bob.id not in rig.core.engine.hub.directory.online()
 
     def test_the_network_of_one_that_was_cut_pays_for_it(self, rig: Rig, bob: LinkedPeer) -> None:
         for number in range(300):
@@ -269,7 +269,7 @@ class TestGarbage:
     def test_garbage_on_an_open_link_ends_it(self, rig: Rig, bob: LinkedPeer) -> None:
         bob.send_raw(b"\x07garbage")
         assert rig.closed[bob.link or 0] == LinkEndReason.SEAL_BROKEN
-        assert bob.id not in rig.core.engine.service.directory.online()
+        assert bob.id not in rig.core.engine.hub.directory.online()
 
     def test_an_unknown_request_is_dropped_and_the_link_goes_on(
         self, rig: Rig, bob: LinkedPeer

@@ -1,21 +1,12 @@
-"""Answers that wait for the disk: sent in order, and only when their records are on disk."""
+"""Rules that wait for the disk go on in order, and only when their entries are there or lost."""
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.engine.barrier import CommitBarrier
+from chatapp.registry.engine.barrier import CommitBarrier, Promise
 from chatapp.registry.rules.admin.messages import Done
-from chatapp.registry.rules.effects import (
-    AnswerAdmin,
-    Caller,
-    Effect,
-    LettersOutcome,
-    Persist,
-    Resume,
-    StoreLetter,
-)
+from chatapp.registry.rules.effects import AnswerAdmin, Caller, Rule, Settled, Store, StoreLetter
 from chatapp.registry.store.entries import Entry, GroupCut, MailStored
 
 
@@ -23,16 +14,44 @@ def entry(position: int) -> Entry:
     return GroupCut("channel", position)
 
 
-def said(what: str) -> AnswerAdmin:
-    return AnswerAdmin(ticket=what, answer=Done())
+def rule(number: int, count: int, held: int) -> Rule:
+    is_stored, _ = yield Store(tuple(entry(number) for _ in range(count)), held)
+    yield AnswerAdmin(ticket=f"{number} {'kept' if is_stored else 'lost'}", answer=Done())
 
 
-def persist(number: int, count: int = 1) -> Persist:
-    return Persist(
-        entries=tuple(entry(number) for _ in range(count)),
-        then=(said(f"{number} kept"),),
-        otherwise=(said(f"{number} lost"),),
-    )
+def add(barrier: CommitBarrier, number: int, count: int = 1, held: int = 0) -> list[str]:
+    """Begin a rule. Return what became of it at once."""
+    begun = rule(number, count, held)
+    store = next(begun)
+    assert isinstance(store, Store)
+    is_stored = barrier.add(store, begun)
+    return [] if is_stored is None else [went_on(begun, is_stored=is_stored)]
+
+
+def went_on(waiting: Rule, *, is_stored: bool) -> str:
+    answer = waiting.send(Settled(is_stored, 0.0))
+    assert isinstance(answer, AnswerAdmin)
+    return answer.ticket
+
+
+def outcomes(promises: list[Promise], *, is_stored: bool) -> list[str]:
+    """What becomes of those who waited."""
+    what = "kept" if is_stored else "lost"
+    went: list[str] = []
+    for promise in promises:
+        if isinstance(promise.waiting, list):
+            went += [f"{letter.reference} {what}" for letter in promise.waiting]
+        else:
+            went.append(went_on(promise.waiting, is_stored=is_stored))
+    return went
+
+
+def stored(barrier: CommitBarrier, count: int) -> list[str]:
+    return outcomes(barrier.stored(count), is_stored=True)
+
+
+def failed(barrier: CommitBarrier, newest: int | None) -> list[str]:
+    return outcomes(barrier.failed(newest), is_stored=False)
 
 
 def letter(number: int) -> StoreLetter:
@@ -48,84 +67,70 @@ def letter(number: int) -> StoreLetter:
     return StoreLetter(entry=entry, reference=number, to=Caller(identity=bytes(32)))
 
 
-def reasons(effects: "list[Effect] | tuple[Effect, ...]") -> list[str]:
-    """What became of each number."""
-    found: list[str] = []
-    for effect in effects:
-        if isinstance(effect, AnswerAdmin):
-            found.append(effect.ticket)
-        elif isinstance(effect, Resume) and isinstance(effect.request, LettersOutcome):
-            what = "kept" if effect.request.is_stored else "lost"
-            found += [f"{one.reference} {what}" for one in effect.request.letters]
-    return found
-
-
-def test_an_effect_waits_for_its_entries() -> None:
+def test_a_rule_waits_for_its_entries() -> None:
     barrier = CommitBarrier()
-    assert not barrier.add(persist(1, count=2))
+    assert not add(barrier, 1, count=2)
     assert len(barrier.entries_to_store()) == 2
-    assert barrier.stored(1) == []
-    assert reasons(barrier.stored(1)) == ["1 kept"]
+    assert stored(barrier, 1) == []
+    assert stored(barrier, 1) == ["1 kept"]
     assert barrier.is_idle
 
 
-def test_an_effect_without_entries_waits_for_those_before_it() -> None:
+def test_a_rule_without_entries_waits_for_those_before_it() -> None:
     barrier = CommitBarrier()
-    barrier.add(persist(1))
-    assert not barrier.add(persist(2, count=0))
+    add(barrier, 1)
+    assert not add(barrier, 2, count=0)
     barrier.entries_to_store()
-    assert reasons(barrier.stored(1)) == ["1 kept", "2 kept"]
-    assert reasons(list(barrier.add(persist(3, count=0)))) == ["3 kept"], "nothing is on its way"
+    assert stored(barrier, 1) == ["1 kept", "2 kept"]
+    assert add(barrier, 3, count=0) == ["3 kept"], "nothing is on its way"
 
 
 def test_the_number_of_waiting_entries_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chatapp.registry.engine.barrier.PROMISES_MAX", 2)
     barrier = CommitBarrier()
     for number in (1, 2):
-        assert not barrier.add(persist(number))
-    assert reasons(list(barrier.add(persist(3)))) == ["3 lost"], "as if the disk were full"
+        assert not add(barrier, number)
+    assert add(barrier, 3) == ["3 lost"], "as if the disk were full"
     for number in (4, 5, 6):
-        assert not barrier.add(persist(number, count=0))
-    assert not barrier.add(Persist(entries=(entry(7),))), (
-        "what barrier nothing is stored whatever waits"
-    )
+        assert not add(barrier, number, count=0)
+    barrier.append([entry(7)])  # what nothing waits for is stored whatever waits
     assert len(barrier.entries_to_store()) == 3
-    assert reasons(barrier.stored(3)) == ["1 kept", "2 kept", "4 kept", "5 kept"]
-    assert not barrier.add(persist(8))
+    assert stored(barrier, 3) == ["1 kept", "2 kept", "4 kept", "5 kept"]
+    assert not add(barrier, 8)
 
 
 def test_the_bytes_of_waiting_entries_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chatapp.registry.engine.barrier.PROMISES_BYTES_MAX", 100)
     barrier = CommitBarrier()
     for number in (1, 2):
-        assert not barrier.add(msgspec.structs.replace(persist(number), held=60))
-    assert reasons(list(barrier.add(msgspec.structs.replace(persist(3), held=1)))) == ["3 lost"]
-    assert not barrier.add(persist(4)), "what holds nothing waits all the same"
+        assert not add(barrier, number, held=60)
+    assert add(barrier, 3, held=1) == ["3 lost"]
+    assert not add(barrier, 4), "what holds nothing waits all the same"
     assert len(barrier.entries_to_store()) == 3
-    assert reasons(barrier.failed(2)) == ["2 lost", "4 lost"]
-    assert not barrier.add(msgspec.structs.replace(persist(5), held=60))
-    assert reasons(barrier.stored(1)) == ["1 kept"]
-    assert not barrier.add(msgspec.structs.replace(persist(6), held=60))
+    assert failed(barrier, 2) == ["2 lost", "4 lost"]
+    assert not add(barrier, 5, held=60)
+    assert stored(barrier, 1) == ["1 kept"]
+    assert not add(barrier, 6, held=60)
 
 
 def test_a_failure_hits_the_newest_only() -> None:
     barrier = CommitBarrier()
-    barrier.add(persist(1))
+    add(barrier, 1)
     barrier.entries_to_store()
-    barrier.add(persist(2))
+    add(barrier, 2)
     barrier.entries_to_store()
-    assert reasons(barrier.failed(1)) == ["2 lost"]
-    assert reasons(barrier.stored(1)) == ["1 kept"]
+    assert failed(barrier, 1) == ["2 lost"]
+    assert stored(barrier, 1) == ["1 kept"]
 
 
 def test_a_failure_of_all_spares_what_was_not_handed_over() -> None:
     barrier = CommitBarrier()
-    barrier.add(persist(1))
+    add(barrier, 1)
     barrier.entries_to_store()
-    barrier.add(persist(2))
-    assert reasons(barrier.failed(None)) == ["1 lost"]
+    add(barrier, 2)
+    assert failed(barrier, None) == ["1 lost"]
     barrier.entries_to_store()
-    assert reasons(barrier.stored(1)) == ["2 kept"]
+    assert stored(barrier, 1) == ["2 kept"]
 
 
 def test_letters_of_one_turn_are_settled_together() -> None:
@@ -134,11 +139,11 @@ def test_letters_of_one_turn_are_settled_together() -> None:
         assert barrier.add_letter(letter(number))
     barrier.entries_to_store()
     assert barrier.add_letter(letter(3))
-    barrier.add(persist(4))
+    add(barrier, 4)
     assert barrier.add_letter(letter(5))
     barrier.entries_to_store()
     assert barrier.stored(1) == [], "what went to the disk together"
-    assert [reasons([effect]) for effect in barrier.stored(4)] == [
+    assert [outcomes([promise], is_stored=True) for promise in barrier.stored(4)] == [
         ["1 kept", "2 kept"],
         ["3 kept"],
         ["4 kept"],
@@ -151,7 +156,7 @@ def test_the_number_of_waiting_letters_is_bounded(monkeypatch: pytest.MonkeyPatc
     barrier = CommitBarrier()
     assert [barrier.add_letter(letter(number)) for number in (1, 2, 3)] == [True, True, False]
     assert len(barrier.entries_to_store()) == 2
-    assert reasons(barrier.failed(None)) == ["1 lost", "2 lost"]
+    assert failed(barrier, None) == ["1 lost", "2 lost"]
     assert barrier.add_letter(letter(4))
 
 
@@ -163,7 +168,7 @@ def test_the_number_of_waiting_letters_is_bounded(monkeypatch: pytest.MonkeyPatc
         )
     )
 )
-def test_each_effect_is_settled_once_and_in_order(steps: list[tuple[str, int]]) -> None:
+def test_each_rule_is_settled_once_and_in_order(steps: list[tuple[str, int]]) -> None:
     barrier = CommitBarrier()
     settled: list[str] = []
     made = 0
@@ -171,20 +176,20 @@ def test_each_effect_is_settled_once_and_in_order(steps: list[tuple[str, int]]) 
     for what, value in [*steps, ("hand", 0), ("store", 99)]:
         if what == "add":
             made += 1
-            settled += reasons(list(barrier.add(persist(made, count=value))))
+            settled += add(barrier, made, count=value)
         elif what == "letter":
             made += 1
             assert barrier.add_letter(letter(made))
         elif what == "hand":
             on_the_way += len(barrier.entries_to_store())
         elif what == "store":
-            settled += reasons(barrier.stored(min(value, on_the_way)))
+            settled += stored(barrier, min(value, on_the_way))
             on_the_way -= min(value, on_the_way)
         else:
             count = None if what == "fail all" else value
-            settled += reasons(barrier.failed(count))
+            settled += failed(barrier, count)
             on_the_way -= on_the_way if count is None else min(count, on_the_way)
-    numbers = [int(one.split()[0]) for one in settled]
+    numbers = [int(outcome.split()[0]) for outcome in settled]
     assert sorted(numbers) == list(range(1, made + 1))
-    kept = [int(one.split()[0]) for one in settled if one.endswith("kept")]
+    kept = [int(outcome.split()[0]) for outcome in settled if outcome.endswith("kept")]
     assert kept == sorted(kept)

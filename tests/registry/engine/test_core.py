@@ -52,7 +52,7 @@ def test_mutated_datagrams_raise_nothing_and_change_nothing(seed: int, flips: in
     rig.receive(register, bob.address)
     bob.use_registry(cookie)
     bob.answer()
-    before = rig.core.engine.service.directory.version
+    before = rig.core.engine.hub.directory.version
     hello = bytes((Kind.HELLO,)) + encode_hello(Hello(version=1, nonce=b"n" * 16))
     for valid in (hello, register, bob.seal(Ping(1)), bob.seal(Leave(1))):
         mutated = bytearray(valid)
@@ -65,8 +65,8 @@ def test_mutated_datagrams_raise_nothing_and_change_nothing(seed: int, flips: in
         answers = rig.take(bob.address)
         assert sum(map(len, answers)) <= len(mutated)
         assert not sent
-    assert rig.core.engine.service.directory.version == before
-    assert bob.id in rig.core.engine.service.directory.online()
+    assert rig.core.engine.hub.directory.version == before
+    assert bob.id in rig.core.engine.hub.directory.online()
 
 
 @settings(max_examples=40)
@@ -79,14 +79,14 @@ def test_any_order_of_requests_of_members_raises_nothing(seed: int) -> None:
     for _ in range(60):
         peer = chance.choice(peers)
         _do_something(rig, peer, chance, peers)
-        online = set(rig.core.engine.service.directory.online())
+        online = set(rig.core.engine.hub.directory.online())
         linked = {link.identity for link in rig.core.edge.links.attached()}
         assert linked <= online
         assert len(linked) == len(rig.core.edge.links.attached())
     for peer in peers:
         peer.is_frozen = True
     rig.advance(rig.policy.lease_span)
-    assert rig.core.engine.service.directory.online() == []
+    assert rig.core.engine.hub.directory.online() == []
     assert rig.core.edge.links.attached() == []
 
 

@@ -31,7 +31,7 @@ def come_back(peer: LinkedPeer) -> None:
 
 def test_a_restart_forgets_nothing(rig: Rig) -> None:
     bob, ann = rig.member("bob"), rig.member("ann")
-    version = rig.core.engine.service.directory.version
+    version = rig.core.engine.hub.directory.version
     rig.restart(downtime=60.0)
     welcome = ann.register()
     assert isinstance(welcome, Welcome)
@@ -47,7 +47,7 @@ def test_a_restart_forgets_nothing(rig: Rig) -> None:
 def test_versions_go_on_when_the_clock_was_set_back_during_a_restart(rig: Rig) -> None:
     ann = rig.member("ann")
     rig.member("bob")
-    version = rig.core.engine.service.directory.version
+    version = rig.core.engine.hub.directory.version
     rig.wall_offset -= 86_400.0
     rig.restart()
     ann.register()
@@ -92,7 +92,7 @@ def test_no_version_is_used_again_when_the_disk_is_restored(rig: Rig) -> None:
     rig.restart()
     come_back(ann)
     rig.member("lost")
-    version = rig.core.engine.service.directory.version
+    version = rig.core.engine.hub.directory.version
     rig.store = backup
     rig.restart(downtime=3.0)
     come_back(ann)

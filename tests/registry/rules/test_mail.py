@@ -324,9 +324,9 @@ class TestAge:
         rig.restart(downtime=MAIL_KEPT_FOR - 86_400.0)
         rig.restart(downtime=2 * 86_400.0)
         rig.advance(86_400.0 - 120.0)
-        assert len(rig.core.engine.service._mail) == 1, "a day of grace, should the clock be wrong"
+        assert len(rig.core.engine.hub.mail) == 1, "a day of grace, should the clock be wrong"
         rig.advance(240.0)
-        assert len(rig.core.engine.service._mail) == 0
+        assert len(rig.core.engine.hub.mail) == 0
 
     def test_a_clock_that_was_set_back_keeps_mail_no_longer_than_from_now(
         self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
@@ -335,6 +335,6 @@ class TestAge:
         rig.wall_offset -= 100 * 86_400.0
         rig.restart()
         rig.advance(MAIL_KEPT_FOR - 61.0)
-        assert len(rig.core.engine.service._mail) == 1
+        assert len(rig.core.engine.hub.mail) == 1
         rig.advance(180.0)
-        assert len(rig.core.engine.service._mail) == 0
+        assert len(rig.core.engine.hub.mail) == 0

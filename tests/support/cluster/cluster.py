@@ -197,18 +197,18 @@ class SimulatedCluster:
 
     def knows(self, identity: bytes) -> bool:
         """Whether an identity has a name."""
-        return self.is_running and self.engine.service.directory.person(identity) is not None
+        return self.is_running and self.engine.hub.directory.person(identity) is not None
 
     def topic_of(self, room: str) -> str:
         """Return the text of a room's topic, empty if it has none."""
-        found = self.engine.service.rooms.index.by_group(f"#{room}")
+        found = self.engine.hub.rooms.index.by_group(f"#{room}")
         assert found is not None
         return found.topic.text
 
     def counts_as_present(self, identity: bytes) -> bool:
         """Whether a person is online for the engine, or has a link there."""
         program = self._program
-        person = program.core.engine.service.directory.person(identity)
+        person = program.core.engine.hub.directory.person(identity)
         remote = [one for edge in program.node.edges.present for _, one in edge.links]
         local = [link.identity for link in program.core.edge.links.attached()]
         return (person is not None and person.online) or identity in remote or identity in local

@@ -48,7 +48,7 @@ class TalkPromise:
 
     def check_complete(self) -> None:
         """At the end: both sides have read everything that the other side said."""
-        desk = self._world.registry.engine.service.desk
+        desk = self._world.registry.engine.hub.desk
         for guest in self._world.guests:
             visit = desk._queue.visits.get(guest.visit)
             if visit is None or not guest.is_placed:

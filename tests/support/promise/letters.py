@@ -29,24 +29,25 @@ class LettersPromise:
             for event in events[self._checked.get(person.name, 0) :]:
                 if (
                     is_now(event, MessageState.DELIVERED, MessageState.SAVED)
-                    and event.to
-                    and not event.room
+                    and event.conversation.is_person
                 ):
                     self._check(person, event)
             self._checked[person.name] = len(events)
 
     def _check(self, person: Person, event: MessageChanged) -> None:
-        reader, sender = self._world.person(event.to), person.identity.public
+        reader, sender = self._world.person(event.conversation.name), person.identity.public
         number = person.number_of(event.id)
         is_stored = reader.holds(sender, number)
         if event.state is MessageState.DELIVERED:
             is_kept = reader.has_lost_power and person.may_give_again(
                 reader.identity.public, number
             )
-            assert is_stored or is_kept, f"I2: {number} is not with {event.to}"
+            assert is_stored or is_kept, f"I2: {number} is not with {event.conversation}"
         else:
             is_held = self._world.registry.holds(sender, reader.identity.public, number)
-            assert is_held or is_stored, f"I3: {number} is not in the mailbox of {event.to}"
+            assert is_held or is_stored, (
+                f"I3: {number} is not in the mailbox of {event.conversation}"
+            )
 
     def check_all_arrived(self) -> None:
         """At the end: everything sent and not refused was stored and shown."""

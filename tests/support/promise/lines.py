@@ -6,6 +6,7 @@ Checked on the screens.
 from typing import TYPE_CHECKING
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import EVERYBODY
 from tests.support.machine import POLICY, WALL_OFFSET
 from tests.support.people import Person
 from tests.support.screen import is_now
@@ -13,7 +14,7 @@ from tests.support.screen import is_now
 if TYPE_CHECKING:
     from tests.support.world import World
 
-Stream = tuple[str, type, str, bytes]
+Stream = tuple[str, object]
 POWER_CUT_COSTS = 1.0
 """Seconds before a power cut of which a person's disk may know nothing."""
 
@@ -54,15 +55,15 @@ class LinesPromise:
             for line in lines[self._checked.get(person.name, 0) :]:
                 self._check(person, line)
             for event in batch[self._events_checked.get(person.name, 0) :]:
-                if is_now(event, events.MessageState.SAVED) and not event.to:
+                if is_now(event, events.MessageState.SAVED) and event.conversation == EVERYBODY:
                     key = (person.name, person.number_of(event.id))
                     self._accepted.setdefault(
                         key, (person.said_to_all[event.id], self._world.network.now)
                     )
             self._checked[person.name], self._events_checked[person.name] = len(lines), len(batch)
 
-    def _check(self, person: Person, line: events.Line) -> None:
-        stream = (person.name, type(line), room_of(line), line.identity)
+    def _check(self, person: Person, line: events.Said) -> None:
+        stream = (person.name, line.stream)
         shown = self._shown.setdefault(stream, {})
         assert line.number not in shown, f"I1: {person.name} was shown {line.text!r} twice"
         newest = max(shown, default=0)
@@ -77,7 +78,7 @@ class LinesPromise:
                 f"I9: {person.name} was shown {line.text!r} after {later}"
             )
 
-    def _said_at(self, line: events.Line) -> float:
+    def _said_at(self, line: events.Said) -> float:
         """Return when a line was sent, by the network's clock: a sender's own clock may be
         wrong."""
         (sender,) = (one for one in self._world.people if one.identity.public == line.identity)
@@ -91,7 +92,7 @@ class LinesPromise:
             for person in self._world.people:
                 if person.name == speaker or person.came_at is None or person.bound_at is None:
                     continue
-                stream = (person.name, events.ChannelReceived, "", author.identity.public)
+                stream = (person.name, (EVERYBODY, author.identity.public))
                 is_shown = number in self._shown.get(stream, {})
                 if person.came_at < said_at:
                     assert is_shown, (
@@ -101,8 +102,3 @@ class LinesPromise:
                     assert not is_shown, (
                         f"{person.name} was shown what {speaker} said before they came"
                     )
-
-
-def room_of(line: events.Line) -> str:
-    """The room of a line; empty for others."""
-    return line.room if isinstance(line, events.RoomReceived) else ""

@@ -70,9 +70,9 @@ class NodesPromise:
         assert nodes == engine.edges.keys(), (
             f"{nodes} are in session, and the engine has {[*engine.edges]}"
         )
-        for identity in engine.service.directory.online():
-            person = engine.service.directory.person(identity)
-            link = engine.service._presence._connections.link_of(identity)
+        for identity in engine.hub.directory.online():
+            person = engine.hub.directory.person(identity)
+            link = engine.hub._presence._connections.link_of(identity)
             assert person is not None
             for node in (person.node, LOCAL if link is None else node_of(link)):
                 assert node in nodes, f"{person.card.name} is online at node {node}, which has gone"

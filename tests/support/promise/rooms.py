@@ -94,18 +94,19 @@ class RoomsPromise:
             for event in batch[self._events_seen.get(person.name, 0) :]:
                 self._heed(person, event)
             for line in lines[self._lines_seen.get(person.name, 0) :]:
-                if isinstance(line, events.RoomReceived):
+                if line.conversation.is_room:
                     self._check_member(person, line)
             self._lines_seen[person.name], self._events_seen[person.name] = len(lines), len(batch)
 
-    def _check_member(self, person: Person, line: events.RoomReceived) -> None:
+    def _check_member(self, person: Person, line: events.Said) -> None:
         if line.text not in self._texts:
             return  # of a test that keeps no account of who is where
         speaker, room, at = self._texts[line.text]
         assert line.identity == speaker.identity.public, (
             f"{person.name} was shown {line.text!r} of {speaker.name} as {line.sender}'s"
         )
-        assert line.room == room, f"{line.text!r} was said in {room}, and shown in {line.room}"
+        shown_in = line.conversation.name
+        assert shown_in == room, f"{line.text!r} was said in {room}, and shown in {shown_in}"
         taken = self._accepted.get((line.identity, room, line.number), self._world.network.now)
         spans = self._spans.get((person.name, room), [])
         assert any(start <= taken and at <= end for start, end in spans), (
@@ -115,9 +116,13 @@ class RoomsPromise:
     def _heed(self, person: Person, event: events.Event) -> None:
         here = self._here.setdefault(person.name, set())
         match event:
-            case events.MessageChanged(room=room, id=id_, state=events.MessageState.SAVED) if room:
+            case events.MessageChanged(
+                conversation=what, id=id_, state=events.MessageState.SAVED
+            ) if what.is_room:
                 number = person.number_of(id_)
-                self._accepted[(person.identity.public, room, number)] = self._world.network.now
+                self._accepted[(person.identity.public, what.name, number)] = (
+                    self._world.network.now
+                )
             case events.EnteredRoom(room=room, members=members):
                 self._here[person.name] = set(members)
                 self._entered(person, room)

@@ -46,7 +46,7 @@ class TablesPromise:
                 holder = self._holders.setdefault(contact.name, contact.identity)
                 assert holder == contact.identity, f"I4: {contact.name} belongs to two keys"
         if self._world.registry.is_running:
-            boxes = self._world.registry.engine.service._mail._boxes._boxes
+            boxes = self._world.registry.engine.hub.mail._boxes._boxes
             assert all(box.shares.held <= MAILBOX_PLACES for box in boxes.values()), "I8: a mailbox"
             everybody = len(self._world.people) + len(self._world.guests)
             assert self._world.registry.sessions <= 10 * everybody + 200, "I8: sessions"

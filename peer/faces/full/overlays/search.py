@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.timer import Timer
 
 from chatapp.peer.api.conversations import Conversation
-from chatapp.peer.api.past import HistoryLine
+from chatapp.peer.api.events import Said
 from chatapp.peer.faces.full.overlays.overlay import Picker
 from chatapp.peer.view.signs import Signs
 from chatapp.peer.view.snippets import pattern_of, snippet
@@ -32,12 +32,12 @@ class Searchable(Protocol):
 
     def search(
         self, words: str, *, conversation: Conversation | None, before: int | None, limit: int
-    ) -> Awaitable[list[HistoryLine]]:
+    ) -> Awaitable[list[Said]]:
         """Return the newest `limit` lines that have all the words, oldest first."""
         ...
 
 
-class SearchOverlay(Picker[HistoryLine]):
+class SearchOverlay(Picker[Said]):
     """Finds messages while the user types, the newest ones first. Its result is the message that
     was chosen."""
 
@@ -61,7 +61,7 @@ class SearchOverlay(Picker[HistoryLine]):
         self._after: Final = after
         self._conversation: Final = conversation
         self._is_here = is_here and conversation is not None
-        self._found: list[HistoryLine] = []
+        self._found: list[Said] = []
         """The newest first."""
         self._words = ""
         self._has_more = False
@@ -84,7 +84,7 @@ class SearchOverlay(Picker[HistoryLine]):
             return
         self._timer = self.set_timer(self._after, lambda: self._begin(typed))
 
-    def take(self, value: HistoryLine | None) -> None:
+    def take(self, value: Said | None) -> None:
         """Close with this line. While a search is due, begin it instead: the lines shown are those
         of other words."""
         if self._timer is not None:
@@ -116,11 +116,11 @@ class SearchOverlay(Picker[HistoryLine]):
         self._timer = None
         self._search(typed, [])
 
-    def _search(self, words: str, found: Sequence[HistoryLine]) -> None:
+    def _search(self, words: str, found: Sequence[Said]) -> None:
         """Look up a page, after the messages that were found before."""
         self.run_worker(self._look_up(words, found), group="search", exclusive=True)
 
-    async def _look_up(self, words: str, found: Sequence[HistoryLine]) -> None:
+    async def _look_up(self, words: str, found: Sequence[Said]) -> None:
         conversation = self._conversation if self._is_here else None
         before = found[-1].id if found else None
         try:

@@ -17,7 +17,7 @@ from chatapp.peer.faces.web.guard import Guard
 from chatapp.peer.faces.web.limits import STREAM_SIGN_OF_LIFE
 from chatapp.peer.faces.web.operators import pages
 from chatapp.peer.faces.web.operators.access import Access
-from chatapp.peer.faces.web.operators.deeds import Unclear, deed_of, number_in
+from chatapp.peer.faces.web.operators.deeds import deed_of, number_in, text_in
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.faces.web.page import ASSETS
 from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
@@ -114,10 +114,7 @@ class OperatorApp:
         return RedirectResponse("../", 303)
 
     def _say(self, fields: Fields) -> None:
-        text = fields.get("text", "").replace("\r\n", "\n").strip()
-        if not text:
-            raise Unclear("Type something first.")
-        self._desk.say(text, visit=number_in(fields, "visit"))
+        self._desk.say(text_in(fields), visit=number_in(fields, "visit"))
 
     # --- the stream of news
 

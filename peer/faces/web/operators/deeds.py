@@ -2,26 +2,20 @@
 
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from chatapp.peer.faces.web.forms import Fields
+from chatapp.wire.desk.commands import DESK_COMMANDS, CommandMisread
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.limits import DESK_CLOSING_MAX, DESK_FORM_NAME_MAX, DESK_NOTE_MAX
 from chatapp.wire.messages.desk import (
-    AnnounceAtDesk,
+    AboutQueue,
+    AboutVisit,
     CallNext,
-    CloseQueue,
     DropVisitor,
-    EndDuty,
-    EndSession,
-    HandOver,
-    HoldVisitor,
     MoveVisitor,
-    NoteVisitor,
-    OpenQueue,
     OperatorRequest,
-    ShowFigures,
     ShowPast,
-    TakeDuty,
-    TransferVisitor,
 )
 from chatapp.wire.names import peer_name
 
@@ -32,6 +26,11 @@ _DIGITS_MAX: Final = 9
 """Digits of the numbers in forms."""
 
 _OUT_OF_DATE: Final = "This page is out of date: reload it."
+_TOO_LONG: Final = {
+    "close": f"A closing has at most {DESK_CLOSING_MAX} characters.",
+    "note": f"A note has at most {DESK_NOTE_MAX:,} bytes.",
+    "announce": f"An announcement has at most {DESK_NOTE_MAX:,} bytes.",
+}
 
 
 class Unclear(ChatAppError):
@@ -49,82 +48,63 @@ class Deed(NamedTuple):
 
 
 def deed_of(verb: str, fields: Fields, *, queue: str) -> Deed:
-    """Return what a form asks for. `queue`: where the operator is on duty. Raises Unclear,
-    NameRefused."""
-    if verb in _OF_CLIENT:
-        return _of_client(verb, fields, queue)
-    match verb:
-        case "on":
-            return Deed(
-                TakeDuty(0, str(peer_name(fields["queue"].strip())) if "queue" in fields else queue)
-            )
-        case "off":
-            return Deed(EndDuty(0))
-        case "drop":
-            return Deed(DropVisitor(0, _waiting_visit(fields), number_in(fields, "position")))
-        case "move":
-            visit, position = _waiting_visit(fields), number_in(fields, "position")
-            return Deed(MoveVisitor(0, visit, position, number_in(fields, "to")))
-        case "close":
-            text = text_in(fields)
-            if len(text) > DESK_CLOSING_MAX:
-                raise Unclear(f"A closing has at most {DESK_CLOSING_MAX} characters.")
-            return Deed(CloseQueue(0, queue, text))
-        case "open":
-            return Deed(OpenQueue(0, queue))
-        case "announce":
-            return Deed(AnnounceAtDesk(0, queue, _checked("An announcement", text_in(fields))))
-        case "figures":
-            return Deed(ShowFigures(0, queue))
-        case "past":
-            name = " ".join(fields.get("name", "").split())
-            if len(name) > DESK_FORM_NAME_MAX:
-                raise Unclear(f"A name has at most {DESK_FORM_NAME_MAX} characters.")
-            return Deed(ShowPast(0, name, PAST_COUNT))
-        case _:
-            raise Unclear("This page cannot do that.")
-
-
-_OF_CLIENT: Final = frozenset({"next", "end", "hold", "handover", "transfer", "note"})
-
-
-def _of_client(verb: str, fields: Fields, queue: str) -> Deed:
-    """Return what a form about the visitor who is served asks for."""
+    """Return what a form asks for. `verb`: a command of operators, or `figures`. `queue`: where
+    the operator is on duty. Raises Unclear, NameRefused."""
+    if verb == "past":
+        return Deed(ShowPast(0, _past_name(fields), PAST_COUNT))
+    command = DESK_COMMANDS.get("stats" if verb == "figures" else verb)
+    if command is None:
+        raise Unclear("This page cannot do that.")
+    try:
+        request = command.read(_typed(verb, fields))
+    except CommandMisread:
+        raise Unclear(_TOO_LONG.get(verb, _OUT_OF_DATE)) from None
+    if isinstance(request, AboutQueue) and not request.queue:
+        request = replace(request, queue=queue)
+    if not isinstance(request, AboutVisit | CallNext):
+        return Deed(request)
     visit = number_in(fields, "visit")
-    match verb:
-        case "next":
-            return Deed(CallNext(0, queue, visit), visit, asks_first=True)
-        case "end":
-            return Deed(EndSession(0, visit), visit)
-        case "hold":
-            return Deed(HoldVisitor(0, visit), visit)
-        case "handover":
-            return Deed(
-                HandOver(0, visit, str(peer_name(fields.get("operator", "").strip()))), visit
-            )
-        case "transfer":
-            return Deed(
-                TransferVisitor(0, visit, str(peer_name(fields.get("queue", "").strip()))), visit
-            )
-        case _:
-            text = text_in(fields)
-            if len(text.encode()) > DESK_NOTE_MAX:
-                raise Unclear(f"A note has at most {DESK_NOTE_MAX:,} bytes.")
-            return Deed(NoteVisitor(0, visit, text), visit)
-
-
-def _waiting_visit(fields: Fields) -> int:
-    """Return the visit that the page listed: without it, the registry would take whoever has the
-    position by now."""
-    visit = number_in(fields, "visit")
-    if not visit:
+    if not isinstance(request, DropVisitor | MoveVisitor):
+        return Deed(replace(request, visit=visit), visit, asks_first=verb == "next")
+    if not visit:  # the registry would take whoever has the position by now
         raise Unclear(_OUT_OF_DATE)
-    return visit
+    return Deed(replace(request, visit=visit))
 
 
-def text_in(fields: Fields) -> str:
-    """Return the text of a form, with plain line ends."""
-    return fields.get("text", "").replace("\r\n", "\n").strip()
+def _typed(verb: str, fields: Fields) -> str:
+    """Return what would be typed behind the command. Raises Unclear, NameRefused."""
+    match verb:
+        case "on" if "queue" in fields:
+            return str(peer_name(fields["queue"].strip()))
+        case "handover":
+            return fields.get("operator", "").strip()
+        case "transfer":
+            return fields.get("queue", "").strip()
+        case "drop":
+            return str(number_in(fields, "position"))
+        case "move":
+            return f"{number_in(fields, 'position')} {number_in(fields, 'to')}"
+        case "announce":
+            return text_in(fields)
+        case "close" | "note":
+            return text_in(fields, may_be_empty=True)
+        case _:
+            return ""
+
+
+def _past_name(fields: Fields) -> str:
+    name = " ".join(fields.get("name", "").split())
+    if len(name) > DESK_FORM_NAME_MAX:
+        raise Unclear(f"A name has at most {DESK_FORM_NAME_MAX} characters.")
+    return name
+
+
+def text_in(fields: Fields, *, may_be_empty: bool = False) -> str:
+    """Return the text of a form, with plain line ends. Raises Unclear."""
+    text = fields.get("text", "").replace("\r\n", "\n").strip()
+    if not (text or may_be_empty):
+        raise Unclear("Type something first.")
+    return text
 
 
 def number_in(fields: Fields, name: str) -> int:
@@ -133,11 +113,3 @@ def number_in(fields: Fields, name: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX):
         raise Unclear(_OUT_OF_DATE)
     return int(text)
-
-
-def _checked(what: str, text: str) -> str:
-    if not text:
-        raise Unclear("Type something first.")
-    if len(text.encode()) > DESK_NOTE_MAX:
-        raise Unclear(f"{what} has at most {DESK_NOTE_MAX:,} bytes.")
-    return text

@@ -25,7 +25,7 @@ from chatapp.peer.faces.web.visitors.pages import FormShown, Pages, opened_again
 from chatapp.peer.faces.web.visitors.session import Fate, WebSession
 from chatapp.peer.faces.web.visitors.texts import TEXTS, WebTexts, language_of
 from chatapp.peer.view.visit import WebStage
-from chatapp.wire.desk import example_number, full_name, mobile_number
+from chatapp.wire.desk.form import example_number, full_name, mobile_number
 from chatapp.wire.errors import FormRefused, TextTooLong
 from chatapp.wire.limits import DESK_DESCRIPTION_MAX
 

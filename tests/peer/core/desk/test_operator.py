@@ -6,7 +6,8 @@ import pytest
 
 from chatapp.peer.api import events
 from chatapp.peer.core.desk.operator import Operator, VisitTarget
-from chatapp.wire.desk import STILL_SERVED
+from chatapp.wire.desk.focus import STILL_SERVED, HeldInput
+from chatapp.wire.desk.values import ListedVisitor
 from chatapp.wire.messages.desk import (
     AckDeskLines,
     AnnounceAtDesk,
@@ -125,7 +126,7 @@ class Scene:
 
 def unsaid(move: events.ClientMove | None, *, client: str = "") -> events.HeldBack:
     """Return what is reported for a line to Asha Rao that nobody gets."""
-    return events.HeldBack(what=events.HeldInput.LINE, former="Asha Rao", move=move, client=client)
+    return events.HeldBack(what=HeldInput.LINE, former="Asha Rao", move=move, client=client)
 
 
 def reference_of(request: PeerRequest) -> int:
@@ -362,7 +363,7 @@ def test_room_and_figures_are_values_for_people() -> None:
     scene.handle(RoomShown(room, "desk", 1, [one], [one], 1))
     scene.handle(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6, 0, 0))
     scene.handle(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6, 0, 0))  # asked once, told once
-    shown = events.ListedVisitor(
+    shown = ListedVisitor(
         visit=7,
         name="Asha Rao",
         issue="Other",
@@ -517,7 +518,7 @@ def test_what_is_typed_right_after_a_change_is_held_back() -> None:
     scene.ask(HandOver(0, 0, "eve"))
     scene.ask(NoteVisitor(0, 0, "hm"))
     told = [event for event in scene.told() if isinstance(event, events.HeldBack)]
-    what = events.HeldInput
+    what = HeldInput
     assert [one.what for one in told] == [what.LINE, what.END, what.END, what.HAND_OVER, what.NOTE]
     assert {(one.former, one.move, one.client) for one in told} == {
         ("Asha Rao", events.ClientMove.LEFT, "Ravi")
@@ -562,7 +563,7 @@ def test_what_crosses_a_change_on_its_way_is_told() -> None:
     scene.handle(LineRefused(7, said.number, LineRefusal.NO_CLIENT))
     scene.handle(CommandDone(given.reference, CommandResult.OTHER_CLIENT, ""))
     line = unsaid(events.ClientMove.LEFT, client="Ravi")
-    assert scene.told() == [line, msgspec.structs.replace(line, what=events.HeldInput.HAND_OVER)]
+    assert scene.told() == [line, msgspec.structs.replace(line, what=HeldInput.HAND_OVER)]
     assert scene.is_said()
     assert scene.answered()
     assert scene.operator.client == "Ravi"
@@ -587,7 +588,7 @@ def test_a_line_that_could_be_for_a_room_is_held_back_from_a_visitor_who_has_jus
     scene.told()
     scene.say("that was a tiresome one", is_maybe=True)
     assert scene.told() == [
-        events.HeldBack(what=events.HeldInput.LINE, former="", move=None, client="Asha Rao")
+        events.HeldBack(what=HeldInput.LINE, former="", move=None, client="Asha Rao")
     ]
     scene.say("hello")
     scene.say("who are you?", is_maybe=True)  # whoever greets a visitor knows whom they serve

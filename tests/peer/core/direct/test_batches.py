@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.api.events import DirectReceived
+from chatapp.peer.api.events import Said
 from chatapp.peer.core import core
 from chatapp.peer.core.contacts import Change, Contact
 from chatapp.peer.core.core import PeerCore
@@ -99,9 +99,7 @@ class Scene:
         alice.core.receive_datagrams(batch, now=alice.now)
         due = alice.core.next_timer()
         alice.turn()
-        alice.core.lines_shown(
-            [event for event in alice.happened if isinstance(event, DirectReceived)]
-        )
+        alice.core.lines_shown([event for event in alice.happened if isinstance(event, Said)])
         alice.turn()
         held = alice.core._buffer.bytes_held
         people = [
@@ -259,7 +257,7 @@ def test_a_fault_of_ours_in_one_datagram_costs_no_other(where: str) -> None:
     assert len(caught.value.exceptions) == 1
     scene.alice.turn()
     scene.alice.pass_time(16.0)
-    texts = [event.text for event in scene.alice.saw() if isinstance(event, DirectReceived)]
+    texts = [event.text for event in scene.alice.saw() if isinstance(event, Said)]
     assert texts == ["text 0", "text 1", "text 3", "text 4"]
 
 
@@ -286,7 +284,7 @@ def test_a_fault_of_ours_costs_no_other_sender(where: str) -> None:
     with patch.object(whose, where, faulty), pytest.raises(ExceptionGroup):
         scene.take(batch)
     scene.alice.turn()
-    texts = {event.text for event in scene.alice.saw() if isinstance(event, DirectReceived)}
+    texts = {event.text for event in scene.alice.saw() if isinstance(event, Said)}
     assert texts == {"b", "c"}
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chatapp.peer.api.conversations import person
 from chatapp.peer.api.events import MessageChanged, MessageReason, MessageState
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.direct.mail import GRACE, LOOK_SPAN
@@ -41,7 +42,7 @@ def test_one_whose_reader_was_away_all_the_time_comes_back_to_its_sender() -> No
     driver.settlement.expired(driver.bob, 5, now=driver.now)
     assert driver.out.drain_events() == [
         MessageChanged(
-            to="bob",
+            conversation=person("bob"),
             id=0,
             state=MessageState.EXPIRED,
             text="hi",
@@ -92,7 +93,9 @@ def test_one_that_may_have_been_read_is_asked_after_straight() -> None:
     message = driver.conversation.outgoing.messages[5]
     driver.acks(message)
     (told,) = driver.out.drain_events()
-    assert told == MessageChanged(to="bob", id=0, state=MessageState.DELIVERED, was_saved=True)
+    assert told == MessageChanged(
+        conversation=person("bob"), id=0, state=MessageState.DELIVERED, was_saved=True
+    )
     assert driver.state() == [MessageState.DELIVERED]
 
 

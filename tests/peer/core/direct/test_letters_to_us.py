@@ -9,9 +9,9 @@ import pytest
 from chatapp.peer.api.events import (
     SOMEBODY,
     AuthorDoubt,
-    DirectReceived,
     MailHeldBack,
     MailUnreadable,
+    Said,
 )
 from chatapp.peer.core.direct import receiving
 from chatapp.peer.core.records import IncomingAdded
@@ -39,7 +39,8 @@ def test_letters_are_shown_late_and_let_go_when_they_are_stored() -> None:
     driver.gets()
     driver.store()
     (line,) = driver.lines()
-    assert (line.sender, line.text, line.late) == ("bob", "hi", 5.0)
+    assert (line.sender, line.text, line.at) == ("bob", "hi", 5.0)
+    assert line.is_late
 
 
 def unreadable() -> Letter:
@@ -79,7 +80,7 @@ def test_a_letter_is_not_shown_under_a_name_that_its_author_has_not_signed() -> 
     driver.gets(letter(5))
     driver.store()
     (line,) = driver.lines()
-    assert isinstance(line, DirectReceived)
+    assert isinstance(line, Said)
     assert (line.sender, line.doubt) == ("bob", AuthorDoubt.NOT_IN_TABLE)
 
 
@@ -97,7 +98,7 @@ def called(name: str, number: int = 5, *, by: Someone = OTHER_BOB) -> Letter:
 
 def doubts(driver: ReceiverDriver) -> list[tuple[str, str, AuthorDoubt | None]]:
     lines = driver.lines()
-    return [(one.sender, one.text, one.doubt) for one in lines if isinstance(one, DirectReceived)]
+    return [(one.sender, one.text, one.doubt) for one in lines]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Notes to oneself: stored, delivered and shown, and never sent."""
 
-from chatapp.peer.api.events import DirectReceived, MessageChanged, MessageState
+from chatapp.peer.api.conversations import person
+from chatapp.peer.api.events import MessageChanged, MessageState, Said
 from chatapp.peer.core.direct.notes import NotesToSelf
 from chatapp.peer.core.records import (
     IncomingAdded,
@@ -27,14 +28,16 @@ def test_what_one_writes_to_oneself_is_shown_and_delivered_when_it_is_stored() -
     assert not any(isinstance(record, IncomingAdded) for record in records)  # one line, not two
     notes.stored()
     received, delivered = out.drain_events()
-    assert isinstance(received, DirectReceived)
-    assert (received.id, received.sender, received.text, received.late) == (
+    assert isinstance(received, Said)
+    assert (received.id, received.sender, received.text, received.is_late) == (
         note.id,
         "alice",
         "milk",
-        None,
+        False,
     )
-    assert delivered == MessageChanged(to="alice", id=note.id, state=MessageState.DELIVERED)
+    assert delivered == MessageChanged(
+        conversation=person("alice"), id=note.id, state=MessageState.DELIVERED
+    )
     notes.stored()
     assert out.drain_events() == []
 

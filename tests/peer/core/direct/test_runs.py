@@ -8,7 +8,7 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.api.events import Line
+from chatapp.peer.api.events import Said
 from chatapp.peer.core.conversation import OutgoingStream, bodies_of
 from chatapp.peer.core.inbox import Stream, Streams
 from chatapp.peer.core.records import StoredStream
@@ -53,7 +53,7 @@ class PlainStreams(Streams):
                 assert stream.conversation is not None
                 stream.conversation.delivery.reject(number)
 
-    def lines_shown(self, lines: Iterable[Line]) -> None:
+    def lines_shown(self, lines: Iterable[Said]) -> None:
         for line in lines:
             super().lines_shown([line])
 

@@ -1,6 +1,7 @@
 """The end of outgoing messages: each outcome is reported once, and the recipient learns what not to
 wait for."""
 
+from chatapp.peer.api.conversations import person
 from chatapp.peer.api.events import MessageChanged, MessageReason, MessageState
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.direct.outbox import RETRY_SPAN
@@ -18,7 +19,10 @@ def test_delivered_through_the_server_is_said_so() -> None:
         driver.acks(message, through_server=through_server)
         assert driver.out.drain_events() == [
             MessageChanged(
-                to="bob", id=message.id, state=MessageState.DELIVERED, through_server=through_server
+                conversation=person("bob"),
+                id=message.id,
+                state=MessageState.DELIVERED,
+                through_server=through_server,
             )
         ]
 
@@ -32,7 +36,7 @@ def test_a_letter_that_expired_is_told_and_goes_nowhere() -> None:
     driver.settlement.expired(driver.bob, message.number, now=driver.now)
     assert driver.out.drain_events() == [
         MessageChanged(
-            to="bob",
+            conversation=person("bob"),
             id=message.id,
             state=MessageState.EXPIRED,
             text="hi",

@@ -3,7 +3,8 @@
 import pytest
 
 from chatapp.peer.api import events
-from chatapp.peer.api.events import DirectReceived, MessageChanged, MessageState
+from chatapp.peer.api.conversations import person
+from chatapp.peer.api.events import MessageChanged, MessageState, Said
 from chatapp.peer.core.people.table import LookUp
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.mail import DepositMail, MailBatch
@@ -59,8 +60,10 @@ def come_back(node: CoreDriver, *who: Someone) -> list[PeerRequest]:
 def test_a_message_is_kept_and_goes_to_the_bearer_of_the_name(node: CoreDriver) -> None:
     first, second = send(node, "bob", "one"), send(node, "Bob", "two")
     assert node.saw() == [
-        events.MessageChanged(to="bob", id=first, state=events.MessageState.KEPT),
-        events.MessageChanged(to="bob", id=second, state=events.MessageState.KEPT),
+        events.MessageChanged(conversation=person("bob"), id=first, state=events.MessageState.KEPT),
+        events.MessageChanged(
+            conversation=person("bob"), id=second, state=events.MessageState.KEPT
+        ),
     ]
     assert node.core.is_settled
     asked = come_back(node, BOB)
@@ -78,7 +81,7 @@ def test_only_the_registry_can_say_that_nobody_bears_a_name(node: CoreDriver) ->
     come_back(node, BOB)
     assert (
         events.MessageChanged(
-            to="carol",
+            conversation=person("carol"),
             id=id_,
             state=events.MessageState.REFUSED,
             reason=events.MessageReason.NOBODY,
@@ -126,9 +129,9 @@ def test_a_message_to_a_name_that_is_ours_by_then_becomes_a_note(node: CoreDrive
     """Our program asked for the name, the registry gave it to us, and the answer got lost."""
     id_ = send(node, "ada", "milk")
     asked = come_back(node, renamed(node.alice, "ada"))
-    events = [event for event in node.saw() if isinstance(event, DirectReceived | MessageChanged)]
+    events = [event for event in node.saw() if isinstance(event, Said | MessageChanged)]
     _, note, told = events
-    assert isinstance(note, DirectReceived)
+    assert isinstance(note, Said)
     assert (note.id, note.identity, note.text) == (id_, node.alice.id, "milk")
     assert is_now(told, MessageState.DELIVERED)
     assert not any(isinstance(request, DepositMail) for request in asked)

@@ -5,6 +5,7 @@ import contextlib
 import pytest
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import person as in_person
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import TraceEvent, readable
 from chatapp.peer.core.direct.mail import GRACE, LOOK_SPAN
@@ -284,7 +285,7 @@ def test_a_letter_saved_for_the_old_key_is_told_to_have_expired(
         assert AskMail(BOB.id, [saved.number]) in node.asked()
     node.told(MailExpired(BOB.id, saved.number))
     expired = events.MessageChanged(
-        to="bob",
+        conversation=in_person("bob"),
         id=saved.id,
         state=events.MessageState.EXPIRED,
         text="saved for the old key",
@@ -313,7 +314,10 @@ def test_what_is_under_way_moves_as_the_one_line_that_it_is() -> None:
     assert letter.recipient == NEW_BOB.id
     node.told(MailSaved(letter.reference))
     assert (
-        events.MessageChanged(to="bob", id=begun.id, state=events.MessageState.SAVED) in node.saw()
+        events.MessageChanged(
+            conversation=in_person("bob"), id=begun.id, state=events.MessageState.SAVED
+        )
+        in node.saw()
     )
     (line,) = node.disk.lines.latest(9)
     assert (line.id, line.text, line.stream, line.state) == (
@@ -334,7 +338,7 @@ def test_what_no_straight_way_could_take_waits_while_the_key_is_in_doubt() -> No
     node.pass_time(10.0)
     assert (
         events.MessageChanged(
-            to="bob",
+            conversation=in_person("bob"),
             id=begun.id,
             state=events.MessageState.KEPT,
             reason=events.MessageReason.KEY_CHANGED,
@@ -363,7 +367,7 @@ def heard(node: CoreDriver) -> list[tuple[str, events.AuthorDoubt | None]]:
     for line in lines:
         node.core.lines_shown([line])
     node.turn()
-    return [(line.text, line.doubt) for line in lines if isinstance(line, events.DirectReceived)]
+    return [(line.text, line.doubt) for line in lines]
 
 
 def test_letters_by_the_key_that_is_in_doubt_and_by_the_former_one_are_shown_with_that_said(

@@ -129,9 +129,11 @@ def test_what_we_write_to_our_former_name_is_a_note_to_ourselves(node: CoreDrive
     node.asked(), node.saw()
     for number, name in enumerate(("alice", "ada", "Alice")):
         assert node.core.sending.look_up(name, now=node.now) is LookUp.KNOWN
-        assert node.core.sending.send(name, f"note {number}", now=node.now).to == "ada"
+        assert (
+            node.core.sending.send(name, f"note {number}", now=node.now).conversation.name == "ada"
+        )
         node.turn()
-    shown = [event.text for event in node.saw() if isinstance(event, events.DirectReceived)]
+    shown = [event.text for event in node.saw() if isinstance(event, events.Said)]
     assert shown == ["note 0", "note 1", "note 2"]
 
 
@@ -166,11 +168,11 @@ def test_so_they_are_after_our_next_start(node: CoreDriver) -> None:
     shows(renamed(BOB, "bobby", 102), version=102)
     later = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     assert later.core.sending.look_up("BOB", now=later.now) is LookUp.KNOWN
-    assert later.core.sending.send("bob", "hi", now=later.now).to == "bobby"
+    assert later.core.sending.send("bob", "hi", now=later.now).conversation.name == "bobby"
     shows(Someone("other").row(103, name="Bob"), version=103)
     third = CoreDriver(disk=node.disk, porter=node.porter, life=3)
-    assert third.core.sending.send("bob", "hi", now=third.now).to == "Bob"
-    assert third.core.sending.send("bobby", "hi", now=third.now).to == "bobby"
+    assert third.core.sending.send("bob", "hi", now=third.now).conversation.name == "Bob"
+    assert third.core.sending.send("bobby", "hi", now=third.now).conversation.name == "bobby"
 
 
 def test_a_name_that_somebody_bears_now_is_still_guarded() -> None:

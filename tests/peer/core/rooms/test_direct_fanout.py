@@ -4,6 +4,7 @@ later."""
 import contextlib
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import EVERYBODY, room
 from chatapp.peer.core.contacts import Contact
 from chatapp.peer.core.records import NumberUsed
 from chatapp.wire.codec import decode_frames, decode_group_body, encode, join_frames
@@ -47,7 +48,7 @@ def test_a_line_goes_straight_to_members_and_once_more_to_the_registry_when_it_i
     assert begun is not None
     node.turn()
     assert node.saw() == [
-        events.MessageChanged(to="#lab", id=begun.id, state=events.MessageState.KEPT)
+        events.MessageChanged(conversation=room("lab"), id=begun.id, state=events.MessageState.KEPT)
     ]
     (_, line), *_ = fanout(node, BOB)
     assert (line.group, line.number, line.floor, line.text) == (
@@ -70,7 +71,9 @@ def test_a_line_goes_straight_to_members_and_once_more_to_the_registry_when_it_i
     header = unpack_group(frame)
     node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
     assert node.saw() == [
-        events.MessageChanged(to="#lab", id=begun.id, state=events.MessageState.SAVED)
+        events.MessageChanged(
+            conversation=room("lab"), id=begun.id, state=events.MessageState.SAVED
+        )
     ]
 
 
@@ -105,9 +108,7 @@ def test_a_line_from_a_non_member_is_acknowledged_and_not_shown(node: CoreDriver
             ),
             one.home,
         )
-    assert [event.text for event in node.saw() if isinstance(event, events.RoomReceived)] == [
-        "from bob"
-    ]
+    assert [event.text for event in node.saw() if isinstance(event, events.Said)] == ["from bob"]
 
 
 def test_a_line_that_came_straight_is_not_shown_again_out_of_the_log(node: CoreDriver) -> None:
@@ -117,7 +118,7 @@ def test_a_line_that_came_straight_is_not_shown_again_out_of_the_log(node: CoreD
     node.hears(told(BOB, node, said), BOB.home)
     body = encode(GroupBody(number=5, floor=5, at=said.at, text="hi"))
     node.frames(pack_relayed(11, GroupKey("#lab", epoch=1, key=LAB_KEY).seal(7, body)))
-    assert len([event for event in node.saw() if isinstance(event, events.RoomReceived)]) == 1
+    assert len([event for event in node.saw() if isinstance(event, events.Said)]) == 1
     assert node.disk.load().groups["#lab"].cursor == 11
 
 
@@ -126,7 +127,9 @@ def test_the_channel_goes_straight_to_everybody_who_was_online(node: CoreDriver)
     node.saw()
     begun = node.core.sending.send_all("hi", now=node.now)
     node.turn()
-    assert node.saw() == [events.MessageChanged(to="", id=begun.id, state=events.MessageState.KEPT)]
+    assert node.saw() == [
+        events.MessageChanged(conversation=EVERYBODY, id=begun.id, state=events.MessageState.KEPT)
+    ]
     kept = list(node.datagrams)
     for one in (BOB, CAROL):
         node.datagrams = list(kept)

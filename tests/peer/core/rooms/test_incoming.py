@@ -1,7 +1,8 @@
 """Incoming channel lines: shown once after they are stored, with missing positions and unknown
 senders."""
 
-from chatapp.peer.api.events import SOMEBODY, ChannelReceived, LineLoss, LineUnreadable
+from chatapp.peer.api.conversations import EVERYBODY
+from chatapp.peer.api.events import SOMEBODY, LineLoss, LineUnreadable
 from chatapp.peer.core.rooms.group import GAP_TIMEOUT
 from chatapp.wire.framing import pack_group, unpack_group
 from chatapp.wire.limits import GROUP_HELD_MAX
@@ -15,7 +16,8 @@ def test_a_line_is_shown_when_it_is_stored_and_its_place_is_remembered() -> None
     assert driver.shown() == []
     driver.store()
     (line,) = driver.lines()
-    assert (type(line), line.sender, line.text, line.late) == (ChannelReceived, "bob", "one", None)
+    assert (line.conversation, line.sender, line.text) == (EVERYBODY, "bob", "one")
+    assert not line.is_late
     assert driver.disk.load().groups[CHANNEL].cursor == 1
 
 
@@ -83,10 +85,10 @@ def test_a_line_that_is_said_before_the_log_has_come_waits_for_it() -> None:
     driver.store()
     driver.page(3, logged(3, said(7, "third")))
     driver.store()
-    assert [(line.text, line.late) for line in driver.lines()] == [
+    assert [(line.text, line.is_late and line.at) for line in driver.lines()] == [
         ("second", 4.0),
         ("first", 5.0),
-        ("third", None),
+        ("third", False),
     ]
     assert driver.disk.load().groups[CHANNEL].cursor == 3
 
@@ -106,7 +108,7 @@ def test_a_line_of_the_log_that_does_not_open_is_told_of_and_passed() -> None:
     driver.page(2, logged(1, frame[:-1] + bytes((frame[-1] ^ 1,))), logged(2, said(6, "good")))
     (told,) = driver.troubles()
     assert isinstance(told, LineUnreadable)
-    assert (told.room, told.sender, told.reason) == ("", "bob", LineLoss.INVALID)
+    assert (told.conversation, told.sender, told.reason) == (EVERYBODY, "bob", LineLoss.INVALID)
     driver.store()
     assert driver.shown() == ["good"]
     assert driver.channel.cursor == 2

@@ -1,6 +1,7 @@
 """Outgoing group lines: answered, left behind, kept over a crash; and lines of ignored people."""
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import room
 from chatapp.peer.api.events import MessageReason, MessageState
 from chatapp.peer.api.trace import TraceEvent, readable, unpacked
 from chatapp.peer.core.records import group_mark
@@ -90,7 +91,9 @@ def test_lines_of_a_room_are_answered_by_the_registry(node: CoreDriver) -> None:
     header = unpack_group(frame)
     node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
     assert node.saw() == [
-        events.MessageChanged(to="#lab", id=begun.id, state=events.MessageState.SAVED)
+        events.MessageChanged(
+            conversation=room("lab"), id=begun.id, state=events.MessageState.SAVED
+        )
     ]
     assert node.core.is_settled
 

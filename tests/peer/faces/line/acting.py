@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final, cast
 
 from chatapp.peer.api import events
-from chatapp.peer.api.conversations import Conversation
+from chatapp.peer.api.conversations import EVERYBODY, Conversation, person
+from chatapp.peer.api.conversations import room as in_room
 from chatapp.peer.api.errors import NotLetIn
-from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.events import MessageState, Said
 from chatapp.peer.api.findings import Finding
-from chatapp.peer.api.past import HistoryLine, LineKind
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.faces.line.shell import LineFace
@@ -149,7 +149,7 @@ class Past:
     """The history of a played peer."""
 
     def __init__(self) -> None:
-        self.lines: list[HistoryLine] = []
+        self.lines: list[Said] = []
         self.error: sqlite3.Error | None = None
         self.read: dict[str, int] = {}
 
@@ -160,7 +160,7 @@ class Past:
 
     async def page(
         self, conversation: Conversation | None = None, *, limit: int, only_shown: bool
-    ) -> list[HistoryLine]:
+    ) -> list[Said]:
         assert only_shown
         if self.error is not None:
             raise self.error
@@ -232,12 +232,12 @@ class Actor:
     async def send(self, to: str, text: str) -> Receipt:
         self._check(text)
         self.asked.append(f"send {to} {text}")
-        return Receipt(to, 1)
+        return Receipt(person(to), 1)
 
     async def send_all(self, text: str) -> Receipt:
         self._check(text)
         self.asked.append(f"send_all {text}")
-        return Receipt("", 1)
+        return Receipt(EVERYBODY, 1)
 
     def leave(self) -> None:
         self.asked.append("leave")
@@ -255,7 +255,7 @@ class Actor:
     async def say(self, text: str) -> Receipt:
         self._check(text)
         self.asked.append(f"say {text}")
-        return Receipt(f"#{self.room}", 1)
+        return Receipt(in_room(self.room or ""), 1)
 
     def enter_room(self, room: str) -> None:
         self.asked.append(f"enter {room}")
@@ -293,7 +293,7 @@ class Scene:
         is_ready: bool = True,
         is_screen: bool = False,
         is_first: bool = False,
-        past: Sequence[HistoryLine] = (),
+        past: Sequence[Said] = (),
     ) -> None:
         self.paper = Paper()
         self.peer = Actor()
@@ -330,24 +330,29 @@ class Scene:
         await self.status()
 
 
-def line(text: str) -> events.DirectReceived:
-    return events.DirectReceived(
-        id=9, sender="bob", identity=b"b" * 32, number=5, text=text, at=0.0, late=None
+def line(text: str) -> events.Said:
+    return events.Said(
+        conversation=person("bob"),
+        id=9,
+        sender="bob",
+        identity=b"b" * 32,
+        number=5,
+        text=text,
+        at=0.0,
     )
 
 
-def past(text: str, *, to: str = "alice", room: str | None = None, at: float = 0.0) -> HistoryLine:
+def past(text: str, *, to: str = "alice", room: str | None = None, at: float = 0.0) -> Said:
     """A line of the history; said by alice unless it is to her."""
     is_ours = to != "alice"
-    return HistoryLine(
+    return Said(
+        conversation=in_room(room) if room else person(to if is_ours else "bob"),
         id=1,
-        at=at,
-        kind=LineKind.ROOM if room else LineKind.DIRECT,
         sender="alice" if is_ours else "bob",
-        doubt=None,
-        to=None if room else to,
-        room=room,
+        identity=b"",
+        number=1,
         text=text,
-        outgoing=is_ours,
+        at=at,
+        is_ours=is_ours,
         state=MessageState.DELIVERED if is_ours else None,
     )

@@ -6,6 +6,7 @@ from typing import Final
 import pytest
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import EVERYBODY, person, room
 from chatapp.peer.words.formatting import LINE_MAX
 from chatapp.wire.limits import TEXT_MAX
 from tests.peer.faces.line.acting import Actor, Scene, line, past
@@ -164,7 +165,9 @@ async def test_the_view_follows_what_happens() -> None:
     assert scene.completions.people() == ["bob"]
     carol = events.Person(name="carol", online=False, since=0.0)
     scene.peer.people = lambda: (*Actor().people(), carol)  # type: ignore[method-assign]
-    scene.peer.happens(events.TableChanged(), events.Unacknowledged(to="carol", id=1))
+    scene.peer.happens(
+        events.TableChanged(), events.Unacknowledged(conversation=person("carol"), id=1)
+    )
     await scene.all_done()
     assert scene.paper.status.online == 1
     assert scene.completions.people() == ["carol", "bob"]
@@ -175,14 +178,16 @@ async def test_the_view_follows_what_happens() -> None:
     await scene.ends()
 
 
-UNANSWERED: Final = events.MessageChanged(to="#lab", id=1, state=events.MessageState.KEPT)
+UNANSWERED: Final = events.MessageChanged(
+    conversation=room("lab"), id=1, state=events.MessageState.KEPT
+)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         events.ServerBack(),
-        events.MessageChanged(to="#lab", id=1, state=events.MessageState.SAVED),
+        events.MessageChanged(conversation=room("lab"), id=1, state=events.MessageState.SAVED),
         events.EnteredRoom(room="lab", members=(), missed=0),
     ],
 )
@@ -457,11 +462,24 @@ async def test_what_was_on_the_screen_when_the_user_types_is_read(
     is_screen: bool, read: dict[str, int]
 ) -> None:
     scene = Scene(is_screen=is_screen)
-    older = events.ChannelReceived(
-        id=8, sender="bob", identity=b"b" * 32, number=5, text="all", at=0.0, late=0.0
+    older = events.Said(
+        conversation=EVERYBODY,
+        id=8,
+        sender="bob",
+        identity=b"b" * 32,
+        number=5,
+        text="all",
+        at=0.0,
+        is_late=True,
     )
-    newer = events.DirectReceived(
-        id=7, sender="bob", identity=b"b" * 32, number=6, text="hi", at=0.0, late=None
+    newer = events.Said(
+        conversation=person("bob"),
+        id=7,
+        sender="bob",
+        identity=b"b" * 32,
+        number=6,
+        text="hi",
+        at=0.0,
     )
     scene.peer.happens(events.MailReturned(lines=(older,)), newer)
     await scene.all_done()

@@ -5,6 +5,7 @@ from typing import Final
 import pytest
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import person
 from chatapp.peer.api.errors import NameTaken
 from chatapp.peer.view import view
 from tests.peer.faces.line.acting import Scene, line
@@ -133,7 +134,9 @@ async def test_what_was_said_right_before_is_told_to_have_arrived(word: str) -> 
     scene.paper.type("send bob hi", word)
     assert await scene.all_done()
     assert scene.peer.asked == ["send bob hi", "settled?"]
-    scene.peer.happens(events.MessageChanged(to="bob", id=1, state=events.MessageState.DELIVERED))
+    scene.peer.happens(
+        events.MessageChanged(conversation=person("bob"), id=1, state=events.MessageState.DELIVERED)
+    )
     scene.peer.is_settled.set()
     await scene.all_done()
     assert scene.paper.lines == ["[Message received by bob.]"]

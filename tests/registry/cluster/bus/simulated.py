@@ -49,7 +49,7 @@ class RecordingEngine:
         self.edges: dict[int, EdgePort] = {}
         self.lease_span = 30
         self.holds_lease = lambda now: False
-        self.service = SimpleNamespace(directory=SimpleNamespace(table=Table[Person](version=1)))
+        self.hub = SimpleNamespace(directory=SimpleNamespace(table=Table[Person](version=1)))
         self.came: defaultdict[int, list[int]] = defaultdict(list)
         """The numbers that came from each node, in order."""
         self.links: dict[int, bytes] = {}

@@ -23,7 +23,7 @@ def cluster() -> Cluster:
     """An engine with a long table, and two edges that have just come in."""
     cluster = Cluster(edges=0)
     card = cluster.engine.member("hal").card
-    table = cluster.engine.core.engine.service.directory.table
+    table = cluster.engine.core.engine.hub.directory.table
     for number in range(PEOPLE):
         own = msgspec.structs.replace(
             card, identity=number.to_bytes(32, "big"), name=f"user {number}"

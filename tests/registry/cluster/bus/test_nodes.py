@@ -64,7 +64,7 @@ def presence_of(reader: LinkedPeer, name: str) -> Presence:
 
 
 def online(cluster: Cluster) -> list[str]:
-    directory = cluster.engine.core.engine.service.directory
+    directory = cluster.engine.core.engine.hub.directory
     return sorted(person.card.name for person in directory if person.online)
 
 
@@ -319,7 +319,7 @@ def test_a_newcomer_at_a_node_that_is_lost_meanwhile_is_away(cluster: Cluster) -
     cluster.edges.remove(edge)
     cluster.advance(6.0)
     cluster.engine.commit()
-    assert [person.card.name for person in cluster.engine.core.engine.service.directory] == ["eve"]
+    assert [person.card.name for person in cluster.engine.core.engine.hub.directory] == ["eve"]
     assert online(cluster) == []
 
 
@@ -490,7 +490,7 @@ def test_an_engine_that_may_have_been_succeeded_lets_nobody_in(
     ):  # no answer: its own edge sends nobody to an engine that cannot let them in
         cluster.engine.peer("bob").hello()
     assert cluster.edges[1].peer("bob").register() is None
-    assert ann.ask(Ping(1)) == [Pong(1, cluster.engine.core.engine.service.directory.version)]
+    assert ann.ask(Ping(1)) == [Pong(1, cluster.engine.core.engine.hub.directory.version)]
     cluster.engine.holds_lease = True
     assert isinstance(cluster.edges[1].peer("bob").register(), Welcome)
 

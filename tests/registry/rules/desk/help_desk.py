@@ -6,7 +6,7 @@ from typing import TypeVar
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.rules.people.access import AccessSettings
-from chatapp.wire.desk import STILL_SERVED
+from chatapp.wire.desk.focus import STILL_SERVED
 from chatapp.wire.identity import Identity
 from chatapp.wire.messages.desk import (
     AckDeskLines,

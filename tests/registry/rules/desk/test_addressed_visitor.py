@@ -4,7 +4,7 @@ from peers."""
 import pytest
 
 from chatapp.registry.rules.desk.console import ANSWERED_WITHIN
-from chatapp.wire.desk import HOLD_BACK_FOR
+from chatapp.wire.desk.focus import HOLD_BACK_FOR
 from chatapp.wire.limits import DESK_TYPED_AHEAD_MAX
 from chatapp.wire.messages.desk import (
     CallNext,

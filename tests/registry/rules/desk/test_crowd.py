@@ -94,7 +94,7 @@ def test_a_crowd_is_served_in_order() -> None:
         given_up = {
             visit
             for visit in pending.away
-            if visit not in pending.help_desk.rig.core.engine.service.desk._queue.visits
+            if visit not in pending.help_desk.rig.core.engine.hub.desk._queue.visits
         }
         pending.ended |= given_up
         pending.away -= given_up

@@ -12,7 +12,7 @@ def test_a_guest_has_no_row_and_is_served_nothing_else(help_desk: HelpDesk) -> N
     alice = help_desk.rig.member("alice")
     asha = help_desk.visitor()
     alice.notices()
-    assert [row.name_key for row in help_desk.rig.core.engine.service.directory] == ["alice"]
+    assert [row.name_key for row in help_desk.rig.core.engine.hub.directory] == ["alice"]
     asha.hear()
     for request in (FetchTable(0), FetchGroup("channel", 0), TakeDuty(1, "")):
         asha.peer.send(request)

@@ -77,7 +77,7 @@ def test_a_name_whose_look_alike_is_taken_has_no_code() -> None:
     again = rig.peers[0]
     again.renew()
     again.register()
-    assert rig.core.engine.service.directory.person(again.id) is not None
+    assert rig.core.engine.hub.directory.person(again.id) is not None
 
 
 def test_a_name_that_is_borne_means_its_bearer_over_restarts_and_under_other_names() -> None:
@@ -111,7 +111,7 @@ def test_a_name_that_its_bearer_gave_up_for_long_is_kept_again() -> None:
     rig.turn()
     bob.is_frozen = True
     rig.advance(NAME_KEPT_FOR + 3_600.0)
-    assert rig.core.engine.service.directory.names.holder("bob") is None
+    assert rig.core.engine.hub.directory.names.holder("bob") is None
     assert tries(rig, "bob") is RefusalReason.KEPT_FOR_OPERATOR
     assert tries(rig, "bob", code) is RefusalReason.BAD_CODE, "it was used"
     assert includes(rig, bob), "in this life of the registry"
@@ -119,7 +119,7 @@ def test_a_name_that_its_bearer_gave_up_for_long_is_kept_again() -> None:
         bob.name = name
         bob.renew()
         bob.register()
-    assert rig.core.engine.service.directory.names.holder("bob") == bob.id, (
+    assert rig.core.engine.hub.directory.names.holder("bob") == bob.id, (
         "who bore it last may take it again"
     )
     rig.advance(NAME_KEPT_FOR + 3_600.0)

@@ -29,10 +29,10 @@ def test_a_register_replayed_from_elsewhere_changes_nothing(rig: Rig) -> None:
     rig.receive(data, bob.address)
     assert isinstance(bob.answer(), Welcome)
     rig.advance(LINK_AWAITED_FOR)
-    version = rig.core.engine.service.directory.version
+    version = rig.core.engine.hub.directory.version
     rig.receive(data, Address("10.6.6.6", 6_666))
     assert [answer[0] for answer in rig.take(Address("10.6.6.6", 6_666))] == [Kind.COOKIE]
-    assert rig.core.engine.service.directory.version == version
+    assert rig.core.engine.hub.directory.version == version
     assert table_of(ann)["bob"].host == bob.address.host
 
 
@@ -41,10 +41,10 @@ def test_a_repeated_register_is_answered_again_and_changes_nothing(rig: Rig) -> 
     data = bob.register_bytes(bob.hello())
     rig.receive(data, bob.address)
     first = bob.answer()
-    version = rig.core.engine.service.directory.version
+    version = rig.core.engine.hub.directory.version
     rig.receive(data, bob.address)
     assert bob.answer() == first
-    assert rig.core.engine.service.directory.version == version
+    assert rig.core.engine.hub.directory.version == version
 
 
 def test_a_repeated_register_brings_nobody_back_who_has_left(rig: Rig) -> None:
@@ -73,7 +73,7 @@ def test_a_newer_card_replaces_the_older_and_the_link_stays(rig: Rig) -> None:
     assert row.card == bob.card
     assert row.sender_index == bob.sender_index
     assert link not in rig.closed
-    assert bob.ping() == [Pong(7, rig.core.engine.service.directory.version)]
+    assert bob.ping() == [Pong(7, rig.core.engine.hub.directory.version)]
 
 
 def test_the_session_before_a_new_registration_is_honoured_for_a_minute(rig: Rig) -> None:

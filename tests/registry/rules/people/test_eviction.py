@@ -25,7 +25,7 @@ def change(rig: Rig, **settings: object) -> int:
 
 
 def presence(rig: Rig, peer: LinkedPeer) -> Presence:
-    person = rig.core.engine.service.directory.person(peer.id)
+    person = rig.core.engine.hub.directory.person(peer.id)
     assert person is not None
     return person.presence
 

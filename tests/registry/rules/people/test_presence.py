@@ -28,7 +28,7 @@ def test_pings_keep_the_lease_and_tell_the_version(rig: Rig) -> None:
     bob.register()
     for _ in range(5):
         rig.advance(20.0)
-        assert bob.ping(9) == [Pong(9, rig.core.engine.service.directory.version)]
+        assert bob.ping(9) == [Pong(9, rig.core.engine.hub.directory.version)]
     assert row_of(rig, bob).online
 
 

@@ -94,7 +94,7 @@ class TestRefusals:
         bob.link, bob.session, newest = old, session, (bob.link, bob.session)
         bob.send(Release(7))
         bob.link, bob.session = newest
-        assert rig.core.engine.service.directory.names.holder(str(key_of("bob"))) == bob.id
+        assert rig.core.engine.hub.directory.names.holder(str(key_of("bob"))) == bob.id
 
 
 class TestWhatIsDeleted:
@@ -120,7 +120,7 @@ class TestWhatIsDeleted:
         rig.commit()
         rig.auto_commit = True
         rig.advance(rig.policy.sweep_span + 1.0)
-        assert len(rig.core.engine.service._mail) == 0
+        assert len(rig.core.engine.hub.mail) == 0
 
     def test_rooms_lose_the_member(self, rig: Rig) -> None:
         alice, bob = rig.member("alice"), rig.member("bob")

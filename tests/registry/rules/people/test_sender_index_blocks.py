@@ -24,7 +24,7 @@ def batch_index(rig: Rig, peer: LinkedPeer) -> int:
 
 def use_up(rig: Rig, left: int) -> None:
     """Take indices until so many are left."""
-    indices = rig.core.engine.service.indices
+    indices = rig.core.engine.hub.indices
     while indices._end - indices._next > left:
         indices.take()
 

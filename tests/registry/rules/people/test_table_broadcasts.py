@@ -21,7 +21,7 @@ class TestBatches:
         ann, bob = rig.member("ann"), rig.member("bob")
         rig.advance(1.0)
         ann.batches()
-        version = rig.core.engine.service.directory.version
+        version = rig.core.engine.hub.directory.version
         bob.drop_link()
         rig.advance(0.004)
         assert ann.batches() == []
@@ -48,7 +48,7 @@ class TestBatches:
         ann = rig.member("ann")
         rig.advance(1.0)
         ann.batches()
-        reached = rig.core.engine.service.directory.version
+        reached = rig.core.engine.hub.directory.version
         seen: dict[str, Row] = {}
         for number in range(12):
             rig.member(f"user{number}")
@@ -59,7 +59,7 @@ class TestBatches:
             assert batch.since == reached
             reached = batch.version
             seen |= {row.card.name: row for row in rows_of(batch.rows)}  # type: ignore[arg-type]
-        assert reached == rig.core.engine.service.directory.version
+        assert reached == rig.core.engine.hub.directory.version
         assert len(seen) == 12
         assert all(row.online and row.sender_index for row in seen.values())
 
@@ -67,7 +67,7 @@ class TestBatches:
         ann = rig.member("ann")
         rig.advance(1.0)
         ann.batches()
-        before = rig.core.engine.service.directory.version
+        before = rig.core.engine.hub.directory.version
         for number in range(60):
             rig.peer(f"user{number}").register()
         rig.advance(1.0)
@@ -159,7 +159,7 @@ class TestBatches:
 
 def names_told(rig: Rig) -> set[str]:
     """Return whose rows a reader of the whole table gets."""
-    delta = rig.core.engine.service.directory.table.delta(0, bytes_max=1 << 30, rows_max=1 << 30)
+    delta = rig.core.engine.hub.directory.table.delta(0, bytes_max=1 << 30, rows_max=1 << 30)
     return {row.card.name for row in rows_of(delta.rows)}  # type: ignore[arg-type]
 
 
@@ -172,26 +172,26 @@ class TestRates:
         bob = rig.peer("bob")
         bob.register()
         rig.advance(2.0)
-        before = rig.core.engine.service.directory.version
+        before = rig.core.engine.hub.directory.version
         for _ in range(500):
             bob.leave()
             rig.advance(0.2)
             bob.ping()
             rig.advance(0.2)
         changes = (
-            rig.core.engine.service.directory.version - before
+            rig.core.engine.hub.directory.version - before
         )  # not a sum: floats have no room for versions
         assert changes <= ROW_CHANGES_BURST + 1.1 * 200 / ROW_CHANGES_SPAN
         bob.leave()
         rig.advance(ROW_CHANGES_SPAN)
         assert not row_of(rig, bob).online, "as they stand by then"
-        told = rig.core.engine.service.directory.version
+        told = rig.core.engine.hub.directory.version
         for _ in range(20):
             rig.advance(1.0)
             bob.ping()
             bob.leave()
             bob.ping()
-        assert rig.core.engine.service.directory.version <= told + int(20 / ROW_CHANGES_SPAN) + 1
+        assert rig.core.engine.hub.directory.version <= told + int(20 / ROW_CHANGES_SPAN) + 1
 
     def test_an_unchanged_row_is_not_sent_again_when_due(self, rig: Rig) -> None:
         bob = rig.peer("bob")
@@ -201,11 +201,11 @@ class TestRates:
             rig.advance(0.11)
             bob.ping()
             rig.advance(0.11)
-        before = rig.core.engine.service.directory.version
+        before = rig.core.engine.hub.directory.version
         is_sent_online = row_of(rig, bob).online
         bob.ping() if is_sent_online else bob.leave()
         rig.advance(ROW_CHANGES_SPAN + 1.0)
-        assert rig.core.engine.service.directory.version == before
+        assert rig.core.engine.hub.directory.version == before
 
     def test_a_table_that_is_read_meanwhile_shows_rows_as_they_were_sent(self, rig: Rig) -> None:
         """Otherwise a reader would keep a state that no later version corrects."""
@@ -228,7 +228,7 @@ class TestRates:
         pending = [rig.peer(f"user{number}", host="10.9.9.9") for number in range(600)]
         for peer in pending:
             peer.register()
-        assert len(rig.core.engine.service.directory) == 601, "all are served"
+        assert len(rig.core.engine.hub.directory) == 601, "all are served"
         rig.advance(LINK_AWAITED_FOR)
         meanwhile = int(LINK_AWAITED_FOR * ROW_CHANGES_PER_NETWORK)
         told = len(names_told(rig))
@@ -248,7 +248,7 @@ class TestRates:
         rig.core.run_admin_request(ReleaseName("user599"), "a", now=rig.now)
         rig.turn()
         rig.advance(60.0)
-        assert len(rig.core.engine.service.directory) == 599
+        assert len(rig.core.engine.hub.directory) == 599
 
     def test_changes_of_earlier_runs_are_sent_at_once(self, rig: Rig) -> None:
         for number in range(600):
@@ -262,7 +262,7 @@ class TestJoins:
         ann = rig.member("ann")
         rig.advance(1.0)
         ann.batches()
-        directory = rig.core.engine.service.directory
+        directory = rig.core.engine.hub.directory
         for number in range(5):
             version = directory.version
             peer = rig.peer(f"user{number}")
@@ -278,7 +278,7 @@ class TestJoins:
 
     def test_one_without_a_link_is_told_after_a_tenth_of_a_second(self, rig: Rig) -> None:
         ann, bob = rig.member("ann"), rig.peer("bob")
-        directory = rig.core.engine.service.directory
+        directory = rig.core.engine.hub.directory
         version = directory.version
         bob.register()
         rig.advance(LINK_AWAITED_FOR - 0.001)
@@ -292,7 +292,7 @@ class TestJoins:
         ann, bob = rig.member("ann"), rig.member("bob")
         bob.drop_link()
         rig.advance(1.0)
-        directory = rig.core.engine.service.directory
+        directory = rig.core.engine.hub.directory
         version = directory.version
         bob.renew()
         bob.register()
@@ -304,9 +304,9 @@ class TestJoins:
 
     def test_one_who_registers_and_leaves_at_once_is_told_as_away(self, rig: Rig) -> None:
         ann, bob = rig.member("ann"), rig.peer("bob")
-        version = rig.core.engine.service.directory.version
+        version = rig.core.engine.hub.directory.version
         bob.register()
         bob.leave()
         rig.advance(1.0)
-        assert rig.core.engine.service.directory.version == version + 1
+        assert rig.core.engine.hub.directory.version == version + 1
         assert not table_of(ann)["bob"].online

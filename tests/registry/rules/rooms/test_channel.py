@@ -163,7 +163,7 @@ class TestRelaying:
         ann.send(RelayDatagram(bob.id, b"talk"))
         assert bob.notices() == []
         assert rig.core.dropped[DropReason.RECIPIENT_LINK_BUSY] == 1
-        assert bob.ask(Ping(1))[0] == Pong(1, rig.core.engine.service.directory.version)
+        assert bob.ask(Ping(1))[0] == Pong(1, rig.core.engine.hub.directory.version)
         rig.core.link_backlog(bob.link, 0)
         ann.send(RelayDatagram(bob.id, b"talk"))
         assert len(bob.notices()) == 1

@@ -19,7 +19,7 @@ class TestPast:
     def test_who_was_away_gets_what_others_said(
         self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
     ) -> None:
-        start = rig.core.engine.service.channel.group.position
+        start = rig.core.engine.hub.channel.group.position
         bob.drop_link()
         for number in range(3):
             ann.send_raw(ann.line(f"line {number}"))
@@ -102,7 +102,7 @@ class TestPast:
         lines.pop(next(iter(lines)))
         answer = page(bob, CHANNEL)
         assert len(answer.lines) == 1
-        assert answer.position == rig.core.engine.service.channel.group.position
+        assert answer.position == rig.core.engine.hub.channel.group.position
 
     def test_old_lines_go(self, rig: Rig, ann: LinkedPeer) -> None:
         bob = rig.peer("bob")
@@ -124,10 +124,10 @@ class TestPast:
 def test_positions_rise_over_restarts_with_the_clock_set_back_and_no_lines(rig: Rig) -> None:
     """Clause 8.4. Members keep the place that they heard of; a line below it would never be shown
     to them."""
-    before = rig.core.engine.service.channel.group.position
+    before = rig.core.engine.hub.channel.group.position
     rig.wall_offset -= 3_600
     rig.restart()
-    assert rig.core.engine.service.channel.group.position > before
+    assert rig.core.engine.hub.channel.group.position > before
 
 
 def test_stations_of_one_life_are_none_of_the_next_however_soon_it_begins() -> None:

@@ -213,7 +213,7 @@ class TestShares:
         rig.store.full = True
         for _ in range(3):
             assert ann.enter("tea") == RoomRefused(0, RoomRefusal.NOT_SERVING)
-        assert rig.core.engine.service.rooms._caps._shares.held == 0
+        assert rig.core.engine.hub.rooms._caps._shares.held == 0
 
     def test_a_crowd_that_is_away_keeps_nobody_out_of_a_full_room(
         self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer, monkeypatch: pytest.MonkeyPatch
@@ -246,7 +246,7 @@ class TestErasing:
         ann.ask(LeaveRoom(1))
         rig.advance(61.0)
         assert list(rig.store.load().groups) == ["channel"]
-        assert len(rig.core.engine.service.rooms.index) == 0
+        assert len(rig.core.engine.hub.rooms.index) == 0
 
     def test_lines_keep_it_for_seven_days(self, rig: Rig, ann: LinkedPeer) -> None:
         entered(ann, "Tea")

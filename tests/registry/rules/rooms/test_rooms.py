@@ -141,7 +141,7 @@ class TestEntering:
         rig.store.full = True
         assert bob.enter("tea") == RoomRefused(0, RoomRefusal.NOT_SERVING)
         assert bob.enter("coffee") == RoomRefused(0, RoomRefusal.NOT_SERVING)
-        assert len(rig.core.engine.service.rooms.index) == 1
+        assert len(rig.core.engine.hub.rooms.index) == 1
         ann.drop_link()
         ann.attach()
         entered(ann, "tea")

@@ -9,8 +9,9 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
 from chatapp.peer.api import events
-from chatapp.peer.api.events import MessageState
-from chatapp.peer.api.past import HistoryLine, LineKind
+from chatapp.peer.api.conversations import person
+from chatapp.peer.api.conversations import room as in_room
+from chatapp.peer.api.events import MessageState, Said
 from chatapp.peer.faces.full.overlays.overlay import Overlay
 from chatapp.peer.faces.full.theme import DARK, THEMES
 
@@ -70,19 +71,19 @@ async def until(pilot: Pilot[None], happened: Callable[[], bool]) -> None:
 
 def said(
     id_: int, text: str, *, sender: str = "bob", to: str | None = None, room: str | None = "lab"
-) -> HistoryLine:
+) -> Said:
     """Return a line of the past: in a room, or with `to` to one person."""
-    return HistoryLine(
+    is_ours = sender == "alice"
+    return Said(
+        conversation=in_room(room or "") if to is None else person(to if is_ours else sender),
         id=id_,
-        at=NOON + id_,
-        kind=LineKind.ROOM if to is None else LineKind.DIRECT,
         sender=sender,
-        doubt=None,
-        to=to,
-        room=None if to is not None else room,
+        identity=b"",
+        number=id_,
         text=text,
-        outgoing=sender == "alice",
-        state=MessageState.DELIVERED if sender == "alice" else None,
+        at=NOON + id_,
+        is_ours=is_ours,
+        state=MessageState.DELIVERED if is_ours else None,
     )
 
 

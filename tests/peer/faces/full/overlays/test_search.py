@@ -9,7 +9,7 @@ from textual.widgets import Input, OptionList
 
 from chatapp.peer.api.conversations import Conversation, room
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.api.past import HistoryLine
+from chatapp.peer.api.events import Said
 from chatapp.peer.faces.full.overlays.search import PAGE, SearchOverlay
 from chatapp.peer.view.signs import UNICODE
 from tests.peer.faces.full.overlays.host import HOSTILE, Host, note, rows, said, until
@@ -20,7 +20,7 @@ HINT = "Type words that the message contains."
 class Past:
     """A past of lines that all have the words."""
 
-    def __init__(self, *lines: HistoryLine) -> None:
+    def __init__(self, *lines: Said) -> None:
         self.lines = list(lines)
         self.asked: list[tuple[str, Conversation | None, int | None]] = []
         self.error: Exception | None = None
@@ -29,7 +29,7 @@ class Past:
 
     async def search(
         self, words: str, *, conversation: Conversation | None, before: int | None, limit: int
-    ) -> list[HistoryLine]:
+    ) -> list[Said]:
         self.asked.append((words, conversation, before))
         await self.answers.wait()
         if self.error is not None:

@@ -7,6 +7,7 @@ import pytest
 from textual.widgets import Static
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import person
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.api.trace import TraceEvent, TraceStep
@@ -55,12 +56,20 @@ async def test_a_message_is_followed_while_it_is_under_way() -> None:
         done = TraceStep(at=NOON + 1, what=TraceEvent.ACKNOWLEDGED, tries=1, span=0.02)
         past.trace = trace(SENT, done)
         host.overlay.take_events(
-            [events.MessageChanged(to="bob", id=6, state=events.MessageState.DELIVERED)]
+            [
+                events.MessageChanged(
+                    conversation=person("bob"), id=6, state=events.MessageState.DELIVERED
+                )
+            ]
         )
         await pilot.pause()
         assert past.asked == [7]  # that was another message
         host.overlay.take_events(
-            [events.MessageChanged(to="bob", id=7, state=events.MessageState.DELIVERED)]
+            [
+                events.MessageChanged(
+                    conversation=person("bob"), id=7, state=events.MessageState.DELIVERED
+                )
+            ]
         )
         await until(pilot, lambda: len(shown(host)) == 4)
         assert "acknowledged by bob after 1 try, 0.02 s" in shown(host)[3]

@@ -1,140 +1,24 @@
-"""The rules of the help desk that both of its ends apply: the visitor's form, and the visitor whom
-an operator means.
+"""For which visitor an operator means a typed line or a number, in both faces of an operator: the
+peer and the registry's console.
 
-The visitor's program checks the form to say what is wrong, the registry because a stranger may send
-anything. `Focus` and `ShownRoom` serve both faces of an operator, the peer and the registry's own
-terminal. A person goes on typing for a moment after the visitor has changed, so what is entered
-within `HOLD_BACK_FOR` of a change that the operator did not ask for is held back.
+A person goes on typing for a moment after the visitor has changed, so what is entered within
+`HOLD_BACK_FOR` of a change that the operator did not ask for is held back.
 """
 
 import enum
-import re
-import unicodedata
 from typing import Final, NamedTuple
 
-from chatapp.wire.errors import FormRefused
-from chatapp.wire.limits import DESK_FORM_NAME_MAX, DESK_PAST_SHOWN_MAX
 from chatapp.wire.messages.desk import (
     ClientAssigned,
     ClientChange,
     ClientChanged,
+    HandOver,
+    NoteVisitor,
+    OperatorRequest,
     RoomShown,
     RoomVisitor,
-    ShowPast,
+    TransferVisitor,
 )
-
-_NUMBER_TYPED_MAX: Final = 64
-"""Characters of a number as typed, with blanks, brackets and dashes."""
-
-_NUMBER: Final = re.compile(r"[( ]*\+?[0-9 \t().-]*")
-"""A number as people write it. The library would also accept signs that elsewhere mean an
-extension, or nothing."""
-
-_JOINTS: Final = "'-."
-"""Signs that join or shorten the parts of a name: O'Brien, Anne-Marie, J. Rao."""
-
-_SPELLINGS: Final = str.maketrans(
-    {**dict.fromkeys("\u2018\u2019\u02bc`´", "'"), **dict.fromkeys("\u2010\u2011\u2013", "-")}
-)
-"""Characters that people type for them."""
-
-_NOT_OF_A_NAME: Final = str.maketrans(dict.fromkeys(",·", " "))
-"""Characters that stand between the parts of many names: the error suggests the name without
-them."""
-
-
-def full_name(text: str) -> str:
-    """Return a person's name in canonical form: letters (with their marks), ' - . and single
-    blanks, and a letter in each part. Raises FormRefused."""
-    name = unicodedata.normalize("NFC", " ".join(text.translate(_SPELLINGS).split()))
-    if not name:
-        raise FormRefused("name", text, "is empty: type letters and spaces", fault="name_empty")
-    if len(name) > DESK_FORM_NAME_MAX:
-        reason = f"has more than {DESK_FORM_NAME_MAX} characters"
-        raise FormRefused("name", text, reason, fault="name_long", most=DESK_FORM_NAME_MAX)
-    if not _is_name(name):
-        plain = " ".join(name.translate(_NOT_OF_A_NAME).split())
-        reason = "may contain only letters, spaces and . ' -"
-        if not _is_name(plain):
-            raise FormRefused("name", text, reason, fault="name_signs")
-        advised = f'{reason}: please write "{plain}"'
-        raise FormRefused("name", text, advised, fault="name_spelling", spelling=plain)
-    return name
-
-
-def mobile_number(text: str, region: str) -> str:
-    """Return a mobile number of `region` (or of any, with its country code) as `+919876543210`.
-    Raises FormRefused."""
-    # Deferred: the import is slow, and most programs never need it.
-    import phonenumbers
-
-    typed = text.strip()
-    example = _example(region)
-    shown = _shown(example)
-    wrong = FormRefused(
-        "number", text, f"is not a mobile number ({shown})", fault="number_wrong", **example
-    )
-    if len(typed) > _NUMBER_TYPED_MAX:
-        raise wrong
-    if not _NUMBER.fullmatch(typed):
-        signs = "it may contain only digits, spaces and + - ( ) ."
-        why = f"is not a mobile number: {signs} ({shown})"
-        raise FormRefused("number", text, why, fault="number_signs", **example)
-    try:
-        number = phonenumbers.parse(typed, region)
-    except phonenumbers.NumberParseException:
-        raise wrong from None
-    kind = phonenumbers.PhoneNumberType.MOBILE
-    reason = phonenumbers.is_possible_number_for_type_with_reason(number, kind)
-    if number.extension or reason != phonenumbers.ValidationResult.IS_POSSIBLE:
-        raise wrong
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-def example_number(region: str) -> str:
-    """Return a mobile number of `region` as people there dial it; empty if none is known."""
-    return str(_example(region).get("number", ""))
-
-
-def is_region(text: str) -> bool:
-    """Whether `text` is a region whose numbers are known, such as `IN`."""
-    import phonenumbers
-
-    return text in phonenumbers.SUPPORTED_REGIONS
-
-
-def folded_name(name: str) -> str:
-    """Return what names are compared by, however their parts are joined: their letters, in one
-    case."""
-    return "".join(filter(_is_letter, unicodedata.normalize("NFC", name))).casefold()
-
-
-def _is_name(name: str) -> bool:
-    has_letters = all(any(map(str.isalpha, part)) for part in name.split(" "))
-    return has_letters and all(_is_letter(one) or one in f" {_JOINTS}" for one in name)
-
-
-def _is_letter(character: str) -> bool:
-    """Whether this is a letter, or a mark of one."""
-    return unicodedata.category(character)[0] in "LM"
-
-
-def _example(region: str) -> dict[str, object]:
-    """Return the region, the digits of a number and an example; nothing if none is known."""
-    import phonenumbers
-
-    example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
-    if example is None:
-        return {}
-    number = phonenumbers.national_significant_number(example)
-    return {"region": region, "digits": len(number), "number": number}
-
-
-def _shown(example: dict[str, object]) -> str:
-    if not example:
-        return "with the country code: +..."
-    return f"{example['region']}: {example['digits']} digits such as {example['number']}"
-
 
 HOLD_BACK_FOR: Final = 2.0
 """Seconds that a person needs to notice a new visitor and to stop typing for the previous one."""
@@ -155,20 +39,6 @@ class Client(NamedTuple):
     name: str
 
 
-def past_asked(typed: str) -> ShowPast | None:
-    """Return the request of `.past [n or name]`; None for a number or a name that cannot be."""
-    typed = " ".join(typed.split())
-    if not typed:
-        return ShowPast(0, "", 0)
-    if typed.isascii() and typed.isdigit():
-        count = int(typed[:4])
-        return ShowPast(0, "", count) if 1 <= count <= DESK_PAST_SHOWN_MAX else None
-    try:
-        return ShowPast(0, full_name(typed), 0)
-    except FormRefused:
-        return None
-
-
 class Typed(enum.Enum):
     """The kind of line that an operator typed."""
 
@@ -186,6 +56,30 @@ class Held(NamedTuple):
     """What happened to that visitor, if known."""
     client: Client | None
     """The visitor who is served now."""
+
+
+class HeldInput(enum.Enum):
+    """What was not carried out."""
+
+    LINE = "line"
+    """A line for the visitor."""
+    END = "end"
+    """The end of the session, or the call for the next visitor."""
+    HAND_OVER = "hand_over"
+    """Handing the visitor over."""
+    NOTE = "note"
+    """A note about the visitor."""
+
+
+def held_input(request: OperatorRequest) -> HeldInput:
+    """Return what it is that was not carried out, of a command about the visitor."""
+    match request:
+        case HandOver() | TransferVisitor():
+            return HeldInput.HAND_OVER
+        case NoteVisitor():
+            return HeldInput.NOTE
+        case _:
+            return HeldInput.END
 
 
 class Focus:
@@ -329,10 +223,10 @@ class ShownRoom:
 
     def dropped(self, visit: int) -> None:
         """Note that the operator has dropped this visitor from the line."""
-        self._moved = [one for one in self._moved if one.visit != visit]
+        self._moved = [visitor for visitor in self._moved if visitor.visit != visit]
 
     def moved(self, visit: int, to: int) -> None:
         """Note that the operator has moved this visitor to another number."""
-        found = [one for one in self._moved if one.visit == visit]
+        moved = [visitor for visitor in self._moved if visitor.visit == visit]
         self.dropped(visit)
-        self._moved[to - 1 : to - 1] = found
+        self._moved[to - 1 : to - 1] = moved
