@@ -4,7 +4,7 @@ error."""
 from typing import Final
 
 from chatapp.peer.api.trace import readable, unpacked
-from chatapp.peer.commands.intents import Context
+from chatapp.peer.commands.meanings import Context
 from chatapp.peer.commands.parser import parse
 from chatapp.registry.program.settings import flaw_of_bans, flaw_of_keys
 from chatapp.registry.rules.desk import console as desk

@@ -7,22 +7,27 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.commands.intents import (
-    SERVER,
-    ChangeTopic,
-    Context,
+from chatapp.peer.api.conversations import EVERYBODY, person, room
+from chatapp.peer.api.requests import (
+    AcceptKey,
+    AcceptRegistryKey,
+    EnterRoom,
     Examine,
-    Intent,
-    JoinRoom,
-    Mistake,
-    OpenQuery,
-    SayInRoom,
-    SendDirect,
-    ShowHistory,
-    ShowPeople,
+    ExplainDelivery,
+    ReadPage,
+    Send,
+    SetTopic,
+    ShowRegistryKey,
+    ShowSafetyNumber,
     ShowTopic,
-    TrustKey,
-    VerifyKey,
+)
+from chatapp.peer.commands.meanings import (
+    SERVER,
+    Context,
+    Meaning,
+    Mistake,
+    OpenConversation,
+    ShowPeople,
 )
 from chatapp.peer.words import answers
 from chatapp.wire.errors import NameRefused
@@ -86,9 +91,10 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """In lower case. At least one begins with a sign, so that the command works in a room."""
     shape: Shape
     summary: str
-    example: Intent
-    to_intent: Callable[..., Intent | Mistake]
+    read: Callable[..., Meaning]
     """Takes the context, then one string for each argument of the shape."""
+    example: str = ""
+    """Arguments, as they may be typed."""
     unquoted: frozenset[str] = frozenset()
     """Spellings that drop a pair of quotes around the whole text."""
     bare: str = ""
@@ -117,6 +123,8 @@ HISTORY_SHOWN: Final = 20
 HISTORY_MAX: Final = 10_000
 _NUMBER_DIGITS: Final = 9
 """More digits than any number needs; a longer word is refused before it is converted."""
+_ID_DIGITS: Final = 18
+"""Digits of the longest id."""
 
 
 def number(word: str) -> int | None:
@@ -125,121 +133,137 @@ def number(word: str) -> int | None:
     return int(word) or None if is_number else None
 
 
-# --- readers: functions from the context and the arguments to an intent
+# --- readers: functions from the context and the arguments to a meaning
 
 
-def named(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, str], Intent | Mistake]:
-    """Return a reader of one name, of a person or of a room: the same rules hold for both."""
+def always(meaning: Meaning) -> Callable[[Context], Meaning]:
+    """Return a reader of a command without arguments."""
+    return lambda context: meaning
 
-    def read(context: Context, name: str) -> Intent | Mistake:
+
+def named(
+    meaning: Callable[[PeerName], Meaning], *, check: Callable[[str], PeerName] = peer_name
+) -> Callable[[Context, str], Meaning]:
+    """Return a reader of one name, of a person or of a room: the same rules hold for both.
+    `check`: raises NameRefused for what is no such name."""
+
+    def read(context: Context, name: str) -> Meaning:
         try:
-            return to_intent(peer_name(name))
+            return meaning(check(name))
         except NameRefused as refusal:
             return Mistake(answers.name_refused(refusal))
 
     return read
 
 
-def new_name(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, str], Intent | Mistake]:
+def new_name(meaning: Callable[[PeerName], Meaning]) -> Callable[[Context, str], Meaning]:
     """Return a reader of a name that the user wants to have."""
-
-    def read(context: Context, name: str) -> Intent | Mistake:
-        try:
-            return to_intent(person_name(name))
-        except NameRefused as refusal:
-            return Mistake(answers.name_refused(refusal))
-
-    return read
+    return named(meaning, check=person_name)
 
 
-def other_person(
-    to_intent: Callable[[PeerName], Intent],
-) -> Callable[[Context, str], Intent | Mistake]:
+def other_person(meaning: Callable[[PeerName], Meaning]) -> Callable[[Context, str], Meaning]:
     """Return a reader of the name of a person who is not the user."""
 
-    def read(context: Context, name: str) -> Intent | Mistake:
-        return (
-            Mistake(answers.IS_YOU)
-            if is_same_name(name, context.me)
-            else named(to_intent)(context, name)
-        )
+    def read(context: Context, name: str) -> Meaning:
+        is_me = is_same_name(name, context.me)
+        return Mistake(answers.IS_YOU) if is_me else named(meaning)(context, name)
 
     return read
 
 
-def own_name(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, str], Intent | Mistake]:
+def own_name(meaning: Meaning) -> Callable[[Context, str], Meaning]:
     """Return a reader of the user's own name, which is typed as a confirmation."""
 
-    def read(context: Context, name: str) -> Intent | Mistake:
-        is_own = is_same_name(name, context.me)
-        return to_intent(context.me) if is_own else Mistake(answers.not_you(context.me, name))
+    def read(context: Context, name: str) -> Meaning:
+        is_me = is_same_name(name, context.me)
+        return meaning if is_me else Mistake(answers.not_you(context.me, name))
 
     return read
 
 
-def send_direct(context: Context, name: str, text: str) -> Intent | Mistake:
+def send_direct(context: Context, name: str, text: str) -> Meaning:
     """Read a recipient and a text."""
-    return named(lambda to: SendDirect(to, text))(context, name)
+    return named(lambda to: Send(conversation=person(to), text=text))(context, name)
 
 
-def join(context: Context, room: str) -> Intent | Mistake:
+def send_all(context: Context, text: str) -> Meaning:
+    """Read a text for everybody."""
+    return Send(conversation=EVERYBODY, text=text)
+
+
+def join(context: Context, name: str) -> Meaning:
     """Read a room. `#lab` means `lab`: other chat programs write rooms that way."""
-    return named(JoinRoom)(context, room.removeprefix("#"))
+    return named(lambda wanted: EnterRoom(room=wanted))(context, name.removeprefix("#"))
 
 
-def say(context: Context, text: str) -> Intent | Mistake:
+def say(context: Context, text: str) -> Meaning:
     """Read a text to say in the current room."""
-    return SayInRoom(text) if context.room is not None else Mistake(answers.NOT_IN_ROOM)
+    if context.room is None:
+        return Mistake(answers.NOT_IN_ROOM)
+    return Send(conversation=room(context.room), text=text)
 
 
-def topic(context: Context, text: str = "") -> Intent | Mistake:
+def topic(context: Context, text: str = "") -> Meaning:
     """Read the topic of the current room: none shows it, `-` clears it."""
     if context.room is None:
         return Mistake(answers.NOT_IN_ROOM)
     if not text:
         return ShowTopic()
-    return ChangeTopic("" if text.strip() == "-" else text)
+    return SetTopic(text="" if text.strip() == "-" else text)
 
 
-def verify(context: Context, name: str) -> Intent | Mistake:
+def verify(context: Context, name: str) -> Meaning:
     """Read the name of another person, or `server`."""
-    return VerifyKey(SERVER) if name.lower() == SERVER else other_person(VerifyKey)(context, name)
+    if name.lower() == SERVER:
+        return ShowRegistryKey()
+    return other_person(lambda who: ShowSafetyNumber(name=who))(context, name)
 
 
-def trust(context: Context, name: str, digits: str = "") -> Intent | Mistake:
+def trust(context: Context, name: str, digits: str = "") -> Meaning:
     """Read the name of another person, or `server`, and the digits of a key, with or without
     blanks."""
     typed = "".join(digits.split()) or None
     if name.lower() == SERVER:
-        return TrustKey(SERVER, typed)
-    return other_person(lambda who: TrustKey(who, typed))(context, name)
+        return AcceptRegistryKey(digits=typed)
+    return other_person(lambda who: AcceptKey(name=who, digits=typed))(context, name)
 
 
-def query(context: Context, *words: str) -> Intent | Mistake:
+def query(context: Context, *words: str) -> Meaning:
     """Read the person, or the room, for whom bare lines are from now on; without a name, they are
     for nobody any more."""
     if not words:
-        return OpenQuery()
-    return (
-        join(context, words[0]) if words[0].startswith("#") else named(OpenQuery)(context, words[0])
-    )
+        return OpenConversation()
+    is_room = words[0].startswith("#")
+    return join(context, words[0]) if is_room else named(OpenConversation)(context, words[0])
 
 
-def examine(context: Context, *words: str) -> Intent | Mistake:
+def examine(context: Context, *words: str) -> Meaning:
     """Read the name of another person; without one, the way to the server is meant."""
-    return other_person(Examine)(context, words[0]) if words else Examine()
+    if not words:
+        return Examine()
+    return other_person(lambda who: Examine(name=who))(context, words[0])
 
 
-def show_people(context: Context, word: str = "") -> Intent | Mistake:
+def show_people(context: Context, word: str = "") -> Meaning:
     """Read whether everybody is to be shown."""
     return ShowPeople(is_whole=bool(word))
 
 
-def show_history(context: Context, *words: str) -> Intent | Mistake:
+def explain(context: Context, which: str = "last") -> Meaning:
+    """Read the id of a line, with or without a # before it, or `last`. What is no id means a line
+    that there is not."""
+    if which == "last":
+        return ExplainDelivery()
+    digits = which.strip().removeprefix("#")
+    is_id = digits.isascii() and digits.isdigit() and len(digits) <= _ID_DIGITS
+    return ExplainDelivery(id=int(digits) if is_id else 0)
+
+
+def show_history(context: Context, *words: str) -> Meaning:
     """Read how many messages to show; by default as many as fit on a screen."""
     if not words:
-        return ShowHistory(HISTORY_SHOWN)
+        return ReadPage(limit=HISTORY_SHOWN)
     count = number(words[0])
     if count is None or count > HISTORY_MAX:
         return Mistake(answers.not_in_range(words[0], HISTORY_MAX))
-    return ShowHistory(count)
+    return ReadPage(limit=count)

@@ -6,6 +6,17 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.api.requests import (
+    ComeBack,
+    Ignore,
+    Leave,
+    LeaveRoom,
+    ReleaseName,
+    Rename,
+    SearchPast,
+    ShowRooms,
+    Unignore,
+)
 from chatapp.peer.commands.arguments import (
     ANSWER,
     HISTORY_SHOWN,
@@ -32,13 +43,16 @@ from chatapp.peer.commands.arguments import (
     TEXT,
     WORDS,
     Command,
+    always,
     examine,
+    explain,
     join,
     new_name,
     other_person,
     own_name,
     query,
     say,
+    send_all,
     send_direct,
     show_history,
     show_people,
@@ -47,44 +61,23 @@ from chatapp.peer.commands.arguments import (
     usage,
     verify,
 )
-from chatapp.peer.commands.intents import (
+from chatapp.peer.commands.meanings import (
     AskMessage,
-    ChangeName,
-    ChangeTopic,
     Context,
-    Examine,
-    ExitRoom,
-    GiveUpName,
-    GoOffline,
-    GoOnline,
-    Ignore,
-    Intent,
-    JoinRoom,
+    Meaning,
     Mistake,
-    OpenQuery,
     Quit,
     SayAnswer,
-    SayInRoom,
     SayToClient,
-    SearchHistory,
-    SendAll,
-    SendDirect,
     ShowHelp,
-    ShowHistory,
     ShowMembers,
-    ShowPeople,
-    ShowRooms,
     ShowTable,
-    ShowTrace,
-    TrustKey,
-    Unignore,
-    VerifyKey,
 )
 from chatapp.peer.words import answers
 from chatapp.wire.desk import commands as wire_desk
 from chatapp.wire.desk.texts import NO_CLIENT
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.names import peer_name
+from chatapp.wire.messages.desk import OperatorRequest
 
 _SHAPES: Final = {
     "": NOTHING,
@@ -100,15 +93,23 @@ _SHAPES: Final = {
 """The arguments of the commands of `wire.desk`."""
 
 
-def _say(context: Context, text: str) -> Intent | Mistake:
+def _say(context: Context, text: str) -> Meaning:
     return SayToClient(text) if context.serves else Mistake(NO_CLIENT)
+
+
+def _as_typed(request: OperatorRequest) -> str:
+    """Return the arguments of an operator's command. The peer fills in reference and visit."""
+    fields = msgspec.structs.asdict(request).items()
+    return " ".join(
+        str(value) for field, value in fields if value and field not in ("reference", "visit")
+    )
 
 
 def _of_desk(word: str) -> Command:
     """Return the row of a command of the help desk."""
     command = wire_desk.DESK_COMMANDS[word]
 
-    def read(context: Context, *words: str) -> Intent | Mistake:
+    def read(context: Context, *words: str) -> Meaning:
         try:
             return command.read(" ".join(words))
         except NameRefused as refusal:
@@ -120,8 +121,8 @@ def _of_desk(word: str) -> Command:
         spellings=(f"{wire_desk.SIGN}{word}",),
         shape=_SHAPES[command.arguments],
         summary=f"help desk: {command.does}",
-        example=command.example,
-        to_intent=read,
+        example=_as_typed(command.example),
+        read=read,
         is_drastic=command.is_drastic,
     )
 
@@ -130,15 +131,15 @@ _SAY: Final = Command(
     spellings=(".say",),
     shape=TEXT,
     summary="help desk: say something to your visitor, as a bare line",
-    example=SayToClient("How can I help?"),
-    to_intent=_say,
+    example="How can I help?",
+    read=_say,
 )
 _ANSWER: Final = Command(
     spellings=(".a",),
     shape=ANSWER,
     summary="help desk: say a ready answer, or list them",
-    example=SayAnswer("greet"),
-    to_intent=lambda context, word="": SayAnswer(word),
+    example="greet",
+    read=lambda context, word="": SayAnswer(word),
 )
 _AFTER: Final = {"off": (_SAY,), "note": (_ANSWER,)}
 """Commands that ask for nothing of the registry, by the one behind which they are listed."""
@@ -148,22 +149,20 @@ DESK_COMMANDS: Final = tuple(
 )
 
 
-def _show_help(context: Context, *words: str) -> Intent | Mistake:
+def _show_help(context: Context, *words: str) -> Meaning:
     if not words:
         return ShowHelp()
     found = _spelling_of(words[0])
     return ShowHelp(found) if found else unknown(words[0], is_operator=context.is_operator)
 
 
-_BOB: Final = peer_name("bob")
-
 COMMANDS: Final = (
     Command(
         spellings=("send", "/dm", "/msg"),
         shape=NAME_AND_TEXT,
         summary="send a message to one person",
-        example=SendDirect(_BOB, "See you at noon"),
-        to_intent=send_direct,
+        example="bob See you at noon",
+        read=send_direct,
         unquoted=frozenset({"/dm"}),
         bare="<name>:<text>",
     ),
@@ -171,45 +170,43 @@ COMMANDS: Final = (
         spellings=("/query",),
         shape=MAYBE_CONVERSATION,
         summary="talk to one person, or enter a room",
-        example=OpenQuery(_BOB),
-        to_intent=query,
+        example="bob",
+        read=query,
     ),
     Command(
         spellings=("message", "/message"),
         shape=NOTHING,
         summary="write a message step by step",
-        example=AskMessage(),
-        to_intent=lambda context: AskMessage(),
+        read=always(AskMessage()),
     ),
     Command(
         spellings=("send_all", "/bm", "/all"),
         shape=TEXT,
         summary="send a message to everybody, now or on their return",
-        example=SendAll("The bus leaves at five"),
-        to_intent=lambda context, text: SendAll(text),
+        example="The bus leaves at five",
+        read=send_all,
         unquoted=frozenset({"/bm"}),
     ),
     Command(
         spellings=("join", "/join", "server:join"),
         shape=ROOM,
         summary="enter a room (created if needed), leave your current one",
-        example=JoinRoom(peer_name("lab")),
-        to_intent=join,
+        example="lab",
+        read=join,
     ),
     Command(
         spellings=("/say",),
         shape=TEXT,
         summary="say something in the room (start with // to send a slash)",
-        example=SayInRoom("leave the door open"),
-        to_intent=say,
+        example="leave the door open",
+        read=say,
         bare="<text>",
     ),
     Command(
         spellings=("leave", "/leave", "/out", "server:leave"),
         shape=NOTHING,
         summary="leave your room",
-        example=ExitRoom(),
-        to_intent=lambda context: ExitRoom(),
+        read=always(LeaveRoom()),
         is_bare_in_room=True,
         is_drastic=True,
     ),
@@ -217,140 +214,134 @@ COMMANDS: Final = (
         spellings=("/rooms",),
         shape=NOTHING,
         summary="list the rooms and how many people are in each",
-        example=ShowRooms(),
-        to_intent=lambda context: ShowRooms(),
+        read=always(ShowRooms()),
     ),
     Command(
         spellings=("/names",),
         shape=NOTHING,
         summary="list the people in your room",
-        example=ShowMembers(),
-        to_intent=lambda context: ShowMembers(),
+        read=always(ShowMembers()),
     ),
     Command(
         spellings=("/topic",),
         shape=MAYBE_TEXT,
         summary="set your room's topic (- clears it), or show it",
-        example=ChangeTopic("Exam on Friday"),
-        to_intent=topic,
+        example="Exam on Friday",
+        read=topic,
     ),
     Command(
         spellings=("who", "/who", "/users", "server:who"),
         shape=MAYBE_ALL,
         summary="show who is online, and the last 20 of the others, or all",
-        example=ShowPeople(),
-        to_intent=show_people,
+        read=show_people,
     ),
     Command(
         spellings=("/table",),
         shape=NOTHING,
         summary="show everybody's name, address, port and presence",
-        example=ShowTable(),
-        to_intent=lambda context: ShowTable(),
+        read=always(ShowTable()),
     ),
     Command(
         spellings=("dereg", "/dereg"),
         shape=NAME,
         summary="go offline; messages wait for you",
-        example=GoOffline(peer_name("alice")),
-        to_intent=own_name(GoOffline),
+        example="alice",
+        read=own_name(Leave()),
         is_drastic=True,
     ),
     Command(
         spellings=("reg", "/reg"),
         shape=NAME,
         summary="come back under your own name; your mail is shown first",
-        example=GoOnline(peer_name("alice")),
-        to_intent=own_name(GoOnline),
+        example="alice",
+        read=own_name(ComeBack()),
         offline=True,
     ),
     Command(
         spellings=("/nickname", "/nicknames", "/nick"),
         shape=NEW_NAME,
         summary="change your name; key, mail and contacts stay",
-        example=ChangeName(peer_name("alicia")),
-        to_intent=new_name(ChangeName),
+        example="alicia",
+        read=new_name(lambda new: Rename(new=new)),
     ),
     Command(
         spellings=("/release",),
         shape=NOTHING,
         summary="give up your name: anybody may take it; asks first",
-        example=GiveUpName(),
-        to_intent=lambda context: GiveUpName(),
+        read=always(ReleaseName()),
         is_drastic=True,
     ),
     Command(
         spellings=("/verify",),
         shape=NAME,
         summary="show 60 digits to compare; /verify server shows its key",
-        example=VerifyKey(_BOB),
-        to_intent=verify,
+        example="bob",
+        read=verify,
     ),
     Command(
         spellings=("/trust",),
         shape=NAME_AND_KEY,
         summary="accept the key whose digits you have compared",
-        example=TrustKey(_BOB, "0123456789" * 6),
-        to_intent=trust,
+        example="bob " + "0123456789" * 6,
+        read=trust,
     ),
     Command(
         spellings=("/ignore",),
         shape=NAME,
         summary="hide someone's messages",
-        example=Ignore(_BOB),
-        to_intent=other_person(Ignore),
+        example="bob",
+        read=other_person(lambda who: Ignore(name=who)),
     ),
     Command(
         spellings=("/unignore",),
         shape=NAME,
         summary="show someone's messages again",
-        example=Unignore(_BOB),
-        to_intent=other_person(Unignore),
+        example="bob",
+        read=other_person(lambda who: Unignore(name=who)),
     ),
     Command(
         spellings=("/why",),
         shape=MAYBE_WHICH,
         summary="show how one of your messages was delivered, try by try",
-        example=ShowTrace("last"),
-        to_intent=lambda context, which="last": ShowTrace(which),
+        example="last",
+        read=explain,
     ),
     Command(
         spellings=("/doctor",),
         shape=MAYBE_NAME,
         summary="check the connection to the server, or to someone",
-        example=Examine(_BOB),
-        to_intent=examine,
+        example="bob",
+        read=examine,
         offline=True,
     ),
     Command(
         spellings=("/history",),
         shape=MAYBE_NUMBER,
         summary=f"show your last messages: n of them, or {HISTORY_SHOWN}",
-        example=ShowHistory(50),
-        to_intent=show_history,
+        example="50",
+        read=show_history,
     ),
     Command(
         spellings=("/search",),
         shape=WORDS,
         summary="find your messages that contain these words",
-        example=SearchHistory("noon lunch"),
-        to_intent=lambda context, words: SearchHistory(words),
+        example="noon lunch",
+        read=lambda context, words: SearchPast(words=words),
     ),
     *DESK_COMMANDS,
     Command(
         spellings=("help", "/help"),
         shape=MAYBE_COMMAND,
         summary="list every command, or explain one",
-        example=ShowHelp("send"),
-        to_intent=_show_help,
+        example="send",
+        read=_show_help,
         offline=True,
     ),
     Command(
         spellings=("quit", "/quit", "exit", "server:exit"),
         shape=NOTHING,
         summary="leave and end the program",
-        example=Quit(),
-        to_intent=lambda context: Quit(),
+        read=always(Quit()),
         offline=True,
         is_drastic=True,
     ),
@@ -415,30 +406,6 @@ def _spelling_of(word: str) -> str | None:
 
 # --- help: the lines that `help` shows and the list in the guide, both made from the table of commands.
 
-_BY_MEANING: Final[Mapping[type[Intent], Command]] = {type(row.example): row for row in COMMANDS}
-
-
-_NOT_TYPED: Final = frozenset({"reference", "visit"})
-"""Fields of an operator's request that the core fills in."""
-
-
-def as_typed(intent: Intent, *, in_room: bool = False) -> str:
-    """Spell a line that means `intent`, as it is typed in a room or outside. Empty for the intent
-    `Empty`."""
-    row = _BY_MEANING.get(type(intent))
-    if row is None:
-        return ""
-    faithful = (one for one in row.spellings if one not in row.unquoted)
-    spelling = next(one for one in faithful if not in_room or one.startswith(SIGNS))
-    fields = msgspec.structs.asdict(intent).items()
-    arguments = [
-        str(value)
-        for field, value in fields
-        if value not in (None, "", 0) and field not in _NOT_TYPED
-    ]
-    return " ".join((spelling, *arguments))
-
-
 GUIDE_BEGINS: Final = "<!-- The list of commands is made from peer/commands/commands.py by `python -m examples.guide`. -->"
 GUIDE_ENDS: Final = "<!-- End of the list of commands. -->"
 
@@ -448,10 +415,11 @@ def help_lines(command: str | None = None, *, is_operator: bool = False) -> list
     spelling its summary, all its spellings and an example."""
     if command is not None:
         row = BY_SPELLING[command]
+        faithful = next(one for one in row.spellings if one not in row.unquoted)
         return [
             f"{usage(command, row.shape)} - {row.summary}",
             f"Spellings: {' · '.join(row.usages)}",
-            f"Example: {as_typed(row.example, in_room=isinstance(row.example, SayInRoom))}",
+            f"Example: {faithful} {row.example}".rstrip(),
         ]
     offered = [row for row in COMMANDS if is_operator or row not in DESK_COMMANDS]
     width = max(len(usage(row.spellings[0], row.shape)) for row in offered)

@@ -1,5 +1,4 @@
-"""The parser of typed lines: `parse` turns a line into an intent or a mistake, by the table of
-commands.
+"""The parser of typed lines: `parse` turns a line into what it means, by the table of commands.
 
 A line that begins with a sign (`/`, `.`, `server:`) is always a command. In a room, any other line
 is chat, except the word `leave`. Outside, its first word is a command, or the line is
@@ -10,23 +9,17 @@ help desk, any line without a sign is said to that visitor, in a room and outsid
 import re
 from typing import Final
 
+from chatapp.peer.api.conversations import person, room
+from chatapp.peer.api.requests import Send
 from chatapp.peer.commands.arguments import SIGNS, Command, Cut, usage
 from chatapp.peer.commands.commands import BY_SPELLING, COMMANDS, unknown
-from chatapp.peer.commands.intents import (
-    Context,
-    Empty,
-    Intent,
-    Mistake,
-    SayInRoom,
-    SayToClient,
-    SendDirect,
-)
+from chatapp.peer.commands.meanings import Context, Empty, Meaning, Mistake, SayToClient
 from chatapp.peer.words import answers
 from chatapp.wire.desk.texts import NO_CLIENT
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.names import PeerName, peer_name
 
-_BY_COLON: Final = next(row for row in COMMANDS if isinstance(row.example, SendDirect))
+_BY_COLON: Final = next(row for row in COMMANDS if row.bare == "<name>:<text>")
 _IN_ROOM: Final = frozenset(row.spellings[0] for row in COMMANDS if row.is_bare_in_room)
 
 _BLANKS: Final = " \t"
@@ -36,7 +29,7 @@ _QUOTES: Final = ('""', "''", "\u201c\u201d", "\u2018\u2019", "\u201e\u201c", "\
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 
-def parse(line: str, context: Context) -> Intent | Mistake:
+def parse(line: str, context: Context) -> Meaning:
     """Return what `line` means; never raises. The text of a message stays as typed, except for lone
     surrogates, which no encoding has."""
     line = whole(line)
@@ -49,15 +42,13 @@ def parse(line: str, context: Context) -> Intent | Mistake:
         return SayToClient(words[1:] if words.startswith(_ESCAPE) else line)
     if words.startswith(_ESCAPE):
         if context.room is not None:
-            return SayInRoom(words[1:])
-        return (
-            Mistake(answers.NOT_IN_ROOM)
-            if context.query is None
-            else SendDirect(context.query, words[1:])
-        )
-    is_chat = context.room is not None and not words.lower().startswith(SIGNS)
-    if is_chat and words.strip(_BLANKS).lower() not in _IN_ROOM:
-        return SayInRoom(line)
+            return Send(conversation=room(context.room), text=words[1:])
+        if context.query is None:
+            return Mistake(answers.NOT_IN_ROOM)
+        return Send(conversation=person(context.query), text=words[1:])
+    is_bare = not words.lower().startswith(SIGNS) and words.strip(_BLANKS).lower() not in _IN_ROOM
+    if context.room is not None and is_bare:
+        return Send(conversation=room(context.room), text=line)
     return _command(words, context)
 
 
@@ -77,7 +68,7 @@ def whole(line: str) -> str:
     return _SURROGATES.sub("\ufffd", line).rstrip("\r\n")
 
 
-def _command(line: str, context: Context) -> Intent | Mistake:
+def _command(line: str, context: Context) -> Meaning:
     word, rest = _first_word(line)
     spelling = word.lower()
     row = BY_SPELLING.get(spelling)
@@ -93,18 +84,16 @@ def _command(line: str, context: Context) -> Intent | Mistake:
             NO_CLIENT
         )  # an operator who types on after the visitor left is not told of a typo
     if context.query is not None and not spelling.startswith(SIGNS):
-        return SendDirect(context.query, line)
+        return Send(conversation=person(context.query), text=line)
     return unknown(word, is_operator=context.is_operator)
 
 
-def _read(
-    row: Command, how: str, context: Context, arguments: tuple[str, ...] | None
-) -> Intent | Mistake:
+def _read(row: Command, how: str, context: Context, arguments: tuple[str, ...] | None) -> Meaning:
     if context.offline and not row.offline:
         return Mistake(answers.OFFLINE)
     if arguments is None:
         return Mistake(answers.usage_line(how))
-    return row.to_intent(context, *arguments)
+    return row.read(context, *arguments)
 
 
 def _arguments(row: Command, spelling: str, rest: str) -> tuple[str, ...] | None:
@@ -179,7 +168,7 @@ class Dialogue:
         """The question to be answered next."""
         return answers.ASK_TO if self._to is None else answers.ASK_TEXT
 
-    def answer(self, line: str) -> SendDirect | Mistake | Empty:
+    def answer(self, line: str) -> Meaning:
         """Take the user's answer. Returns the message once it is complete, else a line to show, or
         nothing. Unless it `is_over` then, ask the `question` that follows."""
         line = whole(line)
@@ -188,7 +177,7 @@ class Dialogue:
             return Mistake(answers.NOTHING_SENT)
         if self._to is not None:
             self.is_over = True
-            return SendDirect(self._to, line)
+            return Send(conversation=person(self._to), text=line)
         try:
             self._to = peer_name(line.strip())
         except NameRefused as refusal:
@@ -199,16 +188,16 @@ class Dialogue:
 class Confirmation:
     """A question that is answered with yes, or else with no, before something is done."""
 
-    def __init__(self, intent: Intent, question: str, *, otherwise: str) -> None:
-        """`intent`: what is done after a yes. `otherwise`: the line to show after any other
+    def __init__(self, meaning: Meaning, question: str, *, otherwise: str) -> None:
+        """`meaning`: what is done after a yes. `otherwise`: the line to show after any other
         answer."""
-        self._intent = intent
+        self._meaning = meaning
         self._otherwise = otherwise
         self.question: Final = question
         self.is_over = False
 
-    def answer(self, line: str) -> Intent | Mistake:
+    def answer(self, line: str) -> Meaning:
         """Take the user's answer. Returns what is to be done, or a line to show."""
         self.is_over = True
         is_yes = line.strip().lower() in ("y", "yes")
-        return self._intent if is_yes else Mistake(self._otherwise)
+        return self._meaning if is_yes else Mistake(self._otherwise)

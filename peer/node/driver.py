@@ -331,6 +331,8 @@ class Driver:
         self._turns = Waiters(self._loop)
         self._look = AnswerLook(self._loop)
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
+        """When the timer rings: handles of uvloop do not say it."""
         self._connection = self._new_connection()
         self.is_turn_due = False
         """Whether a turn is to be taken once the present loop iteration is over."""
@@ -427,7 +429,7 @@ class Driver:
 
     def _ring_at(self, due: float | None) -> None:
         if due is not None and self._timer is None and not self.is_closed:
-            self._timer = self._loop.call_at(due, self._timer_rang)
+            self._timer, self._rings_at = self._loop.call_at(due, self._timer_rang), due
 
     def _take_turn(self, now: float | None = None) -> None:
         """`now`: as it was when the input came, if that was right before."""
@@ -440,10 +442,11 @@ class Driver:
         # Finding the earliest deadline of all parts costs as much as a message. So it is not done
         # in every turn: the timer rings soon after the turn, and looks for deadlines then.
         if self._timer is not None:
-            if self._timer.when() <= now + SETTLE_SPAN:
+            if self._rings_at <= now + SETTLE_SPAN:
                 return
             self._timer.cancel()
-        self._timer = self._loop.call_at(now + SETTLE_SPAN, self._timer_rang)
+            self._timer = None
+        self._ring_at(now + SETTLE_SPAN)
 
     def _new_connection(self) -> Connection:
         return Connection(

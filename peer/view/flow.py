@@ -9,16 +9,15 @@ from chatapp.peer.api.requests import (
     EnterRoom,
     IsLineForDesk,
     ListPeople,
-    Moment,
-    Wait,
+    Send,
 )
 from chatapp.peer.api.state import State
-from chatapp.peer.commands import intents, parser
+from chatapp.peer.commands import meanings, parser
 from chatapp.peer.commands.completion import CompletionIndex
-from chatapp.peer.commands.intents import Intent, Mistake
+from chatapp.peer.commands.meanings import Meaning, Mistake
 from chatapp.peer.view.folding import Folding
 from chatapp.peer.view.underway import UnderWay
-from chatapp.peer.view.view import CatchUp, Step, Steps, Talk, View
+from chatapp.peer.view.view import CatchUp, Step, Steps, View
 from chatapp.peer.words import answers, history
 from chatapp.peer.words.formatting import LINE_MAX, SettledLine, TypedLine
 from chatapp.peer.words.people import here_line
@@ -155,14 +154,14 @@ class FlowView(View):
         for conversation, id_ in seen.items() if self.is_screen else ():
             yield from self._mark_read(conversation, id_)
 
-    def _parse(self, line: TypedLine) -> Generator[Step, Any, Intent | Mistake]:
+    def _parse(self, line: TypedLine) -> Generator[Step, Any, Meaning]:
         self._was_asked = self._dialogue is not None
         if self._was_asked:
             return self._answer_question(line)
         serves = yield IsLineForDesk(entered_at=line.at)
         return parser.parse(line, self._context(serves=serves))
 
-    def _meaning_of(self, draft: str) -> Intent | Mistake:
+    def _meaning_of(self, draft: str) -> Meaning:
         return parser.parse(draft, self._context(serves=self.state.desk.client is not None))
 
     def _asks_for_something(self, line: str) -> bool:
@@ -181,30 +180,29 @@ class FlowView(View):
         if typed is not None:
             self._changes.lines.append(SettledLine(typed))
 
-    def _carry_out(self, intent: Intent | Mistake, line: TypedLine) -> Steps:
-        if not isinstance(intent, Talk):
+    def _carry_out(self, meaning: Meaning, line: TypedLine) -> Steps:
+        if not isinstance(meaning, Send):
             self._settle()
-        match intent:
-            case intents.SendDirect() | intents.SendAll() | intents.SayInRoom():
-                yield from self._say(intent, line)
-            case intents.OpenQuery(to):
+        match meaning:
+            case Send():
+                yield from self._say(meaning, line)
+            case meanings.OpenConversation(to):
                 yield from self._open_query(to)
-            case intents.SayToClient(text):
-                meant = parser.parse(line, self._context())
-                is_maybe = not isinstance(meant, Mistake)
+            case meanings.SayToClient(text):
+                is_maybe = not isinstance(parser.parse(line, self._context()), Mistake)
                 yield from self._say_to_client(text, line, is_maybe=is_maybe)
             case _:
-                yield from super()._carry_out(intent, line)
+                yield from super()._carry_out(meaning, line)
 
-    def _say(self, intent: Talk, line: TypedLine) -> Steps:
+    def _say(self, message: Send, line: TypedLine) -> Steps:
         """Send a message. On a screen it stands above the prompt until it is settled."""
-        if self._doubts(intent, line):
+        if self._doubts(message, line):
             self._settle()
             return
-        sent = yield from self._send(intent)
+        sent = yield from self._send(message)
         if sent is not None and self.is_screen:
             self._unsettled = None
-            self._under_way.begin(line, sent.id, intent.text)
+            self._under_way.begin(line, sent.id, message.text)
 
     def _open_query(self, to: PeerName | None) -> Steps:
         """Send bare lines to this person from now on, or go into the room of this name; None: send
@@ -228,7 +226,6 @@ class FlowView(View):
         elif past or self._has_seen_room(name):
             if self.is_screen:
                 self._answer(history.past_lines(past))
-            yield EnterRoom(room=name)
-            yield Wait(until=Moment.IN_ROOM)
+            yield from self._request(EnterRoom(room=name))
         else:
             self._answer([answers.nobody_and_no_room(name)])

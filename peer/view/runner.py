@@ -181,8 +181,11 @@ class Runner:
         self._display.show(changes)
         loop = asyncio.get_running_loop()
         at = self._view.next_look(now=loop.time())
-        if self._timer is None and at is not None and not self.running.is_over:
-            self._timer = loop.call_at(at, self._look)
+        if at is None or self.running.is_over or (self._timer and self._timer.when() <= at):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(at, self._look)
 
     def _look(self) -> None:
         """Show the status anew, which changes without an event."""

@@ -22,17 +22,18 @@ from chatapp.peer.api.requests import (
     EnterRoom,
     ListConversations,
     Moment,
+    Send,
+    ShowRooms,
     Wait,
 )
 from chatapp.peer.api.state import PeerState, State
-from chatapp.peer.commands import intents, parser
+from chatapp.peer.commands import meanings, parser
 from chatapp.peer.commands.arguments import SIGNS
 from chatapp.peer.commands.completion import CompletionIndex
-from chatapp.peer.commands.intents import Intent, Mistake
+from chatapp.peer.commands.meanings import Meaning, Mistake
 from chatapp.peer.view.logbook import EntryKind, LogEntry
-from chatapp.peer.view.panes import ListRow, Pane, PaneList, said_entry
+from chatapp.peer.view.panes import ListRow, Pane, PaneList, Spot, kind_of, place_of, said_entry
 from chatapp.peer.view.pastreader import PastReader
-from chatapp.peer.view.routing import Spot, kind_of, place_of
 from chatapp.peer.view.running import FAILED
 from chatapp.peer.view.signs import Signs
 from chatapp.peer.view.underway import mark_of
@@ -41,7 +42,6 @@ from chatapp.peer.view.view import (
     HistoryUnreadable,
     Step,
     Steps,
-    Talk,
     View,
 )
 from chatapp.peer.words import answers, history
@@ -563,78 +563,78 @@ class ScreenView(View):
 
     def _is_talk(self, text: str, pane: Pane) -> bool:
         """Whether a line is said in a conversation; everything else is a command or nothing."""
-        return isinstance(self._meaning(text, pane), Talk) and not _is_sign(text)
+        return isinstance(self._meaning(text, pane), Send) and not _is_sign(text)
 
-    def _parse(self, line: TypedLine, pane: Pane) -> Intent | Mistake:
+    def _parse(self, line: TypedLine, pane: Pane) -> Meaning:
         self._was_asked = self._dialogue is not None
         return self._answer_question(line) if self._was_asked else self._meaning(line, pane)
 
-    def _meaning_of(self, draft: str) -> Intent | Mistake:
+    def _meaning_of(self, draft: str) -> Meaning:
         is_said = draft.strip() and self._dialogue is None
-        return self._meaning(draft, self.open_pane) if is_said else intents.Empty()
+        return self._meaning(draft, self.open_pane) if is_said else meanings.Empty()
 
-    def _meaning(self, line: str, pane: Pane) -> Intent | Mistake:
+    def _meaning(self, line: str, pane: Pane) -> Meaning:
         """Return what a line means that is typed in this conversation: a command begins with a
         sign; all else is said."""
         whole = parser.whole(line)
         if not whole.strip():
-            return intents.Empty()
+            return meanings.Empty()
         if self.state.is_offline or _is_sign(whole):
             return parser.parse(whole, self._context())
         text, what = _talk_of(whole), pane.conversation
         match what.kind:
             case ConversationKind.EVERYBODY:
-                return intents.SendAll(text)
+                return Send(conversation=EVERYBODY, text=text)
             case ConversationKind.ROOM if self.is_in(what):
-                return intents.SayInRoom(text)
+                return Send(conversation=room(self.state.room or what.name), text=text)
             case ConversationKind.ROOM:
                 return Mistake(words.not_there_line(what.name))
             case ConversationKind.DESK:
-                return intents.SayToClient(text)
+                return meanings.SayToClient(text)
             case ConversationKind.PERSON if what.is_claimed:
                 return Mistake(words.not_to_claimed_line(what))
             case ConversationKind.PERSON:
                 try:
-                    return intents.SendDirect(peer_name(what.name), text)
+                    return Send(conversation=person(peer_name(what.name)), text=text)
                 except NameRefused as refusal:
                     return Mistake(str(refusal))
 
-    def _carry_out(self, intent: Intent | Mistake, line: TypedLine) -> Steps:
+    def _carry_out(self, meaning: Meaning, line: TypedLine) -> Steps:
         entry = self._entry
-        if entry is not None and (self._was_asked or not isinstance(intent, Talk)):
+        if entry is not None and (self._was_asked or not isinstance(meaning, Send)):
             # It was typed as a message, and means something else by now.
             self._send_nothing(entry)
             self._entry = None
-        match intent:
-            case intents.Empty() if not line.strip() and self._dialogue is None:
+        match meaning:
+            case meanings.Empty() if not line.strip() and self._dialogue is None:
                 yield from self._join(self._typed_in)
-            case intents.SendDirect() | intents.SendAll() | intents.SayInRoom():
-                yield from self._say(intent, line)
-            case intents.OpenQuery(to):
+            case Send():
+                yield from self._say(meaning, line)
+            case meanings.OpenConversation(to):
                 yield from self._open_named(to)
-            case intents.JoinRoom(wanted):
-                yield from self._do(intent, line)
+            case EnterRoom(room=wanted):
+                yield from self._request(meaning)
                 here = self.state.room
                 if here is not None and is_same_name(here, wanted):
                     self.choose(room(here))
-            case intents.SayToClient(text):
+            case meanings.SayToClient(text):
                 yield from self._say_at_desk(text, line)
-            case intents.ShowTable():
+            case meanings.ShowTable():
                 self._changes.wants_table = True
             case DropVisitor() | MoveVisitor():
-                yield from self._do(self._named(intent), line)
+                yield from self._ask_desk(self._named(meaning), line)
             case _:
-                self._desk_questions += isinstance(intent, ShowRoom | ShowFigures)
-                self._room_questions += isinstance(intent, intents.ShowRooms)
-                yield from super()._carry_out(intent, line)
+                self._desk_questions += isinstance(meaning, ShowRoom | ShowFigures)
+                self._room_questions += isinstance(meaning, ShowRooms)
+                yield from super()._carry_out(meaning, line)
 
-    def _named(self, intent: DropVisitor | MoveVisitor) -> DropVisitor | MoveVisitor:
+    def _named(self, request: DropVisitor | MoveVisitor) -> DropVisitor | MoveVisitor:
         """Name the visitor who has the number on the screen. Without a list there, the core knows
         the one that was shown last."""
         listed = self.attention().listed
-        if 1 <= intent.position <= len(listed):
-            return replace(intent, visit=listed[intent.position - 1].visit)
-        return intent
+        if 1 <= request.position <= len(listed):
+            return replace(request, visit=listed[request.position - 1].visit)
+        return request
 
     def refresh_desk(self, *, with_figures: bool) -> Steps:
         """Ask who waits at the help desk, and with the figures of the day, for this screen alone;
@@ -663,16 +663,16 @@ class ScreenView(View):
         else:
             self._answer([answers.nobody_and_no_room(to)])
 
-    def _say(self, intent: Talk, line: TypedLine) -> Steps:
+    def _say(self, message: Send, line: TypedLine) -> Steps:
         """Send a message, which stands in the log of its conversation with a mark."""
         entry, pane = self._entry, self._typed_in
-        if entry is not None and self._doubts(intent, line):
+        if entry is not None and self._doubts(message, line):
             self._send_nothing(entry)
             return
         if entry is None:
-            pane = self.panes.pane(self._recipient_of(intent))
-            entry = self._said_by_me(pane, intent.text)
-        sent = yield from self._send(intent)
+            pane = self.panes.pane(message.conversation)
+            entry = self._said_by_me(pane, message.text)
+        sent = yield from self._send(message)
         if sent is None:
             self._mark(pane, entry, MessageState.REFUSED)
         elif not sent.id:

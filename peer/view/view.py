@@ -6,20 +6,20 @@ generator of requests that gets the answer to each: `answer = yield Send(...)`. 
 
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from chatapp.peer.api import events, requests
-from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
+from chatapp.peer.api.conversations import Conversation, ConversationKind
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.api.events import MessageState, Said
 from chatapp.peer.api.requests import Moment, Request, Send, Sent, Wait
 from chatapp.peer.api.state import State
-from chatapp.peer.commands import intents, parser
+from chatapp.peer.commands import meanings, parser
 from chatapp.peer.commands.commands import help_lines
 from chatapp.peer.commands.completion import CompletionIndex
-from chatapp.peer.commands.intents import Context, Intent, Mistake
+from chatapp.peer.commands.meanings import Context, Meaning, Mistake
 from chatapp.peer.commands.parser import Confirmation, Dialogue
 from chatapp.peer.view.running import DONE, FAILED
 from chatapp.peer.words import answers, history
@@ -43,11 +43,14 @@ two tries."""
 FAREWELL_WITHIN: Final = 0.5
 """Seconds to wait for acknowledgements before leaving. On a good network they take a few
 milliseconds."""
-ID_LENGTH_MAX: Final = 18
-"""Digits of the longest id."""
 
-Talk = intents.SendDirect | intents.SendAll | intents.SayInRoom
-"""What says something to people."""
+_SETTLES: Final[dict[type[Request[Any]], Moment]] = {
+    requests.EnterRoom: Moment.IN_ROOM,
+    requests.LeaveRoom: Moment.IN_ROOM,
+    requests.Leave: Moment.LEFT,
+    requests.ReleaseName: Moment.RELEASED,
+}
+"""Until when the next line waits, which may depend on what came of this one."""
 
 
 class CatchUp(msgspec.Struct, frozen=True):
@@ -334,11 +337,11 @@ class View:
         """Return what tells the recipient of a message that it is being typed; None for what is no
         message to one person."""
         meaning = self._meaning_of(draft)
-        return (
-            requests.TellTyping(to=meaning.to) if isinstance(meaning, intents.SendDirect) else None
-        )
+        if isinstance(meaning, Send) and meaning.conversation.kind is ConversationKind.PERSON:
+            return requests.TellTyping(to=meaning.conversation.name)
+        return None
 
-    def _meaning_of(self, draft: str) -> Intent | Mistake:
+    def _meaning_of(self, draft: str) -> Meaning:
         """Return what a line would mean that is not entered yet."""
         raise NotImplementedError
 
@@ -359,7 +362,7 @@ class View:
     def _asks_for_something(self, line: str) -> bool:
         """Return whether this line asks for anything besides leaving."""
         meaning = parser.parse(line, Context(me=PeerName(self.state.name), room=self.state.room))
-        return not isinstance(meaning, intents.Empty | intents.GoOffline | intents.Quit)
+        return not isinstance(meaning, meanings.Empty | requests.Leave | meanings.Quit)
 
     def _ready(self) -> Steps:
         with contextlib.suppress(NotLetIn):  # an event says the same, and may end the program
@@ -385,7 +388,7 @@ class View:
             on_duty=state.desk.is_on_duty,
         )
 
-    def _answer_question(self, line: str) -> Intent | Mistake:
+    def _answer_question(self, line: str) -> Meaning:
         """Return what the answer to the open question means."""
         assert self._dialogue is not None
         dialogue = self._dialogue
@@ -398,22 +401,21 @@ class View:
         self._dialogue = dialogue
         self._changes.question = "" if dialogue is None else dialogue.question
 
-    def _doubts(self, intent: Talk, line: str) -> bool:
+    def _doubts(self, message: Send, line: str) -> bool:
         """Ask before a line is said in a room that would be a command outside of it. Returns
         whether it is asked. In a pipe nobody is."""
-        where = self.state.room
+        where = message.conversation
         if (
-            not isinstance(intent, intents.SayInRoom)
-            or where is None
+            where.kind is not ConversationKind.ROOM
             or not self.is_screen
             or self._was_asked
-            or intent.text != parser.whole(line)
+            or message.text != parser.whole(line)
         ):
             return False
-        command = parser.command_meant(intent.text)
+        command = parser.command_meant(message.text)
         if command is not None:
-            question = answers.saying_question(where, command)
-            self._ask(Confirmation(intent, question, otherwise=answers.NOTHING_SENT))
+            question = answers.saying_question(where.name, command)
+            self._ask(Confirmation(message, question, otherwise=answers.NOTHING_SENT))
         return command is not None
 
     def _answer(self, lines: Iterable[str]) -> None:
@@ -424,29 +426,77 @@ class View:
         """Show the answer to a command that needs nobody else."""
         self._answer(map(AnswerLine, self._lines(event)))
 
-    def _carry_out(self, intent: Intent | Mistake, line: TypedLine) -> Steps:
+    def _carry_out(self, meaning: Meaning, line: TypedLine) -> Steps:
         """Do what a line means. Events tell what comes of it."""
-        match intent:
-            case intents.Quit():
+        match meaning:
+            case meanings.Quit():
                 yield from self._drain()
                 self.end(DONE)
-            case intents.Empty():
+            case meanings.Empty():
                 pass
             case Mistake(why):
                 self._answer([why])
-            case intents.AskMessage():
+            case meanings.AskMessage():
                 self._ask(Dialogue())
-            case intents.GiveUpName() if not self._was_asked:
+            case requests.ReleaseName() if not self._was_asked:
                 me = self.state.name
-                self._ask(
-                    Confirmation(
-                        intent, answers.release_question(me), otherwise=answers.name_kept(me)
-                    )
-                )
-            case intents.SayAnswer(word):
+                question, otherwise = answers.release_question(me), answers.name_kept(me)
+                self._ask(Confirmation(meaning, question, otherwise=otherwise))
+            case meanings.SayAnswer(word):
                 yield from self._say_answer(word, line)
+            case meanings.ShowHelp(command):
+                lines = help_lines(command, is_operator=self.state.desk.is_operator)
+                self._answer(map(AnswerLine, lines))
+            case meanings.ShowMembers() | meanings.ShowPeople() | meanings.ShowTable():
+                yield from self._show_people(meaning)
+            case requests.ExplainDelivery() | requests.ReadPage() | requests.SearchPast():
+                yield from self._show_past(meaning)
+            case requests.Examine():
+                from chatapp.peer.words.doctor import doctor_lines  # deferred: rarely needed
+
+                self._answer(doctor_lines((yield meaning), self.state.server))
+            case Request():
+                yield from self._request(meaning)
             case _:
-                yield from self._do(intent, line)
+                assert isinstance(meaning, OperatorRequest)
+                yield from self._ask_desk(meaning, line)
+
+    def _request(self, request: Request[Any]) -> Steps:
+        """Ask the peer for something, and show the answer if it is one."""
+        if isinstance(request, requests.Leave | requests.ReleaseName):
+            yield from self._drain()
+        answer = yield request
+        if (moment := _SETTLES.get(type(request))) is not None:
+            yield Wait(until=moment)
+        elif isinstance(request, requests.ComeBack):
+            yield from self._ready()
+        elif answer is not None:
+            self._tell(answer)
+
+    def _ask_desk(self, request: OperatorRequest, line: TypedLine) -> Steps:
+        # An end of the session must not overtake a line for the visitor.
+        yield Wait(until=Moment.DESK_SAID)
+        asks_first = self.is_screen and isinstance(request, CallNext)
+        yield requests.AskDesk(request=request, entered_at=line.at, asks_first=asks_first)
+        yield Wait(until=Moment.DESK_ANSWERED)  # the next line may depend on the answer
+
+    def _show_people(
+        self, meaning: meanings.ShowMembers | meanings.ShowPeople | meanings.ShowTable
+    ) -> Steps:
+        match meaning:
+            case meanings.ShowMembers():
+                here, members = self.state.room, self.state.members
+                is_in = here is not None
+                self._tell(
+                    events.MembersListed(room=here or "", members=members)
+                    if is_in
+                    else events.NotInRoom()
+                )
+            case meanings.ShowPeople(is_whole=is_whole):
+                people = yield requests.ListPeople()
+                self._tell(events.PeopleListed(people=people, is_whole=is_whole))
+            case meanings.ShowTable():
+                self._answer(table_lines((yield requests.ListPeople())))
 
     @staticmethod
     def _mark_read(conversation: Conversation, id_: int) -> Steps:
@@ -473,26 +523,14 @@ class View:
         longer goes on later."""
         yield Briefly(Wait(until=Moment.SETTLED), FAREWELL_WITHIN)
 
-    def _send(self, intent: Talk) -> Generator[Step, Any, Sent | None]:
+    def _send(self, message: Send) -> Generator[Step, Any, Sent | None]:
         """Send a message; None if it is too long, which is said."""
-        where = self._recipient_of(intent)
         try:
-            sent: Sent = yield Send(conversation=where, text=intent.text)
+            sent: Sent = yield message
         except TextTooLong as error:
-            self._tell_too_long(where.name or "everybody", error)
+            self._tell_too_long(message.conversation.name or "everybody", error)
             return None
         return sent
-
-    def _recipient_of(self, intent: Talk) -> Conversation:
-        match intent:
-            case intents.SendDirect(to):
-                return person(to)
-            case intents.SendAll():
-                return EVERYBODY
-            case intents.SayInRoom():
-                return room(self.state.room or "")
-            case _:
-                assert_never(intent)
 
     def _say_to_client(
         self, text: str, line: TypedLine, *, is_maybe: bool
@@ -510,96 +548,22 @@ class View:
     def _tell_too_long(self, to: str, error: TextTooLong) -> None:
         self._tell(events.TooLong(to=to, size=error.size, limit=error.limit))
 
-    def _do(self, intent: Intent, line: TypedLine) -> Steps:  # noqa: C901 - one case for each
-        """Ask the peer for what a command asks, and show the answer if it is one."""
-        match intent:
-            case intents.JoinRoom(wanted):
-                yield requests.EnterRoom(room=wanted)
-                yield Wait(until=Moment.IN_ROOM)  # the next line may be meant for that room
-            case intents.ExitRoom():
-                yield requests.LeaveRoom()
-                yield Wait(until=Moment.IN_ROOM)
-            case intents.ShowRooms():
-                yield requests.ShowRooms()
-            case intents.ShowTopic():
-                yield requests.ShowTopic()
-            case intents.ChangeTopic(text):
-                yield requests.SetTopic(text=text)
-            case intents.ShowMembers():
-                self._tell(
-                    events.NotInRoom()
-                    if self.state.room is None
-                    else events.MembersListed(room=self.state.room, members=self.state.members)
-                )
-            case intents.GoOffline():
-                yield from self._drain()
-                yield requests.Leave()
-                yield Wait(until=Moment.LEFT)
-            case intents.GoOnline():
-                yield requests.ComeBack()
-                yield from self._ready()
-            case intents.ChangeName(new):
-                yield requests.Rename(new=new)
-            case intents.GiveUpName():
-                yield from self._drain()
-                yield requests.ReleaseName()
-                yield Wait(until=Moment.RELEASED)  # the next line may be `reg`
-            case intents.ShowTable():
-                self._answer(table_lines((yield requests.ListPeople())))
-            case intents.ShowPeople(is_whole=is_whole):
-                people = yield requests.ListPeople()
-                self._tell(events.PeopleListed(people=people, is_whole=is_whole))
-            case intents.VerifyKey(name) if name == intents.SERVER:
-                self._tell((yield requests.ShowRegistryKey()))
-            case intents.VerifyKey(name):
-                self._tell((yield requests.ShowSafetyNumber(name=name)))
-            case intents.TrustKey(name, digits) if name == intents.SERVER:
-                self._tell((yield requests.AcceptRegistryKey(digits=digits)))
-            case intents.TrustKey(name, digits):
-                self._tell((yield requests.AcceptKey(name=name, digits=digits)))
-            case intents.Ignore(name):
-                self._tell((yield requests.Ignore(name=name)))
-            case intents.Unignore(name):
-                self._tell((yield requests.Unignore(name=name)))
-            case intents.ShowTrace() | intents.ShowHistory() | intents.SearchHistory():
-                yield from self._show_past(intent)
-            case intents.Examine(name):
-                from chatapp.peer.words.doctor import doctor_lines  # deferred: rarely needed
-
-                findings = yield requests.Examine(name=name)
-                self._answer(doctor_lines(findings, self.state.server))
-            case intents.ShowHelp(command):
-                lines = help_lines(command, is_operator=self.state.desk.is_operator)
-                self._answer(map(AnswerLine, lines))
-            case _ if isinstance(intent, OperatorRequest):
-                # An end of the session must not overtake a line for the visitor.
-                yield Wait(until=Moment.DESK_SAID)
-                asks_first = self.is_screen and isinstance(intent, CallNext)
-                yield requests.AskDesk(request=intent, entered_at=line.at, asks_first=asks_first)
-                yield Wait(until=Moment.DESK_ANSWERED)  # the next line may depend on the answer
-            case _:
-                raise AssertionError(intent)  # each kind of view has its own way
-
     # --- the past
 
     def _show_past(
-        self, intent: intents.ShowTrace | intents.ShowHistory | intents.SearchHistory
+        self, request: requests.ExplainDelivery | requests.ReadPage | requests.SearchPast
     ) -> Steps:
         try:
-            match intent:
-                case intents.ShowTrace(which):
-                    trace = yield requests.ExplainDelivery(id=_id_typed(which))
-                    self._answer(history.trace_lines(trace, self.state.name))
-                case intents.ShowHistory(count):
-                    found = yield requests.ReadPage(limit=count)
-                    lines = history.history_lines(found.lines, self.state.name)
-                    self._answer(lines or [history.NOTHING_YET])
-                case intents.SearchHistory(words):
-                    found = yield requests.SearchPast(words=words)
-                    lines = history.history_lines(found.lines, self.state.name)
-                    self._answer(lines or [history.NOTHING_FOUND])
+            found = yield request
         except HistoryUnreadable as error:
             self._answer([AnswerLine(history.history_unreadable(error))])
+            return
+        if isinstance(request, requests.ExplainDelivery):
+            self._answer(history.trace_lines(found, self.state.name))
+        else:
+            is_search = isinstance(request, requests.SearchPast)
+            nothing = history.NOTHING_FOUND if is_search else history.NOTHING_YET
+            self._answer(history.history_lines(found.lines, self.state.name) or [nothing])
 
     def _latest(
         self, where: Conversation | None, limit: int
@@ -611,14 +575,3 @@ class View:
             self._answer([AnswerLine(history.history_unreadable(error))])
             return ()
         return found.lines  # type: ignore[no-any-return]
-
-
-def _id_typed(which: str) -> int | None:
-    """Return the id of a line as it was typed, with or without a # before it; None for `last`, 0
-    for what is no id."""
-    if which == "last":
-        return None
-    digits = which.strip().removeprefix("#")
-    return (
-        int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= ID_LENGTH_MAX else 0
-    )

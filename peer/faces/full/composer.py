@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
-from chatapp.peer.view.completing import Completing
+from chatapp.peer.commands.completion import Completing
 from chatapp.peer.view.panes import Pane
 from chatapp.peer.words.answers import paste_question
 from chatapp.peer.words.formatting import Candidate

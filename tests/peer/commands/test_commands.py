@@ -4,33 +4,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.peer.api.requests import (
+    AcceptKey,
+    AcceptRegistryKey,
+    ComeBack,
+    EnterRoom,
+    ExplainDelivery,
+    Ignore,
+    Leave,
+    LeaveRoom,
+    ReadPage,
+    Rename,
+    SearchPast,
+    SetTopic,
+    ShowRegistryKey,
+    ShowRooms,
+    ShowSafetyNumber,
+    ShowTopic,
+    Unignore,
+)
 from chatapp.peer.commands.commands import BY_SPELLING, COMMANDS, unknown
 from chatapp.peer.commands.elsewhere import ELSEWHERE
-from chatapp.peer.commands.intents import (
-    SERVER,
+from chatapp.peer.commands.meanings import (
     AskMessage,
-    ChangeName,
-    ChangeTopic,
     Context,
     Empty,
-    ExitRoom,
-    GoOffline,
-    GoOnline,
-    Ignore,
-    JoinRoom,
     Mistake,
     Quit,
-    SearchHistory,
     ShowHelp,
-    ShowHistory,
     ShowMembers,
     ShowPeople,
-    ShowRooms,
-    ShowTopic,
-    ShowTrace,
-    TrustKey,
-    Unignore,
-    VerifyKey,
 )
 from chatapp.peer.commands.parser import parse
 from chatapp.wire.names import peer_name
@@ -52,9 +55,9 @@ from tests.peer.faces.line.typists import ALICE, BOB, IN_LAB, said
         ("exit", Quit()),
         ("/quit", Quit()),
         ("server:exit", Quit()),
-        ("dereg Alice", GoOffline(ALICE.me)),
-        ("dereg alice", GoOffline(ALICE.me)),
-        ("reg ALICE", GoOnline(ALICE.me)),
+        ("dereg Alice", Leave()),
+        ("dereg alice", Leave()),
+        ("reg ALICE", ComeBack()),
         ("help", ShowHelp(None)),
         ("/help", ShowHelp(None)),
         ("help send", ShowHelp("send")),
@@ -64,32 +67,32 @@ from tests.peer.faces.line.typists import ALICE, BOB, IN_LAB, said
         ("", Empty()),
         (" \t \n", Empty()),
         ("message", AskMessage()),
-        ("join lab", JoinRoom(peer_name("lab"))),
-        ("/join lab", JoinRoom(peer_name("lab"))),
-        ("server:join lab", JoinRoom(peer_name("lab"))),
-        ("Server:Join #Lab", JoinRoom(peer_name("Lab"))),
-        ("leave", ExitRoom()),
-        ("/leave", ExitRoom()),
-        ("/out", ExitRoom()),
-        ("server:leave", ExitRoom()),
+        ("join lab", EnterRoom(room=peer_name("lab"))),
+        ("/join lab", EnterRoom(room=peer_name("lab"))),
+        ("server:join lab", EnterRoom(room=peer_name("lab"))),
+        ("Server:Join #Lab", EnterRoom(room=peer_name("Lab"))),
+        ("leave", LeaveRoom()),
+        ("/leave", LeaveRoom()),
+        ("/out", LeaveRoom()),
+        ("server:leave", LeaveRoom()),
         ("/rooms", ShowRooms()),
         ("/names", ShowMembers()),
-        ("/nickname Alicia", ChangeName(peer_name("Alicia"))),
-        ("/nicknames Alicia", ChangeName(peer_name("Alicia"))),
-        ("/nick Alicia", ChangeName(peer_name("Alicia"))),
-        ("/verify bob", VerifyKey(BOB)),
-        ("/verify Server", VerifyKey(SERVER)),
-        ("/trust bob", TrustKey(BOB)),
-        ("/trust bob 12345 67890", TrustKey(BOB, "1234567890")),
-        ("/trust server ab12 cd34", TrustKey(SERVER, "ab12cd34")),
-        ("/ignore bob", Ignore(BOB)),
-        ("/unignore bob", Unignore(BOB)),
-        ("/why", ShowTrace("last")),
-        ("/why last", ShowTrace("last")),
-        ("/why 17", ShowTrace("17")),
-        ("/history", ShowHistory(20)),
-        ("/history 5", ShowHistory(5)),
-        ("/search noon  lunch", SearchHistory("noon  lunch")),
+        ("/nickname Alicia", Rename(new=peer_name("Alicia"))),
+        ("/nicknames Alicia", Rename(new=peer_name("Alicia"))),
+        ("/nick Alicia", Rename(new=peer_name("Alicia"))),
+        ("/verify bob", ShowSafetyNumber(name=BOB)),
+        ("/verify Server", ShowRegistryKey()),
+        ("/trust bob", AcceptKey(name=BOB)),
+        ("/trust bob 12345 67890", AcceptKey(name=BOB, digits="1234567890")),
+        ("/trust server ab12 cd34", AcceptRegistryKey(digits="ab12cd34")),
+        ("/ignore bob", Ignore(name=BOB)),
+        ("/unignore bob", Unignore(name=BOB)),
+        ("/why", ExplainDelivery()),
+        ("/why last", ExplainDelivery()),
+        ("/why 17", ExplainDelivery(id=17)),
+        ("/history", ReadPage(limit=20)),
+        ("/history 5", ReadPage(limit=5)),
+        ("/search noon  lunch", SearchPast(words="noon  lunch")),
     ],
 )
 def test_commands(line: str, parsed: object) -> None:
@@ -108,7 +111,7 @@ def test_what_one_decides_about_others_one_does_not_decide_about_oneself(
 
 
 def test_who_bears_almost_ones_own_name_is_somebody_else() -> None:
-    assert parse("/ignore Alice2", ALICE) == Ignore(peer_name("Alice2"))
+    assert parse("/ignore Alice2", ALICE) == Ignore(name=peer_name("Alice2"))
     assert said("/ignore a/b") != "[That is you.]"
 
 
@@ -199,12 +202,12 @@ def test_nothing_is_suggested_where_no_command_is_near(line: str) -> None:
     [
         ("/topic", ShowTopic()),
         ("/topic  ", ShowTopic()),
-        ("/topic -", ChangeTopic("")),
-        ("/topic Exam on Friday", ChangeTopic("Exam on Friday")),
-        ("/TOPIC - or not", ChangeTopic("- or not")),
+        ("/topic -", SetTopic(text="")),
+        ("/topic Exam on Friday", SetTopic(text="Exam on Friday")),
+        ("/TOPIC - or not", SetTopic(text="- or not")),
     ],
 )
-def test_a_topic_is_shown_set_or_cleared(typed: str, meant: ShowTopic | ChangeTopic) -> None:
+def test_a_topic_is_shown_set_or_cleared(typed: str, meant: ShowTopic | SetTopic) -> None:
     assert parse(typed, IN_LAB) == meant
 
 
@@ -299,4 +302,4 @@ def test_nothing_that_ends_or_gives_up_something_is_suggested_for_a_word_that_is
 
 
 def test_a_query_of_a_room_by_its_sign_enters_it() -> None:
-    assert parse("/query #lab", ALICE) == JoinRoom(peer_name("lab"))
+    assert parse("/query #lab", ALICE) == EnterRoom(room=peer_name("lab"))

@@ -4,15 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.commands.intents import (
-    Context,
-    ExitRoom,
-    Intent,
-    Mistake,
-    SayInRoom,
-    SayToClient,
-    ShowPeople,
-)
+from chatapp.peer.api.requests import LeaveRoom
+from chatapp.peer.commands.meanings import Context, Meaning, Mistake, SayToClient, ShowPeople
 from chatapp.peer.commands.parser import parse
 from chatapp.peer.words.formatting import Status, prompt_of
 from chatapp.wire.limits import DESK_NOTE_MAX
@@ -30,6 +23,7 @@ from chatapp.wire.messages.desk import (
     TakeDuty,
 )
 from chatapp.wire.names import peer_name
+from tests.peer.faces.line.typists import in_lab
 
 ME = peer_name("bob")
 IDLE = Context(me=ME)
@@ -79,9 +73,7 @@ SERVING_IN_ROOM = Context(me=ME, on_duty=True, serves=True, room="lab")
         (".end now", Mistake("[Usage: .end]")),
     ],
 )
-def test_commands_mean_the_same_everywhere(
-    line: str, context: Context, parsed: Intent | Mistake
-) -> None:
+def test_commands_mean_the_same_everywhere(line: str, context: Context, parsed: Meaning) -> None:
     assert parse(line, context) == parsed
 
 
@@ -95,8 +87,8 @@ def test_a_bare_line_of_one_who_serves_goes_to_the_visitor(line: str, context: C
 
 def test_a_sign_keeps_its_meaning_and_two_of_them_are_text() -> None:
     assert parse("/who", SERVING) == ShowPeople()
-    assert parse("/leave", SERVING_IN_ROOM) == ExitRoom()
-    assert parse("/say hi", SERVING_IN_ROOM) == SayInRoom("hi")
+    assert parse("/leave", SERVING_IN_ROOM) == LeaveRoom()
+    assert parse("/say hi", SERVING_IN_ROOM) == in_lab("hi")
     assert parse("//etc/hosts", SERVING) == SayToClient("/etc/hosts")
 
 
@@ -106,7 +98,7 @@ def test_on_duty_with_nobody_to_serve() -> None:
     assert isinstance(parse("hello there", IDLE), Mistake)
     assert parse("hello there", IDLE) != Mistake("[No active client.]")
     assert parse(".say hi", IDLE) == Mistake("[No active client.]")
-    assert parse("hi", Context(me=ME, on_duty=True, room="lab")) == SayInRoom("hi")
+    assert parse("hi", Context(me=ME, on_duty=True, room="lab")) == in_lab("hi")
 
 
 def test_a_note_or_an_announcement_that_is_too_long_is_answered_at_once() -> None:

@@ -5,25 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.commands.intents import (
-    Context,
-    Empty,
-    ExitRoom,
-    GoOffline,
-    GoOnline,
-    JoinRoom,
-    Mistake,
-    Quit,
-    SayInRoom,
-    SendAll,
-    SendDirect,
-    ShowHelp,
-    ShowPeople,
-)
+from chatapp.peer.api.requests import ComeBack, EnterRoom, Leave, LeaveRoom, Send
+from chatapp.peer.commands.meanings import Context, Empty, Mistake, Quit, ShowHelp, ShowPeople
 from chatapp.peer.commands.parser import parse
 from chatapp.wire.names import peer_name
 from chatapp.wire.text import sanitize
-from tests.peer.faces.line.typists import ALICE, AWAY, BOB, IN_LAB, said
+from tests.peer.faces.line.typists import ALICE, AWAY, BOB, IN_LAB, direct, in_lab, said, to_all
 
 
 @pytest.mark.parametrize(
@@ -64,14 +51,14 @@ from tests.peer.faces.line.typists import ALICE, AWAY, BOB, IN_LAB, said
     ],
 )
 def test_direct_messages_keep_their_text_as_typed(line: str, text: str) -> None:
-    assert parse(line, ALICE) == SendDirect(BOB, text)
+    assert parse(line, ALICE) == direct(BOB, text)
 
 
 def test_names_keep_their_case_and_may_be_ones_own_or_a_command() -> None:
-    assert parse("send Bob hi", ALICE) == SendDirect(peer_name("Bob"), "hi")
-    assert parse("send Alice hi", ALICE) == SendDirect(ALICE.me, "hi")
-    assert parse("send:hi", ALICE) == SendDirect(peer_name("send"), "hi")
-    assert parse("боб:привет", ALICE) == SendDirect(peer_name("боб"), "привет")
+    assert parse("send Bob hi", ALICE) == direct(peer_name("Bob"), "hi")
+    assert parse("send Alice hi", ALICE) == direct(ALICE.me, "hi")
+    assert parse("send:hi", ALICE) == direct(peer_name("send"), "hi")
+    assert parse("боб:привет", ALICE) == direct(peer_name("боб"), "привет")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +75,7 @@ def test_names_keep_their_case_and_may_be_ones_own_or_a_command() -> None:
     ],
 )
 def test_messages_to_everybody(line: str, text: str) -> None:
-    assert parse(line, ALICE) == SendAll(text)
+    assert parse(line, ALICE) == to_all(text)
 
 
 def test_a_name_that_cannot_be_is_refused_before_anything_is_sent() -> None:
@@ -107,7 +94,7 @@ def test_after_dereg_nothing_goes_out(line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "parsed"),
     [
-        ("reg alice", GoOnline(AWAY.me)),
+        ("reg alice", ComeBack()),
         ("help", ShowHelp()),
         ("/quit", Quit()),
         ("exit", Quit()),
@@ -138,22 +125,22 @@ def test_after_dereg_one_can_return_read_and_quit(line: str, parsed: object) -> 
     ],
 )
 def test_in_a_room_a_bare_line_is_said_there(line: str, text: str) -> None:
-    assert parse(line, IN_LAB) == SayInRoom(text)
+    assert parse(line, IN_LAB) == in_lab(text)
 
 
 @pytest.mark.parametrize(
     ("line", "parsed"),
     [
-        ("leave", ExitRoom()),
-        (" Leave ", ExitRoom()),
-        ("/out", ExitRoom()),
-        ("server:leave", ExitRoom()),
-        ("/dm bob hi", SendDirect(BOB, "hi")),
-        ("/bm hi", SendAll("hi")),
+        ("leave", LeaveRoom()),
+        (" Leave ", LeaveRoom()),
+        ("/out", LeaveRoom()),
+        ("server:leave", LeaveRoom()),
+        ("/dm bob hi", direct(BOB, "hi")),
+        ("/bm hi", to_all("hi")),
         ("/who", ShowPeople()),
         ("server:exit", Quit()),
-        ("/join den", JoinRoom(peer_name("den"))),
-        ("/dereg alice", GoOffline(ALICE.me)),
+        ("/join den", EnterRoom(room=peer_name("den"))),
+        ("/dereg alice", Leave()),
         ("", Empty()),
     ],
 )
@@ -170,7 +157,7 @@ def test_in_a_room_a_mistyped_command_is_not_said(line: str) -> None:
 
 def test_who_has_left_the_registry_has_left_the_room() -> None:
     away_in_lab = Context(me=ALICE.me, room="lab", offline=True)
-    assert parse("reg Alice", away_in_lab) == GoOnline(ALICE.me)
+    assert parse("reg Alice", away_in_lab) == ComeBack()
     assert said("/say hi", away_in_lab) == "[You are offline.]"
     assert said("leave", away_in_lab) == "[You are offline.]"
 
@@ -188,7 +175,7 @@ def test_any_line_means_something_and_a_mistake_is_one_safe_line(
             assert sanitize(shown) == shown
             assert shown.startswith("[")
             assert shown.endswith("]")
-        case SendDirect(text=text) | SendAll(text=text) | SayInRoom(text=text):
+        case Send(text=text):
             assert not offline
             assert text.encode("utf-8")
         case _:
@@ -201,7 +188,5 @@ def test_any_line_means_something_and_a_mistake_is_one_safe_line(
     )
 )
 def test_any_text_arrives_as_typed(text: str) -> None:
-    expected = (
-        SendDirect(BOB, text) if text.strip(" \t") else Mistake("[Usage: send <name> <text>]")
-    )
+    expected = direct(BOB, text) if text.strip(" \t") else Mistake("[Usage: send <name> <text>]")
     assert parse(f"send bob {text}", ALICE) == expected

@@ -2,9 +2,11 @@
 
 import pytest
 
-from chatapp.peer.commands.intents import Empty, GiveUpName, Mistake, SendDirect
+from chatapp.peer.api.requests import ReleaseName
+from chatapp.peer.commands.meanings import Empty, Mistake
 from chatapp.peer.commands.parser import Confirmation, Dialogue
 from chatapp.wire.names import peer_name
+from tests.peer.faces.line.typists import direct
 
 
 def test_first_to_whom_then_what() -> None:
@@ -13,7 +15,7 @@ def test_first_to_whom_then_what() -> None:
     assert dialogue.answer(" Bob \n") == Empty()
     assert dialogue.question == "Text: "
     assert not dialogue.is_over
-    assert dialogue.answer("  as typed, send carol: x \r\n") == SendDirect(
+    assert dialogue.answer("  as typed, send carol: x \r\n") == direct(
         peer_name("Bob"), "  as typed, send carol: x "
     )
     assert dialogue.is_over
@@ -41,7 +43,7 @@ def test_an_invalid_name_is_asked_again() -> None:
 def test_broken_input_can_still_be_sent() -> None:
     dialogue = Dialogue()
     dialogue.answer("bob")
-    assert dialogue.answer("\ud83dx") == SendDirect(peer_name("bob"), "\ufffdx")
+    assert dialogue.answer("\ud83dx") == direct(peer_name("bob"), "\ufffdx")
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,6 @@ def test_broken_input_can_still_be_sent() -> None:
     [("y", True), (" YES \n", True), ("", False), ("n", False), ("yes please", False)],
 )
 def test_only_yes_confirms(answer: str, is_yes: bool) -> None:
-    asked = Confirmation(GiveUpName(), "Really? ", otherwise="[No.]")
-    assert asked.answer(answer) == (GiveUpName() if is_yes else Mistake("[No.]"))
+    asked = Confirmation(ReleaseName(), "Really? ", otherwise="[No.]")
+    assert asked.answer(answer) == (ReleaseName() if is_yes else Mistake("[No.]"))
     assert asked.is_over

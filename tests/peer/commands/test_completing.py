@@ -1,6 +1,6 @@
 """Completion with Tab on the full screen."""
 
-from chatapp.peer.view.completing import Completing, Replacement
+from chatapp.peer.commands.completion import Completing, Replacement
 from chatapp.peer.words.formatting import Candidate
 
 

@@ -1,0 +1,108 @@
+"""What a typed line means: a request to the peer or to the help desk, or what only a face does; and
+what the meaning depends on.
+"""
+
+from typing import Final
+
+import msgspec
+
+from chatapp.peer.api.requests import AnyRequest
+from chatapp.wire.messages.desk import OperatorRequest
+from chatapp.wire.names import PeerName
+
+SERVER: Final = PeerName("server")
+"""Means the registry where a command takes a name. Nobody can register this name."""
+
+
+class OpenConversation(msgspec.Struct, frozen=True):
+    """Send bare lines to one person from now on, or enter the room of that name; without a name, to
+    nobody any more."""
+
+    to: PeerName | None = None
+
+
+class AskMessage(msgspec.Struct, frozen=True):
+    """Ask the user for a recipient and a text, then send the message."""
+
+
+class ShowMembers(msgspec.Struct, frozen=True):
+    """List the people in the current room."""
+
+
+class ShowPeople(msgspec.Struct, frozen=True):
+    """List who is online, and when the others were last seen: those seen last, or `is_whole` all of
+    them."""
+
+    is_whole: bool = False
+
+
+class ShowTable(msgspec.Struct, frozen=True):
+    """Show the table: everybody's name, address and presence."""
+
+
+class ShowHelp(msgspec.Struct, frozen=True):
+    """List every command, or explain the one that has the spelling `command`."""
+
+    command: str | None = None
+
+
+class SayToClient(msgspec.Struct, frozen=True):
+    """Say `text` to the help desk's visitor whom the user serves."""
+
+    text: str
+
+
+class SayAnswer(msgspec.Struct, frozen=True):
+    """Say the ready answer with this short word to the help desk's visitor; empty: list the ready
+    answers."""
+
+    word: str
+
+
+class Quit(msgspec.Struct, frozen=True):
+    """Leave and end the program."""
+
+
+class Empty(msgspec.Struct, frozen=True):
+    """Do nothing: the line is blank."""
+
+
+class Mistake(msgspec.Struct, frozen=True):
+    """A line that cannot be carried out. `line` tells the user why; nothing is sent."""
+
+    line: str
+
+
+Meaning = (
+    AnyRequest
+    | OperatorRequest
+    | OpenConversation
+    | AskMessage
+    | ShowMembers
+    | ShowPeople
+    | ShowTable
+    | ShowHelp
+    | SayToClient
+    | SayAnswer
+    | Quit
+    | Empty
+    | Mistake
+)
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What the meaning of a line depends on."""
+
+    me: PeerName
+    room: str | None = None
+    offline: bool = False
+    """Whether the user has gone offline with `dereg`."""
+    query: PeerName | None = None
+    """The person for whom a bare line outside of a room is, if it is no command."""
+    serves: bool = False
+    """Whether a line that is no command is for a visitor of the help desk: the one served, or one
+    who has just left."""
+    is_operator: bool = False
+    """Whether the user is an operator of the help desk: its commands are suggested to operators
+    only."""
+    on_duty: bool = False
