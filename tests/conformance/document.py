@@ -72,6 +72,16 @@ def rows(number: str, *, columns: int) -> list[list[str]]:
 
 
 @cache
+def constants() -> dict[str, str]:
+    """The names and values of clause 12."""
+    found = re.search(r"^```constants\n(.*?)^```$", text(), re.MULTILINE | re.DOTALL)
+    assert found is not None
+    lines = [line.split(maxsplit=2) for line in found[1].splitlines()]
+    assert len({line[0] for line in lines}) == len(lines), "a constant stands there twice"
+    return {name: value for name, value, *_ in lines}
+
+
+@cache
 def vectors() -> Vectors:
     """The blocks of test vectors."""
     return {name: _values(body) for name, body in _BLOCK.findall(text())}
