@@ -9,7 +9,7 @@ import msgspec
 
 ROOT: Final = Path(__file__).parents[2]
 _DOCUMENT: Final = ROOT / "docs/reference/protocol.md"
-_ATTACHING: Final = ROOT / "docs" / "rpc.md"
+_ATTACHING: Final = ROOT / "docs/reference/rpc.md"
 _HEADING: Final = re.compile(r"^##+ ([0-9]+(?:\.[0-9]+)?)\.? (.*)$", re.MULTILINE)
 _BLOCK: Final = re.compile(r"^```vectors (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CELL: Final = re.compile(r"(?<!\\)\|")
@@ -39,7 +39,7 @@ def clauses() -> dict[str, str]:
 
 @cache
 def attaching_clauses() -> set[str]:
-    """The numbers of the clauses and chapters of docs/rpc.md, for programs that attach to a
+    """The numbers of the clauses and chapters of docs/reference/rpc.md, for programs that attach to a
     peer."""
     found = re.findall(
         r"^(?:## )?([0-9]+(?:\.[0-9]+)?)\. ", _ATTACHING.read_text(encoding="utf-8"), re.MULTILINE
