@@ -12,7 +12,7 @@ from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.rules.people.access import AccessSettings
 from chatapp.registry.rules.people.directory import LINK_AWAITED_FOR
 from chatapp.registry.store.entries import Entry
-from chatapp.registry.telemetry.lines import event_line
+from chatapp.registry.telemetry.logs import event_line
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.codec import decode_notice
