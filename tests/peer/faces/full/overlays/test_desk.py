@@ -10,9 +10,9 @@ from chatapp.peer.api import events
 from chatapp.peer.api.events import ClientMove
 from chatapp.peer.faces.full.overlays.desk import DeskPane
 from chatapp.peer.faces.full.overlays.desk_overlays import NameOverlay
+from chatapp.peer.faces.full.signs import UNICODE
 from chatapp.peer.faces.full.theme import DARK, THEMES
 from chatapp.peer.view.board import DeskBoard
-from chatapp.peer.view.signs import UNICODE
 from tests.peer.faces.full.overlays.host import HOSTILE, Host, note, plain, rows, until
 from tests.peer.view.test_board import NOW, came, listed, shown
 
