@@ -59,7 +59,7 @@ mutants: $(VENV)/.tested  ## put small faults into chosen modules and see that t
 fuzz: $(VENV)/.tested  ## simulate SEEDS=20000 worlds, run the properties longer, fuzz each way in FUZZ_SECONDS=600 (about 2 h)
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --workers $(WORKERS)
 	@CHATAPP_WORLDS=2000 $(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=fuzz $(UNLIMITED) \
-		tests/simulation/test_rules.py tests/wire tests/registry/store tests/registry/rules/desk
+		tests/simulation/test_rules.py tests/wire tests/registry/store tests/registry/edge tests/registry/rules
 	@$(PIP) install 'atheris>=3' >/dev/null 2>&1 || true
 	@$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
 

@@ -200,8 +200,8 @@ class Hostile:
         the proof, and in one's own with it."""
         (peer,) = await self.peers(1)
         core = peer._open_node().core
-        own, registry = core.me.identity, core._session.pinned
-        known = {victim: core._contacts.by_name(victim) for victim in self.victims}
+        own, registry = core.me.identity, core.registry.session.pinned
+        known = {victim: core.roster.contacts.by_name(victim) for victim in self.victims}
         victims = {
             victim: contact.row.card.identity
             for victim, contact in known.items()
@@ -283,13 +283,13 @@ class Hostile:
     def _send_parts(self, peer: Peer, victim: str) -> None:
         node = peer._open_node()
         core = node.core
-        contact = core._contacts.by_name(victim)
+        contact = core.roster.contacts.by_name(victim)
         assert contact is not None
-        delivery = core._direct_receiver.conversation(contact).delivery
+        delivery = core.direct.conversation(contact).delivery
         for number in range(8):
             for index in range(55):
                 delivery.queue_frame(encode_frame(Part(number + 1, index, 60, b"x" * 1_000)))
-        core._transport.active[contact.identity] = contact
+        core.direct._transport.active[contact.identity] = contact
         node.driver.schedule()
         self.done["parts"] += 8 * 55
 
@@ -297,7 +297,7 @@ class Hostile:
         """Have the registry relay invalid datagrams to them."""
         members = await self.members(10)
         (peer,) = await self.peers(1)
-        known = [peer._open_node().core._contacts.by_name(victim) for victim in self.victims]
+        known = [peer._open_node().core.roster.contacts.by_name(victim) for victim in self.victims]
         async for burst in self.bursts(20):
             for number in burst:
                 contact = known[number // len(members) % len(known)]
@@ -359,7 +359,7 @@ class Hostile:
         request the whole table."""
         members = await self.members(5)
         (peer,) = await self.peers(1)
-        known = [peer._open_node().core._contacts.by_name(victim) for victim in self.victims]
+        known = [peer._open_node().core.roster.contacts.by_name(victim) for victim in self.victims]
         async for burst in self.bursts(500):
             for number in burst:
                 contact = known[number % len(known)]
@@ -378,7 +378,7 @@ class Hostile:
         """Leave invalid letters for them."""
         members = await self.members(5)
         (peer,) = await self.peers(1)
-        known = [peer._open_node().core._contacts.by_name(victim) for victim in self.victims]
+        known = [peer._open_node().core.roster.contacts.by_name(victim) for victim in self.victims]
         async for burst in self.bursts(200):
             for number in burst:
                 contact = known[number % len(known)]

@@ -77,7 +77,7 @@ class Someone:
         """Return the person's row as the registry sends it."""
         return Row(self.card(**said), *self.home, Presence(online), 0, sender_index, version)
 
-    def context(self, *, last_id: int = 0) -> Context:
+    def context(self) -> Context:
         """Return what the parts of this person's core share."""
         me = LocalIdentity(
             name=self.name,
@@ -85,9 +85,7 @@ class Someone:
             mail_keys=[self.mail_key],
             counter=self.counter,
         )
-        return Context(
-            me, policy=POLICY, rng=random.Random(1), wall_offset=WALL - 100.0, last_id=last_id
-        )
+        return Context(me, policy=POLICY, rng=random.Random(1), wall_offset=WALL - 100.0)
 
     def contact(self, *, online: bool = True, stored: StoredStream | None = None) -> Contact:
         """Return the person as another one's contact, with a conversation."""
@@ -122,6 +120,22 @@ class Talk:
     def open(self, datagram: bytes, *, now: float = 0.0) -> bytes:
         """Return the content of a datagram. Raises SealError."""
         return self.sessions.open(datagram, now=now).payload
+
+
+class NoRegistry:
+    """No connection to a registry (a `RegistryPort`)."""
+
+    is_up = False
+    pinned: bytes | None = None
+
+    def search(self, *, now: float) -> bool:
+        return False
+
+    def ping(self, *, now: float) -> None:
+        pass
+
+    def send_group_frame(self, frame: bytes, *, now: float) -> None:
+        raise AssertionError("there is no link")
 
 
 class Porter:
