@@ -63,7 +63,7 @@ class LogBook:
 
     # --- what changes
 
-    def update(self, width: int) -> int:
+    def fit(self, width: int) -> int:
         """Take what has changed in the log, and cut all rows for this width. Return how many rows
         there are more than before."""
         splices, count, before = self.log.take_splices(), len(self.log), self._tops[-1]
@@ -105,7 +105,7 @@ class LogBook:
     @property
     def _rows_begin(self) -> list[int]:
         """The first row of each entry, and the number of all rows, with what has just changed."""
-        self.update(self._width)
+        self.fit(self._width)
         return self._tops
 
     # --- rows

@@ -166,7 +166,7 @@ class LogView(ScrollView, can_focus=False):
         width = self.scrollable_content_region.width
         if width <= 0:
             return 0
-        grown = self.book.update(width)
+        grown = self.book.fit(width)
         self.virtual_size = Size(width, self.book.height)
         if self._follows:
             self._place(max(self.book.height - self.size.height, 0))

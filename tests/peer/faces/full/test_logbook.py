@@ -28,7 +28,7 @@ def noted(text: str, kind: EntryKind = EntryKind.NOTICE, *, at: float = FRIDAY) 
 def book(*entries: LogEntry, width: int = 56, signs: Signs = UNICODE) -> LogBook:
     made = LogBook(Log(), signs)
     made.log.append(entries)
-    made.update(width)
+    made.fit(width)
     return made
 
 
@@ -166,7 +166,7 @@ def test_whatever_happens_to_a_log_its_rows_are_those_of_a_new_one(
     wider than the log."""
     made = book(*entries, width=width)
     drawn(made)
-    made.update(other_width)
+    made.fit(other_width)
     made.log.prepend(older)
     between, late = data.draw(ENTRIES), data.draw(ENTRIES)
     if entries:
