@@ -30,7 +30,7 @@ async def _send(node: "PeerNode", request: requests.Send) -> Sent:
 
 
 def _tell_typing(node: "PeerNode", request: requests.TellTyping) -> None:
-    node.core.send_typing(request.to, now=node.now())
+    node.core.direct.send_typing(request.to, now=node.now())
 
 
 async def _wait(node: "PeerNode", request: requests.Wait) -> None:
@@ -47,12 +47,12 @@ async def _wait(node: "PeerNode", request: requests.Wait) -> None:
             )
         case Moment.RELEASED:
             await node.until(
-                lambda core: not core.releasing.is_pending and not node.driver.is_turn_due
+                lambda core: not core.registry.releasing.is_pending and not node.driver.is_turn_due
             )
         case Moment.DESK_ANSWERED:
-            await node.until(lambda core: core.operator.commands.is_answered)
+            await node.until(lambda core: core.desk.commands.is_answered)
         case Moment.DESK_SAID:
-            await node.until(lambda core: core.operator.is_said)
+            await node.until(lambda core: core.desk.is_said)
         case _:
             assert_never(request.until)
 
@@ -121,12 +121,12 @@ async def _list_rooms(node: "PeerNode", _: requests.ListRooms) -> tuple[events.R
 
 
 def _rename(node: "PeerNode", request: requests.Rename) -> None:
-    is_possible = node.core.renaming.refusal_of(request.new) is None
+    is_possible = node.core.registry.renaming.refusal_of(request.new) is None
     refused = _mark(node, request.new) if is_possible else None
     if refused is not None:
         node.tell([refused])
     else:
-        node.core.renaming.request(request.new, now=node.now())
+        node.core.registry.renaming.request(request.new, now=node.now())
 
 
 def _mark(node: "PeerNode", new: str) -> events.NameUnavailable | events.RenameFailed | None:
@@ -148,7 +148,7 @@ def _mark(node: "PeerNode", new: str) -> events.NameUnavailable | events.RenameF
 
 
 def _release_name(node: "PeerNode", _: requests.ReleaseName) -> None:
-    node.core.releasing.request(now=node.now())
+    node.core.registry.releasing.request(now=node.now())
 
 
 def _leave(node: "PeerNode", _: requests.Leave) -> None:
@@ -172,11 +172,11 @@ async def _examine(node: "PeerNode", request: requests.Examine) -> Any:
 
 
 def _accept_key(node: "PeerNode", request: requests.AcceptKey) -> Any:
-    return node.core.trust.accept(request.name, request.digits, now=node.now())
+    return node.core.roster.trust.accept(request.name, request.digits, now=node.now())
 
 
 def _accept_registry_key(node: "PeerNode", request: requests.AcceptRegistryKey) -> Any:
-    return node.core.trust.accept_registry(request.digits, now=node.now())
+    return node.core.registry.trust.accept(request.digits, now=node.now())
 
 
 # --- the help desk
@@ -186,12 +186,12 @@ def _ask_desk(node: "PeerNode", request: requests.AskDesk) -> None:
     target = _target(node, request)._replace(
         asks_first=request.asks_first, is_quiet=request.is_quiet
     )
-    node.core.operator.ask(request.request, target)
+    node.core.desk.ask(request.request, target)
 
 
 def _say_at_desk(node: "PeerNode", request: requests.SayAtDesk) -> None:
     target = _target(node, request)._replace(is_maybe=request.is_maybe)
-    node.core.sending.say_on_duty(request.text, target, now=node.now(), line=request.line)
+    node.core.desk.say(request.text, target, now=node.now(), line=request.line)
 
 
 def _target(node: "PeerNode", request: requests.AskDesk | requests.SayAtDesk) -> VisitTarget:
@@ -200,7 +200,7 @@ def _target(node: "PeerNode", request: requests.AskDesk | requests.SayAtDesk) ->
 
 
 def _read_talk(node: "PeerNode", request: requests.ReadTalk) -> requests.Talk:
-    talk = node.core.operator.talk(node.name)
+    talk = node.core.desk.talk(node.name)
     if talk is not None:
         talk = msgspec.structs.replace(talk, lines=talk.lines[max(request.start, 0) :])
     return requests.Talk(talk=talk)
@@ -223,12 +223,14 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.Leave: _leave,
     requests.ComeBack: _come_back,
     requests.Examine: _examine,
-    requests.ShowSafetyNumber: lambda node, request: node.core.trust.number(request.name),
+    requests.ShowSafetyNumber: lambda node, request: node.core.roster.trust.number(request.name),
     requests.AcceptKey: _accept_key,
-    requests.ShowRegistryKey: lambda node, _: node.core.trust.registry_key(),
+    requests.ShowRegistryKey: lambda node, _: node.core.registry.trust.key(),
     requests.AcceptRegistryKey: _accept_registry_key,
-    requests.Ignore: lambda node, asked: node.core.trust.ignore(asked.name, is_ignored=True),
-    requests.Unignore: lambda node, asked: node.core.trust.ignore(asked.name, is_ignored=False),
+    requests.Ignore: lambda node, asked: node.core.roster.trust.ignore(asked.name, is_ignored=True),
+    requests.Unignore: lambda node, asked: node.core.roster.trust.ignore(
+        asked.name, is_ignored=False
+    ),
     requests.ReadPage: past.page,
     requests.ReadAround: past.around,
     requests.SearchPast: past.search,
@@ -238,7 +240,7 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.ListUnshown: past.unshown,
     requests.AskDesk: _ask_desk,
     requests.SayAtDesk: _say_at_desk,
-    requests.IsLineForDesk: lambda node, asked: node.core.operator.takes_lines(
+    requests.IsLineForDesk: lambda node, asked: node.core.desk.takes_lines(
         entered_at=asked.entered_at
     ),
     requests.ReadTalk: _read_talk,

@@ -15,10 +15,9 @@ from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Said
 from chatapp.peer.api.requests import Command, Moment, Request, Send, Wait
 from chatapp.peer.api.state import DeskState, PeerState, State
-from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.context import Context, LookUp, RegistryReach
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
-from chatapp.peer.core.people.table import LookUp
 from chatapp.peer.core.registry.session import State as SessionState
 from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.history.damage import first_known_server, open_history
@@ -136,13 +135,10 @@ class PeerNode:
             counter=self.keys.next_counter(wall),
         )
         return PeerCore(
-            me,
+            Context(me, policy=self._policy, rng=self._machine.rng, wall_offset=wall - now),
             servers=list(self._addresses),
             loaded=self._history.load(),
-            rng=self._machine.rng,
-            policy=self._policy,
             now=now,
-            wall_offset=wall - now,
         )
 
     def _note_servers(self) -> None:
@@ -154,9 +150,9 @@ class PeerNode:
 
     def _register(self) -> None:
         if self.registry_key is not None:
-            self.core.demand_registry(self.registry_key)
+            self.core.registry.demand(self.registry_key)
         if self._announced_key is not None:
-            self.core.expect_announced_registry(self._announced_key)
+            self.core.registry.expect_announced(self._announced_key)
         self.core.start(now=self.driver.now())
 
     def let_go(self) -> None:
@@ -195,21 +191,23 @@ class PeerNode:
         """The state now. Raises NotOpen."""
         self._check_open()
         core = self.core
-        room, operator, recipients = core.rooms.room, core.operator, core.rooms.recipients
+        room, operator, recipients = core.rooms.room, core.desk, core.rooms.recipients
         return State(
             name=core.me.name,
             state=self._standing,
-            server=self._addresses.get(core.server_address, core.server_address),
+            server=self._addresses.get(
+                core.registry.servers.current, core.registry.servers.current
+            ),
             servers=self.servers,
-            address=core.server_address,
-            server_key=core.trust.registry_digits,
+            address=core.registry.servers.current,
+            server_key=core.registry.trust.digits,
             folder=str(self.folder),
             port=self.driver.port,
             process=os.getpid(),
             is_offline=core.is_offline,
             is_server_away=core.reach is RegistryReach.LOST,
             is_sending=core.is_sending,
-            sending_try=(core.sending_try, self._policy.tries),
+            sending_try=(core.direct.sending_try, self._policy.tries),
             room=None if room is None else room.room,
             members=recipients.people(),
             in_reach=recipients.in_reach,
@@ -269,14 +267,14 @@ class PeerNode:
             case ConversationKind.ROOM:
                 return self._say(request)
             case _:
-                begun = self.core.sending.send_all(request.text, now=self.now())
+                begun = self.core.rooms.say_to_all(request.text, now=self.now())
                 self.driver.schedule()
                 return self.receipts.open(begun.conversation, begun.id)
 
     async def _send_to(self, to: str, text: str) -> Receipt:
-        begun, asked_at = self.core.sending.send_to_known(to, text, now=self.now()), None
+        begun, asked_at = self.core.direct.send_to_known(to, text, now=self.now()), None
         while begun is None:
-            now, sending = self.now(), self.core.sending
+            now, sending = self.now(), self.core.direct
             found = sending.look_up(to, now=now)
             if found is LookUp.ASKING:
                 # The question goes out now, or once the registry is found.
@@ -302,7 +300,7 @@ class PeerNode:
         room = self.core.rooms.room
         if room is not None and request.conversation.name not in ("", room.room):
             return self._refuse(request.conversation, events.MessageReason.NOT_IN_ROOM)
-        begun = self.core.sending.say(request.text, now=self.now())
+        begun = self.core.rooms.say(request.text, now=self.now())
         self.driver.schedule()
         if begun is not None:
             return self.receipts.open(begun.conversation, begun.id)
@@ -355,7 +353,7 @@ class PeerNode:
                 case events.MailReturned(lines=lines):
                     shown += lines
                 case events.ClientSaid(visit=visit, position=position):
-                    self.core.operator.lines_shown(visit, position)
+                    self.core.desk.lines_shown(visit, position)
                     self.driver.schedule()
                 case _:
                     pass
@@ -537,9 +535,15 @@ class PeerNode:
     def take_turn(self, *, now: float) -> None:
         """Send, store and tell what has come of the last inputs."""
         core = self.core
-        if core.servers_to_look_up and self._looking_up is None:
-            self._looking_up = self._loop.create_task(self._look_up(list(core.servers_to_look_up)))
-        if core.has_met_registry or self._met is not None or self._is_changing_registry:
+        if core.registry.servers.to_look_up and self._looking_up is None:
+            self._looking_up = self._loop.create_task(
+                self._look_up(list(core.registry.servers.to_look_up))
+            )
+        if (
+            core.registry.newly_pinned is not None
+            or self._met is not None
+            or self._is_changing_registry
+        ):
             if not self._is_registry_known():
                 return
             core = self.core
@@ -558,8 +562,8 @@ class PeerNode:
         events = core.events()
         if events:
             self.receipts.note_all(events)
-        if self.core.renaming.confirmed is not None and (
-            name := self.core.renaming.take_confirmed()
+        if self.core.registry.renaming.confirmed is not None and (
+            name := self.core.registry.renaming.take_confirmed()
         ):
             self._move_folder(name)
         if events:
@@ -579,7 +583,7 @@ class PeerNode:
             found = await resolved(servers)
         for address, server in found.items():
             self._addresses.setdefault(address, server)
-        self.core.add_servers(servers, found)
+        self.core.registry.add_servers(servers, found)
         self._looking_up = None
         self.driver.schedule()
 
@@ -593,7 +597,7 @@ class PeerNode:
     def _is_registry_known(self) -> bool:
         """Find out what the history knows of a registry that has let us in, and change to it if
         need be. False while the disk prevents that."""
-        self._met = self.core.registry_met() or self._met
+        self._met = self.core.registry.take_pinned() or self._met
         if self._met is not None:
             if not self.commits.file_all(now=self._loop.time()):
                 self._tell_filing_trouble()
@@ -619,7 +623,7 @@ class PeerNode:
         if servers := self._history.registries.other_servers():
             batch.append(events.RegistryRecognized(servers=tuple(servers)))
         self.tell(batch)
-        self.registry_key = self.core.demanded_registry
+        self.registry_key = self.core.registry.demanded
         self.core = self._new_core(self.core.me.name, self._machine.wall())
         self._had_room = None
         self.driver.restart()

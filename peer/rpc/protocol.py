@@ -1,5 +1,4 @@
-"""The numbers and words of the protocol between a peer program and its clients (`docs/rpc.md`), and
-what clients ask besides the requests of `peer.api.requests`."""
+"""The numbers and words of the protocol between a peer program and its clients (`docs/reference/rpc.md`)."""
 
 import enum
 from collections.abc import Mapping

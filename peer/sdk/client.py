@@ -618,7 +618,7 @@ class _LocalOpening:
         if self._code is not None:
             # It is not too late: REGISTER is sent after the first answer, which nobody has read
             # yet.
-            node.core.use_code(self._code)
+            node.core.registry.use_code(self._code)
         if self._room is not None:
             node.post(requests.EnterRoom(room=self._room))
         return node

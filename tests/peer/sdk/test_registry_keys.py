@@ -48,7 +48,7 @@ async def bobs_key_as_learned_by(alice: Peer, village: Village) -> bytes:
 
 
 def key_held_for_bob(peer: Peer) -> bytes:
-    contact = node_of(peer).core._contacts.by_name("bob")
+    contact = node_of(peer).core.roster.contacts.by_name("bob")
     assert contact is not None
     return contact.identity
 
@@ -132,7 +132,7 @@ async def test_a_key_that_the_user_names_takes_the_place_of_the_pinned_one(
             assert key_held_for_bob(accepting) == bobs_key
         async with alice(village, NAME) as again:
             assert events.Registered in kinds(again)
-            pinned = node_of(again).core._session.pinned
+            pinned = node_of(again).core.registry.session.pinned
             assert pinned is not None and fingerprint_digits(
                 pinned
             ) == registry.fingerprint.replace(" ", "")
