@@ -63,12 +63,8 @@ class DirectMessages:
             ctx, people.contacts, streams, unknown_authors=loaded.unknown_authors
         )
         self._transport: Final = PeerTransport(ctx, people.contacts)
-        self._paths: Final = DeliveryPaths(
-            ctx, mail_queue=self._mail_queue, settlement=self._settlement
-        )
-        self._ladder: Final = Ladder(
-            ctx, paths=self._paths, mail_queue=self._mail_queue, settlement=self._settlement
-        )
+        self._paths: Final = DeliveryPaths(ctx, self._mail_queue)
+        self._ladder: Final = Ladder(ctx, self._paths)
         self._arrivals: Final = Arrivals(
             ctx,
             hub,
