@@ -190,7 +190,6 @@ class ClusterNode:
         office: EdgeOffice,
         *,
         policy: RegistryPolicy,
-        links_max: int,
     ) -> NodeEdge:
         """Return this node as the edge of another one's engine."""
         self._edge = NodeEdge(
@@ -199,7 +198,6 @@ class ClusterNode:
             office,
             trouble=self._trouble,
             policy=policy,
-            links_max=links_max,
         )
         return self._edge
 

@@ -20,7 +20,7 @@ from tests.support.network import Weather
 from tests.support.people import Person
 from tests.support.world import World
 
-SEEDS: Final = int(os.environ.get("CHATAPP_SEEDS", "200")) // 5
+SEEDS: Final = int(os.environ.get("CHATAPP_SEEDS", "120")) // 6
 BATCH: Final = 10
 CALM_WITHIN: Final = 180.0
 
