@@ -40,6 +40,9 @@ class PeerCore(NodeCore):
     def __init__(
         self, ctx: Context, *, servers: Sequence[Address], loaded: Loaded, now: float
     ) -> None:
+        # What is due at one moment is done in the order in which the subjects are made here: the loss
+        # of the registry comes before its consequences, and a line that is due is shown before its
+        # delivery stream drops it.
         self._out: Final = ctx.out
         self._out.count_ids_from(loaded.last_id)
         self.events: Final = self._out.drain_events

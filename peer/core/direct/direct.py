@@ -76,6 +76,7 @@ class DirectMessages:
         self._unresolved: Final = UnresolvedOutbox(
             ctx, people, notes=self.notes, ladder=self._ladder, receiver=self._receiver
         )
+        # in this order: what a delivery stream gives up climbs the ladder
         for part in (self._arrivals, self._ladder, self._receiver.buffer, self._transport):
             ctx.alarms.follow(part.next_timer, part.handle_timer)
         self._restore(loaded)
