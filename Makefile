@@ -20,7 +20,7 @@ TESTS := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 UNLIMITED := --timeout 0 -o faulthandler_timeout=0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-cluster test house test-pythons lint check lock mutants fuzz faults soak bench bench-rivals bench-growth picture pages docs dist audit clean
+.PHONY: help install demo demo-cluster test house test-pythons lint check lock mutants fuzz faults soak bench bench-rivals bench-growth picture pages docs dist changelog audit clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,7 +59,7 @@ mutants: $(VENV)/.tested  ## put small faults into chosen modules and see that t
 fuzz: $(VENV)/.tested  ## simulate SEEDS=20000 worlds, run the properties longer, fuzz each way in FUZZ_SECONDS=600 (about 2 h)
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --workers $(WORKERS)
 	@CHATAPP_WORLDS=2000 $(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=fuzz $(UNLIMITED) \
-		tests/simulation/test_rules.py tests/wire tests/registry/store tests/registry/rules/desk
+		tests/simulation/test_rules.py tests/wire tests/registry/store tests/registry/edge tests/registry/rules
 	@$(PIP) install 'atheris>=3' >/dev/null 2>&1 || true
 	@$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
 
@@ -98,6 +98,9 @@ docs: $(VENV)/.documented  ## build the documentation with the API into build/do
 
 dist: $(VENV)/.released  ## make dist/: wheel, source distribution, list of components, checksums; the same bytes for a commit
 	@$(BIN)/python -m release.distribution
+
+changelog: $(VENV)/.made  ## move what is in changes/ into CHANGELOG.md as VERSION=0.1.0
+	@$(BIN)/python -m release.changes $(or $(VERSION),$(error say VERSION=))
 
 audit: $(VENV)/.released  ## look for known weaknesses of the locked dependencies (status 3: the database cannot be reached)
 	@$(BIN)/python -m release.audit

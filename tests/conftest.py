@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.examples import QUICK
+
 if TYPE_CHECKING:
+    from tests.cast.wheel import Built
     from tests.support.nats_server import NatsServer
 
 _FUZZ_EXAMPLES: Final = int(os.environ.get("CHATAPP_EXAMPLES", "5000"))
-
-_QUICK_EXAMPLES: Final = 50
-"""The same ones each time: what fails, fails for whoever changed something, and at once. `make
-fuzz` draws others, a hundred times as many."""
 
 settings.register_profile(
     "quick",
     deadline=None,
     derandomize=True,
-    max_examples=_QUICK_EXAMPLES,
+    max_examples=QUICK,
     suppress_health_check=[
         HealthCheck.too_slow
     ],  # which is told by the clock, and so by what else a machine does
@@ -67,3 +66,11 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[NatsServe
     server = single(tmp_path_factory.mktemp("nats"))
     yield server
     remove(server)
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> "Built":
+    """The wheel and the source distribution of the checkout, the same for all processes."""
+    from tests.cast.wheel import build_once  # deferred: few tests need it
+
+    return build_once(tmp_path_factory)

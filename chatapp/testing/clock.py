@@ -78,7 +78,7 @@ class VirtualClock:
         self._shift_timers(self._loop.time() - self._now)
 
     def _run_at_once(
-        self, executor: object, function: Callable[..., Result], *arguments: object
+        self, _executor: object, function: Callable[..., Result], *arguments: object
     ) -> asyncio.Future[Result]:
         future: asyncio.Future[Result] = self._loop.create_future()
         try:

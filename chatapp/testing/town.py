@@ -115,7 +115,7 @@ class TownRegistry:
         registry = Registry(
             PORT,
             place.folder,
-            say=lambda line: None,
+            say=lambda _: None,
             machine=place.machine,
             takes_admin_requests=False,
         )

@@ -34,9 +34,8 @@ from chatapp.peer.commands.meanings import Meaning, Mistake
 from chatapp.peer.view.logbook import EntryKind, LogEntry
 from chatapp.peer.view.panes import ListRow, Pane, PaneList, Spot, kind_of, place_of, said_entry
 from chatapp.peer.view.pastreader import PastReader
-from chatapp.peer.view.running import FAILED
 from chatapp.peer.view.signs import Signs
-from chatapp.peer.view.underway import mark_of
+from chatapp.peer.view.underway import is_behind, mark_of
 from chatapp.peer.view.view import (
     CatchUp,
     HistoryUnreadable,
@@ -421,6 +420,8 @@ class ScreenView(View):
 
     def _change(self, pane: Pane, entry: LogEntry, event: events.MessageChanged) -> None:
         mark = mark_of(event.state, is_direct=event.conversation.is_person)
+        if is_behind(mark, entry.mark):
+            return  # the entry was read from the past, which knows more
         is_told = event.state in (MessageState.KEPT, MessageState.REFUSED, MessageState.EXPIRED)
         lines = lines_of(event, in_reach=self.state.in_reach) if is_told else []
         pane.book.change(entry, mark=mark, note=" ".join(map(words.unbracketed, lines)))
@@ -484,7 +485,7 @@ class ScreenView(View):
     def _fail(self, event: events.Event, more: Iterable[str] = ()) -> None:
         if not self.is_over:
             self.last_words.extend((*lines_of(event), *more))
-        self.end(FAILED)
+        self.end(has_failed=True)
 
     def _offer(self, line: str) -> list[str]:
         """A key stands for `/doctor`, until there is no screen."""

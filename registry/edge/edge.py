@@ -9,6 +9,7 @@ never gets more bytes than it sent.
 
 import contextlib
 from collections.abc import Sequence
+from itertools import starmap
 from typing import Final, NamedTuple
 
 from chatapp.registry.edge.admission import FairQueue, Gate, Sessions
@@ -30,14 +31,14 @@ from chatapp.registry.rules.effects import (
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.address import Address, network_of
-from chatapp.wire.admission import make_refused, make_welcome
+from chatapp.wire.admission import make_refused, sign_welcome
 from chatapp.wire.codec import decode_frames, decode_register, decode_request, encode, join_frames
 from chatapp.wire.errors import DecodeError, SealError, WireError
 from chatapp.wire.framing import Kind, unpack_group
 from chatapp.wire.identity import Identity
 from chatapp.wire.limits import REGISTERS_WAITING_MAX, RENEWAL_COST
 from chatapp.wire.messages.link import Announcement, AnnouncementKind, Attach
-from chatapp.wire.messages.registration import Leave, Ping, Register
+from chatapp.wire.messages.registration import Leave, Ping, Register, ServerPlace, Welcome
 from chatapp.wire.sessions.opening import Randomness
 
 SECRET_SIZE: Final = 32
@@ -313,17 +314,20 @@ class Edge:
         self.sessions.admit(
             admitted.card.identity, admitted.nonce, is_guest=admitted.is_guest, now=now
         )
-        welcome = make_welcome(
+        welcome = sign_welcome(
             self.identity,
-            card=admitted.card,
-            nonce=admitted.nonce,
-            host=address.host,
-            port=address.port,
-            table_version=table_version,
-            lease=self._policy.lease_span,
-            link_port=self._link_port,
-            clock=clock,
-            servers=self._policy.servers,
+            Welcome(
+                nonce=admitted.nonce,
+                host=address.host,
+                port=address.port,
+                table_version=table_version,
+                lease=self._policy.lease_span,
+                link_port=self._link_port,
+                clock=clock,
+                servers=list(starmap(ServerPlace, self._policy.servers)),
+                signature=b"",
+            ),
+            identity=admitted.card.identity,
         )
         self._datagrams.append((bytes((Kind.WELCOME,)) + encode(welcome), address))
         if admitted.is_new:

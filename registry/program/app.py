@@ -376,7 +376,7 @@ class Registry:
         self, found: Found, loop: asyncio.AbstractEventLoop, store: Store
     ) -> RegistryDriver:
         loaded, identity, is_new = found
-        self._report(loaded, is_new)
+        self._report(loaded, is_new=is_new)
         self.fingerprint = fingerprint(identity.public)
         core = self._make_core(identity, loaded, store)
         self._operators = list(operator_lines(core.operators))
@@ -431,7 +431,7 @@ class Registry:
             now=now,
         )
 
-    def _report(self, loaded: Loaded, is_new: bool) -> None:
+    def _report(self, loaded: Loaded, *, is_new: bool) -> None:
         for line in loaded.damage:
             self._say(failure_line(line))
         if is_new and loaded.names:

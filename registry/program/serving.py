@@ -87,7 +87,7 @@ class EngineBus:
             sealer=self._bus.sealer(),
             opener=self._bus.opener(),
             rng=THIS_MACHINE.rng,
-            holds_lease=lambda now: self._holds_lease(),
+            holds_lease=lambda _: self._holds_lease(),
             now=now,
         )
         return self

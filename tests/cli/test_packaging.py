@@ -1,19 +1,17 @@
 """What is installed: one package, `chatapp`, from a wheel, from a source distribution, and from a
 checkout."""
 
-import os
 import subprocess
 import sys
 import tarfile
 import venv
-import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[2]
-FOLDERS = ("peer", "registry", "wire")
+from tests.cast.program import CHECKOUT
+from tests.cast.wheel import FOLDERS, Built, build, run, unpacked
+
 USER = """
 import asyncio
 from chatapp import MessageState, NameTaken, Peer, Policy, Receipt, events
@@ -28,76 +26,19 @@ def is_said(event: object) -> bool:
 """
 
 
-def run(words: Sequence[str], *, cwd: Path, path: Path | None = None) -> str:
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    if path is not None:
-        environment["PYTHONPATH"] = str(path)
-    done = subprocess.run(
-        words, capture_output=True, text=True, timeout=110, check=False, cwd=cwd, env=environment
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def build(kind: str, source: Path, into: Path) -> Path:
-    """The `wheel` or `sdist` of a source folder, made by the build back end alone."""
-    into.mkdir()
-    code = f"from setuptools import build_meta; print(build_meta.build_{kind}({str(into)!r}))"
-    run([sys.executable, "-c", code], cwd=source)
-    (built,) = into.iterdir()
-    return built
-
-
-def unpacked(wheel: Path, into: Path) -> Path:
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(into)
-    return into
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what a build needs: building in the checkout would leave its traces there."""
-    copy = tmp_path_factory.mktemp("sources") / "chatapp"
-    copy.mkdir()
-    names = [
-        "README.md",
-        "LICENSE",
-        "MANIFEST.in",
-        "CHANGELOG.md",
-        "pyproject.toml",
-        "chatapp",
-        "contrib",
-        "docs",
-        *FOLDERS,
-    ]
-    skipped = "--exclude=__pycache__"
-    tar = copy.parent / "sources.tar"
-    run(["tar", "--create", skipped, "--file", str(tar), *names], cwd=CHECKOUT)
-    run(["tar", "--extract", "--file", str(tar)], cwd=copy)
-    return copy
-
-
-@pytest.fixture(scope="module")
-def sdist(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build("sdist", sources, tmp_path_factory.mktemp("sdist") / "built")
-
-
 @pytest.fixture(scope="module", params=["checkout", "sdist"])
 def installed(
-    request: pytest.FixtureRequest,
-    sources: Path,
-    sdist: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest, packages: Built, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """What a wheel puts beside other packages; the wheel is made from the checkout, or from the
     source distribution."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = sources
+    folder, wheel = tmp_path_factory.mktemp("wheel"), packages.wheel
     if request.param == "sdist":
         (folder / "sdist").mkdir()
-        run(["tar", "--extract", "--file", str(sdist)], cwd=folder / "sdist")
+        run(["tar", "--extract", "--file", str(packages.sdist)], cwd=folder / "sdist")
         (source,) = (folder / "sdist").iterdir()
-    return unpacked(build("wheel", source, folder / "built"), folder / "site")
+        wheel = build("wheel", source, folder / "built")
+    return unpacked(wheel, folder / "site")
 
 
 def test_a_wheel_installs_one_package(installed: Path) -> None:
@@ -131,8 +72,8 @@ def test_a_wheel_brings_the_manual_and_completion(installed: Path) -> None:
     assert all(path.read_bytes() == sources[path.name].read_bytes() for path in brought.values())
 
 
-def test_a_source_distribution_has_what_an_administrator_needs(sdist: Path) -> None:
-    with tarfile.open(sdist) as archive:
+def test_a_source_distribution_has_what_an_administrator_needs(packages: Built) -> None:
+    with tarfile.open(packages.sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {
         "contrib/systemd/chatapp@.service",
@@ -181,11 +122,11 @@ def test_the_package_is_a_program(installed: Path, tmp_path: Path) -> None:
     assert shown.startswith("Usage: ChatApp [OPTIONS] COMMAND")
 
 
-def test_types_are_seen_where_a_wheel_is_installed(sources: Path, tmp_path: Path) -> None:
+def test_types_are_seen_where_a_wheel_is_installed(packages: Built, tmp_path: Path) -> None:
     home = tmp_path / "venv"
     venv.create(home, with_pip=False)
     (site,) = home.glob("lib/python*/site-packages")
-    unpacked(build("wheel", sources, tmp_path / "built"), site)
+    unpacked(packages.wheel, site)
     (tmp_path / "user.py").write_text(USER, "utf-8")
     (tmp_path / "misuser.py").write_text(USER.replace('"hi"', "7"), "utf-8")
     words = [

@@ -1,20 +1,32 @@
-"""Fixtures for end-to-end tests: each test has its own programs, which are gone at its end and have
-reported no error."""
+"""Fixtures for end-to-end tests: each test has its own programs, or shares some that it leaves as
+they were; they are gone at the end and have reported no error.
+
+All these tests run in one event loop, to which the shared programs and the browser belong.
+"""
 
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 import pytest_asyncio
 
-from tests.endtoend.terminal import Open, Terminal
+from tests.cast.people import Person
+from tests.cast.stage import Stage, playing
+from tests.cast.terminal import Open, Terminal
 from tests.support.ports import free_port
-from tests.support.stage import Stage
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
+
+HERE: Final = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == HERE and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -33,7 +45,7 @@ async def browser() -> "AsyncIterator[Browser]":
     """One browser for all tests."""
     from playwright.async_api import async_playwright  # deferred: most tests need none
 
-    from tests.endtoend.chromium import CHROMIUM
+    from tests.cast.browser import CHROMIUM
 
     async with async_playwright() as play:
         browser = await play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -41,20 +53,45 @@ async def browser() -> "AsyncIterator[Browser]":
         await browser.close()
 
 
-@pytest.fixture
+class Hall(NamedTuple):
+    """A registry, and three people who know each other."""
+
+    stage: Stage
+    alice: Person
+    bob: Person
+    carol: Person
+
+    @property
+    def people(self) -> list[Person]:
+        """All three."""
+        return [self.alice, self.bob, self.carol]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    """The programs of one test. Whatever the test is about, no program may write to standard
-    error."""
-    stage = Stage(tmp_path)
-    try:
+    """The programs of one test."""
+    async with playing(tmp_path) as stage:
         yield stage
-        assert stage.complaints() == []
-    finally:
-        await stage.close()
-        print(*stage.programs, sep="\n")  # shown for a test that failed
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def filled_hall(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hall]:
+    async with playing(tmp_path_factory.mktemp("hall")) as stage:
+        await stage.registry()
+        yield Hall(stage, *await stage.welcome("alice", "bob", "carol"))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def hall(filled_hall: Hall) -> Hall:
+    """A hall for tests that leave everybody there and online, who share it within a file. What was
+    shown before is forgotten."""
+    for person in filled_hall.people:
+        await person.answer()
+        person.forget()
+    return filled_hall
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def at_terminal(stage: Stage) -> AsyncIterator[Open]:
     """Open terminals with peers on them; all are closed at the end."""
     terminals: list[Terminal] = []

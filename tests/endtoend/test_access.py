@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from chatapp.validation import CODE_SHOWN
-from tests.endtoend.lines import WELCOME
-from tests.endtoend.terminal import Terminal
-from tests.support.program import Program
-from tests.support.stage import CHATAPP, Stage, knows
+from tests.cast.lines import WELCOME
+from tests.cast.program import Program
+from tests.cast.stage import CHATAPP, Stage
+from tests.cast.terminal import Terminal
 
 CODE = re.compile(r"\[Join code ([0-9A-Z-]{29}): lets one newcomer in, within 7 days\]")
 NOT_INVITED = re.compile(
@@ -27,40 +27,23 @@ async def refused(peer: Program, line: str | re.Pattern[str]) -> str:
     return said
 
 
-async def operator(stage: Stage, *words: str, status: int = 0) -> list[str]:
-    """Return the output of an admin command."""
-    program = await stage.run("operator", [*CHATAPP, *words], home="registry")
-    assert await program.ends() == status, str(program)
-    said = program.complaints.copy() if status else program.shown()
-    program.complaints.clear()
-    return said
-
-
-async def gone(peer: Program) -> None:
-    await peer.type("quit")
-    assert await peer.ends() == 0
-
-
 async def test_codes_let_one_newcomer_in_each(stage: Stage) -> None:
     registry = await stage.registry("--invite-only")
     first = CODE.match(await registry.sees(CODE))
     assert first is not None
     await refused(await stage.peer("alice"), NOT_INVITED)
-    alice = await stage.peer("alice", "--code", first[1].lower())
-    await alice.sees(WELCOME)
+    alice = await stage.come("alice", "--code", first[1].lower())
     await refused(await stage.peer("bob", environment={"CHATAPP_CODE": first[1]}), BAD_CODE)
-    made = await operator(stage, "invite", "--count", "2")
+    made = await stage.output_of("invite", "--count", "2")
     assert len(set(made)) == 2
-    bob = await stage.peer("bob", environment={"CHATAPP_CODE": made[0]})
-    await bob.sees(WELCOME)
+    bob = await stage.come("bob", environment={"CHATAPP_CODE": made[0]})
     await registry.kill()
     await registry.ends()
-    await gone(bob)
-    again = await operator(stage, "invite")
+    await bob.quits()
+    again = await stage.output_of("invite")
     registry = await stage.registry("--invite-only")
     assert not [line for line in registry.lines if CODE.match(line.text)], "there are some"
-    bob = await stage.peer("bob")
-    await bob.sees(WELCOME)
+    bob = await stage.come("bob")
     for name, code in (("carol", made[1]), ("dave", again[0])):
         await refused(await stage.peer(name, "--code", first[1]), BAD_CODE)
         typed = await stage.peer(name, "--code", "-")
@@ -81,8 +64,7 @@ async def test_listed_keys_need_no_code_and_banned_ones_are_refused(
     said = NOT_INVITED.match(await refused(await stage.peer("alice"), NOT_INVITED))
     assert said is not None
     await refused(await stage.peer("Mallory"), BANNED)
-    registry.signal(signal.SIGTERM)
-    assert await registry.ends() == 0
+    await registry.stops()
     allow.write_text(f"{said[1]}\n")
     await stage.registry("--allow", str(allow), "--ban", str(ban))
     await (await stage.peer("alice")).sees(WELCOME)
@@ -94,32 +76,31 @@ async def test_a_name_is_listed_and_released(stage: Stage, runs: bool) -> None:
     registry = await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     if runs:
-        assert "online" in (await operator(stage, "names", "release", "bob", status=1))[0]
-    await gone(bob)
-    await knows(alice, away=["bob"])
+        assert "online" in (await stage.output_of("names", "release", "bob", status=1))[0]
+    await bob.quits()
+    await alice.knows(away=["bob"])
     if not runs:
-        registry.signal(signal.SIGTERM)
-        assert await registry.ends() == 0
-    listed = await operator(stage, "names", "list", "--port", str(stage.port))
+        await registry.stops()
+    listed = await stage.output_of("names", "list", "--port", str(stage.port))
     assert [line.split()[0] for line in listed] == ["alice", "bob"]
     assert re.search(r"  ([0-9a-f]{4} ){8} away since [0-9-]+ [0-9:]+$", listed[1])
-    assert await operator(stage, "names", "release", "BOB") == ["The name BOB is free now"]
-    assert len(await operator(stage, "names", "list")) == 1
+    assert await stage.output_of("names", "release", "BOB") == ["The name BOB is free now"]
+    assert len(await stage.output_of("names", "list")) == 1
     if not runs:
         await stage.registry()
-    other = await stage.peer("bob", home="another")
-    await other.sees(WELCOME)
+    await stage.come("bob", home="another")
     await refused(await stage.peer("bob"), "[Name bob is taken.]")
 
 
 async def test_a_letter_of_somebody_whose_name_was_released_is_shown(stage: Stage) -> None:
     await stage.registry()
-    await gone((await stage.welcome("alice"))[0])
+    (alice,) = await stage.welcome("alice")
+    await alice.quits()
     (carol,) = await stage.welcome("carol")
     await carol.type("send alice the key is under the stone")
     await carol.sees("[Messages received by the server and saved]")
-    await gone(carol)
-    assert await operator(stage, "names", "release", "carol") == ["The name carol is free now"]
+    await carol.quits()
+    assert await stage.output_of("names", "release", "carol") == ["The name carol is free now"]
     alice = await stage.peer("alice")
     await alice.sees(
         re.compile(
@@ -152,7 +133,7 @@ async def test_a_letter_of_somebody_whose_name_was_released_is_shown(stage: Stag
     ],
 )
 async def test_a_mistake_is_one_line(stage: Stage, words: list[str], culprit: str) -> None:
-    (line,) = await operator(stage, *words, status=2)
+    (line,) = await stage.output_of(*words, status=2)
     assert culprit in line
 
 
@@ -185,7 +166,7 @@ async def test_lists_are_read_again_while_the_registry_runs(stage: Stage, tmp_pa
     await registry.sees("[Lists reloaded: 0 allowed, 1 banned]")
     await bob.type("reg bob")
     await bob.sees(WELCOME)
-    await knows(alice, "bob")
+    await alice.knows("bob")
     await alice.type("send bob welcome back")
     await bob.sees("alice: welcome back")
     assert registry.complaints == []
@@ -210,8 +191,7 @@ async def test_a_registry_whose_terminal_is_closed_ends_whatever_it_could_read(
 async def test_a_script_registers_with_a_code(stage: Stage) -> None:
     registry = await stage.registry("--invite-only")
     codes = [CODE.match(line) for line in await registry.sees_times(2, CODE)]
-    bob = await stage.peer("bob", "--code", codes[0][1] if codes[0] else "")
-    await bob.sees(WELCOME)
+    bob = await stage.come("bob", "--code", codes[0][1] if codes[0] else "")
     words = [*CHATAPP, "send", "script", "127.0.0.1", str(stage.port)]
     without = await stage.run("script", [*words, "bob", "hi"], home="script")
     assert await without.ends() == 4

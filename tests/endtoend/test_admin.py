@@ -10,9 +10,9 @@ import pytest
 
 from chatapp.registry.program.admin.listener import SOCKET
 from chatapp.wire.folders import at_folder
-from tests.endtoend.lines import WELCOME
-from tests.support.program import Program
-from tests.support.stage import CHATAPP, Stage, knows
+from tests.cast.lines import WELCOME
+from tests.cast.people import Person, Registry
+from tests.cast.stage import Stage
 
 KICKED = "[Not registered: the server's administrator has disconnected you for 1 hour.]"
 KICKED_BRIEFLY = "[Not registered: the server's administrator has disconnected you for 2 seconds.]"
@@ -22,14 +22,10 @@ BANNED = "[Not registered: you are banned from this server.]"
 
 async def admin(stage: Stage, *words: str, status: int = 0) -> list[str]:
     """Return what `ChatApp admin` prints, or the complaint of one that fails."""
-    program = await stage.run("administrator", [*CHATAPP, "admin", *words], home="registry")
-    assert await program.ends() == status, str(program)
-    said = program.complaints.copy() if status else program.shown()
-    program.complaints.clear()
-    return said
+    return await stage.output_of("admin", *words, status=status)
 
 
-async def hall(stage: Stage) -> tuple[Program, Program, Program]:
+async def hall(stage: Stage) -> tuple[Registry, Person, Person]:
     """Start a registry, and two people one of whom is in a room."""
     registry = await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
@@ -46,17 +42,14 @@ async def test_the_administrator_sees_who_is_here_and_what_waits(stage: Stage) -
         ("bob", "lab", "127.0.0.1"),
     ]
     assert (await admin(stage, "rooms"))[1].split() == ["lab", "1", "1", "0"]
-    await bob.type("/quit")
-    assert await bob.ends() == 0
-    await knows(alice, away=["bob"])
+    await bob.quits("/quit")
+    await alice.knows(away=["bob"])
     await alice.type("send bob the key is under the stone")
     await alice.sees("[Messages received by the server and saved]")
     assert re.match(r"bob +1 +\d+ ", (await admin(stage, "mail"))[1])
     table = await admin(stage, "table")
     assert [line.split()[0] for line in table] == ["name", "alice", "bob"]
-    stats = await stage.run("administrator", [*CHATAPP, "stats", "--json"], home="registry")
-    assert await stats.ends() == 0
-    found = json.loads("".join(stats.shown()))["figures"]
+    found = json.loads("".join(await stage.output_of("stats", "--json")))["figures"]
     assert (found["registered"], found["online"], found["mail_waiting"]) == (2, 1, 1)
     assert "stone" not in "".join(await admin(stage, "stats") + await admin(stage, "queue"))
 
@@ -67,7 +60,7 @@ async def test_somebody_is_kicked_and_banned_and_let_in_again(stage: Stage) -> N
         "bob is disconnected, and may come back in 1h"
     ]
     await bob.sees(KICKED)
-    await knows(alice, away=["bob"])
+    await alice.knows(away=["bob"])
     await bob.type("reg bob")
     await bob.sees("[Not registered: the server's administrator has disconnected you for 1 hour.]")
     assert await admin(stage, "kick", "bob", status=1) == [
@@ -121,9 +114,8 @@ async def test_rooms_are_steered_and_people_are_shown_and_erased(stage: Stage) -
     assert await admin(stage, "erase", "bob", status=1) == [
         'ChatApp: "bob" is online: this works only while they are away (ChatApp admin kick bob)'
     ]
-    await bob.type("/quit")
-    assert await bob.ends() == 0
-    await knows(alice, away=["bob"])
+    await bob.quits("/quit")
+    await alice.knows(away=["bob"])
     await alice.type("send bob the key is under the stone")
     await alice.sees("[Messages received by the server and saved]")
     assert await admin(stage, "mail", "purge", "bob") == ["the letters for bob are deleted"]
@@ -218,11 +210,9 @@ async def test_the_log_is_json_without_texts_and_is_reopened_on_a_signal(
     await alice.sees("[Channel_Message bob: nobody logs this]")
     path.rename(tmp_path / "old.log")
     registry.signal(signal.SIGHUP)
-    await bob.type("/quit")
-    assert await bob.ends() == 0
-    await knows(alice, away=["bob"])
-    registry.signal(signal.SIGTERM)
-    assert await registry.ends() == 0
+    await bob.quits("/quit")
+    await alice.knows(away=["bob"])
+    await registry.stops()
     old, new = ((tmp_path / name).read_text() for name in ("old.log", "registry.log"))
     events = [json.loads(line) for line in old.splitlines()]
     assert [one["event"] for one in events] == [

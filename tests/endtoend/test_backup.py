@@ -5,17 +5,8 @@ import shutil
 import signal
 from pathlib import Path
 
-from tests.endtoend.lines import BACK, CHANNEL_TAKEN, LOST, channel_mail
-from tests.support.stage import CHATAPP, Stage, copy_folder, knows
-
-
-async def operator(stage: Stage, *words: str, status: int = 0) -> list[str]:
-    """Return what a command of the administrator prints, or its complaints if it fails."""
-    program = await stage.run("administrator", [*CHATAPP, *words], home="registry")
-    assert await program.ends() == status, str(program)
-    said = program.complaints.copy() if status else program.shown()
-    program.complaints.clear()
-    return said
+from tests.cast.lines import BACK, CHANNEL_TAKEN, LOST, channel_mail
+from tests.cast.stage import Stage, copy_folder
 
 
 async def test_a_restored_backup_loses_nothing_that_was_said_since(
@@ -27,24 +18,24 @@ async def test_a_restored_backup_loses_nothing_that_was_said_since(
     await alice.sees(CHANNEL_TAKEN)
     copy = str(tmp_path / "copy")
     assert re.fullmatch(
-        r".*/copy: \d+ files, [\d,]+ bytes", (await operator(stage, "backup", copy))[0]
+        r".*/copy: \d+ files, [\d,]+ bytes", (await stage.output_of("backup", copy))[0]
     )
     for words in (["verify"], ["verify", copy]):
-        assert (await operator(stage, *words))[0].endswith("read: all sound")
+        assert (await stage.output_of(*words))[0].endswith("read: all sound")
     await alice.type("/all after the backup")
     await alice.sees(CHANNEL_TAKEN)
     carol.signal(signal.SIGTERM)
     await carol.ends()
-    await knows(alice, "bob", away=["carol"])
+    await alice.knows("bob", away=["carol"])
     await alice.type("send carol a letter after the backup")
     await alice.sees("[Messages received by the server and saved]")
-    assert "a registry runs on" in (await operator(stage, "restore", copy, status=1))[0]
+    assert "a registry runs on" in (await stage.output_of("restore", copy, status=1))[0]
     registry.signal(signal.SIGTERM)
     await registry.ends()
     for peer in (alice, bob):
         await peer.sees(LOST)
-    assert "--replace moves them aside" in (await operator(stage, "restore", copy, status=2))[0]
-    restored = await operator(stage, "restore", copy, "--replace")
+    assert "--replace moves them aside" in (await stage.output_of("restore", copy, status=2))[0]
+    restored = await stage.output_of("restore", copy, "--replace")
     assert restored[1].endswith("restored")
     await stage.registry()
     for peer in (alice, bob):
@@ -66,18 +57,18 @@ async def test_the_newest_of_a_series_stay_and_their_age_is_told(
 ) -> None:
     await stage.registry()
     series = tmp_path / "series"
-    assert "backup age seconds" not in "".join(await operator(stage, "admin", "stats"))
+    assert "backup age seconds" not in "".join(await stage.output_of("admin", "stats"))
     for _ in range(3):
-        await operator(stage, "backup", str(series), "--keep", "2")
+        await stage.output_of("backup", str(series), "--keep", "2")
     kept = sorted(series.iterdir())
     assert len(kept) == 2
     for backup in kept:
-        assert (await operator(stage, "verify", str(backup)))[0].endswith("read: all sound")
+        assert (await stage.output_of("verify", str(backup)))[0].endswith("read: all sound")
     (age,) = [
-        line for line in await operator(stage, "admin", "stats") if "backup age seconds" in line
+        line for line in await stage.output_of("admin", "stats") if "backup age seconds" in line
     ]
     assert float(age.split()[-1]) < 60
-    wrong = await operator(stage, "backup", str(series), "--keep", "none", status=2)
+    wrong = await stage.output_of("backup", str(series), "--keep", "none", status=2)
     assert wrong == ['ChatApp: --keep: "none" is not a whole number from 1 to 1000']
 
 
@@ -86,22 +77,22 @@ async def test_what_is_no_backup_or_of_another_registry_is_refused(
 ) -> None:
     registry = await stage.registry()
     copy, other = str(tmp_path / "copy"), str(tmp_path / "other")
-    await operator(stage, "backup", copy)
-    assert "is not empty" in (await operator(stage, "backup", copy, status=1))[0]
-    assert "backup.json is missing" in (await operator(stage, "verify", other, status=1))[0]
+    await stage.output_of("backup", copy)
+    assert "is not empty" in (await stage.output_of("backup", copy, status=1))[0]
+    assert "backup.json is missing" in (await stage.output_of("verify", other, status=1))[0]
     registry.signal(signal.SIGKILL)
     await registry.ends()
-    await operator(stage, "backup", other)
-    again = await operator(stage, "restore", other, "--port", "5001")
+    await stage.output_of("backup", other)
+    again = await stage.output_of("restore", other, "--port", "5001")
     assert again[0].endswith("restored")
     names = tmp_path / "copy" / "names"
     names.write_bytes(b"x" + names.read_bytes()[1:])
-    assert await operator(stage, "restore", copy, "--port", "5002", status=1) == [
+    assert await stage.output_of("restore", copy, "--port", "5002", status=1) == [
         "ChatApp: names: its content was changed"
     ]
     folder = stage.folder / "registry" / "registry" / "5001"
     (folder / "identity.pub").write_text("ab" * 32)
-    refused = await operator(stage, "restore", other, "--port", "5001", status=2)
+    refused = await stage.output_of("restore", other, "--port", "5001", status=2)
     assert "belongs to another registry" in refused[0]
 
 
@@ -112,7 +103,7 @@ async def test_a_mailbox_that_somebody_changed_is_named_by_a_start_and_by_verify
     alice, bob = await stage.welcome("alice", "bob")
     bob.signal(signal.SIGTERM)
     await bob.ends()
-    await knows(alice, away=["bob"])
+    await alice.knows(away=["bob"])
     await alice.type("send bob a letter", "send bob another letter")
     await alice.sees_times(2, "[Messages received by the server and saved]")
     registry.signal(signal.SIGTERM)
@@ -134,9 +125,8 @@ async def test_a_mailbox_that_somebody_changed_is_named_by_a_start_and_by_verify
         (folder / name).unlink()
         if harmed is not None:
             (folder / name).write_bytes(harmed)
-        verified = await stage.run("administrator", [*CHATAPP, "verify"], home="registry")
-        assert await verified.ends() == 1
-        [told] = verified.shown(lambda line: name in line)
+        verified = await stage.output_of("verify", status=1)
+        [told] = [line for line in verified if name in line]
         assert what in told
         assert "a backup" in told
         registry = await stage.registry()
@@ -147,9 +137,8 @@ async def test_a_mailbox_that_somebody_changed_is_named_by_a_start_and_by_verify
     shutil.rmtree(folder)
     copy_folder(whole, folder)
     (folder / "identity.key").unlink()
-    verified = await stage.run("administrator", [*CHATAPP, "verify"], home="registry")
-    assert await verified.ends() == 1
-    assert len(verified.shown(lambda line: "identity.key: missing" in line)) == 1
+    verified = await stage.output_of("verify", status=1)
+    assert sum("identity.key: missing" in line for line in verified) == 1
     registry = await stage.begin_registry()
     await registry.sees(lambda line: "identity.key: missing; restore it from a copy" in line)
     assert await registry.ends() == 1

@@ -4,18 +4,17 @@ shows of the table."""
 import re
 import signal
 
-from tests.endtoend.desk import ACTIVE, CONNECTED, visitor
-from tests.endtoend.lines import CHANNEL_TAKEN, WELCOME
-from tests.support.stage import Stage
+from tests.cast.desk import ACTIVE, CONNECTED
+from tests.cast.lines import CHANNEL_TAKEN
+from tests.cast.stage import Stage
 
 
 async def test_peers_and_visitors_are_told_that_the_registry_stops_and_is_back(
     stage: Stage,
 ) -> None:
     registry = await stage.registry()
-    alice = await stage.peer("alice")
-    await alice.sees(WELCOME)
-    ana = await visitor(stage, "ana")
+    alice = await stage.come("alice")
+    ana = await stage.registrant("ana")
     await ana.sees(CONNECTED)
     assert ana.shown(lambda line: line == "[False data makes your request void.]")
     registry.signal(signal.SIGTERM)
@@ -38,8 +37,7 @@ async def test_peers_and_visitors_are_told_that_the_registry_stops_and_is_back(
     await alice.sees(CHANNEL_TAKEN)
     await ana.type(".queue")
     await ana.sees(ACTIVE)
-    registry.signal(signal.SIGTERM)
-    assert await registry.ends() == 0
+    await registry.stops()
     await stage.registry()
     await alice.sees("[Server is closing.]")
     await ana.sees("[The help desk is closed for maintenance. Your place is kept.]")
@@ -51,10 +49,9 @@ async def test_the_registry_s_terminal_shows_the_table(stage: Stage) -> None:
     registry = await stage.registry()
     await registry.type(".table")
     await registry.sees("[The table is empty.]")
-    alice = await stage.peer("alice")
-    await alice.sees(WELCOME)
+    await stage.come("alice")
     await registry.type(".table")
     await registry.sees(re.compile(r"name +address +port +online"))
-    await registry.sees(re.compile(rf"alice +127\.0\.0\.1 +{stage.parse_port('alice')} +yes"))
+    await registry.sees(re.compile(rf"alice +127\.0\.0\.1 +{stage.port_of('alice')} +yes"))
     await registry.type(".table now")
     await registry.sees("[Usage: .table]")

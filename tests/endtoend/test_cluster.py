@@ -5,80 +5,23 @@ import asyncio
 import json
 import re
 import signal
-from collections.abc import Sequence
 
 import pytest
 
 from chatapp.registry.cluster.jetstream import Access, JetStream
 from chatapp.registry.cluster.stream.ledger import Publication, Stream, Subject
-from tests.endtoend.lines import SAVED, WELCOME, mail, received
+from tests.cast.cluster import KEEPS_STATE, Cluster, keeper_among
+from tests.cast.lines import SAVED, mail, received
+from tests.cast.stage import Stage
 from tests.faults.size import IS_WHOLE
 from tests.support.nats_server import NatsServer
-from tests.support.ports import free_port
-from tests.support.program import Program
-from tests.support.stage import CHATAPP, Stage, knows
 
 LOST = "[The cluster's lease is lost: this node no longer keeps the state.]"
-KEEPS_STATE = "[This node keeps the state.]"
-
-
-async def keeper_among(nodes: Sequence[Program]) -> Program:
-    """Wait until one of these nodes keeps the state, and return it."""
-    waiting = {asyncio.ensure_future(node.sees(KEEPS_STATE, within=10)): node for node in nodes}
-    done, late = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    for one in late:
-        one.cancel()
-    (found,) = done
-    await found
-    return waiting[found]
-
-
-class Cluster:
-    """Three nodes on one server. The others have a copy of the first one's key."""
-
-    def __init__(self, stage: Stage, server: NatsServer) -> None:
-        self._stage = stage
-        self.ports = [stage.port, free_port(), free_port()]
-        self.name = f"e2e{stage.port}"
-        self._options = (
-            "--cluster", server.url, "--cluster-name", self.name,
-            "--cluster-key", str(stage.folder / "cluster.key"), "--also", self.addresses,
-        )  # fmt: skip
-
-    @property
-    def addresses(self) -> str:
-        """The addresses of all nodes, as a peer is given them."""
-        return ",".join(f"127.0.0.1:{port}" for port in self.ports)
-
-    async def start(self, index: int) -> Program:
-        """Start a node without waiting for it."""
-        return await self._stage.begin_registry(
-            *self._options, home=f"r{index}", port=self.ports[index]
-        )
-
-    async def all(self) -> list[Program]:
-        """Start all nodes; the first one keeps the state."""
-        nodes = [await self.start(0)]
-        await nodes[0].sees(KEEPS_STATE)
-        for index in (1, 2):
-            nodes.append(await self.start(index))
-            await nodes[index].sees(self.beside(0))
-        return nodes
-
-    def beside(self, index: int) -> re.Pattern[str]:
-        """The line of a node that serves while this one keeps the state."""
-        return re.compile(rf"\[Serving beside .*:{self.ports[index]}, which keeps the state\.\]")
-
-    async def peer(self, name: str, at: int) -> Program:
-        """Start a peer that names this node only; it learns of the others."""
-        peer = await self._stage.peer(name, server_port=self.ports[at])
-        await peer.sees(WELCOME)
-        return peer
 
 
 @pytest.fixture
 def cluster(stage: Stage, nats_server: NatsServer) -> Cluster:
-    return Cluster(stage, nats_server)
+    return Cluster(stage, nats_server.url, name=f"e2e{stage.port}")
 
 
 async def test_people_at_different_nodes_talk(stage: Stage, cluster: Cluster) -> None:
@@ -89,12 +32,11 @@ async def test_people_at_different_nodes_talk(stage: Stage, cluster: Cluster) ->
     alice, bob, carol = [
         await cluster.peer(name, at) for at, name in enumerate(("alice", "bob", "carol"))
     ]
-    await knows(alice, "bob", "carol")
+    await alice.knows("bob", "carol")
     await alice.type("send bob hello")
     await asyncio.gather(bob.sees("alice: hello"), alice.sees(received("bob")))
-    await bob.type("quit")
-    await bob.ends()
-    await knows(alice, "carol", away=["bob"])
+    await bob.quits()
+    await alice.knows("carol", away=["bob"])
     await alice.type("/dm bob saved")
     await alice.sees(SAVED)
     bob = await cluster.peer("bob", 2)
@@ -113,27 +55,19 @@ async def test_the_administrator_of_a_node_is_answered_by_the_engine(
     nodes = await cluster.all()
     await cluster.peer("alice", 2)
 
-    async def asked(*words: str) -> Program:
-        return await stage.run("administrator", [*CHATAPP, *words], home="r1")
-
-    who = await asked("admin", "who", "--json")
-    assert await who.ends() == 0, str(who)
-    (alice,) = json.loads("".join(who.shown()))["people"]
+    who = await stage.output_of("admin", "who", "--json", home="r1")
+    (alice,) = json.loads("".join(who))["people"]
     assert alice["name"] == "alice"
-    stats = await asked("stats", "--json")
-    assert await stats.ends() == 0, str(stats)
-    figures = json.loads("".join(stats.shown()))["figures"]
+    stats = await stage.output_of("stats", "--json", home="r1")
+    figures = json.loads("".join(stats))["figures"]
     assert (figures["links"], "online" in figures) == (0, False)
-    backup = await asked("backup", str(stage.folder / "copy"))
-    assert await backup.ends() == 1
-    assert "only the node that keeps the state can do that: " in "".join(backup.complaints)
-    backup.complaints.clear()
+    backup = await stage.output_of("backup", str(stage.folder / "copy"), home="r1", status=1)
+    assert "only the node that keeps the state can do that: " in "".join(backup)
     await nodes[1].type("queue")
     await nodes[1].sees(
         re.compile(rf"\[The console is open at .*:{cluster.ports[0]}, which keeps the state\.\]")
     )
-    stop = await asked("admin", "stop")
-    assert await stop.ends() == 0, str(stop)
+    await stage.output_of("admin", "stop", home="r1")
     assert await nodes[1].ends() == 0
 
 
@@ -142,11 +76,10 @@ async def test_a_node_whose_folder_holds_another_registry_ends(
 ) -> None:
     alone = await stage.begin_registry(home="r1", port=cluster.ports[1])
     await alone.sees(lambda line: line.startswith("[Registry key"))
-    alone.signal(signal.SIGTERM)
-    assert await alone.ends() == 0
-    first = await cluster.start(0)
+    await alone.stops()
+    first = await cluster.begin(0)
     await first.sees(KEEPS_STATE)
-    second = await cluster.start(1)
+    second = await cluster.begin(1)
     await second.sees(lambda line: "this folder holds another registry than the cluster" in line)
     assert await second.ends() == 1
 
@@ -156,15 +89,15 @@ async def test_a_node_dies_freezes_or_stops_and_the_others_go_on(
 ) -> None:
     nodes = await cluster.all()
     alice, bob = await cluster.peer("alice", 0), await cluster.peer("bob", 1)
-    await knows(alice, "bob")
+    await alice.knows("bob")
 
     await nodes[0].kill()  # it keeps the state, and alice is there
-    keeper = await keeper_among(nodes[1:])
+    keeper = await keeper_among(nodes[1:], within=10)
     await keeper.sees("[Taking over.]")
     await alice.type("send bob here again")
     await asyncio.gather(bob.sees("alice: here again"), alice.sees(received("bob")))
 
-    nodes[0] = await cluster.start(0)
+    nodes[0] = await cluster.begin(0)
     await nodes[0].sees(cluster.beside(nodes.index(keeper)))
     other = next(node for node in nodes[1:] if node is not keeper)
     await other.kill()  # it is an edge only
@@ -182,8 +115,7 @@ async def test_a_node_dies_freezes_or_stops_and_the_others_go_on(
     await keeper.sees(KEEPS_STATE)
     await bob.type("send alice once more")
     await alice.sees("bob: once more")
-    keeper.signal(signal.SIGTERM)
-    assert await keeper.ends() == 0
+    await keeper.stops()
 
 
 STRAYS = (1, 100, 10_000) if IS_WHOLE else (100,)
@@ -230,13 +162,12 @@ async def test_strays_in_the_streams_end_no_node_and_nothing_saved_is_lost(
 ) -> None:
     """Somebody publishes again what is in the streams: while a node writes, before another one
     takes over, before a start of all nodes."""
-    nodes = [await cluster.start(0)]
+    nodes = [await cluster.begin(0)]
     await nodes[0].sees(KEEPS_STATE)
-    nodes.append(await cluster.start(1))
+    nodes.append(await cluster.begin(1))
     await nodes[1].sees(cluster.beside(0))
     bob = await cluster.peer("bob", 0)
-    await bob.type("quit")
-    await bob.ends()
+    await bob.quits()
     alice = await cluster.peer("alice", 0)
     said = 0
 
@@ -257,18 +188,16 @@ async def test_strays_in_the_streams_end_no_node_and_nothing_saved_is_lost(
             await stranger.publish(Subject.JOURNAL, *copies)  # before another node takes over
             await nodes[keeper].kill()
             await nodes[1 - keeper].sees(KEEPS_STATE, within=20)
-            nodes[keeper] = await cluster.start(keeper)
+            nodes[keeper] = await cluster.begin(keeper)
             await nodes[keeper].sees(cluster.beside(1 - keeper))
             keeper = 1 - keeper
         await save()
-        stats = await stage.run("administrator", [*CHATAPP, "stats", "--json"], home=f"r{keeper}")
-        assert await stats.ends() == 0, str(stats)
-        assert json.loads("".join(stats.shown()))["figures"]["cluster_strays"] >= STRAYS[-1]
+        stats = await stage.output_of("stats", "--json", home=f"r{keeper}")
+        assert json.loads("".join(stats))["figures"]["cluster_strays"] >= STRAYS[-1]
         for node in nodes:
-            node.signal(signal.SIGTERM)
-            assert await node.ends() == 0
+            await node.stops()
         await stranger.publish(Subject.JOURNAL, *copies)
-    nodes[0] = await cluster.start(0)
+    nodes[0] = await cluster.begin(0)
     await nodes[0].sees(KEEPS_STATE)
     await save()
     bob = await cluster.peer("bob", 0)

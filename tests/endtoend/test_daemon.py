@@ -6,15 +6,14 @@ import json
 import os
 import re
 import shutil
-import signal
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.endtoend.lines import EXITING, SILENT, WELCOME, arrived, mail, taken
-from tests.support.program import Program
-from tests.support.stage import CHATAPP, PROMPT, Stage, knows
+from tests.cast.lines import EXITING, SILENT, arrived, mail, taken
+from tests.cast.program import Program
+from tests.cast.stage import CHATAPP, PROMPT, Stage
 
 READY = re.compile(r"\[alice is ready for other programs \(process \d+, UDP port \d+\)\.\]")
 ATTACHED = re.compile(r"\[Second window of alice: quit closes only this window\.\]")
@@ -68,7 +67,7 @@ async def test_two_faces_a_script_and_a_bot_use_one_daemon(stage: Stage) -> None
     first, second = await face(stage), await face(stage)
     bot = await stage.run("bot", [sys.executable, "-c", BOT], home="alice")
     await bot.sees("listening")
-    await knows(bob, "alice")
+    await bob.knows("alice")
 
     await bob.type("send alice hi")
     await bob.sees(arrived("alice"))
@@ -88,16 +87,14 @@ async def test_two_faces_a_script_and_a_bot_use_one_daemon(stage: Stage) -> None
     await second.sees(arrived("bob"))  # all programs of a name share what happens
     await first.sees(lambda line: "alice" in line and "lab" in line)
     await first.sees(lambda line: line.endswith("alice to bob: from a face"))
-    await first.type("/quit")
-    assert await first.ends() == 0
+    await first.quits("/quit")
 
     await second.kill()
     third = await face(stage)
     await third.type("/dm bob still here")  # all are in the room
     await bob.sees("alice: still here")
 
-    running.signal(signal.SIGTERM)
-    assert await running.ends() == 0
+    await running.stops()
     await third.sees(ENDED)
     assert await third.ends() == 1
     assert await bot.ends() == 0
@@ -109,7 +106,7 @@ async def test_what_nobody_has_seen_is_shown_once_to_whoever_looks_first(stage: 
     (bob,) = await stage.welcome("bob")
     running = await daemon(stage)
     await running.sees(READY)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     await bob.type("send alice one", "send alice two")
     for _ in range(2):
         await bob.sees(arrived("alice"))
@@ -120,8 +117,7 @@ async def test_what_nobody_has_seen_is_shown_once_to_whoever_looks_first(stage: 
     first = await face(stage)
     await first.sees(mail("bob", "one"))
     await first.sees(mail("bob", "two"))
-    await first.type("quit")
-    assert await first.ends() == 0
+    await first.quits()
     second = await face(stage)
     await bob.type("send alice three")
     await second.sees("bob: three")
@@ -137,8 +133,7 @@ async def test_a_daemon_that_is_killed_leaves_nothing_in_the_way(stage: Stage) -
     await attached.sees(ENDED)
     assert await attached.ends() == 1
     assert (folder_of(stage) / "socket").exists()
-    own = await stage.peer("alice")
-    await own.sees(WELCOME)
+    await stage.come("alice")
     await face(stage)
 
 
@@ -207,7 +202,7 @@ async def test_a_client_in_another_language_speaks_by_the_document(stage: Stage)
     (bob,) = await stage.welcome("bob")
     running = await daemon(stage)
     await running.sees(READY)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     client = await stage.run(
         "client", ["node", str(SCRIPT), str(folder_of(stage) / "socket")], home="alice"
     )

@@ -3,10 +3,10 @@ session."""
 
 import signal
 
-from tests.endtoend.desk import CONNECTED, ENDED, NO_CLIENT, TURN, joined, operator, served, visitor
-from tests.endtoend.lines import beginning
-from tests.endtoend.terminal import Open
-from tests.support.stage import Stage
+from tests.cast.desk import CONNECTED, ENDED, NO_CLIENT, TURN
+from tests.cast.lines import beginning
+from tests.cast.stage import Stage
+from tests.cast.terminal import Open
 
 UNSAID = "[Ana has left; this was not said to Ben.]"
 SERVING = "bob · lab · 2 online · serving Ana"
@@ -18,14 +18,13 @@ async def test_lines_typed_before_the_visitor_changes_are_for_the_former_visitor
 ) -> None:
     """The operator's program is stopped meanwhile, so that nothing is a matter of milliseconds."""
     await stage.registry("--operator", "bob", "--operator", "eva")
-    bob = await operator(stage)
-    ana = await served(stage, "Ana", by=bob)
-    ben = await joined(stage, "Ben", 1)
+    bob = await stage.operator()
+    ana = await stage.served("Ana", by=bob)
+    ben = await stage.joined("Ben", 1)
     await bob.type("hello")
     await ana.sees("bob: hello")
     bob.signal(signal.SIGSTOP)
-    await ana.type("/quit")
-    assert await ana.ends() == 0
+    await ana.quits("/quit")
     await ben.sees(TURN)
     await bob.type("Ana: your result is 42", ".note wants money", ".handover eva", ".next", ".end")
     bob.signal(signal.SIGCONT)
@@ -44,9 +43,9 @@ async def test_lines_typed_before_the_visitor_changes_are_for_the_former_visitor
 
 async def test_the_registry_s_own_terminal_may_type_on_as_the_visitor_leaves(stage: Stage) -> None:
     registry = await stage.registry()
-    ana = await visitor(stage, "Ana")
+    ana = await stage.registrant("Ana")
     await ana.sees(CONNECTED)
-    ben = await joined(stage, "Ben", 1)
+    ben = await stage.joined("Ben", 1)
     await registry.type("hello")
     await ana.sees("desk: hello")
     await ana.type("/quit")
@@ -60,15 +59,14 @@ async def test_the_registry_s_own_terminal_may_type_on_as_the_visitor_leaves(sta
 
 async def test_numbers_of_the_waiting_room_mean_the_visitors_who_were_shown(stage: Stage) -> None:
     await stage.registry("--operator", "bob")
-    bob = await operator(stage)
-    await served(stage, "Ana", by=bob)
+    bob = await stage.operator()
+    await stage.served("Ana", by=bob)
     ben, cem, dan = [
-        await joined(stage, name, at) for at, name in enumerate(("Ben", "Cem", "Dan"), 1)
+        await stage.joined(name, at) for at, name in enumerate(("Ben", "Cem", "Dan"), 1)
     ]
     await bob.type(".room")
     await bob.sees("[Waiting room: 3.]")
-    await ben.type("/quit")
-    assert await ben.ends() == 0
+    await ben.quits("/quit")
     await dan.sees("[Waiting room, position 2.]")
     await bob.type(".drop 2", ".move 1 1", ".drop 3")
     await bob.sees_all(
@@ -89,7 +87,7 @@ async def test_what_is_typed_for_a_visitor_who_has_left_is_not_said_in_the_room(
     await carol.sees("bob joined lab.")
     bob.press(".on\r")
     await bob.shows("[You are on duty at desk.]")
-    ana = await visitor(stage, "Ana")
+    ana = await stage.registrant("Ana")
     await ana.sees(CONNECTED)
     await bob.stands("[desk: Ana] >>>", SERVING)
     bob.press(".say hello\r")

@@ -3,7 +3,7 @@ is killed in between."""
 
 import asyncio
 
-from tests.endtoend.desk import (
+from tests.cast.desk import (
     ACTIVE,
     EMPTY,
     ENDED,
@@ -11,25 +11,20 @@ from tests.endtoend.desk import (
     NO_CLIENT,
     RESUMED,
     TURN,
-    comes,
-    joined,
-    operator,
     position,
-    room_is,
-    served,
 )
-from tests.endtoend.lines import BACK, beginning
-from tests.support.stage import Stage
+from tests.cast.lines import BACK, beginning
+from tests.cast.stage import Stage
 
 
 async def test_four_visitors_are_served_in_their_order_whatever_is_killed(stage: Stage) -> None:
     registry = await stage.registry("--operator", "bob")
-    bob = await operator(stage)
-    ana = await served(stage, "Ana", by=bob)
+    bob = await stage.operator()
+    ana = await stage.served("Ana", by=bob)
     ben, cem, dan, eve = [
-        await joined(stage, name, at) for at, name in enumerate(("Ben", "Cem", "Dan", "Eve"), 1)
+        await stage.joined(name, at) for at, name in enumerate(("Ben", "Cem", "Dan", "Eve"), 1)
     ]
-    await room_is(bob, "Ben", "Cem", "Dan", "Eve")
+    await bob.room_is("Ben", "Cem", "Dan", "Eve")
 
     await cem.type("/quit")  # one who waits leaves: whoever is active notices nothing
     assert await cem.ends() == 0
@@ -41,7 +36,7 @@ async def test_four_visitors_are_served_in_their_order_whatever_is_killed(stage:
     await bob.sees("[Ana lost the connection; the place is kept for a while.]")
     await bob.type(".next")
     await ben.sees(TURN)
-    await comes(bob, "Ben")
+    await bob.gets("Ben")
     await asyncio.gather(dan.sees(position(1)), eve.sees(position(2)))
 
     await registry.kill()
@@ -50,18 +45,18 @@ async def test_four_visitors_are_served_in_their_order_whatever_is_killed(stage:
     await stage.registry("--operator", "bob")
     await asyncio.gather(*(one.sees(BACK) for one in (ben, dan, eve)))
     await bob.sees("Ben: said while it was away")
-    await room_is(bob, "Dan", "Eve")
+    await bob.room_is("Dan", "Eve")
     await dan.type(".queue")
     await dan.sees(beginning("[You are number 1 in the waiting room: 0 ahead, "))
 
     await bob.type("back again", ".next")
     await ben.sees_all("bob: back again", ENDED)
     assert await ben.ends() == 0
-    await comes(bob, "Dan")
+    await bob.gets("Dan")
     await asyncio.gather(dan.sees(TURN), eve.sees(position(1)))
     await bob.type(".next")
     await dan.sees(ENDED)
-    await comes(bob, "Eve")
+    await bob.gets("Eve")
     await eve.sees(TURN)
     await bob.type(".end", ".room")
     await bob.sees_all(NO_CLIENT, EMPTY)
@@ -73,11 +68,11 @@ async def test_four_visitors_are_served_in_their_order_whatever_is_killed(stage:
 
 async def test_a_waiting_and_an_active_visitor(stage: Stage) -> None:
     await stage.registry("--operator", "bob")
-    bob = await operator(stage)
+    bob = await stage.operator()
     await bob.type("anybody?")
     await bob.sees(NO_CLIENT)
-    ana = await served(stage, "Ana", by=bob)
-    ben = await joined(stage, "Ben", 1)
+    ana = await stage.served("Ana", by=bob)
+    ben = await stage.joined("Ben", 1)
     await ana.type(".queue")
     await ana.sees(ACTIVE)
     await ben.type("hello?", ".queue", "/nonsense", "/help")
@@ -98,11 +93,11 @@ async def test_a_waiting_and_an_active_visitor(stage: Stage) -> None:
 
 async def test_calls_while_everybody_is_away_take_no_later_visitor(stage: Stage) -> None:
     await stage.registry("--operator", "bob")
-    bob = await operator(stage)
-    await served(stage, "Ana", by=bob)
-    ben = await joined(stage, "Ben", 1)
+    bob = await stage.operator()
+    await stage.served("Ana", by=bob)
+    ben = await stage.joined("Ben", 1)
     await ben.kill()
-    await room_is(bob, "Ben")
+    await bob.room_is("Ben")
     await bob.type(*[".next"] * 100, ".stats")
     await bob.sees(beginning("[Nobody in the waiting room can be called just now"))
     await bob.sees(beginning("[Served today "))
@@ -115,10 +110,10 @@ async def test_calls_while_everybody_is_away_take_no_later_visitor(stage: Stage)
 
 async def test_drop_and_move(stage: Stage) -> None:
     await stage.registry("--operator", "bob")
-    bob = await operator(stage)
-    await served(stage, "Ana", by=bob)
+    bob = await stage.operator()
+    await stage.served("Ana", by=bob)
     ben, cem, dan = [
-        await joined(stage, name, at) for at, name in enumerate(("Ben", "Cem", "Dan"), 1)
+        await stage.joined(name, at) for at, name in enumerate(("Ben", "Cem", "Dan"), 1)
     ]
     await bob.type(".move 3 1")
     await bob.sees("[Dan is number 1 now.]")

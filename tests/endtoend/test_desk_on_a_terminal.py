@@ -2,17 +2,17 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import pytest
+import pytest_asyncio
 
-from tests.endtoend.lines import WELCOME
-from tests.endtoend.terminal import TAB, Open, Terminal
-from tests.support.stage import Stage
+from tests.cast.lines import WELCOME
+from tests.cast.stage import Stage
+from tests.cast.terminal import TAB, Open, Terminal
 
 BELL = "\a"
 LOST = "[Server not responding] Still trying; your place is kept for 60 seconds."
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def ana(stage: Stage) -> AsyncIterator[Terminal]:
     """Return a visitor whose registry is there, before the form is filled in."""
     registry = await stage.registry("--operator", "bob")
@@ -26,7 +26,7 @@ async def ana(stage: Stage) -> AsyncIterator[Terminal]:
         await registry.kill()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def again(stage: Stage) -> AsyncIterator[Callable[[], Awaitable[Terminal]]]:
     """Start the visitor's program again on a new terminal."""
     opened: list[Terminal] = []

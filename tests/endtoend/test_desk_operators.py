@@ -2,34 +2,28 @@
 
 import json
 import re
-import signal
 
-from tests.endtoend.desk import (
+from tests.cast.desk import (
     CONNECTED,
     EMPTY,
     ENDED,
     ON_DUTY,
     TURN,
-    comes,
-    joined,
-    operator,
     position,
-    served,
-    visitor,
 )
-from tests.endtoend.lines import LOST, WELCOME, beginning
-from tests.support.stage import CHATAPP, Stage
+from tests.cast.lines import LOST, beginning
+from tests.cast.stage import CHATAPP, Stage
 
 
 async def test_two_operators_and_one_of_them_is_killed(stage: Stage) -> None:
     await stage.registry(
         "--operator", "bob", "--operator", "eva", environment={"CHATAPP_OPERATOR_GRACE": "1"}
     )
-    bob = await operator(stage, "bob")
-    ana = await served(stage, "Ana", by=bob)
-    eva = await operator(stage, "eva")
-    ben = await served(stage, "Ben", by=eva)
-    cem = await joined(stage, "Cem", 1)
+    bob = await stage.operator("bob")
+    ana = await stage.served("Ana", by=bob)
+    eva = await stage.operator("eva")
+    ben = await stage.served("Ben", by=eva)
+    cem = await stage.joined("Cem", 1)
     await eva.type("to ben")
     await ben.sees("eva: to ben")
     assert ana.shown(beginning("eva: ")) == []
@@ -38,12 +32,12 @@ async def test_two_operators_and_one_of_them_is_killed(stage: Stage) -> None:
     await cem.sees(position(2))
     await bob.type(".note knows it all", ".end")
     await ana.sees(ENDED)
-    await comes(bob, "Ben")
+    await bob.gets("Ben")
     await ben.sees(TURN)
     await ben.type("once more")
     await bob.sees("Ben: once more")
-    eva = await operator(stage, "eva")
-    await comes(eva, "Cem")
+    eva = await stage.operator("eva")
+    await eva.gets("Cem")
     await bob.type(".note wants a call", ".handover eva")
     await bob.sees_all("[Note about Ben kept.]", "[Ben was handed over.]")
     await eva.type(".end")
@@ -58,8 +52,8 @@ async def test_an_operator_whose_program_dies_in_a_session_reads_all_of_it_again
     stage: Stage,
 ) -> None:
     await stage.registry("--operator", "bob")
-    bob = await operator(stage)
-    ana = await served(stage, "Ana", by=bob)
+    bob = await stage.operator()
+    ana = await stage.served("Ana", by=bob)
     await ana.type("which book?")
     await bob.sees("Ana: which book?")
     await bob.type("the red one")
@@ -75,8 +69,7 @@ async def test_an_operator_whose_program_dies_in_a_session_reads_all_of_it_again
 
 async def test_people_who_are_not_operators(stage: Stage) -> None:
     await stage.registry("--operator", "bob")
-    eve = await stage.peer("eve")
-    await eve.sees(WELCOME)
+    eve = await stage.come("eve")
     for command in (
         ".on",
         ".room",
@@ -109,14 +102,12 @@ async def test_a_person_who_takes_an_operators_name_without_the_code_is_not_an_o
         mallory = await stage.peer(name, home="mallory", environment=options)
         await mallory.sees(why)
         assert await mallory.ends() == 1
-    eve = await stage.peer("eve")
-    await eve.sees(WELCOME)
+    eve = await stage.come("eve")
     await eve.type("/nickname bob")
     await eve.sees(
         "[You cannot be called bob: the server keeps it for an operator of the help desk.]"
     )
-    bob = await stage.peer("bob", environment={"CHATAPP_CODE": code})
-    await bob.sees(WELCOME)
+    bob = await stage.come("bob", environment={"CHATAPP_CODE": code})
     await bob.type(".on")
     await bob.sees(ON_DUTY)
     await bob.type("/nickname robert", ".off", ".on")
@@ -125,32 +116,25 @@ async def test_a_person_who_takes_an_operators_name_without_the_code_is_not_an_o
     assert await bob.ends() == 0
     again = await stage.peer("bob", home="mallory", environment={"CHATAPP_CODE": code})
     await again.sees("[Name bob is taken.]")
-    registry.signal(signal.SIGTERM)
-    assert await registry.ends() == 0
+    await registry.stops()
     stage.codes = {}
     registry = await stage.registry("--operator", "Bob")
     assert not stage.codes
     (line,) = registry.shown(beginning("[Operator Bob: the key "))
-    bob = await stage.peer("bob")
-    await bob.sees(WELCOME)
-    listed = await stage.run("names", [*CHATAPP, "names", "list"], home="registry")
-    assert await listed.ends() == 0
+    bob = await stage.come("bob")
+    listed = await stage.output_of("names", "list")
     assert line.removeprefix("[Operator Bob: the key ")[:39] in str(listed)
-    registry.signal(signal.SIGTERM)
-    assert await registry.ends() == 0
+    await registry.stops()
     assert wrong not in bob.shown()
 
 
 async def test_an_operator_is_named_by_key(stage: Stage) -> None:
     registry = await stage.registry()
-    eva = await stage.peer("eva")
-    await eva.sees(WELCOME)
-    listed = await stage.run("names", [*CHATAPP, "names", "list"], home="registry")
-    assert await listed.ends() == 0
+    eva = await stage.come("eva")
+    listed = await stage.output_of("names", "list")
     key = re.search(r"(?:[0-9a-f]{4} ){8}", str(listed))
     assert key is not None
-    registry.signal(signal.SIGTERM)
-    assert await registry.ends() == 0
+    await registry.stops()
     await eva.sees(LOST)
     await stage.begin_registry("--operator", key[0].strip())
     await eva.sees("[Server is back.]")
@@ -160,9 +144,9 @@ async def test_an_operator_is_named_by_key(stage: Stage) -> None:
 
 async def test_figures_for_people_and_for_scripts(stage: Stage) -> None:
     await stage.registry("--operator", "bob", "--operator", "wall")
-    bob = await operator(stage)
-    await served(stage, "Ana", by=bob)
-    await joined(stage, "Ben", 1)
+    bob = await stage.operator()
+    await stage.served("Ana", by=bob)
+    await stage.joined("Ben", 1)
     await bob.type(".stats")
     await bob.sees(
         re.compile(
@@ -194,10 +178,10 @@ async def test_figures_for_people_and_for_scripts(stage: Stage) -> None:
 
 async def test_the_registry_s_own_terminal_serves(stage: Stage) -> None:
     registry = await stage.registry()
-    ana = await visitor(stage, "Ana")
+    ana = await stage.registrant("Ana")
     await ana.sees(CONNECTED)
     await registry.sees_all("Name: Ana", "Number: +919876543210", "Issue: Other")
-    ben = await joined(stage, "Ben", 1)
+    ben = await stage.joined("Ben", 1)
     await ana.type("é ✓")
     await registry.sees(re.compile(".*: é ✓"))
     await registry.type("how can I help?", ".next")
@@ -213,10 +197,9 @@ async def test_a_registry_whose_standard_input_is_closed_serves_and_ends_in_orde
     command = ["sh", "-c", 'exec "$@" <&-', "sh", *CHATAPP, "-s", str(stage.port)]
     registry = await stage.run("registry", command, home="registry")
     await registry.sees(beginning("[Registry listening"))
-    ana = await visitor(stage, "Ana")
+    ana = await stage.registrant("Ana")
     await ana.sees_all(position(1), "[Nobody is serving just now; your place is kept.]")
-    registry.signal(signal.SIGTERM)
-    assert await registry.ends() == 0
+    await registry.stops()
 
 
 async def test_menu_region_and_queues_come_from_the_configuration(stage: Stage) -> None:
@@ -232,8 +215,7 @@ async def test_menu_region_and_queues_come_from_the_configuration(stage: Stage) 
     ana = await stage.visitor("ana", "--queue", "exams")
     await ana.type("Ana", "01512 3456789", "1")
     await ana.sees_all("[1 Größe]", "[2 Other]", position(1))
-    bob = await stage.peer("bob")
-    await bob.sees(WELCOME)
+    bob = await stage.come("bob")
     await bob.type(".room", ".room exams", ".next exams")
     await bob.sees_all(
         EMPTY, re.compile("1. Ana, Größe, waiting since .*"), "Number: +4915123456789"
@@ -248,9 +230,6 @@ async def test_a_wrong_configuration_is_one_line_and_status_2(stage: Stage) -> N
         ["-s", str(stage.port), "--config", str(file)],
         ["config", "--check", str(file)],
     ):
-        program = await stage.run("wrong", [*CHATAPP, *arguments], home="wrong")
-        assert await program.ends() == 2
-        assert program.complaints == [
+        assert await stage.output_of(*arguments, home="wrong", status=2) == [
             f"ChatApp: {file}: [desk] keep_place = -1: must be seconds from 1 to 86400"
         ]
-        program.complaints.clear()  # asked for

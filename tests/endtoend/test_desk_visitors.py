@@ -4,23 +4,18 @@ import asyncio
 import re
 import signal
 
-from tests.endtoend.desk import (
+from tests.cast.desk import (
     ACTIVE,
     CONNECTED,
     NAME,
     RESUMED,
     TRYING,
     TURN,
-    comes,
-    joined,
-    operator,
     position,
-    served,
-    visitor,
 )
-from tests.endtoend.lines import BACK, beginning
-from tests.support.program import Program
-from tests.support.stage import Stage
+from tests.cast.lines import BACK, beginning
+from tests.cast.people import Visitor
+from tests.cast.stage import Stage
 
 
 async def test_wrong_answers_are_told_and_after_three_the_request_is_void(stage: Stage) -> None:
@@ -43,10 +38,10 @@ async def test_wrong_answers_are_told_and_after_three_the_request_is_void(stage:
 
 async def test_a_visitor_who_was_killed_goes_on_with_the_ticket(stage: Stage) -> None:
     await stage.registry("--operator", "bob")
-    bob = await operator(stage)
-    ana = await served(stage, "Ana", by=bob)
-    ben = await joined(stage, "Ben", 1)
-    cem = await joined(stage, "Cem", 2)
+    bob = await stage.operator()
+    ana = await stage.served("Ana", by=bob)
+    ben = await stage.joined("Ben", 1)
+    cem = await stage.joined("Cem", 2)
     await ben.kill()
     await ana.kill()
     await bob.type("are you there?")
@@ -76,8 +71,8 @@ async def test_a_visitor_who_was_killed_goes_on_with_the_ticket(stage: Stage) ->
 
 async def test_a_visitor_who_was_away_when_the_session_was_ended_reads_that(stage: Stage) -> None:
     registry = await stage.registry("--operator", "bob")
-    bob = await operator(stage)
-    ana = await served(stage, "Ana", by=bob)
+    bob = await stage.operator()
+    ana = await stage.served("Ana", by=bob)
     await ana.kill()
     await bob.sees("[Ana lost the connection; the place is kept for a while.]")
     await bob.type(".end")
@@ -93,7 +88,7 @@ async def test_a_visitor_who_was_away_when_the_session_was_ended_reads_that(stag
 
 async def test_the_end_of_input_settles_and_then_leaves(stage: Stage) -> None:
     await stage.registry("--operator", "bob")
-    bob = await operator(stage)
+    bob = await stage.operator()
     ana = await stage.visitor("Ana")
     await ana.type("Ana", "9876543210", "6", "in a hurry")
     await ana.end_input()
@@ -104,12 +99,12 @@ async def test_the_end_of_input_settles_and_then_leaves(stage: Stage) -> None:
 
 async def test_a_visitor_who_stays_is_served_behind_the_end_of_input(stage: Stage) -> None:
     await stage.registry("--operator", "bob")
-    bob = await operator(stage)
+    bob = await stage.operator()
     ben = await stage.visitor("Ben", "--stay")
     await ben.type("Ben", "9876543210", "6")
     await ben.end_input()
     await ben.sees(CONNECTED)
-    await comes(bob, "Ben")
+    await bob.gets("Ben")
     await bob.type("wait")
     await ben.sees("bob: wait")
     ben.signal(signal.SIGINT)
@@ -146,8 +141,7 @@ async def test_a_visitor_who_comes_while_the_registry_is_away_waits_for_it(stage
 async def test_without_a_registry_a_visitor_may_leave_and_a_script_ends(stage: Stage) -> None:
     ana = await stage.visitor("Ana")
     await ana.sees(TRYING)
-    await ana.type("/quit")
-    assert await ana.ends() == 0
+    await ana.quits("/quit")
     ben = await stage.visitor("Ben")
     await ben.type("Ben")
     await ben.end_input()
@@ -161,7 +155,7 @@ async def test_without_a_registry_a_visitor_may_leave_and_a_script_ends(stage: S
 
 async def test_a_visitor_can_leave_while_the_registry_is_away(stage: Stage) -> None:
     registry = await stage.registry("--operator", "bob")
-    ana = await visitor(stage, "Ana")
+    ana = await stage.registrant("Ana")
     await ana.sees(position(1))
     await ana.kill()
     await registry.kill()
@@ -175,10 +169,10 @@ async def test_a_visitor_can_leave_while_the_registry_is_away(stage: Stage) -> N
     assert await ana.ends() == 1
 
 
-async def cut_off(stage: Stage) -> Program:
+async def cut_off(stage: Stage) -> Visitor:
     """Return a visitor with a position, whose registry is away."""
     registry = await stage.registry("--operator", "bob")
-    eve = await visitor(stage, "Eve")
+    eve = await stage.registrant("Eve")
     await eve.sees(beginning("[Waiting room, position "))
     await eve.kill()
     await registry.kill()
@@ -189,8 +183,8 @@ async def test_a_visitor_who_has_just_written_is_not_told_to_have_said_nothing(
     stage: Stage,
 ) -> None:
     await stage.registry("--operator", "bob")
-    bob = await operator(stage)
-    ana = await served(stage, "Ana", by=bob)
+    bob = await stage.operator()
+    ana = await stage.served("Ana", by=bob)
     await ana.type("one moment please")
     await bob.sees("Ana: one moment please")
     await bob.type(".hold")

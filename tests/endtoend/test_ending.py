@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from tests.endtoend.lines import SAVED, WELCOME, beginning, is_met, mail, received
+from tests.cast.lines import SAVED, WELCOME, beginning, is_met, mail, received
+from tests.cast.stage import CHATAPP, PROMPT, Stage
 from tests.support.ports import free_port
-from tests.support.stage import CHATAPP, PROMPT, Stage, knows
 
 
 async def test_at_the_end_of_input_all_is_settled_first(stage: Stage) -> None:
@@ -27,7 +27,7 @@ async def test_at_the_end_of_input_all_is_settled_first(stage: Stage) -> None:
     await carol.sees(
         lambda line: line == "alice: hello" or bool(mail("alice", "hello").fullmatch(line))
     )
-    await knows(carol, "carol")
+    await carol.knows("carol")
     assert len(carol.shown(beginning("alice: "))) == 1
 
 
@@ -49,13 +49,11 @@ async def test_a_script_may_come_all_at_once_and_without_a_last_line_end(stage: 
 async def test_with_stay_the_end_of_input_changes_nothing(stage: Stage) -> None:
     await stage.registry()
     (bob,) = await stage.welcome("bob")
-    alice = await stage.peer("alice", "--stay", stdin=asyncio.subprocess.DEVNULL)
-    await alice.sees(WELCOME)
+    alice = await stage.come("alice", "--stay", stdin=asyncio.subprocess.DEVNULL)
     await bob.type("send alice still there?")
     await alice.sees("bob: still there?")
-    alice.signal(signal.SIGTERM)
-    assert await alice.ends() == 0
-    await knows(bob, away=["alice"])
+    await alice.stops()
+    await bob.knows(away=["alice"])
 
 
 @pytest.mark.parametrize(
@@ -70,7 +68,7 @@ async def test_signals_end_at_once_and_cleanly(
     alice, bob = await stage.welcome("alice", "bob")
     alice.signal(number)
     assert await alice.ends() == status
-    await knows(bob, away=["alice"])
+    await bob.knows(away=["alice"])
     await bob.type("send alice nobody acknowledges this")
     await bob.sees(SAVED)
     early = await stage.peer("carol", server_port=free_port())  # before it is registered
@@ -99,11 +97,11 @@ async def test_a_reader_that_goes_away_ends_the_peer(stage: Stage) -> None:
     reading, writing = os.pipe()
     alice = await stage.peer("alice", stdout=writing)
     os.close(writing)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     os.close(reading)
     await bob.type("send alice hello?")
     assert await alice.ends() == 0
-    await knows(bob, away=["alice"])
+    await bob.knows(away=["alice"])
 
 
 async def test_a_reader_that_reads_no_more_keeps_nobody_from_ending(stage: Stage) -> None:
@@ -113,14 +111,13 @@ async def test_a_reader_that_reads_no_more_keeps_nobody_from_ending(stage: Stage
     try:
         alice = await stage.peer("alice", stdout=writing)
         os.close(writing)
-        await knows(bob, "alice")
+        await bob.knows("alice")
         for _ in range(8):
             await bob.type(f"send alice {'x' * 20_000}")
         await bob.sees_times(
             8, beginning(received("alice"), SAVED)
         )  # long before, the pipe was full
-        alice.signal(signal.SIGTERM)
-        assert await alice.ends() == 0
+        await alice.stops()
     finally:
         os.close(reading)
 

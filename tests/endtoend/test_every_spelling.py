@@ -3,7 +3,7 @@
 import re
 import signal
 
-from tests.endtoend.lines import (
+from tests.cast.lines import (
     BACK,
     BYE,
     CHANNEL_TAKEN,
@@ -17,8 +17,8 @@ from tests.endtoend.lines import (
     received,
     unknown,
 )
-from tests.support.program import Program
-from tests.support.stage import Stage
+from tests.cast.program import Program
+from tests.cast.stage import Stage
 
 NOT_IN_ROOM = "[You are not in any room.]"
 
@@ -158,8 +158,7 @@ async def test_a_room_from_the_start_and_leaving_the_program(stage: Stage) -> No
     alice = await stage.peer("alice", "--room", "lab")
     await alice.sees("[You are in lab with bob.]")
     await bob.sees("alice joined lab.")
-    await alice.type("/quit")
-    assert await alice.ends() == 0
+    await alice.quits("/quit")
     await bob.sees("alice has left.")
 
 

@@ -10,9 +10,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from examples.theatre import Play
-from tests.endtoend.lines import SAVED, beginning, mail, received
-from tests.support.program import WITHIN
-from tests.support.stage import Stage, knows
+from tests.cast.lines import SAVED, beginning, mail, received
+from tests.cast.program import WITHIN
+from tests.cast.stage import Stage
 
 
 async def test_the_demo_plays_the_main_job(stage: Stage) -> None:
@@ -78,7 +78,7 @@ async def test_the_echo_bot_answers_messages(stage: Stage) -> None:
     command = [sys.executable, "-m", "examples.echo_bot", "echo", "127.0.0.1", str(stage.port)]
     (alice,) = await stage.welcome("alice")
     bot = await stage.run("echo", command, home="echo")
-    await knows(alice, "echo")
+    await alice.knows("echo")
     await alice.type(
         "send echo hello", "send echo ✓ again", "send_all not you", f"send echo {'long ' * 5_000}"
     )
@@ -86,7 +86,7 @@ async def test_the_echo_bot_answers_messages(stage: Stage) -> None:
     await alice.sees_all("echo: hello", "echo: ✓ again", f"echo: {'long ' * 5_000}")
     bot.signal(signal.SIGINT)
     assert await bot.ends() == 0
-    await knows(alice, away=["echo"])
+    await alice.knows(away=["echo"])
 
     await alice.type("send echo later")
     await alice.sees(SAVED)
@@ -98,8 +98,7 @@ async def test_the_echo_bot_answers_messages(stage: Stage) -> None:
     twin = await stage.run("echo", command, home="another")
     assert await twin.ends() == 1
     assert twin.complaints.pop() == 'the name "echo" is taken'
-    again.signal(signal.SIGTERM)
-    assert await again.ends() == 0
+    await again.stops()
 
 
 async def test_the_echo_bot_names_a_wrong_argument(stage: Stage) -> None:

@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
-from tests.endtoend.lines import WELCOME, taken
-from tests.endtoend.terminal import CTRL_C, CTRL_D, Terminal
-from tests.support.stage import CHATAPP, Stage
+from tests.cast.lines import WELCOME, taken
+from tests.cast.stage import Stage
+from tests.cast.terminal import CTRL_C, CTRL_D, Terminal
 
 QUESTION = "Server (address and port, such as 192.168.1.5 5000)"
 
@@ -25,7 +26,7 @@ class Newcomer:
         return terminal
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def newcomer(stage: Stage) -> AsyncIterator[Newcomer]:
     newcomer = Newcomer(stage.folder / "newcomer")
     yield newcomer
@@ -125,7 +126,4 @@ async def test_the_doctor_is_offered_once_when_the_server_is_away(
 
 async def test_without_a_terminal_nobody_is_asked(stage: Stage) -> None:
     for words in ([], ["-c", "alice"]):
-        program = await stage.run("script", [*CHATAPP, *words], home="script")
-        assert await program.ends() == 2
-        assert len(program.complaints) == 1
-        program.complaints.clear()
+        assert len(await stage.output_of(*words, home="script", status=2)) == 1

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.endtoend.terminal import CTRL_C, Open, Terminal
-from tests.support.program import WITHIN
-from tests.support.stage import CHATAPP, Stage
+from tests.cast.program import WITHIN
+from tests.cast.stage import CHATAPP, Stage
+from tests.cast.terminal import CTRL_C, Open, Terminal
 
 ALTERNATE, NORMAL = "\x1b[?1049h", "\x1b[?1049l"
 MOUSE_OFF = "\x1b[?1000l"

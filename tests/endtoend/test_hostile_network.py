@@ -5,8 +5,8 @@ import contextlib
 import socket
 from random import Random
 
-from tests.endtoend.lines import BYE, CHANNEL_TAKEN, SAVED, WELCOME, arrived, mail, on_channel
-from tests.support.stage import Stage, knows
+from tests.cast.lines import BYE, CHANNEL_TAKEN, SAVED, WELCOME, arrived, mail, on_channel
+from tests.cast.stage import Stage
 
 DATAGRAMS = 6_000
 CONNECTIONS = 1_200
@@ -23,7 +23,7 @@ def garbage(chance: Random) -> bytes:
 async def test_garbage_and_half_open_connections_while_a_chat_goes_on(stage: Stage) -> None:
     registry = await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
-    ports = [stage.port, stage.parse_port("alice"), stage.parse_port("bob")]
+    ports = [stage.port, stage.port_of("alice"), stage.port_of("bob")]
     with contextlib.ExitStack() as open_sockets:
         flood = asyncio.create_task(asyncio.to_thread(send_garbage, ports))
         connecting = asyncio.create_task(asyncio.to_thread(connect, stage.port, open_sockets))
@@ -37,10 +37,10 @@ async def test_garbage_and_half_open_connections_while_a_chat_goes_on(stage: Sta
             "carol"
         )  # newcomers come in although the connections are still there
         await carol.sees(WELCOME)
-        await knows(carol, "alice", "bob")
+        await carol.knows("alice", "bob")
         await bob.type("dereg bob")
         await bob.sees(BYE)
-        await knows(carol, away=["bob"])
+        await carol.knows(away=["bob"])
         await carol.type("send bob later")
         await carol.sees(SAVED)
         await bob.type("reg bob")

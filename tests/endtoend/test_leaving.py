@@ -5,7 +5,7 @@ import re
 import signal
 from datetime import datetime
 
-from tests.endtoend.lines import (
+from tests.cast.lines import (
     BYE,
     EXITING,
     LOST,
@@ -20,7 +20,7 @@ from tests.endtoend.lines import (
     no_ack,
     received,
 )
-from tests.support.stage import Stage, knows
+from tests.cast.stage import Stage
 
 
 async def test_mail_waits_and_comes_oldest_first(stage: Stage) -> None:
@@ -28,7 +28,7 @@ async def test_mail_waits_and_comes_oldest_first(stage: Stage) -> None:
     alice, bob, carol = await stage.welcome("alice", "bob", "carol")
     await carol.type("dereg carol")
     await carol.sees(BYE)
-    await asyncio.gather(knows(alice, away=["carol"]), knows(bob, away=["carol"]))
+    await asyncio.gather(alice.knows(away=["carol"]), bob.knows(away=["carol"]))
     began = datetime.now().replace(microsecond=0)
     order = [(alice, "first"), (bob, "second"), (alice, "third"), (bob, "fourth")]
     for sender, text in order:
@@ -49,15 +49,14 @@ async def test_mail_waits_and_comes_oldest_first(stage: Stage) -> None:
     assert began <= times[0]
     assert times[-1] <= datetime.now()
 
-    await knows(alice, "carol")
+    await alice.knows("carol")
     await alice.type("send carol direct again")
     await carol.sees("alice: direct again")
     await alice.sees(received("carol"))
-    await carol.type("quit")
-    assert await carol.ends() == 0
+    await carol.quits()
     carol = await stage.peer("carol")  # nothing is shown again in the next life
     await carol.sees(WELCOME)
-    await knows(carol, "alice")
+    await carol.knows("alice")
     assert [line for line in carol.shown() if line.startswith(("alice:", "bob:", MAIL))] == []
 
 
@@ -114,9 +113,8 @@ async def test_leaving_a_registry_that_is_dead(stage: Stage) -> None:
 async def test_a_message_for_a_full_mailbox_is_kept_and_its_author_reads_why(stage: Stage) -> None:
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
-    await bob.type("quit")
-    await bob.ends()
-    await knows(alice, away=["bob"])
+    await bob.quits()
+    await alice.knows(away=["bob"])
     room = 86  # one sender's share of the places
     await alice.type(*(f"send bob letter {number}" for number in range(room + 2)))
     await alice.sees_times(room, SAVED)

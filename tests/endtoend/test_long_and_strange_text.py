@@ -1,24 +1,22 @@
 """Long and unusual texts arrive whole, and no text controls the terminal."""
 
-from tests.endtoend.lines import (
+from tests.cast.lines import (
     BYE,
     CHANNEL_TAKEN,
     SAVED,
-    WELCOME,
     arrived,
     beginning,
     mail,
     on_channel,
     received,
 )
-from tests.support.stage import Stage, knows
+from tests.endtoend.conftest import Hall
 
 LIMIT = 65_536
 
 
-async def test_long_messages_pass_whole_and_longer_ones_are_refused(stage: Stage) -> None:
-    await stage.registry()
-    alice, bob = await stage.welcome("alice", "bob")
+async def test_long_messages_pass_whole_and_longer_ones_are_refused(hall: Hall) -> None:
+    alice, bob = hall.alice, hall.bob
     texts = [
         "".join(chr(ord("a") + place % 26) for place in range(60_000)),
         "x" * LIMIT,
@@ -38,12 +36,11 @@ async def test_long_messages_pass_whole_and_longer_ones_are_refused(stage: Stage
     assert bob.shown(lambda line: "yyy" in line) == []
 
 
-async def test_a_long_letter(stage: Stage) -> None:
-    await stage.registry()
-    alice, bob = await stage.welcome("alice", "bob")
+async def test_a_long_letter(hall: Hall) -> None:
+    alice, bob = hall.alice, hall.bob
     await bob.type("dereg bob")
     await bob.sees(BYE)
-    await knows(alice, away=["bob"])
+    await alice.knows(away=["bob"])
     texts = ["m" * 60_000, "n" * LIMIT]
     for text in texts:
         await alice.type(f"send bob {text}")
@@ -52,12 +49,11 @@ async def test_a_long_letter(stage: Stage) -> None:
     await bob.sees_all(*(mail("alice", text) for text in texts))
 
 
-async def test_nothing_shown_gives_orders_to_a_terminal(stage: Stage) -> None:
-    await stage.registry()
-    alice, bob, carol = await stage.welcome("alice", "bob", "carol")
+async def test_nothing_shown_gives_orders_to_a_terminal(hall: Hall) -> None:
+    alice, bob, carol = hall.alice, hall.bob, hall.carol
     await carol.type("dereg carol")
     await carol.sees(BYE)
-    await knows(alice, away=["carol"])
+    await alice.knows(away=["carol"])
     strange = {
         "red \x1b[31malert\x1b[0m": r"red \x1b[31malert\x1b[0m",
         "title \x1b]0;owned\x07": r"title \x1b]0;owned\x07",
@@ -85,9 +81,8 @@ async def test_nothing_shown_gives_orders_to_a_terminal(stage: Stage) -> None:
         assert all(line.replace("\t", " ").isprintable() for line in peer.shown()), peer.name
 
 
-async def test_input_that_is_not_utf8_and_endless_lines(stage: Stage) -> None:
-    await stage.registry()
-    alice, bob = await stage.welcome("alice", "bob")
+async def test_input_that_is_not_utf8_and_endless_lines(hall: Hall) -> None:
+    alice, bob = hall.alice, hall.bob
     await alice.type_bytes(b"send bob caf\xe9 \xff\xfe\n\xff\xfe\xfd\n")
     await bob.sees("alice: caf\ufffd \ufffd\ufffd")
     await alice.sees(beginning('[Unknown command "\ufffd\ufffd\ufffd"'))
@@ -96,4 +91,4 @@ async def test_input_that_is_not_utf8_and_endless_lines(stage: Stage) -> None:
     await alice.type_bytes(b"\nsend bob still here\n")
     await alice.sees(lambda line: "too long" in line and "65,536" in line)
     await bob.sees("alice: still here")
-    assert alice.shown(WELCOME) == [WELCOME]
+    assert not alice.has_ended

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.endtoend.lines import (
+from tests.cast.lines import (
     BYE,
     CHANNEL_TAKEN,
     WELCOME,
@@ -16,8 +16,8 @@ from tests.endtoend.lines import (
     received,
     relayed,
 )
-from tests.support.program import Program
-from tests.support.stage import Stage, knows, lossy
+from tests.cast.program import Program
+from tests.cast.stage import Stage, lossy
 
 COUNT = 40
 
@@ -31,7 +31,7 @@ async def test_forty_messages_each_way_through_a_fifth_lost(stage: Stage, seed: 
         stage.peer("bob", environment=lossy(share=0.2, seed=seed + 100, report=reports[1])),
     )
     await asyncio.gather(alice.sees(WELCOME), bob.sees(WELCOME))
-    await asyncio.gather(knows(alice, "bob"), knows(bob, "alice"))
+    await asyncio.gather(alice.knows("bob"), bob.knows("alice"))
     await asyncio.gather(exchange(alice, bob), exchange(bob, alice))
     await alice.type("send_all and everybody")
     await asyncio.gather(alice.sees(CHANNEL_TAKEN), bob.sees(on_channel("alice", "and everybody")))
@@ -68,14 +68,14 @@ async def test_coming_and_going_through_a_fifth_lost(stage: Stage) -> None:
     )
     await asyncio.gather(*(person.sees(WELCOME) for person in people))
     for person in people:
-        await knows(person, "alice", "bob", "carol")
+        await person.knows("alice", "bob", "carol")
     alice, bob, _ = people
     await bob.type("dereg bob")
     await bob.sees(BYE)
-    await knows(alice, away=["bob"])
+    await alice.knows(away=["bob"])
     await bob.type("reg bob")
     await bob.sees(WELCOME)
-    await knows(alice, "bob")
+    await alice.knows("bob")
     await alice.type("send bob " + "long " * 10_000)
     await bob.sees(beginning("alice: long "))
     await alice.sees(arrived("bob"))

@@ -7,9 +7,9 @@ import pytest
 
 from chatapp.peer.node.starts import start_of
 from chatapp.peer.words.answers import TYPE_HELP
-from tests.endtoend.lines import BYE, RECEIVED, WELCOME
-from tests.endtoend.terminal import CTRL_C, CTRL_D, TAB, Open
-from tests.support.stage import Stage, knows
+from tests.cast.lines import BYE, RECEIVED, WELCOME
+from tests.cast.stage import Stage
+from tests.cast.terminal import CTRL_C, CTRL_D, TAB, Open
 
 
 async def test_a_line_being_typed_survives_incoming_lines(stage: Stage, at_terminal: Open) -> None:
@@ -17,7 +17,7 @@ async def test_a_line_being_typed_survives_incoming_lines(stage: Stage, at_termi
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     alice.press("send bob half a sen")
     await alice.shows("half a sen")
     await bob.type("send alice in between \x1b]0;owned\x07")
@@ -48,12 +48,12 @@ async def test_keys_that_end_it(stage: Stage, at_terminal: Open, keys: str, stat
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     alice.press(keys)
     assert await alice.ends() == status
     assert "Traceback" not in alice.text
     assert alice.modes == alice.modes_before
-    await knows(bob, away=["alice"])
+    await bob.knows(away=["alice"])
 
 
 async def test_ctrl_c_clears_a_half_typed_line_and_a_question(
@@ -63,7 +63,7 @@ async def test_ctrl_c_clears_a_half_typed_line_and_a_question(
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     alice.press("send bob half")
     await alice.stands(">>> send bob half", "alice · 2 online")
     alice.press(CTRL_C)
@@ -91,7 +91,7 @@ async def test_ctrl_c_is_asked_for_twice_while_a_message_is_under_way(
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice", "--ack-timeout", "3")
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     bob.signal(signal.SIGSTOP)
     alice.press("send bob hi\r")
     await alice.stands(">>> send bob hi  …", ">>>", "alice · 2 online · sending")
@@ -106,10 +106,10 @@ async def test_a_closed_terminal_ends_it(stage: Stage, at_terminal: Open) -> Non
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     alice.close()
     assert await alice.ends() == 0
-    await knows(bob, away=["alice"])
+    await bob.knows(away=["alice"])
 
 
 async def test_colours_unless_asked_for_none(stage: Stage, at_terminal: Open) -> None:
@@ -137,7 +137,7 @@ async def test_a_terminal_that_answers_no_questions(stage: Stage, at_terminal: O
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice", answers=False)
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     for number in range(5):
         alice.press(f"send bob {number}\r")
         await bob.sees(f"alice: {number}")
@@ -152,7 +152,7 @@ async def test_a_burst_of_lines(stage: Stage, at_terminal: Open) -> None:
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     await bob.type(*(f"send alice line {number} of many" for number in range(200)))
     for number in range(200):
         await alice.shows(f"bob: line {number} of many")

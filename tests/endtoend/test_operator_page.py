@@ -7,24 +7,24 @@ import re
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.endtoend.chromium import NEEDS_CHROMIUM, PHONE, WITHIN, is_accessible, page_of
-from tests.endtoend.desk import CONNECTED, ON_DUTY, TURN, joined, visitor
-from tests.endtoend.lines import beginning
+from tests.cast.browser import NEEDS_CHROMIUM, PHONE, is_accessible, page_of
+from tests.cast.desk import CONNECTED, ON_DUTY, TURN
+from tests.cast.lines import beginning
+from tests.cast.people import Visitor
+from tests.cast.program import Program
+from tests.cast.stage import CHATAPP, Stage, playing
 from tests.support.ports import free_port
-from tests.support.program import Program
-from tests.support.stage import CHATAPP, Stage
 
 HOSTILE: Final = (
     "</p><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 )
 
-pytestmark = [NEEDS_CHROMIUM, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = NEEDS_CHROMIUM
 
 
 class OperatorsMachine:
@@ -62,14 +62,17 @@ class OperatorsMachine:
 @pytest_asyncio.fixture(loop_scope="session")
 async def machine(tmp_path: Path) -> AsyncIterator[OperatorsMachine]:
     """A registry and an operator's page; no program may write to standard error."""
-    machine = OperatorsMachine(Stage(tmp_path))
-    try:
+    async with playing(tmp_path) as stage:
+        machine = OperatorsMachine(stage)
         await machine.open()
         yield machine
-        assert machine.stage.complaints() == []
-    finally:
-        await machine.stage.close()
-        print(*machine.stage.programs, sep="\n")
+
+
+class PageWithAsha(NamedTuple):
+    """An operator's page, and the visitor who is served there."""
+
+    page: Page
+    asha: Visitor
 
 
 async def says(page: Page, text: str) -> None:
@@ -90,35 +93,31 @@ async def test_an_operator_serves_the_line_in_a_browser(
     await page.goto(machine.address)
     home = page.url
     assert re.fullmatch(re.escape(machine.url) + r"[0-9a-f]{32}/", home)
-    await expect(page.get_by_role("button", name="Go on duty", exact=True)).to_be_visible(
-        timeout=WITHIN
-    )
+    await expect(page.get_by_role("button", name="Go on duty", exact=True)).to_be_visible()
     await is_accessible(page)
     other = await context.new_page()
     form = f'<form method="post" action="{home}do/on"><button>go</button></form>'
     await other.goto(f"data:text/html,{form}")
     await other.get_by_role("button").click()
-    await expect(other.get_by_text("This request comes from another site.")).to_be_visible(
-        timeout=WITHIN
-    )
+    await expect(other.get_by_text("This request comes from another site.")).to_be_visible()
     await other.close()
 
     # Two visitors come; the first is served, and what they say to each other arrives.
-    asha = await joined(machine.stage, "Asha", 1)
+    asha = await machine.stage.joined("Asha", 1)
     await asha.type(".about <b>my account</b>")
-    ben = await joined(machine.stage, "Ben", 2)
-    await expect(page.get_by_text("2 visitors wait at desk")).to_be_visible(timeout=WITHIN)
+    await machine.stage.joined("Ben", 2)
+    await expect(page.get_by_text("2 visitors wait at desk")).to_be_visible()
     await page.get_by_role("button", name="Go on duty", exact=True).click()
     await asha.sees(TURN)
-    await expect(page.get_by_text("<b>my account</b>")).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_text("<b>my account</b>")).to_be_visible()
     await says(page, "hello Asha")
     await asha.sees("bob: hello Asha")
-    await expect(page.locator(".mine .mark.saved")).to_have_count(1, timeout=WITHIN)
+    await expect(page.locator(".mine .mark.saved")).to_have_count(1)
     await asha.type(HOSTILE)
-    await expect(page.locator(".theirs .text")).to_have_text(HOSTILE, timeout=WITHIN)
+    await expect(page.locator(".theirs .text")).to_have_text(HOSTILE)
     await page.get_by_label("Note, for operators only").fill("resets the password")
     await page.get_by_role("button", name="Keep the note").click()
-    await expect(page.get_by_text("Note about Asha kept.")).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_text("Note about Asha kept.")).to_be_visible()
     await is_accessible(page)
     await page.set_viewport_size(PHONE)
     await is_accessible(page)
@@ -126,49 +125,81 @@ async def test_an_operator_serves_the_line_in_a_browser(
     # A second window shows the same; both follow.
     second, more_troubles = await page_of(context)
     await second.goto(home)
-    await expect(second.locator(".line")).to_have_count(2, timeout=WITHIN)
+    await expect(second.locator(".line")).to_have_count(2)
     await says(second, "from the other window")
     await asha.sees("bob: from the other window")
-    await expect(page.locator(".line")).to_have_count(3, timeout=WITHIN)
+    await expect(page.locator(".line")).to_have_count(3)
     await second.close()
+    assert await page.title() != "owned"
+    assert [*troubles, *more_troubles] == []
+    await context.close()
 
-    # The registry is killed: the page says so, and a line that is typed meanwhile arrives later.
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page_with_asha(
+    machine: OperatorsMachine, browser: Browser
+) -> AsyncIterator[PageWithAsha]:
+    """The page of an operator who serves Asha, and has a note about her."""
+    context = await browser.new_context(viewport={"width": 1_280, "height": 800})
+    page, troubles = await page_of(context)
+    await page.goto(machine.address)
+    asha = await machine.stage.joined("Asha", 1)
+    await page.get_by_role("button", name="Go on duty", exact=True).click()
+    await asha.sees(TURN)
+    await says(page, "hello Asha")
+    await asha.sees("bob: hello Asha")
+    await page.get_by_label("Note, for operators only").fill("resets the password")
+    await page.get_by_role("button", name="Keep the note").click()
+    await expect(page.get_by_text("Note about Asha kept.")).to_be_visible()
+    yield PageWithAsha(page, asha)
+    assert troubles == []
+    await context.close()
+
+
+async def test_a_line_typed_while_the_registry_is_away_arrives_later(
+    machine: OperatorsMachine, page_with_asha: PageWithAsha
+) -> None:
+    page, asha = page_with_asha
     await machine.registry.kill()
-    await expect(page.get_by_text("The server does not answer.")).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_text("The server does not answer.")).to_be_visible()
     await says(page, "still there?")
     await expect(page.locator(".mark.sending")).to_have_count(1)
     machine.registry = await machine.stage.registry("--operator", "bob")
     await asha.sees("bob: still there?")
-    await expect(page.locator(".mark.sending")).to_have_count(0, timeout=WITHIN)
+    await expect(page.locator(".mark.sending")).to_have_count(0)
 
-    # The program is killed and started again: the open page says what to do, and the new one shows
-    # the whole talk.
+
+async def test_a_page_whose_program_was_killed_says_what_to_do_and_the_next_shows_all(
+    machine: OperatorsMachine, page_with_asha: PageWithAsha
+) -> None:
+    page, _ = page_with_asha
     await machine.program.kill()
-    await expect(page.get_by_text("The program on this machine does not answer.")).to_be_visible(
-        timeout=WITHIN
-    )
+    await expect(page.get_by_text("The program on this machine does not answer.")).to_be_visible()
     machine.program = await machine.start()
-    await expect(page.get_by_text("open the address that it prints")).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_text("open the address that it prints")).to_be_visible()
     await page.goto(machine.address)
-    await expect(page.locator("#banner")).to_be_hidden(timeout=WITHIN)
-    await expect(page.locator(".line")).to_have_count(4, timeout=WITHIN)
+    await expect(page.locator("#banner")).to_be_hidden()
+    await expect(page.locator(".line")).to_have_count(1)
     await expect(page.get_by_label("Note, for operators only")).to_have_value("resets the password")
 
-    # The next visitor, who says nothing: Next asks once.
+
+async def test_next_asks_once_for_a_visitor_who_said_nothing_and_past_sessions_are_shown(
+    machine: OperatorsMachine, page_with_asha: PageWithAsha
+) -> None:
+    page, asha = page_with_asha
+    await asha.type("still there?")
+    ben = await machine.stage.joined("Ben", 1)
     await page.get_by_role("button", name="Next", exact=True).click()
     await ben.sees(TURN)
-    await expect(page.get_by_role("heading", name="Ben")).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_role("heading", name="Ben")).to_be_visible()
     await page.get_by_role("button", name="Next", exact=True).click()
-    await expect(page.get_by_text("Ben has said nothing yet.")).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_text("Ben has said nothing yet.")).to_be_visible()
     await page.get_by_role("button", name="End", exact=True).click()
-    await expect(page.get_by_text("The session with Ben has ended.")).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_text("The session with Ben has ended.")).to_be_visible()
     await page.get_by_text("Past sessions").click()
     await page.get_by_role("button", name="Show", exact=True).click()
     await page.locator(".session summary", has_text="Asha").click()
     await expect(page.get_by_text("still there?")).to_be_visible()
-    assert await page.title() != "owned"
-    assert [*troubles, *more_troubles] == []
-    await context.close()
 
 
 class Squatter:
@@ -287,18 +318,18 @@ async def test_a_page_beside_a_program_that_runs_under_the_name(
     context = await browser.new_context()
     page, troubles = await page_of(context)
     await page.goto(machine.address)
-    await expect(page.get_by_role("button", name="Go off duty")).to_be_visible(timeout=WITHIN)
-    asha = await visitor(machine.stage, "Asha")
+    await expect(page.get_by_role("button", name="Go off duty")).to_be_visible()
+    asha = await machine.stage.registrant("Asha")
     await asha.sees(CONNECTED)
-    await expect(page.get_by_role("heading", name="Asha")).to_be_visible(timeout=WITHIN)
+    await expect(page.get_by_role("heading", name="Asha")).to_be_visible()
     await says(page, "hello from the page")
     await asha.sees("bob: hello from the page")
     await asha.type("hello")
     await bob.sees("Asha: hello")
-    await expect(page.locator(".theirs .text")).to_have_text("hello", timeout=WITHIN)
+    await expect(page.locator(".theirs .text")).to_have_text("hello")
     await bob.kill()
     await expect(
         page.get_by_text("The program that this page belongs to has ended.")
-    ).to_be_visible(timeout=WITHIN)
+    ).to_be_visible()
     assert troubles == []
     await context.close()

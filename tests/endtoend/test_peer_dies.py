@@ -5,7 +5,7 @@ import asyncio
 import re
 import signal
 
-from tests.endtoend.lines import (
+from tests.cast.lines import (
     CHANNEL_TAKEN,
     MAIL,
     SAVED,
@@ -20,8 +20,8 @@ from tests.endtoend.lines import (
     received,
     relayed,
 )
+from tests.cast.stage import Stage, lossy
 from tests.support.ports import free_port
-from tests.support.stage import Stage, answer, knows, lossy, who
 
 
 async def test_a_killed_and_restarted_peer_gets_the_next_message_without_a_word(
@@ -32,18 +32,18 @@ async def test_a_killed_and_restarted_peer_gets_the_next_message_without_a_word(
     await alice.type("send bob one")
     await bob.sees("alice: one")
     await alice.sees(received("bob"))
-    await knows(bob, "alice")
+    await bob.knows("alice")
     for text in ("two", "three"):
         await bob.kill()
-        bob = await stage.peer("bob")
-        await bob.sees(WELCOME)
-        await knows(alice, "bob")
+        await alice.knows(away=["bob"])  # before that his old row would do for the next wait
+        bob = await stage.come("bob")
+        await alice.knows("bob")
         await alice.type(f"send bob {text}")
         await bob.sees(f"alice: {text}")
         await alice.sees(received("bob"))
         assert bob.shown(beginning("alice: ")) == [f"alice: {text}"]
         # What it has shown is noted by now: a death right before would show it again.
-        await knows(bob, "alice")
+        await bob.knows("alice")
     assert alice.shown(no_ack("bob")) == []
     await bob.type("send alice and back")
     await alice.sees("bob: and back")
@@ -53,7 +53,7 @@ async def test_a_killed_peer_is_seen_to_be_away_at_once(stage: Stage) -> None:
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     await bob.kill()
-    await knows(alice, away=["bob"])
+    await alice.knows(away=["bob"])
     await alice.type("send bob later", "send_all for all")
     await alice.sees_all(no_ack("bob"), SAVED, CHANNEL_TAKEN)
     bob = await stage.peer("bob")
@@ -84,14 +84,14 @@ async def test_people_out_of_reach_are_reached_through_the_server(stage: Stage) 
         stage.peer("bob", port=there, environment=lossy(ports=[here])),
     )
     await asyncio.gather(alice.sees(WELCOME), bob.sees(WELCOME))
-    await knows(alice, "bob")
+    await alice.knows("bob")
     await alice.type("send bob can you hear me", "send bob and this")
     await bob.sees_all("alice: can you hear me", "alice: and this")
     await alice.sees_times(2, relayed("bob"))
     await alice.type("send bob at once now")
     await bob.sees("alice: at once now")
     await alice.sees(relayed("bob"))
-    sent = [line for line in await answer(alice, "/why last") if line.startswith("[sent ")]
+    sent = [line for line in await alice.answer("/why last") if line.startswith("[sent ")]
     assert sent[0].endswith(" try 1]"), sent
     assert sent[1].endswith(" through the server as well]"), (
         "the way is known: nobody waits for five tries again"
@@ -119,13 +119,12 @@ async def test_a_peer_killed_with_its_message_on_the_way_sends_it_in_its_next_li
     registry.signal(signal.SIGSTOP)
     await alice.type("send bob from my last life")
     for _ in range(2):  # an answer to a later line says that the message is in the outbox
-        await who(alice)
+        await alice.who()
     await alice.kill()
     registry.signal(signal.SIGCONT)
     bob.signal(signal.SIGCONT)
     await bob.sees("alice: from my last life")
-    alice = await stage.peer("alice")
-    await alice.sees(WELCOME)
+    alice = await stage.come("alice")
     await alice.type("send bob and from this one")
     await bob.sees("alice: and from this one")
     assert len(bob.shown(beginning("alice: "))) == 2

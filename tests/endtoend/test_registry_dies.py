@@ -2,9 +2,8 @@
 
 import asyncio
 import re
-import signal
 
-from tests.endtoend.lines import (
+from tests.cast.lines import (
     BACK,
     BYE,
     CHANNEL_SILENT,
@@ -21,16 +20,15 @@ from tests.endtoend.lines import (
     on_channel,
     received,
 )
-from tests.support.program import Program
-from tests.support.stage import Stage, knows
+from tests.cast.program import Program
+from tests.cast.stage import Stage
 
 
 async def test_direct_chat_goes_on_and_what_was_kept_arrives(stage: Stage) -> None:
     registry = await stage.registry()
     alice, bob, carol = await stage.welcome("alice", "bob", "carol")
-    await carol.type("quit")
-    await carol.ends()
-    await asyncio.gather(knows(alice, away=["carol"]), knows(bob, away=["carol"]))
+    await carol.quits()
+    await asyncio.gather(alice.knows(away=["carol"]), bob.knows(away=["carol"]))
     for number in range(20):
         await alice.type(f"send carol saved {number}")
     await alice.sees_times(20, SAVED)
@@ -65,7 +63,7 @@ async def test_direct_chat_goes_on_and_what_was_kept_arrives(stage: Stage) -> No
         *(f"saved {number}" for number in range(20)),
         "kept",
     ]
-    await asyncio.gather(knows(alice, "bob", "carol"), knows(bob, "alice", "carol"))
+    await asyncio.gather(alice.knows("bob", "carol"), bob.knows("alice", "carol"))
     await carol.type("send alice all here", "send_all hello again")
     await alice.sees("carol: all here")
     await asyncio.gather(*(one.sees(on_channel("carol", "hello again")) for one in (alice, bob)))
@@ -102,8 +100,7 @@ async def test_both_restarted_while_the_registry_is_dead(stage: Stage) -> None:
     await bob.sees("alice: we know each other")
     await registry.kill()
     await alice.kill()
-    await bob.type("quit")
-    assert await bob.ends() == 0
+    await bob.quits()
     alice, bob = await asyncio.gather(stage.peer("alice"), stage.peer("bob"))
     await asyncio.gather(alice.sees(WORKING), bob.sees(WORKING))
     await alice.type("send bob found you")
@@ -120,8 +117,7 @@ async def test_an_orderly_stop_loses_nothing_either(stage: Stage) -> None:
     await bob.sees(BYE)
     await alice.type("send bob before the stop")
     await alice.sees(SAVED)
-    registry.signal(signal.SIGTERM)
-    assert await registry.ends() == 0
+    await registry.stops()
     await alice.sees(LOST)
     await stage.registry()
     await alice.sees(BACK)
@@ -132,9 +128,8 @@ async def test_an_orderly_stop_loses_nothing_either(stage: Stage) -> None:
 async def test_killed_while_four_people_store_mail(stage: Stage) -> None:
     registry = await stage.registry()
     *senders, dora = await stage.welcome("ann", "ben", "cem", "dan", "dora")
-    await dora.type("quit")
-    await dora.ends()
-    await asyncio.gather(*(knows(sender, away=["dora"]) for sender in senders))
+    await dora.quits()
+    await asyncio.gather(*(sender.knows(away=["dora"]) for sender in senders))
     for kill in range(3):
         await asyncio.gather(*(store_nine(sender, kill) for sender in senders))
         await senders[kill].sees(SAVED)  # one at least: others are on their way
@@ -151,10 +146,9 @@ async def test_killed_while_four_people_store_mail(stage: Stage) -> None:
         assert [line.rpartition(" ")[2] for line in letters] == [
             str(number) for number in range(27)
         ]
-    await dora.type("quit")
-    assert await dora.ends() == 0
+    await dora.quits()
     dora = await stage.peer("dora")
-    await knows(dora, "dora")
+    await dora.knows("dora")
     assert dora.shown(MAIL) == []
 
 

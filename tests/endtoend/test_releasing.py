@@ -2,8 +2,8 @@
 
 import re
 
-from tests.endtoend.lines import WELCOME, beginning
-from tests.support.stage import Stage, knows
+from tests.cast.lines import WELCOME, beginning
+from tests.cast.stage import Stage
 
 QUESTION = beginning("Give up the name bob?")
 
@@ -24,8 +24,7 @@ async def test_a_name_is_given_up_and_somebody_else_takes_it(stage: Stage) -> No
     await bob.sees("[You are offline.]")
     await alice.type("send bob are you there?")
     await alice.sees(re.compile(r"\[Message to bob refused: .*\.\]"))
-    other = await stage.peer("bob", home="other")
-    await other.sees(WELCOME)
+    await stage.come("bob", home="other")
     await alice.sees(beginning("[The key of bob has changed"))
     await bob.type("reg bob")
     await bob.sees("[Name bob is taken.]")
@@ -38,13 +37,12 @@ async def test_who_gave_up_a_name_may_take_it_again_and_reads_why_not(stage: Sta
     await bob.sees(beginning("[bob is not your name any more"))
     await bob.type("reg bob")
     await bob.sees(WELCOME)
-    await knows(alice, "bob")
+    await alice.knows("bob")
     await alice.type("send bob again")
     await bob.sees("alice: again")
     await bob.type("/release", "yes", "quit")
     assert await bob.ends() == 0
-    other = await stage.peer("bob", home="other")
-    await other.sees(WELCOME)
+    await stage.come("bob", home="other")
     again = await stage.peer("bob")
     await again.sees("[You gave up bob, and somebody else has it now: choose another name.]")
     assert await again.ends() == 1

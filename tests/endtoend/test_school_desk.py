@@ -4,9 +4,9 @@ import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tests.endtoend.desk import CONNECTED, ENDED, NAME
-from tests.endtoend.lines import WELCOME, beginning
-from tests.support.stage import Stage
+from tests.cast.desk import CONNECTED, ENDED, NAME
+from tests.cast.lines import WELCOME, beginning
+from tests.cast.stage import Stage
 
 SCHOOL = Path(__file__).parents[2] / "docs" / "school.toml"
 ALWAYS = {"CHATAPP_HOURS": "Mon-Sun 00:00-24:00"}

@@ -5,10 +5,10 @@ import re
 import signal
 from pathlib import Path
 
-from tests.endtoend.lines import LOST, WELCOME, received
+from tests.cast.lines import LOST, WELCOME, received
+from tests.cast.program import Program
+from tests.cast.stage import CHATAPP, Stage
 from tests.support.ports import free_port
-from tests.support.program import Program
-from tests.support.stage import CHATAPP, Stage, knows
 
 KEY = re.compile(r"\[Registry key ([0-9a-f ]{39})\]")
 MET = re.compile(r"\[First contact with this server; its key is ([0-9a-f ]{39})\.\]")
@@ -30,8 +30,7 @@ async def key_of(registry: Program) -> str:
 
 
 async def ended(program: Program) -> None:
-    program.signal(signal.SIGTERM)
-    assert await program.ends() == 0
+    await program.stops()
 
 
 def move(stage: Stage, to: int) -> None:
@@ -46,8 +45,7 @@ async def test_the_first_contact_shows_the_key_that_the_registry_prints(stage: S
     await alice.sees(f"[First contact with this server; its key is {key}.]")
     await alice.sees(WELCOME)
     await ended(alice)
-    again = await stage.peer("alice")
-    await again.sees(WELCOME)
+    again = await stage.come("alice")
     assert not again.shown(lambda line: line.startswith("[First contact"))
     visitor = await stage.visitor("asha")
     await visitor.sees(f"[First contact with this server; its key is {key}.]")
@@ -59,7 +57,7 @@ async def test_people_stay_who_they_are_when_the_registry_is_found_under_another
     registry = await stage.registry()
     bob = await stage.peer("bob")
     alice = await stage.peer("alice", host="localhost")
-    await knows(alice, "alice", "bob")
+    await alice.knows("alice", "bob")
     await ended(alice)
     by_address = await stage.peer("alice", host="127.0.0.1")
     await by_address.sees(f"[This is the server that you know as localhost:{stage.port}.]")
@@ -159,8 +157,7 @@ async def test_a_join_code_names_the_server_that_made_it(stage: Stage) -> None:
     assert refused.shown() == [f"[Not registered: {why}.]"]
     await ended(in_its_place)
     await stage.registry("--invite-only")
-    alice = await stage.peer("alice", environment=given)
-    await alice.sees(WELCOME)
+    alice = await stage.come("alice", environment=given)
     await alice.sees(f"[First contact with this server; its key is {key}, as expected.]")
     await alice.type("/verify server")
     await alice.sees_all(f"[The server's key: {key}]", "[You have verified it.]")
@@ -189,6 +186,6 @@ async def test_a_server_whose_key_changes_under_a_running_peer_is_accepted_by_it
     await bob.sees(changed(key, other))
     await bob.type(f"/trust server {other}")
     await bob.sees(WELCOME)
-    await knows(alice, "alice", "bob")
+    await alice.knows("alice", "bob")
     await alice.type("send bob hi")
     await bob.sees("alice: hi")

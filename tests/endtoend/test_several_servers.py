@@ -6,8 +6,8 @@ import re
 import time
 from typing import Final
 
-from tests.endtoend.desk import joined, operator, position, room_is, served
-from tests.endtoend.lines import (
+from tests.cast.desk import position
+from tests.cast.lines import (
     CHANNEL_TAKEN,
     SAVED,
     TIME,
@@ -16,9 +16,9 @@ from tests.endtoend.lines import (
     mail,
     received,
 )
+from tests.cast.people import Person
+from tests.cast.stage import CHATAPP, Stage, copy_folder
 from tests.support.ports import free_port
-from tests.support.program import Program
-from tests.support.stage import CHATAPP, PROMPT, Stage, copy_folder, knows
 
 BACK_WITHIN: Final = 10.0
 """Seconds from the moment at which the other server listens until everybody is there."""
@@ -27,11 +27,11 @@ IN_THE_CHANNEL: Final = re.compile(rf"\[Channel_Message alice: ({TIME} )?over th
 """Alice's line, with its time for a peer that registers after it was said."""
 
 
-async def peer_at(stage: Stage, name: str, servers: str) -> Program:
+async def peer_at(stage: Stage, name: str, servers: str) -> Person:
     """Start a peer whose registry is at these servers."""
     command = [*CHATAPP, "-c", name, servers, str(stage.port)]
     environment = {"CHATAPP_CODE": stage.codes[name]} if name in stage.codes else None
-    return await stage.run(name, command, home=name, prompt=PROMPT, environment=environment)
+    return await stage.person(name, command, environment=environment)
 
 
 def moved(stage: Stage, port: int) -> str:
@@ -47,17 +47,16 @@ async def test_another_server_goes_on_where_the_killed_one_was(stage: Stage) -> 
     other, here = free_port(), "127.0.0.1"
     options = ("--operator", "bob", "--also", f"{here}:{other},{here}:{stage.port}")
     registry = await stage.registry(*options)
-    bob = await operator(stage)  # learns of the other server by the WELCOME
+    bob = await stage.operator()  # learns of the other server by the WELCOME
     alice = await peer_at(stage, "alice", f"{here},{here}:{other}")
     carol = await stage.peer("carol")
     for one in (alice, carol):
         await one.sees(WELCOME)
-    await knows(alice, "bob", "carol")
-    ana = await served(stage, "Ana", by=bob)
-    ben, cem = [await joined(stage, name, at) for at, name in enumerate(("Ben", "Cem"), 1)]
-    await carol.type("quit")
-    await carol.ends()
-    await knows(alice, away=["carol"])
+    await alice.knows("bob", "carol")
+    ana = await stage.served("Ana", by=bob)
+    ben, cem = [await stage.joined(name, at) for at, name in enumerate(("Ben", "Cem"), 1)]
+    await carol.quits()
+    await alice.knows(away=["carol"])
     for number in range(5):
         await alice.type(f"send carol saved {number}")
     await alice.sees_times(5, SAVED)
@@ -76,7 +75,7 @@ async def test_another_server_goes_on_where_the_killed_one_was(stage: Stage) -> 
     await ana.type("still here")
     await bob.sees("Ana: still here")
     assert time.monotonic() - began < BACK_WITHIN
-    await room_is(bob, "Ben", "Cem")
+    await bob.room_is("Ben", "Cem")
     await ben.type(".queue")
     await ben.sees(beginning("[You are number 1 in the waiting room: 0 ahead, "))
     assert cem.shown(position(1)) == []
@@ -89,7 +88,7 @@ async def test_another_server_goes_on_where_the_killed_one_was(stage: Stage) -> 
     await carol.sees(mail("alice", "saved 4"))
     letters = carol.shown(beginning("alice: "))
     assert [line.split(" ", 3)[3] for line in letters] == [f"saved {number}" for number in range(5)]
-    await knows(carol, "alice", "bob")
+    await carol.knows("alice", "bob")
     for one in (alice, bob):
         assert len(one.shown(WELCOME)) == 1
         assert one.shown(beginning("[The server's key has changed")) == []

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import re
-import signal
 import socket
 import stat
 import sys
@@ -12,10 +11,10 @@ import sys
 import pytest
 
 from chatapp.wire.aio.interfaces import own_addresses
-from tests.endtoend.lines import BYE, EXITING, LOST, SILENT, WELCOME, WORKING, received, taken
+from tests.cast.lines import BYE, EXITING, LOST, SILENT, WELCOME, WORKING, received, taken
+from tests.cast.program import Program
+from tests.cast.stage import CHATAPP, PROMPT, Stage
 from tests.support.ports import free_port
-from tests.support.program import Program
-from tests.support.stage import CHATAPP, PROMPT, Stage, knows
 
 RANGE = "1024-65535"
 MISTAKES: list[tuple[list[str], list[str]]] = [
@@ -87,8 +86,7 @@ async def test_the_second_start_needs_only_the_name(stage: Stage) -> None:
     for given in words:
         alice = await stage.run("alice", [*CHATAPP, "-c", *given], home="alice", prompt=PROMPT)
         await alice.sees(WELCOME)
-        await alice.type("quit")
-        assert await alice.ends() == 0
+        await alice.quits()
 
 
 async def test_a_new_name_is_remembered_in_place_of_the_old_one(stage: Stage) -> None:
@@ -96,8 +94,7 @@ async def test_a_new_name_is_remembered_in_place_of_the_old_one(stage: Stage) ->
     (yan,) = await stage.welcome("yan")
     await yan.type("/nick yan2")
     await yan.sees("[You are yan2 now.]")
-    await yan.type("quit")
-    assert await yan.ends() == 0
+    await yan.quits()
     again = await stage.run("yan2", [*CHATAPP, "-c", "yan2"], home="yan", prompt=PROMPT)
     await again.sees(WELCOME)
 
@@ -125,10 +122,10 @@ async def test_a_registry_answers_from_whichever_of_its_addresses_was_asked(stag
         alice,
         bob,
     ):  # what is told to everybody comes from the address that each asked, too
-        await knows(peer, "alice", "bob")
+        await peer.knows("alice", "bob")
     await bob.type("send alice hello", "dereg bob")
     await alice.sees("bob: hello")
-    await knows(alice, away=["bob"])
+    await alice.knows(away=["bob"])
     await alice.type("dereg alice")
     await alice.sees(BYE)
 
@@ -166,8 +163,7 @@ async def test_the_server_by_name_and_by_both_kinds_of_address(stage: Stage, hos
     if host != "::1":  # one that is reached by IPv6 only and one by IPv4 only have no straight way
         await alice.type("send bob hi")
         await alice.sees(received("bob"))
-    await alice.type("quit")
-    assert await alice.ends() == 0
+    await alice.quits()
 
 
 async def test_a_taken_name_is_told_and_its_holder_is_undisturbed(stage: Stage) -> None:
@@ -182,8 +178,7 @@ async def test_a_taken_name_is_told_and_its_holder_is_undisturbed(stage: Stage) 
     )
     await bob.type("send alice who are you")
     await alice.sees("bob: who are you")
-    await alice.type("quit")
-    assert await alice.ends() == 0
+    await alice.quits()
 
     late = await stage.peer("alice", home="impostor")  # nor is it free because she is away
     assert await late.ends() == 1
@@ -192,8 +187,7 @@ async def test_a_taken_name_is_told_and_its_holder_is_undisturbed(stage: Stage) 
     later = await stage.peer("alice", home="impostor")  # nor because the registry was restarted
     assert await later.ends() == 1
     assert late.shown()[0] == later.shown()[0] == taken("alice")
-    owner = await stage.peer("alice")
-    await owner.sees(WELCOME)
+    await stage.come("alice")
 
 
 async def test_the_same_home_twice_where_the_first_program_offers_nothing(stage: Stage) -> None:
@@ -242,17 +236,14 @@ async def test_a_former_name_says_what_its_owner_is_called_now(stage: Stage) -> 
     assert former.shown() == [taken("yan"), "[You renamed yan to yan2: start as yan2.]"]
     await yan.type("/nick yan")
     await yan.sees("[You are yan now.]")
-    await yan.type("quit")
-    assert await yan.ends() == 0
-    again = await stage.peer("yan")
-    await again.sees(WELCOME)
+    await yan.quits()
+    await stage.come("yan")
 
 
 async def test_a_key_in_another_folder_of_this_machine_is_named(stage: Stage) -> None:
     await stage.registry()
     (alice,) = await stage.welcome("alice")
-    await alice.type("quit")
-    assert await alice.ends() == 0
+    await alice.quits()
     lost = await stage.peer("alice", "--data", str(stage.folder / "another"))
     assert await lost.ends() == 1
     home = stage.folder / "alice"
@@ -281,8 +272,7 @@ async def test_no_registry_and_no_table(stage: Stage) -> None:
 async def test_no_registry_and_a_table_of_an_earlier_run(stage: Stage) -> None:
     registry = await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
-    await alice.type("quit")
-    assert await alice.ends() == 0
+    await alice.quits()
     await registry.kill()
     await bob.sees(LOST)
     alice = await stage.peer("alice")
@@ -292,8 +282,7 @@ async def test_no_registry_and_a_table_of_an_earlier_run(stage: Stage) -> None:
     await bob.sees("alice: back again")
     await stage.registry()
     await asyncio.gather(alice.sees(WELCOME), bob.sees("[Server is back.]"))
-    alice.signal(signal.SIGTERM)
-    assert await alice.ends() == 0
+    await alice.stops()
 
 
 def _has_ipv6() -> bool:

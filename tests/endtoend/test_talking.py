@@ -3,7 +3,7 @@
 import asyncio
 import re
 
-from tests.endtoend.lines import (
+from tests.cast.lines import (
     CHANNEL_TAKEN,
     UPDATED,
     WELCOME,
@@ -14,13 +14,13 @@ from tests.endtoend.lines import (
     received,
     unknown,
 )
-from tests.support.program import Program
-from tests.support.stage import Stage, answer, knows, who
+from tests.cast.people import Person
+from tests.cast.stage import Stage
+from tests.endtoend.conftest import Hall
 
 
-async def test_direct_messages_all_ways_and_to_oneself(stage: Stage) -> None:
-    await stage.registry()
-    people = await stage.welcome("alice", "bob", "carol")
+async def test_direct_messages_all_ways_and_to_oneself(hall: Hall) -> None:
+    people = hall.people
     for sender in people:
         for recipient in people:
             await sender.type(f"send {recipient.name} from {sender.name} to {recipient.name}")
@@ -39,22 +39,20 @@ async def test_everybody_is_told_once_of_each_who_comes_in_and_of_each_who_goes(
     """The assignment: whoever comes first reads it for all, themselves too, the last one for
     themselves alone."""
     await stage.registry()
-    people: list[Program] = []
+    people: list[Person] = []
     for name in ("alice", "bob", "carol"):
         people += await stage.welcome(name)
         for person in people:
-            await knows(person, name)
+            await person.knows(name)
     assert [len(person.shown(UPDATED)) for person in people] == [3, 2, 1]
     alice, bob, carol = people
-    await carol.type("quit")
-    await carol.ends()
-    await asyncio.gather(knows(alice, away=["carol"]), knows(bob, away=["carol"]))
+    await carol.quits()
+    await asyncio.gather(alice.knows(away=["carol"]), bob.knows(away=["carol"]))
     assert [len(person.shown(UPDATED)) for person in (alice, bob)] == [4, 3]
 
 
-async def test_text_passes_as_typed(stage: Stage) -> None:
-    await stage.registry()
-    alice, bob = await stage.welcome("alice", "bob")
+async def test_text_passes_as_typed(hall: Hall) -> None:
+    alice, bob = hall.alice, hall.bob
     texts = {
         "send bob plain": "plain",
         "send bob   two  inner   blanks ": "  two  inner   blanks ",
@@ -81,16 +79,15 @@ async def test_text_passes_as_typed(stage: Stage) -> None:
 async def test_who_and_help(stage: Stage) -> None:
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
-    assert await who(alice) == {"alice": "is online", "bob": "is online"}
-    await bob.type("quit")
-    await bob.ends()
-    await knows(alice, "alice", away=["bob"])
-    assert re.fullmatch(r"was last seen \d{4}-\d\d-\d\d \d\d:\d\d", (await who(alice))["bob"])
+    assert await alice.who() == {"alice": "is online", "bob": "is online"}
+    await bob.quits()
+    await alice.knows("alice", away=["bob"])
+    assert re.fullmatch(r"was last seen \d{4}-\d\d-\d\d \d\d:\d\d", (await alice.who())["bob"])
     for spelling in ("/who", "/users", "server:who"):
-        shown = [line for line in await answer(alice, spelling) if line != UPDATED]
+        shown = [line for line in await alice.answer(spelling) if line != UPDATED]
         assert [line[:7] for line in shown] == ["[alice ", "[bob wa"]
 
-    shown = await answer(alice, "help", "/help send")
+    shown = await alice.answer("help", "/help send")
     for command in (
         "send <name> <text>",
         "send_all <text>",
@@ -105,9 +102,8 @@ async def test_who_and_help(stage: Stage) -> None:
     await alice.sees(beginning("Example: send "))
 
 
-async def test_what_was_mistyped_is_told_and_sends_nothing(stage: Stage) -> None:
-    await stage.registry()
-    alice, bob = await stage.welcome("alice", "bob")
+async def test_what_was_mistyped_is_told_and_sends_nothing(hall: Hall) -> None:
+    alice, bob = hall.alice, hall.bob
     await alice.type(
         "sned bob hi",
         "/snd bob hi",
@@ -144,8 +140,7 @@ async def test_the_channel_reaches_all_but_its_sender_and_waits_for_the_absent(
     await alice.sees_times(3, CHANNEL_TAKEN)
     for person in (bob, carol):
         await person.sees_all(*(on_channel("alice", text) for text in ("one", "two", "three")))
-    await carol.type("quit")
-    assert await carol.ends() == 0
+    await carol.quits()
     await bob.type("send_all while carol is away", "send carol and a letter")
     await bob.sees_all(CHANNEL_TAKEN, "[Messages received by the server and saved]")
     await alice.type("send_all from both")
@@ -163,9 +158,8 @@ async def test_the_channel_reaches_all_but_its_sender_and_waits_for_the_absent(
     assert channel == [on_channel("bob", "while carol is away")]
 
 
-async def test_many_lines_for_everybody_keep_their_order(stage: Stage) -> None:
-    await stage.registry()
-    people = await stage.welcome("alice", "bob", "carol")
+async def test_many_lines_for_everybody_keep_their_order(hall: Hall) -> None:
+    people = hall.people
     texts = [f"line {number}" for number in range(30)]
     for person in people:
         await person.type(*(f"send_all {text}" for text in texts))

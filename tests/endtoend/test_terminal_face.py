@@ -12,10 +12,10 @@ from typing import Final
 
 import pytest
 
-from tests.endtoend.lines import RECEIVED, WELCOME
-from tests.endtoend.terminal import CTRL_C, CTRL_D, CTRL_R, TAB, UP, Open
-from tests.support.program import WITHIN
-from tests.support.stage import CHATAPP, QUIET, Stage, knows
+from tests.cast.lines import RECEIVED, WELCOME
+from tests.cast.program import WITHIN
+from tests.cast.stage import CHATAPP, QUIET, Stage
+from tests.cast.terminal import CTRL_C, CTRL_D, CTRL_R, TAB, UP, Open
 
 BELL: Final = "\a"
 COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[1-9][0-9;]*m")
@@ -31,7 +31,7 @@ async def test_the_screen_stays_whole_while_lines_come_in(stage: Stage, at_termi
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     alice.press("send bob typed in ")
     await bob.type(*(f"send alice number {number}" for number in range(30)))
     alice.press("between ✓ 你好")
@@ -68,7 +68,7 @@ async def test_nobody_gives_orders_to_the_terminal(stage: Stage, at_terminal: Op
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     await bob.type("send alice \x1b]0;owned\x07\x1b[2J\x1b[1;31m\x07\x9b2Jstill here")
     await alice.shows("still here")
     assert "owned" not in alice.title
@@ -137,7 +137,7 @@ async def test_tab_offers_commands_and_whom_one_talked_with_last(
     bob, bea = await stage.welcome("bob", "bea")
     alice = await at_terminal("alice")
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     alice.press("/se" + TAB)
     await alice.stands(">>> /search", "alice · 3 online")
     alice.press("\x15send bo" + TAB + " hi\r")  # Ctrl-U clears the line
@@ -156,7 +156,7 @@ async def test_ctrl_r_finds_what_was_typed(stage: Stage, at_terminal: Open) -> N
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     for text in ("send bob lunch at noon", "send bob the bus leaves at five", "/who"):
         alice.press(f"{text}\r")
     await alice.shows("[bob is online.]")
@@ -172,7 +172,7 @@ async def test_a_paste_of_several_lines_asks_first(stage: Stage, at_terminal: Op
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     alice.press("send bob " + pasted("one\r\nquit\rsend_all three\n"))
     await alice.stands(">>> send bob", "Send 3 lines as one message? (y/n)", "alice · 2 online")
     alice.press("n")
@@ -193,7 +193,7 @@ async def test_a_message_is_asked_for_in_the_place_of_the_prompt(
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     alice.press("message\r")
     await alice.stands("To:", "alice · 2 online")
     alice.press("bo" + TAB + "\r")
@@ -210,7 +210,7 @@ async def test_bare_lines_go_to_the_open_conversation_and_a_room_asks_about_comm
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     await alice.shows("[Here: bob.]")
     alice.press("/query bob\r")
     await alice.stands("[Talking to bob. /query ends it.]", ">>>", "alice · 2 online · to bob")
@@ -235,7 +235,7 @@ async def test_what_is_for_one_rings_and_sets_the_title_while_little_is_said(
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice", TERM_PROGRAM="WezTerm", TMUX="")
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     await bob.type("send_all hello there")
     await alice.shows("hello there")
     assert BELL not in alice.drawn
@@ -272,7 +272,7 @@ async def test_as_many_colours_as_the_terminal_has(
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice", **environment)
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     await bob.type("send alice hello")
     await alice.shows("hello")
     assert has in alice.drawn
@@ -284,7 +284,7 @@ async def test_no_colours_for_who_wants_none(stage: Stage, at_terminal: Open) ->
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice", NO_COLOR="1")
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     await bob.type("send alice hello alice")
     await alice.shows("hello alice")
     alice.press("s" + TAB)
@@ -297,7 +297,7 @@ async def test_a_window_of_another_size(stage: Stage, at_terminal: Open) -> None
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     alice.resize(6, 30)
     alice.press("send bob a line that is longer than the window")
     await alice.stands(">>> send bob a line that is lo", "nger than the window", "alice · 2 online")
@@ -315,7 +315,7 @@ async def test_a_message_shows_its_tries_and_then_a_mark(stage: Stage, at_termin
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice")
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     bob.signal(signal.SIGSTOP)
     alice.press("send bob one\rsend bob two\r")
     await alice.shows(", try 2 of 5")
@@ -338,7 +338,7 @@ async def test_a_refused_message_and_a_terminal_without_utf_8(
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice", PYTHONIOENCODING="ascii:replace")
     await alice.shows(WELCOME)
-    await knows(bob, "alice")
+    await bob.knows("alice")
     alice.press("send bob hi\r")
     await alice.shows(">>> send bob hi  ok")
     alice.press("send nobody hi\r")

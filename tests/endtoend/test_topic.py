@@ -4,8 +4,8 @@ newcomer."""
 import asyncio
 import re
 
-from tests.endtoend.lines import BACK, LOST, TIME, beginning
-from tests.support.stage import Stage
+from tests.cast.lines import BACK, LOST, TIME, beginning
+from tests.cast.stage import Stage
 
 AWAY = "[The topic of lab is not changed: the server is away.]"
 

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import socket
 
-from tests.support.stage import Stage
+from tests.cast.stage import Stage
 
 
 async def test_a_registry_keeps_its_service_manager_informed(stage: Stage) -> None:

@@ -1,25 +1,20 @@
 """The web desk in a real browser: the program as its users see it, with a registry and an operator
 beside it."""
 
+import contextlib
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
-import pytest
 import pytest_asyncio
-from playwright.async_api import (
-    Browser,
-    Page,
-    expect,
-)
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from tests.endtoend.chromium import NEEDS_CHROMIUM, PHONE, WITHIN, is_accessible, page_of
-from tests.endtoend.desk import operator
-from tests.endtoend.lines import beginning
+from tests.cast.browser import NEEDS_CHROMIUM, PHONE, is_accessible, page_of
+from tests.cast.lines import beginning
+from tests.cast.program import Program
+from tests.cast.stage import CHATAPP, Stage, playing
 from tests.support.ports import free_port
-from tests.support.program import Program
-from tests.support.stage import CHATAPP, Stage
 
 HOSTILE: Final = (
     "</p><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -33,20 +28,16 @@ NOBODY_LOOKS: Final = """() => {
 }"""
 """The window is in the background, and notices that the page gives are noted."""
 
-pytestmark = [NEEDS_CHROMIUM, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def desk(tmp_path: Path) -> AsyncIterator["Desk"]:
     """A registry with an operator, and a web desk; no program may write to standard error."""
-    desk = Desk(Stage(tmp_path))
-    try:
+    async with playing(tmp_path) as stage:
+        desk = Desk(stage)
         await desk.open()
         yield desk
-        assert desk.stage.complaints() == []
-    finally:
-        await desk.stage.close()
-        print(*desk.stage.programs, sep="\n")
 
 
 class Desk:
@@ -109,7 +100,7 @@ async def test_a_visit_from_the_form_to_the_end(
     await page.evaluate(NOBODY_LOOKS)
 
     # The turn, and the talk.
-    bob = await operator(desk.stage)
+    bob = await desk.stage.operator()
     await bob.sees("Says: My marks went down")
     await expect(page.get_by_role("heading", name="You are talking with bob")).to_be_visible()
     await expect(page.get_by_label("Your message")).to_be_focused()
@@ -173,51 +164,71 @@ async def test_a_visit_from_the_form_to_the_end(
     await context.close()
 
 
-async def test_a_browser_without_javascript_and_one_that_leaves(
+@contextlib.asynccontextmanager
+async def without_javascript(browser: Browser) -> AsyncIterator[tuple[BrowserContext, Page]]:
+    context = await browser.new_context(java_script_enabled=False, viewport=PHONE)
+    page, _ = await page_of(context)
+    yield context, page
+    await context.close()
+
+
+async def test_without_javascript_the_turn_comes_by_itself(desk: Desk, browser: Browser) -> None:
+    async with without_javascript(browser) as (_, page):
+        await page.goto(desk.url)
+        await fill_in(page, name="Asha")
+        await expect(page.get_by_text("You are next.")).to_be_visible()
+        await expect(page.get_by_role("button", name="Alert me when it is my turn")).to_be_hidden()
+        await page.get_by_role("link", name="Is there anything we should know?").click()
+        await page.get_by_label("Is there anything we should know?").fill("A book")
+        await page.get_by_role("button", name="Save").click()
+        bob = await desk.stage.operator()
+        await bob.sees("Says: A book")
+        await page.get_by_label("Your message").fill("Hello!")  # the page has loaded itself again
+        await page.get_by_role("button", name="Send").click()
+        await bob.sees("Asha: Hello!")
+        log = page.frame_locator("iframe[title=Conversation]")
+        await expect(log.get_by_text("Hello!", exact=True)).to_be_visible()
+        assert "Hello!" not in await page.get_by_label("Your message").input_value()
+
+
+async def test_without_javascript_the_frame_loads_itself_time_after_time(
     desk: Desk, browser: Browser
 ) -> None:
-    plain = await browser.new_context(java_script_enabled=False, viewport=PHONE)
-    page, _ = await page_of(plain)
-    await page.goto(desk.url)
-    await fill_in(page, name="Asha")
-    await expect(page.get_by_text("You are next.")).to_be_visible()
-    await expect(page.get_by_role("button", name="Alert me when it is my turn")).to_be_hidden()
-    await page.get_by_role("link", name="Is there anything we should know?").click()
-    await page.get_by_label("Is there anything we should know?").fill("A book")
-    await page.get_by_role("button", name="Save").click()
-    bob = await operator(desk.stage)
-    await bob.sees("Says: A book")
-    await expect(page.get_by_label("Your message")).to_be_visible(
-        timeout=WITHIN
-    )  # it has loaded itself again
-    await page.get_by_label("Your message").fill("Hello!")
-    await page.get_by_role("button", name="Send").click()
-    await bob.sees("Asha: Hello!")
-    log = page.frame_locator("iframe[title=Conversation]")  # it loads itself again, time after time
-    await expect(log.get_by_text("Hello!", exact=True)).to_be_visible()
-    for text in ("Which book?", "And which page?"):
-        await bob.type(text)
-        await expect(log.get_by_text(text)).to_be_visible()
-    assert "Hello!" not in await page.get_by_label("Your message").input_value()
+    bob = await desk.stage.operator()
+    async with without_javascript(browser) as (_, page):
+        await page.goto(desk.url)
+        await fill_in(page, name="Asha")
+        log = page.frame_locator("iframe[title=Conversation]")
+        await bob.sees("Name: Asha")
+        for text in ("Which book?", "And which page?"):
+            await bob.type(text)
+            await expect(log.get_by_text(text)).to_be_visible()
 
-    # A page of another site can send nothing in the visitor's name.
-    other, _ = await page_of(plain)
-    form = f'<form method="post" action="{desk.url}leave"><button>Win!</button></form>'
-    await other.goto(f"data:text/html,{form}")
-    await other.get_by_role("button").click()
-    await expect(other.get_by_text("This request comes from another site.")).to_be_visible()
+        # The end: the frame leads the whole window to the last page.
+        await bob.type(".end")
+        await log.get_by_role("link", name="Go on").click()
+        await expect(page.get_by_role("heading", name="Thank you for your visit")).to_be_visible()
+        await expect(page.locator("iframe")).to_have_count(0)
 
-    # The end: the frame leads the whole window to the last page.
-    await bob.type(".end")
-    await log.get_by_role("link", name="Go on").click()
-    await expect(page.get_by_role("heading", name="Thank you for your visit")).to_be_visible()
-    await expect(page.locator("iframe")).to_have_count(0)
-    await page.get_by_role("button", name="Start a new request").click()
-    await fill_in(page, name="Asha")
-    await expect(page.get_by_label("Your message")).to_be_visible()
-    await page.get_by_text("Leave", exact=True).click()
-    await expect(page.get_by_text("End the conversation?")).to_be_visible()
-    await page.get_by_role("button", name="Yes, leave").click()
-    await expect(page.get_by_text("You have left the help desk.")).to_be_visible()
-    await bob.sees(re.compile(r"\[Asha has left\.\]"))
-    await plain.close()
+
+async def test_without_javascript_a_visitor_leaves_and_no_other_site_can_do_it(
+    desk: Desk, browser: Browser
+) -> None:
+    bob = await desk.stage.operator()
+    async with without_javascript(browser) as (context, page):
+        await page.goto(desk.url)
+        await fill_in(page, name="Asha")
+        await expect(page.get_by_label("Your message")).to_be_visible()
+        other, _ = await page_of(context)
+        form = f'<form method="post" action="{desk.url}leave"><button>Win!</button></form>'
+        await other.goto(f"data:text/html,{form}")
+        await other.get_by_role("button").click()
+        await expect(other.get_by_text("This request comes from another site.")).to_be_visible()
+
+        await page.get_by_text("Leave", exact=True).click()
+        await expect(page.get_by_text("End the conversation?")).to_be_visible()
+        await page.get_by_role("button", name="Yes, leave").click()
+        await expect(page.get_by_text("You have left the help desk.")).to_be_visible()
+        await bob.sees(re.compile(r"\[Asha has left\.\]"))
+        await page.get_by_role("button", name="Start a new request").click()
+        await expect(page.get_by_label("Full name")).to_be_visible()

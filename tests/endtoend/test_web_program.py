@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlencode
 
-from tests.endtoend.lines import beginning
+from tests.cast.lines import beginning
+from tests.cast.program import Program
+from tests.cast.stage import CHATAPP, Stage
 from tests.support.ports import free_port
-from tests.support.program import Program
-from tests.support.stage import CHATAPP, Stage
 
 FORM = {"name": "Asha", "number": "9876543210", "issue": "6"}
 

@@ -121,7 +121,7 @@ class Crew:
             node = bot.peer._open_node()
             core = node.core
             conversations = [
-                one.conversation for one in core._contacts if one.conversation is not None
+                one.conversation for one in core.roster.contacts if one.conversation is not None
             ]
             counts["conversations"] += len(conversations)
             counts["unsettled"] += sum(len(one.outgoing.messages) for one in conversations)

@@ -7,53 +7,32 @@ from collections.abc import Iterator
 from typing import Final
 
 from examples.cluster.servers import NatsCluster
+from tests.cast.cluster import KEEPS_STATE, NODES, Cluster, keeper_among
+from tests.cast.people import Registry
+from tests.cast.stage import Stage
 from tests.support.ports import free_port
-from tests.support.program import Program
-from tests.support.stage import Stage
 
-NODES: Final = 3
 JOURNAL: Final = "chatapp-chatapp-journal"
-KEEPS_STATE: Final = "[This node keeps the state.]"
 BESIDE: Final = re.compile(r"\[Serving beside .*\d, which keeps the state\.\]")
 _NOT_STORED: Final = re.compile(
     r"not stored: chatapp: (another registry|the cluster's lease)|takes what is to be stored"
 )
 
 
-class Cluster:
-    """Three servers and three nodes, which all serve; `active` keeps the state, as far as was
-    waited for."""
+class FaultyCluster(Cluster):
+    """The nodes beside their servers; `active` keeps the state, as far as was waited for."""
 
     def __init__(self, stage: Stage, *options: str) -> None:
         """`options`: of each node."""
-        self._stage: Final = stage
-        self._options: Final = options
         self.servers: Final = NatsCluster(stage.folder / "nats", _ports())
-        self.ports: Final = [stage.port, *(free_port() for _ in range(NODES - 1))]
-        self.registries: Final[list[Program]] = []
+        super().__init__(stage, self.servers.urls, *options)
+        self.registries: list[Registry] = []
         self.active = 0
 
     async def start(self) -> None:
         """Start the servers, then the nodes; the first one keeps the state."""
         await asyncio.to_thread(self.servers.start)
-        self.registries.append(await self.begin(0))
-        await self.registries[0].sees(KEEPS_STATE)
-        for index in range(1, NODES):
-            self.registries.append(await self.begin(index))
-            await self.registries[index].sees(BESIDE)
-
-    async def begin(self, index: int) -> Program:
-        """Start a node without waiting for it."""
-        key = str(self._stage.folder / "cluster.key")
-        cluster = ("--cluster", self.servers.urls, "--cluster-key", key, "--also", self.addresses)
-        return await self._stage.begin_registry(
-            *cluster, *self._options, home=f"r{index}", port=self.ports[index]
-        )
-
-    @property
-    def addresses(self) -> str:
-        """The addresses of all nodes, as a peer is given them."""
-        return ",".join(f"127.0.0.1:{port}" for port in self.ports)
+        self.registries = await self.all()
 
     @property
     def port(self) -> int:
@@ -69,15 +48,8 @@ class Cluster:
         """Wait until another node than before keeps the state, and the third one serves beside
         it."""
         others = self.others
-        waiting = {
-            asyncio.ensure_future(self.registries[one].sees(KEEPS_STATE)): one for one in others
-        }
-        done, late = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in late:
-            task.cancel()
-        (found,) = done
-        await found
-        self.active = waiting[found]
+        keeper = await keeper_among([self.registries[index] for index in others])
+        self.active = self.registries.index(keeper)
         for index in others:
             if index != self.active:
                 await self.registries[index].sees(BESIDE)
@@ -118,7 +90,7 @@ class Cluster:
     def complaints(self) -> list[str]:
         """Return what programs complained of, but for a node that could not store something:
         another one does."""
-        return [line for line in self._stage.complaints() if not _NOT_STORED.search(line)]
+        return [line for line in self.stage.complaints() if not _NOT_STORED.search(line)]
 
 
 def _ports() -> Iterator[int]:

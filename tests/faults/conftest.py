@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.cluster import Cluster
-from tests.support.stage import Stage
+from tests.cast.stage import Stage, playing
+from tests.faults.cluster import FaultyCluster
 
 _FIGURE = "figure"
 Note = Callable[[str, str, str], None]
@@ -20,31 +20,22 @@ Note = Callable[[str, str, str], None]
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     """The programs of one test. None of them may write to standard error, whatever is done to
     them."""
-    stage = Stage(tmp_path)
-    try:
+    async with playing(tmp_path) as stage:
         yield stage
-        assert stage.complaints() == []
-    finally:
-        await stage.close()
-        print(*stage.programs, sep="\n")  # shown for a test that failed
 
 
 @pytest.fixture
 async def outspoken_stage(tmp_path: Path) -> AsyncIterator[Stage]:
     """Programs that may report errors: the test says which."""
-    stage = Stage(tmp_path)
-    try:
+    async with playing(tmp_path, may_complain=True) as stage:
         yield stage
-    finally:
-        await stage.close()
-        print(*stage.programs, sep="\n")
 
 
 @pytest.fixture
-async def cluster(outspoken_stage: Stage) -> AsyncIterator[Cluster]:
+async def cluster(outspoken_stage: Stage) -> AsyncIterator[FaultyCluster]:
     """A cluster whose nodes may say that something was not stored, and nothing else. Visitors of
     its desk wait, because its operator never comes."""
-    made = Cluster(outspoken_stage, "--operator", "olga")
+    made = FaultyCluster(outspoken_stage, "--operator", "olga")
     try:
         await made.start()
         yield made

@@ -7,8 +7,8 @@ import resource
 from pathlib import Path
 from typing import Final
 
-from tests.support.program import Program
-from tests.support.stage import CHATAPP, Stage
+from tests.cast.program import Program
+from tests.cast.stage import CHATAPP, Stage
 
 MIB: Final = 1 << 20
 COUNTED: Final = {"PYTHONMALLOC": "malloc"}

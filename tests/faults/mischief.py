@@ -8,9 +8,9 @@ from collections import Counter
 from random import Random
 from typing import Final
 
-from tests.faults.cluster import Cluster
+from tests.cast.program import Program
+from tests.faults.cluster import FaultyCluster
 from tests.faults.troupe import Troupe
-from tests.support.program import Program
 
 NODE_AWAY_FOR: Final = 6.0
 REGISTRY_STOPPED_FOR: Final = 10.0
@@ -62,7 +62,7 @@ class Mischief:
         await asyncio.sleep(self._chance.uniform(0.0, NODE_AWAY_FOR))  # the machine starts again
         cluster.registries[index] = await cluster.begin(index)
 
-    async def _kill_a_server(self, cluster: Cluster) -> None:
+    async def _kill_a_server(self, cluster: FaultyCluster) -> None:
         self.made["server behind the nodes killed"] += 1
         self._chance.choice(cluster.servers.servers).kill()
         await asyncio.sleep(self._chance.uniform(0.0, NODE_AWAY_FOR))  # the machine starts again

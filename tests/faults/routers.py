@@ -11,8 +11,8 @@ from typing import Final, Self
 
 import pytest
 
+from tests.cast.program import CHECKOUT, WITHIN
 from tests.faults.namespaces import Lab
-from tests.support.program import CHECKOUT, WITHIN
 
 _NETWORK: Final = "10.78"
 

@@ -36,12 +36,12 @@ from pathlib import Path
 from typing import Final
 
 from chatapp.wire.sessions.session import ERASE_AFTER
+from tests.cast.stage import Stage
 from tests.faults.judging import Findings, Trend, compared, due_to, judge, trend
 from tests.faults.ledger import What
 from tests.faults.machine import MIB, descriptors_of
 from tests.faults.mischief import Mischief
 from tests.faults.troupe import Troupe
-from tests.support.stage import Stage
 
 FIRST_FAULT: Final = 10.0
 OUTAGE: Final = 60.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.endtoend.lines import (
+from tests.cast.lines import (
     BACK,
     CHANNEL_TAKEN,
     LOST,
@@ -17,9 +17,9 @@ from tests.endtoend.lines import (
     WELCOME,
     channel_mail,
 )
+from tests.cast.program import Program
+from tests.cast.stage import CHATAPP, Stage, copy_folder
 from tests.faults.conftest import Note
-from tests.support.program import Program
-from tests.support.stage import CHATAPP, PROMPT, Stage, copy_folder, knows
 
 LINES = 10
 SAID = re.compile(r": .*(before|lost|after|answer) \d+\]?$")
@@ -66,7 +66,7 @@ async def test_the_registrys_folder_is_put_back(stage: Stage, figure: Note) -> N
     await say(alice, "alice", "lost", [bob, carol])
     carol.signal(signal.SIGTERM)
     await carol.ends()
-    await knows(alice, "bob", away=["carol"])
+    await alice.knows("bob", away=["carol"])
     await registry.kill()
     for peer in (alice, bob):
         await peer.sees(LOST)
@@ -76,8 +76,7 @@ async def test_the_registrys_folder_is_put_back(stage: Stage, figure: Note) -> N
         await peer.sees(BACK)
     await say(alice, "alice", "after", [bob])
     await say(bob, "bob", "answer", [alice])
-    carol = await stage.peer("carol")
-    await carol.sees(WELCOME)
+    carol = await stage.come("carol")
     for number in range(LINES):
         await carol.sees(channel_mail("alice", f"after {number}"))
         await carol.sees(channel_mail("bob", f"answer {number}"))
@@ -135,7 +134,7 @@ async def test_a_persons_folder_is_put_back_under_a_slow_clock(stage: Stage, fig
     folder, backup = stage.folder / "alice", stage.folder / "backup"
     copy_folder(folder, backup)
     await dave.kill()
-    await knows(alice, "bob", "carol", away=["dave"])
+    await alice.knows("bob", "carol", away=["dave"])
     said |= await talk(alice, "lost", "bob", "dave")
     await alice.sees_times(2 * LINES, CHANNEL_TAKEN)
     await alice.sees_times(LINES, SAVED)
@@ -149,10 +148,8 @@ async def test_a_persons_folder_is_put_back_under_a_slow_clock(stage: Stage, fig
     readers["dave"] = again = await stage.peer("dave")
     await again.sees(lambda line: line.startswith(SILENT))
     assert FAKETIME is not None
-    mine = ["-c", "alice", "127.0.0.1", str(stage.port), str(stage.parse_port("alice"))]
-    alice = await stage.run(
-        "alice", [FAKETIME, "-f", "-1h", *CHATAPP, *mine], home="alice", prompt=PROMPT
-    )
+    mine = ["-c", "alice", "127.0.0.1", str(stage.port), str(stage.port_of("alice"))]
+    alice = await stage.person("alice", [FAKETIME, "-f", "-1h", *CHATAPP, *mine])
     await alice.sees(lambda line: line.startswith(SILENT))
     said |= await talk(alice, "after", "bob", "dave")
     for name in ("bob", "dave"):
@@ -187,18 +184,17 @@ async def test_two_programs_with_copies_of_one_folder(stage: Stage, figure: Note
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     copy_folder(stage.folder / "alice", stage.folder / "copy")
-    copy = await stage.peer("alice", home="copy")
-    await copy.sees(WELCOME)
+    copy = await stage.come("alice", home="copy")
     await alice.sees(OTHER)
     await copy.type("send bob from the copy")
     await bob.sees("alice: from the copy")
     copy.signal(signal.SIGTERM)
     await copy.ends()
-    await knows(bob, "bob", away=["alice"])  # nothing that bob knows of her now is older
+    await bob.knows("bob", away=["alice"])  # nothing that bob knows of her now is older
     await alice.type("reg alice")
     await alice.sees(WELCOME)
-    await knows(
-        bob, "alice", "bob"
+    await bob.knows(
+        "alice", "bob"
     )  # until the news of her return has come, bob's answer would go by mail
     await alice.type("send bob from the first one")
     await bob.sees("alice: from the first one")

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.endtoend.desk import in_line, joined
-from tests.endtoend.lines import SAVED, WELCOME
-from tests.faults.cluster import BESIDE, KEEPS_STATE, Cluster
+from tests.cast.cluster import KEEPS_STATE
+from tests.cast.lines import SAVED, WELCOME
+from tests.cast.stage import Stage
+from tests.faults.cluster import BESIDE, FaultyCluster
 from tests.faults.conftest import Note
 from tests.faults.size import bar, only_whole, rounds
-from tests.support.stage import Stage, knows
 
 pytestmark = only_whole
 
@@ -25,14 +25,13 @@ BACK_WITHIN = bar(10.0)
 
 
 async def test_registry_and_leader_are_killed_at_once_again_and_again(
-    outspoken_stage: Stage, cluster: Cluster, figure: Note
+    outspoken_stage: Stage, cluster: FaultyCluster, figure: Note
 ) -> None:
     """Every letter that was called saved is read once, in order, and names keep their owners."""
     slowest, wanted = 0.0, list[str]()
     bob = await outspoken_stage.peer("bob")
     await bob.sees(WELCOME)
-    await bob.type("quit")
-    await bob.ends()
+    await bob.quits()
     for life in range(KILLS):
         alice = await outspoken_stage.peer("alice", server_port=cluster.port)
         await alice.sees(WELCOME)
@@ -41,8 +40,7 @@ async def test_registry_and_leader_are_killed_at_once_again_and_again(
             wanted.append(f"{life}.{number}")
         await alice.sees_times(LETTERS, SAVED)
         slowest = max(slowest, await cluster.kill_active_and_leader())
-        await alice.type("quit")
-        await alice.ends()
+        await alice.quits()
     thief = await outspoken_stage.peer("bob", home="thief", server_port=cluster.port)
     await thief.sees(lambda line: "bob" in line and "taken" in line)
     bob = await outspoken_stage.peer("bob", server_port=cluster.port)
@@ -63,7 +61,7 @@ def ending(text: str) -> Callable[[str], bool]:
 
 
 async def test_peers_that_run_on_find_the_registry_that_serves(
-    outspoken_stage: Stage, cluster: Cluster, figure: Note
+    outspoken_stage: Stage, cluster: FaultyCluster, figure: Note
 ) -> None:
     """Direct chat never stops, rooms and the desk's line go on, and what is saved is read once, in
     order."""
@@ -75,14 +73,13 @@ async def test_peers_that_run_on_find_the_registry_that_serves(
     ]
     for peer in (alice, bob, carol):
         await peer.sees(WELCOME)
-    await knows(alice, "bob", "carol")
-    await carol.type("quit")
-    await carol.ends()
-    await knows(alice, "bob", away=["carol"])
+    await alice.knows("bob", "carol")
+    await carol.quits()
+    await alice.knows("bob", away=["carol"])
     for peer in (alice, bob):
         await peer.type("/join lab")
         await peer.sees(lambda line: line.startswith("[You are in lab"))
-    line = [await joined(stage, name, at) for at, name in enumerate(("Ana", "Ben"), 1)]
+    line = [await stage.joined(name, at) for at, name in enumerate(("Ana", "Ben"), 1)]
     for life in range(KILLS):
         began = time.monotonic()
         killing = asyncio.create_task(cluster.kill_active_and_leader())
@@ -101,7 +98,7 @@ async def test_peers_that_run_on_find_the_registry_that_serves(
     ]
     assert found == wanted
     for at, visitor in enumerate(line, 1):
-        await in_line(visitor, at)
+        await visitor.stands_at(at)
     for kind in ("direct", "room"):
         said = [line for line in bob.shown() if f"{kind}-" in line and line.startswith("alice")]
         assert [line.rsplit("-", 1)[1] for line in said] == [str(life) for life in range(KILLS)], (
@@ -116,13 +113,12 @@ async def test_peers_that_run_on_find_the_registry_that_serves(
 
 
 async def test_all_servers_are_killed_and_nothing_is_promised_meanwhile(
-    outspoken_stage: Stage, cluster: Cluster, figure: Note
+    outspoken_stage: Stage, cluster: FaultyCluster, figure: Note
 ) -> None:
     alice, bob = await outspoken_stage.welcome("alice", "bob")
     carol = await outspoken_stage.peer("carol")
     await carol.sees(WELCOME)
-    await carol.type("quit")
-    await carol.ends()
+    await carol.quits()
     await alice.sees(lambda line: "carol" in line and "left" in line)
     cluster.servers.kill()
     began = time.monotonic()
@@ -143,8 +139,7 @@ async def test_all_servers_are_killed_and_nothing_is_promised_meanwhile(
     for one in waiting:
         one.cancel()
     if cluster.active:
-        await alice.type("quit")
-        await alice.ends()
+        await alice.quits()
         alice = await outspoken_stage.peer("alice", server_port=cluster.port)
     await alice.sees(SAVED)
     carol = await outspoken_stage.peer("carol", server_port=cluster.port)
@@ -157,14 +152,13 @@ async def test_all_servers_are_killed_and_nothing_is_promised_meanwhile(
 
 
 async def test_an_owner_that_thaws_changes_nothing(
-    outspoken_stage: Stage, cluster: Cluster, figure: Note
+    outspoken_stage: Stage, cluster: FaultyCluster, figure: Note
 ) -> None:
     thaws = rounds(1, 3)
     wanted = list[str]()
     bob = await outspoken_stage.peer("bob")
     await bob.sees(WELCOME)
-    await bob.type("quit")
-    await bob.ends()
+    await bob.quits()
     for life in range(thaws):
         alice = await outspoken_stage.peer("alice", server_port=cluster.port)
         await alice.sees(WELCOME)
@@ -179,8 +173,7 @@ async def test_an_owner_that_thaws_changes_nothing(
         await frozen.sees(BESIDE)
         await alice.sees(SAVED)  # by the one that serves, which she has found by herself
         assert not alice.shown(lambda line: "disk" in line)
-        await alice.type("quit")
-        await alice.ends()
+        await alice.quits()
         wanted += [f"before-{life}", f"frozen-{life}"]
     bob = await outspoken_stage.peer("bob", server_port=cluster.port)
     await bob.sees(lambda line: line.endswith(wanted[-1]))

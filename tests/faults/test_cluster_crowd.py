@@ -14,16 +14,16 @@ from collections import defaultdict
 from statistics import median
 from typing import Final, NamedTuple
 
-from tests.endtoend.desk import in_line, joined
+from tests.cast.cluster import NODES
+from tests.cast.program import Program
+from tests.cast.stage import Stage
 from tests.faults.bot import is_steady, label_of, room_of
-from tests.faults.cluster import NODES, Cluster
+from tests.faults.cluster import FaultyCluster
 from tests.faults.conftest import Note
 from tests.faults.judging import Findings, due_to, judge
 from tests.faults.ledger import Entry, What, read
 from tests.faults.machine import processor_time_of
 from tests.faults.size import bar, only_whole
-from tests.support.program import Program
-from tests.support.stage import Stage
 
 pytestmark = only_whole
 
@@ -40,7 +40,7 @@ WAITED_FOR: Final = 900.0
 class Crowd:
     """Bots in a few programs: those online, and those who are away meanwhile."""
 
-    def __init__(self, stage: Stage, cluster: Cluster) -> None:
+    def __init__(self, stage: Stage, cluster: FaultyCluster) -> None:
         self._stage: Final = stage
         self._cluster: Final = cluster
         self._groups: Final = [range(first, first + AT_EACH) for first in range(0, ONLINE, AT_EACH)]
@@ -137,7 +137,7 @@ class Return(NamedTuple):
         )
 
 
-async def kill_under(crowd: Crowd, cluster: Cluster, index: int) -> Return:
+async def kill_under(crowd: Crowd, cluster: FaultyCluster, index: int) -> Return:
     """Kill a node, and wait until nobody has a link to it and all tables are whole again."""
     began, wall = time.monotonic(), time.time()
     await cluster.registries[index].kill()
@@ -160,12 +160,12 @@ async def kill_under(crowd: Crowd, cluster: Cluster, index: int) -> Return:
 
 
 async def test_nodes_are_killed_under_a_crowd(
-    outspoken_stage: Stage, cluster: Cluster, figure: Note
+    outspoken_stage: Stage, cluster: FaultyCluster, figure: Note
 ) -> None:
     crowd = Crowd(outspoken_stage, cluster)
     await crowd.start()
     line = [
-        await joined(outspoken_stage, name, at, server_port=port)
+        await outspoken_stage.joined(name, at, server_port=port)
         for (at, name), port in zip(
             enumerate(("Ana", "Ben", "Cleo"), 1), cluster.ports, strict=True
         )
@@ -178,7 +178,7 @@ async def test_nodes_are_killed_under_a_crowd(
     await cluster.find_active()
     await cluster.restart(old)
     for at, visitor in enumerate(line, 1):
-        await in_line(visitor, at)
+        await visitor.stands_at(at)
     found = await crowd.finish()
     assert found.is_well, found.by_promise()
     figure(

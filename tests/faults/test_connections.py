@@ -13,12 +13,12 @@ from chatapp.wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_FRAME_MAX
 from chatapp.wire.messages.mail import DepositMail, MailSaved
 from chatapp.wire.messages.registration import Welcome
 from chatapp.wire.messages.table import FetchTable
-from tests.endtoend.lines import WELCOME, received
+from tests.cast.lines import WELCOME, received
+from tests.cast.stage import Stage
 from tests.faults.conftest import Note
 from tests.faults.machine import MIB, descriptors_of, limited, memory_of, registry_under
 from tests.faults.size import bar, dose
 from tests.faults.visitor import WITHIN, Visitor
-from tests.support.stage import Stage, knows
 
 SILENT = dose(100, 1_000)
 BOMBS = dose(30, 300)
@@ -208,7 +208,7 @@ async def test_no_descriptors_left(outspoken_stage: Stage, figure: Note) -> None
     people = [Visitor(stage.port, f"member{number}") for number in range(40)]
     for person in people:  # more people than there are descriptors: they are in, without a link
         assert isinstance(await person.register(), Welcome)
-    await knows(alice, "bob", "member39")
+    await alice.knows("bob", "member39")
     for connection in silent:
         connection.close()
     held = descriptors_of(registry.pid)

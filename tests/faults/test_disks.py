@@ -8,7 +8,6 @@ system refuses, to the real program.
 import os
 import re
 import shutil
-import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,12 +23,12 @@ from chatapp.wire.messages.mail import (
     TakeMail,
 )
 from chatapp.wire.messages.registration import RefusalReason, Refused
-from tests.endtoend.lines import CHANNEL_TAKEN, SAVED, WELCOME, beginning
+from tests.cast.lines import CHANNEL_TAKEN, SAVED, beginning
+from tests.cast.stage import Stage, copy_folder
 from tests.faults.conftest import Note
 from tests.faults.machine import limited, registry_under
 from tests.faults.size import dose
 from tests.faults.visitor import Visitor
-from tests.support.stage import Stage, copy_folder, knows
 
 LETTER = 2_000
 LETTERS = 24
@@ -122,8 +121,7 @@ async def test_a_limit_of_size(outspoken_stage: Stage, figure: Note) -> None:
     post = Post(stage.port)
     await check_full(stage, post)
     assert not registry.has_ended
-    registry.signal(signal.SIGTERM)
-    assert await registry.ends() == 0
+    await registry.stops()
     registry = await stage.registry()  # with room again
     assert await read_all(stage.port) == post.saved
     figure(
@@ -184,9 +182,8 @@ async def test_a_sync_that_fails(outspoken_stage: Stage, figure: Note) -> None:
         stage, *failing, "-e", "inject=fdatasync,fsync:error=EIO:when=40+"
     )
     alice, bob = await stage.welcome("alice", "bob")
-    await bob.type("quit")
-    await bob.ends()
-    await knows(alice, away=["bob"])
+    await bob.quits()
+    await alice.knows(away=["bob"])
     count = 0
     while not alice.shown(beginning("[Message to bob kept: ")):
         await alice.type(f"send bob {count}")
@@ -200,8 +197,7 @@ async def test_a_sync_that_fails(outspoken_stage: Stage, figure: Note) -> None:
     assert all("Traceback" not in line for line in registry.complaints)
     await registry.kill()
     await stage.registry()
-    bob = await stage.peer("bob")
-    await bob.sees(WELCOME)
+    bob = await stage.come("bob")
     for number in range(saved):
         await bob.sees(lambda line, number=number: line.endswith(f" {number}"))  # type: ignore[misc]
     figure(
@@ -251,9 +247,8 @@ async def test_a_journal_that_is_gone(
     stage = outspoken_stage
     registry = await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
-    await bob.type("quit")
-    await bob.ends()
-    await knows(alice, away=["bob"])
+    await bob.quits()
+    await alice.knows(away=["bob"])
     await alice.type("send bob saved")
     await alice.sees(SAVED)
     await registry.kill()
@@ -274,8 +269,7 @@ async def test_a_journal_that_is_gone(
     journal.with_name(f"{journal.name}.lost").touch()
     registry = await stage.registry()
     assert registry.shown(beginning(f"[{journal.name}: "))
-    registry.signal(signal.SIGTERM)
-    assert await registry.ends() == 0
+    await registry.stops()
     registry = await stage.registry()
     await registry.sees(beginning("[Files in "))
     assert registry.lines[0].text.startswith("[Registry listening"), "it lacks nothing now"
@@ -320,12 +314,10 @@ async def test_a_sync_that_fails_once(outspoken_stage: Stage, figure: Note) -> N
     await bob.sees(f"alice (in lab): to the room {said}")
     reasons = {line.split("refused: ")[1] for line in alice.shown(lambda line: "refused: " in line)}
     assert reasons == {"the server cannot write to its disk.]"}
-    carol = await stage.peer("carol")
-    await carol.sees(WELCOME)
+    await stage.come("carol")
     taken, refused = len(alice.shown(CHANNEL_TAKEN)), len(alice.shown(REFUSED))
     assert len(bob.shown(beginning("[Channel_Message alice: "))) == taken
-    registry.signal(signal.SIGTERM)
-    assert await registry.ends() == 0
+    await registry.stops()
     kinds = ["not stored: " in line for line in registry.complaints]
     assert kinds == [True, False] * failures
     assert failures <= 2, "strace counts the syncs of each thread"

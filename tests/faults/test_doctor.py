@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.endtoend.lines import BYE, WELCOME, beginning
+from tests.cast.lines import BYE, WELCOME, beginning
+from tests.cast.stage import CHATAPP, Stage
 from tests.faults.routers import RoutedLab, routed_lab_or_skip
 from tests.faults.test_namespaces import PORT, Town
-from tests.support.stage import CHATAPP, Stage
 
 BOTH_SILENT = "no answer. The server's machine is off or has another address, or a firewall drops"
 
@@ -134,8 +134,7 @@ async def test_with_ones_own_name_key_and_clock(stage: Stage, lab: RoutedLab) ->
     await alice.type("dereg alice", "/doctor")
     await alice.sees(BYE)
     await alice.sees("[All is well.]")
-    await alice.type("quit")
-    assert await alice.ends() == 0
+    await alice.quits()
     status, lines = await doctor(town, "alice")  # the server of the last start
     assert (status, lines[-1]) == (0, "[All is well.]")
     assert about(lines, "Your name") == "[Your name: fine, alice is registered.]"

@@ -12,12 +12,12 @@ import pytest
 
 from chatapp.wire.codec import decode_cookie
 from chatapp.wire.framing import Kind
-from tests.endtoend.lines import SILENT, WELCOME, arrived
+from tests.cast.lines import SILENT, WELCOME, arrived
+from tests.cast.stage import Stage
 from tests.faults.conftest import Note
 from tests.faults.machine import MIB, datagrams_lost_at, memory_of, processor_time_of
 from tests.faults.size import bar, dose, only_whole
 from tests.faults.visitor import Visitor
-from tests.support.stage import Stage, knows
 
 SECONDS = dose(2.0, 10.0)
 MEMORY = 50 * MIB
@@ -124,4 +124,4 @@ async def test_a_flood(
     assert proves_itself or told["worst"] <= 1.0, "I7"
     assert grown <= MEMORY
     assert max(registered) < IN_WITHIN
-    await knows(bob, "alice", "program0")
+    await bob.knows("alice", "program0")

@@ -10,8 +10,8 @@ import pytest
 
 from fuzz.targets import FOUND, TARGETS, Running, cases, findings
 
-CASES = 2_000
-SLOW = {"store": 500, "history": 200, "keepsakes": 200}
+CASES = 600
+SLOW = {"store": 150, "history": 60, "keepsakes": 60}
 """Those that open files, or start a registry, for each case."""
 
 

@@ -13,15 +13,15 @@ from statistics import median
 import pytest
 
 from chatapp.wire.messages.registration import Leave, Ping
-from tests.endtoend.lines import CHANNEL_TAKEN, SAVED, TIME, UPDATED, arrived, is_met, on_channel
+from tests.cast.lines import CHANNEL_TAKEN, SAVED, TIME, UPDATED, arrived, is_met, on_channel
+from tests.cast.program import Program
+from tests.cast.stage import Stage
 from tests.endtoend.test_every_spelling import enter
 from tests.faults.conftest import Note
 from tests.faults.hostile import OPERATOR, PLAYS
 from tests.faults.machine import MIB, memory_of
 from tests.faults.size import IS_WHOLE, bar, dose
 from tests.faults.visitor import Visitor
-from tests.support.program import Program
-from tests.support.stage import Stage, knows
 
 COMMAND = (sys.executable, "-m", "tests.faults.hostile")
 SECONDS = dose(2.0, 60.0)
@@ -137,11 +137,11 @@ async def test_two_people_who_talk_do_not_notice_a_hostile_client(
     await friend.register()
     await friend.tell(Leave(1))
     alice, bob = await stage.welcome("alice", "bob")
-    await knows(alice, away=["friend"])
+    await alice.knows(away=["friend"])
     friend.close()
     listener = Listener(stage.port)
     await listener.come()
-    victims = [f"{name}={stage.parse_port(name)}" for name in ("alice", "bob")]
+    victims = [f"{name}={stage.port_of(name)}" for name in ("alice", "bob")]
     hostiles = [
         await stage.run(
             f"hostile {play}",
@@ -169,8 +169,8 @@ async def test_two_people_who_talk_do_not_notice_a_hostile_client(
     await enter("tea", alice, bob)
     await alice.type("leave", "send friend are you there?")
     await alice.sees(SAVED)
-    await knows(alice, "bob", away=["friend"])
-    await knows(bob, "alice")
+    await alice.knows("bob", away=["friend"])
+    await bob.knows("alice")
     others = max(len(one.shown(re.compile(OF_OTHERS))) for one in (alice, bob))
     did = ", ".join(f"{count:,} {what}" for one in told for what, count in one["done"].items())
     figure(

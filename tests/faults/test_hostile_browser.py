@@ -10,20 +10,20 @@ import contextlib
 import re
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
 from urllib.parse import urlencode
 
 import pytest
 
 from chatapp.peer.faces.web.limits import PAGE_MAX
-from tests.endtoend.lines import beginning
+from tests.cast.lines import beginning
+from tests.cast.program import Program
+from tests.cast.stage import CHATAPP, Stage
 from tests.faults.conftest import Note
 from tests.faults.machine import MIB, limited, memory_of
 from tests.faults.size import bar, dose
 from tests.support.ports import free_port
-from tests.support.program import Program
-from tests.support.stage import CHATAPP, Stage
 
 DESCRIPTORS: Final = dose(400, 2_000)
 """The limit of the web desk: half of them are connections. So all can be held by a test that has
@@ -32,7 +32,10 @@ KEYS: Final = dose(20, 100)
 CUT: Final = dose(100, 500)
 PAGES: Final = dose(40, 200)
 LINES: Final = 24
-OTHER: Final = "127.0.0.9"
+ROUNDS: Final = 20
+"""So often others are served while an attack holds what it has."""
+OTHERS: Final = [f"127.0.1.{number}" for number in range(1, 255)]
+"""Addresses of everybody else."""
 SERVED_WITHIN: Final = bar(1.0)
 HEALTHY_WITHIN: Final = bar(0.5)
 GROWN_MAX: Final = 5.0
@@ -99,18 +102,43 @@ class Others:
 
     def __init__(self, site: Site) -> None:
         self._site: Final = site
-        self.slowest: dict[str, float] = {}
+        self.slowest = dict.fromkeys(("/", "/healthz"), 0.0)
         self.is_over = False
+        self._rounds = asyncio.Condition()
+        self._count = 0
 
     async def go_on(self) -> None:
-        """Ask again and again, one after the other."""
+        """Ask again and again, one after the other, until it is over."""
         while not self.is_over:
-            for path in ("/", "/healthz"):
-                begun = time.monotonic()
-                status, answer = await self._site.ask(path, address=OTHER)
-                assert status == 200, answer
-                self.slowest[path] = max(self.slowest.get(path, 0.0), time.monotonic() - begun)
-            await asyncio.sleep(0.02)
+            await self.ask()
+            async with self._rounds:
+                self._count += 1
+                self._rounds.notify_all()
+
+    async def ask(self) -> None:
+        """Ask for each page once, from the next address."""
+        address = OTHERS[self._count % len(OTHERS)]
+        for path in self.slowest:
+            begun = time.monotonic()
+            status, answer = await self._site.ask(path, address=address)
+            assert status == 200, answer
+            self.slowest[path] = max(self.slowest[path], time.monotonic() - begun)
+
+    async def served(self) -> None:
+        """Wait until they have asked for each page some times more, and were answered."""
+        async with self._rounds:
+            due = self._count + ROUNDS
+            await self._rounds.wait_for(lambda: self._count >= due)
+
+
+@contextlib.asynccontextmanager
+async def served_beside(site: Site) -> AsyncIterator[Others]:
+    """Let others use the desk meanwhile."""
+    others = Others(site)
+    async with asyncio.timeout(10 * WITHIN), asyncio.TaskGroup() as group:
+        group.create_task(others.go_on())
+        yield others
+        others.is_over = True
 
 
 @pytest.fixture
@@ -132,10 +160,10 @@ async def opened(stage: Stage, *options: str) -> Site:
     return site
 
 
-Attack = Callable[[Site], Awaitable[None]]
+Attack = Callable[[Site, Others], Awaitable[None]]
 
 
-async def long_keys(site: Site) -> None:
+async def long_keys(site: Site, others: Others) -> None:
     """Lines of several visits with keys as long as a body may be."""
     cookies = [await site.visit("127.0.0.2", f"Key {letter}") for letter in "abcdef"]
     for number in range(KEYS):
@@ -145,7 +173,7 @@ async def long_keys(site: Site) -> None:
             assert status in (413, 429)
 
 
-async def cut_posts(site: Site) -> None:
+async def cut_posts(site: Site, others: Others) -> None:
     """Forms that are cut in their midst."""
     for number in range(CUT):
         _, writer = await site.connect("127.0.0.2")
@@ -158,30 +186,30 @@ async def cut_posts(site: Site) -> None:
             writer.close()
 
 
-async def unfinished_heads(site: Site) -> None:
+async def unfinished_heads(site: Site, others: Others) -> None:
     """Two addresses that send most of a head on every connection and stop."""
     head = site.head("GET", "/", {"X": "x" * 15_000})[:-4]
     held: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
     for number in range(DESCRIPTORS // 2):
         held.append(await site.connect(f"127.0.0.{2 + number % 2}"))
         held[-1][1].write(head)
-    await asyncio.sleep(0.5)
+    await others.served()
     for _, writer in held:
         writer.transport.abort()
 
 
-async def held_connections(site: Site) -> None:
+async def held_connections(site: Site, others: Others) -> None:
     """Two addresses that hold every connection and say nothing."""
     held = []
     for number in range(DESCRIPTORS):
         with contextlib.suppress(OSError):
             held.append(await site.connect(f"127.0.0.{2 + number % 2}"))
-    await asyncio.sleep(0.5)
+    await others.served()
     for _, writer in held:
         writer.transport.abort()
 
 
-async def heavy_pages(site: Site) -> None:
+async def heavy_pages(site: Site, others: Others) -> None:
     """A long talk, whose page is asked for again and again by readers who are gone, or never
     read."""
     cookie = site.served
@@ -205,12 +233,12 @@ async def heavy_pages(site: Site) -> None:
             assert isinstance(reading, asyncio.Transport)
             reading.pause_reading()
             stuck.append(writer)
-    await asyncio.sleep(0.5)
+    await others.served()
     for writer in stuck:
         writer.transport.abort()
 
 
-async def foreign_names(site: Site) -> None:
+async def foreign_names(site: Site, others: Others) -> None:
     """Requests for another host, and what is no request at all."""
     for number in range(CUT):
         status, answer = await site.ask("/", address="127.0.0.2", Host=f"evil{number}.example")
@@ -234,17 +262,11 @@ ATTACKS: Final[list[Attack]] = [
 async def test_others_are_served_whatever_one_browser_does(
     site: Site, figure: Note, attack: Attack
 ) -> None:
-    await site.ask("/", address=OTHER)
+    await site.ask("/", address=OTHERS[0])
     before = memory_of(site.program.pid)
-    others = Others(site)
-    asking = asyncio.ensure_future(others.go_on())
-    try:
-        async with asyncio.timeout(10 * WITHIN):
-            await attack(site)
-            await asyncio.sleep(0.1)
-    finally:
-        others.is_over = True
-        await asking
+    async with served_beside(site) as others:
+        await attack(site, others)
+        await others.served()
     grown = (memory_of(site.program.pid) - before) / MIB
     figure(
         f"a hostile browser: {attack.__name__.replace('_', ' ')}",
@@ -263,9 +285,9 @@ async def test_the_log_has_at_most_a_line_a_second_whatever_clients_do(
     site = await opened(outspoken_stage, "--log-level", "debug")
     before = len(site.program.complaints)
     begun = time.monotonic()
-    async with asyncio.timeout(10 * WITHIN):
+    async with served_beside(site) as others:
         for attack in ATTACKS:
-            await attack(site)
+            await attack(site, others)
     lasted = time.monotonic() - begun
     told = site.program.complaints[before:]
     assert 0 < len(told) <= lasted + 1

@@ -5,11 +5,11 @@ import socket
 
 from chatapp.wire.framing import Kind
 from chatapp.wire.messages.registration import RefusalReason, Refused
-from tests.endtoend.lines import LOST, WELCOME, received, taken
+from tests.cast.lines import LOST, WELCOME, received, taken
+from tests.cast.stage import Stage
 from tests.faults.conftest import Note
 from tests.faults.size import dose
 from tests.faults.visitor import Visitor
-from tests.support.stage import Stage, knows, who
 
 LIVES = dose(2, 10)
 
@@ -32,7 +32,7 @@ async def test_a_name_stays_its_owners_over_restarts_of_the_registry(
         await alice.sees(received("bob"))
         await registry.kill()
         registry = await stage.registry()
-        await asyncio.gather(knows(alice, "bob"), knows(bob, "alice"))
+        await asyncio.gather(alice.knows("bob"), bob.knows("alice"))
     figure(
         f"impostors and look-alikes in {LIVES} lives of the registry",
         f"{2 * LIVES} of {2 * LIVES} refused",
@@ -57,13 +57,13 @@ async def test_forged_datagrams_move_nobody(stage: Stage, figure: Note) -> None:
                 + mallory.sealed(b"")[1:41]
                 + mallory.random.randbytes(8 + number % 200)
             )
-            for port in (stage.port, stage.parse_port("alice"), stage.parse_port("bob")):
+            for port in (stage.port, stage.port_of("alice"), stage.port_of("bob")):
                 stranger.sendto(forged, ("127.0.0.1", port))
                 sent += 1
         mallory.close()
     for peer in (alice, bob):
-        await knows(peer, "alice", "bob")
-        shown = await who(peer)
+        await peer.knows("alice", "bob")
+        shown = await peer.who()
         assert {name: state for name, state in shown.items() if name != "mallory"} == {
             "alice": "is online",
             "bob": "is online",

@@ -11,11 +11,11 @@ from random import Random
 
 from chatapp.wire.messages.mail import DepositMail, MailBatch, MailRefused, MailSaved, TakeMail
 from chatapp.wire.messages.registration import Ping, Pong, RefusalReason, Refused, Welcome
-from tests.endtoend.lines import WELCOME, received
+from tests.cast.lines import WELCOME, received
+from tests.cast.stage import Stage
 from tests.faults.conftest import Note
 from tests.faults.size import bar, dose
 from tests.faults.visitor import WITHIN, Visitor
-from tests.support.stage import Stage, knows
 
 KILLS = dose(6, 200)
 SENDERS = 4
@@ -55,7 +55,7 @@ async def test_killed_while_storing_letters_and_names(stage: Stage, figure: Note
             await sender.come()
         is_watched = life % 10 == 0
         if is_watched:
-            await asyncio.gather(knows(alice, "bob"), knows(bob, "alice"))
+            await asyncio.gather(alice.knows("bob"), bob.knows("alice"))
         bound: list[str] = []
         newcomers = asyncio.create_task(bind_names(stage.port, life, bound))
         for sender in senders:
@@ -83,7 +83,7 @@ async def test_killed_while_storing_letters_and_names(stage: Stage, figure: Note
         "none lost; <= 2 s",
     )
     assert slowest <= BACK_WITHIN
-    await asyncio.gather(knows(alice, "bob", "reader"), knows(bob, "alice", "reader"))
+    await asyncio.gather(alice.knows("bob", "reader"), bob.knows("alice", "reader"))
     assert len(alice.shown(WELCOME)) == 1
     reader.close()
 

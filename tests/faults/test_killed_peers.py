@@ -19,11 +19,11 @@ from typing import Final
 
 import pytest
 
-from tests.endtoend.lines import WELCOME, received, relayed
+from tests.cast.lines import WELCOME, received, relayed
+from tests.cast.program import CHECKOUT, Program
+from tests.cast.stage import Stage, copy_folder
 from tests.faults.conftest import Note
 from tests.faults.size import dose
-from tests.support.program import CHECKOUT, Program
-from tests.support.stage import Stage, copy_folder, knows
 
 KILLS = dose(4, 60)
 BURST = 40
@@ -43,8 +43,7 @@ async def test_killed_while_they_talk(stage: Stage, figure: Note) -> None:
             await bob.sees(f"alice: {life}.{chance.randrange(BURST)}")
             await alice.kill()
             before += receipts(alice)
-            alice = await stage.peer("alice")
-            await alice.sees(WELCOME)
+            alice = await stage.come("alice")
         else:
             wanted = receipts(alice) + chance.randrange(1, BURST)
             while receipts(alice) < wanted:
@@ -54,9 +53,8 @@ async def test_killed_while_they_talk(stage: Stage, figure: Note) -> None:
             texts = await past(stage, "bob", copy=f"bob{life}")
             assert len(texts) >= acknowledged, "a message that was acknowledged is not stored"
             assert len(texts) == len(set(texts)), "stored twice"
-            bob = await stage.peer("bob")
-            await bob.sees(WELCOME)
-        await asyncio.gather(knows(alice, "bob"), knows(bob, "alice"))
+            bob = await stage.come("bob")
+        await asyncio.gather(alice.knows("bob"), bob.knows("alice"))
     await alice.type("send bob the end")
     await bob.sees(lambda line: line.endswith("the end"))
     await asyncio.gather(alice.kill(), bob.kill())
@@ -108,7 +106,7 @@ async def test_a_full_disk_acknowledges_nothing_and_works_again(
     alice = await stage.peer("alice")
     bob = await stage.peer("bob", environment={"CHATAPP_HOME": str(small_disk)})
     await asyncio.gather(alice.sees(WELCOME), bob.sees(WELCOME))
-    await asyncio.gather(knows(alice, "bob"), knows(bob, "alice"))
+    await asyncio.gather(alice.knows("bob"), bob.knows("alice"))
     ballast = small_disk / "ballast"
     fill(ballast)
     texts = [f"{number} {'x' * 3_000}" for number in range(20)]

@@ -2,17 +2,16 @@
 
 import importlib.util
 import re
-import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.endtoend.lines import WELCOME, beginning
-from tests.endtoend.terminal import Terminal
+from tests.cast.lines import WELCOME, beginning
+from tests.cast.program import Program
+from tests.cast.stage import CHATAPP, Stage, copy_folder
+from tests.cast.terminal import Terminal
 from tests.faults.routers import SwitchedLab, switched_lab_or_skip
-from tests.support.program import Program
-from tests.support.stage import CHATAPP, Stage, copy_folder
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("zeroconf") is None, reason="needs zeroconf"
@@ -118,8 +117,7 @@ async def key_of(registry: Program) -> str:
 
 async def stopped(registry: Program) -> None:
     """Stop a registry, which takes its announcement back."""
-    registry.signal(signal.SIGTERM)
-    assert await registry.ends() == 0
+    await registry.stops()
 
 
 async def met(newcomer: Newcomer, machine: str, *answers: tuple[str, str]) -> Terminal:

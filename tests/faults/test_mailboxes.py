@@ -9,12 +9,12 @@ from chatapp.wire.messages.mail import (
     MailSaved,
     TakeMail,
 )
-from tests.endtoend.lines import SAVED, WELCOME, beginning
+from tests.cast.lines import SAVED, beginning
+from tests.cast.stage import Stage
 from tests.faults.conftest import Note
 from tests.faults.machine import MIB, memory_of
 from tests.faults.size import dose
 from tests.faults.visitor import Visitor
-from tests.support.stage import Stage, knows
 
 LETTERS = dose(1_000, 10_000)
 ACCOMPLICES = 6
@@ -100,16 +100,14 @@ async def test_a_message_that_does_not_fit_is_kept_and_arrives_when_its_reader_i
 ) -> None:
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
-    await bob.type("quit")
-    await bob.ends()
-    await knows(alice, away=["bob"])
+    await bob.quits()
+    await alice.knows(away=["bob"])
     third = 86
     for number in range(third + 4):
         await alice.type(f"send bob {number}")
     await alice.sees_times(third, SAVED)
     await alice.sees_times(4, beginning("[Message to bob kept: too many messages from you"))
-    bob = await stage.peer("bob")
-    await bob.sees(WELCOME)
+    bob = await stage.come("bob")
     await bob.sees_times(third + 4, beginning("alice: "))
     assert [
         line.split()[-1] for line in bob.shown() if line.startswith((">>> alice: ", "alice: "))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tests.endtoend.lines import (
+from tests.cast.lines import (
     BACK,
     CHANNEL_TAKEN,
     LOST,
@@ -19,12 +19,13 @@ from tests.endtoend.lines import (
     received,
     relayed,
 )
+from tests.cast.people import Person
+from tests.cast.program import Program
+from tests.cast.stage import CHATAPP, Stage
 from tests.endtoend.test_every_spelling import enter
 from tests.faults.conftest import Note
 from tests.faults.namespaces import Lab, lab_or_skip
 from tests.faults.size import bar, dose, only_whole
-from tests.support.program import Program
-from tests.support.stage import CHATAPP, PROMPT, Stage, knows
 
 PORT = 5_000
 MESSAGES = dose(40, 1_000)
@@ -52,7 +53,7 @@ class Town:
         await registry.sees(beginning("[Registry listening"))
         return registry
 
-    async def peer(self, name: str, *, server: str | None = None) -> Program:
+    async def peer(self, name: str, *, server: str | None = None) -> Person:
         words = [
             *self.lab.inside(name),
             *CHATAPP,
@@ -62,14 +63,14 @@ class Town:
             str(PORT),
             "6000",
         ]
-        return await self.stage.run(name, words, home=name, prompt=PROMPT)
+        return await self.stage.person(name, words)
 
-    async def peers(self, *names: str) -> list[Program]:
+    async def peers(self, *names: str) -> list[Person]:
         peers = [await self.peer(name) for name in names]
         for peer in peers:
             await peer.sees(WELCOME)
         for peer in peers:
-            await knows(peer, *names)
+            await peer.knows(*names)
         return peers
 
 
@@ -195,7 +196,7 @@ async def test_a_network_that_is_cut_and_healed(stage: Stage, lab: Lab, figure: 
     back = asyncio.get_running_loop().time() - begun
     await alice.sees(re.compile("bob: (.* )?while I was cut off"))
     await bob.sees(re.compile("alice: (.* )?while you were cut off"))
-    await knows(alice, "bob")
+    await alice.knows("bob")
     await alice.type("send bob straight again")
     await bob.sees("alice: straight again")
     settled = asyncio.get_running_loop().time() - begun
@@ -220,11 +221,11 @@ async def test_a_registry_with_two_addresses(stage: Stage, lab: Lab, figure: Not
     for peer in (alice, bob):
         await peer.sees(WELCOME)
     for peer in (alice, bob):
-        await knows(peer, "alice", "bob")
+        await peer.knows("alice", "bob")
     await alice.type("send bob by the alias")
     await bob.sees("alice: by the alias")
     await bob.type("dereg bob")
-    await knows(alice, away=["bob"])
+    await alice.knows(away=["bob"])
     figure(
         "a registry with a second address", "answers from the one that was asked", "people come in"
     )
@@ -268,7 +269,7 @@ async def test_long_segments_vanish(stage: Stage, lab: Lab, figure: Note) -> Non
         lab.swallow_long_segments(name, 1_280)
     alice, bob = await town.peers("alice", "bob")
     await bob.type("dereg bob")
-    await knows(alice, away=["bob"])
+    await alice.knows(away=["bob"])
     words = 4_000
     begun = asyncio.get_running_loop().time()
     await alice.type("send bob" + words * " long")

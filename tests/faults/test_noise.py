@@ -5,11 +5,11 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from tests.endtoend.lines import RECEIVED, WELCOME
-from tests.endtoend.terminal import Terminal
+from tests.cast.lines import RECEIVED, WELCOME
+from tests.cast.stage import Stage
+from tests.cast.terminal import Terminal
 from tests.faults.conftest import Note
 from tests.faults.size import dose
-from tests.support.stage import Stage
 
 PROGRAMS: Final = dose(8, 200)
 AT_ONCE: Final = 4
@@ -25,10 +25,8 @@ async def sit_down(stage: Stage, name: str, folder: Path) -> Terminal:
 
 async def come_and_go(stage: Stage, name: str) -> None:
     """One short-lived program: it registers, leaves and ends."""
-    program = await stage.peer(name)
-    await program.sees(WELCOME)
-    await program.type("quit")
-    await program.ends()
+    program = await stage.come(name)
+    await program.quits()
 
 
 async def test_not_one_line_about_programs_that_come_and_go(

@@ -9,14 +9,14 @@ import os
 import re
 import signal
 
-from tests.endtoend.lines import BACK, LOST, SAVED, TIME, WELCOME, beginning, no_ack, received
+from tests.cast.lines import BACK, LOST, SAVED, TIME, WELCOME, beginning, no_ack, received
+from tests.cast.program import Program
+from tests.cast.stage import CHATAPP, Stage
 from tests.endtoend.test_every_spelling import enter
 from tests.faults.conftest import Note
 from tests.faults.machine import MIB, descriptors_of, limited, memory_of
 from tests.faults.size import dose, only_whole
 from tests.support.ports import free_port
-from tests.support.program import Program
-from tests.support.stage import CHATAPP, PROMPT, Stage, knows
 
 STOPPED_FOR = 40.0
 """Longer than a lease: the registry has had every reason to think them gone."""
@@ -94,7 +94,7 @@ async def test_a_terminal_that_takes_nothing(stage: Stage, figure: Note) -> None
     reading, writing = os.pipe()
     bob = await stage.peer("bob", stdout=writing)
     os.close(writing)
-    await knows(alice, "bob")
+    await alice.knows("bob")
     before = memory_of(bob.pid)
     first = UNSHOWN // 2
     await alice.type(*(f"send bob {TEXT} {number}" for number in range(first)))
@@ -137,12 +137,10 @@ async def test_a_peer_with_few_descriptors(stage: Stage, figure: Note) -> None:
     registry = await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     words = ["-c", "carol", "127.0.0.1", str(stage.port), str(free_port())]
-    carol = await stage.run(
-        "carol", [*limited(f"-n {FEW}"), *CHATAPP, *words], home="carol", prompt=PROMPT
-    )
+    carol = await stage.person("carol", [*limited(f"-n {FEW}"), *CHATAPP, *words])
     await carol.sees(WELCOME)
     for person in (alice, bob, carol):
-        await knows(person, "alice", "bob", "carol")
+        await person.knows("alice", "bob", "carol")
     held = []
     for number in range(20):
         await carol.type(

@@ -16,12 +16,12 @@ from random import Random
 
 import pytest
 
-from tests.endtoend.lines import WELCOME, is_met, received
+from tests.cast.lines import is_met, received
+from tests.cast.program import Program
+from tests.cast.stage import Stage
 from tests.faults.conftest import Note
 from tests.faults.size import dose
 from tests.faults.test_killed_peers import past
-from tests.support.program import Program
-from tests.support.stage import Stage, knows
 
 CUTS = dose(2, 8)
 SECONDS = dose(3.0, 8.0)
@@ -97,22 +97,19 @@ async def test_a_power_cut_while_somebody_talks_to_a_peer(
     chance = Random(1)
     home = {"CHATAPP_HOME": str(disk.folder)}
     await stage.registry()
-    alice = await stage.peer("alice")
-    await alice.sees(WELCOME)
-    bob = await stage.peer("bob", environment=home)
-    await bob.sees(WELCOME)
+    alice = await stage.come("alice")
+    bob = await stage.come("bob", environment=home)
     said: list[str] = []
     lost = 0
     for cut in range(CUTS):
-        await asyncio.gather(knows(alice, "bob"), knows(bob, "alice"))
+        await asyncio.gather(alice.knows("bob"), bob.knows("alice"))
         await talk(alice, said, chance.uniform(0.5, SECONDS))
         told = len(alice.shown(received("bob")))
         disk.lose_power(bob)
         await bob.ends()
         left = await past(stage, "bob", home=disk.folder, copy=f"left{cut}")
         lost += max(0, told - len(left))
-        bob = await stage.peer("bob", environment=home)
-        await bob.sees(WELCOME)
+        bob = await stage.come("bob", environment=home)
         assert not bob.shown(is_met), "the key of the server was lost"
         assert not bob.shown(lambda line: "damaged" in line or "is missing" in line)
     said.append(f"line {len(said)}.")

@@ -16,13 +16,13 @@ from chatapp.wire.codec import encode, join_frames
 from chatapp.wire.framing import Kind
 from chatapp.wire.messages.registration import Ping, Welcome
 from chatapp.wire.sessions.session import OPENING_LASTS_FOR, OPENINGS_BURST, SessionTable
-from tests.endtoend.lines import LOST, WELCOME, received
+from tests.cast.lines import LOST, WELCOME, received
+from tests.cast.people import Person
+from tests.cast.stage import Stage, overheard
 from tests.faults.conftest import Note
 from tests.faults.machine import allow_descriptors, processor_time_of
 from tests.faults.size import IS_WHOLE, bar, only_whole
 from tests.faults.visitor import Visitor
-from tests.support.program import Program
-from tests.support.stage import Stage, knows, overheard
 
 RATES = (1.5, 4.0, 20.0, 50.0)
 MESSAGES = 3
@@ -62,12 +62,12 @@ def recorded(heard: Path, port: int) -> bytes:
     return next(bytes.fromhex(data) for to, data in lines if int(to) == port)
 
 
-async def restarted(stage: Stage, peer: Program, ready: str) -> Program:
+async def restarted(stage: Stage, peer: Person, ready: str) -> Person:
     """Kill a peer and start it again; wait until it shows a line that says that it works."""
     await peer.kill()
-    peer = await stage.peer(peer.name)
-    await peer.sees(lambda line: ready in line)
-    return peer
+    again = await stage.peer(peer.name)
+    await again.sees(lambda line: ready in line)
+    return again
 
 
 @pytest.mark.parametrize("rate", RATES if IS_WHOLE else (20.0,))
@@ -80,19 +80,19 @@ async def test_two_go_on_talking_while_an_opening_comes_again(
     alice = await stage.peer("alice", environment=overheard(Kind.OPENING, heard))
     bob = await stage.peer("bob")
     await asyncio.gather(alice.sees(WELCOME), bob.sees(WELCOME))
-    await knows(alice, "bob")
+    await alice.knows("bob")
     await alice.type("send bob hello")
     await alice.sees(received("bob"))
-    opening = recorded(heard, stage.parse_port("bob"))
+    opening = recorded(heard, stage.port_of("bob"))
     alice = await restarted(stage, alice, WELCOME)
-    await knows(alice, "bob")
+    await alice.knows("bob")
     await alice.type("send bob hello again")
     await alice.sees(received("bob"))
     if not is_registry_there:
         await registry.kill()
         await asyncio.gather(alice.sees(LOST), bob.sees(LOST))
     slowest = 0.0
-    async with replayed(opening, stage.parse_port("bob"), rate):
+    async with replayed(opening, stage.port_of("bob"), rate):
         for number in range(MESSAGES):
             alice = await restarted(
                 stage, alice, WELCOME if is_registry_there else AT_WORK_WITH_THE_TABLE
@@ -143,17 +143,15 @@ async def test_two_thousand_identities_of_one_address_take_no_core(
     heard = stage.folder / "heard"
     bob = await stage.peer("bob", environment=overheard(Kind.OPENING, heard))
     (alice,) = await stage.welcome("alice")
-    await knows(alice, "bob")
+    await alice.knows("bob")
     await bob.type("send alice hello")
     await bob.sees(received("alice"))
     crowd = [Visitor(stage.port, f"eve{number}") for number in range(CROWD)]
     for eve in crowd:
         assert isinstance(await eve.register(), Welcome)
     is_registry = victim == "the registry"
-    target, flooded = (stage.port, registry) if is_registry else (stage.parse_port("bob"), bob)
-    identity = (
-        crowd[0].registry if is_registry else recorded(heard, stage.parse_port("alice"))[1:33]
-    )
+    target, flooded = (stage.port, registry) if is_registry else (stage.port_of("bob"), bob)
+    identity = crowd[0].registry if is_registry else recorded(heard, stage.port_of("alice"))[1:33]
     rounds = zip(
         *(openings_of(sessions_of(eve, identity), identity, SECONDS) for eve in crowd), strict=True
     )

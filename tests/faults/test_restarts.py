@@ -2,10 +2,10 @@
 
 import time
 
-from tests.endtoend.lines import SAVED
+from tests.cast.lines import SAVED
+from tests.cast.stage import Stage
 from tests.faults.conftest import Note
 from tests.faults.size import bar, dose
-from tests.support.stage import Stage, knows
 
 LIVES = dose(3, 20)
 BACK_WITHIN = bar(5.0)
@@ -16,9 +16,8 @@ async def test_a_registry_that_dies_again_and_again_is_found_each_time(
 ) -> None:
     registry = await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
-    await bob.type("quit")
-    await bob.ends()
-    await knows(alice, away=["bob"])
+    await bob.quits()
+    await alice.knows(away=["bob"])
     slowest = 0.0
     for life in range(LIVES):
         await registry.kill()

@@ -5,13 +5,13 @@ import asyncio
 import signal
 import time
 
-from tests.endtoend.desk import joined, operator, position, room_is, served
-from tests.endtoend.lines import SAVED, beginning, no_ack
+from tests.cast.desk import position
+from tests.cast.lines import SAVED, beginning, no_ack
+from tests.cast.stage import Stage
 from tests.faults.conftest import Note
 from tests.faults.namespaces import lab_or_skip
 from tests.faults.size import bar, dose
 from tests.faults.test_namespaces import Town
-from tests.support.stage import Stage, knows
 
 LEASE = dose(5, 30)
 AWAY_WITHIN = LEASE + 5.0
@@ -31,10 +31,10 @@ async def test_a_frozen_peer_is_away(stage: Stage, figure: Note) -> None:
     alice, bob = await stage.welcome("alice", "bob")
     bob.signal(signal.SIGSTOP)
     begun = time.monotonic()
-    await knows(alice, away=["bob"])
+    await alice.knows(away=["bob"])
     took = time.monotonic() - begun
     bob.signal(signal.SIGCONT)
-    await knows(alice, "bob")
+    await alice.knows("bob")
     figure(
         f"a frozen peer (SIGSTOP), lease of {LEASE} s",
         f"away for others after {took:.1f} s; here again when it goes on",
@@ -49,7 +49,7 @@ async def test_a_frozen_peer_is_away_after_a_message_to_it(stage: Stage, figure:
     bob.signal(signal.SIGSTOP)
     begun = time.monotonic()
     await alice.type("send bob are you there")
-    await asyncio.gather(knows(alice, away=["bob"]), knows(carol, away=["bob"]))
+    await asyncio.gather(alice.knows(away=["bob"]), carol.knows(away=["bob"]))
     took = time.monotonic() - begun
     await alice.sees_all(no_ack("bob"), SAVED)
     bob.signal(signal.SIGCONT)
@@ -65,10 +65,10 @@ async def test_a_frozen_peer_is_away_after_a_message_to_it(stage: Stage, figure:
 
 async def test_a_frozen_visitor_blocks_nobody(stage: Stage, figure: Note) -> None:
     await stage.registry("--operator", "bob")
-    bob = await operator(stage)
-    ana = await served(stage, "Ana", by=bob)
-    ben = await joined(stage, "Ben", 1)
-    await joined(stage, "Cem", 2)
+    bob = await stage.operator()
+    ana = await stage.served("Ana", by=bob)
+    ben = await stage.joined("Ben", 1)
+    await stage.joined("Cem", 2)
     ana.signal(signal.SIGSTOP)
     begun = time.monotonic()
     await bob.type("are you there?")
@@ -84,7 +84,7 @@ async def test_a_frozen_visitor_blocks_nobody(stage: Stage, figure: Note) -> Non
     ben.signal(signal.SIGCONT)
     await ben.sees("[You were called while you were away: your place was kept.]")
     await ben.sees(position(1))
-    await room_is(bob, "Ben")
+    await bob.room_is("Ben")
     figure(
         "a frozen visitor who is spoken to, and one who is called",
         f"the operator reads that the first is out of reach {noticed:.1f} s later, and gets the next one "
@@ -105,7 +105,7 @@ async def test_a_machine_that_vanishes(stage: Stage, figure: Note) -> None:
         lab.cut("bob")
         begun = time.monotonic()
         await alice.type("send bob are you there")
-        await asyncio.gather(knows(alice, away=["bob"]), knows(carol, away=["bob"]))
+        await asyncio.gather(alice.knows(away=["bob"]), carol.knows(away=["bob"]))
         took = time.monotonic() - begun
         await alice.sees_all(no_ack("bob"), SAVED)
     figure(

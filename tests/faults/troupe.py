@@ -7,19 +7,20 @@ It starts them, kills them and starts them again as they were.
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Final
 
+from tests.cast.program import Program
+from tests.cast.stage import Stage, lossy
 from tests.faults import registry
 from tests.faults.bot import is_steady, label_of, room_of
-from tests.faults.cluster import Cluster
+from tests.faults.cluster import FaultyCluster
 from tests.faults.deskbots import OPERATORS
 from tests.faults.ledger import Entry, read
 from tests.faults.machine import COUNTED, memory_of
-from tests.support.program import Program
-from tests.support.stage import Stage, lossy
 
 CREWS: Final = 4
 LOSSY_CREWS: Final = 2
@@ -50,7 +51,7 @@ class Troupe:
 
     def __init__(self, stage: Stage, *, bots: int, is_cluster: bool, chance: Random) -> None:
         self.stage: Final = stage
-        self.cluster: Final = Cluster(stage, *_DESK) if is_cluster else None
+        self.cluster: Final = FaultyCluster(stage, *_DESK) if is_cluster else None
         """The cluster, if the registry is one."""
         self.each: Final = (bots - LONERS) // CREWS
         self.count: Final = self.each * CREWS + LONERS
@@ -105,7 +106,7 @@ class Troupe:
         await loner.program.type("talk")
 
     @property
-    def registries(self) -> list[Program]:
+    def registries(self) -> Sequence[Program]:
         """The registry, or the nodes of the cluster."""
         return [self._registry] if self.cluster is None else self.cluster.registries
 
@@ -171,7 +172,7 @@ class Troupe:
         command = (sys.executable, "-m", registry.__name__, str(self._report))
         return await self.stage.registry(*_DESK, command=command, environment=COUNTED)
 
-    async def _begin_cluster(self, cluster: Cluster) -> None:
+    async def _begin_cluster(self, cluster: FaultyCluster) -> None:
         await cluster.start()
         for name in OPERATORS:
             said = await cluster.registries[0].sees(

@@ -54,10 +54,14 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def make(checkout: Path, path: str) -> None:
+    """Run the rule. What was given to a `make` that runs the tests, such as VENV, is not for this
+    one."""
+    outer = {name for name in os.environ if name.startswith(("MAKE", "MFLAGS"))}
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
     subprocess.run(
         ["make", ".venv/.made", "PYTHONS=python3.13"],
         cwd=checkout,
-        env={**os.environ, "PATH": path},
+        env={**environment, "PATH": path},
         capture_output=True,
         timeout=60,
         check=True,

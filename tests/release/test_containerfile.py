@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,8 +16,8 @@ from typing import Final
 
 import pytest
 
+from tests.cast.program import CHECKOUT, Program
 from tests.support.ports import free_port
-from tests.support.program import CHECKOUT, Program
 
 FILE: Final = CHECKOUT / "Containerfile"
 IGNORED: Final = CHECKOUT / ".containerignore"
@@ -225,8 +224,7 @@ async def test_its_steps_make_a_registry_that_serves_and_is_healthy(tmp_path: Pa
         )
         healthy = await Program.start("health", [program, *health[1:]], environment=environment)
         assert await healthy.ends() == 0
-        registry.signal(signal.SIGTERM)
-        assert await registry.ends() == 0
+        await registry.stops()
         ill = await Program.start("health", [program, *health[1:]], environment=environment)
         assert await ill.ends() == 1
     finally:

@@ -14,7 +14,7 @@ import pytest
 from chatapp.commands import COMMANDS
 from chatapp.registry.program.settings import KEYS
 from release.manual import command_line
-from tests.support.program import CHECKOUT
+from tests.cast.program import CHECKOUT
 
 CONTRIB = CHECKOUT / "contrib"
 MANUAL = sorted((CONTRIB / "man").iterdir())

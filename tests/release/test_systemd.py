@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from chatapp.registry.program.settings import VARIABLES, configure
-from tests.support.program import CHECKOUT
+from tests.cast.program import CHECKOUT
 
 FOLDER: Final = CHECKOUT / "contrib" / "systemd"
 UNIT: Final = FOLDER / "chatapp@.service"

@@ -2,44 +2,37 @@
 come back."""
 
 import re
-import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.test_packaging import build, sources, unpacked  # noqa: F401
-from tests.endtoend.lines import BACK, LOST
-from tests.endtoend.test_access import gone
-from tests.support.program import Program
-from tests.support.stage import Stage, knows
+from tests.cast.lines import BACK, LOST
+from tests.cast.program import Program
+from tests.cast.stage import Stage, playing
+from tests.cast.wheel import Built, unpacked
 
 OLD, NEW = "0.1.0", "0.1.1"
 PYTHON = (sys.executable, "-m", "chatapp")
 
 
 @pytest.fixture(scope="module")
-def sites(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:  # noqa: F811
-    """What the wheels of two versions install."""
-    folder, project = tmp_path_factory.mktemp("versions"), sources / "pyproject.toml"
-    sites = {}
-    for version in (OLD, NEW):
-        text = project.read_text("utf-8")
-        project.write_text(
-            re.sub(r'(?m)^version = ".*"$', f'version = "{version}"', text, count=1), "utf-8"
-        )
-        sites[version] = unpacked(
-            build("wheel", sources, folder / version), folder / f"site-{version}"
-        )
+def sites(packages: Built, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What the wheels of two versions install, which differ by their version alone."""
+    folder = tmp_path_factory.mktemp("versions")
+    sites = {version: unpacked(packages.wheel, folder / version) for version in (OLD, NEW)}
+    for version, site in sites.items():
+        (metadata,) = site.glob("*.dist-info/METADATA")
+        text = metadata.read_text("utf-8")
+        metadata.write_text(re.sub(r"(?m)^Version: .*$", f"Version: {version}", text), "utf-8")
     return sites
 
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    stage = Stage(tmp_path)
-    yield stage
-    await stage.close()
+    async with playing(tmp_path) as stage:
+        yield stage
 
 
 async def serve(stage: Stage, site: Path) -> Program:
@@ -54,11 +47,6 @@ async def operate(stage: Stage, site: Path, *words: str) -> list[str]:
     return program.shown()
 
 
-async def stop(registry: Program) -> None:
-    registry.signal(signal.SIGTERM)
-    assert await registry.ends() == 0
-
-
 async def test_a_newer_wheel_goes_on_where_the_older_one_stopped_and_back_again(
     stage: Stage, sites: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -66,10 +54,10 @@ async def test_a_newer_wheel_goes_on_where_the_older_one_stopped_and_back_again(
         assert version in (await operate(stage, site, "--version"))[0]
     registry = await serve(stage, sites[OLD])
     alice, carol = await stage.welcome("alice", "carol")
-    await gone(carol)
+    await carol.quits()
     await alice.type("send carol by the older version")
     await alice.sees("[Messages received by the server and saved]")
-    await stop(registry)
+    await registry.stops()
     await alice.sees(LOST)
     backup = str(tmp_path / "before")
     await operate(stage, sites[OLD], "backup", backup)
@@ -78,10 +66,10 @@ async def test_a_newer_wheel_goes_on_where_the_older_one_stopped_and_back_again(
     await alice.sees(BACK)
     carol = await stage.peer("carol")
     await carol.sees(re.compile(r"alice: .* by the older version"))
-    await knows(alice, "carol")
+    await alice.knows("carol")
     await alice.type("send carol by the newer version")
     await carol.sees("alice: by the newer version")
-    await stop(registry)
+    await registry.stops()
     await operate(stage, sites[OLD], "restore", backup, "--replace")
     await serve(stage, sites[OLD])
     await alice.sees(BACK)

@@ -1,5 +1,6 @@
 """The objects in memory that the garbage collector knows, to check that erased keys are gone."""
 
+import _asyncio
 import gc
 from collections.abc import Iterator
 
@@ -9,6 +10,10 @@ def reachable() -> Iterator[bytes]:
     gc.collect()
     seen: set[int] = set()
     for holder in gc.get_objects():
+        # Python 3.12 counts dead objects that it keeps for later among what this module refers to.
+        # Each one that is handed out dies a second time, and the next collection never ends.
+        if holder is _asyncio:
+            continue
         for held in gc.get_referents(holder):
             if isinstance(held, bytes) and id(held) not in seen:
                 seen.add(id(held))

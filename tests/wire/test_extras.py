@@ -8,7 +8,7 @@ import tomllib
 from chatapp.peer.words.full import NOT_INSTALLED
 from chatapp.registry.cluster.errors import ClusterProblem, ClusterUnavailable
 from chatapp.wire.errors import needs_extra
-from tests.support.program import CHECKOUT
+from tests.cast.program import CHECKOUT
 
 
 def test_a_missing_extra_is_installed_from_a_checkout() -> None:

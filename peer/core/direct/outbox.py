@@ -178,7 +178,7 @@ class Ladder:
         self._out = ctx.out
         self._paths = paths
         self._mail_queue = mail_queue
-        self._settlement = settlement
+        self.settlement = settlement
         self._waiting = settlement.waiting
         self._expiry_at = 0.0
         self._retry_at = 0.0
@@ -270,15 +270,13 @@ class Ladder:
                 OutgoingChanged(new.identity, moved.number, moved.state, trace),
             ]
         self._waiting.pop(old.identity, None)
-        self._settlement.adopt(old)  # saved mail may still expire
-        self._settlement.adopt(new)
+        self.settlement.adopt(old)  # saved mail may still expire
+        self.settlement.adopt(new)
         self.climb(new, now=now)
 
-    def set_reach(self, reach: RegistryReach, *, now: float) -> None:
+    def reach_changed(self, *, now: float) -> None:
         """Act on whether the registry can be reached: keep, stop, or try again all that waits."""
-        if reach is self._ctx.status.reach:
-            return
-        self._ctx.status.change(reach, now=now)
+        reach = self._ctx.status.reach
         self._retry_at = now + RETRY_SPAN
         if reach is not RegistryReach.UP:
             self._mail_queue.recall()
@@ -364,7 +362,7 @@ class Ladder:
         dropped as repeats. `is_all`: there are no others."""
         assert contact.conversation is not None
         contact.conversation.outgoing.give_again(found, is_all=is_all)
-        self._settlement.adopt(contact)
+        self.settlement.adopt(contact)
         self.climb(contact, now=now)
 
     def tried_again(self, contact: Contact, number: int, tries: int, *, now: float) -> None:
@@ -491,7 +489,7 @@ class Ladder:
 
     def _ask_for_expired(self, now: float) -> None:
         self._expiry_at = now + LOOK_SPAN
-        self._settlement.ask_for_expired(now=now)
+        self.settlement.ask_for_expired(now=now)
 
 
 def _relayed(conversation: Conversation) -> list[Message]:

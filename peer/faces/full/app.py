@@ -20,19 +20,19 @@ from textual.widgets import Static
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, Conversation
+from chatapp.peer.faces.asked import AskedPeer
 from chatapp.peer.faces.full.bars import Bar
 from chatapp.peer.faces.full.composer import Composer
 from chatapp.peer.faces.full.listview import ListView
 from chatapp.peer.faces.full.logview import LogView
 from chatapp.peer.faces.full.opener import Opener
 from chatapp.peer.faces.full.theme import DARK, OTHER, THEMES
+from chatapp.peer.faces.runner import ScreenRunner
+from chatapp.peer.faces.running import INTERRUPTED
 from chatapp.peer.node.local import line_id
-from chatapp.peer.view.asked import AskedPeer
 from chatapp.peer.view.layout import notice, title, titled
 from chatapp.peer.view.logbook import LogEntry
 from chatapp.peer.view.panes import ListRow, Pane, next_with_news
-from chatapp.peer.view.runner import ScreenRunner
-from chatapp.peer.view.running import INTERRUPTED
 from chatapp.peer.view.screen import Attention, ScreenView
 from chatapp.peer.view.signs import Signs
 from chatapp.peer.view.view import Changes

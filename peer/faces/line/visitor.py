@@ -15,8 +15,8 @@ from chatapp.peer.faces.line.raw import RawTerminal
 from chatapp.peer.faces.line.shell import LAST_WORDS_WITHIN, Terminal
 from chatapp.peer.faces.line.transcript import Transcript, default_path
 from chatapp.peer.faces.program import resume_gc, run_until_signal
+from chatapp.peer.faces.running import DONE, FAILED, Running
 from chatapp.peer.sdk.visitor import Visitor
-from chatapp.peer.view.running import DONE, FAILED, Running
 from chatapp.peer.words.catalog import ENGLISH, catalog_of, language_of
 from chatapp.peer.words.formatting import LINE_MAX, AnswerLine, Status
 from chatapp.peer.words.visitor import VisitorCompletions, VisitorTexts

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from chatapp.peer.faces.program import resume_gc
+from chatapp.peer.faces.running import DONE, INTERRUPTED
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.limits import (
     ACCEPTED_AT_ONCE,
@@ -26,7 +27,6 @@ from chatapp.peer.faces.web.limits import (
     IDLE_CONNECTION,
     SEND_WITHIN,
 )
-from chatapp.peer.view.running import DONE, INTERRUPTED
 from chatapp.wire.address import Address, network_of, normalized_host
 from chatapp.wire.errors import ChatAppError
 

@@ -229,14 +229,14 @@ def _on_files(store: FileStore, request: FileRequest) -> AdminAnswer:
         invites.load(loaded.invites, wall=clock.seconds(now), now=now)
         invites.expired(now=now)
         bans.load(loaded.bans, wall=clock.seconds(now), now=now)
-        renaming = Renaming(directory, clock, is_banned=lambda key: False)
+        renaming = Renaming(directory, clock, is_banned=lambda _: False)
         admin = AdminService(
             directory,
             invites,
             bans,
             renaming,
             clock,
-            forget=lambda person, at: _forget(directory, person),
+            forget=lambda person, _: _forget(directory, person),
         )
         return _answer(admin.run(request, "", now=now), store, now)
     finally:
@@ -264,7 +264,7 @@ def _answer_when_stored(rule: Rule, store: FileStore, now: float) -> AdminAnswer
         if isinstance(effect, Store):
             store.append(effect.entries)
             store.sync()
-            effect = rule.send(Settled(True, now))
+            effect = rule.send(Settled(is_stored=True, now=now))
         else:
             effect = next(rule)
     return effect.answer

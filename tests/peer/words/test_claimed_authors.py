@@ -13,13 +13,13 @@ from chatapp.peer.api.conversations import EVERYBODY, person
 from chatapp.peer.api.events import AuthorDoubt
 from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.core.records import IncomingAdded, Named, Record, RowsSaved
+from chatapp.peer.faces.export import Format, exported
 from chatapp.peer.faces.full.overlays.places import PlaceOverlay
 from chatapp.peer.faces.full.overlays.search import SearchOverlay
 from chatapp.peer.history.database import History
 from chatapp.peer.history.query import MessageQueries, StoredLine, shown
 from chatapp.peer.history.reader import open_read_only
 from chatapp.peer.history.unshown import received
-from chatapp.peer.view.export import Format, exported
 from chatapp.peer.view.logbook import CLAIMED, LogBook, LogEntry
 from chatapp.peer.view.panes import PaneList, past_entry, said_entry
 from chatapp.peer.view.signs import UNICODE

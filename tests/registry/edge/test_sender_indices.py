@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from chatapp.registry.rules.directory.connections import SenderIndices
+from tests.support.examples import scaled
 
 BLOCK = 4
 
@@ -106,7 +107,7 @@ class Ledger(RuleBasedStateMachine):
         self.seal(node)
 
 
-Ledger.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+Ledger.TestCase.settings = settings(max_examples=scaled(60), stateful_step_count=30, deadline=None)
 TestLedger = Ledger.TestCase
 
 

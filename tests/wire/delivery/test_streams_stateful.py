@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from chatapp.wire.delivery.parts import PartBuffer
 from chatapp.wire.delivery.policy import Policy
+from tests.support.examples import scaled
 from tests.support.promise.timers import late_parts
 from tests.wire.delivery.network import Disk, End, frames_of, next_timer
 
@@ -238,5 +239,5 @@ class Streams(RuleBasedStateMachine):
                 assert body == self.sent[self._other(name), number]
 
 
-Streams.TestCase.settings = settings(max_examples=150, stateful_step_count=50)
+Streams.TestCase.settings = settings(max_examples=scaled(50), stateful_step_count=50)
 TestCouriers = Streams.TestCase

@@ -10,6 +10,7 @@ from typing import Final
 
 from chatapp.peer.faces.opening import NotOpened, elsewhere_line, offered, open_or_attach
 from chatapp.peer.faces.program import start_logging
+from chatapp.peer.faces.running import FAILED, INTERRUPTED
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.operators.access import Access
 from chatapp.peer.faces.web.operators.app import OperatorApp
@@ -19,7 +20,6 @@ from chatapp.peer.node.starts import remember
 from chatapp.peer.sdk.anypeer import AnyPeer
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.running import is_same_server
-from chatapp.peer.view.running import FAILED, INTERRUPTED
 from chatapp.peer.words.answers import attached_line
 from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError

@@ -10,13 +10,13 @@ from typing import Final
 
 from chatapp.peer.api import visit_events
 from chatapp.peer.faces.program import start_logging
+from chatapp.peer.faces.running import FAILED, INTERRUPTED
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.limits import CONNECTIONS_MAX, DESCRIPTORS_PER_SESSION, SESSIONS_MAX
 from chatapp.peer.faces.web.server import allow_descriptors, connections_for, listen, serve
 from chatapp.peer.faces.web.visitors.app import VisitorApp
 from chatapp.peer.faces.web.visitors.gateway import Gateway
 from chatapp.peer.faces.web.visitors.texts import TEXTS
-from chatapp.peer.view.running import FAILED, INTERRUPTED
 from chatapp.peer.words.catalog import ENGLISH, catalog_of
 from chatapp.peer.words.visitor import VisitorTexts
 from chatapp.wire.address import Address

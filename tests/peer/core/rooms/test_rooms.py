@@ -241,7 +241,7 @@ def test_leaving_no_room_is_told(node: CoreDriver) -> None:
     node.core.rooms.leave(now=node.now)
     node.turn()
     assert node.saw() == [events.NotInRoom()]
-    assert node.core.sending.say("hi", now=node.now) is None
+    assert node.core.rooms.say("hi", now=node.now) is None
     node.turn()
     assert node.saw() == [events.NotInRoom()]
 
@@ -278,7 +278,7 @@ def test_that_the_registry_is_lost_is_said_before_what_becomes_of_a_line(node: C
     enter(node)
     node.saw()
     node.lose_link()
-    node.core.sending.say("hi", now=node.now)
+    node.core.rooms.say("hi", now=node.now)
     node.pass_time(6.0)
     lost, kept = node.saw()
     assert lost == events.ServerLost()

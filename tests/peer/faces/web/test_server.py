@@ -223,10 +223,11 @@ async def test_a_network_with_its_full_number_of_connections_loses_the_oldest_si
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("chatapp.peer.faces.web.budget.CONNECTIONS_PER_NETWORK", 2)
+    monkeypatch.setattr("chatapp.peer.faces.web.server.HEAD_WITHIN", 600.0)
     budget = WebBudget()
     async with (
         serving(Guard(echo, hosts=["desk"]), budget=budget) as port,
-        held(port, WHOLE[:20], b"") as (_, (silent, _)),
+        held(port, b"", WHOLE[:20]) as ((silent, _), _),
     ):
         await until(lambda: budget.flight.total > 0)
         assert (await answer_to(port, LAST)).startswith(b"HTTP/1.1 200")

@@ -26,6 +26,7 @@ from chatapp.wire.messages.rooms import (
 )
 from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
+from tests.support.examples import scaled
 
 NAMES = ("ann", "bob", "eve")
 ROOMS = ("tea", "milk")
@@ -268,4 +269,6 @@ class RoomsBesideAModel(RuleBasedStateMachine):
 
 
 TestRoomsBesideAModel = RoomsBesideAModel.TestCase
-TestRoomsBesideAModel.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestRoomsBesideAModel.settings = settings(
+    max_examples=scaled(40), stateful_step_count=50, deadline=None
+)

@@ -1,20 +1,30 @@
-"""Changing our own name: the identity stays, the card gets another name (clause 4.6).
+"""Our own name: another one in its place (clause 4.6), or none any more (clause 4.9).
 
-Any program may die between the request and its answer, so we hold both names until the registry has
-welcomed us under one of them.
+When the name changes, the identity stays and the card gets another name. Any program may die between
+the request and its answer, so we hold both names until the registry has welcomed us under one of them.
+When we give the name up, the keys stay with us; the next registration is that of a newcomer.
 """
 
+from collections.abc import Callable
 from typing import Final
 
-from chatapp.peer.api.events import NameUnavailable, Renamed, RenameFailed, RenameRefusal
+from chatapp.peer.api.events import (
+    NameReleased,
+    NameUnavailable,
+    ReleaseFailed,
+    ReleaseRefusal,
+    Renamed,
+    RenameFailed,
+    RenameRefusal,
+)
 from chatapp.peer.core.context import Context, RegistryReach
-from chatapp.peer.core.registry.session import RegistrySession
+from chatapp.peer.core.registry.session import RegistrySession, State
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.messages import registration as wire
-from chatapp.wire.messages.registration import RefusalReason
+from chatapp.wire.messages.registration import RefusalReason, Release, Released, ReleaseRefused
 from chatapp.wire.names import person_name
 
-_REFUSALS: Final = {
+_RENAME_REFUSALS: Final = {
     reason: RenameRefusal[reason.name]
     for reason in RefusalReason
     if reason.name in RenameRefusal.__members__
@@ -28,7 +38,7 @@ _OF_THE_NAME: Final = frozenset(
 class Renaming:
     """At most one change of our name."""
 
-    def __init__(self, ctx: Context, *, session: RegistrySession) -> None:
+    def __init__(self, ctx: Context, session: RegistrySession) -> None:
         self._ctx: Final = ctx
         self._session = session
         self._out = ctx.out
@@ -76,7 +86,7 @@ class Renaming:
         self._may_yet_be_heard = True
         self._out.requests.append(wire.Rename(reference=self._reference, card=card))
 
-    def answered(self, answer: wire.RenameAccepted | wire.RenameRefused) -> None:
+    def answered(self, answer: wire.RenameAccepted | wire.RenameRefused, *, now: float) -> None:
         """Handle the registry's answer."""
         if answer.reference != self._reference or self._ctx.me.other_name is None:
             return
@@ -86,19 +96,19 @@ class Renaming:
         else:
             self._refuse(new, answer.reason)
 
-    def link_lost(self) -> None:
+    def stop_waiting(self) -> None:
         """Stop waiting for the answer, which will not come: the next WELCOME shows which name is
         ours."""
         self._reference = self._alarm.deadline = None
 
-    def registry_lost(self) -> None:
+    def give_up(self) -> None:
         """Fail the pending rename: the registry is unreachable."""
-        self.link_lost()
+        self.stop_waiting()
         self._tell_refused(RenameRefusal.UNREACHABLE)
 
     def _unanswered(self, *, now: float) -> None:
         """Register again, as the answer is late: the WELCOME shows which name is ours."""
-        self.link_lost()
+        self.stop_waiting()
         self._session.note_silence(now=now)
 
     # --- registration
@@ -149,7 +159,7 @@ class Renaming:
             self._asked = None
             self._out.events.append(NameUnavailable(name=new))
         else:
-            self._tell_refused(_REFUSALS.get(reason, RenameRefusal.UNREACHABLE))
+            self._tell_refused(_RENAME_REFUSALS.get(reason, RenameRefusal.UNREACHABLE))
 
     def _tell_refused(self, reason: RenameRefusal) -> None:
         if self._asked is not None:
@@ -160,3 +170,71 @@ class Renaming:
         self._reference = self._alarm.deadline = None
         self._ctx.me.other_name, self._tried_other, self._may_yet_be_heard = None, False, False
         self.confirmed = self._ctx.me.name
+
+
+_RELEASE_REFUSALS: Final = {
+    reason: ReleaseRefusal[reason.name]
+    for reason in RefusalReason
+    if reason.name in ReleaseRefusal.__members__
+}
+
+
+class Releasing:
+    """At most one request to give up our name."""
+
+    def __init__(
+        self, ctx: Context, session: RegistrySession, *, go_offline: Callable[[float], None]
+    ) -> None:
+        self._ctx: Final = ctx
+        self._session: Final = session
+        self._go_offline: Final = go_offline
+        self._out = ctx.out
+        self._reference = 0
+        self._alarm: Final = ctx.alarms.add(self._unanswered)
+        """Set while a request is pending."""
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a request is not answered."""
+        return self._alarm.deadline is not None
+
+    def request(self, *, now: float) -> None:
+        """Ask the registry to free our name; `NameReleased` or `ReleaseFailed` follows."""
+        if self.is_pending:
+            return
+        if self._ctx.me.other_name is not None:
+            self._fail(ReleaseRefusal.PENDING)
+        elif self._ctx.status.reach is not RegistryReach.UP:
+            self._fail(ReleaseRefusal.UNREACHABLE)
+        else:
+            self._reference = self._ctx.rng.getrandbits(32)
+            self._alarm.deadline = now + self._ctx.policy.give_up_after
+            self._out.requests.append(Release(reference=self._reference))
+
+    def answered(self, answer: Released | ReleaseRefused, *, now: float) -> None:
+        """Handle the registry's answer."""
+        is_ours = self.is_pending and answer.reference == self._reference
+        if not is_ours or self._session.state is not State.REGISTERED:
+            return
+        if isinstance(answer, ReleaseRefused):
+            self._fail(_RELEASE_REFUSALS.get(answer.reason, ReleaseRefusal.FULL))
+            return
+        self._alarm.deadline = None
+        self._go_offline(now)
+        self._session.released(now=now)
+        self._out.events.append(NameReleased(name=self._ctx.me.name))
+
+    def give_up(self) -> None:
+        """Give up the request: its answer will not come. We register again, under the same name if
+        nobody has it."""
+        if self.is_pending:
+            self._fail(ReleaseRefusal.UNANSWERED)
+
+    def _unanswered(self, *, now: float) -> None:
+        """Register again, as the answer is late."""
+        self.give_up()
+        self._session.note_silence(now=now)
+
+    def _fail(self, reason: ReleaseRefusal) -> None:
+        self._alarm.deadline = None
+        self._out.events.append(ReleaseFailed(name=self._ctx.me.name, reason=reason))

@@ -19,9 +19,9 @@ from typing import Any, Final, Self
 import pyte
 
 from chatapp.peer.words.answers import TYPE_HELP
-from tests.endtoend.lines import UPDATED
-from tests.support.program import WITHIN
-from tests.support.stage import CHATAPP, QUIET
+from tests.cast.lines import UPDATED
+from tests.cast.program import WITHIN
+from tests.cast.stage import CHATAPP, QUIET
 
 CTRL_C: Final = "\x03"
 CTRL_D: Final = "\x04"

@@ -126,6 +126,16 @@ class Program:
         await self.end_input()
         await self._ending
 
+    async def stops(self) -> None:
+        """Let it end in order, as the system does that shuts down."""
+        self.signal(signal.SIGTERM)
+        assert await self.ends() == 0, str(self)
+
+    async def quits(self, command: str = "quit") -> None:
+        """Leave as a person does, and end well."""
+        await self.type(command)
+        assert await self.ends() == 0, str(self)
+
     # --- what it shows
 
     async def sees(self, wanted: Wanted, *, within: float = WITHIN) -> str:
@@ -157,6 +167,11 @@ class Program:
     async def sees_times(self, count: int, wanted: Wanted, *, within: float = WITHIN) -> list[str]:
         """Wait for `count` such lines; returns them in their order."""
         return [await self.sees(wanted, within=within) for _ in range(count)]
+
+    def forget(self) -> None:
+        """Begin anew with what it shows: a test that shares it with others counts its own lines."""
+        self.lines.clear()
+        self.prompts.clear()
 
     def shown(self, wanted: Wanted = lambda text: True) -> list[str]:
         """Return all matching lines so far, in order."""
