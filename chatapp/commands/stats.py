@@ -51,7 +51,7 @@ def stats(words: list[str], options: StatsOptions) -> int:
     Without a server: the figures of the registry on this machine."""
     check_options(words)
     if not words and options.operator is None:
-        from chatapp.registry.rules.admin.messages import ShowStats
+        from chatapp.registry.rules.admin_requests import ShowStats
 
         folder = folder_of_registry(options.data, None)
         return show_answer(folder, ShowStats(), as_json=options.as_json)

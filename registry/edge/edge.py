@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from itertools import starmap
 from typing import Final, NamedTuple
 
-from chatapp.registry.edge.admission import FairQueue, Gate
+from chatapp.registry.edge.admission import FairQueue, Gate, Sessions
 from chatapp.registry.edge.links import Links, LinkState, PeerLink, cost_of_answers, cost_of_line
 from chatapp.registry.edge.ports import EnginePort
-from chatapp.registry.edge.sessions import Sessions
-from chatapp.registry.rules.admin.messages import AdminAnswer
+from chatapp.registry.rules.admin_requests import AdminAnswer
 from chatapp.registry.rules.effects import (
     Admit,
     Caller,
@@ -37,12 +36,11 @@ from chatapp.wire.codec import decode_frames, decode_register, decode_request, e
 from chatapp.wire.errors import DecodeError, SealError, WireError
 from chatapp.wire.framing import Kind, unpack_group
 from chatapp.wire.identity import Identity
-from chatapp.wire.limits import NAMES_MAX, REGISTERS_WAITING_MAX, RENEWAL_COST
+from chatapp.wire.limits import REGISTERS_WAITING_MAX, RENEWAL_COST
 from chatapp.wire.messages.link import Announcement, AnnouncementKind, Attach
 from chatapp.wire.messages.registration import Leave, Ping, Register, ServerPlace, Welcome
 from chatapp.wire.sessions.opening import Randomness
 
-LINKS_MAX: Final = 2 * NAMES_MAX
 SECRET_SIZE: Final = 32
 _OPENING: Final = bytes((Kind.OPENING,))
 _GROUP: Final = bytes((Kind.GROUP,))
@@ -81,19 +79,20 @@ class Edge:
         policy: RegistryPolicy,
         recorder: Recorder,
         counter: int,
-        links_max: int = LINKS_MAX,
         secret: bytes | None = None,
         now: float,
     ) -> None:
         """`identity`: the registry's. `counter`: the one of its card, which no earlier life of this
-        edge had. `links_max`: how many connections the machine can hold. `secret`: of an earlier
+        edge had. `secret`: of an earlier
         edge at this port, whose cookies are good here too."""
         self.identity: Final = identity
         self._policy = policy
         self._link_port = link_port
         self._recorder = recorder
         self.sessions: Final = Sessions(identity, rng, policy, counter=counter)
-        self.links: Final = Links(most=links_max, requests_per_second=policy.requests_per_second)
+        self.links: Final = Links(
+            most=policy.links_max, requests_per_second=policy.requests_per_second
+        )
         self.gate: Final = Gate(
             identity, secret=secret or rng.randbytes(SECRET_SIZE), window=policy.cookie_window
         )

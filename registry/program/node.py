@@ -195,7 +195,6 @@ class ClusterNode:
         office: EdgeOffice,
         *,
         policy: RegistryPolicy,
-        links_max: int,
     ) -> NodeEdge:
         """Return this node as the edge of another one's engine."""
         self._edge = NodeEdge(
@@ -204,7 +203,6 @@ class ClusterNode:
             office,
             trouble=self._trouble,
             policy=policy,
-            links_max=links_max,
         )
         return self._edge
 

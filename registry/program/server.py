@@ -53,7 +53,7 @@ from chatapp.registry.program.texts import (
     serving_text,
     unshown_line,
 )
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AdminAnswer,
     AdminRefusal,
     AdminRefused,
@@ -615,7 +615,8 @@ class _Run:
             say=_say, opened=opened, reload=self._reload, stop=lambda: self._stop(_STOPPED)
         )
         policy = policy_of(self._settings.registry)
-        self._edge = node.edge(listening, office, policy=policy, links_max=links_max())
+        policy = msgspec.structs.replace(policy, links_max=links_max())
+        self._edge = node.edge(listening, office, policy=policy)
         await self._edge.start()
         self._status = searching_text(self.port)
         self._tell_ready()

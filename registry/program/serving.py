@@ -17,7 +17,7 @@ from chatapp.registry.edge.driver import EdgeDriver
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.program import texts
 from chatapp.registry.program.app import ListeningPort, process_figures
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AdminAnswer,
     AdminRefusal,
     AdminRefused,
@@ -167,7 +167,6 @@ class NodeEdge:
         *,
         trouble: Callable[[], str | None],
         policy: RegistryPolicy,
-        links_max: int,
     ) -> None:
         """`trouble`: why the servers of the cluster do not answer, if that is known; None if they
         do."""
@@ -188,7 +187,6 @@ class NodeEdge:
             now=self._now(),
             wall=self._wall(),
             policy=policy,
-            links_max=links_max,
         )
         self._driver = EdgeDriver(self._loop, self._core, self._take_rest)
         self._messenger = Messenger(bus.broker, (NEWS, edge_subject(edge_id)), self._receive)

@@ -24,7 +24,7 @@ from chatapp.registry.cluster.settings import (
 from chatapp.registry.cluster.settings import (
     SERVERS_MAX as CLUSTER_SERVERS_MAX,
 )
-from chatapp.registry.rules.admin.messages import LogLevel
+from chatapp.registry.rules.admin_requests import LogLevel
 from chatapp.registry.rules.desk.opening import Hours
 from chatapp.registry.rules.desk.settings import DeskSettings, ready_answers
 from chatapp.registry.rules.limits import RegistryPolicy

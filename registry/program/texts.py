@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from chatapp.registry.rules.people.access import Operators
+from chatapp.registry.rules.desk.state import Operators
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.errors import quoted
 from chatapp.wire.identity import fingerprint

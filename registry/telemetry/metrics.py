@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from chatapp.registry.rules.admin.messages import QueueFigures
+from chatapp.registry.rules.admin_requests import QueueFigures
 from chatapp.registry.telemetry.figures import (
     BUILD,
     COMMIT_HELP,

@@ -16,9 +16,15 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chatapp.peer.faces.web.budget import Ledger, WebBudget
-from chatapp.peer.faces.web.limits import BODY_MAX, BODY_WITHIN, REQUESTS_BURST, REQUESTS_PER_SECOND
-from chatapp.peer.faces.web.rates import RateLimiter
+from chatapp.peer.faces.web.limits import (
+    BODY_MAX,
+    BODY_WITHIN,
+    RATES_MAX,
+    REQUESTS_BURST,
+    REQUESTS_PER_SECOND,
+)
 from chatapp.wire.address import KnownHosts, network_of, normalized_host
+from chatapp.wire.buckets import Buckets
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -146,7 +152,9 @@ class Guard:
         port share; by default one of its own."""
         self._app: Final = app
         self._hosts: Final = KnownHosts(hosts)
-        self._rates: Final = RateLimiter(rate=REQUESTS_PER_SECOND, burst=REQUESTS_BURST)
+        self._rates: Buckets[str] = Buckets(
+            rate=REQUESTS_PER_SECOND, burst=REQUESTS_BURST, most=RATES_MAX
+        )
         self._now: Final = read_clock
         self._forwarded = forwarded
         self._budget: Final = budget or WebBudget()

@@ -17,7 +17,8 @@ import msgspec
 from chatapp.registry.program.admin.listener import SOCKET
 from chatapp.registry.program.admin.log import AdminLog
 from chatapp.registry.program.admin.recorded import account, own_user, shown_log
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin.service import AdminService
+from chatapp.registry.rules.admin_requests import (
     AddBan,
     AdminAnswer,
     AdminRefusal,
@@ -30,11 +31,10 @@ from chatapp.registry.rules.admin.messages import (
     ShowLog,
     VerifyFiles,
 )
-from chatapp.registry.rules.admin.service import AdminService
+from chatapp.registry.rules.directory.directory import Directory, Person
 from chatapp.registry.rules.effects import AnswerAdmin, Effect, Rule, Settled, Store
 from chatapp.registry.rules.limits import RegistryPolicy, WallClock
 from chatapp.registry.rules.people.access import Invites, OwnBans
-from chatapp.registry.rules.people.directory import Directory, Person
 from chatapp.registry.rules.people.renaming import Renaming, restore_names
 from chatapp.registry.store.backup import BackupFailed, inspect, make_backup
 from chatapp.registry.store.files import FileStore

@@ -23,7 +23,7 @@ from chatapp.registry.cluster.stream.store import StreamUnusable
 from chatapp.registry.program import node as node_module
 from chatapp.registry.program.admin.client import AdminRequestFailed, ask
 from chatapp.registry.program.node import ClusterNode
-from chatapp.registry.rules.admin.messages import VerifyFiles
+from chatapp.registry.rules.admin_requests import VerifyFiles
 from chatapp.registry.store.keystore import KeyUnusable
 from chatapp.registry.store.protocol import StoreInUse, StoreUnusable
 from chatapp.registry.store.storage import FolderStorage

@@ -13,9 +13,9 @@ from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Event, Person
 from chatapp.peer.api.requests import Request
 from chatapp.peer.api.state import State
-from chatapp.peer.view.logbook import LogEntry
+from chatapp.peer.faces.running import DONE, FAILED, Running
+from chatapp.peer.view.log import LogEntry
 from chatapp.peer.view.panes import Pane
-from chatapp.peer.view.running import Running
 from chatapp.peer.view.screen import ScreenView
 from chatapp.peer.view.view import (
     Briefly,
@@ -124,12 +124,12 @@ class Runner:
 
     def stop(self, status: int) -> None:
         """End the program now with this exit status."""
-        self._view.end(status)
+        self._view.end()
         self.running.stop(status)
 
     def _end_if_over(self) -> None:
-        if self._view.exit_status is not None:
-            self.running.stop(self._view.exit_status)
+        if self._view.is_over:
+            self.running.stop(FAILED if self._view.has_failed else DONE)
 
     # --- from the peer to the view, and to the display
 
