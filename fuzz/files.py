@@ -21,7 +21,7 @@ from chatapp.peer.node.keystore import MARK, BrokenKeyFile, KeyFolder
 from chatapp.peer.node.ticket import VisitFolder
 from chatapp.registry.program.admin.listener import answered
 from chatapp.registry.program.settings import Misconfigured, configure, shown
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AdminAnswer,
     AdminRefusal,
     AdminRefused,

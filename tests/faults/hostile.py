@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from chatapp.peer.sdk.client import Peer
-from chatapp.wire.admission import make_refused, make_welcome
+from chatapp.wire.admission import make_refused, sign_welcome
 from chatapp.wire.codec import encode
 from chatapp.wire.framing import Kind, OpeningHeader, pack_opening
 from chatapp.wire.identity import Identity, make_card
@@ -40,7 +40,15 @@ from chatapp.wire.messages.desk import (
 )
 from chatapp.wire.messages.direct import Part, RelayDatagram, ReportSilence, encode_frame
 from chatapp.wire.messages.mail import DepositMail
-from chatapp.wire.messages.registration import Cookie, Leave, Ping, RefusalReason, Refused, Rename
+from chatapp.wire.messages.registration import (
+    Cookie,
+    Leave,
+    Ping,
+    RefusalReason,
+    Refused,
+    Rename,
+    Welcome,
+)
 from chatapp.wire.messages.rooms import EnterRoom, LeaveRoom, ListRooms, RoomEntered, RoomRefused
 from chatapp.wire.messages.table import FetchTable
 from chatapp.wire.sessions.session import OPENING_LASTS_FOR, SessionTable
@@ -154,15 +162,20 @@ class Hostile:
             for number in burst:
                 nonce = self.random.randbytes(16)
                 cookie = Cookie(nonce=nonce, cookie=b"c" * 16, card=card)
-                welcome = make_welcome(
+                welcome = sign_welcome(
                     key,
-                    card=card,
-                    nonce=nonce,
-                    host="127.0.0.1",
-                    port=5_000,
-                    table_version=1,
-                    lease=30,
-                    link_port=self.port,
+                    Welcome(
+                        nonce=nonce,
+                        host="127.0.0.1",
+                        port=5_000,
+                        table_version=1,
+                        lease=30,
+                        link_port=self.port,
+                        clock=0,
+                        servers=[],
+                        signature=b"",
+                    ),
+                    identity=card.identity,
                 )
                 refused = make_refused(
                     key, nonce=nonce, reason=RefusalReason.NAME_TAKEN, name="alice"

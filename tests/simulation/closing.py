@@ -115,7 +115,7 @@ def _end_sessions(world: World) -> None:
 
 def go_on_duty(world: World, queue: str) -> None:
     """Put everybody who may serve on duty at this queue only, under whatever name they have."""
-    those, listed = deskdeeds.operators_of(world), world.registry.engine.hub.operators
+    those, listed = deskdeeds.operators_of(world), world.registry.engine.hub.desk.operators
     operators = [person for person in those if listed.includes(person.identity.public)]
     assert those[0] in operators
     for operator in those:

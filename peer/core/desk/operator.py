@@ -1,5 +1,5 @@
 """Our side of the help desk as an operator: duty, commands, and the one visitor whom we serve
-(clause 13).
+(clause 11).
 
 The registry decides who is an operator.
 """

@@ -295,7 +295,7 @@ class FullApp(App[None]):
         return Attention(
             is_looking=self.app_focus and not self._opener.is_open,
             is_typing=bool(self.composer.text.strip()),
-            listed=desk.board.line if desk is not None and is_desk_in_view else (),
+            listed=desk.desk.line if desk is not None and is_desk_in_view else (),
         )
 
     def _update_soon(self) -> None:
@@ -338,17 +338,14 @@ class FullApp(App[None]):
         """Return the desk pane, which is made when it is first needed."""
         if self._desk is None:
             from chatapp.peer.faces.full.overlays.desk import DeskPane
-            from chatapp.peer.view.board import DeskBoard
+            from chatapp.peer.view.desk import DeskView
 
-            state, desk = self.view.state, self.view.state.desk
-            board = DeskBoard(
-                state.name,
-                is_on=desk.is_on_duty,
-                waiting=desk.waiting,
-                client=desk.client or "",
-                visit=desk.visit,
-            )
-            self._desk = DeskPane(board, signs=self._signs)
+            state = self.view.state
+            desk = DeskView(state.name)
+            desk.found(state.desk)
+            if state.desk.client is not None:
+                desk.found_client(state.desk.client, state.desk.visit)
+            self._desk = DeskPane(desk, signs=self._signs)
             _ = self.base.query_one("#main").mount(self._desk, after="#title")
         return self._desk
 
@@ -523,7 +520,7 @@ class FullApp(App[None]):
     def action_desk(self) -> None:
         """Show the help desk on a screen of its own."""
         if self.view.state.desk.is_operator:
-            self._opener.desk(self._desk_pane().board)
+            self._opener.desk(self._desk_pane().desk)
 
     def action_at_desk(self, key: str) -> None:
         """Do what a key of the help desk stands for."""
@@ -534,7 +531,7 @@ class FullApp(App[None]):
         if command in (".handover", ".transfer"):
             if self._opener.is_desk_open:
                 _ = self.pop_screen()
-            self._opener.ask_name(command, desk.board)
+            self._opener.ask_name(command, desk.desk)
         else:
             self.runner.press(command)
 

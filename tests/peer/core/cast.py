@@ -16,7 +16,7 @@ from chatapp.peer.core.conversation import Conversation
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import StoredStream
 from chatapp.wire.address import Address
-from chatapp.wire.admission import make_refused, make_welcome
+from chatapp.wire.admission import make_refused, sign_welcome
 from chatapp.wire.codec import (
     decode_frames,
     decode_hello,
@@ -28,7 +28,7 @@ from chatapp.wire.codec import (
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.framing import Kind
 from chatapp.wire.identity import AgreementKey, Identity, make_card
-from chatapp.wire.messages.registration import Cookie, Hello, RefusalReason, Register
+from chatapp.wire.messages.registration import Cookie, Hello, RefusalReason, Register, Welcome
 from chatapp.wire.messages.table import Card, Presence, Row
 from chatapp.wire.sessions.link import LinkSession
 from chatapp.wire.sessions.session import SessionTable
@@ -175,15 +175,20 @@ class Porter:
             self.sessions.meet_anew(asked.card.identity, now=0.0)
             self._peer, self._context = asked.card.identity, asked.nonce
         return encode(
-            make_welcome(
+            sign_welcome(
                 by or self.identity,
-                card=asked.card,
-                nonce=asked.nonce,
-                host="1.1.1.1",
-                port=6_000,
-                table_version=version,
-                lease=self.lease,
-                link_port=5_000,
+                Welcome(
+                    nonce=asked.nonce,
+                    host="1.1.1.1",
+                    port=6_000,
+                    table_version=version,
+                    lease=self.lease,
+                    link_port=5_000,
+                    clock=0,
+                    servers=[],
+                    signature=b"",
+                ),
+                identity=asked.card.identity,
             )
         )
 

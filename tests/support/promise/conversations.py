@@ -54,8 +54,8 @@ class TalkPromise:
             if visit is None or not guest.is_placed:
                 continue
             said = (
-                desk._visits.transcripts[visit.number]._lines
-                if visit.number in desk._visits.transcripts
+                desk.state.visits.transcripts[visit.number]._lines
+                if visit.number in desk.state.visits.transcripts
                 else ()
             )
             ours = [line.text for line in said if not line.author]

@@ -11,9 +11,9 @@ from typing import Final
 
 import msgspec
 
+from chatapp.registry.rules.directory.names import Names
+from chatapp.registry.rules.directory.table import Table
 from chatapp.registry.rules.limits import RegistryPolicy
-from chatapp.registry.rules.people.names import Names
-from chatapp.registry.rules.people.table import Table
 from chatapp.wire.address import Address
 from chatapp.wire.admission import sign_table
 from chatapp.wire.buckets import Buckets
