@@ -160,7 +160,7 @@ async def test_a_mistake_in_work_beside_all_else_ends_the_program() -> None:
 
 
 async def test_work_that_is_not_done_ends_with_the_program() -> None:
-    node, runner = screen_runner()
+    _, runner = screen_runner()
     pane = runner.view.panes.pane(person("bob"))
     runner.begin(runner.view.load(pane), pane)
     await asyncio.sleep(0)
