@@ -14,7 +14,7 @@ from chatapp.peer.api.events import Event, Person
 from chatapp.peer.api.requests import Request
 from chatapp.peer.api.state import State
 from chatapp.peer.faces.running import DONE, FAILED, Running
-from chatapp.peer.view.logbook import LogEntry
+from chatapp.peer.view.log import LogEntry
 from chatapp.peer.view.panes import Pane
 from chatapp.peer.view.screen import ScreenView
 from chatapp.peer.view.view import (

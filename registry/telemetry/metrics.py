@@ -23,9 +23,8 @@ from chatapp.registry.telemetry.figures import (
     FigureKind,
     Snapshot,
 )
-from chatapp.wire.address import Address
+from chatapp.wire.address import Address, KnownHosts
 from chatapp.wire.errors import ChatAppError, needs_extra
-from chatapp.wire.hosts import KnownHosts
 from chatapp.wire.version import installed_version
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, Conversation, ConversationKind
 from chatapp.peer.api.events import Said
-from chatapp.peer.view.signs import Signs
+from chatapp.peer.faces.full.signs import Signs
 from chatapp.peer.words import overlays as texts
 from chatapp.wire.names import is_same_name
 

@@ -23,9 +23,8 @@ from chatapp.peer.faces.web.limits import (
     REQUESTS_BURST,
     REQUESTS_PER_SECOND,
 )
-from chatapp.wire.address import network_of, normalized_host
+from chatapp.wire.address import KnownHosts, network_of, normalized_host
 from chatapp.wire.buckets import Buckets
-from chatapp.wire.hosts import KnownHosts
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -147,7 +146,7 @@ class Guard:
         read_clock: Callable[[], float] = time.monotonic,
         budget: WebBudget | None = None,
     ) -> None:
-        """`hosts`: the names under which pages are served, as `wire.hosts.KnownHosts` takes them.
+        """`hosts`: the names under which pages are served, as `wire.address.KnownHosts` takes them.
         `forwarded` is called once when a request comes by a proxy, by a gateway that was told of
         none: then all visitors seem to have the proxy's address. `budget`: what all clients of the
         port share; by default one of its own."""

@@ -14,8 +14,8 @@ from textual.timer import Timer
 
 from chatapp.peer.api import events
 from chatapp.peer.faces.full.overlays.overlay import Paragraph, key_line
+from chatapp.peer.faces.full.signs import Signs
 from chatapp.peer.view.desk import DeskView, minutes
-from chatapp.peer.view.signs import Signs
 from chatapp.peer.words import overlays as texts
 from chatapp.peer.words.formatting import name
 from chatapp.wire.text import sanitize

@@ -9,7 +9,7 @@ from textual.content import Content
 from chatapp.peer.api import events
 from chatapp.peer.faces.full.overlays.desk import DeskPane
 from chatapp.peer.faces.full.overlays.overlay import Overlay, Picker
-from chatapp.peer.view.signs import Signs
+from chatapp.peer.faces.full.signs import Signs
 from chatapp.peer.words import overlays as texts
 from chatapp.peer.words.formatting import name
 
