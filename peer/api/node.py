@@ -1,6 +1,6 @@
 """What faces, programs and the socket stand on: an open peer, whichever program runs it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from chatapp.peer.api.events import Event, Person
@@ -38,8 +38,3 @@ class Node(Protocol):
     def shown(self, batch: Sequence[Event]) -> None:
         """Note that the user has seen these events; their lines are not given again after a
         restart."""
-
-    def listen(self, listener: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
-        """Call `listener` with events when they happen, before any reader gets them, until the peer
-        is closed or the function that this returns is called. What a listener gets does not count
-        as shown, and it delays nobody: it must return at once."""

@@ -1,5 +1,6 @@
 """What the SDK stands on: a node of either kind, with its feed and its receipts."""
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from chatapp.peer.api.events import Event
@@ -20,6 +21,11 @@ class OpenedNode(Node, Protocol):
     @property
     def feed(self) -> EventFeed[Event]:
         """All that happens."""
+
+    def listen(self, listener: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
+        """Call `listener` with events when they happen, before any reader gets them, until the peer
+        is closed or the function that this returns is called. What a listener gets does not count
+        as shown, and it delays nobody: it must return at once."""
 
     async def send(self, request: Send) -> Receipt:
         """As the request, but with a receipt that follows what becomes of the message; `wait` does

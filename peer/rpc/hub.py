@@ -44,6 +44,10 @@ again."""
 class ServedNode(Node, Protocol):
     """A node that serves clients."""
 
+    def listen(self, listener: Callable[[Sequence[events.Event]], None]) -> Callable[[], None]:
+        """Call `listener` with events when they happen, until the function that this returns is
+        called."""
+
     def listen_shown(self, listener: Callable[[Sequence[events.Said]], None]) -> Callable[[], None]:
         """Call `listener` with lines when they are reported as shown, until the function that this
         returns is called."""
