@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from chatapp.registry.rules.desk.figures.ratings import Ratings
-from chatapp.registry.rules.desk.figures.statistics import DeskStatistics
+from chatapp.registry.rules.desk.figures.statistics import DeskStatistics, Ratings
 from chatapp.registry.rules.desk.guests import Guests
 from chatapp.registry.rules.desk.opening import Openings
 from chatapp.registry.rules.desk.past import Past
