@@ -287,15 +287,15 @@ class Edge:
 
     def push(self, link: int, payload: bytes) -> None:
         """Queue a message on a link, if the link is still there."""
-        found = self.links.find(link)
-        if found is not None:
-            self.links.send(found, payload)
+        peer_link = self.links.find(link)
+        if peer_link is not None:
+            self.links.send(peer_link, payload)
 
     def offer(self, link: int, payload: bytes) -> None:
         """Queue a message on a link, unless its reader is behind."""
-        found = self.links.find(link)
-        if found is not None and not found.is_behind:
-            self.links.send(found, payload)
+        peer_link = self.links.find(link)
+        if peer_link is not None and not peer_link.is_behind:
+            self.links.send(peer_link, payload)
         else:
             self._recorder.dropped[DropReason.RECIPIENT_LINK_BUSY] += 1
 

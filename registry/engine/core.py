@@ -103,10 +103,10 @@ class RegistryCore:
 
     def snapshot(self, *, now: float) -> CoreSnapshot:
         """Return the figures of this moment."""
-        found = self.engine.snapshot(now=now)
-        found.figures["links"] = len(self.edge.links)
-        found.figures["room_deliveries"] = self.edge.links.copies_relayed
-        return found
+        snapshot = self.engine.snapshot(now=now)
+        snapshot.figures["links"] = len(self.edge.links)
+        snapshot.figures["room_deliveries"] = self.edge.links.copies_relayed
+        return snapshot
 
     # --- the disk
 
