@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from chatapp.testing.errors import TownMisused
+from chatapp.wire.errors import ChatAppError
 
 Result = TypeVar("Result")
 
@@ -90,3 +90,7 @@ class VirtualClock:
     def _shift_timers(self, by: float) -> None:
         for timer in self._loop._scheduled:  # noqa: SLF001 - the order of the heap stays as it is
             timer._when += by  # noqa: SLF001
+
+
+class TownMisused(ChatAppError):
+    """A town was asked for something that it cannot do; the text says what, and what it can do."""

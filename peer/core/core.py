@@ -40,8 +40,12 @@ class PeerCore(NodeCore):
     def __init__(
         self, ctx: Context, *, servers: Sequence[Address], loaded: Loaded, now: float
     ) -> None:
+        # What is due at one moment is done in the order in which the subjects are made here: the loss
+        # of the registry comes before its consequences, and a line that is due is shown before its
+        # delivery stream drops it.
         self._out: Final = ctx.out
         self._out.count_ids_from(loaded.last_id)
+        self.events: Final = self._out.drain_events
         self.roster: Final = Roster(ctx, self, loaded)
         self.registry: Final = Registration(ctx, self, self.roster, servers=servers, loaded=loaded)
         self._streams: Final = Streams(
@@ -406,8 +410,3 @@ class PeerCore(NodeCore):
         if self.registry.session.outgoing:
             return self._connection.datagrams_to_send() + datagrams
         return datagrams
-
-    def events(self) -> list[events.Event]:
-        """Return the events, once, in order."""
-        events, self._out.events = self._out.events, []
-        return events

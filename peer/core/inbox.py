@@ -339,7 +339,7 @@ class Streams:
             messages
         )
         self._out.records += [
-            IncomingAdded(key, number, at_ms, text, late, False, id_)
+            IncomingAdded(key, number, at_ms, text, late, id=id_)
             for number, (at_ms, text, late, id_) in texts.items()
         ]
 

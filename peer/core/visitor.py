@@ -1,7 +1,7 @@
 """The core of a visitor: the hub of two subjects, the registry and the visit, without any I/O.
 
 A visitor is a guest at the registry: a key and a card without a name, no table, no mail, only the
-desk (clause 13.1 of the protocol). What is asked and told at the desk is in `peer.core.desk.visit`.
+desk (clause 11.1 of the protocol). What is asked and told at the desk is in `peer.core.desk.visit`.
 """
 
 from collections.abc import Sequence

@@ -80,8 +80,9 @@ class Changes(msgspec.Struct, kw_only=True):
     before."""
     lines: list[str] = []
     """Lines to show, the oldest first, in a window that shows all conversations as one flow."""
-    logs: "dict[Pane, int]" = {}
-    """Conversations whose logs have changed, and by how many rows each grew above."""
+    logs: "dict[Pane, bool]" = {}
+    """Conversations whose logs have changed, and whether lines were added above those in view,
+    which stay where they are."""
     opened: "Pane | None" = None
     """The conversation to show from now on."""
     calls: list[tuple[str, str]] = []

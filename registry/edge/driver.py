@@ -21,7 +21,7 @@ from chatapp.registry.rules.admin_requests import (
     CoreRequest,
 )
 from chatapp.registry.rules.effects import DropReason, Event, Fault, LinkRenewed
-from chatapp.registry.telemetry.lines import LINK_ENDS, event_line
+from chatapp.registry.telemetry.logs import LINK_ENDS, event_line
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Machine

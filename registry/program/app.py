@@ -301,7 +301,7 @@ class Registry:
         figures = {**found.figures, **self._storage.figures(), **process_figures()}
         figures["uptime_seconds"] = self._machine.now() - self._started_at
         figures["loop_lag_seconds"] = lag
-        from chatapp.registry.store.rotation import (
+        from chatapp.registry.store.backup import (
             last_backup,
         )  # deferred: a start need not load what makes backups
 

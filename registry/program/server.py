@@ -21,11 +21,6 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from chatapp.registry.cluster.settings import ClusterSettings
-from chatapp.registry.cluster.texts import (
-    KEEPS_STATE_LINE,
-    console_elsewhere_line,
-    serving_beside_line,
-)
 from chatapp.registry.program.admin.control import AdminControl
 from chatapp.registry.program.admin.listener import AdminListener, SocketUnusable, listen
 from chatapp.registry.program.app import (
@@ -46,12 +41,15 @@ from chatapp.registry.program.settings import (
     policy_of,
 )
 from chatapp.registry.program.texts import (
+    KEEPS_STATE_LINE,
     beside_text,
+    console_elsewhere_line,
     failure_line,
     not_reloaded_line,
     reloaded_line,
     restart_needed_line,
     searching_text,
+    serving_beside_line,
     serving_text,
     unshown_line,
 )

@@ -6,7 +6,6 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from chatapp.registry.cluster import texts
 from chatapp.registry.cluster.bus.edge_node import EdgeCore
 from chatapp.registry.cluster.bus.engine_node import EngineNode
 from chatapp.registry.cluster.bus.messages import ID_SIZE, NEWS, TO_ENGINE, edge_subject
@@ -16,6 +15,7 @@ from chatapp.registry.cluster.messenger import Messenger
 from chatapp.registry.cluster.stream.bundles import SALT_SIZE, ClusterKey, Opener, Sealer
 from chatapp.registry.edge.driver import EdgeDriver
 from chatapp.registry.engine.core import RegistryCore
+from chatapp.registry.program import texts
 from chatapp.registry.program.app import ListeningPort, process_figures
 from chatapp.registry.rules.admin_requests import (
     AdminAnswer,

@@ -1,6 +1,7 @@
 """The project's tooling: lock files without local paths, and a test run that rejects empty and
 endless tests."""
 
+import os
 import pkgutil
 import re
 import subprocess
@@ -75,7 +76,8 @@ def test_every_page_is_in_the_navigation_of_the_documentation() -> None:
 
 def test_every_public_module_is_in_the_documentation_and_everything_there_exists() -> None:
     pages = "".join(
-        (CHECKOUT / "docs" / page).read_text("utf-8") for page in ("reference/api.md", "events.md")
+        (CHECKOUT / "docs" / page).read_text("utf-8")
+        for page in ("reference/api.md", "reference/events.md")
     )
     named = re.findall(r"^::: (\S+)$", pages, re.MULTILINE)
     assert {"chatapp", "chatapp.bot", "chatapp.events", "chatapp.testing"} <= set(named)
@@ -104,6 +106,7 @@ def test_a_test_file_that_holds_no_test_fails(tmp_path: Path) -> None:
         timeout=60,
         check=False,
         cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
     )
     assert done.returncode != 0
     assert "test_empty.py holds no test" in done.stdout

@@ -12,7 +12,7 @@ from chatapp.registry.rules.effects import DropReason, Event, LinkEndReason
 from chatapp.registry.rules.limits import RegistryPolicy, WallClock
 from chatapp.registry.rules.people.access import AccessSettings
 from chatapp.registry.store.entries import Entry
-from chatapp.registry.telemetry.lines import event_line
+from chatapp.registry.telemetry.logs import event_line
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.codec import decode_notice

@@ -1,4 +1,4 @@
-"""One visit to a help desk: the form, the position in the line, the turn, the end (clause 13 of the
+"""One visit to a help desk: the form, the position in the line, the turn, the end (clause 11 of the
 protocol)."""
 
 import enum

@@ -63,12 +63,8 @@ class DirectMessages:
             ctx, people.contacts, streams, unknown_authors=loaded.unknown_authors
         )
         self._transport: Final = PeerTransport(ctx, people.contacts)
-        self._paths: Final = DeliveryPaths(
-            ctx, mail_queue=self._mail_queue, settlement=self._settlement
-        )
-        self._ladder: Final = Ladder(
-            ctx, paths=self._paths, mail_queue=self._mail_queue, settlement=self._settlement
-        )
+        self._paths: Final = DeliveryPaths(ctx, self._mail_queue)
+        self._ladder: Final = Ladder(ctx, self._paths)
         self._arrivals: Final = Arrivals(
             ctx,
             hub,
@@ -80,6 +76,7 @@ class DirectMessages:
         self._unresolved: Final = UnresolvedOutbox(
             ctx, people, notes=self.notes, ladder=self._ladder, receiver=self._receiver
         )
+        # in this order: what a delivery stream gives up climbs the ladder
         for part in (self._arrivals, self._ladder, self._receiver.buffer, self._transport):
             ctx.alarms.follow(part.next_timer, part.handle_timer)
         self._restore(loaded)

@@ -86,7 +86,9 @@ class Registration:
         self.not_let_in: events.NotLetIn | None = None
         """Why the registry has not let us in since `start`."""
         self._seeking_since: float | None = None
+        """Since when we look for the registry, or for a link to it."""
         self._is_given_up = False
+        """Whether the others know that no attempt is under way."""
         ctx.alarms.follow(self.connection.next_timer, self._tend)
         ctx.alarms.follow(self._next_look, self.look)
 
@@ -149,12 +151,10 @@ class Registration:
     # --- what happens to the link
 
     def registry_changed(self, change: RegistryChange) -> None:
-        """Leave requests about our name unanswered when the link or the registry is lost."""
+        """Leave requests about our name unanswered when the link is lost."""
         if change is RegistryChange.LINK_LOST:
             self.renaming.stop_waiting()
             self.releasing.give_up()
-        elif change is RegistryChange.LOST:
-            self.renaming.give_up()
 
     # --- whether it can be reached
 
@@ -171,6 +171,8 @@ class Registration:
         was_given_up, self._is_given_up = self._is_given_up, is_given_up
         if is_given_up and not was_given_up:
             self._hub.registry_changed(RegistryChange.GIVEN_UP, now=now)
+        if status.reach is RegistryReach.LOST:
+            self.renaming.give_up()
 
     def _set_reach(self, reach: RegistryReach, now: float) -> None:
         if reach is self._ctx.status.reach:

@@ -25,7 +25,6 @@ class CurrentRoom:
         positions: Mapping[str, StoredGroup],
     ) -> None:
         """`positions`: our position in each group's log."""
-        self._ctx: Final = ctx
         self._out = ctx.out
         self._people: Final = people
         self._groups: Final = groups

@@ -59,7 +59,7 @@ class DirectFanout:
             if message.state is MessageState.KEPT:
                 self._carry(group, message, contact, wall=wall, now=now)
 
-    def forget(self, group: Group, message: Message) -> None:
+    def forget(self, message: Message) -> None:
         """Stop tracking a line: the registry has it, or nobody is to have it."""
         self._has.pop(message, None)
 

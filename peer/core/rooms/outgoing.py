@@ -335,7 +335,7 @@ class GroupOutbox:
         if pending in self._waiting:
             self._waiting.remove(pending)
         self.pending.pop((pending.group.name, pending.message.number), None)
-        self._fanout.forget(pending.group, pending.message)
+        self._fanout.forget(pending.message)
 
     def _fetch(self, group: Group) -> None:
         if group.cursor is not None:

@@ -1,4 +1,4 @@
-"""One room: its members, which of them are here, and how they learn of each other (clause 12).
+"""One room: its members, which of them are here, and how they learn of each other (clause 10).
 
 A member is here on the one link that entered the room.
 """

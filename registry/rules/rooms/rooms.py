@@ -1,4 +1,4 @@
-"""All rooms: making and entering them, their members, and their records on the disk (clause 12).
+"""All rooms: making and entering them, their members, and their records on the disk (clause 10).
 
 Entering a room that does not exist makes it. A person is in one room at a time: entering another
 leaves the first.

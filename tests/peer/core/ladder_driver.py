@@ -35,10 +35,7 @@ class LadderDriver:
         self.registry_status.clock_heard(0.0)
         self.settlement = Settlement(ctx)
         self.mail_queue = MailQueue(ctx, self.settlement)
-        paths = DeliveryPaths(ctx, mail_queue=self.mail_queue, settlement=self.settlement)
-        self.ladder = Ladder(
-            ctx, paths=paths, mail_queue=self.mail_queue, settlement=self.settlement
-        )
+        self.ladder = Ladder(ctx, DeliveryPaths(ctx, self.mail_queue))
         self.bob = BOB.contact(online=online, stored=stored)
         assert self.bob.conversation is not None
         self.conversation = self.bob.conversation

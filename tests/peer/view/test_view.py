@@ -16,7 +16,6 @@ from chatapp.peer.api.state import PeerState, State
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.view.flow import FlowView
 from chatapp.peer.view.screen import Attention, ScreenView
-from chatapp.peer.view.signs import UNICODE
 from chatapp.peer.view.underway import is_behind
 from chatapp.peer.view.view import Briefly, CatchUp, Step
 from chatapp.peer.words.formatting import Mark, TypedLine
@@ -104,9 +103,7 @@ class Window:
 
     def __init__(self, history: History, *, is_looking: bool = True) -> None:
         self.history: Final = history
-        self.view: Final = ScreenView(
-            STATE, UNICODE, wall=lambda: 1_900_000_000.0, draw_line=lambda: 7
-        )
+        self.view: Final = ScreenView(STATE, wall=lambda: 1_900_000_000.0, draw_line=lambda: 7)
         self.view.attention = lambda: Attention(is_looking=is_looking)
         self.seen: list[Event] = []
         history.perform(self.view.begin())
@@ -131,12 +128,12 @@ class Window:
         """Open a conversation, and paint its log to the end."""
         self.view.choose(where)
         self.load(where)
-        entries = self.view.open_pane.book.entries
+        entries = self.view.open_pane.log.entries
         self.view.painted(self.view.open_pane, entries[-1] if entries else None)
         self.update()
 
     def texts(self, where: Conversation) -> list[str]:
-        return [one.text for one in self.view.panes.pane(where).book.entries if one.id]
+        return [one.text for one in self.view.panes.pane(where).log.entries if one.id]
 
     def unread(self) -> dict[Conversation, int]:
         return {where: self.view.panes.pane(where).unread for where in PLACES}
@@ -179,8 +176,8 @@ def test_a_view_shows_the_same_however_events_come_in_batches(
         pipes[1].handle(batch[first:after], STATE, now=0.0)
     for one, other in zip(whole.view.panes.all(), parts.view.panes.all(), strict=True):
         assert one.conversation == other.conversation
-        assert [entry.text for entry in one.book.entries] == [
-            entry.text for entry in other.book.entries
+        assert [entry.text for entry in one.log.entries] == [
+            entry.text for entry in other.log.entries
         ]
         assert (one.unread, one.calls) == (other.unread, other.calls)
     assert pipes[0].take_changes().lines == pipes[1].take_changes().lines
@@ -249,7 +246,7 @@ def test_a_mark_only_goes_forward(where: Conversation, states: Sequence[MessageS
     window.view.choose(where)
     window.view.enter("hello", at=0.0)
     window.history.perform(window.view.carry_out_next())
-    (entry,) = (one for one in window.view.open_pane.book.entries if one.is_mine)
+    (entry,) = (one for one in window.view.open_pane.log.entries if one.is_mine)
     assert (entry.text, bool(entry.id)) == ("hello", True)
     marks: list[Mark | None] = [entry.mark]
     for state in states:

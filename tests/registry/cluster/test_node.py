@@ -8,9 +8,8 @@ import nats
 import pytest
 
 from chatapp.registry.cluster.jetstream import Access, JetStream
-from chatapp.registry.cluster.keyfile import read_key
 from chatapp.registry.cluster.settings import ClusterSettings
-from chatapp.registry.cluster.storage import ClusterStorage
+from chatapp.registry.cluster.storage import ClusterStorage, read_key
 from chatapp.registry.cluster.stream.bundles import (
     KEY_SIZE,
     ClusterKey,

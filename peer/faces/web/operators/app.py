@@ -12,12 +12,12 @@ from starlette.routing import Route, Router
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.cookies import SessionCookie
-from chatapp.peer.faces.web.forms import Fields, fields_of
+from chatapp.peer.faces.web.forms import Fields, fields_of, wants_json
 from chatapp.peer.faces.web.guard import Guard
 from chatapp.peer.faces.web.limits import STREAM_SIGN_OF_LIFE
 from chatapp.peer.faces.web.operators import pages
 from chatapp.peer.faces.web.operators.access import Access
-from chatapp.peer.faces.web.operators.deeds import deed_of, number_in, text_in
+from chatapp.peer.faces.web.operators.actions import action_of, number_in, text_in
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.faces.web.page import ASSETS
 from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
@@ -98,8 +98,8 @@ class OperatorApp:
                 case "dismiss":
                     self._desk.dismiss()
                 case _:
-                    deed = deed_of(verb, fields, queue=self._desk.view.queue)
-                    self._desk.ask(deed.request, visit=deed.visit, asks_first=deed.asks_first)
+                    action = action_of(verb, fields, queue=self._desk.view.queue)
+                    self._desk.ask(action.request, visit=action.visit, asks_first=action.asks_first)
                     await self._desk.answered()
         except TextTooLong as error:
             return PlainTextResponse(
@@ -109,7 +109,7 @@ class OperatorApp:
             return PlainTextResponse("The program that this page belongs to has ended.", 410)
         except ChatAppError as error:
             return PlainTextResponse(str(error), 422)
-        if "application/json" in request.headers.get("accept", ""):
+        if wants_json(request):
             return Response(status_code=204)
         return RedirectResponse("../", 303)
 
@@ -125,13 +125,13 @@ class OperatorApp:
         """Yield what has changed, beginning with everything, and a goodbye when the program ends.
         Each piece is made when the one before it was taken."""
         view = self._desk.view
-        window = self._desk.enter()
+        window = self._desk.windows.enter()
         sent: dict[str, str] = {}
         talk, version = -1, -1
         try:
-            while self._desk.is_served(window):
+            while self._desk.windows.is_served(window):
                 if view.version == version:
-                    if not await self._desk.news(within=STREAM_SIGN_OF_LIFE):
+                    if not await self._desk.windows.news(within=STREAM_SIGN_OF_LIFE):
                         yield SIGN_OF_LIFE
                     continue
                 changed = {
@@ -154,7 +154,7 @@ class OperatorApp:
                 yield server_event(json.dumps(told), number=str(version))
             yield server_event(json.dumps({"bye": True}), number="")
         finally:
-            self._desk.exit(window)
+            self._desk.windows.exit(window)
 
 
 async def _locked() -> AsyncGenerator[bytes, None]:

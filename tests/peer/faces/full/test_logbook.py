@@ -5,9 +5,10 @@ from datetime import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.peer.faces.full.logbook import LogBook
+from chatapp.peer.faces.full.signs import ASCII, UNICODE, Signs
 from chatapp.peer.view.layout import cells_of
-from chatapp.peer.view.logbook import EntryKind, LogBook, LogEntry
-from chatapp.peer.view.signs import ASCII, UNICODE, Signs
+from chatapp.peer.view.log import EntryKind, Log, LogEntry
 from chatapp.peer.words.formatting import Mark
 
 FRIDAY = datetime(2026, 11, 20, 9, 41).timestamp()
@@ -25,9 +26,9 @@ def noted(text: str, kind: EntryKind = EntryKind.NOTICE, *, at: float = FRIDAY) 
 
 
 def book(*entries: LogEntry, width: int = 56, signs: Signs = UNICODE) -> LogBook:
-    made = LogBook(signs)
-    made.resize(width)
-    made.append(entries)
+    made = LogBook(Log(), signs)
+    made.log.append(entries)
+    made.fit(width)
     return made
 
 
@@ -66,23 +67,23 @@ def test_a_mark_changes_in_place() -> None:
     mine = said("hi", sender="you", mine=True)
     made = book(mine, said("ho", at=FRIDAY + 60))
     before = drawn(made)
-    made.change(mine, id_=7, mark=Mark.RECEIVED)
-    assert made.by_id(7) is mine
+    made.log.change(mine, id_=7, mark=Mark.RECEIVED)
+    assert made.log.by_id(7) is mine
     assert drawn(made) == [before[0], before[1].replace("…", "✓"), before[2]]
-    made.change(mine, mark=Mark.KEPT, note="the server is away")
+    made.log.change(mine, mark=Mark.KEPT, note="the server is away")
     assert drawn(made)[1:] == [
         before[1].replace("…", "⧖"),
         "                 the server is away",
         before[2],
     ]
-    made.change(mine, mark=Mark.RECEIVED)
+    made.log.change(mine, mark=Mark.RECEIVED)
     assert drawn(made) == [before[0], before[1].replace("…", "✓"), before[2]]
 
 
 def test_without_utf_8_marks_are_words() -> None:
     mine = said("hi", sender="you", mine=True)
     made = book(mine, signs=ASCII)
-    made.change(mine, mark=Mark.SAVED)
+    made.log.change(mine, mark=Mark.SAVED)
     assert all(row.isascii() for row in drawn(made))
     assert drawn(made)[1].endswith("saved")
 
@@ -90,29 +91,31 @@ def test_without_utf_8_marks_are_words() -> None:
 def test_a_rule_stands_before_what_is_new() -> None:
     old, new = said("old"), said("new one")
     made = book(old, new)
-    made.mark_unread(new)
+    made.log.mark_unread(new)
     assert [row[:6] for row in drawn(made)[1:]] == ["09:41 ", "── new", "09:41 "]
-    made.mark_unread(None)
+    made.log.mark_unread(None)
     assert made.height == 3
 
 
 def test_older_lines_come_above_and_dates_stay_right() -> None:
     made = book(said("b", id_=5))
-    assert made.prepend([said("a", id_=4)]) == 1
-    assert made.prepend([said("before", at=FRIDAY - DAY, id_=3)]) == 2
+    made.log.prepend([said("a", id_=4)])
+    assert made.height == 3
+    made.log.prepend([said("before", at=FRIDAY - DAY, id_=3)])
+    assert made.height == 5
     assert [row.strip("─ ") for row in drawn(made) if row.startswith("──")] == [
         "Thursday 19 November 2026",
         "Friday 20 November 2026",
     ]
-    assert made.oldest_id == 3
-    assert made.newest_id == 5
+    assert made.log.oldest_id == 3
+    assert made.log.newest_id == 5
 
 
 def test_the_past_is_put_between_what_came_already() -> None:
     notice = noted("you are in lab")
     made = book(said("3", id_=3), notice, said("9", id_=9), noted("the end"))
-    made.merge([said(str(one), id_=one) for one in (1, 3, 5, 10)])
-    assert [entry.text for entry in made.entries] == [
+    made.log.merge([said(str(one), id_=one) for one in (1, 3, 5, 10)])
+    assert [entry.text for entry in made.log.entries] == [
         "1",
         "3",
         "you are in lab",
@@ -121,16 +124,16 @@ def test_the_past_is_put_between_what_came_already() -> None:
         "10",
         "the end",
     ]
-    assert made.place_of(notice) == 2
+    assert made.log.place_of(notice) == 2
 
 
 def test_the_selection_goes_from_message_to_message() -> None:
     first, second = said("first"), said("second")
     made = book(first, noted("between"), second, noted("after"))
     assert made.neighbour(-1, from_row=made.height - 1) is second
-    made.select(second)
+    made.log.selected = second
     assert made.neighbour(-1, from_row=0) is first
-    made.select(first)
+    made.log.selected = first
     assert made.neighbour(-1, from_row=0) is None
     assert made.neighbour(1, from_row=0) is second
 
@@ -163,16 +166,24 @@ def test_whatever_happens_to_a_log_its_rows_are_those_of_a_new_one(
     wider than the log."""
     made = book(*entries, width=width)
     drawn(made)
-    made.resize(other_width)
-    made.prepend(older)
+    made.fit(other_width)
+    made.log.prepend(older)
+    between, late = data.draw(ENTRIES), data.draw(ENTRIES)
+    if entries:
+        made.log.insert(between, before=entries[-1])
+    made.log.append(late)
     if entries:
         chosen = data.draw(st.sampled_from(entries))
-        made.mark_unread(chosen)
-        drawn(made)
-        made.change(chosen, mark=Mark.REFUSED, note=data.draw(st.text(alphabet="ab ", max_size=90)))
-    fresh = book(*older, *entries, width=other_width)
+        made.log.mark_unread(chosen)
+        if data.draw(st.booleans()):
+            drawn(made)
+        made.log.change(
+            chosen, mark=Mark.REFUSED, note=data.draw(st.text(alphabet="ab ", max_size=90))
+        )
+    middle = [*entries[:-1], *between, entries[-1]] if entries else []
+    fresh = book(*older, *middle, *late, width=other_width)
     if entries:
-        fresh.mark_unread(chosen)
+        fresh.log.mark_unread(chosen)
     assert drawn(made) == drawn(fresh)
     assert made.height == len(drawn(made))
     for y in range(made.height):
