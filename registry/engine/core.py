@@ -43,7 +43,6 @@ class RegistryCore:
             policy=policy,
             recorder=self.recorder,
             counter=context.clock.millis(now),
-            now=now,
         )
         self.engine: Final = Engine(
             context,

@@ -24,7 +24,7 @@ class EngineNode:
         sealer: Sealer,
         opener: Opener,
         rng: Randomness,
-        holds_lease: Callable[[float], bool] = lambda now: True,
+        holds_lease: Callable[[float], bool] = lambda _: True,
         now: float,
     ) -> None:
         """`term`: higher than that of any engine before. `name`: the node's, for people. `sealer`:

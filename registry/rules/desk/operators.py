@@ -120,7 +120,7 @@ class OperatorRules:
             else []
         )
         if operator is None:
-            return self._sender.tell_operator(who, DutyStatus(False, "")) + answers
+            return self._sender.tell_operator(who, DutyStatus(is_on=False, queue="")) + answers
         duty = self._publisher.notices.duty(who, operator.queue, is_on=operator.is_on)
         effects = self._sender.tell_operator(who, duty) + answers
         visit = operator.visit
