@@ -32,6 +32,7 @@ class RegistryCore:
         now: float,
     ) -> None:
         """`loaded`: what the context's store has."""
+        self.context: Final = context
         policy = context.policy
         self.recorder: Final = Recorder(events_max=policy.events_max)
         self.dropped: Final = self.recorder.dropped
