@@ -340,7 +340,7 @@ class StreamStore:
         if other_key is not None and not found and is_key_of(self._ledger, self._opener) is False:
             raise other_key
         self._strays.note()
-        yield from sorted(found, key=lambda one: one.number, reverse=True)
+        yield from sorted(found, key=lambda snapshot: snapshot.number, reverse=True)
         if not found:
             yield None
 
