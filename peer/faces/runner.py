@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.api.events import Event, Person
-from chatapp.peer.api.requests import Request
-from chatapp.peer.api.state import State
+from chatapp.peer.api.events import Event
+from chatapp.peer.api.node import Node
 from chatapp.peer.faces.running import DONE, FAILED, Running
 from chatapp.peer.view.view import (
     Briefly,
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from chatapp.peer.view.panes import Pane
 
 Result = TypeVar("Result")
-Answer = TypeVar("Answer")
 
 _CHANGE_NOBODY: Final = (
     events.Said
@@ -39,33 +37,6 @@ _CHANGE_NOBODY: Final = (
     | events.ClientSaid
 )
 """Events after which everybody in the table is as before."""
-
-
-class Node(Protocol):
-    """An open peer, as a window needs it."""
-
-    @property
-    def state(self) -> State:
-        """The state now."""
-
-    def people(self) -> Sequence[Person]:
-        """Return everybody in the table, by name."""
-
-    async def request(self, request: Request[Answer]) -> Answer:
-        """Carry out a request and return its answer."""
-
-    def post(self, request: Request[None]) -> None:
-        """Begin a request whose end nobody waits for."""
-
-    async def next_events(self) -> list[Event]:
-        """Return all that happened since the last call, waiting for something; empty once the peer
-        is closed."""
-
-    def take_events(self) -> list[Event]:
-        """Return the same without waiting."""
-
-    def shown(self, batch: Sequence[Event]) -> None:
-        """Note that the user has seen these events."""
 
 
 class Display(Protocol):

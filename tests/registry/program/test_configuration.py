@@ -284,14 +284,6 @@ def test_the_sample_is_valid_complete_and_tells_the_defaults() -> None:
             assert re.search(rf"{name}\b", text), name
 
 
-def test_the_handbook_names_every_option_and_variable() -> None:
-    text = (SAMPLE.parent / "reference/settings.md").read_text("utf-8")
-    for key in KEYS:
-        assert re.search(rf"\| (`\[\w+\]` )?{key} \|", text), key
-        assert f"`{VARIABLES[key]}`" in text
-        assert key not in OPTIONS or f"`{OPTIONS[key].spelling}`" in text
-
-
 def test_a_text_of_digits_in_the_environment_stays_a_text() -> None:
     found = configure(
         environment={"CHATAPP_METRICS": "9464", "CHATAPP_HOME": "77"}
