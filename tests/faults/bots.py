@@ -121,7 +121,9 @@ class Crew:
             node = bot.peer._open_node()
             core = node.core
             conversations = [
-                one.conversation for one in core._contacts if one.conversation is not None
+                contact.conversation
+                for contact in core._contacts
+                if contact.conversation is not None
             ]
             counts["conversations"] += len(conversations)
             counts["unsettled"] += sum(len(one.outgoing.messages) for one in conversations)

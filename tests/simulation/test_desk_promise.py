@@ -31,7 +31,7 @@ class Watched:
             refused_at=-1.0,
             kept_until=0.0,
             desk=DeskSettings(),
-            engine=SimpleNamespace(service=SimpleNamespace(desk=desk)),
+            engine=SimpleNamespace(hub=SimpleNamespace(desk=desk)),
         )
         world = SimpleNamespace(registry=registry, guests=[], network=SimpleNamespace(now=0.0))
         self.promise = DeskPromise(cast("World", world))
