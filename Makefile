@@ -20,7 +20,7 @@ TESTS := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 UNLIMITED := --timeout 0 -o faulthandler_timeout=0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-cluster test house test-pythons lint check lock mutants fuzz faults soak bench bench-rivals bench-growth picture pages docs dist audit clean
+.PHONY: help install demo demo-cluster test house test-pythons lint check lock mutants fuzz faults soak bench bench-rivals bench-growth picture pages docs dist changelog audit clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +98,9 @@ docs: $(VENV)/.documented  ## build the documentation with the API into build/do
 
 dist: $(VENV)/.released  ## make dist/: wheel, source distribution, list of components, checksums; the same bytes for a commit
 	@$(BIN)/python -m release.distribution
+
+changelog: $(VENV)/.made  ## move what is in changes/ into CHANGELOG.md as VERSION=0.1.0
+	@$(BIN)/python -m release.changes $(or $(VERSION),$(error say VERSION=))
 
 audit: $(VENV)/.released  ## look for known weaknesses of the locked dependencies (status 3: the database cannot be reached)
 	@$(BIN)/python -m release.audit

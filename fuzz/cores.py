@@ -143,7 +143,7 @@ def _drain(person: Person, now: float) -> None:
         core.link_bytes_to_send(now=now),
         core.wants_link(),
         core.wants_link_closed(),
-        core.renaming.take_confirmed(),
+        core.registry.renaming.take_confirmed(),
     )
     for event in core.events():
         for line in person.screen.show(event):
@@ -158,7 +158,7 @@ class Peer(_Company):
     def __call__(self, data: bytes) -> None:
         for source in (STRANGER, self.world.machine.address, self.bob.address):
             self.alice.core.receive_datagrams([(data, source)], now=self.now)
-        sessions = self.bob.core._transport.sessions
+        sessions = self.bob.core.direct._transport.sessions
         for datagram in sessions.seal(self.alice.identity.public, data[:1_000], now=self.now):
             self.alice.core.receive_datagrams([(datagram, self.bob.address)], now=self.now)
         self.turn()
@@ -173,7 +173,7 @@ class Uplink(_Company):
 
     def __call__(self, data: bytes) -> None:
         assert self.link.session is not None
-        if self.alice.core._link.is_up:
+        if self.alice.core.registry.link.is_up:
             self.alice.core.receive_frames([self.link.session.seal(data)], now=self.now)
             if data[:1] == _RELAYED:
                 self.alice.core.receive_frames([data], now=self.now)
@@ -202,7 +202,7 @@ class Visitor:
         for source in (STRANGER, self.server):
             core.receive_datagrams([(data, source)], now=now)
         assert self.link.session is not None
-        if core._link.is_up:
+        if core.is_linked:
             core.receive_frames([self.link.session.seal(data)], now=now)
         if core.wants_stored():
             core.stored()

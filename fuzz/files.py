@@ -12,6 +12,7 @@ import weakref
 from pathlib import Path
 from typing import Final
 
+from chatapp.peer.core.context import Context
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.history.database import History
@@ -20,7 +21,7 @@ from chatapp.peer.node.keystore import MARK, BrokenKeyFile, KeyFolder
 from chatapp.peer.node.ticket import VisitFolder
 from chatapp.registry.program.admin.listener import answered
 from chatapp.registry.program.settings import Misconfigured, configure, shown
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AdminAnswer,
     AdminRefusal,
     AdminRefused,
@@ -118,18 +119,20 @@ def _use(path: Path) -> None:
     history = History(path, server="registry")
     try:
         core = PeerCore(
-            LocalIdentity(
-                name="alice",
-                identity=Identity(b"a" * 32),
-                mail_keys=[AgreementKey(b"m" * 32)],
-                counter=1,
+            Context(
+                LocalIdentity(
+                    name="alice",
+                    identity=Identity(b"a" * 32),
+                    mail_keys=[AgreementKey(b"m" * 32)],
+                    counter=1,
+                ),
+                policy=Policy(),
+                rng=random.Random(1),
+                wall_offset=1_700_000_000.0,
             ),
             servers=[_SERVER],
             loaded=history.load(),
-            rng=random.Random(1),
-            policy=Policy(),
             now=100.0,
-            wall_offset=1_700_000_000.0,
         )
         core.start(now=100.0)
         core.handle_timer(now=110.0)

@@ -19,7 +19,7 @@ from chatapp.peer.core import records as said
 from chatapp.peer.core.records import CHANNEL_MARK
 from chatapp.peer.history.database import History
 from chatapp.registry.program.settings import configure, shown
-from chatapp.registry.rules.admin.messages import ListNames, MakeInvites, ReleaseName
+from chatapp.registry.rules.admin_requests import ListNames, MakeInvites, ReleaseName
 from chatapp.registry.store import entries
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.framing import frame

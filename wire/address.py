@@ -199,3 +199,33 @@ def parse_port(text: str, what: str) -> int:
 def is_port(number: int) -> bool:
     """Whether a ChatApp program may listen on port `number`."""
     return PORT_MIN <= number <= PORT_MAX
+
+
+# --- the header `Host` of HTTP
+
+
+LOOPBACK_NAMES: Final = ("localhost",)
+"""Names that lead to this machine on every machine."""
+
+_HOST_HEADER: Final = re.compile(
+    r"(?:\[(?P<bracketed>[0-9A-Fa-f:.]+)\]|(?P<plain>[^:\[\]]+))(?::[0-9]{1,5})?"
+)
+
+
+class KnownHosts:
+    """The names under which a server is reached: those of loopback, further ones, and every IP
+    address."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        """`names`: further ones, of which each is a `host_name`."""
+        self._names: Final = frozenset(filter(None, map(host_name, (*LOOPBACK_NAMES, *names))))
+
+    def serves(self, header: str) -> bool:
+        """Whether a request with this header `Host` is answered. A port behind the name is not
+        compared."""
+        found = _HOST_HEADER.fullmatch(header)
+        if found is None:
+            return False
+        if found["bracketed"] is not None:
+            return ip_literal(found["bracketed"]) is not None
+        return ip_literal(found["plain"]) is not None or host_name(found["plain"]) in self._names

@@ -6,11 +6,10 @@ so that no such datagram can be used a second time or by anybody else.
 """
 
 import hashlib
-from collections.abc import Sequence
-from itertools import starmap
 from typing import Final
 
-from chatapp.wire.address import Address
+import msgspec
+
 from chatapp.wire.codec import encode
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.identity import Identity, is_signed_by
@@ -18,7 +17,6 @@ from chatapp.wire.messages.registration import (
     RefusalReason,
     Refused,
     Register,
-    ServerPlace,
     Welcome,
 )
 from chatapp.wire.messages.table import Card
@@ -178,52 +176,15 @@ def is_register_authentic(message: Register, *, registry: bytes) -> bool:
     return is_signed_by(message.card.identity, _REGISTER, said, message.signature)
 
 
-def make_welcome(
-    registry: Identity,
-    *,
-    card: Card,
-    nonce: bytes,
-    host: str,
-    port: int,
-    table_version: int,
-    lease: int,
-    link_port: int,
-    clock: int = 0,
-    servers: Sequence[Address] = (),
-) -> Welcome:
-    """Make a WELCOME for the peer with that card, seen at that address. `servers`: the other
-    servers of the registry."""
-    places = list(starmap(ServerPlace, servers))
-    said = _welcomed(
-        card.identity, nonce, host, port, table_version, lease, link_port, clock, places
-    )
-    return Welcome(
-        nonce=nonce,
-        host=host,
-        port=port,
-        table_version=table_version,
-        lease=lease,
-        link_port=link_port,
-        clock=clock,
-        servers=places,
-        signature=registry.sign(_WELCOME, said),
-    )
+def sign_welcome(registry: Identity, welcome: Welcome, *, identity: bytes) -> Welcome:
+    """Sign a WELCOME for the peer with this identity."""
+    signature = registry.sign(_WELCOME, _welcomed(welcome, identity))
+    return msgspec.structs.replace(welcome, signature=signature)
 
 
 def is_welcome_authentic(message: Welcome, *, registry: bytes, identity: bytes) -> bool:
     """Whether this registry signed the WELCOME for the peer with this identity."""
-    said = _welcomed(
-        identity,
-        message.nonce,
-        message.host,
-        message.port,
-        message.table_version,
-        message.lease,
-        message.link_port,
-        message.clock,
-        message.servers,
-    )
-    return is_signed_by(registry, _WELCOME, said, message.signature)
+    return is_signed_by(registry, _WELCOME, _welcomed(message, identity), message.signature)
 
 
 def make_refused(
@@ -294,15 +255,18 @@ def _asked(
     return encode(asked)
 
 
-def _welcomed(
-    identity: bytes,
-    nonce: bytes,
-    host: str,
-    port: int,
-    table_version: int,
-    lease: int,
-    link_port: int,
-    clock: int,
-    servers: list[ServerPlace],
-) -> bytes:
-    return encode([identity, nonce, host, port, table_version, lease, link_port, clock, servers])
+def _welcomed(message: Welcome, identity: bytes) -> bytes:
+    """Return the signed part of a WELCOME."""
+    return encode(
+        [
+            identity,
+            message.nonce,
+            message.host,
+            message.port,
+            message.table_version,
+            message.lease,
+            message.link_port,
+            message.clock,
+            message.servers,
+        ]
+    )

@@ -94,7 +94,7 @@ def _joined(words: list[str], what: str) -> str:
 @app.command("who")
 def who(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """List the people who are online."""
-    from chatapp.registry.rules.admin.messages import ShowOnline
+    from chatapp.registry.rules.admin_requests import ShowOnline
 
     return show_answer(folder_of_registry(data, port), ShowOnline(), as_json=as_json)
 
@@ -102,7 +102,7 @@ def who(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
 @app.command("table")
 def table(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """List everybody in the table: name, address, port, presence, room, key."""
-    from chatapp.registry.rules.admin.messages import ShowTable
+    from chatapp.registry.rules.admin_requests import ShowTable
 
     return show_answer(folder_of_registry(data, port), ShowTable(), as_json=as_json)
 
@@ -110,7 +110,7 @@ def table(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
 @app.command("rooms")
 def rooms(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """List the rooms."""
-    from chatapp.registry.rules.admin.messages import ShowRooms
+    from chatapp.registry.rules.admin_requests import ShowRooms
 
     return show_answer(folder_of_registry(data, port), ShowRooms(), as_json=as_json)
 
@@ -119,7 +119,7 @@ def rooms(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
 def mail(words: Mail = None, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """List the mailboxes with waiting letters, which nobody here can read, or delete what waits for
     somebody."""
-    from chatapp.registry.rules.admin.messages import PurgeMail, ShowMail
+    from chatapp.registry.rules.admin_requests import PurgeMail, ShowMail
 
     match words or []:
         case []:
@@ -139,7 +139,7 @@ def mail(words: Mail = None, port: Port = None, data: Data = None, as_json: AsJs
 def room(words: Room, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Close a room and delete its lines, put somebody out of it, or set its topic (an empty text
     clears it)."""
-    from chatapp.registry.rules.admin.messages import (
+    from chatapp.registry.rules.admin_requests import (
         AdminRequest,
         CloseRoom,
         KickFromRoom,
@@ -175,7 +175,7 @@ def room(words: Room, port: Port = None, data: Data = None, as_json: AsJson = Fa
 @app.command("show", epilog=_EPILOG)
 def show(name: Name, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Show all that the registry knows of somebody."""
-    from chatapp.registry.rules.admin.messages import ShowPerson
+    from chatapp.registry.rules.admin_requests import ShowPerson
 
     return show_answer(folder_of_registry(data, port), ShowPerson(name), as_json=as_json)
 
@@ -183,7 +183,7 @@ def show(name: Name, port: Port = None, data: Data = None, as_json: AsJson = Fal
 @app.command("erase", epilog=_EPILOG)
 def erase(name: Name, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Delete all that the registry keeps of somebody who is away."""
-    from chatapp.registry.rules.admin.messages import ErasePerson
+    from chatapp.registry.rules.admin_requests import ErasePerson
 
     return show_answer(folder_of_registry(data, port), ErasePerson(name), as_json=as_json)
 
@@ -193,7 +193,7 @@ def log(
     count: Lines = _LOG_SHOWN, port: Port = None, data: Data = None, as_json: AsJson = False
 ) -> int:
     """Show who has asked the registry for what: the newest lines of admin.log in its folder."""
-    from chatapp.registry.rules.admin.messages import LOG_SHOWN_MAX, ShowLog
+    from chatapp.registry.rules.admin_requests import LOG_SHOWN_MAX, ShowLog
 
     if not (count.isdecimal() and len(count) < 9 and 1 <= int(count) <= LOG_SHOWN_MAX):
         raise Misuse(f'--count: "{quoted(count)}" is not a whole number from 1 to {LOG_SHOWN_MAX}')
@@ -203,7 +203,7 @@ def log(
 @app.command("log-level", epilog=_EPILOG)
 def log_level(level: Level, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Log more or less, until the registry ends: debug, info, warning, error or critical."""
-    from chatapp.registry.rules.admin.messages import SetLogLevel
+    from chatapp.registry.rules.admin_requests import SetLogLevel
     from chatapp.registry.telemetry.logs import LOG_LEVELS
 
     found = next((one for one in LOG_LEVELS if one == level.lower()), None)
@@ -218,7 +218,7 @@ def log_level(level: Level, port: Port = None, data: Data = None, as_json: AsJso
 @app.command("queue")
 def queue(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """List the visitors of the help desk: who is served, and who waits."""
-    from chatapp.registry.rules.admin.messages import ShowQueue
+    from chatapp.registry.rules.admin_requests import ShowQueue
 
     return show_answer(folder_of_registry(data, port), ShowQueue(), as_json=as_json)
 
@@ -226,7 +226,7 @@ def queue(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
 @app.command("stats")
 def stats(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Show the registry's figures, and those of its help desk."""
-    from chatapp.registry.rules.admin.messages import ShowStats
+    from chatapp.registry.rules.admin_requests import ShowStats
 
     return show_answer(folder_of_registry(data, port), ShowStats(), as_json=as_json)
 
@@ -240,7 +240,7 @@ def kick(
     as_json: AsJson = False,
 ) -> int:
     """Disconnect somebody, and keep them out for a while."""
-    from chatapp.registry.rules.admin.messages import KICK_SPAN_MAX, KickPerson
+    from chatapp.registry.rules.admin_requests import KICK_SPAN_MAX, KickPerson
 
     request = KickPerson(name, seconds_of(span, "--for", most=KICK_SPAN_MAX))
     done = f"{quoted(name)} is disconnected, and may come back in {span}"
@@ -257,7 +257,7 @@ def ban(
     as_json: AsJson = False,
 ) -> int:
     """Ban a key, a name, an address or a network, for a while or for good. It outlasts restarts."""
-    from chatapp.registry.rules.admin.messages import BAN_SPAN_MAX, AddBan
+    from chatapp.registry.rules.admin_requests import BAN_SPAN_MAX, AddBan
     from chatapp.wire.limits import EXCLUSION_TEXT_MAX
 
     if len(reason) > EXCLUSION_TEXT_MAX:
@@ -273,7 +273,7 @@ def ban(
 @app.command("unban", epilog=_EPILOG)
 def unban(what: Ban, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Lift a ban that was made by ChatApp admin ban."""
-    from chatapp.registry.rules.admin.messages import LiftBan
+    from chatapp.registry.rules.admin_requests import LiftBan
 
     done = f"{quoted(what)} is not banned any more"
     return show_answer(folder_of_registry(data, port), LiftBan(what), as_json=as_json, done=done)
@@ -282,7 +282,7 @@ def unban(what: Ban, port: Port = None, data: Data = None, as_json: AsJson = Fal
 @app.command("bans")
 def bans(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """List the bans that were made by ChatApp admin ban."""
-    from chatapp.registry.rules.admin.messages import ListBans
+    from chatapp.registry.rules.admin_requests import ListBans
 
     return show_answer(folder_of_registry(data, port), ListBans(), as_json=as_json)
 
@@ -290,7 +290,7 @@ def bans(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
 @app.command("announce", epilog=_EPILOG)
 def announce(text: Words, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Tell everybody who is connected, visitors of the help desk too."""
-    from chatapp.registry.rules.admin.messages import Announce
+    from chatapp.registry.rules.admin_requests import Announce
 
     request = Announce(_joined(text, "announce"))
     return show_answer(
@@ -301,7 +301,7 @@ def announce(text: Words, port: Port = None, data: Data = None, as_json: AsJson 
 @app.command("release", epilog=_EPILOG)
 def release(name: Name, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Release the name of somebody who is away."""
-    from chatapp.registry.rules.admin.messages import ReleaseName
+    from chatapp.registry.rules.admin_requests import ReleaseName
 
     done = f"The name {quoted(name)} is free now"
     return show_answer(
@@ -312,7 +312,7 @@ def release(name: Name, port: Port = None, data: Data = None, as_json: AsJson = 
 @app.command("reload", epilog=_EPILOG)
 def reload(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Read the access lists again, as SIGHUP does."""
-    from chatapp.registry.rules.admin.messages import ReloadLists
+    from chatapp.registry.rules.admin_requests import ReloadLists
 
     return show_answer(folder_of_registry(data, port), ReloadLists(), as_json=as_json)
 
@@ -327,7 +327,7 @@ def stop(
     as_json: AsJson = False,
 ) -> int:
     """Stop the registry, at once or at a planned time that everybody is told."""
-    from chatapp.registry.rules.admin.messages import (
+    from chatapp.registry.rules.admin_requests import (
         STOP_SPAN_MAX,
         AdminRequest,
         CancelStop,

@@ -10,7 +10,7 @@ from chatapp.validation import Misuse, folder_from
 from chatapp.wire.address import parse_port
 
 if TYPE_CHECKING:
-    from chatapp.registry.rules.admin.messages import AdminAnswer, AdminRequest
+    from chatapp.registry.rules.admin_requests import AdminAnswer, AdminRequest
 
 DATA_HELP: Final = "Where the registry keeps its files."
 PORT_HELP: Final = "The registry's port, if several registries ran here."
@@ -59,7 +59,7 @@ def answer_to(folder: Path, request: "AdminRequest") -> "AdminAnswer | None":
     answer."""
     from chatapp.registry.program.admin.client import AdminRequestFailed, ask
     from chatapp.registry.program.admin.texts import refusal_text
-    from chatapp.registry.rules.admin.messages import AdminRefused
+    from chatapp.registry.rules.admin_requests import AdminRefused
 
     try:
         answer = ask(folder, request)

@@ -13,7 +13,7 @@ from chatapp.validation import Misuse, whole_number_from
 from chatapp.wire.errors import quoted
 
 if TYPE_CHECKING:
-    from chatapp.registry.rules.admin.messages import BackupMade
+    from chatapp.registry.rules.admin_requests import BackupMade
 
 Folder: TypeAlias = Annotated[str, typer.Argument(metavar="DIR")]
 Keep: TypeAlias = Annotated[
@@ -53,9 +53,14 @@ def backup(
 def _made(registry: Path, target: Path, keep: int | None) -> "BackupMade | None":
     """Make a backup, and return what was copied. None, and a line on standard error, if it was not
     made. Raises BackupFailed."""
-    from chatapp.registry.rules.admin.messages import BackupMade, MakeBackup
-    from chatapp.registry.store.backup import BackupFailed, read_manifest
-    from chatapp.registry.store.rotation import next_in, note_backup, prune
+    from chatapp.registry.rules.admin_requests import BackupMade, MakeBackup
+    from chatapp.registry.store.backup import (
+        BackupFailed,
+        next_in,
+        note_backup,
+        prune,
+        read_manifest,
+    )
 
     now = time.time()
     folder = target if keep is None else next_in(target, at=now)

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from chatapp.commands.parsing import HELP, Data, command_line
-from chatapp.peer.view.export import Format, exported, history_of
+from chatapp.peer.faces.export import Format, exported, history_of
 from chatapp.validation import Misuse, folder_from, name_from
 from chatapp.wire.errors import quoted
 

@@ -30,7 +30,7 @@ def invite(
     """Print new join codes, one a line: each lets one newcomer in, within 7 days."""
     number = whole_number_from(count, "--count", least=1, most=INVITES_MAX)
     folder = folder_of_registry(data, port)
-    from chatapp.registry.rules.admin.messages import MakeInvites
+    from chatapp.registry.rules.admin_requests import MakeInvites
     from chatapp.wire.admission import CODE_BYTES, JoinCode
 
     registry = key_of_registry(folder)

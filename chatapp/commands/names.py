@@ -34,7 +34,7 @@ def names(
     away."""
     words = words or []
     check_options(words)
-    from chatapp.registry.rules.admin.messages import ListNames, ReleaseName
+    from chatapp.registry.rules.admin_requests import ListNames, ReleaseName
 
     match words:
         case ["list", *rest]:

@@ -32,11 +32,11 @@ _OF_ALL: Final = frozenset({"-h", "--help", _VERSION, "--install-completion", "-
 class Commands(typer.core.TyperGroup):
     """The commands, each loaded when it is asked for."""
 
-    def list_commands(self, ctx: object) -> list[str]:
+    def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002 - typer's signature
         """Return their names."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: object, cmd_name: str) -> Any:
+    def get_command(self, ctx: object, cmd_name: str) -> Any:  # noqa: ARG002 - typer's signature
         """Return what reads the rest of a line; None for no command."""
         if cmd_name not in COMMANDS:
             return None

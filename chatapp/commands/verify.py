@@ -10,7 +10,7 @@ from chatapp.commands.backup import path_from
 from chatapp.commands.parsing import HELP, command_line
 
 if TYPE_CHECKING:
-    from chatapp.registry.rules.admin.messages import AdminAnswer
+    from chatapp.registry.rules.admin_requests import AdminAnswer
 
 Backup = Annotated[
     str | None,
@@ -31,7 +31,7 @@ def verify(
     """Read everything that a registry keeps, or a backup, and say what is damaged. It changes
     nothing."""
     from chatapp.registry.program.admin.texts import lines_of
-    from chatapp.registry.rules.admin.messages import FilesVerified, VerifyFiles
+    from chatapp.registry.rules.admin_requests import FilesVerified, VerifyFiles
 
     is_own = folder is None
     answer = (

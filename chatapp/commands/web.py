@@ -39,7 +39,7 @@ _LISTEN: Final = "127.0.0.1:8080"
 _LISTEN_AS: Final = "127.0.0.1:8081"
 _OF_VISITORS: Final = "it is for the page of visitors, not for an operator's (--as)"
 _TITLE_MAX: Final = 80
-_LIBRARIES: Final = frozenset({"h11", "starlette", "uvicorn"})
+_LIBRARIES: Final = frozenset({"h11", "jinja2", "markupsafe", "starlette", "uvicorn"})
 _FAILED: Final = 1
 
 
@@ -123,17 +123,17 @@ def _serve_operator(name: str, host: str, port: int, options: WebOptions) -> int
     code = code_from(options.code, os.environ)
     demanded = registry_key_from(options.registry_key, os.environ)
     found = servers_from(host, port)
-    from chatapp.peer.faces.web.operators.main import run
+    from chatapp.peer.faces.web.operators.main import PageOptions, run
 
-    return run(
+    page = PageOptions(
         name=me,
         servers=found,
         registry_key=demanded,
         code=code,
         listen_at=listen_at,
         data=folder,
-        log_level=options.log_level.value,
     )
+    return run(page, log_level=options.log_level.value)
 
 
 def _serve_visitors(host: str, port: int, options: WebOptions) -> int:
@@ -149,9 +149,9 @@ def _serve_visitors(host: str, port: int, options: WebOptions) -> int:
     language, folder = language_from(options.lang), folder_from(options.data)
     demanded = registry_key_from(options.registry_key, os.environ)
     found = servers_from(host, port)
-    from chatapp.peer.faces.web.visitors.main import run
+    from chatapp.peer.faces.web.visitors.main import GatewayOptions, run
 
-    return run(
+    gateway = GatewayOptions(
         servers=found,
         registry_key=demanded,
         listen_at=listen_at,
@@ -161,8 +161,8 @@ def _serve_visitors(host: str, port: int, options: WebOptions) -> int:
         title=title,
         language=language,
         data=folder,
-        log_level=options.log_level.value,
     )
+    return run(gateway, log_level=options.log_level.value)
 
 
 app: Final = single_command(

@@ -9,7 +9,7 @@ async def test_a_message_gets_through_a_bad_network() -> None:
         assert (await town.event(bob, events.Said)).text == "hi"
 """
 
-from chatapp.testing.errors import TownMisused
+from chatapp.testing.clock import TownMisused
 from chatapp.testing.town import Town, TownRegistry
 
 __all__ = ["Town", "TownMisused", "TownRegistry"]

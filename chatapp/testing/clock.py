@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from chatapp.testing.errors import TownMisused
+from chatapp.wire.errors import ChatAppError
 
 Result = TypeVar("Result")
 
@@ -78,7 +78,7 @@ class VirtualClock:
         self._shift_timers(self._loop.time() - self._now)
 
     def _run_at_once(
-        self, executor: object, function: Callable[..., Result], *arguments: object
+        self, _executor: object, function: Callable[..., Result], *arguments: object
     ) -> asyncio.Future[Result]:
         future: asyncio.Future[Result] = self._loop.create_future()
         try:
@@ -90,3 +90,7 @@ class VirtualClock:
     def _shift_timers(self, by: float) -> None:
         for timer in self._loop._scheduled:  # noqa: SLF001 - the order of the heap stays as it is
             timer._when += by  # noqa: SLF001
+
+
+class TownMisused(ChatAppError):
+    """A town was asked for something that it cannot do; the text says what, and what it can do."""

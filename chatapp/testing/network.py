@@ -408,11 +408,11 @@ def make_endpoint_at(network: Network, host: str) -> MakeEndpoint:
     """Return what makes UDP ports of a host."""
 
     def make(
-        loop: asyncio.AbstractEventLoop,
+        loop: asyncio.AbstractEventLoop,  # noqa: ARG001 - those of `datagram.Endpoint`
         receive: Receive,
         *,
-        at_once: int = DRAINED_A_WAKE_UP,
-        answers_from_asked: bool = False,
+        at_once: int = DRAINED_A_WAKE_UP,  # noqa: ARG001
+        answers_from_asked: bool = False,  # noqa: ARG001
     ) -> SimulatedEndpoint:
         return SimulatedEndpoint(network, host, receive)
 

@@ -16,8 +16,7 @@ from chatapp.peer.api import events
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.sdk.client import Peer
 from chatapp.registry.program.app import Registry
-from chatapp.testing.clock import BEGIN, VirtualClock
-from chatapp.testing.errors import TownMisused
+from chatapp.testing.clock import BEGIN, TownMisused, VirtualClock
 from chatapp.testing.network import Network, SimulatedListener, Weather, make_endpoint_at
 from chatapp.wire.address import Address
 from chatapp.wire.aio.machine import Machine, MakeLink
@@ -115,7 +114,7 @@ class TownRegistry:
         registry = Registry(
             PORT,
             place.folder,
-            say=lambda line: None,
+            say=lambda _: None,
             machine=place.machine,
             takes_admin_requests=False,
         )

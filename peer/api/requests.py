@@ -6,7 +6,7 @@ A request whose answer is None may be posted as well (`Node.post`): it is begun 
 tell what comes of it. Where a request raises an error, the error has its facts (`peer.api.errors`).
 Any request raises NotOpen for a peer that is closed, or is closed before it has answered.
 
-A program beside the peer sends the same values as JSON (`docs/rpc.md`).
+A program beside the peer sends the same values as JSON (`docs/reference/rpc.md`).
 """
 
 import enum

@@ -3,122 +3,45 @@
 from collections.abc import Mapping
 from typing import Final
 
+_CALLED_HERE: Final = """
+/leave: part close
+/rooms: list channels ls
+/names: members
+/who: whois online people seen
+dereg: away afk disconnect
+reg: back connect
+/ignore: block mute
+/unignore: unblock unmute
+/say: me
+/query: open chat switch
+/join: create enter room channel group_chat
+/nick: rename name
+/release: unregister
+/verify: key fingerprint
+/topic: retopic purpose
+/all: group send_all broadcast shout wall
+/dm: send private pm privmsg tell w whisper
+/help: commands h ? man
+/quit: q logout exit bye signoff
+/search: find grep
+/history: log
+/doctor: ping
+"""
+_NOT_HERE: Final = """
+audio ban call clear cls ctcp dcc del delete deop dnd drop edit emote erase export file forward
+gif import invite kick knock mode motd notice op oper pin poll print quote react reaction remind
+remove reply rm save screenshot sendfile set star status theme thread timer transfer unban undo
+unpin unsend upload video voice
+"""
+
 ELSEWHERE: Final[Mapping[str, str | None]] = {
-    "part": "/leave",
-    "close": "/leave",
-    "list": "/rooms",
-    "channels": "/rooms",
-    "members": "/names",
-    "whois": "/who",
-    "online": "/who",
-    "people": "/who",
-    "away": "dereg",
-    "afk": "dereg",
-    "back": "reg",
-    "connect": "reg",
-    "disconnect": "dereg",
-    "block": "/ignore",
-    "mute": "/ignore",
-    "unblock": "/unignore",
-    "unmute": "/unignore",
-    "me": "/say",
-    "open": "/query",
-    "chat": "/query",
-    "switch": "/query",
-    "create": "/join",
-    "enter": "/join",
-    "room": "/join",
-    "channel": "/join",
-    "rename": "/nick",
-    "name": "/nick",
-    "unregister": "/release",
-    "key": "/verify",
-    "fingerprint": "/verify",
-    "retopic": "/topic",
-    "purpose": "/topic",
-    "group": "/all",
-    "send": "/dm",
-    "send_all": "/all",
-    "private": "/dm",
-    "group_chat": "/join",
-    "commands": "/help",
-    "h": "/help",
-    "?": "/help",
-    "man": "/help",
-    "q": "/quit",
-    "logout": "/quit",
-    "exit": "/quit",
-    "seen": "/who",
-    "ls": "/rooms",
-    "pm": "/dm",
-    "privmsg": "/dm",
-    "tell": "/dm",
-    "w": "/dm",
-    "whisper": "/dm",
-    "broadcast": "/all",
-    "shout": "/all",
-    "wall": "/all",
-    "bye": "/quit",
-    "signoff": "/quit",
-    "find": "/search",
-    "grep": "/search",
-    "log": "/history",
-    "ping": "/doctor",
-    "audio": None,
-    "ban": None,
-    "call": None,
-    "clear": None,
-    "cls": None,
-    "ctcp": None,
-    "dcc": None,
-    "del": None,
-    "delete": None,
-    "deop": None,
-    "dnd": None,
-    "drop": None,
-    "edit": None,
-    "emote": None,
-    "erase": None,
-    "export": None,
-    "file": None,
-    "forward": None,
-    "gif": None,
-    "import": None,
-    "invite": None,
-    "kick": None,
-    "knock": None,
-    "mode": None,
-    "motd": None,
-    "notice": None,
-    "op": None,
-    "oper": None,
-    "pin": None,
-    "poll": None,
-    "print": None,
-    "quote": None,
-    "react": None,
-    "reaction": None,
-    "remind": None,
-    "remove": None,
-    "reply": None,
-    "rm": None,
-    "save": None,
-    "screenshot": None,
-    "sendfile": None,
-    "set": None,
-    "star": None,
-    "status": None,
-    "theme": None,
-    "thread": None,
-    "timer": None,
-    "transfer": None,
-    "unban": None,
-    "undo": None,
-    "unpin": None,
-    "unsend": None,
-    "upload": None,
-    "video": None,
-    "voice": None,
+    **dict.fromkeys(_NOT_HERE.split()),
+    **{
+        word: here
+        for line in _CALLED_HERE.strip().splitlines()
+        for here, _, words in [line.partition(": ")]
+        for word in words.split()
+    },
 }
 """What commands of IRC, Slack and other chat programs are called here, without their signs; None
 for what there is not in this version."""

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.api.events import Doubt
 from chatapp.peer.core.conversation import Conversation
 from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused
@@ -101,6 +102,16 @@ class Change(enum.Enum):
     MOVED = "the address or the presence"
     RESTARTED = "the card is newer: their program was restarted"
     KEY_CHANGED = "nothing: it shows another identity under a name that we have pinned"
+
+
+def doubt_about(typed: str | None, digits: str, *, shown: str | None) -> Doubt | None:
+    """Return why the digits that the user typed are not those of the key shown now; None when they
+    are. `shown`: the digits that the user was shown last."""
+    if typed is None:
+        return Doubt.NO_DIGITS
+    if typed == digits:
+        return None
+    return Doubt.CHANGED if typed == shown else Doubt.OTHER_DIGITS
 
 
 class Contacts:

@@ -5,17 +5,20 @@ import enum
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from chatapp.peer.api.events import Event
 from chatapp.peer.api.trace import DeliveryTraces, WallClock
+from chatapp.peer.core.contacts import Contact, Contacts
+from chatapp.peer.core.conversation import Conversation
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import Record
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.syncs import Syncs
 from chatapp.wire.errors import WireError
-from chatapp.wire.messages.link import PeerRequest
+from chatapp.wire.messages.direct import DirectGroupLine
+from chatapp.wire.messages.link import NodeNotice, PeerRequest
 
 
 def drop_invalid(problems: Sequence[Exception], dropped: Counter[str]) -> None:
@@ -37,12 +40,12 @@ class Outputs:
 
     __slots__ = ("events", "has_numbered", "new_id", "records", "requests", "syncs", "wants_sync")
 
-    def __init__(self, last_id: int = 0, *, life: int = 0) -> None:
-        """`last_id`: the highest id of a line in the history. `life`: see `Syncs`."""
+    def __init__(self, life: int = 0) -> None:
+        """`life`: see `Syncs`."""
         self.syncs: Final = Syncs(life)
         self.wants_sync = False
         """Whether the journal is to be synced at once."""
-        self.new_id: Final = itertools.count(last_id + 1).__next__
+        self.new_id = itertools.count(1).__next__
         """Returns the id of the next line of the history."""
         self.events: list[Event] = []
         self.records: list[Record] = []
@@ -50,6 +53,10 @@ class Outputs:
         """Requests for the link; dropped while it is down."""
         self.has_numbered = False
         """Whether messages wait for their numbers to be on disk."""
+
+    def count_ids_from(self, last_id: int) -> None:
+        """Begin after the highest id of a line in the history."""
+        self.new_id = itertools.count(last_id + 1).__next__
 
     def drain_events(self) -> list[Event]:
         """Return all events so far, in order, and forget them."""
@@ -74,9 +81,11 @@ class RegistryReach(enum.Enum):
 class RegistryStatus:
     """What a part looks at before it relies on the registry."""
 
-    __slots__ = ("clock_ahead", "clock_offset", "reach", "silent_since")
+    __slots__ = ("clock_ahead", "clock_offset", "is_lost", "reach", "silent_since")
 
     def __init__(self) -> None:
+        self.is_lost = False
+        """Whether it does not answer by UDP."""
         self.reach = RegistryReach.SEEKING
         self.silent_since: float | None = None
         """Since when the registry is out of reach; None while the link is up."""
@@ -97,6 +106,23 @@ class RegistryStatus:
             self.silent_since = None
         elif self.silent_since is None:
             self.silent_since = now
+
+
+class RegistryChange(enum.Enum):
+    """What changed about the registry or our link to it. The hub tells each subject."""
+
+    LINK_UP = "requests can be sent from now on"
+    LINK_LOST = "the link is gone: what was asked stays unanswered, and what it granted is void"
+    CLOCK_KNOWN = "it is letting us in, and the status has its clock"
+    RESTARTED = "it was started again since it last let us in"
+    RESTORED = "it was restored from a backup: its table is older than ours"
+    LET_IN = "we are registered"
+    CARD_RENEWED = "our card is newer, and openings of sessions have higher numbers"
+    NOT_FOUND = "it does not answer, and never has since we began to look for it"
+    MISSED = "it does not answer any more"
+    REACH = "the status has another reach"
+    LOST = "the reach is LOST"
+    GIVEN_UP = "the reach is LOST, and no request has begun another attempt"
 
 
 class Ring(Protocol):
@@ -147,9 +173,9 @@ class Alarms:
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline."""
-        dues = [next_timer() for next_timer, _ in self._asked]
-        dues += [alarm.deadline for alarm in self._set]
-        return min([due for due in dues if due is not None], default=None)
+        dues = [due for next_timer, _ in self._asked if (due := next_timer()) is not None]
+        dues += [due for alarm in self._set if (due := alarm.deadline) is not None]
+        return min(dues, default=None)
 
     def ring(self, *, now: float) -> None:
         """Do what is due."""
@@ -174,15 +200,13 @@ class Context:
         policy: Policy,
         rng: random.Random,
         wall_offset: float,
-        last_id: int = 0,
     ) -> None:
-        """`last_id`: as of `Outputs`."""
         self.me: Final = me
         self.policy: Final = policy
         self.rng: Final = rng
         self.clock: Final = WallClock(wall_offset)
         """The driver keeps its offset right."""
-        self.out: Final = Outputs(last_id, life=me.life)
+        self.out: Final = Outputs(me.life)
         self.status: Final = RegistryStatus()
         self.traces: Final = DeliveryTraces(self.clock)
         self.alarms: Final = Alarms()
@@ -192,3 +216,107 @@ class Context:
     def wall(self, now: float) -> float:
         """Return the Unix time at this moment."""
         return now + self.clock.offset
+
+
+class LookUp(enum.Enum):
+    """What is known of a name."""
+
+    KNOWN = "it is in the table"
+    BLOCKED = "the registry shows another key for it than the one that we hold"
+    UNKNOWN = "nobody has it, or we are offline and cannot ask"
+    UNANSWERED = "it is not in the table, and the registry does not answer"
+    ASKING = "the registry is being asked"
+
+
+Routes = Mapping[type[NodeNotice], Callable[..., None]]
+"""Which method of a subject takes each kind of notice; it is called with the notice and `now`."""
+
+
+class RegistryPort(Protocol):
+    """What a subject asks of our connection to the registry."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether requests can be sent."""
+
+    @property
+    def pinned(self) -> bytes | None:
+        """The registry's key that we hold."""
+
+    def search(self, *, now: float) -> bool:
+        """Look for a lost registry at once, because a request waits for it. Return whether an
+        attempt is under way."""
+
+    def ping(self, *, now: float) -> None:
+        """Find out whether the registry answers."""
+
+    def send_group_frame(self, frame: bytes, *, now: float) -> None:
+        """Send a sealed group frame on the link, which must be up."""
+
+
+class People(Protocol):
+    """Whom we know, and how to learn of others."""
+
+    @property
+    def contacts(self) -> Contacts: ...
+
+    @property
+    def version(self) -> int:
+        """The version of our copy of the table."""
+
+    @property
+    def saved_at(self) -> float:
+        """The Unix time up to which it is complete."""
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether we have all rows that the registry had when the present link came up."""
+
+    def fetch(self, *, now: float) -> None:
+        """Ask for the rows that we miss, unless that is asked. Only while the link is up."""
+
+    def fetch_anew(self, *, now: float) -> None:
+        """Ask for all changes up to this moment. Only while the link is up."""
+
+    def find(self, name: str, *, can_ask: bool, now: float) -> LookUp:
+        """Return what is known of a name that is not in the table; ASKING: ask again later."""
+
+    @property
+    def searches(self) -> Mapping[str, object]:
+        """The names that are being looked up."""
+
+    def forget(self, name: str) -> None:
+        """End the search for a name."""
+
+
+class Carrier(Protocol):
+    """What carries something to one person."""
+
+    def conversation(self, contact: Contact) -> Conversation:
+        """Return the conversation with somebody, with what is stored of it."""
+
+    def flush_later(self, contact: Contact) -> None:
+        """Note that the delivery stream to somebody may have something to send."""
+
+
+class Passenger(Protocol):
+    """What travels in the streams of direct messages without being one: lines of groups."""
+
+    @property
+    def carried(self) -> Mapping[bytes, object]:
+        """The lines on their way to each person."""
+
+    def line_came(self, contact: Contact, line: DirectGroupLine) -> None:
+        """Take a line that a member sent us directly."""
+
+    def line_acknowledged(self, contact: Contact, number: int, *, now: float) -> bool:
+        """Note that somebody has stored a line. Return False if the number is not a line's."""
+
+    def line_given_up(self, contact: Contact, number: int) -> bool:
+        """Note that somebody did not answer. Return False if the number is not a line's."""
+
+    def numbers_reported(self, contact: Contact, known: int, *, skip: int, now: float) -> None:
+        """Number what waits for it, as somebody told which numbers of ours they know."""
+
+    def beyond(self, contact: Contact) -> int:
+        """The lowest number above all that we know of somebody as a speaker in groups."""

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.api import conversations
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import Raw, unpacked
 from chatapp.peer.core.records import DEAD, FINAL, StoredOutgoing, StoredStream
@@ -17,6 +18,8 @@ from chatapp.wire.delivery.parts import Acknowledged, PartBuffer
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.stream import ReliableStream
 from chatapp.wire.delivery.syncs import NO_SYNC, SyncMark, Syncs
+from chatapp.wire.errors import TextTooLong
+from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.messages.direct import PROVISIONAL, DirectBody
 
 CLOCKS_DIFFER: Final = 1.0
@@ -76,6 +79,23 @@ class Message(msgspec.Struct, eq=False):
         """What the recipient decodes (clause 6.1). Under a provisional number nothing is sent but a
         question."""
         return encode(DirectBody(at=self.at_ms, text=self.text)) if self.is_numbered else b""
+
+
+class SentMessage(msgspec.Struct, frozen=True, gc=False):
+    """A message of ours: its conversation, with the recipient's name as its owner writes it, the
+    id in our history, and the number in our stream to the recipient."""
+
+    conversation: conversations.Conversation
+    id: int
+    number: int
+
+
+def check_length(text: str) -> None:
+    """Check the length of a text. Raises TextTooLong for more than TEXT_MAX bytes of UTF-8,
+    UnicodeEncodeError for lone surrogates."""
+    size = len(text.encode())
+    if size > TEXT_MAX:
+        raise TextTooLong(size, TEXT_MAX)
 
 
 class ControlMessage(Message, eq=False):

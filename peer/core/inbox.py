@@ -4,16 +4,15 @@ There is one stream for each sender and group. A message is acknowledged and sho
 record is on disk.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
-from typing import Final
+from typing import Final, Protocol
 
 from chatapp.peer.api.conversations import Conversation as Talk
-from chatapp.peer.api.conversations import ConversationKind, person
-from chatapp.peer.api.events import AuthorDoubt, Said
-from chatapp.peer.core.catch_up import CatchUp
+from chatapp.peer.api.conversations import ConversationKind, person, room
+from chatapp.peer.api.events import AuthorDoubt, MailReturned, Said
 from chatapp.peer.core.contacts import Contact
 from chatapp.peer.core.context import Context
 from chatapp.peer.core.conversation import Conversation
@@ -27,10 +26,10 @@ from chatapp.peer.core.records import (
     StoredStream,
     group_mark,
 )
-from chatapp.peer.core.rooms.group import Group
 from chatapp.wire.delivery.dedup import Admission, Inbox
-from chatapp.wire.limits import HELD_MESSAGE_COST, HELD_TEXTS_MAX
+from chatapp.wire.limits import HELD_MESSAGE_COST, HELD_TEXTS_MAX, TEXTS_WAITING_MAX
 from chatapp.wire.messages.direct import DirectBody
+from chatapp.wire.messages.mail import TakeMail
 from chatapp.wire.messages.rooms import CHANNEL, ROOM_SIGN
 
 RISES_A_RECORD: Final = 32
@@ -43,6 +42,16 @@ _stream_of: Final = attrgetter("conversation", "identity")
 Texts = dict[int, tuple[int, str, bool, int]]
 
 
+class LineGroup(Protocol):
+    """What a stream knows of the group that its lines are for."""
+
+    @property
+    def conversation(self) -> Talk: ...
+
+    cursor: int | None
+    """Up to which position we have all lines of its log."""
+
+
 @dataclass(slots=True, eq=False)
 class Stream:
     """The messages of one sender to us, or to one group."""
@@ -53,7 +62,7 @@ class Stream:
     texts: Texts
     conversation: Conversation | None = None
     """The conversation, for direct messages."""
-    group: Group | None = None
+    group: LineGroup | None = None
     """The group, for its lines."""
     floor: int = 0
     stored_floor: int = 0
@@ -118,7 +127,7 @@ def restored(
     stored: StoredStream,
     *,
     conversation: Conversation | None = None,
-    group: Group | None = None,
+    group: LineGroup | None = None,
 ) -> Stream:
     """Return a stream as an earlier run of this program left it."""
     return Stream(
@@ -136,13 +145,121 @@ def restored(
     )
 
 
+class CatchUp:
+    """Gathers the mail and lines that the registry sends after the link came up, until all of it is
+    here."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._out = ctx.out
+        self.when_drained: Callable[[], None] = lambda: None
+        """Called before what was missed is shown."""
+        self._lines: list[Said] = []
+        self._size = 0
+        """Their length in characters, and HELD_MESSAGE_COST for each."""
+        self._to_take: list[int] = []
+        self._taking: list[tuple[int, list[int]]] = []
+        """Mail that is stored, with the sync after which the registry may drop it."""
+        self._awaited: set[str] = set()
+        """Groups whose missed lines are on their way."""
+        self.is_mail_drained = True
+
+    def begin(self) -> None:
+        """Begin to wait for our mail: the link is up."""
+        self.is_mail_drained = False
+
+    def await_group(self, name: str) -> None:
+        """Wait for the missed lines of this group as well."""
+        self._awaited.add(name)
+
+    def group_drained(self, name: str) -> None:
+        """Stop waiting for a group: its missed lines are here, or will not come."""
+        self._awaited.discard(name)
+
+    def give_up(self) -> None:
+        """Stop waiting, because the link is gone. The next `release` shows what is here."""
+        self.is_mail_drained = True
+        self._awaited.clear()
+        self._to_take.clear()
+        self._taking.clear()
+
+    def gather(self, line: Said) -> None:
+        """Add a late line, to be shown with the others."""
+        self._lines.append(line)
+        self._size += len(line.text) + HELD_MESSAGE_COST
+
+    @property
+    def is_gathering(self) -> bool:
+        """Whether any line is gathered."""
+        return bool(self._lines)
+
+    def holds_back(self, line: Said) -> bool:
+        """Return whether an earlier line of the same stream is still gathered: this line must not
+        overtake it."""
+        return any(other.stream == line.stream for other in self._lines)
+
+    def awaits(self, name: str) -> bool:
+        """Return whether missed lines of a group are still to come."""
+        return name in self._awaited
+
+    def count(self, name: str) -> int:
+        """Return how many gathered lines are of this room."""
+        return sum(line.conversation == room(name) for line in self._lines)
+
+    def take_later(self, serial: int) -> None:
+        """Tell the registry to drop this piece of mail once our own disk has it."""
+        self._to_take.append(serial)
+
+    def stored(self) -> None:
+        """Have the mail of the batch synced: it is stored now. The registry has the only other copy
+        of it."""
+        if self._to_take:
+            self._taking.append((self._out.syncs.covering, self._to_take))
+            self._to_take = []
+            self._out.wants_sync = True
+            self.synced()
+
+    def synced(self) -> None:
+        """Let the registry drop the mail that is on our disk now, and send the next batch."""
+        while self._taking and self._taking[0][0] <= self._out.syncs.done:
+            _, serials = self._taking.pop(0)
+            self._out.requests.append(TakeMail(serials=serials))
+
+    def release(self) -> None:
+        """Show the gathered lines if nothing more is awaited, or there are too many: letters that
+        never end must not fill our memory."""
+        if self.is_mail_drained and not self._awaited:
+            self.when_drained()
+        elif self._size <= TEXTS_WAITING_MAX:
+            return
+        if self._lines:
+            lines, self._lines, self._size = self._lines, [], 0
+            self._out.events.append(MailReturned(lines=tuple(in_order(lines))))
+
+
+def in_order(lines: list[Said]) -> list[Said]:
+    """Return the lines oldest first, but each sender's lines in their own order: a sender's clock
+    may have been set back."""
+    newest: dict[object, float] = {}
+    keyed = []
+    for line in sorted(lines, key=lambda line: line.number):
+        stream = line.stream
+        newest[stream] = max(line.at, newest.get(stream, line.at))
+        keyed.append((newest[stream], line))
+    return [line for _, line in sorted(keyed, key=lambda pair: pair[0])]
+
+
 class Streams:
     """All streams to us, each restored from disk when it is first needed."""
 
-    def __init__(self, ctx: Context, catch_up: CatchUp, ignored: Set[bytes]) -> None:
-        """`ignored`: identities whose lines count as shown but are not; the set may change at any
-        time."""
-        self._catch_up = catch_up
+    def __init__(
+        self, ctx: Context, *, stored: Mapping[bytes, StoredStream], ignored: Set[bytes]
+    ) -> None:
+        """`stored`: as it was at the start. `ignored`: identities whose lines count as shown but
+        are not; the set may change at any time."""
+        self.catch_up: Final = CatchUp(ctx)
+        self.unused: Final = dict(stored)
+        """What is stored of streams, ours as well, that nobody has needed yet; each part takes out
+        its own."""
         self._out = ctx.out
         self._ignored = ignored
         self._streams: dict[bytes, Stream] = {}
@@ -156,6 +273,7 @@ class Streams:
         acknowledges)."""
         self._marks: dict[bytes, int] = {}
         self._marks_behind: list[Record] = []
+        ctx.alarms.follow(self.next_timer, self.handle_timer)
         self.has_marks = False
         """Whether `marks` has anything to return."""
 
@@ -221,7 +339,7 @@ class Streams:
             messages
         )
         self._out.records += [
-            IncomingAdded(key, number, at_ms, text, late, False, id_)
+            IncomingAdded(key, number, at_ms, text, late, id=id_)
             for number, (at_ms, text, late, id_) in texts.items()
         ]
 
@@ -238,6 +356,7 @@ class Streams:
     def stored(self, *, now: float) -> dict[bytes, Stream]:
         """Acknowledge all messages whose records were handed out so far, now that these are on
         disk. Return the streams that may have something to show."""
+        self._out.syncs.note_stored()
         written, self.written = self.written, []
         touched: dict[bytes, Stream] = {}
         for stream, numbers, is_direct in written:
@@ -253,7 +372,7 @@ class Streams:
         """Show what is ready. When too much text waits for earlier messages in all, the sender of
         most of it waits no longer, so a single sender cannot fill our memory."""
         self.remember_floor(stream, stream.inbox.floor)
-        is_gathering = self._catch_up.is_gathering
+        is_gathering = self.catch_up.is_gathering
         lines = stream.lines(stream.inbox.ready(now))
         numbers = [line.number for line in lines]
         if numbers and numbers[0] > stream.highest and numbers == sorted(numbers):  # mostly
@@ -291,8 +410,8 @@ class Streams:
         for line in lines:
             if line.identity in self._ignored:
                 self.lines_shown([line])
-            elif line.is_late or (is_gathering and self._catch_up.holds_back(line)):
-                self._catch_up.gather(line)
+            elif line.is_late or (is_gathering and self.catch_up.holds_back(line)):
+                self.catch_up.gather(line)
                 is_gathering = True
             else:
                 self._out.events.append(line)
@@ -314,7 +433,7 @@ class Streams:
             due = stream.inbox.next_timer()
             if (due is not None and now >= due) or stream.inbox.has_ready:
                 self.release(stream, now)
-        self._catch_up.release()
+        self.catch_up.release()
 
     def next_timer(self) -> float | None:
         """Return when the next message will have waited long enough; 0.0 (at once) for messages

@@ -17,8 +17,8 @@ _REFUSALS: Final = {
 
 async def examine(node: PeerNode) -> list[Finding]:
     """Look at the way to the registry, at our name there, at our clock and at our disk."""
-    held = node.core.trust.registry_key().held or None
-    findings = await probe_servers(node.core.server_addresses, known_key=held)
+    held = node.core.registry.trust.key().held or None
+    findings = await probe_servers(node.core.registry.servers.in_order(), known_key=held)
     refusal = node.core.not_let_in
     if refusal is not None and type(refusal) in _REFUSALS:
         findings.append(
@@ -54,10 +54,12 @@ async def examine_person(node: PeerNode, name: str) -> list[Finding]:
         or node.core.is_offline
     ):
         return findings
-    node.core.test_paths(person.name, now=node.driver.now())
+    node.core.direct.test_paths(person.name, now=node.driver.now())
     node.driver.schedule()
-    await node.until(lambda core: core.path_result(person.name) is not None or core.is_offline)
-    result = node.core.path_result(person.name)
+    await node.until(
+        lambda core: core.direct.path_result(person.name) is not None or core.is_offline
+    )
+    result = node.core.direct.path_result(person.name)
     if result is not None:
         findings.append(path_finding(Check.DIRECT, person.name, result.direct))
     if result is not None and result.is_relay_tried:

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from chatapp.peer.view.running import DONE, INTERRUPTED
+from chatapp.peer.faces.running import DONE, INTERRUPTED
 from chatapp.wire.address import Address
 
 ENDING_SIGNALS: Final = (

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.core.context import Context
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.history.commits import CommitQueue
@@ -114,13 +115,10 @@ class PeerNode:
             counter=self.keys.next_counter(wall),
         )
         return PeerCore(
-            me,
+            Context(me, policy=self._policy, rng=self._machine.rng, wall_offset=wall - now),
             servers=list(self._addresses),
             loaded=self._history.load(),
-            rng=self._machine.rng,
-            policy=self._policy,
             now=now,
-            wall_offset=wall - now,
         )
 
     def _note_servers(self) -> None:
@@ -132,9 +130,9 @@ class PeerNode:
 
     def _register(self) -> None:
         if self.registry_key is not None:
-            self.core.demand_registry(self.registry_key)
+            self.core.registry.demand(self.registry_key)
         if self._announced_key is not None:
-            self.core.expect_announced_registry(self._announced_key)
+            self.core.registry.expect_announced(self._announced_key)
         self.core.start(now=self.driver.now())
 
     def close(self) -> None:
@@ -176,7 +174,7 @@ class PeerNode:
     @property
     def address(self) -> Address:
         """The registry's IP address and port that are in use."""
-        return self.core.server_address
+        return self.core.registry.servers.current
 
     @property
     def server(self) -> Address:
@@ -308,9 +306,15 @@ class PeerNode:
     def take_turn(self, *, now: float) -> None:
         """Send, store and tell what has come of the last inputs."""
         core = self.core
-        if core.servers_to_look_up and self._looking_up is None:
-            self._looking_up = self._loop.create_task(self._look_up(list(core.servers_to_look_up)))
-        if core.has_met_registry or self._met is not None or self._is_changing_registry:
+        if core.registry.servers.to_look_up and self._looking_up is None:
+            self._looking_up = self._loop.create_task(
+                self._look_up(list(core.registry.servers.to_look_up))
+            )
+        if (
+            core.registry.newly_pinned is not None
+            or self._met is not None
+            or self._is_changing_registry
+        ):
             if not self._is_registry_known():
                 return
             core = self.core
@@ -329,8 +333,8 @@ class PeerNode:
         events = core.events()
         if events:
             self.receipts.note_all(events)
-        if self.core.renaming.confirmed is not None and (
-            name := self.core.renaming.take_confirmed()
+        if self.core.registry.renaming.confirmed is not None and (
+            name := self.core.registry.renaming.take_confirmed()
         ):
             self._move_folder(name)
         if events:
@@ -350,7 +354,7 @@ class PeerNode:
             found = await resolved(servers)
         for address, server in found.items():
             self._addresses.setdefault(address, server)
-        self.core.add_servers(servers, found)
+        self.core.registry.add_servers(servers, found)
         self._looking_up = None
         self.driver.schedule()
 
@@ -364,7 +368,7 @@ class PeerNode:
     def _is_registry_known(self) -> bool:
         """Find out what the history knows of a registry that has let us in, and change to it if
         need be. False while the disk prevents that."""
-        self._met = self.core.registry_met() or self._met
+        self._met = self.core.registry.take_pinned() or self._met
         if self._met is not None:
             if not self.commits.file_all(now=self._loop.time()):
                 self._tell_filing_trouble()
@@ -390,7 +394,7 @@ class PeerNode:
         if servers := self._history.registries.other_servers():
             batch.append(events.RegistryRecognized(servers=tuple(servers)))
         self.tell(batch)
-        self.registry_key = self.core.demanded_registry
+        self.registry_key = self.core.registry.demanded
         self.core = self._new_core(self.core.me.name, self._machine.wall())
         self._had_room = None
         self.driver.restart()

@@ -1,1 +1,1 @@
-"""Programs beside a running peer: JSON-RPC over a Unix socket, as `docs/rpc.md` says."""
+"""Programs beside a running peer: JSON-RPC over a Unix socket, as `docs/reference/rpc.md` says."""

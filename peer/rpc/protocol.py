@@ -1,4 +1,4 @@
-"""The numbers and words of the protocol between a peer program and its clients (`docs/rpc.md`)."""
+"""The numbers and words of the protocol between a peer program and its clients (`docs/reference/rpc.md`)."""
 
 import enum
 from typing import Final

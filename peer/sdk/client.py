@@ -30,9 +30,8 @@ from chatapp.peer.api.errors import (
 from chatapp.peer.api.events import Event, Said
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.state import PeerState
-from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.context import LookUp, RegistryReach
 from chatapp.peer.core.desk.operator import VisitTarget
-from chatapp.peer.core.people.table import LookUp
 from chatapp.peer.core.registry.session import State
 from chatapp.peer.node.driver import resolved
 from chatapp.peer.node.feed import EventFeed, Subscription
@@ -71,43 +70,43 @@ class OperatorDesk:
     @property
     def client(self) -> str | None:
         """The name of the visitor whom we serve."""
-        return self._open_node().core.operator.client
+        return self._open_node().core.desk.client
 
     @property
     def visit(self) -> int:
         """The number of the visit of the visitor whom we serve; 0 for nobody."""
-        return self._open_node().core.operator.visit
+        return self._open_node().core.desk.visit
 
     @property
     def is_operator(self) -> bool:
         """Whether the registry counts us among its operators."""
-        return self._open_node().core.operator.is_listed
+        return self._open_node().core.desk.is_listed
 
     @property
     def is_on_duty(self) -> bool:
         """Whether visitors may be given to us."""
-        return self._open_node().core.operator.is_on
+        return self._open_node().core.desk.is_on
 
     @property
     def waiting(self) -> int:
         """How many wait in our queue, while we are on duty."""
-        return self._open_node().core.operator.waiting
+        return self._open_node().core.desk.waiting
 
     @property
     def answers(self) -> Mapping[str, str]:
         """The ready answers of the desk, by their short word."""
-        return self._open_node().core.operator.answers
+        return self._open_node().core.desk.answers
 
     async def talk(self) -> DeskTalk | None:
         """Return the form of the visitor whom we serve, and what was said so far, the newest 1,000
         lines; None for nobody."""
         node = self._open_node()
-        return node.core.operator.talk(node.name)
+        return node.core.desk.talk(node.name)
 
     async def takes_lines(self, *, entered_at: float) -> bool:
         """Whether text typed at this time (by the clock of the event loop) is for a visitor, even
         one who has just left."""
-        return self._open_node().core.operator.takes_lines(entered_at=entered_at)
+        return self._open_node().core.desk.takes_lines(entered_at=entered_at)
 
     def say(
         self,
@@ -126,7 +125,7 @@ class OperatorDesk:
         now = node.driver.now()
         target = self._target(node, visit, entered_at)._replace(is_maybe=is_maybe)
         line = line_id() if line is None else line
-        node.core.sending.say_on_duty(text, target, now=now, line=line)
+        node.core.desk.say(text, target, now=now, line=line)
         node.driver.schedule()
         return line
 
@@ -149,18 +148,18 @@ class OperatorDesk:
         target = self._target(node, visit, entered_at)._replace(
             asks_first=asks_first, is_quiet=is_quiet
         )
-        node.core.operator.ask(request, target)
+        node.core.desk.ask(request, target)
         node.driver.schedule()
 
     async def answered(self) -> None:
         """Wait until every request is answered, and the events that follow from it have been
         told."""
-        await self._open_node().until(lambda core: core.operator.commands.is_answered)
+        await self._open_node().until(lambda core: core.desk.commands.is_answered)
 
     async def said(self) -> None:
         """Wait until our lines to the visitor are under way: a request to end the session would
         overtake them."""
-        await self._open_node().until(lambda core: core.operator.is_said)
+        await self._open_node().until(lambda core: core.desk.is_said)
 
     @staticmethod
     def _target(node: PeerNode, visit: int | None, entered_at: float | None) -> VisitTarget:
@@ -177,7 +176,7 @@ class PeerTrust:
 
     async def number(self, name: str) -> events.SafetyNumber | events.NobodyKnown:
         """Return the 60 digits to compare with theirs, side by side or over another medium."""
-        return self._open_node().core.trust.number(name)
+        return self._open_node().core.roster.trust.number(name)
 
     async def accept(
         self, name: str, digits: str | None
@@ -185,19 +184,19 @@ class PeerTrust:
         """Trust the key of this name, if it is still the one whose safety number has these 60
         digits. What was on its way to the earlier key is sent to this one."""
         node = self._open_node()
-        answer = node.core.trust.accept(name, digits, now=node.driver.now())
+        answer = node.core.roster.trust.accept(name, digits, now=node.driver.now())
         node.driver.schedule()
         return answer
 
     async def registry_key(self) -> events.RegistryKey:
         """Return the fingerprint of the registry's key, and of one that answers in its place."""
-        return self._open_node().core.trust.registry_key()
+        return self._open_node().core.registry.trust.key()
 
     async def accept_registry(self, digits: str | None) -> events.Trusted | events.NotTrusted:
         """Trust the registry whose key has this fingerprint: the one that we know, or one that
         answers in its place."""
         node = self._open_node()
-        answer = node.core.trust.accept_registry(digits, now=node.driver.now())
+        answer = node.core.registry.trust.accept(digits, now=node.driver.now())
         node.driver.schedule()
         return answer
 
@@ -211,7 +210,7 @@ class PeerTrust:
 
     def _ignore(self, name: str, *, is_ignored: bool) -> events.Ignored | events.NobodyKnown:
         node = self._open_node()
-        answer = node.core.trust.ignore(name, is_ignored=is_ignored)
+        answer = node.core.roster.trust.ignore(name, is_ignored=is_ignored)
         node.driver.schedule()
         return answer
 
@@ -311,7 +310,7 @@ class Peer:
     def server_key(self) -> str:
         """The digits of the fingerprint of the registry's key that we hold; empty without one.
         Raises NotOpen."""
-        return self._open_node().core.trust.registry_digits
+        return self._open_node().core.registry.trust.digits
 
     @property
     def folder(self) -> Path:
@@ -366,7 +365,7 @@ class Peer:
         if self._code is not None:
             # It is not too late: REGISTER is sent after the first answer, which nobody has read
             # yet.
-            node.core.use_code(self._code)
+            node.core.registry.use_code(self._code)
         if self._room is not None:
             self.enter_room(self._room)
 
@@ -417,10 +416,10 @@ class Peer:
         driver, receipts = node.driver, node.receipts
         if node.commits.is_full:
             return self._refuse(person(to), events.MessageReason.OWN_DISK)
-        begun, asked_at = node.core.sending.send_to_known(to, text, now=driver.now()), None
+        begun, asked_at = node.core.direct.send_to_known(to, text, now=driver.now()), None
         while begun is None:
             now = driver.now()
-            found = node.core.sending.look_up(to, now=now)
+            found = node.core.direct.look_up(to, now=now)
             if found is LookUp.ASKING:
                 # The question goes out now, or once the registry is found.
                 if node.core.reach is not asked_at:
@@ -428,9 +427,9 @@ class Peer:
                     driver.schedule()
                 await node.turn()
             elif found is LookUp.KNOWN:
-                begun = node.core.sending.send(to, text, now=now)
+                begun = node.core.direct.send(to, text, now=now)
             elif found is LookUp.UNANSWERED:
-                begun = node.core.sending.keep(to, text, now=now)
+                begun = node.core.direct.keep(to, text, now=now)
             else:
                 return self._refuse(person(to), _WHY_NOT[found])
         receipt = receipts.open(begun.conversation, begun.id)
@@ -445,7 +444,7 @@ class Peer:
         it is sent at most every 3 seconds, only to a person with whom we share a session, and
         nothing is stored. Raises NotOpen."""
         node = self._open_node()
-        node.core.send_typing(to, now=node.driver.now())
+        node.core.direct.send_typing(to, now=node.driver.now())
         node.driver.schedule()
 
     async def send_all(self, text: str) -> Receipt:
@@ -453,7 +452,7 @@ class Peer:
         node = self._open_node()
         if node.commits.is_full:
             return self._refuse(EVERYBODY, events.MessageReason.OWN_DISK)
-        begun = node.core.sending.send_all(text, now=node.driver.now())
+        begun = node.core.rooms.say_to_all(text, now=node.driver.now())
         node.driver.schedule()
         return node.receipts.open(begun.conversation, begun.id)
 
@@ -465,7 +464,7 @@ class Peer:
             return self._refuse(
                 room(self.room) if self.room else EVERYBODY, events.MessageReason.OWN_DISK
             )
-        begun = node.core.sending.say(text, now=node.driver.now())
+        begun = node.core.rooms.say(text, now=node.driver.now())
         node.driver.schedule()
         if begun is not None:
             return node.receipts.open(begun.conversation, begun.id)
@@ -488,7 +487,7 @@ class Peer:
         """How often the direct message that is under way longest was sent (0: none is), and how
         often one is sent at most before it takes another way. No event tells of a further try.
         Raises NotOpen."""
-        return self._open_node().core.sending_try, self._policy.tries
+        return self._open_node().core.direct.sending_try, self._policy.tries
 
     def _refuse(self, conversation: Conversation, reason: events.MessageReason) -> Receipt:
         receipt = Receipt(conversation, 0)
@@ -579,11 +578,13 @@ class Peer:
         """Ask for another name; `Renamed`, `NameUnavailable` or `RenameFailed` follows. Raises
         NotOpen."""
         node = self._open_node()
-        refused = self._mark(node, new) if node.core.renaming.refusal_of(new) is None else None
+        refused = (
+            self._mark(node, new) if node.core.registry.renaming.refusal_of(new) is None else None
+        )
         if refused is not None:
             node.tell([refused])
             return
-        node.core.renaming.request(new, now=node.driver.now())
+        node.core.registry.renaming.request(new, now=node.driver.now())
         node.driver.schedule()
 
     @staticmethod
@@ -610,13 +611,15 @@ class Peer:
         """Give up our name, so that anybody may take it; our mail at the registry is deleted.
         `NameReleased` follows, and we are offline then, or `ReleaseFailed`. Raises NotOpen."""
         node = self._open_node()
-        node.core.releasing.request(now=node.driver.now())
+        node.core.registry.releasing.request(now=node.driver.now())
         node.driver.schedule()
 
     async def released(self) -> None:
         """Wait until an event has told what came of `release`. Raises NotOpen."""
         node = self._open_node()
-        await node.until(lambda core: not core.releasing.is_pending and not node.driver.is_turn_due)
+        await node.until(
+            lambda core: not core.registry.releasing.is_pending and not node.driver.is_turn_due
+        )
 
     def leave(self) -> None:
         """Go offline but stay open; `SignedOff` or `LeaveUnanswered` follows. Raises NotOpen."""
@@ -731,7 +734,7 @@ class Peer:
                 case events.MailReturned(lines=lines):
                     shown += lines
                 case events.ClientSaid(visit=visit, position=position):
-                    node.core.operator.lines_shown(visit, position)
+                    node.core.desk.lines_shown(visit, position)
                     node.driver.schedule()
                 case _:
                     pass

@@ -116,7 +116,7 @@ class Past:
             return None
         steps: tuple[Raw, ...] = ()
         if line.outgoing and line.state not in FINAL:
-            steps = node.core.sending.steps_under_way(line.stream, line.number)
+            steps = node.core.steps_under_way(line.stream, line.number)
             if not steps:  # it was settled, or got another number, while it was read
                 id_ = line.id
                 line = await node.read(read, by_index=False) or line
@@ -130,7 +130,7 @@ class Past:
         node = self._open_node()
         registry, me = node.registry, node.name
         states = await node.read(lambda lines: _states(lines, registry, me), by_index=True)
-        if node.core.operator.is_on or node.core.operator.client is not None:
+        if node.core.desk.is_on or node.core.desk.client is not None:
             states.insert(0, ConversationState(conversation=DESK, unread=0, read=0, last=None))
         return states
 

@@ -13,6 +13,7 @@ from typing import Final
 from chatapp.peer.api import visit_events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.form import Form, StoredVisit
+from chatapp.peer.core.context import Context
 from chatapp.peer.core.desk.visit import ADMITTED, Stage
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.visitor import VisitorCore
@@ -80,14 +81,11 @@ class VisitorNode:
             counter=int(wall * 1_000),
         )
         return VisitorCore(
-            guest,
+            Context(guest, policy=Policy(), rng=rng, wall_offset=wall - now),
             servers=self._addresses,
             pinned=self._store.registry,
             stored=self._store.visit,
             queue=self._queue,
-            rng=rng,
-            policy=Policy(),
-            wall_offset=wall - now,
             gateway=self._gateway,
         )
 

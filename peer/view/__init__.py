@@ -1,5 +1,5 @@
 """What a window shows, without I/O: conversations, their lines and marks, the status, the desk.
 
-Read first: `session` (one window of the full screen), `logbook` (its lines), `status` (where typed
-text goes).
+Read first: `view` (events and typed lines of any window), `screen` (a window that shows
+conversations), `log` (the lines of one).
 """

@@ -1,65 +1,30 @@
-"""What the operator's page shows: the state of the desk, built from the operator's events. It does
-no I/O."""
+"""The help desk as an operator sees it, gathered from events: whom they serve, what is said, and
+who waits. The operator's page and the full screen's pane are drawn from it. It does no I/O."""
 
-import enum
 from collections import deque
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from chatapp.peer.api import events
 from chatapp.peer.api.past import DeskTalk
+from chatapp.peer.api.state import DeskState
+from chatapp.peer.view.talk import LINES_MAX, NOTES_MAX, Mark, Talk, TalkLine
+from chatapp.wire.desk.values import ListedVisitor
+from chatapp.wire.names import is_same_name
 
-LINES_MAX: Final = 1_000
-"""Lines that the page shows; the registry keeps no more of a visit."""
-
-NOTICES_MAX: Final = 4
-"""Notices that are shown at once, the newest ones."""
-
-
-class LineMark(enum.Enum):
-    """What became of a line of the operator."""
-
-    SENDING = "sending"
-    SAVED = "saved"
-    """It is on the registry's disk and will reach the visitor."""
-    LOST = "lost"
-    """It reached nobody; a notice says why."""
+MINUTE: Final = 60.0
+"""Seconds after which a span that is shown in minutes is another one."""
 
 
-class TalkLine(msgspec.Struct, kw_only=True):
-    """One line of the conversation."""
-
-    id: str
-    """The id of its element in the page."""
-    number: int = 0
-    """What `desk.say` returned for it; 0 for a line of somebody else."""
-    sender: str
-    text: str
-    at: float
-    """Unix time."""
-    is_ours: bool
-    mark: LineMark | None = None
-    """None for a line of somebody else."""
-    changed: int = 0
-    """The version of the view in which it changed last."""
-
-
-class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that the operator is told about this moment."""
-
-    event: events.Event
-    at: float
-
-
-class OperatorView:
-    """The desk as its operator sees it."""
+class DeskView(Talk):
+    """The desk as its operator sees it. Times are Unix times."""
 
     def __init__(self, name: str) -> None:
         """`name`: the operator's."""
-        self.name: Final = name
-        self.version = 0
-        """Rises with every change."""
+        super().__init__()
+        self.name = name
         self.is_here = False
         """Whether the registry has let us in."""
         self.is_away = False
@@ -69,19 +34,24 @@ class OperatorView:
         self.is_operator = False
         self.is_on_duty = False
         self.queue = ""
-        self.answers: dict[str, str] = {}
+        """The name of our queue; empty until it is known."""
+        self.answers: Mapping[str, str] = {}
         self.client: events.ClientCame | None = None
-        """The visitor whom we serve, with the form."""
+        """The visitor whom we serve, with the form and the newest note."""
+        self.client_since = 0.0
+        """When the visitor came; 0 if that is not known."""
         self.is_client_here = True
         self.is_client_silent = False
-        self.lines: deque[TalkLine] = deque(maxlen=LINES_MAX)
         self.talk = 0
         """Counts the conversations that were shown, to tell one from the next."""
+        self.waiting = 0
+        """How many wait."""
         self.room: events.WaitingRoom | None = None
         self.figures: events.Figures | None = None
         self.past: events.PastSessions | None = None
-        self.notices: deque[Notice] = deque(maxlen=NOTICES_MAX)
-        self.letters = 0
+        self.notices: deque[events.Event] = deque(maxlen=NOTES_MAX)
+        """What the operator is told about this moment."""
+        self.mail = 0
         """How many messages of other people have come; the page does not show them."""
         self.is_over = False
         """Whether the program that runs the peer has ended."""
@@ -89,7 +59,8 @@ class OperatorView:
         """Whether a bug has ended a part of the program, so that the page may be out of date."""
         self.wants_room = False
         """Whether the list of those who wait is out of date."""
-        self._count = 0
+        self._said: dict[int, TalkLine] = {}
+        """Our lines, by what `desk.say` returned."""
         self._position = 0
         """The place in the visit of the newest line that was found."""
 
@@ -98,22 +69,47 @@ class OperatorView:
         """The number of the visit that we serve; 0 for none."""
         return 0 if self.client is None else self.client.visit
 
+    @property
+    def queue_shown(self) -> str:
+        """The name of our queue, or of the one that we served last; empty if none is known."""
+        return self.queue or ("" if self.room is None else self.room.queue)
+
+    @property
+    def line(self) -> tuple[ListedVisitor, ...]:
+        """Who waits while we are on duty, in order; of a long line only the beginning."""
+        return self.room.waiting if self.room is not None and self.is_on_duty else ()
+
+    @property
+    def served_by_others(self) -> tuple[ListedVisitor, ...]:
+        """Whom other operators serve."""
+        served = () if self.room is None else self.room.served
+        return tuple(visitor for visitor in served if not self._is_mine(visitor))
+
     def colleagues(self) -> list[str]:
-        """Return the names of the other operators who serve somebody."""
-        served = self.room.served if self.room is not None else ()
-        return sorted({one.operator for one in served if one.operator not in ("", self.name)})
+        """Return the names of the other operators that were seen, by name."""
+        listed = () if self.room is None else (*self.room.served, *self.room.waiting)
+        seen = {visitor.operator for visitor in listed if visitor.operator}
+        return sorted(name for name in seen if not is_same_name(name, self.name))
+
+    def next_change(self, *, now: float) -> float | None:
+        """Return the time at which a span in minutes changes; None while no span is shown."""
+        begun = [visitor.since for visitor in self.line]
+        if self.client is not None and self.client_since:
+            begun.append(self.client_since)
+        waits = [MINUTE - (now - since) % MINUTE for since in begun]
+        return now + min(waits) if waits else None
 
     # --- what the operator does
 
     def said(self, text: str, *, at: float, number: int) -> TalkLine:
         """Show a line that the operator says. `number`: what `desk.say` returned."""
-        return self._add(self.name, text, at, mark=LineMark.SENDING, number=number)
+        line = self._said[number] = self._add_line(self.name, text, at, Mark.SENDING)
+        return line
 
     def saved(self, line: TalkLine) -> None:
         """Note that the registry has stored a line, unless it was refused."""
-        if line.mark is LineMark.SENDING:
-            self._change()
-            line.mark, line.changed = LineMark.SAVED, self.version
+        if line.mark is Mark.SENDING:
+            self._settle(line, Mark.SAVED)
 
     def failed(self) -> None:
         """Note that a bug has ended a part of the program."""
@@ -125,15 +121,29 @@ class OperatorView:
         self.notices.clear()
         self._change()
 
-    def found(self, *, is_on_duty: bool, is_operator: bool, answers: dict[str, str]) -> None:
+    # --- what has happened before
+
+    def found(self, state: DeskState) -> None:
         """Take the state of a program that has run before us."""
-        self.is_here, self.is_on_duty, self.is_operator, self.answers = (
-            True,
-            is_on_duty,
-            is_operator,
-            answers,
+        self.is_here, self.is_on_duty, self.is_operator = True, state.is_on_duty, state.is_operator
+        self.answers, self.waiting = state.answers, state.waiting
+        self.wants_room = state.is_operator
+        self._change()
+
+    def found_client(self, name: str, visit: int) -> None:
+        """Take the visitor whom we serve already, of whom only the name is known."""
+        self.client = events.ClientCame(
+            visit=visit,
+            name=name,
+            number="",
+            issue="",
+            queue="",
+            waited=0,
+            is_here=True,
+            note="",
+            handed_over_by="",
+            is_back=True,
         )
-        self.wants_room = is_operator
         self._change()
 
     def found_talk(self, talk: DeskTalk) -> list[TalkLine]:
@@ -141,12 +151,14 @@ class OperatorView:
         registry has not answered. Lines of it that events tell again are left out."""
         self._begin(talk.client)
         waiting = []
-        for line in talk.lines:
-            mark = (LineMark.SAVED if line.is_saved else LineMark.SENDING) if line.is_ours else None
-            shown = self._add(line.sender, line.text, line.at, mark=mark, number=line.line)
-            self._position = max(self._position, line.position)
-            if mark is LineMark.SENDING:
-                waiting.append(shown)
+        for found in talk.lines:
+            mark = (Mark.SAVED if found.is_saved else Mark.SENDING) if found.is_ours else None
+            line = self._add_line(found.sender, found.text, found.at, mark)
+            self._position = max(self._position, found.position)
+            if found.line:
+                self._said[found.line] = line
+            if mark is Mark.SENDING:
+                waiting.append(line)
         self._change()
         return waiting
 
@@ -158,47 +170,48 @@ class OperatorView:
         self._change()
 
     def handle(self, event: events.Event, *, at: float) -> None:
-        """Take an event in. `at`: Unix time."""
+        """Take an event in."""
         match event:
             case events.ClientCame():
                 self._begin(event)
+                self.client_since = at
             case events.ClientSaid(visit=visit, position=place) if (
                 visit == self.visit and place > self._position
             ):
-                mark = LineMark.SAVED if event.sender == self.name else None
-                self._add(event.sender, event.text, event.at or at, mark=mark)
+                mark = Mark.SAVED if event.sender == self.name else None
+                self._add_line(event.sender, event.text, event.at or at, mark)
             case events.ClientMoved():
-                self._client_moved(event, at)
+                self._client_moved(event)
             case events.DutyChanged(is_on=is_on, queue=queue):
-                if not is_on or queue != self.queue:
-                    self.past = None  # only operators on duty see it, and that of their own queue
-                self.is_operator, self.is_on_duty, self.queue = True, is_on, queue
-                self.wants_room = True
-            case events.VisitorsWaiting():
+                self._duty_changed(is_on=is_on, queue=queue)
+            case events.VisitorsWaiting(queue=queue, waiting=waiting):
                 self.is_operator = self.wants_room = True
+                self.queue, self.waiting = self.queue or queue, waiting
             case events.AnswersKnown(answers=answers):
                 self.is_operator, self.answers = True, answers
-            case events.WaitingRoom(is_quiet=True):
-                self.is_operator, self.room, self.wants_room = True, event, False
-                self.queue = self.queue or event.queue  # of a program that has run before us
-            case events.Figures(is_quiet=True):
+            case events.WaitingRoom() if self._is_ours(event):
+                self._room_shown(event)
+            case events.Figures() if self._is_ours(event):
                 self.figures = event
             case events.PastSessions(is_quiet=True):
                 self.past = event
-            case events.CommandSucceeded() | events.NumberMoved():
+            case events.CommandSucceeded():
                 self.wants_room = True
                 self._note_kept(event)
-                self._notice(event, at)
+                self.notices.append(event)
+            case events.NumberMoved():
+                self.wants_room = True
+                self.notices.append(event)
             case events.CommandFailed(reason=reason):
-                self._failed(event, reason, at)
+                self._failed(event, reason)
             case events.HeldBack(line=line):
                 self._line_lost(line)
-                self._notice(event, at)
+                self.notices.append(event)
             case _:
-                self._handle_rest(event, at)
+                self._handle_rest(event)
         self._change()
 
-    def _handle_rest(self, event: events.Event, at: float) -> None:
+    def _handle_rest(self, event: events.Event) -> None:
         match event:
             case events.Registered() | events.ServerBack():
                 self.is_here, self.is_away, self.refusal = True, False, None
@@ -206,36 +219,65 @@ class OperatorView:
                 self.is_away = True
             case events.AdmissionRefused() | events.NameUnavailable() | events.RegistryKeyChanged():
                 self.refusal = event
+            case events.Renamed(is_me=True, new=new):
+                self.name = new
             case events.Said(conversation=what) if what.is_person:
-                self.letters += 1
+                self.mail += 1
             case events.MailReturned(lines=lines):
-                self.letters += len(lines)
+                self.mail += len(lines)
             case events.ProgramEnded():
                 self.is_over = True
             case events.ServerAnnounced() | events.NothingSaid():
-                self._notice(event, at)
+                self.notices.append(event)
             case _:
                 pass
 
     def _begin(self, came: events.ClientCame) -> None:
         self.client, self.is_client_here, self.is_client_silent = came, came.is_here, False
         self.is_operator = self.wants_room = True
-        self.lines.clear()
         self._position = 0
         self.notices.clear()
+        self._clear_talk()
+
+    def _clear_talk(self) -> None:
+        self.lines.clear()
+        self._said.clear()
         self.talk += 1
 
-    def _note_kept(self, event: events.CommandSucceeded | events.NumberMoved) -> None:
-        """Show a note that the registry has stored, if it is about the visitor whom we serve."""
-        match event:
-            case events.CommandSucceeded(
-                action=events.DeskAction.NOTED, visit=visit, text=text
-            ) if self.client is not None and visit == self.client.visit:
-                self.client = msgspec.structs.replace(self.client, note=text)
-            case _:
-                pass
+    def _duty_changed(self, *, is_on: bool, queue: str) -> None:
+        if not is_on or queue != self.queue:
+            self.past = None  # only operators on duty see it, and that of their own queue
+        self.is_operator, self.is_on_duty, self.queue = True, is_on, queue
+        self.wants_room = True
+        if not is_on:
+            self.waiting = 0
 
-    def _client_moved(self, event: events.ClientMoved, at: float) -> None:
+    def _is_ours(self, event: events.WaitingRoom | events.Figures) -> bool:
+        """Whether this shows our queue: others may be asked for by their names."""
+        return event.is_quiet or event.queue == self.queue
+
+    def _room_shown(self, room: events.WaitingRoom) -> None:
+        self.is_operator, self.room, self.wants_room = True, room, False
+        self.waiting = room.total
+        self.queue = self.queue or room.queue  # of a program that has run before us
+        for visitor in room.served:
+            if self.client is not None and self._is_mine(visitor):
+                self.client_since = visitor.since
+                if not self.client.issue:
+                    self.client = msgspec.structs.replace(self.client, issue=visitor.issue)
+
+    def _is_mine(self, visitor: ListedVisitor) -> bool:
+        is_client = self.client is not None and visitor.name == self.client.name
+        return is_client and is_same_name(visitor.operator, self.name)
+
+    def _note_kept(self, event: events.CommandSucceeded) -> None:
+        """Show a note that the registry has stored, if it is about the visitor whom we serve."""
+        is_note = event.action is events.DeskAction.NOTED
+        if is_note and self.client is not None and event.visit == self.client.visit:
+            self.client = msgspec.structs.replace(self.client, note=event.text)
+
+    def _client_moved(self, event: events.ClientMoved) -> None:
+        self.wants_room = True
         match event.move:
             case events.ClientMove.AWAY:
                 self.is_client_here = False
@@ -245,51 +287,32 @@ class OperatorView:
                 self.is_client_silent = True
             case _:
                 self.client = None
-                self.lines.clear()
-                self.talk += 1
-                self._notice(event, at)
-        self.wants_room = True
+                self._clear_talk()
+                self.notices.append(event)
 
-    def _failed(
-        self, event: events.CommandFailed, reason: events.CommandFailure, at: float
-    ) -> None:
+    def _failed(self, event: events.CommandFailed, reason: events.CommandFailure) -> None:
         if reason is events.CommandFailure.NOT_AN_OPERATOR:
             self.is_operator, self.wants_room = False, False
             return
         self._line_lost(event.line)
         if reason is not events.CommandFailure.ROOM_EMPTY:
-            self._notice(event, at)
+            self.notices.append(event)
 
     def _line_lost(self, number: int) -> None:
-        """Mark the line of the page that reached nobody. `number`: what `desk.say` returned for it;
-        0 for no line."""
-        lost = [line for line in self.lines if number and line.number == number]
-        for line in lost:
-            self._change()
-            line.mark, line.changed = LineMark.LOST, self.version
+        """Mark our line that reached nobody. `number`: what `desk.say` returned for it; 0 for no
+        line."""
+        if number in self._said:
+            self._settle(self._said[number], Mark.LOST)
 
-    def _add(
-        self, sender: str, text: str, at: float, *, mark: LineMark | None, number: int = 0
-    ) -> TalkLine:
-        self._count += 1
-        self._change()
-        line = TalkLine(
-            id=f"line{self._count}",
-            number=number,
-            sender=sender,
-            text=text,
-            at=at,
-            is_ours=mark is not None,
-            mark=mark,
-            changed=self.version,
-        )
-        self.lines.append(line)
+    def _add_line(self, who: str, text: str, at: float, mark: Mark | None) -> TalkLine:
+        line = self._add(who, text, at, mark)
+        if len(self.lines) > LINES_MAX:
+            self.lines.popleft()
         if mark is None:
             self.is_client_silent = False
         return line
 
-    def _notice(self, event: events.Event, at: float) -> None:
-        self.notices.append(Notice(event=event, at=at))
 
-    def _change(self) -> None:
-        self.version += 1
+def minutes(since: float, now: float) -> int:
+    """Return for how many whole minutes something lasts, never fewer than none."""
+    return max(int((now - since) // MINUTE), 0)

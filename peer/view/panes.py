@@ -18,8 +18,7 @@ from chatapp.peer.api.conversations import (
 )
 from chatapp.peer.api.events import AuthorDoubt, Event, MessageState, Person, Said
 from chatapp.peer.api.past import ConversationState
-from chatapp.peer.view.logbook import EntryKind, LogBook, LogEntry
-from chatapp.peer.view.signs import Signs
+from chatapp.peer.view.log import EntryKind, Log, LogEntry
 from chatapp.peer.view.underway import mark_of
 from chatapp.peer.words.formatting import DOUBTS, MessageLine, mentions
 from chatapp.peer.words.full import YOU, title_of
@@ -43,9 +42,9 @@ def key_of(conversation: Conversation) -> PaneKey:
 class Pane:
     """One conversation, and what the user has seen of it."""
 
-    def __init__(self, conversation: Conversation, signs: Signs) -> None:
+    def __init__(self, conversation: Conversation) -> None:
         self.conversation = conversation
-        self.book: Final = LogBook(signs)
+        self.log: Final = Log()
         self.unread = 0
         self.calls = False
         """Whether an unread line is for the user alone, or has their name in it."""
@@ -70,7 +69,7 @@ class Pane:
         """What was typed and not sent when the user went to another conversation."""
 
     def __repr__(self) -> str:
-        return f"<Pane of {self.conversation}: {len(self.book)} entries, {self.unread} unread>"
+        return f"<Pane of {self.conversation}: {len(self.log)} entries, {self.unread} unread>"
 
     @property
     def is_hot(self) -> bool:
@@ -88,18 +87,18 @@ class Pane:
     def note_missing(self, id_: int) -> None:
         """Note that another program of the user has sent this line. One that is older than the log
         is read with the past."""
-        oldest = self.book.end_id
-        if oldest is None or id_ > oldest or not (self.has_older or self.book.gaps):
+        oldest = self.log.end_id
+        if oldest is None or id_ > oldest or not (self.has_older or self.log.gaps):
             self.missing = min(self.missing or id_, id_)
 
     def note_read(self, id_: int) -> None:
         """Note that the user has read up to this line, here or in another program."""
         self.read = max(self.read, id_)
-        if self.read >= max(self.newest, self.book.newest_id):
+        if self.read >= max(self.newest, self.log.newest_id):
             self.unread, self.calls = 0, False
         else:
-            left = [one for one in self.book.entries if one.id > self.read and not one.is_mine]
-            if self.book.end_id is not None and self.book.end_id <= self.read:
+            left = [one for one in self.log.entries if one.id > self.read and not one.is_mine]
+            if self.log.end_id is not None and self.log.end_id <= self.read:
                 self.unread, self.calls = len(left), any(one.calls for one in left)
 
 
@@ -169,8 +168,7 @@ class ListRow(msgspec.Struct, frozen=True, kw_only=True):
 class PaneList:
     """All conversations, those with news first among their kind."""
 
-    def __init__(self, signs: Signs) -> None:
-        self._signs: Final = signs
+    def __init__(self) -> None:
         self._panes: dict[PaneKey, Pane] = {}
         self._last = 0.0
         self.pane(EVERYBODY)
@@ -182,7 +180,7 @@ class PaneList:
         """Return the pane of a conversation; it is made if there is none."""
         key = key_of(conversation)
         if (pane := self._panes.get(key)) is None:
-            pane = self._panes[key] = Pane(conversation, self._signs)
+            pane = self._panes[key] = Pane(conversation)
         return pane
 
     def known(self, conversation: Conversation) -> Pane | None:
@@ -233,7 +231,7 @@ class PaneList:
         for one in here.values():
             key = (ConversationKind.PERSON, name_key(one.name), False)
             if key not in self._panes:
-                self._panes[key] = Pane(person(one.name), self._signs)
+                self._panes[key] = Pane(person(one.name))
         opened_key = key_of(opened)
         rows: list[tuple[tuple[object, ...], ListRow]] = []
         for key, pane in self._panes.items():

@@ -9,9 +9,9 @@ from typing import Any, Final
 from chatapp.peer.api.conversations import DESK, Conversation
 from chatapp.peer.api.events import Said
 from chatapp.peer.api.requests import PAGE_MAX, ReadPage
-from chatapp.peer.view.logbook import LogBook, LogEntry
+from chatapp.peer.view.log import Log, LogEntry
 from chatapp.peer.view.panes import Pane, past_entry
-from chatapp.peer.view.view import HistoryUnreadable, Step
+from chatapp.peer.view.view import HistoryUnreadable, Step, Steps
 from chatapp.wire.errors import ChatAppError
 
 PAGE: Final = 100
@@ -42,57 +42,55 @@ class PastReader:
         now."""
         if pane.is_loaded:
             return False
-        pane.book.merge((yield from self._page(pane, before=None)))
+        pane.log.merge((yield from self._page(pane, before=None)))
         pane.is_loaded = True
         return True
 
-    def load_older(self, pane: Pane) -> Generator[Step, Any, int]:
-        """Read one more page of what is older than the log. Return how many rows the log got."""
-        if not pane.has_older:
-            return 0
-        return pane.book.prepend((yield from self._page(pane, before=pane.book.oldest_id)))
+    def load_older(self, pane: Pane) -> Steps:
+        """Read one more page of what is older than the log."""
+        if pane.has_older:
+            pane.log.prepend((yield from self._page(pane, before=pane.log.oldest_id)))
 
     def jump(self, pane: Pane, id_: int) -> Generator[Step, Any, LogEntry | None]:
         """Return the entry with this id; None if there is no such line. The lines around it are
         read if it is not there; of those between them and the others, the log notes that they are
         left out."""
-        if pane.book.by_id(id_) is None:
+        if pane.log.by_id(id_) is None:
             older = yield from self._lines(pane, before=id_ + 1, limit=AROUND)
             if older and older[-1].id == id_:
                 newer = yield from self._lines(pane, after=id_, limit=AROUND)
                 self._place(pane, older, newer)
-        return pane.book.by_id(id_)
+        return pane.log.by_id(id_)
 
     def _place(self, pane: Pane, older: Sequence[Said], newer: Sequence[Said]) -> None:
         """Put the lines around one into the log, as far as they are not there. `older` ends with
         the one."""
-        book = pane.book
-        above = _unknown(book, reversed(older))
-        below = _unknown(book, newer)
+        log = pane.log
+        above = _unknown(log, reversed(older))
+        below = _unknown(log, newer)
         entries = self._entries(pane, [*reversed(above), *below])
         joins_older = len(above) < len(older) or len(older) < AROUND
         joins_newer = len(below) < len(newer) or len(newer) < AROUND
-        target = _gap_around(book, entries[0].id)
+        target = _gap_around(log, entries[0].id)
         if target is None:
-            book.merge(entries)  # newer than all others
+            log.merge(entries)  # newer than all others
             return
-        is_top = target is book.entries[0]
-        book.insert(entries, before=target)
-        book.mark_gap(target, is_gap=not joins_newer)
+        is_top = target is log.entries[0]
+        log.insert(entries, before=target)
+        log.mark_gap(target, is_gap=not joins_newer)
         if is_top:
             pane.has_older = not joins_older
         else:
-            book.mark_gap(entries[0], is_gap=not joins_older)
+            log.mark_gap(entries[0], is_gap=not joins_older)
 
-    def fill(self, pane: Pane, gap: LogEntry, *, is_upwards: bool) -> Generator[Step, Any, int]:
+    def fill(self, pane: Pane, gap: LogEntry, *, is_upwards: bool) -> Steps:
         """Read a page of the lines that are left out before this entry: those next to it if
-        `is_upwards`, else those that follow the lines above. Return how many rows the entry moved
-        down."""
-        book = pane.book
-        place = book.place_of(gap)
-        if gap not in book.gaps or place is None:
-            return 0
-        older, newer = book.id_at(place - 1), book.id_from(place)
+        `is_upwards`, else those that follow the lines above."""
+        log = pane.log
+        place = log.place_of(gap)
+        if gap not in log.gaps or place is None:
+            return
+        older, newer = log.id_at(place - 1), log.id_from(place)
         lines = yield from (
             self._lines(pane, before=newer) if is_upwards else self._lines(pane, after=older)
         )
@@ -101,11 +99,10 @@ class PastReader:
         ]
         entries = self._entries(pane, left_out)
         is_closed = len(left_out) < PAGE
-        grown = book.insert(entries, before=gap)
-        book.mark_gap(gap, is_gap=not is_closed and not is_upwards)
+        log.insert(entries, before=gap)
+        log.mark_gap(gap, is_gap=not is_closed and not is_upwards)
         if is_upwards and not is_closed:
-            book.mark_gap(entries[0], is_gap=True)
-        return grown
+            log.mark_gap(entries[0], is_gap=True)
 
     def load_missing(
         self, pane: Pane, *, is_busy: Callable[[], bool]
@@ -122,10 +119,10 @@ class PastReader:
         if is_busy():
             pane.note_missing(lowest)
             return False
-        newest = pane.book.newest_id
+        newest = pane.log.newest_id
         entries = self._entries(pane, own)
-        pane.book.merge(entry for entry in entries if entry.id < newest)
-        pane.book.append(entry for entry in entries if entry.id > newest)
+        pane.log.merge(entry for entry in entries if entry.id < newest)
+        pane.log.append(entry for entry in entries if entry.id > newest)
         pane.talked_at = max([pane.talked_at, *(entry.at for entry in entries)])
         return bool(entries)
 
@@ -167,24 +164,24 @@ class PastReader:
     def _entries(self, pane: Pane, lines: Iterable[Said]) -> list[LogEntry]:
         """Return the entries of those lines that the log does not have."""
         entries = [
-            past_entry(line, self._me()) for line in lines if pane.book.by_id(line.id) is None
+            past_entry(line, self._me()) for line in lines if pane.log.by_id(line.id) is None
         ]
         for entry in entries:
             self._settle(pane, entry)
         return entries
 
 
-def _unknown(book: LogBook, lines: Iterable[Said]) -> list[Said]:
+def _unknown(log: Log, lines: Iterable[Said]) -> list[Said]:
     """Return those of these lines that come before the first one that the log has."""
-    return list(takewhile(lambda line: book.by_id(line.id) is None, lines))
+    return list(takewhile(lambda line: log.by_id(line.id) is None, lines))
 
 
-def _gap_around(book: LogBook, id_: int) -> LogEntry | None:
+def _gap_around(log: Log, id_: int) -> LogEntry | None:
     """Return the entry before which the line with this id is left out: one behind a gap, or the
     first of the log; None if the line is newer than all."""
-    places = sorted(place for gap in book.gaps if (place := book.place_of(gap)) is not None)
+    places = sorted(place for gap in log.gaps if (place := log.place_of(gap)) is not None)
     for place in [0, *places]:
-        newer = book.id_from(place)
+        newer = log.id_from(place)
         if newer is not None and newer > id_:
-            return book.entries[place]
+            return log.entries[place]
     return None

@@ -31,12 +31,10 @@ from chatapp.peer.commands import meanings, parser
 from chatapp.peer.commands.arguments import SIGNS
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.commands.meanings import Meaning, Mistake
-from chatapp.peer.view.logbook import EntryKind, LogEntry
+from chatapp.peer.view.log import EntryKind, LogEntry
 from chatapp.peer.view.panes import ListRow, Pane, PaneList, Spot, kind_of, place_of, said_entry
 from chatapp.peer.view.pastreader import PastReader
-from chatapp.peer.view.running import FAILED
-from chatapp.peer.view.signs import Signs
-from chatapp.peer.view.underway import mark_of
+from chatapp.peer.view.underway import is_behind, mark_of
 from chatapp.peer.view.view import (
     CatchUp,
     HistoryUnreadable,
@@ -87,7 +85,6 @@ class ScreenView(View):
     def __init__(
         self,
         state: State,
-        signs: Signs,
         *,
         wall: Callable[[], float],
         draw_line: Callable[[], int],
@@ -104,7 +101,7 @@ class ScreenView(View):
             explain_taken=explain_taken,
             has_started=has_started,
         )
-        self.panes: Final = PaneList(signs)
+        self.panes: Final = PaneList()
         self.open_pane: Pane = self.panes.pane(EVERYBODY)
         """The conversation that is open."""
         self.last_words: Final[list[str]] = []
@@ -197,8 +194,8 @@ class ScreenView(View):
 
     def _open(self, pane: Pane) -> None:
         if pane is not self.open_pane:
-            self.open_pane.book.mark_unread(None)
-            self.open_pane.book.select(None)
+            self.open_pane.log.mark_unread(None)
+            self.open_pane.log.selected = None
         self.open_pane = self._changes.opened = pane
         self._place_rule(pane)
 
@@ -206,8 +203,8 @@ class ScreenView(View):
     def _place_rule(pane: Pane) -> None:
         """Draw a rule before the first line that is new to the user."""
         if pane.is_hot:
-            new = (one for one in pane.book.entries if one.id > pane.read and not one.is_mine)
-            pane.book.mark_unread(next(new, None))
+            new = (one for one in pane.log.entries if one.id > pane.read and not one.is_mine)
+            pane.log.mark_unread(next(new, None))
 
     def load(self, pane: Pane) -> Steps:
         """Read the newest part of a conversation's past, the first time it is open."""
@@ -219,14 +216,15 @@ class ScreenView(View):
 
     def load_older(self, pane: Pane) -> Steps:
         """Read one more page of a conversation's past."""
-        self._log_changed(pane, (yield from self._past.load_older(pane)))
+        yield from self._past.load_older(pane)
+        self._log_changed(pane, is_above=True)
         self._fetch_missing()
 
     def fill_gap(self, pane: Pane, gap: LogEntry, *, is_above: bool) -> Steps:
         """Read lines that are left out before this entry. `is_above`: they belong above the rows in
         view."""
-        grown = yield from self._past.fill(pane, gap, is_upwards=is_above)
-        self._log_changed(pane, grown if is_above else 0)
+        yield from self._past.fill(pane, gap, is_upwards=is_above)
+        self._log_changed(pane, is_above=is_above)
         self._fetch_missing()
 
     def jump(self, pane: Pane, id_: int) -> Generator[Step, Any, LogEntry | None]:
@@ -245,18 +243,18 @@ class ScreenView(View):
     def painted(self, pane: Pane, last: LogEntry | None) -> None:
         """Note that the lines of a conversation were painted up to this entry; None: there was
         nothing to paint. They are read if the user looks."""
-        book = pane.book
-        place = -1 if last is None else book.place_of(last)
+        log = pane.log
+        place = -1 if last is None else log.place_of(last)
         if place is None:
             return
-        is_end = place == len(book) - 1
+        is_end = place == len(log) - 1
         unshown, pane.unshown = pane.unshown, []
         for event, entry in unshown:
-            if _is_up_to(book.place_of(entry), place):
+            if _is_up_to(log.place_of(entry), place):
                 self._changes.seen.append(event)
             else:
                 pane.unshown.append((event, entry))
-        newest = book.newest_id if is_end else book.id_at(place)
+        newest = log.newest_id if is_end else log.id_at(place)
         if self.attention().is_looking and (newest > pane.read or (is_end and pane.unread)):
             pane.note_read(newest)
             if is_end:
@@ -364,7 +362,7 @@ class ScreenView(View):
         """Show a line that somebody said."""
         pane = self.panes.pane(line.conversation)
         at = line.at
-        entry = pane.book.by_id(line.id)
+        entry = pane.log.by_id(line.id)
         if entry is not None:
             pane.unshown.append((line, entry))
             return
@@ -380,11 +378,11 @@ class ScreenView(View):
         )
         entry.calls, calls = entry.calls and not is_direct, entry.calls
         pane.note_line(line.id, at, is_mine=False, calls=calls)
-        pane.book.append([entry])
+        pane.log.append([entry])
         pane.unshown.append((line, entry))
         is_watched = pane is self.open_pane and self.attention().is_looking
-        if (line.is_late or not is_watched) and pane.book.unread is None:
-            pane.book.mark_unread(entry)
+        if (line.is_late or not is_watched) and pane.log.unread is None:
+            pane.log.mark_unread(entry)
         self._log_changed(pane)
         if calls:
             self._call(entry.sender, line.text)
@@ -395,7 +393,7 @@ class ScreenView(View):
         entry = said_entry(sender=event.sender, text=event.text, at=self._wall(), me=me)
         pane.unshown.append((event, entry))
         pane.note_line(0, entry.at, is_mine=False, calls=True)
-        pane.book.append([entry])
+        pane.log.append([entry])
         self._log_changed(pane)
 
     def _settled(self, event: events.MessageChanged) -> None:
@@ -403,7 +401,7 @@ class ScreenView(View):
         if not event.id:
             return  # the answer to the request says the same
         pane = self.panes.pane(event.conversation)
-        entry = pane.book.by_id(event.id)
+        entry = pane.log.by_id(event.id)
         if entry is None:
             self._early[event.id] = event
             if len(self._early) > EARLY_MAX:
@@ -421,9 +419,11 @@ class ScreenView(View):
 
     def _change(self, pane: Pane, entry: LogEntry, event: events.MessageChanged) -> None:
         mark = mark_of(event.state, is_direct=event.conversation.is_person)
+        if is_behind(mark, entry.mark):
+            return  # the entry was read from the past, which knows more
         is_told = event.state in (MessageState.KEPT, MessageState.REFUSED, MessageState.EXPIRED)
         lines = lines_of(event, in_reach=self.state.in_reach) if is_told else []
-        pane.book.change(entry, mark=mark, note=" ".join(map(words.unbracketed, lines)))
+        pane.log.change(entry, mark=mark, note=" ".join(map(words.unbracketed, lines)))
         self._log_changed(pane)
 
     def _fetch_missing(self) -> None:
@@ -484,7 +484,7 @@ class ScreenView(View):
     def _fail(self, event: events.Event, more: Iterable[str] = ()) -> None:
         if not self.is_over:
             self.last_words.extend((*lines_of(event), *more))
-        self.end(FAILED)
+        self.end(has_failed=True)
 
     def _offer(self, line: str) -> list[str]:
         """A key stands for `/doctor`, until there is no screen."""
@@ -499,7 +499,7 @@ class ScreenView(View):
         self, pane: Pane, lines: Iterable[str], kind: EntryKind = EntryKind.NOTICE
     ) -> None:
         now = self._wall()
-        pane.book.append(
+        pane.log.append(
             LogEntry(kind=kind, at=now, text=sanitize(words.unbracketed(line))) for line in lines
         )
         self._log_changed(pane)
@@ -514,9 +514,9 @@ class ScreenView(View):
         """Show the answer to a line where it was typed."""
         self._show_in(self._typed_in, lines)
 
-    def _log_changed(self, pane: Pane, grown: int = 0) -> None:
-        """Note that the log of a conversation has changed, and by how many rows it grew above."""
-        self._changes.logs[pane] = self._changes.logs.get(pane, 0) + grown
+    def _log_changed(self, pane: Pane, *, is_above: bool = False) -> None:
+        """Note that the log of a conversation has changed. `is_above`: above the rows in view."""
+        self._changes.logs[pane] = is_above or self._changes.logs.get(pane, False)
 
     # --- what is typed
 
@@ -525,7 +525,7 @@ class ScreenView(View):
         clock of the machine. A message stands in the log at once."""
         pane = pane or self.open_pane
         entry = None
-        pane.book.mark_unread(None)
+        pane.log.mark_unread(None)
         if self._dialogue is None and len(text) <= LINE_MAX and self._is_talk(text, pane):
             entry = self._said_by_me(pane, _talk_of(text))
             pane.talked_at = entry.at
@@ -541,7 +541,7 @@ class ScreenView(View):
         """Show a message of ours that is under way."""
         me = self.state.name
         entry = said_entry(sender=me, text=text, at=self._wall(), me=me, is_mine=True)
-        pane.book.append([entry])
+        pane.log.append([entry])
         self._log_changed(pane)
         return entry
 
@@ -680,15 +680,15 @@ class ScreenView(View):
                 conversation=sent.conversation, id=0, state=sent.state, reason=sent.reason
             )
             self._change(pane, entry, refused)
-        elif pane.book.by_id(sent.id) is None:
-            pane.book.change(entry, id_=sent.id, mark=entry.mark)
+        elif pane.log.by_id(sent.id) is None:
+            pane.log.change(entry, id_=sent.id, mark=entry.mark)
             self._settle_early(pane, entry)
         if pane is not self.open_pane and pane is not self._typed_in:
             self.choose(pane.conversation)
         self._log_changed(pane)
 
     def _mark(self, pane: Pane, entry: LogEntry, state: MessageState, note: str = "") -> None:
-        pane.book.change(entry, mark=mark_of(state, is_direct=False), note=note)
+        pane.log.change(entry, mark=mark_of(state, is_direct=False), note=note)
         self._log_changed(pane)
 
     def _send_nothing(self, entry: LogEntry) -> None:

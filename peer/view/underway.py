@@ -98,6 +98,14 @@ def mark_of(state: MessageState | None, *, is_direct: bool) -> Mark | None:
             return None
 
 
+_ORDER: Final = (None, Mark.KEPT, Mark.SAVED, Mark.RECEIVED, Mark.REFUSED)
+
+
+def is_behind(mark: Mark | None, other: Mark | None) -> bool:
+    """Return whether a message that has the other mark is further than this one says."""
+    return _ORDER.index(mark) < _ORDER.index(other)
+
+
 def _naming(line: str, text: str) -> str:
     """Return a line about a message with the beginning of its text."""
     quoted = sanitize(text, limit=QUOTED)

@@ -21,7 +21,6 @@ from chatapp.peer.commands.commands import help_lines
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.commands.meanings import Context, Meaning, Mistake
 from chatapp.peer.commands.parser import Confirmation, Dialogue
-from chatapp.peer.view.running import DONE, FAILED
 from chatapp.peer.words import answers, history
 from chatapp.peer.words.desk import answer_said, no_answer, ready_answer
 from chatapp.peer.words.events import lines_of
@@ -81,8 +80,9 @@ class Changes(msgspec.Struct, kw_only=True):
     before."""
     lines: list[str] = []
     """Lines to show, the oldest first, in a window that shows all conversations as one flow."""
-    logs: "dict[Pane, int]" = {}
-    """Conversations whose logs have changed, and by how many rows each grew above."""
+    logs: "dict[Pane, bool]" = {}
+    """Conversations whose logs have changed, and whether lines were added above those in view,
+    which stay where they are."""
     opened: "Pane | None" = None
     """The conversation to show from now on."""
     calls: list[tuple[str, str]] = []
@@ -123,8 +123,10 @@ class View:
         self.people: Sequence[events.Person] = ()
         """Everybody in the table, when it was told last."""
         self.is_screen: Final = is_screen
-        self.exit_status: int | None = None
-        """With what the program ends; None while it runs."""
+        self.is_over = False
+        """Whether the program ends."""
+        self.has_failed = False
+        """Whether it ends as it could not do what it is for."""
         self.query: PeerName | None = None
         """The person for whom bare lines outside of a room are."""
         self.current_line = ""
@@ -150,15 +152,10 @@ class View:
         changes, self._changes = self._changes, Changes()
         return changes
 
-    def end(self, status: int) -> None:
-        """End the program with this exit status. The first call counts."""
-        if self.exit_status is None:
-            self.exit_status = status
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the program ends."""
-        return self.exit_status is not None
+    def end(self, *, has_failed: bool = False) -> None:
+        """End the program. The first call counts."""
+        if not self.is_over:
+            self.is_over, self.has_failed = True, has_failed
 
     # --- what is shown all the time
 
@@ -320,7 +317,7 @@ class View:
     def _fail(self, event: events.Event, more: Iterable[str] = ()) -> None:
         """End the program, as this event says. `more`: what else there is to say."""
         self._show_here(more)
-        self.end(FAILED)
+        self.end(has_failed=True)
 
     def _offer(self, line: str) -> list[str]:
         """Return this line, which says how to find out why the server does not answer, where it is
@@ -351,7 +348,7 @@ class View:
         if (yield from self._may_continue()):
             yield Wait(until=Moment.SETTLED)
         if (yield from self._may_continue()):
-            self.end(DONE)
+            self.end()
 
     def unsent(self, lines: Sequence[str]) -> list[str]:
         """Quote the line that is being carried out and those that follow, which will not be."""
@@ -431,7 +428,7 @@ class View:
         match meaning:
             case meanings.Quit():
                 yield from self._drain()
-                self.end(DONE)
+                self.end()
             case meanings.Empty():
                 pass
             case Mistake(why):

@@ -1,23 +1,15 @@
-"""What one visitor's page shows: the state of the visit, built from its events. It does no I/O."""
+"""A visit as its visitor sees it, gathered from its events: the page and the terminal show it. It
+does no I/O."""
 
 import enum
 from collections import deque
 from typing import Final
 
-import msgspec
-
 from chatapp.peer.api import visit_events
-
-LINES_MAX: Final = 1_000
-"""Lines that a page shows; the registry keeps no more of a visit."""
-
-_LINE: Final = "line"
-
-NOTES_MAX: Final = 4
-"""Notes that are shown at once, the newest ones."""
+from chatapp.peer.view.talk import LINES_MAX, NOTES_MAX, Mark, Talk, TalkLine
 
 
-class WebStage(enum.Enum):
+class VisitStage(enum.Enum):
     """Which page is shown."""
 
     ARRIVING = "arriving"
@@ -28,55 +20,12 @@ class WebStage(enum.Enum):
     OVER = "over"
 
 
-class Mark(enum.Enum):
-    """What became of a line of the visitor."""
-
-    SENDING = "sending"
-    SAVED = "saved"
-    """It is on the registry's disk and will reach the operator."""
-    LOST = "lost"
-
-
-class ShownLine(msgspec.Struct, kw_only=True):
-    """One line of the conversation."""
-
-    id: str
-    """The id of its element in the page."""
-    who: str
-    """The operator who said it; empty for the visitor."""
-    text: str
-    at: float
-    """Unix time."""
-    mark: Mark | None = None
-    """None for a line of an operator."""
-    changed: int = 0
-    """The version of the view in which it changed last."""
-
-    @property
-    def number(self) -> int:
-        """Its place among all lines of the visit, from 1."""
-        return int(self.id.removeprefix(_LINE))
-
-    @property
-    def size(self) -> int:
-        """The bytes that it takes."""
-        return len(self.text.encode()) + LINE_COST
-
-
-class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to tell the visitor: an event that concerns this moment."""
-
-    event: visit_events.VisitEvent
-    at: float
-
-
-class VisitView:
-    """The state of one visit, for its pages."""
+class VisitView(Talk):
+    """The state of one visit."""
 
     def __init__(self) -> None:
-        self.version = 0
-        """Rises with every change."""
-        self.stage = WebStage.ARRIVING
+        super().__init__()
+        self.stage = VisitStage.ARRIVING
         self.stage_version = 0
         """The version in which the stage changed last."""
         self.position = 0
@@ -93,12 +42,12 @@ class VisitView:
         """For how many seconds the registry keeps the place; None if that is not known."""
         self.operator = ""
         """Who serves, or served last."""
-        self.lines: deque[ShownLine] = deque()
         self.size = 0
         """Bytes of the lines."""
         self.unsent = 0
         """Bytes of the visitor's lines that the registry has not stored yet."""
-        self.notes: deque[Note] = deque(maxlen=NOTES_MAX)
+        self.notes: deque[visit_events.VisitEvent] = deque(maxlen=NOTES_MAX)
+        """What the visitor is told about this moment."""
         self.is_closed = False
         """Whether the queue takes no newcomers any more, while we wait."""
         self.end: visit_events.VisitEvent | None = None
@@ -111,17 +60,16 @@ class VisitView:
         self.was_served = False
         self.is_leaving = False
         """Whether the visitor has left, and the registry does not know it yet."""
-        self._count = 0
-        self._own: dict[int, list[ShownLine]] = {}
+        self._own: dict[int, list[TalkLine]] = {}
         """Lines of the visitor that are not settled, by what `Visitor.say` returned."""
 
     # --- what the visitor does
 
     def said(self, text: str, line: int, *, at: float) -> None:
         """Show a line that the visitor says. `line`: as `Visitor.say` returned it."""
-        shown = self._add(who="", text=text, at=at, mark=Mark.SENDING)
+        shown = self._add_parts("", text, at, Mark.SENDING)
         self._own[line] = shown
-        self.unsent += sum(part.size for part in shown)
+        self.unsent += sum(map(size_of, shown))
 
     def rated(self, rating: int) -> None:
         """Note what the visitor has chosen."""
@@ -135,21 +83,21 @@ class VisitView:
 
     # --- what happens
 
-    def handle(self, event: visit_events.VisitEvent, *, at: float) -> None:
-        """Take an event in. `at`: Unix time."""
+    def handle(self, event: visit_events.VisitEvent) -> None:
+        """Take an event in."""
         match event:
             case visit_events.PositionKnown(position=position, operators=operators):
-                self._enter(WebStage.WAITING)
+                self._enter(VisitStage.WAITING)
                 if position != self.position:
                     self.estimate, self.estimate_known = None, False
                 self.position, self.operators = position, operators
             case visit_events.PositionAnswered(position=position, estimate=estimate):
-                self._enter(WebStage.WAITING)
+                self._enter(VisitStage.WAITING)
                 self.position, self.estimate, self.estimate_known = position, estimate, True
             case visit_events.SentBack(why=why):
-                self._enter(WebStage.WAITING)
+                self._enter(VisitStage.WAITING)
                 self.is_paused = self.is_paused or why is visit_events.SentBackReason.ON_HOLD
-                self._note(event, at)
+                self._note(event)
             case visit_events.PauseChanged(is_paused=is_paused):
                 self.is_paused = is_paused
             case visit_events.Served(operator=operator):
@@ -159,23 +107,23 @@ class VisitView:
                 self._begin_talk()
             case visit_events.LineReceived(operator=operator, text=text, at=said_at):
                 self.operator = operator
-                self._add(who=operator, text=text, at=said_at)
+                self._add_parts(operator, text, said_at, None)
             case visit_events.EarlierLine(operator=operator, text=text, at=said_at):
                 self.operator = operator or self.operator
                 mark = None if operator else Mark.SAVED
-                self._add(who=operator, text=text, at=said_at, mark=mark)
+                self._add_parts(operator, text, said_at, mark)
             case visit_events.LineSettled(line=line, is_saved=is_saved):
-                self._settle(line, is_saved=is_saved)
+                self._line_settled(line, is_saved=is_saved)
             case visit_events.DeskClosed(is_waiting=True):
                 self.is_closed = True
-                self._note(event, at)
+                self._note(event)
             case visit_events.Rated(is_kept=is_kept):
                 self.is_rating_kept = is_kept
             case _:
-                self._handle_rest(event, at)
+                self._handle_rest(event)
         self._change()
 
-    def _handle_rest(self, event: visit_events.VisitEvent, at: float) -> None:
+    def _handle_rest(self, event: visit_events.VisitEvent) -> None:
         match event:
             case visit_events.VisitorServerLost(keep_place=keep_place):
                 self.is_away, self.keep_place = True, keep_place
@@ -197,6 +145,9 @@ class VisitView:
                 self._end(event)
             case visit_events.PositionGone(is_joining=False):
                 self._end(event)
+            case visit_events.PositionGone():
+                self.position = 0
+                self._note(event)
             case (
                 visit_events.Announced()
                 | visit_events.ServerAnnounced()
@@ -206,63 +157,52 @@ class VisitView:
                 | visit_events.VisitorLineRefused()
                 | visit_events.NotYourTurn()
                 | visit_events.DescriptionRefused()
-                | visit_events.PositionGone()
                 | visit_events.TicketNotStored()
             ):
-                self._note(event, at)
+                self._note(event)
             case _:
                 pass
 
     def _begin_talk(self) -> None:
-        self._enter(WebStage.TALKING)
+        self._enter(VisitStage.TALKING)
         self.position, self.estimate, self.estimate_known = 0, None, False
         self.is_paused = False
         self.was_served = True
         self.notes.clear()
 
     def _end(self, event: visit_events.VisitEvent) -> None:
-        if self.stage is not WebStage.OVER:
+        if self.stage is not VisitStage.OVER:
             self.end = event
-            self._enter(WebStage.OVER)
+            self._enter(VisitStage.OVER)
 
-    def _settle(self, line: int, *, is_saved: bool) -> None:
+    def _line_settled(self, line: int, *, is_saved: bool) -> None:
         for shown in self._own.pop(line, ()):
-            shown.mark = Mark.SAVED if is_saved else Mark.LOST
-            shown.changed = self.version + 1
-            self.unsent -= shown.size
+            self._settle(shown, Mark.SAVED if is_saved else Mark.LOST)
+            self.unsent -= size_of(shown)
 
-    def _add(self, *, who: str, text: str, at: float, mark: Mark | None = None) -> list[ShownLine]:
+    def _add_parts(self, who: str, text: str, at: float, mark: Mark | None) -> list[TalkLine]:
         """Show a text, as several lines if it is long. The oldest lines go when there are too
         many."""
-        added = [
-            ShownLine(
-                id=self._next_id(), who=who, text=part, at=at, mark=mark, changed=self.version + 1
-            )
-            for part in _parts(text)
-        ]
-        self.lines.extend(added)
-        self.size += sum(line.size for line in added)
+        added = [self._add(who, part, at, mark) for part in _parts(text)]
+        self.size += sum(map(size_of, added))
         while len(self.lines) > LINES_MAX or self.size > TEXT_PER_SESSION:
-            self.size -= self.lines.popleft().size
-        self._change()
+            self.size -= size_of(self.lines.popleft())
         return added
 
-    def _next_id(self) -> str:
-        self._count += 1
-        return f"{_LINE}{self._count}"
+    def _note(self, event: visit_events.VisitEvent) -> None:
+        if not self.notes or self.notes[-1] != event:
+            self.notes.append(event)
 
-    def _note(self, event: visit_events.VisitEvent, at: float) -> None:
-        if not self.notes or self.notes[-1].event != event:
-            self.notes.append(Note(event=event, at=at))
-
-    def _enter(self, stage: WebStage) -> None:
+    def _enter(self, stage: VisitStage) -> None:
         self.is_away = False
         if stage is not self.stage:
             self.stage = stage
             self.stage_version = self.version + 1
 
-    def _change(self) -> None:
-        self.version += 1
+
+def size_of(line: TalkLine) -> int:
+    """Return the bytes that a line takes."""
+    return len(line.text.encode()) + LINE_COST
 
 
 def _parts(text: str) -> list[str]:

@@ -2,13 +2,14 @@
 
 import logging
 import os
+import stat
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatapp.registry.cluster.exchange import as_folder, entries_in
-from chatapp.registry.cluster.stream.bundles import SALT_SIZE, ClusterFounded, ClusterKey
+from chatapp.registry.cluster.stream.bundles import KEY_SIZE, SALT_SIZE, ClusterFounded, ClusterKey
 from chatapp.registry.cluster.stream.ledger import Ledger
 from chatapp.registry.cluster.stream.mark import Mark, read_mark, write_mark
 from chatapp.registry.cluster.stream.store import StreamStore, TakeoverInterrupted
@@ -17,6 +18,7 @@ from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.keystore import (
     KEY_FILE,
     PUBLIC_FILE,
+    KeyUnusable,
     load_or_make,
     open_identity,
     public_key,
@@ -30,6 +32,7 @@ from chatapp.wire.identity import Identity
 
 if TYPE_CHECKING:
     from chatapp.registry.store.backup import Inspection, Manifest
+
 
 _log = logging.getLogger(__name__)
 
@@ -145,3 +148,42 @@ class ClusterStorage:
         return Inspection(
             files=found.messages, records=found.records, size=found.size, damage=list(found.damage)
         )
+
+
+CLUSTER_KEY: Final = "cluster.key"
+"""The file in the registry's folder, unless another one is named."""
+_KEY_SIZE_MAX: Final = 1_000
+
+
+def read_key(path: Path) -> ClusterKey | None:
+    """Return the key in a file; None if there is no such file. Raises KeyUnusable."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise KeyUnusable(path, error.strerror or str(error)) from None
+    try:
+        if stat.S_IMODE(os.fstat(file).st_mode) & 0o077:
+            raise KeyUnusable(path, "others on this machine can read this key: run chmod 600 on it")
+        text = os.read(file, _KEY_SIZE_MAX)
+    except OSError as error:
+        raise KeyUnusable(path, error.strerror or str(error)) from None
+    finally:
+        os.close(file)
+    try:
+        return ClusterKey(bytes.fromhex(text.decode("ascii")))
+    except ValueError:
+        raise KeyUnusable(
+            path, f"holds no cluster key, which is {2 * KEY_SIZE} hexadecimal digits"
+        ) from None
+
+
+def make_key(path: Path) -> ClusterKey:
+    """Make a new key in a file that does not exist. Raises KeyUnusable."""
+    secret = os.urandom(KEY_SIZE)
+    try:
+        write_whole(path, secret.hex().encode() + b"\n")
+    except OSError as error:
+        raise KeyUnusable(path, error.strerror or str(error)) from None
+    return ClusterKey(secret)

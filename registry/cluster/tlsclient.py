@@ -11,7 +11,11 @@ from nats.aio.client import Client
 class TlsClient(Client):
     """Leaves servers without TLS before it sends them anything."""
 
-    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+    async def _process_info(
+        self,
+        info: dict[str, Any],
+        initial_connection: bool = False,  # noqa: FBT001, FBT002 - the signature is nats-py's
+    ) -> None:
         if initial_connection and not info.get("tls_required"):
             if not info.get("tls_available"):
                 raise nats.errors.Error("nats: the server has no TLS")

@@ -1,5 +1,5 @@
 """Admission: what an unknown address must show before it costs the registry memory or much time
-(clauses 4.1 to 4.3).
+(clauses 4.1 to 4.3), and which peers may open a session then.
 
 A COOKIE for a HELLO costs one keyed hash and no state. A REGISTER is examined only if it shows the
 cookie that was given to its address, and within the address's rate. Its two signatures, which cost
@@ -7,10 +7,12 @@ most, are checked when its turn comes.
 """
 
 import hashlib
+import itertools
 from collections import OrderedDict, deque
 from typing import Final, Generic, TypeVar
 
 from chatapp.registry.rules.effects import DropReason
+from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.wire.address import Address, network_of
 from chatapp.wire.admission import (
     is_invitation_for,
@@ -21,12 +23,17 @@ from chatapp.wire.admission import (
 from chatapp.wire.buckets import Buckets
 from chatapp.wire.codec import decode_hello, encode
 from chatapp.wire.framing import Kind
-from chatapp.wire.identity import Identity
+from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.limits import BUCKETS_MAX, REGISTERS_BURST, REGISTERS_PER_SECOND
 from chatapp.wire.messages.registration import PROTOCOL_VERSION, Cookie, RefusalReason, Register
 from chatapp.wire.messages.table import Card
+from chatapp.wire.sessions.opening import Randomness
+from chatapp.wire.sessions.session import SessionTable
 
 _COOKIE_SIZE: Final = 16
+_KEY_SIZE: Final = 32
+_OLDEST_TRIED: Final = 16
+"""How many of the oldest registrations are tried to find one without a live session."""
 _VERSION_REFUSALS_PER_SECOND: Final = 20.0
 """Signed answers a second to HELLOs of another version, over all addresses: a HELLO proves
 nothing."""
@@ -167,3 +174,46 @@ class FairQueue(Generic[Waiting]):
         self._count -= len(taken)
         self.due = now if self._lines else float("inf")
         return taken
+
+
+class Sessions:
+    """The peers that may open sessions, and the registry's own card.
+
+    A session is bound to the nonce of the peer's latest registration, so an opening of an earlier
+    registration, or of an earlier run of the registry, opens nothing.
+    """
+
+    def __init__(
+        self, identity: Identity, rng: Randomness, policy: RegistryPolicy, *, counter: int
+    ) -> None:
+        self._contexts: dict[bytes, bytes] = {}
+        self._most: Final = policy.sessions_max
+        self.guests: Final[set[bytes]] = set()
+        """The visitors without a name among them."""
+        self.table: Final = SessionTable(identity, rng=rng, context_of=self._contexts.get)
+        mail = AgreementKey(rng.randbytes(_KEY_SIZE)).public
+        self.card: Final = make_card(identity, name="", mail=mail, counter=counter)
+
+    def __len__(self) -> int:
+        """Return how many peers may open sessions."""
+        return len(self._contexts)
+
+    def admit(self, identity: bytes, nonce: bytes, *, is_guest: bool, now: float) -> None:
+        """Allow sessions with a peer that was admitted by the REGISTER with this nonce."""
+        (self.guests.add if is_guest else self.guests.discard)(identity)
+        if self._contexts.pop(identity, nonce) != nonce:
+            self.table.meet_anew(identity, now=now)
+        self._contexts[identity] = nonce
+        if len(self._contexts) > self._most:
+            self._forget_oldest(identity)
+
+    def _forget_oldest(self, newest: bytes) -> None:
+        """Forget the oldest registration that has no live session: that peer has to register
+        again."""
+        for identity in list(itertools.islice(self._contexts, _OLDEST_TRIED)):
+            if identity != newest and not self.table.is_in_use(identity):
+                del self._contexts[identity]
+                self.guests.discard(identity)
+                self.table.forget(identity)
+                return
+            self._contexts[identity] = self._contexts.pop(identity)

@@ -14,14 +14,14 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from chatapp.registry.edge.edge import Output
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AdminAnswer,
     AdminRefusal,
     AdminRefused,
     CoreRequest,
 )
 from chatapp.registry.rules.effects import DropReason, Event, Fault, LinkRenewed
-from chatapp.registry.telemetry.lines import LINK_ENDS, event_line
+from chatapp.registry.telemetry.logs import LINK_ENDS, event_line
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Machine

@@ -9,13 +9,13 @@ never gets more bytes than it sent.
 
 import contextlib
 from collections.abc import Sequence
+from itertools import starmap
 from typing import Final, NamedTuple
 
-from chatapp.registry.edge.admission import FairQueue, Gate
+from chatapp.registry.edge.admission import FairQueue, Gate, Sessions
 from chatapp.registry.edge.links import Links, LinkState, PeerLink, cost_of_answers, cost_of_line
 from chatapp.registry.edge.ports import EnginePort
-from chatapp.registry.edge.sessions import Sessions
-from chatapp.registry.rules.admin.messages import AdminAnswer
+from chatapp.registry.rules.admin_requests import AdminAnswer
 from chatapp.registry.rules.effects import (
     Admit,
     Caller,
@@ -31,17 +31,16 @@ from chatapp.registry.rules.effects import (
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.address import Address, network_of
-from chatapp.wire.admission import make_refused, make_welcome
+from chatapp.wire.admission import make_refused, sign_welcome
 from chatapp.wire.codec import decode_frames, decode_register, decode_request, encode, join_frames
 from chatapp.wire.errors import DecodeError, SealError, WireError
 from chatapp.wire.framing import Kind, unpack_group
 from chatapp.wire.identity import Identity
-from chatapp.wire.limits import NAMES_MAX, REGISTERS_WAITING_MAX, RENEWAL_COST
+from chatapp.wire.limits import REGISTERS_WAITING_MAX, RENEWAL_COST
 from chatapp.wire.messages.link import Announcement, AnnouncementKind, Attach
-from chatapp.wire.messages.registration import Leave, Ping, Register
+from chatapp.wire.messages.registration import Leave, Ping, Register, ServerPlace, Welcome
 from chatapp.wire.sessions.opening import Randomness
 
-LINKS_MAX: Final = 2 * NAMES_MAX
 SECRET_SIZE: Final = 32
 _OPENING: Final = bytes((Kind.OPENING,))
 _GROUP: Final = bytes((Kind.GROUP,))
@@ -80,19 +79,20 @@ class Edge:
         policy: RegistryPolicy,
         recorder: Recorder,
         counter: int,
-        links_max: int = LINKS_MAX,
         secret: bytes | None = None,
         now: float,
     ) -> None:
         """`identity`: the registry's. `counter`: the one of its card, which no earlier life of this
-        edge had. `links_max`: how many connections the machine can hold. `secret`: of an earlier
+        edge had. `secret`: of an earlier
         edge at this port, whose cookies are good here too."""
         self.identity: Final = identity
         self._policy = policy
         self._link_port = link_port
         self._recorder = recorder
         self.sessions: Final = Sessions(identity, rng, policy, counter=counter)
-        self.links: Final = Links(most=links_max, requests_per_second=policy.requests_per_second)
+        self.links: Final = Links(
+            most=policy.links_max, requests_per_second=policy.requests_per_second
+        )
         self.gate: Final = Gate(
             identity, secret=secret or rng.randbytes(SECRET_SIZE), window=policy.cookie_window
         )
@@ -314,17 +314,20 @@ class Edge:
         self.sessions.admit(
             admitted.card.identity, admitted.nonce, is_guest=admitted.is_guest, now=now
         )
-        welcome = make_welcome(
+        welcome = sign_welcome(
             self.identity,
-            card=admitted.card,
-            nonce=admitted.nonce,
-            host=address.host,
-            port=address.port,
-            table_version=table_version,
-            lease=self._policy.lease_span,
-            link_port=self._link_port,
-            clock=clock,
-            servers=self._policy.servers,
+            Welcome(
+                nonce=admitted.nonce,
+                host=address.host,
+                port=address.port,
+                table_version=table_version,
+                lease=self._policy.lease_span,
+                link_port=self._link_port,
+                clock=clock,
+                servers=list(starmap(ServerPlace, self._policy.servers)),
+                signature=b"",
+            ),
+            identity=admitted.card.identity,
         )
         self._datagrams.append((bytes((Kind.WELCOME,)) + encode(welcome), address))
         if admitted.is_new:

@@ -11,7 +11,7 @@ numbers.
 
 from typing import Protocol
 
-from chatapp.registry.rules.admin.messages import AdminAnswer
+from chatapp.registry.rules.admin_requests import AdminAnswer
 from chatapp.registry.rules.effects import Admit, Caller, LinkEndReason, Refuse
 from chatapp.wire.address import Address
 from chatapp.wire.framing import GroupHeader

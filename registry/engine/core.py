@@ -6,21 +6,16 @@ It is an edge and an engine that call each other.
 
 from typing import Final
 
-from chatapp.registry.edge.edge import LINKS_MAX, Edge, Output
+from chatapp.registry.edge.edge import Edge
 from chatapp.registry.engine.engine import Engine
-from chatapp.registry.rules.admin.messages import AdminAnswer, CoreRequest
+from chatapp.registry.rules.admin_requests import CoreRequest
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import LOCAL
-from chatapp.registry.rules.limits import RegistryPolicy, WallClock
-from chatapp.registry.rules.mail import ReadLetters
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
-from chatapp.registry.rules.rooms.rules import ReadLines
-from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import Loaded
 from chatapp.registry.telemetry.figures import CoreSnapshot
 from chatapp.registry.telemetry.recorder import Recorder
-from chatapp.wire.identity import Identity
-from chatapp.wire.sessions.opening import Randomness
 
 
 class RegistryCore:
@@ -28,52 +23,39 @@ class RegistryCore:
 
     def __init__(
         self,
-        *,
-        identity: Identity,
-        rng: Randomness,
+        context: Context,
         loaded: Loaded,
-        read_letters: ReadLetters,
-        read_lines: ReadLines,
+        *,
         link_port: int,
-        now: float,
-        wall: float,
-        policy: RegistryPolicy | None = None,
-        links_max: int = LINKS_MAX,
         desk: DeskSettings | None = None,
         access: AccessSettings | None = None,
+        now: float,
     ) -> None:
-        """`links_max`: how many connections the machine can hold."""
-        policy = policy or RegistryPolicy()
-        clock = WallClock(now=now, wall=wall)
+        """`loaded`: what the context's store has."""
+        policy = context.policy
         self.recorder: Final = Recorder(events_max=policy.events_max)
         self.dropped: Final = self.recorder.dropped
         """How much was not served, by reason."""
         self.edge: Final = Edge(
-            identity=identity,
-            rng=rng,
+            identity=context.identity,
+            rng=context.rng,
             link_port=link_port,
             policy=policy,
             recorder=self.recorder,
-            counter=clock.millis(now),
-            links_max=links_max,
+            counter=context.clock.millis(now),
             now=now,
         )
         self.engine: Final = Engine(
-            identity=identity,
-            rng=rng,
-            loaded=loaded,
-            read_letters=read_letters,
-            read_lines=read_lines,
-            clock=clock,
-            policy=policy,
-            recorder=self.recorder,
+            context,
+            loaded,
+            self.recorder,
             desk=desk or DeskSettings(),
             access=access or AccessSettings(),
             now=now,
         )
         self.edge.engine = self.engine
         self.engine.edges[LOCAL] = self.edge
-        self.operators: Final = self.engine.hub.operators
+        self.operators: Final = self.engine.hub.desk.operators
         # What the edge does, under the names that a driver uses.
         self.link_opened: Final = self.edge.link_opened
         self.receive_frames: Final = self.edge.receive_frames
@@ -83,6 +65,11 @@ class RegistryCore:
         self.link_closed: Final = self.edge.link_closed
         self.receive_datagram: Final = self.edge.receive_datagram
         self.tell_stopping: Final = self.edge.tell_stopping
+        self.take_output: Final = self.edge.take_output
+        self.take_admin_answers: Final = self.edge.take_admin_answers
+        # What the engine does.
+        self.entries_to_store: Final = self.engine.entries_to_store
+        self.take_console_lines: Final = self.engine.take_console_lines
         self.engine.start(now=now)
 
     # --- the registry's console and its administrator
@@ -123,11 +110,6 @@ class RegistryCore:
 
     # --- the disk
 
-    def entries_to_store(self) -> list[Entry]:
-        """Drain the new journal entries, in order. The driver appends and syncs them, then calls
-        one of the next two."""
-        return self.engine.entries_to_store()
-
     def entries_stored(self, count: int, *, now: float) -> None:
         """Note that the oldest `count` entries on their way are on the disk."""
         self.engine.entries_stored(count, now=now)
@@ -159,17 +141,3 @@ class RegistryCore:
         """Return when `handle_timer` is to be called next."""
         due = min(self.edge.next_timer(), self.engine.next_timer())
         return due if self.edge.is_broadcasting else min(due, self.engine.next_broadcast())
-
-    # --- out
-
-    def take_output(self) -> Output:
-        """Drain everything that the driver has to send or log."""
-        return self.edge.take_output()
-
-    def take_console_lines(self) -> list[str]:
-        """Drain the lines for the console."""
-        return self.engine.take_console_lines()
-
-    def take_admin_answers(self) -> list[tuple[str, AdminAnswer]]:
-        """Drain the answers to admin requests, by ticket."""
-        return self.edge.take_admin_answers()

@@ -9,8 +9,10 @@ from typing import Final, assert_never
 
 from chatapp.registry.edge.ports import EdgePort
 from chatapp.registry.engine.barrier import CommitBarrier, Promise
-from chatapp.registry.rules.admin.messages import CoreRequest
+from chatapp.registry.rules.admin_requests import CoreRequest
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.directory.directory import TableBroadcaster
 from chatapp.registry.rules.effects import (
     LOCAL,
     Admit,
@@ -44,21 +46,14 @@ from chatapp.registry.rules.effects import (
     node_of,
 )
 from chatapp.registry.rules.hub import Hub
-from chatapp.registry.rules.limits import RegistryPolicy, WallClock
-from chatapp.registry.rules.mail import ReadLetters
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
-from chatapp.registry.rules.people.directory import TableBroadcaster
-from chatapp.registry.rules.rooms.rules import ReadLines
-from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import Loaded
 from chatapp.registry.telemetry.figures import CoreSnapshot
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.codec import encode
 from chatapp.wire.framing import GroupHeader
-from chatapp.wire.identity import Identity
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.registration import Register
-from chatapp.wire.sessions.opening import Randomness
 
 _AFTER_NODE: Final = " "
 """Between the node and its ticket, in the ticket of an admin request."""
@@ -69,43 +64,33 @@ class Engine:
 
     def __init__(
         self,
-        *,
-        identity: Identity,
-        rng: Randomness,
+        context: Context,
         loaded: Loaded,
-        read_letters: ReadLetters,
-        read_lines: ReadLines,
-        clock: WallClock,
-        policy: RegistryPolicy,
         recorder: Recorder,
+        *,
         desk: DeskSettings,
         access: AccessSettings,
         now: float,
     ) -> None:
-        self._clock = clock
+        self._clock = context.clock
         self._recorder = recorder
-        self.lease_span: Final = policy.lease_span
+        self.lease_span: Final = context.policy.lease_span
         """Seconds without a sign of life after which a peer counts as away."""
-        self.hub: Final = Hub(
-            loaded=loaded,
-            clock=clock,
-            policy=policy,
-            rng=rng,
-            read_letters=read_letters,
-            read_lines=read_lines,
-            desk=desk,
-            access=access,
-            own_key=identity.public,
-            now=now,
-        )
+        self.hub: Final = Hub(context, loaded, desk=desk, access=access, now=now)
         self.edges: Final[dict[int, EdgePort]] = {}
         """The edges, by node. Effects for other nodes are lost."""
         self.holds_lease: Callable[[float], bool] = lambda now: True
         """Whether no other node can have an engine at this time."""
         self._barrier = CommitBarrier()
-        self._broadcaster = TableBroadcaster(self.hub.directory.table, identity, policy)
+        self._broadcaster = TableBroadcaster(
+            self.hub.directory.table, context.identity, context.policy
+        )
         self._console_lines: list[str] = []
-        self.hub.operators.draw_codes(identity.public, rng)
+        # What parts of the engine do, under the names that edges and a driver use.
+        self.sign_of_life: Final = self.hub.liveness.note_if_present
+        self.settle: Final = self._broadcaster.check
+        self.entries_to_store: Final = self._barrier.entries_to_store
+        self.hub.desk.operators.draw_codes(context.identity.public, context.rng)
         if self.hub.unreadable_names:
             recorder.note(NamesSkipped(count=self.hub.unreadable_names))
 
@@ -150,14 +135,6 @@ class Engine:
         self.edges.pop(node, None)
         self._carry_out(self.hub.node_lost(node, links, now=now), now)
 
-    def sign_of_life(self, identity: bytes, *, now: float) -> None:
-        """Note that something came on an attached link."""
-        self.hub.liveness.note_if_present(identity, now=now)
-
-    def settle(self, *, now: float) -> None:
-        """Finish an input: changes of the table are due for broadcast."""
-        self._broadcaster.check(now=now)
-
     # --- the registry's console and its administrator
 
     def console_opened(self, *, is_terminal: bool, now: float) -> None:
@@ -197,11 +174,6 @@ class Engine:
         return CoreSnapshot(figures, self._recorder.counted(), desk.overview(now=now), desk.waits)
 
     # --- the disk
-
-    def entries_to_store(self) -> list[Entry]:
-        """Drain the new journal entries, in order. The driver appends and syncs them, then calls
-        one of the next two."""
-        return self._barrier.entries_to_store()
 
     def entries_stored(self, count: int, *, now: float) -> None:
         """Note that the oldest `count` entries on their way are on the disk."""

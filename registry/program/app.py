@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from chatapp.registry.edge.driver import EdgeDriver
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.program.admin.listener import AdminListener, SocketUnusable, listen
@@ -22,7 +24,7 @@ from chatapp.registry.program.texts import (
     port_unusable_line,
     start_lines,
 )
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AdminAnswer,
     CoreRequest,
     Done,
@@ -30,8 +32,9 @@ from chatapp.registry.rules.admin.messages import (
     ShowStats,
     StatsShown,
 )
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
-from chatapp.registry.rules.limits import RegistryPolicy
+from chatapp.registry.rules.limits import RegistryPolicy, WallClock
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
 from chatapp.registry.store.keystore import KeyUnusable
 from chatapp.registry.store.protocol import Loaded, Store
@@ -207,7 +210,7 @@ class Registry:
         self.fingerprint = ""
         self._say = say
         self._desk = desk
-        self._policy = policy
+        self._policy = policy or RegistryPolicy()
         self._access = access or AccessSettings()
         self._codes: list[JoinCode] = []
         self._operators: list[str] = []
@@ -298,7 +301,7 @@ class Registry:
         figures = {**found.figures, **self._storage.figures(), **process_figures()}
         figures["uptime_seconds"] = self._machine.now() - self._started_at
         figures["loop_lag_seconds"] = lag
-        from chatapp.registry.store.rotation import (
+        from chatapp.registry.store.backup import (
             last_backup,
         )  # deferred: a start need not load what makes backups
 
@@ -373,7 +376,7 @@ class Registry:
         self, found: Found, loop: asyncio.AbstractEventLoop, store: Store
     ) -> RegistryDriver:
         loaded, identity, is_new = found
-        self._report(loaded, is_new)
+        self._report(loaded, is_new=is_new)
         self.fingerprint = fingerprint(identity.public)
         core = self._make_core(identity, loaded, store)
         self._operators = list(operator_lines(core.operators))
@@ -411,22 +414,24 @@ class Registry:
         ]
 
     def _make_core(self, identity: Identity, loaded: Loaded, store: Store) -> RegistryCore:
-        return RegistryCore(
+        now = self._machine.now()
+        context = Context(
             identity=identity,
             rng=self._machine.rng,
-            loaded=loaded,
-            read_letters=store.read_letters,
-            read_lines=store.read_lines,
+            clock=WallClock(now=now, wall=self._machine.wall()),
+            store=store,
+            policy=msgspec.structs.replace(self._policy, links_max=links_max()),
+        )
+        return RegistryCore(
+            context,
+            loaded,
             link_port=self._port,
-            now=self._machine.now(),
-            wall=self._machine.wall(),
-            policy=self._policy,
-            links_max=links_max(),
             desk=self._desk,
             access=self._access,
+            now=now,
         )
 
-    def _report(self, loaded: Loaded, is_new: bool) -> None:
+    def _report(self, loaded: Loaded, *, is_new: bool) -> None:
         for line in loaded.damage:
             self._say(failure_line(line))
         if is_new and loaded.names:

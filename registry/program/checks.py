@@ -20,7 +20,7 @@ import msgspec
 from chatapp.registry.cluster.settings import ClusterSettings, demands_tls, is_old, server_urls
 from chatapp.registry.program.admin.client import AdminRequestFailed, RegistryNotRunning, ask
 from chatapp.registry.program.admin.recorded import account
-from chatapp.registry.rules.admin.messages import ShowStats, StatsShown
+from chatapp.registry.rules.admin_requests import ShowStats, StatsShown
 from chatapp.wire.codec import decode_cookie, encode_hello
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.framing import Kind
@@ -50,6 +50,18 @@ class Check(msgspec.Struct, frozen=True):
     found: str
 
 
+def _well(what: str, found: str) -> Check:
+    return Check(what, is_well=True, found=found)
+
+
+def _wrong(what: str, found: str) -> Check:
+    return Check(what, is_well=False, found=found)
+
+
+def _unknown(what: str, found: str) -> Check:
+    return Check(what, is_well=None, found=found)
+
+
 def checks(folder: Path, cluster: ClusterSettings | None) -> Iterator[Check]:
     """Look at everything that the registry with this folder needs; its port is the folder's
     name."""
@@ -59,7 +71,7 @@ def checks(folder: Path, cluster: ClusterSettings | None) -> Iterator[Check]:
         figures = _figures(folder)
         runs = figures is not None
     except AdminRequestFailed as error:
-        yield Check("registry", None, f"it cannot be asked: {error}")
+        yield _unknown("registry", f"it cannot be asked: {error}")
         runs = _udp_trouble(port) is None
     yield from _running(port) if runs else _free(port)
     yield from _disk(folder, figures)
@@ -88,9 +100,9 @@ def _figures(folder: Path) -> dict[str, float] | None:
 def _running(port: int) -> Iterator[Check]:
     for what, trouble in (("UDP port", _udp_trouble(port)), ("TCP port", _tcp_trouble(port))):
         if trouble is None:
-            yield Check(what, True, f"the registry answers on {port}")
+            yield _well(what, f"the registry answers on {port}")
         else:
-            yield Check(what, False, f"the registry runs and does not answer on {port}: {trouble}")
+            yield _wrong(what, f"the registry runs and does not answer on {port}: {trouble}")
 
 
 def _udp_trouble(port: int) -> str | None:
@@ -124,14 +136,14 @@ def _free(port: int) -> Iterator[Check]:
                 tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 tried.bind(("", port))
-                yield Check(what, True, f"{port} is free; no registry runs")
+                yield _well(what, f"{port} is free; no registry runs")
             except OSError as error:
                 taken = (
                     "in use, and no registry answers"
                     if error.errno == errno.EADDRINUSE
                     else _why(error)
                 )
-                yield Check(what, False, f"{port}: {taken}")
+                yield _wrong(what, f"{port}: {taken}")
 
 
 # --- the disk
@@ -142,19 +154,18 @@ def _disk(folder: Path, figures: dict[str, float] | None) -> Iterator[Check]:
         there, found = _nearest(folder)
         free = shutil.disk_usage(there).free
     except OSError as error:
-        yield Check("folder", None, f"{folder}: {_why(error)}")
+        yield _unknown("folder", f"{folder}: {_why(error)}")
         return
     is_ours = there != folder or found.st_uid == os.geteuid()
     if there == folder:
         mode = stat.S_IMODE(found.st_mode)
         if mode & 0o077:
-            yield Check("folder", False, f"{folder}: others may read it (mode {mode:o}); chmod 700")
+            yield _wrong("folder", f"{folder}: others may read it (mode {mode:o}); chmod 700")
         elif is_ours:
-            yield Check("folder", True, str(folder))
+            yield _well("folder", str(folder))
         else:
-            yield Check(
+            yield _unknown(
                 "folder",
-                None,
                 f"{folder} belongs to another user: run this check as {account(found.st_uid)}",
             )
     takes = (
@@ -163,7 +174,7 @@ def _disk(folder: Path, figures: dict[str, float] | None) -> Iterator[Check]:
         else bool(figures.get("store_accepts_writes", 1))
     )
     if is_ours and not takes:
-        yield Check("disk", False, f"{there}: it takes no writes")
+        yield _wrong("disk", f"{there}: it takes no writes")
     else:
         yield Check("disk", free >= FREE_LEAST, f"{free >> 20:,} MiB are free")
 
@@ -194,7 +205,7 @@ def _servers(cluster: ClusterSettings) -> Iterator[Check]:
     try:
         context = ssl.create_default_context(cafile=cluster.ca)
     except OSError as error:
-        yield Check("certificate", False, f"{cluster.ca}: {_why(error)}")
+        yield _wrong("certificate", f"{cluster.ca}: {_why(error)}")
         return
     urls = server_urls(cluster.servers)
     for url in urls:
@@ -220,13 +231,12 @@ def _server(url: str, context: ssl.SSLContext, *, demands_tls: bool) -> Iterator
             if info is not None and (info.tls_required or (demands_tls and info.tls_available)):
                 yield _certificate(line, context, str(parts.hostname), place)
             if info is not None and info.auth_required:
-                yield Check(
+                yield _unknown(
                     "login",
-                    None,
                     f"{place} demands one: only the start of a registry shows that it is right",
                 )
     except OSError as error:
-        yield Check("NATS", False, f"{place}: {_why(error)}")
+        yield _wrong("NATS", f"{place}: {_why(error)}")
 
 
 def _info(line: socket.socket) -> _Info | None:
@@ -258,7 +268,7 @@ def _certificate(line: socket.socket, context: ssl.SSLContext, host: str, place:
         with context.wrap_socket(line, server_hostname=host) as sealed:
             shown = sealed.getpeercert() or {}
     except OSError as error:
-        return Check("certificate", False, f"{place}: {_why(error)}")
+        return _wrong("certificate", f"{place}: {_why(error)}")
     left = ssl.cert_time_to_seconds(str(shown["notAfter"])) - time.time()
     return Check(
         "certificate", left > EXPIRY_SPAN, f"{place}: valid for {int(left) // 86_400} more days"
@@ -278,15 +288,12 @@ def _clock(folder: Path) -> Check:
             newest = max(newest, os.stat(folder / name).st_mtime)
     ahead = newest - time.time()
     if ahead > AHEAD_MOST:
-        return Check(
-            "clock", False, f"it was set back: a file here is {int(ahead):,} s newer than now"
-        )
+        return _wrong("clock", f"it was set back: a file here is {int(ahead):,} s newer than now")
     shown = time.strftime("%Y-%m-%d %H:%M:%S %z")
     if _is_synchronised():
-        return Check("clock", True, f"{shown}, synchronised")
-    return Check(
+        return _well("clock", f"{shown}, synchronised")
+    return _unknown(
         "clock",
-        None,
         f"{shown}; the system does not say that it is synchronised: NTP has to run here or on the host",
     )
 

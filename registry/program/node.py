@@ -15,12 +15,10 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.cluster import texts
 from chatapp.registry.cluster.bus.session import MESSAGE_MAX
 from chatapp.registry.cluster.errors import ClusterProblem, ClusterUnavailable
 from chatapp.registry.cluster.exchange import remove_copy
 from chatapp.registry.cluster.jetstream import Access, JetStream
-from chatapp.registry.cluster.keyfile import NAME, make_key, read_key
 from chatapp.registry.cluster.lease import Lease, LeaseState
 from chatapp.registry.cluster.settings import (
     ClusterSettings,
@@ -28,7 +26,13 @@ from chatapp.registry.cluster.settings import (
     server_urls,
     without_secrets,
 )
-from chatapp.registry.cluster.storage import ClusterStorage, check_folder
+from chatapp.registry.cluster.storage import (
+    CLUSTER_KEY,
+    ClusterStorage,
+    check_folder,
+    make_key,
+    read_key,
+)
 from chatapp.registry.cluster.stream.bundles import (
     SALT_SIZE,
     BundleRefused,
@@ -41,6 +45,7 @@ from chatapp.registry.cluster.stream.ledger import LedgerUnavailable, Stream, Su
 from chatapp.registry.cluster.stream.mark import Mark, read_mark, write_mark
 from chatapp.registry.cluster.stream.store import is_key_of
 from chatapp.registry.cluster.stream.strays import Strays
+from chatapp.registry.program import texts
 from chatapp.registry.program.app import ListeningPort
 from chatapp.registry.program.serving import Bus, EdgeOffice, EngineBus, NodeEdge
 from chatapp.registry.rules.limits import RegistryPolicy
@@ -82,7 +87,7 @@ class ClusterNode:
         self._name = name
         self._lease_strays = Strays(settings.name, "place of the lease", now=time.monotonic)
         self._say = say
-        self._key_path = path_of(settings.key) if settings.key else folder / NAME
+        self._key_path = path_of(settings.key) if settings.key else folder / CLUSTER_KEY
         self._broker: JetStream | None = None
         self._key: ClusterKey | None = None
         self._has_made_key = False
@@ -190,7 +195,6 @@ class ClusterNode:
         office: EdgeOffice,
         *,
         policy: RegistryPolicy,
-        links_max: int,
     ) -> NodeEdge:
         """Return this node as the edge of another one's engine."""
         self._edge = NodeEdge(
@@ -199,7 +203,6 @@ class ClusterNode:
             office,
             trouble=self._trouble,
             policy=policy,
-            links_max=links_max,
         )
         return self._edge
 

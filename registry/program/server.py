@@ -21,11 +21,6 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from chatapp.registry.cluster.settings import ClusterSettings
-from chatapp.registry.cluster.texts import (
-    KEEPS_STATE_LINE,
-    console_elsewhere_line,
-    serving_beside_line,
-)
 from chatapp.registry.program.admin.control import AdminControl
 from chatapp.registry.program.admin.listener import AdminListener, SocketUnusable, listen
 from chatapp.registry.program.app import (
@@ -46,16 +41,19 @@ from chatapp.registry.program.settings import (
     policy_of,
 )
 from chatapp.registry.program.texts import (
+    KEEPS_STATE_LINE,
     beside_text,
+    console_elsewhere_line,
     failure_line,
     not_reloaded_line,
     reloaded_line,
     restart_needed_line,
     searching_text,
+    serving_beside_line,
     serving_text,
     unshown_line,
 )
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AdminAnswer,
     AdminRefusal,
     AdminRefused,
@@ -617,7 +615,8 @@ class _Run:
             say=_say, opened=opened, reload=self._reload, stop=lambda: self._stop(_STOPPED)
         )
         policy = policy_of(self._settings.registry)
-        self._edge = node.edge(listening, office, policy=policy, links_max=links_max())
+        policy = msgspec.structs.replace(policy, links_max=links_max())
+        self._edge = node.edge(listening, office, policy=policy)
         await self._edge.start()
         self._status = searching_text(self.port)
         self._tell_ready()

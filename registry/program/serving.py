@@ -6,7 +6,6 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from chatapp.registry.cluster import texts
 from chatapp.registry.cluster.bus.edge_node import EdgeCore
 from chatapp.registry.cluster.bus.engine_node import EngineNode
 from chatapp.registry.cluster.bus.messages import ID_SIZE, NEWS, TO_ENGINE, edge_subject
@@ -16,8 +15,9 @@ from chatapp.registry.cluster.messenger import Messenger
 from chatapp.registry.cluster.stream.bundles import SALT_SIZE, ClusterKey, Opener, Sealer
 from chatapp.registry.edge.driver import EdgeDriver
 from chatapp.registry.engine.core import RegistryCore
+from chatapp.registry.program import texts
 from chatapp.registry.program.app import ListeningPort, process_figures
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AdminAnswer,
     AdminRefusal,
     AdminRefused,
@@ -87,7 +87,7 @@ class EngineBus:
             sealer=self._bus.sealer(),
             opener=self._bus.opener(),
             rng=THIS_MACHINE.rng,
-            holds_lease=lambda now: self._holds_lease(),
+            holds_lease=lambda _: self._holds_lease(),
             now=now,
         )
         return self
@@ -167,7 +167,6 @@ class NodeEdge:
         *,
         trouble: Callable[[], str | None],
         policy: RegistryPolicy,
-        links_max: int,
     ) -> None:
         """`trouble`: why the servers of the cluster do not answer, if that is known; None if they
         do."""
@@ -188,7 +187,6 @@ class NodeEdge:
             now=self._now(),
             wall=self._wall(),
             policy=policy,
-            links_max=links_max,
         )
         self._driver = EdgeDriver(self._loop, self._core, self._take_rest)
         self._messenger = Messenger(bus.broker, (NEWS, edge_subject(edge_id)), self._receive)

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import tzinfo
 from pathlib import Path
+from types import FunctionType
 from typing import Annotated, Final, NamedTuple, get_args, get_type_hints
 
 import msgspec
@@ -23,7 +24,7 @@ from chatapp.registry.cluster.settings import (
 from chatapp.registry.cluster.settings import (
     SERVERS_MAX as CLUSTER_SERVERS_MAX,
 )
-from chatapp.registry.rules.admin.messages import LogLevel
+from chatapp.registry.rules.admin_requests import LogLevel
 from chatapp.registry.rules.desk.opening import Hours
 from chatapp.registry.rules.desk.settings import DeskSettings, ready_answers
 from chatapp.registry.rules.limits import RegistryPolicy
@@ -49,11 +50,11 @@ from chatapp.wire.suggestions import nearest
 
 ACCESS_LIST_MAX: Final = 10_000
 """The most entries of a list of keys or bans."""
+GATEWAYS_MAX: Final = 100
+METRICS_HOSTS_MAX: Final = 16
+OPERATORS_MAX: Final = 100
 
 _DAY: Final = 86_400.0
-
-OPERATORS_MAX: Final = 100
-"""The most operators in one configuration."""
 
 
 class Reading(enum.Enum):
@@ -81,151 +82,111 @@ class Option(NamedTuple):
     reading: Reading = Reading.AS_IS
 
 
+def _number(what: str, least: int, most: int) -> msgspec.Meta:
+    return msgspec.Meta(ge=least, le=most, description=f"{what} from {least} to {most}")
+
+
+def _some(what: str, most: int, least: int = 0) -> msgspec.Meta:
+    """Return how many entries a list has, and what they are."""
+    count = f"{least} to {most}" if least else f"at most {most}"
+    return msgspec.Meta(min_length=least, max_length=most, description=f"{count} {what}")
+
+
 _PATH: Final = "the path of "
+_KEYS: Final = "keys: fingerprints of 32 hexadecimal digits, or all 64 digits"
 FolderPath = Annotated[str, msgspec.Meta(min_length=1, description=f"{_PATH}a folder")]
-Lease = Annotated[int, msgspec.Meta(ge=5, le=3_600, description="whole seconds from 5 to 3600")]
-Letters = Annotated[
-    int, msgspec.Meta(ge=1, le=10_000_000, description="a whole number from 1 to 10000000")
-]
-Requests = Annotated[
-    int, msgspec.Meta(ge=100, le=10_000_000, description="a whole number from 100 to 10000000")
-]
-NamesMax = Annotated[
-    int,
-    msgspec.Meta(ge=1_000, le=NAMES_MOST, description=f"a whole number from 1000 to {NAMES_MOST}"),
-]
-RoomsMax = Annotated[
-    int, msgspec.Meta(ge=16, le=100_000, description="a whole number from 16 to 100000")
-]
-SessionsMax = Annotated[
-    int, msgspec.Meta(ge=1_000, le=1_000_000, description="a whole number from 1000 to 1000000")
-]
-Region = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"\A[A-Z]{2}\Z", description="two capital letters of a country, such as IN or DE"
-    ),
-]
-Issue = Annotated[str, msgspec.Meta(min_length=1, max_length=DESK_MENU_TEXT_MAX, pattern=r"\S")]
-Menu = Annotated[
-    tuple[Issue, ...],
-    msgspec.Meta(
-        min_length=1,
-        max_length=DESK_MENU_MAX,
-        description=f"1 to {DESK_MENU_MAX} texts of 1 to {DESK_MENU_TEXT_MAX} characters",
-    ),
-]
-Queues = Annotated[
-    tuple[str, ...],
-    msgspec.Meta(
-        min_length=1,
-        max_length=DESK_QUEUES_MAX,
-        description=f"1 to {DESK_QUEUES_MAX} different names of 1-32 letters, digits, _ and -",
-    ),
-]
-Operators = Annotated[
-    tuple[str, ...],
-    msgspec.Meta(
-        max_length=OPERATORS_MAX,
-        description=f"at most {OPERATORS_MAX} different names of people or keys",
-    ),
-]
-MailDays = Annotated[float, msgspec.Meta(ge=1, le=21, description="days from 1 to 21")]
-LineDays = Annotated[float, msgspec.Meta(ge=1, le=90, description="days from 1 to 90")]
-LogForm = Annotated[LogFormat, msgspec.Meta(description="text or json")]
 FilePath = Annotated[str, msgspec.Meta(min_length=1, description=f"{_PATH}a file")]
-METRICS_HOSTS_MAX: Final = 16
-"""The most further names under which metrics are served."""
-
-MetricsAddress = Annotated[
-    str,
-    msgspec.Meta(
-        min_length=1,
-        description="a port of this machine, such as 9464, or an IP address and a port, such as 127.0.0.1:9464",
-    ),
-]
-MetricsHosts = Annotated[
-    tuple[str, ...],
-    msgspec.Meta(
-        max_length=METRICS_HOSTS_MAX,
-        description=f"at most {METRICS_HOSTS_MAX} names of this host, without a port, such as registry.example.org",
-    ),
-]
-InviteOnly = Annotated[bool, msgspec.Meta(description="true or false")]
-Announce = Annotated[bool, msgspec.Meta(description="true or false")]
-Allow = Annotated[
-    tuple[str, ...],
-    msgspec.Meta(
-        max_length=ACCESS_LIST_MAX,
-        description=f"at most {ACCESS_LIST_MAX} keys: fingerprints of 32 hexadecimal digits, or all 64 digits",
-    ),
-]
-Ban = Annotated[
-    tuple[str, ...],
-    msgspec.Meta(
-        max_length=ACCESS_LIST_MAX,
-        description=f"at most {ACCESS_LIST_MAX} keys, names, addresses or networks",
-    ),
-]
-GATEWAYS_MAX: Final = 100
-"""The most gateways in one configuration."""
-
-Servers = Annotated[
-    tuple[str, ...],
-    msgspec.Meta(
-        max_length=SERVERS_MAX,
-        description=f"at most {SERVERS_MAX} different servers as host:port, hosts of at most {SERVER_HOST_MAX} characters",
-    ),
-]
-Gateways = Annotated[
-    tuple[str, ...],
-    msgspec.Meta(
-        max_length=GATEWAYS_MAX,
-        description=f"at most {GATEWAYS_MAX} keys: fingerprints of 32 hexadecimal digits, or all 64 digits",
-    ),
-]
-KeepPlace = Annotated[float, msgspec.Meta(ge=1, le=86_400, description="seconds from 1 to 86400")]
-KeptDays = Annotated[float, msgspec.Meta(ge=0, le=366, description="days from 0 to 366")]
-OperatorGrace = Annotated[float, msgspec.Meta(ge=0, le=3_600, description="seconds from 0 to 3600")]
-
-OpeningHours = Annotated[
-    tuple[str, ...],
-    msgspec.Meta(
-        max_length=DESK_HOURS_MAX,
-        description=f'at most {DESK_HOURS_MAX} entries such as "Mon-Fri 09:00-17:00" or "Sat 10:00-13:00"',
-    ),
-]
-ReadyAnswers = Annotated[
-    tuple[str, ...],
-    msgspec.Meta(
-        max_length=DESK_ANSWERS_MAX,
-        description=f'at most {DESK_ANSWERS_MAX} different entries such as "greet: How can I help?"',
-    ),
-]
-NoShowAfter = Annotated[float, msgspec.Meta(ge=1, le=86_400, description="seconds from 1 to 86400")]
+TrueOrFalse = Annotated[bool, msgspec.Meta(description="true or false")]
+KeptDays = Annotated[float, _number("days", 0, 366)]
+Issue = Annotated[str, msgspec.Meta(min_length=1, max_length=DESK_MENU_TEXT_MAX, pattern=r"\S")]
+Texts = tuple[str, ...]
 
 
-ClusterServers = Annotated[
-    tuple[str, ...],
-    msgspec.Meta(
-        max_length=CLUSTER_SERVERS_MAX,
-        description=f"at most {CLUSTER_SERVERS_MAX} different addresses such as nats://10.0.0.1:4222 or tls://n1.example.org",
-    ),
-]
-ClusterName = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"\A[A-Za-z0-9_-]{1,32}\Z",
-        description="1 to 32 letters, digits, _ and - without accents",
-    ),
-]
-Monitors = Annotated[
-    tuple[str, ...],
-    msgspec.Meta(
-        max_length=CLUSTER_SERVERS_MAX,
-        description=f"at most {CLUSTER_SERVERS_MAX} addresses such as http://10.0.0.1:8222",
-    ),
-]
+# --- what is wrong with a value of the right shape; empty for nothing
+
+
+def flaw_of_keys(texts: Iterable[str]) -> str:
+    """Return what is wrong with a list of keys; empty for nothing."""
+    return next(
+        (f'"{quoted(text)}" is not a key' for text in texts if fingerprint_from(text) is None), ""
+    )
+
+
+def flaw_of_servers(texts: Sequence[str]) -> str:
+    """Return what is wrong with a list of servers; empty for nothing."""
+    try:
+        servers = servers_of(texts) if texts else ()
+    except AddressRefused as refused:
+        return f'"{quoted(refused.text)}" {refused.reason}'
+    unfit = next((server for server in servers if not is_server(server)), None)
+    return "" if unfit is None else f'"{quoted(str(unfit))}" is not a server'
+
+
+def flaw_of_bans(texts: Iterable[str]) -> str:
+    """Return what is wrong with a list of bans; empty for nothing."""
+    try:
+        Bans(texts)
+    except (ValueError, NameRefused) as error:
+        return quoted(str(error))
+    return ""
+
+
+def _flaw_of(read: Callable[[Iterable[str]], object], texts: Iterable[str]) -> str:
+    try:
+        read(texts)
+    except ValueError as error:
+        return quoted(str(error))
+    return ""
+
+
+def _flaw_of_names(texts: Iterable[str]) -> str:
+    keys: set[str] = set()
+    for text in texts:
+        try:
+            key = name_key(person_name(text))
+        except NameRefused as refusal:
+            return str(refusal)
+        if key in keys:
+            return f'"{quoted(text)}" is listed twice'
+        keys.add(key)
+    return ""
+
+
+def _flaw_of_operators(texts: Iterable[str]) -> str:
+    return _flaw_of_names(fingerprint_from(text) or text for text in texts)
+
+
+def _flaw_of_region(text: str) -> str:
+    is_known = text == DeskSettings().region or is_region(text)
+    return "" if is_known else "no such region is known"
+
+
+def _flaw_of_hosts(texts: Iterable[str]) -> str:
+    refused = next((text for text in texts if host_name(text) is None), None)
+    return "" if refused is None else f'"{quoted(refused)}" is not a name of a host'
+
+
+def _flaw_of_metrics(text: str) -> str:
+    return "" if metrics_address(text) else "it is no address"
+
+
+def _flaw_of_hours(texts: Iterable[str]) -> str:
+    return _flaw_of(Hours, texts)
+
+
+def _flaw_of_answers(texts: Iterable[str]) -> str:
+    return _flaw_of(ready_answers, texts)
+
+
+def _flaw_of_cluster(texts: Iterable[str]) -> str:
+    return _flaw_of(server_urls, texts)
+
+
+def _flaw_of_monitors(texts: Iterable[str]) -> str:
+    return _flaw_of(monitor_urls, texts)
+
+
+# --- the tables: a key's range, what else is checked, its option, its default
 
 
 class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -235,37 +196,51 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The folder for keys, names and mail; None for the platform's place."""
     log_level: Annotated[LogLevel, Option("--log-level")] = "warning"
     log_format: Annotated[
-        LogForm, Option("--log-format", "How to log, text or json (one object a line).", "FORMAT")
+        LogFormat,
+        msgspec.Meta(description="text or json"),
+        Option("--log-format", "How to log, text or json (one object a line).", "FORMAT"),
     ] = "text"
     """How the log is written."""
     log_file: Annotated[
         FilePath | None, Option("--log-file", "Log to this file; SIGHUP reopens it.", "FILE")
     ] = None
     """The log's file; None for standard error. SIGHUP reopens it."""
-    lease: Lease = RegistryPolicy().lease_span
+    lease: Annotated[int, _number("whole seconds", 5, 3_600)] = RegistryPolicy().lease_span
     """Seconds without a sign of life after which somebody counts as away."""
-    letters: Letters = RegistryPolicy().mail_places
+    letters: Annotated[int, _number("a whole number", 1, 10_000_000)] = RegistryPolicy().mail_places
     """Places for letters in all mailboxes together."""
-    keep_mail: MailDays = RegistryPolicy().mail_kept_for / _DAY
+    keep_mail: Annotated[float, _number("days", 1, 21)] = RegistryPolicy().mail_kept_for / _DAY
     """Days that a letter waits to be fetched."""
-    keep_lines: LineDays = RegistryPolicy().group_kept_for / _DAY
+    keep_lines: Annotated[float, _number("days", 1, 90)] = RegistryPolicy().group_kept_for / _DAY
     """Days that lines of rooms and the channel are kept, and that somebody who is away stays a
     member of a room."""
-    names: NamesMax = RegistryPolicy().names_max
+    names: Annotated[int, _number("a whole number", 1_000, NAMES_MOST)] = RegistryPolicy().names_max
     """Names that may be bound; newcomers beyond them are refused."""
-    rooms: RoomsMax = RegistryPolicy().rooms_max
+    rooms: Annotated[int, _number("a whole number", 16, 100_000)] = RegistryPolicy().rooms_max
     """Rooms that there may be at once."""
-    sessions: SessionsMax = RegistryPolicy().sessions_max
+    sessions: Annotated[int, _number("a whole number", 1_000, 1_000_000)] = (
+        RegistryPolicy().sessions_max
+    )
     """People with a session; those beyond them who were silent longest register again."""
-    requests: Requests = int(RegistryPolicy().requests_per_second)
+    requests: Annotated[int, _number("a whole number", 100, 10_000_000)] = int(
+        RegistryPolicy().requests_per_second
+    )
     """Requests a second of one member, averaged; a line of a group counts as 20 or more."""
     announce: Annotated[
-        Announce,
+        TrueOrFalse,
         Option("--no-announce", "Do not announce it on the local network.", reading=Reading.SWITCH),
     ] = True
     """Whether the registry announces itself on the local network."""
     metrics: Annotated[
-        MetricsAddress | None,
+        Annotated[
+            str,
+            msgspec.Meta(
+                min_length=1,
+                description="a port of this machine, such as 9464, or an IP address and a port, such as 127.0.0.1:9464",
+            ),
+        ]
+        | None,
+        _flaw_of_metrics,
         Option(
             "--metrics",
             "Serve metrics and health checks by HTTP, such as 127.0.0.1:9464 "
@@ -275,7 +250,11 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = None
     """Where metrics are served by HTTP; None for nowhere. A port alone is one of 127.0.0.1."""
     metrics_hosts: Annotated[
-        MetricsHosts,
+        Texts,
+        _some(
+            "names of this host, without a port, such as registry.example.org", METRICS_HOSTS_MAX
+        ),
+        _flaw_of_hosts,
         Option(
             "--metrics-host",
             "A name under which metrics are asked for, beside localhost and IP addresses "
@@ -286,11 +265,13 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = ()
     """Names under which metrics are asked for, beside `localhost` and IP addresses."""
     invite_only: Annotated[
-        InviteOnly, Option("--invite-only", "Newcomers need a join code.", reading=Reading.SWITCH)
+        TrueOrFalse, Option("--invite-only", "Newcomers need a join code.", reading=Reading.SWITCH)
     ] = AccessSettings().invite_only
     """Newcomers need a join code."""
     allow: Annotated[
-        Allow,
+        Texts,
+        _some(_KEYS, ACCESS_LIST_MAX),
+        flaw_of_keys,
         Option(
             "--allow",
             "A file of keys, one a line; newcomers with other keys need a join code.",
@@ -300,7 +281,9 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = AccessSettings().allow
     """Keys of newcomers who need no code. Once there are any, all others do."""
     ban: Annotated[
-        Ban,
+        Texts,
+        _some("keys, names, addresses or networks", ACCESS_LIST_MAX),
+        flaw_of_bans,
         Option(
             "--ban",
             "A file of keys, names, addresses or networks to ban, one a line.",
@@ -310,7 +293,12 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = AccessSettings().ban
     """Banned keys, names, addresses and networks."""
     servers: Annotated[
-        Servers,
+        Texts,
+        _some(
+            f"different servers as host:port, hosts of at most {SERVER_HOST_MAX} characters",
+            SERVERS_MAX,
+        ),
+        flaw_of_servers,
         Option(
             "--also",
             "Its other servers, such as a:5000,b:5001; peers go there when this one is away.",
@@ -321,7 +309,9 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Other servers at which this registry answers, with the same identity: peers go there when
     this one is away."""
     gateways: Annotated[
-        Gateways,
+        Texts,
+        _some(_KEYS, GATEWAYS_MAX),
+        flaw_of_keys,
         Option(
             "--gateway",
             "The key of a web gateway (ChatApp web), whose visitors have limits of their own "
@@ -336,15 +326,28 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class DeskTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The table `[desk]` (`registry.rules.desk.settings` says what each setting means)."""
 
-    queues: Queues = DeskSettings().queues
-    menu: Menu = DeskSettings().menu
+    queues: Annotated[
+        Texts,
+        _some("different names of 1-32 letters, digits, _ and -", DESK_QUEUES_MAX, 1),
+        _flaw_of_names,
+    ] = DeskSettings().queues
+    menu: Annotated[
+        tuple[Issue, ...], _some(f"texts of 1 to {DESK_MENU_TEXT_MAX} characters", DESK_MENU_MAX, 1)
+    ] = DeskSettings().menu
     region: Annotated[
-        Region,
+        str,
+        msgspec.Meta(
+            pattern=r"\A[A-Z]{2}\Z",
+            description="two capital letters of a country, such as IN or DE",
+        ),
+        _flaw_of_region,
         Option("--region", "The country of the help desk's phone numbers, such as IN.", "CC"),
     ] = DeskSettings().region
-    keep_place: KeepPlace = DeskSettings().keep_place
+    keep_place: Annotated[float, _number("seconds", 1, 86_400)] = DeskSettings().keep_place
     operators: Annotated[
-        Operators,
+        Texts,
+        _some("different names of people or keys", OPERATORS_MAX),
+        _flaw_of_operators,
         Option(
             "--operator",
             "An operator of the help desk, by name or key (repeatable).",
@@ -352,19 +355,32 @@ class DeskTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             Reading.EACH,
         ),
     ] = DeskSettings().operators
-    operator_grace: OperatorGrace = DeskSettings().operator_grace
-    no_show_after: NoShowAfter = DeskSettings().no_show_after
-    hours: OpeningHours = DeskSettings().hours
+    operator_grace: Annotated[float, _number("seconds", 0, 3_600)] = DeskSettings().operator_grace
+    no_show_after: Annotated[float, _number("seconds", 1, 86_400)] = DeskSettings().no_show_after
+    hours: Annotated[
+        Texts,
+        _some('entries such as "Mon-Fri 09:00-17:00" or "Sat 10:00-13:00"', DESK_HOURS_MAX),
+        _flaw_of_hours,
+    ] = DeskSettings().hours
     keep_sessions: KeptDays = DeskSettings().keep_sessions
     keep_transcripts: KeptDays = DeskSettings().keep_transcripts
-    answers: ReadyAnswers = DeskSettings().answers
+    answers: Annotated[
+        Texts,
+        _some('different entries such as "greet: How can I help?"', DESK_ANSWERS_MAX),
+        _flaw_of_answers,
+    ] = DeskSettings().answers
 
 
 class ClusterTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The table `[cluster]`."""
 
     cluster: Annotated[
-        ClusterServers,
+        Texts,
+        _some(
+            "different addresses such as nats://10.0.0.1:4222 or tls://n1.example.org",
+            CLUSTER_SERVERS_MAX,
+        ),
+        _flaw_of_cluster,
         Option(
             "--cluster",
             "Keep the state in NATS JetStream, at addresses such as nats://a,b,c. "
@@ -377,7 +393,12 @@ class ClusterTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The addresses of the NATS servers that keep the state; without any, the registry keeps it in
     its folder."""
     cluster_name: Annotated[
-        ClusterName, Option("--cluster-name", "The name of its cluster on these servers.", "NAME")
+        str,
+        msgspec.Meta(
+            pattern=r"\A[A-Za-z0-9_-]{1,32}\Z",
+            description="1 to 32 letters, digits, _ and - without accents",
+        ),
+        Option("--cluster-name", "The name of its cluster on these servers.", "NAME"),
     ] = DEFAULT_NAME
     """The name of this cluster on these servers."""
     cluster_key: Annotated[
@@ -394,7 +415,11 @@ class ClusterTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The file of NATS credentials, or of an nkey's seed."""
     cluster_ca: FilePath | None = None
     """The certificates that sign those of the servers; None for those of the system."""
-    cluster_monitors: Monitors = ()
+    cluster_monitors: Annotated[
+        Texts,
+        _some("addresses such as http://10.0.0.1:8222", CLUSTER_SERVERS_MAX),
+        _flaw_of_monitors,
+    ] = ()
     """Where the servers' monitoring answers, so that the registry can check their configuration."""
 
 
@@ -500,80 +525,10 @@ def _described(shape: object) -> str:
 
 def _flaw(key: str, value: object) -> str:
     """Return what is wrong with a value of the right shape; empty for nothing."""
-    match key, value:
-        case "operators", list() | tuple():
-            return _names_flaw(fingerprint_from(text) or text for text in value)
-        case "queues", list() | tuple():
-            return _names_flaw(value)
-        case "region", str() if value != DeskSettings().region and not is_region(value):
-            return "no such region is known"
-        case "hours", list() | tuple():
-            return _flaw_of(Hours, value)
-        case "answers", list() | tuple():
-            return _flaw_of(ready_answers, value)
-        case "allow" | "gateways", list() | tuple():
-            return flaw_of_keys(value)
-        case "ban", list() | tuple():
-            return flaw_of_bans(value)
-        case "cluster", list() | tuple():
-            return _flaw_of(server_urls, value)
-        case "cluster_monitors", list() | tuple():
-            return _flaw_of(monitor_urls, value)
-        case "servers", list() | tuple():
-            return flaw_of_servers(value)
-        case "metrics_hosts", list() | tuple():
-            refused = next((text for text in value if host_name(str(text)) is None), None)
-            return "" if refused is None else f'"{quoted(str(refused))}" is not a name of a host'
-        case "metrics", str():
-            return "" if metrics_address(value) else "it is no address"
-        case _:
-            return ""
-
-
-def flaw_of_keys(texts: Iterable[str]) -> str:
-    """Return what is wrong with a list of keys; empty for nothing."""
-    return next(
-        (f'"{quoted(text)}" is not a key' for text in texts if fingerprint_from(text) is None), ""
-    )
-
-
-def flaw_of_servers(texts: Sequence[str]) -> str:
-    """Return what is wrong with a list of servers; empty for nothing."""
-    try:
-        servers = servers_of(texts) if texts else ()
-    except AddressRefused as refused:
-        return f'"{quoted(refused.text)}" {refused.reason}'
-    unfit = next((server for server in servers if not is_server(server)), None)
-    return "" if unfit is None else f'"{quoted(str(unfit))}" is not a server'
-
-
-def flaw_of_bans(texts: Iterable[str]) -> str:
-    """Return what is wrong with a list of bans; empty for nothing."""
-    try:
-        Bans(texts)
-    except (ValueError, NameRefused) as error:
-        return quoted(str(error))
-    return ""
-
-
-def _flaw_of(read: Callable[[Iterable[str]], object], texts: Iterable[str]) -> str:
-    try:
-        read(texts)
-    except ValueError as error:
-        return quoted(str(error))
-    return ""
-
-
-def _names_flaw(texts: Iterable[str]) -> str:
-    keys: set[str] = set()
-    for text in texts:
-        try:
-            key = name_key(person_name(text))
-        except NameRefused as refusal:
-            return str(refusal)
-        if key in keys:
-            return f'"{quoted(text)}" is listed twice'
-        keys.add(key)
+    if isinstance(value, list | tuple | str):
+        for meta in getattr(_SHAPES[key], "__metadata__", ()):
+            if isinstance(meta, FunctionType):
+                return str(meta(value))
     return ""
 
 

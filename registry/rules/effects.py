@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
-from chatapp.registry.rules.admin.messages import AdminAnswer
+from chatapp.registry.rules.admin_requests import AdminAnswer
 from chatapp.registry.store.entries import Entry, MailStored
 from chatapp.wire.address import Address
 from chatapp.wire.messages.desk import DeskNotice

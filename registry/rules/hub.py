@@ -8,10 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeVar, get_args
 
 from chatapp.registry.rules.admin.live import LiveAdmin
-from chatapp.registry.rules.admin.messages import AddBan, CoreRequest, LiftBan
 from chatapp.registry.rules.admin.service import AdminService
+from chatapp.registry.rules.admin_requests import AddBan, CoreRequest, LiftBan
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.desk import Desk
 from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.directory.connections import Connections, Liveness, SenderIndices
+from chatapp.registry.rules.directory.directory import Directory, Person
 from chatapp.registry.rules.effects import (
     Append,
     Caller,
@@ -29,28 +32,20 @@ from chatapp.registry.rules.effects import (
     SendDatagram,
     Store,
 )
-from chatapp.registry.rules.limits import (
-    DiskState,
-    RegistryPolicy,
-    WallClock,
-    first_epoch,
-    first_number,
-)
-from chatapp.registry.rules.mail import MailService, ReadLetters
+from chatapp.registry.rules.limits import first_epoch, first_number
+from chatapp.registry.rules.mail import MailService
+from chatapp.registry.rules.parts import Parts
 from chatapp.registry.rules.people.access import (
     AccessLists,
     AccessPolicy,
     AccessSettings,
-    Operators,
 )
-from chatapp.registry.rules.people.connections import Connections, SenderIndices
-from chatapp.registry.rules.people.directory import Directory, Person
-from chatapp.registry.rules.people.presence import Liveness, PresenceTracker
+from chatapp.registry.rules.people.presence import PresenceTracker
 from chatapp.registry.rules.people.registration import Registration, excluded
 from chatapp.registry.rules.people.releasing import Releasing
 from chatapp.registry.rules.people.renaming import Renaming, restore_names
 from chatapp.registry.rules.rooms.rooms import Rooms
-from chatapp.registry.rules.rooms.rules import ChannelRules, GroupContext, GroupRules, ReadLines
+from chatapp.registry.rules.rooms.rules import ChannelRules, GroupRules
 from chatapp.registry.store.entries import BanLifted, Entry, SenderIndicesReserved
 from chatapp.registry.store.protocol import Loaded
 from chatapp.wire.admission import public_half
@@ -88,7 +83,6 @@ from chatapp.wire.messages.rooms import (
     SetTopic,
 )
 from chatapp.wire.messages.table import FetchTable
-from chatapp.wire.sessions.opening import Randomness
 
 _PROBE: Final = Probe()
 
@@ -96,25 +90,15 @@ _PROBE: Final = Probe()
 class LinkLifecycle:
     """Tells mail, rooms and the desk when members come and go."""
 
-    def __init__(
-        self,
-        connections: Connections,
-        presence: PresenceTracker,
-        liveness: Liveness,
-        mail: MailService,
-        channel: ChannelRules,
-        rooms: Rooms,
-        desk: Desk,
-        directory: Directory,
-    ) -> None:
-        self._connections = connections
-        self._directory = directory
-        self._presence = presence
-        self._liveness = liveness
-        self._mail = mail
-        self._channel = channel
-        self._rooms = rooms
-        self._desk = desk
+    def __init__(self, parts: Parts) -> None:
+        self._connections = parts.connections
+        self._directory = parts.directory
+        self._presence = parts.presence
+        self._liveness = parts.presence.liveness
+        self._mail = parts.mail
+        self._channel = parts.channel
+        self._rooms = parts.rooms
+        self._desk = parts.desk
 
     def attach(self, caller: Caller, *, now: float) -> list[Effect]:
         """Attach a member's link: keys and mail follow."""
@@ -242,13 +226,11 @@ class DatagramRelay:
 class BanEnforcer:
     """Applies bans to those who are here already."""
 
-    def __init__(
-        self, access: AccessPolicy, directory: Directory, presence: PresenceTracker, desk: Desk
-    ) -> None:
-        self._access = access
-        self._directory = directory
-        self._presence = presence
-        self._desk = desk
+    def __init__(self, parts: Parts) -> None:
+        self._access = parts.access
+        self._directory = parts.directory
+        self._presence = parts.presence
+        self._desk = parts.desk
 
     def mark(self) -> None:
         """Make the row of everybody who is banned say so, and no other row."""
@@ -323,102 +305,91 @@ class Hub:
 
     def __init__(
         self,
-        *,
+        context: Context,
         loaded: Loaded,
-        clock: WallClock,
-        policy: RegistryPolicy,
-        rng: Randomness,
-        read_letters: ReadLetters,
-        read_lines: ReadLines,
+        *,
         desk: DeskSettings,
         access: AccessSettings,
-        own_key: bytes,
         now: float,
     ) -> None:
-        """`own_key`: the registry's."""
-        stored_channel = loaded.groups.get(CHANNEL)
-        last_epoch = max(stored_channel.keys if stored_channel is not None else (), default=0)
-        epoch = first_epoch(last=last_epoch, wall=clock.seconds(now))
-        self.directory = Directory(
-            version=first_number(epoch=epoch, chance=rng.randbytes(4)), names_max=policy.names_max
-        )
-        self._first_version = self.directory.version
-        self.indices = SenderIndices(reserved=loaded.sender_indices)
-        connections = Connections(self.indices)
-        self.disk = DiskState()
-        context = GroupContext(
-            connections=connections,
-            clock=clock,
-            rng=rng,
-            read=read_lines,
-            disk=self.disk,
-            policy=policy,
-            first_position=first_number(epoch=epoch, chance=rng.randbytes(4)),
-            network_of=self.directory.network_of,
-        )
-        self.channel = ChannelRules(self.directory, context, now=now)
-        self.rooms = Rooms(self.directory, context)
-        self.liveness = Liveness(policy)
-        self._presence = PresenceTracker(self.directory, connections, self.liveness, clock)
-        self.mail = MailService(self.directory, connections, clock, read_letters, self.disk, policy)
-        self._access = AccessPolicy(access)
-        self._renaming = Renaming(self.directory, clock, is_banned=self._access.bans_name)
+        parts = self._assemble(context, loaded, desk, access, now)
+        self._renaming = Renaming(self.directory, context.clock, is_banned=self._access.bans_name)
         self._registration = Registration(
             self.directory,
-            connections,
             self._presence,
             self.channel,
             self._renaming,
             self._access,
-            clock,
+            context.clock,
         )
-        self.operators = Operators(desk.operators, self.directory)
-        self.desk = Desk(desk, self.operators, self.directory, connections, self.liveness, clock)
         self._admin_files = AdminService(
             self.directory,
             self._access.invites,
             self._access.own_bans,
             self._renaming,
-            clock,
+            context.clock,
             forget=self._forget,
         )
-        self._admin = LiveAdmin(
-            self._admin_files,
-            directory=self.directory,
-            presence=self._presence,
-            access=self._access,
-            rooms=self.rooms,
-            mail=self.mail,
-            desk=self.desk,
-            channel=self.channel,
-            clock=clock,
-            own_key=own_key,
-        )
-        self._relay = DatagramRelay(self.directory, connections)
-        self._link_lifecycle = LinkLifecycle(
-            connections,
-            self._presence,
-            self.liveness,
-            self.mail,
-            self.channel,
-            self.rooms,
-            self.desk,
-            self.directory,
-        )
+        self._admin = LiveAdmin(self._admin_files, parts)
+        self._relay = DatagramRelay(self.directory, parts.connections)
+        self._link_lifecycle = LinkLifecycle(parts)
         self._releasing = Releasing(
-            self.directory, connections, self._renaming, forget=self._forget
+            self.directory, parts.connections, self._renaming, forget=self._forget
         )
-        self._ban_enforcer = BanEnforcer(self._access, self.directory, self._presence, self.desk)
+        self._ban_enforcer = BanEnforcer(parts)
         self._silence_reports: Buckets[bytes] = Buckets(
             rate=SILENCE_REPORTS_PER_SECOND, burst=SILENCE_REPORTS_BURST, most=BUCKETS_MAX
         )
-        self._sweep_span = policy.sweep_span
-        self._sweep_at = now + policy.sweep_span
-        self.unreadable_names = restore_names(loaded, self.directory, clock, policy, now=now)
+        self._sweep_span = context.policy.sweep_span
+        self._sweep_at = now + self._sweep_span
+        self.unreadable_names = restore_names(
+            loaded, self.directory, context.clock, context.policy, now=now
+        )
         """How many names on the disk have cards of an unknown shape."""
         self._rules = RuleTable()
         self._fill_table()
-        self._first = self._load(loaded, wall=clock.seconds(now), now=now)
+        self._first = self._load(loaded, wall=context.clock.seconds(now), now=now)
+
+    def _assemble(
+        self,
+        context: Context,
+        loaded: Loaded,
+        desk: DeskSettings,
+        access: AccessSettings,
+        now: float,
+    ) -> Parts:
+        """Make the parts, of which each knows those before it."""
+        stored_channel = loaded.groups.get(CHANNEL)
+        last_epoch = max(stored_channel.keys if stored_channel is not None else (), default=0)
+        epoch = first_epoch(last=last_epoch, wall=context.clock.seconds(now))
+        version, position = (
+            first_number(epoch=epoch, chance=context.rng.randbytes(4)) for _ in range(2)
+        )
+        self.directory = Directory(version=version, names_max=context.policy.names_max)
+        self._first_version = version
+        self.disk = context.disk
+        self.indices = SenderIndices(reserved=loaded.sender_indices)
+        connections = Connections(self.indices)
+        self.channel = ChannelRules(
+            self.directory, connections, context, first_position=position, now=now
+        )
+        self.rooms = Rooms(self.directory, connections, context, first_position=position)
+        self.liveness = Liveness(context.policy)
+        self._presence = PresenceTracker(self.directory, connections, self.liveness, context.clock)
+        self.mail = MailService(self.directory, connections, context)
+        self._access = AccessPolicy(access)
+        self.desk = Desk(desk, self.directory, connections, self.liveness, context.clock)
+        return Parts(
+            context=context,
+            directory=self.directory,
+            connections=connections,
+            access=self._access,
+            presence=self._presence,
+            channel=self.channel,
+            rooms=self.rooms,
+            mail=self.mail,
+            desk=self.desk,
+        )
 
     def _load(self, loaded: Loaded, *, wall: int, now: float) -> Rule:
         """Restore what earlier lives stored. Return what has to be stored before the first request

@@ -211,6 +211,8 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     sessions_max: int = 50_000
     """How many peers may open sessions, about 0.5 KiB each. Past it, those silent longest have to
     register again."""
+    links_max: int = 2 * NAMES_MAX
+    """How many connections the machine can hold."""
     epoch_span: float = 60.0
     """The channel's key is replaced no more often than this, however often its members change."""
     room_epoch_span: float = 1.0

@@ -4,9 +4,12 @@
 A letter is confirmed when the disk has it. Its bytes stay in the store until it is handed over.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from chatapp.registry.rules.context import Context
+from chatapp.registry.rules.directory.connections import Connections
+from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.effects import (
     Append,
     Caller,
@@ -17,9 +20,7 @@ from chatapp.registry.rules.effects import (
     Reply,
     StoreLetter,
 )
-from chatapp.registry.rules.limits import DiskState, RegistryPolicy, Shares, WallClock, remaining
-from chatapp.registry.rules.people.connections import Connections
-from chatapp.registry.rules.people.directory import Directory
+from chatapp.registry.rules.limits import Shares, remaining
 from chatapp.registry.store.entries import MailStored, MailTaken
 from chatapp.registry.store.protocol import Loaded, RecordLost
 from chatapp.wire.errors import StoreError
@@ -241,9 +242,6 @@ class Mailboxes:
                 yield recipient, over
 
 
-ReadLetters = Callable[[bytes, Sequence[int]], list[bytes]]
-
-
 class MailService:
     """Handles the requests about mail."""
 
@@ -251,19 +249,16 @@ class MailService:
         self,
         directory: Directory,
         connections: Connections,
-        clock: WallClock,
-        read: ReadLetters,
-        disk: DiskState,
-        policy: RegistryPolicy,
+        context: Context,
     ) -> None:
         self._directory = directory
         self._connections = connections
-        self._clock = clock
-        self._read = read
-        self._disk = disk
-        self._grace = policy.restart_grace
-        self._places = policy.mail_places
-        self._kept_for = policy.mail_kept_for
+        self._clock = context.clock
+        self._store = context.store
+        self._disk = context.disk
+        self._grace = context.policy.restart_grace
+        self._places = context.policy.mail_places
+        self._kept_for = context.policy.mail_kept_for
         self._boxes = Mailboxes(places=self._places, next_serial=1, kept_for=self._kept_for)
 
     def __len__(self) -> int:
@@ -393,7 +388,7 @@ class MailService:
             return [Push(link=link, message=MailBatch([], more=False))]
         letters, more = box.next_batch()
         try:
-            contents = self._read(reader, [letter.serial for letter in letters])
+            contents = self._store.read_letters(reader, [letter.serial for letter in letters])
         except RecordLost as loss:
             return self._give_up(reader, loss)
         except StoreError:

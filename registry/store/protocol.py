@@ -103,7 +103,19 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     desk: LoadedDesk = LoadedDesk()
 
 
-class Store(Protocol):
+class RecordReader(Protocol):
+    """Reads stored records one by one."""
+
+    def read_letters(self, recipient: bytes, serials: Sequence[int]) -> list[bytes]:
+        """Return the letters in the order of `serials`. RecordLost names those that are missing or
+        unreadable."""
+
+    def read_lines(self, group: str, positions: Sequence[int]) -> list[bytes]:
+        """Return the frames in the order of `positions`. RecordLost names those that are missing or
+        unreadable."""
+
+
+class Store(RecordReader, Protocol):
     """What the registry needs of a store. Every method may raise StoreError."""
 
     def load(self) -> Loaded:
@@ -121,14 +133,6 @@ class Store(Protocol):
     def sync(self) -> None:
         """Return when everything appended before this call is on the disk. After StoreReadOnly
         whatever no earlier call covered never will be."""
-
-    def read_letters(self, recipient: bytes, serials: Sequence[int]) -> list[bytes]:
-        """Return the letters in the order of `serials`. RecordLost names those that are missing or
-        unreadable."""
-
-    def read_lines(self, group: str, positions: Sequence[int]) -> list[bytes]:
-        """Return the frames in the order of `positions`. RecordLost names those that are missing or
-        unreadable."""
 
     def checkpoint_due(self, now: float) -> bool:
         """Return whether it is time to call `checkpoint`; `now` by the clock that the store was

@@ -8,7 +8,7 @@ import enum
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from chatapp.registry.rules.admin.messages import QueueFigures
+from chatapp.registry.rules.admin_requests import QueueFigures
 from chatapp.registry.rules.desk.figures.histogram import Histogram
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from chatapp.registry.rules.admin.messages import QueueFigures
+from chatapp.registry.rules.admin_requests import QueueFigures
 from chatapp.registry.telemetry.figures import (
     BUILD,
     COMMIT_HELP,
@@ -23,9 +23,8 @@ from chatapp.registry.telemetry.figures import (
     FigureKind,
     Snapshot,
 )
-from chatapp.wire.address import Address
+from chatapp.wire.address import Address, KnownHosts
 from chatapp.wire.errors import ChatAppError, needs_extra
-from chatapp.wire.hosts import KnownHosts
 from chatapp.wire.version import installed_version
 
 if TYPE_CHECKING:

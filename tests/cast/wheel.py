@@ -16,7 +16,7 @@ from tests.cast.program import CHECKOUT
 
 FOLDERS: Final = ("peer", "registry", "wire")
 _NEEDED: Final = (
-    *("README.md", "LICENSE", "MANIFEST.in", "CHANGELOG.md", "pyproject.toml"),
+    *("README.md", "LICENSE", "MANIFEST.in", "CHANGELOG.md", "changes", "pyproject.toml"),
     *("chatapp", "contrib", "docs"),
 )
 

@@ -8,8 +8,6 @@ import pytest
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "decisions"
 PAGES: Final = sorted(path for path in FOLDER.glob("*.md") if path.name != "README.md")
-WORDS_MAX: Final = 250
-DECISIONS_MAX: Final = 40
 PARTS: Final = ("**Context.**", "**Decision", "**Consequences.**")
 
 
@@ -26,12 +24,3 @@ def test_a_decision_has_context_decision_and_consequences_in_this_order(page: Pa
     places = [text.find(part) for part in PARTS]
     assert -1 not in places
     assert places == sorted(places)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_decision_is_a_page(page: Path) -> None:
-    assert len(page.read_text(encoding="utf-8").split()) <= WORDS_MAX
-
-
-def test_decisions_of_one_subject_share_a_page() -> None:
-    assert len(PAGES) <= DECISIONS_MAX

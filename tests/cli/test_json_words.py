@@ -8,7 +8,7 @@ import pytest
 
 from chatapp.peer.api.events import MessageReason, MessageState
 from chatapp.peer.api.trace import TraceEvent
-from chatapp.peer.view.export import KINDS
+from chatapp.peer.faces.export import KINDS
 
 GUIDE = Path(__file__).parents[2] / "docs/reference/commands.md"
 

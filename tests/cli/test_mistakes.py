@@ -247,7 +247,7 @@ def test_a_bad_name_is_quoted_clean(
     assert started.mode == ""
 
 
-@pytest.mark.parametrize("library", ["starlette", "uvicorn", "h11"])
+@pytest.mark.parametrize("library", ["starlette", "uvicorn", "h11", "jinja2"])
 def test_the_web_desk_says_which_extra_it_needs(library: str) -> None:
     # In a process of its own: modules that are loaded a second time here would stay behind for the
     # tests that follow.

@@ -9,7 +9,7 @@ import msgspec
 
 ROOT: Final = Path(__file__).parents[2]
 _DOCUMENT: Final = ROOT / "docs/reference/protocol.md"
-_ATTACHING: Final = ROOT / "docs" / "rpc.md"
+_ATTACHING: Final = ROOT / "docs/reference/rpc.md"
 _HEADING: Final = re.compile(r"^##+ ([0-9]+(?:\.[0-9]+)?)\.? (.*)$", re.MULTILINE)
 _BLOCK: Final = re.compile(r"^```vectors (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CELL: Final = re.compile(r"(?<!\\)\|")
@@ -39,7 +39,7 @@ def clauses() -> dict[str, str]:
 
 @cache
 def attaching_clauses() -> set[str]:
-    """The numbers of the clauses and chapters of docs/rpc.md, for programs that attach to a
+    """The numbers of the clauses and chapters of docs/reference/rpc.md, for programs that attach to a
     peer."""
     found = re.findall(
         r"^(?:## )?([0-9]+(?:\.[0-9]+)?)\. ", _ATTACHING.read_text(encoding="utf-8"), re.MULTILINE
@@ -69,6 +69,16 @@ def rows(number: str, *, columns: int) -> list[list[str]]:
         for place, row in enumerate(found)
         if place not in rulers | headings and len(row) == columns
     ]
+
+
+@cache
+def constants() -> dict[str, str]:
+    """The names and values of clause 12."""
+    found = re.search(r"^```constants\n(.*?)^```$", text(), re.MULTILINE | re.DOTALL)
+    assert found is not None
+    lines = [line.split(maxsplit=2) for line in found[1].splitlines()]
+    assert len({line[0] for line in lines}) == len(lines), "a constant stands there twice"
+    return {name: value for name, value, *_ in lines}
 
 
 @cache

@@ -5,7 +5,9 @@ import random
 from collections import defaultdict
 
 from chatapp.registry.engine.core import RegistryCore
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.effects import LinkEndReason
+from chatapp.registry.rules.limits import WallClock
 from chatapp.wire.address import Address
 from chatapp.wire.framing import FrameReader
 from chatapp.wire.identity import Identity
@@ -25,16 +27,13 @@ class Engine:
         self.now = now
         self.identity = Identity(b"\x21" * 32)
         self._store = MemoryStore()
-        self.core = RegistryCore(
+        context = Context(
             identity=self.identity,
             rng=random.Random(1),
-            loaded=self._store.load(),
-            read_letters=self._store.read_letters,
-            read_lines=self._store.read_lines,
-            link_port=5_000,
-            now=now,
-            wall=now + 1_700_000_000,
+            clock=WallClock(now=now, wall=now + 1_700_000_000),
+            store=self._store,
         )
+        self.core = RegistryCore(context, self._store.load(), link_port=5_000, now=now)
         self._streams: defaultdict[int, bytes] = defaultdict(bytes)
         self._datagrams: list[tuple[bytes, Address]] = []
         self._broadcasts: list[tuple[bytes, list[Address]]] = []

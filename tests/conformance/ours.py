@@ -4,6 +4,7 @@ import random
 
 from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageState
+from chatapp.peer.core.context import Context
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import Loaded, OutgoingAdded, StoredOutgoing
@@ -34,16 +35,13 @@ class Ours:
         me = LocalIdentity(name="alice", identity=Identity(b"\x01" * 32), mail_keys=mail, counter=1)
         row = decode_row(by_hand.packed([knows.card, THERE.host, THERE.port, 0, 0, 0, 1]))
         self.core = PeerCore(
-            me,
+            Context(me, policy=Policy(), rng=random.Random(1), wall_offset=WALL - NOW),
             servers=[SERVER],
             loaded=Loaded(rows=(row,), version=1),
-            rng=random.Random(1),
-            policy=Policy(),
             now=NOW,
-            wall_offset=WALL - NOW,
         )
         if has_been_in:
-            self.core._registry_status.clock_heard(0.0)
+            self.core._ctx.status.clock_heard(0.0)
         self.core.start(now=NOW)
         self.sent: list[tuple[bytes, Address]] = []
         knows.meet(self.card)

@@ -34,7 +34,7 @@ def news(engine: Engine, who: Stranger, link: int) -> list[Fields]:
 
 
 def test_a_room_is_made_by_entering_it() -> None:
-    """Clause 12.2: "A room is made by entering it. ... A GroupGranted for the group follows before
+    """Clause 10.2: "A room is made by entering it. ... A GroupGranted for the group follows before
     any line of it"."""
     engine, (alice, bob) = company("alice", "bob")
     entered, granted = ask(engine, alice, 1, [70, 5, "Lobby"])
@@ -46,13 +46,13 @@ def test_a_room_is_made_by_entering_it() -> None:
 
 
 def test_invalid_names_are_refused() -> None:
-    """Clause 12.1: "The name of a room obeys the rule of people's names"."""
+    """Clause 10.1: "The name of a room obeys the rule of people's names"."""
     engine, (alice,) = company("alice")
     assert ask(engine, alice, 1, [70, 5, "two words"]) == [[74, 5, 1]]
 
 
 def test_changes_are_told_to_those_who_are_here() -> None:
-    """Clause 12.4: "Changes are told to the members who are here by **RoomChanged**"."""
+    """Clause 10.4: "Changes are told to the members who are here by **RoomChanged**"."""
     engine, (alice, bob, carol) = company("alice", "bob", "carol")
     ask(engine, alice, 1, [70, 1, "tea"])
     ask(engine, bob, 2, [70, 1, "tea"])
@@ -68,7 +68,7 @@ def test_changes_are_told_to_those_who_are_here() -> None:
 
 
 def test_one_room_at_a_time() -> None:
-    """Clause 12.2: "A person is a member of one room at a time: entering another one leaves the
+    """Clause 10.2: "A person is a member of one room at a time: entering another one leaves the
     first for good"."""
     engine, (alice, bob) = company("alice", "bob")
     ask(engine, alice, 1, [70, 1, "tea"])
@@ -80,7 +80,7 @@ def test_one_room_at_a_time() -> None:
 
 
 def test_lines_go_to_those_who_are_here() -> None:
-    """Clause 12.5: "Only a member who is here may send a line, which goes to all others who are
+    """Clause 10.5: "Only a member who is here may send a line, which goes to all others who are
     here; a frame of anybody else is dropped"."""
     engine, (alice, bob, carol) = company("alice", "bob", "carol")
     ask(engine, alice, 1, [70, 1, "tea"])
@@ -100,7 +100,7 @@ def test_lines_go_to_those_who_are_here() -> None:
 
 
 def test_only_a_member_may_fetch_and_nothing_from_before() -> None:
-    """Clause 12.5: "Only a member may fetch, and gets nothing from before they became one"."""
+    """Clause 10.5: "Only a member may fetch, and gets nothing from before they became one"."""
     engine, (alice, bob, carol) = company("alice", "bob", "carol")
     ask(engine, alice, 1, [70, 1, "tea"])
     engine.write(1, alice.say("before", number=1))
@@ -114,7 +114,7 @@ def test_only_a_member_may_fetch_and_nothing_from_before() -> None:
 
 
 def test_what_was_missed_is_counted() -> None:
-    """Clause 12.2: "and `missed`: how many lines of others were sent while they were away"."""
+    """Clause 10.2: "and `missed`: how many lines of others were sent while they were away"."""
     engine, (alice, bob) = company("alice", "bob")
     ask(engine, alice, 1, [70, 1, "tea"])
     since = ask(engine, bob, 2, [70, 1, "tea"])[0][4]
@@ -127,7 +127,7 @@ def test_what_was_missed_is_counted() -> None:
 
 
 def test_a_new_member_means_a_new_epoch_of_the_room() -> None:
-    """Clause 12.5: "A new epoch begins when somebody joins or leaves for good, at most every
+    """Clause 10.5: "A new epoch begins when somebody joins or leaves for good, at most every
     second"."""
     engine, (alice, bob) = company("alice", "bob")
     ask(engine, alice, 1, [70, 1, "tea"])
@@ -142,7 +142,7 @@ def test_a_new_member_means_a_new_epoch_of_the_room() -> None:
 
 
 def test_rooms_are_listed() -> None:
-    """Clause 12.6: "**ListRooms** is answered by **RoomsListed**: the rooms in which somebody is
+    """Clause 10.6: "**ListRooms** is answered by **RoomsListed**: the rooms in which somebody is
     here, and how many, by the keys of their names"."""
     engine, (alice, bob, carol) = company("alice", "bob", "carol")
     ask(engine, alice, 1, [70, 1, "b"])
@@ -151,7 +151,7 @@ def test_rooms_are_listed() -> None:
 
 
 def test_a_topic_is_told_to_all_who_are_here_and_to_newcomers() -> None:
-    """Clause 12.7: "When the topic is on the registry's disk, the author is answered with
+    """Clause 10.7: "When the topic is on the registry's disk, the author is answered with
     **TopicChanged** and all others who are here are sent it, with the reference 0"."""
     engine, (alice, bob, carol) = company("alice", "bob", "carol")
     ask(engine, alice, 1, [70, 1, "tea"])
@@ -168,7 +168,7 @@ def test_a_topic_is_told_to_all_who_are_here_and_to_newcomers() -> None:
 
 
 def test_a_topic_of_a_room_where_one_is_not() -> None:
-    """Clause 12.7: "A request that is not granted is answered with **TopicRefused**, and the former
+    """Clause 10.7: "A request that is not granted is answered with **TopicRefused**, and the former
     topic stays"."""
     engine, (alice, bob) = company("alice", "bob")
     ask(engine, alice, 1, [70, 1, "tea"])

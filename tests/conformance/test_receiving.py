@@ -161,7 +161,7 @@ def test_who_is_typing_is_told_once_a_second_and_answered_nothing(
         PersonTyping(name="bob")
     ] * 2
     assert (frames_for(bob, ours.take()), len(ours.disk)) == ([], stored)
-    ours.core.trust.ignore("bob", is_ignored=True)
+    ours.core.roster.trust.ignore("bob", is_ignored=True)
     ours.wait(2.0)
     ours.receive(bob.seal([8]))
     assert sum(isinstance(event, PersonTyping) for event in ours.seen) == 2, "ignored"

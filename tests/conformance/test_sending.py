@@ -14,7 +14,7 @@ def test_a_message_is_tried_five_times(ours: Ours, bob: Stranger) -> None:
     as unanswered 500 ms after the last"."""
     ours.wait(3.0)
     ours.take()
-    number = ours.core.sending.send("bob", "are you there?", now=ours.now).number
+    number = ours.core.direct.send("bob", "are you there?", now=ours.now).number
     begun = ours.now
     tries = []
     ours.settle()
@@ -28,7 +28,7 @@ def test_a_message_is_tried_five_times(ours: Ours, bob: Stranger) -> None:
 
 def test_a_floor_stands_with_every_part(ours: Ours, bob: Stranger) -> None:
     """Clause 6.3: "A sender puts Floor into every datagram with a Part"."""
-    number = ours.core.sending.send("bob", "hello", now=ours.now).number
+    number = ours.core.direct.send("bob", "hello", now=ours.now).number
     ours.settle()
     ours.wait(2.0)
     datagrams = [bob.open(data) for data, _ in ours.take() if data[0] in (6, 7, 10)]
@@ -41,8 +41,8 @@ def test_a_floor_stands_with_every_part(ours: Ours, bob: Stranger) -> None:
 def test_numbers_begin_with_the_clock(ours: Ours, bob: Stranger) -> None:
     """Clause 6.2: "the larger of the last one stored + 1 and the clock in microseconds; each later
     number is one higher"."""
-    first = ours.core.sending.send("bob", "one", now=ours.now).number
-    second = ours.core.sending.send("bob", "two", now=ours.now + 5.0).number
+    first = ours.core.direct.send("bob", "one", now=ours.now).number
+    second = ours.core.direct.send("bob", "two", now=ours.now + 5.0).number
     assert first == int((WALL + ours.now - NOW) * 1_000_000)
     assert second == first + 1
 
@@ -57,11 +57,11 @@ def test_a_delivered_message_is_sent_again_to_another_life_of_its_recipient(
 ) -> None:
     """Clause 6.13: "the sender sends them again, under their numbers"."""
     ours.receive(bob.seal([8]))
-    first = ours.core.sending.send("bob", "on the disk", now=ours.now).number
+    first = ours.core.direct.send("bob", "on the disk", now=ours.now).number
     ours.settle()
     ours.receive(bob.seal([2, first, [1], 7, 1]))
     ours.receive(bob.seal([9, 7, 1]))
-    second = ours.core.sending.send("bob", "not yet", now=ours.now).number
+    second = ours.core.direct.send("bob", "not yet", now=ours.now).number
     ours.settle()
     ours.receive(bob.seal([2, second, [1], 7, 2]))
     ours.take()
@@ -82,7 +82,7 @@ def test_an_acknowledgement_that_comes_after_its_sync_was_done(ours: Ours, bob: 
     """Clause 6.13: "the number of the sync after which all that it names survives a power cut, or 0
     if it does already"."""
     for ack_sync in (0, 1):
-        number = ours.core.sending.send("bob", "hello", now=ours.now).number
+        number = ours.core.direct.send("bob", "hello", now=ours.now).number
         ours.settle()
         ours.receive(bob.seal([9, 7, 1], [2, number, [1], 7, ack_sync]))
     ours.take()
@@ -96,7 +96,7 @@ def test_the_floor_waits_for_the_disk_of_the_recipient(ours: Ours, bob: Stranger
     floors = []
     numbers = []
     for step in range(3):
-        numbers.append(ours.core.sending.send("bob", "hello", now=ours.now).number)
+        numbers.append(ours.core.direct.send("bob", "hello", now=ours.now).number)
         ours.settle()
         floors += [frame[1] for frame in frames_for(bob, ours.take()) if frame[0] == 4]
         ours.receive(bob.seal([2, numbers[-1], [1], 7, 1 + step // 2]))
@@ -108,7 +108,7 @@ def test_the_floor_waits_for_the_disk_of_the_recipient(ours: Ours, bob: Stranger
 
 def test_an_acknowledgement_ends_the_tries(ours: Ours, bob: Stranger) -> None:
     """Clause 6.4: "Ack names numbers that the receiver has stored"."""
-    begun = ours.core.sending.send("bob", "hello", now=ours.now)
+    begun = ours.core.direct.send("bob", "hello", now=ours.now)
     ours.settle()
     ours.receive(bob.seal([2, begun.number, [1]]))
     assert [event.id for event in ours.seen if is_now(event, events.MessageState.DELIVERED)] == [
@@ -123,7 +123,7 @@ def test_an_acknowledgement_ends_the_tries(ours: Ours, bob: Stranger) -> None:
 def test_no_datagram_is_longer_than_it_may_be(ours: Ours, bob: Stranger, size: int) -> None:
     """Clause 6.6: "A body is cut into **parts** of at most 1,029 bytes, all of one size but the
     last"."""
-    ours.core.sending.send("bob", "x" * size, now=ours.now)
+    ours.core.direct.send("bob", "x" * size, now=ours.now)
     ours.settle()
     sent = ours.take()
     assert all(len(data) <= 1_232 for data, _ in sent)
@@ -143,7 +143,7 @@ def test_numbers_begin_above_what_the_recipient_knows(bob: Stranger) -> None:
     """Clause 6.10: "at the largest of `number`, its own clock and the last one stored + 1"."""
     ours = Ours(bob, has_been_in=False)
     provisional = [
-        ours.core.sending.send("bob", text, now=ours.now).number for text in ("one", "two")
+        ours.core.direct.send("bob", text, now=ours.now).number for text in ("one", "two")
     ]
     ours.settle()
     assert [frame[1:] for frame in parts_of(bob, ours)] == [
@@ -158,7 +158,7 @@ def test_numbers_begin_above_what_the_recipient_knows(bob: Stranger) -> None:
     assert [frame[1] for frame in told] == [first, first + 1]
     assert [unpacked(frame[4])[1] for frame in told] == ["one", "two"]
     ours.receive(bob.seal([6, first + 1_000]))
-    assert ours.core.sending.send("bob", "three", now=ours.now).number == first + 2, (
+    assert ours.core.direct.send("bob", "three", now=ours.now).number == first + 2, (
         "they begin once"
     )
 
@@ -166,7 +166,7 @@ def test_numbers_begin_above_what_the_recipient_knows(bob: Stranger) -> None:
 def test_nothing_is_sent_under_a_number_that_is_not_stored(bob: Stranger) -> None:
     """Clause 6.10: "otherwise a sender that crashes would send them again under other numbers"."""
     ours = Ours(bob, has_been_in=False)
-    ours.core.sending.send("bob", "hello", now=ours.now)
+    ours.core.direct.send("bob", "hello", now=ours.now)
     ours.settle()
     ours.take()
     ours.is_disk_slow = True
@@ -182,7 +182,7 @@ def test_nothing_is_sent_under_a_number_that_is_not_stored(bob: Stranger) -> Non
 def test_an_acknowledgement_of_an_unsent_message_is_ignored(bob: Stranger) -> None:
     """Clause 6.10: "a **provisional number**, 2^62 or above, which the sender chooses freely"."""
     ours = Ours(bob, has_been_in=False)
-    number = ours.core.sending.send("bob", "hello", now=ours.now).number
+    number = ours.core.direct.send("bob", "hello", now=ours.now).number
     ours.settle()
     ours.receive(bob.seal([2, number, [1]]))
     assert not any(is_now(event, events.MessageState.DELIVERED) for event in ours.seen)
@@ -192,8 +192,8 @@ def test_an_acknowledgement_of_an_unsent_message_is_ignored(bob: Stranger) -> No
 
 def test_typing_is_said_now_and_then_and_only_in_a_session(ours: Ours, bob: Stranger) -> None:
     """Clause 6.11: "sent at most every 3 seconds, and only in a session that exists already"."""
-    ours.core.send_typing("bob", now=ours.now)
-    ours.core.send_typing("nobody", now=ours.now)
+    ours.core.direct.send_typing("bob", now=ours.now)
+    ours.core.direct.send_typing("nobody", now=ours.now)
     ours.settle()
     ours.wait(0.5)
     assert [8] not in frames_for(bob, ours.take())
@@ -201,7 +201,7 @@ def test_typing_is_said_now_and_then_and_only_in_a_session(ours: Ours, bob: Stra
     ours.take()
     stored, said = len(ours.disk), []
     for _ in range(8):
-        ours.core.send_typing("bob", now=ours.now)
+        ours.core.direct.send_typing("bob", now=ours.now)
         ours.settle()
         said.append(frames_for(bob, ours.take()).count([8]))
         ours.wait(1.0)
@@ -211,6 +211,6 @@ def test_typing_is_said_now_and_then_and_only_in_a_session(ours: Ours, bob: Stra
     ours.settle()
     ours.take()
     ours.wait(3.0)
-    ours.core.send_typing("bob", now=ours.now)
+    ours.core.direct.send_typing("bob", now=ours.now)
     ours.settle()
     assert ours.take() == [], "we are offline"

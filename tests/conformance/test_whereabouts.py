@@ -15,13 +15,13 @@ def test_the_first_datagram_opens_a_session_and_says_what_there_is_to_say(
 ) -> None:
     """Clause 5.2: "A program that has something to send and shares no session sends it in an
     OPENING"."""
-    ours.core.sending.send("bob", "hello", now=ours.now)
+    ours.core.direct.send("bob", "hello", now=ours.now)
     ours.settle()
     ((data, _),) = ours.take()
     assert data[0] == 6
     assert 1 in [frame[0] for frame in bob.open(data)]
     ours.receive(bob.seal([2, 1, [1]]))
-    ours.core.sending.send("bob", "again", now=ours.now)
+    ours.core.direct.send("bob", "again", now=ours.now)
     ours.settle()
     assert [data[0] for data, _ in ours.take()] == [7]
 
@@ -73,7 +73,7 @@ def test_an_opening_without_the_proof_is_dropped(ours: Ours, bob: Stranger) -> N
 
 def test_a_restarted_peer_gets_pending_messages_again(ours: Ours, bob: Stranger) -> None:
     """Clause 6.5: "tries messages under way to that sender afresh"."""
-    ours.core.sending.send("bob", "hello", now=ours.now)
+    ours.core.direct.send("bob", "hello", now=ours.now)
     ours.settle()
     ours.take()
     ours.receive(bob.seal_bytes(b""))
@@ -107,7 +107,7 @@ def test_only_a_datagram_that_opens_moves_somebody(ours: Ours, bob: Stranger) ->
     opened, and never by a datagram that did not"."""
     good = bob.seal([4, 7], part(7, "hello"))
     ours.receive(good[:-1] + bytes([good[-1] ^ 1]), ELSEWHERE)
-    ours.core.sending.send("bob", "hello", now=ours.now)
+    ours.core.direct.send("bob", "hello", now=ours.now)
     ours.settle()
     assert {to for _, to in ours.take()} == {THERE}
     ours.receive(good, ELSEWHERE)

@@ -11,15 +11,14 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.core.people.trust import safety_number
-from chatapp.wire.address import Address
 from chatapp.wire.admission import (
     CODE_BYTES,
     JoinCode,
     make_refused,
     make_register,
     make_voucher,
-    make_welcome,
     sign_table,
+    sign_welcome,
 )
 from chatapp.wire.codec import encode, encode_hello, join_frames
 from chatapp.wire.framing import Kind, frame, pack_relayed
@@ -38,7 +37,14 @@ from chatapp.wire.messages.direct import (
 )
 from chatapp.wire.messages.link import Attach
 from chatapp.wire.messages.mail import LetterBody
-from chatapp.wire.messages.registration import Cookie, Hello, Ping, RefusalReason
+from chatapp.wire.messages.registration import (
+    Cookie,
+    Hello,
+    Ping,
+    RefusalReason,
+    ServerPlace,
+    Welcome,
+)
 from chatapp.wire.messages.rooms import GroupBody
 from chatapp.wire.messages.table import Card, FetchTable, Presence, Row, TableBatch
 from chatapp.wire.sealing import GroupKey
@@ -130,17 +136,20 @@ def _admission() -> Iterator[tuple[str, Value]]:
         cookie=COOKIE,
         card=ALICE.card,
     )
-    welcome = make_welcome(
+    welcome = sign_welcome(
         REGISTRY.identity,
-        card=ALICE.card,
-        nonce=NONCE,
-        host="192.0.2.7",
-        port=6_000,
-        table_version=VERSION,
-        lease=30,
-        link_port=5_000,
-        clock=1_700_000_000_000,
-        servers=[Address("192.0.2.8", 5_001), Address("standby.example", 5_000)],
+        Welcome(
+            nonce=NONCE,
+            host="192.0.2.7",
+            port=6_000,
+            table_version=VERSION,
+            lease=30,
+            link_port=5_000,
+            clock=1_700_000_000_000,
+            servers=[ServerPlace("192.0.2.8", 5_001), ServerPlace("standby.example", 5_000)],
+            signature=b"",
+        ),
+        identity=ALICE.card.identity,
     )
     refused = make_refused(
         REGISTRY.identity,

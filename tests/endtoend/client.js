@@ -1,4 +1,4 @@
-// A client of a peer program in another language, written from docs/rpc.md alone. It prints what it was told.
+// A client of a peer program in another language, written from docs/reference/rpc.md alone. It prints what it was told.
 "use strict";
 
 const net = require("net");

@@ -134,15 +134,15 @@ class Bot:
         node = self.peer._open_node()
         with contextlib.suppress(NotOpen):
             while True:
-                await node.until(lambda core: core._link.is_up)
+                await node.until(lambda core: core.registry.link.is_up)
                 self._note(What.LINK, str(node.address.port))
-                await node.until(lambda core: not core._link.is_up)
+                await node.until(lambda core: not core.registry.link.is_up)
                 self._note(What.LINK, "")
 
     async def linked(self, *, but: int) -> None:
         """Wait until there is a link, and not to the server with this port."""
         await self.peer._open_node().until(
-            lambda core: core._link.is_up and core.server_address.port != but
+            lambda core: core.registry.link.is_up and core.registry.servers.current.port != but
         )
 
     async def sees_all(self, count: int) -> None:

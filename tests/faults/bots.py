@@ -122,7 +122,7 @@ class Crew:
             core = node.core
             conversations = [
                 contact.conversation
-                for contact in core._contacts
+                for contact in core.roster.contacts
                 if contact.conversation is not None
             ]
             counts["conversations"] += len(conversations)

@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from chatapp.peer.sdk.client import Peer
-from chatapp.wire.admission import make_refused, make_welcome
+from chatapp.wire.admission import make_refused, sign_welcome
 from chatapp.wire.codec import encode
 from chatapp.wire.framing import Kind, OpeningHeader, pack_opening
 from chatapp.wire.identity import Identity, make_card
@@ -40,7 +40,15 @@ from chatapp.wire.messages.desk import (
 )
 from chatapp.wire.messages.direct import Part, RelayDatagram, ReportSilence, encode_frame
 from chatapp.wire.messages.mail import DepositMail
-from chatapp.wire.messages.registration import Cookie, Leave, Ping, RefusalReason, Refused, Rename
+from chatapp.wire.messages.registration import (
+    Cookie,
+    Leave,
+    Ping,
+    RefusalReason,
+    Refused,
+    Rename,
+    Welcome,
+)
 from chatapp.wire.messages.rooms import EnterRoom, LeaveRoom, ListRooms, RoomEntered, RoomRefused
 from chatapp.wire.messages.table import FetchTable
 from chatapp.wire.sessions.session import OPENING_LASTS_FOR, SessionTable
@@ -154,15 +162,20 @@ class Hostile:
             for number in burst:
                 nonce = self.random.randbytes(16)
                 cookie = Cookie(nonce=nonce, cookie=b"c" * 16, card=card)
-                welcome = make_welcome(
+                welcome = sign_welcome(
                     key,
-                    card=card,
-                    nonce=nonce,
-                    host="127.0.0.1",
-                    port=5_000,
-                    table_version=1,
-                    lease=30,
-                    link_port=self.port,
+                    Welcome(
+                        nonce=nonce,
+                        host="127.0.0.1",
+                        port=5_000,
+                        table_version=1,
+                        lease=30,
+                        link_port=self.port,
+                        clock=0,
+                        servers=[],
+                        signature=b"",
+                    ),
+                    identity=card.identity,
                 )
                 refused = make_refused(
                     key, nonce=nonce, reason=RefusalReason.NAME_TAKEN, name="alice"
@@ -200,8 +213,8 @@ class Hostile:
         the proof, and in one's own with it."""
         (peer,) = await self.peers(1)
         core = peer._open_node().core
-        own, registry = core.me.identity, core._session.pinned
-        known = {victim: core._contacts.by_name(victim) for victim in self.victims}
+        own, registry = core.me.identity, core.registry.session.pinned
+        known = {victim: core.roster.contacts.by_name(victim) for victim in self.victims}
         victims = {
             victim: contact.row.card.identity
             for victim, contact in known.items()
@@ -283,13 +296,13 @@ class Hostile:
     def _send_parts(self, peer: Peer, victim: str) -> None:
         node = peer._open_node()
         core = node.core
-        contact = core._contacts.by_name(victim)
+        contact = core.roster.contacts.by_name(victim)
         assert contact is not None
-        delivery = core._direct_receiver.conversation(contact).delivery
+        delivery = core.direct.conversation(contact).delivery
         for number in range(8):
             for index in range(55):
                 delivery.queue_frame(encode_frame(Part(number + 1, index, 60, b"x" * 1_000)))
-        core._transport.active[contact.identity] = contact
+        core.direct._transport.active[contact.identity] = contact
         node.driver.schedule()
         self.done["parts"] += 8 * 55
 
@@ -297,7 +310,7 @@ class Hostile:
         """Have the registry relay invalid datagrams to them."""
         members = await self.members(10)
         (peer,) = await self.peers(1)
-        known = [peer._open_node().core._contacts.by_name(victim) for victim in self.victims]
+        known = [peer._open_node().core.roster.contacts.by_name(victim) for victim in self.victims]
         async for burst in self.bursts(20):
             for number in burst:
                 contact = known[number // len(members) % len(known)]
@@ -359,7 +372,7 @@ class Hostile:
         request the whole table."""
         members = await self.members(5)
         (peer,) = await self.peers(1)
-        known = [peer._open_node().core._contacts.by_name(victim) for victim in self.victims]
+        known = [peer._open_node().core.roster.contacts.by_name(victim) for victim in self.victims]
         async for burst in self.bursts(500):
             for number in burst:
                 contact = known[number % len(known)]
@@ -378,7 +391,7 @@ class Hostile:
         """Leave invalid letters for them."""
         members = await self.members(5)
         (peer,) = await self.peers(1)
-        known = [peer._open_node().core._contacts.by_name(victim) for victim in self.victims]
+        known = [peer._open_node().core.roster.contacts.by_name(victim) for victim in self.victims]
         async for burst in self.bursts(200):
             for number in burst:
                 contact = known[number % len(known)]

@@ -57,7 +57,7 @@ class TestDirectMessages:
             counter.watch(RecordJournal, "append")
         sizes = count_datagrams(world, (alice.address, bob.address))
         for _ in range(MESSAGES):
-            alice.core.sending.send("bob", TEXT, now=world.network.now)
+            alice.core.direct.send("bob", TEXT, now=world.network.now)
         alice.turn()
         assert world.network.run_until(
             lambda: alice.screen.count(events.MessageState.DELIVERED) == MESSAGES, within=10.0
@@ -101,11 +101,11 @@ class TestDirectMessages:
         world = calm_world(2)
         world.network.after_each = lambda: None
         alice, bob = world.people
-        alice.core.sending.send("bob", TEXT, now=world.network.now)
+        alice.core.direct.send("bob", TEXT, now=world.network.now)
         alice.turn()
         world.network.run_for(1.0)  # the session has begun
         for _ in range(2):
-            alice.core.sending.send("bob", "x" * 30_000, now=world.network.now)
+            alice.core.direct.send("bob", "x" * 30_000, now=world.network.now)
         batch = [
             (data, alice.address) for data, _ in alice.core.datagrams_to_send(now=world.network.now)
         ]

@@ -21,7 +21,7 @@ from chatapp.peer.faces.line.shell import LineFace
 from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.node.driver import Driver
 from chatapp.peer.sdk.client import Peer
-from chatapp.registry.rules.people.directory import TableBroadcaster
+from chatapp.registry.rules.directory.directory import TableBroadcaster
 from chatapp.wire.messages.rooms import RoomEntered
 from chatapp.wire.names import name_key
 from tests.house import kept

@@ -19,6 +19,7 @@ from chatapp.wire.sealing import GroupKey
 from chatapp.wire.sessions.link import LinkSession
 from tests.guard.counting import TEXT, Counter, calm_world, count_calls
 from tests.registry.rig import Rig
+from tests.support.memory_store import MemoryStore
 from tests.wire.test_link import Owner, connected
 
 LETTERS = 50
@@ -48,7 +49,7 @@ class TestTable:
             batches.extend(found.broadcasts)
             return found
 
-        core.take_output = drained  # type: ignore[method-assign]
+        core.take_output = drained  # type: ignore[misc]
         world.people[0].leave()
         world.network.run_for(0.2)
         assert [len(addresses) for _, addresses in batches] == [3]
@@ -71,7 +72,7 @@ class TestMail:
             for number in range(LETTERS)
         ]
         counter.watch(LinkSession, "seal")
-        counter.watch(RegistryCore, "entries_to_store")
+        counter.watch(MemoryStore, "append")
 
         def deposit() -> None:
             rig.core.receive_frames(link, letters, now=rig.now)
@@ -80,9 +81,7 @@ class TestMail:
         calls = count_calls(deposit)
         assert calls <= LETTERS * CALLS_A_LETTER
         assert counter.calls["LinkSession.seal"] == LETTERS  # its answer, by which the sender knows
-        assert (
-            counter.calls["RegistryCore.entries_to_store"] <= 2
-        )  # a turn brings one batch to the disk
+        assert counter.calls["MemoryStore.append"] <= 2  # a turn brings one batch to the disk
 
 
 class TestLinks:

@@ -2,6 +2,7 @@
 that nobody has judged."""
 
 import argparse
+import subprocess
 import sys
 import time
 import tomllib
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.mutants import running
-from tests.mutants.operators import mutants_of
+from tests.mutants.operators import CONTROL, controls_of, mutants_of
 
 ROOT: Final = Path(__file__).parents[2]
 JUDGED: Final = Path(__file__).with_name("judged.toml")
@@ -22,6 +23,9 @@ def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
     parser.add_argument(
         "modules", nargs="*", metavar="MODULE", help="as listed in judged.toml; all by default"
+    )
+    parser.add_argument(
+        "--since", metavar="COMMIT", help="only modules that changed after it, or their tests"
     )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--judged", type=Path, default=JUDGED)
@@ -36,8 +40,20 @@ def main(words: Sequence[str]) -> int:
             f"{asked.judged.name} does not list {', '.join(unknown)}, and so names no tests for it"
         )
     chosen = [one for one in listed if not asked.modules or one["path"] in asked.modules]
+    if asked.since is not None:
+        changed = _changed_since(asked.since)
+        chosen = [one for one in chosen if changed & {one["path"], *one["tests"]}]
     wrong = [_try(one, workers=asked.workers, limit=asked.limit) for one in chosen]
     return int(any(wrong))
+
+
+def _changed_since(commit: str) -> set[str]:
+    """Return the files that differ from a commit, under the names that judged.toml uses."""
+    told = subprocess.run(
+        ["git", "diff", "--name-only", commit], capture_output=True, text=True, check=True
+    )
+    files = told.stdout.split()
+    return {*files, *(f"chatapp/{file}" for file in files)}
 
 
 def _try(listed: dict[str, object], *, workers: int, limit: float) -> bool:
@@ -48,12 +64,19 @@ def _try(listed: dict[str, object], *, workers: int, limit: float) -> bool:
     assert isinstance(equivalent, list)
     judged = {(one["in"], one["change"]) for one in equivalent}
     started, module = time.monotonic(), Path.cwd() / path
-    mutants = list(mutants_of(module.read_text("utf-8"), str(module)))
+    source = module.read_text("utf-8")
+    controls, mutants = controls_of(source, str(module)), list(mutants_of(source, str(module)))
     try:
-        alive = list(running.survivors(module, mutants, tests, workers=workers, limit=limit))
+        every = [*controls, *mutants]
+        alive = list(running.survivors(module, every, tests, workers=workers, limit=limit))
     except running.Unsound as error:
         print(f"{path}: {error}", flush=True)
         return True
+    unnoticed = [one for one in alive if one.mutant.change == CONTROL]
+    if len(unnoticed) < len(controls):
+        print(f"{path}: its tests fail although {CONTROL}", flush=True)
+        return True
+    alive = [one for one in alive if one not in unnoticed]
     names = {(one.mutant.where, one.mutant.change) for one in alive}
     new = [one for one in alive if (one.mutant.where, one.mutant.change) not in judged]
     counts = (

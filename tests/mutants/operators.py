@@ -56,6 +56,9 @@ class Mutant:
     """The whole module."""
 
 
+CONTROL: Final = "nothing is changed"
+
+
 @dataclass(frozen=True, slots=True)
 class _Spot:
     node: ast.AST
@@ -91,6 +94,14 @@ def mutants_of(source: str, path: str) -> Iterator[Mutant]:
             code = compile(ast.fix_missing_locations(changed), path, "exec", dont_inherit=True)
             named = text if count == 1 else f"{text} #{count}"
             yield Mutant(spot.where, named, spot.lines, spot.is_in_function, code)
+
+
+def controls_of(source: str, path: str) -> list[Mutant]:
+    """Return the unchanged module, once as if a function and once as if something at import was
+    changed. No test may notice: otherwise those that notice mutants prove nothing."""
+    code = compile(source, path, "exec", dont_inherit=True)
+    every_line = (1, source.count("\n") + 1)
+    return [Mutant("", CONTROL, every_line, inside, code) for inside in (True, False)]
 
 
 def _head(statement: ast.stmt) -> str:

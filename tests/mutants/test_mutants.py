@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.mutants.__main__ import JUDGED, ROOT
+from tests.mutants.__main__ import JUDGED, ROOT, main
 from tests.mutants.operators import mutants_of
 from tests.mutants.running import functions_of, put_into
 
@@ -144,6 +144,18 @@ def test_what_survives_is_told_unless_it_is_judged(tmp_path: Path) -> None:
     ], done.stdout + done.stderr
     assert lines[0].startswith("toy.py: 1 of 4 killed, 1 equivalent, ")
     assert done.returncode == 1
+
+
+def test_unchanged_code_that_does_not_survive_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "toy.py").write_text(MODULE, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tests.mutants.running.survivors", lambda *_, **__: [])
+    listed = tmp_path / "judged.toml"
+    listed.write_text('[[module]]\npath = "toy.py"\ntests = ["test_toy.py"]\n', "utf-8")
+    assert main(["--judged", str(listed)]) == 1
+    assert capsys.readouterr().out == "toy.py: its tests fail although nothing is changed\n"
 
 
 def test_every_judged_module_is_there_with_its_tests() -> None:

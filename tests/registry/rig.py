@@ -4,15 +4,15 @@ by kind."""
 import random
 from collections import defaultdict
 
-from chatapp.registry.edge.edge import LINKS_MAX
 from chatapp.registry.engine.core import RegistryCore
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.directory.directory import LINK_AWAITED_FOR
 from chatapp.registry.rules.effects import DropReason, Event, LinkEndReason
-from chatapp.registry.rules.limits import RegistryPolicy
+from chatapp.registry.rules.limits import RegistryPolicy, WallClock
 from chatapp.registry.rules.people.access import AccessSettings
-from chatapp.registry.rules.people.directory import LINK_AWAITED_FOR
 from chatapp.registry.store.entries import Entry
-from chatapp.registry.telemetry.lines import event_line
+from chatapp.registry.telemetry.logs import event_line
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.codec import decode_notice
@@ -39,11 +39,9 @@ class Rig:
         now: float = 100.0,
         wall: float = WALL,
         policy: RegistryPolicy | None = None,
-        links_max: int = LINKS_MAX,
         desk: DeskSettings | None = None,
         access: AccessSettings | None = None,
     ) -> None:
-        self.links_max = links_max
         self.desk = desk
         self.access = access
         self.console: list[str] = []
@@ -69,19 +67,20 @@ class Rig:
         self.core = self._start()
 
     def _start(self) -> RegistryCore:
-        core = RegistryCore(
+        context = Context(
             identity=self.identity,
             rng=self.rng,
-            loaded=self.store.load(),
-            read_letters=self.store.read_letters,
-            read_lines=self.store.read_lines,
-            link_port=PORT,
-            now=self.now,
-            wall=self.now + self.wall_offset,
+            clock=WallClock(now=self.now, wall=self.now + self.wall_offset),
+            store=self.store,
             policy=self.policy,
-            links_max=self.links_max,
+        )
+        core = RegistryCore(
+            context,
+            self.store.load(),
+            link_port=PORT,
             desk=self.desk,
             access=self.access,
+            now=self.now,
         )
         self._commit_all(core)
         return core

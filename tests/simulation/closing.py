@@ -96,7 +96,7 @@ def _serve_queue(world: World, name: str, *, patience: float) -> None:
         _end_sessions(world)
         world.network.run_for(SERVED_WITHIN)
         if is_called:
-            assert any(operator.core.operator.client for operator in operators) or not any(
+            assert any(operator.core.desk.client for operator in operators) or not any(
                 visit.is_here for visit in _visits_of(world, name)
             ), "liveness: nobody is served, and somebody waits"
 
@@ -109,13 +109,13 @@ def _visits_of(world: World, name: str) -> list[Visit]:
 def _end_sessions(world: World) -> None:
     """Also of an operator who may not take duty any more, and still serves somebody."""
     for operator in deskdeeds.operators_of(world):
-        if operator.core.operator.client is not None:
+        if operator.core.desk.client is not None:
             deskdeeds.end_session(world, operator)
 
 
 def go_on_duty(world: World, queue: str) -> None:
     """Put everybody who may serve on duty at this queue only, under whatever name they have."""
-    those, listed = deskdeeds.operators_of(world), world.registry.engine.hub.operators
+    those, listed = deskdeeds.operators_of(world), world.registry.engine.hub.desk.operators
     operators = [person for person in those if listed.includes(person.identity.public)]
     assert those[0] in operators
     for operator in those:
@@ -126,4 +126,4 @@ def go_on_duty(world: World, queue: str) -> None:
     for operator in operators:
         deskdeeds.take_duty(world, operator, queue)
     world.network.run_for(SERVED_WITHIN)
-    assert all(operator.core.operator.is_on for operator in operators)
+    assert all(operator.core.desk.is_on for operator in operators)

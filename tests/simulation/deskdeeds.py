@@ -133,7 +133,7 @@ def _types(world: World, one: Person, type_it: Callable[[Operator], None]) -> No
     if is_online(one):
         requests = one.core._out.requests
         before = len(requests)
-        type_it(one.core.operator)
+        type_it(one.core.desk)
         world.desk.typed(one, requests[before:])
         one.turn()
 
@@ -211,4 +211,4 @@ def say_on_duty(world: World, one: Person) -> None:
     """Send a line to the visitor being served."""
     text = f"{world.next_number()} from {one.name} on duty"
     now = world.network.now
-    _types(world, one, lambda operator: one.core.sending.say_on_duty(text, _target(world), now=now))
+    _types(world, one, lambda operator: one.core.desk.say(text, _target(world), now=now))

@@ -66,7 +66,9 @@ def talk(world: World, text: str) -> None:
 
 def test_everybody_is_at_the_node_that_they_prefer_and_reads_all() -> None:
     world, cluster, _ = begun(1)
-    assert {person.core.server_address for person in world.people} == set(cluster.addresses)
+    assert {person.core.registry.servers.current for person in world.people} == set(
+        cluster.addresses
+    )
     talk(world, "hello")
     closing.come_to_rest(world)
     closing.check_end(world)
@@ -83,7 +85,7 @@ def test_people_of_a_node_that_dies_come_in_at_another(with_engine: bool) -> Non
     dead.kill()
     world.network.run_for(BACK_WITHIN)
     assert all_are_in(world)
-    assert dead.address not in {person.core.server_address for person in world.people}
+    assert dead.address not in {person.core.registry.servers.current for person in world.people}
     talk(world, "after the death")
 
 
@@ -112,7 +114,7 @@ def test_people_leave_a_node_that_is_cut_off_with_the_engine() -> None:
     world.network.run_for(20.0)
     assert cluster.engine_machine in others
     assert all_are_in(world)
-    assert old.address not in {person.core.server_address for person in world.people}
+    assert old.address not in {person.core.registry.servers.current for person in world.people}
     world.network.heal()
     world.network.run_for(5.0)
     talk(world, "after the cut")

@@ -46,7 +46,7 @@ def test_everybody_finds_the_node_that_took_over(takes: float, clock_ahead: floa
         for person in world.people:
             if person is not carol:
                 assert person.core.reach is RegistryReach.UP
-                assert person.core.server_address == world.machine.address
+                assert person.core.registry.servers.current == world.machine.address
         bob.say(f"in the lab {life}")
         settled(world)
         assert f"in the lab {life}" in [line.text for line in alice.screen.lines]

@@ -40,13 +40,13 @@ def crowd(world: World, count: int, *, host: str = "6.6.6.6") -> list[Person]:
 
 def send_parts_alone(eve: Person, victim: Person, messages: int) -> None:
     """Send long messages without their last parts."""
-    contact = eve.core._contacts.by_name(victim.name)
+    contact = eve.core.roster.contacts.by_name(victim.name)
     assert contact is not None
-    delivery = eve.core._direct_receiver.conversation(contact).delivery
+    delivery = eve.core.direct.conversation(contact).delivery
     for number in range(messages):
         for index in range(55):
             delivery.queue_frame(encode_frame(Part(number + 1, index, 60, b"x" * 1_000)))
-    eve.core._transport.active[contact.identity] = contact
+    eve.core.direct._transport.active[contact.identity] = contact
     eve.turn()
 
 
@@ -55,7 +55,7 @@ def test_parts_without_their_last_cost_four_mebibytes_for_fifteen_seconds_and_no
 ) -> None:
     alice, bob = world.people
     eves = crowd(world, 12)
-    buffer, most = bob.core._buffer, 0
+    buffer, most = bob.core.direct._receiver.buffer, 0
     for round_ in range(2):
         for eve in eves:
             send_parts_alone(eve, bob, 8)

@@ -23,12 +23,12 @@ def world() -> World:
 
 def result_of(world: World, person: Person, name: str) -> PathResult:
     """Return the result of a test that this person makes."""
-    person.core.test_paths(name, now=world.network.now)
+    person.core.direct.test_paths(name, now=world.network.now)
     person.turn()
     assert world.network.run_until(
-        lambda: person.core.path_result(name) is not None, within=ENDS_WITHIN
+        lambda: person.core.direct.path_result(name) is not None, within=ENDS_WITHIN
     )
-    result = person.core.path_result(name)
+    result = person.core.direct.path_result(name)
     assert result is not None
     return result
 
@@ -77,9 +77,9 @@ def test_loss_is_outlived(world: World) -> None:
 
 def test_a_person_without_a_row_is_not_tested(world: World) -> None:
     alice, _ = world.people
-    alice.core.test_paths("nobody", now=world.network.now)
-    assert alice.core.path_result("nobody") is None
+    alice.core.direct.test_paths("nobody", now=world.network.now)
+    assert alice.core.direct.path_result("nobody") is None
     alice.leave()
     world.network.run_for(3.0)
-    alice.core.test_paths("bob", now=world.network.now)
-    assert alice.core.path_result("bob") is None, "we are offline"
+    alice.core.direct.test_paths("bob", now=world.network.now)
+    assert alice.core.direct.path_result("bob") is None, "we are offline"

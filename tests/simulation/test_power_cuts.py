@@ -48,7 +48,9 @@ def come_to_rest(world: World) -> None:
 
 def unsynced(author: Person, reader: Person) -> list[tuple[int, int]]:
     """Which messages the author knows as delivered, and not as on the disk of their reader."""
-    (contact,) = [one for one in author.core._contacts if one.identity == reader.identity.public]
+    (contact,) = [
+        one for one in author.core.roster.contacts if one.identity == reader.identity.public
+    ]
     assert contact.conversation is not None
     return contact.conversation.outgoing.unsynced.spans
 

@@ -106,7 +106,7 @@ class TestTheDesk:
         return [guest for guest in guests if guest is not None]
 
     def client_is_here(self, world: World) -> bool:
-        operator = world.people[0].core.operator
+        operator = world.people[0].core.desk
         assert operator.client is not None
         return not operator._is_client_away
 
@@ -142,13 +142,13 @@ class TestTheDesk:
             if isinstance(event, told.ClientMoved) and event.move is told.ClientMove.UNANSWERED
         ]
         assert unanswered == [guests[1].name]
-        assert alice.core.operator.client == third.name
+        assert alice.core.desk.client == third.name
         assert self.client_is_here(world)
         guests[1].wake_up()
         world.network.run_for(3.0)
         deskdeeds.end_session(world, alice)
         world.network.run_for(1.0)
-        assert alice.core.operator.client == guests[1].name
+        assert alice.core.desk.client == guests[1].name
 
     def test_a_frozen_operator_is_found_out_when_a_visitor_says_something(
         self, world: World, guests: list[Guest]

@@ -4,10 +4,12 @@ All worlds check that now and then (`promise.timers`); here some check every pro
 """
 
 import importlib
+from collections.abc import Callable
 
 import pytest
 
 from chatapp.peer.api import events
+from chatapp.peer.core.context import Alarms
 from chatapp.wire.messages.direct import DirectGroupLine
 from tests.peer.core.cast import POLICY, WALL
 from tests.peer.core.core_driver import CoreDriver
@@ -43,6 +45,23 @@ def test_a_core_that_tells_the_last_deadline_instead_of_the_first_is_found(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.import_module(name), "min", max, raising=False)
+    with pytest.raises(AssertionError, match="due before the next timer"):
+        live_through_all(monkeypatch)
+
+
+def of_followed_deadlines(alarms: Alarms) -> float | None:
+    return min((due for asked, _ in alarms._asked if (due := asked()) is not None), default=None)
+
+
+def of_set_deadlines(alarms: Alarms) -> float | None:
+    return min((one.deadline for one in alarms._set if one.deadline is not None), default=None)
+
+
+@pytest.mark.parametrize("told", [of_followed_deadlines, of_set_deadlines])
+def test_a_core_that_tells_only_some_deadlines_is_found(
+    told: Callable[[Alarms], float | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Alarms, "next_timer", told)
     with pytest.raises(AssertionError, match="due before the next timer"):
         live_through_all(monkeypatch)
 

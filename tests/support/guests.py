@@ -7,6 +7,7 @@ from typing import cast
 
 from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form, StoredVisit
+from chatapp.peer.core.context import Context
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.desk.visit import ADMITTED, Stage
 from chatapp.peer.core.identity import LocalIdentity
@@ -70,14 +71,11 @@ class Guest(Person):
             counter=max(int((now + self.wall_offset) * 1_000), 0),
         )
         core = VisitorCore(
-            me,
+            Context(me, policy=POLICY, rng=self.random, wall_offset=self.wall_offset),
             servers=self.servers,
             pinned=self.pinned,
             stored=self.disk,
             queue="",
-            rng=self.random,
-            policy=POLICY,
-            wall_offset=self.wall_offset,
         )
         self._core = cast(PeerCore, core)  # the verbs are the same
         self.network.settle_at(self.address, self._datagram_came)

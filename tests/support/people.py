@@ -9,9 +9,9 @@ from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.events import ClientSaid, MessageState
+from chatapp.peer.core.context import Context, LookUp
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
-from chatapp.peer.core.people.table import LookUp
 from chatapp.peer.core.records import CAN_WAIT, Record
 from chatapp.peer.history.commits import SYNC_SPAN
 from chatapp.peer.history.database import History
@@ -77,16 +77,13 @@ class Person(Machine):
             counter=counter,
         )
         self._core = PeerCore(
-            me,
+            Context(me, policy=POLICY, rng=self.random, wall_offset=self.wall_offset),
             servers=self.servers,
             loaded=self.history.load(),
-            rng=self.random,
-            policy=POLICY,
             now=now,
-            wall_offset=self.wall_offset,
         )
         if (code := self.operator_code(self.called)) is not None:
-            self.core.use_code(code)
+            self.core.registry.use_code(code)
         self.network.settle_at(self.address, self._datagram_came)
         self.core.start(now=now)
         self.turn()
@@ -179,21 +176,21 @@ class Person(Machine):
         """Send a message, after looking the name up as the face does."""
         if not self.is_running:
             return
-        found = self.core.sending.look_up(to, now=self.network.now)
+        found = self.core.direct.look_up(to, now=self.network.now)
         if found is LookUp.ASKING:
             self.turn()
             self.network.after(0.05, lambda: self.send(to, text))
             return
         if found in (LookUp.KNOWN, LookUp.UNANSWERED):
             self.said_at.setdefault(text, self.network.now)
-            begin = self.core.sending.send if found is LookUp.KNOWN else self.core.sending.keep
+            begin = self.core.direct.send if found is LookUp.KNOWN else self.core.direct.keep
             begin(to, text, now=self.network.now)
             self.turn()
 
     def send_all(self, text: str) -> None:
         """Send a line to the channel."""
         self.said_at.setdefault(text, self.network.now)
-        self.said_to_all[self.core.sending.send_all(text, now=self.network.now).id] = (
+        self.said_to_all[self.core.rooms.say_to_all(text, now=self.network.now).id] = (
             self.network.now
         )
         self.turn()
@@ -201,7 +198,7 @@ class Person(Machine):
     def say(self, text: str) -> None:
         """Send a line to the person's room."""
         self.said_at.setdefault(text, self.network.now)
-        self.core.sending.say(text, now=self.network.now)
+        self.core.rooms.say(text, now=self.network.now)
         self.turn()
 
     def enter(self, room: str) -> None:
@@ -221,10 +218,10 @@ class Person(Machine):
 
     def rename(self, new: str) -> None:
         """Change the name (`/nick`), with the note in the folder that the driver makes first."""
-        if self.core.renaming.refusal_of(new) is None:
+        if self.core.registry.renaming.refusal_of(new) is None:
             self.maybe_called = new
             self.names.add(new)
-        self.core.renaming.request(new, now=self.network.now)
+        self.core.registry.renaming.request(new, now=self.network.now)
         self.turn()
 
     def quit(self) -> None:
@@ -239,7 +236,7 @@ class Person(Machine):
 
     def release(self) -> None:
         """`/release`."""
-        self.core.releasing.request(now=self.network.now)
+        self.core.registry.releasing.request(now=self.network.now)
         self.turn()
 
     @property
@@ -251,7 +248,7 @@ class Person(Machine):
     def topic(self) -> str | None:
         """Return the topic of the person's room, according to the program; None if it is not
         known."""
-        topic = self.core.rooms.current._members.topic
+        topic = self.core.rooms._current.members.topic
         return None if topic is None else topic.text
 
     def leave(self) -> None:
@@ -280,7 +277,7 @@ class Person(Machine):
             self._sync_within(0.0)
         self._send(core.datagrams_to_send(now=now))
         self._tend_link(core, now)
-        if (name := core.renaming.take_confirmed()) is not None:
+        if (name := core.registry.renaming.take_confirmed()) is not None:
             self.called, self.maybe_called = name, None
         for event in core.events():
             if isinstance(event, events.Registered) and self.came_at is None:
@@ -290,7 +287,7 @@ class Person(Machine):
             for line in self.screen.show(event):
                 core.lines_shown([line])
             if isinstance(event, ClientSaid):
-                core.operator.lines_shown(event.visit, event.position)
+                core.desk.lines_shown(event.visit, event.position)
         records = core.records_to_store()
         if records:
             self._store(records)

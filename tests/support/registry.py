@@ -8,7 +8,9 @@ import random
 
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.engine.engine import Engine
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.store.entries import MailStored
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
@@ -53,16 +55,15 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
     def start(self) -> None:
         """Start with what the disk holds."""
         self.started_at = self.network.now
-        core = RegistryCore(
+        now = self.network.now
+        context = Context(
             identity=self.identity,
             rng=self.random,
-            loaded=self.store.load(),
-            read_letters=self.store.read_letters,
-            read_lines=self.store.read_lines,
-            link_port=self.address.port,
-            now=self.network.now,
-            wall=self.wall,
-            desk=self.desk,
+            clock=WallClock(now=now, wall=self.wall),
+            store=self.store,
+        )
+        core = RegistryCore(
+            context, self.store.load(), link_port=self.address.port, desk=self.desk, now=now
         )
         self._is_syncing, self._appended = False, 0
         entries = (

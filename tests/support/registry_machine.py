@@ -9,7 +9,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from chatapp.registry.edge.edge import Output
 from chatapp.registry.rules.effects import Fault
-from chatapp.registry.telemetry.lines import event_line
+from chatapp.registry.telemetry.logs import event_line
 from chatapp.wire.address import Address
 from chatapp.wire.framing import FrameReader
 from chatapp.wire.limits import DATAGRAM_MAX, LINK_FRAME_MAX

@@ -17,8 +17,8 @@ from chatapp.wire.admission import (
     is_welcome_authentic,
     make_refused,
     make_register,
-    make_welcome,
     sign_table,
+    sign_welcome,
     table_in,
 )
 from chatapp.wire.codec import decode_refused, decode_register, decode_welcome, encode
@@ -48,15 +48,20 @@ def card_of(author: Identity = ALICE, counter: int = 9) -> Card:
 REGISTERED = make_register(
     ALICE, registry=REGISTRY.public, nonce=b"n" * 16, cookie=b"c" * 16, card=card_of()
 )
-WELCOME = make_welcome(
+WELCOME = sign_welcome(
     REGISTRY,
-    card=card_of(),
-    nonce=b"n" * 16,
-    host="192.0.2.7",
-    port=6_000,
-    table_version=5,
-    lease=30,
-    link_port=5_000,
+    Welcome(
+        nonce=b"n" * 16,
+        host="192.0.2.7",
+        port=6_000,
+        table_version=5,
+        lease=30,
+        link_port=5_000,
+        clock=0,
+        servers=[],
+        signature=b"",
+    ),
+    identity=card_of().identity,
 )
 REFUSED = make_refused(REGISTRY, nonce=b"n" * 16, reason=RefusalReason.NAME_TAKEN, name="alice")
 

@@ -135,7 +135,11 @@ class Discovery:
         ServiceBrowser(zeroconf, SERVICE, handlers=[self._noticed])
 
     def _noticed(
-        self, zeroconf: "Zeroconf", service_type: str, name: str, state_change: object
+        self,
+        zeroconf: "Zeroconf",
+        service_type: str,
+        name: str,
+        state_change: object,  # noqa: ARG002 - the library names it
     ) -> None:
         """Ask a registry that was noticed for its address. Runs in a thread of the library."""
         info = None

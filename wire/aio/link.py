@@ -214,7 +214,7 @@ async def connect_link(make_link: Callable[[], TcpLink], host: str, port: int) -
     loop = asyncio.get_running_loop()
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
-        sock.setblocking(False)
+        sock.settimeout(0)
         limit_segments(sock, host)  # takes effect only if it is set before the handshake of TCP
         await loop.sock_connect(sock, (host, port))
         await loop.create_connection(make_link, sock=sock)
@@ -259,7 +259,7 @@ def _listening(family: socket.AddressFamily, host: str, port: int) -> socket.soc
     listener: socket.socket | None = None
     try:
         listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setblocking(False)
+        listener.settimeout(0)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -1,2 +1,5 @@
-"""Reliable delivery of numbered messages over unreliable datagrams, without sockets, clocks, keys
-or names."""
+"""Reliable delivery of numbered messages over lossy datagrams, without sockets, clocks, keys or
+names.
+
+Read first: `stream` (both halves), `sender` (what is sent when), `dedup` (what was shown already).
+"""

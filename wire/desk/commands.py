@@ -65,7 +65,7 @@ class DeskCommand(NamedTuple):
 
 
 def _alone(request: OperatorRequest) -> Callable[[str], OperatorRequest]:
-    return lambda typed: request
+    return lambda _: request
 
 
 def _of_queue(request: Callable[[str], OperatorRequest]) -> Callable[[str], OperatorRequest]:

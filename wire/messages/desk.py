@@ -1,7 +1,7 @@
 """The help desk: one line of visitors for each queue, and operators who serve one visitor each
-(clause 13).
+(clause 11).
 
-A **visitor** registers as a guest (clause 13.1): REGISTER with a card without a name, then a link.
+A **visitor** registers as a guest (clause 11.1): REGISTER with a card without a name, then a link.
 The registry's first notice on that link is `DeskShown`, and it serves a guest nothing but the
 requests here, Ping and Leave. An **operator** is a member whom the registry's owner has made one;
 the first notices on an operator's link are those of any member, then `DutyStatus`.

@@ -112,19 +112,17 @@ class Session:
         self,
         pair: "Pair",
         *,
-        ours: bytes,
-        theirs: bytes,
+        ids: tuple[bytes, bytes],
         agreed: SessionKeys,
         ciphers: Ciphers,
         order: int,
         born: float,
         answer_head: bytes | None,
     ) -> None:
-        """`answer_head`: for a session that they opened, until they have shown that they know of
-        it."""
+        """`ids`: ours and theirs of the session. `answer_head`: for a session that they opened,
+        until they have shown that they know of it."""
         self.pair: Final = pair
-        self.ours: Final = ours
-        self.theirs: Final = theirs
+        self.ours, self.theirs = ids
         self.order: Final = order
         self.born: Final = born
         self.renew_at = born + RENEW_AFTER
@@ -507,9 +505,10 @@ class SessionTable:
         session = self._session_of(datagrams[0])
         payloads, problems = session.open_all(datagrams)
         if not payloads:
-            return OpenedRun(payloads, problems, False, False, None)
+            return OpenedRun(payloads, problems, is_newest=False, is_return=False, answer=None)
         session.answer_head = None
-        return OpenedRun(payloads, problems, self._is_newest(session, now), False, None)
+        is_newest = self._is_newest(session, now)
+        return OpenedRun(payloads, problems, is_newest=is_newest, is_return=False, answer=None)
 
     # --- links
 
@@ -679,8 +678,7 @@ class SessionTable:
             head, agreed = heard.answer(ours)
             session = Session(
                 pair,
-                ours=ours,
-                theirs=header.session,
+                ids=(ours, header.session),
                 agreed=agreed,
                 ciphers=self.ciphers,
                 order=order,
@@ -703,8 +701,7 @@ class SessionTable:
         pair, begun = found
         session = Session(
             pair,
-            ours=header.session,
-            theirs=header.theirs,
+            ids=(header.session, header.theirs),
             agreed=begun.answered(header),
             ciphers=self.ciphers,
             order=self._order + 1,
@@ -753,7 +750,14 @@ class SessionTable:
 
     def _opened(self, session: Session, payload: bytes, now: float) -> Opened:
         is_newest = self._is_newest(session, now)
-        return Opened(session.pair.parties.theirs, payload, session.ours, is_newest, False, None)
+        return Opened(
+            session.pair.parties.theirs,
+            payload,
+            session.ours,
+            is_newest=is_newest,
+            is_return=False,
+            answer=None,
+        )
 
     def _is_newest(self, session: Session, now: float) -> bool:
         """Record that something of a session has opened. Return whether it has the newest datagram

@@ -1,1 +1,4 @@
-"""Files that survive a crash: the calls to the disk, and append-only journals."""
+"""Files that survive a crash.
+
+Read first: `journal` (append-only records), `disk` (every call to the system).
+"""

@@ -1,19 +1,20 @@
 """Our side of the help desk as an operator: duty, commands, and the one visitor whom we serve
-(clause 13).
+(clause 11).
 
 The registry decides who is an operator.
 """
 
 from collections import deque
 from collections.abc import Container
-from typing import Final, NamedTuple, assert_never
+from typing import Final, NamedTuple, assert_never, get_args
 
 import msgspec
 
 from chatapp.peer.api import events
 from chatapp.peer.api.events import CommandFailure, DeskAction
 from chatapp.peer.api.past import DeskTalk, DeskTalkLine
-from chatapp.peer.core.context import Context
+from chatapp.peer.core.context import Context, RegistryChange, Routes
+from chatapp.peer.core.conversation import check_length
 from chatapp.wire.desk.focus import (
     STILL_SERVED,
     Focus,
@@ -368,10 +369,14 @@ class Operator:
     """Our side of the desk, as an operator."""
 
     def __init__(self, ctx: Context) -> None:
+        self._ctx: Final = ctx
         self._out = ctx.out
         self._focus = Focus()
         self.commands: Final = OperatorCommands(ctx, self._focus)
         """Our requests."""
+        self.routes: Final[Routes] = dict.fromkeys(
+            get_args(OperatorNotice | ConversationNotice), self.handle
+        )
         self._conversation: DeskConversation | None = None
         self._ended: dict[int, DeskConversation] = {}
         """Conversations of visits that are not ours any more, with lines of ours that are not
@@ -446,9 +451,11 @@ class Operator:
             case _:
                 assert_never(request)
 
-    def say(self, text: str, target: VisitTarget, *, wall: float, line: int = 0) -> None:
-        """Send a line to our visitor. It waits here while the registry is away. The caller has
-        checked its length. `line`: by what events name it if it reaches nobody."""
+    def say(self, text: str, target: VisitTarget, *, now: float, line: int = 0) -> None:
+        """Send a line to our visitor. It waits here while the registry is away. `line`: by what
+        events name it if it reaches nobody. Raises TextTooLong, UnicodeEncodeError."""
+        check_length(text)
+        wall = self._ctx.wall(now)
         visit = self._meant(HeldInput.LINE, target, line)
         if visit is None:
             return
@@ -503,8 +510,14 @@ class Operator:
 
     # --- the link
 
-    def link_up(self) -> None:
-        """Note that the link is up."""
+    def registry_changed(self, change: RegistryChange) -> None:
+        """Say unanswered lines again on a new link. Pending commands fail when the link is lost."""
+        if change is RegistryChange.LINK_UP:
+            self._link_up()
+        elif change is RegistryChange.LINK_LOST:
+            self.commands.link_lost()
+
+    def _link_up(self) -> None:
         self.commands.link_up()
         self._is_new_link = True
         for conversation in (
@@ -512,11 +525,6 @@ class Operator:
             *([self._conversation] if self._conversation is not None else []),
         ):
             self._out.requests += conversation.unanswered()
-
-    def link_lost(self) -> None:
-        """Note that the link is gone: pending commands fail, and unanswered lines are sent again on
-        the next link."""
-        self.commands.link_lost()
 
     # --- what the registry says
 

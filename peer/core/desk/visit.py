@@ -1,4 +1,4 @@
-"""One visit to a help desk: the form, the position in the line, the turn, the end (clause 13 of the
+"""One visit to a help desk: the form, the position in the line, the turn, the end (clause 11 of the
 protocol)."""
 
 import enum
@@ -8,8 +8,7 @@ from typing import Final, assert_never
 
 from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form, StoredVisit
-from chatapp.peer.core.desk.description import Description
-from chatapp.peer.core.desk.visit_talk import Ticket, VisitorConversation
+from chatapp.peer.core.desk.visit_talk import Description, Ticket, VisitorConversation
 from chatapp.wire.messages.desk import (
     TICKET_SIZE,
     AckDeskLines,

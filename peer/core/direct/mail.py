@@ -301,7 +301,7 @@ class MailQueue:
     def __init__(self, ctx: Context, settlement: Settlement) -> None:
         self._ctx: Final = ctx
         self._out = ctx.out
-        self._settlement = settlement
+        self.settlement = settlement
         self._queue: deque[tuple[Contact, Message]] = deque()
         self._deposited: dict[int, tuple[Contact, Message, int]] = {}
         """By reference, with the letter's size."""
@@ -356,7 +356,7 @@ class MailQueue:
         letters again."""
         contact, message = self._answered(reference)
         if contact is not None and message is not None:
-            self._settlement.saved(contact, message, now=now)
+            self.settlement.saved(contact, message, now=now)
         self.deposit(now=now)
         has_room_again = contact is not None and self.pauses.pop(contact.identity, None) is not None
         return contact if has_room_again else None
@@ -368,9 +368,9 @@ class MailQueue:
         if contact is not None and why is not MessageReason.NAME_UNKNOWN:
             self._pause(contact, why, now)
             if message is not None:
-                self._settlement.kept(contact, message, why, now=now)
+                self.settlement.kept(contact, message, why, now=now)
         elif contact is not None and message is not None:
-            self._settlement.refused(contact, message, why, now=now)
+            self.settlement.refused(contact, message, why, now=now)
         self.deposit(now=now)
 
     def _try_another(self, contact: Contact, now: float) -> None:
@@ -392,7 +392,7 @@ class MailQueue:
         for other, message in queued:
             if other is contact and message.path is DeliveryPath.MAIL:
                 _outgoing(contact).move(message, DeliveryPath.WAITING)
-                self._settlement.kept(contact, message, reason, now=now)
+                self.settlement.kept(contact, message, reason, now=now)
             else:
                 self._queue.append((other, message))
 
@@ -416,7 +416,7 @@ class MailQueue:
         try:
             letter = _seal(message, contact, self._ctx.me)
         except SealError:
-            self._settlement.refused(contact, message, MessageReason.BAD_CARD, now=now)
+            self.settlement.refused(contact, message, MessageReason.BAD_CARD, now=now)
             return False
         self._reference = self._reference % (2**32 - 1) + 1
         message.reference = self._reference

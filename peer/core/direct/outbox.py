@@ -15,7 +15,7 @@ from chatapp.peer.api.trace import TraceEvent
 from chatapp.peer.core.contacts import RELAY_STICKS_FOR, Contact
 from chatapp.peer.core.context import Context, RegistryReach
 from chatapp.peer.core.conversation import Conversation, DeliveryPath, Message, bodies_of
-from chatapp.peer.core.direct.mail import LOOK_SPAN, MailQueue, Settlement, is_overdue
+from chatapp.peer.core.direct.mail import LOOK_SPAN, MailQueue, is_overdue
 from chatapp.peer.core.records import OutgoingAdded, OutgoingChanged, OutgoingMoved, StoredOutgoing
 from chatapp.wire.messages.direct import ReportSilence
 
@@ -27,11 +27,11 @@ sender gives it straight in case it was lost there."""
 class DeliveryPaths:
     """Puts messages on the rungs of the ladder."""
 
-    def __init__(self, ctx: Context, *, mail_queue: MailQueue, settlement: Settlement) -> None:
+    def __init__(self, ctx: Context, mail_queue: MailQueue) -> None:
         self._ctx: Final = ctx
         self._out = ctx.out
-        self._mail_queue = mail_queue
-        self._settlement = settlement
+        self.mail_queue: Final = mail_queue
+        self._settlement: Final = mail_queue.settlement
         self.begun: dict[bytes, Contact] = {}
         self.mail_first: Final[dict[bytes, float]] = {}
         """Until when the registry may hand over its copy, for each recipient who is back."""
@@ -95,7 +95,7 @@ class DeliveryPaths:
         for message in conversation.outgoing:
             if message.path not in (DeliveryPath.MAIL, DeliveryPath.LINE):
                 self.withdraw(contact, conversation, message, now=now)
-        self._mail_queue.deposit(now=now)
+        self.mail_queue.deposit(now=now)
 
     def withdraw(
         self, contact: Contact, conversation: Conversation, message: Message, *, now: float
@@ -133,13 +133,13 @@ class DeliveryPaths:
     def _to_mail(
         self, contact: Contact, conversation: Conversation, message: Message, now: float
     ) -> None:
-        reason = self._mail_queue.refusal_of(contact)
+        reason = self.mail_queue.refusal_of(contact)
         if reason is not None:
             self._settlement.kept(contact, message, reason, now=now)
             return
         conversation.outgoing.move(message, DeliveryPath.MAIL)
         self._ctx.traces.note(message, TraceEvent.MAILED, now)
-        is_again = self._mail_queue.add(contact, message)
+        is_again = self.mail_queue.add(contact, message)
         if not is_again:
             self._out.events.append(
                 Unacknowledged(conversation=person(contact.name), id=message.id)
@@ -171,15 +171,13 @@ class LostMessages(NamedTuple):
 class Ladder:
     """Moves all our unsettled messages from rung to rung."""
 
-    def __init__(
-        self, ctx: Context, *, paths: DeliveryPaths, mail_queue: MailQueue, settlement: Settlement
-    ) -> None:
+    def __init__(self, ctx: Context, paths: DeliveryPaths) -> None:
         self._ctx: Final = ctx
         self._out = ctx.out
         self._paths = paths
-        self._mail_queue = mail_queue
-        self._settlement = settlement
-        self._waiting = settlement.waiting
+        self._mail_queue: Final = paths.mail_queue
+        self.settlement: Final = paths.mail_queue.settlement
+        self._waiting: Final = self.settlement.waiting
         self._expiry_at = 0.0
         self._retry_at = 0.0
         self.started: dict[bytes, Contact] = {}
@@ -270,15 +268,13 @@ class Ladder:
                 OutgoingChanged(new.identity, moved.number, moved.state, trace),
             ]
         self._waiting.pop(old.identity, None)
-        self._settlement.adopt(old)  # saved mail may still expire
-        self._settlement.adopt(new)
+        self.settlement.adopt(old)  # saved mail may still expire
+        self.settlement.adopt(new)
         self.climb(new, now=now)
 
-    def set_reach(self, reach: RegistryReach, *, now: float) -> None:
+    def reach_changed(self, *, now: float) -> None:
         """Act on whether the registry can be reached: keep, stop, or try again all that waits."""
-        if reach is self._ctx.status.reach:
-            return
-        self._ctx.status.change(reach, now=now)
+        reach = self._ctx.status.reach
         self._retry_at = now + RETRY_SPAN
         if reach is not RegistryReach.UP:
             self._mail_queue.recall()
@@ -364,7 +360,7 @@ class Ladder:
         dropped as repeats. `is_all`: there are no others."""
         assert contact.conversation is not None
         contact.conversation.outgoing.give_again(found, is_all=is_all)
-        self._settlement.adopt(contact)
+        self.settlement.adopt(contact)
         self.climb(contact, now=now)
 
     def tried_again(self, contact: Contact, number: int, tries: int, *, now: float) -> None:
@@ -491,7 +487,7 @@ class Ladder:
 
     def _ask_for_expired(self, now: float) -> None:
         self._expiry_at = now + LOOK_SPAN
-        self._settlement.ask_for_expired(now=now)
+        self.settlement.ask_for_expired(now=now)
 
 
 def _relayed(conversation: Conversation) -> list[Message]:

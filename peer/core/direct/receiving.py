@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from chatapp.peer.api.events import SOMEBODY, AuthorDoubt, MailHeldBack, MailUnreadable
-from chatapp.peer.core.catch_up import CatchUp
 from chatapp.peer.core.contacts import Contact, Contacts
-from chatapp.peer.core.context import Context
+from chatapp.peer.core.context import Context, Passenger
 from chatapp.peer.core.conversation import Conversation
 from chatapp.peer.core.inbox import Stream, Streams, restored
 from chatapp.peer.core.records import Named, StoredStream
-from chatapp.peer.core.rooms.incoming import GroupReceiver
 from chatapp.wire.address import network_of
 from chatapp.wire.codec import decode_direct_bodies, decode_message_body
 from chatapp.wire.delivery.parts import Arrived, PartBuffer
@@ -37,26 +35,22 @@ class DirectReceiver:
     def __init__(
         self,
         ctx: Context,
-        *,
         contacts: Contacts,
         streams: Streams,
-        group_receiver: GroupReceiver,
-        catch_up: CatchUp,
-        stored: dict[bytes, StoredStream],
+        *,
         unknown_authors: dict[bytes, str],
-        buffer: PartBuffer,
     ) -> None:
-        self._ctx: Final = ctx
-        self._contacts = contacts
-        self._streams = streams
-        self._group_receiver = group_receiver
-        self._catch_up = catch_up
-        self._out = ctx.out
-        self._stored = stored
-        self._buffer = buffer
-        self._left_over = dict(unknown_authors)
-        """Unknown authors of letters that an earlier run stored and did not show, with their
+        """`unknown_authors`: of letters that an earlier run stored and did not show, with their
         names."""
+        self._ctx: Final = ctx
+        self._out = ctx.out
+        self._contacts: Final = contacts
+        self._streams: Final = streams
+        self._catch_up: Final = streams.catch_up
+        self._stored: Final = streams.unused
+        self.buffer: Final = PartBuffer(ctx.policy)
+        self.passenger: Passenger
+        self._left_over = dict(unknown_authors)
         self._unknown_authors: set[bytes] = set()
         """Authors of letters of this run who are not in the table."""
         self.reader: Final = ctx.me.identity.public
@@ -75,7 +69,7 @@ class DirectReceiver:
                 stored,
                 self._ctx.policy,
                 self._ctx.rng,
-                buffer=self._buffer,
+                buffer=self.buffer,
                 network=lambda: network_of(self._streams[identity].contact.row.host),
                 syncs=self._out.syncs,
             )
@@ -92,15 +86,12 @@ class DirectReceiver:
         return stream.conversation
 
     def adopt(self, contact: Contact, *, now: float) -> bool:
-        """Show what is stored of a contact and was not shown. Return whether there was anything
-        stored."""
+        """Make ready to show what is stored of a contact and was not shown. Return whether there
+        was anything stored."""
         is_awaited = contact.identity in self._stored
         if is_awaited:
             self.conversation(contact)
             self._streams.release(self._streams[contact.identity], now)
-        is_awaited = self._group_receiver.adopt(contact, now=now) or is_awaited
-        if is_awaited:
-            self._catch_up.release()
         return is_awaited
 
     # --- what comes
@@ -127,7 +118,7 @@ class DirectReceiver:
             if isinstance(said, DirectBody):
                 texts.append((event.number, said))
             elif self._streams.take_silently(stream, event.number):
-                self._group_receiver.line_straight(contact, said)
+                self.passenger.line_came(contact, said)
         self._streams.take_direct(stream, texts)
         return malformed
 
@@ -146,22 +137,6 @@ class DirectReceiver:
                 self._catch_up.take_later(letter.serial)
         if not batch.more:
             self._catch_up.is_mail_drained = True
-
-    def stored(self, *, now: float) -> bool:
-        """All records handed out so far are on disk: acknowledge and show. Return whether there was
-        anything."""
-        touched: dict[bytes, Stream] = {}
-        if self._streams.written:
-            self._out.syncs.note_stored()
-            touched = self._streams.stored(now=now)
-        has_stored = bool(touched)
-        if self._group_receiver.floors:
-            touched.update(self._group_receiver.raise_floors())
-        self._catch_up.stored()
-        for stream in touched.values():
-            self._streams.release(stream, now)
-        self._catch_up.release()
-        return has_stored
 
     def frames_read(self, contact: Contact, *, now: float) -> None:
         """Show messages that waited for numbers which, as the sender has just said, will not
@@ -184,10 +159,8 @@ class DirectReceiver:
             self._catch_up.release()
 
     def beyond(self, contact: Contact) -> int:
-        """The lowest number above all that we know of somebody, as a sender to us and to the groups
-        that we are in."""
-        conversation = self.conversation(contact)
-        return max(conversation.delivery.inbox.beyond, self._group_receiver.beyond(contact))
+        """The lowest number above all that we know of somebody as a sender to us."""
+        return self.conversation(contact).delivery.inbox.beyond
 
     # --- inside
 

@@ -78,7 +78,8 @@ class PeerTransport:
         self._me = ctx.me.identity.public
         self._contacts = contacts
         self._out = ctx.out
-        self._datagrams: list[tuple[bytes, Address]] = []
+        self.datagrams: list[tuple[bytes, Address]] = []
+        """To be sent, in order; whoever sends them takes the list."""
         self._typing_sent: dict[bytes, float] = {}
         self._typing_taken: dict[bytes, float] = {}
         """When the last Typing was sent to each person, and the last one of each person was
@@ -105,10 +106,6 @@ class PeerTransport:
 
     def _opening_taken(self, identity: bytes, number: int) -> None:
         self._out.records.append(OpeningTaken(identity, number))
-
-    def contact(self, identity: bytes) -> Contact | None:
-        """Return the contact with this identity key."""
-        return self._contacts.by_identity(identity)
 
     def let_go(self, contact: Contact) -> None:
         """Forget a contact whose key was replaced."""
@@ -178,7 +175,7 @@ class PeerTransport:
                         RelayDatagram(recipient=contact.identity, datagram=datagram)
                     )
                 else:
-                    self._datagrams.append((datagram, contact.address))
+                    self.datagrams.append((datagram, contact.address))
 
     def hail_all(self, *, was_registered: bool, now: float) -> None:
         """Hail everybody who was not heard yet, in rounds: without a registry nobody else tells
@@ -209,7 +206,7 @@ class PeerTransport:
         for contact in self._to_hail[:HAILED_AT_ONCE]:
             with contextlib.suppress(SealError):  # the key is invalid, so there is nobody to hail
                 hails = self.sessions.hail(contact.identity, now=now)
-                self._datagrams += [(hail, contact.address) for hail in hails]
+                self.datagrams += [(hail, contact.address) for hail in hails]
         del self._to_hail[:HAILED_AT_ONCE]
         if self._to_hail:
             self._hail_at = now + self._hail_span
@@ -223,11 +220,6 @@ class PeerTransport:
         if over is None or self._hail_at is None:
             return self._hail_at if over is None else over
         return min(over, self._hail_at)
-
-    def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
-        """Return the datagrams to send, once, in order."""
-        datagrams, self._datagrams = self._datagrams, []
-        return datagrams
 
     # --- in
 
@@ -298,7 +290,7 @@ class PeerTransport:
         if to is None:
             self._out.requests.append(RelayDatagram(recipient=contact.identity, datagram=datagram))
         else:
-            self._datagrams.append((datagram, to))
+            self.datagrams.append((datagram, to))
 
     def _send(
         self, contact: Contact, payloads: list[bytes], *, through_registry: bool, now: float
@@ -310,7 +302,7 @@ class PeerTransport:
         try:
             for run in runs:
                 datagrams = self.sessions.seal_all(identity, run, now=now)
-                self._datagrams += [(datagram, address) for datagram in datagrams]
+                self.datagrams += [(datagram, address) for datagram in datagrams]
                 if through_registry:
                     datagrams = self.sessions.seal_all(identity, run, now=now)
                     self._out.requests += [

@@ -1,27 +1,101 @@
-"""Messages to names that are not in our table, kept while the registry cannot be asked whose names
-they are.
+"""Messages of ours that are on no ladder: notes to ourselves, and messages to names that are not in
+our table, kept while the registry cannot be asked whose names they are.
 
-Each name has a stream of its own until its owner is known; then the messages move to the stream of
-that identity. The key of the stream covers the registry's identity, so the messages never go to a
+Each such name has a stream of its own until its owner is known; then the messages move to the stream
+of that identity. The key of the stream covers the registry's identity, so the messages never go to a
 namesake at another registry.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from chatapp.peer.api.events import Addressed, MessageReason
-from chatapp.peer.core.contacts import Contact, Contacts
-from chatapp.peer.core.context import Context, RegistryReach
-from chatapp.peer.core.conversation import Conversation, Message
-from chatapp.peer.core.direct.mail import Settlement
-from chatapp.peer.core.direct.notes import NotesToSelf
+from chatapp.peer.api.conversations import person
+from chatapp.peer.api.events import (
+    Addressed,
+    MessageChanged,
+    MessageReason,
+    MessageState,
+    Said,
+)
+from chatapp.peer.core.contacts import Contact
+from chatapp.peer.core.context import Context, LookUp, People, RegistryReach
+from chatapp.peer.core.conversation import Conversation, Message, OutgoingStream
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.receiving import DirectReceiver
-from chatapp.peer.core.people.table import LookUp, NameResolver
-from chatapp.peer.core.records import Named, OutgoingAdded, StoredStream, name_stream
+from chatapp.peer.core.records import (
+    Named,
+    OutgoingAdded,
+    OutgoingChanged,
+    OutgoingMoved,
+    Record,
+    StoredStream,
+    name_stream,
+)
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.messages.table import Card, Presence, Row
 from chatapp.wire.names import name_key
+
+
+class NotesToSelf:
+    """Messages to ourselves: nothing is sent, but they are stored, delivered and shown like any
+    message."""
+
+    def __init__(self, ctx: Context, stored: StoredStream) -> None:
+        self._ctx: Final = ctx
+        self._outgoing = OutgoingStream(stored)
+        self._outgoing.messages.clear()
+        self._out = ctx.out
+        self._numbered = False
+        self.written: list[Message] = []
+
+    def write(self, text: str, *, wall: float) -> Message:
+        """Write a note. It is delivered when it is stored."""
+        message = self._outgoing.add(text, wall=wall, id_=self._out.new_id())
+        key = self._ctx.me.identity.public
+        self._write(message, OutgoingAdded(key, message.number, message.at_ms, text, message.id))
+        return message
+
+    def take(self, stream: bytes, kept: Iterable[Message], *, wall: float) -> None:
+        """Take messages of another stream: they were kept for a name that has become ours."""
+        for one in kept:
+            message = self._outgoing.add(one.text, wall=wall, id_=one.id)
+            message.at_ms = one.at_ms
+            self._write(
+                message,
+                OutgoingMoved(stream, one.number, self._ctx.me.identity.public, message.number),
+            )
+
+    def _write(self, message: Message, record: Record) -> None:
+        key = self._ctx.me.identity.public
+        if not self._numbered:
+            self._out.records.append(Named(key, self._ctx.me.name))
+        self._numbered = True
+        self._out.records += [
+            record,
+            OutgoingChanged(key, message.number, MessageState.DELIVERED, message.at_ms),
+        ]
+        self.written.append(message)
+
+    def stored(self) -> None:
+        """Deliver the notes that are on disk now."""
+        written, self.written = self.written, []
+        for message in written:
+            name, key, at = self._ctx.me.name, self._ctx.me.identity.public, message.at_ms / 1_000
+            self._outgoing.settle(message, MessageState.DELIVERED)
+            self._out.events += [
+                Said(
+                    conversation=person(name),
+                    id=message.id,
+                    sender=name,
+                    identity=key,
+                    number=message.number,
+                    text=message.text,
+                    at=at,
+                ),
+                MessageChanged(
+                    conversation=person(name), id=message.id, state=MessageState.DELIVERED
+                ),
+            ]
 
 
 class UnresolvedOutbox:
@@ -30,22 +104,20 @@ class UnresolvedOutbox:
     def __init__(
         self,
         ctx: Context,
+        people: People,
         *,
         notes: NotesToSelf,
-        contacts: Contacts,
-        settlement: Settlement,
         ladder: Ladder,
-        resolver: NameResolver,
-        direct_receiver: DirectReceiver,
+        receiver: DirectReceiver,
     ) -> None:
         self._ctx: Final = ctx
-        self._notes = notes
-        self._contacts = contacts
         self._out = ctx.out
-        self._settlement = settlement
-        self._ladder = ladder
-        self._resolver = resolver
-        self._direct_receiver = direct_receiver
+        self._people: Final = people
+        self._contacts: Final = people.contacts
+        self._notes: Final = notes
+        self._ladder: Final = ladder
+        self._settlement: Final = ladder.settlement
+        self._receiver: Final = receiver
         self.waiting: dict[str, Contact] = {}
         """Stand-ins for the people whose identities are not known yet."""
 
@@ -82,7 +154,7 @@ class UnresolvedOutbox:
         for key, stand_in in list(self.waiting.items()):
             contact = self._contacts.by_name(key)
             if contact is not None:
-                self._resolver.forget(key)
+                self._people.forget(key)
                 if not self._contacts.is_blocked(key):
                     self._address(key, stand_in, contact, wall, now)
             elif self._is_nobodys(key, now):
@@ -93,7 +165,7 @@ class UnresolvedOutbox:
         reached."""
         if self._ctx.status.reach is not RegistryReach.UP:
             return False
-        return self._resolver.find(key, can_ask=True, now=now) is LookUp.UNKNOWN
+        return self._people.find(key, can_ask=True, now=now) is LookUp.UNKNOWN
 
     def _add(self, stream: bytes, key: str, name: str, stored: StoredStream) -> Contact:
         card = Card(name=name, identity=stream, mail=bytes(32), counter=0, signature=bytes(64))
@@ -110,7 +182,7 @@ class UnresolvedOutbox:
             assert stand_in.conversation is not None
             self._notes.take(stand_in.identity, stand_in.conversation.outgoing, wall=wall)
             return
-        conversation = self._direct_receiver.conversation(contact)
+        conversation = self._receiver.conversation(contact)
         self._ladder.redirect(stand_in, contact, conversation, wall=wall, now=now)
 
     def _give_up(self, key: str, stand_in: Contact, now: float) -> None:

@@ -4,7 +4,7 @@ registry.
 `NameResolver` asks the registry about names that are not in it.
 """
 
-import enum
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -19,9 +19,8 @@ from chatapp.peer.api.events import (
     TableChanged,
 )
 from chatapp.peer.core.contacts import Change, Contact, Contacts
-from chatapp.peer.core.context import Context
+from chatapp.peer.core.context import Context, LookUp
 from chatapp.peer.core.records import FormerName, NameBlocked, NameCleared, RowsSaved
-from chatapp.peer.core.rooms.membership import Membership
 from chatapp.wire.codec import decode_row
 from chatapp.wire.messages.table import FetchTable, Presence, Row, TableBatch, TablePage
 from chatapp.wire.names import name_key
@@ -39,14 +38,14 @@ class Table:
     def __init__(
         self,
         ctx: Context,
-        contacts: Contacts,
         *,
-        members: Membership,
+        gone: Callable[[bytes], None],
         version: int,
         saved_at: float,
     ) -> None:
-        self._contacts = contacts
-        self._members = members
+        """`gone` is told who goes offline, before the user is."""
+        self.contacts: Final = Contacts()
+        self._gone: Final = gone
         self._me = ctx.me.identity.public
         self._out = ctx.out
         self._fetching_since: float | None = None
@@ -71,7 +70,7 @@ class Table:
         """Start again at version 0: the registry was restored from a backup, and its versions have
         gone back."""
         self.version = 0
-        self._contacts.forget_versions()
+        self.contacts.forget_versions()
         self._out.records.append(RowsSaved(rows=(), version=0, at=self.saved_at))
 
     def fetch(self, *, now: float) -> None:
@@ -125,22 +124,22 @@ class Table:
         saved: list[Row] = []
         has_changed = False
         for row in rows:
-            shown_before = self._contacts.shown_instead(row.card.name)
-            known = self._contacts.by_identity(row.card.identity)
+            shown_before = self.contacts.shown_instead(row.card.name)
+            known = self.contacts.by_identity(row.card.identity)
             before = known.row if known is not None else None
             has_changed = has_changed or before is None or _differ(before, row)
-            change = self._contacts.take_row(row)
+            change = self.contacts.take_row(row)
             if change is Change.KEY_CHANGED:
                 self._note_block(row, shown_before)
-            elif change is not Change.REFUSED and self._contacts.clears(row):
+            elif change is not Change.REFUSED and self.contacts.clears(row):
                 has_changed = True
                 self._out.records.append(NameCleared(name_key(row.card.name)))
                 self._out.events.append(KeyRestored(name=row.card.name))
-            contact = self._contacts.by_identity(row.card.identity)
+            contact = self.contacts.by_identity(row.card.identity)
             if contact is not None and change not in (Change.REFUSED, Change.KEY_CHANGED):
                 changes.append((contact, change))
                 saved.append(contact.row)
-                free = self._contacts.given_up(before, contact) if before is not None else None
+                free = self.contacts.given_up(before, contact) if before is not None else None
                 if before is not None and free is not None:
                     self._out.records.append(NameCleared(name_key(before.card.name)))
                     rows.append(free)
@@ -159,7 +158,7 @@ class Table:
     def _note_block(self, row: Row, shown_before: bytes | None) -> None:
         """Store a block with its row, which the user may come to trust, and report each new key
         once."""
-        shown = self._contacts.shown_instead(row.card.name)
+        shown = self.contacts.shown_instead(row.card.name)
         if shown != row.card.identity:
             return  # an older row than the one that blocks the name
         self._out.records.append(NameBlocked(name_key(row.card.name), row))
@@ -180,12 +179,12 @@ class Table:
         ignores, is no news."""
         if not (self._was_fresh or self.is_fresh):
             return
-        row, is_quiet = contact.row, not self.is_fresh or contact.identity in self._contacts.ignored
+        row, is_quiet = contact.row, not self.is_fresh or contact.identity in self.contacts.ignored
         if row.online:
             self._out.events.append(PersonCame(name=contact.name, is_quiet=is_quiet))
             return
         if not is_quiet:
-            self._members.gone(contact.identity)  # told first: they left the room, then the network
+            self._gone(contact.identity)  # told first: they left the room, then the network
         how = _ABSENCES.get(row.presence, Absence.LEFT)
         self._out.events.append(PersonAway(name=contact.name, how=how, is_quiet=is_quiet))
 
@@ -202,23 +201,13 @@ class NameSearch:
         to ask on."""
 
 
-class LookUp(enum.Enum):
-    """What is known of a name."""
-
-    KNOWN = "it is in the table"
-    BLOCKED = "the registry shows another key for it than the one that we hold"
-    UNKNOWN = "nobody has it, or we are offline and cannot ask"
-    UNANSWERED = "it is not in the table, and the registry does not answer"
-    ASKING = "the registry is being asked"
-
-
 class NameResolver:
     """Asks the registry whether somebody has a name that is not in our table."""
 
     def __init__(self, ctx: Context, table: Table) -> None:
         self._table = table
         self._span = ctx.policy.give_up_after
-        self.searches: dict[str, NameSearch] = {}
+        self.searches: Final[dict[str, NameSearch]] = {}
         self._alarm: Final = ctx.alarms.add(self._look)
         """Rings at each deadline, so that whoever waits asks again."""
 

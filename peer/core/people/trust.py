@@ -1,4 +1,4 @@
-"""The user's decisions about keys of people and of the registry, and about whom to ignore.
+"""The user's decisions about keys of people, and about whom to ignore.
 
 A name whose key has changed is blocked until the user trusts the new key, which then replaces the
 old one. The user states the digits of the key, so that no other key is trusted if the registry
@@ -7,27 +7,20 @@ shows yet another one meanwhile.
 
 import hashlib
 import re
-from collections.abc import Set
+from collections.abc import Callable, Set
 from typing import Final
 
 from chatapp.peer.api import events
-from chatapp.peer.core.contacts import Contact, Contacts
+from chatapp.peer.core.contacts import Contact, doubt_about
 from chatapp.peer.core.context import Context
-from chatapp.peer.core.direct.outbox import Ladder
-from chatapp.peer.core.direct.receiving import DirectReceiver
-from chatapp.peer.core.direct.transport import PeerTransport
 from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.records import (
     IgnoreChanged,
     NameCleared,
     PersonVerified,
-    RegistryVerified,
     RowsSaved,
 )
-from chatapp.peer.core.registry.session import RegistrySession, State
-from chatapp.peer.core.rooms.membership import DirectFanout
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.identity import fingerprint, fingerprint_digits, fingerprint_from
 from chatapp.wire.messages.table import Row
 from chatapp.wire.names import name_key
 
@@ -55,43 +48,27 @@ def _half(identity: bytes) -> str:
     return "".join(f"{group % 10**_GROUP_DIGITS:0{_GROUP_DIGITS}}" for group in groups)
 
 
-SERVER: Final = "server"
-"""Stands for the registry where a name is expected; nobody can have this name."""
-
-
 class TrustDecisions:
-    """The user's decisions at this registry."""
+    """The user's decisions about people."""
 
     def __init__(
         self,
         ctx: Context,
-        *,
-        contacts: Contacts,
         table: Table,
-        transport: PeerTransport,
-        fanout: DirectFanout,
-        direct_receiver: DirectReceiver,
-        ladder: Ladder,
-        session: RegistrySession,
+        *,
+        replaced: Callable[[Contact, Contact, float], None],
         verified: Set[bytes],
-        is_registry_verified: bool,
     ) -> None:
-        """`verified`: the identities whose keys the user has compared before."""
+        """`replaced` is told that a contact was replaced by another one. `verified`: the identities
+        whose keys the user has compared before."""
         self._ctx: Final = ctx
-        self._contacts = contacts
-        self._table = table
-        self._transport = transport
-        self._fanout = fanout
-        self._direct_receiver = direct_receiver
-        self._ladder = ladder
-        self._session = session
         self._out = ctx.out
+        self._contacts: Final = table.contacts
+        self._table: Final = table
+        self._replaced: Final = replaced
         self._verified = set(verified)
-        self._is_registry_verified = is_registry_verified
         self._shown: dict[str, str] = {}
         """The digits that `/verify` showed last, by the key of the name."""
-
-    # --- people
 
     def is_verified(self, identity: bytes) -> bool:
         """Return whether the user has compared this key."""
@@ -122,7 +99,9 @@ class TrustDecisions:
         if row is None or contact is None:
             return events.NobodyKnown(name=name)
         typed = None if digits is None else re.sub(r"[\s-]", "", digits)
-        doubt = self._doubt(name_key(name), typed, self._digits_of(row.card.identity))
+        doubt = doubt_about(
+            typed, self._digits_of(row.card.identity), shown=self._shown.get(name_key(name))
+        )
         if doubt is not None:
             return events.NotTrusted(name=row.card.name, why=doubt)
         if is_changed:
@@ -130,51 +109,6 @@ class TrustDecisions:
         self._verified.add(row.card.identity)
         self._out.records.append(PersonVerified(row.card.identity))
         return events.Trusted(name=row.card.name, is_new=is_changed)
-
-    # --- the registry
-
-    def registry_key(self) -> events.RegistryKey:
-        """Return the fingerprints of the registry's key and of the one that answers in its
-        place."""
-        held, other = self._session.pinned, self._session.stranger
-        self._shown[SERVER] = self._registry_digits()
-        return events.RegistryKey(
-            held="" if held is None else fingerprint(held),
-            other="" if other is None else fingerprint(other),
-            is_verified=self._is_registry_verified or self._session.is_key_named,
-        )
-
-    @property
-    def registry_digits(self) -> str:
-        """The digits of the fingerprint of the registry's key that we hold; empty without one."""
-        return "" if self._session.pinned is None else fingerprint_digits(self._session.pinned)
-
-    def accept_registry(
-        self, digits: str | None, *, now: float
-    ) -> events.Trusted | events.NotTrusted:
-        """Trust the key with this fingerprint for our registry: the one that we hold, which then
-        counts as compared, or the one that answers in its place, which we hold as soon as that
-        registry lets us in."""
-        typed = None if digits is None else fingerprint_from(digits) or digits
-        held = self._session.pinned
-        if held is not None and typed == fingerprint_digits(held):
-            self._is_registry_verified = True
-            self._out.records.append(RegistryVerified())
-            return events.Trusted(name=SERVER, is_new=False)
-        doubt = self._doubt(SERVER, typed, self._registry_digits())
-        if doubt is not None:
-            return events.NotTrusted(name=SERVER, why=doubt)
-        assert typed is not None
-        self._session.demand(typed)
-        if self._session.state is State.PAUSING:
-            self._session.start(table_version=self._table.version, now=now)
-        return events.Trusted(name=SERVER, is_new=True)
-
-    def _registry_digits(self) -> str:
-        """Return the digits to compare: of the key that answers in place of ours, else of ours;
-        empty without a key."""
-        key = self._session.stranger or self._session.pinned
-        return "" if key is None else fingerprint_digits(key)
 
     # --- ignoring
 
@@ -204,19 +138,7 @@ class TrustDecisions:
             NameCleared(key, replaced=old.identity),
             RowsSaved(rows=(row,), version=self._table.version, at=self._table.saved_at),
         ]
-        self._fanout.let_go(old)
-        self._transport.let_go(old)
-        self._direct_receiver.adopt(new, now=now)
-        conversation = self._direct_receiver.conversation(new)
-        self._ladder.redirect(old, new, conversation, wall=self._ctx.wall(now), now=now)
-
-    def _doubt(self, key: str, typed: str | None, digits: str) -> events.Doubt | None:
-        """Return why these digits are not those of the key shown now; None when they are."""
-        if typed is None:
-            return events.Doubt.NO_DIGITS
-        if typed == digits:
-            return None
-        return events.Doubt.CHANGED if typed == self._shown.get(key) else events.Doubt.OTHER_DIGITS
+        self._replaced(old, new, now)
 
     def _digits_of(self, identity: bytes) -> str:
         return safety_number(self._ctx.me.identity.public, identity)

@@ -19,7 +19,7 @@ from chatapp.peer.api.events import (
     ServerStopping,
     ServerStopPlanned,
 )
-from chatapp.peer.core.context import Context
+from chatapp.peer.core.context import Context, RegistryChange
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.registry.link import LinkWatch, RegistryLink
 from chatapp.peer.core.registry.session import Notice, RegistrySession
@@ -52,12 +52,8 @@ ConnectionEvent = (
 class LinkReader(Protocol):
     """What a node does with its link."""
 
-    def link_up(self, *, now: float) -> None:
-        """Note that requests can be sent from now on."""
-
-    def link_lost(self) -> None:
-        """Note that the link is gone: requests that the registry has not answered stay
-        unanswered."""
+    def registry_changed(self, change: RegistryChange, *, now: float) -> None:
+        """Note that the link is up or lost."""
 
     def notice_arrived(self, notice: NodeNotice, *, now: float) -> None:
         """Handle a notice of the registry. Raises WireError for an invalid one."""
@@ -105,17 +101,16 @@ class RegistryConnection:
         ctx: Context,
         *,
         session: RegistrySession,
-        link: RegistryLink,
         owner: RegistrationOwner,
         reader: LinkReader,
     ) -> None:
         self._session: Final = session
-        self._link: Final = link
+        self.link: Final = RegistryLink(ctx)
         self._owner: Final = owner
         self._reader: Final = reader
         self._requests: Final = ctx.out.requests
         self._dropped: Final = ctx.dropped
-        self._watch: Final = LinkWatch(session, link)
+        self._watch: Final = LinkWatch(session, self.link)
         self._pinned = session.pinned
         self._key_news: RegistryMet | RegistryKeyAccepted | None = None
         """The event about the registry's key, until the registration is complete."""
@@ -143,7 +138,7 @@ class RegistryConnection:
     def receive_frames(self, frames: Sequence[bytes], *, now: float) -> None:
         """Handle frames of the link, in order. A frame that cannot be opened ends the link; an
         invalid one is counted."""
-        link = self._link
+        link = self.link
         for data in frames:
             was_up = link.is_up
             try:
@@ -153,7 +148,7 @@ class RegistryConnection:
                 self._cut(now)
                 return
             if not was_up and link.is_up:
-                self._reader.link_up(now=now)
+                self._reader.registry_changed(RegistryChange.LINK_UP, now=now)
             try:
                 if payload is None:
                     self._reader.line_arrived(data, now=now)
@@ -178,8 +173,8 @@ class RegistryConnection:
     def link_closed(self, *, now: float) -> None:
         """Note that the connection is over or could not be made. Find out at once whether the
         registry is gone, too."""
-        was_made = self._link.is_up
-        self._link_lost()
+        was_made = self.link.is_up
+        self._link_lost(now)
         self._session.note_silence(is_unusable=not was_made, now=now)
 
     def _cut(self, now: float) -> None:
@@ -187,13 +182,13 @@ class RegistryConnection:
         self._wants_close = True
         self.link_closed(now=now)
 
-    def _end_link(self) -> None:
-        self._link_lost()
+    def _end_link(self, now: float) -> None:
+        self._link_lost(now)
         self._wants_close = True
 
-    def _link_lost(self) -> None:
-        self._link.drop()
-        self._reader.link_lost()
+    def _link_lost(self, now: float) -> None:
+        self.link.drop()
+        self._reader.registry_changed(RegistryChange.LINK_LOST, now=now)
 
     # --- time
 
@@ -201,17 +196,17 @@ class RegistryConnection:
         """Repeat what the registry did not answer, show a sign of life, close a connection that
         came to nothing."""
         self._session.handle_timer(now=now)
-        if self._link.is_keepalive_due(now):
-            self._link.send(Ping(reference=0), now=now)
+        if self.link.is_keepalive_due(now):
+            self.link.send(Ping(reference=0), now=now)
             self._session.ping(now=now)  # by UDP: is it the link or the registry that says nothing?
-        if self._link.handle_timer(now=now):
+        if self.link.handle_timer(now=now):
             self._cut(now)
         self.follow_up(now=now)
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline."""
-        due = self._watch.next_timer() if self._link.tried_since is not None else None
-        dues = (self._session.next_timer(), self._link.next_timer(), due)
+        due = self._watch.next_timer() if self.link.tried_since is not None else None
+        dues = (self._session.next_timer(), self.link.next_timer(), due)
         return min((due for due in dues if due is not None), default=None)
 
     # --- registration
@@ -223,21 +218,21 @@ class RegistryConnection:
                 case Notice.WELCOMED:
                     self._welcomed(now)
                 case Notice.SILENT:
-                    self._end_link()
+                    self._end_link(now)
                 case Notice.LOST:
                     self._owner.lost(has_begun=self._has_begun, now=now)
-                    self._lost()
+                    self._lost(now)
                 case Notice.DENIED:
                     assert self._session.denied is not None
                     self._was_denied = True
                     self._owner.denied(self._session.denied, has_begun=self._has_begun, now=now)
                 case Notice.LEFT | Notice.LEAVE_UNANSWERED:
-                    self._end_link()
-                    self._link.forgive()
+                    self._end_link(now)
+                    self.link.forgive()
                     self._owner.left(is_confirmed=notice is Notice.LEFT)
                 case Notice.RELEASED:
-                    self._end_link()
-                    self._link.forgive()
+                    self._end_link(now)
+                    self.link.forgive()
                 case Notice.FOREIGN_SERVERS:
                     foreign, self._session.foreign_servers = self._session.foreign_servers, []
                     for server, key in foreign:
@@ -249,7 +244,7 @@ class RegistryConnection:
         self._requests.extend(
             self._session.sealed_questions()
         )  # the link carries them too: there they cannot get lost
-        link, watch = self._link, self._watch
+        link, watch = self.link, self._watch
         if link.tried_since is not None or link.stalled_since is not None or watch.is_blocked:
             trouble = watch.look(now=now)  # mostly there is none: no call
             if trouble is not None:
@@ -270,9 +265,9 @@ class RegistryConnection:
         self._is_stopping = self._is_stopping and not is_back
         if self._session.life != self._last_life:
             # of another server, or another start: earlier failures of links say nothing
-            self._link.forgive()
+            self.link.forgive()
             self._last_life = self._session.life
-        self._link.open(self._session.open_link, now=now)
+        self.link.open(self._session.open_link, now=now)
 
     def _new_key(self) -> bytes | None:
         """Return the key of the registry that let us in, if it is new to us, and remember what to
@@ -296,18 +291,18 @@ class RegistryConnection:
             has_begun=self._has_begun,
             now=now,
         )
-        self._lost()
+        self._lost(now)
 
-    def _lost(self) -> None:
+    def _lost(self, now: float) -> None:
         self._was_lost = True
-        self._end_link()
+        self._end_link(now)
 
     # --- what goes out
 
     @property
     def has_link_work(self) -> bool:
         """Whether the driver has anything to do about the link: to close, write or connect."""
-        link = self._link
+        link = self.link
         return bool(self._requests or link.outgoing or link.asks_to_connect or self._wants_close)
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
@@ -317,11 +312,11 @@ class RegistryConnection:
     def link_bytes_to_send(self, *, now: float) -> list[bytes]:
         """Return the bytes for the link, once, in order. Without a link the requests of this turn
         are dropped: they are made again when it is back."""
-        if self._link.is_up:
+        if self.link.is_up:
             for request in self._requests:
-                self._link.send(request, now=now)
+                self.link.send(request, now=now)
         self._requests.clear()
-        return self._link.bytes_to_send()
+        return self.link.bytes_to_send()
 
     def wants_link_closed(self) -> bool:
         """Return, once, whether the driver is to close its connection."""
@@ -338,7 +333,7 @@ class RegistryConnection:
     @property
     def link_renewals(self) -> int:
         """How often the keys of our links were renewed."""
-        return self._link.renewals
+        return self.link.renewals
 
 
 def _announced(

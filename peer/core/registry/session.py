@@ -235,7 +235,6 @@ class RegistrySession:
         with the key there."""
         self._told_of: set[tuple[Address, bytes]] = set()
         self.state = State.OFFLINE
-        self.is_lost = False
         self.is_wanted = False
         """Whether the registry is lost and an early attempt is under way, because a request waits
         for it."""
@@ -268,6 +267,11 @@ class RegistrySession:
     def pinned(self) -> bytes | None:
         """The identity key of the registry that we hold; None before the first contact."""
         return self._handshake.pinned
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the registry does not answer."""
+        return self._ctx.status.is_lost
 
     @property
     def expected(self) -> str:
@@ -333,7 +337,8 @@ class RegistrySession:
 
     def start(self, *, table_version: int, now: float) -> None:
         """Register, or register again with a new card."""
-        self.table_version, self.is_lost, self._warned_of = table_version, False, None
+        self.table_version, self._warned_of = table_version, None
+        self._ctx.status.is_lost = False
         self._step(Input.START, now)
 
     def leave(self, *, now: float) -> None:
@@ -586,7 +591,7 @@ class RegistrySession:
     def _tell(self, before: State, occurrence: Input, after: State) -> None:
         if occurrence is Input.WELCOME:
             self._notices.append(Notice.WELCOMED)
-            self.is_lost, self._warned_of = False, None
+            self._ctx.status.is_lost, self._warned_of = False, None
             self._tell_foreign_servers()
         elif occurrence is Input.REFUSED:
             self._notices.append(Notice.DENIED)
@@ -624,7 +629,7 @@ class RegistrySession:
             self._notices.append(Notice.LOST)
         if not is_replaced:
             self._tell_foreign_servers()
-        self.is_lost = True
+        self._ctx.status.is_lost = True
 
     def _ask(self, now: float) -> None:
         self._question = Question(

@@ -1,13 +1,11 @@
 """The room that we are in: its group, its members, its topic, and what is stored of it."""
 
 from collections.abc import Mapping
+from typing import Final
 
-from chatapp.peer.core.catch_up import CatchUp
-from chatapp.peer.core.context import Context
-from chatapp.peer.core.people.table import Table
+from chatapp.peer.core.context import Context, People
 from chatapp.peer.core.records import RoomKept, StoredGroup, StoredStream, group_mark, parties_of
 from chatapp.peer.core.rooms.group import Group, Groups
-from chatapp.peer.core.rooms.incoming import GroupReceiver
 from chatapp.peer.core.rooms.membership import Membership
 from chatapp.peer.core.rooms.outgoing import GroupOutbox
 from chatapp.wire.messages import rooms as wire
@@ -19,37 +17,35 @@ class CurrentRoom:
     def __init__(
         self,
         ctx: Context,
-        kept: RoomKept,
+        people: People,
         *,
         groups: Groups,
         members: Membership,
         outbox: GroupOutbox,
-        group_receiver: GroupReceiver,
-        catch_up: CatchUp,
-        table: Table,
-        stored: dict[bytes, StoredStream],
         positions: Mapping[str, StoredGroup],
-        now: float,
     ) -> None:
-        """`stored`: streams on disk that were not needed yet. `positions`: our position in each
-        group's log."""
-        self._groups = groups
-        self._members = members
-        self._outbox = outbox
-        self._group_receiver = group_receiver
-        self._catch_up = catch_up
-        self._table = table
+        """`positions`: our position in each group's log."""
         self._out = ctx.out
-        self._stored = stored
-        self._positions = positions
-        self.owes_leave = kept.owes_leave
+        self._people: Final = people
+        self._groups: Final = groups
+        self.members: Final = members
+        self._outbox: Final = outbox
+        self._receiver: Final = outbox.receiver
+        self._catch_up: Final = self._receiver.catch_up
+        self._stored: Final = self._receiver.stored
+        self._positions: Final = positions
+        self.owes_leave = False
         """Whether we have yet to tell the registry that we left a room."""
+
+    def restore(self, kept: RoomKept, *, now: float) -> None:
+        """Take up the room of an earlier run."""
+        self.owes_leave = kept.owes_leave
         if kept.group is not None and kept.group.startswith(wire.ROOM_SIGN):
             self._take_up(kept.group, now)
             presences = (
                 wire.RoomMember(one, wire.RoomPresence(presence)) for one, presence in kept.members
             )
-            self._members.begin(kept.group[1:], presences)
+            self.members.begin(kept.group[1:], presences)
         self._drop_what_was_left(now)
 
     @property
@@ -63,33 +59,33 @@ class CurrentRoom:
         self.owes_leave = False
         group = self._take_up(notice.group, now)
         if group.begin_at(notice.since, now=now):
-            self._group_receiver.move_cursor(group)
-        self._members.begin(group.room, notice.members)
-        self._members.topic = notice.topic
+            self._receiver.move_cursor(group)
+        self.members.begin(group.room, notice.members)
+        self.members.topic = notice.topic
         self._catch_up.await_group(group.name)
-        if self._members.lacks_rows:
-            self._table.fetch_anew(now=now)
+        if self.members.lacks_rows:
+            self._people.fetch_anew(now=now)
         self.keep()
 
     def return_to(self, room: Group, notice: wire.RoomEntered, *, now: float) -> None:
         """Enter the same room again, on a new link."""
         if room.begin_at(notice.since, now=now):
-            self._group_receiver.move_cursor(room)
-        if self._members.is_announced:
-            self._members.returned(notice.members, now=now)
+            self._receiver.move_cursor(room)
+        if self.members.is_announced:
+            self.members.returned(notice.members, now=now)
         else:
-            self._members.begin(room.room, notice.members)
+            self.members.begin(room.room, notice.members)
         self.take_topic(notice.topic)
         self.keep()
 
     def take_topic(self, topic: wire.Topic) -> None:
         """Take the topic of our room. Tell the user of a change, unless the announcement of the
         room will."""
-        former, self._members.topic = self._members.topic, topic
-        if former == topic or not self._members.is_announced or self._members.hides(topic):
+        former, self.members.topic = self.members.topic, topic
+        if former == topic or not self.members.is_announced or self.members.hides(topic):
             return
         if topic.text or (former is not None and former.text):
-            self._out.events.append(self._members.topic_of(topic, is_change=True))
+            self._out.events.append(self.members.topic_of(topic, is_change=True))
 
     def go_out(self, *, now: float) -> None:
         """Leave the room."""
@@ -99,21 +95,21 @@ class CurrentRoom:
         self._catch_up.group_drained(room.name)
         self._groups.leave()
         self._outbox.drop(room, now=now)
-        self._members.end()
+        self.members.end()
 
     def changed(self, notice: wire.RoomChanged, *, now: float) -> None:
         """Take changes of the members."""
         if self.room is None or notice.group != self.room.name:
             return
-        self._members.changed(notice.members)
-        if self._members.lacks_rows:
-            self._table.fetch(now=now)
+        self.members.changed(notice.members)
+        if self.members.lacks_rows:
+            self._people.fetch(now=now)
         self.keep()
 
     def keep(self) -> None:
         """Store where we are, for the next start."""
         members = tuple(
-            (identity, int(presence)) for identity, presence in self._members.members.items()
+            (identity, int(presence)) for identity, presence in self.members.members.items()
         )
         name = self.room.name if self.room is not None else None
         self._out.records.append(RoomKept(name, members, self.owes_leave))

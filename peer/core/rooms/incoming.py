@@ -8,12 +8,10 @@ import contextlib
 from typing import Final
 
 from chatapp.peer.api.events import SOMEBODY, LineLoss, LineUnreadable
-from chatapp.peer.core.catch_up import CatchUp
-from chatapp.peer.core.contacts import Contact, Contacts
-from chatapp.peer.core.context import Context
+from chatapp.peer.core.contacts import Contact
+from chatapp.peer.core.context import Context, People
 from chatapp.peer.core.conversation import make_inbox
 from chatapp.peer.core.inbox import Stream, Streams, Texts, restored
-from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.records import CursorMoved, StoredStream
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.membership import Membership
@@ -32,33 +30,30 @@ class GroupReceiver:
     def __init__(
         self,
         ctx: Context,
+        people: People,
+        streams: Streams,
         *,
-        contacts: Contacts,
         groups: Groups,
         members: Membership,
-        table: Table,
-        streams: Streams,
-        catch_up: CatchUp,
-        stored: dict[bytes, StoredStream],
     ) -> None:
         self._ctx: Final = ctx
-        self._contacts = contacts
-        self._groups = groups
-        self._members = members
-        self._table = table
-        self._streams = streams
-        self._catch_up = catch_up
         self._out = ctx.out
-        self._stored = stored
+        self._people: Final = people
+        self._contacts: Final = people.contacts
+        self._groups: Final = groups
+        self._members: Final = members
+        self._streams: Final = streams
+        self.catch_up: Final = streams.catch_up
+        self.stored: Final = streams.unused
         self._held_frames: list[tuple[int, bytes]] = []
-        self.floors: dict[bytes, tuple[int, int]] = {}
+        self.floors: Final[dict[bytes, tuple[int, int]]] = {}
         """By stream: (position, floor) of its newest line. The floor counts when we have the log up
         to the position."""
 
     def adopt(self, contact: Contact, *, now: float) -> bool:
         """Show the lines of a contact that are stored and were not shown. Return whether there were
         any."""
-        awaited = [group for group in self._groups if group.mark + contact.identity in self._stored]
+        awaited = [group for group in self._groups if group.mark + contact.identity in self.stored]
         for group in awaited:
             self._streams.release(self._stream(group, contact), now)
         return bool(awaited)
@@ -66,7 +61,7 @@ class GroupReceiver:
     def _stream(self, group: Group, contact: Contact) -> Stream:
         key = group.mark + contact.identity
         if key not in self._streams:
-            stored = self._stored.pop(key, StoredStream())
+            stored = self.stored.pop(key, StoredStream())
             texts: Texts = {
                 one.number: (one.at_ms, one.text, True, one.id) for one in stored.unshown
             }
@@ -83,7 +78,7 @@ class GroupReceiver:
             (
                 self._stream(group, contact).inbox.beyond
                 for group in self._groups
-                if (key := group.mark + contact.identity) in self._streams or key in self._stored
+                if (key := group.mark + contact.identity) in self._streams or key in self.stored
             ),
             default=0,
         )
@@ -106,7 +101,7 @@ class GroupReceiver:
         # An index counts only with a fresh table: another life of the registry may have given it to
         # somebody else.
         contact = (
-            self._contacts.by_sender_index(header.sender_index) if self._table.is_fresh else None
+            self._contacts.by_sender_index(header.sender_index) if self._people.is_fresh else None
         )
         if contact is None:
             if len(self._held_frames) < GROUP_HELD_MAX:
@@ -163,7 +158,7 @@ class GroupReceiver:
         if group.note_page(page.position, now=now):
             self.move_cursor(group)
         if not page.more:
-            self._catch_up.group_drained(group.name)
+            self.catch_up.group_drained(group.name)
 
     def position_known(self, group: Group, position: int, *, now: float) -> None:
         """Note that we have the line at this position of the log, or that it is ours."""
@@ -191,9 +186,8 @@ class GroupReceiver:
     def forget_floors(self, group: Group) -> None:
         """Forget the group's floors: its log was replaced, and their positions mean nothing in the
         new one."""
-        self.floors = {
-            key: due for key, due in self.floors.items() if self._streams[key].group is not group
-        }
+        for key in [key for key in self.floors if self._streams[key].group is group]:
+            del self.floors[key]
 
     # --- inside
 

@@ -4,14 +4,13 @@ Only real changes are reported. When the registry comes back, members return one
 member who was there before and is back soon has neither left nor joined.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from chatapp.peer.api.events import MemberJoined, MemberLeft, MessageState, Person, TopicKnown
 from chatapp.peer.core.contacts import Contact, Contacts
-from chatapp.peer.core.context import Context, RegistryReach
-from chatapp.peer.core.conversation import Conversation, Message
-from chatapp.peer.core.direct.transport import PeerTransport
+from chatapp.peer.core.context import Carrier, Context, RegistryPort, RegistryReach
+from chatapp.peer.core.conversation import Message
 from chatapp.peer.core.records import NumberUsed
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.wire.messages.direct import PROVISIONAL
@@ -21,17 +20,12 @@ from chatapp.wire.messages.rooms import RoomMember, RoomPresence, Topic
 class DirectFanout:
     """Sends our lines to members one by one, and knows who has which."""
 
-    def __init__(
-        self,
-        ctx: Context,
-        *,
-        transport: PeerTransport,
-        conversation: Callable[[Contact], Conversation],
-    ) -> None:
+    def __init__(self, ctx: Context, contacts: Contacts, carrier: Carrier) -> None:
         self._ctx: Final = ctx
-        self._transport = transport
         self._out = ctx.out
-        self._conversation = conversation
+        self._contacts: Final = contacts
+        self._carrier: Final = carrier
+        self._conversation: Final = carrier.conversation
         self.carried: Final[dict[bytes, dict[int, tuple[Group, Message]]]] = {}
         """The lines on their way to each member, by their numbers in our direct stream to that
         member."""
@@ -65,7 +59,7 @@ class DirectFanout:
             if message.state is MessageState.KEPT:
                 self._carry(group, message, contact, wall=wall, now=now)
 
-    def forget(self, group: Group, message: Message) -> None:
+    def forget(self, message: Message) -> None:
         """Stop tracking a line: the registry has it, or nobody is to have it."""
         self._has.pop(message, None)
 
@@ -87,7 +81,7 @@ class DirectFanout:
     def withdraw(self, name: str | None = None) -> None:
         """Stop sending the lines of a group, or of all groups without a name."""
         for identity, under_way in list(self.carried.items()):
-            contact = self._transport.contact(identity)
+            contact = self._contacts.by_identity(identity)
             for number, (group, message) in list(under_way.items()):
                 if contact is not None and name in (None, group.name):
                     self._take_back(contact, number, message)
@@ -113,7 +107,7 @@ class DirectFanout:
     def number_all(self) -> None:
         """Do the same for all members."""
         for identity in list(self.carried):
-            contact = self._transport.contact(identity)
+            contact = self._contacts.by_identity(identity)
             if contact is not None:
                 self.number(contact)
 
@@ -121,7 +115,7 @@ class DirectFanout:
         """Send the lines that waited for their numbers to be on disk."""
         asked, self._asked = self._asked, {}
         for identity, lines in asked.items():
-            contact = self._transport.contact(identity)
+            contact = self._contacts.by_identity(identity)
             if contact is not None:
                 for group, message in lines:
                     if message in group.unsettled:
@@ -147,7 +141,7 @@ class DirectFanout:
         self.carried.setdefault(contact.identity, {})[carried.number] = group, message
         conversation.delivery.send(carried.number, carried.body, now=now)
         conversation.tell_floor()
-        self._transport.active[contact.identity] = contact
+        self._carrier.flush_later(contact)
 
     def _settle(self, contact: Contact, number: int, state: MessageState) -> Message | None:
         under_way = self.carried.get(contact.identity, {})
@@ -161,7 +155,7 @@ class DirectFanout:
         if carried is not None:
             conversation.outgoing.settle(carried, state)
             conversation.tell_floor()
-            self._transport.active[contact.identity] = contact
+            self._carrier.flush_later(contact)
         return line[1]
 
 
@@ -172,15 +166,11 @@ RETURN_SPAN: Final = 30.0
 class Membership:
     """The members of our room other than ourselves."""
 
-    def __init__(
-        self, ctx: Context, contacts: Contacts, *, registry_key: Callable[[], bytes | None]
-    ) -> None:
-        """`registry_key`: returns the registry's key, in whose name its administrator acts; None if
-        we know none."""
+    def __init__(self, ctx: Context, contacts: Contacts, registry: RegistryPort) -> None:
         self._contacts = contacts
         self._out = ctx.out
         self._me = ctx.me.identity.public
-        self._registry_key = registry_key
+        self._registry: Final = registry
         self.room = ""
         self.topic: Topic | None = None
         """The topic of our room. An empty text: it has none. None: not known."""
@@ -231,7 +221,7 @@ class Membership:
             author=author.name if author is not None else "",
             at=topic.at / 1000,
             is_change=is_change,
-            is_administrators=topic.author == self._registry_key(),
+            is_administrators=topic.author == self._registry.pinned,
         )
 
     def hides(self, topic: Topic) -> bool:
@@ -340,17 +330,17 @@ class RoomRecipients:
     def __init__(
         self,
         ctx: Context,
-        *,
-        groups: Groups,
         contacts: Contacts,
+        groups: Groups,
+        *,
         members: Membership,
         fanout: DirectFanout,
     ) -> None:
         self._ctx: Final = ctx
-        self._groups = groups
-        self._contacts = contacts
-        self._members = members
-        self._fanout = fanout
+        self._contacts: Final = contacts
+        self._groups: Final = groups
+        self._members: Final = members
+        self.fanout: Final = fanout
 
     def members_of(self, group: Group) -> list[Contact]:
         """Return the members to whom a line goes directly while the registry is away."""
@@ -387,5 +377,5 @@ class RoomRecipients:
     def in_reach(self) -> int:
         """How many other members a line of ours would reach now."""
         is_alone = self._ctx.status.reach is not RegistryReach.UP
-        silent = self._fanout.silent if is_alone else ()
+        silent = self.fanout.silent if is_alone else ()
         return sum(contact.identity not in silent for contact in self._members.here())

@@ -14,15 +14,12 @@ from chatapp.peer.api.events import (
     MessageState,
 )
 from chatapp.peer.api.trace import TraceEvent
-from chatapp.peer.core.catch_up import CatchUp
 from chatapp.peer.core.contacts import Contact
-from chatapp.peer.core.context import Context, RegistryReach
+from chatapp.peer.core.context import Context, RegistryPort, RegistryReach
 from chatapp.peer.core.conversation import Message
-from chatapp.peer.core.registry.link import RegistryLink
-from chatapp.peer.core.registry.session import RegistrySession
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.incoming import GroupReceiver
-from chatapp.peer.core.rooms.membership import DirectFanout, RoomRecipients
+from chatapp.peer.core.rooms.membership import RoomRecipients
 from chatapp.wire.messages.rooms import (
     FetchGroup,
     GroupAccepted,
@@ -55,25 +52,20 @@ class GroupOutbox:
     def __init__(
         self,
         ctx: Context,
+        registry: RegistryPort,
         *,
         groups: Groups,
         recipients: RoomRecipients,
-        group_receiver: GroupReceiver,
-        fanout: DirectFanout,
-        catch_up: CatchUp,
-        session: RegistrySession,
-        link: RegistryLink,
-        now: float,
+        receiver: GroupReceiver,
     ) -> None:
         self._ctx: Final = ctx
-        self._groups = groups
-        self._recipients = recipients
-        self._group_receiver = group_receiver
-        self._fanout = fanout
-        self._catch_up = catch_up
-        self._session = session
-        self._link = link
         self._out = ctx.out
+        self._registry: Final = registry
+        self._groups: Final = groups
+        self._recipients: Final = recipients
+        self._fanout: Final = recipients.fanout
+        self.receiver: Final = receiver
+        self._catch_up: Final = receiver.catch_up
         self.pending: dict[tuple[str, int], PendingGroupMessage] = {}
         self._waiting: list[PendingGroupMessage] = []
         """Lines to send as soon as earlier ones are answered."""
@@ -81,7 +73,6 @@ class GroupOutbox:
         """The numbers that a member knows of us are all below this one; the first answer counts."""
         self._skip = 0
         """How many to skip above those."""
-        self.adopt(groups.channel, now=now)
 
     def adopt(self, group: Group, *, now: float) -> None:
         """Take up lines of an earlier run that the registry never got. They are sent when we are
@@ -99,8 +90,8 @@ class GroupOutbox:
         deadline = now + self._ctx.policy.give_up_after
         pending = PendingGroupMessage(group, message, deadline, now + SAID_AGAIN_AFTER)
         self.pending[(group.name, message.number)] = pending
-        if self._ctx.status.reach is RegistryReach.LOST or self._session.is_lost:
-            self._session.search(now=now)
+        if self._ctx.status.reach is RegistryReach.LOST or self._ctx.status.is_lost:
+            self._registry.search(now=now)
             self._unanswered(pending, now)
         elif self._can_speak(group):
             self._say_in_order([pending], now)
@@ -158,7 +149,7 @@ class GroupOutbox:
         is_first = not group.can_seal
         if is_first and group.is_beyond(granted.position):
             group.begin_log_anew()
-            self._group_receiver.forget_floors(group)
+            self.receiver.forget_floors(group)
         was_new = group.cursor is None
         is_behind = group.grant(granted)
         if not is_first and not self._catch_up.awaits(group.name):
@@ -171,7 +162,7 @@ class GroupOutbox:
         else:
             self._catch_up.group_drained(group.name)
             if was_new:
-                self._group_receiver.move_cursor(group)
+                self.receiver.move_cursor(group)
         if is_first:
             unanswered = [one for one in self.pending.values() if one.group is group]
             self._say_in_order(sorted(unanswered, key=lambda one: one.message.number), now)
@@ -181,7 +172,7 @@ class GroupOutbox:
         group = self._groups.by_name(page.group)
         if group is None:
             return
-        self._group_receiver.page_arrived(group, page, now=now)
+        self.receiver.page_arrived(group, page, now=now)
         if page.more:
             self._fetch(group)
 
@@ -194,7 +185,7 @@ class GroupOutbox:
             return
         match answer:
             case GroupAccepted(position=position):
-                self._group_receiver.position_known(group, position, now=now)
+                self.receiver.position_known(group, position, now=now)
                 self._close(pending)
                 trace = self._ctx.traces.changed(pending.message, TraceEvent.ACCEPTED, now)
                 group.accepted(pending.message, position, trace)
@@ -202,7 +193,7 @@ class GroupOutbox:
                 self._say_waiting(now)
             case GroupRefused(reason=GroupRefusal.EPOCH_OVER):
                 if group.can_seal:
-                    self._link.send_group_frame(group.seal(pending.message), now=now)
+                    self._registry.send_group_frame(group.seal(pending.message), now=now)
             case GroupRefused() if pending.deadline is None:
                 # the user knows that it is kept, and some members may have it: it is sent again
                 # later
@@ -221,18 +212,25 @@ class GroupOutbox:
         for pending in list(self.pending.values()):
             if pending.deadline is not None and now >= pending.deadline:
                 self._unanswered(pending, now)
-                self._session.ping(now=now)
+                self._registry.ping(now=now)
             if now >= pending.again_at and self._can_speak(pending.group):
                 self._say_in_order([pending], now)
         for group in self._groups:
-            if group.is_gap_due(now) and self._link.is_up:
+            if group.is_gap_due(now) and self._registry.is_up:
                 group.gap_since = now
                 self._fetch(group)
 
     def next_timer(self) -> float | None:
-        """Return the earliest deadline."""
+        """Return the earliest deadline: of a line of ours, or of a gap in a log."""
+        groups = self._groups
+        room = groups.room
+        has_gap = groups.channel.gap_since is not None or (
+            room is not None and room.gap_since is not None
+        )
+        if not (self.pending or has_gap):  # mostly
+            return None
         dues = [one.deadline for one in self.pending.values() if one.deadline is not None]
-        if self._link.is_up:  # the others need the link
+        if self._registry.is_up:  # the others need the link
             dues += [group.gap_due for group in self._groups if group.gap_due is not None]
             dues += [one.again_at for one in self.pending.values() if one.group.can_seal]
         return min(dues, default=None)
@@ -247,10 +245,6 @@ class GroupOutbox:
         if was_silent:
             self.catch_up(contact, now=now)
         return True
-
-    def line_given_up(self, contact: Contact, number: int) -> bool:
-        """Note that a member did not answer. Return False if the number is not a line's."""
-        return self._fanout.gave_up(contact, number)
 
     def catch_up(self, contact: Contact, *, now: float) -> None:
         """Send a member the lines that they missed: they are back while the registry is not."""
@@ -283,7 +277,7 @@ class GroupOutbox:
                 self.pending[(group.name, number)] = pending
 
     def _can_speak(self, group: Group) -> bool:
-        return self._link.is_up and group.can_seal
+        return self._registry.is_up and group.can_seal
 
     def _say_in_order(self, lines: list[PendingGroupMessage], now: float) -> None:
         """Send lines to the registry. A line behind a gap in the numbers waits until all before it
@@ -291,7 +285,7 @@ class GroupOutbox:
         for pending in lines:
             pending.again_at = now + SAID_AGAIN_AFTER
             if not pending.group.is_behind_a_gap(pending.message):
-                self._link.send_group_frame(pending.group.seal(pending.message), now=now)
+                self._registry.send_group_frame(pending.group.seal(pending.message), now=now)
             elif pending not in self._waiting:
                 self._waiting.append(pending)
 
@@ -341,7 +335,7 @@ class GroupOutbox:
         if pending in self._waiting:
             self._waiting.remove(pending)
         self.pending.pop((pending.group.name, pending.message.number), None)
-        self._fanout.forget(pending.group, pending.message)
+        self._fanout.forget(pending.message)
 
     def _fetch(self, group: Group) -> None:
         if group.cursor is not None:

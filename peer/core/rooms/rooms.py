@@ -1,248 +1,140 @@
-"""Entering and leaving rooms: requests to the registry, repeated on each new link.
+"""Rooms and the channel: where we are, who is with us, what is said there.
 
 The registry decides who enters. Leaving is our own decision and takes effect at once, whether or
 not the registry has heard of it.
 """
 
-import abc
 from typing import Final
 
 from chatapp.peer.api import events
-from chatapp.peer.api.events import (
-    NoAnswer,
-    Room,
-    RoomEntryRefusal,
-    RoomsKnown,
-    RoomsUnknown,
-    TopicFailure,
+from chatapp.peer.api.conversations import EVERYBODY
+from chatapp.peer.api.events import NoAnswer, RoomEntryRefusal
+from chatapp.peer.api.trace import Raw
+from chatapp.peer.core.contacts import Change, Contact
+from chatapp.peer.core.context import (
+    Carrier,
+    Context,
+    People,
+    RegistryChange,
+    RegistryPort,
+    RegistryReach,
+    Routes,
 )
-from chatapp.peer.core.catch_up import CatchUp, PendingRequest, RoomArrival
-from chatapp.peer.core.context import Context, RegistryReach
-from chatapp.peer.core.records import RoomKept
-from chatapp.peer.core.registry.link import RegistryLink
-from chatapp.peer.core.registry.session import RegistrySession
+from chatapp.peer.core.conversation import SentMessage, check_length
+from chatapp.peer.core.inbox import Streams
+from chatapp.peer.core.records import CHANNEL_MARK, Loaded, RoomKept, StoredGroup, StoredStream
 from chatapp.peer.core.rooms.current import CurrentRoom
 from chatapp.peer.core.rooms.group import Group, Groups
-from chatapp.peer.core.rooms.membership import Membership, RoomRecipients
+from chatapp.peer.core.rooms.incoming import GroupReceiver
+from chatapp.peer.core.rooms.membership import DirectFanout, Membership, RoomRecipients
 from chatapp.peer.core.rooms.outgoing import GroupOutbox
+from chatapp.peer.core.rooms.requests import PendingRequest, RoomList, TopicRequest
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.limits import TOPIC_MAX
-from chatapp.wire.messages import rooms as wire
-from chatapp.wire.messages.link import PeerRequest
+from chatapp.wire.framing import unpack_relayed
 from chatapp.wire.messages.rooms import (
+    CHANNEL,
     EnterRoom,
+    GroupAccepted,
     GroupGranted,
+    GroupRefused,
     LeaveRoom,
+    RoomChanged,
     RoomEntered,
     RoomEvicted,
     RoomLeft,
     RoomRefusal,
     RoomRefused,
+    RoomsListed,
+    TopicChanged,
+    TopicRefused,
 )
 from chatapp.wire.names import is_same_name, peer_name
-from chatapp.wire.text import sanitize
-
-
-class RoomRequest(abc.ABC):
-    """A request of one kind: at most one is pending, the newest. It waits for the link while the
-    registry is sought."""
-
-    def __init__(
-        self,
-        ctx: Context,
-        *,
-        current: CurrentRoom,
-        members: Membership,
-        session: RegistrySession,
-        link: RegistryLink,
-    ) -> None:
-        self._ctx: Final = ctx
-        self._current: Final = current
-        self._members: Final = members
-        self._session = session
-        self._link = link
-        self._out = ctx.out
-        self._alarm: Final = ctx.alarms.add(self._look)
-        self.pending: PendingRequest | None = None
-
-    def link_up(self, *, now: float) -> None:
-        """Send the pending request on the new link."""
-        if self.pending is not None and (request := self._request(self.pending)) is not None:
-            self.pending.deadline = now + self._ctx.policy.give_up_after
-            self._alarm.deadline = self.pending.deadline
-            self._out.requests.append(request)
-
-    def link_lost(self) -> None:
-        """Wait for the next link."""
-        if self.pending is not None:
-            self.pending.deadline = None
-
-    def give_up(self, reason: NoAnswer) -> None:
-        """Report that there is no answer, if a request is pending."""
-        if self.pending is not None:
-            asked, self.pending = self.pending, None
-            self._report(asked, reason)
-
-    def _look(self, *, now: float) -> None:
-        """Give up when the answer takes too long."""
-        if self.pending is not None and self.pending.is_due(now):
-            self.give_up(NoAnswer.UNANSWERED)
-
-    def _begin(self, room: str, *, now: float) -> None:
-        """Make a request in place of the pending one. `room`: the one that it is about; empty for
-        none."""
-        self.pending = PendingRequest(
-            self._ctx.rng.getrandbits(32) or 1, room, None
-        )  # 0 stands for no request
-        if self._ctx.status.reach is RegistryReach.LOST:
-            if not self._session.search(now=now):
-                self.give_up(NoAnswer.UNREACHABLE)
-        elif self._ctx.status.reach is RegistryReach.NONE:
-            self.give_up(NoAnswer.OFFLINE)
-        elif self._link.is_up:
-            self.link_up(now=now)
-
-    def _is_answer(self, reference: int) -> bool:
-        """Return whether this answers the pending request, which is over then."""
-        if self.pending is None or reference != self.pending.reference:
-            return False
-        self.pending = None
-        return True
-
-    @abc.abstractmethod
-    def _request(self, asked: PendingRequest) -> PeerRequest | None:
-        """Return the message to the registry; None if the request has come to nothing."""
-
-    @abc.abstractmethod
-    def _report(self, asked: PendingRequest, reason: NoAnswer) -> None:
-        """Report that there is no answer."""
-
-
-class RoomList(RoomRequest):
-    """The request for the list of rooms."""
-
-    answer: tuple[Room, ...] | NoAnswer | None = None
-    """The answer to the last request: the rooms, or why there is none; None while it is pending."""
-
-    def ask(self, *, now: float) -> None:
-        """Ask which rooms there are; `RoomsKnown` or `RoomsUnknown` follows."""
-        self.answer = None
-        self._begin("", now=now)
-
-    def listed(self, notice: wire.RoomsListed) -> None:
-        """Report the rooms that somebody is in."""
-        if self._is_answer(notice.reference):
-            rooms = [Room(name=one.group[1:], here=one.here) for one in notice.rooms]
-            rooms.sort(key=lambda room: room.name)
-            self.answer = tuple(rooms)
-            self._out.events.append(RoomsKnown(rooms=self.answer))
-
-    def _request(self, asked: PendingRequest) -> PeerRequest:
-        return wire.ListRooms(reference=asked.reference)
-
-    def _report(self, asked: PendingRequest, reason: NoAnswer) -> None:
-        """Report that the rooms are unknown, and our own room."""
-        self.answer = reason
-        self._out.events.append(RoomsUnknown(reason=reason))
-        room = self._current.room
-        if room is not None:
-            here = len(self._members.here()) + 1
-            self._out.events.append(RoomsKnown(rooms=(Room(name=room.room, here=here),)))
-
-
-class TopicRequest(RoomRequest):
-    """The request to set the topic of our room."""
-
-    _text = ""
-
-    def show(self) -> None:
-        """Report the topic as far as we know it."""
-        room, topic = self._current.room, self._members.topic
-        if room is None:
-            self._out.events.append(events.NotInRoom())
-        elif topic is None:
-            self._out.events.append(events.TopicUnknown(room=room.room))
-        else:
-            self._out.events.append(self._members.topic_of(topic))
-
-    def ask(self, text: str, *, now: float) -> None:
-        """Ask to set the topic; `TopicKnown` or `TopicNotSet` follows."""
-        room = self._current.room
-        if room is None:
-            self._out.events.append(events.NotInRoom())
-            return
-        self._text = sanitize(text.strip())
-        if len(self._text) > TOPIC_MAX:
-            self.pending = None
-            self._fail(room.room, TopicFailure.TOO_LONG)
-        else:
-            self._begin(room.room, now=now)
-
-    def answered(self, notice: wire.TopicChanged | wire.TopicRefused) -> None:
-        """Take the registry's answer, or its news that somebody else set the topic."""
-        asked = self.pending
-        is_ours = self._is_answer(notice.reference)
-        if isinstance(notice, wire.TopicRefused):
-            if is_ours and asked is not None:
-                self._fail(asked.room, TopicFailure[notice.reason.name])
-            return
-        room = self._current.room
-        if room is not None and notice.group == room.name:
-            self._current.take_topic(notice.topic)
-
-    def _request(self, asked: PendingRequest) -> PeerRequest | None:
-        """The request goes behind the one that enters the room."""
-        room = self._current.room
-        if room is not None and room.room == asked.room:
-            return wire.SetTopic(asked.reference, room.name, self._text)
-        self.pending = None
-        self._fail(asked.room, TopicFailure.NOT_HERE)
-        return None
-
-    def _report(self, asked: PendingRequest, reason: NoAnswer) -> None:
-        self._fail(asked.room, TopicFailure[reason.name])
-
-    def _fail(self, room: str, reason: TopicFailure) -> None:
-        self._out.events.append(events.TopicNotSet(room=room, reason=reason))
+from chatapp.wire.sealing import GroupKey
 
 
 class Rooms:
-    """Enters and leaves rooms for the user."""
+    """The subject `rooms` of a peer: the channel and at most one room (a `Passenger`)."""
 
     def __init__(
         self,
         ctx: Context,
+        people: People,
+        registry: RegistryPort,
+        carrier: Carrier,
         *,
-        recipients: RoomRecipients,
-        outbox: GroupOutbox,
-        current: CurrentRoom,
-        room_list: RoomList,
-        topic: TopicRequest,
-        groups: Groups,
-        members: Membership,
-        arrival: RoomArrival,
-        catch_up: CatchUp,
-        session: RegistrySession,
-        link: RegistryLink,
+        streams: Streams,
+        loaded: Loaded,
     ) -> None:
         self._ctx: Final = ctx
-        self.recipients: Final = recipients
-        self.outbox: Final = outbox
-        self.current: Final = current
-        self.room_list: Final = room_list
-        self.topic: Final = topic
-        self._groups = groups
-        self._members = members
-        self._arrival = arrival
-        self._catch_up = catch_up
-        self._session = session
-        self._link = link
         self._out = ctx.out
+        self._people: Final = people
+        self._registry: Final = registry
+        self._catch_up: Final = streams.catch_up
+        self._catch_up.when_drained = self._announce
+        own = streams.unused.pop(CHANNEL_MARK, StoredStream())
+        position = loaded.groups.get(CHANNEL, StoredGroup())
+        self._groups: Final = Groups(Group(CHANNEL, own, position, ctx.out))
+        self._members: Final = Membership(ctx, people.contacts, registry)
+        self._fanout: Final = DirectFanout(ctx, people.contacts, carrier)
+        self.recipients: Final = RoomRecipients(
+            ctx, people.contacts, self._groups, members=self._members, fanout=self._fanout
+        )
+        self._receiver: Final = GroupReceiver(
+            ctx, people, streams, groups=self._groups, members=self._members
+        )
+        self._outbox: Final = GroupOutbox(
+            ctx, registry, groups=self._groups, recipients=self.recipients, receiver=self._receiver
+        )
+        self._current: Final = CurrentRoom(
+            ctx,
+            people,
+            groups=self._groups,
+            members=self._members,
+            outbox=self._outbox,
+            positions=loaded.groups,
+        )
+        self.room_list: Final = RoomList(ctx, registry, self._current)
+        self.topic: Final = TopicRequest(ctx, registry, self._current)
+        self.routes: Final[Routes] = {
+            GroupGranted: self._granted,
+            GroupAccepted: self._outbox.answered,
+            GroupRefused: self._outbox.answered,
+            RoomEntered: self._entered,
+            RoomRefused: self._refused,
+            RoomLeft: self._left,
+            RoomEvicted: self._evicted,
+            RoomChanged: self._current.changed,
+            RoomsListed: self.room_list.listed,
+            TopicChanged: self.topic.answered,
+            TopicRefused: self.topic.answered,
+        }
+        self._entry: PendingRequest | None = None
+        """The user's request to enter another room."""
+        self._reentry: PendingRequest | None = None
+        """The request that names our present room to the registry, on a new link or after an entry
+        that failed."""
+        self.carried: Final = self._fanout.carried
+        self.line_acknowledged: Final = self._outbox.line_acknowledged
+        self.line_given_up: Final = self._fanout.gave_up
+        self.numbers_reported: Final = self._outbox.numbers_reported
+        self.line_came: Final = self._receiver.line_straight
+        self.beyond: Final = self._receiver.beyond
+        self.adopt: Final = self._receiver.adopt
+        self.floors: Final = self._receiver.floors
+        self.raise_floors: Final = self._receiver.raise_floors
+        self.numbers_stored: Final = self._outbox.numbers_stored
+        self.page_came: Final = self._outbox.page_arrived
+        ctx.alarms.follow(self._outbox.next_timer, self._outbox.handle_timer)
         self._may_be_elsewhere = False
         """Whether the registry may have let us into a room that we asked for and have given up
         on."""
         self._leave_reference = 0
         self._alarm: Final = ctx.alarms.add(self._look)
+
+    def restore(self, loaded: Loaded, *, now: float) -> None:
+        """Take up the room of an earlier run, and lines that the registry never got."""
+        self._outbox.adopt(self._groups.channel, now=now)
+        self._current.restore(loaded.room, now=now)
 
     # --- what the user wants
 
@@ -259,7 +151,7 @@ class Rooms:
             self._refuse(room, RoomEntryRefusal.INVALID_NAME)
             return
         if self.room is not None and is_same_name(self.room.room, name):
-            was_asked, self._arrival.entry = self._arrival.entry, None
+            was_asked, self._entry = self._entry, None
             self._members.is_announced = False
             if was_asked is not None or self._may_be_elsewhere:
                 self._stay(now)
@@ -267,26 +159,26 @@ class Rooms:
         if self._ctx.status.reach is RegistryReach.NONE:
             self._refuse(name, RoomEntryRefusal.OFFLINE)
             return
-        if self._ctx.status.reach is RegistryReach.LOST and not self._session.search(now=now):
+        if self._ctx.status.reach is RegistryReach.LOST and not self._registry.search(now=now):
             self._refuse(name, RoomEntryRefusal.UNREACHABLE)
             return
-        self._may_be_elsewhere = self._may_be_elsewhere or self._arrival.entry is not None
-        self._arrival.entry = PendingRequest(self._reference(), name, None)
-        if self._link.is_up:
-            self._ask(self._arrival.entry, now)
+        self._may_be_elsewhere = self._may_be_elsewhere or self._entry is not None
+        self._entry = PendingRequest(self._reference(), name, None)
+        if self._registry.is_up:
+            self._ask(self._entry, now)
 
     def leave(self, *, now: float) -> None:
         """Leave the room at once; the registry is told now or on the next link."""
-        asked, self._arrival.entry = self._arrival.entry, None
+        asked, self._entry = self._entry, None
         room = self.room
         if room is None:
             self._out.events.append(events.NotInRoom())
         if room is None and asked is None:
             return
         self._go_out(now)
-        self.current.owes_leave = True
-        self.current.keep()
-        if self._link.is_up:
+        self._current.owes_leave = True
+        self._current.keep()
+        if self._registry.is_up:
             self._say_leave()
         if room is not None:
             self._out.events.append(events.LeftRoom(room=room.room))
@@ -300,133 +192,229 @@ class Rooms:
     @property
     def is_settled(self) -> bool:
         """Whether the user knows which room we are in, and no request to enter one is pending."""
-        return self._arrival.entry is None and (
+        return self._entry is None and (
             self._members.is_announced or self._ctx.status.reach is RegistryReach.NONE
         )
 
-    # --- what happens to the link
+    def say(self, text: str, *, now: float) -> SentMessage | None:
+        """Begin a line for our room. Return None, and report `NotInRoom`, when we are in none.
+        Raises TextTooLong, UnicodeEncodeError."""
+        check_length(text)
+        room = self._groups.room
+        if room is None:
+            self._out.events.append(events.NotInRoom())
+            return None
+        line = self._outbox.say(room, text, now=now)
+        return SentMessage(room.conversation, line.id, line.number)
 
-    def link_up(self, *, now: float) -> None:
-        """Tell the registry on a new link which room we are in, or want to enter."""
-        if self.current.owes_leave:
+    def say_to_all(self, text: str, *, now: float) -> SentMessage:
+        """Begin a line for the channel. Raises TextTooLong, UnicodeEncodeError."""
+        check_length(text)
+        line = self._outbox.say(self._groups.channel, text, now=now)
+        return SentMessage(EVERYBODY, line.id, line.number)
+
+    @property
+    def are_lines_settled(self) -> bool:
+        """Whether each line was answered, or the user knows that it waits and no copy is on its way
+        to a member."""
+        return self._outbox.is_settled
+
+    @property
+    def are_lines_answered(self) -> bool:
+        """Whether the registry has answered each line, or the user knows that it waits."""
+        return self._outbox.is_answered
+
+    def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
+        """Return the steps of a pending line of ours so far; none when it is not pending."""
+        return self._groups.steps_under_way(stream, number)
+
+    # --- people
+
+    def row_changed(self, contact: Contact, change: Change, *, now: float) -> None:
+        """Send a member who is back what they missed while the registry is not."""
+        if change is Change.RESTARTED and self._ctx.status.reach is RegistryReach.LOST:
+            self._outbox.catch_up(contact, now=now)
+
+    def rows_arrived(self, *, now: float) -> None:
+        """Read the lines that waited for the rows of their authors, and report members without a
+        name."""
+        self._receiver.rows_arrived(now=now)
+        self._members.rows_arrived()
+
+    def person_gone(self, identity: bytes) -> None:
+        """Report that somebody left the room, when the table shows first that they went offline."""
+        self._members.gone(identity)
+
+    def replace(self, old: Contact) -> None:
+        """Send a contact whose key was replaced no lines any more."""
+        self._fanout.let_go(old)
+
+    # --- what happens to the registry
+
+    def registry_changed(self, change: RegistryChange, *, now: float) -> None:
+        """Tell the registry on a new link where we are; send lines directly while it is lost; give
+        requests up when nobody will answer them."""
+        match change:
+            case RegistryChange.LINK_UP:
+                self._link_up(now)
+            case RegistryChange.LINK_LOST:
+                self._link_lost()
+            case RegistryChange.CLOCK_KNOWN:
+                self._outbox.clock_known(now=now)
+            case RegistryChange.REACH if self._ctx.status.reach is RegistryReach.NONE:
+                self._outbox.stop(now=now)
+                self._give_up(RoomEntryRefusal.OFFLINE, now)
+                self._give_up_requests(NoAnswer.OFFLINE)
+                self._members.is_announced = self.room is None  # told again when we are back
+            case RegistryChange.LOST:
+                self._outbox.registry_lost(now=now)
+            case RegistryChange.GIVEN_UP:
+                self._give_up(RoomEntryRefusal.UNREACHABLE, now)
+                self._announce()
+                self._give_up_requests(NoAnswer.UNREACHABLE)
+
+    def _link_up(self, now: float) -> None:
+        if self._current.owes_leave:
             self._say_leave()
         if self.room is not None:
-            self._arrival.reentry = PendingRequest(self._reference(), self.room.room, None)
+            self._reentry = PendingRequest(self._reference(), self.room.room, None)
             self._catch_up.await_group(self.room.name)
-            self._ask(self._arrival.reentry, now)
-        if self._arrival.entry is not None:
-            self._ask(self._arrival.entry, now)
+            self._ask(self._reentry, now)
+        if self._entry is not None:
+            self._ask(self._entry, now)
         for request in (self.room_list, self.topic):
             request.link_up(now=now)
 
-    def link_lost(self) -> None:
-        """Note that the link is gone: a request to enter a room is made again on the next one."""
-        self._arrival.reentry = None
-        if self._arrival.entry is not None:
-            self._arrival.entry.deadline = None
+    def _link_lost(self) -> None:
+        """Void what the link granted. Requests are made again on the next one."""
+        self._receiver.link_lost()
+        self._groups.revoke()
+        self._reentry = None
+        if self._entry is not None:
+            self._entry.deadline = None
         for request in (self.room_list, self.topic):
             request.link_lost()
 
-    def registry_lost(self, *, now: float) -> None:
-        """Refuse a pending request, as there is no registry; we stay in the present room."""
-        self._give_up(RoomEntryRefusal.UNREACHABLE, now)
-        self._arrival.announce(self._catch_up)
+    def _give_up_requests(self, reason: NoAnswer) -> None:
         for request in (self.room_list, self.topic):
-            request.give_up(NoAnswer.UNREACHABLE)
-
-    def stop(self, *, now: float) -> None:
-        """Give up pending requests: we go offline by our own wish. Going online brings us back to
-        the room."""
-        self._give_up(RoomEntryRefusal.OFFLINE, now)
-        for request in (self.room_list, self.topic):
-            request.give_up(NoAnswer.OFFLINE)
-        self._members.is_announced = self.room is None
+            request.give_up(reason)
 
     # --- what the registry says
 
-    def entered(self, notice: RoomEntered, *, now: float) -> None:
+    def _entered(self, notice: RoomEntered, *, now: float) -> None:
         """Handle the notice that the registry let us into a room."""
-        asked, again = self._arrival.entry, self._arrival.reentry
+        asked, again = self._entry, self._reentry
         if again is not None and notice.reference == again.reference:
-            self._arrival.reentry, room = None, self.room
+            self._reentry, room = None, self.room
             if room is not None and notice.group == room.name:
-                self.current.return_to(room, notice, now=now)
+                self._current.return_to(room, notice, now=now)
             else:
                 self._go_in(notice, now)
         elif asked is not None and notice.reference == asked.reference:
-            self._arrival.entry = None
+            self._entry = None
             self._go_in(notice, now)
-        elif asked is None and again is None and not self.current.owes_leave:
+        elif asked is None and again is None and not self._current.owes_leave:
             is_elsewhere = self.room is None or notice.group != self.room.name
             if is_elsewhere:
                 self._stay(now)
 
-    def refused(self, notice: RoomRefused, *, now: float) -> None:
+    def _refused(self, notice: RoomRefused, *, now: float) -> None:
         """Handle the notice that the registry refused a request to enter a room."""
-        if self._arrival.entry is not None and notice.reference == self._arrival.entry.reference:
-            asked, self._arrival.entry = self._arrival.entry, None
+        if self._entry is not None and notice.reference == self._entry.reference:
+            asked, self._entry = self._entry, None
             self._refuse(asked.room, RoomEntryRefusal[notice.reason.name])
             if self._may_be_elsewhere:
                 self._stay(now)
         elif (
-            self._arrival.reentry is not None
-            and notice.reference == self._arrival.reentry.reference
+            self._reentry is not None
+            and notice.reference == self._reentry.reference
             and self.room is not None
         ):
-            self._arrival.reentry, room = None, self.room
+            self._reentry, room = None, self.room
             self._catch_up.group_drained(room.name)
             self._refuse(room.room, RoomEntryRefusal[notice.reason.name])
             if notice.reason is not RoomRefusal.NOT_SERVING:
                 self._go_out(now)
-                self.current.keep()
+                self._current.keep()
                 self._out.events.append(events.LeftRoom(room=room.room))
 
-    def left(self, notice: RoomLeft) -> None:
+    def _left(self, notice: RoomLeft, *, now: float) -> None:
         """Handle the notice that confirms that we left."""
-        if self.current.owes_leave and notice.reference == self._leave_reference:
-            self.current.owes_leave = False
-            self.current.keep()
+        if self._current.owes_leave and notice.reference == self._leave_reference:
+            self._current.owes_leave = False
+            self._current.keep()
 
-    def evicted(self, notice: RoomEvicted, *, now: float) -> None:
+    def _evicted(self, notice: RoomEvicted, *, now: float) -> None:
         """Handle the notice that the registry's owner has taken us out of the room, or closed
         it."""
         room = self.room
         if room is None or notice.group != room.name:
             return
-        if self._arrival.reentry is not None:
+        if self._reentry is not None:
             self._catch_up.group_drained(room.name)
         self._go_out(now)
-        self.current.keep()
+        self._current.keep()
         how = events.RoomExit.CLOSED if notice.is_closed else events.RoomExit.EVICTED
         self._out.events.append(events.LeftRoom(room=room.room, how=how))
 
-    def granted(self, granted: GroupGranted, *, now: float) -> None:
+    def line_relayed(self, data: bytes, *, now: float) -> None:
+        """Take a line that the registry relays, and ask for its author's row if we lack it. Raises
+        WireError."""
+        position, frame = unpack_relayed(data)
+        if not self._receiver.line_relayed(position, frame, now=now):
+            self._people.fetch(now=now)
+
+    def channel_key(self, epoch: int) -> GroupKey | None:
+        """Return the channel's key of an epoch, if we hold it."""
+        return self._groups.channel.key(epoch)
+
+    def _granted(self, granted: GroupGranted, *, now: float) -> None:
         """Take the key of a group."""
         group = self._groups.by_name(granted.group)
         if group is not None:
-            self.outbox.granted(granted, group, now=now)
+            self._outbox.granted(granted, group, now=now)
 
     # --- inside
 
+    def _announce(self) -> None:
+        """Tell the user that we are in the room, once: not while an entry is pending, or while the
+        registry has yet to learn that we are there, or lines are missing."""
+        room, reach = self._groups.room, self._ctx.status.reach
+        if room is None or self._members.is_announced or self._entry is not None:
+            return
+        if reach is RegistryReach.NONE:
+            return
+        if reach is not RegistryReach.LOST:
+            is_reentering = self._reentry is not None and self._reentry.deadline is not None
+            if is_reentering or not self._registry.is_up or self._catch_up.awaits(room.name):
+                return
+        missed = self._catch_up.count(room.room)
+        members = self._members.announce()
+        topic = self._members.topic
+        shown = "" if topic is None or self._members.hides(topic) else topic.text
+        self._out.events.append(
+            events.EnteredRoom(room=room.room, members=members, missed=missed, topic=shown)
+        )
+
     def _look(self, *, now: float) -> None:
         """Give up requests to enter a room that were not answered in time."""
-        if self._arrival.entry is not None and self._arrival.entry.is_due(now):
+        if self._entry is not None and self._entry.is_due(now):
             self._give_up(RoomEntryRefusal.UNANSWERED, now)
-        reentry = self._arrival.reentry
+        reentry = self._reentry
         if reentry is not None and reentry.is_due(now):
             reentry.deadline = None  # a late answer still counts
             if self.room is not None:
                 self._catch_up.group_drained(self.room.name)
-            self._arrival.announce(self._catch_up)
-        for request in (self._arrival.entry, self._arrival.reentry):
+            self._announce()
+        for request in (self._entry, self._reentry):
             if request is not None and request.deadline is not None:
                 self._alarm.no_later_than(request.deadline)
 
     def _give_up(self, reason: RoomEntryRefusal, now: float) -> None:
         """Refuse a request that was not answered; the registry may have received it, so say where
         we are again."""
-        if self._arrival.entry is not None:
-            asked, self._arrival.entry = self._arrival.entry, None
+        if self._entry is not None:
+            asked, self._entry = self._entry, None
             self._refuse(asked.room, reason)
             self._stay(now)
 
@@ -436,26 +424,26 @@ class Rooms:
         well."""
         self._may_be_elsewhere = False
         if self.room is None:
-            self.current.owes_leave = True
-            self.current.keep()
-            if self._link.is_up:
+            self._current.owes_leave = True
+            self._current.keep()
+            if self._registry.is_up:
                 self._say_leave()
-        elif self._link.is_up:
-            self._arrival.reentry = PendingRequest(self._reference(), self.room.room, None)
-            self._ask(self._arrival.reentry, now)
+        elif self._registry.is_up:
+            self._reentry = PendingRequest(self._reference(), self.room.room, None)
+            self._ask(self._reentry, now)
 
     def _go_out(self, now: float) -> None:
-        self._arrival.reentry = None
-        self.current.go_out(now=now)
+        self._reentry = None
+        self._current.go_out(now=now)
 
     def _go_in(self, notice: RoomEntered, now: float) -> None:
-        self._arrival.reentry, self._may_be_elsewhere = None, False
-        self.current.go_in(notice, now=now)
+        self._reentry, self._may_be_elsewhere = None, False
+        self._current.go_in(notice, now=now)
 
     def _ask(self, asked: PendingRequest, now: float) -> None:
         asked.deadline = now + self._ctx.policy.give_up_after
         self._alarm.no_later_than(asked.deadline)
-        is_return = asked is self._arrival.reentry
+        is_return = asked is self._reentry
         self._out.requests.append(
             EnterRoom(reference=asked.reference, room=asked.room, is_return=is_return)
         )

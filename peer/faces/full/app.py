@@ -20,21 +20,21 @@ from textual.widgets import Static
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, Conversation
+from chatapp.peer.faces.asked import AskedPeer
 from chatapp.peer.faces.full.bars import Bar
 from chatapp.peer.faces.full.composer import Composer
 from chatapp.peer.faces.full.listview import ListView
 from chatapp.peer.faces.full.logview import LogView
 from chatapp.peer.faces.full.opener import Opener
+from chatapp.peer.faces.full.signs import Signs
 from chatapp.peer.faces.full.theme import DARK, OTHER, THEMES
+from chatapp.peer.faces.runner import ScreenRunner
+from chatapp.peer.faces.running import INTERRUPTED
 from chatapp.peer.node.local import line_id
-from chatapp.peer.view.asked import AskedPeer
 from chatapp.peer.view.layout import notice, title, titled
-from chatapp.peer.view.logbook import LogEntry
+from chatapp.peer.view.log import LogEntry
 from chatapp.peer.view.panes import ListRow, Pane, next_with_news
-from chatapp.peer.view.runner import ScreenRunner
-from chatapp.peer.view.running import INTERRUPTED
 from chatapp.peer.view.screen import Attention, ScreenView
-from chatapp.peer.view.signs import Signs
 from chatapp.peer.view.view import Changes
 from chatapp.peer.words import full as words
 from chatapp.peer.words.answers import LEAVE_AGAIN
@@ -167,7 +167,6 @@ class FullApp(App[None]):
         node = AskedPeer(peer)
         self.view: Final = ScreenView(
             node.state,
-            signs,
             wall=time.time,
             draw_line=line_id,
             explain_taken=explain_taken,
@@ -207,7 +206,7 @@ class FullApp(App[None]):
                 yield ListView(signs, id="list")
             with Vertical(id="main"):
                 yield Bar(cut=signs.cut, between=signs.between, id="title")
-                yield LogView(pane.book, id="log")
+                yield LogView(pane.log, signs, id="log")
                 yield Bar(cut=signs.cut, between="  ", id="question")
                 with Horizontal(id="input"):
                     yield Static(Content(">"), id="prompt", markup=False)
@@ -274,7 +273,7 @@ class FullApp(App[None]):
         if changes.question is not None:
             self._show_question()
         if self.view.open_pane in changes.logs:
-            self.log_view.update_rows(changes.logs[self.view.open_pane])
+            self.log_view.update_rows(keeps=changes.logs[self.view.open_pane])
         for by, text in changes.calls:
             self._called_by(by, text)
         if changes.batch:
@@ -296,7 +295,7 @@ class FullApp(App[None]):
         return Attention(
             is_looking=self.app_focus and not self._opener.is_open,
             is_typing=bool(self.composer.text.strip()),
-            listed=desk.board.line if desk is not None and is_desk_in_view else (),
+            listed=desk.desk.line if desk is not None and is_desk_in_view else (),
         )
 
     def _update_soon(self) -> None:
@@ -314,7 +313,7 @@ class FullApp(App[None]):
             self._shown_pane.draft = composer.text
             self._shown_pane = pane
             composer.put(pane.draft)
-        self.log_view.show_book(pane.book)
+        self.log_view.show_log(pane.log)
         if pane.conversation == DESK:
             self.call_later(self._desk_pane)
         self.base.set_class(pane.conversation == DESK, "-at-desk")
@@ -339,17 +338,14 @@ class FullApp(App[None]):
         """Return the desk pane, which is made when it is first needed."""
         if self._desk is None:
             from chatapp.peer.faces.full.overlays.desk import DeskPane
-            from chatapp.peer.view.board import DeskBoard
+            from chatapp.peer.view.desk import DeskView
 
-            state, desk = self.view.state, self.view.state.desk
-            board = DeskBoard(
-                state.name,
-                is_on=desk.is_on_duty,
-                waiting=desk.waiting,
-                client=desk.client or "",
-                visit=desk.visit,
-            )
-            self._desk = DeskPane(board, signs=self._signs)
+            state = self.view.state
+            desk = DeskView(state.name)
+            desk.found(state.desk)
+            if state.desk.client is not None:
+                desk.found_client(state.desk.client, state.desk.visit)
+            self._desk = DeskPane(desk, signs=self._signs)
             _ = self.base.query_one("#main").mount(self._desk, after="#title")
         return self._desk
 
@@ -409,7 +405,7 @@ class FullApp(App[None]):
 
     def on_composer_entered(self, event: Composer.Entered) -> None:
         """Carry out a line."""
-        if not event.text.strip() and self.log_view.book.selected is not None:
+        if not event.text.strip() and self.log_view.shown_log.selected is not None:
             self.action_why()
             return
         self._called = 0
@@ -448,7 +444,7 @@ class FullApp(App[None]):
     def on_log_view_painted(self, event: LogView.Painted) -> None:
         """Have the view note what was painted."""
         pane = self.view.open_pane
-        if pane.book is event.book and pane.is_loaded:
+        if pane.log is event.log and pane.is_loaded:
             self.view.painted(pane, event.last)
         self.runner.update()
 
@@ -461,7 +457,7 @@ class FullApp(App[None]):
     def on_log_view_gap_seen(self, event: LogView.GapSeen) -> None:
         """Read lines that are left out."""
         pane = self.view.open_pane
-        if event.gap in pane.book.gaps and not pane.is_loading:
+        if event.gap in pane.log.gaps and not pane.is_loading:
             filling = self.view.fill_gap(pane, event.gap, is_above=event.is_above)
             self.runner.begin(filling, pane)
 
@@ -488,14 +484,14 @@ class FullApp(App[None]):
         entry = await self.runner.jump(conversation, id_)
         if entry is not None:
             self._leave_list()
-            self.log_view.show_book(self.view.open_pane.book, entry=entry)
+            self.log_view.show_log(self.view.open_pane.log, entry=entry)
             self._select(entry)
         return entry is not None
 
     @property
     def selected_entry(self) -> LogEntry | None:
         """The line that is selected in the log."""
-        return self.log_view.book.selected
+        return self.log_view.shown_log.selected
 
     def action_why(self) -> None:
         """Show how the selected line was delivered."""
@@ -524,7 +520,7 @@ class FullApp(App[None]):
     def action_desk(self) -> None:
         """Show the help desk on a screen of its own."""
         if self.view.state.desk.is_operator:
-            self._opener.desk(self._desk_pane().board)
+            self._opener.desk(self._desk_pane().desk)
 
     def action_at_desk(self, key: str) -> None:
         """Do what a key of the help desk stands for."""
@@ -535,7 +531,7 @@ class FullApp(App[None]):
         if command in (".handover", ".transfer"):
             if self._opener.is_desk_open:
                 _ = self.pop_screen()
-            self._opener.ask_name(command, desk.board)
+            self._opener.ask_name(command, desk.desk)
         else:
             self.runner.press(command)
 
@@ -626,7 +622,7 @@ class FullApp(App[None]):
     def action_select(self, step: int) -> None:
         """Select the message above or below."""
         view = self.log_view
-        if step > 0 and view.book.selected is None:
+        if step > 0 and view.shown_log.selected is None:
             return
         entry = view.book.neighbour(step, from_row=view.scroll_offset.y + view.size.height - 1)
         if entry is not None:
@@ -636,14 +632,14 @@ class FullApp(App[None]):
 
     def _select(self, entry: LogEntry) -> None:
         view = self.log_view
-        view.book.select(entry)
+        view.shown_log.selected = entry
         view.reveal(entry)
         view.refresh()
 
     def _deselect(self) -> None:
         view = self.log_view
-        if view.book.selected is not None:
-            view.book.select(None)
+        if view.shown_log.selected is not None:
+            view.shown_log.selected = None
             view.refresh()
 
     def action_copy(self) -> None:

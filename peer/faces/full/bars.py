@@ -6,8 +6,8 @@ from typing import Final
 from textual.content import Content
 from textual.widget import Widget
 
+from chatapp.peer.faces.full.logbook import clipped
 from chatapp.peer.view.layout import cells_of
-from chatapp.peer.view.logbook import clipped
 from chatapp.peer.words.formatting import Fragments
 
 _STYLES: Final = {

@@ -12,10 +12,10 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from chatapp.peer.api.conversations import Conversation, ConversationKind
+from chatapp.peer.faces.full.logbook import clipped
+from chatapp.peer.faces.full.signs import Signs
 from chatapp.peer.view.layout import cells_of
-from chatapp.peer.view.logbook import clipped
 from chatapp.peer.view.panes import ListRow
-from chatapp.peer.view.signs import Signs
 from chatapp.peer.words import full as words
 
 _PARTS: Final = ("online", "away", "room", "name", "hot", "calls", "since")

@@ -11,8 +11,10 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from chatapp.peer.faces.full.logbook import CLAIMED, LogBook, Row
+from chatapp.peer.faces.full.signs import Signs
 from chatapp.peer.faces.full.theme import name_colour
-from chatapp.peer.view.logbook import CLAIMED, LogBook, LogEntry, Row
+from chatapp.peer.view.log import Log, LogEntry
 
 _STYLES: Final = (
     "time",
@@ -75,9 +77,9 @@ class LogView(ScrollView, can_focus=False):
     class Painted(Message):
         """The log was painted, as far as its entry `last`; None: it has no entries."""
 
-        def __init__(self, book: LogBook, last: LogEntry | None) -> None:
+        def __init__(self, log: Log, last: LogEntry | None) -> None:
             super().__init__()
-            self.book, self.last = book, last
+            self.log, self.last = log, last
 
     class OlderWanted(Message):
         """The top of the log is near: older lines are wanted."""
@@ -97,9 +99,12 @@ class LogView(ScrollView, can_focus=False):
             super().__init__()
             self.entry = entry
 
-    def __init__(self, book: LogBook, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+    def __init__(self, log: Log, signs: Signs, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
-        self.book = book
+        self._signs: Final = signs
+        self._books: Final[dict[Log, LogBook]] = {}
+        """The rows of every log that was shown."""
+        self.book = self._book_of(log)
         self._follows = True
         """Whether the end of the log stays in view when lines are added."""
         self._is_placing = False
@@ -111,22 +116,32 @@ class LogView(ScrollView, can_focus=False):
 
     # --- what changes
 
-    def show_book(self, book: LogBook, *, entry: LogEntry | None = None) -> None:
+    def _book_of(self, log: Log) -> LogBook:
+        if log not in self._books:
+            self._books[log] = LogBook(log, self._signs)
+        return self._books[log]
+
+    @property
+    def shown_log(self) -> Log:
+        """The log that is shown."""
+        return self.book.log
+
+    def show_log(self, log: Log, *, entry: LogEntry | None = None) -> None:
         """Show this log from now on, from its end, or so that this entry is in view."""
-        self.book = book
+        self.book = self._book_of(log)
         self._drawn = None
         self._follows = entry is None
         self._update()
         if entry is not None:
             self.reveal(entry)
 
-    def update_rows(self, grown: int = 0) -> None:
-        """Draw the log anew, with so many more rows above those in view. Its end stays in view if
-        it was; else the same rows do."""
-        where = self.scroll_offset.y + grown
-        self._update()
-        if grown and not self._follows:
-            self._place(where)
+    def update_rows(self, *, keeps: bool) -> None:
+        """Draw the log anew. Its end stays in view if it was; else, if it `keeps` them, the rows in
+        view do, above which lines were added."""
+        top = self.scroll_offset.y
+        grown = self._update()
+        if keeps and not self._follows:
+            self._place(top + grown)
 
     def reveal(self, entry: LogEntry) -> None:
         """Bring an entry into view."""
@@ -146,15 +161,17 @@ class LogView(ScrollView, can_focus=False):
         """How many messages begin below the rows in view."""
         return self.book.messages_from(self.size.height + self.scroll_offset.y)
 
-    def _update(self) -> None:
+    def _update(self) -> int:
+        """Show the log as it is now. Returns how many rows it got."""
         width = self.scrollable_content_region.width
         if width <= 0:
-            return
-        self.book.resize(width)
+            return 0
+        grown = self.book.fit(width)
         self.virtual_size = Size(width, self.book.height)
         if self._follows:
             self._place(max(self.book.height - self.size.height, 0))
         self.refresh()
+        return grown
 
     def _place(self, y: float) -> None:
         self._is_placing = True
@@ -239,7 +256,7 @@ class LogView(ScrollView, can_focus=False):
             return Strip.blank(width, ground)
         entry, row = found
         self._note_drawn(entry)
-        if entry is self.book.selected:
+        if entry is self.shown_log.selected:
             ground += self._style("selected")
         return self._strip(row).extend_cell_length(width).crop(0, width).apply_style(ground)
 
@@ -262,8 +279,8 @@ class LogView(ScrollView, can_focus=False):
     def _note_drawn(self, entry: LogEntry) -> None:
         """Note which entry was drawn: lines that come before the report are not on the screen
         yet."""
-        if self._drawn is None or (self.book.place_of(entry) or 0) > (
-            self.book.place_of(self._drawn) or 0
+        if self._drawn is None or (self.shown_log.place_of(entry) or 0) > (
+            self.shown_log.place_of(self._drawn) or 0
         ):
             self._drawn = entry
 
@@ -275,7 +292,7 @@ class LogView(ScrollView, can_focus=False):
     def _report(self) -> None:
         self._is_report_due = False
         last, self._drawn = self._drawn, None
-        if last is not None or not len(self.book):
+        if last is not None or not len(self.shown_log):
             # The refresh runs this for the screen, and a message goes no further up than the one
             # that sends it.
-            self.post_message(self.Painted(self.book, last).set_sender(self))
+            self.post_message(self.Painted(self.shown_log, last).set_sender(self))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, Conversation, ConversationKind
 from chatapp.peer.api.events import Said
-from chatapp.peer.view.signs import Signs
+from chatapp.peer.faces.full.signs import Signs
 from chatapp.peer.words import overlays as texts
 from chatapp.wire.names import is_same_name
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chatapp.peer.faces.full.overlays.desk_overlays import DeskOverlay
     from chatapp.peer.faces.full.overlays.overlay import Overlay
     from chatapp.peer.sdk.anypeer import AnyPeer
-    from chatapp.peer.view.board import DeskBoard
+    from chatapp.peer.view.desk import DeskView
 
 Result = TypeVar("Result")
 
@@ -127,20 +127,20 @@ class Opener:
         if is_room and (room is None or not is_same_name(room, conversation.name)):
             self._app.runner.press(f"/join {conversation.name}")
 
-    def desk(self, board: "DeskBoard") -> None:
+    def desk(self, desk: "DeskView") -> None:
         """Show the help desk on a screen of its own."""
         from chatapp.peer.faces.full.overlays.desk import DeskPane
         from chatapp.peer.faces.full.overlays.desk_overlays import DeskOverlay
 
-        self._desk = DeskOverlay(DeskPane(board, signs=self._signs), signs=self._signs)
+        self._desk = DeskOverlay(DeskPane(desk, signs=self._signs), signs=self._signs)
         self._open(self._desk)
 
-    def ask_name(self, command: str, board: "DeskBoard") -> None:
+    def ask_name(self, command: str, desk: "DeskView") -> None:
         """Ask for the operator or the queue of a command of the desk, and carry it out."""
         from chatapp.peer.faces.full.overlays.desk_overlays import NameOverlay
 
         title = texts.HAND_OVER if command == ".handover" else texts.TRANSFER
-        known = board.colleagues() if command == ".handover" else ()
+        known = desk.colleagues() if command == ".handover" else ()
 
         def named(name: str | None) -> None:
             if name:

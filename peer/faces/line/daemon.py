@@ -13,10 +13,10 @@ from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.faces.opening import NotOpened, open_or_attach
 from chatapp.peer.faces.program import run_until_signal, start_logging
+from chatapp.peer.faces.running import DONE, FAILED, INTERRUPTED, Running
 from chatapp.peer.node.starts import note_release, remember, why_taken
 from chatapp.peer.rpc.offer import Offer
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.view.running import DONE, FAILED, INTERRUPTED, Running
 from chatapp.peer.words import answers
 from chatapp.peer.words.events import lines_of
 from chatapp.wire.address import Address

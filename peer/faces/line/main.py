@@ -18,7 +18,7 @@ import msgspec
 from chatapp.peer.commands.completion import CandidateSource, CompletionIndex
 from chatapp.peer.faces.line.raw import RawTerminal
 from chatapp.peer.faces.program import ENDING_SIGNALS, StartOptions, start_logging
-from chatapp.peer.view.running import FAILED, INTERRUPTED
+from chatapp.peer.faces.running import FAILED, INTERRUPTED
 from chatapp.peer.words import full as words
 from chatapp.peer.words.answers import not_sent_lines
 from chatapp.peer.words.formatting import Status

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from chatapp.peer.api import events
 from chatapp.peer.commands.completion import CompletionIndex
+from chatapp.peer.faces.asked import AskedPeer
+from chatapp.peer.faces.runner import Runner
 from chatapp.peer.node.local import line_id
-from chatapp.peer.view.asked import AskedPeer
 from chatapp.peer.view.flow import FlowView
-from chatapp.peer.view.runner import Runner
 from chatapp.peer.view.view import Changes
 from chatapp.peer.words.formatting import Status, TypedLine
 

@@ -11,10 +11,10 @@ from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.faces.line.shell import LineFace, Terminal
 from chatapp.peer.faces.opening import NotOpened, elsewhere_line, offered, open_or_attach
 from chatapp.peer.faces.program import Face, StartOptions, resume_gc, run_until_signal
+from chatapp.peer.faces.running import FAILED
 from chatapp.peer.node.starts import latest_name, note_release, remember, why_taken
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.running import is_same_server
-from chatapp.peer.view.running import FAILED
 from chatapp.peer.words import answers
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.folders import known_homes

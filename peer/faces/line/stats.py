@@ -14,8 +14,8 @@ from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.api.events import CommandFailed, Event, Figures, Registered
 from chatapp.peer.faces.opening import NotOpened, open_peer
 from chatapp.peer.faces.program import start_logging
+from chatapp.peer.faces.running import FAILED, INTERRUPTED
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.view.running import FAILED, INTERRUPTED
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.reasons import SERVER_SILENT
 from chatapp.wire.address import Address

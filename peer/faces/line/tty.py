@@ -27,6 +27,7 @@ from prompt_toolkit.styles import Style
 from chatapp.peer.commands.completion import CandidateSource
 from chatapp.peer.faces.line.prompt import PromptApp
 from chatapp.peer.faces.line.raw import RawTerminal
+from chatapp.peer.faces.running import DONE, INTERRUPTED
 from chatapp.peer.view.layout import (
     KEEP_TITLE,
     MARGIN,
@@ -40,7 +41,6 @@ from chatapp.peer.view.layout import (
     titled,
     wrapped,
 )
-from chatapp.peer.view.running import DONE, INTERRUPTED
 from chatapp.peer.words.answers import LEAVE_AGAIN
 from chatapp.peer.words.formatting import (
     MARKS,

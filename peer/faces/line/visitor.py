@@ -15,8 +15,9 @@ from chatapp.peer.faces.line.raw import RawTerminal
 from chatapp.peer.faces.line.shell import LAST_WORDS_WITHIN, Terminal
 from chatapp.peer.faces.line.transcript import Transcript, default_path
 from chatapp.peer.faces.program import resume_gc, run_until_signal
+from chatapp.peer.faces.running import DONE, FAILED, Running
 from chatapp.peer.sdk.visitor import Visitor
-from chatapp.peer.view.running import DONE, FAILED, Running
+from chatapp.peer.view.visit import VisitStage, VisitView
 from chatapp.peer.words.catalog import ENGLISH, catalog_of, language_of
 from chatapp.peer.words.formatting import LINE_MAX, AnswerLine, Status
 from chatapp.peer.words.visitor import VisitorCompletions, VisitorTexts
@@ -64,7 +65,7 @@ class VisitorFace:
         self._interview: Interview | None = None
         self._wants_new = self._wants_quit = self._is_input_over = False
         self._typed: asyncio.Queue[str | None] = asyncio.Queue(maxsize=TYPED_AHEAD)
-        self._position = ""
+        self._view = VisitView()
         self._is_first_line = False
         """Whether the operator who has called us has said nothing yet."""
         self._has_shown_earlier = False
@@ -105,9 +106,10 @@ class VisitorFace:
     async def _show(self, batch: Sequence[visit_events.VisitEvent]) -> None:
         """Show a batch of events with one write. Only what is on the screen counts as shown."""
         for event in batch:
-            self._note_position(event)
-        notes = (self._position,) if self._position else ()
-        self._terminal.set_status(Status(notes=notes, is_server_away=self._visitor.is_lost))
+            if isinstance(event, visit_events.FormWanted):
+                self._view = VisitView()
+            self._view.handle(event)
+        self._terminal.set_status(Status(notes=self._notes(), is_server_away=self._visitor.is_lost))
         self._terminal.show([line for event in batch for line in self._lines(event)])
         self._written += batch
         await self._terminal.shown()
@@ -143,18 +145,12 @@ class VisitorFace:
         self._has_shown_earlier = True
         return [*heading, *self._texts.lines_of(event)]
 
-    def _note_position(self, event: visit_events.VisitEvent) -> None:
-        match event:
-            case visit_events.PositionKnown(position=position):
-                self._position = self._texts.status(position)
-            case visit_events.Served() | visit_events.ServedAnswered():
-                self._position = self._texts.status(0)
-            case (
-                visit_events.VisitEnded() | visit_events.PositionGone() | visit_events.EndedUnseen()
-            ):
-                self._position = ""
-            case _:
-                pass
+    def _notes(self) -> tuple[str, ...]:
+        """Return where the visitor is, for the status line."""
+        view = self._view
+        if view.stage is VisitStage.WAITING and view.position:
+            return (self._texts.status(view.position),)
+        return (self._texts.status(0),) if view.stage is VisitStage.TALKING else ()
 
     def _react(self, event: visit_events.VisitEvent) -> None:
         """Do what an event asks for, besides showing it."""

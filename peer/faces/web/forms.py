@@ -36,6 +36,16 @@ async def fields_of(request: Request) -> Fields:
     return fields
 
 
+def text_of(fields: Fields, name: str) -> str:
+    """Return a text that was typed into a form, with plain line ends; empty if there is none."""
+    return fields.get(name, "").replace("\r\n", "\n").strip()
+
+
+def wants_json(request: Request) -> bool:
+    """Whether the script of a page has sent the form, which needs no page for an answer."""
+    return "application/json" in request.headers.get("accept", "")
+
+
 def parsed(body: bytes) -> Fields:
     """Return the fields that a body holds (WHATWG, `application/x-www-form-urlencoded`). Raises
     RequestRefused."""

@@ -16,10 +16,15 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chatapp.peer.faces.web.budget import Ledger, WebBudget
-from chatapp.peer.faces.web.limits import BODY_MAX, BODY_WITHIN, REQUESTS_BURST, REQUESTS_PER_SECOND
-from chatapp.peer.faces.web.rates import RateLimiter
-from chatapp.wire.address import network_of, normalized_host
-from chatapp.wire.hosts import KnownHosts
+from chatapp.peer.faces.web.limits import (
+    BODY_MAX,
+    BODY_WITHIN,
+    RATES_MAX,
+    REQUESTS_BURST,
+    REQUESTS_PER_SECOND,
+)
+from chatapp.wire.address import KnownHosts, network_of, normalized_host
+from chatapp.wire.buckets import Buckets
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -141,13 +146,15 @@ class Guard:
         read_clock: Callable[[], float] = time.monotonic,
         budget: WebBudget | None = None,
     ) -> None:
-        """`hosts`: the names under which pages are served, as `wire.hosts.KnownHosts` takes them.
+        """`hosts`: the names under which pages are served, as `wire.address.KnownHosts` takes them.
         `forwarded` is called once when a request comes by a proxy, by a gateway that was told of
         none: then all visitors seem to have the proxy's address. `budget`: what all clients of the
         port share; by default one of its own."""
         self._app: Final = app
         self._hosts: Final = KnownHosts(hosts)
-        self._rates: Final = RateLimiter(rate=REQUESTS_PER_SECOND, burst=REQUESTS_BURST)
+        self._rates: Buckets[str] = Buckets(
+            rate=REQUESTS_PER_SECOND, burst=REQUESTS_BURST, most=RATES_MAX
+        )
         self._now: Final = read_clock
         self._forwarded = forwarded
         self._budget: Final = budget or WebBudget()

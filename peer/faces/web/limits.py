@@ -112,6 +112,9 @@ REQUESTS_BURST: Final = 4_000.0
 """Requests of one address at once: ten for each of the 400 who come when the doors open, with the
 files of the page."""
 
+RATES_MAX: Final = 10_000
+"""Addresses whose rates are remembered; the one that was idle longest is forgotten first."""
+
 JOINS_PER_SECOND: Final = 2.0
 """Visits a second that may begin from one address, averaged."""
 

@@ -7,6 +7,7 @@ import errno
 import resource
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, cast
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from chatapp.peer.faces.program import resume_gc
+from chatapp.peer.faces.running import DONE, FAILED, INTERRUPTED
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.limits import (
     ACCEPTED_AT_ONCE,
@@ -26,7 +28,6 @@ from chatapp.peer.faces.web.limits import (
     IDLE_CONNECTION,
     SEND_WITHIN,
 )
-from chatapp.peer.view.running import DONE, INTERRUPTED
 from chatapp.wire.address import Address, network_of, normalized_host
 from chatapp.wire.errors import ChatAppError
 
@@ -298,3 +299,16 @@ async def serve(
 
 _STATUS_OF: Final = {signal.SIGTERM: DONE, signal.SIGHUP: DONE, signal.SIGINT: INTERRUPTED}
 """The exit status for each signal that ends the program."""
+
+
+def say(line: str) -> None:
+    """Tell whoever runs the program."""
+    print(line, flush=True)
+
+
+def refuse(lines: Sequence[str]) -> int:
+    """Say why the program cannot run. Returns the exit status."""
+    for line in lines:
+        is_plain = not line.startswith(("[", "ChatApp: "))
+        print(f"ChatApp: {line}" if is_plain else line, file=sys.stderr)
+    return FAILED

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from chatapp.peer.faces.web.guard import cut
 from chatapp.peer.faces.web.limits import SEND_WITHIN
+from chatapp.peer.node.feed import Waiters
 
 HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -27,6 +28,51 @@ def server_event(data: str, *, number: str) -> bytes:
     """Return one event. `data` is one line; `number` is what the browser names when it opens the
     stream again."""
     return f"id: {number}\ndata: {data}\n\n".encode()
+
+
+class Windows(Waiters):
+    """The windows of browsers that wait for news of one thing."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, most: int | None = None) -> None:
+        """`most`: how many get news at once; the oldest of more is sent away. None for all."""
+        super().__init__(loop)
+        self._most: Final = most
+        self._open: list[object] = []
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def enter(self) -> object:
+        """Note a window that looks; return what `exit` and `is_served` take."""
+        window = object()
+        self._open.append(window)
+        if self._most is not None and len(self._open) > self._most:
+            del self._open[0]
+        self.wake()
+        return window
+
+    def exit(self, window: object) -> None:
+        """Note that a window is closed."""
+        if window in self._open:
+            self._open.remove(window)
+
+    def is_served(self, window: object) -> bool:
+        """Whether this window still gets news."""
+        return window in self._open
+
+    def clear(self) -> None:
+        """Let all windows go."""
+        self._open.clear()
+        self.wake()
+
+    async def news(self, *, within: float) -> bool:
+        """Wait for news, so many seconds; False if there are none in time."""
+        try:
+            async with asyncio.timeout(within):
+                await self.wait()
+        except TimeoutError:
+            return False
+        return True
 
 
 class EventStream:

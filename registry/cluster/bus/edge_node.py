@@ -11,9 +11,9 @@ import msgspec
 
 from chatapp.registry.cluster.bus.remote_engine import EngineState, RemoteEngine, SessionOpened
 from chatapp.registry.cluster.stream.bundles import Opener, Sealer
-from chatapp.registry.edge.edge import LINKS_MAX, SECRET_SIZE, Edge, Output
+from chatapp.registry.edge.edge import SECRET_SIZE, Edge, Output
 from chatapp.registry.edge.links import LinkState
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AdminAnswer,
     AdminRefusal,
     AdminRefused,
@@ -43,15 +43,12 @@ class EdgeCore:
         now: float,
         wall: float,
         policy: RegistryPolicy | None = None,
-        links_max: int = LINKS_MAX,
     ) -> None:
         """`edge_id`: 8 random bytes of this run of the program. `name`: the node's, for people.
-        `sealer`: with a salt of its own, which seals nothing else. `links_max`: how many
-        connections the machine can hold."""
+        `sealer`: with a salt of its own, which seals nothing else."""
         self._policy = policy or RegistryPolicy()
         self._rng = rng
         self._link_port = link_port
-        self._links_max = links_max
         self._clock = WallClock(now=now, wall=wall)
         self.recorder: Final = Recorder(events_max=self._policy.events_max)
         self.dropped: Final = self.recorder.dropped
@@ -120,7 +117,6 @@ class EdgeCore:
             policy=msgspec.structs.replace(self._policy, lease_span=opened.lease),
             recorder=self.recorder,
             counter=self._clock.millis(now),
-            links_max=self._links_max,
             secret=self._secret,
             now=now,
         )

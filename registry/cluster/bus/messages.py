@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from chatapp.registry.rules.admin.messages import AdminAnswer, CoreRequest
+from chatapp.registry.rules.admin_requests import AdminAnswer, CoreRequest
 from chatapp.registry.rules.effects import NODE_SHIFT, LinkEndReason
 from chatapp.wire.address import Address, addresses_via
 from chatapp.wire.errors import DecodeError

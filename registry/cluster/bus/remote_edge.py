@@ -26,7 +26,9 @@ from chatapp.registry.cluster.bus.messages import (
 )
 from chatapp.registry.cluster.bus.session import PART_MAX, BusSession
 from chatapp.registry.edge.links import QUEUED_MAX
-from chatapp.registry.rules.admin.messages import AdminAnswer
+from chatapp.registry.rules.admin_requests import AdminAnswer
+from chatapp.registry.rules.directory.directory import Person
+from chatapp.registry.rules.directory.table import Table
 from chatapp.registry.rules.effects import (
     Admit,
     Caller,
@@ -36,8 +38,6 @@ from chatapp.registry.rules.effects import (
     node_of,
     number_at_edge,
 )
-from chatapp.registry.rules.people.directory import Person
-from chatapp.registry.rules.people.table import Table
 from chatapp.wire.address import Address
 
 _ADDRESSES_AT_ONCE: Final = 1_024

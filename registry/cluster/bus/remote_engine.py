@@ -69,9 +69,9 @@ from chatapp.registry.cluster.bus.session import (
 from chatapp.registry.cluster.bus.under_way import DATAGRAMS, UnderWay
 from chatapp.registry.cluster.stream.bundles import Opener, Sealer
 from chatapp.registry.edge.edge import Edge
-from chatapp.registry.rules.admin.messages import AdminAnswer, CoreRequest
+from chatapp.registry.rules.admin_requests import AdminAnswer, CoreRequest
+from chatapp.registry.rules.directory.table import Delta, TableCopy
 from chatapp.registry.rules.effects import Admit, Caller, DropReason, LinkEndReason, Refuse
-from chatapp.registry.rules.people.table import Delta, TableCopy
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.address import Address
 from chatapp.wire.errors import DecodeError

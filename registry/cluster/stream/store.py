@@ -144,7 +144,7 @@ class StreamStore:
         salts: tuple[bytes, bytes],
         founding: Callable[[], tuple[ClusterFounded, Sequence[Entry]]],
         known: Mark | None = None,
-        note_mark: Callable[[Mark], None] = lambda mark: None,
+        note_mark: Callable[[Mark], None] = lambda _: None,
         holds_lease: Callable[[], bool] = lambda: True,
         lost: Callable[[], None] = lambda: None,
         now: Callable[[], float] = time.monotonic,

@@ -17,7 +17,8 @@ import msgspec
 from chatapp.registry.program.admin.listener import SOCKET
 from chatapp.registry.program.admin.log import AdminLog
 from chatapp.registry.program.admin.recorded import account, own_user, shown_log
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin.service import AdminService
+from chatapp.registry.rules.admin_requests import (
     AddBan,
     AdminAnswer,
     AdminRefusal,
@@ -30,11 +31,10 @@ from chatapp.registry.rules.admin.messages import (
     ShowLog,
     VerifyFiles,
 )
-from chatapp.registry.rules.admin.service import AdminService
+from chatapp.registry.rules.directory.directory import Directory, Person
 from chatapp.registry.rules.effects import AnswerAdmin, Effect, Rule, Settled, Store
 from chatapp.registry.rules.limits import RegistryPolicy, WallClock
 from chatapp.registry.rules.people.access import Invites, OwnBans
-from chatapp.registry.rules.people.directory import Directory, Person
 from chatapp.registry.rules.people.renaming import Renaming, restore_names
 from chatapp.registry.store.backup import BackupFailed, inspect, make_backup
 from chatapp.registry.store.files import FileStore
@@ -229,14 +229,14 @@ def _on_files(store: FileStore, request: FileRequest) -> AdminAnswer:
         invites.load(loaded.invites, wall=clock.seconds(now), now=now)
         invites.expired(now=now)
         bans.load(loaded.bans, wall=clock.seconds(now), now=now)
-        renaming = Renaming(directory, clock, is_banned=lambda key: False)
+        renaming = Renaming(directory, clock, is_banned=lambda _: False)
         admin = AdminService(
             directory,
             invites,
             bans,
             renaming,
             clock,
-            forget=lambda person, at: _forget(directory, person),
+            forget=lambda person, _: _forget(directory, person),
         )
         return _answer(admin.run(request, "", now=now), store, now)
     finally:
@@ -264,7 +264,7 @@ def _answer_when_stored(rule: Rule, store: FileStore, now: float) -> AdminAnswer
         if isinstance(effect, Store):
             store.append(effect.entries)
             store.sync()
-            effect = rule.send(Settled(True, now))
+            effect = rule.send(Settled(is_stored=True, now=now))
         else:
             effect = next(rule)
     return effect.answer

@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AdminAnswer,
     AdminRefusal,
     AdminRefused,
@@ -58,7 +58,7 @@ def listen(folder: Path) -> socket.socket:
             listener.bind(SOCKET)
             os.chmod(SOCKET, 0o600)
         listener.listen(_BACKLOG)
-        listener.setblocking(False)
+        listener.settimeout(0)
     except SocketUnusable:
         listener.close()
         raise
@@ -77,7 +77,7 @@ def _clear(folder: Path) -> None:
     if not stat.S_ISSOCK(mode):
         raise SocketUnusable(f"{folder / SOCKET} is not a socket: move it away")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
+        probe.settimeout(0)
         try:
             probe.connect(SOCKET)
         except ConnectionRefusedError:

@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AddBan,
     AdminAnswer,
     AdminRefused,

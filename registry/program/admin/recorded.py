@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from chatapp.registry.program.admin.log import AdminLog
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AddBan,
     AdminAnswer,
     AdminRefusal,

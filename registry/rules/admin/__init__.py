@@ -1,4 +1,4 @@
-"""What an administrator may ask of a running registry.
+"""What an administrator may ask of a running registry (`admin_requests`).
 
-Read first: `messages` (requests and answers), `service` (the rules).
+Read first: `service` (what its files can answer as well), `live` (all the rest).
 """

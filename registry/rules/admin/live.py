@@ -3,7 +3,8 @@ told."""
 
 from typing import Final, assert_never
 
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin.service import AdminService, answer_when_stored, shown_ban
+from chatapp.registry.rules.admin_requests import (
     AddBan,
     AdminAnswer,
     AdminRefusal,
@@ -42,8 +43,7 @@ from chatapp.registry.rules.admin.messages import (
     StatsShown,
     TellStop,
 )
-from chatapp.registry.rules.admin.service import AdminService, answer_when_stored, shown_ban
-from chatapp.registry.rules.desk.desk import Desk
+from chatapp.registry.rules.directory.directory import Person
 from chatapp.registry.rules.effects import (
     AnswerAdmin,
     Effect,
@@ -51,14 +51,8 @@ from chatapp.registry.rules.effects import (
     Rule,
     TellEverybody,
 )
-from chatapp.registry.rules.limits import WallClock
-from chatapp.registry.rules.mail import MailService
-from chatapp.registry.rules.people.access import AccessPolicy
-from chatapp.registry.rules.people.directory import Directory, Person
-from chatapp.registry.rules.people.presence import PresenceTracker
+from chatapp.registry.rules.parts import Parts
 from chatapp.registry.rules.rooms.room import Room
-from chatapp.registry.rules.rooms.rooms import Rooms
-from chatapp.registry.rules.rooms.rules import ChannelRules
 from chatapp.registry.store.entries import NameFreed, RoomMemberGone
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.identity import fingerprint, fingerprint_digits
@@ -73,32 +67,18 @@ _AWAY: Final = "away"
 class LiveAdmin:
     """Carries out all admin requests of a running registry's core."""
 
-    def __init__(
-        self,
-        files: AdminService,
-        *,
-        directory: Directory,
-        presence: PresenceTracker,
-        access: AccessPolicy,
-        rooms: Rooms,
-        mail: MailService,
-        desk: Desk,
-        channel: ChannelRules,
-        clock: WallClock,
-        own_key: bytes,
-    ) -> None:
-        """`files`: answers what a registry's files can answer as well. `own_key`: of the
-        registry."""
+    def __init__(self, files: AdminService, parts: Parts) -> None:
+        """`files`: answers what a registry's files can answer as well."""
         self._files = files
-        self._directory = directory
-        self._presence = presence
-        self._access = access
-        self._rooms = rooms
-        self._mail = mail
-        self._desk = desk
-        self._channel = channel
-        self._clock = clock
-        self._own_key = own_key
+        self._directory = parts.directory
+        self._presence = parts.presence
+        self._access = parts.access
+        self._rooms = parts.rooms
+        self._mail = parts.mail
+        self._desk = parts.desk
+        self._channel = parts.channel
+        self._clock = parts.context.clock
+        self._own_key = parts.context.identity.public
         self.stop_at: float | None = None
         """When a planned stop takes place; None for no plan."""
         self._stop_reason = ""

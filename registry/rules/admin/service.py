@@ -7,7 +7,7 @@ A request comes through the registry's own folder, so whoever can write there is
 from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AddBan,
     AdminAnswer,
     AdminRefusal,
@@ -24,10 +24,10 @@ from chatapp.registry.rules.admin.messages import (
     NamesListed,
     ReleaseName,
 )
+from chatapp.registry.rules.directory.directory import Directory, Person
 from chatapp.registry.rules.effects import AnswerAdmin, Append, Effect, Rule, Store
 from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.rules.people.access import Invites, OwnBans
-from chatapp.registry.rules.people.directory import Directory, Person
 from chatapp.registry.rules.people.renaming import Renaming
 from chatapp.registry.store.entries import (
     BanKept,

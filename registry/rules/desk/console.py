@@ -13,10 +13,9 @@ import msgspec
 from chatapp.registry.rules.desk.conversation import ConversationRules
 from chatapp.registry.rules.desk.notices import Publisher
 from chatapp.registry.rules.desk.operators import OperatorRules, asker_of
-from chatapp.registry.rules.desk.queue.queue import DeskQueue
 from chatapp.registry.rules.desk.queue.visit import CONSOLE
-from chatapp.registry.rules.desk.settings import DeskSettings, ready_answers
-from chatapp.registry.rules.desk.state import CONSOLE_CALLER, DeskOperators, VisitIndex
+from chatapp.registry.rules.desk.settings import ready_answers
+from chatapp.registry.rules.desk.state import CONSOLE_CALLER, DeskState
 from chatapp.registry.rules.desk.texts import (
     TOO_MANY_LINES,
     done_lines,
@@ -30,8 +29,8 @@ from chatapp.registry.rules.desk.texts import (
     usage_line,
     waiting_line,
 )
+from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.effects import Effect, ShowOnConsole
-from chatapp.registry.rules.people.directory import Directory
 from chatapp.wire.desk.commands import DESK_COMMANDS, CommandMisread, NoSuchPosition, usage
 from chatapp.wire.desk.focus import (
     Focus,
@@ -191,21 +190,18 @@ class DeskConsole:
 
     def __init__(
         self,
-        settings: DeskSettings,
-        queue: DeskQueue,
-        visits: VisitIndex,
-        operators: DeskOperators,
+        state: DeskState,
         publisher: Publisher,
         operator_rules: OperatorRules,
         conversation: ConversationRules,
         directory: Directory,
     ) -> None:
-        self._settings = settings
-        self._answers = ready_answers(settings.answers)
+        self._settings = state.settings
+        self._answers = ready_answers(state.settings.answers)
         self._directory = directory
-        self._queue = queue
-        self._visits = visits
-        self._operators = operators
+        self._queue = state.queue
+        self._visits = state.visits
+        self._operators = state.operators
         self._publisher = publisher
         self._operator_rules = operator_rules
         self._conversation = conversation

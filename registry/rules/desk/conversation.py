@@ -1,10 +1,8 @@
 """Conversations: a line of a visitor or an operator is accepted once, stored, and passed on when
 the disk has it."""
 
-from chatapp.registry.rules.desk.guests import Guests
-from chatapp.registry.rules.desk.queue.queue import DeskQueue, SilenceWatch
 from chatapp.registry.rules.desk.queue.visit import CONSOLE, Visit, VisitState
-from chatapp.registry.rules.desk.state import DeskOperators, DeskSender, VisitIndex
+from chatapp.registry.rules.desk.state import DeskState
 from chatapp.registry.rules.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
 from chatapp.registry.rules.effects import (
     Caller,
@@ -16,7 +14,6 @@ from chatapp.registry.rules.effects import (
     Rule,
     Store,
 )
-from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.store.entries import DeskLineKept
 from chatapp.wire.buckets import Buckets
 from chatapp.wire.limits import BUCKETS_MAX, DESK_LINES_BURST, DESK_LINES_PER_SECOND
@@ -33,23 +30,14 @@ from chatapp.wire.messages.desk import (
 class ConversationRules:
     """Handles lines and acknowledgements."""
 
-    def __init__(
-        self,
-        queue: DeskQueue,
-        visits: VisitIndex,
-        guests: Guests,
-        operators: DeskOperators,
-        sender: DeskSender,
-        clock: WallClock,
-        silences: SilenceWatch,
-    ) -> None:
-        self._queue = queue
-        self._visits = visits
-        self._guests = guests
-        self._operators = operators
-        self._sender = sender
-        self._clock = clock
-        self._silences = silences
+    def __init__(self, state: DeskState) -> None:
+        self._queue = state.queue
+        self._visits = state.visits
+        self._guests = state.guests
+        self._operators = state.operators
+        self._sender = state.sender
+        self._clock = state.clock
+        self._silences = state.silences
         self._throttle: Buckets[bytes] = Buckets(
             rate=DESK_LINES_PER_SECOND, burst=DESK_LINES_BURST, most=BUCKETS_MAX
         )

@@ -3,24 +3,20 @@ their records are stored.
 """
 
 from collections.abc import Mapping
-from typing import assert_never
+from typing import Final, assert_never
 
-from chatapp.registry.rules.admin.messages import QueueFigures
+from chatapp.registry.rules.admin_requests import QueueFigures
 from chatapp.registry.rules.desk.console import DeskConsole
 from chatapp.registry.rules.desk.conversation import ConversationRules
 from chatapp.registry.rules.desk.figures.histogram import Histogram
-from chatapp.registry.rules.desk.figures.overview import overview
-from chatapp.registry.rules.desk.figures.ratings import Ratings
-from chatapp.registry.rules.desk.figures.statistics import DeskStatistics
-from chatapp.registry.rules.desk.guests import Guests
 from chatapp.registry.rules.desk.notices import Publisher
-from chatapp.registry.rules.desk.opening import Openings
 from chatapp.registry.rules.desk.operators import OperatorRules, asker_of
-from chatapp.registry.rules.desk.past import Past
-from chatapp.registry.rules.desk.queue.queue import DeskQueue, SilenceWatch
+from chatapp.registry.rules.desk.overview import overview
 from chatapp.registry.rules.desk.settings import DeskSettings
-from chatapp.registry.rules.desk.state import DeskOperators, DeskSender, VisitIndex, restore
+from chatapp.registry.rules.desk.state import DeskState
 from chatapp.registry.rules.desk.visitors import VisitorRules
+from chatapp.registry.rules.directory.connections import Connections, Liveness
+from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.effects import (
     Append,
     Caller,
@@ -33,10 +29,6 @@ from chatapp.registry.rules.effects import (
     Reply,
 )
 from chatapp.registry.rules.limits import WallClock
-from chatapp.registry.rules.people.access import Operators
-from chatapp.registry.rules.people.connections import Connections
-from chatapp.registry.rules.people.directory import Directory
-from chatapp.registry.rules.people.presence import Liveness
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import LoadedDesk
 from chatapp.wire.messages.desk import (
@@ -60,92 +52,39 @@ class Desk:
     def __init__(
         self,
         settings: DeskSettings,
-        operators: Operators,
         directory: Directory,
         connections: Connections,
         liveness: Liveness,
         clock: WallClock,
     ) -> None:
-        self.guests = Guests(liveness)
+        state = self.state = DeskState(settings, directory, connections, liveness, clock)
+        self.guests: Final = state.guests
         self._directory = directory
-        self._queue = DeskQueue(settings)
+        self._queue = state.queue
         self._settings = settings
         self._clock = clock
-        self._listed = operators
-        self._operators = DeskOperators(operators, directory)
-        self._visits = VisitIndex()
-        self._openings = Openings(settings)
-        self._ratings = Ratings(utc_offset=settings.utc_offset)
-        self._clock = clock
-        self._statistics = DeskStatistics(settings.queues, utc_offset=settings.utc_offset)
-        self._past = Past(settings, clock)
-        sender = DeskSender(self._visits, self.guests, connections)
-        silences = SilenceWatch(settings.no_show_after)
-        self._publisher = Publisher(
-            self._queue,
-            self._visits,
-            self._operators,
-            self._statistics,
-            sender,
-            clock,
-            silences,
-            self._past,
-        )
-        self._visitor_rules = VisitorRules(
-            settings,
-            self._queue,
-            self._visits,
-            self.guests,
-            sender,
-            self._publisher,
-            clock,
-            self._openings,
-            self._ratings,
-        )
-        self._operator_rules = OperatorRules(
-            settings,
-            self._queue,
-            self._operators,
-            self._statistics,
-            sender,
-            self._publisher,
-            clock,
-            self._openings,
-            self._ratings,
-            self._past,
-        )
-        self._conversation = ConversationRules(
-            self._queue, self._visits, self.guests, self._operators, sender, clock, silences
-        )
-        self.console = DeskConsole(
-            settings,
-            self._queue,
-            self._visits,
-            self._operators,
-            self._publisher,
-            self._operator_rules,
-            self._conversation,
-            self._directory,
+        self.operators: Final = state.operators
+        self._publisher = Publisher(state)
+        self._visitor_rules = VisitorRules(state, self._publisher)
+        self._operator_rules = OperatorRules(state, self._publisher)
+        self._conversation = ConversationRules(state)
+        self.console: Final = DeskConsole(
+            state, self._publisher, self._operator_rules, self._conversation, directory
         )
 
     def load(self, loaded: LoadedDesk, *, now: float) -> None:
-        """Restore what earlier lives stored."""
-        restore(
-            loaded, self._settings, self._queue, self._visits, self._statistics, self._past, now=now
-        )
+        """Restore what earlier runs stored."""
+        self.state.load(loaded, now=now)
         self._visitor_rules.load(loaded.highest_visit)
-        self._openings.load(loaded.openings)
-        self._ratings.load(loaded.ratings)
 
     def overview(self, *, now: float) -> list[QueueFigures]:
         """Return what the administrator sees of each queue."""
-        wall_ms = self._clock.millis(now)
-        return overview(self._queue, self._operators, self._statistics, wall_ms=wall_ms)
+        return overview(self.state, wall_ms=self._clock.millis(now))
 
     @property
     def waits(self) -> Mapping[str, Histogram]:
         """How long the visitors served in this life waited, by queue."""
-        return self._statistics.waits
+        return self.state.statistics.waits
 
     # --- guests
 
@@ -192,7 +131,7 @@ class Desk:
     def _shown(self, guest: bytes, now: float) -> DeskShown:
         """Build the notice of the desk's choices for a guest."""
         settings = self._settings
-        closed = self._openings.closed(self._clock.millis(now))
+        closed = self.state.openings.closed(self._clock.millis(now))
         return DeskShown(
             queues=list(settings.queues),
             menu=list(settings.menu),
@@ -219,11 +158,11 @@ class Desk:
 
     def is_operator(self, identity: bytes) -> bool:
         """Return whether a member is an operator."""
-        return self._listed.includes(identity)
+        return self.operators.includes(identity)
 
     def forget_operator(self, name: str) -> list[Entry]:
         """Take somebody's name out of past sessions. Return what to store."""
-        return self._past.forget_operator(name)
+        return self.state.past.forget_operator(name)
 
     def evict(self, identity: bytes, *, now: float) -> list[Effect]:
         """Disconnect a banned guest, as if the guest had left."""
@@ -249,7 +188,7 @@ class Desk:
     def member_attached(self, caller: Caller, *, now: float) -> list[Effect]:
         """Note that a member has a new link: an operator continues where they were."""
         identity = caller.identity
-        if not self._listed.includes(identity) and identity not in self._queue.operators:
+        if not self.operators.includes(identity) and identity not in self._queue.operators:
             return []
         return self._publisher.conclude(self._operator_rules.attached(caller), now=now)
 
@@ -285,7 +224,7 @@ class Desk:
         announce, past sessions to erase."""
         self.guests.expire(now=now)
         self._queue.handle_timer(now=now)
-        erased = self._past.handle_timer(now=now)
+        erased = self.state.past.handle_timer(now=now)
         effects = self._publisher.handle_timer(now=now) + self.console.handle_timer(now=now)
         return [*effects, Append(tuple(erased))] if erased else effects
 
@@ -296,6 +235,6 @@ class Desk:
             self._queue.next_timer(),
             self._publisher.next_timer(),
             self.console.next_timer(),
-            self._past.next_timer(),
+            self.state.past.next_timer(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)

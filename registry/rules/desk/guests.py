@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Final
 
+from chatapp.registry.rules.directory.connections import NOWHERE, Liveness, Place
 from chatapp.registry.rules.effects import (
     Admit,
     Caller,
@@ -14,7 +15,6 @@ from chatapp.registry.rules.effects import (
     Refuse,
 )
 from chatapp.registry.rules.limits import Leases
-from chatapp.registry.rules.people.presence import NOWHERE, Liveness, Place
 from chatapp.wire.address import Address
 from chatapp.wire.identity import fingerprint_digits
 from chatapp.wire.limits import (

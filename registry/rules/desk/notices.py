@@ -4,9 +4,6 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple, assert_never
 
 from chatapp.registry.rules.desk.figures.outlook import Outlook
-from chatapp.registry.rules.desk.figures.statistics import DeskStatistics
-from chatapp.registry.rules.desk.past import Past
-from chatapp.registry.rules.desk.queue.queue import DeskQueue, SilenceWatch
 from chatapp.registry.rules.desk.queue.visit import (
     BY_OPERATOR,
     CONSOLE,
@@ -24,10 +21,9 @@ from chatapp.registry.rules.desk.queue.visit import (
     end_record_of,
     record_of,
 )
-from chatapp.registry.rules.desk.state import DeskOperators, DeskSender, VisitIndex
+from chatapp.registry.rules.desk.state import DeskState
 from chatapp.registry.rules.desk.transcript import VISITOR
 from chatapp.registry.rules.effects import Effect, Rule, Store
-from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.store.entries import Entry
 from chatapp.wire.messages.desk import (
     ClientAssigned,
@@ -99,19 +95,12 @@ class EventBatch(NamedTuple):
 class Notices:
     """Builds notices, and remembers what each visitor was told last."""
 
-    def __init__(
-        self,
-        queue: DeskQueue,
-        visits: VisitIndex,
-        operators: DeskOperators,
-        statistics: DeskStatistics,
-        sender: DeskSender,
-    ) -> None:
-        self._queue = queue
-        self._visits = visits
-        self._operators = operators
-        self._outlook = Outlook(queue, statistics)
-        self._sender = sender
+    def __init__(self, state: DeskState) -> None:
+        self._queue = state.queue
+        self._visits = state.visits
+        self._operators = state.operators
+        self._outlook = Outlook(state.queue, state.statistics)
+        self._sender = state.sender
         self.references: Final[dict[int, int]] = {}
         """References of requests that wait for their answer, by visit."""
         self.announced: Final[dict[int, DeskAnnounced]] = {}
@@ -416,25 +405,15 @@ _WRITES_NOTHING: Final = (
 class Publisher:
     """Turns the queue's events into effects."""
 
-    def __init__(
-        self,
-        queue: DeskQueue,
-        visits: VisitIndex,
-        operators: DeskOperators,
-        statistics: DeskStatistics,
-        sender: DeskSender,
-        clock: WallClock,
-        silences: SilenceWatch,
-        past: Past,
-    ) -> None:
-        self._queue = queue
-        self._visits = visits
-        self._operators = operators
-        self._silences = silences
-        self._past = past
-        self._statistics = statistics
-        self._clock = clock
-        self.notices: Final = Notices(queue, visits, operators, statistics, sender)
+    def __init__(self, state: DeskState) -> None:
+        self._queue = state.queue
+        self._visits = state.visits
+        self._operators = state.operators
+        self._silences = state.silences
+        self._past = state.past
+        self._statistics = state.statistics
+        self._clock = state.clock
+        self.notices: Final = Notices(state)
         self._told_at = float("-inf")
 
     def conclude(

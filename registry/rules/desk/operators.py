@@ -6,12 +6,8 @@ being online.
 
 from typing import assert_never
 
-from chatapp.registry.rules.desk.figures.ratings import Ratings
-from chatapp.registry.rules.desk.figures.statistics import DeskStatistics, ServedSession
+from chatapp.registry.rules.desk.figures.statistics import ServedSession
 from chatapp.registry.rules.desk.notices import Publisher
-from chatapp.registry.rules.desk.opening import Openings
-from chatapp.registry.rules.desk.past import Past
-from chatapp.registry.rules.desk.queue.queue import DeskQueue
 from chatapp.registry.rules.desk.queue.visit import (
     NOBODY,
     Operator,
@@ -21,10 +17,9 @@ from chatapp.registry.rules.desk.queue.visit import (
     VisitState,
     is_in_line,
 )
-from chatapp.registry.rules.desk.settings import DeskSettings, ready_answers
-from chatapp.registry.rules.desk.state import DeskOperators, DeskSender
+from chatapp.registry.rules.desk.settings import ready_answers
+from chatapp.registry.rules.desk.state import DeskState
 from chatapp.registry.rules.effects import Caller, Effect, Rule, Store
-from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.store.entries import DeskOpeningKept
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import DESK_NOTE_MAX, DESK_SHOWN_MAX, DESK_WAITING_MAX
@@ -62,30 +57,18 @@ from chatapp.wire.messages.desk import (
 class OperatorRules:
     """Handles operators' requests."""
 
-    def __init__(
-        self,
-        settings: DeskSettings,
-        queue: DeskQueue,
-        operators: DeskOperators,
-        statistics: DeskStatistics,
-        sender: DeskSender,
-        publisher: Publisher,
-        clock: WallClock,
-        openings: Openings,
-        ratings: Ratings,
-        past: Past,
-    ) -> None:
-        self._settings = settings
-        self._openings = openings
-        self._ratings = ratings
-        self._answers = list(ready_answers(settings.answers).values())
-        self._queue = queue
-        self._operators = operators
-        self._statistics = statistics
-        self._sender = sender
-        self._clock = clock
+    def __init__(self, state: DeskState, publisher: Publisher) -> None:
+        self._settings = state.settings
+        self._openings = state.openings
+        self._ratings = state.ratings
+        self._answers = list(ready_answers(state.settings.answers).values())
+        self._queue = state.queue
+        self._operators = state.operators
+        self._statistics = state.statistics
+        self._sender = state.sender
+        self._clock = state.clock
         self._publisher = publisher
-        self._past = past
+        self._past = state.past
 
     def handle(self, request: OperatorRequest, caller: Caller, *, now: float) -> list[Effect]:
         """Handle a request and return the answer, which goes behind the notices that follow from

@@ -2,12 +2,15 @@
 something."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Final
 
+from chatapp.registry.rules.desk.figures.ratings import Ratings
 from chatapp.registry.rules.desk.figures.statistics import DeskStatistics
 from chatapp.registry.rules.desk.guests import Guests
+from chatapp.registry.rules.desk.opening import Openings
 from chatapp.registry.rules.desk.past import Past
-from chatapp.registry.rules.desk.queue.queue import DeskQueue
+from chatapp.registry.rules.desk.queue.queue import DeskQueue, SilenceWatch
 from chatapp.registry.rules.desk.queue.visit import (
     BY_OPERATOR,
     CONSOLE,
@@ -18,6 +21,8 @@ from chatapp.registry.rules.desk.queue.visit import (
 )
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
+from chatapp.registry.rules.directory.connections import Connections, Liveness
+from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.effects import (
     Caller,
     CheckAlive,
@@ -26,11 +31,11 @@ from chatapp.registry.rules.effects import (
     Reply,
     TellConsole,
 )
-from chatapp.registry.rules.people.access import Operators
-from chatapp.registry.rules.people.connections import Connections
-from chatapp.registry.rules.people.directory import Directory
+from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.store.entries import DeskLineKept
 from chatapp.registry.store.protocol import LoadedDesk
+from chatapp.wire.admission import CODE_BYTES, JoinCode
+from chatapp.wire.identity import fingerprint_digits, fingerprint_from
 from chatapp.wire.limits import DESK_SESSIONS_MAX, DESK_UNTOLD_MAX
 from chatapp.wire.messages.desk import (
     ClientAssigned,
@@ -41,6 +46,7 @@ from chatapp.wire.messages.desk import (
     VisitOver,
 )
 from chatapp.wire.names import name_key
+from chatapp.wire.sessions.opening import Randomness
 
 CONSOLE_NAME: Final = "desk"
 """The console's name for visitors and for `.handover`, unless an operator has it."""
@@ -111,26 +117,65 @@ class VisitIndex:
         return self.transcripts.setdefault(visit.number, Transcript())
 
 
-class DeskOperators:
-    """The names of operators, the registry's console among them."""
+class Operators:
+    """The operators, listed by name or key, and the registry's console, which is one of them."""
 
-    def __init__(self, operators: Operators, directory: Directory) -> None:
-        self._operators = operators
+    def __init__(self, texts: Iterable[str], directory: Directory) -> None:
+        """`texts`: names, and fingerprints of keys."""
+        texts = tuple(texts)
         self._directory = directory
+        self._keys: Final = frozenset(
+            digits for text in texts if (digits := fingerprint_from(text)) is not None
+        )
+        self.names: Final = {
+            name_key(text): text for text in texts if fingerprint_from(text) is None
+        }
+        """The listed names as typed, by key."""
+        self.codes: Mapping[str, JoinCode] = {}
+        """The codes of listed names that nobody has, by key."""
+        for text in self.names.values():
+            directory.names.keep_for_operator(text)
 
     def __bool__(self) -> bool:
         """Whether any peer is listed as an operator."""
-        return bool(self._operators)
+        return bool(self.names or self._keys)
+
+    def draw_codes(self, registry: bytes, rng: Randomness) -> None:
+        """Draw a join code for each listed name that nobody has. Call it when the names of earlier
+        lives are known. A name that looks like somebody else's gets none, since nobody can have
+        it."""
+        names = self._directory.names
+        free = {key: text for key, text in self.names.items() if not names.is_held_or_alike(text)}
+        self.codes = {
+            key: JoinCode.generate(rng.randbytes(CODE_BYTES), registry=registry) for key in free
+        }
+        for key, code in self.codes.items():
+            names.keep_for_operator(free[key], code.public)
+
+    def bearer(self, key: str) -> bytes | None:
+        """Return the identity that the listed name with this key stands for."""
+        return self._directory.names.bearer_of_kept(key)
+
+    def includes(self, identity: bytes) -> bool:
+        """Return whether the member with this identity is an operator."""
+        if self._directory.person(identity) is None:
+            return False
+        if self._keys and fingerprint_digits(identity) in self._keys:
+            return True
+        return any(self.bearer(key) == identity for key in self.names)
 
     def is_operator(self, identity: OperatorId) -> bool:
         """Return whether this identity may serve visitors."""
-        return identity == CONSOLE or self._operators.includes(identity)
+        return identity == CONSOLE or self.includes(identity)
 
     def named(self, name: str) -> OperatorId | None:
-        """Return the operator with this name. Raises NameRefused."""
+        """Return the operator who has this name, or whom it stands for in the list. Raises
+        NameRefused."""
         key = name_key(name)
-        holder = self._operators.named(key)
-        return CONSOLE if holder is None and key == CONSOLE_NAME else holder
+        holder = self._directory.names.holder(key) or self.bearer(key)
+        if holder is not None and self.includes(holder):
+            return holder
+        return CONSOLE if key == CONSOLE_NAME else None
 
     def name_of(self, identity: OperatorId) -> str:
         """Return an operator's name as others see it."""
@@ -208,39 +253,57 @@ def _pushed(whom: bytes, link: int | None, notice: DeskNotice) -> list[Effect]:
     return [told, CheckAlive(identity=whom)] if isinstance(notice, _AWAITED) else [told]
 
 
-def restore(
-    loaded: LoadedDesk,
-    settings: DeskSettings,
-    queue: DeskQueue,
-    visits: VisitIndex,
-    statistics: DeskStatistics,
-    past: Past,
-    *,
-    now: float,
-) -> None:
-    """Restore the visits of earlier lives in their order, what was said in them, and the sessions
-    that were served."""
-    restored = [visit_of(record, settings.queue_kept(record.queue)) for record in loaded.visits]
-    for visit in restored:
-        visits.add(visit)
-        if visit.number in loaded.lines:
-            visits.transcript(visit).load(_said(line) for line in loaded.lines[visit.number])
-    for over in loaded.served:
-        statistics.load(settings.queue_kept(over.queue), over)
-    for over in sorted((*loaded.served, *loaded.untold), key=lambda over: over.ended_at):
-        if over.ticket and over.cause in BY_OPERATOR:
-            served_at = settings.queue_kept(over.queue) if over.called_at else ""
-            visits.note_end(
-                over.ticket, VisitOver(over.visit, OverCause(over.cause)), served_at=served_at
-            )
-    past.load(loaded.sessions, loaded.transcripts, now=now)
-    merged = {
-        settings.queue_kept(one.queue)
-        for one in loaded.visits
-        if not settings.queue_named(one.queue)
-    }
-    off_duty = {record.visit for record in loaded.visits if record.is_off_duty}
-    queue.load(restored, off_duty=off_duty, merged=merged, now=now)
+class DeskState:
+    """What all rules of the desk work on."""
+
+    def __init__(
+        self,
+        settings: DeskSettings,
+        directory: Directory,
+        connections: Connections,
+        liveness: Liveness,
+        clock: WallClock,
+    ) -> None:
+        self.settings: Final = settings
+        self.clock: Final = clock
+        self.guests: Final = Guests(liveness)
+        self.queue: Final = DeskQueue(settings)
+        self.operators: Final = Operators(settings.operators, directory)
+        self.visits: Final = VisitIndex()
+        self.openings: Final = Openings(settings)
+        self.ratings: Final = Ratings(utc_offset=settings.utc_offset)
+        self.statistics: Final = DeskStatistics(settings.queues, utc_offset=settings.utc_offset)
+        self.silences: Final = SilenceWatch(settings.no_show_after)
+        self.past: Final = Past(settings, clock)
+        self.sender: Final = DeskSender(self.visits, self.guests, connections)
+
+    def load(self, loaded: LoadedDesk, *, now: float) -> None:
+        """Restore the visits of earlier runs in their order, what was said in them, the sessions
+        that were served, their ratings, and which queues are closed."""
+        settings, visits = self.settings, self.visits
+        restored = [visit_of(record, settings.queue_kept(record.queue)) for record in loaded.visits]
+        for visit in restored:
+            visits.add(visit)
+            if visit.number in loaded.lines:
+                visits.transcript(visit).load(_said(line) for line in loaded.lines[visit.number])
+        for over in loaded.served:
+            self.statistics.load(settings.queue_kept(over.queue), over)
+        for over in sorted((*loaded.served, *loaded.untold), key=lambda over: over.ended_at):
+            if over.ticket and over.cause in BY_OPERATOR:
+                served_at = settings.queue_kept(over.queue) if over.called_at else ""
+                visits.note_end(
+                    over.ticket, VisitOver(over.visit, OverCause(over.cause)), served_at=served_at
+                )
+        self.past.load(loaded.sessions, loaded.transcripts, now=now)
+        merged = {
+            settings.queue_kept(record.queue)
+            for record in loaded.visits
+            if not settings.queue_named(record.queue)
+        }
+        off_duty = {record.visit for record in loaded.visits if record.is_off_duty}
+        self.queue.load(restored, off_duty=off_duty, merged=merged, now=now)
+        self.openings.load(loaded.openings)
+        self.ratings.load(loaded.ratings)
 
 
 def _said(line: DeskLineKept) -> TranscriptLine:

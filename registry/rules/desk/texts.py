@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.rules.people.directory import Directory
+from chatapp.registry.rules.directory.directory import Directory
 from chatapp.wire.desk import texts
 from chatapp.wire.desk.values import DeskFigures, DeskRoom, PastLine, VisitorForm, past_of
 from chatapp.wire.errors import quoted

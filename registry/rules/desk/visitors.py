@@ -2,11 +2,8 @@
 
 from typing import assert_never
 
-from chatapp.registry.rules.desk.figures.ratings import Ratings
-from chatapp.registry.rules.desk.guests import Guests, is_gateway, visits_max
+from chatapp.registry.rules.desk.guests import is_gateway, visits_max
 from chatapp.registry.rules.desk.notices import Publisher
-from chatapp.registry.rules.desk.opening import Openings
-from chatapp.registry.rules.desk.queue.queue import DeskQueue
 from chatapp.registry.rules.desk.queue.visit import (
     NOBODY,
     Form,
@@ -16,8 +13,7 @@ from chatapp.registry.rules.desk.queue.visit import (
     digest,
     record_of,
 )
-from chatapp.registry.rules.desk.settings import DeskSettings
-from chatapp.registry.rules.desk.state import DeskSender, VisitIndex
+from chatapp.registry.rules.desk.state import DeskState
 from chatapp.registry.rules.desk.transcript import VISITOR
 from chatapp.registry.rules.effects import (
     Caller,
@@ -26,7 +22,6 @@ from chatapp.registry.rules.effects import (
     Rule,
     Store,
 )
-from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.store.entries import DeskVisitKept, DeskVisitRated
 from chatapp.wire.buckets import Buckets
 from chatapp.wire.desk.form import full_name, mobile_number
@@ -66,26 +61,15 @@ from chatapp.wire.messages.desk import (
 class VisitorRules:
     """Handles visitors' requests."""
 
-    def __init__(
-        self,
-        settings: DeskSettings,
-        queue: DeskQueue,
-        visits: VisitIndex,
-        guests: Guests,
-        sender: DeskSender,
-        publisher: Publisher,
-        clock: WallClock,
-        openings: Openings,
-        ratings: Ratings,
-    ) -> None:
-        self._settings = settings
-        self._openings = openings
-        self._ratings = ratings
-        self._queue = queue
-        self._visits = visits
-        self._guests = guests
-        self._sender = sender
-        self._clock = clock
+    def __init__(self, state: DeskState, publisher: Publisher) -> None:
+        self._settings = state.settings
+        self._openings = state.openings
+        self._ratings = state.ratings
+        self._queue = state.queue
+        self._visits = state.visits
+        self._guests = state.guests
+        self._sender = state.sender
+        self._clock = state.clock
         self._publisher = publisher
         self._next_number = 1
         self._throttle: Buckets[bytes] = Buckets(

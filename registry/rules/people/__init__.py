@@ -1,5 +1,4 @@
-"""Who is here: names, keys, the table, presence, and who may come in.
+"""People come in, are here, take other names and go.
 
-Read first: `directory` (the table and its changes), `registration` (a newcomer), `access`
-(invitations and bans).
+Read first: `registration` (a newcomer), `presence` (who is online), `access` (invitations and bans).
 """

@@ -4,7 +4,7 @@
 A person who has a name here needs no invitation.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from math import ceil
@@ -13,16 +13,14 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from chatapp.registry.rules.limits import remaining
-from chatapp.registry.rules.people.directory import Directory
 from chatapp.registry.store.entries import BanKept, InviteMade
 from chatapp.wire.address import ip_literal
-from chatapp.wire.admission import CODE_BYTES, JoinCode, public_half
+from chatapp.wire.admission import public_half
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.identity import fingerprint_digits, fingerprint_from
 from chatapp.wire.limits import INVITE_KEPT_FOR, INVITES_MAX
 from chatapp.wire.messages.registration import RefusalReason, Register
 from chatapp.wire.names import name_key, peer_name
-from chatapp.wire.sessions.opening import Randomness
 
 
 class Bans:
@@ -370,55 +368,3 @@ class AccessPolicy:
         if not self._is_closed or fingerprint_digits(register.card.identity) in self._lists.allowed:
             return None
         return public_half(register.invitation)
-
-
-class Operators:
-    """The list of operators, and the identities that it stands for."""
-
-    def __init__(self, texts: Iterable[str], directory: Directory) -> None:
-        """`texts`: names, and fingerprints of keys."""
-        texts = tuple(texts)
-        self._directory = directory
-        self._keys: Final = frozenset(
-            digits for text in texts if (digits := fingerprint_from(text)) is not None
-        )
-        self.names: Final = {
-            name_key(text): text for text in texts if fingerprint_from(text) is None
-        }
-        """The listed names as typed, by key."""
-        self.codes: Mapping[str, JoinCode] = {}
-        """The codes of listed names that nobody has, by key."""
-        for text in self.names.values():
-            directory.names.keep_for_operator(text)
-
-    def __bool__(self) -> bool:
-        return bool(self.names or self._keys)
-
-    def draw_codes(self, registry: bytes, rng: Randomness) -> None:
-        """Draw a join code for each listed name that nobody has. Call it when the names of earlier
-        lives are known. A name that looks like somebody else's gets none, since nobody can have
-        it."""
-        names = self._directory.names
-        free = {key: text for key, text in self.names.items() if not names.is_held_or_alike(text)}
-        self.codes = {
-            key: JoinCode.generate(rng.randbytes(CODE_BYTES), registry=registry) for key in free
-        }
-        for key, code in self.codes.items():
-            names.keep_for_operator(free[key], code.public)
-
-    def bearer(self, key: str) -> bytes | None:
-        """Return the identity that the listed name with this key stands for."""
-        return self._directory.names.bearer_of_kept(key)
-
-    def includes(self, identity: bytes) -> bool:
-        """Return whether the member with this identity is an operator."""
-        if self._directory.person(identity) is None:
-            return False
-        if self._keys and fingerprint_digits(identity) in self._keys:
-            return True
-        return any(self.bearer(key) == identity for key in self.names)
-
-    def named(self, key: str) -> bytes | None:
-        """Return the operator who has the name with this key, or whom it stands for in the list."""
-        holder = self._directory.names.holder(key) or self.bearer(key)
-        return holder if holder is not None and self.includes(holder) else None

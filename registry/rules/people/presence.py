@@ -7,8 +7,10 @@ link ends, its peer is offline at once, until its next sign of life. A peer that
 away, all others are lost (clause 3.2).
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
+from chatapp.registry.rules.directory.connections import NOWHERE, Connections, Liveness, Place
+from chatapp.registry.rules.directory.directory import Directory, Person
 from chatapp.registry.rules.effects import (
     Caller,
     Disconnect,
@@ -19,106 +21,9 @@ from chatapp.registry.rules.effects import (
     Reply,
     origin_of,
 )
-from chatapp.registry.rules.limits import Leases, RegistryPolicy, WallClock
-from chatapp.registry.rules.people.connections import Connections
-from chatapp.registry.rules.people.directory import Directory, Person
-from chatapp.wire.address import Address
+from chatapp.registry.rules.limits import WallClock
 from chatapp.wire.messages import table
 from chatapp.wire.messages.registration import Leave, Left, Ping, Pong
-
-
-class Place(NamedTuple):
-    """Where somebody is: the link, the address of their datagrams, and the node at which those come
-    in."""
-
-    link: int | None
-    address: Address | None
-    node: int
-
-
-NOWHERE: Final = Place(None, None, 0)
-
-
-class Liveness:
-    """Decides which members and guests are silent, and whom to probe."""
-
-    def __init__(self, policy: RegistryPolicy) -> None:
-        self._leases: Final[Leases[bytes]] = Leases(policy.lease_span)
-        self._doubted: Final[Leases[bytes]] = Leases(policy.probe_span)
-        """Deadlines of those in doubt: for a sign of life, or else for the next probe."""
-        self._probes: Final[dict[bytes, int]] = {}
-        """How often each was probed."""
-        self._probes_max: Final = policy.probes
-        self._late_after: Final = policy.late_after
-        self._patience: Final = policy.probe_span * policy.probes
-        self._patient_until = float("-inf")
-
-    def note_if_present(self, identity: bytes, *, now: float) -> None:
-        """Note a sign of life of somebody who is here already."""
-        if identity in self._leases:
-            self.note(identity, now=now)
-
-    def __contains__(self, identity: bytes) -> bool:
-        return identity in self._leases
-
-    def note(self, identity: bytes, *, now: float) -> None:
-        """Note a sign of life: the lease is renewed and any doubt is over."""
-        self._leases.renew(identity, now=now)
-        if identity in self._probes:
-            self._settle(identity)
-
-    def end(self, identity: bytes) -> None:
-        """Forget somebody who has gone."""
-        self._leases.end(identity)
-        self._settle(identity)
-
-    def check_alive(self, identity: bytes, *, now: float) -> None:
-        """Start probing somebody whom another peer cannot reach, after a short wait for a sign of
-        life.
-
-        Whoever answers stays online, and repeated reports send no more probes.
-        """
-        if identity in self._leases and identity not in self._probes:
-            self._probes[identity] = 0
-            self._doubted.renew(identity, now=now)
-
-    # --- time
-
-    def handle_timer(self, *, now: float) -> tuple[list[bytes], list[bytes]]:
-        """Return who is silent from now on, and whom to probe now."""
-        due = self.next_timer()
-        if due is None or now < due:
-            return [], []
-        if now > due + self._late_after:
-            # The registry itself was stopped, and signs of life from meanwhile are still to be
-            # read: wait before judging.
-            self._patient_until = now + self._patience
-            return [], []
-        to_ask: list[bytes] = []
-        silent: list[bytes] = []
-        for identity in self._doubted.expired(now=now):
-            if self._probes[identity] < self._probes_max:
-                self._probes[identity] += 1
-                self._doubted.renew(identity, now=now)
-                to_ask.append(identity)
-            else:
-                del self._probes[identity]
-                self._leases.end(identity)
-                silent.append(identity)
-        for identity in self._leases.expired(now=now):
-            self._settle(identity)
-            silent.append(identity)
-        return silent, to_ask
-
-    def next_timer(self) -> float | None:
-        """Return the earliest deadline."""
-        deadlines = (self._leases.next_deadline(), self._doubted.next_deadline())
-        due = min((deadline for deadline in deadlines if deadline is not None), default=None)
-        return None if due is None else max(due, self._patient_until)
-
-    def _settle(self, identity: bytes) -> None:
-        if self._probes.pop(identity, None) is not None:
-            self._doubted.end(identity)
 
 
 class PresenceTracker:
@@ -128,8 +33,8 @@ class PresenceTracker:
         self, directory: Directory, connections: Connections, liveness: Liveness, clock: WallClock
     ) -> None:
         self._directory = directory
-        self._connections = connections
-        self._liveness = liveness
+        self.connections: Final = connections
+        self.liveness: Final = liveness
         self._clock = clock
         self._lost_nodes: set[int] = set()
         """Nodes that have gone. Their numbers are never used again."""
@@ -141,7 +46,7 @@ class PresenceTracker:
         meanwhile, so has the person."""
         if caller.node in self._lost_nodes:
             return
-        self._liveness.note(caller.identity, now=now)
+        self.liveness.note(caller.identity, now=now)
         self._show(person, caller, now)
 
     def ping(self, ping: Ping, caller: Caller, *, now: float) -> list[Effect]:
@@ -160,18 +65,18 @@ class PresenceTracker:
         peer makes another. So is a link at a node that the person has left."""
         person, connection = (
             self._directory.person(caller.identity),
-            self._connections.of(caller.identity),
+            self.connections.of(caller.identity),
         )
         if person is None or connection.link == link:
             return None
         if not self._is_current(caller):
             return [Disconnect(link=link, reason=LinkEndReason.REPLACED)]
-        sender_index = self._connections.indices.take()
+        sender_index = self.connections.indices.take()
         if sender_index is None:
             return [Disconnect(link=link, reason=LinkEndReason.NO_SENDER_INDEX)]
         former = connection.link
-        self._connections.attach(connection, link, sender_index)
-        self._liveness.note(caller.identity, now=now)
+        self.connections.attach(connection, link, sender_index)
+        self.liveness.note(caller.identity, now=now)
         self._show(person, caller, now)
         return [] if former is None else [Disconnect(link=former, reason=LinkEndReason.REPLACED)]
 
@@ -186,7 +91,7 @@ class PresenceTracker:
         if caller.is_newest and self._is_current(
             caller
         ):  # an older Leave was sent before another sign of life
-            link = self._connections.link_of(caller.identity)
+            link = self.connections.link_of(caller.identity)
             if link is not None:
                 effects.append(Disconnect(link=link, reason=LinkEndReason.LEFT))
             self._go(person, table.Presence.AWAY, now)
@@ -195,7 +100,7 @@ class PresenceTracker:
     def evict(self, person: Person, reason: LinkEndReason, *, now: float) -> list[Effect]:
         """Take a person offline who is banned or kicked: by ending the link if there is one, else
         at once."""
-        link = self._connections.link_of(person.card.identity)
+        link = self.connections.link_of(person.card.identity)
         if link is not None:
             return [Disconnect(link=link, reason=reason)]
         self._go(person, table.Presence.LOST, now)
@@ -203,13 +108,13 @@ class PresenceTracker:
 
     def forget(self, identity: bytes) -> None:
         """Forget the lease and the link of somebody who has no name any more."""
-        self._liveness.end(identity)
-        self._connections.detach(self._connections.of(identity))
+        self.liveness.end(identity)
+        self.connections.detach(self.connections.of(identity))
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> bool:
         """Note that a link is over. Return whether it was the person's current one."""
         person = self._directory.person(identity)
-        if person is None or self._connections.link_of(identity) != link:
+        if person is None or self.connections.link_of(identity) != link:
             return False
         self._go(person, table.Presence.LOST, now)
         return True
@@ -221,7 +126,7 @@ class PresenceTracker:
         self._lost_nodes.add(node)
         former: list[tuple[int, bytes]] = []
         for identity in self._directory.online_at(node):
-            person, link = self._directory.person(identity), self._connections.link_of(identity)
+            person, link = self._directory.person(identity), self.connections.link_of(identity)
             if link is not None:
                 former.append((link, identity))
             elif person is not None:
@@ -231,11 +136,11 @@ class PresenceTracker:
     def _is_current(self, caller: Caller) -> bool:
         """Return whether the caller is at the node of their last REGISTER. What comes from another
         one was said before."""
-        return origin_of(caller) == self._connections.of(caller.identity).node
+        return origin_of(caller) == self.connections.of(caller.identity).node
 
     def silent(self, identity: bytes, *, now: float) -> list[Effect]:
         """Take a silent person offline: by ending the link if there is one, else at once."""
-        link = self._connections.link_of(identity)
+        link = self.connections.link_of(identity)
         if link is not None:
             return [Disconnect(link=link, reason=LinkEndReason.SILENT)]
         person = self._directory.person(identity)
@@ -248,12 +153,12 @@ class PresenceTracker:
         person = self._directory.person(identity)
         if person is None or not person.online:
             return NOWHERE
-        return Place(self._connections.link_of(identity), person.address, person.node)
+        return Place(self.connections.link_of(identity), person.address, person.node)
 
     def _go(self, person: Person, absence: table.Presence, now: float) -> None:
         identity = person.card.identity
-        self._liveness.end(identity)
-        self._connections.detach(self._connections.of(identity))
+        self.liveness.end(identity)
+        self.connections.detach(self.connections.of(identity))
         self._show(person, None, now, absence)
 
     def _show(
@@ -264,8 +169,8 @@ class PresenceTracker:
         absence: table.Presence = table.Presence.LOST,
     ) -> None:
         identity = person.card.identity
-        connection = self._connections.of(identity)
-        is_here = identity in self._liveness
+        connection = self.connections.of(identity)
+        is_here = identity in self.liveness
         self._directory.place(
             person,
             presence=table.Presence.ONLINE if is_here else absence,

@@ -4,6 +4,10 @@ A new name is claimed at once and confirmed when the disk has it, so nobody else
 even after a crash.
 """
 
+from typing import Protocol
+
+from chatapp.registry.rules.directory.directory import Directory, Person
+from chatapp.registry.rules.directory.names import key_of
 from chatapp.registry.rules.effects import (
     Admit,
     Append,
@@ -18,12 +22,8 @@ from chatapp.registry.rules.effects import (
 )
 from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.rules.people.access import AccessPolicy, Exclusion
-from chatapp.registry.rules.people.connections import Connections
-from chatapp.registry.rules.people.directory import Directory, Person
-from chatapp.registry.rules.people.names import key_of
 from chatapp.registry.rules.people.presence import PresenceTracker
 from chatapp.registry.rules.people.renaming import Renaming
-from chatapp.registry.rules.rooms.rules import ChannelRules
 from chatapp.registry.store.entries import Entry, NameBound
 from chatapp.wire.address import network_of
 from chatapp.wire.admission import public_half
@@ -34,21 +34,31 @@ from chatapp.wire.messages.registration import RefusalReason, Register
 from chatapp.wire.messages.table import Card
 
 
+class Channel(Protocol):
+    """The channel, of which everybody with a name is a member."""
+
+    @property
+    def position(self) -> int:
+        """The position of its newest line."""
+
+    def members_changed(self, *, now: float) -> None:
+        """Note that somebody came or went."""
+
+
 class Registration:
     """Handles registrations."""
 
     def __init__(
         self,
         directory: Directory,
-        connections: Connections,
         presence: PresenceTracker,
-        channel: ChannelRules,
+        channel: Channel,
         renaming: Renaming,
         access: AccessPolicy,
         clock: WallClock,
     ) -> None:
         self._directory = directory
-        self._connections = connections
+        self._connections = presence.connections
         self._presence = presence
         self._channel = channel
         self._renaming = renaming
@@ -90,7 +100,7 @@ class Registration:
         names.claim(card.name, card.identity)
         if code:
             self._access.invites.claim(code)
-        since = self._channel.group.position
+        since = self._channel.position
         entry = self._entry(card, key, since, network, now, code)
         return self._bind(register, caller, (entry,), entry)
 

@@ -5,6 +5,8 @@ The name is free when that is on the disk. Until then its owner is served nothin
 
 from collections.abc import Callable
 
+from chatapp.registry.rules.directory.connections import Connections
+from chatapp.registry.rules.directory.directory import Directory, Person
 from chatapp.registry.rules.effects import (
     Caller,
     Disconnect,
@@ -20,8 +22,6 @@ from chatapp.registry.rules.effects import (
     Rule,
     Store,
 )
-from chatapp.registry.rules.people.connections import Connections
-from chatapp.registry.rules.people.directory import Directory, Person
 from chatapp.registry.rules.people.renaming import Renaming
 from chatapp.registry.store.entries import Entry, NameFreed, RoomMemberGone
 from chatapp.wire.messages.registration import RefusalReason, Release, Released, ReleaseRefused

@@ -6,6 +6,8 @@ while.
 
 from collections.abc import Callable
 
+from chatapp.registry.rules.directory.directory import Directory, Person
+from chatapp.registry.rules.directory.names import key_of
 from chatapp.registry.rules.effects import (
     Append,
     Caller,
@@ -21,8 +23,6 @@ from chatapp.registry.rules.effects import (
     Store,
 )
 from chatapp.registry.rules.limits import PendingRequests, RegistryPolicy, WallClock, remaining
-from chatapp.registry.rules.people.directory import Directory, Person
-from chatapp.registry.rules.people.names import key_of
 from chatapp.registry.store.entries import NameBound, NameFreed, NameReserved
 from chatapp.registry.store.protocol import Loaded
 from chatapp.wire.buckets import Buckets

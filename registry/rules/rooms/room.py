@@ -1,4 +1,4 @@
-"""One room: its members, which of them are here, and how they learn of each other (clause 12).
+"""One room: its members, which of them are here, and how they learn of each other (clause 10).
 
 A member is here on the one link that entered the room.
 """
@@ -9,10 +9,12 @@ from typing import Final
 
 import msgspec
 
+from chatapp.registry.rules.context import Context
+from chatapp.registry.rules.directory.connections import Connection, Connections
+from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.effects import Caller, Effect, Push, RelayTo
-from chatapp.registry.rules.people.connections import Connection
 from chatapp.registry.rules.rooms.log import Group
-from chatapp.registry.rules.rooms.rules import GroupContext, GroupRules
+from chatapp.registry.rules.rooms.rules import GroupRules
 from chatapp.wire.codec import encode
 from chatapp.wire.limits import ROOM_BYTES_MAX, ROOM_LINES_MAX
 from chatapp.wire.messages.rooms import (
@@ -49,7 +51,16 @@ class Member:
 class Room(GroupRules):
     """One room. `name` is its group's."""
 
-    def __init__(self, name: str, context: GroupContext, *, position: int, now: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        directory: Directory,
+        connections: Connections,
+        context: Context,
+        *,
+        position: int,
+        now: float,
+    ) -> None:
         group = Group(
             name,
             position=position,
@@ -57,7 +68,8 @@ class Room(GroupRules):
             bytes_max=ROOM_BYTES_MAX,
             kept_for=context.policy.group_kept_for,
         )
-        super().__init__(group, context, epoch_span=context.policy.room_epoch_span, now=now)
+        span = context.policy.room_epoch_span
+        super().__init__(group, directory, connections, context, epoch_span=span, now=now)
         self.members: dict[bytes, Member] = {}
         self.keeper: bytes | None = None
         """The member against whose share of all rooms it counts: the oldest one, or the first one
@@ -173,7 +185,7 @@ class Room(GroupRules):
     def listeners(self) -> Iterable[Connection]:
         """Yield the connections of members who are here."""
         connections = (
-            self._context.connections.of(identity)
+            self._connections.of(identity)
             for identity, member in self.members.items()
             if member.is_here
         )
@@ -246,7 +258,7 @@ class Room(GroupRules):
         messages: dict[int, msgspec.Raw] = {}
         effects: list[Effect] = []
         for identity, member in self.members.items():
-            link = self._context.connections.link_of(identity)
+            link = self._connections.link_of(identity)
             if not member.is_here or link is None or member.news_seen >= news[-1][0]:
                 continue
             first = next(

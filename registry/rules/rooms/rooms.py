@@ -1,4 +1,4 @@
-"""All rooms: making and entering them, their members, and their records on the disk (clause 12).
+"""All rooms: making and entering them, their members, and their records on the disk (clause 10).
 
 Entering a room that does not exist makes it. A person is in one room at a time: entering another
 leaves the first.
@@ -9,6 +9,9 @@ from collections.abc import Iterator
 
 import msgspec
 
+from chatapp.registry.rules.context import Context
+from chatapp.registry.rules.directory.connections import Connections
+from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.effects import (
     Append,
     Caller,
@@ -24,9 +27,7 @@ from chatapp.registry.rules.effects import (
     Store,
 )
 from chatapp.registry.rules.limits import PendingRequests, Shares, remaining
-from chatapp.registry.rules.people.directory import Directory
 from chatapp.registry.rules.rooms.room import Member, Room
-from chatapp.registry.rules.rooms.rules import GroupContext
 from chatapp.registry.store.entries import (
     Entry,
     GroupGone,
@@ -80,13 +81,23 @@ _INFO_OVERHEAD = 16
 class RoomIndex:
     """Finds rooms, and their deadlines. Callers report each change of a room by `changed`."""
 
-    def __init__(self, context: GroupContext) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        connections: Connections,
+        context: Context,
+        *,
+        first_position: int,
+    ) -> None:
+        """`first_position`: where positions of this run begin (`limits.first_number`)."""
+        self._directory = directory
+        self._connections = connections
         self._context = context
         self._rooms: dict[str, Room] = {}
         self._by_group: dict[str, Room] = {}
         self._by_tag: dict[bytes, Room] = {}
         self._timers: list[tuple[float, str]] = []
-        self._position = 0
+        self._position = first_position
         """Where the positions of new rooms begin: above those of erased rooms, which may have had
         the same name."""
         self._listed: list[RoomInfo] | None = None
@@ -141,8 +152,14 @@ class RoomIndex:
 
     def open(self, key: str, group: str, *, now: float) -> Room:
         """Make a room."""
-        position = max(self._context.first_position, self._position)
-        room = Room(group, self._context, position=position, now=now)
+        room = Room(
+            group,
+            self._directory,
+            self._connections,
+            self._context,
+            position=self._position,
+            now=now,
+        )
         room.timer_changed = lambda: self.watch(room)
         self._rooms[key] = self._by_group[group] = self._by_tag[room.tag] = room
         return room
@@ -254,12 +271,20 @@ class RoomCaps:
 class Rooms:
     """Handles requests about rooms."""
 
-    def __init__(self, directory: Directory, context: GroupContext) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        connections: Connections,
+        context: Context,
+        *,
+        first_position: int,
+    ) -> None:
         self._directory = directory
+        self._connections = connections
         self._context = context
         self._kept_for = context.policy.group_kept_for
         self._caps = RoomCaps(directory, most=context.policy.rooms_max)
-        self.index = RoomIndex(context)
+        self.index = RoomIndex(directory, connections, context, first_position=first_position)
         self._room_of: dict[bytes, Room] = {}
         self._entering: PendingRequests[Handle] = PendingRequests()
         """New members on their way to the disk."""
@@ -445,7 +470,7 @@ class Rooms:
         entered = RoomEntered(reference, room.group.name, others, since, missed, room.topic)
         return [
             Reply(to=caller, message=entered),
-            room.grant(self._context.connections.of(identity)),
+            room.grant(self._connections.of(identity)),
         ]
 
     # --- going
@@ -512,7 +537,7 @@ class Rooms:
             self._put_out[identity] = message
             if room.members[identity].is_here:
                 entries.append(RoomMemberGone(identity))
-                link = self._context.connections.link_of(identity)
+                link = self._connections.link_of(identity)
                 told += [] if link is None else [Push(link=link, message=message)]
             else:
                 entries.append(
@@ -628,10 +653,7 @@ class Rooms:
     # --- what the disk stores
 
     def _is_at(self, caller: Caller) -> bool:
-        return (
-            caller.link is not None
-            and self._context.connections.link_of(caller.identity) == caller.link
-        )
+        return caller.link is not None and self._connections.link_of(caller.identity) == caller.link
 
     def _away_entry(self, room: Room, identity: bytes, now: float) -> RoomMemberKept:
         member = room.members[identity]

@@ -5,9 +5,12 @@ Subclasses say who is in a group.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Final
 
+from chatapp.registry.rules.context import Context
+from chatapp.registry.rules.directory.connections import Connection, Connections
+from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.effects import (
     Append,
     Caller,
@@ -20,15 +23,7 @@ from chatapp.registry.rules.effects import (
     Rule,
     Store,
 )
-from chatapp.registry.rules.limits import (
-    DiskState,
-    RegistryPolicy,
-    WallClock,
-    first_epoch,
-    remaining,
-)
-from chatapp.registry.rules.people.connections import Connection, Connections
-from chatapp.registry.rules.people.directory import Directory
+from chatapp.registry.rules.limits import first_epoch, remaining
 from chatapp.registry.rules.rooms.log import Group, LogLine, Verdict
 from chatapp.registry.store import entries
 from chatapp.registry.store.entries import Entry, GroupCut, GroupKeyMade, GroupLinesDropped
@@ -46,37 +41,29 @@ from chatapp.wire.messages.rooms import (
     GroupRefused,
 )
 from chatapp.wire.sealing import group_tag
-from chatapp.wire.sessions.opening import Randomness
 
-ReadLines = Callable[[str, Sequence[int]], list[bytes]]
 _KEY_SIZE = 32
 
 KEY_TRIED_AGAIN_AFTER: Final = 1.0
 """Seconds until another key is tried after one that was not stored."""
 
 
-class GroupContext(NamedTuple):
-    """The parts that the rules of every group use."""
-
-    connections: Connections
-    clock: WallClock
-    rng: Randomness
-    read: ReadLines
-    disk: DiskState
-    policy: RegistryPolicy
-    first_position: int
-    """Where positions of this life begin (`limits.first_number`)."""
-    network_of: Callable[[bytes], str]
-    """Returns the network with which an identity is counted."""
-
-
 class GroupRules(ABC):
     """The rules of one group."""
 
     def __init__(
-        self, group: Group, context: GroupContext, *, epoch_span: float, now: float
+        self,
+        group: Group,
+        directory: Directory,
+        connections: Connections,
+        context: Context,
+        *,
+        epoch_span: float,
+        now: float,
     ) -> None:
         self.group = group
+        self._directory = directory
+        self._connections = connections
         self.tag = group_tag(group.name)
         """The tag in this group's frames."""
         self._context = context
@@ -94,6 +81,11 @@ class GroupRules(ABC):
         without their key."""
 
     # --- members
+
+    @property
+    def position(self) -> int:
+        """The position of the newest line."""
+        return self.group.position
 
     @abstractmethod
     def listeners(self) -> Iterable[Connection]:
@@ -149,13 +141,13 @@ class GroupRules(ABC):
         before the key the sender indices that this life uses under it."""
         if self._first_key is None:
             return stored
-        return (*self._context.connections.indices.first_reservation, self._first_key, *stored)
+        return (*self._connections.indices.first_reservation, self._first_key, *stored)
 
     def first_key_stored(self) -> None:
         """Note that something made by `with_first_key` is on the disk."""
         if self._first_key is not None:
             self._first_key = None
-            self._context.connections.indices.first_stored()
+            self._connections.indices.first_stored()
 
     def grant(self, connection: Connection) -> Push:
         """Return the notice that gives a connection the current key."""
@@ -187,7 +179,7 @@ class GroupRules(ABC):
         """Put a new key in force when it is stored, and give it to everybody in the group. One that
         was not stored is never used, since nobody could read its lines later; another one is tried
         soon."""
-        is_stored, now = yield Store((*self._context.connections.indices.first_reservation, key))
+        is_stored, now = yield Store((*self._connections.indices.first_reservation, key))
         self._is_key_on_its_way = False
         if self.is_over:
             return
@@ -212,7 +204,7 @@ class GroupRules(ABC):
         self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float
     ) -> list[Effect]:
         """Store a line. When the disk has it, it is relayed and its sender is told."""
-        connection = self._context.connections.of(caller.identity)
+        connection = self._connections.of(caller.identity)
         if caller.link is None or connection.link != caller.link:
             return [Drop(reason=DropReason.GROUP_FRAME_FROM_OLD_LINK)]
         if not self.may_send(caller):
@@ -246,7 +238,7 @@ class GroupRules(ABC):
         self.group.settle(position)
         self.first_key_stored()
         # The sender may have another link by now.
-        link = self._context.connections.link_of(line.sender) or caller.link or 0
+        link = self._connections.link_of(line.sender) or caller.link or 0
         yield from self.relay(pack_relayed(position, frame), link)
         yield Reply(to=caller, message=GroupAccepted(name, epoch, counter, position))
 
@@ -275,7 +267,13 @@ class GroupRules(ABC):
     def _frames(self, positions: list[int]) -> dict[int, bytes]:
         """Read frames, by position, as far as the disk has them."""
         try:
-            return dict(zip(positions, self._context.read(self.group.name, positions), strict=True))
+            return dict(
+                zip(
+                    positions,
+                    self._context.store.read_lines(self.group.name, positions),
+                    strict=True,
+                )
+            )
         except RecordLost as loss:
             readable = [position for position in positions if position not in set(loss.keys)]
             return self._frames(readable) if len(readable) < len(positions) else {}
@@ -285,7 +283,7 @@ class GroupRules(ABC):
     def sweep(self, *, now: float) -> list[Effect]:
         """Drop lines that are too old or too many."""
         group = self.group
-        upto, dropped, last_uses = group.cut(now=now, network_of=self._context.network_of)
+        upto, dropped, last_uses = group.cut(now=now, network_of=self._directory.network_of)
         gone: list[Entry] = []
         if upto is not None:
             gone.append(GroupCut(group.name, upto))
@@ -302,16 +300,22 @@ class GroupRules(ABC):
 class ChannelRules(GroupRules):
     """The rules of the channel: everybody with a name is in it."""
 
-    def __init__(self, directory: Directory, context: GroupContext, *, now: float) -> None:
-        group = Group(
-            CHANNEL, position=context.first_position, kept_for=context.policy.group_kept_for
-        )
-        super().__init__(group, context, epoch_span=context.policy.epoch_span, now=now)
-        self._directory = directory
+    def __init__(
+        self,
+        directory: Directory,
+        connections: Connections,
+        context: Context,
+        *,
+        first_position: int,
+        now: float,
+    ) -> None:
+        group = Group(CHANNEL, position=first_position, kept_for=context.policy.group_kept_for)
+        span = context.policy.epoch_span
+        super().__init__(group, directory, connections, context, epoch_span=span, now=now)
 
     def listeners(self) -> Iterable[Connection]:
         """Return all connections with a link."""
-        return self._context.connections.attached()
+        return self._connections.attached()
 
     def may_send(self, caller: Caller) -> bool:
         """Return True: everybody may."""

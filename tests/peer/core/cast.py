@@ -16,7 +16,7 @@ from chatapp.peer.core.conversation import Conversation
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import StoredStream
 from chatapp.wire.address import Address
-from chatapp.wire.admission import make_refused, make_welcome
+from chatapp.wire.admission import make_refused, sign_welcome
 from chatapp.wire.codec import (
     decode_frames,
     decode_hello,
@@ -28,7 +28,7 @@ from chatapp.wire.codec import (
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.framing import Kind
 from chatapp.wire.identity import AgreementKey, Identity, make_card
-from chatapp.wire.messages.registration import Cookie, Hello, RefusalReason, Register
+from chatapp.wire.messages.registration import Cookie, Hello, RefusalReason, Register, Welcome
 from chatapp.wire.messages.table import Card, Presence, Row
 from chatapp.wire.sessions.link import LinkSession
 from chatapp.wire.sessions.session import SessionTable
@@ -77,7 +77,7 @@ class Someone:
         """Return the person's row as the registry sends it."""
         return Row(self.card(**said), *self.home, Presence(online), 0, sender_index, version)
 
-    def context(self, *, last_id: int = 0) -> Context:
+    def context(self) -> Context:
         """Return what the parts of this person's core share."""
         me = LocalIdentity(
             name=self.name,
@@ -85,9 +85,7 @@ class Someone:
             mail_keys=[self.mail_key],
             counter=self.counter,
         )
-        return Context(
-            me, policy=POLICY, rng=random.Random(1), wall_offset=WALL - 100.0, last_id=last_id
-        )
+        return Context(me, policy=POLICY, rng=random.Random(1), wall_offset=WALL - 100.0)
 
     def contact(self, *, online: bool = True, stored: StoredStream | None = None) -> Contact:
         """Return the person as another one's contact, with a conversation."""
@@ -122,6 +120,22 @@ class Talk:
     def open(self, datagram: bytes, *, now: float = 0.0) -> bytes:
         """Return the content of a datagram. Raises SealError."""
         return self.sessions.open(datagram, now=now).payload
+
+
+class NoRegistry:
+    """No connection to a registry (a `RegistryPort`)."""
+
+    is_up = False
+    pinned: bytes | None = None
+
+    def search(self, *, now: float) -> bool:
+        return False
+
+    def ping(self, *, now: float) -> None:
+        pass
+
+    def send_group_frame(self, frame: bytes, *, now: float) -> None:
+        raise AssertionError("there is no link")
 
 
 class Porter:
@@ -161,15 +175,20 @@ class Porter:
             self.sessions.meet_anew(asked.card.identity, now=0.0)
             self._peer, self._context = asked.card.identity, asked.nonce
         return encode(
-            make_welcome(
+            sign_welcome(
                 by or self.identity,
-                card=asked.card,
-                nonce=asked.nonce,
-                host="1.1.1.1",
-                port=6_000,
-                table_version=version,
-                lease=self.lease,
-                link_port=5_000,
+                Welcome(
+                    nonce=asked.nonce,
+                    host="1.1.1.1",
+                    port=6_000,
+                    table_version=version,
+                    lease=self.lease,
+                    link_port=5_000,
+                    clock=0,
+                    servers=[],
+                    signature=b"",
+                ),
+                identity=asked.card.identity,
             )
         )
 

@@ -7,6 +7,7 @@ It moves bytes as a driver does, and does nothing else on its own.
 import random
 
 from chatapp.peer.api.events import Event
+from chatapp.peer.core.context import Context
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import Record
@@ -47,13 +48,10 @@ class CoreDriver:
             counter=life,
         )
         self.core = PeerCore(
-            me,
+            Context(me, policy=POLICY, rng=random.Random(life), wall_offset=WALL),
             servers=[SERVER],
             loaded=self.disk.load(),
-            rng=random.Random(life),
-            policy=POLICY,
             now=self.now,
-            wall_offset=WALL,
         )
         self.is_syncing = True
         """Whether the disk syncs at once what is stored."""

@@ -35,15 +35,12 @@ class LadderDriver:
         self.registry_status.clock_heard(0.0)
         self.settlement = Settlement(ctx)
         self.mail_queue = MailQueue(ctx, self.settlement)
-        paths = DeliveryPaths(ctx, mail_queue=self.mail_queue, settlement=self.settlement)
-        self.ladder = Ladder(
-            ctx, paths=paths, mail_queue=self.mail_queue, settlement=self.settlement
-        )
+        self.ladder = Ladder(ctx, DeliveryPaths(ctx, self.mail_queue))
         self.bob = BOB.contact(online=online, stored=stored)
         assert self.bob.conversation is not None
         self.conversation = self.bob.conversation
         self.settlement.adopt(self.bob)
-        self.ladder.set_reach(reach, now=self.now)
+        self.reach(reach)
 
     @staticmethod
     def _wall(now: float) -> float:
@@ -58,7 +55,9 @@ class LadderDriver:
         return message
 
     def reach(self, reach: RegistryReach) -> None:
-        self.ladder.set_reach(reach, now=self.now)
+        if reach is not self.registry_status.reach:
+            self.registry_status.change(reach, now=self.now)
+            self.ladder.reach_changed(now=self.now)
 
     def shows_mail_key(self, key: bytes) -> None:
         """Put this mail key into Bob's card; nothing can be sealed to an invalid one."""

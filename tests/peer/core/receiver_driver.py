@@ -11,20 +11,17 @@ from chatapp.peer.api.events import (
     MailUnreadable,
     Said,
 )
-from chatapp.peer.core.catch_up import CatchUp, RoomArrival
 from chatapp.peer.core.contacts import Contacts
-from chatapp.peer.core.context import Context
+from chatapp.peer.core.context import LookUp
 from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.inbox import Streams
-from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.records import CHANNEL_MARK, StoredGroup, StoredStream
-from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.incoming import GroupReceiver
 from chatapp.peer.core.rooms.membership import Membership
 from chatapp.peer.history.database import History
 from chatapp.wire.codec import decode_frames, encode
-from chatapp.wire.delivery.parts import Arrived, PartBuffer
+from chatapp.wire.delivery.parts import Arrived
 from chatapp.wire.messages.direct import Ack, DeliveryFrame, DirectBody, Part
 from chatapp.wire.messages.mail import Letter, LetterBody, MailBatch
 from chatapp.wire.messages.rooms import (
@@ -36,7 +33,7 @@ from chatapp.wire.messages.rooms import (
     GroupPage,
 )
 from chatapp.wire.sealing import GroupKey, seal_letter
-from tests.peer.core.cast import POLICY, Someone
+from tests.peer.core.cast import NoRegistry, Someone
 from tests.support.histories import in_memory
 
 ALICE, BOB, CAROL = Someone("alice"), Someone("bob"), Someone("carol")
@@ -44,15 +41,26 @@ SENDER_INDEXES = {BOB.id: 7, CAROL.id: 8}
 KEY = b"k" * 32
 
 
-def catching_up(ctx: Context) -> CatchUp:
-    """What a person who enters no room catches up with."""
-    arrival = RoomArrival(
-        ctx,
-        groups=Groups(Group(CHANNEL, StoredStream(), StoredGroup(0), ctx.out)),
-        members=Membership(ctx, Contacts(), registry_key=lambda: None),
-        link=RegistryLink(ctx),
-    )
-    return CatchUp(ctx, arrival)
+class KnownPeople:
+    """The people in a table that is up to date (a `People`)."""
+
+    version, saved_at, is_fresh = 0, 0.0, True
+
+    def __init__(self) -> None:
+        self.contacts = Contacts()
+        self.searches: dict[str, object] = {}
+
+    def fetch(self, *, now: float) -> None:
+        pass
+
+    def fetch_anew(self, *, now: float) -> None:
+        pass
+
+    def find(self, name: str, *, can_ask: bool, now: float) -> LookUp:
+        return LookUp.UNKNOWN
+
+    def forget(self, name: str) -> None:
+        pass
 
 
 class ReceiverDriver:
@@ -66,37 +74,26 @@ class ReceiverDriver:
         """How many messages by datagram had a body that is none."""
         self.disk = disk or in_memory()
         loaded = self.disk.load()
-        stored = dict(loaded.streams)
-        ctx = ALICE.context(last_id=loaded.last_id)
+        ctx = ALICE.context()
         self.out = ctx.out
-        self.contacts = Contacts()
+        self.out.count_ids_from(loaded.last_id)
+        self.people = KnownPeople()
+        self.contacts = self.people.contacts
+        self.streams = Streams(ctx, stored=loaded.streams, ignored=self.contacts.ignored)
+        self.catch_up = self.streams.catch_up
         place = loaded.groups.get(CHANNEL, StoredGroup(0))
-        self.channel = Group(CHANNEL, stored.pop(CHANNEL_MARK, StoredStream()), place, self.out)
+        own = self.streams.unused.pop(CHANNEL_MARK, StoredStream())
+        self.channel = Group(CHANNEL, own, place, self.out)
         self.channel.grant(GroupGranted(CHANNEL, 1, KEY, 3, 0))
-        members = Membership(ctx, self.contacts, registry_key=lambda: None)
-        self.table = Table(ctx, self.contacts, members=members, version=0, saved_at=0.0)
-        self.table.is_fresh = True
-        self.catch_up = catching_up(ctx)
-        self.streams = Streams(ctx, self.catch_up, self.contacts.ignored)
         self.group_receiver = GroupReceiver(
             ctx,
-            contacts=self.contacts,
+            self.people,
+            self.streams,
             groups=Groups(self.channel),
-            members=members,
-            table=self.table,
-            streams=self.streams,
-            catch_up=self.catch_up,
-            stored=stored,
+            members=Membership(ctx, self.contacts, NoRegistry()),
         )
         self.direct_receiver = DirectReceiver(
-            ctx,
-            contacts=self.contacts,
-            streams=self.streams,
-            group_receiver=self.group_receiver,
-            catch_up=self.catch_up,
-            stored=stored,
-            unknown_authors=loaded.unknown_authors,
-            buffer=PartBuffer(POLICY),
+            ctx, self.contacts, self.streams, unknown_authors=loaded.unknown_authors
         )
         for person in knows:
             self.meet(person)
@@ -106,7 +103,9 @@ class ReceiverDriver:
         self.contacts.take_row(person.row(sender_index=SENDER_INDEXES[person.id]))
         contact = self.contacts.by_identity(person.id)
         assert contact is not None
-        self.direct_receiver.adopt(contact, now=self.now)
+        is_awaited = self.direct_receiver.adopt(contact, now=self.now)
+        if self.group_receiver.adopt(contact, now=self.now) or is_awaited:
+            self.catch_up.release()
         self.group_receiver.rows_arrived(now=self.now)
 
     # --- what comes
@@ -134,9 +133,18 @@ class ReceiverDriver:
     def store(self) -> None:
         """Store all waiting records, as after every turn."""
         self.disk.apply(self.out.drain_records() + self.streams.marks())
-        self.direct_receiver.stored(now=self.now)
+        self.stored()
         self.out.syncs.end(self.out.syncs.begin())
         self.catch_up.synced()
+
+    def stored(self) -> None:
+        """All records handed out so far are on disk."""
+        touched = self.streams.stored(now=self.now)
+        touched.update(self.group_receiver.raise_floors())
+        self.catch_up.stored()
+        for stream in touched.values():
+            self.streams.release(stream, self.now)
+        self.catch_up.release()
 
     # --- what comes of it
 

@@ -79,7 +79,7 @@ def test_banned_people_are_neither_shown_nor_answered_until_the_ban_ends(
     says(node, CAROL, 2)
     assert heard(node) == ["number 2"]
     node.datagrams.clear()
-    node.core.sending.send("bob", "not straight", now=node.now)
+    node.core.direct.send("bob", "not straight", now=node.now)
     node.turn()
     assert answered(node, BOB) == []
     assert [request.recipient for request in node.asked() if isinstance(request, DepositMail)] == [
@@ -95,7 +95,7 @@ def test_no_room_line_goes_directly_to_banned_people(node: CoreDriver) -> None:
     shows(node, banned(200), version=200)
     lose_registry(node)
     node.datagrams.clear()
-    node.core.sending.say("among us", now=node.now)
+    node.core.rooms.say("among us", now=node.now)
     node.turn()
     assert {to for data, to in node.datagrams if data[0] in SEALED} == {CAROL.home}
 
@@ -112,7 +112,7 @@ def test_a_ban_holds_without_the_registry_over_a_start_and_keeps_lines_from_them
     again.datagrams.clear()
     says(again, BOB, 5)
     assert heard(again) == []
-    again.core.sending.send_all("to all", now=again.now)
+    again.core.rooms.say_to_all("to all", now=again.now)
     again.pass_time(3.0)
     assert {to for data, to in again.datagrams if data[0] in SEALED} == {CAROL.home}
 

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from chatapp.peer.api.conversations import EVERYBODY, person
 from chatapp.peer.api.events import MailReturned, Said
-from chatapp.peer.core.catch_up import in_order
+from chatapp.peer.core.inbox import CatchUp, in_order
 from chatapp.wire.messages.mail import TakeMail
 from chatapp.wire.messages.rooms import CHANNEL
-from tests.peer.core.receiver_driver import ALICE, catching_up
+from tests.peer.core.receiver_driver import ALICE
 
 
 def line(number: int, at: float, *, by: str = "bob", channel: bool = False) -> Said:
@@ -31,7 +31,7 @@ class WaitingMessages:
 
     def __init__(self) -> None:
         ctx = ALICE.context()
-        self.out, self.catch_up = ctx.out, catching_up(ctx)
+        self.out, self.catch_up = ctx.out, CatchUp(ctx)
 
     def shown(self) -> list[tuple[Said, ...]]:
         self.catch_up.release()

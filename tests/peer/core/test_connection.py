@@ -138,11 +138,11 @@ def test_a_lost_link_means_seeking_and_then_lost(node: CoreDriver) -> None:
 
 
 def test_requests_on_a_lost_link_are_repeated_on_the_next_once_it_is_up(node: CoreDriver) -> None:
-    node.core.sending.send("bob", "hi", now=node.now)
+    node.core.direct.send("bob", "hi", now=node.now)
     node.told(TablePage(100, 101, more=False, rows=raw(BOB.row(101, online=False))))
     (before,) = [request for request in node.asked() if isinstance(request, DepositMail)]
     node.lose_link()
-    node.core.sending.look_up("carol", now=node.now)
+    node.core.direct.look_up("carol", now=node.now)
     node.register()
     node.attach(version=102)
     (after,) = [request for request in node.asked() if isinstance(request, DepositMail)]
@@ -211,7 +211,7 @@ class TestSignsOfLife:
 
     def test_somebody_who_answers_no_try_is_reported_once(self, node: CoreDriver) -> None:
         for text in ("one", "two", "three"):
-            node.core.sending.send("bob", text, now=node.now)
+            node.core.direct.send("bob", text, now=node.now)
         node.pass_time(POLICY.give_up_after)
         reports = [request for request in node.asked() if isinstance(request, ReportSilence)]
         assert reports == [ReportSilence(BOB.id)]
@@ -219,15 +219,15 @@ class TestSignsOfLife:
     def test_somebody_who_answers_none_that_went_both_ways_is_reported_too(
         self, node: CoreDriver
     ) -> None:
-        node.core.sending.send("bob", "one", now=node.now)
+        node.core.direct.send("bob", "one", now=node.now)
         node.pass_time(POLICY.give_up_after + 2.0)
         node.answer_pings()
-        node.core.sending.send("bob", "two", now=node.now)
+        node.core.direct.send("bob", "two", now=node.now)
         node.pass_time(POLICY.give_up_after)
         assert ReportSilence(BOB.id) in node.asked()
 
     def test_people_who_are_away_are_not_reported_as_silent(self, node: CoreDriver) -> None:
-        node.core.sending.send("bob", "one", now=node.now)
+        node.core.direct.send("bob", "one", now=node.now)
         node.pass_time(1.0)
         node.told(TablePage(100, 101, more=False, rows=raw(BOB.row(101, online=False))))
         node.pass_time(5.0)
@@ -238,7 +238,7 @@ class TestSignsOfLife:
 
 
 def test_a_line_is_accepted_when_the_registry_says_so(node: CoreDriver) -> None:
-    begun = node.core.sending.send_all("hi", now=node.now)
+    begun = node.core.rooms.say_to_all("hi", now=node.now)
     node.turn()
     (line,) = node.lines()
     header = unpack_group(line)
@@ -254,7 +254,7 @@ def test_a_line_is_accepted_when_the_registry_says_so(node: CoreDriver) -> None:
 
 
 def test_a_line_in_an_old_epoch_is_sealed_again(node: CoreDriver) -> None:
-    node.core.sending.send_all("hi", now=node.now)
+    node.core.rooms.say_to_all("hi", now=node.now)
     node.turn()
     (line,) = node.lines()
     header = unpack_group(line)
@@ -271,7 +271,7 @@ def test_a_line_in_an_old_epoch_is_sealed_again(node: CoreDriver) -> None:
 def test_a_line_that_the_servers_disk_does_not_take_is_told_of(
     node: CoreDriver, reason: GroupRefusal
 ) -> None:
-    begun = node.core.sending.send_all("hi", now=node.now)
+    begun = node.core.rooms.say_to_all("hi", now=node.now)
     node.turn()
     header = unpack_group(node.lines()[0])
     node.told(GroupRefused(CHANNEL, header.epoch, header.counter, reason))
@@ -291,7 +291,7 @@ def test_a_line_that_is_kept_stays_so_when_the_servers_disk_does_not_take_it(
 ) -> None:
     """The registry's disk hung first: some members may have the line directly, and an author who
     reads "refused" sends it again."""
-    node.core.sending.send_all("hi", now=node.now)
+    node.core.rooms.say_to_all("hi", now=node.now)
     node.pass_time(POLICY.give_up_after)
     (told,) = [event for event in node.saw() if is_now(event, events.MessageState.KEPT)]
     header = unpack_group(node.lines()[0])
@@ -310,7 +310,7 @@ def test_a_line_that_is_kept_stays_so_when_the_servers_disk_does_not_take_it(
 def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_lives(
     node: CoreDriver,
 ) -> None:
-    begun = node.core.sending.send_all("hi", now=node.now)
+    begun = node.core.rooms.say_to_all("hi", now=node.now)
     node.pass_time(POLICY.give_up_after - 0.01)
     assert node.saw() == []
     node.pass_time(0.01)
@@ -323,7 +323,7 @@ def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_
 
 def test_a_line_that_a_lost_link_took_along_is_said_again_on_the_next(node: CoreDriver) -> None:
     """Members who have the line already recognise its number."""
-    node.core.sending.send_all("hi", now=node.now)
+    node.core.rooms.say_to_all("hi", now=node.now)
     node.turn()
     (before,) = node.lines()
     node.lose_link()
@@ -340,7 +340,7 @@ def test_without_a_registry_a_line_is_given_up_at_once() -> None:
     node.start()
     node.pass_time(10.0)
     node.saw()
-    node.core.sending.send_all("hi", now=node.now)
+    node.core.rooms.say_to_all("hi", now=node.now)
     node.turn()
     (told,) = node.saw()
     assert is_now(told, MessageState.KEPT)
@@ -350,11 +350,11 @@ def test_numbers_of_lines_rise_over_restarts_even_if_the_clock_is_set_back(
     node: CoreDriver,
 ) -> None:
     """Clause 6.2: or others would take the newer ones for repeats, and not show them."""
-    before = node.core.sending.send_all("one", now=node.now).number
+    before = node.core.rooms.say_to_all("one", now=node.now).number
     node.turn()
     later = CoreDriver(disk=node.disk, life=2)
     later.core.clock.offset -= 3_600.0
-    begun = later.core.sending.send_all("two", now=later.now)
+    begun = later.core.rooms.say_to_all("two", now=later.now)
     later.turn()
     assert [record.state for record in later.records if hasattr(record, "state")] == [
         MessageState.KEPT

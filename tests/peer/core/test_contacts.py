@@ -44,7 +44,7 @@ class Home:
     def sent(self, to: Someone, *, now: float = 0.0) -> bytes:
         """Return the datagrams to somebody for whom we have data."""
         self.transport._send(self.know(to), [b"\x90"], through_registry=False, now=now)
-        ((datagram, _),) = self.transport.datagrams_to_send()
+        ((datagram, _),), self.transport.datagrams = self.transport.datagrams, []
         return datagram
 
 

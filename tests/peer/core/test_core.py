@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person as in_person
-from chatapp.peer.core import dispatch
-from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.people.table import LookUp
+from chatapp.peer.core import core
+from chatapp.peer.core.context import LookUp, RegistryReach
 from chatapp.peer.core.records import OutgoingAdded, RowsSaved
 from chatapp.wire.address import Address
 from chatapp.wire.admission import is_table_signed, sign_table
@@ -114,7 +113,7 @@ def test_only_a_batch_with_news_is_worth_checking(
         checked.append(payload)
         return is_table_signed(payload, registry=registry)
 
-    monkeypatch.setattr(dispatch, "is_table_signed", check)
+    monkeypatch.setattr(core, "is_table_signed", check)
     for batch in (TableBatch(100, 101, raw(Someone("carol").row(101))), TableBatch(101, 101, [])):
         node.hears(node.key.seal(0, sign_table(node.porter.identity, encode(batch))))
     assert node.core.table_version == 101
@@ -256,7 +255,7 @@ def test_a_line_said_right_after_the_return_is_not_given_up(node: CoreDriver) ->
     node.saw()
     node.start()
     assert node.core.reach is RegistryReach.SEEKING
-    node.core.sending.send_all("hello again", now=node.now)
+    node.core.rooms.say_to_all("hello again", now=node.now)
     node.register()
     node.attach(version=101)
     assert kinds(node.saw()) == [events.Registered]
@@ -269,7 +268,7 @@ def test_a_line_said_when_the_server_is_back_is_not_given_up(node: CoreDriver) -
     node.pass_time(5.0)
     node.register()
     assert kinds(node.saw()) == [events.ServerLost, events.ServerBack]
-    node.core.sending.send_all("hello again", now=node.now)
+    node.core.rooms.say_to_all("hello again", now=node.now)
     node.attach(version=101)
     assert kinds(node.saw()) == []
     assert len(node.lines()) == 1
@@ -279,35 +278,35 @@ def test_a_line_said_when_the_server_is_back_is_not_given_up(node: CoreDriver) -
 
 
 def test_a_name_is_unknown_when_the_registry_has_said_so(node: CoreDriver) -> None:
-    assert node.core.sending.look_up("BOB", now=node.now) is LookUp.KNOWN
-    assert node.core.sending.look_up("carol", now=node.now) is LookUp.ASKING
+    assert node.core.direct.look_up("BOB", now=node.now) is LookUp.KNOWN
+    assert node.core.direct.look_up("carol", now=node.now) is LookUp.ASKING
     node.turn()
     assert FetchTable(100) in node.asked()
-    assert node.core.sending.look_up("carol", now=node.now) is LookUp.ASKING
+    assert node.core.direct.look_up("carol", now=node.now) is LookUp.ASKING
     node.told(TablePage(100, 100, more=False, rows=[]))
-    assert node.core.sending.look_up("carol", now=node.now) is LookUp.UNKNOWN
+    assert node.core.direct.look_up("carol", now=node.now) is LookUp.UNKNOWN
 
 
 def test_a_name_that_the_registry_finds_is_known(node: CoreDriver) -> None:
-    node.core.sending.look_up("carol", now=node.now)
+    node.core.direct.look_up("carol", now=node.now)
     node.turn()
     node.told(TablePage(100, 101, more=False, rows=raw(Someone("carol").row(101))))
-    assert node.core.sending.look_up("carol", now=node.now) is LookUp.KNOWN
+    assert node.core.direct.look_up("carol", now=node.now) is LookUp.KNOWN
 
 
 def test_a_registry_that_does_not_say_is_waited_for_a_while(node: CoreDriver) -> None:
-    assert node.core.sending.look_up("carol", now=node.now) is LookUp.ASKING
+    assert node.core.direct.look_up("carol", now=node.now) is LookUp.ASKING
     node.pass_time(POLICY.give_up_after - 0.01)
-    assert node.core.sending.look_up("carol", now=node.now) is LookUp.ASKING
+    assert node.core.direct.look_up("carol", now=node.now) is LookUp.ASKING
     node.pass_time(0.01)
-    assert node.core.sending.look_up("carol", now=node.now) is LookUp.UNANSWERED
+    assert node.core.direct.look_up("carol", now=node.now) is LookUp.UNANSWERED
 
 
 def test_a_question_that_nobody_waits_for_any_more_keeps_nobody_awake(node: CoreDriver) -> None:
-    node.core.sending.look_up("carol", now=node.now)
+    node.core.direct.look_up("carol", now=node.now)
     node.pass_time(2 * POLICY.give_up_after, rings_most=20)
     assert (
-        node.core.sending.look_up("carol", now=node.now) is LookUp.ASKING
+        node.core.direct.look_up("carol", now=node.now) is LookUp.ASKING
     )  # and is no answer to a later one
 
 
@@ -318,9 +317,9 @@ def test_a_text_that_cannot_be_sent_is_refused_before_anything_is_begun(node: Co
     node.records.clear()
     for text, error in (("x" * (TEXT_MAX + 1), TextTooLong), ("\ud800", UnicodeEncodeError)):
         with pytest.raises(error):
-            node.core.sending.send("bob", text, now=node.now)
+            node.core.direct.send("bob", text, now=node.now)
         with pytest.raises(error):
-            node.core.sending.send_all(text, now=node.now)
+            node.core.rooms.say_to_all(text, now=node.now)
     node.turn()
     assert not [record for record in node.records if isinstance(record, OutgoingAdded)]
 
@@ -329,9 +328,9 @@ def test_a_text_that_cannot_be_sent_is_refused_before_anything_is_begun(node: Co
 
 
 def test_the_wall_clock_may_jump_while_the_program_runs(node: CoreDriver) -> None:
-    before = node.core.sending.send("bob", "one", now=node.now)
+    before = node.core.direct.send("bob", "one", now=node.now)
     node.core.clock.offset -= 365 * 86_400.0
-    after = node.core.sending.send("bob", "two", now=node.now)
+    after = node.core.direct.send("bob", "two", now=node.now)
     assert after.number == before.number + 1
 
 
@@ -351,7 +350,7 @@ def test_an_unanswered_message_is_said_again_with_openings_and_then_relayed(
     node: CoreDriver,
 ) -> None:
     """Clauses 5.4 and 6.8."""
-    begun = node.core.sending.send("bob", "hi", now=node.now)
+    begun = node.core.direct.send("bob", "hi", now=node.now)
     seen: list[tuple[float, int]] = []
     began = node.now
     while node.now < began + POLICY.give_up_after:
@@ -380,7 +379,7 @@ def test_what_somebody_else_relays_under_a_name_is_dropped(node: CoreDriver) -> 
 
 def test_a_hail_sends_what_waits_afresh_under_a_session_of_the_new_start(node: CoreDriver) -> None:
     """Bob has restarted while the registry was away, and announces it (clause 6.5)."""
-    node.core.sending.send("bob", "hi", now=node.now)
+    node.core.direct.send("bob", "hi", now=node.now)
     node.pass_time(0.1)
     node.datagrams.clear()
     again = BOB.again().session_with(node.alice)
@@ -404,7 +403,7 @@ def test_a_person_whose_card_is_forged_is_nobody(node: CoreDriver) -> None:
     forged = msgspec.structs.replace(row, card=msgspec.structs.replace(row.card, mail=b"m" * 32))
     node.records.clear()
     node.told(TablePage(100, 101, more=False, rows=raw(forged)))
-    assert node.core.sending.look_up("carol", now=node.now) is not LookUp.KNOWN
+    assert node.core.direct.look_up("carol", now=node.now) is not LookUp.KNOWN
     assert not [record for record in node.records if isinstance(record, RowsSaved) and record.rows]
 
 
@@ -412,7 +411,7 @@ def test_nothing_is_sent_to_an_invalid_mail_key_and_the_sender_is_told(node: Cor
     row = Someone("carol").row(101, online=False, mail=bytes(32))
     node.told(TablePage(100, 101, more=False, rows=raw(row)))
     node.saw()
-    node.core.sending.send("carol", "hi", now=node.now)
+    node.core.direct.send("carol", "hi", now=node.now)
     node.turn()
     tried, refused = node.saw()
     assert isinstance(tried, events.Unacknowledged)

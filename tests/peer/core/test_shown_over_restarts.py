@@ -39,7 +39,7 @@ class Story:
                 self._under_way.add(number)
             case "store":
                 self.commit()
-                driver.direct_receiver.stored(now=driver.now)
+                driver.stored()
             case "commit":
                 self.commit()
             case "show":

@@ -14,10 +14,10 @@ from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import SOMEBODY, MessageState
 from chatapp.peer.api.trace import TraceEvent
 from chatapp.peer.core.records import IncomingAdded, Named, OutgoingAdded, OutgoingChanged
+from chatapp.peer.faces.export import Format, exported, history_of
 from chatapp.peer.history.database import History
 from chatapp.peer.history.query import shown
 from chatapp.peer.history.schema import AnotherFormat
-from chatapp.peer.view.export import Format, exported, history_of
 from tests.peer.core.cast import Someone
 from tests.peer.village import WITHIN, Village, village
 from tests.support.histories import in_memory

@@ -95,11 +95,11 @@ async def test_what_a_reader_may_have_lost_is_given_again_at_once(syncs: Syncs) 
         await town.peer("bob")
         await (await alice.send("bob", "hi")).settled()
         node = alice._open_node()
-        (contact,) = [one for one in node.core._contacts if one.name == "bob"]
+        (contact,) = [one for one in node.core.roster.contacts if one.name == "bob"]
         assert contact.conversation is not None
         outgoing = contact.conversation.outgoing
         outgoing.unsynced.lose()
-        node.core._ladder.climb(contact, now=node.driver.now())
+        node.core.direct._ladder.climb(contact, now=node.driver.now())
         node.driver.schedule()
         await node.turn()
         assert len(outgoing.again) == 1

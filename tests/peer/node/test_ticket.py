@@ -4,6 +4,7 @@ import random
 
 from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import StoredVisit
+from chatapp.peer.core.context import Context
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.visitor import VisitorCore
 from chatapp.wire.framing import Kind
@@ -110,14 +111,11 @@ def test_a_stranger_at_our_registrys_address_costs_no_ticket() -> None:
     guest = Someone("ana")
     me = LocalIdentity(name="", identity=guest.identity, mail_keys=[guest.mail_key], counter=1)
     core = VisitorCore(
-        me,
+        Context(me, policy=POLICY, rng=random.Random(1), wall_offset=WALL),
         servers=[SERVER],
         pinned=Someone("the registry").id,
         stored=StoredVisit(ticket=TICKET),
         queue="",
-        rng=random.Random(1),
-        policy=POLICY,
-        wall_offset=WALL,
     )
     now = 1.0
     core.start(now=now)

@@ -600,13 +600,13 @@ async def test_the_servers_that_a_registry_names_are_found_and_remembered(
             assert alice.server == here
             node = alice._open_node()
             async with asyncio.timeout(WITHIN):
-                await node.until(lambda core: named in core.server_addresses)
-            assert set(node.core.server_addresses) == {here, named, literal}
+                await node.until(lambda core: named in core.registry.servers.in_order())
+            assert set(node.core.registry.servers.in_order()) == {here, named, literal}
     await village.close_registry()
     lost = village.peer("alice")
     await lost.open()
     async with asyncio.timeout(WITHIN):
-        await lost._open_node().until(lambda core: len(core.server_addresses) == 3)
+        await lost._open_node().until(lambda core: len(core.registry.servers.in_order()) == 3)
     await lost.close()
 
 
@@ -621,7 +621,7 @@ async def test_what_a_visitor_says_counts_as_shown_once_it_is_reported(village: 
             said = [
                 event for event in await bob.next_events() if isinstance(event, events.ClientSaid)
             ]
-        conversation = bob._open_node().core.operator._conversation
+        conversation = bob._open_node().core.desk._conversation
         assert conversation is not None
         assert conversation.shown < said[0].position
         bob.events_shown(said)

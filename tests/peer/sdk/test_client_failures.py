@@ -190,9 +190,9 @@ async def test_an_internal_error_is_reported_and_the_program_goes_on(
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         with monkeypatch.context() as broken:
             broken.setattr(
-                bob._open_node().core._dispatcher,
-                "registry_datagram_arrived",
-                lambda *what, now: 1 / 0,
+                bob._open_node().core,
+                "_registry_datagram_came",
+                lambda *what: 1 / 0,
             )
             bob._open_node().driver._datagrams_came([(b"x", Address("127.0.0.1", 1))])
         assert "ZeroDivisionError" in caplog.text

@@ -47,7 +47,7 @@ async def bobs_key_as_learned_by(alice: Peer, village: Village) -> bytes:
 
 
 def key_held_for_bob(peer: Peer) -> bytes:
-    contact = peer._open_node().core._contacts.by_name("bob")
+    contact = peer._open_node().core.roster.contacts.by_name("bob")
     assert contact is not None
     return contact.identity
 
@@ -131,7 +131,7 @@ async def test_a_key_that_the_user_names_takes_the_place_of_the_pinned_one(
             assert key_held_for_bob(accepting) == bobs_key
         async with alice(village, NAME) as again:
             assert events.Registered in kinds(again)
-            pinned = again._open_node().core._session.pinned
+            pinned = again._open_node().core.registry.session.pinned
             assert pinned is not None and fingerprint_digits(
                 pinned
             ) == registry.fingerprint.replace(" ", "")

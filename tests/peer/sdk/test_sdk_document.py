@@ -1,4 +1,4 @@
-"""The programs of `docs/sdk.md` run, as programs of their own, and print what the page says."""
+"""The programs of `docs/reference/sdk.md` run, as programs of their own, and print what the page says."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 
 __all__ = ["village"]
 
-PAGE: Final = Path(__file__).parents[3] / "docs" / "sdk.md"
+PAGE: Final = Path(__file__).parents[3] / "docs/reference/sdk.md"
 PROGRAMS: Final = re.findall(
     r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL
 )

@@ -6,8 +6,10 @@ import msgspec
 
 from chatapp.peer.api import events
 from chatapp.peer.api.past import DeskTalk, DeskTalkLine
+from chatapp.peer.api.state import DeskState
 from chatapp.peer.faces.web.operators.pages import log, parts, window_title
-from chatapp.peer.view.desk import NOTICES_MAX, LineMark, OperatorView
+from chatapp.peer.view.desk import DeskView
+from chatapp.peer.view.talk import NOTES_MAX, Mark
 from chatapp.wire.desk.focus import HeldInput
 from chatapp.wire.desk.values import ListedVisitor, PastLine, PastSession
 
@@ -27,8 +29,8 @@ CAME = events.ClientCame(
 HOSTILE = "<script>alert(1)</script>\u202e"
 
 
-def view_of(*events: events.Event) -> OperatorView:
-    view = OperatorView("bob")
+def view_of(*events: events.Event) -> DeskView:
+    view = DeskView("bob")
     for event in events:
         view.handle(event, at=AT)
     return view
@@ -63,8 +65,8 @@ def test_a_session_from_the_call_to_its_end() -> None:
     line = view.said("hello", at=AT, number=1)
     view.handle(said("Asha Rao", "hi", 2), at=AT)
     view.saved(line)
-    assert [(one.sender, one.text, one.is_ours, one.mark) for one in view.lines] == [
-        ("bob", "hello", True, LineMark.SAVED),
+    assert [(one.who, one.text, one.is_ours, one.mark) for one in view.lines] == [
+        ("bob", "hello", True, Mark.SAVED),
         ("Asha Rao", "hi", False, None),
     ]
     assert view.lines[-1].at == AT - 5
@@ -82,7 +84,7 @@ def test_a_session_from_the_call_to_its_end() -> None:
 def test_after_a_restart_our_own_lines_are_known_as_ours() -> None:
     view = view_of(CAME, said("bob", "hello", 1), said("Asha Rao", "hi", 2))
     assert [(one.is_ours, one.mark) for one in view.lines] == [
-        (True, LineMark.SAVED),
+        (True, Mark.SAVED),
         (False, None),
     ]
 
@@ -102,11 +104,11 @@ def test_a_line_that_was_refused_is_marked_so_and_stays_so() -> None:
         view.handle(events.CommandFailed(reason=too_fast, line=number), at=AT)
     held = events.HeldBack(what=HeldInput.LINE, former="Ben", move=None, client="Asha Rao", line=98)
     view.handle(held, at=AT)
-    assert (first.mark, second.mark) == (LineMark.SENDING, LineMark.LOST)
+    assert (first.mark, second.mark) == (Mark.SENDING, Mark.LOST)
     view.handle(events.CommandFailed(reason=events.CommandFailure.NO_CLIENT, line=3), at=AT)
     for line in (first, second, third):
         view.saved(line)
-    assert (first.mark, second.mark, third.mark) == (LineMark.SAVED, LineMark.LOST, LineMark.LOST)
+    assert (first.mark, second.mark, third.mark) == (Mark.SAVED, Mark.LOST, Mark.LOST)
     assert "too many lines at once" in parts(view)["notices"]
 
 
@@ -205,17 +207,17 @@ def test_somebody_who_is_no_operator_reads_that() -> None:
 def test_a_registry_that_is_away_is_told_and_a_newer_notice_takes_the_place_of_an_old_one() -> None:
     view = view_of(CAME, events.ServerLost())
     assert "The server does not answer." in parts(view)["state"]
-    for _ in range(NOTICES_MAX + 3):
+    for _ in range(NOTES_MAX + 3):
         view.handle(moved(events.ClientMove.SILENT), at=AT)
         view.handle(events.NothingSaid(name="Asha Rao"), at=AT)
-    assert len(view.notices) == NOTICES_MAX
+    assert len(view.notices) == NOTES_MAX
     view.dismiss()
     assert parts(view)["notices"] == ""
 
 
 def test_messages_of_other_people_are_counted_and_not_shown() -> None:
     view = view_of(events.DutyChanged(is_on=True, queue="desk"))
-    view.letters = 2
+    view.mail = 2
     assert "2 messages to you: read with ChatApp -c bob." in parts(view)["state"]
 
 
@@ -283,18 +285,18 @@ def test_a_talk_that_is_found_is_shown_once() -> None:
             sender="bob", text="and now?", at=AT - 7, is_ours=True, is_saved=False, line=6
         ),
     )
-    view = OperatorView("bob")
+    view = DeskView("bob")
     (waiting,) = view.found_talk(DeskTalk(client=CAME, lines=lines))
     view.handle(
         said("Asha Rao", "hi", 1), at=AT
     )  # an event that was told before the talk was found
     assert [(one.text, one.mark) for one in view.lines] == [
         ("hi", None),
-        ("hello", LineMark.SAVED),
-        ("and now?", LineMark.SENDING),
+        ("hello", Mark.SAVED),
+        ("and now?", Mark.SENDING),
     ]
     view.saved(waiting)
-    assert waiting.mark is LineMark.SAVED
+    assert waiting.mark is Mark.SAVED
     view.handle(said("Asha Rao", "now it works", 3), at=AT)
     assert view.lines[-1].text == "now it works"
     view.handle(msgspec.structs.replace(CAME, visit=8), at=AT)
@@ -303,8 +305,8 @@ def test_a_talk_that_is_found_is_shown_once() -> None:
 
 
 def test_the_queue_of_a_program_that_has_run_before_is_learned() -> None:
-    view = OperatorView("bob")
-    view.found(is_on_duty=True, is_operator=True, answers={})
+    view = DeskView("bob")
+    view.found(DeskState(is_on_duty=True, is_operator=True))
     assert "bob</bdi>, on duty</span>" in parts(view)["duty"]
     room = events.WaitingRoom(
         queue="physics", operators=1, served=(), waiting=(), total=0, is_quiet=True

@@ -4,7 +4,6 @@ from chatapp.peer.api.conversations import DESK, EVERYBODY, Conversation, person
 from chatapp.peer.api.events import Person, Said
 from chatapp.peer.api.past import ConversationState
 from chatapp.peer.view.panes import ListRow, PaneList, next_with_news, said_entry
-from chatapp.peer.view.signs import UNICODE
 
 
 def at_table(name: str, *, online: bool = True) -> Person:
@@ -37,7 +36,7 @@ def shown(rows: list[ListRow]) -> list[str]:
 
 
 def test_calls_come_first_then_news_then_who_talked_last_then_who_is_there() -> None:
-    panes = PaneList(UNICODE)
+    panes = PaneList()
     panes.take(
         [
             state(person("dave"), at=5),
@@ -57,7 +56,7 @@ def test_calls_come_first_then_news_then_who_talked_last_then_who_is_there() -> 
 
 
 def test_the_desk_stands_first_for_an_operator_on_duty() -> None:
-    panes = PaneList(UNICODE)
+    panes = PaneList()
     panes.pane(DESK)
     assert shown(rows_of(panes, [])) == ["everybody"]
     rows = rows_of(panes, [], at_desk=True)
@@ -66,14 +65,14 @@ def test_the_desk_stands_first_for_an_operator_on_duty() -> None:
 
 
 def test_a_name_in_other_letters_is_the_same_conversation() -> None:
-    panes = PaneList(UNICODE)
+    panes = PaneList()
     assert panes.pane(person("Bob")) is panes.pane(person("bob"))
     assert panes.pane(person("bob", is_claimed=True)) is not panes.pane(person("bob"))
     assert panes.known(room("bob")) is None
 
 
 def test_a_conversation_goes_with_the_person_to_a_new_name() -> None:
-    panes = PaneList(UNICODE)
+    panes = PaneList()
     pane = panes.pane(person("bob"))
     assert panes.rename("bob", "robert") is pane
     assert panes.pane(person("robert")) is pane
@@ -81,7 +80,7 @@ def test_a_conversation_goes_with_the_person_to_a_new_name() -> None:
 
 
 def test_lines_that_the_history_has_counted_are_not_counted_twice() -> None:
-    panes = PaneList(UNICODE)
+    panes = PaneList()
     panes.take([state(person("bob"), unread=2, id_=9)])
     pane = panes.pane(person("bob"))
     pane.note_line(8, 1.0, is_mine=False, calls=True)
@@ -93,13 +92,13 @@ def test_lines_that_the_history_has_counted_are_not_counted_twice() -> None:
 
 
 def test_what_another_program_has_read_is_read_here() -> None:
-    pane = PaneList(UNICODE).pane(room("lab"))
+    pane = PaneList().pane(room("lab"))
     for id_ in (1, 2, 3):
         entry = said_entry(
             sender="bob", text="hi alice" if id_ == 2 else "hi", at=1.0, me="alice", id_=id_
         )
         pane.note_line(id_, 1.0, is_mine=False, calls=entry.calls)
-        pane.book.append([entry])
+        pane.log.append([entry])
     assert (pane.unread, pane.calls) == (3, True)
     pane.note_read(1)
     assert (pane.unread, pane.calls) == (2, True)
@@ -120,7 +119,7 @@ def test_the_next_news_are_calls_first() -> None:
 
 
 def test_a_new_name_leaves_the_conversation_with_its_former_bearer() -> None:
-    panes = PaneList(UNICODE)
+    panes = PaneList()
     former, renamed = panes.pane(person("bob")), panes.pane(person("carol"))
     panes.rename("carol", "bob")
     assert panes.pane(person("bob")) is renamed

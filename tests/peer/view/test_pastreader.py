@@ -11,10 +11,11 @@ from chatapp.peer.api.conversations import EVERYBODY
 from chatapp.peer.api.events import Said
 from chatapp.peer.api.past import Lines
 from chatapp.peer.api.requests import ReadPage
-from chatapp.peer.view.logbook import EntryKind, LogEntry
+from chatapp.peer.faces.full.logbook import LogBook
+from chatapp.peer.faces.full.signs import UNICODE
+from chatapp.peer.view.log import EntryKind, LogEntry
 from chatapp.peer.view.panes import Pane
 from chatapp.peer.view.pastreader import AROUND, PAGE, PastReader
-from chatapp.peer.view.signs import UNICODE
 from chatapp.peer.view.view import HistoryUnreadable, Step
 from chatapp.peer.words.full import GAP
 
@@ -70,18 +71,18 @@ def reading(past: FakePast) -> tuple[PastReader, Pane]:
         raise error
 
     reader = PastReader(lambda: "alice", settle=lambda pane, entry: None, tell_unreadable=fail)
-    return reader, Pane(EVERYBODY, UNICODE)
+    return reader, Pane(EVERYBODY)
 
 
 def ids_of(pane: Pane) -> list[int]:
-    return [entry.id for entry in pane.book.entries if entry.id]
+    return [entry.id for entry in pane.log.entries if entry.id]
 
 
 def is_whole_but_for_gaps(pane: Pane, past: FakePast) -> bool:
     """Whether lines are left out at the gaps of the log only, and above its first line."""
     ids = ids_of(pane)
     places = {line.id: place for place, line in enumerate(past.lines)}
-    gaps = {pane.book.id_from(pane.book.place_of(gap) or 0) for gap in pane.book.gaps}
+    gaps = {pane.log.id_from(pane.log.place_of(gap) or 0) for gap in pane.log.gaps}
     breaks = {new for old, new in pairwise(ids) if places[new] != places[old] + 1}
     return (
         ids == sorted(set(ids))
@@ -93,7 +94,7 @@ def is_whole_but_for_gaps(pane: Pane, past: FakePast) -> bool:
 def test_a_jump_reads_the_lines_around_and_no_others() -> None:
     past = FakePast()
     reader, pane = reading(past)
-    pane.book.append([LogEntry(kind=EntryKind.NOTICE, at=1_900_000_000.0, text="a notice")])
+    pane.log.append([LogEntry(kind=EntryKind.NOTICE, at=1_900_000_000.0, text="a notice")])
     past.perform(reader.load(pane))
     past.read = 0
     entry = past.perform(reader.jump(pane, 300))
@@ -102,9 +103,9 @@ def test_a_jump_reads_the_lines_around_and_no_others() -> None:
     assert past.read == 2 * AROUND
     assert len(ids_of(pane)) == PAGE + 2 * AROUND
     assert is_whole_but_for_gaps(pane, past)
-    (gap,) = pane.book.gaps
-    top = pane.book.rows_of(gap)[0]
-    row = pane.book.row(top)
+    (gap,) = pane.log.gaps
+    book = LogBook(pane.log, UNICODE)
+    row = book.row(book.rows_of(gap)[0])
     assert row is not None
     assert GAP in row[1][0][1]
     assert past.perform(reader.jump(pane, 301)) is None
@@ -117,10 +118,9 @@ def test_what_is_left_out_is_read_from_both_sides_until_nothing_is() -> None:
     past.perform(reader.jump(pane, 3))
     assert not pane.has_older
     is_upwards = False
-    while pane.book.gaps:
-        (gap,) = pane.book.gaps
-        moved = past.perform(reader.fill(pane, gap, is_upwards=is_upwards))
-        assert moved >= 0
+    while pane.log.gaps:
+        (gap,) = pane.log.gaps
+        past.perform(reader.fill(pane, gap, is_upwards=is_upwards))
         assert is_whole_but_for_gaps(pane, past)
         is_upwards = not is_upwards
     assert ids_of(pane) == [line.id for line in past.lines]
@@ -139,7 +139,7 @@ def test_wherever_the_user_goes_no_line_is_shown_twice_or_lost(
     reader, pane = reading(past)
     past.perform(reader.load(pane))
     for step, number in steps:
-        gaps = pane.book.gaps
+        gaps = pane.log.gaps
         match step:
             case "jump":
                 entry = past.perform(reader.jump(pane, 3 * number))
@@ -149,7 +149,7 @@ def test_wherever_the_user_goes_no_line_is_shown_twice_or_lost(
                 past.perform(reader.load_older(pane))
             case "new":
                 notice = LogEntry(kind=EntryKind.NOTICE, at=1_900_000_000.0, text="a notice")
-                pane.book.append([notice])
+                pane.log.append([notice])
             case _ if gaps:
                 past.perform(reader.fill(pane, gaps[number % len(gaps)], is_upwards=step == "up"))
             case _:

@@ -4,7 +4,7 @@ import pytest
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, EVERYBODY, person, room
-from chatapp.peer.view.logbook import EntryKind
+from chatapp.peer.view.log import EntryKind
 from chatapp.peer.view.panes import Place, Spot, kind_of, place_of
 from tests.peer.words.test_desk_texts import LINES as DESK_LINES
 from tests.peer.words.test_texts import LINES

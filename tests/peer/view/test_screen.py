@@ -15,7 +15,7 @@ from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Said
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.sdk.visitor import Visitor
-from chatapp.peer.view.logbook import EntryKind, LogEntry
+from chatapp.peer.view.log import EntryKind, LogEntry
 from chatapp.peer.view.pastreader import PAGE
 from chatapp.peer.words.formatting import Mark
 from chatapp.registry.rules.desk.settings import DeskSettings
@@ -29,7 +29,7 @@ def last_of(screen: Played, text: str) -> LogEntry:
     """Return the newest entry with this text, in whichever conversation; one without a mark if
     there is none."""
     entries = [
-        one for pane in screen.view.panes.all() for one in pane.book.entries if one.text == text
+        one for pane in screen.view.panes.all() for one in pane.log.entries if one.text == text
     ]
     return entries[-1] if entries else LogEntry(kind=EntryKind.MESSAGE, at=0.0, text="")
 
@@ -124,9 +124,9 @@ async def test_lines_of_a_visitor_are_shown_when_they_were_painted(village: Vill
         visitor.say("my screen is black")
         desk = view.open_pane
         await screen.until(
-            lambda: any(one.text == "my screen is black" for one in desk.book.entries)
+            lambda: any(one.text == "my screen is black" for one in desk.log.entries)
         )
-        view.painted(desk, desk.book.entries[0])
+        view.painted(desk, desk.log.entries[0])
         await screen.pilot.pause()
         assert [event for event, _ in desk.unshown if isinstance(event, events.ClientSaid)]
         await screen.press("escape")
@@ -149,7 +149,7 @@ async def test_a_line_that_came_after_the_paint_is_not_shown_yet(village: Villag
             pane = screen.view.open_pane
             await screen.until(lambda: not pane.unshown)
             late = msgspec.structs.replace(came[0], id=10**6, text="late")
-            drawn = pane.book.entries[-1]
+            drawn = pane.log.entries[-1]
             screen.runner.handle([late])
             screen.view.painted(pane, drawn)  # what was painted before it came
             assert [event for event, _ in pane.unshown] == [late]
@@ -254,7 +254,7 @@ async def test_the_end_of_the_program_while_a_page_is_read_is_no_mistake(
 
 def texts_of(screen: Played, *texts: str) -> list[str]:
     """Return those of these texts that the open log has, in its order."""
-    return [one.text for one in screen.view.open_pane.book.entries if one.text in texts]
+    return [one.text for one in screen.view.open_pane.log.entries if one.text in texts]
 
 
 async def test_lines_of_another_program_stand_in_the_log_when_the_own_line_is_under_way(

@@ -13,16 +13,17 @@ from chatapp.peer.api.conversations import EVERYBODY, person
 from chatapp.peer.api.events import AuthorDoubt
 from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.core.records import IncomingAdded, Named, Record, RowsSaved
+from chatapp.peer.faces.export import Format, exported
+from chatapp.peer.faces.full.logbook import CLAIMED, LogBook
 from chatapp.peer.faces.full.overlays.places import PlaceOverlay
 from chatapp.peer.faces.full.overlays.search import SearchOverlay
+from chatapp.peer.faces.full.signs import UNICODE
 from chatapp.peer.history.database import History
 from chatapp.peer.history.query import MessageQueries, StoredLine, shown
 from chatapp.peer.history.reader import open_read_only
 from chatapp.peer.history.unshown import received
-from chatapp.peer.view.export import Format, exported
-from chatapp.peer.view.logbook import CLAIMED, LogBook, LogEntry
+from chatapp.peer.view.log import Log, LogEntry
 from chatapp.peer.view.panes import PaneList, past_entry, said_entry
-from chatapp.peer.view.signs import UNICODE
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import DOUBTS, fragments
 from chatapp.peer.words.full import not_to_claimed_line
@@ -56,9 +57,8 @@ def letter(doubt: AuthorDoubt) -> list[Record]:
 
 
 def drawn(entry: LogEntry) -> str:
-    book = LogBook(UNICODE)
-    book.resize(80)
-    book.append([entry])
+    book = LogBook(Log(), UNICODE)
+    book.log.append([entry])
     found = [book.row(y) for y in range(book.height)]
     pieces = [piece for row in found if row is not None for piece in row[1]]
     assert (CLAIMED, "bob?") in pieces, "in another colour, with its own sign"
@@ -115,7 +115,7 @@ async def test_the_search_of_the_full_screen_says_so(tmp_path: Path) -> None:
 
 def test_the_list_keeps_it_apart_from_the_one_who_bears_the_name(tmp_path: Path) -> None:
     line = shown(stored(tmp_path, *letter(AuthorDoubt.OTHER_KEY)), "alice")
-    panes = PaneList(UNICODE)
+    panes = PaneList()
     panes.pane(line.conversation)
     listed = panes.rows(
         [somebody("bob")], me="alice", opened=EVERYBODY, room=None, is_at_desk=False, waiting=0

@@ -14,8 +14,8 @@ from chatapp.registry.cluster.errors import ClusterUnavailable
 from chatapp.registry.cluster.jetstream import Access, JetStream
 from chatapp.registry.cluster.settings import ClusterSettings
 from chatapp.registry.cluster.stream.ledger import Acked, Publication, Refused, Subject
-from chatapp.registry.cluster.texts import no_engine_line
 from chatapp.registry.program.node import ClusterNode
+from chatapp.registry.program.texts import no_engine_line
 from tests.support.nats_server import NatsServer
 from tests.support.ports import free_port
 

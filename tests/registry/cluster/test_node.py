@@ -8,9 +8,8 @@ import nats
 import pytest
 
 from chatapp.registry.cluster.jetstream import Access, JetStream
-from chatapp.registry.cluster.keyfile import read_key
 from chatapp.registry.cluster.settings import ClusterSettings
-from chatapp.registry.cluster.storage import ClusterStorage
+from chatapp.registry.cluster.storage import ClusterStorage, read_key
 from chatapp.registry.cluster.stream.bundles import (
     KEY_SIZE,
     ClusterKey,
@@ -24,7 +23,7 @@ from chatapp.registry.cluster.stream.store import StreamUnusable
 from chatapp.registry.program import node as node_module
 from chatapp.registry.program.admin.client import AdminRequestFailed, ask
 from chatapp.registry.program.node import ClusterNode
-from chatapp.registry.rules.admin.messages import VerifyFiles
+from chatapp.registry.rules.admin_requests import VerifyFiles
 from chatapp.registry.store.keystore import KeyUnusable
 from chatapp.registry.store.protocol import StoreInUse, StoreUnusable
 from chatapp.registry.store.storage import FolderStorage

@@ -11,7 +11,7 @@ import pytest
 
 from chatapp.registry.edge.driver import BROADCAST_SLICE, MANY_WRITES, DrivenCore, EdgeDriver
 from chatapp.registry.edge.edge import Output
-from chatapp.registry.rules.admin.messages import AdminRefusal, AdminRefused, ListBans
+from chatapp.registry.rules.admin_requests import AdminRefusal, AdminRefused, ListBans
 from chatapp.registry.rules.effects import LinkEndReason
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink

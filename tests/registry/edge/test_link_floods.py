@@ -2,6 +2,7 @@
 
 from chatapp.registry.edge.links import TIME_TO_SPEAK, WAITING_AT_ONCE
 from chatapp.registry.rules.effects import LinkEndReason
+from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.wire.limits import LINKS_WAITING_IN_ALL, LINKS_WAITING_PER_ADDRESS
 from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
@@ -76,7 +77,7 @@ class TestFloods:
         assert set(rig.closed) == set(links[:5])
 
     def test_the_machines_limit_is_kept(self) -> None:
-        rig = Rig(links_max=2)
+        rig = Rig(policy=RegistryPolicy(links_max=2))
         first = rig.open_link("10.0.0.1")
         bob = rig.member("bob")
         second = rig.open_link("10.0.0.2")

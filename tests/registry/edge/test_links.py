@@ -5,8 +5,8 @@ import random
 import pytest
 
 from chatapp.registry.edge.links import QUEUED_MAX
+from chatapp.registry.rules.directory.directory import LINK_AWAITED_FOR
 from chatapp.registry.rules.effects import DropReason, LinkEndReason, LinkRenewed
-from chatapp.registry.rules.people.directory import LINK_AWAITED_FOR
 from chatapp.wire.codec import encode
 from chatapp.wire.framing import Kind
 from chatapp.wire.limits import (

@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from chatapp.registry.rules.people.connections import SenderIndices
+from chatapp.registry.rules.directory.connections import SenderIndices
 from tests.support.examples import scaled
 
 BLOCK = 4

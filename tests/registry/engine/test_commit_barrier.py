@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.registry.engine.barrier import CommitBarrier, Promise
-from chatapp.registry.rules.admin.messages import Done
+from chatapp.registry.rules.admin_requests import Done
 from chatapp.registry.rules.effects import AnswerAdmin, Caller, Rule, Settled, Store, StoreLetter
 from chatapp.registry.store.entries import Entry, GroupCut, MailStored
 

@@ -15,7 +15,7 @@ from chatapp.registry.rules.effects import (
 )
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.store.entries import NameBound, NameReserved
-from chatapp.registry.telemetry.lines import event_line
+from chatapp.registry.telemetry.logs import event_line
 from chatapp.wire.address import Address
 from chatapp.wire.codec import encode, encode_hello
 from chatapp.wire.framing import Kind

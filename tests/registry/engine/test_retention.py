@@ -4,7 +4,7 @@ before."""
 import pytest
 
 from chatapp.registry.program.settings import RegistryTable, policy_of
-from chatapp.registry.rules.admin.messages import MailFound, RoomsFound, ShowMail, ShowRooms
+from chatapp.registry.rules.admin_requests import MailFound, RoomsFound, ShowMail, ShowRooms
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.wire.messages.mail import DepositMail, MailExpired
 from chatapp.wire.messages.registration import Welcome

@@ -3,7 +3,7 @@
 import pytest
 
 from chatapp.registry.program.admin.texts import lines_of, refusal_text
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AddBan,
     AdminAnswer,
     AdminRefusal,

@@ -15,7 +15,7 @@ from chatapp.registry.program.admin.listener import AdminListener, listen
 from chatapp.registry.program.admin.log import ERASED, FILE, FORMER, LENGTH_MAX, AdminLog
 from chatapp.registry.program.admin.recorded import RecordedAdmin, account
 from chatapp.registry.program.admin.texts import lines_of
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AddBan,
     AdminAnswer,
     AdminRefusal,

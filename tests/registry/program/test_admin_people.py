@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from chatapp.registry.program.admin.texts import lines_of, refusal_text
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AddBan,
     AdminAnswer,
     AdminRefused,
@@ -182,7 +182,7 @@ def test_a_closed_room_is_gone_and_its_members_are_told(rig: Rig) -> None:
 def test_who_was_away_is_told_on_return_and_comes_in_only_if_they_ask(
     rig: Rig, *, is_closed: bool
 ) -> None:
-    """Clause 12.3."""
+    """Clause 10.3."""
     alice, bob = rig.member("alice"), rig.member("bob")
     group = entered(alice, "lab").group
     entered(bob, "lab")

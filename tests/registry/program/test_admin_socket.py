@@ -24,7 +24,7 @@ from chatapp.registry.program.admin.listener import (
 )
 from chatapp.registry.program.admin.recorded import account
 from chatapp.registry.program.admin.texts import refusal_text
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AddBan,
     AdminAnswer,
     AdminRefusal,

@@ -52,7 +52,6 @@ async def test_people_are_told_once_that_no_node_keeps_the_state_and_which_one_d
         ),
         trouble=lambda: None,
         policy=RegistryPolicy(),
-        links_max=9,
     )
     timers = Timers()
     edge._loop = cast(asyncio.AbstractEventLoop, timers)

@@ -8,8 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.store.backup import FORMAT, MANIFEST, BackupFailed, Manifest
-from chatapp.registry.store.rotation import LAST_BACKUP, last_backup, next_in, note_backup, prune
+from chatapp.registry.store.backup import (
+    FORMAT,
+    LAST_BACKUP,
+    MANIFEST,
+    BackupFailed,
+    Manifest,
+    last_backup,
+    next_in,
+    note_backup,
+    prune,
+)
 
 NOON = 1_700_000_000.0
 OURS, OTHER = "aa" * 32, "bb" * 32

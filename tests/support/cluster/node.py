@@ -27,6 +27,8 @@ from chatapp.registry.cluster.stream.store import StreamStore
 from chatapp.registry.cluster.stream.strays import Strays
 from chatapp.registry.edge.edge import Edge, Output
 from chatapp.registry.engine.core import RegistryCore
+from chatapp.registry.rules.context import Context
+from chatapp.registry.rules.limits import WallClock
 from chatapp.wire.address import Address
 from chatapp.wire.errors import StoreError, StoreFull, StoreLost
 from tests.support.cluster.broker import UNREAD_MAX, NodeLedger, is_to_engine
@@ -321,16 +323,15 @@ class ClusterMachine(RegistryMachine[Program]):
         ledger.is_taking_over = True
         loaded = store.load()
         ledger.is_taking_over = False
-        core = RegistryCore(
+        now = self.network.now
+        context = Context(
             identity=self.cluster.identity,
             rng=self.random,
-            loaded=loaded,
-            read_letters=store.read_letters,
-            read_lines=store.read_lines,
-            link_port=self.address.port,
-            now=self.network.now,
-            wall=self.wall,
-            desk=self.cluster.desk,
+            clock=WallClock(now=now, wall=self.wall),
+            store=store,
+        )
+        core = RegistryCore(
+            context, loaded, link_port=self.address.port, desk=self.cluster.desk, now=now
         )
         entries = core.entries_to_store()
         store.append(entries)

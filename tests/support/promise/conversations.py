@@ -54,8 +54,8 @@ class TalkPromise:
             if visit is None or not guest.is_placed:
                 continue
             said = (
-                desk._visits.transcripts[visit.number]._lines
-                if visit.number in desk._visits.transcripts
+                desk.state.visits.transcripts[visit.number]._lines
+                if visit.number in desk.state.visits.transcripts
                 else ()
             )
             ours = [line.text for line in said if not line.author]
@@ -82,7 +82,7 @@ class TalkPromise:
 
     def _check_operator(self, guest: Guest, operator: bytes, said: list[str]) -> None:
         (person,) = (one for one in self._world.people if one.identity.public == operator)
-        assert person.core.operator.client == guest.name
+        assert person.core.desk.client == guest.name
         shown = self._lines_of(person, guest.visit)
         assert [text for text in shown if text in said] == said, (
             f"{person.name} was shown {shown} of {said}"

@@ -173,7 +173,7 @@ class DeskPromise:
     # --- openings and ratings: what is in force was asked for, and outlives the registry
 
     def _look_at_openings(self) -> None:
-        said = self._world.registry.engine.hub.desk._openings._said
+        said = self._world.registry.engine.hub.desk.state.openings._said
         for queue, one in said.items():
             now = (one.is_open, one.text)
             if now != self._openings.get(queue):
@@ -183,7 +183,7 @@ class DeskPromise:
         assert self._openings.keys() <= said.keys(), "what was said about a queue was lost"
 
     def _look_at_ratings(self) -> None:
-        counted = self._world.registry.engine.hub.desk._ratings._kept
+        counted = self._world.registry.engine.hub.desk.state.ratings._kept
         assert self._ratings.keys() <= counted.keys(), "a rating was lost"
         for visit, one in counted.items():
             if self._ratings.get(visit) != one.rating:

@@ -72,7 +72,7 @@ class NodesPromise:
         )
         for identity in engine.hub.directory.online():
             person = engine.hub.directory.person(identity)
-            link = engine.hub._presence._connections.link_of(identity)
+            link = engine.hub._presence.connections.link_of(identity)
             assert person is not None
             for node in (person.node, LOCAL if link is None else node_of(link)):
                 assert node in nodes, f"{person.card.name} is online at node {node}, which has gone"

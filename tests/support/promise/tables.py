@@ -42,7 +42,7 @@ class TablesPromise:
         for person in self._world.people:
             if not person.is_running:
                 continue
-            for contact in person.core._contacts:
+            for contact in person.core.roster.contacts:
                 holder = self._holders.setdefault(contact.name, contact.identity)
                 assert holder == contact.identity, f"I4: {contact.name} belongs to two keys"
         if self._world.registry.is_running:
@@ -63,7 +63,7 @@ class TablesPromise:
             assert person.core.me.name == person.called
             assert (person.called, True) in table, f"I4: {person.called} is not in the table"
             for other in self._world.people:
-                contact = other.core._contacts.by_identity(person.identity.public)
+                contact = other.core.roster.contacts.by_identity(person.identity.public)
                 if contact is not None and other is not person:
                     # In the table: where datagrams go may be where somebody on the path has sent a
                     # captured one from.

@@ -13,10 +13,9 @@ from textual.message import Message
 from textual.timer import Timer
 
 from chatapp.peer.api import events
-from chatapp.peer.api.events import ClientMove
 from chatapp.peer.faces.full.overlays.overlay import Paragraph, key_line
-from chatapp.peer.view.board import DeskBoard, minutes
-from chatapp.peer.view.signs import Signs
+from chatapp.peer.faces.full.signs import Signs
+from chatapp.peer.view.desk import DeskView, minutes
 from chatapp.peer.words import overlays as texts
 from chatapp.peer.words.formatting import name
 from chatapp.wire.text import sanitize
@@ -65,11 +64,11 @@ class DeskPane(VerticalScroll):
     """
 
     def __init__(
-        self, board: DeskBoard, *, signs: Signs, wall: Callable[[], float] = time.time
+        self, desk: DeskView, *, signs: Signs, wall: Callable[[], float] = time.time
     ) -> None:
         """`wall`: tells the Unix time."""
         super().__init__()
-        self.board: Final = board
+        self.desk: Final = desk
         self._signs: Final = signs
         self._wall: Final = wall
         self._head = Paragraph(id="desk-head")
@@ -104,20 +103,25 @@ class DeskPane(VerticalScroll):
 
     def take_events(self, batch: Sequence[events.Event]) -> None:
         """Show what happened, and ask for the line if it may be another one."""
-        self.board.take(batch, now=self._wall())
+        for event in batch:
+            self.desk.handle(event, at=self._wall())
         self.redraw()
 
     def redraw(self) -> None:
-        """Show the board as it is now, and have the line asked for if it may be another one."""
-        if self.board.is_stale and self.display:
+        """Show the desk as it is now, and have the line asked for if it may be another one."""
+        if self._is_stale and self.display:
             self._ask_soon()
         self._draw()
 
     def command_for(self, key: str) -> str:
         """Return what a key stands for now."""
-        return ".off" if key == "f5" and self.board.is_on else KEYS[key]
+        return ".off" if key == "f5" and self.desk.is_on_duty else KEYS[key]
 
     # --- when to ask and to draw
+
+    @property
+    def _is_stale(self) -> bool:
+        return self.desk.wants_room and self.desk.is_on_duty
 
     def _ask_soon(self) -> None:
         if self._refresh is None and self.is_mounted:
@@ -125,13 +129,13 @@ class DeskPane(VerticalScroll):
 
     def _ask(self) -> None:
         self._refresh = None
-        if not (self.board.is_stale and self.board.is_on):
+        if not self._is_stale:
             return
         now = self._wall()
         with_figures = not 0.0 <= now - self._figured_at < FIGURES_EVERY
         if with_figures:
             self._figured_at = now
-        self.board.is_stale = False
+        self.desk.wants_room = False
         self.post_message(self.Stale(with_figures=with_figures))
 
     def _tick_over(self) -> None:
@@ -147,11 +151,11 @@ class DeskPane(VerticalScroll):
         """Show the state as it is now, and again when a minute is over that changes it."""
         if not (self.is_mounted and self.display):
             return
-        now, board = self._wall(), self.board
+        now, desk = self._wall(), self.desk
         self._head.show(self._heading())
-        self._client.show(client_card(board, now))
-        self._line.show(waiting_lines(board, now, self._signs))
-        figures = texts.desk_figures(board.figures) if board.figures is not None else ""
+        self._client.show(client_card(desk, now))
+        self._line.show(waiting_lines(desk, now, self._signs))
+        figures = texts.desk_figures(desk.figures) if desk.figures is not None else ""
         self._figures.show(Content(figures))
         self._figures.display = bool(figures)
         self._keys.show(
@@ -160,44 +164,45 @@ class DeskPane(VerticalScroll):
             )
         )
         self._stop(self._tick)
-        at = board.next_change(now=now)
+        at = desk.next_change(now=now)
         self._tick = None
         if at is not None:
             self._tick = self.set_timer(at - now + _SPARE, self._tick_over)
 
     def _heading(self) -> Content:
-        board = self.board
-        duty = ("on duty", "bold $success") if board.is_on else ("off duty", "bold $chat-muted")
+        desk = self.desk
+        duty = ("on duty", "bold $success") if desk.is_on_duty else ("off duty", "bold $chat-muted")
         waiting = (
-            texts.waiting(board.waiting),
-            "bold $chat-new" if board.waiting else "$chat-muted",
+            texts.waiting(desk.waiting),
+            "bold $chat-new" if desk.waiting else "$chat-muted",
         )
         pieces = [Content.assemble(duty)]
-        if board.queue:
-            pieces.insert(0, Content(name(board.queue)).stylize("bold $primary"))
-        if board.is_on:
+        if desk.queue_shown:
+            pieces.insert(0, Content(name(desk.queue_shown)).stylize("bold $primary"))
+        if desk.is_on_duty:
             pieces.append(Content.assemble(waiting))
         return Content(self._signs.between).join(pieces)
 
 
-def client_card(board: DeskBoard, now: float) -> Content:
+def client_card(desk: DeskView, now: float) -> Content:
     """Return the visitor who is served, with form and notes."""
-    client = board.client
+    client = desk.client
     if client is None:
         return Content.assemble((texts.NO_CLIENT, "$chat-muted"))
-    state = {ClientMove.AWAY: texts.IS_AWAY, ClientMove.SILENT: texts.IS_SILENT}.get(
-        board.move or ClientMove.BACK, ""
-    )
+    silent = texts.IS_SILENT if desk.is_client_silent else ""
+    state = silent if desk.is_client_here else texts.IS_AWAY
     head = Content.assemble(
         (name(client.name), "bold $accent"), (f"  {state}" if state else "", "bold $warning")
     )
-    spans = texts.serving_spans(minutes(board.since, now) if board.since else None, client.waited)
+    spans = texts.serving_spans(
+        minutes(desk.client_since, now) if desk.client_since else None, client.waited
+    )
     rows = [head, *([Content.assemble((spans, "$chat-muted"))] if spans else [])]
     fields = [
         (texts.NUMBER, name(client.number)),
         (texts.ISSUE, sanitize(client.issue)),
         *((texts.ABOUT, line) for line in map(sanitize, client.description.split("\n")) if line),
-        (texts.NOTE, sanitize(board.note)),
+        (texts.NOTE, sanitize(client.note)),
         (texts.FROM, name(client.handed_over_by)),
     ]
     rows += [
@@ -206,35 +211,35 @@ def client_card(board: DeskBoard, now: float) -> Content:
     return Content("\n").join(rows)
 
 
-def waiting_lines(board: DeskBoard, now: float, signs: Signs) -> Content:
+def waiting_lines(desk: DeskView, now: float, signs: Signs) -> Content:
     """Return the line with waiting times, and below it whom others serve."""
     rows: list[Content] = []
-    place_width = len(str(len(board.line)))
-    spans = [texts.span(minutes(one.since, now)) for one in board.line]
+    place_width = len(str(len(desk.line)))
+    spans = [texts.span(minutes(visitor.since, now)) for visitor in desk.line]
     width = max(map(len, spans), default=0)
-    for place, (one, span) in enumerate(zip(board.line, spans, strict=True), 1):
-        states = texts.visitor_states(one)
+    for place, (visitor, span) in enumerate(zip(desk.line, spans, strict=True), 1):
+        states = texts.visitor_states(visitor)
         rows.append(
             Content.assemble(
                 (f"{place:>{place_width}} ", "$chat-muted"),
-                (f"{span:>{width}} ", "$chat-new" if one.is_here else "$chat-muted"),
-                (name(one.name), "bold" if one.is_here else "$chat-muted"),
-                (f"  {sanitize(one.issue)}", "$chat-muted"),
+                (f"{span:>{width}} ", "$chat-new" if visitor.is_here else "$chat-muted"),
+                (name(visitor.name), "bold" if visitor.is_here else "$chat-muted"),
+                (f"  {sanitize(visitor.issue)}", "$chat-muted"),
                 (f"{signs.between}{states}" if states else "", "$warning"),
             )
         )
-    if board.waiting > len(board.line) > 0:
+    if desk.waiting > len(desk.line) > 0:
         rows.append(
-            Content.assemble((texts.more_waiting(board.waiting - len(board.line)), "$chat-muted"))
+            Content.assemble((texts.more_waiting(desk.waiting - len(desk.line)), "$chat-muted"))
         )
-    if not rows and board.is_on:
+    if not rows and desk.is_on_duty:
         rows.append(
             Content.assemble(
-                (texts.NOBODY_WAITS if not board.waiting else texts.ASKING, "$chat-muted")
+                (texts.NOBODY_WAITS if not desk.waiting else texts.ASKING, "$chat-muted")
             )
         )
     rows += [
         Content.assemble((f"{name(one.operator)} {texts.SERVES} ", "$chat-muted"), name(one.name))
-        for one in board.served
+        for one in desk.served_by_others
     ]
     return Content("\n").join(rows)

@@ -9,7 +9,7 @@ from textual.content import Content
 from chatapp.peer.api import events
 from chatapp.peer.faces.full.overlays.desk import DeskPane
 from chatapp.peer.faces.full.overlays.overlay import Overlay, Picker
-from chatapp.peer.view.signs import Signs
+from chatapp.peer.faces.full.signs import Signs
 from chatapp.peer.words import overlays as texts
 from chatapp.peer.words.formatting import name
 
@@ -22,7 +22,7 @@ class DeskOverlay(Overlay[None]):
     """
 
     def __init__(self, pane: DeskPane, *, signs: Signs) -> None:
-        """`pane`: shows the board; it is removed with the overlay."""
+        """`pane`: shows the desk; it is removed with the overlay."""
         super().__init__(texts.DESK, signs=signs)
         self._pane: Final = pane
 
@@ -30,7 +30,7 @@ class DeskOverlay(Overlay[None]):
         yield self._pane
 
     def take_events(self, batch: Sequence[events.Event]) -> None:
-        """Show what the board has taken."""
+        """Show what has changed."""
         self._pane.redraw()
 
 

@@ -11,7 +11,7 @@ from textual.content import Content
 from chatapp.peer.api import events
 from chatapp.peer.api.findings import Finding
 from chatapp.peer.faces.full.overlays.overlay import Overlay, Paragraph
-from chatapp.peer.view.signs import Signs
+from chatapp.peer.faces.full.signs import Signs
 from chatapp.peer.words import overlays as texts
 from chatapp.peer.words.doctor import finding_texts, summary_of
 from chatapp.wire.address import Address

@@ -8,7 +8,7 @@ from textual.content import Content
 from chatapp.peer.commands.arguments import SIGNS, Command, usage
 from chatapp.peer.commands.commands import COMMANDS, DESK_COMMANDS
 from chatapp.peer.faces.full.overlays.overlay import Picker
-from chatapp.peer.view.signs import Signs
+from chatapp.peer.faces.full.signs import Signs
 from chatapp.peer.words import overlays as texts
 
 

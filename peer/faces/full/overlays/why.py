@@ -12,7 +12,7 @@ from textual.content import Content
 from chatapp.peer.api import events
 from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.faces.full.overlays.overlay import Overlay, Paragraph
-from chatapp.peer.view.signs import Signs
+from chatapp.peer.faces.full.signs import Signs
 from chatapp.peer.words import overlays as texts
 from chatapp.peer.words.formatting import name, shown_time
 from chatapp.peer.words.history import trace_steps

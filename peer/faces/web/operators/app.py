@@ -12,7 +12,7 @@ from starlette.routing import Route, Router
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.cookies import SessionCookie
-from chatapp.peer.faces.web.forms import Fields, fields_of
+from chatapp.peer.faces.web.forms import Fields, fields_of, wants_json
 from chatapp.peer.faces.web.guard import Guard
 from chatapp.peer.faces.web.limits import STREAM_SIGN_OF_LIFE
 from chatapp.peer.faces.web.operators import pages
@@ -109,7 +109,7 @@ class OperatorApp:
             return PlainTextResponse("The program that this page belongs to has ended.", 410)
         except ChatAppError as error:
             return PlainTextResponse(str(error), 422)
-        if "application/json" in request.headers.get("accept", ""):
+        if wants_json(request):
             return Response(status_code=204)
         return RedirectResponse("../", 303)
 
@@ -125,13 +125,13 @@ class OperatorApp:
         """Yield what has changed, beginning with everything, and a goodbye when the program ends.
         Each piece is made when the one before it was taken."""
         view = self._desk.view
-        window = self._desk.enter()
+        window = self._desk.windows.enter()
         sent: dict[str, str] = {}
         talk, version = -1, -1
         try:
-            while self._desk.is_served(window):
+            while self._desk.windows.is_served(window):
                 if view.version == version:
-                    if not await self._desk.news(within=STREAM_SIGN_OF_LIFE):
+                    if not await self._desk.windows.news(within=STREAM_SIGN_OF_LIFE):
                         yield SIGN_OF_LIFE
                     continue
                 changed = {
@@ -154,7 +154,7 @@ class OperatorApp:
                 yield server_event(json.dumps(told), number=str(version))
             yield server_event(json.dumps({"bye": True}), number="")
         finally:
-            self._desk.exit(window)
+            self._desk.windows.exit(window)
 
 
 async def _locked() -> AsyncGenerator[bytes, None]:

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from chatapp.peer.faces.web.forms import Fields
+from chatapp.peer.faces.web.forms import Fields, text_of
 from chatapp.wire.desk.commands import DESK_COMMANDS, CommandMisread
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.limits import DESK_CLOSING_MAX, DESK_FORM_NAME_MAX, DESK_NOTE_MAX
@@ -101,7 +101,7 @@ def _past_name(fields: Fields) -> str:
 
 def text_in(fields: Fields, *, may_be_empty: bool = False) -> str:
     """Return the text of a form, with plain line ends. Raises Unclear."""
-    text = fields.get("text", "").replace("\r\n", "\n").strip()
+    text = text_of(fields, "text")
     if not (text or may_be_empty):
         raise Unclear("Type something first.")
     return text

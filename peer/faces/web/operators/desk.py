@@ -10,10 +10,11 @@ from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.api.state import PeerState
-from chatapp.peer.node.feed import Waiters
+from chatapp.peer.api.state import DeskState, PeerState
+from chatapp.peer.faces.web.streams import Windows
 from chatapp.peer.sdk.anypeer import AnyPeer
-from chatapp.peer.view.desk import OperatorView, TalkLine
+from chatapp.peer.view.desk import DeskView
+from chatapp.peer.view.talk import TalkLine
 from chatapp.wire.errors import quoted
 from chatapp.wire.messages.desk import OperatorRequest, ShowRoom
 
@@ -42,17 +43,18 @@ class OperatorDesk:
     def __init__(self, peer: AnyPeer, *, is_shared: bool) -> None:
         """`peer` is open. `is_shared`: another program runs it."""
         self._peer: Final = peer
-        self.view: Final = OperatorView(peer.name)
+        self.view: Final = DeskView(peer.name)
         self._loop: Final = asyncio.get_running_loop()
-        self._news: Final = Waiters(self._loop)
-        self._windows: list[object] = []
+        self.windows: Final = Windows(self._loop)
         self._tasks: set[asyncio.Task[None]] = set()
         if is_shared:
             desk = peer.desk
             self.view.found(
-                is_on_duty=desk.is_on_duty,
-                is_operator=desk.is_operator,
-                answers=dict(desk.answers),
+                DeskState(
+                    is_on_duty=desk.is_on_duty,
+                    is_operator=desk.is_operator,
+                    answers=dict(desk.answers),
+                )
             )
         self._start(self._read(is_shared=is_shared))
         self._start(self._look())
@@ -66,8 +68,7 @@ class OperatorDesk:
 
     def end_streams(self) -> None:
         """Let all windows go."""
-        self._windows.clear()
-        self._news.wake()
+        self.windows.clear()
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)
@@ -81,7 +82,7 @@ class OperatorDesk:
             return
         _log.error("fault of the operator's page: %s", quoted(repr(error)), exc_info=error)
         self.view.failed()
-        self._news.wake()
+        self.windows.wake()
 
     # --- what happens
 
@@ -91,7 +92,7 @@ class OperatorDesk:
         if talk is not None:
             for line in self.view.found_talk(talk):
                 self._start(self._note_saved(line))
-            self._news.wake()
+            self.windows.wake()
 
     async def _read(self, *, is_shared: bool) -> None:
         with contextlib.suppress(NotOpen):
@@ -101,9 +102,9 @@ class OperatorDesk:
                 for event in batch:
                     self.view.handle(event, at=time.time())
                 self._peer.events_shown(_of_visitors(batch))
-                self._news.wake()
+                self.windows.wake()
         self.view.handle(events.ProgramEnded(name=self._peer.name), at=time.time())
-        self._news.wake()
+        self.windows.wake()
 
     async def _look(self) -> None:
         """Ask who waits when that has changed, and from time to time while somebody looks."""
@@ -112,7 +113,7 @@ class OperatorDesk:
             with contextlib.suppress(NotOpen):
                 self._note_duty()
             now = self._loop.time()
-            is_late = bool(self._windows) and now - asked_at >= ROOM_AFTER
+            is_late = bool(self.windows) and now - asked_at >= ROOM_AFTER
             if (
                 (self.view.wants_room or is_late)
                 and self.view.is_operator
@@ -122,14 +123,14 @@ class OperatorDesk:
                 self.ask(ShowRoom(0, self.view.queue))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ROOM_AFTER if self.view.is_operator else LISTED_AFTER):
-                    await self._news.wait()
+                    await self.windows.wait()
             await asyncio.sleep(ROOM_AT_ONCE)
 
     def _note_duty(self) -> None:
         """Take over whether the registry lists us as an operator, which no event tells."""
         if self._peer.desk.is_operator and not self.view.is_operator:
             self.view.listed()
-            self._news.wake()
+            self.windows.wake()
 
     # --- what the page asks for
 
@@ -154,7 +155,7 @@ class OperatorDesk:
         if visit == self.view.visit:
             line = self.view.said(text, at=time.time(), number=number)
             self._start(self._note_saved(line))
-        self._news.wake()
+        self.windows.wake()
 
     async def _note_saved(self, line: TalkLine) -> None:
         with contextlib.suppress(NotOpen):
@@ -162,42 +163,16 @@ class OperatorDesk:
             while (
                 self._peer.state is not PeerState.ONLINE
             ):  # without a link nothing is known of our lines
-                await self.news(within=SAID_AGAIN_AFTER)
+                await self.windows.news(within=SAID_AGAIN_AFTER)
                 await self._peer.desk.said()
             await asyncio.sleep(0)  # why a line was refused is told first
             self.view.saved(line)
-            self._news.wake()
+            self.windows.wake()
 
     def dismiss(self) -> None:
         """Take the notices away."""
         self.view.dismiss()
-        self._news.wake()
-
-    # --- whoever looks
-
-    def enter(self) -> object:
-        """Note a window that looks; return what `exit` takes."""
-        window = object()
-        self._windows.append(window)
-        self._news.wake()
-        return window
-
-    def exit(self, window: object) -> None:
-        """Note that a window is closed."""
-        self._windows = [one for one in self._windows if one is not window]
-
-    def is_served(self, window: object) -> bool:
-        """Whether this window still gets news."""
-        return any(one is window for one in self._windows)
-
-    async def news(self, *, within: float) -> bool:
-        """Wait for news; False if there are none in time."""
-        try:
-            async with asyncio.timeout(within):
-                await self._news.wait()
-        except TimeoutError:
-            return False
-        return True
+        self.windows.wake()
 
 
 def _of_visitors(batch: Sequence[events.Event]) -> list[events.Event]:

@@ -7,7 +7,8 @@ from starlette.responses import HTMLResponse
 
 from chatapp.peer.faces.web.operators import texts
 from chatapp.peer.faces.web.page import ENVIRONMENT, macro, page
-from chatapp.peer.view.desk import LineMark, OperatorView, TalkLine
+from chatapp.peer.view.desk import DeskView
+from chatapp.peer.view.talk import Mark, TalkLine
 from chatapp.wire.limits import (
     DESK_CLOSING_MAX,
     DESK_DESCRIPTION_MAX,
@@ -17,16 +18,16 @@ from chatapp.wire.limits import (
 
 _PARTS: Final = "operators/parts.html"
 _MARKS: Final = {
-    LineMark.SENDING: ("sending", "\u2026", "on its way"),
-    LineMark.SAVED: ("saved", "\u2713", "saved"),
-    LineMark.LOST: ("lost", "!", "not sent"),
+    Mark.SENDING: ("sending", "\u2026", "on its way"),
+    Mark.SAVED: ("saved", "\u2713", "saved"),
+    Mark.LOST: ("lost", "!", "not sent"),
     None: None,
 }
 
 ENVIRONMENT.filters |= {"counted": texts.counted, "span": texts.span}
 
 
-def home(view: OperatorView, *, proof_key: bytes) -> HTMLResponse:
+def home(view: DeskView, *, proof_key: bytes) -> HTMLResponse:
     """Return the whole page. `proof_key`: by which it tells the program that it came from."""
     return page(
         "operators/home.html",
@@ -46,21 +47,21 @@ def wrong_address() -> HTMLResponse:
     return page("operators/locked.html", title="Help desk", kind="told", status=403, why=why)
 
 
-def window_title(view: OperatorView) -> str:
+def window_title(view: DeskView) -> str:
     """Return the title of the window."""
     waiting = view.room.total if view.room is not None else 0
     count = f"({waiting}) " if waiting and view.client is None else ""
     return f"{count}{view.client.name if view.client else 'Help desk'} \u00b7 {view.name}"
 
 
-def parts(view: OperatorView) -> dict[str, Markup]:
+def parts(view: DeskView) -> dict[str, Markup]:
     """Return the parts of the page that change, by the ids of their elements."""
     return {
         "duty": macro(_PARTS, "duty", view),
-        "state": macro(_PARTS, "state", texts.alert(view), texts.letters(view)),
+        "state": macro(_PARTS, "state", texts.alert(view), texts.mail(view)),
         "line": macro(_PARTS, "line", view.room),
         "client": macro(_PARTS, "client", view, view.colleagues()),
-        "notices": macro(_PARTS, "notices", [texts.notice(one.event) for one in view.notices]),
+        "notices": macro(_PARTS, "notices", list(map(texts.notice, view.notices))),
         "composing": macro(_PARTS, "composing", view),
         "form": macro(_PARTS, "form", view.client, DESK_NOTE_MAX),
         "figures": macro(_PARTS, "figures", view.figures),
@@ -68,7 +69,7 @@ def parts(view: OperatorView) -> dict[str, Markup]:
     }
 
 
-def log(view: OperatorView) -> Markup:
+def log(view: DeskView) -> Markup:
     """Return the conversation."""
     if view.client is None:
         return macro(_PARTS, "nobody", texts.nobody(view))
@@ -77,4 +78,4 @@ def log(view: OperatorView) -> Markup:
 
 def talk_line(line: TalkLine) -> Markup:
     """Return one line of the conversation."""
-    return macro("talk.html", "line", line, line.sender, line.is_ours, _MARKS[line.mark])
+    return macro("talk.html", "line", line, line.who, _MARKS[line.mark])

@@ -4,7 +4,7 @@ from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.events import ClientMove
-from chatapp.peer.view.desk import OperatorView
+from chatapp.peer.view.desk import DeskView
 from chatapp.peer.words.desk import duty_lines
 from chatapp.peer.words.events import lines_of
 
@@ -34,10 +34,10 @@ WRONG_ADDRESS: Final = (
     "Open the address that ChatApp web --as has printed last in the terminal. "
     "Each address lets one browser in, once."
 )
-LETTERS: Final = "{count} to you: read with ChatApp -c {name}."
+MAIL: Final = "{count} to you: read with ChatApp -c {name}."
 
 
-def alert(view: OperatorView) -> str:
+def alert(view: DeskView) -> str:
     """Return what keeps the page from working as usual; empty for nothing."""
     if view.is_over:
         return OVER.format(name=view.name)
@@ -52,13 +52,13 @@ def alert(view: OperatorView) -> str:
     return "" if view.is_operator else NOT_OPERATOR.format(name=view.name)
 
 
-def letters(view: OperatorView) -> str:
+def mail(view: DeskView) -> str:
     """Return that messages of other people have come; empty for none."""
-    count = counted(view.letters, "message", "messages")
-    return LETTERS.format(count=count, name=view.name) if view.letters else ""
+    count = counted(view.mail, "message", "messages")
+    return MAIL.format(count=count, name=view.name) if view.mail else ""
 
 
-def nobody(view: OperatorView) -> str:
+def nobody(view: DeskView) -> str:
     """Return what is shown in place of a conversation."""
     if view.is_on_duty:
         return "The next visitor comes by itself. You can leave this page open: it calls you."

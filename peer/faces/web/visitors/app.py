@@ -14,7 +14,7 @@ from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form, issue_number
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.cookies import SessionCookie
-from chatapp.peer.faces.web.forms import Fields, fields_of
+from chatapp.peer.faces.web.forms import Fields, fields_of, text_of, wants_json
 from chatapp.peer.faces.web.guard import TOO_MANY, Guard, RequestRefused, client_of, is_gone
 from chatapp.peer.faces.web.limits import PAGE_MAX, STREAM_SIGN_OF_LIFE
 from chatapp.peer.faces.web.page import ASSETS
@@ -24,7 +24,7 @@ from chatapp.peer.faces.web.visitors.gateway import Crowded, Gateway
 from chatapp.peer.faces.web.visitors.pages import FormShown, Pages, opened_again
 from chatapp.peer.faces.web.visitors.session import Fate, WebSession
 from chatapp.peer.faces.web.visitors.texts import TEXTS, WebTexts, language_of
-from chatapp.peer.view.visit import WebStage
+from chatapp.peer.view.visit import VisitStage
 from chatapp.wire.desk.form import example_number, full_name, mobile_number
 from chatapp.wire.errors import FormRefused, TextTooLong
 from chatapp.wire.limits import DESK_DESCRIPTION_MAX
@@ -173,7 +173,7 @@ class VisitorApp:
 
     async def _about_page(self, request: Request) -> Response:
         session = self._session(request)
-        if session is None or session.view.stage is not WebStage.WAITING:
+        if session is None or session.view.stage is not VisitStage.WAITING:
             return RedirectResponse("./", 303)
         return self._pages.about(TEXTS[session.language], session.description)
 
@@ -261,7 +261,7 @@ class VisitorApp:
     async def _say(
         self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
     ) -> Response | None:
-        text = fields.get("text", "").replace("\r\n", "\n").strip()
+        text = text_of(fields, "text")
         if not text:
             return self._answer(request, 422, texts("talk.empty"))
         try:
@@ -294,7 +294,7 @@ class VisitorApp:
     async def _about(
         self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
     ) -> Response | None:
-        text = fields.get("about", "").replace("\r\n", "\n").strip()
+        text = text_of(fields, "about")
         if len(text.encode()) > DESK_DESCRIPTION_MAX:
             return self._answer(request, 413, texts("wait.about_long", most=DESK_DESCRIPTION_MAX))
         fate = await session.describe(text)
@@ -324,14 +324,14 @@ class VisitorApp:
         self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
     ) -> Response | None:
         response = RedirectResponse("./", 303)
-        if session.view.stage is WebStage.OVER:
+        if session.view.stage is VisitStage.OVER:
             await self._gateway.drop(session)
             self._cookie.take_back(request, response)
         return response
 
     def _answer(self, request: Request, status: int, text: str) -> Response:
         """Answer a script with a status, and a browser without JavaScript with a page."""
-        if "application/json" in request.headers.get("accept", ""):
+        if wants_json(request):
             return Response(status_code=204) if status == 204 else PlainTextResponse(text, status)
         if status == 204 or status == 410:
             return RedirectResponse("./", 303)
@@ -356,14 +356,14 @@ class VisitorApp:
         yield b"retry: 2000\n\n"
         try:
             while not self._gateway.is_ending:
-                if not session.is_served(window):
+                if not session.windows.is_served(window):
                     yield server_event(json.dumps({"elsewhere": True}), number=session.number)
                     return
                 if session.view.version > version:
                     async with self._turns.turn(network):
                         piece, version = self._piece(session, version)
                     yield piece
-                elif not await session.news(within=STREAM_SIGN_OF_LIFE):
+                elif not await session.windows.news(within=STREAM_SIGN_OF_LIFE):
                     yield SIGN_OF_LIFE
         finally:
             session.exit(window)
@@ -378,7 +378,9 @@ class VisitorApp:
         lines = None if view.stage_version > version else parts.changes(texts, view, since=version)
         if lines is None:
             told["main"] = self._pages.main(texts, view, description=session.description)
-            told["actions"] = "" if view.stage is WebStage.OVER else self._pages.leave(texts, view)
+            told["actions"] = (
+                "" if view.stage is VisitStage.OVER else self._pages.leave(texts, view)
+            )
         else:
             told["status"] = parts.status(texts, view)
             told["notes"] = parts.notes(texts, view)

@@ -15,12 +15,12 @@ from chatapp.peer.faces.web.cookies import hashed, new_secret
 from chatapp.peer.faces.web.limits import (
     JOINS_BURST,
     JOINS_PER_SECOND,
+    RATES_MAX,
     SESSIONS_MAX,
     SESSIONS_PER_ADDRESS,
     TEXT_IN_ALL,
     TEXT_PER_NETWORK,
 )
-from chatapp.peer.faces.web.rates import RateLimiter
 from chatapp.peer.faces.web.visitors.session import WebSession, report
 from chatapp.peer.faces.web.visitors.store import GatewayFolder, SessionStore, StoredSession
 from chatapp.peer.faces.web.visitors.texts import TEXTS
@@ -30,6 +30,7 @@ from chatapp.peer.sdk.visitor import Visitor
 from chatapp.wire.address import Address, ip_literal, server_name
 from chatapp.wire.aio.hosts import server_addresses
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine
+from chatapp.wire.buckets import Buckets
 from chatapp.wire.errors import AddressRefused, ChatAppError, quoted
 from chatapp.wire.identity import fingerprint
 
@@ -150,7 +151,9 @@ class Gateway:
         own."""
         self.sessions: Final[dict[str, WebSession]] = {}
         self.front: Final = FrontDesk()
-        self._joins: Final = RateLimiter(rate=JOINS_PER_SECOND, burst=JOINS_BURST)
+        self._joins: Buckets[str] = Buckets(
+            rate=JOINS_PER_SECOND, burst=JOINS_BURST, most=RATES_MAX
+        )
         self._of_network: Final[Counter[str]] = Counter()
         self._kept: Final = Ledger(of_network=TEXT_PER_NETWORK, in_all=TEXT_IN_ALL)
         """The bytes of what all visits show."""
@@ -194,7 +197,7 @@ class Gateway:
         """End all streams, as the program ends."""
         self.is_ending = True
         for session in self.sessions.values():
-            session.wake()
+            session.windows.wake()
 
     # --- visits
 

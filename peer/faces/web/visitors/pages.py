@@ -10,7 +10,8 @@ from chatapp.peer.api import visit_events
 from chatapp.peer.faces.web.limits import LINES_PER_PAGE
 from chatapp.peer.faces.web.page import local, macro, page
 from chatapp.peer.faces.web.visitors.texts import TEXTS, WebTexts
-from chatapp.peer.view.visit import Mark, ShownLine, VisitView, WebStage
+from chatapp.peer.view.talk import Mark, TalkLine
+from chatapp.peer.view.visit import VisitStage, VisitView
 from chatapp.wire.limits import DESK_DESCRIPTION_MAX, DESK_FORM_NAME_MAX
 from chatapp.wire.text import sanitize
 
@@ -85,8 +86,8 @@ class Pages:
         self, texts: WebTexts, view: VisitView, *, number: str, description: str
     ) -> HTMLResponse:
         """Return the page of a visit, whatever its stage. `number`: as in `WebSession`."""
-        is_live = view.stage is not WebStage.OVER
-        has_log = view.stage is WebStage.TALKING
+        is_live = view.stage is not VisitStage.OVER
+        has_log = view.stage is VisitStage.TALKING
         return self._page(
             "visit",
             texts,
@@ -101,25 +102,25 @@ class Pages:
     def window_title(self, texts: WebTexts, view: VisitView) -> str:
         """Return the title of the window."""
         match view.stage:
-            case WebStage.WAITING if view.position:
+            case VisitStage.WAITING if view.position:
                 return f"({view.position}) {self.title(texts)}"
-            case WebStage.TALKING:
+            case VisitStage.TALKING:
                 return f"{texts('talk.heading')} \u00b7 {self.title(texts)}"
             case _:
                 return self.title(texts)
 
     def main(self, texts: WebTexts, view: VisitView, *, description: str) -> Markup:
         """Return the content of the page's main part."""
-        if view.stage is WebStage.OVER:
+        if view.stage is VisitStage.OVER:
             return _over(texts, view)
         news = status(texts, view), notes(texts, view)
         match view.stage:
-            case WebStage.ARRIVING:
+            case VisitStage.ARRIVING:
                 return macro(_PARTS, "arriving", texts, *news)
-            case WebStage.WAITING:
+            case VisitStage.WAITING:
                 more = description, DESK_DESCRIPTION_MAX
                 return macro(_PARTS, "waiting", texts, *news, *more)
-            case WebStage.TALKING:
+            case VisitStage.TALKING:
                 with_whom = texts("talk.heading_with", operator=view.operator)
                 heading = with_whom if view.operator else texts("talk.heading")
                 conversation = log(texts, view), _frame(0)
@@ -127,14 +128,14 @@ class Pages:
 
     def leave(self, texts: WebTexts, view: VisitView) -> Markup:
         """Return what leaves the desk, after a question."""
-        is_talking = view.stage is WebStage.TALKING
+        is_talking = view.stage is VisitStage.TALKING
         question = texts("leave.sure_talking" if is_talking else "leave.sure_waiting")
         return macro(_PARTS, "leave", texts, question)
 
     def log_page(self, texts: WebTexts, view: VisitView, *, turn: int) -> HTMLResponse:
         """Return the conversation as a page of its own, which a browser without JavaScript shows
         inside the page and loads again and again. `turn`: how often it was loaded before."""
-        is_talking = view.stage is WebStage.TALKING
+        is_talking = view.stage is VisitStage.TALKING
         return self._page(
             "log",
             texts,
@@ -214,9 +215,9 @@ def opened_again(language: str) -> HTMLResponse:
 def status(texts: WebTexts, view: VisitView) -> Markup:
     """Return where the visitor is in the line, how long it may take, and whether the registry
     answers."""
-    is_waiting = view.stage is WebStage.WAITING
+    is_waiting = view.stage is VisitStage.WAITING
     alert = ""
-    if view.is_leaving and view.stage is not WebStage.OVER:
+    if view.is_leaving and view.stage is not VisitStage.OVER:
         alert = texts("leave.waits")
     elif view.is_away:
         alert = texts.away(has_place=is_waiting)
@@ -227,7 +228,7 @@ def status(texts: WebTexts, view: VisitView) -> Markup:
 
 def notes(texts: WebTexts, view: VisitView) -> Markup:
     """Return what the visitor is told."""
-    sentences = (texts.note(note.event) for note in view.notes)
+    sentences = map(texts.note, view.notes)
     return macro(_PARTS, "notes", list(filter(None, sentences)))
 
 
@@ -238,7 +239,7 @@ def log(texts: WebTexts, view: VisitView, *, before: int | None = None) -> Marku
     return macro(_PARTS, "log", texts, *_latest(texts, ended))
 
 
-def _latest(texts: WebTexts, newest_first: Iterable[ShownLine]) -> tuple[list[Markup], int]:
+def _latest(texts: WebTexts, newest_first: Iterable[TalkLine]) -> tuple[list[Markup], int]:
     """Return lines, oldest first, as many as a page holds; and the number of the first of them if
     there are more, else 0."""
     shown: list[Markup] = []
@@ -273,13 +274,12 @@ def _frame(turn: int) -> str:
     return f"log?turn={turn}#end"
 
 
-def line(texts: WebTexts, shown: ShownLine) -> Markup:
+def line(texts: WebTexts, shown: TalkLine) -> Markup:
     """Return one line of the conversation."""
     mark = None
     if shown.mark is not None:
         mark = shown.mark.value, _MARKS[shown.mark], texts(f"mark.{shown.mark.value}")
-    who, is_ours = shown.who or texts("talk.you"), not shown.who
-    return macro("talk.html", "line", shown, who, is_ours, mark)
+    return macro("talk.html", "line", shown, shown.who or texts("talk.you"), mark)
 
 
 def _over(texts: WebTexts, view: VisitView) -> Markup:

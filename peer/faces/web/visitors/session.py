@@ -21,11 +21,11 @@ from chatapp.peer.faces.web.limits import (
     STREAMS_PER_SESSION,
     UNSENT_PER_SESSION,
 )
-from chatapp.peer.faces.web.rates import RateLimiter
+from chatapp.peer.faces.web.streams import Windows
 from chatapp.peer.faces.web.visitors.store import SessionStore
-from chatapp.peer.node.feed import Waiters
 from chatapp.peer.sdk.visitor import Visitor
-from chatapp.peer.view.visit import LINE_COST, VisitView, WebStage
+from chatapp.peer.view.visit import LINE_COST, VisitStage, VisitView
+from chatapp.wire.buckets import Buckets
 from chatapp.wire.errors import quoted
 
 ASK_AFTER: Final = 20.0
@@ -101,8 +101,8 @@ class WebSession:
         self.view: Final = VisitView()
         self._boot: Final = os.urandom(6).hex()
         """Names this object: the versions of another one mean nothing to its pages."""
-        self._deeds: Final = RateLimiter(rate=DEEDS_PER_SECOND, burst=DEEDS_BURST)
-        self._looks: Final = RateLimiter(rate=LOOKS_PER_SECOND, burst=LOOKS_BURST)
+        self._deeds: Buckets[None] = Buckets(rate=DEEDS_PER_SECOND, burst=DEEDS_BURST)
+        self._looks: Buckets[None] = Buckets(rate=LOOKS_PER_SECOND, burst=LOOKS_BURST)
         self._kept: Final = kept
         self._kept_size = 0
         """Our part of what is kept."""
@@ -111,8 +111,7 @@ class WebSession:
         self._wall: Final = wall
         self._tell: Final = tell
         self._loop: Final = asyncio.get_running_loop()
-        self._news: Final = Waiters(self._loop)
-        self._streams: list[object] = []
+        self.windows: Final = Windows(self._loop, most=STREAMS_PER_SESSION)
         self._seen_at = self._loop.time() - (0.0 if is_seen else ABSENT_AFTER)
         self._asked_at = -ASK_AFTER
         self._asked_for = 0
@@ -150,8 +149,7 @@ class WebSession:
             await self.visitor.close(within=within)
         if self._reading is not None:
             await asyncio.wait((self._reading,))
-        self._streams.clear()
-        self._news.wake()
+        self.windows.clear()
 
     async def _read(self) -> None:
         while batch := await self.visitor.next_events():
@@ -159,12 +157,12 @@ class WebSession:
                 self._handle(event)
             self._note_kept()
             self.visitor.events_shown(batch)
-            self._news.wake()
+            self.windows.wake()
             await asyncio.sleep(0)
 
     def _handle(self, event: visit_events.VisitEvent) -> None:
         form = self._form
-        self.view.handle(event, at=self._wall())
+        self.view.handle(event)
         match event:
             case visit_events.FormWanted() if form is not None:
                 self._form = None
@@ -185,25 +183,25 @@ class WebSession:
                 self._is_described = True
             case _:
                 pass
-        if self.view.stage is WebStage.OVER and self._over_at is None:
+        if self.view.stage is VisitStage.OVER and self._over_at is None:
             self._over_at = self._loop.time()
 
     # --- what the browser asks for
 
     def may_act(self) -> bool:
         """Whether the visit may do one thing more: it has not done too much of late."""
-        return self._deeds.take("", now=self._loop.time())
+        return self._deeds.take(None, now=self._loop.time())
 
     def may_look(self) -> bool:
         """Whether the visit may ask for one page more."""
-        return self._looks.take("", now=self._loop.time())
+        return self._looks.take(None, now=self._loop.time())
 
     async def arrived(self) -> None:
         """Wait for a moment until it is known where the visitor is."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLES_WITHIN):
-                while self.view.stage is WebStage.ARRIVING:
-                    await self._news.wait()
+                while self.view.stage is VisitStage.ARRIVING:
+                    await self.windows.wait()
 
     async def say(self, text: str, *, key: str) -> Fate:
         """Say a line, and wait for a moment until the registry has stored it. `key`: a line that
@@ -228,7 +226,7 @@ class WebSession:
             self._said_keys[key] = None
         if len(self._said_keys) > KEYS_PER_SESSION:
             del self._said_keys[next(iter(self._said_keys))]
-        self._news.wake()
+        self.windows.wake()
         await self.settled()
         return Fate.TAKEN
 
@@ -271,10 +269,10 @@ class WebSession:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLES_WITHIN):
                 while not self._is_over:
-                    await self._news.wait()
+                    await self.windows.wait()
         if not self._is_over:
             self.view.leaves()
-            self._news.wake()
+            self.windows.wake()
 
     def _send_leave(self) -> None:
         if self.visitor.is_linked and self.visitor.is_admitted:
@@ -283,12 +281,12 @@ class WebSession:
     @property
     def _is_over(self) -> bool:
         """Whether nothing can be done any more: a request may have begun before the end."""
-        return self._is_closed or self.view.stage is WebStage.OVER
+        return self._is_closed or self.view.stage is VisitStage.OVER
 
     @property
     def description(self) -> str:
         """What the visitor wrote about the issue, while they wait."""
-        is_waiting = self.view.stage is WebStage.WAITING and not self._is_closed
+        is_waiting = self.view.stage is VisitStage.WAITING and not self._is_closed
         return self.visitor.description if is_waiting else ""
 
     async def settled(self) -> None:
@@ -300,29 +298,10 @@ class WebSession:
 
     # --- whoever looks
 
-    async def news(self, *, within: float) -> bool:
-        """Wait for news; False if there are none in time."""
-        try:
-            async with asyncio.timeout(within):
-                await self._news.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    def wake(self) -> None:
-        """Let every stream look whether there is anything to do."""
-        self._news.wake()
-
     def enter(self) -> object:
-        """Note a window that looks. Return what `exit` takes. The oldest of too many windows is
-        sent away."""
-        window = object()
-        self._streams.append(window)
-        if len(self._streams) > STREAMS_PER_SESSION:
-            del self._streams[0]
-            self._news.wake()
+        """Note a window that looks. Return what `exit` takes."""
         self.touch()
-        return window
+        return self.windows.enter()
 
     @property
     def number(self) -> str:
@@ -340,13 +319,9 @@ class WebSession:
         is_ours = boot == self._boot and version.isdecimal() and len(version) <= _VERSION_DIGITS
         return int(version) if is_ours and int(version) <= self.view.version else -1
 
-    def is_served(self, window: object) -> bool:
-        """Whether this window is still one of those that get news."""
-        return any(one is window for one in self._streams)
-
     def exit(self, window: object) -> None:
         """Note that a window is closed."""
-        self._streams = [one for one in self._streams if one is not window]
+        self.windows.exit(window)
         self.touch()
 
     def touch(self) -> bool:
@@ -359,7 +334,7 @@ class WebSession:
 
     @property
     def _is_here(self) -> bool:
-        return bool(self._streams) or self._loop.time() - self._seen_at < ABSENT_AFTER
+        return bool(self.windows) or self._loop.time() - self._seen_at < ABSENT_AFTER
 
     def _come_back(self) -> None:
         """Be called in turn again: the browser is back."""
@@ -389,14 +364,14 @@ class WebSession:
                 self._is_rating_lost = False
                 self.visitor.rate(self.view.rating)
             return now - self._over_at < OVER_FOR
-        if self._streams:
+        if self.windows:
             self._seen_at = now
         absent_for = now - self._seen_at
         if absent_for >= GONE_AFTER:
             return False
         if self._is_leaving:
             self._send_leave()
-        is_waiting = self.view.stage is WebStage.WAITING and not self.view.is_away
+        is_waiting = self.view.stage is VisitStage.WAITING and not self.view.is_away
         if is_waiting:
             self._tend_pause(now)
         is_new = self.view.position != self._asked_for

@@ -5,6 +5,7 @@ import msgspec
 import pytest
 
 from chatapp.peer.api import events
+from chatapp.peer.core.context import RegistryChange
 from chatapp.peer.core.desk.operator import Operator, VisitTarget
 from chatapp.wire.desk.focus import STILL_SERVED, HeldInput
 from chatapp.wire.desk.values import ListedVisitor
@@ -67,7 +68,7 @@ class Scene:
         ctx = Someone("olga").context()
         self.out = ctx.out
         self.operator = Operator(ctx)
-        self.operator.link_up()
+        self.operator.registry_changed(RegistryChange.LINK_UP)
 
     def handle(self, notice: OperatorNotice | ConversationNotice) -> None:
         self.operator.handle(notice, now=self.now)
@@ -81,7 +82,7 @@ class Scene:
         self.operator.ask(request, self.target)
 
     def say(self, text: str, *, is_maybe: bool = False) -> None:
-        self.operator.say(text, self.target._replace(is_maybe=is_maybe), wall=WALL)
+        self.operator.say(text, self.target._replace(is_maybe=is_maybe), now=100.0)
 
     def asked(self) -> list[PeerRequest]:
         asked, self.out.requests = self.out.requests, []
@@ -112,9 +113,9 @@ class Scene:
         )
 
     def relink(self, *, is_on: bool, visit: int = 0) -> None:
-        self.operator.link_lost()
+        self.operator.registry_changed(RegistryChange.LINK_LOST)
         self.asked()
-        self.operator.link_up()
+        self.operator.registry_changed(RegistryChange.LINK_UP)
         self.handle(DutyStatus(is_on, self.operator.queue, visit))
 
     def answered(self) -> bool:
@@ -187,7 +188,7 @@ def test_what_nothing_else_tells_of(
 def test_without_a_link_nothing_is_asked_and_what_was_asked_is_given_up() -> None:
     scene = Scene()
     scene.ask(EndSession(0, 0))
-    scene.operator.link_lost()
+    scene.operator.registry_changed(RegistryChange.LINK_LOST)
     assert scene.told() == [SILENT]
     assert scene.answered()
     scene.asked()
@@ -248,8 +249,8 @@ def test_lines_are_said_again_though_we_may_not_serve_under_our_present_name() -
     (line,) = scene.asked()
     assert isinstance(line, SendDeskLine)
     scene.told()
-    scene.operator.link_lost()
-    scene.operator.link_up()
+    scene.operator.registry_changed(RegistryChange.LINK_LOST)
+    scene.operator.registry_changed(RegistryChange.LINK_UP)
     assert scene.asked() == [line]
     scene.handle(LineRefused(7, line.number, LineRefusal.NO_CLIENT))
     assert scene.told() == [unsaid(None)]
@@ -430,7 +431,7 @@ def test_what_reached_nobody_is_named_by_the_id_of_its_line() -> None:
     scene.serve()
     target = scene.target._replace(visit=7)
     for line, text in ((11, "one"), (12, "two"), (13, "three")):
-        scene.operator.say(text, target, wall=WALL, line=line)
+        scene.operator.say(text, target, now=100.0, line=line)
     _, second, _ = (one for one in scene.asked() if isinstance(one, SendDeskLine))
     scene.told()
     scene.handle(LineRefused(7, second.number, LineRefusal.TOO_FAST))
@@ -440,7 +441,7 @@ def test_what_reached_nobody_is_named_by_the_id_of_its_line() -> None:
     scene.relink(is_on=True)
     held = [one for one in scene.told() if isinstance(one, events.HeldBack)]
     assert [one.line for one in held] == [11, 13]
-    scene.operator.say("four", target, wall=WALL, line=14)
+    scene.operator.say("four", target, now=100.0, line=14)
     (late,) = scene.told()
     assert isinstance(late, events.HeldBack)
     assert late.line == 14
@@ -465,7 +466,7 @@ def test_a_quiet_question_without_an_answer_is_given_up_quietly(
 ) -> None:
     scene = Scene()
     scene.operator.ask(ShowRoom(0, ""), scene.target._replace(is_quiet=is_quiet))
-    scene.operator.link_lost()
+    scene.operator.registry_changed(RegistryChange.LINK_LOST)
     assert scene.told() == told
     assert scene.answered()
 
@@ -536,13 +537,13 @@ def test_what_is_typed_right_after_a_change_is_held_back() -> None:
 def test_a_visit_that_is_named_is_meant_at_any_time() -> None:
     scene = Scene()
     replaced(scene)
-    scene.operator.say("for ravi", VisitTarget(8, scene.now), wall=WALL)
+    scene.operator.say("for ravi", VisitTarget(8, scene.now), now=100.0)
     scene.operator.ask(EndSession(0, 0), VisitTarget(8, scene.now))
     said, ended = scene.asked()
     assert isinstance(said, SendDeskLine)
     assert isinstance(ended, EndSession)
     assert (said.visit, ended.visit) == (8, 8)
-    scene.operator.say("for asha", VisitTarget(7, scene.now), wall=WALL)
+    scene.operator.say("for asha", VisitTarget(7, scene.now), now=100.0)
     assert scene.asked() == []
     assert scene.told() == [unsaid(events.ClientMove.LEFT, client="Ravi")]
 
@@ -705,9 +706,9 @@ def test_what_was_said_to_the_visitor_is_kept_until_the_session_is_over() -> Non
     scene.asked()
     scene.handle(DeskLine(7, 1, "carol", 1_000, "I hand you over"))
     scene.handle(DeskLine(7, 2, "", 2_000, "thanks"))
-    scene.operator.say("hello", scene.target, wall=WALL, line=5)
-    scene.operator.say("too much", scene.target, wall=WALL, line=6)
-    scene.operator.say("there?", scene.target, wall=WALL, line=7)
+    scene.operator.say("hello", scene.target, now=100.0, line=5)
+    scene.operator.say("too much", scene.target, now=100.0, line=6)
+    scene.operator.say("there?", scene.target, now=100.0, line=7)
     numbers = [one.number for one in scene.asked() if isinstance(one, SendDeskLine)]
     scene.handle(LinesSaved(7, numbers[0]))
     scene.handle(LineRefused(7, numbers[1], LineRefusal.TOO_FAST))

@@ -14,7 +14,6 @@ from chatapp.peer.core.contacts import Change, Contact
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.transport import runs_of
-from chatapp.peer.core.dispatch import Dispatcher
 from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_frames, encode, join_frames
 from chatapp.wire.delivery.stream import StreamReceiver
@@ -101,7 +100,7 @@ class Scene:
         alice.turn()
         alice.core.lines_shown([event for event in alice.happened if isinstance(event, Said)])
         alice.turn()
-        held = alice.core._buffer.bytes_held
+        held = alice.core.direct._receiver.buffer.bytes_held
         people = [
             (
                 one.address,
@@ -109,7 +108,7 @@ class Scene:
                 one.is_expected,
                 one.conversation and one.conversation.delivery.ignored,
             )
-            for one in alice.core._contacts
+            for one in alice.core.roster.contacts
         ]
         (seen, alice.happened), (records, alice.records) = (alice.happened, []), (alice.records, [])
         sent, alice.datagrams = alice.datagrams, []
@@ -294,20 +293,20 @@ def test_a_fault_of_ours_does_not_hide_that_somebody_has_restarted() -> None:
     part = Part(0, 0, 1, encode(DirectBody(at=1, text="carol's")))
     batch = others.datagrams([("c", [(join_frames([encode_frame(part)]), "")]), ("restart",)])
     changed: list[Change] = []
-    kept_climb, kept_changed = Ladder.climb, Dispatcher.rows_changed
+    kept_climb, kept_changed = Ladder.climb, PeerCore.rows_changed
 
     def faulty(self: Ladder, contact: Contact, *, now: float) -> None:
         if contact.name == "carol":
             raise RuntimeError("a bug")
         kept_climb(self, contact, now=now)
 
-    def noted(self: Dispatcher, changes: Any, now: float, *, is_heard: bool) -> None:
+    def noted(self: PeerCore, changes: Any, *, is_heard: bool, now: float) -> None:
         changed.extend(change for _, change in changes)
-        kept_changed(self, changes, now, is_heard=is_heard)
+        kept_changed(self, changes, is_heard=is_heard, now=now)
 
     with (
         patch.object(Ladder, "climb", faulty),
-        patch.object(Dispatcher, "rows_changed", noted),
+        patch.object(PeerCore, "rows_changed", noted),
         pytest.raises(ExceptionGroup) as caught,
     ):
         scene.take(batch)

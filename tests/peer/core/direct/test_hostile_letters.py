@@ -108,7 +108,7 @@ def test_letters_that_never_end_are_shown_before_the_last_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """They are gathered, to be shown together with what else was missed."""
-    monkeypatch.setattr("chatapp.peer.core.catch_up.TEXTS_WAITING_MAX", HELD * HELD_MESSAGE_COST)
+    monkeypatch.setattr("chatapp.peer.core.inbox.TEXTS_WAITING_MAX", HELD * HELD_MESSAGE_COST)
     driver = ReceiverDriver()
     driver.catch_up.begin()
     for number in range(1, 101):

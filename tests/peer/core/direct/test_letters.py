@@ -159,7 +159,7 @@ class TestNoRoom:
         driver.say()
         driver.mail_queue.refused(driver.deposited()[0].reference, why, now=driver.now)
         for reach in (RegistryReach.LOST, RegistryReach.UP):
-            driver.ladder.set_reach(reach, now=driver.now)
+            driver.reach(reach)
         driver.mail_queue.deposit(now=driver.now)
         assert len(driver.deposited()) == 1
 
@@ -169,7 +169,7 @@ class TestNoRoom:
         driver = LadderDriver(online=False)
         driver.say()
         full(driver)
-        driver.ladder.set_reach(RegistryReach.LOST, now=driver.now)
+        driver.reach(RegistryReach.LOST)
         due = driver.mail_queue.next_timer()
         assert due is not None
         assert (driver.ladder.next_timer() or 0.0) <= due

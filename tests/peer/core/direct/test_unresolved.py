@@ -5,7 +5,7 @@ import pytest
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
 from chatapp.peer.api.events import MessageChanged, MessageState, Said
-from chatapp.peer.core.people.table import LookUp
+from chatapp.peer.core.context import LookUp
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.mail import DepositMail, MailBatch
 from chatapp.wire.messages.rooms import CHANNEL, GroupGranted
@@ -31,8 +31,8 @@ def node() -> CoreDriver:
 
 
 def send(node: CoreDriver, to: str, text: str) -> int:
-    assert node.core.sending.look_up(to, now=node.now) is LookUp.UNANSWERED
-    begun = node.core.sending.keep(to, text, now=node.now)
+    assert node.core.direct.look_up(to, now=node.now) is LookUp.UNANSWERED
+    begun = node.core.direct.keep(to, text, now=node.now)
     node.turn()
     return begun.id
 
@@ -88,7 +88,7 @@ def test_only_the_registry_can_say_that_nobody_bears_a_name(node: CoreDriver) ->
         )
         in node.saw()
     )
-    assert not node.core._unresolved.waiting
+    assert not node.core.direct._unresolved.waiting
 
 
 def test_it_outlives_the_program(node: CoreDriver) -> None:
@@ -107,22 +107,22 @@ def test_another_registry_does_not_get_it(node: CoreDriver) -> None:
     stored = node.disk.load()
     assert list(stored.unresolved_names.values()) == ["bob"]
     other = CoreDriver()
-    other.core._unresolved.restore(b"r" * 32, stored.unresolved_names, dict(stored.streams))
-    assert other.core._unresolved.waiting == {}
+    other.core.direct._unresolved.restore(b"r" * 32, stored.unresolved_names, dict(stored.streams))
+    assert other.core.direct._unresolved.waiting == {}
 
 
 def test_a_name_that_cannot_be_is_refused_at_once(node: CoreDriver) -> None:
-    assert node.core.sending.look_up("no/body", now=node.now) is LookUp.UNKNOWN
+    assert node.core.direct.look_up("no/body", now=node.now) is LookUp.UNKNOWN
 
 
 def test_a_name_whose_key_is_in_doubt_waits_for_the_user(node: CoreDriver) -> None:
     send(node, "bob", "one")
-    contacts = node.core._contacts
+    contacts = node.core.roster.contacts
     contacts.take_row(BOB.row(1, online=False))
     contacts.take_row(Someone("mallory").row(2, name="bob"))
     assert contacts.is_blocked("bob")
     node.pass_time(1.0)
-    assert node.core._unresolved.waiting
+    assert node.core.direct._unresolved.waiting
 
 
 def test_a_message_to_a_name_that_is_ours_by_then_becomes_a_note(node: CoreDriver) -> None:
@@ -135,7 +135,7 @@ def test_a_message_to_a_name_that_is_ours_by_then_becomes_a_note(node: CoreDrive
     assert (note.id, note.identity, note.text) == (id_, node.alice.id, "milk")
     assert is_now(told, MessageState.DELIVERED)
     assert not any(isinstance(request, DepositMail) for request in asked)
-    assert not node.core._unresolved.waiting
+    assert not node.core.direct._unresolved.waiting
     assert [(line.id, line.person, line.state) for line in node.disk.lines.all()] == [
         (id_, node.alice.id, MessageState.DELIVERED)
     ]

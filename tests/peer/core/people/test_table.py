@@ -10,10 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api.events import KeyChanged, TableChanged
-from chatapp.peer.core.contacts import Contacts
 from chatapp.peer.core.people.table import FETCH_TIMEOUT, Table
 from chatapp.peer.core.records import RowsSaved
-from chatapp.peer.core.rooms.membership import Membership
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.messages.table import FetchTable, Row, TableBatch, TablePage
 from tests.peer.core.cast import WALL, Someone, raw
@@ -26,11 +24,11 @@ class Copy:
     """A table with the parts that it uses."""
 
     def __init__(self, *, version: int = 0) -> None:
-        self.contacts = Contacts()
         ctx = Someone("alice").context()
         self.out = ctx.out
-        members = Membership(ctx, self.contacts, registry_key=lambda: None)
-        self.table = Table(ctx, self.contacts, members=members, version=version, saved_at=0.0)
+        self.gone: list[bytes] = []
+        self.table = Table(ctx, gone=self.gone.append, version=version, saved_at=0.0)
+        self.contacts = self.table.contacts
 
     def batch(self, since: int, version: int, *rows: Row) -> bool:
         """Apply a batch; return False if rows are missing."""

@@ -8,8 +8,8 @@ from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person as in_person
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import TraceEvent, readable
+from chatapp.peer.core.context import LookUp
 from chatapp.peer.core.direct.mail import GRACE, LOOK_SPAN
-from chatapp.peer.core.people.table import LookUp
 from chatapp.peer.core.people.trust import safety_number
 from chatapp.wire.framing import Kind
 from chatapp.wire.identity import fingerprint
@@ -74,7 +74,7 @@ def test_both_sides_read_the_same_60_digits() -> None:
 
 
 def test_the_number_of_a_blocked_name_is_that_of_the_key_to_decide_about(node: CoreDriver) -> None:
-    trust = node.core.trust
+    trust = node.core.roster.trust
     assert trust.number("BOB") == events.SafetyNumber(name="bob", digits=OLD_DIGITS)
     shows(node, new_row(), version=200)
     assert trust.number("bob") == events.SafetyNumber(
@@ -86,7 +86,7 @@ def test_the_number_of_a_blocked_name_is_that_of_the_key_to_decide_about(node: C
 def test_unknown_people_have_no_number_and_cannot_be_trusted_or_ignored(
     node: CoreDriver, name: str
 ) -> None:
-    trust, nobody = node.core.trust, events.NobodyKnown(name=name)
+    trust, nobody = node.core.roster.trust, events.NobodyKnown(name=name)
     assert trust.number(name) == nobody
     assert trust.accept(name, "", now=node.now) == nobody
     assert trust.ignore(name, is_ignored=True) == nobody
@@ -99,15 +99,15 @@ def test_a_block_outlives_the_program_and_so_does_its_end(node: CoreDriver) -> N
     shows(node, new_row(), version=200)
     assert events.KeyChanged(name="bob") in node.saw()
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
-    assert again.core.sending.look_up("bob", now=again.now) is LookUp.BLOCKED
-    assert again.core.trust.number("bob") == node.core.trust.number("bob")
-    answer = again.core.trust.accept("bob", NEW_DIGITS, now=again.now)
+    assert again.core.direct.look_up("bob", now=again.now) is LookUp.BLOCKED
+    assert again.core.roster.trust.number("bob") == node.core.roster.trust.number("bob")
+    answer = again.core.roster.trust.accept("bob", NEW_DIGITS, now=again.now)
     assert answer == events.Trusted(name="bob", is_new=True)
     again.turn()
     third = CoreDriver(disk=node.disk, porter=node.porter, life=3)
-    assert third.core.sending.look_up("bob", now=third.now) is LookUp.KNOWN
+    assert third.core.direct.look_up("bob", now=third.now) is LookUp.KNOWN
     number = events.SafetyNumber(name="bob", digits=NEW_DIGITS, is_verified=True)
-    assert third.core.trust.number("bob") == number
+    assert third.core.roster.trust.number("bob") == number
     assert [person.name for person in third.core.people()] == ["bob"]
 
 
@@ -115,17 +115,17 @@ def test_the_key_that_we_hold_shown_again_ends_the_block(node: CoreDriver) -> No
     shows(node, new_row(), version=200)
     shows(node, BOB.row(150, online=True), version=201)
     # Older than what is held against it.
-    assert node.core.sending.look_up("bob", now=node.now) is LookUp.BLOCKED
+    assert node.core.direct.look_up("bob", now=node.now) is LookUp.BLOCKED
     shows(node, BOB.row(300, online=True), version=300)
-    assert node.core.sending.look_up("bob", now=node.now) is LookUp.KNOWN
+    assert node.core.direct.look_up("bob", now=node.now) is LookUp.KNOWN
     assert node.saw()[-2:] == [events.KeyRestored(name="bob"), events.TableChanged()]
-    assert CoreDriver(disk=node.disk, life=2).core.sending.look_up("bob", now=0.0) is LookUp.KNOWN
+    assert CoreDriver(disk=node.disk, life=2).core.direct.look_up("bob", now=0.0) is LookUp.KNOWN
 
 
 def test_the_key_with_the_digits_that_the_user_compared_is_trusted_and_no_other(
     node: CoreDriver,
 ) -> None:
-    trust = node.core.trust
+    trust = node.core.roster.trust
     shows(node, new_row(), version=200)
     assert trust.number("bob") == events.SafetyNumber(
         name="bob", digits=NEW_DIGITS, is_changed=True
@@ -139,7 +139,7 @@ def test_the_key_with_the_digits_that_the_user_compared_is_trusted_and_no_other(
         ("", events.Doubt.OTHER_DIGITS),
     ):
         assert trust.accept("bob", digits, now=node.now) == events.NotTrusted(name="bob", why=why)
-    assert node.core.sending.look_up("bob", now=node.now) is LookUp.BLOCKED
+    assert node.core.direct.look_up("bob", now=node.now) is LookUp.BLOCKED
     shows(node, new_row(202), version=202)
     answer = trust.accept("bob", " ".join((NEW_DIGITS[:5], NEW_DIGITS[5:])), now=node.now)
     assert answer == events.Trusted(name="bob", is_new=True)
@@ -162,19 +162,19 @@ def test_every_change_of_a_key_is_told(node: CoreDriver) -> None:
 def test_a_key_that_was_compared_is_shown_so_until_another_one_takes_its_place(
     node: CoreDriver,
 ) -> None:
-    answer = node.core.trust.accept("bob", OLD_DIGITS, now=node.now)
+    answer = node.core.roster.trust.accept("bob", OLD_DIGITS, now=node.now)
     assert answer == events.Trusted(name="bob", is_new=False)
     node.turn()
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     for one in (node, again):
         assert [person.is_verified for person in one.core.people()] == [True]
-        assert one.core.trust.number("bob") == events.SafetyNumber(
+        assert one.core.roster.trust.number("bob") == events.SafetyNumber(
             name="bob", digits=OLD_DIGITS, is_verified=True
         )
     again.come_in(new_row(), version=200)
-    number = again.core.trust.number("bob")
+    number = again.core.roster.trust.number("bob")
     assert number == events.SafetyNumber(name="bob", digits=NEW_DIGITS, is_changed=True)
-    again.core.trust.accept("bob", NEW_DIGITS, now=again.now)
+    again.core.roster.trust.accept("bob", NEW_DIGITS, now=again.now)
     again.turn()
     assert CoreDriver(disk=node.disk, life=3).disk.load().verified == {NEW_BOB.id}
 
@@ -185,20 +185,18 @@ def test_a_key_that_was_compared_is_shown_so_until_another_one_takes_its_place(
 def test_the_key_of_the_registry_is_shown_and_counts_as_compared_when_the_user_says_so(
     node: CoreDriver,
 ) -> None:
-    trust, key = node.core.trust, fingerprint(node.porter.id)
-    assert trust.registry_key() == events.RegistryKey(held=key, other="", is_verified=False)
-    assert trust.accept_registry("0" * 32, now=node.now) == events.NotTrusted(
+    trust, key = node.core.registry.trust, fingerprint(node.porter.id)
+    assert trust.key() == events.RegistryKey(held=key, other="", is_verified=False)
+    assert trust.accept("0" * 32, now=node.now) == events.NotTrusted(
         name="server", why=events.Doubt.OTHER_DIGITS
     )
-    assert trust.accept_registry(None, now=node.now) == events.NotTrusted(
+    assert trust.accept(None, now=node.now) == events.NotTrusted(
         name="server", why=events.Doubt.NO_DIGITS
     )
-    assert trust.accept_registry(key.upper(), now=node.now) == events.Trusted(
-        name="server", is_new=False
-    )
+    assert trust.accept(key.upper(), now=node.now) == events.Trusted(name="server", is_new=False)
     node.turn()
     again = CoreDriver(disk=node.disk, life=2)
-    assert again.core.trust.registry_key() == events.RegistryKey(
+    assert again.core.registry.trust.key() == events.RegistryKey(
         held=key, other="", is_verified=True
     )
 
@@ -206,7 +204,7 @@ def test_the_key_of_the_registry_is_shown_and_counts_as_compared_when_the_user_s
 def test_another_key_of_the_registry_is_accepted_when_it_is_the_one_that_was_compared(
     node: CoreDriver,
 ) -> None:
-    trust, known = node.core.trust, fingerprint(node.porter.id)
+    trust, known = node.core.registry.trust, fingerprint(node.porter.id)
     node.lose_link()
     met = []
     for name in ("first stranger", "second stranger"):
@@ -216,18 +214,16 @@ def test_another_key_of_the_registry_is_accepted_when_it_is_the_one_that_was_com
                 node.hears(bytes((Kind.COOKIE,)) + node.porter.cookie(hello))
             node.pass_time(0.1)
         met.append(fingerprint(node.porter.id))
-        assert trust.registry_key() == events.RegistryKey(
-            held=known, other=met[-1], is_verified=False
-        )
+        assert trust.key() == events.RegistryKey(held=known, other=met[-1], is_verified=False)
         if len(met) == 1:
             shown = met[0]
-    assert trust.accept_registry(shown, now=node.now) == events.NotTrusted(
+    assert trust.accept(shown, now=node.now) == events.NotTrusted(
         name="server", why=events.Doubt.OTHER_DIGITS
     )
-    assert trust.accept_registry(met[1], now=node.now) == events.Trusted(name="server", is_new=True)
+    assert trust.accept(met[1], now=node.now) == events.Trusted(name="server", is_new=True)
     node.turn()
     node.register()
-    assert node.core.registry_met() == node.porter.id
+    assert node.core.registry.take_pinned() == node.porter.id
     assert events.RegistryKeyAccepted(key=met[1]) in node.saw()
     loaded = node.disk.load()
     assert (loaded.registry, loaded.is_registry_verified) == (node.porter.id, True)
@@ -238,19 +234,19 @@ def test_another_key_of_the_registry_is_accepted_when_it_is_the_one_that_was_com
 
 
 def test_waiting_messages_go_to_the_trusted_key(node: CoreDriver) -> None:
-    saved = node.core.sending.send("bob", "saved for the old key", now=node.now)
+    saved = node.core.direct.send("bob", "saved for the old key", now=node.now)
     node.turn()
     node.told(MailSaved(letters(node)[0].reference))
     node.lose_link()
     node.pass_time(20.0)  # the registry is lost
-    kept = node.core.sending.send("bob", "kept", now=node.now)
+    kept = node.core.direct.send("bob", "kept", now=node.now)
     node.turn()
     node.pass_time(5.0)
     assert any(is_now(event, events.MessageState.KEPT) for event in node.saw())
     node.register()
     node.attach(new_row(), version=200)
     assert letters(node) == []  # the key is in doubt: nothing goes anywhere
-    answer = node.core.trust.accept("bob", NEW_DIGITS, now=node.now)
+    answer = node.core.roster.trust.accept("bob", NEW_DIGITS, now=node.now)
     node.turn()
     assert answer == events.Trusted(name="bob", is_new=True)
     (letter,) = letters(node)
@@ -267,11 +263,11 @@ def test_waiting_messages_go_to_the_trusted_key(node: CoreDriver) -> None:
 def test_a_letter_saved_for_the_old_key_is_told_to_have_expired(
     node: CoreDriver, again: bool, told: bool
 ) -> None:
-    saved = node.core.sending.send("bob", "saved for the old key", now=node.now)
+    saved = node.core.direct.send("bob", "saved for the old key", now=node.now)
     node.turn()
     node.told(MailSaved(letters(node)[0].reference))
     shows(node, new_row(), version=200)
-    node.core.trust.accept("bob", NEW_DIGITS, now=node.now)
+    node.core.roster.trust.accept("bob", NEW_DIGITS, now=node.now)
     node.turn()
     node.saw()
     if again:
@@ -301,13 +297,13 @@ def test_a_letter_saved_for_the_old_key_is_told_to_have_expired(
 def test_what_is_under_way_moves_as_the_one_line_that_it_is() -> None:
     node = CoreDriver()
     node.come_in(BOB.row(100, online=True))
-    begun = node.core.sending.send("bob", "under way", now=node.now)
+    begun = node.core.direct.send("bob", "under way", now=node.now)
     node.turn()
     node.pass_time(0.6)
     shows(node, new_row(online=False), version=200)
     with pytest.raises(KeyError):
-        node.core.sending.send("bob", "not begun", now=node.now)
-    answer = node.core.trust.accept("bob", NEW_DIGITS, now=node.now)
+        node.core.direct.send("bob", "not begun", now=node.now)
+    answer = node.core.roster.trust.accept("bob", NEW_DIGITS, now=node.now)
     node.turn()
     assert answer == events.Trusted(name="bob", is_new=True)
     (letter,) = letters(node)
@@ -326,13 +322,13 @@ def test_what_is_under_way_moves_as_the_one_line_that_it_is() -> None:
         NEW_BOB.id,
         MessageState.SAVED,
     )
-    assert node.core.sending.look_up("bob", now=node.now) is LookUp.KNOWN
+    assert node.core.direct.look_up("bob", now=node.now) is LookUp.KNOWN
 
 
 def test_what_no_straight_way_could_take_waits_while_the_key_is_in_doubt() -> None:
     node = CoreDriver()
     node.come_in(BOB.row(100, online=True))
-    begun = node.core.sending.send("bob", "hi", now=node.now)
+    begun = node.core.direct.send("bob", "hi", now=node.now)
     node.turn()
     shows(node, new_row(), version=200)
     node.pass_time(10.0)
@@ -346,7 +342,7 @@ def test_what_no_straight_way_could_take_waits_while_the_key_is_in_doubt() -> No
         in node.saw()
     )
     assert letters(node) == []
-    (*_, last) = readable(node.core.sending.steps_under_way(BOB.id, begun.number), 0)
+    (*_, last) = readable(node.core.steps_under_way(BOB.id, begun.number), 0)
     assert (last.what, last.when, last.reason) == (
         TraceEvent.KEPT,
         None,
@@ -385,7 +381,7 @@ def test_letters_by_the_key_that_is_in_doubt_and_by_the_former_one_are_shown_wit
         ("and nobody else has my key", None),
         ("I have a new machine", other),
     ]
-    node.core.trust.accept("bob", NEW_DIGITS, now=node.now)
+    node.core.roster.trust.accept("bob", NEW_DIGITS, now=node.now)
     node.turn()
     node.told(
         letter_by(NEW_BOB, 7, "I have a new machine"),
@@ -420,9 +416,11 @@ def test_who_gives_the_name_up_ends_the_block_and_the_other_key_is_known_by_it(
     assert events.Renamed(old="bob", new="rob", is_me=False) in node.saw()
     for one in (node, CoreDriver(disk=node.disk, porter=node.porter, life=2)):
         for name, who in (("rob", BOB), ("bob", NEW_BOB)):
-            assert one.core.sending.look_up(name, now=one.now) is LookUp.KNOWN
+            assert one.core.direct.look_up(name, now=one.now) is LookUp.KNOWN
             digits = safety_number(ALICE.id, who.id)
-            assert one.core.trust.number(name) == events.SafetyNumber(name=name, digits=digits)
+            assert one.core.roster.trust.number(name) == events.SafetyNumber(
+                name=name, digits=digits
+            )
 
 
 def test_a_line_on_its_way_to_the_old_key_is_let_go() -> None:
@@ -430,11 +428,11 @@ def test_a_line_on_its_way_to_the_old_key_is_let_go() -> None:
     node.come_in(BOB.row(100, online=True))
     node.lose_link()
     node.pass_time(20.0)  # the registry is lost: lines go straight
-    node.core.sending.send_all("to all", now=node.now)
+    node.core.rooms.say_to_all("to all", now=node.now)
     node.turn()
     settled = [node.core.is_settled]
-    node.core._contacts.take_row(new_row())
-    assert node.core.trust.accept("bob", NEW_DIGITS, now=node.now) == events.Trusted(
+    node.core.roster.contacts.take_row(new_row())
+    assert node.core.roster.trust.accept("bob", NEW_DIGITS, now=node.now) == events.Trusted(
         name="bob", is_new=True
     )
     node.turn()
@@ -452,7 +450,7 @@ def test_messages_of_ignored_people_are_stored_and_hidden_over_restarts_until_un
     world.start()
     assert world.network.run_until(world.is_calm, within=10.0)
     alice, bob = world.people
-    assert alice.core.trust.ignore("bob", is_ignored=True) == events.Ignored(
+    assert alice.core.roster.trust.ignore("bob", is_ignored=True) == events.Ignored(
         name="bob", is_ignored=True
     )
     alice.turn()
@@ -473,7 +471,7 @@ def test_messages_of_ignored_people_are_stored_and_hidden_over_restarts_until_un
     bob_says("two")
     assert alice.screen.texts() == []
     assert alice.history.lines.latest(9) == []
-    assert alice.core.trust.ignore("bob", is_ignored=False) == events.Ignored(
+    assert alice.core.roster.trust.ignore("bob", is_ignored=False) == events.Ignored(
         name="bob", is_ignored=False
     )
     alice.turn()
@@ -497,7 +495,7 @@ def test_nothing_is_sent_to_an_author_who_is_not_in_the_table() -> None:
     shows(node, version=node.core.table_version)
     assert heard(node) == [("answer me", events.AuthorDoubt.NOT_IN_TABLE)]
     with contextlib.suppress(KeyError):
-        node.core.sending.send("bob", "who are you?", now=node.now)
+        node.core.direct.send("bob", "who are you?", now=node.now)
     node.turn()
     node.pass_time(10.0)
     assert letters(node) == []

@@ -23,7 +23,10 @@ def answer_by_udp(node: CoreDriver, span: float) -> None:
         node.pass_time(0.1)
         datagrams, node.datagrams = node.datagrams, []
         for data, home in datagrams:
-            if home == node.core._session.address and data[0] in (Kind.OPENING, Kind.SEALED):
+            if home == node.core.registry.session.address and data[0] in (
+                Kind.OPENING,
+                Kind.SEALED,
+            ):
                 for ping in node.porter.opened(data):
                     if isinstance(ping, Ping):
                         node.hears(node.porter.sealed(Pong(ping.reference, 1)))
@@ -94,7 +97,7 @@ def test_a_stalled_link_is_reported_and_replaced() -> None:
 def test_a_registry_that_was_stopped_has_not_stalled_its_links() -> None:
     node = CoreDriver()
     node.come_in(BOB.row(1))
-    node.core.sending.send_all("hi", now=node.now)
+    node.core.rooms.say_to_all("hi", now=node.now)
     node.pass_time(12.0)
     assert troubles(node) == []
     node.register()

@@ -4,8 +4,8 @@ node is asked."""
 import pytest
 
 from chatapp.peer.api.events import RegistryMet, ServerBack
+from chatapp.peer.core.context import RegistryChange
 from chatapp.peer.core.registry.connection import ConnectionEvent, RegistryConnection
-from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.session import RegistrySession
 from chatapp.wire.codec import decode_request, encode
 from chatapp.wire.framing import FrameReader, Kind
@@ -45,11 +45,8 @@ class Owner:
     def left(self, *, is_confirmed: bool) -> None:
         self.asked.append(("left", is_confirmed))
 
-    def link_up(self, *, now: float) -> None:
-        self.asked.append("up")
-
-    def link_lost(self) -> None:
-        self.asked.append("down")
+    def registry_changed(self, change: RegistryChange, *, now: float) -> None:
+        self.asked.append({RegistryChange.LINK_UP: "up", RegistryChange.LINK_LOST: "down"}[change])
 
     def notice_arrived(self, notice: NodeNotice, *, now: float) -> None:
         self.asked.append(notice)
@@ -67,10 +64,10 @@ class Wire:
         ctx = Someone("alice").context()
         self.me, self.requests, self.dropped = ctx.me, ctx.out.requests, ctx.dropped
         self.session = RegistrySession(ctx, addresses=[SERVER], pinned=None)
-        self.link = RegistryLink(ctx)
         self.connection = RegistryConnection(
-            ctx, session=self.session, link=self.link, owner=self.owner, reader=self.owner
+            ctx, session=self.session, owner=self.owner, reader=self.owner
         )
+        self.link = self.connection.link
         self._reader = FrameReader()
         self._link_session: LinkSession
 

@@ -4,7 +4,7 @@ import pytest
 
 from chatapp.peer.api import events
 from chatapp.peer.core.contacts import Change, Contacts
-from chatapp.peer.core.people.table import LookUp
+from chatapp.peer.core.context import LookUp
 from chatapp.wire.framing import Kind
 from chatapp.wire.messages.registration import RefusalReason, Rename, RenameAccepted, RenameRefused
 from chatapp.wire.messages.table import Presence, Row, TablePage
@@ -24,7 +24,7 @@ def node() -> CoreDriver:
 
 
 def ask(node: CoreDriver, new: str = "ada") -> Rename:
-    node.core.renaming.request(new, now=node.now)
+    node.core.registry.renaming.request(new, now=node.now)
     node.turn()
     (request,) = (request for request in node.asked() if isinstance(request, Rename))
     return request
@@ -40,7 +40,10 @@ def test_a_name_is_ours_when_the_registry_says_so(node: CoreDriver) -> None:
     assert node.saw() == [events.Renamed(old="alice", new="ada", is_me=True)]
     assert (node.core.me.name, node.core.me.card.name) == ("ada", "ada")
     assert node.core.me.card.counter >= request.card.counter
-    assert (node.core.renaming.take_confirmed(), node.core.renaming.take_confirmed()) == (
+    assert (
+        node.core.registry.renaming.take_confirmed(),
+        node.core.registry.renaming.take_confirmed(),
+    ) == (
         "ada",
         None,
     )
@@ -55,12 +58,12 @@ def test_a_name_that_is_refused_changes_nothing(node: CoreDriver, reason: Refusa
     assert isinstance(
         event, events.NameUnavailable if reason is RefusalReason.NAME_TAKEN else events.RenameFailed
     )
-    assert (node.core.me.name, node.core.renaming.take_confirmed()) == ("alice", "alice")
+    assert (node.core.me.name, node.core.registry.renaming.take_confirmed()) == ("alice", "alice")
 
 
 @pytest.mark.parametrize("new", ["", "a b", "server", "alice"])
 def test_what_can_be_no_name_is_not_asked_for(node: CoreDriver, new: str) -> None:
-    node.core.renaming.request(new, now=node.now)
+    node.core.registry.renaming.request(new, now=node.now)
     node.turn()
     assert [type(event) for event in node.saw()] == [events.RenameFailed]
     assert not any(isinstance(request, Rename) for request in node.asked())
@@ -70,7 +73,7 @@ def test_without_the_registry_nobody_is_renamed(node: CoreDriver) -> None:
     node.lose_link()
     node.pass_time(6.0)
     node.saw()
-    node.core.renaming.request("ada", now=node.now)
+    node.core.registry.renaming.request("ada", now=node.now)
     node.turn()
     assert node.saw() == [events.RenameFailed(name="ada", reason=events.RenameRefusal.UNREACHABLE)]
 
@@ -83,12 +86,12 @@ def test_an_answer_that_was_lost_is_made_up_for_by_the_next_welcome(node: CoreDr
     node.lose_link()
     node.register()
     assert node.saw() == []
-    assert node.core.renaming.take_confirmed() is None
+    assert node.core.registry.renaming.take_confirmed() is None
     node.register()
     assert node.core.me.card.name == "alice"
     assert node.core.me.card.counter > request.card.counter
     assert events.RenameFailed(name="ada", reason=events.RenameRefusal.NOT_TAKEN) in node.saw()
-    assert node.core.renaming.take_confirmed() == "alice"
+    assert node.core.registry.renaming.take_confirmed() == "alice"
 
 
 @pytest.mark.parametrize("reason", [RefusalReason.OLD_CARD, RefusalReason.FULL])
@@ -105,7 +108,7 @@ def test_a_question_that_was_read_after_all_gives_us_the_new_name(
     node.hears(bytes((Kind.REFUSED,)) + node.porter.refused(register, reason))
     node.register()
     assert events.Renamed(old="alice", new="ada", is_me=True) in node.saw()
-    assert (node.core.me.name, node.core.renaming.take_confirmed()) == ("ada", "ada")
+    assert (node.core.me.name, node.core.registry.renaming.take_confirmed()) == ("ada", "ada")
 
 
 def test_a_peer_refused_under_its_old_name_tries_the_new_one(node: CoreDriver) -> None:
@@ -118,7 +121,7 @@ def test_a_peer_refused_under_its_old_name_tries_the_new_one(node: CoreDriver) -
     node.hears(bytes((Kind.REFUSED,)) + node.porter.refused(register, RefusalReason.OLD_CARD))
     node.register()
     assert events.Renamed(old="alice", new="ada", is_me=True) in node.saw()
-    assert (node.core.me.name, node.core.renaming.take_confirmed()) == ("ada", "ada")
+    assert (node.core.me.name, node.core.registry.renaming.take_confirmed()) == ("ada", "ada")
 
 
 def test_what_we_write_to_our_former_name_is_a_note_to_ourselves(node: CoreDriver) -> None:
@@ -128,9 +131,9 @@ def test_what_we_write_to_our_former_name_is_a_note_to_ourselves(node: CoreDrive
     node.told(RenameAccepted(ask(node).reference))
     node.asked(), node.saw()
     for number, name in enumerate(("alice", "ada", "Alice")):
-        assert node.core.sending.look_up(name, now=node.now) is LookUp.KNOWN
+        assert node.core.direct.look_up(name, now=node.now) is LookUp.KNOWN
         assert (
-            node.core.sending.send(name, f"note {number}", now=node.now).conversation.name == "ada"
+            node.core.direct.send(name, f"note {number}", now=node.now).conversation.name == "ada"
         )
         node.turn()
     shown = [event.text for event in node.saw() if isinstance(event, events.Said)]
@@ -167,12 +170,12 @@ def test_so_they_are_after_our_next_start(node: CoreDriver) -> None:
     shows(BOB.row(101), version=101)
     shows(renamed(BOB, "bobby", 102), version=102)
     later = CoreDriver(disk=node.disk, porter=node.porter, life=2)
-    assert later.core.sending.look_up("BOB", now=later.now) is LookUp.KNOWN
-    assert later.core.sending.send("bob", "hi", now=later.now).conversation.name == "bobby"
+    assert later.core.direct.look_up("BOB", now=later.now) is LookUp.KNOWN
+    assert later.core.direct.send("bob", "hi", now=later.now).conversation.name == "bobby"
     shows(Someone("other").row(103, name="Bob"), version=103)
     third = CoreDriver(disk=node.disk, porter=node.porter, life=3)
-    assert third.core.sending.send("bob", "hi", now=third.now).conversation.name == "Bob"
-    assert third.core.sending.send("bobby", "hi", now=third.now).conversation.name == "bobby"
+    assert third.core.direct.send("bob", "hi", now=third.now).conversation.name == "Bob"
+    assert third.core.direct.send("bobby", "hi", now=third.now).conversation.name == "bobby"
 
 
 def test_a_name_that_somebody_bears_now_is_still_guarded() -> None:

@@ -6,7 +6,7 @@ from chatapp.peer.api.events import Event, MemberJoined, MemberLeft
 from chatapp.peer.core.contacts import Contacts
 from chatapp.peer.core.rooms.membership import RETURN_SPAN, Membership
 from chatapp.wire.messages.rooms import RoomMember, RoomPresence
-from tests.peer.core.cast import Someone
+from tests.peer.core.cast import NoRegistry, Someone
 
 ALICE, BOB, CAROL = Someone("alice"), Someone("bob"), Someone("carol")
 GONE, AWAY, HERE = RoomPresence
@@ -21,7 +21,7 @@ class Lab:
         self.contacts = Contacts()
         for person in knows:
             self.contacts.take_row(person.row())
-        self.members = Membership(ctx, self.contacts, registry_key=lambda: None)
+        self.members = Membership(ctx, self.contacts, NoRegistry())
 
     def saw(self) -> list[Event]:
         return self.out.drain_events()

@@ -23,11 +23,11 @@ def test_the_trail_of_a_line_says_that_it_was_kept_and_that_the_registry_has_it(
 ) -> None:
     enter(node)
     lose_registry(node)
-    begun = node.core.sending.say("hi", now=node.now)
+    begun = node.core.rooms.say("hi", now=node.now)
     assert begun is not None
     node.turn()
     mark = group_mark("#lab")
-    (under_way,) = readable(node.core.sending.steps_under_way(mark, begun.number), 0)
+    (under_way,) = readable(node.core.steps_under_way(mark, begun.number), 0)
     assert under_way.what is TraceEvent.KEPT
     assert under_way.when is not None
     assert under_way.when < node.now + WALL
@@ -40,7 +40,7 @@ def test_the_trail_of_a_line_says_that_it_was_kept_and_that_the_registry_has_it(
     (frame,) = node.lines()
     header = unpack_group(frame)
     node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
-    assert node.core.sending.steps_under_way(mark, begun.number) == ()
+    assert node.core.steps_under_way(mark, begun.number) == ()
     (line,) = node.disk.lines.latest(9)
     assert (line.room, line.text, line.state) == ("lab", "hi", MessageState.DELIVERED)
     steps = readable(unpacked(line.trace, line.at_ms), line.at_ms)
@@ -50,7 +50,7 @@ def test_the_trail_of_a_line_says_that_it_was_kept_and_that_the_registry_has_it(
 def test_a_line_that_was_left_behind_says_why(node: CoreDriver) -> None:
     enter(node)
     lose_registry(node)
-    node.core.sending.say("hi", now=node.now)
+    node.core.rooms.say("hi", now=node.now)
     node.core.rooms.leave(now=node.now)
     node.turn()
     (line,) = node.disk.lines.latest(9)
@@ -65,13 +65,13 @@ def test_a_line_that_was_left_behind_says_why(node: CoreDriver) -> None:
 def test_a_line_of_somebody_ignored_is_stored_and_found_and_never_shown(node: CoreDriver) -> None:
     enter(node)
     node.saw()
-    node.core.trust.ignore("bob", is_ignored=True)
+    node.core.roster.trust.ignore("bob", is_ignored=True)
     node.hears(
         told(BOB, node, DirectGroupLine("#lab", 5, 5, 5, 0, int(WALL * 1_000), "hm")), BOB.home
     )
     assert node.saw() == []
     assert node.disk.lines.latest(9) == []
-    node.core.trust.ignore("bob", is_ignored=False)
+    node.core.roster.trust.ignore("bob", is_ignored=False)
     node.turn()
     node.disk.lines.index.catch_up()
     (line,) = node.disk.lines.search("hm", 9)
@@ -84,7 +84,7 @@ def test_a_line_of_somebody_ignored_is_stored_and_found_and_never_shown(node: Co
 def test_lines_of_a_room_are_answered_by_the_registry(node: CoreDriver) -> None:
     enter(node)
     node.saw()
-    begun = node.core.sending.say("hi", now=node.now)
+    begun = node.core.rooms.say("hi", now=node.now)
     assert begun is not None
     node.turn()
     (frame,) = node.lines()
@@ -100,7 +100,7 @@ def test_lines_of_a_room_are_answered_by_the_registry(node: CoreDriver) -> None:
 
 def test_a_line_said_just_before_leaving_is_still_answered(node: CoreDriver) -> None:
     enter(node)
-    node.core.sending.say("bye", now=node.now)
+    node.core.rooms.say("bye", now=node.now)
     node.core.rooms.leave(now=node.now)
     node.turn()
     (frame,) = node.lines()
@@ -114,7 +114,7 @@ def test_a_line_said_just_before_leaving_is_still_answered(node: CoreDriver) -> 
 def test_lines_that_wait_survive_a_crash(node: CoreDriver) -> None:
     enter(node)
     lose_registry(node)
-    begun = node.core.sending.say("hi", now=node.now)
+    begun = node.core.rooms.say("hi", now=node.now)
     assert begun is not None
     node.turn()
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)

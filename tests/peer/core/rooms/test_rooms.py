@@ -164,7 +164,7 @@ def test_who_was_in_no_room_and_lost_the_registry_while_asking_is_in_none_on_ret
 def test_who_is_taken_out_of_the_room_is_in_none_also_on_the_next_link(
     node: CoreDriver, *, is_closed: bool, how: events.RoomExit
 ) -> None:
-    """Clause 12.3."""
+    """Clause 10.3."""
     enter(node)
     node.saw()
     node.told(RoomEvicted("#other", is_closed))
@@ -183,7 +183,7 @@ def test_who_is_taken_out_of_the_room_is_in_none_also_on_the_next_link(
 def test_who_was_taken_out_of_the_room_while_away_is_told_on_return_and_stays_outside(
     node: CoreDriver, *, is_closed: bool, how: events.RoomExit
 ) -> None:
-    """Clause 12.3."""
+    """Clause 10.3."""
     node.core.rooms.enter("lab", now=node.now)
     node.turn()
     (asked,) = requests(node, EnterRoom)
@@ -241,7 +241,7 @@ def test_leaving_no_room_is_told(node: CoreDriver) -> None:
     node.core.rooms.leave(now=node.now)
     node.turn()
     assert node.saw() == [events.NotInRoom()]
-    assert node.core.sending.say("hi", now=node.now) is None
+    assert node.core.rooms.say("hi", now=node.now) is None
     node.turn()
     assert node.saw() == [events.NotInRoom()]
 
@@ -278,7 +278,7 @@ def test_that_the_registry_is_lost_is_said_before_what_becomes_of_a_line(node: C
     enter(node)
     node.saw()
     node.lose_link()
-    node.core.sending.say("hi", now=node.now)
+    node.core.rooms.say("hi", now=node.now)
     node.pass_time(6.0)
     lost, kept = node.saw()
     assert lost == events.ServerLost()

@@ -101,7 +101,7 @@ def test_news_of_others_and_of_another_room(node: CoreDriver) -> None:
 
 def test_an_ignored_persons_topic_is_not_told(node: CoreDriver) -> None:
     enter(node)
-    node.core.trust.ignore("bob", is_ignored=True)
+    node.core.roster.trust.ignore("bob", is_ignored=True)
     node.saw()
     node.told(TopicChanged(0, "#lab", EXAM))
     assert shown(node) == []

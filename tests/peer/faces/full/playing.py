@@ -10,11 +10,11 @@ from typing import Final, Self
 from textual.pilot import Pilot
 
 from chatapp.peer.faces.full.app import FullApp
+from chatapp.peer.faces.full.signs import UNICODE, Signs
+from chatapp.peer.faces.runner import ScreenRunner
+from chatapp.peer.faces.running import Running
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.view.runner import ScreenRunner
-from chatapp.peer.view.running import Running
 from chatapp.peer.view.screen import ScreenView
-from chatapp.peer.view.signs import UNICODE, Signs
 
 WITHIN: Final = 20.0
 

@@ -5,7 +5,7 @@ from textual.events import Paste
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import EVERYBODY, person, room
-from chatapp.peer.view.signs import ASCII
+from chatapp.peer.faces.full.signs import ASCII
 from tests.peer.faces.full.playing import Played
 from tests.peer.village import Village, sees, village  # noqa: F401
 
@@ -147,7 +147,7 @@ async def test_keys_go_through_the_list_and_the_log(village: Village) -> None:  
             await screen.press("pageup")
             await screen.shows("newer messages")
             await bob.send("alice", "one more")
-            await screen.until(lambda: screen.view.open_pane.book.newest_id > 20)
+            await screen.until(lambda: screen.view.open_pane.log.newest_id > 20)
             assert "one more" not in screen.text
             await screen.press("escape")
             await screen.shows("one more")
@@ -214,7 +214,7 @@ async def test_the_past_is_read_page_by_page_and_jumped_into(village: Village) -
         await alice.open()
         async with Played(alice).on_screen() as screen:
             await screen.shows("you  number 229", "you  number 215")
-            book = screen.view.open_pane.book
+            book = screen.view.open_pane.log
             assert len([one for one in book.entries if one.id]) == 100
             first = book.oldest_id
             await screen.press("ctrl+home")
@@ -239,7 +239,7 @@ async def test_what_a_jump_has_left_out_is_read_when_it_comes_near(village: Vill
         await alice.open()
         async with Played(alice).on_screen() as screen:
             await screen.shows("you  number 299")
-            book = screen.view.open_pane.book
+            book = screen.view.open_pane.log
             wanted = (await alice.past.search("number 005"))[0]
             assert await screen.app.jump_to(wanted.conversation, wanted.id)
             await screen.shows("you  number 005")

@@ -7,7 +7,7 @@ import pytest
 
 from chatapp.peer.faces.line import main, start
 from chatapp.peer.faces.program import StartOptions
-from chatapp.peer.view.running import INTERRUPTED
+from chatapp.peer.faces.running import INTERRUPTED
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
 

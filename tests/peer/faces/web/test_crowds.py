@@ -11,7 +11,7 @@ from chatapp.peer.core.desk.visit import Stage, Visit
 from chatapp.peer.faces.web.limits import DEEDS_BURST
 from chatapp.peer.faces.web.visitors.gateway import LOOK_AGAIN_AFTER
 from chatapp.peer.sdk.visitor import Visitor
-from chatapp.peer.view.visit import WebStage
+from chatapp.peer.view.visit import VisitStage
 from chatapp.wire.limits import DESK_VISITS_PER_ADDRESS
 from tests.peer.faces.web.asking import ask
 from tests.peer.faces.web.town import web_desk
@@ -35,7 +35,7 @@ async def test_more_visitors_of_one_address_find_their_place_than_without_a_gate
         for _ in range(crowd):
             last = await desk.visitor("Asha")
         stages = [session.view.stage for session in desk.gateway.sessions.values()]
-        assert stages == crowd * [WebStage.WAITING]
+        assert stages == crowd * [VisitStage.WAITING]
         assert f"{crowd - 1} people are ahead of you." in await last.get()
 
 

@@ -9,7 +9,7 @@ from jinja2 import UndefinedError
 from markupsafe import Markup
 
 from chatapp.peer.faces.web.page import ENVIRONMENT, macro, several_lines
-from chatapp.peer.view.visit import ShownLine
+from chatapp.peer.view.talk import TalkLine
 
 
 def written(template: str, **values: object) -> str:
@@ -63,6 +63,6 @@ def test_a_name_that_a_page_does_not_know_is_an_error() -> None:
 
 
 def test_the_layout_of_a_template_is_no_part_of_the_page() -> None:
-    line = ShownLine(id="line1", who="bob", text="hi", at=0.0)
-    html = macro("talk.html", "line", line, "bob", False, None)
+    line = TalkLine(id="line1", who="bob", text="hi", at=0.0)
+    html = macro("talk.html", "line", line, "bob", None)
     assert html.startswith('<div id="line1" class="line theirs"><p class="who"><bdi>bob</bdi></p>')

@@ -19,7 +19,9 @@ from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Opener
 from chatapp.registry.edge.edge import Edge
 from chatapp.registry.edge.ports import EdgePort
 from chatapp.registry.engine.engine import Engine
-from chatapp.registry.rules.admin.messages import AdminAnswer, CoreRequest
+from chatapp.registry.rules.admin_requests import AdminAnswer, CoreRequest
+from chatapp.registry.rules.directory.directory import Person
+from chatapp.registry.rules.directory.table import Table
 from chatapp.registry.rules.effects import (
     Caller,
     DropReason,
@@ -27,8 +29,6 @@ from chatapp.registry.rules.effects import (
     node_of,
     number_at_edge,
 )
-from chatapp.registry.rules.people.directory import Person
-from chatapp.registry.rules.people.table import Table
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.framing import GroupHeader
 from chatapp.wire.identity import Identity

@@ -8,8 +8,8 @@ import pytest
 from chatapp.registry.cluster.bus.edges import TABLE_SPAN
 from chatapp.registry.cluster.bus.remote_edge import TABLE_AT_ONCE
 from chatapp.registry.cluster.bus.session import PART_MAX
-from chatapp.registry.rules.people.directory import Person
-from chatapp.registry.rules.people.table import CopiedRow
+from chatapp.registry.rules.directory.directory import Person
+from chatapp.registry.rules.directory.table import CopiedRow
 from chatapp.wire.codec import encode
 from chatapp.wire.messages.table import FetchTable, Presence, Row, TablePage
 from tests.registry.cluster.bus.nodes import STEP, Cluster

@@ -6,7 +6,7 @@ import pytest
 
 from chatapp.registry.cluster.bus.messages import NEWS, edge_subject
 from chatapp.registry.cluster.bus.remote_engine import EngineState
-from chatapp.registry.rules.admin.messages import (
+from chatapp.registry.rules.admin_requests import (
     AdminRefusal,
     AdminRefused,
     Announce,
@@ -15,9 +15,9 @@ from chatapp.registry.rules.admin.messages import (
     PeopleListed,
     ShowOnline,
 )
+from chatapp.registry.rules.directory.table import Delta, TableCopy
 from chatapp.registry.rules.effects import DropReason, LinkEndReason
 from chatapp.registry.rules.limits import RegistryPolicy
-from chatapp.registry.rules.people.table import Delta, TableCopy
 from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, ReportSilence
 from chatapp.wire.messages.link import Announcement, AnnouncementKind
 from chatapp.wire.messages.mail import DepositMail, MailBatch, MailSaved

@@ -24,11 +24,11 @@ from chatapp.registry.cluster.bus.messages import (
 from chatapp.registry.cluster.bus.remote_edge import RemoteEdge
 from chatapp.registry.cluster.bus.remote_engine import EngineState
 from chatapp.registry.cluster.bus.session import BUNDLE_MAX, PART_MAX
-from chatapp.registry.rules.admin.messages import ListNames, NameShown, NamesListed
+from chatapp.registry.rules.admin_requests import ListNames, NameShown, NamesListed
 from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.directory.directory import Directory
+from chatapp.registry.rules.directory.table import Table
 from chatapp.registry.rules.effects import Admit, Caller, DropReason, LinkEndReason, link_at
-from chatapp.registry.rules.people.directory import Directory
-from chatapp.registry.rules.people.table import Table
 from chatapp.wire.address import Address, addresses_via
 from chatapp.wire.identity import Identity, make_card
 from chatapp.wire.messages.desk import CallNext, ClientChange, ClientChanged

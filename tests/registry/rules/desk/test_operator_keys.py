@@ -3,7 +3,7 @@ bears it."""
 
 import pytest
 
-from chatapp.registry.rules.admin.messages import AdminRefusal, AdminRefused, ReleaseName
+from chatapp.registry.rules.admin_requests import AdminRefusal, AdminRefused, ReleaseName
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.people.access import AccessSettings
 from chatapp.wire.admission import CODE_BYTES, JoinCode

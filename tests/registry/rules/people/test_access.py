@@ -3,7 +3,7 @@
 import pytest
 
 from chatapp.registry.program.admin.texts import lines_of
-from chatapp.registry.rules.admin.messages import Done, MakeInvites
+from chatapp.registry.rules.admin_requests import Done, MakeInvites
 from chatapp.registry.rules.effects import DropReason
 from chatapp.registry.rules.people.access import AccessSettings
 from chatapp.registry.store.entries import encode

@@ -1,6 +1,6 @@
 """Cards of a known person: older, repeated, newer."""
 
-from chatapp.registry.rules.people.directory import LINK_AWAITED_FOR
+from chatapp.registry.rules.directory.directory import LINK_AWAITED_FOR
 from chatapp.wire.address import Address
 from chatapp.wire.framing import Kind
 from chatapp.wire.messages.registration import Ping, Pong, RefusalReason, Refused, Welcome

@@ -6,7 +6,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatapp.registry.rules.people.directory import Directory, Person
+from chatapp.registry.rules.directory.directory import Directory, Person
 from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_row
 from chatapp.wire.identity import Identity, make_card

@@ -2,8 +2,8 @@
 
 import pytest
 
+from chatapp.registry.rules.directory.directory import LINK_AWAITED_FOR
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
-from chatapp.registry.rules.people.directory import LINK_AWAITED_FOR
 from chatapp.wire.address import Address
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.messages.desk import PositionReported

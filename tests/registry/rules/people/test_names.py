@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.rules.people.names import Names, key_of
+from chatapp.registry.rules.directory.names import Names, key_of
 from chatapp.wire.limits import NAMES_RESERVED_MAX
 from chatapp.wire.names import looks_of
 

@@ -4,8 +4,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.rules.people.directory import Directory
-from chatapp.registry.rules.people.table import PAGES_KEPT, Pages
+from chatapp.registry.rules.directory.directory import Directory
+from chatapp.registry.rules.directory.table import PAGES_KEPT, Pages
 from chatapp.wire.address import Address
 from chatapp.wire.codec import encode
 from chatapp.wire.limits import TABLE_PAGE_MAX

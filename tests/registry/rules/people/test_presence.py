@@ -2,8 +2,8 @@
 
 import pytest
 
+from chatapp.registry.rules.directory.directory import LINK_AWAITED_FOR
 from chatapp.registry.rules.effects import DropReason, LinkEndReason
-from chatapp.registry.rules.people.directory import LINK_AWAITED_FOR
 from chatapp.wire.address import Address
 from chatapp.wire.limits import DATAGRAM_FRAMES_MAX, SILENCE_REPORTS_BURST
 from chatapp.wire.messages.direct import ReportSilence

@@ -2,8 +2,8 @@
 
 import pytest
 
+from chatapp.registry.rules.directory.directory import LINK_AWAITED_FOR
 from chatapp.registry.rules.limits import RegistryPolicy
-from chatapp.registry.rules.people.directory import LINK_AWAITED_FOR
 from chatapp.wire.admission import is_welcome_authentic
 from chatapp.wire.messages.registration import RefusalReason, Refused, Welcome
 from tests.registry.linked_peer import LinkedPeer, table_of

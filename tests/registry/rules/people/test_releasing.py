@@ -1,9 +1,9 @@
 """People who give up their names: when the name is free, what is deleted, and what the others
 learn."""
 
+from chatapp.registry.rules.directory.directory import LINK_AWAITED_FOR
+from chatapp.registry.rules.directory.names import key_of
 from chatapp.registry.rules.effects import DropReason
-from chatapp.registry.rules.people.directory import LINK_AWAITED_FOR
-from chatapp.registry.rules.people.names import key_of
 from chatapp.wire.messages.mail import DepositMail, MailBatch, MailExpired, MailRefused, MailSaved
 from chatapp.wire.messages.registration import (
     RefusalReason,

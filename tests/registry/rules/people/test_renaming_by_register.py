@@ -1,6 +1,6 @@
 """Renaming by registering under another name."""
 
-from chatapp.registry.rules.people.directory import LINK_AWAITED_FOR
+from chatapp.registry.rules.directory.directory import LINK_AWAITED_FOR
 from chatapp.wire import limits
 from chatapp.wire.messages.registration import (
     RefusalReason,

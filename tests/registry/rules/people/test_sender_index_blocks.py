@@ -3,8 +3,8 @@ own."""
 
 from collections.abc import Sequence
 
+from chatapp.registry.rules.directory.connections import BLOCK
 from chatapp.registry.rules.effects import LinkEndReason
-from chatapp.registry.rules.people.connections import BLOCK
 from chatapp.registry.store.entries import Entry, GroupKeyMade, SenderIndicesReserved
 from chatapp.wire.framing import Kind, unpack_group
 from tests.registry.linked_peer import LinkedPeer

@@ -2,9 +2,9 @@
 
 import pytest
 
-from chatapp.registry.rules.admin.messages import ReleaseName
+from chatapp.registry.rules.admin_requests import ReleaseName
+from chatapp.registry.rules.directory.directory import LINK_AWAITED_FOR
 from chatapp.registry.rules.limits import RegistryPolicy
-from chatapp.registry.rules.people.directory import LINK_AWAITED_FOR
 from chatapp.wire.limits import (
     ROW_CHANGES_BURST,
     ROW_CHANGES_PER_NETWORK,

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.rules.people.directory import Directory, Person
-from chatapp.registry.rules.people.table import CopiedRow, Table, TableCopy
+from chatapp.registry.rules.directory.directory import Directory, Person
+from chatapp.registry.rules.directory.table import CopiedRow, Table, TableCopy
 from chatapp.wire.address import Address
 from chatapp.wire.messages.table import Card, Presence
 
@@ -65,7 +65,7 @@ def test_a_copy_forgets_as_many_released_names_as_the_original(
 ) -> None:
     for module in ("directory", "table"):
         monkeypatch.setattr(
-            f"chatapp.registry.rules.people.{module}.RELEASED_TOLD_MAX", RELEASED_MAX
+            f"chatapp.registry.rules.directory.{module}.RELEASED_TOLD_MAX", RELEASED_MAX
         )
     original, copy = Directory(version=0), TableCopy()
     for number in range(RELEASED_MAX + 5):

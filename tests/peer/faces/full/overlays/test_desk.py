@@ -8,13 +8,14 @@ from textual.widgets import Static
 
 from chatapp.peer.api import events
 from chatapp.peer.api.events import ClientMove
+from chatapp.peer.api.state import DeskState
 from chatapp.peer.faces.full.overlays.desk import DeskPane
 from chatapp.peer.faces.full.overlays.desk_overlays import NameOverlay
+from chatapp.peer.faces.full.signs import UNICODE
 from chatapp.peer.faces.full.theme import DARK, THEMES
-from chatapp.peer.view.board import DeskBoard
-from chatapp.peer.view.signs import UNICODE
+from chatapp.peer.view.desk import DeskView
 from tests.peer.faces.full.overlays.host import HOSTILE, Host, note, plain, rows, until
-from tests.peer.view.test_board import NOW, came, listed, shown
+from tests.peer.view.test_desk_line import NOW, came, listed, shown
 
 ON = events.DutyChanged(is_on=True, queue="front desk")
 
@@ -28,11 +29,12 @@ class DeskApp(App[None]):
             self.register_theme(theme)
         self.theme = DARK
         self.wall = NOW
-        self.board = DeskBoard("alice", is_on=is_on)
+        self.desk = DeskView("alice")
+        self.desk.found(DeskState(is_operator=True, is_on_duty=is_on))
         self.stale: list[bool] = []
 
     def compose(self) -> ComposeResult:
-        self.pane = DeskPane(self.board, signs=UNICODE, wall=lambda: self.wall)
+        self.pane = DeskPane(self.desk, signs=UNICODE, wall=lambda: self.wall)
         yield self.pane
 
     def on_desk_pane_stale(self, event: DeskPane.Stale) -> None:
@@ -65,7 +67,7 @@ async def test_a_desk_with_a_visitor_and_a_line() -> None:
             total=41,
         )
         noted = events.CommandSucceeded(
-            action=events.DeskAction.NOTED, name="Asha Rao", text="call back"
+            action=events.DeskAction.NOTED, name="Asha Rao", text="call back", visit=7
         )
         app.pane.take_events([ON, came(), noted, line, figures])
         await pilot.pause()

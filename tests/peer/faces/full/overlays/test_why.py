@@ -12,7 +12,7 @@ from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.api.trace import TraceEvent, TraceStep
 from chatapp.peer.faces.full.overlays.why import WhyOverlay
-from chatapp.peer.view.signs import UNICODE
+from chatapp.peer.faces.full.signs import UNICODE
 from tests.peer.faces.full.overlays.host import HOSTILE, NOON, Host, note, plain, said, until
 
 

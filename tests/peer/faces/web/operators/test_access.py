@@ -14,7 +14,7 @@ from chatapp.peer.faces.web.operators.access import Access
 from chatapp.peer.faces.web.operators.app import OperatorApp
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.faces.web.operators.pages import parts
-from chatapp.peer.view.desk import OperatorView
+from chatapp.peer.view.desk import DeskView
 from chatapp.testing import Town
 from tests.peer.faces.web.asking import Answer, ask, scope_of
 
@@ -217,16 +217,16 @@ async def test_a_stream_without_the_cookie_tells_nothing_but_that(app: OperatorA
 async def test_a_fault_behind_the_page_is_logged_and_told(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def handle(view: OperatorView, event: events.Event, *, at: float) -> None:
+    def handle(view: DeskView, event: events.Event, *, at: float) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(OperatorView, "handle", handle)
+    monkeypatch.setattr(DeskView, "handle", handle)
     async with Town() as town:
         bob = await town.peer("bob")
         desk = OperatorDesk(bob, is_shared=False)
         bob.enter_room("lab")
         while not desk.view.is_faulty:
-            await desk.news(within=1)
+            await desk.windows.news(within=1)
         assert "A fault of the program" in parts(desk.view)["state"]
         await desk.close()
     assert "fault of the operator's page: ZeroDivisionError()" in caplog.text

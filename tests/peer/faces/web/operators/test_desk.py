@@ -6,7 +6,7 @@ from chatapp.peer.api import events
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.rpc.offer import Offer
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.view.desk import LineMark
+from chatapp.peer.view.talk import Mark
 from chatapp.wire.messages.desk import NoteVisitor, TakeDuty
 from tests.peer.village import WITHIN, Village, next_of, village
 
@@ -30,17 +30,17 @@ async def test_a_page_that_comes_later_shows_the_form_and_what_was_said(village:
             desk = OperatorDesk(attached, is_shared=True)
             view = desk.view
             while not view.lines:
-                assert await desk.news(within=WITHIN)
+                assert await desk.windows.news(within=WITHIN)
             assert view.client is not None
             assert (view.client.name, view.client.number) == ("Asha Rao", "+919876543210")
             assert view.client.note == "laptop"
-            assert [(line.sender, line.text, line.mark) for line in view.lines] == [
-                ("bob", "how can I help?", LineMark.SAVED),
+            assert [(line.who, line.text, line.mark) for line in view.lines] == [
+                ("bob", "how can I help?", Mark.SAVED),
                 ("Asha Rao", "my screen is black", None),
             ]
             visitor.say("and it is loud")
             while len(view.lines) < 3:
-                assert await desk.news(within=WITHIN)
+                assert await desk.windows.news(within=WITHIN)
             assert view.lines[-1].text == "and it is loud"
             await desk.close()
         offer.close()

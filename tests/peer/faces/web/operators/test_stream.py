@@ -77,7 +77,7 @@ async def desk() -> AsyncIterator[OperatorDesk]:
     async with Town() as town:
         made = OperatorDesk(await town.peer("bob"), is_shared=False)
         while not made.view.is_here:
-            await made.news(within=1.0)
+            await made.windows.news(within=1.0)
         yield made
         await made.close()
 
@@ -92,7 +92,7 @@ async def window(desk: OperatorDesk) -> AsyncIterator[Stream]:
 def happen(desk: OperatorDesk, *events: events.Event) -> None:
     for event in events:
         desk.view.handle(event, at=0.0)
-    desk._news.wake()
+    desk.windows.wake()
 
 
 def said(text: str, position: int) -> events.ClientSaid:
@@ -127,10 +127,10 @@ async def test_a_line_whose_mark_changes_is_told_again_under_its_number(desk: Op
         happen(desk, ASHA)
         await stream.news()
         line = desk.view.said("hello", at=0.0, number=1)
-        desk._news.wake()
+        desk.windows.wake()
         ((sent, before),) = (await stream.news())["lines"]
         desk.view.saved(line)
-        desk._news.wake()
+        desk.windows.wake()
         ((again, after),) = (await stream.news())["lines"]
         assert sent == again == line.id
         assert before != after
@@ -166,10 +166,10 @@ async def test_a_stream_ends_when_the_window_is_closed_and_when_the_desk_ends(
 ) -> None:
     async with window(desk) as stream:
         await stream.news()
-        assert len(desk._windows) == 1
-    assert desk._windows == []
+        assert len(desk.windows) == 1
+    assert not desk.windows
     async with window(desk) as stream:
         await stream.news()
         desk.end_streams()
         await stream.task
-        assert desk._windows == []
+        assert not desk.windows

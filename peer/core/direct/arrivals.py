@@ -1,0 +1,284 @@
+"""What comes from other peers by datagrams: opened, given to the delivery streams, and what was in
+them to the part that handles it."""
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from chatapp.peer.core.contacts import Change, Contact
+from chatapp.peer.core.context import Context, Passenger, People, RegistryReach
+from chatapp.peer.core.conversation import SKIPPED_MAX, Conversation
+from chatapp.peer.core.direct.outbox import Ladder
+from chatapp.peer.core.direct.path_test import PathTests
+from chatapp.peer.core.direct.receiving import DirectReceiver
+from chatapp.peer.core.direct.transport import OpenedDatagrams, PeerTransport
+from chatapp.wire.address import Address
+from chatapp.wire.codec import DatagramFrame, decode_payloads
+from chatapp.wire.delivery.parts import (
+    Acknowledged,
+    Arrived,
+    GaveUp,
+    NumbersReported,
+    NumbersRequested,
+    SyncReported,
+    Unanswered,
+)
+from chatapp.wire.messages.direct import (
+    KNOWN_MAX,
+    DatagramRelayed,
+    Known,
+    LastOpening,
+    Part,
+    Typing,
+    encode_frame,
+)
+from chatapp.wire.messages.registration import Ping, Pong
+
+_FREQUENT: Final = frozenset({Arrived, Acknowledged})
+"""The events that nearly all are, and that are handled many at a time."""
+
+
+class DirectHub(Protocol):
+    """Who is told of changes that people have shown themselves."""
+
+    def rows_changed(
+        self, changes: Sequence[tuple[Contact, Change]], *, is_heard: bool = False, now: float
+    ) -> None:
+        """Apply changes. `is_heard`: it is noted what the contacts may have lost."""
+
+
+class Arrivals:
+    """Handles the datagrams of other peers."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        hub: DirectHub,
+        people: People,
+        *,
+        transport: PeerTransport,
+        receiver: DirectReceiver,
+        ladder: Ladder,
+    ) -> None:
+        self._ctx: Final = ctx
+        self._hub: Final = hub
+        self._people: Final = people
+        self._transport: Final = transport
+        self.path_tests: Final = PathTests(ctx, transport)
+        self._receiver: Final = receiver
+        self._ladder: Final = ladder
+        self._settlement: Final = ladder.settlement
+        self.passenger: Passenger
+        self._unread: dict[bytes, Contact] = {}
+        """Contacts of whom the present batch of datagrams has frames that are not fully handled
+        yet."""
+        self.takes_messages = True
+        """Whether messages of other people are accepted now; those that are not are not
+        acknowledged either."""
+
+    def run_arrived(
+        self, datagrams: Sequence[bytes], sender: Address, *, now: float
+    ) -> list[Exception]:
+        """Handle a run of datagrams that are `is_of_peer` (see `runs_of`), each as if it came
+        alone. Return what is wrong with single ones: a WireError if they are invalid, any other
+        exception for a fault of ours."""
+        if self._ctx.status.reach is RegistryReach.NONE:
+            return []
+        try:
+            came = self._transport.open_run(datagrams, source=sender, now=now)
+        except Exception as problem:  # noqa: BLE001 - any fault at all
+            return [problem] * len(datagrams)
+        try:
+            self._opened(came, through_server=False, now=now)
+        except Exception as fault:  # noqa: BLE001 - any fault at all
+            came.problems.append(fault)
+        return came.problems
+
+    def datagram_relayed(self, notice: DatagramRelayed, now: float) -> None:
+        """Handle a datagram that came through the registry. Raises WireError."""
+        came = self._transport.open_run(
+            [notice.datagram], source=None, now=now, relayed_by=notice.sender
+        )
+        self._opened(came, through_server=True, now=now)
+        if came.problems:
+            raise came.problems[0]
+
+    def _opened(self, came: OpenedDatagrams, *, through_server: bool, now: float) -> None:
+        """Handle opened datagrams. What is wrong with single ones is added to `came.problems`."""
+        if came.is_return and came.contact.conversation is not None:
+            # not what the new life acknowledges right now
+            came.contact.conversation.outgoing.unsynced.lose()
+        try:
+            if payloads := [*filter(None, came.payloads)]:
+                self._payloads_arrived(came, payloads, through_server=through_server, now=now)
+        except Exception as fault:  # noqa: BLE001 - any fault at all
+            came.problems.append(fault)
+        if came.is_return or through_server:
+            came.problems.extend(self.read_all(through_server=through_server, now=now))
+        if came.is_return:
+            self._hub.rows_changed([(came.contact, Change.RESTARTED)], is_heard=True, now=now)
+
+    def _payloads_arrived(
+        self, came: OpenedDatagrams, payloads: Sequence[bytes], *, through_server: bool, now: float
+    ) -> None:
+        contact, problems = came.contact, came.problems
+        datagrams, errors = decode_payloads(payloads)
+        problems += errors
+        if not datagrams:
+            return
+        if not self.takes_messages:  # not acknowledged: as if we were away
+            before = sum(map(len, datagrams))
+            datagrams = [
+                [frame for frame in frames if type(frame) is not Part] for frames in datagrams
+            ]
+            self._ctx.dropped["no room"] += before - sum(map(len, datagrams))
+        conversation = contact.conversation or self._receiver.conversation(contact)
+        self._unread[contact.identity] = contact
+        for frames in self._delivered(conversation, datagrams, problems, now):
+            try:
+                self._others_arrived(contact, frames, through_server=through_server, now=now)
+            except Exception as problem:  # noqa: BLE001 - any fault at all
+                problems.append(problem)
+
+    def _delivered(
+        self,
+        conversation: Conversation,
+        datagrams: Sequence[list[DatagramFrame]],
+        problems: list[Exception],
+        now: float,
+    ) -> list[list[DatagramFrame]]:
+        """Give the frames of datagrams to the delivery stream. Return those of other kinds, for
+        each datagram with any."""
+        try:
+            return conversation.delivery.receive_all(datagrams, now=now)
+        except Exception as fault:  # noqa: BLE001 - any fault at all
+            if len(datagrams) == 1:
+                problems.append(fault)
+                return []
+        # A repeated frame does no harm. So all go there again, one by one, and only what has the
+        # fault is lost.
+        return [
+            frames
+            for one in datagrams
+            for frames in self._delivered(conversation, [one], problems, now)
+        ]
+
+    def _others_arrived(
+        self, contact: Contact, frames: Sequence[DatagramFrame], *, through_server: bool, now: float
+    ) -> None:
+        """Handle the frames of a datagram that are not of its delivery stream."""
+        ping: Ping | None = None
+        for frame in frames:
+            if isinstance(frame, LastOpening):
+                self._transport.sessions.open_above(contact.identity, frame.number)
+            elif isinstance(frame, Typing):
+                self._transport.typing_arrived(contact, now=now)
+            elif isinstance(frame, Ping):
+                ping = frame
+            elif isinstance(frame, Pong):
+                self.path_tests.ponged(contact, frame, through_server=through_server, now=now)
+        if ping is not None:  # the last one: nobody can make us send more than they send
+            pong = Pong(reference=ping.reference, table_version=0)
+            self._transport.send_frame(contact, pong, through_registry=through_server, now=now)
+
+    def read_all(self, *, through_server: bool = False, now: float) -> list[Exception]:
+        """Handle what the datagrams of a batch contained: all messages and acknowledgements of a
+        contact at once. Return our own faults: the one in a contact costs no other."""
+        faults: list[Exception] = []
+        while self._unread:
+            _, contact = self._unread.popitem()
+            self._transport.active[contact.identity] = contact
+            try:
+                self.take_delivered(contact, through_server=through_server, now=now)
+                self._receiver.frames_read(contact, now=now)
+                self._ladder.climb(contact, now=now)
+            except Exception as fault:  # noqa: BLE001 - any fault at all
+                faults.append(fault)
+        return faults
+
+    def take_delivered(self, contact: Contact, *, through_server: bool, now: float) -> None:
+        """Handle the events of a contact's delivery stream."""
+        assert contact.conversation is not None
+        events = contact.conversation.delivery.events()
+        if not events:
+            return
+        kinds = set(map(type, events))
+        arrived = [event for event in events if type(event) is Arrived] if Arrived in kinds else []
+        acknowledged = (
+            [event for event in events if type(event) is Acknowledged]
+            if Acknowledged in kinds
+            else []
+        )
+        if self.passenger.carried:
+            acknowledged = [
+                event
+                for event in acknowledged
+                if not self.passenger.line_acknowledged(contact, event.number, now=now)
+            ]
+        is_asked = False
+        for event in () if kinds <= _FREQUENT else events:
+            match event:
+                case GaveUp(number):
+                    if not self.passenger.line_given_up(contact, number):
+                        self._ladder.gave_up(contact, number, now=now)
+                case Unanswered(number, tries):
+                    self._ladder.tried_again(contact, number, tries + 1, now=now)
+                    self._look_for(contact, now)
+                case NumbersRequested():
+                    is_asked = True
+                case SyncReported(mark):
+                    self._settlement.synced(contact, mark)
+                case NumbersReported(number):
+                    self._numbers_reported(contact, number, now)
+        if arrived:
+            malformed = self._receiver.messages_arrived(contact, arrived)
+            if malformed:
+                self._ctx.dropped["DecodeError"] += malformed
+        if is_asked:
+            self._tell_numbers(contact, now)
+        if acknowledged:
+            self._settlement.acknowledged(
+                contact, acknowledged, through_server=through_server, now=now
+            )
+
+    def handle_timer(self, *, now: float) -> None:
+        """Let each delivery stream retry what is due, or give up. Raises an ExceptionGroup of
+        faults of ours in what had come."""
+        faults = self.read_all(now=now)
+        for contact in list(self._transport.active.values()):
+            if contact.conversation is not None:
+                contact.conversation.delivery.handle_timer(now=now)
+                self.take_delivered(contact, through_server=False, now=now)
+        if faults:
+            raise ExceptionGroup("faults while reading", faults)
+
+    def next_timer(self) -> float | None:
+        """Return the earliest deadline of a delivery stream."""
+        dues = [
+            contact.conversation.delivery.next_timer()
+            for contact in self._transport.active.values()
+            if contact.conversation is not None
+        ]
+        return min((due for due in dues if due is not None), default=None)
+
+    def _tell_numbers(self, contact: Contact, now: float) -> None:
+        """Tell somebody which of their numbers we know, and our time: they may have lost the
+        numbers that they used, and their clock may be behind."""
+        clock = int((self._ctx.wall(now)) * 1_000_000)
+        beyond = max(self._receiver.beyond(contact), self.passenger.beyond(contact))
+        known = min(max(clock, beyond), KNOWN_MAX)
+        assert contact.conversation is not None
+        contact.conversation.delivery.queue_frame(encode_frame(Known(known)))
+
+    def _numbers_reported(self, contact: Contact, number: int, now: float) -> None:
+        """Let our numbers begin above those that this reader knows."""
+        assert contact.conversation is not None
+        skip = self._ctx.rng.randrange(SKIPPED_MAX)
+        contact.conversation.outgoing.learn(number, skip=skip)
+        self.passenger.numbers_reported(contact, number, skip=skip, now=now)
+
+    def _look_for(self, contact: Contact, now: float) -> None:
+        """Find out why somebody does not answer: they may have another address, or a new session
+        after a restart."""
+        if self._ctx.status.reach is RegistryReach.UP:
+            self._people.fetch(now=now)
+        self._transport.sessions.doubt(contact.identity, now=now)

@@ -1,0 +1,322 @@
+"""Runs a view: feeds it from a peer, carries out what it asks for, has a face show what changed."""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+from chatapp.peer.api import events
+from chatapp.peer.api.conversations import Conversation
+from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.api.events import Event, Person
+from chatapp.peer.api.requests import Request
+from chatapp.peer.api.state import State
+from chatapp.peer.faces.running import DONE, FAILED, Running
+from chatapp.peer.view.log import LogEntry
+from chatapp.peer.view.panes import Pane
+from chatapp.peer.view.screen import ScreenView
+from chatapp.peer.view.view import (
+    Briefly,
+    CatchUp,
+    Changes,
+    HistoryUnreadable,
+    Step,
+    Steps,
+    View,
+)
+
+Result = TypeVar("Result")
+Answer = TypeVar("Answer")
+
+_CHANGE_NOBODY: Final = (
+    events.Said
+    | events.MailReturned
+    | events.MessageChanged
+    | events.Unacknowledged
+    | events.PersonTyping
+    | events.ConversationRead
+    | events.ClientSaid
+)
+"""Events after which everybody in the table is as before."""
+
+
+class Node(Protocol):
+    """An open peer, as a window needs it."""
+
+    @property
+    def state(self) -> State:
+        """The state now."""
+
+    def people(self) -> Sequence[Person]:
+        """Return everybody in the table, by name."""
+
+    async def request(self, request: Request[Answer]) -> Answer:
+        """Carry out a request and return its answer."""
+
+    def post(self, request: Request[None]) -> None:
+        """Begin a request whose end nobody waits for."""
+
+    async def next_events(self) -> list[Event]:
+        """Return all that happened since the last call, waiting for something; empty once the peer
+        is closed."""
+
+    def take_events(self) -> list[Event]:
+        """Return the same without waiting."""
+
+    def shown(self, batch: Sequence[Event]) -> None:
+        """Note that the user has seen these events."""
+
+
+class Display(Protocol):
+    """What shows a view."""
+
+    def show(self, changes: Changes) -> None:
+        """Show what has changed, and the status as it is now."""
+
+    async def shown(self) -> None:
+        """Wait until what was to be shown is. Raises OSError when nobody sees it any more."""
+
+
+class Runner:
+    """Runs one view until it ends the program."""
+
+    def __init__(
+        self,
+        node: Node,
+        view: View,
+        display: Display,
+        *,
+        note: Callable[[Sequence[Event]], None] = lambda batch: None,
+    ) -> None:
+        """`note`: called with events before they are shown: who reads that we are in may kill the
+        program at once."""
+        self.running: Final = Running()
+        self._node: Final = node
+        self._view: Final = view
+        self._display: Final = display
+        self._note: Final = note
+        self._showing: Final = asyncio.Lock()
+        self._unshown: list[Event] = []
+        """Events that were taken from the peer and not shown yet, oldest first."""
+        self._written: list[Event] = []
+        """Events that the display was given and has not shown yet. They count as seen only after
+        that: the history tells of them again at the next start otherwise."""
+        self._reading: Final[defaultdict[Pane, asyncio.Lock]] = defaultdict(asyncio.Lock)
+        """Held while the past of a conversation is read."""
+        self._work: Final[set[asyncio.Task[None]]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._ends_when_shown = False
+        """Whether an event ends the program, which is to be shown before."""
+        view.people = node.people()
+
+    async def run(self, *work: Coroutine[Any, Any, None]) -> int:
+        """Do this until the program ends. Returns the exit status."""
+        try:
+            return await self.running.until_over(*work)
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            for task in self._work:
+                task.cancel()
+            await asyncio.gather(*self._work, return_exceptions=True)
+
+    def stop(self, status: int) -> None:
+        """End the program now with this exit status."""
+        self._view.end()
+        self.running.stop(status)
+
+    def _end_if_over(self) -> None:
+        if self._view.is_over:
+            self.running.stop(FAILED if self._view.has_failed else DONE)
+
+    # --- from the peer to the view, and to the display
+
+    async def show_events(self) -> None:
+        """Show what happens, until the peer is closed."""
+        while batch := await self._node.next_events():
+            self._unshown += batch
+            await self.catch_up()
+
+    async def catch_up(self) -> None:
+        """Show and handle everything that has happened so far."""
+        async with self._showing:
+            await self.show_last()
+            self._end_if_over()
+
+    async def show_last(self) -> None:
+        """Show what has happened and wait until it is shown, also when the program ends."""
+        batch, self._unshown = [*self._unshown, *self._node.take_events()], []
+        if batch:
+            self.handle(batch)
+        if self._written:
+            await self._display.shown()
+            written, self._written = self._written, []
+            self._node.shown(written)
+
+    def handle(self, batch: Sequence[Event]) -> None:
+        """Have the view take events, and show what they change."""
+        self._note(batch)
+        was_over = self._view.is_over
+        changes_people = not all(isinstance(event, _CHANGE_NOBODY) for event in batch)
+        self._view.handle(
+            batch,
+            self._node.state,
+            now=asyncio.get_running_loop().time(),
+            people=self._node.people() if changes_people else None,
+        )
+        self._ends_when_shown = self._view.is_over and not was_over
+        self.update()
+
+    def update(self) -> None:
+        """Show what has changed in the view, and do what it wants done."""
+        self._refresh()
+        changes = self._view.take_changes()
+        if changes.seen:
+            self._node.shown(changes.seen)
+        self._written += changes.written
+        for steps, pane in changes.work:
+            self.begin(steps, pane)
+        self._display.show(changes)
+        loop = asyncio.get_running_loop()
+        at = self._view.next_look(now=loop.time())
+        if at is None or self.running.is_over or (self._timer and self._timer.when() <= at):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(at, self._look)
+
+    def _look(self) -> None:
+        """Show the status anew, which changes without an event."""
+        self._timer = None
+        if not self.running.is_over:
+            self.update()
+
+    def _refresh(self) -> None:
+        with contextlib.suppress(NotOpen):
+            self._view.state = self._node.state
+
+    # --- from the view to the peer
+
+    def begin(self, steps: Steps, pane: Pane | None = None) -> None:
+        """Carry out steps beside all else. `pane`: the conversation whose past they read."""
+        work = self.perform(steps) if pane is None else self.read(pane, steps)
+        task = asyncio.get_running_loop().create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+        task.add_done_callback(self.running.note_end)
+
+    async def read(self, pane: Pane, steps: Generator[Step, Any, Result]) -> Result:
+        """Carry out steps that read the past of a conversation, after those that do so already."""
+        async with self._reading[pane]:
+            pane.is_loading = True
+            try:
+                return await self.perform(steps)
+            finally:
+                pane.is_loading = False
+
+    async def perform(self, steps: Generator[Step, Any, Result]) -> Result:
+        """Carry out steps to their end, and return their result. What they change is shown before
+        the next answer is waited for."""
+        answer: Any = None
+        error: Exception | None = None
+        while True:
+            self._refresh()
+            try:
+                step = steps.send(answer) if error is None else steps.throw(error)
+            except StopIteration as end:
+                self.update()
+                if not self._ends_when_shown:
+                    self._end_if_over()
+                return end.value  # type: ignore[no-any-return]
+            self.update()
+            answer, error = None, None
+            try:
+                answer = await self._answer_to(step)
+            except sqlite3.Error as failure:
+                error = HistoryUnreadable(failure)
+            except Exception as failure:  # noqa: BLE001 - the steps know what becomes of it
+                error = failure
+
+    async def _answer_to(self, step: Step) -> object:
+        match step:
+            case CatchUp():
+                await self.catch_up()
+                return None
+            case Briefly(request, within):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(within):
+                        await self._node.request(request)
+                return None
+            case _:
+                return await self._node.request(step)
+
+    def typing(self, draft: str) -> None:
+        """Tell the recipient of what is being typed that it is."""
+        self._refresh()
+        if (request := self._view.typing(draft)) is not None:
+            self._node.post(request)
+
+
+class ScreenRunner(Runner):
+    """Runs the view of a full screen, and does what its keys ask for."""
+
+    def __init__(
+        self,
+        node: Node,
+        view: ScreenView,
+        display: Display,
+        *,
+        note: Callable[[Sequence[Event]], None] = lambda batch: None,
+    ) -> None:
+        super().__init__(node, view, display, note=note)
+        self.view: Final = view
+        self._has_lines: Final = asyncio.Event()
+
+    async def run_all(self) -> int:
+        """Show what happens and carry out what is typed until the program ends. Returns the exit
+        status."""
+        return await self.run(self._show_all(), self._carry_out_lines())
+
+    async def _show_all(self) -> None:
+        await self.perform(self.view.begin())
+        await self.show_events()
+
+    async def _carry_out_lines(self) -> None:
+        while True:
+            while self.view.lines:
+                await self.perform(self.view.carry_out_next())
+            self._has_lines.clear()
+            await self._has_lines.wait()
+
+    def update(self) -> None:
+        super().update()
+        if self.view.lines:
+            self._has_lines.set()
+
+    def enter(self, text: str, pane: Pane | None = None) -> None:
+        """Take a line that was typed in this conversation, or in the open one."""
+        self.view.enter(text, pane, at=asyncio.get_running_loop().time())
+        self.update()
+
+    def press(self, command: str) -> None:
+        """Carry out the command for which a key stands."""
+        self.view.press(command, at=asyncio.get_running_loop().time())
+        self.update()
+
+    def choose(self, conversation: Conversation) -> None:
+        """Open a conversation, as the user wishes."""
+        self.view.choose(conversation)
+        self.update()
+
+    def show_here(self, lines: Iterable[str]) -> None:
+        """Show notices in the conversation that is open."""
+        self.view.show_here(lines)
+        self.update()
+
+    async def jump(self, conversation: Conversation, id_: int) -> LogEntry | None:
+        """Open a conversation at the line with this id. Return its entry; None if there is no such
+        line."""
+        pane = self.view.panes.pane(conversation)
+        return await self.read(pane, self.view.jump(pane, id_))

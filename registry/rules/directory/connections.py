@@ -1,0 +1,206 @@
+"""The connection that each identity has, and their signs of life (clause 5.4)."""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from chatapp.registry.rules.limits import Leases, RegistryPolicy
+from chatapp.registry.store.entries import SenderIndicesReserved
+from chatapp.wire.address import Address
+
+BLOCK: Final = 2**14
+"""Indices in a block: more than the links that a full registry makes anew while its store is
+slow."""
+
+_INDICES: Final = 2**32
+
+
+class SenderIndices:
+    """The sender indices of one life of one node."""
+
+    def __init__(self, *, reserved: int, block: int = BLOCK) -> None:
+        """`reserved`: how many indices were ever reserved, by any life of any node."""
+        self._block: Final = block
+        self._next = reserved + 1
+        self._end = reserved + block
+        self._is_first_stored = False
+        self._is_reserving = False
+        self.own: Final[int] = reserved % _INDICES
+        """The index under which this life seals its table batches. It belongs to no link."""
+
+    @property
+    def first_reservation(self) -> tuple[SenderIndicesReserved, ...]:
+        """What has to be stored with or before each first key of this life; empty once it is
+        stored."""
+        return () if self._is_first_stored else (SenderIndicesReserved(self._end),)
+
+    def first_stored(self) -> None:
+        """Note that the first reservation is stored."""
+        self._is_first_stored = True
+
+    def take(self) -> int | None:
+        """Return an index that no sender has had; None while there is none left."""
+        while self._next < self._end:
+            index, self._next = self._next % _INDICES, self._next + 1
+            if index:  # 0 stands for none
+                return index
+        return None
+
+    def reservation(self) -> SenderIndicesReserved | None:
+        """Return what has to be stored to have more indices; None while half a block is left, or if
+        it is on its way."""
+        if self._is_reserving or self._end - self._next > self._block // 2:
+            return None
+        self._is_reserving = True
+        return SenderIndicesReserved(
+            self._end + self._block if self._is_first_stored else self._end
+        )
+
+    def settled(self, upto: int, *, is_stored: bool) -> None:
+        """Note what became of what `reservation` returned. One that failed is returned again."""
+        self._is_reserving = False
+        if is_stored:
+            self._is_first_stored = True
+            self._end = max(self._end, upto)
+
+
+class Connection:
+    """The link of one identity, and what belongs to it."""
+
+    __slots__ = ("link", "node", "nonce", "sender_index")
+
+    def __init__(self) -> None:
+        self.link: int | None = None
+        self.sender_index = 0
+        """Identifies the sender in group frames while the link lasts."""
+        self.nonce = b""
+        """The nonce of the last REGISTER: the same once more is a repeated datagram."""
+        self.node = 0
+        """The node of the last REGISTER. What still comes from another one is old."""
+
+
+class Connections:
+    """Connections by identity. Each link has a sender index that no other link ever had."""
+
+    def __init__(self, indices: SenderIndices) -> None:
+        self._connections: dict[bytes, Connection] = {}
+        self.indices: Final = indices
+
+    def of(self, identity: bytes) -> Connection:
+        """Return an identity's connection, making it if needed."""
+        connection = self._connections.get(identity)
+        if connection is None:
+            connection = self._connections[identity] = Connection()
+        return connection
+
+    def link_of(self, identity: bytes) -> int | None:
+        """Return an identity's link, None for none."""
+        connection = self._connections.get(identity)
+        return None if connection is None else connection.link
+
+    def attach(self, connection: Connection, link: int, sender_index: int) -> None:
+        """Note a new link and the sender index that was taken for it."""
+        connection.link, connection.sender_index = link, sender_index
+
+    def detach(self, connection: Connection) -> None:
+        """Note that the link has gone."""
+        connection.link, connection.sender_index = None, 0
+
+    def attached(self) -> Iterator[Connection]:
+        """Yield the connections that have a link."""
+        return (
+            connection for connection in self._connections.values() if connection.link is not None
+        )
+
+
+class Place(NamedTuple):
+    """Where somebody is: the link, the address of their datagrams, and the node at which those come
+    in."""
+
+    link: int | None
+    address: Address | None
+    node: int
+
+
+NOWHERE: Final = Place(None, None, 0)
+
+
+class Liveness:
+    """Decides which members and guests are silent, and whom to probe."""
+
+    def __init__(self, policy: RegistryPolicy) -> None:
+        self._leases: Final[Leases[bytes]] = Leases(policy.lease_span)
+        self._doubted: Final[Leases[bytes]] = Leases(policy.probe_span)
+        """Deadlines of those in doubt: for a sign of life, or else for the next probe."""
+        self._probes: Final[dict[bytes, int]] = {}
+        """How often each was probed."""
+        self._probes_max: Final = policy.probes
+        self._late_after: Final = policy.late_after
+        self._patience: Final = policy.probe_span * policy.probes
+        self._patient_until = float("-inf")
+
+    def note_if_present(self, identity: bytes, *, now: float) -> None:
+        """Note a sign of life of somebody who is here already."""
+        if identity in self._leases:
+            self.note(identity, now=now)
+
+    def __contains__(self, identity: bytes) -> bool:
+        return identity in self._leases
+
+    def note(self, identity: bytes, *, now: float) -> None:
+        """Note a sign of life: the lease is renewed and any doubt is over."""
+        self._leases.renew(identity, now=now)
+        if identity in self._probes:
+            self._settle(identity)
+
+    def end(self, identity: bytes) -> None:
+        """Forget somebody who has gone."""
+        self._leases.end(identity)
+        self._settle(identity)
+
+    def check_alive(self, identity: bytes, *, now: float) -> None:
+        """Start probing somebody whom another peer cannot reach, after a short wait for a sign of
+        life.
+
+        Whoever answers stays online, and repeated reports send no more probes.
+        """
+        if identity in self._leases and identity not in self._probes:
+            self._probes[identity] = 0
+            self._doubted.renew(identity, now=now)
+
+    # --- time
+
+    def handle_timer(self, *, now: float) -> tuple[list[bytes], list[bytes]]:
+        """Return who is silent from now on, and whom to probe now."""
+        due = self.next_timer()
+        if due is None or now < due:
+            return [], []
+        if now > due + self._late_after:
+            # The registry itself was stopped, and signs of life from meanwhile are still to be
+            # read: wait before judging.
+            self._patient_until = now + self._patience
+            return [], []
+        to_ask: list[bytes] = []
+        silent: list[bytes] = []
+        for identity in self._doubted.expired(now=now):
+            if self._probes[identity] < self._probes_max:
+                self._probes[identity] += 1
+                self._doubted.renew(identity, now=now)
+                to_ask.append(identity)
+            else:
+                del self._probes[identity]
+                self._leases.end(identity)
+                silent.append(identity)
+        for identity in self._leases.expired(now=now):
+            self._settle(identity)
+            silent.append(identity)
+        return silent, to_ask
+
+    def next_timer(self) -> float | None:
+        """Return the earliest deadline."""
+        deadlines = (self._leases.next_deadline(), self._doubted.next_deadline())
+        due = min((deadline for deadline in deadlines if deadline is not None), default=None)
+        return None if due is None else max(due, self._patient_until)
+
+    def _settle(self, identity: bytes) -> None:
+        if self._probes.pop(identity, None) is not None:
+            self._doubted.end(identity)

@@ -1,0 +1,475 @@
+"""The directory: which identity has which name, where people are, and their rows of the table
+(clause 3).
+
+This is the only place where a name or a key becomes an address. A row belongs to an identity, so
+its name can change.
+"""
+
+import heapq
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from chatapp.registry.rules.directory.names import Names
+from chatapp.registry.rules.directory.table import Table
+from chatapp.registry.rules.limits import RegistryPolicy
+from chatapp.wire.address import Address
+from chatapp.wire.admission import sign_table
+from chatapp.wire.buckets import Buckets
+from chatapp.wire.codec import encode
+from chatapp.wire.framing import GROUP_OVERHEAD
+from chatapp.wire.identity import Identity
+from chatapp.wire.limits import (
+    BUCKETS_MAX,
+    DATAGRAM_MAX,
+    NAMES_MAX,
+    RELEASED_TOLD_MAX,
+    ROW_CHANGES_BURST,
+    ROW_CHANGES_PER_NETWORK,
+    ROW_CHANGES_PER_NETWORK_BURST,
+    ROW_CHANGES_SPAN,
+)
+from chatapp.wire.messages.registration import RefusalReason
+from chatapp.wire.messages.table import Card, Presence, Row, TableBatch
+from chatapp.wire.names import name_key
+
+_NOWHERE: Final = Address("", 0)
+
+
+class Person:
+    """A row of the table, and what only the registry knows about its person."""
+
+    __slots__ = (
+        "address",
+        "card",
+        "channel_since",
+        "encoded",
+        "is_banned",
+        "name_key",
+        "network",
+        "node",
+        "place",
+        "presence",
+        "since",
+        "size",
+        "sender_index",
+        "told_at",
+        "version",
+    )
+
+    def __init__(
+        self, card: Card, *, key: str, channel_since: int, since: int, network: str = ""
+    ) -> None:
+        self.card = card
+        self.name_key = key
+        self.channel_since: Final = channel_since
+        """The channel's newest position when the first name was bound: nothing up to it is this
+        person's to read."""
+        self.network: Final = network
+        """The network from which the name was bound. Quotas count by it, because identities cost
+        nothing and programs move."""
+        self.address = _NOWHERE
+        self.node = 0
+        """The node at which the datagrams of somebody online come in."""
+        self.presence = Presence.AWAY
+        self.is_banned = False
+        """Whether the person is banned. The row says so instead of the presence."""
+        self.since = since
+        self.sender_index = 0
+        self.version = 0
+        self.told_at = float("-inf")
+        """When a change of this row was last announced at once."""
+        self.place = -1
+        self.encoded: msgspec.Raw | None = None
+        self.size = 0
+
+    @property
+    def online(self) -> bool:
+        """Whether the person is online."""
+        return self.presence is Presence.ONLINE
+
+    def row(self) -> msgspec.Raw:
+        """Return the encoded row, made once a change and shared by all readers."""
+        if self.encoded is None:
+            host, port = self.address
+            presence = Presence.BANNED if self.is_banned else self.presence
+            row = encode(
+                Row(self.card, host, port, presence, self.since, self.sender_index, self.version)
+            )
+            self.encoded, self.size = msgspec.Raw(row), len(row)
+        return self.encoded
+
+
+_SAME_CHANGE: Final = 0.1
+"""Seconds in which further changes of a row belong to the first: a newcomer's name, address and
+link."""
+
+
+LINK_AWAITED_FOR: Final = 0.1
+"""Seconds after a REGISTER in which its row waits for the sender index of the link, so that a join
+is told once."""
+
+
+class Directory:
+    """Everybody who has a name here."""
+
+    def __init__(self, *, version: int, names_max: int = NAMES_MAX) -> None:
+        """Create an empty directory. `version`: where the numbers of this life begin. `names_max`:
+        how many names may be bound.
+
+        A change that is made with a time `now` is announced at once within the rates of its person
+        and network, and later above them.
+        """
+        self._people: dict[bytes, Person] = {}
+        self.names: Final = Names()
+        self._names_max: Final = names_max
+        self._online: dict[bytes, Address] = {}
+        self.table: Final[Table[Person]] = Table(version=version)
+        """What is handed out of it."""
+        self._throttle: Buckets[bytes] = Buckets(
+            rate=1 / ROW_CHANGES_SPAN, burst=ROW_CHANGES_BURST, most=BUCKETS_MAX
+        )
+        self._network_pace: Buckets[str] = Buckets(
+            rate=ROW_CHANGES_PER_NETWORK, burst=ROW_CHANGES_PER_NETWORK_BURST, most=BUCKETS_MAX
+        )
+        self._untold: dict[bytes, float] = {}
+        """Identities whose row has changed without an announcement, and when it is due."""
+        self._link_awaited: set[bytes] = set()
+        """Those of them whose row is announced as soon as they have a link."""
+        self._timers: list[tuple[float, bytes]] = []
+        self._released: dict[bytes, Person] = {}
+        """The last rows of people who have no name any more, for the peers that hold them; the
+        oldest first."""
+        self._has_nodes = False
+        """Whether somebody was ever online at another node than this one."""
+
+    def __len__(self) -> int:
+        return len(self._people)
+
+    def __iter__(self) -> Iterator[Person]:
+        return iter(self._people.values())
+
+    @property
+    def version(self) -> int:
+        """The version of the table."""
+        return self.table.version
+
+    def person(self, identity: bytes) -> Person | None:
+        """Return the person with this identity."""
+        return self._people.get(identity)
+
+    def network_of(self, identity: bytes) -> str:
+        """Return the network with which an identity is counted; empty for an identity without a
+        name."""
+        person = self._people.get(identity)
+        return "" if person is None else person.network
+
+    def online(self) -> list[bytes]:
+        """Return the identities of everybody online."""
+        return list(self._online)
+
+    @property
+    def online_count(self) -> int:
+        """How many people are online."""
+        return len(self._online)
+
+    def online_at(self, node: int) -> list[bytes]:
+        """Return the identities of the people online at this node."""
+        return [identity for identity in self._online if self._people[identity].node == node]
+
+    def online_addresses(self, node: int) -> list[Address]:
+        """Return the addresses of the people online at this node."""
+        if not self._has_nodes:
+            return [] if node else list(self._online.values())
+        people = self._people
+        return [
+            address for identity, address in self._online.items() if people[identity].node == node
+        ]
+
+    # --- names
+
+    def refusal_of(self, card: Card, key: str, *, code: bytes = b"") -> RefusalReason | None:
+        """Return why this card cannot have the name with this key; None if it can. `code`: the join
+        code shown with it."""
+        person, names = self._people.get(card.identity), self.names
+        if (
+            names.is_operator_name(key)
+            and names.holder(key) is None
+            and not names.is_open(key, card.identity, code)
+        ):
+            return RefusalReason.BAD_CODE if code else RefusalReason.KEPT_FOR_OPERATOR
+        if names.is_taken(card.name, card.identity, code):
+            return RefusalReason.NAME_TAKEN
+        if self.names.holder(key) is None and len(self.names) >= self._names_max:
+            return RefusalReason.FULL
+        if person is None:
+            return None
+        is_older = card.counter < person.card.counter
+        is_other = card.counter == person.card.counter and card != person.card
+        return RefusalReason.OLD_CARD if is_older or is_other else None
+
+    def bind(
+        self,
+        card: Card,
+        *,
+        channel_since: int,
+        at: int,
+        network: str = "",
+        now: float | None = None,
+    ) -> Person:
+        """Add a person with a name. `at`: Unix seconds of the last sign of life."""
+        key = name_key(card.name)
+        self.names.bind(card.name, card.identity)
+        person = Person(card, key=key, channel_since=channel_since, since=at, network=network)
+        self._people[card.identity] = person
+        self._forget_released(card.identity)
+        if now is None:
+            self._tell(person)
+        else:
+            self.await_link(person, now=now)
+        return person
+
+    def rename(
+        self,
+        person: Person,
+        card: Card,
+        key: str,
+        *,
+        reserved_until: float,
+        now: float | None = None,
+    ) -> list[str]:
+        """Give a person another name. Return the names that the person had and that become free."""
+        before, person.name_key = person.name_key, key
+        self.names.bind(card.name, card.identity)
+        self.renew_card(person, card, now=now)
+        return (
+            [] if before == key else self.names.reserve(before, card.identity, until=reserved_until)
+        )
+
+    def release(self, person: Person) -> None:
+        """Remove a person, so that the name is free, and announce it at once to the peers that have
+        the row."""
+        identity = person.card.identity
+        self.names.release(person.name_key, identity)
+        del self._people[identity]
+        self._online.pop(identity, None)
+        self._told(identity)
+        if person.place < 0:
+            return  # nobody was told of this person
+        person.presence, person.is_banned, person.sender_index = Presence.RELEASED, False, 0
+        self._tell(person)
+        self._released[identity] = person
+        if len(self._released) > RELEASED_TOLD_MAX:
+            self._forget_released(next(iter(self._released)))
+
+    def _forget_released(self, identity: bytes) -> None:
+        """Announce the last row of a released name no more."""
+        person = self._released.pop(identity, None)
+        if person is not None:
+            self.table.forget(person)
+
+    # --- changes
+
+    def await_link(self, person: Person, *, now: float) -> None:
+        """Announce what changes from now on, as this person registers, together with the sender
+        index of their link, or without if there is none in time."""
+        if self._may_tell(person, now):
+            self._link_awaited.add(person.card.identity)
+            self._postpone(person, now + LINK_AWAITED_FOR)
+
+    def announce_awaited(self, *, now: float) -> None:
+        """Announce the rows that wait for a link, without it: somebody who has the whole table
+        looks for a newcomer."""
+        for identity in list(self._link_awaited):
+            self._told(identity)
+            person = self._people[identity]
+            person.told_at = now
+            self._tell(person)
+
+    def renew_card(self, person: Person, card: Card, *, now: float | None = None) -> None:
+        """Replace a person's card by a newer one."""
+        if card == person.card:
+            return
+        is_told = self._may_tell(person, now)
+        person.card = card
+        if is_told:
+            self._tell(person)
+
+    def place(
+        self,
+        person: Person,
+        *,
+        presence: Presence,
+        sender_index: int,
+        address: Address | None = None,
+        node: int | None = None,
+        wall_ms: int,
+        now: float | None = None,
+    ) -> None:
+        """Set a person's presence, sender index, address and node."""
+        if node is not None:
+            person.node = node
+            self._has_nodes = self._has_nodes or node != 0
+        if (
+            sender_index not in (0, person.sender_index)
+            and person.card.identity in self._link_awaited
+        ):
+            self._told(person.card.identity)
+        where = person.address if address is None else address
+        is_same = (presence, sender_index, where) == (
+            person.presence,
+            person.sender_index,
+            person.address,
+        )
+        is_told = not is_same and self._may_tell(person, now)
+        online = presence is Presence.ONLINE
+        if online is not person.online:
+            person.since = wall_ms // 1_000
+        person.presence, person.sender_index, person.address = presence, sender_index, where
+        if online:
+            self._online[person.card.identity] = where
+        else:
+            self._online.pop(person.card.identity, None)
+        if is_told:
+            self._tell(person)
+
+    def ban(self, person: Person, *, is_banned: bool) -> None:
+        """Set whether a person is banned, and announce it at once."""
+        if person.is_banned is not is_banned:
+            is_told = self._may_tell(person, None)
+            person.is_banned = is_banned
+            if is_told:
+                self._tell(person)
+
+    # --- telling
+
+    def _may_tell(self, person: Person, now: float | None) -> bool:
+        """Return whether a change that is about to be made is announced at once. Otherwise the row
+        stays as it was announced until it is due: somebody who comes and goes all the time costs
+        the others one row now and then."""
+        identity = person.card.identity
+        if identity in self._untold:
+            return False
+        if now is None or now < person.told_at + _SAME_CHANGE:
+            return True
+        waits = (
+            self._throttle.overdraw(identity, now=now),
+            self._network_pace.overdraw(person.network, now=now),
+        )
+        if not any(waits):
+            person.told_at = now
+            return True
+        self._postpone(person, now + max(waits))
+        return False
+
+    def _postpone(self, person: Person, due: float) -> None:
+        person.row()  # encoded now, as it was announced
+        self._untold[person.card.identity] = due
+        heapq.heappush(self._timers, (due, person.card.identity))
+
+    def _told(self, identity: bytes) -> None:
+        """Wait no longer to announce a row."""
+        self._untold.pop(identity, None)
+        self._link_awaited.discard(identity)
+
+    def _tell(self, person: Person) -> None:
+        person.encoded = None
+        self.table.change(person, self.table.version + 1)
+
+    def handle_timer(self, *, now: float) -> None:
+        """Announce the rows that are due, if they still differ from what was announced."""
+        while (due := self.next_timer()) is not None and due <= now:
+            _, identity = heapq.heappop(self._timers)
+            self._told(identity)
+            person = self._people[identity]
+            person.told_at = now
+            before, person.encoded = person.encoded, None
+            if person.place < 0 or person.row() != before:
+                self._tell(person)
+
+    def next_timer(self) -> float | None:
+        """Return when the next row is due."""
+        while self._timers and self._untold.get(self._timers[0][1]) != self._timers[0][0]:
+            heapq.heappop(self._timers)  # announced earlier, or the name was released
+        return self._timers[0][0] if self._timers else None
+
+
+# --- broadcasts of the table: when its changes are announced, and the signed batches (clause 3).
+
+_SIGNATURE_SIZE = 64
+_BATCH_OVERHEAD = 1 + 9 + 9 + 3
+"""Bytes of an encoded `TableBatch` beside its rows: the array, two versions, the rows' array."""
+_ROWS_SIZE = DATAGRAM_MAX - GROUP_OVERHEAD - _SIGNATURE_SIZE - _BATCH_OVERHEAD
+_ROWS_MAX = 64
+
+
+class TableBroadcaster:
+    """Decides when changes of the table are broadcast, and signs the batches."""
+
+    def __init__(self, table: Table[Person], identity: Identity, policy: RegistryPolicy) -> None:
+        self._table = table
+        self._identity = identity
+        self._policy = policy
+        self._seen = self._sent = table.version
+        self._due_at: float | None = None
+        self._repeat_at: float | None = None
+        self._quiet_until = float("-inf")
+        self.broadcasts = self.rows = 0
+        """Broadcasts of changes, and rows in them, since the start."""
+
+    def check(self, *, now: float) -> None:
+        """Schedule a broadcast if the table has changed since the last check."""
+        if self._table.version != self._seen:
+            self._seen = self._table.version
+            if self._due_at is None:
+                self._due_at = max(now + self._policy.coalesce_span, self._quiet_until)
+
+    def handle_timer(self, *, audience: int, now: float) -> list[bytes]:
+        """Return the signed payloads that are due, in order. The more there are, and the larger the
+        audience, the longer the pause behind them: a crowd that comes in must not drown in the news
+        of its own arrival."""
+        due = self.next_timer()
+        if due is None or now < due:
+            return []
+        if self._due_at is None:
+            self._repeat_at = None
+            return [self._announcement()]
+        payloads, policy = self._changes(now), self._policy
+        self.broadcasts += 1
+        takes = len(payloads) * max(audience / policy.broadcasts_per_second, policy.datagram_span)
+        self._quiet_until = max(self._quiet_until, now + max(policy.busy_span, takes))
+        self._repeat_at = now + policy.announce_span
+        return payloads
+
+    def next_timer(self) -> float | None:
+        """Return the deadline. While changes are due, nothing is repeated: an announcement would
+        come before their rows, and everybody would fetch these."""
+        return self._repeat_at if self._due_at is None else self._due_at
+
+    def _changes(self, now: float) -> list[bytes]:
+        batches: list[TableBatch] = []
+        since = self._sent
+        while since < self._table.version:
+            delta = self._table.delta(since, bytes_max=_ROWS_SIZE, rows_max=_ROWS_MAX)
+            if len(batches) == self._policy.broadcast_datagrams:
+                return self._storm(now)
+            batches.append(TableBatch(since, delta.version, delta.rows))
+            since = delta.version
+        self._sent, self._due_at = since, None
+        self.rows += sum(len(batch.rows) for batch in batches)
+        return [self._signed(batch) for batch in batches]
+
+    def _storm(self, now: float) -> list[bytes]:
+        """Announce the version alone: the changes are too many for datagrams, so peers fetch them.
+        Changes that follow wait for `storm_span`, and are announced in the same way if they are too
+        many by then."""
+        self._sent, self._due_at = self._table.version, None
+        self._quiet_until = now + self._policy.storm_span
+        return [self._announcement()]
+
+    def _announcement(self) -> bytes:
+        return self._signed(TableBatch(self._sent, self._sent, []))
+
+    def _signed(self, batch: TableBatch) -> bytes:
+        return sign_table(self._identity, encode(batch))

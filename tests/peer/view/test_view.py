@@ -1,0 +1,272 @@
+"""What holds for every view: it depends on the events that it was given and on nothing else, none of
+them is lost, marks only go forward, and unread is what was not painted."""
+
+from collections.abc import Generator, Sequence
+from itertools import count, pairwise
+from typing import Any, Final, TypeVar
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatapp.peer.api import events, requests
+from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
+from chatapp.peer.api.events import Event, MessageChanged, MessageState, Said
+from chatapp.peer.api.past import ConversationState, Lines
+from chatapp.peer.api.state import PeerState, State
+from chatapp.peer.commands.completion import CompletionIndex
+from chatapp.peer.view.flow import FlowView
+from chatapp.peer.view.screen import Attention, ScreenView
+from chatapp.peer.view.underway import is_behind
+from chatapp.peer.view.view import Briefly, CatchUp, Step
+from chatapp.peer.words.formatting import Mark, TypedLine
+from chatapp.wire.address import Address
+
+Result = TypeVar("Result")
+PLACES: Final = (person("bob"), person("carol"), room("lab"), EVERYBODY)
+STATE: Final = State(
+    name="alice",
+    state=PeerState.ONLINE,
+    server=Address("192.0.2.1", 5000),
+    address=Address("192.0.2.1", 5000),
+    folder="/nowhere",
+    room="lab",
+)
+
+
+def said(number: int, where: Conversation, *, is_late: bool = False) -> Said:
+    return Said(
+        conversation=where,
+        id=number,
+        sender="bob" if where.is_room or where == EVERYBODY else where.name,
+        identity=b"",
+        number=number,
+        text=f"line {number}",
+        at=1_800_000_000.0 + number,
+        is_late=is_late,
+    )
+
+
+class History:
+    """A history, and what else answers requests."""
+
+    def __init__(self) -> None:
+        self.lines: list[Said] = []
+        self.read: dict[Conversation, int] = {}
+        self.asked: list[object] = []
+
+    def answer(self, step: Step) -> object:
+        self.asked.append(step)
+        match step:
+            case requests.ReadPage(conversation=where, before=before, limit=limit):
+                lines = [line for line in self.lines if where in (None, line.conversation)]
+                lines = [line for line in lines if before is None or line.id < before]
+                return Lines(lines=tuple(lines[-limit:]))
+            case requests.ListConversations():
+                return requests.Conversations(conversations=tuple(self._states()))
+            case requests.MarkRead(conversation=where, id=id_):
+                self.read[where] = max(id_, self.read.get(where, 0))
+            case requests.Send(conversation=where):
+                return requests.Sent(conversation=where, id=1_000 + len(self.asked))
+            case requests.ListPeople():
+                return ()
+            case requests.IsLineForDesk():
+                return False
+            case _:
+                pass
+        return None
+
+    def _states(self) -> list[ConversationState]:
+        states = []
+        for where in PLACES:
+            lines = [line for line in self.lines if line.conversation == where]
+            read = self.read.get(where, 0)
+            unread = sum(line.id > read for line in lines)
+            if lines:
+                states.append(
+                    ConversationState(conversation=where, unread=unread, read=read, last=lines[-1])
+                )
+        return states
+
+    def perform(self, steps: Generator[Step, Any, Result]) -> Result:
+        """Carry out steps to their end."""
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(self.answer(step))
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+class Window:
+    """A view of a full screen, and the history that it stands on."""
+
+    def __init__(self, history: History, *, is_looking: bool = True) -> None:
+        self.history: Final = history
+        self.view: Final = ScreenView(STATE, wall=lambda: 1_900_000_000.0, draw_line=lambda: 7)
+        self.view.attention = lambda: Attention(is_looking=is_looking)
+        self.seen: list[Event] = []
+        history.perform(self.view.begin())
+        self.update()
+
+    def handle(self, *batch: Event) -> None:
+        self.view.handle(batch, STATE, now=0.0)
+        self.update()
+
+    def update(self) -> None:
+        changes = self.view.take_changes()
+        self.seen += changes.seen
+        for steps, _ in changes.work:
+            self.history.perform(steps)
+            self.update()
+
+    def load(self, where: Conversation) -> None:
+        self.history.perform(self.view.load(self.view.panes.pane(where)))
+        self.update()
+
+    def paint(self, where: Conversation) -> None:
+        """Open a conversation, and paint its log to the end."""
+        self.view.choose(where)
+        self.load(where)
+        entries = self.view.open_pane.log.entries
+        self.view.painted(self.view.open_pane, entries[-1] if entries else None)
+        self.update()
+
+    def texts(self, where: Conversation) -> list[str]:
+        return [one.text for one in self.view.panes.pane(where).log.entries if one.id]
+
+    def unread(self) -> dict[Conversation, int]:
+        return {where: self.view.panes.pane(where).unread for where in PLACES}
+
+
+NUMBERED = st.lists(st.tuples(st.sampled_from(PLACES), st.booleans()), max_size=30).map(
+    lambda lines: [
+        said(number, where, is_late=is_late) for number, (where, is_late) in enumerate(lines, 1)
+    ]
+)
+NOTICES: Final[tuple[Event, ...]] = (
+    events.ServerLost(),
+    events.ServerBack(),
+    events.PersonCame(name="carol"),
+    events.MemberJoined(room="lab", name="dave"),
+    events.TopicKnown(room="lab", text="noon", author="bob", at=0.0, is_change=True),
+    events.KeyChanged(name="bob"),
+)
+EVENTS = st.lists(st.sampled_from(PLACES) | st.sampled_from(NOTICES), min_size=1, max_size=30).map(
+    lambda several: [
+        said(number, one) if isinstance(one, Conversation) else one
+        for number, one in zip(count(1), several, strict=False)
+    ]
+)
+
+
+@given(EVENTS, st.lists(st.integers(0, 30), max_size=5))
+def test_a_view_shows_the_same_however_events_come_in_batches(
+    batch: list[Event], cuts: list[int]
+) -> None:
+    whole, parts = Window(History()), Window(History())
+    pipes = [
+        FlowView(STATE, is_screen=False, completions=None, draw_line=lambda: 7) for _ in range(2)
+    ]
+    whole.handle(*batch)
+    pipes[0].handle(batch, STATE, now=0.0)
+    places = sorted({0, len(batch), *(cut for cut in cuts if cut < len(batch))})
+    for first, after in pairwise(places):
+        parts.handle(*batch[first:after])
+        pipes[1].handle(batch[first:after], STATE, now=0.0)
+    for one, other in zip(whole.view.panes.all(), parts.view.panes.all(), strict=True):
+        assert one.conversation == other.conversation
+        assert [entry.text for entry in one.log.entries] == [
+            entry.text for entry in other.log.entries
+        ]
+        assert (one.unread, one.calls) == (other.unread, other.calls)
+    assert pipes[0].take_changes().lines == pipes[1].take_changes().lines
+    assert whole.view.rows() == parts.view.rows()
+
+
+@given(NUMBERED, st.integers(0, 30))
+def test_a_second_window_shows_what_the_first_one_does(lines: list[Said], begun: int) -> None:
+    history = History()
+    first = Window(history, is_looking=False)
+    for line in lines[:begun]:
+        history.lines.append(line)
+        first.handle(line)
+    second = Window(history, is_looking=False)
+    for line in lines[begun:]:
+        history.lines.append(line)
+        first.handle(line)
+        second.handle(line)
+    for where in PLACES:
+        for window in (first, second):
+            window.load(where)
+        assert first.texts(where) == second.texts(where)
+        assert first.texts(where) == [one.text for one in lines if one.conversation == where]
+    assert first.unread() == second.unread()
+
+
+@given(NUMBERED, st.lists(st.sampled_from(PLACES), max_size=8))
+def test_no_line_is_lost_and_unread_is_what_was_not_painted(
+    lines: list[Said], painted: list[Conversation]
+) -> None:
+    history = History()
+    window = Window(history)
+    waiting: dict[Conversation, list[Said]] = {where: [] for where in PLACES}
+    seen: list[Said] = []
+    for place, line in enumerate(lines):
+        history.lines.append(line)
+        window.handle(line)
+        waiting[line.conversation].append(line)
+        if place < len(painted):
+            where = painted[place]
+            window.paint(where)
+            seen += waiting[where]
+            waiting[where] = []
+        assert window.unread() == {where: len(waiting[where]) for where in PLACES}
+        assert window.seen == seen
+    for where in PLACES:
+        window.paint(where)
+    assert sorted(one.id for one in window.seen if isinstance(one, Said)) == [
+        line.id for line in lines
+    ]
+    assert not any(window.unread().values())
+    assert history.read == {
+        where: max(line.id for line in lines if line.conversation == where)
+        for where in {line.conversation for line in lines}
+    }
+
+
+STATES = st.sampled_from(
+    [MessageState.KEPT, MessageState.SAVED, MessageState.DELIVERED, MessageState.REFUSED]
+)
+
+
+@given(st.sampled_from(PLACES), st.lists(STATES, max_size=6))
+def test_a_mark_only_goes_forward(where: Conversation, states: Sequence[MessageState]) -> None:
+    window = Window(History())
+    window.view.choose(where)
+    window.view.enter("hello", at=0.0)
+    window.history.perform(window.view.carry_out_next())
+    (entry,) = (one for one in window.view.open_pane.log.entries if one.is_mine)
+    assert (entry.text, bool(entry.id)) == ("hello", True)
+    marks: list[Mark | None] = [entry.mark]
+    for state in states:
+        window.handle(MessageChanged(conversation=where, id=entry.id, state=state))
+        marks.append(entry.mark)
+    assert not any(is_behind(later, earlier) for earlier, later in pairwise(marks))
+
+
+@given(st.text(max_size=20), st.booleans())
+def test_whatever_is_typed_ends_in_requests_and_lines_for_people(
+    text: str, is_screen: bool
+) -> None:
+    history = History()
+    flow = FlowView(
+        STATE,
+        is_screen=is_screen,
+        completions=CompletionIndex() if is_screen else None,
+        draw_line=lambda: 7,
+        has_started=True,
+    )
+    history.perform(flow.enter(TypedLine(text, 0.0)))
+    assert all(isinstance(step, requests.Request | CatchUp | Briefly) for step in history.asked)
+    assert not any("\n" in line for line in flow.take_changes().lines)
