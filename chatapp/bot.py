@@ -27,12 +27,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import Final, TypeVar
 
 from chatapp import ChatAppError, Conversation, ConversationKind, Peer, Receipt, events
-
-if TYPE_CHECKING:
-    from chatapp.peer.sdk.remote import RemotePeer
 
 __all__ = ["Bot", "Handler", "Message", "Report", "Task"]
 
@@ -242,7 +239,7 @@ class Bot:
         except (ChatAppError, OSError, sqlite3.Error) as error:
             sys.exit(str(error))
 
-    async def _until_signal(self, peer: "Peer | RemotePeer", *, enters: str | None = None) -> None:
+    async def _until_signal(self, peer: Peer, *, enters: str | None = None) -> None:
         serving = asyncio.current_task()
         assert serving is not None
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -254,13 +251,12 @@ class Bot:
                 await self.serve(peer)
                 sys.exit(f"the program that ran {peer.name} has ended")
 
-    async def serve(self, peer: "Peer | RemotePeer") -> None:
+    async def serve(self, peer: Peer) -> None:
         """Answer at an open peer, or an attached one, whose events no other loop of this program
         reads, until it is closed. Raises NotOpen, and NotLetIn when the registry does not let it in
         any more."""
         await peer.ready()
-        # An attached peer has the same interface.
-        await _Service(cast(Peer, peer), self._duties, Allowance(self._answers_a_minute)).run()
+        await _Service(peer, self._duties, Allowance(self._answers_a_minute)).run()
 
 
 class _Service:

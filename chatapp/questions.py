@@ -117,11 +117,11 @@ def ask_server(
     """Ask for the server, or for several of one registry. `start`: the last start of the name; its
     servers are the default. Else a registry that was found alone is. Raises InputEnded at the end
     of input."""
-    listed = sorted(found, key=lambda one: not _is_where_last(one, start))
+    listed = sorted(found, key=lambda registry: not _is_where_last(registry, start))
     if listed:
         say("Servers on this network:")
-    for number, one in enumerate(listed, 1):
-        say(_listed(number, one, start))
+    for number, registry in enumerate(listed, 1):
+        say(_listed(number, registry, start))
 
     def convert(text: str) -> ServerChoice:
         is_number = text.isascii() and text.isdigit() and len(text) < _NUMBER_DIGITS
@@ -145,35 +145,36 @@ def _default_of(start: "Start | None", found: "Sequence[FoundRegistry]") -> Serv
     return _announced(found[0]) if len(found) == 1 else None
 
 
-def _announced(one: "FoundRegistry") -> ServerChoice:
-    return ServerChoice((one.address,), one.key)
+def _announced(registry: "FoundRegistry") -> ServerChoice:
+    return ServerChoice((registry.address,), registry.key)
 
 
 def _shown(servers: Sequence[Address]) -> str:
     return servers_text(servers) if len(servers) > 1 else f"{servers[0].host} {servers[0].port}"
 
 
-def _listed(number: int, one: "FoundRegistry", start: "Start | None") -> str:
-    key = " ".join(one.key[at : at + 4] for at in range(0, len(one.key), 4))
-    return f"  {number}  {one.name}: {one.address.host} {one.address.port} ({key}{_known_of(one, start)})"
+def _listed(number: int, registry: "FoundRegistry", start: "Start | None") -> str:
+    key = " ".join(registry.key[at : at + 4] for at in range(0, len(registry.key), 4))
+    place = f"{registry.address.host} {registry.address.port}"
+    return f"  {number}  {registry.name}: {place} ({key}{_known_of(registry, start)})"
 
 
-def _known_of(one: "FoundRegistry", start: "Start | None") -> str:
+def _known_of(registry: "FoundRegistry", start: "Start | None") -> str:
     """Say what the last start tells about a registry that announces itself."""
     if start is None:
         return ""
-    if _is_where_last(one, start):
+    if _is_where_last(registry, start):
         return (
             ", where you were last"
-            if start.key in ("", one.key)
+            if start.key in ("", registry.key)
             else ", where you were last, with another key"
         )
-    return ", claims to be the server where you were last" if one.key == start.key else ""
+    return ", claims to be the server where you were last" if registry.key == start.key else ""
 
 
-def _is_where_last(one: "FoundRegistry", start: "Start | None") -> bool:
+def _is_where_last(registry: "FoundRegistry", start: "Start | None") -> bool:
     """Whether a registry announces itself at a server of the last start."""
-    return start is not None and server_name(*one.address) in {
+    return start is not None and server_name(*registry.address) in {
         server_name(*server) for server in start.servers
     }
 

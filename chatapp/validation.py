@@ -47,9 +47,9 @@ def check_options(words: Sequence[str]) -> None:
 
 def counted(words: Sequence[str], mode: str, arguments: Sequence[str]) -> Sequence[str]:
     """Return the words if there are as many as arguments. Raises Misuse."""
-    needs = f"{mode} needs {' '.join(f'<{one}>' for one in arguments)}"
+    needs = f"{mode} needs {' '.join(f'<{argument}>' for argument in arguments)}"
     if len(words) < len(arguments):
-        missing = ", ".join(f"<{one}>" for one in arguments[len(words) :])
+        missing = ", ".join(f"<{argument}>" for argument in arguments[len(words) :])
         raise Misuse(f"{needs}; missing: {missing}")
     if len(words) > len(arguments):
         raise Misuse(f'{needs}: unexpected argument "{quoted(words[len(arguments)])}"')

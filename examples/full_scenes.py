@@ -88,7 +88,7 @@ async def _overlays(alice: Seat) -> Pictures:
         ("help", F1, "commands."),
         ("goto", CTRL_K + "a", "Go to"),
         ("doctor", F2, "All is well."),
-        ("why", SHIFT_UP * 3 + "\r", "travelled"),
+        ("why", SHIFT_UP * 3 + "\r", "was delivered"),
     ):
         for key in re.findall(r"\x1b\[[0-9;]*.|\x1bO.|.", keys, re.DOTALL):
             alice.types(key)

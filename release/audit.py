@@ -83,9 +83,15 @@ def audit(locks: Sequence[Path], ask: Auditor = ask_pip_audit) -> tuple[list[str
         return [f"not audited: {last}"], _NOT_AUDITED
     # One lock file may pin a package twice, at versions for different platforms: each is asked
     # about.
-    found = {(one.name, one.version): one for one in report.dependencies}
-    lines = [_line(one, weakness) for one in found.values() for weakness in one.vulns]
-    unanswered = [one.name for one in found.values() if one.skip_reason]
+    found = {
+        (dependency.name, dependency.version): dependency for dependency in report.dependencies
+    }
+    lines = [
+        _line(dependency, weakness)
+        for dependency in found.values()
+        for weakness in dependency.vulns
+    ]
+    unanswered = [dependency.name for dependency in found.values() if dependency.skip_reason]
     if unanswered or not found:
         named = ", ".join(unanswered[:_NAMED_MOST]) + (
             ", ..." if len(unanswered) > _NAMED_MOST else ""
@@ -95,7 +101,7 @@ def audit(locks: Sequence[Path], ask: Auditor = ask_pip_audit) -> tuple[list[str
         lines.append(f"not audited: the database has no answer about {asked}{about}")
     if not lines:
         return [f"{len(found)} dependencies, no known weakness"], _CLEAN
-    return lines, _WEAK if any(one.vulns for one in found.values()) else _NOT_AUDITED
+    return lines, _WEAK if any(dependency.vulns for dependency in found.values()) else _NOT_AUDITED
 
 
 def _line(dependency: Dependency, weakness: Weakness) -> str:

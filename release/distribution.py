@@ -125,7 +125,7 @@ def settled_tar(content: bytes, epoch: int) -> bytes:
         gzip.GzipFile(filename="", mode="wb", fileobj=written, mtime=epoch) as compressed,
         tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as after,
     ):
-        for member in sorted(before.getmembers(), key=lambda one: one.name):
+        for member in sorted(before.getmembers(), key=lambda entry: entry.name):
             member.mtime, member.uid, member.gid, member.uname, member.gname = epoch, 0, 0, "", ""
             member.pax_headers = {}
             member.mode = _mode(member.mode, is_folder=member.isdir())
@@ -142,7 +142,8 @@ def settled_zip(content: bytes, epoch: int) -> bytes:
         zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as after,
     ):
         for member in sorted(
-            before.infolist(), key=lambda one: (one.filename.endswith("/RECORD"), one.filename)
+            before.infolist(),
+            key=lambda entry: (entry.filename.endswith("/RECORD"), entry.filename),
         ):
             plain = zipfile.ZipInfo(member.filename, time.gmtime(epoch)[:6])
             plain.compress_type = zipfile.ZIP_DEFLATED

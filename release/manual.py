@@ -220,7 +220,7 @@ def _command(page: CommandPage, but: Container[OptionRow] = ()) -> Iterator[str]
     for name, about in page.arguments:
         if about:
             yield _item(_italic(name), about)
-    shared = [one for one in page.every_command_has() if _HELP not in one.spellings]
+    shared = [option for option in page.every_command_has() if _HELP not in option.spellings]
     if shared:
         yield ".P"
         yield "All of its commands have these options:"
@@ -230,12 +230,12 @@ def _command(page: CommandPage, but: Container[OptionRow] = ()) -> Iterator[str]
     if page.after:
         yield ".P"
         yield from _paragraphs(page.after)
-    for one in page.commands:
-        yield from _command(one, but=shared)
+    for command in page.commands:
+        yield from _command(command, but=shared)
 
 
 def _option(option: OptionRow) -> str:
-    spelled = ", ".join(_bold(one) for one in option.spellings)
+    spelled = ", ".join(_bold(spelling) for spelling in option.spellings)
     value = f" {_italic(option.value)}" if option.value else ""
     notes = [f"the default is {option.default}"] if option.default else []
     notes += [f"environment {option.variable}"] if option.variable else []
@@ -300,9 +300,9 @@ def _item(term: str, about: str) -> str:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    for place, one in enumerate(filter(None, (part.strip() for part in text.split("\n\n")))):
+    for place, paragraph in enumerate(filter(None, (part.strip() for part in text.split("\n\n")))):
         yield from ((".P",) if place else ())
-        yield _escaped(" ".join(one.split()))
+        yield _escaped(" ".join(paragraph.split()))
 
 
 def _bold(text: str) -> str:

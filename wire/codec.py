@@ -123,9 +123,9 @@ def decode_payloads(
 
 def _readable_frames(encoded: list[msgspec.Raw]) -> list[DatagramFrame]:
     frames: list[DatagramFrame] = []
-    for one in encoded:
+    for frame in encoded:
         with contextlib.suppress(DecodeError):
-            frames.append(_decode_frame(one))  # type: ignore[arg-type]
+            frames.append(_decode_frame(frame))  # type: ignore[arg-type]
     return frames
 
 

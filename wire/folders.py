@@ -44,10 +44,10 @@ def known_homes() -> list[Path]:
 def make_private(folder: Path) -> None:
     """Create `folder` and its missing parents, accessible to this user alone, on the disk. Raises
     OSError."""
-    missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    for one in reversed(missing):
-        one.mkdir(mode=_FOLDER_MODE, exist_ok=True)
-        sync_folder(one.parent)
+    missing = [missed for missed in (folder, *folder.parents) if not missed.exists()]
+    for missed in reversed(missing):
+        missed.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+        sync_folder(missed.parent)
     folder.chmod(_FOLDER_MODE)
 
 

@@ -188,8 +188,8 @@ def _prototypes() -> dict[int, str]:
         if len(leaves) == 1 and len(confusables_data[entries[0]["c"]]) > 1:
             continue  # a leaf: handled at its own centre
         prototype = _prototype(_bare(centre), leaves)
-        alike = (one for one in (_bare(centre), *leaves) if len(one) == 1 and one != prototype)
-        table |= {ord(one): prototype for one in alike}
+        alike = (leaf for leaf in (_bare(centre), *leaves) if len(leaf) == 1 and leaf != prototype)
+        table |= {ord(leaf): prototype for leaf in alike}
     return {code: to for code, to in table.items() if code > 0x7F}
 
 
@@ -200,7 +200,7 @@ def _bare(listed: str) -> str:
 
 
 def _prototype(centre: str, leaves: list[str]) -> str:
-    plain = [one for one in leaves if one.isascii() and len(one) == 1]
+    plain = [leaf for leaf in leaves if leaf.isascii() and len(leaf) == 1]
     if plain and not (centre.isascii() and len(centre) == 1):
         return plain[0]
     if len(leaves) == 1 and not centre.isascii() and len(leaves[0]) == len(centre) == 1:

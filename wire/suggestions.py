@@ -13,7 +13,11 @@ def nearest(word: str, known: Collection[str], *, drastic: Collection[str] = ())
     advice unread must not lose anything by it."""
     import difflib  # deferred: only a mistake needs it
 
-    likely = [one for one in known if one not in drastic or is_one_letter_away(word, one)]
+    likely = [
+        candidate
+        for candidate in known
+        if candidate not in drastic or is_one_letter_away(word, candidate)
+    ]
     return next(iter(difflib.get_close_matches(word, likely, n=1, cutoff=_NEAR)), None)
 
 

@@ -206,7 +206,7 @@ def log_level(level: Level, port: Port = None, data: Data = None, as_json: AsJso
     from chatapp.registry.rules.admin_requests import SetLogLevel
     from chatapp.registry.telemetry.logs import LOG_LEVELS
 
-    found = next((one for one in LOG_LEVELS if one == level.lower()), None)
+    found = next((known for known in LOG_LEVELS if known == level.lower()), None)
     if found is None:
         raise Misuse(f'log-level: "{quoted(level)}" is not one of {", ".join(LOG_LEVELS)}')
     done = f"the registry logs from {found} on"

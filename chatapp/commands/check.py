@@ -57,6 +57,6 @@ def check(
 
         typer.echo(msgspec.json.encode({"type": "checks", "checks": found}).decode())
     else:
-        for one in found:
-            typer.echo(f"{_VERDICTS[one.is_well]:<5}  {one.what}: {one.found}")
-    return FAILED if any(one.is_well is False for one in found) else 0
+        for check in found:
+            typer.echo(f"{_VERDICTS[check.is_well]:<5}  {check.what}: {check.found}")
+    return FAILED if any(check.is_well is False for check in found) else 0

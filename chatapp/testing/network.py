@@ -78,7 +78,7 @@ class Network:
         """End what the program on a host has on the network, as the system does when a program is
         killed. The program itself is not told."""
         for table in (self._endpoints, self._listeners):
-            for address in [one for one in table if one.host == host]:
+            for address in [place for place in table if place.host == host]:
                 del table[address]
         for connection in list(self._connections):
             connection.kill(host)

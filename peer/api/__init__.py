@@ -1,5 +1,5 @@
 """What a peer and its users say to each other: values only, without I/O.
 
-Read first: `events` (what happens), `conversations` (with whom one talks), `errors` (what can go
-wrong).
+Read first: `requests` (what may be asked, and the answers), `events` (what happens), `node` (who
+carries requests out).
 """

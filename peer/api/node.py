@@ -1,10 +1,10 @@
 """What faces, programs and the socket stand on: an open peer, whichever program runs it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from chatapp.peer.api.events import Event, Person, Said
-from chatapp.peer.api.requests import Request
+from chatapp.peer.api.events import Event, Person
+from chatapp.peer.api.requests import Command, Request
 from chatapp.peer.api.state import State
 
 Answer = TypeVar("Answer")
@@ -15,26 +15,26 @@ class Node(Protocol):
 
     @property
     def state(self) -> State:
-        """The state now."""
+        """The state now. Raises NotOpen."""
 
     def people(self) -> tuple[Person, ...]:
-        """Return everybody in the table, by name."""
+        """Return everybody in the table, by name. Raises NotOpen."""
 
     async def request(self, request: Request[Answer]) -> Answer:
         """Carry out a request and return its answer. Raises what the request says, and NotOpen."""
 
-    def post(self, request: Request[None]) -> None:
-        """Begin a request whose end nobody waits for. Requests begin in the order in which they are
-        asked and posted. Raises NotOpen, and what the request says if it is known at once."""
+    def post(self, command: Command) -> None:
+        """Begin a command and wait for nothing. Requests begin in the order in which they are asked
+        and posted. Raises NotOpen, and what the command says if it is known at once."""
 
-    def listen(self, listener: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
-        """Call `listener` with events when they happen, before any reader gets them, until the peer
-        is closed or the function that this returns is called. It must return at once."""
+    async def next_events(self) -> list[Event]:
+        """Return all that happened since the last call, waiting for something; empty once the peer
+        is closed. For a program that is the only reader and shows many events at a time; it calls
+        `shown` afterwards."""
+
+    def take_events(self) -> list[Event]:
+        """Return the same as `next_events`, without waiting."""
 
     def shown(self, batch: Sequence[Event]) -> None:
         """Note that the user has seen these events; their lines are not given again after a
         restart."""
-
-    def listen_shown(self, listener: Callable[[Sequence[Said]], None]) -> Callable[[], None]:
-        """Call `listener` with lines when they are reported as shown, until the function that this
-        returns is called."""

@@ -2,8 +2,8 @@
 
     sent = await node.request(Send(conversation=person("bob"), text="hi"))
 
-A request whose answer is None may be posted as well (`Node.post`): it is begun at once, and events
-tell what comes of it. Where a request raises an error, the error has its facts (`peer.api.errors`).
+A `Command` may be posted as well (`Node.post`): it is begun at once, and events tell what comes of
+it. Where a request raises an error, the error has its facts (`peer.api.errors`).
 Any request raises NotOpen for a peer that is closed, or is closed before it has answered.
 
 A program beside the peer sends the same values as JSON (`docs/reference/rpc.md`).
@@ -37,6 +37,10 @@ class Request(
     msgspec.Struct, Generic[Answer], frozen=True, kw_only=True, tag=True, forbid_unknown_fields=True
 ):
     """What is asked of a peer; `Answer` is what it is answered with."""
+
+
+class Command(Request[None], frozen=True, kw_only=True):
+    """A request that is begun at once and has no answer: events tell what comes of it."""
 
 
 # --- messages and lines
@@ -76,7 +80,7 @@ class Send(Request[Sent], frozen=True, kw_only=True):
     """The answer comes with this outcome; None: at once."""
 
 
-class TellTyping(Request[None], frozen=True, kw_only=True):
+class TellTyping(Command, frozen=True, kw_only=True):
     """Tell a person that a message to them is being written. Ask it whenever the text changes: it
     is sent at most every 3 seconds, only to a person with whom we share a session, and nothing is
     stored."""
@@ -118,28 +122,28 @@ class Wait(Request[None], frozen=True, kw_only=True):
 # --- rooms
 
 
-class EnterRoom(Request[None], frozen=True, kw_only=True):
+class EnterRoom(Command, frozen=True, kw_only=True):
     """Be in this room and in no other; `EnteredRoom` or `RoomEntryDenied` follows."""
 
     room: str
 
 
-class LeaveRoom(Request[None], frozen=True, kw_only=True):
+class LeaveRoom(Command, frozen=True, kw_only=True):
     """Leave the room; `LeftRoom` follows, or `NotInRoom`."""
 
 
-class SetTopic(Request[None], frozen=True, kw_only=True):
+class SetTopic(Command, frozen=True, kw_only=True):
     """Set the topic of our room; an empty text clears it. `TopicKnown` follows, or `TopicNotSet`,
     or `NotInRoom`."""
 
     text: str
 
 
-class ShowTopic(Request[None], frozen=True, kw_only=True):
+class ShowTopic(Command, frozen=True, kw_only=True):
     """Have the topic of our room told; `TopicKnown` follows, or `TopicUnknown`, or `NotInRoom`."""
 
 
-class ShowRooms(Request[None], frozen=True, kw_only=True):
+class ShowRooms(Command, frozen=True, kw_only=True):
     """Have the rooms told that there are; `RoomsKnown` follows, at the latest when the registry is
     found or known to be away."""
 
@@ -160,22 +164,22 @@ class ReadState(Request[State], frozen=True, kw_only=True):
     """Return the state. Who gets events is told of each change."""
 
 
-class Rename(Request[None], frozen=True, kw_only=True):
+class Rename(Command, frozen=True, kw_only=True):
     """Ask for another name; `Renamed`, `NameUnavailable` or `RenameFailed` follows."""
 
     new: str
 
 
-class ReleaseName(Request[None], frozen=True, kw_only=True):
+class ReleaseName(Command, frozen=True, kw_only=True):
     """Give up our name, so that anybody may take it; our mail at the registry is deleted.
     `NameReleased` follows, and we are offline then, or `ReleaseFailed`."""
 
 
-class Leave(Request[None], frozen=True, kw_only=True):
+class Leave(Command, frozen=True, kw_only=True):
     """Go offline but stay open; `SignedOff` or `LeaveUnanswered` follows."""
 
 
-class ComeBack(Request[None], frozen=True, kw_only=True):
+class ComeBack(Command, frozen=True, kw_only=True):
     """Register again after `Leave`."""
 
 
@@ -309,7 +313,7 @@ class ListUnshown(Request[Lines], frozen=True, kw_only=True):
 # --- the help desk, as one of its operators uses it
 
 
-class AskDesk(Request[None], frozen=True, kw_only=True):
+class AskDesk(Command, frozen=True, kw_only=True):
     """Ask the registry for something, such as `TakeDuty(0, "")`; events tell what comes of it. The
     reference and the visit of the request are filled in by the peer. A `DropVisitor` or
     `MoveVisitor` without a visit means the visitor who had its number when the waiting room was
@@ -330,7 +334,7 @@ class AskDesk(Request[None], frozen=True, kw_only=True):
     programs of the peer do not show it."""
 
 
-class SayAtDesk(Request[None], frozen=True, kw_only=True):
+class SayAtDesk(Command, frozen=True, kw_only=True):
     """Say a line to our visitor. Raises TextTooLong, UnicodeEncodeError."""
 
     text: str
@@ -407,4 +411,6 @@ AnyRequest = (
 
 def answer_type(kind: type[Request[Any]]) -> Any:
     """Return the type of the answer to requests of this class."""
+    if issubclass(kind, Command):
+        return None
     return get_args(kind.__orig_bases__[0])[0]  # type: ignore[attr-defined]

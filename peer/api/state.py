@@ -51,12 +51,18 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     state: PeerState
     server: Address
     """The host and port of the registry's server in use, as they were given."""
+    servers: tuple[Address, ...] = ()
+    """The hosts and ports of all its servers, as they were given."""
     address: Address
-    """The IP address and port of that server."""
+    """The IP address and port of the server in use."""
     server_key: str = ""
     """The digits of the fingerprint of the registry's key that we hold; empty without one."""
     folder: str
     """The path of the folder with our keys and messages."""
+    port: int = 0
+    """Our UDP port."""
+    process: int = 0
+    """The number of the process that runs the peer."""
     is_offline: bool = False
     """Whether we have left and not come back, or were refused."""
     is_server_away: bool = False

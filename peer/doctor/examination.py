@@ -1,13 +1,15 @@
 """The examination of an open peer: everything that the doctor can find out through it."""
 
-from typing import Final
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
 
 from chatapp.peer.api import events
 from chatapp.peer.api.findings import Check, Finding, Trouble, clock_finding, path_finding
 from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.core import PeerCore
 from chatapp.peer.doctor.probes import probe_disk, probe_privacy, probe_servers
-from chatapp.peer.node.local import PeerNode
-from chatapp.wire.names import is_same_name
+from chatapp.wire.names import PeerName, is_same_name
 
 _REFUSALS: Final = {
     events.NameUnavailable: Trouble.NAME_TAKEN,
@@ -15,7 +17,32 @@ _REFUSALS: Final = {
 }
 
 
-async def examine(node: PeerNode) -> list[Finding]:
+class Examined(Protocol):
+    """What the doctor needs of an open peer."""
+
+    @property
+    def core(self) -> PeerCore:
+        """Its core."""
+
+    @property
+    def name(self) -> PeerName:
+        """Its name."""
+
+    @property
+    def folder(self) -> Path:
+        """Its folder."""
+
+    def now(self) -> float:
+        """Return the time."""
+
+    def schedule(self) -> None:
+        """Have a turn soon."""
+
+    async def until(self, is_so: Callable[[PeerCore], bool]) -> None:
+        """Wait until this is so. Raises NotOpen."""
+
+
+async def examine(node: Examined) -> list[Finding]:
     """Look at the way to the registry, at our name there, at our clock and at our disk."""
     held = node.core.registry.trust.key().held or None
     findings = await probe_servers(node.core.registry.servers.in_order(), known_key=held)
@@ -28,10 +55,10 @@ async def examine(node: PeerNode) -> list[Finding]:
         findings.append(Finding(check=Check.NAME, subject=node.name))
     if node.core.clock_offset is not None:
         findings.append(clock_finding(node.core.clock_offset))
-    return [*findings, probe_disk(node.keys.folder), probe_privacy(node.keys.folder)]
+    return [*findings, probe_disk(node.folder), probe_privacy(node.folder)]
 
 
-async def examine_person(node: PeerNode, name: str) -> list[Finding]:
+async def examine_person(node: Examined, name: str) -> list[Finding]:
     """Look at a person: known, online, with the key that we know, and in reach directly and through
     the registry. Where the registry is not in reach, the way to it comes first."""
     findings: list[Finding] = []
@@ -54,8 +81,8 @@ async def examine_person(node: PeerNode, name: str) -> list[Finding]:
         or node.core.is_offline
     ):
         return findings
-    node.core.direct.test_paths(person.name, now=node.driver.now())
-    node.driver.schedule()
+    node.core.direct.test_paths(person.name, now=node.now())
+    node.schedule()
     await node.until(
         lambda core: core.direct.path_result(person.name) is not None or core.is_offline
     )

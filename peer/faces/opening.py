@@ -5,7 +5,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from chatapp.peer.api.errors import NotResponding, NotRunning
 from chatapp.peer.node.keystore import FolderInUse
@@ -15,9 +15,6 @@ from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.running import running_program
 from chatapp.peer.words import answers
 from chatapp.wire.errors import ChatAppError, PortInUse
-
-if TYPE_CHECKING:
-    from chatapp.peer.sdk.remote import RemotePeer
 
 _log = logging.getLogger("chatapp.peer")
 
@@ -45,7 +42,7 @@ class NotOpened(ChatAppError):
 
 async def open_or_attach(
     peer: Peer, *, shows: bool = True, within: float = OFFERED_WITHIN
-) -> "RemotePeer | None":
+) -> "Peer | None":
     """Attach to the program that runs under the peer's name, or open the peer. Returns the running
     one, attached; None if the peer is open now. `shows`: as in `Peer.attach`. `within`: seconds to
     wait for a program that is in our way and offers nothing. Raises NotOpened."""
@@ -69,7 +66,7 @@ async def open_or_attach(
         await asyncio.sleep(_LOOK_SPAN)  # nothing tells when a lock or a port is free
 
 
-def elsewhere_line(peer: "RemotePeer") -> str:
+def elsewhere_line(peer: "Peer") -> str:
     """Say that a running peer is at another server than the user asked for."""
     return answers.runs_elsewhere_line(peer.name, peer.server, peer.process, peer.port)
 

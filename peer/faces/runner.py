@@ -4,19 +4,14 @@ import asyncio
 import contextlib
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from chatapp.peer.api import events
-from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.api.events import Event, Person
-from chatapp.peer.api.requests import Request
-from chatapp.peer.api.state import State
+from chatapp.peer.api.events import Event
+from chatapp.peer.api.node import Node
 from chatapp.peer.faces.running import DONE, FAILED, Running
-from chatapp.peer.view.log import LogEntry
-from chatapp.peer.view.panes import Pane
-from chatapp.peer.view.screen import ScreenView
 from chatapp.peer.view.view import (
     Briefly,
     CatchUp,
@@ -27,8 +22,10 @@ from chatapp.peer.view.view import (
     View,
 )
 
+if TYPE_CHECKING:
+    from chatapp.peer.view.panes import Pane
+
 Result = TypeVar("Result")
-Answer = TypeVar("Answer")
 
 _CHANGE_NOBODY: Final = (
     events.Said
@@ -40,33 +37,6 @@ _CHANGE_NOBODY: Final = (
     | events.ClientSaid
 )
 """Events after which everybody in the table is as before."""
-
-
-class Node(Protocol):
-    """An open peer, as a window needs it."""
-
-    @property
-    def state(self) -> State:
-        """The state now."""
-
-    def people(self) -> Sequence[Person]:
-        """Return everybody in the table, by name."""
-
-    async def request(self, request: Request[Answer]) -> Answer:
-        """Carry out a request and return its answer."""
-
-    def post(self, request: Request[None]) -> None:
-        """Begin a request whose end nobody waits for."""
-
-    async def next_events(self) -> list[Event]:
-        """Return all that happened since the last call, waiting for something; empty once the peer
-        is closed."""
-
-    def take_events(self) -> list[Event]:
-        """Return the same without waiting."""
-
-    def shown(self, batch: Sequence[Event]) -> None:
-        """Note that the user has seen these events."""
 
 
 class Display(Protocol):
@@ -199,7 +169,7 @@ class Runner:
 
     # --- from the view to the peer
 
-    def begin(self, steps: Steps, pane: Pane | None = None) -> None:
+    def begin(self, steps: Steps, pane: "Pane | None" = None) -> None:
         """Carry out steps beside all else. `pane`: the conversation whose past they read."""
         work = self.perform(steps) if pane is None else self.read(pane, steps)
         task = asyncio.get_running_loop().create_task(work)
@@ -207,7 +177,7 @@ class Runner:
         task.add_done_callback(self._work.discard)
         task.add_done_callback(self.running.note_end)
 
-    async def read(self, pane: Pane, steps: Generator[Step, Any, Result]) -> Result:
+    async def read(self, pane: "Pane", steps: Generator[Step, Any, Result]) -> Result:
         """Carry out steps that read the past of a conversation, after those that do so already."""
         async with self._reading[pane]:
             pane.is_loading = True
@@ -257,66 +227,3 @@ class Runner:
         self._refresh()
         if (request := self._view.typing(draft)) is not None:
             self._node.post(request)
-
-
-class ScreenRunner(Runner):
-    """Runs the view of a full screen, and does what its keys ask for."""
-
-    def __init__(
-        self,
-        node: Node,
-        view: ScreenView,
-        display: Display,
-        *,
-        note: Callable[[Sequence[Event]], None] = lambda batch: None,
-    ) -> None:
-        super().__init__(node, view, display, note=note)
-        self.view: Final = view
-        self._has_lines: Final = asyncio.Event()
-
-    async def run_all(self) -> int:
-        """Show what happens and carry out what is typed until the program ends. Returns the exit
-        status."""
-        return await self.run(self._show_all(), self._carry_out_lines())
-
-    async def _show_all(self) -> None:
-        await self.perform(self.view.begin())
-        await self.show_events()
-
-    async def _carry_out_lines(self) -> None:
-        while True:
-            while self.view.lines:
-                await self.perform(self.view.carry_out_next())
-            self._has_lines.clear()
-            await self._has_lines.wait()
-
-    def update(self) -> None:
-        super().update()
-        if self.view.lines:
-            self._has_lines.set()
-
-    def enter(self, text: str, pane: Pane | None = None) -> None:
-        """Take a line that was typed in this conversation, or in the open one."""
-        self.view.enter(text, pane, at=asyncio.get_running_loop().time())
-        self.update()
-
-    def press(self, command: str) -> None:
-        """Carry out the command for which a key stands."""
-        self.view.press(command, at=asyncio.get_running_loop().time())
-        self.update()
-
-    def choose(self, conversation: Conversation) -> None:
-        """Open a conversation, as the user wishes."""
-        self.view.choose(conversation)
-        self.update()
-
-    def show_here(self, lines: Iterable[str]) -> None:
-        """Show notices in the conversation that is open."""
-        self.view.show_here(lines)
-        self.update()
-
-    async def jump(self, conversation: Conversation, id_: int) -> LogEntry | None:
-        """Open a conversation at the line with this id. Return its entry; None if there is no such
-        line."""
-        pane = self.view.panes.pane(conversation)
-        return await self.read(pane, self.view.jump(pane, id_))

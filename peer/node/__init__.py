@@ -1,5 +1,5 @@
-"""One running peer: its keys, its sockets, its disk, around the core.
+"""One open peer, run by this program or by another one.
 
-Read first: `local` (the open node), `driver` (datagrams and timers), `keystore` (the folder of a
-name).
+Read first: `local` (keys, sockets and disk around the core), `answers` (what is done for each
+request), `attached` (a node that another program runs).
 """

@@ -2,27 +2,34 @@
 
 import asyncio
 import contextlib
+import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import Conversation, ConversationKind, person
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.core.context import Context
+from chatapp.peer.api.events import Said
+from chatapp.peer.api.requests import Command, Moment, Request, Send, Wait
+from chatapp.peer.api.state import DeskState, PeerState, State
+from chatapp.peer.core.context import Context, LookUp, RegistryReach
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.core.registry.session import State as SessionState
 from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.history.damage import first_known_server, open_history
 from chatapp.peer.history.maintenance import MaintenanceSchedule
 from chatapp.peer.history.query import MessageQueries
 from chatapp.peer.history.reader import HistoryReader, ReaderClosed
 from chatapp.peer.history.unshown import received
+from chatapp.peer.node.answers import ANSWERS
 from chatapp.peer.node.driver import Driver, SyncThread, resolved
 from chatapp.peer.node.feed import EventFeed
 from chatapp.peer.node.keystore import KeyFolder
-from chatapp.peer.node.receipts import Receipts
+from chatapp.peer.node.receipts import Receipt, Receipts
 from chatapp.wire.address import Address, server_name
 from chatapp.wire.aio.machine import Machine
 from chatapp.wire.delivery.policy import Policy
@@ -30,6 +37,14 @@ from chatapp.wire.errors import AddressRefused
 from chatapp.wire.names import PeerName
 
 Result = TypeVar("Result")
+
+_MORE_LINES: Final = frozenset({events.MailReturned, events.ClientSaid})
+"""The kinds of events in which there are lines, besides `Said`."""
+
+_WHY_NOT: Final = {
+    LookUp.UNKNOWN: events.MessageReason.NOBODY,
+    LookUp.BLOCKED: events.MessageReason.KEY_CHANGED,
+}
 
 
 def line_id() -> int:
@@ -58,6 +73,7 @@ class PeerNode:
         their IP addresses, each with the server to which it belongs. Raises PortInUse, FolderInUse,
         BrokenKeyFile, OtherKey, sqlite3.Error, OSError; then nothing is left open."""
         self._loop: Final = asyncio.get_running_loop()
+        self.servers: Final = tuple(servers)
         self._servers: Final = [server_name(*server) for server in servers]
         self._addresses: Final = dict(addresses)
         self._looking_up: asyncio.Task[None] | None = None
@@ -74,6 +90,10 @@ class PeerNode:
         """The digits of the fingerprint that the registry's key must have; None for any."""
         self._announced_key: Final = announced_key
         """The digits of the fingerprint that it must have at a first contact; None for any."""
+        self.has_been_ready = False
+        """Whether we were with the registry, or found it away, since the start or the last
+        return."""
+        self._shown_listeners: list[Callable[[Sequence[Said]], None]] = []
         wall = machine.wall()
         with contextlib.ExitStack() as undo:
             self.driver: Final = Driver(self, port=port, machine=machine)
@@ -88,7 +108,7 @@ class PeerNode:
             )
             undo.callback(self._history.close)
             undo.callback(journal.close)
-            self.core = self._new_core(name, wall)
+            self.core: PeerCore = self._new_core(name, wall)
             self._note_servers()
             undo.pop_all()
         self.receipts: Final = Receipts()
@@ -135,7 +155,7 @@ class PeerNode:
             self.core.registry.expect_announced(self._announced_key)
         self.core.start(now=self.driver.now())
 
-    def close(self) -> None:
+    def let_go(self) -> None:
         """Store what is left and let go of everything; a second call does nothing."""
         if self.driver.is_closed:
             return
@@ -164,7 +184,213 @@ class PeerNode:
         except sqlite3.Error:
             return False
 
-    # --- for the SDK
+    # --- a node, as all stand on (`OpenedNode`)
+
+    @property
+    def state(self) -> State:
+        """The state now. Raises NotOpen."""
+        self._check_open()
+        core = self.core
+        room, operator, recipients = core.rooms.room, core.desk, core.rooms.recipients
+        return State(
+            name=core.me.name,
+            state=self._standing,
+            server=self._addresses.get(
+                core.registry.servers.current, core.registry.servers.current
+            ),
+            servers=self.servers,
+            address=core.registry.servers.current,
+            server_key=core.registry.trust.digits,
+            folder=str(self.folder),
+            port=self.driver.port,
+            process=os.getpid(),
+            is_offline=core.is_offline,
+            is_server_away=core.reach is RegistryReach.LOST,
+            is_sending=core.is_sending,
+            sending_try=(core.direct.sending_try, self._policy.tries),
+            room=None if room is None else room.room,
+            members=recipients.people(),
+            in_reach=recipients.in_reach,
+            desk=DeskState(
+                client=operator.client,
+                visit=operator.visit,
+                is_operator=operator.is_listed,
+                is_on_duty=operator.is_on,
+                waiting=operator.waiting,
+                answers=operator.answers,
+            ),
+        )
+
+    @property
+    def _standing(self) -> PeerState:
+        match self.core.state, self.core.reach:
+            case SessionState.REFUSED, _:
+                return PeerState.REFUSED
+            case ((SessionState.OFFLINE | SessionState.LEAVING), _):
+                return PeerState.OFFLINE
+            case _, RegistryReach.UP:
+                return PeerState.ONLINE
+            case _, RegistryReach.LOST:
+                return PeerState.ALONE
+            case _:
+                return PeerState.SEEKING
+
+    def people(self) -> tuple[events.Person, ...]:
+        """Return everybody in the table, by name. Raises NotOpen."""
+        self._check_open()
+        return self.core.people()
+
+    async def request(self, request: Request[Result]) -> Result:
+        """Carry out a request and return its answer. Raises what the request says, and NotOpen."""
+        self._check_open()
+        answer = ANSWERS[type(request)](self, request)
+        if hasattr(answer, "__await__"):
+            answer = await answer
+        else:
+            self.driver.schedule()
+        return cast("Result", answer)
+
+    def post(self, command: Command) -> None:
+        """Begin a command. Raises NotOpen, and what the command says."""
+        self._check_open()
+        ANSWERS[type(command)](self, command)
+        self.driver.schedule()
+
+    async def send(self, request: Send) -> Receipt:
+        """Begin a message or line; return its receipt. Raises what `Send` says, and NotOpen."""
+        self._check_open()
+        if self.commits.is_full:
+            return self._refuse(request.conversation, events.MessageReason.OWN_DISK)
+        match request.conversation.kind:
+            case ConversationKind.PERSON:
+                return await self._send_to(request.conversation.name, request.text)
+            case ConversationKind.ROOM:
+                return self._say(request)
+            case _:
+                begun = self.core.rooms.say_to_all(request.text, now=self.now())
+                self.driver.schedule()
+                return self.receipts.open(begun.conversation, begun.id)
+
+    async def _send_to(self, to: str, text: str) -> Receipt:
+        begun, asked_at = self.core.direct.send_to_known(to, text, now=self.now()), None
+        while begun is None:
+            now, sending = self.now(), self.core.direct
+            found = sending.look_up(to, now=now)
+            if found is LookUp.ASKING:
+                # The question goes out now, or once the registry is found.
+                if self.core.reach is not asked_at:
+                    asked_at = self.core.reach
+                    self.driver.schedule()
+                await self.turn()
+            elif found is LookUp.KNOWN:
+                begun = sending.send(to, text, now=now)
+            elif found is LookUp.UNANSWERED:
+                begun = sending.keep(to, text, now=now)
+            else:
+                return self._refuse(person(to), _WHY_NOT[found])
+        receipt = self.receipts.open(begun.conversation, begun.id)
+        if self.receipts.is_alone:
+            self.driver.hasten()
+        elif not self.driver.is_turn_due:
+            self.driver.schedule()  # shares its datagram with what is said right after it
+        return receipt
+
+    def _say(self, request: Send) -> Receipt:
+        """Say a line in our room, if that is the one that is meant."""
+        room = self.core.rooms.room
+        if room is not None and request.conversation.name not in ("", room.room):
+            return self._refuse(request.conversation, events.MessageReason.NOT_IN_ROOM)
+        begun = self.core.rooms.say(request.text, now=self.now())
+        self.driver.schedule()
+        if begun is not None:
+            return self.receipts.open(begun.conversation, begun.id)
+        receipt = Receipt(request.conversation, 0)
+        receipt.settle(events.MessageState.REFUSED, events.MessageReason.NOT_IN_ROOM)
+        return receipt
+
+    def _refuse(self, conversation: Conversation, reason: events.MessageReason) -> Receipt:
+        receipt, state = Receipt(conversation, 0), events.MessageState.REFUSED
+        receipt.settle(state, reason)
+        refused = events.MessageChanged(conversation=conversation, id=0, state=state, reason=reason)
+        self.tell([refused])
+        return receipt
+
+    async def next_events(self) -> list[events.Event]:
+        """Return all that happened since the last call, waiting for something."""
+        return await self.feed.next_batch()
+
+    def take_events(self) -> list[events.Event]:
+        """Return the same, without waiting."""
+        return self.feed.take()
+
+    def listen(self, listener: Callable[[Sequence[events.Event]], None]) -> Callable[[], None]:
+        """Call `listener` with events when they happen. Raises NotOpen."""
+        self._check_open()
+        return self.feed.listen(listener)
+
+    def shown(self, batch: Sequence[events.Event]) -> None:
+        """Note that the user has seen these events. Nothing happens on a closed node: their lines
+        are given again."""
+        if self.driver.is_closed or not batch:
+            return
+        shown: list[Said] = [event for event in batch if type(event) is Said]
+        if not _MORE_LINES.isdisjoint(map(type, batch)):  # mostly there is none
+            shown = self._lines_in(batch)
+        if shown:
+            self.core.lines_shown(shown)
+            self.store()
+            for listener in self._shown_listeners:
+                listener(shown)
+
+    def _lines_in(self, batch: Sequence[events.Event]) -> list[Said]:
+        """Return the lines that these events show, in order. Lines of a visitor count as shown at
+        once."""
+        shown: list[Said] = []
+        for event in batch:
+            match event:
+                case Said():
+                    shown.append(event)
+                case events.MailReturned(lines=lines):
+                    shown += lines
+                case events.ClientSaid(visit=visit, position=position):
+                    self.core.desk.lines_shown(visit, position)
+                    self.driver.schedule()
+                case _:
+                    pass
+        return shown
+
+    def listen_shown(self, listener: Callable[[Sequence[Said]], None]) -> Callable[[], None]:
+        """Call `listener` with lines when they are reported as shown."""
+        self._shown_listeners = [*self._shown_listeners, listener]
+
+        def end() -> None:
+            self._shown_listeners = [
+                other for other in self._shown_listeners if other is not listener
+            ]
+
+        return end
+
+    async def close(self, *, within: float) -> None:
+        """Leave, waiting at most `within` seconds for the registry's answer, and let go of
+        everything."""
+        try:
+            if not self.driver.is_closed and self.core.state is SessionState.REGISTERED:
+                self.leave()
+                with contextlib.suppress(
+                    TimeoutError, NotOpen
+                ):  # another task may close it meanwhile
+                    async with asyncio.timeout(within):
+                        await self.request(Wait(until=Moment.LEFT))
+        finally:
+            self.core.rooms.forget()  # only now is it known which lines have been told there
+            self.let_go()
+        await self.driver.closed()
+
+    def _check_open(self) -> None:
+        if self.driver.is_closed:
+            raise NotOpen
+
+    # --- for those who answer requests
 
     @property
     def name(self) -> PeerName:
@@ -172,14 +398,17 @@ class PeerNode:
         return PeerName(self.core.me.name)
 
     @property
-    def address(self) -> Address:
-        """The registry's IP address and port that are in use."""
-        return self.core.registry.servers.current
+    def folder(self) -> Path:
+        """The folder with our keys and messages."""
+        return self.keys.folder
 
-    @property
-    def server(self) -> Address:
-        """The server in use, as it was named."""
-        return self._addresses.get(self.address, self.address)
+    def now(self) -> float:
+        """Return the time of the event loop."""
+        return self.driver.now()
+
+    def schedule(self) -> None:
+        """Have a turn soon: something is to be sent, stored or told."""
+        self.driver.schedule()
 
     @property
     def registry(self) -> int:

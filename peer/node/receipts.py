@@ -8,6 +8,7 @@ from typing import Final
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Event, MessageChanged, MessageReason, MessageState
+from chatapp.peer.api.requests import Sent
 
 _UNDER_WAY: Final = frozenset({MessageState.UNSETTLED, MessageState.KEPT})
 
@@ -72,6 +73,16 @@ class Receipt:
                 raise NotOpen
             await self._change()
         return self.state
+
+    def sent(self) -> Sent:
+        """Return what the receipt says now."""
+        return Sent(
+            conversation=self.conversation,
+            id=self.id,
+            state=self.state,
+            reason=self.reason,
+            through_server=self.through_server,
+        )
 
     def settle(
         self,

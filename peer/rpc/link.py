@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -42,7 +42,7 @@ class RpcLink(asyncio.Protocol):
     def call(
         self,
         method: str,
-        params: Mapping[str, Any],
+        params: object,
         *,
         answered: Callable[[Any], None] | None = None,
     ) -> asyncio.Future[Any]:
@@ -59,7 +59,7 @@ class RpcLink(asyncio.Protocol):
             future.set_exception(NotOpen())
         return future
 
-    def post(self, method: str, params: Mapping[str, Any]) -> None:
+    def post(self, method: str, params: object) -> None:
         """Send a request that is not answered. Raises NotOpen."""
         if not self._send({"jsonrpc": "2.0", "method": method, "params": params}):
             raise NotOpen
@@ -79,8 +79,7 @@ class RpcLink(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is of no class of asyncio
 
     def data_received(self, data: bytes) -> None:
         """Take whole lines."""

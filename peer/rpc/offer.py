@@ -3,21 +3,34 @@ that a start does not wait for it."""
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from chatapp.peer.rpc.place import bound_socket, remove_socket
 
 if TYPE_CHECKING:
     from chatapp.peer.rpc.server import RpcServer
-    from chatapp.peer.sdk.client import Peer
+
+
+class Offered(Protocol):
+    """A peer of this program."""
+
+    @property
+    def node(self) -> Any:
+        """The open node. Raises NotOpen."""
+
+    @property
+    def folder(self) -> Path:
+        """The person's folder."""
 
 
 class Offer:
     """The socket in the folder of an open peer, from the beginning of the offer to its end."""
 
-    def __init__(self, peer: "Peer") -> None:
+    def __init__(self, peer: Offered) -> None:
         """Raises NotOpen, OSError."""
         self._peer: Final = peer
+        self._node: Final = peer.node
         self._loop: Final = asyncio.get_running_loop()
         self._listening: Final[socket.socket] = bound_socket(peer.folder)
         self._server: RpcServer | None = None
@@ -39,5 +52,5 @@ class Offer:
         self._loop.remove_reader(self._listening)
         from chatapp.peer.rpc.server import RpcServer
 
-        self._server = RpcServer(self._peer)
+        self._server = RpcServer(self._node)
         self._serving = self._loop.create_task(self._server.serve(self._listening))

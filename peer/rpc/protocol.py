@@ -1,8 +1,13 @@
 """The numbers and words of the protocol between a peer program and its clients (`docs/reference/rpc.md`)."""
 
 import enum
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final, get_args
 
+import msgspec
+
+from chatapp.peer.api.requests import AnyRequest, Command, Id, Request
+from chatapp.peer.api.state import State
 from chatapp.wire.errors import ChatAppError
 
 VERSION: Final = 1
@@ -71,3 +76,48 @@ class RpcError(ChatAppError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class Greeting(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `Hello` (clause 3.1)."""
+
+    protocol: int
+    program: str
+    run: str
+    last: int
+    state: State
+
+
+class Hello(Request[Greeting], frozen=True, kw_only=True):
+    """The first request of a client."""
+
+    protocol: int
+
+
+class Subscribed(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `Subscribe`: the events after this number follow; `missed`: others are lost."""
+
+    after: int
+    missed: bool
+
+
+class Subscribe(Request[Subscribed], frozen=True, kw_only=True):
+    """Be told of events from now on, or from those on that follow the one with the number `after`
+    of `run`."""
+
+    run: str | None = None
+    after: Id | None = None
+
+
+class ReportShown(Command, frozen=True, kw_only=True):
+    """The client has shown lines, or the lines of a visit up to this position."""
+
+    ids: tuple[Id, ...] = ()
+    visit: Id | None = None
+    position: Id | None = None
+
+
+METHODS: Final[Mapping[str, type[Request[Any]]]] = {
+    kind.__name__: kind for kind in (Hello, Subscribe, ReportShown, *get_args(AnyRequest))
+}
+"""What a client may ask: requests, by their names."""

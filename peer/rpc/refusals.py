@@ -1,14 +1,18 @@
-"""The exceptions of the SDK as errors of the protocol and back (clause 6)."""
+"""The errors of requests as errors of the protocol and back (clause 6)."""
 
 import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final
 
-from chatapp.peer.api.codec import TYPE, decode, encode
+import msgspec
+
 from chatapp.peer.api.errors import NameTaken, NotAdmitted, NotAnswered, NotOpen, OtherRegistry
 from chatapp.peer.api.events import AdmissionRefusal, NoAnswer
 from chatapp.peer.rpc.protocol import Code, RpcError
-from chatapp.wire.errors import ChatAppError, DecodeError, TextTooLong
+from chatapp.wire.errors import ChatAppError, TextTooLong
+
+TYPE: Final = "type"
+"""The field that tells the class of an error."""
 
 _CARRIED: Final[Mapping[type[ChatAppError], Mapping[str, type]]] = {
     NotOpen: {},
@@ -32,9 +36,8 @@ def refusal_of(error: ChatAppError | sqlite3.Error) -> RpcError:
         return error
     if isinstance(error, sqlite3.Error):
         return RpcError(Code.REFUSED, f"the history cannot be read: {error}", {TYPE: UNREADABLE})
-    facts = _CARRIED.get(type(error), {})
-    told = {name: encode(getattr(error, name), kind) for name, kind in facts.items()}
-    return RpcError(Code.REFUSED, str(error), {TYPE: type(error).__name__, **told})
+    facts = {name: getattr(error, name) for name in _CARRIED.get(type(error), {})}
+    return RpcError(Code.REFUSED, str(error), {TYPE: type(error).__name__, **facts})
 
 
 def exception_of(error: RpcError) -> Exception:
@@ -47,6 +50,6 @@ def exception_of(error: RpcError) -> Exception:
         return error
     made, facts = _BY_NAME[kind]
     try:
-        return made(*(decode(data.get(name), of, name) for name, of in facts.items()))
-    except DecodeError:
+        return made(*(msgspec.convert(data.get(name), of) for name, of in facts.items()))
+    except msgspec.ValidationError:
         return error

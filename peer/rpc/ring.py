@@ -8,7 +8,6 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.api import events
-from chatapp.peer.api.codec import encode
 from chatapp.peer.rpc.protocol import EVENTS_KEPT, LINES_TOGETHER, TEXT_KEPT, TEXT_TOGETHER
 
 _EVENT_SIZE: Final = 128
@@ -67,7 +66,7 @@ class EventRing:
         if kept.line is None:
             params: dict[str, object] = {
                 "number": number,
-                "event": encode(kept.event, events.Event),
+                "event": kept.event,
             }
             if kept.has_more:
                 params["more"] = True

@@ -4,15 +4,12 @@ import asyncio
 import os
 import socket
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final, cast
 
 from chatapp.peer.api import events
-from chatapp.peer.rpc.hub import Hub
+from chatapp.peer.rpc.hub import Hub, ServedNode
 from chatapp.peer.rpc.protocol import CALLS_MAX, CLIENTS_MAX, UNREAD_MAX, Farewell
 from chatapp.peer.rpc.session import Call, RpcSession
-
-if TYPE_CHECKING:
-    from chatapp.peer.sdk.client import Peer
 
 LOOK_SPAN: Final = 0.5
 """Seconds after which the state is looked at again while a message is under way."""
@@ -25,16 +22,16 @@ same."""
 class RpcServer:
     """The clients of one open peer."""
 
-    def __init__(self, peer: "Peer") -> None:
+    def __init__(self, node: ServedNode) -> None:
         self._loop: Final = asyncio.get_running_loop()
-        self._hub: Final = Hub(peer, run=os.urandom(8).hex())
+        self._hub: Final = Hub(node, run=os.urandom(8).hex())
         self._clients: set[Client] = set()
         self._is_telling = False
         self._is_closed = False
         self._looking: asyncio.TimerHandle | None = None
         self._listeners: Final = (
-            peer.listen(self._happened),
-            peer.listen_shown(self._hub.forget_shown),
+            node.listen(self._happened),
+            node.listen_shown(self._hub.forget_shown),
         )
 
     async def serve(self, listening: socket.socket) -> asyncio.Server:
@@ -108,9 +105,8 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=UNREAD_MAX)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is of no class of asyncio
+        self._transport.set_write_buffer_limits(high=UNREAD_MAX)
         if not self._server.take(self):
             self.end(Farewell.TOO_MANY)
 

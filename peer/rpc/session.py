@@ -9,7 +9,7 @@ import msgspec
 from chatapp.peer.rpc.protocol import CALLS_MAX, LINE_MAX, VERSION, Code, Farewell, RpcError
 from chatapp.peer.rpc.ring import EventRing, notice
 
-HELLO: Final = "hello"
+HELLO: Final = "Hello"
 
 _WORDS_SHOWN: Final = 100
 """Characters of a client's own words in an error."""
@@ -19,7 +19,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     """A request of a client."""
 
     method: str
-    params: dict[str, Any] | list[Any]
+    params: dict[str, Any]
     id: str | int | float | None = None
     is_answered: bool = True
     """Whether the client wants an answer."""
@@ -91,11 +91,7 @@ class RpcSession:
             if not self._has_said_hello:
                 raise RpcError(Code.NO_HELLO, f"the first request is {HELLO}")
             return
-        wanted = (
-            call.params.get("protocol")
-            if isinstance(call.params, dict)
-            else (call.params or [None])[0]
-        )
+        wanted = call.params.get("protocol")
         if wanted != VERSION or isinstance(wanted, bool):
             spoken = f"this program speaks version {VERSION} of the protocol"
             raise RpcError(Code.OTHER_VERSION, spoken, {"protocol": VERSION})
@@ -174,8 +170,8 @@ def _call(asked: object) -> Call:
         raise RpcError(Code.NOT_A_REQUEST, "the method is missing")
     if "id" in asked and not _is_id(asked["id"]):
         raise RpcError(Code.NOT_A_REQUEST, "the id is a string, a number or null")
-    if not isinstance(params, dict | list):
-        raise RpcError(Code.WRONG_PARAMETERS, "params is an object or an array")
+    if not isinstance(params, dict):
+        raise RpcError(Code.WRONG_PARAMETERS, "params is an object")
     return Call(method, params, asked.get("id"), "id" in asked)
 
 

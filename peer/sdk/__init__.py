@@ -1,5 +1,5 @@
 """The SDK: a peer or a visitor as a program uses it.
 
-Read first: `client` (our own peer), `remote` (a peer of another program), `visitor` (of a help
-desk).
+Read first: `client` (a peer, whichever program runs it), `past` (what was said), `visitor` (of a
+help desk).
 """

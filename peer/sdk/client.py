@@ -5,39 +5,30 @@
         print(await receipt.settled())
         async for event in me.events(): ...
 
-A method that needs an open peer raises NotOpen on one that is closed. Requests go to the core of
-the open node (`peer.node.local`); what comes of them is told by events (`peer.api.events`).
+A method that needs an open peer raises NotOpen on one that is closed. Each asks the open node
+(`peer.node`) for what it says by a request; what comes of it is told by events (`peer.api.events`).
 """
 
-import contextlib
-from asyncio import timeout
+from asyncio import get_running_loop
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self, assert_never
+from typing import Final, Self
 
-from chatapp.peer.api import events
-from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
-from chatapp.peer.api.errors import (
-    AlreadyOpen,
-    NameTaken,
-    NotAdmitted,
-    NotAnswered,
-    NotLetIn,
-    NotOpen,
-    OtherRegistry,
-    ServerUnreachable,
-)
+from chatapp.peer.api import events, requests
+from chatapp.peer.api.conversations import EVERYBODY, person
+from chatapp.peer.api.conversations import room as in_room
+from chatapp.peer.api.errors import AlreadyOpen, NotOpen, ServerUnreachable
 from chatapp.peer.api.events import Event, Said
+from chatapp.peer.api.findings import Finding
 from chatapp.peer.api.past import DeskTalk
-from chatapp.peer.api.state import PeerState
-from chatapp.peer.core.context import LookUp, RegistryReach
-from chatapp.peer.core.desk.operator import VisitTarget
-from chatapp.peer.core.registry.session import State
+from chatapp.peer.api.requests import Moment, Send, Wait
+from chatapp.peer.api.state import PeerState, State
 from chatapp.peer.node.driver import resolved
 from chatapp.peer.node.feed import EventFeed, Subscription
 from chatapp.peer.node.folders import folder_of
-from chatapp.peer.node.keystore import NameHasKeys
 from chatapp.peer.node.local import PeerNode, line_id
+from chatapp.peer.node.opened import OpenedNode
 from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.sdk.past import Past
 from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
@@ -48,11 +39,7 @@ from chatapp.wire.errors import AddressRefused
 from chatapp.wire.folders import default_home
 from chatapp.wire.identity import require_fingerprint
 from chatapp.wire.messages.desk import OperatorRequest
-from chatapp.wire.names import PeerName, is_same_name, person_name
-
-if TYPE_CHECKING:
-    from chatapp.peer.api.findings import Finding
-    from chatapp.peer.sdk.remote import RemotePeer
+from chatapp.wire.names import PeerName, peer_name, person_name
 
 
 class OperatorDesk:
@@ -63,50 +50,49 @@ class OperatorDesk:
     request with a time is for the visitor whom the operator saw on the screen then. Where that is
     not clear, the request is held back, and HeldBack says so."""
 
-    def __init__(self, open_node: Callable[[], PeerNode]) -> None:
+    def __init__(self, open_node: Callable[[], OpenedNode]) -> None:
         """`open_node` raises NotOpen while there is none."""
         self._open_node: Final = open_node
 
     @property
     def client(self) -> str | None:
         """The name of the visitor whom we serve."""
-        return self._open_node().core.desk.client
+        return self._open_node().state.desk.client
 
     @property
     def visit(self) -> int:
         """The number of the visit of the visitor whom we serve; 0 for nobody."""
-        return self._open_node().core.desk.visit
+        return self._open_node().state.desk.visit
 
     @property
     def is_operator(self) -> bool:
         """Whether the registry counts us among its operators."""
-        return self._open_node().core.desk.is_listed
+        return self._open_node().state.desk.is_operator
 
     @property
     def is_on_duty(self) -> bool:
         """Whether visitors may be given to us."""
-        return self._open_node().core.desk.is_on
+        return self._open_node().state.desk.is_on_duty
 
     @property
     def waiting(self) -> int:
         """How many wait in our queue, while we are on duty."""
-        return self._open_node().core.desk.waiting
+        return self._open_node().state.desk.waiting
 
     @property
     def answers(self) -> Mapping[str, str]:
         """The ready answers of the desk, by their short word."""
-        return self._open_node().core.desk.answers
+        return self._open_node().state.desk.answers
 
     async def talk(self) -> DeskTalk | None:
         """Return the form of the visitor whom we serve, and what was said so far, the newest 1,000
         lines; None for nobody."""
-        node = self._open_node()
-        return node.core.desk.talk(node.name)
+        return (await self._open_node().request(requests.ReadTalk())).talk
 
     async def takes_lines(self, *, entered_at: float) -> bool:
         """Whether text typed at this time (by the clock of the event loop) is for a visitor, even
         one who has just left."""
-        return self._open_node().core.desk.takes_lines(entered_at=entered_at)
+        return await self._open_node().request(requests.IsLineForDesk(entered_at=entered_at))
 
     def say(
         self,
@@ -121,12 +107,11 @@ class OperatorDesk:
         it if it reaches nobody: `line`, if the caller has drawn one by `line_id`. `is_maybe`: the
         line would mean something else if we served nobody. Raises TextTooLong,
         UnicodeEncodeError."""
-        node = self._open_node()
-        now = node.driver.now()
-        target = self._target(node, visit, entered_at)._replace(is_maybe=is_maybe)
         line = line_id() if line is None else line
-        node.core.desk.say(text, target, now=now, line=line)
-        node.driver.schedule()
+        at = get_running_loop().time() if entered_at is None else entered_at
+        self._open_node().post(
+            requests.SayAtDesk(text=text, line=line, visit=visit, entered_at=at, is_maybe=is_maybe)
+        )
         return line
 
     def ask(
@@ -144,75 +129,63 @@ class OperatorDesk:
         `asks_first`: a CallNext that would end a session in which the visitor has said nothing is
         answered by NothingSaid, once. `is_quiet`: the answer to a ShowRoom, ShowFigures or ShowPast
         is for this program alone; other programs of the peer do not show it."""
-        node = self._open_node()
-        target = self._target(node, visit, entered_at)._replace(
-            asks_first=asks_first, is_quiet=is_quiet
+        at = get_running_loop().time() if entered_at is None else entered_at
+        self._open_node().post(
+            requests.AskDesk(
+                request=request,
+                visit=visit,
+                entered_at=at,
+                asks_first=asks_first,
+                is_quiet=is_quiet,
+            )
         )
-        node.core.desk.ask(request, target)
-        node.driver.schedule()
 
     async def answered(self) -> None:
         """Wait until every request is answered, and the events that follow from it have been
         told."""
-        await self._open_node().until(lambda core: core.desk.commands.is_answered)
+        await self._open_node().request(Wait(until=Moment.DESK_ANSWERED))
 
     async def said(self) -> None:
         """Wait until our lines to the visitor are under way: a request to end the session would
         overtake them."""
-        await self._open_node().until(lambda core: core.desk.is_said)
-
-    @staticmethod
-    def _target(node: PeerNode, visit: int | None, entered_at: float | None) -> VisitTarget:
-        return VisitTarget(visit, node.driver.now() if entered_at is None else entered_at)
+        await self._open_node().request(Wait(until=Moment.DESK_SAID))
 
 
 class PeerTrust:
     """Keys and whom to ignore: what the user decides about others. Every method raises NotOpen. A
     name that nobody bears here is answered with `NobodyKnown`."""
 
-    def __init__(self, open_node: Callable[[], PeerNode]) -> None:
+    def __init__(self, open_node: Callable[[], OpenedNode]) -> None:
         """`open_node` raises NotOpen while there is none."""
         self._open_node: Final = open_node
 
     async def number(self, name: str) -> events.SafetyNumber | events.NobodyKnown:
         """Return the 60 digits to compare with theirs, side by side or over another medium."""
-        return self._open_node().core.roster.trust.number(name)
+        return await self._open_node().request(requests.ShowSafetyNumber(name=name))
 
     async def accept(
         self, name: str, digits: str | None
     ) -> events.Trusted | events.NotTrusted | events.NobodyKnown:
         """Trust the key of this name, if it is still the one whose safety number has these 60
         digits. What was on its way to the earlier key is sent to this one."""
-        node = self._open_node()
-        answer = node.core.roster.trust.accept(name, digits, now=node.driver.now())
-        node.driver.schedule()
-        return answer
+        return await self._open_node().request(requests.AcceptKey(name=name, digits=digits))
 
     async def registry_key(self) -> events.RegistryKey:
         """Return the fingerprint of the registry's key, and of one that answers in its place."""
-        return self._open_node().core.registry.trust.key()
+        return await self._open_node().request(requests.ShowRegistryKey())
 
     async def accept_registry(self, digits: str | None) -> events.Trusted | events.NotTrusted:
         """Trust the registry whose key has this fingerprint: the one that we know, or one that
         answers in its place."""
-        node = self._open_node()
-        answer = node.core.registry.trust.accept(digits, now=node.driver.now())
-        node.driver.schedule()
-        return answer
+        return await self._open_node().request(requests.AcceptRegistryKey(digits=digits))
 
     async def ignore(self, name: str) -> events.Ignored | events.NobodyKnown:
         """Show none of their messages from now on. They are acknowledged and stored as before."""
-        return self._ignore(name, is_ignored=True)
+        return await self._open_node().request(requests.Ignore(name=name))
 
     async def unignore(self, name: str) -> events.Ignored | events.NobodyKnown:
         """Show their messages again."""
-        return self._ignore(name, is_ignored=False)
-
-    def _ignore(self, name: str, *, is_ignored: bool) -> events.Ignored | events.NobodyKnown:
-        node = self._open_node()
-        answer = node.core.roster.trust.ignore(name, is_ignored=is_ignored)
-        node.driver.schedule()
-        return answer
+        return await self._open_node().request(requests.Unignore(name=name))
 
 
 class Peer:
@@ -243,42 +216,73 @@ class Peer:
         Raises
         ------
         NameRefused, AddressRefused, CodeRefused, KeyRefused."""
-        self._name = person_name(name)
-        """Our name while the peer is not open; while it is, the node knows it."""
-        self._servers: Final = servers_of(server)
-        self._registry_key = None if registry_key is None else require_fingerprint(registry_key)
-        self._announced_key: Final = (
-            None if announced_key is None else require_fingerprint(announced_key)
+        servers = servers_of(server)
+        opening = _LocalOpening(
+            servers,
+            port=port,
+            home=home or default_home(),
+            policy=policy or Policy(),
+            room=room,
+            code=JoinCode(code) if code else None,
+            registry_key=None if registry_key is None else require_fingerprint(registry_key),
+            announced_key=None if announced_key is None else require_fingerprint(announced_key),
+            machine=machine,
         )
-        self._port: Final = port
-        self._home: Final = home or default_home()
-        self._policy: Final = policy or Policy()
-        self._room: Final = room
-        self._code: Final = JoinCode(code) if code else None
-        self._machine: Final = machine
+        self._begin(person_name(name), opening, home, servers)
+
+    def _begin(
+        self,
+        name: PeerName,
+        opening: "_LocalOpening | _Attaching",
+        home: Path | None,
+        servers: tuple[Address, ...],
+    ) -> None:
+        self._name = name
+        """Our name while the peer is not open; while it is, the node knows it."""
+        self._opening = opening
+        self._home = home or default_home()
+        self._servers = servers
+        """As they were given; none for a peer that another program runs."""
         self._is_opening = False
-        self._node: PeerNode | None = None
+        self._node: OpenedNode | None = None
         """The open node; None while the peer is closed."""
         self._feed: EventFeed[Event] | None = None
         """The events of the present opening, else of the last one."""
-        self._shown_listeners: list[Callable[[Sequence[Said]], None]] = []
-        self._has_been_ready = False
-        """Whether we were with the registry, or found it away, since the start or the last
-        return."""
-        self.desk: Final = OperatorDesk(self._open_node)
+        self.desk = OperatorDesk(self._open_node)
         """What an operator of the help desk asks for."""
-        self.trust: Final = PeerTrust(self._open_node)
+        self.trust = PeerTrust(self._open_node)
         """Keys, and whom to ignore."""
-        self.past: Final = Past(self._open_node)
+        self.past = Past(self._open_node)
         """What was said."""
 
-    def __repr__(self) -> str:
-        return f"<Peer {self.name!r} at {server_name(*self.server)}: {self.state.name}>"
+    @classmethod
+    def attach(cls, name: str, *, home: Path | None = None, shows: bool = True) -> "Peer":
+        """Return a peer that stands for the one of this name that another program of this user runs
+        and offers. `open` it, or enter it, as any peer; its end leaves the other program alone.
+        `shows`: whether what this program has dealt with counts as shown, as with `events` and
+        `events_shown` of any peer. Raises NameRefused."""
+        peer = cls.__new__(cls)
+        attaching = _Attaching(peer_name(name), home=home or default_home(), shows=shows)
+        peer._begin(attaching.name, attaching, home, ())  # noqa: SLF001 - its own class
+        return peer
 
-    def _open_node(self) -> PeerNode:
+    def __repr__(self) -> str:
+        where = server_name(*self.server) if self._node or self._servers else "this machine"
+        return f"<Peer {self.name!r} at {where}: {self.state.name}>"
+
+    def _open_node(self) -> OpenedNode:
         if self._node is None:
             raise NotOpen
         return self._node
+
+    @property
+    def node(self) -> OpenedNode:
+        """The open node, which carries requests out: what faces stand on. Raises NotOpen."""
+        return self._open_node()
+
+    @property
+    def _state(self) -> State:
+        return self._open_node().state
 
     @property
     def name(self) -> PeerName:
@@ -288,34 +292,45 @@ class Peer:
     @property
     def server(self) -> Address:
         """The host and port of the registry's server in use, as they were given; of the first one
-        while the peer is not open."""
-        return self._servers[0] if self._node is None else self._node.server
+        while the peer is not open. Raises NotOpen for a peer of another program that was never
+        open."""
+        if self._node is None and self._servers:
+            return self._servers[0]
+        return self._state.server
 
     @property
     def servers(self) -> tuple[Address, ...]:
-        """The hosts and ports of the registry's servers, as they were given."""
-        return self._servers
+        """The hosts and ports of the registry's servers, as they were given. Raises NotOpen as
+        `server`."""
+        return self._servers or self._state.servers
 
     @property
     def address(self) -> Address:
         """The registry's IP address and port. Raises NotOpen."""
-        return self._open_node().address
+        return self._state.address
 
     @property
     def port(self) -> int:
         """Our UDP port. Raises NotOpen."""
-        return self._open_node().driver.port
+        return self._state.port
+
+    @property
+    def process(self) -> int:
+        """The number of the process that runs the peer. Raises NotOpen."""
+        return self._state.process
 
     @property
     def server_key(self) -> str:
         """The digits of the fingerprint of the registry's key that we hold; empty without one.
         Raises NotOpen."""
-        return self._open_node().core.registry.trust.digits
+        return self._state.server_key
 
     @property
     def folder(self) -> Path:
         """The folder with our keys and messages."""
-        return folder_of(self._home, self._name) if self._node is None else self._node.keys.folder
+        if self._node is None:
+            return folder_of(self._home, self._name)
+        return Path(self._node.state.folder)
 
     # --- life
 
@@ -337,72 +352,35 @@ class Peer:
     async def open(self) -> None:
         """Find the server, bind, lock, load and begin to register. Raises AlreadyOpen,
         ServerUnreachable, PortInUse, FolderInUse, BrokenKeyFile, OtherKey, sqlite3.Error, OSError;
-        then nothing is left open."""
+        then nothing is left open. A peer that another program runs is attached to; raises
+        AlreadyOpen, NotRunning, NotResponding, NotOpen if it ends meanwhile, OSError."""
         if self._node is not None or self._is_opening:
             raise AlreadyOpen
         self._is_opening = True
         try:
-            addresses = await resolved(self._servers)
-            node = PeerNode(
-                self._name,
-                self._servers,
-                addresses,
-                registry_key=self._registry_key,
-                announced_key=self._announced_key,
-                port=self._port,
-                home=self._home,
-                policy=self._policy,
-                machine=self._machine,
-            )
-        except AddressRefused as error:
-            raise ServerUnreachable(str(error)) from error
+            node = await self._opening.open(self._name)
         finally:
             self._is_opening = False
         # The feed is a new one: what an earlier opening left unshown is in the history and is given
         # again from there.
         self._node, self._feed = node, node.feed
-        self._has_been_ready = False
-        if self._code is not None:
-            # It is not too late: REGISTER is sent after the first answer, which nobody has read
-            # yet.
-            node.core.registry.use_code(self._code)
-        if self._room is not None:
-            self.enter_room(self._room)
 
     async def ready(self) -> None:
         """Wait until all that the registry had for us is here and we are in the room that we asked
         for, or until the registry is known not to answer. After that, a registry that is being
         looked for again delays nobody. Raises NotOpen, NameTaken, NotAdmitted, OtherRegistry."""
-        node = self._open_node()
-        if not self._has_been_ready:
-            await node.until(lambda core: core.is_ready or core.not_let_in is not None)
-        core = node.core
-        if core.not_let_in is not None and not (
-            self._has_been_ready and core.state is not State.REFUSED
-        ):
-            raise _refusal(core.not_let_in)
-        self._has_been_ready = True
-        await self.room_settled()
+        await self._open_node().request(Wait(until=Moment.READY))
 
     async def close(self, *, within: float = 1.0) -> None:
         """Leave, waiting at most `within` seconds for the registry's answer, and let go of
-        everything."""
+        everything. A peer that another program runs goes on."""
         if (node := self._node) is None:
             return
         try:
-            if node.core.state is State.REGISTERED:
-                self.leave()
-                with contextlib.suppress(
-                    TimeoutError, NotOpen
-                ):  # another task may close it meanwhile
-                    async with timeout(within):
-                        await self.left()
+            await node.close(within=within)
         finally:
-            node.core.rooms.forget()  # only now is it known which lines have been told there
-            node.close()
             if self._node is node:
-                self._name, self._registry_key, self._node = node.name, node.registry_key, None
-        await node.driver.closed()
+                self._name, self._node = self._opening.closed(node), None
 
     # --- messages
 
@@ -410,275 +388,143 @@ class Peer:
         """Send a message to one person. A name that nobody bears is refused in the receipt once the
         registry says so; while it is away, the message is kept. Raises TextTooLong,
         UnicodeEncodeError, NotOpen."""
-        node = self._node
-        if node is None:
-            raise NotOpen
-        driver, receipts = node.driver, node.receipts
-        if node.commits.is_full:
-            return self._refuse(person(to), events.MessageReason.OWN_DISK)
-        begun, asked_at = node.core.direct.send_to_known(to, text, now=driver.now()), None
-        while begun is None:
-            now = driver.now()
-            found = node.core.direct.look_up(to, now=now)
-            if found is LookUp.ASKING:
-                # The question goes out now, or once the registry is found.
-                if node.core.reach is not asked_at:
-                    asked_at = node.core.reach
-                    driver.schedule()
-                await node.turn()
-            elif found is LookUp.KNOWN:
-                begun = node.core.direct.send(to, text, now=now)
-            elif found is LookUp.UNANSWERED:
-                begun = node.core.direct.keep(to, text, now=now)
-            else:
-                return self._refuse(person(to), _WHY_NOT[found])
-        receipt = receipts.open(begun.conversation, begun.id)
-        if receipts.is_alone:
-            driver.hasten()
-        elif not driver.is_turn_due:
-            driver.schedule()  # shares its datagram with what is said right after it
-        return receipt
+        return await self._open_node().send(Send(conversation=person(to), text=text))
 
     def typing(self, to: str) -> None:
         """Tell a person that a message to them is being written. Call it whenever the text changes:
         it is sent at most every 3 seconds, only to a person with whom we share a session, and
         nothing is stored. Raises NotOpen."""
-        node = self._open_node()
-        node.core.direct.send_typing(to, now=node.driver.now())
-        node.driver.schedule()
+        self._open_node().post(requests.TellTyping(to=to))
 
     async def send_all(self, text: str) -> Receipt:
         """Send a line to the channel. Raises TextTooLong, UnicodeEncodeError, NotOpen."""
-        node = self._open_node()
-        if node.commits.is_full:
-            return self._refuse(EVERYBODY, events.MessageReason.OWN_DISK)
-        begun = node.core.rooms.say_to_all(text, now=node.driver.now())
-        node.driver.schedule()
-        return node.receipts.open(begun.conversation, begun.id)
+        return await self._open_node().send(Send(conversation=EVERYBODY, text=text))
 
     async def say(self, text: str) -> Receipt:
         """Send a line to the room where we are; outside any room it is refused. Raises as
         `send_all`."""
-        node = self._open_node()
-        if node.commits.is_full:
-            return self._refuse(
-                room(self.room) if self.room else EVERYBODY, events.MessageReason.OWN_DISK
-            )
-        begun = node.core.rooms.say(text, now=node.driver.now())
-        node.driver.schedule()
-        if begun is not None:
-            return node.receipts.open(begun.conversation, begun.id)
-        receipt = Receipt(EVERYBODY, 0)
-        receipt.settle(events.MessageState.REFUSED, events.MessageReason.NOT_IN_ROOM)
-        return receipt
+        return await self._open_node().send(Send(conversation=in_room(""), text=text))
 
     async def settled(self) -> None:
         """Wait until every message of ours is delivered, saved, kept or refused. Raises NotOpen."""
-        await self._open_node().until(lambda core: core.is_settled)
+        await self._open_node().request(Wait(until=Moment.SETTLED))
 
     @property
     def is_sending(self) -> bool:
         """Whether a message of ours is under way. When that changes, there is an event. Raises
         NotOpen."""
-        return self._open_node().core.is_sending
+        return self._state.is_sending
 
     @property
     def sending_try(self) -> tuple[int, int]:
         """How often the direct message that is under way longest was sent (0: none is), and how
         often one is sent at most before it takes another way. No event tells of a further try.
         Raises NotOpen."""
-        return self._open_node().core.direct.sending_try, self._policy.tries
-
-    def _refuse(self, conversation: Conversation, reason: events.MessageReason) -> Receipt:
-        receipt = Receipt(conversation, 0)
-        receipt.settle(events.MessageState.REFUSED, reason)
-        refused = events.MessageChanged(
-            conversation=conversation, id=0, state=events.MessageState.REFUSED, reason=reason
-        )
-        self._open_node().tell([refused])
-        return receipt
+        return self._state.sending_try
 
     # --- rooms
 
     @property
     def room(self) -> str | None:
         """The room where we are, as its creator spelled it. Raises NotOpen."""
-        room = self._open_node().core.rooms.room
-        return room.room if room is not None else None
+        return self._state.room
 
     def enter_room(self, room: str) -> None:
         """Ask to be in this room and in no other; `EnteredRoom` or `RoomEntryDenied` follows.
         Raises NotOpen."""
-        node = self._open_node()
-        node.core.rooms.enter(room, now=node.driver.now())
-        node.driver.schedule()
+        self._open_node().post(requests.EnterRoom(room=room))
 
     def leave_room(self) -> None:
         """Leave the room; `LeftRoom` follows, or `NotInRoom`. Raises NotOpen."""
-        node = self._open_node()
-        node.core.rooms.leave(now=node.driver.now())
-        node.driver.schedule()
+        self._open_node().post(requests.LeaveRoom())
 
     def set_topic(self, text: str) -> None:
         """Set the topic of the room where we are; an empty text clears it. `TopicKnown` follows, or
         `TopicNotSet`, or `NotInRoom`. Raises NotOpen."""
-        node = self._open_node()
-        node.core.rooms.topic.ask(text, now=node.driver.now())
-        node.driver.schedule()
+        self._open_node().post(requests.SetTopic(text=text))
 
     def show_topic(self) -> None:
         """Have the topic of the room told; `TopicKnown` follows, or `TopicUnknown`, or `NotInRoom`.
         Raises NotOpen."""
-        node = self._open_node()
-        node.core.rooms.topic.show()
-        node.driver.schedule()
+        self._open_node().post(requests.ShowTopic())
 
     async def room_settled(self) -> None:
         """Wait until it is known and told in which room we are: the registry has answered, or is
         not waited for any more. Raises NotOpen."""
-        await self._open_node().until(
-            lambda core: core.rooms.is_settled or core.state is State.REFUSED
-        )
+        await self._open_node().request(Wait(until=Moment.IN_ROOM))
 
     def list_rooms(self) -> None:
         """Ask which rooms there are; `RoomsKnown` follows, at the latest when the registry is found
         or known to be away. Raises NotOpen."""
-        node = self._open_node()
-        node.core.rooms.room_list.ask(now=node.driver.now())
-        node.driver.schedule()
+        self._open_node().post(requests.ShowRooms())
 
     async def rooms(self) -> tuple[events.Room, ...]:
         """Return the rooms that somebody is in, by name. Waits while the registry is being looked
         for. Raises NotOpen, and NotAnswered when the registry is away or silent."""
-        node = self._open_node()
-        self.list_rooms()
-        await node.until(lambda core: core.rooms.room_list.pending is None)
-        answer = node.core.rooms.room_list.answer
-        if isinstance(answer, tuple):
-            return answer
-        raise NotAnswered(answer or events.NoAnswer.UNANSWERED)
+        return await self._open_node().request(requests.ListRooms())
 
     def members(self) -> tuple[events.Person, ...]:
         """Return everybody in the room where we are, ourselves included, by name. Raises
         NotOpen."""
-        return self._open_node().core.rooms.recipients.people()
+        return self._state.members
 
     @property
     def in_reach(self) -> int:
         """How many other members of the room a line of ours would reach now. Raises NotOpen."""
-        return self._open_node().core.rooms.recipients.in_reach
+        return self._state.in_reach
 
     # --- people and the registry
 
     def people(self) -> tuple[events.Person, ...]:
         """Return everybody in the table, by name. Raises NotOpen."""
-        return self._open_node().core.people()
+        return self._open_node().people()
 
     def rename(self, new: str) -> None:
         """Ask for another name; `Renamed`, `NameUnavailable` or `RenameFailed` follows. Raises
         NotOpen."""
-        node = self._open_node()
-        refused = (
-            self._mark(node, new) if node.core.registry.renaming.refusal_of(new) is None else None
-        )
-        if refused is not None:
-            node.tell([refused])
-            return
-        node.core.registry.renaming.request(new, now=node.driver.now())
-        node.driver.schedule()
-
-    @staticmethod
-    def _mark(node: PeerNode, new: str) -> events.NameUnavailable | events.RenameFailed | None:
-        """Note on disk that we are about to ask for this name. Return why we cannot, if so."""
-        try:
-            node.keys.mark(new)
-        except NameHasKeys:
-            # Several people may share a machine. That a name is taken tells the user more than
-            # where its keys are.
-            if any(is_same_name(person.name, new) for person in node.core.people()):
-                return events.NameUnavailable(name=new)
-            return events.RenameFailed(
-                name=new, reason=events.RenameRefusal.KEYS_EXIST, detail=str(node.keys.folder)
-            )
-        except OSError as error:
-            detail = f"{error.filename or node.keys.folder}: {error.strerror or error}"
-            return events.RenameFailed(
-                name=new, reason=events.RenameRefusal.OWN_DISK, detail=detail
-            )
-        return None
+        self._open_node().post(requests.Rename(new=new))
 
     def release(self) -> None:
         """Give up our name, so that anybody may take it; our mail at the registry is deleted.
         `NameReleased` follows, and we are offline then, or `ReleaseFailed`. Raises NotOpen."""
-        node = self._open_node()
-        node.core.registry.releasing.request(now=node.driver.now())
-        node.driver.schedule()
+        self._open_node().post(requests.ReleaseName())
 
     async def released(self) -> None:
         """Wait until an event has told what came of `release`. Raises NotOpen."""
-        node = self._open_node()
-        await node.until(
-            lambda core: not core.registry.releasing.is_pending and not node.driver.is_turn_due
-        )
+        await self._open_node().request(Wait(until=Moment.RELEASED))
 
     def leave(self) -> None:
         """Go offline but stay open; `SignedOff` or `LeaveUnanswered` follows. Raises NotOpen."""
-        node = self._open_node()
-        node.leave()
+        self._open_node().post(requests.Leave())
 
     async def left(self) -> None:
         """Wait until an event has told whether the registry answered our leave. Raises NotOpen."""
-        node = self._open_node()
-        await node.until(
-            lambda core: core.state is not State.LEAVING and not node.driver.is_turn_due
-        )
+        await self._open_node().request(Wait(until=Moment.LEFT))
 
     def come_back(self) -> None:
         """Register again after `leave`. Raises NotOpen."""
-        node = self._open_node()
-        self._has_been_ready = False
-        node.core.start(now=node.driver.now())
-        node.driver.schedule()
+        self._open_node().post(requests.ComeBack())
 
     @property
     def state(self) -> PeerState:
         """Whether we are with the registry."""
-        if self._node is None:
-            return PeerState.CLOSED
-        match self._node.core.state, self._node.core.reach:
-            case State.REFUSED, _:
-                return PeerState.REFUSED
-            case ((State.OFFLINE | State.LEAVING), _):
-                return PeerState.OFFLINE
-            case _, RegistryReach.UP:
-                return PeerState.ONLINE
-            case _, RegistryReach.LOST:
-                return PeerState.ALONE
-            case _:
-                return PeerState.SEEKING
+        return PeerState.CLOSED if self._node is None else self._node.state.state
 
-    async def examine(self, name: str | None = None) -> "list[Finding]":
+    async def examine(self, name: str | None = None) -> list[Finding]:
         """Find out what keeps us from the registry, or from the person of this name: takes up to 3
         seconds. Raises NotOpen."""
-        from chatapp.peer.doctor.examination import (  # deferred: rarely needed
-            examine,
-            examine_person,
-        )
-
-        node = self._open_node()
-        if name is None:
-            return await examine(node)
-        return await examine_person(node, name)
+        findings = await self._open_node().request(requests.Examine(name=name))
+        return list(findings)
 
     @property
     def is_offline(self) -> bool:
         """Whether we have left and not come back, or were refused. Raises NotOpen."""
-        return self._open_node().core.is_offline
+        return self._state.is_offline
 
     @property
     def is_server_away(self) -> bool:
         """Whether the registry is known not to answer. Raises NotOpen."""
-        return self._open_node().core.reach is RegistryReach.LOST
+        return self._state.is_server_away
 
     # --- events
 
@@ -711,66 +557,21 @@ class Peer:
     def events_shown(self, batch: Sequence[Event]) -> None:
         """Report that the user has seen these; their messages are not given again after a
         restart."""
-        if (node := self._node) is None or not batch:
-            return
-        shown: list[Said] = [event for event in batch if type(event) is Said]
-        if not _MORE_LINES.isdisjoint(map(type, batch)):  # mostly there is none
-            shown = self._lines_in(batch, node)
-        if shown:
-            node.core.lines_shown(shown)
-            node.store()
-            for listener in self._shown_listeners:
-                listener(shown)
-
-    @staticmethod
-    def _lines_in(batch: Sequence[Event], node: PeerNode) -> list[Said]:
-        """Return the lines that these events show, in order. Lines of a visitor count as shown at
-        once."""
-        shown: list[Said] = []
-        for event in batch:
-            match event:
-                case Said():
-                    shown.append(event)
-                case events.MailReturned(lines=lines):
-                    shown += lines
-                case events.ClientSaid(visit=visit, position=position):
-                    node.core.desk.lines_shown(visit, position)
-                    node.driver.schedule()
-                case _:
-                    pass
-        return shown
+        if self._node is not None:
+            self._node.shown(batch)
 
     def listen(self, listener: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
         """Call `listener` with events when they happen, before any reader gets them, until the peer
         is closed or the function that this returns is called. What a listener gets does not count
         as shown, and it delays nobody: it must return at once. Raises NotOpen."""
-        return self._open_node().feed.listen(listener)
-
-    def listen_shown(self, listener: Callable[[Sequence[Said]], None]) -> Callable[[], None]:
-        """Call `listener` with lines when they are reported as shown, until the function that this
-        returns is called."""
-        self._shown_listeners = [*self._shown_listeners, listener]
-
-        def end() -> None:
-            self._shown_listeners = [one for one in self._shown_listeners if one is not listener]
-
-        return end
+        return self._open_node().listen(listener)
 
     async def unshown(self, after: int = 0, limit: int = 100) -> list[Said]:
         """Return the first `limit` lines to us with higher ids than `after` that were not shown
         yet, as `events_shown` tells. At an opening they are told by an event; whoever comes to a
         peer that is open finds them here. Raises NotOpen, sqlite3.Error."""
-        return self._open_node().unshown(after=after, count=limit)
-
-    @staticmethod
-    def attach(name: str, *, home: Path | None = None, shows: bool = True) -> "RemotePeer":
-        """Return a peer that stands for the one of this name that another program of this user runs
-        and offers. `open` it, or enter it, as any peer; its end leaves the other program alone.
-        `shows`: whether what this program has dealt with counts as shown, as with `events` and
-        `events_shown` of any peer. Raises NameRefused."""
-        from chatapp.peer.sdk.remote import RemotePeer
-
-        return RemotePeer(name, home=home, shows=shows)
+        asked = requests.ListUnshown(after=after, limit=limit)
+        return list((await self._open_node().request(asked)).lines)
 
     def _any_feed(self) -> EventFeed[Event]:
         if self._feed is None:
@@ -778,22 +579,73 @@ class Peer:
         return self._feed
 
 
-_MORE_LINES: Final = frozenset({events.MailReturned, events.ClientSaid})
-"""The other kinds of events in which there are lines."""
+class _LocalOpening:
+    """Opens nodes of this program. What one learns of the registry's key holds for the next."""
 
-_WHY_NOT: Final = {
-    LookUp.UNKNOWN: events.MessageReason.NOBODY,
-    LookUp.BLOCKED: events.MessageReason.KEY_CHANGED,
-}
+    def __init__(
+        self,
+        servers: tuple[Address, ...],
+        *,
+        port: int,
+        home: Path,
+        policy: Policy,
+        room: str | None,
+        code: JoinCode | None,
+        registry_key: str | None,
+        announced_key: str | None,
+        machine: Machine,
+    ) -> None:
+        self._servers: Final = servers
+        self._room: Final = room
+        self._code: Final = code
+        self._registry_key = registry_key
+        self._new: Final = partial(
+            PeerNode,
+            announced_key=announced_key,
+            port=port,
+            home=home,
+            policy=policy,
+            machine=machine,
+        )
+
+    async def open(self, name: PeerName) -> OpenedNode:
+        """Raises as `Peer.open`."""
+        try:
+            addresses = await resolved(self._servers)
+            node = self._new(name, self._servers, addresses, registry_key=self._registry_key)
+        except AddressRefused as error:
+            raise ServerUnreachable(str(error)) from error
+        if self._code is not None:
+            # It is not too late: REGISTER is sent after the first answer, which nobody has read
+            # yet.
+            node.core.registry.use_code(self._code)
+        if self._room is not None:
+            node.post(requests.EnterRoom(room=self._room))
+        return node
+
+    def closed(self, node: OpenedNode) -> PeerName:
+        """Learn from a node that is closed now; return the name for the next one."""
+        assert isinstance(node, PeerNode)
+        self._registry_key = node.registry_key
+        return node.name
 
 
-def _refusal(why: events.NotLetIn) -> NotLetIn:
-    match why:
-        case events.NameUnavailable(name=name):
-            return NameTaken(name)
-        case events.AdmissionRefused(reason=reason, key=key):
-            return NotAdmitted(reason, key)
-        case events.RegistryKeyChanged(expected=expected, got=got):
-            return OtherRegistry(expected, got)
-        case _:
-            assert_never(why)
+class _Attaching:
+    """Attaches to the program that runs under a name."""
+
+    def __init__(self, name: PeerName, *, home: Path, shows: bool) -> None:
+        self.name: Final = name
+        self._home: Final = home
+        self._shows: Final = shows
+
+    async def open(self, name: PeerName) -> OpenedNode:
+        """Raises as `Peer.open`."""
+        from chatapp.peer.node.attached import AttachedNode  # deferred: most programs need it not
+
+        node = AttachedNode(name, home=self._home, shows=self._shows)
+        await node.open()
+        return node
+
+    def closed(self, _: OpenedNode) -> PeerName:
+        """Return the name for the next opening."""
+        return self.name

@@ -62,8 +62,6 @@ def places_in(text: str) -> set[str]:
 def language_of(environment: Mapping[str, str]) -> str:
     """Return the language that the environment asks for (LC_ALL, LC_MESSAGES, LANG), English if
     there are no texts in it."""
-    named = next(
-        (environment[one] for one in ("LC_ALL", "LC_MESSAGES", "LANG") if environment.get(one)), ""
-    )
+    named = next(filter(None, map(environment.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
     language = named.partition(".")[0].partition("_")[0].lower()
     return language if language in LANGUAGES else ENGLISH

@@ -117,12 +117,12 @@ class VisitorTexts:
 
     def _exact_span(self, seconds: int) -> str:
         """Return a span in the largest unit that it is a whole number of."""
-        size, unit = next(one for one in _UNITS if seconds % one[0] == 0)
+        size, unit = next(unit for unit in _UNITS if seconds % unit[0] == 0)
         return self._counted(seconds // size, unit)
 
     def _rounded_span(self, seconds: int) -> str:
         """Return a span in its largest unit, rounded up."""
-        size, unit = next((one for one in _UNITS if seconds >= one[0]), _UNITS[-1])
+        size, unit = next((unit for unit in _UNITS if seconds >= unit[0]), _UNITS[-1])
         return self._counted(-(-seconds // size), unit)
 
     def unknown_command(self, word: str) -> str:
@@ -364,7 +364,7 @@ class VisitorTexts:
             case visit_events.ServerAnnounced(text=text):
                 return self._text("server.says", text=sanitize(text))
             case visit_events.ServerStopPlanned(seconds=seconds, reason=why):
-                size, unit = next((one for one in _UNITS if seconds >= one[0]), _UNITS[-1])
+                size, unit = next((unit for unit in _UNITS if seconds >= unit[0]), _UNITS[-1])
                 because = f": {sanitize(why)}" if why else ""
                 return self._text(
                     "server.stops", when=self._counted(round(seconds / size), unit), why=because

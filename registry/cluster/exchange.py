@@ -60,7 +60,9 @@ def entries_in(folder: Path) -> list[Entry]:
             with closing(Reader(disk, layout, journals.by_generation, owner, None)) as reader:
                 found = [reader.entry(place) for place in places]
             entries += [
-                one for one in found if one is not None and not isinstance(one, CheckpointMark)
+                entry
+                for entry in found
+                if entry is not None and not isinstance(entry, CheckpointMark)
             ]
         return entries
     finally:

@@ -382,7 +382,9 @@ class JetStream:
     def servers(self) -> int:
         """How many servers are known."""
         known = (
-            {(one.hostname, one.port) for one in self._client.servers} if self._client else set()
+            {(server.hostname, server.port) for server in self._client.servers}
+            if self._client
+            else set()
         )
         return len(known)
 
@@ -525,14 +527,14 @@ class JetStream:
                     done, asked = await asyncio.wait(
                         asked, timeout=ASK_AGAIN, return_when=asyncio.FIRST_COMPLETED
                     )
-                    for reply in [one.result() for one in done]:
+                    for reply in [task.result() for task in done]:
                         if reply is not None:
                             return reply
         except TimeoutError:
             return None
         finally:
-            for one in asked:
-                one.cancel()
+            for task in asked:
+                task.cancel()
 
     async def publish_soon(
         self, publication: Publication, *, within: float = ANSWER_WITHIN
@@ -691,7 +693,11 @@ class JetStream:
         yet, so an empty answer is believed only after the leader's."""
         async with _patience():
             while True:
-                found = [one for one in await self._batch_once(stream, first) if one.place <= last]
+                found = [
+                    message
+                    for message in await self._batch_once(stream, first)
+                    if message.place <= last
+                ]
                 if found:
                     return found
                 what = f"STREAM.MSG.GET.{self.stream(stream)}"

@@ -151,17 +151,19 @@ class FairQueue(Generic[Waiting]):
         """Return whether one more may be handled as it comes."""
         return not self._count and self._immediate.take(None, now=now)
 
-    def join(self, network: str, one: Waiting, *, now: float) -> bool:
+    def join(self, network: str, waiting: Waiting, *, now: float) -> bool:
         """Queue behind others of the network. Return False if too many wait."""
         line = self._lines.setdefault(network, deque())
-        has_room = self._count < self._most if not line else len(line) < self._shared - self._count
-        if has_room:
-            line.append(one)
+        has_capacity = (
+            self._count < self._most if not line else len(line) < self._shared - self._count
+        )
+        if has_capacity:
+            line.append(waiting)
             self._count += 1
             self.due = min(self.due, now)
         elif not line:
             del self._lines[network]
-        return has_room
+        return has_capacity
 
     def taken(self, *, now: float) -> list[Waiting]:
         """Remove and return those whose turn it is."""

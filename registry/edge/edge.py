@@ -82,7 +82,7 @@ class Edge:
         secret: bytes | None = None,
         now: float,
     ) -> None:
-        """`identity`: the registry's. `counter`: the one of its card, which no earlier life of this
+        """`identity`: the registry's. `counter`: the one of its card, which no earlier run of this
         edge had. `secret`: of an earlier
         edge at this port, whose cookies are good here too."""
         self.identity: Final = identity

@@ -175,8 +175,8 @@ class LinkThrottle:
         those to read again."""
         changed, self.changed = self.changed, {}
         silent = self._paused.keys() | self._held.keys()
-        return [one for one in changed if one in silent], [
-            one for one in changed if one not in silent
+        return [link for link in changed if link in silent], [
+            link for link in changed if link not in silent
         ]
 
     def next_deadline(self) -> float | None:

@@ -147,7 +147,7 @@ class Committer:
         """Wait for the last syncs and checkpoints, and close the store."""
         while self._sync is not None or self._checkpoint is not None:
             await asyncio.gather(
-                *(one for one in (self._sync, self._checkpoint) if one is not None)
+                *(task for task in (self._sync, self._checkpoint) if task is not None)
             )
         await self._loop.run_in_executor(self._sync_thread, self._store.close)
         self._sync_thread.shutdown()

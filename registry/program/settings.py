@@ -520,7 +520,7 @@ def _described(shape: object) -> str:
     for meta in getattr(shape, "__metadata__", ()):
         if isinstance(meta, msgspec.Meta) and meta.description:
             return meta.description
-    return next(_described(one) for one in get_args(shape))
+    return next(_described(inner) for inner in get_args(shape))
 
 
 def _flaw(key: str, value: object) -> str:

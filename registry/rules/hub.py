@@ -392,7 +392,7 @@ class Hub:
         )
 
     def _load(self, loaded: Loaded, *, wall: int, now: float) -> Rule:
-        """Restore what earlier lives stored. Return what has to be stored before the first request
+        """Restore what earlier runs stored. Return what has to be stored before the first request
         is served."""
         self._access.invites.load(loaded.invites, wall=wall, now=now)
         self._access.own_bans.load(loaded.bans, wall=wall, now=now)

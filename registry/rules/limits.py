@@ -122,16 +122,16 @@ on by one."""
 
 
 def first_epoch(*, last: int, wall: int) -> int:
-    """Return the first epoch of a group in a new life: above `last`, the last one on disk (0 for
+    """Return the first epoch of a group in a new run: above `last`, the last one on disk (0 for
     none), and above the clock's seconds, which a disk that was put back from a backup cannot set
     back."""
     return max(last, min(wall, EPOCHS_BY_CLOCK_MAX)) + 1
 
 
 def first_number(*, epoch: int, chance: bytes) -> int:
-    """Return the number above which versions and positions of a life begin. Its channel begins with
-    `epoch`, so the clock gives it 2^28 numbers a second, and no life runs into the numbers of a
-    later one. `chance` is at least four random bytes: two lives under one epoch, of which only one
+    """Return the number above which versions and positions of a run begin. Its channel begins with
+    `epoch`, so the clock gives it 2^28 numbers a second, and no run reaches the numbers of a
+    later one. `chance` is at least four random bytes: two runs under one epoch, of which only one
     is on disk, hardly ever meet."""
     return epoch << RUN_BITS | int.from_bytes(chance[:4]) >> 33 - RUN_BITS
 
@@ -227,7 +227,7 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     sweep_span: float = 60.0
     """Seconds between two sweeps for what has expired."""
     restart_grace: float = 86_400.0
-    """Minimum life of what was loaded: after a restart the wall clock may be a year ahead, and set
+    """What was loaded is kept for at least this long: after a restart the wall clock may be a year ahead, and set
     right later."""
     requests_per_second: float = REQUESTS_PER_SECOND
     """Requests a second of one link, averaged; all links of one network together have four times as
@@ -267,7 +267,7 @@ class Shares:
         self.held = 0
         """How many places are taken."""
 
-    def has_room(self, identity: bytes, network: str, places: int = 1) -> bool:
+    def has_capacity(self, identity: bytes, network: str, places: int = 1) -> bool:
         """Return whether this identity may take `places` more."""
         held = self._identities.get(identity)
         if held is not None:
@@ -282,7 +282,7 @@ class Shares:
         return places <= self._most - self.held
 
     def take(self, identity: bytes, network: str, places: int = 1) -> None:
-        """Take places. Those of an earlier life are taken even if too few are left."""
+        """Take places. Those of an earlier run are taken even if too few are left."""
         held = self._identities.get(identity)
         if held is None:
             held = self._identities[identity] = _Held(network)

@@ -178,7 +178,7 @@ class Mailboxes:
         """Return why this sender cannot leave a letter of this size; None if they can."""
         places, box = places_of(size), self._boxes.get(recipient)
         for shares in (self._shares,) if box is None else (box.shares, self._shares):
-            if not shares.has_room(sender, network, places):
+            if not shares.has_capacity(sender, network, places):
                 return (
                     MailRefusal.SHARE_USED_UP
                     if shares.has_left(places)
@@ -265,7 +265,7 @@ class MailService:
         return len(self._boxes)
 
     def load(self, loaded: Loaded, *, now: float) -> None:
-        """Restore the letters of earlier lives."""
+        """Restore the letters of earlier runs."""
         next_serial = loaded.highest_serial + 1
         self._boxes = Mailboxes(
             places=self._places, next_serial=next_serial, kept_for=self._kept_for

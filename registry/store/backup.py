@@ -81,7 +81,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def size(self) -> int:
         """Bytes of all files."""
-        return sum(one.size for one in self.files.values())
+        return sum(file.size for file in self.files.values())
 
 
 class Inspection(msgspec.Struct, frozen=True, kw_only=True):

@@ -132,7 +132,7 @@ class Inventory:
             record = decode(payload)
             sign = decode_sign(payload) if record is None else None
             if isinstance(sign, FilesListed):
-                self._listed.update((one.name, one) for one in sign.files)
+                self._listed.update((file.name, file) for file in sign.files)
                 self._is_known = self._is_known or sign.is_last
                 continue
             if isinstance(record, CheckpointMark):
@@ -203,8 +203,8 @@ class Inventory:
         """Return a line about each file that is listed and was not found. All that are there were
         read before."""
         return [
-            f"{path}: missing ({one.size:,} bytes); {_PUT_BACK}"
-            for path, one in sorted(self._listed.items())
+            f"{path}: missing ({file.size:,} bytes); {_PUT_BACK}"
+            for path, file in sorted(self._listed.items())
             if path not in self._seen
         ]
 

@@ -106,7 +106,9 @@ class Loading:
             self._read_names()
         for folder, name, path in self._layout.listing():
             self._read_file_at_rest(folder, name, path)
-        self._check_names(is_told_of=any(one not in generations for one in self._listed))
+        self._check_names(
+            is_told_of=any(generation not in generations for generation in self._listed)
+        )
         self._check_journals(generations)
         for generation in generations:
             self._read_journal(generation)

@@ -253,7 +253,7 @@ class FileLayout:
             for name in self._disk.names(folder)
         ]
         return [
-            *(one for one in found if not is_put_aside(one[1])),
+            *(item for item in found if not is_put_aside(item[1])),
             *((self.root, name, name) for name in self._disk.names(self.root) if name == DESK),
         ]
 

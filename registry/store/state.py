@@ -140,7 +140,7 @@ class DeskState(Generic[Where]):
             case DeskPastDropped(sessions, transcripts):
                 gone = [self.sessions.pop(visit, None) for visit in sessions]
                 gone += [self.transcripts.pop(visit, None) for visit in transcripts]
-                return [one for one in gone if one is not None]
+                return [entry for entry in gone if entry is not None]
         assert_never(entry)
 
     def _keep(self, entry: DeskVisitKept, where: Where) -> Sequence[Where]:

@@ -208,9 +208,9 @@ def metrics_of(snapshot: Snapshot) -> Iterator["Metric"]:
 def _of_queue(name: str, queue: QueueFigures) -> float:
     match name:
         case "desk_waiting":
-            return sum(one.position > 0 for one in queue.visitors)
+            return sum(visitor.position > 0 for visitor in queue.visitors)
         case "desk_served":
-            return sum(one.position == 0 for one in queue.visitors)
+            return sum(visitor.position == 0 for visitor in queue.visitors)
         case "desk_operators":
             return queue.operators
         case _:

@@ -1,6 +1,7 @@
 """The project's tooling: lock files without local paths, and a test run that rejects empty and
 endless tests."""
 
+import os
 import pkgutil
 import re
 import subprocess
@@ -105,6 +106,7 @@ def test_a_test_file_that_holds_no_test_fails(tmp_path: Path) -> None:
         timeout=60,
         check=False,
         cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
     )
     assert done.returncode != 0
     assert "test_empty.py holds no test" in done.stdout

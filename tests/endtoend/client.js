@@ -47,18 +47,19 @@ async function main() {
   let heard;
   const hearing = () => new Promise((resolve) => (heard = resolve));
   const onEvent = (event, number) => {
-    if (event.type === "DirectReceived") heard?.([`${event.sender} ${event.text}`, number]);
+    if (event.type === "Said") heard?.([`${event.sender} ${event.text}`, number]);
   };
 
   const first = new Client(onEvent);
-  const hello = (await first.call("hello", { protocol: 1 })).result;
+  const hello = (await first.call("Hello", { protocol: 1 })).result;
   console.log("hello", hello.state.name, hello.state.state);
-  await first.call("subscribe", {});
+  await first.call("Subscribe", {});
   let next = hearing();
-  const sent = await first.call("send", { to: "bob", text: "from another language", wait: "settled" });
+  const conversation = { kind: "person", name: "bob" };
+  const sent = await first.call("Send", { conversation, text: "from another language", wait: "settled" });
   console.log("settled", sent.result.state);
-  console.log("error", (await first.call("nothing", {})).error.code);
-  console.log("error", (await first.call("send", ["bob"])).error.code);
+  console.log("error", (await first.call("Nothing", {})).error.code);
+  console.log("error", (await first.call("Send", ["bob"])).error.code);
   console.log("error", (await first.raw("[]")).error.code);
   console.log("error", (await first.raw("nonsense")).error.code);
   const [said, after] = await next;
@@ -68,8 +69,8 @@ async function main() {
 
   const second = new Client(onEvent);
   next = hearing();
-  await second.call("hello", { protocol: 1 });
-  const again = (await second.call("subscribe", { run: hello.run, after })).result;
+  await second.call("Hello", { protocol: 1 });
+  const again = (await second.call("Subscribe", { run: hello.run, after })).result;
   console.log("resumed", again.missed, (await next)[0]);
   second.socket.end();
 }

@@ -226,12 +226,16 @@ async def test_a_shell_speaks_by_the_document(stage: Stage) -> None:
     running = await daemon(stage)
     await running.sees(READY)
     lines = [
-        {"jsonrpc": "2.0", "id": 1, "method": "hello", "params": {"protocol": 1}},
+        {"jsonrpc": "2.0", "id": 1, "method": "Hello", "params": {"protocol": 1}},
         {
             "jsonrpc": "2.0",
             "id": 2,
-            "method": "send",
-            "params": {"to": "alice", "text": "hi", "wait": "final"},
+            "method": "Send",
+            "params": {
+                "conversation": {"kind": "person", "name": "alice"},
+                "text": "hi",
+                "wait": "final",
+            },
         },
     ]
     typed = "\n".join(map(json.dumps, lines))

@@ -20,6 +20,7 @@ from chatapp.peer.core.core import PeerCore
 from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.sdk.client import Peer
 from tests.faults.ledger import Ledger, What
+from tests.support.nodes import node_of
 
 EACH: Final = 2.0
 """Seconds between two actions of a bot, on average, with up to `BUSY` bots. More of them act as
@@ -131,24 +132,24 @@ class Bot:
 
     async def follow_link(self) -> None:
         """Record each link to the registry, and its end."""
-        node = self.peer._open_node()
+        node = node_of(self.peer)
         with contextlib.suppress(NotOpen):
             while True:
                 await node.until(lambda core: core.registry.link.is_up)
-                self._note(What.LINK, str(node.address.port))
+                self._note(What.LINK, str(node.core.registry.servers.current.port))
                 await node.until(lambda core: not core.registry.link.is_up)
                 self._note(What.LINK, "")
 
     async def linked(self, *, but: int) -> None:
         """Wait until there is a link, and not to the server with this port."""
-        await self.peer._open_node().until(
+        await node_of(self.peer).until(
             lambda core: core.registry.link.is_up and core.registry.servers.current.port != but
         )
 
     async def sees_all(self, count: int) -> None:
         """Wait until the table shows the first so many bots online; record a bot that is shown
         twice."""
-        await self.peer._open_node().until(lambda core: self._is_whole(core, count))
+        await node_of(self.peer).until(lambda core: self._is_whole(core, count))
 
     def _is_whole(self, core: PeerCore, count: int) -> bool:
         shown = Counter(_label_in(person.name) for person in core.people() if person.online)

@@ -20,6 +20,7 @@ from typing import Final
 from tests.faults.bot import Bot, ports_in
 from tests.faults.ledger import Ledger, What, read
 from tests.faults.machine import allocated, allow_descriptors, sqlite_memory
+from tests.support.nodes import node_of
 
 AT_ONCE: Final = 25
 """Bots that register together. With more, some would find another server faster than the one that
@@ -118,7 +119,7 @@ class Crew:
         allocated, but for those of SQLite."""
         counts = Counter({"allocated": allocated() - sqlite_memory()})
         for bot in self.bots:
-            node = bot.peer._open_node()
+            node = node_of(bot.peer)
             core = node.core
             conversations = [
                 contact.conversation

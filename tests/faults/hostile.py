@@ -53,6 +53,7 @@ from chatapp.wire.messages.rooms import EnterRoom, LeaveRoom, ListRooms, RoomEnt
 from chatapp.wire.messages.table import FetchTable
 from chatapp.wire.sessions.session import OPENING_LASTS_FOR, SessionTable
 from tests.faults.visitor import Visitor
+from tests.support.nodes import node_of
 
 OPERATOR: Final = "desklead"
 """The name of a help-desk operator who has not registered yet."""
@@ -212,7 +213,7 @@ class Hostile:
         """Open sessions with the two and the registry, again and again: in everybody's name without
         the proof, and in one's own with it."""
         (peer,) = await self.peers(1)
-        core = peer._open_node().core
+        core = node_of(peer).core
         own, registry = core.me.identity, core.registry.session.pinned
         known = {victim: core.roster.contacts.by_name(victim) for victim in self.victims}
         victims = {
@@ -294,7 +295,7 @@ class Hostile:
                 self._send_parts(peers[number % len(peers)], victim)
 
     def _send_parts(self, peer: Peer, victim: str) -> None:
-        node = peer._open_node()
+        node = node_of(peer)
         core = node.core
         contact = core.roster.contacts.by_name(victim)
         assert contact is not None
@@ -310,7 +311,7 @@ class Hostile:
         """Have the registry relay invalid datagrams to them."""
         members = await self.members(10)
         (peer,) = await self.peers(1)
-        known = [peer._open_node().core.roster.contacts.by_name(victim) for victim in self.victims]
+        known = [node_of(peer).core.roster.contacts.by_name(victim) for victim in self.victims]
         async for burst in self.bursts(20):
             for number in burst:
                 contact = known[number // len(members) % len(known)]
@@ -372,7 +373,7 @@ class Hostile:
         request the whole table."""
         members = await self.members(5)
         (peer,) = await self.peers(1)
-        known = [peer._open_node().core.roster.contacts.by_name(victim) for victim in self.victims]
+        known = [node_of(peer).core.roster.contacts.by_name(victim) for victim in self.victims]
         async for burst in self.bursts(500):
             for number in burst:
                 contact = known[number % len(known)]
@@ -391,7 +392,7 @@ class Hostile:
         """Leave invalid letters for them."""
         members = await self.members(5)
         (peer,) = await self.peers(1)
-        known = [peer._open_node().core.roster.contacts.by_name(victim) for victim in self.victims]
+        known = [node_of(peer).core.roster.contacts.by_name(victim) for victim in self.victims]
         async for burst in self.bursts(200):
             for number in burst:
                 contact = known[number % len(known)]

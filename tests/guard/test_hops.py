@@ -28,6 +28,7 @@ from tests.house import kept
 from tests.peer.faces.line.acting import Paper
 from tests.peer.village import Village, next_of, village  # noqa: F401
 from tests.registry.rig import Rig
+from tests.support.nodes import node_of
 
 KEPT = kept()
 
@@ -107,7 +108,7 @@ async def hold_still(monkeypatch: pytest.MonkeyPatch, *peers: Peer) -> None:
     monkeypatch.setattr(Driver, "_timer_rang", lambda _: None)
     monkeypatch.setattr(CommitQueue, "file_if_due", lambda _, *, now: None)
     for peer in peers:
-        timer = peer._open_node().driver._timer
+        timer = node_of(peer).driver._timer
         assert timer is not None
         timer.cancel()
     monkeypatch.setattr(TableBroadcaster, "handle_timer", lambda _, *, audience, now: [])
@@ -128,7 +129,7 @@ async def test_a_first_message_from_the_typed_line_to_the_shown_receipt(
         await alice.open()
         face = asyncio.create_task(LineFace(alice, paper, stay=True).run())
         await until(lambda: knows(alice, "bob") and knows(bob, "alice"))
-        await until(lambda: all(not one._open_node().commits._unfiled for one in (alice, bob)))
+        await until(lambda: all(not node_of(one).commits._unfiled for one in (alice, bob)))
         await hold_still(monkeypatch, alice, bob)
         with passed.watching():
             paper.type("send bob hi")
@@ -153,7 +154,7 @@ async def test_a_room_line_from_the_typed_line_to_where_it_is_shown(
             for peer, paper in zip((alice, bob), papers, strict=True)
         ]
         await until(lambda: all(len(peer.members()) == 2 for peer in (alice, bob)))
-        await until(lambda: all(not one._open_node().commits._unfiled for one in (alice, bob)))
+        await until(lambda: all(not node_of(one).commits._unfiled for one in (alice, bob)))
         await hold_still(monkeypatch, alice, bob)
         with passed.watching():
             papers[0].type("hi")

@@ -17,9 +17,8 @@ from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.form import Form
 from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.sdk.remote import RemotePeer
 from chatapp.peer.sdk.visitor import Visitor
-from chatapp.registry.program.app import Registry
+from chatapp.registry.program.app import Registry, RuleSettings
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.rules.people.access import AccessSettings
@@ -59,9 +58,7 @@ class Village:
             self.port,
             folder or self.folder,
             say=lambda line: None,
-            access=access,
-            desk=desk,
-            policy=policy,
+            rules=RuleSettings(desk, policy, access or AccessSettings()),
         )
         await self._registry.start()
         asyncio.get_running_loop().set_exception_handler(
@@ -113,7 +110,7 @@ async def village(tmp_path: Path) -> AsyncIterator[Village]:
         await village.close()
 
 
-async def next_of(peer: Peer | RemotePeer, kind: type[Kind]) -> Kind:
+async def next_of(peer: Peer, kind: type[Kind]) -> Kind:
     """Return the next event of this kind; all earlier ones count as shown."""
     async with asyncio.timeout(WITHIN):
         while True:
@@ -122,7 +119,7 @@ async def next_of(peer: Peer | RemotePeer, kind: type[Kind]) -> Kind:
             peer.events_shown(batch)
             for place, event in enumerate(batch):
                 if isinstance(event, kind):
-                    peer._any_feed().main.events.extendleft(reversed(batch[place + 1 :]))
+                    peer.node.feed.main.events.extendleft(reversed(batch[place + 1 :]))
                     return event
 
 

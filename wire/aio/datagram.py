@@ -224,7 +224,7 @@ class DatagramEndpoint:
             came = datagrams_in(data, control, flags)
             count += len(came) or 1
             sender = self._sources.get((Address, source)) or self._source(Address, source)
-            batch += [(one, sender) for one in came if len(one) <= DATAGRAM_MAX]
+            batch += [(datagram, sender) for datagram in came if len(datagram) <= DATAGRAM_MAX]
         if batch:
             self._receive(batch)
 

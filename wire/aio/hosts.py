@@ -63,7 +63,7 @@ class _Lookup:
         """Return the addresses, those of IPv4 first; none if there are none or no answer comes in
         time."""
         self._thread.join(max(0.0, self._began + LOOKUP_TIMEOUT - time.monotonic()))
-        found = sorted(self._found, key=lambda one: one[0] != socket.AF_INET)
+        found = sorted(self._found, key=lambda found: found[0] != socket.AF_INET)
         return list(dict.fromkeys(host for _, host in found))
 
     def _look_up(self) -> None:

@@ -45,11 +45,16 @@ def own_addresses() -> list[str]:
 
 def reachable(addresses: Iterable[str]) -> list[str]:
     """Return the addresses that other machines can use, each once, IPv4 first."""
-    parsed = {ipaddress.ip_address(one) for one in addresses}
+    parsed = {ipaddress.ip_address(address) for address in addresses}
     usable = (
-        one for one in parsed if not (one.is_loopback or one.is_link_local or one.is_unspecified)
+        address
+        for address in parsed
+        if not (address.is_loopback or address.is_link_local or address.is_unspecified)
     )
-    return [str(one) for one in sorted(usable, key=lambda one: (one.version, int(one)))]
+    return [
+        str(address)
+        for address in sorted(usable, key=lambda address: (address.version, int(address)))
+    ]
 
 
 def _listed() -> Iterator[str]:

@@ -116,7 +116,9 @@ class Discovery:
         time.sleep(max(0.0, self._since + LOOK_FOR - time.monotonic()))
         with self._lock:
             zeroconf, self._zeroconf = self._zeroconf, None
-            found = sorted(self._found.values(), key=lambda one: (one.name, one.address))
+            found = sorted(
+                self._found.values(), key=lambda registry: (registry.name, registry.address)
+            )
         if zeroconf is not None:
             threading.Thread(target=zeroconf.close, daemon=True).start()
         return found
@@ -163,6 +165,6 @@ def registry_of(
     claimed = properties.get(_KEY) or b""
     if _DIGITS.match(claimed) is None:
         return None
-    host = next((one for one in hosts if ":" not in one), hosts[0])
+    host = next((host for host in hosts if ":" not in host), hosts[0])
     shown = _NOT_IN_NAMES.sub("-", name.removesuffix(f".{SERVICE}"))[:_NAME_MAX]
     return FoundRegistry(Address(host, port), shown, claimed.decode())

@@ -8,11 +8,17 @@ A person goes on typing for a moment after the visitor has changed, so what is e
 import enum
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from chatapp.wire.messages.desk import (
+    AboutVisit,
+    CallNext,
     ClientAssigned,
     ClientChange,
     ClientChanged,
+    DropVisitor,
     HandOver,
+    MoveVisitor,
     NoteVisitor,
     OperatorRequest,
     RoomShown,
@@ -230,3 +236,57 @@ class ShownRoom:
         moved = [visitor for visitor in self._moved if visitor.visit == visit]
         self.dropped(visit)
         self._moved[to - 1 : to - 1] = moved
+
+    def done(self, request: OperatorRequest) -> None:
+        """Note that a command of the operator is done."""
+        match request:
+            case DropVisitor(visit=visit):
+                self.dropped(visit)
+            case MoveVisitor(visit=visit, to=to):
+                self.moved(visit, to)
+            case _:
+                pass
+
+
+class Addressed(NamedTuple):
+    """A request with the visit that it concerns."""
+
+    request: OperatorRequest
+    subject: str = ""
+    """The visitor whom a number of the waiting room meant; else empty."""
+
+
+class SaidNothing(NamedTuple):
+    """The visitor whose session a request would end has said nothing: the operator is asked
+    first."""
+
+    name: str
+
+
+def addressed(
+    request: OperatorRequest,
+    focus: Focus,
+    room: ShownRoom,
+    *,
+    entered_at: float,
+    visit: int | None = None,
+    asks_first: bool = False,
+) -> Addressed | Held | SaidNothing | StaleNumber | None:
+    """Return a request with the visit that it concerns, or what is told instead; None if nobody has
+    the number that it names. `visit`: what it names, if it was not typed; 0 for nobody.
+    `asks_first`: whether the operator can be asked."""
+    if isinstance(request, DropVisitor | MoveVisitor):
+        meant = Client(request.visit, "") if request.visit else room.at(request.position)
+        if not isinstance(meant, Client):
+            return meant
+        return Addressed(replace(request, visit=meant.visit), meant.name)
+    if not isinstance(request, AboutVisit | CallNext):
+        return Addressed(request)
+    if visit is None:
+        client = focus.meant(Typed.COMMAND, entered_at=entered_at)
+        if isinstance(client, Held):
+            return client
+        visit = 0 if client is None else client.visit
+    if visit and asks_first and isinstance(request, CallNext) and (silent := focus.doubts_end()):
+        return SaidNothing(silent.name)
+    return Addressed(replace(request, visit=visit))

@@ -194,7 +194,7 @@ def _said_of_themselves(form: VisitorForm | PastSession) -> list[str]:
 
 def room_lines(room: DeskRoom, *, time: Callable[[float], str]) -> list[str]:
     """Return who is served, and who waits. `time`: how a Unix time is shown."""
-    served = (_visitor(one, f"since {time(one.since)}", "with") for one in room.served)
+    served = (_visitor(visit, f"since {time(visit.since)}", "with") for visit in room.served)
     lines = [f"[Active: {visitor}.]" for visitor in served] or [NO_CLIENT]
     if not room.total:
         return [*lines, ROOM_EMPTY]

@@ -17,12 +17,15 @@ from chatapp.peer.core.context import Context, RegistryChange, Routes
 from chatapp.peer.core.conversation import check_length
 from chatapp.wire.desk.focus import (
     STILL_SERVED,
+    Addressed,
     Focus,
     Held,
     HeldInput,
+    SaidNothing,
     ShownRoom,
     StaleNumber,
     Typed,
+    addressed,
     held_input,
 )
 from chatapp.wire.desk.values import VisitorForm, past_of
@@ -30,7 +33,6 @@ from chatapp.wire.limits import DESK_LINES_MAX
 from chatapp.wire.messages.desk import (
     AckDeskLines,
     AnnounceAtDesk,
-    CallNext,
     ClientAssigned,
     ClientCause,
     ClientChange,
@@ -43,11 +45,8 @@ from chatapp.wire.messages.desk import (
     DropVisitor,
     DutyStatus,
     EndDuty,
-    EndSession,
     FetchDeskLines,
     FiguresShown,
-    HandOver,
-    HoldVisitor,
     LineRefusal,
     LineRefused,
     LinesSaved,
@@ -64,7 +63,6 @@ from chatapp.wire.messages.desk import (
     ShowPast,
     ShowRoom,
     TakeDuty,
-    TransferVisitor,
     WaitingCounted,
 )
 
@@ -80,11 +78,11 @@ class _Asked(NamedTuple):
 class OperatorCommands:
     """Our commands that the registry has not answered, by reference."""
 
-    def __init__(self, ctx: Context, focus: Focus) -> None:
+    def __init__(self, ctx: Context, focus: Focus, room: ShownRoom) -> None:
         self._ctx: Final = ctx
         self._out = ctx.out
         self._focus = focus
-        self._room = ShownRoom()
+        self._room = room
         self._listed: dict[int, str] = {}
         """The names of those who waited when a waiting room last came, by visit."""
         self._asked: dict[int, _Asked] = {}
@@ -98,27 +96,12 @@ class OperatorCommands:
         if not self.is_up:
             self.fail(CommandFailure.UNREACHABLE)
             return
+        if isinstance(request, DropVisitor | MoveVisitor):
+            subject = subject or self._listed.get(request.visit, "")
         reference = self._ctx.rng.getrandbits(32)
         request = msgspec.structs.replace(request, reference=reference)
         self._asked[reference] = _Asked(request, subject, is_quiet)
         self._out.requests.append(request)
-
-    def ask_in_line(self, request: DropVisitor | MoveVisitor) -> None:
-        """Send a request about the visitor of the visit that it names, or else about the visitor
-        who had the number `position` when the waiting room was last shown."""
-        if request.visit:
-            self.ask(request, self._listed.get(request.visit, ""))
-            return
-        meant = self._room.at(request.position)
-        match meant:
-            case None:
-                self.fail(CommandFailure.NO_SUCH_POSITION)
-            case StaleNumber(was, is_now):
-                self._out.events.append(
-                    events.NumberMoved(position=request.position, was=was, is_now=is_now)
-                )
-            case _:
-                self.ask(msgspec.structs.replace(request, visit=meant.visit), meant.name)
 
     @property
     def is_answered(self) -> bool:
@@ -159,12 +142,11 @@ class OperatorCommands:
         return None
 
     def _done(self, request: OperatorRequest, subject: str) -> None:
+        self._room.done(request)
         match request:
-            case DropVisitor(visit=visit):
-                self._room.dropped(visit)
+            case DropVisitor():
                 self._tell_done(DeskAction.DROPPED, subject)
-            case MoveVisitor(visit=visit, to=to):
-                self._room.moved(visit, to)
+            case MoveVisitor(to=to):
                 self._tell_done(DeskAction.MOVED, subject, position=to)
             case NoteVisitor(visit=visit, text=text):
                 self._tell_done(DeskAction.NOTED, subject, text=text, visit=visit)
@@ -371,8 +353,8 @@ class Operator:
     def __init__(self, ctx: Context) -> None:
         self._ctx: Final = ctx
         self._out = ctx.out
-        self._focus = Focus()
-        self.commands: Final = OperatorCommands(ctx, self._focus)
+        self._focus, self._room = Focus(), ShownRoom()
+        self.commands: Final = OperatorCommands(ctx, self._focus, self._room)
         """Our requests."""
         self.routes: Final[Routes] = dict.fromkeys(
             get_args(OperatorNotice | ConversationNotice), self.handle
@@ -425,38 +407,39 @@ class Operator:
     def ask(self, request: OperatorRequest, target: VisitTarget) -> None:
         """Ask the registry for something. Its reference is drawn here, and the visit that it
         concerns is found: the visitor meant by a number of the waiting room, or by `target`."""
-        match request:
-            case DropVisitor() | MoveVisitor():
-                self.commands.ask_in_line(request)
-            case (
-                CallNext()
-                | EndSession()
-                | HandOver()
-                | NoteVisitor()
-                | HoldVisitor()
-                | TransferVisitor()
-            ):
-                visit = self._meant(held_input(request), target)
-                if visit and self._is_asked_first(request, target):
-                    self._out.events.append(events.NothingSaid(name=self.client or ""))
-                elif visit is not None:
-                    self.commands.ask(msgspec.structs.replace(request, visit=visit))
-            case EndDuty():
-                self._wants_duty = False  # not on the next link either
-                self.commands.ask(request)
-            case ShowRoom() | ShowFigures() | ShowPast():
-                self.commands.ask(request, is_quiet=target.is_quiet)
-            case TakeDuty() | CloseQueue() | OpenQueue() | AnnounceAtDesk():
-                self.commands.ask(request)
-            case _:
-                assert_never(request)
+        meant = addressed(
+            request,
+            self._focus,
+            self._room,
+            entered_at=target.entered_at,
+            visit=target.visit,
+            asks_first=target.asks_first,
+        )
+        match meant:
+            case Addressed(found, subject):
+                if isinstance(request, EndDuty):
+                    self._wants_duty = False  # not on the next link either
+                is_quiet = (
+                    isinstance(request, ShowRoom | ShowFigures | ShowPast) and target.is_quiet
+                )
+                self.commands.ask(found, subject, is_quiet=is_quiet)
+            case Held():
+                self.commands.hold_back(held_input(request), meant)
+            case SaidNothing(name):
+                self._out.events.append(events.NothingSaid(name=name))
+            case StaleNumber(was, is_now):
+                position = getattr(request, "position", 0)
+                moved = events.NumberMoved(position=position, was=was, is_now=is_now)
+                self._out.events.append(moved)
+            case None:
+                self.commands.fail(CommandFailure.NO_SUCH_POSITION)
 
     def say(self, text: str, target: VisitTarget, *, now: float, line: int = 0) -> None:
         """Send a line to our visitor. It waits here while the registry is away. `line`: by what
         events name it if it reaches nobody. Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
         wall = self._ctx.wall(now)
-        visit = self._meant(HeldInput.LINE, target, line)
+        visit = self._meant(target, line)
         if visit is None:
             return
         if self._conversation is not None and self._conversation.visit == visit:
@@ -467,24 +450,15 @@ class Operator:
         else:
             self.commands.hold_back(HeldInput.LINE, self._focus.missed(visit), line=line)
 
-    def _is_asked_first(self, request: OperatorRequest, target: VisitTarget) -> bool:
-        return (
-            isinstance(request, CallNext)
-            and target.asks_first
-            and self._focus.doubts_end() is not None
-        )
-
-    def _meant(self, what: HeldInput, target: VisitTarget, line: int = 0) -> int | None:
-        """Return the visit that is meant, 0 for none. Return None, and report it, when that is not
-        clear. `line`: by what events name the line."""
+    def _meant(self, target: VisitTarget, line: int) -> int | None:
+        """Return the visit that a line is meant for, 0 for none. Return None, and report it, when
+        that is not clear. `line`: by what events name the line."""
         if target.visit is not None:
             return target.visit
-        typed = Typed.COMMAND
-        if what is HeldInput.LINE:
-            typed = Typed.MAYBE_LINE if target.is_maybe else Typed.LINE
+        typed = Typed.MAYBE_LINE if target.is_maybe else Typed.LINE
         client = self._focus.meant(typed, entered_at=target.entered_at)
         if isinstance(client, Held):
-            self.commands.hold_back(what, client, line=line)
+            self.commands.hold_back(HeldInput.LINE, client, line=line)
             return None
         return 0 if client is None else client.visit
 

@@ -20,15 +20,14 @@ from textual.widgets import Static
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, Conversation
-from chatapp.peer.faces.asked import AskedPeer
 from chatapp.peer.faces.full.bars import Bar
 from chatapp.peer.faces.full.composer import Composer
 from chatapp.peer.faces.full.listview import ListView
 from chatapp.peer.faces.full.logview import LogView
 from chatapp.peer.faces.full.opener import Opener
+from chatapp.peer.faces.full.runner import ScreenRunner
 from chatapp.peer.faces.full.signs import Signs
 from chatapp.peer.faces.full.theme import DARK, OTHER, THEMES
-from chatapp.peer.faces.runner import ScreenRunner
 from chatapp.peer.faces.running import INTERRUPTED
 from chatapp.peer.node.local import line_id
 from chatapp.peer.view.layout import notice, title, titled
@@ -43,7 +42,7 @@ from chatapp.wire.text import sanitize
 
 if TYPE_CHECKING:
     from chatapp.peer.faces.full.overlays.desk import DeskPane
-    from chatapp.peer.sdk.anypeer import AnyPeer
+    from chatapp.peer.sdk.client import Peer
 
 LEAST: Final = (40, 12)
 """Columns and rows of the smallest screen."""
@@ -148,7 +147,7 @@ class FullApp(App[None]):
 
     def __init__(
         self,
-        peer: "AnyPeer",
+        peer: "Peer",
         signs: Signs,
         *,
         theme: str = DARK,
@@ -164,7 +163,7 @@ class FullApp(App[None]):
         for one in THEMES:
             self.register_theme(one)
         self.theme = theme
-        node = AskedPeer(peer)
+        node = peer.node
         self.view: Final = ScreenView(
             node.state,
             wall=time.time,

@@ -24,7 +24,7 @@ from chatapp.peer.view.layout import KEEP_TITLE, RESTORE_TITLE
 if TYPE_CHECKING:
     from textual.app import App
 
-    from chatapp.peer.sdk.anypeer import AnyPeer
+    from chatapp.peer.sdk.client import Peer
 
 for _digit in "0123456789":
     # One terminal on one system sends these for signs. All others send them for Alt and a digit,
@@ -85,7 +85,7 @@ class FullFace:
 
     def __init__(
         self,
-        peer: "AnyPeer",
+        peer: "Peer",
         *,
         is_quiet: bool = False,
         note: Callable[[Sequence[events.Event]], None] = lambda events: None,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chatapp.peer.faces.full.app import FullApp
     from chatapp.peer.faces.full.overlays.desk_overlays import DeskOverlay
     from chatapp.peer.faces.full.overlays.overlay import Overlay
-    from chatapp.peer.sdk.anypeer import AnyPeer
+    from chatapp.peer.sdk.client import Peer
     from chatapp.peer.view.desk import DeskView
 
 Result = TypeVar("Result")
@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 class Opener:
     """Opens the overlays of one full screen."""
 
-    def __init__(self, app: "FullApp", peer: "AnyPeer", signs: Signs) -> None:
+    def __init__(self, app: "FullApp", peer: "Peer", signs: Signs) -> None:
         self._app: Final = app
         self._peer: Final = peer
         self._signs: Final = signs

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotLetIn, NotOpen, NotResponding
@@ -24,10 +24,6 @@ from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import LINE_MAX
 from chatapp.wire.address import Address
 from chatapp.wire.errors import TextTooLong
-
-if TYPE_CHECKING:
-    from chatapp.peer.sdk.anypeer import AnyPeer
-    from chatapp.peer.sdk.remote import RemotePeer
 
 DELIVERED: Final = 0
 SAVED: Final = 3
@@ -96,7 +92,7 @@ async def _send(peer: Peer, registry_key: str | None, to: str, text: str, *, as_
 
 
 async def _say_through(
-    running: "RemotePeer",
+    running: "Peer",
     servers: Sequence[Address],
     registry_key: str | None,
     to: str,
@@ -129,7 +125,7 @@ async def _say_and_leave(peer: Peer, to: str, text: str, *, as_json: bool) -> in
         await peer.close(within=0.3)
 
 
-async def _say(peer: "AnyPeer", to: str, text: str, *, as_json: bool) -> int:
+async def _say(peer: "Peer", to: str, text: str, *, as_json: bool) -> int:
     started = asyncio.get_running_loop().time()
     receipt: Receipt | None = None
     try:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from chatapp.peer.api import events
 from chatapp.peer.commands.completion import CompletionIndex
-from chatapp.peer.faces.asked import AskedPeer
 from chatapp.peer.faces.runner import Runner
 from chatapp.peer.node.local import line_id
 from chatapp.peer.view.flow import FlowView
@@ -16,7 +15,7 @@ from chatapp.peer.view.view import Changes
 from chatapp.peer.words.formatting import Status, TypedLine
 
 if TYPE_CHECKING:
-    from chatapp.peer.sdk.anypeer import AnyPeer
+    from chatapp.peer.sdk.client import Peer
 
 
 LAST_WORDS_WITHIN: Final = 0.5
@@ -54,7 +53,7 @@ class LineFace:
 
     def __init__(
         self,
-        peer: "AnyPeer",
+        peer: "Peer",
         terminal: Terminal,
         *,
         stay: bool,
@@ -67,7 +66,7 @@ class LineFace:
     ) -> None:
         """`stay`: whether the end of input ends nothing. `note`: as in `Runner`. The others are
         those of `FlowView`."""
-        node = AskedPeer(peer)
+        node = peer.node
         self._terminal: Final = terminal
         self._stay: Final = stay
         self._view: Final = FlowView(

@@ -3,7 +3,7 @@ the user ends it."""
 
 import contextlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
@@ -18,9 +18,6 @@ from chatapp.peer.sdk.running import is_same_server
 from chatapp.peer.words import answers
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.folders import known_homes
-
-if TYPE_CHECKING:
-    from chatapp.peer.sdk.remote import RemotePeer
 
 
 class PeerStart:
@@ -110,7 +107,7 @@ class PeerStart:
             explain_taken=lambda: self._explain(peer.name),
         )
 
-    async def _attach(self, peer: "RemotePeer") -> int:
+    async def _attach(self, peer: "Peer") -> int:
         """Show a peer that another program runs, until the user ends this one. Returns the exit
         status."""
         try:
@@ -128,7 +125,7 @@ class PeerStart:
         finally:
             await peer.close()
 
-    def _face_beside(self, peer: "RemotePeer") -> Face:
+    def _face_beside(self, peer: "Peer") -> Face:
         """Return the face of a peer that another program runs."""
         greeting = answers.attached_line(peer.name)
         if self._wanted.is_full:

@@ -128,10 +128,10 @@ SESSIONS_MAX: Final = DESK_VISITS_PER_GATEWAY
 """Visits at the same time: a registry takes no more of one gateway. Each takes about 40 KiB and 4
 descriptors."""
 
-DEEDS_PER_SECOND: Final = 4.0
+ACTIONS_PER_SECOND: Final = 4.0
 """Lines, descriptions and other requests a second of one visit, averaged."""
 
-DEEDS_BURST: Final = 40.0
+ACTIONS_BURST: Final = 40.0
 """The same at once."""
 
 DESCRIPTORS_PER_SESSION: Final = 2

@@ -74,7 +74,9 @@ def forgotten(log: AdminLog, name: str, answer: AdminAnswer) -> AdminAnswer:
         return answer
     theirs = [name, *answer.names, *answer.keys]
     try:
-        log.forget(lambda target: any(is_same_name(target.split(" in ")[0], one) for one in theirs))
+        log.forget(
+            lambda target: any(is_same_name(target.split(" in ")[0], name) for name in theirs)
+        )
     except OSError as error:
         return _no_log(error)
     return answer

@@ -41,19 +41,21 @@ def lines_of(answer: AdminAnswer) -> list[str]:
         case AdminRefused():
             return [refusal_text(answer)]
         case NamesListed(names=names):
-            return [f"{one.name:<32}  {one.key}  {one.state}{_since(one.since)}" for one in names]
+            return [
+                f"{name.name:<32}  {name.key}  {name.state}{_since(name.since)}" for name in names
+            ]
         case BansListed(bans=bans):
             return _table(
                 ("banned", "since", "until", "by", "reason"),
                 [
                     (
-                        _shown(one.what),
-                        _time(one.since),
-                        _until(one),
-                        _shown(one.author),
-                        _shown(one.reason),
+                        _shown(ban.what),
+                        _time(ban.since),
+                        _until(ban),
+                        _shown(ban.author),
+                        _shown(ban.reason),
                     )
-                    for one in bans
+                    for ban in bans
                 ],
                 "no bans but those of the configuration",
             )
@@ -65,19 +67,22 @@ def lines_of(answer: AdminAnswer) -> list[str]:
             return _erased(answer)
         case LogShown(deeds=deeds):
             return [
-                f"{one.at}  {one.uid}  {_shown(one.verb)} {_shown(one.target)}".rstrip()
-                + f": {_shown(one.result)}"
-                for one in deeds
+                f"{deed.at}  {deed.uid}  {_shown(deed.verb)} {_shown(deed.target)}".rstrip()
+                + f": {_shown(deed.result)}"
+                for deed in deeds
             ] or ["nothing was asked yet"]
         case RoomsFound(rooms=rooms):
             return _table(
                 ("room", "here", "members", "lines", "topic"),
-                [(one.name, one.here, one.members, one.lines, _shown(one.topic)) for one in rooms],
+                [
+                    (room.name, room.here, room.members, room.lines, _shown(room.topic))
+                    for room in rooms
+                ],
                 "no rooms",
             )
         case MailFound(boxes=boxes, letters=letters):
             rows = [
-                (one.name or one.key, one.letters, one.size, _time(one.oldest)) for one in boxes
+                (box.name or box.key, box.letters, box.size, _time(box.oldest)) for box in boxes
             ]
             return [
                 *_table(("mailbox", "letters", "bytes", "oldest"), rows),
@@ -102,8 +107,15 @@ def lines_of(answer: AdminAnswer) -> list[str]:
 
 def _people(people: Sequence[PersonShown]) -> list[str]:
     rows = [
-        (one.name, one.host, one.port, f"{one.state}{_since(one.since)}", one.room, one.key)
-        for one in people
+        (
+            person.name,
+            person.host,
+            person.port,
+            f"{person.state}{_since(person.since)}",
+            person.room,
+            person.key,
+        )
+        for person in people
     ]
     return _table(("name", "address", "port", "presence", "room", "key"), rows, "nobody")
 
@@ -145,11 +157,11 @@ def _queue(queue: QueueFigures) -> list[str]:
     lines = [
         f"{queue.queue}: {queue.operators} on duty, {queue.served_today} served today, {waits}"
     ]
-    for one in queue.visitors:
-        place = f"with {one.operator}" if not one.position else f"{one.position}."
-        reach = "" if one.is_here else ", out of reach"
+    for visitor in queue.visitors:
+        place = f"with {visitor.operator}" if not visitor.position else f"{visitor.position}."
+        reach = "" if visitor.is_here else ", out of reach"
         lines.append(
-            f"  {place} {_shown(one.name)}: {_shown(one.issue)}, since {_time(one.since)}{reach}"
+            f"  {place} {_shown(visitor.name)}: {_shown(visitor.issue)}, since {_time(visitor.since)}{reach}"
         )
     return lines
 
@@ -163,7 +175,7 @@ def _stats(stats: StatsShown) -> list[str]:
         for name, count in stats.dropped.items()
     ]
     for queue in stats.queues:
-        waiting = sum(one.position > 0 for one in queue.visitors)
+        waiting = sum(visitor.position > 0 for visitor in queue.visitors)
         lines.append(f"{_queue(queue)[0]}, {waiting} waiting")
     return lines
 

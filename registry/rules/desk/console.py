@@ -33,42 +33,37 @@ from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.effects import Effect, ShowOnConsole
 from chatapp.wire.desk.commands import DESK_COMMANDS, CommandMisread, NoSuchPosition, usage
 from chatapp.wire.desk.focus import (
+    Addressed,
     Focus,
     Held,
     HeldInput,
+    SaidNothing,
     ShownRoom,
     StaleNumber,
     Typed,
+    addressed,
     held_input,
 )
 from chatapp.wire.desk.texts import NO_CLIENT, held_line, moved_line, nothing_said_line
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import DESK_TYPED_AHEAD_MAX, TEXT_MAX
 from chatapp.wire.messages.desk import (
-    CallNext,
     ClientAssigned,
     ClientChanged,
     CommandDone,
     CommandResult,
     DeskLine,
     DeskNotice,
-    DropVisitor,
     DutyStatus,
     EndDuty,
-    EndSession,
     FiguresShown,
-    HandOver,
-    HoldVisitor,
     LineRefusal,
     LineRefused,
-    MoveVisitor,
-    NoteVisitor,
     OperatorRequest,
     PastShown,
     RoomShown,
     SendDeskLine,
     TakeDuty,
-    TransferVisitor,
     WaitingCounted,
 )
 from chatapp.wire.suggestions import nearest
@@ -286,29 +281,30 @@ class DeskConsole:
                 return self._say(answer.text, entered.at, now)
             case TableWanted():
                 return self._show(table_lines(self._directory), now)
-            case DropVisitor() | MoveVisitor() as request:
-                return self._ask_in_line(request, now)
-            case (
-                CallNext()
-                | EndSession()
-                | HandOver()
-                | NoteVisitor()
-                | HoldVisitor()
-                | TransferVisitor()
-            ) as request:
-                client = self._focus.meant(Typed.COMMAND, entered_at=entered.at)
-                if isinstance(client, Held):
-                    return self._show((_held(held_input(request), client),), now)
-                if (
-                    isinstance(request, CallNext)
-                    and self._is_terminal
-                    and (silent := self._focus.doubts_end())
-                ):
-                    return self._show((nothing_said_line(silent.name),), now)
-                visit = 0 if client is None else client.visit
-                return self._ask(msgspec.structs.replace(request, visit=visit), now)
             case request:
-                return self._ask(request, now)
+                return self._address(request, entered.at, now)
+
+    def _address(self, request: OperatorRequest, entered_at: float, now: float) -> list[Effect]:
+        """Ask for something, unless it is not clear for whom it was meant."""
+        meant = addressed(
+            request,
+            self._focus,
+            self._room,
+            entered_at=entered_at,
+            asks_first=self._is_terminal,
+        )
+        match meant:
+            case Addressed():
+                return self._ask(meant, now)
+            case Held():
+                line = _held(held_input(request), meant)
+            case SaidNothing(name):
+                line = nothing_said_line(name)
+            case StaleNumber():
+                line = moved_line(getattr(request, "position", 0), meant)
+            case None:
+                line = failed_line(CommandResult.NO_SUCH_POSITION)
+        return self._show((line,), now)
 
     def _say(self, text: str, entered_at: float, now: float) -> list[Effect]:
         if self._focus.client is None and text.strip().lower() == _HELP:
@@ -325,20 +321,10 @@ class DeskConsole:
         )
         return self._publisher.conclude(said, now=now)
 
-    def _ask_in_line(self, request: DropVisitor | MoveVisitor, now: float) -> list[Effect]:
-        meant = self._room.at(request.position)
-        if meant is None:
-            return self._show((failed_line(CommandResult.NO_SUCH_POSITION),), now)
-        if isinstance(meant, StaleNumber):
-            return self._show((moved_line(request.position, meant),), now)
-        return self._ask(
-            msgspec.structs.replace(request, visit=meant.visit), now, subject=meant.name
-        )
-
-    def _ask(self, request: OperatorRequest, now: float, *, subject: str = "") -> list[Effect]:
+    def _ask(self, meant: Addressed, now: float) -> list[Effect]:
         self._reference += 1
-        request = msgspec.structs.replace(request, reference=self._reference)
-        self._asked[self._reference] = _Asked(request, subject)
+        request = msgspec.structs.replace(meant.request, reference=self._reference)
+        self._asked[self._reference] = _Asked(request, meant.subject)
         self._asked_at = now
         answer = self._operator_rules.handle(request, CONSOLE_CALLER, now=now)
         return self._publisher.conclude(
@@ -405,10 +391,7 @@ class DeskConsole:
             visit = getattr(request, "visit", 0)
             return (_held(held_input(request), self._focus.missed(visit)),)
         if done.result is CommandResult.DONE:
-            if isinstance(request, DropVisitor):
-                self._room.dropped(request.visit)
-            elif isinstance(request, MoveVisitor):
-                self._room.moved(request.visit, request.to)
+            self._room.done(request)
         return done_lines(request, done.result, done.subject or asked.subject)
 
 

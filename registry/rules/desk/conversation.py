@@ -51,7 +51,7 @@ class ConversationRules:
         transcript = self._visits.transcript(visit)
         if request.number <= transcript.taken(author):
             return self._repeated(request, transcript, author, caller)
-        if not transcript.has_room(request.text):
+        if not transcript.has_capacity(request.text):
             return self._refused(request, LineRefusal.FULL, caller)
         if author != CONSOLE and not self._throttle.take(caller.identity, now=now):
             return self._refused(request, LineRefusal.TOO_FAST, caller)

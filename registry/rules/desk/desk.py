@@ -83,7 +83,7 @@ class Desk:
 
     @property
     def waits(self) -> Mapping[str, Histogram]:
-        """How long the visitors served in this life waited, by queue."""
+        """How long the visitors served in this run waited, by queue."""
         return self.state.statistics.waits
 
     # --- guests

@@ -77,16 +77,18 @@ class EventBatch(NamedTuple):
     @classmethod
     def of(cls, events: list[QueueEvent], asker: OperatorId, *, at: int) -> "EventBatch":
         """Summarize the events of a turn. Call it before the times are stamped."""
-        changes = [one for one in events if isinstance(one, Change)]
+        changes = [event for event in events if isinstance(event, Change)]
 
         def those(event: VisitEvent) -> frozenset[int]:
-            return frozenset(one.visit.number for one in changes if one.event is event)
+            return frozenset(change.visit.number for change in changes if change.event is event)
 
         return cls(
             called=those(VisitEvent.CALLED),
             kept=those(VisitEvent.KEPT),
             put_back=those(VisitEvent.PUT_BACK),
-            served_before=frozenset(one.visit.number for one in changes if one.visit.called_at),
+            served_before=frozenset(
+                change.visit.number for change in changes if change.visit.called_at
+            ),
             asker=asker,
             at=at,
         )
@@ -160,15 +162,15 @@ class Notices:
         """Tell the operators on duty for a queue how many wait, if that has changed."""
         told = WaitingCounted(queue, len(self._queue.line(queue)))
         effects: list[Effect] = []
-        for one in self._queue.operators:
+        for operator in self._queue.operators:
             if (
-                one.is_on
-                and one.is_here
-                and one.queue == queue
-                and self._counted.get(one.id) != told
+                operator.is_on
+                and operator.is_here
+                and operator.queue == queue
+                and self._counted.get(operator.id) != told
             ):
-                self._counted[one.id] = told
-                effects += self._sender.tell_operator(one.id, told)
+                self._counted[operator.id] = told
+                effects += self._sender.tell_operator(operator.id, told)
         return effects
 
     def count_again(self, who: OperatorId) -> list[Effect]:
@@ -219,36 +221,37 @@ class Notices:
 
     # --- events
 
-    def of(self, one: QueueEvent, batch: EventBatch) -> list[Effect]:
+    def of(self, event: QueueEvent, batch: EventBatch) -> list[Effect]:
         """Return the effects that tell of an event. `batch`: all events of the same turn."""
-        match one:
+        match event:
             case DutyChanged():
-                self._counted.pop(one.operator, None)
-                self.moved[one.queue] = (
+                self._counted.pop(event.operator, None)
+                self.moved[event.queue] = (
                     None  # estimates change too, but only visitors whose position changes are told
                 )
                 return self._sender.tell_operator(
-                    one.operator, self.duty(one.operator, one.queue, is_on=one.is_on)
+                    event.operator, self.duty(event.operator, event.queue, is_on=event.is_on)
                 )
             case VisitUpdated():
-                self.moved[one.visit.queue] = None
+                self.moved[event.visit.queue] = None
                 return []
             case HandoverReleased():
                 is_told = (
-                    one.visit.state is VisitState.WAITING and one.visit.number not in batch.called
+                    event.visit.state is VisitState.WAITING
+                    and event.visit.number not in batch.called
                 )
                 return (
-                    self._tell_position(one.visit, PositionCause.OPERATOR_LOST, batch)
+                    self._tell_position(event.visit, PositionCause.OPERATOR_LOST, batch)
                     if is_told
                     else []
                 )
             case Change():
-                return self._effects_of_change(one, batch)
-        assert_never(one)
+                return self._effects_of_change(event, batch)
+        assert_never(event)
 
-    def _effects_of_change(self, one: Change, batch: EventBatch) -> list[Effect]:
-        visit = one.visit
-        match one.event:
+    def _effects_of_change(self, change: Change, batch: EventBatch) -> list[Effect]:
+        visit = change.visit
+        match change.event:
             case VisitEvent.KEPT:
                 self.moved[visit.queue] = None
                 if visit.number in batch.called:
@@ -257,27 +260,27 @@ class Notices:
                     visit, PositionCause.JOINED, batch
                 ) + self._tell_announced(visit)
             case VisitEvent.LOST:
-                return self._tell_change(one, ClientChange.AWAY)
+                return self._tell_change(change, ClientChange.AWAY)
             case VisitEvent.RETURNED:
-                return self._tell_return(one, batch)
+                return self._tell_return(change, batch)
             case VisitEvent.PASSED_OVER:
                 return []
             case VisitEvent.CALLED:
-                return self._tell_call(one, batch)
+                return self._tell_call(change, batch)
             case VisitEvent.UNANSWERED:
-                return self._tell_unanswered(one)
+                return self._tell_unanswered(change)
             case VisitEvent.PUT_BACK:
-                return self._tell_put_back(one, batch)
+                return self._tell_put_back(change, batch)
             case VisitEvent.PAUSED:
                 return self._tell_position(visit, PositionCause.PAUSED, batch)
             case VisitEvent.RESUMED:
                 is_called = visit.number in batch.called
                 return [] if is_called else self._tell_position(visit, PositionCause.RESUMED, batch)
             case VisitEvent.HANDED_OVER:
-                return self._tell_hand_over(one, batch)
+                return self._tell_hand_over(change, batch)
             case VisitEvent.ENDED:
-                return self._tell_end(one)
-        assert_never(one.event)
+                return self._tell_end(change)
+        assert_never(change.event)
 
     def _tell_position(self, visit: Visit, cause: PositionCause, batch: EventBatch) -> list[Effect]:
         reference = self.references.pop(visit.number, 0)
@@ -290,12 +293,12 @@ class Notices:
         told = self._sender.tell_visitor(visit, self.turn(visit, cause, reference=reference))
         return told + self._sender.deliver(visit, VISITOR)
 
-    def _tell_change(self, one: Change, how: ClientChange) -> list[Effect]:
-        change = ClientChanged(one.visit.number, how, one.visit.form.name)
-        return self._sender.tell_operator(one.operator, change)
+    def _tell_change(self, change: Change, how: ClientChange) -> list[Effect]:
+        notice = ClientChanged(change.visit.number, how, change.visit.form.name)
+        return self._sender.tell_operator(change.operator, notice)
 
-    def _tell_return(self, one: Change, batch: EventBatch) -> list[Effect]:
-        visit = one.visit
+    def _tell_return(self, change: Change, batch: EventBatch) -> list[Effect]:
+        visit = change.visit
         if visit.number in batch.called or visit.state is VisitState.JOINING:
             return []
         if visit.state is VisitState.WAITING:
@@ -308,7 +311,11 @@ class Notices:
                 told += self._sender.tell_visitor(visit, kept)
             # Lines of an operator from before the visit was put back.
             return told + self._sender.deliver(visit, VISITOR)
-        back = self._tell_change(one, ClientChange.BACK) if one.before is VisitState.ABSENT else []
+        back = (
+            self._tell_change(change, ClientChange.BACK)
+            if change.before is VisitState.ABSENT
+            else []
+        )
         return back + self._tell_assignment(visit, OperatorCause.RETURNED)
 
     def _tell_announced(self, visit: Visit) -> list[Effect]:
@@ -317,8 +324,8 @@ class Notices:
             return []
         return self._sender.tell_visitor(visit, self.announced.pop(visit.number))
 
-    def _tell_call(self, one: Change, batch: EventBatch) -> list[Effect]:
-        visit = one.visit
+    def _tell_call(self, change: Change, batch: EventBatch) -> list[Effect]:
+        visit = change.visit
         self.moved[visit.queue] = None
         cause = OperatorCause.CONNECTED if visit.number in batch.kept else OperatorCause.CALLED
         told = self._tell_assignment(
@@ -326,37 +333,37 @@ class Notices:
         )
         is_known = visit.number in batch.served_before
         how = ClientCause.HANDED_OVER if is_known else ClientCause.CALLED
-        return told + self._tell_operator(visit, how, one.former, batch)
+        return told + self._tell_operator(visit, how, change.former, batch)
 
-    def _tell_unanswered(self, one: Change) -> list[Effect]:
-        self.moved[one.visit.queue] = None
-        self._remove_reader(one.visit, one.operator)
-        return self._tell_change(one, ClientChange.UNANSWERED)
+    def _tell_unanswered(self, change: Change) -> list[Effect]:
+        self.moved[change.visit.queue] = None
+        self._remove_reader(change.visit, change.operator)
+        return self._tell_change(change, ClientChange.UNANSWERED)
 
-    def _tell_put_back(self, one: Change, batch: EventBatch) -> list[Effect]:
-        visit = one.visit
+    def _tell_put_back(self, change: Change, batch: EventBatch) -> list[Effect]:
+        visit = change.visit
         self.moved[visit.queue] = None
-        assert isinstance(one.cause, PositionCause)
-        self._remove_reader(visit, one.operator)
+        assert isinstance(change.cause, PositionCause)
+        self._remove_reader(visit, change.operator)
         told = (
-            self._tell_position(visit, one.cause, batch)
+            self._tell_position(visit, change.cause, batch)
             if visit.state is VisitState.WAITING
             else []
         )
-        return told + self._tell_change(one, _PUT_BACK_CHANGES[one.cause])
+        return told + self._tell_change(change, _PUT_BACK_CHANGES[change.cause])
 
     def silent(self, visit: Visit) -> list[Effect]:
         """Tell an operator that their visitor has said nothing for a while."""
         change = ClientChanged(visit.number, ClientChange.SILENT, visit.form.name)
         return self._sender.tell_operator(visit.operator, change)
 
-    def _tell_hand_over(self, one: Change, batch: EventBatch) -> list[Effect]:
-        visit = one.visit
-        self._remove_reader(visit, one.former)
+    def _tell_hand_over(self, change: Change, batch: EventBatch) -> list[Effect]:
+        visit = change.visit
+        self._remove_reader(visit, change.former)
         given = ClientChanged(visit.number, ClientChange.GIVEN, visit.form.name)
-        told = self._sender.tell_operator(one.former, given)
+        told = self._sender.tell_operator(change.former, given)
         told += self._tell_assignment(visit, OperatorCause.HANDED_OVER)
-        return told + self._tell_operator(visit, ClientCause.HANDED_OVER, one.former, batch)
+        return told + self._tell_operator(visit, ClientCause.HANDED_OVER, change.former, batch)
 
     def _tell_operator(
         self, visit: Visit, cause: ClientCause, former: OperatorId, batch: EventBatch
@@ -364,22 +371,22 @@ class Notices:
         client = self.client(visit, cause, former=former, is_asked=visit.operator == batch.asker)
         return self._sender.tell_operator(visit.operator, client) + self._let_read(visit)
 
-    def _tell_end(self, one: Change) -> list[Effect]:
-        visit = one.visit
-        assert isinstance(one.cause, OverCause)
+    def _tell_end(self, change: Change) -> list[Effect]:
+        visit = change.visit
+        assert isinstance(change.cause, OverCause)
         self.moved[visit.queue] = None
         told = self._sender.deliver_rest(
             visit, VISITOR
         )  # the last lines may be on their way to the disk
-        over = VisitOver(visit.number, one.cause)
+        over = VisitOver(visit.number, change.cause)
         told += self._sender.tell_visitor(visit, over)
-        if one.cause in BY_OPERATOR:
+        if change.cause in BY_OPERATOR:
             self._visits.note_end(
                 visit.ticket, over, served_at=visit.queue if visit.called_at else ""
             )
-        if one.operator != NOBODY:
-            told += self._sender.deliver_rest(visit, one.operator)
-        told += self._tell_change(one, _CHANGES[one.cause])
+        if change.operator != NOBODY:
+            told += self._sender.deliver_rest(visit, change.operator)
+        told += self._tell_change(change, _CHANGES[change.cause])
         self._told.pop(visit.number, None)
         self.references.pop(visit.number, None)
         self.announced.pop(visit.number, None)
@@ -433,16 +440,16 @@ class Publisher:
         effects = list(first)
         events = self._queue.take_events()
         batch = EventBatch.of(events, asker, at=wall_ms)
-        for one in events:
-            self._stamp(one, wall_ms)
+        for event in events:
+            self._stamp(event, wall_ms)
         self._silences.follow(events, now=now)
         operators = self._queue.operators
         entries: list[Entry] = [
             record_of(visit, is_off_duty=operators.is_off_duty(visit)) for visit in _changed(events)
         ]
-        for one in events:
-            entries += self._end_records(one, now)
-            effects += self.notices.of(one, batch)
+        for event in events:
+            entries += self._end_records(event, now)
+            effects += self.notices.of(event, batch)
         effects += self._tell_moves(now, wall_ms)
         effects += answer
         if not entries and not effects:
@@ -462,7 +469,7 @@ class Publisher:
         """Return when the gathered positions are due, or a visitor counts as silent."""
         moves = self._told_at + MOVES_SPAN if self.notices.moved else None
         return min(
-            (one for one in (moves, self._silences.next_timer()) if one is not None), default=None
+            (due for due in (moves, self._silences.next_timer()) if due is not None), default=None
         )
 
     def _tell_moves(self, now: float, wall_ms: int) -> list[Effect]:
@@ -475,12 +482,12 @@ class Publisher:
 
     # --- stamps and records
 
-    def _stamp(self, one: QueueEvent, wall_ms: int) -> None:
+    def _stamp(self, event: QueueEvent, wall_ms: int) -> None:
         """Stamp the times, which the queue does not know."""
-        if not isinstance(one, Change):
+        if not isinstance(event, Change):
             return
-        visit = one.visit
-        match one.event:
+        visit = event.visit
+        match event.event:
             case VisitEvent.CALLED:
                 visit.called_at = visit.called_at or wall_ms
                 visit.since = wall_ms
@@ -491,29 +498,29 @@ class Publisher:
                 visit.called_at = 0  # it was the first call
             case VisitEvent.PUT_BACK:
                 visit.served_for += max(wall_ms - visit.since, 0)
-            case VisitEvent.ENDED if one.before in (VisitState.SERVED, VisitState.ABSENT):
+            case VisitEvent.ENDED if event.before in (VisitState.SERVED, VisitState.ABSENT):
                 visit.served_for += max(wall_ms - visit.since, 0)
             case _:
                 pass
 
-    def _end_records(self, one: QueueEvent, now: float) -> list[Entry]:
+    def _end_records(self, event: QueueEvent, now: float) -> list[Entry]:
         if (
-            not isinstance(one, Change)
-            or one.event is not VisitEvent.ENDED
-            or one.cause is OverCause.NOT_KEPT
+            not isinstance(event, Change)
+            or event.event is not VisitEvent.ENDED
+            or event.cause is OverCause.NOT_KEPT
         ):
             return []
-        assert isinstance(one.cause, OverCause)
-        visit, wall_ms = one.visit, self._clock.millis(now)
+        assert isinstance(event.cause, OverCause)
+        visit, wall_ms = event.visit, self._clock.millis(now)
         ended = self._statistics.note(visit, ended_at=wall_ms)
-        over = end_record_of(visit, cause=one.cause, ended_at=wall_ms, **ended._asdict())
+        over = end_record_of(visit, cause=event.cause, ended_at=wall_ms, **ended._asdict())
         if not visit.called_at:
             return [over]
-        operator = "" if one.operator == NOBODY else self._operators.name_of(one.operator)
+        operator = "" if event.operator == NOBODY else self._operators.name_of(event.operator)
         lines = self._visits.transcripts.get(visit.number, ())
         return [
             over,
-            *self._past.keep(visit, lines, operator=operator, cause=int(one.cause), now=now),
+            *self._past.keep(visit, lines, operator=operator, cause=int(event.cause), now=now),
         ]
 
 
@@ -526,9 +533,9 @@ def _changed(events: list[QueueEvent]) -> list[Visit]:
     """Return the visits whose record has changed, in order, each once, without those that are
     over."""
     visits: dict[int, Visit] = {}
-    for one in events:
-        if isinstance(one, VisitUpdated | HandoverReleased) or (
-            isinstance(one, Change) and one.event not in _WRITES_NOTHING
+    for event in events:
+        if isinstance(event, VisitUpdated | HandoverReleased) or (
+            isinstance(event, Change) and event.event not in _WRITES_NOTHING
         ):
-            visits[one.visit.number] = one.visit
+            visits[event.visit.number] = event.visit
     return [visit for visit in visits.values() if visit.state is not VisitState.OVER]

@@ -36,7 +36,7 @@ def spans(text: str) -> list[_Span]:
     for day in days:
         if day not in _DAYS:
             raise ValueError(
-                f'"{day}" in "{text}" is none of {", ".join(one.title() for one in _DAYS)}'
+                f'"{day}" in "{text}" is none of {", ".join(name.title() for name in _DAYS)}'
             )
     start, end = _minutes(found["start"], text), _minutes(found["end"], text)
     if end <= start:
@@ -133,8 +133,8 @@ class Openings:
         self._said: dict[str, _Said] = {}
 
     def load(self, kept: Iterable[DeskOpeningKept]) -> None:
-        """Restore what operators said in earlier lives."""
-        self._said = {one.queue: self._as_said(one) for one in kept}
+        """Restore what operators said in earlier runs."""
+        self._said = {entry.queue: self._as_said(entry) for entry in kept}
 
     def of(self, queue: str, at: int) -> OpeningState:
         """Return the state of a queue."""

@@ -65,9 +65,9 @@ class Past:
         *,
         now: float,
     ) -> None:
-        """Restore what earlier lives stored."""
-        self._sessions = {one.visit: one for one in sessions}
-        self._transcripts = {one.visit: one for one in transcripts}
+        """Restore what earlier runs stored."""
+        self._sessions = {session.visit: session for session in sessions}
+        self._transcripts = {transcript.visit: transcript for transcript in transcripts}
         self._size = sum(map(_size_of, self._transcripts.values()))
         if self._sessions or self._transcripts:
             self._due = now
@@ -111,7 +111,7 @@ class Past:
         return entries + self._make_room()
 
     def _keep_transcript(self, number: int, lines: list[TranscriptLine]) -> DeskTranscriptKept:
-        said = [("" if not one.author else one.author_name, one.at, one.text) for one in lines]
+        said = [("" if not line.author else line.author_name, line.at, line.text) for line in lines]
         dropped = lines[0].position - 1 if lines else 0
         transcript = self._transcripts[number] = DeskTranscriptKept(number, said, dropped)
         self._size += _size_of(transcript)
@@ -139,8 +139,8 @@ class Past:
         dropped = self._drop(
             [
                 visit
-                for visit, one in self._sessions.items()
-                if at - one.ended_at >= self._sessions_for
+                for visit, session in self._sessions.items()
+                if at - session.ended_at >= self._sessions_for
             ],
             [
                 visit
@@ -190,10 +190,10 @@ class Past:
         far as one notice holds."""
         name = folded_name(request.name)
         found = [
-            one
-            for one in self._sessions.values()
-            if self._settings.queue_kept(one.queue) == queue
-            and (not name or folded_name(one.name) == name)
+            session
+            for session in self._sessions.values()
+            if self._settings.queue_kept(session.queue) == queue
+            and (not name or folded_name(session.name) == name)
         ]
         room = DESK_PAST_BYTES_SHOWN
         chosen: list[DeskSessionKept] = []

@@ -112,7 +112,7 @@ def ready_answers(entries: Iterable[str]) -> dict[str, ReadyAnswer]:
         if short.lower() in found:
             raise ValueError(f'"{short}" is listed twice')
         found[short.lower()] = ReadyAnswer(short, text)
-    size = sum(len(f"{one.short}{one.text}".encode()) for one in found.values())
+    size = sum(len(f"{answer.short}{answer.text}".encode()) for answer in found.values())
     if size > DESK_ANSWERS_BYTES_MAX:
         raise ValueError(f"all together have {size:,} bytes, at most {DESK_ANSWERS_BYTES_MAX:,}")
     return found

@@ -142,7 +142,7 @@ class Operators:
 
     def draw_codes(self, registry: bytes, rng: Randomness) -> None:
         """Draw a join code for each listed name that nobody has. Call it when the names of earlier
-        lives are known. A name that looks like somebody else's gets none, since nobody can have
+        runs are known. A name that looks like somebody else's gets none, since nobody can have
         it."""
         names = self._directory.names
         free = {key: text for key, text in self.names.items() if not names.is_held_or_alike(text)}

@@ -57,7 +57,7 @@ class Transcript:
         """Up to which position a reader is sent their own lines too."""
 
     def load(self, lines: Iterable[TranscriptLine]) -> None:
-        """Restore the lines of an earlier life. No reader is known to have got any."""
+        """Restore the lines of an earlier run. No reader is known to have got any."""
         for said in lines:
             self._append(said)
             self._saved[said.author] = max(self._saved.get(said.author, 0), said.number)
@@ -88,7 +88,7 @@ class Transcript:
 
     # --- writing
 
-    def has_room(self, text: str) -> bool:
+    def has_capacity(self, text: str) -> bool:
         """Return whether one more line may be accepted, if old lines go that everybody has read."""
         size = len(text.encode()) + _LINE_COSTS
         count, held = len(self._lines), self._size
@@ -108,7 +108,7 @@ class Transcript:
         )
 
     def take(self, author: Party, *, name: str, number: int, at: int, text: str) -> TranscriptLine:
-        """Add a line, which is not on the disk yet. `has_room` must be true, and the number above
+        """Add a line, which is not on the disk yet. `has_capacity` must be true, and the number above
         all of its sender."""
         said = TranscriptLine(self._last + 1, author, name, number, at, text)
         self._taken[author] = number
@@ -139,7 +139,7 @@ class Transcript:
         others = (said.number for said in self._lines if said.author == author)
         taken = self._taken[author] = max(self._saved.get(author, 0), *others, 0)
         discarded = {*self._discarded.get(author, ()), number}
-        self._discarded[author] = {one for one in discarded if one < taken}
+        self._discarded[author] = {number for number in discarded if number < taken}
 
     def _append(self, said: TranscriptLine) -> None:
         self._lines.append(said)

@@ -84,7 +84,7 @@ class VisitorRules:
         )
 
     def load(self, highest_visit: int) -> None:
-        """Number visits above those of earlier lives."""
+        """Number visits above those of earlier runs."""
         self._next_number = highest_visit + 1
 
     def handle(self, request: VisitorRequest, caller: Caller, *, now: float) -> list[Effect]:

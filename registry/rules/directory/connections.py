@@ -15,21 +15,21 @@ _INDICES: Final = 2**32
 
 
 class SenderIndices:
-    """The sender indices of one life of one node."""
+    """The sender indices of one run of one node."""
 
     def __init__(self, *, reserved: int, block: int = BLOCK) -> None:
-        """`reserved`: how many indices were ever reserved, by any life of any node."""
+        """`reserved`: how many indices were ever reserved, by any run of any node."""
         self._block: Final = block
         self._next = reserved + 1
         self._end = reserved + block
         self._is_first_stored = False
         self._is_reserving = False
         self.own: Final[int] = reserved % _INDICES
-        """The index under which this life seals its table batches. It belongs to no link."""
+        """The index under which this run seals its table batches. It belongs to no link."""
 
     @property
     def first_reservation(self) -> tuple[SenderIndicesReserved, ...]:
-        """What has to be stored with or before each first key of this life; empty once it is
+        """What has to be stored with or before each first key of this run; empty once it is
         stored."""
         return () if self._is_first_stored else (SenderIndicesReserved(self._end),)
 

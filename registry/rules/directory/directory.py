@@ -115,7 +115,7 @@ class Directory:
     """Everybody who has a name here."""
 
     def __init__(self, *, version: int, names_max: int = NAMES_MAX) -> None:
-        """Create an empty directory. `version`: where the numbers of this life begin. `names_max`:
+        """Create an empty directory. `version`: where the numbers of this run begin. `names_max`:
         how many names may be bound.
 
         A change that is made with a time `now` is announced at once within the rates of its person

@@ -72,7 +72,7 @@ class Names:
         return (bool(code) and code == self._kept[key]) or self._bearers.get(key) == identity
 
     def bearer_of_kept(self, key: str) -> bytes | None:
-        """Return the present or last owner of a name that is kept, as far as this life of the
+        """Return the present or last owner of a name that is kept, as far as this run of the
         registry knows."""
         return self._bearers.get(key)
 
@@ -116,10 +116,10 @@ class Names:
         mine = self._reserved.setdefault(identity, {})
         mine.pop(key, None)
         mine[key] = until
-        over = [one for one in list(mine)[:-NAMES_RESERVED_MAX] if one not in self._claimed]
-        for one in over:
-            self._end_reservation(one, identity)
-            self._free(one)
+        over = [old for old in list(mine)[:-NAMES_RESERVED_MAX] if old not in self._claimed]
+        for old in over:
+            self._end_reservation(old, identity)
+            self._free(old)
         return over
 
     def release(self, key: str, identity: bytes) -> None:

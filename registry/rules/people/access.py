@@ -100,10 +100,10 @@ class Invites:
         return len(self._until)
 
     def load(self, made: Iterable[InviteMade], *, wall: float, now: float) -> None:
-        """Restore the codes of earlier lives."""
-        for one in made:
-            left = remaining(one.at, wall, kept_for=INVITE_KEPT_FOR, at_least=0.0)
-            self._until[one.code] = now + left
+        """Restore the codes of earlier runs."""
+        for invite in made:
+            left = remaining(invite.at, wall, kept_for=INVITE_KEPT_FOR, at_least=0.0)
+            self._until[invite.code] = now + left
 
     def add(self, codes: Sequence[bytes], *, now: float) -> bool:
         """Add codes; known ones stay as they are. If there would be too many, add none and return
@@ -208,10 +208,10 @@ class OwnBans:
         return len(self._kept)
 
     def load(self, kept: Iterable[BanKept], *, wall: int, now: float) -> None:
-        """Restore the bans of earlier lives. `wall`: Unix seconds at `now`."""
-        for one in kept:
+        """Restore the bans of earlier runs. `wall`: Unix seconds at `now`."""
+        for ban in kept:
             with suppress(ValueError, NameRefused):
-                self.add(one, ends_at=now + one.until / 1_000 - wall if one.until else None)
+                self.add(ban, ends_at=now + ban.until / 1_000 - wall if ban.until else None)
 
     def add(self, ban: BanKept, *, ends_at: float | None = None) -> bool:
         """Add a ban. Return False if it is there already. Raises ValueError, NameRefused."""
@@ -238,8 +238,8 @@ class OwnBans:
         if self.next_end is None or now < self.next_end:
             return []
         over = [self._kept[key] for key, end in self._ends.items() if end <= now]
-        for one in over:
-            self.remove(one.what)
+        for ban in over:
+            self.remove(ban.what)
         return over
 
     def listed(self) -> list[BanKept]:

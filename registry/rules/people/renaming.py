@@ -160,7 +160,7 @@ def _refusal(reference: int, caller: Caller, reason: RefusalReason) -> list[Effe
 def restore_names(
     loaded: Loaded, directory: Directory, clock: WallClock, policy: RegistryPolicy, *, now: float
 ) -> int:
-    """Restore the names of earlier lives. Return how many cards or names could not be read."""
+    """Restore the names of earlier runs. Return how many cards or names could not be read."""
     unreadable, wall = 0, clock.seconds(now)
     for kept in loaded.names:
         try:

@@ -155,7 +155,7 @@ class Group:
         return self._current
 
     def load(self, keys: dict[int, bytes], lines: list[LogLine]) -> None:
-        """Restore the keys and lines of earlier lives."""
+        """Restore the keys and lines of earlier runs."""
         self._keys.update(keys)
         for line in lines:
             self.position = max(self.position, line.position)

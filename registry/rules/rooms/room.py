@@ -135,7 +135,7 @@ class Room(GroupRules):
         self.members[identity] = member
 
     def restore(self, identity: bytes, member: Member) -> None:
-        """Restore a member of an earlier life."""
+        """Restore a member of an earlier run."""
         self.members[identity] = member
 
     def arrive(self, identity: bytes, *, now: float) -> None:

@@ -240,7 +240,7 @@ class RoomCaps:
 
     def refusal_of(self, identity: bytes) -> RoomRefusal | None:
         """Return why this identity may not be the first member of a room; None if it may."""
-        if self._shares.has_room(identity, self._directory.network_of(identity)):
+        if self._shares.has_capacity(identity, self._directory.network_of(identity)):
             return None
         return RoomRefusal.SHARE_USED_UP if self._shares.has_left() else RoomRefusal.TOO_MANY_ROOMS
 
@@ -296,7 +296,7 @@ class Rooms:
         )
 
     def load(self, loaded: Loaded, *, now: float) -> list[Entry]:
-        """Restore the rooms of earlier lives. Everybody is away; those who were here had read
+        """Restore the rooms of earlier runs. Everybody is away; those who were here had read
         everything."""
         entries: list[Entry] = []
         groups = [
@@ -338,7 +338,7 @@ class Rooms:
         seen = max(highest if kept.is_here else kept.seen, kept.since)
         room.restore(kept.identity, Member(since=kept.since, seen=seen, expires_at=now + left))
         self._room_of[kept.identity] = room
-        # The next life must not assume that they were here in this one.
+        # The next run must not assume that they were here in this one.
         return [self._away_entry(room, kept.identity, now)] if kept.is_here else []
 
     def room_of(self, identity: bytes) -> Room | None:

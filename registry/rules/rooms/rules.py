@@ -77,7 +77,7 @@ class GroupRules(ABC):
         self.timer_changed: Callable[[], None] = lambda: None
         """Is called when `next_timer` has changed because the disk answered."""
         self._first_key: GroupKeyMade | None = None
-        """The first key of this life, until something is stored behind it: lines are useless
+        """The first key of this run, until something is stored behind it: lines are useless
         without their key."""
 
     # --- members
@@ -107,7 +107,7 @@ class GroupRules(ABC):
     # --- keys
 
     def load(self, loaded: LoadedGroup | None, *, now: float) -> GroupKeyMade:
-        """Restore what earlier lives stored. Return the first key of this life."""
+        """Restore what earlier runs stored. Return the first key of this run."""
         if loaded is not None:
             wall = self._context.clock.seconds(now)
             grace = self._context.policy.restart_grace
@@ -130,7 +130,7 @@ class GroupRules(ABC):
         return self.begin(now=now)
 
     def begin(self, *, now: float) -> GroupKeyMade:
-        """Begin the first epoch of this life, and return its key."""
+        """Begin the first epoch of this run, and return its key."""
         entry = self._first_key = self._new_key()
         self.group.begin_epoch(entry.epoch, entry.key, honoured_until=now)
         self._epoch_began = now
@@ -138,7 +138,7 @@ class GroupRules(ABC):
 
     def with_first_key(self, *stored: Entry) -> tuple[Entry, ...]:
         """Return the entries to store, with the group's first key if the disk may not have it, and
-        before the key the sender indices that this life uses under it."""
+        before the key the sender indices that this run uses under it."""
         if self._first_key is None:
             return stored
         return (*self._connections.indices.first_reservation, self._first_key, *stored)

@@ -13,6 +13,7 @@ from chatapp.peer.history.commits import SYNC_SPAN
 from chatapp.peer.node.local import PeerNode
 from chatapp.testing import Town
 from tests.peer.village import Village, sees, village
+from tests.support.nodes import node_of
 
 __all__ = ["village"]
 
@@ -83,7 +84,7 @@ async def test_the_key_of_a_registry_is_on_the_disk_before_the_welcome(
 async def test_the_event_loop_does_not_wait_for_the_disk(village: Village, syncs: Syncs) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         await sees(alice, "bob", online=True)
-        node, before = bob._open_node(), syncs.of(bob)
+        node, before = node_of(bob), syncs.of(bob)
         await (await alice.send("bob", "hi")).settled()
         await node.until(lambda core: syncs.of(bob) > before)
         assert syncs.threads[bob.folder].startswith("chatapp-disk")
@@ -94,7 +95,7 @@ async def test_what_a_reader_may_have_lost_is_given_again_at_once(syncs: Syncs) 
         alice = await town.peer("alice")
         await town.peer("bob")
         await (await alice.send("bob", "hi")).settled()
-        node = alice._open_node()
+        node = node_of(alice)
         (contact,) = [one for one in node.core.roster.contacts if one.name == "bob"]
         assert contact.conversation is not None
         outgoing = contact.conversation.outgoing

@@ -1,18 +1,28 @@
 """The past in answers that fit a line: whoever asks for the next page until none follows has
 everything, once."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 from chatapp.peer.api.conversations import Conversation, ConversationKind
 from chatapp.peer.api.events import ClientCame
+from chatapp.peer.api.node import Node
 from chatapp.peer.api.past import ConversationState, DeskTalk, DeskTalkLine
-from chatapp.peer.rpc import pages
+from chatapp.peer.api.requests import Conversations, ListConversations, ReadTalk, Talk
+from chatapp.peer.rpc.pages import answered
 from chatapp.peer.rpc.protocol import LINES_TOGETHER
-from chatapp.peer.rpc.shared import Conversations
-from chatapp.peer.sdk.client import Peer
 
 MANY = 2 * LINES_TOGETHER + 1
+
+
+def answering(answer: Callable[[Any], object]) -> Node:
+    """Return a node that gives these answers."""
+
+    async def request(asked: object) -> object:
+        return answer(asked)
+
+    return cast(Node, SimpleNamespace(request=request))
 
 
 async def test_the_pages_of_conversations_end_and_have_each_once() -> None:
@@ -23,18 +33,15 @@ async def test_the_pages_of_conversations_end_and_have_each_once() -> None:
         for n in range(MANY)
     ]
 
-    async def all_of_them() -> list[ConversationState]:
-        return states
-
-    peer = cast(Peer, SimpleNamespace(past=SimpleNamespace(conversations=all_of_them)))
-    found = [
-        (await pages.conversations(peer, start))
+    node = answering(lambda asked: Conversations(conversations=tuple(states[asked.start :])))
+    pages = [
+        await answered(node, ListConversations(start=start))
         for start in (0, LINES_TOGETHER, 2 * LINES_TOGETHER)
     ]
-    assert [one.more for one in found] == [True, True, False]
-    assert [state for one in found for state in one.conversations] == states
-    assert await pages.conversations(peer, -1) == found[0]
-    assert await pages.conversations(peer, MANY) == Conversations(conversations=(), more=False)
+    assert [page.more for page in pages] == [True, True, False]
+    assert [state for page in pages for state in page.conversations] == states
+    nothing = await answered(node, ListConversations(start=MANY))
+    assert nothing == Conversations(conversations=(), more=False)
 
 
 async def test_so_do_those_of_a_talk() -> None:
@@ -54,10 +61,10 @@ async def test_so_do_those_of_a_talk() -> None:
         is_back=False,
     )
 
-    async def whole() -> DeskTalk:
-        return DeskTalk(client=client, lines=lines)
-
-    peer = cast(Peer, SimpleNamespace(desk=SimpleNamespace(talk=whole)))
-    found = [(await pages.talk(peer, start)) for start in (0, LINES_TOGETHER, 2 * LINES_TOGETHER)]
-    assert [one.more for one in found] == [True, True, False]
-    assert tuple(line for one in found if one.talk is not None for line in one.talk.lines) == lines
+    node = answering(lambda asked: Talk(talk=DeskTalk(client=client, lines=lines[asked.start :])))
+    pages = [
+        await answered(node, ReadTalk(start=start))
+        for start in (0, LINES_TOGETHER, 2 * LINES_TOGETHER)
+    ]
+    assert [page.more for page in pages] == [True, True, False]
+    assert tuple(line for page in pages if page.talk for line in page.talk.lines) == lines

@@ -9,7 +9,7 @@ from chatapp.peer.rpc.protocol import CALLS_MAX, UNREAD_MAX, RpcError
 from chatapp.peer.rpc.server import Client, RpcServer
 from chatapp.peer.rpc.session import Call, RpcSession
 
-HELLO = b'{"jsonrpc":"2.0","id":"hello","method":"hello","params":{"protocol":1}}\n'
+HELLO = b'{"jsonrpc":"2.0","id":"hello","method":"Hello","params":{"protocol":1}}\n'
 WITHIN = 30.0
 
 

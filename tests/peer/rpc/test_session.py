@@ -13,7 +13,7 @@ from chatapp.peer.rpc.protocol import LINE_MAX, Code, Farewell, RpcError
 from chatapp.peer.rpc.ring import EventRing
 from chatapp.peer.rpc.session import Call, RpcSession
 
-HELLO = b'{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":1}}\n'
+HELLO = b'{"jsonrpc":"2.0","id":1,"method":"Hello","params":{"protocol":1}}\n'
 
 
 def lines_of(session: RpcSession) -> list[dict[str, Any]]:
@@ -22,25 +22,25 @@ def lines_of(session: RpcSession) -> list[dict[str, Any]]:
 
 def greeted() -> RpcSession:
     session = RpcSession()
-    assert [call.method for call in session.receive(HELLO)] == ["hello"]
+    assert [call.method for call in session.receive(HELLO)] == ["Hello"]
     return session
 
 
 def test_requests_are_cut_from_the_bytes_wherever_they_are_split() -> None:
-    lines = HELLO + b"\n" + b'{"jsonrpc":"2.0","method":"typing","params":["bob"]}\n'
+    lines = HELLO + b"\n" + b'{"jsonrpc":"2.0","method":"TellTyping","params":{"to":"bob"}}\n'
     for at in range(len(lines)):
         session = RpcSession()
         calls = session.receive(lines[:at]) + session.receive(lines[at:])
         assert calls == [
-            Call("hello", {"protocol": 1}, 1, True),
-            Call("typing", ["bob"], None, False),
+            Call("Hello", {"protocol": 1}, 1, True),
+            Call("TellTyping", {"to": "bob"}, None, False),
         ]
 
 
 @pytest.mark.parametrize(
     ("line", "code", "id_"),
     [
-        (b"hello", Code.NOT_JSON, None),
+        (b"Hello", Code.NOT_JSON, None),
         (b"\xff\xfe", Code.NOT_JSON, None),
         (b"[" * 100_000, Code.NOT_JSON, None),
         (b"7", Code.NOT_A_REQUEST, None),
@@ -60,7 +60,7 @@ def test_what_is_no_request_is_answered_with_one_error_and_the_client_goes_on(
     assert session.receive(line + b"\n") == []
     (answer,) = lines_of(session)
     assert (answer["error"]["code"], answer["id"]) == (code, id_)
-    assert [call.method for call in session.receive(HELLO)] == ["hello"]
+    assert [call.method for call in session.receive(HELLO)] == ["Hello"]
     assert not session.is_over
 
 
@@ -108,13 +108,14 @@ def test_a_request_without_an_id_is_not_answered() -> None:
 def test_no_more_lines_are_taken_than_wanted_and_the_others_wait() -> None:
     session = greeted()
     lines = [
-        b'{"jsonrpc":"2.0","method":"typing","params":["%d"]}\n' % number for number in range(5)
+        b'{"jsonrpc":"2.0","method":"TellTyping","params":{"to":"%d"}}\n' % number
+        for number in range(5)
     ]
     taken = session.receive(b"\n".join(lines) + b"half", most=0)
     while session.has_line:
         taken += (some := session.receive(b"", most=2))
         assert len(some) <= 2
-    assert [call.params for call in taken] == [[str(number)] for number in range(5)]
+    assert [call.params for call in taken] == [{"to": str(number)} for number in range(5)]
     session.receive(b"\nnor this\nnor that\n", most=2)
     assert len(lines_of(session)) == 2  # wrong lines count as well
     assert session.has_line

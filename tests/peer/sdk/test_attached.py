@@ -1,7 +1,6 @@
 """A program that is attached to a running peer: the same interface, through a socket."""
 
 import asyncio
-import inspect
 import os
 import sqlite3
 import stat
@@ -9,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,19 +16,19 @@ from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
 from chatapp.peer.api.errors import AlreadyOpen, NotOpen, NotRunning
 from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.requests import ListUnshown, Request
 from chatapp.peer.api.state import PeerState
+from chatapp.peer.node.attached import AttachedNode
 from chatapp.peer.rpc.offer import Offer
 from chatapp.peer.rpc.place import FILE, connected_socket
 from chatapp.peer.rpc.ring import EventRing
-from chatapp.peer.sdk.client import OperatorDesk, Peer, PeerTrust
-from chatapp.peer.sdk.past import Past
-from chatapp.peer.sdk.remote import RemoteDesk, RemotePeer, RemoteTrust
-from chatapp.peer.sdk.remotepast import RemotePast
+from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.running import running_program
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.names import PeerName
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
+from tests.support.nodes import attached_node_of
 
 __all__ = ["village"]
 
@@ -44,32 +44,8 @@ async def offered(village: Village, name: str) -> AsyncIterator[Peer]:
             offer.close()
 
 
-def attached(village: Village, name: str, *, shows: bool = True) -> RemotePeer:
+def attached(village: Village, name: str, *, shows: bool = True) -> Peer:
     return Peer.attach(name, home=village.folder, shows=shows)
-
-
-# --- one interface
-
-OWN = {"attach", "listen_shown"}
-"""What only the program that runs a peer can do or needs, and how one is found."""
-ATTACHED_ONLY = {"ask", "post", "greeting", "process", "snapshot"}
-"""What the parts of an attached peer use."""
-
-
-@pytest.mark.parametrize(
-    ("own", "remote"),
-    [(Peer, RemotePeer), (OperatorDesk, RemoteDesk), (PeerTrust, RemoteTrust), (Past, RemotePast)],
-)
-def test_an_attached_peer_has_the_methods_and_properties_of_a_peer(own: type, remote: type) -> None:
-    def shown(kind: type, but: set[str]) -> dict[str, object]:
-        return {
-            name: inspect.signature(one) if callable(one) else property
-            for name, one in vars(kind).items()
-            if not name.startswith("_") and name not in but
-        }
-
-    but = ATTACHED_ONLY if remote is RemotePeer else set()
-    assert shown(remote, but) == shown(own, OWN)
 
 
 # --- talking
@@ -201,7 +177,7 @@ async def test_whom_the_user_ignores_is_not_among_the_lines(village: Village) ->
         assert await alice.unshown() == []
 
 
-async def told_to(face: RemotePeer) -> list[str]:
+async def told_to(face: Peer) -> list[str]:
     """Return the texts of the lines that wait for the reader, and of those that come until a last
     message is there."""
     texts: list[str] = []
@@ -214,7 +190,7 @@ async def told_to(face: RemotePeer) -> list[str]:
     return texts
 
 
-def hears(face: RemotePeer, kind: type[events.Event]) -> asyncio.Event:
+def hears(face: Peer | AttachedNode, kind: type[events.Event]) -> asyncio.Event:
     """Return what is set once the peer has got an event of this kind."""
     heard = asyncio.Event()
     face.listen(
@@ -227,17 +203,16 @@ async def test_a_line_that_comes_while_one_attaches_is_told_once(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with offered(village, "alice"), village.peer("bob") as bob:
-        unshown = RemotePeer.unshown
+        request = AttachedNode.request
 
-        async def unshown_later(
-            face: RemotePeer, after: int = 0, limit: int = 100
-        ) -> list[events.Said]:
-            heard = hears(face, events.Said)
-            assert await outcome_of(await bob.send("alice", "meanwhile")) is MessageState.DELIVERED
-            await heard.wait()
-            return await unshown(face, after, limit)
+        async def asked_later(node: AttachedNode, asked: Request[Any]) -> Any:
+            if isinstance(asked, ListUnshown):
+                heard, sent = hears(node, events.Said), await bob.send("alice", "meanwhile")
+                assert await outcome_of(sent) is MessageState.DELIVERED
+                await heard.wait()
+            return await request(node, asked)
 
-        monkeypatch.setattr(RemotePeer, "unshown", unshown_later)
+        monkeypatch.setattr(AttachedNode, "request", asked_later)
         assert await outcome_of(await bob.send("alice", "before")) is MessageState.DELIVERED
         async with attached(village, "alice") as face:
             assert await outcome_of(await bob.send("alice", "last")) is MessageState.DELIVERED
@@ -255,14 +230,14 @@ async def test_what_waits_for_the_reader_is_not_told_again_when_events_are_misse
         heard, missed = hears(face, events.Said), hears(face, events.EventsMissed)
         assert await outcome_of(await bob.send("alice", "waits")) is MessageState.DELIVERED
         await heard.wait()
-        (line,) = (one for one in face._any_feed().main.events if isinstance(one, events.Said))
-        face._mail = [line]  # as of mail whose other pieces are missed
-        face._last = 10**6
-        face._link._transport.abort()  # type: ignore[union-attr]
+        (line,) = (one for one in face.node.feed.main.events if isinstance(one, events.Said))
+        attached_node_of(face)._mail = [line]  # as of mail whose other pieces are missed
+        attached_node_of(face)._last = 10**6
+        attached_node_of(face)._link._transport.abort()  # type: ignore[union-attr]
         await missed.wait()
         assert await outcome_of(await bob.send("alice", "last")) is MessageState.DELIVERED
         assert await told_to(face) == ["waits", "last"]
-        assert face._mail == []
+        assert attached_node_of(face)._mail == []
 
 
 async def test_of_lines_that_nobody_has_shown_no_text_is_kept_and_of_others_nothing(
@@ -354,7 +329,7 @@ async def test_a_slow_client_is_cut_and_the_others_go_on(
         reader, writer = await asyncio.open_unix_connection(sock=sock, limit=1)
         writer.writelines(
             f'{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}\n'.encode()
-            for method, params in (("hello", '{"protocol":1}'), ("subscribe", "{}"))
+            for method, params in (("Hello", '{"protocol":1}'), ("Subscribe", "{}"))
         )
         text = "x" * TEXT_MAX
         for _ in range(40):
@@ -378,8 +353,8 @@ async def test_a_client_that_comes_back_too_late_is_told_so_and_gets_what_nobody
         village.peer("bob") as bob,
         attached(village, "alice") as face,
     ):
-        face._last = -1  # as if it had been away for so long
-        face._link._transport.abort()  # type: ignore[union-attr]
+        attached_node_of(face)._last = -1  # as if it had been away for so long
+        attached_node_of(face)._link._transport.abort()  # type: ignore[union-attr]
         for text in map(str, range(5)):
             assert await outcome_of(await bob.send("alice", text)) is MessageState.DELIVERED
         await next_of(face, events.EventsMissed)
@@ -460,7 +435,7 @@ async def test_a_client_that_was_cut_comes_back_and_misses_nothing(village: Vill
         village.peer("bob") as bob,
         attached(village, "alice") as face,
     ):
-        link = face._link
+        link = attached_node_of(face)._link
         assert link is not None
         assert link._transport is not None
         link._transport.abort()
@@ -468,7 +443,7 @@ async def test_a_client_that_was_cut_comes_back_and_misses_nothing(village: Vill
             assert await outcome_of(await bob.send("alice", text)) is MessageState.DELIVERED
         texts = [(await next_of(face, events.Said)).text for _ in range(2)]
         assert texts == ["one", "two"]
-        assert face._link is not link
+        assert attached_node_of(face)._link is not link
         assert await outcome_of(await face.send("bob", "back")) is MessageState.DELIVERED
 
 
@@ -509,12 +484,12 @@ async def test_a_reader_that_catches_up_while_the_connection_is_lost_is_told_the
         attached(village, "alice") as face,
     ):
         face.take_events()
-        face._any_feed().is_read = True  # as after the first events of a reader
+        face.node.feed.is_read = True  # as after the first events of a reader
         said = [str(number) for number in range(8)]
         for receipt in [await bob.send("alice", text) for text in said]:
             assert await outcome_of(receipt) is MessageState.DELIVERED
         await face.settled()
-        assert face._is_behind
+        assert attached_node_of(face)._is_behind
         cut(face)
         early = [event.text for event in face.take_events() if isinstance(event, events.Said)]
         assert 0 < len(early) < len(said)
@@ -522,14 +497,14 @@ async def test_a_reader_that_catches_up_while_the_connection_is_lost_is_told_the
         assert [*early, *await told_to(face)] == [*said, "last"]
 
 
-def cut(face: RemotePeer) -> None:
+def cut(face: Peer) -> None:
     """Cut the connection; the peer has not come back yet."""
-    link = face._link
+    link = attached_node_of(face)._link
     assert link is not None
     assert link._transport is not None
     link._transport.abort()
-    face._link_lost(link)
-    assert face._link is None
+    attached_node_of(face)._link_lost(link)
+    assert attached_node_of(face)._link is None
 
 
 async def test_what_is_shown_while_the_connection_is_lost_is_reported_later(
@@ -545,8 +520,9 @@ async def test_what_is_shown_while_the_connection_is_lost_is_reported_later(
         await heard.wait()
         cut(face)
         face.events_shown(face.take_events())
-        assert face._coming_back is not None
-        await face._coming_back
+        coming_back = attached_node_of(face)._coming_back
+        assert coming_back is not None
+        await coming_back
         await face.settled()  # answered after what was reported before
         assert await alice.unshown() == []
 
@@ -559,16 +535,20 @@ async def test_an_unknown_kind_of_event_hinders_no_other(village: Village) -> No
     ):
         assert await outcome_of(await bob.send("alice", "first")) is MessageState.DELIVERED
         await next_of(face, events.Said)
-        number = face._last + 1
-        face._noticed("event", {"number": number, "event": {"type": "FromALaterVersion"}})
-        face._noticed("event", {"number": number + 1, "event": {"type": "SignedOff"}})
+        number = attached_node_of(face)._last + 1
+        attached_node_of(face)._noticed(
+            "event", {"number": number, "event": {"type": "FromALaterVersion"}}
+        )
+        attached_node_of(face)._noticed(
+            "event", {"number": number + 1, "event": {"type": "SignedOff"}}
+        )
         assert [type(event) for event in face.take_events()] == [events.SignedOff]
 
 
 async def test_another_version_of_the_protocol_is_a_reason(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapp.peer.sdk.remote.VERSION", 99)
+    monkeypatch.setattr("chatapp.peer.node.attached.VERSION", 99)
     async with offered(village, "alice"):
         with pytest.raises(NotRunning, match="cannot be used: this program speaks version 1"):
             await attached(village, "alice").open()
@@ -581,8 +561,8 @@ async def test_whoever_cannot_come_back_is_told_of_the_end(
         raise sqlite3.OperationalError("disk I/O error")
 
     async with offered(village, "alice"), attached(village, "alice") as face:
-        monkeypatch.setattr(RemotePeer, "unshown", fails)
-        face._last = -1
+        monkeypatch.setattr(AttachedNode, "request", fails)
+        attached_node_of(face)._last = -1
         cut(face)
         await next_of(face, events.ProgramEnded)
         assert await face.next_events() == []

@@ -30,6 +30,7 @@ from chatapp.wire.errors import AddressRefused, PortInUse, TextTooLong
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.messages.desk import TakeDuty
 from tests.peer.village import QUICK, WITHIN, Village, next_of, outcome_of, village
+from tests.support.nodes import node_of
 from tests.support.ports import free_port
 
 __all__ = ["village"]
@@ -547,7 +548,7 @@ async def test_the_id_of_a_line_is_on_its_receipt_its_events_and_in_the_history_
         ]
         assert first.id < saved.id < everybody.id
     async with village.peer("alice") as alice, village.peer("bob"):
-        await alice._open_node().until(lambda core: all(person.online for person in core.people()))
+        await node_of(alice).until(lambda core: all(person.online for person in core.people()))
         newer = await alice.send("bob", "and now?")
         assert await outcome_of(newer) is MessageState.DELIVERED
         told = await next_of(alice, events.MessageChanged)
@@ -570,9 +571,7 @@ async def test_the_final_outcome_of_a_saved_message_is_waited_for(village: Villa
         final = asyncio.ensure_future(receipt.final())
         async with village.peer("bob") as bob:
             await next_of(bob, events.MailReturned)
-            await alice._open_node().until(
-                lambda core: all(person.online for person in core.people())
-            )
+            await node_of(alice).until(lambda core: all(person.online for person in core.people()))
             assert not final.done()  # fetched; nothing tells us before we speak again
             await outcome_of(await alice.send("bob", "hello again"))
             assert await asyncio.wait_for(final, WITHIN) is MessageState.DELIVERED
@@ -598,7 +597,7 @@ async def test_the_servers_that_a_registry_names_are_found_and_remembered(
     for _ in range(2):  # the second start knows them before anything answers
         async with village.peer("alice") as alice:
             assert alice.server == here
-            node = alice._open_node()
+            node = node_of(alice)
             async with asyncio.timeout(WITHIN):
                 await node.until(lambda core: named in core.registry.servers.in_order())
             assert set(node.core.registry.servers.in_order()) == {here, named, literal}
@@ -606,7 +605,7 @@ async def test_the_servers_that_a_registry_names_are_found_and_remembered(
     lost = village.peer("alice")
     await lost.open()
     async with asyncio.timeout(WITHIN):
-        await lost._open_node().until(lambda core: len(core.registry.servers.in_order()) == 3)
+        await node_of(lost).until(lambda core: len(core.registry.servers.in_order()) == 3)
     await lost.close()
 
 
@@ -621,7 +620,7 @@ async def test_what_a_visitor_says_counts_as_shown_once_it_is_reported(village: 
             said = [
                 event for event in await bob.next_events() if isinstance(event, events.ClientSaid)
             ]
-        conversation = bob._open_node().core.desk._conversation
+        conversation = node_of(bob).core.desk._conversation
         assert conversation is not None
         assert conversation.shown < said[0].position
         bob.events_shown(said)

@@ -18,6 +18,7 @@ from chatapp.peer.node.keystore import KeyFolder
 from chatapp.wire.address import Address
 from chatapp.wire.errors import StoreBroken, StoreFull
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
+from tests.support.nodes import node_of
 
 __all__ = ["village"]
 
@@ -30,7 +31,7 @@ async def test_a_full_disk_acknowledges_nothing_and_is_reported_once(
     monkeypatch.setattr("chatapp.peer.history.commits.STORE_AGAIN_AFTER", 0.02)
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         tried, works = asyncio.Event(), asyncio.Event()
-        append, of_bob = RecordJournal.append, bob._open_node().commits._journal
+        append, of_bob = RecordJournal.append, node_of(bob).commits._journal
 
         def fails(journal: RecordJournal, records: Sequence[Record]) -> int:
             if journal is of_bob and not works.is_set():
@@ -112,12 +113,12 @@ async def test_a_peer_that_shows_nothing_accepts_nothing_and_loses_nothing(
         for receipt in receipts:
             assert await outcome_of(receipt) in (MessageState.DELIVERED, MessageState.DELIVERED)
         count = 3
-        while not bob._open_node()._is_full:
+        while not node_of(bob)._is_full:
             await outcome_of(await alice.send("bob", str(count)))
             count += 1
         late = [await alice.send("bob", str(number)) for number in range(count, 16)]
         assert {await outcome_of(receipt) for receipt in late} == {MessageState.SAVED}
-        assert len(bob._open_node().feed.main) < 20
+        assert len(node_of(bob).feed.main) < 20
         shown: list[str] = []
         async with asyncio.timeout(WITHIN):
             while len(shown) < 16:
@@ -179,7 +180,7 @@ async def test_a_disk_that_accepts_nothing_for_long_stops_sending(
                 await asyncio.sleep(0)
             assert receipt.state is MessageState.REFUSED
             assert (await alice.send_all("to all")).state is MessageState.REFUSED
-            assert len(alice._open_node().commits._waiting) < 20
+            assert len(node_of(alice).commits._waiting) < 20
         assert isinstance(await next_of(alice, events.Said), events.Said)
         assert await outcome_of(await alice.send("alice", "again")) is MessageState.DELIVERED
 
@@ -190,12 +191,12 @@ async def test_an_internal_error_is_reported_and_the_program_goes_on(
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         with monkeypatch.context() as broken:
             broken.setattr(
-                bob._open_node().core,
+                node_of(bob).core,
                 "_registry_datagram_came",
                 lambda *what: 1 / 0,
             )
-            bob._open_node().driver._datagrams_came([(b"x", Address("127.0.0.1", 1))])
+            node_of(bob).driver._datagrams_came([(b"x", Address("127.0.0.1", 1))])
         assert "ZeroDivisionError" in caplog.text
-        assert bob._open_node().core.dropped["fault of ours"] == 1
+        assert node_of(bob).core.dropped["fault of ours"] == 1
         receipt = await alice.send("bob", "hi")
         assert await outcome_of(receipt) is MessageState.DELIVERED

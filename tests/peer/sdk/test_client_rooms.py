@@ -12,6 +12,7 @@ from chatapp.peer.api.events import MessageState
 from chatapp.peer.sdk.client import Peer
 from chatapp.testing import Town
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
+from tests.support.nodes import node_of
 
 __all__ = ["village"]
 
@@ -119,14 +120,14 @@ async def test_a_changed_name_finds_the_same_person_and_the_old_one_does_not(
         assert await outcome_of(await bob.send("alice", "hi")) is MessageState.DELIVERED
         alice.rename("BOB")  # whose keys are on this machine, too
         await next_of(alice, events.NameUnavailable)
-        identity = alice._open_node().core.me.identity.public
+        identity = node_of(alice).core.me.identity.public
         alice.rename("carol")
         await next_of(alice, events.NameUnavailable)
         assert alice.name == "ada"
         assert await outcome_of(await alice.send("bob", "after")) is MessageState.DELIVERED
     async with village.peer("ada") as ada:
-        assert ada._open_node().core.me.identity.public == identity
+        assert node_of(ada).core.me.identity.public == identity
     stranger = village.peer("alice")
     await stranger.open()
     await next_of(stranger, events.NameUnavailable)
-    assert stranger._open_node().core.me.identity.public != identity
+    assert node_of(stranger).core.me.identity.public != identity

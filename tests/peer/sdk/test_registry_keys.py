@@ -16,6 +16,7 @@ from chatapp.peer.sdk.client import Peer
 from chatapp.registry.program.app import Registry
 from chatapp.wire.identity import fingerprint_digits
 from tests.peer.village import Village, next_of, outcome_of, village
+from tests.support.nodes import node_of
 
 __all__ = ["village"]
 
@@ -43,11 +44,11 @@ async def bobs_key_as_learned_by(alice: Peer, village: Village) -> bytes:
     """Let Bob register, so that Alice knows him."""
     async with village.peer("bob") as bob:
         await outcome_of(await alice.send("bob", "hello"))
-        return bob._open_node().core.me.identity.public
+        return node_of(bob).core.me.identity.public
 
 
 def key_held_for_bob(peer: Peer) -> bytes:
-    contact = peer._open_node().core.roster.contacts.by_name("bob")
+    contact = node_of(peer).core.roster.contacts.by_name("bob")
     assert contact is not None
     return contact.identity
 
@@ -131,7 +132,7 @@ async def test_a_key_that_the_user_names_takes_the_place_of_the_pinned_one(
             assert key_held_for_bob(accepting) == bobs_key
         async with alice(village, NAME) as again:
             assert events.Registered in kinds(again)
-            pinned = again._open_node().core.registry.session.pinned
+            pinned = node_of(again).core.registry.session.pinned
             assert pinned is not None and fingerprint_digits(
                 pinned
             ) == registry.fingerprint.replace(" ", "")

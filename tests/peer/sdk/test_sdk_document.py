@@ -12,6 +12,7 @@ import pytest
 import chatapp
 from chatapp.peer.api import events
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
+from tests.support.nodes import node_of
 
 __all__ = ["village"]
 
@@ -77,8 +78,8 @@ async def test_one_hears_what_happens(village: Village) -> None:
         async with village.peer("bob") as bob:
             await bob.send("alice", "hello")
             await carol.say("hello, room")
-            await bob._open_node().until(lambda core: core.is_settled)
-            await carol._open_node().until(lambda core: core.is_settled)
+            await node_of(bob).until(lambda core: core.is_settled)
+            await node_of(carol).until(lambda core: core.is_settled)
             await bob.send("alice", "stop")
             out, err = await it.communicate()
     assert err == b""

@@ -12,7 +12,7 @@ from textual.events import Paste
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, EVERYBODY, person
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.api.events import Said
+from chatapp.peer.api.requests import ReadPage, Request, SayAtDesk
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.sdk.visitor import Visitor
 from chatapp.peer.view.log import EntryKind, LogEntry
@@ -23,6 +23,7 @@ from chatapp.wire.desk.focus import HeldInput
 from chatapp.wire.limits import TEXT_MAX
 from tests.peer.faces.full.playing import WITHIN, Played
 from tests.peer.village import Village, outcome_of, village  # noqa: F401
+from tests.support.nodes import node_of
 
 
 def last_of(screen: Played, text: str) -> LogEntry:
@@ -87,14 +88,15 @@ async def test_the_line_that_was_held_back_is_marked_as_refused_and_no_other(
     village: Village,  # noqa: F811
 ) -> None:
     async with at_desk(village) as (screen, _, _settings):
-        desk, numbers = screen.peer.desk, list[int]()
-        say = desk.say
+        node, numbers = screen.peer.node, list[int]()
+        request = node.request
 
-        def noted(*args: Any, **named: Any) -> int:
-            numbers.append(say(*args, **named))
-            return numbers[-1]
+        async def noted(asked: Request[Any]) -> Any:
+            if isinstance(asked, SayAtDesk):
+                numbers.append(asked.line)
+            return await request(asked)
 
-        desk.say = noted  # type: ignore[method-assign]
+        node.request = noted  # type: ignore[method-assign, assignment]
         await village.close_registry()
         await screen.until(lambda: screen.peer.state is not PeerState.ONLINE)
         await screen.type("first")
@@ -196,7 +198,7 @@ async def test_a_visitor_does_not_take_what_is_being_typed(village: Village) -> 
     async with Played(alice).on_screen() as screen:
         await screen.shows("alice · 1 online")
         screen.app.composer.put("half a li")
-        alice._open_node().tell([events.DutyChanged(is_on=True, queue="help")])
+        node_of(alice).tell([events.DutyChanged(is_on=True, queue="help")])
         await screen.until(lambda: screen.view.panes.known(DESK) is not None)
         desk = screen.view.panes.pane(DESK)
         await screen.until(lambda: desk.is_hot)
@@ -236,20 +238,19 @@ async def test_the_end_of_the_program_while_a_page_is_read_is_no_mistake(
     alice = village.peer("alice")
     await alice.open()
 
-    async def gone(*_: object, **__: object) -> list[object]:
+    async def gone(asked: Request[Any]) -> Any:
         raise NotOpen
 
     async with Played(alice).on_screen() as screen:
         await screen.shows("alice · 1 online")
-        alice.past.page = gone  # type: ignore[method-assign, assignment]
-        alice.past.around = gone  # type: ignore[method-assign, assignment]
+        request, alice.node.request = alice.node.request, gone  # type: ignore[method-assign, assignment]
         pane = screen.view.panes.pane(person("bob"))
         await screen.runner.read(pane, screen.view.load(pane))
         pane.has_older = True
         await screen.runner.read(pane, screen.view.load_older(pane))
         assert await screen.runner.jump(person("bob"), 5) is None
-        alice.past.conversations = gone  # type: ignore[method-assign, assignment]
         await screen.runner.perform(screen.view.begin())
+        alice.node.request = request  # type: ignore[method-assign]
 
 
 def texts_of(screen: Played, *texts: str) -> list[str]:
@@ -296,16 +297,17 @@ async def test_lines_of_another_program_stand_in_the_log_when_its_past_is_being_
         await alice.open()
         async with Played(alice).on_screen() as screen:
             await screen.shows("● bob")
-            page, gate = alice.past.page, asyncio.Event()
+            request, gate = alice.node.request, asyncio.Event()
             read = asyncio.Event()
 
-            async def slow(*args: Any, **named: Any) -> list[Said]:
-                lines = await page(*args, **named)
-                read.set()
-                await gate.wait()
-                return lines
+            async def slow(asked: Request[Any]) -> Any:
+                answer = await request(asked)
+                if isinstance(asked, ReadPage):
+                    read.set()
+                    await gate.wait()
+                return answer
 
-            alice.past.page = slow  # type: ignore[method-assign]
+            alice.node.request = slow  # type: ignore[method-assign, assignment]
             screen.app.open_conversation(person("bob"))
             async with asyncio.timeout(WITHIN):
                 await read.wait()

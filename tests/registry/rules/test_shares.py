@@ -11,7 +11,7 @@ MOST = 256
 def filled(shares: Shares, identity: bytes, network: str, places: int = 1) -> int:
     """Return how many places an identity gets if it takes all it may."""
     taken = 0
-    while shares.has_room(identity, network, places):
+    while shares.has_capacity(identity, network, places):
         shares.take(identity, network, places)
         taken += places
     return taken
@@ -45,13 +45,13 @@ def test_one_network_gets_no_more_than_half_and_the_next_half_of_the_rest() -> N
 def test_an_identity_is_counted_with_the_network_with_which_it_began() -> None:
     shares = Shares(most=MOST)
     filled_by_many(shares, "1.1.1.1")
-    assert not shares.has_room(b"1.1.1.1 0", "2.2.2.2")
-    assert shares.has_room(b"eve", "2.2.2.2")
+    assert not shares.has_capacity(b"1.1.1.1 0", "2.2.2.2")
+    assert shares.has_capacity(b"eve", "2.2.2.2")
 
 
 def test_what_takes_several_places_needs_them_all() -> None:
     assert filled(Shares(most=MOST), b"eve", "1.1.1.1", 17) == 85
-    assert not Shares(most=MOST).has_room(b"eve", "1.1.1.1", MOST + 1)
+    assert not Shares(most=MOST).has_capacity(b"eve", "1.1.1.1", MOST + 1)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(1, 9), st.booleans())))
@@ -60,7 +60,7 @@ def test_the_count_adds_up(steps: list[tuple[int, int, int, bool]]) -> None:
     for who, network, places, is_taken in steps:
         identity = bytes([who])
         mine = model.setdefault(identity, [])
-        if is_taken and shares.has_room(identity, str(network), places):
+        if is_taken and shares.has_capacity(identity, str(network), places):
             shares.take(identity, str(network), places)
             mine.append(places)
         elif not is_taken and mine:

@@ -17,7 +17,7 @@ from chatapp.peer.faces.web.guard import Guard
 from chatapp.peer.faces.web.limits import STREAM_SIGN_OF_LIFE
 from chatapp.peer.faces.web.operators import pages
 from chatapp.peer.faces.web.operators.access import Access
-from chatapp.peer.faces.web.operators.deeds import deed_of, number_in, text_in
+from chatapp.peer.faces.web.operators.actions import action_of, number_in, text_in
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.faces.web.page import ASSETS
 from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
@@ -98,8 +98,8 @@ class OperatorApp:
                 case "dismiss":
                     self._desk.dismiss()
                 case _:
-                    deed = deed_of(verb, fields, queue=self._desk.view.queue)
-                    self._desk.ask(deed.request, visit=deed.visit, asks_first=deed.asks_first)
+                    action = action_of(verb, fields, queue=self._desk.view.queue)
+                    self._desk.ask(action.request, visit=action.visit, asks_first=action.asks_first)
                     await self._desk.answered()
         except TextTooLong as error:
             return PlainTextResponse(

@@ -12,7 +12,7 @@ from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.state import DeskState, PeerState
 from chatapp.peer.faces.web.streams import Windows
-from chatapp.peer.sdk.anypeer import AnyPeer
+from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.desk import DeskView
 from chatapp.peer.view.talk import TalkLine
 from chatapp.wire.errors import quoted
@@ -40,7 +40,7 @@ ANSWERS_WITHIN: Final = 3.0
 class OperatorDesk:
     """One operator's desk."""
 
-    def __init__(self, peer: AnyPeer, *, is_shared: bool) -> None:
+    def __init__(self, peer: Peer, *, is_shared: bool) -> None:
         """`peer` is open. `is_shared`: another program runs it."""
         self._peer: Final = peer
         self.view: Final = DeskView(peer.name)

@@ -18,7 +18,6 @@ from chatapp.peer.faces.web.operators.app import OperatorApp
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.faces.web.server import listen, refuse, say, serve
 from chatapp.peer.node.starts import remember
-from chatapp.peer.sdk.anypeer import AnyPeer
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.running import is_same_server
 from chatapp.peer.words.answers import attached_line
@@ -71,7 +70,7 @@ async def _run(options: PageOptions) -> int:
             running = await open_or_attach(own, shows=False)
         except NotOpened as error:
             return refuse(error.lines)
-        peer: AnyPeer
+        peer: Peer
         if running is not None:
             undo.push_async_callback(running.close)
             if not await is_same_server(running, servers, registry_key):

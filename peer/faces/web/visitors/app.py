@@ -22,7 +22,7 @@ from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_
 from chatapp.peer.faces.web.visitors import pages as parts
 from chatapp.peer.faces.web.visitors.gateway import Crowded, Gateway
 from chatapp.peer.faces.web.visitors.pages import FormShown, Pages, opened_again
-from chatapp.peer.faces.web.visitors.session import Fate, WebSession
+from chatapp.peer.faces.web.visitors.session import Outcome, WebSession
 from chatapp.peer.faces.web.visitors.texts import TEXTS, WebTexts, language_of
 from chatapp.peer.view.visit import VisitStage
 from chatapp.wire.desk.form import example_number, full_name, mobile_number
@@ -76,8 +76,8 @@ class VisitorApp:
             Route("/assets/{name}", ASSETS.serve),
             Route("/healthz", _healthz),
             *(
-                Route(f"/{name}", self._deed(deed), methods=["POST"])
-                for name, deed in {
+                Route(f"/{name}", self._action(action), methods=["POST"])
+                for name, action in {
                     "say": self._say,
                     "about": self._about,
                     "pause": self._pause,
@@ -239,10 +239,10 @@ class VisitorApp:
 
     # --- what a visitor does
 
-    def _deed(
-        self, deed: Callable[[Request, WebSession, WebTexts, Fields], Awaitable[Response | None]]
+    def _action(
+        self, action: Callable[[Request, WebSession, WebTexts, Fields], Awaitable[Response | None]]
     ) -> Callable[[Request], Awaitable[Response]]:
-        """Return the handler of a form of a visit. `deed` returns an answer, or None for the usual
+        """Return the handler of a form of a visit. `action` returns an answer, or None for the usual
         one."""
 
         async def handle(request: Request) -> Response:
@@ -254,7 +254,7 @@ class VisitorApp:
             texts = TEXTS[session.language]
             if not session.may_act():
                 return self._answer(request, 429, texts("talk.too_fast"))
-            return await deed(request, session, texts, fields) or self._answer(request, 204, "")
+            return await action(request, session, texts, fields) or self._answer(request, 204, "")
 
         return handle
 
@@ -265,30 +265,30 @@ class VisitorApp:
         if not text:
             return self._answer(request, 422, texts("talk.empty"))
         try:
-            fate = await session.say(text, key=fields.get("key", ""))
+            outcome = await session.say(text, key=fields.get("key", ""))
         except TextTooLong as error:
             return self._answer(
                 request, 413, texts("talk.too_long", size=error.size, most=error.limit)
             )
-        return self._unless_taken(request, fate, texts, away=texts("talk.away"))
+        return self._unless_taken(request, outcome, texts, away=texts("talk.away"))
 
     def _unless_taken(
-        self, request: Request, fate: Fate, texts: WebTexts, *, away: str
+        self, request: Request, outcome: Outcome, texts: WebTexts, *, away: str
     ) -> Response | None:
         """Answer why a text was not taken; None if it was. `away`: what to say while the registry
         does not answer."""
-        match fate:
-            case Fate.TAKEN:
+        match outcome:
+            case Outcome.TAKEN:
                 return None
-            case Fate.TOO_LONG:
+            case Outcome.TOO_LONG:
                 return self._answer(
                     request, 413, texts("wait.about_long", most=DESK_DESCRIPTION_MAX)
                 )
-            case Fate.AWAY:
+            case Outcome.AWAY:
                 return self._answer(request, 503, away)
-            case Fate.MUCH:
+            case Outcome.MUCH:
                 return self._answer(request, 429, texts("talk.much"))
-            case Fate.OVER:
+            case Outcome.OVER:
                 return self._answer(request, 410, texts("refusal.gone"))
 
     async def _about(
@@ -297,8 +297,8 @@ class VisitorApp:
         text = text_of(fields, "about")
         if len(text.encode()) > DESK_DESCRIPTION_MAX:
             return self._answer(request, 413, texts("wait.about_long", most=DESK_DESCRIPTION_MAX))
-        fate = await session.describe(text)
-        return self._unless_taken(request, fate, texts, away=texts("wait.about_away"))
+        outcome = await session.describe(text)
+        return self._unless_taken(request, outcome, texts, away=texts("wait.about_away"))
 
     async def _pause(
         self, request: Request, session: WebSession, texts: WebTexts, fields: Fields

@@ -235,8 +235,8 @@ def notes(texts: WebTexts, view: VisitView) -> Markup:
 def log(texts: WebTexts, view: VisitView, *, before: int | None = None) -> Markup:
     """Return the end of the conversation, as much of it as a page holds, with a link to what is
     earlier. `before`: the number of the line before which it ends; None for the last one."""
-    ended = (one for one in reversed(view.lines) if before is None or one.number < before)
-    return macro(_PARTS, "log", texts, *_latest(texts, ended))
+    newest_first = (line for line in reversed(view.lines) if before is None or line.number < before)
+    return macro(_PARTS, "log", texts, *_latest(texts, newest_first))
 
 
 def _latest(texts: WebTexts, newest_first: Iterable[TalkLine]) -> tuple[list[Markup], int]:
@@ -244,28 +244,28 @@ def _latest(texts: WebTexts, newest_first: Iterable[TalkLine]) -> tuple[list[Mar
     there are more, else 0."""
     shown: list[Markup] = []
     size = first = 0
-    for one in newest_first:
-        made = line(texts, one)
+    for line in newest_first:
+        made = shown_line(texts, line)
         size += len(made.encode())
         if size > LINES_PER_PAGE:
             return shown[::-1], first
         shown.append(made)
-        first = one.number
+        first = line.number
     return shown[::-1], 0
 
 
 def changes(texts: WebTexts, view: VisitView, *, since: int) -> list[list[str]] | None:
     """Return the lines that have changed since a version, with their ids; None if a page does not
     hold them."""
-    found, size = [], 0
-    for one in view.lines:
-        if one.changed > since:
-            made = line(texts, one)
+    changed, size = [], 0
+    for line in view.lines:
+        if line.changed > since:
+            made = shown_line(texts, line)
             size += len(made.encode())
             if size > LINES_PER_PAGE:
                 return None
-            found.append([one.id, str(made)])
-    return found
+            changed.append([line.id, str(made)])
+    return changed
 
 
 def _frame(turn: int) -> str:
@@ -274,12 +274,12 @@ def _frame(turn: int) -> str:
     return f"log?turn={turn}#end"
 
 
-def line(texts: WebTexts, shown: TalkLine) -> Markup:
+def shown_line(texts: WebTexts, line: TalkLine) -> Markup:
     """Return one line of the conversation."""
     mark = None
-    if shown.mark is not None:
-        mark = shown.mark.value, _MARKS[shown.mark], texts(f"mark.{shown.mark.value}")
-    return macro("talk.html", "line", shown, shown.who or texts("talk.you"), mark)
+    if line.mark is not None:
+        mark = line.mark.value, _MARKS[line.mark], texts(f"mark.{line.mark.value}")
+    return macro("talk.html", "line", line, line.who or texts("talk.you"), mark)
 
 
 def _over(texts: WebTexts, view: VisitView) -> Markup:

@@ -13,8 +13,8 @@ from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form
 from chatapp.peer.faces.web.budget import Ledger
 from chatapp.peer.faces.web.limits import (
-    DEEDS_BURST,
-    DEEDS_PER_SECOND,
+    ACTIONS_BURST,
+    ACTIONS_PER_SECOND,
     KEYS_PER_SESSION,
     LOOKS_BURST,
     LOOKS_PER_SECOND,
@@ -57,7 +57,7 @@ _VERSION_DIGITS: Final = 12
 _log: Final = logging.getLogger("chatapp.peer")
 
 
-class Fate(enum.Enum):
+class Outcome(enum.Enum):
     """What became of a text that the browser sent."""
 
     TAKEN = enum.auto()
@@ -101,7 +101,7 @@ class WebSession:
         self.view: Final = VisitView()
         self._boot: Final = os.urandom(6).hex()
         """Names this object: the versions of another one mean nothing to its pages."""
-        self._deeds: Buckets[None] = Buckets(rate=DEEDS_PER_SECOND, burst=DEEDS_BURST)
+        self._actions: Buckets[None] = Buckets(rate=ACTIONS_PER_SECOND, burst=ACTIONS_BURST)
         self._looks: Buckets[None] = Buckets(rate=LOOKS_PER_SECOND, burst=LOOKS_BURST)
         self._kept: Final = kept
         self._kept_size = 0
@@ -190,7 +190,7 @@ class WebSession:
 
     def may_act(self) -> bool:
         """Whether the visit may do one thing more: it has not done too much of late."""
-        return self._deeds.take(None, now=self._loop.time())
+        return self._actions.take(None, now=self._loop.time())
 
     def may_look(self) -> bool:
         """Whether the visit may ask for one page more."""
@@ -203,42 +203,44 @@ class WebSession:
                 while self.view.stage is VisitStage.ARRIVING:
                     await self.windows.wait()
 
-    async def say(self, text: str, *, key: str) -> Fate:
+    async def say(self, text: str, *, key: str) -> Outcome:
         """Say a line, and wait for a moment until the registry has stored it. `key`: a line that
         comes again under the same key was sent twice, and is said once. Raises TextTooLong."""
         await self.arrived()
         if self._is_over:
-            return Fate.OVER
+            return Outcome.OVER
         if key and key in self._said_keys:
-            return Fate.TAKEN
+            return Outcome.TAKEN
         if not self.visitor.is_admitted or self.view.unsent > UNSENT_PER_SESSION:
-            return Fate.AWAY
+            return Outcome.AWAY
         if not self._kept.has_room(self.network, len(text.encode()) + LINE_COST):
-            return Fate.MUCH
+            return Outcome.MUCH
         description = self.visitor.description
         line = self.visitor.say(text)
         if line is not None:
             self.view.said(text, line, at=self._wall())
             self._note_kept()
         elif self.visitor.description == description:
-            return Fate.TOO_LONG  # we wait, and the line would have been added to the description
+            return (
+                Outcome.TOO_LONG
+            )  # we wait, and the line would have been added to the description
         if key:
             self._said_keys[key] = None
         if len(self._said_keys) > KEYS_PER_SESSION:
             del self._said_keys[next(iter(self._said_keys))]
         self.windows.wake()
         await self.settled()
-        return Fate.TAKEN
+        return Outcome.TAKEN
 
-    async def describe(self, text: str) -> Fate:
+    async def describe(self, text: str) -> Outcome:
         """Replace the description. `TAKEN` means that the registry has stored it."""
         await self.arrived()
         if self._is_over:
-            return Fate.OVER
+            return Outcome.OVER
         self._is_described = False
         self.visitor.describe(text)
         await self.settled()
-        return Fate.TAKEN if self._is_described else Fate.AWAY
+        return Outcome.TAKEN if self._is_described else Outcome.AWAY
 
     def _note_kept(self) -> None:
         size = 0 if self._is_closed else self.view.size

@@ -137,7 +137,7 @@ class WaitEstimates:
         if len(self._sessions) < SESSIONS_NEEDED or not now.operators or positions < 1:
             return []
         played = min(positions, PLAYED_AHEAD_MAX)
-        lengths = _Lengths([one.took for one in self._sessions], now)
+        lengths = _Lengths([session.took for session in self._sessions], now)
         leaving = self._leaving(now)
         plays = [_play(played, which, lengths, now, leaving) for which in range(PLAYS)]
         weights = [0.0 if which % 2 else leaving.rate for which in range(PLAYS)]
@@ -148,15 +148,17 @@ class WaitEstimates:
         ]
 
     def _leaving(self, now: Now) -> Leaving:
-        busy = [one for one in now.operators if one is not None]
-        left = self._left + sum(one.left for one in self._sessions)
-        waits = [one.waited for one in self._sessions] + [one.waited for one in busy]
+        busy = [operator for operator in now.operators if operator is not None]
+        left = self._left + sum(session.left for session in self._sessions)
+        waits = [session.waited for session in self._sessions] + [
+            operator.waited for operator in busy
+        ]
         called = sum(wait >= _WAITED for wait in waits)
         waited = (
             now.waited
             + sum(waits)
             + self._left_after
-            + sum(one.left_after for one in self._sessions)
+            + sum(session.left_after for session in self._sessions)
         )
         return Leaving(-math.log(1 - left / (left + called + 1)), left / waited if waited else 0.0)
 
@@ -169,7 +171,7 @@ class _Lengths:
     """
 
     def __init__(self, took: list[float], now: Now) -> None:
-        under_way = [max(one.took, 1.0) for one in now.operators if one is not None]
+        under_way = [max(operator.took, 1.0) for operator in now.operators if operator is not None]
         self.tail: Final = _TAIL + _TAIL_OF_FEW / len(took)
         self.table: Final = self._quantiles(took, under_way)
         count, spread = len(took), pvariance(self.table) / fmean(self.table) ** 2
@@ -275,8 +277,10 @@ def _chances() -> list[_Chances]:
         shuffler.shuffle(values)
         return values
 
-    cells = zip(*([int(_CELLS * one) for one in spread()] for _ in range(_DRAWS)), strict=True)
-    patience = zip(*([-math.log(1 - one) for one in spread()] for _ in range(_DRAWS)), strict=True)
+    cells = zip(*([int(_CELLS * draw) for draw in spread()] for _ in range(_DRAWS)), strict=True)
+    patience = zip(
+        *([-math.log(1 - draw) for draw in spread()] for _ in range(_DRAWS)), strict=True
+    )
     errors = map(NormalDist().inv_cdf, spread())
     return [
         _Chances(list(drawn), list(patient), error)

@@ -36,8 +36,14 @@ class Outlook:
     def range(self, queue: str, position: int, at: int) -> Range | None:
         """Return the range of this position in a queue; None for no estimate."""
         estimates = self._statistics.estimates[queue]
-        operators = [one for one in self._queue.operators if one.is_on and one.queue == queue]
-        serving = tuple(0 if one.visit is None else one.visit.number for one in operators)
+        operators = [
+            operator
+            for operator in self._queue.operators
+            if operator.is_on and operator.queue == queue
+        ]
+        serving = tuple(
+            0 if operator.visit is None else operator.visit.number for operator in operators
+        )
         seen = self._seen.get(queue)
         if (
             seen is None
@@ -47,8 +53,8 @@ class Outlook:
         ):
             line = self._queue.line(queue)
             now = Now(
-                [_busy(one, at) for one in operators],
-                sum(at - one.joined_at for one in line) / 1_000,
+                [_busy(operator, at) for operator in operators],
+                sum(at - visit.joined_at for visit in line) / 1_000,
             )
             ranges = estimates.ranges(max(position, len(line)) + _POSITIONS_AT_ONCE, now)
             seen = self._seen[queue] = _Sight(estimates.version, serving, at, ranges)

@@ -25,8 +25,8 @@ class Ratings:
         self._kept: dict[int, DeskVisitRated] = {}
 
     def load(self, kept: Iterable[DeskVisitRated]) -> None:
-        """Restore the ratings of earlier lives, the oldest first."""
-        self._kept = {one.visit: one for one in kept}
+        """Restore the ratings of earlier runs, the oldest first."""
+        self._kept = {rated.visit: rated for rated in kept}
 
     def add(self, rated: DeskVisitRated) -> None:
         """Count a rating that the disk has; a second one of the same visit replaces the first."""
@@ -37,9 +37,9 @@ class Ratings:
     def today(self, queue: str, at: int) -> MeanRating:
         """Return the mean of the ratings of a queue since local midnight."""
         given = [
-            one.rating
-            for one in self._kept.values()
-            if one.queue == queue and self._day_of(one.rated_at) == self._day_of(at)
+            rated.rating
+            for rated in self._kept.values()
+            if rated.queue == queue and self._day_of(rated.rated_at) == self._day_of(at)
         ]
         return MeanRating(len(given), round(100 * sum(given) / len(given)) if given else 0)
 

@@ -54,7 +54,7 @@ class Figures:
         self._served = 0
 
     def load(self, session: ServedSession, *, of_day: int) -> None:
-        """Restore a session of an earlier life."""
+        """Restore a session of an earlier run."""
         self._sessions.append(session)
         self._day, self._served = self._day_of(session.ended_at), of_day
 
@@ -74,9 +74,11 @@ class Figures:
         way."""
         today = self._day_of(wall_ms)
         called = [
-            one for one in (*self._sessions, *under_way) if self._day_of(one.called_at) == today
+            session
+            for session in (*self._sessions, *under_way)
+            if self._day_of(session.called_at) == today
         ]
-        spans = sorted(max(one.called_at - one.joined_at, 0) // 1_000 for one in called)
+        spans = sorted(max(session.called_at - session.joined_at, 0) // 1_000 for session in called)
         if not spans:
             return Waits(0, 0)
         return Waits(spans[_rank(len(spans), 50)], spans[_rank(len(spans), 90)])
@@ -97,10 +99,10 @@ class DeskStatistics:
         self.figures: Final = {queue: Figures(utc_offset=utc_offset) for queue in queues}
         self.estimates: Final = {queue: WaitEstimates() for queue in self.figures}
         self.waits: Final = {queue: Histogram(WAIT_BOUNDS) for queue in self.figures}
-        """The waits of the visitors served in this life."""
+        """The waits of the visitors served in this run."""
 
     def load(self, queue: str, over: DeskVisitOver) -> None:
-        """Take in a session of an earlier life."""
+        """Take in a session of an earlier run."""
         session = ServedSession(over.joined_at, over.called_at, over.ended_at)
         waited = (over.called_at - over.joined_at) / 1_000
         self.estimates[queue].note(

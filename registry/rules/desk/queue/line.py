@@ -55,7 +55,7 @@ class WaitingLine:
 
     def append(self, visit: Visit) -> None:
         """Append a visit."""
-        ranks = [one.rank for one in (*self._visits[-1:], *self._called.values())]
+        ranks = [visit.rank for visit in (*self._visits[-1:], *self._called.values())]
         visit.rank = max(ranks) + GAP if ranks else 0
         self._visits.append(visit)
 
@@ -128,7 +128,7 @@ class WaitingLine:
         head, it is also before all visits that are served. Return the visits whose rank has
         changed."""
         before, after = self.at(position - 1), self.at(position)
-        others = [one.rank for one in self._called.values()] + (
+        others = [called.rank for called in self._called.values()] + (
             [] if after is None else [after.rank]
         )
         self._visits.insert(position - 1, visit)
@@ -142,11 +142,11 @@ class WaitingLine:
         return [visit]
 
     def _rank_anew(self, visit: Visit, *, behind: Visit) -> list[Visit]:
-        others = [one for one in self._visits if one is not visit]
+        others = [other for other in self._visits if other is not visit]
         everybody = sorted((*others, *self._called.values()), key=_rank)
         everybody.insert(everybody.index(behind) + 1, visit)
-        for index, one in enumerate(everybody):
-            one.rank = index * GAP
+        for index, ranked in enumerate(everybody):
+            ranked.rank = index * GAP
         return everybody
 
 

@@ -128,11 +128,11 @@ class OperatorPool:
 
     def on_duty(self, queue: str) -> int:
         """Return how many operators of this queue are on duty."""
-        return sum(one.is_on and one.queue == queue for one in self)
+        return sum(operator.is_on and operator.queue == queue for operator in self)
 
     def free(self, queue: str) -> list[Operator]:
         """Return the free operators of this queue, the longest free first."""
-        return [one for one in self if one.is_free and one.queue == queue]
+        return [operator for operator in self if operator.is_free and operator.queue == queue]
 
     def restore(self, visit: Visit, *, is_on: bool) -> None:
         """Restore the operator of a visit: out of reach until their next link. `is_on`: whether
@@ -186,7 +186,7 @@ class DeskQueue:
         merged: Collection[str] = (),
         now: float,
     ) -> None:
-        """Restore the visits of earlier lives: everybody is out of reach, and has time to come
+        """Restore the visits of earlier runs: everybody is out of reach, and has time to come
         back. `off_duty`: the numbers of visits whose operator is off duty. `merged`: queues whose
         visits come from several lines."""
         waiting: dict[str, list[Visit]] = {queue: [] for queue in self._lines}
@@ -269,7 +269,9 @@ class DeskQueue:
 
     def move(self, visit: Visit, to: int) -> None:
         """Move a visit to another position in its line."""
-        self._events += [VisitUpdated(visit=one) for one in self.line(visit.queue).move(visit, to)]
+        self._events += [
+            VisitUpdated(visit=moved) for moved in self.line(visit.queue).move(visit, to)
+        ]
         self._fill(visit.queue)
 
     def note(self, visit: Visit, text: str) -> None:
@@ -494,7 +496,7 @@ class DeskQueue:
         now: float,
     ) -> None:
         self._step(visit, VisitEvent.PUT_BACK, operator=former, cause=cause)
-        self._events += [VisitUpdated(visit=one) for one in ranked if one is not visit]
+        self._events += [VisitUpdated(visit=other) for other in ranked if other is not visit]
         if visit.state is VisitState.MISSED:
             visit.missed = cause
             self._absences.hold_line(visit.number, now=now)
@@ -505,7 +507,7 @@ class DeskQueue:
         visit.missed = PositionCause.MISSED_CALL
         self._absences.hold_line(visit.number, now=now)
         self._step(visit, VisitEvent.UNANSWERED, operator=operator)
-        self._events += [VisitUpdated(visit=one) for one in ranked if one is not visit]
+        self._events += [VisitUpdated(visit=other) for other in ranked if other is not visit]
         self._fill(visit.queue)
 
     def _note_duty(self, operator: Operator) -> None:
@@ -540,14 +542,14 @@ class SilenceWatch:
 
     def follow(self, events: Iterable[QueueEvent], *, now: float) -> None:
         """Begin and end deadlines after events of the queue."""
-        for one in events:
-            if not isinstance(one, Change):
+        for event in events:
+            if not isinstance(event, Change):
                 continue
-            if one.visit.state is not VisitState.SERVED:
-                one.visit.is_silent = False
-                self._deadlines.end(one.visit.number)
-            elif one.event in _BEGINS:
-                self.heard(one.visit, now=now)
+            if event.visit.state is not VisitState.SERVED:
+                event.visit.is_silent = False
+                self._deadlines.end(event.visit.number)
+            elif event.event in _BEGINS:
+                self.heard(event.visit, now=now)
 
     def heard(self, visit: Visit, *, now: float) -> None:
         """Note that a visitor who is served has said something, or has only just been called."""

@@ -79,14 +79,14 @@ class Talk:
 
     def operator_says(self, size: int) -> None:
         """Let the operator say something."""
-        if self.transcript.has_room("x" * size):
+        if self.transcript.has_capacity("x" * size):
             self.count += 1
             self.add(OPERATOR, self.count, "x" * size)
             self.registry_reads()
 
     def visitor_says(self, size: int) -> None:
         """Let the visitor say something."""
-        if self.transcript.has_room("x" * size):
+        if self.transcript.has_capacity("x" * size):
             self.count += 1
             self.scene.visit.say("x" * size, wall=WALL + self.count)
             self.registry_reads()

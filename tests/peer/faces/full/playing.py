@@ -10,8 +10,8 @@ from typing import Final, Self
 from textual.pilot import Pilot
 
 from chatapp.peer.faces.full.app import FullApp
+from chatapp.peer.faces.full.runner import ScreenRunner
 from chatapp.peer.faces.full.signs import UNICODE, Signs
-from chatapp.peer.faces.runner import ScreenRunner
 from chatapp.peer.faces.running import Running
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.screen import ScreenView

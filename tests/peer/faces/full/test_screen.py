@@ -6,8 +6,10 @@ from textual.events import Paste
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import EVERYBODY, person, room
 from chatapp.peer.faces.full.signs import ASCII
+from chatapp.peer.sdk.client import Peer
 from tests.peer.faces.full.playing import Played
 from tests.peer.village import Village, sees, village  # noqa: F401
+from tests.support.nodes import node_of
 
 HOSTILE = ["[/]", "[@click=app.quit]x[/]", "$error [bold]", "\x1b]0;owned\x07\x1b[2J"]
 
@@ -44,7 +46,7 @@ async def test_lines_count_as_shown_and_read_when_they_were_painted(village: Vil
         alice = village.peer("alice")
         await alice.open()
         shown: list[str] = []
-        alice.listen_shown(lambda lines: shown.extend(line.text for line in lines))
+        node_of(alice).listen_shown(lambda lines: shown.extend(line.text for line in lines))
         async with Played(alice).on_screen() as screen:
             await screen.shows("● bob", "● carol", "First contact")
             await carol.send("alice", "from carol")
@@ -275,7 +277,7 @@ async def test_a_key_that_has_changed_is_told_loudly_in_its_conversation(village
     await alice.open()
     async with Played(alice).on_screen() as screen:
         await screen.shows("alice · 1 online")
-        alice._open_node().tell([events.KeyChanged(name="bob")])
+        node_of(alice).tell([events.KeyChanged(name="bob")])
         await screen.until(lambda: any(row.calls for row in screen.view.rows()))
         await screen.press("alt+a")
         await screen.shows("!  The key of bob has changed")
@@ -284,8 +286,7 @@ async def test_a_key_that_has_changed_is_told_loudly_in_its_conversation(village
 @pytest.mark.parametrize("columns", [80, 120])
 async def test_a_refused_start_ends_with_a_line(village: Village, columns: int) -> None:  # noqa: F811
     async with village.peer("alice"):
-        other = village.peer("alice")
-        other._home = village.folder / "elsewhere"  # type: ignore[misc]
+        other = Peer("alice", ("127.0.0.1", village.port), home=village.folder / "elsewhere")
         await other.open()
         played = Played(other)
         async with played.on_screen(columns):

@@ -24,6 +24,7 @@ from chatapp.peer.words.formatting import Status, TypedLine
 from chatapp.wire.address import Address
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.limits import TEXT_MAX
+from tests.peer.faces.asked import AskedPeer
 
 WITHIN: Final = 60.0
 EVERYTHING_DONE: Final = 20
@@ -195,6 +196,10 @@ class Actor:
         self.is_left.set()
         self._events: list[events.Event] = []
         self._news = asyncio.Event()
+
+    @property
+    def node(self) -> AskedPeer:
+        return AskedPeer(cast(Peer, self))
 
     def happens(self, *events: events.Event) -> None:
         self._events += events

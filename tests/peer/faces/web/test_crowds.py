@@ -8,7 +8,7 @@ import pytest
 from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form
 from chatapp.peer.core.desk.visit import Stage, Visit
-from chatapp.peer.faces.web.limits import DEEDS_BURST
+from chatapp.peer.faces.web.limits import ACTIONS_BURST
 from chatapp.peer.faces.web.visitors.gateway import LOOK_AGAIN_AFTER
 from chatapp.peer.sdk.visitor import Visitor
 from chatapp.peer.view.visit import VisitStage
@@ -163,13 +163,13 @@ async def test_scripts_get_words_instead_of_pages(tmp_path: Path) -> None:
         assert gone.status == 410
 
 
-async def test_too_many_deeds_of_one_visit_are_refused(tmp_path: Path) -> None:
+async def test_too_many_actions_of_one_visit_are_refused(tmp_path: Path) -> None:
     async with web_desk(tmp_path) as desk:
         asha = await desk.visitor("Asha")
         with_cookie = {**SCRIPT, "cookie": asha.cookie}
         statuses = [
             (await ask(desk.app.asgi, "/pause", fields={"pause": "0"}, headers=with_cookie)).status
-            for _ in range(int(DEEDS_BURST) + 20)
+            for _ in range(int(ACTIONS_BURST) + 20)
         ]
         assert (statuses[0], statuses[-1]) == (204, 429)
 

@@ -44,7 +44,7 @@ def test_each_line_is_read_once_and_in_order(steps: list[tuple[str, bytes, int]]
         return bool(due)
 
     for what, who, how in steps:
-        if what == "say" and transcript.has_room("x" * how):
+        if what == "say" and transcript.has_capacity("x" * how):
             number += 1
             said[who].append(say(transcript, who, number, "x" * how).position)
         elif what == "read":
@@ -79,11 +79,11 @@ def test_a_line_longer_than_the_window_goes_alone() -> None:
 def test_what_is_unread_is_never_dropped() -> None:
     transcript = Transcript()
     for number in range(1, DESK_LINES_MAX + 1):
-        assert transcript.has_room("x")
+        assert transcript.has_capacity("x")
         say(transcript, ANN, number)
-    assert not transcript.has_room("x")
+    assert not transcript.has_capacity("x")
     transcript.confirm(VISITOR, 1)
-    assert transcript.has_room("x")
+    assert transcript.has_capacity("x")
     assert say(transcript, ANN, DESK_LINES_MAX + 1).position == DESK_LINES_MAX + 1
     assert transcript.first == 2
 
@@ -91,7 +91,7 @@ def test_what_is_unread_is_never_dropped() -> None:
 def test_bytes_have_a_cap_too() -> None:
     transcript = Transcript()
     number = 0
-    while transcript.has_room("x" * TEXT_MAX):
+    while transcript.has_capacity("x" * TEXT_MAX):
         number += 1
         say(transcript, ANN, number, "x" * TEXT_MAX)
     assert number == DESK_LINES_BYTES_MAX // TEXT_MAX - 1
@@ -129,7 +129,7 @@ def test_nothing_is_sent_or_dropped_before_a_reader_says_where_they_are() -> Non
     for number in range(1, DESK_LINES_MAX + 1):
         say(transcript, VISITOR, number)
     assert transcript.due(ANN) == []
-    assert not transcript.has_room("x")
+    assert not transcript.has_capacity("x")
     transcript.resume(ANN, shown=2)
     assert transcript.due(ANN)[0].position == 3
 

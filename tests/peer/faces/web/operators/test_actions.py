@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.faces.web.operators.deeds import Deed, Unclear, deed_of
+from chatapp.peer.faces.web.operators.actions import Action, Unclear, action_of
 from chatapp.wire.errors import ChatAppError, NameRefused
 from chatapp.wire.messages.desk import (
     CallNext,
@@ -17,22 +17,22 @@ from chatapp.wire.messages.desk import (
 
 
 @pytest.mark.parametrize(
-    ("verb", "fields", "deed"),
+    ("verb", "fields", "action"),
     [
-        ("on", {}, Deed(TakeDuty(0, "desk"))),
-        ("on", {"queue": "exams"}, Deed(TakeDuty(0, "exams"))),
-        ("next", {"visit": "7"}, Deed(CallNext(0, "desk", 7), 7, asks_first=True)),
-        ("handover", {"visit": "7", "operator": " eva "}, Deed(HandOver(0, 7, "eva"), 7)),
-        ("note", {"visit": "7", "text": "a\r\nb "}, Deed(NoteVisitor(0, 7, "a\nb"), 7)),
-        ("note", {"visit": "7"}, Deed(NoteVisitor(0, 7, ""), 7)),
-        ("drop", {"visit": "31", "position": "2"}, Deed(DropVisitor(0, 31, 2))),
-        ("move", {"visit": "31", "position": "2", "to": "1"}, Deed(MoveVisitor(0, 31, 2, 1))),
-        ("close", {"text": "lunch"}, Deed(CloseQueue(0, "desk", "lunch"))),
-        ("past", {"name": "  Asha   Rao "}, Deed(ShowPast(0, "Asha Rao", 20))),
+        ("on", {}, Action(TakeDuty(0, "desk"))),
+        ("on", {"queue": "exams"}, Action(TakeDuty(0, "exams"))),
+        ("next", {"visit": "7"}, Action(CallNext(0, "desk", 7), 7, asks_first=True)),
+        ("handover", {"visit": "7", "operator": " eva "}, Action(HandOver(0, 7, "eva"), 7)),
+        ("note", {"visit": "7", "text": "a\r\nb "}, Action(NoteVisitor(0, 7, "a\nb"), 7)),
+        ("note", {"visit": "7"}, Action(NoteVisitor(0, 7, ""), 7)),
+        ("drop", {"visit": "31", "position": "2"}, Action(DropVisitor(0, 31, 2))),
+        ("move", {"visit": "31", "position": "2", "to": "1"}, Action(MoveVisitor(0, 31, 2, 1))),
+        ("close", {"text": "lunch"}, Action(CloseQueue(0, "desk", "lunch"))),
+        ("past", {"name": "  Asha   Rao "}, Action(ShowPast(0, "Asha Rao", 20))),
     ],
 )
-def test_a_form_becomes_a_request(verb: str, fields: dict[str, str], deed: Deed) -> None:
-    assert deed_of(verb, fields, queue="desk") == deed
+def test_a_form_becomes_a_request(verb: str, fields: dict[str, str], action: Action) -> None:
+    assert action_of(verb, fields, queue="desk") == action
 
 
 @pytest.mark.parametrize(
@@ -59,5 +59,5 @@ def test_what_is_wrong_is_one_line(
     verb: str, fields: dict[str, str], error: type[ChatAppError]
 ) -> None:
     with pytest.raises(error) as refused:
-        deed_of(verb, fields, queue="desk")
+        action_of(verb, fields, queue="desk")
     assert len(str(refused.value).splitlines()) == 1

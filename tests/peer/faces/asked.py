@@ -1,4 +1,4 @@
-"""A peer of the SDK as the node that views stand on: requests become calls of its methods."""
+"""A pretended peer as the node that faces stand on: requests become calls of its methods."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -12,7 +12,7 @@ from chatapp.peer.api.state import DeskState, State
 
 if TYPE_CHECKING:
     from chatapp.peer.node.receipts import Receipt
-    from chatapp.peer.sdk.anypeer import AnyPeer
+    from chatapp.peer.sdk.client import Peer
 
 Answer = TypeVar("Answer")
 
@@ -20,7 +20,7 @@ Answer = TypeVar("Answer")
 class AskedPeer:
     """A peer, asked by requests."""
 
-    def __init__(self, peer: "AnyPeer") -> None:
+    def __init__(self, peer: "Peer") -> None:
         self._peer: Final = peer
 
     @property

@@ -37,7 +37,7 @@ class Unclear(ChatAppError):
     """A form cannot be carried out; the text says why."""
 
 
-class Deed(NamedTuple):
+class Action(NamedTuple):
     """What a form asks for."""
 
     request: OperatorRequest
@@ -47,11 +47,11 @@ class Deed(NamedTuple):
     asks_first: bool = False
 
 
-def deed_of(verb: str, fields: Fields, *, queue: str) -> Deed:
+def action_of(verb: str, fields: Fields, *, queue: str) -> Action:
     """Return what a form asks for. `verb`: a command of operators, or `figures`. `queue`: where
     the operator is on duty. Raises Unclear, NameRefused."""
     if verb == "past":
-        return Deed(ShowPast(0, _past_name(fields), PAST_COUNT))
+        return Action(ShowPast(0, _past_name(fields), PAST_COUNT))
     command = DESK_COMMANDS.get("stats" if verb == "figures" else verb)
     if command is None:
         raise Unclear("This page cannot do that.")
@@ -62,13 +62,13 @@ def deed_of(verb: str, fields: Fields, *, queue: str) -> Deed:
     if isinstance(request, AboutQueue) and not request.queue:
         request = replace(request, queue=queue)
     if not isinstance(request, AboutVisit | CallNext):
-        return Deed(request)
+        return Action(request)
     visit = number_in(fields, "visit")
     if not isinstance(request, DropVisitor | MoveVisitor):
-        return Deed(replace(request, visit=visit), visit, asks_first=verb == "next")
+        return Action(replace(request, visit=visit), visit, asks_first=verb == "next")
     if not visit:  # the registry would take whoever has the position by now
         raise Unclear(_OUT_OF_DATE)
-    return Deed(replace(request, visit=visit))
+    return Action(replace(request, visit=visit))
 
 
 def _typed(verb: str, fields: Fields) -> str:

@@ -1,0 +1,495 @@
+"""A node that another program of this user runs.
+
+Its state is what the other program told last: it is told before the answers and events that follow
+from it. What is asked goes through the socket, as the same values in JSON.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import msgspec
+from msgspec.structs import replace
+
+from chatapp.peer.api import events
+from chatapp.peer.api.errors import NotOpen, NotResponding, NotRunning
+from chatapp.peer.api.events import Event, MessageState, Said
+from chatapp.peer.api.past import ConversationState, Lines
+from chatapp.peer.api.requests import (
+    PAGE_MAX,
+    Command,
+    Conversations,
+    ListConversations,
+    ListUnshown,
+    ReadPage,
+    ReadState,
+    ReadTalk,
+    Request,
+    SayAtDesk,
+    SearchPast,
+    Send,
+    Sent,
+    Talk,
+    answer_type,
+)
+from chatapp.peer.api.state import PeerState, State
+from chatapp.peer.history.unshown import in_senders_order
+from chatapp.peer.node.feed import EventFeed
+from chatapp.peer.node.folders import folder_of
+from chatapp.peer.node.keystore import holder_of
+from chatapp.peer.node.receipts import Receipt, Receipts
+from chatapp.peer.rpc.link import RpcLink
+from chatapp.peer.rpc.place import connected_socket
+from chatapp.peer.rpc.protocol import (
+    UNSHOWN_MAX,
+    VERSION,
+    Farewell,
+    Greeting,
+    Hello,
+    ReportShown,
+    RpcError,
+    Subscribe,
+    Subscribed,
+)
+from chatapp.wire.errors import ChatAppError, DecodeError, TextTooLong
+from chatapp.wire.limits import EVENTS_WAITING_MAX, TEXT_MAX
+from chatapp.wire.names import PeerName
+
+Answer = TypeVar("Answer")
+
+ANSWERS_WITHIN: Final = 5.0
+"""Seconds after which a program to which we attach counts as one that does not answer. A stopped
+one never does."""
+
+_TOLD_MAX: Final = UNSHOWN_MAX + EVENTS_WAITING_MAX
+"""Lines told by events that we remember: as many as may wait for their reader, and as many as it
+may be busy with."""
+
+
+class AttachedNode:
+    """A node of another program, from its opening to its closing (`OpenedNode`)."""
+
+    def __init__(self, name: PeerName, *, home: Path, shows: bool) -> None:
+        """`shows`: as in `Peer.attach`."""
+        self._name: Final = name
+        self._home: Final = home
+        self._shows: Final = shows
+        self._is_opening = True
+        self._is_leaving = False
+        self._link: RpcLink | None = None
+        self._run = ""
+        """The run of the other program."""
+        self._state: State | None = None
+        self._people: dict[str, events.Person] = {}
+        self.feed: Final[EventFeed[Event]] = EventFeed(
+            asyncio.get_running_loop(), has_room=self._catch_up
+        )
+        self._receipts = Receipts()
+        self._last = 0
+        """The number of the last event that we have."""
+        self._mail: list[Said] = []
+        """The beginning of a `MailReturned` of which more is to come."""
+        self._given: set[int] = set()
+        """Ids of lines that were told as unshown ones, and may be told by an event once more."""
+        self._told: dict[int, None] = {}
+        """Ids of the lines that events told last, which may be among the unshown ones once more."""
+        self._shown: list[ReportShown] = []
+        """What was shown while we were cut off: the program learns of it when we come back."""
+        self._farewell = ""
+        """Why the program closed the last connection, if it said so."""
+        self._is_behind = False
+        """Whether we take no events now: their reader has to catch up first."""
+        self._coming_back: asyncio.Task[None] | None = None
+        self._catching_up: asyncio.Task[None] | None = None
+
+    # --- what the other program has told
+
+    @property
+    def state(self) -> State:
+        """The state that the other program told last. Raises NotOpen before there is one."""
+        if self._state is None:
+            raise NotOpen
+        if self._link is None:
+            return replace(self._state, state=PeerState.CLOSED)
+        return self._state
+
+    @property
+    def name(self) -> PeerName:
+        """The person's name."""
+        return self._name if self._state is None else PeerName(self._state.name)
+
+    def people(self) -> tuple[events.Person, ...]:
+        """Return everybody in the table, by name."""
+        return tuple(sorted(self._people.values(), key=lambda person: person.name))
+
+    # --- life
+
+    async def open(self) -> None:
+        """Attach to the running program. Raises NotRunning, NotResponding, NotOpen if it ends
+        meanwhile, OSError."""
+        try:
+            await self._attach(resume=None)
+        finally:
+            self._is_opening = False
+
+    async def close(self, *, within: float) -> None:
+        """Detach; the other program goes on. `within`: seconds to wait until what was asked last is
+        on its way."""
+        self._is_leaving = True
+        for task in (self._coming_back, self._catching_up):
+            if task is not None:
+                task.cancel()
+        if (link := self._link) is not None:
+            with contextlib.suppress(TimeoutError, NotOpen):
+                async with asyncio.timeout(within):
+                    await link.call(ReadState.__name__, ReadState())
+            link.close()
+        self._end()
+
+    async def _attach(self, *, resume: tuple[str, int] | None) -> None:
+        """Connect and subscribe. `resume`: the run of the program, and the last event that we have.
+        Raises as `open`."""
+        folder = folder_of(self._home, self.name)
+        try:
+            connected = connected_socket(folder)
+        except BlockingIOError:  # many have connected before us, and it has taken none
+            raise NotResponding(self.name, holder_of(folder)[0]) from None
+        if connected is None:
+            raise NotRunning(self.name)
+        self._farewell = ""
+        link = await RpcLink.over(connected, self._noticed, lambda: self._link_lost(link))
+        try:
+            async with asyncio.timeout(ANSWERS_WITHIN):
+                raw = await link.call(Hello.__name__, Hello(protocol=VERSION))
+            greeting: Greeting = _converted(raw, Greeting)
+            self._run, self._link = greeting.run, link
+            if self._state is None or resume is None:
+                self._state = greeting.state
+            self._is_behind = self.feed.is_full
+            self._report_shown()
+            async with asyncio.timeout(ANSWERS_WITHIN):
+                has_missed = await self._subscribe(resume)
+            if resume is None or has_missed:
+                await self._take_unshown()
+        except BaseException as error:
+            link.close()
+            self._link = None
+            if isinstance(error, TimeoutError):
+                raise NotResponding(self.name, holder_of(folder)[0]) from None
+            if isinstance(error, DecodeError | RpcError | sqlite3.Error):
+                raise NotRunning(self.name, str(error)) from None
+            if isinstance(error, NotOpen) and self._farewell == Farewell.TOO_MANY.name.lower():
+                raise NotRunning(self.name, Farewell.TOO_MANY.value) from None
+            raise
+
+    async def _subscribe(self, resume: tuple[str, int] | None) -> bool:
+        """Have events told from now on, or from the last one that we have. Returns whether others
+        are lost."""
+        run, after = resume or (None, None)
+        if self._link is None:
+            raise NotOpen
+        asked = Subscribe(run=run, after=after)
+        raw = await self._link.call(Subscribe.__name__, asked, answered=self._begin_after)
+        subscribed: Subscribed = _converted(raw, Subscribed)
+        return subscribed.missed
+
+    def _begin_after(self, raw: Any) -> None:
+        """Take the number after which events are told, before any other line is taken."""
+        with contextlib.suppress(DecodeError):
+            subscribed: Subscribed = _converted(raw, Subscribed)
+            if not subscribed.missed:
+                self._last = max(self._last, subscribed.after)
+                return
+            self._last = subscribed.after
+            self._mail = []
+            self._receipts.close(is_kept=True)
+            self._receipts = Receipts()
+            self._put([events.EventsMissed()])
+
+    async def _take_unshown(self) -> None:
+        """Tell what nobody has shown, except lines that events have told: their reader may not be
+        done with them."""
+        if not self._shows:
+            return
+        found = await self.request(ListUnshown(limit=UNSHOWN_MAX))
+        lines = [line for line in self._new(found.lines) if line.id not in self._told]
+        if lines:
+            self._given.update(line.id for line in lines)
+            self._put([events.MailReturned(lines=tuple(in_senders_order(lines)))])
+
+    def _link_lost(self, link: RpcLink) -> None:
+        """Come back once: the program may have cut us because we were slow."""
+        if link is not self._link:
+            return
+        self._link = None
+        if self._is_leaving or self._is_opening:
+            return
+        self._coming_back = asyncio.get_running_loop().create_task(self._come_back_to(self._run))
+
+    async def _come_back_to(self, run: str) -> None:
+        try:
+            await self._attach(resume=(run, self._last))
+        except (ChatAppError, OSError):
+            self._put([events.ProgramEnded(name=self.name)])
+            self._end()
+
+    def _end(self) -> None:
+        self._link = None
+        self._receipts.close(is_kept=True)
+        self.feed.close()
+
+    # --- requests
+
+    async def request(self, request: Request[Answer]) -> Answer:
+        """Carry out a request and return its answer, all of it. Raises what the request says,
+        TextTooLong before anything is sent, and NotOpen."""
+        _check_text(request)
+        match request:
+            case ReadPage(after=None) | SearchPast():
+                return cast("Answer", await self._backwards(request))
+            case ReadPage() | ListUnshown():
+                return cast("Answer", await self._forwards(request))
+            case ListConversations():
+                return cast("Answer", await self._conversations())
+            case ReadTalk():
+                return cast("Answer", await self._talk())
+            case _:
+                return await self._ask(request)
+
+    async def _ask(self, request: Request[Answer]) -> Answer:
+        """Ask for an answer that fits a line, or the part of one that does."""
+        if self._link is None:
+            raise NotOpen
+        kind = type(request)
+        raw = await self._link.call(kind.__name__, request)
+        answer: Answer = _converted(raw, answer_type(kind))
+        return answer
+
+    async def _backwards(self, request: ReadPage | SearchPast) -> Lines:
+        """Ask for the newest lines, then for those before them, until there are enough."""
+        lines: tuple[Said, ...] = ()
+        most, has_more = min(request.limit, PAGE_MAX), True
+        while has_more and len(lines) < most:
+            before = lines[0].id if lines else request.before
+            asked = replace(request, before=before, limit=request.limit - len(lines))
+            page = await self._ask(asked)
+            lines = (*page.lines, *lines)
+            has_more = page.more and bool(page.lines)
+        return Lines(lines=lines)
+
+    async def _forwards(self, request: ReadPage | ListUnshown) -> Lines:
+        """Ask for the first lines, then for those after them, until there are enough."""
+        lines: tuple[Said, ...] = ()
+        most, has_more = request.limit, True
+        if isinstance(request, ReadPage):
+            most = min(most, PAGE_MAX)
+        while has_more and len(lines) < most:
+            after = lines[-1].id if lines else request.after
+            asked = replace(request, after=after, limit=request.limit - len(lines))
+            page = await self._ask(asked)
+            lines = (*lines, *page.lines)
+            has_more = page.more
+        return Lines(lines=lines)
+
+    async def _conversations(self) -> Conversations:
+        states: tuple[ConversationState, ...] = ()
+        has_more = True
+        while has_more:
+            page = await self._ask(ListConversations(start=len(states)))
+            states = (*states, *page.conversations)
+            has_more = page.more
+        return Conversations(conversations=states)
+
+    async def _talk(self) -> Talk:
+        page = await self._ask(ReadTalk())
+        whole = page.talk
+        while whole is not None and page.more:
+            page = await self._ask(ReadTalk(start=len(whole.lines)))
+            if page.talk is None or page.talk.client.visit != whole.client.visit:
+                return await self._talk()  # another visitor came while it was read
+            whole = replace(page.talk, lines=(*whole.lines, *page.talk.lines))
+        return Talk(talk=whole)
+
+    def post(self, command: Command) -> None:
+        """Begin a command. Raises NotOpen, TextTooLong, UnicodeEncodeError."""
+        _check_text(command)
+        if self._link is None:
+            raise NotOpen
+        self._link.post(type(command).__name__, command)
+
+    async def send(self, request: Send) -> Receipt:
+        """Say a text; return its receipt, which is there before the next event is taken: that may be
+        about it. Raises as the request."""
+        _check_text(request)
+        receipts: list[Receipt] = []
+        if self._link is None:
+            raise NotOpen
+        await self._link.call(
+            Send.__name__,
+            request,
+            answered=lambda raw: receipts.append(self._receipt(_converted(raw, Sent))),
+        )
+        return receipts[0]
+
+    def _receipt(self, sent: Sent) -> Receipt:
+        if not sent.id:
+            receipt = Receipt(sent.conversation, sent.id)
+            receipt.settle(sent.state, sent.reason, through_server=sent.through_server)
+            return receipt
+        receipt = self._receipts.open(sent.conversation, sent.id)
+        if sent.state is not MessageState.UNSETTLED:
+            changed = events.MessageChanged(
+                conversation=sent.conversation,
+                id=sent.id,
+                state=sent.state,
+                reason=sent.reason,
+                through_server=sent.through_server,
+            )
+            self._receipts.note(changed)
+        return receipt
+
+    # --- events
+
+    async def next_events(self) -> list[Event]:
+        """Return all that happened since the last call, waiting for something."""
+        return await self.feed.next_batch()
+
+    def take_events(self) -> list[Event]:
+        """Return the same, without waiting."""
+        return self.feed.take()
+
+    def listen(self, listener: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
+        """Call `listener` with events when they come."""
+        return self.feed.listen(listener)
+
+    def shown(self, batch: Sequence[Event]) -> None:
+        """Note that the user has seen these events, if we are to decide that."""
+        if not self._shows:
+            return
+        ids: list[int] = []
+        for event in batch:
+            match event:
+                case events.Said():
+                    ids.append(event.id)
+                case events.MailReturned(lines=lines):
+                    ids += [line.id for line in lines]
+                case events.ClientSaid(visit=visit, position=position):
+                    self._shown.append(ReportShown(visit=visit, position=position))
+                case _:
+                    pass
+        if ids:
+            self._shown.append(ReportShown(ids=tuple(ids)))
+        self._report_shown()
+
+    def _report_shown(self) -> None:
+        """Tell the program what was shown; keep it for later while we are cut off."""
+        try:
+            while self._shown:
+                self.post(self._shown[0])
+                del self._shown[0]
+        except NotOpen:
+            if self._is_leaving or self.feed.is_closed:
+                self._shown = []  # we do not come back
+
+    # --- what comes in
+
+    def _noticed(self, method: str, params: dict[str, Any]) -> None:
+        """Take a notification. One that a later version of the program may send is left out."""
+        with contextlib.suppress(DecodeError):
+            match method:
+                case "event":
+                    self._take_event(params)
+                case "state":
+                    self._state = _converted(params, State)
+                case "people":
+                    self._take_people(params)
+                case "bye":
+                    self._farewell = str(params.get("reason"))
+                case _:
+                    pass
+
+    def _take_event(self, params: dict[str, Any]) -> None:
+        number = _converted(params.get("number"), int)
+        is_next = number == self._last + 1 and not self._is_behind
+        if is_next:
+            self._last = number  # even if we do not know this kind of event: others follow it
+        event: Event = _converted(params.get("event"), Event)
+        self._receipts.note_all([event])
+        if not is_next:
+            return  # what we do not take now is told again when we subscribe again
+        if isinstance(event, events.MailReturned):
+            self._mail += event.lines
+            if params.get("more") is True:
+                return
+            event, self._mail = events.MailReturned(lines=self._new(self._mail)), []
+            if not event.lines:
+                return
+            self._note_told(event.lines)
+        elif isinstance(event, Said):
+            if not self._new([event]):
+                return
+            self._note_told([event])
+        self._put([event])
+
+    def _note_told(self, lines: Iterable[Said]) -> None:
+        self._told.update((line.id, None) for line in lines)
+        while len(self._told) > _TOLD_MAX:
+            del self._told[next(iter(self._told))]
+
+    def _new(self, lines: Iterable[Said]) -> tuple[Said, ...]:
+        """Return the lines that were not told yet."""
+        return tuple(line for line in lines if line.id not in self._given)
+
+    def _take_people(self, params: dict[str, Any]) -> None:
+        people: list[events.Person] = _converted(params.get("people"), list[events.Person])
+        gone: list[str] = _converted(params.get("gone"), list[str])
+        if params.get("is_all") is True:
+            self._people = {}
+        for person in people:
+            self._people[person.name] = person
+        for name in gone:
+            self._people.pop(name, None)
+
+    def _put(self, events: Sequence[Event]) -> None:
+        feed = self.feed
+        feed.put(events)
+        if feed.is_full and self._link is not None and not self._is_behind:
+            # The program keeps what we cannot take now. Not to read at all would keep answers and
+            # outcomes from us, too.
+            self._is_behind = True
+
+    def _catch_up(self) -> None:
+        """Get what we could not take: the reader of our events has room again."""
+        if self._is_behind and self._link is not None:
+            self._catching_up = asyncio.get_running_loop().create_task(self._subscribe_again())
+
+    async def _subscribe_again(self) -> None:
+        self._is_behind = False
+        link = self._link
+        try:
+            if await self._subscribe((self._run, self._last)):
+                await self._take_unshown()
+        except NotOpen:
+            pass  # whoever comes back asks again
+        except (ChatAppError, sqlite3.Error):
+            if link is not None:
+                link.close()
+
+
+def _converted(raw: Any, kind: Any) -> Any:
+    """Return the value of this type that JSON values stand for. Raises DecodeError."""
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        raise DecodeError("what the program says", str(error)) from None
+
+
+def _check_text(request: Request[Any]) -> None:
+    """Raises TextTooLong, UnicodeEncodeError: a line of the protocol may not hold the text."""
+    if isinstance(request, Send | SayAtDesk):
+        size = len(request.text.encode())
+        if size > TEXT_MAX:
+            raise TextTooLong(size, TEXT_MAX)
