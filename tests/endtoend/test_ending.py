@@ -33,25 +33,25 @@ async def test_at_the_end_of_input_all_is_settled_first(hall: Hall) -> None:
 
 async def test_a_script_may_come_all_at_once_and_without_a_last_line_end(hall: Hall) -> None:
     bob = hall.bob
-    dave = await hall.stage.peer("dave")
-    await dave.type_bytes(b"send bob one\r\nsend bob two\nsend bob three")
-    await dave.end_input()
-    assert await dave.ends() == 0
-    await bob.sees_all("dave: one", "dave: two", "dave: three")
-    late = await hall.stage.peer("dave")
+    finn = await hall.stage.peer("finn")
+    await finn.type_bytes(b"send bob one\r\nsend bob two\nsend bob three")
+    await finn.end_input()
+    assert await finn.ends() == 0
+    await bob.sees_all("finn: one", "finn: two", "finn: three")
+    late = await hall.stage.peer("finn")
     await late.type("send bob four", "quit", "send bob never")
     assert await late.ends() == 0
-    await bob.sees("dave: four")
-    assert bob.shown("dave: never") == []
+    await bob.sees("finn: four")
+    assert bob.shown("finn: never") == []
 
 
 async def test_with_stay_the_end_of_input_changes_nothing(hall: Hall) -> None:
     bob = hall.bob
-    dave = await hall.stage.come("dave", "--stay", stdin=asyncio.subprocess.DEVNULL)
-    await bob.type("send dave still there?")
-    await dave.sees("bob: still there?")
-    await dave.stops()
-    await bob.knows(away=["dave"])
+    gina = await hall.stage.come("gina", "--stay", stdin=asyncio.subprocess.DEVNULL)
+    await bob.type("send gina still there?")
+    await gina.sees("bob: still there?")
+    await gina.stops()
+    await bob.knows(away=["gina"])
 
 
 @pytest.mark.parametrize(
@@ -92,28 +92,28 @@ async def test_a_registry_without_an_input_goes_on(stage: Stage) -> None:
 async def test_a_reader_that_goes_away_ends_the_peer(hall: Hall) -> None:
     bob = hall.bob
     reading, writing = os.pipe()
-    dave = await hall.stage.peer("dave", stdout=writing)
+    hugo = await hall.stage.peer("hugo", stdout=writing)
     os.close(writing)
-    await bob.knows("dave")
+    await bob.knows("hugo")
     os.close(reading)
-    await bob.type("send dave hello?")
-    assert await dave.ends() == 0
-    await bob.knows(away=["dave"])
+    await bob.type("send hugo hello?")
+    assert await hugo.ends() == 0
+    await bob.knows(away=["hugo"])
 
 
 async def test_a_reader_that_reads_no_more_keeps_nobody_from_ending(hall: Hall) -> None:
     bob = hall.bob
     reading, writing = os.pipe()
     try:
-        dave = await hall.stage.peer("dave", stdout=writing)
+        iris = await hall.stage.peer("iris", stdout=writing)
         os.close(writing)
-        await bob.knows("dave")
+        await bob.knows("iris")
         for _ in range(8):
-            await bob.type(f"send dave {'x' * 20_000}")
+            await bob.type(f"send iris {'x' * 20_000}")
         await bob.sees_times(
-            8, beginning(received("dave"), SAVED)
+            8, beginning(received("iris"), SAVED)
         )  # long before, the pipe was full
-        await dave.stops()
+        await iris.stops()
     finally:
         os.close(reading)
 
@@ -121,11 +121,11 @@ async def test_a_reader_that_reads_no_more_keeps_nobody_from_ending(hall: Hall) 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-", "<&- >&- 2>&-"])
 async def test_closed_standard_streams_are_no_crash(hall: Hall, closed: str) -> None:
     bob = hall.bob
-    mine = ["-c", "dave", "127.0.0.1", str(hall.stage.port), str(free_port())]
+    mine = ["-c", "jack", "127.0.0.1", str(hall.stage.port), str(free_port())]
     shell = ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *CHATAPP, *mine]
-    dave = await hall.stage.run("dave", shell, home="dave", prompt=PROMPT)
-    await dave.end_input()
-    assert await dave.ends() == 0
+    jack = await hall.stage.run("jack", shell, home="jack", prompt=PROMPT)
+    await jack.end_input()
+    assert await jack.ends() == 0
     await bob.type("send bob undisturbed")
     await bob.sees("bob: undisturbed")
 

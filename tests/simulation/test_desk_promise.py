@@ -22,8 +22,9 @@ class Watched:
         self.queue = DeskQueue(DeskSettings())
         desk = SimpleNamespace(
             _queue=self.queue,
-            _openings=SimpleNamespace(_said={}),
-            _ratings=SimpleNamespace(_kept={}),
+            state=SimpleNamespace(
+                openings=SimpleNamespace(_said={}), ratings=SimpleNamespace(_kept={})
+            ),
         )
         registry = SimpleNamespace(
             is_running=True,
