@@ -186,7 +186,7 @@ def _report(
     outcome, status = _OUTCOMES[receipt.state]
     if as_json:
         _print_json(
-            conversation=receipt.conversation,
+            to=receipt.conversation.name,
             id=receipt.id,
             outcome=outcome,
             through_server=receipt.through_server,
