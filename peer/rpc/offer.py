@@ -34,13 +34,14 @@ class Offer:
         self._loop: Final = asyncio.get_running_loop()
         self._listening: Final[socket.socket] = bound_socket(peer.folder)
         self._server: RpcServer | None = None
-        self._serving: asyncio.Task[asyncio.Server] | None = None
+        self._serving: asyncio.Task[None] | None = None
         self._loop.add_reader(self._listening, self._begin)
 
     def close(self) -> None:
         """Say goodbye to all clients. Call it before the peer is closed."""
-        self._loop.remove_reader(self._listening)
-        if self._server is not None:
+        if self._server is None:
+            self._loop.remove_reader(self._listening)
+        else:
             self._server.close()
         if self._serving is not None:
             self._serving.cancel()

@@ -28,19 +28,24 @@ class RpcServer:
         self._clients: set[Client] = set()
         self._is_telling = False
         self._is_closed = False
+        self._accepting: asyncio.Server | None = None
         self._looking: asyncio.TimerHandle | None = None
         self._listeners: Final = (
             node.listen(self._happened),
             node.listen_shown(self._hub.forget_shown),
         )
 
-    async def serve(self, listening: socket.socket) -> asyncio.Server:
-        """Accept clients at a socket that listens."""
-        return await self._loop.create_unix_server(lambda: Client(self, self._hub), sock=listening)
+    async def serve(self, listening: socket.socket) -> None:
+        """Accept clients at a socket that listens, until this is closed."""
+        self._accepting = await self._loop.create_unix_server(
+            lambda: Client(self, self._hub), sock=listening
+        )
 
     def close(self) -> None:
-        """Say goodbye to all clients."""
+        """Accept no more clients, and say goodbye to all."""
         self._is_closed = True
+        if self._accepting is not None:
+            self._accepting.close()
         for end in self._listeners:
             end()
         if self._looking is not None:

@@ -11,9 +11,9 @@ def pytest_asyncio_loop_factories(
     item: pytest.Item,
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run each asynchronous test once on each loop; those of a `Town` have a clock of their own,
-    which asyncio's loop alone takes, and an attached peer hangs on uvloop (not mended yet)."""
+    which asyncio's loop alone takes."""
     loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
     assert isinstance(item, pytest.Function)
-    if not hasattr(item.module, "Town") and item.path.name != "test_attached.py":
+    if not hasattr(item.module, "Town"):
         loops["uvloop"] = uvloop.new_event_loop
     return loops
