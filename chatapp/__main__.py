@@ -21,11 +21,9 @@ from chatapp.commands import COMMANDS
 from chatapp.system import needing_packages, unsupported
 
 with needing_packages():
-    from chatapp.options import PeerOptions
+    from chatapp.options import CONFIG_VARIABLE, LOG_VARIABLE, PeerOptions
     from chatapp.questions import InputEnded
     from chatapp.starting import (
-        CONFIG_VARIABLE,
-        LOG_VARIABLE,
         open_closed_streams,
         serve,
         talk,

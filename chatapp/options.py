@@ -6,7 +6,7 @@ Only a line with options loads typer, so annotations are read when it is loaded 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     import typer
 
     from chatapp.commands.parsing import Code, Data, LogLevel, MaybeLogging, RegistryKey
+
+
+LOG_VARIABLE: Final = "CHATAPP_LOG_LEVEL"
+CONFIG_VARIABLE: Final = "CHATAPP_CONFIG"
+DEFAULT_LOG_LEVEL: Final = "warning"
 
 
 class Common(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,9 +62,7 @@ class RegistryOptions(Common, frozen=True, kw_only=True):
     ] = None
     config: Annotated[
         str | None,
-        typer.Option(
-            metavar="FILE", envvar="CHATAPP_CONFIG", help="Its configuration file (TOML)."
-        ),
+        typer.Option(metavar="FILE", envvar=CONFIG_VARIABLE, help="Its configuration file (TOML)."),
     ] = None
 
 

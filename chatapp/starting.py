@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from chatapp.options import PeerOptions, RegistryOptions, VisitorOptions
+from chatapp.options import DEFAULT_LOG_LEVEL, PeerOptions, RegistryOptions, VisitorOptions
 from chatapp.preferences import Face, Preferences, preferences_in
 from chatapp.questions import ServerChoice, ask_another_name, ask_server, is_terminal, look_around
 from chatapp.validation import (
@@ -37,10 +37,6 @@ from chatapp.wire.names import PeerName
 if TYPE_CHECKING:
     from chatapp.registry.program.settings import Settings
 
-
-LOG_VARIABLE: Final = "CHATAPP_LOG_LEVEL"
-CONFIG_VARIABLE: Final = "CHATAPP_CONFIG"
-DEFAULT_LOG_LEVEL: Final = "warning"
 
 _OF_REGISTRY: Final = RegistryOptions()
 _OF_PEER: Final = PeerOptions()

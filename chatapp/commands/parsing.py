@@ -9,7 +9,7 @@ from typing import Annotated, Final, TypeAlias, TypeVar, get_type_hints
 import msgspec
 import typer
 
-from chatapp.starting import DEFAULT_LOG_LEVEL, LOG_VARIABLE
+from chatapp.options import DEFAULT_LOG_LEVEL, LOG_VARIABLE
 
 HELP: Final = {"help_option_names": ["-h", "--help"]}
 CONTEXT: Final = {"ignore_unknown_options": True, **HELP}

@@ -12,7 +12,7 @@ from chatapp.wire.errors import FormRefused
 from chatapp.wire.messages.desk import (
     TICKET_SIZE,
 )
-from chatapp.wire.messages.table import Count
+from chatapp.wire.messages.fields import Count
 
 TRIES: Final = 3
 """Wrong answers in a row to one question after which the request is void."""

@@ -372,13 +372,14 @@ def unknown(word: str, *, is_operator: bool) -> Mistake:
             answers.not_here(word) if here is None else answers.unknown_command(word, here)
         )
     likely = [
-        one
-        for one in BY_SPELLING
-        if one.startswith(wire_desk.SIGN) == (sign == wire_desk.SIGN)
-        and (is_operator or one not in DESK_SPELLINGS)
+        spelling
+        for spelling in BY_SPELLING
+        if spelling.startswith(wire_desk.SIGN) == (sign == wire_desk.SIGN)
+        and (is_operator or spelling not in DESK_SPELLINGS)
     ]
     by_rest = {
-        _sign_and_rest(one)[1]: one for one in sorted(likely, key=partial(_rank_beside, sign))
+        _sign_and_rest(spelling)[1]: spelling
+        for spelling in sorted(likely, key=partial(_rank_beside, sign))
     }
     drastic = {rest for rest, one in by_rest.items() if BY_SPELLING[one].is_drastic}
     near = nearest(bare, by_rest, drastic=drastic)
@@ -393,7 +394,7 @@ def _rank_beside(sign: str, spelling: str) -> tuple[bool, bool]:
 
 
 def _sign_and_rest(word: str) -> tuple[str, str]:
-    sign = next((one for one in SIGNS if word.startswith(one)), "")
+    sign = next((known for known in SIGNS if word.startswith(known)), "")
     return sign, word.removeprefix(sign)
 
 
@@ -401,7 +402,9 @@ def _spelling_of(word: str) -> str | None:
     """Return the spelling that is meant by a word behind `help`, which may lack its sign: `dm`
     means `/dm`."""
     word = word.lower()
-    return next((one for one in (word, f"/{word}", word[1:]) if one in BY_SPELLING), None)
+    return next(
+        (spelling for spelling in (word, f"/{word}", word[1:]) if spelling in BY_SPELLING), None
+    )
 
 
 # --- help: the lines that `help` shows and the list in the guide, both made from the table of commands.
@@ -415,7 +418,7 @@ def help_lines(command: str | None = None, *, is_operator: bool = False) -> list
     spelling its summary, all its spellings and an example."""
     if command is not None:
         row = BY_SPELLING[command]
-        faithful = next(one for one in row.spellings if one not in row.unquoted)
+        faithful = next(spelling for spelling in row.spellings if spelling not in row.unquoted)
         return [
             f"{usage(command, row.shape)} - {row.summary}",
             f"Spellings: {' · '.join(row.usages)}",
@@ -430,7 +433,7 @@ def guide_table() -> str:
     """Return the list of commands as Markdown, between the marks that the guide has for it."""
     lines = ["| you type | or | what happens |", "|---|---|---|"]
     for row in COMMANDS:
-        others = [f"`{one}`" for one in (*row.spellings[1:], row.bare) if one]
+        others = [f"`{other}`" for other in (*row.spellings[1:], row.bare) if other]
         typed = usage(row.spellings[0], row.shape)
         lines.append(f"| `{typed}` | {', '.join(others)} | {row.summary} |")
     return "\n".join((GUIDE_BEGINS, "", *lines, "", GUIDE_ENDS))

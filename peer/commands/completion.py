@@ -117,7 +117,7 @@ def _commands(word: str, offered: Mapping[str, Command], *, is_in_room: bool) ->
 def _addressed(word: str, index: CompletionIndex) -> list[Candidate]:
     """Complete names to `bob:`, which begins a message to bob."""
     return (
-        [Candidate(f"{one.text}:", one.replaces) for one in _like(word, index.people())]
+        [Candidate(f"{name.text}:", name.replaces) for name in _like(word, index.people())]
         if word
         else []
     )
@@ -198,7 +198,7 @@ class Completing:
             return None
         if len(found) > 1:
             self.candidates = found
-        return self._put(common_start([one.text for one in found]), found[0].replaces)
+        return self._put(common_start([candidate.text for candidate in found]), found[0].replaces)
 
     def _put(self, text: str, replaces: int) -> Replacement:
         self._length = len(text)

@@ -59,7 +59,7 @@ def command_meant(line: str) -> str | None:
     row = BY_SPELLING.get(word.lower())
     if row is None or word.startswith(SIGNS) or _arguments(row, word.lower(), rest) is None:
         return None
-    return next(one for one in row.spellings if one.startswith(SIGNS))
+    return next(spelling for spelling in row.spellings if spelling.startswith(SIGNS))
 
 
 def whole(line: str) -> str:
@@ -132,7 +132,7 @@ def _first_word(text: str) -> tuple[str, str]:
 
 def _some(*arguments: str) -> tuple[str, ...] | None:
     """Return the arguments, or None if one of them is blank."""
-    return arguments if all(one.strip(_BLANKS) for one in arguments) else None
+    return arguments if all(argument.strip(_BLANKS) for argument in arguments) else None
 
 
 def _unquoted(text: str) -> str:

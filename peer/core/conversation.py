@@ -13,11 +13,11 @@ from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import Raw, unpacked
 from chatapp.peer.core.records import DEAD, FINAL, StoredOutgoing, StoredStream
 from chatapp.wire.codec import encode
-from chatapp.wire.delivery.dedup import Inbox
-from chatapp.wire.delivery.parts import Acknowledged, PartBuffer
+from chatapp.wire.delivery.dedup import Inbox, Shown
+from chatapp.wire.delivery.parts import Acknowledged
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.delivery.stream import ReliableStream
-from chatapp.wire.delivery.syncs import NO_SYNC, SyncMark, Syncs
+from chatapp.wire.delivery.stream import ReliableStream, Shared
+from chatapp.wire.delivery.syncs import NO_SYNC, SyncMark
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.messages.direct import PROVISIONAL, DirectBody
@@ -436,19 +436,17 @@ class Conversation:
         policy: Policy,
         rng: random.Random,
         *,
-        buffer: PartBuffer | None = None,
         network: Callable[[], str] = lambda: "",
-        syncs: Syncs | None = None,
+        shared: Shared | None = None,
     ) -> None:
-        """`buffer`, `network`, `syncs`: see `ReliableStream`."""
+        """`network`, `shared`: see `ReliableStream`."""
         self.outgoing = OutgoingStream(stored)
         self.delivery = ReliableStream(
             policy,
             rng=rng,
             inbox=make_inbox(stored, policy),
-            buffer=buffer,
             network=network,
-            syncs=syncs,
+            shared=shared,
         )
         self.texts: dict[int, tuple[int, str, bool, int]] = {
             one.number: (one.at_ms, one.text, True, one.id) for one in stored.unshown
@@ -476,13 +474,12 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def make_inbox(stored: StoredStream, policy: Policy) -> Inbox:
     """Return the inbox as the stored records describe it."""
-    unshown = [one.number for one in stored.unshown]
+    unshown = [message.number for message in stored.unshown]
     return Inbox(
         policy,
         floor=stored.floor,
         seen=stored.seen,
         gone=stored.gone,
-        shown=stored.shown,
-        unshown=unshown,
+        shown=Shown(stored.shown, unshown),
         holes=stored.holes,
     )

@@ -30,7 +30,7 @@ class Running:
     async def until_over(self, *work: Coroutine[Any, Any, None]) -> int:
         """Run these coroutines side by side until the run is ended. Returns the exit status; raises
         what a task raised."""
-        tasks = [asyncio.create_task(one) for one in work]
+        tasks = [asyncio.create_task(coroutine) for coroutine in work]
         for task in tasks:
             task.add_done_callback(self.note_end)
         try:

@@ -20,8 +20,8 @@ def fit(typed: str, candidate: str) -> Fit | None:
     """Judge a candidate: it has all typed characters in their order, in any case; None if it has
     not. Characters at the start, at the start of a word and next to each other count more, and of
     two that fit alike, the shorter one wins."""
-    wanted = [one.lower() for one in typed if not one.isspace()]
-    text = [one.lower() for one in candidate]
+    wanted = [character.lower() for character in typed if not character.isspace()]
+    text = [character.lower() for character in candidate]
     if not wanted:
         return Fit(0, ())
     best: Fit | None = None
@@ -40,9 +40,9 @@ def fit(typed: str, candidate: str) -> Fit | None:
 def _places(wanted: list[str], text: list[str], start: int) -> tuple[int, ...] | None:
     places = []
     at = start
-    for one in wanted:
+    for character in wanted:
         try:
-            at = text.index(one, at)
+            at = text.index(character, at)
         except ValueError:
             return None
         places.append(at)

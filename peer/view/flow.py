@@ -208,7 +208,7 @@ class FlowView(View):
         """Send bare lines to this person from now on, or go into the room of this name; None: send
         them to nobody."""
         people = (yield ListPeople()) if to is not None else ()
-        if to is not None and not any(is_same_name(one.name, to) for one in people):
+        if to is not None and not any(is_same_name(somebody.name, to) for somebody in people):
             yield from self._open_room(to)
             return
         if to is not None and self.is_screen:

@@ -207,9 +207,9 @@ class Log:
     def id_at(self, place: int) -> int:
         """Return the id of the message at this place, or of the last one before it that has an id;
         0 for none."""
-        return next((one.id for one in reversed(self._entries[: place + 1]) if one.id), 0)
+        return next((entry.id for entry in reversed(self._entries[: place + 1]) if entry.id), 0)
 
     def id_from(self, place: int) -> int | None:
         """Return the id of the message at this place, or of the first one after it that has an id;
         None for none."""
-        return next((one.id for one in self._entries[place:] if one.id), None)
+        return next((entry.id for entry in self._entries[place:] if entry.id), None)

@@ -97,9 +97,11 @@ class Pane:
         if self.read >= max(self.newest, self.log.newest_id):
             self.unread, self.calls = 0, False
         else:
-            left = [one for one in self.log.entries if one.id > self.read and not one.is_mine]
+            left = [
+                entry for entry in self.log.entries if entry.id > self.read and not entry.is_mine
+            ]
             if self.log.end_id is not None and self.log.end_id <= self.read:
-                self.unread, self.calls = len(left), any(one.calls for one in left)
+                self.unread, self.calls = len(left), any(entry.calls for entry in left)
 
 
 def said_entry(
@@ -227,11 +229,15 @@ class PaneList:
         """Return the rows of the list: the help desk, rooms, everybody, people. Among rooms and
         among people, those with a call come first, then those with unread lines, then those with
         whom the user talked last."""
-        here = {name_key(one.name): one for one in people if not is_same_name(one.name, me)}
-        for one in here.values():
-            key = (ConversationKind.PERSON, name_key(one.name), False)
+        here = {
+            name_key(somebody.name): somebody
+            for somebody in people
+            if not is_same_name(somebody.name, me)
+        }
+        for somebody in here.values():
+            key = (ConversationKind.PERSON, name_key(somebody.name), False)
             if key not in self._panes:
-                self._panes[key] = Pane(person(one.name))
+                self._panes[key] = Pane(person(somebody.name))
         opened_key = key_of(opened)
         rows: list[tuple[tuple[object, ...], ListRow]] = []
         for key, pane in self._panes.items():

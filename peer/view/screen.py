@@ -169,7 +169,9 @@ class ScreenView(View):
             case ConversationKind.EVERYBODY:
                 return words.everybody_about(self.people)
             case ConversationKind.PERSON:
-                known = (one for one in self.people if is_same_name(one.name, what.name))
+                known = (
+                    somebody for somebody in self.people if is_same_name(somebody.name, what.name)
+                )
                 who = None if what.is_claimed else next(known, None)
                 return words.person_about(who, now=self._wall())
             case ConversationKind.DESK:
@@ -203,7 +205,9 @@ class ScreenView(View):
     def _place_rule(pane: Pane) -> None:
         """Draw a rule before the first line that is new to the user."""
         if pane.is_hot:
-            new = (one for one in pane.log.entries if one.id > pane.read and not one.is_mine)
+            new = (
+                entry for entry in pane.log.entries if entry.id > pane.read and not entry.is_mine
+            )
             pane.log.mark_unread(next(new, None))
 
     def load(self, pane: Pane) -> Steps:
@@ -655,7 +659,7 @@ class ScreenView(View):
         """Open the conversation with a person, or a room that is known."""
         if to is None:
             self.choose(EVERYBODY)
-        elif any(is_same_name(one.name, to) for one in self.people):
+        elif any(is_same_name(somebody.name, to) for somebody in self.people):
             self.choose(person(to))
         elif self.panes.known(room(to)) is not None or self._has_seen_room(to):
             self.choose(room(to))

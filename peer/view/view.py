@@ -284,8 +284,8 @@ class View:
         """Count the people online, and note their names for completion, if somebody wants to
         know."""
         if self._completions is not None:
-            self._completions.set_people(one.name for one in self.people)
-            self._online = sum(one.online for one in self.people)
+            self._completions.set_people(somebody.name for somebody in self.people)
+            self._online = sum(somebody.online for somebody in self.people)
 
     def _has_seen_room(self, name: str) -> bool:
         """Whether the registry has told us of a room of this name in this run."""

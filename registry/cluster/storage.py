@@ -4,7 +4,7 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +12,13 @@ from chatapp.registry.cluster.exchange import as_folder, entries_in
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, SALT_SIZE, ClusterFounded, ClusterKey
 from chatapp.registry.cluster.stream.ledger import Ledger
 from chatapp.registry.cluster.stream.mark import Mark, read_mark, write_mark
-from chatapp.registry.cluster.stream.store import StreamStore, TakeoverInterrupted
+from chatapp.registry.cluster.stream.store import (
+    Hold,
+    Marks,
+    Seals,
+    StreamStore,
+    TakeoverInterrupted,
+)
 from chatapp.registry.cluster.stream.strays import Strays
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.keystore import (
@@ -51,9 +57,8 @@ def check_folder(folder: Path, identity: bytes, cluster: str) -> None:
 
 
 class ClusterStorage:
-    """A `registry.store.storage.Storage` in a cluster's stream. `lost`: called, in any thread, when
-    this process can store nothing more. `holds_lease`: whether the lease was confirmed just now.
-    `lease_strays`: those in its place.
+    """A `registry.store.storage.Storage` in a cluster's stream. `lease_strays`: those in the place
+    of the lease.
 
     Making it raises StoreError, OSError.
     """
@@ -66,8 +71,7 @@ class ClusterStorage:
         *,
         folder: Path,
         node: str,
-        holds_lease: Callable[[], bool],
-        lost: Callable[[], None],
+        hold: Hold,
         lease_strays: Strays,
     ) -> None:
         self._key = key
@@ -80,15 +84,11 @@ class ClusterStorage:
         """Whether loading failed in a way that may be different later."""
         self._store = StreamStore(
             ledger,
-            key,
-            cluster,
+            Seals(key, cluster, (os.urandom(SALT_SIZE), os.urandom(SALT_SIZE))),
             node=node,
-            salts=(os.urandom(SALT_SIZE), os.urandom(SALT_SIZE)),
             founding=self._found,
-            known=read_mark(folder, cluster),
-            note_mark=self._note_mark,
-            holds_lease=holds_lease,
-            lost=lost,
+            marks=Marks(read_mark(folder, cluster), self._note_mark),
+            hold=hold,
         )
 
     def open(self) -> StreamStore:

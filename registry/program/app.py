@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -181,6 +181,29 @@ class ListeningPort:
             self._driver.receive(batch)
 
 
+class RuleSettings(NamedTuple):
+    """What an owner chooses for the rules."""
+
+    desk: DeskSettings | None = None
+    policy: RegistryPolicy = RegistryPolicy()
+    access: AccessSettings = AccessSettings()
+
+
+class NodeParts(NamedTuple):
+    """What a registry has from the node of a cluster on which it runs; alone it makes its own."""
+
+    storage: Storage | None = None
+    """Where the state is; None for the registry's folder."""
+    listening: ListeningPort | None = None
+    """Its ports if they are taken already and stay so."""
+    bus: "EngineBus | None" = None
+    """The way to the other nodes."""
+
+
+_USUAL_RULES: Final = RuleSettings()
+_ALONE: Final = NodeParts()
+
+
 class Registry:
     """One running registry. `start` raises Unable if it cannot run."""
 
@@ -190,37 +213,29 @@ class Registry:
         data: Path | None,
         say: Callable[[str], None],
         *,
-        desk: DeskSettings | None = None,
-        policy: RegistryPolicy | None = None,
-        access: AccessSettings | None = None,
+        rules: RuleSettings = _USUAL_RULES,
         machine: Machine = THIS_MACHINE,
         takes_admin_requests: bool = True,
-        storage: Storage | None = None,
-        listening: ListeningPort | None = None,
-        bus: "EngineBus | None" = None,
+        node: NodeParts = _ALONE,
     ) -> None:
         """`takes_admin_requests`: whether other programs of this user can ask for join codes and
-        the like. `storage`: where the state is, None for the registry's folder. `listening`: its
-        ports if they are taken already and stay so. `bus`: the way to the other nodes of its
-        cluster."""
+        the like."""
         self._takes_admin_requests = takes_admin_requests
         self._port = port
         self._machine = machine
         self.folder = folder_of(port, data)
         self.fingerprint = ""
         self._say = say
-        self._desk = desk
-        self._policy = policy or RegistryPolicy()
-        self._access = access or AccessSettings()
+        self._desk, self._policy, self._access = rules
         self._codes: list[JoinCode] = []
         self._operators: list[str] = []
         self._driver: RegistryDriver | None = None
-        self._listening = listening
-        self._lets_port_go = listening is None
-        self._bus = bus
+        self._listening = node.listening
+        self._lets_port_go = node.listening is None
+        self._bus = node.bus
         self._admin_socket: socket.socket | None = None
         self._admin: AdminListener | None = None
-        self._storage = storage or FolderStorage(
+        self._storage = node.storage or FolderStorage(
             self.folder, rng=machine.rng, now=machine.now, disk=machine.disk
         )
         self._started_at = machine.now()

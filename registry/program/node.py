@@ -43,7 +43,7 @@ from chatapp.registry.cluster.stream.bundles import (
 )
 from chatapp.registry.cluster.stream.ledger import LedgerUnavailable, Stream, Subject
 from chatapp.registry.cluster.stream.mark import Mark, read_mark, write_mark
-from chatapp.registry.cluster.stream.store import is_key_of
+from chatapp.registry.cluster.stream.store import Hold, is_key_of
 from chatapp.registry.cluster.stream.strays import Strays
 from chatapp.registry.program import texts
 from chatapp.registry.program.app import ListeningPort
@@ -271,8 +271,7 @@ class ClusterNode:
             name,
             folder=self._folder,
             node=self._name,
-            holds_lease=lambda: lease.is_confirmed(now=time.monotonic()),
-            lost=self._store_lost,
+            hold=Hold(lambda: lease.is_confirmed(now=time.monotonic()), self._store_lost),
             lease_strays=self._lease_strays,
         )
         return self._storage

@@ -25,7 +25,9 @@ from chatapp.registry.program.admin.control import AdminControl
 from chatapp.registry.program.admin.listener import AdminListener, SocketUnusable, listen
 from chatapp.registry.program.app import (
     ListeningPort,
+    NodeParts,
     Registry,
+    RuleSettings,
     Unable,
     announcer,
     folder_of,
@@ -540,17 +542,15 @@ class _Run:
         Raises Unable."""
         settings = self._settings
         access = access_of(settings.registry) if self.reload is None else self.reload.access
+        offset = time.localtime().tm_gmtoff
+        desk = desk_of(settings.desk, utc_offset=offset, zone=_local_zone())
         registry = Registry(
             self.port,
             _data_of(settings),
             say=_say,
-            desk=desk_of(settings.desk, utc_offset=time.localtime().tm_gmtoff, zone=_local_zone()),
-            policy=policy_of(settings.registry),
-            access=access,
+            rules=RuleSettings(desk, policy_of(settings.registry), access),
             takes_admin_requests=bus is None,
-            storage=storage,
-            listening=listening,
-            bus=bus,
+            node=NodeParts(storage, listening, bus),
         )
         await registry.start()
         self._registry = registry

@@ -55,11 +55,10 @@ async function main() {
   console.log("hello", hello.state.name, hello.state.state);
   await first.call("Subscribe", {});
   let next = hearing();
-  const sent = await first.call("Send", {
-    conversation: { kind: "person", name: "bob" }, text: "from another language", wait: "settled",
-  });
+  const conversation = { kind: "person", name: "bob" };
+  const sent = await first.call("Send", { conversation, text: "from another language", wait: "settled" });
   console.log("settled", sent.result.state);
-  console.log("error", (await first.call("nothing", {})).error.code);
+  console.log("error", (await first.call("Nothing", {})).error.code);
   console.log("error", (await first.call("Send", ["bob"])).error.code);
   console.log("error", (await first.raw("[]")).error.code);
   console.log("error", (await first.raw("nonsense")).error.code);

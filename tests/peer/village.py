@@ -18,7 +18,7 @@ from chatapp.peer.api.form import Form
 from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.visitor import Visitor
-from chatapp.registry.program.app import Registry
+from chatapp.registry.program.app import Registry, RuleSettings
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.rules.people.access import AccessSettings
@@ -58,9 +58,7 @@ class Village:
             self.port,
             folder or self.folder,
             say=lambda line: None,
-            access=access,
-            desk=desk,
-            policy=policy,
+            rules=RuleSettings(desk, policy, access or AccessSettings()),
         )
         await self._registry.start()
         asyncio.get_running_loop().set_exception_handler(

@@ -3,7 +3,7 @@ are shown."""
 
 from collections.abc import Collection, Iterable, Sequence
 from enum import Enum, auto
-from typing import Final
+from typing import Final, NamedTuple
 
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.ranges import RangeSet
@@ -42,6 +42,14 @@ class Admission(Enum):
 NEW, REPEAT, BEYOND = Admission.NEW, Admission.REPEAT, Admission.BEYOND
 
 
+class Shown(NamedTuple):
+    """The numbers of which a mark is on disk: all up to `highest`, but not the latecomers `but`, which
+    are stored."""
+
+    highest: int = -1
+    but: Iterable[int] = ()
+
+
 class Inbox:
     """The message numbers of one sender: stored, held back for an earlier one, or ready to show.
     `floor`: every number below it is settled.
@@ -67,9 +75,8 @@ class Inbox:
     message a repeat; a number that is stored and unmarked is ready or held again, so nothing is
     lost between the two commits; a marked number never becomes ready again, so nothing is shown
     twice. `gone` are spans [start, end) of numbers that were stored and shown and are kept as
-    numbers only. `shown` is the highest marked number, `unshown` the stored, unmarked numbers below
-    it (latecomers), `holes` the spans [start, end) below the floor that never came; numbers in them
-    that `seen` or `gone` has, did come.
+    numbers only. `shown` are the marked numbers, `holes` the spans [start, end) below the floor
+    that never came; numbers in them that `seen` or `gone` has, did come.
     """
 
     __slots__ = (
@@ -94,8 +101,7 @@ class Inbox:
         floor: int = 0,
         seen: Iterable[int] = (),
         gone: Iterable[tuple[int, int]] = (),
-        shown: int = -1,
-        unshown: Iterable[int] = (),
+        shown: Shown | None = None,
         holes: Iterable[tuple[int, int]] = (),
     ) -> None:
         self._hold_span = policy.hold_span
@@ -104,7 +110,8 @@ class Inbox:
         self._gaps: dict[int, int] = {}
         self.storing: Collection[int] = ()
         self.storing_aside: set[int] = set()
-        self._next = max(floor, shown + 1)
+        highest, unshown = shown or Shown()
+        self._next = max(floor, highest + 1)
         stored = set(seen).union(unshown)
         self._ranges = RangeSet(number for number in stored if number >= floor)
         self._holes = RangeSet()
@@ -118,9 +125,9 @@ class Inbox:
             self._holes.remove_span(start, end)
             if end > floor:
                 self._ranges.add_span(max(start, floor), end)
-        waiting = sorted(number for number in stored if number > shown)
+        waiting = sorted(number for number in stored if number > highest)
         self._ready = sorted(
-            {n for n in unshown if n <= shown}.union(n for n in waiting if n < self._next)
+            {n for n in unshown if n <= highest}.union(n for n in waiting if n < self._next)
         )
         # Held numbers and when they arrived, oldest first. Those of an earlier run of the program
         # get their time with the first call that passes one.

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, groupby, repeat
 from operator import attrgetter
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from chatapp.wire.codec import DatagramFrame, join_frames
 from chatapp.wire.delivery.dedup import BEYOND, REPEAT, Inbox
@@ -270,6 +270,14 @@ _ACK_ROOM: Final = 32
 its own."""
 
 
+class Shared(NamedTuple):
+    """What all streams of one owner share."""
+
+    buffer: PartBuffer
+    """Its deadlines are the owner's to watch."""
+    syncs: Syncs
+
+
 class ReliableStream:
     """Tries messages until they are acknowledged, and receives those of the other end, each once.
 
@@ -302,13 +310,12 @@ class ReliableStream:
         rng: random.Random,
         payload_limit: int = PAYLOAD_LIMIT,
         inbox: Inbox | None = None,
-        buffer: PartBuffer | None = None,
         network: Callable[[], str] = lambda: "",
-        syncs: Syncs | None = None,
+        shared: Shared | None = None,
     ) -> None:
-        """`inbox` is the one restored from the owner's store; a new one knows no number. All
-        streams of one owner share `buffer`, whose deadlines the owner watches, and `syncs`.
-        `network` returns the network under which the other end is counted."""
+        """`inbox` is the one restored from the owner's store; a new one knows no number. `network`
+        returns the network under which the other end is counted. `shared`: with the owner's other
+        streams."""
         if payload_limit < PAYLOAD_LEAST:
             raise ValueError(f"payload_limit {payload_limit} is below {PAYLOAD_LEAST}")
         self.inbox = Inbox(policy) if inbox is None else inbox
@@ -316,9 +323,8 @@ class ReliableStream:
         self._payload_limit = payload_limit
         self._message_limit = policy.message_limit
         self._events: list[DeliveryEvent] = []
-        buffer = PartBuffer(policy) if buffer is None else buffer
+        buffer, self._syncs = shared or Shared(PartBuffer(policy), Syncs())
         assemblies = Assemblies(policy, buffer, network)
-        self._syncs = Syncs() if syncs is None else syncs
         self._receiver = StreamReceiver(policy, self.inbox, self._events, assemblies, self._syncs)
         room = payload_limit - _ARRAY_HEADER - _FLOOR_BYTES
         self._sender = StreamSender(

@@ -42,8 +42,7 @@ from chatapp.wire.limits import (
     DESK_SHOWN_MAX,
     TEXT_MAX,
 )
-from chatapp.wire.messages.registration import Reference
-from chatapp.wire.messages.table import Count, Name
+from chatapp.wire.messages.fields import Count, Name, Reference
 
 TICKET_SIZE = 16
 

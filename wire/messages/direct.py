@@ -7,8 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from chatapp.wire.limits import TEXT_MAX
-from chatapp.wire.messages.rooms import GroupName
-from chatapp.wire.messages.table import Count
+from chatapp.wire.messages.fields import Count, GroupName
 
 
 class DirectBody(msgspec.Struct, frozen=True, array_like=True):

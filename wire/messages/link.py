@@ -8,6 +8,7 @@ import msgspec
 from chatapp.wire.limits import ANNOUNCEMENT_MAX
 from chatapp.wire.messages.desk import DeskNotice, DeskRequest
 from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed, ReportSilence
+from chatapp.wire.messages.fields import Count
 from chatapp.wire.messages.mail import (
     AskMail,
     DepositMail,
@@ -49,7 +50,7 @@ from chatapp.wire.messages.rooms import (
     TopicChanged,
     TopicRefused,
 )
-from chatapp.wire.messages.table import Count, FetchTable, TablePage
+from chatapp.wire.messages.table import FetchTable, TablePage
 
 
 class Attach(msgspec.Struct, frozen=True, array_like=True, tag=60):

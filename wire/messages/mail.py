@@ -6,8 +6,7 @@ from typing import Annotated
 import msgspec
 
 from chatapp.wire.limits import LETTER_MAX, TEXT_MAX
-from chatapp.wire.messages.registration import Reference
-from chatapp.wire.messages.table import Count, Key, Name, Signature
+from chatapp.wire.messages.fields import Count, Key, Name, Reference, Signature
 
 
 class LetterBody(msgspec.Struct, frozen=True, array_like=True):

@@ -10,7 +10,8 @@ from typing import Annotated
 import msgspec
 
 from chatapp.wire.limits import EXCLUSION_TEXT_MAX, SERVERS_MAX
-from chatapp.wire.messages.table import Card, Count, Host, Name, Port, Signature
+from chatapp.wire.messages.fields import Count, Host, Name, Port, Reference, Signature
+from chatapp.wire.messages.table import Card
 
 PROTOCOL_VERSION = 1
 
@@ -108,10 +109,6 @@ class Refused(msgspec.Struct, frozen=True, array_like=True):
     text: Annotated[str, msgspec.Meta(max_length=EXCLUSION_TEXT_MAX)]
     """What the registry's owner says of it; mostly empty."""
     signature: Signature
-
-
-Reference = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
-"""Chosen by the sender of a request, repeated in the answer."""
 
 
 class Ping(msgspec.Struct, frozen=True, array_like=True, tag=10):

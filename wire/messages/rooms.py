@@ -9,13 +9,11 @@ from typing import Annotated, Final
 import msgspec
 
 from chatapp.wire.limits import TEXT_MAX, TOPIC_MAX
-from chatapp.wire.messages.registration import Reference
-from chatapp.wire.messages.table import Count, Key, Name
+from chatapp.wire.messages.fields import Count, GroupName, Key, Name, Reference
 
 CHANNEL = "channel"
 """The group of everybody. A room's name begins with `#`, so no room can have this name."""
 
-GroupName = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
 Epoch = Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
 SenderIndex = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 

@@ -8,19 +8,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from chatapp.wire.limits import SERVER_HOST_MAX
-
-Key = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
-"""A 32-byte public key: Ed25519 (identity) or X25519 (mail)."""
-
-Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-"""A number that fits a signed 64-bit integer, so that it also fits every store."""
-
-Name = Annotated[str, msgspec.Meta(max_length=32)]
-Host = Annotated[str, msgspec.Meta(max_length=SERVER_HOST_MAX)]
-Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
-
+from chatapp.wire.messages.fields import Count, Host, Key, Name, Port, Signature
 
 RUN_BITS: Final = 28
 """How many bits of a table version count the changes; those above name the run of the registry

@@ -114,7 +114,6 @@ class Session:
         *,
         ids: tuple[bytes, bytes],
         agreed: SessionKeys,
-        ciphers: Ciphers,
         order: int,
         born: float,
         answer_head: bytes | None,
@@ -130,7 +129,7 @@ class Session:
         self.answer_head = answer_head
         self._seal_key = agreed.seal_key
         self._open_key = agreed.open_key
-        self._ciphers = ciphers
+        self._ciphers = pair.ciphers
         self._sent = 0
         self.replay: Final = ReplayWindow()
         """The counters of the datagrams that opened."""
@@ -228,6 +227,7 @@ class Pair:
         "allowed_at",
         "begun",
         "begun_before",
+        "ciphers",
         "current",
         "early",
         "heard_at",
@@ -239,8 +239,9 @@ class Pair:
         "parties",
     )
 
-    def __init__(self, parties: Parties, number: int) -> None:
+    def __init__(self, parties: Parties, number: int, ciphers: Ciphers) -> None:
         self.parties: Final = parties
+        self.ciphers: Final = ciphers
         self.number = number
         """The number of the last opening of theirs that was accepted; only higher numbers are
         accepted from now on."""
@@ -565,7 +566,7 @@ class SessionTable:
         if context is None:
             raise SealError("of somebody whom we do not know")
         parties = Parties(self._static, ours=self._identity, theirs=identity, context=context)
-        pair = self._pairs[identity] = Pair(parties, self._numbers.get(identity, -1))
+        pair = self._pairs[identity] = Pair(parties, self._numbers.get(identity, -1), self.ciphers)
         return pair
 
     def _new_order(self) -> int:
@@ -680,7 +681,6 @@ class SessionTable:
                 pair,
                 ids=(ours, header.session),
                 agreed=agreed,
-                ciphers=self.ciphers,
                 order=order,
                 born=now,
                 answer_head=head,
@@ -703,7 +703,6 @@ class SessionTable:
             pair,
             ids=(header.session, header.theirs),
             agreed=begun.answered(header),
-            ciphers=self.ciphers,
             order=self._order + 1,
             born=begun.started,
             answer_head=None,

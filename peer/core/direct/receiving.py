@@ -17,6 +17,7 @@ from chatapp.peer.core.records import Named, StoredStream
 from chatapp.wire.address import network_of
 from chatapp.wire.codec import decode_direct_bodies, decode_message_body
 from chatapp.wire.delivery.parts import Arrived, PartBuffer
+from chatapp.wire.delivery.stream import Shared
 from chatapp.wire.errors import NameRefused, WireError
 from chatapp.wire.messages.direct import DirectBody
 from chatapp.wire.messages.mail import Letter, MailBatch
@@ -69,9 +70,8 @@ class DirectReceiver:
                 stored,
                 self._ctx.policy,
                 self._ctx.rng,
-                buffer=self.buffer,
                 network=lambda: network_of(self._streams[identity].contact.row.host),
-                syncs=self._out.syncs,
+                shared=Shared(self.buffer, self._out.syncs),
             )
             inbox, texts = conversation.delivery.inbox, conversation.texts
             self._streams.add(

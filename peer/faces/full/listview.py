@@ -134,7 +134,7 @@ class ListView(ScrollView, can_focus=True):
         strip = Strip(self._segments(row, width)).extend_cell_length(width).crop(0, width)
         if self.has_focus and place == self._cursor:
             cursor = self.get_component_rich_style("list--cursor", partial=True)
-            return Strip([Segment(one.text, ground + cursor) for one in strip])
+            return Strip([Segment(segment.text, ground + cursor) for segment in strip])
         if row.is_open:
             ground += self.get_component_rich_style("list--open", partial=True)
         return strip.apply_style(ground)

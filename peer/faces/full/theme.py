@@ -198,7 +198,7 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
         "#b32638", "#a8480a", "#856000", "#4f6d00", "#19753a", "#00726b", "#006e96",
         "#2459c4", "#5b45c9", "#8a2fb0", "#a82380", "#9c3d47", "#6d5a2f", "#2d6b57",
     ),
-    SIXTEEN: tuple(one.replace("ansi", "").replace("bright", "bright_") for one in OF_16),
+    SIXTEEN: tuple(colour.replace("ansi", "").replace("bright", "bright_") for colour in OF_16),
 }  # fmt: skip
 """The colours of names. Each has a contrast of 4.5 and more to the ground of its theme, except the
 terminal's own."""

@@ -31,7 +31,7 @@ def run(*, servers: Sequence[Address], name: str | None, home: Path, log_level: 
     except KeyboardInterrupt:
         return INTERRUPTED
     print(*doctor_lines(findings, servers[0]), sep="\n", flush=True)
-    return DONE if all(one.is_fine for one in findings) else FAILED
+    return DONE if all(finding.is_fine for finding in findings) else FAILED
 
 
 async def _examine(servers: Sequence[Address], name: str | None, home: Path) -> list[Finding]:

@@ -52,9 +52,9 @@ class Transcript:
     def _write(self, lines: list[Said]) -> None:
         assert self._file is not None
         try:
-            for one in lines:
-                at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.at))
-                self._file.write(f"{at} {one.who}: {one.text}\n")
+            for line in lines:
+                at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(line.at))
+                self._file.write(f"{at} {line.who}: {line.text}\n")
             self._file.flush()
         except OSError:
             self._file = None

@@ -122,35 +122,63 @@ class _Taken(NamedTuple):
     at: float
 
 
+class Seals(NamedTuple):
+    """With what a cluster's bundles are sealed."""
+
+    key: ClusterKey
+    cluster: str
+    salts: tuple[bytes, bytes]
+    """Two random values that no other process ever has."""
+
+
+class Hold(NamedTuple):
+    """What holds the stream for this process."""
+
+    is_confirmed: Callable[[], bool] = lambda: True
+    """Whether the lease was confirmed just now; nothing is taken over before."""
+    lost: Callable[[], None] = lambda: None
+    """Called, in any thread, when this process can store nothing more."""
+
+
+class Marks(NamedTuple):
+    """What this node knows of the stream."""
+
+    known: Mark | None = None
+    """A stream that has less is refused."""
+    note: Callable[[Mark], None] = lambda _: None
+    """Called, in any thread, with what it knows from now on."""
+
+
+class Clocks(NamedTuple):
+    """The clocks of a store."""
+
+    now: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    pause: Callable[[float], object] | None = None
+    """Lets a worker thread wait for some seconds; None: until then or `give_up`."""
+
+
+_NO_MARKS: Final = Marks()
+_HELD: Final = Hold()
+_REAL_TIME: Final = Clocks()
+
+
 class StreamStore:
     """A `Store` in a cluster's stream. `load` takes the stream over: from then on no other process
-    can write.
-
-    `founding`: the records with which a new cluster begins. `salts`: two random values that no
-    other process ever has. `known`: what this node knows of the stream; a stream that has less is
-    refused. `note_mark`: called, in any thread, with what it knows from now on. `holds_lease`:
-    whether the lease was confirmed just now; nothing is taken over before. `lost`: called, in any
-    thread, when this process can store nothing more. `pause`: lets a worker thread wait for some
-    seconds; None: until then or `give_up`.
-    """
+    can write. `founding`: the records with which a new cluster begins."""
 
     def __init__(
         self,
         ledger: Ledger,
-        key: ClusterKey,
-        cluster: str,
+        seals: Seals,
         *,
         node: str,
-        salts: tuple[bytes, bytes],
         founding: Callable[[], tuple[ClusterFounded, Sequence[Entry]]],
-        known: Mark | None = None,
-        note_mark: Callable[[Mark], None] = lambda _: None,
-        holds_lease: Callable[[], bool] = lambda: True,
-        lost: Callable[[], None] = lambda: None,
-        now: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
-        pause: Callable[[float], object] | None = None,
+        marks: Marks = _NO_MARKS,
+        hold: Hold = _HELD,
+        clocks: Clocks = _REAL_TIME,
     ) -> None:
+        key, cluster, salts = seals
         self._ledger = ledger
         self._opener = Opener(key, cluster)
         self._sealer = Sealer(key, cluster, salts[0])
@@ -158,12 +186,9 @@ class StreamStore:
         self._where = cluster
         self._node = node
         self._founding = founding
-        self._known = known
-        self._note_mark = note_mark
-        self._holds_lease = holds_lease
-        self._lost = lost
-        self._now = now
-        self._wall = wall
+        self._known, self._note_mark = marks
+        self._holds_lease, self._lost = hold
+        self._now, self._wall, pause = clocks
         self._size = min(ledger.message_max - OVERHEAD - _ROOM_FOR_HEADERS, MESSAGE_MOST)
         if ledger.message_max < MESSAGE_LEAST:
             raise StreamUnusable(
@@ -196,9 +221,9 @@ class StreamStore:
         """Whether a manifest was sent whose answer is missing: it may be stored later, so its
         pieces have to stay."""
         self._journal_bytes = self._journal_messages = self._snapshot_bytes = 0
-        self._checkpoint_at = self._not_before = now()
+        self._checkpoint_at = self._not_before = self._now()
         self._took = 0.0
-        self._strays = Strays(cluster, now=now)
+        self._strays = Strays(cluster, now=self._now)
         self._read_so_far = Verified(0, 0, 0, ())
         """What `verify` has read."""
 

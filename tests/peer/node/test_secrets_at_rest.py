@@ -8,7 +8,7 @@ import pytest
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.node.folders import IDENTITY_FILE
 from chatapp.peer.sdk.client import Peer
-from chatapp.registry.program.app import Registry
+from chatapp.registry.program.app import Registry, RuleSettings
 from chatapp.registry.rules.people.access import AccessSettings
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.sessions import noise
@@ -46,7 +46,9 @@ async def test_no_disk_has_a_key_of_a_session_and_the_registrys_has_no_secret_of
 ) -> None:
     lines: list[str] = []
     port, house, home = free_port(), tmp_path / "registry", tmp_path / "home"
-    registry = Registry(port, house, say=lines.append, access=AccessSettings(invite_only=True))
+    registry = Registry(
+        port, house, say=lines.append, rules=RuleSettings(access=AccessSettings(invite_only=True))
+    )
     await registry.start()
     ours, theirs = [
         line.split()[2].rstrip(":") for line in lines if line.startswith("[Join code ")

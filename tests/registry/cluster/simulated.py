@@ -29,7 +29,13 @@ from chatapp.registry.cluster.stream.ledger import (
     Subject,
     Unanswered,
 )
-from chatapp.registry.cluster.stream.store import StreamStore, TakeoverInterrupted
+from chatapp.registry.cluster.stream.store import (
+    Clocks,
+    Hold,
+    Seals,
+    StreamStore,
+    TakeoverInterrupted,
+)
 from chatapp.registry.cluster.stream.strays import Strays
 from chatapp.registry.store.entries import MailStored, MailTaken
 from chatapp.wire.errors import StoreError
@@ -181,15 +187,13 @@ class Node:
         world = self.world
         store = StreamStore(
             self.view,
-            KEY,
-            "c",
+            Seals(KEY, "c", (world.salt(), world.salt())),
             node=self.name,
-            salts=(world.salt(), world.salt()),
             founding=lambda: (ClusterFounded(b"identity", 0), []),
-            holds_lease=self._holds_lease,
-            now=lambda: world.now,
-            wall=lambda: world.now,
-            pause=lambda seconds: world.wait(self, seconds),
+            hold=Hold(self._holds_lease),
+            clocks=Clocks(
+                lambda: world.now, lambda: world.now, lambda seconds: world.wait(self, seconds)
+            ),
         )
         self.taking_over = store
         # What is promised while this node reads may be the promise of one that came after it.

@@ -7,7 +7,7 @@ import pytest
 
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterFounded, ClusterKey
 from chatapp.registry.cluster.stream.ledger import Refused
-from chatapp.registry.cluster.stream.store import StreamStore
+from chatapp.registry.cluster.stream.store import Clocks, Seals, StreamStore
 from chatapp.wire.errors import StoreFull, StoreLost
 from tests.registry.store.playbook import stored
 from tests.support.memory_ledger import MemoryLedger
@@ -19,12 +19,10 @@ def opened(ledger: MemoryLedger) -> StreamStore:
     """Return the store of a node that has taken the stream over."""
     store = StreamStore(
         ledger,
-        ClusterKey(bytes(KEY_SIZE)),
-        "c",
+        Seals(ClusterKey(bytes(KEY_SIZE)), "c", (next(_salts), next(_salts))),
         node="node",
-        salts=(next(_salts), next(_salts)),
         founding=lambda: (ClusterFounded(b"identity", 0), []),
-        now=lambda: 0.0,
+        clocks=Clocks(now=lambda: 0.0),
     )
     store.load()
     return store

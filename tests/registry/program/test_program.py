@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.registry.program.app import ListeningPort, Registry, Unable
+from chatapp.registry.program.app import ListeningPort, NodeParts, Registry, Unable
 from chatapp.registry.program.texts import address_lines
 from chatapp.registry.store.keystore import KEY_FILE
 from chatapp.wire.address import Address
@@ -256,7 +256,9 @@ async def test_a_port_stays_taken_while_drivers_serve_there_in_turn(tmp_path: Pa
     lines: list[str] = []
     names = ["ann", "bea"]
     for name in names:
-        registry = Registry(port, tmp_path / name, say=lines.append, listening=listening)
+        registry = Registry(
+            port, tmp_path / name, say=lines.append, node=NodeParts(listening=listening)
+        )
         await registry.start()
         client = Client(port, name)
         await client.register()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chatapp.registry.cluster.jetstream import Access, JetStream
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterFounded, ClusterKey
 from chatapp.registry.cluster.stream.ledger import Ledger
-from chatapp.registry.cluster.stream.store import StreamStore
+from chatapp.registry.cluster.stream.store import Clocks, Seals, StreamStore
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import LetterHead, LineHead, Loaded, RecordLost, Store
 from chatapp.wire.errors import StoreFull, StoreReadOnly
@@ -120,12 +120,12 @@ class StreamWorld:
         self._ledger.is_refusing = False
         self.store = StreamStore(
             self._ledger,
-            ClusterKey(bytes(KEY_SIZE)),
-            self._cluster,
+            Seals(
+                ClusterKey(bytes(KEY_SIZE)), self._cluster, (next(self._salts), next(self._salts))
+            ),
             node="node",
-            salts=(next(self._salts), next(self._salts)),
             founding=lambda: (ClusterFounded(b"identity", 0), []),
-            now=lambda: 0.0,
+            clocks=Clocks(now=lambda: 0.0),
         )
         self.loaded = self.store.load()
 

@@ -23,7 +23,7 @@ from chatapp.registry.cluster.stream.bundles import (
     Sealer,
 )
 from chatapp.registry.cluster.stream.ledger import Answer, Publication, Subject, Unanswered
-from chatapp.registry.cluster.stream.store import StreamStore
+from chatapp.registry.cluster.stream.store import Clocks, Seals, StreamStore
 from chatapp.registry.cluster.stream.strays import Strays
 from chatapp.registry.edge.edge import Edge, Output
 from chatapp.registry.engine.core import RegistryCore
@@ -311,14 +311,10 @@ class ClusterMachine(RegistryMachine[Program]):
         ledger = NodeLedger(self._broker, self)
         store = StreamStore(
             ledger,
-            KEY,
-            NAME,
+            Seals(KEY, NAME, (self.random.randbytes(SALT_SIZE), self.random.randbytes(SALT_SIZE))),
             node=self.name,
-            salts=(self.random.randbytes(SALT_SIZE), self.random.randbytes(SALT_SIZE)),
             founding=lambda: (ClusterFounded(self.cluster.identity.seed, 0), []),
-            now=lambda: self.network.now,
-            wall=lambda: self.wall,
-            pause=_never,
+            clocks=Clocks(lambda: self.network.now, lambda: self.wall, _never),
         )
         ledger.is_taking_over = True
         loaded = store.load()

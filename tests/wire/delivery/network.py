@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import assert_never, cast
 
 from chatapp.wire.codec import decode_frames
-from chatapp.wire.delivery.dedup import Admission, Inbox
+from chatapp.wire.delivery.dedup import Admission, Inbox, Shown
 from chatapp.wire.delivery.parts import (
     Acknowledged,
     Arrived,
@@ -97,8 +97,7 @@ class End:
             policy,
             floor=disk.floor,
             seen=disk.stored,
-            shown=disk.top,
-            unshown=disk.stored.keys() - disk.marked.keys(),
+            shown=Shown(disk.top, disk.stored.keys() - disk.marked.keys()),
         )
         self.delivery = ReliableStream(
             policy, rng=random.Random(seed), payload_limit=payload_limit, inbox=inbox

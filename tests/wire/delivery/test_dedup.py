@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.wire.delivery.dedup import HOLES_MAX, NEW, REPEAT, Admission, Inbox
+from chatapp.wire.delivery.dedup import HOLES_MAX, NEW, REPEAT, Admission, Inbox, Shown
 from chatapp.wire.delivery.policy import Policy
 
 POLICY = Policy(hold_numbers=4)
@@ -63,8 +63,7 @@ def test_against_the_rule_itself(actions: list[tuple[str, int]]) -> None:
                 POLICY,
                 floor=floor,
                 seen=stored,
-                shown=max(shown, default=-1),
-                unshown=stored - set(shown),
+                shown=Shown(max(shown, default=-1), stored - set(shown)),
                 holes=inbox.holes_below(floor),
             )
             since = dict.fromkeys(since, now)
@@ -162,7 +161,7 @@ def test_holes_that_are_never_filled_are_bounded() -> None:
 
 
 def test_a_restart_shows_what_was_stored_and_not_marked() -> None:
-    inbox = Inbox(Policy(), floor=1, seen=[1, 2, 3, 5], shown=1)
+    inbox = Inbox(Policy(), floor=1, seen=[1, 2, 3, 5], shown=Shown(1))
     assert inbox.ready(100.0) == [2, 3]
     assert inbox.admit(5) is Admission.REPEAT
     assert inbox.next_timer() == 115.0
@@ -171,14 +170,14 @@ def test_a_restart_shows_what_was_stored_and_not_marked() -> None:
 
 
 def test_a_restart_asks_to_be_called_at_once_when_it_holds_something() -> None:
-    inbox = Inbox(Policy(), floor=1, seen=[3], shown=0)
+    inbox = Inbox(Policy(), floor=1, seen=[3], shown=Shown(0))
     assert inbox.next_timer() == 0.0
     inbox.handle_timer(100.0)
     assert inbox.next_timer() == 115.0
 
 
 def test_a_restart_shows_a_latecomer_that_was_stored_and_not_marked() -> None:
-    inbox = Inbox(Policy(), floor=1, seen=[1, 2, 3], shown=3, unshown=[2])
+    inbox = Inbox(Policy(), floor=1, seen=[1, 2, 3], shown=Shown(3, [2]))
     assert inbox.ready(0.0) == [2]
     assert inbox.admit(2) is Admission.REPEAT
 
@@ -232,7 +231,7 @@ def test_what_the_sender_settled_and_never_came_is_new_once() -> None:
         assert take_in(inbox, number, now=0.0) is Admission.NEW
         assert take_in(inbox, number, now=0.0) is Admission.REPEAT
     assert inbox.ready(0.0) == [1, 4, 7]
-    again = Inbox(Policy(), floor=9, holes=[(2, 9)], seen=[4], gone=[(7, 8)], shown=7)
+    again = Inbox(Policy(), floor=9, holes=[(2, 9)], seen=[4], gone=[(7, 8)], shown=Shown(7))
     assert again.holes_below(9) == inbox.holes_below(9) == ((2, 4), (5, 7), (8, 9))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.wire.delivery.dedup import Inbox
+from chatapp.wire.delivery.dedup import Inbox, Shown
 from chatapp.wire.delivery.parts import Acknowledged, GaveUp, NumbersReported, NumbersRequested
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.messages.direct import (
@@ -74,5 +74,5 @@ def test_what_is_known_is_below_what_is_told() -> None:
     assert inbox.beyond == 21
     inbox.raise_floor(30)
     assert inbox.beyond == 30
-    assert Inbox(Policy(), shown=40).beyond == 41
+    assert Inbox(Policy(), shown=Shown(40)).beyond == 41
     assert Inbox(Policy(), gone=[(3, 8)]).beyond == 8

@@ -2,7 +2,7 @@
 
 import random
 
-from chatapp.wire.delivery.dedup import Inbox
+from chatapp.wire.delivery.dedup import Inbox, Shown
 from chatapp.wire.delivery.parts import Acknowledged, Arrived, GaveUp, Unanswered
 from chatapp.wire.delivery.policy import Policy
 from tests.wire.delivery.network import frames_of, lose, make_stream, take_all, transfer
@@ -67,7 +67,7 @@ def test_a_kill_between_commit_and_acknowledgement_shows_the_message_once() -> N
     a.send(7, b"hello", now=0.0)
     transfer(a, b, now=0.0)
     assert b.events() == [Arrived(7, b"hello")]
-    b = make_stream(inbox=Inbox(Policy(), floor=7, seen=[7], shown=6))
+    b = make_stream(inbox=Inbox(Policy(), floor=7, seen=[7], shown=Shown(6)))
     assert b.inbox.ready(0.5) == [7]
     a.handle_timer(now=0.5)
     transfer(a, b, now=0.5)

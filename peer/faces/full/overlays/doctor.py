@@ -82,7 +82,7 @@ class DoctorOverlay(Overlay[None]):
         except ChatAppError as error:
             self.note(texts.failed(error))
             return
-        rows = [self._row(*one) for one in finding_texts(findings, self._server)]
+        rows = [self._row(*text) for text in finding_texts(findings, self._server)]
         await self._findings.remove_children()
         await self._findings.mount_all(rows)
         self.note(summary_of(findings))

@@ -28,9 +28,9 @@ class PeopleOverlay(Picker[Conversation]):
         """Show the rows that have these letters."""
         wanted = typed.casefold().strip()
         shown = [
-            (one, row)
-            for one in self._people
-            if wanted in " ".join(row := self._row(one)).casefold()
+            (somebody, row)
+            for somebody in self._people
+            if wanted in " ".join(row := self._row(somebody)).casefold()
         ]
         widths = [
             max(map(_cells, column))
@@ -38,9 +38,12 @@ class PeopleOverlay(Picker[Conversation]):
         ]
         self.show_head(Content.assemble(("  " + _joined(texts.TABLE_HEAD, widths), "$chat-muted")))
         self.show_rows(
-            [(person(one.name), self._content(one, _joined(row, widths))) for one, row in shown]
+            [
+                (person(somebody.name), self._content(somebody, _joined(row, widths)))
+                for somebody, row in shown
+            ]
         )
-        online = sum(one.online for one, _ in shown)
+        online = sum(somebody.online for somebody, _ in shown)
         self.note(texts.table_sum(len(shown), online) if self._people else texts.NO_TABLE)
 
     def _row(self, one: events.Person) -> tuple[str, str, str, str]:

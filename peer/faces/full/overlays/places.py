@@ -44,7 +44,9 @@ class PlaceOverlay(Picker[Conversation]):
         which may take a while."""
         super().__init__(texts.GO_TO, signs=signs, keys=(texts.GOES,))
         self._known: Final = known
-        self._people: Final = [one for one in people if not is_same_name(one.name, me)]
+        self._people: Final = [
+            somebody for somebody in people if not is_same_name(somebody.name, me)
+        ]
         self._ask_rooms: Final = rooms
         self._rooms: tuple[events.Room, ...] = ()
         self._why_no_rooms = ""
@@ -59,7 +61,9 @@ class PlaceOverlay(Picker[Conversation]):
     def look_for(self, typed: str) -> None:
         """Show the places that fit, the best one first."""
         fits = [
-            (found, one) for one in self._places if (found := fit(typed, _title(one.conversation)))
+            (found, place)
+            for place in self._places
+            if (found := fit(typed, _title(place.conversation)))
         ]
         fits.sort(key=lambda pair: -pair[0].score)  # stable: without letters the order stays
         width = max((len(name(_title(one.conversation))) for _, one in fits), default=0)
@@ -91,7 +95,9 @@ class PlaceOverlay(Picker[Conversation]):
     def _of(self, what: Conversation, unread: int) -> Place:
         if what.kind is ConversationKind.PERSON:
             bearers = () if what.is_claimed else self._people
-            known = next((one for one in bearers if is_same_name(one.name, what.name)), None)
+            known = next(
+                (bearer for bearer in bearers if is_same_name(bearer.name, what.name)), None
+            )
             about = "" if known is None else self._presence(known)
             sign = self._signs.away if known is None else self._sign(known)
         else:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message
 from chatapp.peer.api import visit_events
 from chatapp.peer.faces.web.visitors.app import VisitorApp
 from chatapp.peer.faces.web.visitors.gateway import Gateway
-from chatapp.registry.program.app import Registry
+from chatapp.registry.program.app import Registry, RuleSettings
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.people.access import AccessSettings
 from chatapp.testing.clock import VirtualClock
@@ -158,8 +158,7 @@ class WebDesk:
             PORT,
             place.folder,
             say=lambda line: None,
-            desk=self._settings,
-            access=AccessSettings(gateways=self.gateways),
+            rules=RuleSettings(self._settings, access=AccessSettings(gateways=self.gateways)),
             machine=place.machine,
             takes_admin_requests=False,
         )

@@ -19,6 +19,10 @@ from chatapp.registry.cluster.stream.ledger import (
 from chatapp.registry.cluster.stream.mark import Mark
 from chatapp.registry.cluster.stream.store import (
     GIVEN_UP,
+    Clocks,
+    Hold,
+    Marks,
+    Seals,
     StreamStore,
     StreamUnusable,
     TakeoverInterrupted,
@@ -48,16 +52,12 @@ class Home:
     ) -> StreamStore:
         return StreamStore(
             ledger,
-            ClusterKey(bytes(KEY_SIZE)),
-            "c",
+            Seals(ClusterKey(bytes(KEY_SIZE)), "c", (next(_salts), next(_salts))),
             node="node",
-            salts=(next(_salts), next(_salts)),
             founding=lambda: (ClusterFounded(next(_salts), 0), []),
-            known=self.mark,
-            note_mark=self.note,
-            holds_lease=holds_lease,
-            now=lambda: self.now,
-            pause=pause,
+            marks=Marks(self.mark, self.note),
+            hold=Hold(holds_lease),
+            clocks=Clocks(now=lambda: self.now, pause=pause),
         )
 
     def note(self, mark: Mark) -> None:

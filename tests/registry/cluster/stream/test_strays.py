@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Kind, Sealer
 from chatapp.registry.cluster.stream.ledger import Publication, Stream, Subject
-from chatapp.registry.cluster.stream.store import StreamStore, StreamUnusable
+from chatapp.registry.cluster.stream.store import Clocks, Seals, StreamStore, StreamUnusable
 from chatapp.registry.cluster.stream.strays import WARN_SPAN
 from tests.registry.cluster.stream.test_store import Home, grown
 from tests.registry.store.playbook import stored
@@ -179,12 +179,10 @@ def test_a_wrong_key_is_no_reason_to_pass_everything_over() -> None:
         ledger.store(Publication(subject=Subject.JOURNAL, message=message, after=None))
     wrong = StreamStore(
         ledger,
-        ClusterKey(bytes([7]) * KEY_SIZE),
-        "c",
+        Seals(ClusterKey(bytes([7]) * KEY_SIZE), "c", (bytes([200]) * 16, bytes([201]) * 16)),
         node="n",
-        salts=(bytes([200]) * 16, bytes([201]) * 16),
         founding=lambda: pytest.fail("it begins the cluster anew"),
-        pause=lambda seconds: None,
+        clocks=Clocks(pause=lambda seconds: None),
     )
     with pytest.raises(StreamUnusable, match="sealed with another cluster key"):
         wrong.load()
