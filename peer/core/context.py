@@ -178,7 +178,7 @@ class Alarms:
         return min(dues, default=None)
 
     def ring(self, *, now: float) -> None:
-        """Do what is due."""
+        """Do what is due. After a fault in one part, the parts behind it ring at the next call."""
         for next_timer, ring in self._asked:
             if (due := next_timer()) is not None and due <= now:
                 ring(now=now)

@@ -18,6 +18,10 @@ class NodeCore:
         self.me: Final = ctx.me
         self.clock: Final = ctx.clock
         self.dropped: Final = ctx.dropped
+        self.link_bytes_to_send: Final = connection.link_bytes_to_send
+        """To be called after `datagrams_to_send`, which may relay."""
+        self.wants_link: Final = connection.link.wants_connection
+        self.wants_link_closed: Final = connection.wants_link_closed
 
     # --- the link
 
@@ -35,23 +39,10 @@ class NodeCore:
         self._connection.link_closed(now=now)
         self._follow_up(now)
 
-    def link_bytes_to_send(self, *, now: float) -> list[bytes]:
-        """Return the bytes for the link, once, in order. Call it after `datagrams_to_send`, which
-        may relay."""
-        return self._connection.link_bytes_to_send(now=now)
-
     @property
     def has_link_work(self) -> bool:
         """Whether the driver has anything to do about the link."""
         return self._connection.has_link_work
-
-    def wants_link(self) -> bool:
-        """Return, once, whether the driver is to connect to the registry's TCP port now."""
-        return self._connection.link.wants_connection()
-
-    def wants_link_closed(self) -> bool:
-        """Return, once, whether the driver is to close its connection."""
-        return self._connection.wants_link_closed()
 
     @property
     def link_address(self) -> Address:

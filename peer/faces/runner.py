@@ -137,11 +137,15 @@ class Runner:
             people=self._node.people() if changes_people else None,
         )
         self._ends_when_shown = self._view.is_over and not was_over
-        self.update()
+        self._show_changes()
 
     def update(self) -> None:
-        """Show what has changed in the view, and do what it wants done."""
+        """Show what has changed in the view, by the state as it is now."""
         self._refresh()
+        self._show_changes()
+
+    def _show_changes(self) -> None:
+        """Show what has changed in the view, and do what it wants done."""
         changes = self._view.take_changes()
         if changes.seen:
             self._node.shown(changes.seen)
@@ -196,11 +200,11 @@ class Runner:
             try:
                 step = steps.send(answer) if error is None else steps.throw(error)
             except StopIteration as end:
-                self.update()
+                self._show_changes()
                 if not self._ends_when_shown:
                     self._end_if_over()
                 return end.value  # type: ignore[no-any-return]
-            self.update()
+            self._show_changes()
             answer, error = None, None
             try:
                 answer = await self._answer_to(step)

@@ -135,7 +135,7 @@ above all to the datagrams that wait in the socket."""
 class FairQueue(Generic[Waiting]):
     """A queue for each network, served in turns."""
 
-    def __init__(self, *, most: int, now: float) -> None:
+    def __init__(self, *, most: int) -> None:
         self._most: Final = most
         self._shared: Final = most - most // 4
         self._immediate: Final[Buckets[None]] = Buckets(rate=RATE, burst=BURST)

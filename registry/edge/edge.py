@@ -80,11 +80,9 @@ class Edge:
         recorder: Recorder,
         counter: int,
         secret: bytes | None = None,
-        now: float,
     ) -> None:
         """`identity`: the registry's. `counter`: the one of its card, which no earlier run of this
-        edge had. `secret`: of an earlier
-        edge at this port, whose cookies are good here too."""
+        edge had. `secret`: of an earlier edge at this port, whose cookies are good here too."""
         self.identity: Final = identity
         self._policy = policy
         self._link_port = link_port
@@ -97,7 +95,7 @@ class Edge:
             identity, secret=secret or rng.randbytes(SECRET_SIZE), window=policy.cookie_window
         )
         self.register_queue: Final[FairQueue[tuple[Register, Address]]] = FairQueue(
-            most=REGISTERS_WAITING_MAX, now=now
+            most=REGISTERS_WAITING_MAX
         )
         self._datagrams: list[tuple[bytes, Address]] = []
         self._broadcasts: list[tuple[bytes, list[Address]]] = []
@@ -287,15 +285,15 @@ class Edge:
 
     def push(self, link: int, payload: bytes) -> None:
         """Queue a message on a link, if the link is still there."""
-        found = self.links.find(link)
-        if found is not None:
-            self.links.send(found, payload)
+        peer_link = self.links.find(link)
+        if peer_link is not None:
+            self.links.send(peer_link, payload)
 
     def offer(self, link: int, payload: bytes) -> None:
         """Queue a message on a link, unless its reader is behind."""
-        found = self.links.find(link)
-        if found is not None and not found.is_behind:
-            self.links.send(found, payload)
+        peer_link = self.links.find(link)
+        if peer_link is not None and not peer_link.is_behind:
+            self.links.send(peer_link, payload)
         else:
             self._recorder.dropped[DropReason.RECIPIENT_LINK_BUSY] += 1
 

@@ -32,6 +32,7 @@ class RegistryCore:
         now: float,
     ) -> None:
         """`loaded`: what the context's store has."""
+        self.context: Final = context
         policy = context.policy
         self.recorder: Final = Recorder(events_max=policy.events_max)
         self.dropped: Final = self.recorder.dropped
@@ -43,7 +44,6 @@ class RegistryCore:
             policy=policy,
             recorder=self.recorder,
             counter=context.clock.millis(now),
-            now=now,
         )
         self.engine: Final = Engine(
             context,
@@ -103,10 +103,10 @@ class RegistryCore:
 
     def snapshot(self, *, now: float) -> CoreSnapshot:
         """Return the figures of this moment."""
-        found = self.engine.snapshot(now=now)
-        found.figures["links"] = len(self.edge.links)
-        found.figures["room_deliveries"] = self.edge.links.copies_relayed
-        return found
+        snapshot = self.engine.snapshot(now=now)
+        snapshot.figures["links"] = len(self.edge.links)
+        snapshot.figures["room_deliveries"] = self.edge.links.copies_relayed
+        return snapshot
 
     # --- the disk
 

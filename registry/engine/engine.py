@@ -79,7 +79,7 @@ class Engine:
         self.hub: Final = Hub(context, loaded, desk=desk, access=access, now=now)
         self.edges: Final[dict[int, EdgePort]] = {}
         """The edges, by node. Effects for other nodes are lost."""
-        self.holds_lease: Callable[[float], bool] = lambda now: True
+        self.holds_lease: Callable[[float], bool] = lambda _: True
         """Whether no other node can have an engine at this time."""
         self._barrier = CommitBarrier()
         self._broadcaster = TableBroadcaster(

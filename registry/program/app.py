@@ -395,9 +395,7 @@ class Registry:
         self.fingerprint = fingerprint(identity.public)
         core = self._make_core(identity, loaded, store)
         self._operators = list(operator_lines(core.operators))
-        neighbours = (
-            None if self._bus is None else self._bus.join(core, identity, now=self._machine.now())
-        )
+        neighbours = None if self._bus is None else self._bus.join(core, now=self._machine.now())
         driver = RegistryDriver(loop, core, store, neighbours=neighbours, machine=self._machine)
         codes = self._draw_codes(loaded, identity.public)
         core.run_admin_request(

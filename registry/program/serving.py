@@ -35,7 +35,7 @@ from chatapp.registry.rules.desk.figures.histogram import Histogram
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, FIGURES, Snapshot
 from chatapp.wire.aio.machine import THIS_MACHINE
-from chatapp.wire.identity import Identity, fingerprint
+from chatapp.wire.identity import fingerprint
 
 UNSEEN_AFTER: Final = 5.0
 """Seconds without an engine after which a line says so: another node takes over within 2 to 4."""
@@ -77,16 +77,14 @@ class EngineBus:
         self._node: EngineNode | None = None
         self._messenger: Messenger | None = None
 
-    def join(self, core: RegistryCore, identity: Identity, *, now: float) -> "EngineBus":
+    def join(self, core: RegistryCore, *, now: float) -> "EngineBus":
         """Join the registry's core with the other nodes."""
         self._node = EngineNode(
             core,
-            identity=identity,
             term=self._term,
             name=self._bus.name,
             sealer=self._bus.sealer(),
             opener=self._bus.opener(),
-            rng=THIS_MACHINE.rng,
             holds_lease=lambda _: self._holds_lease(),
             now=now,
         )

@@ -520,8 +520,12 @@ class Hub:
 
     def _tell_planned_stop(self, caller: Caller, now: float) -> list[Effect]:
         """Tell a newcomer of a planned stop."""
-        told = self._admin.planned_stop(now=now)
-        return [] if told is None or caller.link is None else [Push(link=caller.link, message=told)]
+        notice = self._admin.planned_stop(now=now)
+        return (
+            []
+            if notice is None or caller.link is None
+            else [Push(link=caller.link, message=notice)]
+        )
 
     def _report_silence(self, report: ReportSilence, caller: Caller, *, now: float) -> list[Effect]:
         """Handle the report that a member cannot reach another one."""

@@ -77,7 +77,8 @@ class DirectMessages:
             ctx, people, notes=self.notes, ladder=self._ladder, receiver=self._receiver
         )
         # in this order: what a delivery stream gives up climbs the ladder
-        for part in (self._arrivals, self._ladder, self._receiver.buffer, self._transport):
+        sessions = self._transport.sessions
+        for part in (self._arrivals, self._ladder, self._receiver.buffer, sessions):
             ctx.alarms.follow(part.next_timer, part.handle_timer)
         self._restore(loaded)
         self.routes: Final[Routes] = {

@@ -88,7 +88,7 @@ class PeerTransport:
         """When each person was last told the number of their last opening, directly or through the
         registry."""
         self._to_hail: list[Contact] = []
-        self._hail_at: float | None = None
+        self._hail: Final = ctx.alarms.add(self._hail_some)
         self._hail_span = HAIL_SPAN
         self._round = 0
         self.sessions: Final = SessionTable(
@@ -182,20 +182,16 @@ class PeerTransport:
         them that we are here, or where. `was_registered`: whether it has told them once; then hails
         begin later, and are fewer a second."""
         self._round = 0
-        self._hail_at = now + HAIL_AFTER_LOSS if was_registered else now
+        self._hail.deadline = now + HAIL_AFTER_LOSS if was_registered else now
         self._hail_span = HAIL_SPAN_AFTER_LOSS if was_registered else HAIL_SPAN
 
     def stop_hailing(self) -> None:
         """Stop hailing: the registry's table tells everybody about us from here on."""
-        self._hail_at = None
+        self._hail.deadline = None
         self._to_hail.clear()
 
-    def handle_timer(self, *, now: float) -> None:
-        """Send the next hails of a round or begin the next round, and end sessions that are
-        over."""
-        self.sessions.handle_timer(now=now)
-        if self._hail_at is None or now < self._hail_at:
-            return
+    def _hail_some(self, *, now: float) -> None:
+        """Send the next hails of a round, or begin the next round."""
         if not self._to_hail:
             ours = self._me
             self._to_hail = [
@@ -209,17 +205,11 @@ class PeerTransport:
                 self.datagrams += [(hail, contact.address) for hail in hails]
         del self._to_hail[:HAILED_AT_ONCE]
         if self._to_hail:
-            self._hail_at = now + self._hail_span
+            self._hail.deadline = now + self._hail_span
         else:
-            self._hail_at = now + HAIL_AGAIN_AFTER[min(self._round, len(HAIL_AGAIN_AFTER) - 1)]
+            pause = HAIL_AGAIN_AFTER[min(self._round, len(HAIL_AGAIN_AFTER) - 1)]
+            self._hail.deadline = now + pause
             self._round += 1
-
-    def next_timer(self) -> float | None:
-        """Return when the next hails are due, or a session ends."""
-        over = self.sessions.next_timer()
-        if over is None or self._hail_at is None:
-            return self._hail_at if over is None else over
-        return min(over, self._hail_at)
 
     # --- in
 

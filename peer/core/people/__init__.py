@@ -1,2 +1,4 @@
-"""The people whom a node knows: the registry's table, contacts, and the conversation with each of
-them."""
+"""The people whom a node knows: the registry's table, their names, and trust in their keys.
+
+Read first: `people` (the front), `table` (rows, and names that are looked up).
+"""

@@ -44,8 +44,8 @@ class ScreenRunner(Runner):
             self._has_lines.clear()
             await self._has_lines.wait()
 
-    def update(self) -> None:
-        super().update()
+    def _show_changes(self) -> None:
+        super()._show_changes()
         if self.view.lines:
             self._has_lines.set()
 

@@ -102,6 +102,12 @@ ENVIRONMENT.filters |= {
 }
 
 
+def compile_templates(folder: str) -> None:
+    """Compile the templates of one kind of pages, so that no visitor waits for that."""
+    for path in (_TEMPLATES / folder).iterdir():
+        ENVIRONMENT.get_template(f"{folder}/{path.name}")
+
+
 def macro(template: str, name: str, *values: object) -> Markup:
     """Return what a macro of a template writes."""
     written: Markup = getattr(ENVIRONMENT.get_template(template).module, name)(*values)

@@ -118,7 +118,6 @@ class EdgeCore:
             recorder=self.recorder,
             counter=self._clock.millis(now),
             secret=self._secret,
-            now=now,
         )
         edge.engine = self._engine
 

@@ -8,7 +8,6 @@ import msgspec
 
 from chatapp.registry.cluster.bus.channel import Channel
 from chatapp.registry.cluster.bus.messages import (
-    ID_SIZE,
     NEWS,
     AdminAsked,
     DatagramRequestCame,
@@ -32,7 +31,6 @@ from chatapp.registry.cluster.bus.messages import (
 )
 from chatapp.registry.cluster.bus.remote_edge import RemoteEdge
 from chatapp.registry.cluster.bus.session import BEAT, LATE_AFTER, PATIENCE, SILENT_AFTER, Order
-from chatapp.registry.cluster.stream.bundles import Opener, Sealer
 from chatapp.registry.engine.engine import Engine
 from chatapp.registry.rules.effects import LOCAL, Caller, DropReason, link_at
 from chatapp.registry.telemetry.recorder import Recorder
@@ -40,7 +38,6 @@ from chatapp.wire.errors import DecodeError
 from chatapp.wire.framing import unpack_group
 from chatapp.wire.identity import Identity
 from chatapp.wire.messages.link import Attach
-from chatapp.wire.sessions.opening import Randomness
 
 TABLE_SPAN: Final = 0.05
 """Seconds between two parts of the whole table for the same edge: 20 MB, as for 100,000 names, take
@@ -55,23 +52,20 @@ class Edges:
     def __init__(
         self,
         engine: Engine,
+        channel: Channel,
+        news: EngineNews,
         *,
         identity: Identity,
-        term: int,
-        name: str,
-        sealer: Sealer,
-        opener: Opener,
-        rng: Randomness,
         recorder: Recorder,
         now: float,
     ) -> None:
-        """`term`: higher than that of any engine before. `name`: the node's, for people. `sealer`:
-        with a salt of its own, which seals nothing else."""
+        """`news`: what the edges are told of this engine, with a term that is higher than that of
+        any engine before. `identity`: the registry's."""
         self._engine = engine
         self._seed = identity.seed
-        self._channel: Final = Channel(sealer, opener, recorder)
+        self._channel: Final = channel
         self._recorder = recorder
-        self._news: Final = EngineNews(rng.randbytes(ID_SIZE), term, name)
+        self._news: Final = news
         self._edges: dict[bytes, RemoteEdge] = {}
         """By the edge's id: those in session, and those that were let in and have not said anything
         yet."""

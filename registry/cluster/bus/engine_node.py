@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Final
 
+from chatapp.registry.cluster.bus.channel import Channel
 from chatapp.registry.cluster.bus.edges import Edges
+from chatapp.registry.cluster.bus.messages import ID_SIZE, EngineNews
 from chatapp.registry.cluster.stream.bundles import Opener, Sealer
 from chatapp.registry.engine.core import RegistryCore
-from chatapp.wire.identity import Identity
-from chatapp.wire.sessions.opening import Randomness
 
 
 class EngineNode:
@@ -18,13 +18,11 @@ class EngineNode:
         self,
         core: RegistryCore,
         *,
-        identity: Identity,
         term: int,
         name: str,
         sealer: Sealer,
         opener: Opener,
-        rng: Randomness,
-        holds_lease: Callable[[float], bool] = lambda now: True,
+        holds_lease: Callable[[float], bool] = lambda _: True,
         now: float,
     ) -> None:
         """`term`: higher than that of any engine before. `name`: the node's, for people. `sealer`:
@@ -34,12 +32,9 @@ class EngineNode:
         core.engine.holds_lease = holds_lease
         self.edges: Final = Edges(
             core.engine,
-            identity=identity,
-            term=term,
-            name=name,
-            sealer=sealer,
-            opener=opener,
-            rng=rng,
+            Channel(sealer, opener, core.recorder),
+            EngineNews(core.context.rng.randbytes(ID_SIZE), term, name),
+            identity=core.context.identity,
             recorder=core.recorder,
             now=now,
         )

@@ -100,8 +100,8 @@ class LiveAdmin:
             case ErasePerson():
                 return self._erase(request, ticket, now)
             case Announce(text=text):
-                told = Announcement(AnnouncementKind.TEXT, text, 0)
-                return [TellEverybody(message=told), AnswerAdmin(ticket=ticket, answer=Done())]
+                notice = Announcement(AnnouncementKind.TEXT, text, 0)
+                return [TellEverybody(message=notice), AnswerAdmin(ticket=ticket, answer=Done())]
             case TellStop():
                 return [*self._tell_stop(request, now), AnswerAdmin(ticket=ticket, answer=Done())]
             case _:
@@ -159,15 +159,15 @@ class LiveAdmin:
             if room.expected:
                 return _refused(ticket, AdminRefusal.ROOM_ENTERED, request.room)
             count = len(room.members)
-            entries, told = self._rooms.close(room, now=now)
-            return [*told, answer_when_stored(ticket, entries, Done(count=count))]
+            entries, notices = self._rooms.close(room, now=now)
+            return [*notices, answer_when_stored(ticket, entries, Done(count=count))]
         person = self._bearer(request.name, ticket)
         if not isinstance(person, Person):
             return person
         if person.card.identity not in room.members:
             return _refused(ticket, AdminRefusal.NOT_IN_ROOM, request.name)
-        entries, told = self._rooms.evict(room, person.card.identity, now=now)
-        return [*told, answer_when_stored(ticket, entries, Done(count=1))]
+        entries, notices = self._rooms.evict(room, person.card.identity, now=now)
+        return [*notices, answer_when_stored(ticket, entries, Done(count=1))]
 
     def _set_topic(self, room: Room, topic: Topic, ticket: str) -> Rule:
         is_stored = yield from self._rooms.keep_topic(room, topic, link=None)
@@ -193,11 +193,11 @@ class LiveAdmin:
         identity, name = person.card.identity, person.card.name
         names = [person.name_key, *self._directory.names.reserved_for(identity)]
         bans = [ban.what for ban in self._access.own_bans.of(identity, "", names)]
-        entries, told, lines = self._rooms.forget_author(identity)
-        said = self._channel.forget_author(identity)
-        if said is not None:
-            lines += len(said.positions)
-            entries.append(said)
+        entries, notices, lines = self._rooms.forget_author(identity)
+        dropped = self._channel.forget_author(identity)
+        if dropped is not None:
+            lines += len(dropped.positions)
+            entries.append(dropped)
         written, mail = self._mail.forget_author(identity)
         letters = written + self._mail.waiting_for(identity)[0]
         entries += self._desk.forget_operator(name)
@@ -208,15 +208,15 @@ class LiveAdmin:
         forgotten = self._files.forget(person, now)
         keys = [fingerprint(identity), fingerprint_digits(identity)]
         answer = PersonErased(letters=letters, lines=lines, names=names, keys=keys, bans=bans)
-        return [*told, *mail, *forgotten, answer_when_stored(ticket, entries, answer)]
+        return [*notices, *mail, *forgotten, answer_when_stored(ticket, entries, answer)]
 
     def _tell_stop(self, request: TellStop, now: float) -> list[Effect]:
         if request.span is None:
             self.stop_at = None
             return [TellEverybody(message=Announcement(AnnouncementKind.STOP_CANCELLED, "", 0))]
         self.stop_at, self._stop_reason = now + request.span, request.reason
-        told = self.planned_stop(now=now)
-        return [] if told is None else [TellEverybody(message=told)]
+        notice = self.planned_stop(now=now)
+        return [] if notice is None else [TellEverybody(message=notice)]
 
     def planned_stop(self, *, now: float) -> Announcement | None:
         """Return what newcomers are told of a planned stop; None if there is none."""
@@ -235,7 +235,7 @@ class LiveAdmin:
         identity, host = person.card.identity, person.address.host
         letters, size = self._mail.waiting_for(identity)
         names = self._directory.names
-        found = PersonFound(
+        answer = PersonFound(
             person=self._person(person),
             network=person.network,
             reserved=names.reserved_for(identity),
@@ -249,7 +249,7 @@ class LiveAdmin:
             is_listed=self._access.is_listed(identity, host, person.name_key),
             kicked_for=self._access.kicked_for(identity, now=now),
         )
-        return [AnswerAdmin(ticket=ticket, answer=found)]
+        return [AnswerAdmin(ticket=ticket, answer=answer)]
 
     def _people(self, *, online_only: bool) -> PeopleListed:
         people = [

@@ -60,8 +60,8 @@ class ConversationRules:
         if author == VISITOR:
             self._silences.heard(visit, now=now)
         at = self._clock.millis(now)
-        said = transcript.take(author, name=name, number=request.number, at=at, text=request.text)
-        return [self._keep(visit, said, transcript.first, request, caller)]
+        line = transcript.take(author, name=name, number=request.number, at=at, text=request.text)
+        return [self._keep(visit, line, transcript.first, request, caller)]
 
     def _repeated(
         self, request: SendDeskLine, transcript: Transcript, author: Party, caller: Caller
@@ -111,22 +111,22 @@ class ConversationRules:
         return None
 
     def _keep(
-        self, visit: Visit, said: TranscriptLine, first: int, request: SendDeskLine, caller: Caller
+        self, visit: Visit, line: TranscriptLine, first: int, request: SendDeskLine, caller: Caller
     ) -> Rule:
         entry = DeskLineKept(
             visit=visit.number,
-            position=said.position,
-            author=said.author,
-            author_name=said.author_name,
-            number=said.number,
-            at=said.at,
-            text=said.text,
+            position=line.position,
+            author=line.author,
+            author_name=line.author_name,
+            number=line.number,
+            at=line.at,
+            text=line.text,
             first=first,
         )
         is_stored, _ = yield Store((entry,))
         if is_stored and caller.identity != CONSOLE:
-            yield Reply(to=caller, message=LinesSaved(visit.number, said.number))
-        yield from self._pass_on(visit, said.position, is_stored=is_stored)
+            yield Reply(to=caller, message=LinesSaved(visit.number, line.number))
+        yield from self._pass_on(visit, line.position, is_stored=is_stored)
         if not is_stored:
             yield from self._refused(request, LineRefusal.NOT_SERVING, caller)
 

@@ -5,13 +5,14 @@ their records are stored.
 from collections.abc import Mapping
 from typing import Final, assert_never
 
-from chatapp.registry.rules.admin_requests import QueueFigures
+from chatapp.registry.rules.admin_requests import QueueFigures, VisitorFigures
 from chatapp.registry.rules.desk.console import DeskConsole
 from chatapp.registry.rules.desk.conversation import ConversationRules
 from chatapp.registry.rules.desk.figures.histogram import Histogram
+from chatapp.registry.rules.desk.figures.statistics import ServedSession
 from chatapp.registry.rules.desk.notices import Publisher
 from chatapp.registry.rules.desk.operators import OperatorRules, asker_of
-from chatapp.registry.rules.desk.overview import overview
+from chatapp.registry.rules.desk.queue.visit import Visit
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.desk.state import DeskState
 from chatapp.registry.rules.desk.visitors import VisitorRules
@@ -79,7 +80,8 @@ class Desk:
 
     def overview(self, *, now: float) -> list[QueueFigures]:
         """Return what the administrator sees of each queue."""
-        return overview(self.state, wall_ms=self._clock.millis(now))
+        wall_ms = self._clock.millis(now)
+        return [_figures(name, self.state, wall_ms) for name in self.state.statistics.figures]
 
     @property
     def waits(self) -> Mapping[str, Histogram]:
@@ -238,3 +240,41 @@ class Desk:
             self.state.past.next_timer(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+
+def _figures(name: str, state: DeskState, wall_ms: int) -> QueueFigures:
+    queue, figures = state.queue, state.statistics.figures[name]
+    under_way = [
+        ServedSession(visit.joined_at, visit.called_at, 0)
+        for visit in queue.visits.values()
+        if visit.queue == name and visit.called_at
+    ]
+    waits = figures.waits(under_way, wall_ms)
+    visitors = [
+        _visitor(operator.visit, 0, state.operators.name_of(operator.visit.operator))
+        for operator in queue.operators
+        if operator.visit and operator.visit.queue == name
+    ]
+    visitors += [
+        _visitor(visit, position, "") for position, visit in enumerate(queue.line(name), 1)
+    ]
+    return QueueFigures(
+        queue=name,
+        operators=queue.operators.on_duty(name),
+        served_today=figures.served_today(wall_ms),
+        median_wait=waits.median,
+        ninetieth_wait=waits.ninetieth,
+        visitors=visitors,
+    )
+
+
+def _visitor(visit: Visit, position: int, operator: str) -> VisitorFigures:
+    return VisitorFigures(
+        visit=visit.number,
+        position=position,
+        name=visit.form.name,
+        issue=visit.form.issue,
+        since=visit.joined_at // 1_000,
+        is_here=visit.is_here,
+        operator=operator,
+    )

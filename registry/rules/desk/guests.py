@@ -68,36 +68,30 @@ class Guest:
         """The nonce of the last REGISTER: the same once more is a repeated datagram."""
 
 
-class Guests:
-    """All guests."""
+class Guests(dict[bytes, Guest]):
+    """All guests, by their keys."""
 
     def __init__(self, liveness: Liveness) -> None:
+        super().__init__()
         self._liveness = liveness
-        self._guests: dict[bytes, Guest] = {}
         self._of_source: Counter[str] = Counter()
         self._leases: Leases[bytes] = Leases(GUEST_KEPT_FOR)
 
-    def __len__(self) -> int:
-        return len(self._guests)
-
-    def __contains__(self, identity: bytes) -> bool:
-        return identity in self._guests
-
     def host_of(self, identity: bytes) -> str:
         """Return a guest's first address."""
-        return self._guests[identity].host
+        return self[identity].host
 
     def gateway_of(self, identity: bytes) -> bytes:
         """Return the key of the gateway through which a guest came first; empty for none."""
-        return self._guests[identity].gateway
+        return self[identity].gateway
 
     def source_of(self, identity: bytes) -> str:
         """Return what a guest is counted with."""
-        return self._guests[identity].source
+        return self[identity].source
 
     def linked(self) -> list[bytes]:
         """Return the guests with a link."""
-        return [identity for identity, guest in self._guests.items() if guest.link is not None]
+        return [identity for identity, guest in self.items() if guest.link is not None]
 
     def register(
         self, register: Register, caller: Caller, *, gateway: bytes = b"", now: float
@@ -108,7 +102,7 @@ class Guests:
         card, nonce = register.card, register.nonce
         if card.name:
             return [Refuse(to=caller, nonce=nonce, name=card.name, reason=RefusalReason.BAD_NAME)]
-        guest = self._guests.get(card.identity)
+        guest = self.get(card.identity)
         if guest is not None and guest.nonce == nonce:
             return [Admit(to=caller, card=guest.card, nonce=nonce, is_new=False, is_guest=True)]
         refusal = self._refusal_of(card, guest, caller, gateway)
@@ -116,7 +110,7 @@ class Guests:
             return [Refuse(to=caller, nonce=nonce, name="", reason=refusal)]
         if guest is None:
             assert caller.address is not None
-            guest = self._guests[card.identity] = Guest(card, caller.address, gateway)
+            guest = self[card.identity] = Guest(card, caller.address, gateway)
             self._of_source[guest.source] += 1
         guest.card, guest.nonce = card, nonce
         self.sign_of_life(caller, now=now)
@@ -129,7 +123,7 @@ class Guests:
         if caller.is_newest:
             self._liveness.note(caller.identity, now=now)
             if caller.address is not None:
-                guest = self._guests[caller.identity]
+                guest = self[caller.identity]
                 guest.address, guest.node = caller.address, caller.node
 
     def silent(self, identity: bytes) -> list[Effect]:
@@ -139,12 +133,12 @@ class Guests:
 
     def place_of(self, identity: bytes) -> Place:
         """Return where a guest is."""
-        guest = self._guests.get(identity)
+        guest = self.get(identity)
         return NOWHERE if guest is None else Place(guest.link, guest.address, guest.node)
 
     def attach(self, caller: Caller, link: int, *, now: float) -> list[Effect]:
         """Attach a guest's link and end a former one."""
-        guest = self._guests[caller.identity]
+        guest = self[caller.identity]
         if guest.link == link:
             return [Drop(reason=DropReason.MISPLACED_ATTACH)]
         former, guest.link = guest.link, link
@@ -154,7 +148,7 @@ class Guests:
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> None:
         """Note that a guest's link is over."""
-        guest = self._guests.get(identity)
+        guest = self.get(identity)
         if guest is not None and guest.link == link:
             guest.link = None
             self._liveness.end(identity)
@@ -162,13 +156,13 @@ class Guests:
 
     def link_of(self, identity: bytes) -> int | None:
         """Return a guest's link, None for none."""
-        guest = self._guests.get(identity)
+        guest = self.get(identity)
         return None if guest is None else guest.link
 
     def expire(self, *, now: float) -> None:
         """Forget guests that have been without a link for long enough."""
         for identity in self._leases.expired(now=now):
-            guest = self._guests.pop(identity)
+            guest = self.pop(identity)
             self._of_source[guest.source] -= 1
             if not self._of_source[guest.source]:
                 del self._of_source[guest.source]

@@ -160,17 +160,17 @@ class Notices:
 
     def count(self, queue: str) -> list[Effect]:
         """Tell the operators on duty for a queue how many wait, if that has changed."""
-        told = WaitingCounted(queue, len(self._queue.line(queue)))
+        count = WaitingCounted(queue, len(self._queue.line(queue)))
         effects: list[Effect] = []
         for operator in self._queue.operators:
             if (
                 operator.is_on
                 and operator.is_here
                 and operator.queue == queue
-                and self._counted.get(operator.id) != told
+                and self._counted.get(operator.id) != count
             ):
-                self._counted[operator.id] = told
-                effects += self._sender.tell_operator(operator.id, told)
+                self._counted[operator.id] = count
+                effects += self._sender.tell_operator(operator.id, count)
         return effects
 
     def count_again(self, who: OperatorId) -> list[Effect]:
@@ -290,8 +290,8 @@ class Notices:
 
     def _tell_assignment(self, visit: Visit, cause: OperatorCause) -> list[Effect]:
         reference = self.references.pop(visit.number, 0)
-        told = self._sender.tell_visitor(visit, self.turn(visit, cause, reference=reference))
-        return told + self._sender.deliver(visit, VISITOR)
+        effects = self._sender.tell_visitor(visit, self.turn(visit, cause, reference=reference))
+        return effects + self._sender.deliver(visit, VISITOR)
 
     def _tell_change(self, change: Change, how: ClientChange) -> list[Effect]:
         notice = ClientChanged(change.visit.number, how, change.visit.form.name)
@@ -303,14 +303,14 @@ class Notices:
             return []
         if visit.state is VisitState.WAITING:
             otherwise = PositionCause.HELD if visit.pause is Pause.HELD else PositionCause.RETURNED
-            told = self._tell_position(visit, visit.missed or otherwise, batch)
+            effects = self._tell_position(visit, visit.missed or otherwise, batch)
             visit.missed = None
-            told += self._tell_announced(visit)
+            effects += self._tell_announced(visit)
             if visit.description:
                 kept = self.description(visit, DescriptionResult.KEPT)
-                told += self._sender.tell_visitor(visit, kept)
+                effects += self._sender.tell_visitor(visit, kept)
             # Lines of an operator from before the visit was put back.
-            return told + self._sender.deliver(visit, VISITOR)
+            return effects + self._sender.deliver(visit, VISITOR)
         back = (
             self._tell_change(change, ClientChange.BACK)
             if change.before is VisitState.ABSENT
@@ -328,12 +328,12 @@ class Notices:
         visit = change.visit
         self.moved[visit.queue] = None
         cause = OperatorCause.CONNECTED if visit.number in batch.kept else OperatorCause.CALLED
-        told = self._tell_assignment(
+        effects = self._tell_assignment(
             visit, OperatorCause.HANDED_OVER if visit.number in batch.put_back else cause
         )
         is_known = visit.number in batch.served_before
         how = ClientCause.HANDED_OVER if is_known else ClientCause.CALLED
-        return told + self._tell_operator(visit, how, change.former, batch)
+        return effects + self._tell_operator(visit, how, change.former, batch)
 
     def _tell_unanswered(self, change: Change) -> list[Effect]:
         self.moved[change.visit.queue] = None
@@ -345,12 +345,12 @@ class Notices:
         self.moved[visit.queue] = None
         assert isinstance(change.cause, PositionCause)
         self._remove_reader(visit, change.operator)
-        told = (
+        effects = (
             self._tell_position(visit, change.cause, batch)
             if visit.state is VisitState.WAITING
             else []
         )
-        return told + self._tell_change(change, _PUT_BACK_CHANGES[change.cause])
+        return effects + self._tell_change(change, _PUT_BACK_CHANGES[change.cause])
 
     def silent(self, visit: Visit) -> list[Effect]:
         """Tell an operator that their visitor has said nothing for a while."""
@@ -361,9 +361,9 @@ class Notices:
         visit = change.visit
         self._remove_reader(visit, change.former)
         given = ClientChanged(visit.number, ClientChange.GIVEN, visit.form.name)
-        told = self._sender.tell_operator(change.former, given)
-        told += self._tell_assignment(visit, OperatorCause.HANDED_OVER)
-        return told + self._tell_operator(visit, ClientCause.HANDED_OVER, change.former, batch)
+        effects = self._sender.tell_operator(change.former, given)
+        effects += self._tell_assignment(visit, OperatorCause.HANDED_OVER)
+        return effects + self._tell_operator(visit, ClientCause.HANDED_OVER, change.former, batch)
 
     def _tell_operator(
         self, visit: Visit, cause: ClientCause, former: OperatorId, batch: EventBatch
@@ -375,23 +375,23 @@ class Notices:
         visit = change.visit
         assert isinstance(change.cause, OverCause)
         self.moved[visit.queue] = None
-        told = self._sender.deliver_rest(
+        effects = self._sender.deliver_rest(
             visit, VISITOR
         )  # the last lines may be on their way to the disk
         over = VisitOver(visit.number, change.cause)
-        told += self._sender.tell_visitor(visit, over)
+        effects += self._sender.tell_visitor(visit, over)
         if change.cause in BY_OPERATOR:
             self._visits.note_end(
                 visit.ticket, over, served_at=visit.queue if visit.called_at else ""
             )
         if change.operator != NOBODY:
-            told += self._sender.deliver_rest(visit, change.operator)
-        told += self._tell_change(change, _CHANGES[change.cause])
+            effects += self._sender.deliver_rest(visit, change.operator)
+        effects += self._tell_change(change, _CHANGES[change.cause])
         self._told.pop(visit.number, None)
         self.references.pop(visit.number, None)
         self.announced.pop(visit.number, None)
         self._visits.forget(visit)
-        return told
+        return effects
 
     def _remove_reader(self, visit: Visit, operator: OperatorId) -> None:
         if visit.number in self._visits.transcripts:
@@ -458,12 +458,12 @@ class Publisher:
 
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Announce the gathered positions, and visitors who have been silent for too long."""
-        told: list[Effect] = []
+        effects: list[Effect] = []
         for number in self._silences.expired(now=now):
             visit = self._queue.visits[number]
             visit.is_silent = True
-            told += self.notices.silent(visit)
-        return self.conclude(told, now=now)
+            effects += self.notices.silent(visit)
+        return self.conclude(effects, now=now)
 
     def next_timer(self) -> float | None:
         """Return when the gathered positions are due, or a visitor counts as silent."""

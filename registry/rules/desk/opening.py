@@ -29,16 +29,16 @@ class _Span(NamedTuple):
 
 def spans(text: str) -> list[_Span]:
     """Return the spans of one entry. Raises ValueError, whose text says what is wrong."""
-    found = _ENTRY.fullmatch(" ".join(text.split()))
-    if found is None:
+    parts = _ENTRY.fullmatch(" ".join(text.split()))
+    if parts is None:
         raise ValueError(f'"{text}" is no entry such as Mon-Fri 09:00-17:00')
-    days = [found["first"].lower(), (found["last"] or found["first"]).lower()]
+    days = [parts["first"].lower(), (parts["last"] or parts["first"]).lower()]
     for day in days:
         if day not in _DAYS:
             raise ValueError(
                 f'"{day}" in "{text}" is none of {", ".join(name.title() for name in _DAYS)}'
             )
-    start, end = _minutes(found["start"], text), _minutes(found["end"], text)
+    start, end = _minutes(parts["start"], text), _minutes(parts["end"], text)
     if end <= start:
         raise ValueError(f'"{text}" ends before it begins; hours past midnight are two entries')
     first, last = map(_DAYS.index, days)
@@ -138,9 +138,9 @@ class Openings:
 
     def of(self, queue: str, at: int) -> OpeningState:
         """Return the state of a queue."""
-        said = self._said.get(queue)
-        if said is not None and (not said.until or at < said.until):
-            return OpeningState(said.is_open, said.text, 0 if said.is_open else said.until)
+        state = self._said.get(queue)
+        if state is not None and (not state.until or at < state.until):
+            return OpeningState(state.is_open, state.text, 0 if state.is_open else state.until)
         if self._hours.is_open(at):
             return OpeningState(is_open=True, text="", opens_at=0)
         return OpeningState(is_open=False, text="", opens_at=self._hours.next_opening(at) or 0)

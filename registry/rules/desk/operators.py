@@ -120,15 +120,15 @@ class OperatorRules:
             else []
         )
         if operator is None:
-            return self._sender.tell_operator(who, DutyStatus(False, "")) + answers
+            return self._sender.tell_operator(who, DutyStatus(is_on=False, queue="")) + answers
         duty = self._publisher.notices.duty(who, operator.queue, is_on=operator.is_on)
-        told = self._sender.tell_operator(who, duty) + answers
+        effects = self._sender.tell_operator(who, duty) + answers
         visit = operator.visit
         self._queue.operator_returned(who)
-        told += self._publisher.notices.count_again(who)
+        effects += self._publisher.notices.count_again(who)
         if visit is not None:
-            told += self._publisher.notices.client_again(visit)
-        return told
+            effects += self._publisher.notices.client_again(visit)
+        return effects
 
     def _take_duty(self, request: TakeDuty | CallNext, caller: Caller) -> list[Effect]:
         who = caller.identity
@@ -281,12 +281,12 @@ class OperatorRules:
             return self._done(request, CommandResult.TOO_LONG, caller)
         if not len(self._queue.line(queue)):
             return self._done(request, CommandResult.ROOM_EMPTY, caller)
-        said = DeskAnnounced(self._operators.name_of(caller.identity), request.text)
-        told = self._tell_line(queue, said)
+        announcement = DeskAnnounced(self._operators.name_of(caller.identity), request.text)
+        effects = self._tell_line(queue, announcement)
         for visit in self._queue.line(queue):
             if not visit.is_here or visit.state is VisitState.JOINING:
-                self._publisher.notices.announced[visit.number] = said
-        return [*told, *self._done(request, CommandResult.DONE, caller, queue)]
+                self._publisher.notices.announced[visit.number] = announcement
+        return [*effects, *self._done(request, CommandResult.DONE, caller, queue)]
 
     def _tell_line(self, queue: str, notice: QueueClosed | DeskAnnounced) -> list[Effect]:
         """Tell all who wait in a queue and are in reach, but not those whose visit is on its way to

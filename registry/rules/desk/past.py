@@ -189,7 +189,7 @@ class Past:
         """Answer an operator on duty for this queue: its newest sessions, of a name or of all, as
         far as one notice holds."""
         name = folded_name(request.name)
-        found = [
+        sessions = [
             session
             for session in self._sessions.values()
             if self._settings.queue_kept(session.queue) == queue
@@ -197,7 +197,7 @@ class Past:
         ]
         room = DESK_PAST_BYTES_SHOWN
         chosen: list[DeskSessionKept] = []
-        for session in reversed(found[-(request.count or _SHOWN) :]):
+        for session in reversed(sessions[-(request.count or _SHOWN) :]):
             form = session.name + session.issue + session.note + session.description
             cost = _COSTS + len(form.encode())
             if cost > room and chosen:
@@ -210,7 +210,7 @@ class Past:
                 session.visit, DESK_LINES_MAX if name else _LINES_SHOWN, room
             )
             shown.append(self._shown(session, lines, left_out))
-        return PastShown(request.reference, shown[::-1], len(found))
+        return PastShown(request.reference, shown[::-1], len(sessions))
 
     def _lines(self, visit: int, count: int, room: int) -> tuple[list[PastLine], int, int]:
         """Return the last lines of a session that fit into so many bytes, how many before them do

@@ -99,7 +99,7 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
 def ready_answers(entries: Iterable[str]) -> dict[str, ReadyAnswer]:
     """Return the answers of entries such as `greet: How can I help?`, by their short word in lower
     case. Raises ValueError, whose text says what is wrong."""
-    found: dict[str, ReadyAnswer] = {}
+    answers: dict[str, ReadyAnswer] = {}
     for entry in entries:
         short, colon, text = entry.partition(":")
         short, text = short.strip(), text.strip()
@@ -109,10 +109,10 @@ def ready_answers(entries: Iterable[str]) -> dict[str, ReadyAnswer]:
             raise ValueError(
                 f'"{short}" is too long: at most {DESK_SHORT_MAX} characters, and {DESK_ANSWER_MAX} of its text'
             )
-        if short.lower() in found:
+        if short.lower() in answers:
             raise ValueError(f'"{short}" is listed twice')
-        found[short.lower()] = ReadyAnswer(short, text)
-    size = sum(len(f"{answer.short}{answer.text}".encode()) for answer in found.values())
+        answers[short.lower()] = ReadyAnswer(short, text)
+    size = sum(len(f"{answer.short}{answer.text}".encode()) for answer in answers.values())
     if size > DESK_ANSWERS_BYTES_MAX:
         raise ValueError(f"all together have {size:,} bytes, at most {DESK_ANSWERS_BYTES_MAX:,}")
-    return found
+    return answers

@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from chatapp.registry.rules.desk.figures.ratings import Ratings
-from chatapp.registry.rules.desk.figures.statistics import DeskStatistics
+from chatapp.registry.rules.desk.figures.statistics import DeskStatistics, Ratings
 from chatapp.registry.rules.desk.guests import Guests
 from chatapp.registry.rules.desk.opening import Openings
 from chatapp.registry.rules.desk.past import Past
@@ -235,10 +234,10 @@ class DeskSender:
 
     def _tell_lines(self, visit: Visit, reader: Party, lines: list[TranscriptLine]) -> list[Effect]:
         effects: list[Effect] = []
-        for said in lines:
-            name = "" if said.author == VISITOR else said.author_name
-            number = said.number if said.author == reader else 0
-            line = DeskLine(visit.number, said.position, name, said.at, said.text, number)
+        for entry in lines:
+            name = "" if entry.author == VISITOR else entry.author_name
+            number = entry.number if entry.author == reader else 0
+            line = DeskLine(visit.number, entry.position, name, entry.at, entry.text, number)
             if reader == VISITOR:
                 effects += self.tell_visitor(visit, line)
             else:
@@ -249,8 +248,8 @@ class DeskSender:
 def _pushed(whom: bytes, link: int | None, notice: DeskNotice) -> list[Effect]:
     if link is None:
         return []
-    told = Push(link=link, message=notice)
-    return [told, CheckAlive(identity=whom)] if isinstance(notice, _AWAITED) else [told]
+    push = Push(link=link, message=notice)
+    return [push, CheckAlive(identity=whom)] if isinstance(notice, _AWAITED) else [push]
 
 
 class DeskState:

@@ -58,9 +58,9 @@ class Transcript:
 
     def load(self, lines: Iterable[TranscriptLine]) -> None:
         """Restore the lines of an earlier run. No reader is known to have got any."""
-        for said in lines:
-            self._append(said)
-            self._saved[said.author] = max(self._saved.get(said.author, 0), said.number)
+        for line in lines:
+            self._append(line)
+            self._saved[line.author] = max(self._saved.get(line.author, 0), line.number)
         self._taken = dict(self._saved)
         self._stored = self._last
 
@@ -92,59 +92,59 @@ class Transcript:
         """Return whether one more line may be accepted, if old lines go that everybody has read."""
         size = len(text.encode()) + _LINE_COSTS
         count, held = len(self._lines), self._size
-        for said in self._lines:
+        for line in self._lines:
             if count < DESK_LINES_MAX and held + size <= DESK_LINES_BYTES_MAX:
                 return True
-            if not self._is_done(said):
+            if not self._is_done(line):
                 return False
-            count, held = count - 1, held - said.size
+            count, held = count - 1, held - line.size
         return True
 
-    def _is_done(self, said: TranscriptLine) -> bool:
+    def _is_done(self, line: TranscriptLine) -> bool:
         """Return whether no reader has still to get this line."""
         return all(
-            reader == said.author or said.position <= confirmed
+            reader == line.author or line.position <= confirmed
             for reader, confirmed in self._confirmed.items()
         )
 
     def take(self, author: Party, *, name: str, number: int, at: int, text: str) -> TranscriptLine:
         """Add a line, which is not on the disk yet. `has_capacity` must be true, and the number above
         all of its sender."""
-        said = TranscriptLine(self._last + 1, author, name, number, at, text)
+        line = TranscriptLine(self._last + 1, author, name, number, at, text)
         self._taken[author] = number
-        self._append(said)
+        self._append(line)
         while len(self._lines) > DESK_LINES_MAX or self._size > DESK_LINES_BYTES_MAX:
             self._size -= self._lines.popleft().size
-        return said
+        return line
 
     def stored(self, position: int) -> None:
         """Note that a line is on the disk, and may be sent."""
         self._stored = max(self._stored, position)
-        for said in reversed(self._lines):
-            if said.position == position:
-                self._saved[said.author] = said.number
+        for line in reversed(self._lines):
+            if line.position == position:
+                self._saved[line.author] = line.number
                 return
 
     def discard(self, position: int) -> None:
         """Remove a line that was not stored. The sender may say it again unless later lines of
         theirs were accepted."""
-        for said in self._lines:
-            if said.position == position:
-                self._lines.remove(said)
-                self._size -= said.size
-                self._note_discarded(said.author, said.number)
+        for line in self._lines:
+            if line.position == position:
+                self._lines.remove(line)
+                self._size -= line.size
+                self._note_discarded(line.author, line.number)
                 return
 
     def _note_discarded(self, author: Party, number: int) -> None:
-        others = (said.number for said in self._lines if said.author == author)
+        others = (line.number for line in self._lines if line.author == author)
         taken = self._taken[author] = max(self._saved.get(author, 0), *others, 0)
         discarded = {*self._discarded.get(author, ()), number}
         self._discarded[author] = {number for number in discarded if number < taken}
 
-    def _append(self, said: TranscriptLine) -> None:
-        self._lines.append(said)
-        self._last = said.position
-        self._size += said.size
+    def _append(self, line: TranscriptLine) -> None:
+        self._lines.append(line)
+        self._last = line.position
+        self._size += line.size
 
     # --- reading
 
@@ -181,32 +181,32 @@ class Transcript:
             return []
         confirmed, sent = self._confirmed.get(reader, 0), self._sent[reader]
         on_the_way = 0
-        found: list[TranscriptLine] = []
-        for said in self._lines:
-            if said.position <= confirmed or self._is_known_to(reader, said):
+        lines: list[TranscriptLine] = []
+        for line in self._lines:
+            if line.position <= confirmed or self._is_known_to(reader, line):
                 continue
-            if said.position > self._stored or (
-                on_the_way and on_the_way + said.size > DESK_WINDOW
+            if line.position > self._stored or (
+                on_the_way and on_the_way + line.size > DESK_WINDOW
             ):
                 break
-            on_the_way += said.size
-            if said.position > sent:
-                found.append(said)
-        if found:
-            self._sent[reader] = found[-1].position
-        return found
+            on_the_way += line.size
+            if line.position > sent:
+                lines.append(line)
+        if lines:
+            self._sent[reader] = lines[-1].position
+        return lines
 
     def rest(self, reader: Party) -> list[TranscriptLine]:
         """Return everything that a reader was not sent yet, whatever the window, because the visit
         is over. Send it when all accepted lines are on the disk."""
         sent = self._sent.get(reader, 0)
-        found = [
-            said
-            for said in self._lines
-            if said.position > sent and not self._is_known_to(reader, said)
+        lines = [
+            line
+            for line in self._lines
+            if line.position > sent and not self._is_known_to(reader, line)
         ]
         self._sent[reader] = self._last
-        return found
+        return lines
 
-    def _is_known_to(self, reader: Party, said: TranscriptLine) -> bool:
-        return said.author == reader and said.position > self._own.get(reader, 0)
+    def _is_known_to(self, reader: Party, line: TranscriptLine) -> bool:
+        return line.author == reader and line.position > self._own.get(reader, 0)

@@ -210,9 +210,9 @@ class VisitorRules:
             return _refused(reference, DeskRefusal.NO_SUCH_TICKET, caller)
         if self._visits.by_guest.get(caller.identity, visit) is not visit:
             return _refused(reference, DeskRefusal.ONE_VISIT, caller)
-        told: list[Effect] = []
+        effects: list[Effect] = []
         if self._visits.guest_of.get(visit.number, caller.identity) != caller.identity:
-            told = self._sender.tell_visitor(visit, VisitOver(visit.number, OverCause.ELSEWHERE))
+            effects = self._sender.tell_visitor(visit, VisitOver(visit.number, OverCause.ELSEWHERE))
         self._visits.detach_guest(visit)
         self._visits.attach_guest(visit, caller.identity)
         self._publisher.notices.references[visit.number] = reference
@@ -220,7 +220,7 @@ class VisitorRules:
             transcript = self._visits.transcripts[visit.number]
             transcript.resume(VISITOR, shown=request.shown, with_own=request.with_own)
         self._queue.returned(visit)
-        return told
+        return effects
 
     def _leave(self, request: LeaveDesk, caller: Caller) -> list[Effect]:
         if caller.identity not in self._visits.by_guest:
@@ -280,10 +280,10 @@ class VisitorRules:
         else:
             self._queue.describe(visit, request.text)
         answer = self._publisher.notices.description(visit, result, reference=request.reference)
-        told = self._publisher.conclude([Reply(to=caller, message=answer)], now=now)
+        effects = self._publisher.conclude([Reply(to=caller, message=answer)], now=now)
         if visit.pause is Pause.HELD:
             self._queue.resume(visit)  # whoever writes is there again
-        return told
+        return effects
 
     def _ask(self, request: AskPosition | PauseVisit, caller: Caller, now: float) -> list[Effect]:
         visit = self._visits.by_guest.get(caller.identity)

@@ -517,8 +517,8 @@ class Rooms:
     def close(self, room: Room, *, now: float) -> tuple[list[Entry], list[Effect]]:
         """End a room that nobody is about to enter. Return what the disk must have, and what tells
         its members."""
-        entries, told = self._put_all_out(room, list(room.members), is_closed=True, now=now)
-        return [*entries, self.index.erase(room)], told
+        entries, notices = self._put_all_out(room, list(room.members), is_closed=True, now=now)
+        return [*entries, self.index.erase(room)], notices
 
     def evict(self, room: Room, identity: bytes, *, now: float) -> tuple[list[Entry], list[Effect]]:
         """Take a member out of a room. Return what the disk must have, and what tells the
@@ -532,13 +532,13 @@ class Rooms:
         again before."""
         message = RoomEvicted(room.group.name, is_closed)
         entries: list[Entry] = []
-        told: list[Effect] = []
+        notices: list[Effect] = []
         for identity in identities:
             self._put_out[identity] = message
             if room.members[identity].is_here:
                 entries.append(RoomMemberGone(identity))
                 link = self._connections.link_of(identity)
-                told += [] if link is None else [Push(link=link, message=message)]
+                notices += [] if link is None else [Push(link=link, message=message)]
             else:
                 entries.append(
                     msgspec.structs.replace(
@@ -546,13 +546,13 @@ class Rooms:
                     )
                 )
             self._take_out(identity, now)
-        return entries, told
+        return entries, notices
 
     def forget_author(self, identity: bytes) -> tuple[list[Entry], list[Effect], int]:
         """Drop all lines and topics of somebody. Return what the disk must have, what tells others,
         and how many lines."""
         entries: list[Entry] = []
-        told: list[Effect] = []
+        notices: list[Effect] = []
         count = 0
         for room in self.index:
             dropped = room.forget_author(identity)
@@ -561,11 +561,11 @@ class Rooms:
             if room.topic.author == identity and room.topic.text:
                 room.topic, group = NO_TOPIC, room.group.name
                 entries.append(RoomTopicKept(group, "", NO_TOPIC.author, 0))
-                told += room.tell_topic(author=None)
+                notices += room.tell_topic(author=None)
                 dropped = dropped or GroupLinesDropped(group, [], [])
             if dropped is not None:
                 entries.append(dropped)
-        return entries, told, count
+        return entries, notices, count
 
     def _take_out(self, identity: bytes, now: float) -> bool:
         """Take somebody out of their room. Return whether they were in one."""

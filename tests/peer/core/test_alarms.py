@@ -1,5 +1,7 @@
 """Alarms: all deadlines of a core, and the order in which they ring."""
 
+import pytest
+
 from chatapp.peer.core.context import Alarm, Alarms
 
 
@@ -57,3 +59,18 @@ def test_as_it_rings_an_alarm_may_cancel_another_one_and_set_itself_again() -> N
     second, first.deadline = bells.add("second", 3.0), 3.0
     bells.alarms.ring(now=5.0)
     assert (bells.rang, first.deadline) == ([], 6.0)
+
+
+def test_a_fault_of_one_part_costs_no_other_its_alarm() -> None:
+    bells = Bells()
+
+    def fail(*, now: float) -> None:
+        raise RuntimeError(now)
+
+    bells.alarms.add(fail).deadline = 3.0
+    bells.add("other", 3.0)
+    with pytest.raises(RuntimeError):
+        bells.alarms.ring(now=3.0)
+    assert bells.alarms.next_timer() == 3.0
+    bells.alarms.ring(now=3.1)
+    assert bells.rang == [("other", 3.1)]

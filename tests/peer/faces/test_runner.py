@@ -69,6 +69,9 @@ class FakeNode:
     def shown(self, batch: Sequence[Event]) -> None:
         self.seen += batch
 
+    def listen(self, listener: object) -> Any:
+        raise AssertionError(listener)
+
 
 class Screen:
     """A display that never gets to show anything until it may."""

@@ -22,7 +22,7 @@ def all_of(queue: FairQueue[tuple[str, int]]) -> list[tuple[str, int]]:
 
 
 def test_each_network_has_its_turn_before_any_has_its_second() -> None:
-    queue: FairQueue[tuple[str, int]] = FairQueue(most=MOST, now=0.0)
+    queue: FairQueue[tuple[str, int]] = FairQueue(most=MOST)
     for number in range(20):
         assert queue.join("flood", ("flood", number), now=0.0)
     assert queue.join("class", ("class", 0), now=0.0)
@@ -35,7 +35,7 @@ def test_each_network_has_its_turn_before_any_has_its_second() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 40)), max_size=30))
 def test_a_newcomer_finds_a_place_whatever_others_do(crowds: list[tuple[str, int]]) -> None:
-    queue: FairQueue[tuple[str, int]] = FairQueue(most=MOST, now=0.0)
+    queue: FairQueue[tuple[str, int]] = FairQueue(most=MOST)
     for network, count in crowds:
         for number in range(count):
             queue.join(network, (network, number), now=0.0)
@@ -49,7 +49,7 @@ def test_a_newcomer_finds_a_place_whatever_others_do(crowds: list[tuple[str, int
 
 
 def test_one_network_gets_at_most_half_of_the_shared_places_and_gets_them_back() -> None:
-    queue: FairQueue[tuple[str, int]] = FairQueue(most=MOST, now=0.0)
+    queue: FairQueue[tuple[str, int]] = FairQueue(most=MOST)
     assert [queue.join("one", ("one", n), now=0.0) for n in range(MOST)].count(
         True
     ) == MOST * 3 // 8 + 1
@@ -58,7 +58,7 @@ def test_one_network_gets_at_most_half_of_the_shared_places_and_gets_them_back()
 
 
 def test_a_few_registers_wait_for_nobody() -> None:
-    queue: FairQueue[tuple[str, int]] = FairQueue(most=MOST, now=0.0)
+    queue: FairQueue[tuple[str, int]] = FairQueue(most=MOST)
     assert [queue.is_free(now=0.0) for _ in range(int(BURST) + 1)].count(True) == BURST
     assert queue.is_free(now=1.0)
     queue.join("one", ("one", 0), now=1.0)

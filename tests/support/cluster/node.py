@@ -335,12 +335,10 @@ class ClusterMachine(RegistryMachine[Program]):
         core.entries_stored(len(entries), now=self.network.now)
         node = EngineNode(
             core,
-            identity=self.cluster.identity,
             term=self._term,
             name=self.name,
             sealer=self._sealer(),
             opener=Opener(KEY, NAME),
-            rng=self.random,
             holds_lease=lambda now: lease.is_confirmed(now=now),
             now=self.network.now,
         )

@@ -16,6 +16,7 @@ from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.operators.access import Access
 from chatapp.peer.faces.web.operators.app import OperatorApp
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
+from chatapp.peer.faces.web.page import compile_templates
 from chatapp.peer.faces.web.server import listen, refuse, say, serve
 from chatapp.peer.node.starts import remember
 from chatapp.peer.sdk.client import Peer
@@ -45,6 +46,7 @@ class PageOptions(msgspec.Struct, frozen=True, kw_only=True):
 def run(options: PageOptions, *, log_level: str) -> int:
     """Serve the page of an operator. Returns the exit status."""
     start_logging(log_level)
+    compile_templates("operators")
     try:
         return asyncio.run(_run(options))
     except KeyboardInterrupt:

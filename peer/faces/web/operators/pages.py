@@ -9,6 +9,7 @@ from chatapp.peer.faces.web.operators import texts
 from chatapp.peer.faces.web.page import ENVIRONMENT, macro, page
 from chatapp.peer.view.desk import DeskView
 from chatapp.peer.view.talk import Mark, TalkLine
+from chatapp.peer.words.formatting import counted
 from chatapp.wire.limits import (
     DESK_CLOSING_MAX,
     DESK_DESCRIPTION_MAX,
@@ -24,7 +25,7 @@ _MARKS: Final = {
     None: None,
 }
 
-ENVIRONMENT.filters |= {"counted": texts.counted, "span": texts.span}
+ENVIRONMENT.filters |= {"counted": counted, "span": texts.span}
 
 
 def home(view: DeskView, *, proof_key: bytes) -> HTMLResponse:

@@ -7,6 +7,7 @@ from chatapp.peer.api.events import ClientMove
 from chatapp.peer.view.desk import DeskView
 from chatapp.peer.words.desk import duty_lines
 from chatapp.peer.words.events import lines_of
+from chatapp.peer.words.formatting import counted
 
 _MOVES: Final = {
     ClientMove.AWAY: "{name} lost the connection; the place is kept for a while.",
@@ -63,11 +64,6 @@ def nobody(view: DeskView) -> str:
     if view.is_on_duty:
         return "The next visitor comes by itself. You can leave this page open: it calls you."
     return "Go on duty, and visitors come to you in their order." if view.is_operator else ""
-
-
-def counted(count: int, one: str, many: str) -> str:
-    """Return a number with its noun."""
-    return f"{count:,} {one if count == 1 else many}"
 
 
 def span(seconds: float) -> str:

@@ -14,6 +14,7 @@ from chatapp.peer.faces.program import start_logging
 from chatapp.peer.faces.running import FAILED, INTERRUPTED
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.limits import CONNECTIONS_MAX, DESCRIPTORS_PER_SESSION, SESSIONS_MAX
+from chatapp.peer.faces.web.page import compile_templates
 from chatapp.peer.faces.web.server import (
     allow_descriptors,
     connections_for,
@@ -53,6 +54,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
 def run(options: GatewayOptions, *, log_level: str) -> int:
     """Serve visitors of a help desk. Returns the exit status."""
     start_logging(log_level)
+    compile_templates("visitors")
     descriptors = allow_descriptors(
         CONNECTIONS_MAX + DESCRIPTORS_PER_SESSION * SESSIONS_MAX + _OTHER_DESCRIPTORS
     )

@@ -127,9 +127,9 @@ class WaitEstimates:
     def take_left(self) -> tuple[int, float]:
         """Return how many visitors left since the last call, and how long they had waited together:
         for the session that has just ended."""
-        found = self._left, self._left_after
+        left = self._left, self._left_after
         self._left, self._left_after = 0, 0.0
-        return found
+        return left
 
     def ranges(self, positions: int, now: Now) -> list[Range]:
         """Return the range of each position from 1 to `positions`; empty if there is no
@@ -141,9 +141,9 @@ class WaitEstimates:
         leaving = self._leaving(now)
         plays = [_play(played, which, lengths, now, leaving) for which in range(PLAYS)]
         weights = [0.0 if which % 2 else leaving.rate for which in range(PLAYS)]
-        found = [_range(waits, weights) for waits in zip(*plays, strict=True)]
-        last, behind = found[-1], range(played + 1, positions + 1)
-        return found + [
+        ranges = [_range(waits, weights) for waits in zip(*plays, strict=True)]
+        last, behind = ranges[-1], range(played + 1, positions + 1)
+        return ranges + [
             Range(last.least * at // played, -(-last.most * at // played)) for at in behind
         ]
 
@@ -190,7 +190,7 @@ class _Lengths:
         logs[0] = logs[1] - self.tail
         starts = [logs[-1], *(log for log in map(math.log, under_way) if log > logs[-1])]
         beyond = sorted(start + min(self.tail * far, _TAIL_MAX) for start in starts for far in _FAR)
-        found: list[float] = []
+        spans: list[float] = []
         for cell in range(_CELLS):
             share = (cell + 0.5) / _CELLS
             at = bisect_right(shares, share)
@@ -199,8 +199,8 @@ class _Lengths:
             else:
                 part = (share - shares[at - 1]) / (shares[at] - shares[at - 1])
                 log = logs[at - 1] + part * (logs[at] - logs[at - 1])
-            found.append(math.exp(log))
-        return found
+            spans.append(math.exp(log))
+        return spans
 
     def left_of(self, took: float, cell: int, far: float) -> float:
         """Return how long a session goes on that has taken so long. `cell`, of the table, and

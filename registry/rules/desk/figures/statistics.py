@@ -1,5 +1,5 @@
-"""The desk's figures: how many were served today and how long people waited; and what estimates are
-made from.
+"""The figures of the desk: how many were served today, how long people waited, and how they rated
+it; and what estimates are made from.
 
 Times are milliseconds of the wall clock.
 """
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from chatapp.registry.rules.desk.figures.estimate import Session, WaitEstimates
 from chatapp.registry.rules.desk.figures.histogram import WAIT_BOUNDS, Histogram
 from chatapp.registry.rules.desk.queue.visit import Visit
-from chatapp.registry.store.entries import DeskVisitOver
+from chatapp.registry.store.entries import DeskVisitOver, DeskVisitRated
 from chatapp.wire.limits import DESK_SESSIONS_MAX
 
 _DAY: Final = 86_400_000
@@ -122,3 +122,41 @@ class DeskStatistics:
         estimates.note(Session(visit.served_for / 1_000, waited, left, left_after))
         served = ServedSession(visit.joined_at, visit.called_at, ended_at)
         return Ended(self.figures[visit.queue].note(served), left, round(1_000 * left_after))
+
+
+class MeanRating(NamedTuple):
+    """The ratings of one day: how many were given, and their mean."""
+
+    given: int
+    hundredths: int
+    """A hundred times the mean; 0 for none."""
+
+
+class Ratings:
+    """The ratings of all queues, by visit. Times are milliseconds of the wall clock."""
+
+    def __init__(self, *, utc_offset: int) -> None:
+        self._offset = 1_000 * utc_offset
+        self._kept: dict[int, DeskVisitRated] = {}
+
+    def load(self, kept: Iterable[DeskVisitRated]) -> None:
+        """Restore the ratings of earlier runs, the oldest first."""
+        self._kept = {rated.visit: rated for rated in kept}
+
+    def add(self, rated: DeskVisitRated) -> None:
+        """Count a rating that the disk has; a second one of the same visit replaces the first."""
+        self._kept[rated.visit] = rated
+        if len(self._kept) > DESK_SESSIONS_MAX:
+            del self._kept[next(iter(self._kept))]
+
+    def today(self, queue: str, at: int) -> MeanRating:
+        """Return the mean of the ratings of a queue since local midnight."""
+        given = [
+            rated.rating
+            for rated in self._kept.values()
+            if rated.queue == queue and self._day_of(rated.rated_at) == self._day_of(at)
+        ]
+        return MeanRating(len(given), round(100 * sum(given) / len(given)) if given else 0)
+
+    def _day_of(self, at: int) -> int:
+        return (at + self._offset) // _DAY

@@ -33,7 +33,7 @@ class Crier:
     def __init__(self, people: list[Someone]) -> None:
         self.alice = Someone("alice")
         ctx = ALICE.context()
-        self.contacts, self.out = Contacts(), ctx.out
+        self.contacts, self.out, self.alarms = Contacts(), ctx.out, ctx.alarms
         self.transport = PeerTransport(ctx, self.contacts)
         for person in (ALICE, *people):
             self.contacts.take_row(person.row())
@@ -43,9 +43,9 @@ class Crier:
         """Return when hails left, and how many."""
         sent = []
         began, end = self.now, self.now + span
-        while (due := self.transport.next_timer()) is not None and due <= end:
+        while (due := self.alarms.next_timer()) is not None and due <= end:
             self.now = max(self.now, due)
-            self.transport.handle_timer(now=self.now)
+            self.alarms.ring(now=self.now)
             hails, self.transport.datagrams = self.transport.datagrams, []
             assert all(data[0] == Kind.OPENING for data, _ in hails)
             if hails:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 from markupsafe import Markup
 
-from chatapp.peer.faces.web.page import ENVIRONMENT, macro, several_lines
+import chatapp.peer.faces.web.operators.pages  # noqa: F401  (its filters)
+from chatapp.peer.faces.web.page import ENVIRONMENT, compile_templates, macro, several_lines
 from chatapp.peer.view.talk import TalkLine
 
 
@@ -60,6 +61,11 @@ def test_a_name_that_a_page_does_not_know_is_an_error() -> None:
     for template in ("{{ nme }}", "{% if nme %}{% endif %}", '{{ {"a": 1}.b }}'):
         with pytest.raises(UndefinedError):
             written(template)
+
+
+def test_every_template_compiles() -> None:
+    for folder in ("operators", "visitors"):
+        compile_templates(folder)
 
 
 def test_the_layout_of_a_template_is_no_part_of_the_page() -> None:

@@ -43,12 +43,10 @@ class EngineRig(Rig):
         )
         self.node = EngineNode(
             self.core,
-            identity=self.identity,
             term=term,
             name=f"engine {term}",
             sealer=cluster.sealer(),
             opener=Opener(KEY, NAME),
-            rng=self.rng,
             holds_lease=lambda now: self.holds_lease,
             now=now,
         )

@@ -12,8 +12,9 @@ from random import Random
 from types import SimpleNamespace
 from typing import cast
 
+from chatapp.registry.cluster.bus.channel import Channel
 from chatapp.registry.cluster.bus.edges import Edges
-from chatapp.registry.cluster.bus.messages import NEWS, edge_subject
+from chatapp.registry.cluster.bus.messages import ID_SIZE, NEWS, EngineNews, edge_subject
 from chatapp.registry.cluster.bus.remote_engine import EngineState, RemoteEngine, SessionClosed
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Opener, Sealer
 from chatapp.registry.edge.edge import Edge
@@ -159,12 +160,9 @@ class EngineProcess(Process):
         self.engine = RecordingEngine()
         self.edges = Edges(
             cast("Engine", self.engine),
+            Channel(self.sealer, self.opener, self.recorder),
+            EngineNews(world.rng.randbytes(ID_SIZE), term, self.name),
             identity=IDENTITY,
-            term=term,
-            name=self.name,
-            sealer=self.sealer,
-            opener=self.opener,
-            rng=world.rng,
             recorder=self.recorder,
             now=world.now,
         )

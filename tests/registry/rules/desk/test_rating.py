@@ -3,7 +3,7 @@ restart."""
 
 import pytest
 
-from chatapp.registry.rules.desk.figures.ratings import MeanRating, Ratings
+from chatapp.registry.rules.desk.figures.statistics import MeanRating, Ratings
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.store.entries import DeskVisitRated
 from chatapp.wire.limits import DESK_SESSIONS_MAX
