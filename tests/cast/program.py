@@ -206,7 +206,11 @@ class Program:
             for line in self.lines[-_LINES_TOLD:]
         ]
         return "\n".join(
-            [f"--- {self.name}", *shown, *(f"  stderr: {one}" for one in self.complaints)]
+            [
+                f"--- {self.name}",
+                *shown,
+                *(f"  stderr: {complaint}" for complaint in self.complaints),
+            ]
         )
 
     # --- inside

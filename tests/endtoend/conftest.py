@@ -83,10 +83,10 @@ async def filled_hall(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def hall(filled_hall: Hall) -> Hall:
-    """A hall for tests that leave everybody there and online, who share it within a file. What was
-    shown before is forgotten."""
+    """A hall for tests that leave everybody there and online, who share it within a file. Nobody is
+    in a room, and what was shown before is forgotten."""
     for person in filled_hall.people:
-        await person.answer()
+        await person.answer("/leave")
         person.forget()
     return filled_hall
 

@@ -37,7 +37,7 @@ async def hall(stage: Stage) -> tuple[Registry, Person, Person]:
 async def test_the_administrator_sees_who_is_here_and_what_waits(stage: Stage) -> None:
     _, alice, bob = await hall(stage)
     people = json.loads("".join(await admin(stage, "who", "--json")))["people"]
-    assert [(one["name"], one["room"], one["host"]) for one in people] == [
+    assert [(person["name"], person["room"], person["host"]) for person in people] == [
         ("alice", "", "127.0.0.1"),
         ("bob", "lab", "127.0.0.1"),
     ]
@@ -215,7 +215,7 @@ async def test_the_log_is_json_without_texts_and_is_reopened_on_a_signal(
     await registry.stops()
     old, new = ((tmp_path / name).read_text() for name in ("old.log", "registry.log"))
     events = [json.loads(line) for line in old.splitlines()]
-    assert [one["event"] for one in events] == [
+    assert [event["event"] for event in events] == [
         "registry_started",
         "peer_registered",
         "peer_registered",

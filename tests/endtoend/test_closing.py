@@ -28,8 +28,8 @@ async def test_peers_and_visitors_are_told_that_the_registry_stops_and_is_back(
         "and for 60 seconds after that."
     )
     registry = await stage.registry()
-    for one in (alice, ana):
-        await one.sees("[Server is back.]")
+    for person in (alice, ana):
+        await person.sees("[Server is back.]")
 
     # A registry that is back before anybody has missed it is told of as well, to those who have a
     # link again.

@@ -142,8 +142,8 @@ async def test_a_second_face_attaches_to_the_first(stage: Stage) -> None:
     alice, bob = await stage.welcome("alice", "bob")
     second = await face(stage)
     await bob.type("send alice hi")
-    for one in (alice, second):
-        await one.sees("bob: hi")
+    for person in (alice, second):
+        await person.sees("bob: hi")
     await second.type("send bob hello", "/nick zoe")
     await bob.sees("alice: hello")
     await alice.sees(lambda line: "zoe" in line)

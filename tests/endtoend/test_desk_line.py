@@ -43,7 +43,7 @@ async def test_four_visitors_are_served_in_their_order_whatever_is_killed(stage:
     await asyncio.gather(ben.sees(LOST), dan.sees(LOST), eve.sees(LOST))
     await ben.type("said while it was away")
     await stage.registry("--operator", "bob")
-    await asyncio.gather(*(one.sees(BACK) for one in (ben, dan, eve)))
+    await asyncio.gather(*(person.sees(BACK) for person in (ben, dan, eve)))
     await bob.sees("Ben: said while it was away")
     await bob.room_is("Dan", "Eve")
     await dan.type(".queue")

@@ -24,7 +24,8 @@ async def test_wrong_answers_are_told_and_after_three_the_request_is_void(stage:
     await ana.type("R2D2", "Ana-9", "Ana Ñ", "12", "98765432101", "9876543210", "7", "0", "x")
     assert await ana.ends() == 1
     assert ana.shown(beginning("[name: ")) == [
-        f'[name: "{one}" may contain only letters, spaces and . \' -.]' for one in ("R2D2", "Ana-9")
+        f'[name: "{text}" may contain only letters, spaces and . \' -.]'
+        for text in ("R2D2", "Ana-9")
     ]
     no_number = re.compile(
         r'\[number: ".*" is not a mobile number \(IN: 10 digits such as \d{10}\)\.\]'

@@ -19,6 +19,7 @@ from tests.cast.lines import (
 )
 from tests.cast.program import Program
 from tests.cast.stage import Stage
+from tests.endtoend.conftest import Hall
 
 NOT_IN_ROOM = "[You are not in any room.]"
 
@@ -32,9 +33,8 @@ async def enter(room: str, *people: Program) -> None:
             await earlier.sees(f"{person.name} joined {room}.")
 
 
-async def test_direct_messages_and_everybody(stage: Stage) -> None:
-    await stage.registry()
-    alice, bob, carol = await stage.welcome("alice", "bob", "carol")
+async def test_direct_messages_and_everybody(hall: Hall) -> None:
+    alice, bob, carol = hall.people
     direct = ("send bob {}", "/dm bob {}", "/msg bob {}", "bob:{}", "bob: {}", "SEND BOB {}")
     for number, spelling in enumerate(direct):
         await alice.type(spelling.format(f"direct {number}"))
@@ -47,9 +47,8 @@ async def test_direct_messages_and_everybody(stage: Stage) -> None:
             await person.sees(on_channel("alice", f"to all {number}"))
 
 
-async def test_a_message_is_asked_for(stage: Stage) -> None:
-    await stage.registry()
-    alice, bob = await stage.welcome("alice", "bob")
+async def test_a_message_is_asked_for(hall: Hall) -> None:
+    alice, bob = hall.alice, hall.bob
     for spelling in ("message", "/message"):
         await alice.type(spelling)
         await alice.sees("To: ")
@@ -87,9 +86,8 @@ async def test_people_help_and_ends(stage: Stage) -> None:
         assert await person.ends() == 0
 
 
-async def test_rooms(stage: Stage) -> None:
-    await stage.registry()
-    alice, bob, carol = await stage.welcome("alice", "bob", "carol")
+async def test_rooms(hall: Hall) -> None:
+    alice, bob, carol = hall.people
     for spelling in ("leave", "/leave", "/out", "server:leave", "/names", "/say hi", "//hi"):
         await alice.type(spelling)
         await alice.sees(NOT_IN_ROOM)
@@ -117,9 +115,8 @@ async def test_rooms(stage: Stage) -> None:
     assert alice.shown(lambda line: "(in lab)" in line) == []
 
 
-async def test_chat_in_a_room(stage: Stage) -> None:
-    await stage.registry()
-    alice, bob, carol = await stage.welcome("alice", "bob", "carol")
+async def test_chat_in_a_room(hall: Hall) -> None:
+    alice, bob, carol = hall.people
     await enter("lab", alice, bob)
     texts = {
         "hello": "hello",
@@ -221,9 +218,8 @@ async def test_trust_and_ignoring(stage: Stage) -> None:
         await alice.sees("[Nobody called nobody is known here.]")
 
 
-async def test_the_past(stage: Stage) -> None:
-    await stage.registry()
-    alice, bob = await stage.welcome("alice", "bob")
+async def test_the_past(hall: Hall) -> None:
+    alice, bob = hall.alice, hall.bob
     await alice.type("send bob lunch at noon")
     await alice.sees(received("bob"))
     await bob.type("send alice lunch at one")

@@ -66,7 +66,9 @@ async def test_direct_chat_goes_on_and_what_was_kept_arrives(stage: Stage) -> No
     await asyncio.gather(alice.knows("bob", "carol"), bob.knows("alice", "carol"))
     await carol.type("send alice all here", "send_all hello again")
     await alice.sees("carol: all here")
-    await asyncio.gather(*(one.sees(on_channel("carol", "hello again")) for one in (alice, bob)))
+    await asyncio.gather(
+        *(person.sees(on_channel("carol", "hello again")) for person in (alice, bob))
+    )
     await carol.sees(CHANNEL_TAKEN)
     for peer in (alice, bob):
         assert len(peer.shown(LOST)) == len(peer.shown(BACK)) == len(peer.shown(WELCOME)) == 1

@@ -50,8 +50,8 @@ async def test_another_server_goes_on_where_the_killed_one_was(stage: Stage) -> 
     bob = await stage.operator()  # learns of the other server by the WELCOME
     alice = await peer_at(stage, "alice", f"{here},{here}:{other}")
     carol = await stage.peer("carol")
-    for one in (alice, carol):
-        await one.sees(WELCOME)
+    for person in (alice, carol):
+        await person.sees(WELCOME)
     await alice.knows("bob", "carol")
     ana = await stage.served("Ana", by=bob)
     ben, cem = [await stage.joined(name, at) for at, name in enumerate(("Ben", "Cem"), 1)]

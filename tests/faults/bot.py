@@ -152,7 +152,7 @@ class Bot:
         await node_of(self.peer).until(lambda core: self._is_whole(core, count))
 
     def _is_whole(self, core: PeerCore, count: int) -> bool:
-        shown = Counter(_label_in(one.name) for one in core.people() if one.online)
+        shown = Counter(_label_in(person.name) for person in core.people() if person.online)
         for label in (label for label, times in shown.items() if times > 1):
             self._note(What.BROKEN, f"{label} is shown twice")
         shown[self.label] = 1
@@ -191,7 +191,8 @@ class Bot:
         name: str | None = label
         if self.roams:  # so others do, and change their names
             name = next(
-                (one.name for one in self.peer.people() if one.name.startswith(label)), None
+                (person.name for person in self.peer.people() if person.name.startswith(label)),
+                None,
             )
         if name is not None:
             text = self._text(label)

@@ -122,7 +122,9 @@ class Crew:
             node = node_of(bot.peer)
             core = node.core
             conversations = [
-                one.conversation for one in core.roster.contacts if one.conversation is not None
+                contact.conversation
+                for contact in core.roster.contacts
+                if contact.conversation is not None
             ]
             counts["conversations"] += len(conversations)
             counts["unsettled"] += sum(len(one.outgoing.messages) for one in conversations)

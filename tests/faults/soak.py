@@ -132,7 +132,7 @@ class Soak:
         """Return how memory and descriptors changed."""
         reports = self.reports
         crews = [
-            self._memory("crews", [(one.at, one.bots) for one in reports], noise=4.0),
+            self._memory("crews", [(report.at, report.bots) for report in reports], noise=4.0),
             trend("crews, descriptors", [(one.at, one.bots_held) for one in reports], noise=8.0),
         ]
         if self.troupe.cluster is not None:

@@ -163,8 +163,8 @@ async def test_a_persons_folder_is_put_back_under_a_slow_clock(stage: Stage, fig
     for name, programs in {"bob": [bob], "carol": [carol], "dave": [dave, again]}.items():
         shown = [
             found[0]
-            for one in programs
-            for line in one.lines
+            for program in programs
+            for line in program.lines
             if (found := MESSAGE.search(line.text))
         ]
         assert sorted(shown) == sorted(for_(name, "")), name

@@ -132,7 +132,7 @@ async def test_all_servers_are_killed_and_nothing_is_promised_meanwhile(
     await bob.sees("alice: still", within=5)
     await asyncio.to_thread(cluster.servers.start)
     began = time.monotonic()
-    waiting = [asyncio.ensure_future(one.sees(KEEPS_STATE)) for one in cluster.registries]
+    waiting = [asyncio.ensure_future(registry.sees(KEEPS_STATE)) for registry in cluster.registries]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     back_after = time.monotonic() - began
     cluster.active = 0 if waiting[0].done() else 1

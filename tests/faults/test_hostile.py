@@ -151,7 +151,7 @@ async def test_two_people_who_talk_do_not_notice_a_hostile_client(
         for play in plays
     ]
     programs = (registry, alice, bob)
-    before, heard = [memory_of(one.pid) for one in programs], listener.bytes_in
+    before, heard = [memory_of(program.pid) for program in programs], listener.bytes_in
     for hostile in hostiles:
         await hostile.sees("ready")
     spans: list[float] = []
@@ -171,7 +171,7 @@ async def test_two_people_who_talk_do_not_notice_a_hostile_client(
     await alice.sees(SAVED)
     await alice.knows("bob", away=["friend"])
     await bob.knows("alice")
-    others = max(len(one.shown(re.compile(OF_OTHERS))) for one in (alice, bob))
+    others = max(len(person.shown(re.compile(OF_OTHERS))) for person in (alice, bob))
     did = ", ".join(f"{count:,} {what}" for one in told for what, count in one["done"].items())
     figure(
         f"a hostile client plays {', '.join(plays)} for {SECONDS:.0f} s: {did}; "
@@ -202,9 +202,9 @@ def strange_lines(*people: Program) -> list[str]:
     of_others = re.compile(OF_OTHERS)
     allowed = (UPDATED, SAVED)
     return [
-        f"{one.name}: {line}"
-        for one in people
-        for line in one.shown()
+        f"{person.name}: {line}"
+        for person in people
+        for line in person.shown()
         if line not in allowed
         and not is_met(line)
         and not usual.fullmatch(line)

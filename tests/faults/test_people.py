@@ -72,12 +72,12 @@ async def test_many_lines_at_once_into_a_room(stage: Stage, figure: Note) -> Non
     await asyncio.gather(
         *(one.type(*(f"{one.name} says {n}" for n in range(LINES))) for one in people)
     )
-    for one in people:
+    for person in people:
         for other in people:
-            if one is not other:
+            if person is not other:
                 heard = beginning(f"{other.name} (in lab): ")
-                await one.sees_times(LINES, heard, within=SETTLES)
-                told = [line.rpartition(" ")[2] for line in one.shown(heard)]
+                await person.sees_times(LINES, heard, within=SETTLES)
+                told = [line.rpartition(" ")[2] for line in person.shown(heard)]
                 assert told == list(map(str, range(LINES)))
     took = asyncio.get_running_loop().time() - begun
     figure(

@@ -175,7 +175,7 @@ def _expressions(statement: ast.stmt) -> Iterator[ast.expr]:
     """Yield the expressions in the statement itself, without annotations."""
     if isinstance(statement, Function):
         yield from statement.args.defaults
-        yield from (one for one in statement.args.kw_defaults if one is not None)
+        yield from (default for default in statement.args.kw_defaults if default is not None)
         return
     if isinstance(statement, ast.ClassDef):
         return
@@ -219,7 +219,9 @@ def _changes(node: ast.AST) -> list[_Change]:
             return [_drop]
         case ast.AugAssign():
             return [_drop]
-        case ast.Assign(targets=targets) if not any(isinstance(one, ast.Name) for one in targets):
+        case ast.Assign(targets=targets) if not any(
+            isinstance(target, ast.Name) for target in targets
+        ):
             return [_drop]
         case _:
             return []

@@ -160,7 +160,7 @@ class _Host:
 def functions_of(module: Path) -> list[FunctionType]:
     """Return all functions of a module that exist, whatever refers to them."""
     functions = (thing for thing in gc.get_objects() if type(thing) is FunctionType)
-    return [one for one in functions if one.__code__.co_filename == str(module)]
+    return [function for function in functions if function.__code__.co_filename == str(module)]
 
 
 def put_into(functions: Iterable[FunctionType], code: CodeType) -> bool:
@@ -212,7 +212,8 @@ def _baseline(module: Path, session: pytest.Session) -> Baseline:
         return Baseline({}, {}, [f"the tests did not end within {BASELINE_LIMIT:.0f} s"])
     told = json.loads(text)
     by_line = {
-        int(line): [one for one in contexts if one] for line, contexts in told["by_line"].items()
+        int(line): [context for context in contexts if context]
+        for line, contexts in told["by_line"].items()
     }
     return Baseline(by_line, told["seconds"], told["failed"])
 

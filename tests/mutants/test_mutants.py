@@ -75,7 +75,7 @@ def test_a_fault_gets_into_functions_that_exist_already(tmp_path: Path) -> None:
     exec(compile(source, str(module), "exec"), space)
     held = space["f"]()
     functions = functions_of(module)
-    assert [one.__qualname__ for one in functions] == ["f", "f.<locals>.g"]
+    assert [function.__qualname__ for function in functions] == ["f", "f.<locals>.g"]
     (mutant,) = mutants_of(source, str(module))
     assert put_into(functions, mutant.code)
     assert held() == 2

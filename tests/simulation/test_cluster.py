@@ -77,7 +77,11 @@ def test_everybody_is_at_the_node_that_they_prefer_and_reads_all() -> None:
 @pytest.mark.parametrize("with_engine", [True, False])
 def test_people_of_a_node_that_dies_come_in_at_another(with_engine: bool) -> None:
     world, cluster, engine = begun(2)
-    dead = engine if with_engine else next(one for one in cluster.machines if one is not engine)
+    dead = (
+        engine
+        if with_engine
+        else next(machine for machine in cluster.machines if machine is not engine)
+    )
     dead.kill()
     world.network.run_for(BACK_WITHIN)
     assert all_are_in(world)
@@ -104,8 +108,8 @@ def test_an_engine_that_was_frozen_changes_nothing_when_it_goes_on() -> None:
 
 def test_people_leave_a_node_that_is_cut_off_with_the_engine() -> None:
     world, cluster, old = begun(4)
-    others = [one for one in cluster.machines if one is not old]
-    for host in (BROKER, *(one.host for one in others)):
+    others = [machine for machine in cluster.machines if machine is not old]
+    for host in (BROKER, *(other.host for other in others)):
         world.network.cut(old.host, host)
     world.network.run_for(20.0)
     assert cluster.engine_machine in others

@@ -22,8 +22,9 @@ class Watched:
         self.queue = DeskQueue(DeskSettings())
         desk = SimpleNamespace(
             _queue=self.queue,
-            _openings=SimpleNamespace(_said={}),
-            _ratings=SimpleNamespace(_kept={}),
+            state=SimpleNamespace(
+                openings=SimpleNamespace(_said={}), ratings=SimpleNamespace(_kept={})
+            ),
         )
         registry = SimpleNamespace(
             is_running=True,
@@ -31,7 +32,7 @@ class Watched:
             refused_at=-1.0,
             kept_until=0.0,
             desk=DeskSettings(),
-            engine=SimpleNamespace(service=SimpleNamespace(desk=desk)),
+            engine=SimpleNamespace(hub=SimpleNamespace(desk=desk)),
         )
         world = SimpleNamespace(registry=registry, guests=[], network=SimpleNamespace(now=0.0))
         self.promise = DeskPromise(cast("World", world))

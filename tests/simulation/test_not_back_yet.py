@@ -34,7 +34,7 @@ def restart(world: World, *, meanwhile: Callable[[], None] = lambda: None) -> tu
     world.network.run_for(5.0)
     world.registry.start()
     assert world.network.run_until(lambda: alice.core.reach is RegistryReach.UP, within=10.0)
-    assert [one.online for one in alice.core.people()] == [True, False]
+    assert [person.online for person in alice.core.people()] == [True, False]
     return alice, bob
 
 

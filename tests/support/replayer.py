@@ -33,7 +33,7 @@ class Replayer:
         if only is not None:
             self._network.overhears = lambda data, target: None
             self._others.clear()
-            self._openings = [one for one in self._openings if only(*one)]
+            self._openings = [opening for opening in self._openings if only(*opening)]
         self._network.after(self._span, self._send)
 
     def _hear(self, data: bytes, target: Address) -> None:

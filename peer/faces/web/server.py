@@ -65,7 +65,7 @@ def listen(address: Address) -> socket.socket:
             case _:
                 reason = f"cannot be used: {error.strerror or error}"
         raise CannotListen(address, reason) from None
-    listener.setblocking(False)
+    listener.settimeout(0)
     return listener
 
 

@@ -97,7 +97,8 @@ class SimulatedCluster:
     def sessions(self) -> int:
         """The sessions with peers that all nodes hold."""
         return max(
-            (len(one.edge.sessions) for one in self.machines if one.edge is not None), default=0
+            (len(machine.edge.sessions) for machine in self.machines if machine.edge is not None),
+            default=0,
         )
 
     def servers(self, at: int) -> list[Address]:

@@ -274,7 +274,7 @@ class DeskPromise:
     def _follow(self, queue: DeskQueue, changes: list[QueueEvent]) -> None:
         before, now = self._line, self._lines_of(queue)
         for name, line in now.items():
-            own = [one for one in changes if _queue_of(one) == name]
+            own = [change for change in changes if _queue_of(change) == name]
             # By rank: a visit that was moved may have left the line in the same step.
             known = (queue.visits[one] for one in before[name] if one in queue.visits)
             ranked = sorted((one for one in known if one.queue == name), key=lambda one: one.rank)
@@ -293,8 +293,10 @@ class DeskPromise:
     ) -> None:
         """Check one line. `ranked`: those who were in it `before` and are still here, by the places
         that they have now."""
-        moves = [one for one in changes if isinstance(one, Change)]
-        transferred = {one.visit.number for one in moves if one.cause is PositionCause.TRANSFERRED}
+        moves = [change for change in changes if isinstance(change, Change)]
+        transferred = {
+            move.visit.number for move in moves if move.cause is PositionCause.TRANSFERRED
+        }
         unanswered = {one.visit.number for one in moves if one.event is VisitEvent.UNANSWERED}
         put_back = {
             one.visit.number for one in moves if one.event is VisitEvent.PUT_BACK
@@ -399,7 +401,7 @@ class DeskPromise:
             )
 
     def _check_whole(self, queue: DeskQueue, lines: Line) -> None:
-        line = [number for one in lines.values() for number in one]
+        line = [number for value in lines.values() for number in value]
         served = [one.visit.number for one in queue.operators if one.visit is not None]
         everybody = sorted(line + served)
         assert everybody == sorted(queue.visits), (

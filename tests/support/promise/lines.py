@@ -81,7 +81,9 @@ class LinesPromise:
     def _said_at(self, line: events.Said) -> float:
         """Return when a line was sent, by the network's clock: a sender's own clock may be
         wrong."""
-        (sender,) = (one for one in self._world.people if one.identity.public == line.identity)
+        (sender,) = (
+            person for person in self._world.people if person.identity.public == line.identity
+        )
         return sender.said_at.get(line.text, line.at - WALL_OFFSET)
 
     def check_channel(self) -> None:

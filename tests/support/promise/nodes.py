@@ -106,11 +106,13 @@ class NodesPromise:
     def _unheard(self, cluster: SimulatedCluster) -> list[tuple[object, ...]]:
         """Return the connections that the edge of their node does not know."""
         found: list[tuple[object, ...]] = []
-        for one in cluster.machines:
-            if one._unread is None:
-                known = set() if one.edge is None else one.edge.links._links.keys()
+        for machine in cluster.machines:
+            if machine._unread is None:
+                known = set() if machine.edge is None else machine.edge.links._links.keys()
                 found += [
-                    (UNSERVED, one.name, number) for number in one._pipes if number not in known
+                    (UNSERVED, machine.name, number)
+                    for number in machine._pipes
+                    if number not in known
                 ]
         return found
 

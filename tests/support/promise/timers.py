@@ -44,11 +44,11 @@ class TimersPromise:
     def look_at_all(self, turn: int | None = None) -> None:
         """Check all programs, or the one whose turn it is."""
         registry, others = self._world.registry, (*self._world.people, *self._world.guests)
-        cores: list[Core] = [one.core for one in others if one.is_running]
+        cores: list[Core] = [other.core for other in others if other.is_running]
         cores += registry.cores  # type: ignore[arg-type]
         if turn is not None and cores:
             cores = [cores[turn % len(cores)]]
-        late = [one for core in cores for one in late_parts(core)]
+        late = [part for core in cores for part in late_parts(core)]
         assert not late, f"due before the next timer: {late}"
 
 

@@ -4,7 +4,7 @@ does."""
 import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
@@ -45,6 +45,15 @@ _CROWDED: Final = frozenset(
     }
 )
 """Why the registry refuses a visit that may be taken a little later: the form is shown again."""
+
+
+class SentForm(NamedTuple):
+    """A form of a visit that a browser has sent."""
+
+    request: Request
+    session: WebSession
+    texts: WebTexts
+    fields: Fields
 
 
 class VisitorApp:
@@ -240,7 +249,7 @@ class VisitorApp:
     # --- what a visitor does
 
     def _action(
-        self, action: Callable[[Request, WebSession, WebTexts, Fields], Awaitable[Response | None]]
+        self, action: Callable[[SentForm], Awaitable[Response | None]]
     ) -> Callable[[Request], Awaitable[Response]]:
         """Return the handler of a form of a visit. `action` returns an answer, or None for the usual
         one."""
@@ -254,27 +263,24 @@ class VisitorApp:
             texts = TEXTS[session.language]
             if not session.may_act():
                 return self._answer(request, 429, texts("talk.too_fast"))
-            return await action(request, session, texts, fields) or self._answer(request, 204, "")
+            sent = SentForm(request, session, texts, fields)
+            return await action(sent) or self._answer(request, 204, "")
 
         return handle
 
-    async def _say(
-        self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
-    ) -> Response | None:
-        text = text_of(fields, "text")
+    async def _say(self, sent: SentForm) -> Response | None:
+        text = text_of(sent.fields, "text")
         if not text:
-            return self._answer(request, 422, texts("talk.empty"))
+            return self._answer(sent.request, 422, sent.texts("talk.empty"))
         try:
-            outcome = await session.say(text, key=fields.get("key", ""))
+            outcome = await sent.session.say(text, key=sent.fields.get("key", ""))
         except TextTooLong as error:
             return self._answer(
-                request, 413, texts("talk.too_long", size=error.size, most=error.limit)
+                sent.request, 413, sent.texts("talk.too_long", size=error.size, most=error.limit)
             )
-        return self._unless_taken(request, outcome, texts, away=texts("talk.away"))
+        return self._unless_taken(sent, outcome, away=sent.texts("talk.away"))
 
-    def _unless_taken(
-        self, request: Request, outcome: Outcome, texts: WebTexts, *, away: str
-    ) -> Response | None:
+    def _unless_taken(self, sent: SentForm, outcome: Outcome, *, away: str) -> Response | None:
         """Answer why a text was not taken; None if it was. `away`: what to say while the registry
         does not answer."""
         match outcome:
@@ -282,51 +288,43 @@ class VisitorApp:
                 return None
             case Outcome.TOO_LONG:
                 return self._answer(
-                    request, 413, texts("wait.about_long", most=DESK_DESCRIPTION_MAX)
+                    sent.request, 413, sent.texts("wait.about_long", most=DESK_DESCRIPTION_MAX)
                 )
             case Outcome.AWAY:
-                return self._answer(request, 503, away)
+                return self._answer(sent.request, 503, away)
             case Outcome.MUCH:
-                return self._answer(request, 429, texts("talk.much"))
+                return self._answer(sent.request, 429, sent.texts("talk.much"))
             case Outcome.OVER:
-                return self._answer(request, 410, texts("refusal.gone"))
+                return self._answer(sent.request, 410, sent.texts("refusal.gone"))
 
-    async def _about(
-        self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
-    ) -> Response | None:
-        text = text_of(fields, "about")
+    async def _about(self, sent: SentForm) -> Response | None:
+        text = text_of(sent.fields, "about")
         if len(text.encode()) > DESK_DESCRIPTION_MAX:
-            return self._answer(request, 413, texts("wait.about_long", most=DESK_DESCRIPTION_MAX))
-        outcome = await session.describe(text)
-        return self._unless_taken(request, outcome, texts, away=texts("wait.about_away"))
+            return self._answer(
+                sent.request, 413, sent.texts("wait.about_long", most=DESK_DESCRIPTION_MAX)
+            )
+        outcome = await sent.session.describe(text)
+        return self._unless_taken(sent, outcome, away=sent.texts("wait.about_away"))
 
-    async def _pause(
-        self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
-    ) -> Response | None:
-        await session.pause(is_paused=fields.get("pause") == "1")
+    async def _pause(self, sent: SentForm) -> Response | None:
+        await sent.session.pause(is_paused=sent.fields.get("pause") == "1")
         return None
 
-    async def _rate(
-        self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
-    ) -> Response | None:
-        rating = fields.get("rating", "")
+    async def _rate(self, sent: SentForm) -> Response | None:
+        rating = sent.fields.get("rating", "")
         if rating in {"1", "2", "3", "4", "5"}:
-            await session.rate(int(rating))
+            await sent.session.rate(int(rating))
         return RedirectResponse("./", 303)
 
-    async def _leave(
-        self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
-    ) -> Response | None:
-        await session.leave()
+    async def _leave(self, sent: SentForm) -> Response | None:
+        await sent.session.leave()
         return RedirectResponse("./", 303)
 
-    async def _new(
-        self, request: Request, session: WebSession, texts: WebTexts, fields: Fields
-    ) -> Response | None:
+    async def _new(self, sent: SentForm) -> Response | None:
         response = RedirectResponse("./", 303)
-        if session.view.stage is VisitStage.OVER:
-            await self._gateway.drop(session)
-            self._cookie.take_back(request, response)
+        if sent.session.view.stage is VisitStage.OVER:
+            await self._gateway.drop(sent.session)
+            self._cookie.take_back(sent.request, response)
         return response
 
     def _answer(self, request: Request, status: int, text: str) -> Response:
@@ -413,11 +411,11 @@ def _number_in(request: Request, name: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX else 0
 
 
-async def _home_again(request: Request) -> Response:
+async def _home_again(_: Request) -> Response:
     return RedirectResponse("./", 303)
 
 
-async def _healthz(request: Request) -> Response:
+async def _healthz(_: Request) -> Response:
     return PlainTextResponse("ok\n")
 
 

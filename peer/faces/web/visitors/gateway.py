@@ -21,7 +21,7 @@ from chatapp.peer.faces.web.limits import (
     TEXT_IN_ALL,
     TEXT_PER_NETWORK,
 )
-from chatapp.peer.faces.web.visitors.session import WebSession, report
+from chatapp.peer.faces.web.visitors.session import Office, WebSession, report
 from chatapp.peer.faces.web.visitors.store import GatewayFolder, SessionStore, StoredSession
 from chatapp.peer.faces.web.visitors.texts import TEXTS
 from chatapp.peer.node.feed import Waiters
@@ -238,10 +238,7 @@ class Gateway:
             language=language,
             network=network,
             form=form,
-            is_seen=form is not None,
-            kept=self._kept,
-            wall=self._machine.wall,
-            tell=self._note_failing_disk,
+            office=Office(self._kept, self._machine.wall, self._note_failing_disk),
         )
         session.open()
         self.sessions[id_] = session

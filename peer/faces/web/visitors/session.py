@@ -7,7 +7,7 @@ import enum
 import logging
 import os
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form
@@ -72,6 +72,17 @@ class Outcome(enum.Enum):
     """The visit is over."""
 
 
+class Office(NamedTuple):
+    """What all visits of a gateway share."""
+
+    kept: Ledger
+    """The bytes that all of them keep."""
+    wall: Callable[[], float]
+    """Tells the Unix time."""
+    tell: Callable[[visit_events.VisitEvent], None]
+    """Is called with each event that the person who runs the gateway should know."""
+
+
 class WebSession:
     """One visit, and whoever looks at it. Times are those of the event loop."""
 
@@ -84,16 +95,11 @@ class WebSession:
         language: str,
         network: str,
         form: Form | None,
-        is_seen: bool,
-        kept: Ledger,
-        wall: Callable[[], float],
-        tell: Callable[[visit_events.VisitEvent], None],
+        office: Office,
     ) -> None:
         """`id_`: the hash of the browser's secret. `network`: what the browser's address is counted
-        under; empty after a restart. `form`: what to join the line with; None to go on with a
-        visit. `is_seen`: whether a browser is there. `kept`: the bytes that all visits keep.
-        `wall`: tells the Unix time. `tell` is called with each event that the person who runs the
-        gateway should know."""
+        under; empty after a restart. `form`: what the browser that is there joins the line with;
+        None to go on with a visit, whose browser is not there yet."""
         self.id: Final = id_
         self.visitor: Final = visitor
         self.language: Final = language
@@ -103,16 +109,16 @@ class WebSession:
         """Names this object: the versions of another one mean nothing to its pages."""
         self._actions: Buckets[None] = Buckets(rate=ACTIONS_PER_SECOND, burst=ACTIONS_BURST)
         self._looks: Buckets[None] = Buckets(rate=LOOKS_PER_SECOND, burst=LOOKS_BURST)
-        self._kept: Final = kept
+        self._kept: Final = office.kept
         self._kept_size = 0
         """Our part of what is kept."""
         self._store: Final = store
         self._form = form
-        self._wall: Final = wall
-        self._tell: Final = tell
+        self._wall: Final = office.wall
+        self._tell: Final = office.tell
         self._loop: Final = asyncio.get_running_loop()
         self.windows: Final = Windows(self._loop, most=STREAMS_PER_SESSION)
-        self._seen_at = self._loop.time() - (0.0 if is_seen else ABSENT_AFTER)
+        self._seen_at = self._loop.time() - (ABSENT_AFTER if form is None else 0.0)
         self._asked_at = -ASK_AFTER
         self._asked_for = 0
         self._over_at: float | None = None
