@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from chatapp.peer.api import events
-from chatapp.peer.api.conversations import Conversation, ConversationKind, person
+from chatapp.peer.api.conversations import Conversation, ConversationKind
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Said
 from chatapp.peer.api.requests import Command, Moment, Request, Send, Wait
 from chatapp.peer.api.state import DeskState, PeerState, State
 from chatapp.peer.core.context import Context, LookUp, RegistryReach
+from chatapp.peer.core.conversation import SentMessage
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.registry.session import State as SessionState
@@ -258,24 +259,37 @@ class PeerNode:
 
     async def send(self, request: Send) -> Receipt:
         """Begin a message or line; return its receipt. Raises what `Send` says, and NotOpen."""
-        self._check_open()
+        if self.driver.is_closed:
+            raise NotOpen
+        conversation, text = request.conversation, request.text
         if self.commits.is_full:
-            return self._refuse(request.conversation, events.MessageReason.OWN_DISK)
-        match request.conversation.kind:
-            case ConversationKind.PERSON:
-                return await self._send_to(request.conversation.name, request.text)
-            case ConversationKind.ROOM:
-                return self._say(request)
-            case _:
-                begun = self.core.rooms.say_to_all(request.text, now=self.now())
-                self.driver.schedule()
-                return self.receipts.open(begun.conversation, begun.id)
+            return self._refuse(conversation, events.MessageReason.OWN_DISK)
+        if conversation.kind is ConversationKind.ROOM:
+            return self._say(request)
+        if conversation.kind is not ConversationKind.PERSON:
+            begun = self.core.rooms.say_to_all(text, now=self.driver.now())
+            self.driver.schedule()
+            return self.receipts.open(begun.conversation, begun.id)
+        to = conversation.name
+        message = self.core.direct.send_to_known(to, text, now=self.driver.now())
+        if message is None:
+            found = await self._look_for(to, text)
+            if not isinstance(found, SentMessage):
+                return self._refuse(conversation, found)
+            message = found
+        receipt = self.receipts.open(message.conversation, message.id)
+        if self.receipts.is_alone:
+            self.driver.hasten()
+        elif not self.driver.is_turn_due:
+            self.driver.schedule()  # shares its datagram with what is said right after it
+        return receipt
 
-    async def _send_to(self, to: str, text: str) -> Receipt:
-        begun, asked_at = self.core.direct.send_to_known(to, text, now=self.now()), None
-        while begun is None:
-            now, sending = self.now(), self.core.direct
-            found = sending.look_up(to, now=now)
+    async def _look_for(self, to: str, text: str) -> SentMessage | events.MessageReason:
+        """Begin a message to somebody whom the registry may know; return why not, if so."""
+        asked_at = None
+        while True:
+            now, direct = self.now(), self.core.direct
+            found = direct.look_up(to, now=now)
             if found is LookUp.ASKING:
                 # The question goes out now, or once the registry is found.
                 if self.core.reach is not asked_at:
@@ -283,17 +297,11 @@ class PeerNode:
                     self.driver.schedule()
                 await self.turn()
             elif found is LookUp.KNOWN:
-                begun = sending.send(to, text, now=now)
+                return direct.send(to, text, now=now)
             elif found is LookUp.UNANSWERED:
-                begun = sending.keep(to, text, now=now)
+                return direct.keep(to, text, now=now)
             else:
-                return self._refuse(person(to), _WHY_NOT[found])
-        receipt = self.receipts.open(begun.conversation, begun.id)
-        if self.receipts.is_alone:
-            self.driver.hasten()
-        elif not self.driver.is_turn_due:
-            self.driver.schedule()  # shares its datagram with what is said right after it
-        return receipt
+                return _WHY_NOT[found]
 
     def _say(self, request: Send) -> Receipt:
         """Say a line in our room, if that is the one that is meant."""

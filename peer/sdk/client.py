@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from chatapp.peer.api import events, requests
-from chatapp.peer.api.conversations import EVERYBODY, person
+from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind
 from chatapp.peer.api.conversations import room as in_room
 from chatapp.peer.api.errors import AlreadyOpen, NotOpen, ServerUnreachable
 from chatapp.peer.api.events import Event, Said
@@ -388,7 +388,8 @@ class Peer:
         """Send a message to one person. A name that nobody bears is refused in the receipt once the
         registry says so; while it is away, the message is kept. Raises TextTooLong,
         UnicodeEncodeError, NotOpen."""
-        return await self._open_node().send(Send(conversation=person(to), text=text))
+        conversation = Conversation(ConversationKind.PERSON, to)
+        return await self._open_node().send(Send(conversation=conversation, text=text))
 
     def typing(self, to: str) -> None:
         """Tell a person that a message to them is being written. Call it whenever the text changes:
