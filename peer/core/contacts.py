@@ -126,6 +126,8 @@ class Contacts:
         these names."""
         self.ignored: set[bytes] = set()
         """Identities whose lines are not shown."""
+        self.changes = 0
+        """How often something may have changed that a user sees of somebody."""
 
     def __iter__(self) -> Iterator[Contact]:
         return iter(self._by_identity.values())
@@ -253,8 +255,13 @@ class Contacts:
             contact.row = msgspec.structs.replace(contact.row, sender_index=0)
         self._by_sender_index.clear()
 
+    def changed(self) -> None:
+        """Note that a user may see something else of somebody."""
+        self.changes += 1
+
     def let_go(self, contact: Contact) -> None:
         """Forget a contact whose key was replaced by another."""
+        self.changed()
         del self._by_identity[contact.identity]
         for key in [key for key, holder in self._by_name.items() if holder is contact]:
             del self._by_name[key]
@@ -281,6 +288,7 @@ class Contacts:
         self._by_identity[contact.identity] = self._by_name[key] = contact
         if row.sender_index:
             self._by_sender_index[row.sender_index] = contact
+        self.changed()
         return Change.MOVED
 
     def _update(self, contact: Contact, row: Row) -> Change:
@@ -297,6 +305,7 @@ class Contacts:
                 del self._by_sender_index[before.sender_index]
             if row.sender_index:
                 self._by_sender_index[row.sender_index] = contact
+        self.changed()
         return change
 
     def _rename(self, contact: Contact, old: str, new: str) -> None:

@@ -150,7 +150,8 @@ class PeerCore(NodeCore):
         self.registry.link.read_from(is_read=is_read, now=now)
 
     def people(self) -> tuple[events.Person, ...]:
-        """Return everybody in the table who has a name, by name."""
+        """Return everybody in the table who has a name, by name: the same tuple until somebody
+        changes."""
         return self.roster.people()
 
     def is_key_in_doubt(self, name: str) -> bool:

@@ -202,14 +202,12 @@ class View:
         self,
         batch: Sequence[events.Event],
         state: State,
+        people: Sequence[events.Person],
         *,
         now: float,
-        people: Sequence[events.Person] | None = None,
     ) -> None:
-        """Take what happened, and the state to which it led. `people`: everybody in the table, if
-        that may have changed."""
-        self.state = state
-        self.people = self.people if people is None else people
+        """Take what happened, the state to which it led, and everybody in the table."""
+        self.state, self.people = state, people
         lines = self._take(batch)
         self._note(batch, lines, now)
         if not self.is_over:

@@ -59,6 +59,9 @@ class Roster:
         """Mail and pages of group logs that wait for the rows of their authors, in order."""
         self._known_by = 0
         """The number of the table request whose answer has the rows of all authors that wait."""
+        self._people: tuple[events.Person, ...] = ()
+        self._people_after = 0
+        """After how many changes of the contacts `_people` was built."""
         for row in loaded.rows:
             self.contacts.take_row(_capped(row, loaded.version), is_checked=True)
         for row in loaded.blocked:
@@ -87,7 +90,13 @@ class Roster:
     # --- what the user sees
 
     def people(self) -> tuple[events.Person, ...]:
-        """Return everybody in the table who has a name, by name."""
+        """Return everybody in the table who has a name, by name: the same tuple until somebody
+        changes."""
+        if self._people_after != self.contacts.changes:
+            self._people, self._people_after = self._build_people(), self.contacts.changes
+        return self._people
+
+    def _build_people(self) -> tuple[events.Person, ...]:
         people = [
             events.Person(
                 name=contact.name,

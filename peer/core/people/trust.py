@@ -107,6 +107,7 @@ class TrustDecisions:
         if is_changed:
             self._replace(contact, row, now)
         self._verified.add(row.card.identity)
+        self._contacts.changed()
         self._out.records.append(PersonVerified(row.card.identity))
         return events.Trusted(name=row.card.name, is_new=is_changed)
 
