@@ -523,7 +523,7 @@ class View:
         try:
             sent: Sent = yield message
         except TextTooLong as error:
-            self._tell_too_long(message.conversation.name or "everybody", error)
+            self._tell_too_long(message.conversation, error)
             return None
         return sent
 
@@ -536,12 +536,13 @@ class View:
         try:
             yield requests.SayAtDesk(text=text, line=number, entered_at=line.at, is_maybe=is_maybe)
         except TextTooLong as error:
-            self._tell_too_long(self.state.desk.client or "everybody", error)
+            visitor = Conversation(ConversationKind.DESK, self.state.desk.client or "")
+            self._tell_too_long(visitor, error)
             return None
         return number
 
-    def _tell_too_long(self, to: str, error: TextTooLong) -> None:
-        self._tell(events.TooLong(to=to, size=error.size, limit=error.limit))
+    def _tell_too_long(self, conversation: Conversation, error: TextTooLong) -> None:
+        self._tell(events.TooLong(conversation=conversation, size=error.size, limit=error.limit))
 
     # --- the past
 
