@@ -152,7 +152,7 @@ class PeerCore(NodeCore):
     def people(self) -> tuple[events.Person, ...]:
         """Return everybody in the table who has a name, by name: the same tuple until somebody
         changes."""
-        return self.roster.people()
+        return self.roster.contacts.people()
 
     def is_key_in_doubt(self, name: str) -> bool:
         """Return whether the registry shows another key for this name than the one that we hold."""
