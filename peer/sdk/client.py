@@ -11,9 +11,9 @@ A method that needs an open peer raises NotOpen on one that is closed. Each asks
 
 from asyncio import get_running_loop
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from chatapp.peer.api import events, requests
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind
@@ -27,8 +27,7 @@ from chatapp.peer.api.state import PeerState, State
 from chatapp.peer.node.driver import resolved
 from chatapp.peer.node.feed import EventFeed, Subscription
 from chatapp.peer.node.folders import folder_of
-from chatapp.peer.node.local import PeerNode, line_id
-from chatapp.peer.node.opened import OpenedNode
+from chatapp.peer.node.local import NodeSettings, PeerNode, line_id
 from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.sdk.past import Past
 from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
@@ -41,6 +40,9 @@ from chatapp.wire.identity import require_fingerprint
 from chatapp.wire.messages.desk import OperatorRequest
 from chatapp.wire.names import PeerName, peer_name, person_name
 
+if TYPE_CHECKING:
+    from chatapp.peer.node.opened import OpenedNode
+
 
 class OperatorDesk:
     """The help desk, as one of its operators uses it. Every method raises NotOpen.
@@ -50,7 +52,7 @@ class OperatorDesk:
     request with a time is for the visitor whom the operator saw on the screen then. Where that is
     not clear, the request is held back, and HeldBack says so."""
 
-    def __init__(self, open_node: Callable[[], OpenedNode]) -> None:
+    def __init__(self, open_node: Callable[[], "OpenedNode"]) -> None:
         """`open_node` raises NotOpen while there is none."""
         self._open_node: Final = open_node
 
@@ -155,7 +157,7 @@ class PeerTrust:
     """Keys and whom to ignore: what the user decides about others. Every method raises NotOpen. A
     name that nobody bears here is answered with `NobodyKnown`."""
 
-    def __init__(self, open_node: Callable[[], OpenedNode]) -> None:
+    def __init__(self, open_node: Callable[[], "OpenedNode"]) -> None:
         """`open_node` raises NotOpen while there is none."""
         self._open_node: Final = open_node
 
@@ -217,17 +219,16 @@ class Peer:
         ------
         NameRefused, AddressRefused, CodeRefused, KeyRefused."""
         servers = servers_of(server)
-        opening = _LocalOpening(
+        settings = NodeSettings(
             servers,
             port=port,
             home=home or default_home(),
             policy=policy or Policy(),
-            room=room,
-            code=JoinCode(code) if code else None,
+            machine=machine,
             registry_key=None if registry_key is None else require_fingerprint(registry_key),
             announced_key=None if announced_key is None else require_fingerprint(announced_key),
-            machine=machine,
         )
+        opening = _LocalOpening(settings, room=room, code=JoinCode(code) if code else None)
         self._begin(person_name(name), opening, home, servers)
 
     def _begin(
@@ -270,13 +271,13 @@ class Peer:
         where = server_name(*self.server) if self._node or self._servers else "this machine"
         return f"<Peer {self.name!r} at {where}: {self.state.name}>"
 
-    def _open_node(self) -> OpenedNode:
+    def _open_node(self) -> "OpenedNode":
         if self._node is None:
             raise NotOpen
         return self._node
 
     @property
-    def node(self) -> OpenedNode:
+    def node(self) -> "OpenedNode":
         """The open node, which carries requests out: what faces stand on. Raises NotOpen."""
         return self._open_node()
 
@@ -583,37 +584,16 @@ class Peer:
 class _LocalOpening:
     """Opens nodes of this program. What one learns of the registry's key holds for the next."""
 
-    def __init__(
-        self,
-        servers: tuple[Address, ...],
-        *,
-        port: int,
-        home: Path,
-        policy: Policy,
-        room: str | None,
-        code: JoinCode | None,
-        registry_key: str | None,
-        announced_key: str | None,
-        machine: Machine,
-    ) -> None:
-        self._servers: Final = servers
+    def __init__(self, settings: NodeSettings, *, room: str | None, code: JoinCode | None) -> None:
+        self._settings = settings
         self._room: Final = room
         self._code: Final = code
-        self._registry_key = registry_key
-        self._new: Final = partial(
-            PeerNode,
-            announced_key=announced_key,
-            port=port,
-            home=home,
-            policy=policy,
-            machine=machine,
-        )
 
-    async def open(self, name: PeerName) -> OpenedNode:
+    async def open(self, name: PeerName) -> "OpenedNode":
         """Raises as `Peer.open`."""
         try:
-            addresses = await resolved(self._servers)
-            node = self._new(name, self._servers, addresses, registry_key=self._registry_key)
+            addresses = await resolved(self._settings.servers)
+            node = PeerNode(name, self._settings, addresses)
         except AddressRefused as error:
             raise ServerUnreachable(str(error)) from error
         if self._code is not None:
@@ -624,10 +604,10 @@ class _LocalOpening:
             node.post(requests.EnterRoom(room=self._room))
         return node
 
-    def closed(self, node: OpenedNode) -> PeerName:
+    def closed(self, node: "OpenedNode") -> PeerName:
         """Learn from a node that is closed now; return the name for the next one."""
         assert isinstance(node, PeerNode)
-        self._registry_key = node.registry_key
+        self._settings = replace(self._settings, registry_key=node.registry.key)
         return node.name
 
 
@@ -639,7 +619,7 @@ class _Attaching:
         self._home: Final = home
         self._shows: Final = shows
 
-    async def open(self, name: PeerName) -> OpenedNode:
+    async def open(self, name: PeerName) -> "OpenedNode":
         """Raises as `Peer.open`."""
         from chatapp.peer.node.attached import AttachedNode  # deferred: most programs need it not
 
@@ -647,6 +627,6 @@ class _Attaching:
         await node.open()
         return node
 
-    def closed(self, _: OpenedNode) -> PeerName:
+    def closed(self, _: "OpenedNode") -> PeerName:
         """Return the name for the next opening."""
         return self.name
