@@ -59,6 +59,15 @@ def test_a_lost_link_keeps_the_position_and_what_was_said_meanwhile(help_desk: H
     assert isinstance(bela, Visitor)
 
 
+def test_an_end_of_which_nobody_is_told_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much waits for the disk."""
+    help_desk = HelpDesk(PEERS)
+    help_desk.joined().drop()
+    monkeypatch.setattr("chatapp.registry.engine.barrier.PROMISES_MAX", 0)
+    help_desk.advance(help_desk.settings.keep_place + 1.0)
+    assert not help_desk.rig.store.load().desk.visits
+
+
 def test_who_is_lost_while_served_is_next_after_whoever_is_called_instead() -> None:
     help_desk = HelpDesk(PEERS)
     ann = help_desk.operator("Ann")

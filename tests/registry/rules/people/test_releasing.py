@@ -1,6 +1,7 @@
 """People who give up their names: when the name is free, what is deleted, and what the others
 learn."""
 
+from chatapp.registry.rules.admin_requests import ReleaseName
 from chatapp.registry.rules.directory.directory import LINK_AWAITED_FOR
 from chatapp.registry.rules.directory.names import key_of
 from chatapp.registry.rules.effects import DropReason
@@ -76,6 +77,17 @@ class TestTheName:
         assert bob.notices() == [Released(7)]
         rig.auto_commit = True
         assert comes_in(rig, "bob")
+
+    def test_it_stays_with_whom_took_it_if_it_was_freed_meanwhile(self, rig: Rig) -> None:
+        bob = rig.member("bob")
+        rig.auto_commit = False
+        released(bob)
+        bob.drop_link()
+        rig.core.run_admin_request(ReleaseName("bob"), "ticket", now=rig.now)
+        other = rig.peer("bob")
+        other.register()
+        rig.commit()
+        assert rig.core.engine.hub.directory.names.holder(str(key_of("bob"))) == other.id
 
 
 class TestRefusals:
