@@ -38,9 +38,9 @@ from chatapp.peer.api.requests import (
 from chatapp.peer.api.state import PeerState, State
 from chatapp.peer.history.unshown import in_senders_order
 from chatapp.peer.node.feed import EventFeed
-from chatapp.peer.node.folders import folder_of
 from chatapp.peer.node.keystore import holder_of
 from chatapp.peer.node.receipts import Receipt, Receipts
+from chatapp.peer.node.starts import folder_of
 from chatapp.peer.rpc.link import RpcLink
 from chatapp.peer.rpc.place import connected_socket
 from chatapp.peer.rpc.protocol import (

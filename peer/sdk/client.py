@@ -13,7 +13,7 @@ from asyncio import get_running_loop
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Protocol, Self
 
 from chatapp.peer.api import events, requests
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind
@@ -21,14 +21,15 @@ from chatapp.peer.api.conversations import room as in_room
 from chatapp.peer.api.errors import AlreadyOpen, NotOpen, ServerUnreachable
 from chatapp.peer.api.events import Event, Said
 from chatapp.peer.api.findings import Finding
+from chatapp.peer.api.node import Node
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.requests import Moment, Send, Wait
 from chatapp.peer.api.state import PeerState, State
 from chatapp.peer.node.driver import resolved
 from chatapp.peer.node.feed import EventFeed, Subscription
-from chatapp.peer.node.folders import folder_of
 from chatapp.peer.node.local import NodeSettings, PeerNode, line_id
 from chatapp.peer.node.receipts import Receipt
+from chatapp.peer.node.starts import folder_of
 from chatapp.peer.sdk.past import Past
 from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
 from chatapp.wire.admission import JoinCode
@@ -40,8 +41,30 @@ from chatapp.wire.identity import require_fingerprint
 from chatapp.wire.messages.desk import OperatorRequest
 from chatapp.wire.names import PeerName, peer_name, person_name
 
-if TYPE_CHECKING:
-    from chatapp.peer.node.opened import OpenedNode
+
+class OpenedNode(Node, Protocol):
+    """What the SDK stands on: a node of either kind, from its opening to its closing."""
+
+    @property
+    def name(self) -> PeerName:
+        """The name in `state`."""
+
+    @property
+    def feed(self) -> EventFeed[Event]:
+        """All that happens."""
+
+    def listen(self, listener: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
+        """Call `listener` with events when they happen, before any reader gets them, until the peer
+        is closed or the function that this returns is called. What a listener gets does not count
+        as shown, and it delays nobody: it must return at once."""
+
+    async def send(self, request: Send) -> Receipt:
+        """As the request, but with a receipt that follows what becomes of the message; `wait` does
+        nothing here."""
+
+    async def close(self, *, within: float) -> None:
+        """Let go of everything, waiting at most `within` seconds for whoever is told of it. A
+        second call does nothing."""
 
 
 class OperatorDesk:
@@ -52,7 +75,7 @@ class OperatorDesk:
     request with a time is for the visitor whom the operator saw on the screen then. Where that is
     not clear, the request is held back, and HeldBack says so."""
 
-    def __init__(self, open_node: Callable[[], "OpenedNode"]) -> None:
+    def __init__(self, open_node: Callable[[], OpenedNode]) -> None:
         """`open_node` raises NotOpen while there is none."""
         self._open_node: Final = open_node
 
@@ -157,7 +180,7 @@ class PeerTrust:
     """Keys and whom to ignore: what the user decides about others. Every method raises NotOpen. A
     name that nobody bears here is answered with `NobodyKnown`."""
 
-    def __init__(self, open_node: Callable[[], "OpenedNode"]) -> None:
+    def __init__(self, open_node: Callable[[], OpenedNode]) -> None:
         """`open_node` raises NotOpen while there is none."""
         self._open_node: Final = open_node
 
@@ -271,13 +294,13 @@ class Peer:
         where = server_name(*self.server) if self._node or self._servers else "this machine"
         return f"<Peer {self.name!r} at {where}: {self.state.name}>"
 
-    def _open_node(self) -> "OpenedNode":
+    def _open_node(self) -> OpenedNode:
         if self._node is None:
             raise NotOpen
         return self._node
 
     @property
-    def node(self) -> "OpenedNode":
+    def node(self) -> OpenedNode:
         """The open node, which carries requests out: what faces stand on. Raises NotOpen."""
         return self._open_node()
 
@@ -589,7 +612,7 @@ class _LocalOpening:
         self._room: Final = room
         self._code: Final = code
 
-    async def open(self, name: PeerName) -> "OpenedNode":
+    async def open(self, name: PeerName) -> OpenedNode:
         """Raises as `Peer.open`."""
         try:
             addresses = await resolved(self._settings.servers)
@@ -604,7 +627,7 @@ class _LocalOpening:
             node.post(requests.EnterRoom(room=self._room))
         return node
 
-    def closed(self, node: "OpenedNode") -> PeerName:
+    def closed(self, node: OpenedNode) -> PeerName:
         """Learn from a node that is closed now; return the name for the next one."""
         assert isinstance(node, PeerNode)
         self._settings = replace(self._settings, registry_key=node.registry.key)
@@ -619,7 +642,7 @@ class _Attaching:
         self._home: Final = home
         self._shows: Final = shows
 
-    async def open(self, name: PeerName) -> "OpenedNode":
+    async def open(self, name: PeerName) -> OpenedNode:
         """Raises as `Peer.open`."""
         from chatapp.peer.node.attached import AttachedNode  # deferred: most programs need it not
 
@@ -627,6 +650,6 @@ class _Attaching:
         await node.open()
         return node
 
-    def closed(self, _: "OpenedNode") -> PeerName:
+    def closed(self, _: OpenedNode) -> PeerName:
         """Return the name for the next opening."""
         return self.name

@@ -11,7 +11,7 @@ from chatapp.peer.api.past import ConversationState, DeliveryTrace
 from chatapp.peer.api.requests import PAGE
 
 if TYPE_CHECKING:
-    from chatapp.peer.node.opened import OpenedNode
+    from chatapp.peer.sdk.client import OpenedNode
 
 
 class Past:
