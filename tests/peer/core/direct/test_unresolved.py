@@ -60,10 +60,8 @@ def come_back(node: CoreDriver, *who: Someone) -> list[PeerRequest]:
 def test_a_message_is_kept_and_goes_to_the_bearer_of_the_name(node: CoreDriver) -> None:
     first, second = send(node, "bob", "one"), send(node, "Bob", "two")
     assert node.saw() == [
-        events.MessageChanged(conversation=person("bob"), id=first, state=events.MessageState.KEPT),
-        events.MessageChanged(
-            conversation=person("bob"), id=second, state=events.MessageState.KEPT
-        ),
+        MessageChanged(conversation=person("bob"), id=id_, state=MessageState.KEPT)
+        for id_ in (first, second)
     ]
     assert node.core.is_settled
     asked = come_back(node, BOB)
