@@ -15,9 +15,13 @@ from chatapp.peer.faces.running import FAILED
 from chatapp.peer.node.starts import latest_name, note_release, remember, why_taken
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.running import is_same_server
+from chatapp.peer.view.view import Start
 from chatapp.peer.words import answers
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.folders import known_homes
+
+_OF_ANOTHER: Final = Start(is_over=True)
+"""Of a peer that another program runs."""
 
 
 class PeerStart:
@@ -85,6 +89,10 @@ class PeerStart:
                     case _:
                         pass
 
+        start = Start(
+            explain_taken=lambda: self._explain(peer.name),
+            is_first=latest_name(self._wanted.home) is None,
+        )
         if self._wanted.is_full:
             from chatapp.peer.faces.full.face import (
                 FullFace,  # deferred: Textual takes as long as all else
@@ -94,7 +102,7 @@ class PeerStart:
                 peer,
                 is_quiet=self._wanted.quiet,
                 note=note,
-                explain_taken=lambda: self._explain(peer.name),
+                start=start,
             )
         return LineFace(
             peer,
@@ -103,8 +111,7 @@ class PeerStart:
             completions=self._completions,
             is_screen=self._completions is not None,
             note=note,
-            is_first=latest_name(self._wanted.home) is None,
-            explain_taken=lambda: self._explain(peer.name),
+            start=start,
         )
 
     async def _attach(self, peer: "Peer") -> int:
@@ -132,7 +139,7 @@ class PeerStart:
             from chatapp.peer.faces.full.face import FullFace  # deferred, as above
 
             return FullFace(
-                peer, is_quiet=self._wanted.quiet, has_started=True, greeting=[greeting]
+                peer, is_quiet=self._wanted.quiet, start=_OF_ANOTHER, greeting=[greeting]
             )
         face = LineFace(
             peer,
@@ -140,7 +147,7 @@ class PeerStart:
             stay=self._wanted.stay,
             completions=self._completions,
             is_screen=self._completions is not None,
-            has_started=True,
+            start=_OF_ANOTHER,
         )
         self._terminal.show([greeting])
         return face
