@@ -237,8 +237,6 @@ class _Offers(Completer):
     def __init__(self, prompt_app: PromptApp) -> None:
         self._prompt_app = prompt_app
 
-    def get_completions(
-        self, _document: Document, _event: CompleteEvent
-    ) -> Iterable[Completion]:
+    def get_completions(self, _document: Document, _event: CompleteEvent) -> Iterable[Completion]:
         for offer in self._prompt_app.offered():
             yield Completion(offer.text, start_position=-offer.replaces, display_meta=offer.about)

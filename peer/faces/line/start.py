@@ -9,7 +9,7 @@ from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.faces.line.shell import LineFace, Terminal
-from chatapp.peer.faces.opening import NotOpened, elsewhere_line, offered, open_or_attach
+from chatapp.peer.faces.opening import NotOpened, elsewhere_line, offered, open_or_attach, peer_for
 from chatapp.peer.faces.program import Face, StartOptions, resume_gc, run_until_signal
 from chatapp.peer.faces.running import FAILED
 from chatapp.peer.node.starts import latest_name, note_release, remember, why_taken
@@ -17,7 +17,6 @@ from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.running import is_same_server
 from chatapp.peer.view.view import Start
 from chatapp.peer.words import answers
-from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.folders import known_homes
 
 _OF_ANOTHER: Final = Start(is_over=True)
@@ -45,7 +44,7 @@ class PeerStart:
         if wanted.is_full:
             import chatapp.peer.faces.full.face  # noqa: F401 - before the collector is turned on
         resume_gc()
-        peer = self._new_peer()
+        peer = peer_for(wanted)
         try:
             running = await open_or_attach(peer)
         except NotOpened as error:
@@ -61,20 +60,6 @@ class PeerStart:
             if offer is not None:
                 offer.close()
             await peer.close(within=0.3)
-
-    def _new_peer(self) -> Peer:
-        wanted = self._wanted
-        return Peer(
-            wanted.name,
-            wanted.servers,
-            port=wanted.port,
-            home=wanted.home,
-            policy=None if wanted.ack_timeout is None else Policy(ack_timeout=wanted.ack_timeout),
-            room=wanted.room,
-            code=wanted.code,
-            registry_key=wanted.registry_key,
-            announced_key=wanted.announced_key,
-        )
 
     def _new_face(self, peer: Peer) -> Face:
         """Return the face of a peer that this program runs."""
