@@ -125,6 +125,10 @@ class RegistryChange(enum.Enum):
     GIVEN_UP = "the reach is LOST, and no request has begun another attempt"
 
 
+RUNG_AGAIN_AFTER: Final = 1.0
+"""Seconds until an alarm rings again after a fault of ours in what it does."""
+
+
 class Ring(Protocol):
     """What an alarm does."""
 
@@ -178,14 +182,19 @@ class Alarms:
         return min(dues, default=None)
 
     def ring(self, *, now: float) -> None:
-        """Do what is due. After a fault in one part, the parts behind it ring at the next call."""
+        """Do what is due. After a fault in one part, the parts behind it ring at the next call, and
+        its own alarm rings once more later."""
         for next_timer, ring in self._asked:
             if (due := next_timer()) is not None and due <= now:
                 ring(now=now)
         for alarm in self._set:
             if (due := alarm.deadline) is not None and due <= now:
                 alarm.deadline = None
-                alarm.ring(now=now)
+                try:
+                    alarm.ring(now=now)
+                except Exception:
+                    alarm.no_later_than(now + RUNG_AGAIN_AFTER)
+                    raise
 
 
 class Context:

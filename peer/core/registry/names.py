@@ -232,7 +232,7 @@ class Releasing:
 
     def _unanswered(self, *, now: float) -> None:
         """Register again, as the answer is late."""
-        self.give_up()
+        self._fail(ReleaseRefusal.UNANSWERED)
         self._session.note_silence(now=now)
 
     def _fail(self, reason: ReleaseRefusal) -> None:

@@ -23,7 +23,7 @@ from chatapp.registry.rules.desk.queue.visit import (
 )
 from chatapp.registry.rules.desk.state import DeskState
 from chatapp.registry.rules.desk.transcript import VISITOR
-from chatapp.registry.rules.effects import Effect, Rule, Store
+from chatapp.registry.rules.effects import Append, Effect, Rule, Store
 from chatapp.registry.store.entries import Entry
 from chatapp.wire.messages.desk import (
     ClientAssigned,
@@ -452,9 +452,9 @@ class Publisher:
             effects += self.notices.of(event, batch)
         effects += self._tell_moves(now, wall_ms)
         effects += answer
-        if not entries and not effects:
-            return []
-        return [_tell(tuple(entries), effects)]
+        if effects:
+            return [_tell(tuple(entries), effects)]
+        return [Append(tuple(entries))] if entries else []
 
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Announce the gathered positions, and visitors who have been silent for too long."""

@@ -72,6 +72,8 @@ class Releasing:
         if not is_stored:
             yield from _refusal(reference, caller, RefusalReason.NOT_SERVING)
             return
+        if self._directory.person(identity) is not person:
+            return  # the administrator has freed the name meanwhile; somebody may have it
         link = self._connections.link_of(identity)
         for key in self._directory.names.reserved_for(identity):
             self._directory.names.release(key, identity)

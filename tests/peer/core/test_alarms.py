@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.core.context import Alarm, Alarms
+from chatapp.peer.core.context import RUNG_AGAIN_AFTER, Alarm, Alarms
 
 
 class Bells:
@@ -74,3 +74,19 @@ def test_a_fault_of_one_part_costs_no_other_its_alarm() -> None:
     assert bells.alarms.next_timer() == 3.0
     bells.alarms.ring(now=3.1)
     assert bells.rang == [("other", 3.1)]
+
+
+def test_a_part_with_a_fault_is_not_forgotten() -> None:
+    bells, rang = Bells(), list[float]()
+
+    def fail_once(*, now: float) -> None:
+        rang.append(now)
+        if len(rang) == 1:
+            raise RuntimeError(now)
+
+    bells.alarms.add(fail_once).deadline = 3.0
+    with pytest.raises(RuntimeError):
+        bells.alarms.ring(now=3.0)
+    assert bells.alarms.next_timer() == 3.0 + RUNG_AGAIN_AFTER
+    bells.alarms.ring(now=4.0)
+    assert (rang, bells.alarms.next_timer()) == ([3.0, 4.0], None)

@@ -8,7 +8,7 @@ from chatapp.peer.core.context import LookUp
 from chatapp.wire.framing import Kind
 from chatapp.wire.messages.registration import RefusalReason, Rename, RenameAccepted, RenameRefused
 from chatapp.wire.messages.table import Presence, Row, TablePage
-from tests.peer.core.cast import Someone, raw
+from tests.peer.core.cast import POLICY, Someone, raw
 from tests.peer.core.core_driver import CoreDriver
 
 BOB, CAROL = Someone("bob"), Someone("carol")
@@ -76,6 +76,15 @@ def test_without_the_registry_nobody_is_renamed(node: CoreDriver) -> None:
     node.core.registry.renaming.request("ada", now=node.now)
     node.turn()
     assert node.saw() == [events.RenameFailed(name="ada", reason=events.RenameRefusal.UNREACHABLE)]
+
+
+def test_a_release_that_is_not_answered_is_reported(node: CoreDriver) -> None:
+    node.core.registry.releasing.request(now=node.now)
+    node.pass_time(POLICY.give_up_after + 0.1)
+    assert node.saw() == [
+        events.ReleaseFailed(name="alice", reason=events.ReleaseRefusal.UNANSWERED)
+    ]
+    assert not node.core.registry.releasing.is_pending
 
 
 def test_an_answer_that_was_lost_is_made_up_for_by_the_next_welcome(node: CoreDriver) -> None:

@@ -59,6 +59,19 @@ def test_a_lost_link_keeps_the_position_and_what_was_said_meanwhile(help_desk: H
     assert isinstance(bela, Visitor)
 
 
+def test_the_end_of_a_visit_is_stored_however_much_waits_if_nobody_is_told_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    help_desk = HelpDesk(PEERS)
+    asha = help_desk.joined()
+    asha.drop()
+    with monkeypatch.context() as patch:
+        patch.setattr("chatapp.registry.engine.barrier.PROMISES_MAX", 0)
+        help_desk.advance(help_desk.settings.keep_place + 1.0)
+    kept = help_desk.rig.store.load().desk
+    assert not kept.visits
+
+
 def test_who_is_lost_while_served_is_next_after_whoever_is_called_instead() -> None:
     help_desk = HelpDesk(PEERS)
     ann = help_desk.operator("Ann")

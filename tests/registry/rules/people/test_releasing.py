@@ -1,6 +1,7 @@
 """People who give up their names: when the name is free, what is deleted, and what the others
 learn."""
 
+from chatapp.registry.rules.admin_requests import ReleaseName
 from chatapp.registry.rules.directory.directory import LINK_AWAITED_FOR
 from chatapp.registry.rules.directory.names import key_of
 from chatapp.registry.rules.effects import DropReason
@@ -76,6 +77,20 @@ class TestTheName:
         assert bob.notices() == [Released(7)]
         rig.auto_commit = True
         assert comes_in(rig, "bob")
+
+    def test_it_stays_with_whom_took_it_when_the_administrator_freed_it_first(
+        self, rig: Rig
+    ) -> None:
+        bob = rig.member("bob")
+        rig.auto_commit = False
+        released(bob)
+        bob.drop_link()
+        rig.core.run_admin_request(ReleaseName("bob"), "ticket", now=rig.now)
+        other = rig.peer("bob")
+        other.register()
+        rig.commit()
+        names = rig.core.engine.hub.directory.names
+        assert names.holder(str(key_of("bob"))) == other.id
 
 
 class TestRefusals:
