@@ -69,14 +69,14 @@ class TablesPromise:
         self._world.network.run_until(lambda: not self._elsewhere(), within=_PINGED_WITHIN)
         assert not self._elsewhere(), self._elsewhere()
 
-    def _elsewhere(self) -> str:
-        """Return who has somebody at another address than theirs in the table; empty for nobody.
-        Where datagrams go may be where somebody on the path has sent a captured one from."""
-        for person in self._world.people:
-            for other in self._world.people:
-                contact = other.core.roster.contacts.by_identity(person.identity.public)
-                if contact is not None and other is not person:
-                    where = Address(contact.row.host, contact.row.port)
-                    if where != person.address:
-                        return f"{other.name} has {person.name} elsewhere"
-        return ""
+    def _elsewhere(self) -> list[str]:
+        """Return who has somebody at another address than theirs in the table. Where datagrams go
+        may be where somebody on the path has sent a captured one from."""
+        return [
+            f"{other.name} has {person.name} elsewhere"
+            for person in self._world.people
+            for other in self._world.people
+            if (contact := other.core.roster.contacts.by_identity(person.identity.public))
+            if other is not person
+            if Address(contact.row.host, contact.row.port) != person.address
+        ]

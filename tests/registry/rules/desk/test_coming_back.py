@@ -59,17 +59,13 @@ def test_a_lost_link_keeps_the_position_and_what_was_said_meanwhile(help_desk: H
     assert isinstance(bela, Visitor)
 
 
-def test_the_end_of_a_visit_is_stored_however_much_waits_if_nobody_is_told_of_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_end_of_which_nobody_is_told_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much waits for the disk."""
     help_desk = HelpDesk(PEERS)
-    asha = help_desk.joined()
-    asha.drop()
-    with monkeypatch.context() as patch:
-        patch.setattr("chatapp.registry.engine.barrier.PROMISES_MAX", 0)
-        help_desk.advance(help_desk.settings.keep_place + 1.0)
-    kept = help_desk.rig.store.load().desk
-    assert not kept.visits
+    help_desk.joined().drop()
+    monkeypatch.setattr("chatapp.registry.engine.barrier.PROMISES_MAX", 0)
+    help_desk.advance(help_desk.settings.keep_place + 1.0)
+    assert not help_desk.rig.store.load().desk.visits
 
 
 def test_who_is_lost_while_served_is_next_after_whoever_is_called_instead() -> None:

@@ -78,9 +78,7 @@ class TestTheName:
         rig.auto_commit = True
         assert comes_in(rig, "bob")
 
-    def test_it_stays_with_whom_took_it_when_the_administrator_freed_it_first(
-        self, rig: Rig
-    ) -> None:
+    def test_it_stays_with_whom_took_it_if_it_was_freed_meanwhile(self, rig: Rig) -> None:
         bob = rig.member("bob")
         rig.auto_commit = False
         released(bob)
@@ -89,8 +87,7 @@ class TestTheName:
         other = rig.peer("bob")
         other.register()
         rig.commit()
-        names = rig.core.engine.hub.directory.names
-        assert names.holder(str(key_of("bob"))) == other.id
+        assert rig.core.engine.hub.directory.names.holder(str(key_of("bob"))) == other.id
 
 
 class TestRefusals:
