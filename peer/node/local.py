@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
+import msgspec
+
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation, ConversationKind
 from chatapp.peer.api.errors import NotOpen
@@ -54,6 +56,18 @@ def line_id() -> int:
     return secrets.randbits(52) or 1
 
 
+class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a node runs: what stays as it is from one opening of a peer to the next."""
+
+    port: int
+    """Our UDP port, 0 for any."""
+    policy: Policy
+    machine: Machine
+    announced_key: str | None
+    """The digits of the fingerprint that the registry's key must have at a first contact; None for
+    any."""
+
+
 class PeerNode:
     """A peer from its opening to its closing. A peer that is opened again is another node."""
 
@@ -64,11 +78,8 @@ class PeerNode:
         addresses: Mapping[Address, Address],
         *,
         registry_key: str | None,
-        announced_key: str | None,
-        port: int,
         home: Path,
-        policy: Policy,
-        machine: Machine,
+        settings: NodeSettings,
     ) -> None:
         """Bind, lock, load and begin to register. `servers`: as the user gave them; `addresses`:
         their IP addresses, each with the server to which it belongs. Raises PortInUse, FolderInUse,
@@ -78,8 +89,7 @@ class PeerNode:
         self._servers: Final = [server_name(*server) for server in servers]
         self._addresses: Final = dict(addresses)
         self._looking_up: asyncio.Task[None] | None = None
-        self._policy: Final = policy
-        self._machine: Final = machine
+        self._settings: Final = settings
         self._is_full = False
         """Whether a reader of the events was too far behind in the last turn."""
         self._had_room: bool | None = None
@@ -89,15 +99,14 @@ class PeerNode:
         self._is_changing_registry = False
         self.registry_key = registry_key
         """The digits of the fingerprint that the registry's key must have; None for any."""
-        self._announced_key: Final = announced_key
-        """The digits of the fingerprint that it must have at a first contact; None for any."""
         self.has_been_ready = False
         """Whether we were with the registry, or found it away, since the start or the last
         return."""
         self._shown_listeners: list[Callable[[Sequence[Said]], None]] = []
+        machine = settings.machine
         wall = machine.wall()
         with contextlib.ExitStack() as undo:
-            self.driver: Final = Driver(self, port=port, machine=machine)
+            self.driver: Final = Driver(self, port=settings.port, machine=machine)
             undo.callback(self.driver.close)
             self.keys: Final = KeyFolder(
                 home, name, wall=wall, rng=machine.rng, port=self.driver.port
@@ -136,7 +145,12 @@ class PeerNode:
             counter=self.keys.next_counter(wall),
         )
         return PeerCore(
-            Context(me, policy=self._policy, rng=self._machine.rng, wall_offset=wall - now),
+            Context(
+                me,
+                policy=self._settings.policy,
+                rng=self._settings.machine.rng,
+                wall_offset=wall - now,
+            ),
             servers=list(self._addresses),
             loaded=self._history.load(),
             now=now,
@@ -152,8 +166,8 @@ class PeerNode:
     def _register(self) -> None:
         if self.registry_key is not None:
             self.core.registry.demand(self.registry_key)
-        if self._announced_key is not None:
-            self.core.registry.expect_announced(self._announced_key)
+        if self._settings.announced_key is not None:
+            self.core.registry.expect_announced(self._settings.announced_key)
         self.core.start(now=self.driver.now())
 
     def let_go(self) -> None:
@@ -208,7 +222,7 @@ class PeerNode:
             is_offline=core.is_offline,
             is_server_away=core.reach is RegistryReach.LOST,
             is_sending=core.is_sending,
-            sending_try=(core.direct.sending_try, self._policy.tries),
+            sending_try=(core.direct.sending_try, self._settings.policy.tries),
             room=None if room is None else room.room,
             members=recipients.people(),
             in_reach=recipients.in_reach,
@@ -632,7 +646,7 @@ class PeerNode:
             batch.append(events.RegistryRecognized(servers=tuple(servers)))
         self.tell(batch)
         self.registry_key = self.core.registry.demanded
-        self.core = self._new_core(self.core.me.name, self._machine.wall())
+        self.core = self._new_core(self.core.me.name, self._settings.machine.wall())
         self._had_room = None
         self.driver.restart()
         self._register()

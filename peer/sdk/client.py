@@ -27,7 +27,7 @@ from chatapp.peer.api.state import PeerState, State
 from chatapp.peer.node.driver import resolved
 from chatapp.peer.node.feed import EventFeed, Subscription
 from chatapp.peer.node.folders import folder_of
-from chatapp.peer.node.local import PeerNode, line_id
+from chatapp.peer.node.local import NodeSettings, PeerNode, line_id
 from chatapp.peer.node.opened import OpenedNode
 from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.sdk.past import Past
@@ -219,14 +219,16 @@ class Peer:
         servers = servers_of(server)
         opening = _LocalOpening(
             servers,
-            port=port,
             home=home or default_home(),
-            policy=policy or Policy(),
             room=room,
             code=JoinCode(code) if code else None,
             registry_key=None if registry_key is None else require_fingerprint(registry_key),
-            announced_key=None if announced_key is None else require_fingerprint(announced_key),
-            machine=machine,
+            settings=NodeSettings(
+                port=port,
+                policy=policy or Policy(),
+                machine=machine,
+                announced_key=None if announced_key is None else require_fingerprint(announced_key),
+            ),
         )
         self._begin(person_name(name), opening, home, servers)
 
@@ -587,27 +589,17 @@ class _LocalOpening:
         self,
         servers: tuple[Address, ...],
         *,
-        port: int,
         home: Path,
-        policy: Policy,
         room: str | None,
         code: JoinCode | None,
         registry_key: str | None,
-        announced_key: str | None,
-        machine: Machine,
+        settings: NodeSettings,
     ) -> None:
         self._servers: Final = servers
         self._room: Final = room
         self._code: Final = code
         self._registry_key = registry_key
-        self._new: Final = partial(
-            PeerNode,
-            announced_key=announced_key,
-            port=port,
-            home=home,
-            policy=policy,
-            machine=machine,
-        )
+        self._new: Final = partial(PeerNode, home=home, settings=settings)
 
     async def open(self, name: PeerName) -> OpenedNode:
         """Raises as `Peer.open`."""
