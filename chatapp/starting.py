@@ -107,18 +107,18 @@ def visit(words: Sequence[str], options: VisitorOptions = _OF_VISITOR) -> int:
     language = language_from(options.lang)
     _load_asyncio()
     from chatapp.peer.faces.line.visitor import run
+    from chatapp.peer.faces.program import VisitOptions
 
-    return run(
+    wanted = VisitOptions(
         servers=found,
         registry_key=demanded,
-        data=folder_from(options.data),
         queue=name,
-        plain=options.plain,
-        quiet=bool(options.quiet),
+        data=folder_from(options.data),
         stay=options.stay,
+        quiet=bool(options.quiet),
         language=language,
-        log_level=options.level() or DEFAULT_LOG_LEVEL,
     )
+    return run(wanted, plain=options.plain, log_level=options.level() or DEFAULT_LOG_LEVEL)
 
 
 def talk(
@@ -161,21 +161,6 @@ def talk(
         found, announced_key = server_to_use(me, folder, may_ask=not plain)
     level = options.level() or DEFAULT_LOG_LEVEL
     _load_asyncio()
-    if is_daemon:
-        from chatapp.peer.faces.line.daemon import run as run_daemon
-
-        return run_daemon(
-            name=me,
-            servers=found,
-            registry_key=demanded,
-            port=own_port,
-            data=folder,
-            room=entered,
-            ack_timeout=timeout,
-            code=code,
-            log_level=level,
-        )
-    from chatapp.peer.faces.line.main import run
     from chatapp.peer.faces.program import StartOptions
 
     wanted = StartOptions(
@@ -192,6 +177,12 @@ def talk(
         quiet=prefers.quiet if options.quiet is None else options.quiet,
         is_full=chosen is Face.FULL,
     )
+    if is_daemon:
+        from chatapp.peer.faces.line.daemon import run as run_daemon
+
+        return run_daemon(wanted, log_level=level)
+    from chatapp.peer.faces.line.main import run
+
     return run(
         wanted,
         plain=plain,

@@ -69,16 +69,15 @@ def send(
         remembered_server(me, folder, usage=usage) if servers is None else found_servers(servers)
     )
     from chatapp.peer.faces.line.send import run
+    from chatapp.peer.faces.program import StartOptions
+    from chatapp.wire.folders import default_home
 
     said = None if text == "-" else os.fsencode(text).decode("utf-8", "replace")
-    return run(
+    wanted = StartOptions(
         name=me,
         servers=found,
         registry_key=demanded,
-        to=other,
-        text=said,
-        data=folder,
+        home=folder or default_home(),
         code=shown,
-        as_json=as_json,
-        log_level=log_level.value,
     )
+    return run(wanted, to=other, text=said, as_json=as_json, log_level=log_level.value)

@@ -66,17 +66,18 @@ def stats(words: list[str], options: StatsOptions) -> int:
     demanded = registry_key_from(options.registry_key, os.environ)
     found = servers_from(host, server_port)
     from chatapp.peer.faces.line.stats import run
+    from chatapp.peer.faces.program import StartOptions
+    from chatapp.wire.folders import default_home
 
-    return run(
+    wanted = StartOptions(
         name=name,
         servers=found,
         registry_key=demanded,
-        queue=queue,
-        data=data,
+        home=data or default_home(),
         code=code,
-        as_json=options.as_json,
-        log_level=options.log_level.value,
     )
+    level = options.log_level.value
+    return run(wanted, queue=queue, as_json=options.as_json, log_level=level)
 
 
 app: Final = single_command(

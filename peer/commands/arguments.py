@@ -138,7 +138,7 @@ def number(word: str) -> int | None:
 
 def always(meaning: Meaning) -> Callable[[Context], Meaning]:
     """Return a reader of a command without arguments."""
-    return lambda context: meaning
+    return lambda _: meaning
 
 
 def named(
@@ -147,7 +147,7 @@ def named(
     """Return a reader of one name, of a person or of a room: the same rules hold for both.
     `check`: raises NameRefused for what is no such name."""
 
-    def read(context: Context, name: str) -> Meaning:
+    def read(_: Context, name: str) -> Meaning:
         try:
             return meaning(check(name))
         except NameRefused as refusal:
@@ -186,7 +186,7 @@ def send_direct(context: Context, name: str, text: str) -> Meaning:
     return named(lambda to: Send(conversation=person(to), text=text))(context, name)
 
 
-def send_all(context: Context, text: str) -> Meaning:
+def send_all(_: Context, text: str) -> Meaning:
     """Read a text for everybody."""
     return Send(conversation=EVERYBODY, text=text)
 
@@ -244,12 +244,12 @@ def examine(context: Context, *words: str) -> Meaning:
     return other_person(lambda who: Examine(name=who))(context, words[0])
 
 
-def show_people(context: Context, word: str = "") -> Meaning:
+def show_people(_: Context, word: str = "") -> Meaning:
     """Read whether everybody is to be shown."""
     return ShowPeople(is_whole=bool(word))
 
 
-def explain(context: Context, which: str = "last") -> Meaning:
+def explain(_: Context, which: str = "last") -> Meaning:
     """Read the id of a line, with or without a # before it, or `last`. What is no id means a line
     that there is not."""
     if which == "last":
@@ -259,7 +259,7 @@ def explain(context: Context, which: str = "last") -> Meaning:
     return ExplainDelivery(id=int(digits) if is_id else 0)
 
 
-def show_history(context: Context, *words: str) -> Meaning:
+def show_history(_: Context, *words: str) -> Meaning:
     """Read how many messages to show; by default as many as fit on a screen."""
     if not words:
         return ReadPage(limit=HISTORY_SHOWN)

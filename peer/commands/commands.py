@@ -109,7 +109,7 @@ def _of_desk(word: str) -> Command:
     """Return the row of a command of the help desk."""
     command = wire_desk.DESK_COMMANDS[word]
 
-    def read(context: Context, *words: str) -> Meaning:
+    def read(_: Context, *words: str) -> Meaning:
         try:
             return command.read(" ".join(words))
         except NameRefused as refusal:
@@ -139,7 +139,7 @@ _ANSWER: Final = Command(
     shape=ANSWER,
     summary="help desk: say a ready answer, or list them",
     example="greet",
-    read=lambda context, word="": SayAnswer(word),
+    read=lambda _, word="": SayAnswer(word),
 )
 _AFTER: Final = {"off": (_SAY,), "note": (_ANSWER,)}
 """Commands that ask for nothing of the registry, by the one behind which they are listed."""
@@ -326,7 +326,7 @@ COMMANDS: Final = (
         shape=WORDS,
         summary="find your messages that contain these words",
         example="noon lunch",
-        read=lambda context, words: SearchPast(words=words),
+        read=lambda _, words: SearchPast(words=words),
     ),
     *DESK_COMMANDS,
     Command(

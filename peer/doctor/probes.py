@@ -91,7 +91,7 @@ async def _ask_by_udp(address: Address, known_key: str | None, policy: Policy) -
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as endpoint:
-        endpoint.setblocking(False)
+        endpoint.setblocking(False)  # noqa: FBT003 - the library's signature
         try:
             endpoint.connect(address)
             answer = await _cookie(loop, endpoint, policy)

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from chatapp.peer.api.errors import NotResponding, NotRunning
+from chatapp.peer.faces.program import StartOptions
 from chatapp.peer.node.keystore import FolderInUse
 from chatapp.peer.node.starts import Taken, TakenBy
 from chatapp.peer.rpc.offer import Offer
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.running import running_program
 from chatapp.peer.words import answers
+from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import ChatAppError, PortInUse
 
 _log = logging.getLogger("chatapp.peer")
@@ -38,6 +40,21 @@ class NotOpened(ChatAppError):
         self.lines = lines
         self.is_taken = is_taken
         self.may_pass = may_pass
+
+
+def peer_for(wanted: StartOptions) -> Peer:
+    """Return the peer that was asked for, not open yet."""
+    return Peer(
+        wanted.name,
+        wanted.servers,
+        port=wanted.port,
+        home=wanted.home,
+        policy=None if wanted.ack_timeout is None else Policy(ack_timeout=wanted.ack_timeout),
+        room=wanted.room,
+        code=wanted.code,
+        registry_key=wanted.registry_key,
+        announced_key=wanted.announced_key,
+    )
 
 
 async def open_or_attach(

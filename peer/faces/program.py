@@ -23,7 +23,7 @@ ENDING_SIGNALS: Final = (
 
 
 class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user asked for when starting a peer at a terminal."""
+    """What the user asked for when starting a peer."""
 
     name: str
     servers: Sequence[Address]
@@ -31,7 +31,8 @@ class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
     announced_key: str | None = None
     """The fingerprint with which the chosen server was announced on the local network; None for no
     announcement."""
-    port: int
+    port: int = 0
+    """Our UDP port, 0 for any."""
     home: Path
     room: str | None = None
     ack_timeout: float | None = None
@@ -42,6 +43,21 @@ class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether to draw no attention on a terminal."""
     is_full: bool = False
     """Whether to show a full screen."""
+
+
+class VisitOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a visitor of a help desk asked for at the start."""
+
+    servers: Sequence[Address]
+    registry_key: str | None
+    queue: str
+    data: Path | None
+    stay: bool
+    quiet: bool
+    """Whether to draw no attention on a terminal."""
+    language: str | None
+    """One of `catalog.LANGUAGES`; None: on a terminal that of the environment, else English, which
+    scripts match."""
 
 
 class Face(Protocol):

@@ -46,7 +46,7 @@ class Runner:
         view: View,
         display: Display,
         *,
-        note: Callable[[Sequence[Event]], None] = lambda batch: None,
+        note: Callable[[Sequence[Event]], None] = lambda _: None,
     ) -> None:
         """`note`: called with events before they are shown: who reads that we are in may kill the
         program at once."""

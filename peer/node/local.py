@@ -5,9 +5,10 @@ import contextlib
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar, cast
+
+import msgspec
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation, ConversationKind
@@ -43,13 +44,13 @@ _WHY_NOT: Final = {
 }
 
 
-@dataclass(frozen=True)
-class NodeSettings:
-    """How a peer is to run, the same at each opening."""
+class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a node runs: what stays as it is from one opening of a peer to the next."""
 
     servers: tuple[Address, ...]
     """The registry's, as the user gave them."""
     port: int
+    """Our UDP port, 0 for any."""
     home: Path
     policy: Policy
     machine: Machine

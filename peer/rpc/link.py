@@ -93,7 +93,7 @@ class RpcLink(asyncio.Protocol):
         if len(rest) >= LINE_MAX:
             self._break()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         """Let go of whoever waits."""
         self._transport = None
         waiting, self._waiting = self._waiting, {}

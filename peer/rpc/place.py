@@ -60,5 +60,5 @@ def remove_socket(folder: Path) -> None:
 
 def _socket() -> socket.socket:
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    made.setblocking(False)
+    made.setblocking(False)  # noqa: FBT003 - the library's signature
     return made

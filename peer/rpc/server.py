@@ -135,7 +135,7 @@ class Client(asyncio.Protocol):
         self._is_ending = True
         return not self._is_done
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         """End what the client has asked for."""
         self._server.drop(self)
         self._transport = None

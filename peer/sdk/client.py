@@ -11,9 +11,10 @@ A method that needs an open peer raises NotOpen on one that is closed. Each asks
 
 from asyncio import get_running_loop
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol, Self
+
+import msgspec
 
 from chatapp.peer.api import events, requests
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind
@@ -243,7 +244,7 @@ class Peer:
         NameRefused, AddressRefused, CodeRefused, KeyRefused."""
         servers = servers_of(server)
         settings = NodeSettings(
-            servers,
+            servers=servers,
             port=port,
             home=home or default_home(),
             policy=policy or Policy(),
@@ -630,7 +631,7 @@ class _LocalOpening:
     def closed(self, node: OpenedNode) -> PeerName:
         """Learn from a node that is closed now; return the name for the next one."""
         assert isinstance(node, PeerNode)
-        self._settings = replace(self._settings, registry_key=node.registry.key)
+        self._settings = msgspec.structs.replace(self._settings, registry_key=node.registry.key)
         return node.name
 
 

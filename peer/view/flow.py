@@ -17,7 +17,7 @@ from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.commands.meanings import Meaning, Mistake
 from chatapp.peer.view.folding import Folding
 from chatapp.peer.view.underway import UnderWay
-from chatapp.peer.view.view import CatchUp, Step, Steps, View
+from chatapp.peer.view.view import USUAL_START, CatchUp, Start, Step, Steps, View
 from chatapp.peer.words import answers, history
 from chatapp.peer.words.formatting import LINE_MAX, SettledLine, TypedLine
 from chatapp.peer.words.people import here_line
@@ -39,25 +39,21 @@ class FlowView(View):
         is_screen: bool,
         completions: CompletionIndex | None,
         draw_line: Callable[[], int],
-        explain_taken: Callable[[], Iterable[str]] = tuple,
-        has_started: bool = False,
-        is_first: bool = False,
+        start: Start = USUAL_START,
     ) -> None:
         """`is_screen`: whether people look at the terminal: the past and who is here are shown at
-        the start, and little is said of who comes and goes. `is_first`: whether this person has not
-        been let in before. The others are those of `View`."""
+        the start, and little is said of who comes and goes. The others are those of `View`."""
         super().__init__(
             state,
             is_screen=is_screen,
             completions=completions,
             draw_line=draw_line,
-            explain_taken=explain_taken,
-            has_started=has_started,
+            start=start,
         )
         self._folding: Final = Folding()
         self._under_way: Final = UnderWay()
         """The user's messages on a screen; none elsewhere."""
-        self._is_first: Final = is_first
+        self._is_first: Final = start.is_first
         self._may_offer = completions is not None
         """Whether to say, once, how to find out why the server does not answer. In a pipe the lines
         stay as they are."""

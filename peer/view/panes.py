@@ -112,7 +112,6 @@ def said_entry(
     me: str,
     id_: int = 0,
     is_mine: bool = False,
-    calls: bool = False,
     doubt: AuthorDoubt | None = None,
 ) -> LogEntry:
     """Return the entry of a message. `text` is sanitized here. `doubt`: why the author may not be
@@ -128,7 +127,7 @@ def said_entry(
         sender=shown_name,
         is_mine=is_mine,
         is_claimed=doubt is not None,
-        calls=calls or is_named,
+        calls=is_named,
         note="" if doubt is None else DOUBTS[doubt],
     )
 

@@ -36,8 +36,10 @@ from chatapp.peer.view.panes import ListRow, Pane, PaneList, Spot, kind_of, plac
 from chatapp.peer.view.pastreader import PastReader
 from chatapp.peer.view.underway import is_behind, mark_of
 from chatapp.peer.view.view import (
+    USUAL_START,
     CatchUp,
     HistoryUnreadable,
+    Start,
     Step,
     Steps,
     View,
@@ -88,8 +90,7 @@ class ScreenView(View):
         *,
         wall: Callable[[], float],
         draw_line: Callable[[], int],
-        explain_taken: Callable[[], Iterable[str]] = tuple,
-        has_started: bool = False,
+        start: Start = USUAL_START,
     ) -> None:
         """`wall`: tells the Unix time. The others are those of `View`."""
         self.completions: Final = CompletionIndex()
@@ -98,8 +99,7 @@ class ScreenView(View):
             is_screen=True,
             completions=self.completions,
             draw_line=draw_line,
-            explain_taken=explain_taken,
-            has_started=has_started,
+            start=start,
         )
         self.panes: Final = PaneList()
         self.open_pane: Pane = self.panes.pane(EVERYBODY)
@@ -377,10 +377,10 @@ class ScreenView(View):
             at=at,
             me=self.state.name,
             id_=line.id,
-            calls=is_direct,
             doubt=line.doubt,
         )
-        entry.calls, calls = entry.calls and not is_direct, entry.calls
+        calls = is_direct or entry.calls
+        entry.calls = entry.calls and not is_direct
         pane.note_line(line.id, at, is_mine=False, calls=calls)
         pane.log.append([entry])
         pane.unshown.append((line, entry))

@@ -100,6 +100,20 @@ class Changes(msgspec.Struct, kw_only=True):
     """Events that the user has seen."""
 
 
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """The start of a peer, as the one who opens it knows it."""
+
+    explain_taken: Callable[[], Iterable[str]] = tuple
+    """Called when our name is taken; returns lines that say whose it is."""
+    is_first: bool = False
+    """Whether this person has not been let in before."""
+    is_over: bool = False
+    """Whether the peer is past its start, as another program runs it."""
+
+
+USUAL_START: Final = Start()
+
+
 class View:
     """What one window knows of its peer. `FlowView` shows everything in one flow, `ScreenView` by
     conversation."""
@@ -111,14 +125,11 @@ class View:
         is_screen: bool,
         completions: CompletionIndex | None,
         draw_line: Callable[[], int],
-        explain_taken: Callable[[], Iterable[str]] = tuple,
-        has_started: bool = False,
+        start: Start = USUAL_START,
     ) -> None:
         """`is_screen`: whether people look, who can be asked before something cannot be taken back.
         `completions`: where to note names for a terminal that offers them; without one, people need
-        not be counted. `draw_line`: returns a new id for a line to a visitor. `explain_taken`:
-        called when our name is taken at the start; returns lines that say whose it is.
-        `has_started`: whether the peer is past its start, as another program runs it."""
+        not be counted. `draw_line`: returns a new id for a line to a visitor."""
         self.state = state
         self.people: Sequence[events.Person] = ()
         """Everybody in the table, when it was told last."""
@@ -133,8 +144,8 @@ class View:
         """The line that is being carried out."""
         self._completions: Final = completions
         self._draw_line: Final = draw_line
-        self._explain_taken: Final = explain_taken
-        self._has_started = has_started
+        self._explain_taken: Final = start.explain_taken
+        self._has_started = start.is_over
         self._changes = Changes()
         self._dialogue: Dialogue | Confirmation | None = None
         self._was_asked = False
@@ -312,7 +323,7 @@ class View:
             case _:
                 pass
 
-    def _fail(self, event: events.Event, more: Iterable[str] = ()) -> None:
+    def _fail(self, _: events.Event, more: Iterable[str] = ()) -> None:
         """End the program, as this event says. `more`: what else there is to say."""
         self._show_here(more)
         self.end(has_failed=True)

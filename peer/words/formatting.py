@@ -72,13 +72,11 @@ class MessageLine(str):
     """A line that shows a message, such as `sender: text`; terminals give its parts different
     styles."""
 
-    __slots__ = ("at", "audience", "is_calling", "is_claimed", "sender", "sender_at", "text_at")
+    __slots__ = ("at", "audience", "is_claimed", "sender", "sender_at", "text_at")
 
     at: float | None
     """When it was said, in Unix seconds, if it is shown again as a part of the past; else None."""
     audience: Audience
-    is_calling: bool
-    """Whether it calls the user whatever it says: to a visitor, the operator's first line."""
     is_claimed: bool
     """Whether the author only claims to be `sender`."""
     sender: str
@@ -97,16 +95,21 @@ class MessageLine(str):
         before: str = "",
         at: float | None = None,
         audience: Audience = Audience.PERSON,
-        is_calling: bool = False,
         doubt: AuthorDoubt | None = None,
     ) -> Self:
         """Join `before`, `sender`, the warning about a doubtful author, `between` and `text`."""
         line = super().__new__(cls, f"{before}{sender}{doubted(doubt)}{between}{text}")
-        line.at, line.audience, line.is_calling = at, audience, is_calling
+        line.at, line.audience = at, audience
         line.is_claimed = doubt is not None
         line.sender, line.sender_at = sender, len(before)
         line.text_at = len(line) - len(text)
         return line
+
+
+class CallingMessage(MessageLine):
+    """A message that calls the user whatever it says: to a visitor, the operator's first line."""
+
+    __slots__ = ()
 
 
 class Mark(enum.Enum):
@@ -448,7 +451,7 @@ def calls(line: str, me: str) -> bool:
     if not isinstance(line, MessageLine) or line.at is not None:
         return False
     if not me or is_same_name(line.sender, me):
-        return line.is_calling
+        return isinstance(line, CallingMessage)
     return line.audience is Audience.PERSON or mentions(line, me)
 
 

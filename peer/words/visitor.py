@@ -8,6 +8,7 @@ from chatapp.peer.api.form import FormQuestion
 from chatapp.peer.words.catalog import ENGLISH, Catalog
 from chatapp.peer.words.formatting import (
     CallingLine,
+    CallingMessage,
     Candidate,
     MessageLine,
     name,
@@ -170,7 +171,8 @@ class VisitorTexts:
                 # a terminal shows what it was typed; why a line is refused is told by itself
                 return []
             case visit_events.LineReceived(operator=operator, text=text):
-                return [MessageLine(name(operator), ": ", sanitize(text), is_calling=is_first)]
+                kind = CallingMessage if is_first else MessageLine
+                return [kind(name(operator), ": ", sanitize(text))]
             case visit_events.EarlierLine(operator=operator, text=text):
                 return [
                     MessageLine(
@@ -438,7 +440,7 @@ class VisitorCompletions:
     def __init__(self, texts: VisitorTexts) -> None:
         self._commands: Final = texts.commands
 
-    def after(self, typed: str, *, is_in_room: bool) -> list[Candidate]:
+    def after(self, typed: str, **_: bool) -> list[Candidate]:
         """Return the commands that begin with `typed`. A visitor is never in a room."""
         begun = typed.lstrip().lower()
         return [

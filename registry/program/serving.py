@@ -6,9 +6,10 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from chatapp.registry.cluster.bus.channel import BusSeals
 from chatapp.registry.cluster.bus.edge_node import EdgeCore
 from chatapp.registry.cluster.bus.engine_node import EngineNode
-from chatapp.registry.cluster.bus.messages import ID_SIZE, NEWS, TO_ENGINE, edge_subject
+from chatapp.registry.cluster.bus.messages import NEWS, TO_ENGINE, edge_subject
 from chatapp.registry.cluster.bus.remote_engine import EngineState
 from chatapp.registry.cluster.jetstream import JetStream
 from chatapp.registry.cluster.messenger import Messenger
@@ -52,13 +53,10 @@ class Bus:
         self._key = key
         self._cluster = cluster
 
-    def sealer(self) -> Sealer:
-        """Return a sealer with a salt of its own."""
-        return Sealer(self._key, self._cluster, os.urandom(SALT_SIZE))
-
-    def opener(self) -> Opener:
-        """Return what opens the messages of all nodes."""
-        return Opener(self._key, self._cluster)
+    def seals(self) -> BusSeals:
+        """Return what seals with a salt of its own, and opens the messages of all nodes."""
+        sealer = Sealer(self._key, self._cluster, os.urandom(SALT_SIZE))
+        return BusSeals(sealer, Opener(self._key, self._cluster))
 
 
 class EngineBus:
@@ -83,8 +81,7 @@ class EngineBus:
             core,
             term=self._term,
             name=self._bus.name,
-            sealer=self._bus.sealer(),
-            opener=self._bus.opener(),
+            seals=self._bus.seals(),
             holds_lease=lambda _: self._holds_lease(),
             now=now,
         )
@@ -172,14 +169,11 @@ class NodeEdge:
         self._listening = listening
         self._office = office
         self._trouble = trouble
-        edge_id = os.urandom(ID_SIZE)
         self._now, self._wall = THIS_MACHINE.now, THIS_MACHINE.wall
         self._started_at = self._now()
         self._core = EdgeCore(
-            edge_id=edge_id,
             name=bus.name,
-            sealer=bus.sealer(),
-            opener=bus.opener(),
+            seals=bus.seals(),
             rng=THIS_MACHINE.rng,
             link_port=listening.number,
             now=self._now(),
@@ -187,7 +181,7 @@ class NodeEdge:
             policy=policy,
         )
         self._driver = EdgeDriver(self._loop, self._core, self._take_rest)
-        self._messenger = Messenger(bus.broker, (NEWS, edge_subject(edge_id)), self._receive)
+        self._messenger = Messenger(bus.broker, (NEWS, edge_subject(self._core.id)), self._receive)
         self._told = ""
         """The node that people were told keeps the state; empty if none."""
         self._unseen: asyncio.TimerHandle | None = None

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.faces.program import StartOptions
+from chatapp.peer.faces.program import StartOptions, VisitOptions
 from chatapp.registry.program.settings import Settings
 
 SEND: Final = ["send", "alice", "127.0.0.1", "5000", "bob"]
@@ -28,8 +28,8 @@ class Started:
         self.mode, self.told = "peer", {**msgspec.structs.asdict(wanted), **told}
         return self.status
 
-    def visit(self, **told: object) -> int:
-        self.mode, self.told = "visitor", told
+    def visit(self, wanted: VisitOptions, **told: object) -> int:
+        self.mode, self.told = "visitor", {**msgspec.structs.asdict(wanted), **told}
         return self.status
 
     @property
@@ -39,6 +39,6 @@ class Started:
         assert isinstance(settings, Settings)
         return settings
 
-    def say(self, **told: object) -> int:
-        self.mode, self.told = "once", told
+    def say(self, wanted: StartOptions, **told: object) -> int:
+        self.mode, self.told = "once", {**msgspec.structs.asdict(wanted), **told}
         return self.status

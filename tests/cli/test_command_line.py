@@ -3,11 +3,13 @@
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import chatapp.__main__
 import chatapp.commands.modes
 from chatapp.commands import COMMANDS
+from chatapp.peer.faces.program import StartOptions
 from chatapp.registry.program.settings import OPTIONS, DeskTable, RegistryTable, Settings
 from chatapp.wire.address import Address
 from chatapp.wire.admission import CODE_BYTES, JoinCode
@@ -172,14 +174,12 @@ def test_one_message(started: Started, text: str, said: str | None) -> None:
     arguments = [*SEND, "--json", text] if text != "--" else [*SEND, "--json", "--", "--"]
     assert chatapp.__main__.main(arguments) == 0
     assert started.mode == "once"
+    servers = (Address("127.0.0.1", 5000),)
+    wanted = StartOptions(name="alice", servers=servers, registry_key=None, home=default_home())
     assert started.told == {
-        "name": "alice",
-        "servers": (Address("127.0.0.1", 5000),),
-        "registry_key": None,
+        **msgspec.structs.asdict(wanted),
         "to": "bob",
         "text": said,
-        "data": None,
-        "code": None,
         "as_json": True,
         "log_level": "warning",
     }

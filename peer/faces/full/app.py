@@ -5,7 +5,7 @@ import asyncio
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.text import Text
@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.driver import Driver
-from textual.events import AppFocus, Resize
+from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -34,7 +34,7 @@ from chatapp.peer.view.layout import notice, title, titled
 from chatapp.peer.view.log import LogEntry
 from chatapp.peer.view.panes import ListRow, Pane, next_with_news
 from chatapp.peer.view.screen import Attention, ScreenView
-from chatapp.peer.view.view import Changes
+from chatapp.peer.view.view import USUAL_START, Changes, Start
 from chatapp.peer.words import full as words
 from chatapp.peer.words.answers import LEAVE_AGAIN
 from chatapp.peer.words.formatting import Candidate, Fragments, status_pieces
@@ -152,13 +152,12 @@ class FullApp(App[None]):
         *,
         theme: str = DARK,
         is_quiet: bool = False,
-        note: Callable[[Sequence[events.Event]], None] = lambda batch: None,
-        explain_taken: Callable[[], Iterable[str]] = tuple,
-        has_started: bool = False,
+        note: Callable[[Sequence[events.Event]], None] = lambda _: None,
+        start: Start = USUAL_START,
         driver_class: type[Driver] | None = None,
     ) -> None:
         """`theme`: one of those in `theme`. `is_quiet`: draw no attention: no bell, no title, no
-        notices. `note`: as in `Runner`. The others are those of `View`."""
+        notices. `note`: as in `Runner`. `start`: as in `View`."""
         super().__init__(driver_class=driver_class)
         for one in THEMES:
             self.register_theme(one)
@@ -168,8 +167,7 @@ class FullApp(App[None]):
             node.state,
             wall=time.time,
             draw_line=line_id,
-            explain_taken=explain_taken,
-            has_started=has_started,
+            start=start,
         )
         self.runner: Final = ScreenRunner(node, self.view, self, note=note)
         self._signs: Final = signs
@@ -464,7 +462,7 @@ class FullApp(App[None]):
         """Select the line that was clicked."""
         self._select(event.entry)
 
-    def on_app_focus(self, event: AppFocus) -> None:
+    def on_app_focus(self) -> None:
         """The user looks again: what is in view is read now."""
         self._called = 0
         self._retitle()
@@ -498,7 +496,7 @@ class FullApp(App[None]):
         if entry is not None and entry.id:
             self._opener.why(entry.id)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def check_action(self, action: str, _: tuple[object, ...]) -> bool | None:
         """Let the keys of an overlay that is open be its own."""
         if not self._opener.is_open or action in _ALWAYS:
             return True

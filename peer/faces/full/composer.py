@@ -111,14 +111,14 @@ class Composer(TextArea):
         """Begin a new row."""
         self.insert("\n")
 
-    def action_cursor_up(self, select: bool = False) -> None:
+    def action_cursor_up(self, select: bool = False) -> None:  # noqa: FBT001, FBT002 - Textual's signature
         """Go up a row, and from the first one to what was typed before."""
         if not select and self.navigator.is_first_wrapped_line(self.cursor_location):
             self._recall(-1)
         else:
             super().action_cursor_up(select)
 
-    def action_cursor_down(self, select: bool = False) -> None:
+    def action_cursor_down(self, select: bool = False) -> None:  # noqa: FBT001, FBT002 - Textual's signature
         """Go down a row, and from the last one to what was typed after."""
         if not select and self.navigator.is_last_wrapped_line(self.cursor_location):
             self._recall(1)

@@ -20,6 +20,7 @@ from chatapp.peer.faces.full.signs import ASCII, UNICODE
 from chatapp.peer.faces.full.theme import theme_for
 from chatapp.peer.faces.running import FAILED
 from chatapp.peer.view.layout import KEEP_TITLE, RESTORE_TITLE
+from chatapp.peer.view.view import USUAL_START, Start
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -88,9 +89,8 @@ class FullFace:
         peer: "Peer",
         *,
         is_quiet: bool = False,
-        note: Callable[[Sequence[events.Event]], None] = lambda events: None,
-        explain_taken: Callable[[], Iterable[str]] = tuple,
-        has_started: bool = False,
+        note: Callable[[Sequence[events.Event]], None] = lambda _: None,
+        start: Start = USUAL_START,
         greeting: Iterable[str] = (),
     ) -> None:
         """`greeting`: lines to show first. The others are those of `FullApp`."""
@@ -100,8 +100,7 @@ class FullFace:
             theme=theme_for(os.environ, colours=_colours()),
             is_quiet=is_quiet,
             note=note,
-            explain_taken=explain_taken,
-            has_started=has_started,
+            start=start,
             driver_class=_ScreenDriver,
         )
         self._app.runner.show_here(greeting)

@@ -22,7 +22,7 @@ class ScreenRunner(Runner):
         view: ScreenView,
         display: Display,
         *,
-        note: Callable[[Sequence[Event]], None] = lambda batch: None,
+        note: Callable[[Sequence[Event]], None] = lambda _: None,
     ) -> None:
         super().__init__(node, view, display, note=note)
         self.view: Final = view

@@ -11,47 +11,22 @@ from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotLetIn
-from chatapp.peer.faces.opening import NotOpened, open_or_attach
-from chatapp.peer.faces.program import run_until_signal, start_logging
+from chatapp.peer.faces.opening import NotOpened, open_or_attach, peer_for
+from chatapp.peer.faces.program import StartOptions, run_until_signal, start_logging
 from chatapp.peer.faces.running import DONE, FAILED, INTERRUPTED, Running
 from chatapp.peer.node.starts import note_release, remember, why_taken
 from chatapp.peer.rpc.offer import Offer
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.words import answers
 from chatapp.peer.words.events import lines_of
-from chatapp.wire.address import Address
-from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.folders import default_home, known_homes
+from chatapp.wire.folders import known_homes
 
 
-def run(
-    *,
-    name: str,
-    servers: Sequence[Address],
-    registry_key: str | None,
-    port: int,
-    data: Path | None,
-    log_level: str,
-    room: str | None = None,
-    ack_timeout: float | None = None,
-    code: str | None = None,
-) -> int:
-    """Run a peer for others to attach to, until a signal ends it. The arguments are as in `Peer`.
-    Returns the exit status."""
+def run(wanted: StartOptions, *, log_level: str) -> int:
+    """Run a peer for others to attach to, until a signal ends it. Returns the exit status."""
     start_logging(log_level)
-    home = data or default_home()
-    peer = Peer(
-        name,
-        servers,
-        port=port,
-        home=home,
-        policy=None if ack_timeout is None else Policy(ack_timeout=ack_timeout),
-        room=room,
-        code=code,
-        registry_key=registry_key,
-    )
     try:
-        return asyncio.run(_serve(peer, home))
+        return asyncio.run(_serve(peer_for(wanted), wanted.home))
     except KeyboardInterrupt:
         return INTERRUPTED
 

@@ -169,17 +169,15 @@ class PromptApp:
         asking = Condition(self._is_asking)
         typing = has_focus(self._buffer)
         self._is_typing = typing
-        keys.add("enter", filter=typing & ~asking)(lambda event: self._buffer.validate_and_handle())
+        keys.add("enter", filter=typing & ~asking)(lambda _: self._buffer.validate_and_handle())
         keys.add("tab", filter=typing & ~asking & ~has_completions)(self._complete)
         keys.add("escape", "enter", filter=typing & ~asking)(
-            lambda event: self._buffer.insert_text("\n")
+            lambda _: self._buffer.insert_text("\n")
         )
         keys.add("c-c", eager=True)(self._interrupt)
         at_the_start = Condition(lambda: not self._buffer.text)
-        keys.add("c-d", filter=at_the_start & typing & ~asking)(
-            lambda event: self._ended(EOFError())
-        )
-        keys.add("c-z")(lambda event: self._suspend())
+        keys.add("c-d", filter=at_the_start & typing & ~asking)(lambda _: self._ended(EOFError()))
+        keys.add("c-z")(lambda _: self._suspend())
         keys.add(Keys.BracketedPaste, filter=typing & ~asking)(self._paste)
         keys.add(Keys.Any, filter=asking, eager=True)(self._answer_paste)
         keys.add("enter", filter=asking, eager=True)(self._answer_paste)
@@ -208,7 +206,7 @@ class PromptApp:
         self._entered(buffer.text)
         return False
 
-    def _complete(self, event: KeyPressEvent) -> None:
+    def _complete(self, _: KeyPressEvent) -> None:
         """Insert what all candidates share at once, before the next key is read; the menu may
         appear later."""
         found = self.offered()
@@ -239,8 +237,6 @@ class _Offers(Completer):
     def __init__(self, prompt_app: PromptApp) -> None:
         self._prompt_app = prompt_app
 
-    def get_completions(
-        self, document: Document, complete_event: CompleteEvent
-    ) -> Iterable[Completion]:
+    def get_completions(self, _document: Document, _event: CompleteEvent) -> Iterable[Completion]:
         for offer in self._prompt_app.offered():
             yield Completion(offer.text, start_position=-offer.replaces, display_meta=offer.about)

@@ -6,15 +6,14 @@ import contextlib
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
 from chatapp.peer.api.errors import NotLetIn, NotOpen, NotResponding
 from chatapp.peer.api.events import MessageState, ProgramEnded
-from chatapp.peer.faces.opening import NotOpened, elsewhere_line, open_or_attach
-from chatapp.peer.faces.program import start_logging
+from chatapp.peer.faces.opening import NotOpened, elsewhere_line, open_or_attach, peer_for
+from chatapp.peer.faces.program import StartOptions, start_logging
 from chatapp.peer.faces.running import INTERRUPTED
 from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.node.starts import remember
@@ -48,27 +47,16 @@ _OUTCOMES: Final = {
 }
 
 
-def run(
-    *,
-    name: str,
-    servers: Sequence[Address],
-    registry_key: str | None,
-    to: str,
-    text: str | None,
-    data: Path | None,
-    code: str | None = None,
-    as_json: bool,
-    log_level: str,
-) -> int:
+def run(wanted: StartOptions, *, to: str, text: str | None, as_json: bool, log_level: str) -> int:
     """Send `text`, or else what standard input holds, to one person. Returns the exit status: 0
-    delivered, 3 saved, 4 kept or failed. The other arguments are as in `Peer`."""
+    delivered, 3 saved, 4 kept or failed."""
     start_logging(log_level)
     try:
         text = _standard_input() if text is None else text
         if not text.strip():
             return _failed(to, EMPTY_MESSAGE, as_json=as_json)
-        peer = Peer(name, servers, home=data, code=code, registry_key=registry_key)
-        return asyncio.run(_send(peer, registry_key, to, text, as_json=as_json))
+        peer = peer_for(wanted)
+        return asyncio.run(_send(peer, wanted.registry_key, to, text, as_json=as_json))
     except KeyboardInterrupt:
         return INTERRUPTED
 

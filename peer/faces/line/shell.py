@@ -11,7 +11,7 @@ from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.faces.runner import Runner
 from chatapp.peer.node.local import line_id
 from chatapp.peer.view.flow import FlowView
-from chatapp.peer.view.view import Changes
+from chatapp.peer.view.view import USUAL_START, Changes, Start
 from chatapp.peer.words.formatting import Status, TypedLine
 
 if TYPE_CHECKING:
@@ -59,10 +59,8 @@ class LineFace:
         stay: bool,
         completions: CompletionIndex | None = None,
         is_screen: bool = False,
-        note: Callable[[Sequence[events.Event]], None] = lambda events: None,
-        explain_taken: Callable[[], Iterable[str]] = tuple,
-        has_started: bool = False,
-        is_first: bool = False,
+        note: Callable[[Sequence[events.Event]], None] = lambda _: None,
+        start: Start = USUAL_START,
     ) -> None:
         """`stay`: whether the end of input ends nothing. `note`: as in `Runner`. The others are
         those of `FlowView`."""
@@ -74,9 +72,7 @@ class LineFace:
             is_screen=is_screen,
             completions=completions,
             draw_line=line_id,
-            explain_taken=explain_taken,
-            has_started=has_started,
-            is_first=is_first,
+            start=start,
         )
         self._runner: Final = Runner(node, self._view, self, note=note)
 

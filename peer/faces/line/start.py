@@ -9,15 +9,18 @@ from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.faces.line.shell import LineFace, Terminal
-from chatapp.peer.faces.opening import NotOpened, elsewhere_line, offered, open_or_attach
+from chatapp.peer.faces.opening import NotOpened, elsewhere_line, offered, open_or_attach, peer_for
 from chatapp.peer.faces.program import Face, StartOptions, resume_gc, run_until_signal
 from chatapp.peer.faces.running import FAILED
 from chatapp.peer.node.starts import latest_name, note_release, remember, why_taken
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.running import is_same_server
+from chatapp.peer.view.view import Start
 from chatapp.peer.words import answers
-from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.folders import known_homes
+
+_OF_ANOTHER: Final = Start(is_over=True)
+"""Of a peer that another program runs."""
 
 
 class PeerStart:
@@ -41,7 +44,7 @@ class PeerStart:
         if wanted.is_full:
             import chatapp.peer.faces.full.face  # noqa: F401 - before the collector is turned on
         resume_gc()
-        peer = self._new_peer()
+        peer = peer_for(wanted)
         try:
             running = await open_or_attach(peer)
         except NotOpened as error:
@@ -58,20 +61,6 @@ class PeerStart:
                 offer.close()
             await peer.close(within=0.3)
 
-    def _new_peer(self) -> Peer:
-        wanted = self._wanted
-        return Peer(
-            wanted.name,
-            wanted.servers,
-            port=wanted.port,
-            home=wanted.home,
-            policy=None if wanted.ack_timeout is None else Policy(ack_timeout=wanted.ack_timeout),
-            room=wanted.room,
-            code=wanted.code,
-            registry_key=wanted.registry_key,
-            announced_key=wanted.announced_key,
-        )
-
     def _new_face(self, peer: Peer) -> Face:
         """Return the face of a peer that this program runs."""
 
@@ -85,6 +74,10 @@ class PeerStart:
                     case _:
                         pass
 
+        start = Start(
+            explain_taken=lambda: self._explain(peer.name),
+            is_first=latest_name(self._wanted.home) is None,
+        )
         if self._wanted.is_full:
             from chatapp.peer.faces.full.face import (
                 FullFace,  # deferred: Textual takes as long as all else
@@ -94,7 +87,7 @@ class PeerStart:
                 peer,
                 is_quiet=self._wanted.quiet,
                 note=note,
-                explain_taken=lambda: self._explain(peer.name),
+                start=start,
             )
         return LineFace(
             peer,
@@ -103,8 +96,7 @@ class PeerStart:
             completions=self._completions,
             is_screen=self._completions is not None,
             note=note,
-            is_first=latest_name(self._wanted.home) is None,
-            explain_taken=lambda: self._explain(peer.name),
+            start=start,
         )
 
     async def _attach(self, peer: "Peer") -> int:
@@ -132,7 +124,7 @@ class PeerStart:
             from chatapp.peer.faces.full.face import FullFace  # deferred, as above
 
             return FullFace(
-                peer, is_quiet=self._wanted.quiet, has_started=True, greeting=[greeting]
+                peer, is_quiet=self._wanted.quiet, start=_OF_ANOTHER, greeting=[greeting]
             )
         face = LineFace(
             peer,
@@ -140,7 +132,7 @@ class PeerStart:
             stay=self._wanted.stay,
             completions=self._completions,
             is_screen=self._completions is not None,
-            has_started=True,
+            start=_OF_ANOTHER,
         )
         self._terminal.show([greeting])
         return face

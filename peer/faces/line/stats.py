@@ -4,21 +4,18 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.api.events import CommandFailed, Event, Figures, Registered
-from chatapp.peer.faces.opening import NotOpened, open_peer
-from chatapp.peer.faces.program import start_logging
+from chatapp.peer.faces.opening import NotOpened, open_peer, peer_for
+from chatapp.peer.faces.program import StartOptions, start_logging
 from chatapp.peer.faces.running import FAILED, INTERRUPTED
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.reasons import SERVER_SILENT
-from chatapp.wire.address import Address
 from chatapp.wire.messages.desk import ShowFigures
 
 SHOWN: Final = 0
@@ -27,23 +24,12 @@ ANSWER_WITHIN: Final = 10.0
 """Seconds; a script must not hang."""
 
 
-def run(
-    *,
-    name: str,
-    servers: Sequence[Address],
-    registry_key: str | None,
-    queue: str,
-    data: Path | None,
-    code: str | None,
-    as_json: bool,
-    log_level: str,
-) -> int:
-    """Ask for the figures of a queue as operator `name`, and show them. An empty `queue` means the
+def run(wanted: StartOptions, *, queue: str, as_json: bool, log_level: str) -> int:
+    """Ask for the figures of a queue as an operator, and show them. An empty `queue` means the
     first one. Returns the exit status."""
     start_logging(log_level)
     try:
-        peer = Peer(name, servers, home=data, code=code, registry_key=registry_key)
-        return asyncio.run(_ask(peer, queue, as_json=as_json))
+        return asyncio.run(_ask(peer_for(wanted), queue, as_json=as_json))
     except KeyboardInterrupt:
         return INTERRUPTED
 

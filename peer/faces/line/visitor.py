@@ -14,14 +14,13 @@ from chatapp.peer.faces.line.main import make_terminal, run_program
 from chatapp.peer.faces.line.raw import RawTerminal
 from chatapp.peer.faces.line.shell import LAST_WORDS_WITHIN, Terminal
 from chatapp.peer.faces.line.transcript import Transcript, default_path
-from chatapp.peer.faces.program import resume_gc, run_until_signal
+from chatapp.peer.faces.program import VisitOptions, resume_gc, run_until_signal
 from chatapp.peer.faces.running import DONE, FAILED, Running
 from chatapp.peer.sdk.visitor import Visitor
 from chatapp.peer.view.visit import VisitStage, VisitView
 from chatapp.peer.words.catalog import ENGLISH, catalog_of, language_of
 from chatapp.peer.words.formatting import LINE_MAX, AnswerLine, Status
 from chatapp.peer.words.visitor import VisitorCompletions, VisitorTexts
-from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError, TextTooLong
 from chatapp.wire.text import sanitize
 
@@ -363,26 +362,19 @@ _LEAVES_WITHIN: Final = 0.5
 """Seconds that are given to the registry to answer that we leave."""
 
 
-def run(
-    *,
-    servers: Sequence[Address],
-    registry_key: str | None,
-    queue: str,
-    data: Path | None,
-    plain: bool,
-    quiet: bool,
-    stay: bool,
-    language: str | None,
-    log_level: str,
-) -> int:
-    """Visit a help desk until the visit or the user ends it. `quiet`: draw no attention on a
-    terminal. `language`: one of `catalog.LANGUAGES`; None: on a terminal that of the environment,
-    else English, which scripts match. Returns the exit status."""
+def run(wanted: VisitOptions, *, plain: bool, log_level: str) -> int:
+    """Visit a help desk until the visit or the user ends it. Returns the exit status."""
 
     def visit(raw: RawTerminal | None) -> Coroutine[None, None, int]:
-        visitor = Visitor(servers, registry_key=registry_key, queue=queue, home=data)
-        spoken = language or (ENGLISH if raw is None else language_of(os.environ))
-        return _visit(visitor, raw, VisitorTexts(catalog_of(spoken)), stay=stay, quiet=quiet)
+        visitor = Visitor(
+            wanted.servers,
+            registry_key=wanted.registry_key,
+            queue=wanted.queue,
+            home=wanted.data,
+        )
+        spoken = wanted.language or (ENGLISH if raw is None else language_of(os.environ))
+        texts = VisitorTexts(catalog_of(spoken))
+        return _visit(visitor, raw, texts, stay=wanted.stay, quiet=wanted.quiet)
 
     return run_program(visit, plain=plain, log_level=log_level)
 

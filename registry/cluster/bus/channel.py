@@ -1,6 +1,8 @@
 """One end of the bus: it seals what goes out, opens what comes in, and queues messages for the
 driver."""
 
+from typing import NamedTuple
+
 from chatapp.registry.cluster.bus.messages import BusMessage, decode_message, encode
 from chatapp.registry.cluster.stream.bundles import (
     NO_HASH,
@@ -15,12 +17,19 @@ from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.errors import DecodeError
 
 
-class Channel:
-    """One end of the bus. `sealer` has a salt of its own, which seals nothing else."""
+class BusSeals(NamedTuple):
+    """With what one end of the bus seals and opens. `sealer` has a salt of its own, which seals
+    nothing else."""
 
-    def __init__(self, sealer: Sealer, opener: Opener, recorder: Recorder) -> None:
-        self._sealer = sealer
-        self._opener = opener
+    sealer: Sealer
+    opener: Opener
+
+
+class Channel:
+    """One end of the bus."""
+
+    def __init__(self, seals: BusSeals, recorder: Recorder) -> None:
+        self._sealer, self._opener = seals
         self._recorder = recorder
         self._messages: list[tuple[str, bytes]] = []
 

@@ -9,8 +9,9 @@ from typing import Final
 
 import msgspec
 
+from chatapp.registry.cluster.bus.channel import BusSeals
+from chatapp.registry.cluster.bus.messages import ID_SIZE
 from chatapp.registry.cluster.bus.remote_engine import EngineState, RemoteEngine, SessionOpened
-from chatapp.registry.cluster.stream.bundles import Opener, Sealer
 from chatapp.registry.edge.edge import SECRET_SIZE, Edge, Output
 from chatapp.registry.edge.links import LinkState
 from chatapp.registry.rules.admin_requests import (
@@ -34,18 +35,17 @@ class EdgeCore:
     def __init__(
         self,
         *,
-        edge_id: bytes,
         name: str,
-        sealer: Sealer,
-        opener: Opener,
+        seals: BusSeals,
         rng: Randomness,
         link_port: int,
         now: float,
         wall: float,
         policy: RegistryPolicy | None = None,
     ) -> None:
-        """`edge_id`: 8 random bytes of this run of the program. `name`: the node's, for people.
-        `sealer`: with a salt of its own, which seals nothing else."""
+        """`name`: the node's, for people."""
+        self.id: Final = rng.randbytes(ID_SIZE)
+        """Of this run of the program."""
         self._policy = policy or RegistryPolicy()
         self._rng = rng
         self._link_port = link_port
@@ -54,10 +54,9 @@ class EdgeCore:
         self.dropped: Final = self.recorder.dropped
         """How much was not served, by reason."""
         self._engine = RemoteEngine(
-            edge_id,
+            self.id,
             name,
-            sealer=sealer,
-            opener=opener,
+            seals=seals,
             recorder=self.recorder,
             cookies_last=2 * self._policy.cookie_window,
             now=now,

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from typing import Final
 
-from chatapp.registry.cluster.bus.channel import Channel
+from chatapp.registry.cluster.bus.channel import BusSeals, Channel
 from chatapp.registry.cluster.bus.edges import Edges
 from chatapp.registry.cluster.bus.messages import ID_SIZE, EngineNews
-from chatapp.registry.cluster.stream.bundles import Opener, Sealer
 from chatapp.registry.engine.core import RegistryCore
 
 
@@ -20,19 +19,18 @@ class EngineNode:
         *,
         term: int,
         name: str,
-        sealer: Sealer,
-        opener: Opener,
+        seals: BusSeals,
         holds_lease: Callable[[float], bool] = lambda _: True,
         now: float,
     ) -> None:
-        """`term`: higher than that of any engine before. `name`: the node's, for people. `sealer`:
-        with a salt of its own, which seals nothing else. `holds_lease`: whether no other node can
-        have an engine at this time; nobody is let in while one can."""
+        """`term`: higher than that of any engine before. `name`: the node's, for people.
+        `holds_lease`: whether no other node can have an engine at this time; nobody is let in while
+        one can."""
         self.core: Final = core
         core.engine.holds_lease = holds_lease
         self.edges: Final = Edges(
             core.engine,
-            Channel(sealer, opener, core.recorder),
+            Channel(seals, core.recorder),
             EngineNews(core.context.rng.randbytes(ID_SIZE), term, name),
             identity=core.context.identity,
             recorder=core.recorder,

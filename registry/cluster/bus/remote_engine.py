@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, assert_never
 
 import msgspec
 
-from chatapp.registry.cluster.bus.channel import Channel
+from chatapp.registry.cluster.bus.channel import BusSeals, Channel
 from chatapp.registry.cluster.bus.messages import (
     ID_SIZE,
     AdminAnswerPart,
@@ -67,7 +67,6 @@ from chatapp.registry.cluster.bus.session import (
     Order,
 )
 from chatapp.registry.cluster.bus.under_way import DATAGRAMS, UnderWay
-from chatapp.registry.cluster.stream.bundles import Opener, Sealer
 from chatapp.registry.edge.edge import Edge
 from chatapp.registry.rules.admin_requests import AdminAnswer, CoreRequest
 from chatapp.registry.rules.directory.table import Delta, TableCopy
@@ -121,22 +120,20 @@ class RemoteEngine:
         edge_id: bytes,
         name: str,
         *,
-        sealer: Sealer,
-        opener: Opener,
+        seals: BusSeals,
         recorder: Recorder,
         cookies_last: float,
         now: float,
     ) -> None:
         """`edge_id`: 8 random bytes of this run of the program. `name`: the node's, for people.
-        `sealer`: with a salt of its own, which seals nothing else. `cookies_last`: seconds for
-        which a REGISTER can be sent again."""
+        `cookies_last`: seconds for which a REGISTER can be sent again."""
         self.edge: Edge | None = None
         """What the engine's orders are carried out by. None without a session."""
         self.state = EngineState.SEARCHING
         self._edge_id: Final = edge_id
         self._subject: Final = engine_subject(edge_id)
         self._name: Final = name
-        self._channel: Final = Channel(sealer, opener, recorder)
+        self._channel: Final = Channel(seals, recorder)
         self._recorder = recorder
         self._has_left = False
         self._engine: EngineNews | None = None

@@ -3,7 +3,7 @@
 import pytest
 
 from chatapp.peer.view.layout import NOTICE_MAX, notice, title, titled
-from chatapp.peer.words.formatting import MessageLine, calls
+from chatapp.peer.words.formatting import CallingMessage, MessageLine, calls
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_the_title_counts_what_is_for_the_user() -> None:
 
 
 def test_a_visitor_is_called_by_the_first_line_of_each_operator_alone() -> None:
-    assert calls(MessageLine("bob", ": ", "hi", is_calling=True), "")
+    assert calls(CallingMessage("bob", ": ", "hi"), "")
     assert not calls(MessageLine("bob", ": ", "hi"), "")
 
 

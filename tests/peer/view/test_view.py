@@ -17,7 +17,7 @@ from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.view.flow import FlowView
 from chatapp.peer.view.screen import Attention, ScreenView
 from chatapp.peer.view.underway import is_behind
-from chatapp.peer.view.view import Briefly, CatchUp, Step
+from chatapp.peer.view.view import Briefly, CatchUp, Start, Step
 from chatapp.peer.words.formatting import Mark, TypedLine
 from chatapp.wire.address import Address
 
@@ -265,7 +265,7 @@ def test_whatever_is_typed_ends_in_requests_and_lines_for_people(
         is_screen=is_screen,
         completions=CompletionIndex() if is_screen else None,
         draw_line=lambda: 7,
-        has_started=True,
+        start=Start(is_over=True),
     )
     history.perform(flow.enter(TypedLine(text, 0.0)))
     assert all(isinstance(step, requests.Request | CatchUp | Briefly) for step in history.asked)

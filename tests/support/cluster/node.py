@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from chatapp.registry.cluster.bus.channel import BusSeals
 from chatapp.registry.cluster.bus.edge_node import EdgeCore
 from chatapp.registry.cluster.bus.engine_node import EngineNode
 from chatapp.registry.cluster.bus.messages import NEWS, edge_subject
@@ -171,6 +172,9 @@ class ClusterMachine(RegistryMachine[Program]):
     def _sealer(self) -> Sealer:
         return Sealer(KEY, NAME, self.random.randbytes(SALT_SIZE))
 
+    def _seals(self) -> BusSeals:
+        return BusSeals(self._sealer(), Opener(KEY, NAME))
+
     # --- the lease
 
     def _stand_by(self) -> None:
@@ -271,18 +275,16 @@ class ClusterMachine(RegistryMachine[Program]):
     # --- its roles
 
     def _become_edge(self) -> None:
-        self._edge_id = self.random.randbytes(8)
         core = EdgeCore(
-            edge_id=self._edge_id,
             name=self.name,
-            sealer=self._sealer(),
-            opener=Opener(KEY, NAME),
+            seals=self._seals(),
             rng=self.random,
             link_port=self.address.port,
             now=self.network.now,
             wall=self.wall,
         )
-        self.cluster.session_record.watch_edge(core, self._edge_id)
+        self._edge_id = core.id
+        self.cluster.session_record.watch_edge(core, core.id)
         self.run(EdgeProgram(core))
         self.turn()
 
@@ -337,8 +339,7 @@ class ClusterMachine(RegistryMachine[Program]):
             core,
             term=self._term,
             name=self.name,
-            sealer=self._sealer(),
-            opener=Opener(KEY, NAME),
+            seals=self._seals(),
             holds_lease=lambda now: lease.is_confirmed(now=now),
             now=self.network.now,
         )

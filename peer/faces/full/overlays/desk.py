@@ -8,7 +8,6 @@ from typing import Final
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.events import Hide, Show
 from textual.message import Message
 from textual.timer import Timer
 
@@ -92,11 +91,11 @@ class DeskPane(VerticalScroll):
         """Show what is known."""
         self._draw()
 
-    def on_show(self, event: Show) -> None:
+    def on_show(self) -> None:
         """Show what has changed meanwhile."""
         self.redraw()
 
-    def on_hide(self, event: Hide) -> None:
+    def on_hide(self) -> None:
         """Let no timer run for what nobody sees."""
         self._stop(self._tick)
         self._tick = None

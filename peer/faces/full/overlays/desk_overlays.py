@@ -29,7 +29,7 @@ class DeskOverlay(Overlay[None]):
     def body(self) -> ComposeResult:
         yield self._pane
 
-    def take_events(self, batch: Sequence[events.Event]) -> None:
+    def take_events(self, _: Sequence[events.Event]) -> None:
         """Show what has changed."""
         self._pane.redraw()
 

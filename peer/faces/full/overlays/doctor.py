@@ -82,12 +82,15 @@ class DoctorOverlay(Overlay[None]):
         except ChatAppError as error:
             self.note(texts.failed(error))
             return
-        rows = [self._row(*text) for text in finding_texts(findings, self._server)]
+        rows = [
+            self._row(title, said, is_fine=is_fine)
+            for title, said, is_fine in finding_texts(findings, self._server)
+        ]
         await self._findings.remove_children()
         await self._findings.mount_all(rows)
         self.note(summary_of(findings))
 
-    def _row(self, title: str, said: str, is_fine: bool) -> Paragraph:
+    def _row(self, title: str, said: str, *, is_fine: bool) -> Paragraph:
         sign = (
             (f"{self._signs.fine} ", "bold $success")
             if is_fine

@@ -15,6 +15,7 @@ from chatapp.peer.faces.full.signs import UNICODE, Signs
 from chatapp.peer.faces.running import Running
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.screen import ScreenView
+from chatapp.peer.view.view import Start
 
 WITHIN: Final = 20.0
 
@@ -24,7 +25,7 @@ class Played:
 
     def __init__(self, peer: Peer, *, signs: Signs = UNICODE, has_started: bool = False) -> None:
         self.peer: Final = peer
-        self.app: Final = FullApp(peer, signs, is_quiet=True, has_started=has_started)
+        self.app: Final = FullApp(peer, signs, is_quiet=True, start=Start(is_over=has_started))
         self.view: Final[ScreenView] = self.app.view
         self.runner: Final[ScreenRunner] = self.app.runner
         self.running: Final[Running] = self.runner.running

@@ -20,6 +20,7 @@ from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.faces.line.shell import LineFace
 from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.sdk.client import Peer
+from chatapp.peer.view.view import Start
 from chatapp.peer.words.formatting import Status, TypedLine
 from chatapp.wire.address import Address
 from chatapp.wire.errors import TextTooLong
@@ -312,7 +313,7 @@ class Scene:
             stay=stay,
             completions=self.completions,
             is_screen=is_screen,
-            is_first=is_first,
+            start=Start(is_first=is_first),
             note=lambda events: self.noted.append((list(events), list(self.paper.lines))),
         )
         self.noted: list[tuple[list[events.Event], list[str]]] = []

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from chatapp.peer.faces.line import main, start
+from chatapp.peer.faces import opening
+from chatapp.peer.faces.line import main
 from chatapp.peer.faces.program import StartOptions
 from chatapp.peer.faces.running import INTERRUPTED
 from chatapp.wire.address import Address
@@ -22,7 +23,7 @@ def test_the_retry_interval_is_a_setting(
         made.append(options)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(start, "Peer", make)
+    monkeypatch.setattr(opening, "Peer", make)
     wanted = StartOptions(
         name="alice",
         servers=[Address("127.0.0.1", 5_000)],

@@ -5,6 +5,7 @@ import random
 from collections import defaultdict
 from typing import cast
 
+from chatapp.registry.cluster.bus.channel import BusSeals
 from chatapp.registry.cluster.bus.edge_node import EdgeCore
 from chatapp.registry.cluster.bus.engine_node import EngineNode
 from chatapp.registry.cluster.bus.messages import NEWS, edge_subject, engine_subject
@@ -45,8 +46,7 @@ class EngineRig(Rig):
             self.core,
             term=term,
             name=f"engine {term}",
-            sealer=cluster.sealer(),
-            opener=Opener(KEY, NAME),
+            seals=cluster.seals(),
             holds_lease=lambda now: self.holds_lease,
             now=now,
         )
@@ -66,17 +66,15 @@ class EdgeRig:
     def __init__(self, cluster: "Cluster", name: str) -> None:
         self.cluster = cluster
         self.rng = random.Random(name)
-        self.id = self.rng.randbytes(8)
         self.core = EdgeCore(
-            edge_id=self.id,
             name=name,
-            sealer=cluster.sealer(),
-            opener=Opener(KEY, NAME),
+            seals=cluster.seals(),
             rng=self.rng,
             link_port=PORT,
             now=cluster.now,
             wall=WALL,
         )
+        self.id = self.core.id
         self.datagrams: defaultdict[Address, list[bytes]] = defaultdict(list)
         self.frames: defaultdict[int, list[bytes]] = defaultdict(list)
         self.closed: dict[int, LinkEndReason] = {}
@@ -197,9 +195,9 @@ class Cluster:
         first = len(self.edges) + 1
         self.edges += [EdgeRig(self, f"n{number}") for number in range(first, first + count)]
 
-    def sealer(self) -> Sealer:
+    def seals(self) -> BusSeals:
         self._salts += 1
-        return Sealer(KEY, NAME, self._salts.to_bytes(16, "big"))
+        return BusSeals(Sealer(KEY, NAME, self._salts.to_bytes(16, "big")), Opener(KEY, NAME))
 
     def peer(self, name: str, rig: Rig) -> LinkedPeer:
         self._made += 1

@@ -12,7 +12,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import cast
 
-from chatapp.registry.cluster.bus.channel import Channel
+from chatapp.registry.cluster.bus.channel import BusSeals, Channel
 from chatapp.registry.cluster.bus.edges import Edges
 from chatapp.registry.cluster.bus.messages import ID_SIZE, NEWS, EngineNews, edge_subject
 from chatapp.registry.cluster.bus.remote_engine import EngineState, RemoteEngine, SessionClosed
@@ -143,8 +143,7 @@ class Process:
         """Whether all that is sent to it is lost."""
         self.recorder = Recorder(events_max=100)
         self.inbox: deque[tuple[float, bytes]] = deque()
-        self.opener = Opener(KEY, NAME)
-        self.sealer = world.sealer()
+        self.seals = world.seals()
 
     @property
     def runs(self) -> bool:
@@ -160,7 +159,7 @@ class EngineProcess(Process):
         self.engine = RecordingEngine()
         self.edges = Edges(
             cast("Engine", self.engine),
-            Channel(self.sealer, self.opener, self.recorder),
+            Channel(self.seals, self.recorder),
             EngineNews(world.rng.randbytes(ID_SIZE), term, self.name),
             identity=IDENTITY,
             recorder=self.recorder,
@@ -195,8 +194,7 @@ class EdgeProcess(Process):
         self.engine = RemoteEngine(
             self.id,
             self.name,
-            sealer=self.sealer,
-            opener=self.opener,
+            seals=self.seals,
             recorder=self.recorder,
             cookies_last=60.0,
             now=world.now,
@@ -298,9 +296,9 @@ class World:
         for _ in range(edges):
             self.start_edge()
 
-    def sealer(self) -> Sealer:
+    def seals(self) -> BusSeals:
         self._salts += 1
-        return Sealer(KEY, NAME, self._salts.to_bytes(16, "big"))
+        return BusSeals(Sealer(KEY, NAME, self._salts.to_bytes(16, "big")), Opener(KEY, NAME))
 
     def start_engine(self) -> EngineProcess:
         """Start the engine of the next owner. Earlier ones may still run."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.cluster.bus.channel import Channel
+from chatapp.registry.cluster.bus.channel import BusSeals, Channel
 from chatapp.registry.cluster.bus.messages import NEWS, DownBundle, SendOnLink, decode_down
 from chatapp.registry.cluster.bus.remote_engine import EngineState
 from chatapp.registry.cluster.bus.session import (
@@ -250,7 +250,8 @@ class TestBusSession:
             session.add(SendOnLink(1 << 40, bytes(size)))
         ((number, items),) = session.take_bundles()
         sealer = Sealer(ClusterKey(bytes(KEY_SIZE)), "c", bytes(SALT_SIZE))
-        channel = Channel(sealer, Opener(ClusterKey(bytes(KEY_SIZE)), "c"), Recorder(events_max=1))
+        opener = Opener(ClusterKey(bytes(KEY_SIZE)), "c")
+        channel = Channel(BusSeals(sealer, opener), Recorder(events_max=1))
         channel.send(NEWS, DownBundle(bytes(8), session.run, (1 << 62) + number, 0, items))
         ((_, data),) = channel.take_messages()
         assert BUNDLE_MAX < len(data) < MESSAGE_MAX
