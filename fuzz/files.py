@@ -16,8 +16,8 @@ from chatapp.peer.core.context import Context
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.history.database import History
-from chatapp.peer.node.folders import folder_of
 from chatapp.peer.node.keystore import MARK, BrokenKeyFile, KeyFolder
+from chatapp.peer.node.starts import folder_of
 from chatapp.peer.node.ticket import VisitFolder
 from chatapp.registry.program.admin.listener import answered
 from chatapp.registry.program.settings import Misconfigured, configure, shown

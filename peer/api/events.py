@@ -937,16 +937,17 @@ class Unacknowledged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Addressed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The name of kept messages is resolved: it belongs to `to`."""
+    """The name of kept messages is resolved: they are in this conversation now."""
 
     name: str
-    to: str
+    conversation: Conversation
 
 
 class TooLong(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The text is longer than the limit (bytes of UTF-8), and nothing was sent."""
 
-    to: str
+    conversation: Conversation
+    """That with a visitor has the visitor's name."""
     size: int
     limit: int
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.api.events import Doubt
+from chatapp.peer.api.events import Doubt, Person
 from chatapp.peer.core.conversation import Conversation
 from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused
@@ -126,12 +126,41 @@ class Contacts:
         these names."""
         self.ignored: set[bytes] = set()
         """Identities whose lines are not shown."""
+        self.verified: set[bytes] = set()
+        """Identities whose keys the user has compared."""
+        self.changes = 0
+        """How often something may have changed that a user sees of somebody."""
+        self._people: tuple[Person, ...] = ()
+        self._people_after = 0
+        """After how many changes `_people` was built."""
 
     def __iter__(self) -> Iterator[Contact]:
         return iter(self._by_identity.values())
 
     def __len__(self) -> int:
         return len(self._by_identity)
+
+    def people(self) -> tuple[Person, ...]:
+        """Return everybody who has a name, by name: the same tuple until somebody changes."""
+        if self._people_after != self.changes:
+            self._people, self._people_after = self._build_people(), self.changes
+        return self._people
+
+    def _build_people(self) -> tuple[Person, ...]:
+        people = [
+            Person(
+                name=contact.name,
+                online=contact.row.online,
+                since=float(contact.row.since),
+                is_verified=contact.identity in self.verified,
+                is_banned=contact.is_banned,
+                host=contact.address.host,
+                port=contact.address.port,
+            )
+            for contact in self
+            if not contact.is_released
+        ]
+        return tuple(sorted(people, key=lambda person: person.name))
 
     def by_identity(self, identity: bytes) -> Contact | None:
         """Return the contact with this identity key."""
@@ -253,8 +282,13 @@ class Contacts:
             contact.row = msgspec.structs.replace(contact.row, sender_index=0)
         self._by_sender_index.clear()
 
+    def changed(self) -> None:
+        """Note that a user may see something else of somebody."""
+        self.changes += 1
+
     def let_go(self, contact: Contact) -> None:
         """Forget a contact whose key was replaced by another."""
+        self.changed()
         del self._by_identity[contact.identity]
         for key in [key for key, holder in self._by_name.items() if holder is contact]:
             del self._by_name[key]
@@ -281,6 +315,7 @@ class Contacts:
         self._by_identity[contact.identity] = self._by_name[key] = contact
         if row.sender_index:
             self._by_sender_index[row.sender_index] = contact
+        self.changed()
         return Change.MOVED
 
     def _update(self, contact: Contact, row: Row) -> Change:
@@ -297,6 +332,7 @@ class Contacts:
                 del self._by_sender_index[before.sender_index]
             if row.sender_index:
                 self._by_sender_index[row.sender_index] = contact
+        self.changed()
         return change
 
     def _rename(self, contact: Contact, old: str, new: str) -> None:

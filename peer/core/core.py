@@ -150,8 +150,9 @@ class PeerCore(NodeCore):
         self.registry.link.read_from(is_read=is_read, now=now)
 
     def people(self) -> tuple[events.Person, ...]:
-        """Return everybody in the table who has a name, by name."""
-        return self.roster.people()
+        """Return everybody in the table who has a name, by name: the same tuple until somebody
+        changes."""
+        return self.roster.contacts.people()
 
     def is_key_in_doubt(self, name: str) -> bool:
         """Return whether the registry shows another key for this name than the one that we hold."""

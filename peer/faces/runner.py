@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Event
 from chatapp.peer.api.node import Node
@@ -26,17 +25,6 @@ if TYPE_CHECKING:
     from chatapp.peer.view.panes import Pane
 
 Result = TypeVar("Result")
-
-_CHANGE_NOBODY: Final = (
-    events.Said
-    | events.MailReturned
-    | events.MessageChanged
-    | events.Unacknowledged
-    | events.PersonTyping
-    | events.ConversationRead
-    | events.ClientSaid
-)
-"""Events after which everybody in the table is as before."""
 
 
 class Display(Protocol):
@@ -129,13 +117,8 @@ class Runner:
         """Have the view take events, and show what they change."""
         self._note(batch)
         was_over = self._view.is_over
-        changes_people = not all(isinstance(event, _CHANGE_NOBODY) for event in batch)
-        self._view.handle(
-            batch,
-            self._node.state,
-            now=asyncio.get_running_loop().time(),
-            people=self._node.people() if changes_people else None,
-        )
+        now = asyncio.get_running_loop().time()
+        self._view.handle(batch, self._node.state, self._node.people(), now=now)
         self._ends_when_shown = self._view.is_over and not was_over
         self._show_changes()
 

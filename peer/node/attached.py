@@ -38,9 +38,9 @@ from chatapp.peer.api.requests import (
 from chatapp.peer.api.state import PeerState, State
 from chatapp.peer.history.unshown import in_senders_order
 from chatapp.peer.node.feed import EventFeed
-from chatapp.peer.node.folders import folder_of
 from chatapp.peer.node.keystore import holder_of
 from chatapp.peer.node.receipts import Receipt, Receipts
+from chatapp.peer.node.starts import folder_of
 from chatapp.peer.rpc.link import RpcLink
 from chatapp.peer.rpc.place import connected_socket
 from chatapp.peer.rpc.protocol import (
@@ -84,6 +84,8 @@ class AttachedNode:
         """The run of the other program."""
         self._state: State | None = None
         self._people: dict[str, events.Person] = {}
+        self._sorted: tuple[events.Person, ...] | None = None
+        """The people by name, once somebody has asked for them."""
         self.feed: Final[EventFeed[Event]] = EventFeed(
             asyncio.get_running_loop(), has_room=self._catch_up
         )
@@ -122,8 +124,10 @@ class AttachedNode:
         return self._name if self._state is None else PeerName(self._state.name)
 
     def people(self) -> tuple[events.Person, ...]:
-        """Return everybody in the table, by name."""
-        return tuple(sorted(self._people.values(), key=lambda person: person.name))
+        """Return everybody in the table, by name: the same tuple until somebody changes."""
+        if self._sorted is None:
+            self._sorted = tuple(sorted(self._people.values(), key=lambda person: person.name))
+        return self._sorted
 
     # --- life
 
@@ -452,6 +456,7 @@ class AttachedNode:
             self._people[person.name] = person
         for name in gone:
             self._people.pop(name, None)
+        self._sorted = None
 
     def _put(self, events: Sequence[Event]) -> None:
         feed = self.feed

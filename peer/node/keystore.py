@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import MsgspecError, json
 
-from chatapp.peer.node.folders import IDENTITY_FILE, folder_of
+from chatapp.peer.node.starts import IDENTITY_FILE, folder_of
 from chatapp.wire.errors import ChatAppError, NameRefused
 from chatapp.wire.folders import keep_public_half, make_private, sync_folder, write_whole
 from chatapp.wire.identity import AgreementKey, Identity
@@ -47,6 +47,7 @@ class FolderInUse(ChatAppError):
         """`process`, `port`: the other program's number and UDP port; 0 if they are not known."""
         super().__init__(f"another ChatApp is using {folder}")
         self.folder = folder
+        """The folder, under its present name."""
         self.process = process
         self.port = port
 
@@ -79,6 +80,7 @@ class NameHasKeys(ChatAppError):
     def __init__(self, name: str, folder: Path) -> None:
         super().__init__(f"{folder} holds keys of another {name}")
         self.folder = folder
+        """The folder, under its present name."""
 
 
 class KeyFolder:
@@ -98,7 +100,8 @@ class KeyFolder:
         folder = _find(home, name)
         make_private(folder)
         self._home: Final = home
-        self._folder = folder
+        self.folder = folder
+        """The folder, under its present name."""
         self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -125,41 +128,36 @@ class KeyFolder:
             self.close()
             raise
 
-    @property
-    def folder(self) -> Path:
-        """The folder, under its present name."""
-        return self._folder
-
     def mark(self, name: str) -> None:
         """Note that we are about to ask for this name. Raises NameHasKeys, OSError."""
         target = folder_of(self._home, name)
-        if target != self._folder and target.exists():
+        if target != self.folder and target.exists():
             raise NameHasKeys(name, target)
         old = self._names()[0] if self._names() else self._own_name
-        write_whole(self._folder / MARK, json.encode([old, name]))
+        write_whole(self.folder / MARK, json.encode([old, name]))
 
     def settle(self, name: str) -> None:
         """Give the folder this name, which is certainly ours. Raises OSError; a later start then
         tries again."""
         target = folder_of(self._home, name)
-        if target != self._folder:
-            os.rename(self._folder, target)
-            self._folder = target
+        if target != self.folder:
+            os.rename(self.folder, target)
+            self.folder = target
             sync_folder(target.parent)
-        (self._folder / MARK).unlink(missing_ok=True)
+        (self.folder / MARK).unlink(missing_ok=True)
         self._own_name, self.other_name = name, None
 
     @property
     def history(self) -> Path:
         """The file of the person's messages. It is created here, because SQLite would let others
         read it."""
-        return self._folder / "history.db"
+        return self.folder / "history.db"
 
     def next_counter(self, wall: float) -> int:
         """Return a card counter above every earlier one: the last one + 1 or the clock in
         milliseconds, whichever is larger (clause 3.1 of the protocol). The `RENEWALS_MAX` counters
         after it are reserved for later cards of this start."""
-        path = self._folder / "card.counter"
+        path = self.folder / "card.counter"
         try:
             last = int(path.read_text())
         except (OSError, ValueError):
@@ -177,10 +175,10 @@ class KeyFolder:
     def discard(self) -> None:
         """Remove the folder and everything in it, as far as the disk allows: nobody knows this
         person. Call `close` after it."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _names(self) -> list[str]:
-        return _marked(self._folder)
+        return _marked(self.folder)
 
     def _other_name(self, name: str) -> str | None:
         self._own_name = name
@@ -188,7 +186,7 @@ class KeyFolder:
         return others[0] if others else None
 
     def _secret(self, name: str) -> bytes:
-        path = self._folder / name
+        path = self.folder / name
         if not path.exists():
             write_whole(path, self._rng.randbytes(32))
         secret = path.read_bytes()
@@ -197,9 +195,9 @@ class KeyFolder:
         return secret
 
     def _check_public_half(self) -> None:
-        path = self._folder / "identity.pub"
+        path = self.folder / "identity.pub"
         if not keep_public_half(path, self.identity.public, is_new=self.is_new):
-            raise OtherKey(self._folder / IDENTITY_FILE, path)
+            raise OtherKey(self.folder / IDENTITY_FILE, path)
 
     def _mail_keys(self, wall: float) -> list[AgreementKey]:
         """Return the keys that may still be needed, newest first. A new one is made when the newest
@@ -208,7 +206,7 @@ class KeyFolder:
         A key is in the card until a start makes a newer one, however long the program runs or is
         not run at all. So the time for which mail sealed to it may wait is counted from that
         start."""
-        path = self._folder / "mail.keys"
+        path = self.folder / "mail.keys"
         try:
             kept = json.decode(path.read_bytes(), type=list[tuple[float, str]])
             keys = [(made, AgreementKey(bytes.fromhex(raw))) for made, raw in kept]

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import secrets
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar, cast
@@ -22,21 +21,16 @@ from chatapp.peer.core.conversation import SentMessage
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.registry.session import State as SessionState
-from chatapp.peer.history.commits import CommitQueue
-from chatapp.peer.history.damage import first_known_server, open_history
-from chatapp.peer.history.maintenance import MaintenanceSchedule
-from chatapp.peer.history.query import MessageQueries
-from chatapp.peer.history.reader import HistoryReader, ReaderClosed
-from chatapp.peer.history.unshown import received
 from chatapp.peer.node.answers import ANSWERS
-from chatapp.peer.node.driver import Driver, SyncThread, resolved
+from chatapp.peer.node.driver import Driver
 from chatapp.peer.node.feed import EventFeed
 from chatapp.peer.node.keystore import KeyFolder
 from chatapp.peer.node.receipts import Receipt, Receipts
+from chatapp.peer.node.registry import KnownRegistry
+from chatapp.peer.node.storage import NodeStorage
 from chatapp.wire.address import Address, server_name
 from chatapp.wire.aio.machine import Machine
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.errors import AddressRefused
 from chatapp.wire.names import PeerName
 
 Result = TypeVar("Result")
@@ -50,93 +44,81 @@ _WHY_NOT: Final = {
 }
 
 
+class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a node runs: what stays as it is from one opening of a peer to the next."""
+
+    servers: tuple[Address, ...]
+    """The registry's, as the user gave them."""
+    port: int
+    """Our UDP port, 0 for any."""
+    home: Path
+    policy: Policy
+    machine: Machine
+    registry_key: str | None
+    """The digits of the fingerprint that the registry's key must have; None for any."""
+    announced_key: str | None
+    """The digits of the fingerprint that it must have at a first contact; None for any."""
+
+    @property
+    def server_names(self) -> list[str]:
+        """The servers as the history names them."""
+        return [server_name(*server) for server in self.servers]
+
+
 def line_id() -> int:
     """Return a new id of a line to a visitor, which no other program that uses the peer draws: 52
     random bits, not 0."""
     return secrets.randbits(52) or 1
 
 
-class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How a node runs: what stays as it is from one opening of a peer to the next."""
-
-    port: int
-    """Our UDP port, 0 for any."""
-    policy: Policy
-    machine: Machine
-    announced_key: str | None
-    """The digits of the fingerprint that the registry's key must have at a first contact; None for
-    any."""
-
-
 class PeerNode:
     """A peer from its opening to its closing. A peer that is opened again is another node."""
 
     def __init__(
-        self,
-        name: PeerName,
-        servers: Sequence[Address],
-        addresses: Mapping[Address, Address],
-        *,
-        registry_key: str | None,
-        home: Path,
-        settings: NodeSettings,
+        self, name: PeerName, settings: NodeSettings, addresses: Mapping[Address, Address]
     ) -> None:
-        """Bind, lock, load and begin to register. `servers`: as the user gave them; `addresses`:
-        their IP addresses, each with the server to which it belongs. Raises PortInUse, FolderInUse,
-        BrokenKeyFile, OtherKey, sqlite3.Error, OSError; then nothing is left open."""
+        """Bind, lock, load and begin to register. `addresses`: the IP addresses of the servers,
+        each with the server to which it belongs. Raises PortInUse, FolderInUse, BrokenKeyFile,
+        OtherKey, sqlite3.Error, OSError; then nothing is left open."""
         self._loop: Final = asyncio.get_running_loop()
-        self.servers: Final = tuple(servers)
-        self._servers: Final = [server_name(*server) for server in servers]
-        self._addresses: Final = dict(addresses)
-        self._looking_up: asyncio.Task[None] | None = None
         self._settings: Final = settings
         self._is_full = False
         """Whether a reader of the events was too far behind in the last turn."""
         self._had_room: bool | None = None
         """Whether there was room for messages in the last turn; None: nobody was told yet."""
-        self._met: bytes | None = None
-        """A registry that has let us in, of which the history was not asked yet."""
-        self._is_changing_registry = False
-        self.registry_key = registry_key
-        """The digits of the fingerprint that the registry's key must have; None for any."""
         self.has_been_ready = False
         """Whether we were with the registry, or found it away, since the start or the last
         return."""
         self._shown_listeners: list[Callable[[Sequence[Said]], None]] = []
         machine = settings.machine
-        wall = machine.wall()
         with contextlib.ExitStack() as undo:
             self.driver: Final = Driver(self, port=settings.port, machine=machine)
             undo.callback(self.driver.close)
+            self.now: Final = self.driver.now
+            self.schedule: Final = self.driver.schedule
             self.keys: Final = KeyFolder(
-                home, name, wall=wall, rng=machine.rng, port=self.driver.port
+                settings.home, name, wall=machine.wall(), rng=machine.rng, port=self.driver.port
             )
             undo.callback(self.keys.close)
-            server = first_known_server(self.keys.history, self._servers)
-            self._history, journal, damage = open_history(
-                self.keys.history, server=server, is_new=self.keys.is_new
-            )
-            undo.callback(self._history.close)
-            undo.callback(journal.close)
-            self.core: PeerCore = self._new_core(name, wall)
-            self._note_servers()
+            self.storage: Final = NodeStorage(self, self.keys, settings.server_names)
+            undo.callback(self.storage.drop)
+            self.registry: Final = KnownRegistry(self, self.storage, settings, addresses)
+            self.core: PeerCore = self._new_core(name)
             undo.pop_all()
         self.receipts: Final = Receipts()
-        self.commits: Final = CommitQueue(self._history, journal)
-        self._sync_thread: Final = SyncThread(self._loop)
-        self._is_new_pin = False
-        """Whether a registry has let us in whose key is not on our disk yet."""
-        self._reader = HistoryReader(self.keys.history)
-        self._maintenance = MaintenanceSchedule(self._loop, self._history.maintenance)
+        self.storage.maintain()
         self.feed: Final[EventFeed[events.Event]] = EventFeed(
             self._loop, has_room=self.driver.schedule
         )
-        self.tell([] if damage is None else [damage])
-        self._register()
+        self.next_events: Final = self.feed.next_batch
+        self.take_events: Final = self.feed.take
+        self.tell([] if self.storage.damage is None else [self.storage.damage])
+        self.registry.begin(self.core)
         self.driver.start()
 
-    def _new_core(self, name: str, wall: float) -> PeerCore:
-        now = self._loop.time()
+    def _new_core(self, name: str) -> PeerCore:
+        now, machine = self._loop.time(), self._settings.machine
+        wall = machine.wall()
         me = LocalIdentity(
             name=name,
             other_name=self.keys.other_name,
@@ -145,59 +127,33 @@ class PeerNode:
             counter=self.keys.next_counter(wall),
         )
         return PeerCore(
-            Context(
-                me,
-                policy=self._settings.policy,
-                rng=self._settings.machine.rng,
-                wall_offset=wall - now,
-            ),
-            servers=list(self._addresses),
-            loaded=self._history.load(),
+            Context(me, policy=self._settings.policy, rng=machine.rng, wall_offset=wall - now),
+            servers=list(self.registry.addresses),
+            loaded=self.storage.history.load(),
             now=now,
         )
 
-    def _note_servers(self) -> None:
-        """Note that all our servers lead to the registry that we know, so that each alone is enough
-        at a later start."""
-        if self._history.registries.is_met:
-            with contextlib.suppress(sqlite3.Error):  # it is noted at another start
-                self._history.registries.lead_here(self._servers)
-
-    def _register(self) -> None:
-        if self.registry_key is not None:
-            self.core.registry.demand(self.registry_key)
-        if self._settings.announced_key is not None:
-            self.core.registry.expect_announced(self._settings.announced_key)
-        self.core.start(now=self.driver.now())
+    def begin_anew(self) -> None:
+        """Exchange the core for one that begins with what the history knows now."""
+        self.core = self._new_core(self.core.me.name)
+        self._had_room = None
+        self.driver.restart()
+        self.registry.begin(self.core)
 
     def let_go(self) -> None:
         """Store what is left and let go of everything; a second call does nothing."""
         if self.driver.is_closed:
             return
-        self.receipts.close(is_kept=self.store(is_last=True))
-        self._sync_thread.close()
-        is_filed = self.commits.close(now=self._loop.time())
-        self._reader.close()
-        if self._looking_up is not None:
-            self._looking_up.cancel()
+        self.receipts.close(is_kept=self.storage.store(is_last=True))
+        self.registry.close()
         self.driver.close()
+        is_blank = self.storage.close()
         self.feed.close()
-        self._maintenance.close()
-        is_nobody = is_filed and self._is_nobody()
-        self._history.close()
-        if is_nobody:
+        # The keys of this start are of no use if the name for which they were made is taken.
+        is_taken = isinstance(self.core.not_let_in, events.NameUnavailable)
+        if is_blank and self.keys.is_new and is_taken:
             self.keys.discard()
         self.keys.close()
-
-    def _is_nobody(self) -> bool:
-        """Whether the keys of this start are of no use: they are new, and the name for which they
-        were made is taken."""
-        if not self.keys.is_new or not isinstance(self.core.not_let_in, events.NameUnavailable):
-            return False
-        try:
-            return self._history.is_blank
-        except sqlite3.Error:
-            return False
 
     # --- a node, as all stand on (`OpenedNode`)
 
@@ -207,14 +163,13 @@ class PeerNode:
         self._check_open()
         core = self.core
         room, operator, recipients = core.rooms.room, core.desk, core.rooms.recipients
+        server = core.registry.servers.current
         return State(
             name=core.me.name,
             state=self._standing,
-            server=self._addresses.get(
-                core.registry.servers.current, core.registry.servers.current
-            ),
-            servers=self.servers,
-            address=core.registry.servers.current,
+            server=self.registry.addresses.get(server, server),
+            servers=self._settings.servers,
+            address=server,
             server_key=core.registry.trust.digits,
             folder=str(self.folder),
             port=self.driver.port,
@@ -276,7 +231,7 @@ class PeerNode:
         if self.driver.is_closed:
             raise NotOpen
         conversation, text = request.conversation, request.text
-        if self.commits.is_full:
+        if self.storage.commits.is_full:
             return self._refuse(conversation, events.MessageReason.OWN_DISK)
         if conversation.kind is ConversationKind.ROOM:
             return self._say(request)
@@ -337,14 +292,6 @@ class PeerNode:
         self.tell([refused])
         return receipt
 
-    async def next_events(self) -> list[events.Event]:
-        """Return all that happened since the last call, waiting for something."""
-        return await self.feed.next_batch()
-
-    def take_events(self) -> list[events.Event]:
-        """Return the same, without waiting."""
-        return self.feed.take()
-
     def listen(self, listener: Callable[[Sequence[events.Event]], None]) -> Callable[[], None]:
         """Call `listener` with events when they happen. Raises NotOpen."""
         self._check_open()
@@ -360,7 +307,7 @@ class PeerNode:
             shown = self._lines_in(batch)
         if shown:
             self.core.lines_shown(shown)
-            self.store()
+            self.storage.store()
             for listener in self._shown_listeners:
                 listener(shown)
 
@@ -398,9 +345,8 @@ class PeerNode:
         try:
             if not self.driver.is_closed and self.core.state is SessionState.REGISTERED:
                 self.leave()
-                with contextlib.suppress(
-                    TimeoutError, NotOpen
-                ):  # another task may close it meanwhile
+                # another task may close it meanwhile
+                with contextlib.suppress(TimeoutError, NotOpen):
                     async with asyncio.timeout(within):
                         await self.request(Wait(until=Moment.LEFT))
         finally:
@@ -424,128 +370,29 @@ class PeerNode:
         """The folder with our keys and messages."""
         return self.keys.folder
 
-    def now(self) -> float:
-        """Return the time of the event loop."""
-        return self.driver.now()
-
-    def schedule(self) -> None:
-        """Have a turn soon: something is to be sent, stored or told."""
-        self.driver.schedule()
-
-    @property
-    def registry(self) -> int:
-        """The row of our registry in the history."""
-        return self._history.registries.current
-
-    async def read(self, query: Callable[[MessageQueries], Result], *, by_index: bool) -> Result:
-        """Read the history beside the event loop, including what was said right before. `by_index`:
-        the query uses the indexes. Raises sqlite3.Error, and NotOpen when the peer is closed
-        meanwhile."""
-        await self._write_and_file()
-        if by_index:
-            await self._history.lines.index.catch_up_gently()
-        while not self.driver.is_closed:
-            reader = self._reader
-            with contextlib.suppress(ReaderClosed):  # our folder was moved meanwhile
-                return await reader.read(query)
-        raise NotOpen
-
-    async def _write_and_file(self) -> None:
-        self.store()
-        self.commits.keep((), now=self._loop.time(), is_last=True)
-        await self.commits.file_gently(now=self._loop.time)
-        self._tell_filing_trouble()
-
-    def unshown(self, *, after: int, count: int) -> list[events.Said]:
-        """Return lines to us that were not shown. Raises sqlite3.Error."""
-        self.file_all()
-        return [received(line) for line in self._history.unshown(after=after, count=count)]
-
     def tell(self, events: Sequence[events.Event]) -> None:
         """Give events to every reader."""
         if events:
             self.feed.put(events)
 
-    def store(self, *, now: float | None = None, is_last: bool = False) -> bool:
-        """Store what the core wants stored; True when nothing that an acknowledgement depends on is
-        left unstored."""
-        now = self._loop.time() if now is None else now
-        is_stored = self.commits.keep(self.core.records_to_store(), now=now, is_last=is_last)
-        if self.commits.trouble is not None:
-            self._tell_trouble()
-        return is_stored
-
-    def _tell_trouble(self) -> None:
-        if self.commits.trouble is not None:
-            self.tell([events.StorageFailed(error=self.commits.trouble)])
-            self.commits.trouble = None
-
-    def sync(self) -> bool:
-        """Store what the core wants stored, and wait until it is on the disk. False if the disk
-        does not confirm that."""
-        is_stored = self.store()
-        self._sync_thread.wait()
-        is_synced = self.commits.sync(now=self._loop.time())
-        self._tell_trouble()
-        return is_stored and is_synced
-
-    def _tend_disk(self, now: float) -> None:
-        self._give_again(now)
-        if self.core.wants_sync():
-            self.commits.sync_soon(now=now)
-        pending = self.commits.begin_sync(now=now)
-        if pending is not None:
-            core, number = self.core, self.core.sync_begins()
-            self._sync_thread.begin(pending.run, lambda error: self._synced(error, core, number))
-
-    def _synced(self, error: OSError | None, core: PeerCore, number: int) -> None:
-        if self.commits.end_sync(error, now=self._loop.time()):
-            core.synced(number)
-        self._tell_trouble()
-        self.driver.schedule()
-
-    def _give_again(self, now: float) -> None:
-        """Give the core those of our delivered messages that their recipients may have lost."""
-        for lost in self.core.lost_messages(now=now):
-            if self.file_all():
-                with contextlib.suppress(sqlite3.Error):  # they are looked for again
-                    found, is_all = self._history.delivered(
-                        lost.contact.identity, lost.first, lost.end
-                    )
-                    self.core.give_again(lost, found, is_all=is_all, now=now)
-                    self.driver.schedule()
-
     def leave(self) -> None:
         """Go offline. Those to whom we have acknowledged something are told first that it is on our
         disk: without that, they would keep it for us."""
         core, now = self.core, self.driver.now()
-        if self.store(now=now):
+        if self.storage.store(now=now):
             core.records_stored(now=now)
         self.driver.send(core.datagrams_to_send(now=now))
         number = core.sync_begins()
-        if self.sync():
+        if self.storage.sync():
             core.synced(number)
             self.driver.send(core.datagrams_to_send(now=now))
         core.leave(now=now)
         self.driver.schedule()
 
-    def file_all(self) -> bool:
-        """Store what the core wants stored, and file it; True when the database has everything."""
-        is_stored = self.store()
-        is_filed = self.commits.file_all(now=self._loop.time())
-        self._tell_filing_trouble()
-        return is_stored and is_filed
-
-    def _tell_filing_trouble(self) -> None:
-        if self.commits.filing_trouble is not None:
-            self.tell([events.HistoryBehind(error=self.commits.filing_trouble)])
-            self.commits.filing_trouble = None
-
     async def turn(self) -> None:
         """Wait for the end of the next turn. Raises NotOpen when the peer is closed meanwhile."""
         await self.driver.turn()
-        if self.driver.is_closed:
-            raise NotOpen
+        self._check_open()
 
     async def until(self, is_so: Callable[[PeerCore], bool]) -> None:
         """Wait until this is so. Raises NotOpen when the peer is closed meanwhile."""
@@ -556,101 +403,45 @@ class PeerNode:
 
     def take_turn(self, *, now: float) -> None:
         """Send, store and tell what has come of the last inputs."""
-        core = self.core
-        if core.registry.servers.to_look_up and self._looking_up is None:
-            self._looking_up = self._loop.create_task(
-                self._look_up(list(core.registry.servers.to_look_up))
-            )
-        if (
-            core.registry.newly_pinned is not None
-            or self._met is not None
-            or self._is_changing_registry
-        ):
-            if not self._is_registry_known():
+        core, storage = self.core, self.storage
+        if core.registry.servers.to_look_up:
+            self.registry.look_up(core.registry.servers.to_look_up)
+        if core.registry.newly_pinned is not None or self.registry.is_unsettled:
+            if not self.registry.settle(core):
                 return
             core = self.core
         if datagrams := core.datagrams_to_send(now=now):
             self.driver.send(datagrams)
         # The disk works while the network does. What is stored is then acknowledged.
         if (
-            self.store(now=now)
+            storage.store(now=now)
             and core.records_stored(now=now)
             and (datagrams := core.datagrams_to_send(now=now))
         ):
             self.driver.send(datagrams)
-        if self._is_new_pin:
-            self._is_new_pin = not self.sync()  # before the user is told of the registry
+        if self.registry.is_new_pin:
+            self.registry.keep_pin()
         self.driver.tend_link(now=now)
         events = core.events()
         if events:
             self.receipts.note_all(events)
-        if self.core.registry.renaming.confirmed is not None and (
-            name := self.core.registry.renaming.take_confirmed()
+        if core.registry.renaming.confirmed is not None and (
+            name := core.registry.renaming.take_confirmed()
         ):
-            self._move_folder(name)
+            storage.move_folder(name)
         if events:
             self.tell(events)
         self._throttle()
-        if core.needs_disk or now >= self.commits.sync_at:
-            self._tend_disk(now)
-        self.commits.file_if_due(now=now)
-        if self.commits.filing_trouble is not None:
-            self._tell_filing_trouble()
-
-    async def _look_up(self, servers: Sequence[Address]) -> None:
-        """Find the addresses of servers that the registry has named. One that is not found is
-        looked up at another start."""
-        found: dict[Address, Address] = {}
-        with contextlib.suppress(AddressRefused):
-            found = await resolved(servers)
-        for address, server in found.items():
-            self._addresses.setdefault(address, server)
-        self.core.registry.add_servers(servers, found)
-        self._looking_up = None
-        self.driver.schedule()
+        if core.needs_disk or now >= storage.commits.sync_at:
+            storage.tend(now=now)
+        storage.commits.file_if_due(now=now)
+        if storage.commits.filing_trouble is not None:
+            storage.tell_filing_trouble()
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline of the core and of the disk."""
-        dues = [
-            due for due in (self.core.next_timer(), self.commits.next_timer()) if due is not None
-        ]
-        return min(dues, default=None)
-
-    def _is_registry_known(self) -> bool:
-        """Find out what the history knows of a registry that has let us in, and change to it if
-        need be. False while the disk prevents that."""
-        self._met = self.core.registry.take_pinned() or self._met
-        if self._met is not None:
-            if not self.commits.file_all(now=self._loop.time()):
-                self._tell_filing_trouble()
-                return False
-            self._is_changing_registry |= self._history.registries.is_change(self._met)
-            self._met = None
-            self._is_new_pin = True
-            if not self._is_changing_registry:
-                self._note_servers()
-        return not self._is_changing_registry or self._change_registry()
-
-    def _change_registry(self) -> bool:
-        """Begin again with what the history knows of the registry that has let us in: it is not the
-        one whose people the core began with. False while the disk does not take the change."""
-        if not self.file_all():
-            return False
-        self.sync()  # what the old core has acknowledged counts as on the disk for the new one
-        self._is_changing_registry = False
-        self._note_servers()
-        # The new core registers again and tells these again.
-        repeated = events.Registered | events.RegistryMet
-        batch = [event for event in self.core.events() if not isinstance(event, repeated)]
-        if servers := self._history.registries.other_servers():
-            batch.append(events.RegistryRecognized(servers=tuple(servers)))
-        self.tell(batch)
-        self.registry_key = self.core.registry.demanded
-        self.core = self._new_core(self.core.me.name, self._settings.machine.wall())
-        self._had_room = None
-        self.driver.restart()
-        self._register()
-        return True
+        dues = self.core.next_timer(), self.storage.commits.next_timer()
+        return min((due for due in dues if due is not None), default=None)
 
     def _throttle(self) -> None:
         """Take no messages while nobody reads the events or the disk fails: they would fill our
@@ -659,31 +450,10 @@ class PeerNode:
         if is_full and not self._is_full:
             self.tell([events.ReadersBehind()])
         self._is_full = is_full
-        has_room = not is_full and not self.commits.is_full
+        has_room = not is_full and not self.storage.commits.is_full
         if has_room is self._had_room:
             return
         self._had_room = has_room
         self.core.take_messages(has_room=has_room)
         self.driver.hold_link(is_held=not has_room)
         self.core.read_link(is_read=has_room, now=self.driver.now())
-
-    def _move_folder(self, name: str) -> None:
-        """Give our folder this name, under which the registry knows us for certain now.
-
-        The history is closed while its folder moves. A crash at any point leaves a folder that is
-        found under either name (`peer.node.keystore`)."""
-        now, server = self._loop.time(), self._history.registries.server
-        self.commits.keep((), now=now, is_last=True)
-        self._sync_thread.wait()
-        self.commits.close(now=now)
-        self._maintenance.close()
-        self._reader.close()
-        self._history.close()
-        try:
-            self.keys.settle(name)
-        except OSError as error:
-            self.tell([events.FolderNotMoved(name=name, error=str(error))])
-        self._history, journal, _ = open_history(self.keys.history, server=server, is_new=False)
-        self.commits.use(self._history, journal)
-        self._reader = HistoryReader(self.keys.history)
-        self._maintenance = MaintenanceSchedule(self._loop, self._history.maintenance)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 async def page(node: "PeerNode", request: requests.ReadPage) -> Lines:
     """Return a page of a conversation, or of all."""
-    registry, me = node.registry, node.name
+    registry, me = node.storage.registry, node.name
 
     def read(lines: MessageQueries) -> list[Said]:
         among = _ids(lines, request.conversation, registry)
@@ -39,12 +39,12 @@ async def page(node: "PeerNode", request: requests.ReadPage) -> Lines:
         return [shown(line, me) for line in page]
 
     by_index = request.conversation is not None
-    return Lines(lines=tuple(await node.read(read, by_index=by_index)))
+    return Lines(lines=tuple(await node.storage.read(read, by_index=by_index)))
 
 
 async def around(node: "PeerNode", request: requests.ReadAround) -> Lines:
     """Return lines around one."""
-    registry, me, limit = node.registry, node.name, _bounded(request.limit)
+    registry, me, limit = node.storage.registry, node.name, _bounded(request.limit)
 
     def read(lines: MessageQueries) -> list[Said]:
         line = lines.by_id(request.id)
@@ -57,12 +57,12 @@ async def around(node: "PeerNode", request: requests.ReadAround) -> Lines:
         newer = lines.page(among, limit=limit - len(older), after=request.id)
         return [shown(line, me) for line in (*older, *newer)]
 
-    return Lines(lines=tuple(await node.read(read, by_index=True)))
+    return Lines(lines=tuple(await node.storage.read(read, by_index=True)))
 
 
 async def search(node: "PeerNode", request: requests.SearchPast) -> Lines:
     """Return the newest lines that have all the words."""
-    registry, me = node.registry, node.name
+    registry, me = node.storage.registry, node.name
 
     def read(lines: MessageQueries) -> list[Said]:
         among = _ids(lines, request.conversation, registry)
@@ -73,7 +73,7 @@ async def search(node: "PeerNode", request: requests.SearchPast) -> Lines:
         )
         return [shown(line, me) for line in matching]
 
-    return Lines(lines=tuple(await node.read(read, by_index=True)))
+    return Lines(lines=tuple(await node.storage.read(read, by_index=True)))
 
 
 async def why(node: "PeerNode", request: requests.ExplainDelivery) -> DeliveryTrace | None:
@@ -83,7 +83,7 @@ async def why(node: "PeerNode", request: requests.ExplainDelivery) -> DeliveryTr
     def read(lines: MessageQueries) -> StoredLine | None:
         return lines.last_own() if id_ is None else lines.by_id(id_)
 
-    line = await node.read(read, by_index=False)
+    line = await node.storage.read(read, by_index=False)
     if line is None:
         return None
     steps: tuple[Raw, ...] = ()
@@ -91,7 +91,7 @@ async def why(node: "PeerNode", request: requests.ExplainDelivery) -> DeliveryTr
         steps = node.core.steps_under_way(line.stream, line.number)
         if not steps:  # it was settled, or got another number, while it was read
             id_ = line.id
-            line = await node.read(read, by_index=False) or line
+            line = await node.storage.read(read, by_index=False) or line
     steps = steps or unpacked(line.trace, line.at_ms)
     return DeliveryTrace(line=shown(line, node.name), steps=readable(steps, line.at_ms))
 
@@ -100,8 +100,8 @@ async def conversations(
     node: "PeerNode", request: requests.ListConversations
 ) -> requests.Conversations:
     """Return the conversations after the first `start` ones."""
-    registry, me = node.registry, node.name
-    states = await node.read(lambda lines: _states(lines, registry, me), by_index=True)
+    registry, me = node.storage.registry, node.name
+    states = await node.storage.read(lambda lines: _states(lines, registry, me), by_index=True)
     if node.core.desk.is_on or node.core.desk.client is not None:
         states.insert(0, ConversationState(conversation=DESK, unread=0, read=0, last=None))
     return requests.Conversations(conversations=tuple(states[max(request.start, 0) :]))
@@ -109,8 +109,8 @@ async def conversations(
 
 async def mark_read(node: "PeerNode", request: requests.MarkRead) -> None:
     """Note how far a conversation is read."""
-    registry = node.registry
-    rows = await node.read(
+    registry = node.storage.registry
+    rows = await node.storage.read(
         lambda lines: lines.conversations.rows_of(request.conversation, registry), by_index=True
     )
     id_ = min(request.id, max((row.newest for row in rows), default=0))
@@ -121,7 +121,7 @@ async def mark_read(node: "PeerNode", request: requests.MarkRead) -> None:
 
 def unshown(node: "PeerNode", request: requests.ListUnshown) -> Lines:
     """Return lines to us that were not shown. Raises sqlite3.Error."""
-    return Lines(lines=tuple(node.unshown(after=request.after, count=request.limit)))
+    return Lines(lines=tuple(node.storage.unshown(after=request.after, count=request.limit)))
 
 
 def _bounded(limit: int) -> int:

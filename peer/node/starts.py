@@ -1,4 +1,5 @@
-"""The last start of each name: the server at which it was registered. `ChatApp -c <name>` goes on
+"""The folder of each name in a peer's home, and the name's last start there: the server at which it
+was registered. `ChatApp -c <name>` goes on
 there, and a name that is taken is explained by it."""
 
 import contextlib
@@ -10,12 +11,25 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.node.folders import IDENTITY_FILE, folder_of, peers_folder
 from chatapp.wire.address import Address, is_port
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.folders import write_whole
 from chatapp.wire.limits import SERVERS_MAX
-from chatapp.wire.names import PeerName, is_same_name, peer_name
+from chatapp.wire.names import PeerName, file_name_of, is_same_name, name_key, peer_name
+
+IDENTITY_FILE: Final = "identity.key"
+"""The file of the secret key that a name belongs to."""
+
+
+def peers_folder(home: Path) -> Path:
+    """Return the folder that has the folders of all names."""
+    return home / "peers"
+
+
+def folder_of(home: Path, name: str) -> Path:
+    """Return the folder of a name's keys and messages."""
+    return peers_folder(home) / file_name_of(name_key(name))
+
 
 FILE: Final = "start.json"
 """The file in the folder of a name."""

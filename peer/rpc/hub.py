@@ -14,7 +14,7 @@ import msgspec
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.node import Node
-from chatapp.peer.api.requests import AcceptKey, Command, ListUnshown, Request
+from chatapp.peer.api.requests import Command, ListUnshown, Request
 from chatapp.peer.api.state import State
 from chatapp.peer.rpc.pages import answered
 from chatapp.peer.rpc.protocol import (
@@ -57,12 +57,16 @@ class PeopleLog:
     """The people in the table, and in which order their rows have changed."""
 
     def __init__(self) -> None:
+        self._people: Sequence[events.Person] = ()
         self._rows: dict[str, events.Person] = {}
         self._changed: list[str] = []
         self._forgotten = 0
 
     def update(self, people: Sequence[events.Person]) -> None:
-        """Take the people as they are now."""
+        """Take the people as they are now. The same object again: nobody has changed."""
+        if people is self._people:
+            return
+        self._people = people
         rows = {person.name: person for person in people}
         self._changed += [name for name, row in rows.items() if self._rows.get(name) != row]
         self._changed += [name for name in self._rows if name not in rows]
@@ -105,7 +109,6 @@ class Hub:
         self._run: Final = run
         self._ring: Final = EventRing()
         self._people: Final = PeopleLog()
-        self._are_people_old = True
         self._state: State | None = None
         self._state_line = b""
         self._state_version = 0
@@ -121,8 +124,6 @@ class Hub:
                 self._note_unshown([event])
             elif isinstance(event, events.MailReturned):
                 self._note_unshown(event.lines)
-            elif isinstance(event, events.PeopleEvent | events.RegistryEvent):
-                self._are_people_old = True
 
     def _note_unshown(self, lines: Sequence[events.Said]) -> None:
         for line in lines:
@@ -146,13 +147,10 @@ class Hub:
         """Look at the state of the peer: `tell` tells it if it has changed. A closed peer changes
         no more."""
         try:
-            state = self._node.state
-            people = self._node.people() if self._are_people_old else None
+            state, people = self._node.state, self._node.people()
         except NotOpen:
             return
-        if people is not None:
-            self._are_people_old = False
-            self._people.update(people)
+        self._people.update(people)
         if state != self._state:
             self._state = state
             self._state_line = notice("state", state)
@@ -209,8 +207,6 @@ class Hub:
         answer = await answered(self._node, request)
         if isinstance(request, ListUnshown):
             self._note_unshown(answer.lines)
-        elif isinstance(request, AcceptKey):
-            self._are_people_old = True  # who is verified has no event
         return answer
 
     def _greeting(self, protocol: int) -> Greeting:

@@ -11,9 +11,10 @@ A method that needs an open peer raises NotOpen on one that is closed. Each asks
 
 from asyncio import get_running_loop
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Protocol, Self
+
+import msgspec
 
 from chatapp.peer.api import events, requests
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind
@@ -21,15 +22,15 @@ from chatapp.peer.api.conversations import room as in_room
 from chatapp.peer.api.errors import AlreadyOpen, NotOpen, ServerUnreachable
 from chatapp.peer.api.events import Event, Said
 from chatapp.peer.api.findings import Finding
+from chatapp.peer.api.node import Node
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.requests import Moment, Send, Wait
 from chatapp.peer.api.state import PeerState, State
 from chatapp.peer.node.driver import resolved
 from chatapp.peer.node.feed import EventFeed, Subscription
-from chatapp.peer.node.folders import folder_of
 from chatapp.peer.node.local import NodeSettings, PeerNode, line_id
-from chatapp.peer.node.opened import OpenedNode
 from chatapp.peer.node.receipts import Receipt
+from chatapp.peer.node.starts import folder_of
 from chatapp.peer.sdk.past import Past
 from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
 from chatapp.wire.admission import JoinCode
@@ -40,6 +41,31 @@ from chatapp.wire.folders import default_home
 from chatapp.wire.identity import require_fingerprint
 from chatapp.wire.messages.desk import OperatorRequest
 from chatapp.wire.names import PeerName, peer_name, person_name
+
+
+class OpenedNode(Node, Protocol):
+    """What the SDK stands on: a node of either kind, from its opening to its closing."""
+
+    @property
+    def name(self) -> PeerName:
+        """The name in `state`."""
+
+    @property
+    def feed(self) -> EventFeed[Event]:
+        """All that happens."""
+
+    def listen(self, listener: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
+        """Call `listener` with events when they happen, before any reader gets them, until the peer
+        is closed or the function that this returns is called. What a listener gets does not count
+        as shown, and it delays nobody: it must return at once."""
+
+    async def send(self, request: Send) -> Receipt:
+        """As the request, but with a receipt that follows what becomes of the message; `wait` does
+        nothing here."""
+
+    async def close(self, *, within: float) -> None:
+        """Let go of everything, waiting at most `within` seconds for whoever is told of it. A
+        second call does nothing."""
 
 
 class OperatorDesk:
@@ -217,19 +243,16 @@ class Peer:
         ------
         NameRefused, AddressRefused, CodeRefused, KeyRefused."""
         servers = servers_of(server)
-        opening = _LocalOpening(
-            servers,
+        settings = NodeSettings(
+            servers=servers,
+            port=port,
             home=home or default_home(),
-            room=room,
-            code=JoinCode(code) if code else None,
+            policy=policy or Policy(),
+            machine=machine,
             registry_key=None if registry_key is None else require_fingerprint(registry_key),
-            settings=NodeSettings(
-                port=port,
-                policy=policy or Policy(),
-                machine=machine,
-                announced_key=None if announced_key is None else require_fingerprint(announced_key),
-            ),
+            announced_key=None if announced_key is None else require_fingerprint(announced_key),
         )
+        opening = _LocalOpening(settings, room=room, code=JoinCode(code) if code else None)
         self._begin(person_name(name), opening, home, servers)
 
     def _begin(
@@ -585,27 +608,16 @@ class Peer:
 class _LocalOpening:
     """Opens nodes of this program. What one learns of the registry's key holds for the next."""
 
-    def __init__(
-        self,
-        servers: tuple[Address, ...],
-        *,
-        home: Path,
-        room: str | None,
-        code: JoinCode | None,
-        registry_key: str | None,
-        settings: NodeSettings,
-    ) -> None:
-        self._servers: Final = servers
+    def __init__(self, settings: NodeSettings, *, room: str | None, code: JoinCode | None) -> None:
+        self._settings = settings
         self._room: Final = room
         self._code: Final = code
-        self._registry_key = registry_key
-        self._new: Final = partial(PeerNode, home=home, settings=settings)
 
     async def open(self, name: PeerName) -> OpenedNode:
         """Raises as `Peer.open`."""
         try:
-            addresses = await resolved(self._servers)
-            node = self._new(name, self._servers, addresses, registry_key=self._registry_key)
+            addresses = await resolved(self._settings.servers)
+            node = PeerNode(name, self._settings, addresses)
         except AddressRefused as error:
             raise ServerUnreachable(str(error)) from error
         if self._code is not None:
@@ -619,7 +631,7 @@ class _LocalOpening:
     def closed(self, node: OpenedNode) -> PeerName:
         """Learn from a node that is closed now; return the name for the next one."""
         assert isinstance(node, PeerNode)
-        self._registry_key = node.registry_key
+        self._settings = msgspec.structs.replace(self._settings, registry_key=node.registry.key)
         return node.name
 
 

@@ -2,14 +2,16 @@
 delivered."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.api import requests
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import Said
 from chatapp.peer.api.past import ConversationState, DeliveryTrace
 from chatapp.peer.api.requests import PAGE
-from chatapp.peer.node.opened import OpenedNode
+
+if TYPE_CHECKING:
+    from chatapp.peer.sdk.client import OpenedNode
 
 
 class Past:
@@ -17,7 +19,7 @@ class Past:
     people whom we ignore are left out. Every method raises NotOpen, and sqlite3.Error when the
     history cannot be read."""
 
-    def __init__(self, open_node: Callable[[], OpenedNode]) -> None:
+    def __init__(self, open_node: Callable[[], "OpenedNode"]) -> None:
         """`open_node` raises NotOpen while there is none."""
         self._open_node: Final = open_node
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chatapp.peer.api.errors import NotOpen, NotRunning
 from chatapp.peer.node.driver import resolved
-from chatapp.peer.node.folders import folder_of
+from chatapp.peer.node.starts import folder_of
 from chatapp.peer.rpc.place import is_offered
 from chatapp.peer.sdk.client import Peer
 from chatapp.wire.address import Address

@@ -312,11 +312,11 @@ class ScreenView(View):
         self,
         batch: Sequence[events.Event],
         state: State,
+        people: Sequence[events.Person],
         *,
         now: float,
-        people: Sequence[events.Person] | None = None,
     ) -> None:
-        super().handle(batch, state, now=now, people=people)
+        super().handle(batch, state, people, now=now)
         self._look_at_desk_lines()
 
     def _take(self, batch: Sequence[events.Event]) -> list[str]:

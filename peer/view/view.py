@@ -213,14 +213,12 @@ class View:
         self,
         batch: Sequence[events.Event],
         state: State,
+        people: Sequence[events.Person],
         *,
         now: float,
-        people: Sequence[events.Person] | None = None,
     ) -> None:
-        """Take what happened, and the state to which it led. `people`: everybody in the table, if
-        that may have changed."""
-        self.state = state
-        self.people = self.people if people is None else people
+        """Take what happened, the state to which it led, and everybody in the table."""
+        self.state, self.people = state, people
         lines = self._take(batch)
         self._note(batch, lines, now)
         if not self.is_over:
@@ -536,7 +534,7 @@ class View:
         try:
             sent: Sent = yield message
         except TextTooLong as error:
-            self._tell_too_long(message.conversation.name or "everybody", error)
+            self._tell_too_long(message.conversation, error)
             return None
         return sent
 
@@ -549,12 +547,13 @@ class View:
         try:
             yield requests.SayAtDesk(text=text, line=number, entered_at=line.at, is_maybe=is_maybe)
         except TextTooLong as error:
-            self._tell_too_long(self.state.desk.client or "everybody", error)
+            visitor = Conversation(ConversationKind.DESK, self.state.desk.client or "")
+            self._tell_too_long(visitor, error)
             return None
         return number
 
-    def _tell_too_long(self, to: str, error: TextTooLong) -> None:
-        self._tell(events.TooLong(to=to, size=error.size, limit=error.limit))
+    def _tell_too_long(self, conversation: Conversation, error: TextTooLong) -> None:
+        self._tell(events.TooLong(conversation=conversation, size=error.size, limit=error.limit))
 
     # --- the past
 

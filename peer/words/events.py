@@ -186,8 +186,9 @@ def _fate(event: FateEvent, in_reach: int) -> list[str]:
             return [f"[No ACK from {name(what.name)}, message sent to server.]"]
         case Addressed():
             return []  # another event says what becomes of the messages
-        case TooLong(to=to, size=size, limit=limit):
-            return [f"[Message to {name(to)} not sent: {size:,} bytes, at most {limit:,}.]"]
+        case TooLong(conversation=what, size=size, limit=limit):
+            to = name(what.name or "everybody")
+            return [f"[Message to {to} not sent: {size:,} bytes, at most {limit:,}.]"]
         case LinesAbandoned():
             return [_abandoned(event)]
         case _:

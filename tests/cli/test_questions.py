@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 import chatapp.__main__
-from chatapp.peer.node.folders import folder_of
-from chatapp.peer.node.starts import Start, remember
+from chatapp.peer.node.starts import Start, folder_of, remember
 from chatapp.questions import (
     Choice,
     InputEnded,

@@ -133,7 +133,7 @@ class Crew:
                 for conversation in conversations
             )
             counts["receipts"] += len(node.receipts._open)
-            counts["waiting"] += len(node.feed.main) + len(node.commits._waiting)
+            counts["waiting"] += len(node.feed.main) + len(node.storage.commits._waiting)
         return counts
 
 

@@ -244,10 +244,10 @@ class PeerTransport:
             contact.was_heard()
             if source is None:
                 contact.relay_until = now + RELAY_STICKS_FOR
-            elif (
-                opened.is_newest
-            ):  # an older one, delayed or replayed, would show an address of the past
+            elif opened.is_newest and source != contact.address:
+                # an older one, delayed or replayed, would show an address of the past
                 contact.address = source
+                self._contacts.changed()
         if opened.answer is not None:
             self._send_back(contact, source, opened.answer)
         return OpenedDatagrams(contact, opened.payloads, opened.problems, opened.is_return)

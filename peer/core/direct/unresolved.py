@@ -177,7 +177,7 @@ class UnresolvedOutbox:
         self, key: str, stand_in: Contact, contact: Contact, wall: float, now: float
     ) -> None:
         del self.waiting[key]
-        self._out.events.append(Addressed(name=stand_in.name, to=contact.name))
+        self._out.events.append(Addressed(name=stand_in.name, conversation=person(contact.name)))
         if contact.identity == self._ctx.me.identity.public:
             assert stand_in.conversation is not None
             self._notes.take(stand_in.identity, stand_in.conversation.outgoing, wall=wall)

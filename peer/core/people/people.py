@@ -5,7 +5,6 @@ from typing import Final, Protocol
 
 import msgspec
 
-from chatapp.peer.api import events
 from chatapp.peer.core.contacts import Change, Contact, Contacts
 from chatapp.peer.core.context import Context, RegistryChange, Routes
 from chatapp.peer.core.people.table import NameResolver, Table
@@ -43,9 +42,7 @@ class Roster:
         )
         self._resolver: Final = NameResolver(ctx, self._table)
         self.contacts: Final[Contacts] = self._table.contacts
-        self.trust: Final = TrustDecisions(
-            ctx, self._table, replaced=hub.key_replaced, verified=loaded.verified
-        )
+        self.trust: Final = TrustDecisions(ctx, self._table, replaced=hub.key_replaced)
         self.fetch: Final = self._table.fetch
         self.fetch_anew: Final = self._table.fetch_anew
         self.find: Final = self._resolver.find
@@ -66,6 +63,7 @@ class Roster:
         for identity, key in loaded.former_names.items():
             self.contacts.also_called(identity, key)
         self.contacts.ignored.update(loaded.ignored)
+        self.contacts.verified.update(loaded.verified)
 
     # --- for other subjects
 
@@ -83,25 +81,6 @@ class Roster:
     def is_fresh(self) -> bool:
         """Whether we have all rows that the registry had when the present link came up."""
         return self._table.is_fresh
-
-    # --- what the user sees
-
-    def people(self) -> tuple[events.Person, ...]:
-        """Return everybody in the table who has a name, by name."""
-        people = [
-            events.Person(
-                name=contact.name,
-                online=contact.row.online,
-                since=float(contact.row.since),
-                is_verified=self.trust.is_verified(contact.identity),
-                is_banned=contact.is_banned,
-                host=contact.address.host,
-                port=contact.address.port,
-            )
-            for contact in self.contacts
-            if not contact.is_released
-        ]
-        return tuple(sorted(people, key=lambda person: person.name))
 
     # --- what the registry says
 

@@ -7,7 +7,7 @@ shows yet another one meanwhile.
 
 import hashlib
 import re
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from typing import Final
 
 from chatapp.peer.api import events
@@ -57,22 +57,15 @@ class TrustDecisions:
         table: Table,
         *,
         replaced: Callable[[Contact, Contact, float], None],
-        verified: Set[bytes],
     ) -> None:
-        """`replaced` is told that a contact was replaced by another one. `verified`: the identities
-        whose keys the user has compared before."""
+        """`replaced` is told that a contact was replaced by another one."""
         self._ctx: Final = ctx
         self._out = ctx.out
         self._contacts: Final = table.contacts
         self._table: Final = table
         self._replaced: Final = replaced
-        self._verified = set(verified)
         self._shown: dict[str, str] = {}
         """The digits that `/verify` showed last, by the key of the name."""
-
-    def is_verified(self, identity: bytes) -> bool:
-        """Return whether the user has compared this key."""
-        return identity in self._verified
 
     def number(self, name: str) -> events.SafetyNumber | events.NobodyKnown:
         """Return the digits to compare. For a blocked name they are those of the key that the
@@ -85,7 +78,7 @@ class TrustDecisions:
         return events.SafetyNumber(
             name=row.card.name,
             digits=digits,
-            is_verified=self.is_verified(identity),
+            is_verified=identity in self._contacts.verified,
             is_changed=is_changed,
         )
 
@@ -106,7 +99,8 @@ class TrustDecisions:
             return events.NotTrusted(name=row.card.name, why=doubt)
         if is_changed:
             self._replace(contact, row, now)
-        self._verified.add(row.card.identity)
+        self._contacts.verified.add(row.card.identity)
+        self._contacts.changed()
         self._out.records.append(PersonVerified(row.card.identity))
         return events.Trusted(name=row.card.name, is_new=is_changed)
 
@@ -127,7 +121,7 @@ class TrustDecisions:
 
     def _replace(self, old: Contact, row: Row, now: float) -> None:
         key = name_key(row.card.name)
-        self._verified.discard(old.identity)
+        self._contacts.verified.discard(old.identity)
         self._contacts.let_go(old)
         del self._contacts.blocked[key]
         self._contacts.take_row(row)

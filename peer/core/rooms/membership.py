@@ -175,6 +175,8 @@ class Membership:
         self.topic: Topic | None = None
         """The topic of our room. An empty text: it has none. None: not known."""
         self.members: dict[bytes, RoomPresence] = {}
+        self.changes = 0
+        """How often `members` may have changed."""
         self.is_announced = True
         """Whether the user knows that we are in this room; also true when we are in none."""
         self._told: set[bytes] = set()
@@ -244,6 +246,7 @@ class Membership:
 
     def changed(self, members: Iterable[RoomMember]) -> None:
         """Take what the registry says of these members now."""
+        self.changes += 1
         for member in members:
             if member.identity == self._me:
                 continue
@@ -292,6 +295,7 @@ class Membership:
         self._alarm.deadline = min(self.missing.values(), default=None)
 
     def _replace(self, members: Iterable[RoomMember]) -> None:
+        self.changes += 1
         self.members = {
             member.identity: member.presence
             for member in members
@@ -341,6 +345,10 @@ class RoomRecipients:
         self._groups: Final = groups
         self._members: Final = members
         self.fanout: Final = fanout
+        self._people: tuple[Person, ...] = ()
+        self._people_after: tuple[str, int, int] | None = None
+        """Our name, and how many changes of contacts and members there were, when `_people` was
+        built."""
 
     def members_of(self, group: Group) -> list[Contact]:
         """Return the members to whom a line goes directly while the registry is away."""
@@ -353,9 +361,16 @@ class RoomRecipients:
         ]
 
     def people(self) -> tuple[Person, ...]:
-        """Return everybody in our room, ourselves included, by name."""
+        """Return everybody in our room, ourselves included, by name: the same tuple until somebody
+        changes."""
         if self._groups.room is None:
             return ()
+        after = self._ctx.me.name, self._contacts.changes, self._members.changes
+        if self._people_after != after:
+            self._people, self._people_after = self._build_people(), after
+        return self._people
+
+    def _build_people(self) -> tuple[Person, ...]:
         own = self._contacts.by_identity(self._ctx.me.identity.public)
         people = [
             Person(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import person
 from chatapp.peer.api.errors import NotLetIn, NotOpen, NotResponding
 from chatapp.peer.api.events import MessageState, ProgramEnded
 from chatapp.peer.faces.opening import NotOpened, elsewhere_line, open_or_attach, peer_for
@@ -121,7 +122,7 @@ async def _say(peer: "Peer", to: str, text: str, *, as_json: bool) -> int:
             receipt = await peer.send(to, text)
             await receipt.settled()
     except TextTooLong as error:
-        too_long = events.TooLong(to=to, size=error.size, limit=error.limit)
+        too_long = events.TooLong(conversation=person(to), size=error.size, limit=error.limit)
         return _failed(to, *lines_of(too_long), as_json=as_json)
     except TimeoutError:
         if receipt is None:

@@ -334,8 +334,17 @@ def test_the_wall_clock_may_jump_while_the_program_runs(node: CoreDriver) -> Non
     assert after.number == before.number + 1
 
 
-def test_people_are_listed_by_name(node: CoreDriver) -> None:
-    assert [person.name for person in node.core.people()] == ["alice", "bob"]
+def test_people_are_by_name_and_built_once_until_somebody_changes(node: CoreDriver) -> None:
+    before = node.core.people()
+    assert all(node.core.people() is before for _ in range(1_000))
+    node.hears(sealed_by_bob(node, Ack(1, [1])), STRANGE)
+    assert [before[1].port, node.core.people()[1].port] == [BOB.home.port, STRANGE.port]
+    number = node.core.roster.trust.number("bob")
+    assert isinstance(number, events.SafetyNumber)
+    node.core.roster.trust.accept("bob", number.digits, now=node.now)
+    assert [person.is_verified for person in node.core.people()] == [False, True]
+    node.told(TablePage(100, 101, more=False, rows=raw(Someone("carol").row(101))))
+    assert [person.name for person in node.core.people()] == ["alice", "bob", "carol"]
 
 
 # --- other people

@@ -1,13 +1,14 @@
 """A pretended peer as the node that faces stand on: requests become calls of its methods."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from chatapp.peer.api import requests
 from chatapp.peer.api.conversations import ConversationKind
 from chatapp.peer.api.events import Event, Person
 from chatapp.peer.api.past import Lines
-from chatapp.peer.api.requests import Moment, Request, Sent
+from chatapp.peer.api.requests import Moment, Request
 from chatapp.peer.api.state import DeskState, State
 
 if TYPE_CHECKING:
@@ -15,6 +16,17 @@ if TYPE_CHECKING:
     from chatapp.peer.sdk.client import Peer
 
 Answer = TypeVar("Answer")
+
+_WAITS: Final = {
+    Moment.READY: "ready",
+    Moment.SETTLED: "settled",
+    Moment.IN_ROOM: "room_settled",
+    Moment.LEFT: "left",
+    Moment.RELEASED: "released",
+    Moment.DESK_ANSWERED: "desk.answered",
+    Moment.DESK_SAID: "desk.said",
+}
+"""The method that waits for each."""
 
 
 class AskedPeer:
@@ -79,7 +91,7 @@ class AskedPeer:
         peer = self._peer
         match request:
             case requests.Send():
-                return _sent(await self._send(request))
+                return (await self._send(request)).sent()
             case requests.Wait(until=until):
                 return await self._wait(until)
             case requests.EnterRoom(room=room):
@@ -155,32 +167,7 @@ class AskedPeer:
                 return await self._peer.send_all(request.text)
 
     async def _wait(self, until: Moment) -> None:
-        peer = self._peer
-        match until:
-            case Moment.READY:
-                await peer.ready()
-            case Moment.SETTLED:
-                await peer.settled()
-            case Moment.IN_ROOM:
-                await peer.room_settled()
-            case Moment.LEFT:
-                await peer.left()
-            case Moment.RELEASED:
-                await peer.released()
-            case Moment.DESK_ANSWERED:
-                await peer.desk.answered()
-            case Moment.DESK_SAID:
-                await peer.desk.said()
-
-
-def _sent(receipt: "Receipt") -> Sent:
-    return Sent(
-        conversation=receipt.conversation,
-        id=receipt.id,
-        state=receipt.state,
-        reason=receipt.reason,
-        through_server=receipt.through_server,
-    )
+        await attrgetter(_WAITS[until])(self._peer)()
 
 
 def _lines(lines: Any) -> Lines:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chatapp.peer.api.events import MessageState
-from chatapp.peer.node.folders import IDENTITY_FILE
+from chatapp.peer.node.starts import IDENTITY_FILE
 from chatapp.peer.sdk.client import Peer
 from chatapp.registry.program.app import Registry, RuleSettings
 from chatapp.registry.rules.people.access import AccessSettings

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.peer.node.folders import IDENTITY_FILE, folder_of
 from chatapp.peer.node.starts import (
     FILE,
+    IDENTITY_FILE,
     Taken,
     TakenBy,
+    folder_of,
     latest_name,
     note_release,
     remember,

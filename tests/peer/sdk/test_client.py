@@ -20,8 +20,8 @@ from chatapp.peer.api.errors import (
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.history.database import History
-from chatapp.peer.node.folders import IDENTITY_FILE
 from chatapp.peer.node.keystore import FolderInUse, KeyFolder
+from chatapp.peer.node.starts import IDENTITY_FILE
 from chatapp.peer.sdk.client import Peer
 from chatapp.registry.rules.people.access import AccessSettings
 from chatapp.wire.address import Address

@@ -31,7 +31,7 @@ async def test_a_full_disk_acknowledges_nothing_and_is_reported_once(
     monkeypatch.setattr("chatapp.peer.history.commits.STORE_AGAIN_AFTER", 0.02)
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         tried, works = asyncio.Event(), asyncio.Event()
-        append, of_bob = RecordJournal.append, node_of(bob).commits._journal
+        append, of_bob = RecordJournal.append, node_of(bob).storage.commits._journal
 
         def fails(journal: RecordJournal, records: Sequence[Record]) -> int:
             if journal is of_bob and not works.is_set():
@@ -180,7 +180,7 @@ async def test_a_disk_that_accepts_nothing_for_long_stops_sending(
                 await asyncio.sleep(0)
             assert receipt.state is MessageState.REFUSED
             assert (await alice.send_all("to all")).state is MessageState.REFUSED
-            assert len(node_of(alice).commits._waiting) < 20
+            assert len(node_of(alice).storage.commits._waiting) < 20
         assert isinstance(await next_of(alice, events.Said), events.Said)
         assert await outcome_of(await alice.send("alice", "again")) is MessageState.DELIVERED
 

@@ -110,7 +110,7 @@ class Window:
         self.update()
 
     def handle(self, *batch: Event) -> None:
-        self.view.handle(batch, STATE, now=0.0)
+        self.view.handle(batch, STATE, (), now=0.0)
         self.update()
 
     def update(self) -> None:
@@ -169,11 +169,11 @@ def test_a_view_shows_the_same_however_events_come_in_batches(
         FlowView(STATE, is_screen=False, completions=None, draw_line=lambda: 7) for _ in range(2)
     ]
     whole.handle(*batch)
-    pipes[0].handle(batch, STATE, now=0.0)
+    pipes[0].handle(batch, STATE, (), now=0.0)
     places = sorted({0, len(batch), *(cut for cut in cuts if cut < len(batch))})
     for first, after in pairwise(places):
         parts.handle(*batch[first:after])
-        pipes[1].handle(batch[first:after], STATE, now=0.0)
+        pipes[1].handle(batch[first:after], STATE, (), now=0.0)
     for one, other in zip(whole.view.panes.all(), parts.view.panes.all(), strict=True):
         assert one.conversation == other.conversation
         assert [entry.text for entry in one.log.entries] == [

@@ -612,7 +612,7 @@ LINES: list[tuple[Event, list[str]]] = [
         ],
     ),
     (
-        TooLong(to="bob", size=70_000, limit=65_536),
+        TooLong(conversation=person("bob"), size=70_000, limit=65_536),
         ["[Message to bob not sent: 70,000 bytes, at most 65,536.]"],
     ),
     (
@@ -637,7 +637,7 @@ LINES: list[tuple[Event, list[str]]] = [
         LinkTroubled(port=5_000, trouble=LinkTrouble.OVER),
         ["[The server answers on TCP port 5000 now.]"],
     ),
-    (Addressed(name="bob", to="Bob"), []),
+    (Addressed(name="bob", conversation=person("Bob")), []),
     (PersonTyping(name="bob"), []),
     (
         HistoryMissing(path="/a/history.db", found=0),

@@ -60,15 +60,13 @@ def come_back(node: CoreDriver, *who: Someone) -> list[PeerRequest]:
 def test_a_message_is_kept_and_goes_to_the_bearer_of_the_name(node: CoreDriver) -> None:
     first, second = send(node, "bob", "one"), send(node, "Bob", "two")
     assert node.saw() == [
-        events.MessageChanged(conversation=person("bob"), id=first, state=events.MessageState.KEPT),
-        events.MessageChanged(
-            conversation=person("bob"), id=second, state=events.MessageState.KEPT
-        ),
+        MessageChanged(conversation=person("bob"), id=id_, state=MessageState.KEPT)
+        for id_ in (first, second)
     ]
     assert node.core.is_settled
     asked = come_back(node, BOB)
     (addressed,) = [event for event in node.saw() if isinstance(event, events.Addressed)]
-    assert (addressed.name, addressed.to) == ("bob", "bob")
+    assert (addressed.name, addressed.conversation) == ("bob", person("bob"))
     assert [line.id for line in node.disk.lines.all()] == [first, second]
     letters = [request for request in asked if isinstance(request, DepositMail)]
     assert {letter.recipient for letter in letters} == {BOB.id}
@@ -97,7 +95,7 @@ def test_it_outlives_the_program(node: CoreDriver) -> None:
     later.start()
     come_back(later, BOB)
     (addressed,) = [event for event in later.saw() if isinstance(event, events.Addressed)]
-    assert (addressed.name, addressed.to) == ("bob", "bob")
+    assert (addressed.name, addressed.conversation) == ("bob", person("bob"))
     lines = [(line.id, line.text, line.person, line.state) for line in later.disk.lines.all()]
     assert lines == [(id_, "one", BOB.id, MessageState.UNSETTLED)]
 

@@ -54,8 +54,13 @@ def test_an_admitted_member_reads_who_is_there_and_nothing_else(node: CoreDriver
     enter(node, who=(CAROL, BOB))
     assert node.saw() == [events.EnteredRoom(room="lab", members=("bob", "carol"), missed=0)]
     assert node.core.rooms.is_settled
-    assert [one.name for one in node.core.rooms.recipients.people()] == ["alice", "bob", "carol"]
+    members = node.core.rooms.recipients.people
+    before = members()
+    assert [one.name for one in before] == ["alice", "bob", "carol"]
     assert node.core.rooms.recipients.in_reach == 2
+    assert all(members() is before for _ in range(1_000))
+    node.told(RoomChanged("#lab", [RoomMember(BOB.id, MAYBE)]))
+    assert [one.online for one in members()] == [True, False, True]
 
 
 def test_a_name_that_is_none_is_refused_here(node: CoreDriver) -> None:
