@@ -150,8 +150,8 @@ def i1(plan: Plan) -> Iterator[Figure]:
     with scratch() as folder, RegistryProcess(folder / "registry") as registry:
         for face, (is_terminal, options) in _FACES.items():
             server = ["127.0.0.1", str(registry.port), str(free_port())]
-            words = ["daemon", "idler"] if face == "daemon" else ["-c", "idler"]
-            home = folder / face
+            name, home = f"{face}-idler", folder / face
+            words = ["daemon", name] if face == "daemon" else ["-c", name]
             with _Idler([*words, *server, *options], home, is_terminal=is_terminal) as idler:
                 idler.drain(_CALM_AFTER)
                 before = usage_of(idler.pid)
