@@ -3,10 +3,9 @@
 It needs the standard library alone, and no new syntax: `make install` runs this file with each
 Python that it finds.
 
-python bench/interpreter.py            print the version and the kind of build python
-bench/interpreter.py --optimised    exit with 0 if this Python is new enough and optimised, else
-with 1 python bench/interpreter.py --any          exit with 0 if this Python is new enough, else
-with 1
+    python bench/interpreter.py              print the version and the kind of build
+    python bench/interpreter.py --optimised  exit with 0 if it is new enough and optimised, else 1
+    python bench/interpreter.py --any        exit with 0 if it is new enough, else 1
 """
 
 import platform

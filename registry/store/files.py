@@ -1,8 +1,8 @@
 """The store on a disk: its folder, its locks and threads, and when a checkpoint begins and ends.
 
     <folder>/lock                        held as long as a registry runs
-    <folder>/journal-<generation>        everything since the last checkpoint; usually one, two
-    during a checkpoint <folder>/journals                    the list of journals that must exist
+    <folder>/journal-<generation>        everything since the last checkpoint; two during one
+    <folder>/journals                    the list of journals that must exist
     <folder>/names, mail/, groups/, desk what earlier journals said, at rest (segments.py)
 
 `_lock` guards memory and is held only for moments, since the event loop's thread takes it.
