@@ -23,6 +23,7 @@ from chatapp.peer.api.requests import (
 )
 from chatapp.peer.commands.meanings import (
     SERVER,
+    ChangeLine,
     Context,
     Meaning,
     Mistake,
@@ -73,6 +74,9 @@ MAYBE_COMMAND: Final = Shape("[command]", Cut.MAYBE_WORD)
 MAYBE_ALL: Final = Shape("[all]", Cut.MAYBE_SHOWN)
 MAYBE_NUMBER: Final = Shape("[n]", Cut.MAYBE_WORD)
 MAYBE_WHICH: Final = Shape("[id or last]", Cut.MAYBE_WORD)
+MAYBE_NTH: Final = Shape("[n]", Cut.MAYBE_WORD)
+NTH_AND_TEXT: Final = Shape("[n] <text>", Cut.TEXT)
+NTH_AND_EMOJI: Final = Shape("[n] <emoji>", Cut.TEXT)
 
 
 MAYBE_QUEUE: Final = Shape("[queue]", Cut.MAYBE_WORD)
@@ -257,6 +261,25 @@ def explain(_: Context, which: str = "last") -> Meaning:
     digits = which.strip().removeprefix("#")
     is_id = digits.isascii() and digits.isdigit() and len(digits) <= _ID_DIGITS
     return ExplainDelivery(id=int(digits) if is_id else 0)
+
+
+def nth_and_text(meaning: Callable[[str, int], Meaning]) -> Callable[[Context, str], Meaning]:
+    """Return a reader of which line is meant, 1 if it is left out, and a text."""
+
+    def read(_: Context, words: str) -> Meaning:
+        first, _blank, rest = words.strip().partition(" ")
+        nth = number(first) if rest.strip() else None
+        return meaning(words, 1) if nth is None else meaning(rest.lstrip(), nth)
+
+    return read
+
+
+def retract(_: Context, *words: str) -> Meaning:
+    """Read which line of ours is meant."""
+    if not words:
+        return ChangeLine(None)
+    nth = number(words[0])
+    return Mistake(answers.usage_line("/retract [n]")) if nth is None else ChangeLine(None, nth)
 
 
 def show_history(_: Context, *words: str) -> Meaning:

@@ -21,6 +21,28 @@ class OpenConversation(msgspec.Struct, frozen=True):
     to: PeerName | None = None
 
 
+class ReplyTo(msgspec.Struct, frozen=True):
+    """Answer a line: the nth from the end of this conversation that somebody else said."""
+
+    text: str
+    nth: int = 1
+
+
+class ChangeLine(msgspec.Struct, frozen=True):
+    """Change our nth line from the end of this conversation, or take it back."""
+
+    text: str | None
+    """The new text; None: take it back."""
+    nth: int = 1
+
+
+class ReactTo(msgspec.Struct, frozen=True):
+    """Put an emoji to a line, counted as in `ReplyTo`, or take it away if we have put it there."""
+
+    emoji: str
+    nth: int = 1
+
+
 class AskMessage(msgspec.Struct, frozen=True):
     """Ask the user for a recipient and a text, then send the message."""
 
@@ -77,6 +99,9 @@ Meaning = (
     AnyRequest
     | OperatorRequest
     | OpenConversation
+    | ReplyTo
+    | ChangeLine
+    | ReactTo
     | AskMessage
     | ShowMembers
     | ShowPeople

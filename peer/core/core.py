@@ -158,10 +158,14 @@ class PeerCore(NodeCore):
         """Return whether the registry shows another key for this name than the one that we hold."""
         return self.roster.contacts.is_blocked(name)
 
-    def lines_shown(self, lines: Iterable[events.Said]) -> None:
+    def lines_shown(self, lines: Iterable[events.LineEvent]) -> None:
         """Note that lines were shown, so that they are not shown again after a restart."""
         ours = self.me.identity.public
         self._streams.lines_shown([line for line in lines if line.identity != ours])
+
+    def wall(self, now: float) -> float:
+        """Return the Unix time."""
+        return self._ctx.wall(now)
 
     def mark_read(
         self, conversation: conversations.Conversation, keys: Iterable[tuple[bytes, bool]], id_: int

@@ -7,6 +7,7 @@ of a stream: see `parties_of`.
 """
 
 import contextlib
+import enum
 import hashlib
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
@@ -26,6 +27,33 @@ DEAD: Final = frozenset({MessageState.REFUSED, MessageState.EXPIRED})
 """States of messages that never arrive; the recipient need not wait for them."""
 
 
+class RelationKind(enum.IntEnum):
+    """What a message is to an earlier one (clause 6.14)."""
+
+    REPLY = 1
+    EDIT = 2
+    RETRACT = 3
+    REACT = 4
+    UNREACT = 5
+    UNKNOWN = 6
+    """One that we cannot read."""
+
+
+CHANGES: Final = frozenset(RelationKind) - {RelationKind.REPLY, RelationKind.UNKNOWN}
+"""Messages of these kinds are no lines of their own: they change the line that they name."""
+
+
+class Related(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a message is to another one: the one with this number in this stream."""
+
+    kind: RelationKind
+    stream: bytes = b""
+    is_ours: bool = False
+    number: int = 0
+    raw: bytes = b""
+    """UNKNOWN: the relation as it came."""
+
+
 class OutgoingAdded(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
     """A message of ours was begun. `id`: of the line in our history; None for the one after the
     highest."""
@@ -35,6 +63,7 @@ class OutgoingAdded(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=Fals
     at_ms: int
     text: str
     id: int | None = None
+    related: Related | None = None
 
 
 class OutgoingChanged(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
@@ -78,6 +107,7 @@ class IncomingAdded(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=Fals
     late: bool
     behind: bool = False
     id: int | None = None
+    related: Related | None = None
 
 
 class Overtaken(msgspec.Struct, frozen=True, array_like=True, tag=5, gc=False):
@@ -293,6 +323,7 @@ class StoredOutgoing(msgspec.Struct, frozen=True):
     state: MessageState
     trace: Stored = None
     id: int = 0
+    related: Related | None = None
 
 
 class StoredIncoming(msgspec.Struct, frozen=True):
@@ -304,6 +335,7 @@ class StoredIncoming(msgspec.Struct, frozen=True):
     text: str
     behind: bool = False
     id: int = 0
+    related: Related | None = None
 
 
 class StoredStream(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,10 +7,10 @@ import msgspec
 
 from chatapp.peer.api import events, requests
 from chatapp.peer.api.errors import NameTaken, NotAdmitted, NotAnswered, NotLetIn, OtherRegistry
-from chatapp.peer.api.requests import Moment, Request, Sent
+from chatapp.peer.api.requests import Moment, Request
 from chatapp.peer.core.desk.operator import VisitTarget
 from chatapp.peer.core.registry.session import State
-from chatapp.peer.node import past
+from chatapp.peer.node import changes, past
 from chatapp.peer.node.keystore import NameHasKeys
 from chatapp.wire.names import is_same_name
 
@@ -18,15 +18,6 @@ if TYPE_CHECKING:
     from chatapp.peer.node.local import PeerNode
 
 # --- messages, and what can be waited for
-
-
-async def _send(node: "PeerNode", request: requests.Send) -> Sent:
-    receipt = await node.send(request)
-    if request.wait is requests.Outcome.SETTLED:
-        await receipt.settled()
-    elif request.wait is requests.Outcome.FINAL:
-        await receipt.final()
-    return receipt.sent()
 
 
 def _tell_typing(node: "PeerNode", request: requests.TellTyping) -> None:
@@ -207,7 +198,10 @@ def _read_talk(node: "PeerNode", request: requests.ReadTalk) -> requests.Talk:
 
 
 ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable[Any] | Any]]] = {
-    requests.Send: _send,
+    requests.Send: changes.answer,
+    requests.Edit: changes.answer,
+    requests.Retract: changes.answer,
+    requests.React: changes.answer,
     requests.TellTyping: _tell_typing,
     requests.Wait: _wait,
     requests.EnterRoom: _enter_room,
@@ -234,6 +228,7 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.ReadPage: past.page,
     requests.ReadAround: past.around,
     requests.SearchPast: past.search,
+    requests.FindLines: past.find,
     requests.ExplainDelivery: past.why,
     requests.ListConversations: past.conversations,
     requests.MarkRead: past.mark_read,

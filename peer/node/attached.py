@@ -16,12 +16,14 @@ from msgspec.structs import replace
 
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen, NotResponding, NotRunning
-from chatapp.peer.api.events import Event, MessageState, Said
-from chatapp.peer.api.past import ConversationState, Lines
+from chatapp.peer.api.events import Event, Line, LineEvent, MessageState, Said
+from chatapp.peer.api.past import ConversationState, FoundLine, FoundLines, Lines, Unshown
 from chatapp.peer.api.requests import (
     PAGE_MAX,
     Command,
     Conversations,
+    Edit,
+    FindLines,
     ListConversations,
     ListUnshown,
     ReadPage,
@@ -31,6 +33,7 @@ from chatapp.peer.api.requests import (
     SayAtDesk,
     SearchPast,
     Send,
+    Sending,
     Sent,
     Talk,
     answer_type,
@@ -92,7 +95,7 @@ class AttachedNode:
         self._receipts = Receipts()
         self._last = 0
         """The number of the last event that we have."""
-        self._mail: list[Said] = []
+        self._mail: list[LineEvent] = []
         """The beginning of a `MailReturned` of which more is to come."""
         self._given: set[int] = set()
         """Ids of lines that were told as unshown ones, and may be told by an event once more."""
@@ -256,6 +259,8 @@ class AttachedNode:
                 return cast("Answer", await self._backwards(request))
             case ReadPage() | ListUnshown():
                 return cast("Answer", await self._forwards(request))
+            case FindLines():
+                return cast("Answer", await self._found(request))
             case ListConversations():
                 return cast("Answer", await self._conversations())
             case ReadTalk():
@@ -284,19 +289,30 @@ class AttachedNode:
             has_more = page.more and bool(page.lines)
         return Lines(lines=lines)
 
-    async def _forwards(self, request: ReadPage | ListUnshown) -> Lines:
+    async def _found(self, request: FindLines) -> FoundLines:
+        """Ask for these lines, then for those that were left out."""
+        lines: tuple[FoundLine | None, ...] = ()
+        while len(lines) < len(request.wanted):
+            page = await self._ask(FindLines(wanted=request.wanted[len(lines) :]))
+            lines = (*lines, *page.lines)
+            if not page.more:
+                break
+        return FoundLines(lines=lines)
+
+    async def _forwards(self, request: ReadPage | ListUnshown) -> Lines | Unshown:
         """Ask for the first lines, then for those after them, until there are enough."""
-        lines: tuple[Said, ...] = ()
+        lines: tuple[Any, ...] = ()
         most, has_more = request.limit, True
         if isinstance(request, ReadPage):
             most = min(most, PAGE_MAX)
         while has_more and len(lines) < most:
             after = lines[-1].id if lines else request.after
             asked = replace(request, after=after, limit=request.limit - len(lines))
-            page = await self._ask(asked)
+            page: Any = await self._ask(cast("Request[Any]", asked))
             lines = (*lines, *page.lines)
             has_more = page.more
-        return Lines(lines=lines)
+        kind = Lines if isinstance(request, ReadPage) else Unshown
+        return kind(lines=lines)
 
     async def _conversations(self) -> Conversations:
         states: tuple[ConversationState, ...] = ()
@@ -324,15 +340,15 @@ class AttachedNode:
             raise NotOpen
         self._link.post(type(command).__name__, command)
 
-    async def send(self, request: Send) -> Receipt:
-        """Say a text; return its receipt, which is there before the next event is taken: that may be
+    async def send(self, request: Sending) -> Receipt:
+        """Send something; return its receipt, which is there before the next event is taken: that may be
         about it. Raises as the request."""
         _check_text(request)
         receipts: list[Receipt] = []
         if self._link is None:
             raise NotOpen
         await self._link.call(
-            Send.__name__,
+            type(request).__name__,
             request,
             answered=lambda raw: receipts.append(self._receipt(_converted(raw, Sent))),
         )
@@ -376,7 +392,7 @@ class AttachedNode:
         ids: list[int] = []
         for event in batch:
             match event:
-                case events.Said():
+                case events.Line():
                     ids.append(event.id)
                 case events.MailReturned(lines=lines):
                     ids += [line.id for line in lines]
@@ -432,18 +448,18 @@ class AttachedNode:
             if not event.lines:
                 return
             self._note_told(event.lines)
-        elif isinstance(event, Said):
+        elif isinstance(event, Line):
             if not self._new([event]):
                 return
             self._note_told([event])
         self._put([event])
 
-    def _note_told(self, lines: Iterable[Said]) -> None:
+    def _note_told(self, lines: Iterable[LineEvent]) -> None:
         self._told.update((line.id, None) for line in lines)
         while len(self._told) > _TOLD_MAX:
             del self._told[next(iter(self._told))]
 
-    def _new(self, lines: Iterable[Said]) -> tuple[Said, ...]:
+    def _new(self, lines: Iterable[LineEvent]) -> tuple[LineEvent, ...]:
         """Return the lines that were not told yet."""
         return tuple(line for line in lines if line.id not in self._given)
 
@@ -494,7 +510,7 @@ def _converted(raw: Any, kind: Any) -> Any:
 
 def _check_text(request: Request[Any]) -> None:
     """Raises TextTooLong, UnicodeEncodeError: a line of the protocol may not hold the text."""
-    if isinstance(request, Send | SayAtDesk):
+    if isinstance(request, Send | Edit | SayAtDesk):
         size = len(request.text.encode())
         if size > TEXT_MAX:
             raise TextTooLong(size, TEXT_MAX)

@@ -6,21 +6,23 @@ import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar, cast, get_args
 
 import msgspec
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation, ConversationKind
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.api.events import Said
-from chatapp.peer.api.requests import Command, Moment, Request, Send, Wait
+from chatapp.peer.api.events import LineEvent, Said
+from chatapp.peer.api.requests import Command, Moment, Request, Send, Sending, Wait
 from chatapp.peer.api.state import DeskState, PeerState, State
 from chatapp.peer.core.context import Context, LookUp, RegistryReach
 from chatapp.peer.core.conversation import SentMessage
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.core.records import Related
 from chatapp.peer.core.registry.session import State as SessionState
+from chatapp.peer.node import changes
 from chatapp.peer.node.answers import ANSWERS
 from chatapp.peer.node.driver import Driver
 from chatapp.peer.node.feed import EventFeed
@@ -35,7 +37,9 @@ from chatapp.wire.names import PeerName
 
 Result = TypeVar("Result")
 
-_MORE_LINES: Final = frozenset({events.MailReturned, events.ClientSaid})
+_MORE_LINES: Final = frozenset(
+    {events.MailReturned, events.ClientSaid, *get_args(events.ChangeEvent)}
+)
 """The kinds of events in which there are lines, besides `Said`."""
 
 _WHY_NOT: Final = {
@@ -89,7 +93,7 @@ class PeerNode:
         self.has_been_ready = False
         """Whether we were with the registry, or found it away, since the start or the last
         return."""
-        self._shown_listeners: list[Callable[[Sequence[Said]], None]] = []
+        self._shown_listeners: list[Callable[[Sequence[LineEvent]], None]] = []
         machine = settings.machine
         with contextlib.ExitStack() as undo:
             self.driver: Final = Driver(self, port=settings.port, machine=machine)
@@ -226,23 +230,31 @@ class PeerNode:
         ANSWERS[type(command)](self, command)
         self.driver.schedule()
 
-    async def send(self, request: Send) -> Receipt:
-        """Begin a message or line; return its receipt. Raises what `Send` says, and NotOpen."""
+    async def send(self, request: Sending) -> Receipt:
+        """Begin what the request says; return its receipt. Raises what it says, and NotOpen."""
+        if type(request) is Send and request.reply_to is None:  # mostly
+            return await self.say(request.conversation, request.text)
+        return await changes.begin(self, request)
+
+    async def say(
+        self, conversation: Conversation, text: str, related: Related | None = None
+    ) -> Receipt:
+        """Begin a message or line. `related`: what it is to another one. Raises what `Send` says,
+        and NotOpen."""
         if self.driver.is_closed:
             raise NotOpen
-        conversation, text = request.conversation, request.text
         if self.storage.commits.is_full:
             return self._refuse(conversation, events.MessageReason.OWN_DISK)
         if conversation.kind is ConversationKind.ROOM:
-            return self._say(request)
+            return self._say_in_room(conversation, text, related)
         if conversation.kind is not ConversationKind.PERSON:
-            begun = self.core.rooms.say_to_all(text, now=self.driver.now())
+            begun = self.core.rooms.say_to_all(text, related, now=self.driver.now())
             self.driver.schedule()
             return self.receipts.open(begun.conversation, begun.id)
         to = conversation.name
-        message = self.core.direct.send_to_known(to, text, now=self.driver.now())
+        message = self.core.direct.send_to_known(to, text, related, now=self.driver.now())
         if message is None:
-            found = await self._look_for(to, text)
+            found = await self._look_for(to, text, related)
             if not isinstance(found, SentMessage):
                 return self._refuse(conversation, found)
             message = found
@@ -253,7 +265,9 @@ class PeerNode:
             self.driver.schedule()  # shares its datagram with what is said right after it
         return receipt
 
-    async def _look_for(self, to: str, text: str) -> SentMessage | events.MessageReason:
+    async def _look_for(
+        self, to: str, text: str, related: Related | None
+    ) -> SentMessage | events.MessageReason:
         """Begin a message to somebody whom the registry may know; return why not, if so."""
         asked_at = None
         while True:
@@ -266,22 +280,24 @@ class PeerNode:
                     self.driver.schedule()
                 await self.turn()
             elif found is LookUp.KNOWN:
-                return direct.send(to, text, now=now)
+                return direct.send(to, text, related, now=now)
             elif found is LookUp.UNANSWERED:
-                return direct.keep(to, text, now=now)
+                return direct.keep(to, text, related, now=now)
             else:
                 return _WHY_NOT[found]
 
-    def _say(self, request: Send) -> Receipt:
+    def _say_in_room(
+        self, conversation: Conversation, text: str, related: Related | None
+    ) -> Receipt:
         """Say a line in our room, if that is the one that is meant."""
         room = self.core.rooms.room
-        if room is not None and request.conversation.name not in ("", room.room):
-            return self._refuse(request.conversation, events.MessageReason.NOT_IN_ROOM)
-        begun = self.core.rooms.say(request.text, now=self.now())
+        if room is not None and conversation.name not in ("", room.room):
+            return self._refuse(conversation, events.MessageReason.NOT_IN_ROOM)
+        begun = self.core.rooms.say(text, related, now=self.now())
         self.driver.schedule()
         if begun is not None:
             return self.receipts.open(begun.conversation, begun.id)
-        receipt = Receipt(request.conversation, 0)
+        receipt = Receipt(conversation, 0)
         receipt.settle(events.MessageState.REFUSED, events.MessageReason.NOT_IN_ROOM)
         return receipt
 
@@ -302,7 +318,7 @@ class PeerNode:
         are given again."""
         if self.driver.is_closed or not batch:
             return
-        shown: list[Said] = [event for event in batch if type(event) is Said]
+        shown: list[LineEvent] = [event for event in batch if type(event) is Said]
         if not _MORE_LINES.isdisjoint(map(type, batch)):  # mostly there is none
             shown = self._lines_in(batch)
         if shown:
@@ -311,13 +327,13 @@ class PeerNode:
             for listener in self._shown_listeners:
                 listener(shown)
 
-    def _lines_in(self, batch: Sequence[events.Event]) -> list[Said]:
+    def _lines_in(self, batch: Sequence[events.Event]) -> list[LineEvent]:
         """Return the lines that these events show, in order. Lines of a visitor count as shown at
         once."""
-        shown: list[Said] = []
+        shown: list[LineEvent] = []
         for event in batch:
             match event:
-                case Said():
+                case events.Line():
                     shown.append(event)
                 case events.MailReturned(lines=lines):
                     shown += lines
@@ -328,7 +344,7 @@ class PeerNode:
                     pass
         return shown
 
-    def listen_shown(self, listener: Callable[[Sequence[Said]], None]) -> Callable[[], None]:
+    def listen_shown(self, listener: Callable[[Sequence[LineEvent]], None]) -> Callable[[], None]:
         """Call `listener` with lines when they are reported as shown."""
         self._shown_listeners = [*self._shown_listeners, listener]
 

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 from chatapp.peer.api import requests
 from chatapp.peer.api.conversations import DESK, Conversation
 from chatapp.peer.api.events import Said
-from chatapp.peer.api.past import ConversationState, DeliveryTrace, Lines
+from chatapp.peer.api.past import (
+    ConversationState,
+    DeliveryTrace,
+    FoundLine,
+    FoundLines,
+    Lines,
+    Unshown,
+    Version,
+)
 from chatapp.peer.api.requests import PAGE_MAX
 from chatapp.peer.api.trace import Raw, readable, unpacked
 from chatapp.peer.core.records import FINAL
@@ -48,7 +56,7 @@ async def around(node: "PeerNode", request: requests.ReadAround) -> Lines:
 
     def read(lines: MessageQueries) -> list[Said]:
         line = lines.by_id(request.id)
-        if line is None:
+        if line is None or line.is_change:
             return []
         among = _ids(lines, shown(line, me).conversation, registry)
         if among is None:
@@ -80,20 +88,51 @@ async def why(node: "PeerNode", request: requests.ExplainDelivery) -> DeliveryTr
     """Return how a line was delivered."""
     id_ = request.id
 
-    def read(lines: MessageQueries) -> StoredLine | None:
-        return lines.last_own() if id_ is None else lines.by_id(id_)
+    def read(lines: MessageQueries) -> tuple[StoredLine, tuple[Version, ...]] | None:
+        line = lines.last_own() if id_ is None else lines.by_id(id_)
+        return None if line is None else (line, _versions(lines, line))
 
-    line = await node.storage.read(read, by_index=False)
-    if line is None:
+    found = await node.storage.read(read, by_index=False)
+    if found is None:
         return None
+    line, versions = found
     steps: tuple[Raw, ...] = ()
     if line.outgoing and line.state not in FINAL:
         steps = node.core.steps_under_way(line.stream, line.number)
         if not steps:  # it was settled, or got another number, while it was read
-            id_ = line.id
-            line = await node.storage.read(read, by_index=False) or line
+            again = await node.storage.read(lambda lines: lines.by_id(line.id), by_index=False)
+            line = again or line
     steps = steps or unpacked(line.trace, line.at_ms)
-    return DeliveryTrace(line=shown(line, node.name), steps=readable(steps, line.at_ms))
+    return DeliveryTrace(
+        line=shown(line, node.name), steps=readable(steps, line.at_ms), versions=versions
+    )
+
+
+async def find(node: "PeerNode", request: requests.FindLines) -> FoundLines:
+    """Return lines as events name them."""
+    registry, me = node.storage.registry, node.name
+
+    def read(lines: MessageQueries) -> list[FoundLine | None]:
+        return [_found(lines, one, registry, me) for one in request.wanted]
+
+    return FoundLines(lines=tuple(await node.storage.read(read, by_index=False)))
+
+
+def _found(
+    lines: MessageQueries, wanted: requests.LineName, registry: int, me: str
+) -> FoundLine | None:
+    among = _ids(lines, wanted.conversation, registry)
+    line = lines.find(among, wanted.target) if among else None
+    return (
+        None if line is None else FoundLine(line=shown(line, me), versions=_versions(lines, line))
+    )
+
+
+def _versions(lines: MessageQueries, line: StoredLine) -> tuple[Version, ...]:
+    return tuple(
+        Version(number=number, at=at_ms / 1_000, text=text)
+        for number, at_ms, text in lines.versions(line)
+    )
 
 
 async def conversations(
@@ -119,9 +158,9 @@ async def mark_read(node: "PeerNode", request: requests.MarkRead) -> None:
         node.schedule()
 
 
-def unshown(node: "PeerNode", request: requests.ListUnshown) -> Lines:
+def unshown(node: "PeerNode", request: requests.ListUnshown) -> Unshown:
     """Return lines to us that were not shown. Raises sqlite3.Error."""
-    return Lines(lines=tuple(node.storage.unshown(after=request.after, count=request.limit)))
+    return Unshown(lines=tuple(node.storage.unshown(after=request.after, count=request.limit)))
 
 
 def _bounded(limit: int) -> int:

@@ -48,7 +48,9 @@ class ServedNode(Node, Protocol):
         """Call `listener` with events when they happen, until the function that this returns is
         called."""
 
-    def listen_shown(self, listener: Callable[[Sequence[events.Said]], None]) -> Callable[[], None]:
+    def listen_shown(
+        self, listener: Callable[[Sequence[events.LineEvent]], None]
+    ) -> Callable[[], None]:
         """Call `listener` with lines when they are reported as shown, until the function that this
         returns is called."""
 
@@ -112,7 +114,7 @@ class Hub:
         self._state: State | None = None
         self._state_line = b""
         self._state_version = 0
-        self._unshown: dict[int, events.Said] = {}
+        self._unshown: dict[int, events.LineEvent] = {}
         """Lines that clients have, by id, and that nobody has reported as shown; without their
         texts."""
 
@@ -120,18 +122,18 @@ class Hub:
         """Number events and keep them. `tell` passes them on."""
         self._ring.add(batch)
         for event in batch:
-            if isinstance(event, events.Said):
+            if isinstance(event, events.LineEvent):
                 self._note_unshown([event])
             elif isinstance(event, events.MailReturned):
                 self._note_unshown(event.lines)
 
-    def _note_unshown(self, lines: Sequence[events.Said]) -> None:
+    def _note_unshown(self, lines: Sequence[events.LineEvent]) -> None:
         for line in lines:
             self._unshown[line.id] = msgspec.structs.replace(line, text="")
         while len(self._unshown) > UNSHOWN_MAX:
             del self._unshown[next(iter(self._unshown))]
 
-    def forget_shown(self, lines: Sequence[events.Said]) -> None:
+    def forget_shown(self, lines: Sequence[events.LineEvent]) -> None:
         """Forget lines that were reported as shown, by the program itself or by a client."""
         for line in lines:
             self._unshown.pop(line.id, None)

@@ -7,9 +7,10 @@ from msgspec.structs import replace
 
 from chatapp.peer.api.events import Said
 from chatapp.peer.api.node import Node
-from chatapp.peer.api.past import Lines
+from chatapp.peer.api.past import FoundLine, FoundLines, Lines, Unshown
 from chatapp.peer.api.requests import (
     Conversations,
+    FindLines,
     ListConversations,
     ListUnshown,
     ReadAround,
@@ -31,8 +32,14 @@ async def answered(node: Node, request: Request[Any]) -> Any:
     match request:
         case ReadPage(after=None) | SearchPast():
             return _newest(answer.lines)
-        case ReadPage() | ListUnshown():
+        case ReadPage():
             return _oldest(answer.lines)
+        case ListUnshown():
+            kept = _first(line.text for line in answer.lines)
+            return Unshown(lines=answer.lines[:kept], more=kept < len(answer.lines))
+        case FindLines():
+            kept = _first(_text_of(found) for found in answer.lines)
+            return FoundLines(lines=answer.lines[:kept], more=kept < len(answer.lines))
         case ReadAround(id=id_):
             return _around(answer.lines, id_)
         case ListConversations():
@@ -52,6 +59,13 @@ def _first(texts: Iterable[str]) -> int:
             break
         count += 1
     return count
+
+
+def _text_of(found: FoundLine | None) -> str:
+    """Return all texts of a line together."""
+    if found is None:
+        return ""
+    return "".join((found.line.text, *(version.text for version in found.versions)))
 
 
 def _newest(lines: Sequence[Said]) -> Lines:

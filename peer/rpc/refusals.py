@@ -6,7 +6,15 @@ from typing import Any, Final
 
 import msgspec
 
-from chatapp.peer.api.errors import NameTaken, NotAdmitted, NotAnswered, NotOpen, OtherRegistry
+from chatapp.peer.api.errors import (
+    ChangeRefusal,
+    ChangeRefused,
+    NameTaken,
+    NotAdmitted,
+    NotAnswered,
+    NotOpen,
+    OtherRegistry,
+)
 from chatapp.peer.api.events import AdmissionRefusal, NoAnswer
 from chatapp.peer.rpc.protocol import Code, RpcError
 from chatapp.wire.errors import ChatAppError, TextTooLong
@@ -19,6 +27,7 @@ _CARRIED: Final[Mapping[type[ChatAppError], Mapping[str, type]]] = {
     NameTaken: {"name": str},
     NotAdmitted: {"reason": AdmissionRefusal, "key": str},
     NotAnswered: {"reason": NoAnswer},
+    ChangeRefused: {"reason": ChangeRefusal},
     OtherRegistry: {"expected": str, "got": str},
     TextTooLong: {"size": int, "limit": int},
 }

@@ -5,11 +5,13 @@ from typing import Any, Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation, person, room
+from chatapp.peer.api.events import Said
 from chatapp.peer.api.requests import (
     EnterRoom,
     IsLineForDesk,
     ListPeople,
     Send,
+    Sending,
 )
 from chatapp.peer.api.state import State
 from chatapp.peer.commands import meanings, parser
@@ -19,6 +21,7 @@ from chatapp.peer.view.folding import Folding
 from chatapp.peer.view.underway import UnderWay
 from chatapp.peer.view.view import USUAL_START, CatchUp, Start, Step, Steps, View
 from chatapp.peer.words import answers, history
+from chatapp.peer.words.changes import own_line
 from chatapp.peer.words.formatting import LINE_MAX, SettledLine, TypedLine
 from chatapp.peer.words.people import here_line
 from chatapp.wire.names import PeerName, is_same_name
@@ -59,6 +62,8 @@ class FlowView(View):
         stay as they are."""
         self._unsettled: TypedLine | None = None
         """The line that is being carried out, while a screen shows it above the prompt."""
+        self._talked_in: Conversation | None = None
+        """Where the last line was said."""
         self._seen: dict[Conversation, int] = {}
         """The newest line of others that was shown of each conversation, since the user last
         typed."""
@@ -101,6 +106,7 @@ class FlowView(View):
         for event in batch:
             for line in event.lines if isinstance(event, events.MailReturned) else (event,):
                 if isinstance(line, events.Said):
+                    self._talked_in = line.conversation
                     seen = self._seen.get(line.conversation, 0)
                     self._seen[line.conversation] = max(line.id, seen)
         if self.is_screen:
@@ -195,10 +201,20 @@ class FlowView(View):
         if self._doubts(message, line):
             self._settle()
             return
+        self._talked_in = message.conversation
         sent = yield from self._send(message)
         if sent is not None and self.is_screen:
             self._unsettled = None
             self._under_way.begin(line, sent.id, message.text)
+
+    def _here(self) -> Conversation | None:
+        if self.state.room is not None:
+            return room(self.state.room)
+        return person(self.query) if self.query is not None else self._talked_in
+
+    def _show_change(self, before: Said, sent: Sending) -> Steps:
+        self._answer([own_line(before, sent)])
+        yield from ()
 
     def _open_query(self, to: PeerName | None) -> Steps:
         """Send bare lines to this person from now on, or go into the room of this name; None: send

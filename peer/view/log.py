@@ -174,6 +174,12 @@ class Log:
         entry.mark, entry.note = mark, note
         self._note_changed(entry)
 
+    def rewrite(self, entry: LogEntry, text: str) -> None:
+        """Give a message another text."""
+        if entry.text != text:
+            entry.text = text
+            self._note_changed(entry)
+
     def mark_unread(self, entry: LogEntry | None) -> None:
         """Draw a rule before this entry: it and all that follow are new to the user. None: draw no
         rule."""

@@ -20,6 +20,7 @@ from chatapp.peer.api.events import AuthorDoubt, Event, MessageState, Person, Sa
 from chatapp.peer.api.past import ConversationState
 from chatapp.peer.view.log import EntryKind, Log, LogEntry
 from chatapp.peer.view.underway import mark_of
+from chatapp.peer.words.changes import NOTHING_KNOWN, text_of
 from chatapp.peer.words.formatting import DOUBTS, MessageLine, mentions
 from chatapp.peer.words.full import YOU, title_of
 from chatapp.wire.names import is_same_name, name_key
@@ -117,12 +118,12 @@ def said_entry(
     """Return the entry of a message. `text` is sanitized here. `doubt`: why the author may not be
     `sender`."""
     shown_name = YOU if is_mine else title_of(person(sender, is_claimed=doubt is not None))
-    shown_text = sanitize(text)
-    is_named = not is_mine and mentions(MessageLine(shown_name, ": ", shown_text), me)
+    text_of = sanitize(text)
+    is_named = not is_mine and mentions(MessageLine(shown_name, ": ", text_of), me)
     return LogEntry(
         kind=EntryKind.MESSAGE,
         at=at,
-        text=shown_text,
+        text=text_of,
         id=id_,
         sender=shown_name,
         is_mine=is_mine,
@@ -136,7 +137,7 @@ def past_entry(line: Said, me: str) -> LogEntry:
     """Return the entry of a line of the past."""
     entry = said_entry(
         sender=line.sender,
-        text=line.text,
+        text=text_of(line, NOTHING_KNOWN),
         at=line.at,
         me=me,
         id_=line.id,

@@ -22,7 +22,9 @@ from chatapp.peer.api.requests import (
     EnterRoom,
     ListConversations,
     Moment,
+    ReadPage,
     Send,
+    Sending,
     ShowRooms,
     Wait,
 )
@@ -46,6 +48,7 @@ from chatapp.peer.view.view import (
 )
 from chatapp.peer.words import answers, history
 from chatapp.peer.words import full as words
+from chatapp.peer.words.changes import found_for, text_of
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import LINE_MAX, CallingLine, Status, TypedLine
 from chatapp.wire.desk.values import ListedVisitor
@@ -327,13 +330,13 @@ class ScreenView(View):
         """Put an event where it belongs. Returns the lines of what people have said, in the words
         of a flow."""
         match event:
-            case events.Said():
-                self._said(event)
-                return lines_of(event)
-            case events.MailReturned(lines=several):
-                for line in several:
-                    self._said(line)
-                return lines_of(event)
+            case events.Line() | events.MailReturned():
+                for line in event.lines if isinstance(event, events.MailReturned) else (event,):
+                    if isinstance(line, events.Said):
+                        self._said(line)
+                    else:
+                        self._changed(line)
+                return lines_of(event, known=self.known)
             case events.ClientSaid():
                 self._said_at_desk(event)
                 return lines_of(event)
@@ -373,7 +376,7 @@ class ScreenView(View):
         is_direct = line.conversation.is_person
         entry = said_entry(
             sender=line.sender,
-            text=line.text,
+            text=text_of(line, self.known),
             at=at,
             me=self.state.name,
             id_=line.id,
@@ -390,6 +393,31 @@ class ScreenView(View):
         self._log_changed(pane)
         if calls:
             self._call(entry.sender, line.text)
+
+    def _changed(self, event: events.ChangeEvent) -> None:
+        """Show a line anew that somebody has changed."""
+        pane, found = self.panes.pane(event.conversation), found_for(event, self.known)
+        entry = None if found is None else self._rewrite(pane, found.line)
+        if entry is None:
+            self._changes.seen.append(event)
+        else:
+            pane.unshown.append((event, entry))
+
+    def _rewrite(self, pane: Pane, line: events.Said) -> LogEntry | None:
+        """Have the entry of a line say what the line says now. Return it, if the log has one."""
+        entry = pane.log.by_id(line.id)
+        if entry is not None:
+            pane.log.rewrite(entry, text_of(line, self.known))
+            self._log_changed(pane)
+        return entry
+
+    def _here(self) -> Conversation | None:
+        return self._typed_in.conversation
+
+    def _show_change(self, before: events.Said, _: Sending) -> Steps:
+        page = yield ReadPage(conversation=before.conversation, before=before.id + 1, limit=1)
+        for line in page.lines:
+            self._rewrite(self.panes.pane(before.conversation), line)
 
     def _said_at_desk(self, event: events.ClientSaid) -> None:
         pane = self.panes.pane(DESK)

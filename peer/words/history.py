@@ -8,6 +8,7 @@ from chatapp.peer.api.conversations import EVERYBODY
 from chatapp.peer.api.events import Said
 from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.api.trace import TraceEvent, TraceStep
+from chatapp.peer.words.changes import shown_text
 from chatapp.peer.words.formatting import (
     AnswerLine,
     Audience,
@@ -53,7 +54,7 @@ def _shown_again(line: Said) -> MessageLine:
         where, audience = f" (in {name(what.name)})", Audience.ROOM
     elif line.is_ours:
         where = f" to {name(what.name)}"
-    text = f"{sanitize(line.text)}{end}"
+    text = f"{shown_text(line)}{end}"
     return MessageLine(
         name(line.sender),
         f"{where}: ",
@@ -69,7 +70,11 @@ def trace_lines(trace: DeliveryTrace | None, me: str) -> list[str]:
     """Return the message, and below it each step of its delivery. `me`: our name."""
     if trace is None:
         return [NO_SUCH_MESSAGE]
-    return [_past(trace.line, 0, me), *(AnswerLine(f"[{step}]") for step in trace_steps(trace))]
+    said = [f"said {shown_instant(one.at)}: {sanitize(one.text)}" for one in trace.versions]
+    return [
+        _past(trace.line, 0, me),
+        *(AnswerLine(f"[{step}]") for step in (*said, *trace_steps(trace))),
+    ]
 
 
 def trace_steps(trace: DeliveryTrace) -> list[str]:
@@ -104,9 +109,7 @@ def _past(line: Said, width: int, me: str) -> MessageLine:
     if what.is_person and not line.is_ours:
         target = name(me)
     before = f"{line.id:>{width}}  {shown_time(line.at)}  "
-    return MessageLine(
-        sender, f" to {target}: ", sanitize(line.text), before=before, doubt=line.doubt
-    )
+    return MessageLine(sender, f" to {target}: ", shown_text(line), before=before, doubt=line.doubt)
 
 
 def _step(step: TraceStep, target: str, *, was_sent: bool) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 from chatapp.wire.limits import TEXT_MAX, TOPIC_MAX
 from chatapp.wire.messages.fields import Count, GroupName, Key, Name, Reference
+from chatapp.wire.messages.relations import Relation
 
 CHANNEL = "channel"
 """The group of everybody. A room's name begins with `#`, so no room can have this name."""
@@ -26,6 +27,7 @@ class GroupBody(msgspec.Struct, frozen=True, array_like=True):
     at: Count
     """The sender's Unix time in milliseconds."""
     text: Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
+    relation: Relation = None
 
 
 class EpochKey(msgspec.Struct, frozen=True, array_like=True):

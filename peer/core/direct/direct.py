@@ -25,7 +25,7 @@ from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.direct.transport import PeerTransport
 from chatapp.peer.core.direct.unresolved import NotesToSelf, UnresolvedOutbox
 from chatapp.peer.core.inbox import Streams
-from chatapp.peer.core.records import Loaded, StoredStream
+from chatapp.peer.core.records import Loaded, Related, StoredStream
 from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import TEXT_MAX
@@ -145,15 +145,19 @@ class DirectMessages:
             return False
         return self._registry.pinned is not None
 
-    def send(self, to: str, text: str, *, now: float) -> SentMessage:
+    def send(
+        self, to: str, text: str, related: Related | None = None, *, now: float
+    ) -> SentMessage:
         """Begin a message to somebody who is KNOWN. Raises TextTooLong, UnicodeEncodeError,
         KeyError."""
-        begun = self.send_to_known(to, text, now=now)
+        begun = self.send_to_known(to, text, related, now=now)
         if begun is None:
             raise KeyError(to)
         return begun
 
-    def send_to_known(self, to: str, text: str, *, now: float) -> SentMessage | None:
+    def send_to_known(
+        self, to: str, text: str, related: Related | None = None, *, now: float
+    ) -> SentMessage | None:
         """Begin a message to this name if it is KNOWN; else None, and `look_up` says why. Raises
         TextTooLong, UnicodeEncodeError."""
         contacts = self._contacts
@@ -169,16 +173,18 @@ class DirectMessages:
         wall = now + self._ctx.clock.offset
         if is_to_me or contact is None or contact.identity == self._ctx.me.identity.public:
             # The table shows us under our former name until our new row comes.
-            note = self.notes.write(text, wall=wall)
+            note = self.notes.write(text, related, wall=wall)
             return SentMessage(person(self._ctx.me.name), note.id, note.number)
         if self._ctx.status.is_lost:
             self._registry.search(now=now)
         conversation = contact.conversation or self._receiver.conversation(contact)
-        message = self._ladder.begin(contact, conversation, text, wall=wall)
+        message = self._ladder.begin(contact, conversation, text, related, wall=wall)
         talk = conversations.Conversation(ConversationKind.PERSON, contact.row.card.name)
         return SentMessage(talk, message.id, message.number)
 
-    def keep(self, to: str, text: str, *, now: float) -> SentMessage:
+    def keep(
+        self, to: str, text: str, related: Related | None = None, *, now: float
+    ) -> SentMessage:
         """Begin a message to a name that is UNANSWERED: it waits until the registry resolves the
         name. Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
@@ -187,7 +193,7 @@ class DirectMessages:
         assert self._registry.pinned is not None
         wall = self._ctx.wall(now)
         message = self._unresolved.keep(
-            self._registry.pinned, peer_name(to), text, wall=wall, now=now
+            self._registry.pinned, peer_name(to), text, related, wall=wall, now=now
         )
         return SentMessage(person(peer_name(to)), message.id, message.number)
 

@@ -23,6 +23,7 @@ from chatapp.peer.core.conversation import (
 )
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import OutgoingChanged, OutgoingDelivered, OutgoingOnDisk
+from chatapp.peer.core.relations import sent
 from chatapp.wire.delivery.parts import Acknowledged
 from chatapp.wire.delivery.ranges import RangeSet
 from chatapp.wire.delivery.syncs import SyncMark
@@ -462,6 +463,7 @@ def _seal(message: Message, contact: Contact, me: LocalIdentity) -> bytes:
         recipient_name=contact.name,
         at=message.at_ms,
         text=message.text,
+        relation=sent(message.related),
     )
     return seal_letter(body, author=me.identity, mail_key=contact.row.card.mail)
 

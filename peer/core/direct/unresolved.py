@@ -28,9 +28,11 @@ from chatapp.peer.core.records import (
     OutgoingChanged,
     OutgoingMoved,
     Record,
+    Related,
     StoredStream,
     name_stream,
 )
+from chatapp.peer.core.relations import moved, told
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.messages.table import Card, Presence, Row
 from chatapp.wire.names import name_key
@@ -48,21 +50,25 @@ class NotesToSelf:
         self._numbered = False
         self.written: list[Message] = []
 
-    def write(self, text: str, *, wall: float) -> Message:
+    def write(self, text: str, related: Related | None = None, *, wall: float) -> Message:
         """Write a note. It is delivered when it is stored."""
-        message = self._outgoing.add(text, wall=wall, id_=self._out.new_id())
+        message = self._outgoing.add(text, wall=wall, id_=self._out.new_id(), related=related)
         key = self._ctx.me.identity.public
-        self._write(message, OutgoingAdded(key, message.number, message.at_ms, text, message.id))
+        self._write(
+            message, OutgoingAdded(key, message.number, message.at_ms, text, message.id, related)
+        )
         return message
 
     def take(self, stream: bytes, kept: Iterable[Message], *, wall: float) -> None:
         """Take messages of another stream: they were kept for a name that has become ours."""
+        key, numbers = self._ctx.me.identity.public, dict[int, int]()
         for one in kept:
-            message = self._outgoing.add(one.text, wall=wall, id_=one.id)
-            message.at_ms = one.at_ms
+            related = moved(one.related, numbers, stream=key)
+            message = self._outgoing.add(one.text, wall=wall, id_=one.id, related=related)
+            message.at_ms, numbers[one.number] = one.at_ms, message.number
             self._write(
                 message,
-                OutgoingMoved(stream, one.number, self._ctx.me.identity.public, message.number),
+                OutgoingMoved(stream, one.number, key, message.number),
             )
 
     def _write(self, message: Message, record: Record) -> None:
@@ -82,16 +88,17 @@ class NotesToSelf:
         for message in written:
             name, key, at = self._ctx.me.name, self._ctx.me.identity.public, message.at_ms / 1_000
             self._outgoing.settle(message, MessageState.DELIVERED)
+            said = Said(
+                conversation=person(name),
+                id=message.id,
+                sender=name,
+                identity=key,
+                number=message.number,
+                text=message.text,
+                at=at,
+            )
             self._out.events += [
-                Said(
-                    conversation=person(name),
-                    id=message.id,
-                    sender=name,
-                    identity=key,
-                    number=message.number,
-                    text=message.text,
-                    at=at,
-                ),
+                said if message.related is None else told(said, message.related),
                 MessageChanged(
                     conversation=person(name), id=message.id, state=MessageState.DELIVERED
                 ),
@@ -131,7 +138,16 @@ class UnresolvedOutbox:
             if key is not None and name_stream(registry, key) == stream:
                 self._add(stream, key, name, stored.pop(stream, StoredStream()))
 
-    def keep(self, registry: bytes, name: str, text: str, *, wall: float, now: float) -> Message:
+    def keep(
+        self,
+        registry: bytes,
+        name: str,
+        text: str,
+        related: Related | None = None,
+        *,
+        wall: float,
+        now: float,
+    ) -> Message:
         """Keep a new message. Raises NameRefused."""
         key = name_key(name)
         contact = self.waiting.get(key)
@@ -141,9 +157,13 @@ class UnresolvedOutbox:
         assert contact.conversation is not None
         ahead = self._ctx.status.clock_ahead
         id_ = self._out.new_id()
-        message = contact.conversation.outgoing.add(text, wall=wall, ahead=ahead, id_=id_)
+        message = contact.conversation.outgoing.add(
+            text, wall=wall, ahead=ahead, id_=id_, related=related
+        )
         self._out.records.append(
-            OutgoingAdded(contact.identity, message.number, message.at_ms, text, id_)
+            OutgoingAdded(
+                contact.identity, message.number, message.at_ms, text, id_, message.related
+            )
         )
         self._settlement.kept(contact, message, now=now)
         return message

@@ -10,8 +10,8 @@ from typing import Final
 from chatapp.peer.api.events import SOMEBODY, LineLoss, LineUnreadable
 from chatapp.peer.core.contacts import Contact
 from chatapp.peer.core.context import Context, People
-from chatapp.peer.core.conversation import make_inbox
-from chatapp.peer.core.inbox import Stream, Streams, Texts, restored
+from chatapp.peer.core.conversation import make_inbox, unshown_texts
+from chatapp.peer.core.inbox import Stream, Streams, restored
 from chatapp.peer.core.records import CursorMoved, StoredStream
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.membership import Membership
@@ -62,10 +62,7 @@ class GroupReceiver:
         key = group.mark + contact.identity
         if key not in self._streams:
             stored = self.stored.pop(key, StoredStream())
-            texts: Texts = {
-                one.number: (one.at_ms, one.text, True, one.id) for one in stored.unshown
-            }
-            inbox = make_inbox(stored, self._ctx.policy)
+            texts, inbox = unshown_texts(stored), make_inbox(stored, self._ctx.policy)
             self._streams.add(restored(key, contact, inbox, texts, stored, group=group))
         stream = self._streams[key]
         stream.group = group
@@ -135,7 +132,7 @@ class GroupReceiver:
         stream = self._stream(group, contact)
         stream.inbox.add_gap(line.since, line.number)
         self._note_floor(stream, line.position, line.floor)
-        self._streams.take(stream, line.number, line.at, line.text, late=False)
+        self._streams.take(stream, line.number, line, late=False)
 
     # --- out of the log
 
@@ -209,7 +206,7 @@ class GroupReceiver:
         body = decode_group_body(payload)
         stream = self._stream(group, contact)
         self._note_floor(stream, position, body.floor)
-        self._streams.take(stream, body.number, body.at, body.text, late=late)
+        self._streams.take(stream, body.number, body, late=late)
 
     def _note_floor(self, stream: Stream, position: int, floor: int) -> None:
         if position >= self.floors.get(stream.key, (0, 0))[0]:

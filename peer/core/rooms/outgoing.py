@@ -17,6 +17,7 @@ from chatapp.peer.api.trace import TraceEvent
 from chatapp.peer.core.contacts import Contact
 from chatapp.peer.core.context import Context, RegistryPort, RegistryReach
 from chatapp.peer.core.conversation import Message
+from chatapp.peer.core.records import Related
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.incoming import GroupReceiver
 from chatapp.peer.core.rooms.membership import RoomRecipients
@@ -83,10 +84,14 @@ class GroupOutbox:
             pending = PendingGroupMessage(group, message, None, now + SAID_AGAIN_AFTER)
             self.pending.setdefault((group.name, message.number), pending)
 
-    def say(self, group: Group, text: str, *, now: float) -> Message:
+    def say(
+        self, group: Group, text: str, related: Related | None = None, *, now: float
+    ) -> Message:
         """Begin a line: it is sent now, or when there is a key for it, or directly to the
         members."""
-        message = group.add(text, wall=self._ctx.wall(now), ahead=self._ctx.status.clock_ahead)
+        message = group.add(
+            text, related, wall=self._ctx.wall(now), ahead=self._ctx.status.clock_ahead
+        )
         deadline = now + self._ctx.policy.give_up_after
         pending = PendingGroupMessage(group, message, deadline, now + SAID_AGAIN_AFTER)
         self.pending[(group.name, message.number)] = pending

@@ -22,7 +22,14 @@ from chatapp.peer.core.context import (
 )
 from chatapp.peer.core.conversation import SentMessage, check_length
 from chatapp.peer.core.inbox import Streams
-from chatapp.peer.core.records import CHANNEL_MARK, Loaded, RoomKept, StoredGroup, StoredStream
+from chatapp.peer.core.records import (
+    CHANNEL_MARK,
+    Loaded,
+    Related,
+    RoomKept,
+    StoredGroup,
+    StoredStream,
+)
 from chatapp.peer.core.rooms.current import CurrentRoom
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.incoming import GroupReceiver
@@ -196,7 +203,7 @@ class Rooms:
             self._members.is_announced or self._ctx.status.reach is RegistryReach.NONE
         )
 
-    def say(self, text: str, *, now: float) -> SentMessage | None:
+    def say(self, text: str, related: Related | None = None, *, now: float) -> SentMessage | None:
         """Begin a line for our room. Return None, and report `NotInRoom`, when we are in none.
         Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
@@ -204,13 +211,13 @@ class Rooms:
         if room is None:
             self._out.events.append(events.NotInRoom())
             return None
-        line = self._outbox.say(room, text, now=now)
+        line = self._outbox.say(room, text, related, now=now)
         return SentMessage(room.conversation, line.id, line.number)
 
-    def say_to_all(self, text: str, *, now: float) -> SentMessage:
+    def say_to_all(self, text: str, related: Related | None = None, *, now: float) -> SentMessage:
         """Begin a line for the channel. Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
-        line = self._outbox.say(self._groups.channel, text, now=now)
+        line = self._outbox.say(self._groups.channel, text, related, now=now)
         return SentMessage(EVERYBODY, line.id, line.number)
 
     @property
