@@ -12,7 +12,7 @@ from chatapp.peer.api.events import Event
 from chatapp.peer.api.node import Node
 from chatapp.peer.api.past import FoundLine
 from chatapp.peer.api.requests import FindLines, LineName
-from chatapp.peer.faces.running import DONE, FAILED, Running
+from chatapp.peer.faces.program import DONE, FAILED, Running
 from chatapp.peer.view.view import (
     Briefly,
     CatchUp,
