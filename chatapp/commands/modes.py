@@ -159,7 +159,7 @@ def _owners(option: str) -> list[Mode]:
 
 
 def _refuse_unchosen(words: Sequence[str]) -> None:
-    from chatapp.wire.suggestions import nearest  # deferred: only a mistake needs it
+    from chatapp.wire.text import nearest  # deferred: only a mistake needs it
 
     if words and (near := nearest(words[0].lower(), COMMANDS)):
         raise Misuse(f'"{quoted(words[0])}" is not a command: did you mean "{near}"?')

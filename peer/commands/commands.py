@@ -363,7 +363,7 @@ def unknown(word: str, *, is_operator: bool) -> Mistake:
     they do."""
     # Deferred: a start does not need them.
     from chatapp.peer.commands.elsewhere import ELSEWHERE
-    from chatapp.wire.suggestions import nearest
+    from chatapp.wire.text import nearest
 
     sign, bare = _sign_and_rest(word.lower())
     if sign != wire_desk.SIGN and bare in ELSEWHERE:

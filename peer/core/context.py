@@ -14,8 +14,8 @@ from chatapp.peer.core.contacts import Contact, Contacts
 from chatapp.peer.core.conversation import Conversation
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import Record
+from chatapp.wire.delivery.parts import Syncs
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.delivery.syncs import Syncs
 from chatapp.wire.errors import WireError
 from chatapp.wire.messages.direct import DirectGroupLine
 from chatapp.wire.messages.link import NodeNotice, PeerRequest

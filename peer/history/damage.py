@@ -15,8 +15,7 @@ from chatapp.peer.api.events import HistoryMissing, LinesLost
 from chatapp.peer.history.database import History
 from chatapp.peer.history.journal import Batch, RecordJournal
 from chatapp.peer.history.registries import first_known
-from chatapp.wire.storage.disk import Disk
-from chatapp.wire.storage.journal import generation_in
+from chatapp.wire.storage import Disk, generation_in
 
 
 def first_known_server(path: Path, servers: Sequence[str]) -> str:

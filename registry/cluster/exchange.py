@@ -25,7 +25,7 @@ from chatapp.registry.store.recovery import Loading
 from chatapp.registry.store.segments import FileIndex, FileLayout
 from chatapp.wire.folders import make_private, write_whole
 from chatapp.wire.identity import Identity
-from chatapp.wire.storage.disk import Disk
+from chatapp.wire.storage import Disk
 
 _COPY: Final = "backup.new"
 """The folder in which a backup is prepared."""

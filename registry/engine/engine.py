@@ -50,8 +50,7 @@ from chatapp.registry.rules.people.access import AccessLists, AccessSettings
 from chatapp.registry.store.protocol import Loaded
 from chatapp.registry.telemetry.figures import CoreSnapshot
 from chatapp.registry.telemetry.recorder import Recorder
-from chatapp.wire.codec import encode
-from chatapp.wire.framing import GroupHeader
+from chatapp.wire.codec import GroupHeader, encode
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.registration import Register
 

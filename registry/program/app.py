@@ -161,7 +161,7 @@ class ListeningPort:
     def first_lines(self, key: str, folder: Path) -> list[str]:
         """Return the lines that tell people where the registry listens; none after the first time.
         `key`: the fingerprint of its key."""
-        from chatapp.wire.aio.interfaces import own_addresses  # deferred: ctypes takes 7 ms to load
+        from chatapp.wire.aio.lan import own_addresses  # deferred: ctypes takes 7 ms to load
 
         if self._is_told:
             return []

@@ -53,7 +53,7 @@ from chatapp.registry.store.keystore import KEY_FILE, KeyUnusable
 from chatapp.registry.store.protocol import StoreInUse
 from chatapp.wire.errors import StoreError
 from chatapp.wire.folders import make_private, path_of
-from chatapp.wire.storage.disk import Disk
+from chatapp.wire.storage import Disk
 
 _log = logging.getLogger(__name__)
 

@@ -50,7 +50,7 @@ from chatapp.registry.store.entries import BanLifted, Entry, SenderIndicesReserv
 from chatapp.registry.store.protocol import Loaded
 from chatapp.wire.admission import public_half
 from chatapp.wire.buckets import Buckets
-from chatapp.wire.framing import GroupHeader
+from chatapp.wire.codec import GroupHeader
 from chatapp.wire.limits import (
     BUCKETS_MAX,
     DATAGRAM_MAX,

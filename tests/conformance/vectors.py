@@ -20,8 +20,7 @@ from chatapp.wire.admission import (
     sign_table,
     sign_welcome,
 )
-from chatapp.wire.codec import encode, encode_hello, join_frames
-from chatapp.wire.framing import Kind, frame, pack_relayed
+from chatapp.wire.codec import Kind, encode, encode_hello, frame, join_frames, pack_relayed
 from chatapp.wire.identity import AgreementKey, Identity, agreement_half, fingerprint, make_card
 from chatapp.wire.messages.direct import (
     Ack,

@@ -10,6 +10,7 @@ from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode, is_table_signed, make_register, table_in
 from chatapp.wire.codec import (
     DatagramFrame,
+    Kind,
     decode_cookie,
     decode_frames,
     decode_refused,
@@ -19,7 +20,6 @@ from chatapp.wire.codec import (
     encode_hello,
     join_frames,
 )
-from chatapp.wire.framing import Kind
 from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.messages.registration import (
     PROTOCOL_VERSION,

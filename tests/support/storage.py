@@ -17,7 +17,7 @@ from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.history.damage import replay
 from chatapp.peer.history.database import History
 from chatapp.peer.history.journal import LINES, RecordJournal
-from chatapp.wire.storage.disk import Disk
+from chatapp.wire.storage import Disk
 
 SERVER = "registry"
 

@@ -23,9 +23,8 @@ from chatapp.peer.core.conversation import (
 )
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import OutgoingChanged, OutgoingDelivered, OutgoingOnDisk
-from chatapp.wire.delivery.parts import Acknowledged
+from chatapp.wire.delivery.parts import Acknowledged, SyncMark
 from chatapp.wire.delivery.ranges import RangeSet
-from chatapp.wire.delivery.syncs import SyncMark
 from chatapp.wire.errors import SealError
 from chatapp.wire.limits import MAIL_KEPT_FOR
 from chatapp.wire.messages.mail import AskMail, DepositMail, LetterBody, MailRefusal

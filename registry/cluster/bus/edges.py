@@ -34,8 +34,8 @@ from chatapp.registry.cluster.bus.session import BEAT, LATE_AFTER, PATIENCE, SIL
 from chatapp.registry.engine.engine import Engine
 from chatapp.registry.rules.effects import LOCAL, Caller, DropReason, link_at
 from chatapp.registry.telemetry.recorder import Recorder
+from chatapp.wire.codec import unpack_group
 from chatapp.wire.errors import DecodeError
-from chatapp.wire.framing import unpack_group
 from chatapp.wire.identity import Identity
 from chatapp.wire.messages.link import Attach
 

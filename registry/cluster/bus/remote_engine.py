@@ -73,8 +73,8 @@ from chatapp.registry.rules.directory.table import Delta, TableCopy
 from chatapp.registry.rules.effects import Admit, Caller, DropReason, LinkEndReason, Refuse
 from chatapp.registry.telemetry.recorder import Recorder
 from chatapp.wire.address import Address
+from chatapp.wire.codec import GroupHeader
 from chatapp.wire.errors import DecodeError
-from chatapp.wire.framing import GroupHeader
 from chatapp.wire.identity import Identity
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.registration import Leave, Ping, Register

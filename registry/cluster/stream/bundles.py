@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from chatapp.registry.store.entries import CheckpointMark, Entry, decode
 from chatapp.wire.errors import ChatAppError
-from chatapp.wire.storage.journal import scan
+from chatapp.wire.storage import scan
 
 VERSION: Final = 1
 KEY_SIZE: Final = 32

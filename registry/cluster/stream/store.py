@@ -51,7 +51,7 @@ from chatapp.registry.cluster.stream.writer import RETRY_SPAN, Writer, WriterSta
 from chatapp.registry.store.entries import Entry, encode
 from chatapp.registry.store.protocol import Loaded, StoreUnusable
 from chatapp.wire.errors import StoreBroken, StoreError, StoreFull, StoreLost, StoreReadOnly
-from chatapp.wire.storage.journal import frame
+from chatapp.wire.storage import frame
 
 _log = logging.getLogger(__name__)
 

@@ -14,8 +14,7 @@ from chatapp.peer.core.records import Record
 from chatapp.peer.core.registry.session import State
 from chatapp.peer.history.database import History
 from chatapp.wire.address import Address
-from chatapp.wire.codec import decode_request, encode
-from chatapp.wire.framing import FrameReader, Kind
+from chatapp.wire.codec import FrameReader, Kind, decode_request, encode
 from chatapp.wire.limits import LINK_FRAME_MAX
 from chatapp.wire.messages.link import Attach, PeerRequest
 from chatapp.wire.messages.mail import MailBatch

@@ -32,7 +32,7 @@ from chatapp.peer.history.commits import (
 )
 from chatapp.peer.history.database import History
 from chatapp.peer.history.journal import RecordJournal
-from chatapp.wire.storage.journal import scan
+from chatapp.wire.storage import scan
 from tests.wire.storage.disks import FailingDisk, bad_sync, no_room
 
 KEY = b"b" * 32

@@ -25,7 +25,7 @@ from chatapp.peer.history.database import History
 from chatapp.peer.history.journal import Beginning
 from chatapp.peer.history.schema import Damaged
 from chatapp.wire.codec import encode
-from chatapp.wire.storage.journal import HEADER_SIZE, frame, scan
+from chatapp.wire.storage import HEADER_SIZE, frame, scan
 from tests.peer.core.cast import Someone
 from tests.peer.history.test_history import records
 

@@ -16,7 +16,7 @@ from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.rules.people.access import AccessSettings
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
-from chatapp.wire.framing import FrameReader
+from chatapp.wire.codec import FrameReader
 from chatapp.wire.identity import Identity
 from chatapp.wire.limits import LINK_FRAME_MAX
 from tests.registry.linked_peer import LinkedPeer

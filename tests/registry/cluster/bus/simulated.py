@@ -31,7 +31,7 @@ from chatapp.registry.rules.effects import (
     number_at_edge,
 )
 from chatapp.registry.telemetry.recorder import Recorder
-from chatapp.wire.framing import GroupHeader
+from chatapp.wire.codec import GroupHeader
 from chatapp.wire.identity import Identity
 from chatapp.wire.messages.link import Attach, PeerRequest
 from chatapp.wire.messages.registration import Ping, Register
