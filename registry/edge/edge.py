@@ -29,7 +29,7 @@ from chatapp.registry.rules.effects import (
     RegistrationRefused,
 )
 from chatapp.registry.rules.limits import RegistryPolicy
-from chatapp.registry.telemetry.recorder import Recorder
+from chatapp.registry.telemetry.figures import Recorder
 from chatapp.wire.address import Address, network_of
 from chatapp.wire.admission import make_refused, sign_welcome
 from chatapp.wire.codec import (

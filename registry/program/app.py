@@ -32,13 +32,11 @@ from chatapp.registry.rules.admin_requests import (
     ShowStats,
     StatsShown,
 )
-from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
-from chatapp.registry.rules.limits import RegistryPolicy, WallClock
+from chatapp.registry.rules.limits import Context, RegistryPolicy, WallClock
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
-from chatapp.registry.store.keystore import KeyUnusable
 from chatapp.registry.store.protocol import Loaded, Store
-from chatapp.registry.store.storage import FolderStorage, Found, Storage
+from chatapp.registry.store.storage import FolderStorage, Found, KeyUnusable, Storage
 from chatapp.registry.telemetry.figures import FIGURES, Snapshot
 from chatapp.wire.address import Address
 from chatapp.wire.admission import CODE_BYTES, JoinCode
@@ -49,7 +47,7 @@ from chatapp.wire.folders import default_home
 from chatapp.wire.identity import Identity, fingerprint
 
 if TYPE_CHECKING:
-    from chatapp.registry.program.admin.recorded import Answer
+    from chatapp.registry.program.admin.log import Answer
     from chatapp.registry.program.serving import EngineBus
     from chatapp.registry.store.backup import Inspection, Manifest
     from chatapp.wire.aio.lan import Announcer
@@ -276,7 +274,7 @@ class Registry:
     async def open_admin(self, answer: "Answer") -> None:
         """Serve the administrator. `answer`: carries out a request."""
         if self._admin_socket is not None:
-            from chatapp.registry.program.admin.recorded import (
+            from chatapp.registry.program.admin.log import (
                 RecordedAdmin,
             )  # deferred: it is needed once people are served
 

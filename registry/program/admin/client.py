@@ -15,9 +15,8 @@ from typing import Final
 import msgspec
 
 from chatapp.registry.program.admin.listener import SOCKET
-from chatapp.registry.program.admin.log import AdminLog
-from chatapp.registry.program.admin.recorded import account, own_user, shown_log
-from chatapp.registry.rules.admin.service import AdminService
+from chatapp.registry.program.admin.log import AdminLog, account, own_user, shown_log
+from chatapp.registry.rules.admin import AdminService
 from chatapp.registry.rules.admin_requests import (
     AddBan,
     AdminAnswer,
@@ -38,9 +37,8 @@ from chatapp.registry.rules.people.access import Invites, OwnBans
 from chatapp.registry.rules.people.renaming import Renaming, restore_names
 from chatapp.registry.store.backup import BackupFailed, inspect, make_backup
 from chatapp.registry.store.files import FileStore
-from chatapp.registry.store.keystore import KeyUnusable, had_key, public_key
 from chatapp.registry.store.protocol import StoreInUse
-from chatapp.registry.store.storage import CLUSTER_MARK
+from chatapp.registry.store.storage import CLUSTER_MARK, KeyUnusable, had_key, public_key
 from chatapp.wire.errors import ChatAppError, StoreError
 from chatapp.wire.folders import at_folder
 

@@ -12,8 +12,15 @@ import pytest
 
 from chatapp.registry.program.admin.client import ask
 from chatapp.registry.program.admin.listener import AdminListener, listen
-from chatapp.registry.program.admin.log import ERASED, FILE, FORMER, LENGTH_MAX, AdminLog
-from chatapp.registry.program.admin.recorded import RecordedAdmin, account
+from chatapp.registry.program.admin.log import (
+    ERASED,
+    FILE,
+    FORMER,
+    LENGTH_MAX,
+    AdminLog,
+    RecordedAdmin,
+    account,
+)
 from chatapp.registry.program.admin.texts import lines_of
 from chatapp.registry.rules.admin_requests import (
     AddBan,

@@ -22,7 +22,7 @@ from chatapp.registry.program.admin.listener import (
     SocketUnusable,
     listen,
 )
-from chatapp.registry.program.admin.recorded import account
+from chatapp.registry.program.admin.log import account
 from chatapp.registry.program.admin.texts import refusal_text
 from chatapp.registry.rules.admin_requests import (
     AddBan,
