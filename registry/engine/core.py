@@ -9,9 +9,9 @@ from typing import Final
 from chatapp.registry.edge.edge import Edge
 from chatapp.registry.engine.engine import Engine
 from chatapp.registry.rules.admin_requests import CoreRequest
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import LOCAL
-from chatapp.registry.rules.limits import Context
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
 from chatapp.registry.store.protocol import Loaded
 from chatapp.registry.telemetry.figures import CoreSnapshot, Recorder

@@ -12,6 +12,7 @@ import msgspec
 
 from chatapp.registry.edge.ports import EdgePort
 from chatapp.registry.rules.admin_requests import CoreRequest
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.directory.directory import TableBroadcaster
 from chatapp.registry.rules.effects import (
@@ -47,7 +48,6 @@ from chatapp.registry.rules.effects import (
     node_of,
 )
 from chatapp.registry.rules.hub import Hub
-from chatapp.registry.rules.limits import Context
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import Loaded

@@ -32,11 +32,13 @@ from chatapp.registry.rules.admin_requests import (
     ShowStats,
     StatsShown,
 )
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
-from chatapp.registry.rules.limits import Context, RegistryPolicy, WallClock
+from chatapp.registry.rules.limits import RegistryPolicy, WallClock
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
+from chatapp.registry.store.keystore import KeyUnusable
 from chatapp.registry.store.protocol import Loaded, Store
-from chatapp.registry.store.storage import FolderStorage, Found, KeyUnusable, Storage
+from chatapp.registry.store.storage import FolderStorage, Found, Storage
 from chatapp.registry.telemetry.figures import FIGURES, Snapshot
 from chatapp.wire.address import Address
 from chatapp.wire.admission import CODE_BYTES, JoinCode

@@ -50,8 +50,8 @@ from chatapp.registry.program import texts
 from chatapp.registry.program.app import ListeningPort
 from chatapp.registry.program.serving import Bus, EdgeOffice, EngineBus, NodeEdge
 from chatapp.registry.rules.limits import RegistryPolicy
+from chatapp.registry.store.keystore import KEY_FILE, KeyUnusable
 from chatapp.registry.store.protocol import StoreInUse
-from chatapp.registry.store.storage import KEY_FILE, KeyUnusable
 from chatapp.wire.errors import StoreError
 from chatapp.wire.folders import make_private, path_of
 from chatapp.wire.storage import Disk

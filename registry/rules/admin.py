@@ -51,6 +51,7 @@ from chatapp.registry.rules.admin_requests import (
     StatsShown,
     TellStop,
 )
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.desk import Desk
 from chatapp.registry.rules.directory.connections import Connections
 from chatapp.registry.rules.directory.directory import Directory, Person
@@ -63,7 +64,7 @@ from chatapp.registry.rules.effects import (
     Store,
     TellEverybody,
 )
-from chatapp.registry.rules.limits import Context, WallClock
+from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.rules.mail import MailService
 from chatapp.registry.rules.people.access import AccessPolicy, Invites, OwnBans
 from chatapp.registry.rules.people.presence import PresenceTracker

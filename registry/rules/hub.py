@@ -9,6 +9,7 @@ from typing import Final, Protocol, TypeVar, get_args
 
 from chatapp.registry.rules.admin import AdminService, LiveAdmin, Parts
 from chatapp.registry.rules.admin_requests import AddBan, CoreRequest, LiftBan
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.desk import Desk
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.directory.connections import Connections, Liveness, SenderIndices
@@ -30,7 +31,7 @@ from chatapp.registry.rules.effects import (
     SendDatagram,
     Store,
 )
-from chatapp.registry.rules.limits import Context, first_epoch, first_number
+from chatapp.registry.rules.limits import first_epoch, first_number
 from chatapp.registry.rules.mail import MailService
 from chatapp.registry.rules.people.access import (
     AccessLists,

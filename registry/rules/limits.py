@@ -10,9 +10,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from chatapp.registry.store.protocol import RecordReader
 from chatapp.wire.address import Address
-from chatapp.wire.identity import Identity
 from chatapp.wire.limits import (
     GROUP_KEPT_FOR,
     MAIL_KEPT_FOR,
@@ -23,7 +21,6 @@ from chatapp.wire.limits import (
     ROOMS_MAX,
 )
 from chatapp.wire.messages.table import RUN_BITS
-from chatapp.wire.sessions.opening import Randomness
 
 
 class DiskState:
@@ -306,15 +303,3 @@ class Shares:
             self._networks[held.network] = of_network
         else:
             del self._networks[held.network]
-
-
-class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """One value for all rules of one registry."""
-
-    identity: Identity
-    """The registry's."""
-    rng: Randomness
-    clock: WallClock
-    store: RecordReader
-    policy: RegistryPolicy = RegistryPolicy()
-    disk: DiskState = msgspec.field(default_factory=DiskState)

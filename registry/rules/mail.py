@@ -7,6 +7,7 @@ A letter is confirmed when the disk has it. Its bytes stay in the store until it
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.directory.connections import Connections
 from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.effects import (
@@ -19,7 +20,7 @@ from chatapp.registry.rules.effects import (
     Reply,
     StoreLetter,
 )
-from chatapp.registry.rules.limits import Context, Shares, remaining
+from chatapp.registry.rules.limits import Shares, remaining
 from chatapp.registry.store.entries import MailStored, MailTaken
 from chatapp.registry.store.protocol import Loaded, RecordLost
 from chatapp.wire.errors import StoreError

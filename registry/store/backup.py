@@ -34,6 +34,7 @@ from chatapp.registry.store.inventory import (
     torn,
     unreadable,
 )
+from chatapp.registry.store.keystore import KEY_FILE, PUBLIC_FILE, key_flaws
 from chatapp.registry.store.segments import (
     DESK,
     GROUPS,
@@ -43,7 +44,6 @@ from chatapp.registry.store.segments import (
     is_at_rest,
     is_put_aside,
 )
-from chatapp.registry.store.storage import KEY_FILE, PUBLIC_FILE, key_flaws
 from chatapp.wire.errors import ChatAppError, quoted
 from chatapp.wire.folders import make_private, sync_folder, write_whole
 from chatapp.wire.storage import generation_in, journal_name, scan

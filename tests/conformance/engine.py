@@ -5,8 +5,9 @@ import random
 from collections import defaultdict
 
 from chatapp.registry.engine.core import RegistryCore
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.effects import LinkEndReason
-from chatapp.registry.rules.limits import Context, WallClock
+from chatapp.registry.rules.limits import WallClock
 from chatapp.wire.address import Address
 from chatapp.wire.codec import FrameReader
 from chatapp.wire.identity import Identity

@@ -5,10 +5,11 @@ import random
 from collections import defaultdict
 
 from chatapp.registry.engine.core import RegistryCore
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.directory.directory import LINK_AWAITED_FOR
 from chatapp.registry.rules.effects import DropReason, Event, LinkEndReason
-from chatapp.registry.rules.limits import Context, RegistryPolicy, WallClock
+from chatapp.registry.rules.limits import RegistryPolicy, WallClock
 from chatapp.registry.rules.people.access import AccessSettings
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.telemetry.logs import event_line

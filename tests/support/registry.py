@@ -8,8 +8,9 @@ import random
 
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.engine.engine import Engine
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
-from chatapp.registry.rules.limits import Context, WallClock
+from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.store.entries import MailStored
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode

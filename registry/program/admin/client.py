@@ -37,8 +37,9 @@ from chatapp.registry.rules.people.access import Invites, OwnBans
 from chatapp.registry.rules.people.renaming import Renaming, restore_names
 from chatapp.registry.store.backup import BackupFailed, inspect, make_backup
 from chatapp.registry.store.files import FileStore
+from chatapp.registry.store.keystore import KeyUnusable, had_key, public_key
 from chatapp.registry.store.protocol import StoreInUse
-from chatapp.registry.store.storage import CLUSTER_MARK, KeyUnusable, had_key, public_key
+from chatapp.registry.store.storage import CLUSTER_MARK
 from chatapp.wire.errors import ChatAppError, StoreError
 from chatapp.wire.folders import at_folder
 

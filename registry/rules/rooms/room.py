@@ -9,10 +9,10 @@ from typing import Final
 
 import msgspec
 
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.directory.connections import Connection, Connections
 from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.effects import Caller, Effect, Push, RelayTo
-from chatapp.registry.rules.limits import Context
 from chatapp.registry.rules.rooms.log import Group
 from chatapp.registry.rules.rooms.rules import GroupRules
 from chatapp.wire.codec import encode

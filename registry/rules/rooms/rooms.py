@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.directory.connections import Connections
 from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.effects import (
@@ -25,7 +26,7 @@ from chatapp.registry.rules.effects import (
     Steps,
     Store,
 )
-from chatapp.registry.rules.limits import Context, PendingRequests, Shares, remaining
+from chatapp.registry.rules.limits import PendingRequests, Shares, remaining
 from chatapp.registry.rules.rooms.room import Member, Room
 from chatapp.registry.store.entries import (
     Entry,

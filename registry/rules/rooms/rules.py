@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.directory.connections import Connection, Connections
 from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.effects import (
@@ -22,7 +23,7 @@ from chatapp.registry.rules.effects import (
     Rule,
     Store,
 )
-from chatapp.registry.rules.limits import Context, first_epoch, remaining
+from chatapp.registry.rules.limits import first_epoch, remaining
 from chatapp.registry.rules.rooms.log import Group, LogLine, Verdict
 from chatapp.registry.store import entries
 from chatapp.registry.store.entries import Entry, GroupCut, GroupKeyMade, GroupLinesDropped

@@ -24,8 +24,9 @@ from chatapp.registry.program import node as node_module
 from chatapp.registry.program.admin.client import AdminRequestFailed, ask
 from chatapp.registry.program.node import ClusterNode
 from chatapp.registry.rules.admin_requests import VerifyFiles
+from chatapp.registry.store.keystore import KeyUnusable
 from chatapp.registry.store.protocol import StoreInUse, StoreUnusable
-from chatapp.registry.store.storage import FolderStorage, KeyUnusable
+from chatapp.registry.store.storage import FolderStorage
 from chatapp.wire.aio.machine import THIS_MACHINE
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.storage import frame

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.store.storage import IdentityUnreadable, open_identity, seal_identity
+from chatapp.registry.store.keystore import IdentityUnreadable, open_identity, seal_identity
 from chatapp.wire.identity import Identity
 
 KEYS = st.binary(min_size=32, max_size=32)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chatapp.registry.program.app import folder_of, raise_descriptor_limit
-from chatapp.registry.store.storage import KEY_FILE, PUBLIC_FILE, KeyUnusable, load_or_make
+from chatapp.registry.store.keystore import KEY_FILE, PUBLIC_FILE, KeyUnusable, load_or_make
 from chatapp.wire.folders import make_private
 
 
@@ -60,7 +60,7 @@ def test_a_new_key_outlives_a_crash_before_its_public_half_is_written(
         raise OSError("cut short")
 
     with monkeypatch.context() as patch:
-        patch.setattr("chatapp.registry.store.storage.keep_public_half", crash)
+        patch.setattr("chatapp.registry.store.keystore.keep_public_half", crash)
         with pytest.raises(KeyUnusable):
             load_or_make(tmp_path)
     made = (tmp_path / KEY_FILE).read_bytes()

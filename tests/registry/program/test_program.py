@@ -12,7 +12,7 @@ import pytest
 
 from chatapp.registry.program.app import ListeningPort, NodeParts, Registry, Unable
 from chatapp.registry.program.texts import address_lines
-from chatapp.registry.store.storage import KEY_FILE
+from chatapp.registry.store.keystore import KEY_FILE
 from chatapp.wire.address import Address
 from chatapp.wire.admission import make_register
 from chatapp.wire.aio.lan import own_addresses

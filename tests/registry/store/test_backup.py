@@ -25,7 +25,7 @@ from chatapp.registry.store.backup import (
     read_manifest,
 )
 from chatapp.registry.store.files import FileStore
-from chatapp.registry.store.storage import load_or_make
+from chatapp.registry.store.keystore import load_or_make
 from tests.registry.store.playbook import line, stored
 from tests.registry.store.strategies import Author
 

@@ -11,8 +11,9 @@ import pytest
 from chatapp.registry.store.backup import inspect
 from chatapp.registry.store.entries import CheckpointMark, Entry, FileAtRest, encode
 from chatapp.registry.store.inventory import LISTED_AT_ONCE, Inventory, list_of
+from chatapp.registry.store.keystore import KEY_FILE, PUBLIC_FILE, KeyUnusable
 from chatapp.registry.store.protocol import Loaded, StoreLacking
-from chatapp.registry.store.storage import KEY_FILE, PUBLIC_FILE, FolderStorage, KeyUnusable
+from chatapp.registry.store.storage import FolderStorage
 from chatapp.wire.storage import LARGEST_PAYLOAD, Disk, frame
 from tests.registry.store.playbook import (
     BOB,

@@ -28,7 +28,8 @@ from chatapp.registry.cluster.stream.ledger import Answer, Publication, Subject,
 from chatapp.registry.cluster.stream.store import Clocks, Seals, StreamStore
 from chatapp.registry.edge.edge import Edge, Output
 from chatapp.registry.engine.core import RegistryCore
-from chatapp.registry.rules.limits import Context, WallClock
+from chatapp.registry.rules.context import Context
+from chatapp.registry.rules.limits import WallClock
 from chatapp.wire.address import Address
 from chatapp.wire.errors import StoreError, StoreFull, StoreLost
 from tests.support.cluster.broker import UNREAD_MAX, NodeLedger, is_to_engine
