@@ -27,8 +27,7 @@ from bench.members import host_of
 from bench.nodes import cluster_of
 from bench.registry import Registries, RegistryProcess
 from bench.rivals import Absent
-from chatapp.peer.core.context import Context
-from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.core.context import Context, LocalIdentity
 from chatapp.peer.core.registry.session import Notice, RegistrySession
 from chatapp.wire.address import Address
 from chatapp.wire.codec import FrameReader, Kind, decode_notice, decode_row, encode, frame

@@ -235,7 +235,7 @@ def test_purposes_of_signatures() -> None:
         admission._REFUSED,
         admission._INVITED,
         admission._VOUCHED,
-        admission._TABLE,
+        identity._TABLE,
     }
 
 

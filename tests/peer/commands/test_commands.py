@@ -23,8 +23,7 @@ from chatapp.peer.api.requests import (
     ShowTopic,
     Unignore,
 )
-from chatapp.peer.commands.commands import BY_SPELLING, COMMANDS, unknown
-from chatapp.peer.commands.elsewhere import ELSEWHERE
+from chatapp.peer.commands.commands import BY_SPELLING, COMMANDS, ELSEWHERE, unknown
 from chatapp.peer.commands.meanings import (
     AskMessage,
     Context,

@@ -11,9 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from chatapp.peer.core.contacts import Contact
-from chatapp.peer.core.context import Context
+from chatapp.peer.core.context import Context, LocalIdentity
 from chatapp.peer.core.conversation import Conversation
-from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import StoredStream
 from chatapp.wire.address import Address
 from chatapp.wire.admission import make_refused, sign_welcome

@@ -7,9 +7,8 @@ It moves bytes as a driver does, and does nothing else on its own.
 import random
 
 from chatapp.peer.api.events import Event
-from chatapp.peer.core.context import Context
+from chatapp.peer.core.context import Context, LocalIdentity
 from chatapp.peer.core.core import PeerCore
-from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import Record
 from chatapp.peer.core.registry.session import State
 from chatapp.peer.history.database import History
