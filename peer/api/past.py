@@ -1,5 +1,7 @@
 """What was said, as the history tells it."""
 
+from typing import Final
+
 import msgspec
 
 from chatapp.peer.api import events
@@ -35,6 +37,13 @@ class ConversationState(msgspec.Struct, frozen=True, kw_only=True):
     """Its newest line; None for the help desk, whose lines are not here."""
 
 
+VERSIONS_SHOWN: Final = 32
+"""Versions of a line that are told, the newest ones."""
+
+VERSION_SHOWN: Final = 1_000
+"""Characters of each."""
+
+
 class Version(msgspec.Struct, frozen=True, kw_only=True):
     """One version of a line that was edited."""
 
@@ -46,8 +55,8 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FoundLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line as it is now, and all its versions, the first one first; none for a line that was not
-    edited, or was taken back."""
+    """A line as it is now, and its versions, the oldest first: VERSIONS_SHOWN at most, each cut to
+    VERSION_SHOWN; none for a line that was not edited, or was taken back."""
 
     line: Said
     versions: tuple[Version, ...] = ()

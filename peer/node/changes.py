@@ -8,8 +8,7 @@ from chatapp.peer.api.errors import ChangeRefusal, ChangeRefused
 from chatapp.peer.api.requests import Outcome, Sending, Sent
 from chatapp.peer.core.folding import CHANGED_WITHIN_MS
 from chatapp.peer.core.records import Related, RelationKind
-from chatapp.peer.history.conversations import identity_of
-from chatapp.peer.history.query import StoredLine, shown
+from chatapp.peer.history.query import StoredLine, identity_of, shown
 from chatapp.wire.emoji import is_emoji
 from chatapp.wire.names import is_same_name
 

@@ -125,7 +125,7 @@ def lines_of(event: Event, *, in_reach: int = 0, known: Known = NOTHING_KNOWN) -
         return [_received(event, known)]
     if isinstance(event, MailReturned):
         lines = [line for one in event.lines for line in lines_of(one, known=known)]
-        return ["[You have messages]", *lines] if lines else []
+        return ["[You have messages]", *lines] if lines or not event.lines else []
     if isinstance(event, ChangeEvent):
         return change_lines(event, known)
     if isinstance(event, FateEvent):

@@ -6,8 +6,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from chatapp.wire.limits import TEXT_MAX
-from chatapp.wire.messages.fields import Count, GroupName
+from chatapp.wire.limits import TEXT_MAX, Count, GroupName
 from chatapp.wire.messages.relations import Relation
 
 

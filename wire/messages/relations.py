@@ -4,7 +4,7 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
-from chatapp.wire.messages.fields import Count
+from chatapp.wire.limits import Count
 
 Author = Annotated[bytes, msgspec.Meta(max_length=32)]
 """The identity key of the author of the earlier message; empty for the sender's own."""

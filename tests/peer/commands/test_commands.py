@@ -23,8 +23,7 @@ from chatapp.peer.api.requests import (
     ShowTopic,
     Unignore,
 )
-from chatapp.peer.commands.commands import BY_SPELLING, COMMANDS, unknown
-from chatapp.peer.commands.elsewhere import ELSEWHERE
+from chatapp.peer.commands.commands import BY_SPELLING, COMMANDS, ELSEWHERE, unknown
 from chatapp.peer.commands.meanings import (
     AskMessage,
     Context,
@@ -37,7 +36,7 @@ from chatapp.peer.commands.meanings import (
 )
 from chatapp.peer.commands.parser import parse
 from chatapp.wire.names import peer_name
-from chatapp.wire.suggestions import is_one_letter_away
+from chatapp.wire.text import is_one_letter_away
 from tests.peer.faces.line.typists import ALICE, BOB, IN_LAB, said
 
 
@@ -224,12 +223,12 @@ NOT_HERE = "It is not in this version; type help for the commands."
         ("server:list", 'Did you mean "/rooms"?'),
         ("/clear", NOT_HERE),
         ("/file", NOT_HERE),
-        ("/edit", NOT_HERE),
-        ("edit", NOT_HERE),
-        ("server:edit", NOT_HERE),
-        ("/delete", NOT_HERE),
+        ("/gif", NOT_HERE),
+        ("gif", NOT_HERE),
+        ("server:gif", NOT_HERE),
+        ("/delete", 'Did you mean "/retract"?'),
         ("/drop", NOT_HERE),
-        ("/edits", "Type help for the commands."),
+        ("/edits", 'Did you mean "/edit"?'),
         ("/delte", "Type help for the commands."),
         ("server:lst", "Type help for the commands."),
         ("/exi", 'Did you mean "server:exit"?'),
