@@ -12,7 +12,6 @@ from chatapp.peer.api import conversations
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import Raw, unpacked
 from chatapp.peer.core.records import DEAD, FINAL, Related, StoredOutgoing, StoredStream
-from chatapp.peer.core.relations import moved, sent
 from chatapp.wire.codec import encode, encode_said
 from chatapp.wire.delivery.dedup import Inbox, Shown
 from chatapp.wire.delivery.parts import NO_SYNC, Acknowledged, SyncMark
@@ -21,6 +20,7 @@ from chatapp.wire.delivery.stream import ReliableStream, Shared
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.messages.direct import PROVISIONAL, DirectBody
+from chatapp.wire.messages.relations import Relation
 
 CLOCKS_DIFFER: Final = 1.0
 """The registry's clock counts anew when it is further ahead of ours than before by more than so
@@ -69,6 +69,12 @@ class Message(msgspec.Struct, eq=False):
     """Whether it is saved, and the registry was started again since, perhaps from a backup made
     before."""
     related: Related | None = None
+    """What it is to another message."""
+
+    @property
+    def relation(self) -> Relation:
+        """What it says of that."""
+        return None if self.related is None else self.related.sent
 
     @property
     def is_numbered(self) -> bool:
@@ -81,7 +87,7 @@ class Message(msgspec.Struct, eq=False):
         question."""
         if not self.is_numbered:
             return b""
-        return encode_said(DirectBody(self.at_ms, self.text, sent(self.related)))
+        return encode_said(DirectBody(self.at_ms, self.text, self.relation))
 
 
 class SentMessage(msgspec.Struct, frozen=True, gc=False):
@@ -288,7 +294,7 @@ class OutgoingStream:
         else:  # as `_next` says, without a call
             since = number = self._last = self._last + 1
         if related is not None:
-            related = moved(related, self._numbered)
+            related = related.moved(self._numbered)
         message = Message(number, int(wall * 1_000), text, since, id=id_, related=related)
         self.messages[number] = self.idle[number] = message
         return message
@@ -327,7 +333,8 @@ class OutgoingStream:
             numbers[provisional] = message.number
         self._numbered |= numbers
         for message in waiting:
-            message.related = moved(message.related, numbers)
+            if message.related is not None:
+                message.related = message.related.moved(numbers)
         return numbers
 
     def _next(self, wall: float, ahead: float | None) -> tuple[int, int]:

@@ -9,6 +9,7 @@ of a stream: see `parties_of`.
 import contextlib
 import enum
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -17,6 +18,7 @@ from chatapp.peer.api.events import AuthorDoubt, MessageState
 from chatapp.peer.api.trace import Stored
 from chatapp.wire.address import Address
 from chatapp.wire.messages.direct import Number
+from chatapp.wire.messages.relations import Edit, React, Relation, Reply, Retract, Unknown
 from chatapp.wire.messages.rooms import CHANNEL
 from chatapp.wire.messages.table import Row
 
@@ -52,6 +54,33 @@ class Related(msgspec.Struct, frozen=True, array_like=True, gc=False):
     number: int = 0
     raw: bytes = b""
     """UNKNOWN: the relation as it came."""
+
+    @property
+    def sent(self) -> Relation:
+        """What a message of ours says of it."""
+        author = b"" if self.is_ours else self.stream[-KEY_SIZE:]
+        match self.kind:
+            case RelationKind.REPLY:
+                return Reply(author, self.number)
+            case RelationKind.EDIT:
+                return Edit(author, self.number)
+            case RelationKind.RETRACT:
+                return Retract(author, self.number)
+            case RelationKind.REACT | RelationKind.UNREACT:
+                return React(author, self.number, self.kind is RelationKind.REACT)
+            case RelationKind.UNKNOWN:
+                return Unknown(self.raw)
+
+    def moved(self, numbers: Mapping[int, int], *, stream: bytes | None = None) -> "Related":
+        """Return it after our messages to the same recipient got these numbers. `stream`: the key
+        of our stream to them now; None: as before."""
+        if not self.is_ours:
+            return self
+        return msgspec.structs.replace(
+            self,
+            stream=self.stream if stream is None else stream,
+            number=numbers.get(self.number, self.number),
+        )
 
 
 class OutgoingAdded(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):

@@ -1,33 +1,15 @@
-"""Between what a message says of its relation to another one, and the streams that we store (clause
-6.14)."""
+"""What messages are to each other, and what a line has become: a function of the set of the messages about
+it, in whatever order they came (clause 6.14)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from chatapp.peer.api.events import Edited, Line, LineEvent, Reacted, Retracted, Said, Target
 from chatapp.peer.core.records import KEY_SIZE, Related, RelationKind, parties_of
 from chatapp.wire.codec import encode
-from chatapp.wire.emoji import is_emoji
-from chatapp.wire.messages.relations import Edit, React, Relation, Reply, Retract, Unknown
-
-
-def sent(related: Related | None) -> Relation:
-    """Return the relation of a message of ours as others read it."""
-    if related is None:
-        return None
-    author = b"" if related.is_ours else related.stream[-KEY_SIZE:]
-    match related.kind:
-        case RelationKind.REPLY:
-            return Reply(author, related.number)
-        case RelationKind.EDIT:
-            return Edit(author, related.number)
-        case RelationKind.RETRACT:
-            return Retract(author, related.number)
-        case RelationKind.REACT | RelationKind.UNREACT:
-            return React(author, related.number, related.kind is RelationKind.REACT)
-        case RelationKind.UNKNOWN:
-            return Unknown(related.raw)
+from chatapp.wire.messages.relations import Edit, React, Relation, Reply, Retract, Unknown, is_emoji
 
 
 def received(relation: Relation, text: str, *, stream: bytes, me: bytes) -> Related | None:
@@ -97,12 +79,63 @@ def told(line: Said, related: Related) -> LineEvent:
             return Reacted(**common, target=target, is_on=kind is RelationKind.REACT)
 
 
-def moved(
-    related: Related | None, numbers: Mapping[int, int], *, stream: bytes | None = None
-) -> Related | None:
-    """Return the relation of a message of ours after our messages to the same recipient got these
-    numbers. `stream`: the key of our stream to them now; None: as before."""
-    if related is None or not related.is_ours:
-        return related
-    number = numbers.get(related.number, related.number)
-    return replace(related, stream=related.stream if stream is None else stream, number=number)
+CHANGED_WITHIN_MS: Final = 7 * 86_400 * 1_000
+"""Milliseconds after which a line is not edited or taken back any more, by its author's clock."""
+
+
+class Change(NamedTuple):
+    """A message that changes a line."""
+
+    by: int
+    """The stream in which it came: who says it."""
+    number: int
+    at_ms: int
+    kind: RelationKind
+    text: str
+
+
+class Folded(NamedTuple):
+    """What a line has become."""
+
+    text: str
+    versions: tuple[Change, ...]
+    """The edits that count, in order; the text is that of the last one."""
+    is_retracted: bool
+    reactions: tuple[tuple[str, tuple[int, ...]], ...]
+    """Emoji, and the streams of those who have put it to the line, in the order in which they came
+    to be there."""
+
+
+def fold(text: str, at_ms: int, *, by: int, changes: Iterable[Change]) -> Folded:
+    """Return what has become of the line with this text. `by`: the stream in which it came; only
+    its author edits it and takes it back."""
+    edits: list[Change] = []
+    is_retracted = False
+    newest: dict[tuple[int, str], Change] = {}
+    for change in changes:
+        match change.kind:
+            case RelationKind.REACT | RelationKind.UNREACT:
+                whose = (change.by, change.text)
+                if whose not in newest or newest[whose].number < change.number:
+                    newest[whose] = change
+            case RelationKind.EDIT if _counts(change, by, at_ms):
+                edits.append(change)
+            case RelationKind.RETRACT if _counts(change, by, at_ms):
+                is_retracted = True
+    if is_retracted:
+        return Folded("", (), is_retracted=True, reactions=())
+    edits.sort(key=lambda edit: edit.number)
+    standing = [one for one in newest.values() if one.kind is RelationKind.REACT]
+    by_emoji: dict[str, list[int]] = {}
+    for reaction in sorted(standing, key=lambda one: (one.at_ms, one.by, one.text)):
+        by_emoji.setdefault(reaction.text, []).append(reaction.by)
+    return Folded(
+        edits[-1].text if edits else text,
+        tuple(edits),
+        is_retracted=False,
+        reactions=tuple((emoji, tuple(whose)) for emoji, whose in by_emoji.items()),
+    )
+
+
+def _counts(change: Change, by: int, at_ms: int) -> bool:
+    return change.by == by and change.at_ms <= at_ms + CHANGED_WITHIN_MS

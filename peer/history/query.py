@@ -22,7 +22,6 @@ from chatapp.peer.api.events import (
     Target,
 )
 from chatapp.peer.api.trace import Stored
-from chatapp.peer.core.folding import Folded
 from chatapp.peer.core.records import (
     CHANGES,
     CHANNEL_MARK,
@@ -31,7 +30,7 @@ from chatapp.peer.core.records import (
     RelationKind,
     parties_of,
 )
-from chatapp.peer.core.relations import answered
+from chatapp.peer.core.relations import Folded, answered
 from chatapp.peer.history import schema
 from chatapp.peer.history.relations import LineToFold, Relations
 from chatapp.peer.history.schema import damage_named

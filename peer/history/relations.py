@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from chatapp.peer.core.folding import Change, Folded, fold
 from chatapp.peer.core.records import CHANGES, Related, RelationKind
+from chatapp.peer.core.relations import Change, Folded, fold
 
 WAITING_MAX: Final = 64
 """Changes of one conversation that wait for lines which have not come: the oldest are given up."""

@@ -7,7 +7,15 @@ import msgspec
 
 from chatapp.peer.api import events, requests
 from chatapp.peer.api.conversations import DESK, Conversation
-from chatapp.peer.api.errors import NameTaken, NotAdmitted, NotAnswered, NotLetIn, OtherRegistry
+from chatapp.peer.api.errors import (
+    ChangeRefusal,
+    ChangeRefused,
+    NameTaken,
+    NotAdmitted,
+    NotAnswered,
+    NotLetIn,
+    OtherRegistry,
+)
 from chatapp.peer.api.events import Said
 from chatapp.peer.api.findings import Check, Finding, Trouble, clock_finding, path_finding
 from chatapp.peer.api.past import (
@@ -21,22 +29,92 @@ from chatapp.peer.api.past import (
     Unshown,
     Version,
 )
-from chatapp.peer.api.requests import PAGE_MAX, Moment, Request
+from chatapp.peer.api.requests import PAGE_MAX, Moment, Outcome, Request, Sending, Sent
 from chatapp.peer.api.trace import Raw, readable, unpacked
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.desk.operator import VisitTarget
-from chatapp.peer.core.records import FINAL
+from chatapp.peer.core.records import FINAL, Related, RelationKind
 from chatapp.peer.core.registry.session import State
+from chatapp.peer.core.relations import CHANGED_WITHIN_MS
 from chatapp.peer.history.query import UNREAD_MAX, MessageQueries, StoredLine, identity_of, shown
-from chatapp.peer.node import changes
 from chatapp.peer.node.keystore import NameHasKeys
+from chatapp.wire.messages.relations import is_emoji
 from chatapp.wire.names import is_same_name
 
 if TYPE_CHECKING:
     from chatapp.peer.node.local import PeerNode
+    from chatapp.peer.node.receipts import Receipt
 
 
 # --- messages, and what can be waited for
+
+
+async def begin(node: "PeerNode", request: Sending) -> "Receipt":
+    """Begin a message that is something to another one. Raises as the request."""
+    match request:
+        case requests.Send(conversation=where, text=text, reply_to=id_) if id_ is not None:
+            line, conversation = await _line_to_change(node, id_)
+            if identity_of(conversation) != identity_of(where):
+                raise ChangeRefused(ChangeRefusal.ELSEWHERE)
+            return await node.say(where, text, _related(line, RelationKind.REPLY))
+        case requests.Send(conversation=where, text=text):
+            return await node.say(where, text)
+        case requests.Edit(id=id_, text=text):
+            return await _change_ours(node, id_, RelationKind.EDIT, text)
+        case requests.Retract(id=id_):
+            return await _change_ours(node, id_, RelationKind.RETRACT, "")
+        case requests.React(id=id_, emoji=emoji, is_on=is_on):
+            if not is_emoji(emoji):
+                raise ChangeRefused(ChangeRefusal.NO_EMOJI)
+            line, conversation = await _line_to_change(node, id_)
+            kind = RelationKind.REACT if is_on else RelationKind.UNREACT
+            return await node.say(conversation, emoji, _related(line, kind))
+        case _:
+            assert_never(request)
+
+
+async def _sent(node: "PeerNode", request: Sending) -> Sent:
+    """Carry a request out that sends something; the answer comes with what it waits for."""
+    receipt = await node.send(request)
+    if request.wait is Outcome.SETTLED:
+        await receipt.settled()
+    elif request.wait is Outcome.FINAL:
+        await receipt.final()
+    return receipt.sent()
+
+
+async def _change_ours(node: "PeerNode", id_: int, kind: RelationKind, text: str) -> "Receipt":
+    line, conversation = await _line_to_change(node, id_)
+    if not line.outgoing:
+        raise ChangeRefused(ChangeRefusal.NOT_OURS)
+    if node.core.wall(node.now()) * 1_000 > line.at_ms + CHANGED_WITHIN_MS:
+        raise ChangeRefused(ChangeRefusal.TOO_OLD)
+    return await node.say(conversation, text, _related(line, kind))
+
+
+async def _line_to_change(node: "PeerNode", id_: int) -> tuple[StoredLine, Conversation]:
+    """Return a line that may be changed or answered, and its conversation."""
+    line = await node.storage.read(lambda lines: lines.by_id(id_), by_index=False)
+    if line is None or line.is_change:
+        raise ChangeRefused(ChangeRefusal.NO_SUCH_LINE)
+    if line.folded is not None and line.folded.is_retracted:
+        raise ChangeRefused(ChangeRefusal.TAKEN_BACK)
+    conversation = shown(line, node.name).conversation
+    if conversation.is_person and not _is_of(node, conversation.name, line.stream):
+        raise ChangeRefused(ChangeRefusal.OTHER_KEY)
+    return line, conversation
+
+
+def _is_of(node: "PeerNode", name: str, stream: bytes) -> bool:
+    """Whether messages to this name go where those of this stream went."""
+    if is_same_name(name, node.name):
+        return stream == node.core.me.identity.public
+    contact = node.core.roster.contacts.by_name(name)
+    return contact is None or contact.identity == stream
+
+
+def _related(line: StoredLine, kind: RelationKind) -> Related:
+    return Related(kind, line.stream, is_ours=line.outgoing, number=line.number)
 
 
 def _tell_typing(node: "PeerNode", request: requests.TellTyping) -> None:
@@ -450,10 +528,10 @@ def _states(lines: MessageQueries, registry: int, me: str) -> list[ConversationS
 
 
 ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable[Any] | Any]]] = {
-    requests.Send: changes.answer,
-    requests.Edit: changes.answer,
-    requests.Retract: changes.answer,
-    requests.React: changes.answer,
+    requests.Send: _sent,
+    requests.Edit: _sent,
+    requests.Retract: _sent,
+    requests.React: _sent,
     requests.TellTyping: _tell_typing,
     requests.Wait: _wait,
     requests.EnterRoom: _enter_room,

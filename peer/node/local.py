@@ -21,8 +21,7 @@ from chatapp.peer.core.conversation import SentMessage
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.records import Related
 from chatapp.peer.core.registry.session import State as SessionState
-from chatapp.peer.node import changes
-from chatapp.peer.node.answers import ANSWERS
+from chatapp.peer.node.answers import ANSWERS, begin
 from chatapp.peer.node.driver import Driver
 from chatapp.peer.node.feed import EventFeed
 from chatapp.peer.node.keystore import KeyFolder
@@ -233,7 +232,7 @@ class PeerNode:
         """Begin what the request says; return its receipt. Raises what it says, and NotOpen."""
         if type(request) is Send and request.reply_to is None:  # mostly
             return await self.say(request.conversation, request.text)
-        return await changes.begin(self, request)
+        return await begin(self, request)
 
     async def say(
         self, conversation: Conversation, text: str, related: Related | None = None

@@ -54,7 +54,7 @@ from chatapp.peer.core.records import (
     StoredStream,
     name_stream,
 )
-from chatapp.peer.core.relations import moved, told
+from chatapp.peer.core.relations import told
 from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import TEXT_MAX
@@ -89,7 +89,7 @@ class NotesToSelf:
         """Take messages of another stream: they were kept for a name that has become ours."""
         key, numbers = self._ctx.me.identity.public, dict[int, int]()
         for one in kept:
-            related = moved(one.related, numbers, stream=key)
+            related = None if one.related is None else one.related.moved(numbers, stream=key)
             message = self._outgoing.add(one.text, wall=wall, id_=one.id, related=related)
             message.at_ms, numbers[one.number] = one.at_ms, message.number
             self._write(

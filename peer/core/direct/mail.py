@@ -22,7 +22,6 @@ from chatapp.peer.core.conversation import (
     OutgoingStream,
 )
 from chatapp.peer.core.records import OutgoingChanged, OutgoingDelivered, OutgoingOnDisk
-from chatapp.peer.core.relations import sent
 from chatapp.wire.delivery.parts import Acknowledged, SyncMark
 from chatapp.wire.delivery.ranges import RangeSet
 from chatapp.wire.errors import SealError
@@ -461,7 +460,7 @@ def _seal(message: Message, contact: Contact, me: LocalIdentity) -> bytes:
         recipient_name=contact.name,
         at=message.at_ms,
         text=message.text,
-        relation=sent(message.related),
+        relation=message.relation,
     )
     return seal_letter(body, author=me.identity, mail_key=contact.row.card.mail)
 

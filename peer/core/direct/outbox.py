@@ -23,7 +23,6 @@ from chatapp.peer.core.records import (
     Related,
     StoredOutgoing,
 )
-from chatapp.peer.core.relations import moved
 from chatapp.wire.messages.direct import ReportSilence
 
 MAIL_FIRST_FOR: Final = 2.0
@@ -279,7 +278,9 @@ class Ladder:
                 wall=wall,
                 ahead=self._ctx.status.clock_ahead,
                 id_=message.id,
-                related=moved(message.related, numbers, stream=new.identity),
+                related=None
+                if message.related is None
+                else message.related.moved(numbers, stream=new.identity),
             )
             numbers[message.number] = again.number
             again.at_ms, again.steps = message.at_ms, message.steps

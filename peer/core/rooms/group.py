@@ -21,7 +21,6 @@ from chatapp.peer.core.records import (
     StoredStream,
     group_mark,
 )
-from chatapp.peer.core.relations import sent
 from chatapp.wire.codec import encode_said
 from chatapp.wire.messages.direct import DirectGroupLine
 from chatapp.wire.messages.rooms import CHANNEL, EpochKey, GroupBody, GroupGranted
@@ -158,7 +157,7 @@ class Group:
             floor=self._outgoing.floor,
             at=message.at_ms,
             text=message.text,
-            relation=sent(message.related),
+            relation=message.relation,
         )
         counter = key.next_counter
         self._in_flight[(key.epoch, counter)] = message
@@ -184,7 +183,7 @@ class Group:
             position=self._newest,
             at=message.at_ms,
             text=message.text,
-            relation=sent(message.related),
+            relation=message.relation,
         )
         return encode_said(line)
 

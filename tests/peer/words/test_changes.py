@@ -1,6 +1,6 @@
 """What is read of replies, edits, retractions and reactions, to the letter."""
 
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from msgspec.structs import replace
@@ -22,7 +22,13 @@ LINE: Final = Said(
     at=0.0,
     is_ours=True,
 )
-COMMON: Final = {"id": 9, "sender": "bob", "identity": b"b" * 32, "number": 5, "at": 0.0}
+COMMON: Final[dict[str, Any]] = {
+    "id": 9,
+    "sender": "bob",
+    "identity": b"b" * 32,
+    "number": 5,
+    "at": 0.0,
+}
 VERSIONS: Final = (Version(number=4, at=0.0, text="helo"), Version(number=5, at=1.0, text="hello"))
 
 

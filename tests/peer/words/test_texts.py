@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from typing import get_args
+from typing import Any, Final, get_args
 
 import msgspec
 import pytest
@@ -19,6 +19,7 @@ from chatapp.peer.api.events import (
     ConversationRead,
     Doubt,
     DutyEvent,
+    Edited,
     EnteredRoom,
     Event,
     EventsMissed,
@@ -58,6 +59,7 @@ from chatapp.peer.api.events import (
     PersonCame,
     PersonTyping,
     ProgramEnded,
+    Reacted,
     ReadersBehind,
     Registered,
     RegistryKey,
@@ -70,6 +72,7 @@ from chatapp.peer.api.events import (
     Renamed,
     RenameFailed,
     RenameRefusal,
+    Retracted,
     Room,
     RoomEntryDenied,
     RoomEntryRefusal,
@@ -88,6 +91,7 @@ from chatapp.peer.api.events import (
     SignedOff,
     StorageFailed,
     TableChanged,
+    Target,
     TooLong,
     TopicFailure,
     TopicKnown,
@@ -213,7 +217,21 @@ def in_room(text: str, late: float | None = None, sender: str = "bob") -> Said:
     )
 
 
+CHANGE: Final[dict[str, Any]] = {
+    "conversation": person("bob"),
+    "id": 9,
+    "sender": "bob",
+    "identity": b"",
+    "number": 1,
+    "text": "",
+    "at": NOON,
+    "target": Target(b"", 1),
+}
 LINES: list[tuple[Event, list[str]]] = [
+    # what is said of a line that is here: test_changes.py
+    (Edited(**CHANGE), []),
+    (Retracted(**CHANGE), []),
+    (Reacted(**CHANGE, is_on=True), []),
     (
         MailUnreadable(sender="bob", detail="does not open"),
         ["[A letter from bob could not be opened: does not open.]"],

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.core.folding import CHANGED_WITHIN_MS, Change, Folded, fold
 from chatapp.peer.core.records import RelationKind
-from chatapp.wire.emoji import EMOJI_MAX, is_emoji
+from chatapp.peer.core.relations import CHANGED_WITHIN_MS, Change, Folded, fold
+from chatapp.wire.messages.relations import EMOJI_MAX, is_emoji
 
 AUTHOR, OTHER = 1, 2
 EDIT, RETRACT = RelationKind.EDIT, RelationKind.RETRACT
