@@ -20,6 +20,8 @@ class Promise(msgspec.Struct):
     """A rule, or a run of letters, which are settled together."""
     held: int = 0
     """Bytes that the rule keeps in memory."""
+    is_lost: bool = False
+    """Whether its entries were not stored."""
 
 
 class CommitBarrier:
@@ -96,28 +98,27 @@ class CommitBarrier:
         """Note that the oldest `count` entries on their way are on the disk. Return who waited for
         them."""
         self._stored = min(self._stored + count, self._handed)
-        released: list[Promise] = []
-        while self._promises and self._promises[0].upto <= self._stored:
-            released.append(self._released(self._promises.popleft()))
-        return released
+        return self._release()
 
     def failed(self, newest: int | None) -> list[Promise]:
-        """Note that the newest `newest` entries on their way (all, for None) were not stored.
-        Return who waited for them."""
+        """Note that the newest `newest` entries on their way (all, for None) were not stored. Who
+        waited for them goes on behind those who wait for older entries: what is told must not
+        overtake what happened before. Return who goes on now."""
         pending = self._handed - self._stored
         lost = pending if newest is None else min(newest, pending)
         kept_upto = self._handed - lost
-        kept: deque[Promise] = deque()
-        released: list[Promise] = []
         for promise in self._promises:
-            if promise.upto <= kept_upto:
-                kept.append(promise)
-            elif promise.upto <= self._handed:
-                released.append(self._released(promise))
-            else:  # made since, for entries that are not handed over yet
+            if promise.upto > self._handed:  # made since, for entries that are not handed over yet
                 promise.upto -= lost
-                kept.append(promise)
-        self._promises, self._handed = kept, kept_upto
+            elif promise.upto > kept_upto:
+                promise.upto, promise.is_lost = kept_upto, True
+        self._handed = kept_upto
+        return self._release()
+
+    def _release(self) -> list[Promise]:
+        released: list[Promise] = []
+        while self._promises and self._promises[0].upto <= self._stored:
+            released.append(self._released(self._promises.popleft()))
         return released
 
     def _released(self, promise: Promise) -> Promise:

@@ -178,7 +178,7 @@ class Engine:
     def entries_stored(self, count: int, *, now: float) -> None:
         """Note that the oldest `count` entries on their way are on the disk."""
         self.hub.disk.is_full = False
-        self._settle(self._barrier.stored(count), is_stored=True, now=now)
+        self._settle(self._barrier.stored(count), now=now)
 
     def store_failed(
         self, reason: str, *, newest: int | None = None, is_full: bool = False, now: float
@@ -187,7 +187,7 @@ class Engine:
         `reason` is for the log; `is_full`: whether the disk had no space left."""
         self.hub.disk.is_full = is_full
         self._recorder.note(StoreFailed(reason=reason))
-        self._settle(self._barrier.failed(newest), is_stored=False, now=now)
+        self._settle(self._barrier.failed(newest), now=now)
 
     # --- time
 
@@ -262,14 +262,14 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - a fault of ours, whatever it is
             self._recorder.fault(error)
 
-    def _settle(self, promises: Iterable[Promise], *, is_stored: bool, now: float) -> None:
+    def _settle(self, promises: Iterable[Promise], *, now: float) -> None:
         """Go on with those who waited for the disk."""
-        answer = Settled(is_stored, now)
         for promise in promises:
+            is_stored = not promise.is_lost
             if isinstance(promise.waiting, list):
                 self._settle_letters(promise.waiting, is_stored=is_stored, now=now)
             else:
-                self._go_on(promise.waiting, answer, now)
+                self._go_on(promise.waiting, Settled(is_stored, now), now)
 
     def _settle_letters(self, letters: list[StoreLetter], *, is_stored: bool, now: float) -> None:
         try:
