@@ -98,7 +98,10 @@ class CommitBarrier:
         """Note that the oldest `count` entries on their way are on the disk. Return who waited for
         them."""
         self._stored = min(self._stored + count, self._handed)
-        return self._release()
+        released: list[Promise] = []
+        while self._promises and self._promises[0].upto <= self._stored:
+            released.append(self._released(self._promises.popleft()))
+        return released
 
     def failed(self, newest: int | None) -> list[Promise]:
         """Note that the newest `newest` entries on their way (all, for None) were not stored. Who
@@ -113,13 +116,7 @@ class CommitBarrier:
             elif promise.upto > kept_upto:
                 promise.upto, promise.is_lost = kept_upto, True
         self._handed = kept_upto
-        return self._release()
-
-    def _release(self) -> list[Promise]:
-        released: list[Promise] = []
-        while self._promises and self._promises[0].upto <= self._stored:
-            released.append(self._released(self._promises.popleft()))
-        return released
+        return self.stored(0)
 
     def _released(self, promise: Promise) -> Promise:
         self._held -= promise.held

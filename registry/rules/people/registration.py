@@ -134,7 +134,9 @@ class Registration:
             )
         if person is None or refusal is not None:
             yield from self._denial(card, nonce, caller, refusal or RefusalReason.NOT_SERVING)
-        elif why := self._excluded_since(person, caller, now):
+        elif (self._access.has_bans or self._access.kicked) and (
+            why := self._excluded_since(person, caller, now)
+        ):
             if person.online:  # under the former name
                 yield from self._presence.evict(person, LinkEndReason.BANNED, now=now)
             yield excluded(register, caller, why)
