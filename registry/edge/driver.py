@@ -231,7 +231,8 @@ class EdgeDriver:
         self._broadcasts.extend((data, to, 0) for data, to in output.broadcasts)
         if self._broadcasts and not self._is_broadcasting:
             self._broadcast()
-        self._answer_admin()
+        if self._admin_requests:
+            self._answer_admin()
         for event in output.events:
             level = _LEVELS.get(type(event), logging.INFO)
             if _log.isEnabledFor(level):
