@@ -4,7 +4,7 @@ has covered."""
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatapp.wire.delivery.syncs import Syncs
+from chatapp.wire.delivery.parts import Syncs
 
 STEPS = st.lists(st.sampled_from(["store", "begin", "first ends", "last ends"]), max_size=30)
 
