@@ -82,7 +82,7 @@ class GroupReceiver:
         if key not in self._streams:
             stored = self.stored.pop(key, StoredStream())
             texts, inbox = unshown_texts(stored), make_inbox(stored, self._ctx.policy)
-            self._streams.add(restored(key, contact, inbox, texts, stored, group=group))
+            self._streams[key] = restored(key, contact, inbox, texts, stored, group=group)
         stream = self._streams[key]
         stream.group = group
         return stream
@@ -271,6 +271,7 @@ class GroupOutbox:
         receiver: GroupReceiver,
     ) -> None:
         self._ctx: Final = ctx
+        self._give_up_after: Final = ctx.policy.give_up_after
         self._out = ctx.out
         self._registry: Final = registry
         self._groups: Final = groups
@@ -303,7 +304,7 @@ class GroupOutbox:
         message = group.add(
             text, related, wall=self._ctx.wall(now), ahead=self._ctx.status.clock_ahead
         )
-        deadline = now + self._ctx.policy.give_up_after
+        deadline = now + self._give_up_after
         pending = PendingGroupMessage(group, message, deadline, now + SAID_AGAIN_AFTER)
         self.pending[(group.name, message.number)] = pending
         if self._ctx.status.reach is RegistryReach.LOST or self._ctx.status.is_lost:
