@@ -213,6 +213,7 @@ class ScreenTerminal:
         self._showing: asyncio.Task[None] | None = None
         self._typed: asyncio.Queue[TypedLine | BaseException] = asyncio.Queue()
         self._draft = ""
+            terminal_size_polling_interval=None,  # SIGWINCH tells; asking wakes the program
         self._has_drafted = asyncio.Event()
         self._heard: deque[float] = deque(maxlen=BUSY_LINES)
         self._alarm = ""
