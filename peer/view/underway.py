@@ -10,7 +10,7 @@ from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageState
-from chatapp.peer.words.formatting import Mark, SettledLine, TypedLine
+from chatapp.peer.words.formatting import Mark, SettledLine, TypedLine, mark_of
 from chatapp.wire.text import sanitize
 
 QUOTED: Final = 40
@@ -81,21 +81,6 @@ class UnderWay:
             else lines
         )
         return [SettledLine(typed, mark), *named]
-
-
-def mark_of(state: MessageState | None, *, is_direct: bool) -> Mark | None:
-    """Return the mark of a message of ours in this state; None while it is under way."""
-    match state:
-        case MessageState.DELIVERED:
-            return Mark.RECEIVED
-        case MessageState.SAVED:
-            return Mark.SAVED if is_direct else Mark.RECEIVED
-        case MessageState.KEPT:
-            return Mark.KEPT
-        case MessageState.REFUSED | MessageState.EXPIRED:
-            return Mark.REFUSED
-        case _:
-            return None
 
 
 _ORDER: Final = (None, Mark.KEPT, Mark.SAVED, Mark.RECEIVED, Mark.REFUSED)
