@@ -34,7 +34,6 @@ from chatapp.peer.commands.meanings import Meaning, Mistake
 from chatapp.peer.view.log import EntryKind, LogEntry
 from chatapp.peer.view.panes import ListRow, Pane, PaneList, Spot, kind_of, place_of, said_entry
 from chatapp.peer.view.pastreader import PastReader
-from chatapp.peer.view.underway import is_behind
 from chatapp.peer.view.view import (
     USUAL_START,
     CatchUp,
@@ -53,6 +52,7 @@ from chatapp.peer.words.formatting import (
     MessageLine,
     Status,
     TypedLine,
+    is_behind,
     mark_of,
 )
 from chatapp.wire.desk.values import ListedVisitor

@@ -540,3 +540,11 @@ MARKS: Final = {
     Mark.REFUSED: ("class:mark.refused", "\u2717", "refused"),
 }
 """The style, the sign, and the word where the terminal is not written to in UTF-8."""
+
+
+_ORDER: Final = (None, Mark.KEPT, Mark.SAVED, Mark.RECEIVED, Mark.REFUSED)
+
+
+def is_behind(mark: Mark | None, other: Mark | None) -> bool:
+    """Return whether a message that has the other mark is further than this one says."""
+    return _ORDER.index(mark) < _ORDER.index(other)
