@@ -318,14 +318,14 @@ COMMANDS: Final = (
     Command(
         spellings=("/history",),
         shape=MAYBE_NAME_AND_NUMBER,
-        summary=f"show your last messages, or those with someone: n, or {HISTORY_SHOWN}",
+        summary=f"show your last messages, or those with one: n or {HISTORY_SHOWN}",
         example="bob 50",
         read=show_history,
     ),
     Command(
         spellings=("/search",),
         shape=WORDS,
-        summary="find messages that contain these words, in all or one conversation",
+        summary="find messages that contain these words",
         example="noon lunch in bob",
         read=search,
     ),
@@ -428,6 +428,10 @@ GUIDE_BEGINS: Final = "<!-- The list of commands is made from peer/commands/comm
 GUIDE_ENDS: Final = "<!-- End of the list of commands. -->"
 
 
+_HELP_COLUMN: Final = 21
+"""Cells of the commands in the list; a longer one moves what is said of it to the right."""
+
+
 def help_lines(command: str | None = None, *, is_operator: bool = False) -> list[str]:
     """List every command, one line each, those of the help desk for operators only; or for one
     spelling its summary, all its spellings and an example."""
@@ -440,8 +444,9 @@ def help_lines(command: str | None = None, *, is_operator: bool = False) -> list
             f"Example: {faithful} {row.example}".rstrip(),
         ]
     offered = [row for row in COMMANDS if is_operator or row not in DESK_COMMANDS]
-    width = max(len(usage(row.spellings[0], row.shape)) for row in offered)
-    return [f"{usage(row.spellings[0], row.shape):<{width}}  {row.summary}" for row in offered]
+    return [
+        f"{usage(row.spellings[0], row.shape):<{_HELP_COLUMN}}  {row.summary}" for row in offered
+    ]
 
 
 def guide_table() -> str:

@@ -91,9 +91,14 @@ def _command(line: str, context: Context) -> Meaning:
         )  # an operator who types on after the visitor left is not told of a typo
     if context.query is not None and not spelling.startswith(SIGNS):
         return Send(conversation=person(context.query), text=line)
-    if spelling.startswith(SIGNS):
+    if spelling.startswith(SIGNS) or _is_garbled(word):
         return unknown(word, is_operator=context.is_operator)
     return _for_nobody(word, rest, context)
+
+
+def _is_garbled(word: str) -> bool:
+    """Whether this can be no word of a sentence: it has control characters, or was no text."""
+    return not word.isprintable() or "\ufffd" in word
 
 
 def _for_nobody(word: str, rest: str, context: Context) -> Mistake:
