@@ -289,10 +289,9 @@ class Streams(dict[bytes, Stream]):
 
     def take(self, stream: Stream, number: int, said: SaidBody, *, late: bool) -> None:
         """Take a message that came through the registry, or a group's line. A repeat changes
-        nothing. A message that
-        an inbox has no room for is taken all the same: the registry drops what it has handed over,
-        so nobody would send it again. What it costs has a bound: see HELD_TEXTS_MAX for those that
-        wait, RANGES_MAX for their numbers."""
+        nothing. A message that an inbox has no room for is taken all the same: the registry drops
+        what it has handed over, so nobody would send it again. What it costs has a bound: see
+        HELD_TEXTS_MAX for those that wait, RANGES_MAX for their numbers."""
         if stream.inbox.admit(number) is not Admission.REPEAT:
             self._keep(stream, number, said, late=late)
             stream.inbox.storing_aside.add(number)

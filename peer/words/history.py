@@ -12,8 +12,10 @@ from chatapp.peer.words.changes import shown_text
 from chatapp.peer.words.formatting import (
     AnswerLine,
     Audience,
+    Mark,
     MessageLine,
     counted,
+    mark_of,
     name,
     reason,
     shown_instant,
@@ -25,6 +27,11 @@ from chatapp.wire.text import sanitize
 NOTHING_FOUND: Final = "[No messages were found.]"
 NOTHING_YET: Final = "[There are no messages yet.]"
 NO_SUCH_MESSAGE: Final = "[No such message: /history shows each message with its id.]"
+
+
+def no_conversation(named: str) -> str:
+    """Answer a name that no person and no room that the user knows has."""
+    return f'[No person or room called "{name(named)}".]'
 
 
 def history_unreadable(error: Exception) -> str:
@@ -63,7 +70,7 @@ def _shown_again(line: Said) -> MessageLine:
         at=line.at,
         audience=audience,
         doubt=line.doubt,
-    )
+    ).with_mark(_mark(line))
 
 
 def trace_lines(trace: DeliveryTrace | None, me: str) -> list[str]:
@@ -109,7 +116,17 @@ def _past(line: Said, width: int, me: str) -> MessageLine:
     if what.is_person and not line.is_ours:
         target = name(me)
     before = f"{line.id:>{width}}  {shown_time(line.at)}  "
-    return MessageLine(sender, f" to {target}: ", shown_text(line), before=before, doubt=line.doubt)
+    return MessageLine(
+        sender,
+        f" to {target}: ",
+        shown_text(line),
+        before=before,
+        doubt=line.doubt,
+    ).with_mark(_mark(line))
+
+
+def _mark(line: Said) -> Mark | None:
+    return mark_of(line.state, is_direct=line.conversation.is_person)
 
 
 def _step(step: TraceStep, target: str, *, was_sent: bool) -> str:
