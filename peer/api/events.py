@@ -505,6 +505,8 @@ class Said(Line, frozen=True, kw_only=True, tag=True):
     has is DELIVERED."""
     reply_to: Target | None = None
     """The line that this one answers."""
+    quote: str = ""
+    """The beginning of that line, in a line of the past; events do not have it."""
     is_edited: bool = False
     is_retracted: bool = False
     """Whether its author has taken it back; the text is empty then."""

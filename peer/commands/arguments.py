@@ -23,6 +23,7 @@ from chatapp.peer.api.requests import (
     ShowTopic,
 )
 from chatapp.peer.commands.meanings import (
+    LAST,
     SERVER,
     ChangeLine,
     Context,
@@ -32,6 +33,7 @@ from chatapp.peer.commands.meanings import (
     OpenConversation,
     ShowPast,
     ShowPeople,
+    WhichLine,
 )
 from chatapp.peer.words import answers
 from chatapp.wire.errors import NameRefused
@@ -267,23 +269,34 @@ def explain(_: Context, which: str = "last") -> Meaning:
     return ExplainDelivery(id=int(digits) if is_id else 0)
 
 
-def nth_and_text(meaning: Callable[[str, int], Meaning]) -> Callable[[Context, str], Meaning]:
-    """Return a reader of which line is meant, 1 if it is left out, and a text."""
+def which_and_text(
+    meaning: Callable[[str, WhichLine], Meaning],
+) -> Callable[[Context, str], Meaning]:
+    """Return a reader of which line is meant, the last one if it is left out, and a text."""
 
     def read(_: Context, words: str) -> Meaning:
-        first, _blank, rest = words.strip().partition(" ")
-        nth = number(first) if rest.strip() else None
-        return meaning(words, 1) if nth is None else meaning(rest.lstrip(), nth)
+        first, _blank, rest = words.lstrip().partition(" ")
+        which = _which(first) if rest.strip() else None
+        return meaning(words, LAST) if which is None else meaning(rest, which)
 
     return read
 
 
 def retract(_: Context, *words: str) -> Meaning:
     """Read which line of ours is meant."""
-    if not words:
-        return ChangeLine(None)
-    nth = number(words[0])
-    return Mistake(answers.usage_line("/retract [n]")) if nth is None else ChangeLine(None, nth)
+    which = _which(words[0]) if words else LAST
+    return Mistake(answers.usage_line("/retract [n]")) if which is None else ChangeLine(None, which)
+
+
+def _which(word: str) -> WhichLine | None:
+    """Return the line that a word means: the nth from the end, or the one with an id, with a #
+    before it; None for another word."""
+    nth = number(word)
+    if nth is not None:
+        return WhichLine(nth)
+    digits = word.removeprefix("#")
+    is_id = digits != word and digits.isascii() and digits.isdigit() and len(digits) <= _ID_DIGITS
+    return WhichLine(id=int(digits)) if is_id else None
 
 
 def show_history(_: Context, *words: str) -> Meaning:

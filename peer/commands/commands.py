@@ -51,7 +51,6 @@ from chatapp.peer.commands.arguments import (
     explain,
     join,
     new_name,
-    nth_and_text,
     other_person,
     own_name,
     query,
@@ -66,6 +65,7 @@ from chatapp.peer.commands.arguments import (
     trust,
     usage,
     verify,
+    which_and_text,
 )
 from chatapp.peer.commands.meanings import (
     AskMessage,
@@ -182,14 +182,14 @@ COMMANDS: Final = (
         shape=NTH_AND_TEXT,
         summary="answer the last message here, or the nth last",
         example="yes, at noon",
-        read=nth_and_text(ReplyTo),
+        read=which_and_text(ReplyTo),
     ),
     Command(
         spellings=("/edit",),
         shape=NTH_AND_TEXT,
         summary="change your last message here, or your nth last",
         example="See you at one",
-        read=nth_and_text(ChangeLine),
+        read=which_and_text(ChangeLine),
     ),
     Command(
         spellings=("/retract",),
@@ -202,7 +202,7 @@ COMMANDS: Final = (
         shape=NTH_AND_EMOJI,
         summary="put an emoji to the last message here, or take it away",
         example="👍",
-        read=nth_and_text(lambda text, nth: ReactTo(text.strip(), nth)),
+        read=which_and_text(lambda text, which: ReactTo(text.strip(), which)),
     ),
     Command(
         spellings=("/query",),

@@ -199,6 +199,8 @@ class StoredLine(NamedTuple):
     """What it is to another line."""
     folded: Folded | None = None
     """What it has become, if it was changed."""
+    quote: str = ""
+    """The beginning of the line that it answers."""
     reactions: tuple[tuple[str, tuple[str | None, ...]], ...] = ()
     """The emoji that were put to it, and the names of those who did; None: ours."""
 
@@ -315,7 +317,7 @@ class MessageQueries:
 
     def last_own(self) -> StoredLine | None:
         """Return our own newest line."""
-        return self._one(f"{_LINE} WHERE ours ORDER BY lines.id DESC LIMIT 1", ())
+        return self._one(f"{_LINE} WHERE ours AND kind IS NULL ORDER BY lines.id DESC LIMIT 1", ())
 
     def all(self) -> Iterator[StoredLine]:
         """Yield every line, oldest first, reading as the caller goes on."""
@@ -340,6 +342,7 @@ class MessageQueries:
         )
         if not (related or folded):  # mostly
             return lines
+        quotes = self.relations.quotes([*related])
         by = {
             stream
             for change in folded.values()
@@ -353,6 +356,7 @@ class MessageQueries:
         return [
             line._replace(
                 related=related.get(line.id),
+                quote=quotes.get(line.id, ""),
                 folded=(change := folded.get(line.id)),
                 reactions=()
                 if change is None
@@ -431,6 +435,7 @@ def shown(line: StoredLine, me: str) -> Said:
         is_ours=line.outgoing,
         state=line.state if line.outgoing else None,
         reply_to=answered(line.related),
+        quote=line.quote,
         is_unknown=line.is_unknown,
         is_edited=line.folded is not None and bool(line.folded.versions),
         is_retracted=line.folded is not None and line.folded.is_retracted,

@@ -13,6 +13,9 @@ from chatapp.peer.core.relations import Change, Folded, fold
 WAITING_MAX: Final = 64
 """Changes of one conversation that wait for lines which have not come: the oldest are given up."""
 
+QUOTED_MAX: Final = 100
+"""Characters of a line that are read with an answer to it."""
+
 _REACTIONS: Final = f"({RelationKind.REACT}, {RelationKind.UNREACT})"
 _CHANGES: Final = f"({', '.join(str(int(kind)) for kind in sorted(CHANGES))})"
 _TARGET: Final = "SELECT id, at_ms, text, kind FROM lines WHERE stream = ? AND number = ?"
@@ -37,6 +40,10 @@ _HAS_WAITING: Final = "SELECT 1 FROM relations WHERE is_waiting = 1 LIMIT 1"
 _OWN: Final = """
 SELECT relations.line, relations.kind, key, ours, relations.number, raw
     FROM relations LEFT JOIN streams ON streams.id = relations.stream WHERE relations.line IN """
+_QUOTES: Final = f"""
+SELECT relations.line, substr(lines.text, 1, {QUOTED_MAX}) FROM relations
+    CROSS JOIN lines ON lines.stream = relations.stream AND lines.number = relations.number AND lines.kind IS NULL
+    WHERE relations.kind = {RelationKind.REPLY} AND relations.line IN """
 _ON_THEM: Final = f"""
 SELECT target.id, relations.by, lines.number, lines.at_ms, relations.kind, lines.text
     FROM lines AS target CROSS JOIN relations ON relations.stream = target.stream
@@ -187,6 +194,10 @@ class Relations:
             for line in lines
             if line.id in changes
         }
+
+    def quotes(self, ids: Sequence[int]) -> dict[int, str]:
+        """Return what the lines say that these lines answer, cut, of those that are here."""
+        return dict(self._db.execute(_QUOTES + _marks(ids), ids).fetchall())
 
     def original(self, id_: int) -> str | None:
         """Return what a line said before its first edit; None if it was not edited."""

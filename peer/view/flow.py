@@ -61,6 +61,8 @@ class UnderWay:
         self._texts: dict[int, str] = {}
         self._refused: deque[TypedLine] = deque()
         """Lines that were refused at once, before they had an id."""
+        self._changes: dict[int, None] = {}
+        """Changes of lines of which nothing more is said once they have arrived."""
 
     def __bool__(self) -> bool:
         return bool(self._typed)
@@ -74,6 +76,12 @@ class UnderWay:
         if len(self._texts) > REMEMBERED_MAX:
             self._texts.pop(next(iter(self._texts)))
 
+    def changed(self, message: int) -> None:
+        """Note a change of a line, which has been shown."""
+        self._changes[message] = None
+        if len(self._changes) > REMEMBERED_MAX:
+            self._changes.pop(next(iter(self._changes)))
+
     def end(self) -> list[str]:
         """Settle all lines that still stand above the prompt: the program ends."""
         left = [*self._typed.values(), *self._refused]
@@ -84,6 +92,9 @@ class UnderWay:
     def lines(self, event: events.Event, lines: list[str]) -> list[str]:
         """Return what a screen shows for an event. `lines`: what a pipe shows."""
         match event:
+            case events.MessageChanged(id=message, state=state) if message in self._changes:
+                is_there = state in (MessageState.DELIVERED, MessageState.SAVED)
+                return [] if is_there else lines
             case events.MessageChanged():
                 return self._changed(event, lines)
             case events.Unacknowledged(id=message) if message in self._typed:
@@ -402,7 +413,7 @@ class FlowView(View):
             self._changes.lines.append(SettledLine(typed))
 
     def _carry_out(self, meaning: Meaning, line: TypedLine) -> Steps:
-        if not isinstance(meaning, Send):
+        if not isinstance(meaning, Send | meanings.ReplyTo):
             self._settle()
         match meaning:
             case Send():
@@ -431,8 +442,10 @@ class FlowView(View):
             return room(self.state.room)
         return person(self.query) if self.query is not None else self._talked_in
 
-    def _show_change(self, before: Said, sent: Sending) -> Steps:
-        self._answer([own_line(before, sent)])
+    def _show_change(self, before: Said, request: Sending, sent: int) -> Steps:
+        self._answer([own_line(before, request)])
+        if self.is_screen:
+            self._under_way.changed(sent)
         yield from ()
 
     def _open_query(self, to: PeerName | None) -> Steps:

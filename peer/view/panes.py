@@ -169,6 +169,7 @@ def past_entry(line: Said, me: str) -> LogEntry:
         is_mine=line.is_ours,
         doubt=line.doubt,
     )
+    entry.said = line.text
     entry.mark = mark_of(line.state, is_direct=line.conversation.is_person)
     return entry
 

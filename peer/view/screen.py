@@ -1,5 +1,6 @@
 """The view of a window that shows one conversation at a time, and a list of all."""
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Final, NamedTuple
@@ -397,6 +398,7 @@ class ScreenView(View):
             id_=line.id,
             doubt=line.doubt,
         )
+        entry.said = line.text
         calls = is_direct or entry.calls
         entry.calls = entry.calls and not is_direct
         pane.note_line(line.id, at, is_mine=False, calls=calls)
@@ -422,17 +424,22 @@ class ScreenView(View):
         """Have the entry of a line say what the line says now. Return it, if the log has one."""
         entry = pane.log.by_id(line.id)
         if entry is not None:
-            pane.log.rewrite(entry, text_of(line, self.known))
+            pane.log.rewrite(entry, text_of(line, self.known), said=line.text)
             self._log_changed(pane)
         return entry
 
     def _here(self) -> Conversation | None:
         return self._typed_in.conversation
 
-    def _show_change(self, before: events.Said, _: Sending) -> Steps:
-        page = yield ReadPage(conversation=before.conversation, before=before.id + 1, limit=1)
-        for line in page.lines:
-            self._rewrite(self.panes.pane(before.conversation), line)
+    def _show_change(self, before: events.Said, _: Sending, _sent: int) -> Steps:
+        yield from self._read_again(self.panes.pane(before.conversation), before.id)
+
+    def _read_again(self, pane: Pane, id_: int) -> Steps:
+        """Show a line as the history has it now."""
+        with contextlib.suppress(ChatAppError):
+            page = yield ReadPage(conversation=pane.conversation, before=id_ + 1, limit=1)
+            for line in page.lines:
+                self._rewrite(pane, line)
 
     def _said_at_desk(self, event: events.ClientSaid) -> None:
         pane = self.panes.pane(DESK)
@@ -594,6 +601,7 @@ class ScreenView(View):
         """Show a message of ours that is under way."""
         me = self.state.name
         entry = said_entry(sender=me, text=text, at=self._wall(), me=me, is_mine=True)
+        entry.said = text
         pane.log.append([entry])
         self._log_changed(pane)
         return entry
@@ -755,6 +763,8 @@ class ScreenView(View):
         elif pane.log.by_id(sent.id) is None:
             pane.log.change(entry, id_=sent.id, mark=entry.mark)
             self._settle_early(pane, entry)
+            if message.reply_to is not None:
+                yield from self._read_again(pane, sent.id)
         if pane is not self.open_pane and pane is not self._typed_in:
             self.choose(pane.conversation)
         self._log_changed(pane)

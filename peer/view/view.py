@@ -577,6 +577,9 @@ class View:
         except TextTooLong as error:
             self._tell_too_long(message.conversation, error)
             return None
+        except ChangeRefused as error:
+            self._answer([changes.refused(error.reason)])
+            return None
         return sent
 
     def _say_to_client(
@@ -606,8 +609,8 @@ class View:
         """Send a message, and show what becomes of it."""
         raise NotImplementedError
 
-    def _show_change(self, before: Said, sent: requests.Sending) -> Steps:
-        """Show what the user has done to a line."""
+    def _show_change(self, before: Said, request: requests.Sending, sent: int) -> Steps:
+        """Show what the user has done to a line. `sent`: the id of the change."""
         raise NotImplementedError
 
     def _about_line(
@@ -616,12 +619,12 @@ class View:
         typed: TypedLine,
     ) -> Steps:
         """Answer a line of the conversation, change it, take it back or put an emoji to it."""
-        where = self._here()
         is_ours = isinstance(meaning, meanings.ChangeLine)
-        line = yield from self._nth(where, meaning.nth, is_ours=is_ours)
-        if where is None or line is None:
+        line = yield from self._line_meant(meaning.which, is_ours=is_ours)
+        if line is None:
             self._answer([changes.NO_SUCH_LINE])
             return
+        where = line.conversation
         request: requests.Sending
         match meaning:
             case meanings.ReplyTo(text=text):
@@ -634,15 +637,16 @@ class View:
             case meanings.ReactTo(emoji=emoji):
                 has = any(one.emoji == emoji and one.is_ours for one in line.reactions)
                 request = requests.React(id=line.id, emoji=emoji, is_on=not has)
-        if (yield from self._send_change(where, request)):
-            yield from self._show_change(line, request)
+        sent = yield from self._send_change(where, request)
+        if sent is not None:
+            yield from self._show_change(line, request, sent.id)
 
     def _send_change(
         self, where: Conversation, request: requests.Sending
-    ) -> Generator[Step, Any, bool]:
-        """Send a change of a line. Return whether it was begun; else it is said why not."""
+    ) -> Generator[Step, Any, Sent | None]:
+        """Send a change of a line; None if it was not begun, and it is said why."""
         try:
-            sent = yield request
+            sent: Sent = yield request
         except ChangeRefused as error:
             self._answer([changes.refused(error.reason)])
         except TextTooLong as error:
@@ -650,21 +654,25 @@ class View:
         except HistoryUnreadable as error:
             self._answer([AnswerLine(history.history_unreadable(error))])
         else:
-            return bool(sent.id)
-        return False
+            return sent if sent.id else None
+        return None
 
-    def _nth(
-        self, where: Conversation | None, nth: int, *, is_ours: bool
+    def _line_meant(
+        self, which: meanings.WhichLine, *, is_ours: bool
     ) -> Generator[Step, Any, Said | None]:
-        """Return the nth line from the end of a conversation that is ours, or that is not."""
-        if where is None:
-            return None
+        """Return the line that is meant; counted are those that are ours, or that are not."""
+        where = self._here()
         try:
+            if which.id is not None:
+                page = yield requests.ReadAround(id=which.id, limit=1)
+                return next((line for line in page.lines if line.id == which.id), None)
+            if where is None:
+                return None
             page = yield requests.ReadPage(conversation=where, limit=LINES_COUNTED)
         except HistoryUnreadable:
             return None
         lines = [line for line in page.lines if line.is_ours is is_ours and not line.is_retracted]
-        return lines[-nth] if nth <= len(lines) else None
+        return lines[-which.nth] if which.nth <= len(lines) else None
 
     # --- the past
 

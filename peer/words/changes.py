@@ -86,9 +86,10 @@ def answered(line: Said, known: Known) -> str:
     if line.reply_to is None:
         return ""
     found = found_for(line, known)
-    if found is None:
-        return "to an earlier message"
-    return "to a message taken back" if found.line.is_retracted else f"to {quoted(found.line.text)}"
+    if found is not None and found.line.is_retracted:
+        return "to a message taken back"
+    text = line.quote if found is None else found.line.text
+    return f"to {quoted(text)}" if text else "to an earlier message"
 
 
 def change_lines(event: ChangeEvent, known: Known) -> list[str]:

@@ -8,7 +8,7 @@ from chatapp.peer.api.conversations import EVERYBODY
 from chatapp.peer.api.events import Said
 from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.api.trace import TraceEvent, TraceStep
-from chatapp.peer.words.changes import shown_text
+from chatapp.peer.words.changes import NOTHING_KNOWN, answered, shown_text, text_of
 from chatapp.peer.words.formatting import (
     AnswerLine,
     Audience,
@@ -54,13 +54,14 @@ def past_lines(lines: Sequence[Said]) -> list[str]:
 
 def _shown_again(line: Said) -> MessageLine:
     before, end, where, audience = "", "", "", Audience.PERSON
-    what = line.conversation
+    what, to = line.conversation, answered(line, NOTHING_KNOWN)
     if what == EVERYBODY:
         before, end, audience = "[Channel_Message ", "]", Audience.EVERYBODY
     elif what.is_room:
         where, audience = f" (in {name(what.name)})", Audience.ROOM
     elif line.is_ours:
         where = f" to {name(what.name)}"
+    where += f" ({to})" if to else ""
     text = f"{shown_text(line)}{end}"
     return MessageLine(
         name(line.sender),
@@ -119,7 +120,7 @@ def _past(line: Said, width: int, me: str) -> MessageLine:
     return MessageLine(
         sender,
         f" to {target}: ",
-        shown_text(line),
+        text_of(line, NOTHING_KNOWN),
         before=before,
         doubt=line.doubt,
     ).with_mark(_mark(line))
