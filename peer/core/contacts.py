@@ -156,6 +156,7 @@ class Contacts:
                 is_banned=contact.is_banned,
                 host=contact.address.host,
                 port=contact.address.port,
+                is_slow=contact.row.presence is Presence.SLOW,
             )
             for contact in self
             if not contact.is_released
