@@ -13,18 +13,19 @@ from hypothesis import strategies as st
 
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.form import StoredVisit
-from chatapp.peer.api.trace import TraceEvent, packed
+from chatapp.peer.api.trace import TraceEvent
 from chatapp.peer.commands.commands import COMMANDS
 from chatapp.peer.core import records as said
+from chatapp.peer.core.context import packed
 from chatapp.peer.core.records import CHANNEL_MARK
 from chatapp.peer.history.database import History
 from chatapp.registry.program.settings import configure, shown
 from chatapp.registry.rules.admin_requests import ListNames, MakeInvites, ReleaseName
 from chatapp.registry.store import entries
 from chatapp.wire.admission import CODE_BYTES, JoinCode
-from chatapp.wire.framing import frame
-from chatapp.wire.storage.journal import frame as record
-from chatapp.wire.storage.journal import scan
+from chatapp.wire.codec import frame
+from chatapp.wire.storage import frame as record
+from chatapp.wire.storage import scan
 from fuzz.instances import instance
 from tests.registry.store.strategies import Author
 from tests.support.people import Person

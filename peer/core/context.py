@@ -1,24 +1,164 @@
-"""What every part of the core shares: its outputs, the registry's status, the alarms, and the ports
-by which the subjects reach each other."""
+"""What every part of the core shares: its outputs, our own identity, the registry's status, the alarms,
+and the ports by which the subjects reach each other."""
 
 import enum
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
+import msgspec
+
 from chatapp.peer.api.events import Event
-from chatapp.peer.api.trace import DeliveryTraces, WallClock
+from chatapp.peer.api.trace import AT_ONCE, SENT_AT_ONCE, STEPS_MAX, Raw, TraceEvent
 from chatapp.peer.core.contacts import Contact, Contacts
 from chatapp.peer.core.conversation import Conversation
-from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import Record
+from chatapp.wire.delivery.parts import Syncs
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.delivery.syncs import Syncs
 from chatapp.wire.errors import WireError
+from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.messages.direct import DirectGroupLine
 from chatapp.wire.messages.link import NodeNotice, PeerRequest
+from chatapp.wire.messages.table import Card
+
+_OPENINGS_BITS: Final = 9
+"""How far a card's counter is shifted to get a number for openings: each counter leaves room for so
+many bits of them. The counter follows the clock in milliseconds."""
+
+
+COUNTER_MAX: Final = 2**62
+"""A higher counter from a registry is ignored, so that there is always a counter left for a newer
+card."""
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+class Trailed(Protocol):
+    """A message of ours, as far as its trace is concerned."""
+
+    steps: tuple[Raw, ...]
+
+    @property
+    def at_ms(self) -> int:
+        """When it was written, Unix milliseconds."""
+
+
+class WallClock:
+    """Unix time for the core, which itself counts monotonic seconds: `now + offset`."""
+
+    __slots__ = ("offset",)
+
+    def __init__(self, offset: float) -> None:
+        self.offset = offset
+
+
+class DeliveryTraces:
+    """Records the steps of our messages."""
+
+    def __init__(self, clock: WallClock) -> None:
+        self._clock = clock
+
+    def sent(self, messages: Iterable[Trailed], now: float) -> None:
+        """Record the first direct attempt since these messages last waited."""
+        at = self.milliseconds(now)
+        for message in messages:
+            if not message.steps and at - message.at_ms < AT_ONCE:
+                message.steps = SENT_AT_ONCE
+            else:
+                self.note(message, TraceEvent.SENT, now, 1)
+
+    def note(self, message: Trailed, what: TraceEvent, now: float, *more: int | str) -> None:
+        """Record a step, unless there are STEPS_MAX."""
+        if len(message.steps) < STEPS_MAX:
+            message.steps = (*message.steps, (what.number, self._since(message, now), *more))
+
+    def changed(self, message: Trailed, what: TraceEvent, now: float, *more: int | str) -> bytes:
+        """Record a step that changes the message's state, even in a full trace. Return the trace to
+        store."""
+        message.steps = message.steps[: STEPS_MAX - 1]
+        self.note(message, what, now, *more)
+        return packed(message.steps)
+
+    def milliseconds(self, now: float) -> int:
+        """Return Unix milliseconds; see `Stored` for what they mean as a whole trace."""
+        return int((now + self._clock.offset) * 1_000)
+
+    def _since(self, message: Trailed, now: float) -> int:
+        return self.milliseconds(now) - message.at_ms
+
+    def seconds(self, now: float) -> int:
+        """Return Unix seconds, the unit of times inside a step."""
+        return int(now + self._clock.offset)
+
+
+def packed(steps: tuple[Raw, ...]) -> bytes:
+    """Return the steps as bytes for the disk."""
+    return _encode(steps)
+
+
+class LocalIdentity:
+    """Our name and keys."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        identity: Identity,
+        mail_keys: list[AgreementKey],
+        counter: int,
+        other_name: str | None = None,
+    ) -> None:
+        """`counter`: above the counters of all earlier cards. `mail_keys`: newest first.
+        `other_name`: the name by which the registry may know us instead, if a rename was cut
+        short."""
+        self.name = name
+        self.other_name = other_name
+        self.identity: Final = identity
+        self.mail_keys: Final = mail_keys
+        self._counter = counter
+        self.card: Card = self._make_card(name)
+
+    @property
+    def first_opening(self) -> int:
+        """A number above those of all session openings of earlier runs; it is derived from the
+        card's counter."""
+        return min(self._counter, 2**53) << _OPENINGS_BITS
+
+    @property
+    def life(self) -> int:
+        """A number that differs from those of earlier runs."""
+        return max(1, self._counter % 2**32)
+
+    def card_as(self, name: str) -> Card:
+        """Return a newer card under another name. It is not our card yet."""
+        self._counter += 1
+        return self._make_card(name)
+
+    def outdo(self, counter: int) -> bool:
+        """Make our card newer than this counter, which an earlier run or another program has used.
+        Return False if our card is newer already, or no counter is left."""
+        if not self._counter <= counter < COUNTER_MAX:
+            return False
+        self._counter = counter + 1
+        self.card = self._make_card(self.name)
+        return True
+
+    def rename(self, name: str) -> None:
+        """Take this name, with a card newer than all before."""
+        self.name = name
+        self._counter += 1
+        self.card = self._make_card(name)
+
+    def _make_card(self, name: str) -> Card:
+        return make_card(
+            self.identity,
+            name=name,
+            mail=self.mail_keys[0].public,
+            counter=self._counter,
+        )
 
 
 def drop_invalid(problems: Sequence[Exception], dropped: Counter[str]) -> None:

@@ -30,7 +30,6 @@ from chatapp.registry.store.entries import (
     encode,
 )
 from chatapp.registry.store.inventory import list_of
-from chatapp.registry.store.journals import Journals, Reader
 from chatapp.registry.store.protocol import Loaded, RecordLost, StoreInUse, StoreUnusable
 from chatapp.registry.store.recovery import Loading
 from chatapp.registry.store.segments import (
@@ -38,14 +37,15 @@ from chatapp.registry.store.segments import (
     FileIndex,
     FileLayout,
     Item,
+    Journals,
     Place,
     Plan,
+    Reader,
     Snapshot,
     path_of,
 )
 from chatapp.wire.errors import StoreError, StoreFull, StoreReadOnly, store_error
-from chatapp.wire.storage.disk import Disk, SyncFailed, set_aside
-from chatapp.wire.storage.journal import Journal, frame, journal_name
+from chatapp.wire.storage import Disk, Journal, SyncFailed, frame, journal_name, set_aside
 
 _log = logging.getLogger(__name__)
 
