@@ -73,18 +73,6 @@ class ClientMoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     move: ClientMove
 
 
-class ClientSaid(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A line of the visit, by the visitor or an earlier operator. Call `operator.lines_shown` when
-    it was shown."""
-
-    sender: str
-    text: str
-    visit: int
-    position: int
-    at: float = 0.0
-    """Unix time at which the registry took it."""
-
-
 class DeskAction(Explained):
     """What an operator did to a visitor."""
 
@@ -209,7 +197,6 @@ DutyEvent = (
     | AnswersKnown
     | ClientCame
     | ClientMoved
-    | ClientSaid
     | CommandSucceeded
     | CommandFailed
     | HeldBack
@@ -444,22 +431,27 @@ class AuthorDoubt(Numbered):
 
 class Said(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A line of a conversation, as it comes and as the history keeps it. As an event, it is one that
-    somebody else said; a note to ourselves is one, too."""
+    somebody else said; a note to ourselves is one, too. The lines of a visit (conversation DESK) are
+    kept by the registry alone."""
 
     conversation: Conversation
     id: int
     """A running number of this history, never given twice: the id of the line's receipt, and of
-    every event about it."""
+    every event about it. What we say in a visit has an id that the caller drew."""
     sender: str
-    identity: bytes
-    """The author's key; empty if it is not known any more."""
+    """The author's name; empty for the visitor whose page or program it is."""
+    identity: bytes = b""
+    """The author's key; empty if it is not known any more, and in a visit."""
     number: int
-    """The number in the author's stream."""
+    """The number in the author's stream; in a visit the line's place in it, 0 before the registry
+    has told it."""
+    visit: int = 0
+    """The number of the visit; 0 for a line that is of none."""
     text: str
     at: float
-    """When it was written, in Unix seconds by the author's clock."""
+    """When it was written, in Unix seconds by the author's clock; by the registry's in a visit."""
     is_late: bool = False
-    """Whether it came as mail or from a log, not directly."""
+    """Whether it came as mail or from a log, not directly; or was shown by an earlier run."""
     doubt: AuthorDoubt | None = None
     """Why the author of a message to us alone may not be `sender`; None for somebody in the
     table."""

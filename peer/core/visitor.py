@@ -171,9 +171,9 @@ class VisitorCore(NodeCore):
             self._visit.pause(is_paused=is_paused)
 
     def say(self, text: str, *, now: float) -> int | None:
-        """Say a line to the operator, and return what `LineSettled` will name it by; or add it to
-        the description while we wait. It waits here while the registry is away. The caller keeps to
-        TEXT_MAX."""
+        """Say a line to the operator, and return the id by which `MessageChanged` will name it;
+        or add it to the description while we wait. It waits here while the registry is away. The
+        caller keeps to TEXT_MAX."""
         return self._visit.say(text, wall=self._ctx.wall(now))
 
     def describe(self, text: str, *, now: float) -> None:

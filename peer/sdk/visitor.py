@@ -245,8 +245,8 @@ class Visitor:
         node.driver.schedule()
 
     def say(self, text: str) -> int | None:
-        """Say a line to the operator, and return what `LineSettled` will name it by; None if it was
-        added to the description instead, as we wait. Raises TextTooLong."""
+        """Say a line to the operator, and return the id by which `MessageChanged` will name it; None
+        if it was added to the description instead, as we wait. Raises TextTooLong."""
         size = len(text.encode())
         if size > TEXT_MAX:
             raise TextTooLong(size, TEXT_MAX)
@@ -349,13 +349,13 @@ class Visitor:
         return self._any_feed().take()
 
     def events_shown(self, batch: Sequence[visit_events.VisitEvent]) -> None:
-        """Report that the visitor has seen these; the operator's lines among them are given again
-        after the program's next start only, as `EarlierLine`."""
+        """Report that the visitor has seen these; the lines among them are given again after the
+        program's next start only, as late ones."""
         if (node := self._node) is None:
             return
         for event in batch:
-            if isinstance(event, visit_events.LineReceived | visit_events.EarlierLine):
-                node.core.lines_shown(event.position)
+            if isinstance(event, visit_events.Said):
+                node.core.lines_shown(event.number)
         node.driver.schedule()
 
     def _any_feed(self) -> EventFeed[visit_events.VisitEvent]:

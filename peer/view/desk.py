@@ -8,9 +8,10 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import DESK
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.state import DeskState
-from chatapp.peer.view.talk import LINES_MAX, NOTES_MAX, Mark, Talk, TalkLine
+from chatapp.peer.view.talk import LINES_MAX, NOTES_MAX, Mark, Talk, TalkLine, mark_of
 from chatapp.wire.desk.values import ListedVisitor
 from chatapp.wire.names import is_same_name
 
@@ -59,8 +60,6 @@ class DeskView(Talk):
         """Whether a bug has ended a part of the program, so that the page may be out of date."""
         self.wants_room = False
         """Whether the list of those who wait is out of date."""
-        self._said: dict[int, TalkLine] = {}
-        """Our lines, by what `desk.say` returned."""
         self._position = 0
         """The place in the visit of the newest line that was found."""
 
@@ -101,15 +100,9 @@ class DeskView(Talk):
 
     # --- what the operator does
 
-    def said(self, text: str, *, at: float, number: int) -> TalkLine:
+    def said(self, text: str, *, at: float, number: int) -> None:
         """Show a line that the operator says. `number`: what `desk.say` returned."""
-        line = self._said[number] = self._add_line(self.name, text, at, Mark.SENDING)
-        return line
-
-    def saved(self, line: TalkLine) -> None:
-        """Note that the registry has stored a line, unless it was refused."""
-        if line.mark is Mark.SENDING:
-            self._settle(line, Mark.SAVED)
+        self._add_own(self.name, text, at, number)
 
     def failed(self) -> None:
         """Note that a bug has ended a part of the program."""
@@ -146,21 +139,17 @@ class DeskView(Talk):
         )
         self._change()
 
-    def found_talk(self, talk: DeskTalk) -> list[TalkLine]:
-        """Take the conversation of a program that has run before us. Return its lines that the
-        registry has not answered. Lines of it that events tell again are left out."""
+    def found_talk(self, talk: DeskTalk) -> None:
+        """Take the conversation of a program that has run before us. Lines of it that events tell
+        again are left out."""
         self._begin(talk.client)
-        waiting = []
-        for found in talk.lines:
-            mark = (Mark.SAVED if found.is_saved else Mark.SENDING) if found.is_ours else None
-            line = self._add_line(found.sender, found.text, found.at, mark)
-            self._position = max(self._position, found.position)
-            if found.line:
-                self._said[found.line] = line
-            if mark is Mark.SENDING:
-                waiting.append(line)
+        for line in talk.lines:
+            if line.state is events.MessageState.UNSETTLED:
+                self._add_own(line.sender, line.text, line.at, line.id)
+            else:
+                self._add_line(line.sender, line.text, line.at, mark_of(line.state))
+            self._position = max(self._position, line.number)
         self._change()
-        return waiting
 
     # --- what happens
 
@@ -175,11 +164,11 @@ class DeskView(Talk):
             case events.ClientCame():
                 self._begin(event)
                 self.client_since = at
-            case events.ClientSaid(visit=visit, position=place) if (
-                visit == self.visit and place > self._position
-            ):
-                mark = Mark.SAVED if event.sender == self.name else None
-                self._add_line(event.sender, event.text, event.at or at, mark)
+            case events.Said(visit=visit, number=place) if visit:
+                if visit == self.visit and place > self._position:
+                    self._add_line(event.sender, event.text, event.at, mark_of(event.state))
+            case events.MessageChanged(conversation=what, id=id_, state=state) if what == DESK:
+                self._settle(id_, state)
             case events.ClientMoved():
                 self._client_moved(event)
             case events.DutyChanged(is_on=is_on, queue=queue):
@@ -205,7 +194,7 @@ class DeskView(Talk):
             case events.CommandFailed(reason=reason):
                 self._failed(event, reason)
             case events.HeldBack(line=line):
-                self._line_lost(line)
+                self._settle(line, events.MessageState.REFUSED)
                 self.notices.append(event)
             case _:
                 self._handle_rest(event)
@@ -241,7 +230,7 @@ class DeskView(Talk):
 
     def _clear_talk(self) -> None:
         self.lines.clear()
-        self._said.clear()
+        self._own.clear()
         self.talk += 1
 
     def _duty_changed(self, *, is_on: bool, queue: str) -> None:
@@ -294,15 +283,12 @@ class DeskView(Talk):
         if reason is events.CommandFailure.NOT_AN_OPERATOR:
             self.is_operator, self.wants_room = False, False
             return
-        self._line_lost(event.line)
+        self._settle(event.line, events.MessageState.REFUSED)
         if reason is not events.CommandFailure.ROOM_EMPTY:
             self.notices.append(event)
 
-    def _line_lost(self, number: int) -> None:
-        """Mark our line that reached nobody. `number`: what `desk.say` returned for it; 0 for no
-        line."""
-        if number in self._said:
-            self._settle(self._said[number], Mark.LOST)
+    def _add_own(self, who: str, text: str, at: float, id_: int) -> None:
+        self._own[id_] = [self._add_line(who, text, at, Mark.SENDING)]
 
     def _add_line(self, who: str, text: str, at: float, mark: Mark | None) -> TalkLine:
         line = self._add(who, text, at, mark)

@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.api.events import MessageState
+
 LINES_MAX: Final = 1_000
 """Lines that are shown; the registry keeps no more of a visit."""
 
@@ -24,6 +26,19 @@ class Mark(enum.Enum):
     """It is on the registry's disk and will reach the other end."""
     LOST = "lost"
     """It reached nobody."""
+
+
+def mark_of(state: MessageState | None) -> Mark | None:
+    """Return the mark of a line in this state; None for a line of the other end."""
+    match state:
+        case None:
+            return None
+        case MessageState.UNSETTLED:
+            return Mark.SENDING
+        case MessageState.REFUSED:
+            return Mark.LOST
+        case _:
+            return Mark.SAVED
 
 
 class TalkLine(msgspec.Struct, kw_only=True):
@@ -60,6 +75,8 @@ class Talk:
         """Rises with every change."""
         self.lines: deque[TalkLine] = deque()
         self._count = 0
+        self._own: dict[int, list[TalkLine]] = {}
+        """Lines of our own that are not settled, by the ids of what was said."""
 
     def _add(self, who: str, text: str, at: float, mark: Mark | None) -> TalkLine:
         """Show a line; the oldest goes when there are too many."""
@@ -70,9 +87,13 @@ class Talk:
         self.lines.append(line)
         return line
 
-    def _settle(self, line: TalkLine, mark: Mark) -> None:
+    def _settle(self, id_: int, state: MessageState | None) -> list[TalkLine]:
+        """Note what became of something that we said. Return its lines, once."""
         self._change()
-        line.mark, line.changed = mark, self.version
+        settled = self._own.pop(id_, [])
+        for line in settled:
+            line.mark, line.changed = mark_of(state), self.version
+        return settled
 
     def _change(self) -> None:
         self.version += 1

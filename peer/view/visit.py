@@ -60,8 +60,6 @@ class VisitView(Talk):
         self.was_served = False
         self.is_leaving = False
         """Whether the visitor has left, and the registry does not know it yet."""
-        self._own: dict[int, list[TalkLine]] = {}
-        """Lines of the visitor that are not settled, by what `Visitor.say` returned."""
 
     # --- what the visitor does
 
@@ -105,15 +103,11 @@ class VisitView(Talk):
                 self._begin_talk()
             case visit_events.ServedAnswered():
                 self._begin_talk()
-            case visit_events.LineReceived(operator=operator, text=text, at=said_at):
-                self.operator = operator
-                self._add_parts(operator, text, said_at, None)
-            case visit_events.EarlierLine(operator=operator, text=text, at=said_at):
+            case visit_events.Said(sender=operator, text=text, at=said_at):
                 self.operator = operator or self.operator
-                mark = None if operator else Mark.SAVED
-                self._add_parts(operator, text, said_at, mark)
-            case visit_events.LineSettled(line=line, is_saved=is_saved):
-                self._line_settled(line, is_saved=is_saved)
+                self._add_parts(operator, text, said_at, None if operator else Mark.SAVED)
+            case visit_events.MessageChanged(id=line, state=state):
+                self.unsent -= sum(map(size_of, self._settle(line, state)))
             case visit_events.DeskClosed(is_waiting=True):
                 self.is_closed = True
                 self._note(event)
@@ -174,11 +168,6 @@ class VisitView(Talk):
         if self.stage is not VisitStage.OVER:
             self.end = event
             self._enter(VisitStage.OVER)
-
-    def _line_settled(self, line: int, *, is_saved: bool) -> None:
-        for shown in self._own.pop(line, ()):
-            self._settle(shown, Mark.SAVED if is_saved else Mark.LOST)
-            self.unsent -= size_of(shown)
 
     def _add_parts(self, who: str, text: str, at: float, mark: Mark | None) -> list[TalkLine]:
         """Show a text, as several lines if it is long. The oldest lines go when there are too

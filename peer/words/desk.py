@@ -7,7 +7,6 @@ from chatapp.peer.api.events import (
     AnswersKnown,
     ClientCame,
     ClientMoved,
-    ClientSaid,
     CommandFailed,
     CommandFailure,
     CommandSucceeded,
@@ -22,7 +21,7 @@ from chatapp.peer.api.events import (
     VisitorsWaiting,
     WaitingRoom,
 )
-from chatapp.peer.words.formatting import AnswerLine, CallingLine, MessageLine, name, shown_time
+from chatapp.peer.words.formatting import AnswerLine, CallingLine, name, shown_time
 from chatapp.wire.desk import texts
 from chatapp.wire.desk.focus import StaleNumber
 from chatapp.wire.messages.desk import (
@@ -70,8 +69,6 @@ def duty_lines(event: DutyEvent) -> list[str]:
             return [CallingLine(first, by=name(who)), *more]
         case ClientMoved(name=who, move=move):
             return [texts.changed_line(ClientChange[move.name], who)]
-        case ClientSaid(sender=sender, text=text):
-            return [MessageLine(name(sender), ": ", sanitize(text))]
         case CommandSucceeded(action=action, name=who, position=position):
             return [texts.done_line(_DONE[action], who, position=position)]
         case CommandFailed(reason=why, name=who):

@@ -167,18 +167,12 @@ class VisitorTexts:
         match event:
             case visit_events.FormWanted():  # the form asks its own questions
                 return [self._text("form.warning"), self._text("form.kept", what=self.kept(event))]
-            case visit_events.LineSettled():
+            case visit_events.MessageChanged():
                 # a terminal shows what it was typed; why a line is refused is told by itself
                 return []
-            case visit_events.LineReceived(operator=operator, text=text):
+            case visit_events.Said(sender=sender, text=text):
                 kind = CallingMessage if is_first else MessageLine
-                return [kind(name(operator), ": ", sanitize(text))]
-            case visit_events.EarlierLine(operator=operator, text=text):
-                return [
-                    MessageLine(
-                        name(operator) or self._text("transcript.you"), ": ", sanitize(text)
-                    )
-                ]
+                return [kind(name(sender) or self._text("transcript.you"), ": ", sanitize(text))]
             case visit_events.NotYourTurn():
                 return [self._text("line.wait")]
             case (

@@ -155,10 +155,7 @@ class Guest(Person):
         match event:
             case visit_events.FormWanted():
                 self.guest.join(Form(name=self.name, number="+919876543210", issue=1))
-            case (
-                visit_events.LineReceived(position=position, text=text)
-                | visit_events.EarlierLine(position=position, text=text)
-            ):
+            case visit_events.Said(number=position, text=text):
                 assert position > max(self.heard, default=0), f"{text!r} came twice or too late"
                 self.heard[position] = text
                 self.guest.lines_shown(position)

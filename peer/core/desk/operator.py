@@ -5,14 +5,15 @@ The registry decides who is an operator.
 """
 
 from collections import deque
-from collections.abc import Container
 from typing import Final, NamedTuple, assert_never, get_args
 
 import msgspec
+from msgspec.structs import replace
 
 from chatapp.peer.api import events
-from chatapp.peer.api.events import CommandFailure, DeskAction
-from chatapp.peer.api.past import DeskTalk, DeskTalkLine
+from chatapp.peer.api.conversations import DESK
+from chatapp.peer.api.events import CommandFailure, DeskAction, MessageState, Said
+from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.core.context import Context, RegistryChange, Routes
 from chatapp.peer.core.conversation import check_length
 from chatapp.wire.desk.focus import (
@@ -66,6 +67,9 @@ from chatapp.wire.messages.desk import (
     WaitingCounted,
 )
 
+MILLISECONDS: Final = 1_000
+"""In a second: the registry's times of lines."""
+
 
 class _Asked(NamedTuple):
     request: OperatorRequest
@@ -99,7 +103,7 @@ class OperatorCommands:
         if isinstance(request, DropVisitor | MoveVisitor):
             subject = subject or self._listed.get(request.visit, "")
         reference = self._ctx.rng.getrandbits(32)
-        request = msgspec.structs.replace(request, reference=reference)
+        request = replace(request, reference=reference)
         self._asked[reference] = _Asked(request, subject, is_quiet)
         self._out.requests.append(request)
 
@@ -176,7 +180,7 @@ class OperatorCommands:
             told = msgspec.convert(notice, events.Figures, from_attributes=True)
         else:
             told = msgspec.convert(past_of(notice), events.PastSessions, from_attributes=True)
-        self._out.events.append(msgspec.structs.replace(told, is_quiet=asked.is_quiet))
+        self._out.events.append(replace(told, is_quiet=asked.is_quiet))
 
     def fail(self, reason: CommandFailure, name: str = "", *, line: int = 0) -> None:
         """Tell the operator why a command came to nothing, or the line with this id."""
@@ -208,37 +212,22 @@ class OperatorCommands:
         self._out.events.append(done)
 
 
-class _Talk:
-    """What is kept of a conversation with a visitor, for programs that show it later."""
-
-    def __init__(self, client: events.ClientCame) -> None:
-        self.client = client
-        self._lines: deque[DeskTalkLine] = deque(maxlen=DESK_LINES_MAX)
-
-    def add(self, line: DeskTalkLine) -> None:
-        """Add the newest line."""
-        self._lines.append(line)
-
-    def refused(self, line: int) -> None:
-        """Take out the line of ours that events name so: it reached nobody."""
-        if line:
-            left = [one for one in self._lines if one.line != line]
-            self._lines.clear()
-            self._lines.extend(left)
-
-    def shown(self, me: str, unanswered: Container[int], *, is_here: bool) -> DeskTalk:
-        """Return it as it is now. `unanswered`: our lines that the registry has not answered."""
-        return DeskTalk(
-            client=msgspec.structs.replace(self.client, is_here=is_here),
-            lines=tuple(
-                msgspec.structs.replace(
-                    one,
-                    sender=one.sender or me,
-                    is_saved=not one.is_ours or one.line not in unanswered,
-                )
-                for one in self._lines
-            ),
-        )
+def said_in_visit(line: DeskLine, id_: int, visitor: str, *, is_late: bool = False) -> Said:
+    """Return a line of a visit as what was said. `visitor`: the name of who said it if no operator
+    did. `is_late`: it was shown by an earlier run."""
+    is_ours = line.number > 0
+    return Said(
+        conversation=DESK,
+        id=id_,
+        sender=line.operator or visitor,
+        number=line.position,
+        visit=line.visit,
+        text=line.text,
+        at=line.at / MILLISECONDS,
+        is_late=is_late,
+        is_ours=is_ours,
+        state=MessageState.SAVED if is_ours else None,
+    )
 
 
 class SaidLine(NamedTuple):
@@ -247,6 +236,15 @@ class SaidLine(NamedTuple):
     text: str
     line: int
     """By what events name it; 0 if they do not."""
+
+
+class Taken(NamedTuple):
+    """What an answer of the registry to lines of ours means."""
+
+    saved: list[int]
+    """The lines that it has, by what events name them."""
+    again: list[SendDeskLine]
+    """The lines to send again."""
 
 
 class DeskConversation:
@@ -292,8 +290,8 @@ class DeskConversation:
         """Whether every line of ours was taken or refused."""
         return not self._lines
 
-    def taken(self, number: int) -> list[SendDeskLine]:
-        """Note that the registry has all lines up to this number. Return the lines to send again.
+    def taken(self, number: int) -> Taken:
+        """Note that the registry has all lines up to this number.
 
         A number above all of ours is from an earlier run, before the clock was set back: the
         registry took our lines for repeats, and they need higher numbers."""
@@ -303,10 +301,9 @@ class DeskConversation:
                 self._last += 1
                 self._lines[self._last] = said
             self._numbers.update(self._lines)
-            return self.unanswered()
-        for one in [one for one in self._lines if one <= number]:
-            del self._lines[one]
-        return []
+            return Taken([], self.unanswered())
+        taken = [other for other in self._lines if other <= number]
+        return Taken([self._lines.pop(other).line for other in taken], [])
 
     def refused(self, number: int) -> SaidLine | None:
         """Forget a refused line and return it; None when it was not ours, or was answered
@@ -322,6 +319,41 @@ class DeskConversation:
     def note_shown(self, position: int) -> None:
         """Note that all lines up to this one were shown."""
         self.shown = max(self.shown, position)
+
+
+class ClientTalk(DeskConversation):
+    """The conversation with a visitor of ours, and what was said in it, for programs that show it
+    later."""
+
+    def __init__(self, client: events.ClientCame) -> None:
+        super().__init__(client.visit)
+        self.client = client
+        self._said: deque[Said] = deque(maxlen=DESK_LINES_MAX)
+
+    def add(self, line: Said) -> None:
+        """Add the newest line."""
+        self._said.append(line)
+
+    def remove(self, id_: int) -> None:
+        """Take out a line of ours: it reached nobody."""
+        left = [line for line in self._said if line.id != id_]
+        self._said.clear()
+        self._said.extend(left)
+
+    def state(self, me: str, *, is_here: bool) -> DeskTalk:
+        """Return it as it is now. `me`: our name."""
+        waiting = set(self.unanswered_ids())
+        lines = [
+            replace(
+                line,
+                sender=line.sender or me,
+                state=MessageState.UNSETTLED if line.id in waiting else MessageState.SAVED,
+            )
+            if line.is_ours
+            else line
+            for line in self._said
+        ]
+        return DeskTalk(client=replace(self.client, is_here=is_here), lines=tuple(lines))
 
 
 LINE_FAILURES: Final = {
@@ -359,12 +391,10 @@ class Operator:
         self.routes: Final[Routes] = dict.fromkeys(
             get_args(OperatorNotice | ConversationNotice), self.handle
         )
-        self._conversation: DeskConversation | None = None
-        self._ended: dict[int, DeskConversation] = {}
+        self._conversation: ClientTalk | None = None
+        self._ended: dict[int, ClientTalk] = {}
         """Conversations of visits that are not ours any more, with lines of ours that are not
         answered yet."""
-        self._talks: dict[int, _Talk] = {}
-        """What was said to our visitor, and in the conversations that have ended, by visit."""
         self._is_client_away = False
         self._wants_duty = False
         self._is_new_link = False
@@ -391,11 +421,9 @@ class Operator:
     def talk(self, me: str) -> DeskTalk | None:
         """Return the conversation with the visitor whom we serve; None for nobody. `me`: our
         name."""
-        conversation = self._conversation
-        if conversation is None:
+        if self._conversation is None:
             return None
-        talk = self._talks[conversation.visit]
-        return talk.shown(me, conversation.unanswered_ids(), is_here=not self._is_client_away)
+        return self._conversation.state(me, is_here=not self._is_client_away)
 
     def takes_lines(self, *, entered_at: float) -> bool:
         """Return whether text typed at this time is for a visitor, including one who has just
@@ -436,7 +464,7 @@ class Operator:
 
     def say(self, text: str, target: VisitTarget, *, now: float, line: int = 0) -> None:
         """Send a line to our visitor. It waits here while the registry is away. `line`: by what
-        events name it if it reaches nobody. Raises TextTooLong, UnicodeEncodeError."""
+        events name it. Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
         wall = self._ctx.wall(now)
         visit = self._meant(target, line)
@@ -444,8 +472,17 @@ class Operator:
             return
         if self._conversation is not None and self._conversation.visit == visit:
             self._out.requests.append(self._conversation.say(text, wall=wall, line=line))
-            self._talks[visit].add(
-                DeskTalkLine(sender="", text=text, at=wall, is_ours=True, line=line)
+            self._conversation.add(
+                Said(
+                    conversation=DESK,
+                    id=line,
+                    sender="",
+                    number=0,
+                    visit=visit,
+                    text=text,
+                    at=wall,
+                    is_ours=True,
+                )
             )
         else:
             self.commands.hold_back(HeldInput.LINE, self._focus.missed(visit), line=line)
@@ -462,11 +499,11 @@ class Operator:
             return None
         return 0 if client is None else client.visit
 
-    def lines_shown(self, visit: int, position: int) -> None:
+    def line_shown(self, line: Said) -> None:
         """Note that the visit's lines up to this one were shown, and tell the registry."""
-        if self._conversation is not None and self._conversation.visit == visit:
-            self._conversation.note_shown(position)
-            self._out.requests.append(AckDeskLines(visit, position))
+        if self._conversation is not None and self._conversation.visit == line.visit:
+            self._conversation.note_shown(line.number)
+            self._out.requests.append(AckDeskLines(line.visit, line.number))
 
     @property
     def is_settled(self) -> bool:
@@ -524,11 +561,8 @@ class Operator:
                 self._line_refused(notice, now)
             case CommandDone():
                 done = self.commands.answered(notice)
-                if (
-                    isinstance(done, NoteVisitor)
-                    and (talk := self._talks.get(done.visit)) is not None
-                ):
-                    talk.client = msgspec.structs.replace(talk.client, note=done.text)
+                if isinstance(done, NoteVisitor) and (talk := self._talk_of(done.visit)):
+                    talk.client = replace(talk.client, note=done.text)
             case RoomShown() | FiguresShown() | PastShown():
                 self.commands.shown(notice)
             case _:
@@ -564,29 +598,19 @@ class Operator:
                 )
             )
 
-    def _taken_back(self, conversation: DeskConversation, now: float) -> None:
+    def _taken_back(self, conversation: ClientTalk, now: float) -> None:
         """Our visitor was taken back while we had no link; lines that we typed meanwhile reach
         nobody."""
         move = events.ClientMove.TAKEN_BACK
         self._out.events.append(events.ClientMoved(name=self.client or "", move=move))
         self._focus.lost(ClientChange.TAKEN_BACK, now=now)
         self._conversation = None
-        self._talks.pop(conversation.visit, None)
         for line in conversation.unanswered_ids():
             self.commands.hold_back(
                 HeldInput.LINE, self._focus.missed(conversation.visit), line=line
             )
 
     def _client_assigned(self, notice: ClientAssigned, now: float) -> None:
-        is_same = self._conversation is not None and self._conversation.visit == notice.visit
-        known = self._conversation if is_same else self._ended.pop(notice.visit, None)
-        if not is_same:
-            self._part()
-            self._conversation = known or DeskConversation(notice.visit)
-        shown = 0 if known is None else known.shown
-        self._out.requests.append(FetchDeskLines(notice.visit, shown, with_own=known is None))
-        self._focus.came(notice, now=now)
-        self._is_client_away = not notice.is_here
         form = msgspec.convert(notice, VisitorForm, from_attributes=True)
         came = events.ClientCame(
             **msgspec.structs.asdict(form),
@@ -594,7 +618,18 @@ class Operator:
             handed_over_by=notice.operator,
             is_back=notice.cause is ClientCause.RETURNED,
         )
-        self._talks.setdefault(notice.visit, _Talk(came)).client = came
+        is_same = self._conversation is not None and self._conversation.visit == notice.visit
+        known = self._talk_of(notice.visit)
+        if not is_same:
+            self._part()
+            self._ended.pop(notice.visit, None)
+            self._conversation = known or ClientTalk(came)
+        if self._conversation is not None:
+            self._conversation.client = came
+        shown = 0 if known is None else known.shown
+        self._out.requests.append(FetchDeskLines(notice.visit, shown, with_own=known is None))
+        self._focus.came(notice, now=now)
+        self._is_client_away = not notice.is_here
         if notice.cause is ClientCause.RETURNED and is_same:
             return  # only the link broke; for the operator nothing has changed
         self._out.events.append(came)
@@ -616,28 +651,33 @@ class Operator:
         answered."""
         if self._conversation is not None and not self._conversation.is_settled:
             self._ended[self._conversation.visit] = self._conversation
-        elif self._conversation is not None:
-            self._talks.pop(self._conversation.visit, None)
         self._conversation = None
 
-    def _conversation_of(self, visit: int) -> DeskConversation | None:
+    def _talk_of(self, visit: int) -> ClientTalk | None:
         if self._conversation is not None and self._conversation.visit == visit:
             return self._conversation
         return self._ended.get(visit)
 
     def _lines_taken(self, taken: LinesSaved) -> None:
-        conversation = self._conversation_of(taken.visit)
+        conversation = self._talk_of(taken.visit)
         if conversation is not None:
-            self._out.requests += conversation.taken(taken.number)
+            saved, again = conversation.taken(taken.number)
+            self._out.requests += again
+            for line in saved:
+                self._tell_state(line, MessageState.SAVED)
             self._drop_answered(conversation)
 
+    def _tell_state(self, line: int, state: MessageState) -> None:
+        if line:
+            changed = events.MessageChanged(conversation=DESK, id=line, state=state)
+            self._out.events.append(changed)
+
     def _line_refused(self, refused: LineRefused, now: float) -> None:
-        conversation = self._conversation_of(refused.visit)
+        conversation = self._talk_of(refused.visit)
         said = None if conversation is None else conversation.refused(refused.number)
         if conversation is None or said is None:
             return
-        if (talk := self._talks.get(refused.visit)) is not None:
-            talk.refused(said.line)
+        conversation.remove(said.line)
         self._drop_answered(conversation)
         if refused.reason in LINE_FAILURES:
             self.commands.fail(LINE_FAILURES[refused.reason], line=said.line)
@@ -649,9 +689,9 @@ class Operator:
             self._part()
         self.commands.hold_back(HeldInput.LINE, self._focus.missed(refused.visit), line=said.line)
 
-    def _drop_answered(self, conversation: DeskConversation) -> None:
-        if conversation.is_settled and self._ended.pop(conversation.visit, None) is not None:
-            self._talks.pop(conversation.visit, None)
+    def _drop_answered(self, conversation: ClientTalk) -> None:
+        if conversation.is_settled:
+            self._ended.pop(conversation.visit, None)
 
     def _line_came(self, line: DeskLine) -> None:
         if self._conversation is None or self._conversation.visit != line.visit:
@@ -659,23 +699,8 @@ class Operator:
         if not line.operator:
             self._focus.heard(line.visit)
         if self._conversation.take(line):
-            self._talks[line.visit].add(
-                DeskTalkLine(
-                    sender=line.operator or self.client or "",
-                    text=line.text,
-                    at=line.at / 1_000,
-                    is_ours=line.number > 0,
-                    position=line.position,
-                )
-            )
-            self._out.events.append(
-                events.ClientSaid(
-                    sender=line.operator or self.client or "",
-                    text=line.text,
-                    visit=line.visit,
-                    position=line.position,
-                    at=line.at / 1_000,
-                )
-            )
+            said = said_in_visit(line, self._out.new_id(), self.client or "")
+            self._conversation.add(said)
+            self._out.events.append(said)
         elif line.position <= self._conversation.shown:
             self._out.requests.append(AckDeskLines(line.visit, self._conversation.shown))

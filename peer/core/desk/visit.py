@@ -155,8 +155,8 @@ class Visit:
             self._send(question)
 
     def say(self, text: str, *, wall: float) -> int | None:
-        """Say a line to the operator, and return what `LineSettled` will name it by. While we wait,
-        it is added to the description instead, and None is returned."""
+        """Say a line to the operator, and return the id by which `MessageChanged` will name it.
+        While we wait, it is added to the description instead, and None is returned."""
         if self.stage is Stage.ACTIVE and self._conversation.has_begun:
             return self._conversation.say(text, wall=wall)
         self._write_instead(text, wall)

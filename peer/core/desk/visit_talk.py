@@ -2,12 +2,14 @@
 remembers how far the visitor has read."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from chatapp.peer.api import visit_events
+from chatapp.peer.api.conversations import DESK
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.form import StoredVisit
-from chatapp.peer.core.desk.operator import DeskConversation
+from chatapp.peer.core.desk.operator import DeskConversation, said_in_visit
 from chatapp.wire.limits import DESK_DESCRIPTION_MAX
 from chatapp.wire.messages.desk import (
     TICKET_SIZE,
@@ -22,7 +24,6 @@ from chatapp.wire.messages.desk import (
     LinesSaved,
 )
 
-MILLISECONDS: Final = 1_000
 MICROSECONDS: Final = 1_000_000
 """In a second: a line's number is the time at which it was typed (clause 6.2)."""
 
@@ -98,8 +99,6 @@ class VisitorConversation:
         self._tell = tell
         self._conversation: DeskConversation | None = None
         self._last_line = 0
-        self._unsettled: list[int] = []
-        """Our lines that were not answered, as `say` returned them, in order."""
         self._earlier = 0
         """Up to which position an earlier run has shown the lines of this visit."""
         self._told = 0
@@ -117,8 +116,9 @@ class VisitorConversation:
 
     def forget(self) -> None:
         """End the conversation: the visit is over, or another one begins."""
+        if self._conversation is not None:
+            self._settle(self._conversation.unanswered_ids(), MessageState.REFUSED)
         self._conversation = None
-        self._settle(len(self._unsettled), is_saved=False)
 
     @property
     def has_begun(self) -> bool:
@@ -143,12 +143,11 @@ class VisitorConversation:
     # --- ours
 
     def say(self, text: str, *, wall: float) -> int:
-        """Say a line to the operator, and return what `LineSettled` will name it by. The
+        """Say a line to the operator, and return the id by which `MessageChanged` will name it. The
         conversation must have begun."""
         assert self._conversation is not None
-        line = self._conversation.say(text, wall=wall)
         self._last_line += 1
-        self._unsettled.append(self._last_line)
+        line = self._conversation.say(text, wall=wall, line=self._last_line)
         if not self._is_new_link:
             self._send(
                 line
@@ -171,30 +170,28 @@ class VisitorConversation:
     def taken(self, taken: LinesSaved) -> None:
         """Note that the registry has these lines of ours."""
         if self._conversation is not None and taken.visit == self._conversation.visit:
-            for line in self._conversation.taken(taken.number):
+            saved, again = self._conversation.taken(taken.number)
+            for line in again:
                 self._send(line)
-            self._settle(len(self._unsettled) - len(self._conversation.unanswered()), is_saved=True)
+            self._settle(saved, MessageState.SAVED)
 
     def refused(self, refused: LineRefused) -> None:
         """Tell that a line of ours will not arrive."""
         if self._conversation is None or refused.visit != self._conversation.visit:
             return
-        numbers = [line.number for line in self._conversation.unanswered()]
         said = self._conversation.refused(refused.number)
         if said is None:
             return
-        line = self._unsettled.pop(numbers.index(refused.number))
-        self._tell(visit_events.LineSettled(line=line, is_saved=False))
+        self._settle([said.line], MessageState.REFUSED)
         if refused.reason is LineRefusal.NOT_YOUR_TURN:
             self._too_late(said.text, refused.number / MICROSECONDS)
         else:
             self._tell(visit_events.VisitorLineRefused(reason=refused.reason))
 
-    def _settle(self, count: int, *, is_saved: bool) -> None:
-        """Tell that so many of our oldest unanswered lines are saved, or will not arrive."""
-        settled, self._unsettled = self._unsettled[:count], self._unsettled[count:]
-        for line in settled:
-            self._tell(visit_events.LineSettled(line=line, is_saved=is_saved))
+    def _settle(self, lines: Iterable[int], state: MessageState) -> None:
+        """Tell what became of these lines of ours."""
+        for line in lines:
+            self._tell(visit_events.MessageChanged(conversation=DESK, id=line, state=state))
 
     # --- the lines of the visit
 
@@ -214,17 +211,8 @@ class VisitorConversation:
                 self.note_shown(self._told)
         else:
             self._told = line.position
-            self._tell(self._event_of(line))
-
-    def _event_of(self, line: DeskLine) -> visit_events.EarlierLine | visit_events.LineReceived:
-        at = line.at / MILLISECONDS
-        if line.number or line.position <= self._earlier:
-            return visit_events.EarlierLine(
-                operator=line.operator, text=line.text, position=line.position, at=at
-            )
-        return visit_events.LineReceived(
-            operator=line.operator, text=line.text, position=line.position, at=at
-        )
+            is_late = line.number > 0 or line.position <= self._earlier
+            self._tell(said_in_visit(line, line.position, "", is_late=is_late))
 
     def note_shown(self, position: int) -> None:
         """Confirm the lines up to this one to the registry, once it is stored that they were

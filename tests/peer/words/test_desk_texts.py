@@ -12,7 +12,6 @@ from chatapp.peer.api.events import (
     ClientCame,
     ClientMove,
     ClientMoved,
-    ClientSaid,
     CommandFailed,
     CommandFailure,
     CommandSucceeded,
@@ -124,7 +123,6 @@ LINES: list[tuple[DutyEvent, list[str]]] = [
             )
         ],
     ),
-    (ClientSaid(sender="Asha Rao", text="é ✓", visit=1, position=1), ["Asha Rao: é ✓"]),
     (CommandSucceeded(action=DeskAction.NOTED, name="Ravi {x}"), ["[Note about Ravi {x} kept.]"]),
     (
         CommandSucceeded(action=DeskAction.MOVED, name="Ravi", position=1),

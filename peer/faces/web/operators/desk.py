@@ -10,11 +10,10 @@ from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.api.state import DeskState, PeerState
+from chatapp.peer.api.state import DeskState
 from chatapp.peer.faces.web.streams import Windows
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.desk import DeskView
-from chatapp.peer.view.talk import TalkLine
 from chatapp.wire.errors import quoted
 from chatapp.wire.messages.desk import OperatorRequest, ShowRoom
 
@@ -29,9 +28,6 @@ ROOM_AT_ONCE: Final = 0.3
 
 LISTED_AFTER: Final = 1.0
 """Seconds after which it is looked again whether the registry lists us as an operator."""
-
-SAID_AGAIN_AFTER: Final = 1.0
-"""Seconds after which it is looked again whether a link is there."""
 
 ANSWERS_WITHIN: Final = 3.0
 """Seconds for which a request of the page waits for the registry's answer."""
@@ -90,8 +86,7 @@ class OperatorDesk:
         """Take over what was said to the visitor whom the program serves that runs the peer."""
         talk = await self._peer.desk.talk()
         if talk is not None:
-            for line in self.view.found_talk(talk):
-                self._start(self._note_saved(line))
+            self.view.found_talk(talk)
             self.windows.wake()
 
     async def _read(self, *, is_shared: bool) -> None:
@@ -153,21 +148,8 @@ class OperatorDesk:
         """Say a line to the visitor of this visit. Raises TextTooLong, NotOpen."""
         number = self._peer.desk.say(text, visit=visit)
         if visit == self.view.visit:
-            line = self.view.said(text, at=time.time(), number=number)
-            self._start(self._note_saved(line))
+            self.view.said(text, at=time.time(), number=number)
         self.windows.wake()
-
-    async def _note_saved(self, line: TalkLine) -> None:
-        with contextlib.suppress(NotOpen):
-            await self._peer.desk.said()
-            while (
-                self._peer.state is not PeerState.ONLINE
-            ):  # without a link nothing is known of our lines
-                await self.windows.news(within=SAID_AGAIN_AFTER)
-                await self._peer.desk.said()
-            await asyncio.sleep(0)  # why a line was refused is told first
-            self.view.saved(line)
-            self.windows.wake()
 
     def dismiss(self) -> None:
         """Take the notices away."""
@@ -178,4 +160,4 @@ class OperatorDesk:
 def _of_visitors(batch: Sequence[events.Event]) -> list[events.Event]:
     """Return the events whose lines the page shows; messages of other people wait for a program
     that shows them."""
-    return [event for event in batch if isinstance(event, events.ClientSaid)]
+    return [event for event in batch if isinstance(event, events.Said) and event.visit]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from chatapp.peer.api import visit_events
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.form import Form
 from chatapp.peer.faces.web.budget import Ledger
 from chatapp.peer.faces.web.limits import (
@@ -184,7 +185,7 @@ class WebSession:
                     self._note_absence(is_absent=False)
             case visit_events.QuestionUnanswered() | visit_events.VisitorServerLost():
                 self._is_rating_lost = bool(self.view.rating) and self.view.is_rating_kept is None
-            case visit_events.Described() | visit_events.LineSettled(is_saved=True):
+            case visit_events.Described() | visit_events.MessageChanged(state=MessageState.SAVED):
                 # What is described at the very moment of the turn is said as a line.
                 self._is_described = True
             case _:

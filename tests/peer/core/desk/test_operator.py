@@ -53,6 +53,7 @@ from chatapp.wire.messages.desk import (
 )
 from chatapp.wire.messages.link import PeerRequest
 from tests.peer.core.cast import Someone
+from tests.support.visits import line_of, settled
 
 WALL = 1_800_000_000.0
 NO_CLIENT = events.CommandFailed(reason=events.CommandFailure.NO_CLIENT)
@@ -275,18 +276,16 @@ def test_lines_of_the_visitor_are_shown_once_and_confirmed() -> None:
     scene.told()
     for position, operator in ((1, "eve"), (2, ""), (2, "")):
         scene.handle(DeskLine(7, position, operator, 0, "é ✓"))
-    assert [
-        (one.sender, one.position) for one in scene.told() if isinstance(one, events.ClientSaid)
-    ] == [
+    assert [(one.sender, one.number) for one in scene.told() if isinstance(one, events.Said)] == [
         ("eve", 1),
         ("Asha Rao", 2),
     ]
-    scene.operator.lines_shown(7, 2)
+    scene.operator.line_shown(line_of("", "", 2))
     assert scene.asked() == [AckDeskLines(7, 2)]
     scene.handle(DeskLine(7, 1, "eve", 0, "é ✓"))  # the confirmation was lost
     assert scene.asked() == [AckDeskLines(7, 2)]
     scene.handle(DeskLine(8, 3, "", 0, "another visit"))
-    scene.operator.lines_shown(8, 3)
+    scene.operator.line_shown(line_of("", "", 3, visit=8))
     assert scene.told() == []
     assert scene.asked() == []
 
@@ -401,7 +400,7 @@ def test_a_program_asks_for_what_it_does_not_know() -> None:
     scene = Scene()
     scene.serve()
     scene.handle(DeskLine(7, 1, "eve", 0, "x"))
-    scene.operator.lines_shown(7, 1)
+    scene.operator.line_shown(line_of("", "", 1))
     scene.relink(is_on=True, visit=7)
     scene.serve(ClientCause.RETURNED)
     scene.asked()
@@ -722,12 +721,14 @@ def test_what_was_said_to_the_visitor_is_kept_until_the_session_is_over() -> Non
         "laptop",
         False,
     )
-    assert [(one.sender, one.text, one.is_ours, one.is_saved) for one in talk.lines] == [
-        ("carol", "I hand you over", False, True),
-        ("Asha Rao", "thanks", False, True),
-        ("bob", "hello", True, True),
-        ("bob", "there?", True, False),
+    saved, waiting = events.MessageState.SAVED, events.MessageState.UNSETTLED
+    assert [(line.sender, line.text, line.state) for line in talk.lines] == [
+        ("carol", "I hand you over", None),
+        ("Asha Rao", "thanks", None),
+        ("bob", "hello", saved),
+        ("bob", "there?", waiting),
     ]
+    assert settled(5, is_saved=True) in scene.told()
     scene.handle(ClientChanged(7, ClientChange.LEFT, "Asha Rao"))
     assert scene.operator.talk("bob") is None
     scene.serve(visit=8, name="Ravi")

@@ -18,6 +18,7 @@ from chatapp.wire.messages.desk import (
     VisitOver,
 )
 from tests.peer.core.desk.scene import WALL, Scene
+from tests.support.visits import line_of, settled
 
 
 def test_lines_are_said_again_on_a_new_link_until_they_are_taken() -> None:
@@ -55,8 +56,8 @@ def test_a_line_is_shown_once_and_confirmed_when_that_is_on_disk() -> None:
         scene.visit.handle(DeskLine(7, position, "bob", 0, f"line {position}"))
     lines = scene.visit.events()
     assert lines == [
-        visit_events.LineReceived(operator="bob", text="line 1", position=1, at=0.0),
-        visit_events.LineReceived(operator="bob", text="line 2", position=2, at=0.0),
+        line_of("bob", "line 1", 1),
+        line_of("bob", "line 2", 2),
     ]
     assert scene.said() == []
     scene.visit.lines_shown(2)
@@ -85,7 +86,7 @@ def test_a_line_that_is_refused(reason: LineRefusal) -> None:
     for _ in range(2):
         scene.visit.handle(LineRefused(7, said.number, reason))
     assert scene.visit.events() == [
-        visit_events.LineSettled(line=line, is_saved=False),
+        settled(line, is_saved=False),
         visit_events.VisitorLineRefused(reason=reason),
     ]
 
@@ -102,14 +103,12 @@ def test_every_line_is_settled_once_by_its_own_name() -> None:
     scene.visit.handle(LinesSaved(7, numbers[1]))
     scene.visit.handle(LinesSaved(7, numbers[1]))
     scene.visit.handle(VisitOver(7, OverCause.ENDED))
-    settled = [
-        event for event in scene.visit.events() if isinstance(event, visit_events.LineSettled)
-    ]
-    assert [(event.line, event.is_saved) for event in settled] == [
-        (lines[0], True),
-        (lines[2], False),
-        (lines[1], True),
-        (lines[3], False),
+    changes = (visit_events.MessageChanged,)
+    assert [event for event in scene.visit.events() if isinstance(event, changes)] == [
+        settled(lines[0] or 0, is_saved=True),
+        settled(lines[2] or 0, is_saved=False),
+        settled(lines[1] or 0, is_saved=True),
+        settled(lines[3] or 0, is_saved=False),
     ]
 
 
@@ -128,7 +127,7 @@ def test_lines_that_get_new_numbers_keep_their_names() -> None:
     assert scene.visit.events() == []
     assert isinstance(again[0], SendDeskLine)
     scene.visit.handle(LinesSaved(7, again[0].number))
-    assert scene.visit.events() == [visit_events.LineSettled(line=lines[0] or 0, is_saved=True)]
+    assert scene.visit.events() == [settled(lines[0] or 0, is_saved=True)]
 
 
 def test_lines_that_come_too_late_are_added_to_the_description() -> None:
