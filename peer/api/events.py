@@ -137,6 +137,8 @@ class CommandFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The visitor, for NOT_IN_LINE and SAME_QUEUE."""
     line: int = 0
     """What `desk.say` returned for the line that reached nobody; 0 for a command."""
+    text: str = ""
+    """The text of the line."""
 
 
 class HeldBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -152,6 +154,8 @@ class HeldBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The visitor whom we serve now; empty for nobody."""
     line: int = 0
     """What `desk.say` returned for the line; 0 for a command."""
+    text: str = ""
+    """The text of the line, or of the note."""
 
 
 class NothingSaid(msgspec.Struct, frozen=True, kw_only=True, tag=True):

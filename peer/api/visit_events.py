@@ -164,7 +164,9 @@ class NotYourTurn(msgspec.Struct, frozen=True, kw_only=True):
 class VisitorLineRefused(msgspec.Struct, frozen=True, kw_only=True):
     """Our line reached nobody, for another reason than that we are waiting."""
 
-    reason: LineRefusal
+    reason: LineRefusal | None
+    """None: the visit was over before the registry had the line."""
+    text: str
 
 
 class VisitEnded(msgspec.Struct, frozen=True, kw_only=True):

@@ -71,8 +71,8 @@ from chatapp.peer.words.formatting import (
     stop_planned,
 )
 from chatapp.peer.words.people import IdentityEvent, identity_lines, presence_lines
-from chatapp.peer.words.reasons import QUOTED_MAX, SERVER_SILENT, UNSENT, admission_refused, kept
-from chatapp.wire.text import sanitize
+from chatapp.peer.words.reasons import SERVER_SILENT, UNSENT, admission_refused, kept
+from chatapp.wire.text import QUOTED_MAX, sanitize
 
 FateEvent = MessageChanged | Unacknowledged | Addressed | TooLong | LinesAbandoned
 _LINE_LOSS: Final = {

@@ -137,7 +137,8 @@ class OperatorCommands:
         request, subject = asked.request, done.subject or asked.subject
         if done.result is CommandResult.OTHER_CLIENT:
             visit = int(getattr(request, "visit", 0))
-            self.hold_back(held_input(request), self._focus.missed(visit))
+            held = self._focus.missed(visit)
+            self.hold_back(held_input(request), held, text=_note_in(request))
         elif done.result is not CommandResult.DONE:
             self.fail(CommandFailure[done.result.name], subject)
         else:
@@ -182,16 +183,19 @@ class OperatorCommands:
             told = msgspec.convert(past_of(notice), events.PastSessions, from_attributes=True)
         self._out.events.append(replace(told, is_quiet=asked.is_quiet))
 
-    def fail(self, reason: CommandFailure, name: str = "", *, line: int = 0) -> None:
-        """Tell the operator why a command came to nothing, or the line with this id."""
-        self._out.events.append(events.CommandFailed(reason=reason, name=name, line=line))
+    def fail(
+        self, reason: CommandFailure, name: str = "", *, line: int = 0, text: str = ""
+    ) -> None:
+        """Tell the operator why a command came to nothing, or the line with this id and text."""
+        failed = events.CommandFailed(reason=reason, name=name, line=line, text=text)
+        self._out.events.append(failed)
 
-    def hold_back(self, what: HeldInput, held: Held, *, line: int = 0) -> None:
+    def hold_back(self, what: HeldInput, held: Held, *, line: int = 0, text: str = "") -> None:
         """Report that nothing was done: the command or line may have been meant for another
         visitor."""
         former, client = held.former, held.client
         if former is None and client is None:
-            self.fail(CommandFailure.NO_CLIENT, line=line)
+            self.fail(CommandFailure.NO_CLIENT, line=line, text=text)
             return
         self._out.events.append(
             events.HeldBack(
@@ -200,6 +204,7 @@ class OperatorCommands:
                 move=None if held.change is None else events.ClientMove[held.change.name],
                 client="" if client is None else client.name,
                 line=line,
+                text=text,
             )
         )
 
@@ -210,6 +215,11 @@ class OperatorCommands:
             action=action, name=name, position=position, text=text, visit=visit
         )
         self._out.events.append(done)
+
+
+def _note_in(request: OperatorRequest) -> str:
+    """Return the words of a note."""
+    return request.text if isinstance(request, NoteVisitor) else ""
 
 
 def said_in_visit(line: DeskLine, id_: int, visitor: str, *, is_late: bool = False) -> Said:
@@ -281,9 +291,9 @@ class DeskConversation:
         """Return our lines to send again on a new link, in order."""
         return [SendDeskLine(self.visit, number, said.text) for number, said in self._lines.items()]
 
-    def unanswered_ids(self) -> list[int]:
-        """Return by what events name our lines that were not answered, in order."""
-        return [said.line for said in self._lines.values()]
+    def unsaid(self) -> list[SaidLine]:
+        """Return our lines that were not answered, in order."""
+        return list(self._lines.values())
 
     @property
     def is_settled(self) -> bool:
@@ -342,7 +352,7 @@ class ClientTalk(DeskConversation):
 
     def state(self, me: str, *, is_here: bool) -> DeskTalk:
         """Return it as it is now. `me`: our name."""
-        waiting = set(self.unanswered_ids())
+        waiting = {said.line for said in self.unsaid()}
         lines = [
             replace(
                 line,
@@ -452,7 +462,7 @@ class Operator:
                 )
                 self.commands.ask(found, subject, is_quiet=is_quiet)
             case Held():
-                self.commands.hold_back(held_input(request), meant)
+                self.commands.hold_back(held_input(request), meant, text=_note_in(request))
             case SaidNothing(name):
                 self._out.events.append(events.NothingSaid(name=name))
             case StaleNumber(was, is_now):
@@ -467,7 +477,7 @@ class Operator:
         events name it. Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
         wall = self._ctx.wall(now)
-        visit = self._meant(target, line)
+        visit = self._meant(target, SaidLine(text, line))
         if visit is None:
             return
         if self._conversation is not None and self._conversation.visit == visit:
@@ -485,17 +495,17 @@ class Operator:
                 )
             )
         else:
-            self.commands.hold_back(HeldInput.LINE, self._focus.missed(visit), line=line)
+            self._hold_back(SaidLine(text, line), self._focus.missed(visit))
 
-    def _meant(self, target: VisitTarget, line: int) -> int | None:
+    def _meant(self, target: VisitTarget, said: SaidLine) -> int | None:
         """Return the visit that a line is meant for, 0 for none. Return None, and report it, when
-        that is not clear. `line`: by what events name the line."""
+        that is not clear."""
         if target.visit is not None:
             return target.visit
         typed = Typed.MAYBE_LINE if target.is_maybe else Typed.LINE
         client = self._focus.meant(typed, entered_at=target.entered_at)
         if isinstance(client, Held):
-            self.commands.hold_back(HeldInput.LINE, client, line=line)
+            self._hold_back(said, client)
             return None
         return 0 if client is None else client.visit
 
@@ -605,10 +615,8 @@ class Operator:
         self._out.events.append(events.ClientMoved(name=self.client or "", move=move))
         self._focus.lost(ClientChange.TAKEN_BACK, now=now)
         self._conversation = None
-        for line in conversation.unanswered_ids():
-            self.commands.hold_back(
-                HeldInput.LINE, self._focus.missed(conversation.visit), line=line
-            )
+        for said in conversation.unsaid():
+            self._hold_back(said, self._focus.missed(conversation.visit))
 
     def _client_assigned(self, notice: ClientAssigned, now: float) -> None:
         form = msgspec.convert(notice, VisitorForm, from_attributes=True)
@@ -680,14 +688,17 @@ class Operator:
         conversation.remove(said.line)
         self._drop_answered(conversation)
         if refused.reason in LINE_FAILURES:
-            self.commands.fail(LINE_FAILURES[refused.reason], line=said.line)
+            self.commands.fail(LINE_FAILURES[refused.reason], line=said.line, text=said.text)
             return
         if (
             conversation is self._conversation and self._is_new_link
         ):  # we may not serve under our present name: DutyStatus does not come
             self._focus.lost(None, now=now)
             self._part()
-        self.commands.hold_back(HeldInput.LINE, self._focus.missed(refused.visit), line=said.line)
+        self._hold_back(said, self._focus.missed(refused.visit))
+
+    def _hold_back(self, said: SaidLine, held: Held) -> None:
+        self.commands.hold_back(HeldInput.LINE, held, line=said.line, text=said.text)
 
     def _drop_answered(self, conversation: ClientTalk) -> None:
         if conversation.is_settled:

@@ -9,7 +9,7 @@ from chatapp.peer.api import visit_events
 from chatapp.peer.api.conversations import DESK
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.form import StoredVisit
-from chatapp.peer.core.desk.operator import DeskConversation, said_in_visit
+from chatapp.peer.core.desk.operator import DeskConversation, SaidLine, said_in_visit
 from chatapp.wire.limits import DESK_DESCRIPTION_MAX
 from chatapp.wire.messages.desk import (
     TICKET_SIZE,
@@ -23,9 +23,6 @@ from chatapp.wire.messages.desk import (
     LineRefused,
     LinesSaved,
 )
-
-MICROSECONDS: Final = 1_000_000
-"""In a second: a line's number is the time at which it was typed (clause 6.2)."""
 
 
 class Ticket:
@@ -89,16 +86,16 @@ class VisitorConversation:
         *,
         send: Callable[[ConversationRequest], None],
         tell: Callable[[visit_events.VisitEvent], None],
-        too_late: Callable[[str, float], None],
     ) -> None:
-        """`too_late` takes a text that came when nobody served us any more, and the time at which
-        it was typed."""
         self._ticket = ticket
-        self._too_late = too_late
         self._send = send
         self._tell = tell
         self._conversation: DeskConversation | None = None
         self._last_line = 0
+        self._held: list[SaidLine] = []
+        """Our lines that came when nobody served us any more: they are said in the next turn."""
+        self._waits = False
+        """Whether the visitor knows that lines wait for the next turn."""
         self._earlier = 0
         """Up to which position an earlier run has shown the lines of this visit."""
         self._told = 0
@@ -115,10 +112,15 @@ class VisitorConversation:
             self._earlier, self._told = self._ticket.shown, 0
 
     def forget(self) -> None:
-        """End the conversation: the visit is over, or another one begins."""
-        if self._conversation is not None:
-            self._settle(self._conversation.unanswered_ids(), MessageState.REFUSED)
-        self._conversation = None
+        """End the conversation: the visit is over, or another one begins. What was not said is
+        told."""
+        for said in self.unsaid():
+            self._give_up(said, None)
+        self._conversation, self._held = None, []
+
+    def unsaid(self) -> list[SaidLine]:
+        """Return our lines that the registry has neither taken nor refused for good."""
+        return [*self._held, *(self._conversation.unsaid() if self._conversation else ())]
 
     @property
     def has_begun(self) -> bool:
@@ -158,14 +160,19 @@ class VisitorConversation:
         """Note that the link is new: what was not answered has to be said again on it."""
         self._is_new_link = True
 
-    def say_again(self) -> None:
-        """On a new link, repeat what was not answered on the last one. Called when the registry has
-        told us where we are; it does not matter what it told us, since a visitor who is back may be
-        called by another operator at once."""
+    def served(self) -> None:
+        """Say what waits for our turn: on a new link what was not answered on the last one, and what
+        came when nobody served us."""
         is_new_link, self._is_new_link = self._is_new_link, False
-        if is_new_link and self._conversation is not None:
-            for line in self._conversation.unanswered():
-                self._send(line)
+        self._waits = False
+        if self._conversation is None:
+            return
+        again = self._conversation.unanswered() if is_new_link else []
+        held, self._held = self._held, []
+        for said in held:
+            again.append(self._conversation.say(said.text, wall=0.0, line=said.line))
+        for line in again:
+            self._send(line)
 
     def taken(self, taken: LinesSaved) -> None:
         """Note that the registry has these lines of ours."""
@@ -176,17 +183,27 @@ class VisitorConversation:
             self._settle(saved, MessageState.SAVED)
 
     def refused(self, refused: LineRefused) -> None:
-        """Tell that a line of ours will not arrive."""
+        """Tell that a line of ours will not arrive, or keep it for our next turn."""
         if self._conversation is None or refused.visit != self._conversation.visit:
             return
         said = self._conversation.refused(refused.number)
         if said is None:
             return
-        self._settle([said.line], MessageState.REFUSED)
         if refused.reason is LineRefusal.NOT_YOUR_TURN:
-            self._too_late(said.text, refused.number / MICROSECONDS)
+            self._held.append(said)
+            self.wait()
         else:
-            self._tell(visit_events.VisitorLineRefused(reason=refused.reason))
+            self._give_up(said, refused.reason)
+
+    def wait(self) -> None:
+        """Tell, once, that lines of ours wait for the next turn."""
+        if not self._waits:
+            self._waits = True
+            self._tell(visit_events.NotYourTurn())
+
+    def _give_up(self, said: SaidLine, reason: LineRefusal | None) -> None:
+        self._settle([said.line], MessageState.REFUSED)
+        self._tell(visit_events.VisitorLineRefused(reason=reason, text=said.text))
 
     def _settle(self, lines: Iterable[int], state: MessageState) -> None:
         """Tell what became of these lines of ours."""
@@ -351,5 +368,7 @@ class Description:
                 )
             case DescriptionResult.TOO_FAST:
                 self._tell(
-                    visit_events.VisitorLineRefused(reason=visit_events.LineRefusal.TOO_FAST)
+                    visit_events.VisitorLineRefused(
+                        reason=visit_events.LineRefusal.TOO_FAST, text=one.text
+                    )
                 )

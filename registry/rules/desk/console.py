@@ -44,7 +44,7 @@ from chatapp.wire.desk.focus import (
     addressed,
     held_input,
 )
-from chatapp.wire.desk.texts import NO_CLIENT, held_line, moved_line, nothing_said_line
+from chatapp.wire.desk.texts import held_line, moved_line, nothing_said_line
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import DESK_TYPED_AHEAD_MAX, TEXT_MAX
 from chatapp.wire.messages.desk import (
@@ -297,7 +297,7 @@ class DeskConsole:
             case Addressed():
                 return self._ask(meant, now)
             case Held():
-                line = _held(held_input(request), meant)
+                line = _held(held_input(request), meant, getattr(request, "text", ""))
             case SaidNothing(name):
                 line = nothing_said_line(name)
             case StaleNumber():
@@ -311,9 +311,9 @@ class DeskConsole:
             return self._show(_HELP_LINES, now)
         client = self._focus.meant(Typed.LINE, entered_at=entered_at)
         if isinstance(client, Held):
-            return self._show((_held(HeldInput.LINE, client),), now)
+            return self._show((_held(HeldInput.LINE, client, text),), now)
         if client is None:
-            return self._show((NO_CLIENT,), now)
+            return self._show((refused_line(LineRefusal.NO_CLIENT, text),), now)
         transcript = self._visits.transcripts.get(client.visit)
         number = 1 if transcript is None else transcript.taken(CONSOLE) + 1
         said = self._conversation.say(
@@ -395,7 +395,7 @@ class DeskConsole:
         return done_lines(request, done.result, done.subject or asked.subject)
 
 
-def _held(what: HeldInput, held: Held) -> str:
-    """Return why a line or a command was held back."""
+def _held(what: HeldInput, held: Held, text: str = "") -> str:
+    """Return why a line or a command was held back. `text`: its words."""
     former, client = (one.name if one is not None else "" for one in (held.former, held.client))
-    return held_line(what, former=former, change=held.change, client=client)
+    return held_line(what, former=former, change=held.change, client=client, text=text)

@@ -5,7 +5,6 @@ import pytest
 from chatapp.peer.api import visit_events
 from chatapp.wire.messages.desk import (
     AckDeskLines,
-    DescribeVisit,
     DeskLine,
     LineRefusal,
     LineRefused,
@@ -87,7 +86,7 @@ def test_a_line_that_is_refused(reason: LineRefusal) -> None:
         scene.visit.handle(LineRefused(7, said.number, reason))
     assert scene.visit.events() == [
         settled(line, is_saved=False),
-        visit_events.VisitorLineRefused(reason=reason),
+        visit_events.VisitorLineRefused(reason=reason, text="hi"),
     ]
 
 
@@ -130,18 +129,43 @@ def test_lines_that_get_new_numbers_keep_their_names() -> None:
     assert scene.visit.events() == [settled(lines[0] or 0, is_saved=True)]
 
 
-def test_lines_that_come_too_late_are_added_to_the_description() -> None:
+@pytest.mark.parametrize("is_linked", [True, False])
+def test_what_was_typed_in_a_talk_stays_talk_and_is_said_in_the_next_turn(
+    *, is_linked: bool
+) -> None:
     scene = Scene()
     scene.join()
     scene.serve()
-    scene.visit.say("one", wall=WALL)
-    scene.said()
-    scene.relink()
-    scene.said()
+    lines = [scene.visit.say(text, wall=WALL) for text in ("one", "two")]
+    numbers = [said.number for said in scene.said() if isinstance(said, SendDeskLine)]
+    if not is_linked:
+        scene.relink()
+        scene.said()
+    scene.visit.events()
     scene.wait(cause=PositionCause.HELD)
-    (again,) = scene.said()
-    assert isinstance(again, SendDeskLine)
-    scene.visit.handle(LineRefused(7, again.number, LineRefusal.NOT_YOUR_TURN))
-    (described,) = scene.said()
-    assert isinstance(described, DescribeVisit)
-    assert (described.visit, described.text) == (7, "one")
+    assert visit_events.NotYourTurn() in scene.visit.events()
+    if is_linked:
+        for number in numbers:
+            scene.visit.handle(LineRefused(7, number, LineRefusal.NOT_YOUR_TURN))
+    assert scene.said() == []  # a line that the registry has already would be refused, too
+    assert (scene.visit.description, scene.settled(), scene.visit.events()) == ("", True, [])
+    scene.serve()
+    again = [said for said in scene.said() if isinstance(said, SendDeskLine)]
+    assert [said.text for said in again] == ["one", "two"]
+    assert all((said.number > numbers[1]) == is_linked for said in again)
+    scene.visit.handle(LinesSaved(7, again[1].number))
+    assert scene.visit.events()[-2:] == [settled(line or 0, is_saved=True) for line in lines]
+
+
+def test_what_was_not_said_before_the_end_is_told_with_its_words() -> None:
+    scene = Scene()
+    scene.join()
+    scene.serve()
+    line = scene.visit.say("wait", wall=WALL)
+    scene.visit.events()
+    scene.visit.handle(VisitOver(7, OverCause.ENDED))
+    assert scene.visit.events() == [
+        settled(line or 0, is_saved=False),
+        visit_events.VisitorLineRefused(reason=None, text="wait"),
+        visit_events.VisitEnded(cause=OverCause.ENDED, may_rate=True),
+    ]
