@@ -191,6 +191,8 @@ class Figures(DeskFigures, frozen=True, kw_only=True, tag=True):
 class PastSessions(DeskPast, frozen=True, kw_only=True, tag=True):
     """The answer to `.past`."""
 
+    name: str = ""
+    """The visitor of whom it was asked; empty: all."""
     is_quiet: bool = False
     """Whether the program that asked shows it alone; others take no notice."""
 

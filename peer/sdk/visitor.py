@@ -14,6 +14,7 @@ from chatapp.peer.api import visit_events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.core.context import Context
+from chatapp.peer.core.conversation import check_length
 from chatapp.peer.core.desk.visit import ADMITTED, Stage
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.visitor import VisitorCore
@@ -24,10 +25,8 @@ from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
 from chatapp.wire.aio.hosts import server_addresses
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.errors import TextTooLong
 from chatapp.wire.folders import default_home
 from chatapp.wire.identity import AgreementKey, Identity, require_fingerprint
-from chatapp.wire.limits import TEXT_MAX
 
 STORE_AGAIN_AFTER: Final = 1.0
 """Seconds between attempts to write to a disk that failed."""
@@ -247,13 +246,26 @@ class Visitor:
     def say(self, text: str) -> int | None:
         """Say a line to the operator, and return the id by which `MessageChanged` will name it; None
         if it was added to the description instead, as we wait. Raises TextTooLong."""
-        size = len(text.encode())
-        if size > TEXT_MAX:
-            raise TextTooLong(size, TEXT_MAX)
+        check_length(text)
         node = self._open_node()
         line = node.core.say(text, now=node.driver.now())
         node.driver.schedule()
         return line
+
+    def talk(self, text: str, *, number: int = 0) -> int | None:
+        """Say a line of a talk, in our next turn if nobody serves us any more. Return the id by which
+        `MessageChanged` will name it; None if there is no visit. `number`: the id that it is given
+        if it is above all earlier ones; a program that does not know whether an earlier run has said
+        it gives the same again. Raises TextTooLong."""
+        check_length(text)
+        node = self._open_node()
+        line = node.core.talk(text, now=node.driver.now(), number=number)
+        node.driver.schedule()
+        return line
+
+    def was_said(self, number: int) -> bool:
+        """Return whether an earlier run has said the line with this number, as far as is known."""
+        return self._open_node().core.was_said(number)
 
     def describe(self, text: str) -> None:
         """Replace the description of our issue, while we wait; `Described` or `DescriptionRefused`

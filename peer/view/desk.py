@@ -3,7 +3,7 @@ who waits. The operator's page and the full screen's pane are drawn from it. It 
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -12,11 +12,20 @@ from chatapp.peer.api.conversations import DESK
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.state import DeskState
 from chatapp.peer.view.talk import LINES_MAX, NOTES_MAX, Mark, Talk, TalkLine, mark_of
-from chatapp.wire.desk.values import ListedVisitor
+from chatapp.wire.desk.values import ListedOperator, ListedQueue, ListedVisitor
 from chatapp.wire.names import is_same_name
 
 MINUTE: Final = 60.0
 """Seconds after which a span that is shown in minutes is another one."""
+
+
+class Ending(NamedTuple):
+    """An end of a talk that has not come yet."""
+
+    is_next: bool
+    """Whether the next visitor is called."""
+    at: float
+    """The Unix time."""
 
 
 class DeskView(Talk):
@@ -50,6 +59,12 @@ class DeskView(Talk):
         self.room: events.WaitingRoom | None = None
         self.figures: events.Figures | None = None
         self.past: events.PastSessions | None = None
+        self.earlier: events.PastSessions | None = None
+        """The earlier sessions of our visitor; None while they are not known."""
+        self.wants_earlier = False
+        """Whether they are to be asked for."""
+        self.ending: Ending | None = None
+        """The end of the talk that was asked for, and can be taken back still."""
         self.notices: deque[events.Event] = deque(maxlen=NOTES_MAX)
         """What the operator is told about this moment."""
         self.mail = 0
@@ -84,11 +99,27 @@ class DeskView(Talk):
         served = () if self.room is None else self.room.served
         return tuple(visitor for visitor in served if not self._is_mine(visitor))
 
-    def colleagues(self) -> list[str]:
-        """Return the names of the other operators that were seen, by name."""
-        listed = () if self.room is None else (*self.room.served, *self.room.waiting)
-        seen = {visitor.operator for visitor in listed if visitor.operator}
-        return sorted(name for name in seen if not is_same_name(name, self.name))
+    @property
+    def colleagues(self) -> tuple[ListedOperator, ...]:
+        """The other operators on duty, those of our queue first."""
+        others = () if self.room is None else self.room.on_duty
+        return tuple(
+            sorted(
+                (other for other in others if not is_same_name(other.operator, self.name)),
+                key=lambda other: (other.queue != self.queue, other.operator),
+            )
+        )
+
+    @property
+    def other_queues(self) -> tuple[ListedQueue, ...]:
+        """The queues that are not ours."""
+        queues = () if self.room is None else self.room.queues
+        return tuple(other for other in queues if other.queue != self.queue)
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether our visitor has said anything that is shown."""
+        return self.client is not None and any(line.who == self.client.name for line in self.lines)
 
     def next_change(self, *, now: float) -> float | None:
         """Return the time at which a span in minutes changes; None while no span is shown."""
@@ -100,13 +131,25 @@ class DeskView(Talk):
 
     # --- what the operator does
 
-    def said(self, text: str, *, at: float, number: int) -> None:
-        """Show a line that the operator says. `number`: what `desk.say` returned."""
-        self._add_own(self.name, text, at, number)
+    def said(self, text: str, *, at: float, number: int, key: str = "") -> None:
+        """Show a line that the operator says. `number`: what `desk.say` returned. `key`: under
+        which the page has sent it."""
+        self._add_own(self.name, text, at, number, key)
 
     def failed(self) -> None:
         """Note that a bug has ended a part of the program."""
         self.is_faulty = True
+        self._change()
+
+    def will_end(self, *, is_next: bool, at: float) -> None:
+        """Show that the talk ends at this time, unless that is taken back. `is_next`: the next
+        visitor is called then."""
+        self.ending = Ending(is_next=is_next, at=at)
+        self._change()
+
+    def goes_on(self) -> None:
+        """Show that the talk does not end."""
+        self.ending = None
         self._change()
 
     def dismiss(self) -> None:
@@ -183,13 +226,10 @@ class DeskView(Talk):
             case events.Figures() if self._is_ours(event):
                 self.figures = event
             case events.PastSessions(is_quiet=True):
-                self.past = event
+                self._past_shown(event)
             case events.CommandSucceeded():
                 self.wants_room = True
                 self._note_kept(event)
-                self.notices.append(event)
-            case events.NumberMoved():
-                self.wants_room = True
                 self.notices.append(event)
             case events.CommandFailed(reason=reason):
                 self._failed(event, reason)
@@ -216,6 +256,9 @@ class DeskView(Talk):
                 self.mail += len(lines)
             case events.ProgramEnded():
                 self.is_over = True
+            case events.NumberMoved():
+                self.wants_room = True
+                self.notices.append(event)
             case events.ServerAnnounced() | events.NothingSaid():
                 self.notices.append(event)
             case _:
@@ -225,6 +268,7 @@ class DeskView(Talk):
         self.client, self.is_client_here, self.is_client_silent = came, came.is_here, False
         self.is_operator = self.wants_room = True
         self._position = 0
+        self.wants_earlier = True
         self.notices.clear()
         self._clear_talk()
 
@@ -232,6 +276,7 @@ class DeskView(Talk):
         self.lines.clear()
         self._own.clear()
         self.talk += 1
+        self.ending = self.earlier = None
 
     def _duty_changed(self, *, is_on: bool, queue: str) -> None:
         if not is_on or queue != self.queue:
@@ -254,6 +299,13 @@ class DeskView(Talk):
                 self.client_since = visitor.since
                 if not self.client.issue:
                     self.client = msgspec.structs.replace(self.client, issue=visitor.issue)
+
+    def _past_shown(self, past: events.PastSessions) -> None:
+        """Take past sessions: those of our visitor, which are asked for by themselves, or others."""
+        if self.earlier is None and self.client is not None and past.name == self.client.name:
+            self.earlier = past
+        else:
+            self.past = past
 
     def _is_mine(self, visitor: ListedVisitor) -> bool:
         is_client = self.client is not None and visitor.name == self.client.name
@@ -287,11 +339,13 @@ class DeskView(Talk):
         if reason is not events.CommandFailure.ROOM_EMPTY:
             self.notices.append(event)
 
-    def _add_own(self, who: str, text: str, at: float, id_: int) -> None:
-        self._own[id_] = [self._add_line(who, text, at, Mark.SENDING)]
+    def _add_own(self, who: str, text: str, at: float, id_: int, key: str = "") -> None:
+        self._own[id_] = [self._add_line(who, text, at, Mark.SENDING, key)]
 
-    def _add_line(self, who: str, text: str, at: float, mark: Mark | None) -> TalkLine:
-        line = self._add(who, text, at, mark)
+    def _add_line(
+        self, who: str, text: str, at: float, mark: Mark | None, key: str = ""
+    ) -> TalkLine:
+        line = self._add(who, text, at, mark, key)
         if len(self.lines) > LINES_MAX:
             self.lines.popleft()
         if mark is None:

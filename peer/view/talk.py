@@ -55,6 +55,8 @@ class TalkLine(msgspec.Struct, kw_only=True):
     """None for a line of the other end."""
     changed: int = 0
     """The version of the view in which it changed last."""
+    key: str = ""
+    """Under which the page has sent it; empty for a line of the other end."""
 
     @property
     def number(self) -> int:
@@ -78,12 +80,12 @@ class Talk:
         self._own: dict[int, list[TalkLine]] = {}
         """Lines of our own that are not settled, by the ids of what was said."""
 
-    def _add(self, who: str, text: str, at: float, mark: Mark | None) -> TalkLine:
+    def _add(self, who: str, text: str, at: float, mark: Mark | None, key: str = "") -> TalkLine:
         """Show a line; the oldest goes when there are too many."""
         self._count += 1
         self._change()
         id_ = f"{_LINE}{self._count}"
-        line = TalkLine(id=id_, who=who, text=text, at=at, mark=mark, changed=self.version)
+        line = TalkLine(id=id_, who=who, text=text, at=at, mark=mark, changed=self.version, key=key)
         self.lines.append(line)
         return line
 

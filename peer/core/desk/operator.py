@@ -181,6 +181,8 @@ class OperatorCommands:
             told = msgspec.convert(notice, events.Figures, from_attributes=True)
         else:
             told = msgspec.convert(past_of(notice), events.PastSessions, from_attributes=True)
+            if isinstance(asked.request, ShowPast):
+                told = replace(told, name=asked.request.name)
         self._out.events.append(replace(told, is_quiet=asked.is_quiet))
 
     def fail(
@@ -269,23 +271,34 @@ class DeskConversation:
         self._lines: dict[int, SaidLine] = {}
         self._numbers: set[int] = set()
         """The numbers of all our lines in this run."""
+        self._earlier: set[int] = set()
+        """The numbers of our lines of earlier runs that we were sent."""
+        self._taken = 0
+        """The highest number that the registry has."""
 
     @property
     def came(self) -> int:
         """The highest position that came, or was shown in earlier runs."""
         return self._came
 
-    def say(self, text: str, *, wall: float, line: int = 0) -> SendDeskLine:
+    def say(self, text: str, *, wall: float, line: int = 0, number: int = 0) -> SendDeskLine:
         """Return a line of ours. Its number follows the clock, so it is above all earlier ones,
-        also of earlier runs. `line`: by what events name it."""
-        self._last = max(self._last + 1, int(wall * 1_000_000))
-        self._lines[self._last] = SaidLine(text, line)
-        self._numbers.add(self._last)
-        return SendDeskLine(self.visit, self._last, text)
+        also of earlier runs. `line`: by what events name it; 0 for its number. `number`: the one to
+        use if it is above all others, for a line that may be said again in another run."""
+        if number <= self._last:
+            number = max(self._last + 1, int(wall * 1_000_000))
+        self._last = number
+        self._lines[number] = SaidLine(text, line or number)
+        self._numbers.add(number)
+        return SendDeskLine(self.visit, number, text)
 
     def has_said(self, number: int) -> bool:
         """Return whether we have said the line with this number in this run."""
         return number in self._numbers
+
+    def was_said(self, number: int) -> bool:
+        """Return whether we have said it in an earlier run, as far as we know."""
+        return number in self._earlier
 
     def unanswered(self) -> list[SendDeskLine]:
         """Return our lines to send again on a new link, in order."""
@@ -301,19 +314,27 @@ class DeskConversation:
         return not self._lines
 
     def taken(self, number: int) -> Taken:
-        """Note that the registry has all lines up to this number.
+        """Note that the registry has all lines up to this number."""
+        self._taken = max(self._taken, number)
+        return self.settle()
 
-        A number above all of ours is from an earlier run, before the clock was set back: the
-        registry took our lines for repeats, and they need higher numbers."""
-        if number > self._last:
-            again, self._lines, self._last = list(self._lines.values()), {}, number
-            for said in again:
+    def settle(self) -> Taken:
+        """Return what follows from what the registry has. A number above all of ours is from an
+        earlier run, before the clock was set back: once we were sent its line, ours that were not
+        sent to us were taken for repeats, and need higher numbers."""
+        if self._taken <= self._last:
+            taken = [number for number in self._lines if number <= self._taken]
+            return Taken([self._lines.pop(number).line for number in taken], [])
+        if self._taken not in self._earlier:
+            return Taken([], [])
+        lines, self._lines, self._last = self._lines, {}, self._taken
+        saved = [said.line for number, said in lines.items() if number in self._earlier]
+        for number, said in lines.items():
+            if number not in self._earlier:
                 self._last += 1
                 self._lines[self._last] = said
-            self._numbers.update(self._lines)
-            return Taken([], self.unanswered())
-        taken = [other for other in self._lines if other <= number]
-        return Taken([self._lines.pop(other).line for other in taken], [])
+        self._numbers.update(self._lines)
+        return Taken(saved, self.unanswered())
 
     def refused(self, number: int) -> SaidLine | None:
         """Forget a refused line and return it; None when it was not ours, or was answered
@@ -321,7 +342,10 @@ class DeskConversation:
         return self._lines.pop(number, None)
 
     def take(self, line: DeskLine) -> bool:
-        """Take a line of the other end. Return False for a repeat."""
+        """Take a line of the other end, or one of ours that we asked for. Return False for a
+        repeat."""
+        if line.number and not self.has_said(line.number):
+            self._earlier.add(line.number)
         is_new = line.position > self._came
         self._came = max(self._came, line.position)
         return is_new
@@ -669,14 +693,13 @@ class Operator:
     def _lines_taken(self, taken: LinesSaved) -> None:
         conversation = self._talk_of(taken.visit)
         if conversation is not None:
-            saved, again = conversation.taken(taken.number)
-            self._out.requests += again
-            for line in saved:
-                self._tell_state(line, MessageState.SAVED)
+            self._settle(conversation.taken(taken.number))
             self._drop_answered(conversation)
 
-    def _tell_state(self, line: int, state: MessageState) -> None:
-        if line:
+    def _settle(self, taken: Taken) -> None:
+        self._out.requests += taken.again
+        state = MessageState.SAVED
+        for line in taken.saved:
             changed = events.MessageChanged(conversation=DESK, id=line, state=state)
             self._out.events.append(changed)
 
@@ -709,7 +732,9 @@ class Operator:
             return
         if not line.operator:
             self._focus.heard(line.visit)
-        if self._conversation.take(line):
+        is_new = self._conversation.take(line)
+        self._settle(self._conversation.settle())
+        if is_new:
             said = said_in_visit(line, self._out.new_id(), self.client or "")
             self._conversation.add(said)
             self._out.events.append(said)

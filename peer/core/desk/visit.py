@@ -163,6 +163,19 @@ class Visit:
             self._tell(visit_events.NotYourTurn())
         return None
 
+    def talk(self, text: str, *, wall: float, number: int = 0) -> int | None:
+        """Say a line of a talk, in our next turn if nobody serves us any more. Return its id; None
+        if there is no visit."""
+        if self.stage is Stage.ACTIVE and self._conversation.has_begun:
+            return self._conversation.say(text, wall=wall, number=number)
+        if self.stage is Stage.WAITING:
+            return self._conversation.hold(text, wall=wall, number=number)
+        return None
+
+    def was_said(self, number: int) -> bool:
+        """Return whether an earlier run has said the line with this number, as far as is known."""
+        return self._conversation.was_said(number)
+
     @property
     def description(self) -> str:
         """What we wrote about the issue while waiting."""

@@ -9,7 +9,7 @@ from chatapp.peer.api import visit_events
 from chatapp.peer.api.conversations import DESK
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.form import StoredVisit
-from chatapp.peer.core.desk.operator import DeskConversation, SaidLine, said_in_visit
+from chatapp.peer.core.desk.operator import DeskConversation, SaidLine, Taken, said_in_visit
 from chatapp.wire.limits import DESK_DESCRIPTION_MAX
 from chatapp.wire.messages.desk import (
     TICKET_SIZE,
@@ -23,6 +23,9 @@ from chatapp.wire.messages.desk import (
     LineRefused,
     LinesSaved,
 )
+
+MICROSECONDS: Final = 1_000_000
+"""In a second: a line's number is the time at which it was typed (clause 6.2)."""
 
 
 class Ticket:
@@ -91,7 +94,6 @@ class VisitorConversation:
         self._send = send
         self._tell = tell
         self._conversation: DeskConversation | None = None
-        self._last_line = 0
         self._held: list[SaidLine] = []
         """Our lines that came when nobody served us any more: they are said in the next turn."""
         self._waits = False
@@ -144,17 +146,27 @@ class VisitorConversation:
 
     # --- ours
 
-    def say(self, text: str, *, wall: float) -> int:
-        """Say a line to the operator, and return the id by which `MessageChanged` will name it. The
-        conversation must have begun."""
+    def say(self, text: str, *, wall: float, number: int = 0) -> int:
+        """Say a line to the operator, and return the id by which `MessageChanged` will name it:
+        `number`, if that is above all earlier ones. The conversation must have begun."""
         assert self._conversation is not None
-        self._last_line += 1
-        line = self._conversation.say(text, wall=wall, line=self._last_line)
+        line = self._conversation.say(text, wall=wall, number=number)
         if not self._is_new_link:
             self._send(
                 line
             )  # Otherwise it goes behind the earlier lines, which would be taken for repeats.
-        return self._last_line
+        return line.number
+
+    def hold(self, text: str, *, wall: float, number: int = 0) -> int:
+        """Keep a line for our next turn, and return its id."""
+        number = number or int(wall * MICROSECONDS)
+        self._held.append(SaidLine(text, number))
+        self.wait()
+        return number
+
+    def was_said(self, number: int) -> bool:
+        """Return whether an earlier run has said the line with this number, as far as is known."""
+        return self._conversation is not None and self._conversation.was_said(number)
 
     def link_up(self) -> None:
         """Note that the link is new: what was not answered has to be said again on it."""
@@ -169,18 +181,20 @@ class VisitorConversation:
             return
         again = self._conversation.unanswered() if is_new_link else []
         held, self._held = self._held, []
-        for said in held:
-            again.append(self._conversation.say(said.text, wall=0.0, line=said.line))
+        for text, id_ in held:
+            again.append(self._conversation.say(text, wall=0.0, line=id_, number=id_))
         for line in again:
             self._send(line)
 
     def taken(self, taken: LinesSaved) -> None:
         """Note that the registry has these lines of ours."""
         if self._conversation is not None and taken.visit == self._conversation.visit:
-            saved, again = self._conversation.taken(taken.number)
-            for line in again:
-                self._send(line)
-            self._settle(saved, MessageState.SAVED)
+            self._note_taken(self._conversation.taken(taken.number))
+
+    def _note_taken(self, taken: Taken) -> None:
+        for line in taken.again:
+            self._send(line)
+        self._settle(taken.saved, MessageState.SAVED)
 
     def refused(self, refused: LineRefused) -> None:
         """Tell that a line of ours will not arrive, or keep it for our next turn."""
@@ -220,7 +234,9 @@ class VisitorConversation:
         conversation = self._conversation
         if conversation is None or line.visit != conversation.visit:
             return
-        if not conversation.take(line):
+        is_new = conversation.take(line)
+        self._note_taken(conversation.settle())
+        if not is_new:
             if line.position <= conversation.shown:
                 self._send(AckDeskLines(line.visit, conversation.shown))
         elif line.number and conversation.has_said(line.number):
@@ -229,7 +245,8 @@ class VisitorConversation:
         else:
             self._told = line.position
             is_late = line.number > 0 or line.position <= self._earlier
-            self._tell(said_in_visit(line, line.position, "", is_late=is_late))
+            id_ = line.number or line.position
+            self._tell(said_in_visit(line, id_, "", is_late=is_late))
 
     def note_shown(self, position: int) -> None:
         """Confirm the lines up to this one to the registry, once it is stored that they were

@@ -188,8 +188,8 @@ class Past:
                 entries.append(self._sessions[visit])
         for visit, transcript in self._transcripts.items():
             lines = [
-                (_ERASED if who.casefold() == key else who, *said)
-                for who, *said in transcript.lines
+                (_ERASED if who.casefold() == key else who, at, text, number)
+                for who, at, text, number in transcript.lines
             ]
             if lines != transcript.lines:
                 self._transcripts[visit] = DeskTranscriptKept(visit, lines, transcript.dropped)

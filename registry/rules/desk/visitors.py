@@ -41,6 +41,7 @@ from chatapp.wire.messages.desk import (
     AskPosition,
     DescribeVisit,
     DescriptionResult,
+    DeskNotice,
     DeskRefusal,
     DeskRefused,
     JoinDesk,
@@ -207,7 +208,8 @@ class VisitorRules:
         if over is not None:
             is_too_fast = not self._throttle.take(caller.identity, now=now)
             lines = [] if is_too_fast else self._past.unread(request, over.visit)
-            return [Reply(to=caller, message=told) for told in (*lines, over)]
+            told: list[DeskNotice] = [*lines, over]
+            return [Reply(to=caller, message=notice) for notice in told]
         visit = self._visits.by_ticket.get(digest(ticket))
         if visit is None:
             return _refused(reference, DeskRefusal.NO_SUCH_TICKET, caller)

@@ -273,8 +273,8 @@ def test_the_title_tells_who_waits_or_who_is_served() -> None:
     room = events.WaitingRoom(
         queue="desk", operators=1, served=(), waiting=(), total=3, is_quiet=True
     )
-    assert window_title(view_of(room)) == "(3) Help desk \u00b7 bob"
-    assert window_title(view_of(room, CAME)) == "Asha Rao \u00b7 bob"
+    assert window_title(view_of(room), "Help desk") == "(3) Help desk \u00b7 bob"
+    assert window_title(view_of(room, CAME), "Help desk") == "Asha Rao \u00b7 Help desk \u00b7 bob"
 
 
 def test_a_talk_that_is_found_is_shown_once() -> None:

@@ -7,7 +7,7 @@ from chatapp.peer.api import events
 from chatapp.peer.api.events import ClientMove
 from chatapp.peer.api.state import DeskState
 from chatapp.peer.view.desk import DeskView, minutes
-from chatapp.wire.desk.values import ListedVisitor
+from chatapp.wire.desk.values import ListedOperator, ListedVisitor
 from tests.support.visits import line_of, own_line
 
 NOW = 1_700_000_000.0
@@ -109,11 +109,14 @@ def test_a_program_that_comes_later_learns_from_the_line_whom_we_serve() -> None
     assert desk.next_change(now=NOW) is None
     mine = listed("Asha Rao", since=NOW - 90, operator="alice", issue="Physics")
     other = listed("Ben", operator="bob")
-    desk.handle(shown(listed("Cleo", operator="eva"), served=(mine, other)), at=NOW)
+    eva = ListedOperator(operator="eva", queue="desk", is_free=True)
+    room = shown(listed("Cleo", operator="eva"), served=(mine, other))
+    alice = msgspec.structs.replace(eva, operator="Alice")
+    desk.handle(msgspec.structs.replace(room, on_duty=(alice, eva)), at=NOW)
     assert desk.client is not None
     assert (desk.client.issue, desk.client_since) == ("Physics", NOW - 90)
     assert desk.served_by_others == (other,)
-    assert desk.colleagues() == ["bob", "eva"]
+    assert desk.colleagues == (eva,)
 
 
 def test_the_next_minute_that_changes_something_is_known() -> None:

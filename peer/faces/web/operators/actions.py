@@ -44,7 +44,6 @@ class Action(NamedTuple):
     visit: int | None = None
     """The visit that the page showed when the button was pressed; None if the request concerns
     none."""
-    asks_first: bool = False
 
 
 def action_of(verb: str, fields: Fields, *, queue: str) -> Action:
@@ -65,7 +64,7 @@ def action_of(verb: str, fields: Fields, *, queue: str) -> Action:
         return Action(request)
     visit = number_in(fields, "visit")
     if not isinstance(request, DropVisitor | MoveVisitor):
-        return Action(replace(request, visit=visit), visit, asks_first=verb == "next")
+        return Action(replace(request, visit=visit), visit)
     if not visit:  # the registry would take whoever has the position by now
         raise Unclear(_OUT_OF_DATE)
     return Action(replace(request, visit=visit))

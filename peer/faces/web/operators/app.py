@@ -22,6 +22,7 @@ from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.faces.web.page import ASSETS
 from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
 from chatapp.wire.errors import ChatAppError, TextTooLong
+from chatapp.wire.messages.desk import CallNext, EndSession
 
 COOKIE_LASTS_FOR: Final = 12 * 3_600
 """Seconds."""
@@ -36,11 +37,13 @@ class OperatorApp:
         access: Access,
         *,
         entered: Callable[[], None],
+        title: str = "",
         hosts: Sequence[str] = (),
         budget: WebBudget | None = None,
     ) -> None:
         """`hosts`, `budget`: as in `Guard`. `entered` is called when a browser has used the token,
-        so that the next one can be told."""
+        so that the next one can be told. `title`: the name of the desk; empty for the usual one."""
+        self._title: Final = title or pages.TITLE
         self._desk: Final = desk
         self._access: Final = access
         self._entered: Final = entered
@@ -82,7 +85,7 @@ class OperatorApp:
     async def _home(self, request: Request) -> Response:
         if not self._may_enter(request):
             return pages.wrong_address()
-        return pages.home(self._desk.view, proof_key=self._access.proof_key)
+        return pages.home(self._desk.view, self._title, proof_key=self._access.proof_key)
 
     # --- what the operator does
 
@@ -97,9 +100,14 @@ class OperatorApp:
                     self._say(fields)
                 case "dismiss":
                     self._desk.dismiss()
+                case "undo":
+                    self._desk.undo()
                 case _:
-                    action = action_of(verb, fields, queue=self._desk.view.queue)
-                    self._desk.ask(action.request, visit=action.visit, asks_first=action.asks_first)
+                    wanted, visit = action_of(verb, fields, queue=self._desk.view.queue)
+                    if isinstance(wanted, CallNext | EndSession):
+                        self._desk.end(wanted, visit=visit or 0)
+                    else:
+                        self._desk.ask(wanted, visit=visit)
                     await self._desk.answered()
         except TextTooLong as error:
             return PlainTextResponse(
@@ -114,7 +122,8 @@ class OperatorApp:
         return RedirectResponse("../", 303)
 
     def _say(self, fields: Fields) -> None:
-        self._desk.say(text_in(fields), visit=number_in(fields, "visit"))
+        visit, key = number_in(fields, "visit"), fields.get("key", "")
+        self._desk.say(text_in(fields), visit=visit, key=key)
 
     # --- the stream of news
 
@@ -138,7 +147,8 @@ class OperatorApp:
                     id_: html for id_, html in pages.parts(view).items() if sent.get(id_) != html
                 }
                 sent |= changed
-                told: dict[str, object] = {"title": pages.window_title(view), "parts": changed}
+                title = pages.window_title(view, self._title)
+                told: dict[str, object] = {"title": title, "parts": changed}
                 told["visit"] = view.visit
                 if view.talk != talk:
                     told["log"] = pages.log(view)

@@ -66,6 +66,19 @@ def nobody(view: DeskView) -> str:
     return "Go on duty, and visitors come to you in their order." if view.is_operator else ""
 
 
+KEYS: Final = {
+    "Alt+W": "write to your visitor",
+    "Alt+A": "ready answers",
+    "Alt+N": "next: end this talk, call the next visitor",
+    "Alt+X": "end this talk",
+    "Alt+U": "undo that",
+    "Alt+K": "hold",
+    "Alt+P": "pass on",
+    "Esc": "close what is open",
+}
+"""What keys do, as the page lists them; its elements name theirs (`aria-keyshortcuts`)."""
+
+
 def span(seconds: float) -> str:
     """Return a span of time in words, as people say it."""
     minutes = int(seconds) // 60
