@@ -98,8 +98,6 @@ def _failed(why: CommandFailure, who: str, text: str) -> str:
         return "[Server not responding.]"
     if why in _LINES_REFUSED:
         return texts.refused_line(_LINES_REFUSED[why], text)
-    if text:
-        return texts.refused_line(LineRefusal.NO_CLIENT, text)
     return texts.failed_line(CommandResult[why.name], who)
 
 

@@ -133,7 +133,7 @@ def held_line(
     elif client:
         why = f"{client} has just come"
     else:
-        return _quoting(NO_CLIENT, text)
+        return NO_CLIENT
     match what:
         case HeldInput.LINE:
             not_done = (

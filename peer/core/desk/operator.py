@@ -271,8 +271,8 @@ class DeskConversation:
         self._lines: dict[int, SaidLine] = {}
         self._numbers: set[int] = set()
         """The numbers of all our lines in this run."""
-        self._earlier: set[int] = set()
-        """The numbers of our lines of earlier runs that we were sent."""
+        self._told: set[int] = set()
+        """The numbers of our lines that we were sent, as an earlier run may have said them."""
         self._taken = 0
         """The highest number that the registry has."""
 
@@ -281,14 +281,16 @@ class DeskConversation:
         """The highest position that came, or was shown in earlier runs."""
         return self._came
 
-    def say(self, text: str, *, wall: float, line: int = 0, number: int = 0) -> SendDeskLine:
+    def say(
+        self, text: str, *, wall: float, line: int | None = None, number: int = 0
+    ) -> SendDeskLine:
         """Return a line of ours. Its number follows the clock, so it is above all earlier ones,
-        also of earlier runs. `line`: by what events name it; 0 for its number. `number`: the one to
+        also of earlier runs. `line`: by what events name it; None for its number. `number`: the one to
         use if it is above all others, for a line that may be said again in another run."""
         if number <= self._last:
             number = max(self._last + 1, int(wall * 1_000_000))
         self._last = number
-        self._lines[number] = SaidLine(text, line or number)
+        self._lines[number] = SaidLine(text, number if line is None else line)
         self._numbers.add(number)
         return SendDeskLine(self.visit, number, text)
 
@@ -298,7 +300,7 @@ class DeskConversation:
 
     def was_said(self, number: int) -> bool:
         """Return whether we have said it in an earlier run, as far as we know."""
-        return number in self._earlier
+        return number in self._told
 
     def unanswered(self) -> list[SendDeskLine]:
         """Return our lines to send again on a new link, in order."""
@@ -325,12 +327,12 @@ class DeskConversation:
         if self._taken <= self._last:
             taken = [number for number in self._lines if number <= self._taken]
             return Taken([self._lines.pop(number).line for number in taken], [])
-        if self._taken not in self._earlier:
+        if self._taken not in self._told:
             return Taken([], [])
         lines, self._lines, self._last = self._lines, {}, self._taken
-        saved = [said.line for number, said in lines.items() if number in self._earlier]
+        saved = [said.line for number, said in lines.items() if number in self._told]
         for number, said in lines.items():
-            if number not in self._earlier:
+            if number not in self._told:
                 self._last += 1
                 self._lines[self._last] = said
         self._numbers.update(self._lines)
@@ -344,8 +346,8 @@ class DeskConversation:
     def take(self, line: DeskLine) -> bool:
         """Take a line of the other end, or one of ours that we asked for. Return False for a
         repeat."""
-        if line.number and not self.has_said(line.number):
-            self._earlier.add(line.number)
+        if line.number:
+            self._told.add(line.number)
         is_new = line.position > self._came
         self._came = max(self._came, line.position)
         return is_new
@@ -699,7 +701,7 @@ class Operator:
     def _settle(self, taken: Taken) -> None:
         self._out.requests += taken.again
         state = MessageState.SAVED
-        for line in taken.saved:
+        for line in filter(None, taken.saved):
             changed = events.MessageChanged(conversation=DESK, id=line, state=state)
             self._out.events.append(changed)
 

@@ -44,7 +44,7 @@ from chatapp.wire.desk.focus import (
     addressed,
     held_input,
 )
-from chatapp.wire.desk.texts import held_line, moved_line, nothing_said_line
+from chatapp.wire.desk.texts import NO_CLIENT, held_line, moved_line, nothing_said_line
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import DESK_TYPED_AHEAD_MAX, TEXT_MAX
 from chatapp.wire.messages.desk import (
@@ -167,6 +167,10 @@ ANSWERED_WITHIN: Final = 10.0
 are dropped."""
 
 
+SENT_KEPT: Final = 64
+"""Lines to visitors that are remembered, to be quoted if the disk refuses them."""
+
+
 class _Entered(NamedTuple):
     line: str
     at: float
@@ -204,6 +208,8 @@ class DeskConsole:
         self._room = ShownRoom()
         self._entered: deque[_Entered] = deque()
         """Lines that wait for the answer to an earlier one, on which they may depend."""
+        self._sent: deque[SendDeskLine] = deque(maxlen=SENT_KEPT)
+        """The last lines to visitors, some of which the disk may still refuse."""
         self._asked: dict[int, _Asked] = {}
         """Commands that are not answered yet, by reference."""
         self._asked_at = float("-inf")
@@ -313,12 +319,12 @@ class DeskConsole:
         if isinstance(client, Held):
             return self._show((_held(HeldInput.LINE, client, text),), now)
         if client is None:
-            return self._show((refused_line(LineRefusal.NO_CLIENT, text),), now)
+            return self._show((NO_CLIENT,), now)
         transcript = self._visits.transcripts.get(client.visit)
         number = 1 if transcript is None else transcript.taken(CONSOLE) + 1
-        said = self._conversation.say(
-            SendDeskLine(client.visit, number, text), CONSOLE_CALLER, now=now
-        )
+        line = SendDeskLine(client.visit, number, text)
+        self._sent.append(line)
+        said = self._conversation.say(line, CONSOLE_CALLER, now=now)
         return self._publisher.conclude(said, now=now)
 
     def _ask(self, meant: Addressed, now: float) -> list[Effect]:
@@ -346,10 +352,12 @@ class DeskConsole:
         match notice:
             case CommandDone():
                 return self._answered(notice)
-            case LineRefused(visit, _, LineRefusal.NO_CLIENT):
-                return (_held(HeldInput.LINE, self._focus.missed(visit)),)
-            case LineRefused(_, _, reason):
-                return (refused_line(reason),)
+            case LineRefused(visit, number, reason):
+                sent = (line for line in self._sent if (line.visit, line.number) == (visit, number))
+                text = next((line.text for line in sent), "")
+                if reason is LineRefusal.NO_CLIENT:
+                    return (_held(HeldInput.LINE, self._focus.missed(visit), text),)
+                return (refused_line(reason, text),)
             case ClientAssigned():
                 self._focus.came(notice, now=now)
             case ClientChanged():

@@ -89,8 +89,9 @@ def held(
     former: str = "Asha Qa",
     move: ClientMove | None = ClientMove.LEFT,
     client: str = "Asha Qb",
+    text: str = "",
 ) -> HeldBack:
-    return HeldBack(what=what, former=former, move=move, client=client)
+    return HeldBack(what=what, former=former, move=move, client=client, text=text)
 
 
 LINES: list[tuple[DutyEvent, list[str]]] = [
@@ -140,6 +141,7 @@ LINES: list[tuple[DutyEvent, list[str]]] = [
     (held(), ["[Asha Qa has left; this was not said to Asha Qb.]"]),
     (held(former=""), ["[Asha Qb has just come; this was not said.]"]),
     (held(client="", move=ClientMove.LOST), ["[Asha Qa did not come back; this was not said.]"]),
+    (held(text="é\x1b"), ["[Asha Qa has left; this was not said to Asha Qb: é\\x1b]"]),
     (held(what=HeldInput.END), ["[Asha Qa has left; the session with Asha Qb goes on.]"]),
     (
         held(what=HeldInput.HAND_OVER, move=ClientMove.TAKEN_BACK),

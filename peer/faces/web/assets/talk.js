@@ -115,9 +115,9 @@ class Outbox {
     if (this.isBusy) return;
     this.isBusy = true;
     try {
-      for (const line of [...this.lines]) {
-        if (!this.canPost(line)) break;
-        if (line.isTaken || this.shownLine(line)) continue;
+      for (;;) {
+        const line = this.lines.find((other) => !other.isTaken && !this.shownLine(other));
+        if (!line || !this.canPost(line)) break;
         if (!await this.post(line)) { this.retry = setTimeout(() => this.flush(), 3000); break; }
         line.isTaken = true;
         if (!this.isKept) this.keep(this.lines.filter((other) => other !== line));

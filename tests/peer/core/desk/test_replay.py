@@ -169,7 +169,7 @@ def test_lines_of_an_earlier_run_come_with_their_authors_and_times() -> None:
     scene.visit.handle(DeskLine(7, 2, "bob", 2_500, "hi"))
     scene.visit.handle(DeskLine(7, 3, "bob", 3_500, "are you there?"))
     assert scene.visit.events() == [
-        own_line("", "hello?", 1, at=1.5, is_late=True),
+        own_line("", "hello?", 1, id=77, at=1.5, is_late=True),
         line_of("bob", "hi", 2, at=2.5, is_late=True),
         line_of("bob", "are you there?", 3, at=3.5),
     ]

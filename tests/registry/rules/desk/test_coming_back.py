@@ -418,7 +418,7 @@ class TestAProgramThatHangs:
             "Name: Cem",
         ]
         assert help_desk.type("your result is 42") == [
-            "[Bela does not answer; this was not said to Cem.]"
+            "[Bela does not answer; this was not said to Cem: your result is 42]"
         ]
         assert cem.last(OperatorAssigned).cause is OperatorCause.CALLED
         help_desk.advance(50.0)
