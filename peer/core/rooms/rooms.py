@@ -27,8 +27,8 @@ from chatapp.peer.core.rooms.current import CurrentRoom, PendingRequest, RoomLis
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.lines import GroupOutbox, GroupReceiver
 from chatapp.peer.core.rooms.membership import DirectFanout, Membership, RoomRecipients
+from chatapp.wire.codec import unpack_relayed
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.framing import unpack_relayed
 from chatapp.wire.messages.rooms import (
     CHANNEL,
     EnterRoom,
