@@ -97,7 +97,7 @@ async def test_what_is_typed_for_a_visitor_who_has_left_is_not_said_in_the_room(
     await ana.type("/quit")
     await bob.shows("[Ana has left.]")
     bob.press("\r")
-    await bob.shows("[Ana has left; this was not said.]")
+    await bob.shows("[Ana has left; this was not said: your result is 42]")
     bob.press("/say to all of lab\r")
     await carol.sees("bob (in lab): to all of lab")
     assert carol.shown(beginning("bob (in lab): your")) == []

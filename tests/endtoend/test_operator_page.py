@@ -272,7 +272,7 @@ async def test_a_visitor_is_passed_on_by_lists_that_escape_and_a_click_elsewhere
     await page.keyboard.press("Alt+p")
     await page.get_by_label("To an operator").select_option("eva")
     await page.get_by_role("button", name="Hand over").click()
-    await eva.gets("Asha")
+    await eva.sees(beginning("[Handed-over client, from bob;"))
     assert troubles == []
     await context.close()
 
