@@ -6,12 +6,11 @@ from typing import Final, assert_never
 from chatapp.peer.api.events import AttachmentEvent, EventsMissed, ProgramEnded
 from chatapp.peer.node.starts import Taken, TakenBy
 from chatapp.peer.words.formatting import counted, name
-from chatapp.peer.words.reasons import QUOTED_MAX
 from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused, quoted
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.names import file_name_of, name_key
-from chatapp.wire.text import sanitize
+from chatapp.wire.text import QUOTED_MAX, sanitize
 
 NOT_IN_ROOM: Final = "[You are not in any room.]"
 IS_YOU: Final = "[That is you.]"
@@ -33,6 +32,11 @@ def paste_question(count: int) -> str:
 def saying_question(room: str, command: str) -> str:
     """Ask before a line that looks like a command is said in a room."""
     return f"Send this to {name(room)}? y/N (to run it: {command}) "
+
+
+def everybody_question(others: int) -> str:
+    """Ask before the first line to everybody."""
+    return f"Send this to everybody ({counted(others, 'person', 'people')})? y/N "
 
 
 def release_question(me: str) -> str:
@@ -74,6 +78,12 @@ def unknown_command(word: str, near: str | None) -> str:
     """Answer a command that does not exist. `near`: the nearest one that does."""
     advice = f'Did you mean "{near}"?' if near else "Type help for the commands."
     return f'[Unknown command "{quoted(word)}": nothing was sent. {advice}]'
+
+
+NOBODY_NAMED: Final = (
+    "[Nobody was named: bob: hello sends it to bob, /query bob opens a talk, join lab a room.]"
+)
+"""Answers a sentence that is for nobody."""
 
 
 def not_here(word: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from chatapp.peer.api import events
-from chatapp.peer.api.conversations import DESK, Conversation, ConversationKind
+from chatapp.peer.api.conversations import DESK, NOBODY, Conversation, ConversationKind
 from chatapp.peer.api.events import Said
 from chatapp.peer.faces.full.theme import Signs
 from chatapp.peer.words import overlays as texts
@@ -63,7 +63,7 @@ class Opener:
         from chatapp.peer.faces.full.overlays.search import SearchOverlay
 
         here = self._app.view.open_pane.conversation
-        conversation = None if here == DESK else here
+        conversation = None if here in (DESK, NOBODY) else here
         overlay = SearchOverlay(
             self._peer.past, signs=self._signs, conversation=conversation, typed=typed
         )
@@ -138,8 +138,10 @@ class Opener:
         """Ask for the operator or the queue of a command of the desk, and carry it out."""
         from chatapp.peer.faces.full.overlays.pickers import NameOverlay
 
-        title = texts.HAND_OVER if command == ".handover" else texts.TRANSFER
-        known = desk.colleagues() if command == ".handover" else ()
+        if command == ".handover":
+            title, known = texts.HAND_OVER, [other.operator for other in desk.colleagues]
+        else:
+            title, known = texts.TRANSFER, [other.queue for other in desk.other_queues]
 
         def named(name: str | None) -> None:
             if name:
