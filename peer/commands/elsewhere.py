@@ -14,7 +14,7 @@ reg: back connect
 /unignore: unblock unmute
 /say: me
 /query: open chat switch
-/join: create enter room channel group_chat
+/join: create enter channel group_chat join_room
 /nick: rename name
 /release: unregister
 /verify: key fingerprint

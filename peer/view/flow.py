@@ -211,14 +211,18 @@ class FlowView(View):
             past = yield from self._latest(person(to), PAST_SHOWN)
             self._answer(history.past_lines(past))
         self.query = to
-        self._answer([answers.query_line(to, room=self.state.room)])
+        self._answer([answers.query_line(to, room=self.room)])
+
+    def _go_to_room(self, room: str) -> None:
+        self.visit(room)
+        self._answer([answers.query_line(self.query, room=room)])
 
     def _open_room(self, name: PeerName) -> Steps:
         """Go into a room that we have seen, after its last lines were shown."""
         past = yield from self._latest(room(name), PAST_SHOWN)
-        here = self.state.room
-        if here is not None and is_same_name(here, name):
-            self._answer([answers.query_line(self.query, room=here)])
+        here = self.state.room(name)
+        if here is not None:
+            self._go_to_room(here.name)
         elif past or self._has_seen_room(name):
             if self.is_screen:
                 self._answer(history.past_lines(past))

@@ -1,7 +1,7 @@
 """What a terminal shows of others' coming and going: one line for all of them, and only for people
 whom the user knows.
 
-These are the people whom the user has talked with and the people in their room. That the table has
+These are the people whom the user has talked with and the people in their rooms. That the table has
 changed is no line at all: the status line counts the people online.
 """
 
@@ -28,26 +28,30 @@ class Move(enum.Enum):
 class _Moves(msgspec.Struct):
     """The people who came and who went since the last other line."""
 
-    room: str = ""
-    people: dict[Move, dict[str, None]] = {}
+    people: dict[tuple[Move, str], dict[str, None]] = {}
+    """By move and room; no room for those who came or went altogether."""
 
     def add(self, move: Move, name: str, room: str = "") -> None:
-        """Note a person. Whoever came or went altogether is not also named as coming to the room or
+        """Note a person. Whoever came or went altogether is not also named as coming to a room or
         leaving it, and whoever went and is back, or came and is gone, is named once, by the
         last."""
-        self.room = room or self.room
+        others = {
+            other: names
+            for other, names in self.people.items()
+            if name in names and (not room or other[1] in ("", room))
+        }
         if move in (Move.CAME, Move.LEFT_ROOM) and any(
-            name in self.people.get(other, ()) for other in (Move.JOINED, Move.LEFT, Move.LOST)
+            other in (Move.JOINED, Move.LEFT, Move.LOST) for other, _ in others
         ):
             return
-        for names in self.people.values():
+        for names in others.values():
             names.pop(name, None)
-        self.people.setdefault(move, {})[name] = None
+        self.people.setdefault((move, room), {})[name] = None
 
     def line(self) -> list[str]:
         """Return one line about all of them; none for nobody."""
         several = {move: list(names) for move, names in self.people.items() if names}
-        worded = [_worded(move, names, self.room) for move, names in several.items()]
+        worded = [_worded(move, names, room) for (move, room), names in several.items()]
         return [" ".join(worded)] if worded else []
 
 

@@ -124,7 +124,8 @@ class ScreenView(View):
         """Its entry in the log, if it is a message."""
         self._early: dict[int, events.MessageChanged] = {}
         """Outcomes of messages that have no id here yet."""
-        self._topic = ""
+        self._topics: Final[dict[str, str]] = {}
+        """By room."""
         self._desk_questions = 0
         """How often the user has asked who waits, or for the figures of the desk, and has not read
         the answer."""
@@ -149,7 +150,7 @@ class ScreenView(View):
             self.people,
             me=state.name,
             opened=self.open_pane.conversation,
-            room=state.room,
+            rooms=[entered.name for entered in state.rooms],
             is_at_desk=desk.is_on_duty or desk.client is not None,
             waiting=desk.waiting,
         )
@@ -162,10 +163,10 @@ class ScreenView(View):
         """Return what stands behind the title of the open conversation."""
         state, what = self.state, self.open_pane.conversation
         match what.kind:
-            case ConversationKind.ROOM if self.is_in(what):
-                return words.room_about(state.members, self._topic)
+            case ConversationKind.ROOM if (entered := state.room(what.name)) is not None:
+                return words.room_about(entered.members, self._topics.get(entered.name, ""))
             case ConversationKind.ROOM:
-                return words.room_elsewhere(what.name, state.room)
+                return words.room_elsewhere(what.name)
             case ConversationKind.EVERYBODY:
                 return words.everybody_about(self.people)
             case ConversationKind.PERSON:
@@ -179,12 +180,10 @@ class ScreenView(View):
                 return words.desk_about(desk.client, desk.waiting, is_on_duty=desk.is_on_duty)
 
     def is_in(self, conversation: Conversation) -> bool:
-        """Whether this is the room where the user is."""
-        here = self.state.room
+        """Whether this is a room where the user is."""
         return (
             conversation.kind is ConversationKind.ROOM
-            and here is not None
-            and is_same_name(here, conversation.name)
+            and self.state.room(conversation.name) is not None
         )
 
     # --- conversations
@@ -199,7 +198,15 @@ class ScreenView(View):
             self.open_pane.log.mark_unread(None)
             self.open_pane.log.selected = None
         self.open_pane = self._changes.opened = pane
+        self._visit_open(pane)
         self._place_rule(pane)
+
+    def _visit_open(self, pane: Pane) -> None:
+        """Make the room of a conversation the current one, if the user is there."""
+        what = pane.conversation
+        entered = self.state.room(what.name) if what.kind is ConversationKind.ROOM else None
+        if entered is not None:
+            self.visit(entered.name)
 
     @staticmethod
     def _place_rule(pane: Pane) -> None:
@@ -301,11 +308,10 @@ class ScreenView(View):
         return states
 
     def _first(self) -> Pane:
-        """Return the conversation that is open at the start: the room where we are, else that of
-        the newest line."""
-        here = self.state.room
-        if here is not None:
-            return self.panes.pane(room(here))
+        """Return the conversation that is open at the start: the current room, else that of the
+        newest line."""
+        if self.room is not None:
+            return self.panes.pane(room(self.room))
         return max(self.panes.all(), key=lambda pane: pane.talked_at)
 
     def handle(
@@ -351,12 +357,10 @@ class ScreenView(View):
             case events.RoomsKnown() | events.RoomsUnknown():
                 if not self._room_questions:
                     return []  # an overlay has asked, and shows them
-                is_last = isinstance(event, events.RoomsKnown) or self.state.room is None
+                is_last = isinstance(event, events.RoomsKnown) or not self.state.rooms
                 self._room_questions -= is_last
-            case events.TopicKnown(text=text):
-                self._topic = text
-            case events.EnteredRoom(topic=topic):
-                self._topic = topic
+            case events.TopicKnown(room=of, text=topic) | events.EnteredRoom(room=of, topic=topic):
+                self._topics[of] = topic
             case _:
                 pass
         self._notice(event)
@@ -426,7 +430,7 @@ class ScreenView(View):
         if is_behind(mark, entry.mark):
             return  # the entry was read from the past, which knows more
         is_told = event.state in (MessageState.KEPT, MessageState.REFUSED, MessageState.EXPIRED)
-        lines = lines_of(event, in_reach=self.state.in_reach) if is_told else []
+        lines = lines_of(event, in_reach=self._in_reach(event.conversation.name)) if is_told else []
         pane.log.change(entry, mark=mark, note=" ".join(map(words.unbracketed, lines)))
         self._log_changed(pane)
 
@@ -472,7 +476,7 @@ class ScreenView(View):
         match event:
             case events.EnteredRoom(room=entered):
                 is_room = self.open_pane.conversation.kind is ConversationKind.ROOM
-                if not self._has_chosen or is_room:
+                if entered == self.room and (not self._has_chosen or is_room):
                     self._open(self.panes.pane(room(entered)))
             case events.DutyChanged(is_on=True) | events.ClientCame():
                 desk = self.panes.pane(DESK)
@@ -590,7 +594,7 @@ class ScreenView(View):
             case ConversationKind.EVERYBODY:
                 return Send(conversation=EVERYBODY, text=text)
             case ConversationKind.ROOM if self.is_in(what):
-                return Send(conversation=room(self.state.room or what.name), text=text)
+                return Send(conversation=room(what.name), text=text)
             case ConversationKind.ROOM:
                 return Mistake(words.not_there_line(what.name))
             case ConversationKind.DESK:
@@ -618,9 +622,9 @@ class ScreenView(View):
                 yield from self._open_named(to)
             case EnterRoom(room=wanted):
                 yield from self._request(meaning)
-                here = self.state.room
-                if here is not None and is_same_name(here, wanted):
-                    self.choose(room(here))
+                entered = self.state.room(wanted)
+                if entered is not None:
+                    self.choose(room(entered.name))
             case meanings.SayToClient(text):
                 yield from self._say_at_desk(text, line)
             case meanings.ShowTable():
@@ -654,6 +658,9 @@ class ScreenView(View):
         what = pane.conversation
         if what.kind is ConversationKind.ROOM and not self.is_in(what):
             yield EnterRoom(room=what.name)
+
+    def _go_to_room(self, room_: str) -> None:
+        self.choose(room(room_))
 
     def _open_named(self, to: PeerName | None) -> Steps:
         """Open the conversation with a person, or a room that is known."""

@@ -32,7 +32,7 @@ from chatapp.wire.messages.registration import (
     RenameRefused,
 )
 from chatapp.wire.messages.rooms import (
-    EnterRoom,
+    EnterRooms,
     FetchGroup,
     GroupAccepted,
     GroupGranted,
@@ -84,7 +84,7 @@ PeerRequest = (
     | RelayDatagram
     | ReportSilence
     | FetchGroup
-    | EnterRoom
+    | EnterRooms
     | LeaveRoom
     | ListRooms
     | SetTopic

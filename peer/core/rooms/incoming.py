@@ -14,7 +14,7 @@ from chatapp.peer.core.conversation import make_inbox
 from chatapp.peer.core.inbox import Stream, Streams, Texts, restored
 from chatapp.peer.core.records import CursorMoved, StoredStream
 from chatapp.peer.core.rooms.group import Group, Groups
-from chatapp.peer.core.rooms.membership import Membership
+from chatapp.peer.core.rooms.membership import Memberships
 from chatapp.wire.codec import decode_group_body
 from chatapp.wire.errors import SealError, WireError
 from chatapp.wire.framing import unpack_group
@@ -34,7 +34,7 @@ class GroupReceiver:
         streams: Streams,
         *,
         groups: Groups,
-        members: Membership,
+        members: Memberships,
     ) -> None:
         self._ctx: Final = ctx
         self._out = ctx.out
@@ -130,7 +130,7 @@ class GroupReceiver:
         dropped if the sender is not a member, or we are not in the group; if it was for us after
         all, the log will have it."""
         group = self._groups.by_name(line.group)
-        if group is None or (group.room and contact.identity not in self._members.members):
+        if group is None or (group.room and not self._members.has(group, contact.identity)):
             return
         stream = self._stream(group, contact)
         stream.inbox.add_gap(line.since, line.number)

@@ -222,11 +222,7 @@ class GroupOutbox:
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline: of a line of ours, or of a gap in a log."""
-        groups = self._groups
-        room = groups.room
-        has_gap = groups.channel.gap_since is not None or (
-            room is not None and room.gap_since is not None
-        )
+        has_gap = any(group.gap_since is not None for group in self._groups)
         if not (self.pending or has_gap):  # mostly
             return None
         dues = [one.deadline for one in self.pending.values() if one.deadline is not None]

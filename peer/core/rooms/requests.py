@@ -1,5 +1,5 @@
 """Requests about rooms, of which at most one of each kind is pending: for the list of rooms, and to set
-the topic of ours."""
+the topic of one of ours."""
 
 import abc
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from typing import Final
 from chatapp.peer.api import events
 from chatapp.peer.api.events import NoAnswer, Room, RoomsKnown, RoomsUnknown, TopicFailure
 from chatapp.peer.core.context import Context, RegistryPort, RegistryReach
-from chatapp.peer.core.rooms.current import CurrentRoom
+from chatapp.peer.core.rooms.entered import EnteredRooms
+from chatapp.peer.core.rooms.membership import Membership
 from chatapp.wire.limits import TOPIC_MAX
 from chatapp.wire.messages import rooms as wire
 from chatapp.wire.messages.link import PeerRequest
@@ -24,6 +25,11 @@ class PendingRequest:
     deadline: float | None
     """None while there is no link to ask on, and after the wait for an answer is over."""
 
+    is_sent: bool = False
+    """Whether it was ever sent: the registry may have received it."""
+    is_refused: bool = False
+    """Whether it was refused for now: then `deadline` is when to ask again."""
+
     def is_due(self, now: float) -> bool:
         """Return whether the wait for the answer is over."""
         return self.deadline is not None and now >= self.deadline
@@ -37,12 +43,11 @@ class RoomRequest(abc.ABC):
         self,
         ctx: Context,
         registry: RegistryPort,
-        current: CurrentRoom,
+        entered: EnteredRooms,
     ) -> None:
         self._ctx: Final = ctx
-        self._current: Final = current
+        self._entered: Final = entered
         self._registry: Final = registry
-        self._members: Final = current.members
         self._out = ctx.out
         self._alarm: Final = ctx.alarms.add(self._look)
         self.pending: PendingRequest | None = None
@@ -114,7 +119,11 @@ class RoomList(RoomRequest):
     def listed(self, notice: wire.RoomsListed, *, now: float) -> None:
         """Report the rooms that somebody is in."""
         if self._is_answer(notice.reference):
-            rooms = [Room(name=one.group[1:], here=one.here) for one in notice.rooms]
+            rooms = [
+                Room(name=name, here=one.here, is_ours=self._entered.find(name) is not None)
+                for one in notice.rooms
+                if (name := one.group[1:])
+            ]
             rooms.sort(key=lambda room: room.name)
             self.answer = tuple(rooms)
             self._out.events.append(RoomsKnown(rooms=self.answer))
@@ -123,60 +132,65 @@ class RoomList(RoomRequest):
         return wire.ListRooms(reference=asked.reference)
 
     def _report(self, asked: PendingRequest, reason: NoAnswer) -> None:
-        """Report that the rooms are unknown, and our own room."""
+        """Report that the rooms are unknown, and our own rooms."""
         self.answer = reason
         self._out.events.append(RoomsUnknown(reason=reason))
-        room = self._current.room
-        if room is not None:
-            here = len(self._members.here()) + 1
-            self._out.events.append(RoomsKnown(rooms=(Room(name=room.room, here=here),)))
+        ours = [
+            Room(name=members.room, here=len(members.here()) + 1, is_ours=True)
+            for members in self._entered.members
+        ]
+        if ours:
+            self._out.events.append(
+                RoomsKnown(rooms=tuple(sorted(ours, key=lambda room: room.name)))
+            )
 
 
 class TopicRequest(RoomRequest):
-    """The request to set the topic of our room."""
+    """The request to set the topic of one of our rooms."""
 
     _text = ""
 
-    def show(self) -> None:
-        """Report the topic as far as we know it."""
-        room, topic = self._current.room, self._members.topic
-        if room is None:
-            self._out.events.append(events.NotInRoom())
-        elif topic is None:
-            self._out.events.append(events.TopicUnknown(room=room.room))
+    def show(self, room: str) -> None:
+        """Report the topic of a room as far as we know it."""
+        members = self._members(room)
+        if members is None:
+            self._out.events.append(events.NotInRoom(room=room))
+        elif members.topic is None:
+            self._out.events.append(events.TopicUnknown(room=members.room))
         else:
-            self._out.events.append(self._members.topic_of(topic))
+            self._out.events.append(members.topic_of(members.topic))
 
-    def ask(self, text: str, *, now: float) -> None:
-        """Ask to set the topic; `TopicKnown` or `TopicNotSet` follows."""
-        room = self._current.room
-        if room is None:
-            self._out.events.append(events.NotInRoom())
+    def ask(self, room: str, text: str, *, now: float) -> None:
+        """Ask to set the topic of a room; `TopicKnown` or `TopicNotSet` follows."""
+        members = self._members(room)
+        if members is None:
+            self._out.events.append(events.NotInRoom(room=room))
             return
         self._text = sanitize(text.strip())
         if len(self._text) > TOPIC_MAX:
             self.pending = None
-            self._fail(room.room, TopicFailure.TOO_LONG)
+            self._fail(members.room, TopicFailure.TOO_LONG)
         else:
-            self._begin(room.room, now=now)
+            self._begin(members.room, now=now)
 
     def answered(self, notice: wire.TopicChanged | wire.TopicRefused, *, now: float) -> None:
         """Take the registry's answer, or its news that somebody else set the topic."""
         asked = self.pending
         is_ours = self._is_answer(notice.reference)
-        if isinstance(notice, wire.TopicRefused):
-            if is_ours and asked is not None:
-                self._fail(asked.room, TopicFailure[notice.reason.name])
-            return
-        room = self._current.room
-        if room is not None and notice.group == room.name:
-            self._current.take_topic(notice.topic)
+        if isinstance(notice, wire.TopicChanged):
+            self._entered.topic_changed(notice.group, notice.topic)
+        elif is_ours and asked is not None:
+            self._fail(asked.room, TopicFailure[notice.reason.name])
+
+    def _members(self, room: str) -> Membership | None:
+        group = self._entered.find(room)
+        return None if group is None else self._entered.members[group.name]
 
     def _request(self, asked: PendingRequest) -> PeerRequest | None:
         """The request goes behind the one that enters the room."""
-        room = self._current.room
-        if room is not None and room.room == asked.room:
-            return wire.SetTopic(asked.reference, room.name, self._text)
+        group = self._entered.find(asked.room)
+        if group is not None:
+            return wire.SetTopic(asked.reference, group.name, self._text)
         self.pending = None
         self._fail(asked.room, TopicFailure.NOT_HERE)
         return None
