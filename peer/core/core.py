@@ -17,9 +17,9 @@ from chatapp.peer.core.direct.direct import DirectMessages
 from chatapp.peer.core.direct.outbox import LostMessages
 from chatapp.peer.core.direct.transport import runs_of
 from chatapp.peer.core.inbox import Streams
-from chatapp.peer.core.node import NodeCore
 from chatapp.peer.core.people.people import Authored, Roster
 from chatapp.peer.core.records import Loaded, ReadUpTo, Record, StoredOutgoing
+from chatapp.peer.core.registry.connection import NodeCore
 from chatapp.peer.core.registry.registration import Registration
 from chatapp.peer.core.registry.session import SEALED_KINDS, State
 from chatapp.peer.core.rooms.rooms import Rooms

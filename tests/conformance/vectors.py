@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.core.people.trust import safety_number
+from chatapp.peer.core.people.people import safety_number
 from chatapp.wire.admission import (
     CODE_BYTES,
     JoinCode,

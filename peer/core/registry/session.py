@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from chatapp.peer.core.context import Context
-from chatapp.peer.core.registry.handshake import Handshake
-from chatapp.peer.core.registry.servers import RegistryServers
+from chatapp.peer.core.registry.handshake import Handshake, RegistryServers
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.codec import (

@@ -24,12 +24,16 @@ from chatapp.peer.core.context import (
 from chatapp.peer.core.conversation import SentMessage, check_length
 from chatapp.peer.core.inbox import Streams
 from chatapp.peer.core.records import CHANNEL_MARK, Loaded, RoomKept, StoredGroup, StoredStream
-from chatapp.peer.core.rooms.entered import EnteredRooms, room_key
+from chatapp.peer.core.rooms.entered import (
+    EnteredRooms,
+    PendingRequest,
+    RoomList,
+    TopicRequest,
+    room_key,
+)
 from chatapp.peer.core.rooms.group import Group, Groups
-from chatapp.peer.core.rooms.incoming import GroupReceiver
+from chatapp.peer.core.rooms.lines import GroupOutbox, GroupReceiver
 from chatapp.peer.core.rooms.membership import DirectFanout, Memberships, RoomRecipients
-from chatapp.peer.core.rooms.outgoing import GroupOutbox
-from chatapp.peer.core.rooms.requests import PendingRequest, RoomList, TopicRequest
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.framing import unpack_relayed
 from chatapp.wire.limits import ROOMS_EACH_MAX

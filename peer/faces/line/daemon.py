@@ -12,8 +12,15 @@ from typing import Final
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.faces.opening import NotOpened, open_or_attach, peer_for
-from chatapp.peer.faces.program import StartOptions, run_until_signal, start_logging
-from chatapp.peer.faces.running import DONE, FAILED, INTERRUPTED, Running
+from chatapp.peer.faces.program import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    Running,
+    StartOptions,
+    run_until_signal,
+    start_logging,
+)
 from chatapp.peer.node.starts import note_release, remember, why_taken
 from chatapp.peer.rpc.offer import Offer
 from chatapp.peer.sdk.client import Peer

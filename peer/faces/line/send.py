@@ -13,8 +13,7 @@ from chatapp.peer.api.conversations import person
 from chatapp.peer.api.errors import NotLetIn, NotOpen, NotResponding
 from chatapp.peer.api.events import MessageState, ProgramEnded
 from chatapp.peer.faces.opening import NotOpened, elsewhere_line, open_or_attach, peer_for
-from chatapp.peer.faces.program import StartOptions, start_logging
-from chatapp.peer.faces.running import INTERRUPTED
+from chatapp.peer.faces.program import INTERRUPTED, StartOptions, start_logging
 from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.node.starts import remember
 from chatapp.peer.sdk.client import Peer

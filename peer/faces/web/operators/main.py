@@ -10,8 +10,7 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.faces.opening import NotOpened, elsewhere_line, offered, open_or_attach
-from chatapp.peer.faces.program import start_logging
-from chatapp.peer.faces.running import INTERRUPTED
+from chatapp.peer.faces.program import INTERRUPTED, start_logging
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.operators.access import Access
 from chatapp.peer.faces.web.operators.app import OperatorApp

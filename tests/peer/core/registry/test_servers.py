@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.core.registry.servers import RegistryServers
+from chatapp.peer.core.registry.handshake import RegistryServers
 from chatapp.peer.core.registry.session import Notice, RegistrySession, State
 from chatapp.wire.address import Address
 from chatapp.wire.admission import make_refused
