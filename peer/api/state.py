@@ -88,7 +88,6 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """The rooms that we are in, the one that we entered first first."""
     desk: DeskState = DeskState()
 
-    def room(self, name: str | None) -> RoomState | None:
+    def room(self, name: str) -> RoomState | None:
         """Return the room of this name, if we are in it."""
-        rooms = () if name is None else self.rooms
-        return next((room for room in rooms if is_same_name(room.name, name or "")), None)
+        return next((room for room in self.rooms if is_same_name(room.name, name)), None)

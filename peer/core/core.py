@@ -24,10 +24,9 @@ from chatapp.peer.core.registry.registration import Registration
 from chatapp.peer.core.registry.session import SEALED_KINDS, State
 from chatapp.peer.core.rooms.rooms import Rooms
 from chatapp.wire.address import Address
-from chatapp.wire.admission import is_table_signed, table_in
-from chatapp.wire.codec import decode_table_batch
+from chatapp.wire.codec import Kind, decode_table_batch, unpack_group
 from chatapp.wire.errors import SealError
-from chatapp.wire.framing import Kind, unpack_group
+from chatapp.wire.identity import is_table_signed, table_in
 from chatapp.wire.messages.link import NodeNotice
 from chatapp.wire.messages.mail import MailBatch
 from chatapp.wire.messages.rooms import CHANNEL

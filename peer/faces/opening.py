@@ -1,22 +1,26 @@
-"""Opening a peer in a program, or attaching to one that runs: what stands in the way as lines, and
-the offer to others."""
+"""Opening a peer in a program, or attaching to one that runs under the name: what stands in the way as
+lines, and the offer to others."""
 
 import asyncio
 import logging
 import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
-from chatapp.peer.api.errors import NotResponding, NotRunning
+from chatapp.peer.api.errors import NotOpen, NotResponding, NotRunning
 from chatapp.peer.faces.program import StartOptions
+from chatapp.peer.node.driver import resolved
 from chatapp.peer.node.keystore import FolderInUse
-from chatapp.peer.node.starts import Taken, TakenBy
-from chatapp.peer.rpc.offer import Offer
+from chatapp.peer.node.starts import Taken, TakenBy, folder_of
+from chatapp.peer.rpc.place import Offer, is_offered
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.sdk.running import running_program
 from chatapp.peer.words import answers
+from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.errors import ChatAppError, PortInUse
+from chatapp.wire.errors import AddressRefused, ChatAppError, PortInUse
+from chatapp.wire.identity import require_fingerprint
+from chatapp.wire.names import PeerName
 
 _log = logging.getLogger("chatapp.peer")
 
@@ -123,3 +127,32 @@ async def open_peer(peer: Peer) -> None:
         raise NotOpened([f"ChatApp: {where}: {error.strerror or error}"]) from None
     except ChatAppError as error:
         raise NotOpened([f"ChatApp: {error}"]) from None
+
+
+async def running_program(name: PeerName, home: Path, *, shows: bool = True) -> Peer | None:
+    """Return the peer of this name that another program runs, attached; None if none runs and
+    offers one. `shows`: as in `Peer.attach`. Raises NotResponding, and NotRunning with the reason
+    if the program that runs cannot be used."""
+    if not is_offered(folder_of(home, name)):
+        return None
+    peer = Peer.attach(name, home=home, shows=shows)
+    try:
+        await peer.open()
+    except NotRunning as error:
+        if error.reason:
+            raise
+        return None
+    except (NotOpen, OSError):
+        return None
+    return peer
+
+
+async def is_same_server(peer: Peer, servers: Sequence[Address], registry_key: str | None) -> bool:
+    """Whether a running peer is at one of these servers, and the registry there has the demanded
+    key."""
+    if registry_key is not None and peer.server_key not in ("", require_fingerprint(registry_key)):
+        return False
+    try:
+        return not set(servers).isdisjoint(peer.servers) or peer.address in await resolved(servers)
+    except AddressRefused:
+        return False

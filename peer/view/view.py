@@ -189,7 +189,7 @@ class View:
 
     def _in_reach(self, room: str | None) -> int:
         """Return how many others in a room a line would reach now."""
-        entered = self.state.room(room)
+        entered = None if room is None else self.state.room(room)
         return 0 if entered is None else entered.in_reach
 
     def _follow_rooms(self, batch: Sequence[events.Event]) -> None:
@@ -278,8 +278,7 @@ class View:
 
     def _lines(self, event: events.Event) -> list[str]:
         """Return the lines to show for an event; none that would only repeat the last notice."""
-        where = event.conversation.name if isinstance(event, events.MessageChanged) else None
-        lines = lines_of(event, in_reach=self._in_reach(where))
+        lines = lines_of(event, in_reach=self._in_reach(_room_of(event)))
         match event:
             case events.MessageChanged(conversation=what, state=MessageState.KEPT) if what.is_room:
                 before, self._room_notice = self._room_notice, lines
@@ -648,3 +647,10 @@ class View:
             self._answer([AnswerLine(history.history_unreadable(error))])
             return ()
         return found.lines  # type: ignore[no-any-return]
+
+
+def _room_of(event: events.Event) -> str | None:
+    """Return the room to which a line was sent, if this is about one."""
+    if isinstance(event, events.MessageChanged) and event.conversation.is_room:
+        return event.conversation.name
+    return None

@@ -20,8 +20,7 @@ from chatapp.peer.api.events import (
     ServerStopping,
     ServerStopPlanned,
 )
-from chatapp.peer.core.context import Context, RegistryChange
-from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.core.context import Context, LocalIdentity, RegistryChange
 from chatapp.peer.core.registry.link import LinkWatch, RegistryLink
 from chatapp.peer.core.registry.session import Notice, RegistrySession
 from chatapp.wire.address import Address

@@ -20,8 +20,7 @@ from chatapp.wire.admission import (
     is_welcome_authentic,
     make_register,
 )
-from chatapp.wire.codec import encode, encode_hello
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind, encode, encode_hello
 from chatapp.wire.identity import (
     Identity,
     fingerprint,

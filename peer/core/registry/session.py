@@ -14,6 +14,7 @@ from chatapp.peer.core.registry.handshake import Handshake, RegistryServers
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.codec import (
+    Kind,
     decode_cookie,
     decode_frames,
     decode_refused,
@@ -22,7 +23,6 @@ from chatapp.wire.codec import (
     join_frames,
 )
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.framing import Kind
 from chatapp.wire.identity import Identity, agreement_half
 from chatapp.wire.messages.registration import (
     Leave,

@@ -27,9 +27,8 @@ from chatapp.peer.core.inbox import Stream, Streams, Texts, restored
 from chatapp.peer.core.records import CursorMoved, StoredStream
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.membership import Memberships, RoomRecipients
-from chatapp.wire.codec import decode_group_body
+from chatapp.wire.codec import decode_group_body, unpack_group
 from chatapp.wire.errors import SealError, WireError
-from chatapp.wire.framing import unpack_group
 from chatapp.wire.limits import GROUP_HELD_MAX
 from chatapp.wire.messages.direct import DirectGroupLine
 from chatapp.wire.messages.rooms import (

@@ -34,8 +34,8 @@ from chatapp.peer.core.rooms.entered import (
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.lines import GroupOutbox, GroupReceiver
 from chatapp.peer.core.rooms.membership import DirectFanout, Memberships, RoomRecipients
+from chatapp.wire.codec import unpack_relayed
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.framing import unpack_relayed
 from chatapp.wire.limits import ROOMS_EACH_MAX
 from chatapp.wire.messages.rooms import (
     CHANNEL,
@@ -58,7 +58,8 @@ from chatapp.wire.names import peer_name
 from chatapp.wire.sealing import GroupKey
 
 RETURN_AGAIN_AFTER: Final = 10.0
-"""Seconds until we ask again to return to a room, after the registry could not let us in just then."""
+"""Seconds after which a peer asks again to return to a room, if the registry could not let it in just
+then."""
 
 _FOR_NOW: Final = (RoomRefusal.NOT_SERVING, RoomRefusal.TOO_OFTEN)
 """Why the registry does not let a member in just now, who stays one."""

@@ -22,7 +22,7 @@ from chatapp.peer.faces.program import (
     start_logging,
 )
 from chatapp.peer.node.starts import note_release, remember, why_taken
-from chatapp.peer.rpc.offer import Offer
+from chatapp.peer.rpc.place import Offer
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.words import answers
 from chatapp.peer.words.events import lines_of

@@ -8,7 +8,7 @@ from typing import Final
 
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.api.findings import Check, Finding, Trouble
-from chatapp.peer.doctor.probes import probe_disk, probe_servers
+from chatapp.peer.doctor import probe_disk, probe_servers
 from chatapp.peer.faces.program import DONE, FAILED, INTERRUPTED, start_logging
 from chatapp.peer.node.driver import resolved
 from chatapp.peer.node.keystore import FolderInUse

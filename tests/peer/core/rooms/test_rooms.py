@@ -6,8 +6,8 @@ from chatapp.peer.api import events
 from chatapp.peer.api.events import NoAnswer, RoomEntryRefusal
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.registry.session import State
-from chatapp.peer.core.rooms.rooms import RETURN_AGAIN_AFTER
 from chatapp.wire.messages.mail import MailBatch
+from chatapp.wire.messages.registration import Ping, Pong
 from chatapp.wire.messages.rooms import (
     EnterRooms,
     FetchGroup,
@@ -125,28 +125,6 @@ def test_one_request_names_all_rooms_on_a_new_link(node: CoreDriver) -> None:
         events.LeftRoom(room="yard"),
         events.LeftRoom(room="lab", how=events.RoomExit.CLOSED),
     ]
-
-
-@pytest.mark.parametrize("reason", [RoomRefusal.NOT_SERVING, RoomRefusal.TOO_OFTEN])
-def test_a_return_that_is_not_possible_just_then_is_asked_again(
-    node: CoreDriver, reason: RoomRefusal
-) -> None:
-    enter(node)
-    enter(node, "yard")
-    node.lose_link()
-    asked = link_again(node, BOB.row(1, sender_index=7))
-    assert asked is not None
-    node.saw()
-    for room in asked.rooms:
-        node.told(RoomRefused(asked.reference, room, reason))
-    assert len(node.saw()) == 2
-    node.pass_time(RETURN_AGAIN_AFTER + 0.1)
-    again = requests(node, EnterRooms)
-    assert sorted(room for one in again if isinstance(one, EnterRooms) for room in one.rooms) == [
-        "lab",
-        "yard",
-    ]
-    assert (node.saw(), rooms_of(node)) == ([], ["lab", "yard"])
 
 
 def test_a_registry_that_says_nothing_is_given_up_and_a_late_answer_undone(
@@ -564,3 +542,50 @@ def test_a_registry_that_is_believed_away_is_looked_for_before_it_is_told_that_i
     assert asked is not None and asked.rooms == ["yard"]
     assert not any(isinstance(event, events.RoomEntryDenied) for event in node.saw())
     assert node.core.reach is RegistryReach.UP
+
+
+def asked_within(node: CoreDriver, seconds: int) -> list[EnterRooms]:
+    """Return what was asked of a registry that answers pings, and nothing else."""
+    asked: list[object] = []
+    for _ in range(seconds):
+        node.pass_time(1.0)
+        asked += (heard := node.asked())
+        node.told(*(Pong(one.reference, 0) for one in heard if isinstance(one, Ping)))
+    return [one for one in asked if isinstance(one, EnterRooms)]
+
+
+@pytest.mark.parametrize("reason", [RoomRefusal.NOT_SERVING, RoomRefusal.TOO_OFTEN])
+def test_a_return_that_is_not_possible_just_then_is_asked_for_until_it_is(
+    node: CoreDriver, reason: RoomRefusal
+) -> None:
+    """Else the peer took itself for a member, and the registry did not, as long as the link was
+    up."""
+    for room in ("lab", "yard"):
+        enter(node, room)
+    back = link_again(node, BOB.row(1, sender_index=7))
+    assert back is not None
+    node.saw()
+    node.told(RoomEntered(back.reference, "#yard", [RoomMember(BOB.id, HERE)], 10, 0))
+    for is_first in (True, False):
+        node.told(RoomRefused(back.reference, "lab", reason))
+        told = events.RoomEntryDenied(room="lab", reason=RoomEntryRefusal[reason.name])
+        assert [one for one in node.saw() if one == told] == [told] * is_first
+        assert asked_within(node, 9) == []
+        (back,) = asked_within(node, 2)
+        assert (back.rooms, back.is_return) == (["lab"], True)
+    node.told(RoomEntered(back.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0))
+    assert asked_within(node, 30) == []
+    assert rooms_of(node) == ["lab", "yard"]
+
+
+@pytest.mark.parametrize("goes", ["out", "offline"])
+def test_a_room_that_was_left_meanwhile_is_not_asked_for(node: CoreDriver, goes: str) -> None:
+    enter(node)
+    back = link_again(node, BOB.row(1, sender_index=7))
+    assert back is not None
+    node.told(RoomRefused(back.reference, "lab", RoomRefusal.NOT_SERVING))
+    if goes == "out":
+        node.core.rooms.leave("lab", now=node.now)
+    else:
+        node.core.leave(now=node.now)
+    assert asked_within(node, 30) == []
