@@ -17,6 +17,7 @@ from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.directory.directory import TableBroadcaster
 from chatapp.registry.rules.effects import (
     LOCAL,
+    NODE_SHIFT,
     Admit,
     AnswerAdmin,
     Append,
@@ -399,7 +400,7 @@ class Engine:
         match effect:  # the most frequent first: each case costs an isinstance check
             case Reply():
                 to = effect.to
-                edge = self.edges.get(to.node if to.link is None else node_of(to.link))
+                edge = self.edges.get(to.node if to.link is None else to.link >> NODE_SHIFT)
                 if edge is not None:
                     edge.reply(to, encode(effect.message))
             case StoreLetter():
@@ -408,7 +409,7 @@ class Engine:
             case Append():
                 self._barrier.append(effect.entries)
             case Push() | Offer():
-                edge = self.edges.get(node_of(effect.link))
+                edge = self.edges.get(effect.link >> NODE_SHIFT)
                 if edge is not None:
                     send = edge.push if isinstance(effect, Push) else edge.offer
                     send(effect.link, encode(effect.message))

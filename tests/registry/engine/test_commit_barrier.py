@@ -96,14 +96,17 @@ def test_the_number_of_waiting_entries_is_bounded(monkeypatch: pytest.MonkeyPatc
     barrier.append([entry(7)])  # what nothing waits for is stored whatever waits
     assert len(barrier.entries_to_store()) == 3
     assert stored(barrier, 3) == ["1 kept", "2 kept", "4 kept", "5 kept"]
-    assert not add(barrier, 8)
+    assert [add(barrier, number) for number in (8, 9, 10)] == [[], [], ["10 lost"]]
 
 
 def test_the_bytes_of_waiting_entries_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chatapp.registry.engine.engine.PROMISES_BYTES_MAX", 100)
     barrier = CommitBarrier()
-    for number in (1, 2):
-        assert not add(barrier, number, held=60)
+    assert barrier.add_letter(letter(0))
+    barrier.entries_to_store()
+    assert stored(barrier, 1) == ["0 kept"]
+    for number, held in ((1, 99), (2, 1)):
+        assert not add(barrier, number, held=held)
     assert add(barrier, 3, held=1) == ["3 lost"]
     assert not add(barrier, 4), "what holds nothing waits all the same"
     assert len(barrier.entries_to_store()) == 3
@@ -132,10 +135,14 @@ def test_a_failure_of_all_spares_what_was_not_handed_over() -> None:
     barrier = CommitBarrier()
     add(barrier, 1)
     barrier.entries_to_store()
+    assert stored(barrier, 1) == ["1 kept"]
     add(barrier, 2)
-    assert failed(barrier, None) == ["1 lost"]
     barrier.entries_to_store()
-    assert stored(barrier, 1) == ["2 kept"]
+    add(barrier, 3)
+    assert failed(barrier, None) == ["2 lost"]
+    barrier.entries_to_store()
+    assert stored(barrier, 1) == ["3 kept"]
+    assert barrier.stored_in_all == 2
 
 
 def test_letters_of_one_turn_are_settled_together() -> None:
