@@ -161,7 +161,7 @@ class PeerNode:
         """The state now. Raises NotOpen."""
         self._check_open()
         core = self.core
-        room, operator, recipients = core.rooms.room, core.desk, core.rooms.recipients
+        operator = core.desk
         server, pinned = core.registry.servers.current, core.registry.session.pinned
         return State(
             name=core.me.name,
@@ -177,9 +177,7 @@ class PeerNode:
             is_server_away=core.reach is RegistryReach.LOST,
             is_sending=core.is_sending,
             sending_try=(core.direct.sending_try, self._settings.policy.tries),
-            room=None if room is None else room.room,
-            members=recipients.people(),
-            in_reach=recipients.in_reach,
+            rooms=core.rooms.recipients.rooms(),
             desk=DeskState()
             if not operator.is_listed
             else DeskState(
@@ -274,17 +272,12 @@ class PeerNode:
                 return _WHY_NOT[found]
 
     def _say(self, request: Send) -> Receipt:
-        """Say a line in our room, if that is the one that is meant."""
-        room = self.core.rooms.room
-        if room is not None and request.conversation.name not in ("", room.room):
+        """Say a line in a room, if we are there."""
+        begun = self.core.rooms.say(request.conversation.name, request.text, now=self.now())
+        if begun is None:
             return self._refuse(request.conversation, events.MessageReason.NOT_IN_ROOM)
-        begun = self.core.rooms.say(request.text, now=self.now())
         self.driver.schedule()
-        if begun is not None:
-            return self.receipts.open(begun.conversation, begun.id)
-        receipt = Receipt(request.conversation, 0)
-        receipt.settle(events.MessageState.REFUSED, events.MessageReason.NOT_IN_ROOM)
-        return receipt
+        return self.receipts.open(begun.conversation, begun.id)
 
     def _refuse(self, conversation: Conversation, reason: events.MessageReason) -> Receipt:
         receipt, state = Receipt(conversation, 0), events.MessageState.REFUSED
