@@ -59,8 +59,16 @@ class AskMessage(msgspec.Struct, frozen=True):
     """Ask the user for a recipient and a text, then send the message."""
 
 
+class OpenRoom(msgspec.Struct, frozen=True):
+    """Make a room where the user is the current one."""
+
+    room: PeerName
+
+
 class ShowMembers(msgspec.Struct, frozen=True):
-    """List the people in the current room."""
+    """List the people in a room."""
+
+    room: str
 
 
 class ShowPeople(msgspec.Struct, frozen=True):
@@ -131,6 +139,7 @@ Meaning = (
     | ChangeLine
     | ReactTo
     | AskMessage
+    | OpenRoom
     | ShowMembers
     | ShowPeople
     | ShowTable
@@ -150,6 +159,7 @@ class Context(msgspec.Struct, frozen=True):
 
     me: PeerName
     room: str | None = None
+    """The current room."""
     offline: bool = False
     """Whether the user has gone offline with `dereg`."""
     query: PeerName | None = None

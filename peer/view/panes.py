@@ -20,7 +20,7 @@ from chatapp.peer.api.conversations import (
 from chatapp.peer.api.events import AuthorDoubt, Event, Person, Said
 from chatapp.peer.api.past import ConversationState
 from chatapp.peer.view.log import EntryKind, Log, LogEntry
-from chatapp.peer.words.changes import NOTHING_KNOWN, text_of
+from chatapp.peer.words.changes import NOTHING_KNOWN, Known, text_of
 from chatapp.peer.words.formatting import DOUBTS, MessageLine, mark_of, mentions
 from chatapp.peer.words.full import YOU, title_of
 from chatapp.wire.names import is_same_name, name_key
@@ -158,11 +158,11 @@ def said_entry(
     )
 
 
-def past_entry(line: Said, me: str) -> LogEntry:
+def past_entry(line: Said, me: str, known: Known = NOTHING_KNOWN) -> LogEntry:
     """Return the entry of a line of the past."""
     entry = said_entry(
         sender=line.sender,
-        text=text_of(line, NOTHING_KNOWN),
+        text=text_of(line, known),
         at=line.at,
         me=me,
         id_=line.id,
@@ -185,7 +185,8 @@ class ListRow(msgspec.Struct, frozen=True, kw_only=True):
     """Since when an absent person is away, in Unix seconds; 0: not known."""
     unread: int = 0
     calls: bool = False
-    is_current_room: bool = False
+    is_entered: bool = False
+    """Whether it is a room where the user is."""
     waiting: int = 0
     """How many wait at the help desk."""
 
@@ -249,7 +250,7 @@ class PaneList:
         *,
         me: str,
         opened: Conversation,
-        room: str | None,
+        rooms: Sequence[str],
         is_at_desk: bool,
         waiting: int,
     ) -> list[ListRow]:
@@ -261,7 +262,7 @@ class PaneList:
             for somebody in people
             if not is_same_name(somebody.name, me)
         }
-        opened_key = key_of(opened)
+        opened_key, entered = key_of(opened), {key_of(room(name)) for name in rooms}
         away: list[PaneKey] = []
         for named, somebody in here.items():
             key = (ConversationKind.PERSON, named, False)
@@ -282,9 +283,6 @@ class PaneList:
             if key in left_out or pane is self.start:
                 continue
             who = here.get(key[1]) if kind is ConversationKind.PERSON and not key[2] else None
-            is_current = (
-                kind is ConversationKind.ROOM and room is not None and is_same_name(room, key[1])
-            )
             row = ListRow(
                 conversation=pane.conversation if who is None else person(who.name),
                 is_open=key == opened_key,
@@ -294,7 +292,7 @@ class PaneList:
                 since=who.since if who is not None and not who.online else 0.0,
                 unread=pane.unread,
                 calls=pane.calls,
-                is_current_room=is_current,
+                is_entered=key in entered,
                 waiting=waiting if kind is ConversationKind.DESK else 0,
             )
             rows.append((_order(pane, row), row))
@@ -315,7 +313,7 @@ def _order(pane: Pane, row: ListRow) -> tuple[object, ...]:
         _KINDS.index(pane.conversation.kind),
         not pane.calls,
         not pane.is_hot,
-        not row.is_current_room,
+        not row.is_entered,
         -pane.talked_at,
         row.is_online is False,
         pane.conversation.name.casefold(),

@@ -14,7 +14,7 @@ WAYS = (person("bob"), room("lab"), EVERYBODY)
 async def said(peer: Peer, where: Conversation, text: str) -> Receipt:
     if where.is_person:
         return await peer.send(where.name, text)
-    return await (peer.say(text) if where.is_room else peer.send_all(text))
+    return await (peer.say(where.name, text) if where.is_room else peer.send_all(text))
 
 
 async def last(peer: Peer, where: Conversation) -> events.Said:
@@ -28,7 +28,7 @@ def as_bob(where: Conversation) -> Conversation:
 @pytest.mark.parametrize("where", WAYS, ids=str)
 async def test_a_line_is_answered_edited_reacted_to_and_taken_back(where: Conversation) -> None:
     async with Town() as town:
-        alice, bob = await town.peer("alice", room="lab"), await town.peer("bob", room="lab")
+        alice, bob = await town.peer("alice", rooms="lab"), await town.peer("bob", rooms="lab")
         line = await said(alice, where, "helo")
         came = await town.event(bob, events.Said)
 
