@@ -24,7 +24,7 @@ from chatapp.peer.api.requests import (
     Send,
     ShowRooms,
 )
-from chatapp.peer.api.state import State
+from chatapp.peer.api.state import RoomState, State
 from chatapp.peer.commands import meanings, parser
 from chatapp.peer.commands.arguments import SIGNS
 from chatapp.peer.commands.completion import CompletionIndex
@@ -139,7 +139,8 @@ class ScreenView(View):
         """Its entry in the log, if it is a message."""
         self._early: dict[int, events.MessageChanged] = {}
         """Outcomes of messages that have no id here yet."""
-        self._topic = ""
+        self._topics: Final[dict[str, str]] = {}
+        """By room."""
         self._desk_questions = 0
         """How often the user has asked who waits, or for the figures of the desk, and has not read
         the answer."""
@@ -163,7 +164,7 @@ class ScreenView(View):
             self.people,
             me=state.name,
             opened=self.open_pane.conversation,
-            room=state.room,
+            rooms=[entered.name for entered in state.rooms],
             is_at_desk=desk.is_on_duty or desk.client is not None,
             waiting=desk.waiting,
         )
@@ -178,10 +179,10 @@ class ScreenView(View):
         match what.kind:
             case _ if what == NOBODY:
                 return words.START_ABOUT
-            case ConversationKind.ROOM if self.is_in(what):
-                return words.room_about(state.members, self._topic)
+            case ConversationKind.ROOM if (entered := self._entered(what)) is not None:
+                return words.room_about(entered.members, self._topics.get(entered.name, ""))
             case ConversationKind.ROOM:
-                return words.room_elsewhere(what.name, state.room)
+                return words.room_elsewhere(what.name)
             case ConversationKind.EVERYBODY:
                 return words.everybody_about(self.people)
             case ConversationKind.PERSON:
@@ -196,9 +197,10 @@ class ScreenView(View):
 
     def members(self) -> list[ListRow]:
         """Return who is in the room that is open, those who are online first; nobody elsewhere."""
-        if not self.is_in(self.open_pane.conversation):
+        entered = self._entered(self.open_pane.conversation)
+        if entered is None:
             return []
-        by_name = sorted(self.state.members, key=lambda one: (not one.online, one.name.casefold()))
+        by_name = sorted(entered.members, key=lambda one: (not one.online, one.name.casefold()))
         return [
             ListRow(conversation=person(one.name), is_online=one.online, since=one.since)
             if not one.online
@@ -207,13 +209,11 @@ class ScreenView(View):
         ]
 
     def is_in(self, conversation: Conversation) -> bool:
-        """Whether this is the room where the user is."""
-        here = self.state.room
-        return (
-            conversation.kind is ConversationKind.ROOM
-            and here is not None
-            and is_same_name(here, conversation.name)
-        )
+        """Whether this is a room where the user is."""
+        return self._entered(conversation) is not None
+
+    def _entered(self, conversation: Conversation) -> RoomState | None:
+        return self.state.room(conversation.name) if conversation.is_room else None
 
     # --- conversations
 
@@ -228,6 +228,9 @@ class ScreenView(View):
             self.open_pane.log.selected = None
         self.open_pane = self._changes.opened = pane
         pane.place_rule()
+        entered = self._entered(pane.conversation)
+        if entered is not None:
+            self.visit(entered.name)
 
     def load(self, pane: Pane) -> Steps:
         """Read the newest part of a conversation's past, the first time it is open."""
@@ -320,11 +323,10 @@ class ScreenView(View):
             self._open(self._first())
 
     def _first(self) -> Pane:
-        """Return what is open at the start: the room where we are, else the conversation of the
-        newest line. Everybody is never open unless the user wants it."""
-        here = self.state.room
-        if here is not None:
-            return self.panes.pane(room(here))
+        """Return what is open at the start: the current room, else the conversation of the newest
+        line. Everybody is never open unless the user wants it."""
+        if self.room is not None:
+            return self.panes.pane(room(self.room))
         newest = max(self.panes.all(), key=lambda pane: pane.talked_at)
         return self.panes.start if newest.conversation == EVERYBODY else newest
 
@@ -359,12 +361,10 @@ class ScreenView(View):
             case events.RoomsKnown() | events.RoomsUnknown():
                 if not self._room_questions:
                     return []  # an overlay has asked, and shows them
-                is_last = isinstance(event, events.RoomsKnown) or self.state.room is None
+                is_last = isinstance(event, events.RoomsKnown) or not self.state.rooms
                 self._room_questions -= is_last
-            case events.TopicKnown(text=text):
-                self._topic = text
-            case events.EnteredRoom(topic=topic):
-                self._topic = topic
+            case events.TopicKnown(room=of, text=topic) | events.EnteredRoom(room=of, topic=topic):
+                self._topics[of] = topic
             case _:
                 pass
         self._notice(event)
@@ -418,7 +418,7 @@ class ScreenView(View):
         if is_behind(mark, entry.mark):
             return  # the entry was read from the past, which knows more
         is_told = event.state in (MessageState.KEPT, MessageState.REFUSED, MessageState.EXPIRED)
-        lines = lines_of(event, in_reach=self.state.in_reach) if is_told else []
+        lines = lines_of(event, in_reach=self._in_reach(event.conversation.name)) if is_told else []
         pane.log.change(entry, mark=mark, note=" ".join(map(words.unbracketed, lines)))
         self._log_changed(pane)
 
@@ -464,7 +464,7 @@ class ScreenView(View):
         match event:
             case events.EnteredRoom(room=entered):
                 is_room = self.open_pane.conversation.kind is ConversationKind.ROOM
-                if not self._has_chosen or is_room:
+                if entered == self.room and (not self._has_chosen or is_room):
                     self._open(self.panes.pane(room(entered)))
             case events.DutyChanged(is_on=True) | events.ClientCame():
                 desk = self.panes.pane(DESK)
@@ -605,7 +605,7 @@ class ScreenView(View):
             case ConversationKind.EVERYBODY:
                 return Send(conversation=EVERYBODY, text=text)
             case ConversationKind.ROOM if self.is_in(what):
-                return Send(conversation=room(self.state.room or what.name), text=text)
+                return Send(conversation=room(what.name), text=text)
             case ConversationKind.ROOM:
                 return Mistake(words.not_there_line(what.name))
             case ConversationKind.DESK:
@@ -633,9 +633,9 @@ class ScreenView(View):
                 yield from self._open_named(to)
             case EnterRoom(room=wanted):
                 yield from self._request(meaning)
-                here = self.state.room
-                if here is not None and is_same_name(here, wanted):
-                    self.choose(room(here))
+                entered = self.state.room(wanted)
+                if entered is not None:
+                    self.choose(room(entered.name))
             case meanings.SayToClient(text):
                 yield from self._say_at_desk(text, line)
             case meanings.ShowTable():
@@ -669,6 +669,9 @@ class ScreenView(View):
         what = pane.conversation
         if what.kind is ConversationKind.ROOM and not self.is_in(what):
             yield EnterRoom(room=what.name)
+
+    def _go_to_room(self, room_: str) -> None:
+        self.choose(room(room_))
 
     def _open_named(self, to: PeerName | None) -> Steps:
         """Open the conversation with a person, or a room that is known."""

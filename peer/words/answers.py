@@ -60,6 +60,11 @@ def query_line(to: str | None, *, room: str | None) -> str:
     return f"[Talking to {name(to)}. /query ends it.]"
 
 
+def not_in_room(room: str) -> str:
+    """Say that the user is not in a room."""
+    return f"[You are not in {name(room)}.]" if room else NOT_IN_ROOM
+
+
 def nobody_and_no_room(typed: str) -> str:
     """Answer a name that is neither of a person nor of a room that the user has seen."""
     return f'[No person or room called "{name(typed)}". To create the room: join {name(typed)}]'

@@ -24,7 +24,7 @@ UNSENT: Final = {
     MessageReason.DISK_FAILED: "the server cannot write to its disk",
     MessageReason.NEVER_FETCHED: "it was never fetched and has expired",
     MessageReason.LEFT_ROOM: "you left before the server was back",
-    MessageReason.NOT_IN_ROOM: "you are in no room",
+    MessageReason.NOT_IN_ROOM: "you are not in it",
     MessageReason.OWN_DISK: "nothing can be stored here, and too much is waiting already",
     MessageReason.ENDED: "the program has ended",
 }

@@ -416,11 +416,11 @@ async def test_a_peer_that_was_never_open_says_so_whatever_is_asked(village: Vil
     peer = village.peer("alice")
     asks: list[Callable[[], object]] = [
         peer.people,
-        peer.members,
-        peer.list_rooms,
+        lambda: peer.members("lab"),
+        peer.show_rooms,
         lambda: peer.is_offline,
         lambda: peer.is_server_away,
-        lambda: peer.room,
+        lambda: peer.rooms,
         lambda: peer.desk.client,
         lambda: peer.server_key,
     ]
@@ -433,7 +433,7 @@ async def test_a_peer_that_was_never_open_says_so_whatever_is_asked(village: Vil
         peer.ready,
         peer.settled,
         peer.left,
-        peer.room_settled,
+        peer.rooms_settled,
         peer.next_events,
         peer.desk.answered,
     ]

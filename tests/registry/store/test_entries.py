@@ -69,7 +69,7 @@ entries: st.SearchStrategy[Entry | CheckpointMark] = st.one_of(
         numbers,
         st.none() | st.booleans(),
     ),
-    st.builds(RoomMemberGone, identities),
+    st.builds(RoomMemberGone, identities, st.none() | texts),
     st.builds(GroupGone, texts),
     st.builds(RoomTopicKept, texts, texts, blobs, numbers),
     st.builds(NameReserved, texts, blobs, numbers),
