@@ -134,11 +134,15 @@ class PeerNode:
         )
 
     def begin_anew(self) -> None:
-        """Exchange the core for one that begins with what the history knows now."""
+        """Exchange the core for one that begins with what the history knows now, and asks for the
+        same room."""
+        room = self.core.rooms.wanted
         self.core = self._new_core(self.core.me.name)
         self._had_room = None
         self.driver.restart()
         self.registry.begin(self.core)
+        if room is not None:
+            self.core.rooms.enter(room, now=self.now())
 
     def let_go(self) -> None:
         """Store what is left and let go of everything; a second call does nothing."""

@@ -190,6 +190,13 @@ class Rooms:
             self._out.records.append(RoomKept(None))
 
     @property
+    def wanted(self) -> str | None:
+        """The room that the user wants to be in: the one that was asked for last, else ours."""
+        if self._entry is not None:
+            return self._entry.room
+        return None if self.room is None else self.room.room
+
+    @property
     def is_settled(self) -> bool:
         """Whether the user knows which room we are in, and no request to enter one is pending."""
         return self._entry is None and (
