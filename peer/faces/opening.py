@@ -26,6 +26,9 @@ one of this user that has just started, or is about to end."""
 
 _LOOK_SPAN: Final = 0.1
 
+CLOSES_WITHIN: Final = 0.3
+"""Seconds that are given to the registry to answer that we leave."""
+
 
 class NotOpened(ChatAppError):
     """A program could neither open the peer nor attach to one that runs."""
@@ -58,17 +61,16 @@ def peer_for(wanted: StartOptions) -> Peer:
 
 
 async def open_or_attach(
-    peer: Peer, *, shows: bool = True, within: float = OFFERED_WITHIN
+    peer: Peer, *, shows: bool = True, is_service: bool = False, within: float = OFFERED_WITHIN
 ) -> "Peer | None":
     """Attach to the program that runs under the peer's name, or open the peer. Returns the running
-    one, attached; None if the peer is open now. `shows`: as in `Peer.attach`. `within`: seconds to
+    one, attached; None if the peer is open now. `shows`, `is_service`: as in `Peer.beside`. `within`: seconds to
     wait for a program that is in our way and offers nothing. Raises NotOpened."""
     loop = asyncio.get_running_loop()
     until = loop.time() + within
-    home = peer.folder.parents[1]
     while True:
         try:
-            running = await running_program(peer.name, home, shows=shows)
+            running = await running_program(peer, shows=shows, is_service=is_service)
         except (NotRunning, NotResponding) as error:
             raise NotOpened([answers.not_attached_line(str(error))]) from None
         if running is not None:
@@ -96,6 +98,13 @@ def offered(peer: Peer) -> "Offer | None":
     except OSError as error:
         _log.warning("other programs cannot attach to this one: %s", error)
         return None
+
+
+async def close_offered(peer: Peer, offer: Offer | None) -> None:
+    """Close a peer of this program. A window that is attached runs it from now on."""
+    if offer is not None:
+        await offer.end(within=CLOSES_WITHIN)
+    await peer.close(within=CLOSES_WITHIN)
 
 
 async def open_peer(peer: Peer) -> None:

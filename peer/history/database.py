@@ -23,6 +23,7 @@ from chatapp.peer.core.records import (
     IgnoreChanged,
     IncomingAdded,
     LineAccepted,
+    LineKeyed,
     Loaded,
     NameBlocked,
     NameCleared,
@@ -103,6 +104,10 @@ _OVERTAKEN: Final = "UPDATE lines SET is_overtaken = ? WHERE stream = ? AND numb
 
 
 _PATIENCE_MS: Final = 20
+
+KEYS_KEPT: Final = 10_000
+"""Lines of the history, the newest ones, whose keys are kept: a program asks for a line again
+within seconds, or never."""
 
 
 class History:
@@ -275,6 +280,9 @@ class History:
                 )
             case RegistryPinned() | RegistryVerified() | ServersNamed():
                 self._apply_registry(record)
+            case LineKeyed(id_, key):
+                execute("INSERT OR REPLACE INTO line_keys VALUES (?, ?)", (id_, key))
+                execute("DELETE FROM line_keys WHERE line < ?", (id_ - KEYS_KEPT,))
             case _:
                 raise TypeError(f"{type(record).__name__} has no statement")
 

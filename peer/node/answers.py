@@ -29,6 +29,10 @@ async def _send(node: "PeerNode", request: requests.Send) -> Sent:
     return receipt.sent()
 
 
+async def _find_sent(node: "PeerNode", request: requests.FindSent) -> Sent | None:
+    return node.sent_by(request.key) or await past.sent_by(node, request.key)
+
+
 def _tell_typing(node: "PeerNode", request: requests.TellTyping) -> None:
     node.core.direct.send_typing(request.to, now=node.now())
 
@@ -208,6 +212,7 @@ def _read_talk(node: "PeerNode", request: requests.ReadTalk) -> requests.Talk:
 
 ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable[Any] | Any]]] = {
     requests.Send: _send,
+    requests.FindSent: _find_sent,
     requests.TellTyping: _tell_typing,
     requests.Wait: _wait,
     requests.EnterRoom: _enter_room,

@@ -16,6 +16,7 @@ from chatapp.peer.api.trace import Raw, readable, unpacked
 from chatapp.peer.core.records import FINAL
 from chatapp.peer.history.conversations import UNREAD_MAX, identity_of
 from chatapp.peer.history.query import MessageQueries, StoredLine, shown
+from chatapp.peer.node.sharedfeed import sent_of
 
 if TYPE_CHECKING:
     from chatapp.peer.node.local import PeerNode
@@ -94,6 +95,15 @@ async def why(node: "PeerNode", request: requests.ExplainDelivery) -> DeliveryTr
             line = await node.storage.read(read, by_index=False) or line
     steps = steps or unpacked(line.trace, line.at_ms)
     return DeliveryTrace(line=shown(line, node.name), steps=readable(steps, line.at_ms))
+
+
+async def sent_by(node: "PeerNode", key: int) -> requests.Sent | None:
+    """Return the line of ours that another program asked for by this key, in any run; None if there
+    is none. Raises sqlite3.Error."""
+    line = await node.storage.read(lambda lines: lines.by_key(key), by_index=False)
+    if line is None:
+        return None
+    return sent_of(shown(line, node.name))
 
 
 async def conversations(

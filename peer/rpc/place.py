@@ -2,8 +2,10 @@
 connected to (clause 1)."""
 
 import contextlib
+import errno
 import os
 import socket
+import struct
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +14,9 @@ from chatapp.wire.folders import at_folder
 FILE: Final = "socket"
 
 _BACKLOG: Final = 32
+
+_CREDENTIALS: Final = struct.Struct("3i")
+"""The process, user and group at the other end of a Unix socket (unix(7))."""
 
 
 def bound_socket(folder: Path) -> socket.socket:
@@ -32,12 +37,13 @@ def bound_socket(folder: Path) -> socket.socket:
 
 
 def connected_socket(folder: Path) -> socket.socket | None:
-    """Return a socket that is connected to the program that runs in this folder; None if none runs
-    or offers one. Raises OSError."""
+    """Return a socket that is connected to the program of this user that runs in this folder; None
+    if none runs or offers one. Raises OSError."""
     connected = _socket()
     try:
         with at_folder(folder):
             connected.connect(FILE)
+        _require_ours(connected, folder / FILE)
     except (ConnectionRefusedError, FileNotFoundError):
         connected.close()
         return None
@@ -56,6 +62,16 @@ def remove_socket(folder: Path) -> None:
     """Remove the socket from a folder, as far as the disk allows."""
     with contextlib.suppress(OSError):
         (folder / FILE).unlink(missing_ok=True)
+
+
+def _require_ours(connected: socket.socket, path: Path) -> None:
+    """Raises PermissionError for a program of another user, as far as the system tells."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return
+    told = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, user, _ = _CREDENTIALS.unpack(told)
+    if user != os.geteuid():
+        raise PermissionError(errno.EPERM, "a program of another user offers it", str(path))
 
 
 def _socket() -> socket.socket:

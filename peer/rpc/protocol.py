@@ -1,6 +1,7 @@
 """The numbers and words of the protocol between a peer program and its clients (`docs/reference/rpc.md`)."""
 
 import enum
+import secrets
 from collections.abc import Mapping
 from typing import Any, Final, get_args
 
@@ -41,6 +42,11 @@ CLIENTS_MAX: Final = 32
 
 UNSHOWN_MAX: Final = 10_000
 """Lines that clients were given and have not reported as shown, of which the program knows."""
+
+
+def drawn_key() -> int:
+    """Return a new key of a line that is asked for: 52 random bits, not 0."""
+    return secrets.randbits(52) or 1
 
 
 class Farewell(enum.Enum):
@@ -86,12 +92,16 @@ class Greeting(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     last: int
     state: State
+    is_service: bool = False
+    """Whether the program is one that is started again when it ends."""
 
 
 class Hello(Request[Greeting], frozen=True, kw_only=True):
     """The first request of a client."""
 
     protocol: int
+    is_heir: bool = False
+    """Whether the client runs the peer itself when this program has ended."""
 
 
 class Subscribed(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,26 +1,25 @@
 """Find the program that runs under a name, before another one is started."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from chatapp.peer.api.errors import NotOpen, NotRunning
 from chatapp.peer.node.driver import resolved
-from chatapp.peer.node.starts import folder_of
 from chatapp.peer.rpc.place import is_offered
 from chatapp.peer.sdk.client import Peer
 from chatapp.wire.address import Address
 from chatapp.wire.errors import AddressRefused
 from chatapp.wire.identity import require_fingerprint
-from chatapp.wire.names import PeerName
 
 
-async def running_program(name: PeerName, home: Path, *, shows: bool = True) -> Peer | None:
-    """Return the peer of this name that another program runs, attached; None if none runs and
-    offers one. `shows`: as in `Peer.attach`. Raises NotResponding, and NotRunning with the reason
-    if the program that runs cannot be used."""
-    if not is_offered(folder_of(home, name)):
+async def running_program(
+    own: Peer, *, shows: bool = True, is_service: bool = False
+) -> Peer | None:
+    """Return the peer that another program runs under the name of this one, as `Peer.beside` does,
+    open; None if none runs and offers one. Raises NotResponding, and NotRunning with the reason if
+    the program that runs cannot be used."""
+    if not is_offered(own.folder):
         return None
-    peer = Peer.attach(name, home=home, shows=shows)
+    peer = own.beside(shows=shows, is_service=is_service)
     try:
         await peer.open()
     except NotRunning as error:
@@ -30,6 +29,13 @@ async def running_program(name: PeerName, home: Path, *, shows: bool = True) -> 
     except (NotOpen, OSError):
         return None
     return peer
+
+
+def runs_as_service(peer: Peer) -> bool:
+    """Whether the program that runs an attached peer is one that is started again when it ends."""
+    from chatapp.peer.node.window import WindowNode  # deferred: most programs need it not
+
+    return isinstance(peer.node, WindowNode) and peer.node.runs_as_service
 
 
 async def is_same_server(peer: Peer, servers: Sequence[Address], registry_key: str | None) -> bool:

@@ -99,6 +99,8 @@ class FlowView(View):
 
     def _take(self, batch: Sequence[events.Event]) -> list[str]:
         for event in batch:
+            if isinstance(event, events.ConversationRead):
+                self._read(event)
             for line in event.lines if isinstance(event, events.MailReturned) else (event,):
                 if isinstance(line, events.Said):
                     seen = self._seen.get(line.conversation, 0)
@@ -112,6 +114,13 @@ class FlowView(View):
         self._changes.lines += lines
         self._changes.written += batch
         return lines
+
+    def _read(self, event: events.ConversationRead) -> None:
+        """Take note of what the user has read, here or in another window."""
+        if self._seen.get(event.conversation, 0) <= event.id:
+            self._seen.pop(event.conversation, None)
+        if not self._seen:
+            self._unread = 0
 
     def _show_here(self, lines: Iterable[str]) -> None:
         self._changes.lines += lines

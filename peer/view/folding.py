@@ -122,6 +122,8 @@ class Folding:
         match event:
             case events.Said(conversation=what, sender=name) if what.is_person:
                 self.talked_with(name)
+            case events.SaidByUs(line=line) if line.conversation.is_person:
+                self.talked_with(line.conversation.name)
             case events.Unacknowledged(conversation=what):
                 self.talked_with(what.name)
             case events.MailReturned(lines=lines):

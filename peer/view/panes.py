@@ -347,6 +347,7 @@ _NOWHERE = (
     | events.PersonTyping
     | events.AnswersKnown
     | events.Registered
+    | events.ProgramChanged
 )
 
 

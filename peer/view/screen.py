@@ -32,7 +32,16 @@ from chatapp.peer.commands.arguments import SIGNS
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.commands.meanings import Meaning, Mistake
 from chatapp.peer.view.log import EntryKind, LogEntry
-from chatapp.peer.view.panes import ListRow, Pane, PaneList, Spot, kind_of, place_of, said_entry
+from chatapp.peer.view.panes import (
+    ListRow,
+    Pane,
+    PaneList,
+    Spot,
+    kind_of,
+    past_entry,
+    place_of,
+    said_entry,
+)
 from chatapp.peer.view.pastreader import PastReader
 from chatapp.peer.view.underway import is_behind, mark_of
 from chatapp.peer.view.view import (
@@ -330,6 +339,9 @@ class ScreenView(View):
             case events.Said():
                 self._said(event)
                 return lines_of(event)
+            case events.SaidByUs(line=line):
+                self._said_elsewhere(line)
+                return []
             case events.MailReturned(lines=several):
                 for line in several:
                     self._said(line)
@@ -390,6 +402,20 @@ class ScreenView(View):
         self._log_changed(pane)
         if calls:
             self._call(entry.sender, line.text)
+
+    def _said_elsewhere(self, line: events.Said) -> None:
+        """Show a line of ours that was said in another window."""
+        pane = self.panes.pane(line.conversation)
+        if pane.log.by_id(line.id) is not None:
+            return
+        entry = past_entry(line, self.state.name)
+        pane.note_line(line.id, line.at, is_mine=True, calls=False)
+        if pane.log.newest_id < line.id:
+            pane.log.append([entry])
+        else:  # others' lines have come before it
+            pane.log.merge([entry])
+        self._settle_early(pane, entry)
+        self._log_changed(pane)
 
     def _said_at_desk(self, event: events.ClientSaid) -> None:
         pane = self.panes.pane(DESK)

@@ -10,7 +10,7 @@ from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageState
-from chatapp.peer.words.formatting import Mark, SettledLine, TypedLine
+from chatapp.peer.words.formatting import Mark, OwnLine, SettledLine, TypedLine
 from chatapp.wire.text import sanitize
 
 QUOTED: Final = 40
@@ -27,6 +27,8 @@ class UnderWay:
         self._typed: dict[int, TypedLine] = {}
         """By id: the lines above the prompt."""
         self._texts: dict[int, str] = {}
+        self._elsewhere: dict[int, str] = {}
+        """By id: lines that were said in another window, which are shown with their marks."""
         self._refused: deque[TypedLine] = deque()
         """Lines that were refused at once, before they had an id."""
 
@@ -45,22 +47,36 @@ class UnderWay:
     def end(self) -> list[str]:
         """Settle all lines that still stand above the prompt: the program ends."""
         left = [*self._typed.values(), *self._refused]
+        elsewhere = list(self._elsewhere.values())
         self._typed.clear()
         self._refused.clear()
-        return [SettledLine(typed) for typed in left]
+        self._elsewhere.clear()
+        return [*map(SettledLine, left), *elsewhere]
 
     def lines(self, event: events.Event, lines: list[str]) -> list[str]:
         """Return what a screen shows for an event. `lines`: what a pipe shows."""
         match event:
             case events.MessageChanged():
                 return self._changed(event, lines)
-            case events.Unacknowledged(id=message) if message in self._typed:
+            case events.SaidByUs(line=line):
+                return self._said_elsewhere(line, lines)
+            case events.Unacknowledged(id=id_) if id_ in self._typed or id_ in self._elsewhere:
                 return []  # the status line tells the tries, and a mark what becomes of it
             case _:
                 return lines
 
+    def _said_elsewhere(self, line: events.Said, lines: list[str]) -> list[str]:
+        self._elsewhere[line.id] = "".join(lines)
+        if len(self._elsewhere) <= REMEMBERED_MAX:
+            return []
+        return [OwnLine(self._elsewhere.pop(next(iter(self._elsewhere))))]
+
     def _changed(self, event: events.MessageChanged, lines: list[str]) -> list[str]:
         mark = mark_of(event.state, is_direct=event.conversation.is_person)
+        elsewhere = self._elsewhere.pop(event.id, None)
+        if elsewhere is not None:
+            settled = [OwnLine(elsewhere, mark)]
+            return settled if mark is Mark.RECEIVED else [*settled, *lines]
         typed = self._typed.pop(event.id, None)
         if not event.id and self._refused:
             typed = self._refused.popleft()

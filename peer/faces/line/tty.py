@@ -49,6 +49,7 @@ from chatapp.peer.words.formatting import (
     Fragments,
     Mark,
     MessageLine,
+    OwnLine,
     SettledLine,
     Status,
     TypedLine,
@@ -92,11 +93,11 @@ class HeldLines:
                 return self._held.pop(at)
         return None
 
-    def marked(self, held: Held, mark: Mark | None) -> Fragments:
+    def marked(self, line: Fragments, mark: Mark | None) -> Fragments:
         """Return a line that is settled."""
-        if mark is None:
-            return [("", held.shown)]
-        return [("", f"{held.shown}  "), (MARKS[mark][0], MARKS[mark][self._sign])]
+        return (
+            line if mark is None else [*line, ("", "  "), (MARKS[mark][0], MARKS[mark][self._sign])]
+        )
 
     def rows(self, width: int) -> list[Fragments]:
         """Return the rows that stand above the prompt."""
@@ -246,8 +247,9 @@ class ScreenTerminal:
                 continue
             self._handle(line, me)
             at = line.at if isinstance(line, MessageLine) else None
+            shown = fragments(line, me, is_16=self._depth is ColorDepth.DEPTH_4_BIT)
             self._add(
-                fragments(line, me, is_16=self._depth is ColorDepth.DEPTH_4_BIT),
+                self._held.marked(shown, line.mark) if isinstance(line, OwnLine) else shown,
                 hang=hang_of(line),
                 at=at,
             )
@@ -274,7 +276,7 @@ class ScreenTerminal:
         """Move a held line up to the others, with its mark."""
         held = self._held.take(line.typed)
         if held is not None:
-            self._add(self._held.marked(held, line.mark), hang=held.hang, at=held.at)
+            self._add(self._held.marked([("", held.shown)], line.mark), hang=held.hang, at=held.at)
 
     def _held_rows(self) -> list[Fragments]:
         rows = self._held.rows(self._output.get_size().columns)

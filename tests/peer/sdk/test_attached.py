@@ -26,7 +26,6 @@ from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.running import running_program
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.limits import TEXT_MAX
-from chatapp.wire.names import PeerName
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 from tests.support.nodes import attached_node_of
 
@@ -193,7 +192,8 @@ async def told_to(face: Peer) -> list[str]:
 def hears(face: Peer | AttachedNode, kind: type[events.Event]) -> asyncio.Event:
     """Return what is set once the peer has got an event of this kind."""
     heard = asyncio.Event()
-    face.listen(
+    feed = face.feed if isinstance(face, AttachedNode) else face.node.feed
+    feed.listen(
         lambda events: heard.set() if any(isinstance(event, kind) for event in events) else None
     )
     return heard
@@ -377,7 +377,7 @@ async def test_no_more_clients_than_are_allowed(
         with pytest.raises(NotRunning, match="too many clients are connected"):
             await attached(village, "alice").open()
         with pytest.raises(NotRunning, match="too many clients are connected"):
-            await running_program(PeerName("alice"), village.folder)
+            await running_program(village.peer("alice"))
         assert first.state is PeerState.ONLINE
 
 

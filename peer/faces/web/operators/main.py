@@ -5,11 +5,17 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
-from chatapp.peer.faces.opening import NotOpened, elsewhere_line, offered, open_or_attach
+from chatapp.peer.faces.opening import (
+    CLOSES_WITHIN,
+    NotOpened,
+    close_offered,
+    elsewhere_line,
+    offered,
+    open_or_attach,
+)
 from chatapp.peer.faces.program import start_logging
 from chatapp.peer.faces.running import INTERRUPTED
 from chatapp.peer.faces.web.budget import WebBudget
@@ -26,9 +32,6 @@ from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.folders import default_home
 from chatapp.wire.names import PeerName
-
-_CLOSES_WITHIN: Final = 0.3
-"""Seconds that are given to the registry to answer that we leave."""
 
 
 class PageOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,16 +77,13 @@ async def _run(options: PageOptions) -> int:
             return refuse(error.lines)
         peer: Peer
         if running is not None:
-            undo.push_async_callback(running.close)
+            undo.push_async_callback(running.close, within=CLOSES_WITHIN)
             if not await is_same_server(running, servers, registry_key):
                 return refuse([elsewhere_line(running)])
             say(attached_line(running.name))
             peer = running
         else:
-            undo.push_async_callback(own.close, within=_CLOSES_WITHIN)
-            offer = offered(own)
-            if offer is not None:
-                undo.callback(offer.close)
+            undo.push_async_callback(close_offered, own, offered(own))
             peer = own
         try:
             remember(peer.folder, peer.name, servers, key=peer.server_key)
