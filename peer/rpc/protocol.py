@@ -50,7 +50,7 @@ def drawn_key() -> int:
 
 
 class Farewell(enum.Enum):
-    """Why the program closes a connection (clause 4.6)."""
+    """Why the program closes a connection (clause 4.7)."""
 
     SLOW = "the client did not read, and events that it has not read are gone"
     ENDED = "the program ends"

@@ -147,20 +147,34 @@ class Story:
 
     async def _step(self, bob: Peer) -> None:
         rng, window = self._rng, self._rng.choice(self.windows)
-        kind = rng.choice(("say", "say", "say", "hear", "kill", "quit", "come"))
+        kind = rng.choice(("say", "say", "cut", "hear", "kill", "quit", "come"))
         self.texts += 1
         if kind == "say":
             window.say(f"a{self.texts}", in_room=rng.random() < 0.3)
+        elif kind == "cut" and len(self.windows) > 1:
+            await self._say_and_kill()
         elif kind == "hear":
             await bob.send("alice", f"b{self.texts}")
         elif kind == "come":
             self.windows.append(await Window.open(self._town))
-        elif len(self.windows) > 1:
+        elif len(self.windows) > 1 and kind in ("kill", "quit"):
             self.windows.remove(window)
             if kind == "kill":
                 await window.kill(self._town)
             else:
                 await window.quit()
+
+    async def _say_and_kill(self) -> None:
+        """Kill the program that runs the peer while it takes the lines of the others."""
+        holder = next((window for window in self.windows if window.held), None)
+        if holder is None:
+            return
+        self.windows.remove(holder)
+        for number, window in enumerate(self.windows):
+            window.say(f"a{self.texts}.{number}", in_room=False)
+        for _ in range(self._rng.randrange(12)):
+            await asyncio.sleep(0)
+        await holder.kill(self._town)
 
 
 @pytest.mark.parametrize("seed", range(24))
