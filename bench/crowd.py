@@ -12,16 +12,20 @@ from typing import Final, Self
 from bench.machine import Failed
 from bench.members import Member, host_of
 from bench.registry import Server
-from chatapp.wire.admission import is_table_signed, is_welcome_authentic, table_in
+from chatapp.wire.admission import is_welcome_authentic
 from chatapp.wire.codec import (
+    Kind,
     decode_cookie,
     decode_refused,
     decode_table_batch,
     decode_welcome,
     encode,
+    frame,
+    unpack_answer,
+    unpack_opening,
 )
 from chatapp.wire.errors import DecodeError, SealError
-from chatapp.wire.framing import Kind, frame, unpack_answer, unpack_opening
+from chatapp.wire.identity import is_table_signed, table_in
 from chatapp.wire.limits import LINK_KEEPALIVE_SPAN
 from chatapp.wire.messages.registration import Ping
 from chatapp.wire.messages.rooms import GroupBody

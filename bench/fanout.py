@@ -19,8 +19,7 @@ from bench.measures import Plan, Side
 from bench.members import Member
 from bench.registry import RegistryProcess
 from bench.rivals import RELAYS, Absent, c_relay, room_of
-from chatapp.wire.codec import decode_group_body
-from chatapp.wire.framing import unpack_relayed
+from chatapp.wire.codec import decode_group_body, unpack_relayed
 
 ROOM: Final = 1_000
 _TEXT: Final = "x" * 100

@@ -19,8 +19,7 @@ from bench.measures import Plan, Side
 from bench.members import Member
 from bench.registry import RegistryProcess
 from bench.rivals import Absent, redis
-from chatapp.wire.codec import decode_notice, encode
-from chatapp.wire.framing import FrameReader, frame
+from chatapp.wire.codec import FrameReader, decode_notice, encode, frame
 from chatapp.wire.limits import LINK_FRAME_MAX, MAILBOX_PLACES
 from chatapp.wire.messages.mail import DepositMail, LetterBody, MailSaved
 from chatapp.wire.sealing import seal_letter

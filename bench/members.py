@@ -14,9 +14,16 @@ from contextlib import suppress
 from typing import Final
 
 from chatapp.wire.admission import make_register
-from chatapp.wire.codec import decode_notice, decode_row, encode, encode_hello
+from chatapp.wire.codec import (
+    FrameReader,
+    Kind,
+    decode_notice,
+    decode_row,
+    encode,
+    encode_hello,
+    frame,
+)
 from chatapp.wire.errors import SealError
-from chatapp.wire.framing import FrameReader, Kind, frame
 from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.limits import LINK_FRAME_MAX
 from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice

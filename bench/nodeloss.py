@@ -27,14 +27,12 @@ from bench.members import host_of
 from bench.nodes import cluster_of
 from bench.registry import Registries, RegistryProcess
 from bench.rivals import Absent
-from chatapp.peer.core.context import Context
-from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.core.context import Context, LocalIdentity
 from chatapp.peer.core.registry.session import Notice, RegistrySession
 from chatapp.wire.address import Address
-from chatapp.wire.codec import decode_notice, decode_row, encode
+from chatapp.wire.codec import FrameReader, Kind, decode_notice, decode_row, encode, frame
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import WireError
-from chatapp.wire.framing import FrameReader, Kind, frame
 from chatapp.wire.identity import AgreementKey, Identity
 from chatapp.wire.limits import LINK_FRAME_MAX
 from chatapp.wire.messages.link import Attach, PeerRequest

@@ -30,8 +30,7 @@ from bench.machine import Failed, allow_descriptors, described, scratch, summary
 from bench.members import Member
 from bench.presence import Changing
 from bench.registry import Registries, Start, one_registry
-from chatapp.wire.codec import encode
-from chatapp.wire.framing import frame
+from chatapp.wire.codec import encode, frame
 from chatapp.wire.messages.link import RegistryNotice
 from chatapp.wire.messages.rooms import CHANNEL, EnterRoom, GroupBody, GroupGranted, RoomRefused
 from chatapp.wire.sealing import GroupKey

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from chatapp.peer.node.feed import Subscription
     from chatapp.peer.node.keystore import FolderInUse
     from chatapp.peer.node.receipts import Receipt
-    from chatapp.peer.rpc.offer import Offer
+    from chatapp.peer.rpc.place import Offer
     from chatapp.peer.sdk.client import Peer
     from chatapp.peer.sdk.past import Past
     from chatapp.wire.delivery.policy import Policy
@@ -90,7 +90,7 @@ _HOMES: Final = {
     "Conversation": "chatapp.peer.api.conversations",
     "ConversationKind": "chatapp.peer.api.conversations",
     "MessageState": "chatapp.peer.api.events",
-    "Offer": "chatapp.peer.rpc.offer",
+    "Offer": "chatapp.peer.rpc.place",
     "Peer": "chatapp.peer.sdk.client",
     "Policy": "chatapp.wire.delivery.policy",
     "Receipt": "chatapp.peer.node.receipts",

@@ -86,7 +86,7 @@ def _is_plain(words: Sequence[str]) -> bool:
 
 def _run_plain(words: Sequence[str]) -> int:
     """Run a plain line without typer, whose loading takes a tenth of a start.
-    `chatapp.commands.modes` would do the same."""
+    `chatapp.commands.program` would do the same."""
     if _FULL in words:
         return talk([word for word in words[1:] if word != _FULL], PeerOptions(full=True))
     return _PLAIN_MODES[words[0]](words[1:])

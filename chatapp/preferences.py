@@ -98,7 +98,7 @@ def _quiet(value: object) -> bool:
 
 
 def _advice(key: str) -> str:
-    from chatapp.wire.suggestions import nearest  # deferred: only a mistake needs it
+    from chatapp.wire.text import nearest  # deferred: only a mistake needs it
 
     near = nearest(key.lower(), Preferences._fields)
     return f'did you mean "{near}"?' if near else f"there are {', '.join(Preferences._fields)}"

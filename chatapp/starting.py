@@ -106,7 +106,7 @@ def visit(words: Sequence[str], options: VisitorOptions = _OF_VISITOR) -> int:
     demanded = registry_key_from(options.registry_key, os.environ)
     language = language_from(options.lang)
     _load_asyncio()
-    from chatapp.peer.faces.line.visitor import run
+    from chatapp.peer.faces.line.main import run_visit
     from chatapp.peer.faces.program import VisitOptions
 
     wanted = VisitOptions(
@@ -118,7 +118,7 @@ def visit(words: Sequence[str], options: VisitorOptions = _OF_VISITOR) -> int:
         quiet=bool(options.quiet),
         language=language,
     )
-    return run(wanted, plain=options.plain, log_level=options.level() or DEFAULT_LOG_LEVEL)
+    return run_visit(wanted, plain=options.plain, log_level=options.level() or DEFAULT_LOG_LEVEL)
 
 
 def talk(

@@ -13,7 +13,7 @@ from chatapp.registry.edge.links import PeerLink
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.store import entries
 from chatapp.wire.address import Address
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind
 from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rules.desk.help_desk import HelpDesk
 from tests.support.guests import Guest

@@ -12,15 +12,14 @@ from chatapp.registry.rules.people.access import Bans
 from chatapp.registry.store import entries
 from chatapp.wire import address, sealing
 from chatapp.wire.admission import CodeRefused, JoinCode
-from chatapp.wire.codec import encode
+from chatapp.wire.codec import FrameReader, encode, unpack_group, unpack_relayed
 from chatapp.wire.desk.form import full_name, mobile_number
 from chatapp.wire.errors import ChatAppError, FormRefused, WireError
-from chatapp.wire.framing import FrameReader, unpack_group, unpack_relayed
 from chatapp.wire.identity import AgreementKey, Identity
 from chatapp.wire.messages.mail import SignedLetter
 from chatapp.wire.names import file_name_of, looks_of, name_key, peer_name
 from chatapp.wire.sealing import open_letter
-from chatapp.wire.storage.journal import frame, scan
+from chatapp.wire.storage import frame, scan
 from chatapp.wire.text import sanitize
 from tests.support.strategies import DECODERS
 from tests.wire.decoding import is_taken_or_refused

@@ -12,9 +12,8 @@ import weakref
 from pathlib import Path
 from typing import Final
 
-from chatapp.peer.core.context import Context
+from chatapp.peer.core.context import Context, LocalIdentity
 from chatapp.peer.core.core import PeerCore
-from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.history.database import History
 from chatapp.peer.node.keystore import MARK, BrokenKeyFile, KeyFolder
 from chatapp.peer.node.starts import folder_of

@@ -22,9 +22,9 @@ from chatapp.registry.program.settings import configure, shown
 from chatapp.registry.rules.admin_requests import ListNames, MakeInvites, ReleaseName
 from chatapp.registry.store import entries
 from chatapp.wire.admission import CODE_BYTES, JoinCode
-from chatapp.wire.framing import frame
-from chatapp.wire.storage.journal import frame as record
-from chatapp.wire.storage.journal import scan
+from chatapp.wire.codec import frame
+from chatapp.wire.storage import frame as record
+from chatapp.wire.storage import scan
 from fuzz.instances import instance
 from tests.registry.store.strategies import Author
 from tests.support.people import Person

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from chatapp.wire.storage.journal import frame, scan
+from chatapp.wire.storage import frame, scan
 from fuzz import cores, decoding, files, seeds
 from fuzz.mutation import mutated
 

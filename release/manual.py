@@ -1,7 +1,6 @@
 """The pages of the manual, ChatApp(1) and chatapp.toml(5), in the language of man(7)."""
 
 import enum
-import importlib
 import re
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,8 +12,14 @@ import typer
 
 import chatapp
 from chatapp.commands import COMMANDS, program
-from chatapp.commands.modes import AGAIN_USAGE, CLIENT_USAGE, DESK_USAGE, MODES, SERVER_USAGE
-from chatapp.commands.program import PROGRAM
+from chatapp.commands.program import (
+    AGAIN_USAGE,
+    CLIENT_USAGE,
+    DESK_USAGE,
+    MODES,
+    PROGRAM,
+    SERVER_USAGE,
+)
 from chatapp.peer.commands.arguments import usage
 from chatapp.peer.commands.commands import COMMANDS as TYPED
 from chatapp.registry.program.settings import KEYS, OPTIONS, TABLES, VARIABLES, allowed
@@ -78,10 +83,7 @@ class CommandPage:
 def command_line() -> CommandPage:
     """Return the whole command line: the modes, then the commands."""
     modes = [_page((PROGRAM, mode.spellings[0]), mode.command()) for mode in MODES]
-    commands = [
-        _page((PROGRAM, name), typer.main.get_command(importlib.import_module(module).app))
-        for name, (module, _) in COMMANDS.items()
-    ]
+    commands = [_page((PROGRAM, name), program.command_of(name)) for name in COMMANDS]
     whole = typer.main.get_command(program.app)
     return _page((PROGRAM,), whole, below=(*modes, *commands))
 

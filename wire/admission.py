@@ -141,8 +141,6 @@ def _letters(chance: bytes, count: int) -> str:
 _REGISTER: Final = b"chatapp register 1\0"
 _WELCOME: Final = b"chatapp welcome 1\0"
 _REFUSED: Final = b"chatapp refused 1\0"
-_TABLE: Final = b"chatapp table 1\0"
-_SIGNATURE_SIZE: Final = 64
 
 
 def make_register(
@@ -223,23 +221,6 @@ def is_refused_authentic(message: Refused, *, registry: bytes) -> bool:
         ]
     )
     return is_signed_by(registry, _REFUSED, said, message.signature)
-
-
-def sign_table(registry: Identity, batch: bytes) -> bytes:
-    """Return the payload of a TABLE: 64 bytes of signature, then the encoded `TableBatch` (clause
-    3.3)."""
-    return registry.sign(_TABLE, batch) + batch
-
-
-def is_table_signed(payload: bytes, *, registry: bytes) -> bool:
-    """Whether this registry signed the TABLE: every member holds the group's key, so the seal does
-    not show it."""
-    return is_signed_by(registry, _TABLE, table_in(payload), payload[:_SIGNATURE_SIZE])
-
-
-def table_in(payload: bytes) -> bytes:
-    """Return the encoded `TableBatch` of a TABLE. The signature is not checked."""
-    return payload[_SIGNATURE_SIZE:]
 
 
 def _asked(

@@ -1,4 +1,4 @@
-"""Identity keys, mail keys and cards (clause 3).
+"""Identity keys, and what they sign in the table: mail keys, cards and the table itself (clause 3).
 
 A name has one Ed25519 identity key, whose X25519 form opens sessions, and one X25519 mail key for
 each week, kept on disk so that mail can wait. A card ties the two together under the identity key's
@@ -24,6 +24,8 @@ AGREEMENT_KEY_SIZE: Final = 32
 """Bytes of an X25519 key, secret or public."""
 
 _CARD: Final = b"chatapp card 1\0"
+_TABLE: Final = b"chatapp table 1\0"
+_SIGNATURE_SIZE: Final = 64
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{32}(?:[0-9a-f]{32})?\Z")
 
 
@@ -167,3 +169,20 @@ def require_fingerprint(text: str) -> str:
 def in_groups_of_four(digits: str) -> str:
     """Return the digits of a fingerprint in groups of four, as they are shown."""
     return " ".join(digits[start : start + 4] for start in range(0, len(digits), 4))
+
+
+def sign_table(registry: Identity, batch: bytes) -> bytes:
+    """Return the payload of a TABLE: 64 bytes of signature, then the encoded `TableBatch` (clause
+    3.3)."""
+    return registry.sign(_TABLE, batch) + batch
+
+
+def is_table_signed(payload: bytes, *, registry: bytes) -> bool:
+    """Whether this registry signed the TABLE: every member holds the group's key, so the seal does
+    not show it."""
+    return is_signed_by(registry, _TABLE, table_in(payload), payload[:_SIGNATURE_SIZE])
+
+
+def table_in(payload: bytes) -> bytes:
+    """Return the encoded `TableBatch` of a TABLE. The signature is not checked."""
+    return payload[_SIGNATURE_SIZE:]

@@ -1,9 +1,9 @@
-"""Every limit on what a stranger can make us store or do: the number, the threat and the reason.
+"""Every limit on what a stranger can make us store or do: the number, the threat and the reason; and
+what fields of several messages may be: keys, names, numbers (clause 3)."""
 
-A limit that follows from another one is written as a sum, never as a second literal.
-"""
+from typing import Annotated, Final
 
-from typing import Final
+import msgspec
 
 # --- sizes on the wire -------------------------------------------------------------------------------------
 
@@ -488,3 +488,19 @@ most 16,384 wait."""
 
 GROUP_HELD_MAX: Final = 64
 """Group frames held because their sender's table row has not arrived yet."""
+
+
+Key = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+"""A 32-byte public key: Ed25519 (identity) or X25519 (mail)."""
+
+Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""A number that fits a signed 64-bit integer, so that it also fits every store."""
+
+Name = Annotated[str, msgspec.Meta(max_length=32)]
+Host = Annotated[str, msgspec.Meta(max_length=SERVER_HOST_MAX)]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+GroupName = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+
+Reference = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+"""Chosen by the sender of a request, repeated in the answer."""

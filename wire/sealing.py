@@ -14,16 +14,18 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-from chatapp.wire.codec import decode_letter_body, decode_signed_letter, encode
-from chatapp.wire.errors import SealError
-from chatapp.wire.framing import (
+from chatapp.wire.codec import (
     GROUP_HEADER_SIZE,
     GROUP_OVERHEAD,
     TAG_SIZE,
     GroupHeader,
+    decode_letter_body,
+    decode_signed_letter,
+    encode,
     pack_group,
     unpack_group,
 )
+from chatapp.wire.errors import SealError
 from chatapp.wire.identity import AgreementKey, Identity, is_signed_by
 from chatapp.wire.messages.mail import LetterBody, SignedLetter
 

@@ -6,6 +6,7 @@ blank, tab, emoji, joiner and variation selector.
 """
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 SHOWN_MAX: Final = 4 * 65_536
@@ -54,3 +55,33 @@ def _visible(found: re.Match[str]) -> str:
     if character in _LINE_ENDS or character == "\r\n":
         return _LINE_END
     return f"\\x{ord(character):02x}" if character < "\xa0" else _REPLACEMENT
+
+
+_NEAR: Final = 0.6
+"""How alike (difflib) a suggestion must be: "hello" still finds "help", noise finds nothing."""
+
+
+def nearest(word: str, known: Collection[str], *, drastic: Collection[str] = ()) -> str | None:
+    """Return the known word that was probably meant; None if none is near. Of the `drastic` ones,
+    which end or delete something, only one that is one letter away is returned: who takes the
+    advice unread must not lose anything by it."""
+    import difflib  # deferred: only a mistake needs it
+
+    likely = [
+        candidate
+        for candidate in known
+        if candidate not in drastic or is_one_letter_away(word, candidate)
+    ]
+    return next(iter(difflib.get_close_matches(word, likely, n=1, cutoff=_NEAR)), None)
+
+
+def is_one_letter_away(word: str, other: str) -> bool:
+    """Whether one letter less, more or changed, or two neighbours swapped, make one word of the
+    other; or nothing does."""
+    begin = 0
+    while begin < min(len(word), len(other)) and word[begin] == other[begin]:
+        begin += 1
+    left, right = word[begin:], other[begin:]
+    while left and right and left[-1] == right[-1]:
+        left, right = left[:-1], right[:-1]
+    return max(len(left), len(right)) <= 1 or (len(left) == 2 and left == right[::-1])

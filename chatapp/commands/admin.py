@@ -7,7 +7,7 @@ import typer
 import typer.core
 
 from chatapp.commands.asking import AsJson, Data, Port, folder_of_registry, show_answer
-from chatapp.commands.invite import invite
+from chatapp.commands.names import invite
 from chatapp.commands.parsing import HELP
 from chatapp.validation import Misuse, counted
 from chatapp.wire.errors import quoted
@@ -59,7 +59,7 @@ class AnyOrder(typer.core.TyperGroup):
         return list(super().parse_args(ctx, args))
 
 
-app: Final = typer.Typer(
+admin_app: Final = typer.Typer(
     cls=AnyOrder,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -70,7 +70,7 @@ app: Final = typer.Typer(
     "or behind the command.",
     epilog=_EPILOG,
 )
-app.command("invite", epilog=_EPILOG)(invite)
+admin_app.command("invite", epilog=_EPILOG)(invite)
 
 
 def seconds_of(text: str, option: str, *, most: int) -> int:
@@ -91,7 +91,7 @@ def _joined(words: list[str], what: str) -> str:
     return text
 
 
-@app.command("who")
+@admin_app.command("who")
 def who(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """List the people who are online."""
     from chatapp.registry.rules.admin_requests import ShowOnline
@@ -99,7 +99,7 @@ def who(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     return show_answer(folder_of_registry(data, port), ShowOnline(), as_json=as_json)
 
 
-@app.command("table")
+@admin_app.command("table")
 def table(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """List everybody in the table: name, address, port, presence, room, key."""
     from chatapp.registry.rules.admin_requests import ShowTable
@@ -107,7 +107,7 @@ def table(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     return show_answer(folder_of_registry(data, port), ShowTable(), as_json=as_json)
 
 
-@app.command("rooms")
+@admin_app.command("rooms")
 def rooms(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """List the rooms."""
     from chatapp.registry.rules.admin_requests import ShowRooms
@@ -115,7 +115,7 @@ def rooms(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     return show_answer(folder_of_registry(data, port), ShowRooms(), as_json=as_json)
 
 
-@app.command("mail", epilog=_EPILOG)
+@admin_app.command("mail", epilog=_EPILOG)
 def mail(words: Mail = None, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """List the mailboxes with waiting letters, which nobody here can read, or delete what waits for
     somebody."""
@@ -135,7 +135,7 @@ def mail(words: Mail = None, port: Port = None, data: Data = None, as_json: AsJs
     raise AssertionError
 
 
-@app.command("room", epilog=_EPILOG)
+@admin_app.command("room", epilog=_EPILOG)
 def room(words: Room, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Close a room and delete its lines, put somebody out of it, or set its topic (an empty text
     clears it)."""
@@ -172,7 +172,7 @@ def room(words: Room, port: Port = None, data: Data = None, as_json: AsJson = Fa
     return show_answer(folder_of_registry(data, port), request, as_json=as_json, done=done)
 
 
-@app.command("show", epilog=_EPILOG)
+@admin_app.command("show", epilog=_EPILOG)
 def show(name: Name, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Show all that the registry knows of somebody."""
     from chatapp.registry.rules.admin_requests import ShowPerson
@@ -180,7 +180,7 @@ def show(name: Name, port: Port = None, data: Data = None, as_json: AsJson = Fal
     return show_answer(folder_of_registry(data, port), ShowPerson(name), as_json=as_json)
 
 
-@app.command("erase", epilog=_EPILOG)
+@admin_app.command("erase", epilog=_EPILOG)
 def erase(name: Name, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Delete all that the registry keeps of somebody who is away."""
     from chatapp.registry.rules.admin_requests import ErasePerson
@@ -188,7 +188,7 @@ def erase(name: Name, port: Port = None, data: Data = None, as_json: AsJson = Fa
     return show_answer(folder_of_registry(data, port), ErasePerson(name), as_json=as_json)
 
 
-@app.command("log", epilog=_EPILOG)
+@admin_app.command("log", epilog=_EPILOG)
 def log(
     count: Lines = _LOG_SHOWN, port: Port = None, data: Data = None, as_json: AsJson = False
 ) -> int:
@@ -200,7 +200,7 @@ def log(
     return show_answer(folder_of_registry(data, port), ShowLog(int(count)), as_json=as_json)
 
 
-@app.command("log-level", epilog=_EPILOG)
+@admin_app.command("log-level", epilog=_EPILOG)
 def log_level(level: Level, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Log more or less, until the registry ends: debug, info, warning, error or critical."""
     from chatapp.registry.rules.admin_requests import SetLogLevel
@@ -215,7 +215,7 @@ def log_level(level: Level, port: Port = None, data: Data = None, as_json: AsJso
     )
 
 
-@app.command("queue")
+@admin_app.command("queue")
 def queue(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """List the visitors of the help desk: who is served, and who waits."""
     from chatapp.registry.rules.admin_requests import ShowQueue
@@ -223,7 +223,7 @@ def queue(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     return show_answer(folder_of_registry(data, port), ShowQueue(), as_json=as_json)
 
 
-@app.command("stats")
+@admin_app.command("stats")
 def stats(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Show the registry's figures, and those of its help desk."""
     from chatapp.registry.rules.admin_requests import ShowStats
@@ -231,7 +231,7 @@ def stats(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     return show_answer(folder_of_registry(data, port), ShowStats(), as_json=as_json)
 
 
-@app.command("kick", epilog=_EPILOG)
+@admin_app.command("kick", epilog=_EPILOG)
 def kick(
     name: Name,
     span: KickFor = _KICK_FOR,
@@ -247,7 +247,7 @@ def kick(
     return show_answer(folder_of_registry(data, port), request, as_json=as_json, done=done)
 
 
-@app.command("ban", epilog=_EPILOG)
+@admin_app.command("ban", epilog=_EPILOG)
 def ban(
     what: Ban,
     span: BanFor = None,
@@ -270,7 +270,7 @@ def ban(
     return show_answer(folder_of_registry(data, port), request, as_json=as_json, done=done)
 
 
-@app.command("unban", epilog=_EPILOG)
+@admin_app.command("unban", epilog=_EPILOG)
 def unban(what: Ban, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Lift a ban that was made by ChatApp admin ban."""
     from chatapp.registry.rules.admin_requests import LiftBan
@@ -279,7 +279,7 @@ def unban(what: Ban, port: Port = None, data: Data = None, as_json: AsJson = Fal
     return show_answer(folder_of_registry(data, port), LiftBan(what), as_json=as_json, done=done)
 
 
-@app.command("bans")
+@admin_app.command("bans")
 def bans(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """List the bans that were made by ChatApp admin ban."""
     from chatapp.registry.rules.admin_requests import ListBans
@@ -287,7 +287,7 @@ def bans(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     return show_answer(folder_of_registry(data, port), ListBans(), as_json=as_json)
 
 
-@app.command("announce", epilog=_EPILOG)
+@admin_app.command("announce", epilog=_EPILOG)
 def announce(text: Words, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Tell everybody who is connected, visitors of the help desk too."""
     from chatapp.registry.rules.admin_requests import Announce
@@ -298,7 +298,7 @@ def announce(text: Words, port: Port = None, data: Data = None, as_json: AsJson 
     )
 
 
-@app.command("release", epilog=_EPILOG)
+@admin_app.command("release", epilog=_EPILOG)
 def release(name: Name, port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Release the name of somebody who is away."""
     from chatapp.registry.rules.admin_requests import ReleaseName
@@ -309,7 +309,7 @@ def release(name: Name, port: Port = None, data: Data = None, as_json: AsJson = 
     )
 
 
-@app.command("reload", epilog=_EPILOG)
+@admin_app.command("reload", epilog=_EPILOG)
 def reload(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
     """Read the access lists again, as SIGHUP does."""
     from chatapp.registry.rules.admin_requests import ReloadLists
@@ -317,7 +317,7 @@ def reload(port: Port = None, data: Data = None, as_json: AsJson = False) -> int
     return show_answer(folder_of_registry(data, port), ReloadLists(), as_json=as_json)
 
 
-@app.command("stop", epilog=_EPILOG)
+@admin_app.command("stop", epilog=_EPILOG)
 def stop(
     reason: Why = None,
     within: StopIn = None,

@@ -11,10 +11,10 @@ from chatapp.wire.address import parse_port, parse_servers
 
 _ARGUMENTS: Final = ("server-ip", "server-port")
 
-app: Final = command_line()
+doctor_app: Final = command_line()
 
 
-@app.command(
+@doctor_app.command(
     "doctor",
     epilog="Exit status: 0 all is well, 1 problem found, 2 misused.",
     context_settings=CONTEXT,

@@ -16,10 +16,10 @@ from chatapp.wire.errors import quoted
 
 _FAILED: Final = 1
 
-app: Final = command_line()
+export_app: Final = command_line()
 
 
-@app.command(
+@export_app.command(
     "export",
     epilog="Exit status: 0 written, 1 unreadable, 2 misused.",
     context_settings=HELP,

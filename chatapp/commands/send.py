@@ -25,10 +25,10 @@ _SHORT: Final = ("name", "to", "text")
 """The arguments without a server: the one where the program of this name runs, or of its last
 start."""
 
-app: Final = command_line()
+send_app: Final = command_line()
 
 
-@app.command(
+@send_app.command(
     "send",
     epilog="Exit status: 0 delivered, 3 saved, 4 kept or failed, 2 misused.",
     context_settings=CONTEXT,

@@ -80,7 +80,7 @@ def stats(words: list[str], options: StatsOptions) -> int:
     return run(wanted, queue=queue, as_json=options.as_json, log_level=level)
 
 
-app: Final = single_command(
+stats_app: Final = single_command(
     stats,
     StatsOptions,
     typer.Argument(metavar="SERVER-IP SERVER-PORT"),

@@ -165,7 +165,7 @@ def _serve_visitors(host: str, port: int, options: WebOptions) -> int:
     return run(gateway, log_level=options.log_level.value)
 
 
-app: Final = single_command(
+web_app: Final = single_command(
     web,
     WebOptions,
     typer.Argument(metavar="SERVER-IP SERVER-PORT"),

@@ -21,7 +21,7 @@ from chatapp.testing.network import Network, SimulatedListener, Weather, make_en
 from chatapp.wire.address import Address
 from chatapp.wire.aio.machine import Machine, MakeLink
 from chatapp.wire.names import name_key, peer_name
-from chatapp.wire.storage.disk import Disk
+from chatapp.wire.storage import Disk
 
 Kind = TypeVar("Kind", bound=events.Event)
 

@@ -9,10 +9,10 @@ import msgspec
 
 from chatapp.wire.desk.form import full_name, mobile_number
 from chatapp.wire.errors import FormRefused
+from chatapp.wire.limits import Count
 from chatapp.wire.messages.desk import (
     TICKET_SIZE,
 )
-from chatapp.wire.messages.fields import Count
 
 TRIES: Final = 3
 """Wrong answers in a row to one question after which the request is void."""

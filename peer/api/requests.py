@@ -1,4 +1,5 @@
-"""Requests: all that a face or a program may ask of a peer, each with the type of its answer.
+"""Requests: all that a face or a program may ask of a peer, each with the type of its answer; and the
+`Node` that carries them out, an open peer, whichever program runs it.
 
     sent = await node.request(Send(conversation=person("bob"), text="hi"))
 
@@ -10,12 +11,14 @@ A program beside the peer sends the same values as JSON (`docs/reference/rpc.md`
 """
 
 import enum
-from typing import Annotated, Any, Final, Generic, TypeVar, get_args
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Generic, Protocol, TypeVar, get_args
 
 import msgspec
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation
+from chatapp.peer.api.events import Event, Person
 from chatapp.peer.api.findings import Finding
 from chatapp.peer.api.past import ConversationState, DeliveryTrace, DeskTalk, Lines
 from chatapp.peer.api.state import State
@@ -425,3 +428,33 @@ def answer_type(kind: type[Request[Any]]) -> Any:
     if issubclass(kind, Command):
         return None
     return get_args(kind.__orig_bases__[0])[0]  # type: ignore[attr-defined]
+
+
+class Node(Protocol):
+    """An open peer. The state is told before the answers and events that follow from it."""
+
+    @property
+    def state(self) -> State:
+        """The state now. Raises NotOpen."""
+
+    def people(self) -> tuple[Person, ...]:
+        """Return everybody in the table, by name. Raises NotOpen."""
+
+    async def request(self, request: Request[Answer]) -> Answer:
+        """Carry out a request and return its answer. Raises what the request says, and NotOpen."""
+
+    def post(self, command: Command) -> None:
+        """Begin a command and wait for nothing. Requests begin in the order in which they are asked
+        and posted. Raises NotOpen, and what the command says if it is known at once."""
+
+    async def next_events(self) -> list[Event]:
+        """Return all that happened since the last call, waiting for something; empty once the peer
+        is closed. For a program that is the only reader and shows many events at a time; it calls
+        `shown` afterwards."""
+
+    def take_events(self) -> list[Event]:
+        """Return the same as `next_events`, without waiting."""
+
+    def shown(self, batch: Sequence[Event]) -> None:
+        """Note that the user has seen these events; their lines are not given again after a
+        restart."""

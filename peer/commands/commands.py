@@ -1,4 +1,5 @@
-"""The table of commands. Add a row, and help, the guide, completion and suggestions follow."""
+"""The table of commands, with the words of other chat programs for them. Add a row, and help, the guide,
+completion and suggestions follow."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -362,8 +363,8 @@ def unknown(word: str, *, is_operator: bool) -> Mistake:
     if one is near. Those of the help desk are suggested to operators only, for words that begin as
     they do."""
     # Deferred: a start does not need them.
-    from chatapp.peer.commands.elsewhere import ELSEWHERE
-    from chatapp.wire.suggestions import nearest
+    from chatapp.peer.commands.commands import ELSEWHERE
+    from chatapp.wire.text import nearest
 
     sign, bare = _sign_and_rest(word.lower())
     if sign != wire_desk.SIGN and bare in ELSEWHERE:
@@ -437,3 +438,47 @@ def guide_table() -> str:
         typed = usage(row.spellings[0], row.shape)
         lines.append(f"| `{typed}` | {', '.join(others)} | {row.summary} |")
     return "\n".join((GUIDE_BEGINS, "", *lines, "", GUIDE_ENDS))
+
+
+_CALLED_HERE: Final = """
+/leave: part close
+/rooms: list channels ls
+/names: members
+/who: whois online people seen
+dereg: away afk disconnect
+reg: back connect
+/ignore: block mute
+/unignore: unblock unmute
+/say: me
+/query: open chat switch
+/join: create enter room channel group_chat
+/nick: rename name
+/release: unregister
+/verify: key fingerprint
+/topic: retopic purpose
+/all: group send_all broadcast shout wall
+/dm: send private pm privmsg tell w whisper
+/help: commands h ? man
+/quit: q logout exit bye signoff
+/search: find grep
+/history: log
+/doctor: ping
+"""
+_NOT_HERE: Final = """
+audio ban call clear cls ctcp dcc del delete deop dnd drop edit emote erase export file forward
+gif import invite kick knock mode motd notice op oper pin poll print quote react reaction remind
+remove reply rm save screenshot sendfile set star status theme thread timer transfer unban undo
+unpin unsend upload video voice
+"""
+
+ELSEWHERE: Final[Mapping[str, str | None]] = {
+    **dict.fromkeys(_NOT_HERE.split()),
+    **{
+        word: here
+        for line in _CALLED_HERE.strip().splitlines()
+        for here, _, words in [line.partition(": ")]
+        for word in words.split()
+    },
+}
+"""What commands of IRC, Slack and other chat programs are called here, without their signs; None
+for what there is not in this version."""

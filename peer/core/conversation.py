@@ -14,10 +14,9 @@ from chatapp.peer.api.trace import Raw, unpacked
 from chatapp.peer.core.records import DEAD, FINAL, StoredOutgoing, StoredStream
 from chatapp.wire.codec import encode
 from chatapp.wire.delivery.dedup import Inbox, Shown
-from chatapp.wire.delivery.parts import Acknowledged
+from chatapp.wire.delivery.parts import NO_SYNC, Acknowledged, SyncMark
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.stream import ReliableStream, Shared
-from chatapp.wire.delivery.syncs import NO_SYNC, SyncMark
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.messages.direct import PROVISIONAL, DirectBody

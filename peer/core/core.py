@@ -17,17 +17,16 @@ from chatapp.peer.core.direct.direct import DirectMessages
 from chatapp.peer.core.direct.outbox import LostMessages
 from chatapp.peer.core.direct.transport import runs_of
 from chatapp.peer.core.inbox import Streams
-from chatapp.peer.core.node import NodeCore
 from chatapp.peer.core.people.people import Authored, Roster
 from chatapp.peer.core.records import LineKeyed, Loaded, ReadUpTo, Record, StoredOutgoing
+from chatapp.peer.core.registry.connection import NodeCore
 from chatapp.peer.core.registry.registration import Registration
 from chatapp.peer.core.registry.session import SEALED_KINDS, State
 from chatapp.peer.core.rooms.rooms import Rooms
 from chatapp.wire.address import Address
-from chatapp.wire.admission import is_table_signed, table_in
-from chatapp.wire.codec import decode_table_batch
+from chatapp.wire.codec import Kind, decode_table_batch, unpack_group
 from chatapp.wire.errors import SealError
-from chatapp.wire.framing import Kind, unpack_group
+from chatapp.wire.identity import is_table_signed, table_in
 from chatapp.wire.messages.link import NodeNotice
 from chatapp.wire.messages.mail import MailBatch
 from chatapp.wire.messages.rooms import CHANNEL

@@ -11,8 +11,7 @@ from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.core.context import Context, RegistryChange, drop_invalid
 from chatapp.peer.core.desk.visit import ADMITTED, NoticeToVisitor, Stage, Visit
-from chatapp.peer.core.node import NodeCore
-from chatapp.peer.core.registry.connection import LinkReader, RegistryConnection
+from chatapp.peer.core.registry.connection import LinkReader, NodeCore, RegistryConnection
 from chatapp.peer.core.registry.session import RegistrySession, State
 from chatapp.wire.address import Address
 from chatapp.wire.identity import Identity, fingerprint

@@ -14,9 +14,8 @@ from typing import Final
 from chatapp.peer.api.conversations import EVERYBODY, ConversationKind
 from chatapp.peer.api.events import Said
 from chatapp.peer.api.trace import TraceStep, readable, unpacked
-from chatapp.peer.history.damage import file_leftovers
+from chatapp.peer.history.opening import file_leftovers, open_read_only
 from chatapp.peer.history.query import MessageQueries, StoredLine, shown
-from chatapp.peer.history.reader import open_read_only
 from chatapp.peer.node.starts import folder_of
 from chatapp.peer.words.formatting import doubted, shown_time
 from chatapp.wire.text import sanitize

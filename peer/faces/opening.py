@@ -1,5 +1,5 @@
-"""Opening a peer in a program, or attaching to one that runs: what stands in the way as lines, and
-the offer to others."""
+"""Opening a peer in a program, or attaching to one that runs under the name: what stands in the way as
+lines, and the offer to others."""
 
 import asyncio
 import logging
@@ -7,16 +7,18 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from chatapp.peer.api.errors import NotResponding, NotRunning
+from chatapp.peer.api.errors import NotOpen, NotResponding, NotRunning
 from chatapp.peer.faces.program import StartOptions
+from chatapp.peer.node.driver import resolved
 from chatapp.peer.node.keystore import FolderInUse
 from chatapp.peer.node.starts import Taken, TakenBy
-from chatapp.peer.rpc.offer import Offer
+from chatapp.peer.rpc.place import Offer, is_offered
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.sdk.running import running_program
 from chatapp.peer.words import answers
+from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.errors import ChatAppError, PortInUse
+from chatapp.wire.errors import AddressRefused, ChatAppError, PortInUse
+from chatapp.wire.identity import require_fingerprint
 
 _log = logging.getLogger("chatapp.peer")
 
@@ -132,3 +134,41 @@ async def open_peer(peer: Peer) -> None:
         raise NotOpened([f"ChatApp: {where}: {error.strerror or error}"]) from None
     except ChatAppError as error:
         raise NotOpened([f"ChatApp: {error}"]) from None
+
+
+async def running_program(
+    own: Peer, *, shows: bool = True, is_service: bool = False
+) -> Peer | None:
+    """Return the peer that another program runs under the name of this one, as `Peer.beside` does,
+    open; None if none runs and offers one. Raises NotResponding, and NotRunning with the reason if
+    the program that runs cannot be used."""
+    if not is_offered(own.folder):
+        return None
+    peer = own.beside(shows=shows, is_service=is_service)
+    try:
+        await peer.open()
+    except NotRunning as error:
+        if error.reason:
+            raise
+        return None
+    except (NotOpen, OSError):
+        return None
+    return peer
+
+
+def runs_as_service(peer: Peer) -> bool:
+    """Whether the program that runs an attached peer is one that is started again when it ends."""
+    from chatapp.peer.node.window import WindowNode  # deferred: most programs need it not
+
+    return isinstance(peer.node, WindowNode) and peer.node.runs_as_service
+
+
+async def is_same_server(peer: Peer, servers: Sequence[Address], registry_key: str | None) -> bool:
+    """Whether a running peer is at one of these servers, and the registry there has the demanded
+    key."""
+    if registry_key is not None and peer.server_key not in ("", require_fingerprint(registry_key)):
+        return False
+    try:
+        return not set(servers).isdisjoint(peer.servers) or peer.address in await resolved(servers)
+    except AddressRefused:
+        return False

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Event
-from chatapp.peer.api.node import Node
-from chatapp.peer.faces.running import DONE, FAILED, Running
+from chatapp.peer.api.requests import Node
+from chatapp.peer.faces.program import DONE, FAILED, Running
 from chatapp.peer.view.view import (
     Briefly,
     CatchUp,

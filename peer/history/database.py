@@ -1,7 +1,7 @@
 """The history as it is read: messages, streams, the last table, in one SQLite file.
 
 It is filled from the journal, some time after the core has acknowledged what it stores: see
-`peer.history.commits`.
+`peer.node.storage`.
 """
 
 import contextlib

@@ -21,15 +21,17 @@ import msgspec
 from chatapp.peer.core.records import IncomingAdded, OutgoingAdded, Record
 from chatapp.wire.codec import encode
 from chatapp.wire.errors import StoreReadOnly, store_error
-from chatapp.wire.storage.disk import Disk, read_file, set_aside
-from chatapp.wire.storage.journal import (
+from chatapp.wire.storage import (
     HEADER_SIZE,
     LARGEST_CLAIM,
+    Disk,
     Journal,
     frame,
     generation_in,
     journal_name,
+    read_file,
     scan,
+    set_aside,
 )
 
 GENERATION_MAX: Final = 16 * 1024 * 1024

@@ -1,5 +1,5 @@
-"""Read a history: pages of it, the lines that match a search, one by its id, conversations, all of
-it.
+"""Read a history: pages of it, the lines that match a search, one by its id, all of it; and its
+conversations: which there are, how far each is read, and which rows of the tables belong to one.
 
 `MessageQueries` reads the tables; `shown` makes a line as people read it. `peer.sdk.past` is what
 the SDK offers.
@@ -11,14 +11,110 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from chatapp.peer.api.conversations import EVERYBODY, person, room
+from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind, person, room
 from chatapp.peer.api.events import SOMEBODY, AuthorDoubt, MessageState, Said
 from chatapp.peer.api.trace import Stored
-from chatapp.peer.core.records import KEY_SIZE, parties_of
-from chatapp.peer.history.conversations import ConversationQueries
+from chatapp.peer.core.records import CHANNEL_MARK, KEY_SIZE, parties_of
+from chatapp.peer.history import schema
 from chatapp.peer.history.schema import damage_named
 from chatapp.peer.history.search import Indexes, query
+from chatapp.wire.errors import NameRefused
 from chatapp.wire.messages.direct import LAST_NUMBER
+from chatapp.wire.names import name_key
+
+UNREAD_MAX: Final = 1_000
+"""Unread lines of one conversation that are counted; it stands for more as well."""
+
+_ROWS: Final = """
+SELECT conversations.id, key, conversations.registry, read, name, coalesce(doubt, 0),
+    (SELECT coalesce(max(line), 0) FROM conversation_lines WHERE conversation = conversations.id)
+    FROM conversations LEFT JOIN names ON names.identity = key AND conversations.registry = ?
+    WHERE conversations.registry IN (?, ?)"""
+_UNREAD: Final = f"""
+SELECT count(*) FROM (SELECT 1 FROM conversation_lines
+    JOIN lines ON lines.id = line JOIN streams ON streams.id = stream
+    WHERE conversation_lines.conversation = ? AND line > ? AND NOT ours
+        AND NOT EXISTS (SELECT 1 FROM ignored WHERE identity = substr(streams.key, -{KEY_SIZE}))
+    LIMIT {UNREAD_MAX})"""
+
+
+class _Row(msgspec.Struct, array_like=True, gc=False):
+    """A row of `_ROWS`."""
+
+    id: int
+    key: bytes
+    registry: int
+    read: int
+    name: str | None
+    doubt: int
+    newest: int
+
+
+class StoredConversation(NamedTuple):
+    """One row of `conversations`. Several rows are one conversation if a person has had several
+    keys."""
+
+    id: int
+    key: bytes
+    is_group: bool
+    what: Conversation
+    read: int
+    newest: int
+    """The id of its newest line; 0 if none is indexed."""
+
+
+class ConversationQueries:
+    """Queries for the conversations of one history."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    @damage_named()
+    def all(self, registry: int) -> list[StoredConversation]:
+        """Return the conversations with people, and those of the groups of this registry (its row
+        in `registries`)."""
+        everywhere = schema.EVERYWHERE
+        found = self._db.execute(_ROWS, (everywhere, everywhere, registry)).fetchall()
+        return [_stored(msgspec.convert(row, _Row)) for row in found]
+
+    def rows_of(self, conversation: Conversation, registry: int) -> list[StoredConversation]:
+        """Return the rows of one conversation; none if nothing was ever said in it."""
+        rows = self.all(registry)
+        exact = [row for row in rows if row.what == conversation]
+        if exact or not conversation.name:
+            return exact
+        wanted = identity_of(conversation)
+        return [row for row in rows if identity_of(row.what) == wanted]
+
+    @damage_named()
+    def unread(self, row: StoredConversation) -> int:
+        """Return how many lines of others are newer than what the user has read, `UNREAD_MAX` at
+        most."""
+        if row.newest <= row.read:
+            return 0
+        return int(self._db.execute(_UNREAD, (row.id, row.read)).fetchone()[0])
+
+
+def identity_of(conversation: Conversation) -> tuple[ConversationKind, str, bool]:
+    """Return what two values of the same conversation have in common, in whatever case the name is
+    written."""
+    try:
+        name = name_key(conversation.name)
+    except NameRefused:
+        name = conversation.name
+    return conversation.kind, name, conversation.is_claimed
+
+
+def _stored(row: _Row) -> StoredConversation:
+    is_group = row.registry != schema.EVERYWHERE
+    if not is_group:
+        what = person(row.name or SOMEBODY, is_claimed=row.doubt != 0)
+    elif row.key == CHANNEL_MARK:
+        what = EVERYBODY
+    else:
+        what = room(parties_of(row.key, is_ours=True).room or "")
+    return StoredConversation(row.id, row.key, is_group, what, row.read, row.newest)
+
 
 _COLUMNS: Final = "SELECT lines.id, streams.key, ours, number, at_ms, state, lines.text, trace FROM"
 _LINE: Final = f"{_COLUMNS} lines JOIN streams ON streams.id = stream"
@@ -35,7 +131,7 @@ IS_HEARD: Final = f"(ours OR NOT EXISTS (SELECT 1 FROM ignored WHERE identity = 
 _IS_SHOWN: Final = "(ours OR number <= shown AND coalesce(is_overtaken, 0) = 0)"
 
 
-class _Row(msgspec.Struct, array_like=True, gc=False):
+class _LineRow(msgspec.Struct, array_like=True, gc=False):
     """A row of `_LINE`."""
 
     id: int
@@ -189,7 +285,7 @@ class MessageQueries:
 
     def _line(self, found: tuple[Any, ...], names: dict[bytes, _Name]) -> StoredLine:
         """Raises msgspec.ValidationError, ValueError."""
-        row = msgspec.convert(found, _Row)
+        row = msgspec.convert(found, _LineRow)
         is_ours = bool(row.ours)
         state = None if row.state is None else MessageState.numbered(row.state)
         if is_ours and state is None:

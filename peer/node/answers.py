@@ -6,16 +6,25 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 import msgspec
 
 from chatapp.peer.api import events, requests
+from chatapp.peer.api.conversations import DESK, Conversation
 from chatapp.peer.api.errors import NameTaken, NotAdmitted, NotAnswered, NotLetIn, OtherRegistry
-from chatapp.peer.api.requests import Moment, Request, Sent
+from chatapp.peer.api.events import Said
+from chatapp.peer.api.findings import Check, Finding, Trouble, clock_finding, path_finding
+from chatapp.peer.api.past import ConversationState, DeliveryTrace, Lines
+from chatapp.peer.api.requests import PAGE_MAX, Moment, Request, Sent
+from chatapp.peer.api.trace import Raw, readable, unpacked
+from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.desk.operator import VisitTarget
+from chatapp.peer.core.records import FINAL
 from chatapp.peer.core.registry.session import State
-from chatapp.peer.node import past
+from chatapp.peer.history.query import UNREAD_MAX, MessageQueries, StoredLine, identity_of, shown
 from chatapp.peer.node.keystore import NameHasKeys
+from chatapp.peer.node.sharedfeed import sent_of
 from chatapp.wire.names import is_same_name
 
 if TYPE_CHECKING:
     from chatapp.peer.node.local import PeerNode
+
 
 # --- messages, and what can be waited for
 
@@ -30,7 +39,10 @@ async def _send(node: "PeerNode", request: requests.Send) -> Sent:
 
 
 async def _find_sent(node: "PeerNode", request: requests.FindSent) -> Sent | None:
-    return node.sent_by(request.key) or await past.sent_by(node, request.key)
+    if (known := node.sent_by(request.key)) is not None:
+        return known
+    line = await node.storage.read(lambda lines: lines.by_key(request.key), by_index=False)
+    return None if line is None else sent_of(shown(line, node.name))
 
 
 def _tell_typing(node: "PeerNode", request: requests.TellTyping) -> None:
@@ -165,11 +177,73 @@ def _come_back(node: "PeerNode", _: requests.ComeBack) -> None:
 
 
 async def _examine(node: "PeerNode", request: requests.Examine) -> Any:
-    from chatapp.peer.doctor.examination import examine, examine_person  # deferred: rarely needed
-
     if request.name is None:
-        return tuple(await examine(node))
-    return tuple(await examine_person(node, request.name))
+        return tuple(await _way_to_registry(node))
+    return tuple(await _way_to_person(node, request.name))
+
+
+_REFUSALS: Final = {
+    events.NameUnavailable: Trouble.NAME_TAKEN,
+    events.AdmissionRefused: Trouble.NOT_ADMITTED,
+}
+
+
+async def _way_to_registry(node: "PeerNode") -> list[Finding]:
+    """Look at the way to the registry, at our name there, at our clock and at our disk."""
+    from chatapp.peer.doctor import (
+        probe_disk,
+        probe_privacy,
+        probe_servers,
+    )  # deferred: rarely needed
+
+    held = node.core.registry.trust.key().held or None
+    findings = await probe_servers(node.core.registry.servers.in_order(), known_key=held)
+    refusal = node.core.not_let_in
+    if refusal is not None and type(refusal) in _REFUSALS:
+        findings.append(
+            Finding(check=Check.NAME, trouble=_REFUSALS[type(refusal)], subject=node.name)
+        )
+    elif node.core.clock_offset is not None:
+        findings.append(Finding(check=Check.NAME, subject=node.name))
+    if node.core.clock_offset is not None:
+        findings.append(clock_finding(node.core.clock_offset))
+    return [*findings, probe_disk(node.folder), probe_privacy(node.folder)]
+
+
+async def _way_to_person(node: "PeerNode", name: str) -> list[Finding]:
+    """Look at a person: known, online, with the key that we know, and in reach directly and through
+    the registry. Where the registry is not in reach, the way to it comes first."""
+    findings: list[Finding] = []
+    if node.core.reach is not RegistryReach.UP:
+        findings = await _way_to_registry(node)
+    person = next((one for one in node.core.people() if is_same_name(one.name, name)), None)
+    if person is None:
+        return [*findings, Finding(check=Check.PERSON, trouble=Trouble.UNKNOWN, subject=name)]
+    trouble = None
+    if person.is_banned:
+        trouble = Trouble.BANNED
+    elif node.core.is_key_in_doubt(person.name):
+        trouble = Trouble.KEY_CHANGED
+    elif not person.online:
+        trouble = Trouble.AWAY
+    findings.append(Finding(check=Check.PERSON, trouble=trouble, subject=person.name))
+    if (
+        trouble not in (None, Trouble.AWAY)
+        or is_same_name(person.name, node.name)
+        or node.core.is_offline
+    ):
+        return findings
+    node.core.direct.test_paths(person.name, now=node.now())
+    node.schedule()
+    await node.until(
+        lambda core: core.direct.path_result(person.name) is not None or core.is_offline
+    )
+    result = node.core.direct.path_result(person.name)
+    if result is not None:
+        findings.append(path_finding(Check.DIRECT, person.name, result.direct))
+    if result is not None and result.is_relay_tried:
+        findings.append(path_finding(Check.RELAY, person.name, result.relayed))
+    return findings
 
 
 # --- keys, and whom to ignore
@@ -210,6 +284,146 @@ def _read_talk(node: "PeerNode", request: requests.ReadTalk) -> requests.Talk:
     return requests.Talk(talk=talk)
 
 
+# --- the past
+
+
+async def _page(node: "PeerNode", request: requests.ReadPage) -> Lines:
+    """Return a page of a conversation, or of all."""
+    registry, me = node.storage.registry, node.name
+
+    def read(lines: MessageQueries) -> list[Said]:
+        among = _ids(lines, request.conversation, registry)
+        if among is None:
+            return []
+        page = lines.page(
+            among,
+            limit=_bounded(request.limit),
+            before=request.before,
+            after=request.after,
+            only_shown=request.only_shown,
+        )
+        return [shown(line, me) for line in page]
+
+    by_index = request.conversation is not None
+    return Lines(lines=tuple(await node.storage.read(read, by_index=by_index)))
+
+
+async def _around(node: "PeerNode", request: requests.ReadAround) -> Lines:
+    """Return lines around one."""
+    registry, me, limit = node.storage.registry, node.name, _bounded(request.limit)
+
+    def read(lines: MessageQueries) -> list[Said]:
+        line = lines.by_id(request.id)
+        if line is None:
+            return []
+        among = _ids(lines, shown(line, me).conversation, registry)
+        if among is None:
+            return [shown(line, me)]  # a line of a group at another registry
+        older = lines.page(among, limit=limit // 2, before=request.id + 1) or [line]
+        newer = lines.page(among, limit=limit - len(older), after=request.id)
+        return [shown(line, me) for line in (*older, *newer)]
+
+    return Lines(lines=tuple(await node.storage.read(read, by_index=True)))
+
+
+async def _search(node: "PeerNode", request: requests.SearchPast) -> Lines:
+    """Return the newest lines that have all the words."""
+    registry, me = node.storage.registry, node.name
+
+    def read(lines: MessageQueries) -> list[Said]:
+        among = _ids(lines, request.conversation, registry)
+        if among is None:
+            return []
+        matching = lines.search(
+            request.words, _bounded(request.limit), among=among or None, before=request.before
+        )
+        return [shown(line, me) for line in matching]
+
+    return Lines(lines=tuple(await node.storage.read(read, by_index=True)))
+
+
+async def _why(node: "PeerNode", request: requests.ExplainDelivery) -> DeliveryTrace | None:
+    """Return how a line was delivered."""
+    id_ = request.id
+
+    def read(lines: MessageQueries) -> StoredLine | None:
+        return lines.last_own() if id_ is None else lines.by_id(id_)
+
+    line = await node.storage.read(read, by_index=False)
+    if line is None:
+        return None
+    steps: tuple[Raw, ...] = ()
+    if line.outgoing and line.state not in FINAL:
+        steps = node.core.steps_under_way(line.stream, line.number)
+        if not steps:  # it was settled, or got another number, while it was read
+            id_ = line.id
+            line = await node.storage.read(read, by_index=False) or line
+    steps = steps or unpacked(line.trace, line.at_ms)
+    return DeliveryTrace(line=shown(line, node.name), steps=readable(steps, line.at_ms))
+
+
+async def _conversations(
+    node: "PeerNode", request: requests.ListConversations
+) -> requests.Conversations:
+    """Return the conversations after the first `start` ones."""
+    registry, me = node.storage.registry, node.name
+    states = await node.storage.read(lambda lines: _states(lines, registry, me), by_index=True)
+    if node.core.desk.is_on or node.core.desk.client is not None:
+        states.insert(0, ConversationState(conversation=DESK, unread=0, read=0, last=None))
+    return requests.Conversations(conversations=tuple(states[max(request.start, 0) :]))
+
+
+async def _mark_read(node: "PeerNode", request: requests.MarkRead) -> None:
+    """Note how far a conversation is read."""
+    registry = node.storage.registry
+    rows = await node.storage.read(
+        lambda lines: lines.conversations.rows_of(request.conversation, registry), by_index=True
+    )
+    id_ = min(request.id, max((row.newest for row in rows), default=0))
+    if any(row.read < id_ for row in rows):
+        node.core.mark_read(rows[0].what, [(row.key, row.is_group) for row in rows], id_)
+        node.schedule()
+
+
+def _unshown(node: "PeerNode", request: requests.ListUnshown) -> Lines:
+    """Return lines to us that were not shown. Raises sqlite3.Error."""
+    return Lines(lines=tuple(node.storage.unshown(after=request.after, count=request.limit)))
+
+
+def _bounded(limit: int) -> int:
+    return max(0, min(limit, PAGE_MAX))
+
+
+def _ids(
+    lines: MessageQueries, conversation: Conversation | None, registry: int
+) -> list[int] | None:
+    """Return the rows of a conversation; an empty list stands for all conversations, and None means
+    that there is no such conversation."""
+    if conversation is None:
+        return []
+    return [row.id for row in lines.conversations.rows_of(conversation, registry)] or None
+
+
+def _states(lines: MessageQueries, registry: int, me: str) -> list[ConversationState]:
+    states: dict[object, ConversationState] = {}
+    for row in sorted(lines.conversations.all(registry), key=lambda row: -row.newest):
+        if not (newest := lines.page((row.id,), limit=1)):
+            continue
+        unread, one = lines.conversations.unread(row), states.get(identity_of(row.what))
+        if one is None:
+            last = shown(newest[0], me)
+            one = ConversationState(conversation=row.what, unread=unread, read=row.read, last=last)
+        else:  # the same person with another key
+            one = ConversationState(
+                conversation=one.conversation,
+                unread=min(one.unread + unread, UNREAD_MAX),
+                read=max(one.read, row.read),
+                last=one.last,
+            )
+        states[identity_of(row.what)] = one
+    return list(states.values())
+
+
 ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable[Any] | Any]]] = {
     requests.Send: _send,
     requests.FindSent: _find_sent,
@@ -236,13 +450,13 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.Unignore: lambda node, asked: node.core.roster.trust.ignore(
         asked.name, is_ignored=False
     ),
-    requests.ReadPage: past.page,
-    requests.ReadAround: past.around,
-    requests.SearchPast: past.search,
-    requests.ExplainDelivery: past.why,
-    requests.ListConversations: past.conversations,
-    requests.MarkRead: past.mark_read,
-    requests.ListUnshown: past.unshown,
+    requests.ReadPage: _page,
+    requests.ReadAround: _around,
+    requests.SearchPast: _search,
+    requests.ExplainDelivery: _why,
+    requests.ListConversations: _conversations,
+    requests.MarkRead: _mark_read,
+    requests.ListUnshown: _unshown,
     requests.AskDesk: _ask_desk,
     requests.SayAtDesk: _say_at_desk,
     requests.IsLineForDesk: lambda node, asked: node.core.desk.takes_lines(

@@ -16,10 +16,9 @@ from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Said
 from chatapp.peer.api.requests import Command, Moment, Request, Send, Sent, Wait
 from chatapp.peer.api.state import DeskState, PeerState, State
-from chatapp.peer.core.context import Context, LookUp, RegistryReach
+from chatapp.peer.core.context import Context, LocalIdentity, LookUp, RegistryReach
 from chatapp.peer.core.conversation import SentMessage
 from chatapp.peer.core.core import PeerCore
-from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.registry.session import State as SessionState
 from chatapp.peer.node.answers import ANSWERS
 from chatapp.peer.node.driver import Driver

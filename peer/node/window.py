@@ -41,7 +41,7 @@ from chatapp.peer.node.keystore import FolderInUse
 from chatapp.peer.node.local import PeerNode
 from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.node.sharedfeed import TOLD_MAX, SharedFeed, changed, sent_of
-from chatapp.peer.rpc.offer import Offer
+from chatapp.peer.rpc.place import Offer
 from chatapp.peer.rpc.protocol import UNSHOWN_MAX, drawn_key
 from chatapp.wire.errors import ChatAppError, PortInUse
 from chatapp.wire.names import PeerName

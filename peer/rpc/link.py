@@ -8,8 +8,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.rpc.protocol import LINE_MAX, Code, RpcError
-from chatapp.peer.rpc.refusals import exception_of
+from chatapp.peer.rpc.protocol import LINE_MAX, Code, RpcError, exception_of
 
 Notice = Callable[[str, dict[str, Any]], None]
 

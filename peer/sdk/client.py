@@ -22,9 +22,8 @@ from chatapp.peer.api.conversations import room as in_room
 from chatapp.peer.api.errors import AlreadyOpen, NotOpen, ServerUnreachable
 from chatapp.peer.api.events import Event, Said
 from chatapp.peer.api.findings import Finding
-from chatapp.peer.api.node import Node
 from chatapp.peer.api.past import DeskTalk
-from chatapp.peer.api.requests import Moment, Send, Wait
+from chatapp.peer.api.requests import Moment, Node, Send, Wait
 from chatapp.peer.api.state import PeerState, State
 from chatapp.peer.node.driver import resolved
 from chatapp.peer.node.feed import EventFeed, Subscription

@@ -13,9 +13,8 @@ from typing import Final
 from chatapp.peer.api import visit_events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.form import Form, StoredVisit
-from chatapp.peer.core.context import Context
+from chatapp.peer.core.context import Context, LocalIdentity
 from chatapp.peer.core.desk.visit import ADMITTED, Stage
-from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.visitor import VisitorCore
 from chatapp.peer.node.driver import Driver
 from chatapp.peer.node.feed import EventFeed

@@ -1,10 +1,24 @@
-"""The view of a window that shows everything in one flow of lines: a prompt, or a pipe."""
+"""The view of a window that shows everything in one flow of lines: a prompt, or a pipe.
 
+A prompt shows a mark beside each message of ours once it is settled, and lines that name the message
+they are about. One that is under way stands above the prompt: its first outcome moves it up, with
+the mark; a later outcome, of a message that was kept or saved, is a line that quotes it.
+
+Of the coming and going of others it shows one line for all, and only for people whom the user knows:
+those with whom the user has talked, and those in their room. That the table has changed is no line:
+the status line counts the people online.
+"""
+
+import enum
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation, person, room
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.requests import (
     EnterRoom,
     IsLineForDesk,
@@ -15,13 +29,234 @@ from chatapp.peer.api.state import State
 from chatapp.peer.commands import meanings, parser
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.commands.meanings import Meaning, Mistake
-from chatapp.peer.view.folding import Folding
-from chatapp.peer.view.underway import UnderWay
 from chatapp.peer.view.view import USUAL_START, CatchUp, Start, Step, Steps, View
 from chatapp.peer.words import answers, history
-from chatapp.peer.words.formatting import LINE_MAX, SettledLine, TypedLine
-from chatapp.peer.words.people import here_line
-from chatapp.wire.names import PeerName, is_same_name
+from chatapp.peer.words.formatting import LINE_MAX, Mark, OwnLine, SettledLine, TypedLine, mark_of
+from chatapp.peer.words.people import (
+    came_line,
+    here_line,
+    joined_line,
+    left_line,
+    left_room_line,
+    lost_line,
+)
+from chatapp.wire.names import PeerName, is_same_name, name_key
+from chatapp.wire.text import sanitize
+
+QUOTED: Final = 40
+"""Characters of a message that a line about it quotes."""
+
+REMEMBERED_MAX: Final = 1_000
+"""Messages without a final outcome whose texts are remembered."""
+
+
+class UnderWay:
+    """The messages of one screen that have no final outcome."""
+
+    def __init__(self) -> None:
+        self._typed: dict[int, TypedLine] = {}
+        """By id: the lines above the prompt."""
+        self._texts: dict[int, str] = {}
+        self._elsewhere: dict[int, str] = {}
+        """By id: lines that were said in another window, which are shown with their marks."""
+        self._refused: deque[TypedLine] = deque()
+        """Lines that were refused at once, before they had an id."""
+
+    def __bool__(self) -> bool:
+        return bool(self._typed)
+
+    def begin(self, typed: TypedLine, message: int, text: str) -> None:
+        """Note a message of ours; `message`: its id, 0 if it was refused at once."""
+        if not message:
+            self._refused.append(typed)
+            return
+        self._typed[message], self._texts[message] = typed, text
+        if len(self._texts) > REMEMBERED_MAX:
+            self._texts.pop(next(iter(self._texts)))
+
+    def end(self) -> list[str]:
+        """Settle all lines that still stand above the prompt: the program ends."""
+        left = [*self._typed.values(), *self._refused]
+        elsewhere = list(self._elsewhere.values())
+        self._typed.clear()
+        self._refused.clear()
+        self._elsewhere.clear()
+        return [*map(SettledLine, left), *elsewhere]
+
+    def lines(self, event: events.Event, lines: list[str]) -> list[str]:
+        """Return what a screen shows for an event. `lines`: what a pipe shows."""
+        match event:
+            case events.MessageChanged():
+                return self._changed(event, lines)
+            case events.SaidByUs(line=line):
+                return self._said_elsewhere(line, lines)
+            case events.Unacknowledged(id=id_) if id_ in self._typed or id_ in self._elsewhere:
+                return []  # the status line tells the tries, and a mark what becomes of it
+            case _:
+                return lines
+
+    def _said_elsewhere(self, line: events.Said, lines: list[str]) -> list[str]:
+        self._elsewhere[line.id] = "".join(lines)
+        if len(self._elsewhere) <= REMEMBERED_MAX:
+            return []
+        return [OwnLine(self._elsewhere.pop(next(iter(self._elsewhere))))]
+
+    def _changed(self, event: events.MessageChanged, lines: list[str]) -> list[str]:
+        mark = mark_of(event.state, is_direct=event.conversation.is_person)
+        elsewhere = self._elsewhere.pop(event.id, None)
+        if elsewhere is not None:
+            return [OwnLine(elsewhere, mark), *(() if mark is Mark.RECEIVED else lines)]
+        typed = self._typed.pop(event.id, None)
+        if not event.id and self._refused:
+            typed = self._refused.popleft()
+        is_one_of_several = len(self._texts) > 1
+        text = self._texts.get(event.id)
+        if not (
+            event.state is MessageState.KEPT
+            or (event.state is MessageState.SAVED and event.conversation.is_person)
+        ):
+            self._texts.pop(event.id, None)
+        if typed is None:
+            return [_naming(line, text) for line in lines] if text is not None else lines
+        if mark is Mark.RECEIVED:
+            return [SettledLine(typed, mark)]
+        named = (
+            [_naming(line, text) for line in lines]
+            if is_one_of_several and text is not None
+            else lines
+        )
+        return [SettledLine(typed, mark), *named]
+
+
+def _naming(line: str, text: str) -> str:
+    """Return a line about a message with the beginning of its text."""
+    quoted = sanitize(text, limit=QUOTED)
+    if line.endswith("]"):
+        return f"{line[:-1].rstrip('.')}: {quoted}]"
+    return f"{line} ({quoted})"
+
+
+class Move(enum.Enum):
+    """How somebody comes or goes."""
+
+    CAME = enum.auto()
+    LEFT = enum.auto()
+    LOST = enum.auto()
+    JOINED = enum.auto()
+    LEFT_ROOM = enum.auto()
+
+
+class _Moves(msgspec.Struct):
+    """The people who came and who went since the last other line."""
+
+    room: str = ""
+    people: dict[Move, dict[str, None]] = {}
+
+    def add(self, move: Move, name: str, room: str = "") -> None:
+        """Note a person. Whoever came or went altogether is not also named as coming to the room or
+        leaving it, and whoever went and is back, or came and is gone, is named once, by the
+        last."""
+        self.room = room or self.room
+        if move in (Move.CAME, Move.LEFT_ROOM) and any(
+            name in self.people.get(other, ()) for other in (Move.JOINED, Move.LEFT, Move.LOST)
+        ):
+            return
+        for names in self.people.values():
+            names.pop(name, None)
+        self.people.setdefault(move, {})[name] = None
+
+    def line(self) -> list[str]:
+        """Return one line about all of them; none for nobody."""
+        several = {move: list(names) for move, names in self.people.items() if names}
+        worded = [_worded(move, names, self.room) for move, names in several.items()]
+        return [" ".join(worded)] if worded else []
+
+
+def _worded(move: Move, names: list[str], room: str) -> str:
+    match move:
+        case Move.CAME:
+            return came_line(names)
+        case Move.LEFT:
+            return left_line(names)
+        case Move.LOST:
+            return lost_line(names)
+        case Move.JOINED:
+            return joined_line(names, room)
+        case Move.LEFT_ROOM:
+            return left_room_line(names, room)
+
+
+class Folding:
+    """The people whom the user has talked with."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def talked_with(self, name: str) -> None:
+        """Note that the user and somebody talked."""
+        self._known.add(name_key(name))
+
+    def lines(
+        self,
+        batch: Sequence[events.Event],
+        lines_of: Callable[[events.Event], list[str]],
+    ) -> list[str]:
+        """Return the lines for a batch of events."""
+        lines: list[str] = []
+        moves = _Moves(people={})
+        near = {
+            name_key(event.name)
+            for event in batch
+            if isinstance(event, events.MemberLeft | events.MemberJoined)
+        }
+        for event in batch:
+            match event:
+                case events.TableChanged():
+                    pass
+                case events.PersonCame(name=name, is_quiet=is_quiet):
+                    if not is_quiet and name_key(name) in self._known:
+                        moves.add(Move.CAME, name)
+                case events.PersonAway(
+                    name=name, how=events.Absence.LEFT | events.Absence.LOST, is_quiet=is_quiet
+                ):
+                    if not is_quiet and self._is_near(name, near):
+                        is_left = event.how is events.Absence.LEFT
+                        moves.add(Move.LEFT if is_left else Move.LOST, name)
+                case events.MemberJoined(name=name, room=room):
+                    moves.add(Move.JOINED, name, room)
+                case events.MemberLeft(name=name, room=room):
+                    moves.add(Move.LEFT_ROOM, name, room)
+                case events.Renamed(old=old, is_me=False) if not self._is_near(old, near):
+                    pass
+                case _:
+                    self._note(event)
+                    if found := lines_of(event):
+                        lines += [*moves.line(), *found]
+                        moves = _Moves(people={})
+        return [*lines, *moves.line()]
+
+    def _is_near(self, name: str, near: set[str]) -> bool:
+        return name_key(name) in self._known or name_key(name) in near
+
+    def _note(self, event: events.Event) -> None:
+        """Learn from an event whom the user talks with."""
+        match event:
+            case events.Said(conversation=what, sender=name) if what.is_person:
+                self.talked_with(name)
+            case events.SaidByUs(line=line) if line.conversation.is_person:
+                self.talked_with(line.conversation.name)
+            case events.Unacknowledged(conversation=what):
+                self.talked_with(what.name)
+            case events.MailReturned(lines=lines):
+                for line in lines:
+                    self._note(line)
+            case events.MessageChanged(conversation=what) if what.is_person:
+                self.talked_with(what.name)
+            case events.Renamed(new=name, is_me=False):
+                self.talked_with(name)
+            case _:
+                pass
+
 
 PAST_SHOWN: Final = 20
 """Lines of the past that are shown at the start."""

@@ -19,8 +19,7 @@ from chatapp.peer.api.conversations import (
 from chatapp.peer.api.events import AuthorDoubt, Event, MessageState, Person, Said
 from chatapp.peer.api.past import ConversationState
 from chatapp.peer.view.log import EntryKind, Log, LogEntry
-from chatapp.peer.view.underway import mark_of
-from chatapp.peer.words.formatting import DOUBTS, MessageLine, mentions
+from chatapp.peer.words.formatting import DOUBTS, MessageLine, mark_of, mentions
 from chatapp.peer.words.full import YOU, title_of
 from chatapp.wire.names import is_same_name, name_key
 from chatapp.wire.text import sanitize

@@ -43,7 +43,6 @@ from chatapp.peer.view.panes import (
     said_entry,
 )
 from chatapp.peer.view.pastreader import PastReader
-from chatapp.peer.view.underway import is_behind, mark_of
 from chatapp.peer.view.view import (
     USUAL_START,
     CatchUp,
@@ -56,7 +55,14 @@ from chatapp.peer.view.view import (
 from chatapp.peer.words import answers, history
 from chatapp.peer.words import full as words
 from chatapp.peer.words.events import lines_of
-from chatapp.peer.words.formatting import LINE_MAX, CallingLine, Status, TypedLine
+from chatapp.peer.words.formatting import (
+    LINE_MAX,
+    CallingLine,
+    Status,
+    TypedLine,
+    is_behind,
+    mark_of,
+)
 from chatapp.wire.desk.values import ListedVisitor
 from chatapp.wire.errors import ChatAppError, NameRefused
 from chatapp.wire.messages.desk import DropVisitor, MoveVisitor, ShowFigures, ShowRoom

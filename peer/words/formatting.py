@@ -14,7 +14,7 @@ from typing import Final, Self
 
 import msgspec
 
-from chatapp.peer.api.events import AuthorDoubt, LinkTrouble
+from chatapp.peer.api.events import AuthorDoubt, LinkTrouble, MessageState
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.names import is_same_name, name_key
@@ -534,3 +534,26 @@ MARKS: Final = {
     Mark.REFUSED: ("class:mark.refused", "\u2717", "refused"),
 }
 """The style, the sign, and the word where the terminal is not written to in UTF-8."""
+
+
+def mark_of(state: MessageState | None, *, is_direct: bool) -> Mark | None:
+    """Return the mark of a message of ours in this state; None while it is under way."""
+    match state:
+        case MessageState.DELIVERED:
+            return Mark.RECEIVED
+        case MessageState.SAVED:
+            return Mark.SAVED if is_direct else Mark.RECEIVED
+        case MessageState.KEPT:
+            return Mark.KEPT
+        case MessageState.REFUSED | MessageState.EXPIRED:
+            return Mark.REFUSED
+        case _:
+            return None
+
+
+_ORDER: Final = (None, Mark.KEPT, Mark.SAVED, Mark.RECEIVED, Mark.REFUSED)
+
+
+def is_behind(mark: Mark | None, other: Mark | None) -> bool:
+    """Return whether a message that has the other mark is further than this one says."""
+    return _ORDER.index(mark) < _ORDER.index(other)

@@ -18,8 +18,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from chatapp.registry.cluster.errors import ClusterProblem, ClusterUnavailable
-from chatapp.registry.cluster.settings import demands_tls, is_old
+from chatapp.registry.cluster.settings import (
+    ClusterProblem,
+    ClusterUnavailable,
+    demands_tls,
+    is_old,
+)
 from chatapp.registry.cluster.stream.ledger import (
     STREAM_OF,
     Acked,

@@ -15,9 +15,15 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.cluster.stream.bundles import BundleRefused, Flaw, Kind, Opener, Sealer
+from chatapp.registry.cluster.stream.bundles import (
+    BundleRefused,
+    Flaw,
+    Kind,
+    Opener,
+    Sealer,
+    Strays,
+)
 from chatapp.registry.cluster.stream.ledger import Acked, Answer, Placed, Publication, Subject
-from chatapp.registry.cluster.stream.strays import Strays
 
 SPAN: Final = 2.0
 """Seconds without a renewal after which the lease is free."""

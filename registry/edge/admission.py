@@ -21,8 +21,7 @@ from chatapp.wire.admission import (
     make_refused,
 )
 from chatapp.wire.buckets import Buckets
-from chatapp.wire.codec import decode_hello, encode
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind, decode_hello, encode
 from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.limits import BUCKETS_MAX, REGISTERS_BURST, REGISTERS_PER_SECOND
 from chatapp.wire.messages.registration import PROTOCOL_VERSION, Cookie, RefusalReason, Register

@@ -26,8 +26,8 @@ from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Machine
 from chatapp.wire.aio.manylinks import ManyLinks
+from chatapp.wire.codec import LENGTH_SIZE
 from chatapp.wire.errors import quoted
-from chatapp.wire.framing import LENGTH_SIZE
 
 _log = logging.getLogger(__name__)
 

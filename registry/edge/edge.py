@@ -29,12 +29,19 @@ from chatapp.registry.rules.effects import (
     RegistrationRefused,
 )
 from chatapp.registry.rules.limits import RegistryPolicy
-from chatapp.registry.telemetry.recorder import Recorder
+from chatapp.registry.telemetry.figures import Recorder
 from chatapp.wire.address import Address, network_of
 from chatapp.wire.admission import make_refused, sign_welcome
-from chatapp.wire.codec import decode_frames, decode_register, decode_request, encode, join_frames
+from chatapp.wire.codec import (
+    Kind,
+    decode_frames,
+    decode_register,
+    decode_request,
+    encode,
+    join_frames,
+    unpack_group,
+)
 from chatapp.wire.errors import DecodeError, SealError, WireError
-from chatapp.wire.framing import Kind, unpack_group
 from chatapp.wire.identity import Identity
 from chatapp.wire.limits import REGISTERS_WAITING_MAX, RENEWAL_COST
 from chatapp.wire.messages.link import Announcement, AnnouncementKind, Attach

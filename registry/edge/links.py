@@ -12,7 +12,7 @@ from chatapp.registry.rules.effects import Caller, LinkEndReason
 from chatapp.registry.rules.limits import Leases
 from chatapp.wire.address import Address, network_of
 from chatapp.wire.buckets import Buckets
-from chatapp.wire.framing import frame
+from chatapp.wire.codec import frame
 from chatapp.wire.limits import (
     ANSWER_UNIT,
     BUCKETS_MAX,

@@ -14,7 +14,7 @@ from typing import Protocol
 from chatapp.registry.rules.admin_requests import AdminAnswer
 from chatapp.registry.rules.effects import Admit, Caller, LinkEndReason, Refuse
 from chatapp.wire.address import Address
-from chatapp.wire.framing import GroupHeader
+from chatapp.wire.codec import GroupHeader
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.registration import Register
 

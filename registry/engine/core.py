@@ -14,8 +14,7 @@ from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import LOCAL
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
 from chatapp.registry.store.protocol import Loaded
-from chatapp.registry.telemetry.figures import CoreSnapshot
-from chatapp.registry.telemetry.recorder import Recorder
+from chatapp.registry.telemetry.figures import CoreSnapshot, Recorder
 
 
 class RegistryCore:

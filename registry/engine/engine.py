@@ -1,14 +1,16 @@
 """The engine of a registry: it keeps the state and decides, for all of the registry's edges.
 
 A request is handed to the hub of the rules, which returns effects. The engine carries them out: it tells
-edges what to send, and holds back whatever must wait for the disk.
+edges what to send, and holds back whatever must wait for the disk (`CommitBarrier`).
 """
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Final, assert_never
 
+import msgspec
+
 from chatapp.registry.edge.ports import EdgePort
-from chatapp.registry.engine.barrier import CommitBarrier, Promise
 from chatapp.registry.rules.admin_requests import CoreRequest
 from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
@@ -47,13 +49,129 @@ from chatapp.registry.rules.effects import (
 )
 from chatapp.registry.rules.hub import Hub
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
+from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import Loaded
-from chatapp.registry.telemetry.figures import CoreSnapshot
-from chatapp.registry.telemetry.recorder import Recorder
-from chatapp.wire.codec import encode
-from chatapp.wire.framing import GroupHeader
+from chatapp.registry.telemetry.figures import CoreSnapshot, Recorder
+from chatapp.wire.codec import GroupHeader, encode
+from chatapp.wire.limits import PROMISES_BYTES_MAX, PROMISES_MAX
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.registration import Register
+
+
+class Promise(msgspec.Struct):
+    """Who goes on when some entries are on the disk, or are not."""
+
+    upto: int
+    """How many entries must be on the disk."""
+    waiting: Rule | list[StoreLetter]
+    """A rule, or a run of letters, which are settled together."""
+    held: int = 0
+    """Bytes that the rule keeps in memory."""
+
+
+class CommitBarrier:
+    """Entries on their way to the disk, and the rules that wait for them."""
+
+    def __init__(self) -> None:
+        self._new: list[Entry] = []
+        self._handed = 0
+        self._stored = 0
+        self._promises: deque[Promise] = deque()
+        self._count = 0
+        """How many requests wait."""
+        self._held = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every entry is on the disk."""
+        return not self._new and self._stored == self._handed
+
+    @property
+    def stored_in_all(self) -> int:
+        """How many entries are on the disk, since the start."""
+        return self._stored
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Queue entries for which nothing waits."""
+        self._new.extend(entries)
+
+    def add(self, store: Store, rule: Rule) -> bool | None:
+        """Queue the entries, and the rule behind them. Return None; or whether they count as stored
+        if the rule need not wait: nothing is on its way, or too much is."""
+        is_full = self._count >= PROMISES_MAX or (store.held and self._held >= PROMISES_BYTES_MAX)
+        if store.entries and is_full:
+            return False
+        if self._count >= 2 * PROMISES_MAX:
+            return None  # dropped: mostly repeated requests, whose first copy gets the answer
+        self._new.extend(store.entries)
+        if self.is_idle:
+            return True
+        self._held += store.held
+        self._count += 1
+        self._promises.append(Promise(self._handed + len(self._new), rule, store.held))
+        return None
+
+    def add_letter(self, letter: StoreLetter) -> bool:
+        """Queue a letter's entry. Return False if too much is on its way."""
+        if self._count >= PROMISES_MAX:
+            return False
+        self._new.append(letter.entry)
+        self._count += 1
+        before = self._handed + len(self._new) - 1
+        last = self._promises[-1] if self._promises else None
+        if (
+            last is not None
+            and last.upto == before
+            # The first entry of a turn begins a run, too: what is handed over together is stored
+            # together or not at all.
+            and before != self._handed
+            and isinstance(last.waiting, list)
+        ):
+            last.waiting.append(letter)
+            last.upto = before + 1
+        else:
+            self._promises.append(Promise(before + 1, [letter]))
+        return True
+
+    def entries_to_store(self) -> list[Entry]:
+        """Drain the new entries, in order."""
+        entries, self._new = self._new, []
+        self._handed += len(entries)
+        return entries
+
+    def stored(self, count: int) -> list[Promise]:
+        """Note that the oldest `count` entries on their way are on the disk. Return who waited for
+        them."""
+        self._stored = min(self._stored + count, self._handed)
+        released: list[Promise] = []
+        while self._promises and self._promises[0].upto <= self._stored:
+            released.append(self._released(self._promises.popleft()))
+        return released
+
+    def failed(self, newest: int | None) -> list[Promise]:
+        """Note that the newest `newest` entries on their way (all, for None) were not stored.
+        Return who waited for them."""
+        pending = self._handed - self._stored
+        lost = pending if newest is None else min(newest, pending)
+        kept_upto = self._handed - lost
+        kept: deque[Promise] = deque()
+        released: list[Promise] = []
+        for promise in self._promises:
+            if promise.upto <= kept_upto:
+                kept.append(promise)
+            elif promise.upto <= self._handed:
+                released.append(self._released(promise))
+            else:  # made since, for entries that are not handed over yet
+                promise.upto -= lost
+                kept.append(promise)
+        self._promises, self._handed = kept, kept_upto
+        return released
+
+    def _released(self, promise: Promise) -> Promise:
+        self._held -= promise.held
+        self._count -= len(promise.waiting) if isinstance(promise.waiting, list) else 1
+        return promise
+
 
 _AFTER_NODE: Final = " "
 """Between the node and its ticket, in the ticket of an admin request."""

@@ -49,7 +49,7 @@ from chatapp.wire.folders import default_home
 from chatapp.wire.identity import Identity, fingerprint
 
 if TYPE_CHECKING:
-    from chatapp.registry.program.admin.recorded import Answer
+    from chatapp.registry.program.admin.log import Answer
     from chatapp.registry.program.serving import EngineBus
     from chatapp.registry.store.backup import Inspection, Manifest
     from chatapp.wire.aio.lan import Announcer
@@ -161,7 +161,7 @@ class ListeningPort:
     def first_lines(self, key: str, folder: Path) -> list[str]:
         """Return the lines that tell people where the registry listens; none after the first time.
         `key`: the fingerprint of its key."""
-        from chatapp.wire.aio.interfaces import own_addresses  # deferred: ctypes takes 7 ms to load
+        from chatapp.wire.aio.lan import own_addresses  # deferred: ctypes takes 7 ms to load
 
         if self._is_told:
             return []
@@ -276,7 +276,7 @@ class Registry:
     async def open_admin(self, answer: "Answer") -> None:
         """Serve the administrator. `answer`: carries out a request."""
         if self._admin_socket is not None:
-            from chatapp.registry.program.admin.recorded import (
+            from chatapp.registry.program.admin.log import (
                 RecordedAdmin,
             )  # deferred: it is needed once people are served
 

@@ -19,11 +19,10 @@ import msgspec
 
 from chatapp.registry.cluster.settings import ClusterSettings, demands_tls, is_old, server_urls
 from chatapp.registry.program.admin.client import AdminRequestFailed, RegistryNotRunning, ask
-from chatapp.registry.program.admin.recorded import account
+from chatapp.registry.program.admin.log import account
 from chatapp.registry.rules.admin_requests import ShowStats, StatsShown
-from chatapp.wire.codec import decode_cookie, encode_hello
+from chatapp.wire.codec import Kind, decode_cookie, encode_hello
 from chatapp.wire.errors import DecodeError
-from chatapp.wire.framing import Kind
 from chatapp.wire.limits import DATAGRAM_MAX
 from chatapp.wire.messages.registration import PROTOCOL_VERSION, Hello
 

@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeVar
 
 from chatapp.registry.edge.driver import EdgeDriver, Timed
 from chatapp.registry.engine.core import RegistryCore
-from chatapp.registry.rules.desk.figures.histogram import Histogram
+from chatapp.registry.rules.desk.statistics import Histogram
 from chatapp.registry.rules.people.access import AccessLists
 from chatapp.registry.store.protocol import Store
 from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, CoreSnapshot

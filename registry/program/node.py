@@ -16,12 +16,12 @@ from typing import Final
 import msgspec
 
 from chatapp.registry.cluster.bus.session import MESSAGE_MAX
-from chatapp.registry.cluster.errors import ClusterProblem, ClusterUnavailable
-from chatapp.registry.cluster.exchange import remove_copy
 from chatapp.registry.cluster.jetstream import Access, JetStream
 from chatapp.registry.cluster.lease import Lease, LeaseState
 from chatapp.registry.cluster.settings import (
+    ClusterProblem,
     ClusterSettings,
+    ClusterUnavailable,
     monitor_urls,
     server_urls,
     without_secrets,
@@ -32,6 +32,7 @@ from chatapp.registry.cluster.storage import (
     check_folder,
     make_key,
     read_key,
+    remove_copy,
 )
 from chatapp.registry.cluster.stream.bundles import (
     SALT_SIZE,
@@ -40,11 +41,11 @@ from chatapp.registry.cluster.stream.bundles import (
     Flaw,
     Opener,
     Sealer,
+    Strays,
 )
 from chatapp.registry.cluster.stream.ledger import LedgerUnavailable, Stream, Subject
 from chatapp.registry.cluster.stream.mark import Mark, read_mark, write_mark
 from chatapp.registry.cluster.stream.store import Hold, is_key_of
-from chatapp.registry.cluster.stream.strays import Strays
 from chatapp.registry.program import texts
 from chatapp.registry.program.app import ListeningPort
 from chatapp.registry.program.serving import Bus, EdgeOffice, EngineBus, NodeEdge
@@ -53,7 +54,7 @@ from chatapp.registry.store.keystore import KEY_FILE, KeyUnusable
 from chatapp.registry.store.protocol import StoreInUse
 from chatapp.wire.errors import StoreError
 from chatapp.wire.folders import make_private, path_of
-from chatapp.wire.storage.disk import Disk
+from chatapp.wire.storage import Disk
 
 _log = logging.getLogger(__name__)
 

@@ -579,7 +579,7 @@ class _Run:
     async def open_beside(self, node: "ClusterNode") -> None:
         """Open what a node of a cluster has in both roles: the administrator's socket, the metrics
         and the console. Raises Unable."""
-        from chatapp.registry.program.admin.recorded import (
+        from chatapp.registry.program.admin.log import (
             RecordedAdmin,
         )  # deferred: it is needed once people are served
 

@@ -6,11 +6,11 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from chatapp.registry.cluster.bus.channel import BusSeals
 from chatapp.registry.cluster.bus.edge_node import EdgeCore
-from chatapp.registry.cluster.bus.engine_node import EngineNode
+from chatapp.registry.cluster.bus.edges import EngineNode
 from chatapp.registry.cluster.bus.messages import NEWS, TO_ENGINE, edge_subject
 from chatapp.registry.cluster.bus.remote_engine import EngineState
+from chatapp.registry.cluster.bus.session import BusSeals
 from chatapp.registry.cluster.jetstream import JetStream
 from chatapp.registry.cluster.messenger import Messenger
 from chatapp.registry.cluster.stream.bundles import SALT_SIZE, ClusterKey, Opener, Sealer
@@ -32,7 +32,7 @@ from chatapp.registry.rules.admin_requests import (
     StopRegistry,
     VerifyFiles,
 )
-from chatapp.registry.rules.desk.figures.histogram import Histogram
+from chatapp.registry.rules.desk.statistics import Histogram
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, FIGURES, Snapshot
 from chatapp.wire.aio.machine import THIS_MACHINE

@@ -46,7 +46,7 @@ from chatapp.wire.limits import (
     SERVERS_MAX,
 )
 from chatapp.wire.names import name_key, person_name
-from chatapp.wire.suggestions import nearest
+from chatapp.wire.text import nearest
 
 ACCESS_LIST_MAX: Final = 10_000
 """The most entries of a list of keys or bans."""

@@ -15,8 +15,8 @@ import msgspec
 from chatapp.registry.rules.admin_requests import AdminAnswer
 from chatapp.registry.store.entries import Entry, MailStored
 from chatapp.wire.address import Address
+from chatapp.wire.limits import Name
 from chatapp.wire.messages.desk import DeskNotice
-from chatapp.wire.messages.fields import Name
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.registration import RefusalReason
 from chatapp.wire.messages.table import Card

@@ -7,8 +7,7 @@ nothing. So datagrams, links and tests share every rule.
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeVar, get_args
 
-from chatapp.registry.rules.admin.live import LiveAdmin
-from chatapp.registry.rules.admin.service import AdminService
+from chatapp.registry.rules.admin import AdminService, LiveAdmin, Parts
 from chatapp.registry.rules.admin_requests import AddBan, CoreRequest, LiftBan
 from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.desk import Desk
@@ -34,7 +33,6 @@ from chatapp.registry.rules.effects import (
 )
 from chatapp.registry.rules.limits import first_epoch, first_number
 from chatapp.registry.rules.mail import MailService
-from chatapp.registry.rules.parts import Parts
 from chatapp.registry.rules.people.access import (
     AccessLists,
     AccessPolicy,
@@ -50,7 +48,7 @@ from chatapp.registry.store.entries import BanLifted, Entry, SenderIndicesReserv
 from chatapp.registry.store.protocol import Loaded
 from chatapp.wire.admission import public_half
 from chatapp.wire.buckets import Buckets
-from chatapp.wire.framing import GroupHeader
+from chatapp.wire.codec import GroupHeader
 from chatapp.wire.limits import (
     BUCKETS_MAX,
     DATAGRAM_MAX,

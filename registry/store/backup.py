@@ -46,7 +46,7 @@ from chatapp.registry.store.segments import (
 )
 from chatapp.wire.errors import ChatAppError, quoted
 from chatapp.wire.folders import make_private, sync_folder, write_whole
-from chatapp.wire.storage.journal import generation_in, journal_name, scan
+from chatapp.wire.storage import generation_in, journal_name, scan
 
 MANIFEST: Final = "backup.json"
 FORMAT: Final = 1

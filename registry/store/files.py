@@ -44,8 +44,7 @@ from chatapp.registry.store.segments import (
     path_of,
 )
 from chatapp.wire.errors import StoreError, StoreFull, StoreReadOnly, store_error
-from chatapp.wire.storage.disk import Disk, SyncFailed, set_aside
-from chatapp.wire.storage.journal import Journal, frame, journal_name
+from chatapp.wire.storage import Disk, Journal, SyncFailed, frame, journal_name, set_aside
 
 _log = logging.getLogger(__name__)
 

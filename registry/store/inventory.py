@@ -23,7 +23,7 @@ from chatapp.registry.store.entries import (
 )
 from chatapp.registry.store.segments import AT_REST, NAMES, Place
 from chatapp.wire.errors import quoted
-from chatapp.wire.storage.journal import HEADER_SIZE, scan
+from chatapp.wire.storage import HEADER_SIZE, scan
 
 LISTED_AT_ONCE: Final = 4_096
 """Files in one record of the list: its size is less than half of the largest record's."""

@@ -13,8 +13,7 @@ from chatapp.registry.store.entries import (
     encode,
 )
 from chatapp.registry.store.segments import AT_REST, JOURNALS, NEW_SUFFIX, FileLayout, Place
-from chatapp.wire.storage.disk import Disk, write_whole
-from chatapp.wire.storage.journal import HEADER_SIZE, Journal, frame, unframe
+from chatapp.wire.storage import HEADER_SIZE, Disk, Journal, frame, unframe, write_whole
 
 _DRAFT = JOURNALS + NEW_SUFFIX
 

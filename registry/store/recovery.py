@@ -51,8 +51,15 @@ from chatapp.registry.store.segments import (
     mailbox_owner,
 )
 from chatapp.registry.store.state import LoadedBuilder
-from chatapp.wire.storage.disk import Disk, read_file, set_aside
-from chatapp.wire.storage.journal import Journal, generation_in, journal_name, scan
+from chatapp.wire.storage import (
+    Disk,
+    Journal,
+    generation_in,
+    journal_name,
+    read_file,
+    scan,
+    set_aside,
+)
 
 # Errors of what is no readable file: a link, a folder, a pipe, a bad sector.
 _NOT_A_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ESPIPE, errno.ENXIO, errno.EIO})

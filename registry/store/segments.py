@@ -20,7 +20,7 @@ from chatapp.registry.store.entries import (
     owner_of,
 )
 from chatapp.registry.store.state import StoreState
-from chatapp.wire.storage.disk import DAMAGED, Disk, write_whole
+from chatapp.wire.storage import DAMAGED, Disk, write_whole
 
 AT_REST = 0
 

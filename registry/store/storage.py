@@ -11,7 +11,7 @@ from chatapp.registry.store.keystore import had_key, has_key, load_or_make
 from chatapp.registry.store.protocol import Loaded, Store, StoreUnusable
 from chatapp.wire.folders import make_private
 from chatapp.wire.identity import Identity
-from chatapp.wire.storage.disk import Disk
+from chatapp.wire.storage import Disk
 
 if TYPE_CHECKING:
     from chatapp.registry.store.backup import Inspection, Manifest

@@ -15,14 +15,13 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     for variable in VARIABLES.values():
         monkeypatch.delenv(variable, raising=False)
     stand_in = Started()
-    runs = {
-        "chatapp.registry.program.server": stand_in.serve,
-        "chatapp.peer.faces.line.main": stand_in.chat,
-        "chatapp.peer.faces.line.send": stand_in.say,
-        "chatapp.peer.faces.line.visitor": stand_in.visit,
+    runs: dict[str, dict[str, object]] = {
+        "chatapp.registry.program.server": {"run": stand_in.serve},
+        "chatapp.peer.faces.line.main": {"run": stand_in.chat, "run_visit": stand_in.visit},
+        "chatapp.peer.faces.line.send": {"run": stand_in.say},
     }
-    for name, run in runs.items():
+    for name, functions in runs.items():
         module = types.ModuleType(name)
-        vars(module)["run"] = run
+        vars(module).update(functions)
         monkeypatch.setitem(sys.modules, name, module)
     return stand_in

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 import chatapp.__main__
-import chatapp.commands.modes
+import chatapp.commands.program
 from chatapp.commands import COMMANDS
 from chatapp.peer.faces.program import StartOptions
 from chatapp.registry.program.settings import OPTIONS, DeskTable, RegistryTable, Settings
@@ -299,7 +299,7 @@ def test_the_configuration_is_checked_and_shown(
 def test_help_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert chatapp.__main__.main(["--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    modes = chatapp.commands.modes
+    modes = chatapp.commands.program
     for wanted in (
         modes.SERVER_USAGE,
         modes.DESK_USAGE,

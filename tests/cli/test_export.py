@@ -12,8 +12,8 @@ import pytest
 
 import chatapp.__main__
 from chatapp.peer.core.records import IncomingAdded, Named, OutgoingAdded
-from chatapp.peer.history.damage import open_history
 from chatapp.peer.history.database import History
+from chatapp.peer.history.opening import open_history
 
 CHECKOUT = Path(__file__).parents[2]
 LINES = 3_000

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import chatapp.__main__
-import chatapp.commands.modes
+import chatapp.commands.program
 from tests.cli.starting import PORTS, Started
 
 KEYS = "at most 100 keys: fingerprints of 32 hexadecimal digits, or all 64 digits"
@@ -18,11 +18,11 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
     [
         (
             "",
-            f"nothing to do: {chatapp.commands.modes.SERVER_USAGE}, or {chatapp.commands.modes.CLIENT_USAGE}",
+            f"nothing to do: {chatapp.commands.program.SERVER_USAGE}, or {chatapp.commands.program.CLIENT_USAGE}",
         ),
         (
             "5000",
-            f"nothing to do: {chatapp.commands.modes.SERVER_USAGE}, or {chatapp.commands.modes.CLIENT_USAGE}",
+            f"nothing to do: {chatapp.commands.program.SERVER_USAGE}, or {chatapp.commands.program.CLIENT_USAGE}",
         ),
         ("sned alice bob hi", '"sned" is not a command: did you mean "send"?'),
         ("Doctor", '"Doctor" is not a command: did you mean "doctor"?'),

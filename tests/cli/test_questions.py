@@ -202,7 +202,7 @@ def test_a_server_that_is_given_is_not_asked_for(
     started: Started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("alice\nlab\n"))
-    monkeypatch.setattr("chatapp.commands.modes.is_terminal", lambda: True)
+    monkeypatch.setattr("chatapp.commands.program.is_terminal", lambda: True)
     monkeypatch.setenv("CHATAPP_HOME", str(tmp_path))
     words = ["--host", "127.0.0.1", "--port", "5000"]
     assert chatapp.__main__.main(words) == 0
@@ -229,7 +229,7 @@ def test_a_server_that_is_given_is_not_asked_for(
 def test_a_server_that_is_given_wrongly_is_told_before_a_question(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str, why: str
 ) -> None:
-    monkeypatch.setattr("chatapp.commands.modes.is_terminal", lambda: True)
+    monkeypatch.setattr("chatapp.commands.program.is_terminal", lambda: True)
     assert chatapp.__main__.main(words.split()) == 2
     told = capsys.readouterr()
     assert told.out == ""
@@ -241,7 +241,7 @@ def test_the_chosen_announcement_has_to_be_proved_by_the_program_that_starts(
     started: Started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str]
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("1\n" if arguments else "alice\n1\n\n"))
-    for module in ("chatapp.starting", "chatapp.commands.modes"):
+    for module in ("chatapp.starting", "chatapp.commands.program"):
         monkeypatch.setattr(f"{module}.is_terminal", lambda: True)
     monkeypatch.setattr("chatapp.wire.aio.lan.Discovery.__init__", lambda self: None)
     monkeypatch.setattr(

@@ -9,7 +9,7 @@ from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.effects import LinkEndReason
 from chatapp.registry.rules.limits import WallClock
 from chatapp.wire.address import Address
-from chatapp.wire.framing import FrameReader
+from chatapp.wire.codec import FrameReader
 from chatapp.wire.identity import Identity
 from chatapp.wire.limits import LINK_FRAME_MAX
 from tests.conformance.stranger import Fields, Stranger, unpacked

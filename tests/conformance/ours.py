@@ -4,9 +4,8 @@ import random
 
 from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageState
-from chatapp.peer.core.context import Context
+from chatapp.peer.core.context import Context, LocalIdentity
 from chatapp.peer.core.core import PeerCore
-from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import Loaded, OutgoingAdded, StoredOutgoing
 from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_row

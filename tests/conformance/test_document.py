@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from chatapp.wire import admission, identity, sealing
-from chatapp.wire.framing import GROUP_OVERHEAD, SEALED_OVERHEAD, Kind
+from chatapp.wire.codec import GROUP_OVERHEAD, SEALED_OVERHEAD, Kind
 from chatapp.wire.messages.desk import (
     ClientCause,
     ClientChange,
@@ -235,7 +235,7 @@ def test_purposes_of_signatures() -> None:
         admission._REFUSED,
         admission._INVITED,
         admission._VOUCHED,
-        admission._TABLE,
+        identity._TABLE,
     }
 
 

@@ -9,9 +9,9 @@ from chatapp.registry.edge.links import TIME_TO_SPEAK, WAITING_AT_ONCE
 from chatapp.registry.rules.desk.notices import MOVES_SPAN
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.wire import limits
+from chatapp.wire.codec import GROUP_OVERHEAD
 from chatapp.wire.delivery.dedup import RANGES_MAX
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.framing import GROUP_OVERHEAD
 from chatapp.wire.messages.rooms import ROOMS_LISTED_MAX
 from tests.conformance.document import clauses, constants
 

@@ -10,19 +10,24 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.core.people.trust import safety_number
+from chatapp.peer.core.people.people import safety_number
 from chatapp.wire.admission import (
     CODE_BYTES,
     JoinCode,
     make_refused,
     make_register,
     make_voucher,
-    sign_table,
     sign_welcome,
 )
-from chatapp.wire.codec import encode, encode_hello, join_frames
-from chatapp.wire.framing import Kind, frame, pack_relayed
-from chatapp.wire.identity import AgreementKey, Identity, agreement_half, fingerprint, make_card
+from chatapp.wire.codec import Kind, encode, encode_hello, frame, join_frames, pack_relayed
+from chatapp.wire.identity import (
+    AgreementKey,
+    Identity,
+    agreement_half,
+    fingerprint,
+    make_card,
+    sign_table,
+)
 from chatapp.wire.messages.direct import (
     Ack,
     DirectBody,

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from chatapp.wire.aio.interfaces import own_addresses
+from chatapp.wire.aio.lan import own_addresses
 from tests.cast.lines import BYE, EXITING, LOST, SILENT, WELCOME, WORKING, received, taken
 from tests.cast.program import Program
 from tests.cast.stage import CHATAPP, PROMPT, Stage

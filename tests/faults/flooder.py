@@ -22,8 +22,7 @@ from typing import Final
 import msgspec
 
 from chatapp.wire.admission import make_register
-from chatapp.wire.codec import decode_cookie, encode, encode_hello
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind, decode_cookie, encode, encode_hello
 from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.limits import HELLO_SIZE
 from chatapp.wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello

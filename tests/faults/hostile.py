@@ -22,8 +22,7 @@ from typing import Final
 
 from chatapp.peer.sdk.client import Peer
 from chatapp.wire.admission import make_refused, sign_welcome
-from chatapp.wire.codec import encode
-from chatapp.wire.framing import Kind, OpeningHeader, pack_opening
+from chatapp.wire.codec import Kind, OpeningHeader, encode, pack_opening
 from chatapp.wire.identity import Identity, make_card
 from chatapp.wire.messages.desk import (
     CallNext,

@@ -7,8 +7,7 @@ import pytest
 
 from chatapp.registry.rules.effects import DropReason
 from chatapp.wire.address import Address
-from chatapp.wire.codec import decode_cookie
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind, decode_cookie
 from tests.faults.flooder import SAMPLES, garbage, hello, signed
 from tests.registry.rig import Rig
 

@@ -10,8 +10,7 @@ from statistics import median
 
 import pytest
 
-from chatapp.wire.codec import decode_cookie
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind, decode_cookie
 from tests.cast.lines import SILENT, WELCOME, arrived
 from tests.cast.stage import Stage
 from tests.faults.conftest import Note

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind
 from chatapp.wire.messages.registration import RefusalReason, Refused
 from tests.cast.lines import LOST, WELCOME, received, taken
 from tests.cast.stage import Stage

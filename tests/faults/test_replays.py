@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.wire.codec import encode, join_frames
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind, encode, join_frames
 from chatapp.wire.messages.registration import Ping, Welcome
 from chatapp.wire.sessions.session import OPENING_LASTS_FOR, OPENINGS_BURST, SessionTable
 from tests.cast.lines import LOST, WELCOME, received

@@ -15,16 +15,18 @@ from typing import Final, TypeVar, cast
 
 from chatapp.wire.admission import make_register
 from chatapp.wire.codec import (
+    FrameReader,
+    Kind,
     decode_cookie,
     decode_notice,
     decode_refused,
     decode_welcome,
     encode,
     encode_hello,
+    frame,
     join_frames,
 )
 from chatapp.wire.errors import DecodeError
-from chatapp.wire.framing import FrameReader, Kind, frame
 from chatapp.wire.identity import Identity, make_card
 from chatapp.wire.limits import LINK_FRAME_MAX
 from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice

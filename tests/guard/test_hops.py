@@ -18,8 +18,8 @@ import pytest
 import chatapp
 from chatapp.peer.api.events import Said
 from chatapp.peer.faces.line.shell import LineFace
-from chatapp.peer.history.commits import CommitQueue
 from chatapp.peer.node.driver import Driver
+from chatapp.peer.node.storage import CommitQueue
 from chatapp.peer.sdk.client import Peer
 from chatapp.registry.rules.directory.directory import TableBroadcaster
 from chatapp.wire.messages.rooms import RoomEntered

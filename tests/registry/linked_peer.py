@@ -5,8 +5,7 @@ It does only what a test tells it. While time passes, the rig lets it show signs
 
 from typing import TYPE_CHECKING
 
-from chatapp.wire.codec import decode_notice, decode_row, encode
-from chatapp.wire.framing import Kind, unpack_relayed
+from chatapp.wire.codec import Kind, decode_notice, decode_row, encode, unpack_relayed
 from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice
 from chatapp.wire.messages.rooms import (
     CHANNEL,

@@ -7,9 +7,10 @@ import random
 from typing import TYPE_CHECKING
 
 from chatapp.wire.address import Address
-from chatapp.wire.admission import JoinCode, is_table_signed, make_register, table_in
+from chatapp.wire.admission import JoinCode, make_register
 from chatapp.wire.codec import (
     DatagramFrame,
+    Kind,
     decode_cookie,
     decode_frames,
     decode_refused,
@@ -19,8 +20,7 @@ from chatapp.wire.codec import (
     encode_hello,
     join_frames,
 )
-from chatapp.wire.framing import Kind
-from chatapp.wire.identity import AgreementKey, Identity, make_card
+from chatapp.wire.identity import AgreementKey, Identity, is_table_signed, make_card, table_in
 from chatapp.wire.messages.registration import (
     PROTOCOL_VERSION,
     Cookie,

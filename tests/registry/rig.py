@@ -15,9 +15,8 @@ from chatapp.registry.store.entries import Entry
 from chatapp.registry.telemetry.logs import event_line
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
-from chatapp.wire.codec import decode_notice
+from chatapp.wire.codec import FrameReader, decode_notice
 from chatapp.wire.errors import StoreError, StoreFull
-from chatapp.wire.framing import FrameReader
 from chatapp.wire.identity import Identity
 from chatapp.wire.limits import LINK_FRAME_MAX
 from chatapp.wire.messages.table import Row, TablePage

@@ -11,8 +11,7 @@ from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.wire.address import Address
-from chatapp.wire.codec import encode_hello
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind, encode_hello
 from chatapp.wire.messages.registration import Hello
 from tests.simulation import deeds
 from tests.support.cluster.broker import BROKER

@@ -14,7 +14,7 @@ import pytest
 
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.history.commits import SYNC_SPAN
+from chatapp.peer.node.storage import SYNC_SPAN
 from tests.simulation import closing
 from tests.support.network import Weather
 from tests.support.people import Person

@@ -7,10 +7,9 @@ from typing import cast
 
 from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form, StoredVisit
-from chatapp.peer.core.context import Context
+from chatapp.peer.core.context import Context, LocalIdentity
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.desk.visit import ADMITTED, Stage
-from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.visitor import VisitorCore
 from chatapp.registry.rules.desk.queue.visit import digest
 from chatapp.wire.address import Address

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from chatapp.peer.core.core import PeerCore
 from chatapp.wire.address import Address
+from chatapp.wire.codec import FrameReader
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.framing import FrameReader
 from chatapp.wire.limits import DATAGRAM_MAX, LINK_FRAME_MAX
 from tests.support.network import Happening, Network, Pipe
 

@@ -20,7 +20,7 @@ from chatapp.registry.store.entries import (
 from chatapp.registry.store.protocol import Loaded, RecordLost
 from chatapp.registry.store.state import LoadedBuilder, StoreState
 from chatapp.wire.errors import StoreFull, StoreReadOnly
-from chatapp.wire.storage.journal import frame
+from chatapp.wire.storage import frame
 
 _WHERE = "memory"
 

@@ -9,13 +9,12 @@ from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.events import ClientSaid, MessageState
-from chatapp.peer.core.context import Context, LookUp
+from chatapp.peer.core.context import Context, LocalIdentity, LookUp
 from chatapp.peer.core.core import PeerCore
-from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import CAN_WAIT, Record
-from chatapp.peer.history.commits import SYNC_SPAN
 from chatapp.peer.history.database import History
 from chatapp.peer.node.keystore import RENEWALS_MAX
+from chatapp.peer.node.storage import SYNC_SPAN
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.identity import AgreementKey, Identity

@@ -11,7 +11,7 @@ from chatapp.registry.edge.edge import Output
 from chatapp.registry.rules.effects import Fault
 from chatapp.registry.telemetry.logs import event_line
 from chatapp.wire.address import Address
-from chatapp.wire.framing import FrameReader
+from chatapp.wire.codec import FrameReader
 from chatapp.wire.limits import DATAGRAM_MAX, LINK_FRAME_MAX
 from tests.support.machine import WALL_OFFSET, Machine
 from tests.support.network import Happening, Network, Pipe

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from chatapp.wire.address import Address
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind
 from tests.support.network import Network
 
 RATES: Final = (1.5, 4.0, 20.0, 50.0)

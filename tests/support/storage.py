@@ -13,11 +13,11 @@ from contextlib import closing
 from pathlib import Path
 
 from chatapp.peer.core.records import Record
-from chatapp.peer.history.commits import CommitQueue
-from chatapp.peer.history.damage import replay
 from chatapp.peer.history.database import History
 from chatapp.peer.history.journal import LINES, RecordJournal
-from chatapp.wire.storage.disk import Disk
+from chatapp.peer.history.opening import replay
+from chatapp.peer.node.storage import CommitQueue
+from chatapp.wire.storage import Disk
 
 SERVER = "registry"
 

@@ -8,7 +8,7 @@ import pytest
 
 from chatapp import NotAdmitted, Peer, events
 from chatapp.bot import Bot, Message
-from chatapp.peer.rpc.offer import Offer
+from chatapp.peer.rpc.place import Offer
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
 from chatapp.testing import Town
 

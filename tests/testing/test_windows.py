@@ -9,10 +9,10 @@ from collections import Counter
 import pytest
 
 from chatapp import Peer, Receipt, events
+from chatapp.peer.faces.opening import running_program
 from chatapp.peer.node.local import PeerNode
 from chatapp.peer.node.window import WindowNode
-from chatapp.peer.rpc.offer import Offer
-from chatapp.peer.sdk.running import running_program
+from chatapp.peer.rpc.place import Offer
 from chatapp.testing import Town
 
 STEPS = 14

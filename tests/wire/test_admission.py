@@ -13,17 +13,21 @@ from chatapp.wire.admission import (
     JoinCode,
     is_refused_authentic,
     is_register_authentic,
-    is_table_signed,
     is_welcome_authentic,
     make_refused,
     make_register,
-    sign_table,
     sign_welcome,
-    table_in,
 )
 from chatapp.wire.codec import decode_refused, decode_register, decode_welcome, encode
 from chatapp.wire.errors import DecodeError
-from chatapp.wire.identity import AgreementKey, Identity, make_card
+from chatapp.wire.identity import (
+    AgreementKey,
+    Identity,
+    is_table_signed,
+    make_card,
+    sign_table,
+    table_in,
+)
 from chatapp.wire.messages.registration import RefusalReason, Refused, Register, Welcome
 from chatapp.wire.messages.table import Card
 from tests.support.strategies import messages

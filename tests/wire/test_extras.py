@@ -6,7 +6,7 @@ import subprocess
 import tomllib
 
 from chatapp.peer.words.full import NOT_INSTALLED
-from chatapp.registry.cluster.errors import ClusterProblem, ClusterUnavailable
+from chatapp.registry.cluster.settings import ClusterProblem, ClusterUnavailable
 from chatapp.wire.errors import needs_extra
 from tests.cast.program import CHECKOUT
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.wire.codec import FrameReader, frame
 from chatapp.wire.errors import DecodeError
-from chatapp.wire.framing import FrameReader, frame
 from chatapp.wire.limits import LINK_FIRST_FRAME_MAX, LINK_FRAME_MAX
 
 bodies = st.lists(st.binary(min_size=1, max_size=300), max_size=8)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.wire.codec import GroupHeader, pack_group, unpack_group
 from chatapp.wire.errors import DecodeError, SealError, WireError
-from chatapp.wire.framing import GroupHeader, pack_group, unpack_group
 from chatapp.wire.sealing import GroupKey, group_tag
 from tests.support.tampering import all_cuts, all_flips
 from tests.wire.parties import payloads

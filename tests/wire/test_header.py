@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.wire.errors import DecodeError
-from chatapp.wire.framing import (
+from chatapp.wire.codec import (
     GROUP_HEADER_SIZE,
     GROUP_OVERHEAD,
     OPENING_OVERHEAD,
@@ -21,6 +20,7 @@ from chatapp.wire.framing import (
     unpack_opening,
     unpack_relayed,
 )
+from chatapp.wire.errors import DecodeError
 
 tags = st.binary(min_size=8, max_size=8)
 u32 = st.integers(0, 2**32 - 1)

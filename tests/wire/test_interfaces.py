@@ -6,7 +6,7 @@ import socket
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.wire.aio.interfaces import own_addresses, reachable
+from chatapp.wire.aio.lan import own_addresses, reachable
 
 
 def test_every_address_is_one_of_this_machine() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.wire.suggestions import is_one_letter_away, nearest
+from chatapp.wire.text import is_one_letter_away, nearest
 
 KNOWN = ("exit", "who", "help", "release")
 WORDS = st.text("abc", max_size=6)

@@ -12,8 +12,7 @@ from chatapp.wire.admission import (
     make_voucher,
     public_half,
 )
-from chatapp.wire.codec import encode
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind, encode
 from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.limits import DATAGRAM_MAX
 from chatapp.wire.messages.registration import Register

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from typing import Final, Protocol, cast
 
 from chatapp.wire.address import Address, normalized_host
+from chatapp.wire.codec import FrameReader
 from chatapp.wire.errors import DecodeError, PortInUse
-from chatapp.wire.framing import FrameReader
 from chatapp.wire.limits import (
     LINK_FRAME_MAX,
     LINK_KEEPALIVE_SPAN,

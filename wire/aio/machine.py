@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 from chatapp.wire.address import Address
 from chatapp.wire.aio.datagram import DRAINED_A_WAKE_UP, DatagramEndpoint, Receive
 from chatapp.wire.aio.link import LinkListener, TcpLink, connect_link
-from chatapp.wire.storage.disk import Disk
+from chatapp.wire.storage import Disk
 
 MakeLink = Callable[[], TcpLink]
 

@@ -1,19 +1,61 @@
-"""Messages in parts: cutting them, putting them together again, and the states of outgoing
-messages.
+"""Messages in parts: cutting them, putting them together again, the states of outgoing messages, and
+which acknowledged ones survive a power cut.
 
 A message is always cut the same way, since the size of a part is fixed by the protocol and not by
-the path. So parts of two tries of one message fit together.
+the path. So parts of two tries of one message fit together. The receiver counts the syncs of its
+disk, and says so (clause 6.13).
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.delivery.syncs import NO_SYNC, SyncMark
 from chatapp.wire.messages.direct import PARTS_LIMIT, Part, encode_frame
+
+
+class SyncMark(NamedTuple):
+    """A sync of the disk at the other end, in one life of its program. Number 0 was done before
+    anything was stored."""
+
+    life: int
+    number: int
+
+
+NO_SYNC: Final = SyncMark(0, 0)
+
+
+class Syncs:
+    """The syncs of our own disk in this life: which one covers what is stored now, and which are
+    done."""
+
+    __slots__ = ("_begun", "covering", "done", "life")
+
+    def __init__(self, life: int = 0) -> None:
+        """`life`: differs from those of earlier lives. All that they stored is on the disk."""
+        self.life: Final = life
+        self.done = 0
+        self._begun = 0
+        self.covering = 0
+        """The number of the sync that covers all that is stored by now; 0 if all is on the disk."""
+
+    def note_stored(self) -> None:
+        """Note that something was stored: a sync that has begun already does not cover it."""
+        self.covering = self._begun + 1
+
+    def begin(self) -> int:
+        """Return the number of a sync that begins now."""
+        self._begun += 1
+        return self._begun
+
+    def end(self, number: int) -> None:
+        """Note that this sync is done."""
+        self.done = max(self.done, number)
+        if self.covering <= self.done:
+            self.covering = 0
+
 
 PART_COST: Final = 64
 """Bytes charged for keeping a part besides its body, so that a swarm of tiny parts is bounded as

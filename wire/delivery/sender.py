@@ -7,17 +7,18 @@ from typing import Final
 
 from chatapp.wire.delivery.congestion import CongestionControl
 from chatapp.wire.delivery.parts import (
+    NO_SYNC,
     Acknowledged,
     DeliveryEvent,
     GaveUp,
     OutgoingMessage,
     Piece,
+    SyncMark,
     Unanswered,
     make_outgoing_message,
 )
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.ranges import spans
-from chatapp.wire.delivery.syncs import NO_SYNC, SyncMark
 from chatapp.wire.messages.direct import Part, encode_frame
 
 _NO_SPACE_NEEDED: Final = float("-inf")

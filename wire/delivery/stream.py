@@ -10,22 +10,23 @@ from itertools import chain, groupby, repeat
 from operator import attrgetter
 from typing import Final, NamedTuple, assert_never
 
-from chatapp.wire.codec import DatagramFrame, join_frames
+from chatapp.wire.codec import OPENING_OVERHEAD, DatagramFrame, join_frames
 from chatapp.wire.delivery.dedup import BEYOND, REPEAT, Inbox
 from chatapp.wire.delivery.parts import (
+    NO_SYNC,
     Arrived,
     Assemblies,
     DeliveryEvent,
     NumbersReported,
     NumbersRequested,
     PartBuffer,
+    SyncMark,
     SyncReported,
+    Syncs,
 )
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.ranges import RangeSet, covers, is_bounded
 from chatapp.wire.delivery.sender import StreamSender
-from chatapp.wire.delivery.syncs import NO_SYNC, SyncMark, Syncs
-from chatapp.wire.framing import OPENING_OVERHEAD
 from chatapp.wire.limits import DATAGRAM_MAX
 from chatapp.wire.messages.direct import (
     LAST_NUMBER,

@@ -41,8 +41,10 @@ from chatapp.wire.limits import (
     DESK_SHORT_MAX,
     DESK_SHOWN_MAX,
     TEXT_MAX,
+    Count,
+    Name,
+    Reference,
 )
-from chatapp.wire.messages.fields import Count, Name, Reference
 
 TICKET_SIZE = 16
 

@@ -6,8 +6,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from chatapp.wire.limits import TEXT_MAX
-from chatapp.wire.messages.fields import Count, GroupName
+from chatapp.wire.limits import TEXT_MAX, Count, GroupName
 
 
 class DirectBody(msgspec.Struct, frozen=True, array_like=True):

@@ -5,10 +5,9 @@ from typing import Annotated
 
 import msgspec
 
-from chatapp.wire.limits import ANNOUNCEMENT_MAX
+from chatapp.wire.limits import ANNOUNCEMENT_MAX, Count
 from chatapp.wire.messages.desk import DeskNotice, DeskRequest
 from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed, ReportSilence
-from chatapp.wire.messages.fields import Count
 from chatapp.wire.messages.mail import (
     AskMail,
     DepositMail,

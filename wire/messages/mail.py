@@ -5,8 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from chatapp.wire.limits import LETTER_MAX, TEXT_MAX
-from chatapp.wire.messages.fields import Count, Key, Name, Reference, Signature
+from chatapp.wire.limits import LETTER_MAX, TEXT_MAX, Count, Key, Name, Reference, Signature
 
 
 class LetterBody(msgspec.Struct, frozen=True, array_like=True):

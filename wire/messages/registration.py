@@ -9,8 +9,16 @@ from typing import Annotated
 
 import msgspec
 
-from chatapp.wire.limits import EXCLUSION_TEXT_MAX, SERVERS_MAX
-from chatapp.wire.messages.fields import Count, Host, Name, Port, Reference, Signature
+from chatapp.wire.limits import (
+    EXCLUSION_TEXT_MAX,
+    SERVERS_MAX,
+    Count,
+    Host,
+    Name,
+    Port,
+    Reference,
+    Signature,
+)
 from chatapp.wire.messages.table import Card
 
 PROTOCOL_VERSION = 1

@@ -8,8 +8,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from chatapp.wire.limits import TEXT_MAX, TOPIC_MAX
-from chatapp.wire.messages.fields import Count, GroupName, Key, Name, Reference
+from chatapp.wire.limits import TEXT_MAX, TOPIC_MAX, Count, GroupName, Key, Name, Reference
 
 CHANNEL = "channel"
 """The group of everybody. A room's name begins with `#`, so no room can have this name."""

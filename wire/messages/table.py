@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from chatapp.wire.messages.fields import Count, Host, Key, Name, Port, Signature
+from chatapp.wire.limits import Count, Host, Key, Name, Port, Signature
 
 RUN_BITS: Final = 28
 """How many bits of a table version count the changes; those above name the run of the registry

@@ -11,12 +11,19 @@ from typing import Final
 
 from cryptography.exceptions import InvalidTag
 
+from chatapp.wire.codec import ANSWER_HEADER_SIZE, Kind, unpack_answer
 from chatapp.wire.errors import SealError
-from chatapp.wire.framing import ANSWER_HEADER_SIZE, Kind, unpack_answer
 from chatapp.wire.identity import AgreementKey
 from chatapp.wire.sealing import Ciphers
-from chatapp.wire.sessions.noise import KEY_SIZE, MESSAGE_OVERHEAD, HandshakeState
-from chatapp.wire.sessions.opening import OutgoingOpening, Parties, Randomness, SessionKeys
+from chatapp.wire.sessions.opening import (
+    KEY_SIZE,
+    MESSAGE_OVERHEAD,
+    HandshakeState,
+    OutgoingOpening,
+    Parties,
+    Randomness,
+    SessionKeys,
+)
 
 RENEW_AFTER_FRAMES: Final = 1 << 20
 """Frames of both sides under the same keys after which a link is renewed, however young it is."""

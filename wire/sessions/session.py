@@ -16,8 +16,7 @@ from cryptography.exceptions import InvalidTag
 
 from chatapp.wire.address import Address, network_of
 from chatapp.wire.buckets import Buckets
-from chatapp.wire.errors import DecodeError, SealError
-from chatapp.wire.framing import (
+from chatapp.wire.codec import (
     AEAD_TAG_SIZE,
     ANSWER_HEADER_SIZE,
     COUNTER_SIZE,
@@ -32,6 +31,7 @@ from chatapp.wire.framing import (
     unpack_answer,
     unpack_opening,
 )
+from chatapp.wire.errors import DecodeError, SealError
 from chatapp.wire.identity import Identity
 from chatapp.wire.limits import (
     BUCKETS_MAX,

@@ -1,9 +1,23 @@
-"""Direct messages: ours climb the ladder to their recipients, and those of others are received."""
+"""Direct messages: ours climb the ladder to their recipients, and those of others are received.
 
+On no ladder are notes to ourselves, and messages to names that are not in our table, kept while the
+registry cannot be asked whose names they are. Each such name has a stream of its own until its owner
+is known; then the messages move to the stream of that identity. The key of the stream covers the
+identity of the registry, so the messages never go to a namesake at another registry.
+"""
+
+from collections.abc import Iterable, Mapping
 from typing import Final, assert_never
 
 from chatapp.peer.api import conversations
 from chatapp.peer.api.conversations import ConversationKind, person
+from chatapp.peer.api.events import (
+    Addressed,
+    MessageChanged,
+    MessageReason,
+    MessageState,
+    Said,
+)
 from chatapp.peer.api.trace import Raw
 from chatapp.peer.core.contacts import Change, Contact
 from chatapp.peer.core.context import (
@@ -16,22 +30,200 @@ from chatapp.peer.core.context import (
     RegistryReach,
     Routes,
 )
-from chatapp.peer.core.conversation import Conversation, SentMessage, check_length
-from chatapp.peer.core.direct.arrivals import Arrivals, DirectHub
+from chatapp.peer.core.conversation import (
+    Conversation,
+    Message,
+    OutgoingStream,
+    SentMessage,
+    check_length,
+)
+from chatapp.peer.core.direct.arrivals import Arrivals, DirectHub, DirectReceiver
 from chatapp.peer.core.direct.mail import MailQueue, Settlement
 from chatapp.peer.core.direct.outbox import DeliveryPaths, Ladder
 from chatapp.peer.core.direct.path_test import PathResult
-from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.direct.transport import PeerTransport
-from chatapp.peer.core.direct.unresolved import NotesToSelf, UnresolvedOutbox
 from chatapp.peer.core.inbox import Streams
-from chatapp.peer.core.records import Loaded, StoredStream
+from chatapp.peer.core.records import (
+    Loaded,
+    Named,
+    OutgoingAdded,
+    OutgoingChanged,
+    OutgoingMoved,
+    Record,
+    StoredStream,
+    name_stream,
+)
 from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.messages.direct import DatagramRelayed, RelayFailed
 from chatapp.wire.messages.mail import MailExpired, MailRefused, MailSaved
-from chatapp.wire.names import is_same_name, peer_name
+from chatapp.wire.messages.table import Card, Presence, Row
+from chatapp.wire.names import is_same_name, name_key, peer_name
+
+
+class NotesToSelf:
+    """Messages to ourselves: nothing is sent, but they are stored, delivered and shown like any
+    message."""
+
+    def __init__(self, ctx: Context, stored: StoredStream) -> None:
+        self._ctx: Final = ctx
+        self._outgoing = OutgoingStream(stored)
+        self._outgoing.messages.clear()
+        self._out = ctx.out
+        self._numbered = False
+        self.written: list[Message] = []
+
+    def write(self, text: str, *, wall: float) -> Message:
+        """Write a note. It is delivered when it is stored."""
+        message = self._outgoing.add(text, wall=wall, id_=self._out.new_id())
+        key = self._ctx.me.identity.public
+        self._write(message, OutgoingAdded(key, message.number, message.at_ms, text, message.id))
+        return message
+
+    def take(self, stream: bytes, kept: Iterable[Message], *, wall: float) -> None:
+        """Take messages of another stream: they were kept for a name that has become ours."""
+        for one in kept:
+            message = self._outgoing.add(one.text, wall=wall, id_=one.id)
+            message.at_ms = one.at_ms
+            self._write(
+                message,
+                OutgoingMoved(stream, one.number, self._ctx.me.identity.public, message.number),
+            )
+
+    def _write(self, message: Message, record: Record) -> None:
+        key = self._ctx.me.identity.public
+        if not self._numbered:
+            self._out.records.append(Named(key, self._ctx.me.name))
+        self._numbered = True
+        self._out.records += [
+            record,
+            OutgoingChanged(key, message.number, MessageState.DELIVERED, message.at_ms),
+        ]
+        self.written.append(message)
+
+    def stored(self) -> None:
+        """Deliver the notes that are on disk now."""
+        written, self.written = self.written, []
+        for message in written:
+            name, key, at = self._ctx.me.name, self._ctx.me.identity.public, message.at_ms / 1_000
+            self._outgoing.settle(message, MessageState.DELIVERED)
+            self._out.events += [
+                Said(
+                    conversation=person(name),
+                    id=message.id,
+                    sender=name,
+                    identity=key,
+                    number=message.number,
+                    text=message.text,
+                    at=at,
+                ),
+                MessageChanged(
+                    conversation=person(name), id=message.id, state=MessageState.DELIVERED
+                ),
+            ]
+
+
+class UnresolvedOutbox:
+    """The messages to unresolved names, by the key of the name."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        people: People,
+        *,
+        notes: NotesToSelf,
+        ladder: Ladder,
+        receiver: DirectReceiver,
+    ) -> None:
+        self._ctx: Final = ctx
+        self._out = ctx.out
+        self._people: Final = people
+        self._contacts: Final = people.contacts
+        self._notes: Final = notes
+        self._ladder: Final = ladder
+        self._settlement: Final = ladder.settlement
+        self._receiver: Final = receiver
+        self.waiting: dict[str, Contact] = {}
+        """Stand-ins for the people whose identities are not known yet."""
+
+    def restore(
+        self, registry: bytes, unknown: Mapping[bytes, str], stored: dict[bytes, StoredStream]
+    ) -> None:
+        """Restore what an earlier run kept for names at this registry. `unknown`: names by streams
+        that lead to no row."""
+        for stream, name in unknown.items():
+            key = _key_of(name)
+            if key is not None and name_stream(registry, key) == stream:
+                self._add(stream, key, name, stored.pop(stream, StoredStream()))
+
+    def keep(self, registry: bytes, name: str, text: str, *, wall: float, now: float) -> Message:
+        """Keep a new message. Raises NameRefused."""
+        key = name_key(name)
+        contact = self.waiting.get(key)
+        if contact is None:
+            contact = self._add(name_stream(registry, key), key, name, StoredStream())
+            self._out.records.append(Named(contact.identity, name))
+        assert contact.conversation is not None
+        ahead = self._ctx.status.clock_ahead
+        id_ = self._out.new_id()
+        message = contact.conversation.outgoing.add(text, wall=wall, ahead=ahead, id_=id_)
+        self._out.records.append(
+            OutgoingAdded(contact.identity, message.number, message.at_ms, text, id_)
+        )
+        self._settlement.kept(contact, message, now=now)
+        return message
+
+    def look(self, *, wall: float, now: float) -> None:
+        """Send on the messages whose names are resolved now, and refuse those to names that nobody
+        has."""
+        for key, stand_in in list(self.waiting.items()):
+            contact = self._contacts.by_name(key)
+            if contact is not None:
+                self._people.forget(key)
+                if not self._contacts.is_blocked(key):
+                    self._address(key, stand_in, contact, wall, now)
+            elif self._is_nobodys(key, now):
+                self._give_up(key, stand_in, now)
+
+    def _is_nobodys(self, key: str, now: float) -> bool:
+        """Return whether the registry says that nobody has this name. Asks it if it can be
+        reached."""
+        if self._ctx.status.reach is not RegistryReach.UP:
+            return False
+        return self._people.find(key, can_ask=True, now=now) is LookUp.UNKNOWN
+
+    def _add(self, stream: bytes, key: str, name: str, stored: StoredStream) -> Contact:
+        card = Card(name=name, identity=stream, mail=bytes(32), counter=0, signature=bytes(64))
+        contact = self.waiting[key] = Contact(stream, Row(card, "", 0, Presence.AWAY, 0, 0, 0))
+        contact.conversation = Conversation(stored, self._ctx.policy, self._ctx.rng)
+        return contact
+
+    def _address(
+        self, key: str, stand_in: Contact, contact: Contact, wall: float, now: float
+    ) -> None:
+        del self.waiting[key]
+        self._out.events.append(Addressed(name=stand_in.name, conversation=person(contact.name)))
+        if contact.identity == self._ctx.me.identity.public:
+            assert stand_in.conversation is not None
+            self._notes.take(stand_in.identity, stand_in.conversation.outgoing, wall=wall)
+            return
+        conversation = self._receiver.conversation(contact)
+        self._ladder.redirect(stand_in, contact, conversation, wall=wall, now=now)
+
+    def _give_up(self, key: str, stand_in: Contact, now: float) -> None:
+        del self.waiting[key]
+        assert stand_in.conversation is not None
+        for message in stand_in.conversation.outgoing:
+            self._settlement.refused(stand_in, message, MessageReason.NOBODY, now=now)
+
+
+def _key_of(name: str) -> str | None:
+    try:
+        return name_key(name)
+    except NameRefused:
+        return None
+
 
 _SHORT: Final = TEXT_MAX // 4
 """Characters that are never too many bytes."""

@@ -14,18 +14,16 @@ from chatapp.peer.api.conversations import person
 from chatapp.peer.api.events import MessageChanged, MessageReason, MessageState
 from chatapp.peer.api.trace import SENT_AT_ONCE, Stored, TraceEvent
 from chatapp.peer.core.contacts import Contact
-from chatapp.peer.core.context import Context
+from chatapp.peer.core.context import Context, LocalIdentity
 from chatapp.peer.core.conversation import (
     Conversation,
     DeliveryPath,
     Message,
     OutgoingStream,
 )
-from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import OutgoingChanged, OutgoingDelivered, OutgoingOnDisk
-from chatapp.wire.delivery.parts import Acknowledged
+from chatapp.wire.delivery.parts import Acknowledged, SyncMark
 from chatapp.wire.delivery.ranges import RangeSet
-from chatapp.wire.delivery.syncs import SyncMark
 from chatapp.wire.errors import SealError
 from chatapp.wire.limits import MAIL_KEPT_FOR
 from chatapp.wire.messages.mail import AskMail, DepositMail, LetterBody, MailRefusal

@@ -10,9 +10,8 @@ from chatapp.peer.core.contacts import RELAY_STICKS_FOR, Contact, Contacts
 from chatapp.peer.core.context import Context
 from chatapp.peer.core.records import OpeningTaken
 from chatapp.wire.address import Address
-from chatapp.wire.codec import encode, join_frames
+from chatapp.wire.codec import SEALED_HEAD_SIZE, Kind, encode, join_frames
 from chatapp.wire.errors import SealError
-from chatapp.wire.framing import SEALED_HEAD_SIZE, Kind
 from chatapp.wire.messages.direct import LastOpening, RelayDatagram, Typing, encode_frame
 from chatapp.wire.messages.registration import Ping, Pong
 from chatapp.wire.sessions.session import OldOpening, SessionTable

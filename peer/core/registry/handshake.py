@@ -1,5 +1,8 @@
-"""The handshake with a registry, in which each end proves its identity to the other (clauses 4.1 to
-4.5).
+"""The way to a registry: the addresses at which it may answer, and the handshake, in which each end
+proves its identity to the other (clauses 4.1 to 4.5).
+
+A registry may be several servers, of which any may be away. They have one identity, so a peer may
+go to whichever answers (clause 4.11).
 
 The registry that we accept is the one whose key the user named; otherwise the pinned one; otherwise
 the one that made our join code; otherwise the one that was announced; otherwise the first that
@@ -7,15 +10,17 @@ answers. An announcement is a stranger's word: its key must be proved, and prove
 """
 
 import random
+from collections.abc import Iterable, Sequence
+from typing import Final
 
+from chatapp.wire.address import Address, ip_literal, is_server
 from chatapp.wire.admission import (
     JoinCode,
     is_refused_authentic,
     is_welcome_authentic,
     make_register,
 )
-from chatapp.wire.codec import encode, encode_hello
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind, encode, encode_hello
 from chatapp.wire.identity import (
     Identity,
     fingerprint,
@@ -23,8 +28,92 @@ from chatapp.wire.identity import (
     in_groups_of_four,
     is_authentic,
 )
+from chatapp.wire.limits import SERVER_ADDRESSES_MAX
 from chatapp.wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Refused, Welcome
 from chatapp.wire.messages.table import Card
+
+
+class RegistryServers:
+    """The addresses of one registry, in the order in which they are asked."""
+
+    def __init__(self, addresses: Sequence[Address], named: Sequence[Address] = ()) -> None:
+        """`addresses`: at least one, the preferred one first. `named`: the servers that the
+        registry named the last time."""
+        self._addresses: Final = list(dict.fromkeys(addresses))[:SERVER_ADDRESSES_MAX]
+        self._at = 0
+        self._last_home: Address | None = None
+        self.strangers: Final[dict[Address, bytes]] = {}
+        """The keys of other registries that answered, by address."""
+        self.named: tuple[Address, ...] = ()
+        """The other servers that the registry names, by IP address or host name."""
+        self.to_look_up: list[Address] = []
+        """Those of them whose host names have to be looked up; their addresses are then to be
+        added."""
+        self.name(named)
+
+    def __len__(self) -> int:
+        return len(self._addresses)
+
+    def __contains__(self, address: Address) -> bool:
+        return address in self._addresses
+
+    @property
+    def current(self) -> Address:
+        """The address in use."""
+        return self._addresses[self._at]
+
+    def name(self, named: Sequence[Address]) -> None:
+        """Note the other servers that the registry names. What cannot be a server is left out."""
+        found = tuple(Address(*server) for server in named if is_server(Address(*server)))
+        if found == self.named:
+            return
+        self.named = found
+        literals = {server: ip_literal(server.host) for server in found}
+        self.add(
+            Address(host, server.port) for server, host in literals.items() if host is not None
+        )
+        self.to_look_up = [server for server, host in literals.items() if host is None]
+
+    def add(self, addresses: Iterable[Address]) -> None:
+        """Add further addresses behind those that are there."""
+        for address in addresses:
+            if address not in self._addresses and len(self._addresses) < SERVER_ADDRESSES_MAX:
+                self._addresses.append(address)
+
+    def asked_at(self, attempt: int, *, tries: int) -> list[Address]:
+        """Return the addresses to which the attempt with this number, from 1 to `tries`, sends its
+        HELLO.
+
+        The first attempt asks the address in use alone. Each further one asks more, so that all
+        have been asked by the last attempt, and those that may be slow are asked again."""
+        others = len(self._addresses) - 1
+        each_time = -(-others // max(tries - 1, 1))
+        count = 1 + min(others, (attempt - 1) * each_time)
+        return self.in_order()[:count]
+
+    def in_order(self) -> list[Address]:
+        """Return all addresses in the order in which they are asked, the one in use first."""
+        return self._addresses[self._at :] + self._addresses[: self._at]
+
+    def use(self, address: Address) -> None:
+        """Use this address from now on: our registry has answered there."""
+        self._at = self._addresses.index(address)
+
+    def let_in(self) -> None:
+        """Note that the server in use let us in."""
+        self._last_home = self.current
+
+    @property
+    def are_replaced(self) -> bool:
+        """Whether another registry answered at all addresses, or at the one that let us in last."""
+        return self._last_home in self.strangers or all(
+            one in self.strangers for one in self._addresses
+        )
+
+    def pass_on(self) -> None:
+        """Begin the next attempt at the next address: our registry answers at this one, but does
+        not serve us."""
+        self._at = (self._at + 1) % len(self._addresses)
 
 
 class Handshake:

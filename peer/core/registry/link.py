@@ -7,9 +7,8 @@ from typing import Final, Protocol
 from chatapp.peer.api.events import LinkTrouble, LinkTroubled
 from chatapp.peer.core.context import Context
 from chatapp.peer.core.registry.session import Backoff, RegistrySession
-from chatapp.wire.codec import encode
+from chatapp.wire.codec import Kind, encode, frame
 from chatapp.wire.errors import SealError
-from chatapp.wire.framing import Kind, frame
 from chatapp.wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN, LINK_STALL_TIMEOUT
 from chatapp.wire.messages.link import Attach, PeerRequest
 from chatapp.wire.messages.registration import Ping, Pong

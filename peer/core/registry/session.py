@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from chatapp.peer.core.context import Context
-from chatapp.peer.core.registry.handshake import Handshake
-from chatapp.peer.core.registry.servers import RegistryServers
+from chatapp.peer.core.registry.handshake import Handshake, RegistryServers
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.codec import (
+    Kind,
     decode_cookie,
     decode_frames,
     decode_refused,
@@ -23,7 +23,6 @@ from chatapp.wire.codec import (
     join_frames,
 )
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.framing import Kind
 from chatapp.wire.identity import Identity, agreement_half
 from chatapp.wire.messages.registration import (
     Leave,

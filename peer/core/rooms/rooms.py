@@ -23,14 +23,12 @@ from chatapp.peer.core.context import (
 from chatapp.peer.core.conversation import SentMessage, check_length
 from chatapp.peer.core.inbox import Streams
 from chatapp.peer.core.records import CHANNEL_MARK, Loaded, RoomKept, StoredGroup, StoredStream
-from chatapp.peer.core.rooms.current import CurrentRoom
+from chatapp.peer.core.rooms.current import CurrentRoom, PendingRequest, RoomList, TopicRequest
 from chatapp.peer.core.rooms.group import Group, Groups
-from chatapp.peer.core.rooms.incoming import GroupReceiver
+from chatapp.peer.core.rooms.lines import GroupOutbox, GroupReceiver
 from chatapp.peer.core.rooms.membership import DirectFanout, Membership, RoomRecipients
-from chatapp.peer.core.rooms.outgoing import GroupOutbox
-from chatapp.peer.core.rooms.requests import PendingRequest, RoomList, TopicRequest
+from chatapp.wire.codec import unpack_relayed
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.framing import unpack_relayed
 from chatapp.wire.messages.rooms import (
     CHANNEL,
     EnterRoom,

@@ -16,9 +16,8 @@ from textual.drivers.linux_driver import LinuxDriver
 
 from chatapp.peer.api import events
 from chatapp.peer.faces.full.app import FullApp
-from chatapp.peer.faces.full.signs import ASCII, UNICODE
-from chatapp.peer.faces.full.theme import theme_for
-from chatapp.peer.faces.running import FAILED
+from chatapp.peer.faces.full.theme import ASCII, UNICODE, theme_for
+from chatapp.peer.faces.program import FAILED
 from chatapp.peer.view.layout import KEEP_TITLE, RESTORE_TITLE
 from chatapp.peer.view.view import USUAL_START, Start
 

@@ -13,7 +13,7 @@ from textual.strip import Strip
 
 from chatapp.peer.api.conversations import Conversation, ConversationKind
 from chatapp.peer.faces.full.logbook import clipped
-from chatapp.peer.faces.full.signs import Signs
+from chatapp.peer.faces.full.theme import Signs
 from chatapp.peer.view.layout import cells_of
 from chatapp.peer.view.panes import ListRow
 from chatapp.peer.words import full as words

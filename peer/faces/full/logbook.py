@@ -10,7 +10,7 @@ from datetime import date
 from itertools import accumulate
 from typing import Final
 
-from chatapp.peer.faces.full.signs import Signs
+from chatapp.peer.faces.full.theme import Signs
 from chatapp.peer.view.layout import breaks, cells_of
 from chatapp.peer.view.log import EntryKind, Log, LogEntry
 from chatapp.peer.words.formatting import Fragments, Mark, local_day, shown_clock, shown_day

@@ -12,8 +12,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from chatapp.peer.faces.full.logbook import CLAIMED, LogBook, Row
-from chatapp.peer.faces.full.signs import Signs
-from chatapp.peer.faces.full.theme import name_colour
+from chatapp.peer.faces.full.theme import Signs, name_colour
 from chatapp.peer.view.log import Log, LogEntry
 
 _STYLES: Final = (

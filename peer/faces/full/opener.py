@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, Conversation, ConversationKind
 from chatapp.peer.api.events import Said
-from chatapp.peer.faces.full.signs import Signs
+from chatapp.peer.faces.full.theme import Signs
 from chatapp.peer.words import overlays as texts
 from chatapp.wire.names import is_same_name
 
 if TYPE_CHECKING:
     from chatapp.peer.faces.full.app import FullApp
-    from chatapp.peer.faces.full.overlays.desk_overlays import DeskOverlay
+    from chatapp.peer.faces.full.overlays.desk import DeskOverlay
     from chatapp.peer.faces.full.overlays.overlay import Overlay
     from chatapp.peer.sdk.client import Peer
     from chatapp.peer.view.desk import DeskView
@@ -79,20 +79,20 @@ class Opener:
 
     def why(self, id_: int) -> None:
         """Show how the line with this id was delivered."""
-        from chatapp.peer.faces.full.overlays.why import WhyOverlay
+        from chatapp.peer.faces.full.overlays.reports import WhyOverlay
 
         self._open(WhyOverlay(self._peer.past, id_, signs=self._signs))
 
     def doctor(self) -> None:
         """Show what keeps the user from the server."""
-        from chatapp.peer.faces.full.overlays.doctor import DoctorOverlay
+        from chatapp.peer.faces.full.overlays.reports import DoctorOverlay
 
         peer = self._peer
         self._open(DoctorOverlay(peer.examine, peer.server, signs=self._signs))
 
     def help(self) -> None:
         """Show the keys and the commands."""
-        from chatapp.peer.faces.full.overlays.help import HelpOverlay
+        from chatapp.peer.faces.full.overlays.pickers import HelpOverlay
 
         is_operator = self._app.view.state.desk.is_operator
         keys = (*texts.SCREEN_KEYS, *(texts.OPERATOR_KEYS if is_operator else ()))
@@ -114,7 +114,7 @@ class Opener:
 
     def table(self) -> None:
         """Show the table of people."""
-        from chatapp.peer.faces.full.overlays.people import PeopleOverlay
+        from chatapp.peer.faces.full.overlays.pickers import PeopleOverlay
 
         self._open(PeopleOverlay(self._peer.people(), signs=self._signs), self._went)
 
@@ -129,15 +129,14 @@ class Opener:
 
     def desk(self, desk: "DeskView") -> None:
         """Show the help desk on a screen of its own."""
-        from chatapp.peer.faces.full.overlays.desk import DeskPane
-        from chatapp.peer.faces.full.overlays.desk_overlays import DeskOverlay
+        from chatapp.peer.faces.full.overlays.desk import DeskOverlay, DeskPane
 
         self._desk = DeskOverlay(DeskPane(desk, signs=self._signs), signs=self._signs)
         self._open(self._desk)
 
     def ask_name(self, command: str, desk: "DeskView") -> None:
         """Ask for the operator or the queue of a command of the desk, and carry it out."""
-        from chatapp.peer.faces.full.overlays.desk_overlays import NameOverlay
+        from chatapp.peer.faces.full.overlays.pickers import NameOverlay
 
         title = texts.HAND_OVER if command == ".handover" else texts.TRANSFER
         known = desk.colleagues() if command == ".handover" else ()

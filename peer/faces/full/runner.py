@@ -6,7 +6,7 @@ from typing import Final
 
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import Event
-from chatapp.peer.api.node import Node
+from chatapp.peer.api.requests import Node
 from chatapp.peer.faces.runner import Display, Runner
 from chatapp.peer.view.log import LogEntry
 from chatapp.peer.view.panes import Pane

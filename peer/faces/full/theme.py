@@ -1,7 +1,7 @@
-"""The colours of the full screen: a dark and a light palette, and the terminal's own colours where
-it has only sixteen.
+"""How the full screen looks: its colours, a dark and a light palette, and the colours of a terminal
+that has only sixteen; and the signs that it draws besides words, in Unicode or in ASCII.
 
-Widgets use the names of this module alone. Each is a variable of the stylesheet, such as
+Widgets use the names of this module alone. Each colour is a variable of the stylesheet, such as
 `$chat-muted`.
 """
 
@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+import msgspec
 from textual.theme import Theme
 
-from chatapp.peer.words.formatting import OF_16, drawn_by
+from chatapp.peer.words.formatting import MARKS, OF_16, Mark, drawn_by
 
 DARK: Final = "chatapp-dark"
 LIGHT: Final = "chatapp-light"
@@ -222,3 +223,64 @@ def theme_for(environment: Mapping[str, str], *, colours: int) -> str:
     if colours == _MANY:
         return LIGHT_256 if is_light else DARK_256
     return LIGHT if is_light else DARK
+
+
+class Signs(msgspec.Struct, frozen=True, kw_only=True):
+    """One set of signs."""
+
+    is_utf8: bool
+    rule: str
+    online: str
+    away: str
+    notice: str
+    alert: str
+    sending: str
+    cut: str
+    """Stands at the end of what is cut."""
+    between: str
+    """Stands between two pieces of a bar."""
+    up_down: str
+    """Names the keys that move a choice."""
+    fine: str
+    wrong: str
+    mark_width: int
+    """Cells that the widest mark takes."""
+
+    def mark(self, mark: Mark | None) -> str:
+        """Return the sign of a message of ours; None: it is under way."""
+        if mark is None:
+            return self.sending
+        _, sign, word = MARKS[mark]
+        return sign if self.is_utf8 else word
+
+
+UNICODE: Final = Signs(
+    is_utf8=True,
+    rule="─",
+    online="●",
+    away="○",
+    notice="·",
+    alert="!",
+    sending="…",
+    cut="…",
+    between=" · ",
+    up_down="↑↓",
+    fine="✓",
+    wrong="✗",
+    mark_width=1,
+)
+ASCII: Final = Signs(
+    is_utf8=False,
+    rule="-",
+    online="+",
+    away="-",
+    notice="*",
+    alert="!",
+    sending="...",
+    cut="~",
+    between=" | ",
+    up_down="Up, Down",
+    fine="+",
+    wrong="!",
+    mark_width=7,
+)

@@ -17,13 +17,20 @@ from chatapp.peer.faces.opening import (
     close_offered,
     open_or_attach,
     peer_for,
+    runs_as_service,
 )
-from chatapp.peer.faces.program import StartOptions, run_until_signal, start_logging
-from chatapp.peer.faces.running import DONE, FAILED, INTERRUPTED, Running
+from chatapp.peer.faces.program import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    Running,
+    StartOptions,
+    run_until_signal,
+    start_logging,
+)
 from chatapp.peer.node.starts import note_release, remember, why_taken
-from chatapp.peer.rpc.offer import Offer
+from chatapp.peer.rpc.place import Offer
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.sdk.running import runs_as_service
 from chatapp.peer.words import answers
 from chatapp.peer.words.events import lines_of
 from chatapp.wire.folders import known_homes

@@ -8,9 +8,8 @@ from typing import Final
 
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.api.findings import Check, Finding, Trouble
-from chatapp.peer.doctor.probes import probe_disk, probe_servers
-from chatapp.peer.faces.program import start_logging
-from chatapp.peer.faces.running import DONE, FAILED, INTERRUPTED
+from chatapp.peer.doctor import probe_disk, probe_servers
+from chatapp.peer.faces.program import DONE, FAILED, INTERRUPTED, start_logging
 from chatapp.peer.node.driver import resolved
 from chatapp.peer.node.keystore import FolderInUse
 from chatapp.peer.sdk.client import Peer

@@ -1,5 +1,5 @@
-"""The peer as a program: it chooses the terminal, shows the prompt, handles signals and returns the
-exit status.
+"""The programs at a terminal, of a peer and of a visitor: they choose the terminal, show the prompt,
+handle signals and return the exit status.
 
 A terminal shows its prompt before the peer is loaded (`peer.faces.line.start`), which takes as long
 as all that comes before."""
@@ -17,8 +17,14 @@ import msgspec
 
 from chatapp.peer.commands.completion import CandidateSource, CompletionIndex
 from chatapp.peer.faces.line.raw import RawTerminal
-from chatapp.peer.faces.program import ENDING_SIGNALS, StartOptions, start_logging
-from chatapp.peer.faces.running import FAILED, INTERRUPTED
+from chatapp.peer.faces.program import (
+    ENDING_SIGNALS,
+    FAILED,
+    INTERRUPTED,
+    StartOptions,
+    VisitOptions,
+    start_logging,
+)
 from chatapp.peer.words import full as words
 from chatapp.peer.words.answers import not_sent_lines
 from chatapp.peer.words.formatting import Status
@@ -52,6 +58,17 @@ def run(
         if not program.is_name_taken or ask_name is None:
             return status
         wanted = msgspec.structs.replace(wanted, name=ask_name())
+
+
+def run_visit(wanted: VisitOptions, *, plain: bool, log_level: str) -> int:
+    """Visit a help desk until the visit or the user ends it. Returns the exit status."""
+    from chatapp.peer.faces.line.visitor import VisitStart
+
+    async def visit(raw: RawTerminal | None) -> int:
+        start = VisitStart(wanted, is_screen=raw is not None)
+        return await start.visit(make_terminal(raw, start.completions, quiet=wanted.quiet))
+
+    return run_program(visit, plain=plain, log_level=log_level)
 
 
 class PeerProgram:

@@ -16,15 +16,14 @@ from chatapp.peer.faces.opening import (
     CLOSES_WITHIN,
     NotOpened,
     elsewhere_line,
+    is_same_server,
     open_or_attach,
     peer_for,
 )
-from chatapp.peer.faces.program import StartOptions, start_logging
-from chatapp.peer.faces.running import INTERRUPTED
+from chatapp.peer.faces.program import INTERRUPTED, StartOptions, start_logging
 from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.node.starts import remember
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.sdk.running import is_same_server
 from chatapp.peer.words.answers import EMPTY_MESSAGE, attachment_lines, not_attached_line
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import LINE_MAX

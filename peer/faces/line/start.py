@@ -15,15 +15,14 @@ from chatapp.peer.faces.opening import (
     NotOpened,
     close_offered,
     elsewhere_line,
+    is_same_server,
     offered,
     open_or_attach,
     peer_for,
 )
-from chatapp.peer.faces.program import Face, StartOptions, resume_gc, run_until_signal
-from chatapp.peer.faces.running import FAILED
+from chatapp.peer.faces.program import FAILED, Face, StartOptions, resume_gc, run_until_signal
 from chatapp.peer.node.starts import latest_name, note_release, remember, why_taken
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.sdk.running import is_same_server
 from chatapp.peer.view.view import Start
 from chatapp.peer.words import answers
 from chatapp.wire.folders import known_homes

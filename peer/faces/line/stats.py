@@ -11,8 +11,7 @@ import msgspec
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.api.events import CommandFailed, Event, Figures, Registered
 from chatapp.peer.faces.opening import NotOpened, open_peer, peer_for
-from chatapp.peer.faces.program import StartOptions, start_logging
-from chatapp.peer.faces.running import FAILED, INTERRUPTED
+from chatapp.peer.faces.program import FAILED, INTERRUPTED, StartOptions, start_logging
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.reasons import SERVER_SILENT

@@ -27,7 +27,7 @@ from prompt_toolkit.styles import Style
 from chatapp.peer.commands.completion import CandidateSource
 from chatapp.peer.faces.line.prompt import PromptApp
 from chatapp.peer.faces.line.raw import RawTerminal
-from chatapp.peer.faces.running import DONE, INTERRUPTED
+from chatapp.peer.faces.program import DONE, INTERRUPTED
 from chatapp.peer.view.layout import (
     KEEP_TITLE,
     MARGIN,

@@ -4,18 +4,22 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Coroutine, Sequence
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, NamedTuple
 
 from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import TRIES, Interview, rating_of
-from chatapp.peer.faces.line.main import make_terminal, run_program
-from chatapp.peer.faces.line.raw import RawTerminal
 from chatapp.peer.faces.line.shell import LAST_WORDS_WITHIN, Terminal
-from chatapp.peer.faces.line.transcript import Transcript, default_path
-from chatapp.peer.faces.program import VisitOptions, resume_gc, run_until_signal
-from chatapp.peer.faces.running import DONE, FAILED, Running
+from chatapp.peer.faces.program import (
+    DONE,
+    FAILED,
+    Running,
+    VisitOptions,
+    resume_gc,
+    run_until_signal,
+)
 from chatapp.peer.sdk.visitor import Visitor
 from chatapp.peer.view.visit import VisitStage, VisitView
 from chatapp.peer.words.catalog import ENGLISH, catalog_of, language_of
@@ -23,6 +27,67 @@ from chatapp.peer.words.formatting import LINE_MAX, AnswerLine, Status
 from chatapp.peer.words.visitor import VisitorCompletions, VisitorTexts
 from chatapp.wire.errors import ChatAppError, TextTooLong
 from chatapp.wire.text import sanitize
+
+
+class Said(NamedTuple):
+    """A line of the visit."""
+
+    at: float
+    """Unix time."""
+    who: str
+    text: str
+
+
+class Transcript:
+    """What was said in a visit; also in a file, once it is asked for."""
+
+    def __init__(self) -> None:
+        self._said: list[Said] = []
+        self._file: IO[str] | None = None
+
+    def note(self, who: str, text: str, *, at: float | None = None) -> None:
+        """Add a line. `at`: Unix time; None for now. Raises OSError if the file cannot be written;
+        then it is closed."""
+        self._said.append(Said(time.time() if at is None else at, who, text))
+        if self._file is not None:
+            self._write(self._said[-1:])
+
+    def write_to(self, path: Path) -> int:
+        """Write all that was said to a new file (mode 0600), and from now on each line. Return how
+        many lines there are. Raises OSError, also if the file exists."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self.close()
+        self._file = os.fdopen(descriptor, "w", encoding="utf-8")
+        self._write(self._said)
+        return len(self._said)
+
+    def begin_anew(self) -> None:
+        """Forget what was said: another visit begins. It needs a file of its own."""
+        self.close()
+        self._said.clear()
+
+    def close(self) -> None:
+        """Close the file, if there is one."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _write(self, lines: list[Said]) -> None:
+        assert self._file is not None
+        try:
+            for line in lines:
+                at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(line.at))
+                self._file.write(f"{at} {line.who}: {line.text}\n")
+            self._file.flush()
+        except OSError:
+            self._file = None
+            raise
+
+
+def default_path() -> Path:
+    """Return a path in the present folder, named by the time."""
+    return Path(time.strftime("transcript-%Y-%m-%d-%H%M%S.txt"))
+
 
 TYPED_AHEAD: Final = 1_000
 """Typed lines that may wait to be carried out."""
@@ -362,39 +427,43 @@ _LEAVES_WITHIN: Final = 0.5
 """Seconds that are given to the registry to answer that we leave."""
 
 
-def run(wanted: VisitOptions, *, plain: bool, log_level: str) -> int:
-    """Visit a help desk until the visit or the user ends it. Returns the exit status."""
+class VisitStart:
+    """Begins a visit: the visitor, and the language of the lines."""
 
-    def visit(raw: RawTerminal | None) -> Coroutine[None, None, int]:
-        visitor = Visitor(
+    def __init__(self, wanted: VisitOptions, *, is_screen: bool) -> None:
+        """`is_screen`: whether a person looks."""
+        self._wanted: Final = wanted
+        self._is_screen: Final = is_screen
+        self._visitor: Final = Visitor(
             wanted.servers,
             registry_key=wanted.registry_key,
             queue=wanted.queue,
             home=wanted.data,
         )
-        spoken = wanted.language or (ENGLISH if raw is None else language_of(os.environ))
-        texts = VisitorTexts(catalog_of(spoken))
-        return _visit(visitor, raw, texts, stay=wanted.stay, quiet=wanted.quiet)
+        spoken = wanted.language or (language_of(os.environ) if is_screen else ENGLISH)
+        self._texts: Final = VisitorTexts(catalog_of(spoken))
+        self.completions: Final = VisitorCompletions(self._texts)
 
-    return run_program(visit, plain=plain, log_level=log_level)
-
-
-async def _visit(
-    visitor: Visitor, raw: RawTerminal | None, texts: VisitorTexts, *, stay: bool, quiet: bool
-) -> int:
-    terminal = make_terminal(raw, VisitorCompletions(texts), quiet=quiet)
-    resume_gc()
-    try:
-        visitor.open()
-    except OSError as error:
-        return _refuse(f"{error.filename or ''}: {error.strerror or error}")
-    except ChatAppError as error:
-        return _refuse(str(error))
-    try:
-        face = VisitorFace(visitor, terminal, texts, stay=stay, is_screen=raw is not None)
-        return await run_until_signal(face)
-    finally:
-        await visitor.close(within=_LEAVES_WITHIN)
+    async def visit(self, terminal: Terminal) -> int:
+        """Visit until the visit or the user ends it. Returns the exit status."""
+        resume_gc()
+        try:
+            self._visitor.open()
+        except OSError as error:
+            return _refuse(f"{error.filename or ''}: {error.strerror or error}")
+        except ChatAppError as error:
+            return _refuse(str(error))
+        try:
+            face = VisitorFace(
+                self._visitor,
+                terminal,
+                self._texts,
+                stay=self._wanted.stay,
+                is_screen=self._is_screen,
+            )
+            return await run_until_signal(face)
+        finally:
+            await self._visitor.close(within=_LEAVES_WITHIN)
 
 
 def _refuse(why: str) -> int:

@@ -17,8 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from chatapp.peer.faces.program import resume_gc
-from chatapp.peer.faces.running import DONE, FAILED, INTERRUPTED
+from chatapp.peer.faces.program import DONE, FAILED, INTERRUPTED, resume_gc
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.limits import (
     ACCEPTED_AT_ONCE,

@@ -9,9 +9,9 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.cluster.bus.channel import BusSeals
 from chatapp.registry.cluster.bus.messages import ID_SIZE
 from chatapp.registry.cluster.bus.remote_engine import EngineState, RemoteEngine, SessionOpened
+from chatapp.registry.cluster.bus.session import BusSeals
 from chatapp.registry.edge.edge import SECRET_SIZE, Edge, Output
 from chatapp.registry.edge.links import LinkState
 from chatapp.registry.rules.admin_requests import (
@@ -22,8 +22,7 @@ from chatapp.registry.rules.admin_requests import (
 )
 from chatapp.registry.rules.effects import DropReason, LinkEndReason
 from chatapp.registry.rules.limits import RegistryPolicy, WallClock
-from chatapp.registry.telemetry.figures import CoreSnapshot
-from chatapp.registry.telemetry.recorder import Recorder
+from chatapp.registry.telemetry.figures import CoreSnapshot, Recorder
 from chatapp.wire.address import Address
 from chatapp.wire.identity import Identity
 from chatapp.wire.sessions.opening import Randomness

@@ -1,13 +1,13 @@
-"""The edges of a cluster's other nodes, on the engine's side: the engine is announced, edges come
-in, and lost ones go."""
+"""The node that has the engine: a registry of its own, and the edges of the other nodes. The engine is
+announced, edges come in, and lost ones go."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
 import msgspec
 
-from chatapp.registry.cluster.bus.channel import Channel
 from chatapp.registry.cluster.bus.messages import (
+    ID_SIZE,
     NEWS,
     AdminAsked,
     DatagramRequestCame,
@@ -30,12 +30,21 @@ from chatapp.registry.cluster.bus.messages import (
     unpack_address,
 )
 from chatapp.registry.cluster.bus.remote_edge import RemoteEdge
-from chatapp.registry.cluster.bus.session import BEAT, LATE_AFTER, PATIENCE, SILENT_AFTER, Order
+from chatapp.registry.cluster.bus.session import (
+    BEAT,
+    LATE_AFTER,
+    PATIENCE,
+    SILENT_AFTER,
+    BusSeals,
+    Channel,
+    Order,
+)
+from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.engine.engine import Engine
 from chatapp.registry.rules.effects import LOCAL, Caller, DropReason, link_at
-from chatapp.registry.telemetry.recorder import Recorder
+from chatapp.registry.telemetry.figures import Recorder
+from chatapp.wire.codec import unpack_group
 from chatapp.wire.errors import DecodeError
-from chatapp.wire.framing import unpack_group
 from chatapp.wire.identity import Identity
 from chatapp.wire.messages.link import Attach
 
@@ -303,3 +312,61 @@ class Edges:
                     self._news.engine, session.run, number, session.newest_received, items
                 )
                 self._channel.send(edge_subject(edge.id), bundle)
+
+
+class EngineNode:
+    """One node with the engine. The driver uses `core` as on one machine, but for the timer, and
+    carries the bus."""
+
+    def __init__(
+        self,
+        core: RegistryCore,
+        *,
+        term: int,
+        name: str,
+        seals: BusSeals,
+        holds_lease: Callable[[float], bool] = lambda _: True,
+        now: float,
+    ) -> None:
+        """`term`: higher than that of any engine before. `name`: the node's, for people.
+        `holds_lease`: whether no other node can have an engine at this time; nobody is let in while
+        one can."""
+        self.core: Final = core
+        core.engine.holds_lease = holds_lease
+        self.edges: Final = Edges(
+            core.engine,
+            Channel(seals, core.recorder),
+            EngineNews(core.context.rng.randbytes(ID_SIZE), term, name),
+            identity=core.context.identity,
+            recorder=core.recorder,
+            now=now,
+        )
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether another node has the engine now."""
+        return self.edges.is_overtaken
+
+    def receive_bus(self, data: bytes, *, now: float) -> None:
+        """Handle a message of the bus, from the subject of the engine or of the news."""
+        self.edges.receive(data, now=now)
+        self.core.edge.settle(now=now)
+
+    def leave(self) -> None:
+        """Tell the edges that the engine serves nobody any more, as it stops or has lost the
+        lease."""
+        self.edges.leave()
+
+    def take_messages(self) -> list[tuple[str, bytes]]:
+        """Drain the messages to publish, each with its subject below that of the bus: in order
+        within a subject."""
+        return self.edges.take_messages()
+
+    def handle_timer(self, *, now: float) -> None:
+        """Do what is due. Early and late calls are harmless."""
+        self.edges.handle_timer(now=now)
+        self.core.handle_timer(now=now)
+
+    def next_timer(self) -> float:
+        """Return when `handle_timer` is to be called next."""
+        return min(self.edges.next_timer(), self.core.next_timer())

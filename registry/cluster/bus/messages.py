@@ -13,7 +13,7 @@ from chatapp.registry.rules.admin_requests import AdminAnswer, CoreRequest
 from chatapp.registry.rules.effects import NODE_SHIFT, LinkEndReason
 from chatapp.wire.address import Address, addresses_via
 from chatapp.wire.errors import DecodeError
-from chatapp.wire.messages.fields import Count, Name
+from chatapp.wire.limits import Count, Name
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.registration import Leave, Nonce, Ping, RefusalReason, Register
 from chatapp.wire.messages.table import Card

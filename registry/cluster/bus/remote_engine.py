@@ -1,4 +1,5 @@
-"""The engine as the edge of another node sees it: whether there is one, and what is asked of it.
+"""The engine as the edge of another node sees it: whether there is one, what is asked of it, and how
+much of that may be under way.
 
     SEARCHING --news--> ENTERING --let in--> OPEN <--engine silent, heard again--> SILENT
         ^------------------+                  |                                     |
@@ -7,15 +8,18 @@
 While OPEN the edge serves its peers. While SILENT the links stay, since an election takes seconds,
 but nobody is served. Whatever else happens ends the session, and the next one begins with a fresh
 edge.
+
+An engine that is slower than the peers of its edges ask would be behind without end. So a link that
+has too much under way is not read until the engine has followed, and the others go on.
 """
 
 import enum
+from collections import deque
 from collections.abc import Sequence
 from typing import Final, NamedTuple, assert_never
 
 import msgspec
 
-from chatapp.registry.cluster.bus.channel import BusSeals, Channel
 from chatapp.registry.cluster.bus.messages import (
     ID_SIZE,
     AdminAnswerPart,
@@ -63,22 +67,97 @@ from chatapp.registry.cluster.bus.session import (
     LATE_AFTER,
     PATIENCE,
     SILENT_AFTER,
+    BusSeals,
     BusSession,
+    Channel,
     Order,
 )
-from chatapp.registry.cluster.bus.under_way import DATAGRAMS, UnderWay
 from chatapp.registry.edge.edge import Edge
 from chatapp.registry.rules.admin_requests import AdminAnswer, CoreRequest
 from chatapp.registry.rules.directory.table import Delta, TableCopy
 from chatapp.registry.rules.effects import Admit, Caller, DropReason, LinkEndReason, Refuse
-from chatapp.registry.telemetry.recorder import Recorder
+from chatapp.registry.telemetry.figures import Recorder
 from chatapp.wire.address import Address
+from chatapp.wire.codec import GroupHeader
 from chatapp.wire.errors import DecodeError
-from chatapp.wire.framing import GroupHeader
 from chatapp.wire.identity import Identity
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.registration import Leave, Ping, Register
 from chatapp.wire.messages.table import FetchTable
+
+LINK_BYTES_MAX: Final = 256 * 1024
+"""Bytes under way of one link past which it is held. More than the engine handles before it says so
+(`HANDLED_TOLD`)."""
+ALL_LINKS_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Bytes under way of all links past which those are held that have more than an equal share of
+it."""
+DATAGRAMS_MAX: Final = 1024 * 1024
+"""Bytes under way of requests in datagrams past which others are dropped: their senders send them
+again."""
+DATAGRAMS: Final = 0
+"""Stands for all datagrams, as links have numbers from 1."""
+
+
+class UnderWay:
+    """The bytes under way in one session, by link."""
+
+    def __init__(self) -> None:
+        self._new: list[tuple[int, int]] = []
+        """The link and size of each item that is not in a bundle yet."""
+        self._bundles: deque[tuple[int, list[tuple[int, int]]]] = deque()
+        """The items under way, by the number of the bundle that ended their turn."""
+        self._sizes: dict[int, int] = {}
+        self._of_links = 0
+        self._held: dict[int, None] = {}
+
+    def add(self, link: int, size: int) -> bool:
+        """Note an item of a link, or a datagram. Return whether its link is to be held from now
+        on."""
+        self._new.append((link, size))
+        self._sizes[link] = self._sizes.get(link, 0) + size
+        if link == DATAGRAMS:
+            return False
+        self._of_links += size
+        if not self._is_too_much(link) or link in self._held:
+            return False
+        self._held[link] = None
+        return True
+
+    def sent(self, number: int) -> None:
+        """Note that all items were sent, with this bundle as the last one."""
+        if self._new:
+            self._bundles.append((number, self._new))
+            self._new = []
+
+    def handled(self, number: int) -> list[int]:
+        """Note the newest bundle that the engine has handled. Return the links to release."""
+        while self._bundles and self._bundles[0][0] <= number:
+            for link, size in self._bundles.popleft()[1]:
+                self._settle(link, size)
+        if not self._held:
+            return []
+        released = [link for link in self._held if not self._is_too_much(link)]
+        for link in released:
+            del self._held[link]
+        return released
+
+    def _settle(self, link: int, size: int) -> None:
+        left = self._sizes.pop(link) - size
+        if left:
+            self._sizes[link] = left
+        if link != DATAGRAMS:
+            self._of_links -= size
+
+    @property
+    def takes_datagrams(self) -> bool:
+        """Whether another datagram may be under way."""
+        return self._sizes.get(DATAGRAMS, 0) < DATAGRAMS_MAX
+
+    def _is_too_much(self, link: int) -> bool:
+        size = self._sizes.get(link, 0)
+        if self._of_links <= ALL_LINKS_BYTES_MAX:
+            return size > LINK_BYTES_MAX
+        return size > min(LINK_BYTES_MAX, ALL_LINKS_BYTES_MAX // len(self._sizes))
 
 
 class EngineState(enum.Enum):

@@ -25,7 +25,7 @@ from chatapp.registry.store.entries import (
 )
 from chatapp.registry.store.protocol import Loaded, RecordLost
 from chatapp.registry.store.state import LoadedBuilder, StoreState
-from chatapp.wire.storage.journal import frame
+from chatapp.wire.storage import frame
 
 
 class Ordered(NamedTuple):

@@ -19,7 +19,7 @@ from chatapp.registry.cluster.stream.bundles import (
     hash_of,
 )
 from chatapp.registry.cluster.stream.ledger import Placed, Publication, Subject
-from chatapp.wire.storage.journal import scan
+from chatapp.wire.storage import scan
 
 
 class Manifest(msgspec.Struct, frozen=True, array_like=True):

@@ -25,6 +25,7 @@ from chatapp.registry.cluster.stream.bundles import (
     OwnerBegan,
     Record,
     Sealer,
+    Strays,
     encode_control,
 )
 from chatapp.registry.cluster.stream.image import Image
@@ -46,12 +47,11 @@ from chatapp.registry.cluster.stream.snapshots import (
     read_manifest,
     records_of,
 )
-from chatapp.registry.cluster.stream.strays import Strays
 from chatapp.registry.cluster.stream.writer import RETRY_SPAN, Writer, WriterState
 from chatapp.registry.store.entries import Entry, encode
 from chatapp.registry.store.protocol import Loaded, StoreUnusable
 from chatapp.wire.errors import StoreBroken, StoreError, StoreFull, StoreLost, StoreReadOnly
-from chatapp.wire.storage.journal import frame
+from chatapp.wire.storage import frame
 
 _log = logging.getLogger(__name__)
 

@@ -15,9 +15,8 @@ from typing import Final
 import msgspec
 
 from chatapp.registry.program.admin.listener import SOCKET
-from chatapp.registry.program.admin.log import AdminLog
-from chatapp.registry.program.admin.recorded import account, own_user, shown_log
-from chatapp.registry.rules.admin.service import AdminService
+from chatapp.registry.program.admin.log import AdminLog, account, own_user, shown_log
+from chatapp.registry.rules.admin import AdminService
 from chatapp.registry.rules.admin_requests import (
     AddBan,
     AdminAnswer,

@@ -1,5 +1,5 @@
-"""The administrator's log: one JSON object a line in the registry's folder, for each request that
-was made.
+"""The administrator as a user of this machine: who asks is noted with each request, in a log of one JSON
+object a line; and what concerns the program alone is answered here.
 
 A line says when, which verb, about whom or what, by which user of this machine, and with which
 result. The file is for the folder's owner alone. When it is long it is moved aside, and the one
@@ -9,7 +9,7 @@ that was aside before is gone.
 import datetime as dt
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -19,25 +19,32 @@ import msgspec
 from chatapp.registry.rules.admin_requests import (
     AddBan,
     AdminAnswer,
+    AdminRefusal,
     AdminRefused,
     AdminRequest,
     Announce,
     CloseRoom,
     Deed,
+    Done,
     ErasePerson,
     KickFromRoom,
     KickPerson,
     LiftBan,
+    LogShown,
     MakeBackup,
     MakeInvites,
+    PersonErased,
     PurgeMail,
+    RegistryRequest,
     ReleaseName,
     SetLogLevel,
     SetRoomTopic,
+    ShowLog,
     ShowPerson,
     StopRegistry,
 )
 from chatapp.wire.folders import write_whole
+from chatapp.wire.names import is_same_name
 
 _log = logging.getLogger(__name__)
 
@@ -144,3 +151,80 @@ def target_of(request: AdminRequest) -> str:
             return ""
         case _:
             return ""
+
+
+Answer = Callable[[RegistryRequest], Awaitable[AdminAnswer]]
+
+
+class RecordedAdmin:
+    """Has requests carried out, and writes a line about each into the administrator's log."""
+
+    def __init__(self, folder: Path, answer: Answer, *, wall: Callable[[], float]) -> None:
+        """`answer`: carries out a request that concerns more than this program."""
+        self._log: Final = AdminLog(folder, wall=wall)
+        self._answer: Final = answer
+
+    async def answer(self, request: AdminRequest, user: int) -> AdminAnswer:
+        """Carry out a request of the user with this number."""
+        if isinstance(request, AddBan):
+            request = msgspec.structs.replace(request, author=account(user))
+        answer = await self._answered(request)
+        self._log.note(request, answer, user=user)
+        return answer
+
+    async def _answered(self, request: AdminRequest) -> AdminAnswer:
+        match request:
+            case ShowLog(count=count):
+                return shown_log(self._log, count)
+            case SetLogLevel(level=level):
+                logging.getLogger().setLevel(level.upper())
+                return Done()
+            case ErasePerson(name=name):
+                answer = await self._answer(request)
+                return forgotten(self._log, name, answer)
+            case _:
+                return await self._answer(request)
+
+
+def shown_log(log: AdminLog, count: int) -> AdminAnswer:
+    """Return the newest lines of the administrator's log."""
+    try:
+        return LogShown(log.newest(count))
+    except OSError as error:
+        return _no_log(error)
+
+
+def forgotten(log: AdminLog, name: str, answer: AdminAnswer) -> AdminAnswer:
+    """Take somebody who was erased out of the administrator's log. Return the answer, or that this
+    could not be done."""
+    if not isinstance(answer, PersonErased):
+        return answer
+    theirs = [name, *answer.names, *answer.keys]
+    try:
+        log.forget(
+            lambda target: any(is_same_name(target.split(" in ")[0], name) for name in theirs)
+        )
+    except OSError as error:
+        return _no_log(error)
+    return answer
+
+
+def account(user: int) -> str:
+    """Return the name of a user's account, or the number of one without a name."""
+    try:
+        import pwd  # not on every platform
+
+        return pwd.getpwuid(user).pw_name
+    except (ImportError, KeyError):
+        return str(user)
+
+
+def own_user() -> int:
+    """Return the number of the user who runs this program."""
+    return os.geteuid()
+
+
+def _no_log(error: OSError) -> AdminRefused:
+    return AdminRefused(
+        refusal=AdminRefusal.NO_LOG, detail=f"{error.filename}: {error.strerror or error}"
+    )

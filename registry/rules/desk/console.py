@@ -66,7 +66,7 @@ from chatapp.wire.messages.desk import (
     TakeDuty,
     WaitingCounted,
 )
-from chatapp.wire.suggestions import nearest
+from chatapp.wire.text import nearest
 
 _POSITION_DIGITS: Final = 9
 

@@ -8,13 +8,12 @@ from typing import Final, assert_never
 from chatapp.registry.rules.admin_requests import QueueFigures, VisitorFigures
 from chatapp.registry.rules.desk.console import DeskConsole
 from chatapp.registry.rules.desk.conversation import ConversationRules
-from chatapp.registry.rules.desk.figures.histogram import Histogram
-from chatapp.registry.rules.desk.figures.statistics import ServedSession
 from chatapp.registry.rules.desk.notices import Publisher
 from chatapp.registry.rules.desk.operators import OperatorRules, asker_of
 from chatapp.registry.rules.desk.queue.visit import Visit
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.desk.state import DeskState
+from chatapp.registry.rules.desk.statistics import Histogram, ServedSession
 from chatapp.registry.rules.desk.visitors import VisitorRules
 from chatapp.registry.rules.directory.connections import Connections, Liveness
 from chatapp.registry.rules.directory.directory import Directory

@@ -6,7 +6,6 @@ being online.
 
 from typing import assert_never
 
-from chatapp.registry.rules.desk.figures.statistics import ServedSession
 from chatapp.registry.rules.desk.notices import Publisher
 from chatapp.registry.rules.desk.queue.visit import (
     NOBODY,
@@ -19,6 +18,7 @@ from chatapp.registry.rules.desk.queue.visit import (
 )
 from chatapp.registry.rules.desk.settings import ready_answers
 from chatapp.registry.rules.desk.state import DeskState
+from chatapp.registry.rules.desk.statistics import ServedSession
 from chatapp.registry.rules.effects import Caller, Effect, Rule, Store
 from chatapp.registry.store.entries import DeskOpeningKept
 from chatapp.wire.errors import NameRefused

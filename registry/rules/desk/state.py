@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from chatapp.registry.rules.desk.figures.statistics import DeskStatistics, Ratings
 from chatapp.registry.rules.desk.guests import Guests
 from chatapp.registry.rules.desk.opening import Openings
 from chatapp.registry.rules.desk.past import Past
@@ -19,6 +18,7 @@ from chatapp.registry.rules.desk.queue.visit import (
     visit_of,
 )
 from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.desk.statistics import DeskStatistics, Ratings
 from chatapp.registry.rules.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
 from chatapp.registry.rules.directory.connections import Connections, Liveness
 from chatapp.registry.rules.directory.directory import Directory

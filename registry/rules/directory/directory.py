@@ -15,11 +15,9 @@ from chatapp.registry.rules.directory.names import Names
 from chatapp.registry.rules.directory.table import Table
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.wire.address import Address
-from chatapp.wire.admission import sign_table
 from chatapp.wire.buckets import Buckets
-from chatapp.wire.codec import encode
-from chatapp.wire.framing import GROUP_OVERHEAD
-from chatapp.wire.identity import Identity
+from chatapp.wire.codec import GROUP_OVERHEAD, encode
+from chatapp.wire.identity import Identity, sign_table
 from chatapp.wire.limits import (
     BUCKETS_MAX,
     DATAGRAM_MAX,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from heapq import heapify, heapreplace
 from typing import Final, NamedTuple
 
-from chatapp.wire.framing import GROUP_OVERHEAD, GroupHeader
+from chatapp.wire.codec import GROUP_OVERHEAD, GroupHeader
 from chatapp.wire.limits import (
     BODY_MAX,
     GROUP_BYTES_MAX,

@@ -28,8 +28,8 @@ from chatapp.registry.rules.rooms.log import Group, LogLine, Verdict
 from chatapp.registry.store import entries
 from chatapp.registry.store.entries import Entry, GroupCut, GroupKeyMade, GroupLinesDropped
 from chatapp.registry.store.protocol import LoadedGroup, RecordLost
+from chatapp.wire.codec import GroupHeader, pack_relayed
 from chatapp.wire.errors import StoreError
-from chatapp.wire.framing import GroupHeader, pack_relayed
 from chatapp.wire.messages.rooms import (
     CHANNEL,
     FetchGroup,

@@ -23,8 +23,7 @@ from chatapp.peer.api.requests import (
     ShowTopic,
     Unignore,
 )
-from chatapp.peer.commands.commands import BY_SPELLING, COMMANDS, unknown
-from chatapp.peer.commands.elsewhere import ELSEWHERE
+from chatapp.peer.commands.commands import BY_SPELLING, COMMANDS, ELSEWHERE, unknown
 from chatapp.peer.commands.meanings import (
     AskMessage,
     Context,
@@ -37,7 +36,7 @@ from chatapp.peer.commands.meanings import (
 )
 from chatapp.peer.commands.parser import parse
 from chatapp.wire.names import peer_name
-from chatapp.wire.suggestions import is_one_letter_away
+from chatapp.wire.text import is_one_letter_away
 from tests.peer.faces.line.typists import ALICE, BOB, IN_LAB, said
 
 

@@ -11,13 +11,13 @@ from typing import Any, Final
 import msgspec
 
 from chatapp.peer.core.contacts import Contact
-from chatapp.peer.core.context import Context
+from chatapp.peer.core.context import Context, LocalIdentity
 from chatapp.peer.core.conversation import Conversation
-from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import StoredStream
 from chatapp.wire.address import Address
 from chatapp.wire.admission import make_refused, sign_welcome
 from chatapp.wire.codec import (
+    Kind,
     decode_frames,
     decode_hello,
     decode_register,
@@ -26,7 +26,6 @@ from chatapp.wire.codec import (
     join_frames,
 )
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.framing import Kind
 from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.messages.registration import Cookie, Hello, RefusalReason, Register, Welcome
 from chatapp.wire.messages.table import Card, Presence, Row

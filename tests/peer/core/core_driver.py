@@ -7,15 +7,13 @@ It moves bytes as a driver does, and does nothing else on its own.
 import random
 
 from chatapp.peer.api.events import Event
-from chatapp.peer.core.context import Context
+from chatapp.peer.core.context import Context, LocalIdentity
 from chatapp.peer.core.core import PeerCore
-from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.records import Record
 from chatapp.peer.core.registry.session import State
 from chatapp.peer.history.database import History
 from chatapp.wire.address import Address
-from chatapp.wire.codec import decode_request, encode
-from chatapp.wire.framing import FrameReader, Kind
+from chatapp.wire.codec import FrameReader, Kind, decode_request, encode
 from chatapp.wire.limits import LINK_FRAME_MAX
 from chatapp.wire.messages.link import Attach, PeerRequest
 from chatapp.wire.messages.mail import MailBatch

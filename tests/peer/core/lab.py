@@ -2,9 +2,8 @@
 
 import pytest
 
-from chatapp.wire.codec import decode_frames, decode_message_body, encode, join_frames
+from chatapp.wire.codec import Kind, decode_frames, decode_message_body, encode, join_frames
 from chatapp.wire.errors import SealError
-from chatapp.wire.framing import Kind
 from chatapp.wire.messages.direct import DirectGroupLine, Floor, Part
 from chatapp.wire.messages.mail import MailBatch
 from chatapp.wire.messages.rooms import (

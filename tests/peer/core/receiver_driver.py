@@ -13,11 +13,11 @@ from chatapp.peer.api.events import (
 )
 from chatapp.peer.core.contacts import Contacts
 from chatapp.peer.core.context import LookUp
-from chatapp.peer.core.direct.receiving import DirectReceiver
+from chatapp.peer.core.direct.arrivals import DirectReceiver
 from chatapp.peer.core.inbox import Streams
 from chatapp.peer.core.records import CHANNEL_MARK, StoredGroup, StoredStream
 from chatapp.peer.core.rooms.group import Group, Groups
-from chatapp.peer.core.rooms.incoming import GroupReceiver
+from chatapp.peer.core.rooms.lines import GroupReceiver
 from chatapp.peer.core.rooms.membership import Membership
 from chatapp.peer.history.database import History
 from chatapp.wire.codec import decode_frames, encode

@@ -4,8 +4,7 @@ import pytest
 
 from chatapp.peer.api import events
 from chatapp.wire.address import Address
-from chatapp.wire.codec import encode, join_frames
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind, encode, join_frames
 from chatapp.wire.messages.direct import DirectBody, DirectGroupLine, Floor, Part
 from chatapp.wire.messages.mail import DepositMail
 from chatapp.wire.messages.rooms import CHANNEL

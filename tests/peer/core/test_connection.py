@@ -9,9 +9,8 @@ from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.records import StoredGroup
 from chatapp.peer.core.registry.registration import SEEKING_SPAN
-from chatapp.peer.core.rooms.outgoing import SAID_AGAIN_AFTER
-from chatapp.wire.codec import encode
-from chatapp.wire.framing import pack_relayed, unpack_group
+from chatapp.peer.core.rooms.lines import SAID_AGAIN_AFTER
+from chatapp.wire.codec import encode, pack_relayed, unpack_group
 from chatapp.wire.limits import LINK_KEEPALIVE_SPAN
 from chatapp.wire.messages.direct import ReportSilence
 from chatapp.wire.messages.mail import DepositMail, Letter, LetterBody, MailBatch, TakeMail

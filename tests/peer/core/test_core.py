@@ -11,10 +11,9 @@ from chatapp.peer.core import core
 from chatapp.peer.core.context import LookUp, RegistryReach
 from chatapp.peer.core.records import OutgoingAdded, RowsSaved
 from chatapp.wire.address import Address
-from chatapp.wire.admission import is_table_signed, sign_table
-from chatapp.wire.codec import encode, join_frames
+from chatapp.wire.codec import Kind, encode, join_frames
 from chatapp.wire.errors import TextTooLong
-from chatapp.wire.framing import Kind
+from chatapp.wire.identity import is_table_signed, sign_table
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.messages.direct import Ack, DatagramRelayed, DirectBody, Part, RelayDatagram
 from chatapp.wire.messages.mail import DepositMail

@@ -1,6 +1,6 @@
 """The user's own identity: rising card counters."""
 
-from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.core.context import LocalIdentity
 from chatapp.wire.identity import AgreementKey, is_authentic
 from tests.peer.core.cast import Someone
 

@@ -5,7 +5,7 @@ import pytest
 
 from chatapp.peer.api import events
 from chatapp.peer.core.registry.registration import OUTDONE_MAX
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind
 from chatapp.wire.messages.registration import RefusalReason
 from tests.peer.core.core_driver import CoreDriver
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.conversation import SPANS_MAX, OutgoingStream, Unsynced
 from chatapp.peer.core.records import StoredOutgoing, StoredStream
-from chatapp.wire.delivery.syncs import SyncMark
+from chatapp.wire.delivery.parts import SyncMark
 
 LIFE = 7
 OTHER = 8

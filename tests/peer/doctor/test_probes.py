@@ -19,7 +19,7 @@ from chatapp.peer.api.findings import (
     clock_finding,
     packets_finding,
 )
-from chatapp.peer.doctor.probes import probe_disk, probe_privacy, probe_server, probe_servers
+from chatapp.peer.doctor import probe_disk, probe_privacy, probe_server, probe_servers
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
 from tests.peer.village import Village, village

@@ -7,7 +7,7 @@ import pytest
 
 from chatapp.peer.faces import opening
 from chatapp.peer.faces.opening import NotOpened, open_or_attach, open_peer
-from chatapp.peer.rpc.offer import Offer
+from chatapp.peer.rpc.place import Offer
 from chatapp.peer.sdk.client import Peer
 from tests.peer.village import Village, village
 

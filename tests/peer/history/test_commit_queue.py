@@ -21,8 +21,11 @@ from chatapp.peer.core.records import (
     Record,
     Shown,
 )
-from chatapp.peer.history import commits, journal
-from chatapp.peer.history.commits import (
+from chatapp.peer.history import journal
+from chatapp.peer.history.database import History
+from chatapp.peer.history.journal import RecordJournal
+from chatapp.peer.node import storage
+from chatapp.peer.node.storage import (
     BATCH_SPAN,
     LAGGING_SYNC_SPAN,
     STORE_AGAIN_AFTER,
@@ -30,9 +33,7 @@ from chatapp.peer.history.commits import (
     UNFILED_SPAN,
     CommitQueue,
 )
-from chatapp.peer.history.database import History
-from chatapp.peer.history.journal import RecordJournal
-from chatapp.wire.storage.journal import scan
+from chatapp.wire.storage import scan
 from tests.wire.storage.disks import FailingDisk, bad_sync, no_room
 
 KEY = b"b" * 32
@@ -134,7 +135,7 @@ def test_a_full_disk_is_told_of_once_and_tried_again_now_and_then(rig: Rig) -> N
 def test_long_texts_fill_a_queue_before_many_records_do(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commits, "TEXTS_WAITING_MAX", 3_000)
+    monkeypatch.setattr(storage, "TEXTS_WAITING_MAX", 3_000)
     rig.fill_up()
     fullness = []
     for number in range(3):
@@ -196,7 +197,7 @@ def test_records_are_filed_together_some_seconds_after_the_first_of_them(rig: Ri
 def test_much_is_filed_under_load_a_part_at_a_time(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commits, "UNFILED_MAX", 250)
+    monkeypatch.setattr(storage, "UNFILED_MAX", 250)
     monkeypatch.setattr(journal, "READ_AT_ONCE", 170)  # a frame
     for number in range(1, 5):
         rig.queue.keep([OutgoingAdded(KEY, number, 0, "x" * 100)], now=1.0)
@@ -208,7 +209,7 @@ def test_much_is_filed_under_load_a_part_at_a_time(
 def test_records_that_have_waited_for_long_are_filed_under_load(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commits, "SYNC_SPAN", 60.0)
+    monkeypatch.setattr(storage, "SYNC_SPAN", 60.0)
     for step in range(8):
         now = 1.0 + step * UNFILED_SPAN / 8  # never idle
         rig.queue.keep([OutgoingAdded(KEY, step + 1, 0, "x")], now=now)

@@ -19,13 +19,13 @@ from chatapp.peer.core.records import (
     Record,
     RegistryPinned,
 )
-from chatapp.peer.history.commits import CommitQueue
-from chatapp.peer.history.damage import open_history
 from chatapp.peer.history.database import History
 from chatapp.peer.history.journal import Beginning
+from chatapp.peer.history.opening import open_history
 from chatapp.peer.history.schema import Damaged
+from chatapp.peer.node.storage import CommitQueue
 from chatapp.wire.codec import encode
-from chatapp.wire.storage.journal import HEADER_SIZE, frame, scan
+from chatapp.wire.storage import HEADER_SIZE, frame, scan
 from tests.peer.core.cast import Someone
 from tests.peer.history.test_history import records
 

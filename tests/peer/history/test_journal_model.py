@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.records import IncomingAdded, Loaded, OutgoingAdded, OutgoingChanged, Record
 from chatapp.peer.history import journal as journal_module
-from chatapp.peer.history.commits import CommitQueue
-from chatapp.peer.history.damage import open_history
 from chatapp.peer.history.database import History
+from chatapp.peer.history.opening import open_history
 from chatapp.peer.history.query import StoredLine
+from chatapp.peer.node.storage import CommitQueue
 from chatapp.wire.errors import StoreError
 from tests.peer.history.test_history import records
 from tests.support.histories import in_memory

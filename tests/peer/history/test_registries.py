@@ -18,8 +18,8 @@ from chatapp.peer.core.records import (
     RowsSaved,
     ServersNamed,
 )
-from chatapp.peer.history.damage import first_known_server
 from chatapp.peer.history.database import History
+from chatapp.peer.history.opening import first_known_server
 from chatapp.wire.address import Address
 from tests.peer.core.cast import Someone
 

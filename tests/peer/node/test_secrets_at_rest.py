@@ -11,7 +11,7 @@ from chatapp.peer.sdk.client import Peer
 from chatapp.registry.program.app import Registry, RuleSettings
 from chatapp.registry.rules.people.access import AccessSettings
 from chatapp.wire.admission import JoinCode
-from chatapp.wire.sessions import noise
+from chatapp.wire.sessions import opening
 from tests.peer.village import outcome_of
 from tests.support.ports import free_port
 
@@ -30,14 +30,14 @@ def is_in(folder: Path, secret: bytes) -> bool:
 def agreed(monkeypatch: pytest.MonkeyPatch) -> set[bytes]:
     """Every key that a handshake between two programs brings."""
     keys: set[bytes] = set()
-    derive = noise.hkdf
+    derive = opening.hkdf
 
     def noted(chaining_key: bytes, material: bytes) -> tuple[bytes, bytes]:
         made = derive(chaining_key, material)
         keys.update(made)
         return made
 
-    monkeypatch.setattr(noise, "hkdf", noted)
+    monkeypatch.setattr(opening, "hkdf", noted)
     return keys
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from chatapp import Peer
 from chatapp.peer.api import events
-from chatapp.peer.history.commits import SYNC_SPAN
 from chatapp.peer.node.local import PeerNode
+from chatapp.peer.node.storage import SYNC_SPAN
 from chatapp.testing import Town
 from tests.peer.village import Village, sees, village
 from tests.support.nodes import node_of

@@ -4,10 +4,9 @@ import random
 
 from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import StoredVisit
-from chatapp.peer.core.context import Context
-from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.core.context import Context, LocalIdentity
 from chatapp.peer.core.visitor import VisitorCore
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind
 from chatapp.wire.messages.desk import (
     DeskLine,
     DeskRefusal,

@@ -7,10 +7,9 @@ from typing import Any, cast
 
 from chatapp.peer.api.conversations import Conversation, ConversationKind
 from chatapp.peer.api.events import ClientCame
-from chatapp.peer.api.node import Node
 from chatapp.peer.api.past import ConversationState, DeskTalk, DeskTalkLine
-from chatapp.peer.api.requests import Conversations, ListConversations, ReadTalk, Talk
-from chatapp.peer.rpc.pages import answered
+from chatapp.peer.api.requests import Conversations, ListConversations, Node, ReadTalk, Talk
+from chatapp.peer.rpc.hub import answered
 from chatapp.peer.rpc.protocol import LINES_TOGETHER
 
 MANY = 2 * LINES_TOGETHER + 1

@@ -5,8 +5,7 @@ import pytest
 
 from chatapp.peer.api.errors import NameTaken, NotAdmitted, NotAnswered, NotOpen, OtherRegistry
 from chatapp.peer.api.events import AdmissionRefusal, NoAnswer
-from chatapp.peer.rpc.protocol import RpcError
-from chatapp.peer.rpc.refusals import exception_of, refusal_of
+from chatapp.peer.rpc.protocol import RpcError, exception_of, refusal_of
 from chatapp.wire.errors import ChatAppError, NameRefused, TextTooLong
 
 

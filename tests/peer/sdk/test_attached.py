@@ -18,12 +18,11 @@ from chatapp.peer.api.errors import AlreadyOpen, NotOpen, NotRunning
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.requests import ListUnshown, Request
 from chatapp.peer.api.state import PeerState
+from chatapp.peer.faces.opening import running_program
 from chatapp.peer.node.attached import AttachedNode
-from chatapp.peer.rpc.offer import Offer
-from chatapp.peer.rpc.place import FILE, connected_socket
+from chatapp.peer.rpc.place import FILE, Offer, connected_socket
 from chatapp.peer.rpc.ring import EventRing
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.sdk.running import running_program
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.limits import TEXT_MAX
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village

@@ -28,7 +28,7 @@ __all__ = ["village"]
 async def test_a_full_disk_acknowledges_nothing_and_is_reported_once(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapp.peer.history.commits.STORE_AGAIN_AFTER", 0.02)
+    monkeypatch.setattr("chatapp.peer.node.storage.STORE_AGAIN_AFTER", 0.02)
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         tried, works = asyncio.Event(), asyncio.Event()
         append, of_bob = RecordJournal.append, node_of(bob).storage.commits._journal
@@ -78,7 +78,7 @@ async def test_a_database_that_cannot_be_written_stops_no_message(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is said once. What was said meanwhile is in the past as soon as it can be."""
-    monkeypatch.setattr("chatapp.peer.history.commits.STORE_AGAIN_AFTER", 0.02)
+    monkeypatch.setattr("chatapp.peer.node.storage.STORE_AGAIN_AFTER", 0.02)
     async with village.peer("alice") as alice:
         await next_of(alice, events.Registered)
         with monkeypatch.context() as broken:
@@ -165,8 +165,8 @@ def lines_in(event: events.Event) -> tuple[events.Said, ...]:
 async def test_a_disk_that_accepts_nothing_for_long_stops_sending(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapp.peer.history.commits.RECORDS_WAITING_MAX", 5)
-    monkeypatch.setattr("chatapp.peer.history.commits.STORE_AGAIN_AFTER", 0.02)
+    monkeypatch.setattr("chatapp.peer.node.storage.RECORDS_WAITING_MAX", 5)
+    monkeypatch.setattr("chatapp.peer.node.storage.STORE_AGAIN_AFTER", 0.02)
     async with village.peer("alice") as alice:
         with monkeypatch.context() as broken:
 

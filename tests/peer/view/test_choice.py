@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.view.choice import fit
+from chatapp.peer.view.finding import fit
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
-from chatapp.peer.view.folding import Folding
+from chatapp.peer.view.flow import Folding
 from chatapp.peer.words.events import lines_of
 from tests.peer.faces.line.acting import line
 

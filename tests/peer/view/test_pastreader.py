@@ -12,7 +12,7 @@ from chatapp.peer.api.events import Said
 from chatapp.peer.api.past import Lines
 from chatapp.peer.api.requests import ReadPage
 from chatapp.peer.faces.full.logbook import LogBook
-from chatapp.peer.faces.full.signs import UNICODE
+from chatapp.peer.faces.full.theme import UNICODE
 from chatapp.peer.view.log import EntryKind, LogEntry
 from chatapp.peer.view.panes import Pane
 from chatapp.peer.view.pastreader import AROUND, PAGE, PastReader

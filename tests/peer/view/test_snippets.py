@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.faces.full.signs import UNICODE
-from chatapp.peer.view.snippets import LEAD, LENGTH, pattern_of, snippet
+from chatapp.peer.faces.full.theme import UNICODE
+from chatapp.peer.view.finding import LEAD, LENGTH, pattern_of, snippet
 from chatapp.wire.text import sanitize
 
 

@@ -7,7 +7,7 @@ import pytest
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
 from chatapp.peer.api.events import MessageReason, MessageState
-from chatapp.peer.view.underway import REMEMBERED_MAX, UnderWay
+from chatapp.peer.view.flow import REMEMBERED_MAX, UnderWay
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import Mark, SettledLine, TypedLine
 

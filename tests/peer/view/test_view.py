@@ -16,9 +16,8 @@ from chatapp.peer.api.state import PeerState, State
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.view.flow import FlowView
 from chatapp.peer.view.screen import Attention, ScreenView
-from chatapp.peer.view.underway import is_behind
 from chatapp.peer.view.view import Briefly, CatchUp, Start, Step
-from chatapp.peer.words.formatting import Mark, TypedLine
+from chatapp.peer.words.formatting import Mark, TypedLine, is_behind
 from chatapp.wire.address import Address
 
 Result = TypeVar("Result")

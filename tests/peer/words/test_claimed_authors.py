@@ -17,10 +17,10 @@ from chatapp.peer.faces.export import Format, exported
 from chatapp.peer.faces.full.logbook import CLAIMED, LogBook
 from chatapp.peer.faces.full.overlays.places import PlaceOverlay
 from chatapp.peer.faces.full.overlays.search import SearchOverlay
-from chatapp.peer.faces.full.signs import UNICODE
+from chatapp.peer.faces.full.theme import UNICODE
 from chatapp.peer.history.database import History
+from chatapp.peer.history.opening import open_read_only
 from chatapp.peer.history.query import MessageQueries, StoredLine, shown
-from chatapp.peer.history.reader import open_read_only
 from chatapp.peer.history.unshown import received
 from chatapp.peer.view.log import Log, LogEntry
 from chatapp.peer.view.panes import PaneList, past_entry, said_entry

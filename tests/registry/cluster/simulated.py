@@ -18,6 +18,7 @@ from chatapp.registry.cluster.stream.bundles import (
     ClusterKey,
     Opener,
     Sealer,
+    Strays,
 )
 from chatapp.registry.cluster.stream.ledger import (
     Answer,
@@ -36,7 +37,6 @@ from chatapp.registry.cluster.stream.store import (
     StreamStore,
     TakeoverInterrupted,
 )
-from chatapp.registry.cluster.stream.strays import Strays
 from chatapp.registry.store.entries import MailStored, MailTaken
 from chatapp.wire.errors import StoreError
 from tests.support.memory_ledger import MemoryLedger

@@ -10,9 +10,8 @@ import nats
 import pytest
 
 from chatapp.registry.cluster import settings as settings_module
-from chatapp.registry.cluster.errors import ClusterUnavailable
 from chatapp.registry.cluster.jetstream import Access, JetStream
-from chatapp.registry.cluster.settings import ClusterSettings
+from chatapp.registry.cluster.settings import ClusterSettings, ClusterUnavailable
 from chatapp.registry.cluster.stream.ledger import Acked, Publication, Refused, Subject
 from chatapp.registry.program.node import ClusterNode
 from chatapp.registry.program.texts import no_engine_line

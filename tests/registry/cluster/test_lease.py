@@ -25,9 +25,9 @@ from chatapp.registry.cluster.stream.bundles import (
     Kind,
     Opener,
     Sealer,
+    Strays,
 )
 from chatapp.registry.cluster.stream.ledger import Answer, Publication, Stream, Subject, Unanswered
-from chatapp.registry.cluster.stream.strays import Strays
 from tests.support.cluster.versions import sealed_by_later_version
 from tests.support.memory_ledger import MemoryLedger
 

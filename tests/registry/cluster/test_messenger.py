@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.registry.cluster.errors import ClusterUnavailable
 from chatapp.registry.cluster.jetstream import Access, JetStream
 from chatapp.registry.cluster.messenger import Messenger
+from chatapp.registry.cluster.settings import ClusterUnavailable
 from tests.support.nats_server import NatsServer, remove, single
 from tests.support.ports import free_port
 

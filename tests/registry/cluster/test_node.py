@@ -29,7 +29,7 @@ from chatapp.registry.store.protocol import StoreInUse, StoreUnusable
 from chatapp.registry.store.storage import FolderStorage
 from chatapp.wire.aio.machine import THIS_MACHINE
 from chatapp.wire.errors import ChatAppError
-from chatapp.wire.storage.journal import frame
+from chatapp.wire.storage import frame
 from tests.registry.store.playbook import BOB, full_script, stored, view
 from tests.support.cluster.versions import sealed_by_later_version
 from tests.support.nats_server import NatsServer, remove, single

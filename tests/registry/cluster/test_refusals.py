@@ -9,9 +9,13 @@ from pathlib import Path
 import nkeys
 import pytest
 
-from chatapp.registry.cluster.errors import ClusterUnavailable
 from chatapp.registry.cluster.jetstream import Access, JetStream
-from chatapp.registry.cluster.settings import ClusterSettings, monitor_urls, server_urls
+from chatapp.registry.cluster.settings import (
+    ClusterSettings,
+    ClusterUnavailable,
+    monitor_urls,
+    server_urls,
+)
 from chatapp.registry.program.node import ClusterNode
 from chatapp.wire.errors import ChatAppError
 from tests.support.certificates import Authority

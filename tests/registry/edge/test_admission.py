@@ -8,8 +8,7 @@ from chatapp.registry.edge.admission import Gate
 from chatapp.registry.rules.effects import DropReason
 from chatapp.wire.address import Address
 from chatapp.wire.admission import is_refused_authentic, make_register
-from chatapp.wire.codec import decode_cookie, decode_refused, decode_row, encode, encode_hello
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind, decode_cookie, decode_refused, decode_row, encode, encode_hello
 from chatapp.wire.identity import Identity, is_authentic, make_card
 from chatapp.wire.limits import HELLO_SIZE, REGISTERS_BURST, REGISTERS_PER_SECOND
 from chatapp.wire.messages.registration import Hello, RefusalReason, Refused, Welcome

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from chatapp.registry.edge.links import FanoutBuffer, Links
 from chatapp.registry.rules.effects import LinkEndReason
 from chatapp.wire.address import Address
-from chatapp.wire.framing import frame
+from chatapp.wire.codec import frame
 from chatapp.wire.sessions.link import LinkSession
 from tests.wire.parties import linked
 

@@ -7,8 +7,7 @@ import pytest
 from chatapp.registry.edge.links import QUEUED_MAX
 from chatapp.registry.rules.directory.directory import LINK_AWAITED_FOR
 from chatapp.registry.rules.effects import DropReason, LinkEndReason, LinkRenewed
-from chatapp.wire.codec import encode
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind, encode
 from chatapp.wire.limits import (
     LINK_FIRST_FRAME_TIMEOUT,
     RENEWAL_COST,

@@ -4,7 +4,7 @@ ever."""
 import pytest
 
 from chatapp.wire.address import Address
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind
 from chatapp.wire.messages.registration import Ping, Pong
 from chatapp.wire.sessions.session import OPENING_LASTS_FOR, OPENINGS_BURST
 from tests.registry.linked_peer import LinkedPeer

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.engine.barrier import CommitBarrier, Promise
+from chatapp.registry.engine.engine import CommitBarrier, Promise
 from chatapp.registry.rules.admin_requests import Done
 from chatapp.registry.rules.effects import AnswerAdmin, Caller, Rule, Settled, Store, StoreLetter
 from chatapp.registry.store.entries import Entry, GroupCut, MailStored
@@ -86,7 +86,7 @@ def test_a_rule_without_entries_waits_for_those_before_it() -> None:
 
 
 def test_the_number_of_waiting_entries_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.registry.engine.barrier.PROMISES_MAX", 2)
+    monkeypatch.setattr("chatapp.registry.engine.engine.PROMISES_MAX", 2)
     barrier = CommitBarrier()
     for number in (1, 2):
         assert not add(barrier, number)
@@ -100,7 +100,7 @@ def test_the_number_of_waiting_entries_is_bounded(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_bytes_of_waiting_entries_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.registry.engine.barrier.PROMISES_BYTES_MAX", 100)
+    monkeypatch.setattr("chatapp.registry.engine.engine.PROMISES_BYTES_MAX", 100)
     barrier = CommitBarrier()
     for number in (1, 2):
         assert not add(barrier, number, held=60)
@@ -152,7 +152,7 @@ def test_letters_of_one_turn_are_settled_together() -> None:
 
 
 def test_the_number_of_waiting_letters_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.registry.engine.barrier.PROMISES_MAX", 2)
+    monkeypatch.setattr("chatapp.registry.engine.engine.PROMISES_MAX", 2)
     barrier = CommitBarrier()
     assert [barrier.add_letter(letter(number)) for number in (1, 2, 3)] == [True, True, False]
     assert len(barrier.entries_to_store()) == 2

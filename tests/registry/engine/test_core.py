@@ -17,8 +17,7 @@ from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.store.entries import NameBound, NameReserved
 from chatapp.registry.telemetry.logs import event_line
 from chatapp.wire.address import Address
-from chatapp.wire.codec import encode, encode_hello
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind, encode, encode_hello
 from chatapp.wire.messages.direct import RelayDatagram, ReportSilence
 from chatapp.wire.messages.link import Attach, PeerRequest
 from chatapp.wire.messages.mail import DepositMail, TakeMail

@@ -3,33 +3,7 @@
 import pytest
 
 from chatapp.registry.program.admin.texts import lines_of, refusal_text
-from chatapp.registry.rules.admin_requests import (
-    AddBan,
-    AdminAnswer,
-    AdminRefusal,
-    AdminRefused,
-    Announce,
-    BansListed,
-    CoreRequest,
-    Done,
-    KickPerson,
-    LiftBan,
-    ListBans,
-    ListNames,
-    MailFound,
-    NameShown,
-    NamesListed,
-    PeopleListed,
-    QueuesFound,
-    ReleaseName,
-    RoomsFound,
-    ShowMail,
-    ShowOnline,
-    ShowQueue,
-    ShowRooms,
-    ShowTable,
-    TellStop,
-)
+from chatapp.registry.rules import admin_requests as admin
 from chatapp.registry.rules.effects import LinkEndReason
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.messages.link import Announcement, AnnouncementKind, RegistryNotice
@@ -41,7 +15,7 @@ from tests.registry.linked_peer import LinkedPeer, rows_of
 from tests.registry.rig import Rig
 
 
-def asked(rig: Rig, request: CoreRequest) -> AdminAnswer:
+def asked(rig: Rig, request: admin.CoreRequest) -> admin.AdminAnswer:
     rig.core.run_admin_request(request, "ticket", now=rig.now)
     rig.turn()
     ((ticket, answer),) = rig.core.take_admin_answers()
@@ -49,21 +23,21 @@ def asked(rig: Rig, request: CoreRequest) -> AdminAnswer:
     return answer
 
 
-def listed(rig: Rig) -> list[NameShown]:
-    answer = asked(rig, ListNames())
-    assert isinstance(answer, NamesListed)
+def listed(rig: Rig) -> list[admin.NameShown]:
+    answer = asked(rig, admin.ListNames())
+    assert isinstance(answer, admin.NamesListed)
     return answer.names
 
 
 def banned(rig: Rig) -> list[str]:
-    answer = asked(rig, ListBans())
-    assert isinstance(answer, BansListed)
+    answer = asked(rig, admin.ListBans())
+    assert isinstance(answer, admin.BansListed)
     return [one.what for one in answer.bans]
 
 
-def refused(rig: Rig, request: CoreRequest) -> str:
+def refused(rig: Rig, request: admin.CoreRequest) -> str:
     answer = asked(rig, request)
-    assert isinstance(answer, AdminRefused)
+    assert isinstance(answer, admin.AdminRefused)
     return refusal_text(answer)
 
 
@@ -103,7 +77,7 @@ def test_the_list_shows_the_key_and_presence_of_each_name(rig: Rig) -> None:
 
 def test_a_released_name_is_anybody_s_and_stays_so(rig: Rig) -> None:
     old, reader = gone(rig, "bob"), rig.member("alice")
-    assert asked(rig, ReleaseName("BOB")) == Done()
+    assert asked(rig, admin.ReleaseName("BOB")) == admin.Done()
     assert ("bob", old.id) not in names_in(reader)
     new = rig.peer("Bob")
     assert isinstance(new.register(), Welcome)
@@ -120,7 +94,7 @@ def test_a_released_name_is_anybody_s_and_stays_so(rig: Rig) -> None:
 
 def test_the_former_bearer_may_come_back_as_a_newcomer(rig: Rig) -> None:
     bob = gone(rig, "bob")
-    assert asked(rig, ReleaseName("bob")) == Done()
+    assert asked(rig, admin.ReleaseName("bob")) == admin.Done()
     rig.restart()
     bob.renew()
     assert isinstance(bob.register(), Welcome)
@@ -134,7 +108,7 @@ def test_a_name_that_is_reserved_can_be_released(rig: Rig) -> None:
         ("bob", "reserved"),
         ("rob", "online"),
     ]
-    assert asked(rig, ReleaseName("bob")) == Done()
+    assert asked(rig, admin.ReleaseName("bob")) == admin.Done()
     assert isinstance(rig.peer("bob").register(), Welcome)
 
 
@@ -144,7 +118,7 @@ def test_a_name_that_is_reserved_can_be_released(rig: Rig) -> None:
 )
 def test_a_refusal_names_its_reason(rig: Rig, name: str, why: str) -> None:
     rig.member("alice")
-    assert why in refused(rig, ReleaseName(name))
+    assert why in refused(rig, admin.ReleaseName(name))
     assert len(listed(rig)) == 1
 
 
@@ -152,7 +126,7 @@ def test_a_name_on_its_way_to_the_disk_is_not_released(rig: Rig) -> None:
     rig.auto_commit = False
     bob = rig.peer("bob")
     bob.register()
-    assert "just being taken" in refused(rig, ReleaseName("bob"))
+    assert "just being taken" in refused(rig, admin.ReleaseName("bob"))
     rig.commit()
     assert isinstance(bob.answer(), Welcome)
 
@@ -160,22 +134,22 @@ def test_a_name_on_its_way_to_the_disk_is_not_released(rig: Rig) -> None:
 def test_nothing_is_answered_before_it_is_on_disk(rig: Rig) -> None:
     gone(rig, "bob")
     rig.auto_commit = False
-    rig.core.run_admin_request(ReleaseName("bob"), "ticket", now=rig.now)
+    rig.core.run_admin_request(admin.ReleaseName("bob"), "ticket", now=rig.now)
     rig.turn()
     assert rig.core.take_admin_answers() == []
     rig.commit()
-    assert rig.core.take_admin_answers() == [("ticket", Done())]
+    assert rig.core.take_admin_answers() == [("ticket", admin.Done())]
 
 
 def test_a_disk_that_accepts_no_writes_is_named(rig: Rig) -> None:
     gone(rig, "bob")
     rig.store.full = True
-    assert "disk" in refused(rig, ReleaseName("bob"))
+    assert "disk" in refused(rig, admin.ReleaseName("bob"))
 
 
 def test_mail_for_a_released_bearer_is_refused(rig: Rig) -> None:
     bob, alice = gone(rig, "bob"), rig.member("alice")
-    asked(rig, ReleaseName("bob"))
+    asked(rig, admin.ReleaseName("bob"))
     (answer,) = alice.ask(DepositMail(recipient=bob.id, number=1, letter=b"x" * 200, reference=3))
     assert type(answer).__name__ == "MailRefused"
 
@@ -187,7 +161,7 @@ def test_a_ban_disconnects_and_outlasts_a_restart_until_it_is_lifted(rig: Rig) -
     rig.member("alice")
     bob = rig.member("bob")
     link = bob.link
-    assert asked(rig, AddBan("BOB")) == Done()
+    assert asked(rig, admin.AddBan("BOB")) == admin.Done()
     assert rig.closed.get(link or 0) is LinkEndReason.BANNED
     rig.restart()
     bob.renew()
@@ -195,8 +169,8 @@ def test_a_ban_disconnects_and_outlasts_a_restart_until_it_is_lifted(rig: Rig) -
     assert isinstance(answer, Refused)
     assert answer.reason is RefusalReason.BANNED
     assert banned(rig) == ["BOB"]
-    assert "banned already" in refused(rig, AddBan("bob"))
-    assert asked(rig, LiftBan("bob")) == Done()
+    assert "banned already" in refused(rig, admin.AddBan("bob"))
+    assert asked(rig, admin.LiftBan("bob")) == admin.Done()
     rig.restart()
     assert banned(rig) == []
     bob.renew()
@@ -205,19 +179,19 @@ def test_a_ban_disconnects_and_outlasts_a_restart_until_it_is_lifted(rig: Rig) -
 
 @pytest.mark.parametrize("what", ["a b", "10.0.0.0/99", "", "x" * 99])
 def test_what_cannot_be_banned_is_named(rig: Rig, what: str) -> None:
-    assert f'"{what[:60]}' in refused(rig, AddBan(what))
-    assert "is not a key" in refused(rig, LiftBan(what))
+    assert f'"{what[:60]}' in refused(rig, admin.AddBan(what))
+    assert "is not a key" in refused(rig, admin.LiftBan(what))
     assert banned(rig) == []
 
 
 def test_a_ban_of_a_key_a_network_or_an_address_excludes_it(rig: Rig) -> None:
     bob, carol = rig.member("bob"), rig.member("carol")
-    assert asked(rig, AddBan(fingerprint(bob.id))) == Done()
+    assert asked(rig, admin.AddBan(fingerprint(bob.id))) == admin.Done()
     assert rig.closed.get(bob.link or 0) is LinkEndReason.BANNED
     assert carol.link not in rig.closed
-    assert asked(rig, AddBan(f"{carol.address.host}/16")) == Done()
+    assert asked(rig, admin.AddBan(f"{carol.address.host}/16")) == admin.Done()
     assert rig.closed.get(carol.link or 0) is LinkEndReason.BANNED
-    assert "not among the bans" in refused(rig, LiftBan("192.0.2.77"))
+    assert "not among the bans" in refused(rig, admin.LiftBan("192.0.2.77"))
 
 
 # --- kicking
@@ -225,7 +199,7 @@ def test_a_ban_of_a_key_a_network_or_an_address_excludes_it(rig: Rig) -> None:
 
 def test_who_is_kicked_stays_out_for_the_span(rig: Rig) -> None:
     bob = rig.member("bob")
-    assert asked(rig, KickPerson("bob", 60)) == Done(count=1)
+    assert asked(rig, admin.KickPerson("bob", 60)) == admin.Done(count=1)
     assert rig.closed.get(bob.link or 0) is LinkEndReason.KICKED
     rig.advance(30.0)
     bob.renew()
@@ -244,7 +218,7 @@ def test_who_is_kicked_stays_out_for_the_span(rig: Rig) -> None:
 )
 def test_a_kick_of_nobody_is_refused(rig: Rig, name: str, why: str) -> None:
     gone(rig, "bob")
-    assert why in refused(rig, KickPerson(name, 60))
+    assert why in refused(rig, admin.KickPerson(name, 60))
 
 
 # --- what everybody is told
@@ -252,7 +226,7 @@ def test_a_kick_of_nobody_is_refused(rig: Rig, name: str, why: str) -> None:
 
 def test_an_announcement_reaches_everybody(rig: Rig) -> None:
     alice, bob = rig.member("alice"), rig.member("bob")
-    assert asked(rig, Announce("tea at five")) == Done()
+    assert asked(rig, admin.Announce("tea at five")) == admin.Done()
     told = Announcement(AnnouncementKind.TEXT, "tea at five", 0)
     assert told in alice.notices()
     assert told in bob.notices()
@@ -260,13 +234,13 @@ def test_an_announcement_reaches_everybody(rig: Rig) -> None:
 
 def test_newcomers_are_told_of_a_planned_stop_until_it_is_cancelled(rig: Rig) -> None:
     alice = rig.member("alice")
-    assert asked(rig, TellStop(600, "moving the rack")) == Done()
+    assert asked(rig, admin.TellStop(600, "moving the rack")) == admin.Done()
     assert Announcement(AnnouncementKind.STOP_PLANNED, "moving the rack", 600) in alice.notices()
     rig.advance(20.0)
     assert Announcement(AnnouncementKind.STOP_PLANNED, "moving the rack", 580) in arrivals(
         rig, "bob"
     )
-    assert asked(rig, TellStop(None)) == Done()
+    assert asked(rig, admin.TellStop(None)) == admin.Done()
     assert Announcement(AnnouncementKind.STOP_CANCELLED, "", 0) in alice.notices()
     assert not any(isinstance(one, Announcement) for one in arrivals(rig, "carol"))
 
@@ -277,9 +251,9 @@ def test_newcomers_are_told_of_a_planned_stop_until_it_is_cancelled(rig: Rig) ->
 def test_people_are_shown_with_their_room(rig: Rig) -> None:
     alice, _ = rig.member("alice"), gone(rig, "bob")
     alice.ask(EnterRoom(7, "lab"))
-    online, everybody = asked(rig, ShowOnline()), asked(rig, ShowTable())
-    assert isinstance(online, PeopleListed)
-    assert isinstance(everybody, PeopleListed)
+    online, everybody = asked(rig, admin.ShowOnline()), asked(rig, admin.ShowTable())
+    assert isinstance(online, admin.PeopleListed)
+    assert isinstance(everybody, admin.PeopleListed)
     assert [(one.name, one.room, one.port) for one in online.people] == [
         ("alice", "lab", alice.address.port)
     ]
@@ -287,8 +261,8 @@ def test_people_are_shown_with_their_room(rig: Rig) -> None:
         ("alice", "online"),
         ("bob", "away"),
     ]
-    rooms = asked(rig, ShowRooms())
-    assert isinstance(rooms, RoomsFound)
+    rooms = asked(rig, admin.ShowRooms())
+    assert isinstance(rooms, admin.RoomsFound)
     assert [(one.name, one.here, one.members) for one in rooms.rooms] == [("lab", 1, 1)]
 
 
@@ -296,31 +270,33 @@ def test_mailboxes_are_shown_by_how_much_waits(rig: Rig) -> None:
     alice, bob = rig.member("alice"), gone(rig, "bob")
     for number in (1, 2):
         alice.ask(DepositMail(recipient=bob.id, number=number, letter=b"x" * 200, reference=number))
-    answer = asked(rig, ShowMail())
-    assert isinstance(answer, MailFound)
+    answer = asked(rig, admin.ShowMail())
+    assert isinstance(answer, admin.MailFound)
     (box,) = answer.boxes
     assert (box.name, box.letters, box.size, answer.letters) == ("bob", 2, 400, 2)
     assert abs(box.oldest - (rig.now + rig.wall_offset)) < 5
 
 
 def test_the_queues_of_the_desk_are_shown(rig: Rig) -> None:
-    answer = asked(rig, ShowQueue())
-    assert isinstance(answer, QueuesFound)
+    answer = asked(rig, admin.ShowQueue())
+    assert isinstance(answer, admin.QueuesFound)
     assert [(one.queue, one.operators, one.visitors) for one in answer.queues] == [("desk", 0, [])]
 
 
 def test_every_answer_and_refusal_has_lines(rig: Rig) -> None:
     for request in (
-        ListNames(),
-        ListBans(),
-        ShowOnline(),
-        ShowTable(),
-        ShowRooms(),
-        ShowMail(),
-        ShowQueue(),
+        admin.ListNames(),
+        admin.ListBans(),
+        admin.ShowOnline(),
+        admin.ShowTable(),
+        admin.ShowRooms(),
+        admin.ShowMail(),
+        admin.ShowQueue(),
     ):
         assert all("\n" not in line for line in lines_of(asked(rig, request)))
-    for refusal in AdminRefusal:
-        (line,) = lines_of(AdminRefused(refusal=refusal, subject="x\x1b", detail="y\x1b", room=3))
+    for refusal in admin.AdminRefusal:
+        (line,) = lines_of(
+            admin.AdminRefused(refusal=refusal, subject="x\x1b", detail="y\x1b", room=3)
+        )
         assert line
         assert "\x1b" not in line

@@ -22,26 +22,9 @@ from chatapp.registry.program.admin.listener import (
     SocketUnusable,
     listen,
 )
-from chatapp.registry.program.admin.recorded import account
+from chatapp.registry.program.admin.log import account
 from chatapp.registry.program.admin.texts import refusal_text
-from chatapp.registry.rules.admin_requests import (
-    AddBan,
-    AdminAnswer,
-    AdminRefusal,
-    AdminRefused,
-    AdminRequest,
-    BanShown,
-    BansListed,
-    Done,
-    LiftBan,
-    ListBans,
-    ListNames,
-    MakeInvites,
-    NameShown,
-    NamesListed,
-    ReleaseName,
-    ShowOnline,
-)
+from chatapp.registry.rules import admin_requests as admin
 from chatapp.registry.store.entries import NameBound
 from chatapp.registry.store.files import FileStore
 from chatapp.wire.codec import encode
@@ -57,12 +40,12 @@ def card_of(name: str) -> bytes:
     return encode(make_card(BOB, name=name, mail=mail, counter=1))
 
 
-BOB_BANNED = BansListed([BanShown("bob", "", "root", 5, 0)])
+BOB_BANNED = admin.BansListed([admin.BanShown("bob", "", "root", 5, 0)])
 
 
-async def answer(request: AdminRequest, user: int = 0) -> AdminAnswer:
+async def answer(request: admin.AdminRequest, user: int = 0) -> admin.AdminAnswer:
     """What stands in for the registry."""
-    return BOB_BANNED if request == ListBans() else Done()
+    return BOB_BANNED if request == admin.ListBans() else admin.Done()
 
 
 @asynccontextmanager
@@ -101,7 +84,7 @@ async def test_requests_are_answered_line_by_line_on_a_socket_for_the_owner_alon
 async def test_an_answer_that_is_under_way_at_the_end_still_goes_out(tmp_path: Path) -> None:
     asked, may_answer = asyncio.Event(), asyncio.Event()
 
-    async def answer_later(request: AdminRequest, user: int) -> AdminAnswer:
+    async def answer_later(request: admin.AdminRequest, user: int) -> admin.AdminAnswer:
         asked.set()
         await may_answer.wait()
         return await answer(request)
@@ -127,7 +110,7 @@ async def test_a_folder_with_a_long_path_has_a_socket_too(tmp_path: Path) -> Non
     folder.mkdir(parents=True)
     before = Path.cwd()
     async with served(folder):
-        assert await asyncio.to_thread(ask, folder, ListBans()) == BOB_BANNED
+        assert await asyncio.to_thread(ask, folder, admin.ListBans()) == BOB_BANNED
     assert Path.cwd() == before
 
 
@@ -172,7 +155,7 @@ async def test_what_is_not_a_request_is_refused_and_the_next_line_answered(
         refused = json.loads(await reader.readline())
         assert (refused["type"], refused["refusal"]) == (
             "refused",
-            AdminRefusal.NOT_A_REQUEST.value,
+            admin.AdminRefusal.NOT_A_REQUEST.value,
         )
         assert json.loads(await reader.readline())["type"] == "bans"
         writer.close()
@@ -200,7 +183,7 @@ async def test_clients_that_say_nothing_make_way_for_one_that_asks(tmp_path: Pat
             writer.write(b'{"type":')  # a line without an end
             await writer.drain()
         for _ in range(2 * CLIENTS_MAX):
-            assert await asyncio.to_thread(ask, tmp_path, ListBans()) == BOB_BANNED
+            assert await asyncio.to_thread(ask, tmp_path, admin.ListBans()) == BOB_BANNED
         assert await silent[0][0].read() == b"", "the longest silent one made way"
         silent[-1][1].write(b'"bans"}\n')
         assert b"bans" in await silent[-1][0].readline(), "the others are served as before"
@@ -211,7 +194,7 @@ async def test_clients_that_say_nothing_make_way_for_one_that_asks(tmp_path: Pat
 async def test_a_client_whose_request_is_carried_out_makes_way_for_nobody(tmp_path: Path) -> None:
     asked, may_answer = asyncio.Semaphore(0), asyncio.Event()
 
-    async def answer_later(request: AdminRequest, user: int) -> AdminAnswer:
+    async def answer_later(request: admin.AdminRequest, user: int) -> admin.AdminAnswer:
         asked.release()
         await may_answer.wait()
         return await answer(request)
@@ -223,7 +206,9 @@ async def test_a_client_whose_request_is_carried_out_makes_way_for_nobody(tmp_pa
         writer.write(BANS)
         await asked.acquire()
     reader, writer = await connected(tmp_path)
-    assert json.loads(await reader.readline())["refusal"] == AdminRefusal.TOO_MANY_CLIENTS.value
+    assert (
+        json.loads(await reader.readline())["refusal"] == admin.AdminRefusal.TOO_MANY_CLIENTS.value
+    )
     assert await reader.read() == b""
     may_answer.set()
     for reader, _ in waiting:
@@ -252,18 +237,18 @@ def test_without_a_registry_the_files_are_asked(tmp_path: Path) -> None:
     store.append([NameBound("bob", BOB.public, card_of("bob"), 0, 5_000)])
     store.sync()
     store.close()
-    listed = NamesListed([NameShown("bob", fingerprint(BOB.public), "away", 5)])
-    assert ask(tmp_path, ListNames()) == listed
-    assert ask(tmp_path, MakeInvites([b"k" * 32])) == Done()
-    assert ask(tmp_path, ReleaseName("BOB")) == Done()
-    refused = ask(tmp_path, ReleaseName("bob"))
-    assert isinstance(refused, AdminRefused)
+    listed = admin.NamesListed([admin.NameShown("bob", fingerprint(BOB.public), "away", 5)])
+    assert ask(tmp_path, admin.ListNames()) == listed
+    assert ask(tmp_path, admin.MakeInvites([b"k" * 32])) == admin.Done()
+    assert ask(tmp_path, admin.ReleaseName("BOB")) == admin.Done()
+    refused = ask(tmp_path, admin.ReleaseName("bob"))
+    assert isinstance(refused, admin.AdminRefused)
     assert "nobody has" in refusal_text(refused)
-    assert ask(tmp_path, AddBan("mallory")) == Done()
-    assert ask(tmp_path, AddBan("10.1.0.0/16")) == Done()
-    assert ask(tmp_path, LiftBan("Mallory")) == Done()
-    bans = ask(tmp_path, ListBans())
-    assert isinstance(bans, BansListed)
+    assert ask(tmp_path, admin.AddBan("mallory")) == admin.Done()
+    assert ask(tmp_path, admin.AddBan("10.1.0.0/16")) == admin.Done()
+    assert ask(tmp_path, admin.LiftBan("Mallory")) == admin.Done()
+    bans = ask(tmp_path, admin.ListBans())
+    assert isinstance(bans, admin.BansListed)
     assert [(one.what, one.author) for one in bans.bans] == [("10.1.0.0/16", account(os.geteuid()))]
     loaded = FileStore(tmp_path).load()
     assert (loaded.names, [one.code for one in loaded.invites]) == ([], [b"k" * 32])
@@ -272,7 +257,7 @@ def test_without_a_registry_the_files_are_asked(tmp_path: Path) -> None:
 
 def test_what_needs_a_running_registry_says_so(tmp_path: Path) -> None:
     with pytest.raises(AdminRequestFailed, match="no registry runs on"):
-        ask(tmp_path, ShowOnline())
+        ask(tmp_path, admin.ShowOnline())
 
 
 def test_a_registry_that_does_not_answer_is_given_up(
@@ -281,9 +266,9 @@ def test_a_registry_that_does_not_answer_is_given_up(
     monkeypatch.setattr(client, "PATIENCE", 0.2)
     holder = FileStore(tmp_path)
     with pytest.raises(AdminRequestFailed, match="does not answer"):
-        ask(tmp_path, ListNames())
+        ask(tmp_path, admin.ListNames())
     with listen(tmp_path), pytest.raises(AdminRequestFailed, match="does not answer"):
-        ask(tmp_path, ListNames())
+        ask(tmp_path, admin.ListNames())
     holder.close()
 
 
@@ -291,7 +276,7 @@ def test_a_connection_that_ends_without_an_answer_is_tried_again(tmp_path: Path)
     with listen(tmp_path) as listening:
         listening.setblocking(True)
         listening.shutdown(socket.SHUT_RDWR)
-        assert ask(tmp_path, ListNames()) == NamesListed([])
+        assert ask(tmp_path, admin.ListNames()) == admin.NamesListed([])
 
 
 def test_registries_are_found_by_their_ports(tmp_path: Path) -> None:
@@ -304,4 +289,4 @@ def test_registries_are_found_by_their_ports(tmp_path: Path) -> None:
 def test_a_folder_of_another_user_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(AdminRequestFailed, match="belongs to another user"):
-        ask(tmp_path, ListNames())
+        ask(tmp_path, admin.ListNames())

@@ -15,9 +15,17 @@ from chatapp.registry.program.texts import address_lines
 from chatapp.registry.store.keystore import KEY_FILE
 from chatapp.wire.address import Address
 from chatapp.wire.admission import make_register
-from chatapp.wire.aio.interfaces import own_addresses
-from chatapp.wire.codec import decode_cookie, decode_notice, decode_welcome, encode, encode_hello
-from chatapp.wire.framing import FrameReader, Kind, frame
+from chatapp.wire.aio.lan import own_addresses
+from chatapp.wire.codec import (
+    FrameReader,
+    Kind,
+    decode_cookie,
+    decode_notice,
+    decode_welcome,
+    encode,
+    encode_hello,
+    frame,
+)
 from chatapp.wire.identity import Identity, make_card
 from chatapp.wire.limits import LINK_FRAME_MAX, LINKS_WAITING_PER_ADDRESS
 from chatapp.wire.messages.link import (

@@ -1,7 +1,7 @@
 """Helpers for tests of rooms and the channel: entering, returning, reading the log."""
 
 from chatapp.registry.rules.limits import RegistryPolicy
-from chatapp.wire.framing import unpack_group
+from chatapp.wire.codec import unpack_group
 from chatapp.wire.messages.rooms import FetchGroup, GroupPage, RoomEntered, RoomPresence
 from chatapp.wire.sealing import GroupKey
 from tests.registry.linked_peer import LinkedPeer

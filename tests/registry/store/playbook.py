@@ -35,7 +35,7 @@ from chatapp.registry.store.entries import (
 )
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import Loaded, Store
-from chatapp.wire.storage.disk import Disk
+from chatapp.wire.storage import Disk
 
 ALICE, BOB, CAROL = (bytes([letter]) * 32 for letter in b"ABC")
 MAIL = f"mail/{BOB.hex()}.mail"

@@ -16,7 +16,7 @@ from chatapp.registry.store.backup import inspect
 from chatapp.registry.store.entries import CheckpointMark, Entry, decode
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import Loaded
-from chatapp.wire.storage.journal import HEADER_SIZE, scan
+from chatapp.wire.storage import HEADER_SIZE, scan
 from tests.registry.store.playbook import (
     BOB,
     Model,

@@ -17,7 +17,7 @@ from chatapp.registry.store.entries import (
 )
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import StoreLacking
-from chatapp.wire.storage.journal import scan
+from chatapp.wire.storage import scan
 from tests.registry.store.playbook import BOB, MAIL, Model, View, bound, opened, stored, view
 from tests.wire.storage.disks import WatchedDisk
 

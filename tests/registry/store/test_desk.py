@@ -16,7 +16,7 @@ from chatapp.wire.limits import (
     DESK_SESSIONS_MAX,
     DESK_UNTOLD_MAX,
 )
-from chatapp.wire.storage.disk import Disk
+from chatapp.wire.storage import Disk
 from tests.registry.store.playbook import (
     ALICE,
     forgotten,

@@ -11,7 +11,7 @@ import pytest
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.files import RETRY_SPAN, FileStore
 from chatapp.wire.errors import StoreBroken, StoreError, StoreFull, StoreReadOnly
-from chatapp.wire.storage.disk import SyncFailed
+from chatapp.wire.storage import SyncFailed
 from tests.registry.store.playbook import (
     ALICE,
     BOB,

@@ -14,8 +14,7 @@ from chatapp.registry.store.inventory import LISTED_AT_ONCE, Inventory, list_of
 from chatapp.registry.store.keystore import KEY_FILE, PUBLIC_FILE, KeyUnusable
 from chatapp.registry.store.protocol import Loaded, StoreLacking
 from chatapp.registry.store.storage import FolderStorage
-from chatapp.wire.storage.disk import Disk
-from chatapp.wire.storage.journal import LARGEST_PAYLOAD, frame
+from chatapp.wire.storage import LARGEST_PAYLOAD, Disk, frame
 from tests.registry.store.playbook import (
     BOB,
     CAROL,

@@ -11,7 +11,7 @@ from chatapp.registry.store.entries import CheckpointMark, encode
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import RecordLost, StoreUnusable
 from chatapp.wire.errors import StoreFull
-from chatapp.wire.storage.journal import frame
+from chatapp.wire.storage import frame
 from tests.registry.store.playbook import (
     BOB,
     CAROL,

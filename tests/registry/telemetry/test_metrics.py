@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from chatapp.registry.program.settings import metrics_address
 from chatapp.registry.rules.admin_requests import QueueFigures, VisitorFigures
-from chatapp.registry.rules.desk.figures.histogram import WAIT_BOUNDS, Histogram
+from chatapp.registry.rules.desk.statistics import WAIT_BOUNDS, Histogram
 from chatapp.registry.telemetry import metrics
 from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, FIGURES, Snapshot
 from chatapp.registry.telemetry.metrics import (

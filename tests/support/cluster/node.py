@@ -10,10 +10,10 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from chatapp.registry.cluster.bus.channel import BusSeals
 from chatapp.registry.cluster.bus.edge_node import EdgeCore
-from chatapp.registry.cluster.bus.engine_node import EngineNode
+from chatapp.registry.cluster.bus.edges import EngineNode
 from chatapp.registry.cluster.bus.messages import NEWS, edge_subject
+from chatapp.registry.cluster.bus.session import BusSeals
 from chatapp.registry.cluster.lease import Lease, LeaseState
 from chatapp.registry.cluster.stream.bundles import (
     KEY_SIZE,
@@ -22,10 +22,10 @@ from chatapp.registry.cluster.stream.bundles import (
     ClusterKey,
     Opener,
     Sealer,
+    Strays,
 )
 from chatapp.registry.cluster.stream.ledger import Answer, Publication, Subject, Unanswered
 from chatapp.registry.cluster.stream.store import Clocks, Seals, StreamStore
-from chatapp.registry.cluster.stream.strays import Strays
 from chatapp.registry.edge.edge import Edge, Output
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.rules.context import Context

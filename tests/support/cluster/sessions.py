@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from chatapp.registry.cluster.bus.edge_node import EdgeCore
-from chatapp.registry.cluster.bus.engine_node import EngineNode
+from chatapp.registry.cluster.bus.edges import EngineNode
 from chatapp.registry.cluster.bus.messages import DownBundle, UpBundle, decode_message
 from chatapp.registry.cluster.bus.remote_edge import RemoteEdge
 from chatapp.registry.cluster.stream.bundles import Kind, Opener

@@ -6,7 +6,7 @@ Checked in what nodes write on links.
 
 from typing import TYPE_CHECKING
 
-from chatapp.wire.framing import Kind, unpack_group, unpack_relayed
+from chatapp.wire.codec import Kind, unpack_group, unpack_relayed
 
 if TYPE_CHECKING:
     from tests.support.world import World

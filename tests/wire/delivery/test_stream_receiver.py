@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from chatapp.wire.codec import join_frames
 from chatapp.wire.delivery import dedup
 from chatapp.wire.delivery.dedup import Inbox
-from chatapp.wire.delivery.parts import Arrived, Assemblies, DeliveryEvent, PartBuffer
+from chatapp.wire.delivery.parts import Arrived, Assemblies, DeliveryEvent, PartBuffer, Syncs
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.ranges import spans
 from chatapp.wire.delivery.stream import StreamReceiver
-from chatapp.wire.delivery.syncs import Syncs
 from chatapp.wire.messages.direct import Ack, DeliveryFrame, Part, PartAck
 from tests.wire.delivery.network import frames_of
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.wire import sealing
+from chatapp.wire.codec import Kind
 from chatapp.wire.errors import SealError
-from chatapp.wire.framing import Kind
 from chatapp.wire.sessions.link import RENEW_AFTER_FRAMES, LinkSession
-from chatapp.wire.sessions.noise import MESSAGE_OVERHEAD
+from chatapp.wire.sessions.opening import MESSAGE_OVERHEAD
 from tests.support.memory import keys_in_memory
 from tests.support.tampering import all_cuts, all_flips, tampered
 from tests.wire.parties import ALICE, EVE, REGISTRY, linked, payloads, table

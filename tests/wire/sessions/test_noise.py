@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from chatapp.wire.errors import SealError, WireError
 from chatapp.wire.identity import AgreementKey
-from chatapp.wire.sessions.noise import MESSAGE_OVERHEAD, CipherState, HandshakeState
+from chatapp.wire.sessions.opening import MESSAGE_OVERHEAD, CipherState, HandshakeState
 from tests.support.tampering import all_cuts, all_flips
 
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatapp.wire.address import Address
+from chatapp.wire.codec import ANSWER_OVERHEAD, OPENING_OVERHEAD, SEALED_OVERHEAD, Kind
 from chatapp.wire.errors import SealError, WireError
-from chatapp.wire.framing import ANSWER_OVERHEAD, OPENING_OVERHEAD, SEALED_OVERHEAD, Kind
 from chatapp.wire.identity import Identity, agreement_half
 from chatapp.wire.limits import OPENINGS_PER_NETWORK_BURST
 from chatapp.wire.sealing import CIPHERS_KEPT, Ciphers
@@ -151,7 +151,7 @@ def test_no_proof_costs_no_key_agreement(
     forged = bytearray(sent(table(ALICE, first_number=9), BOB, b"y"))
     forged[60] ^= 1  # of the ephemeral key
     monkeypatch.setattr("chatapp.wire.sessions.opening.AgreementKey", None)
-    monkeypatch.setattr("chatapp.wire.sessions.noise.HandshakeState.read_first", None)
+    monkeypatch.setattr("chatapp.wire.sessions.opening.HandshakeState.read_first", None)
     with pytest.raises(SealError, match="proof"):
         bob.open(bytes(forged), now=0.0)
 

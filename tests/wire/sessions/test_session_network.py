@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chatapp.wire.codec import Kind
 from chatapp.wire.errors import WireError
-from chatapp.wire.framing import Kind
 from chatapp.wire.identity import Identity
 from chatapp.wire.sessions.session import ERASE_AFTER, OPENING_LASTS_FOR, RENEW_AFTER, SessionTable
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from chatapp.wire.storage.disk import Disk, SyncFailed
+from chatapp.wire.storage import Disk, SyncFailed
 
 
 class Died(BaseException):

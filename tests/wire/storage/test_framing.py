@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.wire.storage.journal import (
+from chatapp.wire.storage import (
     HEADER_SIZE,
     LARGEST_CLAIM,
     LARGEST_PAYLOAD,

@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 
 from chatapp.wire.errors import StoreFull, StoreReadOnly
-from chatapp.wire.storage.disk import Disk, SyncFailed, read_file
-from chatapp.wire.storage.journal import Journal, generation_in, journal_name
+from chatapp.wire.storage import (
+    Disk,
+    Journal,
+    SyncFailed,
+    generation_in,
+    journal_name,
+    read_file,
+)
 from tests.wire.storage.disks import FailingDisk, WatchedDisk, bad_sync, no_room
 
 

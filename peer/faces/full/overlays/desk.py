@@ -1,5 +1,5 @@
-"""The desk pane: whom an operator serves, who waits and for how long, and keys for what operators
-do most."""
+"""The desk, beside the log or on a screen of its own: whom an operator serves, who waits and for how
+long, and keys for what operators do most."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,8 +12,8 @@ from textual.message import Message
 from textual.timer import Timer
 
 from chatapp.peer.api import events
-from chatapp.peer.faces.full.overlays.overlay import Paragraph, key_line
-from chatapp.peer.faces.full.signs import Signs
+from chatapp.peer.faces.full.overlays.overlay import Overlay, Paragraph, key_line
+from chatapp.peer.faces.full.theme import Signs
 from chatapp.peer.view.desk import DeskView, minutes
 from chatapp.peer.words import overlays as texts
 from chatapp.peer.words.formatting import name
@@ -242,3 +242,23 @@ def waiting_lines(desk: DeskView, now: float, signs: Signs) -> Content:
         for one in desk.served_by_others
     ]
     return Content("\n").join(rows)
+
+
+class DeskOverlay(Overlay[None]):
+    """The desk on a screen of its own, where there is no room beside the log."""
+
+    DEFAULT_CSS = """
+    DeskOverlay DeskPane { height: 1fr; padding: 0; }
+    """
+
+    def __init__(self, pane: DeskPane, *, signs: Signs) -> None:
+        """`pane`: shows the desk; it is removed with the overlay."""
+        super().__init__(texts.DESK, signs=signs)
+        self._pane: Final = pane
+
+    def body(self) -> ComposeResult:
+        yield self._pane
+
+    def take_events(self, _: Sequence[events.Event]) -> None:
+        """Show what has changed."""
+        self._pane.redraw()

@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
 from chatapp.peer.api import events
-from chatapp.peer.faces.full.signs import Signs
+from chatapp.peer.faces.full.theme import Signs
 from chatapp.wire.text import sanitize
 
 _NOTHING: Final = Content("")

@@ -8,8 +8,8 @@ from textual.content import Content
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation, ConversationKind, person, room
 from chatapp.peer.faces.full.overlays.overlay import Picker
-from chatapp.peer.faces.full.signs import Signs
-from chatapp.peer.view.choice import fit
+from chatapp.peer.faces.full.theme import Signs
+from chatapp.peer.view.finding import fit
 from chatapp.peer.words import overlays as texts
 from chatapp.peer.words.formatting import name
 from chatapp.wire.errors import ChatAppError, NameRefused

@@ -13,8 +13,8 @@ from textual.timer import Timer
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import Said
 from chatapp.peer.faces.full.overlays.overlay import Picker
-from chatapp.peer.faces.full.signs import Signs
-from chatapp.peer.view.snippets import pattern_of, snippet
+from chatapp.peer.faces.full.theme import Signs
+from chatapp.peer.view.finding import pattern_of, snippet
 from chatapp.peer.words import overlays as texts
 from chatapp.peer.words.formatting import name, shown_clock
 from chatapp.wire.errors import ChatAppError

@@ -3,8 +3,9 @@ news."""
 
 import json
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, Router
@@ -12,16 +13,123 @@ from starlette.routing import Route, Router
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.cookies import SessionCookie
-from chatapp.peer.faces.web.forms import Fields, fields_of, wants_json
+from chatapp.peer.faces.web.forms import Fields, fields_of, text_of, wants_json
 from chatapp.peer.faces.web.guard import Guard
 from chatapp.peer.faces.web.limits import STREAM_SIGN_OF_LIFE
 from chatapp.peer.faces.web.operators import pages
 from chatapp.peer.faces.web.operators.access import Access
-from chatapp.peer.faces.web.operators.actions import action_of, number_in, text_in
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.faces.web.page import ASSETS
 from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
+from chatapp.wire.desk.commands import DESK_COMMANDS, CommandMisread
 from chatapp.wire.errors import ChatAppError, TextTooLong
+from chatapp.wire.limits import DESK_CLOSING_MAX, DESK_FORM_NAME_MAX, DESK_NOTE_MAX
+from chatapp.wire.messages.desk import (
+    AboutQueue,
+    AboutVisit,
+    CallNext,
+    DropVisitor,
+    MoveVisitor,
+    OperatorRequest,
+    ShowPast,
+)
+from chatapp.wire.names import peer_name
+
+PAST_COUNT: Final = 20
+"""Past sessions that are asked for."""
+
+_DIGITS_MAX: Final = 9
+"""Digits of the numbers in forms."""
+
+_OUT_OF_DATE: Final = "This page is out of date: reload it."
+_TOO_LONG: Final = {
+    "close": f"A closing has at most {DESK_CLOSING_MAX} characters.",
+    "note": f"A note has at most {DESK_NOTE_MAX:,} bytes.",
+    "announce": f"An announcement has at most {DESK_NOTE_MAX:,} bytes.",
+}
+
+
+class Unclear(ChatAppError):
+    """A form cannot be carried out; the text says why."""
+
+
+class Action(NamedTuple):
+    """What a form asks for."""
+
+    request: OperatorRequest
+    visit: int | None = None
+    """The visit that the page showed when the button was pressed; None if the request concerns
+    none."""
+    asks_first: bool = False
+
+
+def action_of(verb: str, fields: Fields, *, queue: str) -> Action:
+    """Return what a form asks for. `verb`: a command of operators, or `figures`. `queue`: where
+    the operator is on duty. Raises Unclear, NameRefused."""
+    if verb == "past":
+        return Action(ShowPast(0, _past_name(fields), PAST_COUNT))
+    command = DESK_COMMANDS.get("stats" if verb == "figures" else verb)
+    if command is None:
+        raise Unclear("This page cannot do that.")
+    try:
+        request = command.read(_typed(verb, fields))
+    except CommandMisread:
+        raise Unclear(_TOO_LONG.get(verb, _OUT_OF_DATE)) from None
+    if isinstance(request, AboutQueue) and not request.queue:
+        request = replace(request, queue=queue)
+    if not isinstance(request, AboutVisit | CallNext):
+        return Action(request)
+    visit = number_in(fields, "visit")
+    if not isinstance(request, DropVisitor | MoveVisitor):
+        return Action(replace(request, visit=visit), visit, asks_first=verb == "next")
+    if not visit:  # the registry would take whoever has the position by now
+        raise Unclear(_OUT_OF_DATE)
+    return Action(replace(request, visit=visit))
+
+
+def _typed(verb: str, fields: Fields) -> str:
+    """Return what would be typed behind the command. Raises Unclear, NameRefused."""
+    match verb:
+        case "on" if "queue" in fields:
+            return str(peer_name(fields["queue"].strip()))
+        case "handover":
+            return fields.get("operator", "").strip()
+        case "transfer":
+            return fields.get("queue", "").strip()
+        case "drop":
+            return str(number_in(fields, "position"))
+        case "move":
+            return f"{number_in(fields, 'position')} {number_in(fields, 'to')}"
+        case "announce":
+            return text_in(fields)
+        case "close" | "note":
+            return text_in(fields, may_be_empty=True)
+        case _:
+            return ""
+
+
+def _past_name(fields: Fields) -> str:
+    name = " ".join(fields.get("name", "").split())
+    if len(name) > DESK_FORM_NAME_MAX:
+        raise Unclear(f"A name has at most {DESK_FORM_NAME_MAX} characters.")
+    return name
+
+
+def text_in(fields: Fields, *, may_be_empty: bool = False) -> str:
+    """Return the text of a form, with plain line ends. Raises Unclear."""
+    text = text_of(fields, "text")
+    if not (text or may_be_empty):
+        raise Unclear("Type something first.")
+    return text
+
+
+def number_in(fields: Fields, name: str) -> int:
+    """Return a number that the page has put into a form. Raises Unclear."""
+    text = fields.get(name, "")
+    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX):
+        raise Unclear(_OUT_OF_DATE)
+    return int(text)
+
 
 COOKIE_LASTS_FOR: Final = 12 * 3_600
 """Seconds."""

@@ -13,11 +13,11 @@ from chatapp.peer.faces.opening import (
     NotOpened,
     close_offered,
     elsewhere_line,
+    is_same_server,
     offered,
     open_or_attach,
 )
-from chatapp.peer.faces.program import start_logging
-from chatapp.peer.faces.running import INTERRUPTED
+from chatapp.peer.faces.program import INTERRUPTED, start_logging
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.operators.access import Access
 from chatapp.peer.faces.web.operators.app import OperatorApp
@@ -26,7 +26,6 @@ from chatapp.peer.faces.web.page import compile_templates
 from chatapp.peer.faces.web.server import listen, refuse, say, serve
 from chatapp.peer.node.starts import remember
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.sdk.running import is_same_server
 from chatapp.peer.words.answers import attached_line
 from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError

@@ -1,14 +1,17 @@
-"""The operator's page: what its templates show."""
+"""The page of an operator: what its templates show, and what it says. Operators read English."""
 
 from typing import Final
 
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from chatapp.peer.faces.web.operators import texts
+from chatapp.peer.api import events
+from chatapp.peer.api.events import ClientMove
 from chatapp.peer.faces.web.page import ENVIRONMENT, macro, page
 from chatapp.peer.view.desk import DeskView
 from chatapp.peer.view.talk import Mark, TalkLine
+from chatapp.peer.words.desk import duty_lines
+from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import counted
 from chatapp.wire.limits import (
     DESK_CLOSING_MAX,
@@ -16,6 +19,98 @@ from chatapp.wire.limits import (
     DESK_NOTE_MAX,
     DESK_QUEUE_NAME_MAX,
 )
+
+_MOVES: Final = {
+    ClientMove.AWAY: "{name} lost the connection; the place is kept for a while.",
+    ClientMove.BACK: "{name} is back.",
+    ClientMove.LEFT: "{name} has left.",
+    ClientMove.LOST: "{name} did not come back.",
+    ClientMove.ENDED: "The session with {name} has ended.",
+    ClientMove.GIVEN: "{name} was handed over.",
+    ClientMove.TAKEN_BACK: "{name} is at the head of the line again: your connection was lost for too long.",
+    ClientMove.UNANSWERED: "{name} does not answer and keeps the place in the line for a while.",
+    ClientMove.SILENT: "{name} has said nothing for a while.",
+    ClientMove.HELD: "{name} is on hold, at the head of the line.",
+    ClientMove.TRANSFERRED: "{name} was sent to another queue.",
+}
+
+AWAY: Final = "The server does not answer. The page goes on as soon as it does; what you say waits until then."
+FAULTY: Final = "A fault of the program has stopped a part of this page; its log tells more. Start ChatApp web again."
+OVER: Final = (
+    "The program that this page belongs to has ended. "
+    "Start ChatApp web --as {name} again, open the address that it prints, and close this page."
+)
+ARRIVING: Final = "Connecting to the server \u2026"
+NOT_OPERATOR: Final = "You are not an operator of this help desk. Whoever runs the server adds you by --operator {name}."
+WRONG_ADDRESS: Final = (
+    "Open the address that ChatApp web --as has printed last in the terminal. "
+    "Each address lets one browser in, once."
+)
+MAIL: Final = "{count} to you: read with ChatApp -c {name}."
+
+
+def alert(view: DeskView) -> str:
+    """Return what keeps the page from working as usual; empty for nothing."""
+    if view.is_over:
+        return OVER.format(name=view.name)
+    if view.is_faulty:
+        return FAULTY
+    if view.refusal is not None:
+        return plain(lines_of(view.refusal))
+    if view.is_away:
+        return AWAY
+    if not view.is_here:
+        return ARRIVING
+    return "" if view.is_operator else NOT_OPERATOR.format(name=view.name)
+
+
+def mail(view: DeskView) -> str:
+    """Return that messages of other people have come; empty for none."""
+    count = counted(view.mail, "message", "messages")
+    return MAIL.format(count=count, name=view.name) if view.mail else ""
+
+
+def nobody(view: DeskView) -> str:
+    """Return what is shown in place of a conversation."""
+    if view.is_on_duty:
+        return "The next visitor comes by itself. You can leave this page open: it calls you."
+    return "Go on duty, and visitors come to you in their order." if view.is_operator else ""
+
+
+def span(seconds: float) -> str:
+    """Return a span of time in words, as people say it."""
+    minutes = int(seconds) // 60
+    if minutes < 1:
+        return "less than a minute"
+    hours, minutes = divmod(minutes, 60)
+    if not hours:
+        return f"{minutes} min"
+    return f"{hours} h {minutes} min"
+
+
+def notice(event: events.Event) -> str:
+    """Return the sentence for a notice."""
+    match event:
+        case events.ClientMoved(name=name, move=move):
+            return _MOVES[move].format(name=name)
+        case events.NothingSaid(name=name):
+            return f"{name} has said nothing yet. Press Next once more to end the session, or Hold to keep the place."
+        case events.NumberMoved(was=was, is_now=is_now):
+            return (
+                f"Nothing was done: the line has changed, {is_now} has the number that {was} had."
+            )
+        case events.CommandFailed(reason=events.CommandFailure.NOT_ON_DUTY):
+            return "Only operators on duty can do that: go on duty first."
+        case events.CommandFailed() | events.CommandSucceeded() | events.HeldBack():
+            return plain(duty_lines(event))
+        case _:
+            return plain(lines_of(event))
+
+
+def plain(lines: list[str]) -> str:
+    """Return lines of the terminal as sentences, without brackets."""
+    return " ".join(f"{line.removeprefix('[').removesuffix(']')}" for line in lines)
+
 
 _PARTS: Final = "operators/parts.html"
 _MARKS: Final = {
@@ -25,7 +120,7 @@ _MARKS: Final = {
     None: None,
 }
 
-ENVIRONMENT.filters |= {"counted": counted, "span": texts.span}
+ENVIRONMENT.filters |= {"counted": counted, "span": span}
 
 
 def home(view: DeskView, *, proof_key: bytes) -> HTMLResponse:
@@ -35,7 +130,7 @@ def home(view: DeskView, *, proof_key: bytes) -> HTMLResponse:
         title=window_title(view),
         kind="operator",
         proof_key=proof_key.hex(),
-        over=texts.OVER.format(name=view.name),
+        over=OVER.format(name=view.name),
         announcement_max=DESK_DESCRIPTION_MAX,
         closing_max=DESK_CLOSING_MAX,
         queue_max=DESK_QUEUE_NAME_MAX,
@@ -44,7 +139,7 @@ def home(view: DeskView, *, proof_key: bytes) -> HTMLResponse:
 
 def wrong_address() -> HTMLResponse:
     """Return the page for a browser that has not shown the token."""
-    why = texts.WRONG_ADDRESS
+    why = WRONG_ADDRESS
     return page("operators/locked.html", title="Help desk", kind="told", status=403, why=why)
 
 
@@ -59,10 +154,10 @@ def parts(view: DeskView) -> dict[str, Markup]:
     """Return the parts of the page that change, by the ids of their elements."""
     return {
         "duty": macro(_PARTS, "duty", view),
-        "state": macro(_PARTS, "state", texts.alert(view), texts.mail(view)),
+        "state": macro(_PARTS, "state", alert(view), mail(view)),
         "line": macro(_PARTS, "line", view.room),
         "client": macro(_PARTS, "client", view, view.colleagues()),
-        "notices": macro(_PARTS, "notices", list(map(texts.notice, view.notices))),
+        "notices": macro(_PARTS, "notices", list(map(notice, view.notices))),
         "composing": macro(_PARTS, "composing", view),
         "form": macro(_PARTS, "form", view.client, DESK_NOTE_MAX),
         "figures": macro(_PARTS, "figures", view.figures),
@@ -73,7 +168,7 @@ def parts(view: DeskView) -> dict[str, Markup]:
 def log(view: DeskView) -> Markup:
     """Return the conversation."""
     if view.client is None:
-        return macro(_PARTS, "nobody", texts.nobody(view))
+        return macro(_PARTS, "nobody", nobody(view))
     return Markup().join(map(talk_line, view.lines))
 
 

@@ -10,8 +10,7 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.api import visit_events
-from chatapp.peer.faces.program import start_logging
-from chatapp.peer.faces.running import FAILED, INTERRUPTED
+from chatapp.peer.faces.program import FAILED, INTERRUPTED, start_logging
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.limits import CONNECTIONS_MAX, DESCRIPTORS_PER_SESSION, SESSIONS_MAX
 from chatapp.peer.faces.web.page import compile_templates

@@ -15,9 +15,8 @@ from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.transport import runs_of
 from chatapp.wire.address import Address
-from chatapp.wire.codec import decode_frames, encode, join_frames
+from chatapp.wire.codec import Kind, decode_frames, encode, join_frames
 from chatapp.wire.delivery.stream import StreamReceiver
-from chatapp.wire.framing import Kind
 from chatapp.wire.messages.direct import (
     PROVISIONAL,
     DirectBody,

@@ -6,7 +6,7 @@ from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.conversation import Message
 from chatapp.peer.core.direct.outbox import AGAIN_SPAN
 from chatapp.peer.core.records import StoredOutgoing
-from chatapp.wire.delivery.syncs import SyncMark
+from chatapp.wire.delivery.parts import SyncMark
 from chatapp.wire.messages.direct import Ack
 from tests.peer.core.ladder_driver import LadderDriver
 

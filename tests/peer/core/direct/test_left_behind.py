@@ -4,8 +4,7 @@ as given up."""
 from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import TraceEvent, readable, unpacked
-from chatapp.wire.codec import decode_group_body
-from chatapp.wire.framing import unpack_group
+from chatapp.wire.codec import decode_group_body, unpack_group
 from chatapp.wire.messages.rooms import GroupAccepted, GroupGranted, RoomEntered, RoomMember
 from chatapp.wire.sealing import GroupKey
 from tests.peer.core.core_driver import SENDER_INDEX, CoreDriver

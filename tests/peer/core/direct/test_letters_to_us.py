@@ -13,7 +13,7 @@ from chatapp.peer.api.events import (
     MailUnreadable,
     Said,
 )
-from chatapp.peer.core.direct import receiving
+from chatapp.peer.core.direct import arrivals
 from chatapp.peer.core.records import IncomingAdded
 from chatapp.wire.messages.direct import Floor
 from chatapp.wire.messages.mail import Letter, TakeMail
@@ -191,7 +191,7 @@ def test_an_author_whose_row_comes_before_the_whole_table_is_known() -> None:
 def test_letters_of_more_strangers_than_are_remembered_wait_at_the_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(receiving, "UNKNOWN_AUTHORS_MAX", 1)
+    monkeypatch.setattr(arrivals, "UNKNOWN_AUTHORS_MAX", 1)
     driver = ReceiverDriver()
     driver.gets(called("dave", by=DAVE), called("eve"))
     driver.gets(called("dave", 6, by=DAVE))

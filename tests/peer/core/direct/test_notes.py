@@ -2,7 +2,7 @@
 
 from chatapp.peer.api.conversations import person
 from chatapp.peer.api.events import MessageChanged, MessageState, Said
-from chatapp.peer.core.direct.unresolved import NotesToSelf
+from chatapp.peer.core.direct.direct import NotesToSelf
 from chatapp.peer.core.records import (
     IncomingAdded,
     Named,

@@ -15,9 +15,8 @@ from chatapp.peer.core.direct.transport import (
 )
 from chatapp.peer.core.records import OpeningTaken
 from chatapp.wire.address import Address
-from chatapp.wire.codec import join_frames
+from chatapp.wire.codec import Kind, join_frames, unpack_opening
 from chatapp.wire.errors import SealError
-from chatapp.wire.framing import Kind, unpack_opening
 from chatapp.wire.messages.direct import LastOpening, RelayDatagram, encode_frame
 from chatapp.wire.sessions.session import ERASE_AFTER, OldOpening
 from tests.peer.core.cast import Someone

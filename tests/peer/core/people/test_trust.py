@@ -10,8 +10,8 @@ from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import TraceEvent, readable
 from chatapp.peer.core.context import LookUp
 from chatapp.peer.core.direct.mail import GRACE, LOOK_SPAN
-from chatapp.peer.core.people.trust import safety_number
-from chatapp.wire.framing import Kind
+from chatapp.peer.core.people.people import safety_number
+from chatapp.wire.codec import Kind
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.limits import MAIL_KEPT_FOR
 from chatapp.wire.messages.mail import (

@@ -3,9 +3,16 @@
 import pytest
 
 from chatapp.peer.core.registry.link import STABLE_AFTER, LinkState, RegistryLink
-from chatapp.wire.codec import decode_request, encode
+from chatapp.wire.codec import (
+    FrameReader,
+    GroupHeader,
+    Kind,
+    decode_request,
+    encode,
+    pack_group,
+    pack_relayed,
+)
 from chatapp.wire.errors import SealError
-from chatapp.wire.framing import FrameReader, GroupHeader, Kind, pack_group, pack_relayed
 from chatapp.wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN, LINK_STALL_TIMEOUT
 from chatapp.wire.messages.link import Attach
 from chatapp.wire.messages.mail import MailSaved

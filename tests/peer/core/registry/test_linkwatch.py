@@ -3,7 +3,7 @@
 import pytest
 
 from chatapp.peer.api.events import LinkTrouble, LinkTroubled, ServerLost
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind
 from chatapp.wire.messages.registration import Ping, Pong
 from tests.peer.core.cast import Someone
 from tests.peer.core.core_driver import CoreDriver

@@ -7,8 +7,7 @@ from chatapp.peer.api.events import RegistryMet, ServerBack
 from chatapp.peer.core.context import RegistryChange
 from chatapp.peer.core.registry.connection import ConnectionEvent, RegistryConnection
 from chatapp.peer.core.registry.session import RegistrySession
-from chatapp.wire.codec import decode_request, encode
-from chatapp.wire.framing import FrameReader, Kind
+from chatapp.wire.codec import FrameReader, Kind, decode_request, encode
 from chatapp.wire.messages.link import NodeNotice
 from chatapp.wire.messages.registration import Left, Ping, Pong, Probe, RefusalReason
 from chatapp.wire.messages.rooms import ListRooms, RoomsListed

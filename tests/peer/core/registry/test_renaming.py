@@ -5,7 +5,7 @@ import pytest
 from chatapp.peer.api import events
 from chatapp.peer.core.contacts import Change, Contacts
 from chatapp.peer.core.context import LookUp
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind
 from chatapp.wire.messages.registration import RefusalReason, Rename, RenameAccepted, RenameRefused
 from chatapp.wire.messages.table import Presence, Row, TablePage
 from tests.peer.core.cast import POLICY, Someone, raw

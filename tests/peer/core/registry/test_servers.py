@@ -5,12 +5,11 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.core.registry.servers import RegistryServers
+from chatapp.peer.core.registry.handshake import RegistryServers
 from chatapp.peer.core.registry.session import Notice, RegistrySession, State
 from chatapp.wire.address import Address
 from chatapp.wire.admission import make_refused
-from chatapp.wire.codec import decode_hello, encode
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind, decode_hello, encode
 from chatapp.wire.limits import SERVER_ADDRESSES_MAX
 from chatapp.wire.messages.registration import RefusalReason
 from tests.peer.core.cast import Porter, Someone

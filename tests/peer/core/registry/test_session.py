@@ -12,9 +12,8 @@ import pytest
 from chatapp.peer.core.registry.session import TRANSITIONS, Input, Notice, RegistrySession, State
 from chatapp.wire.address import Address
 from chatapp.wire.admission import CODE_BYTES, JoinCode, make_refused, public_half
-from chatapp.wire.codec import decode_frames, encode
+from chatapp.wire.codec import Kind, decode_frames, encode
 from chatapp.wire.errors import SealError
-from chatapp.wire.framing import Kind
 from chatapp.wire.identity import fingerprint, fingerprint_digits
 from chatapp.wire.messages.registration import Leave, Left, Ping, Pong, RefusalReason
 from tests.peer.core.cast import SERVER, Porter, Someone, hello_of, register_of

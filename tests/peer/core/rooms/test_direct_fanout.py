@@ -7,9 +7,16 @@ from chatapp.peer.api import events
 from chatapp.peer.api.conversations import EVERYBODY, room
 from chatapp.peer.core.contacts import Contact
 from chatapp.peer.core.records import NumberUsed
-from chatapp.wire.codec import decode_frames, decode_group_body, encode, join_frames
+from chatapp.wire.codec import (
+    Kind,
+    decode_frames,
+    decode_group_body,
+    encode,
+    join_frames,
+    pack_relayed,
+    unpack_group,
+)
 from chatapp.wire.errors import SealError
-from chatapp.wire.framing import Kind, pack_relayed, unpack_group
 from chatapp.wire.messages.direct import Ack, DeliveryFrame, DirectGroupLine, Floor, Part
 from chatapp.wire.messages.rooms import (
     GroupAccepted,

@@ -19,8 +19,7 @@ from chatapp.peer.core.records import (
     StoredStream,
 )
 from chatapp.peer.core.rooms.group import GAP_TIMEOUT, KEYS_KEPT, Group
-from chatapp.wire.codec import decode_group_body, decode_message_body
-from chatapp.wire.framing import unpack_group
+from chatapp.wire.codec import decode_group_body, decode_message_body, unpack_group
 from chatapp.wire.messages.direct import DirectGroupLine
 from chatapp.wire.messages.rooms import CHANNEL, GroupGranted
 from chatapp.wire.sealing import GroupKey

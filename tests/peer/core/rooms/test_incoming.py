@@ -4,7 +4,7 @@ senders."""
 from chatapp.peer.api.conversations import EVERYBODY
 from chatapp.peer.api.events import SOMEBODY, LineLoss, LineUnreadable
 from chatapp.peer.core.rooms.group import GAP_TIMEOUT
-from chatapp.wire.framing import pack_group, unpack_group
+from chatapp.wire.codec import pack_group, unpack_group
 from chatapp.wire.limits import GROUP_HELD_MAX
 from chatapp.wire.messages.rooms import CHANNEL
 from tests.peer.core.receiver_driver import BOB, CAROL, ReceiverDriver, logged, said

@@ -5,8 +5,7 @@ from chatapp.peer.api.conversations import room
 from chatapp.peer.api.events import MessageReason, MessageState
 from chatapp.peer.api.trace import TraceEvent, readable, unpacked
 from chatapp.peer.core.records import group_mark
-from chatapp.wire.codec import decode_group_body
-from chatapp.wire.framing import unpack_group
+from chatapp.wire.codec import decode_group_body, unpack_group
 from chatapp.wire.messages.direct import DirectGroupLine
 from chatapp.wire.messages.rooms import GroupAccepted, GroupGranted, RoomEntered, RoomMember
 from chatapp.wire.sealing import GroupKey

@@ -11,8 +11,8 @@ from textual.pilot import Pilot
 
 from chatapp.peer.faces.full.app import FullApp
 from chatapp.peer.faces.full.runner import ScreenRunner
-from chatapp.peer.faces.full.signs import UNICODE, Signs
-from chatapp.peer.faces.running import Running
+from chatapp.peer.faces.full.theme import UNICODE, Signs
+from chatapp.peer.faces.program import Running
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.screen import ScreenView
 from chatapp.peer.view.view import Start

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.faces.full.logbook import LogBook
-from chatapp.peer.faces.full.signs import ASCII, UNICODE, Signs
+from chatapp.peer.faces.full.theme import ASCII, UNICODE, Signs
 from chatapp.peer.view.layout import cells_of
 from chatapp.peer.view.log import EntryKind, Log, LogEntry
 from chatapp.peer.words.formatting import Mark

@@ -5,7 +5,7 @@ from textual.widgets import Input
 
 from chatapp.peer.api.conversations import person
 from chatapp.peer.api.form import Form
-from chatapp.peer.faces.full.signs import ASCII
+from chatapp.peer.faces.full.theme import ASCII
 from chatapp.peer.sdk.visitor import Visitor
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.wire.address import Address

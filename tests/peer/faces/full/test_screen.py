@@ -5,7 +5,7 @@ from textual.events import Paste
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import EVERYBODY, person, room
-from chatapp.peer.faces.full.signs import ASCII
+from chatapp.peer.faces.full.theme import ASCII
 from chatapp.peer.sdk.client import Peer
 from tests.peer.faces.full.playing import Played
 from tests.peer.village import Village, sees, village  # noqa: F401

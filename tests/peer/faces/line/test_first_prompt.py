@@ -12,8 +12,7 @@ import pytest
 
 from chatapp.peer.faces.line.main import PeerProgram
 from chatapp.peer.faces.line.raw import RawTerminal
-from chatapp.peer.faces.program import StartOptions
-from chatapp.peer.faces.running import DONE, INTERRUPTED
+from chatapp.peer.faces.program import DONE, INTERRUPTED, StartOptions
 from chatapp.wire.address import Address
 
 CTRL_C, CTRL_D = b"\x03", b"\x04"

@@ -7,8 +7,7 @@ import pytest
 
 from chatapp.peer.faces import opening
 from chatapp.peer.faces.line import main
-from chatapp.peer.faces.program import StartOptions
-from chatapp.peer.faces.running import INTERRUPTED
+from chatapp.peer.faces.program import INTERRUPTED, StartOptions
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
 

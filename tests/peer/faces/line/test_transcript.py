@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.peer.faces.line.transcript import Transcript
+from chatapp.peer.faces.line.visitor import Transcript
 
 
 def said_in(path: Path) -> list[str]:

@@ -5,10 +5,10 @@ import random
 from collections import defaultdict
 from typing import cast
 
-from chatapp.registry.cluster.bus.channel import BusSeals
 from chatapp.registry.cluster.bus.edge_node import EdgeCore
-from chatapp.registry.cluster.bus.engine_node import EngineNode
+from chatapp.registry.cluster.bus.edges import EngineNode
 from chatapp.registry.cluster.bus.messages import NEWS, edge_subject, engine_subject
+from chatapp.registry.cluster.bus.session import BusSeals
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Opener, Sealer
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import DropReason, LinkEndReason
@@ -16,7 +16,7 @@ from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.rules.people.access import AccessSettings
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
-from chatapp.wire.framing import FrameReader
+from chatapp.wire.codec import FrameReader
 from chatapp.wire.identity import Identity
 from chatapp.wire.limits import LINK_FRAME_MAX
 from tests.registry.linked_peer import LinkedPeer

@@ -12,10 +12,10 @@ from random import Random
 from types import SimpleNamespace
 from typing import cast
 
-from chatapp.registry.cluster.bus.channel import BusSeals, Channel
 from chatapp.registry.cluster.bus.edges import Edges
 from chatapp.registry.cluster.bus.messages import ID_SIZE, NEWS, EngineNews, edge_subject
 from chatapp.registry.cluster.bus.remote_engine import EngineState, RemoteEngine, SessionClosed
+from chatapp.registry.cluster.bus.session import BusSeals, Channel
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Opener, Sealer
 from chatapp.registry.edge.edge import Edge
 from chatapp.registry.edge.ports import EdgePort
@@ -30,8 +30,8 @@ from chatapp.registry.rules.effects import (
     node_of,
     number_at_edge,
 )
-from chatapp.registry.telemetry.recorder import Recorder
-from chatapp.wire.framing import GroupHeader
+from chatapp.registry.telemetry.figures import Recorder
+from chatapp.wire.codec import GroupHeader
 from chatapp.wire.identity import Identity
 from chatapp.wire.messages.link import Attach, PeerRequest
 from chatapp.wire.messages.registration import Ping, Register

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.cluster.bus.channel import BusSeals, Channel
 from chatapp.registry.cluster.bus.messages import NEWS, DownBundle, SendOnLink, decode_down
 from chatapp.registry.cluster.bus.remote_engine import EngineState
 from chatapp.registry.cluster.bus.session import (
@@ -15,12 +14,14 @@ from chatapp.registry.cluster.bus.session import (
     BUNDLE_MAX,
     MESSAGE_MAX,
     SILENT_AFTER,
+    BusSeals,
     BusSession,
+    Channel,
     Order,
 )
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, SALT_SIZE, ClusterKey, Opener, Sealer
 from chatapp.registry.rules.effects import Caller, DropReason, LinkEndReason
-from chatapp.registry.telemetry.recorder import Recorder
+from chatapp.registry.telemetry.figures import Recorder
 from chatapp.wire.messages.registration import Ping
 from tests.registry.cluster.bus.simulated import STEP, World
 

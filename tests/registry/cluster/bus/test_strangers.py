@@ -36,7 +36,7 @@ from chatapp.registry.cluster.stream.bundles import (
     Sealer,
 )
 from chatapp.registry.rules.effects import DropReason, LinkEndReason, number_at_edge
-from chatapp.registry.telemetry.recorder import Recorder
+from chatapp.registry.telemetry.figures import Recorder
 from chatapp.wire.messages.registration import Ping
 from tests.registry.cluster.bus.simulated import KEY, NAME, EdgeProcess, EngineProcess, World
 from tests.support.cluster.versions import sealed_by_later_version

@@ -3,15 +3,15 @@ others go on."""
 
 import pytest
 
-from chatapp.registry.cluster.bus import under_way
-from chatapp.registry.cluster.bus.session import HANDLED_TOLD
-from chatapp.registry.cluster.bus.under_way import (
+from chatapp.registry.cluster.bus import remote_engine
+from chatapp.registry.cluster.bus.remote_engine import (
     ALL_LINKS_BYTES_MAX,
     DATAGRAMS,
     DATAGRAMS_MAX,
     LINK_BYTES_MAX,
     UnderWay,
 )
+from chatapp.registry.cluster.bus.session import HANDLED_TOLD
 from chatapp.registry.rules.effects import DropReason
 from chatapp.wire.messages.rooms import GroupAccepted
 from tests.registry.cluster.bus.nodes import Cluster
@@ -81,7 +81,7 @@ def test_the_engine_says_how_far_it_is_although_it_has_no_answer(
 def test_datagrams_past_the_limit_are_dropped_and_counted(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(under_way, "DATAGRAMS_MAX", 500)
+    monkeypatch.setattr(remote_engine, "DATAGRAMS_MAX", 500)
     edge = cluster.edges[0]
     peers = [edge.peer(name) for name in ("eve", "mallory", "trudy", "oscar")]
     cluster.is_engine_frozen = True

@@ -23,7 +23,7 @@ from chatapp.registry.cluster.stream.bundles import (
     parts_of,
 )
 from chatapp.registry.store.entries import Entry, encode
-from chatapp.wire.storage.journal import frame
+from chatapp.wire.storage import frame
 from tests.registry.store.playbook import bound, line, stored, taken
 from tests.support.cluster.versions import sealed_by_later_version
 

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Kind, Sealer
+from chatapp.registry.cluster.stream.bundles import KEY_SIZE, WARN_SPAN, ClusterKey, Kind, Sealer
 from chatapp.registry.cluster.stream.ledger import Publication, Stream, Subject
 from chatapp.registry.cluster.stream.store import Clocks, Seals, StreamStore, StreamUnusable
-from chatapp.registry.cluster.stream.strays import WARN_SPAN
 from tests.registry.cluster.stream.test_store import Home, grown
 from tests.registry.store.playbook import stored
 from tests.support.memory_ledger import MemoryLedger

@@ -22,7 +22,7 @@ from chatapp.registry.cluster.stream.ledger import (
 )
 from chatapp.registry.cluster.stream.writer import RETRY_SPAN, Writer, WriterState
 from chatapp.registry.store.entries import MailStored, encode
-from chatapp.wire.storage.journal import frame
+from chatapp.wire.storage import frame
 from tests.registry.store.playbook import stored
 from tests.support.memory_ledger import MemoryLedger
 

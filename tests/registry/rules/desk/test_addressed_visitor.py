@@ -149,7 +149,7 @@ def test_an_answer_that_is_lost_holds_up_later_lines_for_a_while_only(
 ) -> None:
     """Far too much waits for the disk: answers that depend on no entry are dropped."""
     pair(help_desk)
-    monkeypatch.setattr("chatapp.registry.engine.barrier.PROMISES_MAX", 0)
+    monkeypatch.setattr("chatapp.registry.engine.engine.PROMISES_MAX", 0)
     help_desk.rig.auto_commit = False
     help_desk.rig.core.console_typed(".room", now=help_desk.rig.now)
     monkeypatch.undo()

@@ -63,7 +63,7 @@ def test_an_end_of_which_nobody_is_told_is_stored(monkeypatch: pytest.MonkeyPatc
     """However much waits for the disk."""
     help_desk = HelpDesk(PEERS)
     help_desk.joined().drop()
-    monkeypatch.setattr("chatapp.registry.engine.barrier.PROMISES_MAX", 0)
+    monkeypatch.setattr("chatapp.registry.engine.engine.PROMISES_MAX", 0)
     help_desk.advance(help_desk.settings.keep_place + 1.0)
     assert not help_desk.rig.store.load().desk.visits
 

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from chatapp.registry.rules.desk.figures.estimate import (
+from chatapp.registry.rules.desk.estimate import (
     PLAYED_AHEAD_MAX,
     SESSIONS_NEEDED,
     Busy,
@@ -14,7 +14,7 @@ from chatapp.registry.rules.desk.figures.estimate import (
     Session,
     WaitEstimates,
 )
-from chatapp.registry.rules.desk.figures.statistics import Figures, ServedSession, Waits
+from chatapp.registry.rules.desk.statistics import Figures, ServedSession, Waits
 from chatapp.wire.limits import DESK_SESSIONS_MAX
 from chatapp.wire.messages.desk import AskPosition, LeaveDesk, PositionReported
 from tests.registry.rules.desk.help_desk import HelpDesk

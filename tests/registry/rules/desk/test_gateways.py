@@ -7,8 +7,7 @@ from chatapp.registry.rules.desk import guests, visitors
 from chatapp.registry.rules.effects import DropReason
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
 from chatapp.wire.admission import make_voucher
-from chatapp.wire.codec import decode_register, encode
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind, decode_register, encode
 from chatapp.wire.identity import Identity, fingerprint
 from chatapp.wire.limits import DESK_VISITS_PER_ADDRESS, GUESTS_PER_ADDRESS
 from chatapp.wire.messages.desk import DeskRefusal, DeskRefused, PositionReported

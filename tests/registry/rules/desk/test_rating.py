@@ -3,8 +3,8 @@ restart."""
 
 import pytest
 
-from chatapp.registry.rules.desk.figures.statistics import MeanRating, Ratings
 from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.desk.statistics import MeanRating, Ratings
 from chatapp.registry.store.entries import DeskVisitRated
 from chatapp.wire.limits import DESK_SESSIONS_MAX
 from chatapp.wire.messages.desk import (

@@ -14,7 +14,7 @@ from math import log
 from statistics import median
 from typing import Final, NamedTuple
 
-from chatapp.registry.rules.desk.figures.estimate import Busy, Now, Range, Session, WaitEstimates
+from chatapp.registry.rules.desk.estimate import Busy, Now, Range, Session, WaitEstimates
 
 MEAN: Final = 300.0
 """Seconds of a session on average."""

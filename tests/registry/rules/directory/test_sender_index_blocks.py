@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from chatapp.registry.rules.directory.connections import BLOCK
 from chatapp.registry.rules.effects import LinkEndReason
 from chatapp.registry.store.entries import Entry, GroupKeyMade, SenderIndicesReserved
-from chatapp.wire.framing import Kind, unpack_group
+from chatapp.wire.codec import Kind, unpack_group
 from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
 from tests.support.memory_store import MemoryStore

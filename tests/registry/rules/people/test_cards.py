@@ -2,7 +2,7 @@
 
 from chatapp.registry.rules.directory.directory import LINK_AWAITED_FOR
 from chatapp.wire.address import Address
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind
 from chatapp.wire.messages.registration import Ping, Pong, RefusalReason, Refused, Welcome
 from tests.registry.linked_peer import table_of
 from tests.registry.rig import Rig, row_of

@@ -2,7 +2,7 @@
 
 from chatapp.registry.rules.effects import DropReason
 from chatapp.registry.store.entries import GroupLineKept as StoredLine
-from chatapp.wire.framing import GroupHeader, unpack_group
+from chatapp.wire.codec import GroupHeader, unpack_group
 from chatapp.wire.limits import (
     DATAGRAM_MAX,
     LINK_QUEUE_MAX,

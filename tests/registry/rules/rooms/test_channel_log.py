@@ -1,6 +1,6 @@
 """The channel's log: kept for absent members, with the keys that open it."""
 
-from chatapp.wire.framing import unpack_group
+from chatapp.wire.codec import unpack_group
 from chatapp.wire.limits import GROUP_KEPT_FOR
 from chatapp.wire.messages.rooms import CHANNEL, FetchGroup, GroupAccepted, GroupPage
 from chatapp.wire.sealing import GroupKey

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.registry.rules.rooms.log import FRAME_MAX, Cut, Group, LogLine, Verdict
-from chatapp.wire.framing import GroupHeader, pack_relayed
+from chatapp.wire.codec import GroupHeader, pack_relayed
 from chatapp.wire.limits import (
     GROUP_BYTES_MAX,
     GROUP_KEPT_FOR,

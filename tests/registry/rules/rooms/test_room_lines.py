@@ -2,8 +2,7 @@
 members."""
 
 from chatapp.registry.rules.effects import DropReason
-from chatapp.wire.codec import encode
-from chatapp.wire.framing import Kind
+from chatapp.wire.codec import Kind, encode
 from chatapp.wire.messages.rooms import (
     EnterRoom,
     FetchGroup,

@@ -10,9 +10,8 @@ from chatapp.peer.api import events
 from chatapp.peer.api.events import ClientMove
 from chatapp.peer.api.state import DeskState
 from chatapp.peer.faces.full.overlays.desk import DeskPane
-from chatapp.peer.faces.full.overlays.desk_overlays import NameOverlay
-from chatapp.peer.faces.full.signs import UNICODE
-from chatapp.peer.faces.full.theme import DARK, THEMES
+from chatapp.peer.faces.full.overlays.pickers import NameOverlay
+from chatapp.peer.faces.full.theme import DARK, THEMES, UNICODE
 from chatapp.peer.view.desk import DeskView
 from tests.peer.faces.full.overlays.host import HOSTILE, Host, note, plain, rows, until
 from tests.peer.view.test_desk_line import NOW, came, listed, shown

@@ -8,8 +8,8 @@ from textual.widgets import Static
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.findings import Check, Finding, Trouble
-from chatapp.peer.faces.full.overlays.doctor import DoctorOverlay
-from chatapp.peer.faces.full.signs import ASCII, UNICODE
+from chatapp.peer.faces.full.overlays.reports import DoctorOverlay
+from chatapp.peer.faces.full.theme import ASCII, UNICODE
 from chatapp.wire.address import Address
 from tests.peer.faces.full.overlays.host import Host, note, plain, until
 

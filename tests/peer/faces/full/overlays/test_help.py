@@ -3,8 +3,8 @@
 from functools import partial
 
 from chatapp.peer.commands.commands import COMMANDS, DESK_COMMANDS
-from chatapp.peer.faces.full.overlays.help import HelpOverlay
-from chatapp.peer.faces.full.signs import UNICODE
+from chatapp.peer.faces.full.overlays.pickers import HelpOverlay
+from chatapp.peer.faces.full.theme import UNICODE
 from tests.peer.faces.full.overlays.host import Host, note, rows, until
 
 KEYS = (("F1", "show this help"), ("Ctrl-K", "go to a conversation"))

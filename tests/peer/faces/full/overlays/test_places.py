@@ -7,9 +7,9 @@ from chatapp.peer.api import events
 from chatapp.peer.api.conversations import EVERYBODY, person, room
 from chatapp.peer.api.errors import NotAnswered
 from chatapp.peer.api.events import NoAnswer
-from chatapp.peer.faces.full.overlays.people import PeopleOverlay
+from chatapp.peer.faces.full.overlays.pickers import PeopleOverlay
 from chatapp.peer.faces.full.overlays.places import PlaceOverlay
-from chatapp.peer.faces.full.signs import ASCII, UNICODE
+from chatapp.peer.faces.full.theme import ASCII, UNICODE
 from tests.peer.faces.full.overlays.host import Host, note, rows, somebody, until
 
 

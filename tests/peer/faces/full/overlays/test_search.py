@@ -11,7 +11,7 @@ from chatapp.peer.api.conversations import Conversation, room
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Said
 from chatapp.peer.faces.full.overlays.search import PAGE, SearchOverlay
-from chatapp.peer.faces.full.signs import UNICODE
+from chatapp.peer.faces.full.theme import UNICODE
 from tests.peer.faces.full.overlays.host import HOSTILE, Host, note, rows, said, until
 
 HINT = "Type words that the message contains."

@@ -11,8 +11,8 @@ from chatapp.peer.api.conversations import person
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.api.trace import TraceEvent, TraceStep
-from chatapp.peer.faces.full.overlays.why import WhyOverlay
-from chatapp.peer.faces.full.signs import UNICODE
+from chatapp.peer.faces.full.overlays.reports import WhyOverlay
+from chatapp.peer.faces.full.theme import UNICODE
 from tests.peer.faces.full.overlays.host import HOSTILE, NOON, Host, note, plain, said, until
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 from chatapp.peer.api import events
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
-from chatapp.peer.rpc.offer import Offer
+from chatapp.peer.rpc.place import Offer
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.talk import Mark
 from chatapp.wire.messages.desk import NoteVisitor, TakeDuty

@@ -1,4 +1,5 @@
-"""Open a history with its journal: file what the last program could not, and notice what is lost.
+"""Open a history: with its journal, from which what the last program could not file is filed and what is
+lost is noticed; or to be read beside the event loop.
 
 A program that was killed leaves records in the journal that the database does not have yet. They
 are filed before anything is loaded. Lines that were on the disk and are neither in the database nor
@@ -6,17 +7,23 @@ in the journal are lost: their senders will not send them again, so the user mus
 `docs/decisions/power-cuts.md`.
 """
 
+import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from chatapp.peer.api.events import HistoryMissing, LinesLost
+from chatapp.peer.history import schema
 from chatapp.peer.history.database import History
 from chatapp.peer.history.journal import Batch, RecordJournal
+from chatapp.peer.history.query import MessageQueries
 from chatapp.peer.history.registries import first_known
-from chatapp.wire.storage.disk import Disk
-from chatapp.wire.storage.journal import generation_in
+from chatapp.wire.storage import Disk, generation_in
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 
 def first_known_server(path: Path, servers: Sequence[str]) -> str:
@@ -97,3 +104,65 @@ def replay(history: History, journal: RecordJournal) -> int:
         history.file(Batch([], here, server=history.registries.server, missing=0))
     journal.go_on_after(history.filed)
     return lost
+
+
+Result = TypeVar("Result")
+
+
+class ReaderClosed(Exception):
+    """The reader was closed before it could read."""
+
+
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """Open a history for reading. Raises sqlite3.Error."""
+    # mode=ro would make SQLite leave an empty log and its index behind when no peer runs.
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA query_only = ON")
+        schema.check(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+class HistoryReader:
+    """Reads one history in a thread, one query after the other. A query sees what is filed when it
+    begins."""
+
+    def __init__(self, path: Path) -> None:
+        """The file is opened, and the thread begins, with the first query."""
+        self._path: Final = path
+        self._executor: ThreadPoolExecutor | None = None
+        self._db: sqlite3.Connection | None = None
+        self._queries: MessageQueries | None = None
+        self._is_closed = False
+
+    async def read(self, query: Callable[[MessageQueries], Result]) -> Result:
+        """Return the result of a query. Raises sqlite3.Error, ReaderClosed."""
+        if self._is_closed:
+            raise ReaderClosed
+        if self._executor is None:
+            from concurrent.futures import ThreadPoolExecutor  # deferred: most starts read nothing
+
+            self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="chatapp-history")
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._do, query)
+
+    def _do(self, query: Callable[[MessageQueries], Result]) -> Result:
+        if self._is_closed:
+            raise ReaderClosed
+        if self._queries is None:
+            self._db = open_read_only(self._path)
+            self._queries = MessageQueries(self._db)
+        return query(self._queries)
+
+    def close(self) -> None:
+        """Wait for the query that is being done, leave out the others, and close the file; a second
+        call does nothing."""
+        self._is_closed = True
+        if self._executor is not None:
+            self._executor.shutdown()
+        if self._db is not None:
+            self._db.close()
+            self._db = None

@@ -1,8 +1,8 @@
-"""Snippets of found messages: the part around the first word that was looked for, and where such
-words are in it.
+"""What a person looks for: how well a name fits to what was typed, and the part of a found message
+around the first word.
 
-The words are compared as the history's search does: case and diacritics do not matter, and the last
-word may be the beginning of one.
+The words of a message are compared as the search in the history does: case and diacritics do not
+matter, and the last word may be the beginning of one.
 """
 
 import functools
@@ -12,6 +12,64 @@ from typing import Final, NamedTuple
 
 from chatapp.peer.history.search import WORDS_MAX, spread
 from chatapp.wire.text import sanitize
+
+_AT_START: Final = 8
+_AT_WORD: Final = 4
+_NEXT: Final = 6
+_GAPS_MAX: Final = 8
+
+
+class Fit(NamedTuple):
+    """How well a candidate fits: the higher the score, the better."""
+
+    score: int
+    places: tuple[int, ...]
+    """Where the typed characters are in the candidate."""
+
+
+def fit(typed: str, candidate: str) -> Fit | None:
+    """Judge a candidate: it has all typed characters in their order, in any case; None if it has
+    not. Characters at the start, at the start of a word and next to each other count more, and of
+    two that fit alike, the shorter one wins."""
+    wanted = [character.lower() for character in typed if not character.isspace()]
+    text = [character.lower() for character in candidate]
+    if not wanted:
+        return Fit(0, ())
+    best: Fit | None = None
+    for start, character in enumerate(text):
+        if character != wanted[0]:
+            continue
+        places = _places(wanted, text, start)
+        if places is None:
+            break  # a later start has even less behind it
+        found = Fit(_score(places, candidate), places)
+        if best is None or found.score > best.score:
+            best = found
+    return best
+
+
+def _places(wanted: list[str], text: list[str], start: int) -> tuple[int, ...] | None:
+    places = []
+    at = start
+    for character in wanted:
+        try:
+            at = text.index(character, at)
+        except ValueError:
+            return None
+        places.append(at)
+        at += 1
+    return tuple(places)
+
+
+def _score(places: tuple[int, ...], candidate: str) -> int:
+    score = _AT_START if places[0] == 0 else 0
+    for place, before in zip(places, (None, *places[:-1]), strict=True):
+        if place == 0 or not candidate[place - 1].isalnum():
+            score += _AT_WORD
+        if before is not None:
+            score += _NEXT if place == before + 1 else -min(place - before, _GAPS_MAX)
+    return 100 * score - len(candidate)
+
 
 LEAD: Final = 16
 """Characters before the first word that was found, so that it can be seen on a narrow screen."""

@@ -17,10 +17,9 @@ import msgspec
 
 from chatapp.peer.api.findings import Check, Finding, Trouble, disk_finding, packets_finding
 from chatapp.wire.address import Address
-from chatapp.wire.codec import decode_cookie, encode_hello
+from chatapp.wire.codec import Kind, decode_cookie, encode_hello
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import WireError
-from chatapp.wire.framing import Kind
 from chatapp.wire.identity import fingerprint, is_authentic
 from chatapp.wire.limits import DATAGRAM_MAX
 from chatapp.wire.messages.registration import PROTOCOL_VERSION, Hello

@@ -1,0 +1,142 @@
+"""Lists to choose from: help (F1), with the keys of the screen and every command; the table of people
+(`/table`); and the question for a name."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from textual.content import Content
+
+from chatapp.peer.api import events
+from chatapp.peer.api.conversations import Conversation, person
+from chatapp.peer.commands.arguments import SIGNS, Command, usage
+from chatapp.peer.commands.commands import COMMANDS, DESK_COMMANDS
+from chatapp.peer.faces.full.overlays.overlay import Picker
+from chatapp.peer.faces.full.theme import Signs
+from chatapp.peer.view.layout import cells_of
+from chatapp.peer.words import overlays as texts
+from chatapp.peer.words.formatting import name
+from chatapp.wire.text import sanitize
+
+
+class HelpOverlay(Picker[str]):
+    """Lists keys and commands. Its result is the spelling of the command that was chosen, to be put
+    into the line."""
+
+    def __init__(
+        self, keys: Sequence[tuple[str, str]], *, signs: Signs, is_operator: bool = False
+    ) -> None:
+        """`keys`: each key of the screen, and what it does. `is_operator`: whether the commands of
+        the help desk are listed."""
+        super().__init__(texts.HELP, signs=signs, keys=(texts.TYPES,))
+        self._keys: Final = keys
+        self._commands: Final = [row for row in COMMANDS if is_operator or row not in DESK_COMMANDS]
+
+    def look_for(self, typed: str) -> None:
+        """Show the keys and commands that have all these words."""
+        words = typed.casefold().split()
+        keys = [(key, does) for key, does in self._keys if _has(words, key, does)]
+        commands = [row for row in self._commands if _has(words, *row.usages, row.summary)]
+        width = max(
+            (len(one) for one in (*(key for key, _ in keys), *map(_usage, commands))), default=0
+        )
+        rows = [("", _row(key, does, width, "bold $accent")) for key, does in keys]
+        rows += [
+            (_spelling(row), _row(_usage(row), row.summary, width, "bold $primary"))
+            for row in commands
+        ]
+        self.show_rows(rows)
+        self.note(texts.listed(len(keys), len(commands)) if rows else texts.NO_SUCH_COMMAND)
+
+    def take(self, value: str | None) -> None:
+        """Close with the spelling of a command. A key has none."""
+        super().take(value or None)
+
+
+def _spelling(row: Command) -> str:
+    """Return the first spelling that works in every conversation."""
+    return next(one for one in row.spellings if one.startswith(SIGNS) and one not in row.unquoted)
+
+
+def _usage(row: Command) -> str:
+    return usage(_spelling(row), row.shape)
+
+
+def _has(words: Sequence[str], *texts_: str) -> bool:
+    whole = " ".join(texts_).casefold()
+    return all(word in whole for word in words)
+
+
+def _row(what: str, does: str, width: int, style: str) -> Content:
+    return Content.assemble((what.ljust(width), style), "  ", does)
+
+
+class PeopleOverlay(Picker[Conversation]):
+    """Shows the table, and finds rows by a part of them. Its result is the conversation with the
+    person who was chosen."""
+
+    def __init__(self, people: Sequence[events.Person], *, signs: Signs) -> None:
+        """`people`: `Peer.people()`."""
+        super().__init__(texts.TABLE, signs=signs, keys=(texts.TALKS,))
+        self._people: Final = people
+
+    def look_for(self, typed: str) -> None:
+        """Show the rows that have these letters."""
+        wanted = typed.casefold().strip()
+        shown = [
+            (somebody, row)
+            for somebody in self._people
+            if wanted in " ".join(row := self._row(somebody)).casefold()
+        ]
+        widths = [
+            max(map(_cells, column))
+            for column in zip(texts.TABLE_HEAD, *(row for _, row in shown), strict=True)
+        ]
+        self.show_head(Content.assemble(("  " + _joined(texts.TABLE_HEAD, widths), "$chat-muted")))
+        self.show_rows(
+            [
+                (person(somebody.name), self._content(somebody, _joined(row, widths)))
+                for somebody, row in shown
+            ]
+        )
+        online = sum(somebody.online for somebody, _ in shown)
+        self.note(texts.table_sum(len(shown), online) if self._people else texts.NO_TABLE)
+
+    def _row(self, one: events.Person) -> tuple[str, str, str, str]:
+        presence = texts.presence(is_online=one.online, since=one.since)
+        return name(one.name), sanitize(one.host) or "-", str(one.port or "-"), presence
+
+    def _content(self, one: events.Person, row: str) -> Content:
+        sign = (
+            (f"{self._signs.online} ", "$success")
+            if one.online
+            else (f"{self._signs.away} ", "$chat-muted")
+        )
+        return Content.assemble(sign, (row, "" if one.online else "$chat-muted"))
+
+
+def _joined(row: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(
+        text + " " * (width - _cells(text)) for text, width in zip(row, widths, strict=True)
+    ).rstrip()
+
+
+def _cells(text: str) -> int:
+    return sum(map(cells_of, text))
+
+
+class NameOverlay(Picker[str]):
+    """Asks for a name, and offers those that are known. Its result is the name, which need not be
+    one of them."""
+
+    def __init__(self, title: str, known: Sequence[str], *, signs: Signs) -> None:
+        super().__init__(title, signs=signs, keys=(texts.TAKES,))
+        self._known: Final = known
+
+    def look_for(self, typed: str) -> None:
+        """Show the names that begin so, and the one that was typed."""
+        begun = typed.strip()
+        names = [one for one in self._known if one.casefold().startswith(begun.casefold())]
+        if begun and begun not in names:
+            names.append(begun)
+        self.show_rows([(one, Content(name(one))) for one in names])
+        self.note("" if names else texts.TYPE_NAME)

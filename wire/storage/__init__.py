@@ -1,4 +1,0 @@
-"""Files that survive a crash.
-
-Read first: `journal` (append-only records), `disk` (every call to the system).
-"""
