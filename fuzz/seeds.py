@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.form import StoredVisit
-from chatapp.peer.api.trace import TraceEvent, packed
+from chatapp.peer.api.trace import TraceEvent
 from chatapp.peer.commands.commands import COMMANDS
 from chatapp.peer.core import records as said
+from chatapp.peer.core.context import packed
 from chatapp.peer.core.records import CHANNEL_MARK
 from chatapp.peer.history.database import History
 from chatapp.registry.program.settings import configure, shown

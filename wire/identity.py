@@ -5,6 +5,7 @@ each week, kept on disk so that mail can wait. A card ties the two together unde
 signature.
 """
 
+import functools
 import hashlib
 import re
 from typing import TYPE_CHECKING, Final
@@ -131,6 +132,7 @@ def fingerprint(identity: bytes) -> str:
     return in_groups_of_four(fingerprint_digits(identity))
 
 
+@functools.lru_cache(1_024)
 def fingerprint_digits(identity: bytes) -> str:
     """Return the 32 digits of a key's fingerprint without blanks, the form that programs
     compare."""

@@ -1,8 +1,7 @@
 """The delivery trace of a message of ours: which ways it took, when, and how it ended; and how a
 trace is stored."""
 
-from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
@@ -76,71 +75,7 @@ the first try, it is only the Unix time of the acknowledgement in milliseconds: 
 acknowledgement share it, and one statement stores them all."""
 
 
-class Trailed(Protocol):
-    """A message of ours, as far as its trace is concerned."""
-
-    steps: tuple[Raw, ...]
-
-    @property
-    def at_ms(self) -> int:
-        """When it was written, Unix milliseconds."""
-
-
-class WallClock:
-    """Unix time for the core, which itself counts monotonic seconds: `now + offset`."""
-
-    __slots__ = ("offset",)
-
-    def __init__(self, offset: float) -> None:
-        self.offset = offset
-
-
-class DeliveryTraces:
-    """Records the steps of our messages."""
-
-    def __init__(self, clock: WallClock) -> None:
-        self._clock = clock
-
-    def sent(self, messages: Iterable[Trailed], now: float) -> None:
-        """Record the first direct attempt since these messages last waited."""
-        at = self.milliseconds(now)
-        for message in messages:
-            if not message.steps and at - message.at_ms < AT_ONCE:
-                message.steps = SENT_AT_ONCE
-            else:
-                self.note(message, TraceEvent.SENT, now, 1)
-
-    def note(self, message: Trailed, what: TraceEvent, now: float, *more: int | str) -> None:
-        """Record a step, unless there are STEPS_MAX."""
-        if len(message.steps) < STEPS_MAX:
-            message.steps = (*message.steps, (what.number, self._since(message, now), *more))
-
-    def changed(self, message: Trailed, what: TraceEvent, now: float, *more: int | str) -> bytes:
-        """Record a step that changes the message's state, even in a full trace. Return the trace to
-        store."""
-        message.steps = message.steps[: STEPS_MAX - 1]
-        self.note(message, what, now, *more)
-        return packed(message.steps)
-
-    def milliseconds(self, now: float) -> int:
-        """Return Unix milliseconds; see `Stored` for what they mean as a whole trace."""
-        return int((now + self._clock.offset) * 1_000)
-
-    def _since(self, message: Trailed, now: float) -> int:
-        return self.milliseconds(now) - message.at_ms
-
-    def seconds(self, now: float) -> int:
-        """Return Unix seconds, the unit of times inside a step."""
-        return int(now + self._clock.offset)
-
-
-_encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(tuple[tuple[int | str, ...], ...]).decode
-
-
-def packed(steps: tuple[Raw, ...]) -> bytes:
-    """Return the steps as bytes for the disk."""
-    return _encode(steps)
 
 
 def unpacked(trace: Stored, at_ms: int) -> tuple[Raw, ...]:

@@ -48,13 +48,18 @@ class Contact:
         """Whether a datagram of theirs has opened since our start; then they know that we are
         here."""
         self.relay_until = 0.0
-        self.is_expected = row.online
+        self.is_expected = row.presence is Presence.ONLINE
         """Whether they may answer although the registry does not show them online."""
 
     @property
     def name(self) -> str:
         """The name as its owner writes it."""
         return self.row.card.name
+
+    @property
+    def is_online(self) -> bool:
+        """Whether the registry calls them online."""
+        return self.row.presence is Presence.ONLINE
 
     @property
     def is_banned(self) -> bool:
@@ -70,7 +75,7 @@ class Contact:
     @property
     def may_answer(self) -> bool:
         """Whether to try the direct way first."""
-        return self.is_expected or self.row.online  # mostly the first says it
+        return self.is_expected or self.is_online  # mostly the first says it
 
     def was_heard(self) -> None:
         """Note that a datagram of theirs has opened: expect answers, unless they have signed off on
@@ -90,7 +95,7 @@ class Contact:
         if row.is_placed and (row.port != self.address.port or row.host != self.address.host):
             self.address = Address(row.host, row.port)
         if row.is_placed or self.is_banned or self.is_released:
-            self.is_expected = row.online
+            self.is_expected = row.presence is Presence.ONLINE
         return is_restarted
 
 
@@ -150,7 +155,7 @@ class Contacts:
         people = [
             Person(
                 name=contact.name,
-                online=contact.row.online,
+                online=contact.is_online,
                 since=float(contact.row.since),
                 is_verified=contact.identity in self.verified,
                 is_banned=contact.is_banned,

@@ -5,11 +5,13 @@ import enum
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
+import msgspec
+
 from chatapp.peer.api.events import Event
-from chatapp.peer.api.trace import DeliveryTraces, WallClock
+from chatapp.peer.api.trace import AT_ONCE, SENT_AT_ONCE, STEPS_MAX, Raw, TraceEvent
 from chatapp.peer.core.contacts import Contact, Contacts
 from chatapp.peer.core.conversation import Conversation
 from chatapp.peer.core.records import Record
@@ -29,6 +31,72 @@ many bits of them. The counter follows the clock in milliseconds."""
 COUNTER_MAX: Final = 2**62
 """A higher counter from a registry is ignored, so that there is always a counter left for a newer
 card."""
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+class Trailed(Protocol):
+    """A message of ours, as far as its trace is concerned."""
+
+    steps: tuple[Raw, ...]
+
+    @property
+    def at_ms(self) -> int:
+        """When it was written, Unix milliseconds."""
+
+
+class WallClock:
+    """Unix time for the core, which itself counts monotonic seconds: `now + offset`."""
+
+    __slots__ = ("offset",)
+
+    def __init__(self, offset: float) -> None:
+        self.offset = offset
+
+
+class DeliveryTraces:
+    """Records the steps of our messages."""
+
+    def __init__(self, clock: WallClock) -> None:
+        self._clock = clock
+
+    def sent(self, messages: Iterable[Trailed], now: float) -> None:
+        """Record the first direct attempt since these messages last waited."""
+        at = self.milliseconds(now)
+        for message in messages:
+            if not message.steps and at - message.at_ms < AT_ONCE:
+                message.steps = SENT_AT_ONCE
+            else:
+                self.note(message, TraceEvent.SENT, now, 1)
+
+    def note(self, message: Trailed, what: TraceEvent, now: float, *more: int | str) -> None:
+        """Record a step, unless there are STEPS_MAX."""
+        if len(message.steps) < STEPS_MAX:
+            message.steps = (*message.steps, (what.number, self._since(message, now), *more))
+
+    def changed(self, message: Trailed, what: TraceEvent, now: float, *more: int | str) -> bytes:
+        """Record a step that changes the message's state, even in a full trace. Return the trace to
+        store."""
+        message.steps = message.steps[: STEPS_MAX - 1]
+        self.note(message, what, now, *more)
+        return packed(message.steps)
+
+    def milliseconds(self, now: float) -> int:
+        """Return Unix milliseconds; see `Stored` for what they mean as a whole trace."""
+        return int((now + self._clock.offset) * 1_000)
+
+    def _since(self, message: Trailed, now: float) -> int:
+        return self.milliseconds(now) - message.at_ms
+
+    def seconds(self, now: float) -> int:
+        """Return Unix seconds, the unit of times inside a step."""
+        return int(now + self._clock.offset)
+
+
+def packed(steps: tuple[Raw, ...]) -> bytes:
+    """Return the steps as bytes for the disk."""
+    return _encode(steps)
 
 
 class LocalIdentity:

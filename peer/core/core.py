@@ -290,7 +290,7 @@ class PeerCore(NodeCore):
         # shows what is a repeat.
         payload = key.open_stored(data)
         batch = decode_table_batch(table_in(payload))
-        if batch.version > self.roster.version:
+        if batch.version > self.roster.table.version:
             # Each change is sent twice. Skip the costly signature check for batches with nothing
             # new.
             if not is_table_signed(payload, registry=session.pinned):
@@ -302,7 +302,7 @@ class PeerCore(NodeCore):
     def _fetch_missing(self, now: float) -> None:
         """Ask for rows if the registry has newer ones."""
         registry = self.registry
-        if registry.link.is_up and registry.session.known_version > self.roster.version:
+        if registry.link.is_up and registry.session.known_version > self.roster.table.version:
             self.roster.fetch(now=now)
 
     def receive_frames(self, frames: Sequence[bytes], *, now: float) -> None:
@@ -322,7 +322,7 @@ class PeerCore(NodeCore):
         changes = self.roster.page_came(page, now=now)
         self._look(now)
         self.rows_changed(changes, now=now)
-        if self.roster.is_fresh:
+        if self.roster.table.is_fresh:
             self.rooms.rows_arrived(now=now)
         self.roster.release(now=now)
 
@@ -335,7 +335,7 @@ class PeerCore(NodeCore):
     def _follow_up(self, now: float) -> None:
         """Act on what the last input did to the registration and the link; measure whether the
         registry can be reached."""
-        self.registry.session.table_version = self.roster.version
+        self.registry.session.table_version = self.roster.table.version
         self._connection.follow_up(now=now)
         self._look(now)
 

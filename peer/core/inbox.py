@@ -248,21 +248,21 @@ def in_order(lines: list[Said]) -> list[Said]:
     return [line for _, line in sorted(keyed, key=lambda pair: pair[0])]
 
 
-class Streams:
-    """All streams to us, each restored from disk when it is first needed."""
+class Streams(dict[bytes, Stream]):
+    """All streams to us by their keys, each restored from disk when it is first needed."""
 
     def __init__(
         self, ctx: Context, *, stored: Mapping[bytes, StoredStream], ignored: Set[bytes]
     ) -> None:
         """`stored`: as it was at the start. `ignored`: identities whose lines count as shown but
         are not; the set may change at any time."""
+        super().__init__()
         self.catch_up: Final = CatchUp(ctx)
         self.unused: Final = dict(stored)
         """What is stored of streams, ours as well, that nobody has needed yet; each part takes out
         its own."""
         self._out = ctx.out
         self._ignored = ignored
-        self._streams: dict[bytes, Stream] = {}
         self._holding: dict[bytes, Stream] = {}
         """Streams with messages that wait for an earlier one; only these have deadlines."""
         self._held = 0
@@ -276,16 +276,6 @@ class Streams:
         ctx.alarms.follow(self.next_timer, self.handle_timer)
         self.has_marks = False
         """Whether `marks` has anything to return."""
-
-    def __contains__(self, key: bytes) -> bool:
-        return key in self._streams
-
-    def __getitem__(self, key: bytes) -> Stream:
-        return self._streams[key]
-
-    def add(self, stream: Stream) -> None:
-        """Add a stream."""
-        self._streams[stream.key] = stream
 
     def take(self, stream: Stream, number: int, at_ms: int, text: str, *, late: bool) -> None:
         """Take a message that came through the registry. A repeat changes nothing. A message that
@@ -448,8 +438,8 @@ class Streams:
         """Note that lines were shown, so that they are not shown again after a restart."""
         for (conversation, identity), run in groupby(lines, _stream_of):
             key = _key_of(conversation, identity)
-            if key in self._streams:
-                self._numbers_shown(self._streams[key], [line.number for line in run])
+            if key in self:
+                self._numbers_shown(self[key], [line.number for line in run])
 
     def _numbers_shown(self, stream: Stream, numbers: list[int]) -> None:
         """Note that these lines of a stream were shown, in this order."""

@@ -7,6 +7,7 @@ of a stream: see `parties_of`.
 """
 
 import contextlib
+import functools
 import hashlib
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
@@ -431,6 +432,7 @@ def name_stream(registry: bytes, key: str) -> bytes:
     return hashlib.sha256(b"chatapp name 1\0" + registry + key.encode()).digest()
 
 
+@functools.lru_cache(256)
 def group_mark(group: str) -> bytes:
     """Return the beginning of the keys of a group's streams; alone it is the key of ours."""
     return CHANNEL_MARK if group == CHANNEL else CHANNEL_MARK + group.encode() + b"\0"

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
-from chatapp.peer.api.trace import WallClock
+from chatapp.peer.core.context import WallClock
 from chatapp.peer.node.feed import Waiters
 from chatapp.wire.address import Address, ip_literal
 from chatapp.wire.aio.hosts import server_addresses
@@ -71,13 +71,11 @@ class DrivenCore(Protocol):
     def dropped(self) -> Counter[str]: ...
     @property
     def link_address(self) -> Address: ...
-    @property
     def link_renewals(self) -> int: ...
     def receive_datagrams(self, batch: Sequence[tuple[bytes, Address]], *, now: float) -> None: ...
     def handle_timer(self, *, now: float) -> None: ...
-    @property
     def has_link_work(self) -> bool:
-        """Whether there is anything to do about the link: to close, write or connect."""
+        """Return whether there is anything to do about the link: to close, write or connect."""
 
     def wants_link(self) -> bool: ...
     def wants_link_closed(self) -> bool: ...
@@ -212,9 +210,9 @@ class Connection:
     def link_frames(self, link: TcpLink, frames: list[bytes]) -> None:
         if self._is_current(link):
             core = self._node.core
-            renewals = core.link_renewals
+            renewals = core.link_renewals()
             call_guarded(core.receive_frames, frames, now=self._now(), dropped=core.dropped)
-            if core.link_renewals > renewals:
+            if core.link_renewals() > renewals:
                 _log.debug("link has new keys")
             self._take_turn()
 
@@ -413,7 +411,7 @@ class Driver:
 
     def tend_link(self, *, now: float) -> None:
         """Close, write and connect, as the core wants."""
-        if self._node.core.has_link_work:  # mostly there is none
+        if self._node.core.has_link_work():  # mostly there is none
             self._connection.tend(now=now)
 
     def hold_link(self, *, is_held: bool) -> None:

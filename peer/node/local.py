@@ -30,6 +30,7 @@ from chatapp.peer.node.storage import NodeStorage
 from chatapp.wire.address import Address, server_name
 from chatapp.wire.aio.machine import Machine
 from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.identity import fingerprint_digits
 from chatapp.wire.names import PeerName
 
 Result = TypeVar("Result")
@@ -181,14 +182,14 @@ class PeerNode:
         self._check_open()
         core = self.core
         room, operator, recipients = core.rooms.room, core.desk, core.rooms.recipients
-        server = core.registry.servers.current
+        server, pinned = core.registry.servers.current, core.registry.session.pinned
         return State(
             name=core.me.name,
             state=self._standing,
             server=self.registry.addresses.get(server, server),
             servers=self._settings.servers,
             address=server,
-            server_key=core.registry.trust.digits,
+            server_key="" if pinned is None else fingerprint_digits(pinned),
             folder=str(self.folder),
             port=self.driver.port,
             process=os.getpid(),
@@ -199,10 +200,12 @@ class PeerNode:
             room=None if room is None else room.room,
             members=recipients.people(),
             in_reach=recipients.in_reach,
-            desk=DeskState(
+            desk=DeskState()
+            if not operator.is_listed
+            else DeskState(
                 client=operator.client,
                 visit=operator.visit,
-                is_operator=operator.is_listed,
+                is_operator=True,
                 is_on_duty=operator.is_on,
                 waiting=operator.waiting,
                 answers=operator.answers,

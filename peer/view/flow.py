@@ -398,7 +398,9 @@ class FlowView(View):
         self._was_asked = self._dialogue is not None
         if self._was_asked:
             return self._answer_question(line)
-        serves = yield IsLineForDesk(entered_at=line.at)
+        serves = False
+        if self.state.desk.is_operator:
+            serves = yield IsLineForDesk(entered_at=line.at)
         return parser.parse(line, self._context(serves=serves))
 
     def _meaning_of(self, draft: str) -> Meaning:

@@ -38,7 +38,6 @@ from chatapp.registry.store.entries import (
     Owner,
 )
 from chatapp.registry.store.files import FileStore
-from chatapp.registry.store.journals import Journals, Reader
 from chatapp.registry.store.keystore import (
     KEY_FILE,
     PUBLIC_FILE,
@@ -50,7 +49,7 @@ from chatapp.registry.store.keystore import (
 )
 from chatapp.registry.store.protocol import StoreUnusable
 from chatapp.registry.store.recovery import Loading
-from chatapp.registry.store.segments import NAMES, FileIndex, FileLayout
+from chatapp.registry.store.segments import NAMES, FileIndex, FileLayout, Journals, Reader
 from chatapp.registry.store.storage import CLUSTER_MARK, Found
 from chatapp.wire.folders import make_private, write_whole
 from chatapp.wire.identity import Identity

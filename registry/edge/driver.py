@@ -43,6 +43,9 @@ MANY_WRITES = 64
 thousand writes take milliseconds, in which lines for the same readers arrive. uvloop reads all that
 came until then, asyncio only sockets that were ready before the turn began."""
 
+SETTLE_SPAN = 0.01
+"""Seconds from a turn until the deadlines are looked at. One that is shorter is late by no more."""
+
 LINGER_FOR = 5.0
 """Seconds that a closed link may take for its last bytes: a peer that never reads must not keep
 it."""
@@ -228,7 +231,8 @@ class EdgeDriver:
         self._broadcasts.extend((data, to, 0) for data, to in output.broadcasts)
         if self._broadcasts and not self._is_broadcasting:
             self._broadcast()
-        self._answer_admin()
+        if self._admin_requests:
+            self._answer_admin()
         for event in output.events:
             level = _LEVELS.get(type(event), logging.INFO)
             if _log.isEnabledFor(level):
@@ -341,16 +345,22 @@ class EdgeDriver:
     # --- time
 
     def _arm(self) -> None:
-        """Arm the one timer. One that rings too early does no harm, so a later deadline leaves it
-        as it is."""
-        due = self._timed.next_timer()
-        if due >= self._timer_at or self._endpoint is None:
+        """Look for deadlines soon. Finding the earliest one of all parts costs more than passing on
+        a line, so it is not done in every turn."""
+        look_at = self._now() + SETTLE_SPAN
+        if self._timer_at > look_at:
+            self._ring_at(look_at)
+
+    def _fire(self) -> None:
+        self._timer, self._timer_at = None, float("inf")
+        if self._timed.next_timer() <= self._now():  # mostly it rings to look for deadlines only
+            self.call_guarded(self._timed.handle_timer)
+        self._ring_at(self._timed.next_timer())
+
+    def _ring_at(self, due: float) -> None:
+        if due == float("inf") or self._endpoint is None:
             return
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = due
         self._timer = self._loop.call_later(max(due - self._now(), 0.0), self._fire)
-
-    def _fire(self) -> None:
-        self._timer, self._timer_at = None, float("inf")
-        self.call_guarded(self._timed.handle_timer)

@@ -455,7 +455,7 @@ class Edge:
             links.to_close,
             self._datagrams,
             self._broadcasts,
-            self._recorder.take_events(),
+            self._recorder.take_events() if self._recorder.events else [],
         )
         links.to_close = []
         self._datagrams, self._broadcasts = [], []

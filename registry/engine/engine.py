@@ -17,6 +17,7 @@ from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.directory.directory import TableBroadcaster
 from chatapp.registry.rules.effects import (
     LOCAL,
+    NODE_SHIFT,
     Admit,
     AnswerAdmin,
     Append,
@@ -67,6 +68,8 @@ class Promise(msgspec.Struct):
     """A rule, or a run of letters, which are settled together."""
     held: int = 0
     """Bytes that the rule keeps in memory."""
+    is_lost: bool = False
+    """Whether its entries were not stored."""
 
 
 class CommitBarrier:
@@ -149,23 +152,19 @@ class CommitBarrier:
         return released
 
     def failed(self, newest: int | None) -> list[Promise]:
-        """Note that the newest `newest` entries on their way (all, for None) were not stored.
-        Return who waited for them."""
+        """Note that the newest `newest` entries on their way (all, for None) were not stored. Who
+        waited for them goes on behind those who wait for older entries: what is told must not
+        overtake what happened before. Return who goes on now."""
         pending = self._handed - self._stored
         lost = pending if newest is None else min(newest, pending)
         kept_upto = self._handed - lost
-        kept: deque[Promise] = deque()
-        released: list[Promise] = []
         for promise in self._promises:
-            if promise.upto <= kept_upto:
-                kept.append(promise)
-            elif promise.upto <= self._handed:
-                released.append(self._released(promise))
-            else:  # made since, for entries that are not handed over yet
+            if promise.upto > self._handed:  # made since, for entries that are not handed over yet
                 promise.upto -= lost
-                kept.append(promise)
-        self._promises, self._handed = kept, kept_upto
-        return released
+            elif promise.upto > kept_upto:
+                promise.upto, promise.is_lost = kept_upto, True
+        self._handed = kept_upto
+        return self.stored(0)
 
     def _released(self, promise: Promise) -> Promise:
         self._held -= promise.held
@@ -296,7 +295,7 @@ class Engine:
     def entries_stored(self, count: int, *, now: float) -> None:
         """Note that the oldest `count` entries on their way are on the disk."""
         self.hub.disk.is_full = False
-        self._settle(self._barrier.stored(count), is_stored=True, now=now)
+        self._settle(self._barrier.stored(count), now=now)
 
     def store_failed(
         self, reason: str, *, newest: int | None = None, is_full: bool = False, now: float
@@ -305,7 +304,7 @@ class Engine:
         `reason` is for the log; `is_full`: whether the disk had no space left."""
         self.hub.disk.is_full = is_full
         self._recorder.note(StoreFailed(reason=reason))
-        self._settle(self._barrier.failed(newest), is_stored=False, now=now)
+        self._settle(self._barrier.failed(newest), now=now)
 
     # --- time
 
@@ -380,14 +379,14 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - a fault of ours, whatever it is
             self._recorder.fault(error)
 
-    def _settle(self, promises: Iterable[Promise], *, is_stored: bool, now: float) -> None:
+    def _settle(self, promises: Iterable[Promise], *, now: float) -> None:
         """Go on with those who waited for the disk."""
-        answer = Settled(is_stored, now)
         for promise in promises:
+            is_stored = not promise.is_lost
             if isinstance(promise.waiting, list):
                 self._settle_letters(promise.waiting, is_stored=is_stored, now=now)
             else:
-                self._go_on(promise.waiting, answer, now)
+                self._go_on(promise.waiting, Settled(is_stored, now), now)
 
     def _settle_letters(self, letters: list[StoreLetter], *, is_stored: bool, now: float) -> None:
         try:
@@ -401,7 +400,7 @@ class Engine:
         match effect:  # the most frequent first: each case costs an isinstance check
             case Reply():
                 to = effect.to
-                edge = self.edges.get(to.node if to.link is None else node_of(to.link))
+                edge = self.edges.get(to.node if to.link is None else to.link >> NODE_SHIFT)
                 if edge is not None:
                     edge.reply(to, encode(effect.message))
             case StoreLetter():
@@ -410,7 +409,7 @@ class Engine:
             case Append():
                 self._barrier.append(effect.entries)
             case Push() | Offer():
-                edge = self.edges.get(node_of(effect.link))
+                edge = self.edges.get(effect.link >> NODE_SHIFT)
                 if edge is not None:
                     send = edge.push if isinstance(effect, Push) else edge.offer
                     send(effect.link, encode(effect.message))

@@ -30,7 +30,6 @@ from chatapp.registry.store.entries import (
     encode,
 )
 from chatapp.registry.store.inventory import list_of
-from chatapp.registry.store.journals import Journals, Reader
 from chatapp.registry.store.protocol import Loaded, RecordLost, StoreInUse, StoreUnusable
 from chatapp.registry.store.recovery import Loading
 from chatapp.registry.store.segments import (
@@ -38,8 +37,10 @@ from chatapp.registry.store.segments import (
     FileIndex,
     FileLayout,
     Item,
+    Journals,
     Place,
     Plan,
+    Reader,
     Snapshot,
     path_of,
 )

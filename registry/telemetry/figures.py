@@ -159,7 +159,8 @@ class Recorder:
         """`events_max`: how many events of one turn are kept."""
         self.dropped: Final[Counter[DropReason]] = Counter()
         """How much was not served, by reason."""
-        self._events: list[Event] = []
+        self.events: list[Event] = []
+        """What happened since the last call of `take_events`."""
         self._events_max: Final = events_max
 
     def counted(self) -> dict[str, int]:
@@ -168,8 +169,8 @@ class Recorder:
 
     def note(self, event: Event) -> None:
         """Queue an event for the log; past the cap events are lost."""
-        if len(self._events) < self._events_max:
-            self._events.append(event)
+        if len(self.events) < self._events_max:
+            self.events.append(event)
 
     def fault(self, error: Exception) -> None:
         """Count and report a fault of the program itself."""
@@ -180,5 +181,5 @@ class Recorder:
 
     def take_events(self) -> list[Event]:
         """Drain the events."""
-        events, self._events = self._events, []
+        events, self.events = self.events, []
         return events

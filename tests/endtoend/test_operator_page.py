@@ -332,6 +332,6 @@ async def test_a_page_beside_a_program_that_runs_under_the_name(
     await expect(page.locator(".theirs .text")).to_have_text(["hello", "still there?"])
     await says(page, "yes")
     await asha.sees("bob: yes")
-    await expect(page.locator(".ours .text")).to_have_text(["hello from the page", "yes"])
+    await expect(page.locator(".mine .text")).to_have_text(["hello from the page", "yes"])
     assert troubles == []
     await context.close()

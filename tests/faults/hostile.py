@@ -343,7 +343,10 @@ class Hostile:
         """Create rooms, stay a member of each, and be away."""
         async for _ in self.bursts(100):
             member = self.nobody()
-            await member.come()
+            if isinstance(await member.register(), Refused):  # an address takes so many names only
+                member.close()
+                continue
+            await member.attach()
             member.ask(EnterRoom(1, f"room-of-{member.name}"))
             with contextlib.suppress(ConnectionError):
                 while not isinstance(await member.next_notice(), RoomEntered | RoomRefused):

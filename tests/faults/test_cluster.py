@@ -118,6 +118,7 @@ async def test_all_servers_are_killed_and_nothing_is_promised_meanwhile(
     alice, bob = await outspoken_stage.welcome("alice", "bob")
     carol = await outspoken_stage.peer("carol")
     await carol.sees(WELCOME)
+    await alice.knows("carol")
     await carol.quits()
     await alice.sees(lambda line: "carol" in line and "left" in line)
     cluster.servers.kill()

@@ -198,14 +198,30 @@ async def unfinished_heads(site: Site, others: Others) -> None:
         writer.transport.abort()
 
 
-async def held_connections(site: Site, others: Others) -> None:
+async def held_connections(site: Site, others: Others, addresses: int = 2) -> None:
     """Two addresses that hold every connection and say nothing."""
     held = []
     for number in range(DESCRIPTORS):
         with contextlib.suppress(OSError):
-            held.append(await site.connect(f"127.0.0.{2 + number % 2}"))
+            held.append(await site.connect(f"127.0.0.{2 + number % addresses}"))
     await others.served()
     for _, writer in held:
+        writer.transport.abort()
+
+
+async def connections_of_many(site: Site, others: Others) -> None:
+    """The same from forty addresses, which hold them after an answer, too."""
+    for _ in range(2):
+        await held_connections(site, others, addresses=40)
+    held = []
+    for number in range(DESCRIPTORS // 2):
+        reader, writer = await site.connect(f"127.0.0.{2 + number % 40}")
+        held.append(writer)
+        writer.write(site.head("GET", "/", {"Accept": "text/html"}))
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            await reader.readuntil(b"</html>")
+    await others.served()
+    for writer in held:
         writer.transport.abort()
 
 
@@ -252,6 +268,7 @@ ATTACKS: Final[list[Attack]] = [
     long_keys,
     cut_posts,
     held_connections,
+    connections_of_many,
     unfinished_heads,
     heavy_pages,
     foreign_names,

@@ -21,7 +21,7 @@ from chatapp.peer.faces.line.shell import LineFace
 from chatapp.peer.node.driver import Driver
 from chatapp.peer.node.storage import CommitQueue
 from chatapp.peer.sdk.client import Peer
-from chatapp.registry.rules.directory.directory import TableBroadcaster
+from chatapp.registry.edge.driver import EdgeDriver
 from chatapp.wire.messages.rooms import RoomEntered
 from chatapp.wire.names import name_key
 from tests.house import kept
@@ -102,17 +102,15 @@ def knows(peer: Peer, name: str) -> bool:
     return any(one.name == name and one.online for one in peer.people())
 
 
-async def hold_still(monkeypatch: pytest.MonkeyPatch, *peers: Peer) -> None:
-    """Let no timer ring, fill no index, and broadcast no table: which of that happens during a
-    message depends on how fast the machine is."""
+async def hold_still(monkeypatch: pytest.MonkeyPatch, village: Village, *peers: Peer) -> None:  # noqa: F811
+    """Let no timer ring and fill no index: which of that happens during a message depends on how
+    fast the machine is."""
     monkeypatch.setattr(Driver, "_timer_rang", lambda _: None)
+    monkeypatch.setattr(EdgeDriver, "_fire", lambda _: None)
     monkeypatch.setattr(CommitQueue, "file_if_due", lambda _, *, now: None)
-    for peer in peers:
-        timer = node_of(peer).driver._timer
+    for timer in (village.registry_timer, *(node_of(peer).driver._timer for peer in peers)):
         assert timer is not None
         timer.cancel()
-    monkeypatch.setattr(TableBroadcaster, "handle_timer", lambda _, *, audience, now: [])
-    monkeypatch.setattr(TableBroadcaster, "next_timer", lambda _: None)
     for _ in range(TURNS):
         await asyncio.sleep(0)
 
@@ -130,7 +128,7 @@ async def test_a_first_message_from_the_typed_line_to_the_shown_receipt(
         face = asyncio.create_task(LineFace(alice, paper, stay=True).run())
         await until(lambda: knows(alice, "bob") and knows(bob, "alice"))
         await until(lambda: all(not node_of(one).storage.commits._unfiled for one in (alice, bob)))
-        await hold_still(monkeypatch, alice, bob)
+        await hold_still(monkeypatch, village, alice, bob)
         with passed.watching():
             paper.type("send bob hi")
             assert (await next_of(bob, Said)).text == "hi"
@@ -155,7 +153,7 @@ async def test_a_room_line_from_the_typed_line_to_where_it_is_shown(
         ]
         await until(lambda: all(len(peer.members()) == 2 for peer in (alice, bob)))
         await until(lambda: all(not node_of(one).storage.commits._unfiled for one in (alice, bob)))
-        await hold_still(monkeypatch, alice, bob)
+        await hold_still(monkeypatch, village, alice, bob)
         with passed.watching():
             papers[0].type("hi")
             await until(lambda: "alice (in lab): hi" in papers[1].lines)

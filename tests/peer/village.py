@@ -43,6 +43,13 @@ class Village:
         self._registry: Registry | None = None
         self._peers: list[Peer] = []
 
+    @property
+    def registry_timer(self) -> asyncio.TimerHandle | None:
+        """The timer of the registry's sockets."""
+        assert self._registry is not None
+        assert self._registry._driver is not None
+        return self._registry._driver.edge._timer
+
     async def open_registry(
         self,
         *,

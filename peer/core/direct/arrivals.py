@@ -102,8 +102,8 @@ class DirectReceiver:
                 shared=Shared(self.buffer, self._out.syncs),
             )
             inbox, texts = conversation.delivery.inbox, conversation.texts
-            self._streams.add(
-                restored(identity, contact, inbox, texts, stored, conversation=conversation)
+            self._streams[identity] = restored(
+                identity, contact, inbox, texts, stored, conversation=conversation
             )
         stream = self._streams[identity]
         # Their letters may have come before their row: the stream goes on, now with a known author.

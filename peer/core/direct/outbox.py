@@ -308,7 +308,7 @@ class Ladder:
         if contact.is_blocked:
             self._paths.keep_tried(contact, conversation, now=now)
         elif (
-            reach is RegistryReach.UP and not contact.row.online and not contact.may_answer
+            reach is RegistryReach.UP and not contact.is_online and not contact.may_answer
         ):  # mostly the recipient is online, and `may_answer` is not called
             self._paths.mail_first.pop(contact.identity, None)
             self._paths.go_by_mail(contact, conversation, now=now)
@@ -339,7 +339,7 @@ class Ladder:
                 continue
             del self.may_have_lost[identity]  # the next climb asks for what is left
             is_there = (
-                contact.row.online if reach is RegistryReach.UP else reach is RegistryReach.LOST
+                contact.is_online if reach is RegistryReach.UP else reach is RegistryReach.LOST
             )
             assert contact.conversation is not None
             outgoing = contact.conversation.outgoing
@@ -389,7 +389,7 @@ class Ladder:
         ):
             return
         contact.is_expected = False
-        is_reader_here = self._ctx.status.reach is RegistryReach.UP and contact.row.online
+        is_reader_here = self._ctx.status.reach is RegistryReach.UP and contact.is_online
         if is_reader_here:
             self._report(contact)
         can_relay = is_reader_here and message.state is not MessageState.SAVED

@@ -68,7 +68,7 @@ class TrustDecisions:
         self._ctx: Final = ctx
         self._out = ctx.out
         self._contacts: Final = table.contacts
-        self._table: Final = table
+        self.table: Final = table
         self._replaced: Final = replaced
         self._shown: dict[str, str] = {}
         """The digits that `/verify` showed last, by the key of the name."""
@@ -136,7 +136,7 @@ class TrustDecisions:
             return
         self._out.records += [
             NameCleared(key, replaced=old.identity),
-            RowsSaved(rows=(row,), version=self._table.version, at=self._table.saved_at),
+            RowsSaved(rows=(row,), version=self.table.version, at=self.table.saved_at),
         ]
         self._replaced(old, new, now)
 
@@ -183,14 +183,14 @@ class Roster:
     def __init__(self, ctx: Context, hub: PeopleHub, loaded: Loaded) -> None:
         self._ctx: Final = ctx
         self._hub: Final = hub
-        self._table: Final = Table(
+        self.table: Final = Table(
             ctx, gone=hub.person_gone, version=loaded.version, saved_at=loaded.table_at
         )
-        self._resolver: Final = NameResolver(ctx, self._table)
-        self.contacts: Final[Contacts] = self._table.contacts
-        self.trust: Final = TrustDecisions(ctx, self._table, replaced=hub.key_replaced)
-        self.fetch: Final = self._table.fetch
-        self.fetch_anew: Final = self._table.fetch_anew
+        self._resolver: Final = NameResolver(ctx, self.table)
+        self.contacts: Final[Contacts] = self.table.contacts
+        self.trust: Final = TrustDecisions(ctx, self.table, replaced=hub.key_replaced)
+        self.fetch: Final = self.table.fetch
+        self.fetch_anew: Final = self.table.fetch_anew
         self.find: Final = self._resolver.find
         self.searches: Final = self._resolver.searches
         self.forget: Final = self._resolver.forget
@@ -216,17 +216,17 @@ class Roster:
     @property
     def version(self) -> int:
         """The version of our copy of the table."""
-        return self._table.version
+        return self.table.version
 
     @property
     def saved_at(self) -> float:
         """The Unix time up to which it is complete."""
-        return self._table.saved_at
+        return self.table.saved_at
 
     @property
     def is_fresh(self) -> bool:
         """Whether we have all rows that the registry had when the present link came up."""
-        return self._table.is_fresh
+        return self.table.is_fresh
 
     # --- what the registry says
 
@@ -234,38 +234,38 @@ class Roster:
         """Ask for rows on a new link; forget on what the old one was asked."""
         match change:
             case RegistryChange.LINK_UP:
-                self._table.fetch_anew(now=now)
+                self.table.fetch_anew(now=now)
             case RegistryChange.LINK_LOST:
-                self._table.link_lost()
+                self.table.link_lost()
                 self._waiting.clear()
                 self._known_by = 0
             case RegistryChange.RESTARTED:
                 self.contacts.forget_sender_indices()
             case RegistryChange.RESTORED:
-                self._table.begin_anew()
+                self.table.begin_anew()
 
     def page_came(self, page: TablePage, *, now: float) -> list[tuple[Contact, Change]]:
         """Take a page of rows. Return whose rows have changed. Raises DecodeError."""
-        return self._table.take_page(page, now=now, wall=self._ctx.wall(now))
+        return self.table.take_page(page, now=now, wall=self._ctx.wall(now))
 
     def batch_came(self, batch: TableBatch, *, now: float) -> list[tuple[Contact, Change]]:
         """Take a broadcast of rows. Return whose rows have changed. Raises DecodeError."""
-        return self._table.take_batch(batch, wall=self._ctx.wall(now)) or []
+        return self.table.take_batch(batch, wall=self._ctx.wall(now)) or []
 
     def _authors_speak(self, notice: Authored, *, now: float) -> None:
         """Take a notice, or hold it back while an author is unknown: the broadcast of a new
         author's row may be lost."""
         self._waiting.append(notice)
-        if self._table.is_fresh and any(
+        if self.table.is_fresh and any(
             self.contacts.by_identity(author) is None for author in _authors(notice)
         ):
-            self._table.fetch_anew(now=now)
-            self._known_by = self._table.asked
+            self.table.fetch_anew(now=now)
+            self._known_by = self.table.asked
         self.release(now=now)
 
     def release(self, *, now: float) -> None:
         """Hand out what waits for authors, if these are known."""
-        if self._table.is_fresh and self._table.answered >= self._known_by:
+        if self.table.is_fresh and self.table.answered >= self._known_by:
             waiting, self._waiting = self._waiting, []
             self._hub.authors_known(waiting, now=now)
 

@@ -299,9 +299,8 @@ class RegistryConnection:
 
     # --- what goes out
 
-    @property
     def has_link_work(self) -> bool:
-        """Whether the driver has anything to do about the link: to close, write or connect."""
+        """Return whether the driver has anything to do about the link: to close, write or connect."""
         link = self.link
         return bool(self._requests or link.outgoing or link.asks_to_connect or self._wants_close)
 
@@ -330,9 +329,8 @@ class RegistryConnection:
         port = self._session.welcome.link_port if self._session.welcome is not None else 0
         return Address(self._session.address.host, port)
 
-    @property
     def link_renewals(self) -> int:
-        """How often the keys of our links were renewed."""
+        """Return how often the keys of our links were renewed."""
         return self.link.renewals
 
 
@@ -365,6 +363,8 @@ class NodeCore:
         """To be called after `datagrams_to_send`, which may relay."""
         self.wants_link: Final = connection.link.wants_connection
         self.wants_link_closed: Final = connection.wants_link_closed
+        self.has_link_work: Final = connection.has_link_work
+        self.link_renewals: Final = connection.link_renewals
 
     # --- the link
 
@@ -383,19 +383,9 @@ class NodeCore:
         self._follow_up(now)
 
     @property
-    def has_link_work(self) -> bool:
-        """Whether the driver has anything to do about the link."""
-        return self._connection.has_link_work
-
-    @property
     def link_address(self) -> Address:
         """Where the registry takes links."""
         return self._connection.link_address
-
-    @property
-    def link_renewals(self) -> int:
-        """How often the keys of the links were renewed."""
-        return self._connection.link_renewals
 
     # --- time
 

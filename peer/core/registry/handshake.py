@@ -41,6 +41,8 @@ class RegistryServers:
         registry named the last time."""
         self._addresses: Final = list(dict.fromkeys(addresses))[:SERVER_ADDRESSES_MAX]
         self._at = 0
+        self.current: Address = self._addresses[0]
+        """The address in use."""
         self._last_home: Address | None = None
         self.strangers: Final[dict[Address, bytes]] = {}
         """The keys of other registries that answered, by address."""
@@ -56,11 +58,6 @@ class RegistryServers:
 
     def __contains__(self, address: Address) -> bool:
         return address in self._addresses
-
-    @property
-    def current(self) -> Address:
-        """The address in use."""
-        return self._addresses[self._at]
 
     def name(self, named: Sequence[Address]) -> None:
         """Note the other servers that the registry names. What cannot be a server is left out."""
@@ -97,7 +94,7 @@ class RegistryServers:
 
     def use(self, address: Address) -> None:
         """Use this address from now on: our registry has answered there."""
-        self._at = self._addresses.index(address)
+        self._at, self.current = self._addresses.index(address), address
 
     def let_in(self) -> None:
         """Note that the server in use let us in."""
@@ -114,6 +111,7 @@ class RegistryServers:
         """Begin the next attempt at the next address: our registry answers at this one, but does
         not serve us."""
         self._at = (self._at + 1) % len(self._addresses)
+        self.current = self._addresses[self._at]
 
 
 class Handshake:

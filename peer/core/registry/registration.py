@@ -55,11 +55,6 @@ class RegistryTrust:
             is_verified=self._is_verified or self._session.is_key_named,
         )
 
-    @property
-    def digits(self) -> str:
-        """The digits of the fingerprint of the registry's key that we hold; empty without one."""
-        return "" if self._session.pinned is None else fingerprint_digits(self._session.pinned)
-
     def accept(self, digits: str | None, *, now: float) -> events.Trusted | events.NotTrusted:
         """Trust the key with this fingerprint for our registry: the one that we hold, which then
         counts as compared, or the one that answers in its place, which we hold as soon as that

@@ -156,6 +156,8 @@ class PendingRequest:
     room: str
     deadline: float | None
     """None while there is no link to ask on, and after the wait for an answer is over."""
+    is_repeat: bool = False
+    """Whether the user was told of a refusal already."""
 
     def is_due(self, now: float) -> bool:
         """Return whether the wait for the answer is over."""

@@ -85,7 +85,7 @@ class GroupReceiver:
                 one.number: (one.at_ms, one.text, True, one.id) for one in stored.unshown
             }
             inbox = make_inbox(stored, self._ctx.policy)
-            self._streams.add(restored(key, contact, inbox, texts, stored, group=group))
+            self._streams[key] = restored(key, contact, inbox, texts, stored, group=group)
         stream = self._streams[key]
         stream.group = group
         return stream
@@ -274,6 +274,7 @@ class GroupOutbox:
         receiver: GroupReceiver,
     ) -> None:
         self._ctx: Final = ctx
+        self._give_up_after: Final = ctx.policy.give_up_after
         self._out = ctx.out
         self._registry: Final = registry
         self._groups: Final = groups
@@ -302,7 +303,7 @@ class GroupOutbox:
         """Begin a line: it is sent now, or when there is a key for it, or directly to the
         members."""
         message = group.add(text, wall=self._ctx.wall(now), ahead=self._ctx.status.clock_ahead)
-        deadline = now + self._ctx.policy.give_up_after
+        deadline = now + self._give_up_after
         pending = PendingGroupMessage(group, message, deadline, now + SAID_AGAIN_AFTER)
         self.pending[(group.name, message.number)] = pending
         if self._ctx.status.reach is RegistryReach.LOST or self._ctx.status.is_lost:

@@ -49,6 +49,9 @@ from chatapp.wire.messages.rooms import (
 from chatapp.wire.names import is_same_name, peer_name
 from chatapp.wire.sealing import GroupKey
 
+RETURN_AGAIN_AFTER: Final = 10.0
+"""Seconds after which a peer asks for its room again that the registry could not write down."""
+
 
 class Rooms:
     """The subject `rooms` of a peer: the channel and at most one room (a `Passenger`)."""
@@ -128,6 +131,7 @@ class Rooms:
         on."""
         self._leave_reference = 0
         self._alarm: Final = ctx.alarms.add(self._look)
+        self._return_alarm: Final = ctx.alarms.add(self._return_again)
 
     def restore(self, loaded: Loaded, *, now: float) -> None:
         """Take up the room of an earlier run, and lines that the registry never got."""
@@ -151,7 +155,8 @@ class Rooms:
         if self.room is not None and is_same_name(self.room.room, name):
             was_asked, self._entry = self._entry, None
             self._members.is_announced = False
-            if was_asked is not None or self._may_be_elsewhere:
+            is_refused = self._return_alarm.deadline is not None
+            if was_asked is not None or self._may_be_elsewhere or is_refused:
                 self._stay(now)
             return
         if self._ctx.status.reach is RegistryReach.NONE:
@@ -335,13 +340,23 @@ class Rooms:
             and notice.reference == self._reentry.reference
             and self.room is not None
         ):
-            self._reentry, room = None, self.room
-            self._catch_up.group_drained(room.name)
-            self._refuse(room.room, RoomEntryRefusal[notice.reason.name])
-            if notice.reason is not RoomRefusal.NOT_SERVING:
-                self._go_out(now)
-                self._current.keep()
-                self._out.events.append(events.LeftRoom(room=room.room))
+            self._return_refused(self._reentry, self.room, notice.reason, now)
+
+    def _return_refused(
+        self, asked: PendingRequest, room: Group, reason: RoomRefusal, now: float
+    ) -> None:
+        """Leave the room, or ask again later if the registry only cannot write: the user is told
+        once."""
+        self._reentry = None
+        self._catch_up.group_drained(room.name)
+        if not asked.is_repeat:
+            self._refuse(room.room, RoomEntryRefusal[reason.name])
+        if reason is RoomRefusal.NOT_SERVING:
+            self._return_alarm.deadline = now + RETURN_AGAIN_AFTER
+            return
+        self._go_out(now)
+        self._current.keep()
+        self._out.events.append(events.LeftRoom(room=room.room))
 
     def _left(self, notice: RoomLeft, *, now: float) -> None:
         """Handle the notice that confirms that we left."""
@@ -415,6 +430,16 @@ class Rooms:
             if request is not None and request.deadline is not None:
                 self._alarm.no_later_than(request.deadline)
 
+    def _return_again(self, *, now: float) -> None:
+        """Ask for our room again after the registry could not write that we are in it."""
+        if self.room is None or self._reentry is not None or not self._registry.is_up:
+            return
+        if self._entry is not None:  # the answer may take us elsewhere
+            self._return_alarm.deadline = now + RETURN_AGAIN_AFTER
+            return
+        self._reentry = PendingRequest(self._reference(), self.room.room, None, is_repeat=True)
+        self._ask(self._reentry, now)
+
     def _give_up(self, reason: RoomEntryRefusal, now: float) -> None:
         """Refuse a request that was not answered; the registry may have received it, so say where
         we are again."""
@@ -438,17 +463,20 @@ class Rooms:
             self._ask(self._reentry, now)
 
     def _go_out(self, now: float) -> None:
-        self._reentry = None
+        self._reentry = self._return_alarm.deadline = None
         self._current.go_out(now=now)
 
     def _go_in(self, notice: RoomEntered, now: float) -> None:
-        self._reentry, self._may_be_elsewhere = None, False
+        self._reentry = self._return_alarm.deadline = None
+        self._may_be_elsewhere = False
         self._current.go_in(notice, now=now)
 
     def _ask(self, asked: PendingRequest, now: float) -> None:
         asked.deadline = now + self._ctx.policy.give_up_after
         self._alarm.no_later_than(asked.deadline)
         is_return = asked is self._reentry
+        if is_return:
+            self._return_alarm.deadline = None
         self._out.requests.append(
             EnterRoom(reference=asked.reference, room=asked.room, is_return=is_return)
         )

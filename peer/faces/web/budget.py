@@ -20,6 +20,10 @@ from chatapp.peer.faces.web.limits import (
     CONNECTIONS_PER_NETWORK,
     FLIGHT_MAX,
     FLIGHT_PER_NETWORK,
+    HEADS_MAX,
+    HEADS_PER_NETWORK,
+    IDLE_MAX,
+    IDLE_PER_NETWORK,
     LOG_LINE_EVERY,
 )
 from chatapp.wire.errors import quoted
@@ -70,9 +74,9 @@ class Crowd(Generic[T]):
         self._network_of: dict[T, str] = {}
 
     def enter(self, one: T, network: str) -> T | None:
-        """Note a newcomer. Return who must go, None if nobody: the one that is silent longest, in
-        the newcomer's network if this has more than its number, or in the network that has most if
-        there are too many in all."""
+        """Note a newcomer; whoever is here stays in their place. Return who must go, None if
+        nobody: the one that is silent longest, in the newcomer's network if this has more than its
+        number, or in the network that has most if there are too many in all."""
         self._of.setdefault(network, {})[one] = None
         self._network_of[one] = network
         if network and len(self._of[network]) > self._of_network_max:
@@ -190,6 +194,10 @@ class WebBudget:
         self.crowd: Final[Crowd[object]] = Crowd(
             of_network=min(CONNECTIONS_PER_NETWORK, connections), in_all=connections
         )
+        self.idle: Final[Crowd[object]] = Crowd(of_network=IDLE_PER_NETWORK, in_all=IDLE_MAX)
+        """The connections on which no request is under way."""
+        self.heads: Final = Ledger(of_network=HEADS_PER_NETWORK, in_all=HEADS_MAX)
+        """Bytes of heads that are not whole; `flight` has them, too."""
         self.flight: Final = Ledger(of_network=FLIGHT_PER_NETWORK, in_all=FLIGHT_MAX)
         """Bytes of requests that arrive and of answers that are not taken yet."""
         self.turns: Final = FairTurns()

@@ -42,6 +42,13 @@ that sends much, or takes nothing of what it asks for, fills no more of our memo
 FLIGHT_MAX: Final = 64 * 1024 * 1024
 """The same of all networks: thirty that attack together leave nothing, but the program lives."""
 
+HEADS_PER_NETWORK: Final = 512 * 1024
+"""Bytes of heads of one network that are not whole: 128 of the longest that browsers send. A head is
+on its way for a moment, so nobody else needs more."""
+
+HEADS_MAX: Final = FLIGHT_MAX // 8
+"""The same of all networks."""
+
 
 UNSENT_PER_SESSION: Final = 4 * TEXT_MAX
 """Bytes of lines of one visit that the registry has not stored: a visitor who writes while it is
@@ -78,18 +85,26 @@ ACCEPTED_AT_ONCE: Final = 128
 nobody else."""
 
 CONNECTIONS_MAX: Final = 4_096
-"""Connections in all: 4 KiB each while they are silent. For a further one the connection is cut
-that has been silent longest in the network that has most."""
+"""Connections in all. For a further one the connection is cut that has been silent longest in the
+network that has most."""
 
 CONNECTIONS_PER_NETWORK: Final = CONNECTIONS_MAX // 4
-"""Connections of one address (of IPv6: of one /64), so that one machine makes us hold 4 MiB of
-silent ones. A school behind one address with SESSIONS_PER_ADDRESS visits has two for each: the
-stream, and one for what is asked meanwhile. For a further one that network's connection is cut that
-has been silent longest; a browser opens it again. Those that come by a named proxy are counted
-together only."""
+"""Connections of one address (of IPv6: of one /64). A school behind one address with
+SESSIONS_PER_ADDRESS visits has two for each: the stream, and one for what is asked meanwhile. For a
+further one that network's connection is cut that has been silent longest; a browser opens it again.
+Those that come by a named proxy are counted together only."""
 
 IDLE_CONNECTION: Final = 30
 """Seconds for which a connection stays open without a request."""
+
+IDLE_PER_NETWORK: Final = 256
+"""Connections of one network on which no request is under way: none has come whole yet, or all are
+answered. For a further one that is cut which has been so longest: a browser opens it again when it
+needs it."""
+
+IDLE_MAX: Final = 512
+"""The same of all networks; the one goes that has been so longest in the network that has most. Each
+takes 4 KiB, so nobody makes us hold more than 2 MiB by saying nothing."""
 
 SEND_WITHIN: Final = 20.0
 """Seconds within which a browser must take what is sent on a stream of events. A reader that does

@@ -4,6 +4,7 @@ end."""
 import asyncio
 import contextlib
 import errno
+import gc
 import resource
 import signal
 import socket
@@ -18,7 +19,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from chatapp.peer.faces.program import DONE, FAILED, INTERRUPTED, resume_gc
-from chatapp.peer.faces.web.budget import WebBudget
+from chatapp.peer.faces.web.budget import Crowd, Ledger, WebBudget
 from chatapp.peer.faces.web.limits import (
     ACCEPTED_AT_ONCE,
     CONNECTIONS_MAX,
@@ -95,7 +96,15 @@ class BoundedConnection(H11Protocol):
 
     # Python shares the keys of up to 30 attributes among all connections: these would be too many,
     # at 1 KiB for each.
-    __slots__ = ("_arrived", "_budget", "_head_due", "_network", "_taken_due", "_unsent")
+    __slots__ = (
+        "_arrived",
+        "_budget",
+        "_head_due",
+        "_in_head",
+        "_network",
+        "_taken_due",
+        "_unsent",
+    )
 
     def __init__(self, *args: Any, budget: WebBudget, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -105,6 +114,8 @@ class BoundedConnection(H11Protocol):
         self._network = ""
         self._arrived = 0
         """Bytes of requests that have come and that no page has taken, when we looked last."""
+        self._in_head = 0
+        """How many of them are of a head that is not whole."""
         self._unsent = 0
         """Bytes that the client had not taken when we looked last."""
 
@@ -117,11 +128,25 @@ class BoundedConnection(H11Protocol):
         )  # `pause_writing` tells all that is not taken at once
         if self.client is not None and not self._budget.is_proxied:
             self._network = network_of(normalized_host(self.client[0]))
-        cut = self._budget.crowd.enter(self, self._network)
+        self._enter(self._budget.crowd)
+        self._note_idle()
+        self._watch_head()
+
+    def _enter(self, crowd: Crowd[object]) -> None:
+        cut = crowd.enter(self, self._network)
         if isinstance(cut, BoundedConnection):
             self._budget.incidents.note("connections cut for others")
             cut.abort()
-        self._watch_head()
+
+    def _note_idle(self) -> None:
+        """Count the connection among those on which no request is under way, or not. An idle one
+        holds nothing of its last request."""
+        if self.conn.their_state is not h11.IDLE or self.transport.is_closing():
+            self._budget.idle.leave(self)
+            return
+        if getattr(self.cycle, "response_complete", False):
+            self.scope = self.headers = self.cycle = None  # type: ignore[assignment]
+        self._enter(self._budget.idle)
 
     def data_received(self, data: bytes) -> None:
         """Handle what has come, and wait for the rest of a head that has begun."""
@@ -148,21 +173,22 @@ class BoundedConnection(H11Protocol):
         if not self._note_arrived():
             self._budget.incidents.note("requests without room")
             self.abort()
+        self._note_idle()
 
     def _note_arrived(self) -> bool:
         """Count the bytes that have come and that no page has taken: of a head that is not whole,
         of requests behind the one that is answered, of a body. Return whether there is room for
         them."""
-        size = 0
+        size = in_head = 0
         if self in self.connections:  # else the connection is lost, and a page still asks
             rest, _ = self.conn.trailing_data
             size = len(rest)
+            in_head = size if self.conn.their_state is h11.IDLE else 0
             if self.cycle is not None:
                 size += len(self.cycle.body)
-        grown = size - self._arrived
-        has_room = grown <= 0 or self._budget.flight.has_room(self._network, grown)
-        self._budget.flight.add(self._network, grown)
-        self._arrived = size
+        has_room = _hold(self._budget.flight, self._network, size - self._arrived)
+        has_room &= _hold(self._budget.heads, self._network, in_head - self._in_head)
+        self._arrived, self._in_head = size, in_head
         return has_room
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -170,6 +196,7 @@ class BoundedConnection(H11Protocol):
         # it refers to us: without it we are gone before the garbage collector looks
         self.app_state = {}
         self._budget.crowd.leave(self)
+        self._budget.idle.leave(self)
         self._note_unsent(0)
         if self._head_due is not None:
             self._head_due.cancel()
@@ -232,6 +259,13 @@ class BoundedConnection(H11Protocol):
             self.transport.abort()
 
 
+def _hold(ledger: Ledger, network: str, grown: int) -> bool:
+    """Note bytes that are held already. Return whether there was room for them."""
+    has_room = grown <= 0 or ledger.has_room(network, grown)
+    ledger.add(network, grown)
+    return has_room
+
+
 class Server(uvicorn.Server):
     """uvicorn, whose owner decides about signals."""
 
@@ -275,6 +309,9 @@ async def serve(
     )
     server = Server(config)
     resume_gc()
+    # A transport of asyncio refers to itself, so of a crowd of closed connections ten thousand would
+    # stay until the collector looks at the oldest generation.
+    gc.set_threshold(*gc.get_threshold()[:2], 1)
 
     def end(status: int) -> None:
         if not until.done():

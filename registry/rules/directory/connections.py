@@ -66,10 +66,12 @@ class SenderIndices:
 class Connection:
     """The link of one identity, and what belongs to it."""
 
-    __slots__ = ("link", "node", "nonce", "sender_index")
+    __slots__ = ("latest", "link", "node", "nonce", "sender_index")
 
     def __init__(self) -> None:
         self.link: int | None = None
+        self.latest: int | None = None
+        """The link, or the last one if there is none: nothing newer was said on another."""
         self.sender_index = 0
         """Identifies the sender in group frames while the link lasts."""
         self.nonce = b""
@@ -97,9 +99,15 @@ class Connections:
         connection = self._connections.get(identity)
         return None if connection is None else connection.link
 
+    def latest_link_of(self, identity: bytes) -> int | None:
+        """Return an identity's link, or its last one if it has none now."""
+        connection = self._connections.get(identity)
+        return None if connection is None else connection.latest
+
     def attach(self, connection: Connection, link: int, sender_index: int) -> None:
         """Note a new link and the sender index that was taken for it."""
-        connection.link, connection.sender_index = link, sender_index
+        connection.link = connection.latest = link
+        connection.sender_index = sender_index
 
     def detach(self, connection: Connection) -> None:
         """Note that the link has gone."""

@@ -16,6 +16,7 @@ from chatapp.registry.rules.effects import (
     DropReason,
     Effect,
     Effects,
+    LinkEndReason,
     Refuse,
     Rule,
     Store,
@@ -114,7 +115,8 @@ class Registration:
             self._access.invites.give_back(code)
         elif code:
             self._access.invites.use_up(code)
-        person = self._directory.person(card.identity)
+        person, effects = self._directory.person(card.identity), list[Effect]()
+        refusal: RefusalReason | None = None
         if is_stored and person is None:
             person = self._directory.bind(
                 card,
@@ -124,17 +126,35 @@ class Registration:
                 now=now,
             )
             self._channel.members_changed(now=now)
-            yield from self._let_in(person, nonce, caller, now)
-            return
-        if is_stored and person is not None:
-            self._directory.await_link(person, now=now)
-        refusal, effects = self._renaming.settle(card, bound.name_key, is_stored=is_stored, now=now)
+        else:
+            if person is not None and is_stored:
+                self._directory.await_link(person, now=now)
+            refusal, effects = self._renaming.settle(
+                card, bound.name_key, is_stored=is_stored, now=now
+            )
         if person is None or refusal is not None:
-            reason = refusal or RefusalReason.NOT_SERVING
-            yield from self._denial(card, nonce, caller, reason)
+            yield from self._denial(card, nonce, caller, refusal or RefusalReason.NOT_SERVING)
+        elif (self._access.has_bans or self._access.kicked) and (
+            why := self._excluded_since(person, caller, now)
+        ):
+            if person.online:  # under the former name
+                yield from self._presence.evict(person, LinkEndReason.BANNED, now=now)
+            yield excluded(register, caller, why)
         else:
             yield from self._let_in(person, nonce, caller, now)
         yield from effects
+
+    def _excluded_since(self, person: Person, caller: Caller, now: float) -> Exclusion | None:
+        """Return why somebody is kept out who was not when they asked: their name was on its way to
+        the disk."""
+        identity, key, access = person.card.identity, person.name_key, self._access
+        host = "" if caller.address is None else caller.address.host
+        why = access.exclusion_of(identity, host, now=now)
+        if why is None and access.has_bans and access.bans_name(key):
+            why = access.ban_of(name=key, now=now)
+        if why is not None and why.reason is RefusalReason.BANNED:
+            self._directory.ban(person, is_banned=True)
+        return why
 
     def _rename(
         self, person: Person, register: Register, key: str, caller: Caller, now: float

@@ -11,11 +11,13 @@ from chatapp.registry.rules.directory.names import key_of
 from chatapp.registry.rules.effects import (
     Append,
     Caller,
+    Disconnect,
     Drop,
     DropReason,
     Effect,
     Effects,
     Handle,
+    LinkEndReason,
     NameChanged,
     Note,
     Reply,
@@ -83,6 +85,8 @@ class Renaming:
         else:
             yield from _refusal(reference, caller, refusal)
         yield from effects
+        if refusal is None and self._is_banned(key) and caller.link is not None:
+            yield Disconnect(link=caller.link, reason=LinkEndReason.BANNED)
 
     def _flaw(self, card: Card, key: str) -> RefusalReason | None:
         return (

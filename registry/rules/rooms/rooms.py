@@ -350,7 +350,7 @@ class Rooms:
     def enter(self, request: EnterRoom, caller: Caller, *, now: float) -> Effects:
         """Handle an EnterRoom: answered at once if the caller is a member, else when the disk has
         it."""
-        if not self._is_at(caller):
+        if not self._is_latest(caller):
             return [Drop(reason=DropReason.ROOM_REQUEST_FROM_OLD_LINK)]
         if caller.identity in self._entering:
             is_queued = self._entering.wait(caller.identity, Handle(request=request, to=caller))
@@ -449,6 +449,8 @@ class Rooms:
     def _return(self, room: Room, reference: int, caller: Caller, now: float) -> list[Effect]:
         """Let a member back in. They need not wait for the disk: only their return is new to it."""
         identity = caller.identity
+        if not self._is_at(caller):  # their link broke while this waited: they are away
+            return []
         if room.members[identity].is_here:
             room.list_given(identity)
             return self._welcome(room, reference, caller, missed=0)
@@ -478,7 +480,7 @@ class Rooms:
     def leave(self, request: LeaveRoom, caller: Caller, *, now: float) -> Effects:
         """Handle a LeaveRoom. The member is out at once; the answer follows when the disk has it or
         refuses it."""
-        if not self._is_at(caller):
+        if not self._is_latest(caller):
             return [Drop(reason=DropReason.ROOM_REQUEST_FROM_OLD_LINK)]
         if caller.identity in self._entering:
             is_queued = self._entering.wait(caller.identity, Handle(request=request, to=caller))
@@ -651,6 +653,12 @@ class Rooms:
         return [*effects, Append(tuple(entries))] if entries else effects
 
     # --- what the disk stores
+
+    def _is_latest(self, caller: Caller) -> bool:
+        """Return whether nothing newer can have been asked on another link. What waited for the
+        disk while its link broke is served: it may take back what went before it."""
+        latest = self._connections.latest_link_of(caller.identity)
+        return caller.link is not None and latest == caller.link
 
     def _is_at(self, caller: Caller) -> bool:
         return caller.link is not None and self._connections.link_of(caller.identity) == caller.link

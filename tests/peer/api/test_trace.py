@@ -8,15 +8,12 @@ from chatapp.peer.api.events import MessageReason, MessageState
 from chatapp.peer.api.trace import (
     SENT_AT_ONCE,
     STEPS_MAX,
-    DeliveryTraces,
     TraceEvent,
     TraceStep,
-    WallClock,
-    packed,
     readable,
     unpacked,
 )
-from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.context import DeliveryTraces, RegistryReach, WallClock, packed
 from chatapp.peer.core.conversation import Message
 from chatapp.peer.core.records import (
     OutgoingChanged,

@@ -16,12 +16,14 @@ class Core:
     """A core that wants what a test says, and notes what it is told."""
 
     link_address = Address("127.0.0.1", 5000)
-    link_renewals = 0
 
     def __init__(self) -> None:
         self.dropped: Counter[str] = Counter()
         self.told: list[str] = []
         self.wants: set[str] = set()
+
+    def link_renewals(self) -> int:
+        return 0
 
     def wants_link(self) -> bool:
         return self._taken("link")

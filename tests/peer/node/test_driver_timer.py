@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from chatapp.peer.api.trace import WallClock
+from chatapp.peer.core.context import WallClock
 from chatapp.peer.node.driver import SETTLE_SPAN, DrivenNode, Driver
 from chatapp.wire.address import Address
 from chatapp.wire.aio.datagram import Receive

@@ -406,7 +406,10 @@ async def test_a_path_that_is_too_long_for_a_socket_is_no_hindrance(tmp_path: Pa
     await village.close()
 
 
-async def test_the_end_of_the_program_is_told(village: Village) -> None:
+async def test_the_end_of_the_program_is_told(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatapp.peer.node.window.FOUND_WITHIN", 0.1)
     async with village.peer("alice") as alice:
         offer = Offer(alice)
         face = attached(village, "alice")
@@ -560,6 +563,7 @@ async def test_whoever_cannot_come_back_is_told_of_the_end(
         raise sqlite3.OperationalError("disk I/O error")
 
     async with offered(village, "alice"), attached(village, "alice") as face:
+        monkeypatch.setattr("chatapp.peer.node.window.FOUND_WITHIN", 0.1)
         monkeypatch.setattr(AttachedNode, "request", fails)
         attached_node_of(face)._last = -1
         cut(face)

@@ -95,10 +95,34 @@ def test_a_rename_that_finds_too_many_before_it_is_refused(rig: Rig, ann: Linked
     assert ann.notices() == [RenameAccepted(number) for number in range(REQUESTS_QUEUED_MAX + 1)]
 
 
-def test_what_waits_for_a_lost_link_is_dropped(rig: Rig, ann: LinkedPeer) -> None:
+def test_what_waits_while_its_link_breaks_is_served(
+    rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+) -> None:
+    """A peer that gave up going elsewhere took that back in time: it misses no line of its room."""
+    for peer in (ann, bob):
+        peer.enter("tea")
     rig.auto_commit = False
-    ann.send(EnterRoom(1, "tea"), EnterRoom(2, "milk"))
+    ann.send(EnterRoom(1, "milk"), EnterRoom(2, "tea", is_return=True))
     ann.drop_link()
+    rig.commit()
+    rig.commit()
+    rig.auto_commit = True
+    assert [kept.group for kept in rig.store.load().members] == ["#tea", "#tea"]
+    bob.say("while ann is away")
+    ann.attach()
+    back = ann.ask(EnterRoom(3, "tea", is_return=True))
+    assert [one.missed for one in back if isinstance(one, RoomEntered)] == [1]
+
+
+@pytest.mark.parametrize("late", [EnterRoom(2, "cocoa"), LeaveRoom(2)])
+def test_what_waits_behind_a_request_of_a_newer_link_is_dropped(
+    rig: Rig, ann: LinkedPeer, late: PeerRequest
+) -> None:
+    rig.auto_commit = False
+    ann.send(EnterRoom(1, "tea"), late)
+    ann.drop_link()
+    ann.attach()
+    rig.commit()
     rig.commit()
     assert rig.core.dropped[DropReason.ROOM_REQUEST_FROM_OLD_LINK] == 1
     assert [kept.group for kept in rig.store.load().members] == ["#tea"]

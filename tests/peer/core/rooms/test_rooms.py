@@ -7,6 +7,7 @@ from chatapp.peer.api.events import NoAnswer, RoomEntryRefusal
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.registry.session import State
 from chatapp.wire.messages.mail import MailBatch
+from chatapp.wire.messages.registration import Ping, Pong
 from chatapp.wire.messages.rooms import (
     EnterRoom,
     FetchGroup,
@@ -516,3 +517,50 @@ def test_a_registry_that_is_believed_away_is_looked_for_before_it_is_told_that_i
     assert asked is not None and asked.room == "yard"
     assert not any(isinstance(event, events.RoomEntryDenied) for event in node.saw())
     assert node.core.reach is RegistryReach.UP
+
+
+def asked_within(node: CoreDriver, seconds: int) -> list[EnterRoom]:
+    """Return what was asked of a registry that answers pings, and nothing else."""
+    asked: list[object] = []
+    for _ in range(seconds):
+        node.pass_time(1.0)
+        asked += (heard := node.asked())
+        node.told(*(Pong(one.reference, 0) for one in heard if isinstance(one, Ping)))
+    return [one for one in asked if isinstance(one, EnterRoom)]
+
+
+def test_a_room_that_the_registry_cannot_write_down_is_asked_for_until_it_can(
+    node: CoreDriver,
+) -> None:
+    """Else the peer took itself for a member, and the registry did not, as long as the link was
+    up."""
+    enter(node)
+    node.core.rooms.enter("yard", now=node.now)
+    node.pass_time(2.5)
+    node.saw()
+    _, back = requests(node, EnterRoom)
+    assert isinstance(back, EnterRoom)
+    for is_first in (True, False):
+        node.told(RoomRefused(back.reference, RoomRefusal.NOT_SERVING))
+        told = events.RoomEntryDenied(room="lab", reason=RoomEntryRefusal.NOT_SERVING)
+        assert node.saw() == [told] * is_first
+        assert asked_within(node, 9) == []
+        (back,) = asked_within(node, 2)
+        assert (back.room, back.is_return) == ("lab", True)
+    node.told(RoomEntered(back.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0))
+    assert (node.saw(), asked_within(node, 30)) == ([], [])
+
+
+@pytest.mark.parametrize("goes", ["out", "elsewhere", "offline"])
+def test_a_room_that_was_left_meanwhile_is_not_asked_for(node: CoreDriver, goes: str) -> None:
+    enter(node)
+    back = link_again(node, BOB.row(1, sender_index=7))
+    assert back is not None
+    node.told(RoomRefused(back.reference, RoomRefusal.NOT_SERVING))
+    if goes == "out":
+        node.core.rooms.leave(now=node.now)
+    elif goes == "elsewhere":
+        enter(node, "yard")
+    else:
+        node.core.leave(now=node.now)
+    assert asked_within(node, 30) == []

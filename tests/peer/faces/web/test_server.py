@@ -153,10 +153,11 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
+@pytest.mark.parametrize("limit", ["FLIGHT_PER_NETWORK", "HEADS_PER_NETWORK"])
 async def test_the_bytes_of_heads_that_are_not_whole_are_counted(
-    monkeypatch: pytest.MonkeyPatch,
+    limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapp.peer.faces.web.budget.FLIGHT_PER_NETWORK", 50_000)
+    monkeypatch.setattr(f"chatapp.peer.faces.web.budget.{limit}", 50_000)
     budget = WebBudget()
     part = WHOLE[:-2] + b"X: ".ljust(14_000, b"x")
     three = 3 * len(part)
@@ -170,7 +171,8 @@ async def test_the_bytes_of_heads_that_are_not_whole_are_counted(
             writer.write(b"\r\n\r\n")
             assert (await first.readline()).startswith(b"HTTP/1.1 200")
             await until(lambda: budget.flight.total == three - len(part))
-        await until(lambda: budget.flight.total == 0)
+            assert budget.heads.total == budget.flight.total
+        await until(lambda: budget.flight.total == budget.heads.total == 0)
 
 
 @pytest.mark.parametrize(
@@ -232,6 +234,37 @@ async def test_a_network_with_its_full_number_of_connections_loses_the_oldest_si
         await until(lambda: budget.flight.total > 0)
         assert (await answer_to(port, LAST)).startswith(b"HTTP/1.1 200")
         await the_end_of(silent)
+
+
+async def test_a_network_holds_few_connections_on_which_no_request_is_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chatapp.peer.faces.web.budget.IDLE_PER_NETWORK", 2)
+    is_made = asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/slow":
+            await is_made.wait()
+        await PlainTextResponse("")(scope, receive, send)
+
+    budget = WebBudget()
+    async with (
+        serving(Guard(slow, hosts=["desk"], budget=budget), budget=budget) as port,
+        held(port, WHOLE.replace(b"/", b"/slow", 1)) as ((under_way, _),),
+        held(port, WHOLE) as ((answered, writer),),
+        held(port, b"GET") as ((begun, _),),
+    ):
+        await answered.readuntil(b"\r\n\r\n")
+        await until(lambda: budget.heads.total == 3)
+        writer.write(WHOLE)  # it is not the oldest any more
+        await answered.readuntil(b"\r\n\r\n")
+        async with held(port, b""):
+            await the_end_of(begun)
+            assert budget.incidents.counts == {"connections cut for others": 1}
+        writer.write(LAST)
+        assert (await answered.readline()).startswith(b"HTTP/1.1 200")
+        is_made.set()
+        assert (await under_way.readline()).startswith(b"HTTP/1.1 200")
 
 
 async def test_a_connection_is_gone_when_it_closes_and_not_when_the_collector_looks() -> None:

@@ -8,13 +8,14 @@ from chatapp.wire.address import Address
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.messages.desk import PositionReported
 from chatapp.wire.messages.mail import DepositMail, MailBatch, MailSaved
-from chatapp.wire.messages.registration import RefusalReason
+from chatapp.wire.messages.registration import RefusalReason, Refused, Rename
 from chatapp.wire.messages.rooms import EnterRoom
 from chatapp.wire.messages.table import Presence
 from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig, row_of
 from tests.registry.rules.desk.help_desk import HelpDesk
 from tests.registry.rules.people.test_access import refusal
+from tests.registry.rules.rename_requests import card
 
 
 def change(rig: Rig, **settings: object) -> int:
@@ -50,6 +51,45 @@ def test_banned_people_lose_their_link_and_are_told_when_they_come_back(what: st
     assert refusal(bob) is RefusalReason.BANNED
     assert change(rig) == 0
     assert refusal(bob) is None
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["a first name", "another name"])
+@pytest.mark.parametrize("what", ["key", "name", "address"])
+def test_who_is_banned_while_their_name_is_being_stored_is_not_let_in(
+    what: str, is_new: bool
+) -> None:
+    rig = Rig()
+    bob = rig.peer("rob", host="10.7.0.5")
+    if not is_new:
+        bob.register()
+    bob.name = "bob"
+    bob.renew()
+    rig.auto_commit = False
+    rig.receive(bob.register_bytes(bob.hello()), bob.address)
+    ban = {"key": fingerprint(bob.id), "name": "bob", "address": "10.7.0.5"}[what]
+    change(rig, ban=(ban,))
+    rig.commit()
+    answer = bob.answer()
+    assert isinstance(answer, Refused)
+    assert answer.reason is RefusalReason.BANNED
+    rig.advance(LINK_AWAITED_FOR)
+    person = rig.core.engine.hub.directory.person(bob.id)
+    assert person is not None
+    assert (person.card.name, person.online, person.is_banned) == ("bob", False, True)
+    change(rig)
+    rig.auto_commit = True
+    assert refusal(bob) is None, "the name was stored, and is theirs when the ban ends"
+
+
+def test_who_takes_a_name_that_is_banned_meanwhile_has_to_go() -> None:
+    rig = Rig()
+    bob = rig.member("bob")
+    rig.auto_commit = False
+    bob.send(Rename(1, card(bob, "robert")))
+    assert change(rig, ban=("robert",)) == 0
+    rig.commit()
+    assert bob.link in rig.closed
+    assert presence(rig, bob) is Presence.LOST
 
 
 def test_people_online_by_signs_of_life_alone_have_to_go_too() -> None:
