@@ -239,10 +239,12 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PeopleListed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The answer to `who`. `is_whole`: everybody is to be shown, however many are away."""
+    """The answer to `who`. `is_whole`: everybody is to be shown, however many are away. `talked`:
+    the names of those with whom the user has talked, who come first among these."""
 
     people: tuple[Person, ...]
     is_whole: bool = False
+    talked: tuple[str, ...] = ()
 
 
 class TableChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -40,6 +40,22 @@ class ShowTable(msgspec.Struct, frozen=True):
     """Show the table: everybody's name, address and presence."""
 
 
+class ShowPast(msgspec.Struct, frozen=True):
+    """Show the newest lines of the conversation that has this name."""
+
+    of: str
+    limit: int
+
+
+class FindPast(msgspec.Struct, frozen=True):
+    """Show the newest lines with these words in the conversation that has this name; if there is no
+    such conversation, those with all words of `typed`."""
+
+    words: str
+    within: str
+    typed: str
+
+
 class ShowHelp(msgspec.Struct, frozen=True):
     """List every command, or explain the one that has the spelling `command`."""
 
@@ -81,6 +97,8 @@ Meaning = (
     | ShowMembers
     | ShowPeople
     | ShowTable
+    | ShowPast
+    | FindPast
     | ShowHelp
     | SayToClient
     | SayAnswer

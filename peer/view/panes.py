@@ -11,18 +11,22 @@ from chatapp.peer.api import events
 from chatapp.peer.api.conversations import (
     DESK,
     EVERYBODY,
+    NOBODY,
     Conversation,
     ConversationKind,
     person,
     room,
 )
-from chatapp.peer.api.events import AuthorDoubt, Event, MessageState, Person, Said
+from chatapp.peer.api.events import AuthorDoubt, Event, Person, Said
 from chatapp.peer.api.past import ConversationState
 from chatapp.peer.view.log import EntryKind, Log, LogEntry
 from chatapp.peer.words.formatting import DOUBTS, MessageLine, mark_of, mentions
 from chatapp.peer.words.full import YOU, title_of
 from chatapp.wire.names import is_same_name, name_key
 from chatapp.wire.text import sanitize
+
+STRANGERS_AWAY_MAX: Final = 5
+"""People who are away, and with whom the user never talked, are listed if they are no more."""
 
 PaneKey = tuple[ConversationKind, str, bool]
 
@@ -62,6 +66,9 @@ class Pane:
         self.missing = 0
         """The lowest id of a line of ours that another program has sent, and that is to be read
         into the log; 0 for none."""
+        self.new_after: int | None = None
+        """The id of the line below which the rule stands before what is new to the user; None for
+        no rule, or one before a line that came just now."""
         self.unshown: list[tuple[Event, LogEntry]] = []
         """Events whose lines have not been painted yet, each with its entry, the oldest first."""
         self.draft = ""
@@ -74,6 +81,25 @@ class Pane:
     def is_hot(self) -> bool:
         """Whether there are unread lines."""
         return self.unread > 0
+
+    def place_rule(self) -> None:
+        """Draw a rule before the first line that is new to the user."""
+        if self.is_hot:
+            self.new_after = self.read
+        if self.new_after is not None:
+            after = self.new_after
+            new = (one for one in self.log.entries if one.id > after and not one.is_mine)
+            self.log.mark_unread(next(new, None))
+
+    def drop_rule(self) -> None:
+        """Draw no rule any more: the user knows what was new."""
+        self.new_after = None
+        self.log.mark_unread(None)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether something was said here, or is being typed."""
+        return self.talked_at > 0 or self.is_hot or bool(self.draft)
 
     def note_line(self, id_: int, at: float, *, is_mine: bool, calls: bool) -> None:
         """Count a line that was said just now."""
@@ -142,10 +168,7 @@ def past_entry(line: Said, me: str) -> LogEntry:
         is_mine=line.is_ours,
         doubt=line.doubt,
     )
-    if line.is_ours:
-        entry.mark = mark_of(
-            line.state or MessageState.UNSETTLED, is_direct=line.conversation.is_person
-        )
+    entry.mark = mark_of(line.state, is_direct=line.conversation.is_person)
     return entry
 
 
@@ -170,7 +193,11 @@ class PaneList:
 
     def __init__(self) -> None:
         self._panes: dict[PaneKey, Pane] = {}
-        self._last = 0.0
+        self.left_out = 0
+        """How many people the rows last left out."""
+        self.start: Final = self.pane(NOBODY)
+        """The start page, which is open until the user has chosen a conversation."""
+        self.start.is_loaded, self.start.has_older = True, False
         self.pane(EVERYBODY)
 
     def __iter__(self) -> Iterable[Pane]:
@@ -226,21 +253,31 @@ class PaneList:
     ) -> list[ListRow]:
         """Return the rows of the list: the help desk, rooms, everybody, people. Among rooms and
         among people, those with a call come first, then those with unread lines, then those with
-        whom the user talked last."""
+        whom the user talked last. Strangers who are away are left out if they are many."""
         here = {
             name_key(somebody.name): somebody
             for somebody in people
             if not is_same_name(somebody.name, me)
         }
-        for somebody in here.values():
-            key = (ConversationKind.PERSON, name_key(somebody.name), False)
-            if key not in self._panes:
-                self._panes[key] = Pane(person(somebody.name))
         opened_key = key_of(opened)
+        away: list[PaneKey] = []
+        for named, somebody in here.items():
+            key = (ConversationKind.PERSON, named, False)
+            pane = self._panes.get(key)
+            if somebody.online or key == opened_key or (pane is not None and pane.is_known):
+                self.pane(person(somebody.name))
+            else:
+                away.append(key)
+        left_out = set(away) if len(away) > STRANGERS_AWAY_MAX else set()
+        self.left_out = len(left_out)
+        for key in away if not left_out else ():
+            self.pane(person(here[key[1]].name))
         rows: list[tuple[tuple[object, ...], ListRow]] = []
         for key, pane in self._panes.items():
             kind = pane.conversation.kind
             if kind is ConversationKind.DESK and not (is_at_desk or key == opened_key):
+                continue
+            if key in left_out or pane is self.start:
                 continue
             who = here.get(key[1]) if kind is ConversationKind.PERSON and not key[2] else None
             is_current = (

@@ -10,6 +10,7 @@ from chatapp.peer.api import events
 from chatapp.peer.api.conversations import (
     DESK,
     EVERYBODY,
+    NOBODY,
     Conversation,
     ConversationKind,
     person,
@@ -20,7 +21,6 @@ from chatapp.peer.api.past import ConversationState
 from chatapp.peer.api.requests import (
     AskDesk,
     EnterRoom,
-    ListConversations,
     Moment,
     Send,
     ShowRooms,
@@ -58,6 +58,7 @@ from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import (
     LINE_MAX,
     CallingLine,
+    MessageLine,
     Status,
     TypedLine,
     is_behind,
@@ -117,7 +118,7 @@ class ScreenView(View):
             start=start,
         )
         self.panes: Final = PaneList()
-        self.open_pane: Pane = self.panes.pane(EVERYBODY)
+        self.open_pane: Pane = self.panes.start
         """The conversation that is open."""
         self.last_words: Final[list[str]] = []
         """Lines to show below the screen when it is gone."""
@@ -131,6 +132,8 @@ class ScreenView(View):
             settle=self._settle_early,
             tell_unreadable=self._tell_unreadable,
         )
+        self._has_told_all = False
+        """Whether the user has said something to everybody, and knows that they do."""
         self._has_chosen = False
         """Whether the user has chosen the conversation that is open."""
         self._typed_in: Pane = self.open_pane
@@ -177,6 +180,8 @@ class ScreenView(View):
         """Return what stands behind the title of the open conversation."""
         state, what = self.state, self.open_pane.conversation
         match what.kind:
+            case _ if what == NOBODY:
+                return words.START_ABOUT
             case ConversationKind.ROOM if self.is_in(what):
                 return words.room_about(state.members, self._topic)
             case ConversationKind.ROOM:
@@ -192,6 +197,18 @@ class ScreenView(View):
             case ConversationKind.DESK:
                 desk = state.desk
                 return words.desk_about(desk.client, desk.waiting, is_on_duty=desk.is_on_duty)
+
+    def members(self) -> list[ListRow]:
+        """Return who is in the room that is open, those who are online first; nobody elsewhere."""
+        if not self.is_in(self.open_pane.conversation):
+            return []
+        by_name = sorted(self.state.members, key=lambda one: (not one.online, one.name.casefold()))
+        return [
+            ListRow(conversation=person(one.name), is_online=one.online, since=one.since)
+            if not one.online
+            else ListRow(conversation=person(one.name), is_online=True)
+            for one in by_name
+        ]
 
     def is_in(self, conversation: Conversation) -> bool:
         """Whether this is the room where the user is."""
@@ -211,25 +228,16 @@ class ScreenView(View):
 
     def _open(self, pane: Pane) -> None:
         if pane is not self.open_pane:
-            self.open_pane.log.mark_unread(None)
+            self.open_pane.drop_rule()
             self.open_pane.log.selected = None
         self.open_pane = self._changes.opened = pane
-        self._place_rule(pane)
-
-    @staticmethod
-    def _place_rule(pane: Pane) -> None:
-        """Draw a rule before the first line that is new to the user."""
-        if pane.is_hot:
-            new = (
-                entry for entry in pane.log.entries if entry.id > pane.read and not entry.is_mine
-            )
-            pane.log.mark_unread(next(new, None))
+        pane.place_rule()
 
     def load(self, pane: Pane) -> Steps:
         """Read the newest part of a conversation's past, the first time it is open."""
         if (yield from self._past.load(pane)):
             if pane is self.open_pane:
-                self._place_rule(pane)
+                pane.place_rule()
             self._log_changed(pane)
             self._fetch_missing()
 
@@ -255,6 +263,15 @@ class ScreenView(View):
             self.choose(pane.conversation)
         self._fetch_missing()
         return entry
+
+    def find_new(self, pane: Pane) -> Steps:
+        """Have the log hold the first line that is new to the user, and the rule before it."""
+        yield from self.load(pane)
+        if pane.new_after is not None:
+            yield from self._past.find_after(pane, pane.new_after)
+            pane.place_rule()
+            self._log_changed(pane)
+        self._fetch_missing()
 
     def _tell_unreadable(self, pane: Pane, error: HistoryUnreadable) -> None:
         self._show_in(pane, [history.history_unreadable(error)], EntryKind.ALERT)
@@ -288,7 +305,8 @@ class ScreenView(View):
     # --- what happens
 
     def begin(self) -> Steps:
-        """Learn which conversations there are, and open one."""
+        """Learn which conversations there are, and open one, or a page that says how."""
+        self._show_in(self.panes.start, words.start_lines(self.state.name))
         states: Sequence[ConversationState] = ()
         try:
             states = yield from self._conversations()
@@ -300,28 +318,19 @@ class ScreenView(View):
         if self._has_started:
             self._count_people()
         if self._has_chosen:
-            self._place_rule(self.open_pane)
+            self.open_pane.place_rule()
             self._log_changed(self.open_pane)
         else:
             self._open(self._first())
 
-    @staticmethod
-    def _conversations() -> Generator[Step, Any, list[ConversationState]]:
-        states: list[ConversationState] = []
-        has_more = True
-        while has_more:
-            page = yield ListConversations(start=len(states))
-            states += page.conversations
-            has_more = page.more
-        return states
-
     def _first(self) -> Pane:
-        """Return the conversation that is open at the start: the room where we are, else that of
-        the newest line."""
+        """Return what is open at the start: the room where we are, else the conversation of the
+        newest line. Everybody is never open unless the user wants it."""
         here = self.state.room
         if here is not None:
             return self.panes.pane(room(here))
-        return max(self.panes.all(), key=lambda pane: pane.talked_at)
+        newest = max(self.panes.all(), key=lambda pane: pane.talked_at)
+        return self.panes.start if newest.conversation == EVERYBODY else newest
 
     def handle(
         self,
@@ -536,7 +545,13 @@ class ScreenView(View):
     ) -> None:
         now = self._wall()
         pane.log.append(
-            LogEntry(kind=kind, at=now, text=sanitize(words.unbracketed(line))) for line in lines
+            LogEntry(
+                kind=kind,
+                at=now,
+                text=sanitize(words.unbracketed(line)),
+                mark=line.mark if isinstance(line, MessageLine) else None,
+            )
+            for line in lines
         )
         self._log_changed(pane)
 
@@ -561,7 +576,7 @@ class ScreenView(View):
         clock of the machine. A message stands in the log at once."""
         pane = pane or self.open_pane
         entry = None
-        pane.log.mark_unread(None)
+        pane.drop_rule()
         if self._dialogue is None and len(text) <= LINE_MAX and self._is_talk(text, pane):
             entry = self._said_by_me(pane, _talk_of(text))
             pane.talked_at = entry.at
@@ -598,8 +613,23 @@ class ScreenView(View):
         self._fetch_missing()
 
     def _is_talk(self, text: str, pane: Pane) -> bool:
-        """Whether a line is said in a conversation; everything else is a command or nothing."""
-        return isinstance(self._meaning(text, pane), Send) and not _is_sign(text)
+        """Whether a line is said in a conversation at once; everything else is a command, or
+        nothing, or asks first."""
+        meaning = self._meaning(text, pane)
+        return (
+            isinstance(meaning, Send)
+            and not _is_sign(text)
+            and pane is not self.panes.start
+            and self._question_about(meaning, text) is None
+        )
+
+    def _question_about(self, message: Send, line: str) -> str | None:
+        """Also ask before the first line to everybody, unless a command named them."""
+        is_first = message.conversation == EVERYBODY and not self._has_told_all
+        if is_first and message.text == _talk_of(line):
+            others = sum(not is_same_name(one.name, self.state.name) for one in self.people)
+            return answers.everybody_question(others)
+        return super()._question_about(message, line)
 
     def _parse(self, line: TypedLine, pane: Pane) -> Meaning:
         self._was_asked = self._dialogue is not None
@@ -619,6 +649,8 @@ class ScreenView(View):
             return parser.parse(whole, self._context())
         text, what = _talk_of(whole), pane.conversation
         match what.kind:
+            case _ if what == NOBODY:  # as at a prompt outside of a room
+                return parser.parse(whole, replace(self._context(), room=None))
             case ConversationKind.EVERYBODY:
                 return Send(conversation=EVERYBODY, text=text)
             case ConversationKind.ROOM if self.is_in(what):
@@ -690,7 +722,7 @@ class ScreenView(View):
     def _open_named(self, to: PeerName | None) -> Steps:
         """Open the conversation with a person, or a room that is known."""
         if to is None:
-            self.choose(EVERYBODY)
+            self.choose(NOBODY)
         elif any(is_same_name(somebody.name, to) for somebody in self.people):
             self.choose(person(to))
         elif self.panes.known(room(to)) is not None or self._has_seen_room(to):
@@ -702,9 +734,11 @@ class ScreenView(View):
     def _say(self, message: Send, line: TypedLine) -> Steps:
         """Send a message, which stands in the log of its conversation with a mark."""
         entry, pane = self._entry, self._typed_in
-        if entry is not None and self._doubts(message, line):
-            self._send_nothing(entry)
+        if self._doubts(message, line):
+            if entry is not None:
+                self._send_nothing(entry)
             return
+        self._has_told_all = self._has_told_all or message.conversation == EVERYBODY
         if entry is None:
             pane = self.panes.pane(message.conversation)
             entry = self._said_by_me(pane, message.text)

@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from chatapp.peer.api import events, requests
-from chatapp.peer.api.conversations import Conversation, ConversationKind
+from chatapp.peer.api.conversations import (
+    EVERYBODY,
+    Conversation,
+    ConversationKind,
+    person,
+    room,
+)
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.api.events import MessageState, Said
+from chatapp.peer.api.past import ConversationState
 from chatapp.peer.api.requests import Moment, Request, Send, Sent, Wait
 from chatapp.peer.api.state import State
 from chatapp.peer.commands import meanings, parser
@@ -25,9 +32,10 @@ from chatapp.peer.words import answers, history
 from chatapp.peer.words.desk import answer_said, no_answer, ready_answer
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import AnswerLine, MessageLine, Status, TypedLine
-from chatapp.peer.words.people import table_lines, typing_note
+from chatapp.peer.words.people import AWAY_SHOWN, table_lines, typing_note
 from chatapp.wire.errors import ChatAppError, TextTooLong
 from chatapp.wire.messages.desk import CallNext, OperatorRequest
+from chatapp.wire.messages.rooms import ROOM_SIGN
 from chatapp.wire.names import PeerName, is_same_name, peer_name
 
 if TYPE_CHECKING:
@@ -296,11 +304,13 @@ class View:
             self._completions.set_people(somebody.name for somebody in self.people)
             self._online = sum(somebody.online for somebody in self.people)
 
+    def _rooms_seen(self) -> Sequence[str]:
+        """Return the rooms of which the registry has told us in this run."""
+        return () if self._completions is None else self._completions.rooms()
+
     def _has_seen_room(self, name: str) -> bool:
         """Whether the registry has told us of a room of this name in this run."""
-        return self._completions is not None and any(
-            is_same_name(known, name) for known in self._completions.rooms()
-        )
+        return any(is_same_name(known, name) for known in self._rooms_seen())
 
     def _react(self, event: events.Event) -> None:
         """End the program on the events that say so."""
@@ -408,21 +418,21 @@ class View:
         self._changes.question = "" if dialogue is None else dialogue.question
 
     def _doubts(self, message: Send, line: str) -> bool:
-        """Ask before a line is said in a room that would be a command outside of it. Returns
-        whether it is asked. In a pipe nobody is."""
-        where = message.conversation
-        if (
-            where.kind is not ConversationKind.ROOM
-            or not self.is_screen
-            or self._was_asked
-            or message.text != parser.whole(line)
-        ):
-            return False
-        command = parser.command_meant(message.text)
-        if command is not None:
-            question = answers.saying_question(where.name, command)
+        """Ask before a line is said that may not be meant so. Returns whether it is asked. In a
+        pipe nobody is."""
+        may_ask = self.is_screen and not self._was_asked
+        question = self._question_about(message, line) if may_ask else None
+        if question is not None:
             self._ask(Confirmation(message, question, otherwise=answers.NOTHING_SENT))
-        return command is not None
+        return question is not None
+
+    def _question_about(self, message: Send, line: str) -> str | None:
+        """Return what to ask before a line is said in a room that would be a command outside of
+        it."""
+        where = message.conversation
+        is_bare = where.kind is ConversationKind.ROOM and message.text == parser.whole(line)
+        command = parser.command_meant(message.text) if is_bare else None
+        return None if command is None else answers.saying_question(where.name, command)
 
     def _answer(self, lines: Iterable[str]) -> None:
         """Show the answer to the line that is being carried out."""
@@ -457,6 +467,8 @@ class View:
                 yield from self._show_people(meaning)
             case requests.ExplainDelivery() | requests.ReadPage() | requests.SearchPast():
                 yield from self._show_past(meaning)
+            case meanings.ShowPast() | meanings.FindPast():
+                yield from self._show_past_of(meaning)
             case requests.Examine():
                 from chatapp.peer.words.doctor import doctor_lines  # deferred: rarely needed
 
@@ -500,9 +512,21 @@ class View:
                 )
             case meanings.ShowPeople(is_whole=is_whole):
                 people = yield requests.ListPeople()
-                self._tell(events.PeopleListed(people=people, is_whole=is_whole))
+                talked: tuple[str, ...] = ()
+                if not is_whole and sum(not somebody.online for somebody in people) > AWAY_SHOWN:
+                    talked = yield from self._talked_with()
+                self._tell(events.PeopleListed(people=people, is_whole=is_whole, talked=talked))
             case meanings.ShowTable():
                 self._answer(table_lines((yield requests.ListPeople())))
+
+    def _talked_with(self) -> Generator[Step, Any, tuple[str, ...]]:
+        """Return the names of the people with whom the user has talked."""
+        try:
+            states = yield from self._conversations()
+        except ChatAppError:  # the history cannot be read
+            return ()
+        talks = [state.conversation for state in states]
+        return tuple(what.name for what in talks if what.is_person and not what.is_claimed)
 
     @staticmethod
     def _mark_read(conversation: Conversation, id_: int) -> Steps:
@@ -571,6 +595,53 @@ class View:
             is_search = isinstance(request, requests.SearchPast)
             nothing = history.NOTHING_FOUND if is_search else history.NOTHING_YET
             self._answer(history.history_lines(found.lines, self.state.name) or [nothing])
+
+    def _show_past_of(self, meaning: meanings.ShowPast | meanings.FindPast) -> Steps:
+        """Show the past of one conversation, or what was found in it."""
+        named = meaning.of if isinstance(meaning, meanings.ShowPast) else meaning.within
+        try:
+            where = yield from self._called(named)
+        except HistoryUnreadable as error:
+            self._answer([AnswerLine(history.history_unreadable(error))])
+            return
+        match meaning:
+            case meanings.FindPast(words, _, typed):
+                words = typed if where is None else words
+                yield from self._show_past(requests.SearchPast(words=words, conversation=where))
+            case meanings.ShowPast() if where is None:
+                self._answer([history.no_conversation(named)])
+            case meanings.ShowPast(limit=limit):
+                yield from self._show_past(requests.ReadPage(conversation=where, limit=limit))
+
+    def _called(self, named: str) -> Generator[Step, Any, Conversation | None]:
+        """Return the conversation that has this name: with a person, who may be gone, or in a room;
+        None if there is none."""
+        if named.lower() == str(EVERYBODY):
+            return EVERYBODY
+        bare = named.removeprefix(ROOM_SIGN)
+        talks = [state.conversation for state in (yield from self._conversations())]
+        people = [person(somebody.name) for somebody in self.people]
+        rooms = [room(known) for known in (self.state.room, *self._rooms_seen()) if known]
+        likely = sorted([*people, *talks, *rooms], key=lambda what: (what.is_room, what.is_claimed))
+        return next(
+            (
+                what
+                for what in likely
+                if (what.is_room or (what.is_person and bare == named))
+                and is_same_name(what.name, bare)
+            ),
+            None,
+        )
+
+    @staticmethod
+    def _conversations() -> Generator[Step, Any, list[ConversationState]]:
+        states: list[ConversationState] = []
+        has_more = True
+        while has_more:
+            page = yield requests.ListConversations(start=len(states))
+            states += page.conversations
+            has_more = page.more
+        return states
 
     def _latest(
         self, where: Conversation | None, limit: int

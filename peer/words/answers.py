@@ -35,6 +35,11 @@ def saying_question(room: str, command: str) -> str:
     return f"Send this to {name(room)}? y/N (to run it: {command}) "
 
 
+def everybody_question(others: int) -> str:
+    """Ask before the first line to everybody."""
+    return f"Send this to everybody ({counted(others, 'person', 'people')})? y/N "
+
+
 def release_question(me: str) -> str:
     """Ask before the user's name is given up."""
     return f"Give up the name {name(me)}? Anybody may take it then, and your mail at the server is deleted. y/N "
@@ -74,6 +79,12 @@ def unknown_command(word: str, near: str | None) -> str:
     """Answer a command that does not exist. `near`: the nearest one that does."""
     advice = f'Did you mean "{near}"?' if near else "Type help for the commands."
     return f'[Unknown command "{quoted(word)}": nothing was sent. {advice}]'
+
+
+NOBODY_NAMED: Final = (
+    "[Nobody was named: bob: hello sends it to bob, /query bob opens a talk, join lab a room.]"
+)
+"""Answers a sentence that is for nobody."""
 
 
 def not_here(word: str) -> str:

@@ -220,9 +220,10 @@ def presence_lines(event: PresenceEvent) -> list[str]:
             return []
         case PersonTyping():
             return []  # the status line shows it
-        case PeopleListed(people=people, is_whole=is_whole):
+        case PeopleListed(people=people, is_whole=is_whole, talked=talked):
             # Every table holds ourselves, so an empty list means that the table has not come yet.
-            return _people(people, is_whole=is_whole) or ["[Still loading the list of people.]"]
+            lines = _people(people, is_whole=is_whole, talked=talked)
+            return lines or ["[Still loading the list of people.]"]
         case _:
             assert_never(event)
 
@@ -349,25 +350,30 @@ def _topic(event: TopicKnown | TopicUnknown | TopicNotSet) -> str:
     return f"[The topic of {where}, set by {author} {shown_time(event.at)}: {text}]"
 
 
-AWAY_SHOWN: Final = 20
-"""People who are away that `who` shows: those who were seen last."""
+AWAY_SHOWN: Final = 10
+"""People who are away that `who` shows: those with whom the user talked, then those who were seen
+last."""
 
 
-def _people(people: tuple[Person, ...], *, is_whole: bool) -> list[str]:
-    """Return a line for each person: those online by name, then the others, the one seen last
-    first."""
+def _people(
+    people: tuple[Person, ...], *, is_whole: bool, talked: tuple[str, ...] = ()
+) -> list[str]:
+    """Return a line for each person: those online by name, then the others, those with whom the
+    user `talked` and the one seen last first."""
     by_name = sorted(people, key=lambda person: person.name.casefold())
     online = [one for one in by_name if one.online]
-    away = sorted((one for one in by_name if not one.online), key=lambda one: -one.since)
+    near = {who.casefold() for who in talked}
+    away = sorted(
+        (one for one in by_name if not one.online),
+        key=lambda one: (one.name.casefold() not in near, -one.since),
+    )
     shown = away if is_whole else away[:AWAY_SHOWN]
     lines = [
         f"[{name(one.name)} {_presence(one)}{'; verified' if one.is_verified else ''}.]"
         for one in (*online, *shown)
     ]
     more = len(away) - len(shown)
-    return (
-        [*lines, f"[{more:,} more were last seen earlier: /who all shows them.]"] if more else lines
-    )
+    return [*lines, f"[And {more:,} more who are away: /who all shows them.]"] if more else lines
 
 
 def _presence(one: Person) -> str:

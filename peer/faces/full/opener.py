@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from chatapp.peer.api import events
-from chatapp.peer.api.conversations import DESK, Conversation, ConversationKind
+from chatapp.peer.api.conversations import DESK, NOBODY, Conversation, ConversationKind
 from chatapp.peer.api.events import Said
 from chatapp.peer.faces.full.theme import Signs
 from chatapp.peer.words import overlays as texts
@@ -63,7 +63,7 @@ class Opener:
         from chatapp.peer.faces.full.overlays.search import SearchOverlay
 
         here = self._app.view.open_pane.conversation
-        conversation = None if here == DESK else here
+        conversation = None if here in (DESK, NOBODY) else here
         overlay = SearchOverlay(
             self._peer.past, signs=self._signs, conversation=conversation, typed=typed
         )

@@ -10,7 +10,7 @@ import msgspec
 from textual.events import Paste
 
 from chatapp.peer.api import events
-from chatapp.peer.api.conversations import DESK, EVERYBODY, person
+from chatapp.peer.api.conversations import DESK, EVERYBODY, NOBODY, person
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.requests import ReadPage, Request, SayAtDesk
 from chatapp.peer.api.state import PeerState
@@ -169,7 +169,7 @@ async def test_a_line_that_means_something_else_by_now_is_marked_as_refused(
         runner.enter("are you there?")
         await screen.until(lambda: last_of(screen, "are you there?").mark is Mark.REFUSED)
         assert last_of(screen, "are you there?").note == "Nothing was sent."
-        screen.app.open_conversation(EVERYBODY)
+        screen.app.open_conversation(person("bob"))
         runner.enter("/message")
         runner.enter("is it a name?")
         await screen.until(lambda: last_of(screen, "is it a name?").mark is Mark.REFUSED)
@@ -202,7 +202,7 @@ async def test_a_visitor_does_not_take_what_is_being_typed(village: Village) -> 
         await screen.until(lambda: screen.view.panes.known(DESK) is not None)
         desk = screen.view.panes.pane(DESK)
         await screen.until(lambda: desk.is_hot)
-        assert screen.view.open_pane.conversation == EVERYBODY
+        assert screen.view.open_pane.conversation == NOBODY
         assert screen.app.composer.text == "half a li"
         screen.app.open_conversation(DESK)
         await screen.until(lambda: not desk.is_hot)

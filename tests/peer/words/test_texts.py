@@ -138,8 +138,8 @@ def test_banned_people_are_shown_as_banned() -> None:
     ]
 
 
-@pytest.mark.parametrize(("away", "shown"), [(20, 20), (21, 20), (1_100, 20)])
-def test_who_shows_those_online_and_the_last_20_of_the_others(away: int, shown: int) -> None:
+@pytest.mark.parametrize(("away", "shown"), [(10, 10), (11, 10), (1_100, 10)])
+def test_who_shows_those_online_and_ten_of_the_others(away: int, shown: int) -> None:
     people = (
         *(
             Person(name=f"away{number:04}", online=False, since=NOON - number)
@@ -154,12 +154,12 @@ def test_who_shows_those_online_and_the_last_20_of_the_others(away: int, shown: 
         *(f"away{number:04}" for number in range(1, 1 + shown)),
     ]
     more = (
-        [f"[{away - shown:,} more were last seen earlier: /who all shows them.]"]
-        if away > shown
-        else []
+        [f"[And {away - shown:,} more who are away: /who all shows them.]"] if away > shown else []
     )
     assert lines[30 + shown :] == more
     assert len(lines_of(PeopleListed(people=people, is_whole=True))) == 30 + away
+    talked = lines_of(PeopleListed(people=people, talked=(f"AWAY{away:04}",)))
+    assert talked[30].startswith(f"[away{away:04} was last seen")
 
 
 def in_doubt(doubt: AuthorDoubt) -> Said:

@@ -67,7 +67,7 @@ async def test_a_line_is_carried_out(typed: str, asked: list[str]) -> None:
         ("/trust server ab12", "[The server's new key is accepted; registering"),
         ("/ignore bob", "[You no longer see what bob says.]"),
         ("/unignore bob", "[Nobody called bob is known here.]"),
-        ("hello", "[Unknown command"),
+        ("hello", "[Nobody was named: "),
         ("dereg bob", "[You are alice, not bob.]"),
         ("help who", "who [all] - "),
         (
@@ -378,7 +378,7 @@ async def test_a_query_takes_bare_lines_until_it_is_closed() -> None:
     assert scene.peer.asked == ["send bob are you there?", "send bob /who"]
     assert "[Talking to bob. /query ends it.]" in scene.paper.lines
     assert scene.paper.lines.count("bob: how are you?") == 2  # at the start, and for the query
-    assert any(shown.startswith('[Unknown command "and"') for shown in scene.paper.lines)
+    assert any(shown.startswith("[Nobody was named: ") for shown in scene.paper.lines)
     await scene.ends()
 
 
