@@ -236,6 +236,9 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     """The IP address where they were last seen; empty if it is not known."""
     port: int = 0
     """Their UDP port there; 0 if it is not known."""
+    is_slow: bool = False
+    """Whether they are online by a slow link: if they vanish silently, that is known minutes
+    later."""
 
 
 class PeopleListed(msgspec.Struct, frozen=True, kw_only=True, tag=True):

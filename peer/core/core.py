@@ -377,10 +377,10 @@ class PeerCore(NodeCore):
         was told of."""
         return self._out.syncs.begin()
 
-    def synced(self, number: int) -> None:
+    def synced(self, number: int, *, now: float) -> None:
         """Note that this sync is done: tell those who wait for it."""
         self._out.syncs.end(number)
-        self.direct.report_syncs()
+        self.direct.synced(now=now)
         self._streams.catch_up.synced()
 
     @property

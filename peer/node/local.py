@@ -61,6 +61,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The digits of the fingerprint that the registry's key must have; None for any."""
     announced_key: str | None
     """The digits of the fingerprint that it must have at a first contact; None for any."""
+    slow_link: bool
+    """Whether to spare the link, whatever is measured."""
 
     @property
     def server_names(self) -> list[str]:
@@ -462,7 +464,8 @@ class PeerNode:
         self.driver.send(core.datagrams_to_send(now=now))
         number = core.sync_begins()
         if self.storage.sync():
-            core.synced(number)
+            core.synced(number, now=now)
+            core.direct.report_syncs()
             self.driver.send(core.datagrams_to_send(now=now))
 
     async def turn(self) -> None:

@@ -114,7 +114,7 @@ class Person(Machine):
         self._sync_at = None
         number = self.core.sync_begins()
         if self.storage.sync():
-            self.core.synced(number)
+            self.core.synced(number, now=self.network.now)
         self.turn()
 
     def lose_power(self) -> None:
