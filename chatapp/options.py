@@ -97,7 +97,8 @@ class PeerOptions(ServerOptions, frozen=True, kw_only=True):
         bool, typer.Option("--line", help=f"Show lines and a prompt, whatever {FILE_NAME} says.")
     ] = False
     room: Annotated[
-        str | None, typer.Option(metavar="ROOM", help="Enter this room at the start.")
+        list[str] | None,
+        typer.Option(metavar="ROOM", help="Enter this room at the start; may be given again."),
     ] = None
     ack_timeout: Annotated[
         str | None,

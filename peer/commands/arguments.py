@@ -68,6 +68,8 @@ MAYBE_CONVERSATION: Final = Shape("[name or room]", Cut.MAYBE_WORD)
 MAYBE_NAME: Final = Shape("[name]", Cut.MAYBE_WORD)
 NEW_NAME: Final = Shape("<new name>", Cut.WORD)
 ROOM: Final = Shape("<room>", Cut.WORD)
+MY_ROOM: Final = Shape("<my room>", Cut.WORD)
+MAYBE_ROOM: Final = Shape("[room]", Cut.MAYBE_WORD)
 TEXT: Final = Shape("<text>", Cut.TEXT)
 MAYBE_TEXT: Final = Shape("[text]", Cut.MAYBE_TEXT)
 WORDS: Final = Shape("<words> [in <name>]", Cut.TEXT)
@@ -200,6 +202,17 @@ def join(context: Context, name: str) -> Meaning:
     return named(lambda wanted: EnterRoom(room=wanted))(context, name.removeprefix("#"))
 
 
+def of_room(meaning: Callable[[str], Meaning]) -> Callable[..., Meaning]:
+    """Return a reader of a room; without one, the current room is meant."""
+
+    def read(context: Context, *words: str) -> Meaning:
+        if words:
+            return named(meaning)(context, words[0].removeprefix("#"))
+        return Mistake(answers.NOT_IN_ROOM) if context.room is None else meaning(context.room)
+
+    return read
+
+
 def say(context: Context, text: str) -> Meaning:
     """Read a text to say in the current room."""
     if context.room is None:
@@ -212,8 +225,8 @@ def topic(context: Context, text: str = "") -> Meaning:
     if context.room is None:
         return Mistake(answers.NOT_IN_ROOM)
     if not text:
-        return ShowTopic()
-    return SetTopic(text="" if text.strip() == "-" else text)
+        return ShowTopic(room=context.room)
+    return SetTopic(room=context.room, text="" if text.strip() == "-" else text)
 
 
 def verify(context: Context, name: str) -> Meaning:

@@ -27,8 +27,10 @@ from chatapp.peer.commands.arguments import (
     MAYBE_NAME_AND_NUMBER,
     MAYBE_PAST,
     MAYBE_QUEUE,
+    MAYBE_ROOM,
     MAYBE_TEXT,
     MAYBE_WHICH,
+    MY_ROOM,
     NAME,
     NAME_AND_KEY,
     NAME_AND_TEXT,
@@ -47,7 +49,9 @@ from chatapp.peer.commands.arguments import (
     examine,
     explain,
     join,
+    named,
     new_name,
+    of_room,
     other_person,
     own_name,
     query,
@@ -67,6 +71,7 @@ from chatapp.peer.commands.meanings import (
     Context,
     Meaning,
     Mistake,
+    OpenRoom,
     Quit,
     SayAnswer,
     SayToClient,
@@ -193,9 +198,16 @@ COMMANDS: Final = (
     Command(
         spellings=("join", "/join", "server:join"),
         shape=ROOM,
-        summary="enter a room (created if needed), leave your current one",
+        summary="enter a room (created if needed), beside your others",
         example="lab",
         read=join,
+    ),
+    Command(
+        spellings=("/room",),
+        shape=MY_ROOM,
+        summary="go to another of your rooms",
+        example="lab",
+        read=lambda context, room: named(OpenRoom)(context, room.removeprefix("#")),
     ),
     Command(
         spellings=("/say",),
@@ -207,9 +219,10 @@ COMMANDS: Final = (
     ),
     Command(
         spellings=("leave", "/leave", "/out", "server:leave"),
-        shape=NOTHING,
-        summary="leave your room",
-        read=always(LeaveRoom()),
+        shape=MAYBE_ROOM,
+        summary="leave the room that you are in, or another one",
+        example="lab",
+        read=of_room(lambda room: LeaveRoom(room=room)),
         is_bare_in_room=True,
         is_drastic=True,
     ),
@@ -221,9 +234,10 @@ COMMANDS: Final = (
     ),
     Command(
         spellings=("/names",),
-        shape=NOTHING,
-        summary="list the people in your room",
-        read=always(ShowMembers()),
+        shape=MAYBE_ROOM,
+        summary="list the people in your room, or in another of yours",
+        example="lab",
+        read=of_room(ShowMembers),
     ),
     Command(
         spellings=("/topic",),
@@ -466,7 +480,7 @@ reg: back connect
 /unignore: unblock unmute
 /say: me
 /query: open chat switch
-/join: create enter room channel group_chat
+/join: create enter channel group_chat join_room
 /nick: rename name
 /release: unregister
 /verify: key fingerprint

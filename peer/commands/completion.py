@@ -31,6 +31,8 @@ class CompletionIndex:
         self._rooms: dict[str, None] = {}
         self._recent: dict[str, None] = {}
         self._answers: tuple[str, ...] = ()
+        self.entered: Sequence[str] = ()
+        """The rooms where the user is, the current one first."""
         self.is_operator = False
         """Whether the user is an operator of the help desk: its commands are offered to operators
         only."""
@@ -149,6 +151,8 @@ def _arguments(spelling: str, argument: str, index: CompletionIndex) -> list[Can
             return _like(argument, index.places())
         case ["<name>" | "[name]", *_]:
             return _like(argument, index.people())
+        case ["<my", *_] | ["[room]"]:
+            return _like(argument, index.entered)
         case ["<room>"]:
             return _like(argument, index.rooms())
         case ["[answer]"]:

@@ -25,8 +25,16 @@ class AskMessage(msgspec.Struct, frozen=True):
     """Ask the user for a recipient and a text, then send the message."""
 
 
+class OpenRoom(msgspec.Struct, frozen=True):
+    """Make a room where the user is the current one."""
+
+    room: PeerName
+
+
 class ShowMembers(msgspec.Struct, frozen=True):
-    """List the people in the current room."""
+    """List the people in a room."""
+
+    room: str
 
 
 class ShowPeople(msgspec.Struct, frozen=True):
@@ -94,6 +102,7 @@ Meaning = (
     | OperatorRequest
     | OpenConversation
     | AskMessage
+    | OpenRoom
     | ShowMembers
     | ShowPeople
     | ShowTable
@@ -113,6 +122,7 @@ class Context(msgspec.Struct, frozen=True):
 
     me: PeerName
     room: str | None = None
+    """The current room."""
     offline: bool = False
     """Whether the user has gone offline with `dereg`."""
     query: PeerName | None = None

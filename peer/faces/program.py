@@ -84,7 +84,7 @@ class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
     """Our UDP port, 0 for any."""
     home: Path
-    room: str | None = None
+    rooms: tuple[str, ...] = ()
     ack_timeout: float | None = None
     """None for the usual one."""
     code: str | None = None

@@ -241,17 +241,19 @@ class History:
                         _MOVE_TALK,
                         {"to_stream": to_id, "to_number": to_number, "from_stream": from_id},
                     )
-            case Overtaken(stream, number):
-                execute(_OVERTAKEN, (1, self._theirs[stream], number))
-            case ShownBehind(stream, number):
-                execute(_OVERTAKEN, (0, self._theirs[stream], number))
+            case Overtaken(stream, number) | ShownBehind(stream, number):
+                is_overtaken = int(isinstance(record, Overtaken))
+                execute(_OVERTAKEN, (is_overtaken, self._theirs[stream], number))
             case ReadUpTo(key, is_group, id_):
                 registry = here if is_group else schema.EVERYWHERE
                 # What is still to come is not read, and an id that no line has may be more than
                 # SQLite takes.
                 execute(_READ, (min(id_, self.maintenance.newest()), key, registry))
-            case RoomKept():
-                execute("INSERT OR REPLACE INTO room VALUES (?, ?)", (here, encode(record)))
+            case RoomKept(group, members=None, owes_leave=False):
+                execute("DELETE FROM rooms WHERE registry = ? AND name = ?", (here, group))
+            case RoomKept(group):
+                kept = here, group, encode(record)
+                execute("INSERT OR REPLACE INTO rooms VALUES (?, ?, ?)", kept)
             case RowsSaved():
                 self._save_rows(record)
             case Named(identity, name, doubt):

@@ -371,8 +371,6 @@ class AttachedNode:
                     ids.append(event.id)
                 case events.MailReturned(lines=lines):
                     ids += [line.id for line in lines]
-                case events.ClientSaid(visit=visit, position=position):
-                    self._shown.append(ReportShown(visit=visit, position=position))
                 case _:
                     pass
         if ids:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from chatapp.peer.api import events
 from chatapp.peer.api.events import Event, MessageState, Said
 from chatapp.peer.api.requests import Sent
+from chatapp.peer.api.state import State
 from chatapp.peer.node.feed import EventFeed
 from chatapp.peer.node.receipts import Receipt, Receipts
 from chatapp.wire.limits import EVENTS_WAITING_MAX
@@ -43,8 +44,8 @@ class SharedFeed(EventFeed[Event]):
         self._was_away: bool | None = None
         """Whether the registry was away when the last program ended; None: no other one has begun,
         or it has told how it stands."""
-        self._room: str | None = None
-        """The room where the user was then."""
+        self._rooms: set[str] = set()
+        """The rooms where the user was then, and of which nothing was told since."""
 
     # --- for whoever feeds it
 
@@ -80,10 +81,11 @@ class SharedFeed(EventFeed[Event]):
         """Return our own lines without a final outcome, as they were told last."""
         return list(self._open.items())
 
-    def begin_anew(self, *, was_away: bool, room: str | None) -> None:
-        """Expect the start of another program, of which the user need not learn: `was_away` and
-        `room` are how the last one stood."""
-        self._was_away, self._room = was_away, room
+    def begin_anew(self, former: State) -> None:
+        """Expect the start of another program, of which the user need not learn. `former`: how the
+        last one stood."""
+        self._was_away = former.is_server_away
+        self._rooms = {room.name for room in former.rooms}
 
     def settle(self, *, is_away: bool) -> None:
         """Take note whether the registry is away, as the next program says."""
@@ -96,8 +98,8 @@ class SharedFeed(EventFeed[Event]):
     def _new(self, event: Event) -> Event | None:
         """Return what is new of an event."""
         match event:
-            case Said(id=id_):
-                return event if self._is_new(id_) else None
+            case Said(id=id_, visit=visit):
+                return event if visit or self._is_new(id_) else None
             case events.MailReturned(lines=lines):
                 left = tuple(line for line in lines if self._is_new(line.id))
                 return replace(event, lines=left) if left else None
@@ -110,10 +112,9 @@ class SharedFeed(EventFeed[Event]):
                 if id_ in self._open:
                     self._follow(event)
                 return event
-            case events.EnteredRoom() | events.LeftRoom() if self._room is not None:
-                former, self._room = self._room, None
-                is_back = isinstance(event, events.EnteredRoom) and event.room == former
-                return None if is_back else event
+            case events.EnteredRoom(room=room) | events.LeftRoom(room=room) if room in self._rooms:
+                self._rooms.remove(room)
+                return None if isinstance(event, events.EnteredRoom) else event
             case events.Registered() if (was_away := self._was_away) is not None:
                 self._was_away = None
                 return events.ServerBack() if was_away else None

@@ -192,8 +192,7 @@ class WindowNode:
             self._finding = self._loop.create_task(self._find(node))
 
     async def _find(self, former: AttachedNode) -> None:
-        state = former.last_state
-        self.feed.begin_anew(was_away=state.is_server_away, room=state.room)
+        self.feed.begin_anew(former.last_state)
         until = self._loop.time() + FOUND_WITHIN
         opens_at = self._loop.time() + (SERVICE_BACK_WITHIN if former.is_service else 0.0)
         while self._loop.time() < until:
@@ -229,14 +228,15 @@ class WindowNode:
             if node is attached or not isinstance(error, sqlite3.Error):
                 raise
             _log.warning("what was said before cannot be read: %s", error)
-        self._go_on(node, room=former.last_state.room)
+        self._go_on(node, former.last_state)
 
-    def _go_on(self, node: AttachedNode | PeerNode, *, room: str | None) -> None:
-        """Use this node from now on. `room`: where the user was."""
+    def _go_on(self, node: AttachedNode | PeerNode, former: State) -> None:
+        """Use this node from now on. `former`: how the last one stood."""
         self._inner, self._is_between = node, False
         state = node.state
-        if room is not None and state.room is None and not state.is_offline:
-            node.post(EnterRoom(room=room))
+        for room in () if state.is_offline else former.rooms:
+            if state.room(room.name) is None:
+                node.post(EnterRoom(room=room.name))
         if state.state is not PeerState.SEEKING:
             self.feed.settle(is_away=state.is_server_away)
         self.feed.put([events.ProgramChanged(process=state.process)])
@@ -383,7 +383,7 @@ class WindowNode:
         for event in batch:
             lines: Sequence[Any] = ()
             if isinstance(event, Said):
-                lines = (event,)
+                lines = () if event.visit else (event,)
             elif isinstance(event, events.MailReturned):
                 lines = event.lines
             self._shown.update(dict.fromkeys(line.id for line in lines))

@@ -183,7 +183,8 @@ class ListRow(msgspec.Struct, frozen=True, kw_only=True):
     """Since when an absent person is away, in Unix seconds; 0: not known."""
     unread: int = 0
     calls: bool = False
-    is_current_room: bool = False
+    is_entered: bool = False
+    """Whether it is a room where the user is."""
     waiting: int = 0
     """How many wait at the help desk."""
 
@@ -247,7 +248,7 @@ class PaneList:
         *,
         me: str,
         opened: Conversation,
-        room: str | None,
+        rooms: Sequence[str],
         is_at_desk: bool,
         waiting: int,
     ) -> list[ListRow]:
@@ -259,7 +260,7 @@ class PaneList:
             for somebody in people
             if not is_same_name(somebody.name, me)
         }
-        opened_key = key_of(opened)
+        opened_key, entered = key_of(opened), {key_of(room(name)) for name in rooms}
         away: list[PaneKey] = []
         for named, somebody in here.items():
             key = (ConversationKind.PERSON, named, False)
@@ -280,9 +281,6 @@ class PaneList:
             if key in left_out or pane is self.start:
                 continue
             who = here.get(key[1]) if kind is ConversationKind.PERSON and not key[2] else None
-            is_current = (
-                kind is ConversationKind.ROOM and room is not None and is_same_name(room, key[1])
-            )
             row = ListRow(
                 conversation=pane.conversation if who is None else person(who.name),
                 is_open=key == opened_key,
@@ -292,7 +290,7 @@ class PaneList:
                 since=who.since if who is not None and not who.online else 0.0,
                 unread=pane.unread,
                 calls=pane.calls,
-                is_current_room=is_current,
+                is_entered=key in entered,
                 waiting=waiting if kind is ConversationKind.DESK else 0,
             )
             rows.append((_order(pane, row), row))
@@ -313,7 +311,7 @@ def _order(pane: Pane, row: ListRow) -> tuple[object, ...]:
         _KINDS.index(pane.conversation.kind),
         not pane.calls,
         not pane.is_hot,
-        not row.is_current_room,
+        not row.is_entered,
         -pane.talked_at,
         row.is_online is False,
         pane.conversation.name.casefold(),

@@ -21,12 +21,10 @@ from chatapp.peer.api.past import ConversationState
 from chatapp.peer.api.requests import (
     AskDesk,
     EnterRoom,
-    Moment,
     Send,
     ShowRooms,
-    Wait,
 )
-from chatapp.peer.api.state import PeerState, State
+from chatapp.peer.api.state import RoomState, State
 from chatapp.peer.commands import meanings, parser
 from chatapp.peer.commands.arguments import SIGNS
 from chatapp.peer.commands.completion import CompletionIndex
@@ -45,7 +43,6 @@ from chatapp.peer.view.panes import (
 from chatapp.peer.view.pastreader import PastReader
 from chatapp.peer.view.view import (
     USUAL_START,
-    CatchUp,
     HistoryUnreadable,
     Start,
     Step,
@@ -142,7 +139,8 @@ class ScreenView(View):
         """Its entry in the log, if it is a message."""
         self._early: dict[int, events.MessageChanged] = {}
         """Outcomes of messages that have no id here yet."""
-        self._topic = ""
+        self._topics: Final[dict[str, str]] = {}
+        """By room."""
         self._desk_questions = 0
         """How often the user has asked who waits, or for the figures of the desk, and has not read
         the answer."""
@@ -151,7 +149,6 @@ class ScreenView(View):
         self._desk_lines: Final[dict[int, LogEntry]] = {}
         """Our lines to the visitor that the registry has neither taken nor refused, by the id that
         events name."""
-        self._is_looking_at_desk = False
 
     @property
     def is_saying(self) -> bool:
@@ -167,7 +164,7 @@ class ScreenView(View):
             self.people,
             me=state.name,
             opened=self.open_pane.conversation,
-            room=state.room,
+            rooms=[entered.name for entered in state.rooms],
             is_at_desk=desk.is_on_duty or desk.client is not None,
             waiting=desk.waiting,
         )
@@ -182,10 +179,10 @@ class ScreenView(View):
         match what.kind:
             case _ if what == NOBODY:
                 return words.START_ABOUT
-            case ConversationKind.ROOM if self.is_in(what):
-                return words.room_about(state.members, self._topic)
+            case ConversationKind.ROOM if (entered := self._entered(what)) is not None:
+                return words.room_about(entered.members, self._topics.get(entered.name, ""))
             case ConversationKind.ROOM:
-                return words.room_elsewhere(what.name, state.room)
+                return words.room_elsewhere(what.name)
             case ConversationKind.EVERYBODY:
                 return words.everybody_about(self.people)
             case ConversationKind.PERSON:
@@ -200,9 +197,10 @@ class ScreenView(View):
 
     def members(self) -> list[ListRow]:
         """Return who is in the room that is open, those who are online first; nobody elsewhere."""
-        if not self.is_in(self.open_pane.conversation):
+        entered = self._entered(self.open_pane.conversation)
+        if entered is None:
             return []
-        by_name = sorted(self.state.members, key=lambda one: (not one.online, one.name.casefold()))
+        by_name = sorted(entered.members, key=lambda one: (not one.online, one.name.casefold()))
         return [
             ListRow(conversation=person(one.name), is_online=one.online, since=one.since)
             if not one.online
@@ -211,13 +209,11 @@ class ScreenView(View):
         ]
 
     def is_in(self, conversation: Conversation) -> bool:
-        """Whether this is the room where the user is."""
-        here = self.state.room
-        return (
-            conversation.kind is ConversationKind.ROOM
-            and here is not None
-            and is_same_name(here, conversation.name)
-        )
+        """Whether this is a room where the user is."""
+        return self._entered(conversation) is not None
+
+    def _entered(self, conversation: Conversation) -> RoomState | None:
+        return self.state.room(conversation.name) if conversation.is_room else None
 
     # --- conversations
 
@@ -232,6 +228,9 @@ class ScreenView(View):
             self.open_pane.log.selected = None
         self.open_pane = self._changes.opened = pane
         pane.place_rule()
+        entered = self._entered(pane.conversation)
+        if entered is not None:
+            self.visit(entered.name)
 
     def load(self, pane: Pane) -> Steps:
         """Read the newest part of a conversation's past, the first time it is open."""
@@ -324,24 +323,12 @@ class ScreenView(View):
             self._open(self._first())
 
     def _first(self) -> Pane:
-        """Return what is open at the start: the room where we are, else the conversation of the
-        newest line. Everybody is never open unless the user wants it."""
-        here = self.state.room
-        if here is not None:
-            return self.panes.pane(room(here))
+        """Return what is open at the start: the current room, else the conversation of the newest
+        line. Everybody is never open unless the user wants it."""
+        if self.room is not None:
+            return self.panes.pane(room(self.room))
         newest = max(self.panes.all(), key=lambda pane: pane.talked_at)
         return self.panes.start if newest.conversation == EVERYBODY else newest
-
-    def handle(
-        self,
-        batch: Sequence[events.Event],
-        state: State,
-        people: Sequence[events.Person],
-        *,
-        now: float,
-    ) -> None:
-        super().handle(batch, state, people, now=now)
-        self._look_at_desk_lines()
 
     def _take(self, batch: Sequence[events.Event]) -> list[str]:
         self._changes.batch += batch
@@ -361,9 +348,8 @@ class ScreenView(View):
                 for line in several:
                     self._said(line)
                 return lines_of(event)
-            case events.ClientSaid():
-                self._said_at_desk(event)
-                return lines_of(event)
+            case events.MessageChanged(conversation=what, id=id_, state=state) if what == DESK:
+                self._settle_desk_line(id_, state)
             case events.MessageChanged():
                 self._settled(event)
             case events.ConversationRead(conversation=what, id=id_):
@@ -378,12 +364,10 @@ class ScreenView(View):
             case events.RoomsKnown() | events.RoomsUnknown():
                 if not self._room_questions:
                     return []  # an overlay has asked, and shows them
-                is_last = isinstance(event, events.RoomsKnown) or self.state.room is None
+                is_last = isinstance(event, events.RoomsKnown) or not self.state.rooms
                 self._room_questions -= is_last
-            case events.TopicKnown(text=text):
-                self._topic = text
-            case events.EnteredRoom(topic=topic):
-                self._topic = topic
+            case events.TopicKnown(room=of, text=topic) | events.EnteredRoom(room=of, topic=topic):
+                self._topics[of] = topic
             case _:
                 pass
         self._notice(event)
@@ -397,18 +381,11 @@ class ScreenView(View):
         if entry is not None:
             pane.unshown.append((line, entry))
             return
-        is_direct = line.conversation.is_person
-        entry = said_entry(
-            sender=line.sender,
-            text=line.text,
-            at=at,
-            me=self.state.name,
-            id_=line.id,
-            doubt=line.doubt,
-        )
-        calls = is_direct or entry.calls
+        is_direct = line.conversation.is_person or line.visit > 0
+        entry = past_entry(line, self.state.name)
+        calls = (is_direct or entry.calls) and not line.is_ours
         entry.calls = entry.calls and not is_direct
-        pane.note_line(line.id, at, is_mine=False, calls=calls)
+        pane.note_line(line.id, at, is_mine=line.is_ours, calls=calls)
         pane.log.append([entry])
         pane.unshown.append((line, entry))
         is_watched = pane is self.open_pane and self.attention().is_looking
@@ -430,15 +407,6 @@ class ScreenView(View):
         else:  # others' lines have come before it
             pane.log.merge([entry])
         self._settle_early(pane, entry)
-        self._log_changed(pane)
-
-    def _said_at_desk(self, event: events.ClientSaid) -> None:
-        pane = self.panes.pane(DESK)
-        me = self.state.name
-        entry = said_entry(sender=event.sender, text=event.text, at=self._wall(), me=me)
-        pane.unshown.append((event, entry))
-        pane.note_line(0, entry.at, is_mine=False, calls=True)
-        pane.log.append([entry])
         self._log_changed(pane)
 
     def _settled(self, event: events.MessageChanged) -> None:
@@ -467,7 +435,7 @@ class ScreenView(View):
         if is_behind(mark, entry.mark):
             return  # the entry was read from the past, which knows more
         is_told = event.state in (MessageState.KEPT, MessageState.REFUSED, MessageState.EXPIRED)
-        lines = lines_of(event, in_reach=self.state.in_reach) if is_told else []
+        lines = lines_of(event, in_reach=self._in_reach(event.conversation.name)) if is_told else []
         pane.log.change(entry, mark=mark, note=" ".join(map(words.unbracketed, lines)))
         self._log_changed(pane)
 
@@ -513,7 +481,7 @@ class ScreenView(View):
         match event:
             case events.EnteredRoom(room=entered):
                 is_room = self.open_pane.conversation.kind is ConversationKind.ROOM
-                if not self._has_chosen or is_room:
+                if entered == self.room and (not self._has_chosen or is_room):
                     self._open(self.panes.pane(room(entered)))
             case events.DutyChanged(is_on=True) | events.ClientCame():
                 desk = self.panes.pane(DESK)
@@ -654,7 +622,7 @@ class ScreenView(View):
             case ConversationKind.EVERYBODY:
                 return Send(conversation=EVERYBODY, text=text)
             case ConversationKind.ROOM if self.is_in(what):
-                return Send(conversation=room(self.state.room or what.name), text=text)
+                return Send(conversation=room(what.name), text=text)
             case ConversationKind.ROOM:
                 return Mistake(words.not_there_line(what.name))
             case ConversationKind.DESK:
@@ -682,9 +650,9 @@ class ScreenView(View):
                 yield from self._open_named(to)
             case EnterRoom(room=wanted):
                 yield from self._request(meaning)
-                here = self.state.room
-                if here is not None and is_same_name(here, wanted):
-                    self.choose(room(here))
+                entered = self.state.room(wanted)
+                if entered is not None:
+                    self.choose(room(entered.name))
             case meanings.SayToClient(text):
                 yield from self._say_at_desk(text, line)
             case meanings.ShowTable():
@@ -718,6 +686,9 @@ class ScreenView(View):
         what = pane.conversation
         if what.kind is ConversationKind.ROOM and not self.is_in(what):
             yield EnterRoom(room=what.name)
+
+    def _go_to_room(self, room_: str) -> None:
+        self.choose(room(room_))
 
     def _open_named(self, to: PeerName | None) -> Steps:
         """Open the conversation with a person, or a room that is known."""
@@ -777,31 +748,8 @@ class ScreenView(View):
         number = yield from self._say_to_client(text, line, is_maybe=False)
         if entry is not None and number is not None:
             self._desk_lines[number] = entry
-            self._look_at_desk_lines()
         elif entry is not None:
             self._mark(self.panes.pane(DESK), entry, MessageState.REFUSED)
-
-    def _look_at_desk_lines(self) -> None:
-        """Find out what became of our lines to the visitor, unless that is going on."""
-        if self._desk_lines and not self._is_looking_at_desk:
-            self._is_looking_at_desk = True
-            self._begin(self._await_desk_lines())
-
-    def _await_desk_lines(self) -> Steps:
-        """Mark our lines to the visitor as taken once the registry has answered. Without a link
-        nothing is known of them: then the next event that comes looks again."""
-        try:
-            while self._desk_lines and self.state.state is PeerState.ONLINE:
-                asked = list(self._desk_lines)
-                yield Wait(until=Moment.DESK_SAID)
-                yield CatchUp()  # tells which lines were refused
-                if self.state.state is PeerState.ONLINE:
-                    for number in asked:
-                        self._settle_desk_line(number, MessageState.DELIVERED)
-        except ChatAppError:
-            pass  # the program that runs the peer has ended
-        finally:
-            self._is_looking_at_desk = False
 
     def _settle_desk_line(self, number: int, state: MessageState) -> None:
         """Mark the line that events name so, if it is one of ours that is not settled."""

@@ -162,6 +162,12 @@ class View:
         self._unread = 0
         self._typing: dict[str, float] = {}
         """Until when each person counts as typing to the user."""
+        self._visited: list[str] = []
+        """The rooms that were the current one, the latest last."""
+        self._joining = ""
+        """The room that the user asked here to enter."""
+        self._is_back = False
+        """Whether the current room is another one, as the user has left that before."""
         self._room_notice: list[str] = []
         """The lines that last said how our room lines travel without the registry; shown again only
         when they change."""
@@ -176,6 +182,46 @@ class View:
         if not self.is_over:
             self.is_over, self.has_failed = True, has_failed
 
+    # --- rooms
+
+    @property
+    def room(self) -> str | None:
+        """The current room: bare lines go there, and commands about a room mean it."""
+        here = [room.name for room in self.state.rooms]
+        visited = [name for name in self._visited if name in here]
+        return next(iter((*reversed(visited), *here)), None)
+
+    def visit(self, room: str) -> None:
+        """Make a room where we are the current one."""
+        self._visited = [name for name in self._visited if name != room] + [room]
+
+    def _in_reach(self, room: str | None) -> int:
+        """Return how many others in a room a line would reach now."""
+        entered = None if room is None else self.state.room(room)
+        return 0 if entered is None else entered.in_reach
+
+    def _follow_rooms(self, batch: Sequence[events.Event]) -> None:
+        """Note which rooms we have entered and left. A room becomes the current one if the user
+        asked here to enter it, or there is no other."""
+        here = [room.name for room in self.state.rooms]
+        self._is_back = bool(self._visited and self._visited[-1] not in here and here)
+        self._visited = [name for name in self._visited if name in here]
+        for event in batch:
+            match event:
+                case events.EnteredRoom(room=entered) if entered in here:
+                    if is_same_name(entered, self._joining):
+                        self.visit(entered)
+                        self._joining = ""
+                case events.RoomEntryDenied(room=refused) if is_same_name(refused, self._joining):
+                    self._joining = ""
+                case _:
+                    pass
+        if self.room is not None:
+            self.visit(self.room)
+        if self._completions is not None:
+            others = (name for name in here if name not in self._visited)
+            self._completions.entered = (*reversed(self._visited), *others)
+
     # --- what is shown all the time
 
     def status(self, *, now: float) -> Status:
@@ -185,7 +231,7 @@ class View:
         tried, most = state.sending_try if self.has_under_way else (0, 0)
         return Status(
             me=state.name,
-            room=state.room,
+            room=self.room,
             query=self.query,
             client=state.desk.client,
             is_on_duty=state.desk.is_on_duty,
@@ -195,7 +241,7 @@ class View:
             is_sending=self.is_screen and state.is_sending,
             sending_try=tried,
             tries=most,
-            in_reach=state.in_reach,
+            in_reach=self._in_reach(self.room),
             online=self._online,
             unread=self._unread,
             notes=(typing_note(list(self._typing)),) if self._typing else (),
@@ -227,6 +273,7 @@ class View:
     ) -> None:
         """Take what happened, the state to which it led, and everybody in the table."""
         self.state, self.people = state, people
+        self._follow_rooms(batch)
         lines = self._take(batch)
         self._note(batch, lines, now)
         if not self.is_over:
@@ -239,7 +286,7 @@ class View:
 
     def _lines(self, event: events.Event) -> list[str]:
         """Return the lines to show for an event; none that would only repeat the last notice."""
-        lines = lines_of(event, in_reach=self.state.in_reach)
+        lines = lines_of(event, in_reach=self._in_reach(_room_of(event)))
         match event:
             case events.MessageChanged(conversation=what, state=MessageState.KEPT) if what.is_room:
                 before, self._room_notice = self._room_notice, lines
@@ -251,6 +298,9 @@ class View:
                 return []  # a pipe shows nobody who waits until asked
             case events.EnteredRoom() | events.ServerLost() | events.ServerBack():
                 self._room_notice = []
+            case events.LeftRoom() if self._is_back:
+                self._is_back = False
+                lines.append(answers.query_line(None, room=self.room))
             case events.MessageChanged(conversation=what, state=MessageState.SAVED) if what.is_room:
                 self._room_notice = []
             case _:
@@ -377,7 +427,7 @@ class View:
 
     def _asks_for_something(self, line: str) -> bool:
         """Return whether this line asks for anything besides leaving."""
-        meaning = parser.parse(line, Context(me=PeerName(self.state.name), room=self.state.room))
+        meaning = parser.parse(line, Context(me=PeerName(self.state.name), room=self.room))
         return not isinstance(meaning, meanings.Empty | requests.Leave | meanings.Quit)
 
     def _ready(self) -> Steps:
@@ -396,7 +446,7 @@ class View:
         state = self.state
         return Context(
             me=PeerName(state.name),
-            room=state.room,
+            room=self.room,
             offline=state.is_offline,
             query=self.query,
             is_operator=state.desk.is_operator,
@@ -473,14 +523,30 @@ class View:
                 from chatapp.peer.words.doctor import doctor_lines  # deferred: rarely needed
 
                 self._answer(doctor_lines((yield meaning), self.state.server))
+            case meanings.OpenRoom(wanted):
+                self._open_entered(wanted)
             case Request():
                 yield from self._request(meaning)
             case _:
                 assert isinstance(meaning, OperatorRequest)
                 yield from self._ask_desk(meaning, line)
 
+    def _open_entered(self, wanted: str) -> None:
+        """Make a room where we are the current one."""
+        entered = self.state.room(wanted)
+        if entered is None:
+            self._answer([answers.not_in_room(wanted)])
+        else:
+            self._go_to_room(entered.name)
+
+    def _go_to_room(self, room: str) -> None:
+        """Show a room where we are, the current one from now on."""
+        raise NotImplementedError
+
     def _request(self, request: Request[Any]) -> Steps:
         """Ask the peer for something, and show the answer if it is one."""
+        if isinstance(request, requests.EnterRoom):
+            self._joining = request.room
         if isinstance(request, requests.Leave | requests.ReleaseName):
             yield from self._drain()
         answer = yield request
@@ -502,13 +568,12 @@ class View:
         self, meaning: meanings.ShowMembers | meanings.ShowPeople | meanings.ShowTable
     ) -> Steps:
         match meaning:
-            case meanings.ShowMembers():
-                here, members = self.state.room, self.state.members
-                is_in = here is not None
+            case meanings.ShowMembers(room):
+                entered = self.state.room(room)
                 self._tell(
-                    events.MembersListed(room=here or "", members=members)
-                    if is_in
-                    else events.NotInRoom()
+                    events.NotInRoom(room=room)
+                    if entered is None
+                    else events.MembersListed(room=entered.name, members=entered.members)
                 )
             case meanings.ShowPeople(is_whole=is_whole):
                 people = yield requests.ListPeople()
@@ -621,7 +686,8 @@ class View:
         bare = named.removeprefix(ROOM_SIGN)
         talks = [state.conversation for state in (yield from self._conversations())]
         people = [person(somebody.name) for somebody in self.people]
-        rooms = [room(known) for known in (self.state.room, *self._rooms_seen()) if known]
+        entered = [known.name for known in self.state.rooms]
+        rooms = [room(known) for known in (*entered, *self._rooms_seen())]
         likely = sorted([*people, *talks, *rooms], key=lambda what: (what.is_room, what.is_claimed))
         return next(
             (
@@ -653,3 +719,10 @@ class View:
             self._answer([AnswerLine(history.history_unreadable(error))])
             return ()
         return found.lines  # type: ignore[no-any-return]
+
+
+def _room_of(event: events.Event) -> str | None:
+    """Return the room to which a line was sent, if this is about one."""
+    if isinstance(event, events.MessageChanged) and event.conversation.is_room:
+        return event.conversation.name
+    return None

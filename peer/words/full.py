@@ -79,10 +79,9 @@ def room_about(members: Sequence[Person], topic: str) -> str:
     return f"{here}: {sanitize(topic)}" if topic else here
 
 
-def room_elsewhere(room: str, current: str | None) -> str:
+def room_elsewhere(room: str) -> str:
     """Say that the user is not in a room that is open."""
-    there = f"; you are in {name(current)}" if current is not None else ""
-    return f"you are not in this room{there}: press Enter to join {name(room)}"
+    return f"you are not in this room: press Enter to join {name(room)}"
 
 
 def not_there_line(room: str) -> str:

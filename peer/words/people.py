@@ -42,7 +42,7 @@ from chatapp.peer.api.events import (
     TopicUnknown,
     Trusted,
 )
-from chatapp.peer.words.answers import NOT_IN_ROOM
+from chatapp.peer.words.answers import not_in_room
 from chatapp.peer.words.formatting import AnswerLine, counted, name, names, reason, shown_time
 from chatapp.peer.words.reasons import NO_ANSWER
 from chatapp.wire.errors import NameRefused
@@ -79,7 +79,8 @@ _NO_ENTRY: Final = {
     RoomEntryRefusal.BAD_NAME: "the server does not accept this name",
     RoomEntryRefusal.ROOM_FULL: "it is full",
     RoomEntryRefusal.TOO_MANY_ROOMS: "there are too many rooms",
-    RoomEntryRefusal.SHARE_USED_UP: "there are too many rooms of people at your address",
+    RoomEntryRefusal.SHARE_USED_UP: "people at your address are in too many rooms",
+    RoomEntryRefusal.IN_TOO_MANY: "you are in as many rooms as the server allows; leave one first",
     RoomEntryRefusal.NOT_SERVING: "the server's disk is full or read-only",
     RoomEntryRefusal.TOO_OFTEN: "you, or others at your address, made or entered too many rooms in a short time",
     RoomEntryRefusal.OFFLINE: "you are offline",
@@ -197,8 +198,8 @@ def presence_lines(event: PresenceEvent) -> list[str]:
             return [
                 f"[You cannot enter {name(room)}: {_invalid(room) if invalid else _NO_ENTRY[why]}.]"
             ]
-        case NotInRoom():
-            return [NOT_IN_ROOM]
+        case NotInRoom(room=room):
+            return [not_in_room(room)]
         case MemberJoined(room=room, name=who):
             return [joined_line([who], room)]
         case MemberLeft(room=room, name=who):
@@ -326,7 +327,10 @@ def _rooms(rooms: tuple[Room, ...]) -> list[str]:
     if not rooms:
         return ["[There are no rooms yet: join one to create it.]"]
     fullest_first = sorted(rooms, key=lambda room: (-room.here, room.name.casefold()))
-    return [AnswerLine(f"[{name(room.name)}: {room.here:,} here.]") for room in fullest_first]
+    return [
+        AnswerLine(f"[{name(room.name)}: {room.here:,} here{', you too' if room.is_ours else ''}.]")
+        for room in fullest_first
+    ]
 
 
 def _topic(event: TopicKnown | TopicUnknown | TopicNotSet) -> str:

@@ -15,9 +15,11 @@ from chatapp.wire.limits import (
     GROUP_KEPT_FOR,
     MAIL_KEPT_FOR,
     MAIL_PLACES,
+    MEMBERSHIPS_PER_NAME,
     NAMES_MAX,
     REQUESTS_PER_SECOND,
     REQUESTS_QUEUED_MAX,
+    ROOMS_EACH_MAX,
     ROOMS_MAX,
 )
 from chatapp.wire.messages.table import RUN_BITS
@@ -211,6 +213,8 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Names that may be bound, about 1 KiB each. Past it, newcomers are refused."""
     rooms_max: int = ROOMS_MAX
     """Rooms that may be there at once."""
+    rooms_each: int = ROOMS_EACH_MAX
+    """Rooms that one person may be in at once."""
     sessions_max: int = 50_000
     """How many peers may open sessions, about 0.5 KiB each. Past it, those silent longest have to
     register again."""
@@ -246,6 +250,12 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Events kept for the log until they are drained."""
     servers: tuple[Address, ...] = ()
     """Other servers of this registry, which peers are told of."""
+
+    @property
+    def memberships_max(self) -> int:
+        """Memberships of rooms that there may be at once. A registry for few names has as many as
+        others: its people are in several rooms each."""
+        return MEMBERSHIPS_PER_NAME * max(self.names_max, NAMES_MAX)
 
 
 class _Held:

@@ -37,7 +37,7 @@ class Window:
     async def open(cls, town: Town) -> "Window":
         place = town._place("person alice")
         peer = Peer(
-            "alice", town.registry.address, home=place.folder, machine=place.machine, room="lab"
+            "alice", town.registry.address, home=place.folder, machine=place.machine, rooms=["lab"]
         )
         running = await running_program(peer)
         if running is not None:
@@ -69,7 +69,7 @@ class Window:
 
     def say(self, text: str, *, in_room: bool) -> None:
         self.lines.append(text)
-        said = self.peer.say(text) if in_room else self.peer.send("bob", text)
+        said = self.peer.say("lab", text) if in_room else self.peer.send("bob", text)
         self.sending[asyncio.create_task(said)] = text
 
     @property
@@ -129,7 +129,7 @@ class Story:
         self.texts = 0
 
     async def live(self) -> None:
-        bob = await self._town.peer("bob", room="lab")
+        bob = await self._town.peer("bob", rooms=["lab"])
         listening = asyncio.create_task(self._listen(bob))
         for _ in range(3):
             self.windows.append(await Window.open(self._town))

@@ -33,7 +33,7 @@ from chatapp.wire.messages.registration import (
     RenameRefused,
 )
 from chatapp.wire.messages.rooms import (
-    EnterRoom,
+    EnterRooms,
     FetchGroup,
     GroupAccepted,
     GroupGranted,
@@ -85,7 +85,7 @@ PeerRequest = (
     | RelayDatagram
     | ReportSilence
     | FetchGroup
-    | EnterRoom
+    | EnterRooms
     | LeaveRoom
     | ListRooms
     | SetTopic

@@ -164,7 +164,7 @@ class ListView(ScrollView, can_focus=True):
         right, right_part = count, "calls" if row.calls else "hot"
         if not count and row.since:
             right, right_part = words.since(row.since, now=self._now), "since"
-        part = "calls" if row.calls else "hot" if row.unread or row.is_current_room else "name"
+        part = "calls" if row.calls else "hot" if row.unread else "name"
         if part == "name" and row.is_online is False:
             part = "away"
         name = words.title_of(row.conversation)
@@ -192,7 +192,7 @@ class ListView(ScrollView, can_focus=True):
                     (self._signs.online, "online") if row.is_online else (self._signs.away, "away")
                 )
             case ConversationKind.ROOM:
-                return "#", "room"
+                return "#", "room" if row.is_entered else "away"
             case ConversationKind.EVERYBODY:
                 return "*", "room"
             case ConversationKind.DESK:

@@ -29,7 +29,7 @@ def alice(
     *,
     key: str | None = None,
     announced: str | None = None,
-    room: str | None = None,
+    rooms: tuple[str, ...] = (),
 ) -> Peer:
     """Return Alice's program, started for a server as she types it, or (`announced`) as it was
     announced."""
@@ -40,7 +40,7 @@ def alice(
         home=home,
         registry_key=key,
         announced_key=announced,
-        room=room,
+        rooms=rooms,
     )
 
 
@@ -104,11 +104,12 @@ async def test_the_same_registry_under_another_name_has_the_same_people_and_thei
 async def test_a_room_is_entered_at_a_registry_that_has_moved(village: Village) -> None:
     async with alice(village, NAME):
         pass
-    async with alice(village, ADDRESS, room="lab") as moved:
-        assert moved.room == "lab"
+    async with alice(village, ADDRESS, rooms=("lab", "den")) as moved:
+        assert {room.name for room in moved.rooms} == {"lab", "den"}
         batch = moved.take_events()
         assert events.RegistryRecognized in map(type, batch)
-        assert [event.room for event in batch if isinstance(event, events.EnteredRoom)] == ["lab"]
+        entered = [event.room for event in batch if isinstance(event, events.EnteredRoom)]
+        assert sorted(entered) == ["den", "lab"]
 
 
 async def test_another_bob_at_the_same_registry_under_another_name_is_blocked_at_once(

@@ -33,7 +33,7 @@ def state(
 
 def rows_of(panes: PaneList, people: list[Person], *, at_desk: bool = False) -> list[ListRow]:
     return panes.rows(
-        people, me="alice", opened=EVERYBODY, room="lab", is_at_desk=at_desk, waiting=3
+        people, me="alice", opened=EVERYBODY, rooms=["lab"], is_at_desk=at_desk, waiting=3
     )
 
 
@@ -57,7 +57,7 @@ def test_calls_come_first_then_news_then_who_talked_last_then_who_is_there() -> 
     rows = rows_of(panes, people)
     assert shown(rows) == ["#lab", "#old", "everybody", "bob", "dave", "carol", "eve"]
     assert [row.is_online for row in rows[3:]] == [True, True, True, False]
-    assert rows[0].is_current_room and not rows[1].is_current_room
+    assert rows[0].is_entered and not rows[1].is_entered
     assert rows[3].calls and rows[3].unread == 1
 
 

@@ -130,7 +130,7 @@ async def test_lines_of_a_visitor_are_shown_when_they_were_painted(village: Vill
         )
         view.painted(desk, desk.log.entries[0])
         await screen.pilot.pause()
-        assert [event for event, _ in desk.unshown if isinstance(event, events.ClientSaid)]
+        assert [event for event, _ in desk.unshown if isinstance(event, events.Said)]
         await screen.press("escape")
         await screen.until(lambda: not desk.unshown)
 
@@ -160,7 +160,7 @@ async def test_a_line_that_came_after_the_paint_is_not_shown_yet(village: Villag
 async def test_a_line_that_means_something_else_by_now_is_marked_as_refused(
     village: Village,  # noqa: F811
 ) -> None:
-    alice = village.peer("alice", room="lab")
+    alice = village.peer("alice", rooms="lab")
     await alice.open()
     async with Played(alice).on_screen() as screen:
         await screen.shows("# lab · 1 here")

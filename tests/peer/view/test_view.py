@@ -13,7 +13,7 @@ from chatapp.peer.api import events, requests
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
 from chatapp.peer.api.events import Event, MessageChanged, MessageState, Said
 from chatapp.peer.api.past import ConversationState, Lines
-from chatapp.peer.api.state import PeerState, State
+from chatapp.peer.api.state import PeerState, RoomState, State
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.view.flow import FlowView
 from chatapp.peer.view.screen import Attention, ScreenView
@@ -30,7 +30,7 @@ STATE: Final = State(
     server=Address("192.0.2.1", 5000),
     address=Address("192.0.2.1", 5000),
     folder="/nowhere",
-    room="lab",
+    rooms=(RoomState(name="lab"), RoomState(name="den")),
 )
 
 

@@ -64,18 +64,18 @@ async def test_lines_count_as_shown_and_read_when_they_were_painted(village: Vil
 
 
 async def test_events_stand_where_they_belong(village: Village) -> None:  # noqa: F811
-    bob = village.peer("bob", room="lab")
+    bob = village.peer("bob", rooms="lab")
     await bob.open()
     await bob.ready()
-    alice = village.peer("alice", room="lab")
+    alice = village.peer("alice", rooms="lab")
     await alice.open()
     async with Played(alice).on_screen() as screen:
         await screen.shows("# lab · 2 here", "You are in lab with bob.")
-        bob.set_topic("the second sensor")
+        bob.set_topic("lab", "the second sensor")
         await screen.shows("# lab · 2 here: the second sensor")
         screen.app.open_conversation(EVERYBODY)
         await screen.shows("* everybody · 2 online")
-        await bob.say("anybody here?")
+        await bob.say("lab", "anybody here?")
         await screen.counts("lab", 1)
         assert "anybody here?" not in screen.text
         await screen.type("/who")
@@ -114,15 +114,17 @@ async def test_the_death_of_the_registry_is_a_rule_and_an_alarm(village: Village
 
 
 async def test_a_room_where_the_user_is_not_takes_no_line(village: Village) -> None:  # noqa: F811
-    async with village.peer("bob", room="lab"):
-        alice = village.peer("alice", room="physics")
+    async with village.peer("bob", rooms="lab"):
+        alice = village.peer("alice", rooms="physics")
         await alice.open()
         async with Played(alice).on_screen(columns=120) as screen:
             await screen.shows("# physics · 1 here")
             await screen.type("/join lab")
             await screen.shows("# lab · 2 here")
-            screen.app.open_conversation(room("physics"))
-            await screen.shows("you are in lab: press Enter to join physics")
+            await screen.type("/room physics")
+            await screen.shows("# physics · 1 here", "Say something in physics")
+            await screen.type("/leave")
+            await screen.shows("you are not in this room: press Enter to join physics")
             await screen.type("hello?")
             await screen.shows("You are not in physics, so nothing was sent")
             await screen.type("")
@@ -131,7 +133,7 @@ async def test_a_room_where_the_user_is_not_takes_no_line(village: Village) -> N
             await screen.shows("Send this to physics? y/N")
             await screen.type("n")
             await screen.shows("Nothing was sent.")
-            assert alice.room == "physics"
+            assert [one.name for one in alice.rooms] == ["lab", "physics"]
 
 
 async def test_keys_go_through_the_list_and_the_log(village: Village) -> None:  # noqa: F811
@@ -360,8 +362,8 @@ async def test_the_first_new_line_is_a_key_away(village: Village) -> None:  # no
 
 
 async def test_a_wide_screen_shows_the_members_of_the_room(village: Village) -> None:  # noqa: F811
-    async with village.peer("bob", room="lab"):
-        alice = village.peer("alice", room="lab")
+    async with village.peer("bob", rooms="lab"):
+        alice = village.peer("alice", rooms="lab")
         await alice.open()
         async with Played(alice).on_screen(160, 24) as screen:
             members = screen.app.list_of_members
