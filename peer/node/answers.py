@@ -38,6 +38,7 @@ from chatapp.peer.core.registry.session import State
 from chatapp.peer.core.relations import CHANGED_WITHIN_MS
 from chatapp.peer.history.query import UNREAD_MAX, MessageQueries, StoredLine, identity_of, shown
 from chatapp.peer.node.keystore import NameHasKeys
+from chatapp.peer.node.sharedfeed import sent_of
 from chatapp.wire.messages.relations import is_emoji
 from chatapp.wire.names import is_same_name
 
@@ -56,9 +57,10 @@ async def begin(node: "PeerNode", request: Sending) -> "Receipt":
             line, conversation = await _line_to_change(node, id_)
             if identity_of(conversation) != identity_of(where):
                 raise ChangeRefused(ChangeRefusal.ELSEWHERE)
-            return await node.say(where, text, _related(line, RelationKind.REPLY))
+            related = _related(line, RelationKind.REPLY)
+            return await node.say(where, text, related, asked=request)
         case requests.Send(conversation=where, text=text):
-            return await node.say(where, text)
+            return await node.say(where, text, asked=request)
         case requests.Edit(id=id_, text=text):
             return await _change_ours(node, id_, RelationKind.EDIT, text)
         case requests.Retract(id=id_):
@@ -115,6 +117,13 @@ def _is_of(node: "PeerNode", name: str, stream: bytes) -> bool:
 
 def _related(line: StoredLine, kind: RelationKind) -> Related:
     return Related(kind, line.stream, is_ours=line.outgoing, number=line.number)
+
+
+async def _find_sent(node: "PeerNode", request: requests.FindSent) -> Sent | None:
+    if (known := node.sent_by(request.key)) is not None:
+        return known
+    line = await node.storage.read(lambda lines: lines.by_key(request.key), by_index=False)
+    return None if line is None else sent_of(shown(line, node.name))
 
 
 def _tell_typing(node: "PeerNode", request: requests.TellTyping) -> None:
@@ -532,6 +541,7 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.Edit: _sent,
     requests.Retract: _sent,
     requests.React: _sent,
+    requests.FindSent: _find_sent,
     requests.TellTyping: _tell_typing,
     requests.Wait: _wait,
     requests.EnterRoom: _enter_room,

@@ -383,6 +383,7 @@ _NOWHERE = (
     | events.PersonTyping
     | events.AnswersKnown
     | events.Registered
+    | events.ProgramChanged
 )
 
 

@@ -349,6 +349,9 @@ class ScreenView(View):
                     else:
                         self._changed(line)
                 return lines_of(event, known=self.known)
+            case events.SaidByUs(line=line):
+                self._said_elsewhere(line)
+                return []
             case events.MessageChanged(conversation=what, id=id_, state=state) if what == DESK:
                 self._settle_desk_line(id_, state)
             case events.MessageChanged():
@@ -425,6 +428,20 @@ class ScreenView(View):
             page = yield ReadPage(conversation=pane.conversation, before=id_ + 1, limit=1)
             for line in page.lines:
                 self._rewrite(pane, line)
+
+    def _said_elsewhere(self, line: events.Said) -> None:
+        """Show a line of ours that was said in another window."""
+        pane = self.panes.pane(line.conversation)
+        if pane.log.by_id(line.id) is not None:
+            return
+        entry = past_entry(line, self.state.name)
+        pane.note_line(line.id, line.at, is_mine=True, calls=False)
+        if pane.log.newest_id < line.id:
+            pane.log.append([entry])
+        else:  # others' lines have come before it
+            pane.log.merge([entry])
+        self._settle_early(pane, entry)
+        self._log_changed(pane)
 
     def _settled(self, event: events.MessageChanged) -> None:
         """Show at a message of ours what became of it."""

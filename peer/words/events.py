@@ -38,6 +38,7 @@ from chatapp.peer.api.events import (
     RegistryMet,
     RegistryRecognized,
     Said,
+    SaidByUs,
     ServerAnnounced,
     ServerBack,
     ServerLost,
@@ -52,7 +53,7 @@ from chatapp.peer.api.events import (
     TooLong,
     Unacknowledged,
 )
-from chatapp.peer.words.answers import attachment_line, name_taken
+from chatapp.peer.words.answers import attachment_lines, name_taken
 from chatapp.peer.words.changes import (
     NOTHING_KNOWN,
     Known,
@@ -65,6 +66,7 @@ from chatapp.peer.words.formatting import (
     STOP_CANCELLED,
     Audience,
     MessageLine,
+    OwnLine,
     announced,
     counted,
     key_accepted,
@@ -124,6 +126,8 @@ def lines_of(event: Event, *, in_reach: int = 0, known: Known = NOTHING_KNOWN) -
     lines that events are about."""
     if isinstance(event, Said):
         return [_received(event, known)]
+    if isinstance(event, SaidByUs):
+        return [_said_elsewhere(event.line)]
     if isinstance(event, MailReturned):
         lines = [line for one in event.lines for line in lines_of(one, known=known)]
         return ["[You have messages]", *lines] if lines or not event.lines else []
@@ -142,7 +146,7 @@ def lines_of(event: Event, *, in_reach: int = 0, known: Known = NOTHING_KNOWN) -
     if isinstance(event, UnreadEvent):
         return _unread(event)
     if isinstance(event, AttachmentEvent):
-        return [attachment_line(event)]
+        return attachment_lines(event)
     return presence_lines(event)
 
 
@@ -186,6 +190,16 @@ def _received(line: Said, known: Known) -> MessageLine:
         before="[Channel_Message ",
         audience=Audience.EVERYBODY,
     )
+
+
+def _said_elsewhere(line: Said) -> OwnLine:
+    """Return the line about what the user has said in another window."""
+    me, what, text = name(line.sender), line.conversation, sanitize(line.text)
+    if what.is_person:
+        return OwnLine(f"{me} to {name(what.name)}: {text}")
+    if what.is_room:
+        return OwnLine(f"{me} (in {name(what.name)}): {text}")
+    return OwnLine(f"[Channel_Message {me}: {text}]")
 
 
 def _fate(event: FateEvent, in_reach: int) -> list[str]:

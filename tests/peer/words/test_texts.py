@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.api.conversations import EVERYBODY, person, room
+from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
 from chatapp.peer.api.events import (
     Absence,
     Addressed,
@@ -58,6 +58,7 @@ from chatapp.peer.api.events import (
     PersonAway,
     PersonCame,
     PersonTyping,
+    ProgramChanged,
     ProgramEnded,
     Reacted,
     ReadersBehind,
@@ -81,6 +82,7 @@ from chatapp.peer.api.events import (
     RoomsUnknown,
     SafetyNumber,
     Said,
+    SaidByUs,
     ServerAnnounced,
     ServerBack,
     ServerLost,
@@ -228,6 +230,12 @@ CHANGE: Final[dict[str, Any]] = {
     "at": NOON,
     "target": Target(b"", 1),
 }
+
+
+def ours(where: Conversation) -> Said:
+    return msgspec.structs.replace(in_room("hi", sender="alice"), conversation=where, is_ours=True)
+
+
 LINES: list[tuple[Event, list[str]]] = [
     # what is said of a line that is here: test_changes.py
     (Edited(**CHANGE), []),
@@ -514,6 +522,9 @@ LINES: list[tuple[Event, list[str]]] = [
         ["[2 people in lab:]", "[bob is online.]", f"[carol was last seen {SHOWN_NOON[:-3]}.]"],
     ),
     (ConversationRead(conversation=EVERYBODY, id=7), []),
+    (SaidByUs(line=ours(person("bob"))), ["alice to bob: hi"]),
+    (SaidByUs(line=ours(room("lab"))), ["alice (in lab): hi"]),
+    (SaidByUs(line=ours(EVERYBODY)), ["[Channel_Message alice: hi]"]),
     (PersonCame(name="bob"), []),
     (PersonAway(name="bob", how=Absence.LEFT), ["bob has left."]),
     (PersonAway(name="bob", how=Absence.BANNED), ["[bob is banned from this server.]"]),
@@ -677,6 +688,10 @@ LINES: list[tuple[Event, list[str]]] = [
         [
             "[/a/history.db was damaged: its newest 2 messages are lost; the damaged file is kept as x.]"
         ],
+    ),
+    (
+        ProgramChanged(process=1),
+        [],
     ),
     (
         EventsMissed(),
