@@ -20,7 +20,6 @@ from chatapp.wire.address import Address
 from chatapp.wire.messages.desk import EndSession, TakeDuty
 from tests.peer.faces.windows import (
     Seen,
-    VisitorPage,
     attached,
     full,
     line,
@@ -29,6 +28,7 @@ from tests.peer.faces.windows import (
     scripted_page,
     until,
     visitor_page,
+    visitor_prompt,
 )
 from tests.peer.village import Village, outcome_of, sees, village  # noqa: F401
 from tests.support.nodes import node_of
@@ -40,7 +40,8 @@ FACES: Final[dict[str, Callable[[Peer], AbstractAsyncContextManager[Seen]]]] = {
     "attached": attached,
     "page": operator_page,
 }
-PAGES: Final[dict[str, Callable[[Address, Path], AbstractAsyncContextManager[VisitorPage]]]] = {
+VISITED: Final[dict[str, Callable[[Address, Path], AbstractAsyncContextManager[Seen]]]] = {
+    "prompt": visitor_prompt,
     "page": visitor_page,
     "page with script": scripted_page,
 }
@@ -194,46 +195,56 @@ async def test_operators_see_it(village: Village, row: str, face: str) -> None: 
 
 
 class Visit(NamedTuple):
-    """A visitor's page, and the operator who serves there."""
+    """A visitor's window, and the operator who serves there."""
 
-    page: VisitorPage
+    window: Seen
     operator: Peer
 
 
 async def _asks(visit: Visit) -> None:
     """The visitor says something."""
-    await visit.page.type("which book?")
-
-
-async def _is_over(visit: Visit) -> None:
-    """The operator says a last word, and ends the session."""
-    visit.operator.desk.say("the red one", entered_at=asyncio.get_running_loop().time())
-    await visit.page.shows("the red one")
-    visit.operator.desk.ask(EndSession(0, 0), entered_at=asyncio.get_running_loop().time())
+    await visit.window.type("which book?")
 
 
 async def _asks_elsewhere(visit: Visit) -> None:
     """The visitor says something in another window."""
-    await visit.page.second().type("from elsewhere")
+    await visit.window.type_elsewhere("from elsewhere")
 
 
-VISITS: Final[dict[str, tuple[Callable[[Visit], Awaitable[None]], tuple[str, ...]]]] = {
-    "an outcome": (_asks, ("which book?", "mark saved")),
-    "one's own line from elsewhere": (_asks_elsewhere, ("from elsewhere", "mark saved")),
-    "an ended visit": (_is_over, ("Thank you for your visit",)),
+async def _is_over(visit: Visit) -> None:
+    """The operator says a last word, and ends the session."""
+    desk, now = visit.operator.desk, asyncio.get_running_loop().time()
+    desk.say("the red one", entered_at=now)
+    await visit.window.shows("the red one")
+    desk.ask(EndSession(0, 0), entered_at=now)
+
+
+SAVED: Final = "mark saved"
+VISITS: Final[dict[str, tuple[Callable[[Visit], Awaitable[None]], dict[str, tuple[str, ...]]]]] = {
+    "an outcome": (_asks, dict.fromkeys(("page", "page with script"), ("which book?", SAVED))),
+    "one's own line from elsewhere": (
+        _asks_elsewhere,
+        dict.fromkeys(("page", "page with script"), ("from elsewhere", SAVED)),
+    ),
+    "an ended visit": (
+        _is_over,
+        dict.fromkeys(("page", "page with script"), ("Thank you for your visit",))
+        | {"prompt": ("[The operator has ended the session. Bye.]",)},
+    ),
 }
 
 
-@pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("row", VISITS)
-async def test_visitors_see_it(village: Village, row: str, page: str, tmp_path: Path) -> None:  # noqa: F811
+@pytest.mark.parametrize(
+    ("row", "face"), [(row, face) for row, (_, seen) in VISITS.items() for face in seen]
+)
+async def test_visitors_see_it(village: Village, row: str, face: str, tmp_path: Path) -> None:  # noqa: F811
     happens, seen = VISITS[row]
     first, _ = await village.open_desk("alice")
     await first.close(within=1.0)
     async with village.peer("alice") as alice:
         await alice.ready()
         alice.desk.ask(TakeDuty(0, ""), entered_at=0.0)
-        async with PAGES[page](Address("127.0.0.1", village.port), tmp_path / "web") as window:
-            await window.shows("Say hello!")
+        async with VISITED[face](Address("127.0.0.1", village.port), tmp_path / "web") as window:
+            await window.shows("You are connected.")
             await happens(Visit(window, alice))
-            await window.shows(*seen)
+            await window.shows(*seen[face])
