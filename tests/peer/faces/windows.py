@@ -1,7 +1,6 @@
 """Every face on a real peer or visitor, behind one interface: what is typed, and what is seen."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -18,12 +17,11 @@ from chatapp.peer.faces.web.operators.app import OperatorApp
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.faces.web.visitors.app import VisitorApp
 from chatapp.peer.faces.web.visitors.gateway import Gateway
-from chatapp.peer.rpc.place import Offer
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.visitor import Visitor
 from chatapp.peer.view.view import Start
 from chatapp.peer.words.catalog import catalog_of
-from chatapp.peer.words.formatting import MARKS, MessageLine, SettledLine
+from chatapp.peer.words.formatting import MARKS, MessageLine, OwnLine, SettledLine
 from chatapp.peer.words.visitor import VisitorTexts
 from chatapp.wire.address import Address
 from tests.peer.faces.full.playing import Played
@@ -77,7 +75,7 @@ class Sheet(Paper):
 
     def show(self, lines: Iterable[str]) -> None:
         for line in lines:
-            mark = line.mark if isinstance(line, SettledLine | MessageLine) else None
+            mark = line.mark if isinstance(line, SettledLine | OwnLine | MessageLine) else None
             self.lines.append(f"{line}  {MARKS[mark][1]}" if mark is not None else line)
 
 
@@ -137,13 +135,14 @@ async def full(peer: Peer) -> AsyncIterator[Seen]:
 
 @asynccontextmanager
 async def attached(peer: Peer) -> AsyncIterator[Seen]:
-    """The line face of another program of the same person."""
-    with contextlib.closing(Offer(peer)):
-        async with (
-            Peer.attach(peer.name, home=Path(peer.folder).parents[1]) as other,
-            line(other) as window,
-        ):
-            yield window
+    """The line face of another program of a person whose peer is offered."""
+    async with another(peer) as other, line(other) as window:
+        yield window
+
+
+def another(peer: Peer) -> Peer:
+    """Return the peer as another program of the same person has it."""
+    return Peer.attach(peer.name, home=Path(peer.folder).parents[1])
 
 
 class _OperatorPage(Seen):
