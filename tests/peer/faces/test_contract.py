@@ -236,7 +236,7 @@ VISITS: Final[dict[str, tuple[Callable[[Visit], Awaitable[None]], dict[str, tupl
     "an ended visit": (
         _is_over,
         dict.fromkeys(("page", "page with script"), ("Thank you for your visit",))
-        | {"prompt": ("[The operator has ended the session. Bye.]",)},
+        | {"prompt": ("the red one", "[The operator has ended the session. Bye.]")},
     ),
 }
 
