@@ -32,7 +32,7 @@ from bench.presence import Changing
 from bench.registry import Registries, Start, one_registry
 from chatapp.wire.codec import encode, frame
 from chatapp.wire.messages.link import RegistryNotice
-from chatapp.wire.messages.rooms import CHANNEL, EnterRoom, GroupBody, GroupGranted, RoomRefused
+from chatapp.wire.messages.rooms import CHANNEL, EnterRooms, GroupBody, GroupGranted, RoomRefused
 from chatapp.wire.sealing import GroupKey
 
 SIZES: Final = (10, 100, 1_000, 3_000, 10_000)
@@ -73,7 +73,7 @@ class Talker(Member):
 
     def enter(self) -> None:
         """Go to the room of twenty that the index says."""
-        self.request(EnterRoom(reference=1, room=f"room{self.index // ROOM:04d}"))
+        self.request(EnterRooms(1, [f"room{self.index // ROOM:04d}"]))
 
     def line(self) -> bytes:
         """The next line of the room, sealed."""

@@ -10,7 +10,7 @@
     def tell_time(message: Message) -> str:
         return time.strftime("%H:%M")
 
-    bot.run("echo", ("192.0.2.1", 5000), room="lab")
+    bot.run("echo", ("192.0.2.1", 5000), rooms="lab")
 
 A handler is a function, async or not, of one `Message`. What it returns, if it is not empty, is
 said where the message came from. An error of a handler is logged and ends nothing.
@@ -24,7 +24,7 @@ import signal
 import sqlite3
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
@@ -111,7 +111,7 @@ class Message:
         if self.line.conversation.is_person:
             return await self.peer.send(self.sender, text)
         if self.line.conversation.is_room:
-            return await self.peer.say(text)
+            return await self.peer.say(self.line.conversation.name, text)
         return await self.peer.send_all(text)
 
 
@@ -171,7 +171,7 @@ class Bot:
         return self._register(ConversationKind.PERSON, handler)
 
     def on_room(self, handler: AnyHandler) -> AnyHandler:
-        """Call this for each line in the bot's room that is no command."""
+        """Call this for each line in the bot's rooms that is no command."""
         return self._register(ConversationKind.ROOM, handler)
 
     def on_channel(self, handler: AnyHandler) -> AnyHandler:
@@ -219,7 +219,7 @@ class Bot:
         name: str,
         server: tuple[str, int] | None = None,
         *,
-        room: str | None = None,
+        rooms: str | Sequence[str] = (),
         home: Path | None = None,
         code: str | None = None,
         registry_key: str | None = None,
@@ -230,24 +230,24 @@ class Bot:
         let in, or the other program ends."""
         try:
             if server is None:
-                asyncio.run(self._until_signal(Peer.attach(name, home=home), enters=room))
+                asyncio.run(self._until_signal(Peer.attach(name, home=home), rooms=rooms))
             else:
                 peer = Peer(
-                    name, server, room=room, home=home, code=code, registry_key=registry_key
+                    name, server, rooms=rooms, home=home, code=code, registry_key=registry_key
                 )
                 asyncio.run(self._until_signal(peer))
         except (ChatAppError, OSError, sqlite3.Error) as error:
             sys.exit(str(error))
 
-    async def _until_signal(self, peer: Peer, *, enters: str | None = None) -> None:
+    async def _until_signal(self, peer: Peer, *, rooms: str | Sequence[str] = ()) -> None:
         serving = asyncio.current_task()
         assert serving is not None
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
         with contextlib.suppress(asyncio.CancelledError):  # leaving `async with` closes the peer
             async with peer:
-                if enters is not None:
-                    peer.enter_room(enters)
+                for room in (rooms,) if isinstance(rooms, str) else rooms:
+                    peer.enter_room(room)
                 await self.serve(peer)
                 sys.exit(f"the program that ran {peer.name} has ended")
 
@@ -296,7 +296,7 @@ class _Service:
                 case events.MailReturned(lines=lines):
                     for line in lines:
                         await self._take(line, is_old=is_start)
-                case events.Said():
+                case events.Said(visit=0):
                     await self._take(event, is_old=is_start and event.is_late)
                 case (
                     events.NameUnavailable()

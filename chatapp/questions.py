@@ -54,7 +54,7 @@ class Choice(msgspec.Struct, frozen=True):
 
     name: PeerName
     server: ServerChoice
-    room: PeerName | None
+    rooms: tuple[PeerName, ...]
 
 
 def is_terminal() -> bool:
@@ -66,7 +66,7 @@ def ask_all(
     home: Path,
     *,
     servers: tuple[Address, ...] | None = None,
-    room: str | None = None,
+    rooms: Sequence[str] | None = None,
     look: Look | None = None,
     read: Read = input,
     say: Say = print,
@@ -79,11 +79,10 @@ def ask_all(
     finish = tuple if given else (look or look_around)()
     name = ask_name(latest_name(home), read=read, say=say)
     server = given or ask_server(start_of(home, name), finish(), read=read, say=say)
-    entered = (
-        ask_room(read=read, say=say)
-        if room is None
-        else name_from(room.removeprefix("#"), "--room")
-    )
+    if not rooms:
+        room = ask_room(read=read, say=say)
+        return Choice(name, server, () if room is None else (room,))
+    entered = tuple(name_from(room.removeprefix("#"), "--room") for room in rooms)
     return Choice(name, server, entered)
 
 

@@ -139,7 +139,7 @@ def talk(
     named = server_words(words[1:], host=options.host, port=options.port)
     folder = folder_from(options.data)
     servers, own_port = _places(mode, words[0], named)
-    entered = None if options.room is None else name_from(options.room.removeprefix("#"), "--room")
+    rooms = tuple(name_from(room.removeprefix("#"), "--room") for room in options.room or ())
     timeout = None
     if options.ack_timeout is not None:
         timeout = seconds_from(
@@ -170,12 +170,13 @@ def talk(
         announced_key=announced_key,
         port=own_port,
         home=folder or default_home(),
-        room=entered,
+        rooms=rooms,
         ack_timeout=timeout,
         code=code,
         stay=options.stay,
         quiet=prefers.quiet if options.quiet is None else options.quiet,
         is_full=chosen is Face.FULL,
+        slow_link=options.slow or prefers.slow,
     )
     if is_daemon:
         from chatapp.peer.faces.line.daemon import run as run_daemon

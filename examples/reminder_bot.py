@@ -63,4 +63,4 @@ def reminder_bot() -> Bot:
 
 
 if __name__ == "__main__":
-    reminder_bot().run(*name_and_server(), room=ROOM)
+    reminder_bot().run(*name_and_server(), rooms=ROOM)

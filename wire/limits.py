@@ -66,8 +66,11 @@ LINK_STALL_TIMEOUT: Final = 10.0
 After that the link counts as lost, and a message on it takes another way within 12 s."""
 
 LINK_KEEPALIVE_SPAN: Final = 50.0
-"""Seconds of silence after which a peer sends something on its link, to test whether it still
-works."""
+"""Seconds of silence after which a peer sends something on its link however long its lease is, to
+test whether it still works."""
+
+LINK_SILENCE_MAX: Final = 300.0
+"""The same for a slow link, where signs of life are paid for: its lease."""
 
 LINKS_WAITING_PER_ADDRESS: Final = 16
 """Connections of one address that are not authenticated. The oldest is closed for a newer one, so a
@@ -160,6 +163,15 @@ ROOM_MEMBERS_MAX: Final = 1_024
 """Members of a room. Whoever enters receives all members in one frame, which 36 bytes a member fill
 by half."""
 
+ROOMS_EACH_MAX: Final = 32
+"""Rooms that one person may be in at once, unless the registry's settings say less: a list of all
+of them fills one frame at most, and a person's return is announced in each."""
+
+MEMBERSHIPS_PER_NAME: Final = 2
+"""Memberships of rooms that there may be for each name, about 0.5 KiB each: identities cost nothing,
+and each could be in 32 rooms. Half of them are for one network (`registry.rules.limits.Shares`): in
+a school of 5,000, 20 for each."""
+
 ROOM_LINES_MAX: Final = 2_000
 """Lines kept in a room's log."""
 
@@ -181,9 +193,9 @@ ROOMS_MADE_PER_ADDRESS_BURST: Final = 256
 ROOMS_MADE_PER_ADDRESS_SPAN: Final = 30.0
 """Seconds until one room more may be created from there."""
 
-ROOM_ENTRIES_BURST: Final = 64
-"""Times that one identity may enter rooms at once: each is announced to all members, and answered
-with a list of them."""
+ROOM_ENTRIES_BURST: Final = 4 * ROOMS_EACH_MAX
+"""Rooms that one identity may enter at once: each entry is announced to all members, and answered
+with a list of them. Somebody in all rooms that one may be in can return four times."""
 
 ROOM_ENTRIES_SPAN: Final = 0.5
 """Seconds until an identity that has used these up may enter a room once more."""

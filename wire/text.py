@@ -36,6 +36,10 @@ _UNSAFE: Final = re.compile(
 )
 
 
+QUOTED_MAX: Final = 200
+"""Characters quoted of a text that came to nothing: enough to recognise it."""
+
+
 def sanitize(text: str, limit: int = SHOWN_MAX) -> str:
     r"""Return `text` as one line that a terminal shows and does not obey; at most `limit`
     characters, the last `…` when cut.
@@ -57,14 +61,18 @@ def _visible(found: re.Match[str]) -> str:
     return f"\\x{ord(character):02x}" if character < "\xa0" else _REPLACEMENT
 
 
-_NEAR: Final = 0.6
+NEAR: Final = 0.6
 """How alike (difflib) a suggestion must be: "hello" still finds "help", noise finds nothing."""
+TYPO: Final = 0.75
+"""How alike it must be to a word of a sentence: "sned" finds "send", "hello" finds nothing."""
 
 
-def nearest(word: str, known: Collection[str], *, drastic: Collection[str] = ()) -> str | None:
-    """Return the known word that was probably meant; None if none is near. Of the `drastic` ones,
-    which end or delete something, only one that is one letter away is returned: who takes the
-    advice unread must not lose anything by it."""
+def nearest(
+    word: str, known: Collection[str], *, drastic: Collection[str] = (), alike: float = NEAR
+) -> str | None:
+    """Return the known word that was probably meant; None if none is so much `alike`. Of the
+    `drastic` ones, which end or delete something, only one that is one letter away is returned: who
+    takes the advice unread must not lose anything by it."""
     import difflib  # deferred: only a mistake needs it
 
     likely = [
@@ -72,7 +80,7 @@ def nearest(word: str, known: Collection[str], *, drastic: Collection[str] = ())
         for candidate in known
         if candidate not in drastic or is_one_letter_away(word, candidate)
     ]
-    return next(iter(difflib.get_close_matches(word, likely, n=1, cutoff=_NEAR)), None)
+    return next(iter(difflib.get_close_matches(word, likely, n=1, cutoff=alike)), None)
 
 
 def is_one_letter_away(word: str, other: str) -> bool:

@@ -101,7 +101,7 @@ def who(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
 
 @admin_app.command("table")
 def table(port: Port = None, data: Data = None, as_json: AsJson = False) -> int:
-    """List everybody in the table: name, address, port, presence, room, key."""
+    """List everybody in the table: name, address, port, presence, rooms, key."""
     from chatapp.registry.rules.admin_requests import ShowTable
 
     return show_answer(folder_of_registry(data, port), ShowTable(), as_json=as_json)

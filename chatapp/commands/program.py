@@ -56,10 +56,10 @@ def peer(words: list[str], options: PeerOptions) -> int:
         if options.host is None or options.port is None
         else servers_from(options.host, parse_port(options.port, "server-port"))
     )
-    chosen = ask_all(folder_from(options.data) or default_home(), servers=given, room=options.room)
+    chosen = ask_all(folder_from(options.data) or default_home(), servers=given, rooms=options.room)
     servers, announced_key = chosen.server
     answered = msgspec.structs.replace(
-        options, room=chosen.room, host=servers_text(servers), port=str(servers[0].port)
+        options, room=list(chosen.rooms), host=servers_text(servers), port=str(servers[0].port)
     )
     return talk([chosen.name], answered, announced_key=announced_key)
 

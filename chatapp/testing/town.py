@@ -7,7 +7,7 @@ import random
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -206,11 +206,11 @@ class Town:
         self._require_open()
         return self._registry
 
-    async def peer(self, name: str, *, folder: str = "", room: str | None = None) -> Peer:
+    async def peer(self, name: str, *, folder: str = "", rooms: str | Sequence[str] = ()) -> Peer:
         """Start a program for a person, and return it half a second after it is ready
         (`Peer.ready`), so that the others have heard of it. A person who comes again has the same
         machine and folder as before. `folder`: the name of another folder, and so of somebody else,
-        on a machine of its own. `room`: the room to enter. Raises TownMisused if the person is
+        on a machine of its own. `rooms`: the room to enter, or several. Raises TownMisused if the person is
         here, and whatever `Peer` raises."""
         self._require_open()
         label = f"folder {folder}" if folder else f"person {name_key(peer_name(name))}"
@@ -223,7 +223,7 @@ class Town:
                 f"{folder or name} is in the town already; `folder` makes it somebody else"
             )
         peer = Peer(
-            name, self._registry.address, home=place.folder, room=room, machine=place.machine
+            name, self._registry.address, home=place.folder, rooms=rooms, machine=place.machine
         )
         async with contextlib.AsyncExitStack() as undo:
             await undo.enter_async_context(peer)
@@ -232,11 +232,11 @@ class Town:
         await asyncio.sleep(HEARD_AFTER)
         return peer
 
-    async def bot(self, bot: Bot, name: str, *, room: str | None = None) -> Peer:
+    async def bot(self, bot: Bot, name: str, *, rooms: str | Sequence[str] = ()) -> Peer:
         """Start a bot under a name and return its peer, as `peer` does. It runs until the peer or
         the town is closed; an error that ends it before is raised when the town is closed. Raises
         TownMisused, and whatever `Peer` raises."""
-        peer = await self.peer(name, room=room)
+        peer = await self.peer(name, rooms=rooms)
         self._bots.append(asyncio.create_task(bot.serve(peer)))
         return peer
 

@@ -57,6 +57,9 @@ DESK: Final = Conversation(ConversationKind.DESK)
 """The conversation with the visitor whom we serve. The registry keeps its lines, so it has no past
 here."""
 
+NOBODY: Final = Conversation(ConversationKind.PERSON)
+"""No conversation: a screen that has none open yet. Nothing is said in it."""
+
 
 def person(name: str, *, is_claimed: bool = False) -> Conversation:
     """Return the conversation with the person of this name, in whatever case it is typed."""

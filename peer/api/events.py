@@ -73,18 +73,6 @@ class ClientMoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     move: ClientMove
 
 
-class ClientSaid(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A line of the visit, by the visitor or an earlier operator. Call `operator.lines_shown` when
-    it was shown."""
-
-    sender: str
-    text: str
-    visit: int
-    position: int
-    at: float = 0.0
-    """Unix time at which the registry took it."""
-
-
 class DeskAction(Explained):
     """What an operator did to a visitor."""
 
@@ -149,6 +137,8 @@ class CommandFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The visitor, for NOT_IN_LINE and SAME_QUEUE."""
     line: int = 0
     """What `desk.say` returned for the line that reached nobody; 0 for a command."""
+    text: str = ""
+    """The text of the line."""
 
 
 class HeldBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -164,6 +154,8 @@ class HeldBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The visitor whom we serve now; empty for nobody."""
     line: int = 0
     """What `desk.say` returned for the line; 0 for a command."""
+    text: str = ""
+    """The text of the line, or of the note."""
 
 
 class NothingSaid(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -199,6 +191,8 @@ class Figures(DeskFigures, frozen=True, kw_only=True, tag=True):
 class PastSessions(DeskPast, frozen=True, kw_only=True, tag=True):
     """The answer to `.past`."""
 
+    name: str = ""
+    """The visitor of whom it was asked; empty: all."""
     is_quiet: bool = False
     """Whether the program that asked shows it alone; others take no notice."""
 
@@ -209,7 +203,6 @@ DutyEvent = (
     | AnswersKnown
     | ClientCame
     | ClientMoved
-    | ClientSaid
     | CommandSucceeded
     | CommandFailed
     | HeldBack
@@ -236,13 +229,18 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     """The IP address where they were last seen; empty if it is not known."""
     port: int = 0
     """Their UDP port there; 0 if it is not known."""
+    is_slow: bool = False
+    """Whether they are online by a slow link: if they vanish silently, that is known minutes
+    later."""
 
 
 class PeopleListed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The answer to `who`. `is_whole`: everybody is to be shown, however many are away."""
+    """The answer to `who`. `is_whole`: everybody is to be shown, however many are away. `talked`:
+    the names of those with whom the user has talked, who come first among these."""
 
     people: tuple[Person, ...]
     is_whole: bool = False
+    talked: tuple[str, ...] = ()
 
 
 class TableChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -398,7 +396,7 @@ class MessageReason(Explained):
     DISK_FAILED = "disk_failed", "the registry cannot write to its disk"
     NEVER_FETCHED = "never_fetched", "the mail was never fetched, and has expired"
     LEFT_ROOM = "left_room", "we left the room before the registry was back"
-    NOT_IN_ROOM = "not_in_room", "we are in no room"
+    NOT_IN_ROOM = "not_in_room", "we are not in that room"
     OWN_DISK = "own_disk", "our own disk takes nothing, and too much waits for it"
     ENDED = "ended", "our program ended before the message was stored"
 
@@ -444,22 +442,27 @@ class AuthorDoubt(Numbered):
 
 class Said(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A line of a conversation, as it comes and as the history keeps it. As an event, it is one that
-    somebody else said; a note to ourselves is one, too."""
+    somebody else said; a note to ourselves is one, too. The lines of a visit (conversation DESK) are
+    kept by the registry alone."""
 
     conversation: Conversation
     id: int
     """A running number of this history, never given twice: the id of the line's receipt, and of
-    every event about it."""
+    every event about it. What we say in a visit has an id that the caller drew."""
     sender: str
-    identity: bytes
-    """The author's key; empty if it is not known any more."""
+    """The author's name; empty for the visitor whose page or program it is."""
+    identity: bytes = b""
+    """The author's key; empty if it is not known any more, and in a visit."""
     number: int
-    """The number in the author's stream."""
+    """The number in the author's stream; in a visit the line's place in it, 0 before the registry
+    has told it."""
+    visit: int = 0
+    """The number of the visit; 0 for a line that is of none."""
     text: str
     at: float
-    """When it was written, in Unix seconds by the author's clock."""
+    """When it was written, in Unix seconds by the author's clock; by the registry's in a visit."""
     is_late: bool = False
-    """Whether it came as mail or from a log, not directly."""
+    """Whether it came as mail or from a log, not directly; or was shown by an earlier run."""
     doubt: AuthorDoubt | None = None
     """Why the author of a message to us alone may not be `sender`; None for somebody in the
     table."""
@@ -782,7 +785,8 @@ class RoomEntryRefusal(Explained):
     BAD_NAME = "bad_name", "the registry does not accept the name"
     ROOM_FULL = "room_full", "it is full"
     TOO_MANY_ROOMS = "too_many_rooms", "there are too many rooms"
-    SHARE_USED_UP = "share_used_up", "there are too many rooms of people at our address"
+    SHARE_USED_UP = "share_used_up", "people at our address are in too many rooms"
+    IN_TOO_MANY = "in_too_many", "we are in as many rooms as one may be in"
     NOT_SERVING = "not_serving", "the registry cannot write to its disk"
     TOO_OFTEN = (
         "too_often",
@@ -794,25 +798,28 @@ class RoomEntryRefusal(Explained):
 
 
 class RoomEntryDenied(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """We may not enter a room. We are still in the room where we were."""
+    """We may not enter a room. We stay in those where we are."""
 
     room: str
     reason: RoomEntryRefusal
 
 
 class NotInRoom(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A command needs a room, and we are in none."""
+    """A command is about a room that we are not in."""
+
+    room: str = ""
+    """Empty: it needs a room, and we are in none."""
 
 
 class MemberJoined(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Somebody entered our room, or came back."""
+    """Somebody entered a room of ours, or came back."""
 
     room: str
     name: str
 
 
 class MemberLeft(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Somebody left our room, quit, or vanished."""
+    """Somebody left a room of ours, quit, or vanished."""
 
     room: str
     name: str
@@ -823,6 +830,8 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     here: int
+    is_ours: bool = False
+    """Whether we are among them."""
 
 
 class RoomsKnown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -840,21 +849,21 @@ class NoAnswer(Explained):
 
 
 class RoomsUnknown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The registry did not say which rooms there are. `RoomsKnown` with our own room follows, if we
-    are in one."""
+    """The registry did not say which rooms there are. `RoomsKnown` with our own rooms follows, if we
+    are in any."""
 
     reason: NoAnswer
 
 
 class MembersListed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The answer to `/names`: everybody in our room, ourselves included."""
+    """The answer to `/names`: everybody in a room of ours, ourselves included."""
 
     room: str
     members: tuple[Person, ...]
 
 
 class TopicKnown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The topic of our room: the answer to `/topic`, or `is_change`, somebody has set or cleared
+    """The topic of a room of ours: the answer to `/topic`, or `is_change`, somebody has set or cleared
     it."""
 
     room: str
@@ -869,7 +878,7 @@ class TopicKnown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class TopicUnknown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The registry has not told us the topic of our room yet."""
+    """The registry has not told us the topic of a room of ours yet."""
 
     room: str
 
@@ -887,7 +896,7 @@ class TopicFailure(Explained):
 
 
 class TopicNotSet(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The topic of our room was not set."""
+    """The topic of a room of ours was not set."""
 
     room: str
     reason: TopicFailure

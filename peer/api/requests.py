@@ -73,8 +73,8 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Send(Request[Sent], frozen=True, kw_only=True):
-    """Say a text to one person, to everybody, or in the room where we are: a room that is another
-    one refuses it. A name that nobody bears is refused once the registry says so; while it is away,
+    """Say a text to one person, to everybody, or in a room where we are: any other room refuses it. A
+    name that nobody bears is refused once the registry says so; while it is away,
     the message is kept. Raises TextTooLong, UnicodeEncodeError."""
 
     conversation: Conversation
@@ -98,13 +98,13 @@ class Moment(enum.Enum):
     """What can be waited for."""
 
     READY = "ready"
-    """All that the registry had for us is here and we are in the room that we asked for, or the
+    """All that the registry had for us is here and we are in the rooms that we asked for, or the
     registry is known not to answer. After that, a registry that is being looked for again delays
     nobody. Raises NameTaken, NotAdmitted, OtherRegistry."""
     SETTLED = "settled"
     """Every message of ours is delivered, saved, kept or refused."""
     IN_ROOM = "in_room"
-    """It is known and told in which room we are: the registry has answered, or is not waited for
+    """It is known and told in which rooms we are: the registry has answered, or is not waited for
     any more."""
     LEFT = "left"
     """An event has told whether the registry answered `Leave`."""
@@ -126,24 +126,30 @@ class Wait(Request[None], frozen=True, kw_only=True):
 
 
 class EnterRoom(Command, frozen=True, kw_only=True):
-    """Be in this room and in no other; `EnteredRoom` or `RoomEntryDenied` follows."""
+    """Be in this room too; `EnteredRoom` or `RoomEntryDenied` follows."""
 
     room: str
 
 
 class LeaveRoom(Command, frozen=True, kw_only=True):
-    """Leave the room; `LeftRoom` follows, or `NotInRoom`."""
+    """Leave this room; `LeftRoom` follows, or `NotInRoom`."""
+
+    room: str
 
 
 class SetTopic(Command, frozen=True, kw_only=True):
-    """Set the topic of our room; an empty text clears it. `TopicKnown` follows, or `TopicNotSet`,
-    or `NotInRoom`."""
+    """Set the topic of a room where we are; an empty text clears it. `TopicKnown` follows, or
+    `TopicNotSet`, or `NotInRoom`."""
 
+    room: str
     text: str
 
 
 class ShowTopic(Command, frozen=True, kw_only=True):
-    """Have the topic of our room told; `TopicKnown` follows, or `TopicUnknown`, or `NotInRoom`."""
+    """Have the topic of a room where we are told; `TopicKnown` follows, or `TopicUnknown`, or
+    `NotInRoom`."""
+
+    room: str
 
 
 class ShowRooms(Command, frozen=True, kw_only=True):

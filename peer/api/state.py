@@ -7,6 +7,7 @@ import msgspec
 
 from chatapp.peer.api.events import Person
 from chatapp.wire.address import Address
+from chatapp.wire.names import is_same_name
 
 
 class PeerState(enum.Enum):
@@ -24,6 +25,17 @@ class PeerState(enum.Enum):
     """It has left, as the user asked."""
     REFUSED = "refused"
     """The registry does not let it in."""
+
+
+class RoomState(msgspec.Struct, frozen=True, kw_only=True):
+    """A room that we are in."""
+
+    name: str
+    """As its creator spelled it."""
+    members: tuple[Person, ...] = ()
+    """Everybody in the room, ourselves included, by name."""
+    in_reach: int = 0
+    """How many other members a line of ours would reach now."""
 
 
 class DeskState(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,10 +84,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     sending_try: tuple[int, int] = (0, 0)
     """How often the direct message that is under way longest was sent (0: none is), and how often
     one is sent at most before it takes another way. No event tells of a further try."""
-    room: str | None = None
-    """The room where we are, as its creator spelled it."""
-    members: tuple[Person, ...] = ()
-    """Everybody in the room where we are, ourselves included, by name."""
-    in_reach: int = 0
-    """How many other members of the room a line of ours would reach now."""
+    rooms: tuple[RoomState, ...] = ()
+    """The rooms that we are in, the one that we entered first first."""
     desk: DeskState = DeskState()
+
+    def room(self, name: str) -> RoomState | None:
+        """Return the room of this name, if we are in it."""
+        return next((room for room in self.rooms if is_same_name(room.name, name)), None)

@@ -15,6 +15,7 @@ from chatapp.peer.api.requests import (
     Examine,
     ExplainDelivery,
     ReadPage,
+    SearchPast,
     Send,
     SetTopic,
     ShowRegistryKey,
@@ -24,9 +25,11 @@ from chatapp.peer.api.requests import (
 from chatapp.peer.commands.meanings import (
     SERVER,
     Context,
+    FindPast,
     Meaning,
     Mistake,
     OpenConversation,
+    ShowPast,
     ShowPeople,
 )
 from chatapp.peer.words import answers
@@ -45,6 +48,7 @@ class Cut(enum.Enum):
     MAYBE_WORD = "one word or nothing"
     MAYBE_SHOWN = "the word that the usage line shows, or nothing"
     TWO_WORDS = "two words"
+    MAYBE_WORDS = "one word, two, or nothing"
     TEXT = "the whole rest, as typed"
     MAYBE_TEXT = "the whole rest or nothing"
     WORD_AND_TEXT = "one word, then the whole rest, as typed"
@@ -64,14 +68,16 @@ MAYBE_CONVERSATION: Final = Shape("[name or room]", Cut.MAYBE_WORD)
 MAYBE_NAME: Final = Shape("[name]", Cut.MAYBE_WORD)
 NEW_NAME: Final = Shape("<new name>", Cut.WORD)
 ROOM: Final = Shape("<room>", Cut.WORD)
+MY_ROOM: Final = Shape("<my room>", Cut.WORD)
+MAYBE_ROOM: Final = Shape("[room]", Cut.MAYBE_WORD)
 TEXT: Final = Shape("<text>", Cut.TEXT)
 MAYBE_TEXT: Final = Shape("[text]", Cut.MAYBE_TEXT)
-WORDS: Final = Shape("<words>", Cut.TEXT)
+WORDS: Final = Shape("<words> [in <name>]", Cut.TEXT)
 NAME_AND_TEXT: Final = Shape("<name> <text>", Cut.WORD_AND_TEXT)
 NAME_AND_KEY: Final = Shape("<name> <key>", Cut.WORD_AND_MAYBE_TEXT)
 MAYBE_COMMAND: Final = Shape("[command]", Cut.MAYBE_WORD)
 MAYBE_ALL: Final = Shape("[all]", Cut.MAYBE_SHOWN)
-MAYBE_NUMBER: Final = Shape("[n]", Cut.MAYBE_WORD)
+MAYBE_NAME_AND_NUMBER: Final = Shape("[name] [n]", Cut.MAYBE_WORDS)
 MAYBE_WHICH: Final = Shape("[id or last]", Cut.MAYBE_WORD)
 
 
@@ -196,6 +202,17 @@ def join(context: Context, name: str) -> Meaning:
     return named(lambda wanted: EnterRoom(room=wanted))(context, name.removeprefix("#"))
 
 
+def of_room(meaning: Callable[[str], Meaning]) -> Callable[..., Meaning]:
+    """Return a reader of a room; without one, the current room is meant."""
+
+    def read(context: Context, *words: str) -> Meaning:
+        if words:
+            return named(meaning)(context, words[0].removeprefix("#"))
+        return Mistake(answers.NOT_IN_ROOM) if context.room is None else meaning(context.room)
+
+    return read
+
+
 def say(context: Context, text: str) -> Meaning:
     """Read a text to say in the current room."""
     if context.room is None:
@@ -208,8 +225,8 @@ def topic(context: Context, text: str = "") -> Meaning:
     if context.room is None:
         return Mistake(answers.NOT_IN_ROOM)
     if not text:
-        return ShowTopic()
-    return SetTopic(text="" if text.strip() == "-" else text)
+        return ShowTopic(room=context.room)
+    return SetTopic(room=context.room, text="" if text.strip() == "-" else text)
 
 
 def verify(context: Context, name: str) -> Meaning:
@@ -260,10 +277,25 @@ def explain(_: Context, which: str = "last") -> Meaning:
 
 
 def show_history(_: Context, *words: str) -> Meaning:
-    """Read how many messages to show; by default as many as fit on a screen."""
-    if not words:
-        return ReadPage(limit=HISTORY_SHOWN)
-    count = number(words[0])
-    if count is None or count > HISTORY_MAX:
-        return Mistake(answers.not_in_range(words[0], HISTORY_MAX))
-    return ReadPage(limit=count)
+    """Read the name of a conversation, and how many messages to show; by default as many as fit on
+    a screen, of all conversations."""
+    name, count = words[0] if words else "", HISTORY_SHOWN
+    has_count = len(words) > 1 or name.isdigit()
+    if has_count:
+        shown = number(words[-1])
+        if shown is None or shown > HISTORY_MAX:
+            return Mistake(answers.not_in_range(words[-1], HISTORY_MAX))
+        count = shown
+    is_of_all = len(words) == has_count
+    return ReadPage(limit=count) if is_of_all else ShowPast(name, count)
+
+
+_WITHIN: Final = " in "
+
+
+def search(_: Context, typed: str) -> Meaning:
+    """Read the words to find, and the name of the conversation where they are looked for."""
+    words, within, name = typed.rstrip().rpartition(_WITHIN)
+    if within and words.strip() and name.strip() and " " not in name:
+        return FindPast(words, name, typed)
+    return SearchPast(words=typed)

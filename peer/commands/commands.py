@@ -14,7 +14,6 @@ from chatapp.peer.api.requests import (
     LeaveRoom,
     ReleaseName,
     Rename,
-    SearchPast,
     ShowRooms,
     Unignore,
 )
@@ -25,11 +24,13 @@ from chatapp.peer.commands.arguments import (
     MAYBE_COMMAND,
     MAYBE_CONVERSATION,
     MAYBE_NAME,
-    MAYBE_NUMBER,
+    MAYBE_NAME_AND_NUMBER,
     MAYBE_PAST,
     MAYBE_QUEUE,
+    MAYBE_ROOM,
     MAYBE_TEXT,
     MAYBE_WHICH,
+    MY_ROOM,
     NAME,
     NAME_AND_KEY,
     NAME_AND_TEXT,
@@ -48,11 +49,14 @@ from chatapp.peer.commands.arguments import (
     examine,
     explain,
     join,
+    named,
     new_name,
+    of_room,
     other_person,
     own_name,
     query,
     say,
+    search,
     send_all,
     send_direct,
     show_history,
@@ -67,6 +71,7 @@ from chatapp.peer.commands.meanings import (
     Context,
     Meaning,
     Mistake,
+    OpenRoom,
     Quit,
     SayAnswer,
     SayToClient,
@@ -79,6 +84,7 @@ from chatapp.wire.desk import commands as wire_desk
 from chatapp.wire.desk.texts import NO_CLIENT
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.messages.desk import OperatorRequest
+from chatapp.wire.text import NEAR, TYPO, nearest
 
 _SHAPES: Final = {
     "": NOTHING,
@@ -151,7 +157,8 @@ DESK_COMMANDS: Final = tuple(
 
 
 def _show_help(context: Context, *words: str) -> Meaning:
-    if not words:
+    """Read what is to be explained: `help me` asks for the list."""
+    if not words or words[0].lower() == "me":
         return ShowHelp()
     found = _spelling_of(words[0])
     return ShowHelp(found) if found else unknown(words[0], is_operator=context.is_operator)
@@ -191,9 +198,16 @@ COMMANDS: Final = (
     Command(
         spellings=("join", "/join", "server:join"),
         shape=ROOM,
-        summary="enter a room (created if needed), leave your current one",
+        summary="enter a room (created if needed), beside your others",
         example="lab",
         read=join,
+    ),
+    Command(
+        spellings=("/room",),
+        shape=MY_ROOM,
+        summary="go to another of your rooms",
+        example="lab",
+        read=lambda context, room: named(OpenRoom)(context, room.removeprefix("#")),
     ),
     Command(
         spellings=("/say",),
@@ -205,9 +219,10 @@ COMMANDS: Final = (
     ),
     Command(
         spellings=("leave", "/leave", "/out", "server:leave"),
-        shape=NOTHING,
-        summary="leave your room",
-        read=always(LeaveRoom()),
+        shape=MAYBE_ROOM,
+        summary="leave the room that you are in, or another one",
+        example="lab",
+        read=of_room(lambda room: LeaveRoom(room=room)),
         is_bare_in_room=True,
         is_drastic=True,
     ),
@@ -219,9 +234,10 @@ COMMANDS: Final = (
     ),
     Command(
         spellings=("/names",),
-        shape=NOTHING,
-        summary="list the people in your room",
-        read=always(ShowMembers()),
+        shape=MAYBE_ROOM,
+        summary="list the people in your room, or in another of yours",
+        example="lab",
+        read=of_room(ShowMembers),
     ),
     Command(
         spellings=("/topic",),
@@ -233,7 +249,7 @@ COMMANDS: Final = (
     Command(
         spellings=("who", "/who", "/users", "server:who"),
         shape=MAYBE_ALL,
-        summary="show who is online, and the last 20 of the others, or all",
+        summary="show who is online, and ten of the others, or all",
         read=show_people,
     ),
     Command(
@@ -317,17 +333,17 @@ COMMANDS: Final = (
     ),
     Command(
         spellings=("/history",),
-        shape=MAYBE_NUMBER,
-        summary=f"show your last messages: n of them, or {HISTORY_SHOWN}",
-        example="50",
+        shape=MAYBE_NAME_AND_NUMBER,
+        summary=f"show your last messages, or those with one: n or {HISTORY_SHOWN}",
+        example="bob 50",
         read=show_history,
     ),
     Command(
         spellings=("/search",),
         shape=WORDS,
-        summary="find your messages that contain these words",
-        example="noon lunch",
-        read=lambda _, words: SearchPast(words=words),
+        summary="find messages that contain these words",
+        example="noon lunch in bob",
+        read=search,
     ),
     *DESK_COMMANDS,
     Command(
@@ -362,16 +378,24 @@ def unknown(word: str, *, is_operator: bool) -> Mistake:
     """Return a mistake that suggests the command that is called so elsewhere, or the nearest one,
     if one is near. Those of the help desk are suggested to operators only, for words that begin as
     they do."""
-    # Deferred: a start does not need them.
-    from chatapp.peer.commands.commands import ELSEWHERE
-    from chatapp.wire.text import nearest
+    if is_not_here(word):
+        return Mistake(answers.not_here(word))
+    return Mistake(answers.unknown_command(word, command_near(word, is_operator=is_operator)))
 
+
+def is_not_here(word: str) -> bool:
+    """Whether this is a command elsewhere for which there is none in this version."""
     sign, bare = _sign_and_rest(word.lower())
-    if sign != wire_desk.SIGN and bare in ELSEWHERE:
-        here = ELSEWHERE[bare]
-        return Mistake(
-            answers.not_here(word) if here is None else answers.unknown_command(word, here)
-        )
+    return sign != wire_desk.SIGN and ELSEWHERE.get(bare, bare) is None
+
+
+def command_near(word: str, *, is_operator: bool, is_sentence: bool = False) -> str | None:
+    """Return the spelling of the command that is called so elsewhere, or of the nearest one; None
+    if none is near. `is_sentence`: the word begins a line that may be meant for a person, so that
+    it must be nearer."""
+    sign, bare = _sign_and_rest(word.lower())
+    if sign != wire_desk.SIGN and (here := ELSEWHERE.get(bare)) is not None:
+        return here
     likely = [
         spelling
         for spelling in BY_SPELLING
@@ -383,8 +407,8 @@ def unknown(word: str, *, is_operator: bool) -> Mistake:
         for spelling in sorted(likely, key=partial(_rank_beside, sign))
     }
     drastic = {rest for rest, one in by_rest.items() if BY_SPELLING[one].is_drastic}
-    near = nearest(bare, by_rest, drastic=drastic)
-    return Mistake(answers.unknown_command(word, None if near is None else by_rest[near]))
+    near = nearest(bare, by_rest, drastic=drastic, alike=TYPO if is_sentence else NEAR)
+    return None if near is None else by_rest[near]
 
 
 def _rank_beside(sign: str, spelling: str) -> tuple[bool, bool]:
@@ -414,6 +438,10 @@ GUIDE_BEGINS: Final = "<!-- The list of commands is made from peer/commands/comm
 GUIDE_ENDS: Final = "<!-- End of the list of commands. -->"
 
 
+_HELP_COLUMN: Final = 21
+"""Cells of the commands in the list; a longer one moves what is said of it to the right."""
+
+
 def help_lines(command: str | None = None, *, is_operator: bool = False) -> list[str]:
     """List every command, one line each, those of the help desk for operators only; or for one
     spelling its summary, all its spellings and an example."""
@@ -426,8 +454,9 @@ def help_lines(command: str | None = None, *, is_operator: bool = False) -> list
             f"Example: {faithful} {row.example}".rstrip(),
         ]
     offered = [row for row in COMMANDS if is_operator or row not in DESK_COMMANDS]
-    width = max(len(usage(row.spellings[0], row.shape)) for row in offered)
-    return [f"{usage(row.spellings[0], row.shape):<{width}}  {row.summary}" for row in offered]
+    return [
+        f"{usage(row.spellings[0], row.shape):<{_HELP_COLUMN}}  {row.summary}" for row in offered
+    ]
 
 
 def guide_table() -> str:
@@ -451,7 +480,7 @@ reg: back connect
 /unignore: unblock unmute
 /say: me
 /query: open chat switch
-/join: create enter room channel group_chat
+/join: create enter channel group_chat join_room
 /nick: rename name
 /release: unregister
 /verify: key fingerprint

@@ -6,11 +6,13 @@ from typing import Final, Protocol
 
 import msgspec
 
-from chatapp.peer.commands.arguments import SIGNS, Command, Cut
+from chatapp.peer.commands.arguments import SIGNS, WORDS, Command, Cut
 from chatapp.peer.commands.commands import BY_SPELLING, DESK_SPELLINGS
 from chatapp.peer.words.formatting import Candidate
 
 RECENT_MAX: Final = 256
+_FIRST: Final = ("send", "join", "who")
+"""Commands that are offered before all others."""
 
 
 class CandidateSource(Protocol):
@@ -29,6 +31,8 @@ class CompletionIndex:
         self._rooms: dict[str, None] = {}
         self._recent: dict[str, None] = {}
         self._answers: tuple[str, ...] = ()
+        self.entered: Sequence[str] = ()
+        """The rooms where the user is, the current one first."""
         self.is_operator = False
         """Whether the user is an operator of the help desk: its commands are offered to operators
         only."""
@@ -59,6 +63,10 @@ class CompletionIndex:
         there = set(self._people)
         recent = [name for name in reversed(self._recent) if name in there]
         return [*recent, *(name for name in self._people if name not in self._recent)]
+
+    def places(self) -> list[str]:
+        """Return the names of people and of rooms."""
+        return [*self.people(), *self.rooms()]
 
     def rooms(self) -> list[str]:
         """Return the names of rooms, the last ones seen first."""
@@ -107,10 +115,18 @@ def _offered(index: CompletionIndex) -> dict[str, Command]:
 
 def _commands(word: str, offered: Mapping[str, Command], *, is_in_room: bool) -> list[Candidate]:
     begun = word.lower()
-    return [
-        Candidate(spelling, len(word), f"{row.shape.shown}  {row.summary}".strip())
+    fitting = {
+        spelling: row
         for spelling, row in offered.items()
         if spelling.startswith(begun) and not (is_in_room and not spelling.startswith(SIGNS))
+    }
+    if begun in ("", "/"):
+        rows = [BY_SPELLING[spelling] for spelling in _FIRST]
+        first = [next(filter(fitting.__contains__, row.spellings)) for row in rows]
+        fitting = {spelling: fitting[spelling] for spelling in first} | fitting
+    return [
+        Candidate(spelling, len(word), f"{row.shape.shown}  {row.summary}".strip())
+        for spelling, row in fitting.items()
     ]
 
 
@@ -125,15 +141,20 @@ def _addressed(word: str, index: CompletionIndex) -> list[Candidate]:
 
 def _arguments(spelling: str, argument: str, index: CompletionIndex) -> list[Candidate]:
     row = BY_SPELLING.get(spelling)
+    if row is not None and row.shape is WORDS:
+        before, within, argument = argument.rpartition(" in ")
+        return _like(argument, index.places()) if within and before and " " not in argument else []
     if row is None or row.shape.cut is Cut.TEXT or " " in argument:
         return []
-    match row.shape.shown.split()[:1]:
-        case ["<name>"] | ["[name]"]:
+    match row.shape.shown.split():
+        case ["[name]", "[n]"] | ["[name", *_]:
+            return _like(argument, index.places())
+        case ["<name>" | "[name]", *_]:
             return _like(argument, index.people())
+        case ["<my", *_] | ["[room]"]:
+            return _like(argument, index.entered)
         case ["<room>"]:
             return _like(argument, index.rooms())
-        case ["[name", *_]:
-            return _like(argument, [*index.people(), *index.rooms()])
         case ["[answer]"]:
             return _like(argument, index.answers())
         case ["[command]"]:

@@ -25,8 +25,16 @@ class AskMessage(msgspec.Struct, frozen=True):
     """Ask the user for a recipient and a text, then send the message."""
 
 
+class OpenRoom(msgspec.Struct, frozen=True):
+    """Make a room where the user is the current one."""
+
+    room: PeerName
+
+
 class ShowMembers(msgspec.Struct, frozen=True):
-    """List the people in the current room."""
+    """List the people in a room."""
+
+    room: str
 
 
 class ShowPeople(msgspec.Struct, frozen=True):
@@ -38,6 +46,22 @@ class ShowPeople(msgspec.Struct, frozen=True):
 
 class ShowTable(msgspec.Struct, frozen=True):
     """Show the table: everybody's name, address and presence."""
+
+
+class ShowPast(msgspec.Struct, frozen=True):
+    """Show the newest lines of the conversation that has this name."""
+
+    of: str
+    limit: int
+
+
+class FindPast(msgspec.Struct, frozen=True):
+    """Show the newest lines with these words in the conversation that has this name; if there is no
+    such conversation, those with all words of `typed`."""
+
+    words: str
+    within: str
+    typed: str
 
 
 class ShowHelp(msgspec.Struct, frozen=True):
@@ -78,9 +102,12 @@ Meaning = (
     | OperatorRequest
     | OpenConversation
     | AskMessage
+    | OpenRoom
     | ShowMembers
     | ShowPeople
     | ShowTable
+    | ShowPast
+    | FindPast
     | ShowHelp
     | SayToClient
     | SayAnswer
@@ -95,6 +122,7 @@ class Context(msgspec.Struct, frozen=True):
 
     me: PeerName
     room: str | None = None
+    """The current room."""
     offline: bool = False
     """Whether the user has gone offline with `dereg`."""
     query: PeerName | None = None

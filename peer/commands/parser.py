@@ -12,7 +12,13 @@ from typing import Final
 from chatapp.peer.api.conversations import person, room
 from chatapp.peer.api.requests import Send
 from chatapp.peer.commands.arguments import SIGNS, Command, Cut, usage
-from chatapp.peer.commands.commands import BY_SPELLING, COMMANDS, unknown
+from chatapp.peer.commands.commands import (
+    BY_SPELLING,
+    COMMANDS,
+    command_near,
+    is_not_here,
+    unknown,
+)
 from chatapp.peer.commands.meanings import Context, Empty, Meaning, Mistake, SayToClient
 from chatapp.peer.words import answers
 from chatapp.wire.desk.texts import NO_CLIENT
@@ -85,7 +91,30 @@ def _command(line: str, context: Context) -> Meaning:
         )  # an operator who types on after the visitor left is not told of a typo
     if context.query is not None and not spelling.startswith(SIGNS):
         return Send(conversation=person(context.query), text=line)
-    return unknown(word, is_operator=context.is_operator)
+    if spelling.startswith(SIGNS) or _is_garbled(word):
+        return unknown(word, is_operator=context.is_operator)
+    return _for_nobody(word, rest, context)
+
+
+def _is_garbled(word: str) -> bool:
+    """Whether this can be no word of a sentence: it has control characters, or was no text."""
+    return not word.isprintable() or "\ufffd" in word
+
+
+def _for_nobody(word: str, rest: str, context: Context) -> Mistake:
+    """Answer a line without a sign that names nobody: a mistyped command, if what follows its first
+    word fits that command, else something that was meant for a person."""
+    if context.offline:
+        return Mistake(answers.OFFLINE)
+    if is_not_here(word):
+        is_command = not _first_word(rest.lstrip(_BLANKS))[1]
+        return Mistake(answers.not_here(word) if is_command else answers.NOBODY_NAMED)
+    near = command_near(word, is_operator=context.is_operator, is_sentence=True)
+    if near is not None and (
+        near.endswith(word.lower()) or _arguments(BY_SPELLING[near], near, rest) is not None
+    ):
+        return Mistake(answers.unknown_command(word, near))
+    return Mistake(answers.NOBODY_NAMED)
 
 
 def _read(row: Command, how: str, context: Context, arguments: tuple[str, ...] | None) -> Meaning:
@@ -108,6 +137,9 @@ def _arguments(row: Command, spelling: str, rest: str) -> tuple[str, ...] | None
             return None
         case Cut.MAYBE_WORD | Cut.MAYBE_SHOWN:
             return None if after.strip(_BLANKS) else (word,) if word else ()
+        case Cut.MAYBE_WORDS:
+            second, more = _first_word(after.lstrip(_BLANKS))
+            return None if more.strip(_BLANKS) else tuple(filter(None, (word, second)))
         case Cut.TWO_WORDS:
             second, more = _first_word(after.lstrip(_BLANKS))
             return None if more.strip(_BLANKS) else _some(word, second)

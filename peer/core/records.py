@@ -133,12 +133,13 @@ class NumberUsed(msgspec.Struct, frozen=True, array_like=True, tag=11, gc=False)
 
 
 class RoomKept(msgspec.Struct, frozen=True, array_like=True, tag=12, gc=False):
-    """The room that we are in (None: in none), and its members with their presence as last heard.
+    """We are in the room `group`, which has these members, with their presence as last heard; None:
+    we are not in it. The latest record of a room counts.
 
-    `owes_leave`: we left a room, and the registry does not know it yet."""
+    `owes_leave`: we left it, and the registry does not know it yet."""
 
-    group: str | None
-    members: tuple[tuple[bytes, int], ...] = ()
+    group: str
+    members: tuple[tuple[bytes, int], ...] | None = None
     owes_leave: bool = False
 
 
@@ -354,7 +355,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 0
     table_at: float = 0.0
     groups: dict[str, StoredGroup] = {}
-    room: RoomKept = RoomKept(None)
+    rooms: tuple[RoomKept, ...] = ()
+    """What is stored of the rooms that we are in, or have yet to leave at the registry."""
     streams: dict[bytes, StoredStream] = {}
     blocked: tuple[Row, ...] = ()
     """Rows with another key for their name than the one that we hold."""

@@ -54,10 +54,11 @@ def peer_for(wanted: StartOptions) -> Peer:
         port=wanted.port,
         home=wanted.home,
         policy=None if wanted.ack_timeout is None else Policy(ack_timeout=wanted.ack_timeout),
-        room=wanted.room,
+        rooms=wanted.rooms,
         code=wanted.code,
         registry_key=wanted.registry_key,
         announced_key=wanted.announced_key,
+        slow_link=wanted.slow_link,
     )
 
 

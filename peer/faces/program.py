@@ -84,7 +84,7 @@ class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
     """Our UDP port, 0 for any."""
     home: Path
-    room: str | None = None
+    rooms: tuple[str, ...] = ()
     ack_timeout: float | None = None
     """None for the usual one."""
     code: str | None = None
@@ -93,6 +93,8 @@ class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether to draw no attention on a terminal."""
     is_full: bool = False
     """Whether to show a full screen."""
+    slow_link: bool = False
+    """Whether to spare the link, whatever is measured."""
 
 
 class VisitOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -245,8 +245,11 @@ class History:
                 # What is still to come is not read, and an id that no line has may be more than
                 # SQLite takes.
                 execute(_READ, (min(id_, self.maintenance.newest()), key, registry))
-            case RoomKept():
-                execute("INSERT OR REPLACE INTO room VALUES (?, ?)", (here, encode(record)))
+            case RoomKept(group, members=None, owes_leave=False):
+                execute("DELETE FROM rooms WHERE registry = ? AND name = ?", (here, group))
+            case RoomKept(group):
+                kept = here, group, encode(record)
+                execute("INSERT OR REPLACE INTO rooms VALUES (?, ?, ?)", kept)
             case RowsSaved():
                 self._save_rows(record)
             case Named(identity, name, doubt):

@@ -67,7 +67,7 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
         else msgspec.convert(version, Number),  # then the registry sends the table again
         table_at=msgspec.convert(table_at, float),
         groups=_checked(_groups(db, registry), dict[str, StoredGroup]),
-        room=_room(db, registry),
+        rooms=_rooms(db, registry),
         streams=_checked(streams, dict[bytes, StoredStream]),
         blocked=tuple(blocked),
         verified=_keys(db, "SELECT identity FROM verified WHERE registry = ?", registry),
@@ -155,9 +155,9 @@ def _groups(db: sqlite3.Connection, registry: int) -> dict[str, StoredGroup]:
     return {name: StoredGroup(cursor, newest) for name, cursor, newest in rows}
 
 
-def _room(db: sqlite3.Connection, registry: int) -> RoomKept:
-    row = db.execute("SELECT kept FROM room WHERE registry = ?", (registry,)).fetchone()
-    return _decode_room(row[0]) if row is not None else RoomKept(None)
+def _rooms(db: sqlite3.Connection, registry: int) -> tuple[RoomKept, ...]:
+    rows = db.execute("SELECT kept FROM rooms WHERE registry = ?", (registry,))
+    return tuple(_decode_room(kept) for (kept,) in rows)
 
 
 _IN_HOLES: Final = """

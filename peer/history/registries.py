@@ -20,7 +20,7 @@ _KEPT_FOR: Final = (
     "blocked",
     "verified",
     "replaced_people",
-    "room",
+    "rooms",
     "named_servers",
 )
 """The tables whose rows belong to a registry, besides `streams`."""

@@ -25,7 +25,7 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 14
+VERSION: Final = 15
 """The version of the format, in `PRAGMA user_version`."""
 
 OURS: Final = 1
@@ -61,7 +61,9 @@ CREATE TABLE verified (
 CREATE TABLE replaced_people (
     registry INTEGER NOT NULL, identity BLOB NOT NULL, row BLOB NOT NULL, PRIMARY KEY (registry, identity)
     ) WITHOUT ROWID;
-CREATE TABLE room (registry INTEGER NOT NULL PRIMARY KEY, kept BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE rooms (
+    registry INTEGER NOT NULL, name TEXT NOT NULL, kept BLOB NOT NULL, PRIMARY KEY (registry, name)
+) WITHOUT ROWID;
 CREATE TABLE conversations (
     id INTEGER PRIMARY KEY, registry INTEGER NOT NULL, key BLOB NOT NULL, read INTEGER NOT NULL DEFAULT 0,
     UNIQUE (key, registry));

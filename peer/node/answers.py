@@ -100,16 +100,16 @@ def _enter_room(node: "PeerNode", request: requests.EnterRoom) -> None:
     node.core.rooms.enter(request.room, now=node.now())
 
 
-def _leave_room(node: "PeerNode", _: requests.LeaveRoom) -> None:
-    node.core.rooms.leave(now=node.now())
+def _leave_room(node: "PeerNode", request: requests.LeaveRoom) -> None:
+    node.core.rooms.leave(request.room, now=node.now())
 
 
 def _set_topic(node: "PeerNode", request: requests.SetTopic) -> None:
-    node.core.rooms.topic.ask(request.text, now=node.now())
+    node.core.rooms.topic.ask(request.room, request.text, now=node.now())
 
 
-def _show_topic(node: "PeerNode", _: requests.ShowTopic) -> None:
-    node.core.rooms.topic.show()
+def _show_topic(node: "PeerNode", request: requests.ShowTopic) -> None:
+    node.core.rooms.topic.show(request.room)
 
 
 def _show_rooms(node: "PeerNode", _: requests.ShowRooms) -> None:

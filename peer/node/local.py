@@ -35,9 +35,6 @@ from chatapp.wire.names import PeerName
 
 Result = TypeVar("Result")
 
-_MORE_LINES: Final = frozenset({events.MailReturned, events.ClientSaid})
-"""The kinds of events in which there are lines, besides `Said`."""
-
 _WHY_NOT: Final = {
     LookUp.UNKNOWN: events.MessageReason.NOBODY,
     LookUp.BLOCKED: events.MessageReason.KEY_CHANGED,
@@ -58,6 +55,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The digits of the fingerprint that the registry's key must have; None for any."""
     announced_key: str | None
     """The digits of the fingerprint that it must have at a first contact; None for any."""
+    slow_link: bool
+    """Whether to spare the link, whatever is measured."""
 
     @property
     def server_names(self) -> list[str]:
@@ -162,7 +161,7 @@ class PeerNode:
         """The state now. Raises NotOpen."""
         self._check_open()
         core = self.core
-        room, operator, recipients = core.rooms.room, core.desk, core.rooms.recipients
+        operator = core.desk
         server, pinned = core.registry.servers.current, core.registry.session.pinned
         return State(
             name=core.me.name,
@@ -178,9 +177,7 @@ class PeerNode:
             is_server_away=core.reach is RegistryReach.LOST,
             is_sending=core.is_sending,
             sending_try=(core.direct.sending_try, self._settings.policy.tries),
-            room=None if room is None else room.room,
-            members=recipients.people(),
-            in_reach=recipients.in_reach,
+            rooms=core.rooms.recipients.rooms(),
             desk=DeskState()
             if not operator.is_listed
             else DeskState(
@@ -275,17 +272,12 @@ class PeerNode:
                 return _WHY_NOT[found]
 
     def _say(self, request: Send) -> Receipt:
-        """Say a line in our room, if that is the one that is meant."""
-        room = self.core.rooms.room
-        if room is not None and request.conversation.name not in ("", room.room):
+        """Say a line in a room, if we are there."""
+        begun = self.core.rooms.say(request.conversation.name, request.text, now=self.now())
+        if begun is None:
             return self._refuse(request.conversation, events.MessageReason.NOT_IN_ROOM)
-        begun = self.core.rooms.say(request.text, now=self.now())
         self.driver.schedule()
-        if begun is not None:
-            return self.receipts.open(begun.conversation, begun.id)
-        receipt = Receipt(request.conversation, 0)
-        receipt.settle(events.MessageState.REFUSED, events.MessageReason.NOT_IN_ROOM)
-        return receipt
+        return self.receipts.open(begun.conversation, begun.id)
 
     def _refuse(self, conversation: Conversation, reason: events.MessageReason) -> Receipt:
         receipt, state = Receipt(conversation, 0), events.MessageState.REFUSED
@@ -304,31 +296,19 @@ class PeerNode:
         are given again."""
         if self.driver.is_closed or not batch:
             return
-        shown: list[Said] = [event for event in batch if type(event) is Said]
-        if not _MORE_LINES.isdisjoint(map(type, batch)):  # mostly there is none
-            shown = self._lines_in(batch)
+        shown: list[Said] = []
+        for event in batch:
+            if type(event) is Said:
+                shown.append(event)
+            elif type(event) is events.MailReturned:
+                shown += event.lines
         if shown:
             self.core.lines_shown(shown)
+            if shown[-1].visit:  # the registry is told
+                self.driver.schedule()
             self.storage.store()
             for listener in self._shown_listeners:
                 listener(shown)
-
-    def _lines_in(self, batch: Sequence[events.Event]) -> list[Said]:
-        """Return the lines that these events show, in order. Lines of a visitor count as shown at
-        once."""
-        shown: list[Said] = []
-        for event in batch:
-            match event:
-                case Said():
-                    shown.append(event)
-                case events.MailReturned(lines=lines):
-                    shown += lines
-                case events.ClientSaid(visit=visit, position=position):
-                    self.core.desk.lines_shown(visit, position)
-                    self.driver.schedule()
-                case _:
-                    pass
-        return shown
 
     def listen_shown(self, listener: Callable[[Sequence[Said]], None]) -> Callable[[], None]:
         """Call `listener` with lines when they are reported as shown."""
@@ -386,7 +366,8 @@ class PeerNode:
         self.driver.send(core.datagrams_to_send(now=now))
         number = core.sync_begins()
         if self.storage.sync():
-            core.synced(number)
+            core.synced(number, now=now)
+            core.direct.report_syncs()
             self.driver.send(core.datagrams_to_send(now=now))
         core.leave(now=now)
         self.driver.schedule()

@@ -24,7 +24,7 @@ from chatapp.peer.api.events import Event, Said
 from chatapp.peer.api.findings import Finding
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.requests import Moment, Node, Send, Wait
-from chatapp.peer.api.state import PeerState, State
+from chatapp.peer.api.state import PeerState, RoomState, State
 from chatapp.peer.node.driver import resolved
 from chatapp.peer.node.feed import EventFeed, Subscription
 from chatapp.peer.node.local import NodeSettings, PeerNode, line_id
@@ -224,19 +224,21 @@ class Peer:
         port: int = 0,
         home: Path | None = None,
         policy: Policy | None = None,
-        room: str | None = None,
+        rooms: str | Sequence[str] = (),
         code: str | None = None,
         registry_key: str | None = None,
         announced_key: str | None = None,
+        slow_link: bool = False,
         machine: Machine = THIS_MACHINE,
     ) -> None:
         """`server`: the registry's host (an IP address or a name) and port; its key is remembered
         under what is given here. A registry with several servers: a list of them, or a text
         (`"a:5000,b:5001"`); the peer goes to whichever answers. `port`: our UDP port, 0 for any.
-        `room`: the room to enter at the start. `code`: a join code, where newcomers need one.
+        `rooms`: the room to enter at the start, or several. `code`: a join code, where newcomers need one.
         `registry_key`: the fingerprint that the registry's key must have. `announced_key`: the one
         that a stranger has announced for it, which must be proved at a first contact; it replaces
-        no known key. `machine`: where the peer runs.
+        no known key. `slow_link`: spare the link to the registry, whatever is measured. `machine`:
+        where the peer runs.
 
         Raises
         ------
@@ -250,8 +252,13 @@ class Peer:
             machine=machine,
             registry_key=None if registry_key is None else require_fingerprint(registry_key),
             announced_key=None if announced_key is None else require_fingerprint(announced_key),
+            slow_link=slow_link,
         )
-        opening = _LocalOpening(settings, room=room, code=JoinCode(code) if code else None)
+        opening = _LocalOpening(
+            settings,
+            rooms=(rooms,) if isinstance(rooms, str) else tuple(rooms),
+            code=JoinCode(code) if code else None,
+        )
         self._begin(person_name(name), opening, home, servers)
 
     def _begin(
@@ -390,7 +397,7 @@ class Peer:
         self._node, self._feed = node, node.feed
 
     async def ready(self) -> None:
-        """Wait until all that the registry had for us is here and we are in the room that we asked
+        """Wait until all that the registry had for us is here and we are in the rooms that we asked
         for, or until the registry is known not to answer. After that, a registry that is being
         looked for again delays nobody. Raises NotOpen, NameTaken, NotAdmitted, OtherRegistry."""
         await self._open_node().request(Wait(until=Moment.READY))
@@ -425,10 +432,9 @@ class Peer:
         """Send a line to the channel. Raises TextTooLong, UnicodeEncodeError, NotOpen."""
         return await self._open_node().send(Send(conversation=EVERYBODY, text=text))
 
-    async def say(self, text: str) -> Receipt:
-        """Send a line to the room where we are; outside any room it is refused. Raises as
-        `send_all`."""
-        return await self._open_node().send(Send(conversation=in_room(""), text=text))
+    async def say(self, room: str, text: str) -> Receipt:
+        """Send a line to a room where we are; any other room refuses it. Raises as `send_all`."""
+        return await self._open_node().send(Send(conversation=in_room(room), text=text))
 
     async def settled(self) -> None:
         """Wait until every message of ours is delivered, saved, kept or refused. Raises NotOpen."""
@@ -450,53 +456,50 @@ class Peer:
     # --- rooms
 
     @property
-    def room(self) -> str | None:
-        """The room where we are, as its creator spelled it. Raises NotOpen."""
-        return self._state.room
+    def rooms(self) -> tuple[RoomState, ...]:
+        """The rooms where we are, with everybody there, the one that we entered first first. Raises
+        NotOpen."""
+        return self._state.rooms
 
     def enter_room(self, room: str) -> None:
-        """Ask to be in this room and in no other; `EnteredRoom` or `RoomEntryDenied` follows.
-        Raises NotOpen."""
+        """Ask to be in this room too; `EnteredRoom` or `RoomEntryDenied` follows. Raises
+        NotOpen."""
         self._open_node().post(requests.EnterRoom(room=room))
 
-    def leave_room(self) -> None:
-        """Leave the room; `LeftRoom` follows, or `NotInRoom`. Raises NotOpen."""
-        self._open_node().post(requests.LeaveRoom())
+    def leave_room(self, room: str) -> None:
+        """Leave this room; `LeftRoom` follows, or `NotInRoom`. Raises NotOpen."""
+        self._open_node().post(requests.LeaveRoom(room=room))
 
-    def set_topic(self, text: str) -> None:
-        """Set the topic of the room where we are; an empty text clears it. `TopicKnown` follows, or
+    def set_topic(self, room: str, text: str) -> None:
+        """Set the topic of a room where we are; an empty text clears it. `TopicKnown` follows, or
         `TopicNotSet`, or `NotInRoom`. Raises NotOpen."""
-        self._open_node().post(requests.SetTopic(text=text))
+        self._open_node().post(requests.SetTopic(room=room, text=text))
 
-    def show_topic(self) -> None:
-        """Have the topic of the room told; `TopicKnown` follows, or `TopicUnknown`, or `NotInRoom`.
-        Raises NotOpen."""
-        self._open_node().post(requests.ShowTopic())
+    def show_topic(self, room: str) -> None:
+        """Have the topic of a room where we are told; `TopicKnown` follows, or `TopicUnknown`, or
+        `NotInRoom`. Raises NotOpen."""
+        self._open_node().post(requests.ShowTopic(room=room))
 
-    async def room_settled(self) -> None:
-        """Wait until it is known and told in which room we are: the registry has answered, or is
+    async def rooms_settled(self) -> None:
+        """Wait until it is known and told in which rooms we are: the registry has answered, or is
         not waited for any more. Raises NotOpen."""
         await self._open_node().request(Wait(until=Moment.IN_ROOM))
 
-    def list_rooms(self) -> None:
+    def show_rooms(self) -> None:
         """Ask which rooms there are; `RoomsKnown` follows, at the latest when the registry is found
         or known to be away. Raises NotOpen."""
         self._open_node().post(requests.ShowRooms())
 
-    async def rooms(self) -> tuple[events.Room, ...]:
+    async def list_rooms(self) -> tuple[events.Room, ...]:
         """Return the rooms that somebody is in, by name. Waits while the registry is being looked
         for. Raises NotOpen, and NotAnswered when the registry is away or silent."""
         return await self._open_node().request(requests.ListRooms())
 
-    def members(self) -> tuple[events.Person, ...]:
-        """Return everybody in the room where we are, ourselves included, by name. Raises
-        NotOpen."""
-        return self._state.members
-
-    @property
-    def in_reach(self) -> int:
-        """How many other members of the room a line of ours would reach now. Raises NotOpen."""
-        return self._state.in_reach
+    def members(self, room: str) -> tuple[events.Person, ...]:
+        """Return everybody in a room where we are, ourselves included, by name; nobody for another
+        room. Raises NotOpen."""
+        entered = self._state.room(room)
+        return () if entered is None else entered.members
 
     # --- people and the registry
 
@@ -607,9 +610,11 @@ class Peer:
 class _LocalOpening:
     """Opens nodes of this program. What one learns of the registry's key holds for the next."""
 
-    def __init__(self, settings: NodeSettings, *, room: str | None, code: JoinCode | None) -> None:
+    def __init__(
+        self, settings: NodeSettings, *, rooms: tuple[str, ...], code: JoinCode | None
+    ) -> None:
         self._settings = settings
-        self._room: Final = room
+        self._rooms: Final = rooms
         self._code: Final = code
 
     async def open(self, name: PeerName) -> OpenedNode:
@@ -623,8 +628,8 @@ class _LocalOpening:
             # It is not too late: REGISTER is sent after the first answer, which nobody has read
             # yet.
             node.core.registry.use_code(self._code)
-        if self._room is not None:
-            node.post(requests.EnterRoom(room=self._room))
+        for room in self._rooms:
+            node.post(requests.EnterRoom(room=room))
         return node
 
     def closed(self, node: OpenedNode) -> PeerName:

@@ -134,26 +134,30 @@ class Move(enum.Enum):
 class _Moves(msgspec.Struct):
     """The people who came and who went since the last other line."""
 
-    room: str = ""
-    people: dict[Move, dict[str, None]] = {}
+    people: dict[tuple[Move, str], dict[str, None]] = {}
+    """By move and room; no room for those who came or went altogether."""
 
     def add(self, move: Move, name: str, room: str = "") -> None:
-        """Note a person. Whoever came or went altogether is not also named as coming to the room or
+        """Note a person. Whoever came or went altogether is not also named as coming to a room or
         leaving it, and whoever went and is back, or came and is gone, is named once, by the
         last."""
-        self.room = room or self.room
+        others = {
+            other: names
+            for other, names in self.people.items()
+            if name in names and (not room or other[1] in ("", room))
+        }
         if move in (Move.CAME, Move.LEFT_ROOM) and any(
-            name in self.people.get(other, ()) for other in (Move.JOINED, Move.LEFT, Move.LOST)
+            other in (Move.JOINED, Move.LEFT, Move.LOST) for other, _ in others
         ):
             return
-        for names in self.people.values():
+        for names in others.values():
             names.pop(name, None)
-        self.people.setdefault(move, {})[name] = None
+        self.people.setdefault((move, room), {})[name] = None
 
     def line(self) -> list[str]:
         """Return one line about all of them; none for nobody."""
         several = {move: list(names) for move, names in self.people.items() if names}
-        worded = [_worded(move, names, self.room) for move, names in several.items()]
+        worded = [_worded(move, names, room) for (move, room), names in several.items()]
         return [" ".join(worded)] if worded else []
 
 
@@ -318,7 +322,7 @@ class FlowView(View):
     def _take(self, batch: Sequence[events.Event]) -> list[str]:
         for event in batch:
             for line in event.lines if isinstance(event, events.MailReturned) else (event,):
-                if isinstance(line, events.Said):
+                if isinstance(line, events.Said) and not line.visit:
                     seen = self._seen.get(line.conversation, 0)
                     self._seen[line.conversation] = max(line.id, seen)
         if self.is_screen:
@@ -431,14 +435,18 @@ class FlowView(View):
             past = yield from self._latest(person(to), PAST_SHOWN)
             self._answer(history.past_lines(past))
         self.query = to
-        self._answer([answers.query_line(to, room=self.state.room)])
+        self._answer([answers.query_line(to, room=self.room)])
+
+    def _go_to_room(self, room: str) -> None:
+        self.visit(room)
+        self._answer([answers.query_line(self.query, room=room)])
 
     def _open_room(self, name: PeerName) -> Steps:
         """Go into a room that we have seen, after its last lines were shown."""
         past = yield from self._latest(room(name), PAST_SHOWN)
-        here = self.state.room
-        if here is not None and is_same_name(here, name):
-            self._answer([answers.query_line(self.query, room=here)])
+        here = self.state.room(name)
+        if here is not None:
+            self._go_to_room(here.name)
         elif past or self._has_seen_room(name):
             if self.is_screen:
                 self._answer(history.past_lines(past))

@@ -5,6 +5,7 @@ Lines, times and widths go in, rows come out. A row is at most as wide as the wi
 cell is the width of a Latin letter.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Final
@@ -70,7 +71,7 @@ def wrapped(line: Fragments, *, indent: int, width: int) -> list[Fragments]:
     if len(text) <= width and text.isascii() and "\t" not in text:
         return [line]
     rows = [
-        _between(line, start, end) for start, end in breaks(text, first=width, later=width - indent)
+        between(line, start, end) for start, end in breaks(text, first=width, later=width - indent)
     ]
     return [rows[0], *([("", " " * indent), *row] for row in rows[1:])]
 
@@ -145,7 +146,7 @@ def cells_of(character: str) -> int:
     return _TAB if character == "\t" else max(wcwidth(character), 0)
 
 
-def _between(line: Fragments, start: int, end: int) -> Fragments:
+def between(line: Fragments, start: int, end: int) -> Fragments:
     """Return the part of a line from the character `start` to the character `end`."""
     part: Fragments = []
     at = 0
@@ -155,6 +156,56 @@ def _between(line: Fragments, start: int, end: int) -> Fragments:
             part.append((style, piece))
         at += len(text)
     return part
+
+
+# --- links: a terminal opens what is shown, and nothing else (OSC 8).
+
+LINK: Final = " link:"
+"""Stands in the style of a link, behind that of its text and before its address."""
+LINK_MAX: Final = 2_000
+"""Characters of an address. A longer one is text."""
+_LINK: Final = re.compile(rf"https?://[^\s{LINE_END}<>\"]+", re.IGNORECASE)
+_BEHIND: Final = ".,;:!?'*_"
+"""What stands behind an address in a sentence, and does not belong to it."""
+_PAIRS: Final = {")": "(", "]": "[", "}": "{"}
+
+
+def linked(line: Fragments) -> Fragments:
+    """Return a line in which each address is a piece of its own, with LINK in its style. The text
+    must be sanitized."""
+    if not any("://" in text for _, text in line):
+        return line
+    made: Fragments = []
+    for style, text in line:
+        at = 0
+        for found in _LINK.finditer(text):
+            address = _address(found[0])
+            if address.isascii() and len(address) <= LINK_MAX:
+                start, end = found.start(), found.start() + len(address)
+                made += [(style, text[at:start]), (f"{style}{LINK}{address}", address)]
+                at = end
+        made.append((style, text[at:]))
+    return [(style, text) for style, text in made if text]
+
+
+def _address(found: str) -> str:
+    """Return an address without what the sentence puts behind it."""
+    while found[-1] in _BEHIND or (
+        found[-1] in _PAIRS and found.count(_PAIRS[found[-1]]) < found.count(found[-1])
+    ):
+        found = found[:-1]
+    return found
+
+
+def opened(address: str) -> str:
+    """Return what a terminal is sent before the text of a link; without an address, after it."""
+    return f"\x1b]8;;{address}\x1b\\"
+
+
+def shows_links(environment: Mapping[str, str]) -> bool:
+    """Return whether the terminal shows links, or at least passes them over."""
+    term = environment.get("TERM", "")
+    return term not in _WINDOWLESS and not term.startswith(("screen", "vt"))
 
 
 # --- how a terminal draws attention to a message: the title of its window, and a notice on the desktop.

@@ -11,18 +11,22 @@ from chatapp.peer.api import events
 from chatapp.peer.api.conversations import (
     DESK,
     EVERYBODY,
+    NOBODY,
     Conversation,
     ConversationKind,
     person,
     room,
 )
-from chatapp.peer.api.events import AuthorDoubt, Event, MessageState, Person, Said
+from chatapp.peer.api.events import AuthorDoubt, Event, Person, Said
 from chatapp.peer.api.past import ConversationState
 from chatapp.peer.view.log import EntryKind, Log, LogEntry
 from chatapp.peer.words.formatting import DOUBTS, MessageLine, mark_of, mentions
 from chatapp.peer.words.full import YOU, title_of
 from chatapp.wire.names import is_same_name, name_key
 from chatapp.wire.text import sanitize
+
+STRANGERS_AWAY_MAX: Final = 5
+"""People who are away, and with whom the user never talked, are listed if they are no more."""
 
 PaneKey = tuple[ConversationKind, str, bool]
 
@@ -62,6 +66,9 @@ class Pane:
         self.missing = 0
         """The lowest id of a line of ours that another program has sent, and that is to be read
         into the log; 0 for none."""
+        self.new_after: int | None = None
+        """The id of the line below which the rule stands before what is new to the user; None for
+        no rule, or one before a line that came just now."""
         self.unshown: list[tuple[Event, LogEntry]] = []
         """Events whose lines have not been painted yet, each with its entry, the oldest first."""
         self.draft = ""
@@ -74,6 +81,25 @@ class Pane:
     def is_hot(self) -> bool:
         """Whether there are unread lines."""
         return self.unread > 0
+
+    def place_rule(self) -> None:
+        """Draw a rule before the first line that is new to the user."""
+        if self.is_hot:
+            self.new_after = self.read
+        if self.new_after is not None:
+            after = self.new_after
+            new = (one for one in self.log.entries if one.id > after and not one.is_mine)
+            self.log.mark_unread(next(new, None))
+
+    def drop_rule(self) -> None:
+        """Draw no rule any more: the user knows what was new."""
+        self.new_after = None
+        self.log.mark_unread(None)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether something was said here, or is being typed."""
+        return self.talked_at > 0 or self.is_hot or bool(self.draft)
 
     def note_line(self, id_: int, at: float, *, is_mine: bool, calls: bool) -> None:
         """Count a line that was said just now."""
@@ -142,10 +168,7 @@ def past_entry(line: Said, me: str) -> LogEntry:
         is_mine=line.is_ours,
         doubt=line.doubt,
     )
-    if line.is_ours:
-        entry.mark = mark_of(
-            line.state or MessageState.UNSETTLED, is_direct=line.conversation.is_person
-        )
+    entry.mark = mark_of(line.state, is_direct=line.conversation.is_person)
     return entry
 
 
@@ -160,7 +183,8 @@ class ListRow(msgspec.Struct, frozen=True, kw_only=True):
     """Since when an absent person is away, in Unix seconds; 0: not known."""
     unread: int = 0
     calls: bool = False
-    is_current_room: bool = False
+    is_entered: bool = False
+    """Whether it is a room where the user is."""
     waiting: int = 0
     """How many wait at the help desk."""
 
@@ -170,7 +194,11 @@ class PaneList:
 
     def __init__(self) -> None:
         self._panes: dict[PaneKey, Pane] = {}
-        self._last = 0.0
+        self.left_out = 0
+        """How many people the rows last left out."""
+        self.start: Final = self.pane(NOBODY)
+        """The start page, which is open until the user has chosen a conversation."""
+        self.start.is_loaded, self.start.has_older = True, False
         self.pane(EVERYBODY)
 
     def __iter__(self) -> Iterable[Pane]:
@@ -220,32 +248,39 @@ class PaneList:
         *,
         me: str,
         opened: Conversation,
-        room: str | None,
+        rooms: Sequence[str],
         is_at_desk: bool,
         waiting: int,
     ) -> list[ListRow]:
         """Return the rows of the list: the help desk, rooms, everybody, people. Among rooms and
         among people, those with a call come first, then those with unread lines, then those with
-        whom the user talked last."""
+        whom the user talked last. Strangers who are away are left out if they are many."""
         here = {
             name_key(somebody.name): somebody
             for somebody in people
             if not is_same_name(somebody.name, me)
         }
-        for somebody in here.values():
-            key = (ConversationKind.PERSON, name_key(somebody.name), False)
-            if key not in self._panes:
-                self._panes[key] = Pane(person(somebody.name))
-        opened_key = key_of(opened)
+        opened_key, entered = key_of(opened), {key_of(room(name)) for name in rooms}
+        away: list[PaneKey] = []
+        for named, somebody in here.items():
+            key = (ConversationKind.PERSON, named, False)
+            pane = self._panes.get(key)
+            if somebody.online or key == opened_key or (pane is not None and pane.is_known):
+                self.pane(person(somebody.name))
+            else:
+                away.append(key)
+        left_out = set(away) if len(away) > STRANGERS_AWAY_MAX else set()
+        self.left_out = len(left_out)
+        for key in away if not left_out else ():
+            self.pane(person(here[key[1]].name))
         rows: list[tuple[tuple[object, ...], ListRow]] = []
         for key, pane in self._panes.items():
             kind = pane.conversation.kind
             if kind is ConversationKind.DESK and not (is_at_desk or key == opened_key):
                 continue
+            if key in left_out or pane is self.start:
+                continue
             who = here.get(key[1]) if kind is ConversationKind.PERSON and not key[2] else None
-            is_current = (
-                kind is ConversationKind.ROOM and room is not None and is_same_name(room, key[1])
-            )
             row = ListRow(
                 conversation=pane.conversation if who is None else person(who.name),
                 is_open=key == opened_key,
@@ -255,7 +290,7 @@ class PaneList:
                 since=who.since if who is not None and not who.online else 0.0,
                 unread=pane.unread,
                 calls=pane.calls,
-                is_current_room=is_current,
+                is_entered=key in entered,
                 waiting=waiting if kind is ConversationKind.DESK else 0,
             )
             rows.append((_order(pane, row), row))
@@ -276,7 +311,7 @@ def _order(pane: Pane, row: ListRow) -> tuple[object, ...]:
         _KINDS.index(pane.conversation.kind),
         not pane.calls,
         not pane.is_hot,
-        not row.is_current_room,
+        not row.is_entered,
         -pane.talked_at,
         row.is_online is False,
         pane.conversation.name.casefold(),

@@ -62,6 +62,13 @@ class PastReader:
                 self._place(pane, older, newer)
         return pane.log.by_id(id_)
 
+    def find_after(self, pane: Pane, id_: int) -> Steps:
+        """Have the log hold the first line of somebody else after the one with this id."""
+        lines = yield from self._lines(pane, after=id_, limit=AROUND)
+        first = next((line.id for line in lines if not line.is_ours), None)
+        if first is not None and pane.log.by_id(first) is None:
+            yield from self.jump(pane, first)
+
     def _place(self, pane: Pane, older: Sequence[Said], newer: Sequence[Said]) -> None:
         """Put the lines around one into the log, as far as they are not there. `older` ends with
         the one."""

@@ -10,6 +10,7 @@ from chatapp.peer.api import events
 from chatapp.peer.api.conversations import (
     DESK,
     EVERYBODY,
+    NOBODY,
     Conversation,
     ConversationKind,
     person,
@@ -20,23 +21,28 @@ from chatapp.peer.api.past import ConversationState
 from chatapp.peer.api.requests import (
     AskDesk,
     EnterRoom,
-    ListConversations,
-    Moment,
     Send,
     ShowRooms,
-    Wait,
 )
-from chatapp.peer.api.state import PeerState, State
+from chatapp.peer.api.state import RoomState, State
 from chatapp.peer.commands import meanings, parser
 from chatapp.peer.commands.arguments import SIGNS
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.commands.meanings import Meaning, Mistake
 from chatapp.peer.view.log import EntryKind, LogEntry
-from chatapp.peer.view.panes import ListRow, Pane, PaneList, Spot, kind_of, place_of, said_entry
+from chatapp.peer.view.panes import (
+    ListRow,
+    Pane,
+    PaneList,
+    Spot,
+    kind_of,
+    past_entry,
+    place_of,
+    said_entry,
+)
 from chatapp.peer.view.pastreader import PastReader
 from chatapp.peer.view.view import (
     USUAL_START,
-    CatchUp,
     HistoryUnreadable,
     Start,
     Step,
@@ -49,6 +55,7 @@ from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import (
     LINE_MAX,
     CallingLine,
+    MessageLine,
     Status,
     TypedLine,
     is_behind,
@@ -108,7 +115,7 @@ class ScreenView(View):
             start=start,
         )
         self.panes: Final = PaneList()
-        self.open_pane: Pane = self.panes.pane(EVERYBODY)
+        self.open_pane: Pane = self.panes.start
         """The conversation that is open."""
         self.last_words: Final[list[str]] = []
         """Lines to show below the screen when it is gone."""
@@ -122,6 +129,8 @@ class ScreenView(View):
             settle=self._settle_early,
             tell_unreadable=self._tell_unreadable,
         )
+        self._has_told_all = False
+        """Whether the user has said something to everybody, and knows that they do."""
         self._has_chosen = False
         """Whether the user has chosen the conversation that is open."""
         self._typed_in: Pane = self.open_pane
@@ -130,7 +139,8 @@ class ScreenView(View):
         """Its entry in the log, if it is a message."""
         self._early: dict[int, events.MessageChanged] = {}
         """Outcomes of messages that have no id here yet."""
-        self._topic = ""
+        self._topics: Final[dict[str, str]] = {}
+        """By room."""
         self._desk_questions = 0
         """How often the user has asked who waits, or for the figures of the desk, and has not read
         the answer."""
@@ -139,7 +149,6 @@ class ScreenView(View):
         self._desk_lines: Final[dict[int, LogEntry]] = {}
         """Our lines to the visitor that the registry has neither taken nor refused, by the id that
         events name."""
-        self._is_looking_at_desk = False
 
     @property
     def is_saying(self) -> bool:
@@ -155,7 +164,7 @@ class ScreenView(View):
             self.people,
             me=state.name,
             opened=self.open_pane.conversation,
-            room=state.room,
+            rooms=[entered.name for entered in state.rooms],
             is_at_desk=desk.is_on_duty or desk.client is not None,
             waiting=desk.waiting,
         )
@@ -168,10 +177,12 @@ class ScreenView(View):
         """Return what stands behind the title of the open conversation."""
         state, what = self.state, self.open_pane.conversation
         match what.kind:
-            case ConversationKind.ROOM if self.is_in(what):
-                return words.room_about(state.members, self._topic)
+            case _ if what == NOBODY:
+                return words.START_ABOUT
+            case ConversationKind.ROOM if (entered := self._entered(what)) is not None:
+                return words.room_about(entered.members, self._topics.get(entered.name, ""))
             case ConversationKind.ROOM:
-                return words.room_elsewhere(what.name, state.room)
+                return words.room_elsewhere(what.name)
             case ConversationKind.EVERYBODY:
                 return words.everybody_about(self.people)
             case ConversationKind.PERSON:
@@ -184,14 +195,25 @@ class ScreenView(View):
                 desk = state.desk
                 return words.desk_about(desk.client, desk.waiting, is_on_duty=desk.is_on_duty)
 
+    def members(self) -> list[ListRow]:
+        """Return who is in the room that is open, those who are online first; nobody elsewhere."""
+        entered = self._entered(self.open_pane.conversation)
+        if entered is None:
+            return []
+        by_name = sorted(entered.members, key=lambda one: (not one.online, one.name.casefold()))
+        return [
+            ListRow(conversation=person(one.name), is_online=one.online, since=one.since)
+            if not one.online
+            else ListRow(conversation=person(one.name), is_online=True)
+            for one in by_name
+        ]
+
     def is_in(self, conversation: Conversation) -> bool:
-        """Whether this is the room where the user is."""
-        here = self.state.room
-        return (
-            conversation.kind is ConversationKind.ROOM
-            and here is not None
-            and is_same_name(here, conversation.name)
-        )
+        """Whether this is a room where the user is."""
+        return self._entered(conversation) is not None
+
+    def _entered(self, conversation: Conversation) -> RoomState | None:
+        return self.state.room(conversation.name) if conversation.is_room else None
 
     # --- conversations
 
@@ -202,25 +224,19 @@ class ScreenView(View):
 
     def _open(self, pane: Pane) -> None:
         if pane is not self.open_pane:
-            self.open_pane.log.mark_unread(None)
+            self.open_pane.drop_rule()
             self.open_pane.log.selected = None
         self.open_pane = self._changes.opened = pane
-        self._place_rule(pane)
-
-    @staticmethod
-    def _place_rule(pane: Pane) -> None:
-        """Draw a rule before the first line that is new to the user."""
-        if pane.is_hot:
-            new = (
-                entry for entry in pane.log.entries if entry.id > pane.read and not entry.is_mine
-            )
-            pane.log.mark_unread(next(new, None))
+        pane.place_rule()
+        entered = self._entered(pane.conversation)
+        if entered is not None:
+            self.visit(entered.name)
 
     def load(self, pane: Pane) -> Steps:
         """Read the newest part of a conversation's past, the first time it is open."""
         if (yield from self._past.load(pane)):
             if pane is self.open_pane:
-                self._place_rule(pane)
+                pane.place_rule()
             self._log_changed(pane)
             self._fetch_missing()
 
@@ -246,6 +262,15 @@ class ScreenView(View):
             self.choose(pane.conversation)
         self._fetch_missing()
         return entry
+
+    def find_new(self, pane: Pane) -> Steps:
+        """Have the log hold the first line that is new to the user, and the rule before it."""
+        yield from self.load(pane)
+        if pane.new_after is not None:
+            yield from self._past.find_after(pane, pane.new_after)
+            pane.place_rule()
+            self._log_changed(pane)
+        self._fetch_missing()
 
     def _tell_unreadable(self, pane: Pane, error: HistoryUnreadable) -> None:
         self._show_in(pane, [history.history_unreadable(error)], EntryKind.ALERT)
@@ -279,7 +304,8 @@ class ScreenView(View):
     # --- what happens
 
     def begin(self) -> Steps:
-        """Learn which conversations there are, and open one."""
+        """Learn which conversations there are, and open one, or a page that says how."""
+        self._show_in(self.panes.start, words.start_lines(self.state.name))
         states: Sequence[ConversationState] = ()
         try:
             states = yield from self._conversations()
@@ -291,39 +317,18 @@ class ScreenView(View):
         if self._has_started:
             self._count_people()
         if self._has_chosen:
-            self._place_rule(self.open_pane)
+            self.open_pane.place_rule()
             self._log_changed(self.open_pane)
         else:
             self._open(self._first())
 
-    @staticmethod
-    def _conversations() -> Generator[Step, Any, list[ConversationState]]:
-        states: list[ConversationState] = []
-        has_more = True
-        while has_more:
-            page = yield ListConversations(start=len(states))
-            states += page.conversations
-            has_more = page.more
-        return states
-
     def _first(self) -> Pane:
-        """Return the conversation that is open at the start: the room where we are, else that of
-        the newest line."""
-        here = self.state.room
-        if here is not None:
-            return self.panes.pane(room(here))
-        return max(self.panes.all(), key=lambda pane: pane.talked_at)
-
-    def handle(
-        self,
-        batch: Sequence[events.Event],
-        state: State,
-        people: Sequence[events.Person],
-        *,
-        now: float,
-    ) -> None:
-        super().handle(batch, state, people, now=now)
-        self._look_at_desk_lines()
+        """Return what is open at the start: the current room, else the conversation of the newest
+        line. Everybody is never open unless the user wants it."""
+        if self.room is not None:
+            return self.panes.pane(room(self.room))
+        newest = max(self.panes.all(), key=lambda pane: pane.talked_at)
+        return self.panes.start if newest.conversation == EVERYBODY else newest
 
     def _take(self, batch: Sequence[events.Event]) -> list[str]:
         self._changes.batch += batch
@@ -340,9 +345,8 @@ class ScreenView(View):
                 for line in several:
                     self._said(line)
                 return lines_of(event)
-            case events.ClientSaid():
-                self._said_at_desk(event)
-                return lines_of(event)
+            case events.MessageChanged(conversation=what, id=id_, state=state) if what == DESK:
+                self._settle_desk_line(id_, state)
             case events.MessageChanged():
                 self._settled(event)
             case events.ConversationRead(conversation=what, id=id_):
@@ -357,12 +361,10 @@ class ScreenView(View):
             case events.RoomsKnown() | events.RoomsUnknown():
                 if not self._room_questions:
                     return []  # an overlay has asked, and shows them
-                is_last = isinstance(event, events.RoomsKnown) or self.state.room is None
+                is_last = isinstance(event, events.RoomsKnown) or not self.state.rooms
                 self._room_questions -= is_last
-            case events.TopicKnown(text=text):
-                self._topic = text
-            case events.EnteredRoom(topic=topic):
-                self._topic = topic
+            case events.TopicKnown(room=of, text=topic) | events.EnteredRoom(room=of, topic=topic):
+                self._topics[of] = topic
             case _:
                 pass
         self._notice(event)
@@ -376,18 +378,11 @@ class ScreenView(View):
         if entry is not None:
             pane.unshown.append((line, entry))
             return
-        is_direct = line.conversation.is_person
-        entry = said_entry(
-            sender=line.sender,
-            text=line.text,
-            at=at,
-            me=self.state.name,
-            id_=line.id,
-            doubt=line.doubt,
-        )
-        calls = is_direct or entry.calls
+        is_direct = line.conversation.is_person or line.visit > 0
+        entry = past_entry(line, self.state.name)
+        calls = (is_direct or entry.calls) and not line.is_ours
         entry.calls = entry.calls and not is_direct
-        pane.note_line(line.id, at, is_mine=False, calls=calls)
+        pane.note_line(line.id, at, is_mine=line.is_ours, calls=calls)
         pane.log.append([entry])
         pane.unshown.append((line, entry))
         is_watched = pane is self.open_pane and self.attention().is_looking
@@ -396,15 +391,6 @@ class ScreenView(View):
         self._log_changed(pane)
         if calls:
             self._call(entry.sender, line.text)
-
-    def _said_at_desk(self, event: events.ClientSaid) -> None:
-        pane = self.panes.pane(DESK)
-        me = self.state.name
-        entry = said_entry(sender=event.sender, text=event.text, at=self._wall(), me=me)
-        pane.unshown.append((event, entry))
-        pane.note_line(0, entry.at, is_mine=False, calls=True)
-        pane.log.append([entry])
-        self._log_changed(pane)
 
     def _settled(self, event: events.MessageChanged) -> None:
         """Show at a message of ours what became of it."""
@@ -432,7 +418,7 @@ class ScreenView(View):
         if is_behind(mark, entry.mark):
             return  # the entry was read from the past, which knows more
         is_told = event.state in (MessageState.KEPT, MessageState.REFUSED, MessageState.EXPIRED)
-        lines = lines_of(event, in_reach=self.state.in_reach) if is_told else []
+        lines = lines_of(event, in_reach=self._in_reach(event.conversation.name)) if is_told else []
         pane.log.change(entry, mark=mark, note=" ".join(map(words.unbracketed, lines)))
         self._log_changed(pane)
 
@@ -478,7 +464,7 @@ class ScreenView(View):
         match event:
             case events.EnteredRoom(room=entered):
                 is_room = self.open_pane.conversation.kind is ConversationKind.ROOM
-                if not self._has_chosen or is_room:
+                if entered == self.room and (not self._has_chosen or is_room):
                     self._open(self.panes.pane(room(entered)))
             case events.DutyChanged(is_on=True) | events.ClientCame():
                 desk = self.panes.pane(DESK)
@@ -510,7 +496,13 @@ class ScreenView(View):
     ) -> None:
         now = self._wall()
         pane.log.append(
-            LogEntry(kind=kind, at=now, text=sanitize(words.unbracketed(line))) for line in lines
+            LogEntry(
+                kind=kind,
+                at=now,
+                text=sanitize(words.unbracketed(line)),
+                mark=line.mark if isinstance(line, MessageLine) else None,
+            )
+            for line in lines
         )
         self._log_changed(pane)
 
@@ -535,7 +527,7 @@ class ScreenView(View):
         clock of the machine. A message stands in the log at once."""
         pane = pane or self.open_pane
         entry = None
-        pane.log.mark_unread(None)
+        pane.drop_rule()
         if self._dialogue is None and len(text) <= LINE_MAX and self._is_talk(text, pane):
             entry = self._said_by_me(pane, _talk_of(text))
             pane.talked_at = entry.at
@@ -572,8 +564,23 @@ class ScreenView(View):
         self._fetch_missing()
 
     def _is_talk(self, text: str, pane: Pane) -> bool:
-        """Whether a line is said in a conversation; everything else is a command or nothing."""
-        return isinstance(self._meaning(text, pane), Send) and not _is_sign(text)
+        """Whether a line is said in a conversation at once; everything else is a command, or
+        nothing, or asks first."""
+        meaning = self._meaning(text, pane)
+        return (
+            isinstance(meaning, Send)
+            and not _is_sign(text)
+            and pane is not self.panes.start
+            and self._question_about(meaning, text) is None
+        )
+
+    def _question_about(self, message: Send, line: str) -> str | None:
+        """Also ask before the first line to everybody, unless a command named them."""
+        is_first = message.conversation == EVERYBODY and not self._has_told_all
+        if is_first and message.text == _talk_of(line):
+            others = sum(not is_same_name(one.name, self.state.name) for one in self.people)
+            return answers.everybody_question(others)
+        return super()._question_about(message, line)
 
     def _parse(self, line: TypedLine, pane: Pane) -> Meaning:
         self._was_asked = self._dialogue is not None
@@ -593,10 +600,12 @@ class ScreenView(View):
             return parser.parse(whole, self._context())
         text, what = _talk_of(whole), pane.conversation
         match what.kind:
+            case _ if what == NOBODY:  # as at a prompt outside of a room
+                return parser.parse(whole, replace(self._context(), room=None))
             case ConversationKind.EVERYBODY:
                 return Send(conversation=EVERYBODY, text=text)
             case ConversationKind.ROOM if self.is_in(what):
-                return Send(conversation=room(self.state.room or what.name), text=text)
+                return Send(conversation=room(what.name), text=text)
             case ConversationKind.ROOM:
                 return Mistake(words.not_there_line(what.name))
             case ConversationKind.DESK:
@@ -624,9 +633,9 @@ class ScreenView(View):
                 yield from self._open_named(to)
             case EnterRoom(room=wanted):
                 yield from self._request(meaning)
-                here = self.state.room
-                if here is not None and is_same_name(here, wanted):
-                    self.choose(room(here))
+                entered = self.state.room(wanted)
+                if entered is not None:
+                    self.choose(room(entered.name))
             case meanings.SayToClient(text):
                 yield from self._say_at_desk(text, line)
             case meanings.ShowTable():
@@ -661,10 +670,13 @@ class ScreenView(View):
         if what.kind is ConversationKind.ROOM and not self.is_in(what):
             yield EnterRoom(room=what.name)
 
+    def _go_to_room(self, room_: str) -> None:
+        self.choose(room(room_))
+
     def _open_named(self, to: PeerName | None) -> Steps:
         """Open the conversation with a person, or a room that is known."""
         if to is None:
-            self.choose(EVERYBODY)
+            self.choose(NOBODY)
         elif any(is_same_name(somebody.name, to) for somebody in self.people):
             self.choose(person(to))
         elif self.panes.known(room(to)) is not None or self._has_seen_room(to):
@@ -676,9 +688,11 @@ class ScreenView(View):
     def _say(self, message: Send, line: TypedLine) -> Steps:
         """Send a message, which stands in the log of its conversation with a mark."""
         entry, pane = self._entry, self._typed_in
-        if entry is not None and self._doubts(message, line):
-            self._send_nothing(entry)
+        if self._doubts(message, line):
+            if entry is not None:
+                self._send_nothing(entry)
             return
+        self._has_told_all = self._has_told_all or message.conversation == EVERYBODY
         if entry is None:
             pane = self.panes.pane(message.conversation)
             entry = self._said_by_me(pane, message.text)
@@ -717,31 +731,8 @@ class ScreenView(View):
         number = yield from self._say_to_client(text, line, is_maybe=False)
         if entry is not None and number is not None:
             self._desk_lines[number] = entry
-            self._look_at_desk_lines()
         elif entry is not None:
             self._mark(self.panes.pane(DESK), entry, MessageState.REFUSED)
-
-    def _look_at_desk_lines(self) -> None:
-        """Find out what became of our lines to the visitor, unless that is going on."""
-        if self._desk_lines and not self._is_looking_at_desk:
-            self._is_looking_at_desk = True
-            self._begin(self._await_desk_lines())
-
-    def _await_desk_lines(self) -> Steps:
-        """Mark our lines to the visitor as taken once the registry has answered. Without a link
-        nothing is known of them: then the next event that comes looks again."""
-        try:
-            while self._desk_lines and self.state.state is PeerState.ONLINE:
-                asked = list(self._desk_lines)
-                yield Wait(until=Moment.DESK_SAID)
-                yield CatchUp()  # tells which lines were refused
-                if self.state.state is PeerState.ONLINE:
-                    for number in asked:
-                        self._settle_desk_line(number, MessageState.DELIVERED)
-        except ChatAppError:
-            pass  # the program that runs the peer has ended
-        finally:
-            self._is_looking_at_desk = False
 
     def _settle_desk_line(self, number: int, state: MessageState) -> None:
         """Mark the line that events name so, if it is one of ours that is not settled."""

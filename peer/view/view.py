@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from chatapp.peer.api import events, requests
-from chatapp.peer.api.conversations import Conversation, ConversationKind
+from chatapp.peer.api.conversations import (
+    EVERYBODY,
+    Conversation,
+    ConversationKind,
+    person,
+    room,
+)
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.api.events import MessageState, Said
+from chatapp.peer.api.past import ConversationState
 from chatapp.peer.api.requests import Moment, Request, Send, Sent, Wait
 from chatapp.peer.api.state import State
 from chatapp.peer.commands import meanings, parser
@@ -25,9 +32,10 @@ from chatapp.peer.words import answers, history
 from chatapp.peer.words.desk import answer_said, no_answer, ready_answer
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import AnswerLine, MessageLine, Status, TypedLine
-from chatapp.peer.words.people import table_lines, typing_note
+from chatapp.peer.words.people import AWAY_SHOWN, table_lines, typing_note
 from chatapp.wire.errors import ChatAppError, TextTooLong
 from chatapp.wire.messages.desk import CallNext, OperatorRequest
+from chatapp.wire.messages.rooms import ROOM_SIGN
 from chatapp.wire.names import PeerName, is_same_name, peer_name
 
 if TYPE_CHECKING:
@@ -154,6 +162,12 @@ class View:
         self._unread = 0
         self._typing: dict[str, float] = {}
         """Until when each person counts as typing to the user."""
+        self._visited: list[str] = []
+        """The rooms that were the current one, the latest last."""
+        self._joining = ""
+        """The room that the user asked here to enter."""
+        self._is_back = False
+        """Whether the current room is another one, as the user has left that before."""
         self._room_notice: list[str] = []
         """The lines that last said how our room lines travel without the registry; shown again only
         when they change."""
@@ -168,6 +182,46 @@ class View:
         if not self.is_over:
             self.is_over, self.has_failed = True, has_failed
 
+    # --- rooms
+
+    @property
+    def room(self) -> str | None:
+        """The current room: bare lines go there, and commands about a room mean it."""
+        here = [room.name for room in self.state.rooms]
+        visited = [name for name in self._visited if name in here]
+        return next(iter((*reversed(visited), *here)), None)
+
+    def visit(self, room: str) -> None:
+        """Make a room where we are the current one."""
+        self._visited = [name for name in self._visited if name != room] + [room]
+
+    def _in_reach(self, room: str | None) -> int:
+        """Return how many others in a room a line would reach now."""
+        entered = None if room is None else self.state.room(room)
+        return 0 if entered is None else entered.in_reach
+
+    def _follow_rooms(self, batch: Sequence[events.Event]) -> None:
+        """Note which rooms we have entered and left. A room becomes the current one if the user
+        asked here to enter it, or there is no other."""
+        here = [room.name for room in self.state.rooms]
+        self._is_back = bool(self._visited and self._visited[-1] not in here and here)
+        self._visited = [name for name in self._visited if name in here]
+        for event in batch:
+            match event:
+                case events.EnteredRoom(room=entered) if entered in here:
+                    if is_same_name(entered, self._joining):
+                        self.visit(entered)
+                        self._joining = ""
+                case events.RoomEntryDenied(room=refused) if is_same_name(refused, self._joining):
+                    self._joining = ""
+                case _:
+                    pass
+        if self.room is not None:
+            self.visit(self.room)
+        if self._completions is not None:
+            others = (name for name in here if name not in self._visited)
+            self._completions.entered = (*reversed(self._visited), *others)
+
     # --- what is shown all the time
 
     def status(self, *, now: float) -> Status:
@@ -177,7 +231,7 @@ class View:
         tried, most = state.sending_try if self.has_under_way else (0, 0)
         return Status(
             me=state.name,
-            room=state.room,
+            room=self.room,
             query=self.query,
             client=state.desk.client,
             is_on_duty=state.desk.is_on_duty,
@@ -187,7 +241,7 @@ class View:
             is_sending=self.is_screen and state.is_sending,
             sending_try=tried,
             tries=most,
-            in_reach=state.in_reach,
+            in_reach=self._in_reach(self.room),
             online=self._online,
             unread=self._unread,
             notes=(typing_note(list(self._typing)),) if self._typing else (),
@@ -219,6 +273,7 @@ class View:
     ) -> None:
         """Take what happened, the state to which it led, and everybody in the table."""
         self.state, self.people = state, people
+        self._follow_rooms(batch)
         lines = self._take(batch)
         self._note(batch, lines, now)
         if not self.is_over:
@@ -231,7 +286,7 @@ class View:
 
     def _lines(self, event: events.Event) -> list[str]:
         """Return the lines to show for an event; none that would only repeat the last notice."""
-        lines = lines_of(event, in_reach=self.state.in_reach)
+        lines = lines_of(event, in_reach=self._in_reach(_room_of(event)))
         match event:
             case events.MessageChanged(conversation=what, state=MessageState.KEPT) if what.is_room:
                 before, self._room_notice = self._room_notice, lines
@@ -243,6 +298,9 @@ class View:
                 return []  # a pipe shows nobody who waits until asked
             case events.EnteredRoom() | events.ServerLost() | events.ServerBack():
                 self._room_notice = []
+            case events.LeftRoom() if self._is_back:
+                self._is_back = False
+                lines.append(answers.query_line(None, room=self.room))
             case events.MessageChanged(conversation=what, state=MessageState.SAVED) if what.is_room:
                 self._room_notice = []
             case _:
@@ -296,11 +354,13 @@ class View:
             self._completions.set_people(somebody.name for somebody in self.people)
             self._online = sum(somebody.online for somebody in self.people)
 
+    def _rooms_seen(self) -> Sequence[str]:
+        """Return the rooms of which the registry has told us in this run."""
+        return () if self._completions is None else self._completions.rooms()
+
     def _has_seen_room(self, name: str) -> bool:
         """Whether the registry has told us of a room of this name in this run."""
-        return self._completions is not None and any(
-            is_same_name(known, name) for known in self._completions.rooms()
-        )
+        return any(is_same_name(known, name) for known in self._rooms_seen())
 
     def _react(self, event: events.Event) -> None:
         """End the program on the events that say so."""
@@ -367,7 +427,7 @@ class View:
 
     def _asks_for_something(self, line: str) -> bool:
         """Return whether this line asks for anything besides leaving."""
-        meaning = parser.parse(line, Context(me=PeerName(self.state.name), room=self.state.room))
+        meaning = parser.parse(line, Context(me=PeerName(self.state.name), room=self.room))
         return not isinstance(meaning, meanings.Empty | requests.Leave | meanings.Quit)
 
     def _ready(self) -> Steps:
@@ -386,7 +446,7 @@ class View:
         state = self.state
         return Context(
             me=PeerName(state.name),
-            room=state.room,
+            room=self.room,
             offline=state.is_offline,
             query=self.query,
             is_operator=state.desk.is_operator,
@@ -408,21 +468,21 @@ class View:
         self._changes.question = "" if dialogue is None else dialogue.question
 
     def _doubts(self, message: Send, line: str) -> bool:
-        """Ask before a line is said in a room that would be a command outside of it. Returns
-        whether it is asked. In a pipe nobody is."""
-        where = message.conversation
-        if (
-            where.kind is not ConversationKind.ROOM
-            or not self.is_screen
-            or self._was_asked
-            or message.text != parser.whole(line)
-        ):
-            return False
-        command = parser.command_meant(message.text)
-        if command is not None:
-            question = answers.saying_question(where.name, command)
+        """Ask before a line is said that may not be meant so. Returns whether it is asked. In a
+        pipe nobody is."""
+        may_ask = self.is_screen and not self._was_asked
+        question = self._question_about(message, line) if may_ask else None
+        if question is not None:
             self._ask(Confirmation(message, question, otherwise=answers.NOTHING_SENT))
-        return command is not None
+        return question is not None
+
+    def _question_about(self, message: Send, line: str) -> str | None:
+        """Return what to ask before a line is said in a room that would be a command outside of
+        it."""
+        where = message.conversation
+        is_bare = where.kind is ConversationKind.ROOM and message.text == parser.whole(line)
+        command = parser.command_meant(message.text) if is_bare else None
+        return None if command is None else answers.saying_question(where.name, command)
 
     def _answer(self, lines: Iterable[str]) -> None:
         """Show the answer to the line that is being carried out."""
@@ -457,18 +517,36 @@ class View:
                 yield from self._show_people(meaning)
             case requests.ExplainDelivery() | requests.ReadPage() | requests.SearchPast():
                 yield from self._show_past(meaning)
+            case meanings.ShowPast() | meanings.FindPast():
+                yield from self._show_past_of(meaning)
             case requests.Examine():
                 from chatapp.peer.words.doctor import doctor_lines  # deferred: rarely needed
 
                 self._answer(doctor_lines((yield meaning), self.state.server))
+            case meanings.OpenRoom(wanted):
+                self._open_entered(wanted)
             case Request():
                 yield from self._request(meaning)
             case _:
                 assert isinstance(meaning, OperatorRequest)
                 yield from self._ask_desk(meaning, line)
 
+    def _open_entered(self, wanted: str) -> None:
+        """Make a room where we are the current one."""
+        entered = self.state.room(wanted)
+        if entered is None:
+            self._answer([answers.not_in_room(wanted)])
+        else:
+            self._go_to_room(entered.name)
+
+    def _go_to_room(self, room: str) -> None:
+        """Show a room where we are, the current one from now on."""
+        raise NotImplementedError
+
     def _request(self, request: Request[Any]) -> Steps:
         """Ask the peer for something, and show the answer if it is one."""
+        if isinstance(request, requests.EnterRoom):
+            self._joining = request.room
         if isinstance(request, requests.Leave | requests.ReleaseName):
             yield from self._drain()
         answer = yield request
@@ -490,19 +568,30 @@ class View:
         self, meaning: meanings.ShowMembers | meanings.ShowPeople | meanings.ShowTable
     ) -> Steps:
         match meaning:
-            case meanings.ShowMembers():
-                here, members = self.state.room, self.state.members
-                is_in = here is not None
+            case meanings.ShowMembers(room):
+                entered = self.state.room(room)
                 self._tell(
-                    events.MembersListed(room=here or "", members=members)
-                    if is_in
-                    else events.NotInRoom()
+                    events.NotInRoom(room=room)
+                    if entered is None
+                    else events.MembersListed(room=entered.name, members=entered.members)
                 )
             case meanings.ShowPeople(is_whole=is_whole):
                 people = yield requests.ListPeople()
-                self._tell(events.PeopleListed(people=people, is_whole=is_whole))
+                talked: tuple[str, ...] = ()
+                if not is_whole and sum(not somebody.online for somebody in people) > AWAY_SHOWN:
+                    talked = yield from self._talked_with()
+                self._tell(events.PeopleListed(people=people, is_whole=is_whole, talked=talked))
             case meanings.ShowTable():
                 self._answer(table_lines((yield requests.ListPeople())))
+
+    def _talked_with(self) -> Generator[Step, Any, tuple[str, ...]]:
+        """Return the names of the people with whom the user has talked."""
+        try:
+            states = yield from self._conversations()
+        except ChatAppError:  # the history cannot be read
+            return ()
+        talks = [state.conversation for state in states]
+        return tuple(what.name for what in talks if what.is_person and not what.is_claimed)
 
     @staticmethod
     def _mark_read(conversation: Conversation, id_: int) -> Steps:
@@ -572,6 +661,54 @@ class View:
             nothing = history.NOTHING_FOUND if is_search else history.NOTHING_YET
             self._answer(history.history_lines(found.lines, self.state.name) or [nothing])
 
+    def _show_past_of(self, meaning: meanings.ShowPast | meanings.FindPast) -> Steps:
+        """Show the past of one conversation, or what was found in it."""
+        named = meaning.of if isinstance(meaning, meanings.ShowPast) else meaning.within
+        try:
+            where = yield from self._called(named)
+        except HistoryUnreadable as error:
+            self._answer([AnswerLine(history.history_unreadable(error))])
+            return
+        match meaning:
+            case meanings.FindPast(words, _, typed):
+                words = typed if where is None else words
+                yield from self._show_past(requests.SearchPast(words=words, conversation=where))
+            case meanings.ShowPast() if where is None:
+                self._answer([history.no_conversation(named)])
+            case meanings.ShowPast(limit=limit):
+                yield from self._show_past(requests.ReadPage(conversation=where, limit=limit))
+
+    def _called(self, named: str) -> Generator[Step, Any, Conversation | None]:
+        """Return the conversation that has this name: with a person, who may be gone, or in a room;
+        None if there is none."""
+        if named.lower() == str(EVERYBODY):
+            return EVERYBODY
+        bare = named.removeprefix(ROOM_SIGN)
+        talks = [state.conversation for state in (yield from self._conversations())]
+        people = [person(somebody.name) for somebody in self.people]
+        entered = [known.name for known in self.state.rooms]
+        rooms = [room(known) for known in (*entered, *self._rooms_seen())]
+        likely = sorted([*people, *talks, *rooms], key=lambda what: (what.is_room, what.is_claimed))
+        return next(
+            (
+                what
+                for what in likely
+                if (what.is_room or (what.is_person and bare == named))
+                and is_same_name(what.name, bare)
+            ),
+            None,
+        )
+
+    @staticmethod
+    def _conversations() -> Generator[Step, Any, list[ConversationState]]:
+        states: list[ConversationState] = []
+        has_more = True
+        while has_more:
+            page = yield requests.ListConversations(start=len(states))
+            states += page.conversations
+            has_more = page.more
+        return states
+
     def _latest(
         self, where: Conversation | None, limit: int
     ) -> Generator[Step, Any, Sequence[Said]]:
@@ -582,3 +719,10 @@ class View:
             self._answer([AnswerLine(history.history_unreadable(error))])
             return ()
         return found.lines  # type: ignore[no-any-return]
+
+
+def _room_of(event: events.Event) -> str | None:
+    """Return the room to which a line was sent, if this is about one."""
+    if isinstance(event, events.MessageChanged) and event.conversation.is_room:
+        return event.conversation.name
+    return None

@@ -6,12 +6,11 @@ from typing import Final, assert_never
 from chatapp.peer.api.events import AttachmentEvent, EventsMissed, ProgramEnded
 from chatapp.peer.node.starts import Taken, TakenBy
 from chatapp.peer.words.formatting import counted, name
-from chatapp.peer.words.reasons import QUOTED_MAX
 from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused, quoted
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.names import file_name_of, name_key
-from chatapp.wire.text import sanitize
+from chatapp.wire.text import QUOTED_MAX, sanitize
 
 NOT_IN_ROOM: Final = "[You are not in any room.]"
 IS_YOU: Final = "[That is you.]"
@@ -35,6 +34,11 @@ def saying_question(room: str, command: str) -> str:
     return f"Send this to {name(room)}? y/N (to run it: {command}) "
 
 
+def everybody_question(others: int) -> str:
+    """Ask before the first line to everybody."""
+    return f"Send this to everybody ({counted(others, 'person', 'people')})? y/N "
+
+
 def release_question(me: str) -> str:
     """Ask before the user's name is given up."""
     return f"Give up the name {name(me)}? Anybody may take it then, and your mail at the server is deleted. y/N "
@@ -56,6 +60,11 @@ def query_line(to: str | None, *, room: str | None) -> str:
     return f"[Talking to {name(to)}. /query ends it.]"
 
 
+def not_in_room(room: str) -> str:
+    """Say that the user is not in a room."""
+    return f"[You are not in {name(room)}.]" if room else NOT_IN_ROOM
+
+
 def nobody_and_no_room(typed: str) -> str:
     """Answer a name that is neither of a person nor of a room that the user has seen."""
     return f'[No person or room called "{name(typed)}". To create the room: join {name(typed)}]'
@@ -74,6 +83,12 @@ def unknown_command(word: str, near: str | None) -> str:
     """Answer a command that does not exist. `near`: the nearest one that does."""
     advice = f'Did you mean "{near}"?' if near else "Type help for the commands."
     return f'[Unknown command "{quoted(word)}": nothing was sent. {advice}]'
+
+
+NOBODY_NAMED: Final = (
+    "[Nobody was named: bob: hello sends it to bob, /query bob opens a talk, join lab a room.]"
+)
+"""Answers a sentence that is for nobody."""
 
 
 def not_here(word: str) -> str:

@@ -68,17 +68,44 @@ class Audience(enum.Enum):
     EVERYBODY = enum.auto()
 
 
+class Mark(enum.Enum):
+    """What became of a message of ours."""
+
+    RECEIVED = enum.auto()
+    SAVED = enum.auto()
+    KEPT = enum.auto()
+    REFUSED = enum.auto()
+
+
+def mark_of(state: MessageState | None, *, is_direct: bool) -> Mark | None:
+    """Return the mark of a message of ours in this state; None while it is under way."""
+    match state:
+        case MessageState.DELIVERED:
+            return Mark.RECEIVED
+        case MessageState.SAVED:
+            return Mark.SAVED if is_direct else Mark.RECEIVED
+        case MessageState.KEPT:
+            return Mark.KEPT
+        case MessageState.REFUSED | MessageState.EXPIRED:
+            return Mark.REFUSED
+        case _:
+            return None
+
+
 class MessageLine(str):
     """A line that shows a message, such as `sender: text`; terminals give its parts different
     styles."""
 
-    __slots__ = ("at", "audience", "is_claimed", "sender", "sender_at", "text_at")
+    __slots__ = ("at", "audience", "is_claimed", "mark", "sender", "sender_at", "text_at")
 
     at: float | None
     """When it was said, in Unix seconds, if it is shown again as a part of the past; else None."""
     audience: Audience
     is_claimed: bool
     """Whether the author only claims to be `sender`."""
+    mark: Mark | None
+    """What became of it, if it is a message of ours of the past. Screens show it; a pipe tells by
+    lines."""
     sender: str
     """The name as the line shows it."""
     sender_at: int
@@ -99,26 +126,22 @@ class MessageLine(str):
     ) -> Self:
         """Join `before`, `sender`, the warning about a doubtful author, `between` and `text`."""
         line = super().__new__(cls, f"{before}{sender}{doubted(doubt)}{between}{text}")
-        line.at, line.audience = at, audience
+        line.at, line.audience, line.mark = at, audience, None
         line.is_claimed = doubt is not None
         line.sender, line.sender_at = sender, len(before)
         line.text_at = len(line) - len(text)
         return line
+
+    def with_mark(self, mark: Mark | None) -> Self:
+        """Give the line its mark, and return it."""
+        self.mark = mark
+        return self
 
 
 class CallingMessage(MessageLine):
     """A message that calls the user whatever it says: to a visitor, the operator's first line."""
 
     __slots__ = ()
-
-
-class Mark(enum.Enum):
-    """What became of a message of ours."""
-
-    RECEIVED = enum.auto()
-    SAVED = enum.auto()
-    KEPT = enum.auto()
-    REFUSED = enum.auto()
 
 
 class SettledLine(str):
@@ -517,21 +540,6 @@ MARKS: Final = {
     Mark.REFUSED: ("class:mark.refused", "\u2717", "refused"),
 }
 """The style, the sign, and the word where the terminal is not written to in UTF-8."""
-
-
-def mark_of(state: MessageState | None, *, is_direct: bool) -> Mark | None:
-    """Return the mark of a message of ours in this state; None while it is under way."""
-    match state:
-        case MessageState.DELIVERED:
-            return Mark.RECEIVED
-        case MessageState.SAVED:
-            return Mark.SAVED if is_direct else Mark.RECEIVED
-        case MessageState.KEPT:
-            return Mark.KEPT
-        case MessageState.REFUSED | MessageState.EXPIRED:
-            return Mark.REFUSED
-        case _:
-            return None
 
 
 _ORDER: Final = (None, Mark.KEPT, Mark.SAVED, Mark.RECEIVED, Mark.REFUSED)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from chatapp.peer.api.conversations import Conversation, ConversationKind
+from chatapp.peer.api.conversations import NOBODY, Conversation, ConversationKind
 from chatapp.peer.api.events import (
     Event,
     NoServerAtStart,
@@ -18,6 +18,7 @@ from chatapp.peer.words.formatting import counted, name, shown_clock, shown_time
 from chatapp.wire.errors import needs_extra
 from chatapp.wire.text import sanitize
 
+START_ABOUT: Final = "a line here must name somebody"
 LIST_TITLE: Final = "Conversations"
 YOU: Final = "you"
 GAP: Final = "lines left out"
@@ -47,9 +48,21 @@ def dumb_terminal(term: str) -> str:
     return f'needs a terminal that can be drawn on; TERM is "{sanitize(term, 40)}"'
 
 
+def start_lines(me: str) -> list[str]:
+    """Return the text of the start page."""
+    return [
+        f"Welcome, {name(me)}. Whom do you want to talk to?",
+        "Ctrl-K finds people and rooms; F4 goes to the list.",
+        "Or type bob: hello, /query bob, or join lab.",
+        "F1 shows all keys and commands.",
+    ]
+
+
 def title_of(conversation: Conversation) -> str:
     """Return the name of a conversation, as its title and the list show it."""
     match conversation.kind:
+        case _ if conversation == NOBODY:
+            return "Start"
         case ConversationKind.PERSON:
             return name(str(conversation))
         case ConversationKind.ROOM:
@@ -66,10 +79,9 @@ def room_about(members: Sequence[Person], topic: str) -> str:
     return f"{here}: {sanitize(topic)}" if topic else here
 
 
-def room_elsewhere(room: str, current: str | None) -> str:
+def room_elsewhere(room: str) -> str:
     """Say that the user is not in a room that is open."""
-    there = f"; you are in {name(current)}" if current is not None else ""
-    return f"you are not in this room{there}: press Enter to join {name(room)}"
+    return f"you are not in this room: press Enter to join {name(room)}"
 
 
 def not_there_line(room: str) -> str:
@@ -128,6 +140,8 @@ def desk_about(client: str | None, waiting: int, *, is_on_duty: bool) -> str:
 def placeholder(conversation: Conversation) -> str:
     """Return what an empty input shows."""
     match conversation.kind:
+        case _ if conversation == NOBODY:
+            return "bob: hello, /query bob, join lab"
         case ConversationKind.PERSON:
             return f"Write to {name(conversation.name)}"
         case ConversationKind.ROOM:
@@ -138,14 +152,23 @@ def placeholder(conversation: Conversation) -> str:
             return "Say something to your visitor, or .next"
 
 
+def left_out(count: int) -> str:
+    """Say how many people the list leaves out."""
+    return f"and {count:,} more"
+
+
 def unread_count(count: int) -> str:
     """Show a number of unread lines in at most three cells."""
     return str(count) if count < 1_000 else "1k+"
 
 
-def newer_messages(count: int) -> str:
-    """Say how many messages are below those that are shown."""
-    return counted(count, "newer message", "newer messages")
+def newer_messages(count: int, *, has_more: bool) -> str:
+    """Say how many messages are below those that are shown. `has_more`: at least."""
+    return (
+        f"{count:,}+ newer messages"
+        if has_more
+        else counted(count, "newer message", "newer messages")
+    )
 
 
 def rule_lines(event: Event) -> list[str]:

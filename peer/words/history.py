@@ -11,8 +11,10 @@ from chatapp.peer.api.trace import TraceEvent, TraceStep
 from chatapp.peer.words.formatting import (
     AnswerLine,
     Audience,
+    Mark,
     MessageLine,
     counted,
+    mark_of,
     name,
     reason,
     shown_instant,
@@ -24,6 +26,11 @@ from chatapp.wire.text import sanitize
 NOTHING_FOUND: Final = "[No messages were found.]"
 NOTHING_YET: Final = "[There are no messages yet.]"
 NO_SUCH_MESSAGE: Final = "[No such message: /history shows each message with its id.]"
+
+
+def no_conversation(named: str) -> str:
+    """Answer a name that no person and no room that the user knows has."""
+    return f'[No person or room called "{name(named)}".]'
 
 
 def history_unreadable(error: Exception) -> str:
@@ -62,7 +69,7 @@ def _shown_again(line: Said) -> MessageLine:
         at=line.at,
         audience=audience,
         doubt=line.doubt,
-    )
+    ).with_mark(_mark(line))
 
 
 def trace_lines(trace: DeliveryTrace | None, me: str) -> list[str]:
@@ -105,8 +112,16 @@ def _past(line: Said, width: int, me: str) -> MessageLine:
         target = name(me)
     before = f"{line.id:>{width}}  {shown_time(line.at)}  "
     return MessageLine(
-        sender, f" to {target}: ", sanitize(line.text), before=before, doubt=line.doubt
-    )
+        sender,
+        f" to {target}: ",
+        sanitize(line.text),
+        before=before,
+        doubt=line.doubt,
+    ).with_mark(_mark(line))
+
+
+def _mark(line: Said) -> Mark | None:
+    return mark_of(line.state, is_direct=line.conversation.is_person)
 
 
 def _step(step: TraceStep, target: str, *, was_sent: bool) -> str:

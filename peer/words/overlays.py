@@ -34,6 +34,7 @@ SCREEN_KEYS: Final = (
     ("Ctrl-K", "go to a conversation, a room or a person"),
     ("Alt-1 to Alt-0", "go to the first ten conversations of the list"),
     ("Alt-A", "go to the next conversation with news"),
+    ("Alt-U", "go to the first new line"),
     ("Ctrl-N, Ctrl-P", "go to the next conversation, or the one before"),
     ("PgUp, PgDn", "scroll through the past"),
     ("Ctrl-Home, Ctrl-End", "go to the oldest line that is here, or to the newest"),

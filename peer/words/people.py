@@ -42,7 +42,7 @@ from chatapp.peer.api.events import (
     TopicUnknown,
     Trusted,
 )
-from chatapp.peer.words.answers import NOT_IN_ROOM
+from chatapp.peer.words.answers import not_in_room
 from chatapp.peer.words.formatting import AnswerLine, counted, name, names, reason, shown_time
 from chatapp.peer.words.reasons import NO_ANSWER
 from chatapp.wire.errors import NameRefused
@@ -79,7 +79,8 @@ _NO_ENTRY: Final = {
     RoomEntryRefusal.BAD_NAME: "the server does not accept this name",
     RoomEntryRefusal.ROOM_FULL: "it is full",
     RoomEntryRefusal.TOO_MANY_ROOMS: "there are too many rooms",
-    RoomEntryRefusal.SHARE_USED_UP: "there are too many rooms of people at your address",
+    RoomEntryRefusal.SHARE_USED_UP: "people at your address are in too many rooms",
+    RoomEntryRefusal.IN_TOO_MANY: "you are in as many rooms as the server allows; leave one first",
     RoomEntryRefusal.NOT_SERVING: "the server's disk is full or read-only",
     RoomEntryRefusal.TOO_OFTEN: "you, or others at your address, made or entered too many rooms in a short time",
     RoomEntryRefusal.OFFLINE: "you are offline",
@@ -197,8 +198,8 @@ def presence_lines(event: PresenceEvent) -> list[str]:
             return [
                 f"[You cannot enter {name(room)}: {_invalid(room) if invalid else _NO_ENTRY[why]}.]"
             ]
-        case NotInRoom():
-            return [NOT_IN_ROOM]
+        case NotInRoom(room=room):
+            return [not_in_room(room)]
         case MemberJoined(room=room, name=who):
             return [joined_line([who], room)]
         case MemberLeft(room=room, name=who):
@@ -220,9 +221,10 @@ def presence_lines(event: PresenceEvent) -> list[str]:
             return []
         case PersonTyping():
             return []  # the status line shows it
-        case PeopleListed(people=people, is_whole=is_whole):
+        case PeopleListed(people=people, is_whole=is_whole, talked=talked):
             # Every table holds ourselves, so an empty list means that the table has not come yet.
-            return _people(people, is_whole=is_whole) or ["[Still loading the list of people.]"]
+            lines = _people(people, is_whole=is_whole, talked=talked)
+            return lines or ["[Still loading the list of people.]"]
         case _:
             assert_never(event)
 
@@ -325,7 +327,10 @@ def _rooms(rooms: tuple[Room, ...]) -> list[str]:
     if not rooms:
         return ["[There are no rooms yet: join one to create it.]"]
     fullest_first = sorted(rooms, key=lambda room: (-room.here, room.name.casefold()))
-    return [AnswerLine(f"[{name(room.name)}: {room.here:,} here.]") for room in fullest_first]
+    return [
+        AnswerLine(f"[{name(room.name)}: {room.here:,} here{', you too' if room.is_ours else ''}.]")
+        for room in fullest_first
+    ]
 
 
 def _topic(event: TopicKnown | TopicUnknown | TopicNotSet) -> str:
@@ -349,30 +354,37 @@ def _topic(event: TopicKnown | TopicUnknown | TopicNotSet) -> str:
     return f"[The topic of {where}, set by {author} {shown_time(event.at)}: {text}]"
 
 
-AWAY_SHOWN: Final = 20
-"""People who are away that `who` shows: those who were seen last."""
+AWAY_SHOWN: Final = 10
+"""People who are away that `who` shows: those with whom the user talked, then those who were seen
+last."""
 
 
-def _people(people: tuple[Person, ...], *, is_whole: bool) -> list[str]:
-    """Return a line for each person: those online by name, then the others, the one seen last
-    first."""
+def _people(
+    people: tuple[Person, ...], *, is_whole: bool, talked: tuple[str, ...] = ()
+) -> list[str]:
+    """Return a line for each person: those online by name, then the others, those with whom the
+    user `talked` and the one seen last first."""
     by_name = sorted(people, key=lambda person: person.name.casefold())
     online = [one for one in by_name if one.online]
-    away = sorted((one for one in by_name if not one.online), key=lambda one: -one.since)
+    near = {who.casefold() for who in talked}
+    away = sorted(
+        (one for one in by_name if not one.online),
+        key=lambda one: (one.name.casefold() not in near, -one.since),
+    )
     shown = away if is_whole else away[:AWAY_SHOWN]
     lines = [
         f"[{name(one.name)} {_presence(one)}{'; verified' if one.is_verified else ''}.]"
         for one in (*online, *shown)
     ]
     more = len(away) - len(shown)
-    return (
-        [*lines, f"[{more:,} more were last seen earlier: /who all shows them.]"] if more else lines
-    )
+    return [*lines, f"[And {more:,} more who are away: /who all shows them.]"] if more else lines
 
 
 def _presence(one: Person) -> str:
     if one.is_banned:
         return "is banned from this server"
+    if one.is_slow:
+        return "is online (slow link)"
     return "is online" if one.online else f"was last seen {shown_time(one.since)[:-3]}"
 
 

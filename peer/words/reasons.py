@@ -24,7 +24,7 @@ UNSENT: Final = {
     MessageReason.DISK_FAILED: "the server cannot write to its disk",
     MessageReason.NEVER_FETCHED: "it was never fetched and has expired",
     MessageReason.LEFT_ROOM: "you left before the server was back",
-    MessageReason.NOT_IN_ROOM: "you are in no room",
+    MessageReason.NOT_IN_ROOM: "you are not in it",
     MessageReason.OWN_DISK: "nothing can be stored here, and too much is waiting already",
     MessageReason.ENDED: "the program has ended",
 }
@@ -79,5 +79,3 @@ def _refusal(refusal: AdmissionRefusal, key: str = "") -> str:
 
 
 SERVER_SILENT: Final = "[Server not responding]"
-QUOTED_MAX: Final = 200
-"""Characters quoted of a text that came to nothing: enough to recognise it."""

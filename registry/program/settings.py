@@ -42,6 +42,7 @@ from chatapp.wire.limits import (
     DESK_MENU_TEXT_MAX,
     DESK_QUEUES_MAX,
     NAMES_MOST,
+    ROOMS_EACH_MAX,
     SERVER_HOST_MAX,
     SERVERS_MAX,
 )
@@ -218,6 +219,10 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Names that may be bound; newcomers beyond them are refused."""
     rooms: Annotated[int, _number("a whole number", 16, 100_000)] = RegistryPolicy().rooms_max
     """Rooms that there may be at once."""
+    rooms_each: Annotated[int, _number("a whole number", 1, ROOMS_EACH_MAX)] = (
+        RegistryPolicy().rooms_each
+    )
+    """Rooms that one person may be in at once."""
     sessions: Annotated[int, _number("a whole number", 1_000, 1_000_000)] = (
         RegistryPolicy().sessions_max
     )
@@ -438,6 +443,7 @@ def policy_of(settings: RegistryTable) -> RegistryPolicy:
         mail_places=settings.letters,
         names_max=settings.names,
         rooms_max=settings.rooms,
+        rooms_each=settings.rooms_each,
         sessions_max=settings.sessions,
         mail_kept_for=settings.keep_mail * _DAY,
         group_kept_for=settings.keep_lines * _DAY,

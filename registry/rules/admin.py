@@ -85,7 +85,7 @@ from chatapp.wire.errors import NameRefused
 from chatapp.wire.identity import fingerprint, fingerprint_digits
 from chatapp.wire.limits import BANS_MAX, INVITES_MAX
 from chatapp.wire.messages.link import Announcement, AnnouncementKind
-from chatapp.wire.messages.rooms import ROOM_SIGN, Topic
+from chatapp.wire.messages.rooms import Topic
 from chatapp.wire.names import name_key, peer_name
 
 
@@ -458,7 +458,7 @@ class LiveAdmin:
         return PeopleListed(sorted(people, key=lambda person: person.name), self._directory.version)
 
     def _person(self, person: Person) -> PersonShown:
-        room = self._rooms.room_of(person.card.identity)
+        rooms = self._rooms.memberships.of(person.card.identity)
         return PersonShown(
             name=person.card.name,
             key=fingerprint(person.card.identity),
@@ -466,13 +466,13 @@ class LiveAdmin:
             port=person.address.port,
             state=_ONLINE if person.online else _AWAY,
             since=person.since,
-            room="" if room is None else room.group.name.removeprefix(ROOM_SIGN),
+            rooms=[room.name for room in rooms],
         )
 
     def _rooms_found(self) -> RoomsFound:
         rooms = [
             RoomFigures(
-                name=room.group.name.removeprefix(ROOM_SIGN),
+                name=room.name,
                 here=room.here,
                 members=len(room.members),
                 lines=len(room.group),

@@ -322,7 +322,7 @@ class BansListed(msgspec.Struct, frozen=True, tag="bans"):
 
 
 class PersonShown(msgspec.Struct, frozen=True, gc=False):
-    """A person in the table; `room` is empty for somebody in none."""
+    """A person in the table; `rooms` are those of which they are a member, the first one first."""
 
     name: str
     key: str
@@ -330,7 +330,7 @@ class PersonShown(msgspec.Struct, frozen=True, gc=False):
     port: int
     state: str
     since: int
-    room: str
+    rooms: list[str]
 
 
 class PeopleListed(msgspec.Struct, frozen=True, tag="people"):

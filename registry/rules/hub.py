@@ -64,6 +64,7 @@ from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFa
 from chatapp.wire.messages.link import Attach, PeerRequest
 from chatapp.wire.messages.mail import AskMail, DepositMail, TakeMail
 from chatapp.wire.messages.registration import (
+    AskLease,
     Leave,
     Ping,
     Probe,
@@ -74,7 +75,7 @@ from chatapp.wire.messages.registration import (
 )
 from chatapp.wire.messages.rooms import (
     CHANNEL,
-    EnterRoom,
+    EnterRooms,
     FetchGroup,
     LeaveRoom,
     ListRooms,
@@ -456,8 +457,9 @@ class Hub:
         serve(FetchGroup, self._fetch_group)
         serve(Attach, self._attach)
         serve(Ping, self._ping)
+        serve(AskLease, self._presence.ask_lease)
         serve(Leave, self._link_lifecycle.leave)
-        serve(EnterRoom, self.rooms.enter)
+        serve(EnterRooms, self.rooms.enter)
         serve(LeaveRoom, self.rooms.leave)
         serve(ListRooms, self.rooms.list_rooms)
         serve(SetTopic, self.rooms.set_topic)
@@ -552,6 +554,7 @@ class Hub:
             "guests": len(self.desk.guests.linked()),
             "table_changes": self.directory.version - self._first_version,
             "rooms": len(self.rooms.index),
+            "memberships": len(self.rooms.memberships),
             "mail_waiting": len(self.mail),
             "mail_oldest_seconds": max(
                 (age for _, _, _, age in self.mail.boxes(now=now)), default=0.0

@@ -15,9 +15,11 @@ from chatapp.wire.limits import (
     GROUP_KEPT_FOR,
     MAIL_KEPT_FOR,
     MAIL_PLACES,
+    MEMBERSHIPS_PER_NAME,
     NAMES_MAX,
     REQUESTS_PER_SECOND,
     REQUESTS_QUEUED_MAX,
+    ROOMS_EACH_MAX,
     ROOMS_MAX,
 )
 from chatapp.wire.messages.table import RUN_BITS
@@ -72,10 +74,11 @@ Held = TypeVar("Held", bound=Hashable)
 class Leases(Generic[Held]):
     """Leases of equal length, in the order in which they end."""
 
-    __slots__ = ("_span", "_until")
+    __slots__ = ("_until", "span")
 
     def __init__(self, span: float) -> None:
-        self._span = span
+        self.span: Final = span
+        """Seconds of each."""
         self._until: dict[Held, float] = {}
 
     def __contains__(self, key: Held) -> bool:
@@ -90,7 +93,7 @@ class Leases(Generic[Held]):
         latest = next(
             reversed(self._until.values()), 0.0
         )  # keeps the order when `now` runs backwards
-        self._until[key] = max(now + self._span, latest)
+        self._until[key] = max(now + self.span, latest)
 
     def end(self, key: Held) -> bool:
         """End a lease. Return whether there was one."""
@@ -171,6 +174,8 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     lease_span: int = 30
     """Somebody who shows no sign of life for so long counts as away, whatever their connection
     looks like."""
+    slow_lease_span: int = 300
+    """The same on a slow link, where each sign of life costs what others need for words."""
     probe_span: float = 0.5
     """Seconds between two probes of somebody whom others cannot reach."""
     probes: int = 5
@@ -208,6 +213,8 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Names that may be bound, about 1 KiB each. Past it, newcomers are refused."""
     rooms_max: int = ROOMS_MAX
     """Rooms that may be there at once."""
+    rooms_each: int = ROOMS_EACH_MAX
+    """Rooms that one person may be in at once."""
     sessions_max: int = 50_000
     """How many peers may open sessions, about 0.5 KiB each. Past it, those silent longest have to
     register again."""
@@ -243,6 +250,12 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Events kept for the log until they are drained."""
     servers: tuple[Address, ...] = ()
     """Other servers of this registry, which peers are told of."""
+
+    @property
+    def memberships_max(self) -> int:
+        """Memberships of rooms that there may be at once. A registry for few names has as many as
+        others: its people are in several rooms each."""
+        return MEMBERSHIPS_PER_NAME * max(self.names_max, NAMES_MAX)
 
 
 class _Held:

@@ -182,7 +182,8 @@ class DeskTranscriptKept(msgspec.Struct, frozen=True, array_like=True, tag=45):
     """What was said in a session that is over."""
 
     visit: int
-    lines: list[tuple[str, int, str]]  # the operator's name (empty: the visitor), when, the text
+    # The operator's name (empty: the visitor), when, the text, its number if the visitor said it.
+    lines: list[tuple[str, int, str, int]]
     dropped: int  # how many lines before these are not there any more
 
 
@@ -212,8 +213,8 @@ class CheckpointMark(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=Fal
 
 
 class RoomMemberKept(msgspec.Struct, frozen=True, array_like=True, tag=8, gc=False):
-    """`identity` is a member of the room `group`, and of no other. Lines up to `since` are not
-    theirs to read.
+    """`identity` is a member of the room `group`. The latest entry of both counts. Lines up to `since`
+    are not theirs to read.
 
     They are here, or away since `at`, having been sent all lines up to `seen`. If `is_closed` is
     set, they are a member no more: while they were away the registry's owner has closed the room,
@@ -230,9 +231,10 @@ class RoomMemberKept(msgspec.Struct, frozen=True, array_like=True, tag=8, gc=Fal
 
 
 class RoomMemberGone(msgspec.Struct, frozen=True, array_like=True, tag=9, gc=False):
-    """`identity` is a member of no room."""
+    """`identity` is no member of the room `group`; None: of no room at all."""
 
     identity: Identity
+    group: str | None = None
 
 
 class GroupGone(msgspec.Struct, frozen=True, array_like=True, tag=10, gc=False):

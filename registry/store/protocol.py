@@ -93,7 +93,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     ]  # the latest entry of each name, in the order of the entries
     letters: dict[bytes, list[LetterHead]]  # by recipient, the lowest serial first
     groups: dict[str, LoadedGroup]
-    members: list[RoomMemberKept] = []  # one for each person
+    members: list[RoomMemberKept] = []  # one for each person and room
     invites: list[InviteMade] = []  # join codes that are not used up
     bans: list[BanKept] = []  # those of the administrator that are not lifted
     highest_serial: int  # ever used; 0 for none

@@ -305,7 +305,7 @@ class StoreState(Generic[Where]):
 
     def __init__(self) -> None:
         self.names: dict[str, NameBound | NameReserved] = {}  # the latest last
-        self.members: dict[bytes, RoomMemberKept] = {}
+        self.members: dict[bytes, dict[str, RoomMemberKept]] = {}  # by identity and group
         self.invites: dict[bytes, InviteMade] = {}
         self.bans: dict[str, BanKept] = {}
         self.mail: dict[bytes, dict[int, Where]] = {}
@@ -373,9 +373,12 @@ class StoreState(Generic[Where]):
             case NameFreed():
                 self.names.pop(entry.name_key, None)
             case RoomMemberKept():
-                self.members[entry.identity] = entry
-            case RoomMemberGone():
-                self.members.pop(entry.identity, None)
+                self.members.setdefault(entry.identity, {})[entry.group] = entry
+            case RoomMemberGone(identity, group):
+                rooms = self.members.get(identity, {})
+                rooms.pop(group or "", None)
+                if group is None or not rooms:
+                    self.members.pop(identity, None)
             case InviteMade():
                 self.invites[entry.code] = entry
             case InviteGone():
@@ -394,7 +397,7 @@ class StoreState(Generic[Where]):
         many sender indices are reserved."""
         entries: list[Entry] = [
             *self.names.values(),
-            *self.members.values(),
+            *self.memberships(),
             *self.invites.values(),
             *self.bans.values(),
         ]
@@ -402,10 +405,16 @@ class StoreState(Generic[Where]):
             entries.append(SenderIndicesReserved(self.sender_indices))
         return entries
 
+    def memberships(self) -> Iterator[RoomMemberKept]:
+        """Yield every membership of a room."""
+        for rooms in self.members.values():
+            yield from rooms.values()
+
     def copy(self) -> "StoreState[Where]":
         """Return an independent copy, of the same places."""
         twin: StoreState[Where] = StoreState()
-        twin.names, twin.members = self.names.copy(), self.members.copy()
+        twin.names = self.names.copy()
+        twin.members = {identity: rooms.copy() for identity, rooms in self.members.items()}
         twin.invites, twin.bans = self.invites.copy(), self.bans.copy()
         twin.mail = {owner: box.copy() for owner, box in self.mail.items()}
         twin.groups = {name: group.copy() for name, group in self.groups.items()}
@@ -527,7 +536,7 @@ class LoadedBuilder:
                 for owner, box in state.mail.items()
             },
             groups={name: self._group(name, group) for name, group in state.groups.items()},
-            members=list(state.members.values()),
+            members=list(state.memberships()),
             invites=list(state.invites.values()),
             bans=list(state.bans.values()),
             highest_serial=state.highest_serial,

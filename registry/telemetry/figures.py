@@ -49,6 +49,9 @@ FIGURES: Final = {
     "broadcasts": Figure(FigureKind.COUNTER, "Broadcasts of changes of the table"),
     "broadcast_rows": Figure(FigureKind.COUNTER, "Rows in broadcasts of the table"),
     "rooms": Figure(FigureKind.GAUGE, "Rooms"),
+    "memberships": Figure(
+        FigureKind.GAUGE, "Memberships of rooms: one for each member of each room"
+    ),
     "mail_waiting": Figure(FigureKind.GAUGE, "Letters that wait for their readers"),
     "mail_oldest_seconds": Figure(FigureKind.GAUGE, "How long the oldest letter has waited"),
     "store_accepts_writes": Figure(

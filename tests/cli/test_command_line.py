@@ -92,12 +92,13 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
         "plain": False,
         "quiet": False,
         "stay": False,
-        "room": None,
+        "rooms": (),
         "ack_timeout": None,
         "code": None,
         "log_level": "warning",
         "ask_name": None,
         "is_full": False,
+        "slow_link": False,
         "may_show_lines": True,
     }
 
@@ -150,8 +151,8 @@ def test_options_are_passed_on(started: Started, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("typed", ["lab", "#lab"])
 def test_a_room_to_enter_at_start(started: Started, typed: str) -> None:
-    assert chatapp.__main__.main([*PEER, "--room", typed]) == 0
-    assert started.told["room"] == "lab"
+    assert chatapp.__main__.main([*PEER, "--room", typed, "--room", "den"]) == 0
+    assert started.told["rooms"] == ("lab", "den")
 
 
 @pytest.mark.parametrize(("typed", "seconds"), [("0.1", 0.1), ("1.25", 1.25), ("3", 3.0)])

@@ -54,7 +54,7 @@ class Person:
 def test_the_first_start_asks_for_name_server_and_room(tmp_path: Path) -> None:
     person = Person("alice", "192.0.2.1 5000", "#lab")
     chosen = ask_all(tmp_path, look=nothing, read=person.read, say=person.say)
-    assert chosen == Choice(peer_name("alice"), ServerChoice((SERVER,)), peer_name("lab"))
+    assert chosen == Choice(peer_name("alice"), ServerChoice((SERVER,)), (peer_name("lab"),))
     assert person.questions == [
         "Your name: ",
         "Server (address and port, such as 192.168.1.5 5000): ",
@@ -67,7 +67,7 @@ def test_the_second_start_offers_what_was_chosen_before(tmp_path: Path) -> None:
     remember(folder_of(tmp_path, "alice"), "alice", [SERVER])
     person = Person("", "", "")
     assert ask_all(tmp_path, look=nothing, read=person.read, say=person.say) == Choice(
-        peer_name("alice"), ServerChoice((SERVER,)), None
+        peer_name("alice"), ServerChoice((SERVER,)), ()
     )
     assert person.questions[:2] == [
         "Your name [alice]: ",
@@ -77,9 +77,9 @@ def test_the_second_start_offers_what_was_chosen_before(tmp_path: Path) -> None:
 
 def test_a_room_that_is_given_is_not_asked_for(tmp_path: Path) -> None:
     person = Person("alice", "192.0.2.1:5000")
-    assert (
-        ask_all(tmp_path, look=nothing, room="#lab", read=person.read, say=person.say).room == "lab"
-    )
+    rooms = ["#lab", "den"]
+    chosen = ask_all(tmp_path, look=nothing, rooms=rooms, read=person.read, say=person.say)
+    assert chosen.rooms == ("lab", "den")
 
 
 KEY = "0123456789abcdef" * 2
@@ -208,10 +208,10 @@ def test_a_server_that_is_given_is_not_asked_for(
     assert chatapp.__main__.main(words) == 0
     assert started.mode == "peer"
     told = started.told
-    assert (told["name"], told["servers"], told["room"]) == (
+    assert (told["name"], told["servers"], told["rooms"]) == (
         "alice",
         (Address("127.0.0.1", 5000),),
-        "lab",
+        ("lab",),
     )
     monkeypatch.setattr("sys.stdin", io.StringIO("alice\n"))
     assert chatapp.__main__.main([*words, "--room", "hall"]) == 0

@@ -37,54 +37,55 @@ def test_a_room_is_made_by_entering_it() -> None:
     """Clause 10.2: "A room is made by entering it. ... A GroupGranted for the group follows before
     any line of it"."""
     engine, (alice, bob) = company("alice", "bob")
-    entered, granted = ask(engine, alice, 1, [70, 5, "Lobby"])
+    entered, granted = ask(engine, alice, 1, [70, 5, ["Lobby"]])
     assert entered[:4] == [73, 5, "#Lobby", []]
     assert entered[5] == 0
     assert (granted[:2], granted[5]) == ([50, "#Lobby"], entered[4])
-    entered, _ = ask(engine, bob, 2, [70, 6, "LOBBY"])
+    entered, _ = ask(engine, bob, 2, [70, 6, ["LOBBY"]])
     assert entered[2:4] == ["#Lobby", [[alice.identity, HERE]]]
 
 
 def test_invalid_names_are_refused() -> None:
     """Clause 10.1: "The name of a room obeys the rule of people's names"."""
     engine, (alice,) = company("alice")
-    assert ask(engine, alice, 1, [70, 5, "two words"]) == [[74, 5, 1]]
+    assert ask(engine, alice, 1, [70, 5, ["two words"]]) == [[74, 5, "two words", 1]]
 
 
 def test_changes_are_told_to_those_who_are_here() -> None:
     """Clause 10.4: "Changes are told to the members who are here by **RoomChanged**"."""
     engine, (alice, bob, carol) = company("alice", "bob", "carol")
-    ask(engine, alice, 1, [70, 1, "tea"])
-    ask(engine, bob, 2, [70, 1, "tea"])
+    ask(engine, alice, 1, [70, 1, ["tea"]])
+    ask(engine, bob, 2, [70, 1, ["tea"]])
     assert news(engine, alice, 1) == [[76, "#tea", [[bob.identity, HERE]]]]
     assert news(engine, bob, 2) == news(engine, carol, 3) == []
     engine.core.link_closed(2, now=engine.now)
     assert news(engine, alice, 1) == [[76, "#tea", [[bob.identity, AWAY]]]]
     engine.link_up(bob, 4)
-    ask(engine, bob, 4, [70, 2, "tea"])
+    ask(engine, bob, 4, [70, 2, ["tea"]])
     assert news(engine, alice, 1) == [[76, "#tea", [[bob.identity, HERE]]]]
-    assert ask(engine, bob, 4, [71, 3])[-1] == [75, 3]
+    assert ask(engine, bob, 4, [71, 3, "tea"])[-1] == [75, 3]
     assert news(engine, alice, 1) == [[76, "#tea", [[bob.identity, GONE]]]]
 
 
-def test_one_room_at_a_time() -> None:
-    """Clause 10.2: "A person is a member of one room at a time: entering another one leaves the
-    first for good"."""
+def test_several_rooms_by_one_request() -> None:
+    """Clause 10.2: "Each room of the request is answered by itself, by **RoomEntered** or by
+    **RoomRefused**, which repeats its name as it was asked"."""
     engine, (alice, bob) = company("alice", "bob")
-    ask(engine, alice, 1, [70, 1, "tea"])
-    ask(engine, bob, 2, [70, 1, "tea"])
-    ask(engine, alice, 1, [70, 2, "milk"])
-    engine.read(2)
-    entered = ask(engine, bob, 2, [70, 3, "tea"])[0]
-    assert entered[3] == []
+    ask(engine, alice, 1, [70, 1, ["tea"]])
+    answers = ask(engine, bob, 2, [70, 7, ["tea", "a b", "milk"]])
+    told = [(answer[:3], len(answer[3])) for answer in answers if answer[0] == 73]
+    assert told == [([73, 7, "#tea"], 1), ([73, 7, "#milk"], 0)]
+    assert [answer for answer in answers if answer[0] == 74] == [[74, 7, "a b", 1]]
+    assert ask(engine, bob, 2, [71, 8, "MILK"]) == [[75, 8]]
+    assert ask(engine, alice, 1, [70, 9, ["tea"]])[0][3] == [[bob.identity, HERE]]
 
 
 def test_lines_go_to_those_who_are_here() -> None:
     """Clause 10.5: "Only a member who is here may send a line, which goes to all others who are
     here; a frame of anybody else is dropped"."""
     engine, (alice, bob, carol) = company("alice", "bob", "carol")
-    ask(engine, alice, 1, [70, 1, "tea"])
-    ask(engine, bob, 2, [70, 1, "tea"])
+    ask(engine, alice, 1, [70, 1, ["tea"]])
+    ask(engine, bob, 2, [70, 1, ["tea"]])
     news(engine, alice, 1)
     line = alice.say("hello room", number=1)
     (accepted,) = engine.write(1, line)
@@ -102,9 +103,9 @@ def test_lines_go_to_those_who_are_here() -> None:
 def test_only_a_member_may_fetch_and_nothing_from_before() -> None:
     """Clause 10.5: "Only a member may fetch, and gets nothing from before they became one"."""
     engine, (alice, bob, carol) = company("alice", "bob", "carol")
-    ask(engine, alice, 1, [70, 1, "tea"])
+    ask(engine, alice, 1, [70, 1, ["tea"]])
     engine.write(1, alice.say("before", number=1))
-    ask(engine, bob, 2, [70, 1, "tea"])
+    ask(engine, bob, 2, [70, 1, ["tea"]])
     frame = alice.say("after", number=2)
     engine.write(1, frame)
     assert ask(engine, carol, 3, [53, "#tea", 0]) == []
@@ -116,13 +117,13 @@ def test_only_a_member_may_fetch_and_nothing_from_before() -> None:
 def test_what_was_missed_is_counted() -> None:
     """Clause 10.2: "and `missed`: how many lines of others were sent while they were away"."""
     engine, (alice, bob) = company("alice", "bob")
-    ask(engine, alice, 1, [70, 1, "tea"])
-    since = ask(engine, bob, 2, [70, 1, "tea"])[0][4]
+    ask(engine, alice, 1, [70, 1, ["tea"]])
+    since = ask(engine, bob, 2, [70, 1, ["tea"]])[0][4]
     engine.core.link_closed(2, now=engine.now)
     for number in range(3):
         engine.write(1, alice.say("are you there", number=number))
     engine.link_up(bob, 3)
-    entered = ask(engine, bob, 3, [70, 2, "tea"])[0]
+    entered = ask(engine, bob, 3, [70, 2, ["tea"]])[0]
     assert entered[4:6] == [since, 3]
 
 
@@ -130,9 +131,9 @@ def test_a_new_member_means_a_new_epoch_of_the_room() -> None:
     """Clause 10.5: "A new epoch begins when somebody joins or leaves for good, at most every
     second"."""
     engine, (alice, bob) = company("alice", "bob")
-    ask(engine, alice, 1, [70, 1, "tea"])
+    ask(engine, alice, 1, [70, 1, ["tea"]])
     epoch, key = alice.group[2:4]
-    ask(engine, bob, 2, [70, 1, "tea"])
+    ask(engine, bob, 2, [70, 1, ["tea"]])
     assert bob.group[2] == epoch, "a newcomer gets the key in force at once"
     engine.wait(1.1)
     for frame in engine.read(1):
@@ -145,8 +146,8 @@ def test_rooms_are_listed() -> None:
     """Clause 10.6: "**ListRooms** is answered by **RoomsListed**: the rooms in which somebody is
     here, and how many, by the keys of their names"."""
     engine, (alice, bob, carol) = company("alice", "bob", "carol")
-    ask(engine, alice, 1, [70, 1, "b"])
-    ask(engine, bob, 2, [70, 1, "C"])
+    ask(engine, alice, 1, [70, 1, ["b"]])
+    ask(engine, bob, 2, [70, 1, ["C"]])
     assert ask(engine, carol, 3, [72, 9]) == [[77, 9, [["#b", 1], ["#C", 1]]]]
 
 
@@ -154,8 +155,8 @@ def test_a_topic_is_told_to_all_who_are_here_and_to_newcomers() -> None:
     """Clause 10.7: "When the topic is on the registry's disk, the author is answered with
     **TopicChanged** and all others who are here are sent it, with the reference 0"."""
     engine, (alice, bob, carol) = company("alice", "bob", "carol")
-    ask(engine, alice, 1, [70, 1, "tea"])
-    ask(engine, bob, 2, [70, 1, "tea"])
+    ask(engine, alice, 1, [70, 1, ["tea"]])
+    ask(engine, bob, 2, [70, 1, ["tea"]])
     ask(engine, alice, 1, [72, 2])
     (told,) = [
         notice for notice in ask(engine, alice, 1, [78, 7, "#tea", "Exam"]) if notice[0] == 79
@@ -164,14 +165,14 @@ def test_a_topic_is_told_to_all_who_are_here_and_to_newcomers() -> None:
     assert told[:3] == [79, 7, "#tea"]
     assert (text, author) == ("Exam", alice.identity)
     assert [79, 0, "#tea", [text, author, at]] in ask(engine, bob, 2, [72, 3])
-    assert ask(engine, carol, 3, [70, 1, "tea"])[0][6] == [text, author, at]
+    assert ask(engine, carol, 3, [70, 1, ["tea"]])[0][6] == [text, author, at]
 
 
 def test_a_topic_of_a_room_where_one_is_not() -> None:
     """Clause 10.7: "A request that is not granted is answered with **TopicRefused**, and the former
     topic stays"."""
     engine, (alice, bob) = company("alice", "bob")
-    ask(engine, alice, 1, [70, 1, "tea"])
+    ask(engine, alice, 1, [70, 1, ["tea"]])
     assert ask(engine, bob, 2, [78, 4, "#tea", "mine"]) == [[83, 4, 1]]
 
 

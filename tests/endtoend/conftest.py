@@ -86,7 +86,8 @@ async def hall(filled_hall: Hall) -> Hall:
     """A hall for tests that leave everybody there and online, who share it within a file. Nobody is
     in a room, and what was shown before is forgotten."""
     for person in filled_hall.people:
-        await person.answer("/leave")
+        for _ in range(2):
+            await person.answer("/leave")
         person.forget()
     return filled_hall
 

@@ -37,9 +37,9 @@ async def hall(stage: Stage) -> tuple[Registry, Person, Person]:
 async def test_the_administrator_sees_who_is_here_and_what_waits(stage: Stage) -> None:
     _, alice, bob = await hall(stage)
     people = json.loads("".join(await admin(stage, "who", "--json")))["people"]
-    assert [(person["name"], person["room"], person["host"]) for person in people] == [
-        ("alice", "", "127.0.0.1"),
-        ("bob", "lab", "127.0.0.1"),
+    assert [(person["name"], person["rooms"], person["host"]) for person in people] == [
+        ("alice", [], "127.0.0.1"),
+        ("bob", ["lab"], "127.0.0.1"),
     ]
     assert (await admin(stage, "rooms"))[1].split() == ["lab", "1", "1", "0"]
     await bob.quits("/quit")

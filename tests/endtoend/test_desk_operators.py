@@ -3,14 +3,7 @@
 import json
 import re
 
-from tests.cast.desk import (
-    CONNECTED,
-    EMPTY,
-    ENDED,
-    ON_DUTY,
-    TURN,
-    position,
-)
+from tests.cast import desk
 from tests.cast.lines import LOST, beginning
 from tests.cast.stage import CHATAPP, Stage
 
@@ -28,12 +21,14 @@ async def test_two_operators_and_one_of_them_is_killed(stage: Stage) -> None:
     await ben.sees("eva: to ben")
     assert ana.shown(beginning("eva: ")) == []
     await eva.kill()
-    await ben.sees_all("[The operator has lost the connection: you are next in line.]", position(1))
-    await cem.sees(position(2))
+    await ben.sees_all(
+        "[The operator has lost the connection: you are next in line.]", desk.position(1)
+    )
+    await cem.sees(desk.position(2))
     await bob.type(".note knows it all", ".end")
-    await ana.sees(ENDED)
+    await ana.sees(desk.ENDED)
     await bob.gets("Ben")
-    await ben.sees(TURN)
+    await ben.sees(desk.TURN)
     await ben.type("once more")
     await bob.sees("Ben: once more")
     eva = await stage.operator("eva")
@@ -41,7 +36,7 @@ async def test_two_operators_and_one_of_them_is_killed(stage: Stage) -> None:
     await bob.type(".note wants a call", ".handover eva")
     await bob.sees_all("[Note about Ben kept.]", "[Ben was handed over.]")
     await eva.type(".end")
-    await cem.sees(ENDED)
+    await cem.sees(desk.ENDED)
     await eva.sees(beginning("[Handed-over client, from bob; waited "))
     await eva.sees_all("Name: Ben", "Note: wants a call", "Ben: once more")
     await eva.type("welcome")
@@ -109,9 +104,9 @@ async def test_a_person_who_takes_an_operators_name_without_the_code_is_not_an_o
     )
     bob = await stage.come("bob", environment={"CHATAPP_CODE": code})
     await bob.type(".on")
-    await bob.sees(ON_DUTY)
+    await bob.sees(desk.ON_DUTY)
     await bob.type("/nickname robert", ".off", ".on")
-    await bob.sees_all("[You are robert now.]", "[You are off duty.]", ON_DUTY)
+    await bob.sees_all("[You are robert now.]", "[You are off duty.]", desk.ON_DUTY)
     await bob.type("/nickname bob", "quit")
     assert await bob.ends() == 0
     again = await stage.peer("bob", home="mallory", environment={"CHATAPP_CODE": code})
@@ -139,7 +134,7 @@ async def test_an_operator_is_named_by_key(stage: Stage) -> None:
     await stage.begin_registry("--operator", key[0].strip())
     await eva.sees("[Server is back.]")
     await eva.type(".on")
-    await eva.sees(ON_DUTY)
+    await eva.sees(desk.ON_DUTY)
 
 
 async def test_figures_for_people_and_for_scripts(stage: Stage) -> None:
@@ -179,15 +174,15 @@ async def test_figures_for_people_and_for_scripts(stage: Stage) -> None:
 async def test_the_registry_s_own_terminal_serves(stage: Stage) -> None:
     registry = await stage.registry()
     ana = await stage.registrant("Ana")
-    await ana.sees(CONNECTED)
+    await ana.sees(desk.CONNECTED)
     await registry.sees_all("Name: Ana", "Number: +919876543210", "Issue: Other")
     ben = await stage.joined("Ben", 1)
     await ana.type("é ✓")
     await registry.sees(re.compile(".*: é ✓"))
     await registry.type("how can I help?", ".next")
     await ana.sees(re.compile(".*: how can I help\\?"))
-    await ana.sees(ENDED)
-    await ben.sees(TURN)
+    await ana.sees(desk.ENDED)
+    await ben.sees(desk.TURN)
     await registry.sees("Name: Ben")
 
 
@@ -198,7 +193,7 @@ async def test_a_registry_whose_standard_input_is_closed_serves_and_ends_in_orde
     registry = await stage.run("registry", command, home="registry")
     await registry.sees(beginning("[Registry listening"))
     ana = await stage.registrant("Ana")
-    await ana.sees_all(position(1), "[Nobody is serving just now; your place is kept.]")
+    await ana.sees_all(desk.position(1), "[Nobody is serving just now; your place is kept.]")
     await registry.stops()
 
 
@@ -214,13 +209,13 @@ async def test_menu_region_and_queues_come_from_the_configuration(stage: Stage) 
     assert await ana.ends() == 1
     ana = await stage.visitor("ana", "--queue", "exams")
     await ana.type("Ana", "01512 3456789", "1")
-    await ana.sees_all("[1 Größe]", "[2 Other]", position(1))
+    await ana.sees_all("[1 Größe]", "[2 Other]", desk.position(1))
     bob = await stage.come("bob")
     await bob.type(".room", ".room exams", ".next exams")
     await bob.sees_all(
-        EMPTY, re.compile("1. Ana, Größe, waiting since .*"), "Number: +4915123456789"
+        desk.EMPTY, re.compile("1. Ana, Größe, waiting since .*"), "Number: +4915123456789"
     )
-    await ana.sees(TURN)
+    await ana.sees(desk.TURN)
 
 
 async def test_a_wrong_configuration_is_one_line_and_status_2(stage: Stage) -> None:

@@ -4,15 +4,7 @@ import asyncio
 import re
 import signal
 
-from tests.cast.desk import (
-    ACTIVE,
-    CONNECTED,
-    NAME,
-    RESUMED,
-    TRYING,
-    TURN,
-    position,
-)
+from tests.cast import desk
 from tests.cast.lines import BACK, beginning
 from tests.cast.people import Visitor
 from tests.cast.stage import Stage
@@ -47,13 +39,13 @@ async def test_a_visitor_who_was_killed_goes_on_with_the_ticket(stage: Stage) ->
     await ana.kill()
     await bob.type("are you there?")
     ana, ben = await asyncio.gather(stage.visitor("Ana"), stage.visitor("Ben"))
-    await ben.sees_all(RESUMED, position(1))
-    await ana.sees_all(RESUMED, ACTIVE, "bob: are you there?")
+    await ben.sees_all(desk.RESUMED, desk.position(1))
+    await ana.sees_all(desk.RESUMED, desk.ACTIVE, "bob: are you there?")
     await ana.type("yes")
     await bob.sees("Ana: yes")
     await ana.kill()
     ana = await stage.visitor("Ana")
-    await ana.sees(RESUMED)
+    await ana.sees(desk.RESUMED)
     kept = stage.folder / "kept.txt"
     await ana.type(f".transcript {kept}")
     await ana.sees(f"[What is said is written to {kept}; earlier lines there: 2.]")
@@ -62,12 +54,12 @@ async def test_a_visitor_who_was_killed_goes_on_with_the_ticket(stage: Stage) ->
         "You: yes",
     ]
     await ana.type("/new")
-    await ana.sees(NAME)
+    await ana.sees(desk.NAME)
     await ana.type("Ana", "9876543210", "6")
-    await ben.sees(TURN)
-    await asyncio.gather(ana.sees(position(2)), cem.sees(position(1)))
+    await ben.sees(desk.TURN)
+    await asyncio.gather(ana.sees(desk.position(2)), cem.sees(desk.position(1)))
     assert ana.shown(beginning("bob: ")) == []
-    assert ben.shown(NAME) == []
+    assert ben.shown(desk.NAME) == []
 
 
 async def test_a_visitor_who_was_away_when_the_session_was_ended_reads_that(stage: Stage) -> None:
@@ -82,7 +74,7 @@ async def test_a_visitor_who_was_away_when_the_session_was_ended_reads_that(stag
     await stage.registry("--operator", "bob")
     ana = await stage.visitor("Ana")
     await ana.sees("[The operator has ended the session. Please begin anew.]")
-    await ana.sees(NAME)
+    await ana.sees(desk.NAME)
     await ana.type("Ana", "9876543210", "6")
     await bob.sees(beginning("[Next client; waited "))
 
@@ -104,7 +96,7 @@ async def test_a_visitor_who_stays_is_served_behind_the_end_of_input(stage: Stag
     ben = await stage.visitor("Ben", "--stay")
     await ben.type("Ben", "9876543210", "6")
     await ben.end_input()
-    await ben.sees(CONNECTED)
+    await ben.sees(desk.CONNECTED)
     await bob.gets("Ben")
     await bob.type("wait")
     await ben.sees("bob: wait")
@@ -132,24 +124,24 @@ async def test_what_a_script_asks_last_is_answered_before_it_ends(stage: Stage) 
 
 async def test_a_visitor_who_comes_while_the_registry_is_away_waits_for_it(stage: Stage) -> None:
     ana = await stage.visitor("Ana")
-    await ana.sees(TRYING)
+    await ana.sees(desk.TRYING)
     await ana.type("Ana", "9876543210", "6")
     await stage.registry("--operator", "bob")
-    await ana.sees_all(BACK, position(1))
-    assert len(ana.shown(TRYING)) == 1
+    await ana.sees_all(BACK, desk.position(1))
+    assert len(ana.shown(desk.TRYING)) == 1
 
 
 async def test_without_a_registry_a_visitor_may_leave_and_a_script_ends(stage: Stage) -> None:
     ana = await stage.visitor("Ana")
-    await ana.sees(TRYING)
+    await ana.sees(desk.TRYING)
     await ana.quits("/quit")
     ben = await stage.visitor("Ben")
     await ben.type("Ben")
     await ben.end_input()
-    await ben.sees(TRYING)
+    await ben.sees(desk.TRYING)
     assert await ben.ends() == 1
     cem = await stage.visitor("Cem")
-    await cem.sees(TRYING)
+    await cem.sees(desk.TRYING)
     cem.signal(signal.SIGINT)
     assert await cem.ends() == 130
 
@@ -157,12 +149,12 @@ async def test_without_a_registry_a_visitor_may_leave_and_a_script_ends(stage: S
 async def test_a_visitor_can_leave_while_the_registry_is_away(stage: Stage) -> None:
     registry = await stage.registry("--operator", "bob")
     ana = await stage.registrant("Ana")
-    await ana.sees(position(1))
+    await ana.sees(desk.position(1))
     await ana.kill()
     await registry.kill()
     ana = await stage.visitor("Ana")
     await ana.type("what is typed now waits", "/quit")
-    await ana.sees(TRYING)
+    await ana.sees(desk.TRYING)
     assert await ana.ends() == 0
     ana = await cut_off(stage)
     await ana.type("what is typed now waits")
@@ -191,4 +183,4 @@ async def test_a_visitor_who_has_just_written_is_not_told_to_have_said_nothing(
     await bob.type(".hold")
     await ana.sees(beginning("[You are on hold: others are called first"))
     await ana.type("here I am")
-    await ana.sees(TURN)
+    await ana.sees(desk.TURN)

@@ -140,11 +140,24 @@ async def test_chat_in_a_room(hall: Hall) -> None:
     await alice.sees_all(unknown("/sned"), unknown(".nothing"), unknown("server:nothing"))
     await alice.type("/dm carol aside")
     await carol.sees("alice: aside")
-    await alice.type("/join den")
+    await alice.type("/join den", "alone here", "/room lab", "in the lab again", "/room attic")
+    await bob.sees("alice (in lab): in the lab again")
+    await alice.sees_all(
+        "[You are in den, alone so far.]",
+        "[You are in lab: what you type goes there.]",
+        "[You are not in attic.]",
+    )
+    await alice.type("/rooms")
+    await alice.sees_all("[lab: 2 here, you too.]", "[den: 1 here, you too.]")
+    await bob.type("/rooms")
+    await bob.sees_all("[lab: 2 here, you too.]", "[den: 1 here.]")
+    await alice.type("leave")
+    await alice.sees_all("[You left lab.]", "[You are in den: what you type goes there.]")
     await bob.sees("alice left lab.")
-    await alice.type("alone here", "leave", "send bob outside again")
+    await alice.type("still in the den", "leave", "send bob outside again")
     await bob.sees("alice: outside again")
-    assert len(bob.shown(beginning("alice (in lab): "))) == len(texts)
+    await alice.sees("[You left den.]")
+    assert len(bob.shown(beginning("alice (in lab): "))) == len(texts) + 1
     assert carol.shown(lambda line: "(in " in line) == []
 
 
@@ -152,8 +165,8 @@ async def test_a_room_from_the_start_and_leaving_the_program(stage: Stage) -> No
     await stage.registry()
     (bob,) = await stage.welcome("bob")
     await enter("lab", bob)
-    alice = await stage.peer("alice", "--room", "lab")
-    await alice.sees("[You are in lab with bob.]")
+    alice = await stage.peer("alice", "--room", "lab", "--room", "den")
+    await alice.sees_all("[You are in lab with bob.]", "[You are in den, alone so far.]")
     await bob.sees("alice joined lab.")
     await alice.quits("/quit")
     await bob.sees("alice has left.")

@@ -127,3 +127,33 @@ async def test_the_doctor_is_offered_once_when_the_server_is_away(
 async def test_without_a_terminal_nobody_is_asked(stage: Stage) -> None:
     for words in ([], ["-c", "alice"]):
         assert len(await stage.output_of(*words, home="script", status=2)) == 1
+
+
+NOBODY_NAMED = "[Nobody was named: bob: hello sends it to bob, "
+FIRST_LINES = [
+    ("hello", NOBODY_NAMED),
+    ("hi bob", NOBODY_NAMED),
+    ("thanks!", NOBODY_NAMED),
+    ("@bob are you there?", NOBODY_NAMED),
+    ("/help", "send <name> <text>"),
+    ("help me", "send <name> <text>"),
+    ("who", "[bob is online.]"),
+    ("/list", '[Unknown command "/list": nothing was sent. Did you mean "/rooms"?]'),
+    ("bye", '[Unknown command "bye": nothing was sent. Did you mean "/quit"?]'),
+    ("send hello", "[Usage: send <name> <text>]"),
+    ("/query bob", "[Talking to bob. /query ends it.]"),
+]
+"""What newcomers type first, and how the answer begins."""
+
+
+async def test_what_newcomers_type_first_is_done_or_gets_the_cure(stage: Stage) -> None:
+    await stage.registry()
+    bob, alice = await stage.welcome("bob", "alice")
+    for typed, answer in FIRST_LINES:
+        shown = await alice.answer(typed)
+        assert any(line.startswith(answer) for line in shown), (typed, shown)
+    await alice.type("hello at last", "/msg bob hi", "join lab")
+    await bob.sees("alice: hello at last")
+    await bob.sees("alice: hi")
+    await alice.sees("[You are in lab, alone so far.]")
+    await alice.quits("/quit")

@@ -1,15 +1,6 @@
 """Long and unusual texts arrive whole, and no text controls the terminal."""
 
-from tests.cast.lines import (
-    BYE,
-    CHANNEL_TAKEN,
-    SAVED,
-    arrived,
-    beginning,
-    mail,
-    on_channel,
-    received,
-)
+from tests.cast import lines
 from tests.endtoend.conftest import Hall
 
 LIMIT = 65_536
@@ -26,8 +17,10 @@ async def test_long_messages_pass_whole_and_longer_ones_are_refused(hall: Hall) 
     for text in texts:
         await alice.type(f"send bob {text}", f"send alice {text}", f"send_all {text}")
     for text in texts:
-        await bob.sees_all(f"alice: {text}", on_channel("alice", text))
-        await alice.sees_all(f"alice: {text}", arrived("bob"), received("alice"), CHANNEL_TAKEN)
+        await bob.sees_all(f"alice: {text}", lines.on_channel("alice", text))
+        await alice.sees_all(
+            f"alice: {text}", lines.arrived("bob"), lines.received("alice"), lines.CHANNEL_TAKEN
+        )
     for size in (LIMIT + 1, 100_000, 1_000_000):
         await alice.type(f"send bob {'y' * size}", f"send_all {'y' * size}", "send bob next")
         for line in await alice.sees_times(2, lambda line: "65,536" in line):
@@ -39,20 +32,20 @@ async def test_long_messages_pass_whole_and_longer_ones_are_refused(hall: Hall) 
 async def test_a_long_letter(hall: Hall) -> None:
     alice, bob = hall.alice, hall.bob
     await bob.type("dereg bob")
-    await bob.sees(BYE)
+    await bob.sees(lines.BYE)
     await alice.knows(away=["bob"])
     texts = ["m" * 60_000, "n" * LIMIT]
     for text in texts:
         await alice.type(f"send bob {text}")
-    await alice.sees_times(2, SAVED)
+    await alice.sees_times(2, lines.SAVED)
     await bob.type("reg bob")
-    await bob.sees_all(*(mail("alice", text) for text in texts))
+    await bob.sees_all(*(lines.mail("alice", text) for text in texts))
 
 
 async def test_nothing_shown_gives_orders_to_a_terminal(hall: Hall) -> None:
     alice, bob, carol = hall.alice, hall.bob, hall.carol
     await carol.type("dereg carol")
-    await carol.sees(BYE)
+    await carol.sees(lines.BYE)
     await alice.knows(away=["carol"])
     strange = {
         "red \x1b[31malert\x1b[0m": r"red \x1b[31malert\x1b[0m",
@@ -68,11 +61,11 @@ async def test_nothing_shown_gives_orders_to_a_terminal(hall: Hall) -> None:
     for text in strange:
         await alice.type(f"send bob {text}", f"send_all {text}", f"send carol {text}")
     for shown in strange.values():
-        await bob.sees_all(f"alice: {shown}", on_channel("alice", shown))
-    await alice.sees_times(len(strange), SAVED)
+        await bob.sees_all(f"alice: {shown}", lines.on_channel("alice", shown))
+    await alice.sees_times(len(strange), lines.SAVED)
     await carol.type("reg carol")
     for shown in strange.values():
-        await carol.sees(mail("alice", shown))
+        await carol.sees(lines.mail("alice", shown))
     await alice.type("send \x1b[31mbob hi", "\x1b]0;owned\x07 hi", "send bob\u202e hi")
     await alice.sees(lambda line: "not a name" in line and r"\x1b[31mbob" in line)
     await alice.sees(lambda line: "Unknown command" in line and r"\x1b]0;owned\x07" in line)
@@ -85,7 +78,7 @@ async def test_input_that_is_not_utf8_and_endless_lines(hall: Hall) -> None:
     alice, bob = hall.alice, hall.bob
     await alice.type_bytes(b"send bob caf\xe9 \xff\xfe\n\xff\xfe\xfd\n")
     await bob.sees("alice: caf\ufffd \ufffd\ufffd")
-    await alice.sees(beginning('[Unknown command "\ufffd\ufffd\ufffd"'))
+    await alice.sees(lines.beginning('[Unknown command "\ufffd\ufffd\ufffd"'))
     for _ in range(8):
         await alice.type_bytes(b"z" * 1_000_000)
     await alice.type_bytes(b"\nsend bob still here\n")

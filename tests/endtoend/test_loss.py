@@ -5,17 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cast.lines import (
-    BYE,
-    CHANNEL_TAKEN,
-    WELCOME,
-    arrived,
-    beginning,
-    no_ack,
-    on_channel,
-    received,
-    relayed,
-)
+from tests.cast import lines
 from tests.cast.program import Program
 from tests.cast.stage import Stage, lossy
 
@@ -30,17 +20,19 @@ async def test_forty_messages_each_way_through_a_fifth_lost(stage: Stage, seed: 
         stage.peer("alice", environment=lossy(share=0.2, seed=seed, report=reports[0])),
         stage.peer("bob", environment=lossy(share=0.2, seed=seed + 100, report=reports[1])),
     )
-    await asyncio.gather(alice.sees(WELCOME), bob.sees(WELCOME))
+    await asyncio.gather(alice.sees(lines.WELCOME), bob.sees(lines.WELCOME))
     await asyncio.gather(alice.knows("bob"), bob.knows("alice"))
     await asyncio.gather(exchange(alice, bob), exchange(bob, alice))
     await alice.type("send_all and everybody")
-    await asyncio.gather(alice.sees(CHANNEL_TAKEN), bob.sees(on_channel("alice", "and everybody")))
+    await asyncio.gather(
+        alice.sees(lines.CHANNEL_TAKEN), bob.sees(lines.on_channel("alice", "and everybody"))
+    )
     await asyncio.gather(alice.type("quit"), bob.type("quit"))
     assert (await alice.ends(), await bob.ends()) == (0, 0)
     for sender, recipient in ((alice, bob), (bob, alice)):
-        said = recipient.shown(beginning(f"{sender.name}: "))
+        said = recipient.shown(lines.beginning(f"{sender.name}: "))
         assert said == [f"{sender.name}: message {number}" for number in range(COUNT)]
-        settled = beginning(received(recipient.name), relayed(recipient.name))
+        settled = lines.beginning(lines.received(recipient.name), lines.relayed(recipient.name))
         assert len(sender.shown(settled)) == COUNT
     for report in reports:
         check(report)
@@ -54,8 +46,10 @@ async def exchange(sender: Program, recipient: Program) -> None:
     for number in range(half, COUNT):
         await sender.type(f"send {recipient.name} message {number}")
         await recipient.sees(f"{sender.name}: message {number}")
-    await sender.sees_times(COUNT, beginning(received(recipient.name), relayed(recipient.name)))
-    assert sender.shown(no_ack(recipient.name)) == []
+    await sender.sees_times(
+        COUNT, lines.beginning(lines.received(recipient.name), lines.relayed(recipient.name))
+    )
+    assert sender.shown(lines.no_ack(recipient.name)) == []
 
 
 async def test_coming_and_going_through_a_fifth_lost(stage: Stage) -> None:
@@ -66,19 +60,19 @@ async def test_coming_and_going_through_a_fifth_lost(stage: Stage) -> None:
             for seed, name in enumerate(("alice", "bob", "carol"))
         )
     )
-    await asyncio.gather(*(person.sees(WELCOME) for person in people))
+    await asyncio.gather(*(person.sees(lines.WELCOME) for person in people))
     for person in people:
         await person.knows("alice", "bob", "carol")
     alice, bob, _ = people
     await bob.type("dereg bob")
-    await bob.sees(BYE)
+    await bob.sees(lines.BYE)
     await alice.knows(away=["bob"])
     await bob.type("reg bob")
-    await bob.sees(WELCOME)
+    await bob.sees(lines.WELCOME)
     await alice.knows("bob")
     await alice.type("send bob " + "long " * 10_000)
-    await bob.sees(beginning("alice: long "))
-    await alice.sees(arrived("bob"))
+    await bob.sees(lines.beginning("alice: long "))
+    await alice.sees(lines.arrived("bob"))
     assert not registry.has_ended
 
 

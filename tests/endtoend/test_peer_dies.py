@@ -5,21 +5,7 @@ import asyncio
 import re
 import signal
 
-from tests.cast.lines import (
-    CHANNEL_TAKEN,
-    MAIL,
-    SAVED,
-    TIME,
-    UPDATED,
-    WELCOME,
-    beginning,
-    channel_mail,
-    is_met,
-    mail,
-    no_ack,
-    received,
-    relayed,
-)
+from tests.cast import lines
 from tests.cast.stage import Stage, lossy
 from tests.support.ports import free_port
 
@@ -31,7 +17,7 @@ async def test_a_killed_and_restarted_peer_gets_the_next_message_without_a_word(
     alice, bob = await stage.welcome("alice", "bob")
     await alice.type("send bob one")
     await bob.sees("alice: one")
-    await alice.sees(received("bob"))
+    await alice.sees(lines.received("bob"))
     await bob.knows("alice")
     for text in ("two", "three"):
         await bob.kill()
@@ -40,11 +26,11 @@ async def test_a_killed_and_restarted_peer_gets_the_next_message_without_a_word(
         await alice.knows("bob")
         await alice.type(f"send bob {text}")
         await bob.sees(f"alice: {text}")
-        await alice.sees(received("bob"))
-        assert bob.shown(beginning("alice: ")) == [f"alice: {text}"]
+        await alice.sees(lines.received("bob"))
+        assert bob.shown(lines.beginning("alice: ")) == [f"alice: {text}"]
         # What it has shown is noted by now: a death right before would show it again.
         await bob.knows("alice")
-    assert alice.shown(no_ack("bob")) == []
+    assert alice.shown(lines.no_ack("bob")) == []
     await bob.type("send alice and back")
     await alice.sees("bob: and back")
 
@@ -55,9 +41,14 @@ async def test_a_killed_peer_is_seen_to_be_away_at_once(stage: Stage) -> None:
     await bob.kill()
     await alice.knows(away=["bob"])
     await alice.type("send bob later", "send_all for all")
-    await alice.sees_all(no_ack("bob"), SAVED, CHANNEL_TAKEN)
+    await alice.sees_all(lines.no_ack("bob"), lines.SAVED, lines.CHANNEL_TAKEN)
     bob = await stage.peer("bob")
-    await bob.sees_all(WELCOME, MAIL, mail("alice", "later"), channel_mail("alice", "for all"))
+    await bob.sees_all(
+        lines.WELCOME,
+        lines.MAIL,
+        lines.mail("alice", "later"),
+        lines.channel_mail("alice", "for all"),
+    )
 
 
 async def test_a_frozen_peer_gets_mail(stage: Stage) -> None:
@@ -65,9 +56,9 @@ async def test_a_frozen_peer_gets_mail(stage: Stage) -> None:
     alice, bob = await stage.welcome("alice", "bob")
     bob.signal(signal.SIGSTOP)
     await alice.type("send bob wake up")
-    await alice.sees(no_ack("bob"))
-    await alice.sees(SAVED)
-    assert alice.shown(received("bob")) == alice.shown(relayed("bob")) == []
+    await alice.sees(lines.no_ack("bob"))
+    await alice.sees(lines.SAVED)
+    assert alice.shown(lines.received("bob")) == alice.shown(lines.relayed("bob")) == []
     bob.signal(signal.SIGCONT)
     await bob.type("send alice I was away")
     await alice.sees("bob: I was away")
@@ -83,14 +74,14 @@ async def test_people_out_of_reach_are_reached_through_the_server(stage: Stage) 
         stage.peer("alice", port=here, environment=lossy(ports=[there])),
         stage.peer("bob", port=there, environment=lossy(ports=[here])),
     )
-    await asyncio.gather(alice.sees(WELCOME), bob.sees(WELCOME))
+    await asyncio.gather(alice.sees(lines.WELCOME), bob.sees(lines.WELCOME))
     await alice.knows("bob")
     await alice.type("send bob can you hear me", "send bob and this")
     await bob.sees_all("alice: can you hear me", "alice: and this")
-    await alice.sees_times(2, relayed("bob"))
+    await alice.sees_times(2, lines.relayed("bob"))
     await alice.type("send bob at once now")
     await bob.sees("alice: at once now")
-    await alice.sees(relayed("bob"))
+    await alice.sees(lines.relayed("bob"))
     sent = [line for line in await alice.answer("/why last") if line.startswith("[sent ")]
     assert sent[0].endswith(" try 1]"), sent
     assert sent[1].endswith(" through the server as well]"), (
@@ -98,15 +89,17 @@ async def test_people_out_of_reach_are_reached_through_the_server(stage: Stage) 
     )
     await bob.type("send alice yes")
     await alice.sees("bob: yes")
-    await bob.sees(relayed("alice"))
-    assert alice.shown(no_ack("bob")) == []
+    await bob.sees(lines.relayed("alice"))
+    assert alice.shown(lines.no_ack("bob")) == []
     assert [
-        line for line in bob.shown() if line not in (WELCOME, UPDATED) and not is_met(line)
+        line
+        for line in bob.shown()
+        if line not in (lines.WELCOME, lines.UPDATED) and not lines.is_met(line)
     ] == [
         "alice: can you hear me",
         "alice: and this",
         "alice: at once now",
-        relayed("alice"),
+        lines.relayed("alice"),
     ]
 
 
@@ -127,7 +120,7 @@ async def test_a_peer_killed_with_its_message_on_the_way_sends_it_in_its_next_li
     alice = await stage.come("alice")
     await alice.type("send bob and from this one")
     await bob.sees("alice: and from this one")
-    assert len(bob.shown(beginning("alice: "))) == 2
+    assert len(bob.shown(lines.beginning("alice: "))) == 2
 
 
 async def test_a_line_for_everybody_from_somebody_who_came_and_went_meanwhile(stage: Stage) -> None:
@@ -141,4 +134,6 @@ async def test_a_line_for_everybody_from_somebody_who_came_and_went_meanwhile(st
     carol.signal(signal.SIGCONT)
     # As it is said, or, for who hears of her only when she is gone, out of the log.
     for person in (bob, carol):
-        await person.sees(re.compile(rf"\[Channel_Message alice: ({TIME} )?hello and goodbye\]"))
+        await person.sees(
+            re.compile(rf"\[Channel_Message alice: ({lines.TIME} )?hello and goodbye\]")
+        )

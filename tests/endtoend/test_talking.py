@@ -117,7 +117,8 @@ async def test_what_was_mistyped_is_told_and_sends_nothing(hall: Hall) -> None:
         "   ",
     )
     await alice.sees(lambda line: line.startswith('[Unknown command "sned": ') and '"send"' in line)
-    await alice.sees_all(*map(unknown, ("/snd", ".nonsense", "server:nothing", "hello")))
+    await alice.sees_all(*map(unknown, ("/snd", ".nonsense", "server:nothing")))
+    await alice.sees(beginning("[Nobody was named: "))
     await alice.sees_all(
         "[Usage: send <name> <text>]", "[Usage: send <name> <text>]", "[Usage: send_all <text>]"
     )

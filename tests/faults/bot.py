@@ -73,12 +73,10 @@ class Bot:
     async def begin(self) -> None:
         """Register, and enter the room for good if it is a steady bot."""
         await self.peer.ready()
-        while self.is_steady and self.peer.room is None:
+        while self.is_steady and not self.peer.rooms:
             self.peer.enter_room(self.room)
-            await self.peer.room_settled()
-            if (
-                self.peer.room is None
-            ):  # the registry was away just now, or did not answer soon enough
+            await self.peer.rooms_settled()
+            if not self.peer.rooms:  # the registry was away just now, or did not answer soon enough
                 await asyncio.sleep(AGAIN_AFTER)  # a bot's patience; a peer itself asks once
 
     async def watch(self) -> None:
@@ -177,13 +175,13 @@ class Bot:
         elif dice < 0.015:
             peer.rename(f"{self.label}v{self._chance.randrange(10_000)}")
         elif dice < 0.05 and not self.is_steady:
-            if peer.room is None:
+            if not peer.rooms:
                 peer.enter_room(self.room)
             else:
-                peer.leave_room()
-        elif dice < 0.15 and peer.room is not None:
+                peer.leave_room(self.room)
+        elif dice < 0.15 and peer.rooms:
             text = self._text(f"#{self.room}")
-            self._receipts.append((text, await peer.say(text)))
+            self._receipts.append((text, await peer.say(self.room, text)))
         else:
             await self._write_to(self._chance.choice(self._circle))
 

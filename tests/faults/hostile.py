@@ -48,7 +48,7 @@ from chatapp.wire.messages.registration import (
     Rename,
     Welcome,
 )
-from chatapp.wire.messages.rooms import EnterRoom, LeaveRoom, ListRooms, RoomEntered, RoomRefused
+from chatapp.wire.messages.rooms import EnterRooms, LeaveRoom, ListRooms, RoomEntered, RoomRefused
 from chatapp.wire.messages.table import FetchTable
 from chatapp.wire.sessions.session import OPENING_LASTS_FOR, SessionTable
 from tests.faults.visitor import Visitor
@@ -279,8 +279,8 @@ class Hostile:
                     counter=member.counter,
                 )  # fmt: skip
                 member.ask(
-                    EnterRoom(number, f"room{number % 3}"), LeaveRoom(number), ListRooms(number),
-                    Rename(number, other_name), EnterRoom(number, "lab"), LeaveRoom(number),
+                    EnterRooms(number, [f"room{number % 3}"]), LeaveRoom(number, "lab"), ListRooms(number),
+                    Rename(number, other_name), EnterRooms(number, ["lab"]), LeaveRoom(number, "lab"),
                 )  # fmt: skip
                 await member.flush()
                 self.done["requests"] += 6
@@ -347,7 +347,7 @@ class Hostile:
                 member.close()
                 continue
             await member.attach()
-            member.ask(EnterRoom(1, f"room-of-{member.name}"))
+            member.ask(EnterRooms(1, [f"room-of-{member.name}"]))
             with contextlib.suppress(ConnectionError):
                 while not isinstance(await member.next_notice(), RoomEntered | RoomRefused):
                     pass

@@ -7,16 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cast.lines import (
-    BACK,
-    CHANNEL_TAKEN,
-    LOST,
-    SAVED,
-    SILENT,
-    TIME,
-    WELCOME,
-    channel_mail,
-)
+from tests.cast import lines
 from tests.cast.program import Program
 from tests.cast.stage import CHATAPP, Stage, copy_folder
 from tests.faults.conftest import Note
@@ -36,12 +27,14 @@ async def say(author: Program, name: str, what: str, readers: list[Program]) -> 
     shown them."""
     for number in range(LINES):
         await author.type(f"/all {what} {number}", f"in the room {what} {number}")
-    await author.sees_times(LINES, CHANNEL_TAKEN)
+    await author.sees_times(LINES, lines.CHANNEL_TAKEN)
     for reader in readers:
         for number in range(LINES):
-            await reader.sees(re.compile(rf"\[Channel_Message {name}: ({TIME} )?{what} {number}\]"))
             await reader.sees(
-                re.compile(rf"{name} \(in lab\): ({TIME} )?in the room {what} {number}")
+                re.compile(rf"\[Channel_Message {name}: ({lines.TIME} )?{what} {number}\]")
+            )
+            await reader.sees(
+                re.compile(rf"{name} \(in lab\): ({lines.TIME} )?in the room {what} {number}")
             )
 
 
@@ -54,7 +47,7 @@ async def test_the_registrys_folder_is_put_back(stage: Stage, figure: Note) -> N
     await say(alice, "alice", "before", [bob, carol])
     await registry.kill()
     for peer in peers:
-        await peer.sees(LOST)
+        await peer.sees(lines.LOST)
     folder, backup = (
         stage.folder / "registry" / "registry" / str(stage.port),
         stage.folder / "backup",
@@ -62,24 +55,24 @@ async def test_the_registrys_folder_is_put_back(stage: Stage, figure: Note) -> N
     copy_folder(folder, backup)
     registry = await stage.registry()
     for peer in peers:
-        await peer.sees(BACK)
+        await peer.sees(lines.BACK)
     await say(alice, "alice", "lost", [bob, carol])
     carol.signal(signal.SIGTERM)
     await carol.ends()
     await alice.knows("bob", away=["carol"])
     await registry.kill()
     for peer in (alice, bob):
-        await peer.sees(LOST)
+        await peer.sees(lines.LOST)
     put_back(backup, folder)
     await stage.registry()
     for peer in (alice, bob):
-        await peer.sees(BACK)
+        await peer.sees(lines.BACK)
     await say(alice, "alice", "after", [bob])
     await say(bob, "bob", "answer", [alice])
     carol = await stage.come("carol")
     for number in range(LINES):
-        await carol.sees(channel_mail("alice", f"after {number}"))
-        await carol.sees(channel_mail("bob", f"answer {number}"))
+        await carol.sees(lines.channel_mail("alice", f"after {number}"))
+        await carol.sees(lines.channel_mail("bob", f"answer {number}"))
     for peer in (alice, bob, carol):
         shown = peer.shown(lambda line: SAID.search(line) is not None)
         assert len(shown) == len(set(shown)), "shown twice"
@@ -136,27 +129,27 @@ async def test_a_persons_folder_is_put_back_under_a_slow_clock(stage: Stage, fig
     await dave.kill()
     await alice.knows("bob", "carol", away=["dave"])
     said |= await talk(alice, "lost", "bob", "dave")
-    await alice.sees_times(2 * LINES, CHANNEL_TAKEN)
-    await alice.sees_times(LINES, SAVED)
+    await alice.sees_times(2 * LINES, lines.CHANNEL_TAKEN)
+    await alice.sees_times(LINES, lines.SAVED)
     for name in ("bob", "carol"):
         await reads(readers[name], for_(name, "lost"))
     await alice.kill()
     await registry.kill()
     for name in ("bob", "carol"):
-        await readers[name].sees(LOST)
+        await readers[name].sees(lines.LOST)
     put_back(backup, folder)
     readers["dave"] = again = await stage.peer("dave")
-    await again.sees(lambda line: line.startswith(SILENT))
+    await again.sees(lambda line: line.startswith(lines.SILENT))
     assert FAKETIME is not None
     mine = ["-c", "alice", "127.0.0.1", str(stage.port), str(stage.port_of("alice"))]
     alice = await stage.person("alice", [FAKETIME, "-f", "-1h", *CHATAPP, *mine])
-    await alice.sees(lambda line: line.startswith(SILENT))
+    await alice.sees(lambda line: line.startswith(lines.SILENT))
     said |= await talk(alice, "after", "bob", "dave")
     for name in ("bob", "dave"):
         await reads(readers[name], {text for text in for_(name, "after") if text.endswith(name)})
     await stage.registry()
     for reader in (alice, *readers.values()):
-        await reader.sees(lambda line: line in (BACK, WELCOME))
+        await reader.sees(lambda line: line in (lines.BACK, lines.WELCOME))
     await reads(again, for_("dave", "lost"))
     for name, reader in readers.items():
         await reads(reader, {text for text in for_(name, "after") if not text.endswith(name)})
@@ -192,7 +185,7 @@ async def test_two_programs_with_copies_of_one_folder(stage: Stage, figure: Note
     await copy.ends()
     await bob.knows("bob", away=["alice"])  # nothing that bob knows of her now is older
     await alice.type("reg alice")
-    await alice.sees(WELCOME)
+    await alice.sees(lines.WELCOME)
     await bob.knows(
         "alice", "bob"
     )  # until the news of her return has come, bob's answer would go by mail

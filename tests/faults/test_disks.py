@@ -14,14 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.wire.messages.mail import (
-    DepositMail,
-    MailBatch,
-    MailRefusal,
-    MailRefused,
-    MailSaved,
-    TakeMail,
-)
+from chatapp.wire.messages import mail
 from chatapp.wire.messages.registration import RefusalReason, Refused
 from tests.cast.lines import CHANNEL_TAKEN, SAVED, beginning
 from tests.cast.stage import Stage, copy_folder
@@ -47,7 +40,7 @@ class Post:
         self.reader = Visitor(port, "reader")
         self.senders = [Visitor(port, f"sender{number}") for number in range(SENDERS)]
         self.saved: set[tuple[bytes, int]] = set()
-        self.refused: list[MailRefusal] = []
+        self.refused: list[mail.MailRefusal] = []
 
     async def come(self) -> None:
         """All of them."""
@@ -60,15 +53,15 @@ class Post:
         for sender in self.senders:
             sender.ask(
                 *(
-                    DepositMail(number, self.reader.id, number, b"x" * LETTER)
+                    mail.DepositMail(number, self.reader.id, number, b"x" * LETTER)
                     for number in range(first, first + LETTERS)
                 )
             )
             for _ in range(LETTERS):
                 said = await sender.next_notice()
-                while not isinstance(said, MailSaved | MailRefused):
+                while not isinstance(said, mail.MailSaved | mail.MailRefused):
                     said = await sender.next_notice()
-                if isinstance(said, MailSaved):
+                if isinstance(said, mail.MailSaved):
                     self.saved.add((sender.id, said.reference))
                 else:
                     self.refused.append(said.reason)
@@ -77,11 +70,11 @@ class Post:
         """Read the whole mailbox; letters are taken only to get the rest."""
         found: set[tuple[bytes, int]] = set()
         while True:
-            batch = await self.reader.notice(MailBatch)
+            batch = await self.reader.notice(mail.MailBatch)
             found |= {(letter.sender, letter.number) for letter in batch.letters}
             if not batch.more:
                 return found
-            self.reader.ask(TakeMail([letter.serial for letter in batch.letters]))
+            self.reader.ask(mail.TakeMail([letter.serial for letter in batch.letters]))
 
     def close(self) -> None:
         """Close all connections."""
@@ -93,7 +86,7 @@ async def check_full(stage: Stage, post: Post) -> None:
     """Send letters until the disk takes no more, and check what holds then."""
     await post.come()
     await post.write(first=1)
-    assert MailRefusal.DISK_FULL in post.refused, "the disk was not full"
+    assert mail.MailRefusal.DISK_FULL in post.refused, "the disk was not full"
     assert post.saved, "the disk was full from the beginning"
     await newcomers_until_refused(stage.port)
     post.close()
@@ -130,7 +123,7 @@ async def test_a_limit_of_size(outspoken_stage: Stage, figure: Note) -> None:
         f"{len(post.refused)} refused, their senders told",
         "no false *saved*, no crash, old mail readable",
     )
-    assert set(post.refused) == {MailRefusal.DISK_FULL}
+    assert set(post.refused) == {mail.MailRefusal.DISK_FULL}
 
 
 async def read_all(port: int) -> set[tuple[bytes, int]]:

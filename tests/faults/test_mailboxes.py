@@ -1,14 +1,7 @@
 """Mailboxes that somebody fills: quotas hold, and a sender who is refused is told."""
 
 from chatapp.wire.limits import MAILBOX_PLACES
-from chatapp.wire.messages.mail import (
-    DepositMail,
-    MailBatch,
-    MailRefusal,
-    MailRefused,
-    MailSaved,
-    TakeMail,
-)
+from chatapp.wire.messages import mail
 from tests.cast.lines import SAVED, beginning
 from tests.cast.stage import Stage
 from tests.faults.conftest import Note
@@ -22,21 +15,21 @@ ACCOMPLICES = 6
 
 async def stuff(
     sender: Visitor, recipient: bytes, count: int, letter: bytes
-) -> tuple[int, list[MailRefusal]]:
+) -> tuple[int, list[mail.MailRefusal]]:
     """Deposit letters until they are refused. Return how many were saved, and why the others were
     not."""
     saved, refused, number = 0, [], 0
     while number < count:
         batch = range(number, min(number + 500, count))
         number = batch.stop
-        sender.ask(*(DepositMail(one, recipient, one, letter) for one in batch))
+        sender.ask(*(mail.DepositMail(one, recipient, one, letter) for one in batch))
         answers = 0
         while answers < len(batch):
             said = await sender.next_notice()
-            answers += isinstance(said, MailSaved | MailRefused)
-            if isinstance(said, MailSaved):
+            answers += isinstance(said, mail.MailSaved | mail.MailRefused)
+            if isinstance(said, mail.MailSaved):
                 saved += 1
-            elif isinstance(said, MailRefused):
+            elif isinstance(said, mail.MailRefused):
                 refused.append(said.reason)
     return saved, refused
 
@@ -53,7 +46,7 @@ async def test_a_stuffed_mailbox(stage: Stage, figure: Note) -> None:
         await sender.come()
         saved, refused = await stuff(sender, victim.id, LETTERS // ACCOMPLICES, b"x" * 40)
         assert saved + len(refused) == LETTERS // ACCOMPLICES, "some letters were not answered"
-        assert set(refused) == {MailRefusal.SHARE_USED_UP}
+        assert set(refused) == {mail.MailRefusal.SHARE_USED_UP}
         kept.append(saved)
         sender.close()
     grown = (memory_of(registry.pid) - before) / MIB
@@ -64,11 +57,11 @@ async def test_a_stuffed_mailbox(stage: Stage, figure: Note) -> None:
     await victim.come()
     found = 0
     while True:
-        batch = await victim.notice(MailBatch)
+        batch = await victim.notice(mail.MailBatch)
         found += len(batch.letters)
         if not batch.more:
             break
-        victim.ask(TakeMail([letter.serial for letter in batch.letters]))
+        victim.ask(mail.TakeMail([letter.serial for letter in batch.letters]))
     victim.close()
     figure(
         f"{LETTERS:,} letters of {ACCOMPLICES} people at one address into one mailbox",
@@ -90,7 +83,7 @@ async def test_large_letters_take_more_places(stage: Stage) -> None:
     await sender.come()
     saved, refused = await stuff(sender, victim.id, 12, b"x" * 60_000)
     assert saved == 6, "of 15 places each, a third of 256 in all"
-    assert set(refused) == {MailRefusal.SHARE_USED_UP}
+    assert set(refused) == {mail.MailRefusal.SHARE_USED_UP}
     victim.close()
     sender.close()
 

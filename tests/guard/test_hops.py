@@ -142,7 +142,7 @@ async def test_a_room_line_from_the_typed_line_to_where_it_is_shown(
     village: Village,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    alice, bob = village.peer("alice", room="lab"), village.peer("bob", room="lab")
+    alice, bob = village.peer("alice", rooms="lab"), village.peer("bob", rooms="lab")
     papers, passed = (Paper(), Paper()), Passed(PEER, REGISTRY)
     async with asyncio.timeout(60):
         for peer in (alice, bob):
@@ -151,7 +151,7 @@ async def test_a_room_line_from_the_typed_line_to_where_it_is_shown(
             asyncio.create_task(LineFace(peer, paper, stay=True).run())
             for peer, paper in zip((alice, bob), papers, strict=True)
         ]
-        await until(lambda: all(len(peer.members()) == 2 for peer in (alice, bob)))
+        await until(lambda: all(len(peer.members("lab")) == 2 for peer in (alice, bob)))
         await until(lambda: all(not node_of(one).storage.commits._unfiled for one in (alice, bob)))
         await hold_still(monkeypatch, village, alice, bob)
         with passed.watching():

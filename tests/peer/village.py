@@ -6,7 +6,7 @@ sleep.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -96,8 +96,8 @@ class Village:
         await visitor.settled()
         return visitor
 
-    def peer(self, name: str, *, room: str | None = None) -> Peer:
-        peer = Peer(name, ("127.0.0.1", self.port), home=self.folder, room=room)
+    def peer(self, name: str, *, rooms: str | Sequence[str] = ()) -> Peer:
+        peer = Peer(name, ("127.0.0.1", self.port), home=self.folder, rooms=rooms)
         self._peers.append(peer)
         return peer
 

@@ -9,7 +9,7 @@ from chatapp.wire.codec import Kind, decode_notice, decode_row, encode, unpack_r
 from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice
 from chatapp.wire.messages.rooms import (
     CHANNEL,
-    EnterRoom,
+    EnterRooms,
     GroupBody,
     GroupGranted,
     RoomChanged,
@@ -32,7 +32,10 @@ class LinkedPeer(Newcomer):
     def __init__(self, rig: "Rig", name: str, *, host: str, seed: int) -> None:
         super().__init__(rig, name, host=host, seed=seed)
         self.link: int | None = None
-        self.room_key: GroupKey | None = None
+        self.room_keys: dict[str, GroupKey] = {}
+        """By group."""
+        self.group = ""
+        """The group of the room that we entered last."""
         self.sender_index = 0
         self.is_frozen = False
         """Whether the program is stopped, with its connection open."""
@@ -77,7 +80,7 @@ class LinkedPeer(Newcomer):
                 if notice.group == CHANNEL:
                     self.key = key
                 else:
-                    self.room_key = key
+                    self.room_keys[notice.group] = key
                 self.sender_index = notice.sender_index
 
     def send(self, *requests: PeerRequest) -> None:
@@ -138,19 +141,24 @@ class LinkedPeer(Newcomer):
 
     # --- rooms
 
+    @property
+    def room_key(self) -> GroupKey | None:
+        """The newest key of the room that we entered last."""
+        return self.room_keys.get(self.group)
+
     def enter(self, room: str, reference: int = 0) -> RoomEntered | RoomRefused:
         """Enter a room and take its key; other notices on the link are ignored."""
-        notices = self.ask(EnterRoom(reference, room))
+        notices = self.ask(EnterRooms(reference, [room]))
         self.take_grants(notices)
         answers = [notice for notice in notices if isinstance(notice, RoomEntered | RoomRefused)]
-        assert len(answers) == 1
-        assert answers[0].reference == reference
-        return answers[0]
+        (answer,) = answers
+        assert answer.reference == reference
+        self.group = answer.group if isinstance(answer, RoomEntered) else self.group
+        return answer
 
-    def say(self, text: str) -> bytes:
-        """Send a line to the room."""
-        assert self.room_key is not None
-        line = self.room_key.seal(
+    def say(self, text: str, group: str = "") -> bytes:
+        """Send a line to this room, or to the one that we entered last."""
+        line = self.room_keys[group or self.group].seal(
             self.sender_index, encode(GroupBody(number=1, floor=0, at=0, text=text))
         )
         self.send_raw(line)

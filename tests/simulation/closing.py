@@ -56,7 +56,7 @@ def check_room(world: World, room: str) -> None:
     for speaker in inside:
         text = f"after the storm from {speaker.name} in {room}"
         world.rooms.note_line(speaker, room, text)
-        speaker.say(text)
+        speaker.say(text, room)
         world.network.run_for(2.0)
         for person in inside:
             assert person is speaker or person.screen.texts()[-1] == text

@@ -11,7 +11,7 @@ from typing import Final
 from tests.support.people import Person
 from tests.support.world import World
 
-ROOMS: Final = ("lab", "Yard")
+ROOMS: Final = ("lab", "Yard", "den")
 ANSWERED_WITHIN: Final = 6.0
 
 
@@ -38,42 +38,40 @@ def say_to_all(world: World, one: Person) -> None:
         one.send_all(f"{world.next_number()} from {one.name} to all")
 
 
-def say_in_room(world: World, one: Person) -> None:
-    """Send a line to the present room."""
-    if is_online(one) and one.room is not None:
-        text = f"{world.next_number()} from {one.name} in {one.room}"
-        world.rooms.note_line(one, one.room, text)
-        one.say(text)
+def say_in_room(world: World, one: Person, room: str) -> None:
+    """Send a line to a room, if the person is there."""
+    if is_online(one) and room in one.rooms:
+        text = f"{world.next_number()} from {one.name} in {room}"
+        world.rooms.note_line(one, room, text)
+        one.say(text, room)
 
 
 def enter(world: World, one: Person, room: str) -> None:
-    """Ask to enter a room, and wait for the answer."""
-    if not is_online(one) or one.room == room:
+    """Ask to enter a room beside the others, and wait for the answer."""
+    if not is_online(one) or room in one.rooms:
         return
     world.rooms.begin(one, room)
     one.enter(room)
     world.network.run_until(
         lambda: not one.is_running or one.core.rooms.is_settled, within=ANSWERED_WITHIN
     )
-    if one.is_running and one.room == room:
-        world.rooms.end(one, but=room)
-    elif one.is_running:
-        world.rooms.refused(one, room)
+    if one.is_running and room not in one.rooms:
+        world.rooms.end(one, room)
 
 
-def go_out(world: World, one: Person) -> None:
-    """Leave the present room."""
+def go_out(world: World, one: Person, room: str) -> None:
+    """Leave a room."""
     if is_online(one):
-        one.leave_room()
-        world.rooms.end(one)
+        one.leave_room(room)
+        world.rooms.end(one, room)
 
 
-def set_topic(world: World, one: Person) -> None:
-    """Set the topic of the present room."""
-    if is_online(one) and one.room is not None:
+def set_topic(world: World, one: Person, room: str) -> None:
+    """Set the topic of a room, if the person is there."""
+    if is_online(one) and room in one.rooms:
         text = f"{world.next_number()} set by {one.name}"
-        world.rooms.note_topic(one.room, text)
-        one.set_topic(text)
+        world.rooms.note_topic(room, text)
+        one.set_topic(room, text)
 
 
 def rename(world: World, one: Person, number: int) -> None:
@@ -92,8 +90,10 @@ def end_program(world: World, one: Person) -> None:
     """Quit: the next start is in no room, except for lines that are still to be sent there."""
     if is_there(one):
         one.quit()
-        if one.history.load().room.group is None:
-            world.rooms.end(one)
+        kept = {room.group for room in one.history.load().rooms if room.members is not None}
+        for room in ROOMS:
+            if f"#{room}" not in kept:
+                world.rooms.end(one, room)
 
 
 def crash_or_start(world: World, one: Person) -> None:

@@ -15,21 +15,7 @@ from chatapp.peer.core.desk.visit import Stage
 from chatapp.registry.rules.desk.queue.visit import digest
 from chatapp.registry.rules.desk.settings import DEFAULT_QUEUE, DeskSettings
 from chatapp.wire.identity import fingerprint_digits
-from chatapp.wire.messages.desk import (
-    CallNext,
-    CloseQueue,
-    DropVisitor,
-    EndDuty,
-    EndSession,
-    HandOver,
-    HoldVisitor,
-    MoveVisitor,
-    NoteVisitor,
-    OpenQueue,
-    ShowRoom,
-    TakeDuty,
-    TransferVisitor,
-)
+from chatapp.wire.messages import desk as wire
 from tests.simulation.deeds import is_online, is_there
 from tests.support.guests import Guest
 from tests.support.people import Person
@@ -144,67 +130,75 @@ def _target(world: World) -> VisitTarget:
 
 def take_duty(world: World, one: Person, queue: str = "") -> None:
     """`.on`."""
-    _types(world, one, lambda operator: operator.ask(TakeDuty(0, queue), _target(world)))
+    _types(world, one, lambda operator: operator.ask(wire.TakeDuty(0, queue), _target(world)))
 
 
 def end_duty(world: World, one: Person) -> None:
     """`.off`."""
-    _types(world, one, lambda operator: operator.ask(EndDuty(0), _target(world)))
+    _types(world, one, lambda operator: operator.ask(wire.EndDuty(0), _target(world)))
 
 
 def call_next(world: World, one: Person) -> None:
     """`.next`."""
-    _types(world, one, lambda operator: operator.ask(CallNext(0, "", 0), _target(world)))
+    _types(world, one, lambda operator: operator.ask(wire.CallNext(0, "", 0), _target(world)))
 
 
 def end_session(world: World, one: Person) -> None:
     """`.end`."""
-    _types(world, one, lambda operator: operator.ask(EndSession(0, 0), _target(world)))
+    _types(world, one, lambda operator: operator.ask(wire.EndSession(0, 0), _target(world)))
 
 
 def put_on_hold(world: World, one: Person) -> None:
     """`.hold`."""
-    _types(world, one, lambda operator: operator.ask(HoldVisitor(0, 0), _target(world)))
+    _types(world, one, lambda operator: operator.ask(wire.HoldVisitor(0, 0), _target(world)))
 
 
 def look(world: World, one: Person) -> None:
     """`.room`: numbers refer to what it shows."""
-    _types(world, one, lambda operator: operator.ask(ShowRoom(0, ""), _target(world)))
+    _types(world, one, lambda operator: operator.ask(wire.ShowRoom(0, ""), _target(world)))
 
 
 def drop(world: World, one: Person, position: int) -> None:
     """`.drop`."""
-    _types(world, one, lambda operator: operator.ask(DropVisitor(0, 0, position), _target(world)))
+    _types(
+        world, one, lambda operator: operator.ask(wire.DropVisitor(0, 0, position), _target(world))
+    )
 
 
 def move(world: World, one: Person, position: int, to: int) -> None:
     """`.move`."""
     _types(
-        world, one, lambda operator: operator.ask(MoveVisitor(0, 0, position, to), _target(world))
+        world,
+        one,
+        lambda operator: operator.ask(wire.MoveVisitor(0, 0, position, to), _target(world)),
     )
 
 
 def hand_over(world: World, one: Person, other: Person) -> None:
     """Write a note for the next operator, then `.handover`."""
     text = f"{world.next_number()} noted by {one.name}"
-    _types(world, one, lambda operator: operator.ask(NoteVisitor(0, 0, text), _target(world)))
-    _types(world, one, lambda operator: operator.ask(HandOver(0, 0, other.called), _target(world)))
+    _types(world, one, lambda operator: operator.ask(wire.NoteVisitor(0, 0, text), _target(world)))
+    _types(
+        world, one, lambda operator: operator.ask(wire.HandOver(0, 0, other.called), _target(world))
+    )
 
 
 def transfer(world: World, one: Person, queue: str) -> None:
     """`.transfer`."""
-    _types(world, one, lambda operator: operator.ask(TransferVisitor(0, 0, queue), _target(world)))
+    _types(
+        world, one, lambda operator: operator.ask(wire.TransferVisitor(0, 0, queue), _target(world))
+    )
 
 
 def close_queue(world: World, one: Person) -> None:
     """`.close`."""
     text = f"{world.next_number()} closed by {one.name}"
-    _types(world, one, lambda operator: operator.ask(CloseQueue(0, "", text), _target(world)))
+    _types(world, one, lambda operator: operator.ask(wire.CloseQueue(0, "", text), _target(world)))
 
 
 def open_queue(world: World, one: Person) -> None:
     """`.open`."""
-    _types(world, one, lambda operator: operator.ask(OpenQueue(0, ""), _target(world)))
+    _types(world, one, lambda operator: operator.ask(wire.OpenQueue(0, ""), _target(world)))
 
 
 def say_on_duty(world: World, one: Person) -> None:

@@ -68,9 +68,14 @@ WRITING: Final[tuple[tuple[Act, int], ...]] = (
     (lambda world, chance: deeds.rename(world, _one(world, chance), chance.randint(0, 3)), 4),
 )
 SITTING: Final[tuple[tuple[Act, int], ...]] = (
-    (lambda world, chance: deeds.say_in_room(world, _one(world, chance)), 40),
+    (
+        lambda world, chance: deeds.say_in_room(
+            world, _one(world, chance), chance.choice(deeds.ROOMS)
+        ),
+        40,
+    ),
     (lambda world, chance: deeds.enter(world, _one(world, chance), chance.choice(deeds.ROOMS)), 14),
-    (lambda world, chance: deeds.go_out(world, _one(world, chance)), 3),
+    (lambda world, chance: deeds.go_out(world, _one(world, chance), chance.choice(deeds.ROOMS)), 8),
 )
 WAITING: Final[tuple[tuple[Act, int], ...]] = (
     (deskdeeds.visitor_comes, 14),
@@ -183,7 +188,7 @@ def live_through(
         else:
             (act,) = chance.choices(acts, weights)
         if topics.random() < TOPIC_SHARE:
-            deeds.set_topic(world, _one(world, topics))
+            deeds.set_topic(world, _one(world, topics), topics.choice(deeds.ROOMS))
         if world.guests and holding.random() < HOLD_SHARE:
             holding.choice(HOLDING)(world, holding)
         if world.guests and aside.random() < SIDE_SHARE:

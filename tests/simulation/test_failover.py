@@ -69,7 +69,7 @@ def test_no_line_is_taken_for_somebody_elses_however_often_nodes_change(seed: in
     for life in range(6):
         for count in range(12):
             person = chance.choice(world.people)
-            say = person.say if chance.random() < 0.7 and person.room else person.send_all
+            say = person.say if chance.random() < 0.7 and person.rooms else person.send_all
             say(f"{life}.{count} {person.name}")
             world.network.run_for(chance.uniform(0.01, 0.4))
         world.machine.pass_to_other_node(clock_ahead=chance.uniform(-30.0, 30.0))

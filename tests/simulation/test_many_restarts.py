@@ -25,7 +25,7 @@ def test_a_registry_that_dies_again_and_again_mixes_nobody_up(seed: int) -> None
     for life in range(6):
         for count in range(12):
             person = chance.choice(world.people)
-            say = person.say if chance.random() < 0.7 and person.room else person.send_all
+            say = person.say if chance.random() < 0.7 and person.rooms else person.send_all
             say(f"{life}.{count} {person.name}")
             network.run_for(chance.uniform(0.01, 0.4))
         world.machine.crash()

@@ -91,7 +91,7 @@ def test_who_gave_up_a_name_may_take_it_again_and_is_known(world: World) -> None
     alice.send("bob", "welcome back")
     world.network.run_for(2.0)
     assert "welcome back" in bob.screen.texts()
-    assert bob.room == "lab", "who comes back is in the room again, as after dereg and reg"
+    assert bob.rooms == ["lab"], "who comes back is in the room again, as after dereg and reg"
 
 
 def test_mail_is_deleted_and_later_mail_is_refused(world: World) -> None:

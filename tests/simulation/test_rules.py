@@ -73,17 +73,17 @@ class Worlds(RuleBasedStateMachine):
     def say_to_all(self, one: int) -> None:
         deeds.say_to_all(self.world, self.person(one))
 
-    @rule(one=SOMEBODY)
-    def say_in_room(self, one: int) -> None:
-        deeds.say_in_room(self.world, self.person(one))
+    @rule(one=SOMEBODY, room=st.sampled_from(deeds.ROOMS))
+    def say_in_room(self, one: int, room: str) -> None:
+        deeds.say_in_room(self.world, self.person(one), room)
 
     @rule(one=SOMEBODY, room=st.sampled_from(deeds.ROOMS))
     def enter(self, one: int, room: str) -> None:
         deeds.enter(self.world, self.person(one), room)
 
-    @rule(one=SOMEBODY)
-    def go_out(self, one: int) -> None:
-        deeds.go_out(self.world, self.person(one))
+    @rule(one=SOMEBODY, room=st.sampled_from(deeds.ROOMS))
+    def go_out(self, one: int, room: str) -> None:
+        deeds.go_out(self.world, self.person(one), room)
 
     @rule(one=SOMEBODY, number=st.integers(0, 3))
     def rename(self, one: int, number: int) -> None:

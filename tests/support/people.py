@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from chatapp.peer.api import events
-from chatapp.peer.api.events import ClientSaid, MessageState
+from chatapp.peer.api.events import MessageState, Said
 from chatapp.peer.core.context import Context, LocalIdentity, LookUp
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.records import CAN_WAIT, Record
@@ -114,7 +114,7 @@ class Person(Machine):
         self._sync_at = None
         number = self.core.sync_begins()
         if self.storage.sync():
-            self.core.synced(number)
+            self.core.synced(number, now=self.network.now)
         self.turn()
 
     def lose_power(self) -> None:
@@ -194,10 +194,10 @@ class Person(Machine):
         )
         self.turn()
 
-    def say(self, text: str) -> None:
-        """Send a line to the person's room."""
+    def say(self, text: str, room: str | None = None) -> None:
+        """Send a line to a room where the person is, by default the one entered last."""
         self.said_at.setdefault(text, self.network.now)
-        self.core.rooms.say(text, now=self.network.now)
+        self.core.rooms.say(room or self.rooms[-1], text, now=self.network.now)
         self.turn()
 
     def enter(self, room: str) -> None:
@@ -205,14 +205,14 @@ class Person(Machine):
         self.core.rooms.enter(room, now=self.network.now)
         self.turn()
 
-    def leave_room(self) -> None:
+    def leave_room(self, room: str) -> None:
         """`leave`."""
-        self.core.rooms.leave(now=self.network.now)
+        self.core.rooms.leave(room, now=self.network.now)
         self.turn()
 
-    def set_topic(self, text: str) -> None:
+    def set_topic(self, room: str, text: str) -> None:
         """`/topic`."""
-        self.core.rooms.topic.ask(text, now=self.network.now)
+        self.core.rooms.topic.ask(room, text, now=self.network.now)
         self.turn()
 
     def rename(self, new: str) -> None:
@@ -239,15 +239,19 @@ class Person(Machine):
         self.turn()
 
     @property
-    def room(self) -> str | None:
-        """Return the person's room, according to the program."""
-        return self.core.rooms.room.room if self.core.rooms.room is not None else None
+    def rooms(self) -> list[str]:
+        """Return the person's rooms, according to the program."""
+        return [room.name for room in self.core.rooms.recipients.rooms()]
 
-    @property
-    def topic(self) -> str | None:
-        """Return the topic of the person's room, according to the program; None if it is not
+    def members(self, room: str) -> set[str]:
+        """Return who is here in a room of the person's, according to the program."""
+        rooms = self.core.rooms.recipients.rooms()
+        return {one.name for at in rooms if at.name == room for one in at.members if one.online}
+
+    def topic(self, room: str) -> str | None:
+        """Return the topic of a room of the person's, according to the program; None if it is not
         known."""
-        topic = self.core.rooms._current.members.topic
+        topic = self.core.rooms._members[f"#{room}"].topic
         return None if topic is None else topic.text
 
     def leave(self) -> None:
@@ -285,8 +289,8 @@ class Person(Machine):
                 self.network.after(TRIES_AGAIN_AFTER, self._try_again)
             for line in self.screen.show(event):
                 core.lines_shown([line])
-            if isinstance(event, ClientSaid):
-                core.desk.lines_shown(event.visit, event.position)
+            if isinstance(event, Said) and event.visit:
+                core.lines_shown([event])
         records = core.records_to_store()
         if records:
             self._store(records)

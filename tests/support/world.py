@@ -178,6 +178,6 @@ class World:
     def _waits(self, person: Person) -> bool:
         """Whether a message of this person is still to be sent; lines to rooms that they have left
         may stay."""
-        left = {group_mark(f"#{room}") for room in self.rooms.names if room != person.room}
+        left = {group_mark(f"#{room}") for room in self.rooms.names if room not in person.rooms}
         unsettled = (MessageState.UNSETTLED, MessageState.KEPT)
         return any(state in unsettled and stream not in left for stream, _, state in person.sent())

@@ -46,11 +46,11 @@ async def test_an_answer_goes_to_where_the_message_came_from(town: Town) -> None
     async def answer(message: Message) -> str:
         return f"{message.sender} said {message.text} in {message.room}"
 
-    await town.bot(bot, "robot", room="lab")
-    alice = await town.peer("alice", room="lab")
+    await town.bot(bot, "robot", rooms="lab")
+    alice = await town.peer("alice", rooms="lab")
     await alice.send("robot", "a")
     assert await texts(town, alice, 1) == ["alice said a in None"]
-    await alice.say("b")
+    await alice.say("lab", "b")
     heard = await town.event(alice, events.Said)
     assert (heard.sender, heard.text) == ("robot", "alice said b in lab")
     await alice.send_all("c")
@@ -64,8 +64,8 @@ async def test_a_command_is_taken_wherever_it_is_said_and_by_its_handler_alone(t
     def weather(message: Message) -> str:
         return f"no idea about {message.argument}"
 
-    await town.bot(bot, "robot", room="lab")
-    alice = await town.peer("alice", room="lab")
+    await town.bot(bot, "robot", rooms="lab")
+    alice = await town.peer("alice", rooms="lab")
     for text in ("!weather  new york ", "!WEATHER", "!other", "weather", "!"):
         await alice.send("robot", text)
     assert await texts(town, alice, 5) == [
@@ -75,7 +75,7 @@ async def test_a_command_is_taken_wherever_it_is_said_and_by_its_handler_alone(t
         "weather",
         "!",
     ]
-    await alice.say("!weather here")
+    await alice.say("lab", "!weather here")
     assert (await town.event(alice, events.Said)).text == "no idea about here"
 
 
@@ -123,17 +123,17 @@ async def test_messages_from_before_the_start_are_answered_and_lines_are_not(tow
     bot = echo()
     bot.on_room(lambda message: heard.append(message.text))
     bot.on_channel(lambda message: heard.append(message.text))
-    robot = await town.bot(bot, "robot", room="lab")
-    alice = await town.peer("alice", room="lab")
+    robot = await town.bot(bot, "robot", rooms="lab")
+    alice = await town.peer("alice", rooms="lab")
     await town.kill(robot)  # so that it still belongs to the room
     await town.event(alice, events.PersonAway)
     await alice.send("robot", "letter")
-    await alice.say("old line")
+    await alice.say("lab", "old line")
     await alice.send_all("old news")
     await town.wait(60.0)
-    await town.bot(bot, "robot", room="lab")
+    await town.bot(bot, "robot", rooms="lab")
     assert await texts(town, alice, 1) == ["letter"]
-    await alice.say("new line")
+    await alice.say("lab", "new line")
     await alice.send_all("new news")
     await town.wait(10.0)
     assert heard == ["new line", "new news"]
@@ -143,12 +143,12 @@ async def test_lines_that_are_late_while_it_runs_are_answered(town: Town) -> Non
     heard: list[str] = []
     bot = Bot()
     bot.on_room(lambda message: heard.append(message.text))
-    robot = await town.bot(bot, "robot", room="lab")
-    alice = await town.peer("alice", room="lab")
+    robot = await town.bot(bot, "robot", rooms="lab")
+    alice = await town.peer("alice", rooms="lab")
     town.partition(robot, town.registry)
     town.partition(robot, alice)
     await town.wait(60.0)
-    await alice.say("while you were cut off")
+    await alice.say("lab", "while you were cut off")
     await town.wait(1.0)
     town.heal()
     await town.wait(120.0)
@@ -226,11 +226,11 @@ async def test_bots_in_a_room_fall_silent_as_well(town: Town) -> None:
 
     for number, bot in enumerate(bots):
         bot.on_room(talk)
-        await town.bot(bot, f"bot{number}", room="lab")
-    alice = await town.peer("alice", room="lab")
-    await alice.say("hello, bots")
+        await town.bot(bot, f"bot{number}", rooms="lab")
+    alice = await town.peer("alice", rooms="lab")
+    await alice.say("lab", "hello, bots")
     await town.wait(600.0)
-    assert await hears_nothing_more(town, await town.peer("bob", room="lab"), events.Said)
+    assert await hears_nothing_more(town, await town.peer("bob", rooms="lab"), events.Said)
     assert 15 <= count <= 3 + 15 * 2
 
 
@@ -311,18 +311,19 @@ async def test_a_bot_works_at_a_program_that_runs_already(town: Town) -> None:
     heard: list[str] = []
     bot = echo()
     bot.on_room(lambda message: heard.append(message.text))
-    robot = await town.peer("robot", room="lab")
-    alice = await town.peer("alice", room="lab")
+    robot = await town.peer("robot", rooms="lab")
+    alice = await town.peer("alice", rooms="lab")
     await alice.send("robot", "before the bot")
-    await alice.say("old line")
+    await alice.say("lab", "old line")
     await town.wait(5.0)
     offer = Offer(robot)
     async with Peer.attach("robot", home=robot.folder.parents[1]) as attached:
         serving = asyncio.create_task(bot.serve(attached))
         assert await texts(town, alice, 1) == ["before the bot"]
-        await alice.say("new line")
+        await alice.say("lab", "new line")
         await alice.send("robot", "hello")
         assert await texts(town, alice, 1) == ["hello"]
+        await town.wait(1.0)  # the line may take longer than the message
         offer.close()  # the program ends
         await serving
     assert heard == ["new line"]

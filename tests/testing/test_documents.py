@@ -47,8 +47,8 @@ async def test_the_second_bot_of_the_page_answers_and_chimes() -> None:
     names: dict[str, Any] = {}
     exec(compile(list(examples("bots.md"))[1].values[0], "example", "exec"), names)
     async with Town() as town:
-        await town.bot(names["bot"], "clock", room="lab")
-        alice = await town.peer("alice", room="lab")
+        await town.bot(names["bot"], "clock", rooms="lab")
+        alice = await town.peer("alice", rooms="lab")
         await alice.send("clock", "?who")
         assert (await town.event(alice, events.Said)).text == "alice, clock"
         chime = await town.event(alice, events.Said, within=3_700.0)

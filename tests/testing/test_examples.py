@@ -18,9 +18,9 @@ async def test_the_echo_bot_says_the_same() -> None:
 
 async def test_the_reminder_bot_reminds_in_the_room_and_alone() -> None:
     async with Town() as town:
-        await town.bot(reminder_bot(), "clock", room="lab")
-        alice = await town.peer("alice", room="lab")
-        await alice.say("!remind 10 tea is ready")
+        await town.bot(reminder_bot(), "clock", rooms="lab")
+        alice = await town.peer("alice", rooms="lab")
+        await alice.say("lab", "!remind 10 tea is ready")
         assert (await town.event(alice, events.Said)).text == "alice: in 10 min."
         await alice.send("clock", "!remind 60 go home")
         assert (await town.event(alice, events.Said)).text == "alice: in 60 min."
@@ -36,7 +36,7 @@ async def test_the_reminder_bot_reminds_in_the_room_and_alone() -> None:
 @pytest.mark.parametrize("wrong", ["", "10", "0 x", "-1 x", "1441 x", "ten x", "² x"])
 async def test_the_reminder_bot_says_what_it_takes(wrong: str) -> None:
     async with Town() as town:
-        await town.bot(reminder_bot(), "clock", room="lab")
+        await town.bot(reminder_bot(), "clock", rooms="lab")
         alice = await town.peer("alice")
         await alice.send("clock", f"!remind {wrong}")
         answer = (await town.event(alice, events.Said)).text

@@ -46,12 +46,12 @@ async def story(seed: int) -> list[str]:
             told.append(f"{town.now:.7f} {peer.name} {event}")  # noqa: PERF401 - kept when the task is cancelled
 
     async with Town(seed=seed) as town, asyncio.TaskGroup() as tasks:
-        people = [await town.peer(name, room="tea") for name in ("alice", "bob", "carol")]
+        people = [await town.peer(name, rooms="tea") for name in ("alice", "bob", "carol")]
         watching = [tasks.create_task(watch(peer)) for peer in people]
         town.lose(0.3)
         for number in range(10):
             for peer in people:
-                await peer.say(f"line {number}")
+                await peer.say("tea", f"line {number}")
                 await peer.send("bob" if peer is not people[1] else "alice", f"message {number}")
             await town.wait(0.2)
         await town.registry.kill()
@@ -92,7 +92,7 @@ async def test_people_chat_on_without_a_registry_and_it_comes_back_with_what_it_
 
 async def test_a_killed_peer_has_what_it_stored_and_nobody_heard_it_leave() -> None:
     async with Town() as town:
-        alice, bob = await town.peer("alice"), await town.peer("bob", room="tea")
+        alice, bob = await town.peer("alice"), await town.peer("bob", rooms=("tea", "lab"))
         assert await (await alice.send("bob", "hi")).settled() is MessageState.DELIVERED
         identity = bob.folder.joinpath("identity.pub").read_bytes()
         await town.kill(bob)
@@ -102,7 +102,7 @@ async def test_a_killed_peer_has_what_it_stored_and_nobody_heard_it_leave() -> N
         await town.restart(bob)
         assert bob.folder.joinpath("identity.pub").read_bytes() == identity
         assert (await town.event(bob, events.MailReturned)).lines[0].text == "hi"
-        assert bob.room == "tea"
+        assert {room.name for room in bob.rooms} == {"tea", "lab"}
         await town.kill(bob)
         await town.restart(bob)  # what a test has seen is not given again
         with pytest.raises(TimeoutError):
@@ -155,11 +155,11 @@ async def test_a_long_delay_is_waited_for() -> None:
 
 async def test_rooms_and_topics_work_as_with_sockets() -> None:
     async with Town() as town:
-        alice, bob = await town.peer("alice", room="tea"), await town.peer("bob", room="tea")
+        alice, bob = await town.peer("alice", rooms="tea"), await town.peer("bob", rooms="tea")
         await town.event(alice, events.MemberJoined)
-        await alice.say("a line")
+        await alice.say("tea", "a line")
         assert (await town.event(bob, events.Said)).text == "a line"
-        assert {person.name for person in alice.members()} == {"alice", "bob"}
+        assert {person.name for person in alice.members("tea")} == {"alice", "bob"}
 
 
 async def test_the_past_is_read_at_once_and_survives_a_kill() -> None:
@@ -205,7 +205,7 @@ async def test_nothing_is_left_on_disk_and_everybody_is_closed() -> None:
 
 async def test_lines_of_returned_mail_are_events_as_well() -> None:
     async with Town() as town:
-        alice, bob = await town.peer("alice"), await town.peer("bob", room="lab")
+        alice, bob = await town.peer("alice"), await town.peer("bob", rooms="lab")
         await bob.close()
         for text in ("1", "2", "3"):
             await (await alice.send("bob", text)).settled()

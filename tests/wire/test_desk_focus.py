@@ -15,22 +15,15 @@ from chatapp.wire.desk.focus import (
     StaleNumber,
     Typed,
 )
-from chatapp.wire.messages.desk import (
-    ClientAssigned,
-    ClientCause,
-    ClientChange,
-    ClientChanged,
-    RoomShown,
-    RoomVisitor,
-)
+from chatapp.wire.messages import desk as wire
 
 ASHA, BELA, CEM = Client(1, "Asha"), Client(2, "Bela"), Client(3, "Cem")
 
 
 def told(
-    client: Client, *, is_asked: bool = False, cause: ClientCause = ClientCause.CALLED
-) -> ClientAssigned:
-    return ClientAssigned(
+    client: Client, *, is_asked: bool = False, cause: wire.ClientCause = wire.ClientCause.CALLED
+) -> wire.ClientAssigned:
+    return wire.ClientAssigned(
         client.visit, cause, "desk", client.name, "+91", "Other", 0, True, "", "", is_asked, ""
     )
 
@@ -45,8 +38,8 @@ class Screen:
     def comes(self, client: Client, *, is_asked: bool = False) -> None:
         self.focus.came(told(client, is_asked=is_asked), now=self.now)
 
-    def goes(self, client: Client, change: ClientChange = ClientChange.LEFT) -> None:
-        self.focus.changed(ClientChanged(client.visit, change, client.name), now=self.now)
+    def goes(self, client: Client, change: wire.ClientChange = wire.ClientChange.LEFT) -> None:
+        self.focus.changed(wire.ClientChanged(client.visit, change, client.name), now=self.now)
 
     def types(self, typed: Typed = Typed.LINE, *, ago: float = 0.0) -> Client | Held | None:
         return self.focus.meant(typed, entered_at=self.now - ago)
@@ -57,15 +50,17 @@ def test_a_line_is_for_the_visitor_on_the_screen() -> None:
     assert screen.types() is None
     screen.comes(ASHA)
     assert screen.types() == ASHA
-    screen.goes(ASHA, ClientChange.AWAY)
-    screen.goes(ASHA, ClientChange.BACK)
+    screen.goes(ASHA, wire.ClientChange.AWAY)
+    screen.goes(ASHA, wire.ClientChange.BACK)
     assert screen.types() == ASHA
 
 
 @pytest.mark.parametrize("typed", [Typed.LINE, Typed.MAYBE_LINE, Typed.COMMAND])
-@pytest.mark.parametrize("change", [ClientChange.LEFT, ClientChange.LOST, ClientChange.TAKEN_BACK])
+@pytest.mark.parametrize(
+    "change", [wire.ClientChange.LEFT, wire.ClientChange.LOST, wire.ClientChange.TAKEN_BACK]
+)
 def test_what_is_typed_within_two_seconds_of_an_unasked_change_is_held_back(
-    typed: Typed, change: ClientChange
+    typed: Typed, change: wire.ClientChange
 ) -> None:
     screen = Screen()
     screen.comes(ASHA, is_asked=True)
@@ -86,12 +81,12 @@ def test_a_line_that_lay_unread_is_for_the_visitor_of_the_time_at_which_it_was_t
     screen.goes(ASHA)
     screen.comes(BELA)
     screen.now += 30.0
-    assert screen.types(ago=31.0) == Held(ASHA, ClientChange.LEFT, BELA)
+    assert screen.types(ago=31.0) == Held(ASHA, wire.ClientChange.LEFT, BELA)
     assert screen.types(ago=28.0) == BELA
 
 
-@pytest.mark.parametrize("change", [ClientChange.ENDED, ClientChange.GIVEN])
-def test_a_change_that_the_operator_asked_for_holds_nothing_back(change: ClientChange) -> None:
+@pytest.mark.parametrize("change", [wire.ClientChange.ENDED, wire.ClientChange.GIVEN])
+def test_a_change_that_the_operator_asked_for_holds_nothing_back(change: wire.ClientChange) -> None:
     screen = Screen()
     screen.comes(ASHA)
     screen.goes(ASHA, change)
@@ -104,11 +99,11 @@ def test_a_change_that_the_operator_asked_for_holds_nothing_back(change: ClientC
 def test_who_comes_unasked_after_an_end_that_was_asked_for_is_a_change() -> None:
     screen = Screen()
     screen.comes(ASHA)
-    screen.goes(ASHA, ClientChange.ENDED)
+    screen.goes(ASHA, wire.ClientChange.ENDED)
     screen.comes(BELA, is_asked=True)
     screen.goes(BELA)
     screen.comes(CEM)
-    assert screen.types(Typed.COMMAND) == Held(BELA, ClientChange.LEFT, CEM)
+    assert screen.types(Typed.COMMAND) == Held(BELA, wire.ClientChange.LEFT, CEM)
 
 
 def test_when_nobody_follows_a_line_is_held_back_and_a_command_has_nobody() -> None:
@@ -116,12 +111,12 @@ def test_when_nobody_follows_a_line_is_held_back_and_a_command_has_nobody() -> N
     screen.comes(ASHA)
     screen.goes(ASHA)
     assert screen.focus.takes_lines(entered_at=screen.now)
-    assert screen.types() == Held(ASHA, ClientChange.LEFT, None)
+    assert screen.types() == Held(ASHA, wire.ClientChange.LEFT, None)
     assert screen.types(Typed.COMMAND) is None
     screen.now += 1.0
     screen.comes(BELA)  # the moment begins anew
     screen.now += 1.5
-    assert screen.types() == Held(ASHA, ClientChange.LEFT, BELA)
+    assert screen.types() == Held(ASHA, wire.ClientChange.LEFT, BELA)
     screen.now += 0.5
     assert screen.types() == BELA
 
@@ -142,7 +137,7 @@ def test_somebody_who_comes_to_a_free_operator_gets_what_can_only_be_for_them() 
 def test_a_repeated_notice_of_a_visitor_changes_nothing() -> None:
     screen = Screen()
     screen.comes(ASHA, is_asked=True)
-    screen.focus.came(told(ASHA, cause=ClientCause.RETURNED), now=screen.now)
+    screen.focus.came(told(ASHA, cause=wire.ClientCause.RETURNED), now=screen.now)
     assert screen.types(Typed.MAYBE_LINE) == ASHA
 
 
@@ -151,7 +146,7 @@ def test_what_was_refused_names_whom_it_was_meant_for() -> None:
     screen.comes(ASHA)
     screen.goes(ASHA)
     screen.comes(BELA)
-    assert screen.focus.missed(ASHA.visit) == Held(ASHA, ClientChange.LEFT, BELA)
+    assert screen.focus.missed(ASHA.visit) == Held(ASHA, wire.ClientChange.LEFT, BELA)
     assert screen.focus.missed(0) == Held(None, None, BELA)
     screen.focus.lost(None, now=screen.now)
     assert screen.focus.missed(BELA.visit) == Held(BELA, None, None)
@@ -184,7 +179,9 @@ def test_nothing_reaches_a_visitor_who_was_not_shown_when_it_was_typed(
             screen.comes(new, is_asked=what == "called")
             shown.append((screen.now, new, what == "called"))
         elif what in ("leaves", "ended") and client is not None:
-            screen.goes(client, ClientChange.LEFT if what == "leaves" else ClientChange.ENDED)
+            screen.goes(
+                client, wire.ClientChange.LEFT if what == "leaves" else wire.ClientChange.ENDED
+            )
             shown.append((screen.now, None, what == "ended"))
         elif what == "types":
             entered_at = max(entered_at, screen.now - ago)  # lines are carried out in their order
@@ -203,11 +200,11 @@ def test_nothing_reaches_a_visitor_who_was_not_shown_when_it_was_typed(
 # --- numbers of the waiting room
 
 
-def room(*visits: int, total: int | None = None) -> RoomShown:
+def room(*visits: int, total: int | None = None) -> wire.RoomShown:
     waiting = [
-        RoomVisitor(visit, f"V{visit}", "Other", 0, True, "", False, False) for visit in visits
+        wire.RoomVisitor(visit, f"V{visit}", "Other", 0, True, "", False, False) for visit in visits
     ]
-    return RoomShown(1, "desk", 1, [], waiting, len(visits) if total is None else total)
+    return wire.RoomShown(1, "desk", 1, [], waiting, len(visits) if total is None else total)
 
 
 def test_a_number_means_the_visitor_shown_there() -> None:

@@ -8,7 +8,16 @@ from typing import Annotated, Final
 
 import msgspec
 
-from chatapp.wire.limits import TEXT_MAX, TOPIC_MAX, Count, GroupName, Key, Name, Reference
+from chatapp.wire.limits import (
+    ROOMS_EACH_MAX,
+    TEXT_MAX,
+    TOPIC_MAX,
+    Count,
+    GroupName,
+    Key,
+    Name,
+    Reference,
+)
 
 CHANNEL = "channel"
 """The group of everybody. A room's name begins with `#`, so no room can have this name."""
@@ -130,22 +139,26 @@ class RoomRefusal(enum.IntEnum):
     """The registry's disk is full or read-only."""
     TOO_OFTEN = 5
     SHARE_USED_UP = 6
-    """This identity, or others at its address, create or enter too many rooms in a short time."""
+    """Its network has its share of the rooms, or of the memberships."""
+    IN_TOO_MANY = 7
+    """This person is in as many rooms as one may be in."""
 
 
-class EnterRoom(msgspec.Struct, frozen=True, array_like=True, tag=70):
-    """Peer to registry: enter this room and leave the present one; repeated on each new link."""
+class EnterRooms(msgspec.Struct, frozen=True, array_like=True, tag=70):
+    """Peer to registry: enter these rooms beside those where I am; on each new link, all rooms where
+    I was."""
 
     reference: Reference
-    room: Name
+    rooms: Annotated[list[Name], msgspec.Meta(min_length=1, max_length=ROOMS_EACH_MAX)]
     is_return: bool = False
-    """Whether the peer was in this room, and its user does not ask anew to enter it."""
+    """Whether the peer was in these rooms, and its user does not ask anew to enter them."""
 
 
 class LeaveRoom(msgspec.Struct, frozen=True, array_like=True, tag=71):
-    """Peer to registry: leave the present room for good."""
+    """Peer to registry: leave this room for good."""
 
     reference: Reference
+    room: Name
 
 
 class ListRooms(msgspec.Struct, frozen=True, array_like=True, tag=72):
@@ -158,7 +171,7 @@ TopicText = Annotated[str, msgspec.Meta(max_length=TOPIC_MAX)]
 
 
 class SetTopic(msgspec.Struct, frozen=True, array_like=True, tag=78):
-    """Peer to registry: set the topic of the room where I am. An empty text clears it."""
+    """Peer to registry: set the topic of a room where I am. An empty text clears it."""
 
     reference: Reference
     group: GroupName
@@ -192,22 +205,23 @@ class RoomEntered(msgspec.Struct, frozen=True, array_like=True, tag=73):
 
 
 class RoomRefused(msgspec.Struct, frozen=True, array_like=True, tag=74):
-    """Registry to peer: you are not let in; your previous room stays as it was."""
+    """Registry to peer: you are not let into this room, named as you named it."""
 
     reference: Reference
+    room: Name
     reason: RoomRefusal
 
 
 class RoomEvicted(msgspec.Struct, frozen=True, array_like=True, tag=68):
-    """Registry to member: its owner has taken you out of the room, or closed it; you are in no
-    room. A member who was away then reads it in answer to the EnterRoom of their return."""
+    """Registry to member: its owner has taken you out of the room, or closed it. A member who was
+    away then reads it in answer to the EnterRooms of their return."""
 
     group: GroupName
     is_closed: bool
 
 
 class RoomLeft(msgspec.Struct, frozen=True, array_like=True, tag=75):
-    """Registry to peer: you are in no room."""
+    """Registry to peer: you are not in that room."""
 
     reference: Reference
 

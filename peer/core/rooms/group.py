@@ -267,11 +267,14 @@ class Group:
 
 
 class Groups:
-    """The groups that we are in: the channel, and at most one room."""
+    """The groups that we are in: the channel, and rooms."""
 
     def __init__(self, channel: Group) -> None:
         self.channel: Final = channel
-        self.room: Group | None = None
+        self.rooms: Final[dict[str, Group]] = {}
+        """The rooms that we are in, by the names of their groups, in the order in which we entered
+        them."""
+        self._by_tag: Final = {channel.tag: channel}
         self.known: Final[dict[str, Group]] = {}
         """All rooms that we were in since our start. Our stream to a room goes on when we enter it
         again."""
@@ -280,16 +283,15 @@ class Groups:
     def __iter__(self) -> Iterator[Group]:
         """Iterate over the groups that we are in."""
         yield self.channel
-        if self.room is not None:
-            yield self.room
+        yield from self.rooms.values()
 
     def by_name(self, name: str) -> Group | None:
         """Return the group of this name, if we are in it."""
-        return next((group for group in self if group.name == name), None)
+        return self.channel if name == CHANNEL else self.rooms.get(name)
 
     def by_tag(self, tag: bytes) -> Group | None:
         """Return the group whose frames have this tag, if we are in it."""
-        return next((group for group in self if group.tag == tag), None)
+        return self._by_tag.get(tag)
 
     def answering(self, name: str) -> Group | None:
         """Return a group that we are in, or have just left while lines of ours were on their way to
@@ -303,16 +305,14 @@ class Groups:
         return next((group.steps_of(number) for group in groups if group.mark == stream), ())
 
     def enter(self, group: Group) -> None:
-        """Enter this room, and leave any other."""
-        self.leave()
+        """Enter this room."""
         self._former.pop(group.name, None)
-        self.room = group
+        self.rooms[group.name] = self._by_tag[group.tag] = group
 
-    def leave(self) -> None:
-        """Leave the room; its answers to our lines may still come."""
-        if self.room is not None:
-            self._former = {self.room.name: self.room}
-            self.room = None
+    def leave(self, group: Group) -> None:
+        """Leave this room; answers to our lines there may still come."""
+        del self.rooms[group.name], self._by_tag[group.tag]
+        self._former[group.name] = group
 
     def revoke(self) -> None:
         """Forget what the link granted."""

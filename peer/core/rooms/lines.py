@@ -26,7 +26,7 @@ from chatapp.peer.core.conversation import Message, make_inbox
 from chatapp.peer.core.inbox import Stream, Streams, Texts, restored
 from chatapp.peer.core.records import CursorMoved, StoredStream
 from chatapp.peer.core.rooms.group import Group, Groups
-from chatapp.peer.core.rooms.membership import Membership, RoomRecipients
+from chatapp.peer.core.rooms.membership import Memberships, RoomRecipients
 from chatapp.wire.codec import decode_group_body, unpack_group
 from chatapp.wire.errors import SealError, WireError
 from chatapp.wire.limits import GROUP_HELD_MAX
@@ -53,7 +53,7 @@ class GroupReceiver:
         streams: Streams,
         *,
         groups: Groups,
-        members: Membership,
+        members: Memberships,
     ) -> None:
         self._ctx: Final = ctx
         self._out = ctx.out
@@ -149,7 +149,7 @@ class GroupReceiver:
         dropped if the sender is not a member, or we are not in the group; if it was for us after
         all, the log will have it."""
         group = self._groups.by_name(line.group)
-        if group is None or (group.room and contact.identity not in self._members.members):
+        if group is None or (group.room and not self._members.has(group, contact.identity)):
             return
         stream = self._stream(group, contact)
         stream.inbox.add_gap(line.since, line.number)
@@ -438,11 +438,7 @@ class GroupOutbox:
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline: of a line of ours, or of a gap in a log."""
-        groups = self._groups
-        room = groups.room
-        has_gap = groups.channel.gap_since is not None or (
-            room is not None and room.gap_since is not None
-        )
+        has_gap = any(group.gap_since is not None for group in self._groups)
         if not (self.pending or has_gap):  # mostly
             return None
         dues = [one.deadline for one in self.pending.values() if one.deadline is not None]

@@ -1,13 +1,14 @@
-"""The members of our room, and which of them the user knows to be there.
+"""The members of each of our rooms, and which of them the user knows to be there.
 
 Only real changes are reported. When the registry comes back, members return one after the other; a
 member who was there before and is back soon has neither left nor joined.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from chatapp.peer.api.events import MemberJoined, MemberLeft, MessageState, Person, TopicKnown
+from chatapp.peer.api.state import RoomState
 from chatapp.peer.core.contacts import Contact, Contacts
 from chatapp.peer.core.context import Carrier, Context, RegistryPort, RegistryReach
 from chatapp.peer.core.conversation import Message
@@ -164,43 +165,36 @@ RETURN_SPAN: Final = 30.0
 
 
 class Membership:
-    """The members of our room other than ourselves."""
+    """The members of one room other than ourselves."""
 
-    def __init__(self, ctx: Context, contacts: Contacts, registry: RegistryPort) -> None:
+    def __init__(self, room: str, ctx: Context, contacts: Contacts, registry: RegistryPort) -> None:
         self._contacts = contacts
         self._out = ctx.out
         self._me = ctx.me.identity.public
         self._registry: Final = registry
-        self.room = ""
+        self.room: Final = room
         self.topic: Topic | None = None
-        """The topic of our room. An empty text: it has none. None: not known."""
+        """The topic of the room. An empty text: it has none. None: not known."""
         self.members: dict[bytes, RoomPresence] = {}
         self.changes = 0
         """How often `members` may have changed."""
-        self.is_announced = True
-        """Whether the user knows that we are in this room; also true when we are in none."""
+        self.is_announced = False
+        """Whether the user knows that we are in this room."""
         self._told: set[bytes] = set()
         self.missing: dict[bytes, float] = {}
         """Members whom the user knows to be there and who are not back yet: until when we wait for
         each."""
         self._unnamed: set[bytes] = set()
         """Members without a row, to be reported when it arrives."""
-        self._alarm: Final = ctx.alarms.add(self._give_up)
 
-    def begin(self, room: str, members: Iterable[RoomMember]) -> None:
-        """Enter a room; nothing was reported of it yet."""
-        self.room = room
+    def begin(self, members: Iterable[RoomMember]) -> None:
+        """Enter the room; nothing was reported of it yet."""
         self.topic = None
         self.is_announced = False
         self._told.clear()
         self.missing.clear()
         self._unnamed.clear()
         self._replace(members)
-
-    def end(self) -> None:
-        """Leave the room."""
-        self.begin("", ())
-        self.is_announced = True
 
     def announce(self) -> tuple[str, ...]:
         """Return the names of those present and mark them announced; unnamed ones follow when their
@@ -242,7 +236,6 @@ class Membership:
                 self._went(identity)
             elif not self._is_here(identity):
                 self.missing[identity] = now + RETURN_SPAN
-                self._alarm.no_later_than(now + RETURN_SPAN)
 
     def changed(self, members: Iterable[RoomMember]) -> None:
         """Take what the registry says of these members now."""
@@ -287,12 +280,11 @@ class Membership:
         found = (self._contacts.by_identity(one) for one in self.members if self._is_here(one))
         return [contact for contact in found if contact is not None]
 
-    def _give_up(self, *, now: float) -> None:
+    def look(self, *, now: float) -> None:
         """Report the members who did not come back in time."""
         for identity, deadline in list(self.missing.items()):
             if now >= deadline:
                 self._went(identity)
-        self._alarm.deadline = min(self.missing.values(), default=None)
 
     def _replace(self, members: Iterable[RoomMember]) -> None:
         self.changes += 1
@@ -328,8 +320,51 @@ class Membership:
         self._unnamed.discard(identity)
 
 
+class Memberships:
+    """The members of all rooms that we are in."""
+
+    def __init__(self, ctx: Context, contacts: Contacts, registry: RegistryPort) -> None:
+        self._ctx: Final = ctx
+        self._contacts: Final = contacts
+        self._registry: Final = registry
+        self._rooms: Final[dict[str, Membership]] = {}
+        self._alarm: Final = ctx.alarms.add(self._look)
+
+    def __iter__(self) -> Iterator[Membership]:
+        return iter(list(self._rooms.values()))
+
+    def __getitem__(self, group: str) -> Membership:
+        return self._rooms[group]
+
+    def begin(self, group: Group, members: Iterable[RoomMember]) -> Membership:
+        """Enter a room."""
+        membership = self._rooms[group.name] = Membership(
+            group.room, self._ctx, self._contacts, self._registry
+        )
+        membership.begin(members)
+        return membership
+
+    def end(self, group: Group) -> None:
+        """Leave a room."""
+        del self._rooms[group.name]
+
+    def has(self, group: Group, identity: bytes) -> bool:
+        """Return whether somebody is a member of a room that we are in."""
+        return group.name in self._rooms and identity in self._rooms[group.name].members
+
+    def watch(self) -> None:
+        """Look again when the first member who is missing would have to be back."""
+        dues = [due for membership in self for due in membership.missing.values()]
+        self._alarm.deadline = min(dues, default=None)
+
+    def _look(self, *, now: float) -> None:
+        for membership in self:
+            membership.look(now=now)
+        self.watch()
+
+
 class RoomRecipients:
-    """Who gets a line of the channel or of our room."""
+    """Who gets a line of the channel or of a room."""
 
     def __init__(
         self,
@@ -337,7 +372,7 @@ class RoomRecipients:
         contacts: Contacts,
         groups: Groups,
         *,
-        members: Membership,
+        members: Memberships,
         fanout: DirectFanout,
     ) -> None:
         self._ctx: Final = ctx
@@ -345,32 +380,41 @@ class RoomRecipients:
         self._groups: Final = groups
         self._members: Final = members
         self.fanout: Final = fanout
-        self._people: tuple[Person, ...] = ()
-        self._people_after: tuple[str, int, int] | None = None
-        """Our name, and how many changes of contacts and members there were, when `_people` was
-        built."""
+        self._people: dict[str, tuple[tuple[str, int, int], tuple[Person, ...]]] = {}
+        """By group: our name and how many changes of contacts and members there were when its people
+        were put together, and those people."""
 
     def members_of(self, group: Group) -> list[Contact]:
         """Return the members to whom a line goes directly while the registry is away."""
         if group.room:
-            here = self._members.here() if group is self._groups.room else []
+            here = self._members[group.name].here() if group.name in self._groups.rooms else []
             return [contact for contact in here if not contact.is_banned]
         me = self._ctx.me.identity.public
         return [
             contact for contact in self._contacts if contact.may_answer and contact.identity != me
         ]
 
-    def people(self) -> tuple[Person, ...]:
-        """Return everybody in our room, ourselves included, by name: the same tuple until somebody
-        changes."""
-        if self._groups.room is None:
-            return ()
-        after = self._ctx.me.name, self._contacts.changes, self._members.changes
-        if self._people_after != after:
-            self._people, self._people_after = self._build_people(), after
-        return self._people
+    def rooms(self) -> tuple[RoomState, ...]:
+        """Return the rooms that we are in, with everybody there."""
+        groups = self._groups.rooms.values()
+        return tuple(
+            RoomState(
+                name=group.room, members=self._people_in(group), in_reach=self._in_reach(group)
+            )
+            for group in groups
+        )
 
-    def _build_people(self) -> tuple[Person, ...]:
+    def _people_in(self, group: Group) -> tuple[Person, ...]:
+        """Return everybody in a room, ourselves included, by name: the same tuple until somebody
+        changes."""
+        membership = self._members[group.name]
+        after = self._ctx.me.name, self._contacts.changes, membership.changes
+        known = self._people.get(group.name)
+        if known is None or known[0] != after:
+            known = self._people[group.name] = after, self._build_people(membership)
+        return known[1]
+
+    def _build_people(self, membership: Membership) -> tuple[Person, ...]:
         own = self._contacts.by_identity(self._ctx.me.identity.public)
         people = [
             Person(
@@ -379,7 +423,7 @@ class RoomRecipients:
                 since=float(own.row.since) if own is not None else 0.0,
             )
         ]
-        for identity, presence in self._members.members.items():
+        for identity, presence in membership.members.items():
             contact = self._contacts.by_identity(identity)
             if contact is not None:
                 is_here = presence is RoomPresence.HERE
@@ -388,9 +432,8 @@ class RoomRecipients:
                 )
         return tuple(sorted(people, key=lambda person: person.name))
 
-    @property
-    def in_reach(self) -> int:
-        """How many other members a line of ours would reach now."""
+    def _in_reach(self, group: Group) -> int:
+        """Return how many other members a line of ours would reach now."""
         is_alone = self._ctx.status.reach is not RegistryReach.UP
         silent = self.fanout.silent if is_alone else ()
-        return sum(contact.identity not in silent for contact in self._members.here())
+        return sum(contact.identity not in silent for contact in self._members[group.name].here())

@@ -1,9 +1,10 @@
-"""Rooms and the channel: where we are, who is with us, what is said there.
+"""Rooms and the channel: where we are, who is with us, what is said there. We may be in several rooms.
 
 The registry decides who enters. Leaving is our own decision and takes effect at once, whether or
 not the registry has heard of it.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from chatapp.peer.api import events
@@ -23,15 +24,22 @@ from chatapp.peer.core.context import (
 from chatapp.peer.core.conversation import SentMessage, check_length
 from chatapp.peer.core.inbox import Streams
 from chatapp.peer.core.records import CHANNEL_MARK, Loaded, RoomKept, StoredGroup, StoredStream
-from chatapp.peer.core.rooms.current import CurrentRoom, PendingRequest, RoomList, TopicRequest
+from chatapp.peer.core.rooms.entered import (
+    EnteredRooms,
+    PendingRequest,
+    RoomList,
+    TopicRequest,
+    room_key,
+)
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.lines import GroupOutbox, GroupReceiver
-from chatapp.peer.core.rooms.membership import DirectFanout, Membership, RoomRecipients
+from chatapp.peer.core.rooms.membership import DirectFanout, Memberships, RoomRecipients
 from chatapp.wire.codec import unpack_relayed
 from chatapp.wire.errors import NameRefused
+from chatapp.wire.limits import ROOMS_EACH_MAX
 from chatapp.wire.messages.rooms import (
     CHANNEL,
-    EnterRoom,
+    EnterRooms,
     GroupAccepted,
     GroupGranted,
     GroupRefused,
@@ -46,15 +54,19 @@ from chatapp.wire.messages.rooms import (
     TopicChanged,
     TopicRefused,
 )
-from chatapp.wire.names import is_same_name, peer_name
+from chatapp.wire.names import peer_name
 from chatapp.wire.sealing import GroupKey
 
 RETURN_AGAIN_AFTER: Final = 10.0
-"""Seconds after which a peer asks for its room again that the registry could not write down."""
+"""Seconds after which a peer asks again to return to a room, if the registry could not let it in just
+then."""
+
+_FOR_NOW: Final = (RoomRefusal.NOT_SERVING, RoomRefusal.TOO_OFTEN)
+"""Why the registry does not let a member in just now, who stays one."""
 
 
 class Rooms:
-    """The subject `rooms` of a peer: the channel and at most one room (a `Passenger`)."""
+    """The subject `rooms` of a peer: the channel and the rooms that we are in (a `Passenger`)."""
 
     def __init__(
         self,
@@ -75,7 +87,7 @@ class Rooms:
         own = streams.unused.pop(CHANNEL_MARK, StoredStream())
         position = loaded.groups.get(CHANNEL, StoredGroup())
         self._groups: Final = Groups(Group(CHANNEL, own, position, ctx.out))
-        self._members: Final = Membership(ctx, people.contacts, registry)
+        self._members: Final = Memberships(ctx, people.contacts, registry)
         self._fanout: Final = DirectFanout(ctx, people.contacts, carrier)
         self.recipients: Final = RoomRecipients(
             ctx, people.contacts, self._groups, members=self._members, fanout=self._fanout
@@ -86,7 +98,7 @@ class Rooms:
         self._outbox: Final = GroupOutbox(
             ctx, registry, groups=self._groups, recipients=self.recipients, receiver=self._receiver
         )
-        self._current: Final = CurrentRoom(
+        self._entered: Final = EnteredRooms(
             ctx,
             people,
             groups=self._groups,
@@ -94,26 +106,27 @@ class Rooms:
             outbox=self._outbox,
             positions=loaded.groups,
         )
-        self.room_list: Final = RoomList(ctx, registry, self._current)
-        self.topic: Final = TopicRequest(ctx, registry, self._current)
+        self.room_list: Final = RoomList(ctx, registry, self._entered)
+        self.topic: Final = TopicRequest(ctx, registry, self._entered)
         self.routes: Final[Routes] = {
             GroupGranted: self._granted,
             GroupAccepted: self._outbox.answered,
             GroupRefused: self._outbox.answered,
-            RoomEntered: self._entered,
+            RoomEntered: self._let_in,
             RoomRefused: self._refused,
             RoomLeft: self._left,
             RoomEvicted: self._evicted,
-            RoomChanged: self._current.changed,
+            RoomChanged: self._entered.changed,
             RoomsListed: self.room_list.listed,
             TopicChanged: self.topic.answered,
             TopicRefused: self.topic.answered,
         }
-        self._entry: PendingRequest | None = None
-        """The user's request to enter another room."""
-        self._reentry: PendingRequest | None = None
-        """The request that names our present room to the registry, on a new link or after an entry
-        that failed."""
+        self._entries: Final[dict[str, PendingRequest]] = {}
+        """The user's requests to enter rooms, by the keys of their names."""
+        self._returns: Final[dict[str, PendingRequest]] = {}
+        """By the same: what names a room of ours to the registry on a new link."""
+        self._leaves: Final[dict[int, str]] = {}
+        """The rooms that we asked on this link to leave, by reference."""
         self.carried: Final = self._fanout.carried
         self.line_acknowledged: Final = self._outbox.line_acknowledged
         self.line_given_up: Final = self._fanout.gave_up
@@ -126,89 +139,76 @@ class Rooms:
         self.numbers_stored: Final = self._outbox.numbers_stored
         self.page_came: Final = self._outbox.page_arrived
         ctx.alarms.follow(self._outbox.next_timer, self._outbox.handle_timer)
-        self._may_be_elsewhere = False
-        """Whether the registry may have let us into a room that we asked for and have given up
-        on."""
-        self._leave_reference = 0
         self._alarm: Final = ctx.alarms.add(self._look)
-        self._return_alarm: Final = ctx.alarms.add(self._return_again)
 
     def restore(self, loaded: Loaded, *, now: float) -> None:
-        """Take up the room of an earlier run, and lines that the registry never got."""
+        """Take up the rooms of an earlier run, and lines that the registry never got."""
         self._outbox.adopt(self._groups.channel, now=now)
-        self._current.restore(loaded.room, now=now)
+        self._entered.restore(loaded.rooms, now=now)
 
     # --- what the user wants
 
-    @property
-    def room(self) -> Group | None:
-        """The room that we are in."""
-        return self._groups.room
-
     def enter(self, room: str, *, now: float) -> None:
-        """Ask to enter a room, which also leaves the present one."""
+        """Ask to enter a room, beside those that we are in. One that we are in already is announced
+        once more."""
         try:
             name = peer_name(room)
         except NameRefused:
             self._refuse(room, RoomEntryRefusal.INVALID_NAME)
             return
-        if self.room is not None and is_same_name(self.room.room, name):
-            was_asked, self._entry = self._entry, None
-            self._members.is_announced = False
-            is_refused = self._return_alarm.deadline is not None
-            if was_asked is not None or self._may_be_elsewhere or is_refused:
-                self._stay(now)
-            return
-        if self._ctx.status.reach is RegistryReach.NONE:
+        group, key = self._entered.find(name), room_key(name)
+        if group is not None:
+            self._members[group.name].is_announced = False
+        elif self._ctx.status.reach is RegistryReach.NONE:
             self._refuse(name, RoomEntryRefusal.OFFLINE)
-            return
-        if self._ctx.status.reach is RegistryReach.LOST and not self._registry.search(now=now):
+        elif self._ctx.status.reach is RegistryReach.LOST and not self._registry.search(now=now):
             self._refuse(name, RoomEntryRefusal.UNREACHABLE)
-            return
-        self._may_be_elsewhere = self._may_be_elsewhere or self._entry is not None
-        self._entry = PendingRequest(self._reference(), name, None)
-        if self._registry.is_up:
-            self._ask(self._entry, now)
+        elif key not in self._entries:
+            self._entries[key] = asked = PendingRequest(self._reference(), name, None)
+            if self._registry.is_up:
+                self._ask([asked], now)
 
-    def leave(self, *, now: float) -> None:
-        """Leave the room at once; the registry is told now or on the next link."""
-        asked, self._entry = self._entry, None
-        room = self.room
-        if room is None:
-            self._out.events.append(events.NotInRoom())
-        if room is None and asked is None:
+    def leave(self, room: str, *, now: float) -> None:
+        """Leave a room at once; the registry is told now or on the next link."""
+        try:
+            name = peer_name(room)
+        except NameRefused:
+            self._out.events.append(events.NotInRoom(room=room))
             return
-        self._go_out(now)
-        self._current.owes_leave = True
-        self._current.keep()
-        if self._registry.is_up:
-            self._say_leave()
-        if room is not None:
-            self._out.events.append(events.LeftRoom(room=room.room))
+        group, asked = self._entered.find(name), self._entries.pop(room_key(name), None)
+        if asked is not None and asked.is_sent:
+            self._stay_out(asked.room)
+        if group is None:
+            self._out.events.append(events.NotInRoom(room=name))
+            return
+        self._go_out(group, now)
+        self._stay_out(group.room)
+        self._out.events.append(events.LeftRoom(room=group.room))
 
     def forget(self) -> None:
         """Note that the program ends: start in no room next time, unless a line of ours still waits
         to be sent there. At the registry we stay a member for a while."""
-        if self.room is not None and not self.room.unsettled:
-            self._out.records.append(RoomKept(None))
+        self._out.records += [
+            RoomKept(group.name) for group in self._groups.rooms.values() if not group.unsettled
+        ]
 
     @property
     def is_settled(self) -> bool:
-        """Whether the user knows which room we are in, and no request to enter one is pending."""
-        return self._entry is None and (
-            self._members.is_announced or self._ctx.status.reach is RegistryReach.NONE
+        """Whether the user knows which rooms we are in, and no request to enter one is pending."""
+        return not self._entries and (
+            self._ctx.status.reach is RegistryReach.NONE
+            or all(members.is_announced for members in self._members)
         )
 
-    def say(self, text: str, *, now: float) -> SentMessage | None:
-        """Begin a line for our room. Return None, and report `NotInRoom`, when we are in none.
-        Raises TextTooLong, UnicodeEncodeError."""
+    def say(self, room: str, text: str, *, now: float) -> SentMessage | None:
+        """Begin a line for a room. Return None when we are not in it. Raises TextTooLong,
+        UnicodeEncodeError."""
         check_length(text)
-        room = self._groups.room
-        if room is None:
-            self._out.events.append(events.NotInRoom())
+        group = self._entered.find(room)
+        if group is None:
             return None
-        line = self._outbox.say(room, text, now=now)
-        return SentMessage(room.conversation, line.id, line.number)
+        line = self._outbox.say(group, text, now=now)
+        return SentMessage(group.conversation, line.id, line.number)
 
     def say_to_all(self, text: str, *, now: float) -> SentMessage:
         """Begin a line for the channel. Raises TextTooLong, UnicodeEncodeError."""
@@ -242,11 +242,13 @@ class Rooms:
         """Read the lines that waited for the rows of their authors, and report members without a
         name."""
         self._receiver.rows_arrived(now=now)
-        self._members.rows_arrived()
+        for members in self._members:
+            members.rows_arrived()
 
     def person_gone(self, identity: bytes) -> None:
-        """Report that somebody left the room, when the table shows first that they went offline."""
-        self._members.gone(identity)
+        """Report that somebody left our rooms, when the table shows first that they went offline."""
+        for members in self._members:
+            members.gone(identity)
 
     def replace(self, old: Contact) -> None:
         """Send a contact whose key was replaced no lines any more."""
@@ -266,25 +268,27 @@ class Rooms:
                 self._outbox.clock_known(now=now)
             case RegistryChange.REACH if self._ctx.status.reach is RegistryReach.NONE:
                 self._outbox.stop(now=now)
-                self._give_up(RoomEntryRefusal.OFFLINE, now)
+                self._give_up_all(RoomEntryRefusal.OFFLINE)
                 self._give_up_requests(NoAnswer.OFFLINE)
-                self._members.is_announced = self.room is None  # told again when we are back
+                for members in self._members:
+                    members.is_announced = False  # told again when we are back
             case RegistryChange.LOST:
                 self._outbox.registry_lost(now=now)
             case RegistryChange.GIVEN_UP:
-                self._give_up(RoomEntryRefusal.UNREACHABLE, now)
+                self._give_up_all(RoomEntryRefusal.UNREACHABLE)
                 self._announce()
                 self._give_up_requests(NoAnswer.UNREACHABLE)
 
     def _link_up(self, now: float) -> None:
-        if self._current.owes_leave:
-            self._say_leave()
-        if self.room is not None:
-            self._reentry = PendingRequest(self._reference(), self.room.room, None)
-            self._catch_up.await_group(self.room.name)
-            self._ask(self._reentry, now)
-        if self._entry is not None:
-            self._ask(self._entry, now)
+        for room in self._entered.owed:
+            self._say_leave(room)
+        for group in self._groups.rooms.values():
+            asked = PendingRequest(self._reference(), group.room, None)
+            self._returns[room_key(group.room)] = asked
+            self._catch_up.await_group(group.name)
+        self._ask(list(self._returns.values()), now, is_return=True)
+        for asked in self._entries.values():
+            self._ask([asked], now)
         for request in (self.room_list, self.topic):
             request.link_up(now=now)
 
@@ -292,9 +296,10 @@ class Rooms:
         """Void what the link granted. Requests are made again on the next one."""
         self._receiver.link_lost()
         self._groups.revoke()
-        self._reentry = None
-        if self._entry is not None:
-            self._entry.deadline = None
+        self._returns.clear()
+        self._leaves.clear()
+        for asked in self._entries.values():
+            asked.deadline = None
         for request in (self.room_list, self.topic):
             request.link_lost()
 
@@ -304,71 +309,61 @@ class Rooms:
 
     # --- what the registry says
 
-    def _entered(self, notice: RoomEntered, *, now: float) -> None:
+    def _let_in(self, notice: RoomEntered, *, now: float) -> None:
         """Handle the notice that the registry let us into a room."""
-        asked, again = self._entry, self._reentry
-        if again is not None and notice.reference == again.reference:
-            self._reentry, room = None, self.room
-            if room is not None and notice.group == room.name:
-                self._current.return_to(room, notice, now=now)
-            else:
-                self._go_in(notice, now)
-        elif asked is not None and notice.reference == asked.reference:
-            self._entry = None
-            self._go_in(notice, now)
-        elif asked is None and again is None and not self._current.owes_leave:
-            is_elsewhere = self.room is None or notice.group != self.room.name
-            if is_elsewhere:
-                self._stay(now)
+        name = notice.group[1:]
+        group = self._groups.rooms.get(notice.group)
+        if self._is_answer(self._returns, name, notice.reference) and group is not None:
+            self._entered.return_to(group, notice, now=now)
+        elif self._is_answer(self._entries, name, notice.reference) or (
+            self._entered.find(name) is not None and group is None  # it has ended and begun anew
+        ):
+            self._entered.go_in(notice, now=now)
+        elif group is None:
+            self._stay_out(name)
 
     def _refused(self, notice: RoomRefused, *, now: float) -> None:
         """Handle the notice that the registry refused a request to enter a room."""
-        if self._entry is not None and notice.reference == self._entry.reference:
-            asked, self._entry = self._entry, None
-            self._refuse(asked.room, RoomEntryRefusal[notice.reason.name])
-            if self._may_be_elsewhere:
-                self._stay(now)
-        elif (
-            self._reentry is not None
-            and notice.reference == self._reentry.reference
-            and self.room is not None
-        ):
-            self._return_refused(self._reentry, self.room, notice.reason, now)
-
-    def _return_refused(
-        self, asked: PendingRequest, room: Group, reason: RoomRefusal, now: float
-    ) -> None:
-        """Leave the room, or ask again later if the registry only cannot write: the user is told
-        once."""
-        self._reentry = None
-        self._catch_up.group_drained(room.name)
-        if not asked.is_repeat:
-            self._refuse(room.room, RoomEntryRefusal[reason.name])
-        if reason is RoomRefusal.NOT_SERVING:
-            self._return_alarm.deadline = now + RETURN_AGAIN_AFTER
+        if self._is_answer(self._entries, notice.room, notice.reference):
+            self._refuse(notice.room, RoomEntryRefusal[notice.reason.name])
             return
-        self._go_out(now)
-        self._current.keep()
-        self._out.events.append(events.LeftRoom(room=room.room))
+        asked, group = self._returns.get(room_key(notice.room)), self._entered.find(notice.room)
+        if asked is None or group is None or asked.reference != notice.reference:
+            return
+        self._catch_up.group_drained(group.name)
+        if notice.reason not in _FOR_NOW:
+            self._refuse(group.room, RoomEntryRefusal[notice.reason.name])
+            self._go_out(group, now)
+            self._out.events.append(events.LeftRoom(room=group.room))
+            return
+        if not asked.is_refused:
+            self._refuse(group.room, RoomEntryRefusal[notice.reason.name])
+        asked.is_refused, asked.deadline = True, now + RETURN_AGAIN_AFTER
+        self._alarm.no_later_than(asked.deadline)
+
+    @staticmethod
+    def _is_answer(asked: dict[str, PendingRequest], room: str, reference: int) -> bool:
+        """Return whether this answers a pending request, which is over then."""
+        key = room_key(room)
+        if key not in asked or asked[key].reference != reference:
+            return False
+        del asked[key]
+        return True
 
     def _left(self, notice: RoomLeft, *, now: float) -> None:
-        """Handle the notice that confirms that we left."""
-        if self._current.owes_leave and notice.reference == self._leave_reference:
-            self._current.owes_leave = False
-            self._current.keep()
+        """Handle the notice that confirms that we left a room."""
+        room = self._leaves.pop(notice.reference, None)
+        if room is not None and room not in self._leaves.values():
+            self._entered.settled(room)
 
     def _evicted(self, notice: RoomEvicted, *, now: float) -> None:
-        """Handle the notice that the registry's owner has taken us out of the room, or closed
-        it."""
-        room = self.room
-        if room is None or notice.group != room.name:
+        """Handle the notice that the registry's owner has taken us out of a room, or closed it."""
+        group = self._groups.rooms.get(notice.group)
+        if group is None:
             return
-        if self._reentry is not None:
-            self._catch_up.group_drained(room.name)
-        self._go_out(now)
-        self._current.keep()
+        self._go_out(group, now)
         how = events.RoomExit.CLOSED if notice.is_closed else events.RoomExit.EVICTED
-        self._out.events.append(events.LeftRoom(room=room.room, how=how))
+        self._out.events.append(events.LeftRoom(room=group.room, how=how))
 
     def line_relayed(self, data: bytes, *, now: float) -> None:
         """Take a line that the registry relays, and ask for its author's row if we lack it. Raises
@@ -390,93 +385,94 @@ class Rooms:
     # --- inside
 
     def _announce(self) -> None:
-        """Tell the user that we are in the room, once: not while an entry is pending, or while the
-        registry has yet to learn that we are there, or lines are missing."""
-        room, reach = self._groups.room, self._ctx.status.reach
-        if room is None or self._members.is_announced or self._entry is not None:
-            return
+        """Tell the user once of each room that we are in: not while the registry has yet to learn
+        that we are there, or lines are missing."""
+        reach = self._ctx.status.reach
         if reach is RegistryReach.NONE:
             return
-        if reach is not RegistryReach.LOST:
-            is_reentering = self._reentry is not None and self._reentry.deadline is not None
-            if is_reentering or not self._registry.is_up or self._catch_up.awaits(room.name):
-                return
-        missed = self._catch_up.count(room.room)
-        members = self._members.announce()
-        topic = self._members.topic
-        shown = "" if topic is None or self._members.hides(topic) else topic.text
-        self._out.events.append(
-            events.EnteredRoom(room=room.room, members=members, missed=missed, topic=shown)
+        for members in self._members:
+            if members.is_announced:
+                continue
+            if reach is not RegistryReach.LOST and self._is_returning(members.room):
+                continue
+            missed = self._catch_up.count(members.room)
+            here, topic = members.announce(), members.topic
+            shown = "" if topic is None or members.hides(topic) else topic.text
+            self._out.events.append(
+                events.EnteredRoom(room=members.room, members=here, missed=missed, topic=shown)
+            )
+
+    def _is_returning(self, room: str) -> bool:
+        """Return whether the registry has yet to learn that we are in this room, or lines are
+        missing."""
+        asked, group = self._returns.get(room_key(room)), self._entered.find(room)
+        is_asked = asked is not None and asked.deadline is not None and not asked.is_refused
+        return (
+            is_asked
+            or not self._registry.is_up
+            or (group is not None and self._catch_up.awaits(group.name))
         )
 
     def _look(self, *, now: float) -> None:
-        """Give up requests to enter a room that were not answered in time."""
-        if self._entry is not None and self._entry.is_due(now):
-            self._give_up(RoomEntryRefusal.UNANSWERED, now)
-        reentry = self._reentry
-        if reentry is not None and reentry.is_due(now):
-            reentry.deadline = None  # a late answer still counts
-            if self.room is not None:
-                self._catch_up.group_drained(self.room.name)
-            self._announce()
-        for request in (self._entry, self._reentry):
-            if request is not None and request.deadline is not None:
-                self._alarm.no_later_than(request.deadline)
+        """Give up requests to enter a room that were not answered in time, and ask again to return
+        where we were refused."""
+        for key, asked in list(self._entries.items()):
+            if asked.is_due(now):
+                self._give_up(key, RoomEntryRefusal.UNANSWERED)
+        for asked in [asked for asked in self._returns.values() if asked.is_due(now)]:
+            self._return_due(asked, now)
+        for asked in (*self._entries.values(), *self._returns.values()):
+            if asked.deadline is not None:
+                self._alarm.no_later_than(asked.deadline)
 
-    def _return_again(self, *, now: float) -> None:
-        """Ask for our room again after the registry could not write that we are in it."""
-        if self.room is None or self._reentry is not None or not self._registry.is_up:
+    def _return_due(self, asked: PendingRequest, now: float) -> None:
+        if asked.is_refused:
+            self._ask([asked], now, is_return=True)
             return
-        if self._entry is not None:  # the answer may take us elsewhere
-            self._return_alarm.deadline = now + RETURN_AGAIN_AFTER
-            return
-        self._reentry = PendingRequest(self._reference(), self.room.room, None, is_repeat=True)
-        self._ask(self._reentry, now)
+        asked.deadline = None  # a late answer still counts
+        group = self._entered.find(asked.room)
+        if group is not None:
+            self._catch_up.group_drained(group.name)
+        self._announce()
 
-    def _give_up(self, reason: RoomEntryRefusal, now: float) -> None:
-        """Refuse a request that was not answered; the registry may have received it, so say where
-        we are again."""
-        if self._entry is not None:
-            asked, self._entry = self._entry, None
-            self._refuse(asked.room, reason)
-            self._stay(now)
+    def _give_up(self, key: str, reason: RoomEntryRefusal) -> None:
+        """Refuse a request that was not answered. The registry may have received it: have it let us
+        out again."""
+        asked = self._entries.pop(key)
+        self._refuse(asked.room, reason)
+        if asked.is_sent:
+            self._stay_out(asked.room)
 
-    def _stay(self, now: float) -> None:
-        """Tell the registry that we stay where we are, whatever we asked before. It follows the
-        request at once: a registry that has read only the request moves us until it reads this as
-        well."""
-        self._may_be_elsewhere = False
-        if self.room is None:
-            self._current.owes_leave = True
-            self._current.keep()
-            if self._registry.is_up:
-                self._say_leave()
-        elif self._registry.is_up:
-            self._reentry = PendingRequest(self._reference(), self.room.room, None)
-            self._ask(self._reentry, now)
+    def _give_up_all(self, reason: RoomEntryRefusal) -> None:
+        for key in list(self._entries):
+            self._give_up(key, reason)
 
-    def _go_out(self, now: float) -> None:
-        self._reentry = self._return_alarm.deadline = None
-        self._current.go_out(now=now)
+    def _go_out(self, group: Group, now: float) -> None:
+        self._returns.pop(room_key(group.room), None)
+        self._entered.go_out(group, now=now)
 
-    def _go_in(self, notice: RoomEntered, now: float) -> None:
-        self._reentry = self._return_alarm.deadline = None
-        self._may_be_elsewhere = False
-        self._current.go_in(notice, now=now)
+    def _stay_out(self, room: str) -> None:
+        """Tell the registry that we are not in this room, now or on the next link."""
+        self._entered.owe_leave(room)
+        if self._registry.is_up:
+            self._say_leave(room)
 
-    def _ask(self, asked: PendingRequest, now: float) -> None:
-        asked.deadline = now + self._ctx.policy.give_up_after
-        self._alarm.no_later_than(asked.deadline)
-        is_return = asked is self._reentry
-        if is_return:
-            self._return_alarm.deadline = None
-        self._out.requests.append(
-            EnterRoom(reference=asked.reference, room=asked.room, is_return=is_return)
-        )
+    def _ask(self, asked: Sequence[PendingRequest], now: float, *, is_return: bool = False) -> None:
+        """Ask for rooms, in as few requests as possible."""
+        for start in range(0, len(asked), ROOMS_EACH_MAX):
+            batch = asked[start : start + ROOMS_EACH_MAX]
+            reference = batch[0].reference
+            for one in batch:
+                one.reference, one.is_sent = reference, True
+                one.deadline = now + self._ctx.policy.give_up_after
+                self._alarm.no_later_than(one.deadline)
+            rooms = [one.room for one in batch]
+            self._out.requests.append(EnterRooms(reference, rooms, is_return=is_return))
 
-    def _say_leave(self) -> None:
-        self._leave_reference = self._reference()
-        self._out.requests.append(LeaveRoom(reference=self._leave_reference))
+    def _say_leave(self, room: str) -> None:
+        reference = self._reference()
+        self._leaves[reference] = room
+        self._out.requests.append(LeaveRoom(reference, room))
 
     def _reference(self) -> int:
         return self._ctx.rng.getrandbits(32)

@@ -19,7 +19,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from chatapp.peer.api import events
-from chatapp.peer.api.conversations import DESK, Conversation
+from chatapp.peer.api.conversations import DESK, NOBODY, Conversation
 from chatapp.peer.faces.full.bars import Bar
 from chatapp.peer.faces.full.composer import Composer
 from chatapp.peer.faces.full.listview import ListView
@@ -51,6 +51,8 @@ LOW: Final = 20
 """Below so many rows, the help desk is shown on a screen of its own only."""
 ROOMY: Final = 110
 """From so many columns on, the list is wider."""
+WIDE: Final = 140
+"""From so many columns on, the members of the room are shown at the right."""
 TWICE_WITHIN: Final = 1.0
 """Seconds within which Ctrl-C must be pressed twice to leave while a message is under way."""
 RINGS_EVERY: Final = 3.0
@@ -83,6 +85,7 @@ class FullApp(App[None]):
         Binding("ctrl+n", "step(1)", show=False, priority=True),
         Binding("ctrl+p", "step(-1)", show=False, priority=True),
         Binding("alt+a", "next_news", show=False, priority=True),
+        Binding("alt+u", "first_new", show=False, priority=True),
         *(
             Binding(f"alt+{number}", f"number({number})", show=False, priority=True)
             for number in range(1, 10)
@@ -114,6 +117,8 @@ class FullApp(App[None]):
     #main { width: 1fr; }
     #input { height: auto; max-height: 6; background: $chat-input; }
     #side { width: 22; }
+    #members { display: none; width: 22; }
+    .-wide.-in-room #members { display: block; }
     #prompt { width: 2; padding: 0 0 0 1; color: $primary; background: $chat-input; text-style: bold; }
     #prompt:ansi { background: ansi_default; }
     Composer:ansi { background: ansi_default; }
@@ -207,12 +212,14 @@ class FullApp(App[None]):
                 with Horizontal(id="input"):
                     yield Static(Content(">"), id="prompt", markup=False)
                     yield Composer(offered=self._offered, id="composer")
+            yield ListView(signs, id="members")
         yield Bar(cut=signs.cut, between=signs.between, id="status")
         yield Static(Content(""), id="small", markup=False)
 
     def on_mount(self) -> None:
         """Begin to show the view."""
         self._is_shown = True
+        self.list_of_members.can_focus = False
         self.screen.set_class(not self._signs.is_utf8, "-ascii")
         self.view.attention = self._attention
         self.composer.focus()
@@ -239,6 +246,11 @@ class FullApp(App[None]):
         """The list of conversations."""
         return self.base.query_one("#list", ListView)
 
+    @property
+    def list_of_members(self) -> ListView:
+        """Who is in the room that is open."""
+        return self.base.query_one("#members", ListView)
+
     def on_resize(self, event: Resize) -> None:
         """Lay the screen out for its size."""
         columns, rows = event.size
@@ -247,6 +259,7 @@ class FullApp(App[None]):
         screen.set_class(is_small, "-too-small")
         screen.set_class(columns < NARROW, "-narrow")
         screen.set_class(columns >= ROOMY, "-roomy")
+        screen.set_class(columns >= WIDE, "-wide")
         screen.set_class(rows < LOW, "-low")
         if is_small:
             said = words.terminal_too_small(columns, rows, least=LEAST)
@@ -375,7 +388,11 @@ class FullApp(App[None]):
         if view.is_over or not self._is_shown:
             return
         self._rows = view.rows()
-        self.list_view.show_rows(self._rows, now=time.time())
+        left_out = view.panes.left_out
+        self.list_view.show_rows(self._rows, left_out=left_out, now=time.time())
+        members = view.members()
+        self.base.set_class(bool(members), "-in-room")
+        self.list_of_members.show_rows(members, now=time.time())
         self.base.query_one("#heading", Bar).show_pieces([("about", words.LIST_TITLE)])
         self.base.query_one("#title", Bar).show_pieces(self._title_pieces())
         status = view.status(now=asyncio.get_running_loop().time())
@@ -387,8 +404,9 @@ class FullApp(App[None]):
     def _title_pieces(self) -> Fragments:
         what = self.view.open_pane.conversation
         pieces: Fragments = [("title", words.title_of(what)), ("about", self.view.about_open())]
-        below = self.log_view.messages_below
-        return [*pieces, ("alarm", words.newer_messages(below))] if below else pieces
+        below, has_more = self.log_view.messages_below
+        newer = [("alarm", words.newer_messages(below, has_more=has_more))] if below else []
+        return [*pieces, *newer]
 
     def _news(self) -> Fragments:
         """Return how many lines are unread elsewhere, where the list is not in view."""
@@ -432,6 +450,10 @@ class FullApp(App[None]):
     def on_list_view_opened(self, event: ListView.Opened) -> None:
         """Open a conversation."""
         self.open_conversation(event.conversation)
+
+    def on_list_view_more_wanted(self) -> None:
+        """Offer everybody."""
+        self._opener.go_to()
 
     def on_list_view_left(self) -> None:
         """Go back to the input."""
@@ -570,7 +592,8 @@ class FullApp(App[None]):
     def action_step(self, step: int) -> None:
         """Open the next conversation of the list, or the one before."""
         rows = self.view.rows()
-        at = next((place for place, row in enumerate(rows) if row.is_open), 0)
+        before = -1 if step > 0 else 0
+        at = next((place for place, row in enumerate(rows) if row.is_open), before)
         if rows:
             self.open_conversation(rows[(at + step) % len(rows)].conversation)
 
@@ -585,6 +608,15 @@ class FullApp(App[None]):
         conversation = next_with_news(self.view.rows())
         if conversation is not None:
             self.open_conversation(conversation)
+
+    def action_first_new(self) -> None:
+        """Go to the first line that is new to the user."""
+        self.run_worker(self._go_to_new())
+
+    async def _go_to_new(self) -> None:
+        await self.runner.find_new(self.view.open_pane)
+        self.log_view.update_rows(keeps=True)
+        self.log_view.go_to_new()
 
     def action_list(self) -> None:
         """Go to the list of conversations, and back."""
@@ -645,8 +677,10 @@ class FullApp(App[None]):
             self.copy_to_clipboard(entry.text)
 
     def _offered(self, typed: str) -> list[Candidate]:
-        """Return the ways to complete what is typed: commands behind their sign, else names."""
-        return self.view.completions.after(typed, is_in_room=True)
+        """Return the ways to complete what is typed: commands behind their sign, else names; on the
+        start page commands without one."""
+        is_talk = self.view.open_pane.conversation != NOBODY
+        return self.view.completions.after(typed, is_in_room=is_talk)
 
     # --- the end
 

@@ -6,12 +6,16 @@ import contextlib
 import io
 import logging
 import os
+import selectors
 import sys
+from codecs import getincrementaldecoder
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TextIO, cast
 
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
+from textual._xterm_parser import XTermParser
+from textual.constants import ESCAPE_DELAY
 from textual.drivers.linux_driver import LinuxDriver
 
 from chatapp.peer.api import events
@@ -23,6 +27,7 @@ from chatapp.peer.view.view import USUAL_START, Start
 
 if TYPE_CHECKING:
     from textual.app import App
+    from textual.message import Message
 
     from chatapp.peer.sdk.client import Peer
 
@@ -31,6 +36,9 @@ for _digit in "0123456789":
     # which open conversations.
     cast("dict[str, object]", ANSI_SEQUENCES_KEYS).pop(f"\x1b{_digit}", None)
 
+_KEYS_AT_ONCE: Final = 4_096
+_LATER: Final = 0.01
+"""Seconds after which an escape sequence that did not go on is surely over."""
 HELD_MAX: Final = 1_000
 """Log records that are held back until the screen is gone."""
 
@@ -55,7 +63,7 @@ class _Output:
             self._file.flush()
 
 
-class _ScreenDriver(LinuxDriver):
+class ScreenDriver(LinuxDriver):
     """Draws on standard output. Textual draws on standard error, which people send to a file."""
 
     def __init__(
@@ -70,6 +78,8 @@ class _ScreenDriver(LinuxDriver):
         assert isinstance(sys.__stdout__, io.TextIOWrapper)
         sys.__stdout__.reconfigure(errors="replace")  # what the terminal has no letters for
         self._file = cast("io.TextIOWrapper", _Output(sys.__stdout__))
+        self._stops, self._stop = os.pipe()
+        """What is written to the second one wakes the thread that reads keys."""
 
     def _get_terminal_size(self) -> tuple[int, int]:
         """Return the columns and rows of the terminal, whatever the environment says."""
@@ -78,6 +88,36 @@ class _ScreenDriver(LinuxDriver):
             return columns, rows
         except OSError:
             return super()._get_terminal_size()
+
+    def run_input_thread(self) -> None:
+        """Read keys until the input is disabled. Textual looks ten times a second whether it is, and
+        whether an escape sequence goes on; here nothing wakes up while nobody types."""
+        parser, decode = XTermParser(), getincrementaldecoder("utf-8")("replace").decode
+        within: float | None = None
+        with selectors.DefaultSelector() as selector, contextlib.suppress(OSError):
+            selector.register(self.fileno, selectors.EVENT_READ)
+            selector.register(self._stops, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                ready = {key.fd for key, _ in selector.select(within)}
+                within = None
+                if self.fileno in ready:
+                    typed = os.read(self.fileno, _KEYS_AT_ONCE)
+                    if not typed:
+                        return
+                    if keys := decode(typed):  # else a part of a character
+                        self._take(parser.feed(keys))
+                    within = ESCAPE_DELAY + _LATER
+                self._take(parser.tick())
+
+    def _take(self, messages: "Iterable[Message]") -> None:
+        for message in messages:
+            self.process_message(message)
+
+    def disable_input(self) -> None:
+        """Read no more keys."""
+        os.write(self._stop, b".")
+        super().disable_input()
+        os.read(self._stops, 1)
 
 
 class FullFace:
@@ -100,7 +140,7 @@ class FullFace:
             is_quiet=is_quiet,
             note=note,
             start=start,
-            driver_class=_ScreenDriver,
+            driver_class=ScreenDriver,
         )
         self._app.runner.show_here(greeting)
 

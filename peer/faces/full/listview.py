@@ -59,6 +59,9 @@ class ListView(ScrollView, can_focus=True):
             super().__init__()
             self.conversation = conversation
 
+    class MoreWanted(Message):
+        """The user wants to see the people who are left out."""
+
     class Left(Message):
         """The user goes back to the input."""
 
@@ -67,16 +70,22 @@ class ListView(ScrollView, can_focus=True):
         self._signs: Final = signs
         self._rows: Sequence[ListRow] = ()
         self._now = 0.0
+        self._left_out = 0
         self._cursor = 0
 
-    def show_rows(self, rows: Sequence[ListRow], *, now: float) -> None:
-        """Show these conversations. `now`: the Unix time, which says how a time of the past is
-        written."""
+    @property
+    def _count(self) -> int:
+        """How many rows are drawn: one more where people are left out."""
+        return len(self._rows) + bool(self._left_out)
+
+    def show_rows(self, rows: Sequence[ListRow], *, left_out: int = 0, now: float) -> None:
+        """Show these conversations. `left_out`: how many people are not among them. `now`: the Unix
+        time, which says how a time of the past is written."""
         self._now = now
-        if rows != self._rows:
-            self._rows = rows
-            self._cursor = min(self._cursor, max(len(rows) - 1, 0))
-            self.virtual_size = Size(self.size.width, len(rows))
+        if rows != self._rows or left_out != self._left_out:
+            self._rows, self._left_out = rows, left_out
+            self._cursor = min(self._cursor, max(self._count - 1, 0))
+            self.virtual_size = Size(self.size.width, self._count)
             self.refresh()
 
     def on_focus(self) -> None:
@@ -96,14 +105,14 @@ class ListView(ScrollView, can_focus=True):
             "down": 1,
             "pageup": -page,
             "pagedown": page,
-            "home": -len(self._rows),
-            "end": len(self._rows),
+            "home": -self._count,
+            "end": self._count,
         }
         if event.key in steps:
-            self._cursor = max(0, min(self._cursor + steps[event.key], len(self._rows) - 1))
+            self._cursor = max(0, min(self._cursor + steps[event.key], self._count - 1))
             self._reveal()
-        elif event.key == "enter" and self._rows:
-            self.post_message(self.Opened(self._rows[self._cursor].conversation))
+        elif event.key == "enter":
+            self._choose(self._cursor)
         elif event.key == "escape":
             self.post_message(self.Left())
         else:
@@ -113,10 +122,14 @@ class ListView(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Open the conversation that is clicked."""
-        place = event.y + self.scroll_offset.y
-        if 0 <= place < len(self._rows):
+        self._choose(event.y + self.scroll_offset.y)
+
+    def _choose(self, place: int) -> None:
+        if 0 <= place < self._count:
             self._cursor = place
-            self.post_message(self.Opened(self._rows[place].conversation))
+            is_more = place == len(self._rows)
+            opened = self.MoreWanted() if is_more else self.Opened(self._rows[place].conversation)
+            self.post_message(opened)
 
     def _reveal(self) -> None:
         top, height = self.scroll_offset.y, self.size.height
@@ -128,16 +141,20 @@ class ListView(ScrollView, can_focus=True):
         """Draw one row of the screen."""
         place = y + self.scroll_offset.y
         width, ground = self.size.width, self.rich_style
-        if not 0 <= place < len(self._rows):
+        if not 0 <= place < self._count:
             return Strip.blank(width, ground)
-        row = self._rows[place]
-        strip = Strip(self._segments(row, width)).extend_cell_length(width).crop(0, width)
+        row = self._rows[place] if place < len(self._rows) else None
+        segments = self._more() if row is None else self._segments(row, width)
+        strip = Strip(segments).extend_cell_length(width).crop(0, width)
         if self.has_focus and place == self._cursor:
             cursor = self.get_component_rich_style("list--cursor", partial=True)
             return Strip([Segment(segment.text, ground + cursor) for segment in strip])
-        if row.is_open:
+        if row is not None and row.is_open:
             ground += self.get_component_rich_style("list--open", partial=True)
         return strip.apply_style(ground)
+
+    def _more(self) -> list[Segment]:
+        return [Segment(f"   {words.left_out(self._left_out)}", self._style("since"))]
 
     def _segments(self, row: ListRow, width: int) -> list[Segment]:
         sign, sign_part = self._sign(row)
@@ -147,7 +164,7 @@ class ListView(ScrollView, can_focus=True):
         right, right_part = count, "calls" if row.calls else "hot"
         if not count and row.since:
             right, right_part = words.since(row.since, now=self._now), "since"
-        part = "calls" if row.calls else "hot" if row.unread or row.is_current_room else "name"
+        part = "calls" if row.calls else "hot" if row.unread else "name"
         if part == "name" and row.is_online is False:
             part = "away"
         name = words.title_of(row.conversation)
@@ -175,7 +192,7 @@ class ListView(ScrollView, can_focus=True):
                     (self._signs.online, "online") if row.is_online else (self._signs.away, "away")
                 )
             case ConversationKind.ROOM:
-                return "#", "room"
+                return "#", "room" if row.is_entered else "away"
             case ConversationKind.EVERYBODY:
                 return "*", "room"
             case ConversationKind.DESK:

@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import Final
 
 from chatapp.peer.faces.full.theme import Signs
-from chatapp.peer.view.layout import breaks, cells_of
+from chatapp.peer.view.layout import between, breaks, cells_of, linked
 from chatapp.peer.view.log import EntryKind, Log, LogEntry
 from chatapp.peer.words.formatting import Fragments, Mark, local_day, shown_clock, shown_day
 from chatapp.peer.words.full import GAP
@@ -25,6 +25,8 @@ _NAMES: Final = ((90, 14), (70, 10), (0, 8))
 """From which width on the column of names has so many cells."""
 _TEXT_LEAST: Final = 8
 """Cells that a text gets at least."""
+TEXT_MOST: Final = 110
+"""Cells that a text gets at most: longer rows are hard to read."""
 _CACHED: Final = 400
 """Entries whose rows are kept."""
 CLAIMED: Final = "claimed"
@@ -64,8 +66,10 @@ class LogBook:
     # --- what changes
 
     def fit(self, width: int) -> int:
-        """Take what has changed in the log, and cut all rows for this width. Return how many rows
-        there are more than before."""
+        """Take what has changed in the log, and cut all rows for this width, or the widest that one
+        can read. Return how many rows there are more than before."""
+        most = _CLOCK + _NAMES[0][1] + 2 + TEXT_MOST + self._signs.mark_width + 2
+        width = min(width, most)
         splices, count, before = self.log.take_splices(), len(self.log), self._tops[-1]
         first = count
         if splices is None:
@@ -200,7 +204,8 @@ class LogBook:
             begins = begins if begins <= self._width // 2 else _CLOCK_NARROW
         else:
             begins = _CLOCK_NARROW + 2
-        margin = self._signs.mark_width + 2 if entry.kind is EntryKind.MESSAGE else 1
+        may_be_marked = entry.kind is EntryKind.MESSAGE or entry.mark is not None
+        margin = self._signs.mark_width + 2 if may_be_marked else 1
         return begins, max(self._width - begins - margin, _TEXT_LEAST)
 
     def _drawn(self, place: int) -> list[Row]:
@@ -218,12 +223,13 @@ class LogBook:
         begins, room = self._columns(entry)
         style = _TEXT_STYLES[entry.kind] if not entry.calls else "calls"
         head = self._head(entry, begins)
-        cuts = _cut(entry.text, room)
+        cuts, pieces = _cut(entry.text, room), linked([(style, entry.text)])
         for number, (start, end) in enumerate(cuts):
             first = head if number == 0 else [("", " " * begins)]
             text = entry.text[start:end].replace("\t", " " * 8)
-            row = [*first, (style, text)]
-            if number == len(cuts) - 1 and entry.is_mine and entry.kind is EntryKind.MESSAGE:
+            shown = between(pieces, start, end)
+            row = [*first, *((named, piece.replace("\t", " " * 8)) for named, piece in shown)]
+            if number == len(cuts) - 1 and (entry.is_mine or entry.mark is not None):
                 blanks = self._width - 1 - self._signs.mark_width - begins - _cells(text)
                 sign = self._signs.mark(entry.mark)
                 row += [("", " " * max(blanks, 1)), (mark_style(entry.mark), sign)]

@@ -1,5 +1,6 @@
 """The log on the screen: a `LogBook`, drawn row by row as far as it is in view."""
 
+import os
 from typing import ClassVar, Final
 
 from rich.color import Color
@@ -13,6 +14,7 @@ from textual.strip import Strip
 
 from chatapp.peer.faces.full.logbook import CLAIMED, LogBook, Row
 from chatapp.peer.faces.full.theme import Signs, name_colour
+from chatapp.peer.view.layout import LINK, shows_links
 from chatapp.peer.view.log import Log, LogEntry
 
 _STYLES: Final = (
@@ -110,6 +112,7 @@ class LogView(ScrollView, can_focus=False):
         """Whether the log scrolls because it changes, and not because the user wants it to."""
         self._styles_known: dict[str, Style] = {}
         self._is_report_due = False
+        self._has_links: Final = shows_links(os.environ)
         self._drawn: LogEntry | None = None
         """The last entry that was drawn since the last report."""
 
@@ -150,15 +153,22 @@ class LogView(ScrollView, can_focus=False):
             where = first - height // 3 if after - first < height else first
             self._go(max(where, 0))
 
+    def go_to_new(self) -> None:
+        """Go to the rule before the first line that is new to the user."""
+        if self.shown_log.unread is not None:
+            self._go(self._bounded(self.book.rows_of(self.shown_log.unread)[0]))
+
     def follow(self) -> None:
         """Go to the end, and stay there."""
         self._follows = True
         self._update()
 
     @property
-    def messages_below(self) -> int:
-        """How many messages begin below the rows in view."""
-        return self.book.messages_from(self.size.height + self.scroll_offset.y)
+    def messages_below(self) -> tuple[int, bool]:
+        """How many messages begin below the rows in view, and whether more are left out there."""
+        below = self.size.height + self.scroll_offset.y
+        has_more = self.book.gap_in(below, self.book.height) is not None
+        return self.book.messages_from(below), has_more
 
     def _update(self) -> int:
         """Show the log as it is now. Returns how many rows it got."""
@@ -265,7 +275,11 @@ class LogView(ScrollView, can_focus=False):
     def _style(self, named: str) -> Style:
         style = self._styles_known.get(named)
         if style is None:
-            if named.startswith(_NAME):
+            text, is_link, address = named.partition(LINK)
+            if is_link:
+                shown = address if self._has_links else None
+                style = self._style(text) + Style(underline=True, link=shown)
+            elif named.startswith(_NAME):
                 colour = name_colour(named.removeprefix(_NAME), self.app.theme)
                 style = Style(color=Color.parse(colour), bold=True)
             else:

@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from chatapp.peer.api import events
-from chatapp.peer.api.conversations import DESK, Conversation, ConversationKind
+from chatapp.peer.api.conversations import DESK, NOBODY, Conversation, ConversationKind
 from chatapp.peer.api.events import Said
 from chatapp.peer.faces.full.theme import Signs
 from chatapp.peer.words import overlays as texts
-from chatapp.wire.names import is_same_name
 
 if TYPE_CHECKING:
     from chatapp.peer.faces.full.app import FullApp
@@ -63,7 +62,7 @@ class Opener:
         from chatapp.peer.faces.full.overlays.search import SearchOverlay
 
         here = self._app.view.open_pane.conversation
-        conversation = None if here == DESK else here
+        conversation = None if here in (DESK, NOBODY) else here
         overlay = SearchOverlay(
             self._peer.past, signs=self._signs, conversation=conversation, typed=typed
         )
@@ -109,7 +108,9 @@ class Opener:
 
         peer = self._peer
         known = [(row.conversation, row.unread) for row in self._app.view.rows()]
-        overlay = PlaceOverlay(known, peer.people(), peer.rooms, me=peer.name, signs=self._signs)
+        overlay = PlaceOverlay(
+            known, peer.people(), peer.list_rooms, me=peer.name, signs=self._signs
+        )
         self._open(overlay, self._went)
 
     def table(self) -> None:
@@ -122,9 +123,8 @@ class Opener:
         if conversation is None:
             return
         self._app.open_conversation(conversation)
-        room = self._peer.room
         is_room = conversation.kind is ConversationKind.ROOM
-        if is_room and (room is None or not is_same_name(room, conversation.name)):
+        if is_room and not self._app.view.is_in(conversation):
             self._app.runner.press(f"/join {conversation.name}")
 
     def desk(self, desk: "DeskView") -> None:
@@ -138,8 +138,10 @@ class Opener:
         """Ask for the operator or the queue of a command of the desk, and carry it out."""
         from chatapp.peer.faces.full.overlays.pickers import NameOverlay
 
-        title = texts.HAND_OVER if command == ".handover" else texts.TRANSFER
-        known = desk.colleagues() if command == ".handover" else ()
+        if command == ".handover":
+            title, known = texts.HAND_OVER, [other.operator for other in desk.colleagues]
+        else:
+            title, known = texts.TRANSFER, [other.queue for other in desk.other_queues]
 
         def named(name: str | None) -> None:
             if name:

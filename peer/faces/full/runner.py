@@ -69,6 +69,11 @@ class ScreenRunner(Runner):
         self.view.show_here(lines)
         self.update()
 
+    async def find_new(self, pane: Pane) -> None:
+        """Have the log of a conversation hold the first line that is new to the user, if there is
+        one."""
+        await self.read(pane, self.view.find_new(pane))
+
     async def jump(self, conversation: Conversation, id_: int) -> LogEntry | None:
         """Open a conversation at the line with this id. Return its entry; None if there is no such
         line."""

@@ -111,9 +111,10 @@ class PeerStart:
             if not await is_same_server(peer, self._wanted.servers, self._wanted.registry_key):
                 return await self._cannot_start([elsewhere_line(peer)])
             face = self._face_beside(peer)
-            if self._wanted.room is not None:
-                peer.enter_room(self._wanted.room)
-                await peer.room_settled()
+            for room in self._wanted.rooms:
+                peer.enter_room(room)
+            if self._wanted.rooms:
+                await peer.rooms_settled()
             return await run_until_signal(face)
         except NotOpen:
             return await self._cannot_start(

@@ -30,13 +30,17 @@ from chatapp.peer.faces.line.raw import RawTerminal
 from chatapp.peer.faces.program import DONE, INTERRUPTED
 from chatapp.peer.view.layout import (
     KEEP_TITLE,
+    LINK,
     MARGIN,
     RESTORE_TITLE,
     TIME,
     Pages,
     cells_of,
     hang_of,
+    linked,
     notice,
+    opened,
+    shows_links,
     title,
     titled,
     wrapped,
@@ -92,11 +96,11 @@ class HeldLines:
                 return self._held.pop(at)
         return None
 
-    def marked(self, held: Held, mark: Mark | None) -> Fragments:
-        """Return a line that is settled."""
+    def marked(self, line: Fragments, mark: Mark | None) -> Fragments:
+        """Return a line with its mark, if it has one."""
         if mark is None:
-            return [("", held.shown)]
-        return [("", f"{held.shown}  "), (MARKS[mark][0], MARKS[mark][self._sign])]
+            return line
+        return [*line, ("", "  "), (MARKS[mark][0], MARKS[mark][self._sign])]
 
     def rows(self, width: int) -> list[Fragments]:
         """Return the rows that stand above the prompt."""
@@ -162,6 +166,8 @@ STYLE: Final = Style.from_dict(
 GREY: Final = Style.from_dict({})
 
 
+_RAW: Final = "[ZeroWidthEscape]"
+"""The style of what is written as it is, and takes no cells."""
 BUSY_LINES: Final = 10
 BUSY_SPAN: Final = 60.0
 """More than BUSY_LINES messages in BUSY_SPAN seconds, and the user's name rings no bell."""
@@ -207,8 +213,10 @@ class ScreenTerminal:
             output=self._output,
             color_depth=self._depth,
             erase_when_done=True,
+            terminal_size_polling_interval=None,  # SIGWINCH tells; asking wakes the program
         )
         self._pages = Pages(today=shown_clock(time.time())[0], is_utf8=_speaks_utf8())
+        self._has_links = shows_links(os.environ)
         self._unshown: list[Fragments] = []
         self._showing: asyncio.Task[None] | None = None
         self._typed: asyncio.Queue[TypedLine | BaseException] = asyncio.Queue()
@@ -245,12 +253,9 @@ class ScreenTerminal:
                 self._settle(line)
                 continue
             self._handle(line, me)
-            at = line.at if isinstance(line, MessageLine) else None
-            self._add(
-                fragments(line, me, is_16=self._depth is ColorDepth.DEPTH_4_BIT),
-                hang=hang_of(line),
-                at=at,
-            )
+            shown = fragments(line, me, is_16=self._depth is ColorDepth.DEPTH_4_BIT)
+            mark, at = (line.mark, line.at) if isinstance(line, MessageLine) else (None, None)
+            self._add(self._held.marked(shown, mark), hang=hang_of(line), at=at)
 
     async def shown(self) -> None:
         """Wait until all lines are drawn. Raises OSError when the terminal is gone."""
@@ -274,7 +279,8 @@ class ScreenTerminal:
         """Move a held line up to the others, with its mark."""
         held = self._held.take(line.typed)
         if held is not None:
-            self._add(self._held.marked(held, line.mark), hang=held.hang, at=held.at)
+            shown = self._held.marked([("", held.shown)], line.mark)
+            self._add(shown, hang=held.hang, at=held.at)
 
     def _held_rows(self) -> list[Fragments]:
         rows = self._held.rows(self._output.get_size().columns)
@@ -283,12 +289,21 @@ class ScreenTerminal:
     def _add(self, line: Fragments, *, hang: int, at: float | None = None) -> None:
         """Show a line soon. `at`: when it was said, if not now."""
         width = self._output.get_size().columns
+        line = linked(line) if self._has_links else line
         for row in self._pages.said(
             line, at=time.time() if at is None else at, hang=hang, width=width
         ):
-            self._unshown.append(row if self._is_coloured else [("", text) for _, text in row])
+            self._unshown.append([part for piece in row for part in self._drawn(*piece)])
         if self._showing is None or self._showing.done():
             self._showing = asyncio.ensure_future(self._show_all())
+
+    def _drawn(self, style: str, text: str) -> Fragments:
+        """Return a piece of a line as it is written to the terminal."""
+        style, is_link, address = style.partition(LINK)
+        shown = [(style if self._is_coloured else "", text)]
+        if not is_link:
+            return shown
+        return [(_RAW, opened(address)), *shown, (_RAW, opened(""))]
 
     async def _show_all(self) -> None:
         while self._unshown:

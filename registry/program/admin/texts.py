@@ -112,12 +112,12 @@ def _people(people: Sequence[PersonShown]) -> list[str]:
             person.host,
             person.port,
             f"{person.state}{_since(person.since)}",
-            person.room,
+            ", ".join(person.rooms),
             person.key,
         )
         for person in people
     ]
-    return _table(("name", "address", "port", "presence", "room", "key"), rows, "nobody")
+    return _table(("name", "address", "port", "presence", "rooms", "key"), rows, "nobody")
 
 
 def _person(found: PersonFound) -> list[str]:
@@ -128,7 +128,7 @@ def _person(found: PersonFound) -> list[str]:
         ("presence", f"{one.state}{_since(one.since)}"),
         ("address", f"{one.host}:{one.port}" if one.host else ""),
         ("network", found.network),
-        ("room", one.room),
+        ("rooms", ", ".join(one.rooms)),
         ("former names", ", ".join(found.reserved)),
         (
             "mail",

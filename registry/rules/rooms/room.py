@@ -19,6 +19,7 @@ from chatapp.wire.codec import encode
 from chatapp.wire.limits import ROOM_BYTES_MAX, ROOM_LINES_MAX
 from chatapp.wire.messages.rooms import (
     NO_TOPIC,
+    ROOM_SIGN,
     RoomChanged,
     RoomInfo,
     RoomMember,
@@ -74,8 +75,8 @@ class Room(GroupRules):
         self.keeper: bytes | None = None
         """The member against whose share of all rooms it counts: the oldest one, or the first one
         while still entering."""
-        self.expected = 0
-        """How many new members are on their way to the disk."""
+        self.expected: set[bytes] = set()
+        """New members on their way to the disk."""
         self.deserted_at = now
         """When it last lost all members."""
         self.here = 0
@@ -94,6 +95,11 @@ class Room(GroupRules):
         self._news_at: float | None = None
 
     # --- members
+
+    @property
+    def name(self) -> str:
+        """Its name as its maker wrote it."""
+        return self.group.name.removeprefix(ROOM_SIGN)
 
     @property
     def is_deserted(self) -> bool:

@@ -1,7 +1,6 @@
 """All rooms: making and entering them, their members, and their records on the disk (clause 10).
 
-Entering a room that does not exist makes it. A person is in one room at a time: entering another
-leaves the first.
+Entering a room that does not exist makes it. A person may be in several rooms.
 """
 
 import heapq
@@ -27,6 +26,7 @@ from chatapp.registry.rules.effects import (
     Store,
 )
 from chatapp.registry.rules.limits import PendingRequests, Shares, remaining
+from chatapp.registry.rules.rooms.memberships import Evictions, Memberships
 from chatapp.registry.rules.rooms.room import Member, Room
 from chatapp.registry.store.entries import (
     Entry,
@@ -56,7 +56,7 @@ from chatapp.wire.messages.rooms import (
     NO_TOPIC,
     ROOM_SIGN,
     ROOMS_LISTED_MAX,
-    EnterRoom,
+    EnterRooms,
     LeaveRoom,
     ListRooms,
     RoomEntered,
@@ -285,12 +285,12 @@ class Rooms:
         self._kept_for = context.policy.group_kept_for
         self._caps = RoomCaps(directory, most=context.policy.rooms_max)
         self.index = RoomIndex(directory, connections, context, first_position=first_position)
-        self._room_of: dict[bytes, Room] = {}
+        self.memberships = Memberships(
+            directory, each=context.policy.rooms_each, most=context.policy.memberships_max
+        )
         self._entering: PendingRequests[Handle] = PendingRequests()
-        """New members on their way to the disk."""
-        self._put_out: dict[bytes, RoomEvicted] = {}
-        """By identity: what the registry's owner did, until they ask to enter a room. Who is away
-        reads it on return."""
+        """Those with an EnterRooms at the disk."""
+        self._evictions = Evictions()
         self._topics: Buckets[bytes] = Buckets(
             rate=1 / TOPICS_SPAN, burst=TOPICS_BURST, most=BUCKETS_MAX
         )
@@ -313,9 +313,9 @@ class Rooms:
         for kept in sorted(loaded.members, key=lambda member: member.since):
             room = self.index.by_group(kept.group)
             if kept.is_closed is not None:
-                self._put_out[kept.identity] = RoomEvicted(kept.group, kept.is_closed)
+                self._load_eviction(kept, now)
             elif room is None:
-                entries.append(RoomMemberGone(kept.identity))
+                entries.append(RoomMemberGone(kept.identity, kept.group))
             else:
                 entries += self._load_member(room, kept, loaded.groups[kept.group].highest, now)
         for room in self.index:
@@ -328,71 +328,109 @@ class Rooms:
             room.topic = Topic(kept.topic.text, kept.topic.author, kept.topic.at)
         return room.load(kept, now=now)
 
+    def _load_eviction(self, kept: RoomMemberKept, now: float) -> None:
+        key, message = _key_of(kept.group), RoomEvicted(kept.group, bool(kept.is_closed))
+        if key is not None:
+            self._evictions.add(kept.identity, key, message, expires_at=now + self._left(kept, now))
+
+    def _left(self, kept: RoomMemberKept, now: float) -> float:
+        """Return for how long a record is still kept."""
+        wall, grace = self._context.clock.seconds(now), self._context.policy.restart_grace
+        return remaining(kept.at, wall, kept_for=self._kept_for, at_least=grace)
+
     def _load_member(
         self, room: Room, kept: RoomMemberKept, highest: int, now: float
     ) -> list[Entry]:
-        wall, grace = self._context.clock.seconds(now), self._context.policy.restart_grace
-        left = self._kept_for
-        if not kept.is_here:
-            left = remaining(kept.at, wall, kept_for=self._kept_for, at_least=grace)
+        left = self._kept_for if kept.is_here else self._left(kept, now)
         seen = max(highest if kept.is_here else kept.seen, kept.since)
         room.restore(kept.identity, Member(since=kept.since, seen=seen, expires_at=now + left))
-        self._room_of[kept.identity] = room
+        self.memberships.add(kept.identity, room)
         # The next run must not assume that they were here in this one.
         return [self._away_entry(room, kept.identity, now)] if kept.is_here else []
 
-    def room_of(self, identity: bytes) -> Room | None:
-        """Return the room of which somebody is a member."""
-        return self._room_of.get(identity)
-
     # --- entering
 
-    def enter(self, request: EnterRoom, caller: Caller, *, now: float) -> Effects:
-        """Handle an EnterRoom: answered at once if the caller is a member, else when the disk has
-        it."""
+    def enter(self, request: EnterRooms, caller: Caller, *, now: float) -> Effects:
+        """Handle an EnterRooms: answered for each room, at once where the caller is a member, else
+        when the disk has it."""
         if not self._is_latest(caller):
             return [Drop(reason=DropReason.ROOM_REQUEST_FROM_OLD_LINK)]
         if caller.identity in self._entering:
             is_queued = self._entering.wait(caller.identity, Handle(request=request, to=caller))
-            return [] if is_queued else _refusal(request.reference, caller, RoomRefusal.TOO_OFTEN)
-        key = room_key(request.room)
-        if key is None:
-            return _refusal(request.reference, caller, RoomRefusal.BAD_NAME)
-        if not self._caps.may_enter(caller.identity, now=now):
-            return _refusal(request.reference, caller, RoomRefusal.TOO_OFTEN)
-        put_out = self._put_out.get(caller.identity)
-        if put_out is not None and request.is_return and _key_of(put_out.group) == key:
-            return [Reply(to=caller, message=put_out)]
-        self._put_out.pop(caller.identity, None)
-        room = self.index.find(key)
-        if room is not None and room is self._room_of.get(caller.identity):
-            return self._return(room, request.reference, caller, now)
-        entries: list[Entry] = []
-        if room is not None and not self._make_way(room, caller, entries, now):
-            return _refusal(request.reference, caller, RoomRefusal.ROOM_FULL)
-        if room is None or room.is_deserted:
-            refusal = self._caps.refusal_of(caller.identity)
-            if refusal is not None:
-                return _refusal(request.reference, caller, refusal)
-        if room is None:
-            if not self._caps.may_make(caller.identity, now=now):
-                return _refusal(request.reference, caller, RoomRefusal.TOO_OFTEN)
-            room = self._make(key, ROOM_SIGN + peer_name(request.room), entries, now)
-        if room is None:
-            return _refusal(request.reference, caller, RoomRefusal.TOO_MANY_ROOMS)
-        return self._join(room, entries, request.reference, caller, now)
+            return [] if is_queued else _refused_all(request, caller)
+        return self._enter_all(request, caller, now)
 
-    def _make_way(self, room: Room, caller: Caller, entries: list[Entry], now: float) -> bool:
+    def _enter_all(self, request: EnterRooms, caller: Caller, now: float) -> Rule:
+        """Enter one room after the other. What the caller asks meanwhile follows."""
+        self._entering.begin(caller.identity)
+        for name in request.rooms:
+            if not self._is_latest(caller):  # another link asks for all of them anew
+                break
+            now = yield from self._enter(name, request, caller, now)
+        yield from self._entering.end(caller.identity)
+
+    def _enter(self, name: str, request: EnterRooms, caller: Caller, now: float) -> Steps[float]:
+        """Enter one room. Return the time."""
+        identity, key, reference = caller.identity, room_key(name), request.reference
+        if key is None:
+            yield _refused(reference, name, caller, RoomRefusal.BAD_NAME)
+            return now
+        if not self._caps.may_enter(identity, now=now):
+            yield _refused(reference, name, caller, RoomRefusal.TOO_OFTEN)
+            return now
+        put_out = self._evictions.find(identity, key)
+        if put_out is not None and request.is_return:
+            yield Reply(to=caller, message=put_out)
+            return now
+        self._evictions.remove(identity, key)
+        room = self.index.find(key)
+        if room is not None and identity in room.members:
+            yield from self._return(room, reference, caller, now)
+            return now
+        entries: list[Entry] = [] if put_out is None else [RoomMemberGone(identity, put_out.group)]
+        place = self._place(key, name, identity, entries, now)
+        if isinstance(place, RoomRefusal):
+            yield _refused(reference, name, caller, place)
+            return now
+        return (yield from self._join(place, entries, (reference, name), caller, now))
+
+    def _place(
+        self, key: str, name: str, identity: bytes, entries: list[Entry], now: float
+    ) -> Room | RoomRefusal:
+        """Return the room that somebody new may enter, or why there is no place for them. What makes
+        way for them is appended to `entries`."""
+        room, former = self.index.find(key), None
+        if self.memberships.is_full(identity):
+            former = self.memberships.longest_away(identity)
+            if former is None:
+                return RoomRefusal.IN_TOO_MANY
+        refusal = self.memberships.refusal_of(identity) if former is None else None
+        if room is None or room.is_deserted:
+            refusal = refusal or self._caps.refusal_of(identity)
+        if refusal is not None:
+            return refusal
+        if room is None:
+            if not self._caps.may_make(identity, now=now):
+                return RoomRefusal.TOO_OFTEN
+            room = self._make(key, ROOM_SIGN + peer_name(name), entries, now)
+            if room is None:
+                return RoomRefusal.TOO_MANY_ROOMS
+        elif not self._make_way(room, identity, entries, now):
+            return RoomRefusal.ROOM_FULL
+        if former is not None:
+            entries.append(self._take_out(former, identity, now))
+        return room
+
+    def _make_way(self, room: Room, identity: bytes, entries: list[Entry], now: float) -> bool:
         """Let a member who is away make way in a full room. Return whether one more member fits
         now."""
-        if len(room.members) + room.expected < ROOM_MEMBERS_MAX:
+        if len(room.members) + len(room.expected) < ROOM_MEMBERS_MAX:
             return True
         network_of = self._directory.network_of
-        gone = room.crowded_out(network_of(caller.identity), network_of) if room.members else None
-        if gone is None or gone in self._entering:
+        gone = room.crowded_out(network_of(identity), network_of) if room.members else None
+        if gone is None:
             return False
-        self._take_out(gone, now)
-        entries.append(RoomMemberGone(gone))
+        entries.append(self._take_out(room, gone, now))
         return True
 
     def _make(self, key: str, group: str, entries: list[Entry], now: float) -> Room | None:
@@ -407,27 +445,26 @@ class Rooms:
         return room
 
     def _join(
-        self, room: Room, entries: list[Entry], reference: int, caller: Caller, now: float
-    ) -> Rule:
-        """Add a member when the disk has them. What they asked meanwhile follows."""
+        self, room: Room, entries: list[Entry], asked: tuple[int, str], caller: Caller, now: float
+    ) -> Steps[float]:
+        """Add a member when the disk has them. Return the time. `asked`: the reference, and the room
+        as the caller named it."""
         identity, since = caller.identity, room.group.position
         if room.is_deserted:
             self._caps.count(room, identity)
-        room.expected += 1
-        self._entering.begin(identity)
+        room.expected.add(identity)
         entries.append(self._entry(room, identity, since=since, seen=since, is_here=True, now=now))
         is_stored, now = yield Store(room.with_first_key(*entries))
-        waiting = self._entering.end(identity)
-        room.expected -= 1
-        if not is_stored:
-            self._check_keeper(room)
-            yield from _refusal(reference, caller, RoomRefusal.NOT_SERVING)
-            if room.is_deserted and room.group.is_empty:
-                yield Append((self.index.erase(room),))
-        else:
+        room.expected.discard(identity)
+        if is_stored:
             room.first_key_stored()
-            yield from self._joined(room, since, reference, caller, now)
-        yield from waiting
+            yield from self._joined(room, since, asked[0], caller, now)
+            return now
+        self._check_keeper(room)
+        yield _refused(*asked, caller, RoomRefusal.NOT_SERVING)
+        if room.is_deserted and room.group.is_empty:
+            yield Append((self.index.erase(room),))
+        return now
 
     def _joined(
         self, room: Room, since: int, reference: int, caller: Caller, now: float
@@ -435,11 +472,10 @@ class Rooms:
         identity = caller.identity
         if self._directory.person(identity) is None:  # they gave up their name meanwhile
             self._check_keeper(room)
-            return [Append((RoomMemberGone(identity),))]
-        self._take_out(identity, now)
+            return [Append((RoomMemberGone(identity, room.group.name),))]
         member = Member(since=since, seen=since, expires_at=now + self._kept_for)
         room.add(identity, member, now=now)
-        self._room_of[identity] = room
+        self.memberships.add(identity, room)
         self._check_keeper(room)
         self.index.watch(room)
         if not self._is_at(caller):  # their link broke meanwhile
@@ -486,28 +522,31 @@ class Rooms:
             is_queued = self._entering.wait(caller.identity, Handle(request=request, to=caller))
             return [] if is_queued else [Drop(reason=DropReason.REQUEST_QUEUE_FULL)]
         left = Reply(to=caller, message=RoomLeft(request.reference))
-        if not self._take_out(caller.identity, now):
+        room = self.named(request.room)
+        if room is None or caller.identity not in room.members:
             return [left]
-        return self._note_left(caller.identity, left)
+        return self._note_left(self._take_out(room, caller.identity, now), left)
 
-    def _note_left(self, identity: bytes, left: Reply) -> Rule:
-        yield Store((RoomMemberGone(identity),))
+    def _note_left(self, gone: RoomMemberGone, left: Reply) -> Rule:
+        yield Store((gone,))
         yield left
 
     def go_away(self, identity: bytes, *, now: float) -> list[Effect]:
-        """Note that a member's link has gone. They stay a member for as long as lines are kept for
-        them."""
-        room = self._room_of.get(identity)
-        if room is None or not room.members[identity].is_here:
-            return []
-        room.go_away(identity, expires_at=now + self._kept_for, now=now)
-        self.index.changed(room)
-        return [Append((self._away_entry(room, identity, now),))]
+        """Note that a member's link has gone. They stay a member of their rooms for as long as lines
+        are kept for them."""
+        entries: list[Entry] = []
+        for room in self.memberships.of(identity):
+            if room.members[identity].is_here:
+                room.go_away(identity, expires_at=now + self._kept_for, now=now)
+                self.index.changed(room)
+                entries.append(self._away_entry(room, identity, now))
+        return [Append(tuple(entries))] if entries else []
 
     def forget(self, identity: bytes, *, now: float) -> None:
         """Remove somebody whose name was released."""
-        self._put_out.pop(identity, None)
-        self._take_out(identity, now)
+        self._evictions.forget(identity)
+        for room in self.memberships.of(identity):
+            self._take_out(room, identity, now)
 
     # --- what the registry's owner does
 
@@ -532,13 +571,13 @@ class Rooms:
     ) -> tuple[list[Entry], list[Effect]]:
         """Take members out. Those who are away are told on return, also if the registry is started
         again before."""
-        message = RoomEvicted(room.group.name, is_closed)
+        key, message = name_key(room.name), RoomEvicted(room.group.name, is_closed)
         entries: list[Entry] = []
         notices: list[Effect] = []
         for identity in identities:
-            self._put_out[identity] = message
+            self._evictions.add(identity, key, message, expires_at=now + self._kept_for)
             if room.members[identity].is_here:
-                entries.append(RoomMemberGone(identity))
+                entries.append(RoomMemberGone(identity, room.group.name))
                 link = self._connections.link_of(identity)
                 notices += [] if link is None else [Push(link=link, message=message)]
             else:
@@ -547,7 +586,7 @@ class Rooms:
                         self._away_entry(room, identity, now), is_closed=is_closed
                     )
                 )
-            self._take_out(identity, now)
+            self._take_out(room, identity, now)
         return entries, notices
 
     def forget_author(self, identity: bytes) -> tuple[list[Entry], list[Effect], int]:
@@ -569,22 +608,17 @@ class Rooms:
                 entries.append(dropped)
         return entries, notices, count
 
-    def _take_out(self, identity: bytes, now: float) -> bool:
-        """Take somebody out of their room. Return whether they were in one."""
-        room = self._room_of.pop(identity, None)
-        if room is None:
-            return False
+    def _take_out(self, room: Room, identity: bytes, now: float) -> RoomMemberGone:
+        """Take a member out of a room. Return the entry for the disk."""
         room.remove(identity, now=now)
+        self.memberships.remove(identity, room)
         self._check_keeper(room)
         self.index.changed(room)
-        return True
+        return RoomMemberGone(identity, room.group.name)
 
     def _check_keeper(self, room: Room) -> None:
         """Count a room against its oldest member, if the one before is no longer a member."""
-        keeper = room.keeper
-        if keeper is None or not (
-            keeper in room.members or (room.expected and keeper in self._entering)
-        ):
+        if room.keeper is None or not (room.keeper in room.members or room.keeper in room.expected):
             self._caps.count(room, next(iter(room.members), None))
 
     # --- the topic
@@ -596,12 +630,8 @@ class Rooms:
         if caller.identity in self._entering:
             is_queued = self._entering.wait(caller.identity, Handle(request=request, to=caller))
             return [] if is_queued else _no_topic(request, caller, TopicRefusal.TOO_OFTEN)
-        room = self._room_of.get(caller.identity)
-        if (
-            room is None
-            or room.group.name != request.group
-            or not room.members[caller.identity].is_here
-        ):
+        room = self.index.by_group(request.group)
+        if room is None or not room.may_send(caller):
             return _no_topic(request, caller, TopicRefusal.NOT_HERE)
         if not self._topics.take(caller.identity, now=now):
             return _no_topic(request, caller, TopicRefusal.TOO_OFTEN)
@@ -643,13 +673,11 @@ class Rooms:
                 for identity, member in room.members.items()
                 if not member.is_here and member.expires_at <= now
             ]
-            for identity in over:
-                if identity not in self._entering:
-                    self._take_out(identity, now)
-                    entries.append(RoomMemberGone(identity))
+            entries += [self._take_out(room, identity, now) for identity in over]
             effects += room.sweep(now=now)
             if room.is_deserted and room.group.is_empty:
                 entries.append(self.index.erase(room))
+        entries += [RoomMemberGone(*one) for one in self._evictions.expired(now=now)]
         return [*effects, Append(tuple(entries))] if entries else effects
 
     # --- what the disk stores
@@ -676,8 +704,15 @@ class Rooms:
         return RoomMemberKept(identity, room.group.name, since, seen, is_here, at)
 
 
-def _refusal(reference: int, caller: Caller, reason: RoomRefusal) -> list[Effect]:
-    return [Reply(to=caller, message=RoomRefused(reference, reason))]
+def _refused(reference: int, room: str, caller: Caller, reason: RoomRefusal) -> Effect:
+    return Reply(to=caller, message=RoomRefused(reference, room, reason))
+
+
+def _refused_all(request: EnterRooms, caller: Caller) -> list[Effect]:
+    """Refuse each room of a request that finds too many before it."""
+    return [
+        _refused(request.reference, room, caller, RoomRefusal.TOO_OFTEN) for room in request.rooms
+    ]
 
 
 def _no_topic(request: SetTopic, caller: Caller, reason: TopicRefusal) -> list[Effect]:

@@ -28,16 +28,19 @@ from chatapp.peer.commands.meanings import (
     AskMessage,
     Context,
     Empty,
+    FindPast,
     Mistake,
+    OpenRoom,
     Quit,
     ShowHelp,
     ShowMembers,
+    ShowPast,
     ShowPeople,
 )
 from chatapp.peer.commands.parser import parse
 from chatapp.wire.names import peer_name
 from chatapp.wire.text import is_one_letter_away
-from tests.peer.faces.line.typists import ALICE, BOB, IN_LAB, said
+from tests.peer.faces.line.typists import ALICE, AWAY, BOB, IN_LAB, said
 
 
 @pytest.mark.parametrize(
@@ -70,12 +73,11 @@ from tests.peer.faces.line.typists import ALICE, BOB, IN_LAB, said
         ("/join lab", EnterRoom(room=peer_name("lab"))),
         ("server:join lab", EnterRoom(room=peer_name("lab"))),
         ("Server:Join #Lab", EnterRoom(room=peer_name("Lab"))),
-        ("leave", LeaveRoom()),
-        ("/leave", LeaveRoom()),
-        ("/out", LeaveRoom()),
-        ("server:leave", LeaveRoom()),
         ("/rooms", ShowRooms()),
-        ("/names", ShowMembers()),
+        ("leave lab", LeaveRoom(room="lab")),
+        ("/leave #lab", LeaveRoom(room="lab")),
+        ("/names lab", ShowMembers("lab")),
+        ("/room #lab", OpenRoom(peer_name("lab"))),
         ("/nickname Alicia", Rename(new=peer_name("Alicia"))),
         ("/nicknames Alicia", Rename(new=peer_name("Alicia"))),
         ("/nick Alicia", Rename(new=peer_name("Alicia"))),
@@ -89,8 +91,6 @@ from tests.peer.faces.line.typists import ALICE, BOB, IN_LAB, said
         ("/why", ExplainDelivery()),
         ("/why last", ExplainDelivery()),
         ("/why 17", ExplainDelivery(id=17)),
-        ("/history", ReadPage(limit=20)),
-        ("/history 5", ReadPage(limit=5)),
         ("/search noon  lunch", SearchPast(words="noon  lunch")),
     ],
 )
@@ -135,13 +135,14 @@ def test_who_bears_almost_ones_own_name_is_somebody_else() -> None:
         ("help me please", "[Usage: help [command]]"),
         ("join", "[Usage: join <room>]"),
         ("/join my lab", "[Usage: /join <room>]"),
-        ("leave lab", "[Usage: leave]"),
+        ("leave lab now", "[Usage: leave [room]]"),
         ("/nick", "[Usage: /nick <new name>]"),
         ("/verify", "[Usage: /verify <name>]"),
         ("/why 1 2", "[Usage: /why [id or last]]"),
-        ("/search ", "[Usage: /search <words>]"),
+        ("/search ", "[Usage: /search <words> [in <name>]]"),
         ("/history 0", '[Give a number from 1 to 10,000, not "0".]'),
-        ("/history all", '[Give a number from 1 to 10,000, not "all".]'),
+        ("/history bob all", '[Give a number from 1 to 10,000, not "all".]'),
+        ("/history bob 5 5", "[Usage: /history [name] [n]]"),
         ("/history 99999999999", '[Give a number from 1 to 10,000, not "99999999999".]'),
         ("/history \u0665", '[Give a number from 1 to 10,000, not "\u0665".]'),
         ("/join l/b", '["l/b" is not a name: only letters, digits, _ and - are allowed.]'),
@@ -169,16 +170,17 @@ def test_a_command_without_what_it_needs_says_what_it_needs(line: str, shown: st
         ("sned bob hi", "sned", "send"),
         ("/sned bob hi", "/sned", "send"),
         ("/dmm bob hi", "/dmm", "/dm"),
-        ("hello there: you", "hello", "help"),
         (".roomy", ".roomy", None),
         (".xyzzy", ".xyzzy", None),
         ("server:whoo", "server:whoo", "server:who"),
         ("server:bob hi", "server:bob", None),
         ("/bob:hi", "/bob:hi", None),
-        (":hi", ":hi", None),
-        ("b.b:hi", "b.b:hi", None),
-        ("xyzzy", "xyzzy", None),
         ("\x1b[2J", "\\x1b[2J", None),
+        ("\ufffd\ufffd", "\ufffd\ufffd", None),
+        ("list", "list", "/rooms"),
+        ("bye", "bye", "/quit"),
+        ("nick", "nick", "/nick"),
+        ("find my keys", "find", "/search"),
         ("help xyzzy", "xyzzy", None),
         ("help sendd", "sendd", "send"),
     ],
@@ -191,19 +193,64 @@ def test_an_unknown_command_says_so_and_suggests_the_nearest(
     assert near is None or shown.endswith(f'Did you mean "{near}"?]')
 
 
-@pytest.mark.parametrize("line", ["foo", "xyzzy", "lunch at noon?"])
+@pytest.mark.parametrize("line", ["/foo", "/xyzzy", "help lunch"])
 def test_nothing_is_suggested_where_no_command_is_near(line: str) -> None:
     assert said(line).endswith(": nothing was sent. Type help for the commands.]")
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "hello",
+        "Hey",
+        "hi bob",
+        "bob hello",
+        "@bob hi",
+        "thanks!",
+        "test",
+        "lunch at noon?",
+        "call me later",  # elsewhere "call" is a command; here it begins a sentence
+        "open the door",  # "open" would be one, and takes one word
+        "hello there: you",
+        ":hi",
+        "b.b:hi",
+        "#lab",
+    ],
+)
+def test_a_sentence_that_names_nobody_is_told_how_to_name_somebody(line: str) -> None:
+    assert said(line) == (
+        "[Nobody was named: bob: hello sends it to bob, /query bob opens a talk, join lab a room.]"
+    )
+    assert said(line, AWAY) == "[You are offline.]"
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("/history", ReadPage(limit=20)),
+        ("/history 5", ReadPage(limit=5)),
+        ("/history bob", ShowPast("bob", 20)),
+        ("/history  #lab  5", ShowPast("#lab", 5)),
+        ("/history 5 5", ShowPast("5", 5)),
+        ("/search noon", SearchPast(words="noon")),
+        ("/search in lab", SearchPast(words="in lab")),
+        ("/search noon in the bar", SearchPast(words="noon in the bar")),
+        ("/search at noon in bob ", FindPast("at noon", "bob", "at noon in bob ")),
+        ("/search in or out in #lab", FindPast("in or out", "#lab", "in or out in #lab")),
+    ],
+)
+def test_the_past_of_one_conversation_is_shown_or_searched(line: str, meant: object) -> None:
+    assert parse(line, ALICE) == meant
+
+
+@pytest.mark.parametrize(
     ("typed", "meant"),
     [
-        ("/topic", ShowTopic()),
-        ("/topic  ", ShowTopic()),
-        ("/topic -", SetTopic(text="")),
-        ("/topic Exam on Friday", SetTopic(text="Exam on Friday")),
-        ("/TOPIC - or not", SetTopic(text="- or not")),
+        ("/topic", ShowTopic(room="lab")),
+        ("/topic  ", ShowTopic(room="lab")),
+        ("/topic -", SetTopic(room="lab", text="")),
+        ("/topic Exam on Friday", SetTopic(room="lab", text="Exam on Friday")),
+        ("/TOPIC - or not", SetTopic(room="lab", text="- or not")),
     ],
 )
 def test_a_topic_is_shown_set_or_cleared(typed: str, meant: ShowTopic | SetTopic) -> None:
@@ -235,7 +282,7 @@ NOT_HERE = "It is not in this version; type help for the commands."
         ("exot", 'Did you mean "exit"?'),
         ("/relase", 'Did you mean "/release"?'),
         ("leav", 'Did you mean "leave"?'),
-        ("romm", 'Did you mean "/rooms"?'),
+        ("/romm", 'Did you mean "/room"?'),
         (".romm", "Type help for the commands."),
         ("/join_room", 'Did you mean "/join"?'),
         ("/exit", 'Did you mean "/quit"?'),

@@ -87,7 +87,7 @@ def test_a_bare_line_of_one_who_serves_goes_to_the_visitor(line: str, context: C
 
 def test_a_sign_keeps_its_meaning_and_two_of_them_are_text() -> None:
     assert parse("/who", SERVING) == ShowPeople()
-    assert parse("/leave", SERVING_IN_ROOM) == LeaveRoom()
+    assert parse("/leave", SERVING_IN_ROOM) == LeaveRoom(room="lab")
     assert parse("/say hi", SERVING_IN_ROOM) == in_lab("hi")
     assert parse("//etc/hosts", SERVING) == SayToClient("/etc/hosts")
 

@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api.requests import ComeBack, EnterRoom, Leave, LeaveRoom, Send
-from chatapp.peer.commands.meanings import Context, Empty, Mistake, Quit, ShowHelp, ShowPeople
+from chatapp.peer.commands.meanings import (
+    Context,
+    Empty,
+    Mistake,
+    Quit,
+    ShowHelp,
+    ShowMembers,
+    ShowPeople,
+)
 from chatapp.peer.commands.parser import parse
 from chatapp.wire.names import peer_name
 from chatapp.wire.text import sanitize
@@ -131,10 +139,12 @@ def test_in_a_room_a_bare_line_is_said_there(line: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("line", "parsed"),
     [
-        ("leave", LeaveRoom()),
-        (" Leave ", LeaveRoom()),
-        ("/out", LeaveRoom()),
-        ("server:leave", LeaveRoom()),
+        ("leave", LeaveRoom(room="lab")),
+        (" Leave ", LeaveRoom(room="lab")),
+        ("/leave den", LeaveRoom(room="den")),
+        ("/names", ShowMembers("lab")),
+        ("/out", LeaveRoom(room="lab")),
+        ("server:leave", LeaveRoom(room="lab")),
         ("/dm bob hi", direct(BOB, "hi")),
         ("/bm hi", to_all("hi")),
         ("/who", ShowPeople()),

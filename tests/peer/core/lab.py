@@ -8,7 +8,7 @@ from chatapp.wire.messages.direct import DirectGroupLine, Floor, Part
 from chatapp.wire.messages.mail import MailBatch
 from chatapp.wire.messages.rooms import (
     CHANNEL,
-    EnterRoom,
+    EnterRooms,
     GroupGranted,
     RoomEntered,
     RoomMember,
@@ -44,7 +44,7 @@ def enter(
 def let_in(
     node: CoreDriver, room: str, *, who: tuple[Someone, ...] = (BOB,), position: int = 10
 ) -> None:
-    asked = [request for request in node.asked() if isinstance(request, EnterRoom)][-1]
+    asked = [request for request in node.asked() if isinstance(request, EnterRooms)][-1]
     members = [RoomMember(one.id, HERE) for one in who]
     node.told(
         RoomEntered(asked.reference, f"#{room}", members, position, 0),
@@ -52,15 +52,19 @@ def let_in(
     )
 
 
-def link_again(node: CoreDriver, *rows: Row, version: int = 300) -> EnterRoom | None:
-    """Register again, with a link and the table; returns the requests about the present room."""
+def link_again(node: CoreDriver, *rows: Row, version: int = 300) -> EnterRooms | None:
+    """Register again, with a link and the table; returns the first request to enter rooms."""
     node.register()
     node.greet()
     node.told(GroupGranted(CHANNEL, 1, b"k" * 32, SENDER_INDEX, 0), MailBatch([], more=False))
     asked = node.asked()
     since = [request.since for request in asked if isinstance(request, FetchTable)]
     node.told(TablePage(since[-1], version, more=False, rows=raw(*rows)))
-    return next((request for request in asked if isinstance(request, EnterRoom)), None)
+    return next((request for request in asked if isinstance(request, EnterRooms)), None)
+
+
+def rooms_of(node: CoreDriver) -> list[str]:
+    return [room.name for room in node.core.rooms.recipients.rooms()]
 
 
 def lose_registry(node: CoreDriver) -> None:

@@ -18,7 +18,7 @@ from chatapp.peer.core.inbox import Streams
 from chatapp.peer.core.records import CHANNEL_MARK, StoredGroup, StoredStream
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.lines import GroupReceiver
-from chatapp.peer.core.rooms.membership import Membership
+from chatapp.peer.core.rooms.membership import Memberships
 from chatapp.peer.history.database import History
 from chatapp.wire.codec import decode_frames, encode
 from chatapp.wire.delivery.parts import Arrived
@@ -90,7 +90,7 @@ class ReceiverDriver:
             self.people,
             self.streams,
             groups=Groups(self.channel),
-            members=Membership(ctx, self.contacts, NoRegistry()),
+            members=Memberships(ctx, self.contacts, NoRegistry()),
         )
         self.direct_receiver = DirectReceiver(
             ctx, self.contacts, self.streams, unknown_authors=loaded.unknown_authors

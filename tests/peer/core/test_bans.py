@@ -94,7 +94,7 @@ def test_no_room_line_goes_directly_to_banned_people(node: CoreDriver) -> None:
     shows(node, banned(200), version=200)
     lose_registry(node)
     node.datagrams.clear()
-    node.core.rooms.say("among us", now=node.now)
+    node.core.rooms.say("lab", "among us", now=node.now)
     node.turn()
     assert {to for data, to in node.datagrams if data[0] in SEALED} == {CAROL.home}
 

@@ -20,7 +20,7 @@ Answer = TypeVar("Answer")
 _WAITS: Final = {
     Moment.READY: "ready",
     Moment.SETTLED: "settled",
-    Moment.IN_ROOM: "room_settled",
+    Moment.IN_ROOM: "rooms_settled",
     Moment.LEFT: "left",
     Moment.RELEASED: "released",
     Moment.DESK_ANSWERED: "desk.answered",
@@ -49,9 +49,7 @@ class AskedPeer:
             is_server_away=peer.is_server_away,
             is_sending=peer.is_sending,
             sending_try=peer.sending_try,
-            room=peer.room,
-            members=peer.members(),
-            in_reach=peer.in_reach,
+            rooms=peer.rooms,
             desk=DeskState(
                 client=desk.client,
                 visit=desk.visit,
@@ -96,14 +94,14 @@ class AskedPeer:
                 return await self._wait(until)
             case requests.EnterRoom(room=room):
                 return peer.enter_room(room)
-            case requests.LeaveRoom():
-                return peer.leave_room()
-            case requests.SetTopic(text=text):
-                return peer.set_topic(text)
-            case requests.ShowTopic():
-                return peer.show_topic()
+            case requests.LeaveRoom(room=room):
+                return peer.leave_room(room)
+            case requests.SetTopic(room=room, text=text):
+                return peer.set_topic(room, text)
+            case requests.ShowTopic(room=room):
+                return peer.show_topic(room)
             case requests.ShowRooms():
-                return peer.list_rooms()
+                return peer.show_rooms()
             case requests.ListPeople():
                 return peer.people()
             case requests.Rename(new=new):
@@ -162,7 +160,7 @@ class AskedPeer:
             case ConversationKind.PERSON:
                 return await self._peer.send(request.conversation.name, request.text)
             case ConversationKind.ROOM:
-                return await self._peer.say(request.text)
+                return await self._peer.say(request.conversation.name, request.text)
             case _:
                 return await self._peer.send_all(request.text)
 

@@ -114,7 +114,7 @@ def flow_runner(*, is_screen: bool = True) -> tuple[FakeNode, FlowView, Screen, 
 
 async def test_a_jump_waits_for_the_load_that_is_under_way() -> None:
     node, runner = screen_runner()
-    pane = runner.view.open_pane
+    pane = runner.view.panes.pane(EVERYBODY)
     runner.begin(runner.view.load(pane), pane)
     jump = asyncio.create_task(runner.jump(EVERYBODY, 2))
     for _ in range(5):

@@ -82,8 +82,8 @@ class Model:
             "registry": None,
             "version": 0,
             "table_at": 0.0,
-            "room": RoomKept(None),
         }
+        self.rooms: dict[str, RoomKept] = {}
         self.groups: dict[str, StoredGroup] = {}
         self.used: dict[bytes, int] = {}
         self.on_disk: dict[bytes, int] = {}
@@ -148,8 +148,10 @@ class Model:
                 self.used[stream] = max(number, self.used.get(stream, 0))
             case OutgoingOnDisk(stream, number):
                 self.on_disk[stream] = max(number, self.on_disk.get(stream, 0))
-            case RoomKept():
-                self.fixed["room"] = record
+            case RoomKept(group, members, owes_leave):
+                self.rooms[group] = record
+                if members is None and not owes_leave:
+                    del self.rooms[group]
             case RegistryPinned(identity):
                 if self.fixed["registry"] not in (None, identity):
                     self._begin_with_another_registry()
@@ -175,6 +177,7 @@ class Model:
             assert getattr(loaded, field) == value, field
         assert {row.card.identity: row for row in loaded.rows} == self.rows
         assert loaded.groups == self.groups
+        assert {room.group: room for room in loaded.rooms} == self.rooms
         assert {name_key(row.card.name): row for row in loaded.blocked} == self.blocked
         assert loaded.ignored == self.ignored
         assert loaded.former_names == self.formers
@@ -265,7 +268,12 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.builds(LineAccepted, numbers, groups),
     st.builds(NumberUsed, streams, numbers),
     st.builds(OutgoingOnDisk, streams, numbers),
-    st.builds(RoomKept, st.none() | st.just("#lab"), st.just(((BOB.id, 2),)), st.booleans()),
+    st.builds(
+        RoomKept,
+        st.sampled_from(["#lab", "#den"]),
+        st.none() | st.just(((BOB.id, 2),)),
+        st.booleans(),
+    ),
     st.builds(RegistryPinned, st.sampled_from([BOB.id, CAROL.id])),
     st.builds(RowsSaved, st.lists(rows, max_size=2).map(tuple), numbers, st.floats(0, 9)),
 )

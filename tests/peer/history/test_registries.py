@@ -53,7 +53,7 @@ def test_one_registry_under_two_servers_has_one_memory(path: Path) -> None:
         FormerName(CAROL.id, "caro"),
         CursorMoved(7),
         OutgoingAdded(CHANNEL, 5, 1_000, "to all"),
-        RoomKept("#lab"),
+        RoomKept("#lab", ()),
     )
     assert (before.rows, before.version) == ((BOB.row(3),), 3)
     assert visit(path, "192.0.2.7:5000").registry is None

@@ -83,15 +83,15 @@ async def test_state_and_people_are_as_in_the_program_that_runs(village: Village
         assert (face.folder, face.server_key) == (alice.folder, alice.server_key)
         assert face.state is PeerState.ONLINE
         face.enter_room("lab")
-        await face.room_settled()
-        assert face.room == alice.room == "lab"
-        assert face.members() == alice.members()
-        async with village.peer("bob", room="lab"):
+        await face.rooms_settled()
+        assert [one.name for one in face.rooms] == ["lab"]
+        assert face.rooms == alice.rooms
+        async with village.peer("bob", rooms="lab"):
             while (await next_of(face, events.MemberJoined)).name != "bob":
                 pass
             assert face.people() == alice.people()
-            assert face.members() == alice.members()
-            assert face.in_reach == 1
+            assert face.rooms == alice.rooms
+            assert face.rooms[0].in_reach == 1
             ours = await face.trust.number("bob")
             assert ours == await alice.trust.number("bob")
             assert isinstance(ours, events.SafetyNumber)

@@ -20,32 +20,34 @@ __all__ = ["village"]
 
 
 async def test_who_enters_a_room_can_speak_there_at_once(village: Village) -> None:
-    async with village.peer("alice", room="Lab") as alice, village.peer("bob") as bob:
+    async with village.peer("alice", rooms="Lab") as alice, village.peer("bob") as bob:
         bob.enter_room("lab")
-        await asyncio.wait_for(bob.room_settled(), WITHIN)
-        assert bob.room == "Lab"
-        assert [one.name for one in bob.members()] == ["alice", "bob"]
-        assert await outcome_of(await bob.say("hi")) is MessageState.SAVED
+        await asyncio.wait_for(bob.rooms_settled(), WITHIN)
+        (entered,) = bob.rooms
+        assert (entered.name, [one.name for one in entered.members]) == ("Lab", ["alice", "bob"])
+        assert bob.members("LAB") == entered.members
+        assert await outcome_of(await bob.say("lab", "hi")) is MessageState.SAVED
         line = await next_of(alice, events.Said)
         assert (line.conversation, line.sender, line.text) == (room("Lab"), "bob", "hi")
         assert not line.is_late
-        bob.list_rooms()
-        assert (await next_of(bob, events.RoomsKnown)).rooms == (events.Room(name="Lab", here=2),)
-        bob.leave_room()
+        bob.show_rooms()
+        ours = events.Room(name="Lab", here=2, is_ours=True)
+        assert (await next_of(bob, events.RoomsKnown)).rooms == (ours,)
+        bob.leave_room("lab")
         assert (await next_of(bob, events.LeftRoom)).room == "Lab"
         assert (await next_of(alice, events.MemberLeft)).name == "bob"
-        assert await outcome_of(await bob.say("to nobody")) is MessageState.REFUSED
+        assert await outcome_of(await bob.say("lab", "to nobody")) is MessageState.REFUSED
 
 
 async def test_a_room_and_the_channel_go_on_without_the_registry() -> None:
     async with Town() as town:
-        alice, bob = await town.peer("alice", room="lab"), await town.peer("bob", room="lab")
+        alice, bob = await town.peer("alice", rooms="lab"), await town.peer("bob", rooms="lab")
         await town.registry.stop()
         await town.event(alice, events.ServerLost)
         await town.event(bob, events.ServerLost)
         assert alice.is_server_away
-        assert alice.in_reach == 1
-        receipt = await alice.say("still here")
+        assert alice.rooms[0].in_reach == 1
+        receipt = await alice.say("lab", "still here")
         assert (await town.event(bob, events.Said)).text == "still here"
         assert await receipt.settled() is MessageState.KEPT
         await alice.settled()
@@ -53,18 +55,18 @@ async def test_a_room_and_the_channel_go_on_without_the_registry() -> None:
         assert (await town.event(bob, events.Said)).text == "you too?"
         await town.registry.start()
         assert await receipt.final() is MessageState.SAVED
-        await bob.say("back")
+        await bob.say("lab", "back")
         assert (await town.event(alice, events.Said)).text == "back"
 
 
 async def test_who_quits_and_comes_again_gets_what_was_said_in_between(village: Village) -> None:
-    async with village.peer("alice", room="lab") as alice:
-        async with village.peer("bob", room="lab"):
+    async with village.peer("alice", rooms="lab") as alice:
+        async with village.peer("bob", rooms="lab"):
             await next_of(alice, events.MemberJoined)
         await next_of(alice, events.MemberLeft)
-        await outcome_of(await alice.say("missed"))
+        await outcome_of(await alice.say("lab", "missed"))
         async with village.peer("bob") as bob:
-            assert bob.room is None
+            assert bob.rooms == ()
             bob.enter_room("lab")
             assert (await next_of(bob, events.EnteredRoom)).missed == 1
             (line,) = (await next_of(bob, events.MailReturned)).lines
@@ -72,20 +74,22 @@ async def test_who_quits_and_comes_again_gets_what_was_said_in_between(village: 
 
 
 async def test_rooms_listed_before_there_is_a_link(village: Village) -> None:
-    async with village.peer("alice", room="lab"):
+    async with village.peer("alice", rooms="lab"):
         bob = village.peer("bob")
         await bob.open()
-        bob.list_rooms()
+        bob.show_rooms()
         assert (await next_of(bob, events.RoomsKnown)).rooms == (events.Room(name="lab", here=1),)
         assert not [one for one in bob.take_events() if isinstance(one, events.RoomsUnknown)]
 
 
 async def test_rooms_can_be_waited_for(village: Village) -> None:
-    async with village.peer("alice", room="lab"):
+    async with village.peer("alice", rooms="lab"):
         bob = village.peer("bob")
         await bob.open()
         async with asyncio.timeout(WITHIN):
-            one, other = await asyncio.gather(bob.rooms(), bob.rooms())  # before there is a link
+            one, other = await asyncio.gather(
+                bob.list_rooms(), bob.list_rooms()
+            )  # before there is a link
             assert one == other == (events.Room(name="lab", here=1),)
 
 
@@ -95,11 +99,11 @@ async def test_rooms_without_a_registry_and_offline_are_an_error() -> None:
         await town.registry.kill()
         await town.event(bob, events.ServerLost)
         with pytest.raises(NotAnswered) as silent:
-            await bob.rooms()
+            await bob.list_rooms()
         assert silent.value.reason in (events.NoAnswer.UNREACHABLE, events.NoAnswer.UNANSWERED)
         bob.leave()
         with pytest.raises(NotAnswered, match="no answer: we are offline by our own wish"):
-            await bob.rooms()
+            await bob.list_rooms()
 
 
 # --- names

@@ -23,10 +23,10 @@ def texts(lines: list[Said]) -> list[str]:
 
 
 async def test_pages_of_a_conversation_go_back_and_forth(village: Village) -> None:
-    async with village.peer("alice", room="lab") as alice, village.peer("bob") as bob:
+    async with village.peer("alice", rooms="lab") as alice, village.peer("bob") as bob:
         for number in range(7):
             await outcome_of(await alice.send("bob", f"to bob {number}"))
-            await outcome_of(await alice.say(f"in the room {number}"))
+            await outcome_of(await alice.say("lab", f"in the room {number}"))
         await outcome_of(await bob.send("alice", "an answer"))
         await next_of(alice, events.Said)
         past = alice.past

@@ -71,13 +71,13 @@ async def test_they_say_something_and_read_the_past(village: Village) -> None:
 async def test_one_hears_what_happens(village: Village) -> None:
     async with (
         asyncio.timeout(WITHIN),
-        village.peer("carol", room="lab") as carol,
+        village.peer("carol", rooms="lab") as carol,
         Program(village, HEAR) as it,
     ):
         await next_of(carol, events.MemberJoined)
         async with village.peer("bob") as bob:
             await bob.send("alice", "hello")
-            await carol.say("hello, room")
+            await carol.say("lab", "hello, room")
             await node_of(bob).until(lambda core: core.is_settled)
             await node_of(carol).until(lambda core: core.is_settled)
             await bob.send("alice", "stop")

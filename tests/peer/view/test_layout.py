@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.view.layout import LINE_END, Pages, breaks, cells_of, wrapped
+from chatapp.peer.view.layout import (
+    LINE_END,
+    LINK,
+    LINK_MAX,
+    Pages,
+    breaks,
+    cells_of,
+    linked,
+    shows_links,
+    wrapped,
+)
 from chatapp.peer.words.formatting import Fragments, MessageLine
 from chatapp.wire.text import sanitize
 
@@ -114,3 +124,46 @@ def test_text_in_ascii_is_cut_where_text_of_the_same_width_is(
     assert breaks(text, first=first, later=later) == breaks(
         text.translate(GREEK), first=first, later=later
     )
+
+
+def links_of(line: Fragments) -> list[str]:
+    """Return the addresses of all links, each of which is what it shows."""
+    links = [(style.partition(LINK)[2], text) for style, text in line if LINK in style]
+    assert all(address == text for address, text in links)
+    return [address for address, _ in links]
+
+
+@pytest.mark.parametrize(
+    ("text", "links"),
+    [
+        ("see https://a.example/x?y=1#z.", ["https://a.example/x?y=1#z"]),
+        ("(http://a.example/x_(y)), HTTP://B", ["http://a.example/x_(y)", "HTTP://B"]),
+        ("<https://a.example/>, 'https://b.example'", ["https://a.example/", "https://b.example"]),
+        (
+            f"https://a.example{LINE_END}https://b.example",
+            ["https://a.example", "https://b.example"],
+        ),
+        ("ftp://a.example mailto:a@b.example javascript://x", []),
+        ("https://a.example/\u00fc is text: a terminal would open another place", []),
+        ("https://" + "a" * LINK_MAX, []),
+        (
+            sanitize("https://a.example/\x1b]8;;https://b.example\x07"),
+            [sanitize("https://a.example/\x1b]8;;https://b.example\x07")],
+        ),
+    ],
+)
+def test_an_address_is_a_link_to_what_is_shown(text: str, links: list[str]) -> None:
+    assert links_of(linked([("a", text)])) == links
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", "class:x"]), st.text() | st.just("http://x/y "))))
+def test_links_change_no_text_and_send_nothing_to_the_terminal(line: Fragments) -> None:
+    safe = [(style, sanitize(text)) for style, text in line]
+    made = linked(safe)
+    assert "".join(text for _, text in made) == "".join(text for _, text in safe)
+    assert all(address.isprintable() and address.isascii() for address in links_of(made))
+
+
+def test_a_terminal_that_may_print_a_link_as_text_gets_none() -> None:
+    assert shows_links({"TERM": "xterm-256color"}) and shows_links({"TERM": "tmux-256color"})
+    assert not any(shows_links({"TERM": term}) for term in ("", "linux", "vt220", "screen"))

@@ -3,7 +3,13 @@
 from chatapp.peer.api.conversations import DESK, EVERYBODY, Conversation, person, room
 from chatapp.peer.api.events import Person, Said
 from chatapp.peer.api.past import ConversationState
-from chatapp.peer.view.panes import ListRow, PaneList, next_with_news, said_entry
+from chatapp.peer.view.panes import (
+    STRANGERS_AWAY_MAX,
+    ListRow,
+    PaneList,
+    next_with_news,
+    said_entry,
+)
 
 
 def at_table(name: str, *, online: bool = True) -> Person:
@@ -27,7 +33,7 @@ def state(
 
 def rows_of(panes: PaneList, people: list[Person], *, at_desk: bool = False) -> list[ListRow]:
     return panes.rows(
-        people, me="alice", opened=EVERYBODY, room="lab", is_at_desk=at_desk, waiting=3
+        people, me="alice", opened=EVERYBODY, rooms=["lab"], is_at_desk=at_desk, waiting=3
     )
 
 
@@ -51,8 +57,21 @@ def test_calls_come_first_then_news_then_who_talked_last_then_who_is_there() -> 
     rows = rows_of(panes, people)
     assert shown(rows) == ["#lab", "#old", "everybody", "bob", "dave", "carol", "eve"]
     assert [row.is_online for row in rows[3:]] == [True, True, True, False]
-    assert rows[0].is_current_room and not rows[1].is_current_room
+    assert rows[0].is_entered and not rows[1].is_entered
     assert rows[3].calls and rows[3].unread == 1
+
+
+def test_many_strangers_who_are_away_are_left_out_and_counted() -> None:
+    panes = PaneList()
+    panes.take([state(person("dave"), at=5)])
+    guests = [at_table(f"guest{number}", online=False) for number in range(60)]
+    people = [*guests, at_table("dave", online=False), at_table("bob")]
+    assert shown(rows_of(panes, people)) == ["everybody", "dave", "bob"]
+    assert panes.left_out == 60
+    panes.pane(person("guest7")).note_line(9, 6.0, is_mine=False, calls=True)
+    assert shown(rows_of(panes, people))[1:] == ["guest7", "dave", "bob"]
+    rows_of(panes, guests[:STRANGERS_AWAY_MAX])
+    assert panes.left_out == 0
 
 
 def test_the_desk_stands_first_for_an_operator_on_duty() -> None:

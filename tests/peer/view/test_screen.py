@@ -10,7 +10,7 @@ import msgspec
 from textual.events import Paste
 
 from chatapp.peer.api import events
-from chatapp.peer.api.conversations import DESK, EVERYBODY, person
+from chatapp.peer.api.conversations import DESK, EVERYBODY, NOBODY, person
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.requests import ReadPage, Request, SayAtDesk
 from chatapp.peer.api.state import PeerState
@@ -130,7 +130,7 @@ async def test_lines_of_a_visitor_are_shown_when_they_were_painted(village: Vill
         )
         view.painted(desk, desk.log.entries[0])
         await screen.pilot.pause()
-        assert [event for event, _ in desk.unshown if isinstance(event, events.ClientSaid)]
+        assert [event for event, _ in desk.unshown if isinstance(event, events.Said)]
         await screen.press("escape")
         await screen.until(lambda: not desk.unshown)
 
@@ -160,7 +160,7 @@ async def test_a_line_that_came_after_the_paint_is_not_shown_yet(village: Villag
 async def test_a_line_that_means_something_else_by_now_is_marked_as_refused(
     village: Village,  # noqa: F811
 ) -> None:
-    alice = village.peer("alice", room="lab")
+    alice = village.peer("alice", rooms="lab")
     await alice.open()
     async with Played(alice).on_screen() as screen:
         await screen.shows("# lab · 1 here")
@@ -169,7 +169,7 @@ async def test_a_line_that_means_something_else_by_now_is_marked_as_refused(
         runner.enter("are you there?")
         await screen.until(lambda: last_of(screen, "are you there?").mark is Mark.REFUSED)
         assert last_of(screen, "are you there?").note == "Nothing was sent."
-        screen.app.open_conversation(EVERYBODY)
+        screen.app.open_conversation(person("bob"))
         runner.enter("/message")
         runner.enter("is it a name?")
         await screen.until(lambda: last_of(screen, "is it a name?").mark is Mark.REFUSED)
@@ -202,7 +202,7 @@ async def test_a_visitor_does_not_take_what_is_being_typed(village: Village) -> 
         await screen.until(lambda: screen.view.panes.known(DESK) is not None)
         desk = screen.view.panes.pane(DESK)
         await screen.until(lambda: desk.is_hot)
-        assert screen.view.open_pane.conversation == EVERYBODY
+        assert screen.view.open_pane.conversation == NOBODY
         assert screen.app.composer.text == "half a li"
         screen.app.open_conversation(DESK)
         await screen.until(lambda: not desk.is_hot)

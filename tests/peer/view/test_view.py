@@ -5,6 +5,7 @@ from collections.abc import Generator, Sequence
 from itertools import count, pairwise
 from typing import Any, Final, TypeVar
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from chatapp.peer.api import events, requests
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
 from chatapp.peer.api.events import Event, MessageChanged, MessageState, Said
 from chatapp.peer.api.past import ConversationState, Lines
-from chatapp.peer.api.state import PeerState, State
+from chatapp.peer.api.state import PeerState, RoomState, State
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.view.flow import FlowView
 from chatapp.peer.view.screen import Attention, ScreenView
@@ -22,13 +23,14 @@ from chatapp.wire.address import Address
 
 Result = TypeVar("Result")
 PLACES: Final = (person("bob"), person("carol"), room("lab"), EVERYBODY)
+ALL_PLACES: Final = (*PLACES, room("bob"))
 STATE: Final = State(
     name="alice",
     state=PeerState.ONLINE,
     server=Address("192.0.2.1", 5000),
     address=Address("192.0.2.1", 5000),
     folder="/nowhere",
-    room="lab",
+    rooms=(RoomState(name="lab"), RoomState(name="den")),
 )
 
 
@@ -56,14 +58,19 @@ class History:
     def answer(self, step: Step) -> object:
         self.asked.append(step)
         match step:
-            case requests.ReadPage(conversation=where, before=before, limit=limit):
+            case requests.ReadPage(conversation=where, before=before, after=after, limit=limit):
                 lines = [line for line in self.lines if where in (None, line.conversation)]
+                if after is not None:
+                    newer = [line for line in lines if line.id > after]
+                    return Lines(lines=tuple(newer[:limit]))
                 lines = [line for line in lines if before is None or line.id < before]
                 return Lines(lines=tuple(lines[-limit:]))
             case requests.ListConversations():
                 return requests.Conversations(conversations=tuple(self._states()))
             case requests.MarkRead(conversation=where, id=id_):
                 self.read[where] = max(id_, self.read.get(where, 0))
+            case requests.SearchPast():
+                return Lines(lines=())
             case requests.Send(conversation=where):
                 return requests.Sent(conversation=where, id=1_000 + len(self.asked))
             case requests.ListPeople():
@@ -76,7 +83,7 @@ class History:
 
     def _states(self) -> list[ConversationState]:
         states = []
-        for where in PLACES:
+        for where in ALL_PLACES:
             lines = [line for line in self.lines if line.conversation == where]
             read = self.read.get(where, 0)
             unread = sum(line.id > read for line in lines)
@@ -234,6 +241,53 @@ def test_no_line_is_lost_and_unread_is_what_was_not_painted(
     }
 
 
+NO_BOX: Final = '[No person or room called "box".]'
+
+
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        ("/history bob 5", requests.ReadPage(conversation=person("bob"), limit=5)),
+        ("/history Lab", requests.ReadPage(conversation=room("lab"), limit=20)),
+        ("/history #bob", requests.ReadPage(conversation=room("bob"), limit=20)),
+        ("/history everybody", requests.ReadPage(conversation=EVERYBODY, limit=20)),
+        ("/history box", NO_BOX),
+        ("/search noon in bob", requests.SearchPast(words="noon", conversation=person("bob"))),
+        ("/search noon in #bob", requests.SearchPast(words="noon", conversation=room("bob"))),
+        ("/search put in box", requests.SearchPast(words="put in box")),
+    ],
+)
+@pytest.mark.parametrize("is_screen", [True, False])
+def test_the_past_of_one_conversation_is_read_by_its_name(
+    typed: str, asked: requests.Request[Lines] | str, is_screen: bool
+) -> None:
+    history = History()
+    history.lines += [said(1, room("lab")), said(2, room("bob")), said(3, person("bob"))]
+    flow = FlowView(
+        STATE,
+        is_screen=is_screen,
+        completions=None,
+        draw_line=lambda: 7,
+        start=Start(is_over=True),
+    )
+    history.perform(flow.enter(TypedLine(typed, 0.0)))
+    assert (asked in history.asked) or asked in flow.take_changes().lines
+
+
+def test_the_first_new_line_is_read_however_far_back_it_is() -> None:
+    history = History()
+    history.lines += [said(number, person("bob")) for number in range(1, 400)]
+    history.read[person("bob")] = 7
+    window = Window(history)
+    window.paint(person("bob"))
+    pane = window.view.open_pane
+    assert pane.unread == 0
+    assert (pane.log.oldest_id or 0) > 8
+    history.perform(window.view.find_new(pane))
+    assert pane.log.unread is pane.log.by_id(8)
+    assert pane.log.gaps
+
+
 STATES = st.sampled_from(
     [MessageState.KEPT, MessageState.SAVED, MessageState.DELIVERED, MessageState.REFUSED]
 )
@@ -245,6 +299,10 @@ def test_a_mark_only_goes_forward(where: Conversation, states: Sequence[MessageS
     window.view.choose(where)
     window.view.enter("hello", at=0.0)
     window.history.perform(window.view.carry_out_next())
+    if where == EVERYBODY:
+        assert not any(entry.is_mine for entry in window.view.open_pane.log.entries)
+        window.view.enter("y", at=0.0)  # the first line to everybody asks
+        window.history.perform(window.view.carry_out_next())
     (entry,) = (one for one in window.view.open_pane.log.entries if one.is_mine)
     assert (entry.text, bool(entry.id)) == ("hello", True)
     marks: list[Mark | None] = [entry.mark]

@@ -118,7 +118,7 @@ def test_the_list_keeps_it_apart_from_the_one_who_bears_the_name(tmp_path: Path)
     panes = PaneList()
     panes.pane(line.conversation)
     listed = panes.rows(
-        [somebody("bob")], me="alice", opened=EVERYBODY, room=None, is_at_desk=False, waiting=0
+        [somebody("bob")], me="alice", opened=EVERYBODY, rooms=[], is_at_desk=False, waiting=0
     )
     presence = {str(row.conversation): row.is_online for row in listed}
     assert presence == {"everybody": None, "bob?": False, "bob": True}

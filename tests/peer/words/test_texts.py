@@ -109,6 +109,7 @@ from chatapp.peer.words.formatting import (
 from chatapp.peer.words.people import table_lines
 from chatapp.wire.address import Address
 from chatapp.wire.text import sanitize
+from tests.support.visits import line_of, settled
 
 NOON = 1_700_000_000.0
 SHOWN_NOON = "2023-11-14 22:13:20"
@@ -136,8 +137,8 @@ def test_banned_people_are_shown_as_banned() -> None:
     ]
 
 
-@pytest.mark.parametrize(("away", "shown"), [(20, 20), (21, 20), (1_100, 20)])
-def test_who_shows_those_online_and_the_last_20_of_the_others(away: int, shown: int) -> None:
+@pytest.mark.parametrize(("away", "shown"), [(10, 10), (11, 10), (1_100, 10)])
+def test_who_shows_those_online_and_ten_of_the_others(away: int, shown: int) -> None:
     people = (
         *(
             Person(name=f"away{number:04}", online=False, since=NOON - number)
@@ -152,12 +153,12 @@ def test_who_shows_those_online_and_the_last_20_of_the_others(away: int, shown: 
         *(f"away{number:04}" for number in range(1, 1 + shown)),
     ]
     more = (
-        [f"[{away - shown:,} more were last seen earlier: /who all shows them.]"]
-        if away > shown
-        else []
+        [f"[And {away - shown:,} more who are away: /who all shows them.]"] if away > shown else []
     )
     assert lines[30 + shown :] == more
     assert len(lines_of(PeopleListed(people=people, is_whole=True))) == 30 + away
+    talked = lines_of(PeopleListed(people=people, talked=(f"AWAY{away:04}",)))
+    assert talked[30].startswith(f"[away{away:04} was last seen")
 
 
 def in_doubt(doubt: AuthorDoubt) -> Said:
@@ -473,6 +474,8 @@ LINES: list[tuple[Event, list[str]]] = [
     (MemberJoined(room="lab", name="bob"), ["bob joined lab."]),
     (MemberLeft(room="lab", name="bob"), ["bob left lab."]),
     (MessageChanged(conversation=room("lab"), id=1, state=MessageState.SAVED), []),
+    (line_of("Asha Rao", "é ✓", 1), ["Asha Rao: é ✓"]),
+    (settled(1, is_saved=True), []),
     (
         MessageChanged(conversation=room("lab"), id=1, state=MessageState.KEPT),
         ["[Server not responding] Your line goes straight to 2 members; the others get it later."],

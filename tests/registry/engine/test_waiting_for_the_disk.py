@@ -12,7 +12,7 @@ from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.mail import DepositMail, MailSaved
 from chatapp.wire.messages.registration import RefusalReason, Rename, RenameAccepted, RenameRefused
 from chatapp.wire.messages.rooms import (
-    EnterRoom,
+    EnterRooms,
     LeaveRoom,
     RoomEntered,
     RoomLeft,
@@ -34,7 +34,7 @@ def card(peer: LinkedPeer, name: str) -> Card:
 
 
 def enter_and_leave(_: LinkedPeer) -> tuple[PeerRequest, PeerRequest, PeerRequest]:
-    return EnterRoom(1, "tea"), LeaveRoom(2), EnterRoom(3, "milk")
+    return EnterRooms(1, ["tea"]), LeaveRoom(2, "tea"), EnterRooms(3, ["milk"])
 
 
 def rename_thrice(peer: LinkedPeer) -> tuple[PeerRequest, PeerRequest, PeerRequest]:
@@ -77,9 +77,9 @@ def test_a_sync_of_a_part_of_what_is_on_its_way_harms_nobody(
 
 def test_a_room_request_that_finds_too_many_before_it_is_refused(rig: Rig, ann: LinkedPeer) -> None:
     rig.auto_commit = False
-    ann.send(*(EnterRoom(number, "tea") for number in range(REQUESTS_QUEUED_MAX + 1)))
-    assert ann.ask(EnterRoom(77, "tea")) == [RoomRefused(77, RoomRefusal.TOO_OFTEN)]
-    assert ann.ask(LeaveRoom(78)) == []
+    ann.send(*(EnterRooms(number, ["tea"]) for number in range(REQUESTS_QUEUED_MAX + 1)))
+    assert ann.ask(EnterRooms(77, ["tea"])) == [RoomRefused(77, "tea", RoomRefusal.TOO_OFTEN)]
+    assert ann.ask(LeaveRoom(78, "tea")) == []
     assert rig.core.dropped[DropReason.REQUEST_QUEUE_FULL] == 1
     rig.commit()
     answers = [one.reference for one in ann.notices() if isinstance(one, RoomEntered)]
@@ -102,7 +102,7 @@ def test_what_waits_while_its_link_breaks_is_served(
     for peer in (ann, bob):
         peer.enter("tea")
     rig.auto_commit = False
-    ann.send(EnterRoom(1, "milk"), EnterRoom(2, "tea", is_return=True))
+    ann.send(EnterRooms(1, ["milk"]), LeaveRoom(2, "milk"))
     ann.drop_link()
     rig.commit()
     rig.commit()
@@ -110,16 +110,16 @@ def test_what_waits_while_its_link_breaks_is_served(
     assert [kept.group for kept in rig.store.load().members] == ["#tea", "#tea"]
     bob.say("while ann is away")
     ann.attach()
-    back = ann.ask(EnterRoom(3, "tea", is_return=True))
+    back = ann.ask(EnterRooms(3, ["tea"], is_return=True))
     assert [one.missed for one in back if isinstance(one, RoomEntered)] == [1]
 
 
-@pytest.mark.parametrize("late", [EnterRoom(2, "cocoa"), LeaveRoom(2)])
+@pytest.mark.parametrize("late", [EnterRooms(2, ["cocoa"]), LeaveRoom(2, "tea")])
 def test_what_waits_behind_a_request_of_a_newer_link_is_dropped(
     rig: Rig, ann: LinkedPeer, late: PeerRequest
 ) -> None:
     rig.auto_commit = False
-    ann.send(EnterRoom(1, "tea"), late)
+    ann.send(EnterRooms(1, ["tea"]), late)
     ann.drop_link()
     ann.attach()
     rig.commit()

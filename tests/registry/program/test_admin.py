@@ -9,7 +9,7 @@ from chatapp.wire.identity import fingerprint
 from chatapp.wire.messages.link import Announcement, AnnouncementKind, RegistryNotice
 from chatapp.wire.messages.mail import DepositMail
 from chatapp.wire.messages.registration import RefusalReason, Refused, Rename, Welcome
-from chatapp.wire.messages.rooms import EnterRoom
+from chatapp.wire.messages.rooms import EnterRooms
 from chatapp.wire.messages.table import FetchTable, Presence, TablePage
 from tests.registry.linked_peer import LinkedPeer, rows_of
 from tests.registry.rig import Rig
@@ -250,12 +250,12 @@ def test_newcomers_are_told_of_a_planned_stop_until_it_is_cancelled(rig: Rig) ->
 
 def test_people_are_shown_with_their_room(rig: Rig) -> None:
     alice, _ = rig.member("alice"), gone(rig, "bob")
-    alice.ask(EnterRoom(7, "lab"))
+    alice.ask(EnterRooms(7, ["lab", "den"]))
     online, everybody = asked(rig, admin.ShowOnline()), asked(rig, admin.ShowTable())
     assert isinstance(online, admin.PeopleListed)
     assert isinstance(everybody, admin.PeopleListed)
-    assert [(one.name, one.room, one.port) for one in online.people] == [
-        ("alice", "lab", alice.address.port)
+    assert [(one.name, one.rooms, one.port) for one in online.people] == [
+        ("alice", ["lab", "den"], alice.address.port)
     ]
     assert [(one.name, one.state) for one in everybody.people] == [
         ("alice", "online"),
@@ -263,7 +263,10 @@ def test_people_are_shown_with_their_room(rig: Rig) -> None:
     ]
     rooms = asked(rig, admin.ShowRooms())
     assert isinstance(rooms, admin.RoomsFound)
-    assert [(one.name, one.here, one.members) for one in rooms.rooms] == [("lab", 1, 1)]
+    assert [(one.name, one.here, one.members) for one in rooms.rooms] == [
+        ("den", 1, 1),
+        ("lab", 1, 1),
+    ]
 
 
 def test_mailboxes_are_shown_by_how_much_waits(rig: Rig) -> None:

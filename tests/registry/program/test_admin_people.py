@@ -15,7 +15,7 @@ from chatapp.wire.messages.mail import DepositMail, MailExpired
 from chatapp.wire.messages.registration import RefusalReason, Refused, Rename, Welcome
 from chatapp.wire.messages.rooms import (
     CHANNEL,
-    EnterRoom,
+    EnterRooms,
     RoomEntered,
     RoomEvicted,
     SetTopic,
@@ -173,16 +173,16 @@ def test_who_was_away_is_told_on_return_and_comes_in_only_if_they_ask(
     bob.attach()
     evicted = RoomEvicted(group, is_closed)
     assert evicted not in bob.notices()
-    assert bob.ask(EnterRoom(1, "lab", is_return=True)) == [evicted]
+    assert bob.ask(EnterRooms(1, ["lab"], is_return=True)) == [evicted]
     rig.restart()  # the answer was lost with the link
     bob.renew()
     bob.register()
     bob.attach()
-    assert bob.ask(EnterRoom(1, "LAB", is_return=True)) == [evicted]
+    assert bob.ask(EnterRooms(1, ["LAB"], is_return=True)) == [evicted]
     entered(bob, "lab")
     bob.drop_link()
     bob.attach()
-    assert isinstance(bob.ask(EnterRoom(2, "lab", is_return=True))[0], RoomEntered)
+    assert isinstance(bob.ask(EnterRooms(2, ["lab"], is_return=True))[0], RoomEntered)
 
 
 def test_who_is_kicked_out_of_a_room_is_told_and_the_others_too(rig: Rig) -> None:

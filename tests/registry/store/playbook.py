@@ -118,7 +118,7 @@ def kept(visit: int, *, note: str = "") -> DeskSessionKept:
 
 
 def transcript(visit: int, *texts: str) -> DeskTranscriptKept:
-    return DeskTranscriptKept(visit, [("", 70, text) for text in texts], 0)
+    return DeskTranscriptKept(visit, [("", 70, text, 1) for text in texts], 0)
 
 
 def forgotten(sessions: list[int], transcripts: list[int]) -> DeskPastDropped:
@@ -154,7 +154,7 @@ class Model:
     """What a store holds, as plain values."""
 
     names: dict[str, NameBound | NameReserved] = field(default_factory=dict)
-    members: dict[bytes, RoomMemberKept] = field(default_factory=dict)
+    members: dict[tuple[bytes, str], RoomMemberKept] = field(default_factory=dict)
     mail: dict[bytes, dict[int, MailStored]] = field(default_factory=dict)
     keys: dict[str, dict[int, bytes]] = field(default_factory=dict)
     lines: dict[str, list[GroupLineKept]] = field(default_factory=dict)
@@ -186,9 +186,11 @@ class Model:
             case NameFreed():
                 self.names.pop(entry.name_key, None)
             case RoomMemberKept():
-                self.members[entry.identity] = entry
-            case RoomMemberGone():
-                self.members.pop(entry.identity, None)
+                self.members[entry.identity, entry.group] = entry
+            case RoomMemberGone(identity, group):
+                for key in list(self.members):
+                    if key[0] == identity and group in (None, key[1]):
+                        del self.members[key]
             case MailStored():
                 self.mail.setdefault(entry.recipient, {})[entry.serial] = entry
                 self.highest_serial = max(self.highest_serial, entry.serial)
@@ -314,7 +316,7 @@ def view(store: Store, loaded: Loaded) -> View:
         ]
     return {
         "names": loaded.names,
-        "members": {one.identity: one for one in loaded.members},
+        "members": {(one.identity, one.group): one for one in loaded.members},
         "mail": mail,
         "keys": {name: group.keys for name, group in loaded.groups.items()},
         "lines": lines,
@@ -411,7 +413,7 @@ def full_script() -> Script:
                 key(4),
                 cut(6),
                 gone("#a"),
-                RoomMemberGone(ALICE),
+                RoomMemberGone(ALICE, "#a"),
             ],
             [
                 member(BOB, "#b", is_here=False),

@@ -108,7 +108,8 @@ class Author:
         if kind == "person":
             seen, is_here = data.draw(st.integers(0, 9)), data.draw(st.booleans())
             here = member(person, group, seen=seen, is_here=is_here)
-            return here if data.draw(st.booleans()) else RoomMemberGone(person)
+            gone_from = data.draw(st.sampled_from((group, None)))
+            return here if data.draw(st.booleans()) else RoomMemberGone(person, gone_from)
         name = data.draw(st.sampled_from(("alice", "bob")))
         if data.draw(st.booleans()):
             return NameReserved(name, person, 5) if data.draw(st.booleans()) else NameFreed(name)

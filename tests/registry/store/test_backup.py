@@ -12,18 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chatapp.registry.store.backup import (
-    FORMAT,
-    MANIFEST,
-    BackupFailed,
-    Inspection,
-    Manifest,
-    flaws_of,
-    inspect,
-    make_backup,
-    put_back,
-    read_manifest,
-)
+from chatapp.registry.store import backup
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.keystore import load_or_make
 from tests.registry.store.playbook import line, stored
@@ -38,18 +27,18 @@ def begun(folder: Path) -> FileStore:
     return store
 
 
-def copied(store: FileStore, folder: Path, target: Path) -> Manifest:
-    def copy(lengths: Mapping[str, int]) -> Manifest:
-        return make_backup(folder, target, lengths=lengths, port=5_000, made_at=7)
+def copied(store: FileStore, folder: Path, target: Path) -> backup.Manifest:
+    def copy(lengths: Mapping[str, int]) -> backup.Manifest:
+        return backup.make_backup(folder, target, lengths=lengths, port=5_000, made_at=7)
 
     return store.hold_still(copy)
 
 
-def read(store: FileStore, folder: Path) -> Inspection:
-    return store.hold_still(lambda lengths: inspect(folder, lengths=lengths))
+def read(store: FileStore, folder: Path) -> backup.Inspection:
+    return store.hold_still(lambda lengths: backup.inspect(folder, lengths=lengths))
 
 
-def made(new_folder: Callable[[], Path]) -> tuple[Path, Manifest]:
+def made(new_folder: Callable[[], Path]) -> tuple[Path, backup.Manifest]:
     """Return a backup of a registry with some mail, a group and a journal."""
     folder, target = new_folder(), new_folder()
     store = begun(folder)
@@ -75,7 +64,7 @@ def test_a_copy_has_everything_that_was_stored_whenever_it_is_made(
     copied(store, folder, target)
     assert read(store, folder).damage == []
     store.close()
-    assert inspect(target, lengths={}).damage == []
+    assert backup.inspect(target, lengths={}).damage == []
     ours, copy = FileStore(folder, has_past=True), FileStore(target, has_past=True)
     one, other = ours.load(), copy.load()
     assert one.damage == other.damage == []
@@ -89,10 +78,10 @@ def test_appending_goes_on_while_a_copy_is_made(new_folder: Callable[[], Path]) 
     store = begun(folder)
     store.append([stored(1)])
 
-    def append_and_copy(lengths: Mapping[str, int]) -> Manifest:
+    def append_and_copy(lengths: Mapping[str, int]) -> backup.Manifest:
         store.append([stored(2)])
         store.sync()
-        return make_backup(folder, target, lengths=lengths, port=1, made_at=0)
+        return backup.make_backup(folder, target, lengths=lengths, port=1, made_at=0)
 
     store.hold_still(append_and_copy)
     store.close()
@@ -127,7 +116,7 @@ def test_no_checkpoint_comes_in_between(new_folder: Callable[[], Path]) -> None:
 def test_nobody_else_may_read_a_backup(new_folder: Callable[[], Path]) -> None:
     target, manifest = made(new_folder)
     assert target.stat().st_mode & 0o777 == 0o700
-    for name in (*manifest.files, MANIFEST):
+    for name in (*manifest.files, backup.MANIFEST):
         assert (target / name).stat().st_mode & 0o777 == 0o600
 
 
@@ -138,7 +127,7 @@ def test_a_folder_with_something_in_it_is_left_alone(new_folder: Callable[[], Pa
     folder, target = new_folder(), new_folder()
     (target / "notes").write_text("mine")
     store = begun(folder)
-    with pytest.raises(BackupFailed, match=r"is not empty: name a new folder$"):
+    with pytest.raises(backup.BackupFailed, match=r"is not empty: name a new folder$"):
         copied(store, folder, target)
     assert [path.name for path in target.iterdir()] == ["notes"]
     store.close()
@@ -160,7 +149,7 @@ def test_a_full_disk_leaves_nothing_of_the_copy(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", sync)
-        with pytest.raises(BackupFailed, match=f"^{target}: No space left on device$"):
+        with pytest.raises(backup.BackupFailed, match=f"^{target}: No space left on device$"):
             copied(store, folder, target)
     assert target.exists() is not is_new
     assert is_new or not any(target.iterdir())
@@ -168,16 +157,16 @@ def test_a_full_disk_leaves_nothing_of_the_copy(
 
 
 def test_a_folder_without_a_registry_is_named(new_folder: Callable[[], Path]) -> None:
-    with pytest.raises(BackupFailed, match="holds no registry"):
-        make_backup(new_folder(), new_folder() / "x", lengths={}, port=1, made_at=0)
+    with pytest.raises(backup.BackupFailed, match="holds no registry"):
+        backup.make_backup(new_folder(), new_folder() / "x", lengths={}, port=1, made_at=0)
 
 
 def test_a_link_in_the_place_of_a_file_is_not_followed(new_folder: Callable[[], Path]) -> None:
     folder = new_folder()
     begun(folder).close()
     (folder / "mail" / ("00" * 32 + ".mail")).symlink_to("/etc/passwd")
-    with pytest.raises(BackupFailed, match=r"\.mail: "):
-        make_backup(folder, new_folder() / "x", lengths={}, port=1, made_at=0)
+    with pytest.raises(backup.BackupFailed, match=r"\.mail: "):
+        backup.make_backup(folder, new_folder() / "x", lengths={}, port=1, made_at=0)
 
 
 # --- what is wrong with one
@@ -186,11 +175,11 @@ def test_a_link_in_the_place_of_a_file_is_not_followed(new_folder: Callable[[], 
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (None, f"is not a complete backup: {MANIFEST} is missing$"),
-        (b"{", f"{MANIFEST} is damaged$"),
-        (b"[" * 9_999, f"{MANIFEST} is damaged$"),
-        (b'{"format": 1}', f"{MANIFEST} is damaged$"),
-        (b'{"format": 2}', f"of another version: format 2, this version reads {FORMAT}$"),
+        (None, f"is not a complete backup: {backup.MANIFEST} is missing$"),
+        (b"{", f"{backup.MANIFEST} is damaged$"),
+        (b"[" * 9_999, f"{backup.MANIFEST} is damaged$"),
+        (b'{"format": 1}', f"{backup.MANIFEST} is damaged$"),
+        (b'{"format": 2}', f"of another version: format 2, this version reads {backup.FORMAT}$"),
     ],
 )
 def test_what_is_no_backup_of_ours_is_said(
@@ -198,15 +187,15 @@ def test_what_is_no_backup_of_ours_is_said(
 ) -> None:
     folder = new_folder()
     if content is not None:
-        (folder / MANIFEST).write_bytes(content)
-    with pytest.raises(BackupFailed, match=why):
-        read_manifest(folder)
+        (folder / backup.MANIFEST).write_bytes(content)
+    with pytest.raises(backup.BackupFailed, match=why):
+        backup.read_manifest(folder)
 
 
 def test_each_file_that_is_not_as_copied_is_named(new_folder: Callable[[], Path]) -> None:
     target, manifest = made(new_folder)
-    assert read_manifest(target) == manifest
-    assert flaws_of(target, manifest) == []
+    assert backup.read_manifest(target) == manifest
+    assert backup.flaws_of(target, manifest) == []
     mail = next(name for name in manifest.files if name.startswith("mail/"))
     content = (target / mail).read_bytes()
     (target / mail).write_bytes(bytes([content[0] ^ 1]) + content[1:])
@@ -214,7 +203,7 @@ def test_each_file_that_is_not_as_copied_is_named(new_folder: Callable[[], Path]
     (target / "journals").unlink()
     (target / "desk").write_bytes(b"")
     size = manifest.files["names"].size
-    assert sorted(flaws_of(target, manifest)) == sorted(
+    assert sorted(backup.flaws_of(target, manifest)) == sorted(
         [
             f"{mail}: its content was changed",
             f"names: has 0 bytes instead of {size}",
@@ -233,10 +222,10 @@ def test_a_backup_that_names_files_outside_of_it_is_refused(new_folder: Callable
     )
     for name in ("../outside", str(outside), "mail/../../outside"):
         named = msgspec.structs.replace(manifest, files={**manifest.files, name: empty})
-        assert flaws_of(target, named) == [f"{name}: missing"]
+        assert backup.flaws_of(target, named) == [f"{name}: missing"]
     (target / "mail").rename(target.parent / "elsewhere")
     (target / "mail").symlink_to(target.parent / "elsewhere")
-    assert flaws_of(target, manifest) == ["mail: is a link"]
+    assert backup.flaws_of(target, manifest) == ["mail: is a link"]
 
 
 # --- putting one back
@@ -247,7 +236,7 @@ def test_a_backup_takes_the_place_of_a_folder_that_is_kept(new_folder: Callable[
     folder = new_folder()
     (folder / "names").write_text("former")
     aside = folder.with_name("aside")
-    put_back(target, manifest, folder, aside=aside)
+    backup.put_back(target, manifest, folder, aside=aside)
     assert (aside / "names").read_text() == "former"
     store = FileStore(folder, has_past=True)
     assert [len(heads) for heads in store.load().letters.values()] == [2]
@@ -260,8 +249,10 @@ def test_a_backup_that_changes_while_it_is_put_back_changes_nothing(
     target, manifest = made(new_folder)
     folder = new_folder()
     (target / "names").write_bytes(b"other")
-    with pytest.raises(BackupFailed, match=r"names is not as it was when the backup was made$"):
-        put_back(target, manifest, folder, aside=folder.with_name("aside"))
+    with pytest.raises(
+        backup.BackupFailed, match=r"names is not as it was when the backup was made$"
+    ):
+        backup.put_back(target, manifest, folder, aside=folder.with_name("aside"))
     assert folder.exists()
     assert not folder.with_name("aside").exists()
     assert not folder.with_name(f"{folder.name}.restoring").exists()
@@ -272,7 +263,7 @@ def test_a_backup_that_changes_while_it_is_put_back_changes_nothing(
 
 def test_each_damage_is_found_and_nothing_is_changed(new_folder: Callable[[], Path]) -> None:
     target, manifest = made(new_folder)
-    (target / MANIFEST).unlink()
+    (target / backup.MANIFEST).unlink()
     mail = next(name for name in manifest.files if name.startswith("mail/"))
     group = next(name for name in manifest.files if name.startswith("groups/"))
     journal = next(name for name in manifest.files if name.startswith("journal-"))
@@ -281,7 +272,7 @@ def test_each_damage_is_found_and_nothing_is_changed(new_folder: Callable[[], Pa
     (target / "identity.key").write_bytes(b"short")
     (target / journal).unlink()
     before = {path: path.read_bytes() for path in target.rglob("*") if path.is_file()}
-    assert [line.partition(";")[0] for line in inspect(target, lengths={}).damage] == sorted(
+    assert [line.partition(";")[0] for line in backup.inspect(target, lengths={}).damage] == sorted(
         [
             f"{mail}: 1 records are whole, the last 8 bytes are torn or damaged",
             f"{group}: 0 records are whole, the last 9 bytes are torn or damaged",
@@ -303,4 +294,4 @@ def test_any_changed_byte_of_a_backup_is_found(
     place = data.draw(st.integers(0, len(content) - 1))
     content[place] ^= data.draw(st.integers(1, 255))
     (target / name).write_bytes(content)
-    assert any(line.startswith(f"{name}: ") for line in inspect(target, lengths={}).damage)
+    assert any(line.startswith(f"{name}: ") for line in backup.inspect(target, lengths={}).damage)

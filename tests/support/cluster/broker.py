@@ -12,15 +12,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from chatapp.registry.cluster.bus.messages import NEWS, TO_ENGINE
-from chatapp.registry.cluster.stream.ledger import (
-    Acked,
-    Answer,
-    Extent,
-    Placed,
-    Publication,
-    Stream,
-    Subject,
-)
+from chatapp.registry.cluster.stream import ledger
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.network import Network
 
@@ -79,9 +71,11 @@ class SimulatedBroker:
         """Whether the answer to something that is stored is lost."""
         return self.chance.random() < ANSWERS_LOST and not self.is_calm
 
-    def noted(self, publication: Publication, answer: Answer, writer: JournalWriter) -> None:
+    def noted(
+        self, publication: ledger.Publication, answer: ledger.Answer, writer: JournalWriter
+    ) -> None:
         """Check the fence: once another node has taken over, an old owner writes nothing."""
-        if publication.subject is Subject.JOURNAL and isinstance(answer, Acked):
+        if publication.subject is ledger.Subject.JOURNAL and isinstance(answer, ledger.Acked):
             assert self.owner is writer, (
                 f"an old engine at {writer.host} has written to the journal"
             )
@@ -101,27 +95,27 @@ class NodeLedger:
     def message_max(self) -> int:
         return self._ledger.message_max
 
-    def publish(self, publication: Publication) -> Answer:
+    def publish(self, publication: ledger.Publication) -> ledger.Answer:
         answer = self._ledger.publish(publication)
         if (
             self.is_taking_over
-            and publication.subject is Subject.JOURNAL
-            and isinstance(answer, Acked)
+            and publication.subject is ledger.Subject.JOURNAL
+            and isinstance(answer, ledger.Acked)
         ):
             self._broker.owner = self._writer
         self._broker.noted(publication, answer, self._writer)
         return answer
 
-    def newest(self, subject: Subject) -> Placed | None:
+    def newest(self, subject: ledger.Subject) -> ledger.Placed | None:
         return self._ledger.newest(subject)
 
-    def extent(self, stream: Stream) -> Extent:
+    def extent(self, stream: ledger.Stream) -> ledger.Extent:
         return self._ledger.extent(stream)
 
-    def read(self, stream: Stream, first: int, last: int) -> Iterator[Placed]:
+    def read(self, stream: ledger.Stream, first: int, last: int) -> Iterator[ledger.Placed]:
         return self._ledger.read(stream, first, last)
 
-    def purge(self, stream: Stream, below: int) -> None:
+    def purge(self, stream: ledger.Stream, below: int) -> None:
         self._ledger.purge(stream, below)
 
     def purge_run(self, run: str) -> None:

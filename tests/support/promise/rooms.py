@@ -33,8 +33,8 @@ class RoomsPromise:
         """By room and text: when somebody asked to set a topic."""
         self._topic_known: dict[tuple[str, str], float] = {}
         """When the first person was told that it is set."""
-        self._here: dict[str, set[str]] = {}
-        """For each person: the members of their room that they were told of."""
+        self._here: dict[tuple[str, str], set[str]] = {}
+        """For each person and room: the members that they were told of."""
         self._lines_seen: dict[str, int] = {}
         self._events_seen: dict[str, int] = {}
 
@@ -44,30 +44,17 @@ class RoomsPromise:
         """A person asks to enter a room: from now on they may be in it."""
         self._spans.setdefault((person.name, room), []).append([self._world.network.now, FOR_EVER])
 
-    def end(self, person: Person, *, but: str | None = None) -> None:
-        """A person is in no other room than this one (or in none), as they see it."""
+    def end(self, person: Person, room: str) -> None:
+        """A person is not in this room, as they see it."""
         now = self._world.network.now
-        for (name, room), spans in self._spans.items():
-            if name == person.name and room != but:
-                for span in spans:
-                    span[1] = min(span[1], now)
-
-    def refused(self, person: Person, room: str) -> None:
-        """No answer came in time: the registry may have moved the person out of their room and
-        back, and lines sent meanwhile are not theirs."""
-        now = self._world.network.now
-        self._spans[(person.name, room)][-1][1] = now
-        if person.room is not None:
-            self.end(person)
-            self._spans[(person.name, person.room)].append([now, FOR_EVER])
+        for span in self._spans.get((person.name, room), []):
+            span[1] = min(span[1], now)
 
     def _entered(self, person: Person, room: str) -> None:
         """Somebody is in a room: also one for whose answer nobody waited any longer, as a request
         that lost its link is made again on the next one."""
         spans, now = self._spans.get((person.name, room)), self._world.network.now
         if spans and spans[-1][1] != FOR_EVER:
-            spans[-1][1] = now
-            self.end(person, but=room)
             spans.append([now, FOR_EVER])
 
     def note_line(self, person: Person, room: str, text: str) -> None:
@@ -114,7 +101,6 @@ class RoomsPromise:
         )
 
     def _heed(self, person: Person, event: events.Event) -> None:
-        here = self._here.setdefault(person.name, set())
         match event:
             case events.MessageChanged(
                 conversation=what, id=id_, state=events.MessageState.SAVED
@@ -124,21 +110,25 @@ class RoomsPromise:
                     self._world.network.now
                 )
             case events.EnteredRoom(room=room, members=members):
-                self._here[person.name] = set(members)
+                self._here[person.name, room] = set(members)
                 self._entered(person, room)
-            case events.MemberJoined(name=name):
-                assert name not in here, f"{person.name} was told that {name} joined twice"
+            case events.MemberJoined(room=room, name=name):
+                here = self._here.setdefault((person.name, room), set())
+                assert name not in here, f"{person.name} was told that {name} joined {room} twice"
                 here.add(name)
-            case events.MemberLeft(name=name):
+            case events.MemberLeft(room=room, name=name):
+                here = self._here.setdefault((person.name, room), set())
                 assert name in here, (
-                    f"{person.name} was told that {name} left, and they were not there"
+                    f"{person.name} was told that {name} left {room}, and they were not there"
                 )
                 here.discard(name)
             case events.TopicKnown(room=room, text=text):
                 self._topic_known.setdefault((room, text), self._world.network.now)
-            case events.Renamed(old=old, new=new) if old in here:
-                here.discard(old)
-                here.add(new)
+            case events.Renamed(old=old, new=new):
+                for (name, _), here in self._here.items():
+                    if name == person.name and old in here:
+                        here.discard(old)
+                        here.add(new)
             case _:
                 pass
 
@@ -156,17 +146,17 @@ class RoomsPromise:
 
     def _stayed(self, person: Person, room: str, at: float) -> bool:
         """Whether a person is in the room and has been since before."""
-        if person.room != room:
+        if room not in person.rooms:
             return False
         start, end = self._spans[(person.name, room)][-1]
         return start < at - ANSWERED_WITHIN and end == FOR_EVER
 
     def check_members(self, room: str) -> list[Person]:
         """Everybody in a room sees exactly its members."""
-        inside = [person for person in self._world.people if person.room == room]
+        inside = [person for person in self._world.people if room in person.rooms]
         names = {person.core.me.name for person in inside}
         for person in inside:
-            seen = {one.name for one in person.core.rooms.recipients.people() if one.online}
+            seen = person.members(room)
             assert seen == names, f"{person.name} sees {seen} in {room}, there are {names}"
         if inside:
             self._check_topic(room, inside)
@@ -176,9 +166,8 @@ class RoomsPromise:
         """Everybody in a room has the registry's topic. It is the last one that was set."""
         kept = self._world.registry.topic_of(room)
         for person in inside:
-            assert person.topic == kept, (
-                f"{person.name} has {person.topic!r} for {room}, it is {kept!r}"
-            )
+            topic = person.topic(room)
+            assert topic == kept, f"{person.name} has {topic!r} for {room}, it is {kept!r}"
         assert not kept or (room, kept) in self._topic_asked, f"nobody set {kept!r} in {room}"
         known = self._topic_known.get((room, kept), FOR_EVER)
         for (other, text), asked in self._topic_asked.items():

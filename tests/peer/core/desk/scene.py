@@ -4,19 +4,10 @@ import random
 
 from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.core.desk.visit import Visit
-from chatapp.wire.messages.desk import (
-    ConversationRequest,
-    DeskShown,
-    JoinDesk,
-    OperatorAssigned,
-    OperatorCause,
-    PositionCause,
-    PositionReported,
-    VisitorRequest,
-)
+from chatapp.wire.messages import desk as wire
 
 FORM = Form(name="Ana", number="+919876543210", issue=1)
-DESK = DeskShown(
+DESK = wire.DeskShown(
     queues=["desk", "exams"],
     menu=["Depression", "Other"],
     region="IN",
@@ -35,15 +26,15 @@ class Scene:
         self, *, ticket: bytes = b"", shown: int = 0, queue: str = "", has_gateway: bool = False
     ) -> None:
         self.is_up = True
-        self.asked: list[VisitorRequest | ConversationRequest] = []
-        self.answers: list[VisitorRequest | ConversationRequest] = []
+        self.asked: list[wire.VisitorRequest | wire.ConversationRequest] = []
+        self.answers: list[wire.VisitorRequest | wire.ConversationRequest] = []
         """The answer to the last turn notice."""
         self.disk = StoredVisit(ticket=ticket, shown=shown)
         self.visit = Visit(
             self.disk, queue=queue, rng=random.Random(1), send=self._send, has_gateway=has_gateway
         )
 
-    def _send(self, request: VisitorRequest | ConversationRequest) -> None:
+    def _send(self, request: wire.VisitorRequest | wire.ConversationRequest) -> None:
         if self.is_up:
             self.asked.append(request)
 
@@ -53,31 +44,34 @@ class Scene:
             self.disk = wanted
             self.visit.stored()
 
-    def said(self) -> list[VisitorRequest | ConversationRequest]:
+    def said(self) -> list[wire.VisitorRequest | wire.ConversationRequest]:
         asked, self.asked = self.asked, []
         return asked
 
     def settled(self) -> bool:
         return self.visit.is_settled
 
-    def join(self) -> JoinDesk:
+    def join(self) -> wire.JoinDesk:
         self.visit.handle(DESK)
         self.visit.join(FORM)
         self.store()
         (join,) = self.said()
-        assert isinstance(join, JoinDesk)
+        assert isinstance(join, wire.JoinDesk)
         self.visit.events()
         return join
 
     def wait(
-        self, position: int = 2, cause: PositionCause = PositionCause.JOINED, most: int = 0
+        self,
+        position: int = 2,
+        cause: wire.PositionCause = wire.PositionCause.JOINED,
+        most: int = 0,
     ) -> None:
-        self.visit.handle(PositionReported(0, 7, cause, position, 1, 0, most, "desk", False))
+        self.visit.handle(wire.PositionReported(0, 7, cause, position, 1, 0, most, "desk", False))
 
-    def serve(self, cause: OperatorCause = OperatorCause.CALLED, visit: int = 7) -> None:
+    def serve(self, cause: wire.OperatorCause = wire.OperatorCause.CALLED, visit: int = 7) -> None:
         """Deliver a turn; the program answers at once, before it sends anything else."""
         before, self.asked = self.asked, []
-        self.visit.handle(OperatorAssigned(0, visit, cause, "bob"))
+        self.visit.handle(wire.OperatorAssigned(0, visit, cause, "bob"))
         self.answers, self.asked = self.asked[:1], before + self.asked[1:]
 
     def relink(self) -> None:

@@ -6,25 +6,7 @@ import pytest
 from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import StoredVisit
 from chatapp.peer.core.desk.visit import Stage
-from chatapp.wire.messages.desk import (
-    AckDeskLines,
-    AskPosition,
-    DeskLine,
-    DeskRefusal,
-    DeskRefused,
-    JoinDesk,
-    LeaveDesk,
-    LineRefusal,
-    LineRefused,
-    LinesSaved,
-    OperatorAssigned,
-    OperatorCause,
-    OverCause,
-    PositionCause,
-    PositionReported,
-    ReturnToDesk,
-    VisitOver,
-)
+from chatapp.wire.messages import desk as wire
 from tests.peer.core.desk.scene import DESK, FORM, Scene
 
 FORM_WANTED = visit_events.FormWanted(
@@ -47,7 +29,7 @@ def test_the_desk_asks_for_a_form_and_the_ticket_is_on_disk_before_it_is_sent() 
     assert scene.said() == []
     scene.store()
     (join,) = scene.said()
-    assert isinstance(join, JoinDesk)
+    assert isinstance(join, wire.JoinDesk)
     assert join.ticket == scene.disk.ticket
     assert (join.queue, join.name, join.number, join.issue) == ("", "Ana", "+919876543210", 1)
     assert not scene.settled()
@@ -60,18 +42,20 @@ def test_a_question_is_settled_when_it_is_answered_or_the_visit_is_over() -> Non
     assert scene.settled()
     scene.visit.ask_position()
     (asked,) = scene.said()
-    assert isinstance(asked, AskPosition)
+    assert isinstance(asked, wire.AskPosition)
     assert not scene.settled()
-    scene.wait(1, PositionCause.CHANGED)
+    scene.wait(1, wire.PositionCause.CHANGED)
     assert not scene.settled()
     scene.visit.handle(
-        PositionReported(asked.reference, 7, PositionCause.ASKED, 1, 1, 0, 0, "desk", False)
+        wire.PositionReported(
+            asked.reference, 7, wire.PositionCause.ASKED, 1, 1, 0, 0, "desk", False
+        )
     )
     assert scene.settled()
     scene.visit.ask_position()
     scene.relink()
     assert not scene.settled()
-    scene.visit.handle(VisitOver(7, OverCause.ENDED))
+    scene.visit.handle(wire.VisitOver(7, wire.OverCause.ENDED))
     assert scene.settled()
 
 
@@ -79,7 +63,7 @@ def test_a_position_each_change_of_it_and_the_turn() -> None:
     scene = Scene()
     scene.join()
     scene.wait(2)
-    scene.wait(1, PositionCause.CHANGED)
+    scene.wait(1, wire.PositionCause.CHANGED)
     scene.serve()
     assert scene.visit.events() == [
         visit_events.PositionKnown(position=2, operators=1),
@@ -92,7 +76,7 @@ def test_a_position_each_change_of_it_and_the_turn() -> None:
 def test_an_operator_who_is_free() -> None:
     scene = Scene()
     scene.join()
-    scene.serve(OperatorCause.CONNECTED)
+    scene.serve(wire.OperatorCause.CONNECTED)
     assert scene.visit.events() == [
         visit_events.Served(turn=visit_events.Turn.AT_ONCE, operator="bob")
     ]
@@ -104,10 +88,10 @@ def test_where_one_is() -> None:
     scene.wait(3)
     scene.visit.events()
     scene.visit.ask_position()
-    assert isinstance(scene.said()[0], AskPosition)
-    scene.wait(3, PositionCause.ASKED)
-    scene.wait(3, PositionCause.ASKED, most=300)
-    scene.serve(OperatorCause.ASKED)
+    assert isinstance(scene.said()[0], wire.AskPosition)
+    scene.wait(3, wire.PositionCause.ASKED)
+    scene.wait(3, wire.PositionCause.ASKED, most=300)
+    scene.serve(wire.OperatorCause.ASKED)
     assert scene.visit.events() == [
         visit_events.PositionAnswered(position=3, estimate=None),
         visit_events.PositionAnswered(
@@ -117,13 +101,13 @@ def test_where_one_is() -> None:
     ]
 
 
-@pytest.mark.parametrize("cause", OverCause)
-def test_the_end_of_a_visit_forgets_the_ticket(cause: OverCause) -> None:
+@pytest.mark.parametrize("cause", wire.OverCause)
+def test_the_end_of_a_visit_forgets_the_ticket(cause: wire.OverCause) -> None:
     scene = Scene()
     scene.join()
     scene.wait()
     scene.visit.events()
-    scene.visit.handle(VisitOver(7, cause))
+    scene.visit.handle(wire.VisitOver(7, cause))
     (over,) = scene.visit.events()
     assert isinstance(over, visit_events.VisitEnded)
     assert over.cause is cause
@@ -133,12 +117,12 @@ def test_the_end_of_a_visit_forgets_the_ticket(cause: OverCause) -> None:
 
 
 @pytest.mark.parametrize(
-    "reason", [one for one in DeskRefusal if one is not DeskRefusal.NO_SUCH_TICKET]
+    "reason", [one for one in wire.DeskRefusal if one is not wire.DeskRefusal.NO_SUCH_TICKET]
 )
-def test_a_desk_that_will_not_have_us(reason: DeskRefusal) -> None:
+def test_a_desk_that_will_not_have_us(reason: wire.DeskRefusal) -> None:
     scene = Scene()
     scene.join()
-    scene.visit.handle(DeskRefused(0, reason))
+    scene.visit.handle(wire.DeskRefused(0, reason))
     (refused,) = scene.visit.events()
     assert isinstance(refused, visit_events.VisitRefused)
     scene.store()
@@ -150,8 +134,8 @@ def test_giving_a_position_up_for_a_new_request() -> None:
     scene.join()
     scene.wait()
     scene.visit.leave()
-    assert isinstance(scene.said()[0], LeaveDesk)
-    scene.visit.handle(VisitOver(7, OverCause.LEFT))
+    assert isinstance(scene.said()[0], wire.LeaveDesk)
+    scene.visit.handle(wire.VisitOver(7, wire.OverCause.LEFT))
     scene.visit.events()
     scene.visit.begin_anew()
     assert [type(event) for event in scene.visit.events()] == [visit_events.FormWanted]
@@ -162,9 +146,9 @@ def test_a_program_that_comes_back_to_a_session_that_was_ended_says_so_and_asks_
 ):
     scene = Scene(ticket=bytes(16))
     scene.visit.handle(DESK)
-    scene.visit.handle(VisitOver(7, OverCause.ENDED))
+    scene.visit.handle(wire.VisitOver(7, wire.OverCause.ENDED))
     told, wanted = scene.visit.events()
-    assert told == visit_events.EndedUnseen(cause=OverCause.ENDED)
+    assert told == visit_events.EndedUnseen(cause=wire.OverCause.ENDED)
     assert isinstance(wanted, visit_events.FormWanted)
     scene.store()
     assert scene.disk == StoredVisit()
@@ -176,16 +160,18 @@ def test_one_that_was_away_in_between_ends_with_it() -> None:
     scene.wait()
     scene.visit.events()
     scene.relink()
-    scene.visit.handle(VisitOver(7, OverCause.DROPPED))
+    scene.visit.handle(wire.VisitOver(7, wire.OverCause.DROPPED))
     (over,) = scene.visit.events()
-    assert over == visit_events.VisitEnded(cause=OverCause.DROPPED)
+    assert over == visit_events.VisitEnded(cause=wire.OverCause.DROPPED)
 
 
 def test_a_turn_is_answered_at_once() -> None:
     scene = Scene(ticket=bytes(16), shown=4)
     scene.visit.handle(DESK)
-    scene.serve(OperatorCause.RETURNED)
-    assert scene.answers == [AckDeskLines(7, 0)]  # what an earlier run has shown comes once more
+    scene.serve(wire.OperatorCause.RETURNED)
+    assert scene.answers == [
+        wire.AckDeskLines(7, 0)
+    ]  # what an earlier run has shown comes once more
 
 
 def test_a_call_that_was_missed_is_told() -> None:
@@ -193,7 +179,7 @@ def test_a_call_that_was_missed_is_told() -> None:
     scene.join()
     scene.serve()
     scene.visit.events()
-    scene.wait(2, PositionCause.MISSED_CALL)
+    scene.wait(2, wire.PositionCause.MISSED_CALL)
     assert scene.visit.events() == [
         visit_events.SentBack(why=visit_events.SentBackReason.CALL_MISSED, queue="desk"),
         visit_events.PositionKnown(position=2, operators=1),
@@ -213,9 +199,9 @@ def test_who_waits_for_an_operator_who_dies_is_told() -> None:
     scene = Scene()
     scene.join()
     scene.serve()
-    scene.wait(1, PositionCause.HANDED_OVER)
+    scene.wait(1, wire.PositionCause.HANDED_OVER)
     scene.visit.events()
-    scene.wait(1, PositionCause.OPERATOR_LOST)
+    scene.wait(1, wire.PositionCause.OPERATOR_LOST)
     assert scene.visit.events() == [
         visit_events.SentBack(why=visit_events.SentBackReason.OPERATOR_LOST, queue="desk")
     ]
@@ -230,13 +216,13 @@ def test_a_queue_in_whatever_case() -> None:
 def test_notices_out_of_place_are_passed_over() -> None:
     scene = Scene()
     for notice in (
-        PositionReported(0, 7, PositionCause.JOINED, 1, 1, 0, 0, "desk", False),
-        OperatorAssigned(0, 7, OperatorCause.CALLED, "bob"),
-        VisitOver(7, OverCause.ENDED),
-        DeskRefused(0, DeskRefusal.NO_SUCH_TICKET),
-        DeskLine(7, 1, "bob", 0, "hi"),
-        LinesSaved(7, 1),
-        LineRefused(7, 1, LineRefusal.FULL),
+        wire.PositionReported(0, 7, wire.PositionCause.JOINED, 1, 1, 0, 0, "desk", False),
+        wire.OperatorAssigned(0, 7, wire.OperatorCause.CALLED, "bob"),
+        wire.VisitOver(7, wire.OverCause.ENDED),
+        wire.DeskRefused(0, wire.DeskRefusal.NO_SUCH_TICKET),
+        wire.DeskLine(7, 1, "bob", 0, "hi"),
+        wire.LinesSaved(7, 1),
+        wire.LineRefused(7, 1, wire.LineRefusal.FULL),
     ):
         scene.visit.handle(notice)
     assert scene.visit.events() == []
@@ -247,12 +233,12 @@ def test_notices_out_of_place_are_passed_over() -> None:
 def test_sent_back_to_the_line() -> None:
     scene = Scene()
     scene.join()
-    scene.serve(OperatorCause.CONNECTED)
+    scene.serve(wire.OperatorCause.CONNECTED)
     scene.visit.events()
-    scene.wait(1, PositionCause.OPERATOR_LOST)
+    scene.wait(1, wire.PositionCause.OPERATOR_LOST)
     scene.serve()
-    scene.wait(1, PositionCause.HANDED_OVER)
-    scene.serve(OperatorCause.HANDED_OVER)
+    scene.wait(1, wire.PositionCause.HANDED_OVER)
+    scene.serve(wire.OperatorCause.HANDED_OVER)
     assert scene.visit.events() == [
         visit_events.SentBack(why=visit_events.SentBackReason.OPERATOR_LOST, queue="desk"),
         visit_events.PositionKnown(position=1, operators=1),
@@ -273,13 +259,15 @@ def test_a_question_that_a_link_did_not_answer_is_asked_again_on_the_next_one() 
     scene.is_up = True
     scene.relink()
     returned, asked = scene.said()
-    assert isinstance(returned, ReturnToDesk)
-    assert isinstance(asked, AskPosition)
+    assert isinstance(returned, wire.ReturnToDesk)
+    assert isinstance(asked, wire.AskPosition)
     scene.visit.handle(
-        PositionReported(asked.reference, 7, PositionCause.ASKED, 1, 1, 0, 0, "desk", False)
+        wire.PositionReported(
+            asked.reference, 7, wire.PositionCause.ASKED, 1, 1, 0, 0, "desk", False
+        )
     )
     scene.relink()
-    assert [type(request) for request in scene.said()] == [ReturnToDesk], "answered"
+    assert [type(request) for request in scene.said()] == [wire.ReturnToDesk], "answered"
 
 
 def test_a_question_ends_unanswered_when_the_registry_is_lost() -> None:

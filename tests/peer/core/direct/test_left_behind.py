@@ -18,7 +18,7 @@ def test_after_a_quit_with_a_line_to_be_told_the_next_start_tells_it(node: CoreD
     there."""
     enter(node)
     lose_registry(node)
-    begun = node.core.rooms.say("hi", now=node.now)
+    begun = node.core.rooms.say("lab", "hi", now=node.now)
     assert begun is not None
     node.core.rooms.forget()
     node.turn()
@@ -37,8 +37,8 @@ def test_a_life_that_ended_right_after_leaving_leaves_no_line_without_an_end(
     node: CoreDriver,
 ) -> None:
     enter(node)
-    node.core.rooms.say("bye", now=node.now)
-    node.core.rooms.leave(now=node.now)
+    node.core.rooms.say("lab", "bye", now=node.now)
+    node.core.rooms.leave("lab", now=node.now)
     node.turn()
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     again.turn()
@@ -58,21 +58,21 @@ def test_lines_of_two_runs_are_sent_in_order(node: CoreDriver) -> None:
     is in between."""
     enter(node)
     lose_registry(node)
-    node.core.rooms.say("one", now=node.now)
-    node.core.rooms.say("two", now=node.now)
+    node.core.rooms.say("lab", "one", now=node.now)
+    node.core.rooms.say("lab", "two", now=node.now)
     node.turn()
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     again.now += 60.0
     again.start()
     lose_registry(again)
-    again.core.rooms.say("three", now=again.now)
+    again.core.rooms.say("lab", "three", now=again.now)
     asked = link_again(again, BOB.row(3, sender_index=7))
     assert asked is not None
     again.told(
         RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0),
         GroupGranted("#lab", 2, LAB_KEY, SENDER_INDEX, 10),
     )
-    again.core.rooms.say("four", now=again.now)
+    again.core.rooms.say("lab", "four", now=again.now)
     again.turn()
     first, second = again.lines()
     assert [text_of(first, epoch=2), text_of(second, epoch=2)] == ["one", "two"]

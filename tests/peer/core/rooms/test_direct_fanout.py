@@ -51,7 +51,7 @@ def test_a_line_goes_straight_to_members_and_once_more_to_the_registry_when_it_i
     enter(node)
     lose_registry(node)
     node.saw()
-    begun = node.core.rooms.say("hi", now=node.now)
+    begun = node.core.rooms.say("lab", "hi", now=node.now)
     assert begun is not None
     node.turn()
     assert node.saw() == [
@@ -88,20 +88,20 @@ def test_a_member_who_does_not_answer_is_sent_the_newest_line_only(node: CoreDri
     enter(node)
     lose_registry(node)
     for text in ("one", "two"):
-        node.core.rooms.say(text, now=node.now)
+        node.core.rooms.say("lab", text, now=node.now)
         node.turn()
         node.pass_time(3.0)
-    assert node.core.rooms.recipients.in_reach == 0
+    assert node.core.rooms.recipients.rooms()[0].in_reach == 0
     assert node.core.is_settled
     node.datagrams.clear()
-    node.core.rooms.say("three", now=node.now)
+    node.core.rooms.say("lab", "three", now=node.now)
     node.turn()
     lines = fanout(node, BOB)
     assert [line.text for _, line in lines] == ["three"]
     session = BOB.session_with(node.alice)
     node.hears(session.seal(join_frames([encode(Ack(lines[0][0], [1]))])), BOB.home)
     assert [line.text for _, line in fanout(node, BOB)] == ["one", "two"]
-    assert node.core.rooms.recipients.in_reach == 1
+    assert node.core.rooms.recipients.rooms()[0].in_reach == 1
 
 
 def test_a_line_from_a_non_member_is_acknowledged_and_not_shown(node: CoreDriver) -> None:
@@ -148,11 +148,11 @@ def test_leaving_a_room_takes_its_lines_back_and_leaves_those_of_the_channel(
 ) -> None:
     enter(node)
     lose_registry(node)
-    node.core.rooms.say("to the room", now=node.now)
+    node.core.rooms.say("lab", "to the room", now=node.now)
     node.core.rooms.say_to_all("to all", now=node.now)
     node.turn()
     assert {line.text for _, line in fanout(node, BOB)} == {"to the room", "to all"}
-    node.core.rooms.leave(now=node.now)
+    node.core.rooms.leave("lab", now=node.now)
     node.pass_time(POLICY.give_up_after - 0.1)
     again = fanout(node, BOB)
     assert {line.text for _, line in again} == {"to all"}
@@ -182,7 +182,7 @@ def test_a_line_has_a_number_of_the_stream_to_the_member_that_is_never_used_agai
 ) -> None:
     enter(node)
     lose_registry(node)
-    node.core.rooms.say("hi", now=node.now)
+    node.core.rooms.say("lab", "hi", now=node.now)
     node.turn()
     (part,) = {
         frame.number: frame for frame in frames_to(node, BOB) if isinstance(frame, Part)
@@ -196,7 +196,7 @@ def test_nobody_waits_for_a_line_that_was_taken_back(node: CoreDriver) -> None:
     it."""
     enter(node)
     lose_registry(node)
-    node.core.rooms.say("to the room", now=node.now)
+    node.core.rooms.say("lab", "to the room", now=node.now)
     node.turn()
     said = frames_to(node, BOB)
     (line,) = [frame.number for frame in said if isinstance(frame, Part)]
@@ -204,7 +204,7 @@ def test_nobody_waits_for_a_line_that_was_taken_back(node: CoreDriver) -> None:
     node.core.direct.send("bob", "to bob", now=node.now)
     node.turn()
     frames_to(node, BOB)
-    node.core.rooms.leave(now=node.now)
+    node.core.rooms.leave("lab", now=node.now)
     node.pass_time(0.6)
     again = frames_to(node, BOB)
     assert {frame.number for frame in again if isinstance(frame, Part)} == {line + 1}
@@ -214,7 +214,7 @@ def test_nobody_waits_for_a_line_that_was_taken_back(node: CoreDriver) -> None:
 def test_an_offline_peer_sends_nothing_directly_and_everything_later(node: CoreDriver) -> None:
     enter(node)
     lose_registry(node)
-    node.core.rooms.say("hi", now=node.now)
+    node.core.rooms.say("lab", "hi", now=node.now)
     node.turn()
     first = fanout(node, BOB)
     assert [line.text for _, line in first] == ["hi"]
@@ -224,7 +224,7 @@ def test_an_offline_peer_sends_nothing_directly_and_everything_later(node: CoreD
     node.core.start(now=node.now)
     node.pass_time(5.0)
     node.datagrams.clear()
-    node.core.rooms.say("again", now=node.now)
+    node.core.rooms.say("lab", "again", now=node.now)
     node.turn()
     assert {line.text for _, line in fanout(node, BOB)} == {"hi", "again"}
 
@@ -238,7 +238,7 @@ def test_a_key_that_nobody_goes_by_any_more_is_told_nothing_and_all_when_it_is_b
 ) -> None:
     enter(node)
     lose_registry(node)
-    node.core.rooms.say("one", now=node.now)
+    node.core.rooms.say("lab", "one", now=node.now)
     node.turn()
     assert [line.text for _, line in fanout(node, BOB)] == ["one"]
     contact, rooms = contact_of(node, BOB), node.core.rooms
@@ -253,10 +253,10 @@ def test_a_key_that_nobody_goes_by_any_more_is_told_nothing_and_all_when_it_is_b
 def test_the_silence_of_a_key_is_forgotten_with_it(node: CoreDriver) -> None:
     enter(node)
     lose_registry(node)
-    node.core.rooms.say("one", now=node.now)
+    node.core.rooms.say("lab", "one", now=node.now)
     node.pass_time(POLICY.give_up_after + 0.1)
     node.datagrams.clear()
     node.core.rooms.replace(contact_of(node, BOB))
-    node.core.rooms.say("two", now=node.now)
+    node.core.rooms.say("lab", "two", now=node.now)
     node.turn()
     assert [line.text for _, line in fanout(node, BOB)] == ["one", "two"]

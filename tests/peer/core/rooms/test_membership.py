@@ -4,7 +4,9 @@ import pytest
 
 from chatapp.peer.api.events import Event, MemberJoined, MemberLeft
 from chatapp.peer.core.contacts import Contacts
-from chatapp.peer.core.rooms.membership import RETURN_SPAN, Membership
+from chatapp.peer.core.records import StoredGroup, StoredStream
+from chatapp.peer.core.rooms.group import Group
+from chatapp.peer.core.rooms.membership import RETURN_SPAN, Memberships
 from chatapp.wire.messages.rooms import RoomMember, RoomPresence
 from tests.peer.core.cast import NoRegistry, Someone
 
@@ -21,7 +23,9 @@ class Lab:
         self.contacts = Contacts()
         for person in knows:
             self.contacts.take_row(person.row())
-        self.members = Membership(ctx, self.contacts, NoRegistry())
+        self.all = Memberships(ctx, self.contacts, NoRegistry())
+        group = Group("#lab", StoredStream(), StoredGroup(), ctx.out)
+        self.members = self.all.begin(group, ())
 
     def saw(self) -> list[Event]:
         return self.out.drain_events()
@@ -35,7 +39,7 @@ class Lab:
 def lab() -> Lab:
     """Bob is in the room, carol is away; both are reported as such."""
     lab = Lab(BOB, CAROL)
-    lab.members.begin("lab", [RoomMember(BOB.id, HERE), RoomMember(CAROL.id, AWAY)])
+    lab.members.begin([RoomMember(BOB.id, HERE), RoomMember(CAROL.id, AWAY)])
     assert lab.members.announce() == ("bob",)
     return lab
 
@@ -73,7 +77,7 @@ def test_we_ourselves_are_no_news(lab: Lab) -> None:
 
 def test_nobody_is_announced_before_the_user_knows_of_the_room() -> None:
     lab = Lab(BOB)
-    lab.members.begin("lab", [])
+    lab.members.begin([])
     lab.members.changed([RoomMember(BOB.id, HERE)])
     assert lab.saw() == []
     assert lab.members.announce() == ("bob",)
@@ -81,6 +85,7 @@ def test_nobody_is_announced_before_the_user_knows_of_the_room() -> None:
 
 def test_a_member_who_is_back_soon_after_the_registry_has_not_left(lab: Lab) -> None:
     lab.members.returned([RoomMember(BOB.id, AWAY)], now=10.0)
+    lab.all.watch()
     assert lab.changed(BOB, AWAY) == []
     assert lab.changed(BOB, HERE) == []
     lab.alarms.ring(now=10.0 + RETURN_SPAN)
@@ -90,6 +95,7 @@ def test_a_member_who_is_back_soon_after_the_registry_has_not_left(lab: Lab) -> 
 
 def test_who_does_not_come_back_has_left_after_a_while(lab: Lab) -> None:
     lab.members.returned([RoomMember(BOB.id, AWAY)], now=10.0)
+    lab.all.watch()
     assert lab.alarms.next_timer() == 10.0 + RETURN_SPAN
     lab.alarms.ring(now=10.0 + RETURN_SPAN - 0.1)
     assert lab.saw() == []

@@ -22,7 +22,7 @@ def test_the_trail_of_a_line_says_that_it_was_kept_and_that_the_registry_has_it(
 ) -> None:
     enter(node)
     lose_registry(node)
-    begun = node.core.rooms.say("hi", now=node.now)
+    begun = node.core.rooms.say("lab", "hi", now=node.now)
     assert begun is not None
     node.turn()
     mark = group_mark("#lab")
@@ -49,8 +49,8 @@ def test_the_trail_of_a_line_says_that_it_was_kept_and_that_the_registry_has_it(
 def test_a_line_that_was_left_behind_says_why(node: CoreDriver) -> None:
     enter(node)
     lose_registry(node)
-    node.core.rooms.say("hi", now=node.now)
-    node.core.rooms.leave(now=node.now)
+    node.core.rooms.say("lab", "hi", now=node.now)
+    node.core.rooms.leave("lab", now=node.now)
     node.turn()
     (line,) = node.disk.lines.latest(9)
     *_, last = readable(unpacked(line.trace, line.at_ms), line.at_ms)
@@ -83,7 +83,7 @@ def test_a_line_of_somebody_ignored_is_stored_and_found_and_never_shown(node: Co
 def test_lines_of_a_room_are_answered_by_the_registry(node: CoreDriver) -> None:
     enter(node)
     node.saw()
-    begun = node.core.rooms.say("hi", now=node.now)
+    begun = node.core.rooms.say("lab", "hi", now=node.now)
     assert begun is not None
     node.turn()
     (frame,) = node.lines()
@@ -99,8 +99,8 @@ def test_lines_of_a_room_are_answered_by_the_registry(node: CoreDriver) -> None:
 
 def test_a_line_said_just_before_leaving_is_still_answered(node: CoreDriver) -> None:
     enter(node)
-    node.core.rooms.say("bye", now=node.now)
-    node.core.rooms.leave(now=node.now)
+    node.core.rooms.say("lab", "bye", now=node.now)
+    node.core.rooms.leave("lab", now=node.now)
     node.turn()
     (frame,) = node.lines()
     node.saw()
@@ -113,7 +113,7 @@ def test_a_line_said_just_before_leaving_is_still_answered(node: CoreDriver) -> 
 def test_lines_that_wait_survive_a_crash(node: CoreDriver) -> None:
     enter(node)
     lose_registry(node)
-    begun = node.core.rooms.say("hi", now=node.now)
+    begun = node.core.rooms.say("lab", "hi", now=node.now)
     assert begun is not None
     node.turn()
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)

@@ -9,7 +9,7 @@ from chatapp.peer.core.registry.session import State
 from chatapp.wire.messages.mail import MailBatch
 from chatapp.wire.messages.registration import Ping, Pong
 from chatapp.wire.messages.rooms import (
-    EnterRoom,
+    EnterRooms,
     FetchGroup,
     GroupGranted,
     GroupPage,
@@ -40,6 +40,7 @@ from tests.peer.core.lab import (
     lose_registry,
     node,
     requests,
+    rooms_of,
 )
 from tests.support.screen import is_now
 
@@ -55,13 +56,14 @@ def test_an_admitted_member_reads_who_is_there_and_nothing_else(node: CoreDriver
     enter(node, who=(CAROL, BOB))
     assert node.saw() == [events.EnteredRoom(room="lab", members=("bob", "carol"), missed=0)]
     assert node.core.rooms.is_settled
-    members = node.core.rooms.recipients.people
-    before = members()
+    (lab,) = node.core.rooms.recipients.rooms()
+    before = lab.members
     assert [one.name for one in before] == ["alice", "bob", "carol"]
-    assert node.core.rooms.recipients.in_reach == 2
-    assert all(members() is before for _ in range(1_000))
+    assert lab.in_reach == 2
+    assert all(node.core.rooms.recipients.rooms()[0].members is before for _ in range(1_000))
     node.told(RoomChanged("#lab", [RoomMember(BOB.id, MAYBE)]))
-    assert [one.online for one in members()] == [True, False, True]
+    (lab,) = node.core.rooms.recipients.rooms()
+    assert [one.online for one in lab.members] == [True, False, True]
 
 
 def test_a_name_that_is_none_is_refused_here(node: CoreDriver) -> None:
@@ -69,21 +71,60 @@ def test_a_name_that_is_none_is_refused_here(node: CoreDriver) -> None:
     node.turn()
     (refused,) = node.saw()
     assert isinstance(refused, events.RoomEntryDenied)
-    assert requests(node, EnterRoom) == []
+    assert requests(node, EnterRooms) == []
 
 
 @pytest.mark.parametrize("reason", RoomRefusal)
-def test_a_refused_person_stays_in_the_previous_room(node: CoreDriver, reason: RoomRefusal) -> None:
+def test_a_refused_person_stays_where_they_are(node: CoreDriver, reason: RoomRefusal) -> None:
     enter(node)
     node.core.rooms.enter("yard", now=node.now)
     node.turn()
-    (asked,) = requests(node, EnterRoom)
-    assert isinstance(asked, EnterRoom)
+    (asked,) = requests(node, EnterRooms)
+    assert isinstance(asked, EnterRooms)
     node.saw()
-    node.told(RoomRefused(asked.reference, reason))
+    node.told(RoomRefused(asked.reference, "yard", reason))
     assert [type(event) for event in node.saw()] == [events.RoomEntryDenied]
-    assert node.core.rooms.room is not None
-    assert node.core.rooms.room.room == "lab"
+    assert rooms_of(node) == ["lab"]
+
+
+def test_several_rooms_have_members_topics_and_keys_of_their_own(node: CoreDriver) -> None:
+    enter(node)
+    enter(node, "yard", who=(CAROL,))
+    assert node.saw() == [
+        events.EnteredRoom(room="lab", members=("bob",), missed=0),
+        events.EnteredRoom(room="yard", members=("carol",), missed=0),
+    ]
+    node.told(RoomChanged("#lab", [RoomMember(BOB.id, GONE)]))
+    assert node.saw() == [events.MemberLeft(room="lab", name="bob")]
+    assert rooms_of(node) == ["lab", "yard"]
+    node.core.rooms.leave("lab", now=node.now)
+    node.turn()
+    assert node.saw() == [events.LeftRoom(room="lab")]
+    assert [one.room for one in requests(node, LeaveRoom) if isinstance(one, LeaveRoom)] == ["lab"]
+    assert node.core.rooms.say("lab", "hi", now=node.now) is None
+    assert node.core.rooms.say("YARD", "hi", now=node.now) is not None
+
+
+def test_one_request_names_all_rooms_on_a_new_link(node: CoreDriver) -> None:
+    """What one of them is answered changes nothing about the others."""
+    for room in ("lab", "yard", "park"):
+        enter(node, room)
+    node.saw()
+    node.lose_link()
+    asked = link_again(node, BOB.row(1, sender_index=7))
+    assert asked is not None and asked.is_return
+    assert asked.rooms == ["lab", "yard", "park"]
+    node.told(
+        RoomRefused(asked.reference, "yard", RoomRefusal.ROOM_FULL),
+        RoomEntered(asked.reference, "#park", [RoomMember(BOB.id, HERE)], 10, 0),
+        GroupGranted("#park", 1, LAB_KEY, SENDER_INDEX, 10),
+        RoomEvicted("#lab", is_closed=True),
+    )
+    assert rooms_of(node) == ["park"]
+    assert [event for event in node.saw() if isinstance(event, events.LeftRoom)] == [
+        events.LeftRoom(room="yard"),
+        events.LeftRoom(room="lab", how=events.RoomExit.CLOSED),
+    ]
 
 
 def test_a_registry_that_says_nothing_is_given_up_and_a_late_answer_undone(
@@ -91,64 +132,50 @@ def test_a_registry_that_says_nothing_is_given_up_and_a_late_answer_undone(
 ) -> None:
     node.core.rooms.enter("lab", now=node.now)
     node.turn()
-    (asked,) = requests(node, EnterRoom)
-    assert isinstance(asked, EnterRoom)
+    (asked,) = requests(node, EnterRooms)
+    assert isinstance(asked, EnterRooms)
     node.pass_time(2.5)
     assert node.saw() == [events.RoomEntryDenied(room="lab", reason=RoomEntryRefusal.UNANSWERED)]
-    node.told(RoomEntered(asked.reference, "#lab", [], 10, 0))
     assert len(requests(node, LeaveRoom)) == 1
-    assert node.core.rooms.room is None
+    node.told(RoomEntered(asked.reference, "#lab", [], 10, 0))
+    assert rooms_of(node) == []
 
 
-def test_a_question_given_up_is_taken_back_right_behind_it(node: CoreDriver) -> None:
-    """A registry that reads both requests at once does not move us to another room."""
-    enter(node)
-    node.core.rooms.enter("yard", now=node.now)
-    node.pass_time(2.5)
-    asked = requests(node, EnterRoom)
-    assert [one.room for one in asked if isinstance(one, EnterRoom)] == ["yard", "lab"]
-    node.saw()
-    for one, room in zip(asked, ("yard", "lab"), strict=True):
-        assert isinstance(one, EnterRoom)
-        node.told(RoomEntered(one.reference, f"#{room}", [RoomMember(BOB.id, HERE)], 10, 0))
-    assert node.core.rooms.room is not None
-    assert node.core.rooms.room.room == "lab"
-    assert (node.saw(), requests(node, EnterRoom)) == ([], [])
-    node.pass_time(4.0)
-    assert (node.saw(), requests(node, EnterRoom)) == ([], [])
-
-
-@pytest.mark.parametrize("answered_late", [True, False])
-def test_who_asks_for_a_third_room_and_is_refused_stays_in_the_first(
-    node: CoreDriver, answered_late: bool
-) -> None:
-    enter(node)
-    node.core.rooms.enter("yard", now=node.now)
-    node.core.rooms.enter("park", now=node.now)
-    node.turn()
-    yard, park = (one for one in requests(node, EnterRoom) if isinstance(one, EnterRoom))
-    if answered_late:
-        node.told(RoomEntered(yard.reference, "#yard", [], 10, 0))
-    node.told(RoomRefused(park.reference, RoomRefusal.ROOM_FULL))
-    (again,) = requests(node, EnterRoom)
-    assert isinstance(again, EnterRoom)
-    assert again.room == "lab"
-
-
-def test_who_asks_for_another_room_and_then_for_the_one_where_they_are_stays(
-    node: CoreDriver,
-) -> None:
-    enter(node)
-    node.core.rooms.enter("yard", now=node.now)
+def test_a_room_that_is_asked_for_twice_is_asked_for_once(node: CoreDriver) -> None:
+    node.core.rooms.enter("lab", now=node.now)
     node.core.rooms.enter("LAB", now=node.now)
     node.turn()
-    yard, lab = (one for one in requests(node, EnterRoom) if isinstance(one, EnterRoom))
-    assert lab.room == "lab"
+    assert len(requests(node, EnterRooms)) == 1
+
+
+def test_a_room_that_is_left_while_it_is_asked_for_is_not_entered(node: CoreDriver) -> None:
+    node.core.rooms.enter("lab", now=node.now)
+    node.turn()
+    (asked,) = requests(node, EnterRooms)
+    assert isinstance(asked, EnterRooms)
+    node.core.rooms.leave("lab", now=node.now)
+    node.turn()
+    (leave,) = requests(node, LeaveRoom)
+    assert isinstance(leave, LeaveRoom)
+    node.told(RoomEntered(asked.reference, "#lab", [], 10, 0), RoomLeft(leave.reference))
+    assert rooms_of(node) == []
+    assert node.saw() == [events.NotInRoom(room="lab")]
+    node.lose_link()
+    assert link_again(node) is None
+
+
+def test_a_room_that_has_ended_and_begun_anew_is_another_one(node: CoreDriver) -> None:
+    enter(node)
+    node.lose_link()
+    asked = link_again(node, BOB.row(1, sender_index=7))
+    assert asked is not None
     node.saw()
-    node.told(RoomEntered(yard.reference, "#yard", [], 10, 0))
-    assert node.saw() == []
-    node.told(RoomEntered(lab.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0))
-    assert node.saw() == [events.EnteredRoom(room="lab", members=("bob",), missed=0)]
+    node.told(
+        RoomEntered(asked.reference, "#LAB", [], 90, 0),
+        GroupGranted("#LAB", 1, LAB_KEY, SENDER_INDEX, 90),
+    )
+    assert rooms_of(node) == ["LAB"]
+    assert events.EnteredRoom(room="LAB", members=(), missed=0) in node.saw()
 
 
 def test_who_was_in_no_room_and_lost_the_registry_while_asking_is_in_none_on_return(
@@ -180,7 +207,7 @@ def test_who_is_taken_out_of_the_room_is_in_none_also_on_the_next_link(
     lose_registry(node)
     node.register()
     node.greet()
-    assert requests(node, EnterRoom) == []
+    assert requests(node, EnterRooms) == []
 
 
 @pytest.mark.parametrize(
@@ -192,8 +219,8 @@ def test_who_was_taken_out_of_the_room_while_away_is_told_on_return_and_stays_ou
     """Clause 10.3."""
     node.core.rooms.enter("lab", now=node.now)
     node.turn()
-    (asked,) = requests(node, EnterRoom)
-    assert isinstance(asked, EnterRoom) and not asked.is_return
+    (asked,) = requests(node, EnterRooms)
+    assert isinstance(asked, EnterRooms) and not asked.is_return
     node.told(
         RoomEntered(asked.reference, "#lab", [], 10, 0), GroupGranted("#lab", 1, LAB_KEY, 3, 10)
     )
@@ -216,13 +243,13 @@ def test_leaving_takes_effect_at_once_and_is_said_until_the_registry_knows(
 ) -> None:
     enter(node)
     node.saw()
-    node.core.rooms.leave(now=node.now)
+    node.core.rooms.leave("lab", now=node.now)
     node.turn()
     assert node.saw() == [events.LeftRoom(room="lab")]
     assert len(requests(node, LeaveRoom)) == 1
-    node.core.rooms.leave(now=node.now)
+    node.core.rooms.leave("lab", now=node.now)
     node.turn()
-    assert node.saw() == [events.NotInRoom()]
+    assert node.saw() == [events.NotInRoom(room="lab")]
 
 
 def test_a_leave_that_the_registry_has_not_heard_of_is_said_on_the_next_link(
@@ -230,7 +257,7 @@ def test_a_leave_that_the_registry_has_not_heard_of_is_said_on_the_next_link(
 ) -> None:
     enter(node)
     lose_registry(node)
-    node.core.rooms.leave(now=node.now)
+    node.core.rooms.leave("lab", now=node.now)
     node.turn()
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     again.start()
@@ -240,16 +267,14 @@ def test_a_leave_that_the_registry_has_not_heard_of_is_said_on_the_next_link(
     (asked,) = requests(again, LeaveRoom)
     assert isinstance(asked, LeaveRoom)
     again.told(RoomLeft(asked.reference))
-    assert not again.disk.load().room.owes_leave
+    assert again.disk.load().rooms == ()
 
 
 def test_leaving_no_room_is_told(node: CoreDriver) -> None:
-    node.core.rooms.leave(now=node.now)
+    node.core.rooms.leave("lab", now=node.now)
     node.turn()
-    assert node.saw() == [events.NotInRoom()]
-    assert node.core.rooms.say("hi", now=node.now) is None
-    node.turn()
-    assert node.saw() == [events.NotInRoom()]
+    assert node.saw() == [events.NotInRoom(room="lab")]
+    assert node.core.rooms.say("lab", "hi", now=node.now) is None
 
 
 def test_after_a_crash_the_next_start_is_in_the_room_with_the_missed_lines(
@@ -260,7 +285,7 @@ def test_after_a_crash_the_next_start_is_in_the_room_with_the_missed_lines(
     again.start()
     entering = link_again(again)
     assert entering is not None
-    assert entering.room == "lab"
+    assert entering.rooms == ["lab"]
     again.told(
         RoomEntered(entering.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 1),
         GroupGranted("#lab", 1, LAB_KEY, SENDER_INDEX, 11),
@@ -284,7 +309,7 @@ def test_that_the_registry_is_lost_is_said_before_what_becomes_of_a_line(node: C
     enter(node)
     node.saw()
     node.lose_link()
-    node.core.rooms.say("hi", now=node.now)
+    node.core.rooms.say("lab", "hi", now=node.now)
     node.pass_time(6.0)
     lost, kept = node.saw()
     assert lost == events.ServerLost()
@@ -296,7 +321,7 @@ def test_after_a_quit_the_next_start_is_in_no_room(node: CoreDriver) -> None:
     node.core.rooms.forget()
     node.turn()
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
-    assert again.core.rooms.room is None
+    assert rooms_of(again) == []
     assert again.disk.load().groups["#lab"].cursor == 10  # a later return brings what was missed
 
 
@@ -312,7 +337,7 @@ def test_a_lost_link_changes_nothing_about_the_room(node: CoreDriver) -> None:
         GroupGranted("#lab", 1, LAB_KEY, SENDER_INDEX, 10),
         RoomChanged("#lab", [RoomMember(BOB.id, HERE)]),
     )
-    assert node.core.rooms.recipients.in_reach == 1
+    assert node.core.rooms.recipients.rooms()[0].in_reach == 1
     assert not any(isinstance(event, ROOM_NEWS) for event in node.saw())
 
 
@@ -500,7 +525,7 @@ def test_with_the_registry_away_nobody_gets_into_a_room_but_the_one_where_they_a
     node.pass_time(POLICY.give_up_after)
     seen = node.saw()
     assert events.RoomEntryDenied(room="yard", reason=RoomEntryRefusal.UNREACHABLE) in seen
-    assert events.RoomsKnown(rooms=(events.Room(name="lab", here=2),)) in seen
+    assert events.RoomsKnown(rooms=(events.Room(name="lab", here=2, is_ours=True),)) in seen
 
 
 def test_a_registry_that_is_believed_away_is_looked_for_before_it_is_told_that_it_is(
@@ -514,53 +539,53 @@ def test_a_registry_that_is_believed_away_is_looked_for_before_it_is_told_that_i
     node.core.rooms.room_list.ask(now=node.now)
     node.turn()
     asked = link_again(node)
-    assert asked is not None and asked.room == "yard"
+    assert asked is not None and asked.rooms == ["yard"]
     assert not any(isinstance(event, events.RoomEntryDenied) for event in node.saw())
     assert node.core.reach is RegistryReach.UP
 
 
-def asked_within(node: CoreDriver, seconds: int) -> list[EnterRoom]:
+def asked_within(node: CoreDriver, seconds: int) -> list[EnterRooms]:
     """Return what was asked of a registry that answers pings, and nothing else."""
     asked: list[object] = []
     for _ in range(seconds):
         node.pass_time(1.0)
         asked += (heard := node.asked())
         node.told(*(Pong(one.reference, 0) for one in heard if isinstance(one, Ping)))
-    return [one for one in asked if isinstance(one, EnterRoom)]
+    return [one for one in asked if isinstance(one, EnterRooms)]
 
 
-def test_a_room_that_the_registry_cannot_write_down_is_asked_for_until_it_can(
-    node: CoreDriver,
+@pytest.mark.parametrize("reason", [RoomRefusal.NOT_SERVING, RoomRefusal.TOO_OFTEN])
+def test_a_return_that_is_not_possible_just_then_is_asked_for_until_it_is(
+    node: CoreDriver, reason: RoomRefusal
 ) -> None:
     """Else the peer took itself for a member, and the registry did not, as long as the link was
     up."""
-    enter(node)
-    node.core.rooms.enter("yard", now=node.now)
-    node.pass_time(2.5)
+    for room in ("lab", "yard"):
+        enter(node, room)
+    back = link_again(node, BOB.row(1, sender_index=7))
+    assert back is not None
     node.saw()
-    _, back = requests(node, EnterRoom)
-    assert isinstance(back, EnterRoom)
+    node.told(RoomEntered(back.reference, "#yard", [RoomMember(BOB.id, HERE)], 10, 0))
     for is_first in (True, False):
-        node.told(RoomRefused(back.reference, RoomRefusal.NOT_SERVING))
-        told = events.RoomEntryDenied(room="lab", reason=RoomEntryRefusal.NOT_SERVING)
-        assert node.saw() == [told] * is_first
+        node.told(RoomRefused(back.reference, "lab", reason))
+        told = events.RoomEntryDenied(room="lab", reason=RoomEntryRefusal[reason.name])
+        assert [one for one in node.saw() if one == told] == [told] * is_first
         assert asked_within(node, 9) == []
         (back,) = asked_within(node, 2)
-        assert (back.room, back.is_return) == ("lab", True)
+        assert (back.rooms, back.is_return) == (["lab"], True)
     node.told(RoomEntered(back.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0))
-    assert (node.saw(), asked_within(node, 30)) == ([], [])
+    assert asked_within(node, 30) == []
+    assert rooms_of(node) == ["lab", "yard"]
 
 
-@pytest.mark.parametrize("goes", ["out", "elsewhere", "offline"])
+@pytest.mark.parametrize("goes", ["out", "offline"])
 def test_a_room_that_was_left_meanwhile_is_not_asked_for(node: CoreDriver, goes: str) -> None:
     enter(node)
     back = link_again(node, BOB.row(1, sender_index=7))
     assert back is not None
-    node.told(RoomRefused(back.reference, RoomRefusal.NOT_SERVING))
+    node.told(RoomRefused(back.reference, "lab", RoomRefusal.NOT_SERVING))
     if goes == "out":
-        node.core.rooms.leave(now=node.now)
-    elif goes == "elsewhere":
-        enter(node, "yard")
+        node.core.rooms.leave("lab", now=node.now)
     else:
         node.core.leave(now=node.now)
     assert asked_within(node, 30) == []

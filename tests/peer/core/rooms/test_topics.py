@@ -7,7 +7,7 @@ from chatapp.peer.api.events import TopicFailure
 from chatapp.wire.limits import TOPIC_MAX
 from chatapp.wire.messages.rooms import (
     NO_TOPIC,
-    EnterRoom,
+    EnterRooms,
     GroupGranted,
     RoomEntered,
     RoomMember,
@@ -44,7 +44,7 @@ def known(
 
 
 def let_in(node: CoreDriver, asked: object, topic: Topic) -> None:
-    assert isinstance(asked, EnterRoom)
+    assert isinstance(asked, EnterRooms)
     node.told(
         RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0, topic),
         GroupGranted("#lab", 1, LAB_KEY, SENDER_INDEX, 10),
@@ -52,7 +52,7 @@ def let_in(node: CoreDriver, asked: object, topic: Topic) -> None:
 
 
 def ask(node: CoreDriver, text: str) -> SetTopic:
-    node.core.rooms.topic.ask(text, now=node.now)
+    node.core.rooms.topic.ask("lab", text, now=node.now)
     node.turn()
     (asked,) = requests(node, SetTopic)
     assert isinstance(asked, SetTopic)
@@ -64,7 +64,7 @@ def shown(node: CoreDriver) -> list[events.Event]:
 
 
 def shown_on_request(node: CoreDriver) -> list[events.Event]:
-    node.core.rooms.topic.show()
+    node.core.rooms.topic.show("lab")
     node.turn()
     return shown(node)
 
@@ -72,7 +72,7 @@ def shown_on_request(node: CoreDriver) -> list[events.Event]:
 def test_a_newcomer_reads_it(node: CoreDriver) -> None:
     node.core.rooms.enter("lab", now=node.now)
     node.turn()
-    let_in(node, requests(node, EnterRoom)[0], EXAM)
+    let_in(node, requests(node, EnterRooms)[0], EXAM)
     assert node.saw() == [events.EnteredRoom(room="lab", members=("bob",), missed=0, topic="Exam")]
     assert shown_on_request(node) == [known("Exam")]
 
@@ -137,7 +137,7 @@ def test_refused(node: CoreDriver, reason: TopicRefusal) -> None:
 def test_too_long(node: CoreDriver) -> None:
     enter(node)
     node.saw()
-    node.core.rooms.topic.ask("x" * (TOPIC_MAX + 1), now=node.now)
+    node.core.rooms.topic.ask("lab", "x" * (TOPIC_MAX + 1), now=node.now)
     node.turn()
     assert requests(node, SetTopic) == []
     assert shown(node) == [events.TopicNotSet(room="lab", reason=TopicFailure.TOO_LONG)]
@@ -145,11 +145,11 @@ def test_too_long(node: CoreDriver) -> None:
 
 
 def test_outside_of_rooms(node: CoreDriver) -> None:
-    node.core.rooms.topic.ask("Exam", now=node.now)
+    node.core.rooms.topic.ask("lab", "Exam", now=node.now)
     node.turn()
     assert requests(node, SetTopic) == []
-    assert shown(node) == [events.NotInRoom()]
-    assert shown_on_request(node) == [events.NotInRoom()]
+    assert shown(node) == [events.NotInRoom(room="lab")]
+    assert shown_on_request(node) == [events.NotInRoom(room="lab")]
 
 
 def test_a_registry_that_does_not_answer(node: CoreDriver) -> None:
@@ -165,7 +165,7 @@ def test_a_registry_that_is_away(node: CoreDriver) -> None:
     node.told(TopicChanged(0, "#lab", EXAM))
     lose_registry(node)
     node.saw()
-    node.core.rooms.topic.ask("Later", now=node.now)
+    node.core.rooms.topic.ask("lab", "Later", now=node.now)
     node.pass_time(10.0)
     assert shown(node) == [events.TopicNotSet(room="lab", reason=TopicFailure.UNREACHABLE)]
     assert shown_on_request(node) == [known("Exam")]
@@ -194,8 +194,8 @@ def test_it_is_asked_again_behind_the_entry_on_the_next_link(node: CoreDriver) -
     node.lose_link()
     node.register()
     node.greet()
-    asked = [one for one in node.asked() if isinstance(one, EnterRoom | SetTopic)]
-    assert [type(one) for one in asked] == [EnterRoom, SetTopic]
+    asked = [one for one in node.asked() if isinstance(one, EnterRooms | SetTopic)]
+    assert [type(one) for one in asked] == [EnterRooms, SetTopic]
     assert asked[1] == first
 
 
@@ -215,7 +215,7 @@ def test_a_topic_that_is_too_long_takes_the_place_of_the_request_before_it(
     enter(node)
     node.saw()
     ask(node, "First")
-    node.core.rooms.topic.ask("x" * (TOPIC_MAX + 1), now=node.now)
+    node.core.rooms.topic.ask("lab", "x" * (TOPIC_MAX + 1), now=node.now)
     node.pass_time(POLICY.give_up_after + 0.1)
     assert shown(node) == [events.TopicNotSet(room="lab", reason=TopicFailure.TOO_LONG)]
 
@@ -224,8 +224,8 @@ def test_a_request_is_not_made_for_another_room(node: CoreDriver) -> None:
     enter(node)
     node.lose_link()
     node.saw()
-    node.core.rooms.topic.ask("Exam", now=node.now)
-    node.core.rooms.leave(now=node.now)
+    node.core.rooms.topic.ask("lab", "Exam", now=node.now)
+    node.core.rooms.leave("lab", now=node.now)
     link_again(node, BOB.row(1, sender_index=7))
     assert requests(node, SetTopic) == []
     assert shown(node) == [events.TopicNotSet(room="lab", reason=TopicFailure.NOT_HERE)]
@@ -236,7 +236,7 @@ def test_a_request_is_not_made_for_another_room(node: CoreDriver) -> None:
 
 def test_a_topic_told_after_we_left_is_not_shown(node: CoreDriver) -> None:
     enter(node)
-    node.core.rooms.leave(now=node.now)
+    node.core.rooms.leave("lab", now=node.now)
     node.saw()
     node.told(TopicChanged(0, "#lab", EXAM))
     assert shown(node) == []

@@ -5,9 +5,9 @@ from datetime import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.faces.full.logbook import LogBook
+from chatapp.peer.faces.full.logbook import TEXT_MOST, LogBook
 from chatapp.peer.faces.full.theme import ASCII, UNICODE, Signs
-from chatapp.peer.view.layout import cells_of
+from chatapp.peer.view.layout import LINK, cells_of
 from chatapp.peer.view.log import EntryKind, Log, LogEntry
 from chatapp.peer.words.formatting import Mark
 
@@ -190,3 +190,23 @@ def test_whatever_happens_to_a_log_its_rows_are_those_of_a_new_one(
         row = made.row(y)
         assert row is not None
         assert sum(cells_of(one) for _, text in row[1] for one in text) <= max(other_width, 26)
+
+
+def test_a_wide_screen_has_rows_that_can_be_read() -> None:
+    mine = said("word " * 60, sender="you", mine=True)
+    made = book(mine, width=300)
+    rows = drawn(made)[1:]
+    assert len(rows) == 3
+    assert max(map(len, rows)) <= 23 + TEXT_MOST + 3
+    assert rows[-1].endswith("…") and cells_of("…") == 1
+
+
+def test_an_address_is_a_link_in_each_of_its_rows() -> None:
+    made = book(said("see https://example.org/a/long/path, please"), width=40)
+    rows = [made.row(y) for y in range(1, made.height)]
+    links = [
+        (style, text) for row in rows if row is not None for style, text in row[1] if LINK in style
+    ]
+    assert {style for style, _ in links} == {f"text{LINK}https://example.org/a/long/path"}
+    assert "".join(text for _, text in links) == "https://example.org/a/long/path"
+    assert len(links) > 1

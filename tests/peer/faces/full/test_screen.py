@@ -64,18 +64,18 @@ async def test_lines_count_as_shown_and_read_when_they_were_painted(village: Vil
 
 
 async def test_events_stand_where_they_belong(village: Village) -> None:  # noqa: F811
-    bob = village.peer("bob", room="lab")
+    bob = village.peer("bob", rooms="lab")
     await bob.open()
     await bob.ready()
-    alice = village.peer("alice", room="lab")
+    alice = village.peer("alice", rooms="lab")
     await alice.open()
     async with Played(alice).on_screen() as screen:
         await screen.shows("# lab · 2 here", "You are in lab with bob.")
-        bob.set_topic("the second sensor")
+        bob.set_topic("lab", "the second sensor")
         await screen.shows("# lab · 2 here: the second sensor")
         screen.app.open_conversation(EVERYBODY)
         await screen.shows("* everybody · 2 online")
-        await bob.say("anybody here?")
+        await bob.say("lab", "anybody here?")
         await screen.counts("lab", 1)
         assert "anybody here?" not in screen.text
         await screen.type("/who")
@@ -105,6 +105,8 @@ async def test_the_death_of_the_registry_is_a_rule_and_an_alarm(village: Village
         await screen.shows("you  still here?", "✓")
         screen.app.open_conversation(EVERYBODY)
         await screen.type("and the others?")
+        await screen.shows("Send this to everybody (1 person)? y/N")
+        await screen.type("y")
         await screen.shows("you  and the others?", "⧖", "Server not responding.")
         await village.open_registry()
         await screen.shows("the server is back ─", "✓")
@@ -112,15 +114,17 @@ async def test_the_death_of_the_registry_is_a_rule_and_an_alarm(village: Village
 
 
 async def test_a_room_where_the_user_is_not_takes_no_line(village: Village) -> None:  # noqa: F811
-    async with village.peer("bob", room="lab"):
-        alice = village.peer("alice", room="physics")
+    async with village.peer("bob", rooms="lab"):
+        alice = village.peer("alice", rooms="physics")
         await alice.open()
         async with Played(alice).on_screen(columns=120) as screen:
             await screen.shows("# physics · 1 here")
             await screen.type("/join lab")
             await screen.shows("# lab · 2 here")
-            screen.app.open_conversation(room("physics"))
-            await screen.shows("you are in lab: press Enter to join physics")
+            await screen.type("/room physics")
+            await screen.shows("# physics · 1 here", "Say something in physics")
+            await screen.type("/leave")
+            await screen.shows("you are not in this room: press Enter to join physics")
             await screen.type("hello?")
             await screen.shows("You are not in physics, so nothing was sent")
             await screen.type("")
@@ -128,8 +132,8 @@ async def test_a_room_where_the_user_is_not_takes_no_line(village: Village) -> N
             await screen.type("leave")
             await screen.shows("Send this to physics? y/N")
             await screen.type("n")
-            await screen.shows("✗", "Nothing was sent.")
-            assert alice.room == "physics"
+            await screen.shows("Nothing was sent.")
+            assert [one.name for one in alice.rooms] == ["lab", "physics"]
 
 
 async def test_keys_go_through_the_list_and_the_log(village: Village) -> None:  # noqa: F811
@@ -137,7 +141,7 @@ async def test_keys_go_through_the_list_and_the_log(village: Village) -> None:  
         alice = village.peer("alice")
         await alice.open()
         async with Played(alice).on_screen(40, 12) as screen:
-            await screen.shows("* everybody", "> Write to everybody", "alice · 2 online")
+            await screen.shows("Start ·", "F1 shows all", "> bob: hello", "alice · 2 online")
             assert "Conversations" not in screen.text
             await screen.press("f4")
             await screen.shows("Conversations", "● bob")
@@ -292,3 +296,83 @@ async def test_a_refused_start_ends_with_a_line(village: Village, columns: int) 
         async with played.on_screen(columns):
             await played.until(lambda: played.running.is_over)
         assert played.view.last_words[0] == "[Name alice is taken.]"
+
+
+async def test_the_start_page_sends_nothing_that_names_nobody(village: Village) -> None:  # noqa: F811
+    async with village.peer("bob") as bob:
+        alice = village.peer("alice")
+        await alice.open()
+        async with Played(alice).on_screen() as screen:
+            await screen.shows("Start ·", "Welcome, alice.", "● bob", "> bob: hello")
+            await screen.type("hello")
+            await screen.shows("Nobody was named: bob: hello sends it")
+            await screen.press("tab")
+            await screen.shows("send  join  who")
+            screen.app.composer.put("")
+            await screen.press("ctrl+n")
+            await screen.shows("* everybody · 2 online")
+            await screen.type("hello all")
+            await screen.shows("Send this to everybody (1 person)? y/N")
+            assert "you  hello all" not in screen.text
+            await screen.type("y")
+            await screen.shows("you  hello all", "✓")
+            await screen.type("and again")
+            await screen.shows("you  and again")
+            await screen.type("/query")
+            await screen.shows("Start ·", "Nobody was named")
+            await screen.type("bob: hello")
+            await screen.shows("bob · online", "you  hello", "✓")
+            lines = await bob.past.page()
+            assert [line.text for line in lines] == ["hello all", "and again", "hello"]
+
+
+async def test_many_guests_leave_the_list_and_who_short(village: Village) -> None:  # noqa: F811
+    alice = village.peer("alice")
+    await alice.open()
+    for number in range(60):
+        async with village.peer(f"guest{number}"):
+            pass
+    async with Played(alice).on_screen(120, 40) as screen:
+        await screen.shows("and 60 more", "Start ·")
+        assert "○ guest" not in screen.text
+        await screen.type("who")
+        await screen.shows("And 50 more who are away: /who all shows them.")
+        await screen.press("f4", "end", "enter")
+        await screen.shows("Go to")
+        await screen.press(*"guest7", "enter")
+        await screen.shows("○ guest7", "and 59 more")
+
+
+async def test_the_first_new_line_is_a_key_away(village: Village) -> None:  # noqa: F811
+    async with village.peer("bob") as bob:
+        async with village.peer("alice"):
+            pass
+        for number in range(250):
+            await bob.send("alice", f"number {number:03}")
+        await bob.settled()
+        alice = village.peer("alice")
+        await alice.open()
+        async with Played(alice).on_screen() as screen:
+            await screen.shows("bob · online", "number 249")
+            await screen.press("alt+u")
+            await screen.shows("── new ─", "bob  number 000", "newer messages")
+            await screen.press("escape")
+            await screen.shows("number 249")
+            await screen.hides("newer messages")
+
+
+async def test_a_wide_screen_shows_the_members_of_the_room(village: Village) -> None:  # noqa: F811
+    async with village.peer("bob", rooms="lab"):
+        alice = village.peer("alice", rooms="lab")
+        await alice.open()
+        async with Played(alice).on_screen(160, 24) as screen:
+            members = screen.app.list_of_members
+            await screen.until(lambda: members.display and members.size.width > 0)
+            assert any(row.endswith("● bob") for row in screen.rows)
+            assert await screen.pilot.click(members, offset=(4, 1))
+            await screen.shows("bob · online")
+            assert not members.display
+            screen.app.open_conversation(room("lab"))
+            await screen.until(lambda: members.display)
+            await screen.pilot.resize_terminal(120, 24)
+            await screen.until(lambda: not members.display)

@@ -15,7 +15,7 @@ from chatapp.peer.api.conversations import room as in_room
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.api.events import MessageState, Said
 from chatapp.peer.api.findings import Finding
-from chatapp.peer.api.state import PeerState
+from chatapp.peer.api.state import PeerState, RoomState
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.faces.line.shell import LineFace
 from chatapp.peer.node.receipts import Receipt
@@ -177,8 +177,7 @@ class Actor:
         self.name = "alice"
         self.server = Address("192.0.2.1", 5000)
         self.is_offline = False
-        self.room: str | None = None
-        self.in_reach = 0
+        self.rooms: tuple[RoomState, ...] = ()
         self.is_server_away = False
         self.is_sending = False
         self.sending_try = (0, 0)
@@ -258,27 +257,26 @@ class Actor:
     def people(self) -> tuple[events.Person, ...]:
         return (events.Person(name="bob", online=True, since=0.0),)
 
-    async def say(self, text: str) -> Receipt:
+    async def say(self, room: str, text: str) -> Receipt:
         self._check(text)
         self.asked.append(f"say {text}")
-        return Receipt(in_room(self.room or ""), 1)
+        return Receipt(in_room(room), 1)
 
     def enter_room(self, room: str) -> None:
         self.asked.append(f"enter {room}")
-        self.room = room
+        self.rooms = (*self.rooms, RoomState(name=room, members=self.people()))
+        self.happens(events.EnteredRoom(room=room, members=("bob",), missed=0))
 
-    def leave_room(self) -> None:
-        self.asked.append("leave room")
-        self.room = None
+    def leave_room(self, room: str) -> None:
+        self.asked.append(f"leave {room}")
+        self.rooms = tuple(one for one in self.rooms if one.name != room)
+        self.happens(events.LeftRoom(room=room))
 
-    async def room_settled(self) -> None:
-        self.asked.append("room settled?")
+    async def rooms_settled(self) -> None:
+        self.asked.append("rooms settled?")
 
-    def list_rooms(self) -> None:
+    def show_rooms(self) -> None:
         self.asked.append("rooms?")
-
-    def members(self) -> tuple[events.Person, ...]:
-        return self.people()
 
     def rename(self, new: str) -> None:
         self.asked.append(f"rename {new}")

@@ -53,7 +53,7 @@ def test_long_lines_are_wrapped_and_many_are_counted() -> None:
     ],
 )
 def test_a_mark_is_a_sign_or_where_utf_8_is_not_a_word(mark: Mark, sign: str, word: str) -> None:
-    one = held("hi")
+    one: Fragments = [("", ">>> hi")]
     assert text_of(HeldLines(is_utf8=True).marked(one, mark)) == f">>> hi  {sign}"
     assert text_of(HeldLines(is_utf8=False).marked(one, mark)) == f">>> hi  {word}"
     assert text_of(HeldLines(is_utf8=True).marked(one, None)) == ">>> hi"

@@ -7,9 +7,12 @@ import pytest
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import EVERYBODY, person, room
+from chatapp.peer.api.state import RoomState
 from chatapp.peer.words.formatting import LINE_MAX
 from chatapp.wire.limits import TEXT_MAX
 from tests.peer.faces.line.acting import Actor, Scene, line, past
+
+IN_LAB: Final = (RoomState(name="lab"),)
 
 
 async def test_what_is_typed_before_the_welcome_waits_for_it() -> None:
@@ -31,8 +34,8 @@ async def test_what_is_typed_before_the_welcome_waits_for_it() -> None:
         ("send_all hello", ["send_all hello"]),
         ("dereg alice", ["settled?", "leave", "left?"]),
         ("reg alice", ["come back"]),
-        ("join lab", ["enter lab", "room settled?"]),
-        ("/out", ["leave room", "room settled?"]),
+        ("join lab", ["enter lab", "rooms settled?"]),
+        ("/out lab", ["leave lab", "rooms settled?"]),
         ("/rooms", ["rooms?"]),
         ("/nick alicia", ["rename alicia"]),
         ("/trust bob", ["trust bob None"]),
@@ -67,7 +70,7 @@ async def test_a_line_is_carried_out(typed: str, asked: list[str]) -> None:
         ("/trust server ab12", "[The server's new key is accepted; registering"),
         ("/ignore bob", "[You no longer see what bob says.]"),
         ("/unignore bob", "[Nobody called bob is known here.]"),
-        ("hello", "[Unknown command"),
+        ("hello", "[Nobody was named: "),
         ("dereg bob", "[You are alice, not bob.]"),
         ("help who", "who [all] - "),
         (
@@ -100,14 +103,13 @@ async def test_after_leaving_only_a_few_commands_work() -> None:
 async def test_in_a_room_a_line_is_said_there_and_the_prompt_shows_it() -> None:
     scene = Scene()
     scene.paper.type("join lab", "hello: all", "/names", "leave", "send bob hi")
-    scene.peer.happens(events.EnteredRoom(room="lab", members=("bob",), missed=0))
     await scene.all_done()
     assert scene.peer.asked == [
         "enter lab",
-        "room settled?",
+        "rooms settled?",
         "say hello: all",
-        "leave room",
-        "room settled?",
+        "leave lab",
+        "rooms settled?",
         "send bob hi",
     ]
     assert "[1 person in lab:]" in scene.paper.lines
@@ -118,7 +120,7 @@ async def test_in_a_room_a_line_is_said_there_and_the_prompt_shows_it() -> None:
 
 async def test_what_is_too_long_for_a_room_is_told() -> None:
     scene = Scene()
-    scene.peer.room = "lab"
+    scene.peer.rooms = IN_LAB
     scene.paper.type("x" * (TEXT_MAX + 1))
     await scene.all_done()
     assert scene.paper.lines == ["[Message to lab not sent: 65,537 bytes, at most 65,536.]"]
@@ -154,7 +156,8 @@ async def test_an_end_of_input_before_the_text_sends_nothing() -> None:
 
 async def test_the_view_follows_what_happens() -> None:
     scene = Scene()
-    scene.peer.is_server_away, scene.peer.in_reach, scene.peer.room = True, 2, "lab"
+    scene.peer.is_server_away = True
+    scene.peer.rooms = (RoomState(name="lab", in_reach=2),)
     scene.peer.happens(
         events.Registered(), events.TableChanged(), line("one"), line("two"), events.ServerLost()
     )
@@ -195,13 +198,13 @@ async def test_how_lines_to_the_room_go_alone_is_said_once_until_that_changes(
     change: events.Event,
 ) -> None:
     scene = Scene()
-    scene.peer.in_reach = 2
+    scene.peer.rooms = (RoomState(name="lab", in_reach=2),)
     two = "[Server not responding] Your line goes straight to 2 members; the others get it later."
     for _ in range(3):
         scene.peer.happens(UNANSWERED)
         assert await scene.all_done()
     assert scene.paper.lines == [two]
-    scene.peer.in_reach = 1
+    scene.peer.rooms = (RoomState(name="lab", in_reach=1),)
     scene.peer.happens(UNANSWERED, UNANSWERED)
     assert await scene.all_done()
     assert scene.paper.lines[1:] == [two.replace("2 members", "1 member")]
@@ -248,7 +251,7 @@ async def test_what_concerns_a_visitor_goes_with_the_time_at_which_it_was_typed(
 
 async def test_in_a_room_any_text_for_a_visitor_could_be_for_the_room() -> None:
     scene = serving()
-    scene.peer.room = "lab"
+    scene.peer.rooms = IN_LAB
     scene.paper.type("hello")
     await scene.all_done()
     assert scene.peer.asked == ["desk say hello entered_at=0.0 is_maybe=True"]
@@ -257,7 +260,7 @@ async def test_in_a_room_any_text_for_a_visitor_could_be_for_the_room() -> None:
 
 async def test_text_for_a_visitor_who_has_just_left_is_not_said_in_the_room() -> None:
     scene = serving(None)
-    scene.peer.room, scene.peer.desk.left_at = "lab", 9.0
+    scene.peer.rooms, scene.peer.desk.left_at = IN_LAB, 9.0
     scene.paper.type("your result is 42", at=8.9)
     scene.paper.type("hello, all", at=9.1)
     await scene.all_done()
@@ -274,7 +277,7 @@ async def test_the_recipient_of_the_message_being_typed_is_told() -> None:
         scene.paper.draft(draft)
     await scene.all_done()
     assert scene.peer.asked == ["typing to bob"] * 2
-    scene.peer.room = "lab"
+    scene.peer.rooms = IN_LAB
     scene.paper.draft("send bob h")
     await scene.all_done()
     assert scene.peer.asked == ["typing to bob"] * 2, "in a room that is said to all"
@@ -378,13 +381,13 @@ async def test_a_query_takes_bare_lines_until_it_is_closed() -> None:
     assert scene.peer.asked == ["send bob are you there?", "send bob /who"]
     assert "[Talking to bob. /query ends it.]" in scene.paper.lines
     assert scene.paper.lines.count("bob: how are you?") == 2  # at the start, and for the query
-    assert any(shown.startswith('[Unknown command "and"') for shown in scene.paper.lines)
+    assert any(shown.startswith("[Nobody was named: ") for shown in scene.paper.lines)
     await scene.ends()
 
 
 async def test_in_a_room_a_query_says_that_bare_lines_go_to_the_room() -> None:
     scene = Scene()
-    scene.peer.room = "lab"
+    scene.peer.rooms = IN_LAB
     scene.paper.type("/query bob", "hello", "/query")
     await scene.all_done()
     assert scene.peer.asked == ["say hello"]
@@ -399,7 +402,7 @@ async def test_a_query_of_a_room_that_was_seen_shows_its_past_and_enters_it() ->
     scene = Scene(is_screen=True, past=[past("how are you?"), past("hello all", room="den")])
     scene.paper.type("/query den")
     await scene.all_done()
-    assert scene.peer.asked == ["enter den", "room settled?"]
+    assert scene.peer.asked == ["enter den", "rooms settled?"]
     assert (
         scene.paper.lines.count("bob (in den): hello all") == 2
     )  # at the start, and for the query
@@ -428,7 +431,7 @@ async def test_a_query_follows_a_rename_and_needs_a_person() -> None:
 )
 async def test_a_command_in_a_room_is_asked_about(answer: str, asked: list[str]) -> None:
     scene = Scene(is_screen=True)
-    scene.peer.room = "lab"
+    scene.peer.rooms = IN_LAB
     scene.paper.type("who", answer)
     await scene.all_done()
     assert scene.paper.questions == ["Send this to lab? y/N (to run it: /who) ", ""]
@@ -440,7 +443,7 @@ async def test_a_command_in_a_room_is_asked_about(answer: str, asked: list[str])
 @pytest.mark.parametrize("text", ["who is there?", "hello", "help me please", "/say who", "//who"])
 async def test_what_is_no_command_is_said_in_the_room_at_once(text: str) -> None:
     scene = Scene(is_screen=True)
-    scene.peer.room = "lab"
+    scene.peer.rooms = IN_LAB
     scene.paper.type(text)
     await scene.all_done()
     assert len(scene.peer.asked) == 1
@@ -450,7 +453,7 @@ async def test_what_is_no_command_is_said_in_the_room_at_once(text: str) -> None
 
 async def test_nobody_is_asked_in_a_pipe() -> None:
     scene = Scene()
-    scene.peer.room = "lab"
+    scene.peer.rooms = IN_LAB
     scene.paper.type("who")
     await scene.all_done()
     assert scene.peer.asked == ["say who"]

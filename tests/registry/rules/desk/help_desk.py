@@ -8,20 +8,7 @@ from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.rules.people.access import AccessSettings
 from chatapp.wire.desk.focus import STILL_SERVED
 from chatapp.wire.identity import Identity
-from chatapp.wire.messages.desk import (
-    AckDeskLines,
-    ClientAssigned,
-    ClientChanged,
-    DeskLine,
-    DeskRequest,
-    DeskShown,
-    FetchDeskLines,
-    JoinDesk,
-    OperatorAssigned,
-    PositionReported,
-    ReturnToDesk,
-    SendDeskLine,
-)
+from chatapp.wire.messages import desk as wire
 from chatapp.wire.messages.link import RegistryNotice
 from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
@@ -121,7 +108,7 @@ class Talker:
         self.help_desk = help_desk
         self.peer = peer
         self.heard: list[RegistryNotice] = []
-        self.lines: list[DeskLine] = []
+        self.lines: list[wire.DeskLine] = []
         self._shown: dict[int, int] = {}
         self._number = 0
 
@@ -140,7 +127,7 @@ class Talker:
         """Lose the link."""
         self.peer.drop_link()
 
-    def ask(self, request: DeskRequest) -> None:
+    def ask(self, request: wire.DeskRequest) -> None:
         self.peer.send(request)
 
     def hear(self) -> list[RegistryNotice]:
@@ -157,14 +144,14 @@ class Talker:
         return [notice for notice in self.hear() if isinstance(notice, kind)][-1]
 
     def _take(self, notice: RegistryNotice) -> None:
-        if isinstance(notice, DeskLine):
+        if isinstance(notice, wire.DeskLine):
             self._hear_line(notice)
 
-    def _hear_line(self, line: DeskLine) -> None:
+    def _hear_line(self, line: wire.DeskLine) -> None:
         if line.position > self._shown.get(line.visit, 0):
             self._shown[line.visit] = line.position
             self.lines.append(line)
-        self.peer.send(AckDeskLines(line.visit, line.position))
+        self.peer.send(wire.AckDeskLines(line.visit, line.position))
 
     @property
     def texts(self) -> list[str]:
@@ -179,10 +166,10 @@ class Visitor(Talker):
         self.name = name
         self.ticket = ticket
         self.visit = 0
-        self._last_shown: DeskShown | None = None
+        self._last_shown: wire.DeskShown | None = None
 
     @property
-    def last_shown(self) -> DeskShown:
+    def last_shown(self) -> wire.DeskShown:
         """Return what the desk has shown on the newest link."""
         self.note()
         assert self._last_shown is not None
@@ -190,24 +177,24 @@ class Visitor(Talker):
 
     def _take(self, notice: RegistryNotice) -> None:
         super()._take(notice)
-        if isinstance(notice, DeskShown):
+        if isinstance(notice, wire.DeskShown):
             self._last_shown = notice
-        if isinstance(notice, OperatorAssigned):
-            self.peer.send(AckDeskLines(notice.visit, self._shown.get(notice.visit, 0)))
+        if isinstance(notice, wire.OperatorAssigned):
+            self.peer.send(wire.AckDeskLines(notice.visit, self._shown.get(notice.visit, 0)))
 
     @property
-    def shown(self) -> DeskShown:
-        return self.last(DeskShown)
+    def shown(self) -> wire.DeskShown:
+        return self.last(wire.DeskShown)
 
     def join(
         self, *, queue: str = "", number: str = "9876543210", issue: int = 1, reference: int = 5
     ) -> None:
-        self.ask(JoinDesk(reference, self.ticket, queue, self.name, number, issue))
+        self.ask(wire.JoinDesk(reference, self.ticket, queue, self.name, number, issue))
         self.note()
 
     def come_back(self) -> None:
         super().come_back()
-        self.ask(ReturnToDesk(6, self.ticket, 0))
+        self.ask(wire.ReturnToDesk(6, self.ticket, 0))
         self.note()
 
     def start_anew(self) -> None:
@@ -215,20 +202,20 @@ class Visitor(Talker):
         self.drop()
         self._shown, self.lines = {}, []
         super().come_back()
-        self.ask(ReturnToDesk(6, self.ticket, 0, with_own=True))
+        self.ask(wire.ReturnToDesk(6, self.ticket, 0, with_own=True))
         self.note()
 
     def note(self) -> None:
         """Read the number of the visit from the notices, without draining them."""
         heard = self.hear()
         for notice in heard:
-            if isinstance(notice, PositionReported | OperatorAssigned):
+            if isinstance(notice, wire.PositionReported | wire.OperatorAssigned):
                 self.visit = notice.visit
         self.heard = heard
 
     def say(self, text: str, *, number: int | None = None) -> None:
         self._number = number or self._number + 1
-        self.ask(SendDeskLine(self.visit, self._number, text))
+        self.ask(wire.SendDeskLine(self.visit, self._number, text))
 
 
 class Worker(Talker):
@@ -238,11 +225,11 @@ class Worker(Talker):
 
     def _take(self, notice: RegistryNotice) -> None:
         super()._take(notice)
-        if isinstance(notice, ClientAssigned):
+        if isinstance(notice, wire.ClientAssigned):
             self._client = notice.visit
             shown = self._shown.get(notice.visit, 0)
-            self.peer.send(FetchDeskLines(notice.visit, shown, with_own=not shown))
-        elif isinstance(notice, ClientChanged) and notice.change not in STILL_SERVED:
+            self.peer.send(wire.FetchDeskLines(notice.visit, shown, with_own=not shown))
+        elif isinstance(notice, wire.ClientChanged) and notice.change not in STILL_SERVED:
             self._client = 0
 
     def start_anew(self) -> None:
@@ -259,4 +246,4 @@ class Worker(Talker):
 
     def say(self, visit: int, text: str, *, number: int | None = None) -> None:
         self._number = number or self._number + 1
-        self.ask(SendDeskLine(visit, self._number, text))
+        self.ask(wire.SendDeskLine(visit, self._number, text))

@@ -6,14 +6,7 @@ import random
 from typing import Final
 
 from chatapp.registry.rules.desk.settings import DeskSettings
-from chatapp.wire.messages.desk import (
-    CallNext,
-    ClientAssigned,
-    LeaveDesk,
-    OperatorAssigned,
-    TakeDuty,
-    VisitOver,
-)
+from chatapp.wire.messages import desk as wire
 from tests.registry.rules.desk.help_desk import HelpDesk, Visitor, Worker
 
 OPERATORS = ("ann", "bob", "cat")
@@ -44,7 +37,7 @@ class Crowd:
     def hear(self) -> None:
         for worker in self.workers:
             for notice in worker.hear():
-                if isinstance(notice, ClientAssigned) and notice.visit not in self.served:
+                if isinstance(notice, wire.ClientAssigned) and notice.visit not in self.served:
                     self.served.append(notice.visit)
 
     def shake(self) -> None:
@@ -64,14 +57,14 @@ class Crowd:
         here = [visit for visit in waiting if visit not in self.away]
         if here and self.chance.random() < 0.2:
             gone = self.chance.choice(here)
-            self.by_visit[gone].ask(LeaveDesk(1))
+            self.by_visit[gone].ask(wire.LeaveDesk(1))
             self.ended.add(gone)
 
     def restart(self) -> None:
         self.help_desk.restart()
         for worker in self.workers:
             worker.come_back()
-            worker.ask(TakeDuty(1, ""))
+            worker.ask(wire.TakeDuty(1, ""))
         back = [visit for visit in self.by_visit if visit not in self.ended]
         self.chance.shuffle(back)
         for visit in back:
@@ -88,7 +81,7 @@ def test_a_crowd_is_served_in_order() -> None:
     ):
         turns += 1
         worker: Worker = pending.chance.choice(pending.workers)
-        worker.ask(CallNext(1, "", worker.client))
+        worker.ask(wire.CallNext(1, "", worker.client))
         pending.help_desk.advance(1.0)
         pending.hear()
         given_up = {
@@ -104,7 +97,7 @@ def test_a_crowd_is_served_in_order() -> None:
             visit = pending.away.pop()
             pending.by_visit[visit].come_back()
             if any(
-                isinstance(notice, OperatorAssigned | VisitOver)
+                isinstance(notice, wire.OperatorAssigned | wire.VisitOver)
                 for notice in pending.by_visit[visit].heard
             ):
                 pending.ended.add(visit)

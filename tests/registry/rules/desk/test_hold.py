@@ -6,26 +6,7 @@ import pytest
 from chatapp.registry.rules.desk.notices import MOVES_SPAN
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.wire.limits import DESK_LINES_BURST
-from chatapp.wire.messages.desk import (
-    CallNext,
-    ClientAssigned,
-    ClientCause,
-    ClientChange,
-    ClientChanged,
-    CommandDone,
-    CommandResult,
-    DescribeVisit,
-    HoldVisitor,
-    OperatorAssigned,
-    OperatorCause,
-    PauseVisit,
-    PositionCause,
-    PositionReported,
-    RoomShown,
-    ShowRoom,
-    TakeDuty,
-    TransferVisitor,
-)
+from chatapp.wire.messages import desk as wire
 from tests.registry.rules.desk.help_desk import PEERS, HelpDesk
 
 QUEUES = DeskSettings(queues=("edge", "exams"), operators=("Ann", "Bob"))
@@ -35,18 +16,18 @@ NO_SHOW_AFTER = 5.0
 def test_an_operator_is_told_once_that_a_visitor_says_nothing() -> None:
     help_desk = HelpDesk(DeskSettings(operators=("Ann",), no_show_after=NO_SHOW_AFTER))
     ann, asha = help_desk.operator("ann"), help_desk.joined()
-    ann.ask(TakeDuty(1, ""))
+    ann.ask(wire.TakeDuty(1, ""))
     ann.hear()
     help_desk.advance(NO_SHOW_AFTER - 1.0)
-    assert not any(isinstance(one, ClientChanged) for one in ann.hear())
+    assert not any(isinstance(one, wire.ClientChanged) for one in ann.hear())
     help_desk.advance(2 * NO_SHOW_AFTER)
-    silent = ClientChanged(asha.visit, ClientChange.SILENT, "Asha Rao")
-    assert [one for one in ann.hear() if isinstance(one, ClientChanged)] == [silent]
-    ann.ask(ShowRoom(2, ""))
-    assert ann.last(RoomShown).served[0].is_silent
+    silent = wire.ClientChanged(asha.visit, wire.ClientChange.SILENT, "Asha Rao")
+    assert [one for one in ann.hear() if isinstance(one, wire.ClientChanged)] == [silent]
+    ann.ask(wire.ShowRoom(2, ""))
+    assert ann.last(wire.RoomShown).served[0].is_silent
     asha.say("I am here")
-    ann.ask(ShowRoom(3, ""))
-    assert not ann.last(RoomShown).served[0].is_silent
+    ann.ask(wire.ShowRoom(3, ""))
+    assert not ann.last(wire.RoomShown).served[0].is_silent
     help_desk.advance(NO_SHOW_AFTER)
     assert silent in ann.hear()
 
@@ -55,37 +36,45 @@ def test_too_many_pauses_at_once_change_nothing_more() -> None:
     help_desk = HelpDesk(PEERS)
     asha = help_desk.joined()
     for number in range(int(DESK_LINES_BURST)):
-        asha.ask(PauseVisit(number, asha.visit, number % 2 == 0))
-    assert asha.last(PositionReported).cause is PositionCause.RESUMED
-    asha.ask(PauseVisit(999, asha.visit, True))
-    answer = asha.last(PositionReported)
-    assert (answer.reference, answer.cause, answer.is_paused) == (999, PositionCause.ASKED, False)
+        asha.ask(wire.PauseVisit(number, asha.visit, number % 2 == 0))
+    assert asha.last(wire.PositionReported).cause is wire.PositionCause.RESUMED
+    asha.ask(wire.PauseVisit(999, asha.visit, True))
+    answer = asha.last(wire.PositionReported)
+    assert (answer.reference, answer.cause, answer.is_paused) == (
+        999,
+        wire.PositionCause.ASKED,
+        False,
+    )
     help_desk.advance(1.0)
-    asha.ask(PauseVisit(1_000, asha.visit, True))
-    assert asha.last(PositionReported).cause is PositionCause.PAUSED
+    asha.ask(wire.PauseVisit(1_000, asha.visit, True))
+    assert asha.last(wire.PositionReported).cause is wire.PositionCause.PAUSED
 
 
 def test_a_visitor_on_hold_is_first_as_soon_as_they_show_up() -> None:
     help_desk = HelpDesk(PEERS)
     ann = help_desk.operator("ann")
     asha, bela, cem = help_desk.line_of("Asha", "Bela", "Cem")
-    ann.ask(TakeDuty(1, ""))
+    ann.ask(wire.TakeDuty(1, ""))
     ann.hear()
-    ann.ask(HoldVisitor(2, asha.visit))
+    ann.ask(wire.HoldVisitor(2, asha.visit))
     heard = ann.hear()
-    assert heard[0] == ClientChanged(asha.visit, ClientChange.HELD, "Asha")
-    assert heard[-1] == CommandDone(2, CommandResult.DONE, "Asha")
+    assert heard[0] == wire.ClientChanged(asha.visit, wire.ClientChange.HELD, "Asha")
+    assert heard[-1] == wire.CommandDone(2, wire.CommandResult.DONE, "Asha")
     assert ann.client == bela.visit
-    held = asha.last(PositionReported)
-    assert (held.cause, held.position, held.is_paused) == (PositionCause.HELD, 1, True)
-    ann.ask(CallNext(3, "", bela.visit))
+    held = asha.last(wire.PositionReported)
+    assert (held.cause, held.position, held.is_paused) == (wire.PositionCause.HELD, 1, True)
+    ann.ask(wire.CallNext(3, "", bela.visit))
     assert ann.client == cem.visit
-    asha.ask(PauseVisit(7, asha.visit, is_paused=False))
-    resumed = asha.last(PositionReported)
-    assert (resumed.reference, resumed.cause, resumed.position) == (7, PositionCause.RESUMED, 1)
-    ann.ask(CallNext(4, "", cem.visit))
+    asha.ask(wire.PauseVisit(7, asha.visit, is_paused=False))
+    resumed = asha.last(wire.PositionReported)
+    assert (resumed.reference, resumed.cause, resumed.position) == (
+        7,
+        wire.PositionCause.RESUMED,
+        1,
+    )
+    ann.ask(wire.CallNext(4, "", cem.visit))
     assert (
-        ann.last(ClientAssigned).cause is ClientCause.HANDED_OVER
+        ann.last(wire.ClientAssigned).cause is wire.ClientCause.HANDED_OVER
     )  # served before: the lines are read again
     assert ann.client == asha.visit
 
@@ -94,18 +83,22 @@ def test_a_visitor_on_hold_who_writes_is_called_again_and_one_who_paused_is_not(
     help_desk = HelpDesk(PEERS)
     ann = help_desk.operator("ann")
     asha, bela = help_desk.line_of("Asha", "Bela")
-    bela.ask(PauseVisit(7, bela.visit, is_paused=True))
-    paused = bela.last(PositionReported)
-    assert (paused.reference, paused.cause, paused.is_paused) == (7, PositionCause.PAUSED, True)
-    ann.ask(TakeDuty(1, ""))
-    ann.ask(HoldVisitor(2, asha.visit))
+    bela.ask(wire.PauseVisit(7, bela.visit, is_paused=True))
+    paused = bela.last(wire.PositionReported)
+    assert (paused.reference, paused.cause, paused.is_paused) == (
+        7,
+        wire.PositionCause.PAUSED,
+        True,
+    )
+    ann.ask(wire.TakeDuty(1, ""))
+    ann.ask(wire.HoldVisitor(2, asha.visit))
     assert ann.client == 0
-    bela.ask(DescribeVisit(8, bela.visit, "later, please"))
+    bela.ask(wire.DescribeVisit(8, bela.visit, "later, please"))
     assert ann.client == 0
-    asha.ask(DescribeVisit(8, asha.visit, "sorry, I was away"))
+    asha.ask(wire.DescribeVisit(8, asha.visit, "sorry, I was away"))
     assert ann.client == asha.visit
-    ann.ask(ShowRoom(3, ""))
-    (waiting,) = ann.last(RoomShown).waiting
+    ann.ask(wire.ShowRoom(3, ""))
+    (waiting,) = ann.last(wire.RoomShown).waiting
     assert (waiting.name, waiting.is_paused) == ("Bela", True)
 
 
@@ -114,34 +107,34 @@ def test_who_lets_others_go_first_keeps_the_place_through_a_restart(*, restarts:
     help_desk = HelpDesk(PEERS)
     ann = help_desk.operator("ann")
     asha, bela = help_desk.line_of("Asha", "Bela")
-    asha.ask(PauseVisit(7, asha.visit, is_paused=True))
+    asha.ask(wire.PauseVisit(7, asha.visit, is_paused=True))
     if restarts:
         help_desk.restart()
         for one in (ann, asha, bela):
             one.come_back()
-        told = asha.last(PositionReported)
-        assert (told.cause, told.is_paused, told.position) == (PositionCause.RETURNED, True, 1)
-    ann.ask(TakeDuty(1, ""))
+        told = asha.last(wire.PositionReported)
+        assert (told.cause, told.is_paused, told.position) == (wire.PositionCause.RETURNED, True, 1)
+    ann.ask(wire.TakeDuty(1, ""))
     assert ann.client == bela.visit
     asha.hear()
-    asha.ask(PauseVisit(8, asha.visit, is_paused=False))
-    assert asha.last(PositionReported).position == 1
-    ann.ask(CallNext(2, "", bela.visit))
+    asha.ask(wire.PauseVisit(8, asha.visit, is_paused=False))
+    assert asha.last(wire.PositionReported).position == 1
+    ann.ask(wire.CallNext(2, "", bela.visit))
     assert ann.client == asha.visit
 
 
 def test_to_pause_twice_or_while_served_only_says_where_one_is() -> None:
     help_desk = HelpDesk(PEERS)
     ann, asha = help_desk.operator("ann"), help_desk.joined()
-    for expected in (PositionCause.PAUSED, PositionCause.ASKED):
-        asha.ask(PauseVisit(7, asha.visit, is_paused=True))
-        assert asha.last(PositionReported).cause is expected
-    asha.ask(PauseVisit(7, asha.visit, is_paused=False))
-    ann.ask(TakeDuty(1, ""))
+    for expected in (wire.PositionCause.PAUSED, wire.PositionCause.ASKED):
+        asha.ask(wire.PauseVisit(7, asha.visit, is_paused=True))
+        assert asha.last(wire.PositionReported).cause is expected
+    asha.ask(wire.PauseVisit(7, asha.visit, is_paused=False))
+    ann.ask(wire.TakeDuty(1, ""))
     asha.hear()
-    asha.ask(PauseVisit(8, asha.visit, is_paused=True))
-    assert asha.last(OperatorAssigned) == OperatorAssigned(
-        8, asha.visit, OperatorCause.ASKED, "ann"
+    asha.ask(wire.PauseVisit(8, asha.visit, is_paused=True))
+    assert asha.last(wire.OperatorAssigned) == wire.OperatorAssigned(
+        8, asha.visit, wire.OperatorCause.ASKED, "ann"
     )
 
 
@@ -151,33 +144,33 @@ def test_a_visitor_put_on_hold_while_away_is_told_on_return_and_called_after_a_t
 ) -> None:
     help_desk = HelpDesk(PEERS)
     ann, asha = help_desk.operator("ann"), help_desk.joined("Asha")
-    ann.ask(TakeDuty(1, ""))
+    ann.ask(wire.TakeDuty(1, ""))
     asha.hear()
     asha.drop()
-    ann.ask(HoldVisitor(2, asha.visit))
+    ann.ask(wire.HoldVisitor(2, asha.visit))
     if restarts:
         help_desk.restart()
         ann.come_back()
-        ann.ask(TakeDuty(3, ""))
+        ann.ask(wire.TakeDuty(3, ""))
     asha.come_back()
-    told = asha.last(PositionReported)
-    assert (told.cause, told.is_paused) == (PositionCause.HELD, True)
+    told = asha.last(wire.PositionReported)
+    assert (told.cause, told.is_paused) == (wire.PositionCause.HELD, True)
     assert ann.client == 0
-    asha.ask(DescribeVisit(8, asha.visit, "I am here"))
+    asha.ask(wire.DescribeVisit(8, asha.visit, "I am here"))
     assert ann.client == asha.visit
 
 
 def test_a_visitor_transferred_while_away_is_told_on_return() -> None:
     help_desk = HelpDesk(QUEUES)
     ann, asha = help_desk.operator("ann"), help_desk.joined("Asha")
-    ann.ask(TakeDuty(1, ""))
+    ann.ask(wire.TakeDuty(1, ""))
     asha.hear()
-    for expected in (PositionCause.TRANSFERRED, PositionCause.RETURNED):
+    for expected in (wire.PositionCause.TRANSFERRED, wire.PositionCause.RETURNED):
         asha.drop()
         if ann.client:
-            ann.ask(TransferVisitor(2, asha.visit, "exams"))
+            ann.ask(wire.TransferVisitor(2, asha.visit, "exams"))
         asha.come_back()
-        assert asha.last(PositionReported).cause is expected
+        assert asha.last(wire.PositionReported).cause is expected
 
 
 # --- another queue
@@ -191,21 +184,21 @@ def test_a_transfer_keeps_the_time_of_arrival() -> None:
     asha = help_desk.joined("Asha")
     late = help_desk.visitor("Late")
     late.join(queue="exams")
-    ann.ask(TakeDuty(1, "edge"))
+    ann.ask(wire.TakeDuty(1, "edge"))
     asha.say("about the exam")
     ann.hear()
-    ann.ask(TransferVisitor(2, asha.visit, "EXAMS"))
+    ann.ask(wire.TransferVisitor(2, asha.visit, "EXAMS"))
     assert ann.hear() == [
-        ClientChanged(asha.visit, ClientChange.TRANSFERRED, "Asha"),
-        CommandDone(2, CommandResult.DONE, "Asha"),
+        wire.ClientChanged(asha.visit, wire.ClientChange.TRANSFERRED, "Asha"),
+        wire.CommandDone(2, wire.CommandResult.DONE, "Asha"),
     ]
-    told = asha.last(PositionReported)
-    assert (told.cause, told.queue, told.position) == (PositionCause.TRANSFERRED, "exams", 2)
+    told = asha.last(wire.PositionReported)
+    assert (told.cause, told.queue, told.position) == (wire.PositionCause.TRANSFERRED, "exams", 2)
     help_desk.advance(MOVES_SPAN)
-    assert late.last(PositionReported).position == 3
-    bob.ask(TakeDuty(1, "exams"))
-    bob.ask(CallNext(2, "", early.visit))
-    came = bob.last(ClientAssigned)
+    assert late.last(wire.PositionReported).position == 3
+    bob.ask(wire.TakeDuty(1, "exams"))
+    bob.ask(wire.CallNext(2, "", early.visit))
+    came = bob.last(wire.ClientAssigned)
     assert (came.visit, came.operator, came.queue) == (asha.visit, "ann", "exams")
     assert [line.text for line in bob.lines] == ["about the exam"]
 
@@ -213,29 +206,29 @@ def test_a_transfer_keeps_the_time_of_arrival() -> None:
 def test_a_transfer_to_a_free_operator_is_served_at_once() -> None:
     help_desk = HelpDesk(QUEUES)
     ann, bob, asha = help_desk.operator("ann"), help_desk.operator("bob"), help_desk.joined()
-    ann.ask(TakeDuty(1, "edge"))
-    bob.ask(TakeDuty(1, "exams"))
-    ann.ask(TransferVisitor(2, asha.visit, "exams"))
+    ann.ask(wire.TakeDuty(1, "edge"))
+    bob.ask(wire.TakeDuty(1, "exams"))
+    ann.ask(wire.TransferVisitor(2, asha.visit, "exams"))
     assert bob.client == asha.visit
-    assert asha.last(OperatorAssigned) == OperatorAssigned(
-        0, asha.visit, OperatorCause.HANDED_OVER, "bob"
+    assert asha.last(wire.OperatorAssigned) == wire.OperatorAssigned(
+        0, asha.visit, wire.OperatorCause.HANDED_OVER, "bob"
     )
 
 
 @pytest.mark.parametrize(
     ("queue", "result"),
     [
-        ("nowhere", CommandResult.NO_SUCH_QUEUE),
-        ("", CommandResult.NO_SUCH_QUEUE),
-        ("edge", CommandResult.SAME_QUEUE),
+        ("nowhere", wire.CommandResult.NO_SUCH_QUEUE),
+        ("", wire.CommandResult.NO_SUCH_QUEUE),
+        ("edge", wire.CommandResult.SAME_QUEUE),
     ],
 )
-def test_a_transfer_to_no_other_queue_does_nothing(queue: str, result: CommandResult) -> None:
+def test_a_transfer_to_no_other_queue_does_nothing(queue: str, result: wire.CommandResult) -> None:
     help_desk = HelpDesk(QUEUES)
     ann, asha = help_desk.operator("ann"), help_desk.joined()
-    ann.ask(TakeDuty(1, ""))
-    ann.ask(TransferVisitor(2, asha.visit, queue))
-    assert ann.last(CommandDone).result is result
+    ann.ask(wire.TakeDuty(1, ""))
+    ann.ask(wire.TransferVisitor(2, asha.visit, queue))
+    assert ann.last(wire.CommandDone).result is result
     assert ann.client == asha.visit
 
 

@@ -3,19 +3,7 @@
 import pytest
 
 from chatapp.registry.rules.desk.settings import DeskSettings
-from chatapp.wire.messages.desk import (
-    ClientAssigned,
-    CommandDone,
-    CommandResult,
-    DutyStatus,
-    FiguresShown,
-    HandOver,
-    PositionReported,
-    RoomShown,
-    ShowFigures,
-    ShowRoom,
-    TakeDuty,
-)
+from chatapp.wire.messages import desk as wire
 from tests.registry.rules.desk.help_desk import HelpDesk
 
 SETTINGS = DeskSettings(queues=("desk", "Prüfung"), operators=("Ann", "Ömer"))
@@ -38,18 +26,18 @@ def test_visitors_and_operators_meet_however_they_write_its_name(name: str) -> N
     ann = help_desk.operator("ann")
     asha = help_desk.visitor()
     asha.join(queue=name)
-    assert asha.last(PositionReported).position == 1
-    ann.ask(ShowRoom(1, name))
-    room = ann.last(RoomShown)
+    assert asha.last(wire.PositionReported).position == 1
+    ann.ask(wire.ShowRoom(1, name))
+    room = ann.last(wire.RoomShown)
     assert (room.queue, len(room.waiting)) == ("Prüfung", 1)
-    ann.ask(ShowFigures(2, name.swapcase()))
-    assert ann.last(FiguresShown).waiting == 1
-    ann.ask(TakeDuty(3, name.swapcase()))
+    ann.ask(wire.ShowFigures(2, name.swapcase()))
+    assert ann.last(wire.FiguresShown).waiting == 1
+    ann.ask(wire.TakeDuty(3, name.swapcase()))
     told = ann.hear()
-    assert [(one.is_on, one.queue) for one in told if isinstance(one, DutyStatus)] == [
+    assert [(one.is_on, one.queue) for one in told if isinstance(one, wire.DutyStatus)] == [
         (True, "Prüfung")
     ]
-    assert [one.queue for one in told if isinstance(one, ClientAssigned)] == ["Prüfung"]
+    assert [one.queue for one in told if isinstance(one, wire.ClientAssigned)] == ["Prüfung"]
 
 
 def test_a_queue_whose_name_is_written_otherwise_since_the_last_start_is_the_same() -> None:
@@ -58,8 +46,8 @@ def test_a_queue_whose_name_is_written_otherwise_since_the_last_start_is_the_sam
     help_desk.rig.desk = DeskSettings(queues=("desk", "PRÜFUNG"), operators=SETTINGS.operators)
     help_desk.restart()
     ann = help_desk.operator("Ann")
-    ann.ask(ShowRoom(1, "prüfung"))
-    room = ann.last(RoomShown)
+    ann.ask(wire.ShowRoom(1, "prüfung"))
+    room = ann.last(wire.RoomShown)
     assert (room.queue, len(room.waiting)) == ("PRÜFUNG", 1)
 
 
@@ -68,8 +56,8 @@ def test_an_operator_is_found_in_whatever_case() -> None:
     ann, omer = help_desk.operator("ANN"), help_desk.operator("ömer")
     help_desk.joined()
     for one in (ann, omer):
-        one.ask(TakeDuty(1, ""))
+        one.ask(wire.TakeDuty(1, ""))
     ann.hear()
-    ann.ask(HandOver(2, ann.client, "ÖMER"))
-    assert ann.last(CommandDone).result is CommandResult.DONE
-    assert omer.last(ClientAssigned).name == "Asha Rao"
+    ann.ask(wire.HandOver(2, ann.client, "ÖMER"))
+    assert ann.last(wire.CommandDone).result is wire.CommandResult.DONE
+    assert omer.last(wire.ClientAssigned).name == "Asha Rao"

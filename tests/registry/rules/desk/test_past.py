@@ -2,16 +2,7 @@
 
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.wire.limits import DESK_NOTE_MAX, DESK_PAST_BYTES_SHOWN, DESK_PAST_SHOWN_MAX, TEXT_MAX
-from chatapp.wire.messages.desk import (
-    CommandDone,
-    CommandResult,
-    EndDuty,
-    EndSession,
-    NoteVisitor,
-    PastShown,
-    ShowPast,
-    TakeDuty,
-)
+from chatapp.wire.messages import desk as wire
 from tests.registry.rules.desk.help_desk import HelpDesk, Worker
 
 DAY = 86_400.0
@@ -26,22 +17,22 @@ def served(help_desk: HelpDesk, ann: Worker, name: str, *texts: str, note: str =
     if texts:
         ann.say(ann.client, f"I see, {name}")
     if note:
-        ann.ask(NoteVisitor(2, ann.client, note))
+        ann.ask(wire.NoteVisitor(2, ann.client, note))
     help_desk.advance(10.0)
-    ann.ask(EndSession(3, ann.client))
+    ann.ask(wire.EndSession(3, ann.client))
     ann.hear()
 
 
-def past(worker: Worker, name: str = "", count: int = 0) -> PastShown:
-    worker.ask(TakeDuty(7, ""))
-    worker.ask(ShowPast(9, name, count))
-    return worker.last(PastShown)
+def past(worker: Worker, name: str = "", count: int = 0) -> wire.PastShown:
+    worker.ask(wire.TakeDuty(7, ""))
+    worker.ask(wire.ShowPast(9, name, count))
+    return worker.last(wire.PastShown)
 
 
 def scene(settings: DeskSettings = DESK) -> tuple[HelpDesk, Worker]:
     help_desk = HelpDesk(settings)
     ann = help_desk.operator("Ann")
-    ann.ask(TakeDuty(1, ""))
+    ann.ask(wire.TakeDuty(1, ""))
     return help_desk, ann
 
 
@@ -74,7 +65,7 @@ def test_a_number_and_a_name_choose() -> None:
     assert [(len(one.lines), one.left_out) for one in of_asha.sessions] == [(31, 0)] * 2
     (cem,) = past(ann, count=1).sessions
     assert (len(cem.lines), cem.left_out, cem.lines[-1].text) == (20, 11, "I see, Cem")
-    assert past(ann, "Nobody") == PastShown(9, [], 0)
+    assert past(ann, "Nobody") == wire.PastShown(9, [], 0)
 
 
 def test_the_past_survives_a_kill_and_a_checkpoint() -> None:
@@ -163,11 +154,11 @@ def test_only_operators_on_duty_may_look() -> None:
     served(help_desk, ann, "Asha Rao", "my book")
     bob = help_desk.operator("Bob")
     for worker in (ann, bob):
-        worker.ask(EndDuty(8))
+        worker.ask(wire.EndDuty(8))
         worker.hear()
-        worker.ask(ShowPast(9, "", 0))
-        assert worker.hear() == [CommandDone(9, CommandResult.NOT_ON_DUTY, "")]
-    bob.ask(TakeDuty(1, ""))
+        worker.ask(wire.ShowPast(9, "", 0))
+        assert worker.hear() == [wire.CommandDone(9, wire.CommandResult.NOT_ON_DUTY, "")]
+    bob.ask(wire.TakeDuty(1, ""))
     assert past(bob).total == 1
 
 
@@ -176,9 +167,9 @@ def test_operators_see_the_sessions_of_their_own_queue() -> None:
     help_desk, ann = scene(settings)
     served(help_desk, ann, "Asha Rao", "my book")
     bob = help_desk.operator("Bob")
-    bob.ask(TakeDuty(1, "exams"))
+    bob.ask(wire.TakeDuty(1, "exams"))
     assert (past(bob).total, past(bob, "Asha Rao").total) == (0, 0)
-    bob.ask(TakeDuty(1, "desk"))
+    bob.ask(wire.TakeDuty(1, "desk"))
     assert past(bob).total == 1
 
 
@@ -186,10 +177,10 @@ def test_sessions_of_a_queue_that_the_settings_name_no_more_are_those_of_the_fir
     settings = DeskSettings(operators=("Ann",), queues=("desk", "exams"))
     help_desk = HelpDesk(settings)
     ann = help_desk.operator("Ann")
-    ann.ask(TakeDuty(1, "exams"))
+    ann.ask(wire.TakeDuty(1, "exams"))
     visitor = help_desk.visitor("Asha Rao")
     visitor.join(queue="exams")
-    ann.ask(EndSession(3, ann.client))
+    ann.ask(wire.EndSession(3, ann.client))
     assert past(ann).total == 1
     later = HelpDesk(DeskSettings(operators=("Ann",), queues=("desk",)), store=help_desk.rig.store)
     assert past(later.operator("Ann")).total == 1
@@ -199,8 +190,8 @@ def test_only_operators_may_look() -> None:
     help_desk, ann = scene()
     served(help_desk, ann, "Asha Rao", "my book")
     eva = help_desk.operator("Eva")
-    eva.ask(ShowPast(4, "", 0))
-    assert eva.last(CommandDone).result is CommandResult.NOT_AN_OPERATOR
+    eva.ask(wire.ShowPast(4, "", 0))
+    assert eva.last(wire.CommandDone).result is wire.CommandResult.NOT_AN_OPERATOR
 
 
 def test_the_terminal_shows_the_past() -> None:
@@ -224,7 +215,7 @@ def test_the_terminal_shows_the_past() -> None:
     assert help_desk.type(".past 99") == ["[Usage: .past [n or name]]"]
 
 
-def _past_later(help_desk: HelpDesk, ann: Worker) -> PastShown:
+def _past_later(help_desk: HelpDesk, ann: Worker) -> wire.PastShown:
     """The past, asked for by an operator who has been away for long."""
     ann.drop()
     ann.come_back()

@@ -4,19 +4,7 @@ It gets each event in order and fails at once when an event breaks the rules. It
 deadlines or records.
 """
 
-from chatapp.registry.rules.desk.queue.visit import (
-    NOBODY,
-    TRANSITIONS,
-    UNRECORDED,
-    Change,
-    HandoverReleased,
-    OperatorId,
-    QueueEvent,
-    Visit,
-    VisitEvent,
-    VisitState,
-    VisitUpdated,
-)
+from chatapp.registry.rules.desk.queue import visit
 from chatapp.wire.messages.desk import OverCause, PositionCause
 
 
@@ -27,8 +15,8 @@ class Witness:
         self.lines: dict[str, list[int]] = {queue: [] for queue in queues}
         self.over: dict[int, OverCause] = {}
         self._stands: dict[int, str] = {}
-        self._wanted: dict[int, OperatorId] = {}
-        self._served_by: dict[int, OperatorId] = {}
+        self._wanted: dict[int, visit.OperatorId] = {}
+        self._served_by: dict[int, visit.OperatorId] = {}
         self._put_back: set[int] = set()
         """Visits in line that were put back, and not moved since."""
         self._paused: set[int] = set()
@@ -36,18 +24,18 @@ class Witness:
         self._order: dict[str, list[int]] = {queue: [] for queue in queues}
         """All visits in line or served, in the order they would have if nobody had been called."""
 
-    def joined(self, one: Visit) -> None:
+    def joined(self, one: visit.Visit) -> None:
         self.lines[one.queue].append(one.number)
         self._order[one.queue].append(one.number)
         self._stands[one.number] = "joining"
 
-    def moved(self, one: Visit, to: int) -> None:
+    def moved(self, one: visit.Visit, to: int) -> None:
         self.lines[one.queue].remove(one.number)
         self.lines[one.queue].insert(to - 1, one.number)
         self._put_back.discard(one.number)
         self._reorder(one)
 
-    def _reorder(self, one: Visit) -> None:
+    def _reorder(self, one: visit.Visit) -> None:
         """Put a visit into the order right behind its predecessor in line; at the head, before
         those served as well."""
         line, order = self.lines[one.queue], self._order[one.queue]
@@ -55,7 +43,7 @@ class Witness:
         at = line.index(one.number)
         order.insert(order.index(line[at - 1]) + 1 if at else 0, one.number)
 
-    def _restore(self, one: Visit) -> None:
+    def _restore(self, one: visit.Visit) -> None:
         """Restore a position: behind visits that were before it, and visits put back that came
         earlier."""
         line, order = self.lines[one.queue], self._order[one.queue]
@@ -69,7 +57,7 @@ class Witness:
         if [number for number in order if number in line] != line:
             self._reorder(one)
 
-    def _lift(self, one: Visit) -> None:
+    def _lift(self, one: visit.Visit) -> None:
         """Put a visit at the head: behind visits put back that came earlier, before those that came
         later."""
         line = self.lines[one.queue]
@@ -82,7 +70,7 @@ class Witness:
         self._put_back.add(one.number)
         self._reorder(one)
 
-    def _admit(self, one: Visit) -> None:
+    def _admit(self, one: visit.Visit) -> None:
         """Take a visit from another line: before the first one that joined later and was not put
         back."""
         number, line = one.number, self.lines[one.queue]
@@ -97,11 +85,11 @@ class Witness:
         self._put_back.discard(number)
         self._reorder(one)
 
-    def waits_for(self, one: Visit, who: OperatorId) -> None:
+    def waits_for(self, one: visit.Visit, who: visit.OperatorId) -> None:
         """The visit was handed over to a busy operator."""
         self._wanted[one.number] = who
 
-    def starts_anew(self, promised: set[int], served: dict[int, OperatorId]) -> None:
+    def starts_anew(self, promised: set[int], served: dict[int, visit.OperatorId]) -> None:
         """The registry restarted and remembers these visits: everybody is away."""
         self.lines = {
             queue: [number for number in line if number in promised]
@@ -118,18 +106,21 @@ class Witness:
             number: who for number, who in self._wanted.items() if who in served.values()
         }
 
-    def hear(self, one: QueueEvent) -> None:
-        if isinstance(one, Change):
+    def hear(self, one: visit.QueueEvent) -> None:
+        if isinstance(one, visit.Change):
             self._check(one)
             self._follow(one)
-        elif isinstance(one, VisitUpdated | HandoverReleased) and one.visit.wanted == NOBODY:
+        elif (
+            isinstance(one, visit.VisitUpdated | visit.HandoverReleased)
+            and one.visit.wanted == visit.NOBODY
+        ):
             self._wanted.pop(one.visit.number, None)
 
-    def _follow(self, one: Change) -> None:
+    def _follow(self, one: visit.Change) -> None:
         """Check that a called visit is the first here too."""
         number, line = one.visit.number, self.lines[one.visit.queue]
         match one.event:
-            case VisitEvent.CALLED:
+            case visit.VisitEvent.CALLED:
                 ahead = line[: line.index(number)]
                 assert number not in self._paused, "called, and wants others to go first"
                 passed = [
@@ -145,56 +136,58 @@ class Witness:
                 assert self._wanted.pop(number, one.operator) == one.operator
                 line.remove(number)
                 self._put_back.discard(number)
-            case VisitEvent.UNANSWERED:
+            case visit.VisitEvent.UNANSWERED:
                 self._restore(one.visit)
                 self._stands[number] = "missed"
-            case VisitEvent.PAUSED:
+            case visit.VisitEvent.PAUSED:
                 self._paused.add(number)
-            case VisitEvent.RESUMED:
+            case visit.VisitEvent.RESUMED:
                 self._paused.remove(number)
-            case VisitEvent.PUT_BACK:
+            case visit.VisitEvent.PUT_BACK:
                 if one.cause is PositionCause.TRANSFERRED:
                     self._admit(one.visit)
                 else:
                     self._lift(one.visit)
                 if one.cause is PositionCause.HELD:
                     self._paused.add(number)
-                self._stands[number] = "here" if one.before is VisitState.SERVED else "missed"
-            case VisitEvent.ENDED:
+                self._stands[number] = "here" if one.before is visit.VisitState.SERVED else "missed"
+            case visit.VisitEvent.ENDED:
                 self._put_back.discard(number)
                 self._paused.discard(number)
                 self._order[one.visit.queue].remove(number)
                 if number in line:
                     line.remove(number)
-            case VisitEvent.LOST if one.before is not VisitState.JOINING:
+            case visit.VisitEvent.LOST if one.before is not visit.VisitState.JOINING:
                 self._stands[number] = "missed"
-            case VisitEvent.PASSED_OVER:
+            case visit.VisitEvent.PASSED_OVER:
                 self._stands[number] = "away"
-            case VisitEvent.KEPT:
-                self._stands[number] = "here" if one.before is VisitState.JOINING else "missed"
-            case VisitEvent.RETURNED if one.before not in UNRECORDED:
+            case visit.VisitEvent.KEPT:
+                self._stands[number] = (
+                    "here" if one.before is visit.VisitState.JOINING else "missed"
+                )
+            case visit.VisitEvent.RETURNED if one.before not in visit.UNRECORDED:
                 self._stands[number] = "here"
             case _:
                 pass
 
-    def _check(self, one: Change) -> None:
+    def _check(self, one: visit.Change) -> None:
         number = one.visit.number
         assert number not in self.over, "something happens to a visit that is over"
-        assert (one.before, one.event) in TRANSITIONS
+        assert (one.before, one.event) in visit.TRANSITIONS
         match one.event:
-            case VisitEvent.CALLED:
+            case visit.VisitEvent.CALLED:
                 assert number not in self._served_by, "served twice"
                 assert one.operator not in self._served_by.values(), "one operator, two visitors"
                 self._served_by[number] = one.operator
-            case VisitEvent.HANDED_OVER:
+            case visit.VisitEvent.HANDED_OVER:
                 assert self._served_by.pop(number) == one.former
                 assert one.operator not in self._served_by.values()
                 self._served_by[number] = one.operator
-            case VisitEvent.PUT_BACK | VisitEvent.UNANSWERED:
+            case visit.VisitEvent.PUT_BACK | visit.VisitEvent.UNANSWERED:
                 assert self._served_by.pop(number) == one.operator
-            case VisitEvent.ENDED:
+            case visit.VisitEvent.ENDED:
                 assert isinstance(one.cause, OverCause)
                 self.over[number] = one.cause
-                assert self._served_by.pop(number, NOBODY) == one.operator
+                assert self._served_by.pop(number, visit.NOBODY) == one.operator
             case _:
                 pass

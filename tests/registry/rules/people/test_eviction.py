@@ -9,7 +9,7 @@ from chatapp.wire.identity import fingerprint
 from chatapp.wire.messages.desk import PositionReported
 from chatapp.wire.messages.mail import DepositMail, MailBatch, MailSaved
 from chatapp.wire.messages.registration import RefusalReason, Refused, Rename
-from chatapp.wire.messages.rooms import EnterRoom
+from chatapp.wire.messages.rooms import EnterRooms
 from chatapp.wire.messages.table import Presence
 from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig, row_of
@@ -37,7 +37,7 @@ def test_banned_people_lose_their_link_and_are_told_when_they_come_back(what: st
     bob, carol = rig.peer("bob", host="10.7.0.5"), rig.member("carol")
     bob.register()
     bob.attach()
-    bob.ask(EnterRoom(0, "lab"))
+    bob.ask(EnterRooms(0, ["lab"]))
     texts = {
         "key": fingerprint(bob.id),
         "name": "BOB",

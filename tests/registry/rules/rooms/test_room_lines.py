@@ -4,7 +4,7 @@ members."""
 from chatapp.registry.rules.effects import DropReason
 from chatapp.wire.codec import Kind, encode
 from chatapp.wire.messages.rooms import (
-    EnterRoom,
+    EnterRooms,
     FetchGroup,
     GroupAccepted,
     GroupGranted,
@@ -63,7 +63,7 @@ class TestSpeaking:
         assert ann.link is not None
         assert bob.link is not None
         lines = [ann.room_key.seal(ann.sender_index, bytes([number])) for number in range(3)]
-        core.receive_frames(bob.link, [bob.session.seal(encode(EnterRoom(1, "tea")))], now=now)
+        core.receive_frames(bob.link, [bob.session.seal(encode(EnterRooms(1, ["tea"])))], now=now)
         rig.hand_over()
         core.receive_frames(ann.link, lines[:1], now=now)
         core.entries_stored(len(rig.handed), now=now)
@@ -89,7 +89,8 @@ class TestSpeaking:
         self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
     ) -> None:
         entered(ann, "tea")
-        bob.room_key = ann.room_key
+        assert ann.room_key is not None
+        bob.room_keys["#tea"], bob.group = ann.room_key, "#tea"
         bob.say("let me in")
         assert ann.relayed() == []
         assert rig.core.dropped[DropReason.GROUP_FRAME_FROM_NON_MEMBER] == 1
@@ -107,7 +108,7 @@ class TestSpeaking:
         ann.say("new")
         assert answer.missed == 0
         assert texts(page(bob, "#tea")) == [b"\xa3new"]
-        bob.ask(LeaveRoom(1))
+        bob.ask(LeaveRoom(1, "tea"))
         ann.say("mid")
         entered(bob, "tea")
         assert page(bob, "#tea").lines == [], "once gone, one is a newcomer"
@@ -156,7 +157,7 @@ class TestKeys:
         rig.auto_commit = False
         rig.advance(2.0)
         rig.hand_over()
-        bob.send(LeaveRoom(1))
+        bob.send(LeaveRoom(1, "tea"))
         rig.advance(5.0)
         rig.commit()
         granted = [notice.epoch for notice in ann.notices() if isinstance(notice, GroupGranted)]
@@ -204,7 +205,7 @@ class TestRestart:
     ) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
-        bob.ask(LeaveRoom(1))
+        bob.ask(LeaveRoom(1, "tea"))
         rig.restart()
         back(rig, ann, bob)
         assert entered(ann, "tea").members == []

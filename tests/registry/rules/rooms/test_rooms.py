@@ -6,7 +6,7 @@ from chatapp.registry.rules.effects import DropReason
 from chatapp.registry.store.entries import GroupGone
 from chatapp.wire.limits import GROUP_KEPT_FOR
 from chatapp.wire.messages.rooms import (
-    EnterRoom,
+    EnterRooms,
     FetchGroup,
     GroupGranted,
     LeaveRoom,
@@ -24,7 +24,7 @@ from tests.registry.rules.group_requests import AWAY, GONE, HERE, NEWS, back, en
 
 class TestEntering:
     def test_a_room_is_made_by_entering_it(self, rig: Rig, ann: LinkedPeer) -> None:
-        notices = ann.ask(EnterRoom(5, "Lobby"))
+        notices = ann.ask(EnterRooms(5, ["Lobby"]))
         answer, granted = notices
         assert isinstance(answer, RoomEntered)
         assert (answer.reference, answer.group, answer.members, answer.missed) == (
@@ -50,7 +50,7 @@ class TestEntering:
 
     @pytest.mark.parametrize("name", ["", "two words", "#lobby", "a/b", "server", "x\n"])
     def test_an_invalid_name_is_not_a_room(self, ann: LinkedPeer, name: str) -> None:
-        assert ann.ask(EnterRoom(1, name)) == [RoomRefused(1, RoomRefusal.BAD_NAME)]
+        assert ann.ask(EnterRooms(1, [name])) == [RoomRefused(1, name, RoomRefusal.BAD_NAME)]
 
     def test_others_hear_of_it_and_the_newcomer_does_not(
         self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
@@ -73,30 +73,48 @@ class TestEntering:
         rig.advance(2.0)
         assert ann.notices() == []
 
-    def test_another_room_ends_the_first(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
-        entered(ann, "tea")
-        entered(bob, "tea")
-        rig.advance(2.0)
-        ann.changes()
-        entered(bob, "coffee")
-        rig.advance(2.0)
-        assert ann.changes() == {bob.id: GONE}
-        assert bob.ask(FetchGroup("#tea", 0)) == []
-        assert rig.core.dropped[DropReason.PAGE_FOR_NON_MEMBER] == 1
-
-    def test_who_thinks_better_of_it_at_once_has_not_left_for_others(
+    def test_another_room_leaves_the_first_as_it_is(
         self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
     ) -> None:
-        """A peer that was not answered sends, right behind the request, where it stays
-        (`peer.core.rooms.rooms`)."""
+        """Members, keys and lines are those of each room."""
         entered(ann, "tea")
         entered(bob, "tea")
+        entered(bob, "coffee")
         rig.advance(2.0)
-        ann.changes()
-        bob.send(EnterRoom(1, "coffee"), EnterRoom(2, "tea"))
+        assert ann.changes() == {bob.id: HERE}
+        said = bob.say("to both?", "#tea")
+        assert [frame for _, frame in ann.relayed()] == [said]
+        bob.say("to nobody", "#coffee")
+        assert ann.relayed() == []
+        assert ann.ask(FetchGroup("#coffee", 0)) == []
+        assert rig.core.dropped[DropReason.PAGE_FOR_NON_MEMBER] == 1
+        bob.ask(LeaveRoom(1, "coffee"))
         rig.advance(2.0)
         assert ann.changes() == {}
-        assert [member.identity for member in entered(ann, "tea").members] == [bob.id]
+        assert bob.id in {member.identity for member in entered(ann, "tea").members}
+
+    def test_one_request_returns_to_all_rooms(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
+        """Each is answered by itself, a name that is none among them, and a room that is new waits
+        for the disk behind them."""
+        for room in ("tea", "coffee"):
+            entered(ann, room)
+            entered(bob, room)
+        bob.drop_link()
+        ann.say("one", "#tea")
+        ann.say("two", "#coffee")
+        ann.say("six", "#coffee")
+        back(rig, bob)
+        answers = [
+            one
+            for one in bob.ask(EnterRooms(7, ["tea", "a b", "COFFEE", "new"], is_return=True))
+            if isinstance(one, RoomEntered | RoomRefused)
+        ]
+        assert RoomRefused(7, "a b", RoomRefusal.BAD_NAME) in answers
+        told = [(one.group, one.missed) for one in answers if isinstance(one, RoomEntered)]
+        assert told == [("#tea", 1), ("#coffee", 2), ("#new", 0)]
+        assert {one.reference for one in answers} == {7}
 
     def test_who_came_together_is_told_together(self, rig: Rig, ann: LinkedPeer) -> None:
         entered(ann, "tea")
@@ -114,14 +132,19 @@ class TestEntering:
 
     def test_it_is_said_when_it_is_on_the_disk(self, rig: Rig, ann: LinkedPeer) -> None:
         rig.auto_commit = False
-        assert ann.ask(EnterRoom(1, "tea")) == []
+        assert ann.ask(EnterRooms(1, ["tea"])) == []
         rig.commit()
         assert isinstance(ann.notices()[0], RoomEntered)
 
     def test_what_is_asked_meanwhile_waits_its_turn(self, rig: Rig, ann: LinkedPeer) -> None:
         rig.auto_commit = False
         assert (
-            ann.ask(EnterRoom(1, "tea"), EnterRoom(2, "coffee"), LeaveRoom(3), EnterRoom(4, "milk"))
+            ann.ask(
+                EnterRooms(1, ["tea"]),
+                EnterRooms(2, ["coffee"]),
+                LeaveRoom(3, "coffee"),
+                EnterRooms(4, ["milk"]),
+            )
             == []
         )
         rig.commit()
@@ -131,16 +154,19 @@ class TestEntering:
         assert [answer.reference for answer in answers] == [1, 2, 3, 4]  # type: ignore[union-attr]
         assert isinstance(answers[2], RoomLeft)
         rig.restart()
-        (kept,) = rig.store.load().members
-        assert (kept.identity, kept.group) == (ann.id, "#milk")
+        members = rig.store.load().members
+        assert {(kept.identity, kept.group) for kept in members} == {
+            (ann.id, "#tea"),
+            (ann.id, "#milk"),
+        }
 
     def test_a_full_disk_lets_nobody_in_and_those_back_who_were(
         self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
     ) -> None:
         entered(ann, "tea")
         rig.store.full = True
-        assert bob.enter("tea") == RoomRefused(0, RoomRefusal.NOT_SERVING)
-        assert bob.enter("coffee") == RoomRefused(0, RoomRefusal.NOT_SERVING)
+        assert bob.enter("tea") == RoomRefused(0, "tea", RoomRefusal.NOT_SERVING)
+        assert bob.enter("coffee") == RoomRefused(0, "coffee", RoomRefusal.NOT_SERVING)
         assert len(rig.core.engine.hub.rooms.index) == 1
         ann.drop_link()
         ann.attach()
@@ -155,7 +181,7 @@ class TestLeaving:
         entered(bob, "tea")
         rig.advance(2.0)
         ann.changes()
-        assert bob.ask(LeaveRoom(9))[-1] == RoomLeft(9)
+        assert bob.ask(LeaveRoom(9, "tea"))[-1] == RoomLeft(9)
         rig.advance(2.0)
         assert ann.changes() == {bob.id: GONE}
         line = ann.say("alone")
@@ -163,7 +189,7 @@ class TestLeaving:
         assert line not in rig.frames[bob.link or 0]
 
     def test_out_of_no_room(self, ann: LinkedPeer) -> None:
-        assert ann.ask(LeaveRoom(4)) == [RoomLeft(4)]
+        assert ann.ask(LeaveRoom(4, "tea")) == [RoomLeft(4)]
 
     def test_who_left_gets_no_later_key(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         entered(ann, "tea")
@@ -171,7 +197,7 @@ class TestLeaving:
         rig.advance(2.0)
         ann.changes()
         bob.changes()
-        bob.ask(LeaveRoom(1))
+        bob.ask(LeaveRoom(1, "tea"))
         rig.advance(2.0)
         before = ann.room_key
         ann.changes()
@@ -183,7 +209,7 @@ class TestLeaving:
     def test_a_full_disk_keeps_nobody_in(self, rig: Rig, ann: LinkedPeer) -> None:
         entered(ann, "tea")
         rig.store.full = True
-        assert ann.ask(LeaveRoom(1))[-1] == RoomLeft(1)
+        assert ann.ask(LeaveRoom(1, "tea"))[-1] == RoomLeft(1)
 
 
 class TestAway:
@@ -294,7 +320,7 @@ class TestAway:
 
 def test_room_requests_of_a_former_link_are_dropped(rig: Rig, ann: LinkedPeer) -> None:
     rig.auto_commit = False
-    ann.send(EnterRoom(1, "tea"))
+    ann.send(EnterRooms(1, ["tea"]))
     ann.drop_link()
     rig.commit()
     rig.auto_commit = True

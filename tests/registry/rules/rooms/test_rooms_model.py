@@ -1,4 +1,5 @@
-"""Rooms under any order of entering, leaving, lines and restarts, against a model of a few lines.
+"""Rooms under any order of entering, leaving, lines and restarts, against a model of a few lines. People
+may be in both rooms.
 
 The model knows the members, which of them are present, and the lines; it has no positions, epochs,
 entries or links.
@@ -13,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.wire.messages.registration import Ping
 from chatapp.wire.messages.rooms import (
+    EnterRooms,
     FetchGroup,
     GroupPage,
     LeaveRoom,
@@ -63,34 +65,31 @@ class RoomsBesideAModel(RuleBasedStateMachine):
         self.peers: dict[str, LinkedPeer] = {name: self.rig.member(name) for name in NAMES}
         self.names = {peer.id: name for name, peer in self.peers.items()}
         self.rooms = {room: Room() for room in ROOMS}
-        self.views: dict[str, dict[str, RoomPresence]] = {}
-        """What each present member was told of the other members."""
+        self.views: dict[tuple[str, str], dict[str, RoomPresence]] = {}
+        """By person and room: what each present member was told of the other members."""
         self.heard: dict[str, list[bytes]] = {name: [] for name in NAMES}
         self.to_hear: dict[str, list[bytes]] = {name: [] for name in NAMES}
         self.said = 0
 
     # --- the model
 
-    def room_of(self, who: str) -> str | None:
-        return next((name for name, room in self.rooms.items() if who in room.members), None)
+    def rooms_of(self, who: str) -> list[str]:
+        return [name for name, room in self.rooms.items() if who in room.members]
 
-    def member(self, who: str) -> Member | None:
-        room = self.room_of(who)
-        return None if room is None else self.rooms[room].members[who]
+    def here(self, room: str) -> list[str]:
+        return [who for who, member in self.rooms[room].members.items() if member.is_here]
 
     def gone_away(self, who: str) -> None:
-        room, member = self.room_of(who), self.member(who)
-        if room is not None and member is not None and member.is_here:
-            member.is_here, member.seen = False, len(self.rooms[room].lines)
-        self.views.pop(who, None)
+        for room in self.rooms_of(who):
+            member = self.rooms[room].members[who]
+            if member.is_here:
+                member.is_here, member.seen = False, len(self.rooms[room].lines)
+            self.views.pop((who, room), None)
         self.heard[who], self.to_hear[who] = [], []
 
-    def taken_out(self, who: str) -> None:
-        room = self.room_of(who)
-        if room is not None:
-            del self.rooms[room].members[who]
-        self.views.pop(who, None)
-        self.heard[who], self.to_hear[who] = [], []
+    def taken_out(self, who: str, room: str) -> None:
+        self.rooms[room].members.pop(who, None)
+        self.views.pop((who, room), None)
 
     def presence(self, room: str, but: str) -> dict[str, RoomPresence]:
         members = self.rooms[room].members.items()
@@ -111,15 +110,16 @@ class RoomsBesideAModel(RuleBasedStateMachine):
                 self.take_news(who, notice)
 
     def take_news(self, who: str, changed: RoomChanged) -> None:
-        if who not in self.views:
+        view = self.views.get((who, changed.group.removeprefix("#").lower()))
+        if view is None:
             return
         for one in changed.members:
             name = self.names[one.identity]
             assert name != who, "nobody is told of themselves"
             if one.presence is GONE:
-                self.views[who].pop(name, None)
+                view.pop(name, None)
             else:
-                self.views[who][name] = one.presence
+                view[name] = one.presence
 
     # --- what people do
 
@@ -128,33 +128,35 @@ class RoomsBesideAModel(RuleBasedStateMachine):
         self.enter(who, room)
 
     def enter(self, who: str, room: str) -> None:
-        peer, before = self.peers[who], self.room_of(who)
+        peer = self.peers[who]
         if peer.link is None:
             return
         self.listen(who)
         answer = peer.enter(room.upper() if self.said % 2 else room)
         assert isinstance(answer, RoomEntered)
-        there = self.rooms[room]
-        if before == room:
+        self.entered(who, answer)
+
+    def entered(self, who: str, answer: RoomEntered) -> None:
+        room = answer.group.removeprefix("#").lower()
+        there, missed = self.rooms[room], 0
+        if who in there.members:
             member = there.members[who]
             missed = 0 if member.is_here else len(there.of_others(who, member.seen))
             member.is_here = True
         else:
-            self.taken_out(who)
             there.members[who] = Member(since=len(there.lines), seen=len(there.lines))
-            missed = 0
         assert answer.missed == missed
         told = {self.names[one.identity]: one.presence for one in answer.members}
         assert told == self.presence(room, who)
-        self.views[who] = told
+        self.views[who, room] = told
 
-    @rule(who=WHO)
-    def leave(self, who: str) -> None:
+    @rule(who=WHO, room=st.sampled_from(ROOMS))
+    def leave(self, who: str, room: str) -> None:
         peer = self.peers[who]
         if peer.link is not None:
             self.listen(who)
-            assert peer.ask(LeaveRoom(3))[-1] == RoomLeft(3)
-            self.taken_out(who)
+            assert peer.ask(LeaveRoom(3, room))[-1] == RoomLeft(3)
+            self.taken_out(who, room)
 
     @rule(who=WHO)
     def lose_link(self, who: str) -> None:
@@ -178,29 +180,40 @@ class RoomsBesideAModel(RuleBasedStateMachine):
         peer.attach()
         self.gone_away(who)
 
-    @rule(who=WHO, room=st.sampled_from(ROOMS))
-    def come_back(self, who: str, room: str) -> None:
-        """Return on a new link, into the room where the person was."""
+    @rule(who=WHO)
+    def come_back(self, who: str) -> None:
+        """Return on a new link, into the rooms where the person was, by one request."""
         self.connect(who)
-        self.enter(who, self.room_of(who) or room)
+        rooms = self.rooms_of(who)
+        if rooms:
+            notices = self.peers[who].ask(EnterRooms(5, rooms, is_return=True))
+            self.peers[who].take_grants(notices)
+            answers = [one for one in notices if isinstance(one, RoomEntered)]
+            assert len(answers) == len(rooms)
+            for answer in answers:
+                self.entered(who, answer)
 
-    @rule(place=st.integers(0, 2), is_member=st.integers(0, 4).map(bool))
-    def speak(self, place: int, is_member: bool) -> None:
+    @rule(
+        room=st.sampled_from(ROOMS), place=st.integers(0, 2), is_member=st.integers(0, 4).map(bool)
+    )
+    def speak(self, room: str, place: int, *, is_member: bool) -> None:
         """Let a present member speak, or sometimes a stranger."""
-        here = [who for who in NAMES if (member := self.member(who)) is not None and member.is_here]
-        self.say(here[place % len(here)] if here and is_member else NAMES[place])
+        here = [who for who in NAMES if who in self.here(room)]
+        self.say(here[place % len(here)] if here and is_member else NAMES[place], room)
 
-    def say(self, who: str) -> None:
-        peer, member, room = self.peers[who], self.member(who), self.room_of(who)
-        if peer.link is None or peer.room_key is None:
+    def say(self, who: str, room: str) -> None:
+        """Speak under the newest key that the person ever had."""
+        peer = self.peers[who]
+        groups = [group for group in peer.room_keys if group.removeprefix("#").lower() == room]
+        if peer.link is None or not groups:
             return
         self.listen(who)
         self.said += 1
-        frame = peer.say(f"line {self.said}")
-        if member is not None and member.is_here and room is not None:
+        frame = peer.say(f"line {self.said}", groups[-1])
+        if who in self.here(room):
             self.rooms[room].lines.append((who, frame))
-            for other, there in self.rooms[room].members.items():
-                if there.is_here and other != who:
+            for other in self.here(room):
+                if other != who:
                     self.to_hear[other].append(frame)
 
     # --- what happens
@@ -230,11 +243,9 @@ class RoomsBesideAModel(RuleBasedStateMachine):
     @rule()
     def who_is_here_knows_who_else_is(self) -> None:
         self.rig.advance(RegistryPolicy().room_news_span)
-        for who in list(self.views):
+        for who, room in list(self.views):
             self.listen(who)
-            room = self.room_of(who)
-            assert room is not None
-            assert self.views[who] == self.presence(room, who)
+            assert self.views[who, room] == self.presence(room, who)
 
     @rule(who=WHO, room=st.sampled_from(ROOMS))
     def fetch(self, who: str, room: str) -> None:

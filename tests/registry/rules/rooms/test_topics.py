@@ -8,7 +8,7 @@ from chatapp.wire.limits import GROUP_KEPT_FOR, TOPIC_MAX, TOPICS_BURST, TOPICS_
 from chatapp.wire.messages.link import RegistryNotice
 from chatapp.wire.messages.rooms import (
     NO_TOPIC,
-    EnterRoom,
+    EnterRooms,
     LeaveRoom,
     RoomEntered,
     SetTopic,
@@ -92,7 +92,7 @@ class TestSetting:
         assert set_topic(eve, "mine") == refused
         entered(eve, "coffee")
         assert set_topic(eve, "mine") == refused
-        bob.ask(LeaveRoom(1))
+        bob.ask(LeaveRoom(1, "tea"))
         assert set_topic(bob, "mine") == refused
         assert entered(ann, "tea").topic.text == ""
 
@@ -116,7 +116,7 @@ class TestSetting:
     ) -> None:
         bob.take_all()
         rig.auto_commit = False
-        ann.send(SetTopic(3, "#tea", "farewell"), LeaveRoom(4))
+        ann.send(SetTopic(3, "#tea", "farewell"), LeaveRoom(4, "tea"))
         rig.commit()
         assert [one.reference for one in topics(ann.notices())] == [3]
         assert len(topics(bob.notices())) == 1
@@ -124,7 +124,7 @@ class TestSetting:
 
 def test_a_topic_behind_an_entry_waits_for_it(rig: Rig, ann: LinkedPeer) -> None:
     rig.auto_commit = False
-    assert ann.ask(EnterRoom(1, "tea"), SetTopic(2, "#tea", "first")) == []
+    assert ann.ask(EnterRooms(1, ["tea"]), SetTopic(2, "#tea", "first")) == []
     rig.commit()
     rig.commit()
     (told,) = topics(ann.notices())
@@ -133,7 +133,7 @@ def test_a_topic_behind_an_entry_waits_for_it(rig: Rig, ann: LinkedPeer) -> None
 
 def test_a_former_link_sets_no_topic(rig: Rig, ann: LinkedPeer) -> None:
     rig.auto_commit = False
-    ann.send(EnterRoom(1, "tea"), SetTopic(2, "#tea", "late"))
+    ann.send(EnterRooms(1, ["tea"]), SetTopic(2, "#tea", "late"))
     ann.drop_link()
     rig.commit()
     rig.commit()
@@ -159,8 +159,8 @@ class TestLasting:
 
     def test_as_long_as_the_room(self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:
         set_topic(ann, "Exam")
-        ann.ask(LeaveRoom(1))
-        bob.ask(LeaveRoom(1))
+        ann.ask(LeaveRoom(1, "tea"))
+        bob.ask(LeaveRoom(1, "tea"))
         rig.advance(GROUP_KEPT_FOR + 60.0)
         back(rig, ann)
         answer = ann.enter("Tea")
@@ -176,8 +176,8 @@ class TestLasting:
         told = set_topic(ann, "Exam")
         assert isinstance(told, TopicChanged)
         ann.say("kept for a week")
-        ann.ask(LeaveRoom(1))
-        bob.ask(LeaveRoom(1))
+        ann.ask(LeaveRoom(1, "tea"))
+        bob.ask(LeaveRoom(1, "tea"))
         rig.restart()
         back(rig, bob)
         assert entered(bob, "tea").topic == told.topic

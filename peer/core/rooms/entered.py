@@ -1,8 +1,8 @@
-"""The room that we are in: its group, its members, its topic, what is stored of it, and our requests
+"""The rooms that we are in: their groups, members and topics, what is stored of them, and our requests
 about rooms, of which at most one of each kind is pending."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,15 +12,25 @@ from chatapp.peer.core.context import Context, People, RegistryPort, RegistryRea
 from chatapp.peer.core.records import RoomKept, StoredGroup, StoredStream, group_mark, parties_of
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.lines import GroupOutbox
-from chatapp.peer.core.rooms.membership import Membership
+from chatapp.peer.core.rooms.membership import Membership, Memberships
+from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import TOPIC_MAX
 from chatapp.wire.messages import rooms as wire
 from chatapp.wire.messages.link import PeerRequest
+from chatapp.wire.names import name_key
 from chatapp.wire.text import sanitize
 
 
-class CurrentRoom:
-    """The room that we are in, if any, and what is stored of it."""
+def room_key(room: str) -> str:
+    """Return the key by which names of rooms are compared; what is no name is its own."""
+    try:
+        return name_key(room)
+    except NameRefused:
+        return room
+
+
+class EnteredRooms:
+    """The rooms that we are in, and what is stored of them."""
 
     def __init__(
         self,
@@ -28,7 +38,7 @@ class CurrentRoom:
         people: People,
         *,
         groups: Groups,
-        members: Membership,
+        members: Memberships,
         outbox: GroupOutbox,
         positions: Mapping[str, StoredGroup],
     ) -> None:
@@ -42,85 +52,110 @@ class CurrentRoom:
         self._catch_up: Final = self._receiver.catch_up
         self._stored: Final = self._receiver.stored
         self._positions: Final = positions
-        self.owes_leave = False
-        """Whether we have yet to tell the registry that we left a room."""
+        self.owed: Final[dict[str, None]] = {}
+        """Rooms that we have left, or will not enter, and of which the registry has yet to be
+        told."""
 
-    def restore(self, kept: RoomKept, *, now: float) -> None:
-        """Take up the room of an earlier run."""
-        self.owes_leave = kept.owes_leave
-        if kept.group is not None and kept.group.startswith(wire.ROOM_SIGN):
-            self._take_up(kept.group, now)
-            presences = (
-                wire.RoomMember(one, wire.RoomPresence(presence)) for one, presence in kept.members
-            )
-            self.members.begin(kept.group[1:], presences)
+    def restore(self, kept: Iterable[RoomKept], *, now: float) -> None:
+        """Take up the rooms of an earlier run."""
+        for one in kept:
+            if not one.group.startswith(wire.ROOM_SIGN):
+                continue
+            if one.members is None:
+                self.owed[one.group[1:]] = None
+                continue
+            members = [
+                wire.RoomMember(identity, wire.RoomPresence(presence))
+                for identity, presence in one.members
+            ]
+            self.members.begin(self._take_up(one.group, now), members)
         self._drop_what_was_left(now)
 
-    @property
-    def room(self) -> Group | None:
-        """The room that we are in."""
-        return self._groups.room
+    def find(self, room: str) -> Group | None:
+        """Return the room of this name, if we are in it."""
+        key = room_key(room)
+        rooms = self._groups.rooms.values()
+        return next((group for group in rooms if room_key(group.room) == key), None)
 
     def go_in(self, notice: wire.RoomEntered, *, now: float) -> None:
-        """Enter a room that we were not in, as far as this program knows."""
-        self.go_out(now=now)
-        self.owes_leave = False
+        """Enter a room that we were not in, as far as this program knows. A room of the same name
+        has ended then."""
+        former = self.find(notice.group[1:])
+        if former is not None:
+            self.go_out(former, now=now)
         group = self._take_up(notice.group, now)
         if group.begin_at(notice.since, now=now):
             self._receiver.move_cursor(group)
-        self.members.begin(group.room, notice.members)
-        self.members.topic = notice.topic
+        membership = self.members.begin(group, notice.members)
+        membership.topic = notice.topic
         self._catch_up.await_group(group.name)
-        if self.members.lacks_rows:
+        if membership.lacks_rows:
             self._people.fetch_anew(now=now)
-        self.keep()
+        self.settled(group.room)
+        self.keep(group)
 
-    def return_to(self, room: Group, notice: wire.RoomEntered, *, now: float) -> None:
+    def return_to(self, group: Group, notice: wire.RoomEntered, *, now: float) -> None:
         """Enter the same room again, on a new link."""
-        if room.begin_at(notice.since, now=now):
-            self._receiver.move_cursor(room)
-        if self.members.is_announced:
-            self.members.returned(notice.members, now=now)
+        if group.begin_at(notice.since, now=now):
+            self._receiver.move_cursor(group)
+        membership = self.members[group.name]
+        if membership.is_announced:
+            membership.returned(notice.members, now=now)
+            self.members.watch()
         else:
-            self.members.begin(room.room, notice.members)
-        self.take_topic(notice.topic)
-        self.keep()
+            membership.begin(notice.members)
+        self._take_topic(group, notice.topic)
+        self.keep(group)
 
-    def take_topic(self, topic: wire.Topic) -> None:
-        """Take the topic of our room. Tell the user of a change, unless the announcement of the
-        room will."""
-        former, self.members.topic = self.members.topic, topic
-        if former == topic or not self.members.is_announced or self.members.hides(topic):
+    def topic_changed(self, group: str, topic: wire.Topic) -> None:
+        """Take the topic of a room."""
+        if group in self._groups.rooms:
+            self._take_topic(self._groups.rooms[group], topic)
+
+    def _take_topic(self, group: Group, topic: wire.Topic) -> None:
+        """Take a topic. Tell the user of a change, unless the announcement of the room will."""
+        membership = self.members[group.name]
+        former, membership.topic = membership.topic, topic
+        if former == topic or not membership.is_announced or membership.hides(topic):
             return
         if topic.text or (former is not None and former.text):
-            self._out.events.append(self.members.topic_of(topic, is_change=True))
+            self._out.events.append(membership.topic_of(topic, is_change=True))
 
-    def go_out(self, *, now: float) -> None:
-        """Leave the room."""
-        room = self.room
-        if room is None:
-            return
-        self._catch_up.group_drained(room.name)
-        self._groups.leave()
-        self._outbox.drop(room, now=now)
-        self.members.end()
+    def go_out(self, group: Group, *, now: float) -> None:
+        """Leave a room."""
+        self._catch_up.group_drained(group.name)
+        self._groups.leave(group)
+        self._outbox.drop(group, now=now)
+        self.members.end(group)
+        self._out.records.append(RoomKept(group.name))
 
     def changed(self, notice: wire.RoomChanged, *, now: float) -> None:
-        """Take changes of the members."""
-        if self.room is None or notice.group != self.room.name:
+        """Take changes of the members of a room."""
+        group = self._groups.rooms.get(notice.group)
+        if group is None:
             return
-        self.members.changed(notice.members)
-        if self.members.lacks_rows:
+        membership = self.members[group.name]
+        membership.changed(notice.members)
+        if membership.lacks_rows:
             self._people.fetch(now=now)
-        self.keep()
+        self.keep(group)
 
-    def keep(self) -> None:
-        """Store where we are, for the next start."""
-        members = tuple(
-            (identity, int(presence)) for identity, presence in self.members.members.items()
-        )
-        name = self.room.name if self.room is not None else None
-        self._out.records.append(RoomKept(name, members, self.owes_leave))
+    def owe_leave(self, room: str) -> None:
+        """Note that the registry has yet to be told that we are not in this room."""
+        self.owed[room] = None
+        self._out.records.append(RoomKept(wire.ROOM_SIGN + room, owes_leave=True))
+
+    def settled(self, room: str) -> None:
+        """Note that the registry knows that we left this room, or that we are in it again."""
+        if room in self.owed:
+            del self.owed[room]
+            self._out.records.append(RoomKept(wire.ROOM_SIGN + room))
+
+    def keep(self, group: Group) -> None:
+        """Store that we are in a room, for the next start."""
+        present = self.members[group.name].members.items()
+        members = tuple((identity, int(presence)) for identity, presence in present)
+        self._out.records.append(RoomKept(group.name, members))
 
     def _take_up(self, name: str, now: float) -> Group:
         """Enter the group of a room, with what we know of it from before."""
@@ -139,7 +174,7 @@ class CurrentRoom:
         return group
 
     def _drop_what_was_left(self, now: float) -> None:
-        """Give up lines to a room that an earlier run had left, and whose fate it did not learn."""
+        """Give up lines to rooms that an earlier run had left, and whose fate it did not learn."""
         stored = self._stored.items()
         rooms = [parties_of(mark, is_ours=True).room for mark, stream in stored if stream.outgoing]
         for room in filter(None, rooms):
@@ -159,6 +194,11 @@ class PendingRequest:
     is_repeat: bool = False
     """Whether the user was told of a refusal already."""
 
+    is_sent: bool = False
+    """Whether it was ever sent: the registry may have received it."""
+    is_refused: bool = False
+    """Whether it was refused for now: then `deadline` is when to ask again."""
+
     def is_due(self, now: float) -> bool:
         """Return whether the wait for the answer is over."""
         return self.deadline is not None and now >= self.deadline
@@ -172,12 +212,11 @@ class RoomRequest(abc.ABC):
         self,
         ctx: Context,
         registry: RegistryPort,
-        current: CurrentRoom,
+        entered: EnteredRooms,
     ) -> None:
         self._ctx: Final = ctx
-        self._current: Final = current
+        self._entered: Final = entered
         self._registry: Final = registry
-        self._members: Final = current.members
         self._out = ctx.out
         self._alarm: Final = ctx.alarms.add(self._look)
         self.pending: PendingRequest | None = None
@@ -249,7 +288,11 @@ class RoomList(RoomRequest):
     def listed(self, notice: wire.RoomsListed, *, now: float) -> None:
         """Report the rooms that somebody is in."""
         if self._is_answer(notice.reference):
-            rooms = [Room(name=one.group[1:], here=one.here) for one in notice.rooms]
+            rooms = [
+                Room(name=name, here=one.here, is_ours=self._entered.find(name) is not None)
+                for one in notice.rooms
+                if (name := one.group[1:])
+            ]
             rooms.sort(key=lambda room: room.name)
             self.answer = tuple(rooms)
             self._out.events.append(RoomsKnown(rooms=self.answer))
@@ -258,60 +301,65 @@ class RoomList(RoomRequest):
         return wire.ListRooms(reference=asked.reference)
 
     def _report(self, asked: PendingRequest, reason: NoAnswer) -> None:
-        """Report that the rooms are unknown, and our own room."""
+        """Report that the rooms are unknown, and our own rooms."""
         self.answer = reason
         self._out.events.append(RoomsUnknown(reason=reason))
-        room = self._current.room
-        if room is not None:
-            here = len(self._members.here()) + 1
-            self._out.events.append(RoomsKnown(rooms=(Room(name=room.room, here=here),)))
+        ours = [
+            Room(name=members.room, here=len(members.here()) + 1, is_ours=True)
+            for members in self._entered.members
+        ]
+        if ours:
+            self._out.events.append(
+                RoomsKnown(rooms=tuple(sorted(ours, key=lambda room: room.name)))
+            )
 
 
 class TopicRequest(RoomRequest):
-    """The request to set the topic of our room."""
+    """The request to set the topic of one of our rooms."""
 
     _text = ""
 
-    def show(self) -> None:
-        """Report the topic as far as we know it."""
-        room, topic = self._current.room, self._members.topic
-        if room is None:
-            self._out.events.append(events.NotInRoom())
-        elif topic is None:
-            self._out.events.append(events.TopicUnknown(room=room.room))
+    def show(self, room: str) -> None:
+        """Report the topic of a room as far as we know it."""
+        members = self._members(room)
+        if members is None:
+            self._out.events.append(events.NotInRoom(room=room))
+        elif members.topic is None:
+            self._out.events.append(events.TopicUnknown(room=members.room))
         else:
-            self._out.events.append(self._members.topic_of(topic))
+            self._out.events.append(members.topic_of(members.topic))
 
-    def ask(self, text: str, *, now: float) -> None:
-        """Ask to set the topic; `TopicKnown` or `TopicNotSet` follows."""
-        room = self._current.room
-        if room is None:
-            self._out.events.append(events.NotInRoom())
+    def ask(self, room: str, text: str, *, now: float) -> None:
+        """Ask to set the topic of a room; `TopicKnown` or `TopicNotSet` follows."""
+        members = self._members(room)
+        if members is None:
+            self._out.events.append(events.NotInRoom(room=room))
             return
         self._text = sanitize(text.strip())
         if len(self._text) > TOPIC_MAX:
             self.pending = None
-            self._fail(room.room, TopicFailure.TOO_LONG)
+            self._fail(members.room, TopicFailure.TOO_LONG)
         else:
-            self._begin(room.room, now=now)
+            self._begin(members.room, now=now)
 
     def answered(self, notice: wire.TopicChanged | wire.TopicRefused, *, now: float) -> None:
         """Take the registry's answer, or its news that somebody else set the topic."""
         asked = self.pending
         is_ours = self._is_answer(notice.reference)
-        if isinstance(notice, wire.TopicRefused):
-            if is_ours and asked is not None:
-                self._fail(asked.room, TopicFailure[notice.reason.name])
-            return
-        room = self._current.room
-        if room is not None and notice.group == room.name:
-            self._current.take_topic(notice.topic)
+        if isinstance(notice, wire.TopicChanged):
+            self._entered.topic_changed(notice.group, notice.topic)
+        elif is_ours and asked is not None:
+            self._fail(asked.room, TopicFailure[notice.reason.name])
+
+    def _members(self, room: str) -> Membership | None:
+        group = self._entered.find(room)
+        return None if group is None else self._entered.members[group.name]
 
     def _request(self, asked: PendingRequest) -> PeerRequest | None:
         """The request goes behind the one that enters the room."""
-        room = self._current.room
-        if room is not None and room.room == asked.room:
-            return wire.SetTopic(asked.reference, room.name, self._text)
+        group = self._entered.find(asked.room)
+        if group is not None:
+            return wire.SetTopic(asked.reference, group.name, self._text)
         self.pending = None
         self._fail(asked.room, TopicFailure.NOT_HERE)
         return None
