@@ -97,7 +97,7 @@ class PeerCore(NodeCore):
             self.direct.row_changed(contact, change, is_heard=is_heard, now=now)
             self.rooms.row_changed(contact, change, now=now)
             self._adopt(contact, now)
-        if changes:
+        if changes and not is_heard:
             self.rooms.rows_arrived(now=now)
 
     def _adopt(self, contact: Contact, now: float) -> None:
