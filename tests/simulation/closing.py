@@ -22,15 +22,11 @@ def come_to_rest(world: World) -> None:
     """Let the faults end and time pass until everything is calm."""
     world.heal()
     run_until = world.network.run_until
-    # A lost piece of the table is noticed by the next Ping: on a slow link within two leases.
+    # A lost piece of the table is noticed by the next Ping.
     assert run_until(world.is_calm, within=CALM_WITHIN) or run_until(
-        world.is_calm, within=2 * _slowest_lease(world) - CALM_WITHIN + ON_THE_WAY
+        world.is_calm, within=max(world.pinged_within - CALM_WITHIN + ON_THE_WAY, 0.0)
     ), "liveness: no calm"
     world.network.run_for(40.0)
-
-
-def _slowest_lease(world: World) -> float:
-    return max(world.registry.lease_of(person.identity.public) for person in world.people)
 
 
 def check_end(world: World) -> None:
