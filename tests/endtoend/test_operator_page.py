@@ -406,9 +406,11 @@ async def test_a_page_beside_a_program_that_runs_under_the_name(
     await asha.type("hello")
     await bob.sees("Asha: hello")
     await expect(page.locator(".theirs .text")).to_have_text("hello")
-    await bob.kill()
-    await expect(
-        page.get_by_text("The program that this page belongs to has ended.")
-    ).to_be_visible()
+    await bob.kill()  # the program of the page runs the peer from now on
+    await asha.type("still there?")
+    await expect(page.locator(".theirs .text")).to_have_text(["hello", "still there?"])
+    await says(page, "yes")
+    await asha.sees("bob: yes")
+    await expect(page.locator(".mine .text")).to_have_text(["hello from the page", "yes"])
     assert troubles == []
     await context.close()
