@@ -461,6 +461,8 @@ class PeerNode:
     def take_turn(self, *, now: float) -> None:
         """Send, store and tell what has come of the last inputs."""
         core, storage = self.core, self.storage
+        if storage.sync_thread.is_running:
+            storage.look_at_sync(now=now)
         if core.registry.servers.to_look_up:
             self.registry.look_up(core.registry.servers.to_look_up)
         if core.registry.newly_pinned is not None or self.registry.is_unsettled:

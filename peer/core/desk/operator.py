@@ -346,7 +346,7 @@ class DeskConversation:
     def take(self, line: DeskLine) -> bool:
         """Take a line of the other end, or one of ours that we asked for. Return False for a
         repeat."""
-        if line.number:
+        if line.number and len(self._told) < DESK_LINES_MAX:
             self._told.add(line.number)
         is_new = line.position > self._came
         self._came = max(self._came, line.position)
