@@ -8,7 +8,6 @@ import json
 import os
 import pty
 import select
-import sqlite3
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bench.direct import Pair, pair, ready
+from bench.direct import Pair, pair, ready, wait_until_indexed
 from bench.figures import LOWER, Figure
 from bench.machine import CHECKOUT, Failed, free_port, scratch
 from bench.measures import Plan
@@ -28,7 +27,6 @@ MESSAGES: Final = 60
 SETTLED_MAX: Final = 0.03
 """How much more may be read 30 s after everything was filed and indexed, as a share."""
 _AGAIN_AFTER: Final = 30.0
-_FILED_WITHIN: Final = 60.0
 _CALM_AFTER: Final = 12.0
 """Seconds after its start at which a face has done what it put off."""
 IDLE_FOR: Final = 90.0
@@ -91,7 +89,7 @@ def d5(plan: Plan) -> Iterator[Figure]:
             pids = (both.alice.pid, both.bob.pid)
             before = usage_of(*pids)
             _talk(both, count)
-            _wait_until_indexed(folder)
+            wait_until_indexed(folder, both.said)
             used = usage_of(*pids).since(before)
             idle = usage_of(*pids)
             time.sleep(_AGAIN_AFTER)
@@ -119,29 +117,10 @@ def d5(plan: Plan) -> Iterator[Figure]:
 
 
 def _talk(both: Pair, count: int) -> None:
+    both.said += count
     ready(both.bob, {"do": "expect", "count": count})
     both.alice.ask(json.dumps({"do": "talk", "to": both.to, "count": count, "every": 1.0}))
     both.bob.told()
-
-
-def _wait_until_indexed(folder: Path) -> None:
-    histories = list(folder.glob("*/**/history.db"))
-    deadline = time.monotonic() + _FILED_WITHIN
-    while not all(map(_is_indexed, histories)):
-        if time.monotonic() > deadline:
-            raise Failed("not everything was filed and indexed in time")
-        time.sleep(0.2)
-
-
-def _is_indexed(history: Path) -> bool:
-    """Whether the journal beside a history is filed, and each line indexed."""
-    db = sqlite3.connect(f"file:{history}?mode=ro", uri=True)
-    try:
-        (indexed,) = db.execute("SELECT indexed FROM progress").fetchone()
-        (newest,) = db.execute("SELECT coalesce(max(id), 0) FROM lines").fetchone()
-    finally:
-        db.close()
-    return bool(newest) and indexed == newest
 
 
 def i1(plan: Plan) -> Iterator[Figure]:

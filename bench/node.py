@@ -160,8 +160,8 @@ class Node:
     async def _stream(
         self, to: str, count: int, window: int, size: int, *, takes_detours: bool
     ) -> dict[str, Any]:
-        """Send messages. `takes_detours`: some may go through the server, as they do when a path
-        loses much."""
+        """Send messages of `size` bytes; 0: sentences. `takes_detours`: some may go through the
+        server, as they do when a path loses much."""
         waiting: deque[Receipt] = deque()
         detours = 0
         start, cpu = time.monotonic(), time.process_time()
@@ -170,7 +170,8 @@ class Node:
                 await waiting[0].settled()
                 while waiting and waiting[0].state is not MessageState.UNSETTLED:
                     check(waiting.popleft())
-            waiting.append(await self._me.send(to, text_of(index, size)))
+            text = text_of(index, size) if size else sentence_of(index)
+            waiting.append(await self._me.send(to, text))
             if not window and index % 64 == 63:
                 await asyncio.sleep(
                     0

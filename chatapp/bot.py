@@ -296,7 +296,7 @@ class _Service:
                 case events.MailReturned(lines=lines):
                     for line in lines:
                         await self._take(line, is_old=is_start)
-                case events.Said():
+                case events.Said(visit=0):
                     await self._take(event, is_old=is_start and event.is_late)
                 case (
                     events.NameUnavailable()

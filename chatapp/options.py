@@ -107,6 +107,13 @@ class PeerOptions(ServerOptions, frozen=True, kw_only=True):
             help="Seconds until a message without an answer is sent again (0.1 to 3; 0.5).",
         ),
     ] = None
+    slow: Annotated[
+        bool,
+        typer.Option(
+            "--slow",
+            help="Spare a slow link, whatever is measured: a lease of five minutes.",
+        ),
+    ] = False
     code: Code = None
 
     def face(self) -> Face | None:

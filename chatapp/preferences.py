@@ -33,6 +33,8 @@ class Preferences(NamedTuple):
     face: Face = Face.LINE
     quiet: bool = False
     """Ring no bell, set no title, send no notice."""
+    slow: bool = False
+    """Spare a slow link."""
 
 
 def preferences_in(home: Path) -> Preferences:
@@ -74,7 +76,9 @@ def _preferences(table: dict[str, object]) -> Preferences:
             case "face":
                 chosen = chosen._replace(face=_face(value))
             case "quiet":
-                chosen = chosen._replace(quiet=_quiet(value))
+                chosen = chosen._replace(quiet=_flag(key, value))
+            case "slow":
+                chosen = chosen._replace(slow=_flag(key, value))
             case _:
                 raise ValueError(f"{quoted(key)}: unknown key; {_advice(key)}")
     return chosen
@@ -89,12 +93,12 @@ def _face(value: object) -> Face:
         raise ValueError(f"face: {given} is not one of {allowed}") from None
 
 
-def _quiet(value: object) -> bool:
+def _flag(key: str, value: object) -> bool:
     match value:
         case bool():
             return value
         case _:
-            raise ValueError("quiet: write true or false, without quotation marks")
+            raise ValueError(f"{key}: write true or false, without quotation marks")
 
 
 def _advice(key: str) -> str:

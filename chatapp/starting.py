@@ -176,6 +176,7 @@ def talk(
         stay=options.stay,
         quiet=prefers.quiet if options.quiet is None else options.quiet,
         is_full=chosen is Face.FULL,
+        slow_link=options.slow or prefers.slow,
     )
     if is_daemon:
         from chatapp.peer.faces.line.daemon import run as run_daemon

@@ -258,12 +258,14 @@ class Kind(enum.IntEnum):
 
 TAG_SIZE: Final = 8
 AEAD_TAG_SIZE: Final = 16
-_sealed: Final = struct.Struct(">B8sQ")
+_sealed: Final = struct.Struct(">B8sI")
 _group: Final = struct.Struct(">B8sIIQ")
 _relayed: Final = struct.Struct(">BQ")
-_opening: Final = struct.Struct(">B32sQ8s32s16s16sQ")
-_answer: Final = struct.Struct(">B8s8s32s16sQ")
-COUNTER_SIZE: Final = 8
+_opening: Final = struct.Struct(">B32sQ8s32s16s16sI")
+_answer: Final = struct.Struct(">B8s8s32s16sI")
+COUNTER_SIZE: Final = 4
+NONCE_PREFIX: Final = bytes(8)
+"""A nonce of AES-256-GCM is these bytes and the counter."""
 _NUMBER_MAX: Final = 2**63 - 1
 
 SEALED_OVERHEAD: Final = _sealed.size + AEAD_TAG_SIZE
@@ -316,7 +318,7 @@ class GroupHeader(NamedTuple):
 
 
 def pack_opening(header: OpeningHeader) -> bytes:
-    """Pack the 121-byte header of a datagram or first frame that opens a session."""
+    """Pack the 117-byte header of a datagram or first frame that opens a session."""
     return _opening.pack(Kind.OPENING, *header)
 
 
@@ -332,7 +334,7 @@ def unpack_opening(data: bytes) -> OpeningHeader:
 
 
 def pack_answer(header: AnswerHeader) -> bytes:
-    """Pack the 73-byte header of the answer to an opening."""
+    """Pack the 69-byte header of the answer to an opening."""
     return _answer.pack(Kind.ANSWER, *header)
 
 

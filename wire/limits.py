@@ -66,8 +66,11 @@ LINK_STALL_TIMEOUT: Final = 10.0
 After that the link counts as lost, and a message on it takes another way within 12 s."""
 
 LINK_KEEPALIVE_SPAN: Final = 50.0
-"""Seconds of silence after which a peer sends something on its link, to test whether it still
-works."""
+"""Seconds of silence after which a peer sends something on its link however long its lease is, to
+test whether it still works."""
+
+LINK_SILENCE_MAX: Final = 300.0
+"""The same for a slow link, where signs of life are paid for: its lease."""
 
 LINKS_WAITING_PER_ADDRESS: Final = 16
 """Connections of one address that are not authenticated. The oldest is closed for a newer one, so a

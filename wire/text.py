@@ -36,6 +36,10 @@ _UNSAFE: Final = re.compile(
 )
 
 
+QUOTED_MAX: Final = 200
+"""Characters quoted of a text that came to nothing: enough to recognise it."""
+
+
 def sanitize(text: str, limit: int = SHOWN_MAX) -> str:
     r"""Return `text` as one line that a terminal shows and does not obey; at most `limit`
     characters, the last `…` when cut.

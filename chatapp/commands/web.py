@@ -110,7 +110,6 @@ def _serve_operator(name: str, host: str, port: int, options: WebOptions) -> int
         "--proxy": options.proxy,
         "--host": options.host,
         "--queue": options.queue,
-        "--title": options.title,
         "--lang": options.lang,
     }
     for option, value in of_visitors.items():
@@ -131,9 +130,17 @@ def _serve_operator(name: str, host: str, port: int, options: WebOptions) -> int
         registry_key=demanded,
         code=code,
         listen_at=listen_at,
+        title=_title_from(options),
         data=folder,
     )
     return run(page, log_level=options.log_level.value)
+
+
+def _title_from(options: WebOptions) -> str:
+    title = " ".join((options.title or "").split())
+    if len(title) > _TITLE_MAX:
+        raise Misuse(f"--title: has more than {_TITLE_MAX} characters")
+    return title
 
 
 def _serve_visitors(host: str, port: int, options: WebOptions) -> int:
@@ -143,9 +150,7 @@ def _serve_visitors(host: str, port: int, options: WebOptions) -> int:
     proxies = networks_from(options.proxy or [], "--proxy")
     hosts = hosts_from(options.host or [], "--host")
     queue = name_from(options.queue, "--queue") if options.queue else ""
-    title = " ".join((options.title or "").split())
-    if len(title) > _TITLE_MAX:
-        raise Misuse(f"--title: has more than {_TITLE_MAX} characters")
+    title = _title_from(options)
     language, folder = language_from(options.lang), folder_from(options.data)
     demanded = registry_key_from(options.registry_key, os.environ)
     found = servers_from(host, port)

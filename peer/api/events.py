@@ -73,18 +73,6 @@ class ClientMoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     move: ClientMove
 
 
-class ClientSaid(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A line of the visit, by the visitor or an earlier operator. Call `operator.lines_shown` when
-    it was shown."""
-
-    sender: str
-    text: str
-    visit: int
-    position: int
-    at: float = 0.0
-    """Unix time at which the registry took it."""
-
-
 class DeskAction(Explained):
     """What an operator did to a visitor."""
 
@@ -149,6 +137,8 @@ class CommandFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The visitor, for NOT_IN_LINE and SAME_QUEUE."""
     line: int = 0
     """What `desk.say` returned for the line that reached nobody; 0 for a command."""
+    text: str = ""
+    """The text of the line."""
 
 
 class HeldBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -164,6 +154,8 @@ class HeldBack(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The visitor whom we serve now; empty for nobody."""
     line: int = 0
     """What `desk.say` returned for the line; 0 for a command."""
+    text: str = ""
+    """The text of the line, or of the note."""
 
 
 class NothingSaid(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -199,6 +191,8 @@ class Figures(DeskFigures, frozen=True, kw_only=True, tag=True):
 class PastSessions(DeskPast, frozen=True, kw_only=True, tag=True):
     """The answer to `.past`."""
 
+    name: str = ""
+    """The visitor of whom it was asked; empty: all."""
     is_quiet: bool = False
     """Whether the program that asked shows it alone; others take no notice."""
 
@@ -209,7 +203,6 @@ DutyEvent = (
     | AnswersKnown
     | ClientCame
     | ClientMoved
-    | ClientSaid
     | CommandSucceeded
     | CommandFailed
     | HeldBack
@@ -236,6 +229,9 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     """The IP address where they were last seen; empty if it is not known."""
     port: int = 0
     """Their UDP port there; 0 if it is not known."""
+    is_slow: bool = False
+    """Whether they are online by a slow link: if they vanish silently, that is known minutes
+    later."""
 
 
 class PeopleListed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -446,22 +442,27 @@ class AuthorDoubt(Numbered):
 
 class Said(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A line of a conversation, as it comes and as the history keeps it. As an event, it is one that
-    somebody else said; a note to ourselves is one, too."""
+    somebody else said; a note to ourselves is one, too. The lines of a visit (conversation DESK) are
+    kept by the registry alone."""
 
     conversation: Conversation
     id: int
     """A running number of this history, never given twice: the id of the line's receipt, and of
-    every event about it."""
+    every event about it. What we say in a visit has an id that the caller drew."""
     sender: str
-    identity: bytes
-    """The author's key; empty if it is not known any more."""
+    """The author's name; empty for the visitor whose page or program it is."""
+    identity: bytes = b""
+    """The author's key; empty if it is not known any more, and in a visit."""
     number: int
-    """The number in the author's stream."""
+    """The number in the author's stream; in a visit the line's place in it, 0 before the registry
+    has told it."""
+    visit: int = 0
+    """The number of the visit; 0 for a line that is of none."""
     text: str
     at: float
-    """When it was written, in Unix seconds by the author's clock."""
+    """When it was written, in Unix seconds by the author's clock; by the registry's in a visit."""
     is_late: bool = False
-    """Whether it came as mail or from a log, not directly."""
+    """Whether it came as mail or from a log, not directly; or was shown by an earlier run."""
     doubt: AuthorDoubt | None = None
     """Why the author of a message to us alone may not be `sender`; None for somebody in the
     table."""

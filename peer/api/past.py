@@ -35,26 +35,9 @@ class DeliveryTrace(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[TraceStep, ...]
 
 
-class DeskTalkLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the conversation with a visitor."""
-
-    sender: str
-    """The visitor, or the operator who said it."""
-    text: str
-    at: float
-    """Unix time."""
-    is_ours: bool
-    is_saved: bool = True
-    """Whether the registry has stored it; False for a line of ours that was not answered yet."""
-    position: int = 0
-    """Its place in the visit; 0 for a line of ours that we said in this run."""
-    line: int = 0
-    """By what events name a line of ours; 0 if they do not."""
-
-
 class DeskTalk(msgspec.Struct, frozen=True, kw_only=True):
     """The visitor whom we serve, and what was said so far, also to earlier operators."""
 
     client: events.ClientCame
     """The form and the note as they are now."""
-    lines: tuple[DeskTalkLine, ...]
+    lines: tuple[Said, ...]

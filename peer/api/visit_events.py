@@ -157,35 +157,6 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     operator: str
 
 
-class LineReceived(msgspec.Struct, frozen=True, kw_only=True):
-    """The operator says something. Call `lines_shown(position)` once it is shown. `at`: Unix
-    time."""
-
-    operator: str
-    text: str
-    position: int
-    at: float
-
-
-class EarlierLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line that was said and shown before this program was started, told once more so that the
-    whole conversation can be shown. `operator`: empty for one of ours. Call `lines_shown(position)`
-    once it is shown, or left out on purpose. `at`: Unix time."""
-
-    operator: str
-    text: str
-    position: int
-    at: float
-
-
-class LineSettled(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of ours, by what `say` returned, is on the registry's disk and will reach the
-    operator, or it will not."""
-
-    line: int
-    is_saved: bool
-
-
 class NotYourTurn(msgspec.Struct, frozen=True, kw_only=True):
     """Our line reached nobody, because we are waiting."""
 
@@ -193,7 +164,9 @@ class NotYourTurn(msgspec.Struct, frozen=True, kw_only=True):
 class VisitorLineRefused(msgspec.Struct, frozen=True, kw_only=True):
     """Our line reached nobody, for another reason than that we are waiting."""
 
-    reason: LineRefusal
+    reason: LineRefusal | None
+    """None: the visit was over before the registry had the line."""
+    text: str
 
 
 class VisitEnded(msgspec.Struct, frozen=True, kw_only=True):
@@ -245,6 +218,8 @@ class NoServer(msgspec.Struct, frozen=True, kw_only=True):
     """The registry did not answer at the start, and is being looked for."""
 
 
+Said = peers.Said
+MessageChanged = peers.MessageChanged
 ServerBack = peers.ServerBack
 ServerOfAnotherRegistry = peers.ServerOfAnotherRegistry
 ServerAnnounced = peers.ServerAnnounced
@@ -301,9 +276,8 @@ VisitEvent = (
     | Described
     | DescriptionRefused
     | Served
-    | LineReceived
-    | LineSettled
-    | EarlierLine
+    | Said
+    | MessageChanged
     | NotYourTurn
     | VisitorLineRefused
     | VisitEnded

@@ -13,7 +13,7 @@ from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.identity import is_authentic
 from chatapp.wire.limits import CONTACTS_MAX
-from chatapp.wire.messages.table import Presence, Row
+from chatapp.wire.messages.table import ONLINE, Presence, Row
 from chatapp.wire.names import name_key
 
 RELAY_STICKS_FOR: Final = 60.0
@@ -48,7 +48,7 @@ class Contact:
         """Whether a datagram of theirs has opened since our start; then they know that we are
         here."""
         self.relay_until = 0.0
-        self.is_expected = row.presence is Presence.ONLINE
+        self.is_expected = row.presence in ONLINE
         """Whether they may answer although the registry does not show them online."""
 
     @property
@@ -59,7 +59,7 @@ class Contact:
     @property
     def is_online(self) -> bool:
         """Whether the registry calls them online."""
-        return self.row.presence is Presence.ONLINE
+        return self.row.presence in ONLINE
 
     @property
     def is_banned(self) -> bool:
@@ -95,7 +95,7 @@ class Contact:
         if row.is_placed and (row.port != self.address.port or row.host != self.address.host):
             self.address = Address(row.host, row.port)
         if row.is_placed or self.is_banned or self.is_released:
-            self.is_expected = row.presence is Presence.ONLINE
+            self.is_expected = row.presence in ONLINE
         return is_restarted
 
 
@@ -161,6 +161,7 @@ class Contacts:
                 is_banned=contact.is_banned,
                 host=contact.address.host,
                 port=contact.address.port,
+                is_slow=contact.row.presence is Presence.SLOW,
             )
             for contact in self
             if not contact.is_released

@@ -159,8 +159,13 @@ class PeerCore(NodeCore):
 
     def lines_shown(self, lines: Iterable[events.Said]) -> None:
         """Note that lines were shown, so that they are not shown again after a restart."""
-        ours = self.me.identity.public
-        self._streams.lines_shown([line for line in lines if line.identity != ours])
+        ours, of_history = self.me.identity.public, []
+        for line in lines:
+            if line.visit:
+                self.desk.line_shown(line)
+            elif line.identity != ours:
+                of_history.append(line)
+        self._streams.lines_shown(of_history)
 
     def mark_read(
         self, conversation: conversations.Conversation, keys: Iterable[tuple[bytes, bool]], id_: int
@@ -373,10 +378,10 @@ class PeerCore(NodeCore):
         was told of."""
         return self._out.syncs.begin()
 
-    def synced(self, number: int) -> None:
+    def synced(self, number: int, *, now: float) -> None:
         """Note that this sync is done: tell those who wait for it."""
         self._out.syncs.end(number)
-        self.direct.report_syncs()
+        self.direct.synced(now=now)
         self._streams.catch_up.synced()
 
     @property

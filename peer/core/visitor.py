@@ -170,10 +170,20 @@ class VisitorCore(NodeCore):
             self._visit.pause(is_paused=is_paused)
 
     def say(self, text: str, *, now: float) -> int | None:
-        """Say a line to the operator, and return what `LineSettled` will name it by; or add it to
-        the description while we wait. It waits here while the registry is away. The caller keeps to
-        TEXT_MAX."""
+        """Say a line to the operator, and return the id by which `MessageChanged` will name it;
+        or add it to the description while we wait. It waits here while the registry is away. The
+        caller keeps to TEXT_MAX."""
         return self._visit.say(text, wall=self._ctx.wall(now))
+
+    def talk(self, text: str, *, now: float, number: int = 0) -> int | None:
+        """Say a line of a talk, in our next turn if nobody serves us any more. Return its id:
+        `number`, if that is above all earlier ones; None if there is no visit. The caller keeps to
+        TEXT_MAX."""
+        return self._visit.talk(text, wall=self._ctx.wall(now), number=number)
+
+    def was_said(self, number: int) -> bool:
+        """Return whether an earlier run has said the line with this number, as far as is known."""
+        return self._visit.was_said(number)
 
     def describe(self, text: str, *, now: float) -> None:
         """Replace the description of our issue, while we wait. It waits here while the registry is

@@ -58,6 +58,7 @@ def peer_for(wanted: StartOptions) -> Peer:
         code=wanted.code,
         registry_key=wanted.registry_key,
         announced_key=wanted.announced_key,
+        slow_link=wanted.slow_link,
     )
 
 

@@ -93,6 +93,8 @@ class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether to draw no attention on a terminal."""
     is_full: bool = False
     """Whether to show a full screen."""
+    slow_link: bool = False
+    """Whether to spare the link, whatever is measured."""
 
 
 class VisitOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -380,8 +380,6 @@ class AttachedNode:
                     ids.append(event.id)
                 case events.MailReturned(lines=lines):
                     ids += [line.id for line in lines]
-                case events.ClientSaid(visit=visit, position=position):
-                    self._shown.append(ReportShown(visit=visit, position=position))
                 case _:
                     pass
         if ids:
@@ -432,7 +430,7 @@ class AttachedNode:
             if not event.lines:
                 return
             self._note_told(event.lines)
-        elif isinstance(event, Said):
+        elif isinstance(event, Said) and not event.visit:
             if not self._new([event]):
                 return
             self._note_told([event])

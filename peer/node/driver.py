@@ -27,6 +27,10 @@ SETTLE_SPAN: Final = 0.01
 """Seconds from a turn until the deadlines are looked at: no part of a core sets a shorter one, so
 nothing is late."""
 
+LONE_TURNS: Final = 2
+"""Turns in a row of which each looks at the deadlines at once: a lone message and its answer wake
+the program up no more often than they must."""
+
 LOOK_SPAN: Final = 0.0002
 """Seconds for which we look for an answer before we sleep: no longer than it takes to fall asleep
 and to wake up again."""
@@ -331,6 +335,8 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
         """When the timer rings: handles of uvloop do not say it."""
+        self._turns_in_row = 0
+        """Turns since it last rang."""
         self._connection = self._new_connection()
         self.is_turn_due = False
         """Whether a turn is to be taken once the present loop iteration is over."""
@@ -413,7 +419,7 @@ class Driver:
         self._take_turn(now)
 
     def _timer_rang(self) -> None:
-        self._timer = None
+        self._timer, self._turns_in_row = None, 0
         due = self._node.next_timer()
         if (
             due is not None and due <= self._loop.time()
@@ -437,8 +443,16 @@ class Driver:
         now = self._loop.time() if now is None else now
         self._node.take_turn(now=now)
         self._turns.wake()
-        # Finding the earliest deadline of all parts costs as much as a message. So it is not done
-        # in every turn: the timer rings soon after the turn, and looks for deadlines then.
+        # Finding the earliest deadline of all parts costs as much as a message. So in a run of
+        # turns it is not done in each: the timer rings soon after the turn, and looks for deadlines
+        # then.
+        self._turns_in_row += 1
+        if self._turns_in_row <= LONE_TURNS:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            self._ring_at(self._node.next_timer())
+            return
         if self._timer is not None:
             if self._rings_at <= now + SETTLE_SPAN:
                 return

@@ -35,9 +35,6 @@ from chatapp.wire.names import PeerName
 
 Result = TypeVar("Result")
 
-_MORE_LINES: Final = frozenset({events.MailReturned, events.ClientSaid})
-"""The kinds of events in which there are lines, besides `Said`."""
-
 _WHY_NOT: Final = {
     LookUp.UNKNOWN: events.MessageReason.NOBODY,
     LookUp.BLOCKED: events.MessageReason.KEY_CHANGED,
@@ -58,6 +55,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The digits of the fingerprint that the registry's key must have; None for any."""
     announced_key: str | None
     """The digits of the fingerprint that it must have at a first contact; None for any."""
+    slow_link: bool
+    """Whether to spare the link, whatever is measured."""
 
     @property
     def server_names(self) -> list[str]:
@@ -297,31 +296,19 @@ class PeerNode:
         are given again."""
         if self.driver.is_closed or not batch:
             return
-        shown: list[Said] = [event for event in batch if type(event) is Said]
-        if not _MORE_LINES.isdisjoint(map(type, batch)):  # mostly there is none
-            shown = self._lines_in(batch)
+        shown: list[Said] = []
+        for event in batch:
+            if type(event) is Said:
+                shown.append(event)
+            elif type(event) is events.MailReturned:
+                shown += event.lines
         if shown:
             self.core.lines_shown(shown)
+            if shown[-1].visit:  # the registry is told
+                self.driver.schedule()
             self.storage.store()
             for listener in self._shown_listeners:
                 listener(shown)
-
-    def _lines_in(self, batch: Sequence[events.Event]) -> list[Said]:
-        """Return the lines that these events show, in order. Lines of a visitor count as shown at
-        once."""
-        shown: list[Said] = []
-        for event in batch:
-            match event:
-                case Said():
-                    shown.append(event)
-                case events.MailReturned(lines=lines):
-                    shown += lines
-                case events.ClientSaid(visit=visit, position=position):
-                    self.core.desk.lines_shown(visit, position)
-                    self.driver.schedule()
-                case _:
-                    pass
-        return shown
 
     def listen_shown(self, listener: Callable[[Sequence[Said]], None]) -> Callable[[], None]:
         """Call `listener` with lines when they are reported as shown."""
@@ -379,7 +366,8 @@ class PeerNode:
         self.driver.send(core.datagrams_to_send(now=now))
         number = core.sync_begins()
         if self.storage.sync():
-            core.synced(number)
+            core.synced(number, now=now)
+            core.direct.report_syncs()
             self.driver.send(core.datagrams_to_send(now=now))
         core.leave(now=now)
         self.driver.schedule()

@@ -37,6 +37,7 @@ class KnownRegistry:
         self.key = settings.registry_key
         """The digits of the fingerprint that its key must have; None for any."""
         self._announced_key: Final = settings.announced_key
+        self._has_slow_link: Final = settings.slow_link
         self._looking_up: asyncio.Task[None] | None = None
         self._met: bytes | None = None
         """One that has let us in, of which the history was not asked yet."""
@@ -53,6 +54,8 @@ class KnownRegistry:
             core.registry.demand(self.key)
         if self._announced_key is not None:
             core.registry.expect_announced(self._announced_key)
+        if self._has_slow_link:
+            core.registry.spare_link()
         core.start(now=self._node.now())
 
     def close(self) -> None:

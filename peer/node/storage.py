@@ -442,8 +442,9 @@ class NodeStorage:
             self._sync_thread.begin(pending.run, lambda error: self._synced(error, core, number))
 
     def _synced(self, error: OSError | None, core: "PeerCore", number: int) -> None:
-        if self.commits.end_sync(error, now=self._loop.time()):
-            core.synced(number)
+        now = self._loop.time()
+        if self.commits.end_sync(error, now=now):
+            core.synced(number, now=now)
         self._tell_trouble()
         self._node.schedule()
 

@@ -310,13 +310,4 @@ class Hub:
         return Subscribed(after=begin, missed=not (is_first or is_whole))
 
     def _report_shown(self, request: ReportShown) -> None:
-        shown: list[events.Event] = [
-            self._unshown[id_] for id_ in request.ids if id_ in self._unshown
-        ]
-        if request.visit is not None and request.position is not None:
-            shown.append(
-                events.ClientSaid(
-                    sender="", text="", visit=request.visit, position=request.position
-                )
-            )
-        self._node.shown(shown)
+        self._node.shown([self._unshown[id_] for id_ in request.ids if id_ in self._unshown])

@@ -114,11 +114,9 @@ class Subscribe(Request[Subscribed], frozen=True, kw_only=True):
 
 
 class ReportShown(Command, frozen=True, kw_only=True):
-    """The client has shown lines, or the lines of a visit up to this position."""
+    """The client has shown lines."""
 
-    ids: tuple[Id, ...] = ()
-    visit: Id | None = None
-    position: Id | None = None
+    ids: tuple[Id, ...]
 
 
 METHODS: Final[Mapping[str, type[Request[Any]]]] = {

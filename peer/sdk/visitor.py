@@ -14,6 +14,7 @@ from chatapp.peer.api import visit_events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.core.context import Context, LocalIdentity
+from chatapp.peer.core.conversation import check_length
 from chatapp.peer.core.desk.visit import ADMITTED, Stage
 from chatapp.peer.core.visitor import VisitorCore
 from chatapp.peer.node.driver import Driver
@@ -23,10 +24,8 @@ from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
 from chatapp.wire.aio.hosts import server_addresses
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.errors import TextTooLong
 from chatapp.wire.folders import default_home
 from chatapp.wire.identity import AgreementKey, Identity, require_fingerprint
-from chatapp.wire.limits import TEXT_MAX
 
 STORE_AGAIN_AFTER: Final = 1.0
 """Seconds between attempts to write to a disk that failed."""
@@ -244,15 +243,28 @@ class Visitor:
         node.driver.schedule()
 
     def say(self, text: str) -> int | None:
-        """Say a line to the operator, and return what `LineSettled` will name it by; None if it was
-        added to the description instead, as we wait. Raises TextTooLong."""
-        size = len(text.encode())
-        if size > TEXT_MAX:
-            raise TextTooLong(size, TEXT_MAX)
+        """Say a line to the operator, and return the id by which `MessageChanged` will name it; None
+        if it was added to the description instead, as we wait. Raises TextTooLong."""
+        check_length(text)
         node = self._open_node()
         line = node.core.say(text, now=node.driver.now())
         node.driver.schedule()
         return line
+
+    def talk(self, text: str, *, number: int = 0) -> int | None:
+        """Say a line of a talk, in our next turn if nobody serves us any more. Return the id by which
+        `MessageChanged` will name it; None if there is no visit. `number`: the id that it is given
+        if it is above all earlier ones; a program that does not know whether an earlier run has said
+        it gives the same again. Raises TextTooLong."""
+        check_length(text)
+        node = self._open_node()
+        line = node.core.talk(text, now=node.driver.now(), number=number)
+        node.driver.schedule()
+        return line
+
+    def was_said(self, number: int) -> bool:
+        """Return whether an earlier run has said the line with this number, as far as is known."""
+        return self._open_node().core.was_said(number)
 
     def describe(self, text: str) -> None:
         """Replace the description of our issue, while we wait; `Described` or `DescriptionRefused`
@@ -348,13 +360,13 @@ class Visitor:
         return self._any_feed().take()
 
     def events_shown(self, batch: Sequence[visit_events.VisitEvent]) -> None:
-        """Report that the visitor has seen these; the operator's lines among them are given again
-        after the program's next start only, as `EarlierLine`."""
+        """Report that the visitor has seen these; the lines among them are given again after the
+        program's next start only, as late ones."""
         if (node := self._node) is None:
             return
         for event in batch:
-            if isinstance(event, visit_events.LineReceived | visit_events.EarlierLine):
-                node.core.lines_shown(event.position)
+            if isinstance(event, visit_events.Said):
+                node.core.lines_shown(event.number)
         node.driver.schedule()
 
     def _any_feed(self) -> EventFeed[visit_events.VisitEvent]:

@@ -3,19 +3,29 @@ who waits. The operator's page and the full screen's pane are drawn from it. It 
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import DESK
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.state import DeskState
-from chatapp.peer.view.talk import LINES_MAX, NOTES_MAX, Mark, Talk, TalkLine
-from chatapp.wire.desk.values import ListedVisitor
+from chatapp.peer.view.talk import LINES_MAX, NOTES_MAX, Mark, Talk, TalkLine, mark_of
+from chatapp.wire.desk.values import ListedOperator, ListedQueue, ListedVisitor
 from chatapp.wire.names import is_same_name
 
 MINUTE: Final = 60.0
 """Seconds after which a span that is shown in minutes is another one."""
+
+
+class Ending(NamedTuple):
+    """An end of a talk that has not come yet."""
+
+    is_next: bool
+    """Whether the next visitor is called."""
+    at: float
+    """The Unix time."""
 
 
 class DeskView(Talk):
@@ -49,6 +59,12 @@ class DeskView(Talk):
         self.room: events.WaitingRoom | None = None
         self.figures: events.Figures | None = None
         self.past: events.PastSessions | None = None
+        self.earlier: events.PastSessions | None = None
+        """The earlier sessions of our visitor; None while they are not known."""
+        self.wants_earlier = False
+        """Whether they are to be asked for."""
+        self.ending: Ending | None = None
+        """The end of the talk that was asked for, and can be taken back still."""
         self.notices: deque[events.Event] = deque(maxlen=NOTES_MAX)
         """What the operator is told about this moment."""
         self.mail = 0
@@ -59,8 +75,6 @@ class DeskView(Talk):
         """Whether a bug has ended a part of the program, so that the page may be out of date."""
         self.wants_room = False
         """Whether the list of those who wait is out of date."""
-        self._said: dict[int, TalkLine] = {}
-        """Our lines, by what `desk.say` returned."""
         self._position = 0
         """The place in the visit of the newest line that was found."""
 
@@ -85,11 +99,27 @@ class DeskView(Talk):
         served = () if self.room is None else self.room.served
         return tuple(visitor for visitor in served if not self._is_mine(visitor))
 
-    def colleagues(self) -> list[str]:
-        """Return the names of the other operators that were seen, by name."""
-        listed = () if self.room is None else (*self.room.served, *self.room.waiting)
-        seen = {visitor.operator for visitor in listed if visitor.operator}
-        return sorted(name for name in seen if not is_same_name(name, self.name))
+    @property
+    def colleagues(self) -> tuple[ListedOperator, ...]:
+        """The other operators on duty, those of our queue first."""
+        others = () if self.room is None else self.room.on_duty
+        return tuple(
+            sorted(
+                (other for other in others if not is_same_name(other.operator, self.name)),
+                key=lambda other: (other.queue != self.queue, other.operator),
+            )
+        )
+
+    @property
+    def other_queues(self) -> tuple[ListedQueue, ...]:
+        """The queues that are not ours."""
+        queues = () if self.room is None else self.room.queues
+        return tuple(other for other in queues if other.queue != self.queue)
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether our visitor has said anything that is shown."""
+        return self.client is not None and any(line.who == self.client.name for line in self.lines)
 
     def next_change(self, *, now: float) -> float | None:
         """Return the time at which a span in minutes changes; None while no span is shown."""
@@ -101,19 +131,25 @@ class DeskView(Talk):
 
     # --- what the operator does
 
-    def said(self, text: str, *, at: float, number: int) -> TalkLine:
-        """Show a line that the operator says. `number`: what `desk.say` returned."""
-        line = self._said[number] = self._add_line(self.name, text, at, Mark.SENDING)
-        return line
-
-    def saved(self, line: TalkLine) -> None:
-        """Note that the registry has stored a line, unless it was refused."""
-        if line.mark is Mark.SENDING:
-            self._settle(line, Mark.SAVED)
+    def said(self, text: str, *, at: float, number: int, key: str = "") -> None:
+        """Show a line that the operator says. `number`: what `desk.say` returned. `key`: under
+        which the page has sent it."""
+        self._add_own(self.name, text, at, number, key)
 
     def failed(self) -> None:
         """Note that a bug has ended a part of the program."""
         self.is_faulty = True
+        self._change()
+
+    def will_end(self, *, is_next: bool, at: float) -> None:
+        """Show that the talk ends at this time, unless that is taken back. `is_next`: the next
+        visitor is called then."""
+        self.ending = Ending(is_next=is_next, at=at)
+        self._change()
+
+    def goes_on(self) -> None:
+        """Show that the talk does not end."""
+        self.ending = None
         self._change()
 
     def dismiss(self) -> None:
@@ -146,21 +182,17 @@ class DeskView(Talk):
         )
         self._change()
 
-    def found_talk(self, talk: DeskTalk) -> list[TalkLine]:
-        """Take the conversation of a program that has run before us. Return its lines that the
-        registry has not answered. Lines of it that events tell again are left out."""
+    def found_talk(self, talk: DeskTalk) -> None:
+        """Take the conversation of a program that has run before us. Lines of it that events tell
+        again are left out."""
         self._begin(talk.client)
-        waiting = []
-        for found in talk.lines:
-            mark = (Mark.SAVED if found.is_saved else Mark.SENDING) if found.is_ours else None
-            line = self._add_line(found.sender, found.text, found.at, mark)
-            self._position = max(self._position, found.position)
-            if found.line:
-                self._said[found.line] = line
-            if mark is Mark.SENDING:
-                waiting.append(line)
+        for line in talk.lines:
+            if line.state is events.MessageState.UNSETTLED:
+                self._add_own(line.sender, line.text, line.at, line.id)
+            else:
+                self._add_line(line.sender, line.text, line.at, mark_of(line.state))
+            self._position = max(self._position, line.number)
         self._change()
-        return waiting
 
     # --- what happens
 
@@ -175,11 +207,11 @@ class DeskView(Talk):
             case events.ClientCame():
                 self._begin(event)
                 self.client_since = at
-            case events.ClientSaid(visit=visit, position=place) if (
-                visit == self.visit and place > self._position
-            ):
-                mark = Mark.SAVED if event.sender == self.name else None
-                self._add_line(event.sender, event.text, event.at or at, mark)
+            case events.Said(visit=visit, number=place) if visit:
+                if visit == self.visit and place > self._position:
+                    self._add_line(event.sender, event.text, event.at, mark_of(event.state))
+            case events.MessageChanged(conversation=what, id=id_, state=state) if what == DESK:
+                self._settle(id_, state)
             case events.ClientMoved():
                 self._client_moved(event)
             case events.DutyChanged(is_on=is_on, queue=queue):
@@ -194,18 +226,15 @@ class DeskView(Talk):
             case events.Figures() if self._is_ours(event):
                 self.figures = event
             case events.PastSessions(is_quiet=True):
-                self.past = event
+                self._past_shown(event)
             case events.CommandSucceeded():
                 self.wants_room = True
                 self._note_kept(event)
                 self.notices.append(event)
-            case events.NumberMoved():
-                self.wants_room = True
-                self.notices.append(event)
             case events.CommandFailed(reason=reason):
                 self._failed(event, reason)
             case events.HeldBack(line=line):
-                self._line_lost(line)
+                self._settle(line, events.MessageState.REFUSED)
                 self.notices.append(event)
             case _:
                 self._handle_rest(event)
@@ -227,6 +256,9 @@ class DeskView(Talk):
                 self.mail += len(lines)
             case events.ProgramEnded():
                 self.is_over = True
+            case events.NumberMoved():
+                self.wants_room = True
+                self.notices.append(event)
             case events.ServerAnnounced() | events.NothingSaid():
                 self.notices.append(event)
             case _:
@@ -236,13 +268,15 @@ class DeskView(Talk):
         self.client, self.is_client_here, self.is_client_silent = came, came.is_here, False
         self.is_operator = self.wants_room = True
         self._position = 0
+        self.wants_earlier = True
         self.notices.clear()
         self._clear_talk()
 
     def _clear_talk(self) -> None:
         self.lines.clear()
-        self._said.clear()
+        self._own.clear()
         self.talk += 1
+        self.ending = self.earlier = None
 
     def _duty_changed(self, *, is_on: bool, queue: str) -> None:
         if not is_on or queue != self.queue:
@@ -265,6 +299,13 @@ class DeskView(Talk):
                 self.client_since = visitor.since
                 if not self.client.issue:
                     self.client = msgspec.structs.replace(self.client, issue=visitor.issue)
+
+    def _past_shown(self, past: events.PastSessions) -> None:
+        """Take past sessions: those of our visitor, which are asked for by themselves, or others."""
+        if self.earlier is None and self.client is not None and past.name == self.client.name:
+            self.earlier = past
+        else:
+            self.past = past
 
     def _is_mine(self, visitor: ListedVisitor) -> bool:
         is_client = self.client is not None and visitor.name == self.client.name
@@ -294,18 +335,17 @@ class DeskView(Talk):
         if reason is events.CommandFailure.NOT_AN_OPERATOR:
             self.is_operator, self.wants_room = False, False
             return
-        self._line_lost(event.line)
+        self._settle(event.line, events.MessageState.REFUSED)
         if reason is not events.CommandFailure.ROOM_EMPTY:
             self.notices.append(event)
 
-    def _line_lost(self, number: int) -> None:
-        """Mark our line that reached nobody. `number`: what `desk.say` returned for it; 0 for no
-        line."""
-        if number in self._said:
-            self._settle(self._said[number], Mark.LOST)
+    def _add_own(self, who: str, text: str, at: float, id_: int, key: str = "") -> None:
+        self._own[id_] = [self._add_line(who, text, at, Mark.SENDING, key)]
 
-    def _add_line(self, who: str, text: str, at: float, mark: Mark | None) -> TalkLine:
-        line = self._add(who, text, at, mark)
+    def _add_line(
+        self, who: str, text: str, at: float, mark: Mark | None, key: str = ""
+    ) -> TalkLine:
+        line = self._add(who, text, at, mark, key)
         if len(self.lines) > LINES_MAX:
             self.lines.popleft()
         if mark is None:

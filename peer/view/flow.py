@@ -332,7 +332,7 @@ class FlowView(View):
     def _take(self, batch: Sequence[events.Event]) -> list[str]:
         for event in batch:
             for line in event.lines if isinstance(event, events.MailReturned) else (event,):
-                if isinstance(line, events.Said):
+                if isinstance(line, events.Said) and not line.visit:
                     seen = self._seen.get(line.conversation, 0)
                     self._seen[line.conversation] = max(line.id, seen)
         if self.is_screen:

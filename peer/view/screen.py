@@ -21,22 +21,28 @@ from chatapp.peer.api.past import ConversationState
 from chatapp.peer.api.requests import (
     AskDesk,
     EnterRoom,
-    Moment,
     Send,
     ShowRooms,
-    Wait,
 )
-from chatapp.peer.api.state import PeerState, RoomState, State
+from chatapp.peer.api.state import RoomState, State
 from chatapp.peer.commands import meanings, parser
 from chatapp.peer.commands.arguments import SIGNS
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.commands.meanings import Meaning, Mistake
 from chatapp.peer.view.log import EntryKind, LogEntry
-from chatapp.peer.view.panes import ListRow, Pane, PaneList, Spot, kind_of, place_of, said_entry
+from chatapp.peer.view.panes import (
+    ListRow,
+    Pane,
+    PaneList,
+    Spot,
+    kind_of,
+    past_entry,
+    place_of,
+    said_entry,
+)
 from chatapp.peer.view.pastreader import PastReader
 from chatapp.peer.view.view import (
     USUAL_START,
-    CatchUp,
     HistoryUnreadable,
     Start,
     Step,
@@ -143,7 +149,6 @@ class ScreenView(View):
         self._desk_lines: Final[dict[int, LogEntry]] = {}
         """Our lines to the visitor that the registry has neither taken nor refused, by the id that
         events name."""
-        self._is_looking_at_desk = False
 
     @property
     def is_saying(self) -> bool:
@@ -325,17 +330,6 @@ class ScreenView(View):
         newest = max(self.panes.all(), key=lambda pane: pane.talked_at)
         return self.panes.start if newest.conversation == EVERYBODY else newest
 
-    def handle(
-        self,
-        batch: Sequence[events.Event],
-        state: State,
-        people: Sequence[events.Person],
-        *,
-        now: float,
-    ) -> None:
-        super().handle(batch, state, people, now=now)
-        self._look_at_desk_lines()
-
     def _take(self, batch: Sequence[events.Event]) -> list[str]:
         self._changes.batch += batch
         return [line for event in batch for line in self._place(event)]
@@ -351,9 +345,8 @@ class ScreenView(View):
                 for line in several:
                     self._said(line)
                 return lines_of(event)
-            case events.ClientSaid():
-                self._said_at_desk(event)
-                return lines_of(event)
+            case events.MessageChanged(conversation=what, id=id_, state=state) if what == DESK:
+                self._settle_desk_line(id_, state)
             case events.MessageChanged():
                 self._settled(event)
             case events.ConversationRead(conversation=what, id=id_):
@@ -385,18 +378,11 @@ class ScreenView(View):
         if entry is not None:
             pane.unshown.append((line, entry))
             return
-        is_direct = line.conversation.is_person
-        entry = said_entry(
-            sender=line.sender,
-            text=line.text,
-            at=at,
-            me=self.state.name,
-            id_=line.id,
-            doubt=line.doubt,
-        )
-        calls = is_direct or entry.calls
+        is_direct = line.conversation.is_person or line.visit > 0
+        entry = past_entry(line, self.state.name)
+        calls = (is_direct or entry.calls) and not line.is_ours
         entry.calls = entry.calls and not is_direct
-        pane.note_line(line.id, at, is_mine=False, calls=calls)
+        pane.note_line(line.id, at, is_mine=line.is_ours, calls=calls)
         pane.log.append([entry])
         pane.unshown.append((line, entry))
         is_watched = pane is self.open_pane and self.attention().is_looking
@@ -405,15 +391,6 @@ class ScreenView(View):
         self._log_changed(pane)
         if calls:
             self._call(entry.sender, line.text)
-
-    def _said_at_desk(self, event: events.ClientSaid) -> None:
-        pane = self.panes.pane(DESK)
-        me = self.state.name
-        entry = said_entry(sender=event.sender, text=event.text, at=self._wall(), me=me)
-        pane.unshown.append((event, entry))
-        pane.note_line(0, entry.at, is_mine=False, calls=True)
-        pane.log.append([entry])
-        self._log_changed(pane)
 
     def _settled(self, event: events.MessageChanged) -> None:
         """Show at a message of ours what became of it."""
@@ -754,31 +731,8 @@ class ScreenView(View):
         number = yield from self._say_to_client(text, line, is_maybe=False)
         if entry is not None and number is not None:
             self._desk_lines[number] = entry
-            self._look_at_desk_lines()
         elif entry is not None:
             self._mark(self.panes.pane(DESK), entry, MessageState.REFUSED)
-
-    def _look_at_desk_lines(self) -> None:
-        """Find out what became of our lines to the visitor, unless that is going on."""
-        if self._desk_lines and not self._is_looking_at_desk:
-            self._is_looking_at_desk = True
-            self._begin(self._await_desk_lines())
-
-    def _await_desk_lines(self) -> Steps:
-        """Mark our lines to the visitor as taken once the registry has answered. Without a link
-        nothing is known of them: then the next event that comes looks again."""
-        try:
-            while self._desk_lines and self.state.state is PeerState.ONLINE:
-                asked = list(self._desk_lines)
-                yield Wait(until=Moment.DESK_SAID)
-                yield CatchUp()  # tells which lines were refused
-                if self.state.state is PeerState.ONLINE:
-                    for number in asked:
-                        self._settle_desk_line(number, MessageState.DELIVERED)
-        except ChatAppError:
-            pass  # the program that runs the peer has ended
-        finally:
-            self._is_looking_at_desk = False
 
     def _settle_desk_line(self, number: int, state: MessageState) -> None:
         """Mark the line that events name so, if it is one of ours that is not settled."""

@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.api.events import MessageState
+
 LINES_MAX: Final = 1_000
 """Lines that are shown; the registry keeps no more of a visit."""
 
@@ -26,6 +28,19 @@ class Mark(enum.Enum):
     """It reached nobody."""
 
 
+def mark_of(state: MessageState | None) -> Mark | None:
+    """Return the mark of a line in this state; None for a line of the other end."""
+    match state:
+        case None:
+            return None
+        case MessageState.UNSETTLED:
+            return Mark.SENDING
+        case MessageState.REFUSED:
+            return Mark.LOST
+        case _:
+            return Mark.SAVED
+
+
 class TalkLine(msgspec.Struct, kw_only=True):
     """One line of the conversation."""
 
@@ -40,6 +55,8 @@ class TalkLine(msgspec.Struct, kw_only=True):
     """None for a line of the other end."""
     changed: int = 0
     """The version of the view in which it changed last."""
+    key: str = ""
+    """Under which the page has sent it; empty for a line of the other end."""
 
     @property
     def number(self) -> int:
@@ -60,19 +77,25 @@ class Talk:
         """Rises with every change."""
         self.lines: deque[TalkLine] = deque()
         self._count = 0
+        self._own: dict[int, list[TalkLine]] = {}
+        """Lines of our own that are not settled, by the ids of what was said."""
 
-    def _add(self, who: str, text: str, at: float, mark: Mark | None) -> TalkLine:
+    def _add(self, who: str, text: str, at: float, mark: Mark | None, key: str = "") -> TalkLine:
         """Show a line; the oldest goes when there are too many."""
         self._count += 1
         self._change()
         id_ = f"{_LINE}{self._count}"
-        line = TalkLine(id=id_, who=who, text=text, at=at, mark=mark, changed=self.version)
+        line = TalkLine(id=id_, who=who, text=text, at=at, mark=mark, changed=self.version, key=key)
         self.lines.append(line)
         return line
 
-    def _settle(self, line: TalkLine, mark: Mark) -> None:
+    def _settle(self, id_: int, state: MessageState | None) -> list[TalkLine]:
+        """Note what became of something that we said. Return its lines, once."""
         self._change()
-        line.mark, line.changed = mark, self.version
+        settled = self._own.pop(id_, [])
+        for line in settled:
+            line.mark, line.changed = mark_of(state), self.version
+        return settled
 
     def _change(self) -> None:
         self.version += 1

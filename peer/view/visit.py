@@ -60,14 +60,13 @@ class VisitView(Talk):
         self.was_served = False
         self.is_leaving = False
         """Whether the visitor has left, and the registry does not know it yet."""
-        self._own: dict[int, list[TalkLine]] = {}
-        """Lines of the visitor that are not settled, by what `Visitor.say` returned."""
 
     # --- what the visitor does
 
-    def said(self, text: str, line: int, *, at: float) -> None:
-        """Show a line that the visitor says. `line`: as `Visitor.say` returned it."""
-        shown = self._add_parts("", text, at, Mark.SENDING)
+    def said(self, text: str, line: int, *, at: float, key: str = "") -> None:
+        """Show a line that the visitor says. `line`: as `Visitor.talk` returned it. `key`: under
+        which the page has sent it, if that is another one."""
+        shown = self._add_parts("", text, at, Mark.SENDING, key=key or str(line))
         self._own[line] = shown
         self.unsent += sum(map(size_of, shown))
 
@@ -105,15 +104,12 @@ class VisitView(Talk):
                 self._begin_talk()
             case visit_events.ServedAnswered():
                 self._begin_talk()
-            case visit_events.LineReceived(operator=operator, text=text, at=said_at):
-                self.operator = operator
-                self._add_parts(operator, text, said_at, None)
-            case visit_events.EarlierLine(operator=operator, text=text, at=said_at):
+            case visit_events.Said(sender=operator, text=text, at=said_at):
                 self.operator = operator or self.operator
-                mark = None if operator else Mark.SAVED
-                self._add_parts(operator, text, said_at, mark)
-            case visit_events.LineSettled(line=line, is_saved=is_saved):
-                self._line_settled(line, is_saved=is_saved)
+                mark, key = (None, "") if operator else (Mark.SAVED, str(event.id))
+                self._add_parts(operator, text, said_at, mark, key=key)
+            case visit_events.MessageChanged(id=line, state=state):
+                self.unsent -= sum(map(size_of, self._settle(line, state)))
             case visit_events.DeskClosed(is_waiting=True):
                 self.is_closed = True
                 self._note(event)
@@ -175,15 +171,12 @@ class VisitView(Talk):
             self.end = event
             self._enter(VisitStage.OVER)
 
-    def _line_settled(self, line: int, *, is_saved: bool) -> None:
-        for shown in self._own.pop(line, ()):
-            self._settle(shown, Mark.SAVED if is_saved else Mark.LOST)
-            self.unsent -= size_of(shown)
-
-    def _add_parts(self, who: str, text: str, at: float, mark: Mark | None) -> list[TalkLine]:
+    def _add_parts(
+        self, who: str, text: str, at: float, mark: Mark | None, *, key: str
+    ) -> list[TalkLine]:
         """Show a text, as several lines if it is long. The oldest lines go when there are too
         many."""
-        added = [self._add(who, part, at, mark) for part in _parts(text)]
+        added = [self._add(who, part, at, mark, key) for part in _parts(text)]
         self.size += sum(map(size_of, added))
         while len(self.lines) > LINES_MAX or self.size > TEXT_PER_SESSION:
             self.size -= size_of(self.lines.popleft())

@@ -6,12 +6,11 @@ from typing import Final, assert_never
 from chatapp.peer.api.events import AttachmentEvent, EventsMissed, ProgramEnded
 from chatapp.peer.node.starts import Taken, TakenBy
 from chatapp.peer.words.formatting import counted, name
-from chatapp.peer.words.reasons import QUOTED_MAX
 from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused, quoted
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.names import file_name_of, name_key
-from chatapp.wire.text import sanitize
+from chatapp.wire.text import QUOTED_MAX, sanitize
 
 NOT_IN_ROOM: Final = "[You are not in any room.]"
 IS_YOU: Final = "[That is you.]"

@@ -7,7 +7,6 @@ from chatapp.peer.api.events import (
     AnswersKnown,
     ClientCame,
     ClientMoved,
-    ClientSaid,
     CommandFailed,
     CommandFailure,
     CommandSucceeded,
@@ -22,7 +21,7 @@ from chatapp.peer.api.events import (
     VisitorsWaiting,
     WaitingRoom,
 )
-from chatapp.peer.words.formatting import AnswerLine, CallingLine, MessageLine, name, shown_time
+from chatapp.peer.words.formatting import AnswerLine, CallingLine, name, shown_time
 from chatapp.wire.desk import texts
 from chatapp.wire.desk.focus import StaleNumber
 from chatapp.wire.messages.desk import (
@@ -70,15 +69,13 @@ def duty_lines(event: DutyEvent) -> list[str]:
             return [CallingLine(first, by=name(who)), *more]
         case ClientMoved(name=who, move=move):
             return [texts.changed_line(ClientChange[move.name], who)]
-        case ClientSaid(sender=sender, text=text):
-            return [MessageLine(name(sender), ": ", sanitize(text))]
         case CommandSucceeded(action=action, name=who, position=position):
             return [texts.done_line(_DONE[action], who, position=position)]
-        case CommandFailed(reason=why, name=who):
-            return [_failed(why, who)]
-        case HeldBack(what=what, former=former, move=move, client=client):
+        case CommandFailed(reason=why, name=who, text=text):
+            return [_failed(why, who, text)]
+        case HeldBack(what=what, former=former, move=move, client=client, text=text):
             change = None if move is None else ClientChange[move.name]
-            return [texts.held_line(what, former=former, change=change, client=client)]
+            return [texts.held_line(what, former=former, change=change, client=client, text=text)]
         case NothingSaid(name=who):
             return [texts.nothing_said_line(who)]
         case NumberMoved(position=position, was=was, is_now=is_now):
@@ -96,11 +93,11 @@ def duty_lines(event: DutyEvent) -> list[str]:
             assert_never(event)
 
 
-def _failed(why: CommandFailure, who: str) -> str:
+def _failed(why: CommandFailure, who: str, text: str) -> str:
     if why is CommandFailure.UNREACHABLE:
         return "[Server not responding.]"
     if why in _LINES_REFUSED:
-        return texts.refused_line(_LINES_REFUSED[why])
+        return texts.refused_line(_LINES_REFUSED[why], text)
     return texts.failed_line(CommandResult[why.name], who)
 
 

@@ -5,6 +5,7 @@ Lines about people and rooms stand in `people`, those of the help desk in `desk`
 
 from typing import Final, assert_never
 
+from chatapp.peer.api.conversations import DESK
 from chatapp.peer.api.events import (
     Addressed,
     AdmissionRefused,
@@ -70,8 +71,8 @@ from chatapp.peer.words.formatting import (
     stop_planned,
 )
 from chatapp.peer.words.people import IdentityEvent, identity_lines, presence_lines
-from chatapp.peer.words.reasons import QUOTED_MAX, SERVER_SILENT, UNSENT, admission_refused, kept
-from chatapp.wire.text import sanitize
+from chatapp.peer.words.reasons import SERVER_SILENT, UNSENT, admission_refused, kept
+from chatapp.wire.text import QUOTED_MAX, sanitize
 
 FateEvent = MessageChanged | Unacknowledged | Addressed | TooLong | LinesAbandoned
 _LINE_LOSS: Final = {
@@ -159,7 +160,7 @@ def _abandoned(event: LinesAbandoned) -> str:
 def _received(line: Said) -> MessageLine:
     sender, text = name(line.sender), sanitize(line.text)
     when = f"{shown_time(line.at)} " if line.is_late else ""
-    if line.conversation.is_person:
+    if line.conversation.is_person or line.visit:
         return MessageLine(sender, f": {when}", text, doubt=line.doubt)
     if line.conversation.is_room:
         where = f" (in {name(line.conversation.name)}): {when}"
@@ -180,6 +181,8 @@ def _fate(event: FateEvent, in_reach: int) -> list[str]:
             return _direct_fate(event)
         case MessageChanged(conversation=what) if what.is_room:
             return _room_fate(event, in_reach)
+        case MessageChanged(conversation=what) if what == DESK:
+            return []  # other events say why a line reached nobody
         case MessageChanged():
             return _channel_fate(event)
         case Unacknowledged(conversation=what):

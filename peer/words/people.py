@@ -383,6 +383,8 @@ def _people(
 def _presence(one: Person) -> str:
     if one.is_banned:
         return "is banned from this server"
+    if one.is_slow:
+        return "is online (slow link)"
     return "is online" if one.online else f"was last seen {shown_time(one.since)[:-3]}"
 
 

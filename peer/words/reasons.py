@@ -79,5 +79,3 @@ def _refusal(refusal: AdmissionRefusal, key: str = "") -> str:
 
 
 SERVER_SILENT: Final = "[Server not responding]"
-QUOTED_MAX: Final = 200
-"""Characters quoted of a text that came to nothing: enough to recognise it."""

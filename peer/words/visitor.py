@@ -18,7 +18,7 @@ from chatapp.peer.words.formatting import (
 )
 from chatapp.wire.errors import FormRefused, quoted
 from chatapp.wire.limits import EXCLUSION_TEXT_MAX, GUESTS_PER_ADDRESS, TEXT_MAX
-from chatapp.wire.text import sanitize
+from chatapp.wire.text import QUOTED_MAX, sanitize
 
 COMMANDS: Final = {
     ".queue": "queue",
@@ -167,18 +167,12 @@ class VisitorTexts:
         match event:
             case visit_events.FormWanted():  # the form asks its own questions
                 return [self._text("form.warning"), self._text("form.kept", what=self.kept(event))]
-            case visit_events.LineSettled():
+            case visit_events.MessageChanged():
                 # a terminal shows what it was typed; why a line is refused is told by itself
                 return []
-            case visit_events.LineReceived(operator=operator, text=text):
+            case visit_events.Said(sender=sender, text=text):
                 kind = CallingMessage if is_first else MessageLine
-                return [kind(name(operator), ": ", sanitize(text))]
-            case visit_events.EarlierLine(operator=operator, text=text):
-                return [
-                    MessageLine(
-                        name(operator) or self._text("transcript.you"), ": ", sanitize(text)
-                    )
-                ]
+                return [kind(name(sender) or self._text("transcript.you"), ": ", sanitize(text))]
             case visit_events.NotYourTurn():
                 return [self._text("line.wait")]
             case (
@@ -226,6 +220,11 @@ class VisitorTexts:
             case _:
                 return self._of_position(event)
 
+    def line_refused(self, event: visit_events.VisitorLineRefused) -> str:
+        """Return why a line reached nobody, as a part of a sentence."""
+        reason = "over" if event.reason is None else event.reason.name.lower()
+        return self._text(f"line_refused.{reason}")
+
     def _refusal(
         self,
         event: visit_events.VisitorLineRefused
@@ -235,9 +234,10 @@ class VisitorTexts:
     ) -> str:
         """Return why something is refused."""
         match event:
-            case visit_events.VisitorLineRefused(reason=reason):
-                why = self._text(f"line_refused.{reason.name.lower()}")
-                return self._text("refused.message", why=why)
+            case visit_events.VisitorLineRefused(text=text):
+                why = self.line_refused(event)
+                quoted = sanitize(text, limit=QUOTED_MAX)
+                return self._text("refused.message", why=why, text=quoted)
             case visit_events.VisitRefused(reason=refusal):
                 why = self._text(f"refused.{refusal.name.lower()}")
             case visit_events.VisitorNotAdmitted():

@@ -64,6 +64,7 @@ from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFa
 from chatapp.wire.messages.link import Attach, PeerRequest
 from chatapp.wire.messages.mail import AskMail, DepositMail, TakeMail
 from chatapp.wire.messages.registration import (
+    AskLease,
     Leave,
     Ping,
     Probe,
@@ -456,6 +457,7 @@ class Hub:
         serve(FetchGroup, self._fetch_group)
         serve(Attach, self._attach)
         serve(Ping, self._ping)
+        serve(AskLease, self._presence.ask_lease)
         serve(Leave, self._link_lifecycle.leave)
         serve(EnterRooms, self.rooms.enter)
         serve(LeaveRoom, self.rooms.leave)

@@ -74,10 +74,11 @@ Held = TypeVar("Held", bound=Hashable)
 class Leases(Generic[Held]):
     """Leases of equal length, in the order in which they end."""
 
-    __slots__ = ("_span", "_until")
+    __slots__ = ("_until", "span")
 
     def __init__(self, span: float) -> None:
-        self._span = span
+        self.span: Final = span
+        """Seconds of each."""
         self._until: dict[Held, float] = {}
 
     def __contains__(self, key: Held) -> bool:
@@ -92,7 +93,7 @@ class Leases(Generic[Held]):
         latest = next(
             reversed(self._until.values()), 0.0
         )  # keeps the order when `now` runs backwards
-        self._until[key] = max(now + self._span, latest)
+        self._until[key] = max(now + self.span, latest)
 
     def end(self, key: Held) -> bool:
         """End a lease. Return whether there was one."""
@@ -173,6 +174,8 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     lease_span: int = 30
     """Somebody who shows no sign of life for so long counts as away, whatever their connection
     looks like."""
+    slow_lease_span: int = 300
+    """The same on a slow link, where each sign of life costs what others need for words."""
     probe_span: float = 0.5
     """Seconds between two probes of somebody whom others cannot reach."""
     probes: int = 5

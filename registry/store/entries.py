@@ -182,7 +182,8 @@ class DeskTranscriptKept(msgspec.Struct, frozen=True, array_like=True, tag=45):
     """What was said in a session that is over."""
 
     visit: int
-    lines: list[tuple[str, int, str]]  # the operator's name (empty: the visitor), when, the text
+    # The operator's name (empty: the visitor), when, the text, its number if the visitor said it.
+    lines: list[tuple[str, int, str, int]]
     dropped: int  # how many lines before these are not there any more
 
 

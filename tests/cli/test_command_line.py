@@ -98,6 +98,7 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
         "log_level": "warning",
         "ask_name": None,
         "is_full": False,
+        "slow_link": False,
         "may_show_lines": True,
     }
 

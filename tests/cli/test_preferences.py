@@ -29,6 +29,7 @@ def prefer(home: Path, text: str) -> None:
         ("", Preferences()),
         ('face = "full"\n', Preferences(face=Face.FULL)),
         ('quiet = true\nface = "plain"\n', Preferences(face=Face.PLAIN, quiet=True)),
+        ("slow = true\n", Preferences(slow=True)),
         ('# mine\nface = "line"\nquiet = false\n', Preferences()),
     ],
 )
@@ -48,11 +49,12 @@ def test_without_a_file_lines_are_shown(home: Path) -> None:
         ("face = true", 'face: this value is not one of "line", "full", "plain"'),
         ("face = []", 'face: this value is not one of "line", "full", "plain"'),
         ('quiet = "yes"', "quiet: write true or false, without quotation marks"),
+        ("slow = 1", "slow: write true or false, without quotation marks"),
         ("quiet = 1", "quiet: write true or false, without quotation marks"),
         ('fase = "full"', 'fase: unknown key; did you mean "face"?'),
-        ("colour = 3", "colour: unknown key; there are face, quiet"),
-        ("[peer]", "peer: unknown key; there are face, quiet"),
-        ('"a\\u001b[31m" = 1', r"a\x1b[31m: unknown key; there are face, quiet"),
+        ("colour = 3", "colour: unknown key; there are face, quiet, slow"),
+        ("[peer]", "peer: unknown key; there are face, quiet, slow"),
+        ('"a\\u001b[31m" = 1', r"a\x1b[31m: unknown key; there are face, quiet, slow"),
         ("#" * (FILE_MAX + 1), "it may have 100,000 bytes at most"),
     ],
 )

@@ -218,13 +218,13 @@ def answer_head(theirs: bytes, ours: bytes, second: bytes) -> bytes:
 
 def sealed_behind(head: bytes, key: bytes, counter: int, payload: bytes) -> bytes:
     """A datagram: its head, a counter and what is sealed."""
-    header = head + struct.pack(">Q", counter)
-    return header + AESGCM(key).encrypt(struct.pack(">IQ", 0, counter), payload, header)
+    header = head + struct.pack(">I", counter)
+    return header + AESGCM(key).encrypt(struct.pack(">QI", 0, counter), payload, header)
 
 
 def opened_behind(size: int, key: bytes, datagram: bytes) -> bytes:
     """The payload of one whose head with the counter has so many bytes."""
-    nonce = b"\0\0\0\0" + datagram[size - 8 : size]
+    nonce = bytes(8) + datagram[size - 4 : size]
     return AESGCM(key).decrypt(nonce, datagram[size:], datagram[:size])
 
 

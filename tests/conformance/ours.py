@@ -54,7 +54,7 @@ class Ours:
 
     def synced(self) -> None:
         """Sync the disk."""
-        self.core.synced(self.core.sync_begins())
+        self.core.synced(self.core.sync_begins(), now=self.now)
         self.settle()
 
     def _give_again(self) -> None:
@@ -74,7 +74,7 @@ class Ours:
         if not self.is_disk_slow:
             self.core.records_stored(now=self.now)
             if not self.is_sync_slow:
-                self.core.synced(self.core.sync_begins())
+                self.core.synced(self.core.sync_begins(), now=self.now)
         self.sent += [
             (data, to) for data, to in self.core.datagrams_to_send(now=self.now) if to != SERVER
         ]

@@ -113,7 +113,7 @@ class Stranger:
             payload = self._answered(datagram)
         else:
             assert datagram[:9] == b"\x07" + self.ours
-            payload = by_hand.opened_behind(17, self.open_key, datagram)
+            payload = by_hand.opened_behind(13, self.open_key, datagram)
         return unpacked(payload) if payload else []
 
     def _answered(self, datagram: bytes) -> bytes:
@@ -123,7 +123,7 @@ class Stranger:
             self.ours, self.begun, self.sealed_so_far = self.begun[3], None, 0
             self.head = b"\x07" + datagram[9:17]
         assert datagram[1:9] == self.ours
-        return by_hand.opened_behind(73, self.open_key, datagram)
+        return by_hand.opened_behind(69, self.open_key, datagram)
 
     def _keys_of(
         self, begun: tuple[by_hand.Handshake, bytes, bytes, bytes, bytes], answer: bytes
@@ -147,7 +147,7 @@ class Stranger:
         ss = by_hand.agreed(self.secret, by_hand.agreement_half(self.other))
         first = handshake.first(theirs, by_hand.agreed(self.secret, theirs), ss)
         assert datagram[49:113] == first + by_hand.proof(ss, bound_to, first)
-        payload = by_hand.opened_behind(121, handshake.early_key(), datagram)
+        payload = by_hand.opened_behind(117, handshake.early_key(), datagram)
         ephemeral = datagram[41:49] + self.ephemeral[8:]
         ee = by_hand.agreed(ephemeral, theirs)
         se = by_hand.agreed(ephemeral, by_hand.agreement_half(self.other))
@@ -170,7 +170,7 @@ class Stranger:
     def link_answered(self, frame: bytes) -> None:
         """Process the registry's first frame."""
         self.link_keys = self._keys_of(self.link_begun, frame)
-        assert by_hand.opened_behind(73, self.link_keys[1], frame) == b""
+        assert by_hand.opened_behind(69, self.link_keys[1], frame) == b""
         self.link_sent, self.link_read = 0, 1
         self.link_hash = self.link_begun[0].hash
 

@@ -16,8 +16,8 @@ def row_of(who: Stranger, engine: Engine, asker: Stranger) -> list[object]:
 
 
 def test_a_ping_is_answered_with_the_version() -> None:
-    """Clause 5.4: "The registry answers **Pong** with its table version, by the path on which the
-    Ping came"."""
+    """Clause 5.4: "The registry answers **Pong** with its table version, by the path of the
+    Ping"."""
     engine, alice = Engine(), Stranger("alice", 0x01)
     version = engine.let_in(alice, HERE)[3]
     (pong,) = engine.send(alice.seal([10, 77]), HERE)

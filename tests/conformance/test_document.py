@@ -26,6 +26,8 @@ from chatapp.wire.messages.desk import (
     PastSession,
     PositionCause,
     ReadyAnswer,
+    RoomOperator,
+    RoomQueue,
     RoomVisitor,
 )
 from chatapp.wire.messages.mail import Letter, MailRefusal
@@ -159,6 +161,8 @@ def test_fields_of_what_stands_inside_notices() -> None:
             RoomInfo,
             Topic,
             RoomVisitor,
+            RoomQueue,
+            RoomOperator,
             PastSession,
             PastLine,
             ClosedQueue,

@@ -37,8 +37,11 @@ def test_everybody_learns_when_what_was_acknowledged_survives_a_power_cut(
     assert ack[3] != 0
     assert ack[4] != 0
     ours.synced()
+    assert frames_for(bob, ours.take()) == []  # nothing else is sent
+    ours.wait(10.0)
     assert [frame for frame in frames_for(bob, ours.take()) if frame[0] == 9] == [[9, *ack[3:]]]
     ours.synced()
+    ours.wait(10.0)
     assert frames_for(bob, ours.take()) == []
     ours.receive(bob.seal(part(7, "hello")))
     (again,) = [frame for frame in frames_for(bob, ours.take()) if frame[0] == 2]

@@ -96,7 +96,7 @@ def test_an_answer_and_the_keys_of_a_session() -> None:
 
 @pytest.mark.parametrize("counter", [0, 1])
 def test_sealed_datagrams(counter: int) -> None:
-    """Clause 5.2: "The cipher is AES-256-GCM; the nonce is four zero bytes and the counter"."""
+    """Clause 5.2: "The cipher is AES-256-GCM; the nonce is eight zero bytes and the counter"."""
     key, session = printed("session", "key.alice-to-bob"), printed("session", "bob.session")
     made = by_hand.sealed(key, session, counter, printed("session", "payload"))
     assert made == printed("session", f"datagram.{counter}")

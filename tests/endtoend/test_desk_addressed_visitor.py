@@ -8,7 +8,7 @@ from tests.cast.lines import beginning
 from tests.cast.stage import Stage
 from tests.cast.terminal import Open
 
-UNSAID = "[Ana has left; this was not said to Ben.]"
+UNSAID = "[Ana has left; this was not said to Ben: {}]"
 SERVING = "bob · lab · 2 online · serving Ana"
 GOES_ON = "[Ana has left; the session with Ben goes on.]"
 
@@ -30,8 +30,8 @@ async def test_lines_typed_before_the_visitor_changes_are_for_the_former_visitor
     bob.signal(signal.SIGCONT)
     await bob.sees("[Ana has left.]")
     await bob.sees_all(
-        UNSAID,
-        "[Ana has left; this was not noted about Ben.]",
+        UNSAID.format("Ana: your result is 42"),
+        "[Ana has left; this was not noted about Ben: wants money]",
         "[Ana has left; Ben was not handed over.]",
         GOES_ON,
         GOES_ON,
@@ -51,7 +51,7 @@ async def test_the_registry_s_own_terminal_may_type_on_as_the_visitor_leaves(sta
     await ana.type("/quit")
     await registry.sees("[Ana has left.]")
     await registry.type("your result is 42", ".end", ".next")
-    await registry.sees_all(UNSAID, GOES_ON, GOES_ON)
+    await registry.sees_all(UNSAID.format("your result is 42"), GOES_ON, GOES_ON)
     await ben.type("am I next?")
     await registry.sees("Ben: am I next?")
     assert ben.shown(beginning("desk: ")) == ben.shown(ENDED) == []
@@ -97,7 +97,7 @@ async def test_what_is_typed_for_a_visitor_who_has_left_is_not_said_in_the_room(
     await ana.type("/quit")
     await bob.shows("[Ana has left.]")
     bob.press("\r")
-    await bob.shows("[Ana has left; this was not said.]")
+    await bob.shows("[Ana has left; this was not said: your result is 42]")
     bob.press("/say to all of lab\r")
     await carol.sees("bob (in lab): to all of lab")
     assert carol.shown(beginning("bob (in lab): your")) == []

@@ -175,31 +175,106 @@ async def test_a_page_whose_program_was_killed_says_what_to_do_and_the_next_show
     page, _ = page_with_asha
     await machine.program.kill()
     await expect(page.get_by_text("The program on this machine does not answer.")).to_be_visible()
+    await says(page, "still there?")
+    await expect(page.locator(".line.unsent")).to_have_text(re.compile("still there"))
     machine.program = await machine.start()
     await expect(page.get_by_text("open the address that it prints")).to_be_visible()
+    await expect(page.get_by_text("Not sent: still there?")).to_be_visible()
     await page.goto(machine.address)
     await expect(page.locator("#banner")).to_be_hidden()
     await expect(page.locator(".line")).to_have_count(1)
     await expect(page.get_by_label("Note, for operators only")).to_have_value("resets the password")
 
 
-async def test_next_asks_once_for_a_visitor_who_said_nothing_and_past_sessions_are_shown(
+async def test_lines_typed_while_the_program_hangs_are_said_once_and_in_order_when_it_goes_on(
     machine: OperatorsMachine, page_with_asha: PageWithAsha
 ) -> None:
     page, asha = page_with_asha
-    await asha.type("still there?")
+    machine.program.signal(signal.SIGSTOP)
+    for text in ("one", "two", "three"):
+        await says(page, text)
+    await expect(page.locator(".line.unsent .text")).to_have_text(["one", "two", "three"])
+    await is_accessible(page)
+    machine.program.signal(signal.SIGCONT)
+    await asha.sees("bob: three")
+    await expect(page.locator(".line.mine .mark.saved")).to_have_count(4)
+    await expect(page.locator(".line.unsent")).to_have_count(0)
+    lines = asha.shown(beginning("bob: "))
+    assert lines == ["bob: hello Asha", "bob: one", "bob: two", "bob: three"]
+
+
+async def test_the_end_of_a_talk_can_be_undone_and_earlier_sessions_are_shown_by_themselves(
+    machine: OperatorsMachine, page_with_asha: PageWithAsha
+) -> None:
+    page, asha = page_with_asha
+    await asha.type("see https://example.org/a?b=1, please")
+    link = page.get_by_role("link", name="https://example.org/a?b=1", exact=True)
+    await expect(link).to_have_attribute("rel", re.compile("noopener noreferrer"))
     ben = await machine.stage.joined("Ben", 1)
-    await page.get_by_role("button", name="Next", exact=True).click()
+    ends = page.get_by_text("This talk ends in")
+    await page.keyboard.press("Alt+n")
+    await expect(ends).to_be_visible()
+    await is_accessible(page)
+    await page.get_by_role("button", name="Undo").click()
+    await expect(ends).to_be_hidden()
+    await says(page, "one thing more")
+    await asha.sees("bob: one thing more")
+    await page.get_by_role("button", name="End talk, call next").click()
     await ben.sees(TURN)
     await expect(page.get_by_role("heading", name="Ben")).to_be_visible()
-    await page.get_by_role("button", name="Next", exact=True).click()
-    await expect(page.get_by_text("Ben has said nothing yet.")).to_be_visible()
-    await page.get_by_role("button", name="End", exact=True).click()
+    await page.get_by_role("button", name="End talk", exact=True).click()
+    await expect(
+        page.get_by_text("Ben has said nothing yet: Hold keeps the place.")
+    ).to_be_visible()
+    await page.get_by_role("button", name="End talk", exact=True).click()  # at once
     await expect(page.get_by_text("The session with Ben has ended.")).to_be_visible()
-    await page.get_by_text("Past sessions").click()
-    await page.get_by_role("button", name="Show", exact=True).click()
-    await page.locator(".session summary", has_text="Asha").click()
-    await expect(page.get_by_text("still there?")).to_be_visible()
+    again = await machine.stage.registrant("Asha")
+    await again.sees(CONNECTED)
+    await expect(page.get_by_role("heading", name="Earlier sessions")).to_be_visible()
+    await page.locator("#earlier .session summary").click()
+    await expect(page.locator("#earlier").get_by_text("one thing more")).to_be_visible()
+
+
+async def test_a_visitor_is_passed_on_by_lists_that_escape_and_a_click_elsewhere_close(
+    machine: OperatorsMachine, browser: Browser
+) -> None:
+    machine.registry.signal(signal.SIGTERM)
+    await machine.registry.ends()
+    file = machine.stage.folder / "chatapp.toml"
+    file.write_text('[desk]\nqueues = ["desk", "exams"]\noperators = ["bob", "eva"]\n')
+    machine.registry = await machine.stage.registry("--config", str(file))
+    machine.stage.note_code(await machine.registry.sees(beginning("[Operator eva: ")))
+    eva = await machine.stage.peer("eva")
+    await eva.type(".on")
+    await eva.sees(ON_DUTY)
+    context = await browser.new_context(viewport={"width": 800, "height": 1_000})
+    page, troubles = await page_of(context)
+    await page.goto(machine.address)
+    await page.get_by_role("button", name="Go on duty", exact=True).click()
+    asha = await machine.stage.registrant("Asha")
+    await asha.sees(CONNECTED)
+    await eva.gets("Asha")
+    await eva.type(".handover bob")
+    await expect(page.get_by_role("heading", name="Asha")).to_be_visible()
+    menu = page.locator("details.popup[open]")
+    summary = page.get_by_text("Pass on", exact=True)
+    await summary.click()
+    await expect(page.get_by_label("To an operator")).to_have_text(re.compile("eva: free"))
+    await expect(page.get_by_label("To a queue")).to_have_text(
+        re.compile("exams: 0 wait, 0 on duty")
+    )
+    await is_accessible(page)
+    await page.keyboard.press("Escape")
+    await expect(menu).to_have_count(0)
+    await summary.click()
+    await page.get_by_role("heading", name="The form").click()
+    await expect(menu).to_have_count(0)
+    await page.keyboard.press("Alt+p")
+    await page.get_by_label("To an operator").select_option("eva")
+    await page.get_by_role("button", name="Hand over").click()
+    await eva.sees(beginning("[Handed-over client, from bob;"))
+    assert troubles == []
+    await context.close()
 
 
 class Squatter:

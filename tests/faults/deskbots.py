@@ -17,7 +17,7 @@ from typing import Final
 
 from chatapp.peer.api import visit_events
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.api.events import ClientCame, ClientMoved, ClientSaid
+from chatapp.peer.api.events import ClientCame, ClientMoved, Said
 from chatapp.peer.api.form import Form
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.visitor import Visitor
@@ -55,7 +55,7 @@ class Operator:
             match event:
                 case ClientCame(is_back=is_back):
                     self._note(What.FATE, self.name, "visitor back" if is_back else "visitor came")
-                case ClientSaid(text=text, sender=sender):
+                case Said(text=text, sender=sender, visit=visit) if visit:
                     self._note(What.SHOWN, self.name, text)
                     self._answered.add(sender)
                 case ClientMoved(move=move):
@@ -115,7 +115,7 @@ class Lane:
                 match event:
                     case visit_events.FormWanted():
                         visitor.join(Form(name=name, number="+919876543210", issue=1))
-                    case visit_events.LineReceived(text=text, operator=operator):
+                    case visit_events.Said(text=text, sender=operator, is_late=False):
                         is_greeted = True
                         self._note(What.SHOWN, name, text)
                         visitor.say(f"{name} {operator} {time.time_ns()}")

@@ -14,6 +14,7 @@ import pytest
 
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.direct.transport import SYNC_TOLD_WITHIN
 from chatapp.peer.node.storage import SYNC_SPAN
 from tests.simulation import closing
 from tests.support.network import Weather
@@ -124,11 +125,11 @@ def test_an_author_that_was_killed_gives_again_what_its_reader_lost() -> None:
 
 
 def test_nothing_is_kept_for_a_recipient_whose_disk_has_it() -> None:
-    """One datagram after a burst says so, and nobody is woken up after that."""
+    """What is sent next says so, else a datagram, and nobody is woken up after that."""
     world = known(3)
     alice, bob = world.people
     burst(world, alice, bob)
-    world.network.run_for(SYNC_SPAN + 1.0)
+    world.network.run_for(SYNC_SPAN + SYNC_TOLD_WITHIN + 1.0)
     assert unsynced(alice, bob) == []
     alice.crash()
     assert alice.history.load().streams[bob.identity.public].unsynced_from is None

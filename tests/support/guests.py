@@ -39,8 +39,8 @@ class Guest(Person):
         description."""
         self.heard: dict[int, str] = {}
         """The lines of this visit that this program was told, by position."""
-        self.refused = 0
-        """How many of the program's lines were refused, as the visitor was told."""
+        self.unsaid: list[str] = []
+        """The lines that reached nobody, as the visitor was told."""
         self.told: list[tuple[int, visit_events.VisitEvent]] = []
 
     @property
@@ -61,7 +61,7 @@ class Guest(Person):
     def start(self) -> None:
         """Start the program with what the disk holds."""
         self.lives += 1
-        self.said, self.typed, self.heard, self.refused = [], [], {}, 0
+        self.said, self.typed, self.heard, self.unsaid = [], [], {}, []
         now = self.network.now
         me = LocalIdentity(
             name="",
@@ -88,8 +88,6 @@ class Guest(Person):
         self.typed.append(text)
         if self.guest.stage is Stage.ACTIVE:
             self.said.append(text)
-        elif self.guest.stage is not Stage.WAITING:  # what is said while waiting is written down
-            self.refused -= 1  # they will be told, and it is none of what was said
         self.guest.say(text, now=self.network.now)
         self.turn()
 
@@ -141,7 +139,7 @@ class Guest(Person):
             conversation = core._visit._conversation._conversation
             if conversation is not None:
                 if conversation.visit != self.visit:
-                    self.said, self.typed, self.heard, self.refused = [], [], {}, 0
+                    self.said, self.typed, self.heard, self.unsaid = [], [], {}, []
                 self.visit = conversation.visit
             events = core.events()
             is_moving = bool(events)
@@ -154,17 +152,12 @@ class Guest(Person):
         match event:
             case visit_events.FormWanted():
                 self.guest.join(Form(name=self.name, number="+919876543210", issue=1))
-            case (
-                visit_events.LineReceived(position=position, text=text)
-                | visit_events.EarlierLine(position=position, text=text)
-            ):
+            case visit_events.Said(number=position, text=text):
                 assert position > max(self.heard, default=0), f"{text!r} came twice or too late"
                 self.heard[position] = text
                 self.guest.lines_shown(position)
-            case visit_events.Described():
-                self.refused -= 1  # it was no line for the operator
-            case visit_events.NotYourTurn() | visit_events.VisitorLineRefused():
-                self.refused += 1
+            case visit_events.VisitorLineRefused(text=text):
+                self.unsaid.append(text)
             case visit_events.VisitEnded() | visit_events.EndedUnseen():
                 self.over.add(self.visit)
             case _:

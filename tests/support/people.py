@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from chatapp.peer.api import events
-from chatapp.peer.api.events import ClientSaid, MessageState
+from chatapp.peer.api.events import MessageState, Said
 from chatapp.peer.core.context import Context, LocalIdentity, LookUp
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.records import CAN_WAIT, Record
@@ -114,7 +114,7 @@ class Person(Machine):
         self._sync_at = None
         number = self.core.sync_begins()
         if self.storage.sync():
-            self.core.synced(number)
+            self.core.synced(number, now=self.network.now)
         self.turn()
 
     def lose_power(self) -> None:
@@ -289,8 +289,8 @@ class Person(Machine):
                 self.network.after(TRIES_AGAIN_AFTER, self._try_again)
             for line in self.screen.show(event):
                 core.lines_shown([line])
-            if isinstance(event, ClientSaid):
-                core.desk.lines_shown(event.visit, event.position)
+            if isinstance(event, Said) and event.visit:
+                core.lines_shown([event])
         records = core.records_to_store()
         if records:
             self._store(records)

@@ -261,6 +261,10 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
             link.identity == identity for link in self.core.edge.links.attached()
         )
 
+    def lease_of(self, identity: bytes) -> float:
+        """The seconds after which silence takes a person offline."""
+        return self.engine.hub.liveness.lease_of(identity)
+
     def holds(self, sender: bytes, recipient: bytes, number: int) -> bool:
         """Whether a letter is durably in the mailbox."""
         letters = self.store._durable.mail.get(recipient, {}).values()

@@ -21,7 +21,7 @@ class Screen:
         """Add an event; returns the lines that it showed."""
         self.events.append(event)
         match event:
-            case events.Said():
+            case events.Said(visit=0):
                 shown: list[events.Said] = [event]
             case events.MailReturned(lines=lines):
                 shown = list(lines)

@@ -338,6 +338,7 @@ async def test_a_bot_works_at_a_program_that_runs_already(town: Town) -> None:
         await alice.say("lab", "new line")
         await alice.send("robot", "hello")
         assert await texts(town, alice, 1) == ["hello"]
+        await town.wait(1.0)  # the line may take longer than the message
         offer.close()  # the program ends
         await serving
     assert heard == ["new line"]

@@ -10,9 +10,9 @@ import pytest
 
 from chatapp.wire.aio.link import TcpLink, limit_segments
 from chatapp.wire.limits import (
-    LINK_KEEPALIVE_SPAN,
     LINK_QUEUE_MAX,
     LINK_SEGMENT_MAX,
+    LINK_SILENCE_MAX,
     LINK_STALL_TIMEOUT,
 )
 
@@ -122,7 +122,7 @@ def test_a_connection_has_short_segments_and_no_patience_with_silence(name: str)
         assert patience == LINK_STALL_TIMEOUT * 1_000
         assert is_probed
         # A living peer speaks in time, so that no probe is sent whose loss would end its link.
-        assert probed_after > LINK_KEEPALIVE_SPAN
+        assert probed_after > LINK_SILENCE_MAX
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_MAXSEG"), reason="not on every system")

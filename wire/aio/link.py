@@ -17,9 +17,9 @@ from chatapp.wire.codec import FrameReader
 from chatapp.wire.errors import DecodeError, PortInUse
 from chatapp.wire.limits import (
     LINK_FRAME_MAX,
-    LINK_KEEPALIVE_SPAN,
     LINK_QUEUE_MAX,
     LINK_SEGMENT_MAX,
+    LINK_SILENCE_MAX,
     LINK_STALL_TIMEOUT,
 )
 
@@ -31,9 +31,9 @@ AT_ONCE: Final = 16 * 1024
 part, and the rest copied."""
 
 
-PROBED_AFTER: Final = int(LINK_KEEPALIVE_SPAN + LINK_STALL_TIMEOUT)
+PROBED_AFTER: Final = int(LINK_SILENCE_MAX + LINK_STALL_TIMEOUT)
 """Seconds of silence after which the kernel tests whether the other machine is still there. It is
-longer than a peer that lives is silent: TCP_USER_TIMEOUT makes the kernel end a link at the first
+longer than a peer that lives is silent, on a slow link, too: TCP_USER_TIMEOUT makes the kernel end a link at the first
 probe that is lost, and thousands of links that fell silent at the same moment are probed at the
 same moment, which loses probes."""
 

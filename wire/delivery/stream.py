@@ -298,6 +298,7 @@ class ReliableStream:
         "_sender",
         "_payload_limit",
         "_gap_frames",
+        "_has_sync_news",
         "_mark",
         "_syncs",
         "ignored",
@@ -335,6 +336,7 @@ class ReliableStream:
         self._floor = self._floor_said = 0
         self._floor_frame = encode_frame(Floor(0))
         self._gap_frames: list[bytes] = []
+        self._has_sync_news = False
         self._acked: Ack | None = None
         self._mark = NO_SYNC
         """What the last Ack has named. Acks in a row that name the same share it, so that they are
@@ -434,11 +436,21 @@ class ReliableStream:
         """Whether the other end is to be told when what was acknowledged is on our disk."""
         return self._receiver.untold > 0
 
+    @property
+    def has_sync_news(self) -> bool:
+        """Whether syncs that are done are still to be told."""
+        return self._has_sync_news
+
+    def note_sync(self) -> None:
+        """Tell the other end which syncs are done, with whatever is sent next."""
+        self._has_sync_news = True
+
     def report_syncs(self) -> None:
-        """Tell the other end which syncs are done."""
+        """Tell the other end now which syncs are done."""
         done = self._syncs.done
         if self._receiver.untold <= done:
             self._receiver.untold = 0
+        self._has_sync_news = False
         self.queue_frame(encode_frame(OnDisk(self._syncs.life, done)))
 
     def queue_frame(self, encoded: bytes) -> None:
@@ -508,12 +520,14 @@ class ReliableStream:
         """Drain payloads, each one msgpack array of frames of at most `limit` bytes; 0 stands for
         the limit that always holds."""
         limit = max(limit, self._payload_limit) - _ARRAY_HEADER
+        has_parts = self._sender.has_room
+        if self._has_sync_news and (has_parts or self._frames or self._receiver.owes):
+            self.report_syncs()
         others = self._frames
         if self._receiver.owes:
             others = self._receiver.frames() + others
         if others:
             self._frames = []
-        has_parts = self._sender.has_room
         if has_parts and self._gap_frames:
             others = self._gap_frames + others
         payloads = _packed(others, limit) if others else []

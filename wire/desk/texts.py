@@ -27,7 +27,7 @@ from chatapp.wire.messages.desk import (
     OpenQueue,
     OperatorRequest,
 )
-from chatapp.wire.text import sanitize
+from chatapp.wire.text import QUOTED_MAX, sanitize
 
 NO_CLIENT: Final = "[No active client.]"
 ROOM_EMPTY: Final = "[Waiting room: empty.]"
@@ -110,14 +110,22 @@ def failed_line(result: CommandResult, subject: str, *, disk: str = "the server'
     return _FAILURES[result].format(name=_name(subject), disk=disk)
 
 
-def refused_line(reason: LineRefusal, *, disk: str = "the server's disk") -> str:
-    """Return why a line was refused. `disk`: as in `failed_line`."""
-    return _LINE_REFUSALS[reason].format(disk=disk)
+def refused_line(reason: LineRefusal, text: str = "", *, disk: str = "the server's disk") -> str:
+    """Return why a line was refused. `text`: the line. `disk`: as in `failed_line`."""
+    return _quoting(_LINE_REFUSALS[reason].format(disk=disk), text)
 
 
-def held_line(what: HeldInput, *, former: str, change: ClientChange | None, client: str) -> str:
+def _quoting(line: str, text: str) -> str:
+    """Return a line with the words that it is about."""
+    words = sanitize(text, limit=QUOTED_MAX)
+    return f"{line.removesuffix('.]')}: {words}]" if words else line
+
+
+def held_line(
+    what: HeldInput, *, former: str, change: ClientChange | None, client: str, text: str = ""
+) -> str:
     """Return why something was held back, and what was not done. `former`, `client`: the names in
-    `Held`, empty for None."""
+    `Held`, empty for None. `text`: the words of a line or a note."""
     client = _name(client)
     if former:
         end = None if change is None else _ENDS.get(change)
@@ -137,7 +145,7 @@ def held_line(what: HeldInput, *, former: str, change: ClientChange | None, clie
             not_done = f"{client} was not handed over" if client else "nobody was handed over"
         case HeldInput.END:
             not_done = f"the session with {client} goes on" if client else "nothing was done"
-    return f"[{why}; {not_done}.]"
+    return _quoting(f"[{why}; {not_done}.]", text)
 
 
 def nothing_said_line(name: str) -> str:

@@ -39,6 +39,22 @@ class ListedVisitor(msgspec.Struct, frozen=True, kw_only=True):
     """Whether they are served, and have said nothing for a while."""
 
 
+class ListedQueue(msgspec.Struct, frozen=True, kw_only=True):
+    """A queue, how many wait there, and how many operators are on duty for it."""
+
+    queue: str
+    waiting: int
+    operators: int
+
+
+class ListedOperator(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator on duty, for which queue, and whether they serve nobody."""
+
+    operator: str
+    queue: str
+    is_free: bool
+
+
 class DeskRoom(msgspec.Struct, frozen=True, kw_only=True):
     """Who is served and who waits in one queue. `total`: how many wait; a very long line is not
     listed in full."""
@@ -48,6 +64,10 @@ class DeskRoom(msgspec.Struct, frozen=True, kw_only=True):
     served: tuple[ListedVisitor, ...]
     waiting: tuple[ListedVisitor, ...]
     total: int
+    queues: tuple[ListedQueue, ...] = ()
+    """All queues of the desk."""
+    on_duty: tuple[ListedOperator, ...] = ()
+    """All operators on duty, the first 40 of more."""
 
 
 class DeskFigures(msgspec.Struct, frozen=True, kw_only=True):

@@ -367,15 +367,35 @@ class RoomVisitor(OfVisit, frozen=True):
     """Whether the visitor is served, and has said nothing for a while."""
 
 
+class RoomQueue(msgspec.Struct, frozen=True, array_like=True):
+    """One queue of the desk."""
+
+    queue: QueueName
+    waiting: Count
+    operators: Count
+    """Operators on duty for it."""
+
+
+class RoomOperator(msgspec.Struct, frozen=True, array_like=True):
+    """An operator on duty."""
+
+    operator: Name
+    queue: QueueName
+    is_free: bool
+    """Whether the next visitor would be theirs."""
+
+
 class RoomShown(AboutQueue, frozen=True, tag=118):
     """Registry to operator: the state of one queue. `waiting` begins with position 1 and may be
-    cut; `total` counts all who wait."""
+    cut; `total` counts all who wait. `queues` and `on_duty`: those of the whole desk."""
 
     operators: Count
     """Operators on duty for the queue."""
     served: Annotated[list[RoomVisitor], msgspec.Meta(max_length=DESK_SHOWN_MAX)]
     waiting: Annotated[list[RoomVisitor], msgspec.Meta(max_length=DESK_SHOWN_MAX)]
     total: Count
+    queues: Annotated[list[RoomQueue], msgspec.Meta(max_length=DESK_QUEUES_MAX)] = []
+    on_duty: Annotated[list[RoomOperator], msgspec.Meta(max_length=DESK_SHOWN_MAX)] = []
 
 
 class FiguresShown(AboutQueue, frozen=True, tag=119):

@@ -18,6 +18,8 @@ from chatapp.wire.messages.mail import (
     TakeMail,
 )
 from chatapp.wire.messages.registration import (
+    AskLease,
+    LeaseNamed,
     Leave,
     Left,
     Ping,
@@ -91,6 +93,7 @@ PeerRequest = (
     | Release
     | DeskRequest
     | Ping
+    | AskLease
     | Leave
 )
 """The requests that a peer may send on its link."""
@@ -124,5 +127,5 @@ NodeNotice = (
 """The notices that a registry may send on a link, apart from announcements and those that keep the
 registration alive."""
 
-RegistryNotice = NodeNotice | Announcement | Pong | Probe | Left
+RegistryNotice = NodeNotice | Announcement | Pong | LeaseNamed | Probe | Left
 """The notices that a registry may send on a link."""

@@ -23,6 +23,7 @@ from chatapp.wire.messages.table import Card
 
 PROTOCOL_VERSION = 1
 
+Lease = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
 Nonce = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 Invitation = Annotated[bytes, msgspec.Meta(max_length=96)]
 Voucher = Annotated[bytes, msgspec.Meta(max_length=96)]
@@ -93,7 +94,7 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True):
     host: Host
     port: Port
     table_version: Count
-    lease: Annotated[int, msgspec.Meta(ge=1, le=86_400)]
+    lease: Lease
     """Seconds without a sign of life after which the peer counts as away."""
     link_port: Port
     clock: Count
@@ -135,6 +136,18 @@ class Pong(msgspec.Struct, frozen=True, array_like=True, tag=11):
 class Probe(msgspec.Struct, frozen=True, array_like=True, tag=14):
     """Registry to peer: somebody cannot reach you; send a sign of life by the path on which this
     came."""
+
+
+class AskLease(msgspec.Struct, frozen=True, array_like=True, tag=16):
+    """Peer to registry, on its link: give me the lease of a slow link, or the usual one again."""
+
+    is_slow: bool
+
+
+class LeaseNamed(msgspec.Struct, frozen=True, array_like=True, tag=17):
+    """Registry to peer: your lease from now on, until this link ends."""
+
+    seconds: Lease
 
 
 class Leave(msgspec.Struct, frozen=True, array_like=True, tag=12):

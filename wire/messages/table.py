@@ -48,6 +48,13 @@ class Presence(enum.IntEnum):
     RELEASED = 4
     """They have no name any more: whoever bears it from now on is somebody else, or they themselves
     anew."""
+    SLOW = 5
+    """Online by a slow link: if they vanish silently, that is known only after the lease of a slow
+    link."""
+
+
+ONLINE: Final = frozenset({Presence.ONLINE, Presence.SLOW})
+"""What somebody online has."""
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):
@@ -68,7 +75,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
     @property
     def online(self) -> bool:
         """Whether they are online, as far as the registry knows."""
-        return self.presence is Presence.ONLINE
+        return self.presence in ONLINE
 
     @property
     def is_placed(self) -> bool:

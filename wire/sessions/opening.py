@@ -25,6 +25,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from chatapp.wire.codec import (
+    COUNTER_SIZE,
+    NONCE_PREFIX,
     OPENING_HEAD_SIZE,
     OPENING_HEADER_SIZE,
     AnswerHeader,
@@ -226,7 +228,6 @@ PROOF_SIZE: Final = 16
 _PURPOSE: Final = b"chatapp session 1\0"
 _EARLY: Final = b"chatapp early 1\0"
 _PROOF: Final = b"chatapp proof 1\0"
-_COUNTER_SIZE: Final = 8
 
 
 class Randomness(Protocol):
@@ -331,16 +332,16 @@ class OutgoingOpening:
         self._counter = 0
         header = bare._replace(ephemeral=first[:KEY_SIZE], tag=first[KEY_SIZE:])
         self.head: Final = pack_opening(header._replace(proof=parties.proof(header, carrier)))[
-            :-_COUNTER_SIZE
+            :-COUNTER_SIZE
         ]
 
     def seal(self, payload: bytes) -> bytes:
         """Return a datagram (or a link's first frame) that opens the session and carries this
         payload."""
-        counter = self._counter.to_bytes(8, "big")
+        counter = self._counter.to_bytes(COUNTER_SIZE, "big")
         self._counter += 1
         header = self.head + counter
-        return header + AESGCM(self._early_key).encrypt(b"\0\0\0\0" + counter, payload, header)
+        return header + AESGCM(self._early_key).encrypt(NONCE_PREFIX + counter, payload, header)
 
     def answered(self, answer: AnswerHeader) -> SessionKeys:
         """Return the keys of the session. Raises SealError, and changes nothing, if this is not an
@@ -374,14 +375,14 @@ class IncomingOpening:
         self._handshake: HandshakeState | None = handshake
         self._early_key = handshake.export(_EARLY)
         self._header: Final = header
-        self.head: Final = pack_opening(header)[:-_COUNTER_SIZE]
+        self.head: Final = pack_opening(header)[:-COUNTER_SIZE]
 
     def open(self, data: bytes) -> bytes:
         """Return the payload of one of its datagrams. Raises SealError."""
         header, counter = data[:OPENING_HEADER_SIZE], data[OPENING_HEAD_SIZE:OPENING_HEADER_SIZE]
         try:
             return AESGCM(self._early_key).decrypt(
-                b"\0\0\0\0" + counter, data[OPENING_HEADER_SIZE:], header
+                NONCE_PREFIX + counter, data[OPENING_HEADER_SIZE:], header
             )
         except InvalidTag:
             raise SealError("does not open") from None
@@ -399,7 +400,7 @@ class IncomingOpening:
         header = AnswerHeader(
             self._header.session, session, second[:KEY_SIZE], second[KEY_SIZE:], 0
         )
-        return pack_answer(header)[:-_COUNTER_SIZE], agreed
+        return pack_answer(header)[:-COUNTER_SIZE], agreed
 
     def erase(self) -> None:
         """Erase the keys."""

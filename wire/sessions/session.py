@@ -20,6 +20,7 @@ from chatapp.wire.codec import (
     AEAD_TAG_SIZE,
     ANSWER_HEADER_SIZE,
     COUNTER_SIZE,
+    NONCE_PREFIX,
     OPENING_HEAD_SIZE,
     OPENING_OVERHEAD,
     SEALED_HEAD_SIZE,
@@ -82,8 +83,6 @@ OPENING_MAX: Final = 2**62
 must be left."""
 _OPENING: Final = bytes((Kind.OPENING,))
 _SEALED: Final = bytes((Kind.SEALED,))
-_NONCE_START: Final = bytes(4)
-"""A nonce is these bytes and the counter."""
 _RENEWED_EARLY: Final = 5.0
 """An opening of theirs counts as a renewal if it comes at most so many seconds before we would
 renew the session."""
@@ -153,7 +152,7 @@ class Session:
         for counter, payload in enumerate(payloads, first):
             packed = counter.to_bytes(COUNTER_SIZE, "big")
             header = head + packed
-            datagrams.append(header + encrypt(_NONCE_START + packed, payload, header))
+            datagrams.append(header + encrypt(NONCE_PREFIX + packed, payload, header))
         return datagrams
 
     def open(self, datagram: bytes, header_size: int = SEALED_HEADER_SIZE) -> bytes:
@@ -183,7 +182,7 @@ class Session:
                 elif counter <= replay.newest and not replay.is_fresh(counter):
                     problems.append(SealError("replayed"))
                 else:
-                    payload = decrypt(_NONCE_START + packed, datagram[header_size:], header)
+                    payload = decrypt(NONCE_PREFIX + packed, datagram[header_size:], header)
                     replay.accept(counter)
                     payloads.append(payload)
             except InvalidTag:
@@ -543,7 +542,7 @@ class SessionTable:
         session = LinkSession(
             agreed, parties=pair.parties, rng=self._rng, ciphers=self.ciphers, is_peer=False
         )
-        return header.identity, payload, session, session.seal(b"", head + bytes(8))
+        return header.identity, payload, session, session.seal(b"", head + bytes(COUNTER_SIZE))
 
     # --- time
 

@@ -5,14 +5,15 @@ The registry decides who is an operator.
 """
 
 from collections import deque
-from collections.abc import Container
 from typing import Final, NamedTuple, assert_never, get_args
 
 import msgspec
+from msgspec.structs import replace
 
 from chatapp.peer.api import events
-from chatapp.peer.api.events import CommandFailure, DeskAction
-from chatapp.peer.api.past import DeskTalk, DeskTalkLine
+from chatapp.peer.api.conversations import DESK
+from chatapp.peer.api.events import CommandFailure, DeskAction, MessageState, Said
+from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.core.context import Context, RegistryChange, Routes
 from chatapp.peer.core.conversation import check_length
 from chatapp.wire.desk.focus import (
@@ -66,6 +67,9 @@ from chatapp.wire.messages.desk import (
     WaitingCounted,
 )
 
+MILLISECONDS: Final = 1_000
+"""In a second: the registry's times of lines."""
+
 
 class _Asked(NamedTuple):
     request: OperatorRequest
@@ -99,7 +103,7 @@ class OperatorCommands:
         if isinstance(request, DropVisitor | MoveVisitor):
             subject = subject or self._listed.get(request.visit, "")
         reference = self._ctx.rng.getrandbits(32)
-        request = msgspec.structs.replace(request, reference=reference)
+        request = replace(request, reference=reference)
         self._asked[reference] = _Asked(request, subject, is_quiet)
         self._out.requests.append(request)
 
@@ -133,7 +137,8 @@ class OperatorCommands:
         request, subject = asked.request, done.subject or asked.subject
         if done.result is CommandResult.OTHER_CLIENT:
             visit = int(getattr(request, "visit", 0))
-            self.hold_back(held_input(request), self._focus.missed(visit))
+            held = self._focus.missed(visit)
+            self.hold_back(held_input(request), held, text=_note_in(request))
         elif done.result is not CommandResult.DONE:
             self.fail(CommandFailure[done.result.name], subject)
         else:
@@ -176,18 +181,23 @@ class OperatorCommands:
             told = msgspec.convert(notice, events.Figures, from_attributes=True)
         else:
             told = msgspec.convert(past_of(notice), events.PastSessions, from_attributes=True)
-        self._out.events.append(msgspec.structs.replace(told, is_quiet=asked.is_quiet))
+            if isinstance(asked.request, ShowPast):
+                told = replace(told, name=asked.request.name)
+        self._out.events.append(replace(told, is_quiet=asked.is_quiet))
 
-    def fail(self, reason: CommandFailure, name: str = "", *, line: int = 0) -> None:
-        """Tell the operator why a command came to nothing, or the line with this id."""
-        self._out.events.append(events.CommandFailed(reason=reason, name=name, line=line))
+    def fail(
+        self, reason: CommandFailure, name: str = "", *, line: int = 0, text: str = ""
+    ) -> None:
+        """Tell the operator why a command came to nothing, or the line with this id and text."""
+        failed = events.CommandFailed(reason=reason, name=name, line=line, text=text)
+        self._out.events.append(failed)
 
-    def hold_back(self, what: HeldInput, held: Held, *, line: int = 0) -> None:
+    def hold_back(self, what: HeldInput, held: Held, *, line: int = 0, text: str = "") -> None:
         """Report that nothing was done: the command or line may have been meant for another
         visitor."""
         former, client = held.former, held.client
         if former is None and client is None:
-            self.fail(CommandFailure.NO_CLIENT, line=line)
+            self.fail(CommandFailure.NO_CLIENT, line=line, text=text)
             return
         self._out.events.append(
             events.HeldBack(
@@ -196,6 +206,7 @@ class OperatorCommands:
                 move=None if held.change is None else events.ClientMove[held.change.name],
                 client="" if client is None else client.name,
                 line=line,
+                text=text,
             )
         )
 
@@ -208,37 +219,27 @@ class OperatorCommands:
         self._out.events.append(done)
 
 
-class _Talk:
-    """What is kept of a conversation with a visitor, for programs that show it later."""
+def _note_in(request: OperatorRequest) -> str:
+    """Return the words of a note."""
+    return request.text if isinstance(request, NoteVisitor) else ""
 
-    def __init__(self, client: events.ClientCame) -> None:
-        self.client = client
-        self._lines: deque[DeskTalkLine] = deque(maxlen=DESK_LINES_MAX)
 
-    def add(self, line: DeskTalkLine) -> None:
-        """Add the newest line."""
-        self._lines.append(line)
-
-    def refused(self, line: int) -> None:
-        """Take out the line of ours that events name so: it reached nobody."""
-        if line:
-            left = [one for one in self._lines if one.line != line]
-            self._lines.clear()
-            self._lines.extend(left)
-
-    def shown(self, me: str, unanswered: Container[int], *, is_here: bool) -> DeskTalk:
-        """Return it as it is now. `unanswered`: our lines that the registry has not answered."""
-        return DeskTalk(
-            client=msgspec.structs.replace(self.client, is_here=is_here),
-            lines=tuple(
-                msgspec.structs.replace(
-                    one,
-                    sender=one.sender or me,
-                    is_saved=not one.is_ours or one.line not in unanswered,
-                )
-                for one in self._lines
-            ),
-        )
+def said_in_visit(line: DeskLine, id_: int, visitor: str, *, is_late: bool = False) -> Said:
+    """Return a line of a visit as what was said. `visitor`: the name of who said it if no operator
+    did. `is_late`: it was shown by an earlier run."""
+    is_ours = line.number > 0
+    return Said(
+        conversation=DESK,
+        id=id_,
+        sender=line.operator or visitor,
+        number=line.position,
+        visit=line.visit,
+        text=line.text,
+        at=line.at / MILLISECONDS,
+        is_late=is_late,
+        is_ours=is_ours,
+        state=MessageState.SAVED if is_ours else None,
+    )
 
 
 class SaidLine(NamedTuple):
@@ -247,6 +248,15 @@ class SaidLine(NamedTuple):
     text: str
     line: int
     """By what events name it; 0 if they do not."""
+
+
+class Taken(NamedTuple):
+    """What an answer of the registry to lines of ours means."""
+
+    saved: list[int]
+    """The lines that it has, by what events name them."""
+    again: list[SendDeskLine]
+    """The lines to send again."""
 
 
 class DeskConversation:
@@ -261,52 +271,72 @@ class DeskConversation:
         self._lines: dict[int, SaidLine] = {}
         self._numbers: set[int] = set()
         """The numbers of all our lines in this run."""
+        self._told: set[int] = set()
+        """The numbers of our lines that we were sent, as an earlier run may have said them."""
+        self._taken = 0
+        """The highest number that the registry has."""
 
     @property
     def came(self) -> int:
         """The highest position that came, or was shown in earlier runs."""
         return self._came
 
-    def say(self, text: str, *, wall: float, line: int = 0) -> SendDeskLine:
+    def say(
+        self, text: str, *, wall: float, line: int | None = None, number: int = 0
+    ) -> SendDeskLine:
         """Return a line of ours. Its number follows the clock, so it is above all earlier ones,
-        also of earlier runs. `line`: by what events name it."""
-        self._last = max(self._last + 1, int(wall * 1_000_000))
-        self._lines[self._last] = SaidLine(text, line)
-        self._numbers.add(self._last)
-        return SendDeskLine(self.visit, self._last, text)
+        also of earlier runs. `line`: by what events name it; None for its number. `number`: the one to
+        use if it is above all others, for a line that may be said again in another run."""
+        if number <= self._last:
+            number = max(self._last + 1, int(wall * 1_000_000))
+        self._last = number
+        self._lines[number] = SaidLine(text, number if line is None else line)
+        self._numbers.add(number)
+        return SendDeskLine(self.visit, number, text)
 
     def has_said(self, number: int) -> bool:
         """Return whether we have said the line with this number in this run."""
         return number in self._numbers
 
+    def was_said(self, number: int) -> bool:
+        """Return whether we have said it in an earlier run, as far as we know."""
+        return number in self._told
+
     def unanswered(self) -> list[SendDeskLine]:
         """Return our lines to send again on a new link, in order."""
         return [SendDeskLine(self.visit, number, said.text) for number, said in self._lines.items()]
 
-    def unanswered_ids(self) -> list[int]:
-        """Return by what events name our lines that were not answered, in order."""
-        return [said.line for said in self._lines.values()]
+    def unsaid(self) -> list[SaidLine]:
+        """Return our lines that were not answered, in order."""
+        return list(self._lines.values())
 
     @property
     def is_settled(self) -> bool:
         """Whether every line of ours was taken or refused."""
         return not self._lines
 
-    def taken(self, number: int) -> list[SendDeskLine]:
-        """Note that the registry has all lines up to this number. Return the lines to send again.
+    def taken(self, number: int) -> Taken:
+        """Note that the registry has all lines up to this number."""
+        self._taken = max(self._taken, number)
+        return self.settle()
 
-        A number above all of ours is from an earlier run, before the clock was set back: the
-        registry took our lines for repeats, and they need higher numbers."""
-        if number > self._last:
-            again, self._lines, self._last = list(self._lines.values()), {}, number
-            for said in again:
+    def settle(self) -> Taken:
+        """Return what follows from what the registry has. A number above all of ours is from an
+        earlier run, before the clock was set back: once we were sent its line, ours that were not
+        sent to us were taken for repeats, and need higher numbers."""
+        if self._taken <= self._last:
+            taken = [number for number in self._lines if number <= self._taken]
+            return Taken([self._lines.pop(number).line for number in taken], [])
+        if self._taken not in self._told:
+            return Taken([], [])
+        lines, self._lines, self._last = self._lines, {}, self._taken
+        saved = [said.line for number, said in lines.items() if number in self._told]
+        for number, said in lines.items():
+            if number not in self._told:
                 self._last += 1
                 self._lines[self._last] = said
-            self._numbers.update(self._lines)
-            return self.unanswered()
-        for one in [one for one in self._lines if one <= number]:
-            del self._lines[one]
-        return []
+        self._numbers.update(self._lines)
+        return Taken(saved, self.unanswered())
 
     def refused(self, number: int) -> SaidLine | None:
         """Forget a refused line and return it; None when it was not ours, or was answered
@@ -314,7 +344,10 @@ class DeskConversation:
         return self._lines.pop(number, None)
 
     def take(self, line: DeskLine) -> bool:
-        """Take a line of the other end. Return False for a repeat."""
+        """Take a line of the other end, or one of ours that we asked for. Return False for a
+        repeat."""
+        if line.number:
+            self._told.add(line.number)
         is_new = line.position > self._came
         self._came = max(self._came, line.position)
         return is_new
@@ -322,6 +355,41 @@ class DeskConversation:
     def note_shown(self, position: int) -> None:
         """Note that all lines up to this one were shown."""
         self.shown = max(self.shown, position)
+
+
+class ClientTalk(DeskConversation):
+    """The conversation with a visitor of ours, and what was said in it, for programs that show it
+    later."""
+
+    def __init__(self, client: events.ClientCame) -> None:
+        super().__init__(client.visit)
+        self.client = client
+        self._said: deque[Said] = deque(maxlen=DESK_LINES_MAX)
+
+    def add(self, line: Said) -> None:
+        """Add the newest line."""
+        self._said.append(line)
+
+    def remove(self, id_: int) -> None:
+        """Take out a line of ours: it reached nobody."""
+        left = [line for line in self._said if line.id != id_]
+        self._said.clear()
+        self._said.extend(left)
+
+    def state(self, me: str, *, is_here: bool) -> DeskTalk:
+        """Return it as it is now. `me`: our name."""
+        waiting = {said.line for said in self.unsaid()}
+        lines = [
+            replace(
+                line,
+                sender=line.sender or me,
+                state=MessageState.UNSETTLED if line.id in waiting else MessageState.SAVED,
+            )
+            if line.is_ours
+            else line
+            for line in self._said
+        ]
+        return DeskTalk(client=replace(self.client, is_here=is_here), lines=tuple(lines))
 
 
 LINE_FAILURES: Final = {
@@ -359,12 +427,10 @@ class Operator:
         self.routes: Final[Routes] = dict.fromkeys(
             get_args(OperatorNotice | ConversationNotice), self.handle
         )
-        self._conversation: DeskConversation | None = None
-        self._ended: dict[int, DeskConversation] = {}
+        self._conversation: ClientTalk | None = None
+        self._ended: dict[int, ClientTalk] = {}
         """Conversations of visits that are not ours any more, with lines of ours that are not
         answered yet."""
-        self._talks: dict[int, _Talk] = {}
-        """What was said to our visitor, and in the conversations that have ended, by visit."""
         self._is_client_away = False
         self._wants_duty = False
         self._is_new_link = False
@@ -391,11 +457,9 @@ class Operator:
     def talk(self, me: str) -> DeskTalk | None:
         """Return the conversation with the visitor whom we serve; None for nobody. `me`: our
         name."""
-        conversation = self._conversation
-        if conversation is None:
+        if self._conversation is None:
             return None
-        talk = self._talks[conversation.visit]
-        return talk.shown(me, conversation.unanswered_ids(), is_here=not self._is_client_away)
+        return self._conversation.state(me, is_here=not self._is_client_away)
 
     def takes_lines(self, *, entered_at: float) -> bool:
         """Return whether text typed at this time is for a visitor, including one who has just
@@ -424,7 +488,7 @@ class Operator:
                 )
                 self.commands.ask(found, subject, is_quiet=is_quiet)
             case Held():
-                self.commands.hold_back(held_input(request), meant)
+                self.commands.hold_back(held_input(request), meant, text=_note_in(request))
             case SaidNothing(name):
                 self._out.events.append(events.NothingSaid(name=name))
             case StaleNumber(was, is_now):
@@ -436,37 +500,46 @@ class Operator:
 
     def say(self, text: str, target: VisitTarget, *, now: float, line: int = 0) -> None:
         """Send a line to our visitor. It waits here while the registry is away. `line`: by what
-        events name it if it reaches nobody. Raises TextTooLong, UnicodeEncodeError."""
+        events name it. Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
         wall = self._ctx.wall(now)
-        visit = self._meant(target, line)
+        visit = self._meant(target, SaidLine(text, line))
         if visit is None:
             return
         if self._conversation is not None and self._conversation.visit == visit:
             self._out.requests.append(self._conversation.say(text, wall=wall, line=line))
-            self._talks[visit].add(
-                DeskTalkLine(sender="", text=text, at=wall, is_ours=True, line=line)
+            self._conversation.add(
+                Said(
+                    conversation=DESK,
+                    id=line,
+                    sender="",
+                    number=0,
+                    visit=visit,
+                    text=text,
+                    at=wall,
+                    is_ours=True,
+                )
             )
         else:
-            self.commands.hold_back(HeldInput.LINE, self._focus.missed(visit), line=line)
+            self._hold_back(SaidLine(text, line), self._focus.missed(visit))
 
-    def _meant(self, target: VisitTarget, line: int) -> int | None:
+    def _meant(self, target: VisitTarget, said: SaidLine) -> int | None:
         """Return the visit that a line is meant for, 0 for none. Return None, and report it, when
-        that is not clear. `line`: by what events name the line."""
+        that is not clear."""
         if target.visit is not None:
             return target.visit
         typed = Typed.MAYBE_LINE if target.is_maybe else Typed.LINE
         client = self._focus.meant(typed, entered_at=target.entered_at)
         if isinstance(client, Held):
-            self.commands.hold_back(HeldInput.LINE, client, line=line)
+            self._hold_back(said, client)
             return None
         return 0 if client is None else client.visit
 
-    def lines_shown(self, visit: int, position: int) -> None:
+    def line_shown(self, line: Said) -> None:
         """Note that the visit's lines up to this one were shown, and tell the registry."""
-        if self._conversation is not None and self._conversation.visit == visit:
-            self._conversation.note_shown(position)
-            self._out.requests.append(AckDeskLines(visit, position))
+        if self._conversation is not None and self._conversation.visit == line.visit:
+            self._conversation.note_shown(line.number)
+            self._out.requests.append(AckDeskLines(line.visit, line.number))
 
     @property
     def is_settled(self) -> bool:
@@ -524,11 +597,8 @@ class Operator:
                 self._line_refused(notice, now)
             case CommandDone():
                 done = self.commands.answered(notice)
-                if (
-                    isinstance(done, NoteVisitor)
-                    and (talk := self._talks.get(done.visit)) is not None
-                ):
-                    talk.client = msgspec.structs.replace(talk.client, note=done.text)
+                if isinstance(done, NoteVisitor) and (talk := self._talk_of(done.visit)):
+                    talk.client = replace(talk.client, note=done.text)
             case RoomShown() | FiguresShown() | PastShown():
                 self.commands.shown(notice)
             case _:
@@ -564,29 +634,17 @@ class Operator:
                 )
             )
 
-    def _taken_back(self, conversation: DeskConversation, now: float) -> None:
+    def _taken_back(self, conversation: ClientTalk, now: float) -> None:
         """Our visitor was taken back while we had no link; lines that we typed meanwhile reach
         nobody."""
         move = events.ClientMove.TAKEN_BACK
         self._out.events.append(events.ClientMoved(name=self.client or "", move=move))
         self._focus.lost(ClientChange.TAKEN_BACK, now=now)
         self._conversation = None
-        self._talks.pop(conversation.visit, None)
-        for line in conversation.unanswered_ids():
-            self.commands.hold_back(
-                HeldInput.LINE, self._focus.missed(conversation.visit), line=line
-            )
+        for said in conversation.unsaid():
+            self._hold_back(said, self._focus.missed(conversation.visit))
 
     def _client_assigned(self, notice: ClientAssigned, now: float) -> None:
-        is_same = self._conversation is not None and self._conversation.visit == notice.visit
-        known = self._conversation if is_same else self._ended.pop(notice.visit, None)
-        if not is_same:
-            self._part()
-            self._conversation = known or DeskConversation(notice.visit)
-        shown = 0 if known is None else known.shown
-        self._out.requests.append(FetchDeskLines(notice.visit, shown, with_own=known is None))
-        self._focus.came(notice, now=now)
-        self._is_client_away = not notice.is_here
         form = msgspec.convert(notice, VisitorForm, from_attributes=True)
         came = events.ClientCame(
             **msgspec.structs.asdict(form),
@@ -594,7 +652,18 @@ class Operator:
             handed_over_by=notice.operator,
             is_back=notice.cause is ClientCause.RETURNED,
         )
-        self._talks.setdefault(notice.visit, _Talk(came)).client = came
+        is_same = self._conversation is not None and self._conversation.visit == notice.visit
+        known = self._talk_of(notice.visit)
+        if not is_same:
+            self._part()
+            self._ended.pop(notice.visit, None)
+            self._conversation = known or ClientTalk(came)
+        if self._conversation is not None:
+            self._conversation.client = came
+        shown = 0 if known is None else known.shown
+        self._out.requests.append(FetchDeskLines(notice.visit, shown, with_own=known is None))
+        self._focus.came(notice, now=now)
+        self._is_client_away = not notice.is_here
         if notice.cause is ClientCause.RETURNED and is_same:
             return  # only the link broke; for the operator nothing has changed
         self._out.events.append(came)
@@ -616,66 +685,60 @@ class Operator:
         answered."""
         if self._conversation is not None and not self._conversation.is_settled:
             self._ended[self._conversation.visit] = self._conversation
-        elif self._conversation is not None:
-            self._talks.pop(self._conversation.visit, None)
         self._conversation = None
 
-    def _conversation_of(self, visit: int) -> DeskConversation | None:
+    def _talk_of(self, visit: int) -> ClientTalk | None:
         if self._conversation is not None and self._conversation.visit == visit:
             return self._conversation
         return self._ended.get(visit)
 
     def _lines_taken(self, taken: LinesSaved) -> None:
-        conversation = self._conversation_of(taken.visit)
+        conversation = self._talk_of(taken.visit)
         if conversation is not None:
-            self._out.requests += conversation.taken(taken.number)
+            self._settle(conversation.taken(taken.number))
             self._drop_answered(conversation)
 
+    def _settle(self, taken: Taken) -> None:
+        self._out.requests += taken.again
+        state = MessageState.SAVED
+        for line in filter(None, taken.saved):
+            changed = events.MessageChanged(conversation=DESK, id=line, state=state)
+            self._out.events.append(changed)
+
     def _line_refused(self, refused: LineRefused, now: float) -> None:
-        conversation = self._conversation_of(refused.visit)
+        conversation = self._talk_of(refused.visit)
         said = None if conversation is None else conversation.refused(refused.number)
         if conversation is None or said is None:
             return
-        if (talk := self._talks.get(refused.visit)) is not None:
-            talk.refused(said.line)
+        conversation.remove(said.line)
         self._drop_answered(conversation)
         if refused.reason in LINE_FAILURES:
-            self.commands.fail(LINE_FAILURES[refused.reason], line=said.line)
+            self.commands.fail(LINE_FAILURES[refused.reason], line=said.line, text=said.text)
             return
         if (
             conversation is self._conversation and self._is_new_link
         ):  # we may not serve under our present name: DutyStatus does not come
             self._focus.lost(None, now=now)
             self._part()
-        self.commands.hold_back(HeldInput.LINE, self._focus.missed(refused.visit), line=said.line)
+        self._hold_back(said, self._focus.missed(refused.visit))
 
-    def _drop_answered(self, conversation: DeskConversation) -> None:
-        if conversation.is_settled and self._ended.pop(conversation.visit, None) is not None:
-            self._talks.pop(conversation.visit, None)
+    def _hold_back(self, said: SaidLine, held: Held) -> None:
+        self.commands.hold_back(HeldInput.LINE, held, line=said.line, text=said.text)
+
+    def _drop_answered(self, conversation: ClientTalk) -> None:
+        if conversation.is_settled:
+            self._ended.pop(conversation.visit, None)
 
     def _line_came(self, line: DeskLine) -> None:
         if self._conversation is None or self._conversation.visit != line.visit:
             return
         if not line.operator:
             self._focus.heard(line.visit)
-        if self._conversation.take(line):
-            self._talks[line.visit].add(
-                DeskTalkLine(
-                    sender=line.operator or self.client or "",
-                    text=line.text,
-                    at=line.at / 1_000,
-                    is_ours=line.number > 0,
-                    position=line.position,
-                )
-            )
-            self._out.events.append(
-                events.ClientSaid(
-                    sender=line.operator or self.client or "",
-                    text=line.text,
-                    visit=line.visit,
-                    position=line.position,
-                    at=line.at / 1_000,
-                )
-            )
+        is_new = self._conversation.take(line)
+        self._settle(self._conversation.settle())
+        if is_new:
+            said = said_in_visit(line, self._out.new_id(), self.client or "")
+            self._conversation.add(said)
+            self._out.events.append(said)
         elif line.position <= self._conversation.shown:
             self._out.requests.append(AckDeskLines(line.visit, self._conversation.shown))

@@ -110,9 +110,7 @@ class Visit:
         self._queue: Final = queue
         self._send = send
         self._ticket = Ticket(stored, rng=rng)
-        self._conversation = VisitorConversation(
-            self._ticket, send=send, tell=self._tell, too_late=self._write_instead
-        )
+        self._conversation = VisitorConversation(self._ticket, send=send, tell=self._tell)
         self._description = Description(
             send=send,
             tell=self._tell,
@@ -155,18 +153,28 @@ class Visit:
             self._send(question)
 
     def say(self, text: str, *, wall: float) -> int | None:
-        """Say a line to the operator, and return what `LineSettled` will name it by. While we wait,
-        it is added to the description instead, and None is returned."""
+        """Say a line to the operator, and return the id by which `MessageChanged` will name it.
+        While we wait, it is added to the description instead, and None is returned."""
         if self.stage is Stage.ACTIVE and self._conversation.has_begun:
             return self._conversation.say(text, wall=wall)
-        self._write_instead(text, wall)
-        return None
-
-    def _write_instead(self, text: str, wall: float) -> None:
         if self.stage is Stage.WAITING:
             self._description.add(text, wall=wall)
         else:
             self._tell(visit_events.NotYourTurn())
+        return None
+
+    def talk(self, text: str, *, wall: float, number: int = 0) -> int | None:
+        """Say a line of a talk, in our next turn if nobody serves us any more. Return its id; None
+        if there is no visit."""
+        if self.stage is Stage.ACTIVE and self._conversation.has_begun:
+            return self._conversation.say(text, wall=wall, number=number)
+        if self.stage is Stage.WAITING:
+            return self._conversation.hold(text, wall=wall, number=number)
+        return None
+
+    def was_said(self, number: int) -> bool:
+        """Return whether an earlier run has said the line with this number, as far as is known."""
+        return self._conversation.was_said(number)
 
     @property
     def description(self) -> str:
@@ -226,8 +234,8 @@ class Visit:
         """Whether our position is known, and every question and line of ours is answered."""
         if self.stage in (Stage.JOINING, Stage.RETURNING) or self._asked:
             return False
-        is_said = self._conversation.is_settled and self._description.is_settled
-        return is_said or self.stage is Stage.OVER
+        is_said = self.stage is not Stage.ACTIVE or self._conversation.is_settled
+        return (is_said and self._description.is_settled) or self.stage is Stage.OVER
 
     # --- what is to be stored
 
@@ -356,6 +364,8 @@ class Visit:
         if not self._enter(notice.visit):
             return
         before, self.stage = self.stage, Stage.WAITING
+        if before is Stage.ACTIVE and not self._conversation.is_settled:
+            self._conversation.wait()
         if notice.cause is PositionCause.ASKED:
             estimate = (
                 visit_events.Estimate(least=notice.least, most=notice.most) if notice.most else None
@@ -382,7 +392,7 @@ class Visit:
             self._is_paused = False
             self._tell(visit_events.PauseChanged(is_paused=False))
         self._shown_position = notice.position
-        self._catch_up()
+        self._description.write_again()
 
     def _operator_assigned(self, notice: OperatorAssigned) -> None:
         if not self._enter(notice.visit):
@@ -403,12 +413,7 @@ class Visit:
                 visit_events.Turn.CALLED if before is Stage.WAITING else visit_events.Turn.AT_ONCE
             )
             self._tell(visit_events.Served(turn=turn, operator=notice.operator))
-        self._catch_up()
-
-    def _catch_up(self) -> None:
-        """Repeat on a new link what was not answered on the last one, now that the registry has
-        told us where we are."""
-        self._conversation.say_again()
+        self._conversation.served()
         self._description.write_again()
 
     def _enter(self, visit: int) -> bool:

@@ -2,12 +2,14 @@
 remembers how far the visitor has read."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from chatapp.peer.api import visit_events
+from chatapp.peer.api.conversations import DESK
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.form import StoredVisit
-from chatapp.peer.core.desk.operator import DeskConversation
+from chatapp.peer.core.desk.operator import DeskConversation, SaidLine, Taken, said_in_visit
 from chatapp.wire.limits import DESK_DESCRIPTION_MAX
 from chatapp.wire.messages.desk import (
     TICKET_SIZE,
@@ -22,7 +24,6 @@ from chatapp.wire.messages.desk import (
     LinesSaved,
 )
 
-MILLISECONDS: Final = 1_000
 MICROSECONDS: Final = 1_000_000
 """In a second: a line's number is the time at which it was typed (clause 6.2)."""
 
@@ -88,18 +89,15 @@ class VisitorConversation:
         *,
         send: Callable[[ConversationRequest], None],
         tell: Callable[[visit_events.VisitEvent], None],
-        too_late: Callable[[str, float], None],
     ) -> None:
-        """`too_late` takes a text that came when nobody served us any more, and the time at which
-        it was typed."""
         self._ticket = ticket
-        self._too_late = too_late
         self._send = send
         self._tell = tell
         self._conversation: DeskConversation | None = None
-        self._last_line = 0
-        self._unsettled: list[int] = []
-        """Our lines that were not answered, as `say` returned them, in order."""
+        self._held: list[SaidLine] = []
+        """Our lines that came when nobody served us any more: they are said in the next turn."""
+        self._waits = False
+        """Whether the visitor knows that lines wait for the next turn."""
         self._earlier = 0
         """Up to which position an earlier run has shown the lines of this visit."""
         self._told = 0
@@ -116,9 +114,15 @@ class VisitorConversation:
             self._earlier, self._told = self._ticket.shown, 0
 
     def forget(self) -> None:
-        """End the conversation: the visit is over, or another one begins."""
-        self._conversation = None
-        self._settle(len(self._unsettled), is_saved=False)
+        """End the conversation: the visit is over, or another one begins. What was not said is
+        told."""
+        for said in self.unsaid():
+            self._give_up(said, None)
+        self._conversation, self._held = None, []
+
+    def unsaid(self) -> list[SaidLine]:
+        """Return our lines that the registry has neither taken nor refused for good."""
+        return [*self._held, *(self._conversation.unsaid() if self._conversation else ())]
 
     @property
     def has_begun(self) -> bool:
@@ -142,59 +146,83 @@ class VisitorConversation:
 
     # --- ours
 
-    def say(self, text: str, *, wall: float) -> int:
-        """Say a line to the operator, and return what `LineSettled` will name it by. The
-        conversation must have begun."""
+    def say(self, text: str, *, wall: float, number: int = 0) -> int:
+        """Say a line to the operator, and return the id by which `MessageChanged` will name it:
+        `number`, if that is above all earlier ones. The conversation must have begun."""
         assert self._conversation is not None
-        line = self._conversation.say(text, wall=wall)
-        self._last_line += 1
-        self._unsettled.append(self._last_line)
+        line = self._conversation.say(text, wall=wall, number=number)
         if not self._is_new_link:
             self._send(
                 line
             )  # Otherwise it goes behind the earlier lines, which would be taken for repeats.
-        return self._last_line
+        return line.number
+
+    def hold(self, text: str, *, wall: float, number: int = 0) -> int:
+        """Keep a line for our next turn, and return its id."""
+        number = number or int(wall * MICROSECONDS)
+        self._held.append(SaidLine(text, number))
+        self.wait()
+        return number
+
+    def was_said(self, number: int) -> bool:
+        """Return whether an earlier run has said the line with this number, as far as is known."""
+        return self._conversation is not None and self._conversation.was_said(number)
 
     def link_up(self) -> None:
         """Note that the link is new: what was not answered has to be said again on it."""
         self._is_new_link = True
 
-    def say_again(self) -> None:
-        """On a new link, repeat what was not answered on the last one. Called when the registry has
-        told us where we are; it does not matter what it told us, since a visitor who is back may be
-        called by another operator at once."""
+    def served(self) -> None:
+        """Say what waits for our turn: on a new link what was not answered on the last one, and what
+        came when nobody served us."""
         is_new_link, self._is_new_link = self._is_new_link, False
-        if is_new_link and self._conversation is not None:
-            for line in self._conversation.unanswered():
-                self._send(line)
+        self._waits = False
+        if self._conversation is None:
+            return
+        again = self._conversation.unanswered() if is_new_link else []
+        held, self._held = self._held, []
+        for text, id_ in held:
+            again.append(self._conversation.say(text, wall=0.0, line=id_, number=id_))
+        for line in again:
+            self._send(line)
 
     def taken(self, taken: LinesSaved) -> None:
         """Note that the registry has these lines of ours."""
         if self._conversation is not None and taken.visit == self._conversation.visit:
-            for line in self._conversation.taken(taken.number):
-                self._send(line)
-            self._settle(len(self._unsettled) - len(self._conversation.unanswered()), is_saved=True)
+            self._note_taken(self._conversation.taken(taken.number))
+
+    def _note_taken(self, taken: Taken) -> None:
+        for line in taken.again:
+            self._send(line)
+        self._settle(taken.saved, MessageState.SAVED)
 
     def refused(self, refused: LineRefused) -> None:
-        """Tell that a line of ours will not arrive."""
+        """Tell that a line of ours will not arrive, or keep it for our next turn."""
         if self._conversation is None or refused.visit != self._conversation.visit:
             return
-        numbers = [line.number for line in self._conversation.unanswered()]
         said = self._conversation.refused(refused.number)
         if said is None:
             return
-        line = self._unsettled.pop(numbers.index(refused.number))
-        self._tell(visit_events.LineSettled(line=line, is_saved=False))
         if refused.reason is LineRefusal.NOT_YOUR_TURN:
-            self._too_late(said.text, refused.number / MICROSECONDS)
+            self._held.append(said)
+            self.wait()
         else:
-            self._tell(visit_events.VisitorLineRefused(reason=refused.reason))
+            self._give_up(said, refused.reason)
 
-    def _settle(self, count: int, *, is_saved: bool) -> None:
-        """Tell that so many of our oldest unanswered lines are saved, or will not arrive."""
-        settled, self._unsettled = self._unsettled[:count], self._unsettled[count:]
-        for line in settled:
-            self._tell(visit_events.LineSettled(line=line, is_saved=is_saved))
+    def wait(self) -> None:
+        """Tell, once, that lines of ours wait for the next turn."""
+        if not self._waits:
+            self._waits = True
+            self._tell(visit_events.NotYourTurn())
+
+    def _give_up(self, said: SaidLine, reason: LineRefusal | None) -> None:
+        self._settle([said.line], MessageState.REFUSED)
+        self._tell(visit_events.VisitorLineRefused(reason=reason, text=said.text))
+
+    def _settle(self, lines: Iterable[int], state: MessageState) -> None:
+        """Tell what became of these lines of ours."""
+        for line in lines:
+            self._tell(visit_events.MessageChanged(conversation=DESK, id=line, state=state))
 
     # --- the lines of the visit
 
@@ -206,7 +234,9 @@ class VisitorConversation:
         conversation = self._conversation
         if conversation is None or line.visit != conversation.visit:
             return
-        if not conversation.take(line):
+        is_new = conversation.take(line)
+        self._note_taken(conversation.settle())
+        if not is_new:
             if line.position <= conversation.shown:
                 self._send(AckDeskLines(line.visit, conversation.shown))
         elif line.number and conversation.has_said(line.number):
@@ -214,17 +244,9 @@ class VisitorConversation:
                 self.note_shown(self._told)
         else:
             self._told = line.position
-            self._tell(self._event_of(line))
-
-    def _event_of(self, line: DeskLine) -> visit_events.EarlierLine | visit_events.LineReceived:
-        at = line.at / MILLISECONDS
-        if line.number or line.position <= self._earlier:
-            return visit_events.EarlierLine(
-                operator=line.operator, text=line.text, position=line.position, at=at
-            )
-        return visit_events.LineReceived(
-            operator=line.operator, text=line.text, position=line.position, at=at
-        )
+            is_late = line.number > 0 or line.position <= self._earlier
+            id_ = line.number or line.position
+            self._tell(said_in_visit(line, id_, "", is_late=is_late))
 
     def note_shown(self, position: int) -> None:
         """Confirm the lines up to this one to the registry, once it is stored that they were
@@ -363,5 +385,7 @@ class Description:
                 )
             case DescriptionResult.TOO_FAST:
                 self._tell(
-                    visit_events.VisitorLineRefused(reason=visit_events.LineRefusal.TOO_FAST)
+                    visit_events.VisitorLineRefused(
+                        reason=visit_events.LineRefusal.TOO_FAST, text=one.text
+                    )
                 )

@@ -290,6 +290,7 @@ class DirectMessages:
         self.give_again: Final = self._ladder.give_again
         self.lost_messages: Final = self._ladder.lost
         self.may_have_lost: Final = self._ladder.may_have_lost
+        self.synced: Final = self._transport.synced
         self.report_syncs: Final = self._transport.report_syncs
 
     def carry(self, passenger: Passenger) -> None:

@@ -36,6 +36,11 @@ TYPING_TAKEN_SPAN: Final = 1.0
 """Seconds in which at most one Typing of a person is reported."""
 
 
+SYNC_TOLD_WITHIN: Final = 10.0
+"""Seconds in which what is on our disk is told with something else that is sent, and then by
+itself: until then the other program would only give us again what we know."""
+
+
 TOLD_AGAIN_AFTER: Final = 3.0
 """Seconds in which a person is told at most once above which number we take their openings, by
 either way: anybody can send us one that they recorded."""
@@ -102,6 +107,9 @@ class PeerTransport:
         self._awaiting_sync: dict[bytes, Contact] = {}
         """Contacts, besides the active ones, who are to be told when what we acknowledged to them
         is on our disk."""
+        self._to_tell: dict[bytes, Contact] = {}
+        """Those who are to be told now, unless that has gone with something else."""
+        self._tell: Final = ctx.alarms.add(self._syncs_due)
 
     def _opening_taken(self, identity: bytes, number: int) -> None:
         self._out.records.append(OpeningTaken(identity, number))
@@ -110,6 +118,7 @@ class PeerTransport:
         """Forget a contact whose key was replaced."""
         self.active.pop(contact.identity, None)
         self._awaiting_sync.pop(contact.identity, None)
+        self._to_tell.pop(contact.identity, None)
         self._typing_sent.pop(contact.identity, None)
         self._typing_taken.pop(contact.identity, None)
         for is_relayed in (False, True):
@@ -139,13 +148,27 @@ class PeerTransport:
                 if conversation.delivery.awaits_sync:
                     self._awaiting_sync[contact.identity] = contact
 
-    def report_syncs(self) -> None:
-        """Tell those who wait for it what is on our disk by now."""
+    def synced(self, *, now: float) -> None:
+        """Tell those who wait for it what is on our disk by now, with what is sent to them next."""
         for identity, contact in {**self._awaiting_sync, **self.active}.items():
             if contact.conversation is not None and contact.conversation.delivery.awaits_sync:
+                contact.conversation.delivery.note_sync()
+                self._to_tell[identity] = contact
+        self._awaiting_sync.clear()
+        if self._to_tell:
+            self._tell.no_later_than(now + SYNC_TOLD_WITHIN)
+
+    def report_syncs(self) -> None:
+        """Tell those who were sent nothing since, too."""
+        for identity, contact in self._to_tell.items():
+            if contact.conversation is not None and contact.conversation.delivery.has_sync_news:
                 contact.conversation.delivery.report_syncs()
                 self.active[identity] = contact
-        self._awaiting_sync.clear()
+        self._to_tell.clear()
+        self._tell.deadline = None
+
+    def _syncs_due(self, *, now: float) -> None:
+        self.report_syncs()
 
     def send_typing(self, to: str, *, now: float) -> None:
         """Tell a person that the user is writing to them. This begins no session and is not

@@ -21,19 +21,29 @@ from chatapp.peer.api.events import (
     ServerStopPlanned,
 )
 from chatapp.peer.core.context import Context, LocalIdentity, RegistryChange
-from chatapp.peer.core.registry.link import LinkWatch, RegistryLink
+from chatapp.peer.core.registry.link import SPOKEN_WITHIN, LinkWatch, RegistryLink
 from chatapp.peer.core.registry.session import Notice, RegistrySession
 from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_notice
 from chatapp.wire.errors import WireError
 from chatapp.wire.identity import fingerprint
+from chatapp.wire.limits import LINK_KEEPALIVE_SPAN
+from chatapp.wire.messages.direct import DatagramRelayed
 from chatapp.wire.messages.link import (
     Announcement,
     AnnouncementKind,
     NodeNotice,
     RegistryNotice,
 )
-from chatapp.wire.messages.registration import Left, Ping, Pong, Probe, RefusalReason
+from chatapp.wire.messages.registration import (
+    AskLease,
+    LeaseNamed,
+    Left,
+    Ping,
+    Pong,
+    Probe,
+    RefusalReason,
+)
 
 ConnectionEvent = (
     ServerBack
@@ -122,6 +132,10 @@ class RegistryConnection:
         missed."""
         self._was_denied = False
         """Whether the registry has refused us since it let us in."""
+        self.slow_link: bool | None = False
+        """Whether we ask for the lease of a slow link; None: if ours is measured to be one."""
+        self._has_slow_lease = False
+        """Whether we have asked for it on this link."""
         self._last_life = 0
         self._wants_close = False
 
@@ -148,6 +162,8 @@ class RegistryConnection:
                 self._cut(now)
                 return
             if not was_up and link.is_up:
+                self._session.is_linked = True
+                self._ask_for_lease()
                 self._reader.registry_changed(RegistryChange.LINK_UP, now=now)
             try:
                 if payload is None:
@@ -157,9 +173,21 @@ class RegistryConnection:
             except WireError:
                 self._dropped["frame"] += 1
 
+    def _ask_for_lease(self) -> None:
+        """Ask for the lease that suits our link, if we have another one."""
+        is_slow = self.link.is_slow if self.slow_link is None else self.slow_link
+        if is_slow is not self._has_slow_lease and self.link.is_up:
+            self._has_slow_lease = is_slow
+            self._requests.append(AskLease(is_slow=is_slow))
+
     def _notice_arrived(self, notice: RegistryNotice, now: float) -> None:
         if isinstance(notice, Pong):
             self._session.receive_pong(notice, now=now)
+            self._ask_for_lease()
+            if notice.table_version > self._session.table_version:
+                self._session.show_address(now=now)  # we have missed a batch
+        elif isinstance(notice, LeaseNamed):
+            self.link.keepalive_span = SPOKEN_WITHIN * notice.seconds
         elif isinstance(notice, Probe):
             self._requests.append(Ping(reference=0))
         elif isinstance(notice, Left):
@@ -168,6 +196,8 @@ class RegistryConnection:
             self._is_stopping = self._is_stopping or notice.kind is AnnouncementKind.STOPPING
             self._owner.tell(_announced(notice))
         else:
+            if isinstance(notice, DatagramRelayed):
+                self._session.show_address(now=now)  # it did not come directly
             self._reader.notice_arrived(notice, now=now)
 
     def link_closed(self, *, now: float) -> None:
@@ -188,6 +218,7 @@ class RegistryConnection:
 
     def _link_lost(self, now: float) -> None:
         self.link.drop()
+        self._session.is_linked = self._has_slow_lease = False
         self._reader.registry_changed(RegistryChange.LINK_LOST, now=now)
 
     # --- time
@@ -198,6 +229,8 @@ class RegistryConnection:
         self._session.handle_timer(now=now)
         if self.link.is_keepalive_due(now):
             self.link.send(Ping(reference=0), now=now)
+        if self.link.is_in_doubt(now):
+            self.link.ask(now=now)
             self._session.ping(now=now)  # by UDP: is it the link or the registry that says nothing?
         if self.link.handle_timer(now=now):
             self._cut(now)
@@ -267,6 +300,8 @@ class RegistryConnection:
             # of another server, or another start: earlier failures of links say nothing
             self.link.forgive()
             self._last_life = self._session.life
+        lease = self._session.lease
+        self.link.keepalive_span = min(SPOKEN_WITHIN * lease, LINK_KEEPALIVE_SPAN)
         self.link.open(self._session.open_link, now=now)
 
     def _new_key(self) -> bytes | None:

@@ -28,6 +28,16 @@ ASKED_AFTER: Final = 2.5
 """Seconds without hearing the registry after which we send a Ping, which it always answers, to test
 the link."""
 
+SPOKEN_WITHIN: Final = 7 / 8
+"""The share of a lease after which a silent link carries a Ping. What is left of the usual lease of
+30 s is enough to notice that no answer comes, and to send another by UDP."""
+
+SLOW_ROUND_TRIP: Final = 0.5
+"""Seconds from a Ping to its answer from which on a link is slow."""
+
+MEASURES: Final = 3
+"""Round trips in a row that make a link a slow one, or a usual one again."""
+
 LATE_AFTER: Final = 2.5
 """Seconds by which a late timer shows that the program itself was suspended: then what came
 meanwhile is still unread."""
@@ -76,7 +86,14 @@ class RegistryLink:
         """When we first sent something after we last heard the registry; None: nothing since
         then."""
         self._is_asked = False
-        """Whether we have sent a Ping since then."""
+        """Whether we have sent a Ping since then to test the link."""
+        self.keepalive_span = LINK_KEEPALIVE_SPAN
+        """Seconds of silence after which the link carries a Ping."""
+        self._is_measuring = False
+        """Whether it was a Ping that we sent at `_unheard_since`."""
+        self._slow_in_row = self._fast_in_row = 0
+        self.is_slow = False
+        """Whether the last answers took long."""
         self._is_read = True
         self.renewals = 0
         """How often the keys of our links were renewed."""
@@ -111,7 +128,7 @@ class RegistryLink:
     def drop(self) -> None:
         """Want no link any more; the driver closes its connection."""
         self.state, self._deadline, self._begun = LinkState.DOWN, None, None
-        self._unheard_since = None
+        self._heard()
         if self._session is not None:
             self._session.erase()
             self._session = None
@@ -140,11 +157,17 @@ class RegistryLink:
     def send(self, request: PeerRequest, *, now: float) -> None:
         """Seal and queue a request."""
         assert self._session is not None
+        is_first = self._unheard_since is None
         self._say(self._session.seal(encode(request)), now)
         if type(request) is Ping:
-            self._is_asked = True
+            self._is_measuring = is_first
         else:
             self._is_of_use = True
+
+    def ask(self, *, now: float) -> None:
+        """Send a Ping, because the registry has been silent since we said something."""
+        self.send(Ping(reference=0), now=now)
+        self._is_asked = True
 
     def send_group_frame(self, group_frame: bytes, *, now: float) -> None:
         """Queue a group frame, which is sealed already."""
@@ -157,13 +180,14 @@ class RegistryLink:
         if self._begun is not None:
             self._session, self._begun = self._begun.answered(data), None
             self.state, self._deadline = LinkState.UP, None
+            self._measured(now - self._spoke_at)
             self._keys_are_new(now)
             return b""
         if self._session is None:
             raise SealError("a frame before our first one")
         kind = data[:1]
         if kind == _GROUP_RELAYED:
-            self._unheard_since = None
+            self._heard()
             return None
         if kind == _RENEWAL:
             self.outgoing.append(frame(self._session.renewal_came(data)))
@@ -174,7 +198,9 @@ class RegistryLink:
             payload = self._session.open(data)
             if payload[:2] != _PONG:
                 self._is_of_use = True
-        self._unheard_since = None
+            elif self._is_measuring and self._unheard_since is not None:
+                self._measured(now - self._unheard_since)
+        self._heard()
         if now - self._opened_at >= STABLE_AFTER:
             self._backoff.reset()
         return payload
@@ -188,12 +214,14 @@ class RegistryLink:
                 self._unheard_since, self._is_asked = now, False
 
     def is_keepalive_due(self, now: float) -> bool:
-        """Return whether to send a Ping: we have been silent for long, or have waited for an
-        answer."""
-        if self.state is not LinkState.UP:
-            return False
-        return now >= self._spoke_at + LINK_KEEPALIVE_SPAN or (
-            self._unheard_since is not None
+        """Return whether to send a Ping because we have been silent for long."""
+        return self.state is LinkState.UP and now >= self._spoke_at + self.keepalive_span
+
+    def is_in_doubt(self, now: float) -> bool:
+        """Return whether to `ask`: we have waited long for an answer."""
+        return (
+            self.state is LinkState.UP
+            and self._unheard_since is not None
             and self._is_read
             and not self._is_asked
             and now >= self._unheard_since + ASKED_AFTER
@@ -221,7 +249,7 @@ class RegistryLink:
         """Return the earliest deadline."""
         if self.state is not LinkState.UP:
             return self._deadline
-        due = self._spoke_at + LINK_KEEPALIVE_SPAN
+        due = self._spoke_at + self.keepalive_span
         if (renewal := self._renewal_due()) is not None:
             due = min(due, renewal)
         if self._unheard_since is None or not self._is_read:
@@ -234,6 +262,18 @@ class RegistryLink:
         """Return the bytes for the connection, once, in order."""
         out, self.outgoing = self.outgoing, []
         return out
+
+    def _measured(self, round_trip: float) -> None:
+        """Note how long an answer took. One that was late by chance decides nothing."""
+        if round_trip >= SLOW_ROUND_TRIP:
+            self._slow_in_row, self._fast_in_row = self._slow_in_row + 1, 0
+        else:
+            self._slow_in_row, self._fast_in_row = 0, self._fast_in_row + 1
+        if max(self._slow_in_row, self._fast_in_row) >= MEASURES:
+            self.is_slow = self._slow_in_row > 0
+
+    def _heard(self) -> None:
+        self._unheard_since, self._is_measuring = None, False
 
     def _say(self, body: bytes, now: float) -> None:
         self.outgoing.append(frame(body))

@@ -114,6 +114,7 @@ class Registration:
         self.connection: Final = RegistryConnection(
             ctx, session=self.session, owner=self, reader=hub
         )
+        self.connection.slow_link = None
         self.link: Final = self.connection.link
         self.renaming: Final = Renaming(ctx, self.session)
         self.releasing: Final = Releasing(ctx, self.session, go_offline=self._go_offline)
@@ -167,6 +168,10 @@ class Registration:
         return is_wanted
 
     # --- what the user wants
+
+    def spare_link(self) -> None:
+        """Ask for the lease of a slow link, whatever is measured."""
+        self.connection.slow_link = True
 
     def start(self, *, now: float) -> None:
         """Register, as if for the first time; also after `leave`."""

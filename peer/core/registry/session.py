@@ -256,6 +256,24 @@ class RegistrySession:
         """The newest table version that the registry has mentioned."""
         self.heard_at = float("-inf")
         """When the registry last answered a question of ours."""
+        self._is_linked = False
+        self._asked_at = float("-inf")
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether our link is up, which carries our signs of life."""
+        return self._is_linked
+
+    @is_linked.setter
+    def is_linked(self, is_linked: bool) -> None:
+        self._is_linked = is_linked
+        if is_linked:
+            self._next_ping = None
+
+    @property
+    def lease(self) -> int:
+        """Seconds without a sign of life after which the registry counts us as away."""
+        return self.welcome.lease if self.welcome is not None else 30
 
     @property
     def address(self) -> Address:
@@ -359,6 +377,12 @@ class RegistrySession:
         """Ping the registry now; its silence is noticed after `give_up_after`."""
         if self.state is State.REGISTERED and self._question is None:
             self._ask(now)
+
+    def show_address(self, *, now: float) -> None:
+        """Let the registry see where our datagrams come from, since some do not reach us. It has
+        seen them lately if we have asked it something within a third of the lease."""
+        if now >= self._asked_at + self.lease / 3:
+            self.ping(now=now)
 
     def search(self, *, now: float) -> bool:
         """Look for a lost registry at once, because a request waits for it. Return whether an
@@ -480,7 +504,7 @@ class RegistrySession:
         ):
             self._question = None
             self.heard_at = now
-            self._next_ping = now + self._ping_span()
+            self._next_ping = self._ping_at(now)
 
     def receive_probe(self, *, now: float) -> None:
         """Answer the registry's probe with a ping: somebody could not reach us."""
@@ -585,7 +609,7 @@ class RegistrySession:
             self._pause_until = now + self.denied_for + self._ctx.rng.random()
         elif after is State.REGISTERED:
             self._search.reset()
-            self._next_ping = now + self._ping_span()
+            self._next_ping = self._ping_at(now)
 
     def _tell(self, before: State, occurrence: Input, after: State) -> None:
         if occurrence is Input.WELCOME:
@@ -635,6 +659,7 @@ class RegistrySession:
             self._ctx.policy, reference=self._ctx.rng.getrandbits(32), now=now
         )
         self._next_ping = None
+        self._asked_at = now
         self._question.is_due(now)
         self._say(now)
         if self.state is State.LEAVING:
@@ -664,7 +689,8 @@ class RegistrySession:
         shape = Leave if self.state is State.LEAVING else Ping
         return shape(reference=question.reference)
 
-    def _ping_span(self) -> float:
-        """Return a third of the lease, so that three pings have to fail before the registry shows
-        us as away."""
-        return self.welcome.lease / 3 if self.welcome is not None else 10.0
+    def _ping_at(self, now: float) -> float | None:
+        """Return when to ping by UDP: not while a link lives, which carries our signs of life; else
+        after a third of the lease, so that three pings have to fail before the registry shows us as
+        away."""
+        return None if self.is_linked else now + self.lease / 3

@@ -138,8 +138,10 @@ class Opener:
         """Ask for the operator or the queue of a command of the desk, and carry it out."""
         from chatapp.peer.faces.full.overlays.pickers import NameOverlay
 
-        title = texts.HAND_OVER if command == ".handover" else texts.TRANSFER
-        known = desk.colleagues() if command == ".handover" else ()
+        if command == ".handover":
+            title, known = texts.HAND_OVER, [other.operator for other in desk.colleagues]
+        else:
+            title, known = texts.TRANSFER, [other.queue for other in desk.other_queues]
 
         def named(name: str | None) -> None:
             if name:

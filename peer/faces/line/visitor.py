@@ -185,24 +185,19 @@ class VisitorFace:
         match event:
             case visit_events.Served():
                 self._is_first_line = True
-            case visit_events.EarlierLine(operator=operator, text=text, at=at):
-                return self._earlier_lines(
-                    event, operator or self._texts.line("transcript.you"), text, at
-                )
-            case visit_events.LineReceived(operator=operator, text=text, at=at):
-                self._note_said(operator, text, at=at)
+            case visit_events.Said(sender=sender, text=text, at=at):
+                self._note_said(sender or self._texts.line("transcript.you"), text, at=at)
+                if event.is_late:
+                    return self._earlier_lines(event)
                 is_first, self._is_first_line = self._is_first_line, False
                 return self._texts.lines_of(event, is_first=is_first)
             case _:
                 pass
         return self._texts.lines_of(event)
 
-    def _earlier_lines(
-        self, event: visit_events.EarlierLine, who: str, text: str, at: float
-    ) -> list[str]:
+    def _earlier_lines(self, event: visit_events.Said) -> list[str]:
         """Return the lines for what was said before this start. A person reads it again; a script
         has had it once."""
-        self._note_said(who, text, at=at)
         if not self._is_screen:
             return []
         heading = [] if self._has_shown_earlier else [self._texts.line("line.earlier")]

@@ -26,6 +26,14 @@ _LAYOUT: Final = re.compile(r"(?<=[>}])\n\s*|\n\s*(?=[<{])")
 between two elements would be seen."""
 
 
+_ADDRESS: Final = re.compile(r"\bhttps?://[^\s<>\"]{1,2000}", re.IGNORECASE)
+_BEHIND_ADDRESS: Final = ".,;:!?'*_)]}"
+"""What stands behind an address rather than in it."""
+_LINK: Final = Markup(
+    '<a href="{address}" target="_blank" rel="noopener noreferrer nofollow">{address}</a>'
+)
+
+
 class Assets:
     """The files that pages load, named by their content so that browsers may keep them."""
 
@@ -66,6 +74,19 @@ def several_lines(text: str) -> Markup:
     return escape("\n".join(map(sanitize, text.replace("\r\n", "\n").split("\n"))))
 
 
+def with_links(text: str) -> Markup:
+    """Return a text of a stranger as `several_lines` does, with its addresses of pages as links.
+    Each shows the whole address, and opens a window that knows nothing of this one."""
+    shown, end = Markup(), 0
+    for found in _ADDRESS.finditer(text):
+        address = found[0].rstrip(_BEHIND_ADDRESS)
+        if sanitize(address) != address:
+            continue
+        shown += several_lines(text[end : found.start()]) + _LINK.format(address=address)
+        end = found.start() + len(address)
+    return shown + several_lines(text[end:])
+
+
 def _written(value: object) -> object:
     """Make a value that a template writes safe to read. Markup is safe already."""
     is_plain = isinstance(value, str) and not isinstance(value, Markup)
@@ -98,6 +119,7 @@ ENVIRONMENT.filters |= {
     "iso": lambda at: _when(at).isoformat(),
     "lines": several_lines,
     "local": local,
+    "said": with_links,
     "untouched": escape,  # for what a browser sends back as it is
 }
 

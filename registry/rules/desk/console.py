@@ -167,6 +167,10 @@ ANSWERED_WITHIN: Final = 10.0
 are dropped."""
 
 
+SENT_KEPT: Final = 64
+"""Lines to visitors that are remembered, to be quoted if the disk refuses them."""
+
+
 class _Entered(NamedTuple):
     line: str
     at: float
@@ -204,6 +208,8 @@ class DeskConsole:
         self._room = ShownRoom()
         self._entered: deque[_Entered] = deque()
         """Lines that wait for the answer to an earlier one, on which they may depend."""
+        self._sent: deque[SendDeskLine] = deque(maxlen=SENT_KEPT)
+        """The last lines to visitors, some of which the disk may still refuse."""
         self._asked: dict[int, _Asked] = {}
         """Commands that are not answered yet, by reference."""
         self._asked_at = float("-inf")
@@ -297,7 +303,7 @@ class DeskConsole:
             case Addressed():
                 return self._ask(meant, now)
             case Held():
-                line = _held(held_input(request), meant)
+                line = _held(held_input(request), meant, getattr(request, "text", ""))
             case SaidNothing(name):
                 line = nothing_said_line(name)
             case StaleNumber():
@@ -311,14 +317,14 @@ class DeskConsole:
             return self._show(_HELP_LINES, now)
         client = self._focus.meant(Typed.LINE, entered_at=entered_at)
         if isinstance(client, Held):
-            return self._show((_held(HeldInput.LINE, client),), now)
+            return self._show((_held(HeldInput.LINE, client, text),), now)
         if client is None:
             return self._show((NO_CLIENT,), now)
         transcript = self._visits.transcripts.get(client.visit)
         number = 1 if transcript is None else transcript.taken(CONSOLE) + 1
-        said = self._conversation.say(
-            SendDeskLine(client.visit, number, text), CONSOLE_CALLER, now=now
-        )
+        line = SendDeskLine(client.visit, number, text)
+        self._sent.append(line)
+        said = self._conversation.say(line, CONSOLE_CALLER, now=now)
         return self._publisher.conclude(said, now=now)
 
     def _ask(self, meant: Addressed, now: float) -> list[Effect]:
@@ -346,10 +352,12 @@ class DeskConsole:
         match notice:
             case CommandDone():
                 return self._answered(notice)
-            case LineRefused(visit, _, LineRefusal.NO_CLIENT):
-                return (_held(HeldInput.LINE, self._focus.missed(visit)),)
-            case LineRefused(_, _, reason):
-                return (refused_line(reason),)
+            case LineRefused(visit, number, reason):
+                sent = (line for line in self._sent if (line.visit, line.number) == (visit, number))
+                text = next((line.text for line in sent), "")
+                if reason is LineRefusal.NO_CLIENT:
+                    return (_held(HeldInput.LINE, self._focus.missed(visit), text),)
+                return (refused_line(reason, text),)
             case ClientAssigned():
                 self._focus.came(notice, now=now)
             case ClientChanged():
@@ -395,7 +403,7 @@ class DeskConsole:
         return done_lines(request, done.result, done.subject or asked.subject)
 
 
-def _held(what: HeldInput, held: Held) -> str:
-    """Return why a line or a command was held back."""
+def _held(what: HeldInput, held: Held, text: str = "") -> str:
+    """Return why a line or a command was held back. `text`: its words."""
     former, client = (one.name if one is not None else "" for one in (held.former, held.client))
-    return held_line(what, former=former, change=held.change, client=client)
+    return held_line(what, former=former, change=held.change, client=client, text=text)

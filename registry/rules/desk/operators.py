@@ -44,6 +44,8 @@ from chatapp.wire.messages.desk import (
     OverCause,
     QueueClosed,
     ReadyAnswersShown,
+    RoomOperator,
+    RoomQueue,
     RoomShown,
     RoomVisitor,
     ShowFigures,
@@ -323,6 +325,15 @@ class OperatorRules:
             served=[self._visitor(visit) for visit in served[:DESK_SHOWN_MAX]],
             waiting=[self._visitor(visit) for visit in waiting],
             total=len(line),
+            queues=[
+                RoomQueue(each, len(self._queue.line(each)), self._queue.operators.on_duty(each))
+                for each in self._settings.queues
+            ],
+            on_duty=[
+                RoomOperator(self._operators.name_of(each.id), each.queue, each.is_free)
+                for each in self._queue.operators
+                if each.is_on
+            ][:DESK_SHOWN_MAX],
         )
 
     def _visitor(self, visit: Visit) -> RoomVisitor:

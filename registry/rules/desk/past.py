@@ -26,8 +26,16 @@ from chatapp.wire.limits import (
     DESK_PAST_BYTES_SHOWN,
     DESK_PAST_LINE_SHOWN,
     DESK_SESSIONS_MAX,
+    DESK_WINDOW,
 )
-from chatapp.wire.messages.desk import PastLine, PastSession, PastShown, ShowPast
+from chatapp.wire.messages.desk import (
+    DeskLine,
+    PastLine,
+    PastSession,
+    PastShown,
+    ReturnToDesk,
+    ShowPast,
+)
 
 LOOK_SPAN: Final = 60.0
 """Seconds between two looks for what was kept long enough."""
@@ -111,8 +119,13 @@ class Past:
         return entries + self._make_room()
 
     def _keep_transcript(self, number: int, lines: list[TranscriptLine]) -> DeskTranscriptKept:
-        said = [("" if not line.author else line.author_name, line.at, line.text) for line in lines]
-        dropped = lines[0].position - 1 if lines else 0
+        said = [
+            (line.author_name, line.at, line.text, 0)
+            if line.author
+            else ("", line.at, line.text, line.number)
+            for line in lines
+        ]
+        dropped = lines[-1].position - len(lines) if lines else 0
         transcript = self._transcripts[number] = DeskTranscriptKept(number, said, dropped)
         self._size += _size_of(transcript)
         return transcript
@@ -175,8 +188,8 @@ class Past:
                 entries.append(self._sessions[visit])
         for visit, transcript in self._transcripts.items():
             lines = [
-                (_ERASED if who.casefold() == key else who, at, text)
-                for who, at, text in transcript.lines
+                (_ERASED if who.casefold() == key else who, at, text, number)
+                for who, at, text, number in transcript.lines
             ]
             if lines != transcript.lines:
                 self._transcripts[visit] = DeskTranscriptKept(visit, lines, transcript.dropped)
@@ -184,6 +197,23 @@ class Past:
         return entries
 
     # --- looking up
+
+    def unread(self, request: ReturnToDesk, visit: int) -> list[DeskLine]:
+        """Return the last lines of a session that its visitor has not shown, as many as are sent to
+        a reader at once."""
+        transcript = self._transcripts.get(visit)
+        lines: list[DeskLine] = []
+        if transcript is None:
+            return lines
+        position, room = transcript.dropped + len(transcript.lines), DESK_WINDOW
+        for operator, at, text, number in reversed(transcript.lines):
+            room -= _COSTS + len(text.encode())
+            if position <= request.shown or room < 0:
+                break
+            if operator or request.with_own:
+                lines.append(DeskLine(visit, position, operator, at, text, number))
+            position -= 1
+        return lines[::-1]
 
     def show(self, request: ShowPast, *, queue: str) -> PastShown:
         """Answer an operator on duty for this queue: its newest sessions, of a name or of all, as
@@ -219,7 +249,7 @@ class Past:
         if transcript is None:
             return [], 0, room
         lines: list[PastLine] = []
-        for operator, at, text in reversed(transcript.lines[-count:]):
+        for operator, at, text, _ in reversed(transcript.lines[-count:]):
             said = (
                 text
                 if len(text) <= DESK_PAST_LINE_SHOWN
@@ -251,4 +281,4 @@ class Past:
 
 
 def _size_of(transcript: DeskTranscriptKept) -> int:
-    return sum(_COSTS + len(text.encode()) for _, _, text in transcript.lines)
+    return sum(_COSTS + len(text.encode()) for _, _, text, _ in transcript.lines)

@@ -113,9 +113,9 @@ def failed_line(result: CommandResult, subject: str = "") -> str:
     return texts.failed_line(result, subject, disk=_DISK)
 
 
-def refused_line(reason: LineRefusal) -> str:
+def refused_line(reason: LineRefusal, text: str = "") -> str:
     """Return why a line was refused."""
-    return texts.refused_line(reason, disk=_DISK)
+    return texts.refused_line(reason, text, disk=_DISK)
 
 
 def too_long_line(size: int) -> str:

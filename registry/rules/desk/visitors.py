@@ -41,6 +41,7 @@ from chatapp.wire.messages.desk import (
     AskPosition,
     DescribeVisit,
     DescriptionResult,
+    DeskNotice,
     DeskRefusal,
     DeskRefused,
     JoinDesk,
@@ -69,6 +70,7 @@ class VisitorRules:
         self._visits = state.visits
         self._guests = state.guests
         self._sender = state.sender
+        self._past = state.past
         self._clock = state.clock
         self._publisher = publisher
         self._next_number = 1
@@ -94,7 +96,7 @@ class VisitorRules:
             case JoinDesk():
                 return self._join(request, caller, now)
             case ReturnToDesk():
-                return self._return(request, caller)
+                return self._return(request, caller, now)
             case LeaveDesk():
                 return self._leave(request, caller)
             case AskPosition():
@@ -131,7 +133,7 @@ class VisitorRules:
             digest(request.ticket) in self._visits.by_ticket
             or digest(request.ticket) in self._visits.ends
         ):
-            return self._return(ReturnToDesk(request.reference, request.ticket, 0), caller)
+            return self._return(ReturnToDesk(request.reference, request.ticket, 0), caller, now)
         queue = self._settings.queue_named(request.queue)
         source = self._guests.source_of(caller.identity)
         state = None if queue is None else self._openings.of(queue, self._clock.millis(now))
@@ -200,11 +202,14 @@ class VisitorRules:
             return DeskRefusal.GATEWAY_FULL if is_gateway(source) else DeskRefusal.ADDRESS_FULL
         return None
 
-    def _return(self, request: ReturnToDesk, caller: Caller) -> list[Effect]:
+    def _return(self, request: ReturnToDesk, caller: Caller, now: float) -> list[Effect]:
         reference, ticket = request.reference, request.ticket
         over = self._visits.ends.get(digest(ticket))
         if over is not None:
-            return [Reply(to=caller, message=over)]
+            is_too_fast = not self._throttle.take(caller.identity, now=now)
+            lines = [] if is_too_fast else self._past.unread(request, over.visit)
+            told: list[DeskNotice] = [*lines, over]
+            return [Reply(to=caller, message=notice) for notice in told]
         visit = self._visits.by_ticket.get(digest(ticket))
         if visit is None:
             return _refused(reference, DeskRefusal.NO_SUCH_TICKET, caller)

@@ -137,6 +137,10 @@ class Liveness:
 
     def __init__(self, policy: RegistryPolicy) -> None:
         self._leases: Final[Leases[bytes]] = Leases(policy.lease_span)
+        slow_span = max(policy.slow_lease_span, policy.lease_span)
+        self._slow_leases: Final[Leases[bytes]] = Leases(slow_span)
+        self.slow: Final[set[bytes]] = set()
+        """Those who have the lease of a slow link."""
         self._doubted: Final[Leases[bytes]] = Leases(policy.probe_span)
         """Deadlines of those in doubt: for a sign of life, or else for the next probe."""
         self._probes: Final[dict[bytes, int]] = {}
@@ -148,21 +152,34 @@ class Liveness:
 
     def note_if_present(self, identity: bytes, *, now: float) -> None:
         """Note a sign of life of somebody who is here already."""
-        if identity in self._leases:
+        if identity in self._leases or identity in self.slow:
             self.note(identity, now=now)
 
     def __contains__(self, identity: bytes) -> bool:
-        return identity in self._leases
+        return identity in self._leases or identity in self.slow
+
+    def lease_of(self, identity: bytes) -> float:
+        """Return the seconds after which somebody's silence takes them offline."""
+        return (self._slow_leases if identity in self.slow else self._leases).span
+
+    def lend(self, identity: bytes, *, is_slow: bool, now: float) -> int:
+        """Give somebody who is here the lease of a slow link, or the usual one, until they have
+        gone. Return its seconds."""
+        self._end_leases(identity)
+        if is_slow:
+            self.slow.add(identity)
+        self.note(identity, now=now)
+        return int(self.lease_of(identity))
 
     def note(self, identity: bytes, *, now: float) -> None:
         """Note a sign of life: the lease is renewed and any doubt is over."""
-        self._leases.renew(identity, now=now)
+        (self._slow_leases if identity in self.slow else self._leases).renew(identity, now=now)
         if identity in self._probes:
             self._settle(identity)
 
     def end(self, identity: bytes) -> None:
         """Forget somebody who has gone."""
-        self._leases.end(identity)
+        self._end_leases(identity)
         self._settle(identity)
 
     def check_alive(self, identity: bytes, *, now: float) -> None:
@@ -171,7 +188,7 @@ class Liveness:
 
         Whoever answers stays online, and repeated reports send no more probes.
         """
-        if identity in self._leases and identity not in self._probes:
+        if identity in self and identity not in self._probes:
             self._probes[identity] = 0
             self._doubted.renew(identity, now=now)
 
@@ -196,18 +213,26 @@ class Liveness:
                 to_ask.append(identity)
             else:
                 del self._probes[identity]
-                self._leases.end(identity)
+                self._end_leases(identity)
                 silent.append(identity)
-        for identity in self._leases.expired(now=now):
-            self._settle(identity)
-            silent.append(identity)
+        for leases in (self._leases, self._slow_leases):
+            for identity in leases.expired(now=now):
+                self.end(identity)
+                silent.append(identity)
         return silent, to_ask
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline."""
-        deadlines = (self._leases.next_deadline(), self._doubted.next_deadline())
+        leases = (self._leases, self._slow_leases, self._doubted)
+        deadlines = [lease.next_deadline() for lease in leases]
         due = min((deadline for deadline in deadlines if deadline is not None), default=None)
         return None if due is None else max(due, self._patient_until)
+
+    def _end_leases(self, identity: bytes) -> None:
+        self._leases.end(identity)
+        if identity in self.slow:
+            self.slow.remove(identity)
+            self._slow_leases.end(identity)
 
     def _settle(self, identity: bytes) -> None:
         if self._probes.pop(identity, None) is not None:

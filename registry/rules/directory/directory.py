@@ -29,7 +29,7 @@ from chatapp.wire.limits import (
     ROW_CHANGES_SPAN,
 )
 from chatapp.wire.messages.registration import RefusalReason
-from chatapp.wire.messages.table import Card, Presence, Row, TableBatch
+from chatapp.wire.messages.table import ONLINE, Card, Presence, Row, TableBatch
 from chatapp.wire.names import name_key
 
 _NOWHERE: Final = Address("", 0)
@@ -85,7 +85,7 @@ class Person:
     @property
     def online(self) -> bool:
         """Whether the person is online."""
-        return self.presence is Presence.ONLINE
+        return self.presence in ONLINE
 
     def row(self) -> msgspec.Raw:
         """Return the encoded row, made once a change and shared by all readers."""
@@ -321,7 +321,7 @@ class Directory:
             person.address,
         )
         is_told = not is_same and self._may_tell(person, now)
-        online = presence is Presence.ONLINE
+        online = presence in ONLINE
         if online is not person.online:
             person.since = wall_ms // 1_000
         person.presence, person.sender_index, person.address = presence, sender_index, where

@@ -23,7 +23,7 @@ from chatapp.registry.rules.effects import (
 )
 from chatapp.registry.rules.limits import WallClock
 from chatapp.wire.messages import table
-from chatapp.wire.messages.registration import Leave, Left, Ping, Pong
+from chatapp.wire.messages.registration import AskLease, LeaseNamed, Leave, Left, Ping, Pong
 
 
 class PresenceTracker:
@@ -58,6 +58,16 @@ class PresenceTracker:
         if caller.is_newest and caller.address is not None and self._is_current(caller):
             self.arrive(person, caller, now=now)
         return _answer(Pong(ping.reference, self._directory.version), caller, person)
+
+    def ask_lease(self, request: AskLease, caller: Caller, *, now: float) -> list[Effect]:
+        """Give somebody the lease of a slow link, or the usual one, for as long as their link
+        lives."""
+        person = self._directory.person(caller.identity)
+        if person is None or caller.link != self.connections.link_of(caller.identity):
+            return [Drop(reason=DropReason.PING_FROM_STRANGER)]
+        span = self.liveness.lend(caller.identity, is_slow=request.is_slow, now=now)
+        self._show(person, caller, now)
+        return [Reply(to=caller, message=LeaseNamed(seconds=span))]
 
     def attach(self, caller: Caller, link: int, *, now: float) -> list[Effect] | None:
         """Attach a link and end a former one. Return None if the link is attached already, or the
@@ -170,10 +180,10 @@ class PresenceTracker:
     ) -> None:
         identity = person.card.identity
         connection = self.connections.of(identity)
-        is_here = identity in self.liveness
+        here = table.Presence.SLOW if identity in self.liveness.slow else table.Presence.ONLINE
         self._directory.place(
             person,
-            presence=table.Presence.ONLINE if is_here else absence,
+            presence=here if identity in self.liveness else absence,
             sender_index=connection.sender_index,
             address=None if caller is None else caller.address,
             node=None if caller is None else origin_of(caller),

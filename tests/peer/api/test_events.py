@@ -10,7 +10,7 @@ from chatapp.peer.api import events
 def test_all_that_can_happen_is_in_the_one_module() -> None:
     shapes = get_args(events.Event)
     assert isinstance(events.Event, UnionType)
-    assert {shape.__name__ for shape in shapes} >= {"ClientSaid", "Said", "StorageFailed"}
+    assert {shape.__name__ for shape in shapes} >= {"ClientMoved", "Said", "StorageFailed"}
     for shape in shapes:
         assert getattr(events, shape.__name__) is shape
     assert len({shape.__name__ for shape in shapes}) == len(shapes)

@@ -53,6 +53,7 @@ def test_it_says_what_it_is_and_enums_and_keys_are_readable() -> None:
                 "sender": "bob",
                 "identity": "Af8=",
                 "number": 5,
+                "visit": 0,
                 "text": "hi",
                 "at": 1.5,
                 "is_late": False,

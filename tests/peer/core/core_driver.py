@@ -74,7 +74,7 @@ class CoreDriver:
         self.records += records
         self.core.records_stored(now=self.now)
         if self.is_syncing:
-            self.core.synced(self.core.sync_begins())
+            self.core.synced(self.core.sync_begins(), now=self.now)
         self.datagrams += self.core.datagrams_to_send(now=self.now)
         self._reader.feed(b"".join(self.core.link_bytes_to_send(now=self.now)))
         self.happened += self.core.events()

@@ -261,7 +261,7 @@ def test_no_card_that_flips_and_comes_back_makes_a_counter_come_twice(bob: Someo
         sealed.append(home.sent(bob, now=float(version)))
     heads = {data[:-17] for data in sealed}
     assert len(heads) == len(sealed)
-    ephemerals_and_counters = {(data[49:81], data[113:121]) for data in sealed}
+    ephemerals_and_counters = {(data[49:81], data[113:117]) for data in sealed}
     assert len(ephemerals_and_counters) == len(sealed)
 
 

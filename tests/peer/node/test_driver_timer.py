@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from chatapp.peer.core.context import WallClock
+from chatapp.peer.node import driver
 from chatapp.peer.node.driver import SETTLE_SPAN, DrivenNode, Driver
 from chatapp.wire.address import Address
 from chatapp.wire.aio.datagram import Receive
@@ -33,21 +34,21 @@ class Loop:
 
     def __init__(self) -> None:
         self.now = 1.0
-        self._timers: list[Timer] = []
+        self.timers: list[Timer] = []
 
     def time(self) -> float:
         return self.now
 
     def call_at(self, due: float, callback: Callable[[], None]) -> Timer:
-        self._timers.append(Timer(due, callback))
-        return self._timers[-1]
+        self.timers.append(Timer(due, callback))
+        return self.timers[-1]
 
     def pass_time(self, span: float) -> None:
         """Let time pass, and every timer ring that is due until then."""
         end = self.now + span
-        while due := [timer for timer in self._timers if not timer.is_over and timer.when() <= end]:
+        while due := [timer for timer in self.timers if not timer.is_over and timer.when() <= end]:
             first = min(due, key=Timer.when)
-            self._timers.remove(first)
+            self.timers.remove(first)
             self.now = max(self.now, first.when())
             first.callback()
         self.now = end
@@ -89,10 +90,11 @@ class Node:
         return self.core.due
 
 
-def started(monkeypatch: pytest.MonkeyPatch) -> tuple[Loop, Node]:
+def started(monkeypatch: pytest.MonkeyPatch, *, lone_turns: int = 0) -> tuple[Loop, Node]:
     loop = Loop()
     monkeypatch.setattr(asyncio, "get_running_loop", lambda: loop)
     node = Node()
+    monkeypatch.setattr(driver, "LONE_TURNS", lone_turns)
     machine = Machine(wall=loop.time, endpoint=cast("MakeEndpoint", Endpoint))
     Driver(cast("DrivenNode", node), port=0, machine=machine).start()
     return loop, node
@@ -122,3 +124,10 @@ def test_a_deadline_that_has_passed_is_met_soon_after_the_turn(
     assert len(node.core.rang) == 1
     loop.pass_time(10.0)
     assert len(node.core.rang) == 1
+
+
+def test_a_lone_turn_looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, node = started(monkeypatch, lone_turns=1)
+    assert loop.timers == []
+    loop.pass_time(10.0)
+    assert (node.core.rang, node.turns) == ([], 1)

@@ -18,6 +18,7 @@ from chatapp.wire.messages.desk import (
 )
 from tests.peer.core.cast import POLICY, SERVER, WALL, Porter, Someone
 from tests.peer.core.desk.scene import DESK, Scene
+from tests.support.visits import line_of
 
 TICKET = b"t" * 16
 
@@ -33,7 +34,7 @@ def test_a_restarted_program_goes_on_with_its_ticket() -> None:
     assert scene.visit.events() == [
         visit_events.Resumed(),
         visit_events.PositionKnown(position=2, operators=1),
-        visit_events.EarlierLine(operator="bob", text="shown before", position=4, at=9.0),
+        line_of("bob", "shown before", 4, at=9.0, is_late=True),
     ]
 
 

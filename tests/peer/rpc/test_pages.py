@@ -7,10 +7,11 @@ from typing import Any, cast
 
 from chatapp.peer.api.conversations import Conversation, ConversationKind
 from chatapp.peer.api.events import ClientCame
-from chatapp.peer.api.past import ConversationState, DeskTalk, DeskTalkLine
+from chatapp.peer.api.past import ConversationState, DeskTalk
 from chatapp.peer.api.requests import Conversations, ListConversations, Node, ReadTalk, Talk
 from chatapp.peer.rpc.hub import answered
 from chatapp.peer.rpc.protocol import LINES_TOGETHER
+from tests.support.visits import line_of
 
 MANY = 2 * LINES_TOGETHER + 1
 
@@ -44,9 +45,7 @@ async def test_the_pages_of_conversations_end_and_have_each_once() -> None:
 
 
 async def test_so_do_those_of_a_talk() -> None:
-    lines = tuple(
-        DeskTalkLine(sender="asha", text=str(n), at=0.0, is_ours=False) for n in range(MANY)
-    )
+    lines = tuple(line_of("asha", str(n), n) for n in range(MANY))
     client = ClientCame(
         visit=1,
         name="Asha",

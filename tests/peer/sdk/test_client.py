@@ -615,14 +615,12 @@ async def test_what_a_visitor_says_counts_as_shown_once_it_is_reported(village: 
         bob.desk.ask(TakeDuty(0, ""))
         await next_of(bob, events.ClientCame)
         visitor.say("my screen is black")
-        said: list[events.ClientSaid] = []
+        said: list[events.Said] = []
         while not said:
-            said = [
-                event for event in await bob.next_events() if isinstance(event, events.ClientSaid)
-            ]
+            said = [event for event in await bob.next_events() if isinstance(event, events.Said)]
         conversation = node_of(bob).core.desk._conversation
         assert conversation is not None
-        assert conversation.shown < said[0].position
+        assert conversation.shown < said[0].number
         bob.events_shown(said)
-        assert conversation.shown == said[0].position
+        assert conversation.shown == said[0].number
     await visitor.close(within=1.0)

@@ -5,13 +5,14 @@ import re
 import msgspec
 
 from chatapp.peer.api import events
-from chatapp.peer.api.past import DeskTalk, DeskTalkLine
+from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.state import DeskState
 from chatapp.peer.faces.web.operators.pages import log, parts, window_title
 from chatapp.peer.view.desk import DeskView
 from chatapp.peer.view.talk import NOTES_MAX, Mark
 from chatapp.wire.desk.focus import HeldInput
 from chatapp.wire.desk.values import ListedVisitor, PastLine, PastSession
+from tests.support.visits import line_of, own_line, settled
 
 AT = 1_800_000_000.0
 CAME = events.ClientCame(
@@ -40,8 +41,8 @@ def moved(move: events.ClientMove) -> events.ClientMoved:
     return events.ClientMoved(name="Asha Rao", move=move)
 
 
-def said(sender: str, text: str, position: int) -> events.ClientSaid:
-    return events.ClientSaid(sender=sender, text=text, visit=7, position=position, at=AT - 5)
+def said(sender: str, text: str, position: int) -> events.Said:
+    return line_of(sender, text, position, at=AT - 5)
 
 
 def test_past_sessions_are_shown_on_duty_alone_and_those_of_the_own_queue() -> None:
@@ -62,9 +63,9 @@ def test_past_sessions_are_shown_on_duty_alone_and_those_of_the_own_queue() -> N
 def test_a_session_from_the_call_to_its_end() -> None:
     view = view_of(events.DutyChanged(is_on=True, queue="desk"), CAME)
     assert (view.is_on_duty, view.queue, view.visit) == (True, "desk", 7)
-    line = view.said("hello", at=AT, number=1)
+    view.said("hello", at=AT, number=1)
     view.handle(said("Asha Rao", "hi", 2), at=AT)
-    view.saved(line)
+    view.handle(settled(1, is_saved=True), at=AT)
     assert [(one.who, one.text, one.is_ours, one.mark) for one in view.lines] == [
         ("bob", "hello", True, Mark.SAVED),
         ("Asha Rao", "hi", False, None),
@@ -82,7 +83,7 @@ def test_a_session_from_the_call_to_its_end() -> None:
 
 
 def test_after_a_restart_our_own_lines_are_known_as_ours() -> None:
-    view = view_of(CAME, said("bob", "hello", 1), said("Asha Rao", "hi", 2))
+    view = view_of(CAME, own_line("bob", "hello", 1), said("Asha Rao", "hi", 2))
     assert [(one.is_ours, one.mark) for one in view.lines] == [
         (True, Mark.SAVED),
         (False, None),
@@ -90,25 +91,24 @@ def test_after_a_restart_our_own_lines_are_known_as_ours() -> None:
 
 
 def test_a_line_of_a_visitor_who_is_not_ours_is_not_shown() -> None:
-    other = events.ClientSaid(sender="Ben", text="psst", visit=8, position=1)
+    other = line_of("Ben", "psst", 1, visit=8)
     assert not view_of(CAME, other).lines
 
 
 def test_a_line_that_was_refused_is_marked_so_and_stays_so() -> None:
     view = view_of(CAME)
-    first, second, third = (
-        view.said(text, at=AT, number=number) for number, text in enumerate("abc", 1)
-    )
+    for number, text in enumerate("abc", 1):
+        view.said(text, at=AT, number=number)
     too_fast = events.CommandFailure.LINE_TOO_FAST
     for number in (0, 99, 2):  # of a command, of a line from another program, of the second line
         view.handle(events.CommandFailed(reason=too_fast, line=number), at=AT)
     held = events.HeldBack(what=HeldInput.LINE, former="Ben", move=None, client="Asha Rao", line=98)
     view.handle(held, at=AT)
-    assert (first.mark, second.mark) == (Mark.SENDING, Mark.LOST)
+    assert [line.mark for line in view.lines] == [Mark.SENDING, Mark.LOST, Mark.SENDING]
     view.handle(events.CommandFailed(reason=events.CommandFailure.NO_CLIENT, line=3), at=AT)
-    for line in (first, second, third):
-        view.saved(line)
-    assert (first.mark, second.mark, third.mark) == (Mark.SAVED, Mark.LOST, Mark.LOST)
+    for number in (1, 2, 3):
+        view.handle(settled(number, is_saved=True), at=AT)
+    assert [line.mark for line in view.lines] == [Mark.SAVED, Mark.LOST, Mark.LOST]
     assert "too many lines at once" in parts(view)["notices"]
 
 
@@ -273,20 +273,18 @@ def test_the_title_tells_who_waits_or_who_is_served() -> None:
     room = events.WaitingRoom(
         queue="desk", operators=1, served=(), waiting=(), total=3, is_quiet=True
     )
-    assert window_title(view_of(room)) == "(3) Help desk \u00b7 bob"
-    assert window_title(view_of(room, CAME)) == "Asha Rao \u00b7 bob"
+    assert window_title(view_of(room), "Help desk") == "(3) Help desk \u00b7 bob"
+    assert window_title(view_of(room, CAME), "Help desk") == "Asha Rao \u00b7 Help desk \u00b7 bob"
 
 
 def test_a_talk_that_is_found_is_shown_once() -> None:
     lines = (
-        DeskTalkLine(sender="Asha Rao", text="hi", at=AT - 9, is_ours=False, position=1),
-        DeskTalkLine(sender="bob", text="hello", at=AT - 8, is_ours=True, line=5),
-        DeskTalkLine(
-            sender="bob", text="and now?", at=AT - 7, is_ours=True, is_saved=False, line=6
-        ),
+        line_of("Asha Rao", "hi", 1),
+        own_line("bob", "hello", 0, id=5),
+        own_line("bob", "and now?", 0, id=6, state=events.MessageState.UNSETTLED),
     )
     view = DeskView("bob")
-    (waiting,) = view.found_talk(DeskTalk(client=CAME, lines=lines))
+    view.found_talk(DeskTalk(client=CAME, lines=lines))
     view.handle(
         said("Asha Rao", "hi", 1), at=AT
     )  # an event that was told before the talk was found
@@ -295,8 +293,8 @@ def test_a_talk_that_is_found_is_shown_once() -> None:
         ("hello", Mark.SAVED),
         ("and now?", Mark.SENDING),
     ]
-    view.saved(waiting)
-    assert waiting.mark is Mark.SAVED
+    view.handle(settled(6, is_saved=True), at=AT)
+    assert view.lines[-1].mark is Mark.SAVED
     view.handle(said("Asha Rao", "now it works", 3), at=AT)
     assert view.lines[-1].text == "now it works"
     view.handle(msgspec.structs.replace(CAME, visit=8), at=AT)

@@ -7,7 +7,8 @@ from chatapp.peer.api import events
 from chatapp.peer.api.events import ClientMove
 from chatapp.peer.api.state import DeskState
 from chatapp.peer.view.desk import DeskView, minutes
-from chatapp.wire.desk.values import ListedVisitor
+from chatapp.wire.desk.values import ListedOperator, ListedVisitor
+from tests.support.visits import line_of, own_line
 
 NOW = 1_700_000_000.0
 
@@ -95,7 +96,7 @@ def test_a_visitor_stays_only_while_they_are_ours(move: ClientMove) -> None:
 def test_what_a_silent_visitor_says_ends_the_silence() -> None:
     desk = desk_of(came(), events.ClientMoved(name="Asha Rao", move=ClientMove.SILENT))
     for visit, is_silent in ((6, True), (7, False)):
-        said = events.ClientSaid(sender="Asha Rao", text="hi", visit=visit, position=1)
+        said = line_of("Asha Rao", "hi", 1, visit=visit)
         desk.handle(said, at=NOW)
         assert desk.is_client_silent == is_silent
 
@@ -108,11 +109,14 @@ def test_a_program_that_comes_later_learns_from_the_line_whom_we_serve() -> None
     assert desk.next_change(now=NOW) is None
     mine = listed("Asha Rao", since=NOW - 90, operator="alice", issue="Physics")
     other = listed("Ben", operator="bob")
-    desk.handle(shown(listed("Cleo", operator="eva"), served=(mine, other)), at=NOW)
+    eva = ListedOperator(operator="eva", queue="desk", is_free=True)
+    room = shown(listed("Cleo", operator="eva"), served=(mine, other))
+    alice = msgspec.structs.replace(eva, operator="Alice")
+    desk.handle(msgspec.structs.replace(room, on_duty=(alice, eva)), at=NOW)
     assert desk.client is not None
     assert (desk.client.issue, desk.client_since) == ("Physics", NOW - 90)
     assert desk.served_by_others == (other,)
-    assert desk.colleagues() == ["bob", "eva"]
+    assert desk.colleagues == (eva,)
 
 
 def test_the_next_minute_that_changes_something_is_known() -> None:
@@ -125,5 +129,5 @@ def test_the_next_minute_that_changes_something_is_known() -> None:
 
 def test_a_name_that_was_changed_is_ours() -> None:
     desk = desk_of(came(), events.Renamed(is_me=True, old="alice", new="alicia"))
-    desk.handle(events.ClientSaid(sender="alicia", text="hi", visit=7, position=1), at=NOW)
+    desk.handle(own_line("alicia", "hi", 1), at=NOW)
     assert [line.is_ours for line in desk.lines] == [True]

@@ -130,7 +130,7 @@ async def test_lines_of_a_visitor_are_shown_when_they_were_painted(village: Vill
         )
         view.painted(desk, desk.log.entries[0])
         await screen.pilot.pause()
-        assert [event for event, _ in desk.unshown if isinstance(event, events.ClientSaid)]
+        assert [event for event, _ in desk.unshown if isinstance(event, events.Said)]
         await screen.press("escape")
         await screen.until(lambda: not desk.unshown)
 

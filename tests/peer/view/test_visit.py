@@ -3,6 +3,7 @@
 from chatapp.peer.api import visit_events
 from chatapp.peer.view.talk import Mark
 from chatapp.peer.view.visit import VisitStage, VisitView
+from tests.support.visits import line_of, own_line, settled
 
 AT = 1_800_000_000.0
 
@@ -39,10 +40,10 @@ def test_lines_and_what_became_of_them() -> None:
     view.said("one", 1, at=AT)
     view.said("two", 2, at=AT)
     version = view.version
-    view.handle(visit_events.LineReceived(operator="bob", text="hi", position=1, at=AT))
-    view.handle(visit_events.LineSettled(line=1, is_saved=True))
-    view.handle(visit_events.LineSettled(line=2, is_saved=False))
-    view.handle(visit_events.LineSettled(line=7, is_saved=True))
+    view.handle(line_of("bob", "hi", 1, at=AT))
+    view.handle(settled(1, is_saved=True))
+    view.handle(settled(2, is_saved=False))
+    view.handle(settled(7, is_saved=True))
     assert [(line.who, line.text, line.mark) for line in view.lines] == [
         ("", "one", Mark.SAVED),
         ("", "two", Mark.LOST),
@@ -56,9 +57,9 @@ def test_after_a_restart_the_whole_conversation_is_there_with_its_times_and_mark
     view = view_of(
         visit_events.Resumed(),
         visit_events.ServedAnswered(),
-        visit_events.EarlierLine(operator="bob", text="hi", position=1, at=AT - 60),
-        visit_events.EarlierLine(operator="", text="hello", position=2, at=AT - 50),
-        visit_events.LineReceived(operator="bob", text="still there?", position=3, at=AT - 1),
+        line_of("bob", "hi", 1, at=AT - 60, is_late=True),
+        own_line("", "hello", 2, at=AT - 50, is_late=True),
+        line_of("bob", "still there?", 3, at=AT - 1),
     )
     assert [(line.who, line.text, line.mark, line.at) for line in view.lines] == [
         ("bob", "hi", None, AT - 60),

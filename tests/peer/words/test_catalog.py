@@ -22,6 +22,7 @@ from chatapp.peer.words.visitor import VisitorTexts
 from chatapp.registry.rules.desk.settings import DEFAULT_MENU
 from chatapp.wire.desk.form import full_name, mobile_number
 from chatapp.wire.errors import FormRefused
+from tests.support.visits import line_of
 
 IN_ENGLISH = VisitorTexts(catalog_of(ENGLISH))
 IN_HINDI = VisitorTexts(catalog_of("hi"))
@@ -165,9 +166,7 @@ def test_hindi_lines() -> None:
         "[प्रतीक्षा कक्ष में आपका नंबर 2 है: आपसे आगे 1, लगभग 3-6 मिनट।]"
     ]
     assert IN_HINDI.lines_of(visit_events.NotYourTurn()) == ["[कृपया अपनी बारी की प्रतीक्षा करें।]"]
-    assert IN_HINDI.lines_of(
-        visit_events.LineReceived(operator="bob", text="नमस्ते", position=1, at=0.0)
-    ) == ["bob: नमस्ते"]
+    assert IN_HINDI.lines_of(line_of("bob", "नमस्ते", 1)) == ["bob: नमस्ते"]
 
 
 @pytest.mark.parametrize(

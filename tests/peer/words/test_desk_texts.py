@@ -12,7 +12,6 @@ from chatapp.peer.api.events import (
     ClientCame,
     ClientMove,
     ClientMoved,
-    ClientSaid,
     CommandFailed,
     CommandFailure,
     CommandSucceeded,
@@ -90,8 +89,9 @@ def held(
     former: str = "Asha Qa",
     move: ClientMove | None = ClientMove.LEFT,
     client: str = "Asha Qb",
+    text: str = "",
 ) -> HeldBack:
-    return HeldBack(what=what, former=former, move=move, client=client)
+    return HeldBack(what=what, former=former, move=move, client=client, text=text)
 
 
 LINES: list[tuple[DutyEvent, list[str]]] = [
@@ -124,7 +124,6 @@ LINES: list[tuple[DutyEvent, list[str]]] = [
             )
         ],
     ),
-    (ClientSaid(sender="Asha Rao", text="é ✓", visit=1, position=1), ["Asha Rao: é ✓"]),
     (CommandSucceeded(action=DeskAction.NOTED, name="Ravi {x}"), ["[Note about Ravi {x} kept.]"]),
     (
         CommandSucceeded(action=DeskAction.MOVED, name="Ravi", position=1),
@@ -142,6 +141,7 @@ LINES: list[tuple[DutyEvent, list[str]]] = [
     (held(), ["[Asha Qa has left; this was not said to Asha Qb.]"]),
     (held(former=""), ["[Asha Qb has just come; this was not said.]"]),
     (held(client="", move=ClientMove.LOST), ["[Asha Qa did not come back; this was not said.]"]),
+    (held(text="é\x1b"), ["[Asha Qa has left; this was not said to Asha Qb: é\\x1b]"]),
     (held(what=HeldInput.END), ["[Asha Qa has left; the session with Asha Qb goes on.]"]),
     (
         held(what=HeldInput.HAND_OVER, move=ClientMove.TAKEN_BACK),

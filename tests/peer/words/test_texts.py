@@ -109,6 +109,7 @@ from chatapp.peer.words.formatting import (
 from chatapp.peer.words.people import table_lines
 from chatapp.wire.address import Address
 from chatapp.wire.text import sanitize
+from tests.support.visits import line_of, settled
 
 NOON = 1_700_000_000.0
 SHOWN_NOON = "2023-11-14 22:13:20"
@@ -473,6 +474,8 @@ LINES: list[tuple[Event, list[str]]] = [
     (MemberJoined(room="lab", name="bob"), ["bob joined lab."]),
     (MemberLeft(room="lab", name="bob"), ["bob left lab."]),
     (MessageChanged(conversation=room("lab"), id=1, state=MessageState.SAVED), []),
+    (line_of("Asha Rao", "é ✓", 1), ["Asha Rao: é ✓"]),
+    (settled(1, is_saved=True), []),
     (
         MessageChanged(conversation=room("lab"), id=1, state=MessageState.KEPT),
         ["[Server not responding] Your line goes straight to 2 members; the others get it later."],

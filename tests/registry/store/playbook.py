@@ -118,7 +118,7 @@ def kept(visit: int, *, note: str = "") -> DeskSessionKept:
 
 
 def transcript(visit: int, *texts: str) -> DeskTranscriptKept:
-    return DeskTranscriptKept(visit, [("", 70, text) for text in texts], 0)
+    return DeskTranscriptKept(visit, [("", 70, text, 1) for text in texts], 0)
 
 
 def forgotten(sessions: list[int], transcripts: list[int]) -> DeskPastDropped:

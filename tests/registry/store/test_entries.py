@@ -74,7 +74,10 @@ entries: st.SearchStrategy[Entry | CheckpointMark] = st.one_of(
     st.builds(RoomTopicKept, texts, texts, blobs, numbers),
     st.builds(NameReserved, texts, blobs, numbers),
     st.builds(
-        DeskTranscriptKept, numbers, st.lists(st.tuples(texts, numbers, texts), max_size=3), numbers
+        DeskTranscriptKept,
+        numbers,
+        st.lists(st.tuples(texts, numbers, texts, numbers), max_size=3),
+        numbers,
     ),
     st.builds(DeskPastDropped, st.lists(numbers, max_size=3), st.lists(numbers, max_size=3)),
     st.builds(NameFreed, texts),

@@ -214,6 +214,10 @@ class SimulatedCluster:
         local = [link.identity for link in program.core.edge.links.attached()]
         return (person is not None and person.online) or identity in remote or identity in local
 
+    def lease_of(self, identity: bytes) -> float:
+        """The seconds after which silence takes a person offline."""
+        return self._program.core.engine.hub.liveness.lease_of(identity)
+
     def holds(self, sender: bytes, recipient: bytes, number: int) -> bool:
         """Whether a letter is in the stream, in the mailbox."""
         assert self._store is not None

@@ -6,8 +6,7 @@ Checked by what visitors and operators were shown.
 
 from typing import TYPE_CHECKING
 
-from chatapp.peer.api.events import ClientCame, ClientSaid
-from chatapp.peer.api.visit_events import LineReceived
+from chatapp.peer.api.events import ClientCame, Said
 from tests.support.guests import Guest
 from tests.support.people import Person
 
@@ -32,8 +31,8 @@ class TalkPromise:
         """After every step."""
         for guest in self._world.guests:
             for visit, told in guest.told[self._seen.get(guest.name, 0) :]:
-                if isinstance(told, LineReceived):
-                    _append(self._to_visitor.setdefault(visit, []), told.position, told.text)
+                if isinstance(told, Said) and not told.is_late:
+                    _append(self._to_visitor.setdefault(visit, []), told.number, told.text)
             self._seen[guest.name] = len(guest.told)
         for person in self._world.people:
             events = person.screen.events
@@ -41,9 +40,9 @@ class TalkPromise:
                 turn = self._turns.get(person.name, 0)
                 if isinstance(event, ClientCame):
                     self._turns[person.name] = turn + 1
-                elif isinstance(event, ClientSaid):
+                elif isinstance(event, Said) and event.visit:
                     key = (person.name, person.lives, turn, event.visit)
-                    _append(self._to_operator.setdefault(key, []), event.position, event.text)
+                    _append(self._to_operator.setdefault(key, []), event.number, event.text)
             self._seen[person.name] = len(events)
 
     def check_complete(self) -> None:
@@ -63,9 +62,10 @@ class TalkPromise:
             shown = [text for _, text in self._to_visitor.get(visit.number, [])]
             assert shown == theirs, f"{guest.name} was shown {shown}, operators said {theirs}"
             self._check_whole(guest, {line.position: line.text for line in said})
-            described = visit.description.split("\n")  # what was typed too late to be said
-            lost = [text for text in guest.said if text not in ours and text not in described]
-            assert len(lost) <= guest.refused, f"{lost} of {guest.name} went nowhere"
+            waiting = guest.guest._visit._conversation.unsaid()  # for the next turn
+            known = {*ours, *guest.unsaid, *(said.text for said in waiting)}
+            lost = [text for text in guest.said if text not in known]
+            assert not lost, f"{lost} of {guest.name} went nowhere"
             if visit.operator:
                 self._check_operator(guest, visit.operator, ours)
 

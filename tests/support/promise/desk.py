@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.api.events import ClientCame, ClientMove, ClientMoved
-from chatapp.peer.api.visit_events import LineReceived, Rated
+from chatapp.peer.api.visit_events import Rated, Said
 from chatapp.registry.rules.desk.queue.queue import DeskQueue
 from chatapp.registry.rules.desk.queue.visit import (
     NOBODY,
@@ -120,7 +120,7 @@ class DeskPromise:
             if guest.visit and guest.is_placed:
                 self._told.add(guest.visit)
             for number, told in guest.told[self._read.get(guest.name, 0) :]:
-                if isinstance(told, LineReceived) and told.text in self._texts:
+                if isinstance(told, Said) and not told.is_late and told.text in self._texts:
                     assert self._texts[told.text] == number, (
                         f"I6: {told.text!r} was for another visitor"
                     )

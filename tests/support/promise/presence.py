@@ -11,8 +11,11 @@ from tests.support.people import Person
 if TYPE_CHECKING:
     from tests.support.world import World
 
-AWAY_WITHIN: Final = 35.0
-"""Seconds: the lease, and what is on the way."""
+ON_THE_WAY: Final = 5.0
+"""Seconds after the end of a lease in which everybody knows."""
+
+AWAY_WITHIN: Final = 30.0 + ON_THE_WAY
+"""Seconds until somebody silent is away, unless their link is slow."""
 
 
 class PresencePromise:
@@ -47,7 +50,10 @@ class PresencePromise:
                 # in for a lease.
                 self._mute_since[identity] = now
                 continue
-            if now > max(since, self._judges_since, registry.started_at) + AWAY_WITHIN:
+            silent_since = max(since, self._judges_since, registry.started_at)
+            if now <= silent_since + AWAY_WITHIN:
+                continue
+            if now > silent_since + registry.lease_of(identity) + ON_THE_WAY:
                 assert not registry.counts_as_present(identity), (
                     f"{machine.name} has been silent for {now - since:.1f} s and counts as present"
                 )

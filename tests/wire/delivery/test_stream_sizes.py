@@ -184,7 +184,7 @@ def test_a_message_is_sent_up_to_its_limit_and_a_number_up_to_the_last() -> None
 
 
 @pytest.mark.parametrize(
-    ("size", "sizes"), [(1_029, [1_029]), (1_030, [1_029, 1]), (2_059, [1_029, 1_029, 1])]
+    ("size", "sizes"), [(1_033, [1_033]), (1_034, [1_033, 1]), (2_067, [1_033, 1_033, 1])]
 )
 def test_a_body_is_cut_into_parts_of_one_size(size: int, sizes: list[int]) -> None:
     """Clause 6.6."""

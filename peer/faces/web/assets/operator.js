@@ -1,8 +1,6 @@
 // Keeps the operator's page up to date: takes news from the stream, sends forms without loading the page, calls at a new visitor.
 "use strict";
 
-const banner = document.getElementById("banner");
-const told = document.getElementById("main").dataset;
 const shown = {};
 // Whether the stream is open: then the program that this page came from has the port.
 let isLive = false;
@@ -12,16 +10,6 @@ const NOT_DONE = "This was not done: the program on this machine does not answer
 let visit = 0;
 let hasBegun = false;
 let stream = null;
-let sound = null;
-
-const find = (id) => document.getElementById(id);
-const warn = (text) => { banner.textContent = text; banner.hidden = !text; };
-
-function element(html) {
-  const template = document.createElement("template");
-  template.innerHTML = html;
-  return template.content.firstElementChild;
-}
 
 // A part is replaced as a whole; what is open, typed or focused in it stays so.
 function put(id, html, isSameVisitor) {
@@ -29,7 +17,7 @@ function put(id, html, isSameVisitor) {
   if (shown[id] === html) return;
   shown[id] = html;
   const open = new Set([...at.querySelectorAll("details[open]")].map((one) => one.dataset.key));
-  const typed = isSameVisitor ? [...at.querySelectorAll("textarea, input[type=text]")].map((one) => [one.id, one.value, one.defaultValue]) : [];
+  const typed = isSameVisitor ? [...at.querySelectorAll("textarea, input[type=text], select")].map((one) => [one.id, one.value, one.defaultValue || ""]) : [];
   const focused = at.contains(document.activeElement) ? document.activeElement.id : "";
   at.innerHTML = html;
   for (const one of at.querySelectorAll("details")) if (open.has(one.dataset.key)) one.open = true;
@@ -45,23 +33,17 @@ function spans() {
   }
 }
 
-function toEnd() {
-  const scroll = find("scroll");
-  scroll.scrollTop = scroll.scrollHeight;
+// Shows how many seconds are left in which something can be taken back.
+function countDown() {
+  for (const time of document.querySelectorAll("time.until")) {
+    const left = Math.max(0, Math.ceil((Date.parse(time.dateTime) - Date.now()) / 1000));
+    if (time.textContent !== String(left)) time.textContent = left;
+  }
 }
 
-function addLines(lines) {
-  const scroll = find("scroll");
-  const isAtEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
-  for (const [id, html] of lines) {
-    const line = element(html);
-    const former = find(id);
-    if (former) { former.replaceWith(line); continue; }
-    scroll.append(line);
-    if (line.classList.contains("theirs") && document.hidden) call(line.querySelector(".who").textContent);
-  }
-  if (isAtEnd) toEnd();
-}
+const heard = (line) => {
+  if (line.classList.contains("theirs") && document.hidden) call(line.querySelector(".who").textContent);
+};
 
 function news(event) {
   const piece = JSON.parse(event.data);
@@ -74,7 +56,8 @@ function news(event) {
   hasBegun = true;
   for (const [id, html] of Object.entries(piece.parts)) put(id, html, isSame);
   if (piece.log !== undefined) { find("scroll").innerHTML = piece.log; toEnd(); }
-  if (piece.lines) addLines(piece.lines);
+  if (piece.lines) addLines(find("scroll"), piece.lines, heard);
+  outbox.show();
   document.title = piece.title;
   document.body.classList.toggle("serving", Boolean(visit));
   spans();
@@ -87,7 +70,7 @@ function connect() {
   for (const id of Object.keys(shown)) delete shown[id];
   stream = new EventSource("events");
   stream.onmessage = news;
-  stream.onopen = () => { isLive = true; warn(""); };
+  stream.onopen = () => { isLive = true; warn(""); outbox.flush(); };
   stream.onerror = () => {
     stream.close();
     isLive = false;
@@ -100,7 +83,8 @@ function over() {
   stream.close();
   isLive = false;
   isOver = true;
-  warn(told.over);
+  const left = outbox.close();
+  warn([told.over, ...left.map((text) => told.lost.replace("{text}", () => text))].join(" "));
 }
 
 const bytes = (hex) => Uint8Array.from(hex.match(/../g) || [], (digits) => parseInt(digits, 16));
@@ -123,61 +107,67 @@ async function look() {
   }
 }
 
-// --- calling the operator
+// --- what is said
 
-function wakeSound() {
-  if (!sound && window.AudioContext) sound = new AudioContext();
-  if (sound && sound.state === "suspended") sound.resume();
-  if ("Notification" in window && Notification.permission === "default") Notification.requestPermission();
-}
+const post = (action, body) => fetch(action, { method: "POST", body, headers: { accept: "application/json" } });
 
-function call(text) {
-  if (sound) {
-    for (const [at, pitch] of [[0, 660], [0.18, 880]]) {
-      const tone = sound.createOscillator();
-      const volume = sound.createGain();
-      tone.frequency.value = pitch;
-      volume.gain.setValueAtTime(0.1, sound.currentTime + at);
-      volume.gain.exponentialRampToValueAtTime(0.001, sound.currentTime + at + 0.35);
-      tone.connect(volume).connect(sound.destination);
-      tone.start(sound.currentTime + at);
-      tone.stop(sound.currentTime + at + 0.36);
-    }
-  }
-  if (!document.hidden || !("Notification" in window) || Notification.permission !== "granted") return;
-  new Notification(text, { tag: "desk", icon: document.querySelector("link[rel=icon]").href });
+const outbox = new Outbox(`unsent ${location.pathname}`, {
+  isKept: false,
+  log: () => (visit ? find("scroll") : null),
+  canPost: () => isLive,
+  post: async (line) => {
+    let answer;
+    try { answer = await post("do/say", new URLSearchParams({ text: line.text, key: line.key, visit: line.more })); } catch { return false; }
+    if (answer.status === 403) location.reload();
+    if (answer.ok || answer.status === 403) return answer.ok;
+    throw new Refused(line, await answer.text());
+  },
+  refused: (line, why) => {
+    const text = find("text");
+    if (text && !text.value) text.value = line.text;
+    warn(why);
+  },
+});
+
+function say(form) {
+  const area = find("text");
+  if (!area.value.trim()) return;
+  outbox.add(area.value, form.elements.visit.value);
+  area.value = "";
+  area.focus();
+  toEnd();
 }
 
 // --- forms
 
 async function send(form) {
-  if (!isLive) { warn(isOver ? told.over : NOT_DONE); return; }
+  if (isOver) { warn(told.over); return; }
+  if (form.id === "composer") { say(form); return; }
+  if (!isLive) { warn(NOT_DONE); return; }
   const button = form.querySelector("button");
   const area = form.querySelector("textarea, input[type=text]");
   const text = area ? area.value : "";
   button.disabled = true;
   try {
-    const body = new URLSearchParams(new FormData(form));
-    const answer = await fetch(form.action, { method: "POST", body, headers: { accept: "application/json" } });
+    const answer = await post(form.action, new URLSearchParams(new FormData(form)));
     if (answer.status === 403) { location.reload(); return; }
     if (!answer.ok) { warn(await answer.text()); return; }
     warn("");
     if (area && area.id !== "note" && area.value === text) area.value = "";
-    const menu = form.closest("details");
-    if (menu && menu.closest("#line, #client")) menu.open = false;
-    if (form.id === "composer") toEnd();
+    const popup = form.closest("details.popup");
+    if (popup) popup.open = false;
   } catch {
     warn(NOT_DONE);
   } finally {
     button.disabled = false;
-    if (form.id === "composer" && find("text")) find("text").focus();
   }
 }
 
-document.addEventListener("submit", (event) => { event.preventDefault(); wakeSound(); send(event.target); });
-document.addEventListener("keydown", (event) => {
-  const isSent = event.key === "Enter" && !event.shiftKey && !event.isComposing && event.target.id === "text";
-  if (isSent) { event.preventDefault(); event.target.form.requestSubmit(); }
+document.addEventListener("submit", (event) => {
+  event.preventDefault();
+  wakeSound();
+  if ("Notification" in window && Notification.permission === "default") Notification.requestPermission();
+  send(event.target);
 });
 document.addEventListener("change", (event) => {
   if (event.target.id !== "ready" || !event.target.value) return;
@@ -187,4 +177,5 @@ document.addEventListener("change", (event) => {
   text.focus();
 });
 setInterval(spans, 20000);
+setInterval(countDown, 500);
 connect();

@@ -1,38 +1,20 @@
 // Keeps the page of a visit up to date: takes news from the stream, sends forms without loading the page, calls at one's turn.
 "use strict";
 
-const main = document.getElementById("main");
-const banner = document.getElementById("banner");
-const told = main.dataset;
+const main = find("main");
 let since = told.live;
 let stream = null;
-let sound = null;
 let unread = 0;
 // What is typed in each field and not taken yet. A field may be absent for a while: the page of another stage has none.
 const drafts = { about: "", text: "" };
-// The line that was sent last without an answer, and its key.
-let sent = { text: "", key: "" };
 
-const find = (id) => document.getElementById(id);
 const put = (id, html) => { const at = find(id); if (at && at.innerHTML !== html) at.innerHTML = html; };
-const warn = (text) => { banner.textContent = text; banner.hidden = !text; };
-
-function element(html) {
-  const template = document.createElement("template");
-  template.innerHTML = html;
-  return template.content.firstElementChild;
-}
 
 function localTimes() {
   for (const time of document.querySelectorAll("time:not([data-local])")) {
     time.dataset.local = "";
     time.textContent = new Date(time.dateTime).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   }
-}
-
-function toEnd() {
-  const scroll = find("scroll");
-  if (scroll) scroll.scrollTop = scroll.scrollHeight;
 }
 
 function exchange(html, actions, stage) {
@@ -54,41 +36,44 @@ function exchange(html, actions, stage) {
   if (isCalled) call(told.turn);
 }
 
-function addLines(lines) {
-  const log = find("log");
-  const scroll = find("scroll");
-  if (!log) return;
-  const isAtEnd = !scroll || scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
-  for (const [id, html] of lines) {
-    const line = element(html);
-    const former = find(id);
-    if (former) { former.replaceWith(line); continue; }
-    log.append(line);
-    if (line.classList.contains("theirs") && document.hidden) {
-      unread += 1;
-      call(told.news.replace("{operator}", line.querySelector(".who").textContent));
-    }
-  }
-  if (isAtEnd) toEnd();
+function heard(line) {
+  if (!line.classList.contains("theirs") || !document.hidden) return;
+  unread += 1;
+  call(told.news.replace("{operator}", () => line.querySelector(".who").textContent));
+}
+
+// Nothing can be said any more: names what was not.
+function over() {
+  stream.close();
+  const left = outbox.close();
+  if (left.length) warn(told.lost.replace("{text}", () => left.join(" / ")));
+  return left.length > 0;
 }
 
 function news(event) {
   const piece = JSON.parse(event.data);
-  if (piece.gone) { stream.close(); location.reload(); return; }
+  if (piece.gone) { if (!over()) location.reload(); return; }
   if (piece.elsewhere) { stream.close(); warn(told.elsewhere); return; }
+  const isOther = event.lastEventId.split("-")[0] !== since.split("-")[0];
   since = event.lastEventId;
   warn("");
   if (piece.main !== undefined) exchange(piece.main, piece.actions, piece.stage);
-  else { put("status", piece.status); put("notes", piece.notes); addLines(piece.lines); }
+  else {
+    put("status", piece.status);
+    put("notes", piece.notes);
+    if (find("log")) addLines(find("log"), piece.lines, heard);
+  }
+  if (isOther) outbox.again(); else outbox.show();
+  outbox.flush();
   document.title = (unread ? `(${unread}) ` : "") + piece.title;
   localTimes();
-  if (piece.stage === "over") stream.close();
+  if (piece.stage === "over") over();
 }
 
 function connect() {
   stream = new EventSource(`events?since=${since}`);
   stream.onmessage = news;
-  stream.onopen = () => warn("");
+  stream.onopen = () => { warn(""); outbox.flush(); };
   stream.onerror = () => {
     warn(told.offline);
     if (stream.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
@@ -96,31 +81,6 @@ function connect() {
 }
 
 // --- calling the visitor
-
-function beep() {
-  if (!sound) return;
-  for (const [at, pitch] of [[0, 660], [0.18, 880]]) {
-    const tone = sound.createOscillator();
-    const volume = sound.createGain();
-    tone.frequency.value = pitch;
-    volume.gain.setValueAtTime(0.12, sound.currentTime + at);
-    volume.gain.exponentialRampToValueAtTime(0.001, sound.currentTime + at + 0.35);
-    tone.connect(volume).connect(sound.destination);
-    tone.start(sound.currentTime + at);
-    tone.stop(sound.currentTime + at + 0.36);
-  }
-}
-
-function call(text) {
-  beep();
-  if (!document.hidden || !("Notification" in window) || Notification.permission !== "granted") return;
-  try { new Notification(text, { tag: "desk", icon: document.querySelector("link[rel=icon]").href }); } catch { /* some phones allow none */ }
-}
-
-function wakeSound() {
-  if (!sound && window.AudioContext) sound = new AudioContext();
-  if (sound && sound.state === "suspended") sound.resume();
-}
 
 function offerAlert() {
   const button = find("alert");
@@ -138,6 +98,29 @@ async function alertWanted() {
   if (button) { button.parentElement.hidden = true; find("alert-on").hidden = false; }
 }
 
+// --- what is said
+
+const post = (action, body) => fetch(action, { method: "POST", body, headers: { accept: "application/json" } });
+
+const outbox = new Outbox(`unsent ${told.visit}`, {
+  isKept: true,
+  log: () => find("log"),
+  canPost: () => Boolean(find("composer")),
+  post: async (line) => {
+    let answer;
+    try { answer = await post("say", new URLSearchParams({ text: line.text, key: line.key })); } catch { return false; }
+    if (answer.ok) return true;
+    if (answer.status === 410) { if (!over()) location.reload(); return false; }
+    if (answer.status === 429 || answer.status >= 500) return false;
+    throw new Refused(line, await answer.text());
+  },
+  refused: (line, why) => {
+    warn(why);
+    const area = find("text");
+    if (area && !area.value) area.value = line.text;
+  },
+});
+
 // --- forms
 
 // Forget a draft that the desk has taken. The page may have changed its stage since it was sent.
@@ -149,25 +132,27 @@ function taken(id, text) {
   else if (area.value === text) area.value = "";
 }
 
+function say(form) {
+  const area = form.querySelector("textarea");
+  if (!area.value.trim()) return;
+  outbox.add(area.value);
+  area.value = drafts.text = "";
+  area.focus();
+  toEnd();
+}
+
 async function send(form) {
   const area = form.querySelector("textarea");
   const text = area ? area.value : "";
-  const body = new URLSearchParams(new FormData(form));
-  if (form.id === "composer") {
-    if (!text.trim()) return;
-    // The same line under the same key is said once, however often it is sent.
-    if (sent.text !== text) sent = { text, key: `${Date.now()}-${Math.random()}` };
-    body.set("key", sent.key);
-  }
   const button = form.querySelector("button");
+  const body = new URLSearchParams(new FormData(form));
   button.disabled = true;
   if (form.id === "describe") find("about-saved").hidden = true;
   try {
-    const answer = await fetch(form.action, { method: "POST", body, headers: { accept: "application/json" } });
+    const answer = await post(form.action, body);
     if (answer.status === 410) { location.reload(); return; }
     if (!answer.ok) { warn(await answer.text()); return; }
     warn("");
-    if (form.id === "composer") { sent = { text: "", key: "" }; taken("text", text); toEnd(); }
     if (form.id === "describe") {
       taken("about", text);
       if (find("about-saved")) find("about-saved").hidden = false;
@@ -176,20 +161,15 @@ async function send(form) {
     warn(told.failed);
   } finally {
     button.disabled = false;
-    if (form.id === "composer" && find("text")) find("text").focus();
   }
 }
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (form.id === "composer" || form.id === "describe" || form.getAttribute("action") === "pause") {
-    event.preventDefault();
-    send(form);
-  }
-});
-document.addEventListener("keydown", (event) => {
-  const isSent = event.key === "Enter" && !event.shiftKey && !event.isComposing && event.target.id === "text";
-  if (isSent) { event.preventDefault(); event.target.form.requestSubmit(); }
+  const isSaid = form.id === "composer";
+  if (!isSaid && form.id !== "describe" && form.getAttribute("action") !== "pause") return;
+  event.preventDefault();
+  if (isSaid) say(form); else send(form);
 });
 document.addEventListener("click", (event) => { if (event.target.id === "alert") alertWanted(); else wakeSound(); });
 window.addEventListener("resize", toEnd);
@@ -199,5 +179,6 @@ document.addEventListener("visibilitychange", () => {
 
 offerAlert();
 localTimes();
+outbox.again();
 toEnd();
 if (since) connect();

@@ -29,6 +29,7 @@ from chatapp.wire.messages.desk import (
     AboutVisit,
     CallNext,
     DropVisitor,
+    EndSession,
     MoveVisitor,
     OperatorRequest,
     ShowPast,
@@ -60,7 +61,6 @@ class Action(NamedTuple):
     visit: int | None = None
     """The visit that the page showed when the button was pressed; None if the request concerns
     none."""
-    asks_first: bool = False
 
 
 def action_of(verb: str, fields: Fields, *, queue: str) -> Action:
@@ -81,7 +81,7 @@ def action_of(verb: str, fields: Fields, *, queue: str) -> Action:
         return Action(request)
     visit = number_in(fields, "visit")
     if not isinstance(request, DropVisitor | MoveVisitor):
-        return Action(replace(request, visit=visit), visit, asks_first=verb == "next")
+        return Action(replace(request, visit=visit), visit)
     if not visit:  # the registry would take whoever has the position by now
         raise Unclear(_OUT_OF_DATE)
     return Action(replace(request, visit=visit))
@@ -144,11 +144,13 @@ class OperatorApp:
         access: Access,
         *,
         entered: Callable[[], None],
+        title: str = "",
         hosts: Sequence[str] = (),
         budget: WebBudget | None = None,
     ) -> None:
         """`hosts`, `budget`: as in `Guard`. `entered` is called when a browser has used the token,
-        so that the next one can be told."""
+        so that the next one can be told. `title`: the name of the desk; empty for the usual one."""
+        self._title: Final = title or pages.TITLE
         self._desk: Final = desk
         self._access: Final = access
         self._entered: Final = entered
@@ -190,7 +192,7 @@ class OperatorApp:
     async def _home(self, request: Request) -> Response:
         if not self._may_enter(request):
             return pages.wrong_address()
-        return pages.home(self._desk.view, proof_key=self._access.proof_key)
+        return pages.home(self._desk.view, self._title, proof_key=self._access.proof_key)
 
     # --- what the operator does
 
@@ -205,9 +207,14 @@ class OperatorApp:
                     self._say(fields)
                 case "dismiss":
                     self._desk.dismiss()
+                case "undo":
+                    self._desk.undo()
                 case _:
-                    action = action_of(verb, fields, queue=self._desk.view.queue)
-                    self._desk.ask(action.request, visit=action.visit, asks_first=action.asks_first)
+                    wanted, visit = action_of(verb, fields, queue=self._desk.view.queue)
+                    if isinstance(wanted, CallNext | EndSession):
+                        self._desk.end(wanted, visit=visit or 0)
+                    else:
+                        self._desk.ask(wanted, visit=visit)
                     await self._desk.answered()
         except TextTooLong as error:
             return PlainTextResponse(
@@ -222,7 +229,8 @@ class OperatorApp:
         return RedirectResponse("../", 303)
 
     def _say(self, fields: Fields) -> None:
-        self._desk.say(text_in(fields), visit=number_in(fields, "visit"))
+        visit, key = number_in(fields, "visit"), fields.get("key", "")
+        self._desk.say(text_in(fields), visit=visit, key=key)
 
     # --- the stream of news
 
@@ -246,7 +254,8 @@ class OperatorApp:
                     id_: html for id_, html in pages.parts(view).items() if sent.get(id_) != html
                 }
                 sent |= changed
-                told: dict[str, object] = {"title": pages.window_title(view), "parts": changed}
+                title = pages.window_title(view, self._title)
+                told: dict[str, object] = {"title": title, "parts": changed}
                 told["visit"] = view.visit
                 if view.talk != talk:
                     told["log"] = pages.log(view)

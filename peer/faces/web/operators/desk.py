@@ -10,13 +10,19 @@ from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.api.state import DeskState, PeerState
+from chatapp.peer.api.state import DeskState
+from chatapp.peer.faces.web.limits import KEYS_PER_SESSION
 from chatapp.peer.faces.web.streams import Windows
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.desk import DeskView
-from chatapp.peer.view.talk import TalkLine
 from chatapp.wire.errors import quoted
-from chatapp.wire.messages.desk import OperatorRequest, ShowRoom
+from chatapp.wire.messages.desk import (
+    CallNext,
+    EndSession,
+    OperatorRequest,
+    ShowPast,
+    ShowRoom,
+)
 
 _log: Final = logging.getLogger("chatapp.peer")
 
@@ -30,8 +36,11 @@ ROOM_AT_ONCE: Final = 0.3
 LISTED_AFTER: Final = 1.0
 """Seconds after which it is looked again whether the registry lists us as an operator."""
 
-SAID_AGAIN_AFTER: Final = 1.0
-"""Seconds after which it is looked again whether a link is there."""
+UNDO_WITHIN: Final = 5.0
+"""Seconds for which the end of a talk can be taken back."""
+
+EARLIER_SHOWN: Final = 5
+"""Earlier sessions of a visitor that are shown by themselves."""
 
 ANSWERS_WITHIN: Final = 3.0
 """Seconds for which a request of the page waits for the registry's answer."""
@@ -47,6 +56,10 @@ class OperatorDesk:
         self._loop: Final = asyncio.get_running_loop()
         self.windows: Final = Windows(self._loop)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._said_keys: dict[str, None] = {}
+        """The keys of the last lines that were said."""
+        self._ends: asyncio.TimerHandle | None = None
+        """The end of the talk that can be taken back still."""
         if is_shared:
             desk = peer.desk
             self.view.found(
@@ -61,6 +74,7 @@ class OperatorDesk:
 
     async def close(self) -> None:
         """End all that goes on here; the peer stays open."""
+        self._cancel_end()
         self.end_streams()
         for task in self._tasks:
             task.cancel()
@@ -90,8 +104,8 @@ class OperatorDesk:
         """Take over what was said to the visitor whom the program serves that runs the peer."""
         talk = await self._peer.desk.talk()
         if talk is not None:
-            for line in self.view.found_talk(talk):
-                self._start(self._note_saved(line))
+            self.view.found_talk(talk)
+            self._look_up()
             self.windows.wake()
 
     async def _read(self, *, is_shared: bool) -> None:
@@ -101,10 +115,17 @@ class OperatorDesk:
             while batch := await self._peer.next_events():
                 for event in batch:
                     self.view.handle(event, at=time.time())
+                self._look_up()
                 self._peer.events_shown(_of_visitors(batch))
                 self.windows.wake()
         self.view.handle(events.ProgramEnded(name=self._peer.name), at=time.time())
         self.windows.wake()
+
+    def _look_up(self) -> None:
+        """Ask for the earlier sessions of a new visitor."""
+        if self.view.wants_earlier and self.view.is_on_duty and self.view.client is not None:
+            self.view.wants_earlier = False
+            self.ask(ShowPast(0, self.view.client.name, EARLIER_SHOWN))
 
     async def _look(self) -> None:
         """Ask who waits when that has changed, and from time to time while somebody looks."""
@@ -142,6 +163,36 @@ class OperatorDesk:
         with contextlib.suppress(NotOpen):
             self._peer.desk.ask(request, visit=visit, asks_first=asks_first, is_quiet=True)
 
+    def end(self, request: CallNext | EndSession, *, visit: int) -> None:
+        """End the talk in a moment, for which it can be taken back; at once if that was asked for
+        already, or if nobody is served."""
+        is_asked = self.view.ending is not None
+        self._cancel_end()
+        if is_asked or not visit or visit != self.view.visit:
+            self.view.goes_on()
+            self.ask(request, visit=visit)
+        else:
+            self.view.will_end(is_next=isinstance(request, CallNext), at=time.time() + UNDO_WITHIN)
+            self._ends = self._loop.call_later(UNDO_WITHIN, self._end_now, request, visit)
+        self.windows.wake()
+
+    def _end_now(self, request: CallNext | EndSession, visit: int) -> None:
+        if self.view.ending is not None:  # else the visitor has gone meanwhile
+            self.view.goes_on()
+            self.ask(request, visit=visit)
+            self.windows.wake()
+
+    def undo(self) -> None:
+        """Let the talk go on."""
+        self._cancel_end()
+        self.view.goes_on()
+        self.windows.wake()
+
+    def _cancel_end(self) -> None:
+        if self._ends is not None:
+            self._ends.cancel()
+            self._ends = None
+
     async def answered(self) -> None:
         """Wait for a moment until everything that was asked is answered."""
         with contextlib.suppress(TimeoutError, NotOpen):
@@ -149,25 +200,19 @@ class OperatorDesk:
                 await self._peer.desk.answered()
                 await asyncio.sleep(0)
 
-    def say(self, text: str, *, visit: int) -> None:
-        """Say a line to the visitor of this visit. Raises TextTooLong, NotOpen."""
+    def say(self, text: str, *, visit: int, key: str = "") -> None:
+        """Say a line to the visitor of this visit. `key`: a line that comes again under the same key
+        was sent twice, and is said once. Raises TextTooLong, NotOpen."""
+        if key in self._said_keys:
+            return
         number = self._peer.desk.say(text, visit=visit)
         if visit == self.view.visit:
-            line = self.view.said(text, at=time.time(), number=number)
-            self._start(self._note_saved(line))
+            self.view.said(text, at=time.time(), number=number, key=key)
+        if key:
+            self._said_keys[key] = None
+        if len(self._said_keys) > KEYS_PER_SESSION:
+            del self._said_keys[next(iter(self._said_keys))]
         self.windows.wake()
-
-    async def _note_saved(self, line: TalkLine) -> None:
-        with contextlib.suppress(NotOpen):
-            await self._peer.desk.said()
-            while (
-                self._peer.state is not PeerState.ONLINE
-            ):  # without a link nothing is known of our lines
-                await self.windows.news(within=SAID_AGAIN_AFTER)
-                await self._peer.desk.said()
-            await asyncio.sleep(0)  # why a line was refused is told first
-            self.view.saved(line)
-            self.windows.wake()
 
     def dismiss(self) -> None:
         """Take the notices away."""
@@ -178,4 +223,4 @@ class OperatorDesk:
 def _of_visitors(batch: Sequence[events.Event]) -> list[events.Event]:
     """Return the events whose lines the page shows; messages of other people wait for a program
     that shows them."""
-    return [event for event in batch if isinstance(event, events.ClientSaid)]
+    return [event for event in batch if isinstance(event, events.Said) and event.visit]

@@ -44,6 +44,8 @@ class PageOptions(msgspec.Struct, frozen=True, kw_only=True):
     code: str | None
     listen_at: Address
     """An address of this machine alone."""
+    title: str
+    """The name of the desk on the page; empty for the usual one."""
     data: Path | None
 
 
@@ -108,7 +110,7 @@ async def _run(options: PageOptions) -> int:
 
         budget = WebBudget()
         return await serve(
-            OperatorApp(desk, access, entered=entered, budget=budget).asgi,
+            OperatorApp(desk, access, entered=entered, title=options.title, budget=budget).asgi,
             listener,
             proxies=(),
             until=asyncio.get_running_loop().create_future(),

@@ -17,9 +17,9 @@ from chatapp.wire.limits import (
     DESK_CLOSING_MAX,
     DESK_DESCRIPTION_MAX,
     DESK_NOTE_MAX,
-    DESK_QUEUE_NAME_MAX,
 )
 
+TITLE: Final = "Help desk"
 _MOVES: Final = {
     ClientMove.AWAY: "{name} lost the connection; the place is kept for a while.",
     ClientMove.BACK: "{name} is back.",
@@ -112,6 +112,18 @@ def plain(lines: list[str]) -> str:
     return " ".join(f"{line.removeprefix('[').removesuffix(']')}" for line in lines)
 
 
+KEYS: Final = {
+    "Alt+W": "write to your visitor",
+    "Alt+A": "ready answers",
+    "Alt+N": "next: end this talk, call the next visitor",
+    "Alt+X": "end this talk",
+    "Alt+U": "undo that",
+    "Alt+K": "hold",
+    "Alt+P": "pass on",
+    "Esc": "close what is open",
+}
+"""What keys do, as the page lists them; its elements name theirs (`aria-keyshortcuts`)."""
+
 _PARTS: Final = "operators/parts.html"
 _MARKS: Final = {
     Mark.SENDING: ("sending", "\u2026", "on its way"),
@@ -123,31 +135,35 @@ _MARKS: Final = {
 ENVIRONMENT.filters |= {"counted": counted, "span": span}
 
 
-def home(view: DeskView, *, proof_key: bytes) -> HTMLResponse:
-    """Return the whole page. `proof_key`: by which it tells the program that it came from."""
+def home(view: DeskView, desk: str, *, proof_key: bytes) -> HTMLResponse:
+    """Return the whole page. `desk`: the name of the desk. `proof_key`: by which it tells the
+    program that it came from."""
     return page(
         "operators/home.html",
-        title=window_title(view),
+        title=window_title(view, desk),
         kind="operator",
+        desk=desk,
+        name=view.name,
+        keys=KEYS,
         proof_key=proof_key.hex(),
         over=OVER.format(name=view.name),
         announcement_max=DESK_DESCRIPTION_MAX,
         closing_max=DESK_CLOSING_MAX,
-        queue_max=DESK_QUEUE_NAME_MAX,
     )
 
 
 def wrong_address() -> HTMLResponse:
     """Return the page for a browser that has not shown the token."""
     why = WRONG_ADDRESS
-    return page("operators/locked.html", title="Help desk", kind="told", status=403, why=why)
+    return page("operators/locked.html", title=TITLE, kind="told", status=403, why=why)
 
 
-def window_title(view: DeskView) -> str:
-    """Return the title of the window."""
+def window_title(view: DeskView, desk: str) -> str:
+    """Return the title of the window. `desk`: the name of the desk."""
     waiting = view.room.total if view.room is not None else 0
     count = f"({waiting}) " if waiting and view.client is None else ""
-    return f"{count}{view.client.name if view.client else 'Help desk'} \u00b7 {view.name}"
+    whom = f"{view.client.name} \u00b7 " if view.client else ""
+    return f"{count}{whom}{desk} \u00b7 {view.name}"
 
 
 def parts(view: DeskView) -> dict[str, Markup]:
@@ -156,12 +172,15 @@ def parts(view: DeskView) -> dict[str, Markup]:
         "duty": macro(_PARTS, "duty", view),
         "state": macro(_PARTS, "state", alert(view), mail(view)),
         "line": macro(_PARTS, "line", view.room),
-        "client": macro(_PARTS, "client", view, view.colleagues()),
+        "client": macro(_PARTS, "client", view),
+        "ending": macro(_PARTS, "ending", view),
         "notices": macro(_PARTS, "notices", list(map(notice, view.notices))),
         "composing": macro(_PARTS, "composing", view),
         "form": macro(_PARTS, "form", view.client, DESK_NOTE_MAX),
+        "earlier": macro(_PARTS, "earlier", view.earlier),
         "figures": macro(_PARTS, "figures", view.figures),
         "past": macro(_PARTS, "past", view.past),
+        "serve": macro(_PARTS, "serve", view.other_queues),
     }
 
 

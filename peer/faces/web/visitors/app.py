@@ -119,6 +119,7 @@ class VisitorApp:
                     TEXTS[session.language],
                     session.view,
                     number=session.number,
+                    session=session.id,
                     description=session.description,
                 )
         texts = self._texts(request)
@@ -286,10 +287,6 @@ class VisitorApp:
         match outcome:
             case Outcome.TAKEN:
                 return None
-            case Outcome.TOO_LONG:
-                return self._answer(
-                    sent.request, 413, sent.texts("wait.about_long", most=DESK_DESCRIPTION_MAX)
-                )
             case Outcome.AWAY:
                 return self._answer(sent.request, 503, away)
             case Outcome.MUCH:

@@ -1,5 +1,6 @@
 """The visitors' pages: what their templates show at each stage of a visit."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -83,9 +84,10 @@ class Pages:
     # --- with a visit
 
     def visit(
-        self, texts: WebTexts, view: VisitView, *, number: str, description: str
+        self, texts: WebTexts, view: VisitView, *, number: str, session: str, description: str
     ) -> HTMLResponse:
-        """Return the page of a visit, whatever its stage. `number`: as in `WebSession`."""
+        """Return the page of a visit, whatever its stage. `number`: as in `WebSession`. `session`: its
+        id, a part of which tells pages of two visits apart."""
         is_live = view.stage is not VisitStage.OVER
         has_log = view.stage is VisitStage.TALKING
         return self._page(
@@ -96,6 +98,8 @@ class Pages:
             main=self.main(texts, view, description=description),
             actions=self.leave(texts, view) if is_live else "",
             live=number if is_live else "",
+            visit=session[:16],
+            now=int(time.time() * 1_000),
             refresh=REFRESH_AFTER if is_live and not has_log else 0,
         )
 

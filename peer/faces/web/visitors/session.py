@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from chatapp.peer.api import visit_events
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.form import Form
 from chatapp.peer.faces.web.budget import Ledger
 from chatapp.peer.faces.web.limits import (
@@ -52,7 +53,11 @@ SETTLES_WITHIN: Final = 3.0
 """Seconds for which a request waits until the registry has stored what it said."""
 
 
+CLOCKS_DIFFER_BY: Final = 60.0
+"""Seconds by which a browser's time may be ahead of ours."""
+
 _VERSION_DIGITS: Final = 12
+_KEY_DIGITS: Final = 18
 
 _log: Final = logging.getLogger("chatapp.peer")
 
@@ -62,8 +67,6 @@ class Outcome(enum.Enum):
 
     TAKEN = enum.auto()
     """It is on its way to the registry, or stored there."""
-    TOO_LONG = enum.auto()
-    """The description would be longer than the registry keeps."""
     AWAY = enum.auto()
     """The registry does not answer, or has not kept it."""
     MUCH = enum.auto()
@@ -184,7 +187,7 @@ class WebSession:
                     self._note_absence(is_absent=False)
             case visit_events.QuestionUnanswered() | visit_events.VisitorServerLost():
                 self._is_rating_lost = bool(self.view.rating) and self.view.is_rating_kept is None
-            case visit_events.Described() | visit_events.LineSettled(is_saved=True):
+            case visit_events.Described() | visit_events.MessageChanged(state=MessageState.SAVED):
                 # What is described at the very moment of the turn is said as a line.
                 self._is_described = True
             case _:
@@ -211,25 +214,23 @@ class WebSession:
 
     async def say(self, text: str, *, key: str) -> Outcome:
         """Say a line, and wait for a moment until the registry has stored it. `key`: a line that
-        comes again under the same key was sent twice, and is said once. Raises TextTooLong."""
+        comes again under the same key was sent twice, and is said once; one that is a time is known
+        to the registry under it, over restarts of this program. Raises TextTooLong."""
         await self.arrived()
         if self._is_over:
             return Outcome.OVER
-        if key and key in self._said_keys:
+        number = self._number_from(key)
+        if key and (key in self._said_keys or self.visitor.was_said(number)):
             return Outcome.TAKEN
         if not self.visitor.is_admitted or self.view.unsent > UNSENT_PER_SESSION:
             return Outcome.AWAY
         if not self._kept.has_room(self.network, len(text.encode()) + LINE_COST):
             return Outcome.MUCH
-        description = self.visitor.description
-        line = self.visitor.say(text)
-        if line is not None:
-            self.view.said(text, line, at=self._wall())
-            self._note_kept()
-        elif self.visitor.description == description:
-            return (
-                Outcome.TOO_LONG
-            )  # we wait, and the line would have been added to the description
+        line = self.visitor.talk(text, number=number)
+        if line is None:
+            return Outcome.AWAY
+        self.view.said(text, line, at=self._wall(), key=key)
+        self._note_kept()
         if key:
             self._said_keys[key] = None
         if len(self._said_keys) > KEYS_PER_SESSION:
@@ -237,6 +238,13 @@ class WebSession:
         self.windows.wake()
         await self.settled()
         return Outcome.TAKEN
+
+    def _number_from(self, key: str) -> int:
+        """Return the number that a key stands for: a time that is not in the future, in
+        microseconds; 0 for none."""
+        if not (key.isascii() and key.isdecimal() and len(key) <= _KEY_DIGITS):
+            return 0
+        return int(key) if int(key) <= (self._wall() + CLOCKS_DIFFER_BY) * 1_000_000 else 0
 
     async def describe(self, text: str) -> Outcome:
         """Replace the description. `TAKEN` means that the registry has stored it."""

@@ -10,7 +10,7 @@ from chatapp.peer.words.catalog import ENGLISH, LANGUAGES, Catalog, catalog_of
 from chatapp.peer.words.formatting import shown_clock, shown_day
 from chatapp.peer.words.visitor import VisitorTexts
 from chatapp.wire.errors import FormRefused
-from chatapp.wire.text import sanitize
+from chatapp.wire.text import QUOTED_MAX, sanitize
 
 CATALOGS: Final = Path(__file__).parents[1] / "catalogs"
 _MINUTE: Final = 60
@@ -129,10 +129,10 @@ class WebTexts:
                 return self("note.stopping")
             case visit_events.SentBack(why=why, queue=queue):
                 return self(f"note.back_{why.name.lower()}", queue=queue)
-            case visit_events.VisitorLineRefused(reason=reason):
+            case visit_events.VisitorLineRefused(text=text):
+                quoted = sanitize(text, limit=QUOTED_MAX)
                 return self(
-                    "note.line_refused",
-                    why=self._shared.text(f"line_refused.{reason.name.lower()}"),
+                    "note.line_refused", why=self._terminal.line_refused(event), text=quoted
                 )
             case visit_events.NotYourTurn():
                 return self("note.not_your_turn")

@@ -53,6 +53,7 @@ from chatapp.wire.messages.desk import (
 )
 from chatapp.wire.messages.link import PeerRequest
 from tests.peer.core.cast import Someone
+from tests.support.visits import line_of, settled
 
 WALL = 1_800_000_000.0
 NO_CLIENT = events.CommandFailed(reason=events.CommandFailure.NO_CLIENT)
@@ -125,9 +126,10 @@ class Scene:
         return self.operator.is_said
 
 
-def unsaid(move: events.ClientMove | None, *, client: str = "") -> events.HeldBack:
+def unsaid(move: events.ClientMove | None, text: str, *, client: str = "") -> events.HeldBack:
     """Return what is reported for a line to Asha Rao that nobody gets."""
-    return events.HeldBack(what=HeldInput.LINE, former="Asha Rao", move=move, client=client)
+    line = HeldInput.LINE
+    return events.HeldBack(what=line, former="Asha Rao", move=move, client=client, text=text)
 
 
 def reference_of(request: PeerRequest) -> int:
@@ -200,7 +202,7 @@ def test_without_a_link_nothing_is_asked_and_what_was_asked_is_given_up() -> Non
 def test_text_needs_a_visitor() -> None:
     scene = Scene()
     scene.say("hello?")
-    assert scene.told() == [NO_CLIENT]
+    assert scene.told() == [msgspec.structs.replace(NO_CLIENT, text="hello?")]
     assert scene.asked() == []
 
 
@@ -235,7 +237,7 @@ def test_a_visitor_who_was_taken_back_while_we_were_away(is_on: bool) -> None:
     scene.relink(is_on=is_on)
     told = [event for event in scene.told() if not isinstance(event, events.DutyChanged)]
     taken = events.ClientMoved(name="Asha Rao", move=events.ClientMove.TAKEN_BACK)
-    assert told == [taken, unsaid(events.ClientMove.TAKEN_BACK)]
+    assert told == [taken, unsaid(events.ClientMove.TAKEN_BACK, "one")]
     assert scene.answered()
     assert scene.is_said()
     scene.relink(is_on=is_on)
@@ -253,7 +255,7 @@ def test_lines_are_said_again_though_we_may_not_serve_under_our_present_name() -
     scene.operator.registry_changed(RegistryChange.LINK_UP)
     assert scene.asked() == [line]
     scene.handle(LineRefused(7, line.number, LineRefusal.NO_CLIENT))
-    assert scene.told() == [unsaid(None)]
+    assert scene.told() == [unsaid(None, "one")]
     assert scene.operator.client is None
 
 
@@ -265,7 +267,7 @@ def test_a_request_about_a_former_visitor() -> None:
     (line,) = scene.asked()
     assert isinstance(line, SendDeskLine)
     scene.handle(LineRefused(7, line.number, LineRefusal.NO_CLIENT))
-    assert scene.told() == [unsaid(None)]
+    assert scene.told() == [unsaid(None, "one")]
     assert scene.operator.client is None
 
 
@@ -275,18 +277,16 @@ def test_lines_of_the_visitor_are_shown_once_and_confirmed() -> None:
     scene.told()
     for position, operator in ((1, "eve"), (2, ""), (2, "")):
         scene.handle(DeskLine(7, position, operator, 0, "é ✓"))
-    assert [
-        (one.sender, one.position) for one in scene.told() if isinstance(one, events.ClientSaid)
-    ] == [
+    assert [(one.sender, one.number) for one in scene.told() if isinstance(one, events.Said)] == [
         ("eve", 1),
         ("Asha Rao", 2),
     ]
-    scene.operator.lines_shown(7, 2)
+    scene.operator.line_shown(line_of("", "", 2))
     assert scene.asked() == [AckDeskLines(7, 2)]
     scene.handle(DeskLine(7, 1, "eve", 0, "é ✓"))  # the confirmation was lost
     assert scene.asked() == [AckDeskLines(7, 2)]
     scene.handle(DeskLine(8, 3, "", 0, "another visit"))
-    scene.operator.lines_shown(8, 3)
+    scene.operator.line_shown(line_of("", "", 3, visit=8))
     assert scene.told() == []
     assert scene.asked() == []
 
@@ -401,7 +401,7 @@ def test_a_program_asks_for_what_it_does_not_know() -> None:
     scene = Scene()
     scene.serve()
     scene.handle(DeskLine(7, 1, "eve", 0, "x"))
-    scene.operator.lines_shown(7, 1)
+    scene.operator.line_shown(line_of("", "", 1))
     scene.relink(is_on=True, visit=7)
     scene.serve(ClientCause.RETURNED)
     scene.asked()
@@ -436,7 +436,7 @@ def test_what_reached_nobody_is_named_by_the_id_of_its_line() -> None:
     scene.told()
     scene.handle(LineRefused(7, second.number, LineRefusal.TOO_FAST))
     assert scene.told() == [
-        events.CommandFailed(reason=events.CommandFailure.LINE_TOO_FAST, line=12)
+        events.CommandFailed(reason=events.CommandFailure.LINE_TOO_FAST, line=12, text="two")
     ]
     scene.relink(is_on=True)
     held = [one for one in scene.told() if isinstance(one, events.HeldBack)]
@@ -545,7 +545,7 @@ def test_a_visit_that_is_named_is_meant_at_any_time() -> None:
     assert (said.visit, ended.visit) == (8, 8)
     scene.operator.say("for asha", VisitTarget(7, scene.now), now=100.0)
     assert scene.asked() == []
-    assert scene.told() == [unsaid(events.ClientMove.LEFT, client="Ravi")]
+    assert scene.told() == [unsaid(events.ClientMove.LEFT, "for asha", client="Ravi")]
 
 
 def test_what_crosses_a_change_on_its_way_is_told() -> None:
@@ -563,8 +563,9 @@ def test_what_crosses_a_change_on_its_way_is_told() -> None:
     assert not scene.is_said()
     scene.handle(LineRefused(7, said.number, LineRefusal.NO_CLIENT))
     scene.handle(CommandDone(given.reference, CommandResult.OTHER_CLIENT, ""))
-    line = unsaid(events.ClientMove.LEFT, client="Ravi")
-    assert scene.told() == [line, msgspec.structs.replace(line, what=HeldInput.HAND_OVER)]
+    line = unsaid(events.ClientMove.LEFT, "for asha", client="Ravi")
+    given_back = msgspec.structs.replace(line, what=HeldInput.HAND_OVER, text="")
+    assert scene.told() == [line, given_back]
     assert scene.is_said()
     assert scene.answered()
     assert scene.operator.client == "Ravi"
@@ -589,7 +590,13 @@ def test_a_line_that_could_be_for_a_room_is_held_back_from_a_visitor_who_has_jus
     scene.told()
     scene.say("that was a tiresome one", is_maybe=True)
     assert scene.told() == [
-        events.HeldBack(what=HeldInput.LINE, former="", move=None, client="Asha Rao")
+        events.HeldBack(
+            what=HeldInput.LINE,
+            former="",
+            move=None,
+            client="Asha Rao",
+            text="that was a tiresome one",
+        )
     ]
     scene.say("hello")
     scene.say("who are you?", is_maybe=True)  # whoever greets a visitor knows whom they serve
@@ -606,7 +613,7 @@ def test_a_line_for_a_visitor_who_has_just_left_is_for_nobody_else() -> None:
     scene.told()
     assert scene.operator.takes_lines(entered_at=scene.now)
     scene.say("your result is 42", is_maybe=True)
-    assert scene.told() == [unsaid(events.ClientMove.LOST)]
+    assert scene.told() == [unsaid(events.ClientMove.LOST, "your result is 42")]
     scene.now += 2.0
     assert not scene.operator.takes_lines(entered_at=scene.now)
     assert scene.operator.takes_lines(entered_at=scene.now - 3.0), (
@@ -722,12 +729,14 @@ def test_what_was_said_to_the_visitor_is_kept_until_the_session_is_over() -> Non
         "laptop",
         False,
     )
-    assert [(one.sender, one.text, one.is_ours, one.is_saved) for one in talk.lines] == [
-        ("carol", "I hand you over", False, True),
-        ("Asha Rao", "thanks", False, True),
-        ("bob", "hello", True, True),
-        ("bob", "there?", True, False),
+    saved, waiting = events.MessageState.SAVED, events.MessageState.UNSETTLED
+    assert [(line.sender, line.text, line.state) for line in talk.lines] == [
+        ("carol", "I hand you over", None),
+        ("Asha Rao", "thanks", None),
+        ("bob", "hello", saved),
+        ("bob", "there?", waiting),
     ]
+    assert settled(5, is_saved=True) in scene.told()
     scene.handle(ClientChanged(7, ClientChange.LEFT, "Asha Rao"))
     assert scene.operator.talk("bob") is None
     scene.serve(visit=8, name="Ravi")

@@ -20,6 +20,7 @@ from chatapp.wire.messages.desk import (
     SendDeskLine,
 )
 from tests.peer.core.desk.scene import DESK, WALL, Scene
+from tests.support.visits import line_of, own_line
 
 OPERATOR = b"o" * 32
 LONG = 40_000
@@ -97,10 +98,9 @@ class Talk:
             self.scene.visit.handle(self.on_the_way.pop(0))
             for event in self.scene.visit.events():
                 match event:
-                    case visit_events.LineReceived(position=position):
-                        self.new_lines.append(position)
-                    case visit_events.EarlierLine(position=position):
-                        pass
+                    case visit_events.Said(number=position, is_late=is_late):
+                        if not is_late:
+                            self.new_lines.append(position)
                     case _:
                         continue
                 assert position not in self.known
@@ -169,9 +169,9 @@ def test_lines_of_an_earlier_run_come_with_their_authors_and_times() -> None:
     scene.visit.handle(DeskLine(7, 2, "bob", 2_500, "hi"))
     scene.visit.handle(DeskLine(7, 3, "bob", 3_500, "are you there?"))
     assert scene.visit.events() == [
-        visit_events.EarlierLine(operator="", text="hello?", position=1, at=1.5),
-        visit_events.EarlierLine(operator="bob", text="hi", position=2, at=2.5),
-        visit_events.LineReceived(operator="bob", text="are you there?", position=3, at=3.5),
+        own_line("", "hello?", 1, id=77, at=1.5, is_late=True),
+        line_of("bob", "hi", 2, at=2.5, is_late=True),
+        line_of("bob", "are you there?", 3, at=3.5),
     ]
 
 

@@ -5,7 +5,6 @@ import pytest
 from chatapp.peer.api import visit_events
 from chatapp.wire.messages.desk import (
     AckDeskLines,
-    DescribeVisit,
     DeskLine,
     LineRefusal,
     LineRefused,
@@ -18,6 +17,7 @@ from chatapp.wire.messages.desk import (
     VisitOver,
 )
 from tests.peer.core.desk.scene import WALL, Scene
+from tests.support.visits import line_of, settled
 
 
 def test_lines_are_said_again_on_a_new_link_until_they_are_taken() -> None:
@@ -55,8 +55,8 @@ def test_a_line_is_shown_once_and_confirmed_when_that_is_on_disk() -> None:
         scene.visit.handle(DeskLine(7, position, "bob", 0, f"line {position}"))
     lines = scene.visit.events()
     assert lines == [
-        visit_events.LineReceived(operator="bob", text="line 1", position=1, at=0.0),
-        visit_events.LineReceived(operator="bob", text="line 2", position=2, at=0.0),
+        line_of("bob", "line 1", 1),
+        line_of("bob", "line 2", 2),
     ]
     assert scene.said() == []
     scene.visit.lines_shown(2)
@@ -85,8 +85,8 @@ def test_a_line_that_is_refused(reason: LineRefusal) -> None:
     for _ in range(2):
         scene.visit.handle(LineRefused(7, said.number, reason))
     assert scene.visit.events() == [
-        visit_events.LineSettled(line=line, is_saved=False),
-        visit_events.VisitorLineRefused(reason=reason),
+        settled(line, is_saved=False),
+        visit_events.VisitorLineRefused(reason=reason, text="hi"),
     ]
 
 
@@ -102,14 +102,12 @@ def test_every_line_is_settled_once_by_its_own_name() -> None:
     scene.visit.handle(LinesSaved(7, numbers[1]))
     scene.visit.handle(LinesSaved(7, numbers[1]))
     scene.visit.handle(VisitOver(7, OverCause.ENDED))
-    settled = [
-        event for event in scene.visit.events() if isinstance(event, visit_events.LineSettled)
-    ]
-    assert [(event.line, event.is_saved) for event in settled] == [
-        (lines[0], True),
-        (lines[2], False),
-        (lines[1], True),
-        (lines[3], False),
+    changes = (visit_events.MessageChanged,)
+    assert [event for event in scene.visit.events() if isinstance(event, changes)] == [
+        settled(lines[0] or 0, is_saved=True),
+        settled(lines[2] or 0, is_saved=False),
+        settled(lines[1] or 0, is_saved=True),
+        settled(lines[3] or 0, is_saved=False),
     ]
 
 
@@ -124,25 +122,52 @@ def test_lines_that_get_new_numbers_keep_their_names() -> None:
     (first, _) = scene.said()
     assert isinstance(first, SendDeskLine)
     scene.visit.handle(LinesSaved(7, first.number + 5_000_000))
+    assert scene.said() == []
+    scene.visit.handle(DeskLine(7, 1, "", 0, "of an earlier run", first.number + 5_000_000))
     again = scene.said()
-    assert scene.visit.events() == []
+    scene.visit.events()
     assert isinstance(again[0], SendDeskLine)
     scene.visit.handle(LinesSaved(7, again[0].number))
-    assert scene.visit.events() == [visit_events.LineSettled(line=lines[0] or 0, is_saved=True)]
+    assert scene.visit.events() == [settled(lines[0] or 0, is_saved=True)]
 
 
-def test_lines_that_come_too_late_are_added_to_the_description() -> None:
+@pytest.mark.parametrize("is_linked", [True, False])
+def test_what_was_typed_in_a_talk_stays_talk_and_is_said_in_the_next_turn(
+    *, is_linked: bool
+) -> None:
     scene = Scene()
     scene.join()
     scene.serve()
-    scene.visit.say("one", wall=WALL)
-    scene.said()
-    scene.relink()
-    scene.said()
+    lines = [scene.visit.say(text, wall=WALL) for text in ("one", "two")]
+    numbers = [said.number for said in scene.said() if isinstance(said, SendDeskLine)]
+    if not is_linked:
+        scene.relink()
+        scene.said()
+    scene.visit.events()
     scene.wait(cause=PositionCause.HELD)
-    (again,) = scene.said()
-    assert isinstance(again, SendDeskLine)
-    scene.visit.handle(LineRefused(7, again.number, LineRefusal.NOT_YOUR_TURN))
-    (described,) = scene.said()
-    assert isinstance(described, DescribeVisit)
-    assert (described.visit, described.text) == (7, "one")
+    assert visit_events.NotYourTurn() in scene.visit.events()
+    if is_linked:
+        for number in numbers:
+            scene.visit.handle(LineRefused(7, number, LineRefusal.NOT_YOUR_TURN))
+    assert scene.said() == []  # a line that the registry has already would be refused, too
+    assert (scene.visit.description, scene.settled(), scene.visit.events()) == ("", True, [])
+    scene.serve()
+    again = [said for said in scene.said() if isinstance(said, SendDeskLine)]
+    assert [said.text for said in again] == ["one", "two"]
+    assert all((said.number > numbers[1]) == is_linked for said in again)
+    scene.visit.handle(LinesSaved(7, again[1].number))
+    assert scene.visit.events()[-2:] == [settled(line or 0, is_saved=True) for line in lines]
+
+
+def test_what_was_not_said_before_the_end_is_told_with_its_words() -> None:
+    scene = Scene()
+    scene.join()
+    scene.serve()
+    line = scene.visit.say("wait", wall=WALL)
+    scene.visit.events()
+    scene.visit.handle(VisitOver(7, OverCause.ENDED))
+    assert scene.visit.events() == [
+        settled(line or 0, is_saved=False),
+        visit_events.VisitorLineRefused(reason=None, text="wait"),
+        visit_events.VisitEnded(cause=OverCause.ENDED, may_rate=True),
+    ]

@@ -229,6 +229,30 @@ def test_a_silent_link_is_kept_alive() -> None:
     assert wire.end.next_timer() == wire.now + LINK_KEEPALIVE_SPAN
 
 
+@pytest.mark.parametrize(
+    ("answers", "is_slow"),
+    [
+        ((0.6, 0.6), False),
+        ((0.6, 0.6, 0.6), True),
+        ((0.6, 0.6, 0.1, 0.6, 0.6), False),
+        ((0.6, 0.6, 0.6, 0.1, 0.1), True),
+        ((0.6, 0.6, 0.6, 0.1, 0.1, 0.1), False),
+    ],
+)
+def test_a_link_is_slow_after_three_late_answers(answers: tuple[float, ...], is_slow: bool) -> None:
+    """Clause 5.4."""
+    wire = Wire()
+    wire.bring_up()
+    wire.hears(Pong(1, 1))
+    wire.end.is_slow, wire.end._slow_in_row, wire.end._fast_in_row = False, 0, 0
+    for late in answers:
+        wire.now += 20.0
+        wire.end.send(Ping(0), now=wire.now)
+        wire.now += late
+        wire.hears(Pong(0, 1))
+    assert wire.end.is_slow is is_slow
+
+
 class TestALinkThatStandsStill:
     @pytest.fixture
     def wire(self) -> Wire:
@@ -245,10 +269,10 @@ class TestALinkThatStandsStill:
     ) -> None:
         began = wire.now
         assert wire.end.next_timer() == began + 2.5
-        assert not wire.end.is_keepalive_due(began + 2.4)
-        assert wire.end.is_keepalive_due(began + 2.5)
-        wire.end.send(Ping(0), now=began + 2.5)
-        assert not wire.end.is_keepalive_due(began + 3.0)
+        assert not wire.end.is_in_doubt(began + 2.4)
+        assert wire.end.is_in_doubt(began + 2.5)
+        wire.end.ask(now=began + 2.5)
+        assert not wire.end.is_in_doubt(began + 3.0)
         assert wire.end.next_timer() == began + LINK_STALL_TIMEOUT
         assert not wire.end.handle_timer(now=began + LINK_STALL_TIMEOUT - 0.1)
         assert wire.end.handle_timer(now=began + LINK_STALL_TIMEOUT)
@@ -262,7 +286,7 @@ class TestALinkThatStandsStill:
         else:
             wire.hears(Pong(0, 1))
         assert not wire.end.handle_timer(now=wire.now + 6.0)
-        assert not wire.end.is_keepalive_due(wire.now + 6.0)
+        assert not wire.end.is_in_doubt(wire.now + 6.0)
 
     def test_it_is_kept_while_nobody_reads_it(self, wire: Wire) -> None:
         wire.end.read_from(is_read=False, now=wire.now)
@@ -387,7 +411,7 @@ class TestRenewal:
         wire.hears(MailSaved(1))
         wire.now += RENEW_AFTER
         wire.end.handle_timer(now=wire.now)
-        assert wire.end.is_keepalive_due(wire.now + 2.5)
+        assert wire.end.is_in_doubt(wire.now + 2.5)
         assert wire.end.handle_timer(now=wire.now + LINK_STALL_TIMEOUT)
 
     def test_an_answer_that_nobody_asked_for_is_an_error(self, wire: Wire) -> None:

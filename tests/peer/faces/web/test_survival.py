@@ -124,13 +124,43 @@ async def test_a_description_counts_as_saved_only_when_the_registry_has_it(tmp_p
         assert asha.status == 410
 
 
-async def test_a_line_that_no_description_has_room_for_is_not_taken(tmp_path: Path) -> None:
+async def test_what_is_said_on_the_page_of_a_talk_waits_for_the_next_turn(tmp_path: Path) -> None:
     async with web_desk(tmp_path) as desk:
         await desk.type(".off")
         asha = await desk.visitor("Asha")
-        await asha.post("/about", {"about": "x" * 4_000})
-        assert "That is too long" in await asha.post("/say", {"text": "y" * 200})
-        assert asha.status == 413
+        await asha.post("/say", {"text": "still there?", "key": "1"})
+        await asha.until("What you wrote is kept for the operator.")
+        await desk.type(".on")
+        await desk.shows("Asha: still there?")
+        assert not any(line.startswith("Says:") for line in desk.shown)
+        assert "mark saved" in await asha.get()
+
+
+async def test_a_line_that_a_page_sends_again_after_restarts_is_said_once(tmp_path: Path) -> None:
+    async with web_desk(tmp_path) as desk:
+        asha = await desk.visitor("Asha")
+        (session,) = desk.gateway.sessions.values()
+        first, second = (str(int(session._wall() * 1_000_000) + number) for number in (1, 2))
+        await asha.post("/say", {"text": "one", "key": first})
+        await desk.shows("Asha: one")
+        await desk.kill_registry()
+        assert "mark sending" in await asha.post("/say", {"text": "two", "key": second})
+        await desk.kill_gateway()  # only the page has the second line now
+        await desk.start_registry()
+        for _ in range(2):
+            desk.start_gateway()
+            for text, key in (("one", first), ("two", second)):
+                await asha.post("/say", {"text": text, "key": key})
+            await asha.until("two</p>")
+            await desk.kill_gateway()
+        desk.start_gateway()
+        await desk.type(".on")
+        await desk.shows("Asha: two")
+        await asha.post("/say", {"text": "three"})
+        await desk.shows("Asha: three")
+        page = await asha.get()
+        assert [page.count(f">{text}</p>") for text in ("one", "two", "three")] == [1, 1, 1]
+        assert f'data-key="{second}"' in page
 
 
 async def test_who_leaves_while_the_registry_is_away_has_left_when_it_is_back(

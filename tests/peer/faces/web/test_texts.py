@@ -74,7 +74,7 @@ def test_every_reason_has_a_text() -> None:
     for why in visit_events.SentBackReason:
         assert IN_ENGLISH.note(visit_events.SentBack(why=why, queue="exams"))
     for refused in visit_events.LineRefusal:
-        assert IN_ENGLISH.note(visit_events.VisitorLineRefused(reason=refused))
+        assert IN_ENGLISH.note(visit_events.VisitorLineRefused(reason=refused, text="hi"))
     assert (
         IN_ENGLISH.end(visit_events.VisitEnded(cause=None))
         == "The session has ended while you were away."

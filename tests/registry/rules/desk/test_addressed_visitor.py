@@ -44,11 +44,14 @@ def pair(help_desk: HelpDesk) -> list[Visitor]:
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        ("your result is 42", "[Asha Qa has left; this was not said to Asha Qb.]"),
+        (
+            "your result is 42",
+            "[Asha Qa has left; this was not said to Asha Qb: your result is 42]",
+        ),
         (".end", "[Asha Qa has left; the session with Asha Qb goes on.]"),
         (".next", "[Asha Qa has left; the session with Asha Qb goes on.]"),
         (".handover bob", "[Asha Qa has left; Asha Qb was not handed over.]"),
-        (".note wants money", "[Asha Qa has left; this was not noted about Asha Qb.]"),
+        (".note wants money", "[Asha Qa has left; this was not noted about Asha Qb: wants money]"),
     ],
 )
 def test_what_is_typed_at_the_terminal_as_the_next_is_called_is_held_back(
@@ -73,7 +76,9 @@ def test_what_is_typed_as_the_last_one_leaves_is_said_to_nobody(help_desk: HelpD
     help_desk.advance(60.0)
     asha.ask(LeaveDesk(1))
     help_desk.shown()
-    assert help_desk.type("your result is 42") == ["[Asha Qa has left; this was not said.]"]
+    assert help_desk.type("your result is 42") == [
+        "[Asha Qa has left; this was not said: your result is 42]"
+    ]
     assert help_desk.type(".end") == ["[No active client.]"]
     help_desk.advance(HOLD_BACK_FOR)
     assert help_desk.type("hello?") == ["[No active client.]"]
@@ -112,7 +117,7 @@ def test_what_is_typed_before_a_change_is_shown_is_for_the_visitor_who_is(
         "Name: Asha Qb",
         "Number: +919876543210",
         "Issue: Depression",
-        "[Asha Qa has left; this was not said to Asha Qb.]",
+        "[Asha Qa has left; this was not said to Asha Qb: your result is 42]",
         "[Asha Qa has left; the session with Asha Qb goes on.]",
     ]
     assert [type(one) for one in bela.hear()] == [OperatorAssigned]

@@ -10,6 +10,7 @@ from chatapp.wire.messages.desk import (
     ClientCause,
     ClientChange,
     ClientChanged,
+    DeskLine,
     DeskRefusal,
     DeskRefused,
     DutyStatus,
@@ -269,6 +270,39 @@ def test_who_was_away_when_the_session_was_ended_is_told_on_return(
     assert bela.last(VisitOver) == VisitOver(2, OverCause.DROPPED), "the answer may have been lost"
 
 
+@pytest.mark.parametrize("is_restarted", [False, True])
+@pytest.mark.parametrize(
+    ("shown", "with_own", "lines"),
+    [
+        (0, True, [(1, "one", 1), (2, "call 4711", 0), (3, "bye", 0)]),
+        (2, True, [(3, "bye", 0)]),
+        (0, False, [(2, "call 4711", 0), (3, "bye", 0)]),
+    ],
+)
+def test_what_was_said_before_an_end_is_given_before_it(
+    help_desk: HelpDesk,
+    shown: int,
+    lines: list[tuple[int, str, int]],
+    *,
+    with_own: bool,
+    is_restarted: bool,
+) -> None:
+    asha = help_desk.joined()
+    asha.say("one")
+    asha.drop()
+    for typed in ("call 4711", "bye", ".end"):
+        help_desk.type(typed)
+    if is_restarted:
+        help_desk.restart(crash=True)
+    Talker.come_back(asha)
+    asha.ask(ReturnToDesk(6, asha.ticket, shown, with_own=with_own))
+    *told, over = asha.hear()
+    assert over == VisitOver(1, OverCause.ENDED)
+    assert [
+        (line.position, line.text, line.number) for line in told if isinstance(line, DeskLine)
+    ] == lines
+
+
 def test_a_form_sent_again_after_the_end_makes_no_second_visit(help_desk: HelpDesk) -> None:
     asha = help_desk.joined("Asha")
     asha.drop()
@@ -384,7 +418,7 @@ class TestAProgramThatHangs:
             "Name: Cem",
         ]
         assert help_desk.type("your result is 42") == [
-            "[Bela does not answer; this was not said to Cem.]"
+            "[Bela does not answer; this was not said to Cem: your result is 42]"
         ]
         assert cem.last(OperatorAssigned).cause is OperatorCause.CALLED
         help_desk.advance(50.0)

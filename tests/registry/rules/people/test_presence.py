@@ -5,9 +5,9 @@ import pytest
 from chatapp.registry.rules.directory.directory import LINK_AWAITED_FOR
 from chatapp.registry.rules.effects import DropReason, LinkEndReason
 from chatapp.wire.address import Address
-from chatapp.wire.limits import DATAGRAM_FRAMES_MAX, SILENCE_REPORTS_BURST
+from chatapp.wire.limits import DATAGRAM_FRAMES_MAX, ROW_CHANGES_BURST, SILENCE_REPORTS_BURST
 from chatapp.wire.messages.direct import ReportSilence
-from chatapp.wire.messages.registration import Ping, Pong, Probe
+from chatapp.wire.messages.registration import AskLease, LeaseNamed, Ping, Pong, Probe
 from chatapp.wire.messages.table import FetchTable, Presence
 from tests.registry.rig import Rig, row_of
 
@@ -40,6 +40,41 @@ class TestAnOpenLink:
             bob.send(FetchTable(0))
         assert row_of(rig, bob).online
         assert bob.link not in rig.closed
+
+    def test_a_slow_one_has_a_longer_lease_while_it_lasts(self, rig: Rig) -> None:
+        """Clause 5.4."""
+        bob = rig.member("bob")
+        assert bob.ask(AskLease(is_slow=True)) == [LeaseNamed(seconds=300)]
+        assert row_of(rig, bob).presence is Presence.SLOW
+        bob.is_frozen = True
+        rig.advance(299.0)
+        assert row_of(rig, bob).online
+        rig.advance(2.0)
+        assert row_of(rig, bob).presence is Presence.LOST
+        bob.is_frozen = False
+        bob.register()
+        bob.attach()
+        assert row_of(rig, bob).presence is Presence.ONLINE
+        bob.ask(AskLease(is_slow=True))
+        assert bob.ask(AskLease(is_slow=False)) == [LeaseNamed(seconds=30)]
+        assert row_of(rig, bob).presence is Presence.ONLINE
+
+    def test_a_slow_one_that_answers_no_probe_is_lost_as_any(self, rig: Rig) -> None:
+        ann, bob = rig.member("ann"), rig.member("bob")
+        bob.send(AskLease(is_slow=True))
+        bob.is_frozen = True
+        ann.send(ReportSilence(bob.id))
+        rig.advance(3.5)
+        assert row_of(rig, bob).presence is Presence.LOST
+
+    def test_asking_again_and_again_costs_others_few_rows(self, rig: Rig) -> None:
+        bob = rig.member("bob")
+        rig.advance(1.0)
+        rows = rig.core.engine.hub.directory.version
+        for turn in range(100):
+            bob.send(AskLease(is_slow=turn % 2 == 0))
+            rig.advance(0.15)
+        assert rig.core.engine.hub.directory.version <= rows + ROW_CHANGES_BURST + 4
 
     def test_alone_it_is_none(self, rig: Rig) -> None:
         """The link of a program that hangs, or of a machine that is gone, stays open for

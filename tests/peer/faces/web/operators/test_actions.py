@@ -21,7 +21,7 @@ from chatapp.wire.messages.desk import (
     [
         ("on", {}, Action(TakeDuty(0, "desk"))),
         ("on", {"queue": "exams"}, Action(TakeDuty(0, "exams"))),
-        ("next", {"visit": "7"}, Action(CallNext(0, "desk", 7), 7, asks_first=True)),
+        ("next", {"visit": "7"}, Action(CallNext(0, "desk", 7), 7)),
         ("handover", {"visit": "7", "operator": " eva "}, Action(HandOver(0, 7, "eva"), 7)),
         ("note", {"visit": "7", "text": "a\r\nb "}, Action(NoteVisitor(0, 7, "a\nb"), 7)),
         ("note", {"visit": "7"}, Action(NoteVisitor(0, 7, ""), 7)),

@@ -23,7 +23,7 @@ async def test_a_page_that_comes_later_shows_the_form_and_what_was_said(village:
         bob.desk.say("how can I help?")
         await bob.desk.said()
         visitor.say("my screen is black")
-        await next_of(bob, events.ClientSaid)
+        await next_of(bob, events.Said)
         bob.desk.ask(NoteVisitor(0, 0, "laptop"))
         await bob.desk.answered()
         async with Peer.attach("bob", home=village.folder, shows=False) as attached:

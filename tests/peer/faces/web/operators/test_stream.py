@@ -17,6 +17,7 @@ from chatapp.peer.faces.web.operators.app import OperatorApp
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.testing import Town
 from tests.peer.faces.web.asking import scope_of
+from tests.support.visits import line_of, settled
 
 HOST: Final = "127.0.0.1:8081"
 ACCESS: Final = Access()
@@ -95,8 +96,8 @@ def happen(desk: OperatorDesk, *events: events.Event) -> None:
     desk.windows.wake()
 
 
-def said(text: str, position: int) -> events.ClientSaid:
-    return events.ClientSaid(sender=ASHA.name, text=text, visit=ASHA.visit, position=position)
+def said(text: str, position: int) -> events.Said:
+    return line_of(ASHA.name, text, position, visit=ASHA.visit)
 
 
 async def test_a_window_is_told_everything_and_then_what_has_changed(desk: OperatorDesk) -> None:
@@ -126,13 +127,12 @@ async def test_a_line_whose_mark_changes_is_told_again_under_its_number(desk: Op
         await stream.news()
         happen(desk, ASHA)
         await stream.news()
-        line = desk.view.said("hello", at=0.0, number=1)
+        desk.view.said("hello", at=0.0, number=1)
         desk.windows.wake()
         ((sent, before),) = (await stream.news())["lines"]
-        desk.view.saved(line)
-        desk.windows.wake()
+        happen(desk, settled(1, is_saved=True))
         ((again, after),) = (await stream.news())["lines"]
-        assert sent == again == line.id
+        assert sent == again
         assert before != after
         happen(desk, said("next", 1))
         assert len((await stream.news())["lines"]) == 1

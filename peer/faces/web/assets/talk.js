@@ -1,0 +1,189 @@
+// What the pages of a talk have in common: small helpers, sounds, menus, keys, and what was typed and is not stored yet.
+"use strict";
+
+const find = (id) => document.getElementById(id);
+const banner = find("banner");
+const told = find("main").dataset;
+const warn = (text) => { banner.textContent = text; banner.hidden = !text; };
+let sound = null;
+
+function element(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return template.content.firstElementChild;
+}
+
+function toEnd() {
+  const scroll = find("scroll");
+  if (scroll) scroll.scrollTop = scroll.scrollHeight;
+}
+
+// --- calling whoever sits before the page
+
+function wakeSound() {
+  if (!sound && window.AudioContext) sound = new AudioContext();
+  if (sound && sound.state === "suspended") sound.resume();
+}
+
+function beep() {
+  if (!sound) return;
+  for (const [at, pitch] of [[0, 660], [0.18, 880]]) {
+    const tone = sound.createOscillator();
+    const volume = sound.createGain();
+    tone.frequency.value = pitch;
+    volume.gain.setValueAtTime(0.12, sound.currentTime + at);
+    volume.gain.exponentialRampToValueAtTime(0.001, sound.currentTime + at + 0.35);
+    tone.connect(volume).connect(sound.destination);
+    tone.start(sound.currentTime + at);
+    tone.stop(sound.currentTime + at + 0.36);
+  }
+}
+
+function call(text) {
+  beep();
+  if (!document.hidden || !("Notification" in window) || Notification.permission !== "granted") return;
+  try { new Notification(text, { tag: "desk", icon: document.querySelector("link[rel=icon]").href }); } catch { /* some phones allow none */ }
+}
+
+// --- lines of the log
+
+// Shows lines of the program, each under its id; calls `isNew` with those that were not there.
+function addLines(log, lines, isNew) {
+  const scroll = find("scroll");
+  const isAtEnd = !scroll || scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
+  for (const [id, html] of lines) {
+    const line = element(html);
+    const former = find(id);
+    if (former) former.replaceWith(line);
+    else { log.insertBefore(line, log.querySelector(".line.unsent")); isNew(line); }
+  }
+  if (isAtEnd) toEnd();
+}
+
+// What was typed and is not stored yet, oldest first. It stands at the end of the log as on its way, is sent again until the
+// program has it, and is said once: each line has a key. It outlives a reload of the page.
+class Outbox {
+  // `post` sends a line, and resolves to whether it was taken; it throws a `Refused` for a line that never will be. `isKept`:
+  // a line stays until the log shows that it is stored, as the program may be killed before that.
+  constructor(name, { log, post, canPost, refused, isKept }) {
+    Object.assign(this, { name, log, post, canPost, refused, isKept });
+    this.lines = JSON.parse(sessionStorage.getItem(name) || "[]");
+    this.isBusy = false;
+    this.retry = null;
+    this.lastKey = Math.max(0, ...this.lines.map(({ key }) => Number(key)));
+    // A key is the time at which a line was typed, by the clock of the program: over its restarts the line is known by it.
+    this.ahead = told.now ? Number(told.now) - Date.now() : 0;
+  }
+
+  add(text, more) {
+    this.lastKey = Math.max(this.lastKey + 1, (Date.now() + this.ahead) * 1000);
+    this.keep([...this.lines, { key: String(this.lastKey), text, more, at: Date.now() }]);
+    this.show();
+    this.flush();
+  }
+
+  keep(lines) {
+    this.lines = lines;
+    if (lines.length) sessionStorage.setItem(this.name, JSON.stringify(lines)); else sessionStorage.removeItem(this.name);
+  }
+
+  shownLine({ key }) {
+    const log = this.log();
+    return log && log.querySelector(`.line[data-key="${key}"]`);
+  }
+
+  // Forgets the lines that the program has stored, or refused.
+  look() {
+    const isOpen = (line) => !this.shownLine(line) || this.shownLine(line).querySelector(".mark.sending");
+    if (this.log()) this.keep(this.lines.filter(isOpen));
+  }
+
+  // Shows the lines that the program does not show.
+  show() {
+    this.look();
+    const log = this.log();
+    if (!log || !find("composer")) return;
+    for (const line of log.querySelectorAll(".line.unsent")) line.remove();
+    const unsent = this.lines.filter((line) => !this.shownLine(line));
+    for (const line of unsent) log.append(unsentLine(line));
+    if (unsent.length) toEnd();
+  }
+
+  // Sends what the program does not show, one after the other.
+  async flush() {
+    clearTimeout(this.retry);
+    if (this.isBusy) return;
+    this.isBusy = true;
+    try {
+      for (;;) {
+        const line = this.lines.find((other) => !other.isTaken && !this.shownLine(other));
+        if (!line || !this.canPost(line)) break;
+        if (!await this.post(line)) { this.retry = setTimeout(() => this.flush(), 3000); break; }
+        line.isTaken = true;
+        if (!this.isKept) this.keep(this.lines.filter((other) => other !== line));
+      }
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      this.keep(this.lines.filter((line) => line !== error.line));
+      this.show();
+      this.refused(error.line, error.message);
+    } finally {
+      this.isBusy = false;
+    }
+  }
+
+  // Another run of the program has what was stored alone.
+  again() {
+    for (const line of this.lines) delete line.isTaken;
+    this.show();
+    this.flush();
+  }
+
+  // Nothing is sent any more. Returns what was not.
+  close() {
+    this.look();
+    const left = this.lines.map(({ text }) => text);
+    this.keep([]);
+    return left;
+  }
+}
+
+class Refused extends Error {
+  constructor(line, why) { super(why); this.line = line; }
+}
+
+function unsentLine({ key, text, at }) {
+  const line = element('<div class="line mine unsent"><p class="who"></p><p class="text" dir="auto"></p><p class="when"><time></time><span class="mark sending"><span aria-hidden="true">…</span><span class="unseen"></span></span></p></div>');
+  line.id = `unsent${key}`;
+  line.querySelector(".who").textContent = told.you;
+  line.querySelector(".text").textContent = text;
+  const time = line.querySelector("time");
+  time.dateTime = new Date(at).toISOString();
+  time.textContent = new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  line.querySelector(".mark").title = told.sending;
+  line.querySelector(".unseen").textContent = told.sending;
+  return line;
+}
+
+// --- menus and keys
+
+const popups = () => [...document.querySelectorAll("details.popup[open]")];
+
+document.addEventListener("click", (event) => {
+  for (const popup of popups()) if (!popup.contains(event.target)) popup.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && popups().length) {
+    for (const popup of popups()) { popup.open = false; popup.querySelector("summary").focus(); }
+    event.preventDefault();
+    return;
+  }
+  const isSent = event.key === "Enter" && !event.shiftKey && !event.isComposing && event.target.id === "text";
+  if (isSent) { event.preventDefault(); event.target.form.requestSubmit(); return; }
+  if (!event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || !event.code.startsWith("Key")) return;
+  // A key belongs to the element that names it.
+  const aimed = document.querySelector(`[aria-keyshortcuts="Alt+${event.code.slice(3)}"]`);
+  if (!aimed) return;
+  event.preventDefault();
+  if (aimed.matches("textarea, select")) aimed.focus(); else aimed.click();
+});
