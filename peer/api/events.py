@@ -478,6 +478,14 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, tag=True):
         return None if self.conversation.is_person else self.conversation, self.identity
 
 
+class SaidByUs(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The user has said this line by another program that uses the peer."""
+
+    line: Said
+    key: int = 0
+    """As in `Send`."""
+
+
 class MailReturned(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The messages and lines that were sent while we were away, oldest first."""
 
@@ -523,7 +531,13 @@ class ConversationRead(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 ReceivedEvent = (
-    Said | MailReturned | MailUnreadable | MailHeldBack | LineUnreadable | ConversationRead
+    Said
+    | SaidByUs
+    | MailReturned
+    | MailUnreadable
+    | MailHeldBack
+    | LineUnreadable
+    | ConversationRead
 )
 
 
@@ -1021,6 +1035,14 @@ class EventsMissed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     was said is in the history."""
 
 
+class ProgramChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The program to which this one was attached has ended. Another one runs the peer from now on,
+    or this one does; what was said meanwhile has been told."""
+
+    process: int
+    """Its number."""
+
+
 class ProgramEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The program to which this one is attached has ended."""
 
@@ -1028,7 +1050,7 @@ class ProgramEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The name of the person whose program it is."""
 
 
-AttachmentEvent = EventsMissed | ProgramEnded
+AttachmentEvent = EventsMissed | ProgramChanged | ProgramEnded
 """The events of a program that is attached to another one."""
 
 

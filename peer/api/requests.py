@@ -81,6 +81,16 @@ class Send(Request[Sent], frozen=True, kw_only=True):
     text: str
     wait: Outcome | None = None
     """The answer comes with this outcome; None: at once."""
+    key: Id = 0
+    """Drawn by another program than the one that runs the peer, 52 random bits: a request with the
+    key of an earlier one is answered as that one, and says nothing again. 0: none."""
+
+
+class FindSent(Request[Sent | None], frozen=True, kw_only=True):
+    """Return the line of ours that was asked for by this key, also in an earlier run; None if there
+    is none. Raises sqlite3.Error."""
+
+    key: Id
 
 
 class TellTyping(Command, frozen=True, kw_only=True):
@@ -382,6 +392,7 @@ class ReadTalk(Request[Talk], frozen=True, kw_only=True):
 
 AnyRequest = (
     Send
+    | FindSent
     | TellTyping
     | Wait
     | EnterRoom

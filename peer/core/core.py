@@ -18,7 +18,7 @@ from chatapp.peer.core.direct.outbox import LostMessages
 from chatapp.peer.core.direct.transport import runs_of
 from chatapp.peer.core.inbox import Streams
 from chatapp.peer.core.people.people import Authored, Roster
-from chatapp.peer.core.records import Loaded, ReadUpTo, Record, StoredOutgoing
+from chatapp.peer.core.records import LineKeyed, Loaded, ReadUpTo, Record, StoredOutgoing
 from chatapp.peer.core.registry.connection import NodeCore
 from chatapp.peer.core.registry.registration import Registration
 from chatapp.peer.core.registry.session import SEALED_KINDS, State
@@ -97,7 +97,7 @@ class PeerCore(NodeCore):
             self.direct.row_changed(contact, change, is_heard=is_heard, now=now)
             self.rooms.row_changed(contact, change, now=now)
             self._adopt(contact, now)
-        if changes:
+        if changes and not is_heard:
             self.rooms.rows_arrived(now=now)
 
     def _adopt(self, contact: Contact, now: float) -> None:
@@ -174,6 +174,10 @@ class PeerCore(NodeCore):
         `conversation_of`."""
         self._out.records += [ReadUpTo(key, is_group, id_) for key, is_group in keys]
         self._out.events.append(events.ConversationRead(conversation=conversation, id=id_))
+
+    def note_key(self, line: int, key: int) -> None:
+        """Note by which key another program of the user asked for a line of ours."""
+        self._out.records.append(LineKeyed(line, key))
 
     def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
         """Return the steps of a pending message or line of ours so far; none when it is not

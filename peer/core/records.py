@@ -241,6 +241,13 @@ class OutgoingOnDisk(msgspec.Struct, frozen=True, array_like=True, tag=26, gc=Fa
     number: int
 
 
+class LineKeyed(msgspec.Struct, frozen=True, array_like=True, tag=40, gc=False):
+    """Another program of the user asked for the line of ours with this id by this key."""
+
+    id: int
+    key: int
+
+
 Record = (
     OutgoingAdded
     | OutgoingChanged
@@ -268,6 +275,7 @@ Record = (
     | IgnoreChanged
     | ReadUpTo
     | OutgoingOnDisk
+    | LineKeyed
 )
 """All that a node keeps."""
 

@@ -23,6 +23,7 @@ from chatapp.peer.core.records import (
     IgnoreChanged,
     IncomingAdded,
     LineAccepted,
+    LineKeyed,
     Loaded,
     NameBlocked,
     NameCleared,
@@ -103,6 +104,10 @@ _OVERTAKEN: Final = "UPDATE lines SET is_overtaken = ? WHERE stream = ? AND numb
 
 
 _PATIENCE_MS: Final = 20
+
+KEYS_KEPT: Final = 10_000
+"""Lines of the history, the newest ones, whose keys are kept: a program asks for a line again
+within seconds, or never."""
 
 
 class History:
@@ -236,10 +241,9 @@ class History:
                         _MOVE_TALK,
                         {"to_stream": to_id, "to_number": to_number, "from_stream": from_id},
                     )
-            case Overtaken(stream, number):
-                execute(_OVERTAKEN, (1, self._theirs[stream], number))
-            case ShownBehind(stream, number):
-                execute(_OVERTAKEN, (0, self._theirs[stream], number))
+            case Overtaken(stream, number) | ShownBehind(stream, number):
+                is_overtaken = int(isinstance(record, Overtaken))
+                execute(_OVERTAKEN, (is_overtaken, self._theirs[stream], number))
             case ReadUpTo(key, is_group, id_):
                 registry = here if is_group else schema.EVERYWHERE
                 # What is still to come is not read, and an id that no line has may be more than
@@ -278,6 +282,9 @@ class History:
                 )
             case RegistryPinned() | RegistryVerified() | ServersNamed():
                 self._apply_registry(record)
+            case LineKeyed(id_, key):
+                execute("INSERT OR REPLACE INTO line_keys VALUES (?, ?)", (id_, key))
+                execute("DELETE FROM line_keys WHERE line < ?", (id_ - KEYS_KEPT,))
             case _:
                 raise TypeError(f"{type(record).__name__} has no statement")
 

@@ -180,6 +180,13 @@ class MessageQueries:
         self.index: Final = Indexes(db)
         self.conversations: Final = ConversationQueries(db)
 
+    def by_key(self, key: int) -> StoredLine | None:
+        """Return the line of ours that another program asked for by this key; None if there is
+        none."""
+        with damage_named():
+            found = self._db.execute("SELECT line FROM line_keys WHERE key = ?", (key,)).fetchone()
+        return None if found is None else self.by_id(found[0])
+
     def latest(self, count: int) -> list[StoredLine]:
         """Return the newest `count` lines of people who are not ignored, oldest first."""
         return self.page((), limit=count)

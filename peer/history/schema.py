@@ -12,7 +12,8 @@ its stream and number through one index, and both are small integers: keys are s
 before it. `dropped_numbers` has the numbers of dropped lines that may come a second time, and
 `missing_numbers` those below a sender's floor that had not come when the floor was stored, as
 ranges [start, end). `on_disk`: our delivered messages below this number survive a power cut at
-their recipient. A conversation is the streams of two people, or those of a group at its registry;
+their recipient. `line_keys` has the keys by which other programs of the user asked for our last
+lines. A conversation is the streams of two people, or those of a group at its registry;
 `read` is the id up to which the user has read it. `conversation_lines` has its lines, as an index
 that is filled later. `progress` says up to which line the indexes go, and up to where the journal's
 records are here.
@@ -86,6 +87,7 @@ CREATE TABLE missing_numbers (
     stream INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, PRIMARY KEY (stream, start)) WITHOUT ROWID;
 CREATE TABLE names (
     identity BLOB NOT NULL PRIMARY KEY, name TEXT NOT NULL, doubt INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE TABLE line_keys (line INTEGER PRIMARY KEY, key INTEGER NOT NULL);
 CREATE TABLE ignored (identity BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE openings (identity BLOB NOT NULL PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE progress (

@@ -19,6 +19,7 @@ from chatapp.peer.core.records import FINAL
 from chatapp.peer.core.registry.session import State
 from chatapp.peer.history.query import UNREAD_MAX, MessageQueries, StoredLine, identity_of, shown
 from chatapp.peer.node.keystore import NameHasKeys
+from chatapp.peer.node.sharedfeed import sent_of
 from chatapp.wire.names import is_same_name
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ async def _send(node: "PeerNode", request: requests.Send) -> Sent:
     elif request.wait is requests.Outcome.FINAL:
         await receipt.final()
     return receipt.sent()
+
+
+async def _find_sent(node: "PeerNode", request: requests.FindSent) -> Sent | None:
+    if (known := node.sent_by(request.key)) is not None:
+        return known
+    line = await node.storage.read(lambda lines: lines.by_key(request.key), by_index=False)
+    return None if line is None else sent_of(shown(line, node.name))
 
 
 def _tell_typing(node: "PeerNode", request: requests.TellTyping) -> None:
@@ -418,6 +426,7 @@ def _states(lines: MessageQueries, registry: int, me: str) -> list[ConversationS
 
 ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable[Any] | Any]]] = {
     requests.Send: _send,
+    requests.FindSent: _find_sent,
     requests.TellTyping: _tell_typing,
     requests.Wait: _wait,
     requests.EnterRoom: _enter_room,

@@ -6,6 +6,7 @@ datagrams, records, link bytes, events.
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections import Counter
@@ -124,6 +125,8 @@ class Connection:
         self._connecting: asyncio.Task[None] | None = None
         self._is_over = False
         self._is_held = False
+        self._is_cut = asyncio.Event()
+        """Set when the other side has closed a connection that was kept."""
 
     def tend(self, *, now: float) -> None:
         """Close, write and connect, as the core wants."""
@@ -158,13 +161,22 @@ class Connection:
         elif self._link is not None:
             self._link.resume_reading()
 
-    def close(self) -> None:
-        """Send what is written, read nothing more, and close."""
+    def close(self, *, keeps_link: bool = False) -> None:
+        """Send what is written, take nothing more, and close. `keeps_link`: but for the connection,
+        which `cut` closes."""
         self._is_over = True
-        if self._link is not None:
+        if self._link is not None and not keeps_link:
             self._link.close("leaving")
         if self._connecting is not None:
             self._connecting.cancel()
+
+    async def cut(self, *, within: float) -> None:
+        """Close a connection that was kept once the other side has, or after so many seconds."""
+        if self._link is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    await self._is_cut.wait()
+            self._link.close("handed over")
 
     async def closed(self) -> None:
         """Wait until no attempt to connect is under way. `await` on an attempt that was given up
@@ -209,6 +221,8 @@ class Connection:
             self._take_turn()
 
     def link_closed(self, link: TcpLink, reason: str) -> None:
+        if self._is_over and link is self._link:
+            self._is_cut.set()
         if self._is_current(link):
             _log.debug("link closed: %s", reason)
             self._link = None
@@ -354,15 +368,19 @@ class Driver:
         self._connection.close()
         self._connection = self._new_connection()
 
-    def close(self) -> None:
-        """Take no turn any more; close the sockets."""
+    def close(self, *, keeps_link: bool = False) -> None:
+        """Take no turn any more; close the sockets. `keeps_link`: as in `Connection.close`."""
         self.is_closed = True
         self._turns.wake()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._connection.close()
+        self._connection.close(keeps_link=keeps_link)
         self._endpoint.close()
+
+    async def cut_link(self, *, within: float) -> None:
+        """As `Connection.cut`."""
+        await self._connection.cut(within=within)
 
     async def closed(self) -> None:
         """Wait until nothing is under way on the network any more."""

@@ -27,6 +27,7 @@ from chatapp.peer.api.requests import (
     ReadTalk,
     Request,
     SearchPast,
+    Send,
     Talk,
 )
 from chatapp.peer.api.state import State
@@ -43,6 +44,7 @@ from chatapp.peer.rpc.protocol import (
     RpcError,
     Subscribe,
     Subscribed,
+    drawn_key,
     refusal_of,
 )
 from chatapp.peer.rpc.ring import EventRing, notice
@@ -133,6 +135,10 @@ class ServedNode(Node, Protocol):
         """Call `listener` with lines when they are reported as shown, until the function that this
         returns is called."""
 
+    def listen_ours(self, listener: Callable[[Sequence[events.Event]], None]) -> Callable[[], None]:
+        """Call `listener` with what the program says itself, until the function that this returns
+        is called."""
+
 
 class PeopleLog:
     """The people in the table, and in which order their rows have changed."""
@@ -184,8 +190,9 @@ class PeopleLog:
 class Hub:
     """One peer and its clients."""
 
-    def __init__(self, node: ServedNode, *, run: str) -> None:
-        """`run`: a word that no other run of the program has."""
+    def __init__(self, node: ServedNode, *, run: str, is_service: bool = False) -> None:
+        """`run`: a word that no other run of the program has. `is_service`: as in `Greeting`."""
+        self._is_service: Final = is_service
         self._node: Final = node
         self._run: Final = run
         self._ring: Final = EventRing()
@@ -277,14 +284,17 @@ class Hub:
 
     async def _answer(self, session: RpcSession, request: Request[Any]) -> Any:
         match request:
-            case Hello(protocol=protocol):
-                return self._greeting(protocol)
+            case Hello():
+                session.is_heir = request.is_heir
+                return self._greeting(request.protocol)
             case Subscribe():
                 return self.subscribe(session, request)
             case ReportShown():
                 return self._report_shown(request)
             case Command():
                 return self._node.post(request)
+            case Send(key=0):
+                request = msgspec.structs.replace(request, key=drawn_key())
         answer = await answered(self._node, request)
         if isinstance(request, ListUnshown):
             self._note_unshown(answer.lines)
@@ -298,6 +308,7 @@ class Hub:
             run=self._run,
             last=self._ring.last,
             state=self._node.state,
+            is_service=self._is_service,
         )
 
     def subscribe(self, session: RpcSession, request: Subscribe) -> Subscribed:

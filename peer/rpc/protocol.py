@@ -2,6 +2,7 @@
 and the errors of requests as errors of the protocol and back (clause 6)."""
 
 import enum
+import secrets
 import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final, get_args
@@ -47,8 +48,13 @@ UNSHOWN_MAX: Final = 10_000
 """Lines that clients were given and have not reported as shown, of which the program knows."""
 
 
+def drawn_key() -> int:
+    """Return a new key of a line that is asked for: 52 random bits, not 0."""
+    return secrets.randbits(52) or 1
+
+
 class Farewell(enum.Enum):
-    """Why the program closes a connection (clause 4.6)."""
+    """Why the program closes a connection (clause 4.7)."""
 
     SLOW = "the client did not read, and events that it has not read are gone"
     ENDED = "the program ends"
@@ -90,12 +96,16 @@ class Greeting(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     last: int
     state: State
+    is_service: bool = False
+    """Whether the program is one that is started again when it ends."""
 
 
 class Hello(Request[Greeting], frozen=True, kw_only=True):
     """The first request of a client."""
 
     protocol: int
+    is_heir: bool = False
+    """Whether the client runs the peer itself when this program has ended."""
 
 
 class Subscribed(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,7 +31,7 @@ from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.commands.meanings import Meaning, Mistake
 from chatapp.peer.view.view import USUAL_START, CatchUp, Start, Step, Steps, View
 from chatapp.peer.words import answers, history
-from chatapp.peer.words.formatting import LINE_MAX, Mark, SettledLine, TypedLine, mark_of
+from chatapp.peer.words.formatting import LINE_MAX, Mark, OwnLine, SettledLine, TypedLine, mark_of
 from chatapp.peer.words.people import (
     came_line,
     here_line,
@@ -57,6 +57,8 @@ class UnderWay:
         self._typed: dict[int, TypedLine] = {}
         """By id: the lines above the prompt."""
         self._texts: dict[int, str] = {}
+        self._elsewhere: dict[int, str] = {}
+        """By id: lines that were said in another window, which are shown with their marks."""
         self._refused: deque[TypedLine] = deque()
         """Lines that were refused at once, before they had an id."""
 
@@ -75,22 +77,35 @@ class UnderWay:
     def end(self) -> list[str]:
         """Settle all lines that still stand above the prompt: the program ends."""
         left = [*self._typed.values(), *self._refused]
+        elsewhere = list(self._elsewhere.values())
         self._typed.clear()
         self._refused.clear()
-        return [SettledLine(typed) for typed in left]
+        self._elsewhere.clear()
+        return [*map(SettledLine, left), *elsewhere]
 
     def lines(self, event: events.Event, lines: list[str]) -> list[str]:
         """Return what a screen shows for an event. `lines`: what a pipe shows."""
         match event:
             case events.MessageChanged():
                 return self._changed(event, lines)
-            case events.Unacknowledged(id=message) if message in self._typed:
+            case events.SaidByUs(line=line):
+                return self._said_elsewhere(line, lines)
+            case events.Unacknowledged(id=id_) if id_ in self._typed or id_ in self._elsewhere:
                 return []  # the status line tells the tries, and a mark what becomes of it
             case _:
                 return lines
 
+    def _said_elsewhere(self, line: events.Said, lines: list[str]) -> list[str]:
+        self._elsewhere[line.id] = "".join(lines)
+        if len(self._elsewhere) <= REMEMBERED_MAX:
+            return []
+        return [OwnLine(self._elsewhere.pop(next(iter(self._elsewhere))))]
+
     def _changed(self, event: events.MessageChanged, lines: list[str]) -> list[str]:
         mark = mark_of(event.state, is_direct=event.conversation.is_person)
+        elsewhere = self._elsewhere.pop(event.id, None)
+        if elsewhere is not None:
+            return [OwnLine(elsewhere, mark), *(() if mark is Mark.RECEIVED else lines)]
         typed = self._typed.pop(event.id, None)
         if not event.id and self._refused:
             typed = self._refused.popleft()
@@ -232,6 +247,8 @@ class Folding:
         match event:
             case events.Said(conversation=what, sender=name) if what.is_person:
                 self.talked_with(name)
+            case events.SaidByUs(line=line) if line.conversation.is_person:
+                self.talked_with(line.conversation.name)
             case events.Unacknowledged(conversation=what):
                 self.talked_with(what.name)
             case events.MailReturned(lines=lines):
@@ -331,6 +348,8 @@ class FlowView(View):
 
     def _take(self, batch: Sequence[events.Event]) -> list[str]:
         for event in batch:
+            if isinstance(event, events.ConversationRead):
+                self._read(event)
             for line in event.lines if isinstance(event, events.MailReturned) else (event,):
                 if isinstance(line, events.Said) and not line.visit:
                     seen = self._seen.get(line.conversation, 0)
@@ -344,6 +363,13 @@ class FlowView(View):
         self._changes.lines += lines
         self._changes.written += batch
         return lines
+
+    def _read(self, event: events.ConversationRead) -> None:
+        """Take note of what the user has read, here or in another window."""
+        if self._seen.get(event.conversation, 0) <= event.id:
+            self._seen.pop(event.conversation, None)
+        if not self._seen:
+            self._unread = 0
 
     def _show_here(self, lines: Iterable[str]) -> None:
         self._changes.lines += lines

@@ -381,6 +381,7 @@ _NOWHERE = (
     | events.PersonTyping
     | events.AnswersKnown
     | events.Registered
+    | events.ProgramChanged
 )
 
 

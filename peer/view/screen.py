@@ -341,6 +341,9 @@ class ScreenView(View):
             case events.Said():
                 self._said(event)
                 return lines_of(event)
+            case events.SaidByUs(line=line):
+                self._said_elsewhere(line)
+                return []
             case events.MailReturned(lines=several):
                 for line in several:
                     self._said(line)
@@ -391,6 +394,20 @@ class ScreenView(View):
         self._log_changed(pane)
         if calls:
             self._call(entry.sender, line.text)
+
+    def _said_elsewhere(self, line: events.Said) -> None:
+        """Show a line of ours that was said in another window."""
+        pane = self.panes.pane(line.conversation)
+        if pane.log.by_id(line.id) is not None:
+            return
+        entry = past_entry(line, self.state.name)
+        pane.note_line(line.id, line.at, is_mine=True, calls=False)
+        if pane.log.newest_id < line.id:
+            pane.log.append([entry])
+        else:  # others' lines have come before it
+            pane.log.merge([entry])
+        self._settle_early(pane, entry)
+        self._log_changed(pane)
 
     def _settled(self, event: events.MessageChanged) -> None:
         """Show at a message of ours what became of it."""

@@ -318,7 +318,7 @@ class View:
                 self._completions.add_recent(line.sender)
         for event in batch:
             self._note_names(event, self._completions)
-        counts = events.TableChanged | events.Registered | events.Renamed
+        counts = events.TableChanged | events.Registered | events.Renamed | events.ProgramChanged
         if any(isinstance(event, counts) for event in batch):
             self._count_people()
 

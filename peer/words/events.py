@@ -37,6 +37,7 @@ from chatapp.peer.api.events import (
     RegistryMet,
     RegistryRecognized,
     Said,
+    SaidByUs,
     ServerAnnounced,
     ServerBack,
     ServerLost,
@@ -51,12 +52,13 @@ from chatapp.peer.api.events import (
     TooLong,
     Unacknowledged,
 )
-from chatapp.peer.words.answers import attachment_line, name_taken
+from chatapp.peer.words.answers import attachment_lines, name_taken
 from chatapp.peer.words.desk import duty_lines
 from chatapp.peer.words.formatting import (
     STOP_CANCELLED,
     Audience,
     MessageLine,
+    OwnLine,
     announced,
     counted,
     key_accepted,
@@ -115,6 +117,8 @@ def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
     `in_reach`: how many members of the room can be reached while the registry is away."""
     if isinstance(event, Said):
         return [_received(event)]
+    if isinstance(event, SaidByUs):
+        return [_said_elsewhere(event.line)]
     if isinstance(event, MailReturned):
         return ["[You have messages]", *map(_received, event.lines)]
     if isinstance(event, FateEvent):
@@ -130,7 +134,7 @@ def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
     if isinstance(event, UnreadEvent):
         return _unread(event)
     if isinstance(event, AttachmentEvent):
-        return [attachment_line(event)]
+        return attachment_lines(event)
     return presence_lines(event)
 
 
@@ -172,6 +176,16 @@ def _received(line: Said) -> MessageLine:
         before="[Channel_Message ",
         audience=Audience.EVERYBODY,
     )
+
+
+def _said_elsewhere(line: Said) -> OwnLine:
+    """Return the line about what the user has said in another window."""
+    me, what, text = name(line.sender), line.conversation, sanitize(line.text)
+    if what.is_person:
+        return OwnLine(f"{me} to {name(what.name)}: {text}")
+    if what.is_room:
+        return OwnLine(f"{me} (in {name(what.name)}): {text}")
+    return OwnLine(f"[Channel_Message {me}: {text}]")
 
 
 def _fate(event: FateEvent, in_reach: int) -> list[str]:

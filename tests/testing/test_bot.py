@@ -354,6 +354,23 @@ async def test_a_bot_that_is_banned_says_so(town: Town) -> None:
         await serving
 
 
+async def test_a_bot_that_is_not_let_into_its_room_says_so_and_tries_again(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    robot = await town.bot(echo(), "robot")
+    await town.registry.stop()
+    for room in ("lab", "a/b"):
+        robot.enter_room(room)
+    await town.wait(60.0)
+    await town.registry.start()
+    await town.wait(120.0)
+    assert [room.name for room in robot.rooms] == ["lab"]
+    assert [record.getMessage() for record in caplog.records][:2] == [
+        "robot cannot enter the room a/b: no room has a name like this",
+        "robot cannot enter the room lab: there is no link to the registry; again in 10 s",
+    ]
+
+
 async def test_a_town_tells_what_ended_a_bot() -> None:
     async def live() -> None:
         async with Town() as town:

@@ -193,6 +193,12 @@ class Rooms:
         ]
 
     @property
+    def wanted(self) -> list[str]:
+        """The rooms that the user wants to be in: ours, and those that were asked for."""
+        entered = [group.room for group in self._groups.rooms.values()]
+        return [*entered, *(asked.room for asked in self._entries.values())]
+
+    @property
     def is_settled(self) -> bool:
         """Whether the user knows which rooms we are in, and no request to enter one is pending."""
         return not self._entries and (

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.api.conversations import EVERYBODY, person, room
+from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
 from chatapp.peer.api.events import (
     Absence,
     Addressed,
@@ -57,6 +57,7 @@ from chatapp.peer.api.events import (
     PersonAway,
     PersonCame,
     PersonTyping,
+    ProgramChanged,
     ProgramEnded,
     ReadersBehind,
     Registered,
@@ -78,6 +79,7 @@ from chatapp.peer.api.events import (
     RoomsUnknown,
     SafetyNumber,
     Said,
+    SaidByUs,
     ServerAnnounced,
     ServerBack,
     ServerLost,
@@ -212,6 +214,10 @@ def in_room(text: str, late: float | None = None, sender: str = "bob") -> Said:
         at=NOON,
         is_late=late is not None,
     )
+
+
+def ours(where: Conversation) -> Said:
+    return msgspec.structs.replace(in_room("hi", sender="alice"), conversation=where, is_ours=True)
 
 
 LINES: list[tuple[Event, list[str]]] = [
@@ -496,6 +502,9 @@ LINES: list[tuple[Event, list[str]]] = [
         ["[2 people in lab:]", "[bob is online.]", f"[carol was last seen {SHOWN_NOON[:-3]}.]"],
     ),
     (ConversationRead(conversation=EVERYBODY, id=7), []),
+    (SaidByUs(line=ours(person("bob"))), ["alice to bob: hi"]),
+    (SaidByUs(line=ours(room("lab"))), ["alice (in lab): hi"]),
+    (SaidByUs(line=ours(EVERYBODY)), ["[Channel_Message alice: hi]"]),
     (PersonCame(name="bob"), []),
     (PersonAway(name="bob", how=Absence.LEFT), ["bob has left."]),
     (PersonAway(name="bob", how=Absence.BANNED), ["[bob is banned from this server.]"]),
@@ -659,6 +668,10 @@ LINES: list[tuple[Event, list[str]]] = [
         [
             "[/a/history.db was damaged: its newest 2 messages are lost; the damaged file is kept as x.]"
         ],
+    ),
+    (
+        ProgramChanged(process=1),
+        [],
     ),
     (
         EventsMissed(),

@@ -223,7 +223,8 @@ async def test_how_lines_to_the_room_go_alone_is_said_once_until_that_changes(
 
 def serving(client: str | None = "Asha Rao") -> Scene:
     scene = Scene()
-    scene.peer.desk.client, scene.peer.desk.is_on_duty = client, True
+    desk = scene.peer.desk
+    desk.client, desk.is_operator, desk.is_on_duty = client, True, True
     return scene
 
 
