@@ -1,7 +1,6 @@
 """Every face on a real peer or visitor, behind one interface: what is typed, and what is seen."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -9,17 +8,21 @@ from typing import Final
 
 from starlette.types import Message
 
+from chatapp.peer.api.form import Form
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.faces.line.shell import LineFace
+from chatapp.peer.faces.line.visitor import VisitorFace
 from chatapp.peer.faces.web.operators.access import Access
 from chatapp.peer.faces.web.operators.app import OperatorApp
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.faces.web.visitors.app import VisitorApp
 from chatapp.peer.faces.web.visitors.gateway import Gateway
-from chatapp.peer.rpc.place import Offer
 from chatapp.peer.sdk.client import Peer
+from chatapp.peer.sdk.visitor import Visitor
 from chatapp.peer.view.view import Start
-from chatapp.peer.words.formatting import MARKS, MessageLine, SettledLine
+from chatapp.peer.words.catalog import catalog_of
+from chatapp.peer.words.formatting import MARKS, MessageLine, OwnLine, SettledLine
+from chatapp.peer.words.visitor import VisitorTexts
 from chatapp.wire.address import Address
 from tests.peer.faces.full.playing import Played
 from tests.peer.faces.line.acting import Paper
@@ -48,6 +51,10 @@ class Seen:
         """Type a line and press Enter; at a page: say it."""
         raise NotImplementedError
 
+    async def type_elsewhere(self, line: str) -> None:
+        """Say a line in another window."""
+        raise NotImplementedError
+
     async def look_for_news(self) -> None:
         """Go where something is new, if the face shows one conversation at a time."""
 
@@ -68,7 +75,7 @@ class Sheet(Paper):
 
     def show(self, lines: Iterable[str]) -> None:
         for line in lines:
-            mark = line.mark if isinstance(line, SettledLine | MessageLine) else None
+            mark = line.mark if isinstance(line, SettledLine | OwnLine | MessageLine) else None
             self.lines.append(f"{line}  {MARKS[mark][1]}" if mark is not None else line)
 
 
@@ -128,13 +135,14 @@ async def full(peer: Peer) -> AsyncIterator[Seen]:
 
 @asynccontextmanager
 async def attached(peer: Peer) -> AsyncIterator[Seen]:
-    """The line face of another program of the same person."""
-    with contextlib.closing(Offer(peer)):
-        async with (
-            Peer.attach(peer.name, home=Path(peer.folder).parents[1]) as other,
-            line(other) as window,
-        ):
-            yield window
+    """The line face of another program of a person whose peer is offered."""
+    async with another(peer) as other, line(other) as window:
+        yield window
+
+
+def another(peer: Peer) -> Peer:
+    """Return the peer as another program of the same person has it."""
+    return Peer.attach(peer.name, home=Path(peer.folder).parents[1])
 
 
 class _OperatorPage(Seen):
@@ -181,9 +189,7 @@ async def operator_page(peer: Peer) -> AsyncIterator[Seen]:
     await desk.close()
 
 
-class VisitorPage(Seen):
-    """A visitor's page without script."""
-
+class _VisitorPage(Seen):
     def __init__(self, app: VisitorApp) -> None:
         self.app: Final = app
         self.browser: Final = Browser(self)  # type: ignore[arg-type]
@@ -194,14 +200,13 @@ class VisitorPage(Seen):
     async def type(self, line: str) -> None:
         await self.browser.post("/say", {"text": line})
 
-    def second(self) -> "VisitorPage":
-        """Return another window of the same browser."""
-        page = VisitorPage(self.app)
-        page.browser.cookie = self.browser.cookie
-        return page
+    async def type_elsewhere(self, line: str) -> None:
+        other = _VisitorPage(self.app)
+        other.browser.cookie = self.browser.cookie
+        await other.type(line)
 
 
-class _ScriptedPage(VisitorPage):
+class _ScriptedPage(_VisitorPage):
     """The page as its script changes it."""
 
     window: Window
@@ -225,17 +230,45 @@ async def _gateway(server: Address, home: Path) -> AsyncIterator[VisitorApp]:
     await gateway.close()
 
 
+class _VisitorPrompt(Seen):
+    def __init__(self, visitor: Visitor) -> None:
+        self._sheet: Final = Sheet()
+        texts = VisitorTexts(catalog_of("en"))
+        self.face: Final = VisitorFace(visitor, self._sheet, texts, stay=True, is_screen=False)
+
+    async def text(self) -> str:
+        return "\n".join(self._sheet.lines)
+
+    async def type(self, line: str) -> None:
+        self._sheet.type(line)
+
+
 @asynccontextmanager
-async def visitor_page(server: Address, home: Path) -> AsyncIterator[VisitorPage]:
+async def visitor_prompt(server: Address, home: Path) -> AsyncIterator[Seen]:
+    """The prompt of a visitor who has joined the line."""
+    visitor = Visitor(server, home=home)
+    visitor.open()
+    await visitor.stage_known()
+    visitor.join(Form(name="Asha Rao", number="+919876543210", issue=3))
+    window = _VisitorPrompt(visitor)
+    running = asyncio.ensure_future(window.face.run())
+    yield window
+    window.face.stop(0)
+    await running
+    await visitor.close(within=1.0)
+
+
+@asynccontextmanager
+async def visitor_page(server: Address, home: Path) -> AsyncIterator[Seen]:
     """The page of a visitor who has joined the line, without script."""
     async with _gateway(server, home) as app:
-        page = VisitorPage(app)
+        page = _VisitorPage(app)
         await page.browser.join(name="Asha Rao")
         yield page
 
 
 @asynccontextmanager
-async def scripted_page(server: Address, home: Path) -> AsyncIterator[VisitorPage]:
+async def scripted_page(server: Address, home: Path) -> AsyncIterator[Seen]:
     """The same with its script, which takes news."""
     async with _gateway(server, home) as app:
         page = _ScriptedPage(app)
