@@ -20,6 +20,7 @@ from chatapp.wire.text import sanitize
 
 START_ABOUT: Final = "a line here must name somebody"
 LIST_TITLE: Final = "Conversations"
+MEMBERS_TITLE: Final = "Members"
 YOU: Final = "you"
 GAP: Final = "lines left out"
 HELP_KEY: Final = "F1 help"
