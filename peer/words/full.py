@@ -31,6 +31,22 @@ _WEEK: Final = 7
 _BRACKETED: Final = re.compile(r"\[([^\[\]]*)\](?: (.*))?")
 
 
+def begun_about(key: str, line: int, said: str, *, is_mine: bool) -> str:
+    """Return the command that a key begins about a line that is selected; empty for none. `line`:
+    its id; `said`: what it says now."""
+    match key:
+        case "r":
+            return f"/reply #{line} "
+        case "+":
+            return f"/react #{line} "
+        case "e" if is_mine:
+            return f"/edit #{line} {said}"
+        case "d" if is_mine:
+            return f"/retract #{line}"
+        case _:
+            return ""
+
+
 def terminal_too_small(columns: int, rows: int, *, least: tuple[int, int]) -> str:
     """Say that the terminal is too small. `least`: the columns and rows that are needed."""
     return f"The window is {columns} x {rows}; it needs at least {least[0]} x {least[1]}."

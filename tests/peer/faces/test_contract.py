@@ -100,6 +100,13 @@ async def _keeps(scene: Scene) -> None:
     await scene.window.type("/msg bob see you at noon")
 
 
+async def _is_edited(scene: Scene) -> None:
+    """Bob changes what he has said."""
+    line = await scene.bob.send("alice", "helo")
+    await scene.window.shows("helo")
+    await scene.bob.edit(line, "hello")
+
+
 Row = tuple[Callable[[Scene], Awaitable[None]], dict[str, tuple[str, ...]]]
 TALK: Final[dict[str, Row]] = {
     "a claimed author": (
@@ -116,6 +123,11 @@ TALK: Final[dict[str, Row]] = {
         _sends_elsewhere,
         dict.fromkeys(("line", "attached"), ("from elsewhere  ✓",))
         | {"pipe": ("from elsewhere",), "full": ("you  from elsewhere", "✓")},
+    ),
+    "an edited text later": (
+        _is_edited,
+        dict.fromkeys(("line", "pipe", "attached"), ('[bob changed "helo" to "hello".]',))
+        | {"full": ("bob  hello", "(edited)")},
     ),
     "a kept line": (
         _keeps,
