@@ -11,7 +11,8 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from concurrent.futures import Executor, Future
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from chatapp.peer.core.context import WallClock
 from chatapp.peer.node.feed import Waiters
@@ -283,13 +284,36 @@ class AnswerLook:
             self._to_leave_out = self._left_out
 
 
+class Unwatched(Executor):
+    """Runs what it is given in another executor, and lets nobody know the end: asyncio would wake
+    the loop up for it."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor: Final = executor
+
+    def submit(
+        self, function: Callable[..., Any], /, *arguments: Any, **options: Any
+    ) -> Future[Any]:
+        """Return a future that is never done."""
+        self._executor.submit(function, *arguments, **options)
+        return Future()
+
+
 class SyncThread:
     """Puts what is stored on the disk, in a thread: one sync at a time. It begins with the first
-    one, and sleeps between them."""
+    one, and sleeps between them.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    Mostly nobody waits for the end of a sync. So it wakes the loop up only when it fails, or after
+    `hurry`; else whoever is awake anyway looks whether it has ended."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, wake: Callable[[], None]) -> None:
+        """`wake`: called when the end of a sync was told that nobody looked for."""
         self._loop: Final = loop
+        self._wake: Final = wake
         self._executor: ThreadPoolExecutor | None = None
+        self._is_hurried = False
+        self.is_running = False
+        """Whether a sync is under way, or its end was not told yet."""
         self._ended: Final = threading.Event()
         self._ended.set()
         self._error: OSError | None = None
@@ -303,15 +327,27 @@ class SyncThread:
             )
 
             self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="chatapp-disk")
-        self._tell = tell
+        self._tell, self.is_running, self._is_hurried = tell, True, False
         self._ended.clear()
-        running = self._loop.run_in_executor(self._executor, self._run, sync)
-        running.add_done_callback(lambda _: self._told())
+        _ = self._loop.run_in_executor(Unwatched(self._executor), self._run, sync)
+
+    def hurry(self) -> None:
+        """Let the sync that is under way wake the loop up at its end."""
+        self._is_hurried = True
+        if self._ended.is_set():
+            self._loop.call_soon(self._look_and_wake)
+
+    def look(self) -> bool:
+        """Tell how the sync ended, if it has. Return whether none is under way any more."""
+        if self._tell is not None and self._ended.is_set():
+            tell, self._tell, self.is_running = self._tell, None, False
+            tell(self._error)
+        return not self.is_running
 
     def wait(self) -> None:
         """Wait for the sync that is under way, if any, and tell how it ended."""
         self._ended.wait()
-        self._told()
+        self._look_and_wake()
 
     def close(self) -> None:
         """Wait for the sync that is under way, and let the thread end."""
@@ -328,12 +364,13 @@ class SyncThread:
             self._error = error
         finally:
             self._ended.set()
+            if self._is_hurried or self._error is not None:
+                with contextlib.suppress(RuntimeError):  # the loop is closed
+                    self._loop.call_soon_threadsafe(self._look_and_wake)
 
-    def _told(self) -> None:
-        """Tell how the sync ended, unless that is done."""
-        if self._tell is not None and self._ended.is_set():
-            tell, self._tell = self._tell, None
-            tell(self._error)
+    def _look_and_wake(self) -> None:
+        if self.is_running and self.look():
+            self._wake()
 
 
 class Driver:
