@@ -288,7 +288,7 @@ def test_what_an_earlier_run_kept_as_numbers_begins_at_the_floor() -> None:
     for gone, known in (((3, 5), None), ((3, 8), (5, [3]))):
         assert Inbox(POLICY, floor=5, gone=[gone]).newest(9) == known
     for hole in ((5, 9), (7, 9)):
-        assert Inbox(POLICY, floor=5, holes=[hole]).holes_below(5) == ()
+        assert Inbox(POLICY, floor=5, holes=[hole]).holes_below(8) == ((5, 8),)
 
 
 def test_the_highest_number_may_be_one_whose_mark_is_not_on_disk() -> None:
@@ -319,14 +319,14 @@ def test_where_numbers_must_be_asked_for_one_by_one() -> None:
 def test_past_the_limit_the_older_half_of_the_ranges_is_settled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("chatapp.wire.delivery.dedup.RANGES_MAX", 4)
-    inbox = Inbox(POLICY)
-    for number in (1, 3, 5, 7):
+    monkeypatch.setattr("chatapp.wire.delivery.dedup.RANGES_MAX", 6)
+    inbox = Inbox(Policy())
+    for number in range(1, 13, 2):
         inbox.store(number, 0.0)
-    assert (inbox.range_count, inbox.floor) == (4, 0)
-    inbox.store(9, 0.0)
-    assert (inbox.range_count, inbox.floor) == (2, 7)
-    assert inbox.newest(9) == (7, [1, 1, 1])
+    assert (inbox.range_count, inbox.floor) == (6, 0)
+    inbox.store(13, 0.0)
+    assert (inbox.range_count, inbox.floor) == (3, 9)
+    assert inbox.newest(9) == (9, [1, 1, 1, 1, 1])
 
 
 def test_all_missing_numbers_are_skipped_at_the_end() -> None:
