@@ -98,7 +98,7 @@ class SharedFeed(EventFeed[Event]):
     def _new(self, event: Event) -> Event | None:
         """Return what is new of an event."""
         match event:
-            case Said(id=id_, visit=visit):
+            case events.Line(id=id_, visit=visit):
                 return event if visit or self._is_new(id_) else None
             case events.MailReturned(lines=lines):
                 left = tuple(line for line in lines if self._is_new(line.id))

@@ -464,6 +464,7 @@ def _seal(message: Message, contact: Contact, me: LocalIdentity) -> bytes:
         recipient_name=contact.name,
         at=message.at_ms,
         text=message.text,
+        relation=message.relation,
     )
     return seal_letter(body, author=me.identity, mail_key=contact.row.card.mail)
 
