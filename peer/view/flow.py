@@ -309,6 +309,8 @@ class FlowView(View):
         self._may_offer = completions is not None
         """Whether to say, once, how to find out why the server does not answer. In a pipe the lines
         stay as they are."""
+        self._told_room: str | None = None
+        """The current room when the last line was made."""
         self._unsettled: TypedLine | None = None
         """The line that is being carried out, while a screen shows it above the prompt."""
         self._talked_in: Conversation | None = None
@@ -350,6 +352,14 @@ class FlowView(View):
             hint = [answers.TYPE_HELP] if self._is_first else []
             people = yield ListPeople()
             self._show_here([here_line(people, state.name), *hint])
+
+    def _lines(self, event: events.Event) -> list[str]:
+        """Say also where bare lines go when the user has left the current room for another one."""
+        lines, here = super()._lines(event), self.room
+        if isinstance(event, events.LeftRoom) and here is not None and here != self._told_room:
+            lines.append(answers.query_line(None, room=here))
+        self._told_room = here
+        return lines
 
     def _take(self, batch: Sequence[events.Event]) -> list[str]:
         for event in batch:
@@ -493,6 +503,7 @@ class FlowView(View):
 
     def _go_to_room(self, room: str) -> None:
         self.visit(room)
+        self._told_room = room
         self._answer([answers.query_line(self.query, room=room)])
 
     def _open_room(self, name: PeerName) -> Steps:

@@ -171,8 +171,6 @@ class View:
         """The rooms that were the current one, the latest last."""
         self._joining = ""
         """The room that the user asked here to enter."""
-        self._is_back = False
-        """Whether the current room is another one, as the user has left that before."""
         self._room_notice: list[str] = []
         """The lines that last said how our room lines travel without the registry; shown again only
         when they change."""
@@ -209,7 +207,6 @@ class View:
         """Note which rooms we have entered and left. A room becomes the current one if the user
         asked here to enter it, or there is no other."""
         here = [room.name for room in self.state.rooms]
-        self._is_back = bool(self._visited and self._visited[-1] not in here and here)
         self._visited = [name for name in self._visited if name in here]
         for event in batch:
             match event:
@@ -314,9 +311,6 @@ class View:
                 return []  # a pipe shows nobody who waits until asked
             case events.EnteredRoom() | events.ServerLost() | events.ServerBack():
                 self._room_notice = []
-            case events.LeftRoom() if self._is_back:
-                self._is_back = False
-                lines.append(answers.query_line(None, room=self.room))
             case events.MessageChanged(conversation=what, state=MessageState.SAVED) if what.is_room:
                 self._room_notice = []
             case _:
