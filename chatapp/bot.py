@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-from chatapp import ChatAppError, Conversation, ConversationKind, Peer, Receipt, events
+from chatapp import ChatAppError, Conversation, ConversationKind, NotOpen, Peer, Receipt, events
 
 __all__ = ["Bot", "Handler", "Message", "Report", "Task"]
 
@@ -37,6 +37,13 @@ WAITING_MAX: Final = 1_000
 """Messages that wait for handlers at most. While there are more, the bot reads no further ones."""
 
 MINUTE: Final = 60.0
+
+ENTERS_AGAIN_AFTER: Final = 10.0
+"""Seconds after which a bot asks again for a room that it was not let into; twice as long after
+each further refusal."""
+
+ENTERS_AGAIN_WITHIN: Final = 600.0
+"""Seconds between two such requests at most."""
 
 _log = logging.getLogger("chatapp.bot")
 
@@ -113,6 +120,16 @@ class Message:
         if self.line.conversation.is_room:
             return await self.peer.say(self.line.conversation.name, text)
         return await self.peer.send_all(text)
+
+    async def reply(self, text: str) -> Receipt | None:
+        """Answer this line; as `answer` otherwise, and raises as `Peer.reply`."""
+        if not self.allowance.take(self.line.conversation, now=asyncio.get_running_loop().time()):
+            return None
+        return await self.peer.reply(self.line, text)
+
+    async def react(self, emoji: str, *, is_on: bool = True) -> Receipt:
+        """Put an emoji to this line, or take it away. Raises as `Peer.react`."""
+        return await self.peer.react(self.line, emoji, is_on=is_on)
 
 
 class _Duties:
@@ -269,6 +286,7 @@ class _Service:
         self._queues: dict[Conversation, deque[events.Said]] = {}
         """The lines of each conversation that wait or are being handled."""
         self._handled = asyncio.Event()
+        self._enters_again_after = ENTERS_AGAIN_AFTER
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -295,17 +313,42 @@ class _Service:
             match event:
                 case events.MailReturned(lines=lines):
                     for line in lines:
-                        await self._take(line, is_old=is_start)
+                        if isinstance(line, events.Said):
+                            await self._take(line, is_old=is_start)
+                        else:
+                            self._peer.events_shown([line])
                 case events.Said(visit=0):
                     await self._take(event, is_old=is_start and event.is_late)
+                case events.Edited() | events.Retracted() | events.Reacted():
+                    self._peer.events_shown([event])
                 case (
                     events.NameUnavailable()
                     | events.AdmissionRefused()
                     | events.RegistryKeyChanged()
                 ):
                     await self._peer.ready()  # raises NotLetIn, unless it is over already
+                case events.RoomEntryDenied(room=room, reason=reason):
+                    self._enter_later(room, reason)
+                case events.EnteredRoom():
+                    self._enters_again_after = ENTERS_AGAIN_AFTER
                 case _:
                     pass
+
+    def _enter_later(self, room: str, reason: events.RoomEntryRefusal) -> None:
+        """Say that the bot is not in this room, and ask again later."""
+        name, why = self._peer.name, reason.meaning
+        if reason is events.RoomEntryRefusal.INVALID_NAME:
+            _log.error("%s cannot enter the room %s: %s", name, room, why)
+            return
+        seconds = self._enters_again_after
+        _log.error("%s cannot enter the room %s: %s; again in %d s", name, room, why, seconds)
+        self._enters_again_after = min(2 * seconds, ENTERS_AGAIN_WITHIN)
+        self._begin(self._enter(room, seconds))
+
+    async def _enter(self, room: str, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        with contextlib.suppress(NotOpen):
+            self._peer.enter_room(room)
 
     async def _take(self, line: events.Said, *, is_old: bool) -> None:
         """Queue a line for its handlers, unless the bot does not answer it. `is_old`: it is from

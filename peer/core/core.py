@@ -18,7 +18,7 @@ from chatapp.peer.core.direct.outbox import LostMessages
 from chatapp.peer.core.direct.transport import runs_of
 from chatapp.peer.core.inbox import Streams
 from chatapp.peer.core.people.people import Authored, Roster
-from chatapp.peer.core.records import Loaded, ReadUpTo, Record, StoredOutgoing
+from chatapp.peer.core.records import LineKeyed, Loaded, ReadUpTo, Record, StoredOutgoing
 from chatapp.peer.core.registry.connection import NodeCore
 from chatapp.peer.core.registry.registration import Registration
 from chatapp.peer.core.registry.session import SEALED_KINDS, State
@@ -157,7 +157,7 @@ class PeerCore(NodeCore):
         """Return whether the registry shows another key for this name than the one that we hold."""
         return self.roster.contacts.is_blocked(name)
 
-    def lines_shown(self, lines: Iterable[events.Said]) -> None:
+    def lines_shown(self, lines: Iterable[events.LineEvent]) -> None:
         """Note that lines were shown, so that they are not shown again after a restart."""
         ours, of_history = self.me.identity.public, []
         for line in lines:
@@ -167,6 +167,10 @@ class PeerCore(NodeCore):
                 of_history.append(line)
         self._streams.lines_shown(of_history)
 
+    def wall(self, now: float) -> float:
+        """Return the Unix time."""
+        return self._ctx.wall(now)
+
     def mark_read(
         self, conversation: conversations.Conversation, keys: Iterable[tuple[bytes, bool]], id_: int
     ) -> None:
@@ -174,6 +178,10 @@ class PeerCore(NodeCore):
         `conversation_of`."""
         self._out.records += [ReadUpTo(key, is_group, id_) for key, is_group in keys]
         self._out.events.append(events.ConversationRead(conversation=conversation, id=id_))
+
+    def note_key(self, line: int, key: int) -> None:
+        """Note by which key another program of the user asked for a line of ours."""
+        self._out.records.append(LineKeyed(line, key))
 
     def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
         """Return the steps of a pending message or line of ours so far; none when it is not

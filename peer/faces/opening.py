@@ -5,14 +5,13 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from chatapp.peer.api.errors import NotOpen, NotResponding, NotRunning
 from chatapp.peer.faces.program import StartOptions
 from chatapp.peer.node.driver import resolved
 from chatapp.peer.node.keystore import FolderInUse
-from chatapp.peer.node.starts import Taken, TakenBy, folder_of
+from chatapp.peer.node.starts import Taken, TakenBy
 from chatapp.peer.rpc.place import Offer, is_offered
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.words import answers
@@ -20,7 +19,6 @@ from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import AddressRefused, ChatAppError, PortInUse
 from chatapp.wire.identity import require_fingerprint
-from chatapp.wire.names import PeerName
 
 _log = logging.getLogger("chatapp.peer")
 
@@ -29,6 +27,9 @@ OFFERED_WITHIN: Final = 2.0
 one of this user that has just started, or is about to end."""
 
 _LOOK_SPAN: Final = 0.1
+
+CLOSES_WITHIN: Final = 0.3
+"""Seconds that are given to the registry to answer that we leave."""
 
 
 class NotOpened(ChatAppError):
@@ -63,17 +64,16 @@ def peer_for(wanted: StartOptions) -> Peer:
 
 
 async def open_or_attach(
-    peer: Peer, *, shows: bool = True, within: float = OFFERED_WITHIN
+    peer: Peer, *, shows: bool = True, is_service: bool = False, within: float = OFFERED_WITHIN
 ) -> "Peer | None":
     """Attach to the program that runs under the peer's name, or open the peer. Returns the running
-    one, attached; None if the peer is open now. `shows`: as in `Peer.attach`. `within`: seconds to
+    one, attached; None if the peer is open now. `shows`, `is_service`: as in `Peer.beside`. `within`: seconds to
     wait for a program that is in our way and offers nothing. Raises NotOpened."""
     loop = asyncio.get_running_loop()
     until = loop.time() + within
-    home = peer.folder.parents[1]
     while True:
         try:
-            running = await running_program(peer.name, home, shows=shows)
+            running = await running_program(peer, shows=shows, is_service=is_service)
         except (NotRunning, NotResponding) as error:
             raise NotOpened([answers.not_attached_line(str(error))]) from None
         if running is not None:
@@ -103,6 +103,13 @@ def offered(peer: Peer) -> "Offer | None":
         return None
 
 
+async def close_offered(peer: Peer, offer: Offer | None) -> None:
+    """Close a peer of this program. A window that is attached runs it from now on."""
+    if offer is not None:
+        await offer.end(within=CLOSES_WITHIN)
+    await peer.close(within=CLOSES_WITHIN)
+
+
 async def open_peer(peer: Peer) -> None:
     """Open the peer. Raises NotOpened."""
     try:
@@ -130,13 +137,15 @@ async def open_peer(peer: Peer) -> None:
         raise NotOpened([f"ChatApp: {error}"]) from None
 
 
-async def running_program(name: PeerName, home: Path, *, shows: bool = True) -> Peer | None:
-    """Return the peer of this name that another program runs, attached; None if none runs and
-    offers one. `shows`: as in `Peer.attach`. Raises NotResponding, and NotRunning with the reason
-    if the program that runs cannot be used."""
-    if not is_offered(folder_of(home, name)):
+async def running_program(
+    own: Peer, *, shows: bool = True, is_service: bool = False
+) -> Peer | None:
+    """Return the peer that another program runs under the name of this one, as `Peer.beside` does,
+    open; None if none runs and offers one. Raises NotResponding, and NotRunning with the reason if
+    the program that runs cannot be used."""
+    if not is_offered(own.folder):
         return None
-    peer = Peer.attach(name, home=home, shows=shows)
+    peer = own.beside(shows=shows, is_service=is_service)
     try:
         await peer.open()
     except NotRunning as error:
@@ -146,6 +155,13 @@ async def running_program(name: PeerName, home: Path, *, shows: bool = True) -> 
     except (NotOpen, OSError):
         return None
     return peer
+
+
+def runs_as_service(peer: Peer) -> bool:
+    """Whether the program that runs an attached peer is one that is started again when it ends."""
+    from chatapp.peer.node.window import WindowNode  # deferred: most programs need it not
+
+    return isinstance(peer.node, WindowNode) and peer.node.runs_as_service
 
 
 async def is_same_server(peer: Peer, servers: Sequence[Address], registry_key: str | None) -> bool:

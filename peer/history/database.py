@@ -23,6 +23,7 @@ from chatapp.peer.core.records import (
     IgnoreChanged,
     IncomingAdded,
     LineAccepted,
+    LineKeyed,
     Loaded,
     NameBlocked,
     NameCleared,
@@ -40,6 +41,7 @@ from chatapp.peer.core.records import (
     Record,
     RegistryPinned,
     RegistryVerified,
+    Related,
     RoomKept,
     RowsSaved,
     ServersNamed,
@@ -53,6 +55,7 @@ from chatapp.peer.history.journal import Batch, Position
 from chatapp.peer.history.maintenance import Maintenance
 from chatapp.peer.history.query import MessageQueries, StoredLine
 from chatapp.peer.history.registries import Registries
+from chatapp.peer.history.relations import Relations
 from chatapp.peer.history.schema import damage_named
 from chatapp.peer.history.unshown import unshown_ids
 from chatapp.wire.codec import encode
@@ -104,6 +107,10 @@ _OVERTAKEN: Final = "UPDATE lines SET is_overtaken = ? WHERE stream = ? AND numb
 
 _PATIENCE_MS: Final = 20
 
+KEYS_KEPT: Final = 10_000
+"""Lines of the history, the newest ones, whose keys are kept: a program asks for a line again
+within seconds, or never."""
+
 
 class History:
     """`history.db` of one person, as seen from one server."""
@@ -126,6 +133,7 @@ class History:
         self._ours: Final = _StreamIds(self._db, self.registries, schema.OURS)
         self._theirs: Final = _StreamIds(self._db, self.registries, schema.THEIRS)
         self.lines: Final = MessageQueries(self._db)
+        self._relations: Final = self.lines.relations
         self.maintenance: Final = Maintenance(self._db, self.lines)
 
     @damage_named()
@@ -221,7 +229,14 @@ class History:
         self._theirs.clear()
 
     def _apply(self, records: Sequence[Record]) -> None:
-        pending = _Pending(self._db, self._ours, self._theirs, self._set_place, self._apply_rare)
+        pending = _Pending(
+            self._db,
+            self._ours,
+            self._theirs,
+            relations=self._relations,
+            set_place=self._set_place,
+            apply_rare=self._apply_rare,
+        )
         pending.take(records)
         pending.write()
 
@@ -231,15 +246,15 @@ class History:
             case OutgoingMoved(stream, number, to_stream, to_number):
                 to_id, from_id = self._ours[to_stream], self._ours[stream]
                 execute(_MOVE, (to_id, to_number, from_id, number))
+                self._relations.moved(from_id, number, to_stream=to_id, to_number=to_number)
                 if to_stream != stream:
                     execute(
                         _MOVE_TALK,
                         {"to_stream": to_id, "to_number": to_number, "from_stream": from_id},
                     )
-            case Overtaken(stream, number):
-                execute(_OVERTAKEN, (1, self._theirs[stream], number))
-            case ShownBehind(stream, number):
-                execute(_OVERTAKEN, (0, self._theirs[stream], number))
+            case Overtaken(stream, number) | ShownBehind(stream, number):
+                is_overtaken = int(isinstance(record, Overtaken))
+                execute(_OVERTAKEN, (is_overtaken, self._theirs[stream], number))
             case ReadUpTo(key, is_group, id_):
                 registry = here if is_group else schema.EVERYWHERE
                 # What is still to come is not read, and an id that no line has may be more than
@@ -278,6 +293,9 @@ class History:
                 )
             case RegistryPinned() | RegistryVerified() | ServersNamed():
                 self._apply_registry(record)
+            case LineKeyed(id_, key):
+                execute("INSERT OR REPLACE INTO line_keys VALUES (?, ?)", (id_, key))
+                execute("DELETE FROM line_keys WHERE line < ?", (id_ - KEYS_KEPT,))
             case _:
                 raise TypeError(f"{type(record).__name__} has no statement")
 
@@ -334,6 +352,8 @@ class _Pending:
         db: sqlite3.Connection,
         ours: "_StreamIds",
         theirs: "_StreamIds",
+        *,
+        relations: Relations,
         set_place: Callable[[str, str, int], None],
         apply_rare: Callable[[Record], None],
     ) -> None:
@@ -342,7 +362,10 @@ class _Pending:
         self._db = db
         self._ours = ours
         self._theirs = theirs
+        self._relations = relations
         self._set_place = set_place
+        self._related: list[tuple[int, int, Related]] = []
+        """Lines that are something to others, by stream and number."""
         self._lines: list[Sequence[object]] = []
         """Values for `_ADD_OURS` (lists, which later changes fill in) and `_ADD_THEIRS` (tuples),
         in the order in which the lines were added."""
@@ -368,6 +391,9 @@ class _Pending:
                 late, behind = (1 if record.late else 0), (1 if record.behind else 0)
                 said = (record.at_ms, record.text, late, behind, record.id)
                 lines.append((theirs[record.stream], record.number, *said))
+                if record.related is not None:
+                    related = (theirs[record.stream], record.number, record.related)
+                    self._related.append(related)
             elif type(record) is OutgoingAdded:
                 key = (ours[record.stream], record.number)
                 if key in changes or key in added:
@@ -375,6 +401,8 @@ class _Pending:
                 row: list[object] = [*key, record.at_ms, record.text, unsettled, None, record.id]
                 added[key] = row
                 lines.append(row)
+                if record.related is not None:
+                    self._related.append((*key, record.related))
             elif type(record) is OutgoingChanged:
                 key, trace = (ours[record.stream], record.number), record.trace
                 if key in added:
@@ -428,6 +456,8 @@ class _Pending:
         many = self._db.executemany
         for kind, lines in groupby(self._lines, type):
             self._add_lines(list(lines), *(_ADD_OURS if kind is list else _ADD_THEIRS))
+        if self._lines:
+            self._relate()
         if self._changes:
             many(_CHANGE, self._spans())
         rising = (
@@ -463,6 +493,15 @@ class _Pending:
             batch = lines[first : first + _ROWS_AT_ONCE]
             self._db.execute(add_many, list(chain.from_iterable(batch)))
         self._db.executemany(add_one, lines[whole:])
+
+    def _relate(self) -> None:
+        """Note what the lines that were added are to others, and others to them."""
+        for by, number, related in self._related:
+            streams = self._ours if related.is_ours else self._theirs
+            stream = streams[related.stream] if related.stream else None
+            self._relations.add(by, number, related, stream=stream)
+        self._related.clear()
+        self._relations.lines_added()
 
     def _spans(self) -> list[tuple[int, Stored, int, int, int]]:
         """Join changes of consecutive numbers into one: an acknowledgement settles many messages in

@@ -12,10 +12,13 @@ its stream and number through one index, and both are small integers: keys are s
 before it. `dropped_numbers` has the numbers of dropped lines that may come a second time, and
 `missing_numbers` those below a sender's floor that had not come when the floor was stored, as
 ranges [start, end). `on_disk`: our delivered messages below this number survive a power cut at
-their recipient. A conversation is the streams of two people, or those of a group at its registry;
+their recipient. `line_keys` has the keys by which other programs of the user asked for our last
+lines. A conversation is the streams of two people, or those of a group at its registry;
 `read` is the id up to which the user has read it. `conversation_lines` has its lines, as an index
-that is filled later. `progress` says up to which line the indexes go, and up to where the journal's
-records are here.
+that is filled later. `relations` has what a line is to another one, `kind` those that only change
+it, `originals` what it was before its first edit: its own text is always the newest. `is_waiting`:
+that other line has not come yet. `progress` says up to which line the indexes go, and up to where
+the journal's records are here.
 """
 
 import sqlite3
@@ -25,7 +28,7 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 15
+VERSION: Final = 16
 """The version of the format, in `PRAGMA user_version`."""
 
 OURS: Final = 1
@@ -77,7 +80,13 @@ CREATE TABLE streams (
     UNIQUE (key, ours, registry));
 CREATE TABLE lines (
     id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, number INTEGER NOT NULL, at_ms INTEGER NOT NULL,
-    state INTEGER, is_late INTEGER, is_overtaken INTEGER, text TEXT NOT NULL, trace BLOB);
+    state INTEGER, is_late INTEGER, is_overtaken INTEGER, text TEXT NOT NULL, trace BLOB, kind INTEGER);
+CREATE TABLE relations (
+    line INTEGER PRIMARY KEY, kind INTEGER NOT NULL, by INTEGER NOT NULL, stream INTEGER, number INTEGER,
+    raw BLOB, is_waiting INTEGER);
+CREATE INDEX relations_by_target ON relations (stream, number, by);
+CREATE INDEX relations_waiting ON relations (line) WHERE is_waiting = 1;
+CREATE TABLE originals (line INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE UNIQUE INDEX lines_by_number ON lines (stream, number);
 CREATE INDEX lines_overtaken ON lines (stream) WHERE is_overtaken = 1;
 CREATE TABLE dropped_numbers (
@@ -86,6 +95,7 @@ CREATE TABLE missing_numbers (
     stream INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, PRIMARY KEY (stream, start)) WITHOUT ROWID;
 CREATE TABLE names (
     identity BLOB NOT NULL PRIMARY KEY, name TEXT NOT NULL, doubt INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE TABLE line_keys (line INTEGER PRIMARY KEY, key INTEGER NOT NULL);
 CREATE TABLE ignored (identity BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE openings (identity BLOB NOT NULL PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE progress (

@@ -1,4 +1,4 @@
-"""A node that another program of this user runs.
+"""A node that another program of this user runs, for as long as that program runs.
 
 Its state is what the other program told last: it is told before the answers and events that follow
 from it. What is asked goes through the socket, as the same values in JSON.
@@ -7,7 +7,7 @@ from it. What is asked goes through the socket, as the same values in JSON.
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -16,12 +16,14 @@ from msgspec.structs import replace
 
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen, NotResponding, NotRunning
-from chatapp.peer.api.events import Event, MessageState, Said
-from chatapp.peer.api.past import ConversationState, Lines
+from chatapp.peer.api.events import Event, LineEvent, Said
+from chatapp.peer.api.past import ConversationState, FoundLine, FoundLines, Lines, Unshown
 from chatapp.peer.api.requests import (
     PAGE_MAX,
     Command,
     Conversations,
+    Edit,
+    FindLines,
     ListConversations,
     ListUnshown,
     ReadPage,
@@ -31,15 +33,16 @@ from chatapp.peer.api.requests import (
     SayAtDesk,
     SearchPast,
     Send,
+    Sending,
     Sent,
     Talk,
     answer_type,
 )
 from chatapp.peer.api.state import PeerState, State
 from chatapp.peer.history.unshown import in_senders_order
-from chatapp.peer.node.feed import EventFeed
 from chatapp.peer.node.keystore import holder_of
-from chatapp.peer.node.receipts import Receipt, Receipts
+from chatapp.peer.node.receipts import Receipt
+from chatapp.peer.node.sharedfeed import SharedFeed
 from chatapp.peer.node.starts import folder_of
 from chatapp.peer.rpc.link import RpcLink
 from chatapp.peer.rpc.place import connected_socket
@@ -55,7 +58,7 @@ from chatapp.peer.rpc.protocol import (
     Subscribed,
 )
 from chatapp.wire.errors import ChatAppError, DecodeError, TextTooLong
-from chatapp.wire.limits import EVENTS_WAITING_MAX, TEXT_MAX
+from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.names import PeerName
 
 Answer = TypeVar("Answer")
@@ -64,19 +67,29 @@ ANSWERS_WITHIN: Final = 5.0
 """Seconds after which a program to which we attach counts as one that does not answer. A stopped
 one never does."""
 
-_TOLD_MAX: Final = UNSHOWN_MAX + EVENTS_WAITING_MAX
-"""Lines told by events that we remember: as many as may wait for their reader, and as many as it
-may be busy with."""
-
 
 class AttachedNode:
-    """A node of another program, from its opening to its closing (`OpenedNode`)."""
+    """A node of another program."""
 
-    def __init__(self, name: PeerName, *, home: Path, shows: bool) -> None:
-        """`shows`: as in `Peer.attach`."""
+    def __init__(
+        self,
+        name: PeerName,
+        *,
+        home: Path,
+        shows: bool,
+        is_heir: bool,
+        feed: SharedFeed,
+        ended: "Callable[[AttachedNode], None]",
+    ) -> None:
+        """`shows`: as in `Peer.attach`. `is_heir`: as in `Hello`. `feed`: gets the events. `ended`:
+        called when the other program is gone."""
         self._name: Final = name
         self._home: Final = home
         self._shows: Final = shows
+        self._is_heir: Final = is_heir
+        self._ended: Final = ended
+        self.is_service = False
+        """Whether the other program is one that is started again when it ends."""
         self._is_opening = True
         self._is_leaving = False
         self._link: RpcLink | None = None
@@ -86,18 +99,12 @@ class AttachedNode:
         self._people: dict[str, events.Person] = {}
         self._sorted: tuple[events.Person, ...] | None = None
         """The people by name, once somebody has asked for them."""
-        self.feed: Final[EventFeed[Event]] = EventFeed(
-            asyncio.get_running_loop(), has_room=self._catch_up
-        )
-        self._receipts = Receipts()
+        self.feed: Final[SharedFeed] = feed
+        feed.has_room = self._catch_up
         self._last = 0
         """The number of the last event that we have."""
-        self._mail: list[Said] = []
+        self._mail: list[LineEvent] = []
         """The beginning of a `MailReturned` of which more is to come."""
-        self._given: set[int] = set()
-        """Ids of lines that were told as unshown ones, and may be told by an event once more."""
-        self._told: dict[int, None] = {}
-        """Ids of the lines that events told last, which may be among the unshown ones once more."""
         self._shown: list[ReportShown] = []
         """What was shown while we were cut off: the program learns of it when we come back."""
         self._farewell = ""
@@ -110,13 +117,18 @@ class AttachedNode:
     # --- what the other program has told
 
     @property
-    def state(self) -> State:
+    def last_state(self) -> State:
         """The state that the other program told last. Raises NotOpen before there is one."""
         if self._state is None:
             raise NotOpen
-        if self._link is None:
-            return replace(self._state, state=PeerState.CLOSED)
         return self._state
+
+    @property
+    def state(self) -> State:
+        """The same; without a connection, the peer is CLOSED."""
+        if self._link is None:
+            return replace(self.last_state, state=PeerState.CLOSED)
+        return self.last_state
 
     @property
     def name(self) -> PeerName:
@@ -151,7 +163,19 @@ class AttachedNode:
                 async with asyncio.timeout(within):
                     await link.call(ReadState.__name__, ReadState())
             link.close()
-        self._end()
+        self._link = None
+
+    async def comes_back(self) -> bool:
+        """Wait for the connection that was lost, if it is being made again. Return whether there is
+        one; one that was not lost is of no use: the program has closed its node."""
+        coming_back = self._coming_back
+        if coming_back is None or (self._link is not None and coming_back.done()):
+            self._is_leaving = True
+            if self._link is not None:
+                self._link.close()
+            return False
+        await asyncio.wait([coming_back])
+        return self._link is not None
 
     async def _attach(self, *, resume: tuple[str, int] | None) -> None:
         """Connect and subscribe. `resume`: the run of the program, and the last event that we have.
@@ -167,9 +191,14 @@ class AttachedNode:
         link = await RpcLink.over(connected, self._noticed, lambda: self._link_lost(link))
         try:
             async with asyncio.timeout(ANSWERS_WITHIN):
-                raw = await link.call(Hello.__name__, Hello(protocol=VERSION))
+                raw = await link.call(
+                    Hello.__name__, Hello(protocol=VERSION, is_heir=self._is_heir)
+                )
             greeting: Greeting = _converted(raw, Greeting)
+            if resume is not None:
+                self._require_same(greeting.run, resume[0])
             self._run, self._link = greeting.run, link
+            self.is_service = greeting.is_service
             if self._state is None or resume is None:
                 self._state = greeting.state
             self._is_behind = self.feed.is_full
@@ -188,6 +217,11 @@ class AttachedNode:
             if isinstance(error, NotOpen) and self._farewell == Farewell.TOO_MANY.name.lower():
                 raise NotRunning(self.name, Farewell.TOO_MANY.value) from None
             raise
+
+    def _require_same(self, run: str, former: str) -> None:
+        """Raises NotRunning for another program, which runs in the place of ours."""
+        if run != former:
+            raise NotRunning(self.name)
 
     async def _subscribe(self, resume: tuple[str, int] | None) -> bool:
         """Have events told from now on, or from the last one that we have. Returns whether others
@@ -209,20 +243,14 @@ class AttachedNode:
                 return
             self._last = subscribed.after
             self._mail = []
-            self._receipts.close(is_kept=True)
-            self._receipts = Receipts()
             self._put([events.EventsMissed()])
 
     async def _take_unshown(self) -> None:
-        """Tell what nobody has shown, except lines that events have told: their reader may not be
+        """Tell what nobody has shown, but for lines that were told here: their reader may not be
         done with them."""
-        if not self._shows:
-            return
-        found = await self.request(ListUnshown(limit=UNSHOWN_MAX))
-        lines = [line for line in self._new(found.lines) if line.id not in self._told]
-        if lines:
-            self._given.update(line.id for line in lines)
-            self._put([events.MailReturned(lines=tuple(in_senders_order(lines)))])
+        if self._shows:
+            found = await self.request(ListUnshown(limit=UNSHOWN_MAX))
+            self._put([events.MailReturned(lines=tuple(in_senders_order(found.lines)))])
 
     def _link_lost(self, link: RpcLink) -> None:
         """Come back once: the program may have cut us because we were slow."""
@@ -237,13 +265,8 @@ class AttachedNode:
         try:
             await self._attach(resume=(run, self._last))
         except (ChatAppError, OSError):
-            self._put([events.ProgramEnded(name=self.name)])
-            self._end()
-
-    def _end(self) -> None:
-        self._link = None
-        self._receipts.close(is_kept=True)
-        self.feed.close()
+            self._link = None
+            self._ended(self)
 
     # --- requests
 
@@ -256,6 +279,8 @@ class AttachedNode:
                 return cast("Answer", await self._backwards(request))
             case ReadPage() | ListUnshown():
                 return cast("Answer", await self._forwards(request))
+            case FindLines():
+                return cast("Answer", await self._found(request))
             case ListConversations():
                 return cast("Answer", await self._conversations())
             case ReadTalk():
@@ -284,19 +309,30 @@ class AttachedNode:
             has_more = page.more and bool(page.lines)
         return Lines(lines=lines)
 
-    async def _forwards(self, request: ReadPage | ListUnshown) -> Lines:
+    async def _found(self, request: FindLines) -> FoundLines:
+        """Ask for these lines, then for those that were left out."""
+        lines: tuple[FoundLine | None, ...] = ()
+        while len(lines) < len(request.wanted):
+            page = await self._ask(FindLines(wanted=request.wanted[len(lines) :]))
+            lines = (*lines, *page.lines)
+            if not page.more:
+                break
+        return FoundLines(lines=lines)
+
+    async def _forwards(self, request: ReadPage | ListUnshown) -> Lines | Unshown:
         """Ask for the first lines, then for those after them, until there are enough."""
-        lines: tuple[Said, ...] = ()
+        lines: tuple[Any, ...] = ()
         most, has_more = request.limit, True
         if isinstance(request, ReadPage):
             most = min(most, PAGE_MAX)
         while has_more and len(lines) < most:
             after = lines[-1].id if lines else request.after
             asked = replace(request, after=after, limit=request.limit - len(lines))
-            page = await self._ask(asked)
+            page: Any = await self._ask(cast("Request[Any]", asked))
             lines = (*lines, *page.lines)
             has_more = page.more
-        return Lines(lines=lines)
+        kind = Lines if isinstance(request, ReadPage) else Unshown
+        return kind(lines=lines)
 
     async def _conversations(self) -> Conversations:
         states: tuple[ConversationState, ...] = ()
@@ -324,50 +360,21 @@ class AttachedNode:
             raise NotOpen
         self._link.post(type(command).__name__, command)
 
-    async def send(self, request: Send) -> Receipt:
-        """Say a text; return its receipt, which is there before the next event is taken: that may be
+    async def send(self, request: Sending) -> Receipt:
+        """Send something; return its receipt, which is there before the next event is taken: that may be
         about it. Raises as the request."""
         _check_text(request)
         receipts: list[Receipt] = []
         if self._link is None:
             raise NotOpen
         await self._link.call(
-            Send.__name__,
+            type(request).__name__,
             request,
-            answered=lambda raw: receipts.append(self._receipt(_converted(raw, Sent))),
+            answered=lambda raw: receipts.append(self.feed.receipt(_converted(raw, Sent))),
         )
         return receipts[0]
 
-    def _receipt(self, sent: Sent) -> Receipt:
-        if not sent.id:
-            receipt = Receipt(sent.conversation, sent.id)
-            receipt.settle(sent.state, sent.reason, through_server=sent.through_server)
-            return receipt
-        receipt = self._receipts.open(sent.conversation, sent.id)
-        if sent.state is not MessageState.UNSETTLED:
-            changed = events.MessageChanged(
-                conversation=sent.conversation,
-                id=sent.id,
-                state=sent.state,
-                reason=sent.reason,
-                through_server=sent.through_server,
-            )
-            self._receipts.note(changed)
-        return receipt
-
     # --- events
-
-    async def next_events(self) -> list[Event]:
-        """Return all that happened since the last call, waiting for something."""
-        return await self.feed.next_batch()
-
-    def take_events(self) -> list[Event]:
-        """Return the same, without waiting."""
-        return self.feed.take()
-
-    def listen(self, listener: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
-        """Call `listener` with events when they come."""
-        return self.feed.listen(listener)
 
     def shown(self, batch: Sequence[Event]) -> None:
         """Note that the user has seen these events, if we are to decide that."""
@@ -376,7 +383,7 @@ class AttachedNode:
         ids: list[int] = []
         for event in batch:
             match event:
-                case events.Said():
+                case events.Line():
                     ids.append(event.id)
                 case events.MailReturned(lines=lines):
                     ids += [line.id for line in lines]
@@ -393,7 +400,7 @@ class AttachedNode:
                 self.post(self._shown[0])
                 del self._shown[0]
         except NotOpen:
-            if self._is_leaving or self.feed.is_closed:
+            if self._is_leaving:
                 self._shown = []  # we do not come back
 
     # --- what comes in
@@ -419,31 +426,15 @@ class AttachedNode:
         if is_next:
             self._last = number  # even if we do not know this kind of event: others follow it
         event: Event = _converted(params.get("event"), Event)
-        self._receipts.note_all([event])
+        self.feed.receipts.note_all([event])
         if not is_next:
             return  # what we do not take now is told again when we subscribe again
         if isinstance(event, events.MailReturned):
             self._mail += event.lines
             if params.get("more") is True:
                 return
-            event, self._mail = events.MailReturned(lines=self._new(self._mail)), []
-            if not event.lines:
-                return
-            self._note_told(event.lines)
-        elif isinstance(event, Said) and not event.visit:
-            if not self._new([event]):
-                return
-            self._note_told([event])
+            event, self._mail = events.MailReturned(lines=tuple(self._mail)), []
         self._put([event])
-
-    def _note_told(self, lines: Iterable[Said]) -> None:
-        self._told.update((line.id, None) for line in lines)
-        while len(self._told) > _TOLD_MAX:
-            del self._told[next(iter(self._told))]
-
-    def _new(self, lines: Iterable[Said]) -> tuple[Said, ...]:
-        """Return the lines that were not told yet."""
-        return tuple(line for line in lines if line.id not in self._given)
 
     def _take_people(self, params: dict[str, Any]) -> None:
         people: list[events.Person] = _converted(params.get("people"), list[events.Person])
@@ -492,7 +483,7 @@ def _converted(raw: Any, kind: Any) -> Any:
 
 def _check_text(request: Request[Any]) -> None:
     """Raises TextTooLong, UnicodeEncodeError: a line of the protocol may not hold the text."""
-    if isinstance(request, Send | SayAtDesk):
+    if isinstance(request, Send | Edit | SayAtDesk):
         size = len(request.text.encode())
         if size > TEXT_MAX:
             raise TextTooLong(size, TEXT_MAX)

@@ -6,11 +6,13 @@ datagrams, records, link bytes, events.
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from concurrent.futures import Executor, Future
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from chatapp.peer.core.context import WallClock
 from chatapp.peer.node.feed import Waiters
@@ -124,6 +126,8 @@ class Connection:
         self._connecting: asyncio.Task[None] | None = None
         self._is_over = False
         self._is_held = False
+        self._is_cut = asyncio.Event()
+        """Set when the other side has closed a connection that was kept."""
 
     def tend(self, *, now: float) -> None:
         """Close, write and connect, as the core wants."""
@@ -158,13 +162,22 @@ class Connection:
         elif self._link is not None:
             self._link.resume_reading()
 
-    def close(self) -> None:
-        """Send what is written, read nothing more, and close."""
+    def close(self, *, keeps_link: bool = False) -> None:
+        """Send what is written, take nothing more, and close. `keeps_link`: but for the connection,
+        which `cut` closes."""
         self._is_over = True
-        if self._link is not None:
+        if self._link is not None and not keeps_link:
             self._link.close("leaving")
         if self._connecting is not None:
             self._connecting.cancel()
+
+    async def cut(self, *, within: float) -> None:
+        """Close a connection that was kept once the other side has, or after so many seconds."""
+        if self._link is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    await self._is_cut.wait()
+            self._link.close("handed over")
 
     async def closed(self) -> None:
         """Wait until no attempt to connect is under way. `await` on an attempt that was given up
@@ -209,6 +222,8 @@ class Connection:
             self._take_turn()
 
     def link_closed(self, link: TcpLink, reason: str) -> None:
+        if self._is_over and link is self._link:
+            self._is_cut.set()
         if self._is_current(link):
             _log.debug("link closed: %s", reason)
             self._link = None
@@ -269,13 +284,36 @@ class AnswerLook:
             self._to_leave_out = self._left_out
 
 
+class Unwatched(Executor):
+    """Runs what it is given in another executor, and lets nobody know the end: asyncio would wake
+    the loop up for it."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor: Final = executor
+
+    def submit(
+        self, function: Callable[..., Any], /, *arguments: Any, **options: Any
+    ) -> Future[Any]:
+        """Return a future that is never done."""
+        self._executor.submit(function, *arguments, **options)
+        return Future()
+
+
 class SyncThread:
     """Puts what is stored on the disk, in a thread: one sync at a time. It begins with the first
-    one, and sleeps between them."""
+    one, and sleeps between them.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    Mostly nobody waits for the end of a sync. So it wakes the loop up only when it fails, or after
+    `hurry`; else whoever is awake anyway looks whether it has ended."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, wake: Callable[[], None]) -> None:
+        """`wake`: called when the end of a sync was told that nobody looked for."""
         self._loop: Final = loop
+        self._wake: Final = wake
         self._executor: ThreadPoolExecutor | None = None
+        self._is_hurried = False
+        self.is_running = False
+        """Whether a sync is under way, or its end was not told yet."""
         self._ended: Final = threading.Event()
         self._ended.set()
         self._error: OSError | None = None
@@ -289,15 +327,27 @@ class SyncThread:
             )
 
             self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="chatapp-disk")
-        self._tell = tell
+        self._tell, self.is_running, self._is_hurried = tell, True, False
         self._ended.clear()
-        running = self._loop.run_in_executor(self._executor, self._run, sync)
-        running.add_done_callback(lambda _: self._told())
+        _ = self._loop.run_in_executor(Unwatched(self._executor), self._run, sync)
+
+    def hurry(self) -> None:
+        """Let the sync that is under way wake the loop up at its end."""
+        self._is_hurried = True
+        if self._ended.is_set():
+            self._loop.call_soon(self._look_and_wake)
+
+    def look(self) -> bool:
+        """Tell how the sync ended, if it has. Return whether none is under way any more."""
+        if self._tell is not None and self._ended.is_set():
+            tell, self._tell, self.is_running = self._tell, None, False
+            tell(self._error)
+        return not self.is_running
 
     def wait(self) -> None:
         """Wait for the sync that is under way, if any, and tell how it ended."""
         self._ended.wait()
-        self._told()
+        self._look_and_wake()
 
     def close(self) -> None:
         """Wait for the sync that is under way, and let the thread end."""
@@ -314,12 +364,13 @@ class SyncThread:
             self._error = error
         finally:
             self._ended.set()
+            if self._is_hurried or self._error is not None:
+                with contextlib.suppress(RuntimeError):  # the loop is closed
+                    self._loop.call_soon_threadsafe(self._look_and_wake)
 
-    def _told(self) -> None:
-        """Tell how the sync ended, unless that is done."""
-        if self._tell is not None and self._ended.is_set():
-            tell, self._tell = self._tell, None
-            tell(self._error)
+    def _look_and_wake(self) -> None:
+        if self.is_running and self.look():
+            self._wake()
 
 
 class Driver:
@@ -354,15 +405,19 @@ class Driver:
         self._connection.close()
         self._connection = self._new_connection()
 
-    def close(self) -> None:
-        """Take no turn any more; close the sockets."""
+    def close(self, *, keeps_link: bool = False) -> None:
+        """Take no turn any more; close the sockets. `keeps_link`: as in `Connection.close`."""
         self.is_closed = True
         self._turns.wake()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._connection.close()
+        self._connection.close(keeps_link=keeps_link)
         self._endpoint.close()
+
+    async def cut_link(self, *, within: float) -> None:
+        """As `Connection.cut`."""
+        await self._connection.cut(within=within)
 
     async def closed(self) -> None:
         """Wait until nothing is under way on the network any more."""

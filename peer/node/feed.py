@@ -149,9 +149,9 @@ class EventFeed(Generic[Event]):
     been shown and whose pace counts, and for any number of subscribers, who look on."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, has_room: Callable[[], None]) -> None:
-        """`has_room` is called when the reader has caught up with a feed that was full."""
         self._waiters = Waiters(loop)
-        self._has_room = has_room
+        self.has_room = has_room
+        """Called when the reader has caught up; a feed may outlive the node that feeds it."""
         self._subscriptions: list[Subscription[Event]] = []
         self._has_loop = False
         self._listeners: list[Callable[[Sequence[Event]], None]] = []
@@ -254,7 +254,7 @@ class EventFeed(Generic[Event]):
 
     def _caught_up(self, *, was_full: bool) -> None:
         if was_full and not self.is_full and not self.is_closed:
-            self._has_room()
+            self.has_room()
 
     async def wait_for(
         self, queue: EventQueue[Event], *, while_: Callable[[], bool] = lambda: True

@@ -13,14 +13,15 @@ import msgspec
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation, ConversationKind
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.api.events import Said
-from chatapp.peer.api.requests import Command, Moment, Request, Send, Wait
+from chatapp.peer.api.events import LineEvent, Said
+from chatapp.peer.api.requests import Command, Moment, Request, Send, Sending, Sent, Wait
 from chatapp.peer.api.state import DeskState, PeerState, State
 from chatapp.peer.core.context import Context, LocalIdentity, LookUp, RegistryReach
 from chatapp.peer.core.conversation import SentMessage
 from chatapp.peer.core.core import PeerCore
+from chatapp.peer.core.records import Related
 from chatapp.peer.core.registry.session import State as SessionState
-from chatapp.peer.node.answers import ANSWERS
+from chatapp.peer.node.answers import ANSWERS, begin
 from chatapp.peer.node.driver import Driver
 from chatapp.peer.node.feed import EventFeed
 from chatapp.peer.node.keystore import KeyFolder
@@ -34,6 +35,9 @@ from chatapp.wire.identity import fingerprint_digits
 from chatapp.wire.names import PeerName
 
 Result = TypeVar("Result")
+
+_KEYS_MAX: Final = 1_000
+"""Lines that other programs have asked for, and whose keys are remembered."""
 
 _WHY_NOT: Final = {
     LookUp.UNKNOWN: events.MessageReason.NOBODY,
@@ -74,10 +78,17 @@ class PeerNode:
     """A peer from its opening to its closing. A peer that is opened again is another node."""
 
     def __init__(
-        self, name: PeerName, settings: NodeSettings, addresses: Mapping[Address, Address]
+        self,
+        name: PeerName,
+        settings: NodeSettings,
+        addresses: Mapping[Address, Address],
+        *,
+        feed: EventFeed[events.Event] | None = None,
+        is_offline: bool = False,
     ) -> None:
         """Bind, lock, load and begin to register. `addresses`: the IP addresses of the servers,
-        each with the server to which it belongs. Raises PortInUse, FolderInUse, BrokenKeyFile,
+        each with the server to which it belongs. `feed`: gets the events; None for a new one.
+        `is_offline`: stay offline until `ComeBack`. Raises PortInUse, FolderInUse, BrokenKeyFile,
         OtherKey, sqlite3.Error, OSError; then nothing is left open."""
         self._loop: Final = asyncio.get_running_loop()
         self._settings: Final = settings
@@ -88,7 +99,10 @@ class PeerNode:
         self.has_been_ready = False
         """Whether we were with the registry, or found it away, since the start or the last
         return."""
-        self._shown_listeners: list[Callable[[Sequence[Said]], None]] = []
+        self._shown_listeners: list[Callable[[Sequence[LineEvent]], None]] = []
+        self._ours_listeners: list[Callable[[Sequence[events.Event]], None]] = []
+        self._by_key: dict[int, Receipt] = {}
+        """The last lines that other programs have asked for, by the keys of their requests."""
         machine = settings.machine
         with contextlib.ExitStack() as undo:
             self.driver: Final = Driver(self, port=settings.port, machine=machine)
@@ -106,13 +120,14 @@ class PeerNode:
             undo.pop_all()
         self.receipts: Final = Receipts()
         self.storage.maintain()
-        self.feed: Final[EventFeed[events.Event]] = EventFeed(
+        self.feed: Final = feed or EventFeed[events.Event](
             self._loop, has_room=self.driver.schedule
         )
+        self.feed.has_room = self.driver.schedule
         self.next_events: Final = self.feed.next_batch
         self.take_events: Final = self.feed.take
         self.tell([] if self.storage.damage is None else [self.storage.damage])
-        self.registry.begin(self.core)
+        self.registry.begin(self.core, is_offline=is_offline)
         self.driver.start()
 
     def _new_core(self, name: str) -> PeerCore:
@@ -133,19 +148,24 @@ class PeerNode:
         )
 
     def begin_anew(self) -> None:
-        """Exchange the core for one that begins with what the history knows now."""
+        """Exchange the core for one that begins with what the history knows now, and asks for the
+        same rooms."""
+        rooms = self.core.rooms.wanted
         self.core = self._new_core(self.core.me.name)
         self._had_room = None
         self.driver.restart()
         self.registry.begin(self.core)
+        for room in rooms:
+            self.core.rooms.enter(room, now=self.now())
 
-    def let_go(self) -> None:
-        """Store what is left and let go of everything; a second call does nothing."""
+    def let_go(self, *, keeps_link: bool = False) -> None:
+        """Store what is left and let go of everything; a second call does nothing. `keeps_link`:
+        but for the link."""
         if self.driver.is_closed:
             return
         self.receipts.close(is_kept=self.storage.store(is_last=True))
         self.registry.close()
-        self.driver.close()
+        self.driver.close(keeps_link=keeps_link)
         is_blank = self.storage.close()
         self.feed.close()
         # The keys of this start are of no use if the name for which they were made is taken.
@@ -225,34 +245,91 @@ class PeerNode:
         ANSWERS[type(command)](self, command)
         self.driver.schedule()
 
-    async def send(self, request: Send) -> Receipt:
-        """Begin a message or line; return its receipt. Raises what `Send` says, and NotOpen."""
+    async def send(self, request: Sending) -> Receipt:
+        """Begin what the request says; return its receipt. Raises what it says, and NotOpen."""
+        if type(request) is Send:
+            if request.key and (known := self._by_key.get(request.key)) is not None:
+                return known
+            if request.reply_to is None:  # mostly
+                return await self.say(request.conversation, request.text, asked=request)
+        return await begin(self, request)
+
+    async def say(
+        self,
+        conversation: Conversation,
+        text: str,
+        related: Related | None = None,
+        *,
+        asked: Send | None = None,
+    ) -> Receipt:
+        """Begin a message or line. `related`: what it is to another one; `asked`: for which request
+        it is a line. Raises what `Send` says, and NotOpen."""
         if self.driver.is_closed:
             raise NotOpen
-        conversation, text = request.conversation, request.text
         if self.storage.commits.is_full:
             return self._refuse(conversation, events.MessageReason.OWN_DISK)
         if conversation.kind is ConversationKind.ROOM:
-            return self._say(request)
+            return self._say_in_room(conversation, text, related, asked)
         if conversation.kind is not ConversationKind.PERSON:
-            begun = self.core.rooms.say_to_all(text, now=self.driver.now())
+            begun = self.core.rooms.say_to_all(text, related, now=self.driver.now())
             self.driver.schedule()
-            return self.receipts.open(begun.conversation, begun.id)
+            return self._receipt(begun, asked)
         to = conversation.name
-        message = self.core.direct.send_to_known(to, text, now=self.driver.now())
+        message = self.core.direct.send_to_known(to, text, related, now=self.driver.now())
         if message is None:
-            found = await self._look_for(to, text)
+            found = await self._look_for(to, text, related)
             if not isinstance(found, SentMessage):
                 return self._refuse(conversation, found)
             message = found
-        receipt = self.receipts.open(message.conversation, message.id)
+        receipt = self._receipt(message, asked)
         if self.receipts.is_alone:
             self.driver.hasten()
         elif not self.driver.is_turn_due:
             self.driver.schedule()  # shares its datagram with what is said right after it
         return receipt
 
-    async def _look_for(self, to: str, text: str) -> SentMessage | events.MessageReason:
+    def _receipt(self, begun: SentMessage, request: Send | None) -> Receipt:
+        """Return the receipt of a line that was begun, of which the user's other windows learn."""
+        receipt = self.receipts.open(begun.conversation, begun.id)
+        if request is None:
+            return receipt
+        if request.key or self._ours_listeners:  # mostly there is one window
+            self._tell_ours(begun, request)
+        if request.key:
+            self._by_key[request.key] = receipt
+            self.core.note_key(begun.id, request.key)
+            if len(self._by_key) > _KEYS_MAX:
+                del self._by_key[next(iter(self._by_key))]
+        return receipt
+
+    def _tell_ours(self, begun: SentMessage, request: Send) -> None:
+        me = self.core.me
+        line = Said(
+            conversation=begun.conversation,
+            id=begun.id,
+            sender=me.name,
+            identity=me.identity.public,
+            number=begun.number,
+            text=request.text,
+            at=self._settings.machine.wall(),
+            is_ours=True,
+            state=events.MessageState.UNSETTLED,
+        )
+        said = [events.SaidByUs(line=line, key=request.key)]
+        if request.key:
+            self.tell(said)
+        else:  # the window of this program shows it by itself
+            for listener in self._ours_listeners:
+                listener(said)
+
+    def sent_by(self, key: int) -> Sent | None:
+        """Return the line that another program asked for by this key in this run."""
+        receipt = self._by_key.get(key)
+        return None if receipt is None else receipt.sent()
+
+    async def _look_for(
+        self, to: str, text: str, related: Related | None
+    ) -> SentMessage | events.MessageReason:
         """Begin a message to somebody whom the registry may know; return why not, if so."""
         asked_at = None
         while True:
@@ -265,19 +342,21 @@ class PeerNode:
                     self.driver.schedule()
                 await self.turn()
             elif found is LookUp.KNOWN:
-                return direct.send(to, text, now=now)
+                return direct.send(to, text, related, now=now)
             elif found is LookUp.UNANSWERED:
-                return direct.keep(to, text, now=now)
+                return direct.keep(to, text, related, now=now)
             else:
                 return _WHY_NOT[found]
 
-    def _say(self, request: Send) -> Receipt:
+    def _say_in_room(
+        self, conversation: Conversation, text: str, related: Related | None, asked: Send | None
+    ) -> Receipt:
         """Say a line in a room, if we are there."""
-        begun = self.core.rooms.say(request.conversation.name, request.text, now=self.now())
+        begun = self.core.rooms.say(conversation.name, text, related, now=self.now())
         if begun is None:
-            return self._refuse(request.conversation, events.MessageReason.NOT_IN_ROOM)
+            return self._refuse(conversation, events.MessageReason.NOT_IN_ROOM)
         self.driver.schedule()
-        return self.receipts.open(begun.conversation, begun.id)
+        return self._receipt(begun, asked)
 
     def _refuse(self, conversation: Conversation, reason: events.MessageReason) -> Receipt:
         receipt, state = Receipt(conversation, 0), events.MessageState.REFUSED
@@ -296,9 +375,9 @@ class PeerNode:
         are given again."""
         if self.driver.is_closed or not batch:
             return
-        shown: list[Said] = []
+        shown: list[LineEvent] = []
         for event in batch:
-            if type(event) is Said:
+            if isinstance(event, events.Line):
                 shown.append(event)
             elif type(event) is events.MailReturned:
                 shown += event.lines
@@ -310,16 +389,15 @@ class PeerNode:
             for listener in self._shown_listeners:
                 listener(shown)
 
-    def listen_shown(self, listener: Callable[[Sequence[Said]], None]) -> Callable[[], None]:
+    def listen_shown(self, listener: Callable[[Sequence[LineEvent]], None]) -> Callable[[], None]:
         """Call `listener` with lines when they are reported as shown."""
-        self._shown_listeners = [*self._shown_listeners, listener]
+        self._shown_listeners.append(listener)
+        return lambda: self._shown_listeners.remove(listener)
 
-        def end() -> None:
-            self._shown_listeners = [
-                other for other in self._shown_listeners if other is not listener
-            ]
-
-        return end
+    def listen_ours(self, listener: Callable[[Sequence[events.Event]], None]) -> Callable[[], None]:
+        """Call `listener` with what this program says itself, as other programs are to be told."""
+        self._ours_listeners.append(listener)
+        return lambda: self._ours_listeners.remove(listener)
 
     async def close(self, *, within: float) -> None:
         """Leave, waiting at most `within` seconds for the registry's answer, and let go of
@@ -334,6 +412,18 @@ class PeerNode:
         finally:
             self.core.rooms.forget()  # only now is it known which lines have been told there
             self.let_go()
+        await self.driver.closed()
+
+    def hand_over(self) -> None:
+        """Let go of everything without leaving: another program of the user runs the peer from now
+        on. The link stays until `handed_over`, so that nobody is told that we were lost."""
+        if not self.driver.is_closed:
+            self._tell_stored(now=self.driver.now())
+        self.let_go(keeps_link=True)
+
+    async def handed_over(self, *, within: float) -> None:
+        """Wait until the registry has let the other program in, so many seconds at most."""
+        await self.driver.cut_link(within=within)
         await self.driver.closed()
 
     def _check_open(self) -> None:
@@ -358,9 +448,16 @@ class PeerNode:
             self.feed.put(events)
 
     def leave(self) -> None:
-        """Go offline. Those to whom we have acknowledged something are told first that it is on our
-        disk: without that, they would keep it for us."""
-        core, now = self.core, self.driver.now()
+        """Go offline."""
+        now = self.driver.now()
+        self._tell_stored(now=now)
+        self.core.leave(now=now)
+        self.driver.schedule()
+
+    def _tell_stored(self, *, now: float) -> None:
+        """Tell those to whom we have acknowledged something that it is on our disk: without that,
+        they would keep it for us."""
+        core = self.core
         if self.storage.store(now=now):
             core.records_stored(now=now)
         self.driver.send(core.datagrams_to_send(now=now))
@@ -369,8 +466,6 @@ class PeerNode:
             core.synced(number, now=now)
             core.direct.report_syncs()
             self.driver.send(core.datagrams_to_send(now=now))
-        core.leave(now=now)
-        self.driver.schedule()
 
     async def turn(self) -> None:
         """Wait for the end of the next turn. Raises NotOpen when the peer is closed meanwhile."""
@@ -387,6 +482,8 @@ class PeerNode:
     def take_turn(self, *, now: float) -> None:
         """Send, store and tell what has come of the last inputs."""
         core, storage = self.core, self.storage
+        if storage.sync_thread.is_running:
+            storage.look_at_sync(now=now)
         if core.registry.servers.to_look_up:
             self.registry.look_up(core.registry.servers.to_look_up)
         if core.registry.newly_pinned is not None or self.registry.is_unsettled:

@@ -48,15 +48,16 @@ class KnownRegistry:
         """Whether one has let us in whose key is not on our disk yet."""
         self._note_servers()
 
-    def begin(self, core: "PeerCore") -> None:
-        """Begin to register."""
+    def begin(self, core: "PeerCore", *, is_offline: bool = False) -> None:
+        """Begin to register, unless we are to be offline."""
         if self.key is not None:
             core.registry.demand(self.key)
         if self._announced_key is not None:
             core.registry.expect_announced(self._announced_key)
         if self._has_slow_link:
             core.registry.spare_link()
-        core.start(now=self._node.now())
+        if not is_offline:
+            core.start(now=self._node.now())
 
     def close(self) -> None:
         """Look up no servers any more."""

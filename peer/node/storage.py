@@ -58,6 +58,9 @@ SYNC_SPAN: Final = 0.75
 """Seconds from a record to the sync that puts it on the disk. A power cut costs this and the time
 of the sync, together less than a second; each sync costs some milliseconds of the disk."""
 
+LOOKED_AT_AFTER: Final = 5.0
+"""Seconds from the begin of a sync until it is looked at if nothing else happens."""
+
 LAGGING_SYNC_SPAN: Final = 30.0
 """The same for records that may lag: rows of the table, in a crowd some every second."""
 
@@ -81,6 +84,9 @@ class CommitQueue:
         self._file_again_at = 0.0
         self.sync_at = math.inf
         """When the journal is to be synced; infinite if nothing new needs it."""
+        self._look_at = math.inf
+        self.is_awaited = False
+        """Whether the end of the present sync wakes us up."""
         self._pending: PendingSync | None = None
         """The sync that is under way."""
         self.trouble: str | None = None
@@ -137,6 +143,7 @@ class CommitQueue:
             self.sync_at = now + STORE_AGAIN_AFTER
             return None
         self.sync_at = math.inf
+        self._look_at, self.is_awaited = now + LOOKED_AT_AFTER, False
         self._pending = self._journal.begin_sync()
         return self._pending
 
@@ -174,12 +181,20 @@ class CommitQueue:
 
     # --- filing
 
+    @property
+    def look_due(self) -> float:
+        """When a sync is to begin, or it is to be looked at whether the last one has ended;
+        infinite for never."""
+        if self._pending is None:
+            return self.sync_at
+        return math.inf if self.is_awaited else min(self._look_at, self.sync_at)
+
     def next_timer(self) -> float | None:
         """When to call `keep`, `begin_sync` and `file_if_due` again even if there is nothing to
         add."""
         dues = []
-        if self.sync_at < math.inf and self._pending is None:
-            dues.append(self.sync_at)
+        if self.look_due < math.inf:
+            dues.append(self.look_due)
         if self._waiting:
             dues.append(max(self._again_at, self._waiting_since + BATCH_SPAN))
         if self._unfiled:
@@ -307,7 +322,9 @@ class NodeStorage:
             keys.history, server=first_known_server(keys.history, servers), is_new=keys.is_new
         )
         self.commits: Final = CommitQueue(self.history, self._journal)
-        self._sync_thread: Final = SyncThread(self._loop)
+        self.sync_thread: Final = SyncThread(self._loop, wake=node.schedule)
+        self._is_awaited = False
+        """Whether somebody waits for the next sync."""
         self._reader = HistoryReader(keys.history)
 
     def maintain(self) -> None:
@@ -331,7 +348,7 @@ class NodeStorage:
 
     def _end_writing(self) -> bool:
         """File all that is stored; return whether that is done."""
-        self._sync_thread.close()
+        self.sync_thread.close()
         is_filed = self.commits.close(now=self._loop.time())
         self._reader.close()
         self._maintenance.close()
@@ -380,7 +397,7 @@ class NodeStorage:
                 return await reader.read(query)
         raise NotOpen
 
-    def unshown(self, *, after: int, count: int) -> list[events.Said]:
+    def unshown(self, *, after: int, count: int) -> list[events.LineEvent]:
         """Return lines to us that were not shown. Raises sqlite3.Error."""
         self.file_all()
         return [received(line) for line in self.history.unshown(after=after, count=count)]
@@ -425,7 +442,7 @@ class NodeStorage:
         """Store what the core wants stored, and wait until it is on the disk. False if the disk
         does not confirm that."""
         is_stored = self.store()
-        self._sync_thread.wait()
+        self.sync_thread.wait()
         is_synced = self.commits.sync(now=self._loop.time())
         self._tell_trouble()
         return is_stored and is_synced
@@ -436,17 +453,32 @@ class NodeStorage:
         self._give_again(core, now)
         if core.wants_sync():
             self.commits.sync_soon(now=now)
+            self._is_awaited = True
+            self._hurry()
         pending = self.commits.begin_sync(now=now)
         if pending is not None:
             number = core.sync_begins()
-            self._sync_thread.begin(pending.run, lambda error: self._synced(error, core, number))
+            self.sync_thread.begin(pending.run, lambda error: self._synced(error, core, number))
+            if self._is_awaited:
+                self._is_awaited = False
+                self._hurry()
+
+    def look_at_sync(self, *, now: float) -> None:
+        """Note the end of the sync that is under way, if it has ended. When that takes long, the
+        end is to wake us up."""
+        if not self.sync_thread.look() and now >= self.commits.look_due:
+            self._hurry()
+
+    def _hurry(self) -> None:
+        if self.sync_thread.is_running:
+            self.commits.is_awaited = True
+            self.sync_thread.hurry()
 
     def _synced(self, error: OSError | None, core: "PeerCore", number: int) -> None:
         now = self._loop.time()
         if self.commits.end_sync(error, now=now):
             core.synced(number, now=now)
         self._tell_trouble()
-        self._node.schedule()
 
     def _give_again(self, core: "PeerCore", now: float) -> None:
         """Give the core those of our delivered messages that their recipients may have lost."""

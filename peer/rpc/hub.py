@@ -15,10 +15,11 @@ from msgspec.structs import replace
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Said
-from chatapp.peer.api.past import Lines
+from chatapp.peer.api.past import FoundLines, Lines, Unshown
 from chatapp.peer.api.requests import (
     Command,
     Conversations,
+    FindLines,
     ListConversations,
     ListUnshown,
     Node,
@@ -27,6 +28,7 @@ from chatapp.peer.api.requests import (
     ReadTalk,
     Request,
     SearchPast,
+    Send,
     Talk,
 )
 from chatapp.peer.api.state import State
@@ -43,6 +45,7 @@ from chatapp.peer.rpc.protocol import (
     RpcError,
     Subscribe,
     Subscribed,
+    drawn_key,
     refusal_of,
 )
 from chatapp.peer.rpc.ring import EventRing, notice
@@ -59,8 +62,14 @@ async def answered(node: Node, request: Request[Any]) -> Any:
     match request:
         case ReadPage(after=None) | SearchPast():
             return _newest(answer.lines)
-        case ReadPage() | ListUnshown():
+        case ReadPage():
             return _oldest(answer.lines)
+        case ListUnshown():
+            kept = _first(line.text for line in answer.lines)
+            return Unshown(lines=answer.lines[:kept], more=kept < len(answer.lines))
+        case FindLines():
+            kept = _first("" if found is None else found.line.text for found in answer.lines)
+            return FoundLines(lines=answer.lines[:kept], more=kept < len(answer.lines))
         case ReadAround(id=id_):
             return _around(answer.lines, id_)
         case ListConversations():
@@ -129,9 +138,15 @@ class ServedNode(Node, Protocol):
         """Call `listener` with events when they happen, until the function that this returns is
         called."""
 
-    def listen_shown(self, listener: Callable[[Sequence[events.Said]], None]) -> Callable[[], None]:
+    def listen_shown(
+        self, listener: Callable[[Sequence[events.LineEvent]], None]
+    ) -> Callable[[], None]:
         """Call `listener` with lines when they are reported as shown, until the function that this
         returns is called."""
+
+    def listen_ours(self, listener: Callable[[Sequence[events.Event]], None]) -> Callable[[], None]:
+        """Call `listener` with what the program says itself, until the function that this returns
+        is called."""
 
 
 class PeopleLog:
@@ -184,8 +199,9 @@ class PeopleLog:
 class Hub:
     """One peer and its clients."""
 
-    def __init__(self, node: ServedNode, *, run: str) -> None:
-        """`run`: a word that no other run of the program has."""
+    def __init__(self, node: ServedNode, *, run: str, is_service: bool = False) -> None:
+        """`run`: a word that no other run of the program has. `is_service`: as in `Greeting`."""
+        self._is_service: Final = is_service
         self._node: Final = node
         self._run: Final = run
         self._ring: Final = EventRing()
@@ -193,7 +209,7 @@ class Hub:
         self._state: State | None = None
         self._state_line = b""
         self._state_version = 0
-        self._unshown: dict[int, events.Said] = {}
+        self._unshown: dict[int, events.LineEvent] = {}
         """Lines that clients have, by id, and that nobody has reported as shown; without their
         texts."""
 
@@ -201,18 +217,18 @@ class Hub:
         """Number events and keep them. `tell` passes them on."""
         self._ring.add(batch)
         for event in batch:
-            if isinstance(event, events.Said):
+            if isinstance(event, events.LineEvent):
                 self._note_unshown([event])
             elif isinstance(event, events.MailReturned):
                 self._note_unshown(event.lines)
 
-    def _note_unshown(self, lines: Sequence[events.Said]) -> None:
+    def _note_unshown(self, lines: Sequence[events.LineEvent]) -> None:
         for line in lines:
             self._unshown[line.id] = msgspec.structs.replace(line, text="")
         while len(self._unshown) > UNSHOWN_MAX:
             del self._unshown[next(iter(self._unshown))]
 
-    def forget_shown(self, lines: Sequence[events.Said]) -> None:
+    def forget_shown(self, lines: Sequence[events.LineEvent]) -> None:
         """Forget lines that were reported as shown, by the program itself or by a client."""
         for line in lines:
             self._unshown.pop(line.id, None)
@@ -277,14 +293,17 @@ class Hub:
 
     async def _answer(self, session: RpcSession, request: Request[Any]) -> Any:
         match request:
-            case Hello(protocol=protocol):
-                return self._greeting(protocol)
+            case Hello():
+                session.is_heir = request.is_heir
+                return self._greeting(request.protocol)
             case Subscribe():
                 return self.subscribe(session, request)
             case ReportShown():
                 return self._report_shown(request)
             case Command():
                 return self._node.post(request)
+            case Send(key=0):
+                request = msgspec.structs.replace(request, key=drawn_key())
         answer = await answered(self._node, request)
         if isinstance(request, ListUnshown):
             self._note_unshown(answer.lines)
@@ -298,6 +317,7 @@ class Hub:
             run=self._run,
             last=self._ring.last,
             state=self._node.state,
+            is_service=self._is_service,
         )
 
     def subscribe(self, session: RpcSession, request: Subscribe) -> Subscribed:

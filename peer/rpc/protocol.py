@@ -2,13 +2,22 @@
 and the errors of requests as errors of the protocol and back (clause 6)."""
 
 import enum
+import secrets
 import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 import msgspec
 
-from chatapp.peer.api.errors import NameTaken, NotAdmitted, NotAnswered, NotOpen, OtherRegistry
+from chatapp.peer.api.errors import (
+    ChangeRefusal,
+    ChangeRefused,
+    NameTaken,
+    NotAdmitted,
+    NotAnswered,
+    NotOpen,
+    OtherRegistry,
+)
 from chatapp.peer.api.events import AdmissionRefusal, NoAnswer
 from chatapp.peer.api.requests import AnyRequest, Command, Id, Request
 from chatapp.peer.api.state import State
@@ -47,8 +56,13 @@ UNSHOWN_MAX: Final = 10_000
 """Lines that clients were given and have not reported as shown, of which the program knows."""
 
 
+def drawn_key() -> int:
+    """Return a new key of a line that is asked for: 52 random bits, not 0."""
+    return secrets.randbits(52) or 1
+
+
 class Farewell(enum.Enum):
-    """Why the program closes a connection (clause 4.6)."""
+    """Why the program closes a connection (clause 4.7)."""
 
     SLOW = "the client did not read, and events that it has not read are gone"
     ENDED = "the program ends"
@@ -90,12 +104,16 @@ class Greeting(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     last: int
     state: State
+    is_service: bool = False
+    """Whether the program is one that is started again when it ends."""
 
 
 class Hello(Request[Greeting], frozen=True, kw_only=True):
     """The first request of a client."""
 
     protocol: int
+    is_heir: bool = False
+    """Whether the client runs the peer itself when this program has ended."""
 
 
 class Subscribed(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +151,7 @@ _CARRIED: Final[Mapping[type[ChatAppError], Mapping[str, type]]] = {
     NameTaken: {"name": str},
     NotAdmitted: {"reason": AdmissionRefusal, "key": str},
     NotAnswered: {"reason": NoAnswer},
+    ChangeRefused: {"reason": ChangeRefusal},
     OtherRegistry: {"expected": str, "got": str},
     TextTooLong: {"size": int, "limit": int},
 }

@@ -22,9 +22,10 @@ same."""
 class RpcServer:
     """The clients of one open peer."""
 
-    def __init__(self, node: ServedNode) -> None:
+    def __init__(self, node: ServedNode, *, is_service: bool = False) -> None:
+        """`is_service`: as in `Greeting`."""
         self._loop: Final = asyncio.get_running_loop()
-        self._hub: Final = Hub(node, run=os.urandom(8).hex())
+        self._hub: Final = Hub(node, run=os.urandom(8).hex(), is_service=is_service)
         self._clients: set[Client] = set()
         self._is_telling = False
         self._is_closed = False
@@ -33,6 +34,7 @@ class RpcServer:
         self._listeners: Final = (
             node.listen(self._happened),
             node.listen_shown(self._hub.forget_shown),
+            node.listen_ours(self._happened),
         )
 
     async def serve(self, listening: socket.socket) -> None:
@@ -41,11 +43,20 @@ class RpcServer:
             lambda: Client(self, self._hub), sock=listening
         )
 
+    @property
+    def has_heirs(self) -> bool:
+        """Whether a client runs the peer itself when this program has ended."""
+        return any(client.is_heir for client in self._clients)
+
+    def withdraw(self) -> None:
+        """Accept no more clients; those that are here go on."""
+        if self._accepting is not None:
+            self._accepting.close()
+
     def close(self) -> None:
         """Accept no more clients, and say goodbye to all."""
         self._is_closed = True
-        if self._accepting is not None:
-            self._accepting.close()
+        self.withdraw()
         for end in self._listeners:
             end()
         if self._looking is not None:
@@ -143,6 +154,11 @@ class Client(asyncio.Protocol):
             task.cancel()
 
     # --- for the server
+
+    @property
+    def is_heir(self) -> bool:
+        """Whether the client runs the peer itself when this program has ended."""
+        return self._session.is_heir and not self._session.is_over
 
     def tell(self) -> None:
         """Tell the client what is new, as far as it reads."""

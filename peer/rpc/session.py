@@ -38,6 +38,8 @@ class RpcSession:
         """The version of the state that the client was told; 0 for none."""
         self.people_told: int | None = None
         """How many changes of people the client was told; None for none."""
+        self.is_heir = False
+        """Whether the client runs the peer itself when this program has ended."""
         self.is_over = False
         """Whether the connection is to be closed once the output is written."""
 

@@ -20,22 +20,23 @@ from chatapp.peer.api import events, requests
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind
 from chatapp.peer.api.conversations import room as in_room
 from chatapp.peer.api.errors import AlreadyOpen, NotOpen, ServerUnreachable
-from chatapp.peer.api.events import Event, Said
+from chatapp.peer.api.events import Event, LineEvent, Said
 from chatapp.peer.api.findings import Finding
 from chatapp.peer.api.past import DeskTalk
-from chatapp.peer.api.requests import Moment, Node, Send, Wait
+from chatapp.peer.api.requests import Edit, Moment, Node, React, Retract, Send, Sending, Wait
 from chatapp.peer.api.state import PeerState, RoomState, State
 from chatapp.peer.node.driver import resolved
 from chatapp.peer.node.feed import EventFeed, Subscription
 from chatapp.peer.node.local import NodeSettings, PeerNode, line_id
 from chatapp.peer.node.receipts import Receipt
+from chatapp.peer.node.sharedfeed import SharedFeed
 from chatapp.peer.node.starts import folder_of
 from chatapp.peer.sdk.past import Past
 from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.errors import AddressRefused
+from chatapp.wire.errors import AddressRefused, PortInUse
 from chatapp.wire.folders import default_home
 from chatapp.wire.identity import require_fingerprint
 from chatapp.wire.messages.desk import OperatorRequest
@@ -58,7 +59,7 @@ class OpenedNode(Node, Protocol):
         is closed or the function that this returns is called. What a listener gets does not count
         as shown, and it delays nobody: it must return at once."""
 
-    async def send(self, request: Send) -> Receipt:
+    async def send(self, request: Sending) -> Receipt:
         """As the request, but with a receipt that follows what becomes of the message; `wait` does
         nothing here."""
 
@@ -292,9 +293,22 @@ class Peer:
         and offers. `open` it, or enter it, as any peer; its end leaves the other program alone.
         `shows`: whether what this program has dealt with counts as shown, as with `events` and
         `events_shown` of any peer. Raises NameRefused."""
+        return cls._attached(_Attaching(peer_name(name), home=home, shows=shows, heir=None))
+
+    def beside(self, *, shows: bool = True, is_service: bool = False) -> "Peer":
+        """Return a peer as `attach` does, of the name and in the folder of this one, which is not
+        open. When the other program ends, the returned peer goes on: with the program that runs the
+        name then, or as one that this program runs, with the settings of this one.
+        `is_service`: whether this program is started again when it ends."""
+        assert isinstance(self._opening, _LocalOpening)
+        attaching = _Attaching(self._name, home=self._home, shows=shows, heir=self._opening)
+        attaching.is_service = is_service
+        return self._attached(attaching)
+
+    @classmethod
+    def _attached(cls, attaching: "_Attaching") -> "Peer":
         peer = cls.__new__(cls)
-        attaching = _Attaching(peer_name(name), home=home or default_home(), shows=shows)
-        peer._begin(attaching.name, attaching, home, ())  # noqa: SLF001 - its own class
+        peer._begin(attaching.name, attaching, attaching.home, ())  # noqa: SLF001 - its own class
         return peer
 
     def __repr__(self) -> str:
@@ -421,6 +435,23 @@ class Peer:
         UnicodeEncodeError, NotOpen."""
         conversation = Conversation(ConversationKind.PERSON, to)
         return await self._open_node().send(Send(conversation=conversation, text=text))
+
+    async def reply(self, line: Said, text: str) -> Receipt:
+        """Answer a line, where it was said. Raises as `send`, and ChangeRefused, sqlite3.Error."""
+        answer = Send(conversation=line.conversation, text=text, reply_to=line.id)
+        return await self._open_node().send(answer)
+
+    async def edit(self, line: Said | Receipt, text: str) -> Receipt:
+        """Change the text of a line of ours, for everybody who has it. Raises as `reply`."""
+        return await self._open_node().send(Edit(id=line.id, text=text))
+
+    async def retract(self, line: Said | Receipt) -> Receipt:
+        """Take a line of ours back, for everybody who has it. Raises as `reply`."""
+        return await self._open_node().send(Retract(id=line.id))
+
+    async def react(self, line: Said | Receipt, emoji: str, *, is_on: bool = True) -> Receipt:
+        """Put an emoji to a line, or take it away again. Raises as `reply`."""
+        return await self._open_node().send(React(id=line.id, emoji=emoji, is_on=is_on))
 
     def typing(self, to: str) -> None:
         """Tell a person that a message to them is being written. Call it whenever the text changes:
@@ -594,7 +625,7 @@ class Peer:
         as shown, and it delays nobody: it must return at once. Raises NotOpen."""
         return self._open_node().listen(listener)
 
-    async def unshown(self, after: int = 0, limit: int = 100) -> list[Said]:
+    async def unshown(self, after: int = 0, limit: int = 100) -> list[LineEvent]:
         """Return the first `limit` lines to us with higher ids than `after` that were not shown
         yet, as `events_shown` tells. At an opening they are told by an event; whoever comes to a
         peer that is open finds them here. Raises NotOpen, sqlite3.Error."""
@@ -619,11 +650,7 @@ class _LocalOpening:
 
     async def open(self, name: PeerName) -> OpenedNode:
         """Raises as `Peer.open`."""
-        try:
-            addresses = await resolved(self._settings.servers)
-            node = PeerNode(name, self._settings, addresses)
-        except AddressRefused as error:
-            raise ServerUnreachable(str(error)) from error
+        node = PeerNode(name, self._settings, await self._addresses())
         if self._code is not None:
             # It is not too late: REGISTER is sent after the first answer, which nobody has read
             # yet.
@@ -631,6 +658,25 @@ class _LocalOpening:
         for room in self._rooms:
             node.post(requests.EnterRoom(room=room))
         return node
+
+    async def take_over(self, name: PeerName, former: State, feed: SharedFeed) -> PeerNode:
+        """Open the node that another program ran, at its port if that is free. Raises as
+        `Peer.open`."""
+        addresses = await self._addresses()
+        for port in (former.port, 0):
+            settings = msgspec.structs.replace(self._settings, port=port)
+            try:
+                return PeerNode(name, settings, addresses, feed=feed, is_offline=former.is_offline)
+            except PortInUse:
+                if not port:
+                    raise
+        raise AssertionError
+
+    async def _addresses(self) -> Mapping[Address, Address]:
+        try:
+            return await resolved(self._settings.servers)
+        except AddressRefused as error:
+            raise ServerUnreachable(str(error)) from error
 
     def closed(self, node: OpenedNode) -> PeerName:
         """Learn from a node that is closed now; return the name for the next one."""
@@ -642,16 +688,26 @@ class _LocalOpening:
 class _Attaching:
     """Attaches to the program that runs under a name."""
 
-    def __init__(self, name: PeerName, *, home: Path, shows: bool) -> None:
+    def __init__(
+        self, name: PeerName, *, home: Path | None, shows: bool, heir: "_LocalOpening | None"
+    ) -> None:
         self.name: Final = name
-        self._home: Final = home
+        self.home: Final = home or default_home()
         self._shows: Final = shows
+        self._heir: Final = heir
+        self.is_service = False
 
     async def open(self, name: PeerName) -> OpenedNode:
         """Raises as `Peer.open`."""
-        from chatapp.peer.node.attached import AttachedNode  # deferred: most programs need it not
+        from chatapp.peer.node.window import WindowNode  # deferred: most programs need it not
 
-        node = AttachedNode(name, home=self._home, shows=self._shows)
+        node = WindowNode(
+            name,
+            home=self.home,
+            shows=self._shows,
+            heir=self._heir,
+            is_service=self.is_service,
+        )
         await node.open()
         return node
 

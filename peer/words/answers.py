@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, assert_never
 
-from chatapp.peer.api.events import AttachmentEvent, EventsMissed, ProgramEnded
+from chatapp.peer.api.events import AttachmentEvent, EventsMissed, ProgramChanged, ProgramEnded
 from chatapp.peer.node.starts import Taken, TakenBy
 from chatapp.peer.words.formatting import counted, name
 from chatapp.wire.address import Address
@@ -158,13 +158,15 @@ def runs_elsewhere_line(who: str, server: Address, process: int, port: int) -> s
     return f"[{which} at the server {at}: end it first, or start without a server.]"
 
 
-def attachment_line(event: AttachmentEvent) -> str:
+def attachment_lines(event: AttachmentEvent) -> list[str]:
     """Say what has happened to the attachment to another program."""
     match event:
         case EventsMissed():
-            return "[Some lines were skipped here: /history shows them.]"
+            return ["[Some lines were skipped here: /history shows them.]"]
+        case ProgramChanged():
+            return []  # the user need not care which one runs
         case ProgramEnded(name=who):
-            return f"[The program of {name(who)} to which this one was attached has ended.]"
+            return [f"[The program of {name(who)} to which this one was attached has ended.]"]
         case _:
             assert_never(event)
 

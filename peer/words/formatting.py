@@ -161,6 +161,21 @@ class SettledLine(str):
         return line
 
 
+class OwnLine(str):
+    """A line that the user has said in another window."""
+
+    __slots__ = ("mark",)
+
+    mark: Mark | None
+    """What a screen shows of its fate."""
+
+    def __new__(cls, text: str, mark: Mark | None = None) -> Self:
+        """Have this line shown, with this mark on a screen."""
+        line = super().__new__(cls, text)
+        line.mark = mark
+        return line
+
+
 class AnswerLine(str):
     """A line that answers a command. Terminals do not dim it as they dim notices."""
 
@@ -484,6 +499,8 @@ def fragments(line: str, me: str, *, is_16: bool) -> Fragments:
         return [("", line)]
     if isinstance(line, CallingLine):
         return [("class:calling", line)]
+    if isinstance(line, OwnLine):
+        return [("", line)]
     if not isinstance(line, MessageLine):
         return [("class:notice", line)]
     after_name = line.sender_at + len(line.sender)

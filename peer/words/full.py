@@ -20,6 +20,24 @@ from chatapp.wire.text import sanitize
 
 START_ABOUT: Final = "a line here must name somebody"
 LIST_TITLE: Final = "Conversations"
+
+
+def begun_about(key: str, line: int, said: str, *, is_mine: bool) -> str:
+    """Return the command that a key begins about a line that is selected; empty for none. `line`:
+    its id; `said`: what it says now."""
+    match key:
+        case "r":
+            return f"/reply #{line} "
+        case "+":
+            return f"/react #{line} "
+        case "e" if is_mine:
+            return f"/edit #{line} {said}"
+        case "d" if is_mine:
+            return f"/retract #{line}"
+        case _:
+            return ""
+
+
 YOU: Final = "you"
 GAP: Final = "lines left out"
 HELP_KEY: Final = "F1 help"

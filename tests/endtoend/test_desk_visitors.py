@@ -62,18 +62,23 @@ async def test_a_visitor_who_was_killed_goes_on_with_the_ticket(stage: Stage) ->
     assert ben.shown(desk.NAME) == []
 
 
-async def test_a_visitor_who_was_away_when_the_session_was_ended_reads_that(stage: Stage) -> None:
+async def test_a_visitor_who_was_away_when_the_session_was_ended_reads_the_last_words_and_that(
+    stage: Stage,
+) -> None:
     registry = await stage.registry("--operator", "bob")
     bob = await stage.operator()
     ana = await stage.served("Ana", by=bob)
     await ana.kill()
     await bob.sees("[Ana lost the connection; the place is kept for a while.]")
-    await bob.type(".end")
+    await bob.type("call me at 4711", ".end")
     await bob.sees("[Session with Ana ended.]")
     await registry.kill()
     await stage.registry("--operator", "bob")
     ana = await stage.visitor("Ana")
-    await ana.sees("[The operator has ended the session. Please begin anew.]")
+    over = "[The operator has ended the session. Please begin anew.]"
+    await ana.sees(over)
+    last_words = ana.shown(lambda line: line in ("bob: call me at 4711", over))
+    assert last_words == ["bob: call me at 4711", over]
     await ana.sees(desk.NAME)
     await ana.type("Ana", "9876543210", "6")
     await bob.sees(beginning("[Next client; waited "))

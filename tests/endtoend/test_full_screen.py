@@ -41,6 +41,9 @@ async def test_people_talk_on_a_full_screen_in_three_sizes(stage: Stage, at_term
     await has(alice, "bob              1")
     alice.press("\x1ba")  # Alt-A
     await has(alice, "bob · online", "bob  did the probe come up?")
+    await bob.type("send alice see https://example.org/log.")
+    await has(alice, "see https://example.org/log.")
+    assert ";https://example.org/log\x1b\\" in alice.drawn
     alice.press("yes ✓ 你好\r")
     await bob.sees("alice: yes ✓ 你好")
     await has(alice, "you  yes ✓ 你好")

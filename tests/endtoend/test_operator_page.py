@@ -208,6 +208,10 @@ async def test_the_end_of_a_talk_can_be_undone_and_earlier_sessions_are_shown_by
 ) -> None:
     page, asha = page_with_asha
     await asha.type("see https://example.org/a?b=1, please")
+    await says(page, "and https://example.org/c_(d)!")
+    await expect(
+        page.get_by_role("link", name="https://example.org/c_(d)", exact=True)
+    ).to_be_visible()
     link = page.get_by_role("link", name="https://example.org/a?b=1", exact=True)
     await expect(link).to_have_attribute("rel", re.compile("noopener noreferrer"))
     ben = await machine.stage.joined("Ben", 1)
@@ -219,7 +223,7 @@ async def test_the_end_of_a_talk_can_be_undone_and_earlier_sessions_are_shown_by
     await expect(ends).to_be_hidden()
     await says(page, "one thing more")
     await asha.sees("bob: one thing more")
-    await page.get_by_role("button", name="End talk, call next").click()
+    await page.get_by_role("button", name="End talk, next").click()
     await ben.sees(TURN)
     await expect(page.get_by_role("heading", name="Ben")).to_be_visible()
     await page.get_by_role("button", name="End talk", exact=True).click()
@@ -402,9 +406,11 @@ async def test_a_page_beside_a_program_that_runs_under_the_name(
     await asha.type("hello")
     await bob.sees("Asha: hello")
     await expect(page.locator(".theirs .text")).to_have_text("hello")
-    await bob.kill()
-    await expect(
-        page.get_by_text("The program that this page belongs to has ended.")
-    ).to_be_visible()
+    await bob.kill()  # the program of the page runs the peer from now on
+    await asha.type("still there?")
+    await expect(page.locator(".theirs .text")).to_have_text(["hello", "still there?"])
+    await says(page, "yes")
+    await asha.sees("bob: yes")
+    await expect(page.locator(".mine .text")).to_have_text(["hello from the page", "yes"])
     assert troubles == []
     await context.close()

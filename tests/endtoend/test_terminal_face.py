@@ -73,6 +73,12 @@ async def test_nobody_gives_orders_to_the_terminal(stage: Stage, at_terminal: Op
     await alice.shows("still here")
     assert "owned" not in alice.title
     assert alice.drawn.count(BELL) == 1  # as a message to her does
+    link = "https://example.org/a\x1b]8;;https://evil.example\x07b"
+    await bob.type(f"send alice see {link} or https://example.org.")
+    await alice.shows(" or https://example.org.")
+    opened = [part.partition("\x1b\\")[0] for part in alice.drawn.split("\x1b]8;;")[1:]]
+    shown = link.replace("\x1b", "\\x1b").replace("\x07", "\\x07")
+    assert list(filter(None, opened)) == [shown, "https://example.org"]
     assert WELCOME in alice.rows
 
 

@@ -2,6 +2,7 @@
 
 from chatapp.peer.node.attached import AttachedNode
 from chatapp.peer.node.local import PeerNode
+from chatapp.peer.node.window import WindowNode
 from chatapp.peer.sdk.client import Peer
 
 
@@ -13,5 +14,7 @@ def node_of(peer: Peer) -> PeerNode:
 
 def attached_node_of(peer: Peer) -> AttachedNode:
     """Return the node of a peer that another program runs. Raises NotOpen."""
-    assert isinstance(peer.node, AttachedNode)
-    return peer.node
+    assert isinstance(peer.node, WindowNode)
+    inner = peer.node.inner
+    assert isinstance(inner, AttachedNode)
+    return inner

@@ -57,6 +57,21 @@ async def test_an_answer_goes_to_where_the_message_came_from(town: Town) -> None
     assert (await town.event(alice, events.Said)).text == "alice said c in None"
 
 
+async def test_a_bot_in_several_rooms_answers_in_the_room_where_it_was_asked(town: Town) -> None:
+    bot = Bot()
+    bot.on_room(lambda message: f"{message.text}, in {message.room}")
+    robot = await town.bot(bot, "robot", rooms=("lab", "den"))
+    alice, bob = await town.peer("alice", rooms=("den", "lab")), await town.peer("bob", rooms="lab")
+    for room in ("den", "lab"):
+        await alice.say(room, "a question")
+        heard = await town.event(alice, events.Said)
+        assert (heard.conversation.name, heard.text) == (room, f"a question, in {room}")
+    assert await texts(town, bob, 2) == ["a question", "a question, in lab"]
+    robot.leave_room("den")
+    await alice.say("den", "a question")
+    assert await hears_nothing_more(town, alice, events.Said)
+
+
 async def test_a_command_is_taken_wherever_it_is_said_and_by_its_handler_alone(town: Town) -> None:
     bot = echo()
 
@@ -337,6 +352,23 @@ async def test_a_bot_that_is_banned_says_so(town: Town) -> None:
     town.registry._running.change_lists(AccessLists(AccessSettings(ban=("robot",))))
     with pytest.raises(NotAdmitted, match="banned"):
         await serving
+
+
+async def test_a_bot_that_is_not_let_into_its_room_says_so_and_tries_again(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    robot = await town.bot(echo(), "robot")
+    await town.registry.stop()
+    for room in ("lab", "a/b"):
+        robot.enter_room(room)
+    await town.wait(60.0)
+    await town.registry.start()
+    await town.wait(120.0)
+    assert [room.name for room in robot.rooms] == ["lab"]
+    assert [record.getMessage() for record in caplog.records][:2] == [
+        "robot cannot enter the room a/b: no room has a name like this",
+        "robot cannot enter the room lab: there is no link to the registry; again in 10 s",
+    ]
 
 
 async def test_a_town_tells_what_ended_a_bot() -> None:

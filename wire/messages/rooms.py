@@ -18,6 +18,7 @@ from chatapp.wire.limits import (
     Name,
     Reference,
 )
+from chatapp.wire.messages.relations import Relation
 
 CHANNEL = "channel"
 """The group of everybody. A room's name begins with `#`, so no room can have this name."""
@@ -34,6 +35,7 @@ class GroupBody(msgspec.Struct, frozen=True, array_like=True):
     at: Count
     """The sender's Unix time in milliseconds."""
     text: Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
+    relation: Relation = None
 
 
 class EpochKey(msgspec.Struct, frozen=True, array_like=True):

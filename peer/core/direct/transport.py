@@ -149,10 +149,17 @@ class PeerTransport:
                     self._awaiting_sync[contact.identity] = contact
 
     def synced(self, *, now: float) -> None:
-        """Tell those who wait for it what is on our disk by now, with what is sent to them next."""
+        """Tell those who wait for it what is on our disk by now, with what is sent to them next;
+        those whose messages wait for earlier ones at once, as their floor may rise by it."""
         for identity, contact in {**self._awaiting_sync, **self.active}.items():
-            if contact.conversation is not None and contact.conversation.delivery.awaits_sync:
-                contact.conversation.delivery.note_sync()
+            if contact.conversation is None or not contact.conversation.delivery.awaits_sync:
+                continue
+            delivery = contact.conversation.delivery
+            if delivery.inbox.held_count:
+                delivery.report_syncs()
+                self.active[identity] = contact
+            else:
+                delivery.note_sync()
                 self._to_tell[identity] = contact
         self._awaiting_sync.clear()
         if self._to_tell:

@@ -23,7 +23,14 @@ from chatapp.peer.core.context import (
 )
 from chatapp.peer.core.conversation import SentMessage, check_length
 from chatapp.peer.core.inbox import Streams
-from chatapp.peer.core.records import CHANNEL_MARK, Loaded, RoomKept, StoredGroup, StoredStream
+from chatapp.peer.core.records import (
+    CHANNEL_MARK,
+    Loaded,
+    Related,
+    RoomKept,
+    StoredGroup,
+    StoredStream,
+)
 from chatapp.peer.core.rooms.entered import (
     EnteredRooms,
     PendingRequest,
@@ -193,6 +200,12 @@ class Rooms:
         ]
 
     @property
+    def wanted(self) -> list[str]:
+        """The rooms that the user wants to be in: ours, and those that were asked for."""
+        entered = [group.room for group in self._groups.rooms.values()]
+        return [*entered, *(asked.room for asked in self._entries.values())]
+
+    @property
     def is_settled(self) -> bool:
         """Whether the user knows which rooms we are in, and no request to enter one is pending."""
         return not self._entries and (
@@ -200,20 +213,22 @@ class Rooms:
             or all(members.is_announced for members in self._members)
         )
 
-    def say(self, room: str, text: str, *, now: float) -> SentMessage | None:
+    def say(
+        self, room: str, text: str, related: Related | None = None, *, now: float
+    ) -> SentMessage | None:
         """Begin a line for a room. Return None when we are not in it. Raises TextTooLong,
         UnicodeEncodeError."""
         check_length(text)
         group = self._entered.find(room)
         if group is None:
             return None
-        line = self._outbox.say(group, text, now=now)
+        line = self._outbox.say(group, text, related, now=now)
         return SentMessage(group.conversation, line.id, line.number)
 
-    def say_to_all(self, text: str, *, now: float) -> SentMessage:
+    def say_to_all(self, text: str, related: Related | None = None, *, now: float) -> SentMessage:
         """Begin a line for the channel. Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
-        line = self._outbox.say(self._groups.channel, text, now=now)
+        line = self._outbox.say(self._groups.channel, text, related, now=now)
         return SentMessage(EVERYBODY, line.id, line.number)
 
     @property

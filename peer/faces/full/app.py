@@ -211,7 +211,7 @@ class FullApp(App[None]):
                 yield Bar(cut=signs.cut, between="  ", id="question")
                 with Horizontal(id="input"):
                     yield Static(Content(">"), id="prompt", markup=False)
-                    yield Composer(offered=self._offered, id="composer")
+                    yield Composer(offered=self._offered, begun=self._begun, id="composer")
             yield ListView(signs, id="members")
         yield Bar(cut=signs.cut, between=signs.between, id="status")
         yield Static(Content(""), id="small", markup=False)
@@ -510,6 +510,13 @@ class FullApp(App[None]):
     def selected_entry(self) -> LogEntry | None:
         """The line that is selected in the log."""
         return self.log_view.shown_log.selected
+
+    def _begun(self, key: str) -> str:
+        """Return the command that a key begins about the selected line; empty for none."""
+        entry = self.selected_entry
+        if entry is None or not entry.id:
+            return ""
+        return words.begun_about(key, entry.id, entry.said, is_mine=entry.is_mine)
 
     def action_why(self) -> None:
         """Show how the selected line was delivered."""

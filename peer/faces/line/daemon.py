@@ -11,7 +11,14 @@ from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotLetIn
-from chatapp.peer.faces.opening import NotOpened, open_or_attach, peer_for
+from chatapp.peer.faces.opening import (
+    CLOSES_WITHIN,
+    NotOpened,
+    close_offered,
+    open_or_attach,
+    peer_for,
+    runs_as_service,
+)
 from chatapp.peer.faces.program import (
     DONE,
     FAILED,
@@ -40,23 +47,31 @@ def run(wanted: StartOptions, *, log_level: str) -> int:
 
 async def _serve(peer: Peer, home: Path) -> int:
     try:
-        running = await open_or_attach(peer, shows=False)
+        running = await open_or_attach(peer, shows=False, is_service=True)
     except NotOpened as error:
         return _failed(error.lines)
     if running is not None:
-        line = answers.runs_already_line(running.name, running.process, running.port)
-        await running.close()
-        return _failed([line])
+        return await _stand_by(running, home)
     try:
-        offer = Offer(peer)
+        offer = Offer(peer, is_service=True)
     except OSError as error:
-        await peer.close(within=0.3)
+        await peer.close(within=CLOSES_WITHIN)
         return _failed([f"ChatApp: {peer.folder / 'socket'}: {error.strerror or error}"])
     try:
         return await run_until_signal(Daemon(peer, home))
     finally:
-        offer.close()
-        await peer.close(within=0.3)
+        await close_offered(peer, offer)
+
+
+async def _stand_by(running: Peer, home: Path) -> int:
+    """Run the peer once the window that runs it now has ended."""
+    try:
+        if runs_as_service(running):
+            line = answers.runs_already_line(running.name, running.process, running.port)
+            return _failed([line])
+        return await run_until_signal(Daemon(running, home))
+    finally:
+        await running.close(within=CLOSES_WITHIN)
 
 
 class Daemon:
@@ -103,6 +118,9 @@ class Daemon:
                 case events.NameReleased():
                     note_release(peer.folder)
                     self.stop(DONE)
+                case events.ProgramEnded():
+                    _say(lines_of(event))
+                    self.stop(FAILED)
                 case events.NoServerAtStart(table_time=None):
                     _say(lines_of(event))
                     self.stop(FAILED)

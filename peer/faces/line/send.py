@@ -13,6 +13,7 @@ from chatapp.peer.api.conversations import person
 from chatapp.peer.api.errors import NotLetIn, NotOpen, NotResponding
 from chatapp.peer.api.events import MessageState, ProgramEnded
 from chatapp.peer.faces.opening import (
+    CLOSES_WITHIN,
     NotOpened,
     elsewhere_line,
     is_same_server,
@@ -23,7 +24,7 @@ from chatapp.peer.faces.program import INTERRUPTED, StartOptions, start_logging
 from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.node.starts import remember
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.words.answers import EMPTY_MESSAGE, attachment_line, not_attached_line
+from chatapp.peer.words.answers import EMPTY_MESSAGE, attachment_lines, not_attached_line
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import LINE_MAX
 from chatapp.wire.address import Address
@@ -98,9 +99,9 @@ async def _say_through(
             return _failed(to, elsewhere_line(running), as_json=as_json)
         return await _say(running, to, text, as_json=as_json)
     except NotOpen:
-        return _failed(to, attachment_line(ProgramEnded(name=running.name)), as_json=as_json)
+        return _failed(to, *attachment_lines(ProgramEnded(name=running.name)), as_json=as_json)
     finally:
-        await running.close()
+        await running.close(within=CLOSES_WITHIN)
 
 
 async def _say_and_leave(peer: Peer, to: str, text: str, *, as_json: bool) -> int:
@@ -115,7 +116,7 @@ async def _say_and_leave(peer: Peer, to: str, text: str, *, as_json: bool) -> in
         _report_registry(before)
         return await _say(peer, to, text, as_json=as_json)
     finally:
-        await peer.close(within=0.3)
+        await peer.close(within=CLOSES_WITHIN)
 
 
 async def _say(peer: "Peer", to: str, text: str, *, as_json: bool) -> int:

@@ -3,6 +3,7 @@ the user ends it."""
 
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from chatapp.peer.api import events
@@ -10,7 +11,9 @@ from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.faces.line.shell import LineFace, Terminal
 from chatapp.peer.faces.opening import (
+    CLOSES_WITHIN,
     NotOpened,
+    close_offered,
     elsewhere_line,
     is_same_server,
     offered,
@@ -62,23 +65,11 @@ class PeerStart:
         try:
             return await run_until_signal(face)
         finally:
-            if offer is not None:
-                offer.close()
-            await peer.close(within=0.3)
+            await close_offered(peer, offer)
 
     def _new_face(self, peer: Peer) -> Face:
         """Return the face of a peer that this program runs."""
-
-        def note(batch: Sequence[events.Event]) -> None:
-            for event in batch:
-                match event:
-                    case events.Registered() | events.Renamed(is_me=True):
-                        remember(peer.folder, peer.name, self._wanted.servers, key=peer.server_key)
-                    case events.NameReleased():
-                        note_release(peer.folder)
-                    case _:
-                        pass
-
+        note = partial(self._note, peer)
         start = Start(
             explain_taken=lambda: self._explain(peer.name),
             is_first=latest_name(self._wanted.home) is None,
@@ -104,9 +95,20 @@ class PeerStart:
             start=start,
         )
 
+    def _note(self, peer: Peer, batch: Sequence[events.Event]) -> None:
+        """Note on the disk what the next start is to know."""
+        for event in batch:
+            match event:
+                case events.Registered() | events.Renamed(is_me=True):
+                    remember(peer.folder, peer.name, self._wanted.servers, key=peer.server_key)
+                case events.NameReleased():
+                    note_release(peer.folder)
+                case _:
+                    pass
+
     async def _attach(self, peer: "Peer") -> int:
-        """Show a peer that another program runs, until the user ends this one. Returns the exit
-        status."""
+        """Show a peer that another program runs, and maybe this one later, until the user ends this
+        window. Returns the exit status."""
         try:
             if not await is_same_server(peer, self._wanted.servers, self._wanted.registry_key):
                 return await self._cannot_start([elsewhere_line(peer)])
@@ -118,19 +120,23 @@ class PeerStart:
             return await run_until_signal(face)
         except NotOpen:
             return await self._cannot_start(
-                [answers.attachment_line(events.ProgramEnded(name=peer.name))]
+                answers.attachment_lines(events.ProgramEnded(name=peer.name))
             )
         finally:
-            await peer.close()
+            await peer.close(within=CLOSES_WITHIN)
 
     def _face_beside(self, peer: "Peer") -> Face:
         """Return the face of a peer that another program runs."""
-        greeting = answers.attached_line(peer.name)
+        greeting, note = answers.attached_line(peer.name), partial(self._note, peer)
         if self._wanted.is_full:
             from chatapp.peer.faces.full.face import FullFace  # deferred, as above
 
             return FullFace(
-                peer, is_quiet=self._wanted.quiet, start=_OF_ANOTHER, greeting=[greeting]
+                peer,
+                is_quiet=self._wanted.quiet,
+                note=note,
+                start=_OF_ANOTHER,
+                greeting=[greeting],
             )
         face = LineFace(
             peer,
@@ -138,6 +144,7 @@ class PeerStart:
             stay=self._wanted.stay,
             completions=self._completions,
             is_screen=self._completions is not None,
+            note=note,
             start=_OF_ANOTHER,
         )
         self._terminal.show([greeting])

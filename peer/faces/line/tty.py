@@ -53,6 +53,7 @@ from chatapp.peer.words.formatting import (
     Fragments,
     Mark,
     MessageLine,
+    OwnLine,
     SettledLine,
     Status,
     TypedLine,
@@ -254,7 +255,8 @@ class ScreenTerminal:
                 continue
             self._handle(line, me)
             shown = fragments(line, me, is_16=self._depth is ColorDepth.DEPTH_4_BIT)
-            mark, at = (line.mark, line.at) if isinstance(line, MessageLine) else (None, None)
+            mark = line.mark if isinstance(line, MessageLine | OwnLine) else None
+            at = line.at if isinstance(line, MessageLine) else None
             self._add(self._held.marked(shown, mark), hang=hang_of(line), at=at)
 
     async def shown(self) -> None:

@@ -80,6 +80,8 @@ def with_links(text: str) -> Markup:
     shown, end = Markup(), 0
     for found in _ADDRESS.finditer(text):
         address = found[0].rstrip(_BEHIND_ADDRESS)
+        if address.count("(") > address.count(")") and found[0][len(address) :].startswith(")"):
+            address += ")"
         if sanitize(address) != address:
             continue
         shown += several_lines(text[end : found.start()]) + _LINK.format(address=address)

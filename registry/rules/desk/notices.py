@@ -36,6 +36,7 @@ from chatapp.wire.messages.desk import (
     DescriptionAnswered,
     DescriptionResult,
     DeskAnnounced,
+    DeskLine,
     DutyStatus,
     OperatorAssigned,
     OperatorCause,
@@ -115,6 +116,9 @@ _CHANGES: Final = {
     OverCause.NOT_KEPT: ClientChange.ENDED,
 }
 
+UNTOLD_MAX: Final = 100
+"""Operators who are still to be told of an end: more are not on duty at a time."""
+
 _PUT_BACK_CHANGES: Final = {
     PositionCause.OPERATOR_LOST: ClientChange.TAKEN_BACK,
     PositionCause.HANDED_OVER: ClientChange.GIVEN,
@@ -175,6 +179,8 @@ class Notices:
         """Queues whose positions have changed."""
         self._counted: dict[OperatorId, WaitingCounted] = {}
         """What each operator on duty was told last of how many wait."""
+        self._untold: dict[OperatorId, list[DeskLine | ClientChanged]] = {}
+        """The last lines and the end of a session, by the operator who was out of reach then."""
         self._told: dict[int, int] = {}
         """The position that each visitor was told last."""
 
@@ -448,14 +454,30 @@ class Notices:
             self._visits.note_end(
                 visit.ticket, over, served_at=visit.queue if visit.called_at else ""
             )
-        if change.operator != NOBODY:
-            effects += self._sender.deliver_rest(visit, change.operator)
-        effects += self._tell_change(change, _CHANGES[change.cause])
+        effects += self._tell_operator_of_end(change, _CHANGES[change.cause])
         self._told.pop(visit.number, None)
         self.references.pop(visit.number, None)
         self.announced.pop(visit.number, None)
         self._visits.forget(visit)
         return effects
+
+    def _tell_operator_of_end(self, change: Change, how: ClientChange) -> list[Effect]:
+        """Tell the operator the last lines, then the end; one who is out of reach is told on
+        return."""
+        visit, who = change.visit, change.operator
+        if who == NOBODY or self._sender.reaches(who):
+            rest = [] if who == NOBODY else self._sender.deliver_rest(visit, who)
+            return rest + self._tell_change(change, how)
+        over = ClientChanged(visit.number, how, visit.form.name)
+        self._untold[who] = [*self._sender.unread(visit, who), over]
+        if len(self._untold) > UNTOLD_MAX:
+            del self._untold[next(iter(self._untold))]
+        return []
+
+    def tell_untold(self, who: OperatorId) -> list[Effect]:
+        """Tell an operator who is back how the session ended in which they served."""
+        told = self._untold.pop(who, [])
+        return [effect for notice in told for effect in self._sender.tell_operator(who, notice)]
 
     def _remove_reader(self, visit: Visit, operator: OperatorId) -> None:
         if visit.number in self._visits.transcripts:

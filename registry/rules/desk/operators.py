@@ -121,10 +121,12 @@ class OperatorRules:
             if self._answers
             else []
         )
+        ends = self._publisher.notices.tell_untold(who)
         if operator is None:
-            return self._sender.tell_operator(who, DutyStatus(is_on=False, queue="")) + answers
+            duty = DutyStatus(is_on=False, queue="")
+            return ends + self._sender.tell_operator(who, duty) + answers
         duty = self._publisher.notices.duty(who, operator.queue, is_on=operator.is_on)
-        effects = self._sender.tell_operator(who, duty) + answers
+        effects = ends + self._sender.tell_operator(who, duty) + answers
         visit = operator.visit
         self._queue.operator_returned(who)
         effects += self._publisher.notices.count_again(who)

@@ -232,17 +232,32 @@ class DeskSender:
             [] if transcript is None else self._tell_lines(visit, reader, transcript.rest(reader))
         )
 
+    def unread(self, visit: Visit, operator: OperatorId) -> list[DeskLine]:
+        """Return the lines of a visit that is over that an operator out of reach has not shown, as
+        many of the newest as are sent at once."""
+        transcript = self._visits.transcripts.get(visit.number)
+        lines = [] if transcript is None else transcript.unconfirmed(operator)
+        return [_line(visit, operator, line) for line in lines]
+
+    def reaches(self, operator: OperatorId) -> bool:
+        """Return whether an operator has a link, or sits at the console."""
+        return operator == CONSOLE or self._connections.link_of(operator) is not None
+
     def _tell_lines(self, visit: Visit, reader: Party, lines: list[TranscriptLine]) -> list[Effect]:
         effects: list[Effect] = []
-        for entry in lines:
-            name = "" if entry.author == VISITOR else entry.author_name
-            number = entry.number if entry.author == reader else 0
-            line = DeskLine(visit.number, entry.position, name, entry.at, entry.text, number)
+        for line in lines:
+            notice = _line(visit, reader, line)
             if reader == VISITOR:
-                effects += self.tell_visitor(visit, line)
+                effects += self.tell_visitor(visit, notice)
             else:
-                effects += self.tell_operator(reader, line)
+                effects += self.tell_operator(reader, notice)
         return effects
+
+
+def _line(visit: Visit, reader: Party, line: TranscriptLine) -> DeskLine:
+    name = "" if line.author == VISITOR else line.author_name
+    number = line.number if line.author == reader else 0
+    return DeskLine(visit.number, line.position, name, line.at, line.text, number)
 
 
 def _pushed(whom: bytes, link: int | None, notice: DeskNotice) -> list[Effect]:

@@ -208,5 +208,16 @@ class Transcript:
         self._sent[reader] = self._last
         return lines
 
+    def unconfirmed(self, reader: Party) -> list[TranscriptLine]:
+        """Return the newest lines that a reader has not confirmed, as many as are sent at once."""
+        room, lines = DESK_WINDOW, list[TranscriptLine]()
+        for line in reversed(self._lines):
+            room -= line.size
+            if line.position <= self._confirmed.get(reader, 0) or room < 0:
+                break
+            if not self._is_known_to(reader, line):
+                lines.append(line)
+        return lines[::-1]
+
     def _is_known_to(self, reader: Party, line: TranscriptLine) -> bool:
         return line.author == reader and line.position > self._own.get(reader, 0)

@@ -25,7 +25,6 @@ from chatapp.peer.rpc.ring import EventRing
 from chatapp.peer.sdk.client import Peer
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.limits import TEXT_MAX
-from chatapp.wire.names import PeerName
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 from tests.support.nodes import attached_node_of
 
@@ -192,7 +191,8 @@ async def told_to(face: Peer) -> list[str]:
 def hears(face: Peer | AttachedNode, kind: type[events.Event]) -> asyncio.Event:
     """Return what is set once the peer has got an event of this kind."""
     heard = asyncio.Event()
-    face.listen(
+    feed = face.feed if isinstance(face, AttachedNode) else face.node.feed
+    feed.listen(
         lambda events: heard.set() if any(isinstance(event, kind) for event in events) else None
     )
     return heard
@@ -376,7 +376,7 @@ async def test_no_more_clients_than_are_allowed(
         with pytest.raises(NotRunning, match="too many clients are connected"):
             await attached(village, "alice").open()
         with pytest.raises(NotRunning, match="too many clients are connected"):
-            await running_program(PeerName("alice"), village.folder)
+            await running_program(village.peer("alice"))
         assert first.state is PeerState.ONLINE
 
 
@@ -406,7 +406,10 @@ async def test_a_path_that_is_too_long_for_a_socket_is_no_hindrance(tmp_path: Pa
     await village.close()
 
 
-async def test_the_end_of_the_program_is_told(village: Village) -> None:
+async def test_the_end_of_the_program_is_told(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatapp.peer.node.window.FOUND_WITHIN", 0.1)
     async with village.peer("alice") as alice:
         offer = Offer(alice)
         face = attached(village, "alice")
@@ -560,6 +563,7 @@ async def test_whoever_cannot_come_back_is_told_of_the_end(
         raise sqlite3.OperationalError("disk I/O error")
 
     async with offered(village, "alice"), attached(village, "alice") as face:
+        monkeypatch.setattr("chatapp.peer.node.window.FOUND_WITHIN", 0.1)
         monkeypatch.setattr(AttachedNode, "request", fails)
         attached_node_of(face)._last = -1
         cut(face)

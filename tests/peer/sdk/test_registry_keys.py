@@ -24,12 +24,24 @@ NAME, ADDRESS = "localhost", "127.0.0.1"
 
 
 def alice(
-    village: Village, host: str, *, key: str | None = None, announced: str | None = None
+    village: Village,
+    host: str,
+    *,
+    key: str | None = None,
+    announced: str | None = None,
+    rooms: tuple[str, ...] = (),
 ) -> Peer:
     """Return Alice's program, started for a server as she types it, or (`announced`) as it was
     announced."""
     home = village.folder / "alice"
-    return Peer("alice", (host, village.port), home=home, registry_key=key, announced_key=announced)
+    return Peer(
+        "alice",
+        (host, village.port),
+        home=home,
+        registry_key=key,
+        announced_key=announced,
+        rooms=rooms,
+    )
 
 
 async def other_registry(village: Village, folder: Path) -> Registry:
@@ -87,6 +99,17 @@ async def test_the_same_registry_under_another_name_has_the_same_people_and_thei
         await outcome_of(receipt)
     async with alice(village, ADDRESS) as again:
         assert events.RegistryRecognized not in kinds(again)
+
+
+async def test_a_room_is_entered_at_a_registry_that_has_moved(village: Village) -> None:
+    async with alice(village, NAME):
+        pass
+    async with alice(village, ADDRESS, rooms=("lab", "den")) as moved:
+        assert {room.name for room in moved.rooms} == {"lab", "den"}
+        batch = moved.take_events()
+        assert events.RegistryRecognized in map(type, batch)
+        entered = [event.room for event in batch if isinstance(event, events.EnteredRoom)]
+        assert sorted(entered) == ["den", "lab"]
 
 
 async def test_another_bob_at_the_same_registry_under_another_name_is_blocked_at_once(

@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Iterator
-from typing import get_args
+from typing import Any, Final, get_args
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.api.conversations import EVERYBODY, person, room
+from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
 from chatapp.peer.api.events import (
     Absence,
     Addressed,
@@ -19,6 +19,7 @@ from chatapp.peer.api.events import (
     ConversationRead,
     Doubt,
     DutyEvent,
+    Edited,
     EnteredRoom,
     Event,
     EventsMissed,
@@ -57,7 +58,9 @@ from chatapp.peer.api.events import (
     PersonAway,
     PersonCame,
     PersonTyping,
+    ProgramChanged,
     ProgramEnded,
+    Reacted,
     ReadersBehind,
     Registered,
     RegistryKey,
@@ -70,6 +73,7 @@ from chatapp.peer.api.events import (
     Renamed,
     RenameFailed,
     RenameRefusal,
+    Retracted,
     Room,
     RoomEntryDenied,
     RoomEntryRefusal,
@@ -78,6 +82,7 @@ from chatapp.peer.api.events import (
     RoomsUnknown,
     SafetyNumber,
     Said,
+    SaidByUs,
     ServerAnnounced,
     ServerBack,
     ServerLost,
@@ -88,6 +93,7 @@ from chatapp.peer.api.events import (
     SignedOff,
     StorageFailed,
     TableChanged,
+    Target,
     TooLong,
     TopicFailure,
     TopicKnown,
@@ -214,7 +220,27 @@ def in_room(text: str, late: float | None = None, sender: str = "bob") -> Said:
     )
 
 
+CHANGE: Final[dict[str, Any]] = {
+    "conversation": person("bob"),
+    "id": 9,
+    "sender": "bob",
+    "identity": b"",
+    "number": 1,
+    "text": "",
+    "at": NOON,
+    "target": Target(b"", 1),
+}
+
+
+def ours(where: Conversation) -> Said:
+    return msgspec.structs.replace(in_room("hi", sender="alice"), conversation=where, is_ours=True)
+
+
 LINES: list[tuple[Event, list[str]]] = [
+    # what is said of a line that is here: test_changes.py
+    (Edited(**CHANGE), []),
+    (Retracted(**CHANGE), []),
+    (Reacted(**CHANGE, is_on=True), []),
     (
         MailUnreadable(sender="bob", detail="does not open"),
         ["[A letter from bob could not be opened: does not open.]"],
@@ -496,6 +522,9 @@ LINES: list[tuple[Event, list[str]]] = [
         ["[2 people in lab:]", "[bob is online.]", f"[carol was last seen {SHOWN_NOON[:-3]}.]"],
     ),
     (ConversationRead(conversation=EVERYBODY, id=7), []),
+    (SaidByUs(line=ours(person("bob"))), ["alice to bob: hi"]),
+    (SaidByUs(line=ours(room("lab"))), ["alice (in lab): hi"]),
+    (SaidByUs(line=ours(EVERYBODY)), ["[Channel_Message alice: hi]"]),
     (PersonCame(name="bob"), []),
     (PersonAway(name="bob", how=Absence.LEFT), ["bob has left."]),
     (PersonAway(name="bob", how=Absence.BANNED), ["[bob is banned from this server.]"]),
@@ -659,6 +688,10 @@ LINES: list[tuple[Event, list[str]]] = [
         [
             "[/a/history.db was damaged: its newest 2 messages are lost; the damaged file is kept as x.]"
         ],
+    ),
+    (
+        ProgramChanged(process=1),
+        [],
     ),
     (
         EventsMissed(),

@@ -5,12 +5,13 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from chatapp.peer.faces.opening import (
+    CLOSES_WITHIN,
     NotOpened,
+    close_offered,
     elsewhere_line,
     is_same_server,
     offered,
@@ -30,9 +31,6 @@ from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.folders import default_home
 from chatapp.wire.names import PeerName
-
-_CLOSES_WITHIN: Final = 0.3
-"""Seconds that are given to the registry to answer that we leave."""
 
 
 class PageOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,16 +78,13 @@ async def _run(options: PageOptions) -> int:
             return refuse(error.lines)
         peer: Peer
         if running is not None:
-            undo.push_async_callback(running.close)
+            undo.push_async_callback(running.close, within=CLOSES_WITHIN)
             if not await is_same_server(running, servers, registry_key):
                 return refuse([elsewhere_line(running)])
             say(attached_line(running.name))
             peer = running
         else:
-            undo.push_async_callback(own.close, within=_CLOSES_WITHIN)
-            offer = offered(own)
-            if offer is not None:
-                undo.callback(offer.close)
+            undo.push_async_callback(close_offered, own, offered(own))
             peer = own
         try:
             remember(peer.folder, peer.name, servers, key=peer.server_key)

@@ -157,14 +157,21 @@ class Pages:
 
     def earlier(self, texts: WebTexts, view: VisitView, *, before: int) -> HTMLResponse:
         """Return a page with the lines before one of the conversation, named by its number."""
-        return self._page("earlier", texts, log=log(texts, view, before=before))
+        title = f"{texts('talk.earlier')} \u00b7 {self.title(texts)}"
+        return self._page("earlier", texts, title=title, log=log(texts, view, before=before))
 
     def about(self, texts: WebTexts, description: str) -> HTMLResponse:
         """Return the page on which a browser without JavaScript describes the issue: the page of
         the line is loaded again and again, and would lose what is typed there."""
         most = DESK_DESCRIPTION_MAX
+        title = f"{texts('wait.about')} \u00b7 {self.title(texts)}"
         return self._page(
-            "about", texts, kind="waiting", description=description, description_max=most
+            "about",
+            texts,
+            title=title,
+            kind="waiting",
+            description=description,
+            description_max=most,
         )
 
     def told(self, texts: WebTexts, text: str, *, status: int) -> HTMLResponse:

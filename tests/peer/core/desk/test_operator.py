@@ -244,6 +244,24 @@ def test_a_visitor_who_was_taken_back_while_we_were_away(is_on: bool) -> None:
     assert taken not in scene.told()
 
 
+def test_last_words_and_the_end_that_we_missed_come_before_our_duty() -> None:
+    scene = Scene()
+    scene.serve()
+    scene.operator.registry_changed(RegistryChange.LINK_LOST)
+    scene.say("still there?")
+    scene.operator.registry_changed(RegistryChange.LINK_UP)
+    (line, *_) = (one for one in scene.asked() if isinstance(one, SendDeskLine))
+    scene.told()
+    scene.handle(DeskLine(7, 1, "", 1_000, "bye"))
+    scene.handle(ClientChanged(7, ClientChange.LEFT, "Asha Rao"))
+    scene.handle(DutyStatus(is_on=True, queue="desk"))
+    scene.handle(LineRefused(7, line.number, LineRefusal.NO_CLIENT))
+    said, moved, _, held = scene.told()
+    assert isinstance(said, events.Said)
+    assert moved == events.ClientMoved(name="Asha Rao", move=events.ClientMove.LEFT)
+    assert held == unsaid(events.ClientMove.LEFT, "still there?")
+
+
 def test_lines_are_said_again_though_we_may_not_serve_under_our_present_name() -> None:
     scene = Scene()
     scene.serve()

@@ -64,6 +64,9 @@ def test_an_admitted_member_reads_who_is_there_and_nothing_else(node: CoreDriver
     node.told(RoomChanged("#lab", [RoomMember(BOB.id, MAYBE)]))
     (lab,) = node.core.rooms.recipients.rooms()
     assert [one.online for one in lab.members] == [True, False, True]
+    node.core.rooms.leave("lab", now=node.now)
+    enter(node, who=())
+    assert [one.name for one in node.core.rooms.recipients.rooms()[0].members] == ["alice"]
 
 
 def test_a_name_that_is_none_is_refused_here(node: CoreDriver) -> None:

@@ -9,7 +9,13 @@ from jinja2 import UndefinedError
 from markupsafe import Markup
 
 import chatapp.peer.faces.web.operators.pages  # noqa: F401  (its filters)
-from chatapp.peer.faces.web.page import ENVIRONMENT, compile_templates, macro, several_lines
+from chatapp.peer.faces.web.page import (
+    ENVIRONMENT,
+    compile_templates,
+    macro,
+    several_lines,
+    with_links,
+)
 from chatapp.peer.view.talk import TalkLine
 
 
@@ -50,6 +56,49 @@ def test_lines_of_a_text_are_kept(lines: list[str]) -> None:
 def test_what_reorders_or_hides_its_neighbours_is_shown() -> None:
     assert several_lines("a\u202eb\u200bc\x1b[2J\nd") == "a\ufffdb\ufffdc\\x1b[2J\nd"
     assert written("{{ text }}", text="a\u202e\nb") == "a\ufffd\u23ceb"
+
+
+PIECES = [
+    "http://",
+    "HTTPS://a.b",
+    "javascript:",
+    "(",
+    ")",
+    ".",
+    "/",
+    "\u202e",
+    "\r\n",
+    '"',
+    "<b>",
+    "&",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=3)).map("".join))
+def test_links_change_nothing_that_is_read_and_lead_where_they_say(text: str) -> None:
+    seen, plain = (Reader(f"<p>{make(text)}</p>") for make in (with_links, several_lines))
+    assert seen.text == plain.text
+    for tag, attributes in seen.tags[1:]:
+        named = dict(attributes)
+        assert (tag, named["rel"]) == ("a", "noopener noreferrer nofollow")
+        address = named["href"] or ""
+        assert address.lower().startswith(("http://", "https://"))
+        assert address in seen.text
+
+
+@pytest.mark.parametrize(
+    ("text", "links"),
+    [
+        (
+            "see https://a.b/c?d=1&e=(2), or (http://f.g)!",
+            ["https://a.b/c?d=1&e=(2)", "http://f.g"],
+        ),
+        ("xhttp://a ftp://b http:// www.c.d", []),
+        ("https://a/\u202ecod.exe", []),
+    ],
+)
+def test_which_words_are_links(text: str, links: list[str]) -> None:
+    assert [dict(attributes)["href"] for _, attributes in Reader(with_links(text)).tags] == links
 
 
 def test_only_what_a_template_has_made_is_markup() -> None:

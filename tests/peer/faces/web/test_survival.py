@@ -11,7 +11,13 @@ import pytest
 from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import StoredVisit
 from chatapp.peer.faces.web.cookies import hashed
-from chatapp.peer.faces.web.visitors.session import ABSENT_AFTER, GONE_AFTER, OVER_FOR, RATES_WITHIN
+from chatapp.peer.faces.web.visitors.session import (
+    ABSENT_AFTER,
+    CLOCKS_DIFFER_BY,
+    GONE_AFTER,
+    OVER_FOR,
+    RATES_WITHIN,
+)
 from chatapp.peer.faces.web.visitors.store import GatewayFolder, GatewayRuns, StoredSession
 from chatapp.wire.messages.desk import TICKET_SIZE
 from tests.peer.faces.web.asking import HOST, ask
@@ -161,6 +167,21 @@ async def test_a_line_that_a_page_sends_again_after_restarts_is_said_once(tmp_pa
         page = await asha.get()
         assert [page.count(f">{text}</p>") for text in ("one", "two", "three")] == [1, 1, 1]
         assert f'data-key="{second}"' in page
+
+
+@pytest.mark.parametrize("key", ["9" * 18, "9" * 19, "-1", "1e5", "\u0663", "0", "1", "x" * 64])
+async def test_a_key_of_a_hostile_page_costs_nobody_a_line(tmp_path: Path, key: str) -> None:
+    async with web_desk(tmp_path) as desk:
+        asha = await desk.visitor("Asha")
+        for text in ("one", "one", "two"):
+            await asha.post("/say", {"text": text, "key": key if text == "one" else ""})
+        await desk.shows("Asha: two")
+        assert desk.shown.count("Asha: one") == 1
+        (session,) = desk.gateway.sessions.values()
+        conversation = session.visitor._open_node().core._visit._conversation._conversation
+        assert conversation is not None
+        latest = (session._wall() + CLOCKS_DIFFER_BY) * 1_000_000
+        assert max(conversation._numbers) <= latest + 2
 
 
 async def test_who_leaves_while_the_registry_is_away_has_left_when_it_is_back(

@@ -4,6 +4,7 @@ import pytest
 
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import LinkEndReason
+from chatapp.wire.limits import DESK_LINES_BURST
 from chatapp.wire.messages.desk import (
     CallNext,
     ClientAssigned,
@@ -301,6 +302,42 @@ def test_what_was_said_before_an_end_is_given_before_it(
     assert [
         (line.position, line.text, line.number) for line in told if isinstance(line, DeskLine)
     ] == lines
+
+
+def test_an_operator_out_of_reach_reads_the_last_words_and_the_end_on_return() -> None:
+    help_desk = HelpDesk(PEERS)
+    ann, asha = help_desk.operator("ann"), help_desk.joined()
+    ann.ask(TakeDuty(1, ""))
+    ann.hear()
+    asha.say("one")
+    assert ann.texts == ["one"]
+    ann.drop()
+    asha.say("my number is 4711")
+    asha.ask(LeaveDesk(1))
+    help_desk.advance(1.0)
+    Talker.come_back(ann)
+    of_desk = (DeskLine, ClientChanged, DutyStatus)
+    assert [type(notice) for notice in ann.hear() if isinstance(notice, of_desk)] == [*of_desk]
+    assert ann.texts == ["one", "my number is 4711"]
+    assert ann.client == 0
+    ann.drop()
+    Talker.come_back(ann)
+    assert not any(isinstance(notice, of_desk[:2]) for notice in ann.hear())
+
+
+def test_who_shows_the_ticket_of_an_ended_session_again_and_again_is_sent_no_more_lines(
+    help_desk: HelpDesk,
+) -> None:
+    asha = help_desk.joined()
+    asha.drop()
+    for typed in ("bye", ".end"):
+        help_desk.type(typed)
+    Talker.come_back(asha)
+    for reference in range(300):
+        asha.ask(ReturnToDesk(reference, asha.ticket, 0))
+    told = asha.hear()
+    assert sum(isinstance(notice, VisitOver) for notice in told) == 300
+    assert sum(isinstance(notice, DeskLine) for notice in told) == DESK_LINES_BURST
 
 
 def test_a_form_sent_again_after_the_end_makes_no_second_visit(help_desk: HelpDesk) -> None:

@@ -1,0 +1,257 @@
+"""What a person may see where: one table that all faces pass, each on a real peer.
+
+A row says what happens, and which texts each face then shows. A new thing that people see is a new
+row; a face in which it cannot be seen yet is not in it.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+from chatapp.peer.api import events
+from chatapp.peer.api.conversations import person
+from chatapp.peer.rpc.place import Offer
+from chatapp.peer.sdk.client import Peer
+from chatapp.peer.sdk.visitor import Visitor
+from chatapp.wire.address import Address
+from chatapp.wire.messages.desk import EndSession, TakeDuty
+from tests.peer.faces.windows import (
+    Seen,
+    another,
+    attached,
+    full,
+    line,
+    operator_page,
+    pipe,
+    scripted_page,
+    until,
+    visitor_page,
+    visitor_prompt,
+)
+from tests.peer.village import Village, outcome_of, sees, village  # noqa: F401
+from tests.support.nodes import node_of
+
+FACES: Final[dict[str, Callable[[Peer], AbstractAsyncContextManager[Seen]]]] = {
+    "line": line,
+    "pipe": pipe,
+    "full": full,
+    "attached": attached,
+    "page": operator_page,
+}
+VISITED: Final[dict[str, Callable[[Address, Path], AbstractAsyncContextManager[Seen]]]] = {
+    "prompt": visitor_prompt,
+    "page": visitor_page,
+    "page with script": scripted_page,
+}
+UNVERIFIED: Final = "unverified: nobody of this name is registered"
+
+
+class Scene(NamedTuple):
+    """Alice and her window, and the others."""
+
+    village: Village
+    alice: Peer
+    window: Seen
+    bob: Peer
+
+
+async def _claims(scene: Scene) -> None:
+    """Somebody claims to be mallory."""
+    said = events.Said(
+        conversation=person("mallory", is_claimed=True),
+        id=901,
+        sender="mallory",
+        identity=b"m" * 32,
+        number=1,
+        text="the door is open",
+        at=1.0,
+        doubt=events.AuthorDoubt.NOT_IN_TABLE,
+    )
+    node_of(scene.alice).tell([said])
+    await scene.window.look_for_news()
+
+
+async def _sends(scene: Scene) -> None:
+    """Alice's message arrives."""
+    await scene.window.type("/msg bob see you at noon")
+
+
+async def _sends_elsewhere(scene: Scene) -> None:
+    """Alice says something in another window."""
+    async with another(scene.alice) as other:
+        await outcome_of(await other.send("bob", "from elsewhere"))
+
+
+def online(peer: Peer, name: str) -> bool:
+    return any(one.name == name and one.online for one in peer.people())
+
+
+async def _keeps(scene: Scene) -> None:
+    """Alice writes to bob, who is gone, and so is the registry."""
+    await scene.bob.close()
+    await until(lambda: not online(scene.alice, "bob"))
+    await scene.village.close_registry()
+    await scene.window.type("/msg bob see you at noon")
+
+
+Row = tuple[Callable[[Scene], Awaitable[None]], dict[str, tuple[str, ...]]]
+TALK: Final[dict[str, Row]] = {
+    "a claimed author": (
+        _claims,
+        dict.fromkeys(("line", "pipe", "attached"), (f"mallory ({UNVERIFIED}): the door is open",))
+        | {"full": ("mallory?", "the door is open", UNVERIFIED)},
+    ),
+    "an outcome": (
+        _sends,
+        dict.fromkeys(("line", "attached"), ("/msg bob see you at noon  ✓",))
+        | {"pipe": ("[Message received by bob.]",), "full": ("you  see you at noon", "✓")},
+    ),
+    "one's own line from elsewhere": (
+        _sends_elsewhere,
+        dict.fromkeys(("line", "attached"), ("from elsewhere  ✓",))
+        | {"pipe": ("from elsewhere",), "full": ("you  from elsewhere", "✓")},
+    ),
+    "a kept line": (
+        _keeps,
+        dict.fromkeys(
+            ("line", "attached"),
+            ("/msg bob see you at noon  ⧖", "Message to bob kept; it goes out when"),
+        )
+        | {
+            "pipe": ("[Server not responding] Message to bob kept; it goes out when",),
+            "full": ("you  see you at noon", "⧖", "Message to bob kept"),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("row", "face"), [(row, face) for row, (_, seen) in TALK.items() for face in seen]
+)
+async def test_people_see_it(village: Village, row: str, face: str) -> None:  # noqa: F811
+    happens, seen = TALK[row]
+    async with village.peer("bob") as bob, village.peer("alice") as alice:
+        await bob.ready()
+        await sees(alice, "bob", online=True)
+        with contextlib.closing(Offer(alice)):
+            async with FACES[face](alice) as window:
+                await window.type("/query bob")
+                await window.shows("> Write to bob" if face == "full" else "[Talking to bob.")
+                await happens(Scene(village, alice, window, bob))
+                await window.shows(*seen[face])
+
+
+# --- the help desk
+
+
+class Desk(NamedTuple):
+    """An operator's window, and the visitor who is served there."""
+
+    operator: Peer
+    window: Seen
+    visitor: Visitor
+
+
+async def _says(desk: Desk) -> None:
+    """The operator says something."""
+    await desk.window.type("how can I help?")
+
+
+async def _ends(desk: Desk) -> None:
+    """The visitor leaves."""
+    desk.visitor.say("that was all")
+    await desk.visitor.settled()
+    await desk.visitor.close(within=1.0)
+
+
+AT_DESK: Final[dict[str, tuple[Callable[[Desk], Awaitable[None]], dict[str, tuple[str, ...]]]]] = {
+    "an outcome": (
+        _says,
+        {"full": ("you  how can I help?", "✓"), "page": ("how can I help?", "mark saved")},
+    ),
+    "an ended visit": (
+        _ends,
+        dict.fromkeys(FACES, ("that was all", "Asha Rao has left.")),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("row", "face"), [(row, face) for row, (_, seen) in AT_DESK.items() for face in seen]
+)
+async def test_operators_see_it(village: Village, row: str, face: str) -> None:  # noqa: F811
+    happens, seen = AT_DESK[row]
+    visitor, _ = await village.open_desk("alice")
+    async with village.peer("alice") as alice:
+        await alice.ready()
+        with contextlib.closing(Offer(alice)):
+            async with FACES[face](alice) as window:
+                alice.desk.ask(TakeDuty(0, ""), entered_at=0.0)
+                await window.shows("Asha Rao")
+                await happens(Desk(alice, window, visitor))
+                await window.shows(*seen[face])
+    await visitor.close(within=1.0)
+
+
+# --- a visitor's page
+
+
+class Visit(NamedTuple):
+    """A visitor's window, and the operator who serves there."""
+
+    window: Seen
+    operator: Peer
+
+
+async def _asks(visit: Visit) -> None:
+    """The visitor says something."""
+    await visit.window.type("which book?")
+
+
+async def _asks_elsewhere(visit: Visit) -> None:
+    """The visitor says something in another window."""
+    await visit.window.type_elsewhere("from elsewhere")
+
+
+async def _is_over(visit: Visit) -> None:
+    """The operator says a last word, and ends the session."""
+    desk, now = visit.operator.desk, asyncio.get_running_loop().time()
+    desk.say("the red one", entered_at=now)
+    await visit.window.shows("the red one")
+    desk.ask(EndSession(0, 0), entered_at=now)
+
+
+SAVED: Final = "mark saved"
+VISITS: Final[dict[str, tuple[Callable[[Visit], Awaitable[None]], dict[str, tuple[str, ...]]]]] = {
+    "an outcome": (_asks, dict.fromkeys(("page", "page with script"), ("which book?", SAVED))),
+    "one's own line from elsewhere": (
+        _asks_elsewhere,
+        dict.fromkeys(("page", "page with script"), ("from elsewhere", SAVED)),
+    ),
+    "an ended visit": (
+        _is_over,
+        dict.fromkeys(("page", "page with script"), ("Thank you for your visit",))
+        | {"prompt": ("the red one", "[The operator has ended the session. Bye.]")},
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("row", "face"), [(row, face) for row, (_, seen) in VISITS.items() for face in seen]
+)
+async def test_visitors_see_it(village: Village, row: str, face: str, tmp_path: Path) -> None:  # noqa: F811
+    happens, seen = VISITS[row]
+    first, _ = await village.open_desk("alice")
+    await first.close(within=1.0)
+    async with village.peer("alice") as alice:
+        await alice.ready()
+        alice.desk.ask(TakeDuty(0, ""), entered_at=0.0)
+        async with VISITED[face](Address("127.0.0.1", village.port), tmp_path / "web") as window:
+            await window.shows("You are connected.")
+            await happens(Visit(window, alice))
+            await window.shows(*seen[face])
