@@ -39,7 +39,7 @@ def packed(value: object) -> bytes:
 def packed_long(value: object) -> bytes:
     """Encode the same values in the longest form of msgpack."""
     match value:
-        case bool():
+        case None | bool():
             return packed(value)
         case int():
             return b"\xcf" + struct.pack(">Q", value)

@@ -87,6 +87,14 @@ async def _sends_elsewhere(scene: Scene) -> None:
         await outcome_of(await other.send("bob", "from elsewhere"))
 
 
+async def _edits(scene: Scene) -> None:
+    """Bob changes a line that alice has."""
+    line = await scene.bob.send("alice", "helo")
+    await outcome_of(line)
+    await scene.window.shows("helo")
+    await scene.bob.edit(line, "hello")
+
+
 def online(peer: Peer, name: str) -> bool:
     return any(one.name == name and one.online for one in peer.people())
 
@@ -115,6 +123,11 @@ TALK: Final[dict[str, Row]] = {
         _sends_elsewhere,
         dict.fromkeys(("line", "attached"), ("from elsewhere  ✓",))
         | {"pipe": ("from elsewhere",), "full": ("you  from elsewhere", "✓")},
+    ),
+    "an edited text later": (
+        _edits,
+        dict.fromkeys(("line", "pipe", "attached"), ('[bob changed "helo" to "hello".]',))
+        | {"full": ("bob  hello (edited)",)},
     ),
     "a kept line": (
         _keeps,
