@@ -17,8 +17,8 @@ lines. A conversation is the streams of two people, or those of a group at its r
 `read` is the id up to which the user has read it. `conversation_lines` has its lines, as an index
 that is filled later. `relations` has what a line is to another one, `kind` those that only change
 it, `originals` what it was before its first edit: its own text is always the newest. `is_waiting`:
-that other line has not come yet. `is_over`: it counts no more. `progress` says up to which line the indexes go, and up to where
-the journal's records are here.
+that other line has not come yet. `is_over`: it counts no more. `progress` says up to which line the
+indexes go, and up to where the journal's records are here.
 """
 
 import sqlite3

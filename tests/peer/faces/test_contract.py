@@ -126,8 +126,11 @@ TALK: Final[dict[str, Row]] = {
     ),
     "an edited text later": (
         _edits,
-        dict.fromkeys(("line", "pipe", "attached"), ('[bob changed "helo" to "hello".]',))
-        | {"full": ("bob  hello (edited)",)},
+        dict.fromkeys(("line", "attached"), ('[bob changed "helo" to "hello".]',))
+        | {
+            "pipe": ("bob: helo", '[bob changed "helo" to "hello".]'),
+            "full": ("bob  hello (edited)",),
+        },
     ),
     "a kept line": (
         _keeps,
