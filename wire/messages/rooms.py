@@ -207,7 +207,8 @@ class RoomEntered(msgspec.Struct, frozen=True, array_like=True, tag=73):
 
 
 class RoomRefused(msgspec.Struct, frozen=True, array_like=True, tag=74):
-    """Registry to peer: you are not let into this room, named as you named it."""
+    """Registry to peer: you are not let into this room, named as you named it; an empty name: into
+    none of those of the request that were not answered before."""
 
     reference: Reference
     room: Name
