@@ -127,7 +127,7 @@ def fold(text: str, at_ms: int, *, by: int, changes: Iterable[Change]) -> Folded
     edits.sort(key=lambda edit: edit.number)
     standing = [one for one in newest.values() if one.kind is RelationKind.REACT]
     by_emoji: dict[str, list[int]] = {}
-    for reaction in sorted(standing, key=lambda one: (one.at_ms, one.by, one.text)):
+    for reaction in sorted(standing, key=lambda one: (one.at_ms, one.number, one.text)):
         by_emoji.setdefault(reaction.text, []).append(reaction.by)
     return Folded(
         edits[-1].text if edits else text,
