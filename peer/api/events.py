@@ -478,6 +478,13 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, tag=True):
         return None if self.conversation.is_person else self.conversation, self.identity
 
 
+class DraftKept(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What the user has begun to type in a conversation, and not sent; empty: nothing any more."""
+
+    conversation: Conversation
+    text: str
+
+
 class SaidByUs(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The user has said this line by another program that uses the peer."""
 
@@ -533,6 +540,7 @@ class ConversationRead(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 ReceivedEvent = (
     Said
     | SaidByUs
+    | DraftKept
     | MailReturned
     | MailUnreadable
     | MailHeldBack

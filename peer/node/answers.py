@@ -14,6 +14,7 @@ from chatapp.peer.api.past import ConversationState, DeliveryTrace, Lines
 from chatapp.peer.api.requests import PAGE_MAX, Moment, Request, Sent
 from chatapp.peer.api.trace import Raw, readable, unpacked
 from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.conversation import check_length
 from chatapp.peer.core.desk.operator import VisitTarget
 from chatapp.peer.core.records import FINAL
 from chatapp.peer.core.registry.session import State
@@ -21,6 +22,9 @@ from chatapp.peer.history.query import UNREAD_MAX, MessageQueries, StoredLine, i
 from chatapp.peer.node.keystore import NameHasKeys
 from chatapp.peer.node.sharedfeed import sent_of
 from chatapp.wire.names import is_same_name
+
+DRAFTS_MAX: Final = 256
+"""Conversations in which the user has begun to type something: the windows of one person."""
 
 if TYPE_CHECKING:
     from chatapp.peer.node.local import PeerNode
@@ -368,9 +372,28 @@ async def _conversations(
     """Return the conversations after the first `start` ones."""
     registry, me = node.storage.registry, node.name
     states = await node.storage.read(lambda lines: _states(lines, registry, me), by_index=True)
+    drafts = dict(node.drafts)
+    states = [
+        msgspec.structs.replace(state, draft=drafts.pop(state.conversation, "")) for state in states
+    ]
+    states += (
+        ConversationState(conversation=what, unread=0, read=0, last=None, draft=text)
+        for what, text in drafts.items()
+    )
     if node.core.desk.is_on or node.core.desk.client is not None:
         states.insert(0, ConversationState(conversation=DESK, unread=0, read=0, last=None))
     return requests.Conversations(conversations=tuple(states[max(request.start, 0) :]))
+
+
+def _keep_draft(node: "PeerNode", request: requests.KeepDraft) -> None:
+    check_length(request.text)
+    drafts, what = node.drafts, request.conversation
+    drafts.pop(what, None)
+    if request.text:
+        drafts[what] = request.text
+        if len(drafts) > DRAFTS_MAX:
+            del drafts[next(iter(drafts))]
+    node.tell([events.DraftKept(conversation=what, text=request.text)])
 
 
 async def _mark_read(node: "PeerNode", request: requests.MarkRead) -> None:
@@ -456,6 +479,7 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.ExplainDelivery: _why,
     requests.ListConversations: _conversations,
     requests.MarkRead: _mark_read,
+    requests.KeepDraft: _keep_draft,
     requests.ListUnshown: _unshown,
     requests.AskDesk: _ask_desk,
     requests.SayAtDesk: _say_at_desk,

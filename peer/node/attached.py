@@ -22,6 +22,7 @@ from chatapp.peer.api.requests import (
     PAGE_MAX,
     Command,
     Conversations,
+    KeepDraft,
     ListConversations,
     ListUnshown,
     ReadPage,
@@ -467,7 +468,7 @@ def _converted(raw: Any, kind: Any) -> Any:
 
 def _check_text(request: Request[Any]) -> None:
     """Raises TextTooLong, UnicodeEncodeError: a line of the protocol may not hold the text."""
-    if isinstance(request, Send | SayAtDesk):
+    if isinstance(request, Send | SayAtDesk | KeepDraft):
         size = len(request.text.encode())
         if size > TEXT_MAX:
             raise TextTooLong(size, TEXT_MAX)

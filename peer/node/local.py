@@ -99,6 +99,8 @@ class PeerNode:
         """Whether we were with the registry, or found it away, since the start or the last
         return."""
         self._shown_listeners: list[Callable[[Sequence[Said]], None]] = []
+        self.drafts: Final[dict[Conversation, str]] = {}
+        """What the user has begun to type, by conversation."""
         self._ours_listeners: list[Callable[[Sequence[events.Event]], None]] = []
         self._by_key: dict[int, Receipt] = {}
         """The last lines that other programs have asked for, by the keys of their requests."""

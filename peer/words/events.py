@@ -11,6 +11,7 @@ from chatapp.peer.api.events import (
     AdmissionRefused,
     AttachmentEvent,
     ConversationRead,
+    DraftKept,
     DutyEvent,
     Event,
     FolderNotMoved,
@@ -117,6 +118,8 @@ def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
     `in_reach`: how many members of the room can be reached while the registry is away."""
     if isinstance(event, Said):
         return [_received(event)]
+    if isinstance(event, DraftKept):
+        return []
     if isinstance(event, SaidByUs):
         return [_said_elsewhere(event.line)]
     if isinstance(event, MailReturned):
