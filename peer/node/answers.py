@@ -20,7 +20,7 @@ from chatapp.peer.core.records import FINAL
 from chatapp.peer.core.registry.session import State
 from chatapp.peer.history.query import UNREAD_MAX, MessageQueries, StoredLine, identity_of, shown
 from chatapp.peer.node.keystore import NameHasKeys
-from chatapp.peer.node.sharedfeed import sent_of
+from chatapp.peer.node.receipts import sent_of
 from chatapp.wire.names import is_same_name
 
 DRAFTS_MAX: Final = 256
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 async def _send(node: "PeerNode", request: requests.Send) -> Sent:
     receipt = await node.send(request)
+    if request.key:
+        await node.stored()
     if request.wait is requests.Outcome.SETTLED:
         await receipt.settled()
     elif request.wait is requests.Outcome.FINAL:
