@@ -73,7 +73,7 @@ bench: $(VENV)/.installed  ## measure limits, rivals and ours side by side (ONLY
 ifdef ONLY
 	@$(BIN)/python -m bench --only $(ONLY) --json bench.json
 else
-	@$(BIN)/python -m bench --into docs/explanation/performance.md --json bench.json
+	@$(BIN)/python -m bench --into bench/results.md --json bench.json
 	@$(BIN)/python -m bench.chart bench.json docs/bench.svg
 endif
 
@@ -82,7 +82,7 @@ bench-rivals: $(VENV)/.installed  ## fetch the servers that the bench measures a
 
 bench-growth: $(VENV)/.tested  ## how cost grows with people online, alone and on three nodes, and how large a machine a registry needs
 	@$(BIN)/python -m bench.sizing --into docs/howto/registry.md; sized=$$?; \
-		$(BIN)/python -m bench.growth --into docs/explanation/performance.md --chart docs/growth.svg && \
+		$(BIN)/python -m bench.growth --into bench/results.md --chart docs/growth.svg && \
 		$(BIN)/python -m bench.clustergrowth --into docs/howto/cluster.md && exit $$sized
 
 picture: $(VENV)/.tested  ## draw docs/pictures and the README's picture, and write the list of commands in the guide

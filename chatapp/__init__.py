@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from chatapp.peer.api.errors import (
         AlreadyOpen,
         AlreadyRead,
+        ChangeRefusal,
+        ChangeRefused,
         FellBehind,
         NameTaken,
         NotAdmitted,
@@ -51,6 +53,8 @@ __all__ = [
     "EVERYBODY",
     "AlreadyOpen",
     "AlreadyRead",
+    "ChangeRefusal",
+    "ChangeRefused",
     "ChatAppError",
     "Conversation",
     "ConversationKind",

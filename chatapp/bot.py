@@ -121,6 +121,16 @@ class Message:
             return await self.peer.say(self.line.conversation.name, text)
         return await self.peer.send_all(text)
 
+    async def reply(self, text: str) -> Receipt | None:
+        """Answer this line; as `answer` otherwise, and raises as `Peer.reply`."""
+        if not self.allowance.take(self.line.conversation, now=asyncio.get_running_loop().time()):
+            return None
+        return await self.peer.reply(self.line, text)
+
+    async def react(self, emoji: str, *, is_on: bool = True) -> Receipt:
+        """Put an emoji to this line, or take it away. Raises as `Peer.react`."""
+        return await self.peer.react(self.line, emoji, is_on=is_on)
+
 
 class _Duties:
     """What a bot does, as its decorators have said."""
@@ -303,9 +313,14 @@ class _Service:
             match event:
                 case events.MailReturned(lines=lines):
                     for line in lines:
-                        await self._take(line, is_old=is_start)
+                        if isinstance(line, events.Said):
+                            await self._take(line, is_old=is_start)
+                        else:
+                            self._peer.events_shown([line])
                 case events.Said(visit=0):
                     await self._take(event, is_old=is_start and event.is_late)
+                case events.Edited() | events.Retracted() | events.Reacted():
+                    self._peer.events_shown([event])
                 case (
                     events.NameUnavailable()
                     | events.AdmissionRefused()

@@ -32,10 +32,14 @@ from chatapp.wire.messages.registration import (
     Register,
     Welcome,
 )
+from chatapp.wire.messages.relations import Unknown
 from chatapp.wire.messages.rooms import GroupBody
 from chatapp.wire.messages.table import Card, Row, TableBatch
 
 Decoded = TypeVar("Decoded")
+SaidBody = DirectBody | DirectGroupLine | LetterBody | GroupBody
+"""The bodies in which somebody says something."""
+Body = TypeVar("Body", DirectBody, DirectGroupLine, LetterBody, GroupBody)
 
 DatagramFrame = DeliveryFrame | LastOpening | Typing | Ping | Pong | Probe | Leave | Left
 """The frames that a sealed datagram may contain (clause 5.3)."""
@@ -69,6 +73,25 @@ def _typed(shape: type[Decoded], subject: str) -> Callable[[bytes | memoryview],
     return _decoder(shape, subject)  # type: ignore[return-value]
 
 
+def _said(shape: type[Body], subject: str) -> Callable[[bytes | memoryview], Body]:
+    """Return a decoder of bodies. A relation that we cannot read is `Unknown` (clause 6.14)."""
+    decode, known = msgspec.msgpack.Decoder(shape).decode, len(shape.__struct_fields__) - 1
+
+    def checked(data: bytes | memoryview) -> Body:
+        try:
+            return decode(data)
+        except _hostile as error:
+            try:
+                elements = _elements_of(data)
+                body = decode(join_frames(elements[:known]))
+                return msgspec.structs.replace(body, relation=Unknown(bytes(elements[known])))
+            except (*_hostile, IndexError):
+                raise DecodeError(subject, str(error)) from None
+
+    return checked
+
+
+_elements_of: Final = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 decode_cookie: Final = _typed(Cookie, "COOKIE")
 decode_register: Final = _typed(Register, "REGISTER")
 decode_welcome: Final = _typed(Welcome, "WELCOME")
@@ -77,12 +100,12 @@ decode_card: Final = _typed(Card, "card")
 decode_row: Final = _typed(Row, "row")
 decode_table_batch: Final = _typed(TableBatch, "table batch")
 decode_signed_letter: Final = _typed(SignedLetter, "letter")
-decode_letter_body: Final = _typed(LetterBody, "letter body")
-decode_group_body: Final = _typed(GroupBody, "group line")
+decode_letter_body: Final = _said(LetterBody, "letter body")
+decode_group_body: Final = _said(GroupBody, "group line")
 _decode_hello: Final = _typed(Hello, "HELLO")
 _direct_body_of: Final = msgspec.msgpack.Decoder(DirectBody).decode
-_decode_direct_body: Final = _typed(DirectBody, "message body")
-_decode_direct_group_line: Final = _typed(DirectGroupLine, "group line")
+_decode_direct_body: Final = _said(DirectBody, "message body")
+_decode_direct_group_line: Final = _said(DirectGroupLine, "group line")
 _frame_count: Final = msgspec.Meta(max_length=DATAGRAM_FRAMES_MAX)
 _frames_of: Final = msgspec.msgpack.Decoder(Annotated[list[DatagramFrame], _frame_count]).decode
 _decode_raw_frames: Final = _decoder(Annotated[list[msgspec.Raw], _frame_count], "frames")
@@ -154,8 +177,8 @@ def decode_message_body(body: bytes) -> DirectBody | DirectGroupLine:
     if len(body) > BODY_MAX:
         raise DecodeError("message body", f"{len(body)} bytes, at most {BODY_MAX}")
     try:
-        return _direct_body_of(body)
-    except _hostile:
+        return _decode_direct_body(body)
+    except DecodeError:
         return _decode_direct_group_line(body)
 
 
@@ -168,6 +191,12 @@ def decode_direct_bodies(bodies: Sequence[bytes]) -> list[DirectBody] | None:
         return list(map(_direct_body_of, bodies))
     except _hostile:
         return None
+
+
+def encode_said(body: SaidBody) -> bytes:
+    """Encode what somebody says; without a relation nothing stands for it (clause 6.14)."""
+    fields = msgspec.structs.astuple(body)
+    return _encoder.encode(fields if body.relation is not None else fields[:-1])
 
 
 def encode_hello(hello: Hello) -> bytes:

@@ -22,6 +22,7 @@ from chatapp.wire.codec import (
     decode_letter_body,
     decode_signed_letter,
     encode,
+    encode_said,
     pack_group,
     unpack_group,
 )
@@ -176,7 +177,7 @@ _suite: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 def seal_letter(body: LetterBody, *, author: Identity, mail_key: bytes) -> bytes:
     """Seal a letter, as the registry stores it. Raises SealError if `mail_key` is not a valid
     key."""
-    encoded = encode(body)
+    encoded = encode_said(body)
     signed = SignedLetter(body=encoded, signature=author.sign(_LETTER, mail_key + encoded))
     try:
         sealed = _suite.encrypt(

@@ -155,7 +155,7 @@ class Town:
         self._is_open = False
         self._places: dict[str, TownMachine] = {}
         self._peers: dict[Peer, TownMachine] = {}
-        self._mail: dict[Peer, deque[events.Said]] = {}
+        self._mail: dict[Peer, deque[events.LineEvent]] = {}
         """Lines of mail that `event` has not looked at."""
         self._bots: list[asyncio.Task[None]] = []
 

@@ -7,6 +7,7 @@ ChatAppError
 +-- AlreadyRead           another loop reads the events
 +-- FellBehind            a subscriber did not read in time      lost
 +-- NotAnswered           the registry did not answer            reason
++-- ChangeRefused         a line is not to be changed so         reason
 +-- NotRunning            no program of ours offers this name     name, reason
 +-- NotResponding         our program of this name does not answer   name, process
 +-- ServerUnreachable     the server's name has no address now      reason
@@ -16,6 +17,7 @@ ChatAppError
     +-- OtherRegistry     another registry is at this address      expected, got
 """
 
+from chatapp.peer.api.enums import Explained
 from chatapp.peer.api.events import AdmissionRefusal, NoAnswer
 from chatapp.wire.errors import ChatAppError, quoted
 
@@ -62,6 +64,29 @@ class NotAnswered(ChatAppError):
 
     def __str__(self) -> str:
         return f"no answer: {self.reason.meaning}"
+
+
+class ChangeRefusal(Explained):
+    """Why a line is not edited, taken back, answered or given an emoji."""
+
+    NO_SUCH_LINE = "no_such_line", "there is no such line"
+    NOT_OURS = "not_ours", "only its author can do that"
+    TOO_OLD = "too_old", "it is older than 7 days"
+    TAKEN_BACK = "taken_back", "it was taken back"
+    NO_EMOJI = "no_emoji", "that is not one emoji"
+    ELSEWHERE = "elsewhere", "it was said in another conversation"
+    OTHER_KEY = "other_key", "the name has another key since it was said"
+
+
+class ChangeRefused(ChatAppError):
+    """A line is not edited, taken back, answered or given an emoji."""
+
+    def __init__(self, reason: ChangeRefusal) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"nothing was sent: {self.reason.meaning}"
 
 
 class NotRunning(ChatAppError):

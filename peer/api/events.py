@@ -440,10 +440,31 @@ class AuthorDoubt(Numbered):
     """Somebody in the table has the name, with another key."""
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A line of a conversation, as it comes and as the history keeps it. As an event, it is one that
-    somebody else said; a note to ourselves is one, too. The lines of a visit (conversation DESK) are
-    kept by the registry alone."""
+class Target(msgspec.Struct, frozen=True):
+    """Which line is meant, the same on every path: its author's key (empty: ours) and its
+    number."""
+
+    identity: bytes
+    number: int
+
+
+NAMES_SHOWN: Final = 20
+"""People who are named of those who have put an emoji to a line."""
+
+
+class Reaction(msgspec.Struct, frozen=True, kw_only=True):
+    """An emoji that people have put to a line."""
+
+    emoji: str
+    count: int
+    names: tuple[str, ...]
+    """Who has, the first NAMES_SHOWN of them."""
+    is_ours: bool = False
+    """Whether we are among them."""
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """What all have in common that people say to each other, or change of what was said."""
 
     conversation: Conversation
     id: int
@@ -452,7 +473,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     sender: str
     """The author's name; empty for the visitor whose page or program it is."""
     identity: bytes = b""
-    """The author's key; empty if it is not known any more, and in a visit."""
+    """The author's key; empty if it is not known any more, in a visit, and for our own."""
     number: int
     """The number in the author's stream; in a visit the line's place in it, 0 before the registry
     has told it."""
@@ -466,10 +487,6 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     doubt: AuthorDoubt | None = None
     """Why the author of a message to us alone may not be `sender`; None for somebody in the
     table."""
-    is_ours: bool = False
-    state: MessageState | None = None
-    """How far our own line got; None for others'. A line of the channel or a room that the registry
-    has is DELIVERED."""
 
     @property
     def stream(self) -> tuple[Conversation | None, bytes]:
@@ -485,6 +502,59 @@ class DraftKept(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     text: str
 
 
+class Said(Line, frozen=True, kw_only=True, tag=True):
+    """A line of a conversation, as it comes and as the history keeps it, with all changes of it. As
+    an event, it is one that somebody else said; a note to ourselves is one, too."""
+
+    is_ours: bool = False
+    state: MessageState | None = None
+    """How far our own line got; None for others'. A line of the channel or a room that the registry
+    has is DELIVERED."""
+    reply_to: Target | None = None
+    """The line that this one answers."""
+    quote: str = ""
+    """The beginning of that line, in a line of the past; events do not have it."""
+    is_edited: bool = False
+    is_retracted: bool = False
+    """Whether its author has taken it back; the text is empty then."""
+    is_unknown: bool = False
+    """Whether it is something that this version cannot show."""
+    reactions: tuple[Reaction, ...] = ()
+
+    @property
+    def as_target(self) -> Target:
+        """What an event about this line names it by."""
+        return Target(b"" if self.is_ours else self.identity, self.number)
+
+
+class Edited(Line, frozen=True, kw_only=True, tag=True):
+    """Somebody has changed a line of theirs to `text`. `Past.find` returns that line as it is
+    now."""
+
+    target: Target
+    """The line that is changed."""
+
+
+class Retracted(Line, frozen=True, kw_only=True, tag=True):
+    """Somebody has taken a line of theirs back. `text` is empty."""
+
+    target: Target
+
+
+class Reacted(Line, frozen=True, kw_only=True, tag=True):
+    """Somebody has put an emoji, `text`, to a line, or taken it away again."""
+
+    target: Target
+    is_on: bool
+
+
+ChangeEvent = Edited | Retracted | Reacted
+"""The events that change a line."""
+
+LineEvent = Said | ChangeEvent
+"""What has an author and a number: it is told until somebody reports that it was shown."""
+
+
 class SaidByUs(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The user has said this line by another program that uses the peer."""
 
@@ -496,7 +566,7 @@ class SaidByUs(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class MailReturned(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The messages and lines that were sent while we were away, oldest first."""
 
-    lines: tuple[Said, ...]
+    lines: tuple[LineEvent, ...]
 
 
 class MailUnreadable(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -538,7 +608,7 @@ class ConversationRead(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 ReceivedEvent = (
-    Said
+    LineEvent
     | SaidByUs
     | DraftKept
     | MailReturned

@@ -20,7 +20,14 @@ from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import Event, Person
 from chatapp.peer.api.findings import Finding
-from chatapp.peer.api.past import ConversationState, DeliveryTrace, DeskTalk, Lines
+from chatapp.peer.api.past import (
+    ConversationState,
+    DeliveryTrace,
+    DeskTalk,
+    FoundLines,
+    Lines,
+    Unshown,
+)
 from chatapp.peer.api.state import State
 from chatapp.wire.messages.desk import OperatorRequest
 
@@ -79,6 +86,9 @@ class Send(Request[Sent], frozen=True, kw_only=True):
 
     conversation: Conversation
     text: str
+    reply_to: Id | None = None
+    """The id of the line of this conversation that the text answers. Raises ChangeRefused for
+    another one."""
     wait: Outcome | None = None
     """The answer comes with this outcome; None: at once."""
     key: Id = 0
@@ -91,6 +101,37 @@ class FindSent(Request[Sent | None], frozen=True, kw_only=True):
     is none. Raises sqlite3.Error."""
 
     key: Id
+
+
+class Edit(Request[Sent], frozen=True, kw_only=True):
+    """Change the text of our own line with this id, for everybody who has it. Raises ChangeRefused,
+    TextTooLong, UnicodeEncodeError, sqlite3.Error."""
+
+    id: Id
+    text: str
+    wait: Outcome | None = None
+
+
+class Retract(Request[Sent], frozen=True, kw_only=True):
+    """Take our own line with this id back, for everybody who has it. Raises ChangeRefused,
+    sqlite3.Error."""
+
+    id: Id
+    wait: Outcome | None = None
+
+
+class React(Request[Sent], frozen=True, kw_only=True):
+    """Put an emoji to the line with this id, or take it away again. Raises ChangeRefused,
+    sqlite3.Error."""
+
+    id: Id
+    emoji: str
+    is_on: bool = True
+    wait: Outcome | None = None
+
+
+Sending = Send | Edit | Retract | React
+"""The requests that send something, and are answered with what has become of it."""
 
 
 class TellTyping(Command, frozen=True, kw_only=True):
@@ -289,6 +330,19 @@ class SearchPast(Request[Lines], frozen=True, kw_only=True):
     limit: Id = PAGE
 
 
+class LineName(msgspec.Struct, frozen=True, kw_only=True):
+    """A line as events name it."""
+
+    conversation: Conversation
+    target: events.Target
+
+
+class FindLines(Request[FoundLines], frozen=True, kw_only=True):
+    """Return these lines as they are now, 100 at most."""
+
+    wanted: Annotated[tuple[LineName, ...], msgspec.Meta(max_length=100)]
+
+
 class ExplainDelivery(Request[DeliveryTrace | None], frozen=True, kw_only=True):
     """Return how the line with this id was delivered; without an id, our own newest line. None if
     there is no such line."""
@@ -328,7 +382,7 @@ class KeepDraft(Command, frozen=True, kw_only=True):
     text: str
 
 
-class ListUnshown(Request[Lines], frozen=True, kw_only=True):
+class ListUnshown(Request[Unshown], frozen=True, kw_only=True):
     """Return the first `limit` lines to us with higher ids than `after` of which nobody has
     reported that they were shown (`Node.shown`). At an opening they are told by an event; whoever
     comes to a peer that is open finds them here."""
@@ -400,6 +454,9 @@ class ReadTalk(Request[Talk], frozen=True, kw_only=True):
 
 AnyRequest = (
     Send
+    | Edit
+    | Retract
+    | React
     | FindSent
     | TellTyping
     | Wait
@@ -425,6 +482,7 @@ AnyRequest = (
     | ReadPage
     | ReadAround
     | SearchPast
+    | FindLines
     | ExplainDelivery
     | ListConversations
     | MarkRead

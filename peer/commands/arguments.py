@@ -23,7 +23,9 @@ from chatapp.peer.api.requests import (
     ShowTopic,
 )
 from chatapp.peer.commands.meanings import (
+    LAST,
     SERVER,
+    ChangeLine,
     Context,
     FindPast,
     Meaning,
@@ -31,6 +33,7 @@ from chatapp.peer.commands.meanings import (
     OpenConversation,
     ShowPast,
     ShowPeople,
+    WhichLine,
 )
 from chatapp.peer.words import answers
 from chatapp.wire.errors import NameRefused
@@ -79,6 +82,9 @@ MAYBE_COMMAND: Final = Shape("[command]", Cut.MAYBE_WORD)
 MAYBE_ALL: Final = Shape("[all]", Cut.MAYBE_SHOWN)
 MAYBE_NAME_AND_NUMBER: Final = Shape("[name] [n]", Cut.MAYBE_WORDS)
 MAYBE_WHICH: Final = Shape("[id or last]", Cut.MAYBE_WORD)
+MAYBE_NTH: Final = Shape("[n]", Cut.MAYBE_WORD)
+NTH_AND_TEXT: Final = Shape("[n] <text>", Cut.TEXT)
+NTH_AND_EMOJI: Final = Shape("[n] <emoji>", Cut.TEXT)
 
 
 MAYBE_QUEUE: Final = Shape("[queue]", Cut.MAYBE_WORD)
@@ -274,6 +280,36 @@ def explain(_: Context, which: str = "last") -> Meaning:
     digits = which.strip().removeprefix("#")
     is_id = digits.isascii() and digits.isdigit() and len(digits) <= _ID_DIGITS
     return ExplainDelivery(id=int(digits) if is_id else 0)
+
+
+def which_and_text(
+    meaning: Callable[[str, WhichLine], Meaning],
+) -> Callable[[Context, str], Meaning]:
+    """Return a reader of which line is meant, the last one if it is left out, and a text."""
+
+    def read(_: Context, words: str) -> Meaning:
+        first, _blank, rest = words.lstrip().partition(" ")
+        which = _which(first) if rest.strip() else None
+        return meaning(words, LAST) if which is None else meaning(rest, which)
+
+    return read
+
+
+def retract(_: Context, *words: str) -> Meaning:
+    """Read which line of ours is meant."""
+    which = _which(words[0]) if words else LAST
+    return Mistake(answers.usage_line("/retract [n]")) if which is None else ChangeLine(None, which)
+
+
+def _which(word: str) -> WhichLine | None:
+    """Return the line that a word means: the nth from the end, or the one with an id, with a #
+    before it; None for another word."""
+    nth = number(word)
+    if nth is not None:
+        return WhichLine(nth)
+    digits = word.removeprefix("#")
+    is_id = digits != word and digits.isascii() and digits.isdigit() and len(digits) <= _ID_DIGITS
+    return WhichLine(id=int(digits)) if is_id else None
 
 
 def show_history(_: Context, *words: str) -> Meaning:

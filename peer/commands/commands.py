@@ -25,6 +25,7 @@ from chatapp.peer.commands.arguments import (
     MAYBE_CONVERSATION,
     MAYBE_NAME,
     MAYBE_NAME_AND_NUMBER,
+    MAYBE_NTH,
     MAYBE_PAST,
     MAYBE_QUEUE,
     MAYBE_ROOM,
@@ -36,6 +37,8 @@ from chatapp.peer.commands.arguments import (
     NAME_AND_TEXT,
     NEW_NAME,
     NOTHING,
+    NTH_AND_EMOJI,
+    NTH_AND_TEXT,
     OPERATOR,
     POSITION,
     POSITIONS,
@@ -55,6 +58,7 @@ from chatapp.peer.commands.arguments import (
     other_person,
     own_name,
     query,
+    retract,
     say,
     search,
     send_all,
@@ -65,14 +69,18 @@ from chatapp.peer.commands.arguments import (
     trust,
     usage,
     verify,
+    which_and_text,
 )
 from chatapp.peer.commands.meanings import (
     AskMessage,
+    ChangeLine,
     Context,
     Meaning,
     Mistake,
     OpenRoom,
     Quit,
+    ReactTo,
+    ReplyTo,
     SayAnswer,
     SayToClient,
     ShowHelp,
@@ -173,6 +181,33 @@ COMMANDS: Final = (
         read=send_direct,
         unquoted=frozenset({"/dm"}),
         bare="<name>:<text>",
+    ),
+    Command(
+        spellings=("/reply",),
+        shape=NTH_AND_TEXT,
+        summary="answer the last message here, or the nth last",
+        example="yes, at noon",
+        read=which_and_text(ReplyTo),
+    ),
+    Command(
+        spellings=("/edit",),
+        shape=NTH_AND_TEXT,
+        summary="change your last message here, or your nth last",
+        example="See you at one",
+        read=which_and_text(ChangeLine),
+    ),
+    Command(
+        spellings=("/retract",),
+        shape=MAYBE_NTH,
+        summary="take back your last message here, or your nth last",
+        read=retract,
+    ),
+    Command(
+        spellings=("/react",),
+        shape=NTH_AND_EMOJI,
+        summary="put an emoji to the last message here, or take it away",
+        example="👍",
+        read=which_and_text(lambda text, which: ReactTo(text.strip(), which)),
     ),
     Command(
         spellings=("/query",),
@@ -491,13 +526,17 @@ reg: back connect
 /quit: q logout exit bye signoff
 /search: find grep
 /history: log
+/reply: quote thread
+/edit: correct
+/retract: del delete remove unsend undo
+/react: reaction
 /doctor: ping
 """
 _NOT_HERE: Final = """
-audio ban call clear cls ctcp dcc del delete deop dnd drop edit emote erase export file forward
-gif import invite kick knock mode motd notice op oper pin poll print quote react reaction remind
-remove reply rm save screenshot sendfile set star status theme thread timer transfer unban undo
-unpin unsend upload video voice
+audio ban call clear cls ctcp dcc deop dnd drop emote erase export file forward
+gif import invite kick knock mode motd notice op oper pin poll print remind
+rm save screenshot sendfile set star status theme timer transfer unban
+unpin upload video voice
 """
 
 ELSEWHERE: Final[Mapping[str, str | None]] = {

@@ -21,6 +21,40 @@ class OpenConversation(msgspec.Struct, frozen=True):
     to: PeerName | None = None
 
 
+class WhichLine(msgspec.Struct, frozen=True):
+    """Which line of a conversation is meant."""
+
+    nth: int = 1
+    """Counted from its end."""
+    id: int | None = None
+    """Its id in the history, wherever it was said; None: it is counted out."""
+
+
+LAST: Final = WhichLine()
+
+
+class ReplyTo(msgspec.Struct, frozen=True):
+    """Answer a line, counted among those of others."""
+
+    text: str
+    which: WhichLine = LAST
+
+
+class ChangeLine(msgspec.Struct, frozen=True):
+    """Change a line of ours, or take it back."""
+
+    text: str | None
+    """The new text; None: take it back."""
+    which: WhichLine = LAST
+
+
+class ReactTo(msgspec.Struct, frozen=True):
+    """Put an emoji to a line, counted as in `ReplyTo`, or take it away if we have put it there."""
+
+    emoji: str
+    which: WhichLine = LAST
+
+
 class AskMessage(msgspec.Struct, frozen=True):
     """Ask the user for a recipient and a text, then send the message."""
 
@@ -101,6 +135,9 @@ Meaning = (
     AnyRequest
     | OperatorRequest
     | OpenConversation
+    | ReplyTo
+    | ChangeLine
+    | ReactTo
     | AskMessage
     | OpenRoom
     | ShowMembers

@@ -11,8 +11,8 @@ import msgspec
 from chatapp.peer.api import conversations
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import Raw, unpacked
-from chatapp.peer.core.records import DEAD, FINAL, StoredOutgoing, StoredStream
-from chatapp.wire.codec import encode
+from chatapp.peer.core.records import DEAD, FINAL, Related, StoredOutgoing, StoredStream
+from chatapp.wire.codec import encode, encode_said
 from chatapp.wire.delivery.dedup import Inbox, Shown
 from chatapp.wire.delivery.parts import NO_SYNC, Acknowledged, SyncMark
 from chatapp.wire.delivery.policy import Policy
@@ -20,6 +20,7 @@ from chatapp.wire.delivery.stream import ReliableStream, Shared
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.messages.direct import PROVISIONAL, DirectBody
+from chatapp.wire.messages.relations import Relation
 
 CLOCKS_DIFFER: Final = 1.0
 """The registry's clock counts anew when it is further ahead of ours than before by more than so
@@ -67,6 +68,13 @@ class Message(msgspec.Struct, eq=False):
     may_be_lost: bool = False
     """Whether it is saved, and the registry was started again since, perhaps from a backup made
     before."""
+    related: Related | None = None
+    """What it is to another message."""
+
+    @property
+    def relation(self) -> Relation:
+        """What it says of that."""
+        return None if self.related is None else self.related.sent
 
     @property
     def is_numbered(self) -> bool:
@@ -77,7 +85,9 @@ class Message(msgspec.Struct, eq=False):
     def body(self) -> bytes:
         """What the recipient decodes (clause 6.1). Under a provisional number nothing is sent but a
         question."""
-        return encode(DirectBody(at=self.at_ms, text=self.text)) if self.is_numbered else b""
+        if not self.is_numbered:
+            return b""
+        return encode_said(DirectBody(self.at_ms, self.text, self.relation))
 
 
 class SentMessage(msgspec.Struct, frozen=True, gc=False):
@@ -115,8 +125,8 @@ def bodies_of(messages: Iterable[Message]) -> list[tuple[int, bytes]]:
     return [
         (
             message.number,
-            encode(DirectBody(message.at_ms, message.text))
-            if type(message) is Message and message.number < PROVISIONAL
+            encode((message.at_ms, message.text))
+            if type(message) is Message and message.number < PROVISIONAL and message.related is None
             else message.body,
         )
         for message in messages
@@ -219,6 +229,7 @@ class OutgoingStream:
         "_known",
         "_last",
         "_last_provisional",
+        "_numbered",
         "_skip",
         "again",
         "has_provisional",
@@ -238,6 +249,8 @@ class OutgoingStream:
         """How far the registry's clock was ahead when a number of this run was last taken from the
         clock; None: never."""
         self._gaps = list(stored.gaps)
+        self._numbered: dict[int, int] = {}
+        """The numbers of messages of this run, by the provisional ones that they had."""
         self.unsynced: Final = Unsynced(stored.unsynced_from, stored.last_sent + 1)
         self.again: Final[set[int]] = set()
         """Numbers of the messages that are being given again."""
@@ -250,6 +263,7 @@ class OutgoingStream:
                 skipped.get(one.number, one.number),
                 one.state,
                 id=one.id,
+                related=one.related,
             )
             for one in stored.outgoing
         }
@@ -264,14 +278,24 @@ class OutgoingStream:
     def __iter__(self) -> Iterator[Message]:
         return iter(list(self.messages.values()))
 
-    def add(self, text: str, *, wall: float, ahead: float | None = 0.0, id_: int = 0) -> Message:
+    def add(
+        self,
+        text: str,
+        *,
+        wall: float,
+        ahead: float | None = 0.0,
+        id_: int = 0,
+        related: Related | None = None,
+    ) -> Message:
         """Begin the next message. `ahead`: seconds by which the registry's clock is ahead of ours;
         None: not known yet. `id_`: of the line in our history."""
         if ahead is None or self._ahead is None or ahead > self._ahead + CLOCKS_DIFFER:
             since, number = self._next(wall, ahead)
         else:  # as `_next` says, without a call
             since = number = self._last = self._last + 1
-        message = Message(number, int(wall * 1_000), text, since, id=id_)
+        if related is not None:
+            related = related.moved(self._numbered)
+        message = Message(number, int(wall * 1_000), text, since, id=id_, related=related)
         self.messages[number] = self.idle[number] = message
         return message
 
@@ -307,6 +331,10 @@ class OutgoingStream:
             self.messages[message.number] = message
             self.move(message, DeliveryPath.WAITING)
             numbers[provisional] = message.number
+        self._numbered |= numbers
+        for message in waiting:
+            if message.related is not None:
+                message.related = message.related.moved(numbers)
         return numbers
 
     def _next(self, wall: float, ahead: float | None) -> tuple[int, int]:
@@ -356,6 +384,7 @@ class OutgoingStream:
                     MessageState.KEPT,
                     id=one.id,
                     is_again=True,
+                    related=one.related,
                 )
                 self.messages[one.number] = self.idle[one.number] = message
                 self.again.add(one.number)
@@ -424,6 +453,16 @@ class OutgoingStream:
         return first if unsynced is None or first < unsynced else unsynced
 
 
+Texts = dict[int, tuple[int, str, bool, int, Related | None]]
+"""Messages that are not shown yet, by number: (time in ms, text, whether it came late, id, what it
+is to another one)."""
+
+
+def unshown_texts(stored: StoredStream) -> Texts:
+    """Return what an earlier run stored and did not show."""
+    return {one.number: (one.at_ms, one.text, True, one.id, one.related) for one in stored.unshown}
+
+
 class Conversation:
     """Our stream to one person, and theirs to us."""
 
@@ -447,11 +486,8 @@ class Conversation:
             network=network,
             shared=shared,
         )
-        self.texts: dict[int, tuple[int, str, bool, int]] = {
-            one.number: (one.at_ms, one.text, True, one.id) for one in stored.unshown
-        }
-        """Messages to us that are not shown yet, by number: (time in ms, text, whether it came
-        late, id)."""
+        self.texts = unshown_texts(stored)
+        """Messages to us that are not shown yet."""
 
     def tell_floor(self) -> None:
         """Let the delivery stream tell the recipient which numbers not to wait for (clause 6.3)."""

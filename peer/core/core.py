@@ -157,7 +157,7 @@ class PeerCore(NodeCore):
         """Return whether the registry shows another key for this name than the one that we hold."""
         return self.roster.contacts.is_blocked(name)
 
-    def lines_shown(self, lines: Iterable[events.Said]) -> None:
+    def lines_shown(self, lines: Iterable[events.LineEvent]) -> None:
         """Note that lines were shown, so that they are not shown again after a restart."""
         ours, of_history = self.me.identity.public, []
         for line in lines:
@@ -166,6 +166,10 @@ class PeerCore(NodeCore):
             elif line.identity != ours:
                 of_history.append(line)
         self._streams.lines_shown(of_history)
+
+    def wall(self, now: float) -> float:
+        """Return the Unix time."""
+        return self._ctx.wall(now)
 
     def mark_read(
         self, conversation: conversations.Conversation, keys: Iterable[tuple[bytes, bool]], id_: int

@@ -12,20 +12,23 @@ from typing import Final, Protocol
 
 from chatapp.peer.api.conversations import Conversation as Talk
 from chatapp.peer.api.conversations import ConversationKind, person, room
-from chatapp.peer.api.events import AuthorDoubt, MailReturned, Said
+from chatapp.peer.api.events import AuthorDoubt, LineEvent, MailReturned, Said
 from chatapp.peer.core.contacts import Contact
 from chatapp.peer.core.context import Context
-from chatapp.peer.core.conversation import Conversation
+from chatapp.peer.core.conversation import Conversation, Texts
 from chatapp.peer.core.records import (
     FloorRaised,
     IncomingAdded,
     Overtaken,
     Record,
+    Related,
     Shown,
     ShownBehind,
     StoredStream,
     group_mark,
 )
+from chatapp.peer.core.relations import received, told
+from chatapp.wire.codec import SaidBody
 from chatapp.wire.delivery.dedup import Admission, Inbox
 from chatapp.wire.limits import HELD_MESSAGE_COST, HELD_TEXTS_MAX, TEXTS_WAITING_MAX
 from chatapp.wire.messages.direct import DirectBody
@@ -38,8 +41,6 @@ NUMBERS_A_RECORD: Final = 1_024
 disk that lags costs a start the reading of the numbers above it, which are stored one by one."""
 
 _stream_of: Final = attrgetter("conversation", "identity")
-
-Texts = dict[int, tuple[int, str, bool, int]]
 
 
 class LineGroup(Protocol):
@@ -81,17 +82,19 @@ class Stream:
     doubt: AuthorDoubt | None = None
     """Why the author of direct messages may not be the person of that name."""
 
-    def lines(self, numbers: list[int]) -> list[Said]:
+    def lines(self, numbers: list[int]) -> list[LineEvent]:
         """Return the lines to show for numbers that are ready; there is none for a number without a
         text."""
         texts = self.texts
         taken = [(number, *texts.pop(number)) for number in numbers if number in texts]
-        self.size -= sum([len(text) for _, _, text, _, _ in taken]) + HELD_MESSAGE_COST * len(taken)
+        self.size -= sum([len(text) for _, _, text, _, _, _ in taken]) + HELD_MESSAGE_COST * len(
+            taken
+        )
         contact, doubt = self.contact, self.doubt
         name, identity = contact.row.card.name, contact.identity
         group, is_claimed = self.group, doubt is not None
         talk = person(name, is_claimed=is_claimed) if group is None else group.conversation
-        return [
+        lines = [
             Said(
                 conversation=talk,
                 id=id_,
@@ -103,7 +106,13 @@ class Stream:
                 is_late=is_late,
                 doubt=doubt,
             )
-            for number, at_ms, words, is_late, id_ in taken
+            for number, at_ms, words, is_late, id_, _ in taken
+        ]
+        if not any(related is not None for *_, related in taken):  # mostly
+            return list[LineEvent](lines)
+        return [
+            line if related is None else told(line, related)
+            for line, (*_, related) in zip(lines, taken, strict=True)
         ]
 
     def overtaken_by(self, number: int) -> list[Record]:
@@ -141,7 +150,7 @@ def restored(
         highest=stored.shown,
         shown=stored.shown,
         behind={one.number for one in stored.unshown if one.behind},
-        size=sum(len(text) + HELD_MESSAGE_COST for _, text, _, _ in texts.values()),
+        size=sum(len(text) + HELD_MESSAGE_COST for _, text, _, _, _ in texts.values()),
     )
 
 
@@ -153,7 +162,7 @@ class CatchUp:
         self._out = ctx.out
         self.when_drained: Callable[[], None] = lambda: None
         """Called before what was missed is shown."""
-        self._lines: list[Said] = []
+        self._lines: list[LineEvent] = []
         self._size = 0
         """Their length in characters, and HELD_MESSAGE_COST for each."""
         self._to_take: list[int] = []
@@ -182,7 +191,7 @@ class CatchUp:
         self._to_take.clear()
         self._taking.clear()
 
-    def gather(self, line: Said) -> None:
+    def gather(self, line: LineEvent) -> None:
         """Add a late line, to be shown with the others."""
         self._lines.append(line)
         self._size += len(line.text) + HELD_MESSAGE_COST
@@ -192,7 +201,7 @@ class CatchUp:
         """Whether any line is gathered."""
         return bool(self._lines)
 
-    def holds_back(self, line: Said) -> bool:
+    def holds_back(self, line: LineEvent) -> bool:
         """Return whether an earlier line of the same stream is still gathered: this line must not
         overtake it."""
         return any(other.stream == line.stream for other in self._lines)
@@ -236,7 +245,7 @@ class CatchUp:
             self._out.events.append(MailReturned(lines=tuple(in_order(lines))))
 
 
-def in_order(lines: list[Said]) -> list[Said]:
+def in_order(lines: Sequence[LineEvent]) -> list[LineEvent]:
     """Return the lines oldest first, but each sender's lines in their own order: a sender's clock
     may have been set back."""
     newest: dict[object, float] = {}
@@ -262,6 +271,7 @@ class Streams(dict[bytes, Stream]):
         """What is stored of streams, ours as well, that nobody has needed yet; each part takes out
         its own."""
         self._out = ctx.out
+        self._me: Final = ctx.me.identity.public
         self._ignored = ignored
         self._holding: dict[bytes, Stream] = {}
         """Streams with messages that wait for an earlier one; only these have deadlines."""
@@ -277,13 +287,13 @@ class Streams(dict[bytes, Stream]):
         self.has_marks = False
         """Whether `marks` has anything to return."""
 
-    def take(self, stream: Stream, number: int, at_ms: int, text: str, *, late: bool) -> None:
-        """Take a message that came through the registry. A repeat changes nothing. A message that
-        an inbox has no room for is taken all the same: the registry drops what it has handed over,
-        so nobody would send it again. What it costs has a bound: see HELD_TEXTS_MAX for those that
-        wait, RANGES_MAX for their numbers."""
+    def take(self, stream: Stream, number: int, said: SaidBody, *, late: bool) -> None:
+        """Take a message that came through the registry, or a group's line. A repeat changes
+        nothing. A message that an inbox has no room for is taken all the same: the registry drops
+        what it has handed over, so nobody would send it again. What it costs has a bound: see
+        HELD_TEXTS_MAX for those that wait, RANGES_MAX for their numbers."""
         if stream.inbox.admit(number) is not Admission.REPEAT:
-            self._keep(stream, number, at_ms, text, late=late)
+            self._keep(stream, number, said, late=late)
             stream.inbox.storing_aside.add(number)
             self.written.append((stream, [number], False))
 
@@ -299,39 +309,52 @@ class Streams(dict[bytes, Stream]):
         taken = []
         for number, said in messages:
             if number >= fresh_from or inbox.admit(number) is Admission.NEW:
-                self._keep(stream, number, said.at, said.text, late=False)
+                self._keep(stream, number, said, late=False)
                 taken.append(number)
             elif stream.conversation is not None:
                 stream.conversation.delivery.reject(number)  # a later frame has settled it
         if taken:
             self.written.append((stream, taken, True))
 
-    def _keep(self, stream: Stream, number: int, at_ms: int, text: str, *, late: bool) -> None:
+    def _keep(self, stream: Stream, number: int, said: SaidBody, *, late: bool) -> None:
         """Keep the text of a new message until it is shown, and have it stored."""
         if number not in stream.texts:
-            id_ = self._out.new_id()
-            stream.texts[number] = (at_ms, text, late, id_)
+            id_, at_ms, text = self._out.new_id(), said.at, said.text
+            related = self._related(stream.key, said)
+            stream.texts[number] = (at_ms, text, late, id_, related)
             stream.size += len(text) + HELD_MESSAGE_COST
             is_behind = number < stream.highest
             if is_behind:
                 stream.behind.add(number)
             self._out.records.append(
-                IncomingAdded(stream.key, number, at_ms, text, late, is_behind, id_)
+                IncomingAdded(stream.key, number, at_ms, text, late, is_behind, id_, related)
             )
 
     def _keep_new(self, stream: Stream, messages: Sequence[tuple[int, DirectBody]]) -> None:
         """As `_keep` for each of these direct messages. They are newer than all that were shown,
         and each came once."""
-        key, new_id = stream.key, self._out.new_id
-        texts = {number: (said.at, said.text, False, new_id()) for number, said in messages}
+        key, new_id, related = stream.key, self._out.new_id, self._related
+        texts: Texts = {
+            number: (
+                said.at,
+                said.text,
+                False,
+                new_id(),
+                None if said.relation is None else related(key, said),
+            )
+            for number, said in messages
+        }
         stream.texts.update(texts)
         stream.size += sum(map(len, [said.text for _, said in messages])) + HELD_MESSAGE_COST * len(
             messages
         )
         self._out.records += [
-            IncomingAdded(key, number, at_ms, text, late, id=id_)
-            for number, (at_ms, text, late, id_) in texts.items()
+            IncomingAdded(key, number, at_ms, text, late, False, id_, related)  # noqa: FBT003 - hot
+            for number, (at_ms, text, late, id_, related) in texts.items()
         ]
+
+    def _related(self, stream: bytes, said: SaidBody) -> Related | None:
+        return received(said.relation, said.text, stream=stream, me=self._me)
 
     def take_silently(self, stream: Stream, number: int) -> bool:
         """Take a number of a direct stream that has nothing to show there, as it carries a group's
@@ -395,7 +418,7 @@ class Streams(dict[bytes, Stream]):
                 self.release(heaviest, now)
             self._is_relieving = False
 
-    def _show_some(self, lines: Iterable[Said], *, is_gathering: bool) -> None:
+    def _show_some(self, lines: Iterable[LineEvent], *, is_gathering: bool) -> None:
         """Show lines, but those that are ignored, or gathered for later."""
         for line in lines:
             if line.identity in self._ignored:
@@ -434,7 +457,7 @@ class Streams(dict[bytes, Stream]):
         dues = [due for stream in streams if (due := stream.inbox.next_timer()) is not None]
         return min(dues, default=None)
 
-    def lines_shown(self, lines: Iterable[Said]) -> None:
+    def lines_shown(self, lines: Iterable[LineEvent]) -> None:
         """Note that lines were shown, so that they are not shown again after a restart."""
         for (conversation, identity), run in groupby(lines, _stream_of):
             key = _key_of(conversation, identity)

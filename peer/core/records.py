@@ -7,8 +7,10 @@ of a stream: see `parties_of`.
 """
 
 import contextlib
+import enum
 import functools
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -17,6 +19,7 @@ from chatapp.peer.api.events import AuthorDoubt, MessageState
 from chatapp.peer.api.trace import Stored
 from chatapp.wire.address import Address
 from chatapp.wire.messages.direct import Number
+from chatapp.wire.messages.relations import Edit, React, Relation, Reply, Retract, Unknown
 from chatapp.wire.messages.rooms import CHANNEL
 from chatapp.wire.messages.table import Row
 
@@ -25,6 +28,60 @@ FINAL: Final = frozenset({MessageState.DELIVERED, MessageState.REFUSED, MessageS
 
 DEAD: Final = frozenset({MessageState.REFUSED, MessageState.EXPIRED})
 """States of messages that never arrive; the recipient need not wait for them."""
+
+
+class RelationKind(enum.IntEnum):
+    """What a message is to an earlier one (clause 6.14)."""
+
+    REPLY = 1
+    EDIT = 2
+    RETRACT = 3
+    REACT = 4
+    UNREACT = 5
+    UNKNOWN = 6
+    """One that we cannot read."""
+
+
+CHANGES: Final = frozenset(RelationKind) - {RelationKind.REPLY, RelationKind.UNKNOWN}
+"""Messages of these kinds are no lines of their own: they change the line that they name."""
+
+
+class Related(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a message is to another one: the one with this number in this stream."""
+
+    kind: RelationKind
+    stream: bytes = b""
+    is_ours: bool = False
+    number: int = 0
+    raw: bytes = b""
+    """UNKNOWN: the relation as it came."""
+
+    @property
+    def sent(self) -> Relation:
+        """What a message of ours says of it."""
+        author = b"" if self.is_ours else self.stream[-KEY_SIZE:]
+        match self.kind:
+            case RelationKind.REPLY:
+                return Reply(author, self.number)
+            case RelationKind.EDIT:
+                return Edit(author, self.number)
+            case RelationKind.RETRACT:
+                return Retract(author, self.number)
+            case RelationKind.REACT | RelationKind.UNREACT:
+                return React(author, self.number, self.kind is RelationKind.REACT)
+            case RelationKind.UNKNOWN:
+                return Unknown(self.raw)
+
+    def moved(self, numbers: Mapping[int, int], *, stream: bytes | None = None) -> "Related":
+        """Return it after our messages to the same recipient got these numbers. `stream`: the key
+        of our stream to them now; None: as before."""
+        if not self.is_ours:
+            return self
+        return msgspec.structs.replace(
+            self,
+            stream=self.stream if stream is None else stream,
+            number=numbers.get(self.number, self.number),
+        )
 
 
 class OutgoingAdded(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
@@ -36,6 +93,7 @@ class OutgoingAdded(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=Fals
     at_ms: int
     text: str
     id: int | None = None
+    related: Related | None = None
 
 
 class OutgoingChanged(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
@@ -79,6 +137,7 @@ class IncomingAdded(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=Fals
     late: bool
     behind: bool = False
     id: int | None = None
+    related: Related | None = None
 
 
 class Overtaken(msgspec.Struct, frozen=True, array_like=True, tag=5, gc=False):
@@ -303,6 +362,7 @@ class StoredOutgoing(msgspec.Struct, frozen=True):
     state: MessageState
     trace: Stored = None
     id: int = 0
+    related: Related | None = None
 
 
 class StoredIncoming(msgspec.Struct, frozen=True):
@@ -314,6 +374,7 @@ class StoredIncoming(msgspec.Struct, frozen=True):
     text: str
     behind: bool = False
     id: int = 0
+    related: Related | None = None
 
 
 class StoredStream(msgspec.Struct, frozen=True, kw_only=True):

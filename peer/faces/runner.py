@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Event
-from chatapp.peer.api.requests import Node
+from chatapp.peer.api.past import FoundLine
+from chatapp.peer.api.requests import FindLines, LineName, Node
 from chatapp.peer.faces.program import DONE, FAILED, Running
 from chatapp.peer.view.view import (
     Briefly,
@@ -20,11 +21,15 @@ from chatapp.peer.view.view import (
     Steps,
     View,
 )
+from chatapp.wire.errors import ChatAppError
 
 if TYPE_CHECKING:
     from chatapp.peer.view.panes import Pane
 
 Result = TypeVar("Result")
+
+NAMED_TOGETHER: Final = 100
+"""Lines that are asked for at once."""
 
 
 class Display(Protocol):
@@ -107,11 +112,23 @@ class Runner:
         """Show what has happened and wait until it is shown, also when the program ends."""
         batch, self._unshown = [*self._unshown, *self._node.take_events()], []
         if batch:
+            await self._find_lines(batch)
             self.handle(batch)
         if self._written:
             await self._display.shown()
             written, self._written = self._written, []
             self._node.shown(written)
+
+    async def _find_lines(self, batch: Sequence[Event]) -> None:
+        """Let the view know the lines that events are about. Without them it says less."""
+        named = self._view.lines_named(batch)
+        known: dict[LineName, FoundLine | None] = {}
+        with contextlib.suppress(ChatAppError, sqlite3.Error):
+            for at in range(0, len(named), NAMED_TOGETHER):
+                wanted = tuple(named[at : at + NAMED_TOGETHER])
+                found = await self._node.request(FindLines(wanted=wanted))
+                known.update(zip(wanted, found.lines, strict=False))
+        self._view.known = known
 
     def handle(self, batch: Sequence[Event]) -> None:
         """Have the view take events, and show what they change."""

@@ -41,6 +41,7 @@ from chatapp.peer.core.records import (
     Record,
     RegistryPinned,
     RegistryVerified,
+    Related,
     RoomKept,
     RowsSaved,
     ServersNamed,
@@ -54,6 +55,7 @@ from chatapp.peer.history.journal import Batch, Position
 from chatapp.peer.history.maintenance import Maintenance
 from chatapp.peer.history.query import MessageQueries, StoredLine
 from chatapp.peer.history.registries import Registries
+from chatapp.peer.history.relations import Relations
 from chatapp.peer.history.schema import damage_named
 from chatapp.peer.history.unshown import unshown_ids
 from chatapp.wire.codec import encode
@@ -131,6 +133,7 @@ class History:
         self._ours: Final = _StreamIds(self._db, self.registries, schema.OURS)
         self._theirs: Final = _StreamIds(self._db, self.registries, schema.THEIRS)
         self.lines: Final = MessageQueries(self._db)
+        self._relations: Final = self.lines.relations
         self.maintenance: Final = Maintenance(self._db, self.lines)
 
     @damage_named()
@@ -226,7 +229,14 @@ class History:
         self._theirs.clear()
 
     def _apply(self, records: Sequence[Record]) -> None:
-        pending = _Pending(self._db, self._ours, self._theirs, self._set_place, self._apply_rare)
+        pending = _Pending(
+            self._db,
+            self._ours,
+            self._theirs,
+            relations=self._relations,
+            set_place=self._set_place,
+            apply_rare=self._apply_rare,
+        )
         pending.take(records)
         pending.write()
 
@@ -236,6 +246,7 @@ class History:
             case OutgoingMoved(stream, number, to_stream, to_number):
                 to_id, from_id = self._ours[to_stream], self._ours[stream]
                 execute(_MOVE, (to_id, to_number, from_id, number))
+                self._relations.moved(from_id, number, to_stream=to_id, to_number=to_number)
                 if to_stream != stream:
                     execute(
                         _MOVE_TALK,
@@ -341,6 +352,8 @@ class _Pending:
         db: sqlite3.Connection,
         ours: "_StreamIds",
         theirs: "_StreamIds",
+        *,
+        relations: Relations,
         set_place: Callable[[str, str, int], None],
         apply_rare: Callable[[Record], None],
     ) -> None:
@@ -349,7 +362,10 @@ class _Pending:
         self._db = db
         self._ours = ours
         self._theirs = theirs
+        self._relations = relations
         self._set_place = set_place
+        self._related: list[tuple[int, int, Related]] = []
+        """Lines that are something to others, by stream and number."""
         self._lines: list[Sequence[object]] = []
         """Values for `_ADD_OURS` (lists, which later changes fill in) and `_ADD_THEIRS` (tuples),
         in the order in which the lines were added."""
@@ -375,6 +391,9 @@ class _Pending:
                 late, behind = (1 if record.late else 0), (1 if record.behind else 0)
                 said = (record.at_ms, record.text, late, behind, record.id)
                 lines.append((theirs[record.stream], record.number, *said))
+                if record.related is not None:
+                    related = (theirs[record.stream], record.number, record.related)
+                    self._related.append(related)
             elif type(record) is OutgoingAdded:
                 key = (ours[record.stream], record.number)
                 if key in changes or key in added:
@@ -382,6 +401,8 @@ class _Pending:
                 row: list[object] = [*key, record.at_ms, record.text, unsettled, None, record.id]
                 added[key] = row
                 lines.append(row)
+                if record.related is not None:
+                    self._related.append((*key, record.related))
             elif type(record) is OutgoingChanged:
                 key, trace = (ours[record.stream], record.number), record.trace
                 if key in added:
@@ -435,6 +456,8 @@ class _Pending:
         many = self._db.executemany
         for kind, lines in groupby(self._lines, type):
             self._add_lines(list(lines), *(_ADD_OURS if kind is list else _ADD_THEIRS))
+        if self._lines:
+            self._relate()
         if self._changes:
             many(_CHANGE, self._spans())
         rising = (
@@ -470,6 +493,15 @@ class _Pending:
             batch = lines[first : first + _ROWS_AT_ONCE]
             self._db.execute(add_many, list(chain.from_iterable(batch)))
         self._db.executemany(add_one, lines[whole:])
+
+    def _relate(self) -> None:
+        """Note what the lines that were added are to others, and others to them."""
+        for by, number, related in self._related:
+            streams = self._ours if related.is_ours else self._theirs
+            stream = streams[related.stream] if related.stream else None
+            self._relations.add(by, number, related, stream=stream)
+        self._related.clear()
+        self._relations.lines_added()
 
     def _spans(self) -> list[tuple[int, Stored, int, int, int]]:
         """Join changes of consecutive numbers into one: an acknowledgement settles many messages in

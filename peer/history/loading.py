@@ -4,10 +4,12 @@ The time that it takes depends on how much is under way, not on how long the his
 """
 
 import sqlite3
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.records import (
@@ -24,6 +26,7 @@ from chatapp.peer.core.records import (
     parties_of,
 )
 from chatapp.peer.history import schema
+from chatapp.peer.history.relations import Relations
 from chatapp.peer.history.schema import damage_named
 from chatapp.wire.address import Address, is_server
 from chatapp.wire.codec import decode_row
@@ -218,13 +221,17 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
         highest, provisional = db.execute(
             _HIGHEST, {"stream": id_, "provisional": PROVISIONAL}
         ).fetchone()
+        found = db.execute(
+            "SELECT number, at_ms, text, state, trace, id FROM lines WHERE stream = ? AND number >= ? "
+            f"AND state NOT IN ({_FINAL}) ORDER BY number",
+            (id_, settled),
+        ).fetchall()
+        related = Relations(db).of([row[-1] for row in found])
         outgoing = tuple(
-            StoredOutgoing(number, at_ms, text, MessageState.numbered(state), trace, id_)
-            for number, at_ms, text, state, trace, id_ in db.execute(
-                "SELECT number, at_ms, text, state, trace, id FROM lines WHERE stream = ? AND number >= ? "
-                f"AND state NOT IN ({_FINAL}) ORDER BY number",
-                (id_, settled),
+            StoredOutgoing(
+                number, at_ms, text, MessageState.numbered(state), trace, line, related.get(line)
             )
+            for number, at_ms, text, state, trace, line in found
         )
         last_sent = max(last, highest or 0)
         unsynced_from = None
@@ -268,9 +275,16 @@ def delivered(
     for number, at_ms, text, id_ in db.execute(_DELIVERED, (stream, first, end)):
         size += len(text)
         if found and (size > GIVEN_AGAIN_TEXTS_MAX or len(found) == GIVEN_AGAIN_MAX):
-            return found, False
+            return _with_relations(db, found), False
         found.append(StoredOutgoing(number, at_ms, text, MessageState.DELIVERED, None, id_))
-    return found, True
+    return _with_relations(db, found), True
+
+
+def _with_relations(
+    db: sqlite3.Connection, found: Sequence[StoredOutgoing]
+) -> list[StoredOutgoing]:
+    related = Relations(db).of([one.id for one in found])
+    return [replace(one, related=related[one.id]) if one.id in related else one for one in found]
 
 
 def _unshown(db: sqlite3.Connection, stream: int, shown: int) -> tuple[StoredIncoming, ...]:
@@ -279,9 +293,11 @@ def _unshown(db: sqlite3.Connection, stream: int, shown: int) -> tuple[StoredInc
         "SELECT number, at_ms, text, is_overtaken, id FROM lines WHERE stream = ? AND is_overtaken = 1 ORDER BY number",
         (stream, shown, stream),
     )
+    found = rows.fetchall()
+    related = Relations(db).of([row[-1] for row in found])
     return tuple(
-        StoredIncoming(number, at_ms, text, bool(behind), id_)
-        for number, at_ms, text, behind, id_ in rows
+        StoredIncoming(number, at_ms, text, bool(behind), id_, related.get(id_))
+        for number, at_ms, text, behind, id_ in found
     )
 
 

@@ -236,6 +236,7 @@ class Maintenance:
         execute("BEGIN IMMEDIATE")
         try:
             self._lines.index.forget(ids)
+            self._lines.relations.forget(ids)
             self._db.executemany(
                 "UPDATE streams SET last = max(last, lines.number) FROM lines "
                 f"WHERE lines.id = ? AND streams.id = lines.stream AND ours AND lines.number < {PROVISIONAL}",

@@ -12,10 +12,27 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind, person, room
-from chatapp.peer.api.events import SOMEBODY, AuthorDoubt, MessageState, Said
+from chatapp.peer.api.events import (
+    NAMES_SHOWN,
+    SOMEBODY,
+    AuthorDoubt,
+    MessageState,
+    Reaction,
+    Said,
+    Target,
+)
 from chatapp.peer.api.trace import Stored
-from chatapp.peer.core.records import CHANNEL_MARK, KEY_SIZE, parties_of
+from chatapp.peer.core.records import (
+    CHANGES,
+    CHANNEL_MARK,
+    KEY_SIZE,
+    Related,
+    RelationKind,
+    parties_of,
+)
+from chatapp.peer.core.relations import Folded, answered
 from chatapp.peer.history import schema
+from chatapp.peer.history.relations import LineToFold, Relations
 from chatapp.peer.history.schema import damage_named
 from chatapp.peer.history.search import Indexes, query
 from chatapp.wire.errors import NameRefused
@@ -116,7 +133,9 @@ def _stored(row: _Row) -> StoredConversation:
     return StoredConversation(row.id, row.key, is_group, what, row.read, row.newest)
 
 
-_COLUMNS: Final = "SELECT lines.id, streams.key, ours, number, at_ms, state, lines.text, trace FROM"
+_COLUMNS: Final = (
+    "SELECT lines.id, streams.key, ours, number, at_ms, state, lines.text, trace, stream FROM"
+)
 _LINE: Final = f"{_COLUMNS} lines JOIN streams ON streams.id = stream"
 _OF_TALKS: Final = (
     f"{_COLUMNS} conversation_lines CROSS JOIN lines ON lines.id = line "
@@ -128,6 +147,9 @@ _FOUND: Final = (
 )
 _NAME: Final = "SELECT name, nullif(doubt, 0) FROM names WHERE identity = ?"
 IS_HEARD: Final = f"(ours OR NOT EXISTS (SELECT 1 FROM ignored WHERE identity = substr(streams.key, -{KEY_SIZE})))"
+_IS_BY: Final = f"NOT ours AND substr(streams.key, -{KEY_SIZE}) = ?"
+_READ_AT_ONCE: Final = 500
+"""Lines that an export reads at once."""
 _IS_SHOWN: Final = "(ours OR number <= shown AND coalesce(is_overtaken, 0) = 0)"
 
 
@@ -142,6 +164,7 @@ class _LineRow(msgspec.Struct, array_like=True, gc=False):
     state: int | None
     text: str
     trace: Stored
+    by: int
 
 
 class _Name(msgspec.Struct, array_like=True, gc=False):
@@ -170,6 +193,26 @@ class StoredLine(NamedTuple):
     """The name of `person`; None if it was never known."""
     doubt: AuthorDoubt | None
     """Why `person` may not be who they say, if nobody else has ever confirmed this name."""
+    by: int = 0
+    """The row of its stream."""
+    related: Related | None = None
+    """What it is to another line."""
+    folded: Folded | None = None
+    """What it has become, if it was changed."""
+    quote: str = ""
+    """The beginning of the line that it answers."""
+    reactions: tuple[tuple[str, tuple[str | None, ...]], ...] = ()
+    """The emoji that were put to it, and the names of those who did; None: ours."""
+
+    @property
+    def is_change(self) -> bool:
+        """Whether it only changes another line."""
+        return self.related is not None and self.related.kind in CHANGES
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it is something that this version cannot show."""
+        return self.related is not None and self.related.kind is RelationKind.UNKNOWN
 
 
 class MessageQueries:
@@ -179,6 +222,7 @@ class MessageQueries:
         self._db = db
         self.index: Final = Indexes(db)
         self.conversations: Final = ConversationQueries(db)
+        self.relations: Final = Relations(db)
 
     def by_key(self, key: int) -> StoredLine | None:
         """Return the line of ours that another program asked for by this key; None if there is
@@ -217,7 +261,7 @@ class MessageQueries:
             )
         tables, id_ = (_OF_TALKS, "line") if among else (_LINE, "lines.id")
         order, compared, bound = ("DESC", "<", before) if after is None else ("ASC", ">", after)
-        where = "conversation_lines.conversation = ? AND " if among else ""
+        where = "conversation_lines.conversation = ? AND " if among else "kind IS NULL AND "
         if only_shown:
             where += f"{_IS_SHOWN} AND "
         values = (*among, _id_in_reach(bound), max(limit, 0))
@@ -254,6 +298,25 @@ class MessageQueries:
         """Return the line with this id."""
         return self._one(f"{_LINE} WHERE lines.id = ?", (id_,)) if 0 < id_ <= LAST_NUMBER else None
 
+    def find(self, among: Sequence[int], target: Target) -> StoredLine | None:
+        """Return the line of these conversations that an event names."""
+        marks = ",".join("?" * len(among))
+        who, values = ("ours", ()) if not target.identity else (_IS_BY, (target.identity,))
+        return self._one(
+            f"{_LINE} WHERE number = ? AND {who} AND streams.conversation IN ({marks}) AND kind IS NULL",
+            (target.number, *values, *among),
+        )
+
+    def versions(self, line: StoredLine) -> list[tuple[int, int, str]]:
+        """Return all that an edited line has said, the first version first: the number of the
+        message, its time in milliseconds, and the text. Empty for a line that was not edited, or
+        was taken back."""
+        original = self.relations.original(line.id)
+        if line.folded is None or original is None:
+            return []
+        edits = [(edit.number, edit.at_ms, edit.text) for edit in line.folded.versions]
+        return [(line.number, line.at_ms, original), *edits]
+
     def with_ids(self, ids: list[int]) -> list[StoredLine]:
         """Return the lines with these ids, in order."""
         marks = ",".join("?" * len(ids))
@@ -261,27 +324,73 @@ class MessageQueries:
 
     def last_own(self) -> StoredLine | None:
         """Return our own newest line."""
-        return self._one(f"{_LINE} WHERE ours ORDER BY lines.id DESC LIMIT 1", ())
+        return self._one(f"{_LINE} WHERE ours AND kind IS NULL ORDER BY lines.id DESC LIMIT 1", ())
 
     def all(self) -> Iterator[StoredLine]:
         """Yield every line, oldest first, reading as the caller goes on."""
         with damage_named():
             rows = self._db.execute("SELECT identity, name, nullif(doubt, 0) FROM names")
             names = {identity: msgspec.convert(found, _Name) for identity, *found in rows}
-            for row in self._db.execute(f"{_LINE} ORDER BY lines.id"):
-                yield self._line(row, names)
+            found = self._db.execute(f"{_LINE} WHERE kind IS NULL ORDER BY lines.id")
+            while rows_read := found.fetchmany(_READ_AT_ONCE):
+                yield from self._with_changes([self._line(row, names) for row in rows_read], names)
 
     def _lines(self, statement: str, values: tuple[object, ...]) -> list[StoredLine]:
         names: dict[bytes, _Name] = {}
         with damage_named():
-            return [
-                self._line(row, names) for row in self._db.execute(statement, values).fetchall()
-            ]
+            rows = self._db.execute(statement, values).fetchall()
+            return self._with_changes([self._line(row, names) for row in rows], names)
+
+    def _with_changes(self, lines: list[StoredLine], names: dict[bytes, _Name]) -> list[StoredLine]:
+        """Return lines with what they are to others, and others to them."""
+        related = self.relations.of([line.id for line in lines])
+        folded = self.relations.folded(
+            [LineToFold(line.id, line.by, line.at_ms, line.text) for line in lines]
+        )
+        if not (related or folded):  # mostly
+            return lines
+        quotes = self.relations.quotes([*related])
+        by = {
+            stream
+            for change in folded.values()
+            for _, streams in change.reactions
+            for stream in streams
+        }
+        who = {
+            stream: None if is_ours else self._name_of(key[-KEY_SIZE:], names)
+            for stream, (key, is_ours) in self.relations.names([*by]).items()
+        }
+        return [
+            line._replace(
+                related=related.get(line.id),
+                quote=quotes.get(line.id, ""),
+                folded=(change := folded.get(line.id)),
+                reactions=()
+                if change is None
+                else tuple(
+                    (emoji, tuple(who[stream] for stream in streams))
+                    for emoji, streams in change.reactions
+                ),
+            )
+            for line in lines
+        ]
+
+    def _name_of(self, person: bytes, names: dict[bytes, _Name]) -> str:
+        known = self._known_name(person, names)
+        return SOMEBODY if known is None else known.name
+
+    def _known_name(self, person: bytes, names: dict[bytes, _Name]) -> _Name | None:
+        if person not in names:
+            found = self._db.execute(_NAME, (person,)).fetchone()
+            if found is not None:
+                names[person] = msgspec.convert(found, _Name)
+        return names.get(person)
 
     def _one(self, statement: str, values: tuple[object, ...]) -> StoredLine | None:
         with damage_named():
             row = self._db.execute(statement, values).fetchone()
-            return None if row is None else self._line(row, {})
+            names: dict[bytes, _Name] = {}
+            return None if row is None else self._with_changes([self._line(row, names)], names)[0]
 
     def _line(self, found: tuple[Any, ...], names: dict[bytes, _Name]) -> StoredLine:
         """Raises msgspec.ValidationError, ValueError."""
@@ -291,11 +400,7 @@ class MessageQueries:
         if is_ours and state is None:
             raise ValueError(f"line {row.id} has no state")
         room, person = parties_of(row.key, is_ours=is_ours)
-        if person is not None and person not in names:
-            found = self._db.execute(_NAME, (person,)).fetchone()
-            if found is not None:
-                names[person] = msgspec.convert(found, _Name)
-        known = names.get(person) if person is not None else None
+        known = None if person is None else self._known_name(person, names)
         return StoredLine(
             row.id,
             row.key,
@@ -309,6 +414,7 @@ class MessageQueries:
             person,
             None if known is None else known.name,
             None if known is None or known.doubt is None else AuthorDoubt.numbered(known.doubt),
+            row.by,
         )
 
 
@@ -330,9 +436,20 @@ def shown(line: StoredLine, me: str) -> Said:
         sender=me if line.outgoing else other,
         identity=b"" if line.outgoing or line.person is None else line.person,
         number=line.number,
-        text=line.text,
+        text="" if line.is_unknown else line.text,
         at=line.at_ms / 1_000,
         doubt=doubt,
         is_ours=line.outgoing,
         state=line.state if line.outgoing else None,
+        reply_to=answered(line.related),
+        quote=line.quote,
+        is_unknown=line.is_unknown,
+        is_edited=line.folded is not None and bool(line.folded.versions),
+        is_retracted=line.folded is not None and line.folded.is_retracted,
+        reactions=tuple(_reaction(emoji, who, me) for emoji, who in line.reactions),
     )
+
+
+def _reaction(emoji: str, who: Sequence[str | None], me: str) -> Reaction:
+    names = tuple(me if name is None else name for name in who[:NAMES_SHOWN])
+    return Reaction(emoji=emoji, count=len(who), names=names, is_ours=None in who)

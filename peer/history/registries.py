@@ -200,6 +200,12 @@ class Registries:
                 "(SELECT id FROM streams WHERE key = ? AND ours = ? AND registry = ?) WHERE stream = ?",
                 (key, ours, registry, stream),
             )
+            for column in ("by", "stream"):
+                execute(
+                    f"UPDATE relations SET {column} = "
+                    f"(SELECT id FROM streams WHERE key = ? AND ours = ? AND registry = ?) WHERE {column} = ?",
+                    (key, ours, registry, stream),
+                )
             execute("DELETE FROM streams WHERE id = ?", (stream,))
         for table in (*_KEPT_FOR, "conversations"):
             execute(f"DELETE FROM {table} WHERE registry = ?", (before,))

@@ -15,8 +15,10 @@ ranges [start, end). `on_disk`: our delivered messages below this number survive
 their recipient. `line_keys` has the keys by which other programs of the user asked for our last
 lines. A conversation is the streams of two people, or those of a group at its registry;
 `read` is the id up to which the user has read it. `conversation_lines` has its lines, as an index
-that is filled later. `progress` says up to which line the indexes go, and up to where the journal's
-records are here.
+that is filled later. `relations` has what a line is to another one, `kind` those that only change
+it, `originals` what it was before its first edit: its own text is always the newest. `is_waiting`:
+that other line has not come yet. `progress` says up to which line the indexes go, and up to where
+the journal's records are here.
 """
 
 import sqlite3
@@ -26,7 +28,7 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 15
+VERSION: Final = 16
 """The version of the format, in `PRAGMA user_version`."""
 
 OURS: Final = 1
@@ -78,7 +80,13 @@ CREATE TABLE streams (
     UNIQUE (key, ours, registry));
 CREATE TABLE lines (
     id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, number INTEGER NOT NULL, at_ms INTEGER NOT NULL,
-    state INTEGER, is_late INTEGER, is_overtaken INTEGER, text TEXT NOT NULL, trace BLOB);
+    state INTEGER, is_late INTEGER, is_overtaken INTEGER, text TEXT NOT NULL, trace BLOB, kind INTEGER);
+CREATE TABLE relations (
+    line INTEGER PRIMARY KEY, kind INTEGER NOT NULL, by INTEGER NOT NULL, stream INTEGER, number INTEGER,
+    raw BLOB, is_waiting INTEGER);
+CREATE INDEX relations_by_target ON relations (stream, number, by);
+CREATE INDEX relations_waiting ON relations (line) WHERE is_waiting = 1;
+CREATE TABLE originals (line INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE UNIQUE INDEX lines_by_number ON lines (stream, number);
 CREATE INDEX lines_overtaken ON lines (stream) WHERE is_overtaken = 1;
 CREATE TABLE dropped_numbers (

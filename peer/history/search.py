@@ -70,12 +70,13 @@ class Indexes:
         execute("BEGIN IMMEDIATE")
         try:
             execute(
-                "INSERT INTO search_index (rowid, text) SELECT id, spread(text) FROM lines WHERE id > ? AND id <= ?",
+                "INSERT INTO search_index (rowid, text) SELECT id, spread(text) FROM lines "
+                "WHERE id > ? AND id <= ? AND kind IS NULL",
                 (indexed, until),
             )
             execute(
                 "INSERT OR IGNORE INTO conversation_lines SELECT conversation, lines.id FROM lines "
-                "JOIN streams ON streams.id = stream WHERE lines.id > ? AND lines.id <= ?",
+                "JOIN streams ON streams.id = stream WHERE lines.id > ? AND lines.id <= ? AND kind IS NULL",
                 (indexed, until),
             )
             execute("UPDATE progress SET indexed = ?", (until,))
@@ -104,6 +105,6 @@ class Indexes:
         )
         self._db.executemany(
             "INSERT INTO search_index (search_index, rowid, text) SELECT 'delete', id, spread(text) FROM lines "
-            "WHERE id = ? AND id <= (SELECT indexed FROM progress)",
+            "WHERE id = ? AND kind IS NULL AND id <= (SELECT indexed FROM progress)",
             [(id_,) for id_ in ids],
         )

@@ -7,7 +7,8 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.api.events import Said
+from chatapp.peer.api.events import LineEvent
+from chatapp.peer.core.relations import told
 from chatapp.peer.history import schema
 from chatapp.peer.history.query import IS_HEARD, StoredLine, shown
 
@@ -31,16 +32,17 @@ def unshown_ids(db: sqlite3.Connection, registry: int, *, after: int, count: int
     return [id_ for (id_,) in db.execute(_IDS, bounds)]
 
 
-def received(line: StoredLine) -> Said:
+def received(line: StoredLine) -> LineEvent:
     """Return a line to us as the event that told of it, as one that came while nobody looked."""
-    return msgspec.structs.replace(shown(line, ""), is_late=True)
+    said = msgspec.structs.replace(shown(line, ""), is_late=True)
+    return told(said, line.related) if line.related is not None and line.is_change else said
 
 
-def in_senders_order(lines: Iterable[Said]) -> list[Said]:
+def in_senders_order(lines: Iterable[LineEvent]) -> list[LineEvent]:
     """Return lines in the order of their ids, except that those of one sender to one place are in
     the order in which they were said: one that arrived late has a higher id than a later one."""
     arrived = sorted(lines, key=lambda line: line.id)
-    streams: dict[object, list[Said]] = {}
+    streams: dict[object, list[LineEvent]] = {}
     for line in arrived:
         streams.setdefault(line.stream, []).append(line)
     said = {

@@ -7,20 +7,40 @@ import msgspec
 
 from chatapp.peer.api import events, requests
 from chatapp.peer.api.conversations import DESK, Conversation
-from chatapp.peer.api.errors import NameTaken, NotAdmitted, NotAnswered, NotLetIn, OtherRegistry
+from chatapp.peer.api.errors import (
+    ChangeRefusal,
+    ChangeRefused,
+    NameTaken,
+    NotAdmitted,
+    NotAnswered,
+    NotLetIn,
+    OtherRegistry,
+)
 from chatapp.peer.api.events import Said
 from chatapp.peer.api.findings import Check, Finding, Trouble, clock_finding, path_finding
-from chatapp.peer.api.past import ConversationState, DeliveryTrace, Lines
-from chatapp.peer.api.requests import PAGE_MAX, Moment, Request, Sent
+from chatapp.peer.api.past import (
+    VERSION_SHOWN,
+    VERSIONS_SHOWN,
+    ConversationState,
+    DeliveryTrace,
+    FoundLine,
+    FoundLines,
+    Lines,
+    Unshown,
+    Version,
+)
+from chatapp.peer.api.requests import PAGE_MAX, Moment, Outcome, Request, Sending, Sent
 from chatapp.peer.api.trace import Raw, readable, unpacked
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.conversation import check_length
 from chatapp.peer.core.desk.operator import VisitTarget
-from chatapp.peer.core.records import FINAL
+from chatapp.peer.core.records import FINAL, Related, RelationKind
 from chatapp.peer.core.registry.session import State
+from chatapp.peer.core.relations import CHANGED_WITHIN_MS
 from chatapp.peer.history.query import UNREAD_MAX, MessageQueries, StoredLine, identity_of, shown
 from chatapp.peer.node.keystore import NameHasKeys
 from chatapp.peer.node.receipts import sent_of
+from chatapp.wire.messages.relations import is_emoji
 from chatapp.wire.names import is_same_name
 
 DRAFTS_MAX: Final = 256
@@ -28,20 +48,81 @@ DRAFTS_MAX: Final = 256
 
 if TYPE_CHECKING:
     from chatapp.peer.node.local import PeerNode
+    from chatapp.peer.node.receipts import Receipt
 
 
 # --- messages, and what can be waited for
 
 
-async def _send(node: "PeerNode", request: requests.Send) -> Sent:
+async def begin(node: "PeerNode", request: Sending) -> "Receipt":
+    """Begin a message that is something to another one. Raises as the request."""
+    match request:
+        case requests.Send(conversation=where, text=text, reply_to=id_) if id_ is not None:
+            line, conversation = await _line_to_change(node, id_)
+            if identity_of(conversation) != identity_of(where):
+                raise ChangeRefused(ChangeRefusal.ELSEWHERE)
+            related = _related(line, RelationKind.REPLY)
+            return await node.say(where, text, related, asked=request)
+        case requests.Send(conversation=where, text=text):
+            return await node.say(where, text, asked=request)
+        case requests.Edit(id=id_, text=text):
+            return await _change_ours(node, id_, RelationKind.EDIT, text)
+        case requests.Retract(id=id_):
+            return await _change_ours(node, id_, RelationKind.RETRACT, "")
+        case requests.React(id=id_, emoji=emoji, is_on=is_on):
+            if not is_emoji(emoji):
+                raise ChangeRefused(ChangeRefusal.NO_EMOJI)
+            line, conversation = await _line_to_change(node, id_)
+            kind = RelationKind.REACT if is_on else RelationKind.UNREACT
+            return await node.say(conversation, emoji, _related(line, kind))
+        case _:
+            assert_never(request)
+
+
+async def _sent(node: "PeerNode", request: Sending) -> Sent:
+    """Carry a request out that sends something; the answer comes with what it waits for."""
     receipt = await node.send(request)
-    if request.key:
+    if isinstance(request, requests.Send) and request.key:
         await node.stored()
-    if request.wait is requests.Outcome.SETTLED:
+    if request.wait is Outcome.SETTLED:
         await receipt.settled()
-    elif request.wait is requests.Outcome.FINAL:
+    elif request.wait is Outcome.FINAL:
         await receipt.final()
     return receipt.sent()
+
+
+async def _change_ours(node: "PeerNode", id_: int, kind: RelationKind, text: str) -> "Receipt":
+    line, conversation = await _line_to_change(node, id_)
+    if not line.outgoing:
+        raise ChangeRefused(ChangeRefusal.NOT_OURS)
+    if node.core.wall(node.now()) * 1_000 > line.at_ms + CHANGED_WITHIN_MS:
+        raise ChangeRefused(ChangeRefusal.TOO_OLD)
+    return await node.say(conversation, text, _related(line, kind))
+
+
+async def _line_to_change(node: "PeerNode", id_: int) -> tuple[StoredLine, Conversation]:
+    """Return a line that may be changed or answered, and its conversation."""
+    line = await node.storage.read(lambda lines: lines.by_id(id_), by_index=False)
+    if line is None or line.is_change:
+        raise ChangeRefused(ChangeRefusal.NO_SUCH_LINE)
+    if line.folded is not None and line.folded.is_retracted:
+        raise ChangeRefused(ChangeRefusal.TAKEN_BACK)
+    conversation = shown(line, node.name).conversation
+    if conversation.is_person and not _is_of(node, conversation.name, line.stream):
+        raise ChangeRefused(ChangeRefusal.OTHER_KEY)
+    return line, conversation
+
+
+def _is_of(node: "PeerNode", name: str, stream: bytes) -> bool:
+    """Whether messages to this name go where those of this stream went."""
+    if is_same_name(name, node.name):
+        return stream == node.core.me.identity.public
+    contact = node.core.roster.contacts.by_name(name)
+    return contact is None or contact.identity == stream
+
+
+def _related(line: StoredLine, kind: RelationKind) -> Related:
+    return Related(kind, line.stream, is_ours=line.outgoing, number=line.number)
 
 
 async def _find_sent(node: "PeerNode", request: requests.FindSent) -> Sent | None:
@@ -320,7 +401,7 @@ async def _around(node: "PeerNode", request: requests.ReadAround) -> Lines:
 
     def read(lines: MessageQueries) -> list[Said]:
         line = lines.by_id(request.id)
-        if line is None:
+        if line is None or line.is_change:
             return []
         among = _ids(lines, shown(line, me).conversation, registry)
         if among is None:
@@ -352,20 +433,51 @@ async def _why(node: "PeerNode", request: requests.ExplainDelivery) -> DeliveryT
     """Return how a line was delivered."""
     id_ = request.id
 
-    def read(lines: MessageQueries) -> StoredLine | None:
-        return lines.last_own() if id_ is None else lines.by_id(id_)
+    def read(lines: MessageQueries) -> tuple[StoredLine, tuple[Version, ...]] | None:
+        line = lines.last_own() if id_ is None else lines.by_id(id_)
+        return None if line is None else (line, _versions(lines, line))
 
-    line = await node.storage.read(read, by_index=False)
-    if line is None:
+    found = await node.storage.read(read, by_index=False)
+    if found is None:
         return None
+    line, versions = found
     steps: tuple[Raw, ...] = ()
     if line.outgoing and line.state not in FINAL:
         steps = node.core.steps_under_way(line.stream, line.number)
         if not steps:  # it was settled, or got another number, while it was read
-            id_ = line.id
-            line = await node.storage.read(read, by_index=False) or line
+            again = await node.storage.read(lambda lines: lines.by_id(line.id), by_index=False)
+            line = again or line
     steps = steps or unpacked(line.trace, line.at_ms)
-    return DeliveryTrace(line=shown(line, node.name), steps=readable(steps, line.at_ms))
+    return DeliveryTrace(
+        line=shown(line, node.name), steps=readable(steps, line.at_ms), versions=versions
+    )
+
+
+async def _find(node: "PeerNode", request: requests.FindLines) -> FoundLines:
+    """Return lines as events name them."""
+    registry, me = node.storage.registry, node.name
+
+    def read(lines: MessageQueries) -> list[FoundLine | None]:
+        return [_found(lines, one, registry, me) for one in request.wanted]
+
+    return FoundLines(lines=tuple(await node.storage.read(read, by_index=False)))
+
+
+def _found(
+    lines: MessageQueries, wanted: requests.LineName, registry: int, me: str
+) -> FoundLine | None:
+    among = _ids(lines, wanted.conversation, registry)
+    line = lines.find(among, wanted.target) if among else None
+    return (
+        None if line is None else FoundLine(line=shown(line, me), versions=_versions(lines, line))
+    )
+
+
+def _versions(lines: MessageQueries, line: StoredLine) -> tuple[Version, ...]:
+    return tuple(
+        Version(number=number, at=at_ms / 1_000, text=text[:VERSION_SHOWN])
+        for number, at_ms, text in lines.versions(line)[-VERSIONS_SHOWN:]
+    )
 
 
 async def _conversations(
@@ -410,9 +522,9 @@ async def _mark_read(node: "PeerNode", request: requests.MarkRead) -> None:
         node.schedule()
 
 
-def _unshown(node: "PeerNode", request: requests.ListUnshown) -> Lines:
+def _unshown(node: "PeerNode", request: requests.ListUnshown) -> Unshown:
     """Return lines to us that were not shown. Raises sqlite3.Error."""
-    return Lines(lines=tuple(node.storage.unshown(after=request.after, count=request.limit)))
+    return Unshown(lines=tuple(node.storage.unshown(after=request.after, count=request.limit)))
 
 
 def _bounded(limit: int) -> int:
@@ -450,7 +562,10 @@ def _states(lines: MessageQueries, registry: int, me: str) -> list[ConversationS
 
 
 ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable[Any] | Any]]] = {
-    requests.Send: _send,
+    requests.Send: _sent,
+    requests.Edit: _sent,
+    requests.Retract: _sent,
+    requests.React: _sent,
     requests.FindSent: _find_sent,
     requests.TellTyping: _tell_typing,
     requests.Wait: _wait,
@@ -478,6 +593,7 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.ReadPage: _page,
     requests.ReadAround: _around,
     requests.SearchPast: _search,
+    requests.FindLines: _find,
     requests.ExplainDelivery: _why,
     requests.ListConversations: _conversations,
     requests.MarkRead: _mark_read,

@@ -16,12 +16,14 @@ from msgspec.structs import replace
 
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen, NotResponding, NotRunning
-from chatapp.peer.api.events import Event, Said
-from chatapp.peer.api.past import ConversationState, Lines
+from chatapp.peer.api.events import Event, LineEvent, Said
+from chatapp.peer.api.past import ConversationState, FoundLine, FoundLines, Lines, Unshown
 from chatapp.peer.api.requests import (
     PAGE_MAX,
     Command,
     Conversations,
+    Edit,
+    FindLines,
     KeepDraft,
     ListConversations,
     ListUnshown,
@@ -32,6 +34,7 @@ from chatapp.peer.api.requests import (
     SayAtDesk,
     SearchPast,
     Send,
+    Sending,
     Sent,
     Talk,
     answer_type,
@@ -101,7 +104,7 @@ class AttachedNode:
         feed.has_room = self._catch_up
         self._last = 0
         """The number of the last event that we have."""
-        self._mail: list[Said] = []
+        self._mail: list[LineEvent] = []
         """The beginning of a `MailReturned` of which more is to come."""
         self._shown: list[ReportShown] = []
         """What was shown while we were cut off: the program learns of it when we come back."""
@@ -277,6 +280,8 @@ class AttachedNode:
                 return cast("Answer", await self._backwards(request))
             case ReadPage() | ListUnshown():
                 return cast("Answer", await self._forwards(request))
+            case FindLines():
+                return cast("Answer", await self._found(request))
             case ListConversations():
                 return cast("Answer", await self._conversations())
             case ReadTalk():
@@ -305,19 +310,30 @@ class AttachedNode:
             has_more = page.more and bool(page.lines)
         return Lines(lines=lines)
 
-    async def _forwards(self, request: ReadPage | ListUnshown) -> Lines:
+    async def _found(self, request: FindLines) -> FoundLines:
+        """Ask for these lines, then for those that were left out."""
+        lines: tuple[FoundLine | None, ...] = ()
+        while len(lines) < len(request.wanted):
+            page = await self._ask(FindLines(wanted=request.wanted[len(lines) :]))
+            lines = (*lines, *page.lines)
+            if not page.more:
+                break
+        return FoundLines(lines=lines)
+
+    async def _forwards(self, request: ReadPage | ListUnshown) -> Lines | Unshown:
         """Ask for the first lines, then for those after them, until there are enough."""
-        lines: tuple[Said, ...] = ()
+        lines: tuple[Any, ...] = ()
         most, has_more = request.limit, True
         if isinstance(request, ReadPage):
             most = min(most, PAGE_MAX)
         while has_more and len(lines) < most:
             after = lines[-1].id if lines else request.after
             asked = replace(request, after=after, limit=request.limit - len(lines))
-            page = await self._ask(asked)
+            page: Any = await self._ask(cast("Request[Any]", asked))
             lines = (*lines, *page.lines)
             has_more = page.more
-        return Lines(lines=lines)
+        kind = Lines if isinstance(request, ReadPage) else Unshown
+        return kind(lines=lines)
 
     async def _conversations(self) -> Conversations:
         states: tuple[ConversationState, ...] = ()
@@ -345,15 +361,15 @@ class AttachedNode:
             raise NotOpen
         self._link.post(type(command).__name__, command)
 
-    async def send(self, request: Send) -> Receipt:
-        """Say a text; return its receipt, which is there before the next event is taken: that may be
+    async def send(self, request: Sending) -> Receipt:
+        """Send something; return its receipt, which is there before the next event is taken: that may be
         about it. Raises as the request."""
         _check_text(request)
         receipts: list[Receipt] = []
         if self._link is None:
             raise NotOpen
         await self._link.call(
-            Send.__name__,
+            type(request).__name__,
             request,
             answered=lambda raw: receipts.append(self.feed.receipt(_converted(raw, Sent))),
         )
@@ -368,7 +384,7 @@ class AttachedNode:
         ids: list[int] = []
         for event in batch:
             match event:
-                case events.Said():
+                case events.Line():
                     ids.append(event.id)
                 case events.MailReturned(lines=lines):
                     ids += [line.id for line in lines]
@@ -468,7 +484,7 @@ def _converted(raw: Any, kind: Any) -> Any:
 
 def _check_text(request: Request[Any]) -> None:
     """Raises TextTooLong, UnicodeEncodeError: a line of the protocol may not hold the text."""
-    if isinstance(request, Send | SayAtDesk | KeepDraft):
+    if isinstance(request, Send | Edit | SayAtDesk | KeepDraft):
         size = len(request.text.encode())
         if size > TEXT_MAX:
             raise TextTooLong(size, TEXT_MAX)

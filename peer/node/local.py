@@ -13,14 +13,15 @@ import msgspec
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation, ConversationKind
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.api.events import Said
-from chatapp.peer.api.requests import Command, Moment, Request, Send, Sent, Wait
+from chatapp.peer.api.events import LineEvent, Said
+from chatapp.peer.api.requests import Command, Moment, Request, Send, Sending, Sent, Wait
 from chatapp.peer.api.state import DeskState, PeerState, State
 from chatapp.peer.core.context import Context, LocalIdentity, LookUp, RegistryReach
 from chatapp.peer.core.conversation import SentMessage
 from chatapp.peer.core.core import PeerCore
+from chatapp.peer.core.records import Related
 from chatapp.peer.core.registry.session import State as SessionState
-from chatapp.peer.node.answers import ANSWERS
+from chatapp.peer.node.answers import ANSWERS, begin
 from chatapp.peer.node.driver import Driver
 from chatapp.peer.node.feed import EventFeed
 from chatapp.peer.node.keystore import KeyFolder
@@ -98,7 +99,7 @@ class PeerNode:
         self.has_been_ready = False
         """Whether we were with the registry, or found it away, since the start or the last
         return."""
-        self._shown_listeners: list[Callable[[Sequence[Said]], None]] = []
+        self._shown_listeners: list[Callable[[Sequence[LineEvent]], None]] = []
         self.drafts: Final[dict[Conversation, str]] = {}
         """What the user has begun to type, by conversation."""
         self._ours_listeners: list[Callable[[Sequence[events.Event]], None]] = []
@@ -248,38 +249,54 @@ class PeerNode:
         ANSWERS[type(command)](self, command)
         self.driver.schedule()
 
-    async def send(self, request: Send) -> Receipt:
-        """Begin a message or line; return its receipt. Raises what `Send` says, and NotOpen."""
+    async def send(self, request: Sending) -> Receipt:
+        """Begin what the request says; return its receipt. Raises what it says, and NotOpen."""
+        if type(request) is Send:
+            if request.key and (known := self._by_key.get(request.key)) is not None:
+                return known
+            if request.reply_to is None:  # mostly
+                return await self.say(request.conversation, request.text, asked=request)
+        return await begin(self, request)
+
+    async def say(
+        self,
+        conversation: Conversation,
+        text: str,
+        related: Related | None = None,
+        *,
+        asked: Send | None = None,
+    ) -> Receipt:
+        """Begin a message or line. `related`: what it is to another one; `asked`: for which request
+        it is a line. Raises what `Send` says, and NotOpen."""
         if self.driver.is_closed:
             raise NotOpen
-        if request.key and (known := self._by_key.get(request.key)) is not None:
-            return known
-        conversation, text = request.conversation, request.text
         if self.storage.commits.is_full:
             return self._refuse(conversation, events.MessageReason.OWN_DISK)
         if conversation.kind is ConversationKind.ROOM:
-            return self._say(request)
+            return self._say_in_room(conversation, text, related, asked)
         if conversation.kind is not ConversationKind.PERSON:
-            begun = self.core.rooms.say_to_all(text, now=self.driver.now())
+            begun = self.core.rooms.say_to_all(text, related, now=self.driver.now())
             self.driver.schedule()
-            return self._receipt(begun, request)
+            return self._receipt(begun, asked)
         to = conversation.name
-        message = self.core.direct.send_to_known(to, text, now=self.driver.now())
+        message = self.core.direct.send_to_known(to, text, related, now=self.driver.now())
         if message is None:
-            found = await self._look_for(to, text)
+            found = await self._look_for(to, text, related)
             if not isinstance(found, SentMessage):
                 return self._refuse(conversation, found)
             message = found
-        receipt = self._receipt(message, request)
+        receipt = self._receipt(message, asked)
         if self.receipts.is_alone:
             self.driver.hasten()
         elif not self.driver.is_turn_due:
             self.driver.schedule()  # shares its datagram with what is said right after it
         return receipt
 
-    def _receipt(self, begun: SentMessage, request: Send) -> Receipt:
+    def _receipt(self, begun: SentMessage, request: Send | None) -> Receipt:
         """Return the receipt of a line that was begun, of which the user's other windows learn."""
         receipt = self.receipts.open(begun.conversation, begun.id)
+        if request is None:
+            return receipt
         if request.key or self._ours_listeners:  # mostly there is one window
             self._said.append(self._said_by_us(begun, request))
         if request.key:
@@ -325,7 +342,9 @@ class PeerNode:
         receipt = self._by_key.get(key)
         return None if receipt is None else receipt.sent()
 
-    async def _look_for(self, to: str, text: str) -> SentMessage | events.MessageReason:
+    async def _look_for(
+        self, to: str, text: str, related: Related | None
+    ) -> SentMessage | events.MessageReason:
         """Begin a message to somebody whom the registry may know; return why not, if so."""
         asked_at = None
         while True:
@@ -338,19 +357,21 @@ class PeerNode:
                     self.driver.schedule()
                 await self.turn()
             elif found is LookUp.KNOWN:
-                return direct.send(to, text, now=now)
+                return direct.send(to, text, related, now=now)
             elif found is LookUp.UNANSWERED:
-                return direct.keep(to, text, now=now)
+                return direct.keep(to, text, related, now=now)
             else:
                 return _WHY_NOT[found]
 
-    def _say(self, request: Send) -> Receipt:
+    def _say_in_room(
+        self, conversation: Conversation, text: str, related: Related | None, asked: Send | None
+    ) -> Receipt:
         """Say a line in a room, if we are there."""
-        begun = self.core.rooms.say(request.conversation.name, request.text, now=self.now())
+        begun = self.core.rooms.say(conversation.name, text, related, now=self.now())
         if begun is None:
-            return self._refuse(request.conversation, events.MessageReason.NOT_IN_ROOM)
+            return self._refuse(conversation, events.MessageReason.NOT_IN_ROOM)
         self.driver.schedule()
-        return self._receipt(begun, request)
+        return self._receipt(begun, asked)
 
     def _refuse(self, conversation: Conversation, reason: events.MessageReason) -> Receipt:
         receipt, state = Receipt(conversation, 0), events.MessageState.REFUSED
@@ -369,9 +390,9 @@ class PeerNode:
         are given again."""
         if self.driver.is_closed or not batch:
             return
-        shown: list[Said] = []
+        shown: list[LineEvent] = []
         for event in batch:
-            if type(event) is Said:
+            if isinstance(event, events.Line):
                 shown.append(event)
             elif type(event) is events.MailReturned:
                 shown += event.lines
@@ -383,7 +404,7 @@ class PeerNode:
             for listener in self._shown_listeners:
                 listener(shown)
 
-    def listen_shown(self, listener: Callable[[Sequence[Said]], None]) -> Callable[[], None]:
+    def listen_shown(self, listener: Callable[[Sequence[LineEvent]], None]) -> Callable[[], None]:
         """Call `listener` with lines when they are reported as shown."""
         self._shown_listeners.append(listener)
         return lambda: self._shown_listeners.remove(listener)

@@ -7,7 +7,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from chatapp.peer.api import events
-from chatapp.peer.api.events import Event, MessageState, Said
+from chatapp.peer.api.events import Event, MessageState
 from chatapp.peer.api.requests import Sent
 from chatapp.peer.api.state import State
 from chatapp.peer.node.feed import EventFeed
@@ -101,7 +101,7 @@ class SharedFeed(EventFeed[Event]):
     def _new(self, event: Event) -> Event | None:
         """Return what is new of an event."""
         match event:
-            case Said(id=id_, visit=visit):
+            case events.Line(id=id_, visit=visit):
                 return event if visit or self._is_new(id_) else None
             case events.MailReturned(lines=lines):
                 left = tuple(line for line in lines if self._is_new(line.id))

@@ -397,7 +397,7 @@ class NodeStorage:
                 return await reader.read(query)
         raise NotOpen
 
-    def unshown(self, *, after: int, count: int) -> list[events.Said]:
+    def unshown(self, *, after: int, count: int) -> list[events.LineEvent]:
         """Return lines to us that were not shown. Raises sqlite3.Error."""
         self.file_all()
         return [received(line) for line in self.history.unshown(after=after, count=count)]

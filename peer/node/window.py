@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen, NotResponding, NotRunning
-from chatapp.peer.api.events import Event, MessageState, Said
+from chatapp.peer.api.events import Event, Line, MessageState, Said
 from chatapp.peer.api.requests import (
     PAGE_MAX,
     AskDesk,
@@ -30,6 +30,7 @@ from chatapp.peer.api.requests import (
     Request,
     SayAtDesk,
     Send,
+    Sending,
     Sent,
     TellTyping,
 )
@@ -345,9 +346,17 @@ class WindowNode:
         with contextlib.suppress(ChatAppError):
             await self.request(command)
 
-    async def send(self, request: Send) -> Receipt:
-        """Say a text; return its receipt. Raises as the request."""
-        return await self._sent(request)
+    async def send(self, request: Sending) -> Receipt:
+        """Send something; return its receipt. A change may be sent twice, which changes nothing
+        more. Raises as the request."""
+        if isinstance(request, Send):
+            return await self._sent(request)
+        while True:
+            node = await self._present()
+            try:
+                return await node.send(request)
+            except NotOpen:
+                await self._lost(node)
 
     async def _sent(self, request: Send) -> Receipt:
         key = request.key or drawn_key()
@@ -388,7 +397,7 @@ class WindowNode:
             return
         for event in batch:
             lines: Sequence[Any] = ()
-            if isinstance(event, Said):
+            if isinstance(event, Line):
                 lines = () if event.visit else (event,)
             elif isinstance(event, events.MailReturned):
                 lines = event.lines

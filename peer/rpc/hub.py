@@ -15,10 +15,11 @@ from msgspec.structs import replace
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Said
-from chatapp.peer.api.past import Lines
+from chatapp.peer.api.past import FoundLines, Lines, Unshown
 from chatapp.peer.api.requests import (
     Command,
     Conversations,
+    FindLines,
     ListConversations,
     ListUnshown,
     Node,
@@ -61,8 +62,14 @@ async def answered(node: Node, request: Request[Any]) -> Any:
     match request:
         case ReadPage(after=None) | SearchPast():
             return _newest(answer.lines)
-        case ReadPage() | ListUnshown():
+        case ReadPage():
             return _oldest(answer.lines)
+        case ListUnshown():
+            kept = _first(line.text for line in answer.lines)
+            return Unshown(lines=answer.lines[:kept], more=kept < len(answer.lines))
+        case FindLines():
+            kept = _first("" if found is None else found.line.text for found in answer.lines)
+            return FoundLines(lines=answer.lines[:kept], more=kept < len(answer.lines))
         case ReadAround(id=id_):
             return _around(answer.lines, id_)
         case ListConversations():
@@ -131,7 +138,9 @@ class ServedNode(Node, Protocol):
         """Call `listener` with events when they happen, until the function that this returns is
         called."""
 
-    def listen_shown(self, listener: Callable[[Sequence[events.Said]], None]) -> Callable[[], None]:
+    def listen_shown(
+        self, listener: Callable[[Sequence[events.LineEvent]], None]
+    ) -> Callable[[], None]:
         """Call `listener` with lines when they are reported as shown, until the function that this
         returns is called."""
 
@@ -200,7 +209,7 @@ class Hub:
         self._state: State | None = None
         self._state_line = b""
         self._state_version = 0
-        self._unshown: dict[int, events.Said] = {}
+        self._unshown: dict[int, events.LineEvent] = {}
         """Lines that clients have, by id, and that nobody has reported as shown; without their
         texts."""
 
@@ -208,18 +217,18 @@ class Hub:
         """Number events and keep them. `tell` passes them on."""
         self._ring.add(batch)
         for event in batch:
-            if isinstance(event, events.Said):
+            if isinstance(event, events.LineEvent):
                 self._note_unshown([event])
             elif isinstance(event, events.MailReturned):
                 self._note_unshown(event.lines)
 
-    def _note_unshown(self, lines: Sequence[events.Said]) -> None:
+    def _note_unshown(self, lines: Sequence[events.LineEvent]) -> None:
         for line in lines:
             self._unshown[line.id] = msgspec.structs.replace(line, text="")
         while len(self._unshown) > UNSHOWN_MAX:
             del self._unshown[next(iter(self._unshown))]
 
-    def forget_shown(self, lines: Sequence[events.Said]) -> None:
+    def forget_shown(self, lines: Sequence[events.LineEvent]) -> None:
         """Forget lines that were reported as shown, by the program itself or by a client."""
         for line in lines:
             self._unshown.pop(line.id, None)

@@ -9,7 +9,15 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from chatapp.peer.api.errors import NameTaken, NotAdmitted, NotAnswered, NotOpen, OtherRegistry
+from chatapp.peer.api.errors import (
+    ChangeRefusal,
+    ChangeRefused,
+    NameTaken,
+    NotAdmitted,
+    NotAnswered,
+    NotOpen,
+    OtherRegistry,
+)
 from chatapp.peer.api.events import AdmissionRefusal, NoAnswer
 from chatapp.peer.api.requests import AnyRequest, Command, Id, Request
 from chatapp.peer.api.state import State
@@ -143,6 +151,7 @@ _CARRIED: Final[Mapping[type[ChatAppError], Mapping[str, type]]] = {
     NameTaken: {"name": str},
     NotAdmitted: {"reason": AdmissionRefusal, "key": str},
     NotAnswered: {"reason": NoAnswer},
+    ChangeRefused: {"reason": ChangeRefusal},
     OtherRegistry: {"expected": str, "got": str},
     TextTooLong: {"size": int, "limit": int},
 }

@@ -83,9 +83,9 @@ def notice(method: str, params: object) -> bytes:
     return msgspec.json.encode({"jsonrpc": "2.0", "method": method, "params": params}) + b"\n"
 
 
-def together(lines: Sequence[events.Said]) -> Iterator[tuple[events.Said, ...]]:
+def together(lines: Sequence[events.LineEvent]) -> Iterator[tuple[events.LineEvent, ...]]:
     """Cut lines into parts that fit a line of the protocol each."""
-    part: list[events.Said] = []
+    part: list[events.LineEvent] = []
     size = 0
     for line in lines:
         own = _text_size(line)

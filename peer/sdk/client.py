@@ -20,10 +20,10 @@ from chatapp.peer.api import events, requests
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind
 from chatapp.peer.api.conversations import room as in_room
 from chatapp.peer.api.errors import AlreadyOpen, NotOpen, ServerUnreachable
-from chatapp.peer.api.events import Event, Said
+from chatapp.peer.api.events import Event, LineEvent, Said
 from chatapp.peer.api.findings import Finding
 from chatapp.peer.api.past import DeskTalk
-from chatapp.peer.api.requests import Moment, Node, Send, Wait
+from chatapp.peer.api.requests import Edit, Moment, Node, React, Retract, Send, Sending, Wait
 from chatapp.peer.api.state import PeerState, RoomState, State
 from chatapp.peer.node.driver import resolved
 from chatapp.peer.node.feed import EventFeed, Subscription
@@ -61,7 +61,7 @@ class OpenedNode(Node, Protocol):
         is closed or the function that this returns is called. What a listener gets does not count
         as shown, and it delays nobody: it must return at once."""
 
-    async def send(self, request: Send) -> Receipt:
+    async def send(self, request: Sending) -> Receipt:
         """As the request, but with a receipt that follows what becomes of the message; `wait` does
         nothing here."""
 
@@ -438,6 +438,23 @@ class Peer:
         conversation = Conversation(ConversationKind.PERSON, to)
         return await self._open_node().send(Send(conversation=conversation, text=text))
 
+    async def reply(self, line: Said, text: str) -> Receipt:
+        """Answer a line, where it was said. Raises as `send`, and ChangeRefused, sqlite3.Error."""
+        answer = Send(conversation=line.conversation, text=text, reply_to=line.id)
+        return await self._open_node().send(answer)
+
+    async def edit(self, line: Said | Receipt, text: str) -> Receipt:
+        """Change the text of a line of ours, for everybody who has it. Raises as `reply`."""
+        return await self._open_node().send(Edit(id=line.id, text=text))
+
+    async def retract(self, line: Said | Receipt) -> Receipt:
+        """Take a line of ours back, for everybody who has it. Raises as `reply`."""
+        return await self._open_node().send(Retract(id=line.id))
+
+    async def react(self, line: Said | Receipt, emoji: str, *, is_on: bool = True) -> Receipt:
+        """Put an emoji to a line, or take it away again. Raises as `reply`."""
+        return await self._open_node().send(React(id=line.id, emoji=emoji, is_on=is_on))
+
     def typing(self, to: str) -> None:
         """Tell a person that a message to them is being written. Call it whenever the text changes:
         it is sent at most every 3 seconds, only to a person with whom we share a session, and
@@ -610,7 +627,7 @@ class Peer:
         as shown, and it delays nobody: it must return at once. Raises NotOpen."""
         return self._open_node().listen(listener)
 
-    async def unshown(self, after: int = 0, limit: int = 100) -> list[Said]:
+    async def unshown(self, after: int = 0, limit: int = 100) -> list[LineEvent]:
         """Return the first `limit` lines to us with higher ids than `after` that were not shown
         yet, as `events_shown` tells. At an opening they are told by an event; whoever comes to a
         peer that is open finds them here. Raises NotOpen, sqlite3.Error."""

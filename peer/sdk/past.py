@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.api import requests
 from chatapp.peer.api.conversations import Conversation
-from chatapp.peer.api.events import Said
-from chatapp.peer.api.past import ConversationState, DeliveryTrace
+from chatapp.peer.api.events import Said, Target
+from chatapp.peer.api.past import ConversationState, DeliveryTrace, FoundLine
 from chatapp.peer.api.requests import PAGE
 
 if TYPE_CHECKING:
@@ -73,6 +73,13 @@ class Past:
         """Return how the line with this id was delivered; without an id, our own newest line. None
         if there is no such line."""
         return await self._open_node().request(requests.ExplainDelivery(id=id_))
+
+    async def find(self, target: Target, conversation: Conversation) -> FoundLine | None:
+        """Return the line that an event such as `Edited` names, as it is now, with its versions;
+        None if it is not here."""
+        wanted = requests.LineName(conversation=conversation, target=target)
+        answer = await self._open_node().request(requests.FindLines(wanted=(wanted,)))
+        return answer.lines[0]
 
     async def conversations(self) -> list[ConversationState]:
         """Return every conversation in which something was said, the one with the newest line

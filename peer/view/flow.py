@@ -18,12 +18,13 @@ import msgspec
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation, person, room
-from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.events import MessageState, Said
 from chatapp.peer.api.requests import (
     EnterRoom,
     IsLineForDesk,
     ListPeople,
     Send,
+    Sending,
 )
 from chatapp.peer.api.state import State
 from chatapp.peer.commands import meanings, parser
@@ -31,6 +32,7 @@ from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.commands.meanings import Meaning, Mistake
 from chatapp.peer.view.view import USUAL_START, CatchUp, Start, Step, Steps, View
 from chatapp.peer.words import answers, history
+from chatapp.peer.words.changes import own_line
 from chatapp.peer.words.formatting import LINE_MAX, Mark, OwnLine, SettledLine, TypedLine, mark_of
 from chatapp.peer.words.people import (
     came_line,
@@ -61,6 +63,8 @@ class UnderWay:
         """By id: lines that were said in another window, which are shown with their marks."""
         self._refused: deque[TypedLine] = deque()
         """Lines that were refused at once, before they had an id."""
+        self._changes: dict[int, None] = {}
+        """Changes of lines of which nothing more is said once they have arrived."""
 
     def __bool__(self) -> bool:
         return bool(self._typed)
@@ -74,6 +78,12 @@ class UnderWay:
         if len(self._texts) > REMEMBERED_MAX:
             self._texts.pop(next(iter(self._texts)))
 
+    def changed(self, message: int) -> None:
+        """Note a change of a line, which has been shown."""
+        self._changes[message] = None
+        if len(self._changes) > REMEMBERED_MAX:
+            self._changes.pop(next(iter(self._changes)))
+
     def end(self) -> list[str]:
         """Settle all lines that still stand above the prompt: the program ends."""
         left = [*self._typed.values(), *self._refused]
@@ -86,6 +96,9 @@ class UnderWay:
     def lines(self, event: events.Event, lines: list[str]) -> list[str]:
         """Return what a screen shows for an event. `lines`: what a pipe shows."""
         match event:
+            case events.MessageChanged(id=message, state=state) if message in self._changes:
+                is_there = state in (MessageState.DELIVERED, MessageState.SAVED)
+                return [] if is_there else lines
             case events.MessageChanged():
                 return self._changed(event, lines)
             case events.SaidByUs(line=line):
@@ -252,8 +265,8 @@ class Folding:
             case events.Unacknowledged(conversation=what):
                 self.talked_with(what.name)
             case events.MailReturned(lines=lines):
-                for line in lines:
-                    self._note(line)
+                for one in lines:
+                    self._note(one)
             case events.MessageChanged(conversation=what) if what.is_person:
                 self.talked_with(what.name)
             case events.Renamed(new=name, is_me=False):
@@ -296,8 +309,12 @@ class FlowView(View):
         self._may_offer = completions is not None
         """Whether to say, once, how to find out why the server does not answer. In a pipe the lines
         stay as they are."""
+        self._told_room: str | None = None
+        """The current room when the last line was made."""
         self._unsettled: TypedLine | None = None
         """The line that is being carried out, while a screen shows it above the prompt."""
+        self._talked_in: Conversation | None = None
+        """Where the last line was said."""
         self._seen: dict[Conversation, int] = {}
         """The newest line of others that was shown of each conversation, since the user last
         typed."""
@@ -336,12 +353,21 @@ class FlowView(View):
             people = yield ListPeople()
             self._show_here([here_line(people, state.name), *hint])
 
+    def _lines(self, event: events.Event) -> list[str]:
+        """Say also where bare lines go when the user has left the current room for another one."""
+        lines, here = super()._lines(event), self.room
+        if isinstance(event, events.LeftRoom) and here is not None and here != self._told_room:
+            lines.append(answers.query_line(None, room=here))
+        self._told_room = here
+        return lines
+
     def _take(self, batch: Sequence[events.Event]) -> list[str]:
         for event in batch:
             if isinstance(event, events.ConversationRead):
                 self._read(event)
             for line in event.lines if isinstance(event, events.MailReturned) else (event,):
                 if isinstance(line, events.Said) and not line.visit:
+                    self._talked_in = line.conversation
                     seen = self._seen.get(line.conversation, 0)
                     self._seen[line.conversation] = max(line.id, seen)
         if self.is_screen:
@@ -427,7 +453,7 @@ class FlowView(View):
             self._changes.lines.append(SettledLine(typed))
 
     def _carry_out(self, meaning: Meaning, line: TypedLine) -> Steps:
-        if not isinstance(meaning, Send):
+        if not isinstance(meaning, Send | meanings.ReplyTo):
             self._settle()
         match meaning:
             case Send():
@@ -445,10 +471,22 @@ class FlowView(View):
         if self._doubts(message, line):
             self._settle()
             return
+        self._talked_in = message.conversation
         sent = yield from self._send(message)
         if sent is not None and self.is_screen:
             self._unsettled = None
             self._under_way.begin(line, sent.id, message.text)
+
+    def _here(self) -> Conversation | None:
+        if self.room is not None:
+            return room(self.room)
+        return person(self.query) if self.query is not None else self._talked_in
+
+    def _show_change(self, before: Said, request: Sending, sent: int) -> Steps:
+        self._answer([own_line(before, request)])
+        if self.is_screen:
+            self._under_way.changed(sent)
+        yield from ()
 
     def _open_query(self, to: PeerName | None) -> Steps:
         """Send bare lines to this person from now on, or go into the room of this name; None: send
@@ -465,6 +503,7 @@ class FlowView(View):
 
     def _go_to_room(self, room: str) -> None:
         self.visit(room)
+        self._told_room = room
         self._answer([answers.query_line(self.query, room=room)])
 
     def _open_room(self, name: PeerName) -> Steps:

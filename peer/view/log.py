@@ -35,6 +35,8 @@ class LogEntry(msgspec.Struct, kw_only=True, eq=False):
     at: float
     """When it was said or noted, in Unix seconds."""
     text: str
+    said: str = ""
+    """What was said, as its author typed it."""
     id: int = 0
     """The id of the line in the history; 0 for a notice, and for a message that has not begun."""
     sender: str = ""
@@ -173,6 +175,13 @@ class Log:
             self._by_id[id_] = entry
         entry.mark, entry.note = mark, note
         self._note_changed(entry)
+
+    def rewrite(self, entry: LogEntry, text: str, *, said: str) -> None:
+        """Give a message another text."""
+        entry.said = said
+        if entry.text != text:
+            entry.text = text
+            self._note_changed(entry)
 
     def mark_unread(self, entry: LogEntry | None) -> None:
         """Draw a rule before this entry: it and all that follow are new to the user. None: draw no

@@ -20,6 +20,7 @@ from chatapp.peer.api.conversations import (
 from chatapp.peer.api.events import AuthorDoubt, Event, Person, Said
 from chatapp.peer.api.past import ConversationState
 from chatapp.peer.view.log import EntryKind, Log, LogEntry
+from chatapp.peer.words.changes import NOTHING_KNOWN, Known, text_of
 from chatapp.peer.words.formatting import DOUBTS, MessageLine, mark_of, mentions
 from chatapp.peer.words.full import YOU, title_of
 from chatapp.wire.names import is_same_name, name_key
@@ -144,12 +145,12 @@ def said_entry(
     """Return the entry of a message. `text` is sanitized here. `doubt`: why the author may not be
     `sender`."""
     shown_name = YOU if is_mine else title_of(person(sender, is_claimed=doubt is not None))
-    shown_text = sanitize(text)
-    is_named = not is_mine and mentions(MessageLine(shown_name, ": ", shown_text), me)
+    text_of = sanitize(text)
+    is_named = not is_mine and mentions(MessageLine(shown_name, ": ", text_of), me)
     return LogEntry(
         kind=EntryKind.MESSAGE,
         at=at,
-        text=shown_text,
+        text=text_of,
         id=id_,
         sender=shown_name,
         is_mine=is_mine,
@@ -159,17 +160,18 @@ def said_entry(
     )
 
 
-def past_entry(line: Said, me: str) -> LogEntry:
+def past_entry(line: Said, me: str, known: Known = NOTHING_KNOWN) -> LogEntry:
     """Return the entry of a line of the past."""
     entry = said_entry(
         sender=line.sender,
-        text=line.text,
+        text=text_of(line, known),
         at=line.at,
         me=me,
         id_=line.id,
         is_mine=line.is_ours,
         doubt=line.doubt,
     )
+    entry.said = line.text
     entry.mark = mark_of(line.state, is_direct=line.conversation.is_person)
     return entry
 

@@ -23,7 +23,9 @@ from chatapp.peer.api.requests import (
     AskDesk,
     EnterRoom,
     KeepDraft,
+    ReadPage,
     Send,
+    Sending,
     ShowRooms,
 )
 from chatapp.peer.api.state import RoomState, State
@@ -53,6 +55,7 @@ from chatapp.peer.view.view import (
 )
 from chatapp.peer.words import answers, history
 from chatapp.peer.words import full as words
+from chatapp.peer.words.changes import found_for, text_of
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import (
     LINE_MAX,
@@ -131,8 +134,6 @@ class ScreenView(View):
             settle=self._settle_early,
             tell_unreadable=self._tell_unreadable,
         )
-        self._has_told_all = False
-        """Whether the user has said something to everybody, and knows that they do."""
         self._has_chosen = False
         """Whether the user has chosen the conversation that is open."""
         self._typed_in: Pane = self.open_pane
@@ -340,16 +341,16 @@ class ScreenView(View):
         """Put an event where it belongs. Returns the lines of what people have said, in the words
         of a flow."""
         match event:
-            case events.Said():
-                self._said(event)
-                return lines_of(event)
+            case events.Line() | events.MailReturned():
+                for line in event.lines if isinstance(event, events.MailReturned) else (event,):
+                    if isinstance(line, events.Said):
+                        self._said(line)
+                    else:
+                        self._changed(line)
+                return lines_of(event, known=self.known)
             case events.SaidByUs(line=line):
                 self._said_elsewhere(line)
                 return []
-            case events.MailReturned(lines=several):
-                for line in several:
-                    self._said(line)
-                return lines_of(event)
             case events.MessageChanged(conversation=what, id=id_, state=state) if what == DESK:
                 self._settle_desk_line(id_, state)
             case events.MessageChanged():
@@ -384,7 +385,7 @@ class ScreenView(View):
             pane.unshown.append((line, entry))
             return
         is_direct = line.conversation.is_person or line.visit > 0
-        entry = past_entry(line, self.state.name)
+        entry = past_entry(line, self.state.name, self.known)
         calls = (is_direct or entry.calls) and not line.is_ours
         entry.calls = entry.calls and not is_direct
         pane.note_line(line.id, at, is_mine=line.is_ours, calls=calls)
@@ -396,6 +397,36 @@ class ScreenView(View):
         self._log_changed(pane)
         if calls:
             self._call(entry.sender, line.text)
+
+    def _changed(self, event: events.ChangeEvent) -> None:
+        """Show a line anew that somebody has changed."""
+        pane, found = self.panes.pane(event.conversation), found_for(event, self.known)
+        entry = None if found is None else self._rewrite(pane, found.line)
+        if entry is None:
+            self._changes.seen.append(event)
+        else:
+            pane.unshown.append((event, entry))
+
+    def _rewrite(self, pane: Pane, line: events.Said) -> LogEntry | None:
+        """Have the entry of a line say what the line says now. Return it, if the log has one."""
+        entry = pane.log.by_id(line.id)
+        if entry is not None:
+            pane.log.rewrite(entry, text_of(line, self.known), said=line.text)
+            self._log_changed(pane)
+        return entry
+
+    def _here(self) -> Conversation | None:
+        return self._typed_in.conversation
+
+    def _show_change(self, before: events.Said, _: Sending, _sent: int) -> Steps:
+        yield from self._read_again(self.panes.pane(before.conversation), before.id)
+
+    def _read_again(self, pane: Pane, id_: int) -> Steps:
+        """Show a line as the history has it now."""
+        with contextlib.suppress(ChatAppError):
+            page = yield ReadPage(conversation=pane.conversation, before=id_ + 1, limit=1)
+            for line in page.lines:
+                self._rewrite(pane, line)
 
     def _said_elsewhere(self, line: events.Said) -> None:
         """Show a line of ours that was said in another window."""
@@ -597,6 +628,7 @@ class ScreenView(View):
         """Show a message of ours that is under way."""
         me = self.state.name
         entry = said_entry(sender=me, text=text, at=self._wall(), me=me, is_mine=True)
+        entry.said = text
         pane.log.append([entry])
         self._log_changed(pane)
         return entry
@@ -629,8 +661,10 @@ class ScreenView(View):
         )
 
     def _question_about(self, message: Send, line: str) -> str | None:
-        """Also ask before the first line to everybody, unless a command named them."""
-        is_first = message.conversation == EVERYBODY and not self._has_told_all
+        """Also ask before the first line to everybody, unless a command named them. Who has said
+        something to everybody before knows that they do."""
+        told = self.panes.pane(EVERYBODY).log.entries
+        is_first = message.conversation == EVERYBODY and not any(one.is_mine for one in told)
         if is_first and message.text == _talk_of(line):
             others = sum(not is_same_name(one.name, self.state.name) for one in self.people)
             return answers.everybody_question(others)
@@ -746,7 +780,6 @@ class ScreenView(View):
             if entry is not None:
                 self._send_nothing(entry)
             return
-        self._has_told_all = self._has_told_all or message.conversation == EVERYBODY
         if entry is None:
             pane = self.panes.pane(message.conversation)
             entry = self._said_by_me(pane, message.text)
@@ -761,6 +794,8 @@ class ScreenView(View):
         elif pane.log.by_id(sent.id) is None:
             pane.log.change(entry, id_=sent.id, mark=entry.mark)
             self._settle_early(pane, entry)
+            if message.reply_to is not None:
+                yield from self._read_again(pane, sent.id)
         if pane is not self.open_pane and pane is not self._typed_in:
             self.choose(pane.conversation)
         self._log_changed(pane)

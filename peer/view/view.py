@@ -18,7 +18,7 @@ from chatapp.peer.api.conversations import (
     person,
     room,
 )
-from chatapp.peer.api.errors import NotLetIn
+from chatapp.peer.api.errors import ChangeRefused, NotLetIn
 from chatapp.peer.api.events import MessageState, Said
 from chatapp.peer.api.past import ConversationState
 from chatapp.peer.api.requests import Moment, Request, Send, Sent, Wait
@@ -28,7 +28,8 @@ from chatapp.peer.commands.commands import help_lines
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.commands.meanings import Context, Meaning, Mistake
 from chatapp.peer.commands.parser import Confirmation, Dialogue
-from chatapp.peer.words import answers, history
+from chatapp.peer.words import answers, changes, history
+from chatapp.peer.words.changes import NOTHING_KNOWN, Known, line_named
 from chatapp.peer.words.desk import answer_said, no_answer, ready_answer
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import AnswerLine, MessageLine, Status, TypedLine
@@ -47,6 +48,8 @@ said again."""
 LOOKS_EVERY: Final = 0.25
 """Seconds until the status is looked at anew while a message is under way: half the time between
 two tries."""
+LINES_COUNTED: Final = 1_000
+"""Lines from the end of a conversation among which one is counted out."""
 FAREWELL_WITHIN: Final = 0.5
 """Seconds to wait for acknowledgements before leaving. On a good network they take a few
 milliseconds."""
@@ -144,6 +147,8 @@ class View:
         self.people: Sequence[events.Person] = ()
         """Everybody in the table, when it was told last."""
         self.is_screen: Final = is_screen
+        self.known: Known = NOTHING_KNOWN
+        """The lines that the events which are handled next are about."""
         self.is_over = False
         """Whether the program ends."""
         self.has_failed = False
@@ -168,8 +173,6 @@ class View:
         """The rooms that were the current one, the latest last."""
         self._joining = ""
         """The room that the user asked here to enter."""
-        self._is_back = False
-        """Whether the current room is another one, as the user has left that before."""
         self._room_notice: list[str] = []
         """The lines that last said how our room lines travel without the registry; shown again only
         when they change."""
@@ -206,7 +209,6 @@ class View:
         """Note which rooms we have entered and left. A room becomes the current one if the user
         asked here to enter it, or there is no other."""
         here = [room.name for room in self.state.rooms]
-        self._is_back = bool(self._visited and self._visited[-1] not in here and here)
         self._visited = [name for name in self._visited if name in here]
         for event in batch:
             match event:
@@ -261,6 +263,16 @@ class View:
 
     # --- what happens
 
+    @staticmethod
+    def lines_named(batch: Sequence[events.Event]) -> list[requests.LineName]:
+        """Return the lines that events are about."""
+        named: dict[requests.LineName, None] = {}
+        for event in batch:
+            for line in event.lines if isinstance(event, events.MailReturned) else (event,):
+                if isinstance(line, events.Line) and (one := line_named(line)) is not None:
+                    named[one] = None
+        return list(named)
+
     def begin(self) -> Steps:
         """Show what there is at the start."""
         raise NotImplementedError
@@ -288,7 +300,8 @@ class View:
 
     def _lines(self, event: events.Event) -> list[str]:
         """Return the lines to show for an event; none that would only repeat the last notice."""
-        lines = lines_of(event, in_reach=self._in_reach(_room_of(event)))
+        in_reach = self._in_reach(_room_of(event))
+        lines = lines_of(event, in_reach=in_reach, known=self.known)
         match event:
             case events.MessageChanged(conversation=what, state=MessageState.KEPT) if what.is_room:
                 before, self._room_notice = self._room_notice, lines
@@ -300,9 +313,6 @@ class View:
                 return []  # a pipe shows nobody who waits until asked
             case events.EnteredRoom() | events.ServerLost() | events.ServerBack():
                 self._room_notice = []
-            case events.LeftRoom() if self._is_back:
-                self._is_back = False
-                lines.append(answers.query_line(None, room=self.room))
             case events.MessageChanged(conversation=what, state=MessageState.SAVED) if what.is_room:
                 self._room_notice = []
             case _:
@@ -517,6 +527,8 @@ class View:
                 self._answer(map(AnswerLine, lines))
             case meanings.ShowMembers() | meanings.ShowPeople() | meanings.ShowTable():
                 yield from self._show_people(meaning)
+            case meanings.ReplyTo() | meanings.ChangeLine() | meanings.ReactTo():
+                yield from self._about_line(meaning, line)
             case requests.ExplainDelivery() | requests.ReadPage() | requests.SearchPast():
                 yield from self._show_past(meaning)
             case meanings.ShowPast() | meanings.FindPast():
@@ -627,6 +639,9 @@ class View:
         except TextTooLong as error:
             self._tell_too_long(message.conversation, error)
             return None
+        except ChangeRefused as error:
+            self._answer([changes.refused(error.reason)])
+            return None
         return sent
 
     def _say_to_client(
@@ -645,6 +660,81 @@ class View:
 
     def _tell_too_long(self, conversation: Conversation, error: TextTooLong) -> None:
         self._tell(events.TooLong(conversation=conversation, size=error.size, limit=error.limit))
+
+    # --- about a line
+
+    def _here(self) -> Conversation | None:
+        """Return the conversation in which the user talks."""
+        raise NotImplementedError
+
+    def _say(self, message: Send, line: TypedLine) -> Steps:
+        """Send a message, and show what becomes of it."""
+        raise NotImplementedError
+
+    def _show_change(self, before: Said, request: requests.Sending, sent: int) -> Steps:
+        """Show what the user has done to a line. `sent`: the id of the change."""
+        raise NotImplementedError
+
+    def _about_line(
+        self,
+        meaning: meanings.ReplyTo | meanings.ChangeLine | meanings.ReactTo,
+        typed: TypedLine,
+    ) -> Steps:
+        """Answer a line of the conversation, change it, take it back or put an emoji to it."""
+        is_ours = isinstance(meaning, meanings.ChangeLine)
+        line = yield from self._line_meant(meaning.which, is_ours=is_ours)
+        if line is None:
+            self._answer([changes.NO_SUCH_LINE])
+            return
+        where = line.conversation
+        request: requests.Sending
+        match meaning:
+            case meanings.ReplyTo(text=text):
+                yield from self._say(Send(conversation=where, text=text, reply_to=line.id), typed)
+                return
+            case meanings.ChangeLine(text=None):
+                request = requests.Retract(id=line.id)
+            case meanings.ChangeLine(text=str(text)):
+                request = requests.Edit(id=line.id, text=text)
+            case meanings.ReactTo(emoji=emoji):
+                has = any(one.emoji == emoji and one.is_ours for one in line.reactions)
+                request = requests.React(id=line.id, emoji=emoji, is_on=not has)
+        sent = yield from self._send_change(where, request)
+        if sent is not None:
+            yield from self._show_change(line, request, sent.id)
+
+    def _send_change(
+        self, where: Conversation, request: requests.Sending
+    ) -> Generator[Step, Any, Sent | None]:
+        """Send a change of a line; None if it was not begun, and it is said why."""
+        try:
+            sent: Sent = yield request
+        except ChangeRefused as error:
+            self._answer([changes.refused(error.reason)])
+        except TextTooLong as error:
+            self._tell_too_long(where, error)
+        except HistoryUnreadable as error:
+            self._answer([AnswerLine(history.history_unreadable(error))])
+        else:
+            return sent if sent.id else None
+        return None
+
+    def _line_meant(
+        self, which: meanings.WhichLine, *, is_ours: bool
+    ) -> Generator[Step, Any, Said | None]:
+        """Return the line that is meant; counted are those that are ours, or that are not."""
+        where = self._here()
+        try:
+            if which.id is not None:
+                page = yield requests.ReadAround(id=which.id, limit=1)
+                return next((line for line in page.lines if line.id == which.id), None)
+            if where is None:
+                return None
+            page = yield requests.ReadPage(conversation=where, limit=LINES_COUNTED)
+        except HistoryUnreadable:
+            return None
+        lines = [line for line in page.lines if line.is_ours is is_ours and not line.is_retracted]
+        return lines[-which.nth] if which.nth <= len(lines) else None
 
     # --- the past
 

@@ -10,6 +10,7 @@ from chatapp.peer.api.events import (
     Addressed,
     AdmissionRefused,
     AttachmentEvent,
+    ChangeEvent,
     ConversationRead,
     DraftKept,
     DutyEvent,
@@ -54,6 +55,13 @@ from chatapp.peer.api.events import (
     Unacknowledged,
 )
 from chatapp.peer.words.answers import attachment_lines, name_taken
+from chatapp.peer.words.changes import (
+    NOTHING_KNOWN,
+    Known,
+    answered,
+    change_lines,
+    shown_text,
+)
 from chatapp.peer.words.desk import duty_lines
 from chatapp.peer.words.formatting import (
     STOP_CANCELLED,
@@ -111,19 +119,23 @@ _MAIL_HELD_BACK: Final = (
 )
 
 
-def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
+def lines_of(event: Event, *, in_reach: int = 0, known: Known = NOTHING_KNOWN) -> list[str]:
     """Return the lines to show for `event`, without the prompt; none holds a line end. A message is
     a `MessageLine`.
 
-    `in_reach`: how many members of the room can be reached while the registry is away."""
+    `in_reach`: how many members of the room can be reached while the registry is away. `known`: the
+    lines that events are about."""
     if isinstance(event, Said):
-        return [_received(event)]
+        return [_received(event, known)]
     if isinstance(event, DraftKept):
         return []
     if isinstance(event, SaidByUs):
         return [_said_elsewhere(event.line)]
     if isinstance(event, MailReturned):
-        return ["[You have messages]", *map(_received, event.lines)]
+        lines = [line for one in event.lines for line in lines_of(one, known=known)]
+        return ["[You have messages]", *lines] if lines or not event.lines else []
+    if isinstance(event, ChangeEvent):
+        return change_lines(event, known)
     if isinstance(event, FateEvent):
         return _fate(event, in_reach)
     if isinstance(event, IdentityEvent):
@@ -164,17 +176,19 @@ def _abandoned(event: LinesAbandoned) -> str:
     return f"[{lines} to {name(event.room)} did not reach everybody: {UNSENT[MessageReason.LEFT_ROOM]}.]"
 
 
-def _received(line: Said) -> MessageLine:
-    sender, text = name(line.sender), sanitize(line.text)
+def _received(line: Said, known: Known) -> MessageLine:
+    sender, text = name(line.sender), shown_text(line)
     when = f"{shown_time(line.at)} " if line.is_late else ""
-    if line.conversation.is_person or line.visit:
-        return MessageLine(sender, f": {when}", text, doubt=line.doubt)
+    to = answered(line, known)
     if line.conversation.is_room:
-        where = f" (in {name(line.conversation.name)}): {when}"
-        return MessageLine(sender, where, text, audience=Audience.ROOM)
+        where = ", ".join(filter(None, (f"in {name(line.conversation.name)}", to)))
+        return MessageLine(sender, f" ({where}): {when}", text, audience=Audience.ROOM)
+    between = f" ({to}): {when}" if to else f": {when}"
+    if line.conversation.is_person or line.visit:
+        return MessageLine(sender, between, text, doubt=line.doubt)
     return MessageLine(
         sender,
-        f": {when}",
+        between,
         f"{text}]",
         before="[Channel_Message ",
         audience=Audience.EVERYBODY,

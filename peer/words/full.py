@@ -20,6 +20,7 @@ from chatapp.wire.text import sanitize
 
 START_ABOUT: Final = "a line here must name somebody"
 LIST_TITLE: Final = "Conversations"
+MEMBERS_TITLE: Final = "Members"
 YOU: Final = "you"
 GAP: Final = "lines left out"
 HELP_KEY: Final = "F1 help"
@@ -28,6 +29,22 @@ NO_TERMINAL: Final = "needs a terminal: standard input and output must be one"
 NOT_INSTALLED: Final = needs_extra("full")
 _WEEK: Final = 7
 _BRACKETED: Final = re.compile(r"\[([^\[\]]*)\](?: (.*))?")
+
+
+def begun_about(key: str, line: int, said: str, *, is_mine: bool) -> str:
+    """Return the command that a key begins about a line that is selected; empty for none. `line`:
+    its id; `said`: what it says now."""
+    match key:
+        case "r":
+            return f"/reply #{line} "
+        case "+":
+            return f"/react #{line} "
+        case "e" if is_mine:
+            return f"/edit #{line} {said}"
+        case "d" if is_mine:
+            return f"/retract #{line}"
+        case _:
+            return ""
 
 
 def terminal_too_small(columns: int, rows: int, *, least: tuple[int, int]) -> str:

@@ -8,6 +8,7 @@ from chatapp.peer.api.conversations import EVERYBODY
 from chatapp.peer.api.events import Said
 from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.api.trace import TraceEvent, TraceStep
+from chatapp.peer.words.changes import NOTHING_KNOWN, answered, shown_text, text_of
 from chatapp.peer.words.formatting import (
     AnswerLine,
     Audience,
@@ -53,14 +54,15 @@ def past_lines(lines: Sequence[Said]) -> list[str]:
 
 def _shown_again(line: Said) -> MessageLine:
     before, end, where, audience = "", "", "", Audience.PERSON
-    what = line.conversation
+    what, to = line.conversation, answered(line, NOTHING_KNOWN)
     if what == EVERYBODY:
         before, end, audience = "[Channel_Message ", "]", Audience.EVERYBODY
     elif what.is_room:
         where, audience = f" (in {name(what.name)})", Audience.ROOM
     elif line.is_ours:
         where = f" to {name(what.name)}"
-    text = f"{sanitize(line.text)}{end}"
+    where += f" ({to})" if to else ""
+    text = f"{shown_text(line)}{end}"
     return MessageLine(
         name(line.sender),
         f"{where}: ",
@@ -76,7 +78,11 @@ def trace_lines(trace: DeliveryTrace | None, me: str) -> list[str]:
     """Return the message, and below it each step of its delivery. `me`: our name."""
     if trace is None:
         return [NO_SUCH_MESSAGE]
-    return [_past(trace.line, 0, me), *(AnswerLine(f"[{step}]") for step in trace_steps(trace))]
+    said = [f"said {shown_instant(one.at)}: {sanitize(one.text)}" for one in trace.versions]
+    return [
+        _past(trace.line, 0, me),
+        *(AnswerLine(f"[{step}]") for step in (*said, *trace_steps(trace))),
+    ]
 
 
 def trace_steps(trace: DeliveryTrace) -> list[str]:
@@ -114,7 +120,7 @@ def _past(line: Said, width: int, me: str) -> MessageLine:
     return MessageLine(
         sender,
         f" to {target}: ",
-        sanitize(line.text),
+        text_of(line, NOTHING_KNOWN),
         before=before,
         doubt=line.doubt,
     ).with_mark(_mark(line))

@@ -40,6 +40,7 @@ SCREEN_KEYS: Final = (
     ("Ctrl-Home, Ctrl-End", "go to the oldest line that is here, or to the newest"),
     ("Shift-Up, Shift-Down", "select a line"),
     ("Enter", "on a selected line: how it was delivered"),
+    ("r, +, e, d", "on a selected line: reply, emoji; edit or take back your own"),
     ("Ctrl-Y", "copy the selected line"),
     ("Tab", "complete a command or a name"),
     ("Ctrl-T", "change between dark and light"),

@@ -72,9 +72,9 @@ def admission_refused(event: AdmissionRefused) -> str:
 def _refusal(refusal: AdmissionRefusal, key: str = "") -> str:
     """Say why the server does not let us in; `key` as in `AdmissionRefused`."""
     if key and refusal is AdmissionRefusal.NOT_INVITED:
-        return f"{_ADMISSION[refusal]} or have your key listed: {key}"
+        return f"{_ADMISSION[refusal]} or have your key listed: {sanitize(key)}"
     if key and refusal is AdmissionRefusal.CODE_OF_ANOTHER:
-        return f"{_ADMISSION[refusal]}, whose key is {key}"
+        return f"{_ADMISSION[refusal]}, whose key is {sanitize(key)}"
     return _ADMISSION[refusal]
 
 

@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from chatapp.wire.codec import decode_frames, encode
+from chatapp.wire.codec import decode_frames, encode_said
 from chatapp.wire.errors import SealError
 from chatapp.wire.identity import AgreementKey, agreement_half
 from chatapp.wire.sealing import ReplayWindow, open_letter
@@ -168,7 +168,7 @@ def test_a_letter() -> None:
     letter body, and the signature is the author's, with the purpose of letters, over the
     recipient's mail key and the encoded body"."""
     body = fields("letter", "body")
-    assert by_hand.packed(body) == printed("letter", "body") == encode(letter_body())
+    assert by_hand.packed(body) == printed("letter", "body") == encode_said(letter_body())
     mail = printed("keys", "bob.mail")
     made = by_hand.letter(body, SEED, mail, printed("letter", "ephemeral.secret"))
     assert made == printed("letter", "letter")

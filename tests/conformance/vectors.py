@@ -19,7 +19,15 @@ from chatapp.wire.admission import (
     make_voucher,
     sign_welcome,
 )
-from chatapp.wire.codec import Kind, encode, encode_hello, frame, join_frames, pack_relayed
+from chatapp.wire.codec import (
+    Kind,
+    encode,
+    encode_hello,
+    encode_said,
+    frame,
+    join_frames,
+    pack_relayed,
+)
 from chatapp.wire.identity import (
     AgreementKey,
     Identity,
@@ -50,6 +58,7 @@ from chatapp.wire.messages.registration import (
     ServerPlace,
     Welcome,
 )
+from chatapp.wire.messages.relations import Edit, React, Reply, Retract
 from chatapp.wire.messages.rooms import GroupBody
 from chatapp.wire.messages.table import Card, FetchTable, Presence, Row, TableBatch
 from chatapp.wire.sealing import GroupKey
@@ -227,7 +236,7 @@ def _session() -> Iterator[tuple[str, Value]]:
 
 
 def _direct() -> Iterator[tuple[str, Value]]:
-    body = encode(DirectBody(at=AT, text=TEXT))
+    body = encode_said(DirectBody(at=AT, text=TEXT))
     frames = [
         Ack(first=7, ranges=[3, 2, 1], life=2**31, sync=5),
         OnDisk(life=2**31, sync=4),
@@ -243,6 +252,14 @@ def _direct() -> Iterator[tuple[str, Value]]:
     yield "at", AT
     yield "number", NUMBER
     yield "body", body
+    for name, relation in (
+        ("reply", Reply(BOB.identity.public, NUMBER)),
+        ("edit", Edit(b"", NUMBER)),
+        ("retract", Retract(b"", NUMBER)),
+        ("react", React(BOB.identity.public, NUMBER, is_on=True)),
+    ):
+        text = {"retract": "", "react": "👍"}.get(name, TEXT)
+        yield f"body.{name}", encode_said(DirectBody(AT, text, relation))
     yield "payload", join_frames([encode(one) for one in frames])
 
 
@@ -262,15 +279,15 @@ def letter_body() -> LetterBody:
 
 
 def _letter() -> Iterator[tuple[str, Value]]:
-    fields = list(msgspec.structs.astuple(letter_body()))
-    yield "body", encode(letter_body())
+    fields = list(msgspec.structs.astuple(letter_body())[:-1])
+    yield "body", encode_said(letter_body())
     yield "ephemeral.secret", EPHEMERAL
     yield "letter", by_hand.letter(fields, ALICE.identity.seed, BOB.mail.public, EPHEMERAL)
 
 
 def _group() -> Iterator[tuple[str, Value]]:
     key = GroupKey("channel", epoch=3, key=GROUP_KEY)
-    body = encode(GroupBody(number=NUMBER, floor=NUMBER - 4, at=AT, text=TEXT))
+    body = encode_said(GroupBody(number=NUMBER, floor=NUMBER - 4, at=AT, text=TEXT))
     first, second = key.seal(9, body), key.seal(9, body)
     yield "tag", key.tag
     yield "key", GROUP_KEY

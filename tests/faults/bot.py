@@ -87,7 +87,8 @@ class Bot:
                     self._see(event)
                 case events.MailReturned(lines=lines):
                     for line in lines:
-                        self._see(line)
+                        if isinstance(line, events.Said):
+                            self._see(line)
                 case events.RenameFailed() | events.RoomEntryDenied() | events.NameUnavailable():
                     self._note(What.FATE, type(event).__name__)
                 case events.LinesAbandoned():

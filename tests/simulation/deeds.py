@@ -38,9 +38,10 @@ def say_to_all(world: World, one: Person) -> None:
         one.send_all(f"{world.next_number()} from {one.name} to all")
 
 
-def say_in_room(world: World, one: Person, room: str) -> None:
-    """Send a line to a room, if the person is there."""
-    if is_online(one) and room in one.rooms:
+def say_in_room(world: World, one: Person, place: int) -> None:
+    """Send a line to one of the person's rooms."""
+    if is_online(one) and one.rooms:
+        room = one.rooms[place % len(one.rooms)]
         text = f"{world.next_number()} from {one.name} in {room}"
         world.rooms.note_line(one, room, text)
         one.say(text, room)

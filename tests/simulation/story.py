@@ -69,9 +69,7 @@ WRITING: Final[tuple[tuple[Act, int], ...]] = (
 )
 SITTING: Final[tuple[tuple[Act, int], ...]] = (
     (
-        lambda world, chance: deeds.say_in_room(
-            world, _one(world, chance), chance.choice(deeds.ROOMS)
-        ),
+        lambda world, chance: deeds.say_in_room(world, _one(world, chance), chance.randrange(6)),
         40,
     ),
     (lambda world, chance: deeds.enter(world, _one(world, chance), chance.choice(deeds.ROOMS)), 14),
@@ -177,7 +175,8 @@ def live_through(
     ]
     if chance.random() < temper[1] / sum(temper):
         for person in world.people[: chance.randint(1, 4)]:
-            deeds.enter(world, person, deeds.ROOMS[0])
+            for room in chance.sample(deeds.ROOMS, chance.randint(1, len(deeds.ROOMS))):
+                deeds.enter(world, person, room)
     world.network.weather = weather_of(chance)
     pauses = chance.choice((PAUSES, LONG_PAUSES))
     if isinstance(world.registry, SimulatedCluster):

@@ -24,7 +24,7 @@ class Screen:
             case events.Said(visit=0):
                 shown: list[events.Said] = [event]
             case events.MailReturned(lines=lines):
-                shown = list(lines)
+                shown = [line for line in lines if isinstance(line, events.Said)]
             case _:
                 shown = []
         self.lines += shown

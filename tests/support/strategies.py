@@ -135,6 +135,10 @@ def _of(found: inspect.Type) -> st.SearchStrategy[Any]:
             return st.sampled_from(members)
         case inspect.StructType():
             return _struct(found)
+        case inspect.UnionType():
+            return st.one_of([_of(one) for one in found.types])
+        case inspect.NoneType():
+            return st.none()
     raise NotImplementedError(f"no strategy for {found}")
 
 

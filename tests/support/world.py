@@ -162,6 +162,12 @@ class World:
             if person.core.is_offline:
                 person.come_back()
 
+    @property
+    def pinged_within(self) -> float:
+        """Seconds within which everybody pings the registry on their link, whatever else they say:
+        twice the longest lease."""
+        return 2 * max(self.registry.lease_of(person.identity.public) for person in self.people)
+
     def is_calm(self) -> bool:
         """Whether every message has arrived, and everybody's state is up to date."""
         return (

@@ -57,6 +57,21 @@ async def test_an_answer_goes_to_where_the_message_came_from(town: Town) -> None
     assert (await town.event(alice, events.Said)).text == "alice said c in None"
 
 
+async def test_a_bot_in_several_rooms_answers_in_the_room_where_it_was_asked(town: Town) -> None:
+    bot = Bot()
+    bot.on_room(lambda message: f"{message.text}, in {message.room}")
+    robot = await town.bot(bot, "robot", rooms=("lab", "den"))
+    alice, bob = await town.peer("alice", rooms=("den", "lab")), await town.peer("bob", rooms="lab")
+    for room in ("den", "lab"):
+        await alice.say(room, "a question")
+        heard = await town.event(alice, events.Said)
+        assert (heard.conversation.name, heard.text) == (room, f"a question, in {room}")
+    assert await texts(town, bob, 2) == ["a question", "a question, in lab"]
+    robot.leave_room("den")
+    await alice.say("den", "a question")
+    assert await hears_nothing_more(town, alice, events.Said)
+
+
 async def test_a_command_is_taken_wherever_it_is_said_and_by_its_handler_alone(town: Town) -> None:
     bot = echo()
 

@@ -2,7 +2,9 @@
 and once, and each window knows what became of it."""
 
 import asyncio
+import gc
 import random
+import warnings
 from collections import Counter
 
 import pytest
@@ -216,6 +218,11 @@ async def test_each_window_that_is_left_knows_everything_once(seed: int) -> None
         talks = [await window.peer.past.conversations() for window in last]
         assert all(talk == talks[0] for talk in talks)
         await asyncio.gather(*(window.quit() for window in last))
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", ResourceWarning
+        )  # the system closes what the killed had open
+        gc.collect()
 
 
 DONE = {events.MessageState.DELIVERED, events.MessageState.SAVED}

@@ -31,6 +31,7 @@ from chatapp.wire.messages.direct import DirectBody, DirectGroupLine
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import Letter
 from chatapp.wire.messages.registration import Hello, Ping, ServerPlace
+from chatapp.wire.messages.relations import Edit, React, Reply, Retract, Unknown
 from chatapp.wire.messages.rooms import EpochKey, GroupBody, GroupLine, RoomInfo, RoomMember, Topic
 from chatapp.wire.messages.table import Row, TableBatch
 from tests.support.strategies import (
@@ -50,17 +51,22 @@ from tests.wire.decoding import is_taken_or_refused
 INSIDE_OTHERS: Final = frozenset(
     {
         ClosedQueue,
+        Edit,
         EpochKey,
         GroupLine,
         Letter,
         PastLine,
         PastSession,
+        React,
         ReadyAnswer,
+        Reply,
+        Retract,
         RoomInfo,
         RoomMember,
         RoomVisitor,
         ServerPlace,
         Topic,
+        Unknown,
     }
 )
 """Shapes that stand in other messages only."""
@@ -175,7 +181,9 @@ def padded(fields: list[object], size: int) -> bytes:
     return encode([*fields, bytes(enough + size - len(encode([*fields, bytes(enough)])))])
 
 
-@pytest.mark.parametrize("fields", [[5, "direct"], ["#room", 1, 1, 1, 0, 5, "straight"]])
+@pytest.mark.parametrize(
+    "fields", [[5, "direct", None], ["#room", 1, 1, 1, 0, 5, "straight", None]]
+)
 def test_a_body_is_read_up_to_its_limit(fields: list[object]) -> None:
     """Clause 6.1."""
     longest = padded(fields, BODY_MAX)
@@ -187,21 +195,23 @@ def test_a_body_is_read_up_to_its_limit(fields: list[object]) -> None:
 
 def test_bodies_are_decoded_together_if_all_are_direct_messages() -> None:
     good = [encode(DirectBody(at=at, text="hi")) for at in range(3)]
-    longest = padded([5, "direct"], BODY_MAX)
+    longest = padded([5, "direct", None], BODY_MAX)
     assert decode_direct_bodies([]) == []
     assert decode_direct_bodies([*good, longest]) == [
         decode_direct_body(body) for body in (*good, longest)
     ]
     for other in (
         b"\xc1",
-        padded([5, "direct"], BODY_MAX + 1),
+        padded([5, "direct", None], BODY_MAX + 1),
         encode(["channel", 1, 1, 1, 0, 0, "hi"]),
     ):
         assert decode_direct_bodies([*good, other]) is None
 
 
 def test_a_direct_body_is_read_up_to_its_limit() -> None:
-    assert decode_direct_body(padded([5, "direct"], BODY_MAX)) == DirectBody(at=5, text="direct")
+    assert decode_direct_body(padded([5, "direct", None], BODY_MAX)) == DirectBody(
+        at=5, text="direct"
+    )
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,8 @@ def test_a_payload_that_is_not_an_array_is_refused_as_a_whole() -> None:
 def long_form(value: object) -> bytes:
     """Encode as msgpack, with the longest form of each number, text, byte string and array."""
     match value:
+        case None:
+            return b"\xc0"
         case bool():
             return b"\xc3" if value else b"\xc2"
         case int():

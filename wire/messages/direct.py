@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from chatapp.wire.limits import TEXT_MAX, Count, GroupName
+from chatapp.wire.messages.relations import Relation
 
 
 class DirectBody(msgspec.Struct, frozen=True, array_like=True):
@@ -14,6 +15,7 @@ class DirectBody(msgspec.Struct, frozen=True, array_like=True):
 
     at: Count
     text: Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
+    relation: Relation = None
 
 
 class DirectGroupLine(msgspec.Struct, frozen=True, array_like=True):
@@ -34,6 +36,7 @@ class DirectGroupLine(msgspec.Struct, frozen=True, array_like=True):
     at: Count
     """The sender's Unix time in milliseconds."""
     text: Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
+    relation: Relation = None
 
 
 class RelayDatagram(msgspec.Struct, frozen=True, array_like=True, tag=30):

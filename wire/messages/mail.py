@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 
 from chatapp.wire.limits import LETTER_MAX, TEXT_MAX, Count, Key, Name, Reference, Signature
+from chatapp.wire.messages.relations import Relation
 
 
 class LetterBody(msgspec.Struct, frozen=True, array_like=True):
@@ -23,6 +24,7 @@ class LetterBody(msgspec.Struct, frozen=True, array_like=True):
     at: Count
     """The sender's Unix time in milliseconds."""
     text: Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
+    relation: Relation = None
 
 
 class SignedLetter(msgspec.Struct, frozen=True, array_like=True):

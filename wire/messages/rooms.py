@@ -18,6 +18,7 @@ from chatapp.wire.limits import (
     Name,
     Reference,
 )
+from chatapp.wire.messages.relations import Relation
 
 CHANNEL = "channel"
 """The group of everybody. A room's name begins with `#`, so no room can have this name."""
@@ -34,6 +35,7 @@ class GroupBody(msgspec.Struct, frozen=True, array_like=True):
     at: Count
     """The sender's Unix time in milliseconds."""
     text: Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
+    relation: Relation = None
 
 
 class EpochKey(msgspec.Struct, frozen=True, array_like=True):
@@ -205,7 +207,8 @@ class RoomEntered(msgspec.Struct, frozen=True, array_like=True, tag=73):
 
 
 class RoomRefused(msgspec.Struct, frozen=True, array_like=True, tag=74):
-    """Registry to peer: you are not let into this room, named as you named it."""
+    """Registry to peer: you are not let into this room, named as you named it; an empty name: into
+    none of those of the request that were not answered before."""
 
     reference: Reference
     room: Name

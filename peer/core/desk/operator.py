@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK
-from chatapp.peer.api.events import CommandFailure, DeskAction, MessageState, Said
+from chatapp.peer.api.events import CommandFailure, DeskAction, Line, MessageState, Said
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.core.context import Context, RegistryChange, Routes
 from chatapp.peer.core.conversation import check_length
@@ -535,7 +535,7 @@ class Operator:
             return None
         return 0 if client is None else client.visit
 
-    def line_shown(self, line: Said) -> None:
+    def line_shown(self, line: Line) -> None:
         """Note that the visit's lines up to this one were shown, and tell the registry."""
         if self._conversation is not None and self._conversation.visit == line.visit:
             self._conversation.note_shown(line.number)

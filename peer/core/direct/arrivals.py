@@ -210,7 +210,7 @@ class DirectReceiver:
             return False
         stream.inbox.raise_floor(body.floor)
         stream.inbox.add_gap(body.since, body.number)
-        self._streams.take(stream, body.number, body.at, body.text, late=True)
+        self._streams.take(stream, body.number, body, late=True)
         return True
 
     def _stranger(self, identity: bytes, claimed: str) -> Stream:

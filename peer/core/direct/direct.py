@@ -50,9 +50,11 @@ from chatapp.peer.core.records import (
     OutgoingChanged,
     OutgoingMoved,
     Record,
+    Related,
     StoredStream,
     name_stream,
 )
+from chatapp.peer.core.relations import told
 from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import TEXT_MAX
@@ -74,21 +76,25 @@ class NotesToSelf:
         self._numbered = False
         self.written: list[Message] = []
 
-    def write(self, text: str, *, wall: float) -> Message:
+    def write(self, text: str, related: Related | None = None, *, wall: float) -> Message:
         """Write a note. It is delivered when it is stored."""
-        message = self._outgoing.add(text, wall=wall, id_=self._out.new_id())
+        message = self._outgoing.add(text, wall=wall, id_=self._out.new_id(), related=related)
         key = self._ctx.me.identity.public
-        self._write(message, OutgoingAdded(key, message.number, message.at_ms, text, message.id))
+        self._write(
+            message, OutgoingAdded(key, message.number, message.at_ms, text, message.id, related)
+        )
         return message
 
     def take(self, stream: bytes, kept: Iterable[Message], *, wall: float) -> None:
         """Take messages of another stream: they were kept for a name that has become ours."""
+        key, numbers = self._ctx.me.identity.public, dict[int, int]()
         for one in kept:
-            message = self._outgoing.add(one.text, wall=wall, id_=one.id)
-            message.at_ms = one.at_ms
+            related = None if one.related is None else one.related.moved(numbers, stream=key)
+            message = self._outgoing.add(one.text, wall=wall, id_=one.id, related=related)
+            message.at_ms, numbers[one.number] = one.at_ms, message.number
             self._write(
                 message,
-                OutgoingMoved(stream, one.number, self._ctx.me.identity.public, message.number),
+                OutgoingMoved(stream, one.number, key, message.number),
             )
 
     def _write(self, message: Message, record: Record) -> None:
@@ -108,16 +114,17 @@ class NotesToSelf:
         for message in written:
             name, key, at = self._ctx.me.name, self._ctx.me.identity.public, message.at_ms / 1_000
             self._outgoing.settle(message, MessageState.DELIVERED)
+            said = Said(
+                conversation=person(name),
+                id=message.id,
+                sender=name,
+                identity=key,
+                number=message.number,
+                text=message.text,
+                at=at,
+            )
             self._out.events += [
-                Said(
-                    conversation=person(name),
-                    id=message.id,
-                    sender=name,
-                    identity=key,
-                    number=message.number,
-                    text=message.text,
-                    at=at,
-                ),
+                said if message.related is None else told(said, message.related),
                 MessageChanged(
                     conversation=person(name), id=message.id, state=MessageState.DELIVERED
                 ),
@@ -157,7 +164,16 @@ class UnresolvedOutbox:
             if key is not None and name_stream(registry, key) == stream:
                 self._add(stream, key, name, stored.pop(stream, StoredStream()))
 
-    def keep(self, registry: bytes, name: str, text: str, *, wall: float, now: float) -> Message:
+    def keep(
+        self,
+        registry: bytes,
+        name: str,
+        text: str,
+        related: Related | None = None,
+        *,
+        wall: float,
+        now: float,
+    ) -> Message:
         """Keep a new message. Raises NameRefused."""
         key = name_key(name)
         contact = self.waiting.get(key)
@@ -167,9 +183,13 @@ class UnresolvedOutbox:
         assert contact.conversation is not None
         ahead = self._ctx.status.clock_ahead
         id_ = self._out.new_id()
-        message = contact.conversation.outgoing.add(text, wall=wall, ahead=ahead, id_=id_)
+        message = contact.conversation.outgoing.add(
+            text, wall=wall, ahead=ahead, id_=id_, related=related
+        )
         self._out.records.append(
-            OutgoingAdded(contact.identity, message.number, message.at_ms, text, id_)
+            OutgoingAdded(
+                contact.identity, message.number, message.at_ms, text, id_, message.related
+            )
         )
         self._settlement.kept(contact, message, now=now)
         return message
@@ -338,15 +358,19 @@ class DirectMessages:
             return False
         return self._registry.pinned is not None
 
-    def send(self, to: str, text: str, *, now: float) -> SentMessage:
+    def send(
+        self, to: str, text: str, related: Related | None = None, *, now: float
+    ) -> SentMessage:
         """Begin a message to somebody who is KNOWN. Raises TextTooLong, UnicodeEncodeError,
         KeyError."""
-        begun = self.send_to_known(to, text, now=now)
+        begun = self.send_to_known(to, text, related, now=now)
         if begun is None:
             raise KeyError(to)
         return begun
 
-    def send_to_known(self, to: str, text: str, *, now: float) -> SentMessage | None:
+    def send_to_known(
+        self, to: str, text: str, related: Related | None = None, *, now: float
+    ) -> SentMessage | None:
         """Begin a message to this name if it is KNOWN; else None, and `look_up` says why. Raises
         TextTooLong, UnicodeEncodeError."""
         contacts = self._contacts
@@ -362,16 +386,18 @@ class DirectMessages:
         wall = now + self._ctx.clock.offset
         if is_to_me or contact is None or contact.identity == self._ctx.me.identity.public:
             # The table shows us under our former name until our new row comes.
-            note = self.notes.write(text, wall=wall)
+            note = self.notes.write(text, related, wall=wall)
             return SentMessage(person(self._ctx.me.name), note.id, note.number)
         if self._ctx.status.is_lost:
             self._registry.search(now=now)
         conversation = contact.conversation or self._receiver.conversation(contact)
-        message = self._ladder.begin(contact, conversation, text, wall=wall)
+        message = self._ladder.begin(contact, conversation, text, related, wall=wall)
         talk = conversations.Conversation(ConversationKind.PERSON, contact.row.card.name)
         return SentMessage(talk, message.id, message.number)
 
-    def keep(self, to: str, text: str, *, now: float) -> SentMessage:
+    def keep(
+        self, to: str, text: str, related: Related | None = None, *, now: float
+    ) -> SentMessage:
         """Begin a message to a name that is UNANSWERED: it waits until the registry resolves the
         name. Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
@@ -380,7 +406,7 @@ class DirectMessages:
         assert self._registry.pinned is not None
         wall = self._ctx.wall(now)
         message = self._unresolved.keep(
-            self._registry.pinned, peer_name(to), text, wall=wall, now=now
+            self._registry.pinned, peer_name(to), text, related, wall=wall, now=now
         )
         return SentMessage(person(peer_name(to)), message.id, message.number)
 

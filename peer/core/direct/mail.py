@@ -351,13 +351,17 @@ class MailQueue:
 
     def saved(self, reference: int, *, now: float) -> Contact | None:
         """Note that the registry has a letter on its disk. Return the contact if its mailbox takes
-        letters again."""
+        letters again: a refusal is told at once, so it may overtake that letters before it were
+        saved."""
         contact, message = self._answered(reference)
         if contact is not None and message is not None:
             self.settlement.saved(contact, message, now=now)
         self.deposit(now=now)
-        has_room_again = contact is not None and self.pauses.pop(contact.identity, None) is not None
-        return contact if has_room_again else None
+        pause = None if contact is None else self.pauses.get(contact.identity)
+        if contact is None or pause is None or pause.stage is not _Stage.PROBED:
+            return None
+        del self.pauses[contact.identity]
+        return contact
 
     def refused(self, reference: int, reason: MailRefusal, *, now: float) -> None:
         """Note that the registry refused a letter, for now or for good."""
@@ -460,6 +464,7 @@ def _seal(message: Message, contact: Contact, me: LocalIdentity) -> bytes:
         recipient_name=contact.name,
         at=message.at_ms,
         text=message.text,
+        relation=message.relation,
     )
     return seal_letter(body, author=me.identity, mail_key=contact.row.card.mail)
 

@@ -16,7 +16,13 @@ from chatapp.peer.core.contacts import RELAY_STICKS_FOR, Contact
 from chatapp.peer.core.context import Context, RegistryReach
 from chatapp.peer.core.conversation import Conversation, DeliveryPath, Message, bodies_of
 from chatapp.peer.core.direct.mail import LOOK_SPAN, MailQueue, is_overdue
-from chatapp.peer.core.records import OutgoingAdded, OutgoingChanged, OutgoingMoved, StoredOutgoing
+from chatapp.peer.core.records import (
+    OutgoingAdded,
+    OutgoingChanged,
+    OutgoingMoved,
+    Related,
+    StoredOutgoing,
+)
 from chatapp.wire.messages.direct import ReportSilence
 
 MAIL_FIRST_FOR: Final = 2.0
@@ -194,15 +200,23 @@ class Ladder:
     # --- what happens
 
     def begin(
-        self, contact: Contact, conversation: Conversation, text: str, *, wall: float
+        self,
+        contact: Contact,
+        conversation: Conversation,
+        text: str,
+        related: Related | None = None,
+        *,
+        wall: float,
     ) -> Message:
         """Begin a message to somebody else. `start_begun` puts it on its way, or keeps it."""
         id_ = self._out.new_id()
         message = conversation.outgoing.add(
-            text, wall=wall, ahead=self._ctx.status.clock_ahead, id_=id_
+            text, wall=wall, ahead=self._ctx.status.clock_ahead, id_=id_, related=related
         )
         self._out.records.append(
-            OutgoingAdded(contact.identity, message.number, message.at_ms, text, id_)
+            OutgoingAdded(
+                contact.identity, message.number, message.at_ms, text, id_, message.related
+            )
         )
         self._waiting[contact.identity] = self.started[contact.identity] = contact
         return message
@@ -248,6 +262,7 @@ class Ladder:
         """Send what is still ours to another key. Saved mail stays sealed to the old key: the
         registry has it, and its reader may have fetched it long ago."""
         before = old.conversation
+        numbers: dict[int, int] = {}
         for message in before.outgoing if before is not None else ():
             assert before is not None
             if (
@@ -258,14 +273,21 @@ class Ladder:
                 continue
             before.delivery.withdraw(message.number)
             before.outgoing.settle(message, MessageState.REFUSED)
-            moved = conversation.outgoing.add(
-                message.text, wall=wall, ahead=self._ctx.status.clock_ahead, id_=message.id
+            again = conversation.outgoing.add(
+                message.text,
+                wall=wall,
+                ahead=self._ctx.status.clock_ahead,
+                id_=message.id,
+                related=None
+                if message.related is None
+                else message.related.moved(numbers, stream=new.identity),
             )
-            moved.at_ms, moved.steps = message.at_ms, message.steps
-            trace = self._ctx.traces.changed(moved, TraceEvent.REDIRECTED, now)
+            numbers[message.number] = again.number
+            again.at_ms, again.steps = message.at_ms, message.steps
+            trace = self._ctx.traces.changed(again, TraceEvent.REDIRECTED, now)
             self._out.records += [
-                OutgoingMoved(old.identity, message.number, new.identity, moved.number),
-                OutgoingChanged(new.identity, moved.number, moved.state, trace),
+                OutgoingMoved(old.identity, message.number, new.identity, again.number),
+                OutgoingChanged(new.identity, again.number, again.state, trace),
             ]
         self._waiting.pop(old.identity, None)
         self.settlement.adopt(old)  # saved mail may still expire

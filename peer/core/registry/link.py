@@ -81,7 +81,7 @@ class RegistryLink:
         self._opened_at = 0.0
         self.asks_to_connect = False
         """Whether the driver is to connect."""
-        self._spoke_at = 0.0
+        self._spoke_at = self._pinged_at = 0.0
         self._unheard_since: float | None = None
         """When we first sent something after we last heard the registry; None: nothing since
         then."""
@@ -151,7 +151,7 @@ class RegistryLink:
         except SealError:
             return  # we have another registry by now; the attempt will time out
         self.outgoing.append(frame(first))
-        self._spoke_at = now
+        self._spoke_at = self._pinged_at = now
         self.state = LinkState.ATTACHED
 
     def send(self, request: PeerRequest, *, now: float) -> None:
@@ -160,7 +160,7 @@ class RegistryLink:
         is_first = self._unheard_since is None
         self._say(self._session.seal(encode(request)), now)
         if type(request) is Ping:
-            self._is_measuring = is_first
+            self._is_measuring, self._pinged_at = is_first, now
         else:
             self._is_of_use = True
 
@@ -214,8 +214,13 @@ class RegistryLink:
                 self._unheard_since, self._is_asked = now, False
 
     def is_keepalive_due(self, now: float) -> bool:
-        """Return whether to send a Ping because we have been silent for long."""
-        return self.state is LinkState.UP and now >= self._spoke_at + self.keepalive_span
+        """Return whether to send a Ping, as a sign of life and to learn of a newer table."""
+        return self.state is LinkState.UP and now >= self._keepalive_due()
+
+    def _keepalive_due(self) -> float:
+        """Return when the next Ping is due. What else we say is a sign of life, too, but its answer
+        does not tell whether we have the newest table."""
+        return min(self._spoke_at, self._pinged_at + self.keepalive_span) + self.keepalive_span
 
     def is_in_doubt(self, now: float) -> bool:
         """Return whether to `ask`: we have waited long for an answer."""
@@ -249,7 +254,7 @@ class RegistryLink:
         """Return the earliest deadline."""
         if self.state is not LinkState.UP:
             return self._deadline
-        due = self._spoke_at + self.keepalive_span
+        due = self._keepalive_due()
         if (renewal := self._renewal_due()) is not None:
             due = min(due, renewal)
         if self._unheard_since is None or not self._is_read:

@@ -16,11 +16,12 @@ from chatapp.peer.core.records import (
     OutgoingAdded,
     OutgoingChanged,
     OutgoingMoved,
+    Related,
     StoredGroup,
     StoredStream,
     group_mark,
 )
-from chatapp.wire.codec import encode
+from chatapp.wire.codec import encode_said
 from chatapp.wire.messages.direct import DirectGroupLine
 from chatapp.wire.messages.rooms import CHANNEL, EpochKey, GroupBody, GroupGranted
 from chatapp.wire.sealing import GroupKey, group_tag
@@ -113,12 +114,23 @@ class Group:
         """Return the key of an epoch, if we hold it."""
         return self._keys.get(epoch)
 
-    def add(self, text: str, *, wall: float, ahead: float | None = 0.0) -> Message:
+    def add(
+        self,
+        text: str,
+        related: Related | None = None,
+        *,
+        wall: float,
+        ahead: float | None = 0.0,
+    ) -> Message:
         """Begin a line and store it, so that numbers rise even if the clock is set back (clause
         6.2)."""
-        message = self._outgoing.add(text, wall=wall, ahead=ahead, id_=self._out.new_id())
+        message = self._outgoing.add(
+            text, wall=wall, ahead=ahead, id_=self._out.new_id(), related=related
+        )
         self._out.records.append(
-            OutgoingAdded(self.mark, message.number, message.at_ms, text, message.id)
+            OutgoingAdded(
+                self.mark, message.number, message.at_ms, text, message.id, message.related
+            )
         )
         return message
 
@@ -141,11 +153,15 @@ class Group:
         """Return the line as a group frame under the newest key."""
         key = next(reversed(self._keys.values()))
         body = GroupBody(
-            number=message.number, floor=self._outgoing.floor, at=message.at_ms, text=message.text
+            number=message.number,
+            floor=self._outgoing.floor,
+            at=message.at_ms,
+            text=message.text,
+            relation=message.relation,
         )
         counter = key.next_counter
         self._in_flight[(key.epoch, counter)] = message
-        return key.seal(self.sender_index, encode(body))
+        return key.seal(self.sender_index, encode_said(body))
 
     def is_behind_a_gap(self, message: Message) -> bool:
         """Return whether there is a gap of unused numbers between our oldest unsettled line and
@@ -167,8 +183,9 @@ class Group:
             position=self._newest,
             at=message.at_ms,
             text=message.text,
+            relation=message.relation,
         )
-        return encode(line)
+        return encode_said(line)
 
     def accepted(self, message: Message, position: int, trace: Stored = None) -> None:
         """Settle a line as delivered: the registry has it in its log."""

@@ -22,9 +22,9 @@ from chatapp.peer.api.events import (
 from chatapp.peer.api.trace import TraceEvent
 from chatapp.peer.core.contacts import Contact
 from chatapp.peer.core.context import Context, People, RegistryPort, RegistryReach
-from chatapp.peer.core.conversation import Message, make_inbox
-from chatapp.peer.core.inbox import Stream, Streams, Texts, restored
-from chatapp.peer.core.records import CursorMoved, StoredStream
+from chatapp.peer.core.conversation import Message, make_inbox, unshown_texts
+from chatapp.peer.core.inbox import Stream, Streams, restored
+from chatapp.peer.core.records import CursorMoved, Related, StoredStream
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.membership import Memberships, RoomRecipients
 from chatapp.wire.codec import decode_group_body, unpack_group
@@ -81,10 +81,7 @@ class GroupReceiver:
         key = group.mark + contact.identity
         if key not in self._streams:
             stored = self.stored.pop(key, StoredStream())
-            texts: Texts = {
-                one.number: (one.at_ms, one.text, True, one.id) for one in stored.unshown
-            }
-            inbox = make_inbox(stored, self._ctx.policy)
+            texts, inbox = unshown_texts(stored), make_inbox(stored, self._ctx.policy)
             self._streams[key] = restored(key, contact, inbox, texts, stored, group=group)
         stream = self._streams[key]
         stream.group = group
@@ -154,7 +151,7 @@ class GroupReceiver:
         stream = self._stream(group, contact)
         stream.inbox.add_gap(line.since, line.number)
         self._note_floor(stream, line.position, line.floor)
-        self._streams.take(stream, line.number, line.at, line.text, late=False)
+        self._streams.take(stream, line.number, line, late=False)
 
     # --- out of the log
 
@@ -228,7 +225,7 @@ class GroupReceiver:
         body = decode_group_body(payload)
         stream = self._stream(group, contact)
         self._note_floor(stream, position, body.floor)
-        self._streams.take(stream, body.number, body.at, body.text, late=late)
+        self._streams.take(stream, body.number, body, late=late)
 
     def _note_floor(self, stream: Stream, position: int, floor: int) -> None:
         if position >= self.floors.get(stream.key, (0, 0))[0]:
@@ -299,10 +296,14 @@ class GroupOutbox:
             pending = PendingGroupMessage(group, message, None, now + SAID_AGAIN_AFTER)
             self.pending.setdefault((group.name, message.number), pending)
 
-    def say(self, group: Group, text: str, *, now: float) -> Message:
+    def say(
+        self, group: Group, text: str, related: Related | None = None, *, now: float
+    ) -> Message:
         """Begin a line: it is sent now, or when there is a key for it, or directly to the
         members."""
-        message = group.add(text, wall=self._ctx.wall(now), ahead=self._ctx.status.clock_ahead)
+        message = group.add(
+            text, related, wall=self._ctx.wall(now), ahead=self._ctx.status.clock_ahead
+        )
         deadline = now + self._give_up_after
         pending = PendingGroupMessage(group, message, deadline, now + SAID_AGAIN_AFTER)
         self.pending[(group.name, message.number)] = pending

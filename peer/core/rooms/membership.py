@@ -5,7 +5,7 @@ member who was there before and is back soon has neither left nor joined.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, TypeAlias
 
 from chatapp.peer.api.events import MemberJoined, MemberLeft, MessageState, Person, TopicKnown
 from chatapp.peer.api.state import RoomState
@@ -363,6 +363,10 @@ class Memberships:
         self.watch()
 
 
+_After: TypeAlias = tuple[Membership, int, int, str, frozenset[bytes]]
+"""A membership, how many changes of it and of contacts there were, our name, and who is silent."""
+
+
 class RoomRecipients:
     """Who gets a line of the channel or of a room."""
 
@@ -380,9 +384,8 @@ class RoomRecipients:
         self._groups: Final = groups
         self._members: Final = members
         self.fanout: Final = fanout
-        self._people: dict[str, tuple[tuple[str, int, int], tuple[Person, ...]]] = {}
-        """By group: our name and how many changes of contacts and members there were when its people
-        were put together, and those people."""
+        self._rooms: dict[str, tuple[_After, RoomState]] = {}
+        """By group: each room as it was put together last, and after what."""
 
     def members_of(self, group: Group) -> list[Contact]:
         """Return the members to whom a line goes directly while the registry is away."""
@@ -395,24 +398,23 @@ class RoomRecipients:
         ]
 
     def rooms(self) -> tuple[RoomState, ...]:
-        """Return the rooms that we are in, with everybody there."""
+        """Return the rooms that we are in, with everybody there: the same values until something
+        changes, since they are asked for after each turn."""
+        is_alone = self._ctx.status.reach is not RegistryReach.UP
+        silent = frozenset(self.fanout.silent if is_alone else ())
         groups = self._groups.rooms.values()
-        return tuple(
-            RoomState(
-                name=group.room, members=self._people_in(group), in_reach=self._in_reach(group)
-            )
-            for group in groups
-        )
+        self._rooms = {group.name: self._room(group, silent) for group in groups}
+        return tuple(room for _, room in self._rooms.values())
 
-    def _people_in(self, group: Group) -> tuple[Person, ...]:
-        """Return everybody in a room, ourselves included, by name: the same tuple until somebody
-        changes."""
-        membership = self._members[group.name]
-        after = self._ctx.me.name, self._contacts.changes, membership.changes
-        known = self._people.get(group.name)
-        if known is None or known[0] != after:
-            known = self._people[group.name] = after, self._build_people(membership)
-        return known[1]
+    def _room(self, group: Group, silent: frozenset[bytes]) -> tuple[_After, RoomState]:
+        """`silent`: who would not get a line of ours now."""
+        members, known = self._members[group.name], self._rooms.get(group.name)
+        after = (members, members.changes, self._contacts.changes, self._ctx.me.name, silent)
+        if known is not None and known[0] == after:
+            return known
+        in_reach = sum(contact.identity not in silent for contact in members.here())
+        people = self._build_people(members)
+        return after, RoomState(name=group.room, members=people, in_reach=in_reach)
 
     def _build_people(self, membership: Membership) -> tuple[Person, ...]:
         own = self._contacts.by_identity(self._ctx.me.identity.public)
@@ -431,9 +433,3 @@ class RoomRecipients:
                     Person(name=contact.name, online=is_here, since=float(contact.row.since))
                 )
         return tuple(sorted(people, key=lambda person: person.name))
-
-    def _in_reach(self, group: Group) -> int:
-        """Return how many other members a line of ours would reach now."""
-        is_alone = self._ctx.status.reach is not RegistryReach.UP
-        silent = self.fanout.silent if is_alone else ()
-        return sum(contact.identity not in silent for contact in self._members[group.name].here())

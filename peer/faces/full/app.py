@@ -117,8 +117,8 @@ class FullApp(App[None]):
     #main { width: 1fr; }
     #input { height: auto; max-height: 6; background: $chat-input; }
     #side { width: 22; }
-    #members { display: none; width: 22; }
-    .-wide.-in-room #members { display: block; }
+    #beside { display: none; width: 22; }
+    .-wide.-in-room #beside { display: block; }
     #prompt { width: 2; padding: 0 0 0 1; color: $primary; background: $chat-input; text-style: bold; }
     #prompt:ansi { background: ansi_default; }
     Composer:ansi { background: ansi_default; }
@@ -211,8 +211,10 @@ class FullApp(App[None]):
                 yield Bar(cut=signs.cut, between="  ", id="question")
                 with Horizontal(id="input"):
                     yield Static(Content(">"), id="prompt", markup=False)
-                    yield Composer(offered=self._offered, id="composer")
-            yield ListView(signs, id="members")
+                    yield Composer(offered=self._offered, begun=self._begun, id="composer")
+            with Vertical(id="beside"):
+                yield Bar(cut=signs.cut, between=signs.between, id="members-heading")
+                yield ListView(signs, id="members")
         yield Bar(cut=signs.cut, between=signs.between, id="status")
         yield Static(Content(""), id="small", markup=False)
 
@@ -400,6 +402,7 @@ class FullApp(App[None]):
         self.base.set_class(bool(members), "-in-room")
         self.list_of_members.show_rows(members, now=time.time())
         self.base.query_one("#heading", Bar).show_pieces([("about", words.LIST_TITLE)])
+        self.base.query_one("#members-heading", Bar).show_pieces([("about", words.MEMBERS_TITLE)])
         self.base.query_one("#title", Bar).show_pieces(self._title_pieces())
         status = view.status(now=asyncio.get_running_loop().time())
         right: Fragments = [("key", words.HELP_KEY)]
@@ -525,6 +528,13 @@ class FullApp(App[None]):
     def selected_entry(self) -> LogEntry | None:
         """The line that is selected in the log."""
         return self.log_view.shown_log.selected
+
+    def _begun(self, key: str) -> str:
+        """Return the command that a key begins about the selected line; empty for none."""
+        entry = self.selected_entry
+        if entry is None or not entry.id:
+            return ""
+        return words.begun_about(key, entry.id, entry.said, is_mine=entry.is_mine)
 
     def action_why(self) -> None:
         """Show how the selected line was delivered."""

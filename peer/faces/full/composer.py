@@ -69,14 +69,22 @@ class Composer(TextArea):
             super().__init__()
             self.question = question
 
-    def __init__(self, *, offered: Callable[[str], list[Candidate]], id: str | None = None) -> None:  # noqa: A002
-        """`offered`: returns the ways to complete a text."""
+    def __init__(
+        self,
+        *,
+        offered: Callable[[str], list[Candidate]],
+        begun: Callable[[str], str],
+        id: str | None = None,  # noqa: A002
+    ) -> None:
+        """`offered`: returns the ways to complete a text. `begun`: returns what a key stands for
+        while nothing is typed; empty: for itself."""
         super().__init__(
             id=id, compact=True, soft_wrap=True, show_line_numbers=False, tab_behavior="focus"
         )
         self.cursor_blink = False
         self.highlight_cursor_line = False
         self._completing: Final = Completing(offered)
+        self._begun: Final = begun
         self._typed: list[str] = []
         """What was typed before, the oldest first."""
         self._at: int | None = None
@@ -138,6 +146,11 @@ class Composer(TextArea):
             event.stop()
             event.prevent_default()
             self._complete(-1 if event.key == "shift+tab" else 1)
+            return
+        if not self.text and event.character and (begun := self._begun(event.character)):
+            event.stop()
+            event.prevent_default()
+            self.put(begun)
             return
         if self._completing.is_on and event.key != "escape":
             self._completing.end()

@@ -60,6 +60,12 @@ def test_it_says_what_it_is_and_enums_and_keys_are_readable() -> None:
                 "doubt": None,
                 "is_ours": False,
                 "state": None,
+                "reply_to": None,
+                "quote": "",
+                "is_edited": False,
+                "is_retracted": False,
+                "is_unknown": False,
+                "reactions": [],
             }
         ],
     }

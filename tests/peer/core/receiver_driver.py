@@ -5,11 +5,12 @@ The disk is a real history, in memory.
 """
 
 from chatapp.peer.api.events import (
+    Line,
+    LineEvent,
     LineUnreadable,
     MailHeldBack,
     MailReturned,
     MailUnreadable,
-    Said,
 )
 from chatapp.peer.core.contacts import Contacts
 from chatapp.peer.core.context import LookUp
@@ -162,12 +163,12 @@ class ReceiverDriver:
         """Return the texts to show now, and mark them as shown."""
         return [line.text for line in self.lines()]
 
-    def lines(self) -> list[Said]:
-        lines: list[Said] = []
+    def lines(self) -> list[LineEvent]:
+        lines: list[LineEvent] = []
         for event in self.out.drain_events():
             if isinstance(event, MailReturned):
                 lines += event.lines
-            elif isinstance(event, Said):
+            elif isinstance(event, Line):
                 lines.append(event)
         self.streams.lines_shown(lines)
         return lines

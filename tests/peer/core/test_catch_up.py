@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api.conversations import EVERYBODY, person
-from chatapp.peer.api.events import MailReturned, Said
+from chatapp.peer.api.events import LineEvent, MailReturned, Said
 from chatapp.peer.core.inbox import CatchUp, in_order
 from chatapp.wire.messages.mail import TakeMail
 from chatapp.wire.messages.rooms import CHANNEL
@@ -33,7 +33,7 @@ class WaitingMessages:
         ctx = ALICE.context()
         self.out, self.catch_up = ctx.out, CatchUp(ctx)
 
-    def shown(self) -> list[tuple[Said, ...]]:
+    def shown(self) -> list[tuple[LineEvent, ...]]:
         self.catch_up.release()
         return [event.lines for event in self.out.drain_events() if isinstance(event, MailReturned)]
 

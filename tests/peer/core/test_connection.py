@@ -66,11 +66,11 @@ def said(number: int, text: str, *, sender_index: int = 7) -> bytes:
 
 
 def texts(node: CoreDriver) -> list[str]:
-    lines: list[events.Said] = []
+    lines: list[events.LineEvent] = []
     for event in node.saw():
         if isinstance(event, events.MailReturned):
             lines += event.lines
-        elif isinstance(event, events.Said):
+        elif isinstance(event, events.Line):
             lines.append(event)
     return [line.text for line in lines]
 

@@ -36,7 +36,7 @@ def spoil(path: Path, statement: str, *values: object) -> None:
         ("UPDATE registries SET version = ?", "new"),
         ("UPDATE registries SET identity = ?", b"short"),
         ("UPDATE log_positions SET cursor = ?", 0.5),
-        ("INSERT INTO room VALUES (1, ?)", b"\xa1\xff"),
+        ("INSERT INTO rooms VALUES (1, '#lab', ?)", b"\xa1\xff"),
         ("INSERT INTO ignored VALUES (?)", "bob"),
     ],
 )

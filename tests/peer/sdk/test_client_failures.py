@@ -152,7 +152,7 @@ async def texts_until(loop: AsyncGenerator[events.Event, None], last: str) -> li
     return texts
 
 
-def lines_in(event: events.Event) -> tuple[events.Said, ...]:
+def lines_in(event: events.Event) -> tuple[events.LineEvent, ...]:
     match event:
         case events.Said():
             return (event,)

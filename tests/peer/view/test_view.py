@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from chatapp.peer.api import events, requests
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
@@ -312,6 +313,16 @@ def test_a_mark_only_goes_forward(where: Conversation, states: Sequence[MessageS
     assert not any(is_behind(later, earlier) for earlier, later in pairwise(marks))
 
 
+def test_who_has_talked_to_everybody_before_is_not_asked_again() -> None:
+    history = History()
+    history.lines += [replace(said(1, EVERYBODY), is_ours=True, state=MessageState.SAVED)]
+    window = Window(history)
+    window.paint(EVERYBODY)
+    window.view.enter("hello", at=0.0)
+    history.perform(window.view.carry_out_next())
+    assert [one.text for one in window.view.open_pane.log.entries if one.is_mine][1:] == ["hello"]
+
+
 @given(st.text(max_size=20), st.booleans())
 def test_whatever_is_typed_ends_in_requests_and_lines_for_people(
     text: str, is_screen: bool
@@ -327,3 +338,86 @@ def test_whatever_is_typed_ends_in_requests_and_lines_for_people(
     history.perform(flow.enter(TypedLine(text, 0.0)))
     assert all(isinstance(step, requests.Request | CatchUp | Briefly) for step in history.asked)
     assert not any("\n" in line for line in flow.take_changes().lines)
+
+
+# --- the current room
+
+
+class Prompt:
+    """A view of a prompt, whose peer does what is asked."""
+
+    def __init__(self) -> None:
+        self.view: Final = FlowView(
+            replace(STATE, rooms=()), is_screen=False, completions=None, draw_line=lambda: 7
+        )
+        self.history: Final = History()
+
+    def type(self, line: str) -> list[str]:
+        self.history.asked.clear()
+        self.history.perform(self.view.enter(TypedLine(line, 0.0)))
+        for request in self.history.asked:
+            if isinstance(request, requests.EnterRoom):
+                self.entered(request.room)
+            elif isinstance(request, requests.LeaveRoom):
+                self.left(request.room)
+        return self.view.take_changes().lines
+
+    def entered(self, *rooms: str) -> None:
+        here = (*self.view.state.rooms, *(RoomState(name=name) for name in rooms))
+        self._happens(
+            here, *(events.EnteredRoom(room=name, members=(), missed=0) for name in rooms)
+        )
+
+    def left(self, name: str) -> None:
+        here = tuple(one for one in self.view.state.rooms if one.name != name)
+        self._happens(here, events.LeftRoom(room=name))
+
+    def _happens(self, here: tuple[RoomState, ...], *batch: Event) -> None:
+        self.view.handle(batch, replace(STATE, rooms=here), (), now=0.0)
+
+    def says_in(self) -> str | None:
+        """Return the room to which a bare line goes."""
+        self.type("hello there")
+        said = [one for one in self.history.asked if isinstance(one, requests.Send)]
+        return said[0].conversation.name if said else None
+
+
+def test_bare_lines_go_to_the_room_that_was_joined_or_chosen_last() -> None:
+    prompt = Prompt()
+    assert prompt.says_in() is None
+    for room_ in ("lab", "den", "attic"):
+        prompt.type(f"/join {room_}")
+        assert prompt.says_in() == room_
+    assert prompt.type("/room LAB") == ["[You are in lab: what you type goes there.]"]
+    assert prompt.says_in() == "lab"
+    assert prompt.type("/room hall") == ["[You are not in hall.]"]
+    assert prompt.type("/leave den") == ["[You left den.]"]
+    assert prompt.says_in() == "lab"
+
+
+def test_who_leaves_a_room_is_back_in_the_one_before_and_is_told() -> None:
+    prompt = Prompt()
+    for room_ in ("lab", "den"):
+        prompt.type(f"/join {room_}")
+    assert prompt.type("leave") == [
+        "[You left den.]",
+        "[You are in lab: what you type goes there.]",
+    ]
+    assert prompt.says_in() == "lab"
+    assert prompt.type("leave") == ["[You left lab.]"]
+    assert prompt.type("leave") == ["[You are not in any room.]"]
+
+
+def test_a_room_that_another_window_enters_takes_no_line_unless_there_is_none() -> None:
+    prompt = Prompt()
+    prompt.entered("lab", "den")
+    assert prompt.says_in() == "lab"
+    prompt.entered("attic")
+    assert prompt.says_in() == "lab"
+    prompt.left("lab")
+    assert prompt.says_in() in ("den", "attic")
+
+
+def test_a_window_that_attaches_begins_in_the_room_that_was_entered_first() -> None:
+    view = FlowView(STATE, is_screen=False, completions=None, draw_line=lambda: 7)
+    assert (view.room, view.status(now=0.0).room) == ("lab", "lab")

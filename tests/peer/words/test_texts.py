@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from typing import get_args
+from typing import Any, Final, get_args
 
 import msgspec
 import pytest
@@ -20,6 +20,7 @@ from chatapp.peer.api.events import (
     Doubt,
     DraftKept,
     DutyEvent,
+    Edited,
     EnteredRoom,
     Event,
     EventsMissed,
@@ -60,6 +61,7 @@ from chatapp.peer.api.events import (
     PersonTyping,
     ProgramChanged,
     ProgramEnded,
+    Reacted,
     ReadersBehind,
     Registered,
     RegistryKey,
@@ -72,6 +74,7 @@ from chatapp.peer.api.events import (
     Renamed,
     RenameFailed,
     RenameRefusal,
+    Retracted,
     Room,
     RoomEntryDenied,
     RoomEntryRefusal,
@@ -91,6 +94,7 @@ from chatapp.peer.api.events import (
     SignedOff,
     StorageFailed,
     TableChanged,
+    Target,
     TooLong,
     TopicFailure,
     TopicKnown,
@@ -217,11 +221,27 @@ def in_room(text: str, late: float | None = None, sender: str = "bob") -> Said:
     )
 
 
+CHANGE: Final[dict[str, Any]] = {
+    "conversation": person("bob"),
+    "id": 9,
+    "sender": "bob",
+    "identity": b"",
+    "number": 1,
+    "text": "",
+    "at": NOON,
+    "target": Target(b"", 1),
+}
+
+
 def ours(where: Conversation) -> Said:
     return msgspec.structs.replace(in_room("hi", sender="alice"), conversation=where, is_ours=True)
 
 
 LINES: list[tuple[Event, list[str]]] = [
+    # what is said of a line that is here: test_changes.py
+    (Edited(**CHANGE), []),
+    (Retracted(**CHANGE), []),
+    (Reacted(**CHANGE, is_on=True), []),
     (
         MailUnreadable(sender="bob", detail="does not open"),
         ["[A letter from bob could not be opened: does not open.]"],

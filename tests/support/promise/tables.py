@@ -12,10 +12,11 @@ from chatapp.wire.limits import MAILBOX_PLACES
 if TYPE_CHECKING:
     from tests.support.world import World
 
-_SHOWN_WITHIN: Final = 45.0
+_SHOWN_WITHIN: Final = 20.0
 """Seconds from a change of the table to the moment when the registry knows where everybody is. It
 did not know of those whose translation a router forgot, or whose ping a stranger's copy overtook:
-they miss the change, hear of it on their links and ping it by UDP (clause 5.4)."""
+they miss the change, hear of it with the next Ping on their links and ping it by UDP (clause
+5.4)."""
 
 
 class TablesPromise:
@@ -77,7 +78,8 @@ class TablesPromise:
         assert network.run_until(lambda: first.core.is_offline, within=10.0)
         first.come_back()
         network.run_until(
-            lambda: self._world.is_calm() and not self._elsewhere(), within=_SHOWN_WITHIN
+            lambda: self._world.is_calm() and not self._elsewhere(),
+            within=self._world.pinged_within + _SHOWN_WITHIN,
         )
 
     def _elsewhere(self) -> list[str]:

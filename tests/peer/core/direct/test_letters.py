@@ -136,6 +136,20 @@ class TestNoRoom:
         assert driver.deposited() == []
         assert {message.state for message in driver.conversation.outgoing} == {MessageState.KEPT}
 
+    def test_that_earlier_letters_are_saved_later_ends_no_pause(self) -> None:
+        """Else all the others are tried again at once, in vain, and each is told again."""
+        driver = LadderDriver(online=False)
+        for _ in range(LETTERS_IN_FLIGHT + 2):
+            driver.say()
+        *earlier, last = driver.deposited()
+        driver.mail_queue.refused(last.reference, MailRefusal.MAILBOX_FULL, now=driver.now)
+        driver.told()
+        for letter in earlier:
+            assert driver.mail_queue.saved(letter.reference, now=driver.now) is None
+        assert driver.deposited() == []
+        driver.pass_time(PAUSE_FIRST)
+        assert [letter.number for letter in driver.deposited()] == [last.number]
+
     def test_one_is_tried_again_after_each_pause_without_a_word(self) -> None:
         driver = LadderDriver(online=False)
         older = driver.say()

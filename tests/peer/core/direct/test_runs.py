@@ -8,7 +8,7 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.api.events import Said
+from chatapp.peer.api.events import LineEvent
 from chatapp.peer.core.conversation import OutgoingStream, bodies_of
 from chatapp.peer.core.inbox import Stream, Streams
 from chatapp.peer.core.records import StoredStream
@@ -47,13 +47,13 @@ class PlainStreams(Streams):
     def take_direct(self, stream: Stream, messages: Sequence[tuple[int, DirectBody]]) -> None:
         for number, said in messages:
             if stream.inbox.admit(number) is Admission.NEW:
-                self._keep(stream, number, said.at, said.text, late=False)
+                self._keep(stream, number, said, late=False)
                 self.written.append((stream, [number], True))
             else:
                 assert stream.conversation is not None
                 stream.conversation.delivery.reject(number)
 
-    def lines_shown(self, lines: Iterable[Said]) -> None:
+    def lines_shown(self, lines: Iterable[LineEvent]) -> None:
         for line in lines:
             super().lines_shown([line])
 

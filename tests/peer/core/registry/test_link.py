@@ -229,6 +229,20 @@ def test_a_silent_link_is_kept_alive() -> None:
     assert wire.end.next_timer() == wire.now + LINK_KEEPALIVE_SPAN
 
 
+def test_a_link_that_is_never_silent_asks_for_the_newest_table_all_the_same() -> None:
+    """Else a batch of the table that got lost is missed for as long as its reader says something."""
+    wire = Wire()
+    wire.bring_up()
+    began = wire.now
+    while not wire.end.is_keepalive_due(wire.now):
+        wire.end.send(FetchTable(1), now=wire.now)
+        wire.hears(Pong(0, 1))
+        wire.now += 10.0
+    assert 2 * LINK_KEEPALIVE_SPAN <= wire.now - began < 2 * LINK_KEEPALIVE_SPAN + 10.0
+    wire.end.send(Ping(0), now=wire.now)
+    assert wire.end.next_timer() == wire.now + 2.5
+
+
 @pytest.mark.parametrize(
     ("answers", "is_slow"),
     [
@@ -382,8 +396,9 @@ class TestRenewal:
         wire.now += RENEW_AFTER
         wire.end.handle_timer(now=wire.now)
         wire.end.send(FetchTable(2), now=wire.now)
+        wire.end.send(Ping(0), now=wire.now)
         before = wire.session.seal(encode(Pong(1, 1)))
-        assert wire.said() == [FetchTable(1), "renew", FetchTable(2)]
+        assert wire.said() == [FetchTable(1), "renew", FetchTable(2), Ping(0)]
         due = wire.end.next_timer()
         assert due is not None and due > wire.now  # not asked for a second time
         assert wire.end.opened(before, now=wire.now)

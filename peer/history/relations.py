@@ -1,0 +1,216 @@
+"""What the lines of a history are to each other. Whatever changes a line is applied when both are
+here: the line then has its newest text, in the search index as well."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from chatapp.peer.core.records import CHANGES, Related, RelationKind
+from chatapp.peer.core.relations import Change, Folded, fold
+
+WAITING_MAX: Final = 64
+"""Changes of one conversation that wait for lines which have not come: the oldest are given up."""
+
+QUOTED_MAX: Final = 100
+"""Characters of a line that are read with an answer to it."""
+
+_REACTIONS: Final = f"({RelationKind.REACT}, {RelationKind.UNREACT})"
+_CHANGES: Final = f"({', '.join(str(int(kind)) for kind in sorted(CHANGES))})"
+_TARGET: Final = "SELECT id, at_ms, text, kind FROM lines WHERE stream = ? AND number = ?"
+_CHANGES_OF: Final = f"""
+SELECT relations.by, lines.number, lines.at_ms, relations.kind, lines.text, lines.id
+    FROM relations JOIN lines ON lines.id = relations.line
+    WHERE relations.stream = ? AND relations.number = ? AND relations.kind IN {_CHANGES}"""
+_EARLIER_REACTIONS: Final = f"""
+SELECT relations.line, lines.number FROM relations JOIN lines ON lines.id = relations.line
+    WHERE relations.stream = ? AND relations.number = ? AND relations.by = ?
+        AND relations.kind IN {_REACTIONS} AND lines.text = ? ORDER BY lines.number"""
+_TOO_MANY: Final = f"""
+DELETE FROM relations WHERE line IN (
+    SELECT line FROM relations JOIN streams ON streams.id = relations.by
+    WHERE is_waiting = 1 AND conversation = (SELECT conversation FROM streams WHERE id = ?)
+    ORDER BY line DESC LIMIT -1 OFFSET {WAITING_MAX})"""
+_ARRIVED: Final = """
+SELECT DISTINCT relations.stream, relations.number FROM relations
+    JOIN lines ON lines.stream = relations.stream AND lines.number = relations.number
+    WHERE is_waiting = 1"""
+_HAS_WAITING: Final = "SELECT 1 FROM relations WHERE is_waiting = 1 LIMIT 1"
+_OWN: Final = """
+SELECT relations.line, relations.kind, key, ours, relations.number, raw
+    FROM relations LEFT JOIN streams ON streams.id = relations.stream WHERE relations.line IN """
+_QUOTES: Final = f"""
+SELECT relations.line, substr(lines.text, 1, {QUOTED_MAX}) FROM relations
+    CROSS JOIN lines ON lines.stream = relations.stream AND lines.number = relations.number AND lines.kind IS NULL
+    WHERE relations.kind = {RelationKind.REPLY} AND relations.line IN """
+_ON_THEM: Final = f"""
+SELECT target.id, relations.by, lines.number, lines.at_ms, relations.kind, lines.text
+    FROM lines AS target CROSS JOIN relations ON relations.stream = target.stream
+        AND relations.number = target.number AND relations.kind IN {_CHANGES}
+    CROSS JOIN lines ON lines.id = relations.line WHERE target.id IN """
+
+
+class LineToFold(NamedTuple):
+    """A line as it is stored."""
+
+    id: int
+    by: int
+    at_ms: int
+    text: str
+
+
+class Relations:
+    """The relations of one history. Every method raises sqlite3.Error."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    # --- filing
+
+    def add(self, by: int, number: int, related: Related, *, stream: int | None) -> None:
+        """Note what the line with this number in the stream `by` is to the one that it names, which
+        is in `stream`. A line that is known to be something already stays so."""
+        execute = self._db.execute
+        found = execute("SELECT id FROM lines WHERE stream = ? AND number = ?", (by, number))
+        (line,) = found.fetchone()
+        is_change = related.kind in CHANGES
+        values = (line, int(related.kind), by, stream, related.number, related.raw or None)
+        added = execute(
+            "INSERT OR IGNORE INTO relations (line, kind, by, stream, number, raw, is_waiting) "
+            f"VALUES (?, ?, ?, ?, ?, ?, {int(is_change)})",
+            values,
+        )
+        if not is_change or not added.rowcount or stream is None:
+            return
+        execute("UPDATE lines SET kind = ? WHERE id = ?", (int(related.kind), line))
+        if related.kind in (RelationKind.REACT, RelationKind.UNREACT):
+            self._keep_newest_reaction(line, by, stream, related.number)
+        self._apply(stream, related.number)
+        execute(_TOO_MANY, (by,))
+
+    def _keep_newest_reaction(self, line: int, by: int, stream: int, number: int) -> None:
+        (emoji,) = self._db.execute("SELECT text FROM lines WHERE id = ?", (line,)).fetchone()
+        earlier = self._db.execute(_EARLIER_REACTIONS, (stream, number, by, emoji)).fetchall()
+        for one, _ in earlier[:-1]:
+            self._db.execute("DELETE FROM relations WHERE line = ?", (one,))
+
+    def lines_added(self) -> None:
+        """Apply changes whose lines have come."""
+        if self._db.execute(_HAS_WAITING).fetchone() is not None:  # mostly not
+            for stream, number in self._db.execute(_ARRIVED).fetchall():
+                self._apply(stream, number)
+
+    def moved(self, stream: int, number: int, *, to_stream: int, to_number: int) -> None:
+        """Note that a line of ours has another number now."""
+        self._db.execute(
+            "UPDATE relations SET stream = ?, number = ? WHERE stream = ? AND number = ?",
+            (to_stream, to_number, stream, number),
+        )
+        if to_stream != stream:
+            self._db.execute(
+                "UPDATE relations SET by = ? WHERE line = "
+                "(SELECT id FROM lines WHERE stream = ? AND number = ?)",
+                (to_stream, to_stream, to_number),
+            )
+
+    def forget(self, ids: Sequence[int]) -> None:
+        """Forget lines that are dropped."""
+        each = [(id_,) for id_ in ids]
+        self._db.executemany("DELETE FROM relations WHERE line = ?", each)
+        self._db.executemany("DELETE FROM originals WHERE line = ?", each)
+
+    def _apply(self, stream: int, number: int) -> None:
+        """Have a line say what it has become, if it is here."""
+        execute = self._db.execute
+        target = execute(_TARGET, (stream, number)).fetchone()
+        if target is None:
+            return
+        id_, at_ms, text, changes_another = target
+        execute(
+            "UPDATE relations SET is_waiting = NULL WHERE stream = ? AND number = ? AND is_waiting = 1",
+            (stream, number),
+        )
+        if changes_another is not None:
+            return  # a change cannot be changed
+        found = execute(_CHANGES_OF, (stream, number)).fetchall()
+        changes = [
+            Change(by, nth, at, RelationKind(kind), words) for by, nth, at, kind, words, _ in found
+        ]
+        folded = fold(text, at_ms, by=stream, changes=changes)
+        if folded.is_retracted:
+            self._erase(id_, text, [row[5] for row in found])
+        elif folded.versions and folded.text != text:
+            execute("INSERT OR IGNORE INTO originals VALUES (?, ?)", (id_, text))
+            self._set_text(id_, text, folded.text)
+
+    def _erase(self, id_: int, text: str, changes: Sequence[int]) -> None:
+        """Remove the text of a line that was taken back, and of its edits, from the file as well."""
+        execute = self._db.execute
+        execute("PRAGMA secure_delete = ON")
+        try:
+            execute("DELETE FROM originals WHERE line = ?", (id_,))
+            self._db.executemany(
+                "UPDATE lines SET text = '' WHERE id = ? AND kind = ?",
+                [(change, int(RelationKind.EDIT)) for change in changes],
+            )
+            self._set_text(id_, text, "")
+        finally:
+            execute("PRAGMA secure_delete = OFF")
+
+    def _set_text(self, id_: int, before: str, after: str) -> None:
+        if before == after:
+            return
+        execute = self._db.execute
+        (indexed,) = execute("SELECT indexed FROM progress").fetchone()
+        if id_ <= indexed:
+            execute(
+                "INSERT INTO search_index (search_index, rowid, text) VALUES ('delete', ?, spread(?))",
+                (id_, before),
+            )
+            execute("INSERT INTO search_index (rowid, text) VALUES (?, spread(?))", (id_, after))
+        execute("UPDATE lines SET text = ? WHERE id = ?", (after, id_))
+
+    # --- reading
+
+    def of(self, ids: Sequence[int]) -> dict[int, Related]:
+        """Return what these lines are to others, of those that are anything."""
+        return {
+            line: Related(
+                RelationKind(kind), key or b"", is_ours=bool(ours), number=number, raw=raw or b""
+            )
+            for line, kind, key, ours, number, raw in self._db.execute(_OWN + _marks(ids), ids)
+        }
+
+    def folded(self, lines: Sequence[LineToFold]) -> dict[int, Folded]:
+        """Return what these lines have become, of those that were changed."""
+        ids = [line.id for line in lines]
+        changes: dict[int, list[Change]] = {}
+        for id_, by, number, at_ms, kind, text in self._db.execute(_ON_THEM + _marks(ids), ids):
+            change = Change(by, number, at_ms, RelationKind(kind), text)
+            changes.setdefault(id_, []).append(change)
+        return {
+            line.id: fold(line.text, line.at_ms, by=line.by, changes=changes[line.id])
+            for line in lines
+            if line.id in changes
+        }
+
+    def quotes(self, ids: Sequence[int]) -> dict[int, str]:
+        """Return what the lines say that these lines answer, cut, of those that are here."""
+        return dict(self._db.execute(_QUOTES + _marks(ids), ids).fetchall())
+
+    def original(self, id_: int) -> str | None:
+        """Return what a line said before its first edit; None if it was not edited."""
+        found = self._db.execute("SELECT text FROM originals WHERE line = ?", (id_,)).fetchone()
+        return None if found is None else msgspec.convert(found[0], str)
+
+    def names(self, streams: Sequence[int]) -> dict[int, tuple[bytes, bool]]:
+        """Return the key of each of these streams, and whether it is ours."""
+        found = self._db.execute(
+            f"SELECT id, key, ours FROM streams WHERE id IN {_marks(streams)}", streams
+        )
+        return {id_: (key, bool(ours)) for id_, key, ours in found}
+
+
+def _marks(values: Sequence[object]) -> str:
+    return f"({','.join('?' * len(values))})"

@@ -1,0 +1,154 @@
+"""Lines about lines: what somebody answers, changes, takes back or puts an emoji to, and how a line
+reads that was changed."""
+
+from collections.abc import Mapping
+from typing import Final, assert_never
+
+from chatapp.peer.api.errors import ChangeRefusal
+from chatapp.peer.api.events import ChangeEvent, Edited, Line, Reacted, Retracted, Said
+from chatapp.peer.api.past import FoundLine
+from chatapp.peer.api.requests import Edit, LineName, React, Retract, Send, Sending
+from chatapp.peer.words.formatting import name, shown_clock
+from chatapp.wire.text import sanitize
+
+Known = Mapping[LineName, FoundLine | None]
+"""The lines that events name, as they are now; None for one that is not here."""
+
+NOTHING_KNOWN: Final[Known] = {}
+
+CANNOT_SHOW: Final = "[a message that this version cannot show]"
+TAKEN_BACK: Final = "[taken back]"
+
+_QUOTED: Final = 60
+"""Characters of a line that are quoted."""
+
+NO_SUCH_LINE: Final = "[There is no such message.]"
+
+_REFUSALS: Final = {
+    ChangeRefusal.NO_SUCH_LINE: "There is no such message",
+    ChangeRefusal.NOT_OURS: "Only who wrote a message can change it",
+    ChangeRefusal.TOO_OLD: "That message is older than 7 days",
+    ChangeRefusal.TAKEN_BACK: "That message was taken back",
+    ChangeRefusal.NO_EMOJI: "That is not one emoji, such as 👍",
+    ChangeRefusal.ELSEWHERE: "That message was written in another conversation",
+    ChangeRefusal.OTHER_KEY: "The name has another key since that was written",
+}
+
+
+def refused(reason: ChangeRefusal) -> str:
+    """Say why a line is not changed."""
+    return f"[{_REFUSALS[reason]}: nothing was sent.]"
+
+
+def quoted(text: str) -> str:
+    """Quote the beginning of a line."""
+    whole = " ".join(sanitize(text).split())
+    return f'"{whole if len(whole) <= _QUOTED else whole[: _QUOTED - 1] + "…"}"'
+
+
+def shown_text(line: Said) -> str:
+    """Return how a line reads now."""
+    if line.is_retracted:
+        return TAKEN_BACK
+    text = CANNOT_SHOW if line.is_unknown else sanitize(line.text)
+    edited = " (edited)" if line.is_edited else ""
+    reactions = "".join(f" {one.emoji} {one.count}" for one in line.reactions)
+    return f"{text}{edited}{f' [{reactions.strip()}]' if reactions else ''}"
+
+
+def text_of(line: Said, known: Known) -> str:
+    """Return how a line reads in the log of its conversation."""
+    to = answered(line, known)
+    return f"({to}) {shown_text(line)}" if to else shown_text(line)
+
+
+def line_named(line: Line) -> LineName | None:
+    """Return the line that an event is about, if it is about one."""
+    match line:
+        case Said(reply_to=None):
+            return None
+        case Said(conversation=what, reply_to=target) if target is not None:
+            return LineName(conversation=what, target=target)
+        case Edited() | Retracted() | Reacted():
+            return LineName(conversation=line.conversation, target=line.target)
+        case _:
+            return None
+
+
+def found_for(line: Line, known: Known) -> FoundLine | None:
+    """Return the line that an event is about, if it is here."""
+    named = line_named(line)
+    return None if named is None else known.get(named)
+
+
+def answered(line: Said, known: Known) -> str:
+    """Say what a line answers: `to "see you at noon"`; empty if it answers none."""
+    if line.reply_to is None:
+        return ""
+    found = found_for(line, known)
+    if found is not None and found.line.is_retracted:
+        return "to a message taken back"
+    text = line.quote if found is None else found.line.text
+    return f"to {quoted(text)}" if text else "to an earlier message"
+
+
+def change_lines(event: ChangeEvent, known: Known) -> list[str]:
+    """Return the lines about a change; none for a change that does not count, or not any more."""
+    found = found_for(event, known)
+    if found is None or (found.line.is_retracted and not isinstance(event, Retracted)):
+        return []
+    who = name(event.sender)
+    if not event.conversation.is_person:
+        room = event.conversation.name
+        who += f" (in {name(room)})" if event.conversation.is_room else " (to everybody)"
+    match event:
+        case Edited():
+            before = _before(found, event.number)
+            return [] if before is None else [edited_line(who, before, event.text)]
+        case Retracted():
+            if not found.line.is_retracted:
+                return []
+            return [retracted_line(who, found.line)]
+        case Reacted(is_on=is_on):
+            return [reacted_line(who, event.text, found.line, is_on=is_on)]
+        case _:
+            assert_never(event)
+
+
+def _before(found: FoundLine, number: int) -> str | None:
+    """Return what a line said before the message with this number changed it."""
+    texts = [version.text for version in found.versions if version.number < number]
+    counts = any(version.number == number for version in found.versions)
+    return texts[-1] if counts and texts else None
+
+
+def edited_line(who: str, before: str, after: str) -> str:
+    """Say that somebody changed a line."""
+    return f"[{who} changed {quoted(before)} to {quoted(after)}.]"
+
+
+def retracted_line(who: str, line: Said) -> str:
+    """Say that somebody took a line back: by its time, since nobody has its text any more."""
+    return f"[{who} took back a message of {shown_clock(line.at)[1]}.]"
+
+
+def own_line(line: Said, request: Sending) -> str:
+    """Say what the user has done to a line."""
+    match request:
+        case Edit(text=text):
+            return edited_line("You", line.text, text)
+        case Retract():
+            return f"[You took back {quoted(line.text)}.]"
+        case React(emoji=emoji, is_on=is_on):
+            return reacted_line("You", emoji, line, is_on=is_on)
+        case Send(text=text):
+            return f"You (to {quoted(line.text)}): {sanitize(text)}"
+        case _:
+            assert_never(request)
+
+
+def reacted_line(who: str, emoji: str, line: Said, *, is_on: bool) -> str:
+    """Say that somebody put an emoji to a line, or took it away."""
+    what = CANNOT_SHOW if line.is_unknown else quoted(line.text)
+    emoji = sanitize(emoji)
+    return f"[{who}: {emoji} to {what}.]" if is_on else f"[{who} took {emoji} from {what}.]"
