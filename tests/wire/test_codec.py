@@ -26,7 +26,15 @@ from chatapp.wire.codec import (
 )
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.limits import BODY_MAX, DATAGRAM_FRAMES_MAX, HELLO_SIZE, TEXT_MAX
-from chatapp.wire.messages.desk import ClosedQueue, PastLine, PastSession, ReadyAnswer, RoomVisitor
+from chatapp.wire.messages.desk import (
+    ClosedQueue,
+    PastLine,
+    PastSession,
+    ReadyAnswer,
+    RoomOperator,
+    RoomQueue,
+    RoomVisitor,
+)
 from chatapp.wire.messages.direct import DirectBody, DirectGroupLine
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import Letter
@@ -63,6 +71,8 @@ INSIDE_OTHERS: Final = frozenset(
         Retract,
         RoomInfo,
         RoomMember,
+        RoomOperator,
+        RoomQueue,
         RoomVisitor,
         ServerPlace,
         Topic,
