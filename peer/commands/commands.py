@@ -174,7 +174,7 @@ def _show_help(context: Context, *words: str) -> Meaning:
 
 COMMANDS: Final = (
     Command(
-        spellings=("send", "/dm", "/msg"),
+        spellings=("send", "/dm", "/msg", "/send"),
         shape=NAME_AND_TEXT,
         summary="send a message to one person",
         example="bob See you at noon",
@@ -521,7 +521,7 @@ reg: back connect
 /verify: key fingerprint
 /topic: retopic purpose
 /all: group send_all broadcast shout wall
-/dm: send private pm privmsg tell w whisper
+/dm: private pm privmsg tell w whisper
 /help: commands h ? man
 /quit: q logout exit bye signoff
 /search: find grep

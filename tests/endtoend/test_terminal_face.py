@@ -144,7 +144,7 @@ async def test_tab_offers_commands_and_whom_one_talked_with_last(
     alice = await at_terminal("alice")
     await alice.shows(WELCOME)
     await bob.knows("alice")
-    alice.press("/se" + TAB)
+    alice.press("/sea" + TAB)
     await alice.stands(">>> /search", "alice · 3 online")
     alice.press("\x15send bo" + TAB + " hi\r")  # Ctrl-U clears the line
     await bob.sees("alice: hi")

@@ -65,7 +65,7 @@ from tests.peer.faces.line.typists import ALICE, AWAY, BOB, IN_LAB, said
         ("help send", ShowHelp("send")),
         ("/help /dm", ShowHelp("/dm")),
         ("help DM", ShowHelp("/dm")),
-        ("help /send", ShowHelp("send")),
+        ("help /send", ShowHelp("/send")),
         ("", Empty()),
         (" \t \n", Empty()),
         ("message", AskMessage()),
@@ -168,7 +168,7 @@ def test_a_command_without_what_it_needs_says_what_it_needs(line: str, shown: st
     ("line", "word", "near"),
     [
         ("sned bob hi", "sned", "send"),
-        ("/sned bob hi", "/sned", "send"),
+        ("/sned bob hi", "/sned", "/send"),
         ("/dmm bob hi", "/dmm", "/dm"),
         (".roomy", ".roomy", None),
         (".xyzzy", ".xyzzy", None),
