@@ -133,8 +133,6 @@ class ScreenView(View):
             settle=self._settle_early,
             tell_unreadable=self._tell_unreadable,
         )
-        self._has_told_all = False
-        """Whether the user has said something to everybody, and knows that they do."""
         self._has_chosen = False
         """Whether the user has chosen the conversation that is open."""
         self._typed_in: Pane = self.open_pane
@@ -627,8 +625,10 @@ class ScreenView(View):
         )
 
     def _question_about(self, message: Send, line: str) -> str | None:
-        """Also ask before the first line to everybody, unless a command named them."""
-        is_first = message.conversation == EVERYBODY and not self._has_told_all
+        """Also ask before the first line to everybody, unless a command named them. Who has said
+        something to everybody before knows that they do."""
+        told = self.panes.pane(EVERYBODY).log.entries
+        is_first = message.conversation == EVERYBODY and not any(one.is_mine for one in told)
         if is_first and message.text == _talk_of(line):
             others = sum(not is_same_name(one.name, self.state.name) for one in self.people)
             return answers.everybody_question(others)
@@ -744,7 +744,6 @@ class ScreenView(View):
             if entry is not None:
                 self._send_nothing(entry)
             return
-        self._has_told_all = self._has_told_all or message.conversation == EVERYBODY
         if entry is None:
             pane = self.panes.pane(message.conversation)
             entry = self._said_by_me(pane, message.text)

@@ -20,6 +20,15 @@ from chatapp.wire.text import sanitize
 
 START_ABOUT: Final = "a line here must name somebody"
 LIST_TITLE: Final = "Conversations"
+MEMBERS_TITLE: Final = "Members"
+YOU: Final = "you"
+GAP: Final = "lines left out"
+HELP_KEY: Final = "F1 help"
+LIST_KEY: Final = "F4 list"
+NO_TERMINAL: Final = "needs a terminal: standard input and output must be one"
+NOT_INSTALLED: Final = needs_extra("full")
+_WEEK: Final = 7
+_BRACKETED: Final = re.compile(r"\[([^\[\]]*)\](?: (.*))?")
 
 
 def begun_about(key: str, line: int, said: str, *, is_mine: bool) -> str:
@@ -36,16 +45,6 @@ def begun_about(key: str, line: int, said: str, *, is_mine: bool) -> str:
             return f"/retract #{line}"
         case _:
             return ""
-
-
-YOU: Final = "you"
-GAP: Final = "lines left out"
-HELP_KEY: Final = "F1 help"
-LIST_KEY: Final = "F4 list"
-NO_TERMINAL: Final = "needs a terminal: standard input and output must be one"
-NOT_INSTALLED: Final = needs_extra("full")
-_WEEK: Final = 7
-_BRACKETED: Final = re.compile(r"\[([^\[\]]*)\](?: (.*))?")
 
 
 def terminal_too_small(columns: int, rows: int, *, least: tuple[int, int]) -> str:

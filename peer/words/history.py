@@ -48,11 +48,12 @@ def history_lines(lines: Sequence[Said], me: str) -> list[str]:
 
 def past_lines(lines: Sequence[Said]) -> list[str]:
     """Return messages of the past as a terminal shows them again: as new ones, and own lines with
-    their recipient."""
+    their recipient, and with their mark if they were not received."""
     return [_shown_again(line) for line in lines]
 
 
 def _shown_again(line: Said) -> MessageLine:
+    mark = _mark(line)
     before, end, where, audience = "", "", "", Audience.PERSON
     what, to = line.conversation, answered(line, NOTHING_KNOWN)
     if what == EVERYBODY:
@@ -71,7 +72,7 @@ def _shown_again(line: Said) -> MessageLine:
         at=line.at,
         audience=audience,
         doubt=line.doubt,
-    ).with_mark(_mark(line))
+    ).with_mark(None if mark is Mark.RECEIVED else mark)
 
 
 def trace_lines(trace: DeliveryTrace | None, me: str) -> list[str]:

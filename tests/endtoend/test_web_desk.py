@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Error, Page, expect
 
 from tests.cast.browser import NEEDS_CHROMIUM, PHONE, is_accessible, page_of
 from tests.cast.lines import beginning
@@ -34,7 +34,7 @@ pytestmark = NEEDS_CHROMIUM
 @pytest_asyncio.fixture(loop_scope="session")
 async def desk(tmp_path: Path) -> AsyncIterator["Desk"]:
     """A registry with an operator, and a web desk; no program may write to standard error."""
-    async with playing(tmp_path) as stage:
+    async with playing(tmp_path, is_forked=True) as stage:
         desk = Desk(stage)
         await desk.open()
         yield desk
@@ -164,6 +164,46 @@ async def test_a_visit_from_the_form_to_the_end(
     await expect(page.get_by_label("Full name")).to_be_visible()
     assert troubles == []
     assert "owned" not in await page.title()
+    await context.close()
+
+
+async def test_what_is_typed_while_the_web_desk_is_away_outlives_a_reload_or_is_named(
+    desk: Desk, browser: Browser
+) -> None:
+    bob = await desk.stage.operator()
+    context = await browser.new_context(viewport=PHONE)
+    page, troubles = await page_of(context)
+    await page.goto(desk.url)
+    await fill_in(page, name="Asha")
+    await bob.sees("Name: Asha")
+    await bob.type("hello")
+    await expect(page.locator(".theirs .text")).to_have_text("hello")
+    unsent = page.locator(".line.unsent .text")
+
+    async def types_while_it_is_away(text: str) -> None:
+        await desk.gateway.kill()
+        await page.get_by_label("Your message").fill(text)
+        await page.keyboard.press("Enter")
+        await expect(unsent).to_have_text(text)
+
+    await types_while_it_is_away("still there?")
+    with contextlib.suppress(Error):  # nobody answers
+        await page.reload()
+    desk.gateway = await desk.start_gateway()
+    await page.goto(desk.url)
+    await bob.sees("Asha: still there?")
+    await expect(page.locator(".mine .mark.saved")).to_have_count(1)
+    await expect(unsent).to_have_count(0)
+    assert bob.shown(beginning("Asha: ")) == ["Asha: still there?"]
+
+    await types_while_it_is_away("too late")
+    await bob.type("we close now", ".end")
+    await bob.sees("[Session with Asha ended.]")
+    desk.gateway = await desk.start_gateway()
+    await expect(page.get_by_role("alert")).to_have_text("Not sent: too late")
+    await expect(page.locator(".theirs .text")).to_have_text(["hello", "we close now"])
+    await is_accessible(page)
+    assert troubles == []
     await context.close()
 
 

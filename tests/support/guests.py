@@ -136,16 +136,21 @@ class Guest(Person):
             self.pinned = core.pinned
             self._send(core.datagrams_to_send())
             self._tend_link(self.core, now)
-            conversation = core._visit._conversation._conversation
-            if conversation is not None:
-                if conversation.visit != self.visit:
-                    self.said, self.typed, self.heard, self.unsaid = [], [], {}, []
-                self.visit = conversation.visit
+            begun = core._visit._conversation.visit or self.visit
             events = core.events()
             is_moving = bool(events)
             for event in events:
+                if not isinstance(event, visit_events.Rated):  # that is of the visit before
+                    self._enter(begun)
                 self._react(event)
+            self._enter(begun)
         self._arm(self.core)
+
+    def _enter(self, visit: int) -> None:
+        """Note the visit that has begun, unless it is the present one."""
+        if visit != self.visit:
+            self.said, self.typed, self.heard, self.unsaid = [], [], {}, []
+        self.visit = visit
 
     def _react(self, event: visit_events.VisitEvent) -> None:
         self.told.append((self.visit, event))

@@ -26,12 +26,27 @@ from chatapp.wire.codec import (
 )
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.limits import BODY_MAX, DATAGRAM_FRAMES_MAX, HELLO_SIZE, TEXT_MAX
-from chatapp.wire.messages.desk import ClosedQueue, PastLine, PastSession, ReadyAnswer, RoomVisitor
-from chatapp.wire.messages.direct import DirectBody, DirectGroupLine
+from chatapp.wire.messages.desk import (
+    ClosedQueue,
+    PastLine,
+    PastSession,
+    ReadyAnswer,
+    RoomOperator,
+    RoomQueue,
+    RoomVisitor,
+)
+from chatapp.wire.messages.direct import (
+    DirectBody,
+    DirectGroupLine,
+    Edit,
+    React,
+    Reply,
+    Retract,
+    Unknown,
+)
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import Letter
 from chatapp.wire.messages.registration import Hello, Ping, ServerPlace
-from chatapp.wire.messages.relations import Edit, React, Reply, Retract, Unknown
 from chatapp.wire.messages.rooms import EpochKey, GroupBody, GroupLine, RoomInfo, RoomMember, Topic
 from chatapp.wire.messages.table import Row, TableBatch
 from tests.support.strategies import (
@@ -63,6 +78,8 @@ INSIDE_OTHERS: Final = frozenset(
         Retract,
         RoomInfo,
         RoomMember,
+        RoomOperator,
+        RoomQueue,
         RoomVisitor,
         ServerPlace,
         Topic,

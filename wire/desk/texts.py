@@ -205,13 +205,30 @@ def room_lines(room: DeskRoom, *, time: Callable[[float], str]) -> list[str]:
     served = (_visitor(visit, f"since {time(visit.since)}", "with") for visit in room.served)
     lines = [f"[Active: {visitor}.]" for visitor in served] or [NO_CLIENT]
     if not room.total:
-        return [*lines, ROOM_EMPTY]
+        return [*lines, ROOM_EMPTY, *_desk_lines(room)]
     lines.append(f"[Waiting room: {room.total:,}.]")
     for position, visitor in enumerate(room.waiting, 1):
         since = f"waiting since {time(visitor.since)}"
         lines.append(f"{position}. {_visitor(visitor, since, 'for')}")
     if room.total > len(room.waiting):
         lines.append(f"[And {room.total - len(room.waiting):,} more.]")
+    return [*lines, *_desk_lines(room)]
+
+
+def _desk_lines(room: DeskRoom) -> list[str]:
+    """Return who else is on duty, and how many wait elsewhere, if there is anybody else or another
+    queue."""
+    lines = []
+    if len(room.on_duty) > 1:
+        on_duty = (
+            f"{_name(each.operator)} ({'free' if each.is_free else 'serving'}"
+            f"{'' if each.queue == room.queue else f', {_name(each.queue)}'})"
+            for each in room.on_duty
+        )
+        lines.append(f"[On duty: {', '.join(on_duty)}.]")
+    if len(room.queues) > 1:
+        waiting = (f"{_name(each.queue)} {each.waiting:,}" for each in room.queues)
+        lines.append(f"[Waiting: {', '.join(waiting)}.]")
     return lines
 
 

@@ -295,7 +295,7 @@ class Rooms:
                 self._give_up_requests(NoAnswer.UNREACHABLE)
 
     def _link_up(self, now: float) -> None:
-        for room in self._entered.owed:
+        for room in self._entered.owed.values():
             self._say_leave(room)
         for group in self._groups.rooms.values():
             asked = PendingRequest(self._reference(), group.room, None)
@@ -334,27 +334,38 @@ class Rooms:
             self._entered.find(name) is not None and group is None  # it has ended and begun anew
         ):
             self._entered.go_in(notice, now=now)
-        elif group is None:
+        elif group is None and not (
+            self._entered.owes_leave(name) or room_key(name) in self._entries
+        ):
             self._stay_out(name)
 
     def _refused(self, notice: RoomRefused, *, now: float) -> None:
-        """Handle the notice that the registry refused a request to enter a room."""
-        if self._is_answer(self._entries, notice.room, notice.reference):
-            self._refuse(notice.room, RoomEntryRefusal[notice.reason.name])
-            return
-        asked, group = self._returns.get(room_key(notice.room)), self._entered.find(notice.room)
-        if asked is None or group is None or asked.reference != notice.reference:
-            return
+        """Handle the notice that the registry refused a request to enter a room, or all rooms of it
+        that were not answered before."""
+        reason, is_for_all = notice.reason, not notice.room
+        requests = [*self._entries.values(), *self._returns.values()]
+        for asked in [one for one in requests if one.reference == notice.reference]:
+            if not (is_for_all or room_key(asked.room) == room_key(notice.room)):
+                continue
+            if self._is_answer(self._entries, asked.room, asked.reference):
+                self._refuse(asked.room, RoomEntryRefusal[reason.name])
+            elif (group := self._entered.find(asked.room)) is not None:
+                self._return_refused(asked, group, reason, now)
+
+    def _return_refused(
+        self, asked: PendingRequest, group: Group, reason: RoomRefusal, now: float
+    ) -> None:
+        """Leave the room, or ask again later if the registry cannot let us in just then: the user is
+        told once."""
         self._catch_up.group_drained(group.name)
-        if notice.reason not in _FOR_NOW:
-            self._refuse(group.room, RoomEntryRefusal[notice.reason.name])
+        if not asked.is_refused:
+            self._refuse(group.room, RoomEntryRefusal[reason.name])
+        if reason in _FOR_NOW:
+            asked.is_refused, asked.deadline = True, now + RETURN_AGAIN_AFTER
+            self._alarm.no_later_than(asked.deadline)
+        else:
             self._go_out(group, now)
             self._out.events.append(events.LeftRoom(room=group.room))
-            return
-        if not asked.is_refused:
-            self._refuse(group.room, RoomEntryRefusal[notice.reason.name])
-        asked.is_refused, asked.deadline = True, now + RETURN_AGAIN_AFTER
-        self._alarm.no_later_than(asked.deadline)
 
     @staticmethod
     def _is_answer(asked: dict[str, PendingRequest], room: str, reference: int) -> bool:

@@ -117,8 +117,8 @@ class FullApp(App[None]):
     #main { width: 1fr; }
     #input { height: auto; max-height: 6; background: $chat-input; }
     #side { width: 22; }
-    #members { display: none; width: 22; }
-    .-wide.-in-room #members { display: block; }
+    #beside { display: none; width: 22; }
+    .-wide.-in-room #beside { display: block; }
     #prompt { width: 2; padding: 0 0 0 1; color: $primary; background: $chat-input; text-style: bold; }
     #prompt:ansi { background: ansi_default; }
     Composer:ansi { background: ansi_default; }
@@ -212,7 +212,9 @@ class FullApp(App[None]):
                 with Horizontal(id="input"):
                     yield Static(Content(">"), id="prompt", markup=False)
                     yield Composer(offered=self._offered, begun=self._begun, id="composer")
-            yield ListView(signs, id="members")
+            with Vertical(id="beside"):
+                yield Bar(cut=signs.cut, between=signs.between, id="members-heading")
+                yield ListView(signs, id="members")
         yield Bar(cut=signs.cut, between=signs.between, id="status")
         yield Static(Content(""), id="small", markup=False)
 
@@ -394,6 +396,7 @@ class FullApp(App[None]):
         self.base.set_class(bool(members), "-in-room")
         self.list_of_members.show_rows(members, now=time.time())
         self.base.query_one("#heading", Bar).show_pieces([("about", words.LIST_TITLE)])
+        self.base.query_one("#members-heading", Bar).show_pieces([("about", words.MEMBERS_TITLE)])
         self.base.query_one("#title", Bar).show_pieces(self._title_pieces())
         status = view.status(now=asyncio.get_running_loop().time())
         right: Fragments = [("key", words.HELP_KEY)]

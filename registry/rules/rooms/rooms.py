@@ -45,6 +45,7 @@ from chatapp.wire.limits import (
     ROOM_ENTRIES_SPAN,
     ROOM_LIST_MAX,
     ROOM_MEMBERS_MAX,
+    ROOM_SIGN,
     ROOMS_MADE_BURST,
     ROOMS_MADE_PER_ADDRESS_BURST,
     ROOMS_MADE_PER_ADDRESS_SPAN,
@@ -54,7 +55,6 @@ from chatapp.wire.limits import (
 )
 from chatapp.wire.messages.rooms import (
     NO_TOPIC,
-    ROOM_SIGN,
     ROOMS_LISTED_MAX,
     EnterRooms,
     LeaveRoom,
@@ -357,7 +357,11 @@ class Rooms:
             return [Drop(reason=DropReason.ROOM_REQUEST_FROM_OLD_LINK)]
         if caller.identity in self._entering:
             is_queued = self._entering.wait(caller.identity, Handle(request=request, to=caller))
-            return [] if is_queued else _refused_all(request, caller)
+            return (
+                []
+                if is_queued
+                else [_refused(request.reference, "", caller, RoomRefusal.TOO_OFTEN)]
+            )
         return self._enter_all(request, caller, now)
 
     def _enter_all(self, request: EnterRooms, caller: Caller, now: float) -> Rule:
@@ -365,6 +369,10 @@ class Rooms:
         self._entering.begin(caller.identity)
         for name in request.rooms:
             if not self._is_latest(caller):  # another link asks for all of them anew
+                break
+            if not self._caps.may_enter(caller.identity, now=now):
+                # Looking at the others, and answering for each, would cost more than asking.
+                yield _refused(request.reference, "", caller, RoomRefusal.TOO_OFTEN)
                 break
             now = yield from self._enter(name, request, caller, now)
         yield from self._entering.end(caller.identity)
@@ -374,9 +382,6 @@ class Rooms:
         identity, key, reference = caller.identity, room_key(name), request.reference
         if key is None:
             yield _refused(reference, name, caller, RoomRefusal.BAD_NAME)
-            return now
-        if not self._caps.may_enter(identity, now=now):
-            yield _refused(reference, name, caller, RoomRefusal.TOO_OFTEN)
             return now
         put_out = self._evictions.find(identity, key)
         if put_out is not None and request.is_return:
@@ -706,13 +711,6 @@ class Rooms:
 
 def _refused(reference: int, room: str, caller: Caller, reason: RoomRefusal) -> Effect:
     return Reply(to=caller, message=RoomRefused(reference, room, reason))
-
-
-def _refused_all(request: EnterRooms, caller: Caller) -> list[Effect]:
-    """Refuse each room of a request that finds too many before it."""
-    return [
-        _refused(request.reference, room, caller, RoomRefusal.TOO_OFTEN) for room in request.rooms
-    ]
 
 
 def _no_topic(request: SetTopic, caller: Caller, reason: TopicRefusal) -> list[Effect]:

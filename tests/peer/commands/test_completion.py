@@ -15,6 +15,7 @@ def known() -> CompletionIndex:
     known.add_recent("somebody who is gone")
     known.add_room("den")
     known.add_room("lab")
+    known.entered = ("den",)
     return known
 
 
@@ -34,6 +35,10 @@ def known() -> CompletionIndex:
         ("send_all b", []),
         ("join ", ["lab", "den"]),
         ("/join d", ["den"]),
+        ("/room ", ["den"]),
+        ("/leave d", ["den"]),
+        ("/leave l", []),
+        ("/names ", ["den"]),
         (
             "help se",
             ["send", "send_all", "server:exit", "server:join", "server:leave", "server:who"],

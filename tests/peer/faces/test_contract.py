@@ -15,6 +15,7 @@ import pytest
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.rpc.place import Offer
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.visitor import Visitor
@@ -99,6 +100,13 @@ async def _keeps(scene: Scene) -> None:
     await scene.window.type("/msg bob see you at noon")
 
 
+async def _is_edited(scene: Scene) -> None:
+    """Bob changes what he has said."""
+    line = await scene.bob.send("alice", "helo")
+    await scene.window.shows("helo")
+    await scene.bob.edit(line, "hello")
+
+
 Row = tuple[Callable[[Scene], Awaitable[None]], dict[str, tuple[str, ...]]]
 TALK: Final[dict[str, Row]] = {
     "a claimed author": (
@@ -115,6 +123,11 @@ TALK: Final[dict[str, Row]] = {
         _sends_elsewhere,
         dict.fromkeys(("line", "attached"), ("from elsewhere  ✓",))
         | {"pipe": ("from elsewhere",), "full": ("you  from elsewhere", "✓")},
+    ),
+    "an edited text later": (
+        _is_edited,
+        dict.fromkeys(("line", "pipe", "attached"), ('[bob changed "helo" to "hello".]',))
+        | {"full": ("bob  hello", "(edited)")},
     ),
     "a kept line": (
         _keeps,
@@ -144,6 +157,26 @@ async def test_people_see_it(village: Village, row: str, face: str) -> None:  # 
                 await window.shows("> Write to bob" if face == "full" else "[Talking to bob.")
                 await happens(Scene(village, alice, window, bob))
                 await window.shows(*seen[face])
+
+
+@pytest.mark.parametrize(
+    ("face", "seen"),
+    [("line", "alice to bob: see you at noon  ⧖"), ("full", "you  see you at noon")],
+)
+async def test_what_was_kept_is_seen_at_the_next_start(
+    village: Village,  # noqa: F811
+    face: str,
+    seen: str,
+) -> None:
+    async with village.peer("bob") as bob, village.peer("alice") as alice:
+        await bob.ready()
+        await sees(alice, "bob", online=True)
+        await bob.close()
+        await village.close_registry()
+        assert await outcome_of(await alice.send("bob", "see you at noon")) is MessageState.KEPT
+        async with FACES[face](alice) as window:
+            await window.type("/history bob")
+            await window.shows(seen, "⧖")
 
 
 # --- the help desk

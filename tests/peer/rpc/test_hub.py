@@ -82,6 +82,8 @@ def test_a_client_is_told_the_people_who_were_there_before_anything_happened() -
         ("EnterRoom", {"room": 7}, Code.WRONG_PARAMETERS),
         ("EnterRoom", {"room": "lab", "of": 1}, Code.WRONG_PARAMETERS),
         ("EnterRoom", {"room": "lab", "type": "LeaveRoom"}, Code.WRONG_PARAMETERS),
+        ("LeaveRoom", {}, Code.WRONG_PARAMETERS),
+        ("SetTopic", {"text": "Exam"}, Code.WRONG_PARAMETERS),
         ("ReadPage", {"before": 1 << 63}, Code.WRONG_PARAMETERS),
         ("ReadPage", {"before": -(1 << 63) - 1}, Code.WRONG_PARAMETERS),
         ("ReadPage", {"before": True}, Code.WRONG_PARAMETERS),

@@ -313,6 +313,16 @@ def test_a_mark_only_goes_forward(where: Conversation, states: Sequence[MessageS
     assert not any(is_behind(later, earlier) for earlier, later in pairwise(marks))
 
 
+def test_who_has_talked_to_everybody_before_is_not_asked_again() -> None:
+    history = History()
+    history.lines += [replace(said(1, EVERYBODY), is_ours=True, state=MessageState.SAVED)]
+    window = Window(history)
+    window.paint(EVERYBODY)
+    window.view.enter("hello", at=0.0)
+    history.perform(window.view.carry_out_next())
+    assert [one.text for one in window.view.open_pane.log.entries if one.is_mine][1:] == ["hello"]
+
+
 @given(st.text(max_size=20), st.booleans())
 def test_whatever_is_typed_ends_in_requests_and_lines_for_people(
     text: str, is_screen: bool

@@ -29,7 +29,13 @@ from chatapp.peer.api.events import (
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import shown_time
 from chatapp.wire.desk.focus import HeldInput
-from chatapp.wire.desk.values import ListedVisitor, PastLine, PastSession
+from chatapp.wire.desk.values import (
+    ListedOperator,
+    ListedQueue,
+    ListedVisitor,
+    PastLine,
+    PastSession,
+)
 from chatapp.wire.text import sanitize
 
 SINCE = 1_800_000_000.0
@@ -159,6 +165,29 @@ LINES: list[tuple[DutyEvent, list[str]]] = [
             f"[Active: Asha Rao, Depression, since {AT}, with bob.]",
             "[Waiting room: 1.]",
             f"1. Ravi, Other, waiting since {AT}, away",
+        ],
+    ),
+    (
+        WaitingRoom(
+            queue="desk",
+            operators=1,
+            served=(),
+            waiting=(),
+            total=0,
+            queues=(
+                ListedQueue(queue="desk", waiting=0, operators=1),
+                ListedQueue(queue="exams", waiting=2_000, operators=1),
+            ),
+            on_duty=(
+                ListedOperator(operator="bob", queue="desk", is_free=True),
+                ListedOperator(operator="eva", queue="exams", is_free=False),
+            ),
+        ),
+        [
+            "[No active client.]",
+            "[Waiting room: empty.]",
+            "[On duty: bob (free), eva (serving, exams).]",
+            "[Waiting: desk 0, exams 2,000.]",
         ],
     ),
     (

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
-from chatapp.peer.api.events import AuthorDoubt, MessageReason, Said
+from chatapp.peer.api.events import AuthorDoubt, MessageReason, MessageState, Said
 from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.api.trace import TraceEvent, TraceStep
-from chatapp.peer.words.formatting import MessageLine
+from chatapp.peer.words.formatting import Mark, MessageLine
 from chatapp.peer.words.history import NO_SUCH_MESSAGE, history_lines, past_lines, trace_lines
 from chatapp.wire.text import sanitize
 
@@ -193,3 +193,22 @@ def test_whatever_others_wrote_a_line_is_one_line(sender: str, name: str, text: 
     assert isinstance(line, MessageLine)
     assert sanitize(line) == line
     assert line[line.text_at :] == sanitize(text)
+
+
+@pytest.mark.parametrize(
+    ("state", "again", "listed"),
+    [
+        (MessageState.DELIVERED, None, Mark.RECEIVED),
+        (MessageState.SAVED, Mark.SAVED, Mark.SAVED),
+        (MessageState.KEPT, Mark.KEPT, Mark.KEPT),
+        (MessageState.REFUSED, Mark.REFUSED, Mark.REFUSED),
+        (MessageState.UNSETTLED, None, None),
+    ],
+)
+def test_own_lines_have_their_marks_and_at_a_start_those_that_were_not_received(
+    state: MessageState, again: Mark | None, listed: Mark | None
+) -> None:
+    line = msgspec.structs.replace(said(), is_ours=True, state=state)
+    for shown, mark in ((past_lines([line]), again), (history_lines([line], "alice"), listed)):
+        assert isinstance(shown[0], MessageLine)
+        assert shown[0].mark is mark

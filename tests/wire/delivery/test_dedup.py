@@ -1,5 +1,6 @@
 """The inbox: which messages are new, and when they are shown."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -281,3 +282,69 @@ def test_two_senders_may_use_one_number() -> None:
     alice, bob = Inbox(Policy()), Inbox(Policy())
     assert take_in(alice, 0, now=0.0) is Admission.NEW
     assert take_in(bob, 0, now=0.0) is Admission.NEW
+
+
+def test_what_an_earlier_run_kept_as_numbers_begins_at_the_floor() -> None:
+    for gone, known in (((3, 5), None), ((3, 8), (5, [3]))):
+        assert Inbox(POLICY, floor=5, gone=[gone]).newest(9) == known
+    for hole in ((5, 9), (7, 9)):
+        assert Inbox(POLICY, floor=5, holes=[hole]).holes_below(8) == ((5, 8),)
+
+
+def test_the_highest_number_may_be_one_whose_mark_is_not_on_disk() -> None:
+    assert Inbox(POLICY, seen=[4, 5], shown=Shown(5, but=[5])).ready(0.0) == [5]
+
+
+def test_what_an_earlier_run_held_is_dated_by_what_comes_first() -> None:
+    inbox = Inbox(POLICY, floor=3, seen=[5])
+    inbox.store(7, 10.0)
+    assert inbox.next_timer() == 10.0 + POLICY.hold_span
+
+
+def test_where_numbers_must_be_asked_for_one_by_one() -> None:
+    inbox = Inbox(Policy(hold_numbers=2))
+    inbox.store(0, 0.0)
+    assert inbox.fresh_from == 1
+    inbox.raise_floor(10)
+    for number in (5, 8):
+        inbox.store(number, 0.0)
+    assert [inbox.admit(number) for number in (10, 12)] == [NEW, NEW]
+    inbox.store(10, 0.0)
+    inbox.store(12, 0.0)
+    inbox.skip_holes()
+    assert inbox.range_count == 2
+    assert inbox.admit(inbox.fresh_from) is Admission.BEYOND
+
+
+def test_past_the_limit_the_older_half_of_the_ranges_is_settled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chatapp.wire.delivery.dedup.RANGES_MAX", 6)
+    inbox = Inbox(Policy())
+    for number in range(1, 13, 2):
+        inbox.store(number, 0.0)
+    assert (inbox.range_count, inbox.floor) == (6, 0)
+    inbox.store(13, 0.0)
+    assert (inbox.range_count, inbox.floor) == (3, 9)
+    assert inbox.newest(9) == (9, [1, 1, 1, 1, 1])
+
+
+def test_all_missing_numbers_are_skipped_at_the_end() -> None:
+    inbox = Inbox(POLICY)
+    inbox.skip_holes()
+    assert inbox.beyond == 0
+    for number in (2, 4):
+        inbox.store(number, 0.0)
+    inbox.skip_holes()
+    assert (inbox.ready(0.0), inbox.beyond, inbox.held_count) == ([2, 4], 5, 0)
+
+
+def test_no_hole_is_made_of_what_is_on_its_way_to_the_disk_again() -> None:
+    inbox = Inbox(Policy())
+    inbox.store(1, 0.0)
+    inbox.storing = (1,)  # a repeat that came another way
+    inbox.raise_floor(4 + 2 * HOLES_MAX)
+    for number in range(4, 4 + 2 * HOLES_MAX, 2):
+        inbox.store(number, 0.0)
+    inbox.raise_floor(6 + 2 * HOLES_MAX)
+    assert inbox.admit(1) is REPEAT

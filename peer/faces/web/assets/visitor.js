@@ -5,6 +5,8 @@ const main = find("main");
 let since = told.live;
 let stream = null;
 let unread = 0;
+// Whether it is told what was not sent before the end.
+let isNamed = false;
 // What is typed in each field and not taken yet. A field may be absent for a while: the page of another stage has none.
 const drafts = { about: "", text: "" };
 
@@ -42,17 +44,23 @@ function heard(line) {
   call(told.news.replace("{operator}", () => line.querySelector(".who").textContent));
 }
 
-// Nothing can be said any more: names what was not.
+// Nothing can be said any more: names what was not, and shows that until the page is left.
 function over() {
   stream.close();
   const left = outbox.close();
   if (left.length) warn(told.lost.replace("{text}", () => left.join(" / ")));
-  return left.length > 0;
+  isNamed = isNamed || left.length > 0;
+}
+
+// The visit is not there any more.
+function gone() {
+  over();
+  if (!isNamed) location.reload();
 }
 
 function news(event) {
   const piece = JSON.parse(event.data);
-  if (piece.gone) { if (!over()) location.reload(); return; }
+  if (piece.gone) { gone(); return; }
   if (piece.elsewhere) { stream.close(); warn(told.elsewhere); return; }
   const isOther = event.lastEventId.split("-")[0] !== since.split("-")[0];
   since = event.lastEventId;
@@ -110,7 +118,7 @@ const outbox = new Outbox(`unsent ${told.visit}`, {
     let answer;
     try { answer = await post("say", new URLSearchParams({ text: line.text, key: line.key })); } catch { return false; }
     if (answer.ok) return true;
-    if (answer.status === 410) { if (!over()) location.reload(); return false; }
+    if (answer.status === 410) { gone(); return false; }
     if (answer.status === 429 || answer.status >= 500) return false;
     throw new Refused(line, await answer.text());
   },
@@ -150,7 +158,7 @@ async function send(form) {
   if (form.id === "describe") find("about-saved").hidden = true;
   try {
     const answer = await post(form.action, body);
-    if (answer.status === 410) { location.reload(); return; }
+    if (answer.status === 410) { gone(); return; }
     if (!answer.ok) { warn(await answer.text()); return; }
     warn("");
     if (form.id === "describe") {

@@ -120,7 +120,9 @@ class WaitingLine:
     def move(self, visit: Visit, to: int) -> list[Visit]:
         """Move a visit to a position, or to the end if there are fewer. Return the visits whose
         rank has changed."""
+        stays_put_back = visit.is_put_back and self.position(visit) == to
         self.remove(visit)
+        visit.is_put_back = stays_put_back
         return self._insert(visit, min(to, len(self._visits) + 1))
 
     def _insert(self, visit: Visit, position: int) -> list[Visit]:

@@ -151,6 +151,30 @@ def test_a_room_that_is_asked_for_twice_is_asked_for_once(node: CoreDriver) -> N
     assert len(requests(node, EnterRooms)) == 1
 
 
+def test_who_asks_again_for_a_room_is_not_taken_out_by_the_answer_that_came_late(
+    node: CoreDriver,
+) -> None:
+    node.core.rooms.enter("lab", now=node.now)
+    node.turn()
+    (first,) = requests(node, EnterRooms)
+    assert isinstance(first, EnterRooms)
+    node.pass_time(2.5)
+    (leave,) = requests(node, LeaveRoom)
+    assert isinstance(leave, LeaveRoom)
+    node.core.rooms.enter("LAB", now=node.now)
+    node.turn()
+    (second,) = requests(node, EnterRooms)
+    assert isinstance(second, EnterRooms)
+    node.told(RoomEntered(first.reference, "#Lab", [], 10, 0), RoomLeft(leave.reference))
+    assert (rooms_of(node), requests(node, LeaveRoom)) == ([], [])
+    node.told(RoomEntered(second.reference, "#Lab", [], 10, 0))
+    assert (rooms_of(node), requests(node, LeaveRoom)) == (["Lab"], [])
+    node.lose_link()
+    again = link_again(node)
+    assert again is not None and again.rooms == ["Lab"]
+    assert requests(node, LeaveRoom) == []
+
+
 def test_a_room_that_is_left_while_it_is_asked_for_is_not_entered(node: CoreDriver) -> None:
     node.core.rooms.enter("lab", now=node.now)
     node.turn()
@@ -579,6 +603,22 @@ def test_a_return_that_is_not_possible_just_then_is_asked_for_until_it_is(
     node.told(RoomEntered(back.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0))
     assert asked_within(node, 30) == []
     assert rooms_of(node) == ["lab", "yard"]
+
+
+def test_a_request_that_is_refused_as_a_whole_is_asked_again_as_far_as_it_was_not_answered(
+    node: CoreDriver,
+) -> None:
+    for room in ("lab", "yard", "den"):
+        enter(node, room)
+    back = link_again(node, BOB.row(1, sender_index=7))
+    assert back is not None
+    node.told(
+        RoomEntered(back.reference, "#yard", [], 10, 0),
+        RoomRefused(back.reference, "", RoomRefusal.TOO_OFTEN),
+    )
+    again = [room for one in asked_within(node, 11) for room in one.rooms]
+    assert sorted(again) == ["den", "lab"]
+    assert rooms_of(node) == ["lab", "yard", "den"]
 
 
 @pytest.mark.parametrize("goes", ["out", "offline"])

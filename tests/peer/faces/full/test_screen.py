@@ -367,12 +367,13 @@ async def test_a_wide_screen_shows_the_members_of_the_room(village: Village) -> 
         await alice.open()
         async with Played(alice).on_screen(160, 24) as screen:
             members = screen.app.list_of_members
-            await screen.until(lambda: members.display and members.size.width > 0)
+            await screen.until(lambda: members.size.width > 0)
+            assert screen.rows[0].endswith("Members")
             assert any(row.endswith("● bob") for row in screen.rows)
             assert await screen.pilot.click(members, offset=(4, 1))
             await screen.shows("bob · online")
-            assert not members.display
+            await screen.until(lambda: members.size.width == 0)
             screen.app.open_conversation(room("lab"))
-            await screen.until(lambda: members.display)
+            await screen.until(lambda: members.size.width > 0)
             await screen.pilot.resize_terminal(120, 24)
-            await screen.until(lambda: not members.display)
+            await screen.until(lambda: members.size.width == 0)

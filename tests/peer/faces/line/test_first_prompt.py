@@ -86,3 +86,17 @@ async def test_a_signal_ends_the_program_before_the_peer_is_loaded(
     number: signal.Signals, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await ended_while_loading(lambda: signal.raise_signal(number), monkeypatch) == status
+
+
+async def test_nothing_asks_for_the_size_of_the_window_again_and_again(
+    keyboard: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running: set[str] = set()
+
+    def look() -> None:
+        running.update(str(task.get_coro()) for task in asyncio.all_tasks())
+        os.write(keyboard, CTRL_C)
+
+    await ended_while_loading(look, monkeypatch)
+    assert any("run_async" in work for work in running)
+    assert not any("poll" in work for work in running)

@@ -268,7 +268,9 @@ def test_hold_and_transfer_at_the_console() -> None:
         "[Asha is on hold, at the head of the line.]",
         "[Next client; waited 0 s.]",
     ]
-    assert help_desk.type(".room")[-1].endswith(", paused")
+    *_, asha, waiting = help_desk.type(".room")
+    assert asha.endswith(", paused")
+    assert waiting == "[Waiting: edge 1, exams 0.]"
     assert help_desk.type(".transfer") == ["[Usage: .transfer <queue>]"]
     assert help_desk.type(".transfer nowhere") == ["[There is no queue of that name.]"]
     assert help_desk.type(".transfer edge") == ["[Bela is in that queue already.]"]

@@ -1,5 +1,7 @@
 """One line of visits: ranks, and the places kept for visitors who are being served."""
 
+import pytest
+
 from chatapp.registry.rules.desk.queue.line import GAP, WaitingLine
 from chatapp.registry.rules.desk.queue.visit import Visit
 from tests.registry.rules.desk.people import visit
@@ -78,6 +80,19 @@ def test_visitors_put_back_stand_in_order_of_arrival() -> None:
     for number in (2, 3, 1):
         line.put_back(visits[number])
     assert order(line) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("to", "expected"), [(1, [2, 3, 1]), (2, [3, 1, 2])])
+def test_a_visitor_put_back_who_is_moved_elsewhere_counts_as_such_no_more(
+    to: int, expected: list[int]
+) -> None:
+    line, visits = line_of(1, 2, 3)
+    line.call(visits[2])
+    line.put_back(visits[2])
+    line.move(visits[2], to)
+    line.call(visits[3])
+    line.put_back(visits[3])
+    assert order(line) == expected
 
 
 def test_a_visitor_who_missed_a_call_stands_behind_earlier_ones_put_back() -> None:

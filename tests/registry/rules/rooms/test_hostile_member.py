@@ -1,7 +1,7 @@
 """A hostile member of some rooms gets nothing of others, and costs the others next to nothing."""
 
 from chatapp.registry.rules.effects import DropReason
-from chatapp.wire.limits import ROOM_ENTRIES_BURST
+from chatapp.wire.limits import ROOM_ENTRIES_BURST, ROOMS_EACH_MAX
 from chatapp.wire.messages.rooms import (
     EnterRooms,
     FetchGroup,
@@ -37,6 +37,16 @@ def test_a_thousand_entries_and_leaves_a_second(rig: Rig, ann: LinkedPeer, bob: 
     assert sum(isinstance(one, RoomLeft) for one in answers) == 1_000
     news = [one for one in ann.notices() if isinstance(one, RoomChanged)]
     assert len(news) <= 60
+
+
+def test_a_long_list_of_rooms_costs_no_more_than_its_first_one(rig: Rig, ann: LinkedPeer) -> None:
+    """Once all entries are used up, no name is looked at, and one answer refuses all."""
+    names = [f"\u0660{number}\u0627\u0301" for number in range(ROOMS_EACH_MAX)]
+    answers = [ann.ask(EnterRooms(number, names)) for number in range(100)]
+    used_up = ROOM_ENTRIES_BURST // ROOMS_EACH_MAX
+    assert all(len(told) == ROOMS_EACH_MAX for told in answers[:used_up])
+    refused = [[RoomRefused(number, "", RoomRefusal.TOO_OFTEN)] for number in range(used_up, 100)]
+    assert answers[used_up:] == refused
 
 
 def test_who_is_not_in_a_room_has_no_part_in_it(rig: Rig, ann: LinkedPeer, bob: LinkedPeer) -> None:

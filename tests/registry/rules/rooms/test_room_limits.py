@@ -122,7 +122,7 @@ class TestCaps:
 
     def test_entering_over_and_over(self, rig: Rig, ann: LinkedPeer) -> None:
         answers = [ann.enter("tea") for _ in range(limits.ROOM_ENTRIES_BURST + 1)]
-        assert answers[-1] == RoomRefused(0, "tea", RoomRefusal.TOO_OFTEN)
+        assert answers[-1] == RoomRefused(0, "", RoomRefusal.TOO_OFTEN)
         assert all(isinstance(answer, RoomEntered) for answer in answers[:-1])
         rig.advance(limits.ROOM_ENTRIES_SPAN)
         entered(ann, "tea")
