@@ -96,6 +96,8 @@ class Changes(msgspec.Struct, kw_only=True):
     which stay where they are."""
     opened: "Pane | None" = None
     """The conversation to show from now on."""
+    draft: tuple[str, str] | None = None
+    """What another window kept of the input in the conversation that is open: before, and now."""
     calls: list[tuple[str, str]] = []
     """Who calls the user, and with which words."""
     batch: list[events.Event] = []
