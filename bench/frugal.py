@@ -131,7 +131,10 @@ def i1(plan: Plan) -> Iterator[Figure]:
             server = ["127.0.0.1", str(registry.port), str(free_port())]
             name, home = f"{face}-idler", folder / face
             words = ["daemon", name] if face == "daemon" else ["-c", name]
-            with _Idler([*words, *server, *options], home, is_terminal=is_terminal) as idler:
+            line = [*words, *server, *options]
+            with _Idler(line, home, is_terminal=is_terminal) as idler:
+                idler.drain(_CALM_AFTER)  # a program that compiles itself needs more memory
+            with _Idler(line, home, is_terminal=is_terminal) as idler:
                 idler.drain(_CALM_AFTER)
                 before = usage_of(idler.pid)
                 idler.drain(span)

@@ -65,6 +65,10 @@ LINK_STALL_TIMEOUT: Final = 10.0
 """Seconds for which data on a link may stay unanswered, or unacknowledged by the other machine.
 After that the link counts as lost, and a message on it takes another way within 12 s."""
 
+LINK_RATE_LEAST: Final = 1_024
+"""Bytes a second that every link carries, a radio link of 9.6 kbit/s, too: a peer that has sent more
+waits for an answer as many seconds longer."""
+
 LINK_KEEPALIVE_SPAN: Final = 50.0
 """Seconds of silence after which a peer sends something on its link however long its lease is, to
 test whether it still works."""

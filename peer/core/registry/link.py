@@ -9,7 +9,12 @@ from chatapp.peer.core.context import Context
 from chatapp.peer.core.registry.session import Backoff, RegistrySession
 from chatapp.wire.codec import Kind, encode, frame
 from chatapp.wire.errors import SealError
-from chatapp.wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN, LINK_STALL_TIMEOUT
+from chatapp.wire.limits import (
+    LINK_FIRST_FRAME_TIMEOUT,
+    LINK_KEEPALIVE_SPAN,
+    LINK_RATE_LEAST,
+    LINK_STALL_TIMEOUT,
+)
 from chatapp.wire.messages.link import Attach, PeerRequest
 from chatapp.wire.messages.registration import Ping, Pong
 from chatapp.wire.sessions.link import LinkOpening, LinkSession
@@ -85,6 +90,8 @@ class RegistryLink:
         self._unheard_since: float | None = None
         """When we first sent something after we last heard the registry; None: nothing since
         then."""
+        self._unheard_bytes = 0
+        """What we have sent since then."""
         self._is_asked = False
         """Whether we have sent a Ping since then to test the link."""
         self.keepalive_span = LINK_KEEPALIVE_SPAN
@@ -260,7 +267,7 @@ class RegistryLink:
         if self._unheard_since is None or not self._is_read:
             return due
         return min(
-            due, self._unheard_since + (LINK_STALL_TIMEOUT if self._is_asked else ASKED_AFTER)
+            due, self._unheard_since + (self._stall_timeout() if self._is_asked else ASKED_AFTER)
         )
 
     def bytes_to_send(self) -> list[bytes]:
@@ -278,11 +285,12 @@ class RegistryLink:
             self.is_slow = self._slow_in_row > 0
 
     def _heard(self) -> None:
-        self._unheard_since, self._is_measuring = None, False
+        self._unheard_since, self._is_measuring, self._unheard_bytes = None, False, 0
 
     def _say(self, body: bytes, now: float) -> None:
         self.outgoing.append(frame(body))
         self._spoke_at = now
+        self._unheard_bytes += len(body)
         if self._unheard_since is None:
             self._unheard_since, self._is_asked = now, False
 
@@ -303,10 +311,14 @@ class RegistryLink:
     def _keys_are_new(self, now: float) -> None:
         self._renew_at, self._is_of_use = now + RENEW_AFTER, False
 
+    def _stall_timeout(self) -> float:
+        """Return how long the registry may be silent: long frames take a slow link long."""
+        return LINK_STALL_TIMEOUT + self._unheard_bytes // LINK_RATE_LEAST
+
     def _stands_still(self, now: float) -> bool:
         if self._unheard_since is None or not self._is_read:
             return False
-        late = now - (self._unheard_since + LINK_STALL_TIMEOUT)
+        late = now - (self._unheard_since + self._stall_timeout())
         if late < 0:
             return False
         if late >= LATE_AFTER:

@@ -292,6 +292,17 @@ class TestALinkThatStandsStill:
         assert wire.end.handle_timer(now=began + LINK_STALL_TIMEOUT)
         assert wire.end.stalled_since == began
 
+    def test_it_has_as_much_longer_as_a_slow_link_takes(self, wire: Wire) -> None:
+        """A line of 64 KiB takes 55 s at 9.6 kbit/s."""
+        began = wire.now
+        wire.end.send_group_frame(bytes(64 * 1_024), now=began)
+        wire.end.ask(now=began + 2.5)
+        assert not wire.end.handle_timer(now=began + 70.0)
+        wire.hears(Pong(0, 1))
+        wire.end.send(FetchTable(0), now=began + 70.0)
+        wire.end.ask(now=began + 72.5)
+        assert wire.end.handle_timer(now=began + 70.0 + LINK_STALL_TIMEOUT)
+
     @pytest.mark.parametrize("frame", ["ours", "relayed"])
     def test_any_frame_shows_that_it_does_not(self, wire: Wire, frame: str) -> None:
         wire.now += 5.0
