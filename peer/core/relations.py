@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from chatapp.peer.api.events import Edited, Line, LineEvent, Reacted, Retracted, Said, Target
 from chatapp.peer.core.records import KEY_SIZE, Related, RelationKind, parties_of
 from chatapp.wire.codec import encode
-from chatapp.wire.messages.relations import Edit, React, Relation, Reply, Retract, Unknown, is_emoji
+from chatapp.wire.messages.direct import Edit, React, Relation, Reply, Retract, Unknown, is_emoji
 
 
 def received(relation: Relation, text: str, *, stream: bytes, me: bytes) -> Related | None:
@@ -127,7 +127,7 @@ def fold(text: str, at_ms: int, *, by: int, changes: Iterable[Change]) -> Folded
     edits.sort(key=lambda edit: edit.number)
     standing = [one for one in newest.values() if one.kind is RelationKind.REACT]
     by_emoji: dict[str, list[int]] = {}
-    for reaction in sorted(standing, key=lambda one: (one.at_ms, one.by, one.text)):
+    for reaction in sorted(standing, key=lambda one: (one.at_ms, one.number, one.text)):
         by_emoji.setdefault(reaction.text, []).append(reaction.by)
     return Folded(
         edits[-1].text if edits else text,

@@ -22,13 +22,13 @@ _TARGET: Final = "SELECT id, at_ms, text, kind FROM lines WHERE stream = ? AND n
 _CHANGES_OF: Final = f"""
 SELECT relations.by, lines.number, lines.at_ms, relations.kind, lines.text, lines.id
     FROM relations JOIN lines ON lines.id = relations.line
-    WHERE relations.stream = ? AND relations.number = ? AND relations.kind IN {_CHANGES}"""
+    WHERE relations.stream = ? AND relations.number = ? AND is_over = 0 AND relations.kind IN {_CHANGES}"""
 _EARLIER_REACTIONS: Final = f"""
 SELECT relations.line, lines.number FROM relations JOIN lines ON lines.id = relations.line
-    WHERE relations.stream = ? AND relations.number = ? AND relations.by = ?
+    WHERE relations.stream = ? AND relations.number = ? AND is_over = 0 AND relations.by = ?
         AND relations.kind IN {_REACTIONS} AND lines.text = ? ORDER BY lines.number"""
 _TOO_MANY: Final = f"""
-DELETE FROM relations WHERE line IN (
+UPDATE relations SET is_waiting = NULL, is_over = 1 WHERE line IN (
     SELECT line FROM relations JOIN streams ON streams.id = relations.by
     WHERE is_waiting = 1 AND conversation = (SELECT conversation FROM streams WHERE id = ?)
     ORDER BY line DESC LIMIT -1 OFFSET {WAITING_MAX})"""
@@ -47,7 +47,7 @@ SELECT relations.line, substr(lines.text, 1, {QUOTED_MAX}) FROM relations
 _ON_THEM: Final = f"""
 SELECT target.id, relations.by, lines.number, lines.at_ms, relations.kind, lines.text
     FROM lines AS target CROSS JOIN relations ON relations.stream = target.stream
-        AND relations.number = target.number AND relations.kind IN {_CHANGES}
+        AND relations.number = target.number AND is_over = 0 AND relations.kind IN {_CHANGES}
     CROSS JOIN lines ON lines.id = relations.line WHERE target.id IN """
 
 
@@ -90,10 +90,12 @@ class Relations:
         execute(_TOO_MANY, (by,))
 
     def _keep_newest_reaction(self, line: int, by: int, stream: int, number: int) -> None:
+        """Let no earlier word of this author on the same emoji count. It stays what it is: it may
+        still have to be sent or shown."""
         (emoji,) = self._db.execute("SELECT text FROM lines WHERE id = ?", (line,)).fetchone()
         earlier = self._db.execute(_EARLIER_REACTIONS, (stream, number, by, emoji)).fetchall()
         for one, _ in earlier[:-1]:
-            self._db.execute("DELETE FROM relations WHERE line = ?", (one,))
+            self._db.execute("UPDATE relations SET is_over = 1 WHERE line = ?", (one,))
 
     def lines_added(self) -> None:
         """Apply changes whose lines have come."""

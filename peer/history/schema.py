@@ -17,8 +17,8 @@ lines. A conversation is the streams of two people, or those of a group at its r
 `read` is the id up to which the user has read it. `conversation_lines` has its lines, as an index
 that is filled later. `relations` has what a line is to another one, `kind` those that only change
 it, `originals` what it was before its first edit: its own text is always the newest. `is_waiting`:
-that other line has not come yet. `progress` says up to which line the indexes go, and up to where
-the journal's records are here.
+that other line has not come yet. `is_over`: it counts no more. `progress` says up to which line the
+indexes go, and up to where the journal's records are here.
 """
 
 import sqlite3
@@ -83,8 +83,8 @@ CREATE TABLE lines (
     state INTEGER, is_late INTEGER, is_overtaken INTEGER, text TEXT NOT NULL, trace BLOB, kind INTEGER);
 CREATE TABLE relations (
     line INTEGER PRIMARY KEY, kind INTEGER NOT NULL, by INTEGER NOT NULL, stream INTEGER, number INTEGER,
-    raw BLOB, is_waiting INTEGER);
-CREATE INDEX relations_by_target ON relations (stream, number, by);
+    raw BLOB, is_waiting INTEGER, is_over INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX relations_by_target ON relations (stream, number, is_over, by);
 CREATE INDEX relations_waiting ON relations (line) WHERE is_waiting = 1;
 CREATE TABLE originals (line INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE UNIQUE INDEX lines_by_number ON lines (stream, number);

@@ -39,7 +39,7 @@ from chatapp.peer.core.relations import CHANGED_WITHIN_MS
 from chatapp.peer.history.query import UNREAD_MAX, MessageQueries, StoredLine, identity_of, shown
 from chatapp.peer.node.keystore import NameHasKeys
 from chatapp.peer.node.sharedfeed import sent_of
-from chatapp.wire.messages.relations import is_emoji
+from chatapp.wire.messages.direct import is_emoji
 from chatapp.wire.names import is_same_name
 
 if TYPE_CHECKING:

@@ -35,8 +35,8 @@ from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import AnswerLine, MessageLine, Status, TypedLine
 from chatapp.peer.words.people import AWAY_SHOWN, table_lines, typing_note
 from chatapp.wire.errors import ChatAppError, TextTooLong
+from chatapp.wire.limits import ROOM_SIGN
 from chatapp.wire.messages.desk import CallNext, OperatorRequest
-from chatapp.wire.messages.rooms import ROOM_SIGN
 from chatapp.wire.names import PeerName, is_same_name, peer_name
 
 if TYPE_CHECKING:

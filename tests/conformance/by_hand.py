@@ -39,6 +39,8 @@ def packed(value: object) -> bytes:
 def packed_long(value: object) -> bytes:
     """Encode the same values in the longest form of msgpack."""
     match value:
+        case None:
+            return b"\xc0"
         case bool():
             return packed(value)
         case int():

@@ -27,7 +27,7 @@ def test_no_figure_grows(counted: dict[str, int]) -> None:
 
 def test_every_recipe_of_a_setting_and_a_request_is_counted(counted: dict[str, int]) -> None:
     recipes = [name for name in counted if name.startswith("recipe ")]
-    assert len(recipes) == 5
+    assert len(recipes) == 6
     assert all(counted[name] > 0 for name in recipes)
 
 

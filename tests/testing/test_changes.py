@@ -1,5 +1,8 @@
 """Replies, edits, retractions and reactions between whole programs: directly, in a room, by mail."""
 
+import contextlib
+import random
+
 import pytest
 
 from chatapp import ChangeRefused, Peer, events, person, room
@@ -91,3 +94,60 @@ async def test_each_change_that_is_not_to_be_is_refused_in_one_line() -> None:
         await town.event(bob, events.Retracted)
         with pytest.raises(ChangeRefused, match="taken back"):
             await bob.reply(came, "what?")
+
+
+Heard = tuple[str, int, str, bool, bool, tuple[tuple[str, tuple[str, ...]], ...]]
+
+
+async def heard(peer: Peer, other: str) -> list[Heard]:
+    """Return what this peer has of the conversation with the other one."""
+    return sorted(
+        (
+            line.sender,
+            line.number,
+            line.text,
+            line.is_edited,
+            line.is_retracted,
+            tuple((one.emoji, tuple(sorted(one.names))) for one in line.reactions),
+        )
+        for line in await peer.past.page(person(other), limit=1_000)
+    )
+
+
+async def something(peer: Peer, other: str, rng: random.Random) -> None:
+    """Say something, or do something to a line."""
+    lines = [line for line in await peer.past.page(person(other)) if not line.is_retracted]
+    if len(lines) < 3 or rng.random() < 0.3:
+        await peer.send(other, f"{peer.name} {rng.random()}")
+        return
+    line = rng.choice(lines)
+    with contextlib.suppress(ChangeRefused):
+        match rng.randrange(5):
+            case 0 if line.is_ours:
+                await peer.retract(line)
+            case 1 | 2 if line.is_ours:
+                await peer.edit(line, f"changed {rng.random()}")
+            case _:
+                await peer.react(line, rng.choice("👍🎉"), is_on=rng.random() < 0.7)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_both_see_the_same_through_losses_kills_and_absences(seed: int) -> None:
+    rng = random.Random(seed)
+    async with Town(seed=seed) as town:
+        peers = [await town.peer("alice"), await town.peer("bob")]
+        town.lose(0.2)
+        town.double(0.1)
+        for step in range(100):
+            await something(peers[step % 2], peers[1 - step % 2].name, rng)
+            if step % 25 == 24:
+                fallen = rng.choice(peers)
+                await town.kill(fallen)
+                await something(next(one for one in peers if one is not fallen), fallen.name, rng)
+                await town.restart(fallen)
+        town.lose(0.0)
+        town.double(0.0)
+        await town.wait(60.0)
+        views = [await heard(peers[0], "bob"), await heard(peers[1], "alice")]
+        assert views[0] == views[1]
+        assert any(is_edited for _, _, _, is_edited, *_ in views[0])
