@@ -1,7 +1,7 @@
 """Helpers for tests of rooms and the channel: entering, returning, reading the log."""
 
 from chatapp.registry.rules.limits import RegistryPolicy
-from chatapp.wire.codec import unpack_group
+from chatapp.wire.codec import decode_group_body, unpack_group
 from chatapp.wire.messages.rooms import FetchGroup, GroupPage, RoomEntered, RoomPresence
 from chatapp.wire.sealing import GroupKey
 from tests.registry.linked_peer import LinkedPeer
@@ -23,12 +23,11 @@ def page(reader: LinkedPeer, group: str, since: int = 0) -> GroupPage:
     return answer
 
 
-def texts(answer: GroupPage) -> list[bytes]:
+def texts(answer: GroupPage) -> list[str]:
     """Return the lines, opened with the keys of the page."""
     keys = {one.epoch: GroupKey(answer.group, epoch=one.epoch, key=one.key) for one in answer.keys}
-    return [
-        keys[unpack_group(line.frame).epoch].open_stored(line.frame)[-4:] for line in answer.lines
-    ]
+    opened = [keys[unpack_group(line.frame).epoch].open_stored(line.frame) for line in answer.lines]
+    return [decode_group_body(payload).text for payload in opened]
 
 
 def back(rig: Rig, *peers: LinkedPeer) -> None:

@@ -137,7 +137,7 @@ class TestCaps:
             ann.say(f"{number:03}")
         kept = texts(page(bob, "#tea"))
         assert 10 <= len(kept) <= 11
-        assert kept[-1] == b"\xa3029"
+        assert kept[-1] == "029"
 
     def test_flooding_a_room_takes_nothing_from_absent_members(
         self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer, monkeypatch: pytest.MonkeyPatch
@@ -156,7 +156,7 @@ class TestCaps:
             back(rig, bob)
             entered(bob, "tea")
             kept = texts(page(bob, "#tea"))
-            assert [text for text in kept if not text[1:].isdigit()] == [b"\xa3abc", b"\xa3xyz"]
+            assert [text for text in kept if not text.isdigit()] == ["abc", "xyz"]
             assert len(kept) <= 11
             rig.restart()
 
