@@ -17,6 +17,7 @@ from chatapp.wire.messages.direct import (
     DirectGroupLine,
     LastOpening,
     Typing,
+    Unknown,
 )
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import LetterBody, SignedLetter
@@ -32,7 +33,6 @@ from chatapp.wire.messages.registration import (
     Register,
     Welcome,
 )
-from chatapp.wire.messages.relations import Unknown
 from chatapp.wire.messages.rooms import GroupBody
 from chatapp.wire.messages.table import Card, Row, TableBatch
 

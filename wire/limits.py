@@ -513,6 +513,8 @@ Name = Annotated[str, msgspec.Meta(max_length=32)]
 Host = Annotated[str, msgspec.Meta(max_length=SERVER_HOST_MAX)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 GroupName = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+ROOM_SIGN: Final = "#"
+"""The first character of the name of the group of a room."""
 
 Reference = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 """Chosen by the sender of a request, repeated in the answer."""

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.api.enums import Explained
-from chatapp.wire.messages.rooms import ROOM_SIGN
+from chatapp.wire.limits import ROOM_SIGN
 
 
 class ConversationKind(Explained):

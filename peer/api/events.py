@@ -495,6 +495,13 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.conversation.is_person else self.conversation, self.identity
 
 
+class DraftKept(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What the user has begun to type in a conversation, and not sent; empty: nothing any more."""
+
+    conversation: Conversation
+    text: str
+
+
 class Said(Line, frozen=True, kw_only=True, tag=True):
     """A line of a conversation, as it comes and as the history keeps it, with all changes of it. As
     an event, it is one that somebody else said; a note to ourselves is one, too."""
@@ -603,6 +610,7 @@ class ConversationRead(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 ReceivedEvent = (
     LineEvent
     | SaidByUs
+    | DraftKept
     | MailReturned
     | MailUnreadable
     | MailHeldBack

@@ -34,7 +34,10 @@ class ConversationState(msgspec.Struct, frozen=True, kw_only=True):
     read: int
     """The id of the line up to which it is read; 0 for nothing."""
     last: Said | None
-    """Its newest line; None for the help desk, whose lines are not here."""
+    """Its newest line; None for the help desk, whose lines are not here, and for a conversation in
+    which nothing was said."""
+    draft: str = ""
+    """What the user has begun to type there."""
 
 
 VERSIONS_SHOWN: Final = 32

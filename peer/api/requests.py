@@ -374,6 +374,14 @@ class MarkRead(Request[None], frozen=True, kw_only=True):
     id: Id
 
 
+class KeepDraft(Command, frozen=True, kw_only=True):
+    """Keep what the user has begun to type in a conversation, for their other windows; `DraftKept`
+    follows. Empty: forget it. It is kept in memory. Raises TextTooLong, UnicodeEncodeError."""
+
+    conversation: Conversation
+    text: str
+
+
 class ListUnshown(Request[Unshown], frozen=True, kw_only=True):
     """Return the first `limit` lines to us with higher ids than `after` of which nobody has
     reported that they were shown (`Node.shown`). At an opening they are told by an event; whoever
@@ -478,6 +486,7 @@ AnyRequest = (
     | ExplainDelivery
     | ListConversations
     | MarkRead
+    | KeepDraft
     | ListUnshown
     | AskDesk
     | SayAtDesk

@@ -19,8 +19,7 @@ from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.stream import ReliableStream, Shared
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.limits import TEXT_MAX
-from chatapp.wire.messages.direct import PROVISIONAL, DirectBody
-from chatapp.wire.messages.relations import Relation
+from chatapp.wire.messages.direct import PROVISIONAL, DirectBody, Relation
 
 CLOCKS_DIFFER: Final = 1.0
 """The registry's clock counts anew when it is further ahead of ours than before by more than so

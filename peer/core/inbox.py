@@ -30,10 +30,10 @@ from chatapp.peer.core.records import (
 from chatapp.peer.core.relations import received, told
 from chatapp.wire.codec import SaidBody
 from chatapp.wire.delivery.dedup import Admission, Inbox
-from chatapp.wire.limits import HELD_MESSAGE_COST, HELD_TEXTS_MAX, TEXTS_WAITING_MAX
+from chatapp.wire.limits import HELD_MESSAGE_COST, HELD_TEXTS_MAX, ROOM_SIGN, TEXTS_WAITING_MAX
 from chatapp.wire.messages.direct import DirectBody
 from chatapp.wire.messages.mail import TakeMail
-from chatapp.wire.messages.rooms import CHANNEL, ROOM_SIGN
+from chatapp.wire.messages.rooms import CHANNEL
 
 RISES_A_RECORD: Final = 32
 NUMBERS_A_RECORD: Final = 1_024

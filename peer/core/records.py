@@ -18,8 +18,7 @@ import msgspec
 from chatapp.peer.api.events import AuthorDoubt, MessageState
 from chatapp.peer.api.trace import Stored
 from chatapp.wire.address import Address
-from chatapp.wire.messages.direct import Number
-from chatapp.wire.messages.relations import Edit, React, Relation, Reply, Retract, Unknown
+from chatapp.wire.messages.direct import Edit, Number, React, Relation, Reply, Retract, Unknown
 from chatapp.wire.messages.rooms import CHANNEL
 from chatapp.wire.messages.table import Row
 

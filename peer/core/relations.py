@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from chatapp.peer.api.events import Edited, Line, LineEvent, Reacted, Retracted, Said, Target
 from chatapp.peer.core.records import KEY_SIZE, Related, RelationKind, parties_of
 from chatapp.wire.codec import encode
-from chatapp.wire.messages.relations import Edit, React, Relation, Reply, Retract, Unknown, is_emoji
+from chatapp.wire.messages.direct import Edit, React, Relation, Reply, Retract, Unknown, is_emoji
 
 
 def received(relation: Relation, text: str, *, stream: bytes, me: bytes) -> Related | None:

@@ -32,15 +32,19 @@ from chatapp.peer.api.past import (
 from chatapp.peer.api.requests import PAGE_MAX, Moment, Outcome, Request, Sending, Sent
 from chatapp.peer.api.trace import Raw, readable, unpacked
 from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.conversation import check_length
 from chatapp.peer.core.desk.operator import VisitTarget
 from chatapp.peer.core.records import FINAL, Related, RelationKind
 from chatapp.peer.core.registry.session import State
 from chatapp.peer.core.relations import CHANGED_WITHIN_MS
 from chatapp.peer.history.query import UNREAD_MAX, MessageQueries, StoredLine, identity_of, shown
 from chatapp.peer.node.keystore import NameHasKeys
-from chatapp.peer.node.sharedfeed import sent_of
-from chatapp.wire.messages.relations import is_emoji
+from chatapp.peer.node.receipts import sent_of
+from chatapp.wire.messages.direct import is_emoji
 from chatapp.wire.names import is_same_name
+
+DRAFTS_MAX: Final = 256
+"""Conversations in which the user has begun to type something: the windows of one person."""
 
 if TYPE_CHECKING:
     from chatapp.peer.node.local import PeerNode
@@ -78,6 +82,8 @@ async def begin(node: "PeerNode", request: Sending) -> "Receipt":
 async def _sent(node: "PeerNode", request: Sending) -> Sent:
     """Carry a request out that sends something; the answer comes with what it waits for."""
     receipt = await node.send(request)
+    if isinstance(request, requests.Send) and request.key:
+        await node.stored()
     if request.wait is Outcome.SETTLED:
         await receipt.settled()
     elif request.wait is Outcome.FINAL:
@@ -480,9 +486,28 @@ async def _conversations(
     """Return the conversations after the first `start` ones."""
     registry, me = node.storage.registry, node.name
     states = await node.storage.read(lambda lines: _states(lines, registry, me), by_index=True)
+    drafts = dict(node.drafts)
+    states = [
+        msgspec.structs.replace(state, draft=drafts.pop(state.conversation, "")) for state in states
+    ]
+    states += (
+        ConversationState(conversation=what, unread=0, read=0, last=None, draft=text)
+        for what, text in drafts.items()
+    )
     if node.core.desk.is_on or node.core.desk.client is not None:
         states.insert(0, ConversationState(conversation=DESK, unread=0, read=0, last=None))
     return requests.Conversations(conversations=tuple(states[max(request.start, 0) :]))
+
+
+def _keep_draft(node: "PeerNode", request: requests.KeepDraft) -> None:
+    check_length(request.text)
+    drafts, what = node.drafts, request.conversation
+    drafts.pop(what, None)
+    if request.text:
+        drafts[what] = request.text
+        if len(drafts) > DRAFTS_MAX:
+            del drafts[next(iter(drafts))]
+    node.tell([events.DraftKept(conversation=what, text=request.text)])
 
 
 async def _mark_read(node: "PeerNode", request: requests.MarkRead) -> None:
@@ -572,6 +597,7 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.ExplainDelivery: _why,
     requests.ListConversations: _conversations,
     requests.MarkRead: _mark_read,
+    requests.KeepDraft: _keep_draft,
     requests.ListUnshown: _unshown,
     requests.AskDesk: _ask_desk,
     requests.SayAtDesk: _say_at_desk,

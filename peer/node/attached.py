@@ -24,6 +24,7 @@ from chatapp.peer.api.requests import (
     Conversations,
     Edit,
     FindLines,
+    KeepDraft,
     ListConversations,
     ListUnshown,
     ReadPage,
@@ -483,7 +484,7 @@ def _converted(raw: Any, kind: Any) -> Any:
 
 def _check_text(request: Request[Any]) -> None:
     """Raises TextTooLong, UnicodeEncodeError: a line of the protocol may not hold the text."""
-    if isinstance(request, Send | Edit | SayAtDesk):
+    if isinstance(request, Send | Edit | SayAtDesk | KeepDraft):
         size = len(request.text.encode())
         if size > TEXT_MAX:
             raise TextTooLong(size, TEXT_MAX)

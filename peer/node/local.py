@@ -100,7 +100,11 @@ class PeerNode:
         """Whether we were with the registry, or found it away, since the start or the last
         return."""
         self._shown_listeners: list[Callable[[Sequence[LineEvent]], None]] = []
+        self.drafts: Final[dict[Conversation, str]] = {}
+        """What the user has begun to type, by conversation."""
         self._ours_listeners: list[Callable[[Sequence[events.Event]], None]] = []
+        self._said: list[events.SaidByUs] = []
+        """What was said in this turn, of which other programs are to be told."""
         self._by_key: dict[int, Receipt] = {}
         """The last lines that other programs have asked for, by the keys of their requests."""
         machine = settings.machine
@@ -294,7 +298,7 @@ class PeerNode:
         if request is None:
             return receipt
         if request.key or self._ours_listeners:  # mostly there is one window
-            self._tell_ours(begun, request)
+            self._said.append(self._said_by_us(begun, request))
         if request.key:
             self._by_key[request.key] = receipt
             self.core.note_key(begun.id, request.key)
@@ -302,7 +306,7 @@ class PeerNode:
                 del self._by_key[next(iter(self._by_key))]
         return receipt
 
-    def _tell_ours(self, begun: SentMessage, request: Send) -> None:
+    def _said_by_us(self, begun: SentMessage, request: Send) -> events.SaidByUs:
         me = self.core.me
         line = Said(
             conversation=begun.conversation,
@@ -315,12 +319,23 @@ class PeerNode:
             is_ours=True,
             state=events.MessageState.UNSETTLED,
         )
-        said = [events.SaidByUs(line=line, key=request.key)]
-        if request.key:
-            self.tell(said)
-        else:  # the window of this program shows it by itself
-            for listener in self._ours_listeners:
-                listener(said)
+        return events.SaidByUs(line=line, key=request.key)
+
+    def _tell_said(self) -> None:
+        """Tell the user's other windows what was said, now that it is stored."""
+        several, self._said = self._said, []
+        for said in several:
+            if said.key:
+                self.tell([said])
+            else:  # the window of this program shows it by itself
+                for listener in self._ours_listeners:
+                    listener([said])
+
+    async def stored(self) -> None:
+        """Wait until what was said is stored, as far as the disk takes it: another program that is
+        answered may outlive this one. Raises NotOpen when the peer is closed meanwhile."""
+        if self.driver.is_turn_due:
+            await self.turn()
 
     def sent_by(self, key: int) -> Sent | None:
         """Return the line that another program asked for by this key in this run."""
@@ -499,6 +514,8 @@ class PeerNode:
             and (datagrams := core.datagrams_to_send(now=now))
         ):
             self.driver.send(datagrams)
+        if self._said:
+            self._tell_said()
         if self.registry.is_new_pin:
             self.registry.keep_pin()
         self.driver.tend_link(now=now)

@@ -7,7 +7,7 @@ from typing import Final
 
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.api.events import Event, MessageChanged, MessageReason, MessageState
+from chatapp.peer.api.events import Event, MessageChanged, MessageReason, MessageState, Said
 from chatapp.peer.api.requests import Sent
 
 _UNDER_WAY: Final = frozenset({MessageState.UNSETTLED, MessageState.KEPT})
@@ -168,3 +168,23 @@ class Receipts:
             receipt.close()
         self._open.clear()
         self._saved.clear()
+
+
+def sent_of(line: Said) -> Sent:
+    """Return how far a line of ours is, as the history tells it: in the words of events, the
+    registry has SAVED a line of a group."""
+    state = line.state or MessageState.UNSETTLED
+    if state is MessageState.DELIVERED and not line.conversation.is_person:
+        state = MessageState.SAVED
+    return Sent(conversation=line.conversation, id=line.id, state=state)
+
+
+def changed(sent: Sent) -> MessageChanged:
+    """Return the event that tells how far a line of ours is."""
+    return MessageChanged(
+        conversation=sent.conversation,
+        id=sent.id,
+        state=sent.state,
+        reason=sent.reason,
+        through_server=sent.through_server,
+    )

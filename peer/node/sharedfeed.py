@@ -7,11 +7,11 @@ from typing import Final
 from msgspec.structs import replace
 
 from chatapp.peer.api import events
-from chatapp.peer.api.events import Event, MessageState, Said
+from chatapp.peer.api.events import Event, MessageState
 from chatapp.peer.api.requests import Sent
 from chatapp.peer.api.state import State
 from chatapp.peer.node.feed import EventFeed
-from chatapp.peer.node.receipts import Receipt, Receipts
+from chatapp.peer.node.receipts import Receipt, Receipts, changed, sent_of
 from chatapp.wire.limits import EVENTS_WAITING_MAX
 
 TOLD_MAX: Final = 10_000 + EVENTS_WAITING_MAX
@@ -89,8 +89,11 @@ class SharedFeed(EventFeed[Event]):
 
     def settle(self, *, is_away: bool) -> None:
         """Take note whether the registry is away, as the next program says."""
-        was_away, self._was_away = self._was_away, None
-        if was_away is not None and was_away is not is_away:
+        was_away = self._was_away
+        if was_away is None:
+            return
+        self._was_away = True if is_away else None
+        if was_away is not is_away:
             self.put([events.ServerLost() if is_away else events.ServerBack()])
 
     # --- inside
@@ -119,7 +122,7 @@ class SharedFeed(EventFeed[Event]):
                 self._was_away = None
                 return events.ServerBack() if was_away else None
             case events.NoServerAtStart() if (was_away := self._was_away) is not None:
-                self._was_away = None
+                self._was_away = True  # it registers when the registry is back
                 return None if was_away else events.ServerLost()
             case _:
                 return event
@@ -139,26 +142,6 @@ class SharedFeed(EventFeed[Event]):
         self._open[line.id] = line.state
         while len(self._open) > OPEN_MAX:
             del self._open[next(iter(self._open))]
-
-
-def sent_of(line: Said) -> Sent:
-    """Return how far a line of ours is, as the history tells it: in the words of events, the
-    registry has SAVED a line of a group."""
-    state = line.state or MessageState.UNSETTLED
-    if state is MessageState.DELIVERED and not line.conversation.is_person:
-        state = MessageState.SAVED
-    return Sent(conversation=line.conversation, id=line.id, state=state)
-
-
-def changed(sent: Sent) -> events.MessageChanged:
-    """Return the event that tells how far a line of ours is."""
-    return events.MessageChanged(
-        conversation=sent.conversation,
-        id=sent.id,
-        state=sent.state,
-        reason=sent.reason,
-        through_server=sent.through_server,
-    )
 
 
 def _keep(kept: dict[int, None], more: Iterable[int], most: int) -> None:

@@ -40,8 +40,8 @@ from chatapp.peer.node.attached import AttachedNode
 from chatapp.peer.node.feed import Waiters
 from chatapp.peer.node.keystore import FolderInUse
 from chatapp.peer.node.local import PeerNode
-from chatapp.peer.node.receipts import Receipt
-from chatapp.peer.node.sharedfeed import TOLD_MAX, SharedFeed, changed, sent_of
+from chatapp.peer.node.receipts import Receipt, changed, sent_of
+from chatapp.peer.node.sharedfeed import TOLD_MAX, SharedFeed
 from chatapp.peer.rpc.place import Offer
 from chatapp.peer.rpc.protocol import UNSHOWN_MAX, drawn_key
 from chatapp.wire.errors import ChatAppError, PortInUse
@@ -164,8 +164,12 @@ class WindowNode:
         """Attach to the running program. Raises as `AttachedNode.open`."""
         inner = self._inner
         assert isinstance(inner, AttachedNode)
-        await inner.open()
-        page = await inner.request(ReadPage(limit=1))
+        try:
+            await inner.open()
+            page = await inner.request(ReadPage(limit=1))
+        except BaseException:
+            await self.close(within=0.0)
+            raise
         self.feed.newest = max([self.feed.newest, *(line.id for line in page.lines)])
 
     async def close(self, *, within: float) -> None:
@@ -212,24 +216,26 @@ class WindowNode:
     async def _look(self, former: AttachedNode, *, opens: bool) -> None:
         """Attach to the program that runs the node now; if none does, and `opens`, run it here.
         Raises as both."""
-        after = self.feed.newest
+        after, state = self.feed.newest, former.last_state
         attached = self._new_attached(self.name)
-        node: AttachedNode | PeerNode = attached
         try:
             await attached.open()
         except NotRunning as error:
             if self._heir is None or error.reason or not opens:
                 raise
-            node = await self._opened_here(self._heir, former.last_state)
+            own = await self._opened_here(self._heir, state)
+            try:
+                await self._catch_up(own, after=after)
+            except (ChatAppError, sqlite3.Error) as problem:
+                _log.warning("what was said before cannot be read: %s", problem)
+            self._go_on(own, state)
+            return
         try:
-            await self._catch_up(node, after=after)
-        except BaseException as error:
-            if node is attached:
-                await attached.close(within=0.0)
-            if node is attached or not isinstance(error, sqlite3.Error):
-                raise
-            _log.warning("what was said before cannot be read: %s", error)
-        self._go_on(node, former.last_state)
+            await self._catch_up(attached, after=after)
+        except BaseException:
+            await attached.close(within=0.0)
+            raise
+        self._go_on(attached, state)
 
     def _go_on(self, node: AttachedNode | PeerNode, former: State) -> None:
         """Use this node from now on. `former`: how the last one stood."""
@@ -244,7 +250,7 @@ class WindowNode:
         self._waiters.wake()
 
     async def _opened_here(self, heir: Heir, former: State) -> PeerNode:
-        node = await heir.take_over(self.name, former, self.feed)
+        self._inner = node = await heir.take_over(self.name, former, self.feed)
         try:
             self._offer = Offer(_Held(node), is_service=self._is_service)
         except OSError as error:

@@ -12,7 +12,7 @@ A method that needs an open peer raises NotOpen on one that is closed. Each asks
 from asyncio import get_running_loop
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import msgspec
 
@@ -29,7 +29,6 @@ from chatapp.peer.node.driver import resolved
 from chatapp.peer.node.feed import EventFeed, Subscription
 from chatapp.peer.node.local import NodeSettings, PeerNode, line_id
 from chatapp.peer.node.receipts import Receipt
-from chatapp.peer.node.sharedfeed import SharedFeed
 from chatapp.peer.node.starts import folder_of
 from chatapp.peer.sdk.past import Past
 from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
@@ -41,6 +40,9 @@ from chatapp.wire.folders import default_home
 from chatapp.wire.identity import require_fingerprint
 from chatapp.wire.messages.desk import OperatorRequest
 from chatapp.wire.names import PeerName, peer_name, person_name
+
+if TYPE_CHECKING:
+    from chatapp.peer.node.sharedfeed import SharedFeed
 
 
 class OpenedNode(Node, Protocol):
@@ -659,7 +661,7 @@ class _LocalOpening:
             node.post(requests.EnterRoom(room=room))
         return node
 
-    async def take_over(self, name: PeerName, former: State, feed: SharedFeed) -> PeerNode:
+    async def take_over(self, name: PeerName, former: State, feed: "SharedFeed") -> PeerNode:
         """Open the node that another program ran, at its port if that is free. Raises as
         `Peer.open`."""
         addresses = await self._addresses()

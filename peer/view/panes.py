@@ -74,6 +74,8 @@ class Pane:
         """Events whose lines have not been painted yet, each with its entry, the oldest first."""
         self.draft = ""
         """What was typed and not sent when the user went to another conversation."""
+        self.kept = ""
+        """What the user's other windows know of that."""
 
     def __repr__(self) -> str:
         return f"<Pane of {self.conversation}: {len(self.log)} entries, {self.unread} unread>"
@@ -226,6 +228,7 @@ class PaneList:
         for state in states:
             pane = self.pane(state.conversation)
             pane.unread, pane.read = state.unread, state.read
+            pane.draft = pane.kept = state.draft
             if state.last is not None:
                 pane.newest, pane.talked_at = state.last.id, state.last.at
             pane.calls = pane.unread > 0 and state.conversation.kind is ConversationKind.PERSON
@@ -379,6 +382,7 @@ _NOWHERE = (
     | events.Unacknowledged
     | events.Addressed
     | events.ConversationRead
+    | events.DraftKept
     | events.TableChanged
     | events.PersonTyping
     | events.AnswersKnown

@@ -22,6 +22,7 @@ from chatapp.peer.api.past import ConversationState
 from chatapp.peer.api.requests import (
     AskDesk,
     EnterRoom,
+    KeepDraft,
     ReadPage,
     Send,
     Sending,
@@ -441,6 +442,37 @@ class ScreenView(View):
         self._settle_early(pane, entry)
         self._log_changed(pane)
 
+    # --- what is typed in several windows
+
+    def keep_draft(self, pane: Pane, text: str) -> KeepDraft | None:
+        """Return what tells the user's other windows what is typed in a conversation and not sent;
+        None: they know."""
+        if text == pane.kept or len(text) > LINE_MAX or pane.conversation == DESK:
+            return None
+        pane.kept = text
+        return KeepDraft(conversation=pane.conversation, text=text)
+
+    def _keep_drafts_again(self) -> None:
+        """Tell the program that runs the peer now what the last one knew."""
+        for pane in self.panes.all():
+            if pane.kept:
+                self._begin(self._keep(KeepDraft(conversation=pane.conversation, text=pane.kept)))
+
+    @staticmethod
+    def _keep(draft: KeepDraft) -> Steps:
+        with contextlib.suppress(ChatAppError):  # then the others do not know
+            yield draft
+
+    def _draft_kept(self, pane: Pane, text: str) -> None:
+        """Take over what was typed in another window, unless the user types here as well."""
+        former, pane.kept = pane.kept, text
+        if pane is self.open_pane:
+            self._changes.draft = (former, text)
+        elif pane.draft == former:
+            pane.draft = text
+
+    # --- what becomes of messages of ours
+
     def _settled(self, event: events.MessageChanged) -> None:
         """Show at a message of ours what became of it."""
         if not event.id:
@@ -521,6 +553,10 @@ class ScreenView(View):
                     self._open(desk)
                 else:  # what is being typed is for the conversation that is open
                     desk.unread, desk.calls = desk.unread + 1, True
+            case events.DraftKept(conversation=what, text=text):
+                self._draft_kept(self.panes.pane(what), text)
+            case events.ProgramChanged():
+                self._keep_drafts_again()
             case events.HeldBack(line=number) | events.CommandFailed(line=number):
                 self._settle_desk_line(number, MessageState.REFUSED)
             case _:

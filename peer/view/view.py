@@ -35,8 +35,8 @@ from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import AnswerLine, MessageLine, Status, TypedLine
 from chatapp.peer.words.people import AWAY_SHOWN, table_lines, typing_note
 from chatapp.wire.errors import ChatAppError, TextTooLong
+from chatapp.wire.limits import ROOM_SIGN
 from chatapp.wire.messages.desk import CallNext, OperatorRequest
-from chatapp.wire.messages.rooms import ROOM_SIGN
 from chatapp.wire.names import PeerName, is_same_name, peer_name
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ class Changes(msgspec.Struct, kw_only=True):
     which stay where they are."""
     opened: "Pane | None" = None
     """The conversation to show from now on."""
+    draft: tuple[str, str] | None = None
+    """What another window kept of the input in the conversation that is open: before, and now."""
     calls: list[tuple[str, str]] = []
     """Who calls the user, and with which words."""
     batch: list[events.Event] = []

@@ -12,6 +12,7 @@ from chatapp.peer.api.events import (
     AttachmentEvent,
     ChangeEvent,
     ConversationRead,
+    DraftKept,
     DutyEvent,
     Event,
     FolderNotMoved,
@@ -126,6 +127,8 @@ def lines_of(event: Event, *, in_reach: int = 0, known: Known = NOTHING_KNOWN) -
     lines that events are about."""
     if isinstance(event, Said):
         return [_received(event, known)]
+    if isinstance(event, DraftKept):
+        return []
     if isinstance(event, SaidByUs):
         return [_said_elsewhere(event.line)]
     if isinstance(event, MailReturned):

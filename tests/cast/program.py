@@ -15,7 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-CHECKOUT: Final = Path(__file__).parents[2]
+from tests.cast import nursery
+from tests.cast.nursery import Forked, Process, can_fork
+
+CHECKOUT: Final = nursery.CHECKOUT
+
 WITHIN: Final = 60.0
 """Seconds after which a wait fails. Nothing takes so long, however loaded the machine is."""
 
@@ -41,9 +45,7 @@ class Program:
     """One process. Each line satisfies one wait only: a test that waits twice for a line waits for
     two of them."""
 
-    def __init__(
-        self, name: str, process: asyncio.subprocess.Process, prompt: str, *, started_at: float
-    ) -> None:
+    def __init__(self, name: str, process: Process, prompt: str, *, started_at: float) -> None:
         self.name: Final = name
         self.lines: list[Line] = []
         self.prompts: list[str] = []
@@ -72,12 +74,23 @@ class Program:
         prompt: str = "",
         stdin: int = asyncio.subprocess.PIPE,
         stdout: int = asyncio.subprocess.PIPE,
+        is_forked: bool = False,
     ) -> Self:
         """Run `command` in the checkout. Lines are expected to begin with `prompt`, which is taken
-        off."""
+        off. `is_forked`: whether ChatApp may be forked from a process that has loaded it."""
         started_at = time.monotonic()
+        words = [*map(str, command)]
+        if is_forked and can_fork(words, environment):
+            forked = await Forked.start(
+                words[2:],
+                stdin=stdin,
+                stdout=stdout,
+                environment={**os.environ, **environment},
+                limit=_LINE_MAX,
+            )
+            return cls(name, forked, prompt, started_at=started_at)
         process = await asyncio.create_subprocess_exec(
-            *map(str, command),
+            *words,
             stdin=stdin,
             stdout=stdout,
             stderr=asyncio.subprocess.PIPE,

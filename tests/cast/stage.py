@@ -4,20 +4,20 @@ import contextlib
 import re
 import shutil
 import signal
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, TypedDict, TypeVar, Unpack
 
 from chatapp.validation import CODE_SHOWN
+from tests.cast import nursery
 from tests.cast.desk import CONNECTED, ON_DUTY, position
 from tests.cast.lines import WELCOME
 from tests.cast.people import Person, Registry, Serving, Visitor
-from tests.cast.program import CHECKOUT, Program
+from tests.cast.program import Program
 from tests.support.ports import free_port
 
-CHATAPP: Final = (sys.executable, str(CHECKOUT / "ChatApp.py"))
+CHATAPP: Final = nursery.CHATAPP
 LOSSY: Final = Path(__file__).parent / "lossy"
 PROMPT: Final = ">>> "
 QUIET: Final = {"CHATAPP_ANNOUNCE": "false", "CHATAPP_DISCOVER": "false"}
@@ -63,8 +63,10 @@ class Stage:
     """The programs of one test, each with a home of its own below `folder`, all of them gone when
     it closes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, is_forked: bool = False) -> None:
+        """`is_forked`: whether programs are forked from one that has loaded ChatApp."""
         self.folder: Final = folder
+        self._is_forked: Final = is_forked
         self.port: Final = free_port()
         """The registry's port."""
         self.programs: list[Program] = []
@@ -100,7 +102,9 @@ class Stage:
             "XDG_DATA_HOME": str(self.folder / "user"),
         }
         own = {**places, **QUIET, **(environment or {})}
-        program = await kind.start(name, command, environment=own, prompt=prompt, **how)
+        program = await kind.start(
+            name, command, environment=own, prompt=prompt, is_forked=self._is_forked, **how
+        )
         self.programs.append(program)
         return program
 
@@ -272,10 +276,12 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def playing(folder: Path, *, may_complain: bool = False) -> AsyncIterator[Stage]:
+async def playing(
+    folder: Path, *, may_complain: bool = False, is_forked: bool = False
+) -> AsyncIterator[Stage]:
     """Let a test use a stage. Whatever it is about, no program may write to standard error, unless
-    the test says itself which errors there are."""
-    stage = Stage(folder)
+    the test says itself which errors there are. `is_forked`: as for a stage."""
+    stage = Stage(folder, is_forked=is_forked)
     try:
         yield stage
         assert may_complain or stage.complaints() == []

@@ -39,6 +39,7 @@ from chatapp.wire.identity import (
 from chatapp.wire.messages.direct import (
     Ack,
     DirectBody,
+    Edit,
     Floor,
     Gap,
     Known,
@@ -46,6 +47,9 @@ from chatapp.wire.messages.direct import (
     OnDisk,
     Part,
     PartAck,
+    React,
+    Reply,
+    Retract,
     Typing,
 )
 from chatapp.wire.messages.link import Attach
@@ -58,7 +62,6 @@ from chatapp.wire.messages.registration import (
     ServerPlace,
     Welcome,
 )
-from chatapp.wire.messages.relations import Edit, React, Reply, Retract
 from chatapp.wire.messages.rooms import GroupBody
 from chatapp.wire.messages.table import Card, FetchTable, Presence, Row, TableBatch
 from chatapp.wire.sealing import GroupKey

@@ -67,16 +67,23 @@ class Hall(NamedTuple):
         return [self.alice, self.bob, self.carol]
 
 
+@pytest.fixture(scope="module")
+def is_forked() -> bool:
+    """Whether programs are forked from one that has loaded ChatApp (`tests.cast.nursery`). Files
+    about starts override it."""
+    return True
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+async def stage(tmp_path: Path, is_forked: bool) -> AsyncIterator[Stage]:
     """The programs of one test."""
-    async with playing(tmp_path) as stage:
+    async with playing(tmp_path, is_forked=is_forked) as stage:
         yield stage
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def filled_hall(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hall]:
-    async with playing(tmp_path_factory.mktemp("hall")) as stage:
+    async with playing(tmp_path_factory.mktemp("hall"), is_forked=True) as stage:
         await stage.registry()
         yield Hall(stage, *await stage.welcome("alice", "bob", "carol"))
 

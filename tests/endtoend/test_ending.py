@@ -13,6 +13,12 @@ from tests.endtoend.conftest import Hall
 from tests.support.ports import free_port
 
 
+@pytest.fixture(scope="module")
+def is_forked() -> bool:
+    """Each program begins as a user starts it."""
+    return False
+
+
 async def test_at_the_end_of_input_all_is_settled_first(hall: Hall) -> None:
     bob, carol = hall.bob, hall.carol
     carol.signal(signal.SIGSTOP)  # she is there, as far as anybody knows, and does not answer

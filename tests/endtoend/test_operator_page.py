@@ -62,7 +62,7 @@ class OperatorsMachine:
 @pytest_asyncio.fixture(loop_scope="session")
 async def machine(tmp_path: Path) -> AsyncIterator[OperatorsMachine]:
     """A registry and an operator's page; no program may write to standard error."""
-    async with playing(tmp_path) as stage:
+    async with playing(tmp_path, is_forked=True) as stage:
         machine = OperatorsMachine(stage)
         await machine.open()
         yield machine

@@ -40,6 +40,12 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
 ]
 
 
+@pytest.fixture(scope="module")
+def is_forked() -> bool:
+    """Each program begins as a user starts it."""
+    return False
+
+
 async def test_a_mistake_is_one_line_that_names_the_culprit_and_status_2(stage: Stage) -> None:
     async def make(typed: list[str], culprits: list[str]) -> None:
         program = await Program.start(

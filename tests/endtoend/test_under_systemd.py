@@ -4,7 +4,15 @@ import asyncio
 import signal
 import socket
 
+import pytest
+
 from tests.cast.stage import Stage
+
+
+@pytest.fixture(scope="module")
+def is_forked() -> bool:
+    """Each program begins as a user starts it."""
+    return False
 
 
 async def test_a_registry_keeps_its_service_manager_informed(stage: Stage) -> None:

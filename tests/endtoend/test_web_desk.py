@@ -34,7 +34,7 @@ pytestmark = NEEDS_CHROMIUM
 @pytest_asyncio.fixture(loop_scope="session")
 async def desk(tmp_path: Path) -> AsyncIterator["Desk"]:
     """A registry with an operator, and a web desk; no program may write to standard error."""
-    async with playing(tmp_path) as stage:
+    async with playing(tmp_path, is_forked=True) as stage:
         desk = Desk(stage)
         await desk.open()
         yield desk

@@ -2,14 +2,16 @@
 and once, and each window knows what became of it."""
 
 import asyncio
-import contextlib
+import gc
 import random
+import warnings
 from collections import Counter
 
 import pytest
 
 from chatapp import Peer, Receipt, events
 from chatapp.peer.faces.opening import running_program
+from chatapp.peer.node.attached import AttachedNode
 from chatapp.peer.node.local import PeerNode
 from chatapp.peer.node.window import WindowNode
 from chatapp.peer.rpc.place import Offer
@@ -91,28 +93,42 @@ class Window:
         """End as by `kill -9`."""
         for task in self.sending:
             task.cancel()
-        if (held := self.held) is None:
-            node = self.peer.node
-            assert isinstance(node, WindowNode)
-            with contextlib.suppress(AttributeError):  # it may be between two programs
-                node.inner._link._transport.abort()  # type: ignore[union-attr]
-        else:
-            node, offer = held
-            (node.folder / "socket").unlink()
-            with town._place("person alice").killing():
-                node.let_go()
-            offer._is_withdrawn = True
-            if offer._server is None:
-                offer._loop.remove_reader(offer._listening)
-            else:
-                offer._server.withdraw()
-                for client in list(offer._server._clients):
-                    client._transport.abort()  # type: ignore[union-attr]
-            offer._listening.close()
         self._reading.cancel()
-        with contextlib.suppress(AttributeError):
-            self.peer.node._is_over = True  # type: ignore[attr-defined]
-            self.peer.node._finding.cancel()  # type: ignore[attr-defined]
+        window = self.peer.node if isinstance(self.peer.node, WindowNode) else None
+        if window is not None:
+            window._is_over = True
+            if window._finding is not None:
+                window._finding.cancel()
+        if self.held is not None:
+            node, offer = self.held
+            die(town, node, offer)
+        elif window is not None and isinstance(window.inner, AttachedNode):
+            cut(window.inner)
+
+
+def die(town: Town, node: PeerNode, offer: Offer) -> None:
+    """End the program that runs the peer: nobody is told, and the disk is as it is now."""
+    (node.folder / "socket").unlink()
+    with town._place("person alice").killing():
+        node.let_go()
+    offer._is_withdrawn = True
+    if offer._server is None:
+        offer._loop.remove_reader(offer._listening)
+    else:
+        offer._server._is_closed = True  # for clients that are just coming
+        offer._server.withdraw()
+        for client in list(offer._server._clients):
+            client._transport.abort()  # type: ignore[union-attr]
+    offer._listening.close()
+
+
+def cut(node: AttachedNode) -> None:
+    """End the attachment of a program that is not there any more."""
+    node._is_leaving = True
+    if node._coming_back is not None:
+        node._coming_back.cancel()
+    if node._link is not None and node._link._transport is not None:
+        node._link._transport.abort()
 
 
 class Story:
@@ -124,8 +140,6 @@ class Story:
         self.windows: list[Window] = []
         self.heard: list[str] = []
         """What bob heard of alice."""
-        self.certain: set[str] = set()
-        """What was said in windows that were not killed, and is in the history so."""
         self.texts = 0
 
     async def live(self) -> None:
@@ -137,6 +151,8 @@ class Story:
         for _ in range(STEPS):
             await self._step(bob)
             await self._town.wait(self._rng.choice((0.0, 0.0, 0.01, 0.3, 4.0)))
+        if not self._town.registry.is_running:
+            await self._town.registry.start()
         await self._town.wait(CALM)
         listening.cancel()
 
@@ -147,10 +163,13 @@ class Story:
 
     async def _step(self, bob: Peer) -> None:
         rng, window = self._rng, self._rng.choice(self.windows)
-        kind = rng.choice(("say", "say", "cut", "hear", "kill", "quit", "come"))
+        kind = rng.choice(("say", "say", "cut", "hear", "kill", "quit", "come", "registry"))
         self.texts += 1
         if kind == "say":
             window.say(f"a{self.texts}", in_room=rng.random() < 0.3)
+        elif kind == "registry":
+            registry = self._town.registry
+            await (registry.stop() if registry.is_running else registry.start())
         elif kind == "cut" and len(self.windows) > 1:
             await self._say_and_kill()
         elif kind == "hear":
@@ -199,13 +218,25 @@ async def test_each_window_that_is_left_knows_everything_once(seed: int) -> None
         talks = [await window.peer.past.conversations() for window in last]
         assert all(talk == talks[0] for talk in talks)
         await asyncio.gather(*(window.quit() for window in last))
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", ResourceWarning
+        )  # the system closes what the killed had open
+        gc.collect()
 
 
 DONE = {events.MessageState.DELIVERED, events.MessageState.SAVED}
 QUIET = (
     events.ConversationRead
     | events.EnteredRoom
+    | events.MemberJoined
+    | events.MemberLeft
+    | events.NoServerAtStart
     | events.ProgramChanged
     | events.RegistryMet
     | events.Registered
+    | events.ServerBack
+    | events.ServerLost
+    | events.ServerStopping
+    | events.Unacknowledged
 )

@@ -35,11 +35,18 @@ from chatapp.wire.messages.desk import (
     RoomQueue,
     RoomVisitor,
 )
-from chatapp.wire.messages.direct import DirectBody, DirectGroupLine
+from chatapp.wire.messages.direct import (
+    DirectBody,
+    DirectGroupLine,
+    Edit,
+    React,
+    Reply,
+    Retract,
+    Unknown,
+)
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import Letter
 from chatapp.wire.messages.registration import Hello, Ping, ServerPlace
-from chatapp.wire.messages.relations import Edit, React, Reply, Retract, Unknown
 from chatapp.wire.messages.rooms import EpochKey, GroupBody, GroupLine, RoomInfo, RoomMember, Topic
 from chatapp.wire.messages.table import Row, TableBatch
 from tests.support.strategies import (

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from chatapp.wire.limits import LETTER_MAX, TEXT_MAX, Count, Key, Name, Reference, Signature
-from chatapp.wire.messages.relations import Relation
+from chatapp.wire.messages.direct import Relation
 
 
 class LetterBody(msgspec.Struct, frozen=True, array_like=True):

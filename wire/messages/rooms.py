@@ -18,7 +18,7 @@ from chatapp.wire.limits import (
     Name,
     Reference,
 )
-from chatapp.wire.messages.relations import Relation
+from chatapp.wire.messages.direct import Relation
 
 CHANNEL = "channel"
 """The group of everybody. A room's name begins with `#`, so no room can have this name."""
@@ -109,9 +109,6 @@ class GroupPage(msgspec.Struct, frozen=True, array_like=True, tag=54):
 
 MEMBERS_MAX = 4_096
 ROOMS_LISTED_MAX = 1_024
-
-ROOM_SIGN = "#"
-"""The first character of the name of a room's group."""
 
 
 class RoomPresence(enum.IntEnum):

@@ -14,7 +14,7 @@ from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.lines import GroupOutbox
 from chatapp.peer.core.rooms.membership import Membership, Memberships
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.limits import TOPIC_MAX
+from chatapp.wire.limits import ROOM_SIGN, TOPIC_MAX
 from chatapp.wire.messages import rooms as wire
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.names import name_key
@@ -59,7 +59,7 @@ class EnteredRooms:
     def restore(self, kept: Iterable[RoomKept], *, now: float) -> None:
         """Take up the rooms of an earlier run."""
         for one in kept:
-            if not one.group.startswith(wire.ROOM_SIGN):
+            if not one.group.startswith(ROOM_SIGN):
                 continue
             if one.members is None:
                 self.owed[room_key(one.group[1:])] = one.group[1:]
@@ -143,13 +143,13 @@ class EnteredRooms:
     def owe_leave(self, room: str) -> None:
         """Note that the registry has yet to be told that we are not in this room."""
         self.owed[room_key(room)] = room
-        self._out.records.append(RoomKept(wire.ROOM_SIGN + room, owes_leave=True))
+        self._out.records.append(RoomKept(ROOM_SIGN + room, owes_leave=True))
 
     def settled(self, room: str) -> None:
         """Note that the registry knows that we left this room, or that we are in it again."""
         owed = self.owed.pop(room_key(room), None)
         if owed is not None:
-            self._out.records.append(RoomKept(wire.ROOM_SIGN + owed))
+            self._out.records.append(RoomKept(ROOM_SIGN + owed))
 
     def owes_leave(self, room: str) -> bool:
         """Return whether the registry has yet to learn that we are not in this room."""
@@ -182,7 +182,7 @@ class EnteredRooms:
         stored = self._stored.items()
         rooms = [parties_of(mark, is_ours=True).room for mark, stream in stored if stream.outgoing]
         for room in filter(None, rooms):
-            group = self._group(wire.ROOM_SIGN + room)
+            group = self._group(ROOM_SIGN + room)
             self._outbox.adopt(group, now=now)
             self._outbox.drop(group, now=now)
 

@@ -281,6 +281,8 @@ class FullApp(App[None]):
             return
         if changes.opened is not None:
             self._opened(changes.opened)
+        if changes.draft is not None and changes.draft[0] == self.composer.text:
+            self.composer.put(changes.draft[1])
         if changes.question is not None:
             self._show_question()
         if self.view.open_pane in changes.logs:
@@ -322,8 +324,12 @@ class FullApp(App[None]):
         composer.pane = pane
         if pane is not self._shown_pane:
             self._shown_pane.draft = composer.text
+            self.keep_draft()
             self._shown_pane = pane
             composer.put(pane.draft)
+        elif pane.draft and not composer.text:
+            composer.put(pane.draft)
+        pane.draft = ""
         self.log_view.show_log(pane.log)
         if pane.conversation == DESK:
             self.call_later(self._desk_pane)
@@ -429,6 +435,7 @@ class FullApp(App[None]):
         self._retitle()
         self._deselect()
         self.runner.enter(event.text, event.pane)
+        self.keep_draft()
         self.log_view.follow()
 
     def on_composer_drafted(self, event: Composer.Drafted) -> None:
@@ -491,6 +498,14 @@ class FullApp(App[None]):
         self._called = 0
         self._retitle()
         self.log_view.refresh()
+
+    def on_app_blur(self) -> None:
+        """The user turns to another window, which may be one of ours."""
+        self.keep_draft()
+
+    def keep_draft(self) -> None:
+        """Let the user's other windows know what is typed."""
+        self.runner.keep_draft(self._shown_pane, self.composer.text)
 
     # --- keys
 

@@ -158,6 +158,7 @@ class FullFace:
             try:
                 return await runner.run_all()
             finally:
+                self._app.keep_draft()
                 unsent = view.unsent([entered.line for entered in view.lines])
                 self._app.exit()
                 await drawing

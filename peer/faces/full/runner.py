@@ -1,6 +1,7 @@
 """Runs the view of a full screen."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -11,6 +12,7 @@ from chatapp.peer.faces.runner import Display, Runner
 from chatapp.peer.view.log import LogEntry
 from chatapp.peer.view.panes import Pane
 from chatapp.peer.view.screen import ScreenView
+from chatapp.wire.errors import ChatAppError
 
 
 class ScreenRunner(Runner):
@@ -53,6 +55,13 @@ class ScreenRunner(Runner):
         """Take a line that was typed in this conversation, or in the open one."""
         self.view.enter(text, pane, at=asyncio.get_running_loop().time())
         self.update()
+
+    def keep_draft(self, pane: Pane, text: str) -> None:
+        """Have the user's other windows learn what is typed in this conversation."""
+        draft = self.view.keep_draft(pane, text)
+        if draft is not None:
+            with contextlib.suppress(ChatAppError, UnicodeEncodeError):  # then they do not
+                self._node.post(draft)
 
     def press(self, command: str) -> None:
         """Carry out the command for which a key stands."""

@@ -16,10 +16,9 @@ from chatapp.registry.rules.effects import Caller, Effect, Push, RelayTo
 from chatapp.registry.rules.rooms.log import Group
 from chatapp.registry.rules.rooms.rules import GroupRules
 from chatapp.wire.codec import encode
-from chatapp.wire.limits import ROOM_BYTES_MAX, ROOM_LINES_MAX
+from chatapp.wire.limits import ROOM_BYTES_MAX, ROOM_LINES_MAX, ROOM_SIGN
 from chatapp.wire.messages.rooms import (
     NO_TOPIC,
-    ROOM_SIGN,
     RoomChanged,
     RoomInfo,
     RoomMember,

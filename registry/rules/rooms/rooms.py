@@ -45,6 +45,7 @@ from chatapp.wire.limits import (
     ROOM_ENTRIES_SPAN,
     ROOM_LIST_MAX,
     ROOM_MEMBERS_MAX,
+    ROOM_SIGN,
     ROOMS_MADE_BURST,
     ROOMS_MADE_PER_ADDRESS_BURST,
     ROOMS_MADE_PER_ADDRESS_SPAN,
@@ -54,7 +55,6 @@ from chatapp.wire.limits import (
 )
 from chatapp.wire.messages.rooms import (
     NO_TOPIC,
-    ROOM_SIGN,
     ROOMS_LISTED_MAX,
     EnterRooms,
     LeaveRoom,

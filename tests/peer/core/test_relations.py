@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chatapp.peer.core.records import RelationKind
 from chatapp.peer.core.relations import CHANGED_WITHIN_MS, Change, Folded, fold
-from chatapp.wire.messages.relations import EMOJI_MAX, is_emoji
+from chatapp.wire.messages.direct import EMOJI_MAX, is_emoji
 
 AUTHOR, OTHER = 1, 2
 EDIT, RETRACT = RelationKind.EDIT, RelationKind.RETRACT

@@ -397,6 +397,16 @@ async def test_without_a_program_there_is_nothing_to_attach_to(village: Village)
         assert not (alice.folder / FILE).exists()
 
 
+async def test_what_a_program_of_another_user_offers_is_left_alone(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with offered(village, "alice") as alice:
+        monkeypatch.setattr("os.geteuid", lambda: 12345)
+        with pytest.raises(PermissionError, match="a program of another user offers it"):
+            connected_socket(alice.folder)
+        assert await running_program(village.peer("alice")) is None
+
+
 async def test_a_path_that_is_too_long_for_a_socket_is_no_hindrance(tmp_path: Path) -> None:
     village = Village(tmp_path / ("a" * 100) / ("b" * 100))
     village.folder.mkdir(parents=True)

@@ -14,6 +14,8 @@ from chatapp.peer.api.conversations import DESK, EVERYBODY, NOBODY, person
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.requests import ReadPage, Request, SayAtDesk
 from chatapp.peer.api.state import PeerState
+from chatapp.peer.rpc.place import Offer
+from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.visitor import Visitor
 from chatapp.peer.view.log import EntryKind, LogEntry
 from chatapp.peer.view.pastreader import PAGE
@@ -315,3 +317,34 @@ async def test_lines_of_another_program_stand_in_the_log_when_its_past_is_being_
             await screen.pilot.pause()
             gate.set()
             await screen.until(lambda: last_of(screen, "from elsewhere").mark is Mark.RECEIVED)
+
+
+async def test_what_is_typed_and_not_sent_stands_in_the_other_windows(
+    village: Village,  # noqa: F811
+) -> None:
+    async with village.peer("bob"), village.peer("alice") as alice:
+        offer, attached = Offer(alice), Peer.attach("alice", home=village.folder)
+        await attached.open()
+        async with (
+            Played(alice, has_started=True).on_screen() as first,
+            Played(attached, has_started=True).on_screen() as second,
+        ):
+            bobs = person("bob")
+            for screen in (first, second):
+                await screen.shows("● bob")
+            first.app.open_conversation(bobs)
+            await first.until(lambda: first.view.open_pane.is_loaded)
+            await first.press(*"hello")
+            first.app.on_app_blur()
+            second.app.open_conversation(bobs)
+            await second.until(lambda: second.app.composer.text == "hello")
+            await second.press(*" you", "enter")
+            await first.until(lambda: first.app.composer.text == "")
+            await first.until(lambda: last_of(first, "hello you").mark is Mark.RECEIVED)
+            await first.press("n")  # what is typed here is not replaced
+            await second.press(*"other")
+            second.app.on_app_blur()
+            await first.until(lambda: first.view.open_pane.kept == "other")
+            assert first.app.composer.text == "n"
+            offer.close()
+        await attached.close()
