@@ -13,16 +13,30 @@ from chatapp.peer.core.relations import Change, Folded, fold
 WAITING_MAX: Final = 64
 """Changes of one conversation that wait for lines which have not come: the oldest are given up."""
 
+VERSIONS_MAX: Final = 64
+"""Edits of one line that count, the newest ones: an author who edits a line for ever costs no
+more."""
+
 QUOTED_MAX: Final = 100
 """Characters of a line that are read with an answer to it."""
 
 _REACTIONS: Final = f"({RelationKind.REACT}, {RelationKind.UNREACT})"
 _CHANGES: Final = f"({', '.join(str(int(kind)) for kind in sorted(CHANGES))})"
 _TARGET: Final = "SELECT id, at_ms, text, kind FROM lines WHERE stream = ? AND number = ?"
-_CHANGES_OF: Final = f"""
-SELECT relations.by, lines.number, lines.at_ms, relations.kind, lines.text, lines.id
+_BY_ITS_AUTHOR: Final = f"""
+SELECT relations.by, lines.number, lines.at_ms, relations.kind, lines.text
     FROM relations JOIN lines ON lines.id = relations.line
-    WHERE relations.stream = ? AND relations.number = ? AND is_over = 0 AND relations.kind IN {_CHANGES}"""
+    WHERE relations.stream = ?1 AND relations.number = ?2 AND is_over = 0 AND relations.by = ?1
+        AND relations.kind IN ({RelationKind.EDIT}, {RelationKind.RETRACT})"""
+_OLD_VERSIONS: Final = f"""
+UPDATE relations SET is_over = 1 WHERE line IN (
+    SELECT line FROM relations JOIN lines ON lines.id = relations.line
+    WHERE relations.stream = ?1 AND relations.number = ?2 AND is_over = 0 AND relations.by = ?1
+        AND relations.kind = {RelationKind.EDIT}
+    ORDER BY lines.number DESC LIMIT -1 OFFSET {VERSIONS_MAX})"""
+_EDITS_ERASED: Final = f"""
+UPDATE lines SET text = '' WHERE kind = {RelationKind.EDIT} AND id IN (
+    SELECT line FROM relations WHERE stream = ? AND number = ?)"""
 _EARLIER_REACTIONS: Final = f"""
 SELECT relations.line, lines.number FROM relations JOIN lines ON lines.id = relations.line
     WHERE relations.stream = ? AND relations.number = ? AND is_over = 0 AND relations.by = ?
@@ -75,19 +89,25 @@ class Relations:
         found = execute("SELECT id FROM lines WHERE stream = ? AND number = ?", (by, number))
         (line,) = found.fetchone()
         is_change = related.kind in CHANGES
-        values = (line, int(related.kind), by, stream, related.number, related.raw or None)
+        here = execute(
+            "SELECT 1 FROM lines WHERE stream = ? AND number = ?", (stream, related.number)
+        )
+        waits = 1 if is_change and here.fetchone() is None else None
+        values = (line, int(related.kind), by, stream, related.number, related.raw or None, waits)
         added = execute(
             "INSERT OR IGNORE INTO relations (line, kind, by, stream, number, raw, is_waiting) "
-            f"VALUES (?, ?, ?, ?, ?, ?, {int(is_change)})",
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
             values,
         )
         if not is_change or not added.rowcount or stream is None:
             return
         execute("UPDATE lines SET kind = ? WHERE id = ?", (int(related.kind), line))
+        if waits:
+            execute(_TOO_MANY, (by,))
         if related.kind in (RelationKind.REACT, RelationKind.UNREACT):
             self._keep_newest_reaction(line, by, stream, related.number)
-        self._apply(stream, related.number)
-        execute(_TOO_MANY, (by,))
+        elif not waits:  # an emoji changes no text
+            self._apply(stream, related.number)
 
     def _keep_newest_reaction(self, line: int, by: int, stream: int, number: int) -> None:
         """Let no earlier word of this author on the same emoji count. It stays what it is: it may
@@ -135,27 +155,25 @@ class Relations:
         )
         if changes_another is not None:
             return  # a change cannot be changed
-        found = execute(_CHANGES_OF, (stream, number)).fetchall()
+        execute(_OLD_VERSIONS, (stream, number))
+        found = execute(_BY_ITS_AUTHOR, (stream, number)).fetchall()
         changes = [
-            Change(by, nth, at, RelationKind(kind), words) for by, nth, at, kind, words, _ in found
+            Change(by, nth, at, RelationKind(kind), words) for by, nth, at, kind, words in found
         ]
         folded = fold(text, at_ms, by=stream, changes=changes)
         if folded.is_retracted:
-            self._erase(id_, text, [row[5] for row in found])
+            self._erase(id_, text, stream, number)
         elif folded.versions and folded.text != text:
             execute("INSERT OR IGNORE INTO originals VALUES (?, ?)", (id_, text))
             self._set_text(id_, text, folded.text)
 
-    def _erase(self, id_: int, text: str, changes: Sequence[int]) -> None:
+    def _erase(self, id_: int, text: str, stream: int, number: int) -> None:
         """Remove the text of a line that was taken back, and of its edits, from the file as well."""
         execute = self._db.execute
         execute("PRAGMA secure_delete = ON")
         try:
             execute("DELETE FROM originals WHERE line = ?", (id_,))
-            self._db.executemany(
-                "UPDATE lines SET text = '' WHERE id = ? AND kind = ?",
-                [(change, int(RelationKind.EDIT)) for change in changes],
-            )
+            execute(_EDITS_ERASED, (stream, number))
             self._set_text(id_, text, "")
         finally:
             execute("PRAGMA secure_delete = OFF")

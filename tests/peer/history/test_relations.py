@@ -22,7 +22,7 @@ from chatapp.peer.core.records import (
 )
 from chatapp.peer.history.database import History
 from chatapp.peer.history.query import shown
-from chatapp.peer.history.relations import WAITING_MAX
+from chatapp.peer.history.relations import VERSIONS_MAX, WAITING_MAX
 from chatapp.wire.messages.direct import PROVISIONAL
 from tests.peer.core.cast import Someone
 from tests.support.histories import in_memory
@@ -153,6 +153,17 @@ def test_only_the_newest_changes_wait_for_their_lines(count: int) -> None:
     lines = tuple(theirs(each, "as it was", id_=5_000 + each) for each in range(1, count + 1))
     texts = [line.text for line in view(filed(changes, lines))]
     assert texts.count("as it was") == count - WAITING_MAX
+
+
+def test_an_author_who_edits_a_line_for_ever_costs_no_more() -> None:
+    edits = [theirs(number, f"{number}", about(EDIT, 1)) for number in range(2, 3 * VERSIONS_MAX)]
+    history = filed((theirs(1, "first"), *reversed(edits)))
+    (line,) = history.lines.latest(9)
+    assert line.text == f"{3 * VERSIONS_MAX - 1}"
+    assert len(history.lines.versions(line)) == 1 + VERSIONS_MAX
+    history.apply([theirs(9_999, "", about(RETRACT, 1))])
+    texts = history._db.execute("SELECT DISTINCT text FROM lines").fetchall()
+    assert texts == [("",)]
 
 
 def test_changes_are_no_lines_of_their_own() -> None:
