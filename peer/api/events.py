@@ -556,9 +556,10 @@ LineEvent = Said | ChangeEvent
 
 
 class SaidByUs(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The user has said this line by another program that uses the peer."""
+    """The user has said this line, or changed one, by another program that uses the peer. A line of
+    the help desk has the id that `SayAtDesk` gave it."""
 
-    line: Said
+    line: LineEvent
     key: int = 0
     """As in `Send`."""
 

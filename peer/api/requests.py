@@ -110,6 +110,8 @@ class Edit(Request[Sent], frozen=True, kw_only=True):
     id: Id
     text: str
     wait: Outcome | None = None
+    key: Id = 0
+    """As in `Send`."""
 
 
 class Retract(Request[Sent], frozen=True, kw_only=True):
@@ -118,6 +120,8 @@ class Retract(Request[Sent], frozen=True, kw_only=True):
 
     id: Id
     wait: Outcome | None = None
+    key: Id = 0
+    """As in `Send`."""
 
 
 class React(Request[Sent], frozen=True, kw_only=True):
@@ -128,6 +132,8 @@ class React(Request[Sent], frozen=True, kw_only=True):
     emoji: str
     is_on: bool = True
     wait: Outcome | None = None
+    key: Id = 0
+    """As in `Send`."""
 
 
 Sending = Send | Edit | Retract | React
@@ -428,6 +434,8 @@ class SayAtDesk(Command, frozen=True, kw_only=True):
     """As in `AskDesk`."""
     is_maybe: bool = False
     """Whether the line would mean something else if we served nobody."""
+    key: Id = 0
+    """`line`, if another program asks than the one that runs the peer: `SaidByUs` has it."""
 
 
 class IsLineForDesk(Request[bool], frozen=True, kw_only=True):

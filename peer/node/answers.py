@@ -66,15 +66,15 @@ async def begin(node: "PeerNode", request: Sending) -> "Receipt":
         case requests.Send(conversation=where, text=text):
             return await node.say(where, text, asked=request)
         case requests.Edit(id=id_, text=text):
-            return await _change_ours(node, id_, RelationKind.EDIT, text)
+            return await _change_ours(node, id_, RelationKind.EDIT, text, request)
         case requests.Retract(id=id_):
-            return await _change_ours(node, id_, RelationKind.RETRACT, "")
+            return await _change_ours(node, id_, RelationKind.RETRACT, "", request)
         case requests.React(id=id_, emoji=emoji, is_on=is_on):
             if not is_emoji(emoji):
                 raise ChangeRefused(ChangeRefusal.NO_EMOJI)
             line, conversation = await _line_to_change(node, id_)
             kind = RelationKind.REACT if is_on else RelationKind.UNREACT
-            return await node.say(conversation, emoji, _related(line, kind))
+            return await node.say(conversation, emoji, _related(line, kind), asked=request)
         case _:
             assert_never(request)
 
@@ -82,7 +82,7 @@ async def begin(node: "PeerNode", request: Sending) -> "Receipt":
 async def _sent(node: "PeerNode", request: Sending) -> Sent:
     """Carry a request out that sends something; the answer comes with what it waits for."""
     receipt = await node.send(request)
-    if isinstance(request, requests.Send) and request.key:
+    if request.key:
         await node.stored()
     if request.wait is Outcome.SETTLED:
         await receipt.settled()
@@ -91,13 +91,15 @@ async def _sent(node: "PeerNode", request: Sending) -> Sent:
     return receipt.sent()
 
 
-async def _change_ours(node: "PeerNode", id_: int, kind: RelationKind, text: str) -> "Receipt":
+async def _change_ours(
+    node: "PeerNode", id_: int, kind: RelationKind, text: str, request: Sending
+) -> "Receipt":
     line, conversation = await _line_to_change(node, id_)
     if not line.outgoing:
         raise ChangeRefused(ChangeRefusal.NOT_OURS)
     if node.core.wall(node.now()) * 1_000 > line.at_ms + CHANGED_WITHIN_MS:
         raise ChangeRefused(ChangeRefusal.TOO_OLD)
-    return await node.say(conversation, text, _related(line, kind))
+    return await node.say(conversation, text, _related(line, kind), asked=request)
 
 
 async def _line_to_change(node: "PeerNode", id_: int) -> tuple[StoredLine, Conversation]:
@@ -356,7 +358,9 @@ def _ask_desk(node: "PeerNode", request: requests.AskDesk) -> None:
 
 def _say_at_desk(node: "PeerNode", request: requests.SayAtDesk) -> None:
     target = _target(node, request)._replace(is_maybe=request.is_maybe)
-    node.core.desk.say(request.text, target, now=node.now(), line=request.line)
+    said = node.core.desk.say(request.text, target, now=node.now(), line=request.line)
+    if said is not None:
+        node.note_said(msgspec.structs.replace(said, sender=node.name), key=request.key)
 
 
 def _target(node: "PeerNode", request: requests.AskDesk | requests.SayAtDesk) -> VisitTarget:

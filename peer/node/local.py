@@ -21,6 +21,7 @@ from chatapp.peer.core.conversation import SentMessage
 from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.records import Related
 from chatapp.peer.core.registry.session import State as SessionState
+from chatapp.peer.core.relations import told
 from chatapp.peer.node.answers import ANSWERS, begin
 from chatapp.peer.node.driver import Driver
 from chatapp.peer.node.feed import EventFeed
@@ -251,11 +252,10 @@ class PeerNode:
 
     async def send(self, request: Sending) -> Receipt:
         """Begin what the request says; return its receipt. Raises what it says, and NotOpen."""
-        if type(request) is Send:
-            if request.key and (known := self._by_key.get(request.key)) is not None:
-                return known
-            if request.reply_to is None:  # mostly
-                return await self.say(request.conversation, request.text, asked=request)
+        if request.key and (known := self._by_key.get(request.key)) is not None:
+            return known
+        if type(request) is Send and request.reply_to is None:  # mostly
+            return await self.say(request.conversation, request.text, asked=request)
         return await begin(self, request)
 
     async def say(
@@ -264,10 +264,10 @@ class PeerNode:
         text: str,
         related: Related | None = None,
         *,
-        asked: Send | None = None,
+        asked: Sending,
     ) -> Receipt:
-        """Begin a message or line. `related`: what it is to another one; `asked`: for which request
-        it is a line. Raises what `Send` says, and NotOpen."""
+        """Begin a message or line. `related`: what it is to another one; `asked`: for which
+        request. Raises what `Send` says, and NotOpen."""
         if self.driver.is_closed:
             raise NotOpen
         if self.storage.commits.is_full:
@@ -277,7 +277,7 @@ class PeerNode:
         if conversation.kind is not ConversationKind.PERSON:
             begun = self.core.rooms.say_to_all(text, related, now=self.driver.now())
             self.driver.schedule()
-            return self._receipt(begun, asked)
+            return self._receipt(begun, text, related, asked)
         to = conversation.name
         message = self.core.direct.send_to_known(to, text, related, now=self.driver.now())
         if message is None:
@@ -285,41 +285,46 @@ class PeerNode:
             if not isinstance(found, SentMessage):
                 return self._refuse(conversation, found)
             message = found
-        receipt = self._receipt(message, asked)
+        receipt = self._receipt(message, text, related, asked)
         if self.receipts.is_alone:
             self.driver.hasten()
         elif not self.driver.is_turn_due:
             self.driver.schedule()  # shares its datagram with what is said right after it
         return receipt
 
-    def _receipt(self, begun: SentMessage, request: Send | None) -> Receipt:
+    def _receipt(
+        self, begun: SentMessage, text: str, related: Related | None, asked: Sending
+    ) -> Receipt:
         """Return the receipt of a line that was begun, of which the user's other windows learn."""
         receipt = self.receipts.open(begun.conversation, begun.id)
-        if request is None:
-            return receipt
-        if request.key or self._ours_listeners:  # mostly there is one window
-            self._said.append(self._said_by_us(begun, request))
-        if request.key:
-            self._by_key[request.key] = receipt
-            self.core.note_key(begun.id, request.key)
+        if asked.key or self._ours_listeners:  # mostly there is one window
+            line = self._line_of(begun, text)
+            self.note_said(line if related is None else told(line, related), key=asked.key)
+        if asked.key:
+            self._by_key[asked.key] = receipt
+            self.core.note_key(begun.id, asked.key)
             if len(self._by_key) > _KEYS_MAX:
                 del self._by_key[next(iter(self._by_key))]
         return receipt
 
-    def _said_by_us(self, begun: SentMessage, request: Send) -> events.SaidByUs:
+    def _line_of(self, begun: SentMessage, text: str) -> Said:
         me = self.core.me
-        line = Said(
+        return Said(
             conversation=begun.conversation,
             id=begun.id,
             sender=me.name,
             identity=me.identity.public,
             number=begun.number,
-            text=request.text,
+            text=text,
             at=self._settings.machine.wall(),
             is_ours=True,
             state=events.MessageState.UNSETTLED,
         )
-        return events.SaidByUs(line=line, key=request.key)
+
+    def note_said(self, line: LineEvent, *, key: int) -> None:
+        """Have the user's other windows told of a line in this turn. `key`: by which another
+        program has asked for it; 0: the window of this program has."""
+        self._said.append(events.SaidByUs(line=line, key=key))
 
     def _tell_said(self) -> None:
         """Tell the user's other windows what was said, now that it is stored."""
@@ -364,14 +369,14 @@ class PeerNode:
                 return _WHY_NOT[found]
 
     def _say_in_room(
-        self, conversation: Conversation, text: str, related: Related | None, asked: Send | None
+        self, conversation: Conversation, text: str, related: Related | None, asked: Sending
     ) -> Receipt:
         """Say a line in a room, if we are there."""
         begun = self.core.rooms.say(conversation.name, text, related, now=self.now())
         if begun is None:
             return self._refuse(conversation, events.MessageReason.NOT_IN_ROOM)
         self.driver.schedule()
-        return self._receipt(begun, asked)
+        return self._receipt(begun, text, related, asked)
 
     def _refuse(self, conversation: Conversation, reason: events.MessageReason) -> Receipt:
         receipt, state = Receipt(conversation, 0), events.MessageState.REFUSED

@@ -107,8 +107,8 @@ class SharedFeed(EventFeed[Event]):
                 left = tuple(line for line in lines if self._is_new(line.id))
                 return replace(event, lines=left) if left else None
             case events.SaidByUs(line=line, key=key):
-                is_new = self._is_new(line.id)
-                if is_new:
+                is_new = line.visit > 0 or self._is_new(line.id)
+                if is_new and isinstance(line, events.Said) and not line.visit:
                     self._follow(sent_of(line))
                 return event if is_new and key not in self._keys else None
             case events.MessageChanged(id=id_):

@@ -315,7 +315,8 @@ class WindowNode:
         end is asked again, unless it may have been carried out and must not be twice: an event says
         so."""
         if isinstance(request, Send):
-            return cast("Answer", (await self._sent(request)).sent())
+            return cast("Answer", (await self.send(request)).sent())
+        self._note_at_desk(request)
         while True:
             node = await self._present()
             try:
@@ -333,6 +334,7 @@ class WindowNode:
         UnicodeEncodeError."""
         if self._is_over:
             raise NotOpen
+        self._note_at_desk(command)
         if not self._is_between:
             with contextlib.suppress(NotOpen):
                 self._inner.post(command)
@@ -342,23 +344,17 @@ class WindowNode:
             self._posting.add(later)
             later.add_done_callback(self._posting.discard)
 
+    def _note_at_desk(self, request: Request[Any]) -> None:
+        """Note that this window shows the line by itself that it asks for."""
+        if isinstance(request, SayAtDesk):
+            self.feed.note_key(request.line)
+
     async def _post_later(self, command: Command) -> None:
         with contextlib.suppress(ChatAppError):
             await self.request(command)
 
     async def send(self, request: Sending) -> Receipt:
-        """Send something; return its receipt. A change may be sent twice, which changes nothing
-        more. Raises as the request."""
-        if isinstance(request, Send):
-            return await self._sent(request)
-        while True:
-            node = await self._present()
-            try:
-                return await node.send(request)
-            except NotOpen:
-                await self._lost(node)
-
-    async def _sent(self, request: Send) -> Receipt:
+        """Send something; return its receipt. Raises as the request."""
         key = request.key or drawn_key()
         self.feed.note_key(key)
         request = replace(request, key=key)

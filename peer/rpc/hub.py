@@ -19,14 +19,18 @@ from chatapp.peer.api.past import FoundLines, Lines, Unshown
 from chatapp.peer.api.requests import (
     Command,
     Conversations,
+    Edit,
     FindLines,
     ListConversations,
     ListUnshown,
     Node,
+    React,
     ReadAround,
     ReadPage,
     ReadTalk,
     Request,
+    Retract,
+    SayAtDesk,
     SearchPast,
     Send,
     Talk,
@@ -300,9 +304,11 @@ class Hub:
                 return self.subscribe(session, request)
             case ReportShown():
                 return self._report_shown(request)
+            case SayAtDesk(line=line):
+                return self._node.post(msgspec.structs.replace(request, key=line))
             case Command():
                 return self._node.post(request)
-            case Send(key=0):
+            case Send(key=0) | Edit(key=0) | Retract(key=0) | React(key=0):
                 request = msgspec.structs.replace(request, key=drawn_key())
         answer = await answered(self._node, request)
         if isinstance(request, ListUnshown):

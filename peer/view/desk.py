@@ -77,6 +77,8 @@ class DeskView(Talk):
         """Whether the list of those who wait is out of date."""
         self._position = 0
         """The place in the visit of the newest line that was found."""
+        self._found: frozenset[int] = frozenset()
+        """The lines of our own that were found."""
 
     @property
     def visit(self) -> int:
@@ -186,6 +188,7 @@ class DeskView(Talk):
         """Take the conversation of a program that has run before us. Lines of it that events tell
         again are left out."""
         self._begin(talk.client)
+        self._found = frozenset(line.id for line in talk.lines if line.is_ours)
         for line in talk.lines:
             if line.state is events.MessageState.UNSETTLED:
                 self._add_own(line.sender, line.text, line.at, line.id)
@@ -254,6 +257,9 @@ class DeskView(Talk):
                 self.mail += 1
             case events.MailReturned(lines=lines):
                 self.mail += len(lines)
+            case events.SaidByUs(line=line) if line.visit:
+                if line.visit == self.visit and line.id not in self._found:
+                    self._add_own(line.sender, line.text, line.at, line.id)
             case events.ProgramEnded():
                 self.is_over = True
             case events.NumberMoved():

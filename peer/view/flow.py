@@ -101,8 +101,15 @@ class UnderWay:
                 return [] if is_there else lines
             case events.MessageChanged():
                 return self._changed(event, lines)
-            case events.SaidByUs(line=line):
+            case events.SaidByUs(line=events.Said() as line):
                 return self._said_elsewhere(line, lines)
+            case events.SaidByUs(line=change):
+                self.changed(change.id)
+                return lines
+            case events.HeldBack(line=id_) | events.CommandFailed(line=id_) if (
+                said := self._elsewhere.pop(id_, None)
+            ) is not None:
+                return [OwnLine(said, Mark.REFUSED), *lines]
             case events.Unacknowledged(id=id_) if id_ in self._typed or id_ in self._elsewhere:
                 return []  # the status line tells the tries, and a mark what becomes of it
             case _:

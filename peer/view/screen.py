@@ -428,12 +428,19 @@ class ScreenView(View):
             for line in page.lines:
                 self._rewrite(pane, line)
 
-    def _said_elsewhere(self, line: events.Said) -> None:
-        """Show a line of ours that was said in another window."""
+    def _said_elsewhere(self, line: events.LineEvent) -> None:
+        """Show a line of ours that was said, or one that was changed, in another window."""
         pane = self.panes.pane(line.conversation)
+        if not isinstance(line, events.Said):
+            if (found := found_for(line, self.known)) is not None:
+                self._rewrite(pane, found.line)
+            return
+        if line.visit:
+            self._desk_lines[line.id] = self._said_by_me(pane, line.text)
+            return
         if pane.log.by_id(line.id) is not None:
             return
-        entry = past_entry(line, self.state.name)
+        entry = past_entry(line, self.state.name, self.known)
         pane.note_line(line.id, line.at, is_mine=True, calls=False)
         if pane.log.newest_id < line.id:
             pane.log.append([entry])

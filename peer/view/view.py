@@ -268,7 +268,8 @@ class View:
         """Return the lines that events are about."""
         named: dict[requests.LineName, None] = {}
         for event in batch:
-            for line in event.lines if isinstance(event, events.MailReturned) else (event,):
+            said = event.line if isinstance(event, events.SaidByUs) else event
+            for line in said.lines if isinstance(said, events.MailReturned) else (said,):
                 if isinstance(line, events.Line) and (one := line_named(line)) is not None:
                     named[one] = None
         return list(named)

@@ -61,6 +61,7 @@ from chatapp.peer.words.changes import (
     answered,
     change_lines,
     shown_text,
+    text_of,
 )
 from chatapp.peer.words.desk import duty_lines
 from chatapp.peer.words.formatting import (
@@ -130,7 +131,10 @@ def lines_of(event: Event, *, in_reach: int = 0, known: Known = NOTHING_KNOWN) -
     if isinstance(event, DraftKept):
         return []
     if isinstance(event, SaidByUs):
-        return [_said_elsewhere(event.line)]
+        line = event.line
+        return (
+            [_said_elsewhere(line, known)] if isinstance(line, Said) else change_lines(line, known)
+        )
     if isinstance(event, MailReturned):
         lines = [line for one in event.lines for line in lines_of(one, known=known)]
         return ["[You have messages]", *lines] if lines or not event.lines else []
@@ -195,13 +199,15 @@ def _received(line: Said, known: Known) -> MessageLine:
     )
 
 
-def _said_elsewhere(line: Said) -> OwnLine:
+def _said_elsewhere(line: Said, known: Known) -> OwnLine:
     """Return the line about what the user has said in another window."""
-    me, what, text = name(line.sender), line.conversation, sanitize(line.text)
+    me, what, text = name(line.sender), line.conversation, text_of(line, known)
     if what.is_person:
         return OwnLine(f"{me} to {name(what.name)}: {text}")
     if what.is_room:
         return OwnLine(f"{me} (in {name(what.name)}): {text}")
+    if line.visit:
+        return OwnLine(f"{me}: {text}")
     return OwnLine(f"[Channel_Message {me}: {text}]")
 
 

@@ -114,7 +114,7 @@ def operators_of(world: World) -> list[Person]:
     return world.people[:2]
 
 
-def _types(world: World, one: Person, type_it: Callable[[Operator], None]) -> None:
+def _types(world: World, one: Person, type_it: Callable[[Operator], object]) -> None:
     """Type a line at a running program: it may only affect the visitor on the screen."""
     if is_online(one):
         requests = one.core._out.requests

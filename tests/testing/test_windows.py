@@ -57,7 +57,7 @@ class Window:
         match event:
             case events.Said():
                 self.lines.append(event.text)
-            case events.SaidByUs(line=line):
+            case events.SaidByUs(line=events.Said() as line):
                 self.lines.append(line.text)
                 self.states.setdefault(line.id, line.state or events.MessageState.UNSETTLED)
             case events.MailReturned(lines=lines):

@@ -498,30 +498,32 @@ class Operator:
             case None:
                 self.commands.fail(CommandFailure.NO_SUCH_POSITION)
 
-    def say(self, text: str, target: VisitTarget, *, now: float, line: int = 0) -> None:
+    def say(self, text: str, target: VisitTarget, *, now: float, line: int = 0) -> Said | None:
         """Send a line to our visitor. It waits here while the registry is away. `line`: by what
-        events name it. Raises TextTooLong, UnicodeEncodeError."""
+        events name it. Return it, without our name; None if it reaches nobody, which an event
+        tells. Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
         wall = self._ctx.wall(now)
         visit = self._meant(target, SaidLine(text, line))
         if visit is None:
-            return
-        if self._conversation is not None and self._conversation.visit == visit:
-            self._out.requests.append(self._conversation.say(text, wall=wall, line=line))
-            self._conversation.add(
-                Said(
-                    conversation=DESK,
-                    id=line,
-                    sender="",
-                    number=0,
-                    visit=visit,
-                    text=text,
-                    at=wall,
-                    is_ours=True,
-                )
-            )
-        else:
+            return None
+        if self._conversation is None or self._conversation.visit != visit:
             self._hold_back(SaidLine(text, line), self._focus.missed(visit))
+            return None
+        self._out.requests.append(self._conversation.say(text, wall=wall, line=line))
+        said = Said(
+            conversation=DESK,
+            id=line,
+            sender="",
+            number=0,
+            visit=visit,
+            text=text,
+            at=wall,
+            is_ours=True,
+            state=MessageState.UNSETTLED,
+        )
+        self._conversation.add(said)
+        return said
 
     def _meant(self, target: VisitTarget, said: SaidLine) -> int | None:
         """Return the visit that a line is meant for, 0 for none. Return None, and report it, when

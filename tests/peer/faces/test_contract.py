@@ -88,6 +88,15 @@ async def _sends_elsewhere(scene: Scene) -> None:
         await outcome_of(await other.send("bob", "from elsewhere"))
 
 
+async def _changes_elsewhere(scene: Scene) -> None:
+    """Alice changes in another window what she has said."""
+    async with another(scene.alice) as other:
+        line = await other.send("bob", "helo")
+        await outcome_of(line)
+        await scene.window.shows("helo")
+        await outcome_of(await other.edit(line, "hello"))
+
+
 def online(peer: Peer, name: str) -> bool:
     return any(one.name == name and one.online for one in peer.people())
 
@@ -123,6 +132,11 @@ TALK: Final[dict[str, Row]] = {
         _sends_elsewhere,
         dict.fromkeys(("line", "attached"), ("from elsewhere  ✓",))
         | {"pipe": ("from elsewhere",), "full": ("you  from elsewhere", "✓")},
+    ),
+    "one's own change from elsewhere": (
+        _changes_elsewhere,
+        dict.fromkeys(("line", "pipe", "attached"), ('alice changed "helo" to "hello".]',))
+        | {"full": ("you  hello", "(edited)")},
     ),
     "an edited text later": (
         _is_edited,
@@ -195,6 +209,13 @@ async def _says(desk: Desk) -> None:
     await desk.window.type("how can I help?")
 
 
+async def _says_elsewhere(desk: Desk) -> None:
+    """The operator says something in another window."""
+    async with another(desk.operator) as other:
+        other.desk.say("from elsewhere")
+        await until(lambda: not other.is_sending)
+
+
 async def _ends(desk: Desk) -> None:
     """The visitor leaves."""
     desk.visitor.say("that was all")
@@ -206,6 +227,15 @@ AT_DESK: Final[dict[str, tuple[Callable[[Desk], Awaitable[None]], dict[str, tupl
     "an outcome": (
         _says,
         {"full": ("you  how can I help?", "✓"), "page": ("how can I help?", "mark saved")},
+    ),
+    "one's own line from elsewhere": (
+        _says_elsewhere,
+        dict.fromkeys(("line", "attached"), ("alice: from elsewhere  ✓",))
+        | {
+            "pipe": ("alice: from elsewhere",),
+            "full": ("you  from elsewhere", "✓"),
+            "page": ("from elsewhere", "mark saved"),
+        },
     ),
     "an ended visit": (
         _ends,

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
@@ -83,8 +84,16 @@ async def test_each_line_is_told_once_but_those_of_a_visit_which_have_no_ids() -
     at_desk = Said(
         conversation=person("bob"), id=1, sender="", number=1, visit=7, text="hi", at=0.0
     )
-    feed.put([at_desk, at_desk])
-    assert feed.take() == [line(1), events.MailReturned(lines=(line(2),)), at_desk, at_desk]
+    ours = [events.SaidByUs(line=replace(at_desk, id=key, is_ours=True), key=key) for key in (3, 9)]
+    feed.note_key(3)
+    feed.put([at_desk, at_desk, *ours])
+    assert feed.take() == [
+        line(1),
+        events.MailReturned(lines=(line(2),)),
+        at_desk,
+        at_desk,
+        ours[1],
+    ]
     assert feed.newest == 2
 
 

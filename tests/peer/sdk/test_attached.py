@@ -16,7 +16,7 @@ from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
 from chatapp.peer.api.errors import AlreadyOpen, NotOpen, NotRunning
 from chatapp.peer.api.events import MessageState
-from chatapp.peer.api.requests import ListUnshown, Request
+from chatapp.peer.api.requests import ListUnshown, Outcome, React, Request
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.faces.opening import running_program
 from chatapp.peer.node.attached import AttachedNode
@@ -25,6 +25,7 @@ from chatapp.peer.rpc.ring import EventRing
 from chatapp.peer.sdk.client import Peer
 from chatapp.wire.errors import TextTooLong
 from chatapp.wire.limits import TEXT_MAX
+from chatapp.wire.messages.desk import TakeDuty
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 from tests.support.nodes import attached_node_of
 
@@ -108,6 +109,60 @@ async def test_state_and_people_are_as_in_the_program_that_runs(village: Village
         face.rename("zoe")
         await next_of(face, events.Renamed)
         assert face.name == alice.name == "zoe"
+
+
+async def test_a_window_is_told_once_what_the_user_says_or_changes_in_another(
+    village: Village,
+) -> None:
+    visitor, _ = await village.open_desk("alice")
+    async with (
+        village.peer("bob"),
+        offered(village, "alice") as alice,
+        attached(village, "alice") as first,
+        attached(village, "alice") as second,
+    ):
+        alice.desk.ask(TakeDuty(0, ""), entered_at=0.0)
+        await next_of(first, events.ClientCame)
+        for window, me in ((alice, "alice"), (first, "first")):
+            window.desk.say(f"{me} at the desk")
+            line = await window.send("bob", f"{me} to bob")
+            await outcome_of(line)
+            await outcome_of(await window.edit(line, f"{me} again"))
+            said = (await window.past.page(person("bob")))[-1]
+            await outcome_of(await window.reply(said, f"{me} replies"))
+            await outcome_of(await window.react(line, "👍"))
+            await outcome_of(await window.retract(line))
+        await outcome_of(await second.send("bob", "end"))
+        by_alice, by_first = (
+            [f"{me} at the desk", f"{me} to bob", f"{me} again", f"{me} replies", "👍", ""]
+            for me in ("alice", "first")
+        )
+        for window, told in (
+            (alice, [*by_first, "end"]),
+            (first, [*by_alice, "end"]),
+            (second, [*by_alice, *by_first]),
+        ):
+            lines = [(await next_of(window, events.SaidByUs)).line for _ in told]
+            assert [line.text for line in lines] == told
+            assert {line.sender for line in lines} == {"alice"}
+    await visitor.close(within=1.0)
+
+
+async def test_a_change_that_is_asked_for_again_by_its_key_is_made_once(village: Village) -> None:
+    async with (
+        offered(village, "alice") as alice,
+        village.peer("bob") as bob,
+        attached(village, "alice") as face,
+    ):
+        line = await face.send("bob", "helo")
+        asked = React(id=line.id, emoji="👍", key=77, wait=Outcome.SETTLED)
+        answers = [await attached_node_of(face).request(asked) for _ in range(2)]
+        assert answers[0].id == answers[1].id
+        assert (await next_of(alice, events.SaidByUs)).line.text == "helo"
+        assert isinstance((await next_of(alice, events.SaidByUs)).line, events.Reacted)
+        await outcome_of(await face.send("bob", "end"))
+        assert (await next_of(alice, events.SaidByUs)).line.text == "end"
+        assert isinstance(await next_of(bob, events.Reacted), events.Reacted)
 
 
 async def test_several_are_attached_and_one_that_leaves_takes_nothing_with_it(
