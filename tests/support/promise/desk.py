@@ -308,9 +308,7 @@ class DeskPromise:
         altered = {one.visit.number for one in changes if isinstance(one, VisitUpdated)}
         is_moved = not _is_same_order(in_order, ranked)
         if is_moved:
-            moved = [
-                one for one in altered if _is_same_order(_without(in_order, {one}), ranked)
-            ]
+            moved = [one for one in altered if _is_same_order(_without(in_order, {one}), ranked)]
             assert moved, f"I6: {in_order} was in line, now {ranked}"
             self._take("a place was changed", *((MoveVisitor, one) for one in (*moved, 0)))
             self._moved.update(moved)
