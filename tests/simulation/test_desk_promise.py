@@ -127,7 +127,7 @@ def test_a_newcomer_is_not_before_others_without_a_move(watched: Watched) -> Non
     third.rank = -1
     watched.queue.line(DEFAULT_QUEUE).load([watched.first, watched.second, third], [])
     watched.queue.kept(third, now=1.0)
-    with pytest.raises(AssertionError, match="I6: .* was in line, now"):
+    with pytest.raises(AssertionError, match=r"I6: .* was in line, now"):
         watched.look()
 
 

@@ -331,10 +331,10 @@ class DeskPromise:
             "I6: put back in another order than they came"
         )
         for number in (put_back - unanswered - transferred) & set(waiting_again):
-            for one in _without(line[: line.index(number)], self._put_back | self._moved):
-                assert one in altered, "I6: put back, and not at the head"
-                self._take("a place was changed", (MoveVisitor, one), (MoveVisitor, 0))
-                self._moved.add(one)
+            for ahead in _without(line[: line.index(number)], self._put_back | self._moved):
+                assert ahead in altered, "I6: put back, and not at the head"
+                self._take("a place was changed", (MoveVisitor, ahead), (MoveVisitor, 0))
+                self._moved.add(ahead)
         arrived, rest = _without(new, self._moved), _without(line, self._moved)
         assert rest[len(rest) - len(arrived) :] == arrived, "I6: somebody came in before others"
 
