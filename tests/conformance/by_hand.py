@@ -17,8 +17,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 
 def packed(value: object) -> bytes:
-    """The shortest msgpack of numbers, truth values, texts, byte strings and arrays."""
+    """The shortest msgpack of numbers, truth values, texts, byte strings, arrays and nil."""
     match value:
+        case None:
+            return b"\xc0"
         case bool():
             return b"\xc3" if value else b"\xc2"
         case int():

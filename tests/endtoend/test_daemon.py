@@ -145,6 +145,7 @@ async def test_a_second_face_attaches_to_the_first(stage: Stage) -> None:
     await bob.sees("alice: hello")
     await alice.sees(lambda line: "zoe" in line)
     await second.sees(lambda line: "zoe" in line)
+    await bob.sees("alice is now zoe")
     await second.end_input()
     assert await second.ends() == 0
     await alice.type("send bob I am still here")

@@ -21,7 +21,12 @@ from chatapp.peer.api.events import (
     ServerStopPlanned,
 )
 from chatapp.peer.core.context import Context, LocalIdentity, RegistryChange
-from chatapp.peer.core.registry.link import SPOKEN_WITHIN, LinkWatch, RegistryLink
+from chatapp.peer.core.registry.link import (
+    SPOKEN_WITHIN,
+    SPOKEN_WITHIN_OF_SEVERAL,
+    LinkWatch,
+    RegistryLink,
+)
 from chatapp.peer.core.registry.session import Notice, RegistrySession
 from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_notice
@@ -187,7 +192,7 @@ class RegistryConnection:
             if notice.table_version > self._session.table_version:
                 self._session.show_address(now=now)  # we have missed a batch
         elif isinstance(notice, LeaseNamed):
-            self.link.keepalive_span = SPOKEN_WITHIN * notice.seconds
+            self.link.keepalive_span = self._spoken_within() * notice.seconds
         elif isinstance(notice, Probe):
             self._requests.append(Ping(reference=0))
         elif isinstance(notice, Left):
@@ -301,8 +306,11 @@ class RegistryConnection:
             self.link.forgive()
             self._last_life = self._session.life
         lease = self._session.lease
-        self.link.keepalive_span = min(SPOKEN_WITHIN * lease, LINK_KEEPALIVE_SPAN)
+        self.link.keepalive_span = min(self._spoken_within() * lease, LINK_KEEPALIVE_SPAN)
         self.link.open(self._session.open_link, now=now)
+
+    def _spoken_within(self) -> float:
+        return SPOKEN_WITHIN_OF_SEVERAL if self._session.servers.named else SPOKEN_WITHIN
 
     def _new_key(self) -> bytes | None:
         """Return the key of the registry that let us in, if it is new to us, and remember what to

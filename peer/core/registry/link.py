@@ -37,6 +37,9 @@ SPOKEN_WITHIN: Final = 7 / 8
 """The share of a lease after which a silent link carries a Ping. What is left of the usual lease of
 30 s is enough to notice that no answer comes, and to send another by UDP."""
 
+SPOKEN_WITHIN_OF_SEVERAL: Final = 1 / 3
+"""The same where the registry names other servers: an idle peer, too, leaves a frozen one soon."""
+
 SLOW_ROUND_TRIP: Final = 0.5
 """Seconds from a Ping to its answer from which on a link is slow."""
 

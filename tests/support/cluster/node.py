@@ -29,7 +29,7 @@ from chatapp.registry.cluster.stream.store import Clocks, Seals, StreamStore
 from chatapp.registry.edge.edge import Edge, Output
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.rules.context import Context
-from chatapp.registry.rules.limits import WallClock
+from chatapp.registry.rules.limits import RegistryPolicy, WallClock
 from chatapp.wire.address import Address
 from chatapp.wire.errors import StoreError, StoreFull, StoreLost
 from tests.support.cluster.broker import UNREAD_MAX, NodeLedger, is_to_engine
@@ -280,6 +280,7 @@ class ClusterMachine(RegistryMachine[Program]):
             seals=self._seals(),
             rng=self.random,
             link_port=self.address.port,
+            policy=self._policy(),
             now=self.network.now,
             wall=self.wall,
         )
@@ -287,6 +288,11 @@ class ClusterMachine(RegistryMachine[Program]):
         self.cluster.session_record.watch_edge(core, core.id)
         self.run(EdgeProgram(core))
         self.turn()
+
+    def _policy(self) -> RegistryPolicy:
+        """As in a real cluster, each node names the others."""
+        others = (server for server in self.cluster.addresses if server != self.address)
+        return RegistryPolicy(servers=tuple(others))
 
     def _step_down(self) -> None:
         """Be an edge again: the lease is lost."""
@@ -326,6 +332,7 @@ class ClusterMachine(RegistryMachine[Program]):
             identity=self.cluster.identity,
             rng=self.random,
             clock=WallClock(now=now, wall=self.wall),
+            policy=self._policy(),
             store=store,
         )
         core = RegistryCore(
