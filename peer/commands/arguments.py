@@ -9,6 +9,7 @@ import msgspec
 
 from chatapp.peer.api.conversations import EVERYBODY, person, room
 from chatapp.peer.api.requests import (
+    PAGE_MAX,
     AcceptKey,
     AcceptRegistryKey,
     EnterRoom,
@@ -132,7 +133,7 @@ def usage(spelling: str, shape: Shape) -> str:
 
 
 HISTORY_SHOWN: Final = 20
-HISTORY_MAX: Final = 10_000
+HISTORY_MAX: Final = PAGE_MAX
 _NUMBER_DIGITS: Final = 9
 """More digits than any number needs; a longer word is refused before it is converted."""
 _ID_DIGITS: Final = 18

@@ -1,18 +1,21 @@
 """What the promise of the help desk (I6) says about several events of one step, which it sees
 together."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
-from typing import cast
+from typing import Final, cast
 
 import pytest
 
 from chatapp.registry.rules.desk.queue.queue import DeskQueue
 from chatapp.registry.rules.desk.queue.visit import CONSOLE
 from chatapp.registry.rules.desk.settings import DEFAULT_QUEUE, DeskSettings
-from chatapp.wire.messages.desk import MoveVisitor
+from chatapp.wire.messages.desk import HoldVisitor, MoveVisitor
 from tests.registry.rules.desk.people import visit
 from tests.support.promise.desk import DeskPromise
 from tests.support.world import World
+
+NOT_ASKED: Final = "I6: a place was changed, and nobody has asked for it"
 
 
 class Watched:
@@ -100,10 +103,36 @@ def test_others_are_called_before_a_visitor_whom_an_operator_moves_behind_them_i
     assert watched.second.operator == CONSOLE
 
 
+@pytest.mark.parametrize("is_asked", [True, False])
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_newcomer_is_first_in_the_same_step_if_an_operator_asks_for_it(
+    watched: Watched, *, is_held: bool, is_asked: bool
+) -> None:
+    watched.queue.take_duty(CONSOLE, DEFAULT_QUEUE)
+    watched.queue.end_duty(CONSOLE)
+    watched.look()
+    watched.promise._asked.update({(HoldVisitor, 1): is_held, (MoveVisitor, 3): is_asked})
+    third = visit(3, DEFAULT_QUEUE)
+    if is_held:
+        watched.queue.hold(watched.first, now=1.0)
+    watched.queue.join(third)
+    watched.queue.move(third, 1)
+    with nullcontext() if is_asked else pytest.raises(AssertionError, match=NOT_ASKED):
+        watched.look()
+
+
+def test_a_newcomer_is_not_before_others_without_a_move(watched: Watched) -> None:
+    third = visit(3, DEFAULT_QUEUE)
+    watched.queue.join(third)
+    third.rank = -1
+    watched.queue.line(DEFAULT_QUEUE).load([watched.first, watched.second, third], [])
+    watched.queue.kept(third, now=1.0)
+    with pytest.raises(AssertionError, match=r"I6: .* was in line, now"):
+        watched.look()
+
+
 def test_nobody_is_moved_unless_an_operator_asks_for_it(watched: Watched) -> None:
     watched.queue.move(watched.first, 2)
     watched.queue.take_duty(CONSOLE, DEFAULT_QUEUE)
-    with pytest.raises(
-        AssertionError, match="I6: a place was changed, and nobody has asked for it"
-    ):
+    with pytest.raises(AssertionError, match=NOT_ASKED):
         watched.look()

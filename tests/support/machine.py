@@ -148,7 +148,11 @@ class Machine(ABC):
         if self._pipe is not None:
             self._pipe.write(0, b"".join(pieces))
         if core.wants_link():
-            self.network.after(0.001, lambda: self.connect(self))
+            self.network.after(0.001, lambda: self._connect(core))
+
+    def _connect(self, core: PeerCore) -> None:
+        if self._core is core:  # the program that asked for the link still runs
+            self.connect(self)
 
     def link_refused(self) -> None:
         """The registry's TCP port refused the connection."""

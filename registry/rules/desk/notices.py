@@ -1,6 +1,6 @@
 """Notices: what visitors and operators are told when something has happened in the queue."""
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from typing import Final, NamedTuple, assert_never
 
 from chatapp.registry.rules.desk.estimate import Busy, Now, Range
@@ -520,10 +520,11 @@ class Publisher:
         """Return `first`, what follows from the queue's events, and `answer`, to be carried out
         when their records are on the disk. `asker`: the operator who asked for a change of visitor.
 
+        A rule among them begins at once, so that its records precede those of what is decided later.
         On a full disk the desk goes on all the same: only a restart would know less.
         """
         wall_ms = self._clock.millis(now)
-        effects = list(first)
+        rules, effects = _apart(first)
         events = self._queue.take_events()
         batch = EventBatch.of(events, asker, at=wall_ms)
         for event in events:
@@ -537,10 +538,13 @@ class Publisher:
             entries += self._end_records(event, now)
             effects += self.notices.of(event, batch)
         effects += self._tell_moves(now, wall_ms)
-        effects += answer
+        later_rules, answers = _apart(answer)
+        effects += answers
         if effects:
-            return [_tell(tuple(entries), effects)]
-        return [Append(tuple(entries))] if entries else []
+            rules.append(_tell(tuple(entries), effects))
+        elif entries:
+            rules.append(Append(tuple(entries)))
+        return rules + later_rules
 
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Announce the gathered positions, and visitors who have been silent for too long."""
@@ -608,6 +612,15 @@ class Publisher:
             over,
             *self._past.keep(visit, lines, operator=operator, cause=int(event.cause), now=now),
         ]
+
+
+def _apart(effects: Iterable[Effect]) -> tuple[list[Effect], list[Effect]]:
+    """Return the rules among these effects, and the others."""
+    rules: list[Effect] = []
+    others: list[Effect] = []
+    for effect in effects:
+        (rules if isinstance(effect, Generator) else others).append(effect)
+    return rules, others
 
 
 def _tell(entries: tuple[Entry, ...], effects: list[Effect]) -> Rule:

@@ -285,10 +285,9 @@ class VisitorRules:
         else:
             self._queue.describe(visit, request.text)
         answer = self._publisher.notices.description(visit, result, reference=request.reference)
-        effects = self._publisher.conclude([Reply(to=caller, message=answer)], now=now)
         if visit.pause is Pause.HELD:
             self._queue.resume(visit)  # whoever writes is there again
-        return effects
+        return [Reply(to=caller, message=answer)]
 
     def _ask(self, request: AskPosition | PauseVisit, caller: Caller, now: float) -> list[Effect]:
         visit = self._visits.by_guest.get(caller.identity)

@@ -276,7 +276,8 @@ class DeskPromise:
         for name, line in now.items():
             own = [change for change in changes if _queue_of(change) == name]
             # By rank: a visit that was moved may have left the line in the same step.
-            known = (queue.visits[one] for one in before[name] if one in queue.visits)
+            those = {*before[name], *line} & queue.visits.keys()
+            known = (queue.visits[one] for one in those)
             ranked = sorted((one for one in known if one.queue == name), key=lambda one: one.rank)
             self._follow_line(queue, own, before[name], line, [one.number for one in ranked])
         self._check_whole(queue, now)
@@ -291,8 +292,8 @@ class DeskPromise:
         line: list[int],
         ranked: list[int],
     ) -> None:
-        """Check one line. `ranked`: those who were in it `before` and are still here, by the places
-        that they have now."""
+        """Check one line. `ranked`: those who were in it `before` or are now, and are still here, by
+        the places that they have now."""
         moves = [change for change in changes if isinstance(change, Change)]
         transferred = {
             move.visit.number for move in moves if move.cause is PositionCause.TRANSFERRED
@@ -301,13 +302,14 @@ class DeskPromise:
         put_back = {
             one.visit.number for one in moves if one.event is VisitEvent.PUT_BACK
         } | unanswered
-        is_moved = not _is_same_order([one for one in before if one not in put_back], ranked)
+        # Those who have come since stand behind all others, until an operator moves them.
+        new = sorted({*line} - {*before} - put_back)
+        in_order = [*_without(before, put_back), *new]
+        altered = {one.visit.number for one in changes if isinstance(one, VisitUpdated)}
+        is_moved = not _is_same_order(in_order, ranked)
         if is_moved:
-            altered = {one.visit.number for one in changes if isinstance(one, VisitUpdated)}
-            moved = [
-                one for one in altered if _is_same_order(_without(before, {one} | put_back), ranked)
-            ]
-            assert moved, f"I6: {before} was in line, now {ranked}"
+            moved = [one for one in altered if _is_same_order(_without(in_order, {one}), ranked)]
+            assert moved, f"I6: {in_order} was in line, now {ranked}"
             self._take("a place was changed", *((MoveVisitor, one) for one in (*moved, 0)))
             self._moved.update(moved)
         for at, one in enumerate(moves, 1):
@@ -324,16 +326,17 @@ class DeskPromise:
                 self._moved.discard(one.visit.number)
             elif one.event in (VisitEvent.CALLED, VisitEvent.ENDED):
                 self._put_back.discard(one.visit.number)
-        new = [one for one in line if one not in before and one not in put_back]
-        assert is_moved or line[len(line) - len(new) :] == new, "I6: somebody came in before others"
-        assert new == sorted(new)
         waiting_again = [one for one in line if one in self._put_back - self._moved]
         assert waiting_again == sorted(waiting_again), (
             "I6: put back in another order than they came"
         )
         for number in (put_back - unanswered - transferred) & set(waiting_again):
-            ahead = set(line[: line.index(number)])
-            assert ahead <= self._put_back | self._moved, "I6: put back, and not at the head"
+            for ahead in _without(line[: line.index(number)], self._put_back | self._moved):
+                assert ahead in altered, "I6: put back, and not at the head"
+                self._take("a place was changed", (MoveVisitor, ahead), (MoveVisitor, 0))
+                self._moved.add(ahead)
+        arrived, rest = _without(new, self._moved), _without(line, self._moved)
+        assert rest[len(rest) - len(arrived) :] == arrived, "I6: somebody came in before others"
 
     def _check_admitted(self, queue: DeskQueue, number: int, line: list[int]) -> None:
         """Check that a visitor of another queue is among those who joined before and after."""

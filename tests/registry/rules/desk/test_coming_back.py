@@ -11,6 +11,7 @@ from chatapp.wire.messages.desk import (
     ClientCause,
     ClientChange,
     ClientChanged,
+    DescribeVisit,
     DeskLine,
     DeskRefusal,
     DeskRefused,
@@ -414,6 +415,21 @@ def test_a_visitor_s_last_words_arrive_before_they_have_left(help_desk: HelpDesk
     asha.ask(LeaveDesk(1))
     help_desk.rig.commit()
     assert help_desk.shown() == ["Asha Rao: thank you", "[Asha Rao has left.]"]
+
+
+def test_a_newcomer_who_is_moved_before_the_place_is_stored_is_still_there_after_a_restart() -> (
+    None
+):
+    help_desk = HelpDesk(PEERS)
+    ann = help_desk.operator("Ann")
+    asha, bela = help_desk.joined("Asha"), help_desk.visitor("Bela")
+    help_desk.rig.auto_commit = False
+    asha.ask(DescribeVisit(1, asha.visit, "on its way to the disk, too"))
+    bela.join()
+    ann.ask(MoveVisitor(2, 0, 2, 1))
+    help_desk.rig.commit()
+    first, second = sorted(help_desk.rig.store.load().desk.visits, key=lambda kept: kept.rank)
+    assert (first.name, second.name) == ("Bela", "Asha")
 
 
 class TestAProgramThatHangs:

@@ -158,6 +158,8 @@ def test_a_visitor_put_on_hold_while_away_is_told_on_return_and_called_after_a_t
     assert ann.client == 0
     asha.ask(wire.DescribeVisit(8, asha.visit, "I am here"))
     assert ann.client == asha.visit
+    (kept,) = help_desk.rig.store.load().desk.visits
+    assert (kept.operator, kept.pause) == (ann.peer.identity.public, 0)
 
 
 def test_a_visitor_transferred_while_away_is_told_on_return() -> None:
