@@ -28,6 +28,10 @@ def instance(shape: type[Message], chance: Random) -> Message:
 
 def _of(found: inspect.Type, chance: Random) -> Any:
     match found:
+        case inspect.UnionType():
+            return _of(chance.choice(found.types), chance)
+        case inspect.NoneType():
+            return None
         case inspect.BoolType():
             return chance.random() < 0.5
         case inspect.IntType():

@@ -72,6 +72,8 @@ def datagrams() -> list[bytes]:
     """Datagrams of a world in which everybody talks, in a room and outside it."""
     world = World(2, people=3)
     world.start()
+    for person in world.people:
+        person.enter("tea")
     world.network.run_for(2.0)
     for person in world.people:
         _say_something(person, world.people[0].name)
@@ -82,7 +84,6 @@ def datagrams() -> list[bytes]:
 def _say_something(person: Person, to: str) -> None:
     person.send_all("to all of you")
     person.send(to, "x" * 1_500)
-    person.enter("tea")
     person.say("in here")
 
 
