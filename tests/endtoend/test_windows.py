@@ -45,10 +45,12 @@ async def test_the_windows_that_are_left_go_on(stage: Stage, how: str) -> None:
         await window.sees(arrived("bob"))
 
     await ends(second, how)
-    fourth = await face(stage)
-    await third.type("/dm bob from the third")
+    await third.type("/dm bob from the third")  # it runs the peer now
     await bob.sees("alice: from the third")
-    await fourth.sees("alice to bob: from the third")
+    fourth = await face(stage)
+    await third.type("/dm bob beside a fourth")
+    await bob.sees("alice: beside a fourth")
+    await fourth.sees("alice to bob: beside a fourth")
     await fourth.quits("/quit")
     await third.type("/history 10")
     for text in ("from the second", "hi", "from the third"):

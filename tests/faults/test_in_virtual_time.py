@@ -19,7 +19,7 @@ from tests.support.world import World
 
 APART: Final = 70.0
 """Seconds between two messages, so that none goes round because the one before had to."""
-MESSAGES: Final = dose(60, 2_000)
+MESSAGES: Final = dose(500, 2_000)
 UNCONFIRMED: Final = {0.1: 0.0005, 0.3: 0.045, 0.5: 0.26}
 """By the loss each way: the share of messages that none of five tries gets across and
 acknowledged."""
