@@ -263,9 +263,10 @@ class WindowNode:
 
     async def _catch_up(self, node: AttachedNode | PeerNode, *, after: int) -> None:
         """Tell what was said and done since the line with the id `after`, which was told last."""
-        for key in self._asked:
-            self._asked[key] = sent = await node.request(FindSent(key=key))
-            if sent is not None:
+        for key in list(self._asked):  # what is asked meanwhile waits for the node
+            sent = await node.request(FindSent(key=key))
+            if sent is not None and key in self._asked:
+                self._asked[key] = sent
                 self.feed.note_ours(sent)
         await self._tell_new_lines(node, after)
         await self._tell_unshown(node)
