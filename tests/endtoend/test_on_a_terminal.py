@@ -145,6 +145,7 @@ async def test_the_past_comes_back_with_its_times_and_who_is_here(
     await alice.shows("bob: two")
     alice.press("quit\r")
     assert await alice.ends() == 0
+    await bob.knows(away=["alice"])
     await bob.type("send alice three", "quit")
     assert await bob.ends() == 0
     again = await at_terminal("alice")
@@ -180,10 +181,7 @@ async def test_the_first_start_is_remembered_when_it_is_shown_and_says_how_to_ge
 
 
 async def test_words_are_not_cut_where_a_row_ends(stage: Stage, at_terminal: Open) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice")
-    await alice.shows("[Here: bob.]")
+    alice, bob = await beside_bob(stage, at_terminal)
     await bob.type("send alice " + "some words " * 8 + "and the last")
     await alice.stands(
         "bob: " + "some words " * 5 + "some words",
