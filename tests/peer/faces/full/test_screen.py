@@ -8,7 +8,7 @@ from chatapp.peer.api.conversations import EVERYBODY, person, room
 from chatapp.peer.faces.full.theme import ASCII
 from chatapp.peer.sdk.client import Peer
 from tests.peer.faces.full.playing import Played, alice_has_said, alices_screen
-from tests.peer.village import Village, sees, village  # noqa: F401
+from tests.peer.village import Village, next_of, sees, village  # noqa: F401
 from tests.support.nodes import node_of
 
 HOSTILE = ["[/]", "[@click=app.quit]x[/]", "$error [bold]", "\x1b]0;owned\x07\x1b[2J"]
@@ -294,6 +294,8 @@ async def test_the_start_page_sends_nothing_that_names_nobody(village: Village) 
         await screen.shows("you  hello all", "✓")
         await screen.type("and again")
         await screen.shows("you  and again")
+        for text in ("hello all", "and again"):
+            assert (await next_of(bob, events.Said)).text == text
         await screen.type("/query")
         await screen.shows("Start ·", "Nobody was named")
         await screen.type("bob: hello")
