@@ -6,11 +6,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from chatapp.peer.api.conversations import Conversation, ConversationKind
+from chatapp.peer.api.events import ClientCame
 from chatapp.peer.api.past import ConversationState, DeskTalk
 from chatapp.peer.api.requests import Conversations, ListConversations, Node, ReadTalk, Talk
 from chatapp.peer.rpc.hub import answered
 from chatapp.peer.rpc.protocol import LINES_TOGETHER
-from tests.support.visits import CAME, line_of
+from tests.support.visits import line_of
 
 MANY = 2 * LINES_TOGETHER + 1
 
@@ -45,7 +46,20 @@ async def test_the_pages_of_conversations_end_and_have_each_once() -> None:
 
 async def test_so_do_those_of_a_talk() -> None:
     lines = tuple(line_of("asha", str(n), n) for n in range(MANY))
-    node = answering(lambda asked: Talk(talk=DeskTalk(client=CAME, lines=lines[asked.start :])))
+    client = ClientCame(
+        visit=1,
+        name="Asha",
+        number="98765",
+        issue="3",
+        queue="",
+        waited=0,
+        is_here=True,
+        note="",
+        handed_over_by="",
+        is_back=False,
+    )
+
+    node = answering(lambda asked: Talk(talk=DeskTalk(client=client, lines=lines[asked.start :])))
     pages = [
         await answered(node, ReadTalk(start=start))
         for start in (0, LINES_TOGETHER, 2 * LINES_TOGETHER)
