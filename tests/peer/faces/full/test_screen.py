@@ -336,7 +336,7 @@ async def test_many_guests_leave_the_list_and_who_short(village: Village) -> Non
         await screen.shows("and 60 more", "Start ·")
         assert "○ guest" not in screen.text
         await screen.type("who")
-        await screen.shows("And 50 more who are away: /who all shows them.")
+        await screen.shows("And 40 more who are away: /who all shows them.")
         await screen.press("f4", "end", "enter")
         await screen.shows("Go to")
         await screen.press(*"guest7", "enter")
