@@ -26,6 +26,7 @@ from chatapp.wire.limits import TEXT_MAX
 from tests.peer.faces.full.playing import Played, alices_screen
 from tests.peer.village import WITHIN, Village, outcome_of, village  # noqa: F401
 from tests.support.nodes import node_of
+from tests.support.visits import line_of
 
 
 def last_of(screen: Played, text: str) -> LogEntry:
@@ -67,6 +68,15 @@ async def test_a_line_to_the_visitor_has_its_mark_when_the_registry_has_answered
         assert last_of(screen, "still there?").mark is None
         await village.open_registry(desk=settings)
         await screen.until(lambda: last_of(screen, "still there?").mark is Mark.RECEIVED)
+
+
+async def test_lines_of_a_visitor_are_no_lines_of_the_history(village: Village) -> None:  # noqa: F811
+    """The next program gives their ids again, to others of them and to lines of the history."""
+    async with at_desk(village) as (screen, _, _settings):
+        for place, text in enumerate(("one", "two"), start=1):
+            node_of(screen.peer).tell([line_of("Asha Rao", text, place, id=1)])
+        await screen.until(lambda: last_of(screen, "two").text == "two")
+        assert (last_of(screen, "one").id, last_of(screen, "two").id) == (0, 0)
 
 
 async def test_the_desk_pane_asks_for_itself_alone_and_its_numbers_count(village: Village) -> None:  # noqa: F811
