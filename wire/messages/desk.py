@@ -382,12 +382,13 @@ class RoomOperator(msgspec.Struct, frozen=True, array_like=True):
     operator: Name
     queue: QueueName
     is_free: bool
-    """Whether the next visitor would be theirs."""
+    """Whether they serve nobody."""
 
 
 class RoomShown(AboutQueue, frozen=True, tag=118):
     """Registry to operator: the state of one queue. `waiting` begins with position 1 and may be
-    cut; `total` counts all who wait. `queues` and `on_duty`: those of the whole desk."""
+    cut; `total` counts all who wait. `queues` and `on_duty`: those of the whole desk, without
+    operators out of reach who serve nobody."""
 
     operators: Count
     """Operators on duty for the queue."""

@@ -334,7 +334,7 @@ class OperatorRules:
             on_duty=[
                 RoomOperator(self._operators.name_of(each.id), each.queue, each.is_free)
                 for each in self._queue.operators
-                if each.is_on
+                if each.is_free or (each.is_on and each.visit is not None)
             ][:DESK_SHOWN_MAX],
         )
 

@@ -127,7 +127,8 @@ def test_of_a_long_line_the_first_are_shown_and_how_many_there_are() -> None:
 
 def test_room_and_figures() -> None:
     help_desk = HelpDesk(PEERS)
-    ann = help_desk.operator("ann")
+    ann, bob = help_desk.operator("ann"), help_desk.operator("bob")
+    bob.drop()
     help_desk.line_of("Asha", "Bela")
     help_desk.advance(30.0)
     ann.ask(wire.CallNext(1, "", ann.client))
@@ -138,6 +139,7 @@ def test_room_and_figures() -> None:
         ["Bela"],
         1,
     )
+    assert room.on_duty == [wire.RoomOperator("ann", "desk", is_free=False)]
     help_desk.advance(10.0)
     ann.ask(wire.CallNext(3, "", ann.client))
     ann.ask(wire.ShowFigures(4, ""))
