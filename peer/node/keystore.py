@@ -47,7 +47,6 @@ class FolderInUse(ChatAppError):
         """`process`, `port`: the other program's number and UDP port; 0 if they are not known."""
         super().__init__(f"another ChatApp is using {folder}")
         self.folder = folder
-        """The folder, under its present name."""
         self.process = process
         self.port = port
 
@@ -80,7 +79,6 @@ class NameHasKeys(ChatAppError):
     def __init__(self, name: str, folder: Path) -> None:
         super().__init__(f"{folder} holds keys of another {name}")
         self.folder = folder
-        """The folder, under its present name."""
 
 
 class KeyFolder:

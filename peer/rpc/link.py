@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.rpc.protocol import LINE_MAX, Code, RpcError, exception_of
+from chatapp.peer.rpc.protocol import TOLD_LINE_MAX, Code, RpcError, exception_of
 
 Notice = Callable[[str, dict[str, Any]], None]
 
@@ -83,13 +83,13 @@ class RpcLink(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take whole lines."""
         self._input += data
-        *lines, rest = self._input.split(b"\n")
-        self._input = rest
-        for line in lines:
-            if not self._take(bytes(line)):
-                self._break()
-                return
-        if len(rest) >= LINE_MAX:
+        if b"\n" in data:
+            *lines, self._input = self._input.split(b"\n")
+            for line in lines:
+                if not self._take(bytes(line)):
+                    self._break()
+                    return
+        if len(self._input) >= TOLD_LINE_MAX:
             self._break()
 
     def connection_lost(self, _: Exception | None) -> None:

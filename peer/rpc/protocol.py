@@ -27,7 +27,9 @@ VERSION: Final = 1
 """The version of the protocol (clause 3)."""
 
 LINE_MAX: Final = 1_048_576
-"""Bytes of a line with its line feed (clause 2.1)."""
+TOLD_LINE_MAX: Final = 16 * 1024 * 1024
+"""Bytes of a line of a client, and of one of the program, with its line feed (clause 2.1). The
+longest one of the program tells the state of somebody in many full rooms."""
 
 LINES_TOGETHER: Final = 100
 TEXT_TOGETHER: Final = 65_536
