@@ -203,12 +203,16 @@ class ScreenView(View):
         entered = self._entered(self.open_pane.conversation)
         if entered is None:
             return []
-        by_name = sorted(entered.members, key=lambda one: (not one.online, one.name.casefold()))
+        members = sorted(
+            entered.members, key=lambda member: (not member.online, member.name.casefold())
+        )
         return [
-            ListRow(conversation=person(one.name), is_online=one.online, since=one.since)
-            if not one.online
-            else ListRow(conversation=person(one.name), is_online=True)
-            for one in by_name
+            ListRow(
+                conversation=person(member.name),
+                is_online=member.online,
+                since=0.0 if member.online else member.since,
+            )
+            for member in members
         ]
 
     def is_in(self, conversation: Conversation) -> bool:
