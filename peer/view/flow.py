@@ -24,7 +24,6 @@ from chatapp.peer.api.requests import (
     IsLineForDesk,
     ListPeople,
     Send,
-    Sending,
 )
 from chatapp.peer.api.state import State
 from chatapp.peer.commands import meanings, parser
@@ -32,7 +31,7 @@ from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.commands.meanings import Meaning, Mistake
 from chatapp.peer.view.view import USUAL_START, CatchUp, Start, Step, Steps, View
 from chatapp.peer.words import answers, history
-from chatapp.peer.words.changes import own_line
+from chatapp.peer.words.changes import Change, own_line
 from chatapp.peer.words.formatting import LINE_MAX, Mark, OwnLine, SettledLine, TypedLine, mark_of
 from chatapp.peer.words.people import (
     came_line,
@@ -489,7 +488,7 @@ class FlowView(View):
             return room(self.room)
         return person(self.query) if self.query is not None else self._talked_in
 
-    def _show_change(self, before: Said, request: Sending, sent: int) -> Steps:
+    def _show_change(self, before: Said, request: Change, sent: int) -> Steps:
         self._answer([own_line(before, request)])
         if self.is_screen:
             self._under_way.changed(sent)

@@ -25,7 +25,6 @@ from chatapp.peer.api.requests import (
     KeepDraft,
     ReadPage,
     Send,
-    Sending,
     ShowRooms,
 )
 from chatapp.peer.api.state import RoomState, State
@@ -55,7 +54,7 @@ from chatapp.peer.view.view import (
 )
 from chatapp.peer.words import answers, history
 from chatapp.peer.words import full as words
-from chatapp.peer.words.changes import found_for, text_of
+from chatapp.peer.words.changes import Change, found_for, text_of
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import (
     LINE_MAX,
@@ -422,7 +421,7 @@ class ScreenView(View):
     def _here(self) -> Conversation | None:
         return self._typed_in.conversation
 
-    def _show_change(self, before: events.Said, _: Sending, _sent: int) -> Steps:
+    def _show_change(self, before: events.Said, _: Change, _sent: int) -> Steps:
         yield from self._read_again(self.panes.pane(before.conversation), before.id)
 
     def _read_again(self, pane: Pane, id_: int) -> Steps:
