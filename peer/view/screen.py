@@ -476,6 +476,8 @@ class ScreenView(View):
     def _draft_kept(self, pane: Pane, text: str) -> None:
         """Take over what was typed in another window, unless the user types here as well."""
         former, pane.kept = pane.kept, text
+        if text == former:
+            return  # most likely it is from here
         if pane is self.open_pane:
             self._changes.draft = (former, text)
         elif pane.draft == former:
