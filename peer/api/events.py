@@ -452,6 +452,10 @@ NAMES_SHOWN: Final = 20
 """People who are named of those who have put an emoji to a line."""
 
 
+EMOJIS_SHOWN: Final = 100
+"""Emojis that are told of a line, those that came first."""
+
+
 class Reaction(msgspec.Struct, frozen=True, kw_only=True):
     """An emoji that people have put to a line."""
 
@@ -520,6 +524,7 @@ class Said(Line, frozen=True, kw_only=True, tag=True):
     is_unknown: bool = False
     """Whether it is something that this version cannot show."""
     reactions: tuple[Reaction, ...] = ()
+    """EMOJIS_SHOWN at most."""
 
     @property
     def as_target(self) -> Target:

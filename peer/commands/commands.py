@@ -284,7 +284,7 @@ COMMANDS: Final = (
     Command(
         spellings=("who", "/who", "/users", "server:who"),
         shape=MAYBE_ALL,
-        summary="show who is online, and ten of the others, or all",
+        summary="show who is online, and 20 of the others, or all",
         read=show_people,
     ),
     Command(

@@ -13,6 +13,7 @@ import msgspec
 
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind, person, room
 from chatapp.peer.api.events import (
+    EMOJIS_SHOWN,
     NAMES_SHOWN,
     SOMEBODY,
     AuthorDoubt,
@@ -446,7 +447,7 @@ def shown(line: StoredLine, me: str) -> Said:
         is_unknown=line.is_unknown,
         is_edited=line.folded is not None and bool(line.folded.versions),
         is_retracted=line.folded is not None and line.folded.is_retracted,
-        reactions=tuple(_reaction(emoji, who, me) for emoji, who in line.reactions),
+        reactions=tuple(_reaction(emoji, who, me) for emoji, who in line.reactions[:EMOJIS_SHOWN]),
     )
 
 

@@ -17,6 +17,9 @@ VERSIONS_MAX: Final = 64
 """Edits of one line that count, the newest ones: an author who edits a line for ever costs no
 more."""
 
+EMOJIS_MAX: Final = 64
+"""Emojis that one person has put to one line, or taken away, that count: the newest ones."""
+
 QUOTED_MAX: Final = 100
 """Characters of a line that are read with an answer to it."""
 
@@ -28,12 +31,13 @@ SELECT relations.by, lines.number, lines.at_ms, relations.kind, lines.text
     FROM relations JOIN lines ON lines.id = relations.line
     WHERE relations.stream = ?1 AND relations.number = ?2 AND is_over = 0 AND relations.by = ?1
         AND relations.kind IN ({RelationKind.EDIT}, {RelationKind.RETRACT})"""
-_OLD_VERSIONS: Final = f"""
+_OLD: Final = """
 UPDATE relations SET is_over = 1 WHERE line IN (
     SELECT line FROM relations JOIN lines ON lines.id = relations.line
-    WHERE relations.stream = ?1 AND relations.number = ?2 AND is_over = 0 AND relations.by = ?1
-        AND relations.kind = {RelationKind.EDIT}
-    ORDER BY lines.number DESC LIMIT -1 OFFSET {VERSIONS_MAX})"""
+    WHERE relations.stream = ? AND relations.number = ? AND is_over = 0 AND relations.by = ?
+        AND relations.kind IN {} ORDER BY lines.number DESC LIMIT -1 OFFSET {})"""
+_OLD_VERSIONS: Final = _OLD.format(f"({RelationKind.EDIT})", VERSIONS_MAX)
+_OLD_REACTIONS: Final = _OLD.format(_REACTIONS, EMOJIS_MAX)
 _EDITS_ERASED: Final = f"""
 UPDATE lines SET text = '' WHERE kind = {RelationKind.EDIT} AND id IN (
     SELECT line FROM relations WHERE stream = ? AND number = ?)"""
@@ -105,17 +109,18 @@ class Relations:
         if waits:
             execute(_TOO_MANY, (by,))
         if related.kind in (RelationKind.REACT, RelationKind.UNREACT):
-            self._keep_newest_reaction(line, by, stream, related.number)
+            self._keep_newest_reactions(line, by, stream, related.number)
         elif not waits:  # an emoji changes no text
             self._apply(stream, related.number)
 
-    def _keep_newest_reaction(self, line: int, by: int, stream: int, number: int) -> None:
-        """Let no earlier word of this author on the same emoji count. It stays what it is: it may
-        still have to be sent or shown."""
+    def _keep_newest_reactions(self, line: int, by: int, stream: int, number: int) -> None:
+        """Let no earlier word of this author on the same emoji count, nor too many on others. It
+        stays what it is: it may still have to be sent or shown."""
         (emoji,) = self._db.execute("SELECT text FROM lines WHERE id = ?", (line,)).fetchone()
         earlier = self._db.execute(_EARLIER_REACTIONS, (stream, number, by, emoji)).fetchall()
         for one, _ in earlier[:-1]:
             self._db.execute("UPDATE relations SET is_over = 1 WHERE line = ?", (one,))
+        self._db.execute(_OLD_REACTIONS, (stream, number, by))
 
     def lines_added(self) -> None:
         """Apply changes whose lines have come."""
@@ -155,7 +160,7 @@ class Relations:
         )
         if changes_another is not None:
             return  # a change cannot be changed
-        execute(_OLD_VERSIONS, (stream, number))
+        execute(_OLD_VERSIONS, (stream, number, stream))
         found = execute(_BY_ITS_AUTHOR, (stream, number)).fetchall()
         changes = [
             Change(by, nth, at, RelationKind(kind), words) for by, nth, at, kind, words in found

@@ -1,6 +1,6 @@
 """What an open peer of this program does for each request: one table."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import msgspec
@@ -380,22 +380,44 @@ def _read_talk(node: "PeerNode", request: requests.ReadTalk) -> requests.Talk:
 
 async def _page(node: "PeerNode", request: requests.ReadPage) -> Lines:
     """Return a page of a conversation, or of all."""
-    registry, me = node.storage.registry, node.name
 
-    def read(lines: MessageQueries) -> list[Said]:
-        among = _ids(lines, request.conversation, registry)
-        if among is None:
-            return []
-        page = lines.page(
+    def page(lines: MessageQueries, among: Sequence[int]) -> list[StoredLine]:
+        return lines.page(
             among,
             limit=_bounded(request.limit),
             before=request.before,
             after=request.after,
             only_shown=request.only_shown,
         )
-        return [shown(line, me) for line in page]
 
     by_index = request.conversation is not None
+    return await _read(node, request.conversation, page, by_index=by_index)
+
+
+async def _search(node: "PeerNode", request: requests.SearchPast) -> Lines:
+    """Return the newest lines that have all the words."""
+
+    def matching(lines: MessageQueries, among: Sequence[int]) -> list[StoredLine]:
+        limit, before = _bounded(request.limit), request.before
+        return lines.search(request.words, limit, among=among or None, before=before)
+
+    return await _read(node, request.conversation, matching, by_index=True)
+
+
+async def _read(
+    node: "PeerNode",
+    conversation: Conversation | None,
+    query: Callable[[MessageQueries, Sequence[int]], list[StoredLine]],
+    *,
+    by_index: bool,
+) -> Lines:
+    """Return the lines that a query finds among the rows of a conversation, or of all."""
+    registry, me = node.storage.registry, node.name
+
+    def read(lines: MessageQueries) -> list[Said]:
+        among = _ids(lines, conversation, registry)
+        return [] if among is None else [shown(line, me) for line in query(lines, among)]
+
     return Lines(lines=tuple(await node.storage.read(read, by_index=by_index)))
 
 
@@ -413,22 +435,6 @@ async def _around(node: "PeerNode", request: requests.ReadAround) -> Lines:
         older = lines.page(among, limit=limit // 2, before=request.id + 1) or [line]
         newer = lines.page(among, limit=limit - len(older), after=request.id)
         return [shown(line, me) for line in (*older, *newer)]
-
-    return Lines(lines=tuple(await node.storage.read(read, by_index=True)))
-
-
-async def _search(node: "PeerNode", request: requests.SearchPast) -> Lines:
-    """Return the newest lines that have all the words."""
-    registry, me = node.storage.registry, node.name
-
-    def read(lines: MessageQueries) -> list[Said]:
-        among = _ids(lines, request.conversation, registry)
-        if among is None:
-            return []
-        matching = lines.search(
-            request.words, _bounded(request.limit), among=among or None, before=request.before
-        )
-        return [shown(line, me) for line in matching]
 
     return Lines(lines=tuple(await node.storage.read(read, by_index=True)))
 

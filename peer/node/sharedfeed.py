@@ -1,18 +1,21 @@
 """The events of a peer that one program after another may run, as one window gets them."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
 from chatapp.peer.api import events
-from chatapp.peer.api.events import Event, MessageState
+from chatapp.peer.api.events import ClientMove, Event, MessageState
 from chatapp.peer.api.requests import Sent
 from chatapp.peer.api.state import State
 from chatapp.peer.node.feed import EventFeed
 from chatapp.peer.node.receipts import Receipt, Receipts, changed, sent_of
-from chatapp.wire.limits import EVENTS_WAITING_MAX
+from chatapp.wire.limits import DESK_LINES_MAX, EVENTS_WAITING_MAX
+
+Kept = TypeVar("Kept")
 
 TOLD_MAX: Final = 10_000 + EVENTS_WAITING_MAX
 """Lines that are known to have been told: as many as may be given a second time, and as many as may
@@ -22,6 +25,83 @@ _FINAL: Final = (MessageState.DELIVERED, MessageState.REFUSED, MessageState.EXPI
 
 OPEN_MAX: Final = 1_000
 """Lines of ours without a final outcome that are followed."""
+
+_STILL_SERVED: Final = (ClientMove.AWAY, ClientMove.BACK, ClientMove.SILENT)
+
+
+class _ToldVisit:
+    """What was told of the visitor whom we serve. The registry tells the next program all of it
+    again, and knows our own lines by their texts alone."""
+
+    def __init__(self) -> None:
+        self._visit = 0
+        """The number of the visit; 0 for none."""
+        self._is_here = True
+        """Whether the visitor is here, as was told last."""
+        self._position = 0
+        """The place in the visit of the newest line that was told."""
+        self._ours: dict[int, str] = {}
+        """The texts of our newest lines, by their ids."""
+        self._repeats: Counter[str] = Counter()
+        """The texts that the registry may tell again as ours."""
+
+    def note_ours(self, id_: int, text: str) -> None:
+        """Note a line of ours."""
+        _keep(self._ours, {id_: text}, DESK_LINES_MAX)
+
+    def begin_anew(self) -> None:
+        """Expect the start of another program."""
+        self._repeats = Counter(self._ours.values())
+
+    def new(self, event: Event) -> Event | None:
+        """Return what is new of an event of the desk."""
+        match event:
+            case events.ClientCame():
+                return self._new_client(event)
+            case events.Said() | events.SaidByUs():
+                line = event if isinstance(event, events.Said) else event.line
+                return event if self._is_new(line) else None
+            case events.ClientMoved(move=move) if move in _STILL_SERVED:
+                self._is_here = move is not ClientMove.AWAY
+            case events.ClientMoved():
+                self._end()
+            case events.CommandFailed(line=id_) | events.HeldBack(line=id_):
+                self._ours.pop(id_, None)
+            case _:
+                pass
+        return event
+
+    def _new_client(self, came: events.ClientCame) -> Event | None:
+        was_here, self._is_here = self._is_here, came.is_here
+        if came.is_back and came.visit == self._visit:
+            move = ClientMove.BACK if came.is_here else ClientMove.AWAY
+            is_same = came.is_here is was_here
+            return None if is_same else events.ClientMoved(name=came.name, move=move)
+        if self._visit or not came.is_back:
+            self._end()
+        self._visit = came.visit
+        return came
+
+    def _end(self) -> None:
+        self._visit = self._position = 0
+        self._ours.clear()
+        self._repeats.clear()
+
+    def _is_new(self, line: events.LineEvent) -> bool:
+        self._visit = self._visit or line.visit  # we may have come in the middle of it
+        if line.visit != self._visit:
+            return True
+        is_before = 0 < line.number <= self._position
+        self._position = max(self._position, line.number)
+        if not (isinstance(line, events.Said) and line.is_ours):
+            return not is_before
+        if line.id in self._ours:
+            return False
+        if line.number and self._repeats[line.text]:
+            self._repeats[line.text] -= 1
+            return False
+        self.note_ours(line.id, line.text)
+        return not is_before
 
 
 class SharedFeed(EventFeed[Event]):
@@ -41,6 +121,10 @@ class SharedFeed(EventFeed[Event]):
         """Our own lines without a final outcome, by their ids, as they were told last."""
         self._keys: dict[int, None] = {}
         """The keys of the last lines that this window has asked for."""
+        self._visit: Final = _ToldVisit()
+        self.repeated: Callable[[events.Said], object] = lambda _: None
+        """Called with a line of a visit that was told before: the registry waits to hear that it
+        is shown."""
         self._was_away: bool | None = None
         """Whether the registry was away when the last program ended; None: no other one has begun,
         or it has told how it stands."""
@@ -58,7 +142,12 @@ class SharedFeed(EventFeed[Event]):
 
     def note_key(self, key: int) -> None:
         """Note that this window asks for a line by this key: it shows the line by itself."""
-        _keep(self._keys, [key], TOLD_MAX)
+        _keep(self._keys, {key: None}, TOLD_MAX)
+
+    def note_at_desk(self, line: int, text: str) -> None:
+        """Note that this window asks for a line to the visitor, which it shows by itself."""
+        self.note_key(line)
+        self._visit.note_ours(line, text)
 
     def receipt(self, sent: Sent) -> Receipt:
         """Return the receipt of a line that another program has taken for this window."""
@@ -86,6 +175,7 @@ class SharedFeed(EventFeed[Event]):
         last one stood."""
         self._was_away = former.is_server_away
         self._rooms = {room.name for room in former.rooms}
+        self._visit.begin_anew()
 
     def settle(self, *, is_away: bool) -> None:
         """Take note whether the registry is away, as the next program says."""
@@ -101,14 +191,15 @@ class SharedFeed(EventFeed[Event]):
     def _new(self, event: Event) -> Event | None:
         """Return what is new of an event."""
         match event:
-            case events.Line(id=id_, visit=visit):
-                return event if visit or self._is_new(id_) else None
+            case events.Line(id=id_, visit=0):
+                return event if self._is_new(id_) else None
             case events.MailReturned(lines=lines):
                 left = tuple(line for line in lines if self._is_new(line.id))
                 return replace(event, lines=left) if left else None
             case events.SaidByUs(line=line, key=key):
-                is_new = line.visit > 0 or self._is_new(line.id)
-                if is_new and isinstance(line, events.Said) and not line.visit:
+                if line.visit:
+                    is_new = self._visit.new(event) is not None
+                elif (is_new := self._is_new(line.id)) and isinstance(line, events.Said):
                     self._follow(sent_of(line))
                 return event if is_new and key not in self._keys else None
             case events.MessageChanged(id=id_):
@@ -125,12 +216,15 @@ class SharedFeed(EventFeed[Event]):
                 self._was_away = True  # it registers when the registry is back
                 return None if was_away else events.ServerLost()
             case _:
-                return event
+                new = self._visit.new(event)
+                if new is None and isinstance(event, events.Said):
+                    self.repeated(event)
+                return new
 
     def _is_new(self, line: int) -> bool:
         if line in self._told:
             return False
-        _keep(self._told, [line], TOLD_MAX)
+        _keep(self._told, {line: None}, TOLD_MAX)
         self.newest = max(self.newest, line)
         return True
 
@@ -144,8 +238,8 @@ class SharedFeed(EventFeed[Event]):
             del self._open[next(iter(self._open))]
 
 
-def _keep(kept: dict[int, None], more: Iterable[int], most: int) -> None:
-    """Add ids, and forget the oldest ones."""
-    kept.update(dict.fromkeys(more))
+def _keep(kept: dict[int, Kept], more: Mapping[int, Kept], most: int) -> None:
+    """Add what has these ids, and forget the oldest."""
+    kept.update(more)
     while len(kept) > most:
         del kept[next(iter(kept))]

@@ -27,6 +27,7 @@ from chatapp.peer.api.requests import (
     ListUnshown,
     ReadAround,
     ReadPage,
+    ReadTalk,
     Request,
     SayAtDesk,
     Send,
@@ -251,6 +252,9 @@ class WindowNode:
 
     async def _opened_here(self, heir: Heir, former: State) -> PeerNode:
         self._inner = node = await heir.take_over(self.name, former, self.feed)
+        if self._shows:
+            # not inside of the turn that tells it
+            self.feed.repeated = lambda line: self._loop.call_soon(node.shown, [line])
         try:
             self._offer = Offer(_Held(node), is_service=self._is_service)
         except OSError as error:
@@ -259,13 +263,15 @@ class WindowNode:
 
     async def _catch_up(self, node: AttachedNode | PeerNode, *, after: int) -> None:
         """Tell what was said and done since the line with the id `after`, which was told last."""
-        for key in self._asked:
-            self._asked[key] = sent = await node.request(FindSent(key=key))
-            if sent is not None:
+        for key in list(self._asked):  # what is asked meanwhile waits for the node
+            sent = await node.request(FindSent(key=key))
+            if sent is not None and key in self._asked:
+                self._asked[key] = sent
                 self.feed.note_ours(sent)
         await self._tell_new_lines(node, after)
         await self._tell_unshown(node)
         await self._tell_outcomes(node)
+        await self._tell_talk(node)
         for talk in (await node.request(ListConversations())).conversations:
             if talk.read:
                 read = events.ConversationRead(conversation=talk.conversation, id=talk.read)
@@ -291,6 +297,14 @@ class WindowNode:
                 sent = sent_of(line)
                 if line.id == id_ and sent.state not in (MessageState.UNSETTLED, state):
                     self.feed.put([changed(sent)])
+
+    async def _tell_talk(self, node: AttachedNode | PeerNode) -> None:
+        """Tell what the registry has told the program of our visitor already."""
+        talk = (await node.request(ReadTalk())).talk
+        if talk is not None:
+            self.feed.put([talk.client])
+            for line in talk.lines:
+                self.feed.put(_told(line))
 
     async def _present(self) -> AttachedNode | PeerNode:
         """Return the node once a program runs it. Raises NotOpen if none does."""
@@ -347,7 +361,7 @@ class WindowNode:
     def _note_at_desk(self, request: Request[Any]) -> None:
         """Note that this window shows the line by itself that it asks for."""
         if isinstance(request, SayAtDesk):
-            self.feed.note_key(request.line)
+            self.feed.note_at_desk(request.line, request.text)
 
     async def _post_later(self, command: Command) -> None:
         with contextlib.suppress(ChatAppError):

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Said
-from chatapp.peer.api.past import FoundLines, Lines, Unshown
+from chatapp.peer.api.past import ConversationState, FoundLine, FoundLines, Lines, Unshown
 from chatapp.peer.api.requests import (
     Command,
     Conversations,
@@ -52,7 +52,7 @@ from chatapp.peer.rpc.protocol import (
     drawn_key,
     refusal_of,
 )
-from chatapp.peer.rpc.ring import EventRing, notice
+from chatapp.peer.rpc.ring import EventRing, bytes_of, notice, text_size
 from chatapp.peer.rpc.session import Call, RpcSession
 from chatapp.wire.errors import ChatAppError, quoted
 
@@ -69,10 +69,10 @@ async def answered(node: Node, request: Request[Any]) -> Any:
         case ReadPage():
             return _oldest(answer.lines)
         case ListUnshown():
-            kept = _first(line.text for line in answer.lines)
+            kept = _first(map(text_size, answer.lines))
             return Unshown(lines=answer.lines[:kept], more=kept < len(answer.lines))
         case FindLines():
-            kept = _first("" if found is None else found.line.text for found in answer.lines)
+            kept = _first(map(_found_size, answer.lines))
             return FoundLines(lines=answer.lines[:kept], more=kept < len(answer.lines))
         case ReadAround(id=id_):
             return _around(answer.lines, id_)
@@ -84,11 +84,21 @@ async def answered(node: Node, request: Request[Any]) -> Any:
             return answer
 
 
-def _first(texts: Iterable[str]) -> int:
-    """Return how many of these texts, from the first one on, fit together; at least one."""
+def _found_size(found: FoundLine | None) -> int:
+    if found is None:
+        return 0
+    return text_size(found.line) + sum(map(text_size, found.versions))
+
+
+def _state_size(state: ConversationState) -> int:
+    return bytes_of(state.draft) + (0 if state.last is None else text_size(state.last))
+
+
+def _first(sizes: Iterable[int]) -> int:
+    """Return how many texts of these sizes, from the first one on, fit together; at least one."""
     count = size = 0
-    for text in texts:
-        size += len(text.encode("utf-8", "surrogatepass"))
+    for own in sizes:
+        size += own
         if count and (count == LINES_TOGETHER or size > TEXT_TOGETHER):
             break
         count += 1
@@ -96,12 +106,12 @@ def _first(texts: Iterable[str]) -> int:
 
 
 def _newest(lines: Sequence[Said]) -> Lines:
-    kept = _first(line.text for line in reversed(lines))
+    kept = _first(map(text_size, reversed(lines)))
     return Lines(lines=tuple(lines[len(lines) - kept :]), more=kept < len(lines))
 
 
 def _oldest(lines: Sequence[Said]) -> Lines:
-    kept = _first(line.text for line in lines)
+    kept = _first(map(text_size, lines))
     return Lines(lines=tuple(lines[:kept]), more=kept < len(lines))
 
 
@@ -110,13 +120,13 @@ def _around(lines: Sequence[Said], id_: int) -> Lines:
     place = next((at for at, line in enumerate(lines) if line.id == id_), 0)
     newer, older = _oldest(lines[place:]), _newest(lines[:place])
     both = (*older.lines, *newer.lines)
-    kept = both if _first(line.text for line in both) == len(both) else newer.lines
+    kept = both if _first(map(text_size, both)) == len(both) else newer.lines
     return Lines(lines=kept, more=len(kept) < len(lines))
 
 
 def _conversations(answer: Conversations) -> Conversations:
     states = answer.conversations
-    kept = _first("" if state.last is None else state.last.text for state in states)
+    kept = _first(map(_state_size, states))
     return Conversations(conversations=states[:kept], more=kept < len(states))
 
 
@@ -124,7 +134,7 @@ def _talk(answer: Talk) -> Talk:
     if answer.talk is None:
         return answer
     lines = answer.talk.lines
-    kept = lines[: _first(line.text for line in lines)]
+    kept = lines[: _first(map(text_size, lines))]
     return Talk(talk=replace(answer.talk, lines=kept), more=len(kept) < len(lines))
 
 

@@ -26,7 +26,7 @@ from chatapp.wire.errors import ChatAppError, TextTooLong
 VERSION: Final = 1
 """The version of the protocol (clause 3)."""
 
-LINE_MAX: Final = 524_288
+LINE_MAX: Final = 1_048_576
 """Bytes of a line with its line feed (clause 2.1)."""
 
 LINES_TOGETHER: Final = 100

@@ -13,6 +13,9 @@ from chatapp.peer.rpc.protocol import EVENTS_KEPT, LINES_TOGETHER, TEXT_KEPT, TE
 _EVENT_SIZE: Final = 128
 """Bytes that an event counts besides its text."""
 
+_REACTION_SIZE: Final = 64
+"""Bytes that an emoji at a line counts besides the names of people."""
+
 
 class _Kept:
     """One event, and the line that tells of it once somebody was told."""
@@ -23,7 +26,7 @@ class _Kept:
         self.event: Final = event
         self.has_more: Final = has_more
         self.line: bytes | None = None
-        self.size: Final = _EVENT_SIZE + _text_size(event)
+        self.size: Final = _EVENT_SIZE + text_size(event)
 
 
 class EventRing:
@@ -88,7 +91,7 @@ def together(lines: Sequence[events.LineEvent]) -> Iterator[tuple[events.LineEve
     part: list[events.LineEvent] = []
     size = 0
     for line in lines:
-        own = _text_size(line)
+        own = text_size(line)
         if part and (len(part) == LINES_TOGETHER or size + own > TEXT_TOGETHER):
             yield tuple(part)
             part, size = [], 0
@@ -108,8 +111,16 @@ def _pieces(event: events.Event) -> Iterator[tuple[events.Event, bool]]:
         yield events.MailReturned(lines=lines), place < len(parts)
 
 
-def _text_size(event: events.Event) -> int:
-    """Return the bytes of the texts of an event."""
-    if isinstance(event, events.MailReturned):
-        return sum(map(_text_size, event.lines))
-    return len(getattr(event, "text", "").encode("utf-8", "surrogatepass"))
+def text_size(told: object) -> int:
+    """Return the bytes of the texts of an event, or of what an answer has."""
+    if isinstance(told, events.MailReturned):
+        return sum(map(text_size, told.lines))
+    size = bytes_of(getattr(told, "text", ""))
+    for reaction in getattr(told, "reactions", ()):  # mostly none
+        size += _REACTION_SIZE + sum(map(bytes_of, reaction.names))
+    return size
+
+
+def bytes_of(text: str) -> int:
+    """Return the bytes of a text."""
+    return len(text.encode("utf-8", "surrogatepass"))

@@ -383,7 +383,8 @@ class ScreenView(View):
         """Show a line that somebody said."""
         pane = self.panes.pane(line.conversation)
         at = line.at
-        entry = pane.log.by_id(line.id)
+        id_ = 0 if line.visit else line.id  # the next program gives the same to another line
+        entry = pane.log.by_id(id_)
         if entry is not None:
             pane.unshown.append((line, entry))
             return
@@ -391,7 +392,8 @@ class ScreenView(View):
         entry = past_entry(line, self.state.name, self.known)
         calls = (is_direct or entry.calls) and not line.is_ours
         entry.calls = entry.calls and not is_direct
-        pane.note_line(line.id, at, is_mine=line.is_ours, calls=calls)
+        entry.id = id_
+        pane.note_line(id_, at, is_mine=line.is_ours, calls=calls)
         pane.log.append([entry])
         pane.unshown.append((line, entry))
         is_watched = pane is self.open_pane and self.attention().is_looking

@@ -354,7 +354,7 @@ def _topic(event: TopicKnown | TopicUnknown | TopicNotSet) -> str:
     return f"[The topic of {where}, set by {author} {shown_time(event.at)}: {text}]"
 
 
-AWAY_SHOWN: Final = 10
+AWAY_SHOWN: Final = 20
 """People who are away that `who` shows: those with whom the user talked, then those who were seen
 last."""
 

@@ -19,9 +19,10 @@ from typing import Any, Final, Self
 import pyte
 
 from chatapp.peer.words.answers import TYPE_HELP
-from tests.cast.lines import UPDATED
+from tests.cast.lines import UPDATED, WELCOME
+from tests.cast.people import Person
 from tests.cast.program import WITHIN
-from tests.cast.stage import CHATAPP, QUIET
+from tests.cast.stage import CHATAPP, QUIET, Stage
 
 CTRL_C: Final = "\x03"
 CTRL_D: Final = "\x04"
@@ -222,3 +223,16 @@ def _is_news(row: str) -> bool:
 Open = Callable[..., Awaitable[Terminal]]
 """Opens a terminal with a peer on it: the peer's name, then options; as named arguments its `port`,
 `answers` and environment."""
+
+
+async def beside_bob(
+    stage: Stage, at_terminal: Open, *options: str, **how: Any
+) -> tuple[Terminal, Person]:
+    """Start a registry, bob, and alice on a terminal. Return alice and bob once they know each
+    other."""
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice", *options, **how)
+    await alice.shows(WELCOME)
+    await bob.knows("alice")
+    return alice, bob

@@ -94,6 +94,7 @@ async def test_who_is_kicked_comes_back_and_who_is_banned_reads_why(stage: Stage
 async def test_rooms_are_steered_and_people_are_shown_and_erased(stage: Stage) -> None:
     _, alice, bob = await hall(stage)
     await alice.type("join lab")
+    await alice.sees("[You are in lab with bob.]")
     await admin(stage, "room", "topic", "lab", "be", "kind")
     await bob.sees("[The server's administrator set the topic of lab: be kind]")
     await admin(stage, "room", "kick", "lab", "bob")

@@ -62,6 +62,32 @@ async def test_an_operator_whose_program_dies_in_a_session_reads_all_of_it_again
     assert bob.shown()[-3:] == ["Ana: which book?", "bob: the red one", "Ana: thank you"]
 
 
+async def test_windows_that_go_on_after_a_kill_tell_the_talk_once(stage: Stage) -> None:
+    await stage.registry("--operator", "bob")
+    bob = await stage.operator()
+    windows = [await stage.peer("bob") for _ in range(2)]
+    for window in windows:
+        await window.sees(beginning("[Second window of bob"))
+    ana = await stage.served("Ana", by=bob)
+    await ana.type("which book?")
+    await bob.sees("Ana: which book?")
+    await bob.type("the red one")
+    for window in windows:
+        await window.sees("bob: the red one")
+    await windows[0].type("or the blue one")
+    await windows[1].sees("bob: or the blue one")
+    await ana.sees("bob: or the blue one")
+    await bob.kill()
+    await ana.type("thank you")
+    talk = ["Ana: which book?", "bob: the red one", "bob: or the blue one", "Ana: thank you"]
+    for window, told in zip(windows, ([*talk[:2], talk[3]], talk), strict=True):
+        await window.sees("Ana: thank you")
+        assert window.shown(lambda line: line == "Name: Ana" or line in talk) == [
+            "Name: Ana",
+            *told,
+        ]
+
+
 async def test_people_who_are_not_operators(stage: Stage) -> None:
     await stage.registry("--operator", "bob")
     eve = await stage.come("eve")

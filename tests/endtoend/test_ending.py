@@ -54,6 +54,7 @@ async def test_a_script_may_come_all_at_once_and_without_a_last_line_end(hall: H
 async def test_with_stay_the_end_of_input_changes_nothing(hall: Hall) -> None:
     bob = hall.bob
     gina = await hall.stage.come("gina", "--stay", stdin=asyncio.subprocess.DEVNULL)
+    await bob.knows("gina")
     await bob.type("send gina still there?")
     await gina.sees("bob: still there?")
     await gina.stops()

@@ -37,6 +37,7 @@ async def test_people_talk_on_a_full_screen_in_three_sizes(stage: Stage, at_term
     (bob,) = await stage.welcome("bob")
     alice = await at_terminal("alice", FULL)
     await has(alice, "Conversations", "● bob", "alice · 2 online")
+    await bob.knows("alice")
     await bob.type("send alice did the probe come up?")
     await has(alice, "bob              1")
     alice.press("\x1ba")  # Alt-A

@@ -9,15 +9,11 @@ from chatapp.peer.node.starts import start_of
 from chatapp.peer.words.answers import TYPE_HELP
 from tests.cast.lines import BYE, RECEIVED, WELCOME
 from tests.cast.stage import Stage
-from tests.cast.terminal import CTRL_C, CTRL_D, TAB, Open
+from tests.cast.terminal import CTRL_C, CTRL_D, TAB, Open, beside_bob
 
 
 async def test_a_line_being_typed_survives_incoming_lines(stage: Stage, at_terminal: Open) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice")
-    await alice.shows(WELCOME)
-    await bob.knows("alice")
+    alice, bob = await beside_bob(stage, at_terminal)
     alice.press("send bob half a sen")
     await alice.shows("half a sen")
     await bob.type("send alice in between \x1b]0;owned\x07")
@@ -44,11 +40,7 @@ async def test_a_line_being_typed_survives_incoming_lines(stage: Stage, at_termi
     ids=repr,
 )
 async def test_keys_that_end_it(stage: Stage, at_terminal: Open, keys: str, status: int) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice")
-    await alice.shows(WELCOME)
-    await bob.knows("alice")
+    alice, bob = await beside_bob(stage, at_terminal)
     alice.press(keys)
     assert await alice.ends() == status
     assert "Traceback" not in alice.text
@@ -59,11 +51,7 @@ async def test_keys_that_end_it(stage: Stage, at_terminal: Open, keys: str, stat
 async def test_ctrl_c_clears_a_half_typed_line_and_a_question(
     stage: Stage, at_terminal: Open
 ) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice")
-    await alice.shows(WELCOME)
-    await bob.knows("alice")
+    alice, bob = await beside_bob(stage, at_terminal)
     alice.press("send bob half")
     await alice.stands(">>> send bob half", "alice · 2 online")
     alice.press(CTRL_C)
@@ -87,11 +75,7 @@ async def test_ctrl_c_clears_a_half_typed_line_and_a_question(
 async def test_ctrl_c_is_asked_for_twice_while_a_message_is_under_way(
     stage: Stage, at_terminal: Open
 ) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice", "--ack-timeout", "3")
-    await alice.shows(WELCOME)
-    await bob.knows("alice")
+    alice, bob = await beside_bob(stage, at_terminal, "--ack-timeout", "3")
     bob.signal(signal.SIGSTOP)
     alice.press("send bob hi\r")
     await alice.stands(">>> send bob hi  …", ">>>", "alice · 2 online · sending")
@@ -102,11 +86,7 @@ async def test_ctrl_c_is_asked_for_twice_while_a_message_is_under_way(
 
 
 async def test_a_closed_terminal_ends_it(stage: Stage, at_terminal: Open) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice")
-    await alice.shows(WELCOME)
-    await bob.knows("alice")
+    alice, bob = await beside_bob(stage, at_terminal)
     alice.close()
     assert await alice.ends() == 0
     await bob.knows(away=["alice"])
@@ -133,11 +113,7 @@ async def test_colours_unless_asked_for_none(stage: Stage, at_terminal: Open) ->
 
 
 async def test_a_terminal_that_answers_no_questions(stage: Stage, at_terminal: Open) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice", answers=False)
-    await alice.shows(WELCOME)
-    await bob.knows("alice")
+    alice, bob = await beside_bob(stage, at_terminal, answers=False)
     for number in range(5):
         alice.press(f"send bob {number}\r")
         await bob.sees(f"alice: {number}")
@@ -148,11 +124,7 @@ async def test_a_terminal_that_answers_no_questions(stage: Stage, at_terminal: O
 
 
 async def test_a_burst_of_lines(stage: Stage, at_terminal: Open) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice")
-    await alice.shows(WELCOME)
-    await bob.knows("alice")
+    alice, bob = await beside_bob(stage, at_terminal)
     await bob.type(*(f"send alice line {number} of many" for number in range(200)))
     for number in range(200):
         await alice.shows(f"bob: line {number} of many")
@@ -173,6 +145,7 @@ async def test_the_past_comes_back_with_its_times_and_who_is_here(
     await alice.shows("bob: two")
     alice.press("quit\r")
     assert await alice.ends() == 0
+    await bob.knows(away=["alice"])
     await bob.type("send alice three", "quit")
     assert await bob.ends() == 0
     again = await at_terminal("alice")
@@ -208,10 +181,7 @@ async def test_the_first_start_is_remembered_when_it_is_shown_and_says_how_to_ge
 
 
 async def test_words_are_not_cut_where_a_row_ends(stage: Stage, at_terminal: Open) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice")
-    await alice.shows("[Here: bob.]")
+    alice, bob = await beside_bob(stage, at_terminal)
     await bob.type("send alice " + "some words " * 8 + "and the last")
     await alice.stands(
         "bob: " + "some words " * 5 + "some words",

@@ -15,7 +15,7 @@ import pytest
 from tests.cast.lines import RECEIVED, WELCOME
 from tests.cast.program import WITHIN
 from tests.cast.stage import CHATAPP, QUIET, Stage
-from tests.cast.terminal import CTRL_C, CTRL_D, CTRL_R, TAB, UP, Open
+from tests.cast.terminal import CTRL_C, CTRL_D, CTRL_R, TAB, UP, Open, beside_bob
 
 BELL: Final = "\a"
 COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[1-9][0-9;]*m")
@@ -27,11 +27,7 @@ def pasted(text: str) -> str:
 
 
 async def test_the_screen_stays_whole_while_lines_come_in(stage: Stage, at_terminal: Open) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice")
-    await alice.shows(WELCOME)
-    await bob.knows("alice")
+    alice, bob = await beside_bob(stage, at_terminal)
     alice.press("send bob typed in ")
     await bob.type(*(f"send alice number {number}" for number in range(30)))
     alice.press("between ✓ 你好")
@@ -81,11 +77,7 @@ async def test_who_is_typing_stands_in_the_status_line(stage: Stage, at_terminal
 
 
 async def test_nobody_gives_orders_to_the_terminal(stage: Stage, at_terminal: Open) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice")
-    await alice.shows(WELCOME)
-    await bob.knows("alice")
+    alice, bob = await beside_bob(stage, at_terminal)
     await bob.type("send alice \x1b]0;owned\x07\x1b[2J\x1b[1;31m\x07\x9b2Jstill here")
     await alice.shows("still here")
     assert "owned" not in alice.title
@@ -175,11 +167,7 @@ async def test_tab_offers_commands_and_whom_one_talked_with_last(
 
 
 async def test_ctrl_r_finds_what_was_typed(stage: Stage, at_terminal: Open) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice")
-    await alice.shows(WELCOME)
-    await bob.knows("alice")
+    alice, bob = await beside_bob(stage, at_terminal)
     for text in ("send bob lunch at noon", "send bob the bus leaves at five", "/who"):
         alice.press(f"{text}\r")
     await alice.shows("[bob is online.]")
@@ -191,11 +179,7 @@ async def test_ctrl_r_finds_what_was_typed(stage: Stage, at_terminal: Open) -> N
 
 
 async def test_a_paste_of_several_lines_asks_first(stage: Stage, at_terminal: Open) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice")
-    await alice.shows(WELCOME)
-    await bob.knows("alice")
+    alice, bob = await beside_bob(stage, at_terminal)
     alice.press("send bob " + pasted("one\r\nquit\rsend_all three\n"))
     await alice.stands(">>> send bob", "Send 3 lines as one message? (y/n)", "alice · 2 online")
     alice.press("n")
@@ -212,11 +196,7 @@ async def test_a_paste_of_several_lines_asks_first(stage: Stage, at_terminal: Op
 async def test_a_message_is_asked_for_in_the_place_of_the_prompt(
     stage: Stage, at_terminal: Open
 ) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice")
-    await alice.shows(WELCOME)
-    await bob.knows("alice")
+    alice, bob = await beside_bob(stage, at_terminal)
     alice.press("message\r")
     await alice.stands("To:", "alice · 2 online")
     alice.press("bo" + TAB + "\r")
@@ -229,11 +209,7 @@ async def test_a_message_is_asked_for_in_the_place_of_the_prompt(
 async def test_bare_lines_go_to_the_open_conversation_and_a_room_asks_about_commands(
     stage: Stage, at_terminal: Open
 ) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice")
-    await alice.shows(WELCOME)
-    await bob.knows("alice")
+    alice, bob = await beside_bob(stage, at_terminal)
     await alice.shows("[Here: bob.]")
     alice.press("/query bob\r")
     await alice.stands("[Talking to bob. /query ends it.]", ">>>", "alice · 2 online · to bob")
@@ -241,6 +217,7 @@ async def test_bare_lines_go_to_the_open_conversation_and_a_room_asks_about_comm
     await bob.sees("alice: are you there?")
     await alice.stands(">>> are you there?  ✓", ">>>", "alice · 2 online · to bob")
     await bob.type("join lab")
+    await bob.sees("[You are in lab, alone so far.]")
     alice.press("join lab\r")
     await alice.stands("[lab] >>>", "alice · lab · 2 online")
     alice.press("who\r")
@@ -254,11 +231,7 @@ async def test_bare_lines_go_to_the_open_conversation_and_a_room_asks_about_comm
 async def test_what_is_for_one_rings_and_sets_the_title_while_little_is_said(
     stage: Stage, at_terminal: Open
 ) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice", TERM_PROGRAM="WezTerm", TMUX="")
-    await alice.shows(WELCOME)
-    await bob.knows("alice")
+    alice, bob = await beside_bob(stage, at_terminal, TERM_PROGRAM="WezTerm", TMUX="")
     await bob.type("send_all hello there")
     await alice.shows("hello there")
     assert BELL not in alice.drawn
@@ -291,11 +264,7 @@ async def test_what_is_for_one_rings_and_sets_the_title_while_little_is_said(
 async def test_as_many_colours_as_the_terminal_has(
     stage: Stage, at_terminal: Open, environment: dict[str, str], has: str, has_not: str
 ) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice", **environment)
-    await alice.shows(WELCOME)
-    await bob.knows("alice")
+    alice, bob = await beside_bob(stage, at_terminal, **environment)
     await bob.type("send alice hello")
     await alice.shows("hello")
     assert has in alice.drawn
@@ -303,11 +272,7 @@ async def test_as_many_colours_as_the_terminal_has(
 
 
 async def test_no_colours_for_who_wants_none(stage: Stage, at_terminal: Open) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice", NO_COLOR="1")
-    await alice.shows(WELCOME)
-    await bob.knows("alice")
+    alice, bob = await beside_bob(stage, at_terminal, NO_COLOR="1")
     await bob.type("send alice hello alice")
     await alice.shows("hello alice")
     alice.press("s" + TAB)
@@ -316,11 +281,7 @@ async def test_no_colours_for_who_wants_none(stage: Stage, at_terminal: Open) ->
 
 
 async def test_a_window_of_another_size(stage: Stage, at_terminal: Open) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice")
-    await alice.shows(WELCOME)
-    await bob.knows("alice")
+    alice, bob = await beside_bob(stage, at_terminal)
     alice.resize(6, 30)
     alice.press("send bob a line that is longer than the window")
     await alice.stands(">>> send bob a line that is lo", "nger than the window", "alice · 2 online")
@@ -334,11 +295,7 @@ async def test_a_window_of_another_size(stage: Stage, at_terminal: Open) -> None
 
 
 async def test_a_message_shows_its_tries_and_then_a_mark(stage: Stage, at_terminal: Open) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice")
-    await alice.shows(WELCOME)
-    await bob.knows("alice")
+    alice, bob = await beside_bob(stage, at_terminal)
     bob.signal(signal.SIGSTOP)
     alice.press("send bob one\rsend bob two\r")
     await alice.shows(", try 2 of 5")
@@ -357,11 +314,7 @@ async def test_a_message_shows_its_tries_and_then_a_mark(stage: Stage, at_termin
 async def test_a_refused_message_and_a_terminal_without_utf_8(
     stage: Stage, at_terminal: Open
 ) -> None:
-    await stage.registry()
-    (bob,) = await stage.welcome("bob")
-    alice = await at_terminal("alice", PYTHONIOENCODING="ascii:replace")
-    await alice.shows(WELCOME)
-    await bob.knows("alice")
+    alice, _ = await beside_bob(stage, at_terminal, PYTHONIOENCODING="ascii:replace")
     alice.press("send bob hi\r")
     await alice.shows(">>> send bob hi  ok")
     alice.press("send nobody hi\r")

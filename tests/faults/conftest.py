@@ -4,7 +4,10 @@ measured.
 The figures of a run are printed behind it; docs/explanation/reliability.md has the bars.
 """
 
-from collections.abc import AsyncIterator, Callable
+import contextlib
+import os
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,6 +45,19 @@ async def cluster(outspoken_stage: Stage) -> AsyncIterator[FaultyCluster]:
         assert made.complaints() == []
     finally:
         made.servers.kill()
+
+
+@contextlib.contextmanager
+def disk_or_skip(folder: Path, size: str) -> Iterator[Path]:
+    """Mount a disk of this size at a new folder, or skip the test with the reason."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "chatapp-faults", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs root to mount a small disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture

@@ -5,10 +5,8 @@ The store's own tests try every step of every operation (tests/registry/store); 
 system refuses, to the real program.
 """
 
-import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from chatapp.wire.messages import mail
 from chatapp.wire.messages.registration import RefusalReason, Refused
 from tests.cast.lines import CHANNEL_TAKEN, SAVED, beginning
 from tests.cast.stage import Stage, copy_folder
-from tests.faults.conftest import Note
+from tests.faults.conftest import Note, disk_or_skip
 from tests.faults.machine import limited, registry_under
 from tests.faults.size import dose
 from tests.faults.visitor import Visitor
@@ -139,13 +137,8 @@ async def read_all(port: int) -> set[tuple[bytes, int]]:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Return a folder on a disk of 256 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "chatapp-faults", str(folder)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs root to mount a small disk")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with disk_or_skip(tmp_path / "disk", "256k") as folder:
+        yield folder
 
 
 async def test_a_small_disk(outspoken_stage: Stage, small_disk: Path, figure: Note) -> None:

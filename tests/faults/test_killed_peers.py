@@ -8,9 +8,7 @@ on its way. The past is read from a copy of the folder as the kill left it.
 import asyncio
 import contextlib
 import json
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +20,7 @@ import pytest
 from tests.cast.lines import WELCOME, received, relayed
 from tests.cast.program import CHECKOUT, Program
 from tests.cast.stage import Stage, copy_folder
-from tests.faults.conftest import Note
+from tests.faults.conftest import Note, disk_or_skip
 from tests.faults.size import dose
 
 KILLS = dose(4, 60)
@@ -83,13 +81,8 @@ async def test_killed_while_they_talk(stage: Stage, figure: Note) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 1 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "chatapp-faults", str(folder)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs root to mount a small disk")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with disk_or_skip(tmp_path / "disk", "1m") as folder:
+        yield folder
 
 
 def fill(ballast: Path) -> None:

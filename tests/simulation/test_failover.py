@@ -6,6 +6,7 @@ import random
 import pytest
 
 from chatapp.peer.core.context import RegistryReach
+from tests.simulation.test_many_restarts import all_talk, check_authors
 from tests.support.world import World
 
 BACK_WITHIN = 5.0
@@ -67,17 +68,10 @@ def test_no_line_is_taken_for_somebody_elses_however_often_nodes_change(seed: in
         person.enter("tea")
     settled(world)
     for life in range(6):
-        for count in range(12):
-            person = chance.choice(world.people)
-            say = person.say if chance.random() < 0.7 and person.rooms else person.send_all
-            say(f"{life}.{count} {person.name}")
-            world.network.run_for(chance.uniform(0.01, 0.4))
+        all_talk(world, chance, life)
         world.machine.pass_to_other_node(clock_ahead=chance.uniform(-30.0, 30.0))
         world.network.run_for(chance.uniform(0.01, 7.0))
         world.registry.start()
         world.network.run_for(chance.uniform(0.0, 3.0))
     world.network.run_for(10.0)
-    for person in world.people:
-        for line in person.screen.lines:
-            author = world.person(line.text.split()[1])
-            assert line.identity == author.identity.public, f"{line.text!r} as {line.sender}'s"
+    check_authors(world)

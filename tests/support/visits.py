@@ -1,9 +1,23 @@
 """What is said in a visit to the help desk, as events."""
 
-from typing import Any
+from typing import Any, Final
 
 from chatapp.peer.api.conversations import DESK
-from chatapp.peer.api.events import MessageChanged, MessageState, Said
+from chatapp.peer.api.events import ClientCame, MessageChanged, MessageState, Said
+
+CAME: Final = ClientCame(
+    visit=7,
+    name="Asha Rao",
+    number="+919876543210",
+    issue="Other",
+    queue="desk",
+    waited=90,
+    is_here=True,
+    note="",
+    handed_over_by="",
+    is_back=False,
+)
+"""The next client of an operator, just come."""
 
 
 def line_of(sender: str, text: str, number: int, *, visit: int = 7, **more: Any) -> Said:

@@ -16,6 +16,7 @@ from chatapp.peer.node.local import PeerNode
 from chatapp.peer.node.window import WindowNode
 from chatapp.peer.rpc.place import Offer
 from chatapp.testing import Town
+from tests.support.nodes import kill
 
 STEPS = 14
 CALM = 90.0
@@ -101,25 +102,11 @@ class Window:
                 window._finding.cancel()
         if self.held is not None:
             node, offer = self.held
-            die(town, node, offer)
+            (node.folder / "socket").unlink()  # which no copy of the disk can have
+            with town._place("person alice").killing():
+                kill(node, offer)
         elif window is not None and isinstance(window.inner, AttachedNode):
             cut(window.inner)
-
-
-def die(town: Town, node: PeerNode, offer: Offer) -> None:
-    """End the program that runs the peer: nobody is told, and the disk is as it is now."""
-    (node.folder / "socket").unlink()
-    with town._place("person alice").killing():
-        node.let_go()
-    offer._is_withdrawn = True
-    if offer._server is None:
-        offer._loop.remove_reader(offer._listening)
-    else:
-        offer._server._is_closed = True  # for clients that are just coming
-        offer._server.withdraw()
-        for client in list(offer._server._clients):
-            client._transport.abort()  # type: ignore[union-attr]
-    offer._listening.close()
 
 
 def cut(node: AttachedNode) -> None:

@@ -63,6 +63,16 @@ def link_again(node: CoreDriver, *rows: Row, version: int = 300) -> EnterRooms |
     return next((request for request in asked if isinstance(request, EnterRooms)), None)
 
 
+def return_to_lab(node: CoreDriver) -> None:
+    """Register again, and return to the lab, which has the next key."""
+    asked = link_again(node, BOB.row(3, sender_index=7))
+    assert asked is not None
+    node.told(
+        RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0),
+        GroupGranted("#lab", 2, LAB_KEY, SENDER_INDEX, 10),
+    )
+
+
 def rooms_of(node: CoreDriver) -> list[str]:
     return [room.name for room in node.core.rooms.recipients.rooms()]
 

@@ -28,8 +28,8 @@ from tests.peer.faces.full.playing import Played
 from tests.peer.faces.line.acting import Paper
 from tests.peer.faces.web.asking import HOST, ask, scope_of
 from tests.peer.faces.web.town import Browser, Window
+from tests.peer.village import WITHIN
 
-WITHIN: Final = 12.0
 LOOKS_EVERY: Final = 0.02
 
 

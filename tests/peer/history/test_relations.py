@@ -22,7 +22,7 @@ from chatapp.peer.core.records import (
 )
 from chatapp.peer.history.database import History
 from chatapp.peer.history.query import shown
-from chatapp.peer.history.relations import VERSIONS_MAX, WAITING_MAX
+from chatapp.peer.history.relations import EMOJIS_MAX, VERSIONS_MAX, WAITING_MAX
 from chatapp.wire.messages.direct import PROVISIONAL
 from tests.peer.core.cast import Someone
 from tests.support.histories import in_memory
@@ -164,6 +164,17 @@ def test_an_author_who_edits_a_line_for_ever_costs_no_more() -> None:
     history.apply([theirs(9_999, "", about(RETRACT, 1))])
     texts = history._db.execute("SELECT DISTINCT text FROM lines").fetchall()
     assert texts == [("",)]
+
+
+def test_a_person_who_puts_emojis_to_a_line_for_ever_costs_no_more() -> None:
+    emojis = [
+        f"\U0001f44d\u200d{chr(0x1F600 + n // 64)}\u200d{chr(0x1F600 + n % 64)}" for n in range(200)
+    ]
+    reactions = [theirs(n, emoji, about(ON, 1)) for n, emoji in enumerate(emojis, start=2)]
+    for order in (reactions, reactions[::-1]):
+        history = filed((theirs(1, "first"), *order))
+        (line,) = history.lines.latest(9)
+        assert [emoji for emoji, _ in line.reactions] == emojis[-EMOJIS_MAX:]
 
 
 def test_changes_are_no_lines_of_their_own() -> None:

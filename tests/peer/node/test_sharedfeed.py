@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from chatapp.peer.api import events
-from chatapp.peer.api.conversations import person
-from chatapp.peer.api.events import Event, MessageState, Said
+from chatapp.peer.api.conversations import DESK, person
+from chatapp.peer.api.events import ClientMove, Event, MessageState, Said
 from chatapp.peer.api.state import PeerState, RoomState, State
 from chatapp.peer.node.sharedfeed import OPEN_MAX, SharedFeed
 from chatapp.wire.address import Address
@@ -77,24 +77,94 @@ async def test_the_start_of_the_next_program_tells_what_has_changed(
     assert feed.take() == told
 
 
-async def test_each_line_is_told_once_but_those_of_a_visit_which_have_no_ids() -> None:
+async def test_each_line_is_told_once() -> None:
     feed = feed_of()
     mail = events.MailReturned(lines=(line(1), line(2)))
     feed.put([line(1), mail, mail, line(2)])
-    at_desk = Said(
-        conversation=person("bob"), id=1, sender="", number=1, visit=7, text="hi", at=0.0
-    )
-    ours = [events.SaidByUs(line=replace(at_desk, id=key, is_ours=True), key=key) for key in (3, 9)]
-    feed.note_key(3)
-    feed.put([at_desk, at_desk, *ours])
-    assert feed.take() == [
-        line(1),
-        events.MailReturned(lines=(line(2),)),
-        at_desk,
-        at_desk,
-        ours[1],
-    ]
+    assert feed.take() == [line(1), events.MailReturned(lines=(line(2),))]
     assert feed.newest == 2
+
+
+CAME = events.ClientCame(
+    visit=7, name="Asha", number="1", issue="Other", queue="desk", waited=0, is_here=True, note="",
+    handed_over_by="", is_back=False,
+)  # fmt: skip
+BACK_AGAIN = replace(CAME, is_back=True)
+OTHER = replace(BACK_AGAIN, visit=8)
+
+
+def at_desk(place: int, text: str, *, id_: int = 0, is_ours: bool = False, visit: int = 7) -> Said:
+    return Said(
+        conversation=DESK, id=id_ or place, sender="", number=place, visit=visit, text=text, at=0.0,
+        is_ours=is_ours,
+    )  # fmt: skip
+
+
+def ours(id_: int, text: str) -> events.SaidByUs:
+    """Return what tells of a line that another window has said."""
+    return events.SaidByUs(line=at_desk(0, text, id_=id_, is_ours=True), key=id_)
+
+
+HI, YES = at_desk(1, "hi"), at_desk(3, "yes")
+AGAIN: list[Event] = [
+    BACK_AGAIN,
+    HI,
+    at_desk(2, "hello", is_ours=True),
+    YES,
+    at_desk(4, "ok", is_ours=True),
+]
+"""What the registry tells the next program."""
+NEWS: list[Event] = [at_desk(5, "hello"), at_desk(6, "hello", is_ours=True)]
+GONE = events.ClientMoved(name="Asha", move=ClientMove.LEFT)
+AWAY = events.ClientMoved(name="Asha", move=ClientMove.AWAY)
+FAILED = events.CommandFailed(reason=events.CommandFailure.UNREACHABLE, line=91)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ([CAME, HI, ours(90, "hello"), YES, ours(91, "ok")], [*AGAIN, *NEWS], NEWS),
+        ([CAME, HI, ours(90, "hello")], [*AGAIN, *NEWS], [*AGAIN[3:], *NEWS]),
+        ([CAME, HI, ours(90, "hello"), YES, ours(91, "ok"), FAILED], AGAIN, AGAIN[4:]),
+        ([], AGAIN, AGAIN),
+        ([YES, ours(91, "ok")], AGAIN, []),  # a window that came in the middle of the visit
+        ([CAME, HI, GONE], [CAME, HI], [CAME, HI]),
+        ([CAME, HI], [CAME, HI], [CAME, HI]),  # called anew
+        ([CAME], [replace(BACK_AGAIN, is_here=False), HI], [AWAY, HI]),
+        ([CAME, AWAY], [replace(BACK_AGAIN, is_here=False)], []),
+        ([CAME, HI], [OTHER, at_desk(1, "", visit=8)], [OTHER, at_desk(1, "", visit=8)]),
+    ],
+)
+async def test_the_next_program_does_not_tell_the_talk_with_a_visitor_again(
+    before: list[Event], after: list[Event], told: list[Event]
+) -> None:
+    feed = feed_of()
+    feed.put(before)
+    feed.take()
+    feed.begin_anew(former(is_away=False))
+    feed.put(after)
+    assert feed.take() == told
+
+
+async def test_the_registry_hears_that_lines_of_a_visit_were_shown_before() -> None:
+    feed = feed_of()
+    repeated: list[Said] = []
+    feed.repeated = repeated.append
+    feed.put([CAME, HI, ours(90, "hello"), YES, ours(91, "ok")])
+    for count in (1, 2):  # one program after another
+        feed.begin_anew(former(is_away=False))
+        feed.put(AGAIN)
+        assert repeated == AGAIN[1:] * count
+
+
+async def test_a_window_shows_its_own_lines_at_the_desk_itself() -> None:
+    feed = feed_of()
+    feed.put([CAME])
+    feed.note_at_desk(90, "hello")
+    feed.put([ours(90, "hello"), ours(91, "ok")])
+    feed.begin_anew(former(is_away=False))
+    feed.put([BACK_AGAIN, *AGAIN[2:3]])
+    assert feed.take() == [CAME, ours(91, "ok")]
 
 
 async def test_a_window_shows_its_own_lines_itself_and_follows_all_that_are_open() -> None:

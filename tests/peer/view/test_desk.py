@@ -12,21 +12,9 @@ from chatapp.peer.view.desk import DeskView
 from chatapp.peer.view.talk import NOTES_MAX, Mark
 from chatapp.wire.desk.focus import HeldInput
 from chatapp.wire.desk.values import ListedVisitor, PastLine, PastSession
-from tests.support.visits import line_of, own_line, settled
+from tests.support.visits import CAME, line_of, own_line, settled
 
 AT = 1_800_000_000.0
-CAME = events.ClientCame(
-    visit=7,
-    name="Asha Rao",
-    number="+919876543210",
-    issue="Other",
-    queue="desk",
-    waited=90,
-    is_here=True,
-    note="",
-    handed_over_by="",
-    is_back=False,
-)
 HOSTILE = "<script>alert(1)</script>\u202e"
 
 
@@ -246,14 +234,7 @@ def test_nothing_that_a_visitor_writes_becomes_html() -> None:
         has_transcript=True,
     )
     fields = ("name", "number", "issue", "note", "handed_over_by", "description")
-    came = events.ClientCame(
-        visit=7,
-        queue="desk",
-        waited=1,
-        is_here=True,
-        is_back=False,
-        **dict.fromkeys(fields, HOSTILE),
-    )
+    came = msgspec.structs.replace(CAME, **dict.fromkeys(fields, HOSTILE))
     view = view_of(
         came,
         said(HOSTILE, HOSTILE, 1),

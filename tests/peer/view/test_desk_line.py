@@ -8,7 +8,7 @@ from chatapp.peer.api.events import ClientMove
 from chatapp.peer.api.state import DeskState
 from chatapp.peer.view.desk import DeskView, minutes
 from chatapp.wire.desk.values import ListedOperator, ListedVisitor
-from tests.support.visits import line_of, own_line
+from tests.support.visits import CAME, line_of, own_line
 
 NOW = 1_700_000_000.0
 
@@ -17,17 +17,15 @@ def came(
     name: str = "Asha Rao", *, visit: int = 7, note: str = "", is_here: bool = True
 ) -> events.ClientCame:
     """Return the event of a visitor who is ours from now on."""
-    return events.ClientCame(
+    return msgspec.structs.replace(
+        CAME,
         visit=visit,
         name=name,
-        number="+919876543210",
         issue="Physics",
         queue="front desk",
         waited=200,
         is_here=is_here,
         note=note,
-        handed_over_by="",
-        is_back=False,
         description="Marks\nsince June",
     )
 

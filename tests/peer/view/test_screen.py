@@ -23,9 +23,10 @@ from chatapp.peer.words.formatting import Mark
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.wire.desk.focus import HeldInput
 from chatapp.wire.limits import TEXT_MAX
-from tests.peer.faces.full.playing import WITHIN, Played
-from tests.peer.village import Village, outcome_of, village  # noqa: F401
+from tests.peer.faces.full.playing import Played, alices_screen
+from tests.peer.village import WITHIN, Village, outcome_of, village  # noqa: F401
 from tests.support.nodes import node_of
+from tests.support.visits import line_of
 
 
 def last_of(screen: Played, text: str) -> LogEntry:
@@ -41,9 +42,8 @@ def last_of(screen: Played, text: str) -> LogEntry:
 async def at_desk(village: Village) -> AsyncIterator[tuple[Played, Visitor, DeskSettings]]:  # noqa: F811
     """An operator on duty, who serves a visitor."""
     visitor, settings = await village.open_desk("alice")
-    alice = village.peer("alice")
-    await alice.open()
-    async with Played(alice).on_screen() as screen:
+    async with alices_screen(village) as screen:
+        alice = screen.peer
         await screen.until(lambda: alice.desk.is_operator)
         await screen.press("f5")
         await screen.until(lambda: alice.desk.client is not None)
@@ -68,6 +68,15 @@ async def test_a_line_to_the_visitor_has_its_mark_when_the_registry_has_answered
         assert last_of(screen, "still there?").mark is None
         await village.open_registry(desk=settings)
         await screen.until(lambda: last_of(screen, "still there?").mark is Mark.RECEIVED)
+
+
+async def test_lines_of_a_visitor_are_no_lines_of_the_history(village: Village) -> None:  # noqa: F811
+    """The next program gives their ids again, to others of them and to lines of the history."""
+    async with at_desk(village) as (screen, _, _settings):
+        for place, text in enumerate(("one", "two"), start=1):
+            node_of(screen.peer).tell([line_of("Asha Rao", text, place, id=1)])
+        await screen.until(lambda: last_of(screen, "two").text == "two")
+        assert (last_of(screen, "one").id, last_of(screen, "two").id) == (0, 0)
 
 
 async def test_the_desk_pane_asks_for_itself_alone_and_its_numbers_count(village: Village) -> None:  # noqa: F811
@@ -138,33 +147,29 @@ async def test_lines_of_a_visitor_are_shown_when_they_were_painted(village: Vill
 
 
 async def test_a_line_that_came_after_the_paint_is_not_shown_yet(village: Village) -> None:  # noqa: F811
-    async with village.peer("bob") as bob:
-        alice = village.peer("alice")
-        await alice.open()
-        async with Played(alice).on_screen() as screen:
-            await screen.shows("● bob")
-            came: list[events.Said] = []
-            _ = alice.listen(
-                lambda batch: came.extend(one for one in batch if isinstance(one, events.Said))
-            )
-            screen.app.open_conversation(person("bob"))
-            await bob.send("alice", "first")
-            await screen.shows("bob  first")
-            pane = screen.view.open_pane
-            await screen.until(lambda: not pane.unshown)
-            late = msgspec.structs.replace(came[0], id=10**6, text="late")
-            drawn = pane.log.entries[-1]
-            screen.runner.handle([late])
-            screen.view.painted(pane, drawn)  # what was painted before it came
-            assert [event for event, _ in pane.unshown] == [late]
+    async with village.peer("bob") as bob, alices_screen(village) as screen:
+        alice = screen.peer
+        await screen.shows("● bob")
+        came: list[events.Said] = []
+        _ = alice.listen(
+            lambda batch: came.extend(one for one in batch if isinstance(one, events.Said))
+        )
+        screen.app.open_conversation(person("bob"))
+        await bob.send("alice", "first")
+        await screen.shows("bob  first")
+        pane = screen.view.open_pane
+        await screen.until(lambda: not pane.unshown)
+        late = msgspec.structs.replace(came[0], id=10**6, text="late")
+        drawn = pane.log.entries[-1]
+        screen.runner.handle([late])
+        screen.view.painted(pane, drawn)  # what was painted before it came
+        assert [event for event, _ in pane.unshown] == [late]
 
 
 async def test_a_line_that_means_something_else_by_now_is_marked_as_refused(
     village: Village,  # noqa: F811
 ) -> None:
-    alice = village.peer("alice", rooms="lab")
-    await alice.open()
-    async with Played(alice).on_screen() as screen:
+    async with alices_screen(village, rooms="lab") as screen:
         await screen.shows("# lab · 1 here")
         runner = screen.runner
         runner.enter("/leave")
@@ -178,26 +183,23 @@ async def test_a_line_that_means_something_else_by_now_is_marked_as_refused(
 
 
 async def test_a_line_goes_where_it_was_typed(village: Village) -> None:  # noqa: F811
-    async with village.peer("bob"):
-        alice = village.peer("alice")
-        await alice.open()
-        async with Played(alice).on_screen() as screen:
-            await screen.shows("● bob")
-            screen.app.open_conversation(person("bob"))
-            composer = screen.app.composer
-            composer.put("for bob alone")
-            composer._enter()  # the message is on its way to the app
-            screen.app.open_conversation(EVERYBODY)
-            await screen.until(lambda: last_of(screen, "for bob alone").mark is Mark.RECEIVED)
-            lines = await alice.past.page(person("bob"))
-            assert [line.text for line in lines] == ["for bob alone"]
-            assert not await alice.past.page(EVERYBODY)
+    async with village.peer("bob"), alices_screen(village) as screen:
+        alice = screen.peer
+        await screen.shows("● bob")
+        screen.app.open_conversation(person("bob"))
+        composer = screen.app.composer
+        composer.put("for bob alone")
+        composer._enter()  # the message is on its way to the app
+        screen.app.open_conversation(EVERYBODY)
+        await screen.until(lambda: last_of(screen, "for bob alone").mark is Mark.RECEIVED)
+        lines = await alice.past.page(person("bob"))
+        assert [line.text for line in lines] == ["for bob alone"]
+        assert not await alice.past.page(EVERYBODY)
 
 
 async def test_a_visitor_does_not_take_what_is_being_typed(village: Village) -> None:  # noqa: F811
-    alice = village.peer("alice")
-    await alice.open()
-    async with Played(alice).on_screen() as screen:
+    async with alices_screen(village) as screen:
+        alice = screen.peer
         await screen.shows("alice · 1 online")
         screen.app.composer.put("half a li")
         node_of(alice).tell([events.DutyChanged(is_on=True, queue="help")])
@@ -213,9 +215,8 @@ async def test_a_visitor_does_not_take_what_is_being_typed(village: Village) -> 
 async def test_a_paste_and_a_key_leave_the_question_in_order(
     village: Village,  # noqa: F811
 ) -> None:
-    alice = village.peer("alice")
-    await alice.open()
-    async with Played(alice).on_screen() as screen:
+    async with alices_screen(village) as screen:
+        alice = screen.peer
         await screen.shows("alice · 1 online")
         await screen.type("/release")
         await screen.shows("Give up the name")
@@ -263,60 +264,56 @@ def texts_of(screen: Played, *texts: str) -> list[str]:
 async def test_lines_of_another_program_stand_in_the_log_when_the_own_line_is_under_way(
     village: Village,  # noqa: F811
 ) -> None:
-    async with village.peer("bob") as bob:
-        alice = village.peer("alice")
-        await alice.open()
-        async with Played(alice).on_screen() as screen:
-            await screen.shows("● bob")
-            screen.app.open_conversation(person("bob"))
-            await screen.until(lambda: screen.view.open_pane.is_loaded)
-            ready, gate = alice.ready, asyncio.Event()
+    async with village.peer("bob") as bob, alices_screen(village) as screen:
+        alice = screen.peer
+        await screen.shows("● bob")
+        screen.app.open_conversation(person("bob"))
+        await screen.until(lambda: screen.view.open_pane.is_loaded)
+        ready, gate = alice.ready, asyncio.Event()
 
-            async def hold() -> None:
-                await gate.wait()
-                await ready()
+        async def hold() -> None:
+            await gate.wait()
+            await ready()
 
-            alice.ready = hold  # type: ignore[method-assign]
-            await screen.type("mine")
-            elsewhere = [f"from elsewhere {number}" for number in range(PAGE + 20)]
-            for text in elsewhere:
-                await alice.send("bob", text)
-            await alice.settled()
-            await bob.send("alice", "an answer")
-            await screen.until(lambda: texts_of(screen, "an answer") != [])
-            gate.set()
-            await screen.until(lambda: last_of(screen, "mine").mark is Mark.RECEIVED)
-            await screen.until(lambda: last_of(screen, elsewhere[-1]).mark is Mark.RECEIVED)
-            assert texts_of(screen, *elsewhere, "an answer") == [*elsewhere, "an answer"]
-            assert len(texts_of(screen, "mine")) == 1
+        alice.ready = hold  # type: ignore[method-assign]
+        await screen.type("mine")
+        elsewhere = [f"from elsewhere {number}" for number in range(PAGE + 20)]
+        for text in elsewhere:
+            await alice.send("bob", text)
+        await alice.settled()
+        await bob.send("alice", "an answer")
+        await screen.until(lambda: texts_of(screen, "an answer") != [])
+        gate.set()
+        await screen.until(lambda: last_of(screen, "mine").mark is Mark.RECEIVED)
+        await screen.until(lambda: last_of(screen, elsewhere[-1]).mark is Mark.RECEIVED)
+        assert texts_of(screen, *elsewhere, "an answer") == [*elsewhere, "an answer"]
+        assert len(texts_of(screen, "mine")) == 1
 
 
 async def test_lines_of_another_program_stand_in_the_log_when_its_past_is_being_read(
     village: Village,  # noqa: F811
 ) -> None:
-    async with village.peer("bob"):
-        alice = village.peer("alice")
-        await alice.open()
-        async with Played(alice).on_screen() as screen:
-            await screen.shows("● bob")
-            request, gate = alice.node.request, asyncio.Event()
-            read = asyncio.Event()
+    async with village.peer("bob"), alices_screen(village) as screen:
+        alice = screen.peer
+        await screen.shows("● bob")
+        request, gate = alice.node.request, asyncio.Event()
+        read = asyncio.Event()
 
-            async def slow(asked: Request[Any]) -> Any:
-                answer = await request(asked)
-                if isinstance(asked, ReadPage):
-                    read.set()
-                    await gate.wait()
-                return answer
+        async def slow(asked: Request[Any]) -> Any:
+            answer = await request(asked)
+            if isinstance(asked, ReadPage):
+                read.set()
+                await gate.wait()
+            return answer
 
-            alice.node.request = slow  # type: ignore[method-assign, assignment]
-            screen.app.open_conversation(person("bob"))
-            async with asyncio.timeout(WITHIN):
-                await read.wait()
-            await outcome_of(await alice.send("bob", "from elsewhere"))
-            await screen.pilot.pause()
-            gate.set()
-            await screen.until(lambda: last_of(screen, "from elsewhere").mark is Mark.RECEIVED)
+        alice.node.request = slow  # type: ignore[method-assign, assignment]
+        screen.app.open_conversation(person("bob"))
+        async with asyncio.timeout(WITHIN):
+            await read.wait()
+        await outcome_of(await alice.send("bob", "from elsewhere"))
+        await screen.pilot.pause()
+        gate.set()
+        await screen.until(lambda: last_of(screen, "from elsewhere").mark is Mark.RECEIVED)
 
 
 async def test_what_is_typed_and_not_sent_stands_in_the_other_windows(

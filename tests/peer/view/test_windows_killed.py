@@ -4,25 +4,14 @@ from contextlib import AsyncExitStack
 
 from chatapp.peer.api.conversations import EVERYBODY, person
 from chatapp.peer.rpc.place import Offer
-from chatapp.peer.sdk.client import Peer
 from chatapp.peer.words.formatting import Mark
 from tests.peer.faces.full.playing import Played
 from tests.peer.village import Village, outcome_of, village
-from tests.support.nodes import node_of
+from tests.support.nodes import kill, node_of
 
 __all__ = ["village"]
 
 BOB = person("bob")
-
-
-def kill(alice: Peer, offer: Offer) -> None:
-    """End a program as by `kill -9`: nobody is told."""
-    assert offer._server is not None
-    offer._server.withdraw()
-    node_of(alice).let_go()
-    for client in list(offer._server._clients):
-        assert client._transport is not None
-        client._transport.abort()
 
 
 def log_of(screen: Played) -> list[tuple[str, str, Mark | None]]:
@@ -57,7 +46,7 @@ async def test_full_screens_know_the_same_after_a_kill(village: Village) -> None
         await first.type("before")
         await first.until(lambda: ("you", "before", Mark.RECEIVED) in log_of(first))
 
-        kill(alice, offer)
+        kill(node_of(alice), offer)
         await first.type("meanwhile")
         await second.type("/msg bob from the other")
         await first.until(lambda: ("you", "meanwhile", Mark.RECEIVED) in log_of(first))

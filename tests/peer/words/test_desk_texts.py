@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from chatapp.peer.api.events import (
     AnswersKnown,
-    ClientCame,
     ClientMove,
     ClientMoved,
     CommandFailed,
@@ -37,20 +36,10 @@ from chatapp.wire.desk.values import (
     PastSession,
 )
 from chatapp.wire.text import sanitize
+from tests.support.visits import CAME
 
 SINCE = 1_800_000_000.0
-ASHA = ClientCame(
-    visit=1,
-    name="Asha Rao",
-    number="+919876543210",
-    issue="Depression",
-    queue="desk",
-    waited=90,
-    is_here=True,
-    note="",
-    handed_over_by="",
-    is_back=False,
-)
+ASHA = msgspec.structs.replace(CAME, visit=1, issue="Depression")
 FORM = ["Name: Asha Rao", "Number: +919876543210", "Issue: Depression"]
 SERVED = ListedVisitor(
     visit=1, name="Asha Rao", issue="Depression", since=SINCE, is_here=True, operator="bob"

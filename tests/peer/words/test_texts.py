@@ -144,8 +144,8 @@ def test_banned_people_are_shown_as_banned() -> None:
     ]
 
 
-@pytest.mark.parametrize(("away", "shown"), [(10, 10), (11, 10), (1_100, 10)])
-def test_who_shows_those_online_and_ten_of_the_others(away: int, shown: int) -> None:
+@pytest.mark.parametrize(("away", "shown"), [(20, 20), (21, 20), (1_100, 20)])
+def test_who_shows_those_online_and_20_of_the_others(away: int, shown: int) -> None:
     people = (
         *(
             Person(name=f"away{number:04}", online=False, since=NOON - number)

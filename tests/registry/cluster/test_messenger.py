@@ -87,11 +87,12 @@ async def test_a_connection_made_anew_follows_the_same_subjects(nodes: tuple[Nod
     engine, edge = nodes
     first = engine.broker._client
     assert first is not None
+    again = subscribing(engine.broker)
     await engine.broker.start(first._process_err("'Maximum Connections Exceeded'"))
     async with asyncio.timeout(20):
-        while not engine.came:  # what is sent before the connection stands is lost
-            edge.messenger.send([("engine", b"again")])
-            await asyncio.sleep(0.05)
+        await again.wait()  # what is sent before is lost
+    edge.messenger.send([("engine", b"again")])
+    await engine.until(lambda came: came == [b"again"])
     assert engine.broker._client is not first
 
 
@@ -106,18 +107,31 @@ async def test_a_messenger_opened_while_the_server_is_down_hears_all_once_it_is_
         await node.open()
         client = await away(node.broker, server)
         await late.messenger.open()
+        again = subscribing(node.broker)
         server.start()
         async with asyncio.timeout(20):
-            while not {b"news", b"engine"} <= set(
-                late.came
-            ):  # what is sent before the connection stands is lost
-                node.messenger.send([("engine", b"engine"), ("news", b"news")])
-                await asyncio.sleep(0.05)
+            await again.wait()
+        node.messenger.send([("engine", b"engine"), ("news", b"news")])
+        await late.until(lambda came: sorted(came) == [b"engine", b"news"])
         assert node.broker._client is client
         await late.messenger.close()
         await node.close()
     finally:
         remove(server)
+
+
+def subscribing(broker: JetStream) -> asyncio.Event:
+    """Return what is set once the broker has subscribed to everything anew, and the server knows."""
+    done, loop, subscribe_all = asyncio.Event(), asyncio.get_running_loop(), broker._subscribe_all
+
+    async def subscribed() -> None:
+        await subscribe_all()
+        assert broker._client is not None
+        await broker._client.flush()
+        loop.call_soon_threadsafe(done.set)
+
+    broker._subscribe_all = subscribed  # type: ignore[method-assign]
+    return done
 
 
 async def away(broker: JetStream, server: NatsServer) -> object:

@@ -5,10 +5,16 @@ from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import TraceEvent, readable, unpacked
 from chatapp.wire.codec import decode_group_body, unpack_group
-from chatapp.wire.messages.rooms import GroupAccepted, GroupGranted, RoomEntered, RoomMember
+from chatapp.wire.messages.rooms import GroupAccepted
 from chatapp.wire.sealing import GroupKey
-from tests.peer.core.core_driver import SENDER_INDEX, CoreDriver
-from tests.peer.core.lab import BOB, HERE, LAB_KEY, enter, link_again, lose_registry, node
+from tests.peer.core.core_driver import CoreDriver
+from tests.peer.core.lab import (
+    LAB_KEY,
+    enter,
+    lose_registry,
+    node,
+    return_to_lab,
+)
 
 __all__ = ["node"]
 
@@ -24,12 +30,7 @@ def test_after_a_quit_with_a_line_to_be_told_the_next_start_tells_it(node: CoreD
     node.turn()
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     again.start()
-    asked = link_again(again, BOB.row(3, sender_index=7))
-    assert asked is not None
-    again.told(
-        RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0),
-        GroupGranted("#lab", 2, LAB_KEY, SENDER_INDEX, 10),
-    )
+    return_to_lab(again)
     assert said(again, epoch=2) == ["hi"]
 
 
@@ -66,12 +67,7 @@ def test_lines_of_two_runs_are_sent_in_order(node: CoreDriver) -> None:
     again.start()
     lose_registry(again)
     again.core.rooms.say("lab", "three", now=again.now)
-    asked = link_again(again, BOB.row(3, sender_index=7))
-    assert asked is not None
-    again.told(
-        RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0),
-        GroupGranted("#lab", 2, LAB_KEY, SENDER_INDEX, 10),
-    )
+    return_to_lab(again)
     again.core.rooms.say("lab", "four", now=again.now)
     again.turn()
     first, second = again.lines()

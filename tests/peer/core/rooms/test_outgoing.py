@@ -11,7 +11,17 @@ from chatapp.wire.messages.rooms import GroupAccepted, GroupGranted, RoomEntered
 from chatapp.wire.sealing import GroupKey
 from tests.peer.core.cast import WALL
 from tests.peer.core.core_driver import SENDER_INDEX, CoreDriver
-from tests.peer.core.lab import BOB, HERE, LAB_KEY, enter, link_again, lose_registry, node, told
+from tests.peer.core.lab import (
+    BOB,
+    HERE,
+    LAB_KEY,
+    enter,
+    link_again,
+    lose_registry,
+    node,
+    return_to_lab,
+    told,
+)
 from tests.support.screen import is_now
 
 __all__ = ["node"]
@@ -118,12 +128,7 @@ def test_lines_that_wait_survive_a_crash(node: CoreDriver) -> None:
     node.turn()
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     again.start()
-    asked = link_again(again, BOB.row(3, sender_index=7))
-    assert asked is not None
-    again.told(
-        RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0),
-        GroupGranted("#lab", 2, LAB_KEY, SENDER_INDEX, 10),
-    )
+    return_to_lab(again)
     (frame,) = again.lines()
     body = decode_group_body(GroupKey("#lab", epoch=2, key=LAB_KEY).open(frame))
     assert (body.number, body.text) == (begun.number, "hi")

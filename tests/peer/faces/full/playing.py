@@ -4,7 +4,7 @@ screen as text."""
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, Self
 
 from textual.pilot import Pilot
@@ -16,8 +16,7 @@ from chatapp.peer.faces.program import Running
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.screen import ScreenView
 from chatapp.peer.view.view import Start
-
-WITHIN: Final = 20.0
+from tests.peer.village import WITHIN, Village
 
 
 class Played:
@@ -98,3 +97,27 @@ class Played:
         composer = self.app.composer
         composer.put(line)
         await self.pilot.press("enter")
+
+
+@contextlib.asynccontextmanager
+async def alices_screen(
+    village: Village,
+    columns: int = 80,
+    rows: int = 24,
+    *,
+    signs: Signs = UNICODE,
+    rooms: str | Sequence[str] = (),
+) -> AsyncIterator[Played]:
+    """Open alice, and her full screen while she comes in."""
+    alice = village.peer("alice", rooms=rooms)
+    await alice.open()
+    async with Played(alice, signs=signs).on_screen(columns, rows) as screen:
+        yield screen
+
+
+async def alice_has_said(village: Village, *texts: str) -> None:
+    """Let alice come, say this to bob, and leave."""
+    async with village.peer("alice") as alice:
+        for text in texts:
+            await alice.send("bob", text)
+        await alice.settled()

@@ -10,20 +10,16 @@ from chatapp.peer.sdk.visitor import Visitor
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.wire.address import Address
 from chatapp.wire.identity import fingerprint
-from tests.peer.faces.full.playing import Played
+from tests.peer.faces.full.playing import Played, alice_has_said, alices_screen
 from tests.peer.village import Village, village  # noqa: F401
 
 
 async def test_keys_open_overlays_and_choices_are_carried_out(village: Village) -> None:  # noqa: F811
-    async with village.peer("bob") as bob:
-        async with village.peer("alice") as before:
-            await before.send("bob", "did the probe come up?")
-            for number in range(40):
-                await before.send("bob", f"number {number:03}")
-            await before.settled()
-        alice = village.peer("alice")
-        await alice.open()
-        async with Played(alice).on_screen() as screen:
+    async with village.peer("bob"):
+        await alice_has_said(
+            village, "did the probe come up?", *(f"number {number:03}" for number in range(40))
+        )
+        async with alices_screen(village) as screen:
             await screen.shows("number 039", "● bob")
             await screen.press("f1")
             await screen.shows("Help", "keys and", "Ctrl-K")
@@ -60,28 +56,24 @@ async def test_keys_open_overlays_and_choices_are_carried_out(village: Village) 
             await screen.shows("People", "2 people, 2 online.", "127.0.0.1")
             await screen.press("escape")
             await screen.hides("2 people")
-            assert bob.name == "bob"
 
 
 async def test_events_and_sizes_come_while_an_overlay_is_open(village: Village) -> None:  # noqa: F811
-    async with village.peer("bob") as bob:
-        alice = village.peer("alice")
-        await alice.open()
-        async with Played(alice).on_screen(120, 40) as screen:
-            await screen.shows("● bob")
-            await screen.press("f3")
-            await screen.shows("Type words that the message contains.")
-            for size in ((40, 12), (30, 8), (80, 24), (40, 12), (120, 40)):
-                await screen.pilot.resize_terminal(*size)
-                await bob.send("alice", f"at {size[0]} columns")
-            await screen.shows("Type words that the message contains.")
-            screen.app.screen.query_one(Input).value = "columns"
-            await screen.shows("5 messages found.", "at 30 columns")
-            await screen.press("f1")  # one overlay is open at a time
-            await screen.press("escape")
-            await screen.hides("Search")
-            await screen.press("alt+a")
-            await screen.shows("bob  at 120 columns")
+    async with village.peer("bob") as bob, alices_screen(village, 120, 40) as screen:
+        await screen.shows("● bob")
+        await screen.press("f3")
+        await screen.shows("Type words that the message contains.")
+        for size in ((40, 12), (30, 8), (80, 24), (40, 12), (120, 40)):
+            await screen.pilot.resize_terminal(*size)
+            await bob.send("alice", f"at {size[0]} columns")
+        await screen.shows("Type words that the message contains.")
+        screen.app.screen.query_one(Input).value = "columns"
+        await screen.shows("5 messages found.", "at 30 columns")
+        await screen.press("f1")  # one overlay is open at a time
+        await screen.press("escape")
+        await screen.hides("Search")
+        await screen.press("alt+a")
+        await screen.shows("bob  at 120 columns")
 
 
 async def test_an_operator_serves_visitors_by_keys(village: Village) -> None:  # noqa: F811
@@ -127,13 +119,9 @@ async def test_an_operator_serves_visitors_by_keys(village: Village) -> None:  #
 async def test_overlays_are_drawn_in_ascii_where_the_terminal_has_nothing_else(
     village: Village,  # noqa: F811
 ) -> None:
-    async with village.peer("bob") as bob:
-        async with village.peer("alice") as before:
-            await before.send("bob", "the probe came up " * 30 + "at noon " + "and went on " * 30)
-            await before.settled()
-        alice = village.peer("alice")
-        await alice.open()
-        async with Played(alice, signs=ASCII).on_screen(40, 12) as screen:
+    async with village.peer("bob"):
+        await alice_has_said(village, "the probe came up " * 30 + "at noon " + "and went on " * 30)
+        async with alices_screen(village, 40, 12, signs=ASCII) as screen:
             await screen.shows("alice")
             for keys, title in (
                 (("f1",), "Help"),
@@ -147,4 +135,3 @@ async def test_overlays_are_drawn_in_ascii_where_the_terminal_has_nothing_else(
                 assert [row for row in screen.rows if not row.isascii()] == []
                 await screen.press("escape")
                 await screen.hides("Esc close")
-            assert bob.name == "bob"

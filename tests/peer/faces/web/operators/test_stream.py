@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 from starlette.types import Message
 
 from chatapp.peer.api import events
@@ -17,22 +18,11 @@ from chatapp.peer.faces.web.operators.app import OperatorApp
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.testing import Town
 from tests.peer.faces.web.asking import scope_of
-from tests.support.visits import line_of, settled
+from tests.support.visits import CAME, line_of, settled
 
 HOST: Final = "127.0.0.1:8081"
 ACCESS: Final = Access()
-ASHA: Final = events.ClientCame(
-    visit=7,
-    name="Asha <Rao>",
-    number="98765",
-    issue="3",
-    queue="",
-    waited=8,
-    is_here=True,
-    note="",
-    handed_over_by="",
-    is_back=False,
-)
+ASHA: Final = replace(CAME, name="Asha <Rao>")
 
 
 class Stream:
