@@ -177,7 +177,6 @@ def verify(
 ) -> int:
     """Read everything that a registry keeps, or a backup, and say what is damaged. It changes
     nothing."""
-    from chatapp.registry.program.admin.texts import lines_of
     from chatapp.registry.rules.admin_requests import FilesVerified, VerifyFiles
 
     is_own = folder is None
@@ -186,13 +185,7 @@ def verify(
     )
     if not isinstance(answer, FilesVerified):
         return FAILED
-    if as_json:
-        import msgspec
-
-        typer.echo(msgspec.json.encode(answer).decode())
-    else:
-        for line in lines_of(answer):
-            typer.echo(line)
+    show(answer, as_json=as_json)
     return FAILED if answer.damage else 0
 
 

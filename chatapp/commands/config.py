@@ -3,14 +3,25 @@ what a registry on this machine needs, whether it runs or not."""
 
 import os
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 
 import typer
 
 from chatapp.commands.asking import FAILED, AsJson, Data, Port, folder_of_registry
 from chatapp.commands.parsing import HELP, command_line
+from chatapp.options import CONFIG_VARIABLE
 from chatapp.validation import Misuse, folder_from
 from chatapp.wire.address import parse_port
+
+ConfigFile: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        envvar=CONFIG_VARIABLE,
+        help="The registry's configuration file.",
+    ),
+]
 
 config_app: Final = command_line()
 
@@ -25,15 +36,7 @@ def config(
             metavar="FILE", help="Only test this file, and say in one line whether it is fine."
         ),
     ] = None,
-    file: Annotated[
-        str | None,
-        typer.Option(
-            "--config",
-            metavar="FILE",
-            envvar="CHATAPP_CONFIG",
-            help="The registry's configuration file.",
-        ),
-    ] = None,
+    file: ConfigFile = None,
 ) -> int:
     """Show the settings of a registry and where each comes from, or test a file."""
     from chatapp.registry.program.settings import Misconfigured, configure, shown
@@ -63,15 +66,7 @@ check_app: Final = command_line()
 def check(
     port: Port = None,
     data: Data = None,
-    file: Annotated[
-        str | None,
-        typer.Option(
-            "--config",
-            metavar="FILE",
-            envvar="CHATAPP_CONFIG",
-            help="The registry's configuration file.",
-        ),
-    ] = None,
+    file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> int:
     """Look at a registry's settings, port, disk and clock, and at the servers of its cluster and

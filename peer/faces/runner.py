@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Event
 from chatapp.peer.api.past import FoundLine
-from chatapp.peer.api.requests import FindLines, LineName, Node
+from chatapp.peer.api.requests import FindLines, KeepDraft, LineName, Node
 from chatapp.peer.faces.program import DONE, FAILED, Running
 from chatapp.peer.view.view import (
     Briefly,
@@ -225,6 +225,11 @@ class Runner:
                 return None
             case _:
                 return await self._node.request(step)
+
+    def keep(self, draft: KeepDraft) -> None:
+        """Have the user's other windows learn what is typed in a conversation."""
+        with contextlib.suppress(ChatAppError, UnicodeEncodeError):  # then they do not
+            self._node.post(draft)
 
     def typing(self, draft: str) -> None:
         """Tell the recipient of what is being typed that it is."""

@@ -9,6 +9,7 @@ those with whom the user has talked, and those in their room. That the table has
 the status line counts the people online.
 """
 
+import contextlib
 import enum
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -22,9 +23,9 @@ from chatapp.peer.api.events import MessageState, Said
 from chatapp.peer.api.requests import (
     EnterRoom,
     IsLineForDesk,
+    KeepDraft,
     ListPeople,
     Send,
-    Sending,
 )
 from chatapp.peer.api.state import State
 from chatapp.peer.commands import meanings, parser
@@ -32,7 +33,7 @@ from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.commands.meanings import Meaning, Mistake
 from chatapp.peer.view.view import USUAL_START, CatchUp, Start, Step, Steps, View
 from chatapp.peer.words import answers, history
-from chatapp.peer.words.changes import own_line
+from chatapp.peer.words.changes import Change, own_line
 from chatapp.peer.words.formatting import LINE_MAX, Mark, OwnLine, SettledLine, TypedLine, mark_of
 from chatapp.peer.words.people import (
     came_line,
@@ -42,7 +43,8 @@ from chatapp.peer.words.people import (
     left_room_line,
     lost_line,
 )
-from chatapp.wire.names import PeerName, is_same_name, name_key
+from chatapp.wire.errors import ChatAppError
+from chatapp.wire.names import PeerName, is_same_name, name_key, peer_name
 from chatapp.wire.text import sanitize
 
 QUOTED: Final = 40
@@ -325,6 +327,12 @@ class FlowView(View):
         self._seen: dict[Conversation, int] = {}
         """The newest line of others that was shown of each conversation, since the user last
         typed."""
+        self._place: Conversation | None = None
+        """Where bare lines went when the prompt was last filled."""
+        self._drafts: dict[Conversation, str] = {}
+        """What all windows know to be typed and not sent."""
+        self._drafted_in: Conversation | None = None
+        """The conversation for which such a text stands at our prompt."""
 
     @property
     def has_under_way(self) -> bool:
@@ -346,6 +354,8 @@ class FlowView(View):
                 self._folding.talked_with(where.name)
                 if self._completions is not None:
                     self._completions.add_recent(where.name)
+        if self._has_started:
+            yield from self._learn_drafts()
 
     def greet(self) -> Steps:
         """Say who is online once the registry has told us; at the first start, also how to get
@@ -370,8 +380,17 @@ class FlowView(View):
 
     def _take(self, batch: Sequence[events.Event]) -> list[str]:
         for event in batch:
-            if isinstance(event, events.ConversationRead):
-                self._read(event)
+            match event:
+                case events.ConversationRead():
+                    self._read(event)
+                case events.DraftKept(conversation=where, text=text):
+                    self._draft_kept(where, text)
+                case events.ProgramChanged():
+                    self._drafts.clear()  # the program that knew them has ended
+                case events.EnteredRoom() | events.LeftRoom():
+                    self._fill()
+                case _:
+                    pass
             for line in event.lines if isinstance(event, events.MailReturned) else (event,):
                 if isinstance(line, events.Said) and not line.visit:
                     self._talked_in = line.conversation
@@ -406,6 +425,50 @@ class FlowView(View):
         program ends."""
         self._settle()
         self._changes.lines += self._under_way.end()
+
+    # --- what is typed in several windows
+
+    def _learn_drafts(self) -> Steps:
+        """Learn what is typed in the windows that were here before this one."""
+        with contextlib.suppress(ChatAppError):  # then nobody knows
+            states = yield from self._conversations()
+            self._drafts = {state.conversation: state.draft for state in states if state.draft}
+        self._fill()
+
+    def _fill(self) -> None:
+        """Put what was typed in another window into an empty prompt, if bare lines go there now and
+        did not before."""
+        before, self._place = self._place, self._bare_to()
+        if self._place is not None and self._place != before and self._place in self._drafts:
+            self._changes.draft = ("", self._drafts[self._place])
+
+    def _draft_kept(self, where: Conversation, text: str) -> None:
+        """Take over what was typed in another window, unless the user types here as well."""
+        former = self._drafts.pop(where, "")
+        if text:
+            self._drafts[where] = text
+        if text != former and where == self._bare_to():
+            self._changes.draft = (former, text)
+
+    def is_known(self, text: str) -> bool:
+        """Whether this stands at the prompts of the user's other windows as well, or is nothing."""
+        where = self._bare_to()
+        return not text or (where is not None and self._drafts.get(where) == text)
+
+    def keep_draft(self, text: str) -> list[KeepDraft]:
+        """Return what tells the user's other windows what stands at the prompt, if it is for the
+        place where bare lines go."""
+        meaning = self._meaning_of(text)
+        is_bare = isinstance(meaning, Send) and meaning.text == parser.whole(text)
+        place = self._bare_to() if is_bare and len(text) <= LINE_MAX else None
+        drafts: list[KeepDraft] = []
+        former, self._drafted_in = self._drafted_in, place
+        if former is not None and former != place and self._drafts.pop(former, ""):
+            drafts.append(KeepDraft(conversation=former, text=""))
+        if place is not None and self._drafts.get(place) != text:
+            self._drafts[place] = text
+            drafts.append(KeepDraft(conversation=place, text=text))
+        return drafts
 
     # --- what is typed
 
@@ -489,7 +552,12 @@ class FlowView(View):
             return room(self.room)
         return person(self.query) if self.query is not None else self._talked_in
 
-    def _show_change(self, before: Said, request: Sending, sent: int) -> Steps:
+    def _bare_to(self) -> Conversation | None:
+        """Return the conversation where bare lines go; None: to nobody, or to a visitor."""
+        is_open = self.room is not None or self.query is not None
+        return self._here() if is_open and self.state.desk.client is None else None
+
+    def _show_change(self, before: Said, request: Change, sent: int) -> Steps:
         self._answer([own_line(before, request)])
         if self.is_screen:
             self._under_way.changed(sent)
@@ -498,20 +566,25 @@ class FlowView(View):
     def _open_query(self, to: PeerName | None) -> Steps:
         """Send bare lines to this person from now on, or go into the room of this name; None: send
         them to nobody."""
-        people = (yield ListPeople()) if to is not None else ()
-        if to is not None and not any(is_same_name(somebody.name, to) for somebody in people):
-            yield from self._open_room(to)
-            return
+        if to is not None:
+            people = yield ListPeople()
+            names = (somebody.name for somebody in people if is_same_name(somebody.name, to))
+            if (name := next(names, None)) is None:
+                yield from self._open_room(to)
+                return
+            to = peer_name(name)  # as the table spells it, and other windows do
         if to is not None and self.is_screen:
             past = yield from self._latest(person(to), PAST_SHOWN)
             self._answer(history.past_lines(past))
         self.query = to
         self._answer([answers.query_line(to, room=self.room)])
+        self._fill()
 
     def _go_to_room(self, room: str) -> None:
         self.visit(room)
         self._told_room = room
         self._answer([answers.query_line(self.query, room=room)])
+        self._fill()
 
     def _open_room(self, name: PeerName) -> Steps:
         """Go into a room that we have seen, after its last lines were shown."""

@@ -145,12 +145,12 @@ def said_entry(
     """Return the entry of a message. `text` is sanitized here. `doubt`: why the author may not be
     `sender`."""
     shown_name = YOU if is_mine else title_of(person(sender, is_claimed=doubt is not None))
-    text_of = sanitize(text)
-    is_named = not is_mine and mentions(MessageLine(shown_name, ": ", text_of), me)
+    shown_text = sanitize(text)
+    is_named = not is_mine and mentions(MessageLine(shown_name, ": ", shown_text), me)
     return LogEntry(
         kind=EntryKind.MESSAGE,
         at=at,
-        text=text_of,
+        text=shown_text,
         id=id_,
         sender=shown_name,
         is_mine=is_mine,

@@ -25,7 +25,6 @@ from chatapp.peer.api.requests import (
     KeepDraft,
     ReadPage,
     Send,
-    Sending,
     ShowRooms,
 )
 from chatapp.peer.api.state import RoomState, State
@@ -55,7 +54,7 @@ from chatapp.peer.view.view import (
 )
 from chatapp.peer.words import answers, history
 from chatapp.peer.words import full as words
-from chatapp.peer.words.changes import found_for, text_of
+from chatapp.peer.words.changes import Change, found_for, text_of
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import (
     LINE_MAX,
@@ -203,12 +202,16 @@ class ScreenView(View):
         entered = self._entered(self.open_pane.conversation)
         if entered is None:
             return []
-        by_name = sorted(entered.members, key=lambda one: (not one.online, one.name.casefold()))
+        members = sorted(
+            entered.members, key=lambda member: (not member.online, member.name.casefold())
+        )
         return [
-            ListRow(conversation=person(one.name), is_online=one.online, since=one.since)
-            if not one.online
-            else ListRow(conversation=person(one.name), is_online=True)
-            for one in by_name
+            ListRow(
+                conversation=person(member.name),
+                is_online=member.online,
+                since=0.0 if member.online else member.since,
+            )
+            for member in members
         ]
 
     def is_in(self, conversation: Conversation) -> bool:
@@ -420,7 +423,7 @@ class ScreenView(View):
     def _here(self) -> Conversation | None:
         return self._typed_in.conversation
 
-    def _show_change(self, before: events.Said, _: Sending, _sent: int) -> Steps:
+    def _show_change(self, before: events.Said, _: Change, _sent: int) -> Steps:
         yield from self._read_again(self.panes.pane(before.conversation), before.id)
 
     def _read_again(self, pane: Pane, id_: int) -> Steps:
@@ -475,6 +478,8 @@ class ScreenView(View):
     def _draft_kept(self, pane: Pane, text: str) -> None:
         """Take over what was typed in another window, unless the user types here as well."""
         former, pane.kept = pane.kept, text
+        if text == former:
+            return  # most likely it is from here
         if pane is self.open_pane:
             self._changes.draft = (former, text)
         elif pane.draft == former:

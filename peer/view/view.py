@@ -672,7 +672,7 @@ class View:
         """Send a message, and show what becomes of it."""
         raise NotImplementedError
 
-    def _show_change(self, before: Said, request: requests.Sending, sent: int) -> Steps:
+    def _show_change(self, before: Said, request: changes.Change, sent: int) -> Steps:
         """Show what the user has done to a line. `sent`: the id of the change."""
         raise NotImplementedError
 
@@ -688,7 +688,7 @@ class View:
             self._answer([changes.NO_SUCH_LINE])
             return
         where = line.conversation
-        request: requests.Sending
+        request: changes.Change
         match meaning:
             case meanings.ReplyTo(text=text):
                 yield from self._say(Send(conversation=where, text=text, reply_to=line.id), typed)
@@ -705,7 +705,7 @@ class View:
             yield from self._show_change(line, request, sent.id)
 
     def _send_change(
-        self, where: Conversation, request: requests.Sending
+        self, where: Conversation, request: changes.Change
     ) -> Generator[Step, Any, Sent | None]:
         """Send a change of a line; None if it was not begun, and it is said why."""
         try:

@@ -7,7 +7,7 @@ from typing import Final, assert_never
 from chatapp.peer.api.errors import ChangeRefusal
 from chatapp.peer.api.events import ChangeEvent, Edited, Line, Reacted, Retracted, Said
 from chatapp.peer.api.past import FoundLine
-from chatapp.peer.api.requests import Edit, LineName, React, Retract, Send, Sending
+from chatapp.peer.api.requests import Edit, LineName, React, Retract
 from chatapp.peer.words.formatting import name, shown_clock
 from chatapp.wire.text import sanitize
 
@@ -15,6 +15,9 @@ Known = Mapping[LineName, FoundLine | None]
 """The lines that events name, as they are now; None for one that is not here."""
 
 NOTHING_KNOWN: Final[Known] = {}
+
+Change = Edit | Retract | React
+"""What the user may do to a line."""
 
 CANNOT_SHOW: Final = "[a message that this version cannot show]"
 TAKEN_BACK: Final = "[taken back]"
@@ -132,7 +135,7 @@ def retracted_line(who: str, line: Said) -> str:
     return f"[{who} took back a message of {shown_clock(line.at)[1]}.]"
 
 
-def own_line(line: Said, request: Sending) -> str:
+def own_line(line: Said, request: Change) -> str:
     """Say what the user has done to a line."""
     match request:
         case Edit(text=text):
@@ -141,8 +144,6 @@ def own_line(line: Said, request: Sending) -> str:
             return f"[You took back {quoted(line.text)}.]"
         case React(emoji=emoji, is_on=is_on):
             return reacted_line("You", emoji, line, is_on=is_on)
-        case Send(text=text):
-            return f"You (to {quoted(line.text)}): {sanitize(text)}"
         case _:
             assert_never(request)
 

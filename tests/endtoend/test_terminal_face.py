@@ -45,6 +45,23 @@ async def test_the_screen_stays_whole_while_lines_come_in(stage: Stage, at_termi
     await bob.sees("alice: typed in between ✓ 你好")
 
 
+async def test_what_is_typed_stands_in_both_windows_until_it_is_sent(
+    stage: Stage, at_terminal: Open
+) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    windows = await at_terminal("alice"), await at_terminal("alice")
+    for window in windows:
+        await window.shows("[Here: bob.]")
+        window.press("/query bob\r")
+        await window.shows("[Talking to bob. ")
+    windows[0].press("half")
+    await windows[1].stands(">>> half", "alice · 2 online · to bob")
+    windows[1].press(" a line\r")
+    await bob.sees("alice: half a line")
+    await windows[0].stands(">>>", "alice · 2 online · to bob")
+
+
 async def test_who_is_typing_stands_in_the_status_line(stage: Stage, at_terminal: Open) -> None:
     await stage.registry()
     alice, bob = await at_terminal("alice"), await at_terminal("bob")

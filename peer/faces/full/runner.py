@@ -1,7 +1,6 @@
 """Runs the view of a full screen."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -12,7 +11,6 @@ from chatapp.peer.faces.runner import Display, Runner
 from chatapp.peer.view.log import LogEntry
 from chatapp.peer.view.panes import Pane
 from chatapp.peer.view.screen import ScreenView
-from chatapp.wire.errors import ChatAppError
 
 
 class ScreenRunner(Runner):
@@ -60,8 +58,7 @@ class ScreenRunner(Runner):
         """Have the user's other windows learn what is typed in this conversation."""
         draft = self.view.keep_draft(pane, text)
         if draft is not None:
-            with contextlib.suppress(ChatAppError, UnicodeEncodeError):  # then they do not
-                self._node.post(draft)
+            self.keep(draft)
 
     def press(self, command: str) -> None:
         """Carry out the command for which a key stands."""

@@ -64,6 +64,9 @@ class PipeTerminal:
         if question:
             self.show([question])
 
+    def fill(self, before: str, now: str) -> None:
+        """Do nothing: a pipe has no prompt."""
+
     async def drafts(self) -> AsyncGenerator[str, None]:
         """Yield nothing: a pipe gives whole lines only."""
         for draft in tuple[str, ...]():

@@ -68,6 +68,7 @@ class PromptApp:
         """Shown instead of the prompt, if not empty."""
         self._offering = offering
         self._entered = entered
+        self._drafted = drafted
         self._ended = ended
         self._warned = warned
         self._held = held
@@ -89,6 +90,12 @@ class PromptApp:
     def prompt(self) -> str:
         """The text before the line being typed."""
         return self.question or prompt_of(self.status)
+
+    def fill(self, before: str, now: str) -> None:
+        """Put a text in the place of the one that is typed, if that is `before` and nothing is
+        asked."""
+        if self._buffer.text == before and not self.question:
+            self._buffer.document = Document(now)
 
     def offered(self) -> list[Candidate]:
         """Return the ways to complete what is typed."""
@@ -191,6 +198,7 @@ class PromptApp:
         elif self._buffer.text or not self._is_typing():
             event.app.layout.focus(self._buffer)
             self._buffer.reset()
+            self._drafted("")  # a reset is no change to the buffer
         elif self.question:
             self._entered("")
         else:
@@ -204,6 +212,7 @@ class PromptApp:
 
     def _accept(self, buffer: Buffer) -> bool:
         self._entered(buffer.text)
+        self._drafted("")  # it is reset next, which is no change to it
         return False
 
     def _complete(self, _: KeyPressEvent) -> None:

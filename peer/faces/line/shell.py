@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from chatapp.peer.sdk.client import Peer
 
 
+KEPT_AFTER: Final = 1.0
+"""Seconds without a key after which the user's other windows learn what is typed."""
 LAST_WORDS_WITHIN: Final = 0.5
 """Seconds that the terminal gets for the last lines when the program ends."""
 
@@ -36,6 +38,9 @@ class Terminal(Protocol):
 
     def ask(self, question: str) -> None:
         """Show a question instead of the prompt; empty: show the prompt again."""
+
+    def fill(self, before: str, now: str) -> None:
+        """Put a text into the prompt, if `before` stands there. A pipe has none."""
 
     def typed(self) -> AsyncGenerator[TypedLine, None]:
         """Yield lines as they are typed, until the end of input. Raises KeyboardInterrupt for
@@ -75,6 +80,9 @@ class LineFace:
             start=start,
         )
         self._runner: Final = Runner(node, self._view, self, note=note)
+        self._draft = ""
+        self._keeps: asyncio.TimerHandle | None = None
+        """When the user's other windows learn of the draft; None: they have."""
 
     def stop(self, status: int) -> None:
         """End the program now with this exit status."""
@@ -93,6 +101,8 @@ class LineFace:
                 runner.perform(view.greet()),
             )
         finally:
+            if self._keeps is not None:
+                self._keep_draft()
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(LAST_WORDS_WITHIN):
                     await runner.show_last()
@@ -109,6 +119,8 @@ class LineFace:
         self._terminal.set_status(self._view.status(now=now))
         if changes.question is not None:
             self._terminal.ask(changes.question)
+        if changes.draft is not None:
+            self._terminal.fill(*changes.draft)
         self._terminal.show(changes.lines)
 
     async def shown(self) -> None:
@@ -118,10 +130,25 @@ class LineFace:
     # --- what is typed
 
     async def _report_typing(self) -> None:
-        """Tell the recipient of the message that is being typed that it is."""
+        """Tell the recipient of the message that is being typed that it is, and, at the next pause,
+        the user's other windows what it says."""
+        loop = asyncio.get_running_loop()
         async with contextlib.aclosing(self._terminal.drafts()) as drafts:
             async for draft in drafts:
+                self._draft = draft
                 self._runner.typing(draft)
+                if self._keeps is not None:
+                    self._keeps.cancel()
+                after = 0.0 if self._view.is_known(draft) else KEPT_AFTER
+                self._keeps = loop.call_later(after, self._keep_draft)
+
+    def _keep_draft(self) -> None:
+        """Have the user's other windows learn of the draft now."""
+        if self._keeps is not None:
+            self._keeps.cancel()
+            self._keeps = None
+        for draft in self._view.keep_draft(self._draft):
+            self._runner.keep(draft)
 
     async def _read_lines(self) -> None:
         async with contextlib.aclosing(self._terminal.typed()) as lines:

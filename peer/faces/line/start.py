@@ -60,32 +60,29 @@ class PeerStart:
             return await self._cannot_start(error.lines)
         if running is not None:
             return await self._attach(running)
-        face = self._new_face(peer)
+        start = Start(
+            explain_taken=lambda: self._explain(peer.name),
+            is_first=latest_name(wanted.home) is None,
+        )
+        face = self._face(peer, start)
         offer = offered(peer)
         try:
             return await run_until_signal(face)
         finally:
             await close_offered(peer, offer)
 
-    def _new_face(self, peer: Peer) -> Face:
-        """Return the face of a peer that this program runs."""
+    def _face(self, peer: Peer, start: Start, greeting: Sequence[str] = ()) -> Face:
+        """Return the face of a peer. `greeting`: lines to show first."""
         note = partial(self._note, peer)
-        start = Start(
-            explain_taken=lambda: self._explain(peer.name),
-            is_first=latest_name(self._wanted.home) is None,
-        )
         if self._wanted.is_full:
             from chatapp.peer.faces.full.face import (
                 FullFace,  # deferred: Textual takes as long as all else
             )
 
             return FullFace(
-                peer,
-                is_quiet=self._wanted.quiet,
-                note=note,
-                start=start,
+                peer, is_quiet=self._wanted.quiet, note=note, start=start, greeting=greeting
             )
-        return LineFace(
+        face = LineFace(
             peer,
             self._terminal,
             stay=self._wanted.stay,
@@ -94,6 +91,8 @@ class PeerStart:
             note=note,
             start=start,
         )
+        self._terminal.show(greeting)
+        return face
 
     def _note(self, peer: Peer, batch: Sequence[events.Event]) -> None:
         """Note on the disk what the next start is to know."""
@@ -112,7 +111,7 @@ class PeerStart:
         try:
             if not await is_same_server(peer, self._wanted.servers, self._wanted.registry_key):
                 return await self._cannot_start([elsewhere_line(peer)])
-            face = self._face_beside(peer)
+            face = self._face(peer, _OF_ANOTHER, [answers.attached_line(peer.name)])
             for room in self._wanted.rooms:
                 peer.enter_room(room)
             if self._wanted.rooms:
@@ -124,31 +123,6 @@ class PeerStart:
             )
         finally:
             await peer.close(within=CLOSES_WITHIN)
-
-    def _face_beside(self, peer: "Peer") -> Face:
-        """Return the face of a peer that another program runs."""
-        greeting, note = answers.attached_line(peer.name), partial(self._note, peer)
-        if self._wanted.is_full:
-            from chatapp.peer.faces.full.face import FullFace  # deferred, as above
-
-            return FullFace(
-                peer,
-                is_quiet=self._wanted.quiet,
-                note=note,
-                start=_OF_ANOTHER,
-                greeting=[greeting],
-            )
-        face = LineFace(
-            peer,
-            self._terminal,
-            stay=self._wanted.stay,
-            completions=self._completions,
-            is_screen=self._completions is not None,
-            note=note,
-            start=_OF_ANOTHER,
-        )
-        self._terminal.show([greeting])
-        return face
 
     def _explain(self, name: str) -> list[str]:
         self.is_name_taken = True

@@ -277,6 +277,10 @@ class ScreenTerminal:
         self._prompt_app.question = question
         self._app.invalidate()
 
+    def fill(self, before: str, now: str) -> None:
+        """Put a text into the prompt, if `before` stands there."""
+        self._prompt_app.fill(before, now)
+
     def _settle(self, line: SettledLine) -> None:
         """Move a held line up to the others, with its mark."""
         held = self._held.take(line.typed)

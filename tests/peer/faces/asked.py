@@ -77,9 +77,10 @@ class AskedPeer:
         self._peer.events_shown(batch)
 
     def post(self, request: Request[None]) -> None:
-        """Tell a person that a message to them is being written."""
-        assert isinstance(request, requests.TellTyping)
-        self._peer.typing(request.to)
+        """Tell a person that a message to them is being written; tell nobody of drafts."""
+        if not isinstance(request, requests.KeepDraft):
+            assert isinstance(request, requests.TellTyping)
+            self._peer.typing(request.to)
 
     async def request(self, request: Request[Answer]) -> Answer:
         """Carry out a request and return its answer."""

@@ -16,6 +16,7 @@ import pytest
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
 from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.requests import KeepDraft
 from chatapp.peer.rpc.place import Offer
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.visitor import Visitor
@@ -109,6 +110,13 @@ async def _keeps(scene: Scene) -> None:
     await scene.window.type("/msg bob see you at noon")
 
 
+async def _begins_elsewhere(scene: Scene) -> None:
+    """Alice begins to type in another window."""
+    async with another(scene.alice) as other:
+        await other.node.request(KeepDraft(conversation=person("bob"), text="see you"))
+        await scene.window.shows("see you")
+
+
 async def _is_edited(scene: Scene) -> None:
     """Bob changes what he has said."""
     line = await scene.bob.send("alice", "helo")
@@ -143,6 +151,10 @@ TALK: Final[dict[str, Row]] = {
         dict.fromkeys(("line", "pipe", "attached"), ('[bob changed "helo" to "hello".]',))
         | {"full": ("bob  hello", "(edited)")},
     ),
+    "what is begun elsewhere": (
+        _begins_elsewhere,
+        dict.fromkeys(("line", "attached", "full"), ("> see you",)),
+    ),
     "a kept line": (
         _keeps,
         dict.fromkeys(
@@ -171,6 +183,24 @@ async def test_people_see_it(village: Village, row: str, face: str) -> None:  # 
                 await window.shows("> Write to bob" if face == "full" else "[Talking to bob.")
                 await happens(Scene(village, alice, window, bob))
                 await window.shows(*seen[face])
+
+
+@pytest.mark.parametrize("face", ["line", "full"])
+async def test_what_is_begun_at_a_prompt_that_closes_waits_for_the_next_window(
+    village: Village,  # noqa: F811
+    face: str,
+) -> None:
+    async with village.peer("bob") as bob, village.peer("alice") as alice:
+        await bob.ready()
+        await sees(alice, "bob", online=True)
+        async with line(alice) as window:
+            await window.type("/query bob")
+            await window.shows("[Talking to bob.")
+            await window.begin("see you")
+            await window.shows("> see you")
+        async with FACES[face](alice) as window:
+            await window.type("/query bob")
+            await window.shows("> see you")
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,10 @@ class Seen:
         """Type a line and press Enter; at a page: say it."""
         raise NotImplementedError
 
+    async def begin(self, line: str) -> None:
+        """Type a line without Enter."""
+        raise NotImplementedError
+
     async def type_elsewhere(self, line: str) -> None:
         """Say a line in another window."""
         raise NotImplementedError
@@ -89,10 +93,13 @@ class _Line(Seen):
         )  # fmt: skip
 
     async def text(self) -> str:
-        return "\n".join(self._sheet.lines)
+        return "\n".join([*self._sheet.lines, f"> {self._sheet.prompt}"])
 
     async def type(self, line: str) -> None:
         self._sheet.type(line, at=asyncio.get_running_loop().time())
+
+    async def begin(self, line: str) -> None:
+        self._sheet.draft(line)
 
 
 @asynccontextmanager

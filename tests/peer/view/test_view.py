@@ -14,12 +14,12 @@ from chatapp.peer.api import events, requests
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
 from chatapp.peer.api.events import Event, MessageChanged, MessageState, Said
 from chatapp.peer.api.past import ConversationState, Lines
-from chatapp.peer.api.state import PeerState, RoomState, State
+from chatapp.peer.api.state import DeskState, PeerState, RoomState, State
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.view.flow import FlowView
 from chatapp.peer.view.screen import Attention, ScreenView
 from chatapp.peer.view.view import Briefly, CatchUp, Start, Step
-from chatapp.peer.words.formatting import Mark, TypedLine, is_behind
+from chatapp.peer.words.formatting import LINE_MAX, Mark, TypedLine, is_behind
 from chatapp.wire.address import Address
 
 Result = TypeVar("Result")
@@ -351,6 +351,8 @@ class Prompt:
             replace(STATE, rooms=()), is_screen=False, completions=None, draw_line=lambda: 7
         )
         self.history: Final = History()
+        self.filled: list[tuple[str, str]] = []
+        """What lines have put into the prompt: in the place of what, and what."""
 
     def type(self, line: str) -> list[str]:
         self.history.asked.clear()
@@ -360,7 +362,18 @@ class Prompt:
                 self.entered(request.room)
             elif isinstance(request, requests.LeaveRoom):
                 self.left(request.room)
-        return self.view.take_changes().lines
+        changes = self.view.take_changes()
+        self.filled += [changes.draft] if changes.draft is not None else []
+        return changes.lines
+
+    def kept_elsewhere(self, where: Conversation, text: str) -> tuple[str, str] | None:
+        """Return what this puts into the prompt: in the place of what, and what."""
+        self._happens(self.view.state.rooms, events.DraftKept(conversation=where, text=text))
+        return self.view.take_changes().draft
+
+    def keeps(self, text: str) -> dict[str, str]:
+        """Return what the other windows are told, by room, while this stands at the prompt."""
+        return {draft.conversation.name: draft.text for draft in self.view.keep_draft(text)}
 
     def entered(self, *rooms: str) -> None:
         here = (*self.view.state.rooms, *(RoomState(name=name) for name in rooms))
@@ -373,7 +386,7 @@ class Prompt:
         self._happens(here, events.LeftRoom(room=name))
 
     def _happens(self, here: tuple[RoomState, ...], *batch: Event) -> None:
-        self.view.handle(batch, replace(STATE, rooms=here), (), now=0.0)
+        self.view.handle(batch, replace(self.view.state, rooms=here), (), now=0.0)
 
     def says_in(self) -> str | None:
         """Return the room to which a bare line goes."""
@@ -406,6 +419,32 @@ def test_who_leaves_a_room_is_back_in_the_one_before_and_is_told() -> None:
     assert prompt.says_in() == "lab"
     assert prompt.type("leave") == ["[You left lab.]"]
     assert prompt.type("leave") == ["[You are not in any room.]"]
+
+
+def test_what_is_typed_and_not_sent_is_shared_with_other_windows() -> None:
+    prompt = Prompt()
+    assert prompt.kept_elsewhere(room("lab"), "half") is None, "bare lines go to nobody"
+    assert prompt.keeps("half") == {}
+    prompt.type("/join lab")
+    assert prompt.filled == [("", "half")]
+    assert prompt.keeps("half") == {}, "the others know"
+    assert prompt.keeps("half a line") == {"lab": "half a line"}
+    assert prompt.keeps("/dm bob:half a line") == {"lab": ""}, "for somebody else"
+    assert prompt.keeps("/who") == {}
+    assert prompt.keeps("x" * (LINE_MAX + 1)) == {}
+    assert prompt.keeps("a line") == {"lab": "a line"}
+    assert prompt.kept_elsewhere(room("lab"), "another") == ("a line", "another")
+    assert prompt.kept_elsewhere(room("lab"), "another") is None, (
+        "nothing to put, and no cursor to move"
+    )
+    prompt.type("/join den")
+    assert prompt.filled == [("", "half")]
+    assert prompt.keeps("a line") == {"lab": "", "den": "a line"}
+    assert prompt.kept_elsewhere(room("lab"), "") is None, "bare lines go elsewhere"
+    assert prompt.keeps("") == {"den": ""}
+    prompt.view.state = replace(prompt.view.state, desk=DeskState(client="Asha Rao"))
+    assert prompt.kept_elsewhere(room("den"), "half") is None, "bare lines go to a visitor"
+    assert prompt.keeps("half") == {}
 
 
 def test_a_room_that_another_window_enters_takes_no_line_unless_there_is_none() -> None:

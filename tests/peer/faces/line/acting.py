@@ -38,6 +38,8 @@ class Paper:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.questions: list[str] = []
+        self.prompt = ""
+        """What is typed and not entered, as the face has put it there."""
         self.status = Status()
         self.is_gone = False
         self.says_out = asyncio.Event()
@@ -65,8 +67,13 @@ class Paper:
     def ask(self, question: str) -> None:
         self.questions.append(question)
 
+    def fill(self, before: str, now: str) -> None:
+        if self.prompt == before:
+            self.draft(now)
+
     def draft(self, text: str) -> None:
         """Type, and do not press Enter yet."""
+        self.prompt = text
         self._drafts.put_nowait(text)
 
     async def drafts(self) -> AsyncGenerator[str, None]:
