@@ -66,15 +66,15 @@ LINK_STALL_TIMEOUT: Final = 10.0
 After that the link counts as lost, and a message on it takes another way within 12 s."""
 
 LINK_RATE_LEAST: Final = 1_024
-"""Bytes a second that every link carries, a radio link of 9.6 kbit/s, too: a peer that has sent more
-waits for an answer as many seconds longer."""
+"""Bytes a second that even a radio link of 9.6 kbit/s carries: a peer waits a second longer for an
+answer for each so many bytes that it has sent."""
 
 LINK_KEEPALIVE_SPAN: Final = 50.0
 """Seconds of silence after which a peer sends something on its link however long its lease is, to
 test whether it still works."""
 
 LINK_SILENCE_MAX: Final = 300.0
-"""The same for a slow link, where signs of life are paid for: its lease."""
+"""The same on a slow link: the lease that a peer there may ask for."""
 
 LINKS_WAITING_PER_ADDRESS: Final = 16
 """Connections of one address that are not authenticated. The oldest is closed for a newer one, so a

@@ -44,7 +44,7 @@ thousand writes take milliseconds, in which lines for the same readers arrive. u
 came until then, asyncio only sockets that were ready before the turn began."""
 
 SETTLE_SPAN = 0.01
-"""Seconds from a turn until the deadlines are looked at. One that is shorter is late by no more."""
+"""Seconds from a turn until the deadlines are looked at: none is met later than by so many."""
 
 LINGER_FOR = 5.0
 """Seconds that a closed link may take for its last bytes: a peer that never reads must not keep

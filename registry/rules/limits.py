@@ -13,6 +13,7 @@ import msgspec
 from chatapp.wire.address import Address
 from chatapp.wire.limits import (
     GROUP_KEPT_FOR,
+    LINK_SILENCE_MAX,
     MAIL_KEPT_FOR,
     MAIL_PLACES,
     MEMBERSHIPS_PER_NAME,
@@ -174,7 +175,7 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     lease_span: int = 30
     """Somebody who shows no sign of life for so long counts as away, whatever their connection
     looks like."""
-    slow_lease_span: int = 300
+    slow_lease_span: int = int(LINK_SILENCE_MAX)
     """The same on a slow link, where each sign of life costs what others need for words."""
     probe_span: float = 0.5
     """Seconds between two probes of somebody whom others cannot reach."""

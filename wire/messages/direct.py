@@ -52,9 +52,6 @@ class Unknown(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=0):
 Relation: TypeAlias = Reply | Edit | Retract | React | Unknown | None
 """None: a text of its own."""
 
-RELATION_SIZE: Final = 64
-"""Bytes that a relation takes at most, as this version writes it."""
-
 EMOJI_MAX: Final = 8
 """Code points of one emoji; a family of four has seven."""
 

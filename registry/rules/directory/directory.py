@@ -6,6 +6,7 @@ its name can change.
 """
 
 import heapq
+import math
 from collections.abc import Iterator
 from typing import Final
 
@@ -103,6 +104,9 @@ _SAME_CHANGE: Final = 0.1
 """Seconds in which further changes of a row belong to the first: a newcomer's name, address and
 link."""
 
+_TOLD_TOGETHER: Final = 0.2
+"""Seconds of which the rows that the rate of a network holds back are announced together: five rows
+fill a datagram, and each datagram goes to everybody online."""
 
 LINK_AWAITED_FOR: Final = 0.1
 """Seconds after a REGISTER in which its row waits for the sender index of the link, so that a join
@@ -351,14 +355,15 @@ class Directory:
             return False
         if now is None or now < person.told_at + _SAME_CHANGE:
             return True
-        waits = (
-            self._throttle.overdraw(identity, now=now),
-            self._network_pace.overdraw(person.network, now=now),
-        )
-        if not any(waits):
+        wait = self._throttle.overdraw(identity, now=now)
+        network_wait = self._network_pace.overdraw(person.network, now=now)
+        if not wait and not network_wait:
             person.told_at = now
             return True
-        self._postpone(person, now + max(waits))
+        due = now + network_wait
+        if network_wait:
+            due = math.ceil(due / _TOLD_TOGETHER) * _TOLD_TOGETHER
+        self._postpone(person, max(now + wait, due))
         return False
 
     def _postpone(self, person: Person, due: float) -> None:

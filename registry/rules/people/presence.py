@@ -86,6 +86,8 @@ class PresenceTracker:
             return [Disconnect(link=link, reason=LinkEndReason.NO_SENDER_INDEX)]
         former = connection.link
         self.connections.attach(connection, link, sender_index)
+        if caller.identity in self.liveness.slow:  # for the former link
+            self.liveness.lend(caller.identity, is_slow=False, now=now)
         self.liveness.note(caller.identity, now=now)
         self._show(person, caller, now)
         return [] if former is None else [Disconnect(link=former, reason=LinkEndReason.REPLACED)]

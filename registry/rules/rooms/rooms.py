@@ -682,7 +682,9 @@ class Rooms:
             effects += room.sweep(now=now)
             if room.is_deserted and room.group.is_empty:
                 entries.append(self.index.erase(room))
-        entries += [RoomMemberGone(*one) for one in self._evictions.expired(now=now)]
+        entries += [
+            RoomMemberGone(identity, group) for identity, group in self._evictions.expired(now=now)
+        ]
         return [*effects, Append(tuple(entries))] if entries else effects
 
     # --- what the disk stores

@@ -59,6 +59,16 @@ class TestAnOpenLink:
         assert bob.ask(AskLease(is_slow=False)) == [LeaseNamed(seconds=30)]
         assert row_of(rig, bob).presence is Presence.ONLINE
 
+    def test_one_that_replaces_a_slow_one_has_the_usual_lease(self, rig: Rig) -> None:
+        """Clause 5.4: the longer one holds until the link ends."""
+        bob = rig.member("bob")
+        bob.send(AskLease(is_slow=True))
+        bob.attach()
+        assert row_of(rig, bob).presence is Presence.ONLINE
+        bob.is_frozen = True
+        rig.advance(31.0)
+        assert row_of(rig, bob).presence is Presence.LOST
+
     def test_a_slow_one_that_answers_no_probe_is_lost_as_any(self, rig: Rig) -> None:
         ann, bob = rig.member("ann"), rig.member("bob")
         bob.send(AskLease(is_slow=True))
