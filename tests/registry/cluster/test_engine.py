@@ -1,8 +1,7 @@
 """The connection to the servers: what it survives, and what it refuses."""
 
 import asyncio
-import time
-from collections.abc import Callable
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,6 @@ from tests.support.ports import free_port
 LETTER = Publication(subject=Subject.JOURNAL, message=b"hello", after=None)
 
 
-def wait_for(what: Callable[[], bool]) -> None:
-    """Wait until something holds, in a bounded time."""
-    until = time.monotonic() + 20
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
 def test_a_connection_that_the_servers_close_is_made_anew(
     nats_server: NatsServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -39,9 +30,17 @@ def test_a_connection_that_the_servers_close_is_made_anew(
         broker.open(within=10)
         first = broker._client
         assert first is not None
+        again, reconnected = threading.Event(), broker._reconnected
+
+        async def noted() -> None:
+            await reconnected()
+            again.set()
+
+        broker._reconnected = noted  # type: ignore[method-assign]
         broker.run(first._process_err("'Maximum Connections Exceeded'"))
-        wait_for(lambda: first.is_closed)
-        wait_for(lambda: broker.publish(LETTER) == Acked(1))
+        assert again.wait(20)
+        assert first.is_closed
+        assert broker.publish(LETTER) == Acked(1)
         assert broker.trouble == ""
     finally:
         broker.close()

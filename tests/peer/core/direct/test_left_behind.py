@@ -8,13 +8,7 @@ from chatapp.wire.codec import decode_group_body, unpack_group
 from chatapp.wire.messages.rooms import GroupAccepted
 from chatapp.wire.sealing import GroupKey
 from tests.peer.core.core_driver import CoreDriver
-from tests.peer.core.lab import (
-    LAB_KEY,
-    enter,
-    lose_registry,
-    node,
-    return_to_lab,
-)
+from tests.peer.core.lab import LAB_KEY, enter, lose_registry, node, return_to_lab
 
 __all__ = ["node"]
 
