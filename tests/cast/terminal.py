@@ -156,7 +156,10 @@ class Terminal:
     def timed_rows(self) -> list[str]:
         """Return the visible rows as they are, down to the last that is not empty, without blanks
         at their ends."""
-        return "\n".join(row.rstrip() for row in self._screen.display).rstrip("\n").split("\n")
+        # The library's own `display` fails while only half of a wide character is drawn over.
+        cells, columns = self._screen.buffer, range(self._screen.columns)
+        rows = ("".join(cells[y][x].data for x in columns) for y in range(self._screen.lines))
+        return "\n".join(row.rstrip() for row in rows).rstrip("\n").split("\n")
 
     @property
     def title(self) -> str:
