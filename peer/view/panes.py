@@ -172,7 +172,8 @@ def past_entry(line: Said, me: str, known: Known = NOTHING_KNOWN) -> LogEntry:
         doubt=line.doubt,
     )
     entry.said = line.text
-    entry.mark = mark_of(line.state, is_direct=line.conversation.is_person)
+    is_direct = line.conversation.is_person
+    entry.mark = mark_of(line.state, is_direct=is_direct, is_seen=line.is_seen)
     return entry
 
 
@@ -379,6 +380,7 @@ _EVERYWHERE = (
 )
 _NOWHERE = (
     events.MessageChanged  # at the message itself
+    | events.Seen
     | events.Unacknowledged
     | events.Addressed
     | events.ConversationRead
