@@ -306,6 +306,15 @@ class LineKeyed(msgspec.Struct, frozen=True, array_like=True, tag=40, gc=False):
     key: int
 
 
+class MarkMoved(msgspec.Struct, frozen=True, array_like=True, tag=41, gc=False):
+    """The messages of this stream up to `number` were seen: ours by their recipient, as they say
+    (`is_ours`), or others' by the user, who lets them know."""
+
+    stream: bytes
+    number: int
+    is_ours: bool
+
+
 Record = (
     OutgoingAdded
     | OutgoingChanged
@@ -334,11 +343,12 @@ Record = (
     | ReadUpTo
     | OutgoingOnDisk
     | LineKeyed
+    | MarkMoved
 )
 """All that a node keeps."""
 
 
-CAN_WAIT: Final = frozenset({FloorRaised, CursorMoved, ReadUpTo, OutgoingOnDisk})
+CAN_WAIT: Final = frozenset({FloorRaised, CursorMoved, ReadUpTo, OutgoingOnDisk, MarkMoved})
 """The kinds of records that may wait for the next write, because no promise and no event depends on
 them.
 
@@ -399,6 +409,10 @@ class StoredStream(msgspec.Struct, frozen=True, kw_only=True):
     """Spans [start, end) of numbers that were stored and shown, and whose texts were deleted
     since."""
     unshown: tuple[StoredIncoming, ...] = ()
+    mark_given: Number = 0
+    """The newest number of theirs that the user has seen, as they may be told."""
+    mark_got: Number = 0
+    """The newest number of ours that they have seen, as they said."""
 
 
 class StoredGroup(msgspec.Struct, frozen=True):

@@ -60,6 +60,7 @@ def peer_for(wanted: StartOptions) -> Peer:
         registry_key=wanted.registry_key,
         announced_key=wanted.announced_key,
         slow_link=wanted.slow_link,
+        gives_marks=wanted.gives_marks,
     )
 
 

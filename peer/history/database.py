@@ -25,6 +25,7 @@ from chatapp.peer.core.records import (
     LineAccepted,
     LineKeyed,
     Loaded,
+    MarkMoved,
     NameBlocked,
     NameCleared,
     Named,
@@ -95,6 +96,7 @@ _SHOWN: Final = "UPDATE streams SET shown = max(shown, ?) WHERE id = ?"
 _FLOOR: Final = "UPDATE streams SET floor = max(floor, ?) WHERE id = ?"
 _USED: Final = "UPDATE streams SET last = max(last, ?) WHERE id = ?"
 _ON_DISK: Final = "UPDATE streams SET on_disk = max(on_disk, ?) WHERE id = ?"
+_MARKED: Final = "UPDATE streams SET mark = max(mark, ?) WHERE id = ?"
 _NAMED: Final = (
     "INSERT INTO names VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
     "SET name = excluded.name, doubt = excluded.doubt WHERE (doubt OR NOT excluded.doubt)"
@@ -378,6 +380,7 @@ class _Pending:
         self._holes: dict[int, tuple[tuple[int, int], ...]] = {}
         self._used: dict[int, int] = {}
         self._on_disk: dict[int, int] = {}
+        self._marked: dict[int, int] = {}
         self._opened: dict[bytes, int] = {}
         self._places: dict[tuple[str, str], int] = {}
 
@@ -439,6 +442,9 @@ class _Pending:
                 self._holes[stream] = record.holes
             case OutgoingOnDisk():
                 _raise(self._on_disk, self._ours[record.stream], record.number)
+            case MarkMoved():
+                streams = self._ours if record.is_ours else self._theirs
+                _raise(self._marked, streams[record.stream], record.number)
             case NumberUsed():
                 _raise(self._used, self._ours[record.stream], record.number)
             case CursorMoved():
@@ -465,6 +471,7 @@ class _Pending:
             (_FLOOR, self._floors),
             (_USED, self._used),
             (_ON_DISK, self._on_disk),
+            (_MARKED, self._marked),
         )
         for statement, numbers in rising:
             if numbers:

@@ -200,8 +200,9 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
     late: dict[int, list[int]] = {}
     for id_, number in db.execute(_IN_HOLES):
         late.setdefault(id_, []).append(number)
-    for id_, key, floor, shown in db.execute(
-        "SELECT id, key, floor, shown FROM streams WHERE NOT ours AND registry IN (?, ?)", here
+    for id_, key, floor, shown, mark in db.execute(
+        "SELECT id, key, floor, shown, mark FROM streams WHERE NOT ours AND registry IN (?, ?)",
+        here,
     ):
         seen = db.execute("SELECT number FROM lines WHERE stream = ? AND number >= ?", (id_, floor))
         streams[key] = StoredStream(
@@ -213,9 +214,10 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
                 db.execute('SELECT start, "end" FROM dropped_numbers WHERE stream = ?', (id_,))
             ),
             unshown=_unshown(db, id_, shown),
+            mark_given=mark,
         )
-    for id_, key, settled, last, on_disk in db.execute(
-        "SELECT id, key, settled, last, on_disk FROM streams WHERE ours AND registry IN (?, ?)",
+    for id_, key, settled, last, on_disk, mark in db.execute(
+        "SELECT id, key, settled, last, on_disk, mark FROM streams WHERE ours AND registry IN (?, ?)",
         here,
     ):
         highest, provisional = db.execute(
@@ -249,6 +251,7 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
             outgoing=outgoing,
             unsynced_from=unsynced_from,
             gaps=_gaps(db, id_, floor=min(waiting), last=last_sent) if waiting else (),
+            mark_got=mark,
         )
     return streams
 

@@ -55,6 +55,11 @@ SELECT count(*) FROM (SELECT 1 FROM conversation_lines
         AND NOT EXISTS (SELECT 1 FROM ignored WHERE identity = substr(streams.key, -{KEY_SIZE}))
     LIMIT {UNREAD_MAX})"""
 
+_NEWEST_READ: Final = """
+SELECT number FROM streams JOIN lines ON lines.stream = streams.id
+    WHERE streams.conversation = ? AND NOT ours AND kind IS NULL AND lines.id <= ?
+    ORDER BY number DESC LIMIT 1"""
+
 
 class _Row(msgspec.Struct, array_like=True, gc=False):
     """A row of `_ROWS`."""
@@ -105,6 +110,13 @@ class ConversationQueries:
         return [row for row in rows if identity_of(row.what) == wanted]
 
     @damage_named()
+    def newest_read(self, row: StoredConversation, id_: int) -> int:
+        """Return the number of the newest line that the person of this conversation has said, up to
+        the line with this id; 0 for none."""
+        found = self._db.execute(_NEWEST_READ, (row.id, _id_in_reach(id_))).fetchone()
+        return 0 if found is None else int(found[0])
+
+    @damage_named()
     def unread(self, row: StoredConversation) -> int:
         """Return how many lines of others are newer than what the user has read, `UNREAD_MAX` at
         most."""
@@ -134,9 +146,7 @@ def _stored(row: _Row) -> StoredConversation:
     return StoredConversation(row.id, row.key, is_group, what, row.read, row.newest)
 
 
-_COLUMNS: Final = (
-    "SELECT lines.id, streams.key, ours, number, at_ms, state, lines.text, trace, stream FROM"
-)
+_COLUMNS: Final = "SELECT lines.id, streams.key, ours, number, at_ms, state, lines.text, trace, stream, number <= mark FROM"
 _LINE: Final = f"{_COLUMNS} lines JOIN streams ON streams.id = stream"
 _OF_TALKS: Final = (
     f"{_COLUMNS} conversation_lines CROSS JOIN lines ON lines.id = line "
@@ -166,6 +176,7 @@ class _LineRow(msgspec.Struct, array_like=True, gc=False):
     text: str
     trace: Stored
     by: int
+    is_seen: int
 
 
 class _Name(msgspec.Struct, array_like=True, gc=False):
@@ -196,6 +207,8 @@ class StoredLine(NamedTuple):
     """Why `person` may not be who they say, if nobody else has ever confirmed this name."""
     by: int = 0
     """The row of its stream."""
+    is_seen: bool = False
+    """Whether its recipient has said that they have seen it."""
     related: Related | None = None
     """What it is to another line."""
     folded: Folded | None = None
@@ -416,6 +429,7 @@ class MessageQueries:
             None if known is None else known.name,
             None if known is None or known.doubt is None else AuthorDoubt.numbered(known.doubt),
             row.by,
+            is_ours and row.is_seen == 1,
         )
 
 
@@ -442,6 +456,7 @@ def shown(line: StoredLine, me: str) -> Said:
         doubt=doubt,
         is_ours=line.outgoing,
         state=line.state if line.outgoing else None,
+        is_seen=line.is_seen,
         reply_to=answered(line.related),
         quote=line.quote,
         is_unknown=line.is_unknown,

@@ -37,7 +37,14 @@ from chatapp.peer.core.desk.operator import VisitTarget
 from chatapp.peer.core.records import FINAL, Related, RelationKind
 from chatapp.peer.core.registry.session import State
 from chatapp.peer.core.relations import CHANGED_WITHIN_MS
-from chatapp.peer.history.query import UNREAD_MAX, MessageQueries, StoredLine, identity_of, shown
+from chatapp.peer.history.query import (
+    UNREAD_MAX,
+    MessageQueries,
+    StoredConversation,
+    StoredLine,
+    identity_of,
+    shown,
+)
 from chatapp.peer.node.keystore import NameHasKeys
 from chatapp.peer.node.receipts import sent_of
 from chatapp.wire.messages.direct import is_emoji
@@ -523,12 +530,19 @@ def _keep_draft(node: "PeerNode", request: requests.KeepDraft) -> None:
 async def _mark_read(node: "PeerNode", request: requests.MarkRead) -> None:
     """Note how far a conversation is read."""
     registry = node.storage.registry
-    rows = await node.storage.read(
-        lambda lines: lines.conversations.rows_of(request.conversation, registry), by_index=True
-    )
+
+    def read(lines: MessageQueries) -> list[tuple[StoredConversation, int]]:
+        talks = lines.conversations
+        rows = talks.rows_of(request.conversation, registry)
+        return [(row, 0 if row.is_group else talks.newest_read(row, request.id)) for row in rows]
+
+    found = await node.storage.read(read, by_index=True)
+    rows = [row for row, _ in found]
     id_ = min(request.id, max((row.newest for row in rows), default=0))
     if any(row.read < id_ for row in rows):
         node.core.mark_read(rows[0].what, [(row.key, row.is_group) for row in rows], id_)
+        numbers = {row.key: number for row, number in found if number}
+        node.core.direct.user_saw(numbers, now=node.now())
         node.schedule()
 
 

@@ -62,6 +62,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The digits of the fingerprint that it must have at a first contact; None for any."""
     slow_link: bool
     """Whether to spare the link, whatever is measured."""
+    gives_marks: bool
+    """Whether people who do the same are told what the user has seen of theirs."""
 
     @property
     def server_names(self) -> list[str]:
@@ -146,7 +148,13 @@ class PeerNode:
             counter=self.keys.next_counter(wall),
         )
         return PeerCore(
-            Context(me, policy=self._settings.policy, rng=machine.rng, wall_offset=wall - now),
+            Context(
+                me,
+                policy=self._settings.policy,
+                rng=machine.rng,
+                wall_offset=wall - now,
+                gives_marks=self._settings.gives_marks,
+            ),
             servers=list(self.registry.addresses),
             loaded=self.storage.history.load(),
             now=now,

@@ -147,7 +147,7 @@ def past_entry(line: Said, me: str, known: Known = NOTHING_KNOWN) -> LogEntry:
         is_mine=line.is_ours,
         is_claimed=line.doubt is not None,
         calls=not line.is_ours and mentions(MessageLine(sender, ": ", text), me),
-        mark=mark_of(line.state, is_direct=line.conversation.is_person),
+        mark=mark_of(line.state, is_direct=line.conversation.is_person, is_seen=line.is_seen),
         note="" if line.doubt is None else DOUBTS[line.doubt],
     )
 
@@ -355,6 +355,7 @@ _EVERYWHERE = (
 )
 _NOWHERE = (
     events.MessageChanged  # at the message itself
+    | events.Seen
     | events.Unacknowledged
     | events.Addressed
     | events.ConversationRead

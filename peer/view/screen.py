@@ -58,6 +58,7 @@ from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import (
     LINE_MAX,
     CallingLine,
+    Mark,
     MessageLine,
     Status,
     TypedLine,
@@ -357,6 +358,8 @@ class ScreenView(View):
                 self._settle_desk_line(id_, state)
             case events.MessageChanged():
                 self._settled(event)
+            case events.Seen():
+                self._marked_seen(event)
             case events.ConversationRead(conversation=what, id=id_):
                 if (pane := self.panes.known(what)) is not None and id_ > pane.read:
                     pane.note_read(id_)
@@ -501,6 +504,15 @@ class ScreenView(View):
             return
         self._change(pane, entry, event)
 
+    def _marked_seen(self, event: events.Seen) -> None:
+        """Show at messages of ours that the other person has seen them."""
+        pane, found = self.panes.pane(event.conversation), found_for(event, self.known)
+        for entry in reversed(pane.log.entries if found is not None else ()):
+            if entry.mark is Mark.SEEN:
+                break  # and so are those before it
+            if found and entry.is_mine and 0 < entry.id <= found.line.id:
+                self._mark_further(pane, entry, Mark.SEEN)
+
     def _settle_early(self, pane: Pane, entry: LogEntry) -> None:
         """Give a message that has just got its id the outcome that came before."""
         event = self._early.pop(entry.id, None)
@@ -509,12 +521,17 @@ class ScreenView(View):
 
     def _change(self, pane: Pane, entry: LogEntry, event: events.MessageChanged) -> None:
         mark = mark_of(event.state, is_direct=event.conversation.is_person)
-        if is_behind(mark, entry.mark):
-            return  # the entry was read from the past, which knows more
         is_told = event.state in (MessageState.KEPT, MessageState.REFUSED, MessageState.EXPIRED)
         lines = lines_of(event, in_reach=self._in_reach(event.conversation.name)) if is_told else []
-        pane.log.change(entry, mark=mark, note=" ".join(map(words.unbracketed, lines)))
-        self._log_changed(pane)
+        self._mark_further(pane, entry, mark, note=" ".join(map(words.unbracketed, lines)))
+
+    def _mark_further(
+        self, pane: Pane, entry: LogEntry, mark: Mark | None, *, note: str = ""
+    ) -> None:
+        """Give a message another mark, unless the one that it has says more."""
+        if not is_behind(mark, entry.mark):
+            pane.log.change(entry, mark=mark, note=note)
+            self._log_changed(pane)
 
     def _fetch_missing(self) -> None:
         """Read the lines that other programs of the user have sent. Nothing is read while a line is

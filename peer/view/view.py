@@ -280,7 +280,7 @@ class View:
         for event in batch:
             said = event.line if isinstance(event, events.SaidByUs) else event
             for line in said.lines if isinstance(said, events.MailReturned) else (said,):
-                if isinstance(line, events.Line) and (one := line_named(line)) is not None:
+                if isinstance(line, events.Line | events.Seen) and (one := line_named(line)):
                     named[one] = None
         return list(named)
 

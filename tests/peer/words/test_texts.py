@@ -84,6 +84,7 @@ from chatapp.peer.api.events import (
     SafetyNumber,
     Said,
     SaidByUs,
+    Seen,
     ServerAnnounced,
     ServerBack,
     ServerLost,
@@ -673,6 +674,7 @@ LINES: list[tuple[Event, list[str]]] = [
     ),
     (Addressed(name="bob", conversation=person("Bob")), []),
     (PersonTyping(name="bob"), []),
+    (Seen(conversation=person("bob"), target=Target(b"", 7)), []),
     (
         HistoryMissing(path="/a/history.db", found=0),
         ["[/a/history.db is missing: a new one was begun.]"],
