@@ -80,10 +80,10 @@ class PeerStart:
             )
 
             return FullFace(
-                peer, is_quiet=self._wanted.quiet, note=note, start=start, greeting=greeting
+                peer.node, is_quiet=self._wanted.quiet, note=note, start=start, greeting=greeting
             )
         face = LineFace(
-            peer,
+            peer.node,
             self._terminal,
             stay=self._wanted.stay,
             completions=self._completions,
