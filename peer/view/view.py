@@ -793,14 +793,9 @@ class View:
         )
 
     @staticmethod
-    def _conversations() -> Generator[Step, Any, list[ConversationState]]:
-        states: list[ConversationState] = []
-        has_more = True
-        while has_more:
-            page = yield requests.ListConversations(start=len(states))
-            states += page.conversations
-            has_more = page.more
-        return states
+    def _conversations() -> Generator[Step, Any, Sequence[ConversationState]]:
+        page = yield requests.ListConversations()
+        return page.conversations  # type: ignore[no-any-return]
 
     def _latest(
         self, where: Conversation | None, limit: int
