@@ -46,6 +46,7 @@ class PeerCore(NodeCore):
         self._out.count_ids_from(loaded.last_id)
         self.events: Final = self._out.drain_events
         self.roster: Final = Roster(ctx, self, loaded)
+        self.people: Final = self.roster.contacts.people
         self.registry: Final = Registration(ctx, self, self.roster, servers=servers, loaded=loaded)
         self._streams: Final = Streams(
             ctx, stored=loaded.streams, ignored=self.roster.contacts.ignored
@@ -147,11 +148,6 @@ class PeerCore(NodeCore):
     def read_link(self, *, is_read: bool, now: float) -> None:
         """Note whether the driver reads the link from now on."""
         self.registry.link.read_from(is_read=is_read, now=now)
-
-    def people(self) -> tuple[events.Person, ...]:
-        """Return everybody in the table who has a name, by name: the same tuple until somebody
-        changes."""
-        return self.roster.contacts.people()
 
     def is_key_in_doubt(self, name: str) -> bool:
         """Return whether the registry shows another key for this name than the one that we hold."""

@@ -147,12 +147,12 @@ def _tell_typing(node: "PeerNode", request: requests.TellTyping) -> None:
 
 async def _wait(node: "PeerNode", request: requests.Wait) -> None:
     match request.until:
-        case Moment.READY:
-            await _be_ready(node)
+        case Moment.READY | Moment.IN_ROOM:
+            if request.until is Moment.READY:
+                await _be_ready(node)
+            await node.until(lambda core: core.rooms.is_settled or core.state is State.REFUSED)
         case Moment.SETTLED:
             await node.until(lambda core: core.is_settled)
-        case Moment.IN_ROOM:
-            await _be_in_room(node)
         case Moment.LEFT:
             await node.until(
                 lambda core: core.state is not State.LEAVING and not node.driver.is_turn_due
@@ -178,11 +178,6 @@ async def _be_ready(node: "PeerNode") -> None:
     ):
         raise _refusal(core.not_let_in)
     node.has_been_ready = True
-    await _be_in_room(node)
-
-
-async def _be_in_room(node: "PeerNode") -> None:
-    await node.until(lambda core: core.rooms.is_settled or core.state is State.REFUSED)
 
 
 def _refusal(why: events.NotLetIn) -> NotLetIn:

@@ -1,7 +1,6 @@
 """Shown lines: exact wording, and safe whatever others wrote."""
 
 import time
-from collections.abc import Iterator
 from typing import Any, Final, get_args
 
 import msgspec
@@ -123,15 +122,6 @@ NOON = 1_700_000_000.0
 SHOWN_NOON = "2023-11-14 22:13:20"
 HOSTILE = st.text(alphabet=st.characters(exclude_categories=[]))
 TIMES = st.none() | st.floats()
-
-
-@pytest.fixture(autouse=True)
-def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 def test_banned_people_are_shown_as_banned() -> None:
