@@ -6,15 +6,21 @@ Checked in the histories.
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chatapp.peer.core.records import DEAD, KEY_SIZE, group_mark
+from chatapp.peer.core.records import DEAD, KEY_SIZE, group_mark, parties_of
 from chatapp.peer.history.query import StoredLine
+from chatapp.peer.history.schema import NUMBERS_OF_DEAD
 from chatapp.wire.messages.rooms import CHANNEL
 from tests.support.people import Person
 
 if TYPE_CHECKING:
     from tests.support.world import World
+
+
+_NOT_GOT_THROUGH: Final = f"""
+SELECT lines.id, key, ours, relations.number FROM lines JOIN relations ON relations.line = lines.id
+    JOIN streams ON streams.id = relations.stream WHERE lines.state IN {NUMBERS_OF_DEAD}"""
 
 
 class LineId(NamedTuple):
@@ -45,13 +51,22 @@ class ViewsPromise:
         """At the end."""
         people = self._world.people
         views = {person.name: dict(_views(person)) for person in people}
+        left = {line for person in people for line in self._changed_and_left(person)}
         for one, other in combinations(people, 2):
             ours, theirs = views[one.name], views[other.name]
-            for line in ours.keys() & theirs.keys():
+            for line in (ours.keys() & theirs.keys()) - left:
                 if self._has_all(one, line) and self._has_all(other, line):
                     assert ours[line] == theirs[line], (
                         f"{one.name} reads {ours[line]}, {other.name} {theirs[line]}"
                     )
+
+    def _changed_and_left(self, person: Person) -> Iterator[LineId]:
+        """The lines of rooms of which only some members may have a change: who made it left before
+        the registry had it."""
+        for id_, stream, is_ours, number in person.history._db.execute(_NOT_GOT_THROUGH):
+            room, author = parties_of(stream, is_ours=is_ours)
+            if room and not self._world.rooms.stayed(person, room, person.begun_at[id_]):
+                yield LineId(room, author or person.identity.public, number)
 
     def _has_all(self, person: Person, line: LineId) -> bool:
         """Whether this person has all that was said about a line."""
