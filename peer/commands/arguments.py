@@ -32,13 +32,16 @@ from chatapp.peer.commands.meanings import (
     Meaning,
     Mistake,
     OpenConversation,
+    SayHere,
+    SendToEach,
     ShowPast,
     ShowPeople,
     WhichLine,
 )
 from chatapp.peer.words import answers
+from chatapp.peer.words.changes import ACTION
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.names import PeerName, is_same_name, peer_name, person_name
+from chatapp.wire.names import PeerName, is_same_name, name_key, peer_name, person_name
 
 SIGNS: Final = ("/", ".", "server:")
 """A line that begins with one of these is always a command, in a room and outside."""
@@ -132,6 +135,8 @@ def usage(spelling: str, shape: Shape) -> str:
     return f"{spelling} {shape.shown}".rstrip()
 
 
+RECIPIENTS_MAX: Final = 32
+"""People to whom one line sends a message each."""
 HISTORY_SHOWN: Final = 20
 HISTORY_MAX: Final = PAGE_MAX
 _NUMBER_DIGITS: Final = 9
@@ -194,9 +199,30 @@ def own_name(meaning: Meaning) -> Callable[[Context, str], Meaning]:
     return read
 
 
-def send_direct(context: Context, name: str, text: str) -> Meaning:
-    """Read a recipient and a text."""
-    return named(lambda to: Send(conversation=person(to), text=text))(context, name)
+def send_direct(_: Context, names: str, text: str) -> Meaning:
+    """Read a recipient, or several with commas between them, and a text."""
+    listed = names.split(",")
+    if not all(listed):
+        return Mistake(answers.NAMES_APART)
+    to: dict[str, PeerName] = {}
+    try:
+        for name in listed:
+            to.setdefault(name_key(name), peer_name(name))
+    except NameRefused as refusal:
+        return Mistake(answers.name_refused(refusal))
+    if len(to) > RECIPIENTS_MAX:
+        return Mistake(answers.too_many(len(to), RECIPIENTS_MAX))
+    first, *others = to.values()
+    return (
+        SendToEach((first, *others), text)
+        if others
+        else Send(conversation=person(first), text=text)
+    )
+
+
+def act(_: Context, text: str) -> Meaning:
+    """Read what the user does, in the words that others see behind the user's name."""
+    return SayHere(f"{ACTION}{text}")
 
 
 def send_all(_: Context, text: str) -> Meaning:

@@ -48,6 +48,7 @@ from chatapp.peer.commands.arguments import (
     TEXT,
     WORDS,
     Command,
+    act,
     always,
     examine,
     explain,
@@ -176,7 +177,7 @@ COMMANDS: Final = (
     Command(
         spellings=("send", "/dm", "/msg", "/send"),
         shape=NAME_AND_TEXT,
-        summary="send a message to one person",
+        summary="send a message to one person, or one to each: bob,carol",
         example="bob See you at noon",
         read=send_direct,
         unquoted=frozenset({"/dm"}),
@@ -251,6 +252,13 @@ COMMANDS: Final = (
         example="leave the door open",
         read=say,
         bare="<text>",
+    ),
+    Command(
+        spellings=("/me",),
+        shape=TEXT,
+        summary="say here what you do: /me waves shows * alice waves",
+        example="waves",
+        read=act,
     ),
     Command(
         spellings=("leave", "/leave", "/out", "server:leave"),
@@ -513,7 +521,7 @@ dereg: away afk disconnect
 reg: back connect
 /ignore: block mute
 /unignore: unblock unmute
-/say: me
+/me: emote action
 /query: open chat switch
 /join: create enter channel group_chat join_room
 /nick: rename name
@@ -533,7 +541,7 @@ reg: back connect
 /doctor: ping
 """
 _NOT_HERE: Final = """
-audio ban call clear cls ctcp dcc deop dnd drop emote erase export file forward
+audio ban call clear cls ctcp dcc deop dnd drop erase export file forward
 gif import invite kick knock mode motd notice op oper pin poll print remind
 rm save screenshot sendfile set star status theme timer transfer unban
 unpin upload video voice

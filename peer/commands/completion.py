@@ -150,7 +150,7 @@ def _arguments(spelling: str, argument: str, index: CompletionIndex) -> list[Can
         case ["[name]", "[n]"] | ["[name", *_]:
             return _like(argument, index.places())
         case ["<name>" | "[name]", *_]:
-            return _like(argument, index.people())
+            return _like(argument.rpartition(",")[2], index.people())
         case ["<my", *_] | ["[room]"]:
             return _like(argument, index.entered)
         case ["<room>"]:

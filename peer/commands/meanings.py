@@ -21,6 +21,19 @@ class OpenConversation(msgspec.Struct, frozen=True):
     to: PeerName | None = None
 
 
+class SayHere(msgspec.Struct, frozen=True):
+    """Say `text` in the conversation where the user is."""
+
+    text: str
+
+
+class SendToEach(msgspec.Struct, frozen=True):
+    """Send one message with this text to each of several people."""
+
+    to: tuple[PeerName, ...]
+    text: str
+
+
 class WhichLine(msgspec.Struct, frozen=True):
     """Which line of a conversation is meant."""
 
@@ -135,6 +148,8 @@ Meaning = (
     AnyRequest
     | OperatorRequest
     | OpenConversation
+    | SayHere
+    | SendToEach
     | ReplyTo
     | ChangeLine
     | ReactTo

@@ -17,14 +17,13 @@ from chatapp.peer.api.conversations import (
     person,
     room,
 )
-from chatapp.peer.api.events import AuthorDoubt, Event, Person, Said
+from chatapp.peer.api.events import Event, Person, Said
 from chatapp.peer.api.past import ConversationState
 from chatapp.peer.view.log import EntryKind, Log, LogEntry
-from chatapp.peer.words.changes import NOTHING_KNOWN, Known, text_of
-from chatapp.peer.words.formatting import DOUBTS, MessageLine, mark_of, mentions
+from chatapp.peer.words.changes import NOTHING_KNOWN, STAR, Known, is_action, text_of
+from chatapp.peer.words.formatting import DOUBTS, MessageLine, mark_of, mentions, name
 from chatapp.peer.words.full import YOU, title_of
 from chatapp.wire.names import is_same_name, name_key
-from chatapp.wire.text import sanitize
 
 STRANGERS_AWAY_MAX: Final = 5
 """People who are away, and with whom the user never talked, are listed if they are no more."""
@@ -132,49 +131,25 @@ class Pane:
                 self.unread, self.calls = len(left), any(entry.calls for entry in left)
 
 
-def said_entry(
-    *,
-    sender: str,
-    text: str,
-    at: float,
-    me: str,
-    id_: int = 0,
-    is_mine: bool = False,
-    doubt: AuthorDoubt | None = None,
-) -> LogEntry:
-    """Return the entry of a message. `text` is sanitized here. `doubt`: why the author may not be
-    `sender`."""
-    shown_name = YOU if is_mine else title_of(person(sender, is_claimed=doubt is not None))
-    shown_text = sanitize(text)
-    is_named = not is_mine and mentions(MessageLine(shown_name, ": ", shown_text), me)
+def past_entry(line: Said, me: str, known: Known = NOTHING_KNOWN) -> LogEntry:
+    """Return the entry of a line. All its texts are sanitized here."""
+    author = person(line.sender, is_claimed=line.doubt is not None)
+    sender, text = YOU if line.is_ours else title_of(author), text_of(line, known)
+    if is_action(line):
+        sender = f"{STAR}{name(line.sender) if line.is_ours else sender}"
     return LogEntry(
         kind=EntryKind.MESSAGE,
-        at=at,
-        text=shown_text,
-        id=id_,
-        sender=shown_name,
-        is_mine=is_mine,
-        is_claimed=doubt is not None,
-        calls=is_named,
-        note="" if doubt is None else DOUBTS[doubt],
-    )
-
-
-def past_entry(line: Said, me: str, known: Known = NOTHING_KNOWN) -> LogEntry:
-    """Return the entry of a line of the past."""
-    entry = said_entry(
-        sender=line.sender,
-        text=text_of(line, known),
         at=line.at,
-        me=me,
-        id_=line.id,
+        text=text,
+        said=line.text,
+        id=line.id,
+        sender=sender,
         is_mine=line.is_ours,
-        doubt=line.doubt,
+        is_claimed=line.doubt is not None,
+        calls=not line.is_ours and mentions(MessageLine(sender, ": ", text), me),
+        mark=mark_of(line.state, is_direct=line.conversation.is_person, is_seen=line.is_seen),
+        note="" if line.doubt is None else DOUBTS[line.doubt],
     )
-    entry.said = line.text
-    is_direct = line.conversation.is_person
-    entry.mark = mark_of(line.state, is_direct=is_direct, is_seen=line.is_seen)
-    return entry
 
 
 class ListRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,7 +41,6 @@ from chatapp.peer.view.panes import (
     kind_of,
     past_entry,
     place_of,
-    said_entry,
 )
 from chatapp.peer.view.pastreader import PastReader
 from chatapp.peer.view.view import (
@@ -54,7 +53,7 @@ from chatapp.peer.view.view import (
 )
 from chatapp.peer.words import answers, history
 from chatapp.peer.words import full as words
-from chatapp.peer.words.changes import Change, found_for, text_of
+from chatapp.peer.words.changes import Change, found_for
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import (
     LINE_MAX,
@@ -419,7 +418,7 @@ class ScreenView(View):
         """Have the entry of a line say what the line says now. Return it, if the log has one."""
         entry = pane.log.by_id(line.id)
         if entry is not None:
-            pane.log.rewrite(entry, text_of(line, self.known), said=line.text)
+            pane.log.rewrite(entry, past_entry(line, self.state.name, self.known))
             self._log_changed(pane)
         return entry
 
@@ -658,8 +657,16 @@ class ScreenView(View):
     def _said_by_me(self, pane: Pane, text: str) -> LogEntry:
         """Show a message of ours that is under way."""
         me = self.state.name
-        entry = said_entry(sender=me, text=text, at=self._wall(), me=me, is_mine=True)
-        entry.said = text
+        line = events.Said(
+            conversation=pane.conversation,
+            id=0,
+            sender=me,
+            number=0,
+            text=text,
+            at=self._wall(),
+            is_ours=True,
+        )
+        entry = past_entry(line, me)
         pane.log.append([entry])
         self._log_changed(pane)
         return entry
@@ -738,7 +745,7 @@ class ScreenView(View):
                     return Mistake(str(refusal))
 
     def _carry_out(self, meaning: Meaning, line: TypedLine) -> Steps:
-        entry = self._entry
+        meaning, entry = self._placed(meaning), self._entry
         if entry is not None and (self._was_asked or not isinstance(meaning, Send)):
             # It was typed as a message, and means something else by now.
             self._send_nothing(entry)
@@ -814,6 +821,16 @@ class ScreenView(View):
         if entry is None:
             pane = self.panes.pane(message.conversation)
             entry = self._said_by_me(pane, message.text)
+        yield from self._send_shown(message, pane, entry)
+        if pane is not self.open_pane and pane is not self._typed_in:
+            self.choose(pane.conversation)
+
+    def _send_beside(self, message: Send) -> Steps:
+        pane = self.panes.pane(message.conversation)
+        yield from self._send_shown(message, pane, self._said_by_me(pane, message.text))
+
+    def _send_shown(self, message: Send, pane: Pane, entry: LogEntry) -> Steps:
+        """Send a message of which this is the entry."""
         sent = yield from self._send(message)
         if sent is None:
             self._mark(pane, entry, MessageState.REFUSED)
@@ -827,8 +844,6 @@ class ScreenView(View):
             self._settle_early(pane, entry)
             if message.reply_to is not None:
                 yield from self._read_again(pane, sent.id)
-        if pane is not self.open_pane and pane is not self._typed_in:
-            self.choose(pane.conversation)
         self._log_changed(pane)
 
     def _mark(self, pane: Pane, entry: LogEntry, state: MessageState, note: str = "") -> None:

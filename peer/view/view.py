@@ -12,7 +12,9 @@ import msgspec
 
 from chatapp.peer.api import events, requests
 from chatapp.peer.api.conversations import (
+    DESK,
     EVERYBODY,
+    NOBODY,
     Conversation,
     ConversationKind,
     person,
@@ -77,6 +79,14 @@ class Briefly(msgspec.Struct, frozen=True):
 class HistoryUnreadable(ChatAppError):
     """The history cannot be read. `args[0]`: why, as SQLite words it."""
 
+
+_OfThePast = (
+    requests.ExplainDelivery
+    | requests.ReadPage
+    | requests.SearchPast
+    | meanings.ShowPast
+    | meanings.FindPast
+)
 
 Step = Request[Any] | CatchUp | Briefly
 Steps = Generator[Step, Any, None]
@@ -528,12 +538,14 @@ class View:
                 self._answer(map(AnswerLine, lines))
             case meanings.ShowMembers() | meanings.ShowPeople() | meanings.ShowTable():
                 yield from self._show_people(meaning)
+            case meanings.SendToEach(several, text):
+                self._answer([answers.one_to_each(several)])
+                for to in several:
+                    yield from self._send_beside(Send(conversation=person(to), text=text))
             case meanings.ReplyTo() | meanings.ChangeLine() | meanings.ReactTo():
                 yield from self._about_line(meaning, line)
-            case requests.ExplainDelivery() | requests.ReadPage() | requests.SearchPast():
-                yield from self._show_past(meaning)
-            case meanings.ShowPast() | meanings.FindPast():
-                yield from self._show_past_of(meaning)
+            case _ if isinstance(meaning, _OfThePast):
+                yield from self._look_back(meaning)
             case requests.Examine():
                 from chatapp.peer.words.doctor import doctor_lines  # deferred: rarely needed
 
@@ -645,6 +657,10 @@ class View:
             return None
         return sent
 
+    def _send_beside(self, message: Send) -> Steps:
+        """Send one of several messages for which a line stands."""
+        raise NotImplementedError
+
     def _say_to_client(
         self, text: str, line: TypedLine, *, is_maybe: bool
     ) -> Generator[Step, Any, int | None]:
@@ -671,6 +687,15 @@ class View:
     def _say(self, message: Send, line: TypedLine) -> Steps:
         """Send a message, and show what becomes of it."""
         raise NotImplementedError
+
+    def _placed(self, meaning: Meaning) -> Meaning:
+        """Return what a line means that is for the conversation where the user is."""
+        if not isinstance(meaning, meanings.SayHere):
+            return meaning
+        where = self._here()
+        if where is None or where in (NOBODY, DESK):
+            return Mistake(answers.NOBODY_NAMED)
+        return Send(conversation=where, text=meaning.text)
 
     def _show_change(self, before: Said, request: changes.Change, sent: int) -> Steps:
         """Show what the user has done to a line. `sent`: the id of the change."""
@@ -738,6 +763,13 @@ class View:
         return lines[-which.nth] if which.nth <= len(lines) else None
 
     # --- the past
+
+    def _look_back(self, meaning: _OfThePast) -> Steps:
+        """Show what the history has."""
+        if isinstance(meaning, meanings.ShowPast | meanings.FindPast):
+            yield from self._show_past_of(meaning)
+        else:
+            yield from self._show_past(meaning)
 
     def _show_past(
         self, request: requests.ExplainDelivery | requests.ReadPage | requests.SearchPast

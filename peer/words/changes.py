@@ -4,6 +4,7 @@ reads that was changed."""
 from collections.abc import Mapping
 from typing import Final, assert_never
 
+from chatapp.peer.api.conversations import DESK
 from chatapp.peer.api.errors import ChangeRefusal
 from chatapp.peer.api.events import (
     ChangeEvent,
@@ -29,6 +30,12 @@ Change = Edit | Retract | React
 
 CANNOT_SHOW: Final = "[a message that this version cannot show]"
 TAKEN_BACK: Final = "[taken back]"
+
+ACTION: Final = "/me "
+"""A text that begins so tells what its author does."""
+
+STAR: Final = "* "
+"""Stands before the author of such a line."""
 
 _QUOTED: Final = 60
 """Characters of a line that are quoted."""
@@ -57,11 +64,18 @@ def quoted(text: str) -> str:
     return f'"{whole if len(whole) <= _QUOTED else whole[: _QUOTED - 1] + "…"}"'
 
 
+def is_action(line: Said) -> bool:
+    """Whether a line tells what its author does, as `* bob waves`. At the help desk none does."""
+    is_at_desk = line.visit > 0 or line.conversation == DESK
+    return line.text.startswith(ACTION) and not (line.is_retracted or is_at_desk)
+
+
 def shown_text(line: Said) -> str:
-    """Return how a line reads now."""
+    """Return how a line reads now, behind its author."""
     if line.is_retracted:
         return TAKEN_BACK
-    text = CANNOT_SHOW if line.is_unknown else sanitize(line.text)
+    said = line.text.removeprefix(ACTION) if is_action(line) else line.text
+    text = CANNOT_SHOW if line.is_unknown else sanitize(said)
     edited = " (edited)" if line.is_edited else ""
     reactions = "".join(f" {one.emoji} {one.count}" for one in line.reactions)
     return f"{text}{edited}{f' [{reactions.strip()}]' if reactions else ''}"

@@ -30,6 +30,7 @@ def known() -> CompletionIndex:
         ("send ", ["bob", "carol", "alice", "Bea"]),
         ("send b", ["bob", "Bea"]),
         ("/dm  c", ["carol"]),
+        ("/dm bob,c", ["carol"]),
         ("/verify a", ["alice"]),
         ("send bob b", []),
         ("send_all b", []),

@@ -23,7 +23,7 @@ from chatapp.peer.history.opening import open_read_only
 from chatapp.peer.history.query import MessageQueries, StoredLine, shown
 from chatapp.peer.history.unshown import received
 from chatapp.peer.view.log import Log, LogEntry
-from chatapp.peer.view.panes import PaneList, past_entry, said_entry
+from chatapp.peer.view.panes import PaneList, past_entry
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import DOUBTS, fragments
 from chatapp.peer.words.full import not_to_claimed_line
@@ -72,10 +72,7 @@ VIEWS: dict[str, Callable[[StoredLine], str]] = {
     "/why": lambda line: trace_lines(DeliveryTrace(line=shown(line, "alice"), steps=()), "alice")[
         0
     ],
-    "full screen, as it comes": lambda line: drawn(
-        said_entry(sender="bob", text=line.text, at=1.0, me="alice", doubt=line.doubt)
-    ),
-    "full screen, the past": lambda line: drawn(past_entry(shown(line, "alice"), "alice")),
+    "full screen": lambda line: drawn(past_entry(shown(line, "alice"), "alice")),
 }
 
 
