@@ -323,6 +323,15 @@ class DraftChanged(msgspec.Struct, frozen=True, array_like=True, tag=42, gc=Fals
     text: str
 
 
+class MuteChanged(msgspec.Struct, frozen=True, array_like=True, tag=43, gc=False):
+    """The user has muted a conversation until this Unix time; 0: for good; None: not any more.
+    `key`: see `conversation_of`."""
+
+    key: bytes
+    is_group: bool
+    until: int | None
+
+
 Record = (
     OutgoingAdded
     | OutgoingChanged
@@ -353,6 +362,7 @@ Record = (
     | LineKeyed
     | MarkMoved
     | DraftChanged
+    | MuteChanged
 )
 """All that a node keeps."""
 
@@ -454,6 +464,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     verified: frozenset[bytes] = frozenset()
     """People whose keys the user has compared."""
     ignored: frozenset[bytes] = frozenset()
+    muted: tuple[MuteChanged, ...] = ()
     unresolved_names: dict[bytes, str] = {}
     """Names by streams of ours with pending messages that lead to no row of the table."""
     former_names: dict[bytes, str] = {}

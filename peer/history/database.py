@@ -28,6 +28,7 @@ from chatapp.peer.core.records import (
     LineKeyed,
     Loaded,
     MarkMoved,
+    MuteChanged,
     NameBlocked,
     NameCleared,
     Named,
@@ -289,6 +290,20 @@ class History:
                 )
             case NameCleared():
                 self._clear_name(record)
+            case PersonVerified() | IgnoreChanged() | MuteChanged():
+                self._apply_decision(record)
+            case RegistryPinned() | RegistryVerified() | ServersNamed():
+                self._apply_registry(record)
+            case LineKeyed(id_, key):
+                execute("INSERT OR REPLACE INTO line_keys VALUES (?, ?)", (id_, key))
+                execute("DELETE FROM line_keys WHERE line < ?", (id_ - KEYS_KEPT,))
+            case _:
+                raise TypeError(f"{type(record).__name__} has no statement")
+
+    def _apply_decision(self, record: PersonVerified | IgnoreChanged | MuteChanged) -> None:
+        """Keep what the user has decided about others."""
+        execute, here = self._db.execute, self.registries.current
+        match record:
             case PersonVerified(identity):
                 execute("INSERT OR IGNORE INTO verified VALUES (?, ?)", (here, identity))
             case IgnoreChanged(identity, is_ignored):
@@ -297,13 +312,11 @@ class History:
                     statement if is_ignored else "DELETE FROM ignored WHERE identity = ?",
                     (identity,),
                 )
-            case RegistryPinned() | RegistryVerified() | ServersNamed():
-                self._apply_registry(record)
-            case LineKeyed(id_, key):
-                execute("INSERT OR REPLACE INTO line_keys VALUES (?, ?)", (id_, key))
-                execute("DELETE FROM line_keys WHERE line < ?", (id_ - KEYS_KEPT,))
-            case _:
-                raise TypeError(f"{type(record).__name__} has no statement")
+            case MuteChanged(key, is_group, until):
+                where = here if is_group else schema.EVERYWHERE, key
+                execute("DELETE FROM muted WHERE registry = ? AND key = ?", where)
+                if until is not None:
+                    execute("INSERT INTO muted VALUES (?, ?, ?)", (*where, until))
 
     def _apply_registry(self, record: RegistryPinned | RegistryVerified | ServersNamed) -> None:
         match record:

@@ -19,6 +19,7 @@ from chatapp.peer.core.records import (
     KEY_SIZE,
     Key,
     Loaded,
+    MuteChanged,
     RoomKept,
     StoredGroup,
     StoredIncoming,
@@ -76,6 +77,7 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
         blocked=tuple(blocked),
         verified=_keys(db, "SELECT identity FROM verified WHERE registry = ?", registry),
         ignored=_keys(db, "SELECT identity FROM ignored"),
+        muted=_muted(db, registry),
         openings=_checked(
             dict(db.execute("SELECT identity, number FROM openings")), dict[bytes, Number]
         ),
@@ -145,6 +147,14 @@ def _unknown(
 
 def _keys(db: sqlite3.Connection, query: str, *values: int) -> frozenset[bytes]:
     return _checked(frozenset(one for (one,) in db.execute(query, values)), frozenset[Key])
+
+
+def _muted(db: sqlite3.Connection, registry: int) -> tuple[MuteChanged, ...]:
+    found = db.execute(
+        "SELECT key, registry != ?, until FROM muted WHERE registry IN (?, ?)",
+        (schema.EVERYWHERE, schema.EVERYWHERE, registry),
+    )
+    return tuple(MuteChanged(key, bool(is_group), until) for key, is_group, until in found)
 
 
 def _checked(found: Found, shape: type[Found]) -> Found:

@@ -262,6 +262,7 @@ class View:
             in_reach=self._in_reach(self.room),
             online=self._online,
             unread=self._unread,
+            muted=state.muted,
             notes=(typing_note(list(self._typing)),) if self._typing else (),
         )
 
@@ -315,7 +316,8 @@ class View:
 
     def _lines(self, event: events.Event) -> list[str]:
         """Return the lines to show for an event; none that would only repeat the last notice."""
-        in_reach = self._in_reach(_room_of(event))
+        said_in = event.conversation if isinstance(event, events.MessageChanged) else NOBODY
+        in_reach = self._in_reach(said_in.name if said_in.is_room else None)
         lines = lines_of(event, in_reach=in_reach, known=self.known)
         match event:
             case events.MessageChanged(conversation=what, state=MessageState.KEPT) if what.is_room:
@@ -347,7 +349,7 @@ class View:
         self._completions.is_operator = self.state.desk.is_operator
         for line in lines:
             if isinstance(line, MessageLine):
-                self._unread += 1
+                self._unread += line.where not in self.state.muted
                 self._completions.add_recent(line.sender)
         for event in batch:
             self._note_names(event, self._completions)
@@ -542,20 +544,28 @@ class View:
                 self._answer(map(AnswerLine, lines))
             case meanings.ShowMembers() | meanings.ShowPeople() | meanings.ShowTable():
                 yield from self._show_people(meaning)
+            case meanings.OpenRoom(wanted):
+                self._open_entered(wanted)
+            case _:
+                yield from self._ask_peer(meaning, line)
+
+    def _ask_peer(self, meaning: Meaning, line: TypedLine) -> Steps:
+        """Do what a line means that is for the peer, or for the help desk."""
+        match meaning:
             case meanings.SendToEach(several, text):
                 self._answer([answers.one_to_each(several)])
                 for to in several:
                     yield from self._send_beside(Send(conversation=person(to), text=text))
             case meanings.ReplyTo() | meanings.ChangeLine() | meanings.ReactTo():
                 yield from self._about_line(meaning, line)
+            case meanings.SetMute():
+                yield from self._mute(meaning)
             case _ if isinstance(meaning, _OfThePast):
                 yield from self._look_back(meaning)
             case requests.Examine():
                 from chatapp.peer.words.doctor import doctor_lines  # deferred: rarely needed
 
                 self._answer(doctor_lines((yield meaning), self.state.server))
-            case meanings.OpenRoom(wanted):
-                self._open_entered(wanted)
             case Request():
                 yield from self._request(meaning)
             case _:
@@ -766,6 +776,20 @@ class View:
         lines = [line for line in page.lines if line.is_ours is is_ours and not line.is_retracted]
         return lines[-which.nth] if which.nth <= len(lines) else None
 
+    def _mute(self, meaning: meanings.SetMute) -> Steps:
+        """Have a conversation ring no more, or again."""
+        try:
+            what = self._here() if meaning.of is None else (yield from self._called(meaning.of))
+        except HistoryUnreadable as error:
+            self._answer([AnswerLine(history.history_unreadable(error))])
+            return
+        if what is not None and what not in (NOBODY, DESK):
+            self._tell((yield requests.Mute(conversation=what, seconds=meaning.seconds)))
+        elif meaning.of is None:
+            self._answer([answers.muted_line(self.state.muted)])
+        else:
+            self._answer([history.no_conversation(meaning.of)])
+
     # --- the past
 
     def _look_back(self, meaning: _OfThePast) -> Steps:
@@ -829,14 +853,9 @@ class View:
         )
 
     @staticmethod
-    def _conversations() -> Generator[Step, Any, list[ConversationState]]:
-        states: list[ConversationState] = []
-        has_more = True
-        while has_more:
-            page = yield requests.ListConversations(start=len(states))
-            states += page.conversations
-            has_more = page.more
-        return states
+    def _conversations() -> Generator[Step, Any, Sequence[ConversationState]]:
+        page = yield requests.ListConversations()
+        return page.conversations  # type: ignore[no-any-return]
 
     def _latest(
         self, where: Conversation | None, limit: int
@@ -848,10 +867,3 @@ class View:
             self._answer([AnswerLine(history.history_unreadable(error))])
             return ()
         return found.lines  # type: ignore[no-any-return]
-
-
-def _room_of(event: events.Event) -> str | None:
-    """Return the room to which a line was sent, if this is about one."""
-    if isinstance(event, events.MessageChanged) and event.conversation.is_room:
-        return event.conversation.name
-    return None
