@@ -52,9 +52,9 @@ def scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def built(name: str) -> Path:
-    """The program `limits/<name>.c`, compiled when its source is newer than what was built
-    before."""
+def built(name: str, *flags: str | Path) -> Path:
+    """The program `limits/<name>.c`, compiled when its source is newer than what was built before.
+    `flags`: for the compiler, after the source."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         raise Failed("no C compiler on the PATH")
@@ -64,7 +64,7 @@ def built(name: str) -> Path:
     if not program.exists():
         fresh = program.with_suffix(f".{os.getpid()}")
         done = subprocess.run(
-            [compiler, "-O2", "-o", str(fresh), str(sources[-1])],
+            [compiler, "-O2", "-o", str(fresh), str(sources[-1]), *map(str, flags)],
             capture_output=True,
             text=True,
             check=False,
@@ -218,9 +218,11 @@ class Process:
         self._complaints.close()
 
 
-def said(command: Sequence[str | Path], *, core: int | None = None) -> Any:
+def said(
+    command: Sequence[str | Path], *, env: dict[str, str] | None = None, core: int | None = None
+) -> Any:
     """Run a program to its end; the JSON that it prints."""
-    with Process(command, core=core) as process:
+    with Process(command, env=env, core=core) as process:
         return process.told()
 
 
