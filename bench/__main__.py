@@ -22,6 +22,7 @@ from bench import (
     past,
     presence,
     size,
+    slow,
 )
 from bench.document import put_section
 from bench.figures import Figure, Run, save
@@ -47,6 +48,7 @@ MEASURES: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "S1": size.s1,
     "S2": size.s2,
     "S3": size.s3,
+    "L1": slow.l1,
     "I1": frugal.i1,
     "H1": past.h1,
     "P1": past.p1,
