@@ -17,6 +17,7 @@ from chatapp.peer.core.direct.direct import DirectMessages
 from chatapp.peer.core.direct.outbox import LostMessages
 from chatapp.peer.core.direct.transport import runs_of
 from chatapp.peer.core.inbox import Streams
+from chatapp.peer.core.muting import Muting
 from chatapp.peer.core.people.people import Authored, Roster
 from chatapp.peer.core.records import LineKeyed, Loaded, ReadUpTo, Record, StoredOutgoing
 from chatapp.peer.core.registry.connection import NodeCore
@@ -46,6 +47,7 @@ class PeerCore(NodeCore):
         self._out.count_ids_from(loaded.last_id)
         self.events: Final = self._out.drain_events
         self.roster: Final = Roster(ctx, self, loaded)
+        self.people: Final = self.roster.contacts.people
         self.registry: Final = Registration(ctx, self, self.roster, servers=servers, loaded=loaded)
         self._streams: Final = Streams(
             ctx, stored=loaded.streams, ignored=self.roster.contacts.ignored
@@ -57,6 +59,7 @@ class PeerCore(NodeCore):
             ctx, self.roster, self.registry, self.direct, streams=self._streams, loaded=loaded
         )
         self.direct.carry(self.rooms)
+        self.muting: Final = Muting(ctx, self.roster.contacts, loaded.muted)
         self.line_arrived: Final = self.rooms.line_relayed
         self.desk: Final = Operator(ctx)
         self._routes: Final[Routes] = {
@@ -147,11 +150,6 @@ class PeerCore(NodeCore):
     def read_link(self, *, is_read: bool, now: float) -> None:
         """Note whether the driver reads the link from now on."""
         self.registry.link.read_from(is_read=is_read, now=now)
-
-    def people(self) -> tuple[events.Person, ...]:
-        """Return everybody in the table who has a name, by name: the same tuple until somebody
-        changes."""
-        return self.roster.contacts.people()
 
     def is_key_in_doubt(self, name: str) -> bool:
         """Return whether the registry shows another key for this name than the one that we hold."""

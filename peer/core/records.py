@@ -306,6 +306,24 @@ class LineKeyed(msgspec.Struct, frozen=True, array_like=True, tag=40, gc=False):
     key: int
 
 
+class MarkMoved(msgspec.Struct, frozen=True, array_like=True, tag=41, gc=False):
+    """The messages of this stream up to `number` were seen: ours by their recipient, as they say
+    (`is_ours`), or others' by the user, who lets them know."""
+
+    stream: bytes
+    number: int
+    is_ours: bool
+
+
+class MuteChanged(msgspec.Struct, frozen=True, array_like=True, tag=43, gc=False):
+    """The user has muted a conversation until this Unix time; 0: for good; None: not any more.
+    `key`: see `conversation_of`."""
+
+    key: bytes
+    is_group: bool
+    until: int | None
+
+
 Record = (
     OutgoingAdded
     | OutgoingChanged
@@ -334,11 +352,13 @@ Record = (
     | ReadUpTo
     | OutgoingOnDisk
     | LineKeyed
+    | MarkMoved
+    | MuteChanged
 )
 """All that a node keeps."""
 
 
-CAN_WAIT: Final = frozenset({FloorRaised, CursorMoved, ReadUpTo, OutgoingOnDisk})
+CAN_WAIT: Final = frozenset({FloorRaised, CursorMoved, ReadUpTo, OutgoingOnDisk, MarkMoved})
 """The kinds of records that may wait for the next write, because no promise and no event depends on
 them.
 
@@ -399,6 +419,10 @@ class StoredStream(msgspec.Struct, frozen=True, kw_only=True):
     """Spans [start, end) of numbers that were stored and shown, and whose texts were deleted
     since."""
     unshown: tuple[StoredIncoming, ...] = ()
+    mark_given: Number = 0
+    """The newest number of theirs that the user has seen, as they may be told."""
+    mark_got: Number = 0
+    """The newest number of ours that they have seen, as they said."""
 
 
 class StoredGroup(msgspec.Struct, frozen=True):
@@ -431,6 +455,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     verified: frozenset[bytes] = frozenset()
     """People whose keys the user has compared."""
     ignored: frozenset[bytes] = frozenset()
+    muted: tuple[MuteChanged, ...] = ()
     unresolved_names: dict[bytes, str] = {}
     """Names by streams of ours with pending messages that lead to no row of the table."""
     former_names: dict[bytes, str] = {}

@@ -25,6 +25,8 @@ from chatapp.peer.core.records import (
     LineAccepted,
     LineKeyed,
     Loaded,
+    MarkMoved,
+    MuteChanged,
     NameBlocked,
     NameCleared,
     Named,
@@ -95,6 +97,7 @@ _SHOWN: Final = "UPDATE streams SET shown = max(shown, ?) WHERE id = ?"
 _FLOOR: Final = "UPDATE streams SET floor = max(floor, ?) WHERE id = ?"
 _USED: Final = "UPDATE streams SET last = max(last, ?) WHERE id = ?"
 _ON_DISK: Final = "UPDATE streams SET on_disk = max(on_disk, ?) WHERE id = ?"
+_MARKED: Final = "UPDATE streams SET mark = max(mark, ?) WHERE id = ?"
 _NAMED: Final = (
     "INSERT INTO names VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
     "SET name = excluded.name, doubt = excluded.doubt WHERE (doubt OR NOT excluded.doubt)"
@@ -283,6 +286,20 @@ class History:
                 )
             case NameCleared():
                 self._clear_name(record)
+            case PersonVerified() | IgnoreChanged() | MuteChanged():
+                self._apply_decision(record)
+            case RegistryPinned() | RegistryVerified() | ServersNamed():
+                self._apply_registry(record)
+            case LineKeyed(id_, key):
+                execute("INSERT OR REPLACE INTO line_keys VALUES (?, ?)", (id_, key))
+                execute("DELETE FROM line_keys WHERE line < ?", (id_ - KEYS_KEPT,))
+            case _:
+                raise TypeError(f"{type(record).__name__} has no statement")
+
+    def _apply_decision(self, record: PersonVerified | IgnoreChanged | MuteChanged) -> None:
+        """Keep what the user has decided about others."""
+        execute, here = self._db.execute, self.registries.current
+        match record:
             case PersonVerified(identity):
                 execute("INSERT OR IGNORE INTO verified VALUES (?, ?)", (here, identity))
             case IgnoreChanged(identity, is_ignored):
@@ -291,13 +308,11 @@ class History:
                     statement if is_ignored else "DELETE FROM ignored WHERE identity = ?",
                     (identity,),
                 )
-            case RegistryPinned() | RegistryVerified() | ServersNamed():
-                self._apply_registry(record)
-            case LineKeyed(id_, key):
-                execute("INSERT OR REPLACE INTO line_keys VALUES (?, ?)", (id_, key))
-                execute("DELETE FROM line_keys WHERE line < ?", (id_ - KEYS_KEPT,))
-            case _:
-                raise TypeError(f"{type(record).__name__} has no statement")
+            case MuteChanged(key, is_group, until):
+                where = here if is_group else schema.EVERYWHERE, key
+                execute("DELETE FROM muted WHERE registry = ? AND key = ?", where)
+                if until is not None:
+                    execute("INSERT INTO muted VALUES (?, ?, ?)", (*where, until))
 
     def _apply_registry(self, record: RegistryPinned | RegistryVerified | ServersNamed) -> None:
         match record:
@@ -378,6 +393,7 @@ class _Pending:
         self._holes: dict[int, tuple[tuple[int, int], ...]] = {}
         self._used: dict[int, int] = {}
         self._on_disk: dict[int, int] = {}
+        self._marked: dict[int, int] = {}
         self._opened: dict[bytes, int] = {}
         self._places: dict[tuple[str, str], int] = {}
 
@@ -439,6 +455,9 @@ class _Pending:
                 self._holes[stream] = record.holes
             case OutgoingOnDisk():
                 _raise(self._on_disk, self._ours[record.stream], record.number)
+            case MarkMoved():
+                streams = self._ours if record.is_ours else self._theirs
+                _raise(self._marked, streams[record.stream], record.number)
             case NumberUsed():
                 _raise(self._used, self._ours[record.stream], record.number)
             case CursorMoved():
@@ -465,6 +484,7 @@ class _Pending:
             (_FLOOR, self._floors),
             (_USED, self._used),
             (_ON_DISK, self._on_disk),
+            (_MARKED, self._marked),
         )
         for statement, numbers in rising:
             if numbers:

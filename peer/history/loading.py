@@ -18,6 +18,7 @@ from chatapp.peer.core.records import (
     KEY_SIZE,
     Key,
     Loaded,
+    MuteChanged,
     RoomKept,
     StoredGroup,
     StoredIncoming,
@@ -75,6 +76,7 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
         blocked=tuple(blocked),
         verified=_keys(db, "SELECT identity FROM verified WHERE registry = ?", registry),
         ignored=_keys(db, "SELECT identity FROM ignored"),
+        muted=_muted(db, registry),
         openings=_checked(
             dict(db.execute("SELECT identity, number FROM openings")), dict[bytes, Number]
         ),
@@ -131,6 +133,14 @@ def _unknown(
 
 def _keys(db: sqlite3.Connection, query: str, *values: int) -> frozenset[bytes]:
     return _checked(frozenset(one for (one,) in db.execute(query, values)), frozenset[Key])
+
+
+def _muted(db: sqlite3.Connection, registry: int) -> tuple[MuteChanged, ...]:
+    found = db.execute(
+        "SELECT key, registry != ?, until FROM muted WHERE registry IN (?, ?)",
+        (schema.EVERYWHERE, schema.EVERYWHERE, registry),
+    )
+    return tuple(MuteChanged(key, bool(is_group), until) for key, is_group, until in found)
 
 
 def _checked(found: Found, shape: type[Found]) -> Found:
@@ -200,8 +210,9 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
     late: dict[int, list[int]] = {}
     for id_, number in db.execute(_IN_HOLES):
         late.setdefault(id_, []).append(number)
-    for id_, key, floor, shown in db.execute(
-        "SELECT id, key, floor, shown FROM streams WHERE NOT ours AND registry IN (?, ?)", here
+    for id_, key, floor, shown, mark in db.execute(
+        "SELECT id, key, floor, shown, mark FROM streams WHERE NOT ours AND registry IN (?, ?)",
+        here,
     ):
         seen = db.execute("SELECT number FROM lines WHERE stream = ? AND number >= ?", (id_, floor))
         streams[key] = StoredStream(
@@ -213,9 +224,10 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
                 db.execute('SELECT start, "end" FROM dropped_numbers WHERE stream = ?', (id_,))
             ),
             unshown=_unshown(db, id_, shown),
+            mark_given=mark,
         )
-    for id_, key, settled, last, on_disk in db.execute(
-        "SELECT id, key, settled, last, on_disk FROM streams WHERE ours AND registry IN (?, ?)",
+    for id_, key, settled, last, on_disk, mark in db.execute(
+        "SELECT id, key, settled, last, on_disk, mark FROM streams WHERE ours AND registry IN (?, ?)",
         here,
     ):
         highest, provisional = db.execute(
@@ -249,6 +261,7 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
             outgoing=outgoing,
             unsynced_from=unsynced_from,
             gaps=_gaps(db, id_, floor=min(waiting), last=last_sent) if waiting else (),
+            mark_got=mark,
         )
     return streams
 

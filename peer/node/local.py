@@ -11,7 +11,7 @@ from typing import Final, TypeVar, cast
 import msgspec
 
 from chatapp.peer.api import events
-from chatapp.peer.api.conversations import Conversation, ConversationKind
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import LineEvent, Said
 from chatapp.peer.api.requests import Command, Moment, Request, Send, Sending, Sent, Wait
@@ -62,6 +62,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The digits of the fingerprint that it must have at a first contact; None for any."""
     slow_link: bool
     """Whether to spare the link, whatever is measured."""
+    gives_marks: bool
+    """Whether people who do the same are told what the user has seen of theirs."""
 
     @property
     def server_names(self) -> list[str]:
@@ -146,7 +148,13 @@ class PeerNode:
             counter=self.keys.next_counter(wall),
         )
         return PeerCore(
-            Context(me, policy=self._settings.policy, rng=machine.rng, wall_offset=wall - now),
+            Context(
+                me,
+                policy=self._settings.policy,
+                rng=machine.rng,
+                wall_offset=wall - now,
+                gives_marks=self._settings.gives_marks,
+            ),
             servers=list(self.registry.addresses),
             loaded=self.storage.history.load(),
             now=now,
@@ -213,6 +221,7 @@ class PeerNode:
                 waiting=operator.waiting,
                 answers=operator.answers,
             ),
+            muted=core.muting.conversations(now=self.now()) if core.muting.kept else (),
         )
 
     @property
@@ -272,14 +281,19 @@ class PeerNode:
             raise NotOpen
         if self.storage.commits.is_full:
             return self._refuse(conversation, events.MessageReason.OWN_DISK)
-        if conversation.kind is ConversationKind.ROOM:
-            return self._say_in_room(conversation, text, related, asked)
-        if conversation.kind is not ConversationKind.PERSON:
-            begun = self.core.rooms.say_to_all(text, related, now=self.driver.now())
+        to, now = conversation.name, self.driver.now()
+        if not conversation.is_person:
+            rooms, is_room = self.core.rooms, conversation.is_room
+            begun = (
+                rooms.say(to, text, related, now=now)
+                if is_room
+                else rooms.say_to_all(text, related, now=now)
+            )
+            if begun is None:
+                return self._refuse(conversation, events.MessageReason.NOT_IN_ROOM)
             self.driver.schedule()
             return self._receipt(begun, text, related, asked)
-        to = conversation.name
-        message = self.core.direct.send_to_known(to, text, related, now=self.driver.now())
+        message = self.core.direct.send_to_known(to, text, related, now=now)
         if message is None:
             found = await self._look_for(to, text, related)
             if not isinstance(found, SentMessage):
@@ -367,16 +381,6 @@ class PeerNode:
                 return direct.keep(to, text, related, now=now)
             else:
                 return _WHY_NOT[found]
-
-    def _say_in_room(
-        self, conversation: Conversation, text: str, related: Related | None, asked: Sending
-    ) -> Receipt:
-        """Say a line in a room, if we are there."""
-        begun = self.core.rooms.say(conversation.name, text, related, now=self.now())
-        if begun is None:
-            return self._refuse(conversation, events.MessageReason.NOT_IN_ROOM)
-        self.driver.schedule()
-        return self._receipt(begun, text, related, asked)
 
     def _refuse(self, conversation: Conversation, reason: events.MessageReason) -> Receipt:
         receipt, state = Receipt(conversation, 0), events.MessageState.REFUSED

@@ -523,6 +523,7 @@ class FlowView(View):
             self._changes.lines.append(SettledLine(typed))
 
     def _carry_out(self, meaning: Meaning, line: TypedLine) -> Steps:
+        meaning = self._placed(meaning)
         if not isinstance(meaning, Send | meanings.ReplyTo):
             self._settle()
         match meaning:
@@ -546,6 +547,9 @@ class FlowView(View):
         if sent is not None and self.is_screen:
             self._unsettled = None
             self._under_way.begin(line, sent.id, message.text)
+
+    def _send_beside(self, message: Send) -> Steps:
+        yield from self._send(message)
 
     def _here(self) -> Conversation | None:
         if self.room is not None:

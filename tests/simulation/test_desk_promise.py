@@ -37,7 +37,8 @@ class Watched:
             desk=DeskSettings(),
             engine=SimpleNamespace(hub=SimpleNamespace(desk=desk)),
         )
-        world = SimpleNamespace(registry=registry, guests=[], network=SimpleNamespace(now=0.0))
+        self.network = SimpleNamespace(now=0.0)
+        world = SimpleNamespace(registry=registry, guests=[], network=self.network)
         self.promise = DeskPromise(cast("World", world))
         self.first, self.second = visit(1, DEFAULT_QUEUE), visit(2, DEFAULT_QUEUE)
         self.look()
@@ -135,4 +136,19 @@ def test_nobody_is_moved_unless_an_operator_asks_for_it(watched: Watched) -> Non
     watched.queue.move(watched.first, 2)
     watched.queue.take_duty(CONSOLE, DEFAULT_QUEUE)
     with pytest.raises(AssertionError, match=NOT_ASKED):
+        watched.look()
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_place_is_kept_from_the_loss_on_for_who_came_and_was_lost_in_one_step(
+    watched: Watched, *, is_kept: bool
+) -> None:
+    third, keep_place = visit(3, DEFAULT_QUEUE), DeskSettings().keep_place
+    watched.queue.join(third)
+    watched.queue.lost(third, now=0.0)
+    watched.look()
+    watched.queue.kept(third, now=0.0)
+    watched.queue.handle_timer(now=keep_place)
+    watched.network.now = keep_place if is_kept else keep_place / 2
+    with nullcontext() if is_kept else pytest.raises(AssertionError, match="I6: 3 is over after"):
         watched.look()

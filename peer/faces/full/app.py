@@ -20,6 +20,7 @@ from textual.widgets import Static
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, NOBODY, Conversation
+from chatapp.peer.api.requests import Node
 from chatapp.peer.faces.full.bars import Bar
 from chatapp.peer.faces.full.composer import Composer
 from chatapp.peer.faces.full.listview import ListView
@@ -41,7 +42,6 @@ from chatapp.wire.text import sanitize
 
 if TYPE_CHECKING:
     from chatapp.peer.faces.full.overlays.desk import DeskPane
-    from chatapp.peer.sdk.client import Peer
 
 LEAST: Final = (40, 12)
 """Columns and rows of the smallest screen."""
@@ -151,7 +151,7 @@ class FullApp(App[None]):
 
     def __init__(
         self,
-        peer: "Peer",
+        node: Node,
         signs: Signs,
         *,
         theme: str = DARK,
@@ -166,7 +166,6 @@ class FullApp(App[None]):
         for one in THEMES:
             self.register_theme(one)
         self.theme = theme
-        node = peer.node
         self.view: Final = ScreenView(
             node.state,
             wall=time.time,
@@ -191,7 +190,7 @@ class FullApp(App[None]):
         """What the input asks about a paste; empty for nothing."""
         self._is_shown = False
         """Whether the widgets are there."""
-        self._opener: Final = Opener(self, peer, signs)
+        self._opener: Final = Opener(self, signs)
         self._desk: DeskPane | None = None
         """The desk pane, once there is something to show in it."""
 

@@ -4,19 +4,16 @@ show and read lines."""
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from chatapp.peer.api import events
+from chatapp.peer.api.requests import Node
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.faces.runner import Runner
 from chatapp.peer.node.local import line_id
 from chatapp.peer.view.flow import FlowView
 from chatapp.peer.view.view import USUAL_START, Changes, Start
 from chatapp.peer.words.formatting import Status, TypedLine
-
-if TYPE_CHECKING:
-    from chatapp.peer.sdk.client import Peer
-
 
 KEPT_AFTER: Final = 1.0
 """Seconds without a key after which the user's other windows learn what is typed."""
@@ -58,7 +55,7 @@ class LineFace:
 
     def __init__(
         self,
-        peer: "Peer",
+        node: Node,
         terminal: Terminal,
         *,
         stay: bool,
@@ -69,7 +66,6 @@ class LineFace:
     ) -> None:
         """`stay`: whether the end of input ends nothing. `note`: as in `Runner`. The others are
         those of `FlowView`."""
-        node = peer.node
         self._terminal: Final = terminal
         self._stay: Final = stay
         self._view: Final = FlowView(

@@ -88,7 +88,7 @@ class _Line(Seen):
         self._sheet: Final = Sheet()
         completions = CompletionIndex() if is_screen else None
         self.face: Final = LineFace(
-            peer, self._sheet, stay=True, completions=completions, is_screen=is_screen,
+            peer.node, self._sheet, stay=True, completions=completions, is_screen=is_screen,
             start=Start(is_over=True),
         )  # fmt: skip
 

@@ -51,6 +51,8 @@ Opening = tuple[bool, str]
 """Whether an operator has said that a queue is open, and what else."""
 _STILL_SERVED: Final = (ClientMove.AWAY, ClientMove.BACK, ClientMove.SILENT)
 _BY_WORD: Final = (OverCause.ENDED, OverCause.DROPPED)
+_GONE: Final = (VisitEvent.LOST, VisitEvent.UNANSWERED)
+"""The events of a visitor's link that ends: until then they were here, perhaps within one step."""
 
 
 class DeskPromise:
@@ -355,6 +357,8 @@ class DeskPromise:
         """Check a change. `before`: the line before this step. `later`: the changes that came after
         this one in the same step."""
         visit, number = one.visit, one.visit.number
+        if one.event in _GONE:
+            self._here_at[number] = self._world.network.now
         if one.event is VisitEvent.KEPT:
             assert number > self._highest, "I6: a number was given twice"
             self._highest = number

@@ -313,7 +313,7 @@ class Scene:
             self.peer.is_ready.set()
         self.completions = CompletionIndex()
         self.face = LineFace(
-            cast(Peer, self.peer),
+            self.peer.node,
             self.paper,
             stay=stay,
             completions=self.completions,
