@@ -330,6 +330,11 @@ class PeerCore(NodeCore):
         self._fetch_missing(now)
         self._follow_up(now)
 
+    def link_progressed(self, begun: int, *, now: float) -> None:
+        """Note that so many bytes of a frame have come, which may be rows that we asked for."""
+        super().link_progressed(begun, now=now)
+        self.roster.progressed(now=now)
+
     def notice_arrived(self, notice: NodeNotice, *, now: float) -> None:
         """Give a notice to the subject that it is for. Raises WireError for an invalid one. An
         honest registry sends no notice to somebody with a name that is for visitors alone."""
