@@ -72,8 +72,6 @@ def j1(plan: Plan) -> Iterator[Figure]:
             what=f"{people:,} come in, {about} a newcomer",
             unit=unit,
             ours=found,
-            against="(a number)",
-            theirs=[],
             sense=LOWER,
             bound=bound,
         )
