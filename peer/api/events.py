@@ -356,6 +356,15 @@ class Ignored(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     is_ignored: bool
 
 
+class Muted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A conversation does not ring from now on (`is_muted`), or rings again. `until`: Unix seconds;
+    0: for good."""
+
+    conversation: Conversation
+    is_muted: bool
+    until: float = 0.0
+
+
 class NobodyKnown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A command named somebody who is not in the table."""
 
@@ -376,6 +385,7 @@ PeopleEvent = (
     | Trusted
     | NotTrusted
     | Ignored
+    | Muted
     | NobodyKnown
 )
 

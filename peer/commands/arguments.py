@@ -10,6 +10,7 @@ import msgspec
 from chatapp.peer.api.conversations import EVERYBODY, person, room
 from chatapp.peer.api.requests import (
     PAGE_MAX,
+    SECONDS_MAX,
     AcceptKey,
     AcceptRegistryKey,
     EnterRoom,
@@ -34,6 +35,7 @@ from chatapp.peer.commands.meanings import (
     OpenConversation,
     SayHere,
     SendToEach,
+    SetMute,
     ShowPast,
     ShowPeople,
     WhichLine,
@@ -85,6 +87,7 @@ NAME_AND_KEY: Final = Shape("<name> <key>", Cut.WORD_AND_MAYBE_TEXT)
 MAYBE_COMMAND: Final = Shape("[command]", Cut.MAYBE_WORD)
 MAYBE_ALL: Final = Shape("[all]", Cut.MAYBE_SHOWN)
 MAYBE_NAME_AND_NUMBER: Final = Shape("[name] [n]", Cut.MAYBE_WORDS)
+MAYBE_CONVERSATION_AND_SPAN: Final = Shape("[name or room] [for]", Cut.MAYBE_WORDS)
 MAYBE_WHICH: Final = Shape("[id or last]", Cut.MAYBE_WORD)
 MAYBE_NTH: Final = Shape("[n]", Cut.MAYBE_WORD)
 NTH_AND_TEXT: Final = Shape("[n] <text>", Cut.TEXT)
@@ -285,6 +288,28 @@ def query(context: Context, *words: str) -> Meaning:
         return OpenConversation()
     is_room = words[0].startswith("#")
     return join(context, words[0]) if is_room else named(OpenConversation)(context, words[0])
+
+
+_SPANS: Final = {"m": 60, "h": 3_600, "d": 86_400}
+"""Seconds of the units in which a span is typed."""
+
+
+def _seconds(word: str) -> int | None:
+    """Return the seconds of a span such as 30m, 2h or 1d; None for another word."""
+    count = number(word[:-1])
+    return count * _SPANS[word[-1]] if count and word[-1] in _SPANS else None
+
+
+def mute(_: Context, *words: str) -> Meaning:
+    """Read the name of a conversation, the one where the user is if it is left out, and for how
+    long."""
+    seconds = _seconds(words[-1]) if words else None
+    if len(words) > 1 and seconds is None:
+        return Mistake(answers.NO_SPAN)
+    if seconds is not None and seconds > SECONDS_MAX:
+        return Mistake(answers.NO_SPAN)
+    named = words[: len(words) - (seconds is not None)]
+    return SetMute(named[0] if named else None, seconds)
 
 
 def examine(context: Context, *words: str) -> Meaning:

@@ -23,6 +23,7 @@ from chatapp.peer.commands.arguments import (
     MAYBE_ALL,
     MAYBE_COMMAND,
     MAYBE_CONVERSATION,
+    MAYBE_CONVERSATION_AND_SPAN,
     MAYBE_NAME,
     MAYBE_NAME_AND_NUMBER,
     MAYBE_NTH,
@@ -53,6 +54,7 @@ from chatapp.peer.commands.arguments import (
     examine,
     explain,
     join,
+    mute,
     named,
     new_name,
     of_room,
@@ -84,6 +86,7 @@ from chatapp.peer.commands.meanings import (
     ReplyTo,
     SayAnswer,
     SayToClient,
+    SetMute,
     ShowHelp,
     ShowMembers,
     ShowTable,
@@ -360,6 +363,20 @@ COMMANDS: Final = (
         read=other_person(lambda who: Unignore(name=who)),
     ),
     Command(
+        spellings=("/mute",),
+        shape=MAYBE_CONVERSATION_AND_SPAN,
+        summary="have a talk or room not ring, but for @ and your name",
+        example="lab 2h",
+        read=mute,
+    ),
+    Command(
+        spellings=("/unmute",),
+        shape=MAYBE_CONVERSATION,
+        summary="have it ring again",
+        example="lab",
+        read=lambda _, name=None: SetMute(name, 0),
+    ),
+    Command(
         spellings=("/why",),
         shape=MAYBE_WHICH,
         summary="show how one of your messages was delivered, try by try",
@@ -519,8 +536,9 @@ _CALLED_HERE: Final = """
 /who: whois online people seen
 dereg: away afk disconnect
 reg: back connect
-/ignore: block mute
-/unignore: unblock unmute
+/ignore: block
+/unignore: unblock
+/mute: silence dnd
 /me: emote action
 /query: open chat switch
 /join: create enter channel group_chat join_room
@@ -541,7 +559,7 @@ reg: back connect
 /doctor: ping
 """
 _NOT_HERE: Final = """
-audio ban call clear cls ctcp dcc deop dnd drop erase export file forward
+audio ban call clear cls ctcp dcc deop drop erase export file forward
 gif import invite kick knock mode motd notice op oper pin poll print remind
 rm save screenshot sendfile set star status theme timer transfer unban
 unpin upload video voice

@@ -111,6 +111,14 @@ class FindPast(msgspec.Struct, frozen=True):
     typed: str
 
 
+class SetMute(msgspec.Struct, frozen=True):
+    """Have the conversation that has this name, or the one where the user is, ring no more for so
+    many seconds, or for good (None); 0: have it ring again."""
+
+    of: str | None
+    seconds: int | None
+
+
 class ShowHelp(msgspec.Struct, frozen=True):
     """List every command, or explain the one that has the spelling `command`."""
 
@@ -160,6 +168,7 @@ Meaning = (
     | ShowTable
     | ShowPast
     | FindPast
+    | SetMute
     | ShowHelp
     | SayToClient
     | SayAnswer

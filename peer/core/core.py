@@ -17,6 +17,7 @@ from chatapp.peer.core.direct.direct import DirectMessages
 from chatapp.peer.core.direct.outbox import LostMessages
 from chatapp.peer.core.direct.transport import runs_of
 from chatapp.peer.core.inbox import Streams
+from chatapp.peer.core.muting import Muting
 from chatapp.peer.core.people.people import Authored, Roster
 from chatapp.peer.core.records import LineKeyed, Loaded, ReadUpTo, Record, StoredOutgoing
 from chatapp.peer.core.registry.connection import NodeCore
@@ -58,6 +59,7 @@ class PeerCore(NodeCore):
             ctx, self.roster, self.registry, self.direct, streams=self._streams, loaded=loaded
         )
         self.direct.carry(self.rooms)
+        self.muting: Final = Muting(ctx, self.roster.contacts, loaded.muted)
         self.line_arrived: Final = self.rooms.line_relayed
         self.desk: Final = Operator(ctx)
         self._routes: Final[Routes] = {

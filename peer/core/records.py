@@ -315,6 +315,15 @@ class MarkMoved(msgspec.Struct, frozen=True, array_like=True, tag=41, gc=False):
     is_ours: bool
 
 
+class MuteChanged(msgspec.Struct, frozen=True, array_like=True, tag=43, gc=False):
+    """The user has muted a conversation until this Unix time; 0: for good; None: not any more.
+    `key`: see `conversation_of`."""
+
+    key: bytes
+    is_group: bool
+    until: int | None
+
+
 Record = (
     OutgoingAdded
     | OutgoingChanged
@@ -344,6 +353,7 @@ Record = (
     | OutgoingOnDisk
     | LineKeyed
     | MarkMoved
+    | MuteChanged
 )
 """All that a node keeps."""
 
@@ -445,6 +455,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     verified: frozenset[bytes] = frozenset()
     """People whose keys the user has compared."""
     ignored: frozenset[bytes] = frozenset()
+    muted: tuple[MuteChanged, ...] = ()
     unresolved_names: dict[bytes, str] = {}
     """Names by streams of ours with pending messages that lead to no row of the table."""
     former_names: dict[bytes, str] = {}

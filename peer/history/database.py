@@ -17,6 +17,7 @@ import msgspec
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import Stored
 from chatapp.peer.core.records import (
+    DEAD,
     CursorMoved,
     FloorRaised,
     FormerName,
@@ -26,6 +27,7 @@ from chatapp.peer.core.records import (
     LineKeyed,
     Loaded,
     MarkMoved,
+    MuteChanged,
     NameBlocked,
     NameCleared,
     Named,
@@ -180,6 +182,7 @@ class History:
             # some may have been created in the transaction that was rolled back
             self._forget_streams()
             self.registries.look_again()
+            self._relations.may_hide = True
             raise
         if until is not None:
             self.filed = until
@@ -285,6 +288,20 @@ class History:
                 )
             case NameCleared():
                 self._clear_name(record)
+            case PersonVerified() | IgnoreChanged() | MuteChanged():
+                self._apply_decision(record)
+            case RegistryPinned() | RegistryVerified() | ServersNamed():
+                self._apply_registry(record)
+            case LineKeyed(id_, key):
+                execute("INSERT OR REPLACE INTO line_keys VALUES (?, ?)", (id_, key))
+                execute("DELETE FROM line_keys WHERE line < ?", (id_ - KEYS_KEPT,))
+            case _:
+                raise TypeError(f"{type(record).__name__} has no statement")
+
+    def _apply_decision(self, record: PersonVerified | IgnoreChanged | MuteChanged) -> None:
+        """Keep what the user has decided about others."""
+        execute, here = self._db.execute, self.registries.current
+        match record:
             case PersonVerified(identity):
                 execute("INSERT OR IGNORE INTO verified VALUES (?, ?)", (here, identity))
             case IgnoreChanged(identity, is_ignored):
@@ -293,13 +310,11 @@ class History:
                     statement if is_ignored else "DELETE FROM ignored WHERE identity = ?",
                     (identity,),
                 )
-            case RegistryPinned() | RegistryVerified() | ServersNamed():
-                self._apply_registry(record)
-            case LineKeyed(id_, key):
-                execute("INSERT OR REPLACE INTO line_keys VALUES (?, ?)", (id_, key))
-                execute("DELETE FROM line_keys WHERE line < ?", (id_ - KEYS_KEPT,))
-            case _:
-                raise TypeError(f"{type(record).__name__} has no statement")
+            case MuteChanged(key, is_group, until):
+                where = here if is_group else schema.EVERYWHERE, key
+                execute("DELETE FROM muted WHERE registry = ? AND key = ?", where)
+                if until is not None:
+                    execute("INSERT INTO muted VALUES (?, ?, ?)", (*where, until))
 
     def _apply_registry(self, record: RegistryPinned | RegistryVerified | ServersNamed) -> None:
         match record:
@@ -375,6 +390,8 @@ class _Pending:
         """Values for `_ADD_OURS`, by stream and number."""
         self._changes: dict[tuple[int, int], tuple[int, Stored]] = {}
         """Changes of our lines that were added earlier, by stream and number."""
+        self._dead: list[tuple[int, int]] = []
+        """Lines of ours that will never arrive, by stream and number."""
         self._shown: dict[int, int] = {}
         self._floors: dict[int, int] = {}
         self._holes: dict[int, tuple[tuple[int, int], ...]] = {}
@@ -408,6 +425,8 @@ class _Pending:
                     self._related.append((*key, record.related))
             elif type(record) is OutgoingChanged:
                 key, trace = (ours[record.stream], record.number), record.trace
+                if record.state in DEAD:
+                    self._dead.append(key)
                 if key in added:
                     row = added[key]
                     row[4] = record.state.number
@@ -466,6 +485,10 @@ class _Pending:
             self._relate()
         if self._changes:
             many(_CHANGE, self._spans())
+        for dead in self._dead:
+            self._relations.given_up(*dead)
+        if self._changes or self._added:
+            self._relations.settled()
         rising = (
             (_SHOWN, self._shown),
             (_FLOOR, self._floors),
@@ -491,7 +514,7 @@ class _Pending:
             self._opened.clear()
         for (column, group), position in self._places.items():
             self._set_place(column, group, position)
-        for taken in (self._lines, self._added, self._changes, self._places):
+        for taken in (self._lines, self._added, self._changes, self._dead, self._places):
             taken.clear()
 
     def _add_lines(self, lines: list[Sequence[object]], add_one: str, add_many: str) -> None:

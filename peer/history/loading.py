@@ -13,11 +13,11 @@ from msgspec.structs import replace
 
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.records import (
-    DEAD,
     FINAL,
     KEY_SIZE,
     Key,
     Loaded,
+    MuteChanged,
     RoomKept,
     StoredGroup,
     StoredIncoming,
@@ -36,7 +36,6 @@ from chatapp.wire.messages.direct import PROVISIONAL, Number
 from chatapp.wire.messages.table import Row
 
 _FINAL: Final = ",".join(str(number) for number in sorted(state.number for state in FINAL))
-_DEAD: Final = ",".join(str(number) for number in sorted(state.number for state in DEAD))
 
 _LAST_ID: Final = f"SELECT max(({schema.NEWEST_LINE}), lines) FROM progress"
 """Ids of lines that are lost are not given again: `lines` counts them too."""
@@ -75,6 +74,7 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
         blocked=tuple(blocked),
         verified=_keys(db, "SELECT identity FROM verified WHERE registry = ?", registry),
         ignored=_keys(db, "SELECT identity FROM ignored"),
+        muted=_muted(db, registry),
         openings=_checked(
             dict(db.execute("SELECT identity, number FROM openings")), dict[bytes, Number]
         ),
@@ -131,6 +131,14 @@ def _unknown(
 
 def _keys(db: sqlite3.Connection, query: str, *values: int) -> frozenset[bytes]:
     return _checked(frozenset(one for (one,) in db.execute(query, values)), frozenset[Key])
+
+
+def _muted(db: sqlite3.Connection, registry: int) -> tuple[MuteChanged, ...]:
+    found = db.execute(
+        "SELECT key, registry != ?, until FROM muted WHERE registry IN (?, ?)",
+        (schema.EVERYWHERE, schema.EVERYWHERE, registry),
+    )
+    return tuple(MuteChanged(key, bool(is_group), until) for key, is_group, until in found)
 
 
 def _checked(found: Found, shape: type[Found]) -> Found:
@@ -311,7 +319,7 @@ def _gaps(
     messages that will never arrive."""
     found = db.execute(
         "SELECT number FROM lines WHERE stream = ? AND number >= ? AND number < ? "
-        f"AND state NOT IN ({_DEAD}) ORDER BY number",
+        f"AND state NOT IN {schema.NUMBERS_OF_DEAD} ORDER BY number",
         (stream, floor, PROVISIONAL),
     )
     alive = [*(number for (number,) in found), last + 1]

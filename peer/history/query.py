@@ -48,12 +48,15 @@ SELECT conversations.id, key, conversations.registry, read, name, coalesce(doubt
     (SELECT coalesce(max(line), 0) FROM conversation_lines WHERE conversation = conversations.id)
     FROM conversations LEFT JOIN names ON names.identity = key AND conversations.registry = ?
     WHERE conversations.registry IN (?, ?)"""
-_UNREAD: Final = f"""
-SELECT count(*) FROM (SELECT 1 FROM conversation_lines
-    JOIN lines ON lines.id = line JOIN streams ON streams.id = stream
+_UNREAD_LINES: Final = f"""
+    FROM conversation_lines JOIN lines ON lines.id = line JOIN streams ON streams.id = stream
     WHERE conversation_lines.conversation = ? AND line > ? AND NOT ours
         AND NOT EXISTS (SELECT 1 FROM ignored WHERE identity = substr(streams.key, -{KEY_SIZE}))
-    LIMIT {UNREAD_MAX})"""
+    LIMIT {UNREAD_MAX}"""
+_UNREAD: Final = f"SELECT count(*) FROM (SELECT 1 {_UNREAD_LINES})"
+_UNREAD_TEXTS: Final = (
+    f"SELECT text FROM (SELECT lines.text {_UNREAD_LINES}) WHERE instr(text, '@')"
+)
 
 _NEWEST_READ: Final = """
 SELECT number FROM streams JOIN lines ON lines.stream = streams.id
@@ -123,6 +126,13 @@ class ConversationQueries:
         if row.newest <= row.read:
             return 0
         return int(self._db.execute(_UNREAD, (row.id, row.read)).fetchone()[0])
+
+    @damage_named()
+    def unread_texts(self, row: StoredConversation) -> list[str]:
+        """Return the texts of those lines that have an `@` in them."""
+        if row.newest <= row.read:
+            return []
+        return [str(text) for (text,) in self._db.execute(_UNREAD_TEXTS, (row.id, row.read))]
 
 
 def identity_of(conversation: Conversation) -> tuple[ConversationKind, str, bool]:
@@ -326,7 +336,7 @@ class MessageQueries:
         message, its time in milliseconds, and the text. Empty for a line that was not edited, or
         was taken back."""
         original = self.relations.original(line.id)
-        if line.folded is None or original is None:
+        if line.folded is None or not line.folded.versions or original is None:
             return []
         edits = [(edit.number, edit.at_ms, edit.text) for edit in line.folded.versions]
         return [(line.number, line.at_ms, original), *edits]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 import msgspec
 
 from chatapp.peer.api import events, requests
-from chatapp.peer.api.conversations import DESK, Conversation
+from chatapp.peer.api.conversations import DESK, Conversation, addresses, room
 from chatapp.peer.api.errors import (
     ChangeRefusal,
     ChangeRefused,
@@ -34,7 +34,7 @@ from chatapp.peer.api.trace import Raw, readable, unpacked
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.conversation import check_length
 from chatapp.peer.core.desk.operator import VisitTarget
-from chatapp.peer.core.records import FINAL, Related, RelationKind
+from chatapp.peer.core.records import DEAD, FINAL, Related, RelationKind
 from chatapp.peer.core.registry.session import State
 from chatapp.peer.core.relations import CHANGED_WITHIN_MS
 from chatapp.peer.history.query import (
@@ -116,6 +116,8 @@ async def _line_to_change(node: "PeerNode", id_: int) -> tuple[StoredLine, Conve
         raise ChangeRefused(ChangeRefusal.NO_SUCH_LINE)
     if line.folded is not None and line.folded.is_retracted:
         raise ChangeRefused(ChangeRefusal.TAKEN_BACK)
+    if line.state in DEAD:
+        raise ChangeRefused(ChangeRefusal.NOT_SENT)
     conversation = shown(line, node.name).conversation
     if conversation.is_person and not _is_of(node, conversation.name, line.stream):
         raise ChangeRefused(ChangeRefusal.OTHER_KEY)
@@ -348,6 +350,16 @@ def _accept_registry_key(node: "PeerNode", request: requests.AcceptRegistryKey) 
     return node.core.registry.trust.accept(request.digits, now=node.now())
 
 
+def _mute(node: "PeerNode", request: requests.Mute) -> Any:
+    what = request.conversation
+    if what.is_room:
+        entered = node.state.room(what.name)
+        if entered is None:
+            return events.NotInRoom(room=what.name)
+        what = room(entered.name)
+    return node.core.muting.change(what, request.seconds, now=node.now())
+
+
 # --- the help desk
 
 
@@ -567,8 +579,16 @@ def _states(lines: MessageQueries, registry: int, me: str) -> list[ConversationS
             continue
         unread, one = lines.conversations.unread(row), states.get(identity_of(row.what))
         if one is None:
-            last = shown(newest[0], me)
-            one = ConversationState(conversation=row.what, unread=unread, read=row.read, last=last)
+            is_addressed = row.is_group and any(
+                addresses(text, me) for text in lines.conversations.unread_texts(row)
+            )
+            one = ConversationState(
+                conversation=row.what,
+                unread=unread,
+                read=row.read,
+                last=shown(newest[0], me),
+                is_addressed=is_addressed,
+            )
         else:  # the same person with another key
             one = ConversationState(
                 conversation=one.conversation,
@@ -609,6 +629,7 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.Unignore: lambda node, asked: node.core.roster.trust.ignore(
         asked.name, is_ignored=False
     ),
+    requests.Mute: _mute,
     requests.ReadPage: _page,
     requests.ReadAround: _around,
     requests.SearchPast: _search,

@@ -221,6 +221,7 @@ class PeerNode:
                 waiting=operator.waiting,
                 answers=operator.answers,
             ),
+            muted=core.muting.conversations(now=self.now()) if core.muting.kept else (),
         )
 
     @property

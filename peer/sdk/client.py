@@ -215,6 +215,15 @@ class PeerTrust:
         """Show their messages again."""
         return await self._open_node().request(requests.Unignore(name=name))
 
+    async def mute(
+        self, conversation: Conversation, seconds: int | None = None
+    ) -> events.Muted | events.NobodyKnown | events.NotInRoom:
+        """Have a conversation ring no more in the user's windows, but in a room for lines with `@`
+        and our name in them. `seconds`: for how long; None: for good; 0: have it ring again."""
+        return await self._open_node().request(
+            requests.Mute(conversation=conversation, seconds=seconds)
+        )
+
 
 class Peer:
     """One peer. It may be opened again after it was closed."""
@@ -490,6 +499,11 @@ class Peer:
         return self._state.sending_try
 
     # --- rooms
+
+    @property
+    def muted(self) -> tuple[Conversation, ...]:
+        """The conversations that do not ring."""
+        return self._open_node().state.muted
 
     @property
     def rooms(self) -> tuple[RoomState, ...]:

@@ -2,7 +2,7 @@
 stand."""
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -51,6 +51,8 @@ class Pane:
         self.unread = 0
         self.calls = False
         """Whether an unread line is for the user alone, or has their name in it."""
+        self.is_addressed = False
+        """Whether an unread line that is for others, too, has `@` and the user's name in it."""
         self.read = 0
         """The id of the line up to which it was read."""
         self.newest = 0
@@ -122,13 +124,18 @@ class Pane:
         """Note that the user has read up to this line, here or in another program."""
         self.read = max(self.read, id_)
         if self.read >= max(self.newest, self.log.newest_id):
-            self.unread, self.calls = 0, False
+            self.have_read_all()
         else:
             left = [
                 entry for entry in self.log.entries if entry.id > self.read and not entry.is_mine
             ]
             if self.log.end_id is not None and self.log.end_id <= self.read:
                 self.unread, self.calls = len(left), any(entry.calls for entry in left)
+                self.is_addressed = self.is_addressed and self.calls
+
+    def have_read_all(self) -> None:
+        """Note that nothing is unread any more."""
+        self.unread, self.calls, self.is_addressed = 0, False, False
 
 
 def past_entry(line: Said, me: str, known: Known = NOTHING_KNOWN) -> LogEntry:
@@ -163,6 +170,9 @@ class ListRow(msgspec.Struct, frozen=True, kw_only=True):
     """Since when an absent person is away, in Unix seconds; 0: not known."""
     unread: int = 0
     calls: bool = False
+    is_addressed: bool = False
+    """Whether an unread line has `@` and the user's name in it."""
+    is_muted: bool = False
     is_entered: bool = False
     """Whether it is a room where the user is."""
     waiting: int = 0
@@ -207,7 +217,9 @@ class PaneList:
             pane.draft = pane.kept = state.draft
             if state.last is not None:
                 pane.newest, pane.talked_at = state.last.id, state.last.at
-            pane.calls = pane.unread > 0 and state.conversation.kind is ConversationKind.PERSON
+            pane.is_addressed = state.is_addressed
+            is_direct = state.conversation.is_person
+            pane.calls = state.is_addressed or (pane.unread > 0 and is_direct)
 
     def rename(self, old: str, new: str) -> Pane | None:
         """Have the conversation with a person stand under their new name. Return it, if there is
@@ -230,6 +242,7 @@ class PaneList:
         me: str,
         opened: Conversation,
         rooms: Sequence[str],
+        muted: Collection[Conversation] = (),
         is_at_desk: bool,
         waiting: int,
     ) -> list[ListRow]:
@@ -270,7 +283,9 @@ class PaneList:
                 else None,
                 since=who.since if who is not None and not who.online else 0.0,
                 unread=pane.unread,
-                calls=pane.calls,
+                calls=pane.calls and (pane.is_addressed or pane.conversation not in muted),
+                is_addressed=pane.is_addressed,
+                is_muted=pane.conversation in muted,
                 is_entered=key in entered,
                 waiting=waiting if kind is ConversationKind.DESK else 0,
             )
@@ -290,7 +305,7 @@ _KINDS: Final = (
 def _order(pane: Pane, row: ListRow) -> tuple[object, ...]:
     return (
         _KINDS.index(pane.conversation.kind),
-        not pane.calls,
+        not row.calls,
         not pane.is_hot,
         not row.is_entered,
         -pane.talked_at,

@@ -14,6 +14,7 @@ from chatapp.peer.api.conversations import (
     NOBODY,
     Conversation,
     ConversationKind,
+    addresses,
     person,
     room,
 )
@@ -167,6 +168,7 @@ class ScreenView(View):
             me=state.name,
             opened=self.open_pane.conversation,
             rooms=[entered.name for entered in state.rooms],
+            muted=state.muted,
             is_at_desk=desk.is_on_duty or desk.client is not None,
             waiting=desk.waiting,
         )
@@ -299,7 +301,7 @@ class ScreenView(View):
         if self.attention().is_looking and (newest > pane.read or (is_end and pane.unread)):
             pane.note_read(newest)
             if is_end:
-                pane.unread, pane.calls = 0, False
+                pane.have_read_all()
             if pane.conversation != DESK:
                 self._begin(self._mark_read(pane.conversation, newest))
 
@@ -392,10 +394,13 @@ class ScreenView(View):
             return
         is_direct = line.conversation.is_person or line.visit > 0
         entry = past_entry(line, self.state.name, self.known)
-        calls = (is_direct or entry.calls) and not line.is_ours
+        is_addressed = not is_direct and not line.is_ours and addresses(line.text, self.state.name)
+        is_muted = line.conversation in self.state.muted
+        calls = is_addressed if is_muted else (is_direct or entry.calls) and not line.is_ours
         entry.calls = entry.calls and not is_direct
         entry.id = id_
         pane.note_line(id_, at, is_mine=line.is_ours, calls=calls)
+        pane.is_addressed = pane.unread > 0 and (pane.is_addressed or is_addressed)
         pane.log.append([entry])
         pane.unshown.append((line, entry))
         is_watched = pane is self.open_pane and self.attention().is_looking

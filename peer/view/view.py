@@ -258,6 +258,7 @@ class View:
             in_reach=self._in_reach(self.room),
             online=self._online,
             unread=self._unread,
+            muted=state.muted,
             notes=(typing_note(list(self._typing)),) if self._typing else (),
         )
 
@@ -344,7 +345,7 @@ class View:
         self._completions.is_operator = self.state.desk.is_operator
         for line in lines:
             if isinstance(line, MessageLine):
-                self._unread += 1
+                self._unread += line.where not in self.state.muted
                 self._completions.add_recent(line.sender)
         for event in batch:
             self._note_names(event, self._completions)
@@ -539,20 +540,28 @@ class View:
                 self._answer(map(AnswerLine, lines))
             case meanings.ShowMembers() | meanings.ShowPeople() | meanings.ShowTable():
                 yield from self._show_people(meaning)
+            case meanings.OpenRoom(wanted):
+                self._open_entered(wanted)
+            case _:
+                yield from self._ask_peer(meaning, line)
+
+    def _ask_peer(self, meaning: Meaning, line: TypedLine) -> Steps:
+        """Do what a line means that is for the peer, or for the help desk."""
+        match meaning:
             case meanings.SendToEach(several, text):
                 self._answer([answers.one_to_each(several)])
                 for to in several:
                     yield from self._send_beside(Send(conversation=person(to), text=text))
             case meanings.ReplyTo() | meanings.ChangeLine() | meanings.ReactTo():
                 yield from self._about_line(meaning, line)
+            case meanings.SetMute():
+                yield from self._mute(meaning)
             case _ if isinstance(meaning, _OfThePast):
                 yield from self._look_back(meaning)
             case requests.Examine():
                 from chatapp.peer.words.doctor import doctor_lines  # deferred: rarely needed
 
                 self._answer(doctor_lines((yield meaning), self.state.server))
-            case meanings.OpenRoom(wanted):
-                self._open_entered(wanted)
             case Request():
                 yield from self._request(meaning)
             case _:
@@ -762,6 +771,20 @@ class View:
             return None
         lines = [line for line in page.lines if line.is_ours is is_ours and not line.is_retracted]
         return lines[-which.nth] if which.nth <= len(lines) else None
+
+    def _mute(self, meaning: meanings.SetMute) -> Steps:
+        """Have a conversation ring no more, or again."""
+        try:
+            what = self._here() if meaning.of is None else (yield from self._called(meaning.of))
+        except HistoryUnreadable as error:
+            self._answer([AnswerLine(history.history_unreadable(error))])
+            return
+        if what is not None and what not in (NOBODY, DESK):
+            self._tell((yield requests.Mute(conversation=what, seconds=meaning.seconds)))
+        elif meaning.of is None:
+            self._answer([answers.muted_line(self.state.muted)])
+        else:
+            self._answer([history.no_conversation(meaning.of)])
 
     # --- the past
 

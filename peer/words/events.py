@@ -131,7 +131,7 @@ def lines_of(event: Event, *, in_reach: int = 0, known: Known = NOTHING_KNOWN) -
     `in_reach`: how many members of the room can be reached while the registry is away. `known`: the
     lines that events are about."""
     if isinstance(event, Said):
-        return [_received(event, known)]
+        return [_received(event, known).said_in(event.conversation)]
     if isinstance(event, DraftKept):
         return []
     if isinstance(event, SaidByUs):

@@ -31,6 +31,8 @@ def known() -> CompletionIndex:
         ("send b", ["bob", "Bea"]),
         ("/dm  c", ["carol"]),
         ("/dm bob,c", ["carol"]),
+        ("send bob hi @c", ["@carol"]),
+        ("/mute l", ["lab"]),
         ("/verify a", ["alice"]),
         ("send bob b", []),
         ("send_all b", []),

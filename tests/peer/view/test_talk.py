@@ -1,16 +1,20 @@
-"""What is typed in a conversation and is more than a text: actions, and one line to several people."""
+"""What is typed in a conversation and is more than a text: actions, one line to several people, mentions; and what
+rings."""
 
 from collections.abc import Sequence
 from typing import Final
 
 import pytest
+from msgspec.structs import replace
 
-from chatapp.peer.api import requests
-from chatapp.peer.api.conversations import NOBODY, person, room
+from chatapp.peer.api import events, requests
+from chatapp.peer.api.conversations import EVERYBODY, NOBODY, person, room
+from chatapp.peer.api.events import Said
+from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.view.flow import FlowView
 from chatapp.peer.view.view import Start
 from chatapp.peer.words.formatting import TypedLine
-from tests.peer.view.test_view import STATE, History, Window
+from tests.peer.view.test_view import STATE, History, Window, said
 
 TO_EACH: Final = "[One message to each of bob and carol.]"
 
@@ -78,3 +82,59 @@ def test_an_action_for_nobody_is_not_sent() -> None:
     window.view.press("/me waves", at=0.0)
     window.history.perform(window.view.carry_out_next())
     assert not sends(window.history)
+
+
+def heard(text: str, number: int = 1) -> Said:
+    return replace(said(number, room("lab")), text=text)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_muted", "calls", "is_addressed"),
+    [
+        ("alice?", False, True, False),
+        ("@alice?", False, True, True),
+        ("alice?", True, False, False),
+        ("@alice?", True, True, True),
+        ("hello", True, False, False),
+    ],
+)
+def test_a_muted_room_calls_for_a_mention_alone(
+    text: str, is_muted: bool, calls: bool, is_addressed: bool
+) -> None:
+    window = Window(History(), is_looking=False)
+    state = replace(STATE, muted=(room("lab"),) if is_muted else ())
+    window.view.handle([heard(text)], state, (), now=0.0)
+    (row,) = (one for one in window.view.rows() if one.conversation == room("lab"))
+    assert (row.calls, row.is_addressed, row.unread) == (calls, is_addressed, 1)
+    assert bool(window.view.take_changes().calls) == calls
+    window.paint(room("lab"))
+    window.view.handle([], state, (), now=0.0)
+    window.view.handle(
+        [events.ConversationRead(conversation=room("lab"), id=1)], state, (), now=0.0
+    )
+    assert not any(one.is_addressed or one.unread for one in window.view.rows())
+
+
+@pytest.mark.parametrize(
+    ("line", "asked"),
+    [
+        ("/mute", requests.Mute(conversation=room("lab"))),
+        ("/mute 2h", requests.Mute(conversation=room("lab"), seconds=7_200)),
+        ("/mute #den", requests.Mute(conversation=room("den"))),
+        ("/unmute everybody", requests.Mute(conversation=EVERYBODY, seconds=0)),
+        ("/mute box", '[No person or room called "box".]'),
+    ],
+)
+def test_a_conversation_is_muted_by_its_name_or_where_one_is(
+    line: str, asked: requests.Mute | str
+) -> None:
+    history, view = History(), flow(is_screen=False)
+    assert asked in history.asked or asked in [*typed(view, history, line), *history.asked]
+
+
+def test_unread_lines_of_a_muted_conversation_are_not_counted_at_a_prompt() -> None:
+    index = CompletionIndex()
+    view = FlowView(STATE, is_screen=True, completions=index, draw_line=lambda: 7)
+    for number, muted in enumerate(((), (room("lab"),)), 1):
+        view.handle([heard("hi", number)], replace(STATE, muted=muted), (), now=0.0)
+    assert view.status(now=0.0).unread == 1

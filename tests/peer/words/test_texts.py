@@ -46,6 +46,7 @@ from chatapp.peer.api.events import (
     MessageChanged,
     MessageReason,
     MessageState,
+    Muted,
     NameReleased,
     NameUnavailable,
     NoAnswer,
@@ -593,6 +594,12 @@ LINES: list[tuple[Event, list[str]]] = [
     (KeyRestored(name="bob"), ["[bob is back with the key that you know: messages go out again.]"]),
     (Ignored(name="bob", is_ignored=True), ["[You no longer see what bob says.]"]),
     (Ignored(name="bob", is_ignored=False), ["[You see what bob says again.]"]),
+    (Muted(conversation=person("bob"), is_muted=True), ["[bob does not ring.]"]),
+    (
+        Muted(conversation=room("lab"), is_muted=True),
+        ["[lab does not ring, but for lines with @ and your name.]"],
+    ),
+    (Muted(conversation=EVERYBODY, is_muted=False), ["[Everybody rings again.]"]),
     (NobodyKnown(name="bob"), ["[Nobody called bob is known here.]"]),
     (
         MessageChanged(
