@@ -538,6 +538,8 @@ class Said(Line, frozen=True, kw_only=True, tag=True):
     state: MessageState | None = None
     """How far our own line got; None for others'. A line of the channel or a room that the registry
     has is DELIVERED."""
+    is_seen: bool = False
+    """Whether the person to whom we said it has seen it (`Seen`)."""
     reply_to: Target | None = None
     """The line that this one answers."""
     quote: str = ""
@@ -593,6 +595,15 @@ class SaidByUs(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """As in `Send`."""
 
 
+class Seen(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A person has seen what we said to them, up to this line. Told only if both have asked for
+    seen marks, and only of the newest line."""
+
+    conversation: Conversation
+    target: Target
+    """The line; `Past.find` returns it."""
+
+
 class MailReturned(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The messages and lines that were sent while we were away, oldest first."""
 
@@ -640,6 +651,7 @@ class ConversationRead(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 ReceivedEvent = (
     LineEvent
     | SaidByUs
+    | Seen
     | DraftKept
     | MailReturned
     | MailUnreadable

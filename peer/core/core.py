@@ -19,7 +19,14 @@ from chatapp.peer.core.direct.transport import runs_of
 from chatapp.peer.core.inbox import Streams
 from chatapp.peer.core.muting import Muting
 from chatapp.peer.core.people.people import Authored, Roster
-from chatapp.peer.core.records import LineKeyed, Loaded, ReadUpTo, Record, StoredOutgoing
+from chatapp.peer.core.records import (
+    DraftChanged,
+    LineKeyed,
+    Loaded,
+    ReadUpTo,
+    Record,
+    StoredOutgoing,
+)
 from chatapp.peer.core.registry.connection import NodeCore
 from chatapp.peer.core.registry.registration import Registration
 from chatapp.peer.core.registry.session import SEALED_KINDS, State
@@ -47,6 +54,7 @@ class PeerCore(NodeCore):
         self._out.count_ids_from(loaded.last_id)
         self.events: Final = self._out.drain_events
         self.roster: Final = Roster(ctx, self, loaded)
+        self.people: Final = self.roster.contacts.people
         self.registry: Final = Registration(ctx, self, self.roster, servers=servers, loaded=loaded)
         self._streams: Final = Streams(
             ctx, stored=loaded.streams, ignored=self.roster.contacts.ignored
@@ -152,11 +160,6 @@ class PeerCore(NodeCore):
         """Note whether the driver reads the link from now on."""
         self.registry.link.read_from(is_read=is_read, now=now)
 
-    def people(self) -> tuple[events.Person, ...]:
-        """Return everybody in the table who has a name, by name: the same tuple until somebody
-        changes."""
-        return self.roster.contacts.people()
-
     def is_key_in_doubt(self, name: str) -> bool:
         """Return whether the registry shows another key for this name than the one that we hold."""
         return self.roster.contacts.is_blocked(name)
@@ -182,6 +185,11 @@ class PeerCore(NodeCore):
         `conversation_of`."""
         self._out.records += [ReadUpTo(key, is_group, id_) for key, is_group in keys]
         self._out.events.append(events.ConversationRead(conversation=conversation, id=id_))
+
+    def note_draft(self, conversation: conversations.Conversation, text: str) -> None:
+        """Note what the user has begun to type in a conversation."""
+        self._out.records.append(DraftChanged(conversation, text))
+        self._out.events.append(events.DraftKept(conversation=conversation, text=text))
 
     def note_key(self, line: int, key: int) -> None:
         """Note by which key another program of the user asked for a line of ours."""

@@ -58,6 +58,11 @@ _UNREAD_TEXTS: Final = (
     f"SELECT text FROM (SELECT lines.text {_UNREAD_LINES}) WHERE instr(text, '@')"
 )
 
+_NEWEST_READ: Final = """
+SELECT number FROM streams JOIN lines ON lines.stream = streams.id
+    WHERE streams.conversation = ? AND NOT ours AND kind IS NULL AND lines.id <= ?
+    ORDER BY number DESC LIMIT 1"""
+
 
 class _Row(msgspec.Struct, array_like=True, gc=False):
     """A row of `_ROWS`."""
@@ -108,6 +113,13 @@ class ConversationQueries:
         return [row for row in rows if identity_of(row.what) == wanted]
 
     @damage_named()
+    def newest_read(self, row: StoredConversation, id_: int) -> int:
+        """Return the number of the newest line that the person of this conversation has said, up to
+        the line with this id; 0 for none."""
+        found = self._db.execute(_NEWEST_READ, (row.id, _id_in_reach(id_))).fetchone()
+        return 0 if found is None else int(found[0])
+
+    @damage_named()
     def unread(self, row: StoredConversation) -> int:
         """Return how many lines of others are newer than what the user has read, `UNREAD_MAX` at
         most."""
@@ -144,9 +156,7 @@ def _stored(row: _Row) -> StoredConversation:
     return StoredConversation(row.id, row.key, is_group, what, row.read, row.newest)
 
 
-_COLUMNS: Final = (
-    "SELECT lines.id, streams.key, ours, number, at_ms, state, lines.text, trace, stream FROM"
-)
+_COLUMNS: Final = "SELECT lines.id, streams.key, ours, number, at_ms, state, lines.text, trace, stream, number <= mark FROM"
 _LINE: Final = f"{_COLUMNS} lines JOIN streams ON streams.id = stream"
 _OF_TALKS: Final = (
     f"{_COLUMNS} conversation_lines CROSS JOIN lines ON lines.id = line "
@@ -176,6 +186,7 @@ class _LineRow(msgspec.Struct, array_like=True, gc=False):
     text: str
     trace: Stored
     by: int
+    is_seen: int
 
 
 class _Name(msgspec.Struct, array_like=True, gc=False):
@@ -206,6 +217,8 @@ class StoredLine(NamedTuple):
     """Why `person` may not be who they say, if nobody else has ever confirmed this name."""
     by: int = 0
     """The row of its stream."""
+    is_seen: bool = False
+    """Whether its recipient has said that they have seen it."""
     related: Related | None = None
     """What it is to another line."""
     folded: Folded | None = None
@@ -323,7 +336,7 @@ class MessageQueries:
         message, its time in milliseconds, and the text. Empty for a line that was not edited, or
         was taken back."""
         original = self.relations.original(line.id)
-        if line.folded is None or original is None:
+        if line.folded is None or not line.folded.versions or original is None:
             return []
         edits = [(edit.number, edit.at_ms, edit.text) for edit in line.folded.versions]
         return [(line.number, line.at_ms, original), *edits]
@@ -426,6 +439,7 @@ class MessageQueries:
             None if known is None else known.name,
             None if known is None or known.doubt is None else AuthorDoubt.numbered(known.doubt),
             row.by,
+            is_ours and row.is_seen == 1,
         )
 
 
@@ -452,6 +466,7 @@ def shown(line: StoredLine, me: str) -> Said:
         doubt=doubt,
         is_ours=line.outgoing,
         state=line.state if line.outgoing else None,
+        is_seen=line.is_seen,
         reply_to=answered(line.related),
         quote=line.quote,
         is_unknown=line.is_unknown,

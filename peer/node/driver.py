@@ -393,6 +393,7 @@ class Driver:
         """Whether a turn is to be taken once the present loop iteration is over."""
         self.is_closed = False
         self._endpoint = machine.endpoint(self._loop, self._datagrams_came)
+        self.send: Final = self._endpoint.send_all
         self.port: Final = self._endpoint.open(port)
         """Our UDP port."""
 
@@ -447,10 +448,6 @@ class Driver:
         self._take_turn()
         if not self.is_closed:
             self._look.begin()
-
-    def send(self, datagrams: Sequence[tuple[bytes, Address]]) -> None:
-        """Send datagrams."""
-        self._endpoint.send_all(datagrams)
 
     def tend_link(self, *, now: float) -> None:
         """Close, write and connect, as the core wants."""

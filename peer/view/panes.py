@@ -76,7 +76,7 @@ class Pane:
         self.draft = ""
         """What was typed and not sent when the user went to another conversation."""
         self.kept = ""
-        """What the user's other windows know of that."""
+        """What is kept of that, for other windows and the next start."""
 
     def __repr__(self) -> str:
         return f"<Pane of {self.conversation}: {len(self.log)} entries, {self.unread} unread>"
@@ -154,7 +154,7 @@ def past_entry(line: Said, me: str, known: Known = NOTHING_KNOWN) -> LogEntry:
         is_mine=line.is_ours,
         is_claimed=line.doubt is not None,
         calls=not line.is_ours and mentions(MessageLine(sender, ": ", text), me),
-        mark=mark_of(line.state, is_direct=line.conversation.is_person),
+        mark=mark_of(line.state, is_direct=line.conversation.is_person, is_seen=line.is_seen),
         note="" if line.doubt is None else DOUBTS[line.doubt],
     )
 
@@ -370,6 +370,7 @@ _EVERYWHERE = (
 )
 _NOWHERE = (
     events.MessageChanged  # at the message itself
+    | events.Seen
     | events.Unacknowledged
     | events.Addressed
     | events.ConversationRead

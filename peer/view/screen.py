@@ -59,6 +59,7 @@ from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import (
     LINE_MAX,
     CallingLine,
+    Mark,
     MessageLine,
     Status,
     TypedLine,
@@ -359,6 +360,8 @@ class ScreenView(View):
                 self._settle_desk_line(id_, state)
             case events.MessageChanged():
                 self._settled(event)
+            case events.Seen():
+                self._marked_seen(event)
             case events.ConversationRead(conversation=what, id=id_):
                 if (pane := self.panes.known(what)) is not None and id_ > pane.read:
                     pane.note_read(id_)
@@ -458,11 +461,10 @@ class ScreenView(View):
         self._settle_early(pane, entry)
         self._log_changed(pane)
 
-    # --- what is typed in several windows
+    # --- what is typed and not sent
 
     def keep_draft(self, pane: Pane, text: str) -> KeepDraft | None:
-        """Return what tells the user's other windows what is typed in a conversation and not sent;
-        None: they know."""
+        """Return what keeps what is typed in a conversation and not sent; None: it is kept."""
         if text == pane.kept or len(text) > LINE_MAX or pane.conversation == DESK:
             return None
         pane.kept = text
@@ -506,6 +508,15 @@ class ScreenView(View):
             return
         self._change(pane, entry, event)
 
+    def _marked_seen(self, event: events.Seen) -> None:
+        """Show at messages of ours that the other person has seen them."""
+        pane, found = self.panes.pane(event.conversation), found_for(event, self.known)
+        for entry in reversed(pane.log.entries if found is not None else ()):
+            if entry.mark is Mark.SEEN:
+                break  # and so are those before it
+            if found and entry.is_mine and 0 < entry.id <= found.line.id:
+                self._mark_further(pane, entry, Mark.SEEN)
+
     def _settle_early(self, pane: Pane, entry: LogEntry) -> None:
         """Give a message that has just got its id the outcome that came before."""
         event = self._early.pop(entry.id, None)
@@ -514,12 +525,17 @@ class ScreenView(View):
 
     def _change(self, pane: Pane, entry: LogEntry, event: events.MessageChanged) -> None:
         mark = mark_of(event.state, is_direct=event.conversation.is_person)
-        if is_behind(mark, entry.mark):
-            return  # the entry was read from the past, which knows more
         is_told = event.state in (MessageState.KEPT, MessageState.REFUSED, MessageState.EXPIRED)
         lines = lines_of(event, in_reach=self._in_reach(event.conversation.name)) if is_told else []
-        pane.log.change(entry, mark=mark, note=" ".join(map(words.unbracketed, lines)))
-        self._log_changed(pane)
+        self._mark_further(pane, entry, mark, note=" ".join(map(words.unbracketed, lines)))
+
+    def _mark_further(
+        self, pane: Pane, entry: LogEntry, mark: Mark | None, *, note: str = ""
+    ) -> None:
+        """Give a message another mark, unless the one that it has says more."""
+        if not is_behind(mark, entry.mark):
+            pane.log.change(entry, mark=mark, note=note)
+            self._log_changed(pane)
 
     def _fetch_missing(self) -> None:
         """Read the lines that other programs of the user have sent. Nothing is read while a line is

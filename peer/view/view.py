@@ -93,6 +93,10 @@ Steps = Generator[Step, Any, None]
 """What takes several steps. Each gets the answer to its request, or the error that it raises."""
 
 
+KEPT_AFTER: Final = 1.0
+"""Seconds without a key after which what is typed is kept, for other windows and the next start."""
+
+
 class Changes(msgspec.Struct, kw_only=True):
     """What has changed in a view since it was asked last."""
 
@@ -284,7 +288,7 @@ class View:
         for event in batch:
             said = event.line if isinstance(event, events.SaidByUs) else event
             for line in said.lines if isinstance(said, events.MailReturned) else (said,):
-                if isinstance(line, events.Line) and (one := line_named(line)) is not None:
+                if isinstance(line, events.Line | events.Seen) and (one := line_named(line)):
                     named[one] = None
         return list(named)
 
@@ -315,7 +319,8 @@ class View:
 
     def _lines(self, event: events.Event) -> list[str]:
         """Return the lines to show for an event; none that would only repeat the last notice."""
-        in_reach = self._in_reach(_room_of(event))
+        said_in = event.conversation if isinstance(event, events.MessageChanged) else NOBODY
+        in_reach = self._in_reach(said_in.name if said_in.is_room else None)
         lines = lines_of(event, in_reach=in_reach, known=self.known)
         match event:
             case events.MessageChanged(conversation=what, state=MessageState.KEPT) if what.is_room:
@@ -887,14 +892,9 @@ class View:
         )
 
     @staticmethod
-    def _conversations() -> Generator[Step, Any, list[ConversationState]]:
-        states: list[ConversationState] = []
-        has_more = True
-        while has_more:
-            page = yield requests.ListConversations(start=len(states))
-            states += page.conversations
-            has_more = page.more
-        return states
+    def _conversations() -> Generator[Step, Any, Sequence[ConversationState]]:
+        page = yield requests.ListConversations()
+        return page.conversations  # type: ignore[no-any-return]
 
     def _latest(
         self, where: Conversation | None, limit: int
@@ -906,10 +906,3 @@ class View:
             self._answer([AnswerLine(history.history_unreadable(error))])
             return ()
         return found.lines  # type: ignore[no-any-return]
-
-
-def _room_of(event: events.Event) -> str | None:
-    """Return the room to which a line was sent, if this is about one."""
-    if isinstance(event, events.MessageChanged) and event.conversation.is_room:
-        return event.conversation.name
-    return None

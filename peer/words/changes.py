@@ -6,7 +6,15 @@ from typing import Final, assert_never
 
 from chatapp.peer.api.conversations import DESK
 from chatapp.peer.api.errors import ChangeRefusal
-from chatapp.peer.api.events import ChangeEvent, Edited, Line, Reacted, Retracted, Said
+from chatapp.peer.api.events import (
+    ChangeEvent,
+    Edited,
+    Line,
+    Reacted,
+    Retracted,
+    Said,
+    Seen,
+)
 from chatapp.peer.api.past import FoundLine
 from chatapp.peer.api.requests import Edit, LineName, React, Retract
 from chatapp.peer.words.formatting import name, shown_clock
@@ -42,6 +50,7 @@ _REFUSALS: Final = {
     ChangeRefusal.NO_EMOJI: "That is not one emoji, such as 👍",
     ChangeRefusal.ELSEWHERE: "That message was written in another conversation",
     ChangeRefusal.OTHER_KEY: "The name has another key since that was written",
+    ChangeRefusal.NOT_SENT: "That message did not get through",
 }
 
 
@@ -79,22 +88,22 @@ def text_of(line: Said, known: Known) -> str:
     return f"({to}) {shown_text(line)}" if to else shown_text(line)
 
 
-def line_named(line: Line) -> LineName | None:
+def line_named(event: Line | Seen) -> LineName | None:
     """Return the line that an event is about, if it is about one."""
-    match line:
+    match event:
         case Said(reply_to=None):
             return None
         case Said(conversation=what, reply_to=target) if target is not None:
             return LineName(conversation=what, target=target)
-        case Edited() | Retracted() | Reacted():
-            return LineName(conversation=line.conversation, target=line.target)
+        case Edited() | Retracted() | Reacted() | Seen():
+            return LineName(conversation=event.conversation, target=event.target)
         case _:
             return None
 
 
-def found_for(line: Line, known: Known) -> FoundLine | None:
+def found_for(event: Line | Seen, known: Known) -> FoundLine | None:
     """Return the line that an event is about, if it is here."""
-    named = line_named(line)
+    named = line_named(event)
     return None if named is None else known.get(named)
 
 
@@ -130,6 +139,17 @@ def change_lines(event: ChangeEvent, known: Known) -> list[str]:
             return [reacted_line(who, event.text, found.line, is_on=is_on)]
         case _:
             assert_never(event)
+
+
+def seen_lines(event: Seen, known: Known) -> list[str]:
+    """Return the line that says up to which line somebody has seen what the user said to them; none
+    if that is not here any more."""
+    found = found_for(event, known)
+    if found is None:
+        return []
+    line = found.line
+    what = f"your message of {shown_clock(line.at)[1]}" if line.is_retracted else quoted(line.text)
+    return [f"[{name(event.conversation.name)} has seen {what}.]"]
 
 
 def _before(found: FoundLine, number: int) -> str | None:

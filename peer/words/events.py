@@ -40,6 +40,7 @@ from chatapp.peer.api.events import (
     RegistryRecognized,
     Said,
     SaidByUs,
+    Seen,
     ServerAnnounced,
     ServerBack,
     ServerLost,
@@ -62,6 +63,7 @@ from chatapp.peer.words.changes import (
     answered,
     change_lines,
     is_action,
+    seen_lines,
     shown_text,
     text_of,
 )
@@ -142,6 +144,8 @@ def lines_of(event: Event, *, in_reach: int = 0, known: Known = NOTHING_KNOWN) -
         return ["[You have messages]", *lines] if lines or not event.lines else []
     if isinstance(event, ChangeEvent):
         return change_lines(event, known)
+    if isinstance(event, Seen):
+        return seen_lines(event, known)
     if isinstance(event, FateEvent):
         return _fate(event, in_reach)
     if isinstance(event, IdentityEvent):

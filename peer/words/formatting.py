@@ -72,15 +72,18 @@ class Audience(enum.Enum):
 class Mark(enum.Enum):
     """What became of a message of ours."""
 
+    SEEN = enum.auto()
     RECEIVED = enum.auto()
     SAVED = enum.auto()
     KEPT = enum.auto()
     REFUSED = enum.auto()
 
 
-def mark_of(state: MessageState | None, *, is_direct: bool) -> Mark | None:
+def mark_of(state: MessageState | None, *, is_direct: bool, is_seen: bool = False) -> Mark | None:
     """Return the mark of a message of ours in this state; None while it is under way."""
     match state:
+        case MessageState.DELIVERED | MessageState.SAVED if is_seen:
+            return Mark.SEEN
         case MessageState.DELIVERED:
             return Mark.RECEIVED
         case MessageState.SAVED:
@@ -568,6 +571,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
 PENDING_STYLE: Final = "class:mark"
 MARKS: Final = {
+    Mark.SEEN: ("class:mark.received", "\u2713\u2713", "seen"),
     Mark.RECEIVED: ("class:mark.received", "\u2713", "ok"),
     Mark.SAVED: (PENDING_STYLE, "\u25a3", "saved"),
     Mark.KEPT: ("class:mark.kept", "\u29d6", "kept"),
@@ -576,7 +580,7 @@ MARKS: Final = {
 """The style, the sign, and the word where the terminal is not written to in UTF-8."""
 
 
-_ORDER: Final = (None, Mark.KEPT, Mark.SAVED, Mark.RECEIVED, Mark.REFUSED)
+_ORDER: Final = (None, Mark.KEPT, Mark.SAVED, Mark.RECEIVED, Mark.SEEN, Mark.REFUSED)
 
 
 def is_behind(mark: Mark | None, other: Mark | None) -> bool:

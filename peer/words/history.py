@@ -130,7 +130,7 @@ def _past(line: Said, width: int, me: str) -> MessageLine:
 
 
 def _mark(line: Said) -> Mark | None:
-    return mark_of(line.state, is_direct=line.conversation.is_person)
+    return mark_of(line.state, is_direct=line.conversation.is_person, is_seen=line.is_seen)
 
 
 def _step(step: TraceStep, target: str, *, was_sent: bool) -> str:

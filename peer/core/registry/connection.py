@@ -408,6 +408,8 @@ class NodeCore:
         self.wants_link_closed: Final = connection.wants_link_closed
         self.has_link_work: Final = connection.has_link_work
         self.link_renewals: Final = connection.link_renewals
+        self.next_timer: Final = ctx.alarms.next_timer
+        """Returns when to call `handle_timer` next, in monotonic seconds; None for never."""
 
     # --- the link
 
@@ -431,10 +433,6 @@ class NodeCore:
         return self._connection.link_address
 
     # --- time
-
-    def next_timer(self) -> float | None:
-        """Return when to call `handle_timer` next, in monotonic seconds; None for never."""
-        return self._ctx.alarms.next_timer()
 
     def handle_timer(self, *, now: float) -> None:
         """Do what is due. Early and late calls are harmless."""

@@ -187,6 +187,11 @@ SEARCH_LARGEST: Final = 3.0
 within 5 s."""
 
 
+LOOKS_FOR: Final = 15.0
+"""Seconds in which somebody who names several servers and has no table looks for one that answers.
+Another server of a cluster takes over within 4 s, and after an election of its stream within 12."""
+
+
 class RegistrySession:
     """Our registration at one registry, which may have several addresses."""
 
@@ -205,6 +210,7 @@ class RegistrySession:
         self._next_ping: float | None = None
         self._pause_until: float | None = None
         self._search = Backoff(first=SEARCH_FIRST, largest=SEARCH_LARGEST)
+        self._started_at = float("-inf")
         self._handshake = Handshake(identity=ctx.me.identity, pinned=pinned, rng=ctx.rng)
         self._registry = b""
         """The key of the registry that let us in."""
@@ -355,6 +361,7 @@ class RegistrySession:
     def start(self, *, table_version: int, now: float) -> None:
         """Register, or register again with a new card."""
         self.table_version, self._warned_of = table_version, None
+        self._started_at = now
         self._ctx.status.is_lost = False
         self._step(Input.START, now)
 
@@ -595,7 +602,7 @@ class RegistrySession:
             self.servers.pass_on()
         self._question = self._pause_until = self._next_ping = None
         self.is_wanted = self.is_wanted and after is State.REGISTERING
-        self._tell(before, occurrence, after)
+        self._tell(before, occurrence, after, now)
         self._is_leave_doubtful = after is State.LEAVING and before is not State.REGISTERED
         if after is State.GREETING or self._is_leave_doubtful:
             self._handshake.begin()
@@ -611,7 +618,7 @@ class RegistrySession:
             self._search.reset()
             self._next_ping = self._ping_at(now)
 
-    def _tell(self, before: State, occurrence: Input, after: State) -> None:
+    def _tell(self, before: State, occurrence: Input, after: State, now: float) -> None:
         if occurrence is Input.WELCOME:
             self._notices.append(Notice.WELCOMED)
             self._ctx.status.is_lost, self._warned_of = False, None
@@ -623,7 +630,7 @@ class RegistrySession:
         elif occurrence is Input.UNANSWERED and before is State.REGISTERED:
             self._notices.append(Notice.SILENT)
         elif occurrence is Input.UNANSWERED:
-            self._tell_lost()
+            self._tell_lost(now)
         elif occurrence is Input.LEFT or (before is State.REFUSED and after is State.OFFLINE):
             self._notices.append(Notice.LEFT)
         elif occurrence is Input.RELEASED:
@@ -640,11 +647,18 @@ class RegistrySession:
             self.foreign_servers += sorted(found)
             self._notices.append(Notice.FOREIGN_SERVERS)
 
-    def _tell_lost(self) -> None:
+    def _is_still_looking(self, now: float) -> bool:
+        """Whether we may yet find our first server, and have nothing to work with until then."""
+        has_more = len(self.servers) > 1 and now < self._started_at + LOOKS_FOR
+        return has_more and self.welcome is None and not self.table_version
+
+    def _tell_lost(self, now: float) -> None:
         """Report, once, that the registry is lost, or that another one is in its place. One foreign
         server among several replaces nothing: ours may be about to answer at another one."""
         stranger = self._handshake.stranger
         is_replaced = stranger is not None and self.servers.are_replaced
+        if not is_replaced and self._is_still_looking(now):
+            return
         if is_replaced and stranger != self._warned_of:
             self._warned_of = stranger
             self._notices.append(Notice.WRONG_KEY if self.expected else Notice.WRONG_CODE)

@@ -1,7 +1,6 @@
 """Shown lines: exact wording, and safe whatever others wrote."""
 
 import time
-from collections.abc import Iterator
 from typing import Any, Final, get_args
 
 import msgspec
@@ -85,6 +84,7 @@ from chatapp.peer.api.events import (
     SafetyNumber,
     Said,
     SaidByUs,
+    Seen,
     ServerAnnounced,
     ServerBack,
     ServerLost,
@@ -124,15 +124,6 @@ NOON = 1_700_000_000.0
 SHOWN_NOON = "2023-11-14 22:13:20"
 HOSTILE = st.text(alphabet=st.characters(exclude_categories=[]))
 TIMES = st.none() | st.floats()
-
-
-@pytest.fixture(autouse=True)
-def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 def test_banned_people_are_shown_as_banned() -> None:
@@ -697,6 +688,7 @@ LINES: list[tuple[Event, list[str]]] = [
     ),
     (Addressed(name="bob", conversation=person("Bob")), []),
     (PersonTyping(name="bob"), []),
+    (Seen(conversation=person("bob"), target=Target(b"", 7)), []),
     (
         HistoryMissing(path="/a/history.db", found=0),
         ["[/a/history.db is missing: a new one was begun.]"],
