@@ -611,6 +611,18 @@ LINES: list[tuple[Event, list[str]]] = [
     (KeyRestored(name="bob"), ["[bob is back with the key that you know: messages go out again.]"]),
     (Ignored(name="bob", is_ignored=True), ["[You no longer see what bob says.]"]),
     (Ignored(name="bob", is_ignored=False), ["[You see what bob says again.]"]),
+    *(
+        (
+            MessageChanged(
+                conversation=what,
+                id=1,
+                state=MessageState.REFUSED,
+                reason=MessageReason.CANCELLED,
+            ),
+            ["[Cancelled: nobody has it.]"],
+        )
+        for what in (person("bob"), room("lab"), EVERYBODY)
+    ),
     (Muted(conversation=person("bob"), is_muted=True), ["[bob does not ring.]"]),
     (
         Muted(conversation=room("lab"), is_muted=True),
