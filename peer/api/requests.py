@@ -395,8 +395,8 @@ class MarkRead(Request[None], frozen=True, kw_only=True):
 
 
 class KeepDraft(Command, frozen=True, kw_only=True):
-    """Keep what the user has begun to type in a conversation, for their other windows; `DraftKept`
-    follows. Empty: forget it. It is kept in memory. Raises TextTooLong, UnicodeEncodeError."""
+    """Keep what the user has begun to type in a conversation, for their other windows and the next
+    start; `DraftKept` follows. Empty: forget it. Raises TextTooLong, UnicodeEncodeError."""
 
     conversation: Conversation
     text: str

@@ -19,7 +19,14 @@ from chatapp.peer.core.direct.transport import runs_of
 from chatapp.peer.core.inbox import Streams
 from chatapp.peer.core.muting import Muting
 from chatapp.peer.core.people.people import Authored, Roster
-from chatapp.peer.core.records import LineKeyed, Loaded, ReadUpTo, Record, StoredOutgoing
+from chatapp.peer.core.records import (
+    DraftChanged,
+    LineKeyed,
+    Loaded,
+    ReadUpTo,
+    Record,
+    StoredOutgoing,
+)
 from chatapp.peer.core.registry.connection import NodeCore
 from chatapp.peer.core.registry.registration import Registration
 from chatapp.peer.core.registry.session import SEALED_KINDS, State
@@ -176,6 +183,11 @@ class PeerCore(NodeCore):
         `conversation_of`."""
         self._out.records += [ReadUpTo(key, is_group, id_) for key, is_group in keys]
         self._out.events.append(events.ConversationRead(conversation=conversation, id=id_))
+
+    def note_draft(self, conversation: conversations.Conversation, text: str) -> None:
+        """Note what the user has begun to type in a conversation."""
+        self._out.records.append(DraftChanged(conversation, text))
+        self._out.events.append(events.DraftKept(conversation=conversation, text=text))
 
     def note_key(self, line: int, key: int) -> None:
         """Note by which key another program of the user asked for a line of ours."""

@@ -227,8 +227,8 @@ class Runner:
                 return await self._node.request(step)
 
     def keep(self, draft: KeepDraft) -> None:
-        """Have the user's other windows learn what is typed in a conversation."""
-        with contextlib.suppress(ChatAppError, UnicodeEncodeError):  # then they do not
+        """Keep what is typed in a conversation, for other windows and the next start."""
+        with contextlib.suppress(ChatAppError, UnicodeEncodeError):  # then it is not kept
             self._node.post(draft)
 
     def typing(self, draft: str) -> None:

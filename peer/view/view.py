@@ -93,6 +93,10 @@ Steps = Generator[Step, Any, None]
 """What takes several steps. Each gets the answer to its request, or the error that it raises."""
 
 
+KEPT_AFTER: Final = 1.0
+"""Seconds without a key after which what is typed is kept, for other windows and the next start."""
+
+
 class Changes(msgspec.Struct, kw_only=True):
     """What has changed in a view since it was asked last."""
 

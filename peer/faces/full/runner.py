@@ -55,7 +55,7 @@ class ScreenRunner(Runner):
         self.update()
 
     def keep_draft(self, pane: Pane, text: str) -> None:
-        """Have the user's other windows learn what is typed in this conversation."""
+        """Keep what is typed in this conversation."""
         draft = self.view.keep_draft(pane, text)
         if draft is not None:
             self.keep(draft)
