@@ -34,7 +34,7 @@ from chatapp.peer.words import answers, changes, history
 from chatapp.peer.words.changes import NOTHING_KNOWN, Known, line_named
 from chatapp.peer.words.desk import answer_said, no_answer, ready_answer
 from chatapp.peer.words.events import lines_of
-from chatapp.peer.words.formatting import AnswerLine, MessageLine, Status, TypedLine
+from chatapp.peer.words.formatting import AnswerLine, MessageLine, Status, TypedLine, calls
 from chatapp.peer.words.people import AWAY_SHOWN, away_line, table_lines, typing_note
 from chatapp.wire.errors import ChatAppError, TextTooLong
 from chatapp.wire.limits import ROOM_SIGN
@@ -66,10 +66,11 @@ _SETTLES: Final[dict[type[Request[Any]], Moment]] = {
 
 
 _WAITING: Final = (MessageState.UNSETTLED, MessageState.KEPT)
+_UNSENT: Final = (MessageState.REFUSED, MessageState.EXPIRED)
 _COUNTED: Final[dict[type, Callable[[Said], bool]]] = {
     meanings.ReplyTo: lambda line: not line.is_ours,
     meanings.ReactTo: lambda line: not line.is_ours,
-    meanings.ChangeLine: lambda line: line.is_ours,
+    meanings.ChangeLine: lambda line: line.is_ours and line.state not in _UNSENT,
     meanings.CancelLine: lambda line: line.is_ours and line.state in _WAITING,
 }
 """Which lines a number counts from the end of a conversation, for what is done to them."""
@@ -363,7 +364,8 @@ class View:
         self._completions.is_operator = self.state.desk.is_operator
         for line in lines:
             if isinstance(line, MessageLine):
-                self._unread += line.where not in self.state.muted
+                muted = self.state.muted
+                self._unread += line.where not in muted or calls(line, self.state.name, muted)
                 self._completions.add_recent(line.sender)
         for event in batch:
             self._note_names(event, self._completions)

@@ -118,7 +118,7 @@ ConnectionEvent = (
     | RegistryKeyChanged
 )
 
-CANCELLED: Final = "[Cancelled: nobody has it.]"
+CANCELLED: Final = "[Cancelled, nobody has it.]"
 _MAIL_HELD_BACK: Final = (
     "[There are letters from too many people who are not in the table; "
     "those not shown wait at the server.]"

@@ -619,7 +619,7 @@ LINES: list[tuple[Event, list[str]]] = [
                 state=MessageState.REFUSED,
                 reason=MessageReason.CANCELLED,
             ),
-            ["[Cancelled: nobody has it.]"],
+            ["[Cancelled, nobody has it.]"],
         )
         for what in (person("bob"), room("lab"), EVERYBODY)
     ),
