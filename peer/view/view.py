@@ -744,9 +744,9 @@ class View:
     ) -> Steps:
         """Answer a line of the conversation, change it, take it back or put an emoji to it."""
         counts = _COUNTED[type(meaning)]
-        line = yield from self._line_meant(meaning.which, counts)
+        is_cancel = isinstance(meaning, meanings.CancelLine)
+        line = yield from self._line_meant(meaning.which, counts, is_anywhere=is_cancel)
         if line is None:
-            is_cancel = isinstance(meaning, meanings.CancelLine)
             self._answer([changes.NOTHING_WAITS if is_cancel else changes.NO_SUCH_LINE])
             return
         where = line.conversation
@@ -788,16 +788,18 @@ class View:
         return None
 
     def _line_meant(
-        self, which: meanings.WhichLine, counts: Callable[[Said], bool]
+        self, which: meanings.WhichLine, counts: Callable[[Said], bool], *, is_anywhere: bool
     ) -> Generator[Step, Any, Said | None]:
-        """Return the line that is meant. `counts`: tells which lines are counted."""
+        """Return the line that is meant. `counts`: tells which lines are counted, of the
+        conversation where the user is or, if `is_anywhere`, of all."""
         where = self._here()
         try:
             if which.id is not None:
                 page = yield requests.ReadAround(id=which.id, limit=1)
                 return next((line for line in page.lines if line.id == which.id), None)
-            if where is None:
+            if where is None and not is_anywhere:
                 return None
+            where = None if is_anywhere else where
             page = yield requests.ReadPage(conversation=where, limit=LINES_COUNTED)
         except HistoryUnreadable:
             return None

@@ -42,7 +42,7 @@ _QUOTED: Final = 60
 
 NO_SUCH_LINE: Final = "[There is no such message.]"
 
-NOTHING_WAITS: Final = "[Nothing of yours waits here.]"
+NOTHING_WAITS: Final = "[Nothing of yours waits.]"
 
 _REFUSALS: Final = {
     ChangeRefusal.NO_SUCH_LINE: "There is no such message",

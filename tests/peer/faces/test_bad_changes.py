@@ -36,7 +36,7 @@ TYPED: Final = (
         "/cancel #{ours}",
         "[That message has got through: /retract takes it back: nothing was sent.]",
     ),
-    ("/cancel", "[Nothing of yours waits here.]"),
+    ("/cancel", "[Nothing of yours waits.]"),
     ("/edit #{ours} " + "x" * 66_560, "[Message to bob not sent: 66,560 bytes, at most 65,536.]"),
     ("/edit", "[Usage: /edit [n] <text>]"),
     ("/retract it", "[Usage: /retract [n]]"),

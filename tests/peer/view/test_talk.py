@@ -178,7 +178,7 @@ def test_who_writes_to_somebody_away_is_told_once() -> None:
     [
         ("/cancel", 5, []),
         ("/cancel 2", 4, ['[You took back "line 4".]']),
-        ("/cancel 3", None, ["[Nothing of yours waits here.]"]),
+        ("/cancel 3", None, ["[Nothing of yours waits.]"]),
     ],
 )
 def test_cancel_counts_what_waits(line: str, asked: int | None, shown: list[str]) -> None:

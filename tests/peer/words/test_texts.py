@@ -619,9 +619,9 @@ LINES: list[tuple[Event, list[str]]] = [
                 state=MessageState.REFUSED,
                 reason=MessageReason.CANCELLED,
             ),
-            ["[Cancelled, nobody has it.]"],
+            [f"[What you said to {shown} is cancelled: nobody has it.]"],
         )
-        for what in (person("bob"), room("lab"), EVERYBODY)
+        for what, shown in ((person("bob"), "bob"), (room("lab"), "lab"), (EVERYBODY, "everybody"))
     ),
     (Muted(conversation=person("bob"), is_muted=True), ["[bob does not ring.]"]),
     (
