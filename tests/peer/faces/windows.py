@@ -12,7 +12,7 @@ from chatapp.peer.api.form import Form
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.faces.line.shell import LineFace
 from chatapp.peer.faces.line.visitor import VisitorFace
-from chatapp.peer.faces.web.operators.access import Access
+from chatapp.peer.faces.web.entrance import Access
 from chatapp.peer.faces.web.operators.app import OperatorApp
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.faces.web.visitors.app import VisitorApp
