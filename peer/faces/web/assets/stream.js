@@ -52,11 +52,12 @@ class Feed {
     this.news(piece);
   }
 
-  end() {
+  // `why`: what there is to say about it, if it is not the usual.
+  end(why) {
     this.stream.close();
     this.isLive = false;
     this.isOver = true;
-    this.over();
+    this.over(why);
   }
 
   // Asks whoever has the port to prove that it is the program of this page. Neither the cookie nor the address is sent.

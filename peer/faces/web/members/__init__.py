@@ -1,0 +1,5 @@
+"""A person's own node in a browser.
+
+Read first: `app` (its routes), `window` (one window of a browser), `sheet` (the log as HTML), `pages`
+(what it looks like).
+"""
