@@ -165,8 +165,10 @@ TALK: Final[dict[str, Row]] = {
     ),
     "what is begun elsewhere": (
         _begins_elsewhere,
-        dict.fromkeys(("line", "attached", "full"), ("> see you",))
-        | {"own page": ('"draft": ["", "see you"]',)},
+        {
+            **dict.fromkeys(("line", "attached", "full"), ("> see you",)),
+            "own page": ('"draft": ["", "see you"]',),
+        },
     ),
     "a kept line": (
         _keeps,

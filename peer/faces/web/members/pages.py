@@ -1,7 +1,7 @@
 """A person's page: what its templates show."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 import msgspec
@@ -18,7 +18,6 @@ from chatapp.peer.api.conversations import (
     room,
 )
 from chatapp.peer.faces.web.limits import FORM_FIELD_MAX, ROWS_SHOWN
-from chatapp.peer.faces.web.members.window import Window
 from chatapp.peer.faces.web.page import ENVIRONMENT, macro, page, with_links
 from chatapp.peer.view.layout import LINE_END
 from chatapp.peer.view.panes import ListRow
@@ -29,6 +28,9 @@ from chatapp.peer.words.formatting import name as shown_name
 from chatapp.peer.words.formatting import status_pieces
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.names import peer_name
+
+if TYPE_CHECKING:
+    from chatapp.peer.faces.web.members.window import Window
 
 TITLE: Final = "ChatApp"
 _PARTS: Final = "members/parts.html"
@@ -132,7 +134,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 class Page:
     """What a window shows at one moment."""
 
-    def __init__(self, window: Window, *, now: float, wall: float) -> None:
+    def __init__(self, window: "Window", *, now: float, wall: float) -> None:
         """`now`: by the clock of the loop. `wall`: as Unix time."""
         view = window.view
         self.window: Final = window

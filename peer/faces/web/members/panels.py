@@ -4,18 +4,16 @@ safety number, what the doctor found, the help. Each finds out by itself what it
 import sqlite3
 import time
 from collections.abc import Sequence
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from markupsafe import Markup
 
 from chatapp.peer.api import events
-from chatapp.peer.api.conversations import DESK, NOBODY, Conversation, person
 from chatapp.peer.api.events import Said
 from chatapp.peer.commands.arguments import usage
 from chatapp.peer.commands.commands import commands_for, spelling_on_screen
 from chatapp.peer.faces.web.limits import FOUND_SHOWN, PEOPLE_SHOWN
 from chatapp.peer.faces.web.page import macro
-from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.finding import pattern_of, snippet
 from chatapp.peer.view.screen import ScreenView
 from chatapp.peer.words import members as words
@@ -27,6 +25,9 @@ from chatapp.peer.words.history import trace_steps
 from chatapp.peer.words.people import digit_groups
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.names import is_same_name
+
+if TYPE_CHECKING:
+    from chatapp.peer.sdk.client import Peer
 
 _TEMPLATE: Final = "members/panels.html"
 _WAY_EVENTS: Final = events.ServerLost | events.ServerBack | events.LinkTroubled | events.Registered
@@ -41,7 +42,7 @@ class Panel:
     concerns: ClassVar[object] = ()
     """The events after which it looks again."""
 
-    def __init__(self, peer: Peer, view: ScreenView, about: str) -> None:
+    def __init__(self, peer: "Peer", view: ScreenView, about: str) -> None:
         self._peer: Final = peer
         self._view: Final = view
         self.about: Final = about
@@ -220,13 +221,7 @@ PANELS: Final[dict[str, type[Panel]]] = {
 """Each panel, by the name under which forms ask for it."""
 
 
-def panel_named(name: str, peer: Peer, view: ScreenView, about: str) -> Panel | None:
+def panel_named(name: str, peer: "Peer", view: ScreenView, about: str) -> Panel | None:
     """Return a new panel; None if none is called so."""
     kind = PANELS.get(name)
     return None if kind is None else kind(peer, view, about)
-
-
-def is_of_person(conversation: Conversation) -> bool:
-    """Whether a conversation is with a person whose key can be compared."""
-    named = conversation.name
-    return conversation == person(named) and conversation not in (NOBODY, DESK)
