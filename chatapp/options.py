@@ -118,6 +118,10 @@ class PeerOptions(ServerOptions, frozen=True, kw_only=True):
             help="Spare a slow link, whatever is measured: a lease of five minutes.",
         ),
     ] = False
+    seen: Annotated[
+        bool,
+        typer.Option("--seen", help="Exchange seen marks with people who want them, too."),
+    ] = False
     code: Code = None
 
     def face(self) -> Face | None:

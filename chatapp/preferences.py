@@ -1,5 +1,5 @@
 """The preferences of a person: a small TOML file beside their keys that says how a peer shows
-itself on a terminal.
+itself on a terminal, and what others are told.
 
 The command line overrules it.
 """
@@ -35,6 +35,8 @@ class Preferences(NamedTuple):
     """Ring no bell, set no title, send no notice."""
     slow: bool = False
     """Spare a slow link."""
+    seen: bool = False
+    """Give seen marks to people who give theirs."""
 
 
 def preferences_in(home: Path) -> Preferences:
@@ -79,6 +81,8 @@ def _preferences(table: dict[str, object]) -> Preferences:
                 chosen = chosen._replace(quiet=_flag(key, value))
             case "slow":
                 chosen = chosen._replace(slow=_flag(key, value))
+            case "seen":
+                chosen = chosen._replace(seen=_flag(key, value))
             case _:
                 raise ValueError(f"{quoted(key)}: unknown key; {_advice(key)}")
     return chosen

@@ -149,11 +149,8 @@ def talk(
             options.ack_timeout, "--ack-timeout", least=_ACK_TIMEOUT_LEAST, most=_ACK_TIMEOUT_MOST
         )
     # A script must not depend on the preferences of the person who runs it.
-    prefers = (
-        preferences_in(folder or default_home())
-        if is_terminal() and not is_daemon
-        else Preferences()
-    )
+    home = folder or default_home()
+    prefers = preferences_in(home) if is_terminal() or is_daemon else Preferences()
     chosen = face or prefers.face
     plain = is_daemon or chosen is Face.PLAIN
     code = code_from(options.code, os.environ)
@@ -172,7 +169,7 @@ def talk(
         registry_key=demanded,
         announced_key=announced_key,
         port=own_port,
-        home=folder or default_home(),
+        home=home,
         rooms=rooms,
         ack_timeout=timeout,
         code=code,
@@ -180,6 +177,7 @@ def talk(
         quiet=prefers.quiet if options.quiet is None else options.quiet,
         is_full=chosen is Face.FULL,
         slow_link=options.slow or prefers.slow,
+        gives_marks=options.seen or prefers.seen,
     )
     if is_daemon:
         from chatapp.peer.faces.line.daemon import run as run_daemon

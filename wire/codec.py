@@ -16,6 +16,7 @@ from chatapp.wire.messages.direct import (
     DirectBody,
     DirectGroupLine,
     LastOpening,
+    SeenUpTo,
     Typing,
     Unknown,
 )
@@ -41,7 +42,7 @@ SaidBody = DirectBody | DirectGroupLine | LetterBody | GroupBody
 """The bodies in which somebody says something."""
 Body = TypeVar("Body", DirectBody, DirectGroupLine, LetterBody, GroupBody)
 
-DatagramFrame = DeliveryFrame | LastOpening | Typing | Ping | Pong | Probe | Leave | Left
+DatagramFrame = DeliveryFrame | LastOpening | Typing | SeenUpTo | Ping | Pong | Probe | Leave | Left
 """The frames that a sealed datagram may contain (clause 5.3)."""
 
 _encoder: Final = msgspec.msgpack.Encoder()

@@ -206,11 +206,18 @@ class Town:
         self._require_open()
         return self._registry
 
-    async def peer(self, name: str, *, folder: str = "", rooms: str | Sequence[str] = ()) -> Peer:
+    async def peer(
+        self,
+        name: str,
+        *,
+        folder: str = "",
+        rooms: str | Sequence[str] = (),
+        gives_marks: bool = False,
+    ) -> Peer:
         """Start a program for a person, and return it half a second after it is ready
         (`Peer.ready`), so that the others have heard of it. A person who comes again has the same
         machine and folder as before. `folder`: the name of another folder, and so of somebody else,
-        on a machine of its own. `rooms`: the room to enter, or several. Raises TownMisused if the person is
+        on a machine of its own. `rooms`, `gives_marks`: as in `Peer`. Raises TownMisused if the person is
         here, and whatever `Peer` raises."""
         self._require_open()
         label = f"folder {folder}" if folder else f"person {name_key(peer_name(name))}"
@@ -223,7 +230,12 @@ class Town:
                 f"{folder or name} is in the town already; `folder` makes it somebody else"
             )
         peer = Peer(
-            name, self._registry.address, home=place.folder, rooms=rooms, machine=place.machine
+            name,
+            self._registry.address,
+            home=place.folder,
+            rooms=rooms,
+            gives_marks=gives_marks,
+            machine=place.machine,
         )
         async with contextlib.AsyncExitStack() as undo:
             await undo.enter_async_context(peer)

@@ -1,5 +1,6 @@
 """Conversations as values: with a person, in a room, with everybody, at the help desk."""
 
+import re
 from typing import Final
 
 import msgspec
@@ -59,6 +60,12 @@ here."""
 
 NOBODY: Final = Conversation(ConversationKind.PERSON)
 """No conversation: a screen that has none open yet. Nothing is said in it."""
+
+
+def addresses(text: str, name: str) -> bool:
+    """Whether a text has `@` and this name in it."""
+    found = re.search(rf"(?<![\w@-])@{re.escape(name)}(?![\w-])", text, re.IGNORECASE)
+    return bool(name) and found is not None
 
 
 def person(name: str, *, is_claimed: bool = False) -> Conversation:

@@ -356,6 +356,15 @@ class Ignored(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     is_ignored: bool
 
 
+class Muted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A conversation does not ring from now on (`is_muted`), or rings again. `until`: Unix seconds;
+    0: for good."""
+
+    conversation: Conversation
+    is_muted: bool
+    until: float = 0.0
+
+
 class NobodyKnown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A command named somebody who is not in the table."""
 
@@ -376,6 +385,7 @@ PeopleEvent = (
     | Trusted
     | NotTrusted
     | Ignored
+    | Muted
     | NobodyKnown
 )
 
@@ -514,6 +524,8 @@ class Said(Line, frozen=True, kw_only=True, tag=True):
     state: MessageState | None = None
     """How far our own line got; None for others'. A line of the channel or a room that the registry
     has is DELIVERED."""
+    is_seen: bool = False
+    """Whether the person to whom we said it has seen it (`Seen`)."""
     reply_to: Target | None = None
     """The line that this one answers."""
     quote: str = ""
@@ -569,6 +581,15 @@ class SaidByUs(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """As in `Send`."""
 
 
+class Seen(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A person has seen what we said to them, up to this line. Told only if both have asked for
+    seen marks, and only of the newest line."""
+
+    conversation: Conversation
+    target: Target
+    """The line; `Past.find` returns it."""
+
+
 class MailReturned(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The messages and lines that were sent while we were away, oldest first."""
 
@@ -616,6 +637,7 @@ class ConversationRead(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 ReceivedEvent = (
     LineEvent
     | SaidByUs
+    | Seen
     | DraftKept
     | MailReturned
     | MailUnreadable

@@ -38,6 +38,8 @@ class ConversationState(msgspec.Struct, frozen=True, kw_only=True):
     which nothing was said."""
     draft: str = ""
     """What the user has begun to type there."""
+    is_addressed: bool = False
+    """Whether an unread line in a room, or to everybody, has `@` and our name in it."""
 
 
 VERSIONS_SHOWN: Final = 32

@@ -36,6 +36,9 @@ Answer = TypeVar("Answer")
 Id = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 """The id of a line, or a count: an integer that the history's database takes."""
 
+SECONDS_MAX: Final = 366 * 86_400
+"""The longest time for which something is muted: whoever wants more wants it for good."""
+
 PAGE: Final = 50
 """Lines of a page, if nothing else is asked for."""
 
@@ -300,6 +303,17 @@ class Unignore(Request[events.Ignored | events.NobodyKnown], frozen=True, kw_onl
     name: str
 
 
+class Mute(
+    Request[events.Muted | events.NobodyKnown | events.NotInRoom], frozen=True, kw_only=True
+):
+    """Have a conversation ring no more, but in a room for lines with `@` and our name in them. It
+    is kept over restarts, and `State.muted` has it. `seconds`: for how long; None: for good; 0:
+    have it ring again. Of rooms, those where we are can be muted."""
+
+    conversation: Conversation
+    seconds: Annotated[int, msgspec.Meta(ge=0, le=SECONDS_MAX)] | None = None
+
+
 # --- the past: lines of people whom we ignore are left out; all raise sqlite3.Error
 
 
@@ -381,8 +395,8 @@ class MarkRead(Request[None], frozen=True, kw_only=True):
 
 
 class KeepDraft(Command, frozen=True, kw_only=True):
-    """Keep what the user has begun to type in a conversation, for their other windows; `DraftKept`
-    follows. Empty: forget it. It is kept in memory. Raises TextTooLong, UnicodeEncodeError."""
+    """Keep what the user has begun to type in a conversation, for their other windows and the next
+    start; `DraftKept` follows. Empty: forget it. Raises TextTooLong, UnicodeEncodeError."""
 
     conversation: Conversation
     text: str
@@ -487,6 +501,7 @@ AnyRequest = (
     | AcceptRegistryKey
     | Ignore
     | Unignore
+    | Mute
     | ReadPage
     | ReadAround
     | SearchPast

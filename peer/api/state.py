@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import Person
 from chatapp.wire.address import Address
 from chatapp.wire.names import is_same_name
@@ -87,6 +88,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     rooms: tuple[RoomState, ...] = ()
     """The rooms that we are in, the one that we entered first first."""
     desk: DeskState = DeskState()
+    muted: tuple[Conversation, ...] = ()
+    """The conversations that do not ring. No event tells that their time is over."""
 
     def room(self, name: str) -> RoomState | None:
         """Return the room of this name, if we are in it."""

@@ -10,6 +10,7 @@ import msgspec
 from chatapp.peer.api.conversations import EVERYBODY, person, room
 from chatapp.peer.api.requests import (
     PAGE_MAX,
+    SECONDS_MAX,
     AcceptKey,
     AcceptRegistryKey,
     EnterRoom,
@@ -32,13 +33,17 @@ from chatapp.peer.commands.meanings import (
     Meaning,
     Mistake,
     OpenConversation,
+    SayHere,
+    SendToEach,
+    SetMute,
     ShowPast,
     ShowPeople,
     WhichLine,
 )
 from chatapp.peer.words import answers
+from chatapp.peer.words.changes import ACTION
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.names import PeerName, is_same_name, peer_name, person_name
+from chatapp.wire.names import PeerName, is_same_name, name_key, peer_name, person_name
 
 SIGNS: Final = ("/", ".", "server:")
 """A line that begins with one of these is always a command, in a room and outside."""
@@ -82,6 +87,7 @@ NAME_AND_KEY: Final = Shape("<name> <key>", Cut.WORD_AND_MAYBE_TEXT)
 MAYBE_COMMAND: Final = Shape("[command]", Cut.MAYBE_WORD)
 MAYBE_ALL: Final = Shape("[all]", Cut.MAYBE_SHOWN)
 MAYBE_NAME_AND_NUMBER: Final = Shape("[name] [n]", Cut.MAYBE_WORDS)
+MAYBE_CONVERSATION_AND_SPAN: Final = Shape("[name or room] [for]", Cut.MAYBE_WORDS)
 MAYBE_WHICH: Final = Shape("[id or last]", Cut.MAYBE_WORD)
 MAYBE_NTH: Final = Shape("[n]", Cut.MAYBE_WORD)
 NTH_AND_TEXT: Final = Shape("[n] <text>", Cut.TEXT)
@@ -132,6 +138,8 @@ def usage(spelling: str, shape: Shape) -> str:
     return f"{spelling} {shape.shown}".rstrip()
 
 
+RECIPIENTS_MAX: Final = 32
+"""People to whom one line sends a message each."""
 HISTORY_SHOWN: Final = 20
 HISTORY_MAX: Final = PAGE_MAX
 _NUMBER_DIGITS: Final = 9
@@ -194,9 +202,30 @@ def own_name(meaning: Meaning) -> Callable[[Context, str], Meaning]:
     return read
 
 
-def send_direct(context: Context, name: str, text: str) -> Meaning:
-    """Read a recipient and a text."""
-    return named(lambda to: Send(conversation=person(to), text=text))(context, name)
+def send_direct(_: Context, names: str, text: str) -> Meaning:
+    """Read a recipient, or several with commas between them, and a text."""
+    listed = names.split(",")
+    if not all(listed):
+        return Mistake(answers.NAMES_APART)
+    to: dict[str, PeerName] = {}
+    try:
+        for name in listed:
+            to.setdefault(name_key(name), peer_name(name))
+    except NameRefused as refusal:
+        return Mistake(answers.name_refused(refusal))
+    if len(to) > RECIPIENTS_MAX:
+        return Mistake(answers.too_many(len(to), RECIPIENTS_MAX))
+    first, *others = to.values()
+    return (
+        SendToEach((first, *others), text)
+        if others
+        else Send(conversation=person(first), text=text)
+    )
+
+
+def act(_: Context, text: str) -> Meaning:
+    """Read what the user does, in the words that others see behind the user's name."""
+    return SayHere(f"{ACTION}{text}")
 
 
 def send_all(_: Context, text: str) -> Meaning:
@@ -259,6 +288,28 @@ def query(context: Context, *words: str) -> Meaning:
         return OpenConversation()
     is_room = words[0].startswith("#")
     return join(context, words[0]) if is_room else named(OpenConversation)(context, words[0])
+
+
+_SPANS: Final = {"m": 60, "h": 3_600, "d": 86_400}
+"""Seconds of the units in which a span is typed."""
+
+
+def _seconds(word: str) -> int | None:
+    """Return the seconds of a span such as 30m, 2h or 1d; None for another word."""
+    count = number(word[:-1])
+    return count * _SPANS[word[-1]] if count and word[-1] in _SPANS else None
+
+
+def mute(_: Context, *words: str) -> Meaning:
+    """Read the name of a conversation, the one where the user is if it is left out, and for how
+    long."""
+    seconds = _seconds(words[-1]) if words else None
+    if len(words) > 1 and seconds is None:
+        return Mistake(answers.NO_SPAN)
+    if seconds is not None and seconds > SECONDS_MAX:
+        return Mistake(answers.NO_SPAN)
+    named = words[: len(words) - (seconds is not None)]
+    return SetMute(named[0] if named else None, seconds)
 
 
 def examine(context: Context, *words: str) -> Meaning:

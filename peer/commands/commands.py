@@ -23,6 +23,7 @@ from chatapp.peer.commands.arguments import (
     MAYBE_ALL,
     MAYBE_COMMAND,
     MAYBE_CONVERSATION,
+    MAYBE_CONVERSATION_AND_SPAN,
     MAYBE_NAME,
     MAYBE_NAME_AND_NUMBER,
     MAYBE_NTH,
@@ -48,10 +49,12 @@ from chatapp.peer.commands.arguments import (
     TEXT,
     WORDS,
     Command,
+    act,
     always,
     examine,
     explain,
     join,
+    mute,
     named,
     new_name,
     of_room,
@@ -83,6 +86,7 @@ from chatapp.peer.commands.meanings import (
     ReplyTo,
     SayAnswer,
     SayToClient,
+    SetMute,
     ShowHelp,
     ShowMembers,
     ShowTable,
@@ -176,7 +180,7 @@ COMMANDS: Final = (
     Command(
         spellings=("send", "/dm", "/msg", "/send"),
         shape=NAME_AND_TEXT,
-        summary="send a message to one person",
+        summary="send a message to one person, or one to each: bob,carol",
         example="bob See you at noon",
         read=send_direct,
         unquoted=frozenset({"/dm"}),
@@ -251,6 +255,13 @@ COMMANDS: Final = (
         example="leave the door open",
         read=say,
         bare="<text>",
+    ),
+    Command(
+        spellings=("/me",),
+        shape=TEXT,
+        summary="say here what you do: /me waves shows * alice waves",
+        example="waves",
+        read=act,
     ),
     Command(
         spellings=("leave", "/leave", "/out", "server:leave"),
@@ -350,6 +361,20 @@ COMMANDS: Final = (
         summary="show someone's messages again",
         example="bob",
         read=other_person(lambda who: Unignore(name=who)),
+    ),
+    Command(
+        spellings=("/mute",),
+        shape=MAYBE_CONVERSATION_AND_SPAN,
+        summary="have a talk or room not ring, but for @ and your name",
+        example="lab 2h",
+        read=mute,
+    ),
+    Command(
+        spellings=("/unmute",),
+        shape=MAYBE_CONVERSATION,
+        summary="have it ring again",
+        example="lab",
+        read=lambda _, name=None: SetMute(name, 0),
     ),
     Command(
         spellings=("/why",),
@@ -521,9 +546,10 @@ _CALLED_HERE: Final = """
 /who: whois online people seen
 dereg: away afk disconnect
 reg: back connect
-/ignore: block mute
-/unignore: unblock unmute
-/say: me
+/ignore: block
+/unignore: unblock
+/mute: silence dnd
+/me: emote action
 /query: open chat switch
 /join: create enter channel group_chat join_room
 /nick: rename name
@@ -543,7 +569,7 @@ reg: back connect
 /doctor: ping
 """
 _NOT_HERE: Final = """
-audio ban call clear cls ctcp dcc deop dnd drop emote erase export file forward
+audio ban call clear cls ctcp dcc deop drop erase export file forward
 gif import invite kick knock mode motd notice op oper pin poll print remind
 rm save screenshot sendfile set star status theme timer transfer unban
 unpin upload video voice

@@ -80,8 +80,11 @@ class CompletionIndex:
 def candidates(typed: str, index: CompletionIndex, *, is_in_room: bool) -> list[Candidate]:
     """Return the ways to complete `typed`, the likeliest first."""
     line = typed.lstrip()
+    last = line.rpartition(" ")[2]
+    if last.startswith("@"):
+        return [Candidate(f"@{one.text}", len(last)) for one in _like(last[1:], index.people())]
     if is_in_room and not line.lower().startswith(SIGNS):
-        return _like(line.rpartition(" ")[2], index.people())
+        return _like(last, index.people())
     word, blank, argument = line.partition(" ")
     if blank:
         return _arguments(word.lower(), argument.lstrip(), index)
@@ -150,7 +153,7 @@ def _arguments(spelling: str, argument: str, index: CompletionIndex) -> list[Can
         case ["[name]", "[n]"] | ["[name", *_]:
             return _like(argument, index.places())
         case ["<name>" | "[name]", *_]:
-            return _like(argument, index.people())
+            return _like(argument.rpartition(",")[2], index.people())
         case ["<my", *_] | ["[room]"]:
             return _like(argument, index.entered)
         case ["<room>"]:

@@ -21,6 +21,19 @@ class OpenConversation(msgspec.Struct, frozen=True):
     to: PeerName | None = None
 
 
+class SayHere(msgspec.Struct, frozen=True):
+    """Say `text` in the conversation where the user is."""
+
+    text: str
+
+
+class SendToEach(msgspec.Struct, frozen=True):
+    """Send one message with this text to each of several people."""
+
+    to: tuple[PeerName, ...]
+    text: str
+
+
 class WhichLine(msgspec.Struct, frozen=True):
     """Which line of a conversation is meant."""
 
@@ -98,6 +111,14 @@ class FindPast(msgspec.Struct, frozen=True):
     typed: str
 
 
+class SetMute(msgspec.Struct, frozen=True):
+    """Have the conversation that has this name, or the one where the user is, ring no more for so
+    many seconds, or for good (None); 0: have it ring again."""
+
+    of: str | None
+    seconds: int | None
+
+
 class ShowHelp(msgspec.Struct, frozen=True):
     """List every command, or explain the one that has the spelling `command`."""
 
@@ -135,6 +156,8 @@ Meaning = (
     AnyRequest
     | OperatorRequest
     | OpenConversation
+    | SayHere
+    | SendToEach
     | ReplyTo
     | ChangeLine
     | ReactTo
@@ -145,6 +168,7 @@ Meaning = (
     | ShowTable
     | ShowPast
     | FindPast
+    | SetMute
     | ShowHelp
     | SayToClient
     | SayAnswer

@@ -340,7 +340,18 @@ class Alarms:
 class Context:
     """What every part of one node is given."""
 
-    __slots__ = ("alarms", "clock", "dropped", "me", "out", "policy", "rng", "status", "traces")
+    __slots__ = (
+        "alarms",
+        "clock",
+        "dropped",
+        "gives_marks",
+        "me",
+        "out",
+        "policy",
+        "rng",
+        "status",
+        "traces",
+    )
 
     def __init__(
         self,
@@ -349,8 +360,11 @@ class Context:
         policy: Policy,
         rng: random.Random,
         wall_offset: float,
+        gives_marks: bool = False,
     ) -> None:
+        """`gives_marks`: whether people who do the same are told what the user has seen."""
         self.me: Final = me
+        self.gives_marks: Final = gives_marks
         self.policy: Final = policy
         self.rng: Final = rng
         self.clock: Final = WallClock(wall_offset)

@@ -422,6 +422,11 @@ class OutgoingStream:
             self._gap(message.number, message.number + 1)
 
     @property
+    def last(self) -> int:
+        """The highest number that was used."""
+        return self._last
+
+    @property
     def gaps(self) -> list[tuple[int, int]]:
         """Spans of numbers above the floor that will never come: skipped at a start, or refused
         (clause 6.3)."""
@@ -462,10 +467,40 @@ def unshown_texts(stored: StoredStream) -> Texts:
     return {one.number: (one.at_ms, one.text, True, one.id, one.related) for one in stored.unshown}
 
 
+class Marks:
+    """How far we have told a person that the user has seen what they said, and they us (clause
+    6.15)."""
+
+    __slots__ = (
+        "given",
+        "got",
+        "is_mutual",
+        "is_offered",
+        "reported_at",
+        "tell_at",
+        "times_told",
+        "told_at",
+    )
+
+    def __init__(self, stored: StoredStream) -> None:
+        self.given = stored.mark_given
+        """The newest number of theirs that the user has seen."""
+        self.got = stored.mark_got
+        """The newest number of ours that they have seen."""
+        self.is_offered = False
+        """Whether they were told in this session that we give marks."""
+        self.is_mutual = False
+        """Whether they have told us the same."""
+        self.tell_at = self.told_at = self.reported_at = float("-inf")
+        """When to tell them next, when they were told, and when an event told of theirs."""
+        self.times_told = 0
+        """How often they were told the newest one."""
+
+
 class Conversation:
     """Our stream to one person, and theirs to us."""
 
-    __slots__ = ("delivery", "outgoing", "texts")
+    __slots__ = ("delivery", "marks", "outgoing", "texts")
 
     def __init__(
         self,
@@ -478,6 +513,7 @@ class Conversation:
     ) -> None:
         """`network`, `shared`: see `ReliableStream`."""
         self.outgoing = OutgoingStream(stored)
+        self.marks: Final = Marks(stored)
         self.delivery = ReliableStream(
             policy,
             rng=rng,

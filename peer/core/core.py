@@ -17,8 +17,16 @@ from chatapp.peer.core.direct.direct import DirectMessages
 from chatapp.peer.core.direct.outbox import LostMessages
 from chatapp.peer.core.direct.transport import runs_of
 from chatapp.peer.core.inbox import Streams
+from chatapp.peer.core.muting import Muting
 from chatapp.peer.core.people.people import Authored, Roster
-from chatapp.peer.core.records import LineKeyed, Loaded, ReadUpTo, Record, StoredOutgoing
+from chatapp.peer.core.records import (
+    DraftChanged,
+    LineKeyed,
+    Loaded,
+    ReadUpTo,
+    Record,
+    StoredOutgoing,
+)
 from chatapp.peer.core.registry.connection import NodeCore
 from chatapp.peer.core.registry.registration import Registration
 from chatapp.peer.core.registry.session import SEALED_KINDS, State
@@ -46,6 +54,7 @@ class PeerCore(NodeCore):
         self._out.count_ids_from(loaded.last_id)
         self.events: Final = self._out.drain_events
         self.roster: Final = Roster(ctx, self, loaded)
+        self.people: Final = self.roster.contacts.people
         self.registry: Final = Registration(ctx, self, self.roster, servers=servers, loaded=loaded)
         self._streams: Final = Streams(
             ctx, stored=loaded.streams, ignored=self.roster.contacts.ignored
@@ -57,6 +66,7 @@ class PeerCore(NodeCore):
             ctx, self.roster, self.registry, self.direct, streams=self._streams, loaded=loaded
         )
         self.direct.carry(self.rooms)
+        self.muting: Final = Muting(ctx, self.roster.contacts, loaded.muted)
         self.line_arrived: Final = self.rooms.line_relayed
         self.desk: Final = Operator(ctx)
         self._routes: Final[Routes] = {
@@ -148,11 +158,6 @@ class PeerCore(NodeCore):
         """Note whether the driver reads the link from now on."""
         self.registry.link.read_from(is_read=is_read, now=now)
 
-    def people(self) -> tuple[events.Person, ...]:
-        """Return everybody in the table who has a name, by name: the same tuple until somebody
-        changes."""
-        return self.roster.contacts.people()
-
     def is_key_in_doubt(self, name: str) -> bool:
         """Return whether the registry shows another key for this name than the one that we hold."""
         return self.roster.contacts.is_blocked(name)
@@ -178,6 +183,11 @@ class PeerCore(NodeCore):
         `conversation_of`."""
         self._out.records += [ReadUpTo(key, is_group, id_) for key, is_group in keys]
         self._out.events.append(events.ConversationRead(conversation=conversation, id=id_))
+
+    def note_draft(self, conversation: conversations.Conversation, text: str) -> None:
+        """Note what the user has begun to type in a conversation."""
+        self._out.records.append(DraftChanged(conversation, text))
+        self._out.events.append(events.DraftKept(conversation=conversation, text=text))
 
     def note_key(self, line: int, key: int) -> None:
         """Note by which key another program of the user asked for a line of ours."""
@@ -319,6 +329,11 @@ class PeerCore(NodeCore):
         self._connection.receive_frames(frames, now=now)
         self._fetch_missing(now)
         self._follow_up(now)
+
+    def link_progressed(self, begun: int, *, now: float) -> None:
+        """Note that so many bytes of a frame have come, which may be rows that we asked for."""
+        super().link_progressed(begun, now=now)
+        self.roster.progressed(now=now)
 
     def notice_arrived(self, notice: NodeNotice, *, now: float) -> None:
         """Give a notice to the subject that it is for. Raises WireError for an invalid one. An

@@ -15,6 +15,7 @@ from typing import Annotated, Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import AuthorDoubt, MessageState
 from chatapp.peer.api.trace import Stored
 from chatapp.wire.address import Address
@@ -306,6 +307,31 @@ class LineKeyed(msgspec.Struct, frozen=True, array_like=True, tag=40, gc=False):
     key: int
 
 
+class MarkMoved(msgspec.Struct, frozen=True, array_like=True, tag=41, gc=False):
+    """The messages of this stream up to `number` were seen: ours by their recipient, as they say
+    (`is_ours`), or others' by the user, who lets them know."""
+
+    stream: bytes
+    number: int
+    is_ours: bool
+
+
+class DraftChanged(msgspec.Struct, frozen=True, array_like=True, tag=42, gc=False):
+    """The user has begun to type this in a conversation; empty: nothing any more."""
+
+    conversation: Conversation
+    text: str
+
+
+class MuteChanged(msgspec.Struct, frozen=True, array_like=True, tag=43, gc=False):
+    """The user has muted a conversation until this Unix time; 0: for good; None: not any more.
+    `key`: see `conversation_of`."""
+
+    key: bytes
+    is_group: bool
+    until: int | None
+
+
 Record = (
     OutgoingAdded
     | OutgoingChanged
@@ -334,11 +360,14 @@ Record = (
     | ReadUpTo
     | OutgoingOnDisk
     | LineKeyed
+    | MarkMoved
+    | DraftChanged
+    | MuteChanged
 )
 """All that a node keeps."""
 
 
-CAN_WAIT: Final = frozenset({FloorRaised, CursorMoved, ReadUpTo, OutgoingOnDisk})
+CAN_WAIT: Final = frozenset({FloorRaised, CursorMoved, ReadUpTo, OutgoingOnDisk, MarkMoved})
 """The kinds of records that may wait for the next write, because no promise and no event depends on
 them.
 
@@ -347,7 +376,7 @@ again, or a line that counts as unread once more. A record of what was shown, or
 delivered, cannot wait: lost, the same would be shown or reported twice."""
 
 
-MAY_LAG: Final = CAN_WAIT | {RowsSaved, Named, FormerName, OpeningTaken}
+MAY_LAG: Final = CAN_WAIT | {RowsSaved, Named, FormerName, OpeningTaken, DraftChanged}
 """The kinds of records that need not reach the disk soon: nothing that anybody said or was shown is
 lost with them."""
 
@@ -399,6 +428,10 @@ class StoredStream(msgspec.Struct, frozen=True, kw_only=True):
     """Spans [start, end) of numbers that were stored and shown, and whose texts were deleted
     since."""
     unshown: tuple[StoredIncoming, ...] = ()
+    mark_given: Number = 0
+    """The newest number of theirs that the user has seen, as they may be told."""
+    mark_got: Number = 0
+    """The newest number of ours that they have seen, as they said."""
 
 
 class StoredGroup(msgspec.Struct, frozen=True):
@@ -431,6 +464,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     verified: frozenset[bytes] = frozenset()
     """People whose keys the user has compared."""
     ignored: frozenset[bytes] = frozenset()
+    muted: tuple[MuteChanged, ...] = ()
     unresolved_names: dict[bytes, str] = {}
     """Names by streams of ours with pending messages that lead to no row of the table."""
     former_names: dict[bytes, str] = {}
@@ -442,6 +476,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     claim."""
     replaced: tuple[Row, ...] = ()
     """Last rows of keys that were replaced by others while mail was saved for them."""
+    drafts: dict[Conversation, str] = {}
+    """What the user has begun to type."""
     last_id: int = 0
     """The highest id that a line of the history ever had, as far as is known."""
 

@@ -4,17 +4,20 @@ lines, and the offer to others."""
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from typing import Final
 
+from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotOpen, NotResponding, NotRunning
 from chatapp.peer.faces.program import StartOptions
 from chatapp.peer.node.driver import resolved
 from chatapp.peer.node.keystore import FolderInUse
-from chatapp.peer.node.starts import Taken, TakenBy
+from chatapp.peer.node.starts import Taken, TakenBy, note_release, remember
 from chatapp.peer.rpc.place import Offer, is_offered
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.words import answers
+from chatapp.peer.words.events import lines_of
 from chatapp.wire.address import Address
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import AddressRefused, ChatAppError, PortInUse
@@ -60,6 +63,7 @@ def peer_for(wanted: StartOptions) -> Peer:
         registry_key=wanted.registry_key,
         announced_key=wanted.announced_key,
         slow_link=wanted.slow_link,
+        gives_marks=wanted.gives_marks,
     )
 
 
@@ -135,6 +139,27 @@ async def open_peer(peer: Peer) -> None:
         raise NotOpened([f"ChatApp: {where}: {error.strerror or error}"]) from None
     except ChatAppError as error:
         raise NotOpened([f"ChatApp: {error}"]) from None
+
+
+def note_start(peer: Peer, batch: Iterable[events.Event]) -> None:
+    """Note on the disk what of these events the next start is to know."""
+    for event in batch:
+        match event:
+            case events.Registered() | events.Renamed(is_me=True):
+                remember(peer.folder, peer.name, peer.servers, key=peer.server_key)
+            case events.NameReleased():
+                note_release(peer.folder)
+            case _:
+                pass
+
+
+def tell_registry(batch: Iterable[events.Event]) -> None:
+    """Say on standard error which registry this is, if these events tell: scripts read standard
+    output."""
+    told = events.RegistryMet | events.RegistryRecognized | events.RegistryKeyAccepted
+    for event in batch:
+        if isinstance(event, told):
+            print(*lines_of(event), sep="\n", file=sys.stderr, flush=True)
 
 
 async def running_program(

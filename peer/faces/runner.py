@@ -230,8 +230,8 @@ class Runner:
                 return await self._node.request(step)
 
     def keep(self, draft: KeepDraft) -> None:
-        """Have the user's other windows learn what is typed in a conversation."""
-        with contextlib.suppress(ChatAppError, UnicodeEncodeError):  # then they do not
+        """Keep what is typed in a conversation, for other windows and the next start."""
+        with contextlib.suppress(ChatAppError, UnicodeEncodeError):  # then it is not kept
             self._node.post(draft)
 
     def typing(self, draft: str) -> None:
@@ -284,7 +284,7 @@ class ScreenRunner(Runner):
         self.update()
 
     def keep_draft(self, pane: "Pane", text: str) -> None:
-        """Have the user's other windows learn what is typed in this conversation."""
+        """Keep what is typed in this conversation."""
         draft = self.view.keep_draft(pane, text)
         if draft is not None:
             self.keep(draft)

@@ -14,10 +14,13 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import Stored
 from chatapp.peer.core.records import (
+    DEAD,
     CursorMoved,
+    DraftChanged,
     FloorRaised,
     FormerName,
     IgnoreChanged,
@@ -25,6 +28,8 @@ from chatapp.peer.core.records import (
     LineAccepted,
     LineKeyed,
     Loaded,
+    MarkMoved,
+    MuteChanged,
     NameBlocked,
     NameCleared,
     Named,
@@ -95,6 +100,10 @@ _SHOWN: Final = "UPDATE streams SET shown = max(shown, ?) WHERE id = ?"
 _FLOOR: Final = "UPDATE streams SET floor = max(floor, ?) WHERE id = ?"
 _USED: Final = "UPDATE streams SET last = max(last, ?) WHERE id = ?"
 _ON_DISK: Final = "UPDATE streams SET on_disk = max(on_disk, ?) WHERE id = ?"
+_MARKED: Final = "UPDATE streams SET mark = max(mark, ?) WHERE id = ?"
+_NO_DRAFT: Final = (
+    "DELETE FROM drafts WHERE registry = ? AND kind = ? AND name = ? AND is_claimed = ?"
+)
 _NAMED: Final = (
     "INSERT INTO names VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
     "SET name = excluded.name, doubt = excluded.doubt WHERE (doubt OR NOT excluded.doubt)"
@@ -178,6 +187,7 @@ class History:
             # some may have been created in the transaction that was rolled back
             self._forget_streams()
             self.registries.look_again()
+            self._relations.may_hide = True
             raise
         if until is not None:
             self.filed = until
@@ -260,13 +270,12 @@ class History:
                 # What is still to come is not read, and an id that no line has may be more than
                 # SQLite takes.
                 execute(_READ, (min(id_, self.maintenance.newest()), key, registry))
-            case RoomKept(group, members=None, owes_leave=False):
-                execute("DELETE FROM rooms WHERE registry = ? AND name = ?", (here, group))
-            case RoomKept(group):
-                kept = here, group, encode(record)
-                execute("INSERT OR REPLACE INTO rooms VALUES (?, ?, ?)", kept)
+            case RoomKept():
+                self._keep_room(record)
             case RowsSaved():
                 self._save_rows(record)
+            case DraftChanged(where, text):
+                self._keep_draft(where, text)
             case Named(identity, name, doubt):
                 execute(_NAMED, (identity, name, 0 if doubt is None else doubt.number))
             case FormerName(identity, name_key):
@@ -283,6 +292,20 @@ class History:
                 )
             case NameCleared():
                 self._clear_name(record)
+            case PersonVerified() | IgnoreChanged() | MuteChanged():
+                self._apply_decision(record)
+            case RegistryPinned() | RegistryVerified() | ServersNamed():
+                self._apply_registry(record)
+            case LineKeyed(id_, key):
+                execute("INSERT OR REPLACE INTO line_keys VALUES (?, ?)", (id_, key))
+                execute("DELETE FROM line_keys WHERE line < ?", (id_ - KEYS_KEPT,))
+            case _:
+                raise TypeError(f"{type(record).__name__} has no statement")
+
+    def _apply_decision(self, record: PersonVerified | IgnoreChanged | MuteChanged) -> None:
+        """Keep what the user has decided about others."""
+        execute, here = self._db.execute, self.registries.current
+        match record:
             case PersonVerified(identity):
                 execute("INSERT OR IGNORE INTO verified VALUES (?, ?)", (here, identity))
             case IgnoreChanged(identity, is_ignored):
@@ -291,13 +314,11 @@ class History:
                     statement if is_ignored else "DELETE FROM ignored WHERE identity = ?",
                     (identity,),
                 )
-            case RegistryPinned() | RegistryVerified() | ServersNamed():
-                self._apply_registry(record)
-            case LineKeyed(id_, key):
-                execute("INSERT OR REPLACE INTO line_keys VALUES (?, ?)", (id_, key))
-                execute("DELETE FROM line_keys WHERE line < ?", (id_ - KEYS_KEPT,))
-            case _:
-                raise TypeError(f"{type(record).__name__} has no statement")
+            case MuteChanged(key, is_group, until):
+                where = here if is_group else schema.EVERYWHERE, key
+                execute("DELETE FROM muted WHERE registry = ? AND key = ?", where)
+                if until is not None:
+                    execute("INSERT INTO muted VALUES (?, ?, ?)", (*where, until))
 
     def _apply_registry(self, record: RegistryPinned | RegistryVerified | ServersNamed) -> None:
         match record:
@@ -308,6 +329,20 @@ class History:
                 self.registries.verify()
             case ServersNamed(servers):
                 self.registries.take_servers(servers)
+
+    def _keep_room(self, kept: RoomKept) -> None:
+        key = self.registries.current, kept.group
+        if kept.members is None and not kept.owes_leave:
+            self._db.execute("DELETE FROM rooms WHERE registry = ? AND name = ?", key)
+        else:
+            self._db.execute("INSERT OR REPLACE INTO rooms VALUES (?, ?, ?)", (*key, encode(kept)))
+
+    def _keep_draft(self, where: Conversation, text: str) -> None:
+        key = self.registries.current, where.kind.value, where.name, int(where.is_claimed)
+        if text:
+            self._db.execute("INSERT OR REPLACE INTO drafts VALUES (?, ?, ?, ?, ?)", (*key, text))
+        else:
+            self._db.execute(_NO_DRAFT, key)
 
     def _clear_name(self, cleared: NameCleared) -> None:
         execute, here = self._db.execute, self.registries.current
@@ -373,11 +408,14 @@ class _Pending:
         """Values for `_ADD_OURS`, by stream and number."""
         self._changes: dict[tuple[int, int], tuple[int, Stored]] = {}
         """Changes of our lines that were added earlier, by stream and number."""
+        self._dead: list[tuple[int, int]] = []
+        """Lines of ours that will never arrive, by stream and number."""
         self._shown: dict[int, int] = {}
         self._floors: dict[int, int] = {}
         self._holes: dict[int, tuple[tuple[int, int], ...]] = {}
         self._used: dict[int, int] = {}
         self._on_disk: dict[int, int] = {}
+        self._marked: dict[int, int] = {}
         self._opened: dict[bytes, int] = {}
         self._places: dict[tuple[str, str], int] = {}
 
@@ -405,6 +443,8 @@ class _Pending:
                     self._related.append((*key, record.related))
             elif type(record) is OutgoingChanged:
                 key, trace = (ours[record.stream], record.number), record.trace
+                if record.state in DEAD:
+                    self._dead.append(key)
                 if key in added:
                     row = added[key]
                     row[4] = record.state.number
@@ -439,6 +479,9 @@ class _Pending:
                 self._holes[stream] = record.holes
             case OutgoingOnDisk():
                 _raise(self._on_disk, self._ours[record.stream], record.number)
+            case MarkMoved():
+                streams = self._ours if record.is_ours else self._theirs
+                _raise(self._marked, streams[record.stream], record.number)
             case NumberUsed():
                 _raise(self._used, self._ours[record.stream], record.number)
             case CursorMoved():
@@ -460,11 +503,16 @@ class _Pending:
             self._relate()
         if self._changes:
             many(_CHANGE, self._spans())
+        for dead in self._dead:
+            self._relations.given_up(*dead)
+        if self._changes or self._added:
+            self._relations.settled()
         rising = (
             (_SHOWN, self._shown),
             (_FLOOR, self._floors),
             (_USED, self._used),
             (_ON_DISK, self._on_disk),
+            (_MARKED, self._marked),
         )
         for statement, numbers in rising:
             if numbers:
@@ -484,7 +532,7 @@ class _Pending:
             self._opened.clear()
         for (column, group), position in self._places.items():
             self._set_place(column, group, position)
-        for taken in (self._lines, self._added, self._changes, self._places):
+        for taken in (self._lines, self._added, self._changes, self._dead, self._places):
             taken.clear()
 
     def _add_lines(self, lines: list[Sequence[object]], add_one: str, add_many: str) -> None:

@@ -11,13 +11,14 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.records import (
-    DEAD,
     FINAL,
     KEY_SIZE,
     Key,
     Loaded,
+    MuteChanged,
     RoomKept,
     StoredGroup,
     StoredIncoming,
@@ -36,7 +37,6 @@ from chatapp.wire.messages.direct import PROVISIONAL, Number
 from chatapp.wire.messages.table import Row
 
 _FINAL: Final = ",".join(str(number) for number in sorted(state.number for state in FINAL))
-_DEAD: Final = ",".join(str(number) for number in sorted(state.number for state in DEAD))
 
 _LAST_ID: Final = f"SELECT max(({schema.NEWEST_LINE}), lines) FROM progress"
 """Ids of lines that are lost are not given again: `lines` counts them too."""
@@ -75,6 +75,7 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
         blocked=tuple(blocked),
         verified=_keys(db, "SELECT identity FROM verified WHERE registry = ?", registry),
         ignored=_keys(db, "SELECT identity FROM ignored"),
+        muted=_muted(db, registry),
         openings=_checked(
             dict(db.execute("SELECT identity, number FROM openings")), dict[bytes, Number]
         ),
@@ -85,6 +86,7 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
                 "SELECT identity, name_key FROM former_names WHERE registry = ?", (registry,)
             )
         ),
+        drafts=_drafts(db, registry),
         last_id=msgspec.convert(db.execute(_LAST_ID).fetchone()[0], Number),
         replaced=tuple(
             row
@@ -93,6 +95,18 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
             and streams.get(row.card.identity, StoredStream()).outgoing
         ),
     )
+
+
+def _drafts(db: sqlite3.Connection, registry: int) -> dict[Conversation, str]:
+    found = db.execute(
+        "SELECT kind, name, is_claimed, text FROM drafts WHERE registry = ?", (registry,)
+    )
+    return {
+        msgspec.convert(
+            {"kind": kind, "name": name, "is_claimed": bool(is_claimed)}, Conversation
+        ): msgspec.convert(text, str)
+        for kind, name, is_claimed, text in found
+    }
 
 
 def _named_servers(db: sqlite3.Connection, registry: int) -> tuple[Address, ...]:
@@ -131,6 +145,14 @@ def _unknown(
 
 def _keys(db: sqlite3.Connection, query: str, *values: int) -> frozenset[bytes]:
     return _checked(frozenset(one for (one,) in db.execute(query, values)), frozenset[Key])
+
+
+def _muted(db: sqlite3.Connection, registry: int) -> tuple[MuteChanged, ...]:
+    found = db.execute(
+        "SELECT key, registry != ?, until FROM muted WHERE registry IN (?, ?)",
+        (schema.EVERYWHERE, schema.EVERYWHERE, registry),
+    )
+    return tuple(MuteChanged(key, bool(is_group), until) for key, is_group, until in found)
 
 
 def _checked(found: Found, shape: type[Found]) -> Found:
@@ -200,8 +222,9 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
     late: dict[int, list[int]] = {}
     for id_, number in db.execute(_IN_HOLES):
         late.setdefault(id_, []).append(number)
-    for id_, key, floor, shown in db.execute(
-        "SELECT id, key, floor, shown FROM streams WHERE NOT ours AND registry IN (?, ?)", here
+    for id_, key, floor, shown, mark in db.execute(
+        "SELECT id, key, floor, shown, mark FROM streams WHERE NOT ours AND registry IN (?, ?)",
+        here,
     ):
         seen = db.execute("SELECT number FROM lines WHERE stream = ? AND number >= ?", (id_, floor))
         streams[key] = StoredStream(
@@ -213,9 +236,10 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
                 db.execute('SELECT start, "end" FROM dropped_numbers WHERE stream = ?', (id_,))
             ),
             unshown=_unshown(db, id_, shown),
+            mark_given=mark,
         )
-    for id_, key, settled, last, on_disk in db.execute(
-        "SELECT id, key, settled, last, on_disk FROM streams WHERE ours AND registry IN (?, ?)",
+    for id_, key, settled, last, on_disk, mark in db.execute(
+        "SELECT id, key, settled, last, on_disk, mark FROM streams WHERE ours AND registry IN (?, ?)",
         here,
     ):
         highest, provisional = db.execute(
@@ -249,6 +273,7 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
             outgoing=outgoing,
             unsynced_from=unsynced_from,
             gaps=_gaps(db, id_, floor=min(waiting), last=last_sent) if waiting else (),
+            mark_got=mark,
         )
     return streams
 
@@ -308,7 +333,7 @@ def _gaps(
     messages that will never arrive."""
     found = db.execute(
         "SELECT number FROM lines WHERE stream = ? AND number >= ? AND number < ? "
-        f"AND state NOT IN ({_DEAD}) ORDER BY number",
+        f"AND state NOT IN {schema.NUMBERS_OF_DEAD} ORDER BY number",
         (stream, floor, PROVISIONAL),
     )
     alive = [*(number for (number,) in found), last + 1]

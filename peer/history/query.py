@@ -48,12 +48,20 @@ SELECT conversations.id, key, conversations.registry, read, name, coalesce(doubt
     (SELECT coalesce(max(line), 0) FROM conversation_lines WHERE conversation = conversations.id)
     FROM conversations LEFT JOIN names ON names.identity = key AND conversations.registry = ?
     WHERE conversations.registry IN (?, ?)"""
-_UNREAD: Final = f"""
-SELECT count(*) FROM (SELECT 1 FROM conversation_lines
-    JOIN lines ON lines.id = line JOIN streams ON streams.id = stream
+_UNREAD_LINES: Final = f"""
+    FROM conversation_lines JOIN lines ON lines.id = line JOIN streams ON streams.id = stream
     WHERE conversation_lines.conversation = ? AND line > ? AND NOT ours
         AND NOT EXISTS (SELECT 1 FROM ignored WHERE identity = substr(streams.key, -{KEY_SIZE}))
-    LIMIT {UNREAD_MAX})"""
+    LIMIT {UNREAD_MAX}"""
+_UNREAD: Final = f"SELECT count(*) FROM (SELECT 1 {_UNREAD_LINES})"
+_UNREAD_TEXTS: Final = (
+    f"SELECT text FROM (SELECT lines.text {_UNREAD_LINES}) WHERE instr(text, '@')"
+)
+
+_NEWEST_READ: Final = """
+SELECT number FROM streams JOIN lines ON lines.stream = streams.id
+    WHERE streams.conversation = ? AND NOT ours AND kind IS NULL AND lines.id <= ?
+    ORDER BY number DESC LIMIT 1"""
 
 
 class _Row(msgspec.Struct, array_like=True, gc=False):
@@ -105,12 +113,26 @@ class ConversationQueries:
         return [row for row in rows if identity_of(row.what) == wanted]
 
     @damage_named()
+    def newest_read(self, row: StoredConversation, id_: int) -> int:
+        """Return the number of the newest line that the person of this conversation has said, up to
+        the line with this id; 0 for none."""
+        found = self._db.execute(_NEWEST_READ, (row.id, _id_in_reach(id_))).fetchone()
+        return 0 if found is None else int(found[0])
+
+    @damage_named()
     def unread(self, row: StoredConversation) -> int:
         """Return how many lines of others are newer than what the user has read, `UNREAD_MAX` at
         most."""
         if row.newest <= row.read:
             return 0
         return int(self._db.execute(_UNREAD, (row.id, row.read)).fetchone()[0])
+
+    @damage_named()
+    def unread_texts(self, row: StoredConversation) -> list[str]:
+        """Return the texts of those lines that have an `@` in them."""
+        if row.newest <= row.read:
+            return []
+        return [str(text) for (text,) in self._db.execute(_UNREAD_TEXTS, (row.id, row.read))]
 
 
 def identity_of(conversation: Conversation) -> tuple[ConversationKind, str, bool]:
@@ -134,9 +156,7 @@ def _stored(row: _Row) -> StoredConversation:
     return StoredConversation(row.id, row.key, is_group, what, row.read, row.newest)
 
 
-_COLUMNS: Final = (
-    "SELECT lines.id, streams.key, ours, number, at_ms, state, lines.text, trace, stream FROM"
-)
+_COLUMNS: Final = "SELECT lines.id, streams.key, ours, number, at_ms, state, lines.text, trace, stream, number <= mark FROM"
 _LINE: Final = f"{_COLUMNS} lines JOIN streams ON streams.id = stream"
 _OF_TALKS: Final = (
     f"{_COLUMNS} conversation_lines CROSS JOIN lines ON lines.id = line "
@@ -166,6 +186,7 @@ class _LineRow(msgspec.Struct, array_like=True, gc=False):
     text: str
     trace: Stored
     by: int
+    is_seen: int
 
 
 class _Name(msgspec.Struct, array_like=True, gc=False):
@@ -196,6 +217,8 @@ class StoredLine(NamedTuple):
     """Why `person` may not be who they say, if nobody else has ever confirmed this name."""
     by: int = 0
     """The row of its stream."""
+    is_seen: bool = False
+    """Whether its recipient has said that they have seen it."""
     related: Related | None = None
     """What it is to another line."""
     folded: Folded | None = None
@@ -313,7 +336,7 @@ class MessageQueries:
         message, its time in milliseconds, and the text. Empty for a line that was not edited, or
         was taken back."""
         original = self.relations.original(line.id)
-        if line.folded is None or original is None:
+        if line.folded is None or not line.folded.versions or original is None:
             return []
         edits = [(edit.number, edit.at_ms, edit.text) for edit in line.folded.versions]
         return [(line.number, line.at_ms, original), *edits]
@@ -416,6 +439,7 @@ class MessageQueries:
             None if known is None else known.name,
             None if known is None or known.doubt is None else AuthorDoubt.numbered(known.doubt),
             row.by,
+            is_ours and row.is_seen == 1,
         )
 
 
@@ -442,6 +466,7 @@ def shown(line: StoredLine, me: str) -> Said:
         doubt=doubt,
         is_ours=line.outgoing,
         state=line.state if line.outgoing else None,
+        is_seen=line.is_seen,
         reply_to=answered(line.related),
         quote=line.quote,
         is_unknown=line.is_unknown,

@@ -12,13 +12,14 @@ its stream and number through one index, and both are small integers: keys are s
 before it. `dropped_numbers` has the numbers of dropped lines that may come a second time, and
 `missing_numbers` those below a sender's floor that had not come when the floor was stored, as
 ranges [start, end). `on_disk`: our delivered messages below this number survive a power cut at
-their recipient. `line_keys` has the keys by which other programs of the user asked for our last
-lines. A conversation is the streams of two people, or those of a group at its registry;
-`read` is the id up to which the user has read it. `conversation_lines` has its lines, as an index
-that is filled later. `relations` has what a line is to another one, `kind` those that only change
-it, `originals` what it was before its first edit: its own text is always the newest. `is_waiting`:
-that other line has not come yet. `is_over`: it counts no more. `progress` says up to which line the
-indexes go, and up to where the journal's records are here.
+their recipient. `mark`: the stream was seen up to this number, as `MarkMoved` says. `line_keys` has
+the keys by which other programs of the user asked for our last lines. A conversation is the streams
+of two people, or those of a group at its registry; `read` is the id up to which the user has read
+it. `muted` has those that do not ring until a Unix time, or 0 for good. `conversation_lines` has the
+lines of each, as an index that is filled later. `relations` has what a line is to another one,
+`kind` those that only change it, `originals` what it was before its first edit: its own text is
+always the newest. `is_waiting`: that other line has not come yet. `is_over`: it counts no more.
+`progress` says up to which line the indexes go, and up to where the journal's records are here.
 """
 
 import sqlite3
@@ -28,7 +29,9 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 16
+from chatapp.peer.core.records import DEAD
+
+VERSION: Final = 17
 """The version of the format, in `PRAGMA user_version`."""
 
 OURS: Final = 1
@@ -77,6 +80,7 @@ CREATE TABLE streams (
     conversation INTEGER NOT NULL,
     floor INTEGER NOT NULL DEFAULT 0, shown INTEGER NOT NULL DEFAULT 0,
     settled INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL DEFAULT 0, on_disk INTEGER NOT NULL DEFAULT 0,
+    mark INTEGER NOT NULL DEFAULT 0,
     UNIQUE (key, ours, registry));
 CREATE TABLE lines (
     id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, number INTEGER NOT NULL, at_ms INTEGER NOT NULL,
@@ -96,7 +100,12 @@ CREATE TABLE missing_numbers (
 CREATE TABLE names (
     identity BLOB NOT NULL PRIMARY KEY, name TEXT NOT NULL, doubt INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE line_keys (line INTEGER PRIMARY KEY, key INTEGER NOT NULL);
+CREATE TABLE drafts (
+    registry INTEGER NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, is_claimed INTEGER NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (registry, kind, name, is_claimed)) WITHOUT ROWID;
 CREATE TABLE ignored (identity BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE muted (
+    registry INTEGER NOT NULL, key BLOB NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (registry, key)) WITHOUT ROWID;
 CREATE TABLE openings (identity BLOB NOT NULL PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE progress (
     indexed INTEGER NOT NULL, generation INTEGER NOT NULL, "offset" INTEGER NOT NULL, lines INTEGER NOT NULL);
@@ -106,6 +115,9 @@ CREATE VIRTUAL TABLE search_index USING fts5 (text, content='', columnsize=0,
 """
 
 
+NUMBERS_OF_DEAD: Final = (
+    f"({', '.join(str(number) for number in sorted(state.number for state in DEAD))})"
+)
 NEWEST_LINE: Final = "SELECT coalesce(max(id), 0) FROM lines"
 
 

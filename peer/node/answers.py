@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 import msgspec
 
 from chatapp.peer.api import events, requests
-from chatapp.peer.api.conversations import DESK, Conversation
+from chatapp.peer.api.conversations import DESK, Conversation, addresses, room
 from chatapp.peer.api.errors import (
     ChangeRefusal,
     ChangeRefused,
@@ -34,10 +34,17 @@ from chatapp.peer.api.trace import Raw, readable, unpacked
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.conversation import check_length
 from chatapp.peer.core.desk.operator import VisitTarget
-from chatapp.peer.core.records import FINAL, Related, RelationKind
+from chatapp.peer.core.records import DEAD, FINAL, Related, RelationKind
 from chatapp.peer.core.registry.session import State
 from chatapp.peer.core.relations import CHANGED_WITHIN_MS
-from chatapp.peer.history.query import UNREAD_MAX, MessageQueries, StoredLine, identity_of, shown
+from chatapp.peer.history.query import (
+    UNREAD_MAX,
+    MessageQueries,
+    StoredConversation,
+    StoredLine,
+    identity_of,
+    shown,
+)
 from chatapp.peer.node.keystore import NameHasKeys
 from chatapp.peer.node.receipts import sent_of
 from chatapp.wire.messages.direct import is_emoji
@@ -109,6 +116,8 @@ async def _line_to_change(node: "PeerNode", id_: int) -> tuple[StoredLine, Conve
         raise ChangeRefused(ChangeRefusal.NO_SUCH_LINE)
     if line.folded is not None and line.folded.is_retracted:
         raise ChangeRefused(ChangeRefusal.TAKEN_BACK)
+    if line.state in DEAD:
+        raise ChangeRefused(ChangeRefusal.NOT_SENT)
     conversation = shown(line, node.name).conversation
     if conversation.is_person and not _is_of(node, conversation.name, line.stream):
         raise ChangeRefused(ChangeRefusal.OTHER_KEY)
@@ -140,12 +149,12 @@ def _tell_typing(node: "PeerNode", request: requests.TellTyping) -> None:
 
 async def _wait(node: "PeerNode", request: requests.Wait) -> None:
     match request.until:
-        case Moment.READY:
-            await _be_ready(node)
+        case Moment.READY | Moment.IN_ROOM:
+            if request.until is Moment.READY:
+                await _be_ready(node)
+            await node.until(lambda core: core.rooms.is_settled or core.state is State.REFUSED)
         case Moment.SETTLED:
             await node.until(lambda core: core.is_settled)
-        case Moment.IN_ROOM:
-            await _be_in_room(node)
         case Moment.LEFT:
             await node.until(
                 lambda core: core.state is not State.LEAVING and not node.driver.is_turn_due
@@ -171,11 +180,6 @@ async def _be_ready(node: "PeerNode") -> None:
     ):
         raise _refusal(core.not_let_in)
     node.has_been_ready = True
-    await _be_in_room(node)
-
-
-async def _be_in_room(node: "PeerNode") -> None:
-    await node.until(lambda core: core.rooms.is_settled or core.state is State.REFUSED)
 
 
 def _refusal(why: events.NotLetIn) -> NotLetIn:
@@ -346,6 +350,16 @@ def _accept_registry_key(node: "PeerNode", request: requests.AcceptRegistryKey) 
     return node.core.registry.trust.accept(request.digits, now=node.now())
 
 
+def _mute(node: "PeerNode", request: requests.Mute) -> Any:
+    what = request.conversation
+    if what.is_room:
+        entered = node.state.room(what.name)
+        if entered is None:
+            return events.NotInRoom(room=what.name)
+        what = room(entered.name)
+    return node.core.muting.change(what, request.seconds, now=node.now())
+
+
 # --- the help desk
 
 
@@ -513,22 +527,31 @@ def _keep_draft(node: "PeerNode", request: requests.KeepDraft) -> None:
     check_length(request.text)
     drafts, what = node.drafts, request.conversation
     drafts.pop(what, None)
+    node.core.note_draft(what, request.text)
     if request.text:
         drafts[what] = request.text
         if len(drafts) > DRAFTS_MAX:
-            del drafts[next(iter(drafts))]
-    node.tell([events.DraftKept(conversation=what, text=request.text)])
+            oldest = next(iter(drafts))
+            del drafts[oldest]
+            node.core.note_draft(oldest, "")
 
 
 async def _mark_read(node: "PeerNode", request: requests.MarkRead) -> None:
     """Note how far a conversation is read."""
     registry = node.storage.registry
-    rows = await node.storage.read(
-        lambda lines: lines.conversations.rows_of(request.conversation, registry), by_index=True
-    )
+
+    def read(lines: MessageQueries) -> list[tuple[StoredConversation, int]]:
+        talks = lines.conversations
+        rows = talks.rows_of(request.conversation, registry)
+        return [(row, 0 if row.is_group else talks.newest_read(row, request.id)) for row in rows]
+
+    found = await node.storage.read(read, by_index=True)
+    rows = [row for row, _ in found]
     id_ = min(request.id, max((row.newest for row in rows), default=0))
     if any(row.read < id_ for row in rows):
         node.core.mark_read(rows[0].what, [(row.key, row.is_group) for row in rows], id_)
+        numbers = {row.key: number for row, number in found if number}
+        node.core.direct.user_saw(numbers, now=node.now())
         node.schedule()
 
 
@@ -558,8 +581,16 @@ def _states(lines: MessageQueries, registry: int, me: str) -> list[ConversationS
             continue
         unread, one = lines.conversations.unread(row), states.get(identity_of(row.what))
         if one is None:
-            last = shown(newest[0], me)
-            one = ConversationState(conversation=row.what, unread=unread, read=row.read, last=last)
+            is_addressed = row.is_group and any(
+                addresses(text, me) for text in lines.conversations.unread_texts(row)
+            )
+            one = ConversationState(
+                conversation=row.what,
+                unread=unread,
+                read=row.read,
+                last=shown(newest[0], me),
+                is_addressed=is_addressed,
+            )
         else:  # the same person with another key
             one = ConversationState(
                 conversation=one.conversation,
@@ -600,6 +631,7 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.Unignore: lambda node, asked: node.core.roster.trust.ignore(
         asked.name, is_ignored=False
     ),
+    requests.Mute: _mute,
     requests.ReadPage: _page,
     requests.ReadAround: _around,
     requests.SearchPast: _search,

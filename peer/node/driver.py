@@ -86,6 +86,7 @@ class DrivenCore(Protocol):
     def wants_link_closed(self) -> bool: ...
     def link_connected(self, *, now: float) -> None: ...
     def receive_frames(self, frames: Sequence[bytes], *, now: float) -> None: ...
+    def link_progressed(self, begun: int, *, now: float) -> None: ...
     def link_closed(self, *, now: float) -> None: ...
     def link_bytes_to_send(self, *, now: float) -> list[bytes]: ...
 
@@ -220,6 +221,10 @@ class Connection:
             if core.link_renewals() > renewals:
                 _log.debug("link has new keys")
             self._take_turn()
+
+    def link_progressed(self, link: TcpLink, begun: int) -> None:
+        if self._is_current(link):
+            self._node.core.link_progressed(begun, now=self._now())
 
     def link_closed(self, link: TcpLink, reason: str) -> None:
         if self._is_over and link is self._link:
@@ -393,6 +398,7 @@ class Driver:
         """Whether a turn is to be taken once the present loop iteration is over."""
         self.is_closed = False
         self._endpoint = machine.endpoint(self._loop, self._datagrams_came)
+        self.send: Final = self._endpoint.send_all
         self.port: Final = self._endpoint.open(port)
         """Our UDP port."""
 
@@ -447,10 +453,6 @@ class Driver:
         self._take_turn()
         if not self.is_closed:
             self._look.begin()
-
-    def send(self, datagrams: Sequence[tuple[bytes, Address]]) -> None:
-        """Send datagrams."""
-        self._endpoint.send_all(datagrams)
 
     def tend_link(self, *, now: float) -> None:
         """Close, write and connect, as the core wants."""

@@ -11,7 +11,7 @@ from typing import Final, TypeVar, cast
 import msgspec
 
 from chatapp.peer.api import events
-from chatapp.peer.api.conversations import Conversation, ConversationKind
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import LineEvent, Said
 from chatapp.peer.api.requests import Command, Moment, Request, Send, Sending, Sent, Wait
@@ -19,7 +19,7 @@ from chatapp.peer.api.state import DeskState, PeerState, State
 from chatapp.peer.core.context import Context, LocalIdentity, LookUp, RegistryReach
 from chatapp.peer.core.conversation import SentMessage
 from chatapp.peer.core.core import PeerCore
-from chatapp.peer.core.records import Related
+from chatapp.peer.core.records import Loaded, Related
 from chatapp.peer.core.registry.session import State as SessionState
 from chatapp.peer.core.relations import told
 from chatapp.peer.node.answers import ANSWERS, begin
@@ -62,6 +62,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The digits of the fingerprint that it must have at a first contact; None for any."""
     slow_link: bool
     """Whether to spare the link, whatever is measured."""
+    gives_marks: bool
+    """Whether people who do the same are told what the user has seen of theirs."""
 
     @property
     def server_names(self) -> list[str]:
@@ -101,8 +103,6 @@ class PeerNode:
         """Whether we were with the registry, or found it away, since the start or the last
         return."""
         self._shown_listeners: list[Callable[[Sequence[LineEvent]], None]] = []
-        self.drafts: Final[dict[Conversation, str]] = {}
-        """What the user has begun to type, by conversation."""
         self._ours_listeners: list[Callable[[Sequence[events.Event]], None]] = []
         self._said: list[events.SaidByUs] = []
         """What was said in this turn, of which other programs are to be told."""
@@ -121,7 +121,10 @@ class PeerNode:
             self.storage: Final = NodeStorage(self, self.keys, settings.server_names)
             undo.callback(self.storage.drop)
             self.registry: Final = KnownRegistry(self, self.storage, settings, addresses)
-            self.core: PeerCore = self._new_core(name)
+            loaded = self.storage.history.load()
+            self.core: PeerCore = self._new_core(name, loaded)
+            self.drafts: Final[dict[Conversation, str]] = dict(loaded.drafts)
+            """What the user has begun to type, by conversation."""
             undo.pop_all()
         self.receipts: Final = Receipts()
         self.storage.maintain()
@@ -135,7 +138,7 @@ class PeerNode:
         self.registry.begin(self.core, is_offline=is_offline)
         self.driver.start()
 
-    def _new_core(self, name: str) -> PeerCore:
+    def _new_core(self, name: str, loaded: Loaded) -> PeerCore:
         now, machine = self._loop.time(), self._settings.machine
         wall = machine.wall()
         me = LocalIdentity(
@@ -146,9 +149,15 @@ class PeerNode:
             counter=self.keys.next_counter(wall),
         )
         return PeerCore(
-            Context(me, policy=self._settings.policy, rng=machine.rng, wall_offset=wall - now),
+            Context(
+                me,
+                policy=self._settings.policy,
+                rng=machine.rng,
+                wall_offset=wall - now,
+                gives_marks=self._settings.gives_marks,
+            ),
             servers=list(self.registry.addresses),
-            loaded=self.storage.history.load(),
+            loaded=loaded,
             now=now,
         )
 
@@ -156,7 +165,7 @@ class PeerNode:
         """Exchange the core for one that begins with what the history knows now, and asks for the
         same rooms."""
         rooms = self.core.rooms.wanted
-        self.core = self._new_core(self.core.me.name)
+        self.core = self._new_core(self.core.me.name, self.storage.history.load())
         self._had_room = None
         self.driver.restart()
         self.registry.begin(self.core)
@@ -213,6 +222,7 @@ class PeerNode:
                 waiting=operator.waiting,
                 answers=operator.answers,
             ),
+            muted=core.muting.conversations(now=self.now()) if core.muting.kept else (),
         )
 
     @property
@@ -272,14 +282,19 @@ class PeerNode:
             raise NotOpen
         if self.storage.commits.is_full:
             return self._refuse(conversation, events.MessageReason.OWN_DISK)
-        if conversation.kind is ConversationKind.ROOM:
-            return self._say_in_room(conversation, text, related, asked)
-        if conversation.kind is not ConversationKind.PERSON:
-            begun = self.core.rooms.say_to_all(text, related, now=self.driver.now())
+        to, now = conversation.name, self.driver.now()
+        if not conversation.is_person:
+            rooms, is_room = self.core.rooms, conversation.is_room
+            begun = (
+                rooms.say(to, text, related, now=now)
+                if is_room
+                else rooms.say_to_all(text, related, now=now)
+            )
+            if begun is None:
+                return self._refuse(conversation, events.MessageReason.NOT_IN_ROOM)
             self.driver.schedule()
             return self._receipt(begun, text, related, asked)
-        to = conversation.name
-        message = self.core.direct.send_to_known(to, text, related, now=self.driver.now())
+        message = self.core.direct.send_to_known(to, text, related, now=now)
         if message is None:
             found = await self._look_for(to, text, related)
             if not isinstance(found, SentMessage):
@@ -367,16 +382,6 @@ class PeerNode:
                 return direct.keep(to, text, related, now=now)
             else:
                 return _WHY_NOT[found]
-
-    def _say_in_room(
-        self, conversation: Conversation, text: str, related: Related | None, asked: Sending
-    ) -> Receipt:
-        """Say a line in a room, if we are there."""
-        begun = self.core.rooms.say(conversation.name, text, related, now=self.now())
-        if begun is None:
-            return self._refuse(conversation, events.MessageReason.NOT_IN_ROOM)
-        self.driver.schedule()
-        return self._receipt(begun, text, related, asked)
 
     def _refuse(self, conversation: Conversation, reason: events.MessageReason) -> Receipt:
         receipt, state = Receipt(conversation, 0), events.MessageState.REFUSED

@@ -248,8 +248,8 @@ class CommitQueue:
         if not self._unfiled:
             self._file_at = now + UNFILED_SPAN
         sync_at = self.sync_at
-        if sync_at > now + SYNC_SPAN:
-            sync_at = self._sync_due(now)
+        if sync_at > now + SYNC_SPAN and not (kinds := set(map(type, self._waiting))) <= CAN_WAIT:
+            sync_at = min(sync_at, now + (LAGGING_SYNC_SPAN if kinds <= MAY_LAG else SYNC_SPAN))
         try:
             while self._waiting:
                 del self._waiting[: self._journal.append(self._waiting)]
@@ -268,13 +268,6 @@ class CommitQueue:
         self._texts_waiting = 0
         self.is_full = False
         return True
-
-    def _sync_due(self, now: float) -> float:
-        """Return when to sync the journal with the records that wait."""
-        kinds = set(map(type, self._waiting))
-        if kinds <= CAN_WAIT:
-            return self.sync_at
-        return min(self.sync_at, now + (LAGGING_SYNC_SPAN if kinds <= MAY_LAG else SYNC_SPAN))
 
     def _measure(self) -> None:
         self.is_full = (

@@ -215,6 +215,15 @@ class PeerTrust:
         """Show their messages again."""
         return await self._open_node().request(requests.Unignore(name=name))
 
+    async def mute(
+        self, conversation: Conversation, seconds: int | None = None
+    ) -> events.Muted | events.NobodyKnown | events.NotInRoom:
+        """Have a conversation ring no more in the user's windows, but in a room for lines with `@`
+        and our name in them. `seconds`: for how long; None: for good; 0: have it ring again."""
+        return await self._open_node().request(
+            requests.Mute(conversation=conversation, seconds=seconds)
+        )
+
 
 class Peer:
     """One peer. It may be opened again after it was closed."""
@@ -232,6 +241,7 @@ class Peer:
         registry_key: str | None = None,
         announced_key: str | None = None,
         slow_link: bool = False,
+        gives_marks: bool = False,
         machine: Machine = THIS_MACHINE,
     ) -> None:
         """`server`: the registry's host (an IP address or a name) and port; its key is remembered
@@ -240,8 +250,9 @@ class Peer:
         `rooms`: the room to enter at the start, or several. `code`: a join code, where newcomers need one.
         `registry_key`: the fingerprint that the registry's key must have. `announced_key`: the one
         that a stranger has announced for it, which must be proved at a first contact; it replaces
-        no known key. `slow_link`: spare the link to the registry, whatever is measured. `machine`:
-        where the peer runs.
+        no known key. `slow_link`: spare the link to the registry, whatever is measured.
+        `gives_marks`: exchange seen marks (`Seen`) with people who do so, too. `machine`: where the
+        peer runs.
 
         Raises
         ------
@@ -256,6 +267,7 @@ class Peer:
             registry_key=None if registry_key is None else require_fingerprint(registry_key),
             announced_key=None if announced_key is None else require_fingerprint(announced_key),
             slow_link=slow_link,
+            gives_marks=gives_marks,
         )
         opening = _LocalOpening(
             settings,
@@ -487,6 +499,11 @@ class Peer:
         return self._state.sending_try
 
     # --- rooms
+
+    @property
+    def muted(self) -> tuple[Conversation, ...]:
+        """The conversations that do not ring."""
+        return self._open_node().state.muted
 
     @property
     def rooms(self) -> tuple[RoomState, ...]:

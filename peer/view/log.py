@@ -176,11 +176,11 @@ class Log:
         entry.mark, entry.note = mark, note
         self._note_changed(entry)
 
-    def rewrite(self, entry: LogEntry, text: str, *, said: str) -> None:
-        """Give a message another text."""
-        entry.said = said
-        if entry.text != text:
-            entry.text = text
+    def rewrite(self, entry: LogEntry, now: LogEntry) -> None:
+        """Have a message read as this entry does."""
+        entry.said = now.said
+        if (entry.sender, entry.text) != (now.sender, now.text):
+            entry.sender, entry.text = now.sender, now.text
             self._note_changed(entry)
 
     def mark_unread(self, entry: LogEntry | None) -> None:

@@ -2,7 +2,7 @@
 stand."""
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -17,14 +17,13 @@ from chatapp.peer.api.conversations import (
     person,
     room,
 )
-from chatapp.peer.api.events import AuthorDoubt, Event, Person, Said
+from chatapp.peer.api.events import Event, Person, Said
 from chatapp.peer.api.past import ConversationState
 from chatapp.peer.view.log import EntryKind, Log, LogEntry
-from chatapp.peer.words.changes import NOTHING_KNOWN, Known, text_of
-from chatapp.peer.words.formatting import DOUBTS, MessageLine, mark_of, mentions
+from chatapp.peer.words.changes import NOTHING_KNOWN, STAR, Known, is_action, text_of
+from chatapp.peer.words.formatting import DOUBTS, MessageLine, mark_of, mentions, name
 from chatapp.peer.words.full import YOU, title_of
 from chatapp.wire.names import is_same_name, name_key
-from chatapp.wire.text import sanitize
 
 STRANGERS_AWAY_MAX: Final = 5
 """People who are away, and with whom the user never talked, are listed if they are no more."""
@@ -52,6 +51,8 @@ class Pane:
         self.unread = 0
         self.calls = False
         """Whether an unread line is for the user alone, or has their name in it."""
+        self.is_addressed = False
+        """Whether an unread line that is for others, too, has `@` and the user's name in it."""
         self.read = 0
         """The id of the line up to which it was read."""
         self.newest = 0
@@ -75,7 +76,7 @@ class Pane:
         self.draft = ""
         """What was typed and not sent when the user went to another conversation."""
         self.kept = ""
-        """What the user's other windows know of that."""
+        """What is kept of that, for other windows and the next start."""
 
     def __repr__(self) -> str:
         return f"<Pane of {self.conversation}: {len(self.log)} entries, {self.unread} unread>"
@@ -123,57 +124,39 @@ class Pane:
         """Note that the user has read up to this line, here or in another program."""
         self.read = max(self.read, id_)
         if self.read >= max(self.newest, self.log.newest_id):
-            self.unread, self.calls = 0, False
+            self.have_read_all()
         else:
             left = [
                 entry for entry in self.log.entries if entry.id > self.read and not entry.is_mine
             ]
             if self.log.end_id is not None and self.log.end_id <= self.read:
                 self.unread, self.calls = len(left), any(entry.calls for entry in left)
+                self.is_addressed = self.is_addressed and self.calls
 
-
-def said_entry(
-    *,
-    sender: str,
-    text: str,
-    at: float,
-    me: str,
-    id_: int = 0,
-    is_mine: bool = False,
-    doubt: AuthorDoubt | None = None,
-) -> LogEntry:
-    """Return the entry of a message. `text` is sanitized here. `doubt`: why the author may not be
-    `sender`."""
-    shown_name = YOU if is_mine else title_of(person(sender, is_claimed=doubt is not None))
-    shown_text = sanitize(text)
-    is_named = not is_mine and mentions(MessageLine(shown_name, ": ", shown_text), me)
-    return LogEntry(
-        kind=EntryKind.MESSAGE,
-        at=at,
-        text=shown_text,
-        id=id_,
-        sender=shown_name,
-        is_mine=is_mine,
-        is_claimed=doubt is not None,
-        calls=is_named,
-        note="" if doubt is None else DOUBTS[doubt],
-    )
+    def have_read_all(self) -> None:
+        """Note that nothing is unread any more."""
+        self.unread, self.calls, self.is_addressed = 0, False, False
 
 
 def past_entry(line: Said, me: str, known: Known = NOTHING_KNOWN) -> LogEntry:
-    """Return the entry of a line of the past."""
-    entry = said_entry(
-        sender=line.sender,
-        text=text_of(line, known),
+    """Return the entry of a line. All its texts are sanitized here."""
+    author = person(line.sender, is_claimed=line.doubt is not None)
+    sender, text = YOU if line.is_ours else title_of(author), text_of(line, known)
+    if is_action(line):
+        sender = f"{STAR}{name(line.sender) if line.is_ours else sender}"
+    return LogEntry(
+        kind=EntryKind.MESSAGE,
         at=line.at,
-        me=me,
-        id_=line.id,
+        text=text,
+        said=line.text,
+        id=line.id,
+        sender=sender,
         is_mine=line.is_ours,
-        doubt=line.doubt,
+        is_claimed=line.doubt is not None,
+        calls=not line.is_ours and mentions(MessageLine(sender, ": ", text), me),
+        mark=mark_of(line.state, is_direct=line.conversation.is_person, is_seen=line.is_seen),
+        note="" if line.doubt is None else DOUBTS[line.doubt],
     )
-    entry.said = line.text
-    entry.mark = mark_of(line.state, is_direct=line.conversation.is_person)
-    return entry
 
 
 class ListRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,6 +170,9 @@ class ListRow(msgspec.Struct, frozen=True, kw_only=True):
     """Since when an absent person is away, in Unix seconds; 0: not known."""
     unread: int = 0
     calls: bool = False
+    is_addressed: bool = False
+    """Whether an unread line has `@` and the user's name in it."""
+    is_muted: bool = False
     is_entered: bool = False
     """Whether it is a room where the user is."""
     waiting: int = 0
@@ -231,7 +217,9 @@ class PaneList:
             pane.draft = pane.kept = state.draft
             if state.last is not None:
                 pane.newest, pane.talked_at = state.last.id, state.last.at
-            pane.calls = pane.unread > 0 and state.conversation.kind is ConversationKind.PERSON
+            pane.is_addressed = state.is_addressed
+            is_direct = state.conversation.is_person
+            pane.calls = state.is_addressed or (pane.unread > 0 and is_direct)
 
     def rename(self, old: str, new: str) -> Pane | None:
         """Have the conversation with a person stand under their new name. Return it, if there is
@@ -254,6 +242,7 @@ class PaneList:
         me: str,
         opened: Conversation,
         rooms: Sequence[str],
+        muted: Collection[Conversation] = (),
         is_at_desk: bool,
         waiting: int,
     ) -> list[ListRow]:
@@ -294,7 +283,9 @@ class PaneList:
                 else None,
                 since=who.since if who is not None and not who.online else 0.0,
                 unread=pane.unread,
-                calls=pane.calls,
+                calls=pane.calls and (pane.is_addressed or pane.conversation not in muted),
+                is_addressed=pane.is_addressed,
+                is_muted=pane.conversation in muted,
                 is_entered=key in entered,
                 waiting=waiting if kind is ConversationKind.DESK else 0,
             )
@@ -314,7 +305,7 @@ _KINDS: Final = (
 def _order(pane: Pane, row: ListRow) -> tuple[object, ...]:
     return (
         _KINDS.index(pane.conversation.kind),
-        not pane.calls,
+        not row.calls,
         not pane.is_hot,
         not row.is_entered,
         -pane.talked_at,
@@ -379,6 +370,7 @@ _EVERYWHERE = (
 )
 _NOWHERE = (
     events.MessageChanged  # at the message itself
+    | events.Seen
     | events.Unacknowledged
     | events.Addressed
     | events.ConversationRead

@@ -14,6 +14,7 @@ from chatapp.peer.api.conversations import (
     NOBODY,
     Conversation,
     ConversationKind,
+    addresses,
     person,
     room,
 )
@@ -41,7 +42,6 @@ from chatapp.peer.view.panes import (
     kind_of,
     past_entry,
     place_of,
-    said_entry,
 )
 from chatapp.peer.view.pastreader import PastReader
 from chatapp.peer.view.view import (
@@ -54,11 +54,12 @@ from chatapp.peer.view.view import (
 )
 from chatapp.peer.words import answers, history
 from chatapp.peer.words import full as words
-from chatapp.peer.words.changes import Change, found_for, text_of
+from chatapp.peer.words.changes import Change, found_for
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import (
     LINE_MAX,
     CallingLine,
+    Mark,
     MessageLine,
     Status,
     TypedLine,
@@ -170,6 +171,7 @@ class ScreenView(View):
             me=state.name,
             opened=self.open_pane.conversation,
             rooms=[entered.name for entered in state.rooms],
+            muted=state.muted,
             is_at_desk=desk.is_on_duty or desk.client is not None,
             waiting=desk.waiting,
         )
@@ -302,7 +304,7 @@ class ScreenView(View):
         if self.attention().is_looking and (newest > pane.read or (is_end and pane.unread)):
             pane.note_read(newest)
             if is_end:
-                pane.unread, pane.calls = 0, False
+                pane.have_read_all()
             if pane.conversation != DESK:
                 self._begin(self._mark_read(pane.conversation, newest))
 
@@ -361,6 +363,8 @@ class ScreenView(View):
                 self._settle_desk_line(id_, state)
             case events.MessageChanged():
                 self._settled(event)
+            case events.Seen():
+                self._marked_seen(event)
             case events.ConversationRead(conversation=what, id=id_):
                 if (pane := self.panes.known(what)) is not None and id_ > pane.read:
                     pane.note_read(id_)
@@ -393,10 +397,13 @@ class ScreenView(View):
             return
         is_direct = line.conversation.is_person or line.visit > 0
         entry = past_entry(line, self.state.name, self.known)
-        calls = (is_direct or entry.calls) and not line.is_ours
+        is_addressed = not is_direct and not line.is_ours and addresses(line.text, self.state.name)
+        is_muted = line.conversation in self.state.muted
+        calls = is_addressed if is_muted else (is_direct or entry.calls) and not line.is_ours
         entry.calls = entry.calls and not is_direct
         entry.id = id_
         pane.note_line(id_, at, is_mine=line.is_ours, calls=calls)
+        pane.is_addressed = pane.unread > 0 and (pane.is_addressed or is_addressed)
         pane.log.append([entry])
         pane.unshown.append((line, entry))
         is_watched = pane is self.open_pane and self.attention().is_looking
@@ -419,7 +426,7 @@ class ScreenView(View):
         """Have the entry of a line say what the line says now. Return it, if the log has one."""
         entry = pane.log.by_id(line.id)
         if entry is not None:
-            pane.log.rewrite(entry, text_of(line, self.known), said=line.text)
+            pane.log.rewrite(entry, past_entry(line, self.state.name, self.known))
             self._log_changed(pane)
         return entry
 
@@ -457,11 +464,10 @@ class ScreenView(View):
         self._settle_early(pane, entry)
         self._log_changed(pane)
 
-    # --- what is typed in several windows
+    # --- what is typed and not sent
 
     def keep_draft(self, pane: Pane, text: str) -> KeepDraft | None:
-        """Return what tells the user's other windows what is typed in a conversation and not sent;
-        None: they know."""
+        """Return what keeps what is typed in a conversation and not sent; None: it is kept."""
         if text == pane.kept or len(text) > LINE_MAX or pane.conversation == DESK:
             return None
         pane.kept = text
@@ -505,6 +511,15 @@ class ScreenView(View):
             return
         self._change(pane, entry, event)
 
+    def _marked_seen(self, event: events.Seen) -> None:
+        """Show at messages of ours that the other person has seen them."""
+        pane, found = self.panes.pane(event.conversation), found_for(event, self.known)
+        for entry in reversed(pane.log.entries if found is not None else ()):
+            if entry.mark is Mark.SEEN:
+                break  # and so are those before it
+            if found and entry.is_mine and 0 < entry.id <= found.line.id:
+                self._mark_further(pane, entry, Mark.SEEN)
+
     def _settle_early(self, pane: Pane, entry: LogEntry) -> None:
         """Give a message that has just got its id the outcome that came before."""
         event = self._early.pop(entry.id, None)
@@ -513,12 +528,17 @@ class ScreenView(View):
 
     def _change(self, pane: Pane, entry: LogEntry, event: events.MessageChanged) -> None:
         mark = mark_of(event.state, is_direct=event.conversation.is_person)
-        if is_behind(mark, entry.mark):
-            return  # the entry was read from the past, which knows more
         is_told = event.state in (MessageState.KEPT, MessageState.REFUSED, MessageState.EXPIRED)
         lines = lines_of(event, in_reach=self._in_reach(event.conversation.name)) if is_told else []
-        pane.log.change(entry, mark=mark, note=" ".join(map(words.unbracketed, lines)))
-        self._log_changed(pane)
+        self._mark_further(pane, entry, mark, note=" ".join(map(words.unbracketed, lines)))
+
+    def _mark_further(
+        self, pane: Pane, entry: LogEntry, mark: Mark | None, *, note: str = ""
+    ) -> None:
+        """Give a message another mark, unless the one that it has says more."""
+        if not is_behind(mark, entry.mark):
+            pane.log.change(entry, mark=mark, note=note)
+            self._log_changed(pane)
 
     def _fetch_missing(self) -> None:
         """Read the lines that other programs of the user have sent. Nothing is read while a line is
@@ -644,8 +664,16 @@ class ScreenView(View):
     def _said_by_me(self, pane: Pane, text: str) -> LogEntry:
         """Show a message of ours that is under way."""
         me = self.state.name
-        entry = said_entry(sender=me, text=text, at=self._wall(), me=me, is_mine=True)
-        entry.said = text
+        line = events.Said(
+            conversation=pane.conversation,
+            id=0,
+            sender=me,
+            number=0,
+            text=text,
+            at=self._wall(),
+            is_ours=True,
+        )
+        entry = past_entry(line, me)
         pane.log.append([entry])
         self._log_changed(pane)
         return entry
@@ -724,7 +752,7 @@ class ScreenView(View):
                     return Mistake(str(refusal))
 
     def _carry_out(self, meaning: Meaning, line: TypedLine) -> Steps:
-        entry = self._entry
+        meaning, entry = self._placed(meaning), self._entry
         if entry is not None and (self._was_asked or not isinstance(meaning, Send)):
             # It was typed as a message, and means something else by now.
             self._send_nothing(entry)
@@ -800,6 +828,16 @@ class ScreenView(View):
         if entry is None:
             pane = self.panes.pane(message.conversation)
             entry = self._said_by_me(pane, message.text)
+        yield from self._send_shown(message, pane, entry)
+        if pane is not self.open_pane and pane is not self._typed_in:
+            self.choose(pane.conversation)
+
+    def _send_beside(self, message: Send) -> Steps:
+        pane = self.panes.pane(message.conversation)
+        yield from self._send_shown(message, pane, self._said_by_me(pane, message.text))
+
+    def _send_shown(self, message: Send, pane: Pane, entry: LogEntry) -> Steps:
+        """Send a message of which this is the entry."""
         sent = yield from self._send(message)
         if sent is None:
             self._mark(pane, entry, MessageState.REFUSED)
@@ -813,8 +851,6 @@ class ScreenView(View):
             self._settle_early(pane, entry)
             if message.reply_to is not None:
                 yield from self._read_again(pane, sent.id)
-        if pane is not self.open_pane and pane is not self._typed_in:
-            self.choose(pane.conversation)
         self._log_changed(pane)
 
     def _mark(self, pane: Pane, entry: LogEntry, state: MessageState, note: str = "") -> None:

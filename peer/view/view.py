@@ -12,7 +12,9 @@ import msgspec
 
 from chatapp.peer.api import events, requests
 from chatapp.peer.api.conversations import (
+    DESK,
     EVERYBODY,
+    NOBODY,
     Conversation,
     ConversationKind,
     person,
@@ -78,9 +80,21 @@ class HistoryUnreadable(ChatAppError):
     """The history cannot be read. `args[0]`: why, as SQLite words it."""
 
 
+_OfThePast = (
+    requests.ExplainDelivery
+    | requests.ReadPage
+    | requests.SearchPast
+    | meanings.ShowPast
+    | meanings.FindPast
+)
+
 Step = Request[Any] | CatchUp | Briefly
 Steps = Generator[Step, Any, None]
 """What takes several steps. Each gets the answer to its request, or the error that it raises."""
+
+
+KEPT_AFTER: Final = 1.0
+"""Seconds without a key after which what is typed is kept, for other windows and the next start."""
 
 
 class Changes(msgspec.Struct, kw_only=True):
@@ -248,6 +262,7 @@ class View:
             in_reach=self._in_reach(self.room),
             online=self._online,
             unread=self._unread,
+            muted=state.muted,
             notes=(typing_note(list(self._typing)),) if self._typing else (),
         )
 
@@ -275,7 +290,7 @@ class View:
         for event in batch:
             said = event.line if isinstance(event, events.SaidByUs) else event
             for line in said.lines if isinstance(said, events.MailReturned) else (said,):
-                if isinstance(line, events.Line) and (one := line_named(line)) is not None:
+                if isinstance(line, events.Line | events.Seen) and (one := line_named(line)):
                     named[one] = None
         return list(named)
 
@@ -306,7 +321,8 @@ class View:
 
     def _lines(self, event: events.Event) -> list[str]:
         """Return the lines to show for an event; none that would only repeat the last notice."""
-        in_reach = self._in_reach(_room_of(event))
+        said_in = event.conversation if isinstance(event, events.MessageChanged) else NOBODY
+        in_reach = self._in_reach(said_in.name if said_in.is_room else None)
         lines = lines_of(event, in_reach=in_reach, known=self.known)
         match event:
             case events.MessageChanged(conversation=what, state=MessageState.KEPT) if what.is_room:
@@ -338,7 +354,7 @@ class View:
         self._completions.is_operator = self.state.desk.is_operator
         for line in lines:
             if isinstance(line, MessageLine):
-                self._unread += 1
+                self._unread += line.where not in self.state.muted
                 self._completions.add_recent(line.sender)
         for event in batch:
             self._note_names(event, self._completions)
@@ -533,18 +549,28 @@ class View:
                 self._answer(map(AnswerLine, lines))
             case meanings.ShowMembers() | meanings.ShowPeople() | meanings.ShowTable():
                 yield from self._show_people(meaning)
+            case meanings.OpenRoom(wanted):
+                self._open_entered(wanted)
+            case _:
+                yield from self._ask_peer(meaning, line)
+
+    def _ask_peer(self, meaning: Meaning, line: TypedLine) -> Steps:
+        """Do what a line means that is for the peer, or for the help desk."""
+        match meaning:
+            case meanings.SendToEach(several, text):
+                self._answer([answers.one_to_each(several)])
+                for to in several:
+                    yield from self._send_beside(Send(conversation=person(to), text=text))
             case meanings.ReplyTo() | meanings.ChangeLine() | meanings.ReactTo():
                 yield from self._about_line(meaning, line)
-            case requests.ExplainDelivery() | requests.ReadPage() | requests.SearchPast():
-                yield from self._show_past(meaning)
-            case meanings.ShowPast() | meanings.FindPast():
-                yield from self._show_past_of(meaning)
+            case meanings.SetMute():
+                yield from self._mute(meaning)
+            case _ if isinstance(meaning, _OfThePast):
+                yield from self._look_back(meaning)
             case requests.Examine():
                 from chatapp.peer.words.doctor import doctor_lines  # deferred: rarely needed
 
                 self._answer(doctor_lines((yield meaning), self.state.server))
-            case meanings.OpenRoom(wanted):
-                self._open_entered(wanted)
             case Request():
                 yield from self._request(meaning)
             case _:
@@ -650,6 +676,10 @@ class View:
             return None
         return sent
 
+    def _send_beside(self, message: Send) -> Steps:
+        """Send one of several messages for which a line stands."""
+        raise NotImplementedError
+
     def _say_to_client(
         self, text: str, line: TypedLine, *, is_maybe: bool
     ) -> Generator[Step, Any, int | None]:
@@ -676,6 +706,15 @@ class View:
     def _say(self, message: Send, line: TypedLine) -> Steps:
         """Send a message, and show what becomes of it."""
         raise NotImplementedError
+
+    def _placed(self, meaning: Meaning) -> Meaning:
+        """Return what a line means that is for the conversation where the user is."""
+        if not isinstance(meaning, meanings.SayHere):
+            return meaning
+        where = self._here()
+        if where is None or where in (NOBODY, DESK):
+            return Mistake(answers.NOBODY_NAMED)
+        return Send(conversation=where, text=meaning.text)
 
     def _show_change(self, before: Said, request: changes.Change, sent: int) -> Steps:
         """Show what the user has done to a line. `sent`: the id of the change."""
@@ -742,7 +781,28 @@ class View:
         lines = [line for line in page.lines if line.is_ours is is_ours and not line.is_retracted]
         return lines[-which.nth] if which.nth <= len(lines) else None
 
+    def _mute(self, meaning: meanings.SetMute) -> Steps:
+        """Have a conversation ring no more, or again."""
+        try:
+            what = self._here() if meaning.of is None else (yield from self._called(meaning.of))
+        except HistoryUnreadable as error:
+            self._answer([AnswerLine(history.history_unreadable(error))])
+            return
+        if what is not None and what not in (NOBODY, DESK):
+            self._tell((yield requests.Mute(conversation=what, seconds=meaning.seconds)))
+        elif meaning.of is None:
+            self._answer([answers.muted_line(self.state.muted)])
+        else:
+            self._answer([history.no_conversation(meaning.of)])
+
     # --- the past
+
+    def _look_back(self, meaning: _OfThePast) -> Steps:
+        """Show what the history has."""
+        if isinstance(meaning, meanings.ShowPast | meanings.FindPast):
+            yield from self._show_past_of(meaning)
+        else:
+            yield from self._show_past(meaning)
 
     def _show_past(
         self, request: requests.ExplainDelivery | requests.ReadPage | requests.SearchPast
@@ -798,14 +858,9 @@ class View:
         )
 
     @staticmethod
-    def _conversations() -> Generator[Step, Any, list[ConversationState]]:
-        states: list[ConversationState] = []
-        has_more = True
-        while has_more:
-            page = yield requests.ListConversations(start=len(states))
-            states += page.conversations
-            has_more = page.more
-        return states
+    def _conversations() -> Generator[Step, Any, Sequence[ConversationState]]:
+        page = yield requests.ListConversations()
+        return page.conversations  # type: ignore[no-any-return]
 
     def _latest(
         self, where: Conversation | None, limit: int
@@ -817,10 +872,3 @@ class View:
             self._answer([AnswerLine(history.history_unreadable(error))])
             return ()
         return found.lines  # type: ignore[no-any-return]
-
-
-def _room_of(event: events.Event) -> str | None:
-    """Return the room to which a line was sent, if this is about one."""
-    if isinstance(event, events.MessageChanged) and event.conversation.is_room:
-        return event.conversation.name
-    return None

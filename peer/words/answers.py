@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Final, assert_never
 
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import AttachmentEvent, EventsMissed, ProgramChanged, ProgramEnded
 from chatapp.peer.node.starts import Taken, TakenBy
-from chatapp.peer.words.formatting import counted, name
+from chatapp.peer.words.formatting import counted, name, names
 from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused, quoted
 from chatapp.wire.limits import TEXT_MAX
@@ -17,6 +18,8 @@ IS_YOU: Final = "[That is you.]"
 OFFLINE: Final = "[You are offline.]"
 NOTHING_SENT: Final = "[Nothing was sent.]"
 EMPTY_MESSAGE: Final = "[The message is empty.]"
+NO_SPAN: Final = "[Say for how long as 30m, 2h or 7d, a year at most.]"
+NAMES_APART: Final = "[Write several names without blanks between them: bob,carol.]"
 LINE_TOO_LONG: Final = f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"
 LEAVE_AGAIN: Final = "[A message is still under way: press Ctrl-C again to leave.]"
 OFFER: Final = "[Type /doctor to find out why.]"
@@ -68,6 +71,23 @@ def not_in_room(room: str) -> str:
 def nobody_and_no_room(typed: str) -> str:
     """Answer a name that is neither of a person nor of a room that the user has seen."""
     return f'[No person or room called "{name(typed)}". To create the room: join {name(typed)}]'
+
+
+def muted_line(muted: Sequence[Conversation]) -> str:
+    """Say which conversations do not ring."""
+    if not muted:
+        return "[Every conversation rings. Open one, or name it: /mute lab 2h]"
+    return f"[These do not ring: {names([str(one) for one in muted])}.]"
+
+
+def too_many(count: int, most: int) -> str:
+    """Answer a message to more people than one line sends to."""
+    return f"[{count:,} people: one line sends to {most} at most.]"
+
+
+def one_to_each(to: Sequence[str]) -> str:
+    """Say that each of several people gets a message."""
+    return f"[One message to each of {names(to)}.]"
 
 
 TYPE_HELP: Final = "[Type help for the commands.]"

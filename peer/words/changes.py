@@ -4,8 +4,17 @@ reads that was changed."""
 from collections.abc import Mapping
 from typing import Final, assert_never
 
+from chatapp.peer.api.conversations import DESK
 from chatapp.peer.api.errors import ChangeRefusal
-from chatapp.peer.api.events import ChangeEvent, Edited, Line, Reacted, Retracted, Said
+from chatapp.peer.api.events import (
+    ChangeEvent,
+    Edited,
+    Line,
+    Reacted,
+    Retracted,
+    Said,
+    Seen,
+)
 from chatapp.peer.api.past import FoundLine
 from chatapp.peer.api.requests import Edit, LineName, React, Retract
 from chatapp.peer.words.formatting import name, shown_clock
@@ -22,6 +31,12 @@ Change = Edit | Retract | React
 CANNOT_SHOW: Final = "[a message that this version cannot show]"
 TAKEN_BACK: Final = "[taken back]"
 
+ACTION: Final = "/me "
+"""A text that begins so tells what its author does."""
+
+STAR: Final = "* "
+"""Stands before the author of such a line."""
+
 _QUOTED: Final = 60
 """Characters of a line that are quoted."""
 
@@ -35,6 +50,7 @@ _REFUSALS: Final = {
     ChangeRefusal.NO_EMOJI: "That is not one emoji, such as 👍",
     ChangeRefusal.ELSEWHERE: "That message was written in another conversation",
     ChangeRefusal.OTHER_KEY: "The name has another key since that was written",
+    ChangeRefusal.NOT_SENT: "That message did not get through",
 }
 
 
@@ -49,11 +65,18 @@ def quoted(text: str) -> str:
     return f'"{whole if len(whole) <= _QUOTED else whole[: _QUOTED - 1] + "…"}"'
 
 
+def is_action(line: Said) -> bool:
+    """Whether a line tells what its author does, as `* bob waves`. At the help desk none does."""
+    is_at_desk = line.visit > 0 or line.conversation == DESK
+    return line.text.startswith(ACTION) and not (line.is_retracted or is_at_desk)
+
+
 def shown_text(line: Said) -> str:
-    """Return how a line reads now."""
+    """Return how a line reads now, behind its author."""
     if line.is_retracted:
         return TAKEN_BACK
-    text = CANNOT_SHOW if line.is_unknown else sanitize(line.text)
+    said = line.text.removeprefix(ACTION) if is_action(line) else line.text
+    text = CANNOT_SHOW if line.is_unknown else sanitize(said)
     edited = " (edited)" if line.is_edited else ""
     reactions = "".join(f" {one.emoji} {one.count}" for one in line.reactions)
     return f"{text}{edited}{f' [{reactions.strip()}]' if reactions else ''}"
@@ -65,22 +88,22 @@ def text_of(line: Said, known: Known) -> str:
     return f"({to}) {shown_text(line)}" if to else shown_text(line)
 
 
-def line_named(line: Line) -> LineName | None:
+def line_named(event: Line | Seen) -> LineName | None:
     """Return the line that an event is about, if it is about one."""
-    match line:
+    match event:
         case Said(reply_to=None):
             return None
         case Said(conversation=what, reply_to=target) if target is not None:
             return LineName(conversation=what, target=target)
-        case Edited() | Retracted() | Reacted():
-            return LineName(conversation=line.conversation, target=line.target)
+        case Edited() | Retracted() | Reacted() | Seen():
+            return LineName(conversation=event.conversation, target=event.target)
         case _:
             return None
 
 
-def found_for(line: Line, known: Known) -> FoundLine | None:
+def found_for(event: Line | Seen, known: Known) -> FoundLine | None:
     """Return the line that an event is about, if it is here."""
-    named = line_named(line)
+    named = line_named(event)
     return None if named is None else known.get(named)
 
 
@@ -116,6 +139,17 @@ def change_lines(event: ChangeEvent, known: Known) -> list[str]:
             return [reacted_line(who, event.text, found.line, is_on=is_on)]
         case _:
             assert_never(event)
+
+
+def seen_lines(event: Seen, known: Known) -> list[str]:
+    """Return the line that says up to which line somebody has seen what the user said to them; none
+    if that is not here any more."""
+    found = found_for(event, known)
+    if found is None:
+        return []
+    line = found.line
+    what = f"your message of {shown_clock(line.at)[1]}" if line.is_retracted else quoted(line.text)
+    return [f"[{name(event.conversation.name)} has seen {what}.]"]
 
 
 def _before(found: FoundLine, number: int) -> str | None:

@@ -40,6 +40,7 @@ from chatapp.peer.api.events import (
     RegistryRecognized,
     Said,
     SaidByUs,
+    Seen,
     ServerAnnounced,
     ServerBack,
     ServerLost,
@@ -57,9 +58,12 @@ from chatapp.peer.api.events import (
 from chatapp.peer.words.answers import attachment_lines, name_taken
 from chatapp.peer.words.changes import (
     NOTHING_KNOWN,
+    STAR,
     Known,
     answered,
     change_lines,
+    is_action,
+    seen_lines,
     shown_text,
     text_of,
 )
@@ -127,7 +131,7 @@ def lines_of(event: Event, *, in_reach: int = 0, known: Known = NOTHING_KNOWN) -
     `in_reach`: how many members of the room can be reached while the registry is away. `known`: the
     lines that events are about."""
     if isinstance(event, Said):
-        return [_received(event, known)]
+        return [_received(event, known).said_in(event.conversation)]
     if isinstance(event, DraftKept):
         return []
     if isinstance(event, SaidByUs):
@@ -140,6 +144,8 @@ def lines_of(event: Event, *, in_reach: int = 0, known: Known = NOTHING_KNOWN) -
         return ["[You have messages]", *lines] if lines or not event.lines else []
     if isinstance(event, ChangeEvent):
         return change_lines(event, known)
+    if isinstance(event, Seen):
+        return seen_lines(event, known)
     if isinstance(event, FateEvent):
         return _fate(event, in_reach)
     if isinstance(event, IdentityEvent):
@@ -183,18 +189,20 @@ def _abandoned(event: LinesAbandoned) -> str:
 def _received(line: Said, known: Known) -> MessageLine:
     sender, text = name(line.sender), shown_text(line)
     when = f"{shown_time(line.at)} " if line.is_late else ""
+    star, colon = (STAR, "") if is_action(line) else ("", ":")
     to = answered(line, known)
     if line.conversation.is_room:
-        where = ", ".join(filter(None, (f"in {name(line.conversation.name)}", to)))
-        return MessageLine(sender, f" ({where}): {when}", text, audience=Audience.ROOM)
-    between = f" ({to}): {when}" if to else f": {when}"
+        to = ", ".join(filter(None, (f"in {name(line.conversation.name)}", to)))
+    between = f" ({to}){colon} {when}" if to else f"{colon} {when}"
+    if line.conversation.is_room:
+        return MessageLine(sender, between, text, before=star, audience=Audience.ROOM)
     if line.conversation.is_person or line.visit:
-        return MessageLine(sender, between, text, doubt=line.doubt)
+        return MessageLine(sender, between, text, before=star, doubt=line.doubt)
     return MessageLine(
         sender,
         between,
         f"{text}]",
-        before="[Channel_Message ",
+        before=f"[Channel_Message {star}",
         audience=Audience.EVERYBODY,
     )
 
@@ -202,6 +210,8 @@ def _received(line: Said, known: Known) -> MessageLine:
 def _said_elsewhere(line: Said, known: Known) -> OwnLine:
     """Return the line about what the user has said in another window."""
     me, what, text = name(line.sender), line.conversation, text_of(line, known)
+    if is_action(line):
+        me = f"{STAR}{me}"
     if what.is_person:
         return OwnLine(f"{me} to {name(what.name)}: {text}")
     if what.is_room:

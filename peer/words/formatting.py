@@ -8,12 +8,13 @@ send an escape sequence to the terminal or pass for a line of ours.
 import enum
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Final, Self
 
 import msgspec
 
+from chatapp.peer.api.conversations import Conversation, addresses
 from chatapp.peer.api.events import AuthorDoubt, LinkTrouble, MessageState
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import TEXT_MAX
@@ -71,15 +72,18 @@ class Audience(enum.Enum):
 class Mark(enum.Enum):
     """What became of a message of ours."""
 
+    SEEN = enum.auto()
     RECEIVED = enum.auto()
     SAVED = enum.auto()
     KEPT = enum.auto()
     REFUSED = enum.auto()
 
 
-def mark_of(state: MessageState | None, *, is_direct: bool) -> Mark | None:
+def mark_of(state: MessageState | None, *, is_direct: bool, is_seen: bool = False) -> Mark | None:
     """Return the mark of a message of ours in this state; None while it is under way."""
     match state:
+        case MessageState.DELIVERED | MessageState.SAVED if is_seen:
+            return Mark.SEEN
         case MessageState.DELIVERED:
             return Mark.RECEIVED
         case MessageState.SAVED:
@@ -96,7 +100,7 @@ class MessageLine(str):
     """A line that shows a message, such as `sender: text`; terminals give its parts different
     styles."""
 
-    __slots__ = ("at", "audience", "is_claimed", "mark", "sender", "sender_at", "text_at")
+    __slots__ = ("at", "audience", "is_claimed", "mark", "sender", "sender_at", "text_at", "where")
 
     at: float | None
     """When it was said, in Unix seconds, if it is shown again as a part of the past; else None."""
@@ -112,6 +116,8 @@ class MessageLine(str):
     """The index of the sender in the line."""
     text_at: int
     """The index of the text in the line."""
+    where: Conversation | None
+    """The conversation of a new message; None for one that calls nobody."""
 
     def __new__(
         cls,
@@ -130,7 +136,13 @@ class MessageLine(str):
         line.is_claimed = doubt is not None
         line.sender, line.sender_at = sender, len(before)
         line.text_at = len(line) - len(text)
+        line.where = None
         return line
+
+    def said_in(self, where: Conversation) -> Self:
+        """Note where the message was said just now, and return it."""
+        self.where = where
+        return self
 
     def with_mark(self, mark: Mark | None) -> Self:
         """Give the line its mark, and return it."""
@@ -356,6 +368,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """People online, including the user."""
     unread: int = 0
     """Messages that others sent since the user last typed."""
+    muted: Collection[Conversation] = ()
+    """The conversations that do not ring."""
     notes: tuple[str, ...] = ()
     """Further pieces of the status line, such as `queue: number 3`."""
 
@@ -483,14 +497,18 @@ def mentions(line: str, me: str) -> bool:
     )
 
 
-def calls(line: str, me: str) -> bool:
+def calls(line: str, me: str, muted: Collection[Conversation] = ()) -> bool:
     """Whether the line is somebody else's new message to the user alone, or contains the user's
-    name. A visitor of a help desk has no name (`me`), and is called by lines that say so."""
+    name; in a conversation that is muted, with an `@` before it, and not to the user alone. A
+    visitor of a help desk has no name (`me`), and is called by lines that say so."""
     if not isinstance(line, MessageLine) or line.at is not None:
         return False
     if not me or is_same_name(line.sender, me):
         return isinstance(line, CallingMessage)
-    return line.audience is Audience.PERSON or mentions(line, me)
+    is_direct = line.audience is Audience.PERSON
+    if line.where in muted:
+        return not is_direct and addresses(line[line.text_at :], me)
+    return is_direct or mentions(line, me)
 
 
 def fragments(line: str, me: str, *, is_16: bool) -> Fragments:
@@ -551,6 +569,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
 PENDING_STYLE: Final = "class:mark"
 MARKS: Final = {
+    Mark.SEEN: ("class:mark.received", "\u2713\u2713", "seen"),
     Mark.RECEIVED: ("class:mark.received", "\u2713", "ok"),
     Mark.SAVED: (PENDING_STYLE, "\u25a3", "saved"),
     Mark.KEPT: ("class:mark.kept", "\u29d6", "kept"),
@@ -559,7 +578,7 @@ MARKS: Final = {
 """The style, the sign, and the word where the terminal is not written to in UTF-8."""
 
 
-_ORDER: Final = (None, Mark.KEPT, Mark.SAVED, Mark.RECEIVED, Mark.REFUSED)
+_ORDER: Final = (None, Mark.KEPT, Mark.SAVED, Mark.RECEIVED, Mark.SEEN, Mark.REFUSED)
 
 
 def is_behind(mark: Mark | None, other: Mark | None) -> bool:

@@ -8,7 +8,7 @@ from chatapp.peer.api.conversations import EVERYBODY
 from chatapp.peer.api.events import Said
 from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.api.trace import TraceEvent, TraceStep
-from chatapp.peer.words.changes import NOTHING_KNOWN, answered, shown_text, text_of
+from chatapp.peer.words.changes import NOTHING_KNOWN, STAR, answered, is_action, shown_text, text_of
 from chatapp.peer.words.formatting import (
     AnswerLine,
     Audience,
@@ -55,6 +55,7 @@ def past_lines(lines: Sequence[Said]) -> list[str]:
 def _shown_again(line: Said) -> MessageLine:
     mark = _mark(line)
     before, end, where, audience = "", "", "", Audience.PERSON
+    star, colon = (STAR, "") if is_action(line) else ("", ":")
     what, to = line.conversation, answered(line, NOTHING_KNOWN)
     if what == EVERYBODY:
         before, end, audience = "[Channel_Message ", "]", Audience.EVERYBODY
@@ -66,9 +67,9 @@ def _shown_again(line: Said) -> MessageLine:
     text = f"{shown_text(line)}{end}"
     return MessageLine(
         name(line.sender),
-        f"{where}: ",
+        f"{where}{colon} ",
         text,
-        before=before,
+        before=f"{before}{star}",
         at=line.at,
         audience=audience,
         doubt=line.doubt,
@@ -117,7 +118,8 @@ def _past(line: Said, width: int, me: str) -> MessageLine:
     target = "everybody" if what == EVERYBODY else name(what.name)
     if what.is_person and not line.is_ours:
         target = name(me)
-    before = f"{line.id:>{width}}  {shown_time(line.at)}  "
+    star = STAR if is_action(line) else ""
+    before = f"{line.id:>{width}}  {shown_time(line.at)}  {star}"
     return MessageLine(
         sender,
         f" to {target}: ",
@@ -128,7 +130,7 @@ def _past(line: Said, width: int, me: str) -> MessageLine:
 
 
 def _mark(line: Said) -> Mark | None:
-    return mark_of(line.state, is_direct=line.conversation.is_person)
+    return mark_of(line.state, is_direct=line.conversation.is_person, is_seen=line.is_seen)
 
 
 def _step(step: TraceStep, target: str, *, was_sent: bool) -> str:

@@ -14,6 +14,7 @@ from chatapp.peer.api.events import (
     MemberJoined,
     MemberLeft,
     MembersListed,
+    Muted,
     NameReleased,
     NobodyKnown,
     NotInRoom,
@@ -72,7 +73,7 @@ PresenceEvent = (
 )
 KeyEvent = SafetyNumber | RegistryKey | Trusted | NotTrusted | KeyChanged | KeyRestored
 IdentityEvent = (
-    Renamed | RenameFailed | NameReleased | ReleaseFailed | Ignored | NobodyKnown | KeyEvent
+    Renamed | RenameFailed | NameReleased | ReleaseFailed | Ignored | Muted | NobodyKnown | KeyEvent
 )
 
 _NO_ENTRY: Final = {
@@ -260,10 +261,23 @@ def identity_lines(event: IdentityEvent) -> list[str]:
                 else f"see what {name(who)} says again"
             )
             return [f"[You {shown}.]"]
+        case Muted():
+            return [_muted(event)]
         case NobodyKnown(name=who):
             return [f"[Nobody called {name(who)} is known here.]"]
         case _:
             return key_lines(event)
+
+
+def _muted(event: Muted) -> str:
+    """Say whether a conversation rings."""
+    what = event.conversation
+    which = name(what.name) if what.name else "Everybody"
+    if not event.is_muted:
+        return f"[{which} rings again.]"
+    until = f" until {shown_time(event.until)}" if event.until else ""
+    but = "" if what.is_person else ", but for lines with @ and your name"
+    return f"[{which} does not ring{until}{but}.]"
 
 
 def key_lines(event: KeyEvent) -> list[str]:

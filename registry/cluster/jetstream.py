@@ -12,12 +12,13 @@ import logging
 import re
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
+from chatapp.registry.cluster.health import Copies
 from chatapp.registry.cluster.settings import (
     ClusterProblem,
     ClusterUnavailable,
@@ -67,6 +68,8 @@ READ_WITHIN: Final = 20.0
 8."""
 FOLLOWED_WITHIN: Final = 1
 """Seconds in which the servers have to refuse what this registry may not follow."""
+CLOSE_WITHIN: Final = 1.0
+"""Seconds that the end of a connection may take: a server that is frozen takes nothing that waits."""
 BATCH: Final = 1_000
 """The most messages asked for at once."""
 BATCH_BYTES: Final = 8 * 1024 * 1024
@@ -127,6 +130,17 @@ class _Stored(msgspec.Struct):
     data: str = ""
 
 
+class _Copy(msgspec.Struct):
+    name: str = ""
+    current: bool = False
+    offline: bool = False
+
+
+class _Cluster(msgspec.Struct):
+    leader: str = ""
+    replicas: list[_Copy] = []
+
+
 class _Reply(msgspec.Struct):
     """Any answer of the broker's interface."""
 
@@ -134,6 +148,7 @@ class _Reply(msgspec.Struct):
     seq: int = 0
     state: _State | None = None
     config: _Config | None = None
+    cluster: _Cluster | None = None
     message: _Stored | None = None
 
 
@@ -176,6 +191,9 @@ class JetStream:
         self._is_denied = self._is_forbidden = False
         self._has_refused = False
         """Whether a message was too large for the servers of this connection."""
+        self._limits: set[asyncio.Timeout] = set()
+        """Of what reads now."""
+        self._has_given_up = False
         self._again: asyncio.Task[None] | None = None
         self._followed: set[_Followed] = set()
         """Subjects, and what follows them."""
@@ -217,7 +235,8 @@ class JetStream:
         client, self._client = self._client, None
         if client is not None:
             with contextlib.suppress(Exception):
-                await client.close()
+                async with asyncio.timeout(CLOSE_WITHIN):
+                    await client.close()
         mine = asyncio.current_task()
         rest = [task for task in asyncio.all_tasks() if task is not mine]
         for task in rest:
@@ -485,6 +504,15 @@ class JetStream:
         if config.num_replicas < self._replicas:
             raise ClusterUnavailable(ClusterProblem.ONE_REPLICA, name)
 
+    async def copies_soon(self, stream: Stream) -> Copies | None:
+        """Return what the servers know of a stream's copies, in the own thread; None if no server
+        tells."""
+        reply = await self._question(f"STREAM.INFO.{self.stream(stream)}")
+        if reply is None or reply.cluster is None:
+            return None
+        others = {copy.name: copy.current and not copy.offline for copy in reply.cluster.replicas}
+        return Copies(reply.cluster.leader, others, self._replicas)
+
     # --- requests
 
     async def _request(
@@ -581,6 +609,29 @@ class JetStream:
             return None
         return Placed(reply.message.seq, base64.b64decode(reply.message.data))
 
+    @contextlib.asynccontextmanager
+    async def _patience(self) -> AsyncIterator[None]:
+        """Give what reads until `READ_WITHIN`, or until `give_up`. Raises LedgerUnavailable."""
+        try:
+            async with asyncio.timeout(0 if self._has_given_up else READ_WITHIN) as limit:
+                self._limits.add(limit)
+                try:
+                    yield
+                finally:
+                    self._limits.discard(limit)
+        except TimeoutError:
+            raise LedgerUnavailable from None
+
+    def give_up(self) -> None:
+        """Let everything that reads or removes something fail now, and all that begins to. Any
+        thread may call it."""
+        self.call_soon(self._give_up)
+
+    def _give_up(self) -> None:
+        self._has_given_up = True
+        for limit in self._limits:
+            limit.reschedule(asyncio.get_running_loop().time())
+
     def publish(self, publication: Publication) -> Answer:
         return self.run(self.publish_soon(publication))
 
@@ -588,7 +639,7 @@ class JetStream:
         return self.run(self._patiently(subject))
 
     async def _patiently(self, subject: Subject) -> Placed | None:
-        async with _patience():
+        async with self._patience():
             while True:
                 with contextlib.suppress(LedgerUnavailable):
                     return await self.newest_soon(subject, within=ASK_WITHIN)
@@ -599,7 +650,7 @@ class JetStream:
         return self.run(self._extent(stream))
 
     async def _extent(self, stream: Stream) -> Extent:
-        async with _patience():
+        async with self._patience():
             while True:
                 reply = await self._question(
                     f"STREAM.INFO.{self.stream(stream)}", within=ASK_WITHIN
@@ -616,7 +667,7 @@ class JetStream:
         self.run(self._purge(Stream.SNAPSHOTS, {"filter": self.subject(Subject.SNAPSHOT, run)}))
 
     async def _purge(self, stream: Stream, what: dict[str, object]) -> None:
-        async with _patience():
+        async with self._patience():
             while True:
                 reply = await self._ask(f"STREAM.PURGE.{self.stream(stream)}", what)
                 if reply is not None and reply.error is None:
@@ -695,7 +746,7 @@ class JetStream:
     async def _batch(self, stream: Stream, first: int, last: int) -> list[Placed]:
         """Read some messages. Any replica answers, and one that is behind does not have the newest
         yet, so an empty answer is believed only after the leader's."""
-        async with _patience():
+        async with self._patience():
             while True:
                 found = [
                     message
@@ -748,15 +799,6 @@ class JetStream:
         queue = self._answers.get(message.subject)
         if queue is not None:
             queue.put_nowait(message)
-
-
-@contextlib.asynccontextmanager
-async def _patience() -> Any:
-    try:
-        async with asyncio.timeout(READ_WITHIN):
-            yield
-    except TimeoutError:
-        raise LedgerUnavailable from None
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

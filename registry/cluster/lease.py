@@ -109,6 +109,8 @@ class Lease:
         """When a look first found the lease as it is now; None before the first look."""
         self.serving = ""
         """The name of the registry that holds the lease, empty if nobody does."""
+        self.holder = ""
+        """The process that holds it, or held it last; empty if none was seen."""
         self._strays = strays
         """Counts leases that nobody with the cluster's key has sealed."""
         self.saw_other_key = False
@@ -157,6 +159,7 @@ class Lease:
         is_held = record is not None and not record.is_free
         if record is not _UNKNOWN:
             self.serving = record.name if record is not None and is_held else ""
+            self.holder = record.holder if record is not None and is_held else self.holder
         return not is_held or self._quiet_for >= self._span
 
     def not_looked(self, *, now: float) -> None:
@@ -179,7 +182,7 @@ class Lease:
                 self._sent_at,
             )
             self.term = answer.place
-            self.serving = self._mine.name
+            self.serving, self.holder = self._mine.name, self._mine.holder
             self._next = now + BEAT
 
     # --- the owner

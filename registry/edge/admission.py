@@ -74,7 +74,8 @@ class Gate:
     def screen(self, register: Register, sender: Address, *, now: float) -> DropReason | None:
         """Return why a REGISTER is dropped; None if its cookie is valid and its network within the
         rate. These checks cost little."""
-        if not self._is_cookie_good(register.cookie, sender, now):
+        window = int(now // self._window)
+        if all(register.cookie != self._cookie(sender, at) for at in (window, window - 1)):
             return DropReason.BAD_COOKIE
         if not self._registers.take(network_of(sender.host), now=now):
             return DropReason.REGISTER_RATE
@@ -102,21 +103,14 @@ class Gate:
         return None
 
     def _cookie_for(self, nonce: bytes, sender: Address, card: Card, now: float) -> bytes:
-        cookie = Cookie(nonce=nonce, cookie=self._cookie(sender, self._window_of(now)), card=card)
-        return bytes((Kind.COOKIE,)) + encode(cookie)
-
-    def _is_cookie_good(self, cookie: bytes, sender: Address, now: float) -> bool:
-        window = self._window_of(now)
-        return cookie == self._cookie(sender, window) or cookie == self._cookie(sender, window - 1)
+        cookie = self._cookie(sender, int(now // self._window))
+        return bytes((Kind.COOKIE,)) + encode(Cookie(nonce=nonce, cookie=cookie, card=card))
 
     def _cookie(self, sender: Address, window: int) -> bytes:
         material = f"{window} {sender.port} {sender.host}".encode()
         return hashlib.blake2s(
             material, digest_size=_COOKIE_SIZE, key=self._secret, person=b"chat-cok"
         ).digest()
-
-    def _window_of(self, now: float) -> int:
-        return int(now // self._window)
 
 
 Waiting = TypeVar("Waiting")

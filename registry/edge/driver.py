@@ -177,6 +177,9 @@ class EdgeDriver:
         self.call_guarded(self._core.receive_frames, self._numbers[link], frames)
         self._widen()
 
+    def link_progressed(self, link: TcpLink, begun: int) -> None:
+        """Ignore it: the lease and the time for a first frame are for whole ones."""
+
     def link_closed(self, link: TcpLink, reason: str) -> None:
         number = self._numbers.pop(link, None)
         if number is not None:
@@ -237,7 +240,11 @@ class EdgeDriver:
             level = _LEVELS.get(type(event), logging.INFO)
             if _log.isEnabledFor(level):
                 _log.log(level, "%s", quoted(event_line(event)), extra={"event": event})
-        self._arm()
+        # Finding the earliest deadline of all parts costs more than passing on a line, so it is not
+        # done in every turn: the timer rings soon, and looks for deadlines then.
+        look_at = self._now() + SETTLE_SPAN
+        if self._timer_at > look_at:
+            self._ring_at(look_at)
 
     def _note_backlogs(self) -> None:
         """Tell the core which links' readers are behind, and which have caught up."""
@@ -343,13 +350,6 @@ class EdgeDriver:
                 waiting.set_result(answer)
 
     # --- time
-
-    def _arm(self) -> None:
-        """Look for deadlines soon. Finding the earliest one of all parts costs more than passing on
-        a line, so it is not done in every turn."""
-        look_at = self._now() + SETTLE_SPAN
-        if self._timer_at > look_at:
-            self._ring_at(look_at)
 
     def _fire(self) -> None:
         self._timer, self._timer_at = None, float("inf")

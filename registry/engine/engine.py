@@ -46,7 +46,6 @@ from chatapp.registry.rules.effects import (
     StoreLetter,
     TellConsole,
     TellEverybody,
-    node_of,
 )
 from chatapp.registry.rules.hub import Hub
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
@@ -148,7 +147,10 @@ class CommitBarrier:
         self._stored = min(self._stored + count, self._handed)
         released: list[Promise] = []
         while self._promises and self._promises[0].upto <= self._stored:
-            released.append(self._released(self._promises.popleft()))
+            promise = self._promises.popleft()
+            self._held -= promise.held
+            self._count -= len(promise.waiting) if isinstance(promise.waiting, list) else 1
+            released.append(promise)
         return released
 
     def failed(self, newest: int | None) -> list[Promise]:
@@ -165,11 +167,6 @@ class CommitBarrier:
                 promise.upto, promise.is_lost = kept_upto, True
         self._handed = kept_upto
         return self.stored(0)
-
-    def _released(self, promise: Promise) -> Promise:
-        self._held -= promise.held
-        self._count -= len(promise.waiting) if isinstance(promise.waiting, list) else 1
-        return promise
 
 
 _AFTER_NODE: Final = " "
@@ -463,7 +460,7 @@ class Engine:
             case Note():
                 self._recorder.note(effect.event)
             case Disconnect():
-                edge = self.edges.get(node_of(effect.link))
+                edge = self.edges.get(effect.link >> NODE_SHIFT)
                 if edge is not None:
                     edge.disconnect(effect.link, effect.reason)
             case ShowOnConsole():

@@ -30,7 +30,6 @@ from chatapp.registry.rules.admin_requests import (
     Done,
     MakeInvites,
     ShowStats,
-    StatsShown,
 )
 from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
@@ -112,6 +111,7 @@ class _Refusal:
         link.cut("nobody serves now")
 
     def link_frames(self, link: TcpLink, frames: list[bytes]) -> None: ...
+    def link_progressed(self, link: TcpLink, begun: int) -> None: ...
     def link_closed(self, link: TcpLink, reason: str) -> None: ...
 
 
@@ -288,13 +288,7 @@ class Registry:
         """Carry out an admin request of the core."""
         assert self._driver is not None
         if isinstance(request, ShowStats):
-            snapshot = self.snapshot(0.0)
-            figures = {
-                name: value
-                for name, value in snapshot.figures.items()
-                if name != "loop_lag_seconds"
-            }
-            return StatsShown(figures, dict(snapshot.dropped), snapshot.queues)
+            return self.snapshot(0.0).as_answer()
         return await self._driver.edge.ask(request)
 
     async def back_up(self, target: Path) -> "Manifest":

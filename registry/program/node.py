@@ -10,12 +10,14 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from chatapp.registry.cluster.bus.session import MESSAGE_MAX
+from chatapp.registry.cluster.health import Health, HealthEvent
 from chatapp.registry.cluster.jetstream import Access, JetStream
 from chatapp.registry.cluster.lease import Lease, LeaseState
 from chatapp.registry.cluster.settings import (
@@ -46,6 +48,7 @@ from chatapp.registry.cluster.stream.bundles import (
 from chatapp.registry.cluster.stream.ledger import LedgerUnavailable, Stream, Subject
 from chatapp.registry.cluster.stream.mark import Mark, read_mark, write_mark
 from chatapp.registry.cluster.stream.store import Hold, is_key_of
+from chatapp.registry.cluster.watch import watch
 from chatapp.registry.program import texts
 from chatapp.registry.program.app import ListeningPort
 from chatapp.registry.program.serving import Bus, EdgeOffice, EngineBus, NodeEdge
@@ -90,6 +93,12 @@ class ClusterNode:
         self._say = say
         self._key_path = path_of(settings.key) if settings.key else folder / CLUSTER_KEY
         self._broker: JetStream | None = None
+        self._lease_broker: JetStream | None = None
+        """A connection in a thread of its own, where nothing that is much delays the lease."""
+        self._health = Health()
+        self._watching: asyncio.Future[None] | None = None
+        self._holder = ""
+        """Who was seen last to hold the lease."""
         self._key: ClusterKey | None = None
         self._has_made_key = False
         self._lease: Lease | None = None
@@ -122,9 +131,11 @@ class ClusterNode:
             ca=path_of(settings.ca) if settings.ca else None,
         )
         self._broker = JetStream(access, settings.name)
+        self._lease_broker = JetStream(access, settings.name)
         saying = self._loop.call_later(SAY_AFTER, self._say, texts.TRYING_LINE)
         try:
-            await asyncio.to_thread(self._broker.open, within=TRY_FOR)
+            for broker in (self._broker, self._lease_broker):
+                await asyncio.to_thread(broker.open, within=TRY_FOR)
         finally:
             saying.cancel()
         if self._broker.message_max < MESSAGE_MAX:
@@ -132,6 +143,10 @@ class ClusterNode:
         await self._check_monitors()
         self._key = await asyncio.to_thread(self._find_key, self._broker)
         await self._mark_folder(self._broker)
+        self._watching = self._lease_broker.start(
+            watch(self._lease_broker, access.servers, self._health, self._tell_health)
+        )
+        self._watching.add_done_callback(partial(_log_fault, "the servers are not watched"))
 
     def _take_folder(self) -> None:
         make_private(self._folder)
@@ -213,9 +228,11 @@ class ClusterNode:
         return "" if self._lease is None else self._lease.serving
 
     def figures(self) -> dict[str, float]:
-        """Return the figures of the lease and of the connection to the servers."""
+        """Return the figures of the lease, of the connection to the servers, and of their
+        health."""
         figures: dict[str, float] = {
-            "cluster_connected": self._broker is not None and self._broker.is_connected
+            "cluster_connected": float(self._broker is not None and self._broker.is_connected),
+            **self._health.figures(now=time.monotonic()),
         }
         age = None if self._lease is None else self._lease.age(now=time.monotonic())
         return figures if age is None else {**figures, "cluster_lease_age_seconds": age}
@@ -225,7 +242,8 @@ class ClusterNode:
         return Bus(self._broker, self._key, self._settings.name, name=self._name)
 
     def _trouble(self) -> str | None:
-        return None if self._is_answered or self._broker is None else self._broker.trouble
+        broker = self._lease_broker
+        return None if self._is_answered or broker is None else broker.trouble
 
     # --- the lease
 
@@ -233,6 +251,7 @@ class ClusterNode:
         """Wait until this node has the lease, and return the storage of the state, which it has to
         keep now. Raises ClusterUnavailable, KeyUnusable, StoreError."""
         assert self._broker is not None and self._key is not None
+        assert self._lease_broker is not None
         name, key, broker = self._settings.name, self._key, self._broker
         self._is_stopped = False
         lease = self._lease = Lease(
@@ -243,11 +262,12 @@ class ClusterNode:
             strays=self._lease_strays,
             now=time.monotonic(),
         )
-        self._keeping = broker.start(self._keep(lease))
-        self._keeping.add_done_callback(_log_fault)
+        self._keeping = self._lease_broker.start(self._keep(lease))
+        self._keeping.add_done_callback(partial(_log_fault, "the lease is lost"))
         has_waited = False
         while lease.state is LeaseState.STANDBY and self._flaw is None:
-            broker.check_allowed()
+            for connection in (broker, self._lease_broker):
+                connection.check_allowed()
             await self._check_key(broker, key, lease)
             if lease.serving:
                 has_waited = True
@@ -327,16 +347,18 @@ class ClusterNode:
             async with asyncio.timeout(SAY_AFTER):
                 await self._news.wait()
 
-    def hurry(self) -> None:
-        """Note that the registry stops: it does not wait for the broker any longer than a
-        moment."""
+    def hurry(self, *, ends: bool) -> None:
+        """Note that the registry stops: it does not wait for the broker any longer than a moment.
+        `ends`: so does the program."""
         if self._storage is not None:
             self._loop.call_later(STOP_WITHIN, self._storage.give_up)
+        if ends and self._broker is not None:
+            self._loop.call_later(STOP_WITHIN, self._broker.give_up)
 
     async def step_down(self) -> None:
         """Give the lease back, if it is this registry's: a standby takes over at once. The registry
         has stopped."""
-        keeping, lease, broker = self._keeping, self._lease, self._broker
+        keeping, lease, broker = self._keeping, self._lease, self._lease_broker
         self._keeping = self._lease = self._storage = None
         if keeping is not None:  # it ends by itself: it sees that it keeps no lease any more
             await asyncio.wait([keeping], timeout=STOP_WITHIN)
@@ -348,9 +370,11 @@ class ClusterNode:
         """Give the lease back, close the connection, and let the folder go. Calling it again does
         nothing."""
         await self.step_down()
-        broker, self._broker = self._broker, None
-        if broker is not None:
-            await asyncio.to_thread(broker.close)
+        brokers = (self._broker, self._lease_broker)
+        self._broker = self._lease_broker = None
+        for broker in brokers:
+            if broker is not None:
+                await asyncio.to_thread(broker.close)
         while self._locks:
             os.close(self._locks.pop())
 
@@ -359,7 +383,18 @@ class ClusterNode:
         with suppress(RuntimeError):  # the program ends
             self._loop.call_soon_threadsafe(self._news.set)
 
-    # --- in the broker's thread
+    # --- in the thread of the lease's connection
+
+    def _tell_health(self, event: HealthEvent) -> None:
+        with suppress(RuntimeError):  # the program ends
+            self._loop.call_soon_threadsafe(self._say, texts.health_line(event))
+
+    def _note_holder(self, holder: str) -> None:
+        """Count a takeover if another node or program holds the lease now."""
+        if holder and holder != self._holder:
+            if self._holder:
+                self._health.taken_over(now=time.monotonic())
+            self._holder = holder
 
     async def _keep(self, lease: Lease) -> None:
         """Look at the lease, claim it and renew it, until it is lost."""
@@ -367,6 +402,7 @@ class ClusterNode:
             while lease is self._lease and lease.state in (LeaseState.STANDBY, LeaseState.OWNER):
                 before = lease.state, lease.serving, self._is_answered, lease.saw_other_key
                 await self._step(lease)
+                self._note_holder(lease.holder)
                 if (lease.state, lease.serving, self._is_answered, lease.saw_other_key) != before:
                     self._loop.call_soon_threadsafe(self._news.set)
                 await asyncio.sleep(max(lease.next_timer - time.monotonic(), 0.0))
@@ -380,7 +416,7 @@ class ClusterNode:
                 self._store_lost()
 
     async def _step(self, lease: Lease) -> None:
-        broker = self._broker
+        broker = self._lease_broker
         assert broker is not None
         if lease.wants_look(now=time.monotonic()):
             try:
@@ -413,11 +449,11 @@ def _is_new(broker: JetStream) -> bool:
         raise ClusterUnavailable(ClusterProblem.NO_STREAM) from None
 
 
-def _log_fault(keeping: asyncio.Future[None]) -> None:
-    """Log a fault of this program, for which the lease was lost."""
-    fault = None if keeping.cancelled() else keeping.exception()
+def _log_fault(what: str, work: asyncio.Future[None]) -> None:
+    """Log a fault of this program that has ended some work. `what`: what follows."""
+    fault = None if work.cancelled() else work.exception()
     if fault is not None:
-        _log.error("the lease is lost because of a fault in this program", exc_info=fault)
+        _log.error("%s because of a fault in this program", what, exc_info=fault)
 
 
 class _StorageConfig(msgspec.Struct):

@@ -61,11 +61,12 @@ from chatapp.registry.rules.admin_requests import (
     AdminRefused,
     ListsReloaded,
     RegistryRequest,
+    ShowStats,
 )
 from chatapp.registry.rules.desk.texts import CallingLine
 from chatapp.registry.rules.people.access import AccessLists
 from chatapp.registry.store.storage import Storage
-from chatapp.registry.telemetry.figures import NOTHING, Snapshot
+from chatapp.registry.telemetry.figures import FIGURES, NOTHING, Snapshot
 from chatapp.registry.telemetry.logs import (
     ListsChanged,
     Log,
@@ -437,6 +438,7 @@ async def _serve_in_cluster(
     name = f"{socket.gethostname()}:{run.port}"
     node = ClusterNode(settings, folder=run.folder, name=name, say=_say)
     listening = ListeningPort(run.port)
+    stopped.add_done_callback(lambda _: node.hurry(ends=True))
     try:
         await _unless(stopped, node.open())
         if not stopped.done():
@@ -455,7 +457,7 @@ async def _serve_in_cluster(
             else:
                 _say(KEEPS_STATE_LINE)
                 await _unless(stopped, node.lost())
-            node.hurry()
+            node.hurry(ends=False)
             await run.stop()
             await node.step_down()
     except Unable:
@@ -467,7 +469,7 @@ async def _serve_in_cluster(
             failure_line(f"{error.filename or run.folder}: {error.strerror or error}")
         ) from None
     finally:
-        node.hurry()
+        node.hurry(ends=True)
         await run.stop()
         await node.close()
         listening.close()
@@ -664,6 +666,8 @@ class _Run:
 
     async def _answer(self, request: RegistryRequest) -> AdminAnswer:
         """Carry out a request of the administrator of a node, in the role that it has now."""
+        if isinstance(request, ShowStats):
+            return self._snapshot(0.0).as_answer()
         if self._edge is not None:
             return await self._edge.answer(request)
         if self._control is not None and self._registry is not None:
@@ -693,7 +697,8 @@ class _Run:
         snapshot = NOTHING if serving is None else serving.snapshot(lag)
         if self._node is None:
             return snapshot
-        figures = {**snapshot.figures, **self._node.figures()}
+        known = {**snapshot.figures, **self._node.figures()}
+        figures = {name: known[name] for name in FIGURES if name in known}
         return snapshot._replace(figures=figures, state_node=self._node.state_node)
 
     def _why_not_ready(self) -> str:

@@ -27,8 +27,6 @@ from chatapp.registry.rules.admin_requests import (
     MakeBackup,
     RegistryRequest,
     ReloadLists,
-    ShowStats,
-    StatsShown,
     StopRegistry,
     VerifyFiles,
 )
@@ -267,9 +265,6 @@ class NodeEdge:
             case StopRegistry() | CancelStop() | MakeBackup() | VerifyFiles():
                 refusal = AdminRefusal.OTHER_NODE if self.engine_name else AdminRefusal.NO_ENGINE
                 return AdminRefused(refusal=refusal, subject=self.engine_name)
-            case ShowStats():
-                found = self.snapshot(0.0)
-                return StatsShown(dict(found.figures), dict(found.dropped), [])
             case _:
                 return await self._driver.ask(request)
 

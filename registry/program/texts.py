@@ -2,8 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, assert_never
 
+from chatapp.registry.cluster.health import (
+    HealthEvent,
+    ServerChanged,
+    ServerState,
+    StreamLed,
+    StreamStalled,
+)
 from chatapp.registry.rules.desk.state import Operators
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.errors import quoted
@@ -149,3 +156,30 @@ def console_elsewhere_line(engine: str) -> str:
 def unmonitored_line(url: str, why: str) -> str:
     """Return the line for a server whose monitoring does not answer."""
     return f"[Whether the server {quoted(url)} syncs at once cannot be seen: {quoted(why)}]"
+
+
+_SERVER_STATES: Final = {
+    ServerState.WELL: "is well again",
+    ServerState.BEHIND: (
+        "has no current copy of a stream: look at its log. If its disk is full, make room there and start it again"
+    ),
+    ServerState.OFF: (
+        "has switched JetStream off, as it does when its disk is full: make room there and start it again"
+    ),
+    ServerState.AWAY: "does not answer: start it, or look at the network between it and this node",
+}
+
+
+def health_line(event: HealthEvent) -> str:
+    """Return the line for a server or a stream of the cluster that has changed."""
+    match event:
+        case ServerChanged(server, state):
+            return f"[The server {quoted(server)} of the cluster {_SERVER_STATES[state]}.]"
+        case StreamStalled(stream):
+            return (
+                f"[No server leads the stream {stream}, so nothing is stored: two of three servers must have room on "
+                "their disks, and must have been started again since they had none.]"
+            )
+        case StreamLed(stream):
+            return f"[The stream {stream} has a leader again.]"
+    assert_never(event)

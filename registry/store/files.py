@@ -192,10 +192,12 @@ class FileStore:
             if self._read_only or now < self._not_before or not self._has_work():
                 return False
             since = now - self._checkpoint_at
+            # whether a journal may hold lines of help-desk visits that are over
+            has_spent = min(self._journals.by_generation) <= self._index.spent_through
             return (
                 self._is_urgent
                 or since >= CHECKPOINT_SPAN
-                or (self._is_spent() and since >= max(ERASE_SPAN, ERASE_SHARE * self._took))
+                or (has_spent and since >= max(ERASE_SPAN, ERASE_SHARE * self._took))
                 or self._journals.length >= CHECKPOINT_BYTES
                 or self._journals.count > CHECKPOINT_JOURNALS
             )
@@ -354,10 +356,6 @@ class FileStore:
 
     def _has_work(self) -> bool:
         return self._journals.length > 0 or bool(self._index.behind) or self._is_urgent
-
-    def _is_spent(self) -> bool:
-        """Whether a journal may hold lines of help-desk visits that are over."""
-        return min(self._journals.by_generation) <= self._index.spent_through
 
     def _check_writable(self) -> None:
         if self._read_only:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from chatapp.registry.rules.admin_requests import QueueFigures
+from chatapp.registry.rules.admin_requests import QueueFigures, StatsShown
 from chatapp.registry.rules.desk.statistics import Histogram
 from chatapp.registry.rules.effects import DropReason, Event, Fault
 
@@ -97,6 +97,19 @@ FIGURES: Final = {
         FigureKind.GAUGE,
         "Seconds since this node heard the node with the state; there, since it heard the most silent one",
     ),
+    "cluster_servers_away": Figure(FigureKind.GAUGE, "NATS servers that do not answer"),
+    "cluster_servers_off": Figure(
+        FigureKind.GAUGE, "NATS servers whose JetStream is off, as after their disk was full"
+    ),
+    "cluster_copies_missing": Figure(
+        FigureKind.GAUGE, "Copies of the cluster's streams that are missing or not current"
+    ),
+    "cluster_streams_stalled": Figure(
+        FigureKind.GAUGE, "Streams of the cluster that no NATS server leads: nothing is stored"
+    ),
+    "cluster_takeovers_hour": Figure(
+        FigureKind.GAUGE, "How often another node took the state over in the last hour"
+    ),
 }
 """The figures without labels, by name."""
 
@@ -137,6 +150,12 @@ class Snapshot(NamedTuple):
     """By queue."""
     state_node: str = ""
     """The node that keeps the cluster's state; empty if none is known, and outside of a cluster."""
+
+    def as_answer(self) -> StatsShown:
+        """Return what an administrator is shown. Nobody measures how late the loop is for one
+        question."""
+        shown = {name: value for name, value in self.figures.items() if name != "loop_lag_seconds"}
+        return StatsShown(shown, dict(self.dropped), self.queues)
 
 
 NOTHING: Final = Snapshot({}, {}, [], Histogram(COMMIT_BOUNDS), {})

@@ -99,6 +99,7 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
         "ask_name": None,
         "is_full": False,
         "slow_link": False,
+        "gives_marks": False,
         "may_show_lines": True,
     }
 

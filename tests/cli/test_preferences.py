@@ -29,7 +29,7 @@ def prefer(home: Path, text: str) -> None:
         ("", Preferences()),
         ('face = "full"\n', Preferences(face=Face.FULL)),
         ('quiet = true\nface = "plain"\n', Preferences(face=Face.PLAIN, quiet=True)),
-        ("slow = true\n", Preferences(slow=True)),
+        ("slow = true\nseen = true\n", Preferences(slow=True, seen=True)),
         ('# mine\nface = "line"\nquiet = false\n', Preferences()),
     ],
 )
@@ -52,9 +52,9 @@ def test_without_a_file_lines_are_shown(home: Path) -> None:
         ("slow = 1", "slow: write true or false, without quotation marks"),
         ("quiet = 1", "quiet: write true or false, without quotation marks"),
         ('fase = "full"', 'fase: unknown key; did you mean "face"?'),
-        ("colour = 3", "colour: unknown key; there are face, quiet, slow"),
-        ("[peer]", "peer: unknown key; there are face, quiet, slow"),
-        ('"a\\u001b[31m" = 1', r"a\x1b[31m: unknown key; there are face, quiet, slow"),
+        ("colour = 3", "colour: unknown key; there are face, quiet, slow, seen"),
+        ("[peer]", "peer: unknown key; there are face, quiet, slow, seen"),
+        ('"a\\u001b[31m" = 1', r"a\x1b[31m: unknown key; there are face, quiet, slow, seen"),
         ("#" * (FILE_MAX + 1), "it may have 100,000 bytes at most"),
     ],
 )

@@ -24,7 +24,9 @@ class Ours:
     """Our peer "alice", who knows one stranger from an earlier table and whose registry does not
     answer."""
 
-    def __init__(self, knows: Stranger, *, has_been_in: bool = True) -> None:
+    def __init__(
+        self, knows: Stranger, *, has_been_in: bool = True, gives_marks: bool = False
+    ) -> None:
         """`has_been_in`: whether it has seen the registry's clock, and takes its own for right."""
         self.now = NOW
         self.disk: list[object] = []
@@ -34,7 +36,13 @@ class Ours:
         me = LocalIdentity(name="alice", identity=Identity(b"\x01" * 32), mail_keys=mail, counter=1)
         row = decode_row(by_hand.packed([knows.card, THERE.host, THERE.port, 0, 0, 0, 1]))
         self.core = PeerCore(
-            Context(me, policy=Policy(), rng=random.Random(1), wall_offset=WALL - NOW),
+            Context(
+                me,
+                policy=Policy(),
+                rng=random.Random(1),
+                wall_offset=WALL - NOW,
+                gives_marks=gives_marks,
+            ),
             servers=[SERVER],
             loaded=Loaded(rows=(row,), version=1),
             now=NOW,

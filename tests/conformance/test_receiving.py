@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from chatapp.peer.api.events import PersonTyping
-from chatapp.peer.core.records import IncomingAdded
+from chatapp.peer.api.events import PersonTyping, Seen
+from chatapp.peer.core.records import IncomingAdded, MarkMoved
 from tests.conformance import by_hand
 from tests.conformance.ours import WALL, Ours, acked, frames_for, part
 from tests.conformance.stranger import Stranger
+
+NUMBER = 1_700_000_000_000_007
 
 
 def test_an_acknowledgement_means_that_it_is_stored(ours: Ours, bob: Stranger) -> None:
@@ -125,7 +127,7 @@ def test_parts_in_any_order(ours: Ours, bob: Stranger) -> None:
 
 
 def test_other_frames_are_ignored_between_peers(ours: Ours, bob: Stranger) -> None:
-    """Clause 5.3: "Between peers, tags 1 to 11 count and the others are ignored"."""
+    """Clause 5.3: "Between peers, tags 1 to 11 and 15 count and the others are ignored"."""
     ours.receive(bob.seal([12, 1], [11, 1, 2**40], [13, 1], [4, 7], part(7, "hello")))
     assert {frame[0] for frame in frames_for(bob, ours.take())} <= set(range(1, 9))
     assert ours.texts() == ["hello"]
@@ -196,3 +198,67 @@ def test_what_is_wrong_is_dropped(
     assert ours.texts() == ["hello"]
     ours.receive(good)
     assert ours.texts() == ["hello"]
+
+
+def test_seen_marks_go_both_ways_or_not_at_all(bob: Stranger) -> None:
+    """Clause 6.15: "A sender names no number to a peer that has not sent a SeenUpTo since it last
+    began a session ... and repeats it after 2 and after 10 seconds"."""
+    ours = Ours(bob, gives_marks=True)
+    ours.receive(bob.seal(part(NUMBER, "hi")))
+    ours.core.direct.user_saw({bob.identity: NUMBER}, now=ours.now)
+    ours.wait(20.0)
+    assert marks_for(bob, ours) == [0, 0, 0]
+    ours.receive(bob.seal([15, 0]))
+    ours.wait(20.0)
+    assert marks_for(bob, ours) == [NUMBER] * 3
+    ours.core.direct.user_saw({bob.identity: NUMBER - 1}, now=ours.now)
+    ours.wait(20.0)
+    assert marks_for(bob, ours) == [], "it never falls"
+    bob.forget()
+    ours.receive(bob.seal([4, 0]))
+    ours.wait(20.0)
+    assert marks_for(bob, ours) == [0, 0, 0], "this program may give none any more"
+
+
+def test_marks_are_taken_once_a_second_and_of_what_was_said(bob: Stranger) -> None:
+    """Clause 6.15: "A receiver ignores it unless its own user has asked for marks, of people whom
+    its user ignores, and a number above all that it has used"."""
+    ours = Ours(bob, gives_marks=True)
+    first = ours.core.direct.send("bob", "one", now=ours.now).number
+    second = ours.core.direct.send("bob", "two", now=ours.now).number
+    ours.receive(bob.seal([15, second + 1], [15, 2**63 - 1]))
+    ours.wait(2.0)
+    assert seen_by(ours) == []
+    ours.receive(bob.seal([15, first]))
+    ours.wait(0.0)
+    for _ in range(5):
+        ours.receive(bob.seal(*([15, number] for number in range(first - 50, first + 1))))
+        ours.receive(bob.seal([15, second], [15, first]))
+        ours.wait(0.1)
+    ours.wait(5.0)
+    assert seen_by(ours) == [first, second]
+    assert sum(isinstance(one, MarkMoved) for one in ours.disk) == 2
+    ours.core.roster.trust.ignore("bob", is_ignored=True)
+    third = ours.core.direct.send("bob", "three", now=ours.now).number
+    ours.receive(bob.seal([15, third]))
+    ours.wait(5.0)
+    assert seen_by(ours) == [first, second]
+
+
+def test_without_the_users_wish_marks_are_neither_taken_nor_given(
+    ours: Ours, bob: Stranger
+) -> None:
+    """Clause 6.15: "A user may ask for seen marks"."""
+    number = ours.core.direct.send("bob", "hi", now=ours.now).number
+    ours.receive(bob.seal(part(NUMBER, "hi"), [15, number]))
+    ours.core.direct.user_saw({bob.identity: NUMBER}, now=ours.now)
+    ours.wait(20.0)
+    assert (seen_by(ours), marks_for(bob, ours)) == ([], [])
+
+
+def marks_for(who: Stranger, ours: Ours) -> list[int]:
+    return [frame[1] for frame in frames_for(who, ours.take()) if frame[0] == 15]
+
+
+def seen_by(ours: Ours) -> list[int]:
+    return [event.target.number for event in ours.seen if isinstance(event, Seen)]

@@ -158,6 +158,7 @@ def test_a_datagram_with_a_message() -> None:
         [6, first + 1],
         [7, first - 5],
         [8],
+        [15, first - 6],
         [1, first, 0, 1, body],
     ]
     assert by_hand.packed(frames) == printed("direct", "payload")

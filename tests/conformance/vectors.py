@@ -50,6 +50,7 @@ from chatapp.wire.messages.direct import (
     React,
     Reply,
     Retract,
+    SeenUpTo,
     Typing,
 )
 from chatapp.wire.messages.link import Attach
@@ -249,6 +250,7 @@ def _direct() -> Iterator[tuple[str, Value]]:
         Known(number=NUMBER + 1),
         LastOpening(number=NUMBER - 5),
         Typing(),
+        SeenUpTo(number=NUMBER - 6),
         Part(number=NUMBER, index=0, count=1, body=body),
     ]
     yield "text", TEXT

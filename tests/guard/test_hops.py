@@ -125,7 +125,7 @@ async def test_a_first_message_from_the_typed_line_to_the_shown_receipt(
         await bob.open()
         await bob.ready()
         await alice.open()
-        face = asyncio.create_task(LineFace(alice, paper, stay=True).run())
+        face = asyncio.create_task(LineFace(alice.node, paper, stay=True).run())
         await until(lambda: knows(alice, "bob") and knows(bob, "alice"))
         await until(lambda: all(not node_of(one).storage.commits._unfiled for one in (alice, bob)))
         await hold_still(monkeypatch, village, alice, bob)
@@ -148,7 +148,7 @@ async def test_a_room_line_from_the_typed_line_to_where_it_is_shown(
         for peer in (alice, bob):
             await peer.open()
         faces = [
-            asyncio.create_task(LineFace(peer, paper, stay=True).run())
+            asyncio.create_task(LineFace(peer.node, paper, stay=True).run())
             for peer, paper in zip((alice, bob), papers, strict=True)
         ]
         await until(lambda: all(len(peer.members("lab")) == 2 for peer in (alice, bob)))

@@ -96,8 +96,11 @@ class Village:
         await visitor.settled()
         return visitor
 
-    def peer(self, name: str, *, rooms: str | Sequence[str] = ()) -> Peer:
-        peer = Peer(name, ("127.0.0.1", self.port), home=self.folder, rooms=rooms)
+    def peer(
+        self, name: str, *, rooms: str | Sequence[str] = (), gives_marks: bool = False
+    ) -> Peer:
+        place = ("127.0.0.1", self.port)
+        peer = Peer(name, place, home=self.folder, rooms=rooms, gives_marks=gives_marks)
         self._peers.append(peer)
         return peer
 

@@ -38,13 +38,6 @@ class SendQueue:
         """Parts that were never sent."""
         self.retries: deque[Piece] = deque()
 
-    def add(self, pieces: list[Piece], *, is_urgent: bool) -> None:
-        """Add parts that were never sent; urgent ones go before those that wait already."""
-        if is_urgent:
-            self.first.extendleft(reversed(pieces))
-        else:
-            self.first += pieces
-
     def retry(self, piece: Piece) -> None:
         """Queue a part again, unless it is queued already."""
         if not piece.is_queued:
@@ -192,11 +185,6 @@ class StreamSender:
         self.highest_sent = -1
 
     @property
-    def count(self) -> int:
-        """How many messages are being tried."""
-        return len(self.messages)
-
-    @property
     def has_room(self) -> bool:
         """Whether `take` may return parts."""
         queue = self._send_queue
@@ -224,10 +212,10 @@ class StreamSender:
             if number < self.highest_sent:
                 # Later messages have overtaken it, and the other end holds those back until it
                 # arrives: it goes first.
-                self._send_queue.add(message.pieces, is_urgent=True)
+                self._send_queue.first.extendleft(reversed(message.pieces))
             else:
                 pieces += message.pieces
-        self._send_queue.add(pieces, is_urgent=False)
+        self._send_queue.first += pieces
 
     def withdraw(self, number: int) -> None:
         """Stop trying a message, without an event."""
@@ -245,7 +233,7 @@ class StreamSender:
         for number in sorted(self.messages):
             message = self.messages[number]
             message.restart(now)
-            self._send_queue.add(message.pieces, is_urgent=False)
+            self._send_queue.first += message.pieces
 
     def take(self, sizes: Iterator[int], now: float, *, floor: bytes) -> list[list[bytes]]:
         """Return the encoded parts of each datagram that may leave now, behind the floor.
@@ -356,12 +344,6 @@ class StreamSender:
             self._congestion.drop_finished()
         elif probe_at is not None and probe_at <= now:
             self._retry_early(self._congestion.probe(self._room, now))
-
-    @property
-    def tries_of_oldest(self) -> int:
-        """How often the oldest message that is under way was sent, early retries apart; 0 if none
-        is."""
-        return next((message.tries for message in self.messages.values()), 0)
 
     def next_timer(self) -> float | None:
         """Return when the next timed try or probe is due."""

@@ -59,9 +59,9 @@ class StreamReceiver:
         "_owed_limit",
         "_parts_owed",
         "_syncs",
-        "_unconfirmed",
         "_unconfirmed_limit",
         "_unconfirmed_parts",
+        "unconfirmed",
         "untold",
     )
 
@@ -81,9 +81,9 @@ class StreamReceiver:
         self._events = events
         self._message_limit = policy.message_limit
         self._assemblies = assemblies
-        # The whole messages that the owner has not confirmed: message number to count of parts.
-        self._unconfirmed: dict[int, int] = {}
-        inbox.storing = self._unconfirmed
+        self.unconfirmed: dict[int, int] = {}
+        """The whole messages that wait for the owner's disk: message number to count of parts."""
+        inbox.storing = self.unconfirmed
         self._unconfirmed_parts = 0
         self._unconfirmed_limit = policy.unconfirmed_parts
         self._owed: list[int] = []
@@ -94,11 +94,6 @@ class StreamReceiver:
     def owes(self) -> bool:
         """Whether an acknowledgement of any kind is due."""
         return bool(self._owed or self._parts_owed)
-
-    @property
-    def unconfirmed_count(self) -> int:
-        """How many whole messages wait for the owner's disk."""
-        return len(self._unconfirmed)
 
     @property
     def bytes_held(self) -> int:
@@ -116,7 +111,7 @@ class StreamReceiver:
             self._assemblies.drop(number)
             self._owe(number)
             return True
-        if number in self._unconfirmed:
+        if number in self.unconfirmed:
             return True
         if admission is BEYOND or self._unconfirmed_parts >= self._unconfirmed_limit:
             return False
@@ -131,7 +126,7 @@ class StreamReceiver:
         if len(bodies) == len(parts):  # mostly the texts are short
             numbers = [part.number for part in parts]
             if self._are_new(numbers) and max(map(len, bodies)) <= self._message_limit:
-                self._unconfirmed.update(dict.fromkeys(numbers, 1))
+                self.unconfirmed.update(dict.fromkeys(numbers, 1))
                 self._unconfirmed_parts += len(numbers)
                 self._events += map(Arrived, numbers, bodies)
                 return 0
@@ -152,14 +147,14 @@ class StreamReceiver:
             min(numbers) >= self._inbox.fresh_from
             and max(numbers) < PROVISIONAL
             and len(set(numbers)) == len(numbers)
-            and self._unconfirmed.keys().isdisjoint(numbers)
+            and self.unconfirmed.keys().isdisjoint(numbers)
             and self._unconfirmed_parts + len(numbers) <= self._unconfirmed_limit
         )
 
     def confirm(self, numbers: Sequence[int], now: float) -> None:
         """Record that the owner has stored these messages: they take their places in order and are
         acknowledged in the next payload."""
-        unconfirmed, parts_owed = self._unconfirmed, self._parts_owed
+        unconfirmed, parts_owed = self.unconfirmed, self._parts_owed
         self._inbox.store_all(
             numbers, now
         )  # first: it spares what is unconfirmed when it closes old holes
@@ -171,7 +166,7 @@ class StreamReceiver:
 
     def reject(self, number: int) -> None:
         """Record that the owner could not store a message: the next copy is new again."""
-        self._unconfirmed_parts -= self._unconfirmed.pop(number, 0)
+        self._unconfirmed_parts -= self.unconfirmed.pop(number, 0)
         self._parts_owed.pop(number, None)
 
     def raise_floor(self, number: int) -> None:
@@ -224,7 +219,7 @@ class StreamReceiver:
             self._assemblies.drop(number)
             self._owe(number)
             return 0
-        if number in self._unconfirmed:
+        if number in self.unconfirmed:
             self._parts_owed[number] = None
             return 0
         if admission is BEYOND or self._unconfirmed_parts >= self._unconfirmed_limit:
@@ -237,7 +232,7 @@ class StreamReceiver:
         return dropped
 
     def _arrive(self, number: int, count: int, body: bytes) -> None:
-        self._unconfirmed[number] = count
+        self.unconfirmed[number] = count
         self._unconfirmed_parts += count
         self._events.append(Arrived(number, body))
 
@@ -245,7 +240,7 @@ class StreamReceiver:
         owed, self._parts_owed = self._parts_owed, {}
         frames = []
         for number in owed:
-            count = self._unconfirmed.get(number)
+            count = self.unconfirmed.get(number)
             held = RangeSet(range(count) if count else self._assemblies.indexes(number))
             newest = held.newest(RANGES_LIMIT)
             if newest is not None:
@@ -347,9 +342,7 @@ class ReliableStream:
         """Whether nothing is being tried or owed, so that the stream can be dropped without a
         loss."""
         receiver = self._receiver
-        return not (
-            self._sender.count or receiver.owes or receiver.unconfirmed_count or self._frames
-        )
+        return not (self._sender.messages or receiver.owes or receiver.unconfirmed or self._frames)
 
     @property
     def is_at_rest(self) -> bool:
@@ -360,8 +353,9 @@ class ReliableStream:
 
     @property
     def tries_of_oldest(self) -> int:
-        """How often the oldest of our messages that are under way was sent; 0 if none is."""
-        return self._sender.tries_of_oldest
+        """How often the oldest of our messages that are under way was sent, early retries apart; 0
+        if none is."""
+        return next((message.tries for message in self._sender.messages.values()), 0)
 
     def send(self, number: int, body: bytes, *, now: float) -> None:
         """Begin to try a message; a number that is being tried is left alone. ValueError: the body

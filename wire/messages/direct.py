@@ -222,6 +222,13 @@ class Typing(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=8):
     """The sender's user is writing a message to the recipient (clause 6.11)."""
 
 
+class SeenUpTo(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=15):
+    """The sender's user has seen the recipient's messages up to this number; 0: seen marks are
+    given to whoever gives theirs (clause 6.15)."""
+
+    number: Number
+
+
 DeliveryFrame: TypeAlias = Part | Ack | PartAck | Floor | Gap | Known | OnDisk
 
 encode_frame: Final = msgspec.msgpack.Encoder().encode

@@ -15,6 +15,7 @@ from chatapp.peer.core.context import Context, Passenger, People, RegistryReach
 from chatapp.peer.core.conversation import SKIPPED_MAX, Conversation
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.path_test import PathTests
+from chatapp.peer.core.direct.seen import SeenMarks
 from chatapp.peer.core.direct.transport import OpenedDatagrams, PeerTransport
 from chatapp.peer.core.inbox import Stream, Streams, restored
 from chatapp.peer.core.records import Named, StoredStream
@@ -44,6 +45,7 @@ from chatapp.wire.messages.direct import (
     Known,
     LastOpening,
     Part,
+    SeenUpTo,
     Typing,
     encode_frame,
 )
@@ -272,6 +274,7 @@ class Arrivals:
         self._people: Final = people
         self._transport: Final = transport
         self.path_tests: Final = PathTests(ctx, transport)
+        self.marks: Final = SeenMarks(ctx, people.contacts, transport)
         self._receiver: Final = receiver
         self._ladder: Final = ladder
         self._settlement: Final = ladder.settlement
@@ -312,6 +315,9 @@ class Arrivals:
 
     def _opened(self, came: OpenedDatagrams, *, through_server: bool, now: float) -> None:
         """Handle opened datagrams. What is wrong with single ones is added to `came.problems`."""
+        if self.marks.is_on:  # before the marks that came with this
+            self._receiver.conversation(came.contact)
+            self.marks.heard(came.contact, is_return=came.is_return, now=now)
         if came.is_return and came.contact.conversation is not None:
             # not what the new life acknowledges right now
             came.contact.conversation.outgoing.unsynced.lose()
@@ -380,6 +386,8 @@ class Arrivals:
                 self._transport.sessions.open_above(contact.identity, frame.number)
             elif isinstance(frame, Typing):
                 self._transport.typing_arrived(contact, now=now)
+            elif isinstance(frame, SeenUpTo):
+                self.marks.arrived(contact, frame.number, now=now)
             elif isinstance(frame, Ping):
                 ping = frame
             elif isinstance(frame, Pong):

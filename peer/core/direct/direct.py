@@ -415,6 +415,13 @@ class DirectMessages:
         if self._ctx.status.reach is not RegistryReach.NONE:
             self._transport.send_typing(to, now=now)
 
+    def user_saw(self, numbers: Mapping[bytes, int], *, now: float) -> None:
+        """Note that the user has seen what these people said up to these numbers."""
+        for identity, number in numbers.items():
+            if (contact := self._contacts.by_identity(identity)) is not None:
+                self.conversation(contact)
+                self._arrivals.marks.user_saw(contact, number, now=now)
+
     def test_paths(self, name: str, *, now: float) -> None:
         """Find out whether a person answers directly, and through the registry; `path_result` has
         the result."""
@@ -476,6 +483,7 @@ class DirectMessages:
     def replace(self, old: Contact, new: Contact, *, now: float) -> None:
         """Send what is still ours to another key, which the user trusts for the same name."""
         self._transport.let_go(old)
+        self._arrivals.marks.let_go(old)
         self._ladder.redirect(old, new, self.conversation(new), wall=self._ctx.wall(now), now=now)
 
     def flush_later(self, contact: Contact) -> None:

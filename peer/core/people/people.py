@@ -191,6 +191,7 @@ class Roster:
         self.trust: Final = TrustDecisions(ctx, self.table, replaced=hub.key_replaced)
         self.fetch: Final = self.table.fetch
         self.fetch_anew: Final = self.table.fetch_anew
+        self.progressed: Final = self.table.progressed
         self.find: Final = self._resolver.find
         self.searches: Final = self._resolver.searches
         self.forget: Final = self._resolver.forget

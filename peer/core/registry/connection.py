@@ -231,6 +231,7 @@ class RegistryConnection:
     def handle_timer(self, *, now: float) -> None:
         """Repeat what the registry did not answer, show a sign of life, close a connection that
         came to nothing."""
+        self._session.link_heard_at = now if self.link.is_within_frame else self.link.heard_at
         self._session.handle_timer(now=now)
         if self.link.is_keepalive_due(now):
             self.link.send(Ping(reference=0), now=now)
@@ -408,6 +409,8 @@ class NodeCore:
         self.wants_link_closed: Final = connection.wants_link_closed
         self.has_link_work: Final = connection.has_link_work
         self.link_renewals: Final = connection.link_renewals
+        self.next_timer: Final = ctx.alarms.next_timer
+        """Returns when to call `handle_timer` next, in monotonic seconds; None for never."""
 
     # --- the link
 
@@ -420,6 +423,10 @@ class NodeCore:
         self._connection.receive_frames(frames, now=now)
         self._follow_up(now)
 
+    def link_progressed(self, begun: int, *, now: float) -> None:
+        """Note that so many bytes of a frame have come, which is not whole yet."""
+        self._connection.link.progressed(begun, now=now)
+
     def link_closed(self, *, now: float) -> None:
         """Note that the connection was closed, or could not be made."""
         self._connection.link_closed(now=now)
@@ -431,10 +438,6 @@ class NodeCore:
         return self._connection.link_address
 
     # --- time
-
-    def next_timer(self) -> float | None:
-        """Return when to call `handle_timer` next, in monotonic seconds; None for never."""
-        return self._ctx.alarms.next_timer()
 
     def handle_timer(self, *, now: float) -> None:
         """Do what is due. Early and late calls are harmless."""

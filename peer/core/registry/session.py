@@ -187,6 +187,11 @@ SEARCH_LARGEST: Final = 3.0
 within 5 s."""
 
 
+LOOKS_FOR: Final = 15.0
+"""Seconds in which somebody who names several servers and has no table looks for one that answers.
+Another server of a cluster takes over within 4 s, and after an election of its stream within 12."""
+
+
 class RegistrySession:
     """Our registration at one registry, which may have several addresses."""
 
@@ -205,6 +210,7 @@ class RegistrySession:
         self._next_ping: float | None = None
         self._pause_until: float | None = None
         self._search = Backoff(first=SEARCH_FIRST, largest=SEARCH_LARGEST)
+        self._started_at = float("-inf")
         self._handshake = Handshake(identity=ctx.me.identity, pinned=pinned, rng=ctx.rng)
         self._registry = b""
         """The key of the registry that let us in."""
@@ -256,6 +262,8 @@ class RegistrySession:
         """The newest table version that the registry has mentioned."""
         self.heard_at = float("-inf")
         """When the registry last answered a question of ours."""
+        self.link_heard_at = float("-inf")
+        """When something of the registry last came on the link."""
         self._is_linked = False
         self._asked_at = float("-inf")
 
@@ -355,6 +363,7 @@ class RegistrySession:
     def start(self, *, table_version: int, now: float) -> None:
         """Register, or register again with a new card."""
         self.table_version, self._warned_of = table_version, None
+        self._started_at = now
         self._ctx.status.is_lost = False
         self._step(Input.START, now)
 
@@ -548,7 +557,9 @@ class RegistrySession:
             self._ask(now)
         question = self._question
         if question is not None:
-            if question.is_over(now):
+            if question.is_over(now) and self._is_heard_since(question.asked_at):
+                self._question, self._next_ping = None, self._ping_at(now)
+            elif question.is_over(now):
                 self._step(Input.UNANSWERED, now)
             elif question.is_due(now):
                 if self.state in (State.REGISTERED, State.LEAVING):
@@ -558,6 +569,11 @@ class RegistrySession:
                     self._sealed.append(
                         self._sealed_wording(question)
                     )  # on the link too: UDP may be blocked
+
+    def _is_heard_since(self, asked_at: float) -> bool:
+        """Return whether the link shows that the registry is there, although our ping is not
+        answered: on a slow link the answer waits behind what else comes."""
+        return self.state is State.REGISTERED and self._is_linked and self.link_heard_at > asked_at
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline."""
@@ -595,7 +611,7 @@ class RegistrySession:
             self.servers.pass_on()
         self._question = self._pause_until = self._next_ping = None
         self.is_wanted = self.is_wanted and after is State.REGISTERING
-        self._tell(before, occurrence, after)
+        self._tell(before, occurrence, after, now)
         self._is_leave_doubtful = after is State.LEAVING and before is not State.REGISTERED
         if after is State.GREETING or self._is_leave_doubtful:
             self._handshake.begin()
@@ -611,7 +627,7 @@ class RegistrySession:
             self._search.reset()
             self._next_ping = self._ping_at(now)
 
-    def _tell(self, before: State, occurrence: Input, after: State) -> None:
+    def _tell(self, before: State, occurrence: Input, after: State, now: float) -> None:
         if occurrence is Input.WELCOME:
             self._notices.append(Notice.WELCOMED)
             self._ctx.status.is_lost, self._warned_of = False, None
@@ -623,7 +639,7 @@ class RegistrySession:
         elif occurrence is Input.UNANSWERED and before is State.REGISTERED:
             self._notices.append(Notice.SILENT)
         elif occurrence is Input.UNANSWERED:
-            self._tell_lost()
+            self._tell_lost(now)
         elif occurrence is Input.LEFT or (before is State.REFUSED and after is State.OFFLINE):
             self._notices.append(Notice.LEFT)
         elif occurrence is Input.RELEASED:
@@ -640,11 +656,18 @@ class RegistrySession:
             self.foreign_servers += sorted(found)
             self._notices.append(Notice.FOREIGN_SERVERS)
 
-    def _tell_lost(self) -> None:
+    def _is_still_looking(self, now: float) -> bool:
+        """Whether we may yet find our first server, and have nothing to work with until then."""
+        has_more = len(self.servers) > 1 and now < self._started_at + LOOKS_FOR
+        return has_more and self.welcome is None and not self.table_version
+
+    def _tell_lost(self, now: float) -> None:
         """Report, once, that the registry is lost, or that another one is in its place. One foreign
         server among several replaces nothing: ours may be about to answer at another one."""
         stranger = self._handshake.stranger
         is_replaced = stranger is not None and self.servers.are_replaced
+        if not is_replaced and self._is_still_looking(now):
+            return
         if is_replaced and stranger != self._warned_of:
             self._warned_of = stranger
             self._notices.append(Notice.WRONG_KEY if self.expected else Notice.WRONG_CODE)

@@ -66,14 +66,14 @@ class DirectFanout:
 
     def acknowledged(self, contact: Contact, number: int) -> bool:
         """Note that a member has stored a line. Return False if the number is not a line's."""
-        message = self._settle(contact, number, MessageState.DELIVERED)
+        message = self._settle(contact, number)
         if message is not None:
             self.silent.discard(contact.identity)
         return message is not None
 
     def gave_up(self, contact: Contact, number: int) -> bool:
         """Note that a member did not answer. Return False if the number is not a line's."""
-        message = self._settle(contact, number, MessageState.REFUSED)
+        message = self._settle(contact, number)
         if message is not None:
             self.silent.add(contact.identity)
             self._has.get(message, set()).discard(contact.identity)
@@ -124,7 +124,7 @@ class DirectFanout:
 
     def _take_back(self, contact: Contact, number: int, message: Message) -> None:
         self._conversation(contact).delivery.withdraw(number)
-        self._settle(contact, number, MessageState.REFUSED)
+        self._settle(contact, number)
         self._has.get(message, set()).discard(contact.identity)
 
     def _carry(
@@ -144,7 +144,7 @@ class DirectFanout:
         conversation.tell_floor()
         self._carrier.flush_later(contact)
 
-    def _settle(self, contact: Contact, number: int, state: MessageState) -> Message | None:
+    def _settle(self, contact: Contact, number: int) -> Message | None:
         under_way = self.carried.get(contact.identity, {})
         line = under_way.pop(number, None)
         if line is None:
@@ -154,7 +154,8 @@ class DirectFanout:
         conversation = self._conversation(contact)
         carried = conversation.outgoing.messages.get(number)
         if carried is not None:
-            conversation.outgoing.settle(carried, state)
+            # Their disk does not keep this number: the next run of theirs would wait for it.
+            conversation.outgoing.settle(carried, MessageState.REFUSED)
             conversation.tell_floor()
             self._carrier.flush_later(contact)
         return line[1]

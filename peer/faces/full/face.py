@@ -19,6 +19,7 @@ from textual.constants import ESCAPE_DELAY
 from textual.drivers.linux_driver import LinuxDriver
 
 from chatapp.peer.api import events
+from chatapp.peer.api.requests import Node
 from chatapp.peer.faces.full.app import FullApp
 from chatapp.peer.faces.full.theme import ASCII, UNICODE, theme_for
 from chatapp.peer.faces.program import FAILED
@@ -28,8 +29,6 @@ from chatapp.peer.view.view import USUAL_START, Start
 if TYPE_CHECKING:
     from textual.app import App
     from textual.message import Message
-
-    from chatapp.peer.sdk.client import Peer
 
 for _digit in "0123456789":
     # One terminal on one system sends these for signs. All others send them for Alt and a digit,
@@ -125,7 +124,7 @@ class FullFace:
 
     def __init__(
         self,
-        peer: "Peer",
+        node: Node,
         *,
         is_quiet: bool = False,
         note: Callable[[Sequence[events.Event]], None] = lambda _: None,
@@ -133,7 +132,7 @@ class FullFace:
     ) -> None:
         """As `FullApp`."""
         self._app: Final = FullApp(
-            peer,
+            node,
             UNICODE if _speaks_utf8() else ASCII,
             theme=theme_for(os.environ, colours=_colours()),
             is_quiet=is_quiet,

@@ -159,13 +159,17 @@ class ListView(ScrollView, can_focus=True):
     def _segments(self, row: ListRow, width: int) -> list[Segment]:
         sign, sign_part = self._sign(row)
         count = words.unread_count(row.unread) if row.unread else ""
+        if row.is_addressed:
+            count = f"@{count}"
         if row.conversation.kind is ConversationKind.DESK:
             count = str(row.waiting) if row.waiting else count
         right, right_part = count, "calls" if row.calls else "hot"
         if not count and row.since:
             right, right_part = words.since(row.since, now=self._now), "since"
         part = "calls" if row.calls else "hot" if row.unread else "name"
-        if part == "name" and row.is_online is False:
+        if row.is_muted and not row.calls:
+            right_part = part = "since"
+        elif part == "name" and row.is_online is False:
             part = "away"
         name = words.title_of(row.conversation)
         name = (

@@ -13,6 +13,7 @@ from typing import Final
 from chatapp.peer.faces.full.theme import Signs
 from chatapp.peer.view.layout import between, breaks, cells_of, linked
 from chatapp.peer.view.log import EntryKind, Log, LogEntry
+from chatapp.peer.words.changes import STAR
 from chatapp.peer.words.formatting import Fragments, Mark, local_day, shown_clock, shown_day
 from chatapp.peer.words.full import GAP
 
@@ -244,13 +245,18 @@ class LogBook:
         clock = shown_clock(entry.at)[1]
         is_message = entry.kind is EntryKind.MESSAGE
         name_style = (
-            "me" if entry.is_mine else CLAIMED if entry.is_claimed else f"name {entry.sender}"
+            "me"
+            if entry.is_mine
+            else CLAIMED
+            if entry.is_claimed
+            else f"name {entry.sender.removeprefix(STAR)}"
         )
         sign = self._signs.alert if entry.kind is EntryKind.ALERT else self._signs.notice
         if not self._is_wide:
             if is_message:
                 sender = clipped(entry.sender, max(begins - _CLOCK_NARROW - 2, 0), self._signs.cut)
-                return [("time", f"{clock} "), (name_style, sender), ("", ": " if sender else "")]
+                colon = " " if sender.startswith(STAR) else ": " if sender else ""
+                return [("time", f"{clock} "), (name_style, sender), ("", colon)]
             return [("time", f"{clock} "), (_TEXT_STYLES[entry.kind], f"{sign} ")]
         if not is_message:
             pad = " " * (self._name_cells - _cells(sign))

@@ -29,6 +29,7 @@ _STYLES: Final = (
     "new",
     "rule",
     "sending",
+    "seen",
     "received",
     "saved",
     "kept",
@@ -63,6 +64,7 @@ class LogView(ScrollView, can_focus=False):
         & .log--new { color: $chat-new; text-style: bold; }
         & .log--rule { color: $warning; }
         & .log--sending { color: $chat-muted; }
+        & .log--seen { color: $success; text-style: bold; }
         & .log--received { color: $success; }
         & .log--saved { color: $secondary; }
         & .log--kept { color: $warning; }

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from chatapp.peer.faces.full.app import FullApp
     from chatapp.peer.faces.full.overlays.desk import DeskOverlay
     from chatapp.peer.faces.full.overlays.overlay import Overlay
-    from chatapp.peer.sdk.client import Peer
     from chatapp.peer.view.desk import DeskView
 
 Result = TypeVar("Result")
@@ -25,9 +24,8 @@ Result = TypeVar("Result")
 class Opener:
     """Opens the overlays of one full screen."""
 
-    def __init__(self, app: "FullApp", peer: "Peer", signs: Signs) -> None:
+    def __init__(self, app: "FullApp", signs: Signs) -> None:
         self._app: Final = app
-        self._peer: Final = peer
         self._signs: Final = signs
         self._desk: DeskOverlay | None = None
 
@@ -64,7 +62,7 @@ class Opener:
         here = self._app.view.open_pane.conversation
         conversation = None if here in (DESK, NOBODY) else here
         overlay = SearchOverlay(
-            self._peer.past, signs=self._signs, conversation=conversation, typed=typed
+            self._app.runner.perform, signs=self._signs, conversation=conversation, typed=typed
         )
         self._open(overlay, self._found)
 
@@ -80,14 +78,14 @@ class Opener:
         """Show how the line with this id was delivered."""
         from chatapp.peer.faces.full.overlays.reports import WhyOverlay
 
-        self._open(WhyOverlay(self._peer.past, id_, signs=self._signs))
+        self._open(WhyOverlay(id_, self._app.runner.perform, signs=self._signs))
 
     def doctor(self) -> None:
         """Show what keeps the user from the server."""
         from chatapp.peer.faces.full.overlays.reports import DoctorOverlay
 
-        peer = self._peer
-        self._open(DoctorOverlay(peer.examine, peer.server, signs=self._signs))
+        server = self._app.view.state.server
+        self._open(DoctorOverlay(server, self._app.runner.perform, signs=self._signs))
 
     def help(self) -> None:
         """Show the keys and the commands."""
@@ -105,19 +103,19 @@ class Opener:
     def go_to(self) -> None:
         """Choose a conversation, a room or a person."""
         from chatapp.peer.faces.full.overlays.places import PlaceOverlay
+        from chatapp.peer.view.lookups import Places
 
-        peer = self._peer
-        known = [(row.conversation, row.unread) for row in self._app.view.rows()]
-        overlay = PlaceOverlay(
-            known, peer.people(), peer.list_rooms, me=peer.name, signs=self._signs
-        )
+        view = self._app.view
+        known = [(row.conversation, row.unread) for row in view.rows()]
+        places = Places(known, view.people, me=view.state.name)
+        overlay = PlaceOverlay(places, self._app.runner.perform, signs=self._signs)
         self._open(overlay, self._went)
 
     def table(self) -> None:
         """Show the table of people."""
         from chatapp.peer.faces.full.overlays.pickers import PeopleOverlay
 
-        self._open(PeopleOverlay(self._peer.people(), signs=self._signs), self._went)
+        self._open(PeopleOverlay(self._app.view.people, signs=self._signs), self._went)
 
     def _went(self, conversation: Conversation | None) -> None:
         if conversation is None:

@@ -267,7 +267,7 @@ UNICODE: Final = Signs(
     up_down="↑↓",
     fine="✓",
     wrong="✗",
-    mark_width=1,
+    mark_width=2,
 )
 ASCII: Final = Signs(
     is_utf8=False,

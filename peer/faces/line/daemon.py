@@ -15,9 +15,11 @@ from chatapp.peer.faces.opening import (
     CLOSES_WITHIN,
     NotOpened,
     close_offered,
+    note_start,
     open_or_attach,
     peer_for,
     runs_as_service,
+    tell_registry,
 )
 from chatapp.peer.faces.program import (
     DONE,
@@ -28,7 +30,7 @@ from chatapp.peer.faces.program import (
     run_until_signal,
     start_logging,
 )
-from chatapp.peer.node.starts import note_release, remember, why_taken
+from chatapp.peer.node.starts import why_taken
 from chatapp.peer.rpc.place import Offer
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.words import answers
@@ -104,24 +106,15 @@ class Daemon:
         """Note the start, and what ends the program. Messages are left to the programs that show
         them."""
         peer = self._peer
+        note_start(peer, batch)
+        tell_registry(batch)
         for event in batch:
             match event:
-                case (
-                    events.RegistryMet()
-                    | events.RegistryRecognized()
-                    | events.RegistryKeyAccepted()
-                ):
-                    _say(lines_of(event), to_error=True)
-                case events.Registered() | events.Renamed(is_me=True):
+                case events.Registered():
                     self._has_started = True
-                    remember(peer.folder, peer.name, peer.servers, key=peer.server_key)
                 case events.NameReleased():
-                    note_release(peer.folder)
                     self.stop(DONE)
-                case events.ProgramEnded():
-                    _say(lines_of(event))
-                    self.stop(FAILED)
-                case events.NoServerAtStart(table_time=None):
+                case events.ProgramEnded() | events.NoServerAtStart(table_time=None):
                     _say(lines_of(event))
                     self.stop(FAILED)
                 case events.NameUnavailable(name=name) if peer.is_offline:

@@ -17,12 +17,13 @@ from chatapp.peer.faces.opening import (
     NotOpened,
     elsewhere_line,
     is_same_server,
+    note_start,
     open_or_attach,
     peer_for,
+    tell_registry,
 )
 from chatapp.peer.faces.program import INTERRUPTED, StartOptions, start_logging
 from chatapp.peer.node.receipts import Receipt
-from chatapp.peer.node.starts import remember
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.words.answers import EMPTY_MESSAGE, attachment_lines, not_attached_line
 from chatapp.peer.words.events import lines_of
@@ -111,9 +112,8 @@ async def _say_and_leave(peer: Peer, to: str, text: str, *, as_json: bool) -> in
         before = peer.take_events()
         if not _is_in(before):
             return _failed(to, *_lines(before), as_json=as_json)
-        if any(isinstance(event, events.Registered) for event in before):
-            remember(peer.folder, peer.name, peer.servers, key=peer.server_key)
-        _report_registry(before)
+        note_start(peer, before)
+        tell_registry(before)
         return await _say(peer, to, text, as_json=as_json)
     finally:
         await peer.close(within=CLOSES_WITHIN)
@@ -144,16 +144,6 @@ def _is_in(batch: Sequence[events.Event]) -> bool:
         or (isinstance(event, events.NoServerAtStart) and event.table_time is not None)
         for event in batch
     )
-
-
-def _report_registry(batch: Sequence[events.Event]) -> None:
-    """Report the registry's key on standard error: standard output is one line, which scripts
-    read."""
-    for event in batch:
-        if isinstance(
-            event, events.RegistryMet | events.RegistryRecognized | events.RegistryKeyAccepted
-        ):
-            print(*lines_of(event), sep="\n", file=sys.stderr, flush=True)
 
 
 def _lines_about(receipt: Receipt, batch: Sequence[events.Event]) -> list[str]:

@@ -4,22 +4,17 @@ show and read lines."""
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from chatapp.peer.api import events
+from chatapp.peer.api.requests import Node
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.faces.runner import Runner
 from chatapp.peer.node.local import line_id
 from chatapp.peer.view.flow import FlowView
-from chatapp.peer.view.view import USUAL_START, Changes, Start
+from chatapp.peer.view.view import KEPT_AFTER, USUAL_START, Changes, Start
 from chatapp.peer.words.formatting import Status, TypedLine
 
-if TYPE_CHECKING:
-    from chatapp.peer.sdk.client import Peer
-
-
-KEPT_AFTER: Final = 1.0
-"""Seconds without a key after which the user's other windows learn what is typed."""
 LAST_WORDS_WITHIN: Final = 0.5
 """Seconds that the terminal gets for the last lines when the program ends."""
 
@@ -58,7 +53,7 @@ class LineFace:
 
     def __init__(
         self,
-        peer: "Peer",
+        node: Node,
         terminal: Terminal,
         *,
         stay: bool,
@@ -69,7 +64,6 @@ class LineFace:
     ) -> None:
         """`stay`: whether the end of input ends nothing. `note`: as in `Runner`. The others are
         those of `FlowView`."""
-        node = peer.node
         self._terminal: Final = terminal
         self._stay: Final = stay
         self._view: Final = FlowView(
@@ -82,7 +76,7 @@ class LineFace:
         self._runner: Final = Runner(node, self._view, self, note=note)
         self._draft = ""
         self._keeps: asyncio.TimerHandle | None = None
-        """When the user's other windows learn of the draft; None: they have."""
+        """When the draft is kept; None: it is."""
 
     def tell(self, lines: Iterable[str]) -> None:
         """Show lines of the program."""
@@ -134,8 +128,8 @@ class LineFace:
     # --- what is typed
 
     async def _report_typing(self) -> None:
-        """Tell the recipient of the message that is being typed that it is, and, at the next pause,
-        the user's other windows what it says."""
+        """Tell the recipient of the message that is being typed that it is, and keep what it says
+        at the next pause."""
         loop = asyncio.get_running_loop()
         async with contextlib.aclosing(self._terminal.drafts()) as drafts:
             async for draft in drafts:
@@ -147,7 +141,7 @@ class LineFace:
                 self._keeps = loop.call_later(after, self._keep_draft)
 
     def _keep_draft(self) -> None:
-        """Have the user's other windows learn of the draft now."""
+        """Keep the draft now."""
         if self._keeps is not None:
             self._keeps.cancel()
             self._keeps = None

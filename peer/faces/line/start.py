@@ -16,6 +16,7 @@ from chatapp.peer.faces.opening import (
     close_offered,
     elsewhere_line,
     is_same_server,
+    note_start,
     offered,
     open_or_attach,
     peer_for,
@@ -28,7 +29,7 @@ from chatapp.peer.faces.program import (
     resume_gc,
     run_until_signal,
 )
-from chatapp.peer.node.starts import latest_name, note_release, remember, why_taken
+from chatapp.peer.node.starts import latest_name, why_taken
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.view import Start
 from chatapp.peer.words import answers
@@ -99,15 +100,15 @@ class PeerStart:
 
     def _face(self, peer: Peer, start: Start) -> PeerFace:
         """Return the face of a peer."""
-        note = partial(self._note, peer)
+        note = partial(note_start, peer)
         if self._wanted.is_full:
             from chatapp.peer.faces.full.face import (
                 FullFace,  # deferred: Textual takes as long as all else
             )
 
-            return FullFace(peer, is_quiet=self._wanted.quiet, note=note, start=start)
+            return FullFace(peer.node, is_quiet=self._wanted.quiet, note=note, start=start)
         return LineFace(
-            peer,
+            peer.node,
             self._terminal,
             stay=self._wanted.stay,
             completions=self._completions,
@@ -115,17 +116,6 @@ class PeerStart:
             note=note,
             start=start,
         )
-
-    def _note(self, peer: Peer, batch: Sequence[events.Event]) -> None:
-        """Note on the disk what the next start is to know."""
-        for event in batch:
-            match event:
-                case events.Registered() | events.Renamed(is_me=True):
-                    remember(peer.folder, peer.name, self._wanted.servers, key=peer.server_key)
-                case events.NameReleased():
-                    note_release(peer.folder)
-                case _:
-                    pass
 
     async def _attach(self, peer: "Peer") -> int:
         """Show a peer that another program runs, and maybe this one later, until the user ends this

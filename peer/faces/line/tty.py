@@ -338,7 +338,7 @@ class ScreenTerminal:
         now = asyncio.get_running_loop().time()
         is_busy = len(self._heard) == BUSY_LINES and self._heard[0] > now - BUSY_SPAN
         self._heard.append(now)
-        if calls(line, me):
+        if calls(line, me, self._prompt_app.status.muted):
             self._called, self._caller = self._called + 1, line.sender
             if not is_busy:
                 self._alarm = notice(line, os.environ) + "\a"

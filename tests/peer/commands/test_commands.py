@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.peer.api.conversations import person
 from chatapp.peer.api.requests import (
     AcceptKey,
     AcceptRegistryKey,
@@ -16,6 +17,7 @@ from chatapp.peer.api.requests import (
     ReadPage,
     Rename,
     SearchPast,
+    Send,
     SetTopic,
     ShowRegistryKey,
     ShowRooms,
@@ -32,6 +34,9 @@ from chatapp.peer.commands.meanings import (
     Mistake,
     OpenRoom,
     Quit,
+    SayHere,
+    SendToEach,
+    SetMute,
     ShowHelp,
     ShowMembers,
     ShowPast,
@@ -88,6 +93,16 @@ from tests.peer.faces.line.typists import ALICE, AWAY, BOB, IN_LAB, said
         ("/trust server ab12 cd34", AcceptRegistryKey(digits="ab12cd34")),
         ("/ignore bob", Ignore(name=BOB)),
         ("/unignore bob", Unignore(name=BOB)),
+        ("/me  waves", SayHere("/me  waves")),
+        ("send bob,Carol,BOB hi", SendToEach((BOB, peer_name("Carol")), "hi")),
+        ("/dm bob,bob hi", Send(conversation=person("bob"), text="hi")),
+        ("/mute", SetMute(None, None)),
+        ("/mute 30m", SetMute(None, 1_800)),
+        ("/mute lab", SetMute("lab", None)),
+        ("/mute #2h 2h", SetMute("#2h", 7_200)),
+        ("/mute bob 366d", SetMute("bob", 366 * 86_400)),
+        ("/unmute", SetMute(None, 0)),
+        ("/unmute lab", SetMute("lab", 0)),
         ("/why", ExplainDelivery()),
         ("/why last", ExplainDelivery()),
         ("/why 17", ExplainDelivery(id=17)),
@@ -118,6 +133,15 @@ def test_who_bears_almost_ones_own_name_is_somebody_else() -> None:
     ("line", "shown"),
     [
         ("send", "[Usage: send <name> <text>]"),
+        ("send bob, carol hi", "[Write several names without blanks between them: bob,carol.]"),
+        ("/mute lab 2", "[Say for how long as 30m, 2h or 7d, a year at most.]"),
+        ("/mute lab 367d", "[Say for how long as 30m, 2h or 7d, a year at most.]"),
+        ("/mute lab 0h", "[Say for how long as 30m, 2h or 7d, a year at most.]"),
+        ("send bob,,carol hi", "[Write several names without blanks between them: bob,carol.]"),
+        (
+            f"send {','.join(f'p{number}' for number in range(33))} hi",
+            "[33 people: one line sends to 32 at most.]",
+        ),
         ("send bob", "[Usage: send <name> <text>]"),
         ("send bob  ", "[Usage: send <name> <text>]"),
         ("/dm bob", "[Usage: /dm <name> <text>]"),

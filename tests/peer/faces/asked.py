@@ -60,7 +60,7 @@ class AskedPeer:
             ),
         )
 
-    def people(self) -> Sequence[Person]:
+    def people(self) -> tuple[Person, ...]:
         """Return everybody in the table, by name."""
         return self._peer.people()
 

@@ -36,7 +36,7 @@ from tests.peer.faces.windows import (
     visitor_page,
     visitor_prompt,
 )
-from tests.peer.village import Village, outcome_of, sees, village  # noqa: F401
+from tests.peer.village import Village, next_of, outcome_of, sees, village  # noqa: F401
 from tests.support.nodes import node_of
 
 FACES: Final[dict[str, Callable[[Peer], AbstractAsyncContextManager[Seen]]]] = {
@@ -128,6 +128,13 @@ async def _is_edited(scene: Scene) -> None:
     await scene.bob.edit(line, "hello")
 
 
+async def _is_seen(scene: Scene) -> None:
+    """Bob reads what Alice has said."""
+    await scene.window.type("/msg bob see you at noon")
+    line = await next_of(scene.bob, events.Said)
+    await scene.bob.past.mark_read(person("alice"), line.id)
+
+
 Row = tuple[Callable[[Scene], Awaitable[None]], dict[str, tuple[str, ...]]]
 TALK: Final[dict[str, Row]] = {
     "a claimed author": (
@@ -163,6 +170,11 @@ TALK: Final[dict[str, Row]] = {
         dict.fromkeys(("line", "pipe", "attached"), ('[bob changed "helo" to "hello".]',))
         | {"full": ("bob  hello", "(edited)"), "own page": ("hello (edited)",)},
     ),
+    "a message that was seen": (
+        _is_seen,
+        dict.fromkeys(("line", "pipe", "attached"), ('[bob has seen "see you at noon".]',))
+        | {"full": ("you  see you at noon", "✓✓")},
+    ),
     "what is begun elsewhere": (
         _begins_elsewhere,
         {
@@ -190,7 +202,8 @@ TALK: Final[dict[str, Row]] = {
 )
 async def test_people_see_it(village: Village, row: str, face: str) -> None:  # noqa: F811
     happens, seen = TALK[row]
-    async with village.peer("bob") as bob, village.peer("alice") as alice:
+    people = [village.peer(name, gives_marks=True) for name in ("bob", "alice")]
+    async with people[0] as bob, people[1] as alice:
         await bob.ready()
         await sees(alice, "bob", online=True)
         with contextlib.closing(Offer(alice)):
@@ -217,6 +230,21 @@ async def test_what_is_begun_at_a_prompt_that_closes_waits_for_the_next_window(
         async with FACES[face](alice) as window:
             await window.type("/query bob")
             await window.shows("> see you")
+
+
+@pytest.mark.parametrize("face", ["line", "full"])
+async def test_what_is_begun_waits_for_the_next_start(village: Village, face: str) -> None:  # noqa: F811
+    async with village.peer("bob") as bob:
+        await bob.ready()
+        for shown in ("", "> see you"):
+            async with village.peer("alice") as alice:
+                await sees(alice, "bob", online=True)
+                async with FACES[face](alice) as window:
+                    await window.type("/query bob")
+                    await window.shows(shown or ("> Write" if face == "full" else "[Talking to"))
+                    if not shown:
+                        await window.begin("see you")
+                        await until(lambda: bool(node_of(alice).drafts))
 
 
 @pytest.mark.parametrize(

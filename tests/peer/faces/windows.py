@@ -91,7 +91,7 @@ class _Line(Seen):
         self._sheet: Final = Sheet()
         completions = CompletionIndex() if is_screen else None
         self.face: Final = LineFace(
-            peer, self._sheet, stay=True, completions=completions, is_screen=is_screen,
+            peer.node, self._sheet, stay=True, completions=completions, is_screen=is_screen,
             start=Start(is_over=True),
         )  # fmt: skip
 
@@ -130,6 +130,9 @@ class _Full(Seen):
 
     async def type(self, line: str) -> None:
         await self._screen.type(line)
+
+    async def begin(self, line: str) -> None:
+        self._screen.app.composer.put(line)
 
     async def look_for_news(self) -> None:
         await self._screen.until(lambda: any(row.unread for row in self._screen.view.rows()))

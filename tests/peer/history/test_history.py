@@ -22,6 +22,7 @@ from chatapp.peer.core.records import (
     IncomingAdded,
     LineAccepted,
     Loaded,
+    MuteChanged,
     NameBlocked,
     NameCleared,
     Named,
@@ -73,6 +74,7 @@ class Model:
         self.trace: dict[tuple[bytes, int], Stored] = {}
         self.blocked: dict[str, Row] = {}
         self.ignored: set[bytes] = set()
+        self.muted: dict[bytes, MuteChanged] = {}
         self.formers: dict[bytes, str] = {}
         self.floor: dict[bytes, int] = {}
         self.holes: dict[bytes, dict[int, int]] = {}
@@ -122,6 +124,15 @@ class Model:
             case _:
                 self._apply_rare(record)
 
+    def _decide(self, record: IgnoreChanged | MuteChanged) -> None:
+        match record:
+            case IgnoreChanged(identity, is_ignored):
+                (self.ignored.add if is_ignored else self.ignored.discard)(identity)
+            case MuteChanged(key, _, until):
+                self.muted.pop(key, None)
+                if until is not None:
+                    self.muted[key] = record
+
     def _apply_rare(self, record: Record) -> None:
         match record:
             case NameBlocked(key, row):
@@ -134,8 +145,8 @@ class Model:
             case FormerName(identity, key):
                 self.formers = {one: name for one, name in self.formers.items() if name != key}
                 self.formers[identity] = key
-            case IgnoreChanged(identity, is_ignored):
-                (self.ignored.add if is_ignored else self.ignored.discard)(identity)
+            case IgnoreChanged() | MuteChanged():
+                self._decide(record)
             case CursorMoved(position, group):
                 self.groups[group] = StoredGroup(
                     position, self.groups.get(group, StoredGroup()).newest
@@ -180,6 +191,7 @@ class Model:
         assert {room.group: room for room in loaded.rooms} == self.rooms
         assert {name_key(row.card.name): row for row in loaded.blocked} == self.blocked
         assert loaded.ignored == self.ignored
+        assert {one.key: one for one in loaded.muted} == self.muted
         assert loaded.former_names == self.formers
         assert loaded.last_id == len(self.ids)
         for stream in STREAMS:
@@ -259,6 +271,12 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.sampled_from(PEOPLE).map(lambda who: NameCleared(who.name)),
     st.sampled_from(PEOPLE).map(lambda who: NameCleared("carol", who.id)),
     st.builds(IgnoreChanged, st.sampled_from([BOB.id, CAROL.id]), st.booleans()),
+    st.builds(
+        MuteChanged, st.just(BOB.id), st.just(False), st.sampled_from([None, 0, 1_800_000_000])
+    ),
+    st.builds(
+        MuteChanged, st.just(b"##lab\0"), st.just(True), st.sampled_from([None, 0, 1_800_000_000])
+    ),
     st.builds(FormerName, st.sampled_from([BOB.id, CAROL.id]), st.sampled_from(["rob", "karo"])),
     st.builds(Shown, streams, numbers),
     st.builds(

@@ -8,12 +8,16 @@ from chatapp.peer.view.panes import (
     ListRow,
     PaneList,
     next_with_news,
-    said_entry,
+    past_entry,
 )
 
 
 def at_table(name: str, *, online: bool = True) -> Person:
     return Person(name=name, online=online, since=100.0)
+
+
+def heard(text: str, id_: int) -> Said:
+    return Said(conversation=room("lab"), id=id_, sender="bob", number=id_, text=text, at=1.0)
 
 
 def state(
@@ -113,9 +117,7 @@ def test_lines_that_the_history_has_counted_are_not_counted_twice() -> None:
 def test_what_another_program_has_read_is_read_here() -> None:
     pane = PaneList().pane(room("lab"))
     for id_ in (1, 2, 3):
-        entry = said_entry(
-            sender="bob", text="hi alice" if id_ == 2 else "hi", at=1.0, me="alice", id_=id_
-        )
+        entry = past_entry(heard("hi alice" if id_ == 2 else "hi", id_), "alice")
         pane.note_line(id_, 1.0, is_mine=False, calls=entry.calls)
         pane.log.append([entry])
     assert (pane.unread, pane.calls) == (3, True)

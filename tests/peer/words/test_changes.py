@@ -5,8 +5,17 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
-from chatapp.peer.api.events import Edited, LineEvent, Reacted, Reaction, Retracted, Said, Target
+from chatapp.peer.api.conversations import DESK, EVERYBODY, Conversation, person, room
+from chatapp.peer.api.events import (
+    Edited,
+    LineEvent,
+    Reacted,
+    Reaction,
+    Retracted,
+    Said,
+    SaidByUs,
+    Target,
+)
 from chatapp.peer.api.past import FoundLine, Version
 from chatapp.peer.words.changes import Known, line_named, shown_text
 from chatapp.peer.words.events import lines_of
@@ -32,9 +41,10 @@ COMMON: Final[dict[str, Any]] = {
 VERSIONS: Final = (Version(number=4, at=0.0, text="helo"), Version(number=5, at=1.0, text="hello"))
 
 
-def known(event: LineEvent, line: Said | None) -> Known:
-    named = line_named(event)
-    assert named is not None
+def known(event: LineEvent | SaidByUs, line: Said | None) -> Known:
+    named = None if isinstance(event, SaidByUs) else line_named(event)
+    if named is None:
+        return {}
     return {named: None if line is None else FoundLine(line=line, versions=VERSIONS)}
 
 
@@ -45,6 +55,10 @@ def reply(where: Conversation) -> Said:
 def edited(where: Conversation, number: int = 5) -> Edited:
     common = COMMON | {"number": number}
     return Edited(conversation=where, text="hello", target=OURS, **common)
+
+
+def act(where: Conversation, **changed: Any) -> Said:
+    return Said(conversation=where, text="/me waves", **COMMON | changed)
 
 
 def reacted(*, is_on: bool) -> Reacted:
@@ -73,13 +87,22 @@ GONE: Final = replace(LINE, text="", is_retracted=True)
         (reacted(is_on=False), LINE, ['[bob took 👍 from "see you at noon".]']),
         (reacted(is_on=True), replace(LINE, text="x" * 99), [f'[bob: 👍 to "{"x" * 59}…".]']),
         (reacted(is_on=True), replace(LINE, text='a\n"b"\x1b'), ['[bob: 👍 to "a⏎"b"\\x1b".]']),
+        (act(person("bob")), None, ["* bob waves"]),
+        (act(room("lab")), None, ["* bob (in lab) waves"]),
+        (act(EVERYBODY), None, ["[Channel_Message * bob waves]"]),
+        (act(person("bob"), reply_to=OURS), LINE, ['* bob (to "see you at noon") waves']),
+        (act(DESK, visit=3), None, ["bob: /me waves"]),
+        (SaidByUs(line=act(person("eve"))), None, ["* bob to eve: waves"]),
         (RETRACTED, GONE, ["[bob took back a message of 00:00.]"]),
         (RETRACTED, LINE, []),
         (RETRACTED, None, []),
     ],
 )
 def test_each_change_is_one_line_or_none(
-    event: LineEvent, line: Said | None, lines: list[str], monkeypatch: pytest.MonkeyPatch
+    event: LineEvent | SaidByUs,
+    line: Said | None,
+    lines: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("chatapp.peer.words.changes.shown_clock", lambda _: (None, "00:00"))
     assert lines_of(event, known=known(event, line)) == lines
@@ -91,6 +114,7 @@ def test_each_change_is_one_line_or_none(
         (LINE, "see you at noon"),
         (replace(LINE, is_edited=True), "see you at noon (edited)"),
         (GONE, "[taken back]"),
+        (replace(LINE, text="/me waves", is_edited=True), "waves (edited)"),
         (replace(LINE, text="", is_unknown=True), "[a message that this version cannot show]"),
         (
             replace(LINE, reactions=(Reaction(emoji="👍", count=2, names=("bob", "me")),)),

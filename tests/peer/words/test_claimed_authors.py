@@ -23,13 +23,14 @@ from chatapp.peer.history.opening import open_read_only
 from chatapp.peer.history.query import MessageQueries, StoredLine, shown
 from chatapp.peer.history.unshown import received
 from chatapp.peer.view.log import Log, LogEntry
-from chatapp.peer.view.panes import PaneList, past_entry, said_entry
+from chatapp.peer.view.lookups import Places
+from chatapp.peer.view.panes import PaneList, past_entry
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import DOUBTS, fragments
 from chatapp.peer.words.full import not_to_claimed_line
 from chatapp.peer.words.history import history_lines, past_lines, trace_lines
 from tests.peer.core.cast import Someone
-from tests.peer.faces.full.overlays.host import Host, note, rows, somebody, until
+from tests.peer.faces.full.overlays.host import Host, asking, note, rows, somebody, until
 from tests.peer.faces.full.overlays.test_places import Rooms
 from tests.peer.faces.full.overlays.test_search import Past
 
@@ -72,10 +73,7 @@ VIEWS: dict[str, Callable[[StoredLine], str]] = {
     "/why": lambda line: trace_lines(DeliveryTrace(line=shown(line, "alice"), steps=()), "alice")[
         0
     ],
-    "full screen, as it comes": lambda line: drawn(
-        said_entry(sender="bob", text=line.text, at=1.0, me="alice", doubt=line.doubt)
-    ),
-    "full screen, the past": lambda line: drawn(past_entry(shown(line, "alice"), "alice")),
+    "full screen": lambda line: drawn(past_entry(shown(line, "alice"), "alice")),
 }
 
 
@@ -107,7 +105,7 @@ def test_in_the_line_face_such_a_name_has_another_colour(tmp_path: Path) -> None
 
 async def test_the_search_of_the_full_screen_says_so(tmp_path: Path) -> None:
     line = shown(stored(tmp_path, *letter(AuthorDoubt.NOT_IN_TABLE)), "alice")
-    host = Host(lambda: SearchOverlay(Past(line), signs=UNICODE, typed="door"))
+    host = Host(lambda: SearchOverlay(asking(Past(line).answer), signs=UNICODE, typed="door"))
     async with host.run_test() as pilot:
         await until(pilot, lambda: note(host.overlay) == "1 message found.")
         assert DOUBTS[AuthorDoubt.NOT_IN_TABLE] in rows(host.overlay)[0]
@@ -126,9 +124,8 @@ def test_the_list_keeps_it_apart_from_the_one_who_bears_the_name(tmp_path: Path)
 
 async def test_going_there_shows_no_presence_of_the_one_who_bears_the_name() -> None:
     claimed = person("bob", is_claimed=True)
-    overlay = partial(
-        PlaceOverlay, [(claimed, 0)], [somebody("bob")], Rooms().ask, me="alice", signs=UNICODE
-    )
+    places = Places([(claimed, 0)], [somebody("bob")], me="alice")
+    overlay = partial(PlaceOverlay, places, asking(Rooms().answer), signs=UNICODE)
     host = Host(overlay)
     async with host.run_test() as pilot:
         await until(pilot, lambda: len(rows(host.overlay)) == 2)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.peer.api.conversations import person, room
 from chatapp.peer.words.formatting import (
     OF_16,
     OF_256,
@@ -94,6 +95,26 @@ def test_a_message_to_the_user_alone_calls_them() -> None:
     assert not calls(MessageLine("Alice", ": ", "hi"), "alice")
     assert not calls(MessageLine("bob", ": ", "hi", at=1.0), "alice")
     assert not calls("bob has left.", "alice")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_heard"),
+    [
+        ("@alice look", True),
+        ("look, @ALICE!", True),
+        ("(@alice)", True),
+        ("alice look", False),
+        ("mail@alice", False),
+        ("@alice-2", False),
+        ("@@alice", False),
+    ],
+)
+def test_in_a_muted_room_only_a_name_behind_an_at_calls(text: str, is_heard: bool) -> None:
+    line = MessageLine("bob", " (in lab): ", text, audience=Audience.ROOM).said_in(room("lab"))
+    assert calls(line, "alice", (room("lab"),)) == is_heard
+    assert calls(line, "alice", (room("den"),)) == bool(mentions(line, "alice"))
+    direct = MessageLine("bob", ": ", text).said_in(person("bob"))
+    assert not calls(direct, "alice", (person("bob"),))
 
 
 def test_one_does_not_call_oneself() -> None:

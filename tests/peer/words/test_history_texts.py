@@ -1,8 +1,5 @@
 """Lines from the history: each message with its id and a description of its delivery."""
 
-import time
-from collections.abc import Iterator
-
 import msgspec
 import pytest
 from hypothesis import given
@@ -18,15 +15,6 @@ from chatapp.wire.text import sanitize
 
 NOON = 1_700_000_000.0
 LATER = NOON + 7 * 86_400.0
-
-
-@pytest.fixture(autouse=True)
-def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 def said(

@@ -1,7 +1,6 @@
 """Shown lines: exact wording, and safe whatever others wrote."""
 
 import time
-from collections.abc import Iterator
 from typing import Any, Final, get_args
 
 import msgspec
@@ -47,6 +46,7 @@ from chatapp.peer.api.events import (
     MessageChanged,
     MessageReason,
     MessageState,
+    Muted,
     NameReleased,
     NameUnavailable,
     NoAnswer,
@@ -84,6 +84,7 @@ from chatapp.peer.api.events import (
     SafetyNumber,
     Said,
     SaidByUs,
+    Seen,
     ServerAnnounced,
     ServerBack,
     ServerLost,
@@ -122,15 +123,6 @@ NOON = 1_700_000_000.0
 SHOWN_NOON = "2023-11-14 22:13:20"
 HOSTILE = st.text(alphabet=st.characters(exclude_categories=[]))
 TIMES = st.none() | st.floats()
-
-
-@pytest.fixture(autouse=True)
-def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 def test_banned_people_are_shown_as_banned() -> None:
@@ -602,6 +594,12 @@ LINES: list[tuple[Event, list[str]]] = [
     (KeyRestored(name="bob"), ["[bob is back with the key that you know: messages go out again.]"]),
     (Ignored(name="bob", is_ignored=True), ["[You no longer see what bob says.]"]),
     (Ignored(name="bob", is_ignored=False), ["[You see what bob says again.]"]),
+    (Muted(conversation=person("bob"), is_muted=True), ["[bob does not ring.]"]),
+    (
+        Muted(conversation=room("lab"), is_muted=True),
+        ["[lab does not ring, but for lines with @ and your name.]"],
+    ),
+    (Muted(conversation=EVERYBODY, is_muted=False), ["[Everybody rings again.]"]),
     (NobodyKnown(name="bob"), ["[Nobody called bob is known here.]"]),
     (
         MessageChanged(
@@ -673,6 +671,7 @@ LINES: list[tuple[Event, list[str]]] = [
     ),
     (Addressed(name="bob", conversation=person("Bob")), []),
     (PersonTyping(name="bob"), []),
+    (Seen(conversation=person("bob"), target=Target(b"", 7)), []),
     (
         HistoryMissing(path="/a/history.db", found=0),
         ["[/a/history.db is missing: a new one was begun.]"],

@@ -10,7 +10,7 @@ import pytest
 
 from chatapp.registry.cluster import jetstream as jetstream_module
 from chatapp.registry.cluster.jetstream import ANSWER_WITHIN, Access, JetStream
-from chatapp.registry.cluster.stream.ledger import Extent, Stream, Subject
+from chatapp.registry.cluster.stream.ledger import Extent, LedgerUnavailable, Stream, Subject
 from chatapp.testing.clock import VirtualClock
 
 
@@ -87,3 +87,39 @@ async def test_a_question_is_asked_again_while_the_first_one_waits(
     finally:
         broker._client = None
         broker.close()
+
+
+class Frozen:
+    """A connection to a broker that takes everything and answers nothing."""
+
+    is_connected = True
+
+    async def request(self, *_: object, **options: Any) -> object:
+        await asyncio.sleep(options["timeout"])
+        raise nats.errors.TimeoutError
+
+    async def close(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_the_end_of_a_program_waits_for_no_frozen_server() -> None:
+    broker = JetStream(Access(servers=("nats://127.0.0.1",)), "c")
+    broker._client = cast("Any", Frozen())
+    reads = [
+        asyncio.create_task(work)
+        for work in (
+            broker._extent(Stream.JOURNAL),
+            broker._patiently(Subject.LEASE),
+            broker._purge(Stream.JOURNAL, {}),
+        )
+    ]
+    await asyncio.sleep(1.0)
+    assert not any(read.done() for read in reads)
+    async with asyncio.timeout(2.0):
+        broker._give_up()
+        outcomes = await asyncio.gather(*reads, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [LedgerUnavailable] * len(reads)
+        with pytest.raises(LedgerUnavailable):
+            await broker._extent(Stream.JOURNAL)
+        await broker._close()
+    broker.close()

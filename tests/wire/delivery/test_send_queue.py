@@ -30,9 +30,9 @@ def taken(
 
 def test_retries_go_before_first_sends_and_need_no_window() -> None:
     send_queue = SendQueue()
-    send_queue.add([piece(1), piece(2)], is_urgent=False)
+    send_queue.first.extend([piece(1), piece(2)])
     send_queue.retry(piece(3, is_queued=False))
-    send_queue.add([piece(4), piece(5)], is_urgent=True)
+    send_queue.first.extendleft([piece(5), piece(4)])
     assert taken(SendQueue(), 5) == []
     assert taken(send_queue, 0) == [[3]]
     assert taken(send_queue, 0) == []
@@ -42,7 +42,7 @@ def test_retries_go_before_first_sends_and_need_no_window() -> None:
 
 def test_a_retry_that_is_not_on_the_way_takes_its_place_in_the_window() -> None:
     send_queue = SendQueue()
-    send_queue.add([piece(1), piece(2)], is_urgent=False)
+    send_queue.first.extend([piece(1), piece(2)])
     lost, probed = piece(3, is_queued=False), piece(4, is_queued=False)
     probed.datagram = 9
     send_queue.retry(lost)
@@ -65,7 +65,7 @@ def test_a_retry_waits_once() -> None:
 def test_what_was_settled_meanwhile_is_passed_over() -> None:
     send_queue = SendQueue()
     waiting = [piece(number) for number in range(4)]
-    send_queue.add(waiting, is_urgent=False)
+    send_queue.first.extend(waiting)
     waiting[0].is_settled = waiting[2].is_settled = True
     assert taken(send_queue, 1) == [[1]]
     assert taken(send_queue, 1) == [[3]]
@@ -73,13 +73,13 @@ def test_what_was_settled_meanwhile_is_passed_over() -> None:
 
 def test_a_datagram_whose_room_is_too_small_for_the_next_part_stays_empty() -> None:
     send_queue = SendQueue()
-    send_queue.add([piece(number) for number in range(6)], is_urgent=False)
+    send_queue.first.extend([piece(number) for number in range(6)])
     assert taken(send_queue, 9, sizes=[9, 25, -3], size=20) == [[], [0, 1], [], [2, 3], [4, 5]]
 
 
 def test_so_many_datagrams_are_filled_and_the_rest_waits() -> None:
     send_queue = SendQueue()
-    send_queue.add([piece(1), piece(2), piece(3)], is_urgent=False)
+    send_queue.first.extend([piece(1), piece(2), piece(3)])
     send_queue.retry(piece(4, is_queued=False))
     assert taken(send_queue, 9, size=10, limit=2) == [[4], [1]]
     assert taken(send_queue, 9, size=10, limit=1) == [[2]]
@@ -97,7 +97,7 @@ def test_datagrams_are_never_too_long_and_nothing_is_left(
     first: list[int], again: list[int], sizes: list[int], space: int, limit: int
 ) -> None:
     send_queue = SendQueue()
-    send_queue.add([piece(at, size=size) for at, size in enumerate(first)], is_urgent=False)
+    send_queue.first.extend([piece(at, size=size) for at, size in enumerate(first)])
     for at, size in enumerate(again, 100):
         send_queue.retry(piece(at, size=size, is_queued=False))
     sizes_left: Iterator[int] = chain(sizes, repeat(60))

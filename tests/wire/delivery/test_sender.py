@@ -24,7 +24,7 @@ def test_a_dead_path_costs_five_timed_tries_and_two_and_a_half_seconds() -> None
         (102.0, once, [Unanswered(7, 4)]),
         (102.5, [], [GaveUp(7, 5)]),
     ]
-    assert sender.stream_sender.count == 0
+    assert not sender.stream_sender.messages
 
 
 def test_probes_on_a_dead_path_change_nothing_about_its_end() -> None:

@@ -13,7 +13,7 @@ def test_a_number_that_is_being_tried_is_left_alone() -> None:
         sender.stream_sender.send(7, b"hello", now)
         sender.leave(now=now)
     assert sender.stream_sender.next_timer() == 0.5
-    assert sender.stream_sender.count == 1
+    assert len(sender.stream_sender.messages) == 1
 
 
 def test_a_message_given_up_may_be_tried_again_and_goes_before_what_waits() -> None:

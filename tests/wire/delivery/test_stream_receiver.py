@@ -64,7 +64,7 @@ def test_a_message_that_could_not_be_stored_arrives_again() -> None:
         receiver.stream_receiver.receive_part(Part(5, 0, 1, b"hello"), 0.0)
         receiver.stream_receiver.reject(5)
     assert receiver.events == [Arrived(5, b"hello")] * 2
-    assert receiver.stream_receiver.unconfirmed_count == 0
+    assert receiver.stream_receiver.unconfirmed == {}
 
 
 def test_parts_are_acknowledged_as_held_and_the_message_when_stored() -> None:

@@ -202,7 +202,7 @@ class Streams(RuleBasedStateMachine):
             stream_receiver, stream_sender = end.delivery._receiver, end.delivery._sender
             assert end.delivery.inbox.held_count <= POLICY.hold_numbers + POLICY.unconfirmed_parts
             assert stream_receiver.bytes_held <= POLICY.assembly_bytes
-            assert stream_receiver.unconfirmed_count <= POLICY.unconfirmed_parts
+            assert len(stream_receiver.unconfirmed) <= POLICY.unconfirmed_parts
             assert len(stream_sender._given_up) <= POLICY.remembered
             pieces = [
                 piece for message in stream_sender.messages.values() for piece in message.pieces

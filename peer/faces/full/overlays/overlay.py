@@ -1,8 +1,8 @@
 """Overlays: framed screens above the conversation. Each shows a title, a body, and a line with its
 keys."""
 
-from collections.abc import Sequence
-from typing import ClassVar, Final, Generic, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,7 +13,11 @@ from textual.widgets import Input, OptionList, Static
 
 from chatapp.peer.api import events
 from chatapp.peer.faces.full.theme import Signs
+from chatapp.peer.view.view import Steps
 from chatapp.wire.text import sanitize
+
+Perform = Callable[[Steps], Awaitable[Any]]
+"""Carries out steps of the view: `Runner.perform`."""
 
 _NOTHING: Final = Content("")
 

@@ -1,9 +1,8 @@
-"""Reports: what keeps the user from the server or from a person, and what to do about it (doctor, F2);
-and how one message was delivered, step by step (why, Enter on a line)."""
+"""Reports: what keeps the user from the server, and what to do about it (doctor, F2); and how one
+message was delivered, step by step (why, Enter on a line)."""
 
-import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
-from typing import ClassVar, Final, Protocol
+from collections.abc import Sequence
+from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -11,61 +10,34 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 
 from chatapp.peer.api import events
-from chatapp.peer.api.findings import Finding
-from chatapp.peer.api.past import DeliveryTrace
-from chatapp.peer.faces.full.overlays.overlay import Overlay, Paragraph
+from chatapp.peer.faces.full.overlays.overlay import Overlay, Paragraph, Perform
 from chatapp.peer.faces.full.theme import Signs
+from chatapp.peer.view.lookups import Delivery, Examination
 from chatapp.peer.words import overlays as texts
-from chatapp.peer.words.doctor import finding_texts, summary_of
+from chatapp.peer.words.doctor import finding_texts
 from chatapp.peer.words.formatting import name, shown_time
 from chatapp.peer.words.history import trace_steps
 from chatapp.wire.address import Address
-from chatapp.wire.errors import ChatAppError
 from chatapp.wire.text import sanitize
 
-_CHANGES: Final = (
-    events.ServerLost,
-    events.ServerBack,
-    events.LinkTroubled,
-    events.Registered,
-    events.SignedOff,
-    events.RegistryKeyChanged,
-)
-"""Events after which the findings may be others."""
 
-
-class DoctorOverlay(Overlay[None]):
-    """Shows what the doctor finds, and looks again when the server goes or comes, or at a key."""
+class Report(Overlay[None]):
+    """Shows what was looked up, and looks again when it may be otherwise, or at a key."""
 
     DEFAULT_CSS = """
-    DoctorOverlay {
+    Report {
         & > #frame { height: auto; }
-        & #findings { height: auto; max-height: 100%; scrollbar-size-vertical: 1; }
-        & .finding { height: auto; layout: horizontal; }
-        & .sign { width: 3; }
-        & .said { width: 1fr; height: auto; }
+        & VerticalScroll { height: auto; max-height: 100%; scrollbar-size-vertical: 1; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("f5,f2", "again", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f5", "again", show=False)]
 
     def __init__(
-        self,
-        examine: Callable[[str | None], Awaitable[list[Finding]]],
-        server: Address,
-        *,
-        person: str | None = None,
-        signs: Signs,
+        self, title: str, subject: Examination | Delivery, perform: Perform, *, signs: Signs
     ) -> None:
-        """`examine`: `Peer.examine`. `server`: as the user named it. `person`: whom to look for;
-        None for the server."""
-        super().__init__(texts.DOCTOR, signs=signs, keys=(texts.AGAIN,))
-        self._examine: Final = examine
-        self._server: Final = server
-        self._person: Final = person
-        self._findings = VerticalScroll(id="findings")
-
-    def body(self) -> ComposeResult:
-        yield self._findings
+        super().__init__(title, signs=signs, keys=(texts.AGAIN,))
+        self._subject: Final = subject
+        self._perform: Final = perform
 
     def on_mount(self) -> None:
         """Begin to look."""
@@ -73,27 +45,48 @@ class DoctorOverlay(Overlay[None]):
 
     def action_again(self) -> None:
         """Look anew. What was found before stays on the screen until then."""
-        self.note(texts.EXAMINING)
         self.run_worker(self._look(), exclusive=True)
 
     def take_events(self, batch: Sequence[events.Event]) -> None:
-        """Look anew when the way to the server has changed."""
-        if any(isinstance(event, _CHANGES) for event in batch):
+        """Look anew if what happened has to do with it."""
+        if self._subject.is_stale(batch):
             self.action_again()
 
     async def _look(self) -> None:
-        try:
-            findings = await self._examine(self._person)
-        except ChatAppError as error:
-            self.note(texts.failed(error))
-            return
+        await self._perform(self._subject.look())
+        await self.show_found()
+        self.note(self._subject.note)
+
+    async def show_found(self) -> None:
+        """Show what was found."""
+
+
+class DoctorOverlay(Report):
+    """Shows what the doctor finds."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f2", "again", show=False)]
+
+    def __init__(self, server: Address, perform: Perform, *, signs: Signs) -> None:
+        """`server`: as the user named it."""
+        self._examination: Final = Examination()
+        super().__init__(texts.DOCTOR, self._examination, perform, signs=signs)
+        self._server: Final = server
+        self._findings = VerticalScroll(id="findings")
+
+    def body(self) -> ComposeResult:
+        yield self._findings
+
+    def action_again(self) -> None:
+        self.note(texts.EXAMINING)
+        super().action_again()
+
+    async def show_found(self) -> None:
         rows = [
             self._row(title, said, is_fine=is_fine)
-            for title, said, is_fine in finding_texts(findings, self._server)
+            for title, said, is_fine in finding_texts(self._examination.findings, self._server)
         ]
         await self._findings.remove_children()
         await self._findings.mount_all(rows)
-        self.note(summary_of(findings))
 
     def _row(self, title: str, said: str, *, is_fine: bool) -> Paragraph:
         sign = (
@@ -111,32 +104,17 @@ TEXT_SHOWN: Final = 2_000
 """Characters of the message that are shown."""
 
 
-class Traceable(Protocol):
-    """What knows how messages were delivered: `Peer.past`."""
-
-    def why(self, id_: int | None) -> Awaitable[DeliveryTrace | None]:
-        """Return how the line with this id was delivered."""
-        ...
-
-
-class WhyOverlay(Overlay[None]):
+class WhyOverlay(Report):
     """Shows one message and each step of its delivery, and follows it while it is under way."""
 
     DEFAULT_CSS = """
-    WhyOverlay {
-        & > #frame { height: auto; }
-        & #steps { height: auto; max-height: 100%; scrollbar-size-vertical: 1; }
-        & #message { margin-bottom: 1; }
-    }
+    WhyOverlay #message { margin-bottom: 1; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("f5", "again", show=False)]
 
-    def __init__(self, past: Traceable, id_: int | None, *, signs: Signs) -> None:
-        """`id_`: of the line; None for the user's own newest one."""
-        super().__init__(texts.WHY, signs=signs, keys=(texts.AGAIN,))
-        self._past: Final = past
-        self._asked_id: Final = id_
-        self._found_id = id_
+    def __init__(self, id_: int, perform: Perform, *, signs: Signs) -> None:
+        """`id_`: of the line."""
+        self._delivery: Final = Delivery(id_)
+        super().__init__(texts.WHY, self._delivery, perform, signs=signs)
         self._message = Paragraph(id="message")
         self._steps = Paragraph()
 
@@ -145,37 +123,11 @@ class WhyOverlay(Overlay[None]):
             yield self._message
             yield self._steps
 
-    def on_mount(self) -> None:
-        """Look the message up."""
-        self.action_again()
-
-    def action_again(self) -> None:
-        """Look the message up once more."""
-        self.run_worker(self._look_up(), exclusive=True)
-
-    def take_events(self, batch: Sequence[events.Event]) -> None:
-        """Look again when something became of this message."""
-        for event in batch:
-            if (
-                isinstance(event, events.MessageChanged | events.Unacknowledged)
-                and event.id == self._found_id
-            ):
-                self.action_again()
-                return
-
-    async def _look_up(self) -> None:
-        try:
-            trace = await self._past.why(self._asked_id)
-        except sqlite3.Error as error:
-            self.note(texts.unreadable(error))
-            return
-        except ChatAppError as error:
-            self.note(texts.failed(error))
-            return
+    async def show_found(self) -> None:
+        trace = self._delivery.trace
         if trace is None:
-            self.note(texts.GONE)
             return
-        self._found_id, line = trace.line.id, trace.line
+        line = trace.line
         self._message.show(
             Content.assemble(
                 (name(line.sender), "bold"),
@@ -188,4 +140,3 @@ class WhyOverlay(Overlay[None]):
             for step in trace_steps(trace)
         ]
         self._steps.show(Content("\n").join(steps))
-        self.note("")

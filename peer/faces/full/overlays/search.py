@@ -1,10 +1,8 @@
 """Search (F3): find messages in one conversation or in all of them, and go to the place where one
 was said."""
 
-import sqlite3
 import time
-from collections.abc import Awaitable, Sequence
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -12,29 +10,18 @@ from textual.timer import Timer
 
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import Said
-from chatapp.peer.faces.full.overlays.overlay import Picker
+from chatapp.peer.faces.full.overlays.overlay import Perform, Picker
 from chatapp.peer.faces.full.theme import Signs
 from chatapp.peer.view.finding import pattern_of, snippet
+from chatapp.peer.view.lookups import Search
+from chatapp.peer.view.view import Steps
 from chatapp.peer.words import overlays as texts
 from chatapp.peer.words.formatting import name, shown_clock
-from chatapp.wire.errors import ChatAppError
 
-PAGE: Final = 50
-"""Messages that are looked up at a time."""
 AFTER: Final = 0.15
 """Seconds after the last key until a search begins."""
 NEAR_END: Final = 5
 """Rows before the last one at which older messages are looked up."""
-
-
-class Searchable(Protocol):
-    """What can be searched: `Peer.past`."""
-
-    def search(
-        self, words: str, *, conversation: Conversation | None, before: int | None, limit: int
-    ) -> Awaitable[list[Said]]:
-        """Return the newest `limit` lines that have all the words, oldest first."""
-        ...
 
 
 class SearchOverlay(Picker[Said]):
@@ -45,7 +32,7 @@ class SearchOverlay(Picker[Said]):
 
     def __init__(
         self,
-        past: Searchable,
+        perform: Perform,
         *,
         signs: Signs,
         conversation: Conversation | None = None,
@@ -57,14 +44,11 @@ class SearchOverlay(Picker[Said]):
         there at first. `after`: seconds after the last key until a search begins."""
         keys = (texts.FINDS, texts.SWITCH_SCOPE) if conversation is not None else (texts.FINDS,)
         super().__init__(texts.SEARCH, signs=signs, typed=typed, keys=keys)
-        self._past: Final = past
+        self._perform: Final = perform
+        self._search = Search()
         self._after: Final = after
         self._conversation: Final = conversation
         self._is_here = is_here and conversation is not None
-        self._found: list[Said] = []
-        """The newest first."""
-        self._words = ""
-        self._has_more = False
         self._timer: Timer | None = None
 
     def on_mount(self) -> None:
@@ -78,9 +62,8 @@ class SearchOverlay(Picker[Said]):
             self._timer = None
         if not typed.strip():
             self.workers.cancel_group(self, "search")
-            self._found, self._has_more = [], False
-            self.show_rows([])
-            self.note(texts.SEARCH_HINT)
+            self._search = Search()
+            self._show_found()
             return
         self._timer = self.set_timer(self._after, lambda: self._begin(typed))
 
@@ -95,9 +78,10 @@ class SearchOverlay(Picker[Said]):
 
     def moved_to(self, place: int) -> None:
         """Look up older messages when the last ones are near."""
-        if self._has_more and place >= len(self._found) - NEAR_END:
-            self._has_more = False  # until the answer is here
-            self._search(self._words, self._found)
+        search = self._search
+        if search.has_more and place >= len(search.lines) - NEAR_END:
+            search.has_more = False  # until the answer is here
+            self._look(search.look_further(), keep=True)
 
     def action_switch(self) -> None:
         """Search in the open conversation, or in all of them."""
@@ -114,39 +98,23 @@ class SearchOverlay(Picker[Said]):
 
     def _begin(self, typed: str) -> None:
         self._timer = None
-        self._search(typed, [])
+        within = self._conversation if self._is_here else None
+        self._look(self._search.look(typed, within), keep=False)
 
-    def _search(self, words: str, found: Sequence[Said]) -> None:
-        """Look up a page, after the messages that were found before."""
-        self.run_worker(self._look_up(words, found), group="search", exclusive=True)
+    def _look(self, steps: Steps, *, keep: bool) -> None:
+        """Look up a page. `keep`: it follows the messages that were found before."""
+        self.run_worker(self._look_up(steps, keep=keep), group="search", exclusive=True)
 
-    async def _look_up(self, words: str, found: Sequence[Said]) -> None:
-        conversation = self._conversation if self._is_here else None
-        before = found[-1].id if found else None
-        try:
-            page = await self._past.search(
-                words, conversation=conversation, before=before, limit=PAGE
-            )
-        except sqlite3.Error as error:
-            self._fail(texts.unreadable(error))
-            return
-        except ChatAppError as error:
-            self._fail(texts.failed(error))
-            return
-        self._words, self._found = words, [*found, *reversed(page)]
-        self._has_more = len(page) == PAGE
-        self._show_found(keep=bool(found))
+    async def _look_up(self, steps: Steps, *, keep: bool) -> None:
+        await self._perform(steps)
+        self._show_found(keep=keep)
 
-    def _fail(self, why: str) -> None:
-        self._found, self._has_more = [], False
-        self.show_rows([])
-        self.note(why)
-
-    def _show_found(self, *, keep: bool) -> None:
-        wanted, today = pattern_of(self._words), shown_clock(time.time())[0]
-        width = max((len(texts.short_time(line.at, today)) for line in self._found), default=0)
+    def _show_found(self, *, keep: bool = False) -> None:
+        search = self._search
+        wanted, today = pattern_of(search.words), shown_clock(time.time())[0]
+        width = max((len(texts.short_time(line.at, today)) for line in search.lines), default=0)
         rows = []
-        for line in self._found:
+        for line in search.lines:
             text, marks = snippet(line.text, wanted, cut=self._signs.cut)
             body = Content(text)
             for start, end in marks:
@@ -160,4 +128,4 @@ class SearchOverlay(Picker[Said]):
             )
             rows.append((line, Content.assemble(head, "\n  ", body)))
         self.show_rows(rows, keep=keep)
-        self.note(texts.found(len(rows), has_more=self._has_more) if rows else texts.NOTHING_FOUND)
+        self.note(search.note)

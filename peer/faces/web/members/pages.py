@@ -83,6 +83,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     is_online: bool | None = None
     """None for what is no person."""
     about: str = ""
+    is_muted: bool = False
     unread: int = 0
     count: str = ""
     unread_words: str = ""
@@ -99,6 +100,7 @@ def _row(row: ListRow, now: float) -> Row:
         is_open=row.is_open,
         is_online=row.is_online,
         about=texts.since(row.since, now=now) if row.since else "",
+        is_muted=row.is_muted,
         unread=row.unread,
         count=texts.unread_count(row.unread),
         unread_words=f", {words.unread_of(row.unread)}",

@@ -16,6 +16,7 @@ from chatapp.peer.words.formatting import MARKS, Mark, shown_clock, shown_day
 _TEMPLATE: Final = "members/parts.html"
 _MARKS: Final = {
     None: ("sending", "\u2026", "on its way"),
+    Mark.SEEN: ("saved", MARKS[Mark.SEEN][1], "seen"),
     Mark.RECEIVED: ("saved", MARKS[Mark.RECEIVED][1], "received"),
     Mark.SAVED: ("kept", MARKS[Mark.SAVED][1], "saved at the server"),
     Mark.KEPT: ("kept", MARKS[Mark.KEPT][1], "kept here"),

@@ -24,6 +24,7 @@ from chatapp.wire.messages.direct import (
     Gap,
     LastOpening,
     Part,
+    SeenUpTo,
     Typing,
     encode_frame,
 )
@@ -55,7 +56,13 @@ FRAME: Final = st.one_of(
     st.builds(Gap, NUMBERS, st.integers(1, 3)),
     st.builds(Ping, reference=NUMBERS),
     st.sampled_from(
-        [Typing(), Pong(reference=1, table_version=0), LastOpening(5), LastOpening(2**61)]
+        [
+            Typing(),
+            SeenUpTo(1),
+            Pong(reference=1, table_version=0),
+            LastOpening(5),
+            LastOpening(2**61),
+        ]
     ),
 )
 CONTENT: Final = st.one_of(

@@ -2,11 +2,12 @@
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.core.registry.handshake import RegistryServers
-from chatapp.peer.core.registry.session import Notice, RegistrySession, State
+from chatapp.peer.core.registry.session import LOOKS_FOR, Notice, RegistrySession, State
 from chatapp.wire.address import Address
 from chatapp.wire.admission import make_refused
 from chatapp.wire.codec import Kind, decode_hello, encode
@@ -26,7 +27,9 @@ ADDRESSES = st.lists(
 class Scene:
     """Alice's session with three servers, and the time."""
 
-    def __init__(self, *servers: Address, pinned: bytes | None = None) -> None:
+    def __init__(
+        self, *servers: Address, pinned: bytes | None = None, table_version: int = 0
+    ) -> None:
         self.alice = Someone("alice")
         self.porter = Porter()
         self.now = 100.0
@@ -34,7 +37,7 @@ class Scene:
             self.alice.context(), addresses=servers or (A, B, C), pinned=pinned
         )
         self.session.use_card(self.alice.card(), first_opening=1)
-        self.session.start(table_version=0, now=self.now)
+        self.session.start(table_version=table_version, now=self.now)
         self.hello = b""
 
     def said(self) -> list[tuple[Kind, Address]]:
@@ -85,7 +88,29 @@ def test_the_next_server_is_asked_within_half_a_second_and_all_before_the_pause(
     ]
     scene.wait(1.5)
     assert scene.session.state is State.PAUSING
+
+
+@pytest.mark.parametrize(
+    ("servers", "table_version", "lost_within"),
+    [((A, B), 0, 22.0), ((A, B), 7, 2.5), ((A,), 0, 2.5)],
+    ids=["several servers", "a table to work with", "one server"],
+)
+def test_a_newcomer_gives_up_late_where_there_are_several_servers(
+    servers: tuple[Address, ...], table_version: int, lost_within: float
+) -> None:
+    scene = Scene(*servers, table_version=table_version)
+    if lost_within > LOOKS_FOR:
+        scene.wait(LOOKS_FOR)
+        assert scene.session.notices() == []
+        assert not scene.session.is_lost
+    scene.wait(lost_within)
     assert scene.session.notices() == [Notice.LOST]
+    scene.wait(60.0)
+    assert scene.session.notices() == []
+    scene.session.search(now=scene.now)
+    scene.said()
+    scene.let_in(servers[-1])
+    assert scene.session.notices() == [Notice.WELCOMED]
 
 
 def test_the_server_that_answers_first_is_used_and_no_other_one_is_believed() -> None:

@@ -17,7 +17,7 @@ from chatapp.wire.codec import (
     unpack_group,
 )
 from chatapp.wire.errors import SealError
-from chatapp.wire.messages.direct import Ack, DeliveryFrame, DirectGroupLine, Floor, Part
+from chatapp.wire.messages.direct import Ack, DeliveryFrame, DirectGroupLine, Floor, Gap, Part
 from chatapp.wire.messages.rooms import (
     GroupAccepted,
     GroupBody,
@@ -209,6 +209,22 @@ def test_nobody_waits_for_a_line_that_was_taken_back(node: CoreDriver) -> None:
     again = frames_to(node, BOB)
     assert {frame.number for frame in again if isinstance(frame, Part)} == {line + 1}
     assert Floor(line + 1) in again
+
+
+def test_nobody_waits_for_a_line_that_they_had_in_an_earlier_run(node: CoreDriver) -> None:
+    """Clause 6.9: a reader keeps no number of it, and an earlier message holds the floor."""
+    enter(node)
+    lose_registry(node)
+    node.core.direct.send("bob", "to bob", now=node.now)
+    node.core.rooms.say("lab", "to the room", now=node.now)
+    node.turn()
+    line = max(frame.number for frame in frames_to(node, BOB) if isinstance(frame, Part))
+    answer = join_frames([encode(Ack(line, [1]))])
+    node.hears(BOB.session_with(node.alice).seal(answer), BOB.home)
+    node.pass_time(0.6)
+    again = frames_to(node, BOB)
+    assert {frame.number for frame in again if isinstance(frame, Part)} == {line - 1}
+    assert Gap(line, 1) in again
 
 
 def test_an_offline_peer_sends_nothing_directly_and_everything_later(node: CoreDriver) -> None:

@@ -24,7 +24,7 @@ class Played:
 
     def __init__(self, peer: Peer, *, signs: Signs = UNICODE, has_started: bool = False) -> None:
         self.peer: Final = peer
-        self.app: Final = FullApp(peer, signs, is_quiet=True, start=Start(is_over=has_started))
+        self.app: Final = FullApp(peer.node, signs, is_quiet=True, start=Start(is_over=has_started))
         self.view: Final[ScreenView] = self.app.view
         self.runner: Final[ScreenRunner] = self.app.runner
         self.running: Final[Running] = self.runner.running

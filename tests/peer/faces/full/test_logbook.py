@@ -47,7 +47,7 @@ def test_names_have_a_column_and_texts_hang() -> None:
     assert drawn(made) == [
         "── Friday 20 November 2026 ────────────────────────────",
         "09:41       bob  did the probe come up?",
-        "09:41       you  yes, at the second try               …",
+        "09:41       you  yes, at the second try              …",
         "09:41     carol  I see it too, and the log says that",
         "                 the second sensor is back",
         "09:41         ·  dave has left.",

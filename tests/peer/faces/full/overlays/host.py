@@ -1,7 +1,7 @@
 """A small app that shows one overlay, with lines and people to put into it."""
 
-from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Generic, TypeVar
 
 from textual.app import App
 from textual.content import Content
@@ -12,8 +12,9 @@ from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
 from chatapp.peer.api.conversations import room as in_room
 from chatapp.peer.api.events import MessageState, Said
-from chatapp.peer.faces.full.overlays.overlay import Overlay
+from chatapp.peer.faces.full.overlays.overlay import Overlay, Perform
 from chatapp.peer.faces.full.theme import DARK, THEMES
+from tests.peer.faces.test_runner import screen_runner
 
 Result = TypeVar("Result")
 
@@ -45,6 +46,13 @@ class Host(App[None], Generic[Result]):
     async def on_mount(self) -> None:
         self.overlay = self._make()
         await self.push_screen(self.overlay, self.results.append)
+
+
+def asking(answer: Callable[[Any], Coroutine[Any, Any, Any]]) -> Perform:
+    """Return what carries out steps of the view; this answers their requests."""
+    node, runner = screen_runner()
+    node.request = answer  # type: ignore[method-assign, assignment]
+    return runner.perform
 
 
 def plain(content: object) -> str:

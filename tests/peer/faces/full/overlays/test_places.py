@@ -7,10 +7,12 @@ from chatapp.peer.api import events
 from chatapp.peer.api.conversations import EVERYBODY, person, room
 from chatapp.peer.api.errors import NotAnswered
 from chatapp.peer.api.events import NoAnswer
+from chatapp.peer.api.requests import ListRooms
 from chatapp.peer.faces.full.overlays.pickers import PeopleOverlay
 from chatapp.peer.faces.full.overlays.places import PlaceOverlay
 from chatapp.peer.faces.full.theme import ASCII, UNICODE
-from tests.peer.faces.full.overlays.host import Host, note, rows, somebody, until
+from chatapp.peer.view.lookups import Places
+from tests.peer.faces.full.overlays.host import Host, asking, note, rows, somebody, until
 
 
 class Rooms:
@@ -22,7 +24,7 @@ class Rooms:
         self.is_known = asyncio.Event()
         self.is_known.set()
 
-    async def ask(self) -> tuple[events.Room, ...]:
+    async def answer(self, _: ListRooms) -> tuple[events.Room, ...]:
         await self.is_known.wait()
         if self.error is not None:
             raise self.error
@@ -38,7 +40,8 @@ def overlay(rooms: Rooms) -> PlaceOverlay:
         somebody("[/]eve", online=False),
         somebody("carol"),
     ]
-    return PlaceOverlay(known, people, rooms.ask, me="alice", signs=UNICODE)
+    places = Places(known, people, me="alice")
+    return PlaceOverlay(places, asking(rooms.answer), signs=UNICODE)
 
 
 async def test_what_is_unread_comes_first_then_conversations_then_people_and_rooms() -> None:

@@ -10,9 +10,11 @@ from textual.widgets import Input, OptionList
 from chatapp.peer.api.conversations import Conversation, room
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Said
-from chatapp.peer.faces.full.overlays.search import PAGE, SearchOverlay
+from chatapp.peer.api.past import Lines
+from chatapp.peer.api.requests import PAGE, SearchPast
+from chatapp.peer.faces.full.overlays.search import SearchOverlay
 from chatapp.peer.faces.full.theme import UNICODE
-from tests.peer.faces.full.overlays.host import HOSTILE, Host, note, rows, said, until
+from tests.peer.faces.full.overlays.host import HOSTILE, Host, asking, note, rows, said, until
 
 HINT = "Type words that the message contains."
 
@@ -27,9 +29,8 @@ class Past:
         self.answers = asyncio.Event()
         self.answers.set()
 
-    async def search(
-        self, words: str, *, conversation: Conversation | None, before: int | None, limit: int
-    ) -> list[Said]:
+    async def answer(self, request: SearchPast) -> Lines:
+        words, conversation, before = request.words, request.conversation, request.before
         self.asked.append((words, conversation, before))
         await self.answers.wait()
         if self.error is not None:
@@ -41,12 +42,12 @@ class Past:
             and (before is None or line.id < before)
             and conversation in (None, line.conversation)
         ]
-        return fit[-limit:]
+        return Lines(lines=tuple(fit[-request.limit :]))
 
 
 async def test_the_newest_comes_first_and_enter_gives_the_line() -> None:
     past = Past(said(1, "the probe"), said(2, "a probe", sender="carol"))
-    host = Host(lambda: SearchOverlay(past, signs=UNICODE, typed="probe"))
+    host = Host(lambda: SearchOverlay(asking(past.answer), signs=UNICODE, typed="probe"))
     async with host.run_test() as pilot:
         await until(pilot, lambda: note(host.overlay) == "2 messages found.")
         first, second = rows(host.overlay)
@@ -60,7 +61,7 @@ async def test_the_newest_comes_first_and_enter_gives_the_line() -> None:
 
 async def test_one_search_follows_several_keys() -> None:
     past = Past(said(1, "noon"))
-    host = Host(lambda: SearchOverlay(past, signs=UNICODE, after=3_600.0))
+    host = Host(lambda: SearchOverlay(asking(past.answer), signs=UNICODE, after=3_600.0))
     async with host.run_test() as pilot:
         assert note(host.overlay) == HINT
         await pilot.press("n", "o", "o")
@@ -75,7 +76,7 @@ async def test_one_search_follows_several_keys() -> None:
 
 async def test_older_ones_come_on_the_way_down_and_the_choice_stays() -> None:
     past = Past(*(said(id_, f"x {id_}") for id_ in range(1, 2 * PAGE)))
-    host = Host(lambda: SearchOverlay(past, signs=UNICODE, typed="x"))
+    host = Host(lambda: SearchOverlay(asking(past.answer), signs=UNICODE, typed="x"))
     async with host.run_test() as pilot:
         await until(
             pilot,
@@ -93,7 +94,11 @@ async def test_older_ones_come_on_the_way_down_and_the_choice_stays() -> None:
 
 async def test_tab_searches_only_in_the_open_conversation() -> None:
     past = Past(said(1, "x"), said(2, "x", to="alice"))
-    host = Host(lambda: SearchOverlay(past, signs=UNICODE, conversation=room("lab"), typed="x"))
+    host = Host(
+        lambda: SearchOverlay(
+            asking(past.answer), signs=UNICODE, conversation=room("lab"), typed="x"
+        )
+    )
     async with host.run_test() as pilot:
         await until(pilot, lambda: len(rows(host.overlay)) == 2)
         await pilot.press("tab")
@@ -116,7 +121,7 @@ async def test_tab_searches_only_in_the_open_conversation() -> None:
 async def test_where_nothing_is_found_one_line_says_why(error: Exception | None, line: str) -> None:
     past = Past()
     past.error = error
-    host = Host(lambda: SearchOverlay(past, signs=UNICODE, typed="x"))
+    host = Host(lambda: SearchOverlay(asking(past.answer), signs=UNICODE, typed="x"))
     async with host.run_test() as pilot:
         await until(pilot, lambda: note(host.overlay) == line)
         assert rows(host.overlay) == []
@@ -126,7 +131,7 @@ async def test_hostile_text_is_shown_as_text() -> None:
     past = Past(said(1, HOSTILE, sender="[b]eve", room="[/lab]"))
     host = Host(
         lambda: SearchOverlay(
-            past, signs=UNICODE, conversation=room("[/lab]"), is_here=True, typed="x"
+            asking(past.answer), signs=UNICODE, conversation=room("[/lab]"), is_here=True, typed="x"
         )
     )
     async with host.run_test() as pilot:
@@ -140,7 +145,7 @@ async def test_hostile_text_is_shown_as_text() -> None:
 
 async def test_a_slow_answer_to_old_words_is_not_shown() -> None:
     past = Past(said(1, "ab"), said(2, "a"))
-    host = Host(lambda: SearchOverlay(past, signs=UNICODE, typed="a"))
+    host = Host(lambda: SearchOverlay(asking(past.answer), signs=UNICODE, typed="a"))
     async with host.run_test() as pilot:
         past.answers.clear()
         await until(pilot, lambda: [asked[0] for asked in past.asked] == ["a"])

@@ -10,10 +10,20 @@ from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.past import DeliveryTrace
+from chatapp.peer.api.requests import ExplainDelivery
 from chatapp.peer.api.trace import TraceEvent, TraceStep
 from chatapp.peer.faces.full.overlays.reports import WhyOverlay
 from chatapp.peer.faces.full.theme import UNICODE
-from tests.peer.faces.full.overlays.host import HOSTILE, NOON, Host, note, plain, said, until
+from tests.peer.faces.full.overlays.host import (
+    HOSTILE,
+    NOON,
+    Host,
+    asking,
+    note,
+    plain,
+    said,
+    until,
+)
 
 
 class Past:
@@ -24,8 +34,8 @@ class Past:
         self.error: Exception | None = None
         self.asked: list[int | None] = []
 
-    async def why(self, id_: int | None) -> DeliveryTrace | None:
-        self.asked.append(id_)
+    async def answer(self, request: ExplainDelivery) -> DeliveryTrace | None:
+        self.asked.append(request.id)
         if self.error is not None:
             raise self.error
         return self.trace
@@ -47,7 +57,7 @@ SENT = TraceStep(at=NOON, what=TraceEvent.SENT, tries=1)
 
 async def test_a_message_is_followed_while_it_is_under_way() -> None:
     past = Past(trace(SENT))
-    host = Host(partial(WhyOverlay, past, 7, signs=UNICODE))
+    host = Host(partial(WhyOverlay, 7, asking(past.answer), signs=UNICODE))
     async with host.run_test() as pilot:
         await until(pilot, lambda: len(shown(host)) == 3)
         assert shown(host)[0].startswith("alice to bob  ")
@@ -89,14 +99,14 @@ async def test_a_message_is_followed_while_it_is_under_way() -> None:
 async def test_what_cannot_be_shown_is_one_line(error: Exception | None, line: str) -> None:
     past = Past()
     past.error = error
-    host = Host(partial(WhyOverlay, past, 7, signs=UNICODE))
+    host = Host(partial(WhyOverlay, 7, asking(past.answer), signs=UNICODE))
     async with host.run_test() as pilot:
         await until(pilot, lambda: note(host.overlay) == line)
 
 
 async def test_hostile_text_is_shown_as_text() -> None:
     past = Past(trace(text=HOSTILE, sender="[b]eve"))
-    host = Host(partial(WhyOverlay, past, None, signs=UNICODE))
+    host = Host(partial(WhyOverlay, 7, asking(past.answer), signs=UNICODE))
     async with host.run_test() as pilot:
         await until(pilot, lambda: len(shown(host)) == 3)
         assert shown(host)[0].startswith("[b]eve  ")
