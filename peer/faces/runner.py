@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Event
 from chatapp.peer.api.past import FoundLine
@@ -25,6 +24,7 @@ from chatapp.peer.view.view import (
 from chatapp.wire.errors import ChatAppError
 
 if TYPE_CHECKING:
+    from chatapp.peer.api.conversations import Conversation
     from chatapp.peer.view.log import LogEntry
     from chatapp.peer.view.panes import Pane
     from chatapp.peer.view.screen import ScreenView
@@ -294,7 +294,7 @@ class ScreenRunner(Runner):
         self.view.press(command, at=asyncio.get_running_loop().time())
         self.update()
 
-    def choose(self, conversation: Conversation) -> None:
+    def choose(self, conversation: "Conversation") -> None:
         """Open a conversation, as the user wishes."""
         self.view.choose(conversation)
         self.update()
@@ -309,7 +309,7 @@ class ScreenRunner(Runner):
         one."""
         await self.read(pane, self.view.find_new(pane))
 
-    async def jump(self, conversation: Conversation, id_: int) -> "LogEntry | None":
+    async def jump(self, conversation: "Conversation", id_: int) -> "LogEntry | None":
         """Open a conversation at the line with this id. Return its entry; None if there is no such
         line."""
         pane = self.view.panes.pane(conversation)
