@@ -110,11 +110,8 @@ LINES_SHOWN_MAX: Final = 450
 ROWS_SHOWN: Final = 300
 """Conversations in the list of such a page."""
 
-PEOPLE_SHOWN: Final = 500
-"""People that it lists."""
-
-FOUND_SHOWN: Final = 50
-"""Messages that a search on it lists."""
+PLACES_SHOWN: Final = 300
+"""People and rooms that it lists beside the conversation."""
 
 CALLS_KEPT: Final = 20
 """Calls of the user that are kept for a window whose stream is interrupted."""

@@ -267,6 +267,14 @@ def _open(window: Window, fields: Fields) -> None:
     window.runner.choose(conversation)
 
 
+def _go(window: Window, fields: Fields) -> None:
+    """Open a conversation, and enter it if it is a room."""
+    _open(window, fields)
+    what = window.view.open_pane.conversation
+    if what.is_room and not window.view.is_in(what):
+        window.runner.press(f"/join {what.name}")
+
+
 def _say(window: Window, fields: Fields) -> None:
     conversation = conversation_of(fields.get("with", ""))
     if conversation is None:
@@ -305,10 +313,6 @@ def _panel(window: Window, fields: Fields) -> None:
     window.put_panel(name, fields.get("about", ""))
 
 
-def _search(window: Window, fields: Fields) -> None:
-    window.put_panel("search", fields.get("words", ""))
-
-
 async def _find(window: Window, fields: Fields) -> None:
     conversation = conversation_of(fields.get("with", ""))
     if conversation is None or not await window.jump(conversation, number_in(fields, "id")):
@@ -317,8 +321,7 @@ async def _find(window: Window, fields: Fields) -> None:
 
 
 async def _trust(window: Window, fields: Fields) -> None:
-    await window.peer.trust.accept(fields.get("about", ""), fields.get("digits", ""))
-    window.look()
+    await window.trust(fields.get("digits", ""))
 
 
 def _join(window: Window, fields: Fields) -> None:
@@ -345,6 +348,7 @@ async def _move(window: Window, fields: Fields) -> None:
 
 ACTIONS: Final[dict[str, Callable[[Window, Fields], Awaitable[None] | None]]] = {
     "open": _open,
+    "go": _go,
     "say": _say,
     "answer": _answer,
     "seen": _seen,
@@ -352,7 +356,6 @@ ACTIONS: Final[dict[str, Callable[[Window, Fields], Awaitable[None] | None]]] = 
     "choose": _choose,
     "about": _about,
     "panel": _panel,
-    "search": _search,
     "find": _find,
     "trust": _trust,
     "join": _join,

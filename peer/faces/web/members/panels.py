@@ -1,36 +1,36 @@
 """What a page shows beside the conversation: people and rooms, a search, how a message was delivered, a
-safety number, what the doctor found, the help. Each finds out by itself what it shows."""
+safety number, what the doctor found, the help. `look` finds out what it shows."""
 
-import sqlite3
+import contextlib
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
 from markupsafe import Markup
 
 from chatapp.peer.api import events
 from chatapp.peer.api.events import Said
+from chatapp.peer.api.requests import AcceptKey, ShowSafetyNumber
+from chatapp.peer.api.state import State
 from chatapp.peer.commands.arguments import usage
 from chatapp.peer.commands.commands import commands_for, spelling_on_screen
-from chatapp.peer.faces.web.limits import FOUND_SHOWN, PEOPLE_SHOWN
+from chatapp.peer.faces.web.limits import PLACES_SHOWN
 from chatapp.peer.faces.web.page import macro
+from chatapp.peer.view import lookups
 from chatapp.peer.view.finding import pattern_of, snippet
+from chatapp.peer.view.lookups import Place
 from chatapp.peer.view.screen import ScreenView
+from chatapp.peer.view.view import Steps
+from chatapp.peer.words import history
 from chatapp.peer.words import members as words
 from chatapp.peer.words import overlays as texts
-from chatapp.peer.words.doctor import finding_texts, summary_of
+from chatapp.peer.words.doctor import FindingText, finding_texts
 from chatapp.peer.words.formatting import name as shown_name
 from chatapp.peer.words.formatting import shown_clock, shown_time
-from chatapp.peer.words.history import trace_steps
 from chatapp.peer.words.people import digit_groups
 from chatapp.wire.errors import ChatAppError
-from chatapp.wire.names import is_same_name
-
-if TYPE_CHECKING:
-    from chatapp.peer.sdk.client import Peer
 
 _TEMPLATE: Final = "members/panels.html"
-_WAY_EVENTS: Final = events.ServerLost | events.ServerBack | events.LinkTroubled | events.Registered
 
 
 class Panel:
@@ -39,32 +39,26 @@ class Panel:
     title: ClassVar[str]
     kind: ClassVar[str]
     """The macro of its template."""
-    concerns: ClassVar[object] = ()
-    """The events after which it looks again."""
 
-    def __init__(self, peer: "Peer", view: ScreenView, about: str) -> None:
-        self._peer: Final = peer
+    note = ""
+    """What there is to say below."""
+
+    def __init__(self, view: ScreenView, about: str) -> None:
+        """`about`: what it is about, as a form names it."""
         self._view: Final = view
         self.about: Final = about
-        """What it is about, as a form names it."""
-        self.note = ""
-        """What there is to say below."""
 
-    def is_concerned(self, batch: Sequence[events.Event]) -> bool:
+    @property
+    def _state(self) -> State:
+        return self._view.state
+
+    def is_stale(self, batch: Sequence[events.Event]) -> bool:  # noqa: ARG002 - most are not
         """Whether to look again after these events."""
-        return any(isinstance(event, self.concerns) for event in batch)  # type: ignore[arg-type]
+        return False
 
-    async def look(self) -> None:
+    def look(self) -> Steps:
         """Find out what it shows."""
-        try:
-            await self._look()
-        except sqlite3.Error as error:
-            self.note = texts.unreadable(error)
-        except ChatAppError as error:
-            self.note = texts.failed(error)
-
-    async def _look(self) -> None:
-        raise NotImplementedError
+        yield from ()
 
     def html(self) -> Markup:
         """Return what stands below the title."""
@@ -72,36 +66,25 @@ class Panel:
 
 
 class Places(Panel):
-    """Who there is, and which rooms."""
+    """Where the user can go."""
 
     title = words.PLACES
     kind = "places"
-    concerns = events.TableChanged | events.EnteredRoom | events.LeftRoom | events.Registered
 
-    rooms: tuple[events.Room, ...] = ()
+    def __init__(self, view: ScreenView, about: str) -> None:
+        super().__init__(view, about)
+        known = [(row.conversation, row.unread) for row in view.rows()]
+        self._places: Final = lookups.Places(known, view.people, me=view.state.name)
 
-    async def _look(self) -> None:
-        self.note = ""
-        try:
-            self.rooms = await self._peer.list_rooms()
-        except ChatAppError as error:
-            self.note = texts.rooms_unknown(error)
-
-    @property
-    def people(self) -> list[tuple[events.Person, str]]:
-        """Everybody else, those who are online first, each with what there is to say."""
-        me = self._view.state.name
-        others = [one for one in self._view.people if not is_same_name(one.name, me)]
-        others.sort(key=lambda one: (not one.online, one.name.casefold()))
-        return [
-            (one, texts.presence(is_online=one.online, since=one.since))
-            for one in others[:PEOPLE_SHOWN]
-        ]
+    def look(self) -> Steps:
+        """Ask which rooms there are."""
+        yield from self._places.look()
+        self.note = self._places.note(is_empty=not self.places)
 
     @property
-    def left_out(self) -> int:
-        """How many people are not listed."""
-        return max(len(self._view.people) - 1 - PEOPLE_SHOWN, 0)
+    def places(self) -> list[Place]:
+        """Those whose names have the letters that were typed."""
+        return [place for place, _ in self._places.fitting(self.about)[:PLACES_SHOWN]]
 
 
 class Search(Panel):
@@ -110,16 +93,16 @@ class Search(Panel):
     title = texts.SEARCH
     kind = "search"
 
-    found: Sequence[Said] = ()
+    def __init__(self, view: ScreenView, about: str) -> None:
+        super().__init__(view, about)
+        self._search: Final = lookups.Search()
+        self.note = self._search.note
 
-    async def _look(self) -> None:
-        if not self.about.strip():
-            self.note = texts.SEARCH_HINT
-            return
-        found = await self._peer.past.search(self.about, limit=FOUND_SHOWN)
-        self.found = found[::-1]
-        is_all = len(found) < FOUND_SHOWN
-        self.note = texts.found(len(found), has_more=not is_all) if found else texts.NOTHING_FOUND
+    def look(self) -> Steps:
+        """Look for the words."""
+        if self.about.strip():
+            yield from self._search.look(self.about, None)
+            self.note = self._search.note
 
     @property
     def lines(self) -> list[tuple[Said, str, str, str]]:
@@ -132,7 +115,7 @@ class Search(Panel):
                 f"{shown_name(line.sender)} {texts.addressed_to(line)}".strip(),
                 snippet(line.text, wanted, cut="\u2026").text,
             )
-            for line in self.found
+            for line in self._search.lines
         ]
 
 
@@ -141,18 +124,35 @@ class Why(Panel):
 
     title = texts.WHY
     kind = "why"
-    concerns = events.MessageChanged | events.Unacknowledged
 
-    line: Said | None = None
-    steps: Sequence[str] = ()
-    at = ""
+    def __init__(self, view: ScreenView, about: str) -> None:
+        super().__init__(view, about)
+        self._delivery: Final = lookups.Delivery(int(about))
 
-    async def _look(self) -> None:
-        trace = await self._peer.past.why(int(self.about))
-        if trace is None:
-            self.note = texts.GONE
-            return
-        self.line, self.steps, self.at = trace.line, trace_steps(trace), shown_time(trace.line.at)
+    def look(self) -> Steps:
+        """Look the message up."""
+        yield from self._delivery.look()
+        self.note = self._delivery.note
+
+    def is_stale(self, batch: Sequence[events.Event]) -> bool:
+        """Whether one of these events is about the message."""
+        return self._delivery.is_stale(batch)
+
+    @property
+    def line(self) -> Said | None:
+        """The message."""
+        return None if self._delivery.trace is None else self._delivery.trace.line
+
+    @property
+    def at(self) -> str:
+        """When it was said."""
+        return "" if self.line is None else shown_time(self.line.at)
+
+    @property
+    def steps(self) -> list[str]:
+        """What was done to deliver it."""
+        trace = self._delivery.trace
+        return [] if trace is None else history.trace_steps(trace)
 
 
 class SafetyNumber(Panel):
@@ -160,20 +160,29 @@ class SafetyNumber(Panel):
 
     title = words.VERIFY
     kind = "number"
-    concerns = events.Trusted | events.KeyChanged
 
     number: events.SafetyNumber | None = None
 
-    async def _look(self) -> None:
-        found = await self._peer.trust.number(self.about)
-        if isinstance(found, events.SafetyNumber):
-            self.number, self.note = found, ""
-        else:
-            self.note = words.nobody(self.about)
+    def look(self) -> Steps:
+        """Ask for the digits."""
+        try:
+            found = yield ShowSafetyNumber(name=self.about)
+        except ChatAppError as error:
+            self.note = texts.failed(error)
+            return
+        is_known = isinstance(found, events.SafetyNumber)
+        self.number = found if is_known else None
+        self.note = "" if is_known else words.nobody(self.about)
+
+    def trust(self, digits: str) -> Steps:
+        """Trust the key with these digits, which the user has compared."""
+        with contextlib.suppress(ChatAppError):  # what `look` says of it
+            yield AcceptKey(name=self.about, digits=digits)
+        yield from self.look()
 
     @property
     def groups(self) -> list[str]:
-        """The digits, five together."""
+        """The digits, a few together."""
         return [] if self.number is None else digit_groups(self.number.digits)
 
 
@@ -182,15 +191,25 @@ class Doctor(Panel):
 
     title = texts.DOCTOR
     kind = "doctor"
-    concerns = _WAY_EVENTS
 
-    findings: Sequence[object] = ()
-
-    async def _look(self) -> None:
+    def __init__(self, view: ScreenView, about: str) -> None:
+        super().__init__(view, about)
+        self._examination: Final = lookups.Examination()
         self.note = texts.EXAMINING
-        findings = await self._peer.examine(None)
-        self.findings = finding_texts(findings, self._peer.server)
-        self.note = summary_of(findings)
+
+    def look(self) -> Steps:
+        """Examine the way to the server."""
+        yield from self._examination.look()
+        self.note = self._examination.note
+
+    def is_stale(self, batch: Sequence[events.Event]) -> bool:
+        """Whether the findings may be others after these events."""
+        return self._examination.is_stale(batch)
+
+    @property
+    def findings(self) -> list[FindingText]:
+        """What was found."""
+        return finding_texts(self._examination.findings, self._state.server)
 
 
 class Help(Panel):
@@ -200,13 +219,10 @@ class Help(Panel):
     kind = "help"
     keys: ClassVar = words.KEYS
 
-    async def _look(self) -> None:
-        pass
-
     @property
     def commands(self) -> list[tuple[str, str]]:
         """What can be typed, and what it does."""
-        rows = commands_for(is_operator=self._view.state.desk.is_operator)
+        rows = commands_for(is_operator=self._state.desk.is_operator)
         return [(usage(spelling_on_screen(row), row.shape), row.summary) for row in rows]
 
 
@@ -219,9 +235,3 @@ PANELS: Final[dict[str, type[Panel]]] = {
     "help": Help,
 }
 """Each panel, by the name under which forms ask for it."""
-
-
-def panel_named(name: str, peer: "Peer", view: ScreenView, about: str) -> Panel | None:
-    """Return a new panel; None if none is called so."""
-    kind = PANELS.get(name)
-    return None if kind is None else kind(peer, view, about)

@@ -11,7 +11,7 @@ from typing import Final
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.faces.runner import ScreenRunner
 from chatapp.peer.faces.web.limits import CALLS_KEPT, KEYS_PER_SESSION, STREAMS_PER_SESSION
-from chatapp.peer.faces.web.members.panels import Panel, panel_named
+from chatapp.peer.faces.web.members.panels import PANELS, Panel, SafetyNumber
 from chatapp.peer.faces.web.members.sheet import Sheet
 from chatapp.peer.faces.web.streams import Windows
 from chatapp.peer.node.local import line_id
@@ -131,7 +131,7 @@ class Window:
                 self.draft = changes.draft[1]
         self.calls += [(self.version, by, text) for by, text in changes.calls]
         del self.calls[:-CALLS_KEPT]
-        if self.panel is not None and self.panel.is_concerned(changes.batch):
+        if self.panel is not None and self.panel.is_stale(changes.batch):
             self.look()
         if changes.wants_table:
             self.put_panel("places")
@@ -299,7 +299,8 @@ class Window:
         person or the words that it is about."""
         if self._looking is not None:
             self._looking.cancel()
-        self.panel = panel_named(name, self.peer, self.view, about) if name else None
+        kind = PANELS.get(name)
+        self.panel = None if kind is None else kind(self.view, about)
         self.changed()
         self.look()
 
@@ -308,8 +309,9 @@ class Window:
         if self.panel is not None:
             if self._looking is not None:
                 self._looking.cancel()
-            self._looking = self.start(self._look(self.panel))
+            self._looking = self.start(self.runner.perform(self.panel.look()))
 
-    async def _look(self, panel: Panel) -> None:
-        await panel.look()
-        self.changed()
+    async def trust(self, digits: str) -> None:
+        """Trust the key that is shown, whose digits the user has compared."""
+        if isinstance(self.panel, SafetyNumber):
+            await self.runner.perform(self.panel.trust(digits))

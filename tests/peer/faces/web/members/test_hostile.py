@@ -163,9 +163,11 @@ async def test_a_form_that_makes_no_sense_does_nothing(
 ) -> None:
     answer = await browser.post(verb, **fields)
     assert (answer.status, answer.text.count("\n")) in ((status, 0), (status, 1))
+    await browser.pieces(1)
     home = await browser.ask(f"{browser.path}/")
     assert home.status == 200
     assert "<script>alert" not in home.text
+    assert not browser.window.is_over
 
 
 async def test_hostile_text_stays_text(browser: Browser) -> None:
