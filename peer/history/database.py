@@ -14,11 +14,13 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import Stored
 from chatapp.peer.core.records import (
     DEAD,
     CursorMoved,
+    DraftChanged,
     FloorRaised,
     FormerName,
     IgnoreChanged,
@@ -99,6 +101,9 @@ _FLOOR: Final = "UPDATE streams SET floor = max(floor, ?) WHERE id = ?"
 _USED: Final = "UPDATE streams SET last = max(last, ?) WHERE id = ?"
 _ON_DISK: Final = "UPDATE streams SET on_disk = max(on_disk, ?) WHERE id = ?"
 _MARKED: Final = "UPDATE streams SET mark = max(mark, ?) WHERE id = ?"
+_NO_DRAFT: Final = (
+    "DELETE FROM drafts WHERE registry = ? AND kind = ? AND name = ? AND is_claimed = ?"
+)
 _NAMED: Final = (
     "INSERT INTO names VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
     "SET name = excluded.name, doubt = excluded.doubt WHERE (doubt OR NOT excluded.doubt)"
@@ -265,13 +270,12 @@ class History:
                 # What is still to come is not read, and an id that no line has may be more than
                 # SQLite takes.
                 execute(_READ, (min(id_, self.maintenance.newest()), key, registry))
-            case RoomKept(group, members=None, owes_leave=False):
-                execute("DELETE FROM rooms WHERE registry = ? AND name = ?", (here, group))
-            case RoomKept(group):
-                kept = here, group, encode(record)
-                execute("INSERT OR REPLACE INTO rooms VALUES (?, ?, ?)", kept)
+            case RoomKept():
+                self._keep_room(record)
             case RowsSaved():
                 self._save_rows(record)
+            case DraftChanged(where, text):
+                self._keep_draft(where, text)
             case Named(identity, name, doubt):
                 execute(_NAMED, (identity, name, 0 if doubt is None else doubt.number))
             case FormerName(identity, name_key):
@@ -325,6 +329,20 @@ class History:
                 self.registries.verify()
             case ServersNamed(servers):
                 self.registries.take_servers(servers)
+
+    def _keep_room(self, kept: RoomKept) -> None:
+        key = self.registries.current, kept.group
+        if kept.members is None and not kept.owes_leave:
+            self._db.execute("DELETE FROM rooms WHERE registry = ? AND name = ?", key)
+        else:
+            self._db.execute("INSERT OR REPLACE INTO rooms VALUES (?, ?, ?)", (*key, encode(kept)))
+
+    def _keep_draft(self, where: Conversation, text: str) -> None:
+        key = self.registries.current, where.kind.value, where.name, int(where.is_claimed)
+        if text:
+            self._db.execute("INSERT OR REPLACE INTO drafts VALUES (?, ?, ?, ?, ?)", (*key, text))
+        else:
+            self._db.execute(_NO_DRAFT, key)
 
     def _clear_name(self, cleared: NameCleared) -> None:
         execute, here = self._db.execute, self.registries.current

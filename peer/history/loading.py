@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.records import (
     FINAL,
@@ -85,6 +86,7 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
                 "SELECT identity, name_key FROM former_names WHERE registry = ?", (registry,)
             )
         ),
+        drafts=_drafts(db, registry),
         last_id=msgspec.convert(db.execute(_LAST_ID).fetchone()[0], Number),
         replaced=tuple(
             row
@@ -93,6 +95,18 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
             and streams.get(row.card.identity, StoredStream()).outgoing
         ),
     )
+
+
+def _drafts(db: sqlite3.Connection, registry: int) -> dict[Conversation, str]:
+    found = db.execute(
+        "SELECT kind, name, is_claimed, text FROM drafts WHERE registry = ?", (registry,)
+    )
+    return {
+        msgspec.convert(
+            {"kind": kind, "name": name, "is_claimed": bool(is_claimed)}, Conversation
+        ): msgspec.convert(text, str)
+        for kind, name, is_claimed, text in found
+    }
 
 
 def _named_servers(db: sqlite3.Connection, registry: int) -> tuple[Address, ...]:

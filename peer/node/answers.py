@@ -527,11 +527,13 @@ def _keep_draft(node: "PeerNode", request: requests.KeepDraft) -> None:
     check_length(request.text)
     drafts, what = node.drafts, request.conversation
     drafts.pop(what, None)
+    node.core.note_draft(what, request.text)
     if request.text:
         drafts[what] = request.text
         if len(drafts) > DRAFTS_MAX:
-            del drafts[next(iter(drafts))]
-    node.tell([events.DraftKept(conversation=what, text=request.text)])
+            oldest = next(iter(drafts))
+            del drafts[oldest]
+            node.core.note_draft(oldest, "")
 
 
 async def _mark_read(node: "PeerNode", request: requests.MarkRead) -> None:
@@ -616,6 +618,9 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.ListRooms: _list_rooms,
     requests.ListPeople: lambda node, _: node.people(),
     requests.ReadState: lambda node, _: node.state,
+    requests.SetStatus: lambda node, asked: node.core.roster.standing.change(
+        asked.status, asked.away
+    ),
     requests.Rename: _rename,
     requests.ReleaseName: _release_name,
     requests.Leave: _leave,

@@ -461,11 +461,10 @@ class ScreenView(View):
         self._settle_early(pane, entry)
         self._log_changed(pane)
 
-    # --- what is typed in several windows
+    # --- what is typed and not sent
 
     def keep_draft(self, pane: Pane, text: str) -> KeepDraft | None:
-        """Return what tells the user's other windows what is typed in a conversation and not sent;
-        None: they know."""
+        """Return what keeps what is typed in a conversation and not sent; None: it is kept."""
         if text == pane.kept or len(text) > LINE_MAX or pane.conversation == DESK:
             return None
         pane.kept = text

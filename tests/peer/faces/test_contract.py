@@ -216,6 +216,21 @@ async def test_what_is_begun_at_a_prompt_that_closes_waits_for_the_next_window(
             await window.shows("> see you")
 
 
+@pytest.mark.parametrize("face", ["line", "full"])
+async def test_what_is_begun_waits_for_the_next_start(village: Village, face: str) -> None:  # noqa: F811
+    async with village.peer("bob") as bob:
+        await bob.ready()
+        for shown in ("", "> see you"):
+            async with village.peer("alice") as alice:
+                await sees(alice, "bob", online=True)
+                async with FACES[face](alice) as window:
+                    await window.type("/query bob")
+                    await window.shows(shown or ("> Write" if face == "full" else "[Talking to"))
+                    if not shown:
+                        await window.begin("see you")
+                        await until(lambda: bool(node_of(alice).drafts))
+
+
 @pytest.mark.parametrize(
     ("face", "seen"),
     [("line", "alice to bob: see you at noon  ⧖"), ("full", "you  see you at noon")],

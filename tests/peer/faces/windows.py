@@ -128,6 +128,9 @@ class _Full(Seen):
     async def type(self, line: str) -> None:
         await self._screen.type(line)
 
+    async def begin(self, line: str) -> None:
+        self._screen.app.composer.put(line)
+
     async def look_for_news(self) -> None:
         await self._screen.until(lambda: any(row.unread for row in self._screen.view.rows()))
         await self._screen.press("alt+a")

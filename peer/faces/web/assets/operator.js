@@ -8,6 +8,8 @@ let isOver = false;
 const AWAY = "The program on this machine does not answer. Is ChatApp web running?";
 const NOT_DONE = "This was not done: the program on this machine does not answer.";
 let visit = 0;
+let drafts = null;
+const areas = () => document.querySelectorAll("textarea");
 let hasBegun = false;
 let stream = null;
 
@@ -57,6 +59,10 @@ function news(event) {
   for (const [id, html] of Object.entries(piece.parts)) put(id, html, isSame);
   if (piece.log !== undefined) { find("scroll").innerHTML = piece.log; toEnd(); }
   if (piece.lines) addLines(find("scroll"), piece.lines, heard);
+  if (!isSame || !drafts) {
+    drafts = new Drafts(`typed ${visit}`);
+    drafts.fill(areas());
+  }
   outbox.show();
   document.title = piece.title;
   document.body.classList.toggle("serving", Boolean(visit));
@@ -134,6 +140,7 @@ function say(form) {
   if (!area.value.trim()) return;
   outbox.add(area.value, form.elements.visit.value);
   area.value = "";
+  drafts.note(areas());
   area.focus();
   toEnd();
 }
@@ -154,6 +161,7 @@ async function send(form) {
     if (!answer.ok) { warn(await answer.text()); return; }
     warn("");
     if (area && area.id !== "note" && area.value === text) area.value = "";
+    if (area && drafts && drafts.of(area.id) === text) drafts.keep(area.id, "");
     const popup = form.closest("details.popup");
     if (popup) popup.open = false;
   } catch {
@@ -169,11 +177,13 @@ document.addEventListener("submit", (event) => {
   if ("Notification" in window && Notification.permission === "default") Notification.requestPermission();
   send(event.target);
 });
+document.addEventListener("input", (event) => { if (drafts && event.target.matches("textarea")) drafts.note(areas()); });
 document.addEventListener("change", (event) => {
   if (event.target.id !== "ready" || !event.target.value) return;
   const text = find("text");
   text.value = text.value.trim() ? `${text.value.trimEnd()} ${event.target.value}` : event.target.value;
   event.target.value = "";
+  drafts.note(areas());
   text.focus();
 });
 setInterval(spans, 20000);
