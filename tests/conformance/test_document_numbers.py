@@ -117,6 +117,7 @@ def test_each_limit_that_others_notice_stands_once() -> None:
         ("9.5", f"more than {limits.LINKS_WAITING_IN_ALL} in all"),
         ("9.5", f"proved themselves within {TIME_TO_SPEAK:.0f} s"),
         ("9.5", f"more than {WAITING_AT_ONCE:,}, or"),
+        ("3.2", f"{limits.STATUS_MAX} characters at most"),
         ("4.7", f"at most {limits.NAMES_RESERVED_MAX} reserved names"),
         ("4.7", f"for {limits.NAME_KEPT_FOR / 86_400:.0f} days"),
         (
