@@ -104,6 +104,8 @@ class PeerCore(NodeCore):
         """Apply changed rows to pending messages, lines and rooms. `is_heard`: the contacts have
         said so themselves, and it is noted what they may have lost."""
         for contact, change in changes:
+            if contact.identity == self.me.identity.public:
+                self.roster.standing.row_came(contact.row)
             self.direct.row_changed(contact, change, is_heard=is_heard, now=now)
             self.rooms.row_changed(contact, change, now=now)
             self._adopt(contact, now)
@@ -329,6 +331,11 @@ class PeerCore(NodeCore):
         self._connection.receive_frames(frames, now=now)
         self._fetch_missing(now)
         self._follow_up(now)
+
+    def link_progressed(self, begun: int, *, now: float) -> None:
+        """Note that so many bytes of a frame have come, which may be rows that we asked for."""
+        super().link_progressed(begun, now=now)
+        self.roster.progressed(now=now)
 
     def notice_arrived(self, notice: NodeNotice, *, now: float) -> None:
         """Give a notice to the subject that it is for. Raises WireError for an invalid one. An

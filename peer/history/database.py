@@ -18,6 +18,7 @@ from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import Stored
 from chatapp.peer.core.records import (
+    DEAD,
     CursorMoved,
     DraftChanged,
     FloorRaised,
@@ -186,6 +187,7 @@ class History:
             # some may have been created in the transaction that was rolled back
             self._forget_streams()
             self.registries.look_again()
+            self._relations.may_hide = True
             raise
         if until is not None:
             self.filed = until
@@ -406,6 +408,8 @@ class _Pending:
         """Values for `_ADD_OURS`, by stream and number."""
         self._changes: dict[tuple[int, int], tuple[int, Stored]] = {}
         """Changes of our lines that were added earlier, by stream and number."""
+        self._dead: list[tuple[int, int]] = []
+        """Lines of ours that will never arrive, by stream and number."""
         self._shown: dict[int, int] = {}
         self._floors: dict[int, int] = {}
         self._holes: dict[int, tuple[tuple[int, int], ...]] = {}
@@ -439,6 +443,8 @@ class _Pending:
                     self._related.append((*key, record.related))
             elif type(record) is OutgoingChanged:
                 key, trace = (ours[record.stream], record.number), record.trace
+                if record.state in DEAD:
+                    self._dead.append(key)
                 if key in added:
                     row = added[key]
                     row[4] = record.state.number
@@ -497,6 +503,10 @@ class _Pending:
             self._relate()
         if self._changes:
             many(_CHANGE, self._spans())
+        for dead in self._dead:
+            self._relations.given_up(*dead)
+        if self._changes or self._added:
+            self._relations.settled()
         rising = (
             (_SHOWN, self._shown),
             (_FLOOR, self._floors),
@@ -522,7 +532,7 @@ class _Pending:
             self._opened.clear()
         for (column, group), position in self._places.items():
             self._set_place(column, group, position)
-        for taken in (self._lines, self._added, self._changes, self._places):
+        for taken in (self._lines, self._added, self._changes, self._dead, self._places):
             taken.clear()
 
     def _add_lines(self, lines: list[Sequence[object]], add_one: str, add_many: str) -> None:

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.records import (
-    DEAD,
     FINAL,
     KEY_SIZE,
     Key,
@@ -38,7 +37,6 @@ from chatapp.wire.messages.direct import PROVISIONAL, Number
 from chatapp.wire.messages.table import Row
 
 _FINAL: Final = ",".join(str(number) for number in sorted(state.number for state in FINAL))
-_DEAD: Final = ",".join(str(number) for number in sorted(state.number for state in DEAD))
 
 _LAST_ID: Final = f"SELECT max(({schema.NEWEST_LINE}), lines) FROM progress"
 """Ids of lines that are lost are not given again: `lines` counts them too."""
@@ -335,7 +333,7 @@ def _gaps(
     messages that will never arrive."""
     found = db.execute(
         "SELECT number FROM lines WHERE stream = ? AND number >= ? AND number < ? "
-        f"AND state NOT IN ({_DEAD}) ORDER BY number",
+        f"AND state NOT IN {schema.NUMBERS_OF_DEAD} ORDER BY number",
         (stream, floor, PROVISIONAL),
     )
     alive = [*(number for (number,) in found), last + 1]

@@ -29,6 +29,8 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.core.records import DEAD
+
 VERSION: Final = 17
 """The version of the format, in `PRAGMA user_version`."""
 
@@ -113,6 +115,9 @@ CREATE VIRTUAL TABLE search_index USING fts5 (text, content='', columnsize=0,
 """
 
 
+NUMBERS_OF_DEAD: Final = (
+    f"({', '.join(str(number) for number in sorted(state.number for state in DEAD))})"
+)
 NEWEST_LINE: Final = "SELECT coalesce(max(id), 0) FROM lines"
 
 
