@@ -1,10 +1,10 @@
 """Lines about lines: what somebody answers, changes, takes back or puts an emoji to, and how a line
 reads that was changed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, assert_never
 
-from chatapp.peer.api.conversations import DESK
+from chatapp.peer.api.conversations import DESK, Conversation
 from chatapp.peer.api.errors import ChangeRefusal
 from chatapp.peer.api.events import (
     ChangeEvent,
@@ -17,7 +17,7 @@ from chatapp.peer.api.events import (
 )
 from chatapp.peer.api.past import FoundLine
 from chatapp.peer.api.requests import Cancel, Edit, LineName, React, Retract
-from chatapp.peer.words.formatting import name, shown_clock
+from chatapp.peer.words.formatting import name, names, shown_clock
 from chatapp.wire.text import sanitize
 
 Known = Mapping[LineName, FoundLine | None]
@@ -126,10 +126,7 @@ def change_lines(event: ChangeEvent, known: Known) -> list[str]:
     found = found_for(event, known)
     if found is None or (found.line.is_retracted and not isinstance(event, Retracted)):
         return []
-    who = name(event.sender)
-    if not event.conversation.is_person:
-        room = event.conversation.name
-        who += f" (in {name(room)})" if event.conversation.is_room else " (to everybody)"
+    who = _who([event.sender], event.conversation)
     match event:
         case Edited():
             before = _before(found, event.number)
@@ -142,6 +139,23 @@ def change_lines(event: ChangeEvent, known: Known) -> list[str]:
             return [reacted_line(who, event.text, found.line, is_on=is_on)]
         case _:
             assert_never(event)
+
+
+def reaction_lines(alike: Sequence[Reacted], known: Known) -> list[str]:
+    """Return the line about reactions of several people to one line, with the same emoji."""
+    event = alike[0]
+    found = found_for(event, known)
+    if found is None or found.line.is_retracted:
+        return []
+    who = _who([one.sender for one in alike], event.conversation)
+    return [reacted_line(who, event.text, found.line, is_on=event.is_on)]
+
+
+def _who(senders: Sequence[str], where: Conversation) -> str:
+    if where.is_person:
+        return names(senders)
+    place = f"in {name(where.name)}" if where.is_room else "to everybody"
+    return f"{names(senders)} ({place})"
 
 
 def seen_lines(event: Seen, known: Known) -> list[str]:
