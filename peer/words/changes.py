@@ -51,7 +51,7 @@ _REFUSALS: Final = {
     ChangeRefusal.TAKEN_BACK: "That message was taken back",
     ChangeRefusal.NO_EMOJI: "That is not one emoji, such as 👍",
     ChangeRefusal.ELSEWHERE: "That message was written in another conversation",
-    ChangeRefusal.SETTLED: "That message has got through: /retract takes it back",
+    ChangeRefusal.SETTLED: "It got through already (/retract takes it back)",
     ChangeRefusal.OTHER_KEY: "The name has another key since that was written",
     ChangeRefusal.NOT_SENT: "That message did not get through",
 }

@@ -34,7 +34,7 @@ TYPED: Final = (
     ("/react #{theirs} \x1b[2J", NO_EMOJI),
     (
         "/cancel #{ours}",
-        "[That message has got through: /retract takes it back: nothing was sent.]",
+        "[It got through already (/retract takes it back): nothing was sent.]",
     ),
     ("/cancel", "[Nothing of yours waits.]"),
     ("/edit #{ours} " + "x" * 66_560, "[Message to bob not sent: 66,560 bytes, at most 65,536.]"),
