@@ -109,8 +109,6 @@ def d5(plan: Plan) -> Iterator[Figure]:
             what=f"{what}: {name}",
             unit=unit,
             ours=values,
-            against="(a number)",
-            theirs=[],
             sense=LOWER,
             bound=bound,
         )
@@ -150,8 +148,6 @@ def i1(plan: Plan) -> Iterator[Figure]:
                     what=f"{face}, idle for {span:.0f} s: {name}",
                     unit=unit,
                     ours=[value],
-                    against="(a number)",
-                    theirs=[],
                     sense=LOWER,
                     bound=bound,
                 )

@@ -96,8 +96,6 @@ def j1(plan: Plan) -> Iterator[Figure]:
             what=about,
             unit=unit,
             ours=found,
-            against="(a number)",
-            theirs=[],
             sense=LOWER,
             bound=bound,
         )

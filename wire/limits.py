@@ -217,6 +217,10 @@ TOPICS_BURST: Final = 8
 TOPICS_SPAN: Final = 5.0
 """Seconds until an identity that has used these up may set one more."""
 
+STATUS_MAX: Final = 80
+"""Characters of what a row says of its person: a line on most screens. Two such texts, at most 640
+bytes, fit one datagram with the rest of the row."""
+
 SILENCE_REPORTS_PER_SECOND: Final = 5.0
 """Reports a second, averaged, by which one member may have others probed for a sign of life. Each
 leads to at most one probe on each path, unless the other member does not answer."""

@@ -53,6 +53,7 @@ from chatapp.peer.commands.arguments import (
     always,
     examine,
     explain,
+    go_away,
     join,
     mute,
     named,
@@ -66,6 +67,7 @@ from chatapp.peer.commands.arguments import (
     search,
     send_all,
     send_direct,
+    set_status,
     show_history,
     show_people,
     topic,
@@ -363,6 +365,20 @@ COMMANDS: Final = (
         read=other_person(lambda who: Unignore(name=who)),
     ),
     Command(
+        spellings=("/away",),
+        shape=MAYBE_TEXT,
+        summary="be away, and say why; again, or a message: be back",
+        example="at lunch",
+        read=go_away,
+    ),
+    Command(
+        spellings=("/status",),
+        shape=TEXT,
+        summary="say something of yourself, for who (- ends it)",
+        example="on a train today",
+        read=set_status,
+    ),
+    Command(
         spellings=("/mute",),
         shape=MAYBE_CONVERSATION_AND_SPAN,
         summary="have a talk or room not ring, but for @ and your name",
@@ -534,7 +550,8 @@ _CALLED_HERE: Final = """
 /rooms: list channels ls
 /names: members
 /who: whois online people seen
-dereg: away afk disconnect
+dereg: disconnect
+/away: afk brb busy
 reg: back connect
 /ignore: block
 /unignore: unblock
@@ -561,7 +578,7 @@ reg: back connect
 _NOT_HERE: Final = """
 audio ban call clear cls ctcp dcc deop drop erase export file forward
 gif import invite kick knock mode motd notice op oper pin poll print remind
-rm save screenshot sendfile set star status theme timer transfer unban
+rm save screenshot sendfile set star theme timer transfer unban
 unpin upload video voice
 """
 

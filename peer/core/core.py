@@ -104,6 +104,8 @@ class PeerCore(NodeCore):
         """Apply changed rows to pending messages, lines and rooms. `is_heard`: the contacts have
         said so themselves, and it is noted what they may have lost."""
         for contact, change in changes:
+            if contact.identity == self.me.identity.public:
+                self.roster.standing.row_came(contact.row)
             self.direct.row_changed(contact, change, is_heard=is_heard, now=now)
             self.rooms.row_changed(contact, change, now=now)
             self._adopt(contact, now)

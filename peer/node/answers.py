@@ -618,6 +618,9 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.ListRooms: _list_rooms,
     requests.ListPeople: lambda node, _: node.people(),
     requests.ReadState: lambda node, _: node.state,
+    requests.SetStatus: lambda node, asked: node.core.roster.standing.change(
+        asked.status, asked.away
+    ),
     requests.Rename: _rename,
     requests.ReleaseName: _release_name,
     requests.Leave: _leave,

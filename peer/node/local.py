@@ -222,6 +222,8 @@ class PeerNode:
                 waiting=operator.waiting,
                 answers=operator.answers,
             ),
+            status=core.roster.standing.text,
+            away=core.roster.standing.away,
             muted=core.muting.conversations(now=self.now()) if core.muting.kept else (),
         )
 

@@ -81,7 +81,7 @@ from chatapp.wire.messages.rooms import (
     ListRooms,
     SetTopic,
 )
-from chatapp.wire.messages.table import FetchTable
+from chatapp.wire.messages.table import FetchTable, SetStatus
 
 _PROBE: Final = Probe()
 
@@ -458,6 +458,7 @@ class Hub:
         serve(Attach, self._attach)
         serve(Ping, self._ping)
         serve(AskLease, self._presence.ask_lease)
+        serve(SetStatus, self._presence.set_status)
         serve(Leave, self._link_lifecycle.leave)
         serve(EnterRooms, self.rooms.enter)
         serve(LeaveRoom, self.rooms.leave)

@@ -26,9 +26,9 @@ from chatapp.peer.faces.full.composer import Composer
 from chatapp.peer.faces.full.listview import ListView
 from chatapp.peer.faces.full.logview import LogView
 from chatapp.peer.faces.full.opener import Opener
-from chatapp.peer.faces.full.runner import ScreenRunner
 from chatapp.peer.faces.full.theme import DARK, OTHER, THEMES, Signs
 from chatapp.peer.faces.program import INTERRUPTED
+from chatapp.peer.faces.runner import ScreenRunner
 from chatapp.peer.node.local import line_id
 from chatapp.peer.view.layout import notice, title, titled
 from chatapp.peer.view.log import LogEntry

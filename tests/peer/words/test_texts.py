@@ -93,6 +93,7 @@ from chatapp.peer.api.events import (
     ServerStopping,
     ServerStopPlanned,
     SignedOff,
+    StatusSet,
     StorageFailed,
     TableChanged,
     Target,
@@ -422,12 +423,28 @@ LINES: list[tuple[Event, list[str]]] = [
     (
         PeopleListed(
             people=(
-                Person(name="carol", online=False, since=NOON),
-                Person(name="bob", online=True, since=NOON),
+                Person(name="carol", online=False, since=NOON, status="ill"),
+                Person(name="bob", online=True, since=NOON, away="", is_slow=True),
                 Person(name="Alice", online=True, since=NOON),
+                Person(name="dave", online=True, since=NOON, away="at\x1b lunch", status="exam"),
             )
         ),
-        ["[Alice is online.]", "[bob is online.]", f"[carol was last seen {SHOWN_NOON[:-3]}.]"],
+        [
+            "[Alice is online.]",
+            "[bob is online (slow link, away).]",
+            '[dave is online (away: at\\x1b lunch): "exam".]',
+            f'[carol was last seen {SHOWN_NOON[:-3]}: "ill".]',
+        ],
+    ),
+    (StatusSet(status="", away=None), ["[You have no status now.]"]),
+    (
+        StatusSet(status="exam", away="at lunch"),
+        ['[Others see that you are away: at lunch. Your status: "exam".]'],
+    ),
+    (StatusSet(status="exam", away=None), ['[Others see your status: "exam".]']),
+    (
+        StatusSet(status="", away="", is_later=True),
+        ["[Others see that you are away. They see it once the server is back.]"],
     ),
     (in_room("hi"), ["bob (in lab): hi"]),
     (in_room("a: b", late=NOON), [f"bob (in lab): {SHOWN_NOON} a: b"]),
