@@ -143,6 +143,7 @@ class History:
         self._theirs: Final = _StreamIds(self._db, self.registries, schema.THEIRS)
         self.lines: Final = MessageQueries(self._db)
         self._relations: Final = self.lines.relations
+        self._relations.look_again()
         self.maintenance: Final = Maintenance(self._db, self.lines)
 
     @damage_named()
@@ -187,7 +188,7 @@ class History:
             # some may have been created in the transaction that was rolled back
             self._forget_streams()
             self.registries.look_again()
-            self._relations.may_hide = True
+            self._relations.look_again()
             raise
         if until is not None:
             self.filed = until
@@ -505,7 +506,7 @@ class _Pending:
             many(_CHANGE, self._spans())
         for dead in self._dead:
             self._relations.given_up(*dead)
-        if self._changes or self._added:
+        if self._relations.hides_any and (self._changes or self._added):
             self._relations.settled()
         rising = (
             (_SHOWN, self._shown),

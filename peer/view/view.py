@@ -275,6 +275,11 @@ class View:
         return min(looks, default=None)
 
     @property
+    def asks_yes_or_no(self) -> bool:
+        """Whether the open question is answered by yes or no."""
+        return isinstance(self._dialogue, Confirmation)
+
+    @property
     def has_under_way(self) -> bool:
         """Whether the window shows that a message is under way."""
         return self.state.is_sending
