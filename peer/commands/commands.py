@@ -51,6 +51,7 @@ from chatapp.peer.commands.arguments import (
     Command,
     act,
     always,
+    cancel,
     examine,
     explain,
     go_away,
@@ -207,6 +208,12 @@ COMMANDS: Final = (
         shape=MAYBE_NTH,
         summary="take back your last message here, or your nth last",
         read=retract,
+    ),
+    Command(
+        spellings=("/cancel",),
+        shape=MAYBE_NTH,
+        summary="take back your last message here that waits",
+        read=cancel,
     ),
     Command(
         spellings=("/react",),
@@ -529,10 +536,20 @@ def help_lines(command: str | None = None, *, is_operator: bool = False) -> list
             f"Spellings: {' · '.join(row.usages)}",
             f"Example: {faithful} {row.example}".rstrip(),
         ]
-    offered = [row for row in COMMANDS if is_operator or row not in DESK_COMMANDS]
     return [
-        f"{usage(row.spellings[0], row.shape):<{_HELP_COLUMN}}  {row.summary}" for row in offered
+        f"{usage(row.spellings[0], row.shape):<{_HELP_COLUMN}}  {row.summary}"
+        for row in commands_for(is_operator=is_operator)
     ]
+
+
+def commands_for(*, is_operator: bool) -> list[Command]:
+    """Return every command; those of the help desk for operators only."""
+    return [row for row in COMMANDS if is_operator or row not in DESK_COMMANDS]
+
+
+def spelling_on_screen(row: Command) -> str:
+    """Return the first spelling that works in every conversation of a screen."""
+    return next(one for one in row.spellings if one.startswith(SIGNS) and one not in row.unquoted)
 
 
 def guide_table() -> str:

@@ -250,7 +250,8 @@ class Runner:
 
 
 class ScreenRunner(Runner):
-    """Runs the view of a full screen, and does what its keys ask for."""
+    """Runs a view that shows one conversation at a time, and does what its keys and buttons ask
+    for."""
 
     def __init__(
         self,

@@ -106,7 +106,8 @@ class UnderWay:
             case events.SaidByUs(line=events.Said() as line):
                 return self._said_elsewhere(line, lines)
             case events.SaidByUs(line=change):
-                self.changed(change.id)
+                if change.id:  # 0: of a line that nobody has yet
+                    self.changed(change.id)
                 return lines
             case events.HeldBack(line=id_) | events.CommandFailed(line=id_) if (
                 said := self._elsewhere.pop(id_, None)
@@ -586,7 +587,7 @@ class FlowView(View):
 
     def _show_change(self, before: Said, request: Change, sent: int) -> Steps:
         self._answer([own_line(before, request)])
-        if self.is_screen:
+        if self.is_screen and sent != before.id:
             self._under_way.changed(sent)
         yield from ()
 

@@ -16,7 +16,7 @@ from chatapp.peer.api.events import (
     Seen,
 )
 from chatapp.peer.api.past import FoundLine
-from chatapp.peer.api.requests import Edit, LineName, React, Retract
+from chatapp.peer.api.requests import Cancel, Edit, LineName, React, Retract
 from chatapp.peer.words.formatting import name, names, shown_clock
 from chatapp.wire.text import sanitize
 
@@ -25,7 +25,7 @@ Known = Mapping[LineName, FoundLine | None]
 
 NOTHING_KNOWN: Final[Known] = {}
 
-Change = Edit | Retract | React
+Change = Edit | Retract | Cancel | React
 """What the user may do to a line."""
 
 CANNOT_SHOW: Final = "[a message that this version cannot show]"
@@ -42,6 +42,8 @@ _QUOTED: Final = 60
 
 NO_SUCH_LINE: Final = "[There is no such message.]"
 
+NOTHING_WAITS: Final = "[Nothing of yours waits here.]"
+
 _REFUSALS: Final = {
     ChangeRefusal.NO_SUCH_LINE: "There is no such message",
     ChangeRefusal.NOT_OURS: "Only who wrote a message can change it",
@@ -49,6 +51,7 @@ _REFUSALS: Final = {
     ChangeRefusal.TAKEN_BACK: "That message was taken back",
     ChangeRefusal.NO_EMOJI: "That is not one emoji, such as 👍",
     ChangeRefusal.ELSEWHERE: "That message was written in another conversation",
+    ChangeRefusal.SETTLED: "That message has got through: /retract takes it back",
     ChangeRefusal.OTHER_KEY: "The name has another key since that was written",
     ChangeRefusal.NOT_SENT: "That message did not get through",
 }
@@ -188,7 +191,7 @@ def own_line(line: Said, request: Change) -> str:
     match request:
         case Edit(text=text):
             return edited_line("You", line.text, text)
-        case Retract():
+        case Retract() | Cancel():
             return f"[You took back {quoted(line.text)}.]"
         case React(emoji=emoji, is_on=is_on):
             return reacted_line("You", emoji, line, is_on=is_on)

@@ -480,14 +480,18 @@ def _cells(text: str) -> int:
     return max(int(wcswidth(text)), 0)
 
 
+def digit_groups(digits: str) -> list[str]:
+    """Return digits to compare, a few together."""
+    return [digits[at : at + _DIGITS_TOGETHER] for at in range(0, len(digits), _DIGITS_TOGETHER)]
+
+
 def _safety_number(event: SafetyNumber) -> list[str]:
-    digits, who = event.digits, name(event.name)
-    groups = (digits[at : at + _DIGITS_TOGETHER] for at in range(0, len(digits), _DIGITS_TOGETHER))
+    who = name(event.name)
     changed = f"[The key of {who} has changed; these are the digits of the new key.]"
     return [
         *([changed] if event.is_changed else []),
         f"[Compare with {who}, face to face or by voice: if they match, nobody is intercepting.]",
-        f"[{sanitize(' '.join(groups))}]",
+        f"[{sanitize(' '.join(digit_groups(event.digits)))}]",
         f"[You have verified the key of {who}.]"
         if event.is_verified
         else f"[If they match: /trust {who} <digits>]",

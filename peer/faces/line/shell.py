@@ -78,6 +78,10 @@ class LineFace:
         self._keeps: asyncio.TimerHandle | None = None
         """When the draft is kept; None: it is."""
 
+    def tell(self, lines: Iterable[str]) -> None:
+        """Show lines of the program."""
+        self._terminal.show(lines)
+
     def stop(self, status: int) -> None:
         """End the program now with this exit status."""
         self._runner.stop(status)

@@ -8,8 +8,8 @@ from textual.content import Content
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation, person
-from chatapp.peer.commands.arguments import SIGNS, Command, usage
-from chatapp.peer.commands.commands import COMMANDS, DESK_COMMANDS
+from chatapp.peer.commands.arguments import Command, usage
+from chatapp.peer.commands.commands import commands_for, spelling_on_screen
 from chatapp.peer.faces.full.overlays.overlay import Perform, Picker
 from chatapp.peer.faces.full.theme import Signs
 from chatapp.peer.view.layout import cells_of
@@ -30,7 +30,7 @@ class HelpOverlay(Picker[str]):
         the help desk are listed."""
         super().__init__(texts.HELP, signs=signs, keys=(texts.TYPES,))
         self._keys: Final = keys
-        self._commands: Final = [row for row in COMMANDS if is_operator or row not in DESK_COMMANDS]
+        self._commands: Final = commands_for(is_operator=is_operator)
 
     def look_for(self, typed: str) -> None:
         """Show the keys and commands that have all these words."""
@@ -42,7 +42,7 @@ class HelpOverlay(Picker[str]):
         )
         rows = [("", _row(key, does, width, "bold $accent")) for key, does in keys]
         rows += [
-            (_spelling(row), _row(_usage(row), row.summary, width, "bold $primary"))
+            (spelling_on_screen(row), _row(_usage(row), row.summary, width, "bold $primary"))
             for row in commands
         ]
         self.show_rows(rows)
@@ -53,13 +53,8 @@ class HelpOverlay(Picker[str]):
         super().take(value or None)
 
 
-def _spelling(row: Command) -> str:
-    """Return the first spelling that works in every conversation."""
-    return next(one for one in row.spellings if one.startswith(SIGNS) and one not in row.unquoted)
-
-
 def _usage(row: Command) -> str:
-    return usage(_spelling(row), row.shape)
+    return usage(spelling_on_screen(row), row.shape)
 
 
 def _has(words: Sequence[str], *texts_: str) -> bool:
